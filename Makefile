@@ -1,0 +1,45 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help run test check lint format docs clean
+
+help: ## Show what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+# A stamp per requirements file: installing again only when one of them changed.
+$(VENV)/.run-stamp: requirements.txt constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -r requirements.txt
+	touch $@
+
+$(VENV)/.dev-stamp: requirements.txt requirements-dev.txt constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	touch $@ $(VENV)/.run-stamp
+
+run: $(VENV)/.run-stamp ## Install what is needed and start the workbench (ARGS="--port 7861")
+	$(BIN)/python app.py $(ARGS)
+
+test: lint ## Lint, then every test, the browser's included
+	$(BIN)/python tests/browser/install.py
+	$(BIN)/python -m pytest
+
+check: lint ## Lint, types and the fast tests
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(VENV)/.dev-stamp ## Formatting, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev-stamp ## Format the code and mend what ruff can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: $(VENV)/.dev-stamp ## Write the reference page anew from the recipes
+	$(BIN)/python -m workbench.reference docs/reference.md
+
+clean: ## Remove caches (not your workspace)
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis

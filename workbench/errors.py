@@ -1,0 +1,134 @@
+"""What can go wrong, in sentences: one base class, one small class per failure.
+
+Every error says what happened (``message``) and what to do (``hint``). ``to_dict`` is what a job's
+record keeps, so that the page and the command line show the same words after a restart. The command
+line ends with status 2 for a ``bad_input`` error and with 1 for any other.
+"""
+
+import difflib
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+
+class WorkbenchError(Exception):
+    """Something a person can understand and mend."""
+
+    code: ClassVar[str] = "error"
+    bad_input: ClassVar[bool] = False
+
+    def __init__(self, message: str, hint: str = "", **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details = details
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+            "bad_input": self.bad_input,
+            **({"details": self.details} if self.details else {}),
+        }
+
+
+class BadInput(WorkbenchError):
+    """What was asked for cannot be done as it was asked."""
+
+    code = "bad-input"
+    bad_input = True
+
+
+class BadRecipe(BadInput):
+    """A recipe's field has a value it cannot take. ``details['fields']`` maps field to sentence."""
+
+    code = "bad-recipe"
+
+
+class NotFound(BadInput):
+    """A name that is not in the workspace."""
+
+    code = "not-found"
+
+    @classmethod
+    def among(cls, what: str, name: str, known: Iterable[str], hint: str = "") -> "NotFound":
+        close = difflib.get_close_matches(name, list(known), n=1)
+        meant = f"Did you mean '{close[0]}'?" if close else hint
+        return cls(f"There is no {what} named '{name}'.", meant)
+
+
+class DatasetNotFound(NotFound):
+    code = "dataset-not-found"
+
+
+class ModelNotFound(NotFound):
+    code = "model-not-found"
+
+
+class JobNotFound(NotFound):
+    code = "job-not-found"
+
+
+class IndexNotFound(NotFound):
+    code = "index-not-found"
+
+
+class NameTaken(BadInput):
+    code = "name-taken"
+
+
+class NoGoodRows(BadInput):
+    """Nothing in the files could be used. ``details['problems']`` has the first few."""
+
+    code = "no-good-rows"
+
+
+class StrictRefused(BadInput):
+    """'strict' was asked for and there were problems."""
+
+    code = "strict-refused"
+
+
+class ModelUnusable(BadInput):
+    """A folder or hub id that does not hold a model we can load."""
+
+    code = "model-unusable"
+
+
+class InUse(BadInput):
+    """Something is needed by a job that still runs or waits."""
+
+    code = "in-use"
+
+
+class JobCancelled(WorkbenchError):
+    """Raised inside a worker when the person asked for the job to stop."""
+
+    code = "cancelled"
+
+
+class WorkerCrashed(WorkbenchError):
+    """The worker ended without a result."""
+
+    code = "worker-crashed"
+
+
+class TrainingDiverged(WorkbenchError):
+    """The guard stopped a run whose numbers had gone wrong (NaN, or a loss that stays 0)."""
+
+    code = "training-diverged"
+
+
+class StoreError(WorkbenchError):
+    """The workspace's database cannot be opened as it is."""
+
+    code = "store"
+
+
+class SearchUnavailable(WorkbenchError):
+    """The resident search worker could not answer."""
+
+    code = "search-unavailable"

@@ -1,0 +1,50 @@
+"""What must be known of a model to use it as it was trained; saved beside its weights, obeyed
+in evaluation, indexing, search and export."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+CONTRACT_FILE = "contract.json"
+
+Pooling = Literal["mean", "cls", "lasttoken", "max", "weightedmean", "other"]
+
+
+class Contract(BaseModel):
+    """A model's contract. Lengths are in tokens, special tokens included."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    kind: Literal["embedding"] = "embedding"
+    pooling: Pooling = "mean"
+    normalize: bool = True
+    #: Attention direction: True for decoders that look back only.
+    causal: bool = False
+    query_prompt: str = ""
+    document_prompt: str = ""
+    #: Stands between a document's title and its text, where it has a title.
+    title_separator: str = " "
+    query_max_len: int = 512
+    passage_max_len: int = 512
+    dimensions: int = 0
+    dtype: str = "float32"
+    base_model: str = ""
+    dataset: str = ""
+    dataset_version: int | None = None
+
+    def join(self, title: str, text: str) -> str:
+        """A document as the model reads it (without the prompt)."""
+        return f"{title}{self.title_separator}{text}" if title else text
+
+    def write(self, folder: Path) -> None:
+        """Save as contract.json in the model's folder."""
+        (folder / CONTRACT_FILE).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> "Contract | None":
+        """The saved contract, or None where the folder has none."""
+        path = folder / CONTRACT_FILE
+        if not path.is_file():
+            return None
+        return cls.model_validate_json(path.read_text(encoding="utf-8"))

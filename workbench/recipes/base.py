@@ -1,0 +1,65 @@
+"""The base of every recipe: what one field says of itself, and how a recipe reads its input.
+
+A recipe is a pydantic model without torch. The form, the command line, the reference page and
+``recipe.json`` all come from its fields, so a field carries everything there is to say about it:
+type, bounds, default, one sentence of help, its group, whether it is advanced, and on which other
+field's value it depends.
+"""
+
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from workbench.errors import BadRecipe
+
+
+class Recipe(BaseModel):
+    """What a job is asked to do. Frozen, closed to unknown fields, JSON in and out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    task: ClassVar[str]
+    #: Named starting points: preset name -> values of some fields.
+    presets: ClassVar[dict[str, dict[str, Any]]] = {}
+
+    @classmethod
+    def read(cls, values: dict[str, Any]) -> Self:
+        """Build the recipe, or raise :class:`BadRecipe` with a sentence per bad field."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise BadRecipe(*_explain(cls, error), fields=_sentences(error)) from error
+
+
+def setting(
+    default: Any = ...,
+    *,
+    help: str,
+    group: str = "basics",
+    advanced: bool = False,
+    depends_on: tuple[str, tuple[Any, ...]] | None = None,
+    widget: str = "",
+    **bounds: Any,
+) -> Any:
+    """A recipe's field. ``depends_on=("early_stopping", (True,))`` hides it unless that holds.
+
+    ``widget`` names what a plain type cannot say: 'dataset', 'model', 'split', 'lines', 'files'.
+    """
+    about = {"group": group, "advanced": advanced, "depends_on": depends_on, "widget": widget}
+    return Field(default, description=help, json_schema_extra={"workbench": about}, **bounds)
+
+
+def _sentences(error: ValidationError) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for one in error.errors():
+        name = ".".join(str(part) for part in one["loc"]) or "recipe"
+        found.setdefault(name, one["msg"].removeprefix("Value error, ").rstrip(".") + ".")
+    return found
+
+
+def _explain(cls: type[Recipe], error: ValidationError) -> tuple[str, str]:
+    sentences = _sentences(error)
+    message = " ".join(f"{name}: {sentence}" for name, sentence in sentences.items())
+    known = ", ".join(cls.model_fields)
+    unknown = any(one["type"] == "extra_forbidden" for one in error.errors())
+    return message, f"Known fields: {known}." if unknown else "Correct the value and try again."

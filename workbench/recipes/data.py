@@ -1,0 +1,98 @@
+"""Recipes that bring data in: files a person has, and the sample."""
+
+from typing import ClassVar, Literal
+
+from workbench.recipes.base import Recipe, setting
+
+
+class ImportRecipe(Recipe):
+    """Read files into a new data set."""
+
+    task: ClassVar[str] = "import"
+
+    paths: list[str] = setting(
+        help="The files or folders to read; several files make one data set.",
+        widget="files",
+        min_length=1,
+    )
+    name: str = setting(
+        help="What the data set is called in this workspace.", min_length=1, max_length=80
+    )
+    strict: bool = setting(
+        False, help="Refuse the whole import when any row has a problem, instead of leaving it out."
+    )
+    encoding: str = setting(
+        "auto",
+        help="The files' text encoding; 'auto' detects UTF-8, UTF-16, GBK, Big5 and others.",
+        advanced=True,
+    )
+    dev_share: float = setting(
+        0.1,
+        help="The share of training queries set aside as dev when the files bring none.",
+        group="splits",
+        advanced=True,
+        ge=0.0,
+        le=0.5,
+    )
+    test_share: float = setting(
+        0.1,
+        help="The share of training queries set aside as test when the files bring none.",
+        group="splits",
+        advanced=True,
+        ge=0.0,
+        le=0.5,
+    )
+    held_out_limit: int = setting(
+        1000,
+        help="At most this many queries are set aside for dev, and as many for test.",
+        group="splits",
+        advanced=True,
+        ge=1,
+    )
+    seed: int = setting(
+        13,
+        help="Decides which queries are set aside; the same seed always sets the same aside.",
+        group="splits",
+        advanced=True,
+        ge=0,
+        le=2**31 - 1,
+    )
+    remove_after: bool = setting(
+        False,
+        help="Delete the files once they are read (set for files uploaded through the page).",
+        advanced=True,
+    )
+
+
+class SampleRecipe(Recipe):
+    """Build the sample data set from the Python standard library of this machine."""
+
+    task: ClassVar[str] = "sample"
+
+    name: str = setting(
+        "stdlib-code", help="What the sample data set is called.", min_length=1, max_length=80
+    )
+    train_pairs: int = setting(
+        1200, help="How many docstring-and-source pairs to train on.", ge=50, le=10_000
+    )
+    dev_pairs: int = setting(100, help="How many pairs to hold out as dev.", ge=10, le=2_000)
+    test_pairs: int = setting(300, help="How many pairs to hold out as test.", ge=50, le=2_000)
+    seed: int = setting(
+        13, help="Decides which functions are taken and how they are split.", ge=0, le=2**31 - 1
+    )
+
+
+class AddModelRecipe(Recipe):
+    """Copy a model or adapter made elsewhere into the workspace, checked and as safetensors."""
+
+    task: ClassVar[str] = "add-model"
+
+    source: str = setting(help="A folder on this machine, or a hub id.", min_length=1)
+    name: str = setting(
+        "",
+        help="What the model is called in this workspace; empty takes its own name.",
+        max_length=120,
+    )
+    kind: Literal["auto", "embedding"] = setting(
+        "auto", help="What kind of model it is; 'auto' reads it from the model's own files."
+    )

@@ -1,0 +1,79 @@
+"""A recipe class as a list of plain field descriptions, for the form, the options and the docs."""
+
+from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from workbench.recipes.base import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class FieldSpec:
+    """All there is to know about one field, without pydantic."""
+
+    name: str
+    kind: str  # 'int', 'float', 'text', 'flag', 'choice', 'list'
+    optional: bool
+    required: bool
+    default: Any
+    choices: tuple[str, ...]
+    minimum: float | None
+    maximum: float | None
+    help: str
+    group: str
+    advanced: bool
+    depends_on: tuple[str, tuple[Any, ...]] | None
+    widget: str
+
+
+def describe(recipe: type[Recipe]) -> list[FieldSpec]:
+    """The recipe's fields in the order they are written."""
+    return [_spec(name, info) for name, info in recipe.model_fields.items()]
+
+
+def _spec(name: str, info: FieldInfo) -> FieldSpec:
+    kind, choices, optional = _kind(info.annotation)
+    extra = info.json_schema_extra
+    about: dict[str, Any] = dict(extra.get("workbench", {})) if isinstance(extra, dict) else {}  # type: ignore[arg-type]
+    default = None if info.default is PydanticUndefined else info.default
+    return FieldSpec(
+        name=name,
+        kind=kind,
+        optional=optional,
+        required=info.is_required(),
+        default=default if info.default_factory is None else info.default_factory(),  # type: ignore[call-arg]
+        choices=choices,
+        minimum=_bound(info, "ge", "gt"),
+        maximum=_bound(info, "le", "lt"),
+        help=info.description or "",
+        group=about.get("group", "basics"),
+        advanced=about.get("advanced", False),
+        depends_on=about.get("depends_on"),
+        widget=about.get("widget", ""),
+    )
+
+
+def _bound(info: FieldInfo, *names: str) -> float | None:
+    for constraint in info.metadata:
+        for name in names:
+            value = getattr(constraint, name, None)
+            if value is not None:
+                return float(value)
+    return None
+
+
+def _kind(annotation: Any) -> tuple[str, tuple[str, ...], bool]:
+    origin = get_origin(annotation)
+    if origin in (Union, UnionType):
+        inner = [part for part in get_args(annotation) if part is not NoneType]
+        kind, choices, _ = _kind(inner[0])
+        return kind, choices, NoneType in get_args(annotation)
+    if origin is Literal:
+        return "choice", tuple(str(value) for value in get_args(annotation)), False
+    if origin in (list, tuple):
+        return "list", (), False
+    plain = {bool: "flag", int: "int", float: "float", str: "text"}
+    return plain[annotation], (), False

@@ -1,0 +1,82 @@
+"""Recipes that measure and that make models usable: evaluation and index building."""
+
+from typing import ClassVar, Literal
+
+from workbench.recipes.base import Recipe, setting
+
+
+class EvaluateRecipe(Recipe):
+    """Measure models on one split of a data set, side by side on the same queries."""
+
+    task: ClassVar[str] = "evaluate"
+
+    dataset: str = setting(help="The data set to measure on.", widget="dataset")
+    split: Literal["test", "dev", "train"] = setting(
+        "test", help="The split whose queries are asked.", widget="split"
+    )
+    models: list[str] = setting(
+        help="The models to compare; the first is the one the others are compared with.",
+        widget="models",
+        min_length=1,
+        max_length=12,
+    )
+    dataset_version: int | None = setting(
+        None, help="The data set's version; empty takes the newest.", advanced=True, ge=1
+    )
+    max_queries: int | None = setting(
+        None,
+        help="Ask at most this many queries, chosen by the seed; empty asks all.",
+        advanced=True,
+        ge=1,
+    )
+    top_k: int = setting(
+        100, help="How many documents each query's run keeps.", advanced=True, ge=10, le=1000
+    )
+    metric: Literal["map@100", "mrr@10", "ndcg@10", "recall@100"] = setting(
+        "map@100", help="The metric whose differences are tested for luck.", advanced=True
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
+        "auto",
+        help="Number format while encoding; 'auto' takes bf16 where this machine is fast at it.",
+        advanced=True,
+    )
+    device: Literal["auto", "cpu", "cuda"] = setting(
+        "auto", help="Where to encode; 'auto' takes a GPU if there is one.", advanced=True
+    )
+    seed: int = setting(
+        7,
+        help="Decides the bootstrap's and the randomization test's draws.",
+        advanced=True,
+        ge=0,
+        le=2**31 - 1,
+    )
+
+
+class IndexRecipe(Recipe):
+    """Build a FAISS index over a data set's documents with one model."""
+
+    task: ClassVar[str] = "index"
+
+    dataset: str = setting(help="The data set whose documents are indexed.", widget="dataset")
+    model: str = setting(
+        "all-MiniLM-L6-v2", help="The model that encodes documents and queries.", widget="model"
+    )
+    name: str = setting(
+        "",
+        help="What the index is called; empty makes a name from data set and model.",
+        max_length=200,
+    )
+    type: Literal["exact"] = setting(
+        "exact", help="Exact search compares the query with every document (FAISS flat)."
+    )
+    dataset_version: int | None = setting(
+        None, help="The data set's version; empty takes the newest.", advanced=True, ge=1
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
+        "auto",
+        help="Number format while encoding; 'auto' takes bf16 where this machine is fast at it.",
+        advanced=True,
+    )
+    device: Literal["auto", "cpu", "cuda"] = setting(
+        "auto", help="Where to encode; 'auto' takes a GPU if there is one.", advanced=True
+    )

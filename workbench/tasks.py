@@ -1,0 +1,100 @@
+"""The registry of tasks: a name, its recipe, and where the work is done (loaded on use).
+
+To add a task, write a recipe, a function ``run(recipe, context) -> dict``, and one entry here.
+``prepare(recipe, workspace, waits)`` is optional and torch-free: it checks the recipe against the
+workspace and fills in names when the job is submitted, so that bad input stops at the click;
+``waits`` is true when the job waits for another one, whose outputs need not exist yet.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from storage.records import SlotKind
+from workbench.errors import NotFound
+from workbench.recipes.base import Recipe
+from workbench.recipes.data import AddModelRecipe, ImportRecipe, SampleRecipe
+from workbench.recipes.evaluate import EvaluateRecipe, IndexRecipe
+from workbench.recipes.train import TrainEmbeddingRecipe
+
+if TYPE_CHECKING:
+    from workbench.jobs.context import JobContext
+
+TaskFunction = Callable[[Any, "JobContext"], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One kind of job. ``run`` and ``prepare`` are written as 'module:function'."""
+
+    recipe: type[Recipe]
+    run: str
+    slot_kind: SlotKind
+    prepare: str | None = None
+    #: True where a stopped job goes on from its own files instead of starting over.
+    resumable: bool = False
+
+    def load_run(self) -> TaskFunction:
+        return _load(self.run)
+
+    def load_prepare(self) -> Callable[..., Recipe] | None:
+        return _load(self.prepare) if self.prepare else None
+
+
+TASKS: dict[str, Task] = {
+    "import": Task(
+        ImportRecipe,
+        "workbench.data.job:run_import",
+        SlotKind.LIGHT,
+        prepare="workbench.data.prepare:prepare_import",
+    ),
+    "sample": Task(
+        SampleRecipe,
+        "workbench.data.job:run_sample",
+        SlotKind.LIGHT,
+        prepare="workbench.data.prepare:prepare_sample",
+    ),
+    "add-model": Task(
+        AddModelRecipe,
+        "workbench.models.job:run_add",
+        SlotKind.LIGHT,
+        prepare="workbench.models.prepare:prepare_add",
+    ),
+    "train-embedding": Task(
+        TrainEmbeddingRecipe,
+        "workbench.training.embedding:run",
+        SlotKind.TRAIN,
+        prepare="workbench.training.prepare:prepare_train",
+        resumable=True,
+    ),
+    "evaluate": Task(
+        EvaluateRecipe,
+        "workbench.evaluation.job:run",
+        SlotKind.LIGHT,
+        prepare="workbench.evaluation.prepare:prepare_evaluate",
+    ),
+    "index": Task(
+        IndexRecipe,
+        "workbench.search.build:run",
+        SlotKind.LIGHT,
+        prepare="workbench.search.prepare:prepare_index",
+    ),
+}
+
+
+def get_task(name: str) -> Task:
+    """The task of that name; raises :class:`NotFound` with 'did you mean'."""
+    if name not in TASKS:
+        raise NotFound.among("task", name, TASKS)
+    return TASKS[name]
+
+
+def read_recipe(task: str, values: Mapping[str, Any]) -> Recipe:
+    """A stored or typed recipe, checked."""
+    return get_task(task).recipe.read(dict(values))
+
+
+def _load(where: str) -> Any:
+    module, function = where.split(":")
+    return getattr(import_module(module), function)
