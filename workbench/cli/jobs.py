@@ -1,0 +1,101 @@
+"""``jobs``: what ran, what runs, what waits."""
+
+import argparse
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from storage.records import Job
+from workbench.cli.output import columns, say, size_words
+from workbench.cli.running import follow
+from workbench.workspace import Workspace
+
+
+def add(commands: Any, shared: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser("jobs", help="jobs: list, show, log, cancel, resume, remove")
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    for name, function, words in (
+        ("list", _list, "all jobs, the newest first"),
+        ("show", _show, "one job: recipe, progress, result, history"),
+        ("log", _log, "the end of a job's log"),
+        ("cancel", _cancel, "stop a job (a training run saves a checkpoint first)"),
+        ("resume", _resume, "go on with a stopped job, and see it through"),
+        ("remove", _remove, "delete a finished job's record and files"),
+    ):
+        action = actions.add_parser(name, parents=[shared], help=words)
+        if name != "list":
+            action.add_argument("job", help="the job's id, or its beginning")
+        action.set_defaults(command=function)
+
+
+def _list(workspace: Workspace, _args: argparse.Namespace) -> tuple[Any, str]:
+    found = workspace.jobs.list()
+    rows = [[job.id, job.status.value, job.task, _when(job), job.name] for job in found]
+    if not found:
+        say("No jobs yet. Try: python -m workbench demo")
+    text = columns(["id", "status", "task", "created", "name"], rows) if found else ""
+    return [_about(job) for job in found], text
+
+
+def _show(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    job = workspace.jobs.get(args.job)
+    events = [asdict(event) for event in workspace.jobs.events(job.id)]
+    size = workspace.jobs.bytes(job.id)
+    document = {**_about(job), "events": events, "bytes": size}
+    lines = [
+        f"{job.id}  {job.name}  ({job.task})",
+        f"status    {job.status.value}, attempt {job.attempt}",
+        f"disk      {size_words(size)}",
+    ]
+    if job.error:
+        lines.append(f"error     {job.error.get('message')} {job.error.get('hint', '')}".rstrip())
+    lines += [f"{_clock(event['at'])}  {event['kind']}  {event['detail']}" for event in events]
+    return document, "\n".join(lines)
+
+
+def _log(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    job = workspace.jobs.get(args.job)
+    text = workspace.jobs.log_tail(job.id)
+    return {"job": job.id, "log": text}, text
+
+
+def _cancel(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    job = workspace.jobs.cancel(workspace.jobs.get(args.job).id)
+    return _about(job), f"Asked '{job.name}' to stop."
+
+
+def _resume(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    job = workspace.jobs.resume(workspace.jobs.get(args.job).id)
+    ended = follow(workspace, job)
+    return _about(ended), f"'{ended.name}' is done."
+
+
+def _remove(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    job = workspace.jobs.get(args.job)
+    workspace.jobs.remove(job.id)
+    return {"removed": job.id}, f"Removed the job '{job.name}'."
+
+
+def _about(job: Job) -> dict[str, Any]:
+    return {
+        "job": job.id,
+        "name": job.name,
+        "task": job.task,
+        "status": job.status.value,
+        "attempt": job.attempt,
+        "progress": job.progress,
+        "recipe": job.recipe,
+        "result": job.result,
+        "error": job.error,
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "finished_at": job.finished_at,
+    }
+
+
+def _when(job: Job) -> str:
+    return datetime.fromtimestamp(job.created_at).strftime("%Y-%m-%d %H:%M")
+
+
+def _clock(at: float) -> str:
+    return datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M:%S")

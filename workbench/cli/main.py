@@ -1,0 +1,82 @@
+"""Reads the command line, runs one command, and turns its outcome into an exit status.
+
+0 done, 1 the job failed, 2 bad usage or bad input (nothing written), 130 interrupted.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from workbench.cli import data, demo, indexes, jobs, models, runs
+from workbench.cli.output import print_json, say
+from workbench.cli.running import JobFailed
+from workbench.errors import WorkbenchError
+from workbench.workspace import Workspace
+
+Command = Callable[[Workspace, argparse.Namespace], "tuple[Any, str]"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the returned number is the process's exit status."""
+    args = build_parser().parse_args(argv)
+    try:
+        document, text = _run(args)
+    except WorkbenchError as error:
+        return _fail(args, error)
+    except KeyboardInterrupt:
+        return 130
+    if args.json:
+        print_json(document)
+    elif text:
+        print(text)
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    shared = argparse.ArgumentParser(add_help=False)
+    # SUPPRESS: an option may stand before or after the command, and neither undoes the other.
+    shared.add_argument("--home", metavar="DIR", default=argparse.SUPPRESS, help=_HOME)
+    shared.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=_JSON)
+    shared.add_argument(
+        "--trust-remote-code", action="store_true", default=argparse.SUPPRESS, help=_TRUST
+    )
+    parser = argparse.ArgumentParser(
+        prog="python -m workbench",
+        description="Fine-tune retrieval models and see whether retrieval got better.",
+        parents=[shared],
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in (demo, data, runs, indexes, jobs, models):
+        module.add(commands, shared)
+    return parser
+
+
+_HOME = "the workspace's folder (default: WORKBENCH_HOME or ~/.retrieval-workbench)"
+_JSON = "write exactly one JSON document to stdout"
+_TRUST = "let models run the code they bring with them"
+
+
+def _run(args: argparse.Namespace) -> tuple[Any, str]:
+    args.json = getattr(args, "json", False)
+    workspace = Workspace.open(
+        getattr(args, "home", None), trust_remote_code=getattr(args, "trust_remote_code", False)
+    )
+    try:
+        command: Command = args.command
+        return command(workspace, args)
+    finally:
+        workspace.close()
+
+
+def _fail(args: argparse.Namespace, error: WorkbenchError) -> int:
+    say(f"{error.message}\n{error.hint}".strip())
+    if getattr(args, "json", False):
+        print_json({"error": error.to_dict()})
+    bad_input = error.is_bad_input if isinstance(error, JobFailed) else error.bad_input
+    return 2 if bad_input else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

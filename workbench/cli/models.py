@@ -1,0 +1,87 @@
+"""``models``: what is in the workspace, from here or from elsewhere."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from storage.records import Model
+from workbench.cli.options import PREFIX, add_fields, read_values
+from workbench.cli.output import columns, size_words
+from workbench.cli.running import run_job
+from workbench.recipes.data import AddModelRecipe
+from workbench.workspace import Workspace
+
+
+def add(commands: Any, shared: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser("models", help="models: add, list, show, remove, export")
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+
+    adding = actions.add_parser("add", parents=[shared], help="copy a model into the workspace")
+    adding.add_argument(PREFIX + "source", metavar="PATH", help="a folder, or a hub id")
+    add_fields(adding, AddModelRecipe, skip=("source",))
+    adding.set_defaults(command=_add)
+
+    listing = actions.add_parser("list", parents=[shared], help="all models")
+    listing.set_defaults(command=_list)
+
+    for name, function, words in (
+        ("show", _show, "a model's contract and results"),
+        ("remove", _remove, "delete a model"),
+    ):
+        action = actions.add_parser(name, parents=[shared], help=words)
+        action.add_argument("name")
+        action.set_defaults(command=function)
+
+    exporting = actions.add_parser("export", parents=[shared], help="write a model as a zip file")
+    exporting.add_argument("name")
+    exporting.add_argument("--to", required=True, metavar="FILE", help="the zip file to write")
+    exporting.set_defaults(command=_export)
+
+
+def _add(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    job = run_job(workspace, AddModelRecipe.read(read_values(args, AddModelRecipe)))
+    result = job.result or {}
+    return result, f"Added the model '{result.get('model')}'."
+
+
+def _list(workspace: Workspace, _args: argparse.Namespace) -> tuple[Any, str]:
+    workspace.models.ensure_packaged()
+    found = [_about(workspace, model) for model in workspace.models.list()]
+    rows = [[m["name"], m["kind"], m["base"] or "", size_words(m["bytes"])] for m in found]
+    return found, columns(["name", "kind", "base", "disk"], rows)
+
+
+def _show(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    workspace.models.ensure_packaged()
+    about = _about(workspace, workspace.models.get(args.name))
+    lines = [f"{key:<16} {value}" for key, value in about.items() if key != "contract"]
+    lines += [f"  {key:<18} {value!r}" for key, value in about["contract"].items()]
+    return about, "\n".join(lines)
+
+
+def _remove(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    model = workspace.models.get(args.name)
+    workspace.models.remove(model.name)
+    return {"removed": model.name}, f"Removed the model '{model.name}'."
+
+
+def _export(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    from workbench.models.export import export_zip
+
+    model = workspace.models.get(args.name)
+    written = export_zip(workspace.models.folder(model.name), Path(args.to))
+    return {"model": model.name, "file": str(written)}, f"Wrote {written}."
+
+
+def _about(workspace: Workspace, model: Model) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "kind": model.kind,
+        "base": model.base,
+        "verdict": model.verdict,
+        "summary": model.summary,
+        "contract": model.contract,
+        "folder": str(workspace.models.folder(model.name)),
+        "bytes": workspace.models.bytes(model.name),
+        "created_at": model.created_at,
+    }

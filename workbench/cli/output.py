@@ -1,0 +1,75 @@
+"""What the command line writes: results to stdout, everything else to stderr."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from storage.records import Job
+
+
+def print_json(document: Any) -> None:
+    """Exactly one JSON document on stdout."""
+    text = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY)
+    sys.stdout.write(text.decode() + "\n")
+
+
+def say(text: str) -> None:
+    """A line for the person watching."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def columns(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A plain table, each column as wide as its widest cell."""
+    cells = [[str(cell) for cell in row] for row in [header, *rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in cells]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def size_words(count: int) -> str:
+    """Bytes as a person reads them."""
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+class ProgressLine:
+    """Where a job stands, on stderr: rewritten on a terminal, else a line per phase."""
+
+    def __init__(self) -> None:
+        self._shown = ""
+        self._live = sys.stderr.isatty()
+
+    def __call__(self, job: Job) -> None:
+        text = f"{job.name}: {self._words(job)}"
+        if text == self._shown:
+            return
+        if self._live:
+            sys.stderr.write("\r\x1b[2K" + text)
+            sys.stderr.flush()
+        elif self._words(job).split(",")[0] != self._shown_phase():
+            say(text)
+        self._shown = text
+
+    def end(self) -> None:
+        if self._live and self._shown:
+            sys.stderr.write("\n")
+
+    def _shown_phase(self) -> str:
+        return self._shown.partition(": ")[2].split(",")[0]
+
+    def _words(self, job: Job) -> str:
+        progress = job.progress or {}
+        parts = [str(progress.get("message") or job.status.value)]
+        done, total = progress.get("done"), progress.get("total")
+        if done is not None and total:
+            parts.append(f"{done:,.0f} of {total:,.0f} {progress.get('unit', '')}".strip())
+        if progress.get("seconds_left") is not None:
+            parts.append(f"{progress['seconds_left']:.0f} s left")
+        return ", ".join(parts)
