@@ -1,0 +1,101 @@
+"""A workspace in memory, for what needs no database; and models too small to take time."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from storage.errors import NameExists
+from workbench.models.registry import Models
+
+
+class Rows:
+    def __init__(self) -> None:
+        self.kept: dict[str, Any] = {}
+
+    def insert(self, record: Any) -> Any:
+        if self.by_name(record.name):
+            raise NameExists(record.name)
+        self.kept[record.id] = record
+        return record
+
+    def get(self, id: str) -> Any:
+        return self.kept.get(id)
+
+    def by_name(self, name: str) -> Any:
+        return next((one for one in self.kept.values() if one.name == name), None)
+
+    def list(self, **filters: Any) -> list[Any]:
+        return [
+            one
+            for one in self.kept.values()
+            if all(getattr(one, key) == value for key, value in filters.items())
+        ]
+
+    def delete(self, id: str) -> bool:
+        return self.kept.pop(id, None) is not None
+
+
+@dataclass
+class FakeStore:
+    models: Rows = field(default_factory=Rows)
+    indexes: Rows = field(default_factory=Rows)
+    jobs: Rows = field(default_factory=Rows)
+
+
+class FakeWorkspace:
+    trust_remote_code = False
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.store = FakeStore()
+        self.models = Models(self.store, home)
+
+    def path(self, relative: str) -> Path:
+        return self.home / relative
+
+
+def write_json(path: Path, value: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value), encoding="utf-8")
+
+
+def write_plain(folder: Path, **config: Any) -> Path:
+    """A folder that looks like a BERT checkpoint; its weights are a few bytes."""
+    write_json(
+        folder / "config.json",
+        {
+            "model_type": "bert",
+            "architectures": ["BertModel"],
+            "hidden_size": 32,
+            "max_position_embeddings": 512,
+        }
+        | config,
+    )
+    write_json(folder / "tokenizer.json", {})
+    (folder / "model.safetensors").write_bytes(b"weights")
+    return folder
+
+
+def write_modules(folder: Path, *extra: str, **about: Any) -> Path:
+    """A folder that looks like sentence-transformers'; ``extra`` are modules after the pooling."""
+    write_plain(folder)
+    kinds = ["Transformer", "Pooling", *extra]
+    write_json(
+        folder / "modules.json",
+        [
+            {
+                "idx": n,
+                "name": str(n),
+                "path": f"{n}_{kind}" if n else "",
+                "type": f"sentence_transformers.models.{kind}",
+            }
+            for n, kind in enumerate(kinds)
+        ],
+    )
+    write_json(
+        folder / "1_Pooling" / "config.json",
+        {"word_embedding_dimension": 32, "pooling_mode_mean_tokens": True},
+    )
+    write_json(folder / "config_sentence_transformers.json", about)
+    return folder

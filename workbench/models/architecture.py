@@ -1,0 +1,71 @@
+"""What a transformers ``config.json`` says about a model, read without transformers."""
+
+from typing import Any
+
+JsonDict = dict[str, Any]
+
+#: ``model_type`` of decoders, whose tokens look back only (unless the config says otherwise).
+DECODERS = frozenset({
+    "bloom", "codegen", "cohere", "cohere2", "deepseek_v2", "deepseek_v3", "falcon", "gemma",
+    "gemma2", "gemma3_text", "glm", "glm4", "gpt2", "gpt_bigcode", "gpt_neo", "gpt_neox",
+    "gpt_oss", "gptj", "granite", "llama", "ministral", "mistral", "mixtral", "mpt", "olmo",
+    "olmo2", "opt", "persimmon", "phi", "phi3", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe",
+    "smollm3", "stablelm", "starcoder2", "xglm",
+})  # fmt: skip
+#: Their first position number is the padding id + 1, so they have that many positions fewer.
+_OFFSET_POSITIONS = frozenset({
+    "roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "mpnet", "longformer",
+    "data2vec-text",
+})  # fmt: skip
+#: A plain checkpoint says how much it can read, not how much is sensible; this caps the default.
+PLAIN_LENGTH = 512
+#: Tokenizers write numbers like 1e30 for 'no limit'.
+_NO_LIMIT = 1_000_000
+
+
+def text_config(config: JsonDict) -> JsonDict:
+    """The part about text, where a model of several parts has one."""
+    inner = config.get("text_config")
+    return inner if isinstance(inner, dict) else config
+
+
+def is_causal(config: JsonDict) -> bool:
+    """Whether attention looks back only."""
+    text = text_config(config)
+    if text.get("is_causal") is False or text.get("use_bidirectional_attention"):
+        return False
+    architectures = config.get("architectures") or [""]
+    return str(architectures[0]).endswith("ForCausalLM") or text.get("model_type") in DECODERS
+
+
+def position_limit(config: JsonDict, tokenizer: JsonDict) -> int | None:
+    """The most tokens the model can read, special ones included; None where nothing limits it."""
+    text = text_config(config)
+    limits = [
+        _limit(text.get("max_position_embeddings")),
+        _limit(tokenizer.get("model_max_length")),
+    ]
+    if limits[0] and text.get("model_type") in _OFFSET_POSITIONS:
+        limits[0] -= int(text.get("pad_token_id", 1) or 0) + 1
+    known = [limit for limit in limits if limit]
+    return min(known) if known else None
+
+
+def hidden_size(config: JsonDict) -> int:
+    """The width of a token's vector, 0 where the config does not say."""
+    text = text_config(config)
+    for key in ("hidden_size", "d_model", "dim", "n_embd"):
+        if isinstance(text.get(key), int):
+            return int(text[key])
+    return 0
+
+
+def dtype_name(config: JsonDict) -> str:
+    """The number format the weights were saved in."""
+    name = config.get("dtype") or config.get("torch_dtype") or "float32"
+    return str(name).removeprefix("torch.")
+
+
+def _limit(value: Any) -> int | None:
+    usable = isinstance(value, (int, float)) and 0 < value < _NO_LIMIT
+    return int(value) if usable else None

@@ -1,0 +1,81 @@
+"""Copies a model's files and leaves behind what is no part of it. Torch-free."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+from workbench.errors import ModelUnusable
+
+#: Files and folders that come with models but are not needed to use them.
+JUNK = (
+    "optimizer*", "scheduler.pt", "scaler.pt", "rng_state*", "trainer_state.json",
+    "training_args.bin", "global_step*", "checkpoint-*", "runs", "runs/*", "events.out.tfevents*",
+    "*.onnx", "*.onnx_data", "onnx", "onnx/*", "openvino", "openvino/*", "tf_model.h5",
+    "*.msgpack", "rust_model.ot", "*.gguf", "*.ckpt", "*.mlmodel", "*.mlpackage", "coreml/*",
+    "__pycache__", "*.pyc", ".git", ".gitattributes", ".gitignore", ".cache", "*.lock",
+)  # fmt: skip
+_BLOCK = 4 << 20
+
+
+def model_files(folder: Path) -> list[Path]:
+    """The files worth copying. Raises :class:`ModelUnusable` for a link that leads outside."""
+    return sorted(_walk(folder, allowed_roots(folder)))
+
+
+def copy_model(
+    source: Path,
+    target: Path,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    stop: Callable[[], None] | None = None,
+    skip: Callable[[Path], bool] = lambda _path: False,
+) -> int:
+    """Copy a model folder's files and return their bytes.
+
+    ``progress`` gets bytes done and in all; ``stop`` may raise to end it between blocks.
+    """
+    files = [path for path in model_files(source) if not skip(path)]
+    total = sum(path.stat().st_size for path in files)
+    done = 0
+    for path in files:
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        for block in _copy(path, copy):
+            done += block
+            if stop:
+                stop()
+            if progress:
+                progress(done, total)
+    return total
+
+
+def allowed_roots(folder: Path) -> list[Path]:
+    """Where links may lead: the folder, and for a copy in the hub's cache that cache's blobs."""
+    roots = [folder.resolve()]
+    if folder.parent.name == "snapshots":
+        roots.append((folder.parent.parent / "blobs").resolve())
+    return roots
+
+
+def _walk(folder: Path, roots: list[Path]) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if any(fnmatch(path.name, pattern) for pattern in JUNK):
+            continue
+        if path.is_symlink() and not any(path.resolve().is_relative_to(root) for root in roots):
+            raise ModelUnusable(
+                f"{path} is a link that leads out of the model's folder.",
+                "Copy the file itself into the folder.",
+            )
+        if path.is_dir() and not path.is_symlink():
+            yield from _walk(path, roots)
+        elif path.is_file():
+            yield path
+
+
+def _copy(source: Path, target: Path) -> Iterator[int]:
+    with source.open("rb") as reading, target.open("wb") as writing:
+        while block := reading.read(_BLOCK):
+            writing.write(block)
+            yield len(block)
+    shutil.copymode(source, target)

@@ -1,0 +1,200 @@
+"""Loads an embedding model and encodes with it. Imports torch: worker processes only.
+
+Training's baseline, evaluation, indexing and search all encode through :class:`LoadedEmbedding`, so
+that prompts, lengths, normalisation and number format are the same everywhere.
+"""
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sentence_transformers import SentenceTransformer
+
+from workbench.errors import ModelUnusable, WorkbenchError
+from workbench.models.architecture import position_limit
+from workbench.models.assemble import assemble
+from workbench.models.contract import Contract
+from workbench.models.convert import safe_folder
+from workbench.models.fetch import fetch
+from workbench.models.inspect import inspect_folder
+from workbench.models.precision import Precision, choose, dtype_of, pick_device
+from workbench.models.resolve import ResolvedModel
+
+Role = Literal["query", "document"]
+Embeddings = NDArray[np.float32]
+
+#: Texts per batch. On a CPU small batches waste less on padding (measured: 16 to 32 are best).
+_BATCH = {"cpu": 32, "cuda": 128}
+
+
+@dataclass(frozen=True)
+class LoadedEmbedding:
+    """A model in memory and the contract it is used by. Its weights are fp32 in any precision."""
+
+    model: SentenceTransformer
+    contract: Contract
+    device: str
+    precision: Precision
+
+    def with_contract(self, contract: Contract) -> "LoadedEmbedding":
+        """The same model in memory, used otherwise."""
+        return replace(self, contract=contract)
+
+    @property
+    def dimensions(self) -> int:
+        return int(self.model.get_embedding_dimension() or self.contract.dimensions)
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        role: Role,
+        *,
+        batch_size: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        stop: Callable[[], None] | None = None,
+    ) -> Embeddings:
+        """Embeddings of ``texts``, float32 of shape (len(texts), dimensions), in their order.
+
+        ``progress`` gets texts done and in all after each batch; ``stop`` is called before each
+        batch and may raise. The model's training mode is left as it was.
+        """
+        prompt, length = self._manner(role)
+        size = batch_size or _BATCH[self.device.partition(":")[0]]
+        # Long ones first: the first batch shows at once whether memory suffices.
+        order = np.argsort([-len(text) for text in texts], kind="stable")
+        embeddings = np.empty((len(texts), self.dimensions), dtype=np.float32)
+        training = self.model.training
+        self.model.eval()
+        try:
+            for start in range(0, len(texts), size):
+                if stop:
+                    stop()
+                rows = order[start : start + size]
+                embeddings[rows] = self._batch([texts[row] for row in rows], role, prompt, length)
+                if progress:
+                    progress(start + len(rows), len(texts))
+        finally:
+            self.model.train(training)
+        return embeddings
+
+    def _manner(self, role: Role) -> tuple[str, int]:
+        """The prompt and the length in tokens of a role; never longer than the model can read."""
+        contract, config = self.contract, self.model.config
+        limit = position_limit(config.to_dict(), {}) if config is not None else None
+        if role == "query":
+            return contract.query_prompt, min(contract.query_max_len, limit or sys.maxsize)
+        return contract.document_prompt, min(contract.passage_max_len, limit or sys.maxsize)
+
+    def _batch(self, texts: list[str], role: Role, prompt: str, length: int) -> Embeddings:
+        with torch.inference_mode(), self._autocast():
+            features = self.model.preprocess(
+                texts, prompt=prompt or None, task=role, max_length=length
+            )
+            features = {name: _to(value, self.device) for name, value in features.items()}
+            vectors = self.model(features)["sentence_embedding"].float()
+            if self.model.truncate_dim:
+                vectors = vectors[:, : self.model.truncate_dim]
+            if self.contract.normalize:
+                vectors = torch.nn.functional.normalize(vectors, dim=1)
+            found: Embeddings = vectors.cpu().numpy()
+            return found
+
+    def _autocast(self) -> Any:
+        return torch.autocast(
+            self.device.partition(":")[0],
+            dtype=dtype_of(self.precision) if self.precision != "fp32" else None,
+            enabled=self.precision != "fp32",
+        )
+
+
+def load_embedding(
+    resolved: ResolvedModel,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    trust_remote_code: bool = False,
+) -> LoadedEmbedding:
+    """Load a model (downloading it if it is on the hub only) in fp32 weights.
+
+    An adapter is merged into its base's weights at full precision. Raises :class:`ModelUnusable`
+    or :class:`ModelNotFound`, in sentences, for anything that is wrong with the model.
+    """
+    _quiet()
+    place = pick_device(device)
+    model, contract = _load(resolved, place, trust_remote_code)
+    if contract.dimensions == 0:
+        contract = contract.model_copy(update={"dimensions": model.get_embedding_dimension() or 0})
+    return LoadedEmbedding(model, contract, place, choose(precision, place))
+
+
+def _load(
+    resolved: ResolvedModel, device: str, trust_remote_code: bool
+) -> tuple[SentenceTransformer, Contract]:
+    folder = Path(resolved.source) if resolved.local else fetch(resolved.source)
+    found = inspect_folder(folder)
+    safe = safe_folder(folder, resolved.cache)
+    contract = resolved.contract or found.contract
+    try:
+        if found.layout != "adapter":
+            return assemble(safe, found.layout, contract, device, trust_remote_code), contract
+        return _load_adapter(resolved, safe, device, trust_remote_code)
+    except WorkbenchError:
+        raise
+    except (ValueError, OSError, RuntimeError, ImportError, KeyError, AttributeError) as error:
+        raise explain(resolved.name, error) from error
+
+
+def _load_adapter(
+    resolved: ResolvedModel, folder: Path, device: str, trust_remote_code: bool
+) -> tuple[SentenceTransformer, Contract]:
+    from peft import PeftModel
+
+    if resolved.base is None:
+        raise ModelUnusable(f"The adapter '{resolved.name}' has no base model here.")
+    model, base_contract = _load(resolved.base, device, trust_remote_code)
+    contract = resolved.contract or base_contract
+    if contract.pooling != base_contract.pooling:
+        raise ModelUnusable(
+            f"The adapter '{resolved.name}' pools by {contract.pooling}, its base by"
+            f" {base_contract.pooling}.",
+            "Merge the adapter where it was made, and add the merged model.",
+        )
+    adapted = PeftModel.from_pretrained(model[0].model, str(folder), torch_device=device)
+    model[0].model = adapted.merge_and_unload()
+    return model, contract
+
+
+def explain(name: str, error: Exception) -> ModelUnusable:
+    """A library's complaint about a model as a sentence."""
+    text = " ".join(str(error).split())
+    if "trust_remote_code" in text or "custom code" in text:
+        return ModelUnusable(
+            f"The model '{name}' brings code of its own, which is not run.",
+            "Whoever starts the workbench can allow it with --trust-remote-code.",
+        )
+    if "size mismatch" in text or "shapes cannot" in text:
+        return ModelUnusable(f"The weights of '{name}' do not fit its configuration: {text[:300]}")
+    if isinstance(error, torch.cuda.OutOfMemoryError):
+        return ModelUnusable(f"'{name}' does not fit into the GPU's memory.", "Use device cpu.")
+    return ModelUnusable(
+        f"The model '{name}' could not be loaded: {type(error).__name__}: {text[:300]}",
+        "Check that the folder is complete and that it is an embedding model.",
+    )
+
+
+def _to(value: Any, device: str) -> Any:
+    return value.to(device) if isinstance(value, torch.Tensor) else value
+
+
+def _quiet() -> None:
+    """Loading bars of the libraries would fill the job's log."""
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    logging.getLogger("sentence_transformers").setLevel(logging.WARNING)

@@ -1,0 +1,199 @@
+"""The models of a workspace: records in the store, folders in the home."""
+
+import secrets
+import shutil
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from filelock import FileLock
+
+from storage.errors import NameExists
+from storage.records import Index, Job, JobStatus, Model
+from workbench.errors import InUse, ModelNotFound, NameTaken
+from workbench.models import packaged
+
+_ADD_HINT = "Add one with: python -m workbench models add PATH"
+
+
+class _Rows(Protocol):
+    def insert(self, record: Any) -> Any: ...
+    def get(self, id: str) -> Any: ...
+    def by_name(self, name: str) -> Any: ...
+    def list(self) -> list[Any]: ...
+    def delete(self, id: str) -> bool: ...
+
+
+class Store(Protocol):
+    """The part of the store that is needed here."""
+
+    @property
+    def models(self) -> _Rows: ...
+    @property
+    def indexes(self) -> _Rows: ...
+    @property
+    def jobs(self) -> Any: ...
+
+
+class Models:
+    """Find, add and remove models. A record is written only when its folder is complete."""
+
+    def __init__(self, store: Store, home: Path) -> None:
+        self._store = store
+        self._home = home
+
+    def list(self) -> "list[Model]":
+        """All models, newest first."""
+        return list(self._store.models.list())
+
+    def get(self, name: str) -> Model:
+        """The model of that name or id; raises :class:`ModelNotFound` with 'did you mean'."""
+        found = self._find(name)
+        if found is None:
+            known = [model.name for model in self.list()]
+            raise ModelNotFound.among("model", name, known, _ADD_HINT)
+        return found
+
+    def exists(self, name: str) -> bool:
+        return self._find(name) is not None
+
+    def free_name(self, wanted: str) -> str:
+        """``wanted``, or the first of wanted-2, wanted-3 ... that no model has."""
+        return free_name(wanted, (model.name for model in self.list()))
+
+    def new_folder(self) -> tuple[str, Path]:
+        """A fresh id and its empty folder models/<id>, to be filled before :meth:`add`."""
+        return new_folder(self._home / "models")
+
+    def add(self, model: Model) -> Model:
+        """Register a model whose folder is complete; raises :class:`NameTaken`."""
+        try:
+            self._store.models.insert(model)
+        except NameExists as error:
+            raise NameTaken(
+                f"There is already a model named '{model.name}'.", "Choose another name."
+            ) from error
+        return model
+
+    def remove(self, name: str) -> None:
+        """Delete a model and its folder; raises :class:`InUse` while something needs it."""
+        model = self.get(name)
+        if users := list(self._users(model)):
+            raise InUse(
+                f"The model '{model.name}' is needed by {', '.join(users)}.",
+                "Remove those first, or wait until the job is done.",
+            )
+        self._store.models.delete(model.id)
+        shutil.rmtree(self.folder(model.id, model), ignore_errors=True)
+
+    def folder(self, name: str, model: Model | None = None) -> Path:
+        """Where the model's files are."""
+        return self._home / (model or self.get(name)).path
+
+    def bytes(self, name: str) -> int:
+        """What the model takes on disk."""
+        return folder_bytes(self.folder(name))
+
+    def ensure_packaged(self) -> Model:
+        """The base model that comes with the installation, copied into the home on first use.
+
+        Several processes may ask at once: one copies, the others wait for it.
+        """
+        if found := self._store.models.by_name(packaged.NAME):
+            return found
+        (self._home / "models").mkdir(parents=True, exist_ok=True)
+        with FileLock(self._home / "models" / ".packaged.lock"):
+            return self._store.models.by_name(packaged.NAME) or self._add_packaged()
+
+    def _add_packaged(self) -> Model:
+        id, folder = self.new_folder()
+        try:
+            contract = packaged.copy_packaged(folder)
+            return self.add(
+                new_model(
+                    id,
+                    packaged.NAME,
+                    contract=contract.model_dump(),
+                    summary={"origin": "packaged", "source": packaged.ALIASES[1]},
+                )
+            )
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def _find(self, name: str) -> Model | None:
+        found: Model | None = self._store.models.by_name(name) or self._store.models.get(name)
+        return found
+
+    def _users(self, model: Model) -> Iterable[str]:
+        """What would break without the model, in words."""
+        for job in active_jobs(self._store):
+            if mentions(job, model.name, model.id):
+                yield f"the job '{job.name or job.task}' ({job.id}, {job.status.value})"
+        index: Index
+        for index in self._store.indexes.list():
+            if index.model_id == model.id:
+                yield f"the index '{index.name}'"
+        for other in self.list():
+            if other.id != model.id and other.summary.get("base_id") == model.id:
+                yield f"the adapter '{other.name}'"
+
+
+def new_model(id: str, name: str, *, contract: dict[str, Any], summary: dict[str, Any]) -> Model:
+    """A record for the folder models/<id>."""
+    return Model(
+        id=id,
+        name=name,
+        kind=contract.get("kind", "embedding"),
+        path=f"models/{id}",
+        base=contract.get("base_model") or None,
+        contract=contract,
+        summary=summary,
+        verdict="",
+        job_id=None,
+        created_at=time.time(),
+    )
+
+
+def from_job(model: Model, job_id: str) -> Model:
+    """The same record, made by a job."""
+    return replace(model, job_id=job_id)
+
+
+def free_name(wanted: str, taken: Iterable[str]) -> str:
+    """``wanted``, or the first of wanted-2, wanted-3 ... that is not taken."""
+    names = set(taken)
+    number = 2
+    name = wanted
+    while name in names:
+        name = f"{wanted}-{number}"
+        number += 1
+    return name
+
+
+def new_folder(parent: Path) -> tuple[str, Path]:
+    """A random id (safe in paths and URLs) and its new, empty folder."""
+    id = secrets.token_hex(6)
+    folder = parent / id
+    folder.mkdir(parents=True)
+    return id, folder
+
+
+def folder_bytes(folder: Path) -> int:
+    """The size of all files in a folder; 0 where there is none."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
+
+
+def active_jobs(store: Store) -> "list[Job]":
+    """Jobs that run or wait."""
+    waiting = (JobStatus.QUEUED, JobStatus.RUNNING)
+    return [job for status in waiting for job in store.jobs.list(status=status)]
+
+
+def mentions(job: Job, *names: str) -> bool:
+    """Whether a job's recipe names one of these."""
+    said: list[Any] = [job.recipe.get("model"), job.recipe.get("index"), job.recipe.get("dataset")]
+    said += job.recipe.get("models") or []
+    return any(name in said for name in names)

@@ -1,0 +1,187 @@
+"""From what a person calls a model to where it is: the workspace, a folder, or the hub.
+
+Torch-free and without network: a hub id is checked for its form and, when the hub may not be asked
+(``HF_HUB_OFFLINE``), for being in the local cache. A worker downloads it (:mod:`.fetch`).
+"""
+
+import difflib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from storage.records import Model
+from workbench.errors import BadInput, ModelNotFound, ModelUnusable
+from workbench.models import packaged
+from workbench.models.contract import Contract
+from workbench.models.inspect import ModelFolder, inspect_folder
+
+if TYPE_CHECKING:
+    from workbench.workspace import Workspace
+
+#: 'owner/name' as the hub allows it.
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9_][\w.-]{0,95}")
+_OFFLINE = "Add it from a folder, or unset HF_HUB_OFFLINE where there is a network."
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedModel:
+    """A model found. ``contract`` is None for a hub model that is not on this machine yet."""
+
+    name: str
+    #: A folder's absolute path, or a hub id.
+    source: str
+    contract: Contract | None
+    #: Its record's id where it is in the workspace.
+    model_id: str | None
+    #: An adapter's base, resolved.
+    base: "ResolvedModel | None" = None
+    #: Where converted copies of pickled weights are kept.
+    cache: Path | None = None
+
+    @property
+    def local(self) -> bool:
+        return Path(self.source).is_absolute()
+
+
+def resolve(workspace: "Workspace", model: str) -> ResolvedModel:
+    """Find a model by its name in the workspace, its folder, or its hub id, in this order.
+
+    Raises :class:`ModelNotFound` (with 'did you mean') or :class:`ModelUnusable`.
+    """
+    name = model.strip()
+    if not name:
+        raise ModelNotFound("No model was named.", "Choose one of the workspace's models.")
+    if name.lower() == "bm25":
+        raise BadInput("BM25 as a model comes in a later version.", "Choose an embedding model.")
+    if workspace.models.exists(name):
+        return _from_workspace(workspace, workspace.models.get(name))
+    if name in packaged.ALIASES:
+        return _from_workspace(workspace, workspace.models.ensure_packaged())
+    folder = Path(name).expanduser()
+    if folder.is_dir() or _looks_like_path(name):
+        return _from_folder(workspace, folder.absolute(), folder.name, None)
+    if _HUB_ID.fullmatch(name):
+        return _from_hub(workspace, name)
+    raise _unknown(workspace, name)
+
+
+def hub_is_offline() -> bool:
+    """Whether the environment forbids asking the hub."""
+    words = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+    return any(os.environ.get(word, "").upper() in ("1", "ON", "YES", "TRUE") for word in words)
+
+
+def _from_workspace(workspace: "Workspace", model: Model) -> ResolvedModel:
+    folder = workspace.path(model.path)
+    if not folder.is_dir():
+        raise ModelUnusable(
+            f"The folder of the model '{model.name}' is gone from the workspace.",
+            "Remove the model and add it again.",
+        )
+    return _from_folder(workspace, folder, model.name, model)
+
+
+def _from_folder(
+    workspace: "Workspace", folder: Path, name: str, model: Model | None
+) -> ResolvedModel:
+    found = inspect_folder(folder)
+    base = resolve_base(workspace, found) if found.layout == "adapter" else None
+    return ResolvedModel(
+        name=name,
+        source=str(folder),
+        contract=adapter_contract(found, base),
+        model_id=model.id if model else None,
+        base=base,
+        cache=workspace.path("cache"),
+    )
+
+
+def resolve_base(workspace: "Workspace", adapter: ModelFolder) -> ResolvedModel:
+    """The base of an adapter, wherever it is by now; raises :class:`ModelUnusable` if nowhere.
+
+    An adapter's file names the base as it was called on the machine it was trained on. Where that
+    is not here, a model of the workspace with the last part of the name is taken.
+    """
+    wanted = adapter.base or ""
+    name = _base_name(workspace, wanted, adapter.path)
+    if name is None:
+        raise ModelUnusable(
+            f"The adapter in {adapter.path} belongs to the base model '{wanted}', which is not"
+            " here.",
+            "Add the base model to the workspace first, under the last part of that name.",
+        )
+    base = resolve(workspace, name)
+    if base.base is not None:
+        raise ModelUnusable(f"The base of the adapter in {adapter.path} is an adapter itself.")
+    return base
+
+
+def _base_name(workspace: "Workspace", wanted: str, adapter: Path) -> str | None:
+    """What :func:`resolve` finds the base by, or None."""
+    if workspace.models.exists(wanted) or wanted in packaged.ALIASES or Path(wanted).is_dir():
+        return wanted
+    beside = (adapter / wanted).resolve()
+    if beside.is_dir() and beside != adapter.resolve():
+        return str(beside)
+    on_hub = not _looks_like_path(wanted) and _HUB_ID.fullmatch(wanted)
+    if on_hub and (not hub_is_offline() or cached_snapshot(wanted)):
+        return wanted
+    last = Path(wanted).name
+    return last if workspace.models.exists(last) or last in packaged.ALIASES else None
+
+
+def adapter_contract(found: ModelFolder, base: ResolvedModel | None) -> Contract | None:
+    """A folder's contract; an adapter without one of its own has its base's."""
+    own = any((found.path / name).is_file() for name in ("contract.json", "modules.json"))
+    if found.layout != "adapter" or own or base is None:
+        return found.contract
+    if base.contract is None:
+        return None
+    return base.contract.model_copy(update={"base_model": base.name})
+
+
+def _from_hub(workspace: "Workspace", name: str) -> ResolvedModel:
+    if cached := cached_snapshot(name):
+        found = _from_folder(workspace, cached, name, None)
+        return found if hub_is_offline() else _hub_only(workspace, name, found)
+    if hub_is_offline():
+        raise ModelNotFound(
+            f"The model '{name}' is not on this machine, and the hub may not be asked.",
+            _meant(workspace, name) or _OFFLINE,
+        )
+    return _hub_only(workspace, name, None)
+
+
+def _hub_only(workspace: "Workspace", name: str, cached: ResolvedModel | None) -> ResolvedModel:
+    contract = cached.contract if cached else None
+    return ResolvedModel(name, name, contract, None, None, workspace.path("cache"))
+
+
+def cached_snapshot(name: str) -> Path | None:
+    """The folder of a hub model's newest complete copy in the local cache, if there is one."""
+    from huggingface_hub import try_to_load_from_cache
+
+    for file in ("modules.json", "config.json", "adapter_config.json"):
+        found = try_to_load_from_cache(name, file)
+        if isinstance(found, str):
+            return Path(found).parent
+    return None
+
+
+def _looks_like_path(name: str) -> bool:
+    return name.startswith(("/", "./", "../", "~")) or name.count("/") > 1 or "\\" in name
+
+
+def _unknown(workspace: "Workspace", name: str) -> ModelNotFound:
+    hint = (
+        _meant(workspace, name) or "Give a name of the workspace, a folder, or a hub id owner/name."
+    )
+    return ModelNotFound(f"There is no model named '{name}'.", hint)
+
+
+def _meant(workspace: "Workspace", name: str) -> str:
+    known = [model.name for model in workspace.models.list()] + [packaged.NAME]
+    close = difflib.get_close_matches(name.rpartition("/")[2], known, n=1)
+    return f"Did you mean '{close[0]}'?" if close else ""
