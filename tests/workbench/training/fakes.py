@@ -1,0 +1,289 @@
+"""A small data set, workspace and job context in memory, and a tiny model in a folder."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from storage.records import Job, JobStatus, Model, SlotKind
+from workbench.errors import JobCancelled
+
+DOCUMENTS = pa.schema([("id", pa.string()), ("title", pa.string()), ("text", pa.string())])
+
+
+class FakeReader:
+    """What ``DatasetReader`` offers, over lists. ``splits`` maps a split to its queries.
+
+    A query is (text, positives, negatives); documents are texts.
+    """
+
+    def __init__(self, splits: Mapping[str, list[tuple[str, list[str], list[str]]]]) -> None:
+        self.name, self.version = "pets", 1
+        texts: dict[str, int] = {}
+        self._queries: list[dict[str, Any]] = []
+        self._judgments: list[dict[str, int]] = []
+        self._candidates: list[dict[str, int]] = []
+        for split, queries in splits.items():
+            for query, positives, negatives in queries:
+                row = len(self._queries)
+                about = {"id": f"q{row}", "text": query, "prompt": None}
+                self._queries.append({**about, "split": split, "row": row})
+                for text in positives:
+                    document = texts.setdefault(text, len(texts))
+                    self._judgments.append({"query": row, "document": document, "grade": 1})
+                for text in negatives:
+                    document = texts.setdefault(text, len(texts))
+                    self._candidates.append({"query": row, "document": document})
+        rows = [{"id": f"d{at:05}", "title": "", "text": text} for text, at in texts.items()]
+        self._documents = pa.Table.from_pylist(rows, schema=DOCUMENTS)
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        splits = {"train": 0, "dev": 0, "test": 0}
+        for query in self._queries:
+            splits[query["split"]] += 1
+        return {
+            "documents": self._documents.num_rows,
+            "queries": len(self._queries),
+            "judgments": len(self._judgments),
+            "candidates": len(self._candidates),
+            "splits": splits,
+        }
+
+    def iter_documents(self, batch: int = 10_000) -> Any:
+        for start in range(0, self._documents.num_rows, batch):
+            yield self._documents.slice(start, batch)
+
+    def documents_at(self, rows: Any) -> Any:
+        return self._documents.take(pa.array(list(rows), pa.int64()))
+
+    def queries(self, split: str | None = None) -> Any:
+        kept = [one for one in self._queries if split in (None, one["split"])]
+        names = ("id", "text", "prompt", "split")
+        schema = pa.schema([(name, pa.string()) for name in names] + [("row", pa.int64())])
+        return pa.Table.from_pylist(kept, schema=schema)
+
+    def judgments(self, split: str | None = None) -> Any:
+        return self._of_split(self._judgments, split, ("query", "document", "grade"))
+
+    def candidates(self, split: str | None = None) -> Any:
+        return self._of_split(self._candidates, split, ("query", "document"))
+
+    def training_rows(self, negatives: int, seed: int, split: str = "train") -> Any:
+        given: dict[int, list[int]] = {}
+        for one in self.candidates(split).to_pylist():
+            given.setdefault(one["query"], []).append(one["document"])
+        rows = [
+            {
+                "query": one["query"],
+                "positive": one["document"],
+                "negatives": given.get(one["query"], [])[:negatives],
+            }
+            for one in self.judgments(split).to_pylist()
+        ]
+        schema = pa.schema(
+            [
+                ("query", pa.int64()),
+                ("positive", pa.int64()),
+                ("negatives", pa.list_(pa.int64())),
+            ]
+        )
+        return pa.Table.from_pylist(rows, schema=schema)
+
+    def _of_split(self, rows: list[dict[str, int]], split: str | None, names: Any) -> Any:
+        kept = [one for one in rows if split in (None, self._queries[one["query"]]["split"])]
+        return pa.Table.from_pylist(kept, schema=pa.schema([(n, pa.int64()) for n in names]))
+
+
+class FakeModels:
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.added: list[Model] = []
+
+    def exists(self, name: str) -> bool:
+        return any(model.name == name for model in self.added)
+
+    def get(self, name: str) -> Model:
+        return next(model for model in self.added if model.name == name)
+
+    def list(self) -> "list[Model]":
+        return self.added
+
+    def free_name(self, wanted: str) -> str:
+        return wanted if not self.exists(wanted) else f"{wanted}-2"
+
+    def new_folder(self) -> tuple[str, Path]:
+        id = f"model{len(self.added):04}"
+        folder = self.home / "models" / id
+        folder.mkdir(parents=True)
+        return id, folder
+
+    def add(self, model: Model) -> Model:
+        self.added.append(model)
+        return model
+
+
+class FakeDatasets:
+    def __init__(self, reader: FakeReader) -> None:
+        self.reader = reader
+
+    def exists(self, name: str) -> bool:
+        return name == self.reader.name
+
+    def read(self, name: str, version: int | None = None) -> FakeReader:
+        return self.reader
+
+
+class FakeWorkspace:
+    def __init__(self, home: Path, reader: FakeReader) -> None:
+        self.home = home
+        self.trust_remote_code = False
+        self.models = FakeModels(home)
+        self.datasets = FakeDatasets(reader)
+
+    def path(self, relative: str) -> Path:
+        return self.home / relative
+
+
+@dataclass
+class FakeContext:
+    """A job context that remembers. ``cancel_at``: the person asks to stop at that step."""
+
+    workspace: Any
+    folder: Path
+    resuming: bool = False
+    cancel_at: int | None = None
+    cancelled: bool = False
+    rows: list[tuple[int, str, dict[str, float]]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
+
+    @property
+    def job(self) -> Job:
+        empty: dict[str, Any] = dict.fromkeys(Job.__dataclass_fields__)
+        running = {"status": JobStatus.RUNNING, "slot_kind": SlotKind.TRAIN}
+        return Job(**{**empty, "id": "job00001", "task": "train-embedding", **running})
+
+    def progress(
+        self, done: float, total: float | None = None, unit: str = "", message: str = ""
+    ) -> None:
+        self.messages.append(message)
+        if unit == "steps" and self.cancel_at is not None and done >= self.cancel_at:
+            self.cancelled = True
+
+    def metrics(self, step: int, kind: str, values: Mapping[str, float]) -> None:
+        self.rows.append((step, kind, dict(values)))
+
+    def forget_metrics_after(self, step: int) -> None:
+        self.rows = [row for row in self.rows if row[0] <= step]
+
+    def flush(self) -> None: ...
+
+    def check_cancelled(self) -> None:
+        if self.cancelled:
+            raise JobCancelled("Stopped.")
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+    def of(self, kind: str) -> list[tuple[int, dict[str, float]]]:
+        return [(step, values) for step, found, values in self.rows if found == kind]
+
+
+ANIMALS = [
+    "cat",
+    "dog",
+    "cow",
+    "hen",
+    "fox",
+    "owl",
+    "bee",
+    "ant",
+    "elk",
+    "yak",
+    "emu",
+    "eel",
+    "bat",
+    "rat",
+    "pig",
+    "ram",
+]
+TRAITS = [
+    "red",
+    "old",
+    "big",
+    "shy",
+    "sad",
+    "mad",
+    "hot",
+    "icy",
+    "wet",
+    "dry",
+    "new",
+    "odd",
+    "raw",
+    "low",
+]
+
+
+def animal_splits(train: int = 96, dev: int = 24) -> dict[str, list[Any]]:
+    """Queries 'which TRAIT ANIMAL' whose document says the same in other words."""
+    pairs = [(animal, trait) for trait in TRAITS for animal in ANIMALS]
+    rows = [
+        (
+            f"which {animal} {trait}",
+            [f"here is {trait} {animal} number {at % 7}"],
+            [f"here is {trait} {ANIMALS[(ANIMALS.index(animal) + 3) % len(ANIMALS)]} today"],
+        )
+        for at, (animal, trait) in enumerate(pairs)
+    ]
+    # Interleaved, so that dev has all animals and traits.
+    step = len(rows) // dev if dev else len(rows) + 1
+    chosen = set(range(0, step * dev, step)) if dev else set()
+    found = [row for at, row in enumerate(rows) if at in chosen]
+    rest = [row for at, row in enumerate(rows) if at not in chosen]
+    return {"train": rest[:train], "dev": found} if dev else {"train": rest[:train]}
+
+
+def save_tiny_model(folder: Path, *, pooling: str = "mean", seed: int = 0) -> Path:
+    """A BERT of two layers with random weights, over the words of ``animal_splits``."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Normalize, Transformer
+    from sentence_transformers.sentence_transformer.modules import Pooling
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    words += ["which", "here", "is", "number", "today", "find", "query", "passage", ":"]
+    words += [str(n) for n in range(10)] + ANIMALS + TRAITS
+    tokenizer = Tokenizer(models.WordLevel({w: at for at, w in enumerate(words)}, "[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    ends = [("[CLS]", 2), ("[SEP]", 3)]
+    tokenizer.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", None, ends)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+        model_max_length=64,
+    )
+    torch.manual_seed(seed)
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    plain = folder.with_name(folder.name + "-plain")
+    BertModel(config).save_pretrained(str(plain))
+    fast.save_pretrained(str(plain))
+    modules = [Transformer(str(plain)), Pooling(32, pooling), Normalize()]
+    SentenceTransformer(modules=modules, device="cpu").save_pretrained(str(folder))
+    return folder

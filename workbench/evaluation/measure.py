@@ -1,0 +1,95 @@
+"""One model against one pool: encode, search exactly, score. The same everywhere it is asked."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.errors import WorkbenchError
+from workbench.evaluation.metrics import DEPTH, Scores, score_run
+from workbench.evaluation.pool import Pool, Rows
+from workbench.evaluation.retrieve import Run, search
+from workbench.evaluation.texts import join_documents
+from workbench.models.contract import Contract
+
+Stop = Callable[[], None]
+
+
+class Encoder(Protocol):
+    """What a measurement needs of a model (``workbench.models.load.LoadedEmbedding`` has it)."""
+
+    @property
+    def contract(self) -> Contract: ...
+
+    def encode(
+        self,
+        texts: list[str],
+        role: Any,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        stop: Stop | None = None,
+    ) -> NDArray[np.float32]:
+        """Texts (n) -> vectors (n, d), with the role's prompt and length."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The run (queries in the pool's order) and its scores."""
+
+    run: Run
+    scores: Scores
+
+
+def measure(
+    encoder: Encoder,
+    pool: Pool,
+    *,
+    depth: int = DEPTH,
+    progress: Callable[[int, int], None] | None = None,
+    stop: Stop | None = None,
+) -> Measured:
+    """Measure one model. ``progress`` gets (texts encoded, texts in all).
+
+    Runs are searched at least as deep as the metrics look, else recall@100 would lie.
+    Raises what ``stop`` raises, and :class:`WorkbenchError` when vectors are not numbers.
+    """
+    total = len(pool.queries) + pool.documents
+    counter = _Counter(progress, total)
+    queries = _encode(encoder, pool.texts, "query", counter, stop)
+
+    def blocks() -> Iterator[tuple[Rows, NDArray[np.float32]]]:
+        for rows, table in pool.blocks():
+            texts = join_documents(table, encoder.contract).to_pylist()
+            yield rows, _encode(encoder, texts, "document", counter, stop)
+
+    run = search(queries, blocks(), k=max(depth, DEPTH), order=pool.order)
+    return Measured(run, score_run(pool.queries, run.documents, pool.judgments))
+
+
+class _Counter:
+    """Adds up the texts of several calls to ``encode``."""
+
+    def __init__(self, progress: Callable[[int, int], None] | None, total: int) -> None:
+        self.progress = progress
+        self.total = total
+        self.before = 0
+
+    def __call__(self, done: int, _of: int) -> None:
+        if self.progress is not None:
+            self.progress(self.before + done, self.total)
+
+
+def _encode(
+    encoder: Encoder, texts: list[str], role: str, counter: _Counter, stop: Stop | None
+) -> NDArray[np.float32]:
+    vectors = encoder.encode(texts, role, progress=counter, stop=stop)
+    counter.before += len(texts)
+    if not np.isfinite(vectors).all():
+        raise WorkbenchError(
+            "The model gives vectors that are not numbers, so nothing can be searched with it.",
+            "Try fp32 precision; if that does not help, the model's weights are broken.",
+        )
+    return vectors

@@ -1,0 +1,152 @@
+"""What a measurement asks and searches: queries, their judgments, and blocks of documents."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from workbench.data.reader import DatasetReader
+from workbench.errors import BadInput
+from workbench.evaluation.metrics import Judgments
+
+Rows = NDArray[np.int64]
+
+#: Documents whose vectors are in memory at once: 10,000 of 1,024 dimensions take 40 MB.
+BLOCK = 10_000
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Queries (n,) rows and texts, what is relevant to them, and the documents to search.
+
+    ``blocks`` starts a new pass over (rows, table with title and text).
+    """
+
+    queries: Rows
+    texts: list[str]
+    judgments: Judgments
+    documents: int
+    blocks: Callable[[], Iterator[tuple[Rows, Any]]]
+    #: Computed when first needed: every document's place among all ids in ascending order.
+    places: Callable[[], Rows]
+
+    @cached_property
+    def _places(self) -> Rows:
+        return self.places()
+
+    def order(self, rows: Rows) -> Rows:
+        """Document rows -> their place among all ids in ascending order."""
+        return self._places[rows]
+
+
+def whole_pool(
+    reader: DatasetReader, split: str, *, max_queries: int | None = None, seed: int = 0
+) -> Pool:
+    """A split's judged queries against all documents of the data set.
+
+    Raises :class:`BadInput` when the split has no query with a relevant document.
+    """
+    judgments = read_judgments(reader, split)
+    queries = _judged_queries(reader, split, judgments, max_queries, seed)
+    return Pool(
+        queries=queries["row"].to_numpy().astype(np.int64),
+        texts=queries["text"].to_pylist(),
+        judgments=judgments,
+        documents=int(reader.counts["documents"]),
+        blocks=lambda: _all_blocks(reader),
+        places=lambda: _all_places(reader),
+    )
+
+
+def dev_pool(reader: DatasetReader, *, max_queries: int, max_documents: int, seed: int) -> Pool:
+    """A fixed, small pool that dev evaluations during training can afford.
+
+    The documents are those judged for the chosen queries, then the queries' given candidates (they
+    are the hard ones), then others by chance, up to ``max_documents`` in all.
+    """
+    judgments = read_judgments(reader, "dev")
+    queries = _judged_queries(reader, "dev", judgments, max_queries, seed)
+    rows = queries["row"].to_numpy().astype(np.int64)
+    chosen = _pool_documents(reader, rows, judgments, max_documents, seed)
+    table = reader.documents_at(chosen.tolist())
+    # Rows are those of the whole data set, so the places are laid out over all of them.
+    places = np.zeros(int(reader.counts["documents"]), dtype=np.int64)
+    places[chosen] = pc.rank(table["id"], tiebreaker="first").to_numpy()
+    return Pool(
+        queries=rows,
+        texts=queries["text"].to_pylist(),
+        judgments=judgments,
+        documents=len(chosen),
+        blocks=lambda: iter([(chosen, table)]),
+        places=lambda: places,
+    )
+
+
+def read_judgments(reader: DatasetReader, split: str) -> dict[int, dict[int, int]]:
+    table = reader.judgments(split)
+    judgments: dict[int, dict[int, int]] = {}
+    columns = (table[name].to_pylist() for name in ("query", "document", "grade"))
+    for query, document, grade in zip(*columns, strict=True):
+        judgments.setdefault(query, {})[document] = grade
+    return judgments
+
+
+def _judged_queries(
+    reader: DatasetReader, split: str, judgments: Judgments, most: int | None, seed: int
+) -> Any:
+    table = reader.queries(split)
+    relevant = [any(g >= 1 for g in judgments.get(row, {}).values()) for row in _rows(table)]
+    table = table.filter(pa.array(relevant, pa.bool_()))
+    if table.num_rows == 0:
+        raise BadInput(
+            f"The data set '{reader.name}' has no {split} queries with a relevant document.",
+            "Choose another split, or import data that has one.",
+        )
+    if most is not None and most < table.num_rows:
+        random = np.random.default_rng(seed)
+        table = table.take(pa.array(np.sort(random.choice(table.num_rows, most, replace=False))))
+    return table
+
+
+def _pool_documents(
+    reader: DatasetReader, queries: Rows, judgments: Judgments, most: int, seed: int
+) -> Rows:
+    total = int(reader.counts["documents"])
+    judged = np.array(sorted({one for q in queries for one in judgments[int(q)]}), dtype=np.int64)
+    candidates = reader.candidates("dev")
+    asked = np.isin(candidates["query"].to_numpy(), queries)
+    hard = np.unique(candidates["document"].to_numpy()[asked])
+    random = np.random.default_rng(seed)
+    chosen = judged
+    for more in (hard, np.arange(total, dtype=np.int64)):
+        new = np.setdiff1d(more, chosen)
+        room = max(0, min(most - len(chosen), len(new)))
+        chosen = np.union1d(chosen, random.choice(new, room, replace=False))
+    return chosen.astype(np.int64)
+
+
+def _all_blocks(reader: DatasetReader) -> Iterator[tuple[Rows, Any]]:
+    start = 0
+    for table in reader.iter_documents(batch=BLOCK):
+        yield np.arange(start, start + table.num_rows, dtype=np.int64), table
+        start += table.num_rows
+
+
+def _all_places(reader: DatasetReader) -> Rows:
+    parts = [_ids(table) for table in reader.iter_documents(batch=BLOCK)]
+    ids = pa.chunked_array(parts, type=parts[0].type)
+    return pc.rank(ids, tiebreaker="first").to_numpy().astype(np.int64)
+
+
+def _ids(table: Any) -> Any:
+    column = table["id"]
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _rows(table: Any) -> Sequence[int]:
+    return table["row"].to_pylist()

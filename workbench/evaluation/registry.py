@@ -1,0 +1,51 @@
+"""The evaluations of a workspace: measured once, kept as they were."""
+
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from storage.records import Evaluation
+from workbench.errors import NotFound
+
+if TYPE_CHECKING:
+    from storage import Store
+
+FOLDER = "evaluations"
+
+
+class Evaluations:
+    """``workspace.evaluations``."""
+
+    def __init__(self, store: "Store", home: Path) -> None:
+        self._store = store
+        self._home = home
+
+    def list(self, dataset: str | None = None, split: str | None = None) -> "list[Evaluation]":
+        """Newest first. ``dataset`` is a name or id; one that is unknown has no evaluations."""
+        filters = {} if split is None else {"split": split}
+        if dataset is not None:
+            named = self._store.datasets.by_name(dataset)
+            filters["dataset_id"] = dataset if named is None else named.id
+        return self._store.evaluations.list(**filters)
+
+    def get(self, id: str) -> Evaluation:
+        """Raises :class:`NotFound`."""
+        found = self._store.evaluations.get(id)
+        if found is None:
+            raise NotFound(f"There is no evaluation with the id '{id}'.")
+        return found
+
+    def for_job(self, job_id: str) -> "list[Evaluation]":
+        """What one job measured, newest first."""
+        return self._store.evaluations.for_job(job_id)
+
+    def new_folder(self) -> tuple[str, Path]:
+        """An id, and the empty folder for the run and the per-query metrics."""
+        id = secrets.token_hex(6)
+        folder = self._home / FOLDER / id
+        folder.mkdir(parents=True)
+        return id, folder
+
+    def add(self, evaluation: Evaluation) -> Evaluation:
+        """Put it on record; its files must be complete."""
+        return self._store.evaluations.insert(evaluation)

@@ -1,0 +1,52 @@
+"""What an evaluation leaves on disk: the run and the metrics of each query, as Parquet."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from workbench.data.reader import DatasetReader
+from workbench.evaluation.measure import Measured
+from workbench.evaluation.pool import Pool
+
+RUN_FILE = "run.parquet"
+QUERIES_FILE = "queries.parquet"
+
+
+def save_measured(folder: Path, reader: DatasetReader, pool: Pool, measured: Measured) -> None:
+    """Write ``run.parquet`` (query, rank, document, score) and ``queries.parquet`` (query, one
+    column per metric). Rows refer to the data set version; ids stand beside them for people."""
+    ids = _query_ids(reader)
+    scores = measured.scores
+    per_query = {"query": scores.queries, "query_id": ids.take(pa.array(scores.queries))}
+    pq.write_table(pa.table({**per_query, **scores.values}), folder / QUERIES_FILE)
+    pq.write_table(_run_table(reader, pool, measured, ids), folder / RUN_FILE)
+
+
+def _run_table(reader: DatasetReader, pool: Pool, measured: Measured, ids: pa.Array) -> pa.Table:
+    run = measured.run
+    found = run.documents >= 0
+    depth = run.documents.shape[1]
+    queries = np.repeat(pool.queries, depth).reshape(run.documents.shape)[found]
+    ranks = np.broadcast_to(np.arange(1, depth + 1), run.documents.shape)[found]
+    documents = run.documents[found]
+    unique, places = np.unique(documents, return_inverse=True)
+    document_ids = reader.documents_at(unique.tolist())["id"]
+    columns = {
+        "query": queries,
+        "query_id": ids.take(pa.array(queries)).dictionary_encode(),
+        "rank": ranks.astype(np.int32),
+        "document": documents,
+        "document_id": pc.take(document_ids, pa.array(places)),
+        "score": run.scores[found],
+    }
+    return pa.table(columns)
+
+
+def _query_ids(reader: DatasetReader) -> pa.Array:
+    """The ids of all queries by row."""
+    table = reader.queries().sort_by("row")
+    column = table["id"]
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

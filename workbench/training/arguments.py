@@ -1,0 +1,54 @@
+"""A recipe as the trainer's arguments. Every choice of ours that is not the library's has a why."""
+
+from pathlib import Path
+
+from sentence_transformers.sentence_transformer.training_args import (
+    SentenceTransformerTrainingArguments,
+)
+
+from workbench.recipes.train import TrainEmbeddingRecipe
+
+SCHEDULERS = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
+#: ``warmup_steps`` below 1 is a share of all steps, from 1 on a number of steps.
+ALL_OF_THEM = 0.999999
+
+
+def training_arguments(
+    recipe: TrainEmbeddingRecipe, output: Path, *, device: str, precision: str
+) -> SentenceTransformerTrainingArguments:
+    """``device`` is 'cpu' or 'cuda', ``precision`` 'fp32', 'bf16' or 'fp16': both decided."""
+    return SentenceTransformerTrainingArguments(
+        output_dir=str(output),
+        num_train_epochs=recipe.epochs,
+        max_steps=recipe.max_steps or -1,
+        per_device_train_batch_size=recipe.batch_size,
+        gradient_accumulation_steps=recipe.gradient_accumulation,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type=SCHEDULERS[recipe.scheduler],
+        warmup_steps=min(recipe.warmup, ALL_OF_THEM),
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.max_grad_norm,
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        # On a CPU bf16 is refused without it.
+        use_cpu=device == "cpu",
+        dataloader_pin_memory=device != "cpu",
+        seed=recipe.seed,
+        data_seed=recipe.seed,
+        # Each step is a row of the record. The library's filter would hide a NaN loss behind the
+        # mean of the others; the guard must see it.
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        # The cadence (see cadence.py) decides when to evaluate and when to save. A strategy must
+        # be named all the same, else the library keeps no best checkpoint.
+        eval_strategy="no",
+        save_strategy="steps",
+        save_steps=2**31 - 1,
+        save_total_limit=recipe.checkpoints_kept,
+        metric_for_best_model=f"eval_{recipe.metric}",
+        greater_is_better=True,
+        # It would swallow a failure to load the best one; checkpoints.py loads and checks it.
+        load_best_model_at_end=False,
+        report_to="none",
+        disable_tqdm=True,
+    )

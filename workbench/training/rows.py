@@ -1,0 +1,159 @@
+"""What a run trains on: rows of numbers, and the texts these numbers stand for, each kept once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from workbench.data.reader import DatasetReader
+from workbench.errors import BadInput
+from workbench.evaluation.texts import join_documents
+from workbench.models.contract import Contract
+from workbench.recipes.train import TrainEmbeddingRecipe
+
+Rows = NDArray[np.int64]
+
+
+class Texts:
+    """Texts by their row in the data set, in Arrow's compact form (a Python list takes thrice)."""
+
+    def __init__(self, rows: Rows, texts: Any) -> None:
+        """``rows`` (n,) ascending; ``texts`` an Arrow string array (n,) in the same order."""
+        self.rows = rows
+        self.texts = texts
+
+    def get(self, rows: Sequence[int]) -> list[str]:
+        places = np.searchsorted(self.rows, np.asarray(rows, dtype=np.int64))
+        return self.texts.take(pa.array(places)).to_pylist()
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRows:
+    """``queries`` and ``positives`` (n,), ``negatives`` (n, m): row numbers in the data set.
+
+    ``relevant`` maps a query's row to all documents judged relevant to it.
+    """
+
+    queries: Rows
+    positives: Rows
+    negatives: Rows
+    relevant: dict[int, list[int]]
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    @property
+    def columns(self) -> dict[str, Rows]:
+        """Name -> rows, the query first, then the positive, then the negatives."""
+        width = self.negatives.shape[1]
+        given = {f"negative_{at + 1}": self.negatives[:, at] for at in range(width)}
+        return {"query": self.queries, "positive": self.positives, **given}
+
+
+def build_rows(reader: DatasetReader, recipe: TrainEmbeddingRecipe) -> TrainingRows:
+    """The training split as rows; raises :class:`BadInput` when there is nothing to learn from."""
+    table = reader.training_rows(negatives=recipe.negatives, seed=recipe.seed, split="train")
+    if table.num_rows == 0:
+        raise BadInput(
+            "The data set has no training queries with a relevant document.",
+            "Import a file whose training part names at least one relevant document per query.",
+        )
+    relevant = _relevant(reader)
+    random = np.random.default_rng(recipe.seed)
+    if recipe.max_rows is not None and recipe.max_rows < table.num_rows:
+        chosen = np.sort(random.choice(table.num_rows, recipe.max_rows, replace=False))
+        table = table.take(pa.array(chosen))
+    queries = table["query"].to_numpy().astype(np.int64)
+    positives = table["positive"].to_numpy().astype(np.int64)
+    given = table["negatives"].to_pylist()
+    documents = int(reader.counts["documents"])
+    width, notes = _width(recipe, given)
+    filler = _Filler(documents, relevant, random)
+    negatives = np.array(
+        [filler.fill(query, own, width) for query, own in zip(queries, given, strict=True)],
+        dtype=np.int64,
+    ).reshape(len(queries), width)
+    if filler.drawn and not notes:
+        notes = (
+            f"{filler.drawn} of {len(queries)} rows bring no negatives of their own; they were "
+            "given documents at random that nobody judged relevant to their query.",
+        )
+    return TrainingRows(queries, positives, negatives, relevant, notes)
+
+
+def _width(
+    recipe: TrainEmbeddingRecipe, given: list[list[int] | None]
+) -> tuple[int, tuple[str, ...]]:
+    most = max((len(own) for own in given if own), default=0)
+    width = min(recipe.negatives, most)
+    if width == 0 and min(recipe.batch_size, len(given)) < 2:
+        # One row alone has nothing to tell the right document from.
+        note = "The batch holds one row, so each row was given one other document as a negative."
+        return 1, (note,)
+    if 0 < width < recipe.negatives:
+        note = f"The data brings at most {most} negatives per query; {recipe.negatives} were asked."
+        return width, (note,)
+    return width, ()
+
+
+class _Filler:
+    """Brings each row's negatives to one number, without making up wrong ones.
+
+    A row with some repeats its own. A row with none draws documents that are not judged relevant
+    to its query: the same assumption that in-batch negatives rest on.
+    """
+
+    def __init__(
+        self, documents: int, relevant: dict[int, list[int]], random: np.random.Generator
+    ) -> None:
+        self.documents = documents
+        self.relevant = relevant
+        self.random = random
+        self.drawn = 0
+
+    def fill(self, query: int, own: list[int] | None, width: int) -> list[int]:
+        if width == 0:
+            return []
+        if own:
+            return [own[at % len(own)] for at in range(width)]
+        self.drawn += 1
+        return [self._draw(set(self.relevant.get(int(query), ()))) for _ in range(width)]
+
+    def _draw(self, relevant: set[int]) -> int:
+        if len(relevant) >= self.documents:
+            raise BadInput(
+                "Every document is relevant to the query, so there is nothing to tell it from.",
+                "Add queries with other documents, or give negatives in the file.",
+            )
+        while True:
+            document = int(self.random.integers(self.documents))
+            if document not in relevant:
+                return document
+
+
+def _relevant(reader: DatasetReader) -> dict[int, list[int]]:
+    judged = reader.judgments("train")
+    judged = judged.filter(pc.greater_equal(judged["grade"], 1))
+    relevant: dict[int, list[int]] = {}
+    for query, document in zip(
+        judged["query"].to_pylist(), judged["document"].to_pylist(), strict=True
+    ):
+        relevant.setdefault(query, []).append(document)
+    return relevant
+
+
+def load_texts(
+    reader: DatasetReader, rows: TrainingRows, contract: Contract
+) -> tuple[Texts, Texts]:
+    """The queries' and the documents' texts that the rows name; documents joined with titles."""
+    queries = reader.queries("train")
+    by_row = queries.sort_by("row")
+    query_texts = Texts(by_row["row"].to_numpy().astype(np.int64), by_row["text"].combine_chunks())
+    wanted = np.unique(np.concatenate([rows.positives, rows.negatives.ravel()]))
+    documents = reader.documents_at(wanted.tolist())
+    return query_texts, Texts(wanted, join_documents(documents, contract))
