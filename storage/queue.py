@@ -1,0 +1,190 @@
+"""What moves a job from one status to the next. Each move is one short transaction that checks the
+status it starts from, so that two supervisors on one home can both try and only one succeeds."""
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+from sqlalchemy.exc import IntegrityError
+
+from storage.engine import Database
+from storage.jobs import add_event, from_row, process_columns
+from storage.records import Job, JobStatus, ProcessRef
+from storage.tables import jobs
+
+#: Which slots a job may take, best first.
+SlotsFor = Callable[[Job], Sequence[str]]
+
+_QUEUED = JobStatus.QUEUED.value
+_RUNNING = JobStatus.RUNNING.value
+_FRESH: dict[str, Any] = {
+    "cancel_requested_at": None,
+    "heartbeat_at": None,
+    "result": None,
+    "error": None,
+    "finished_at": None,
+    "runner_pid": None,
+    "runner_started": None,
+    "worker_pid": None,
+    "worker_started": None,
+}
+
+
+class JobQueue:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim(
+        self, slots_for: SlotsFor, supervisor: ProcessRef, only: Collection[str] | None = None
+    ) -> Job | None:
+        """Take the oldest queued job that has a free slot and waits for no other, or None.
+
+        The job becomes 'running', in its slot, with its attempt raised by one. ``only``: take no
+        other jobs than these.
+        """
+        try:
+            with self._database.write() as connection:
+                return self._claim(connection, slots_for, supervisor, only)
+        except IntegrityError:
+            # The index on running slots refused: on databases other than SQLite another
+            # supervisor can take the slot between our look and our update.
+            return None
+
+    def _claim(
+        self,
+        connection: Connection,
+        slots_for: SlotsFor,
+        supervisor: ProcessRef,
+        only: Collection[str] | None,
+    ) -> Job | None:
+        taken = set(connection.execute(select(jobs.c.slot).filter_by(status=_RUNNING)).scalars())
+        for job in _ready(connection):
+            free = [slot for slot in slots_for(job) if slot not in taken]
+            if free and (only is None or job.id in only):
+                return _start(connection, job, free[0], supervisor)
+        return None
+
+    def cancel_orphans(self) -> list[str]:
+        """Cancel queued jobs whose predecessor failed, was cancelled or is gone; their ids."""
+        before = jobs.alias("before")
+        query = (
+            select(jobs.c.id, jobs.c.attempt, jobs.c.after, before.c.status)
+            .outerjoin(before, before.c.id == jobs.c.after)
+            .where(jobs.c.status == _QUEUED, jobs.c.after.is_not(None))
+            .where(before.c.id.is_(None) | before.c.status.in_(["failed", "cancelled"]))
+        )
+        with self._database.read() as connection:
+            if connection.execute(query).first() is None:
+                return []
+        with self._database.write() as connection:
+            rows = connection.execute(query).all()
+            for row in rows:
+                why = f"it waited for job {row.after}, which {_became(row.status)}"
+                _cancel_queued(connection, row.id, row.attempt, why)
+        return [row.id for row in rows]
+
+    def set_runner(self, id: str, attempt: int, runner: ProcessRef) -> None:
+        """Record the process that watches over the worker."""
+        change = update(jobs).filter_by(id=id, attempt=attempt, status=_RUNNING)
+        with self._database.write() as connection:
+            connection.execute(change.values(**process_columns("runner", runner)))
+
+    def adopt(self, job: Job, supervisor: ProcessRef) -> bool:
+        """Take over a running job from the supervisor it is recorded with; False if others did."""
+        old = process_columns("supervisor", job.supervisor)
+        change = update(jobs).filter_by(id=job.id, attempt=job.attempt, status=_RUNNING, **old)
+        with self._database.write() as connection:
+            done = connection.execute(change.values(**process_columns("supervisor", supervisor)))
+            if done.rowcount:
+                add_event(connection, job.id, job.attempt, "adopted")
+        return done.rowcount > 0
+
+    def release(self, id: str, supervisor: ProcessRef) -> None:
+        """Let go of a running job, so that another supervisor may adopt it."""
+        mine = process_columns("supervisor", supervisor)
+        change = update(jobs).filter_by(id=id, status=_RUNNING, **mine)
+        with self._database.write() as connection:
+            connection.execute(change.values(**process_columns("supervisor", None)))
+
+    def finish(
+        self,
+        job: Job,
+        status: JobStatus,
+        *,
+        result: dict[str, Any] | None = None,
+        error: dict[str, Any] | None = None,
+    ) -> bool:
+        """Write a running job's outcome; False if it no longer runs at that attempt."""
+        now = time.time()
+        change = update(jobs).filter_by(id=job.id, attempt=job.attempt, status=_RUNNING)
+        values = {"status": status.value, "finished_at": now, "changed_at": now}
+        with self._database.write() as connection:
+            done = connection.execute(change.values(**values, result=result, error=error))
+            if done.rowcount:
+                detail = str(error.get("message", "")) if error else ""
+                add_event(connection, job.id, job.attempt, status.value, detail)
+        return done.rowcount > 0
+
+    def request_cancel(self, id: str) -> None:
+        """Cancel a job that waits at once; raise the flag of one that runs."""
+        with self._database.write() as connection:
+            query = select(jobs.c.status, jobs.c.attempt, jobs.c.cancel_requested_at)
+            row = connection.execute(query.filter_by(id=id).with_for_update()).first()
+            if row is None:
+                return
+            if row.status in (_QUEUED, JobStatus.INTERRUPTED.value):
+                _cancel_queued(connection, id, row.attempt, "")
+            elif row.status == _RUNNING and row.cancel_requested_at is None:
+                flag = update(jobs).filter_by(id=id).values(cancel_requested_at=time.time())
+                connection.execute(flag)
+                add_event(connection, id, row.attempt, "cancel-requested")
+
+    def requeue(self, id: str) -> bool:
+        """Put a job that ended without success back into the queue; False if it cannot be."""
+        resumable = [status.value for status in JobStatus if status.resumable]
+        change = update(jobs).filter_by(id=id).where(jobs.c.status.in_(resumable))
+        values = {**_FRESH, "status": _QUEUED, "slot": None, "changed_at": time.time()}
+        with self._database.write() as connection:
+            done = connection.execute(change.values(**values))
+            if done.rowcount:
+                attempt = connection.execute(select(jobs.c.attempt).filter_by(id=id)).scalar_one()
+                add_event(connection, id, attempt, "resumed")
+        return done.rowcount > 0
+
+
+def _ready(connection: Connection) -> list[Job]:
+    before = jobs.alias("before")
+    query = (
+        select(jobs)
+        .outerjoin(before, before.c.id == jobs.c.after)
+        .where(jobs.c.status == _QUEUED)
+        .where(jobs.c.after.is_(None) | (before.c.status == JobStatus.SUCCEEDED.value))
+        .order_by(jobs.c.created_at, jobs.c.id)
+    )
+    return [from_row(row) for row in connection.execute(query).mappings()]
+
+
+def _start(connection: Connection, job: Job, slot: str, supervisor: ProcessRef) -> Job | None:
+    now = time.time()
+    change = update(jobs).filter_by(id=job.id, status=_QUEUED, attempt=job.attempt)
+    values = {**_FRESH, "status": _RUNNING, "slot": slot, "attempt": job.attempt + 1}
+    values |= {"progress": {}, "started_at": now, "changed_at": now}
+    values |= process_columns("supervisor", supervisor)
+    if not connection.execute(change.values(**values)).rowcount:
+        return None
+    add_event(connection, job.id, job.attempt + 1, "started", slot)
+    row = connection.execute(select(jobs).filter_by(id=job.id)).mappings().one()
+    return from_row(row)
+
+
+def _cancel_queued(connection: Connection, id: str, attempt: int, why: str) -> None:
+    now = time.time()
+    values = {"status": JobStatus.CANCELLED.value, "finished_at": now, "changed_at": now}
+    change = update(jobs).filter_by(id=id).where(jobs.c.status != _RUNNING)
+    if connection.execute(change.values(**values)).rowcount:
+        add_event(connection, id, attempt, "cancelled", why)
+
+
+def _became(status: str | None) -> str:
+    return {None: "is gone", "cancelled": "was cancelled"}.get(status, "failed")

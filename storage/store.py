@@ -1,0 +1,55 @@
+"""The store: one database, one sub-store per kind of record."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from storage.datasets import DatasetRows
+from storage.engine import Database, default_url
+from storage.evaluations import EvaluationRows
+from storage.indexes import IndexRows
+from storage.jobs import JobRows
+from storage.metrics import MetricRows
+from storage.migrate import Alive, ensure_current
+from storage.models import ModelRows
+from storage.queue import JobQueue
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Safe to share between threads; every process opens its own."""
+
+    database: Database
+    datasets: DatasetRows
+    models: ModelRows
+    jobs: JobRows
+    queue: JobQueue
+    metrics: MetricRows
+    evaluations: EvaluationRows
+    indexes: IndexRows
+
+    def close(self) -> None:
+        self.database.close()
+
+
+def open_store(home: Path, url: str | None = None, *, alive: Alive = lambda _: False) -> Store:
+    """Open the database of a home folder, creating or migrating it where needed.
+
+    ``url`` is any SQLAlchemy URL instead of SQLite in the home; ``alive`` says whether a recorded
+    process still lives. Raises :class:`storage.errors.NewerStore` and ``WorkersAlive``.
+    """
+    database = Database(url or default_url(home))
+    try:
+        ensure_current(database, home, alive)
+    except BaseException:
+        database.close()
+        raise
+    return Store(
+        database,
+        DatasetRows(database),
+        ModelRows(database),
+        JobRows(database),
+        JobQueue(database),
+        MetricRows(database),
+        EvaluationRows(database),
+        IndexRows(database),
+    )

@@ -1,0 +1,68 @@
+"""The files in a job's folder through which its processes speak to each other.
+
+Each is a JSON object that carries the attempt it belongs to, written beside and renamed, so that a
+reader sees a whole file of the attempt it asked for or none.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+RECIPE = "recipe.json"
+LOG = "log.txt"
+#: The runner's: the pids and start times of itself and its worker.
+PROCESSES = "processes.json"
+#: The runner's: how the worker ended.
+EXIT = "exit.json"
+#: The worker's: what its task gave back, or what it raised.
+RESULT = "result.json"
+ERROR = "error.json"
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write beside, make sure it is on disk, rename."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    with beside.open("w", encoding="utf-8") as file:
+        json.dump(content, file, ensure_ascii=False, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def read_json(path: Path, attempt: int) -> dict[str, Any] | None:
+    """The file's content if it is there and belongs to this attempt."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return content if content.get("attempt") == attempt else None
+
+
+def tail(path: Path, max_bytes: int = 20_000) -> str:
+    """The end of a text file, from the start of a line; '' when there is none.
+
+    A line that was redrawn with carriage returns (a progress bar) is shown as it looked last.
+    """
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - max_bytes))
+            data = file.read(max_bytes)
+    except FileNotFoundError:
+        return ""
+    if size > max_bytes:
+        data = data.partition(b"\n")[2] or data
+    text = data.decode("utf-8", errors="replace").replace("\r\n", "\n")
+    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
+
+
+def size(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.lstat().st_size
+        except FileNotFoundError:  # a running job removed it meanwhile
+            continue
+    return total

@@ -1,0 +1,176 @@
+"""The jobs of a workspace: submit, look at, cancel, resume, remove."""
+
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from storage.records import Job, JobEvent, JobStatus, MetricRow
+from workbench.errors import BadInput, InUse, JobNotFound
+from workbench.jobs import files
+from workbench.jobs.processes import alive
+from workbench.jobs.settle import settle_if_dead
+from workbench.recipes.base import Recipe
+from workbench.tasks import get_task, read_recipe
+
+if TYPE_CHECKING:
+    from workbench.workspace import Workspace
+
+JobList = list[Job]
+EventList = list[JobEvent]
+MetricList = list[MetricRow]
+FOLDER = "jobs"
+_ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
+
+
+class Jobs:
+    """Records only: what runs them is :class:`workbench.jobs.supervisor.Supervisor`."""
+
+    def __init__(self, workspace: "Workspace") -> None:
+        self._workspace = workspace
+        self._rows = workspace.store.jobs
+        self._queue = workspace.store.queue
+        #: Set when this process queued something; a supervisor in it need not wait for its poll.
+        self.submitted = threading.Event()
+
+    def submit(self, recipe: Recipe, *, name: str = "", after: str | None = None) -> Job:
+        """Check the recipe against the workspace and queue it, in milliseconds.
+
+        ``after``: wait until that job has succeeded. Raises what the task's ``prepare`` raises for
+        bad input; then nothing was written.
+        """
+        task = get_task(recipe.task)
+        before = self.get(after).id if after else None
+        prepare = task.load_prepare()
+        if prepare is not None:
+            recipe = prepare(recipe, self._workspace, before is not None)
+        job = self._rows.insert(_new_job(recipe, name, before))
+        self._write_recipe(job)
+        self.submitted.set()
+        return job
+
+    def get(self, id: str) -> Job:
+        """The job with this id or unique beginning of one; raises :class:`JobNotFound`."""
+        found = self._rows.get(id)
+        if found is not None:
+            return found
+        starting = self._rows.by_prefix(id) if id else []
+        if len(starting) > 1:
+            raise JobNotFound(f"{len(starting)} jobs begin with '{id}'.", "Type more of the id.")
+        if not starting:
+            raise JobNotFound.among("job", id, [job.id for job in self.list()])
+        return starting[0]
+
+    def list(
+        self,
+        status: JobStatus | Collection[JobStatus] | None = None,
+        task: str | None = None,
+        limit: int | None = None,
+    ) -> JobList:
+        """Jobs, newest first."""
+        return self._rows.list(status, task, limit)
+
+    def active(self) -> JobList:
+        """Jobs that run or wait, newest first."""
+        return self._rows.list(_ACTIVE)
+
+    def changes(self, since: float) -> JobList:
+        """Jobs whose status changed after that time (seconds since the epoch)."""
+        return self._rows.changed_since(since)
+
+    def events(self, id: str) -> EventList:
+        """A job's history, oldest first."""
+        return self._rows.events(self.get(id).id)
+
+    def metrics(self, id: str, after: int = 0, limit: int | None = None) -> MetricList:
+        """Rows whose id is greater than ``after``, in the order in which they came."""
+        return self._workspace.store.metrics.after(id, after, limit)
+
+    def folder(self, id: str) -> Path:
+        """jobs/<id>/ of a job's full id."""
+        return self._workspace.path(f"{FOLDER}/{id}")
+
+    def log_tail(self, id: str, max_bytes: int = 20_000) -> str:
+        """The end of what the job's worker printed."""
+        return files.tail(self.folder(id) / files.LOG, max_bytes)
+
+    def recipe(self, id: str) -> Recipe:
+        """The recipe as it was submitted (names filled in)."""
+        job = self.get(id)
+        return read_recipe(job.task, job.recipe)
+
+    def cancel(self, id: str) -> Job:
+        """Stop a job: at once if it waits, at its next step if it runs."""
+        job = self.get(id)
+        self._queue.request_cancel(job.id)
+        self.submitted.set()
+        return self.get(job.id)
+
+    def resume(self, id: str) -> Job:
+        """Queue a failed, cancelled or interrupted job again; it goes on from its files."""
+        job = self.get(id)
+        if not self._queue.requeue(job.id):
+            raise BadInput(
+                f"Job {job.id} is {job.status.value} and cannot be resumed.",
+                "Only failed, cancelled and interrupted jobs can.",
+            )
+        self._write_recipe(job)  # in case its folder was lost
+        self.submitted.set()
+        return self.get(job.id)
+
+    def remove(self, id: str) -> None:
+        """Delete a job's record, numbers, log and checkpoints. Models made by it stay."""
+        job = self.get(id)
+        waiting = self._rows.waiting_for(job.id)
+        if waiting:
+            raise InUse(f"Job {waiting[0].id} waits for this one.", "Cancel that one first.")
+        if not self._rows.delete(job.id):
+            raise InUse(f"Job {job.id} is running.", "Cancel it first.")
+        shutil.rmtree(self.folder(job.id), ignore_errors=True)
+
+    def bytes(self, id: str) -> int:
+        """What the job's folder takes on disk."""
+        return files.size(self.folder(id))
+
+    def recover(self) -> JobList:
+        """Settle running jobs that lost their supervisor and whose processes are gone.
+
+        Returns the jobs that still run without a supervisor: the next one adopts them.
+        """
+        lost = [job for job in self.list(JobStatus.RUNNING) if not alive(job.supervisor)]
+        return [job for job in lost if not settle_if_dead(self._workspace, job)]
+
+    def _write_recipe(self, job: Job) -> None:
+        folder = self.folder(job.id)
+        folder.mkdir(parents=True, exist_ok=True)
+        content = {"task": job.task, "name": job.name, "recipe": job.recipe}
+        files.write_json(folder / files.RECIPE, content)
+
+
+def _new_job(recipe: Recipe, name: str, after: str | None) -> Job:
+    task = get_task(recipe.task)
+    return Job(
+        id=secrets.token_hex(5),
+        task=recipe.task,
+        name=name or str(getattr(recipe, "name", "")) or recipe.task,
+        recipe=recipe.model_dump(mode="json"),
+        status=JobStatus.QUEUED,
+        slot_kind=task.slot_kind,
+        slot=None,
+        after=after,
+        attempt=0,
+        cancel_requested_at=None,
+        supervisor=None,
+        runner=None,
+        worker=None,
+        heartbeat_at=None,
+        progress={},
+        result=None,
+        error=None,
+        created_at=time.time(),
+        started_at=None,
+        finished_at=None,
+    )

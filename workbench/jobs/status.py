@@ -1,0 +1,96 @@
+"""How a job ended: a pure decision from what its processes left behind."""
+
+import signal
+from dataclasses import dataclass
+from typing import Any
+
+from storage.records import Job, JobStatus
+from workbench.errors import JobCancelled, WorkerCrashed
+
+#: A worker reports every few seconds; after this long without a word the page says so.
+LATE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What an attempt left in its folder."""
+
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    #: exit.json: {"code": int | None, "signal": int | None, "stopped": bool, "at": seconds}
+    exit: dict[str, Any] | None = None
+    log_tail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    status: JobStatus
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+
+
+def decide(remains: Remains, *, cancel_requested: bool) -> Outcome:
+    """The final status of an attempt whose processes are all gone.
+
+    A result counts even when the process stumbled on its way out, and even when nobody was left to
+    write exit.json. Without a result, a requested cancel explains any ending.
+    """
+    if remains.result is not None:
+        return Outcome(JobStatus.SUCCEEDED, result=remains.result)
+    if cancel_requested:
+        return Outcome(JobStatus.CANCELLED)
+    if remains.error is not None:
+        return _failed(remains.error, remains.log_tail)
+    if remains.exit is None or remains.exit.get("stopped"):
+        return Outcome(JobStatus.INTERRUPTED, error=_interruption(remains.exit))
+    return _failed(_crash(remains.exit), remains.log_tail)
+
+
+def not_responding(job: Job, now: float) -> bool:
+    """True for a running job whose worker has not reported for long. It is not dead for that: the
+    machine may have slept, or one step may be slow."""
+    last = max(job.heartbeat_at or 0.0, job.started_at or 0.0)
+    return job.status is JobStatus.RUNNING and now - last > LATE_SECONDS
+
+
+def _failed(error: dict[str, Any], log_tail: str) -> Outcome:
+    if error.get("code") == JobCancelled.code:
+        return Outcome(JobStatus.CANCELLED)
+    kept = {**error, "log_tail": log_tail} if log_tail else error
+    return Outcome(JobStatus.FAILED, error=kept)
+
+
+def _interruption(exit: dict[str, Any] | None) -> dict[str, Any]:
+    how = "was stopped from outside" if exit else "disappeared; the machine may have restarted"
+    error = WorkerCrashed(
+        f"The job's process {how}.", "Resume the job: it goes on from its last checkpoint."
+    )
+    return {**error.to_dict(), "code": "interrupted"}
+
+
+def _crash(exit: dict[str, Any]) -> dict[str, Any]:
+    number = exit.get("signal")
+    if number is None:
+        how = f"ended with exit code {exit.get('code')} and no result"
+        return WorkerCrashed(f"The job's process {how}.", "Its last lines are below.").to_dict()
+    name = _signal_name(number)
+    error = WorkerCrashed(f"The job's process was ended by {name}.", _advice(number), signal=name)
+    return error.to_dict()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _advice(number: int) -> str:
+    if number == signal.SIGKILL:
+        return (
+            "Most often the machine ran out of memory: try a smaller batch size or shorter maximum"
+            " lengths, close other programs, then resume."
+        )
+    if number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT, signal.SIGFPE):
+        return "A library crashed; the last lines of the log say where. Precision fp32 may help."
+    return "Somebody or something ended it from outside; resume the job to go on."
