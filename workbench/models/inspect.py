@@ -7,7 +7,7 @@ that a folder holds no model, and why.
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from workbench.errors import ModelUnusable
 from workbench.models.architecture import (
@@ -203,8 +203,7 @@ def _mode(config: JsonDict) -> Pooling:
     on = (
         [said] if isinstance(said, str) else said or [m for k, m in _MODES.items() if config.get(k)]
     )
-    mode: Pooling = on[0] if len(on) == 1 and on[0] in get_args(Pooling) else "other"
-    return mode
+    return cast(Pooling, on[0]) if len(on) == 1 and on[0] in get_args(Pooling) else "other"
 
 
 def _has(modules: list[JsonDict], name: str) -> bool:

@@ -61,7 +61,7 @@ def resolve(workspace: "Workspace", model: str) -> ResolvedModel:
         return _from_workspace(workspace, workspace.models.ensure_packaged())
     folder = Path(name).expanduser()
     if folder.is_dir() or _looks_like_path(name):
-        return _from_folder(workspace, folder.absolute(), folder.name, None)
+        return from_folder(workspace, folder.absolute(), folder.name, None)
     if _HUB_ID.fullmatch(name):
         return _from_hub(workspace, name)
     raise _unknown(workspace, name)
@@ -80,14 +80,16 @@ def _from_workspace(workspace: "Workspace", model: Model) -> ResolvedModel:
             f"The folder of the model '{model.name}' is gone from the workspace.",
             "Remove the model and add it again.",
         )
-    return _from_folder(workspace, folder, model.name, model)
+    return from_folder(workspace, folder, model.name, model)
 
 
-def _from_folder(
-    workspace: "Workspace", folder: Path, name: str, model: Model | None
+def from_folder(
+    workspace: "Workspace", folder: Path, name: str, model: Model | None = None
 ) -> ResolvedModel:
+    """The model in a folder; an adapter comes with its base."""
     found = inspect_folder(folder)
-    base = resolve_base(workspace, found) if found.layout == "adapter" else None
+    known = model.summary.get("base_id") if model else None
+    base = resolve_base(workspace, found, known) if found.layout == "adapter" else None
     return ResolvedModel(
         name=name,
         source=str(folder),
@@ -98,13 +100,18 @@ def _from_folder(
     )
 
 
-def resolve_base(workspace: "Workspace", adapter: ModelFolder) -> ResolvedModel:
+def resolve_base(
+    workspace: "Workspace", adapter: ModelFolder, known: str | None = None
+) -> ResolvedModel:
     """The base of an adapter, wherever it is by now; raises :class:`ModelUnusable` if nowhere.
 
     An adapter's file names the base as it was called on the machine it was trained on. Where that
-    is not here, a model of the workspace with the last part of the name is taken.
+    is not here, a model of the workspace with the last part of the name is taken. ``known`` is the
+    id of the base found when the adapter was added to the workspace.
     """
     wanted = adapter.base or ""
+    if known and workspace.models.exists(known):
+        return resolve(workspace, known)
     name = _base_name(workspace, wanted, adapter.path)
     if name is None:
         raise ModelUnusable(
@@ -144,7 +151,7 @@ def adapter_contract(found: ModelFolder, base: ResolvedModel | None) -> Contract
 
 def _from_hub(workspace: "Workspace", name: str) -> ResolvedModel:
     if cached := cached_snapshot(name):
-        found = _from_folder(workspace, cached, name, None)
+        found = from_folder(workspace, cached, name, None)
         return found if hub_is_offline() else _hub_only(workspace, name, found)
     if hub_is_offline():
         raise ModelNotFound(

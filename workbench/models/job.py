@@ -1,0 +1,101 @@
+"""The task ``add-model``: copy, convert, try, register. Imports torch: worker processes only."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workbench.errors import ModelUnusable
+from workbench.jobs.context import JobContext
+from workbench.models.contract import Contract
+from workbench.models.convert import convert_in_place
+from workbench.models.fetch import fetch
+from workbench.models.files import copy_model
+from workbench.models.inspect import inspect_folder
+from workbench.models.registry import from_job, new_model
+from workbench.models.resolve import ResolvedModel, from_folder
+from workbench.models.weights import PICKLED_SUFFIXES, safetensors_of
+from workbench.recipes.data import AddModelRecipe
+
+_TRIAL = "A short text, to see whether the model encodes."
+
+
+def run_add(recipe: AddModelRecipe, context: JobContext) -> dict[str, Any]:
+    """Copy the model into the workspace; the result names it and says what was converted."""
+    workspace = context.workspace
+    source = Path(recipe.source)
+    if not source.is_absolute():
+        context.progress(0, None, message=f"Downloading {recipe.source}")
+        source = fetch(recipe.source)
+    # Read before anything is copied: what is no model stops here.
+    inspect_folder(source)
+    id, folder = workspace.models.new_folder()
+    try:
+        return _add(recipe, context, source, id, folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _add(
+    recipe: AddModelRecipe, context: JobContext, source: Path, id: str, folder: Path
+) -> dict[str, Any]:
+    size = _copy(source, folder, context)
+    context.progress(size, size, "bytes", "Checking the weights")
+    converted = convert_in_place(folder, context.check_cancelled)
+    context.check_cancelled()
+    models = context.workspace.models
+    name = models.free_name(recipe.name)
+    resolved = from_folder(context.workspace, folder, name)
+    contract = _try(resolved, context)
+    contract.write(folder)
+    context.check_cancelled()
+    model = new_model(id, name, contract=contract.model_dump(), summary=_summary(recipe, resolved))
+    models.add(from_job(model, context.job.id))
+    return {
+        "model": name,
+        "id": id,
+        "bytes": models.bytes(id),
+        "converted": converted,
+        "contract": contract.model_dump(),
+    }
+
+
+def _copy(source: Path, folder: Path, context: JobContext) -> int:
+    return copy_model(
+        source,
+        folder,
+        progress=lambda done, total: context.progress(done, total, "bytes", "Copying the model"),
+        stop=context.check_cancelled,
+        skip=_superfluous,
+    )
+
+
+def _superfluous(path: Path) -> bool:
+    """Pickled weights beside the same ones as safetensors."""
+    return path.suffix in PICKLED_SUFFIXES and bool(safetensors_of(path.parent))
+
+
+def _try(resolved: ResolvedModel, context: JobContext) -> Contract:
+    """Encode one text with each role; the contract with the vector's true length."""
+    from workbench.models.load import load_embedding
+
+    context.progress(0, None, message="Trying the model")
+    loaded = load_embedding(
+        resolved, device="cpu", trust_remote_code=context.workspace.trust_remote_code
+    )
+    for role in ("query", "document"):
+        vector = loaded.encode([_TRIAL], role)[0]
+        if not np.isfinite(vector).all() or not vector.any():
+            raise ModelUnusable(
+                f"The model '{resolved.name}' gives no usable embeddings (NaN or only zeros).",
+                "Its weights may be damaged, or not those of an embedding model.",
+            )
+    return loaded.contract.model_copy(update={"dimensions": len(vector)})
+
+
+def _summary(recipe: AddModelRecipe, resolved: ResolvedModel) -> dict[str, Any]:
+    base = resolved.base
+    about: dict[str, Any] = {"origin": "added", "source": recipe.source}
+    return about | ({"adapter": True, "base_id": base.model_id} if base else {})

@@ -1,0 +1,35 @@
+"""Checks an ``add-model`` recipe when it is submitted. Torch-free, without network."""
+
+from pathlib import Path
+
+from workbench.errors import BadInput, NameTaken
+from workbench.models.names import check_name, name_from
+from workbench.models.resolve import resolve
+from workbench.recipes.data import AddModelRecipe
+from workbench.workspace import Workspace
+
+
+def prepare_add(recipe: AddModelRecipe, workspace: Workspace, waits: bool) -> AddModelRecipe:
+    """The recipe with an absolute source and a free name.
+
+    Raises :class:`ModelUnusable` or :class:`ModelNotFound` where the source holds no model, and
+    :class:`NameTaken`. With ``waits``, the source may be something another job will make.
+    """
+    source = recipe.source.strip()
+    folder = Path(source).expanduser()
+    if workspace.models.exists(source) and not folder.is_dir():
+        raise BadInput(f"The model '{source}' is in the workspace already.")
+    if folder.is_dir():
+        source = str(folder.absolute())
+    if not waits:
+        source = resolve(workspace, source).source
+    return recipe.model_copy(update={"source": source, "name": _name(recipe, source, workspace)})
+
+
+def _name(recipe: AddModelRecipe, source: str, workspace: Workspace) -> str:
+    if not recipe.name.strip():
+        return workspace.models.free_name(name_from(source))
+    name = check_name(recipe.name)
+    if workspace.models.exists(name):
+        raise NameTaken(f"There is already a model named '{name}'.", "Choose another name.")
+    return name

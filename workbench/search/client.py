@@ -1,0 +1,154 @@
+"""Search from the app or the command line, through one resident worker process. Torch-free.
+
+The worker is started on first use, ends when idle, and is started again when needed; one that died
+under a request is rebuilt and asked once more; one that hangs is killed.
+"""
+
+import threading
+from typing import Any
+
+import psutil
+
+from workbench.errors import BadInput, SearchUnavailable, WorkbenchError
+from workbench.search.process import ResidentProcess, TimedOut
+from workbench.search.protocol import rebuild_error
+from workbench.search.results import SearchResult
+from workbench.workspace import Workspace
+
+IDLE_SECONDS = 600.0
+REQUEST_SECONDS = 180.0
+MOST_HITS = 1000
+_LONGEST_QUERY = 100_000
+
+
+class SearchClient:
+    """One per process; any number of threads may use it at once."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        idle_seconds: float = IDLE_SECONDS,
+        request_seconds: float = REQUEST_SECONDS,
+    ) -> None:
+        self._workspace = workspace
+        self._idle_seconds = idle_seconds
+        self._request_seconds = request_seconds
+        self._process: ResidentProcess | None = None
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def search(self, index: str, query: str, top_k: int = 10) -> SearchResult:
+        """The ``top_k`` best documents of one index, by score, then document id.
+
+        Raises :class:`IndexNotFound`, :class:`BadInput`, :class:`ModelUnusable` or
+        :class:`SearchUnavailable`.
+        """
+        return self.search_many([index], query, top_k)[0]
+
+    def search_many(self, indexes: list[str], query: str, top_k: int = 10) -> list[SearchResult]:
+        """The same question to several indexes, one after the other; one result for each."""
+        _check(query, top_k)
+        ids = [self._workspace.indexes.get(name).id for name in indexes]
+        answer = self._ask({"do": "search", "indexes": ids, "query": query, "top_k": top_k})
+        return [SearchResult.from_dict(result) for result in answer]
+
+    def warm(self, indexes: list[str], *, wait: bool = False) -> None:
+        """Load these indexes and their models, so that the first search is quick.
+
+        Without ``wait`` it happens in the background, where a failure is left for the search itself
+        to report.
+        """
+        ids = [self._workspace.indexes.get(name).id for name in indexes]
+        request = {"do": "warm", "indexes": ids}
+        if wait:
+            self._ask(request)
+        else:
+            threading.Thread(target=self._try, args=(request,), daemon=True).start()
+
+    def status(self) -> dict[str, Any]:
+        """'running', 'pid' and 'memory_mb' of the worker; never starts it, never waits for it."""
+        process = self._process
+        if process is None or not process.alive():
+            return {"running": False, "pid": None, "memory_mb": 0.0}
+        try:
+            memory = psutil.Process(process.pid).memory_info().rss / 2**20
+        except psutil.Error:
+            return {"running": False, "pid": None, "memory_mb": 0.0}
+        return {"running": True, "pid": process.pid, "memory_mb": memory}
+
+    def release(self) -> None:
+        """End the worker and give its memory back; the next search starts another."""
+        with self._lock:
+            process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+
+    def close(self) -> None:
+        """End the worker for good."""
+        self._closed = True
+        self.release()
+
+    def _try(self, request: dict[str, Any]) -> None:
+        try:
+            self._ask(request)
+        except WorkbenchError:
+            return
+
+    def _ask(self, request: dict[str, Any]) -> Any:
+        for attempt in (1, 2):
+            process = self._ensure()
+            try:
+                said = process.ask(request, self._request_seconds)
+            except TimedOut as error:
+                self._discard(process)
+                raise SearchUnavailable(
+                    f"The search did not answer within {self._request_seconds:.0f} seconds and was"
+                    " stopped.",
+                    "Try again; a large model may need a GPU.",
+                ) from error
+            except (OSError, EOFError) as error:
+                # It died, or ended as idle just now. A new one gets one chance.
+                self._discard(process)
+                if attempt == 2:
+                    raise _died(process) from error
+                continue
+            if "error" in said:
+                raise rebuild_error(said["error"])
+            return said["answer"]
+        raise AssertionError("unreachable")
+
+    def _ensure(self) -> ResidentProcess:
+        with self._lock:
+            if self._closed:
+                raise SearchUnavailable("The search has been closed.", "Start the app again.")
+            if self._process is not None and not self._process.alive():
+                self._process.kill()
+                self._process = None
+            if self._process is None:
+                self._process = ResidentProcess(self._workspace, self._idle_seconds)
+            return self._process
+
+    def _discard(self, process: ResidentProcess) -> None:
+        with self._lock:
+            if self._process is process:
+                self._process = None
+        process.kill()
+
+
+def _died(process: ResidentProcess) -> SearchUnavailable:
+    lines = process.log_tail().splitlines()
+    said = f" It last said: {lines[-1]}" if lines else ""
+    return SearchUnavailable(
+        f"The search process ended twice while answering.{said}",
+        "There may be too little memory for the model and the index.",
+    )
+
+
+def _check(query: str, top_k: int) -> None:
+    if not query.strip():
+        raise BadInput("There is nothing to search for.", "Type a question.")
+    if len(query) > _LONGEST_QUERY:
+        raise BadInput(f"The question is longer than {_LONGEST_QUERY:,} characters.", "Shorten it.")
+    if not 1 <= top_k <= MOST_HITS:
+        raise BadInput(f"top_k must be between 1 and {MOST_HITS}.", "Ask for fewer documents.")

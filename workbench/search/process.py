@@ -1,0 +1,147 @@
+"""Starts and ends the resident search worker. Torch-free: this is the client's side."""
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from multiprocessing.connection import Client
+from pathlib import Path
+from typing import IO, Any
+
+from workbench.errors import SearchUnavailable
+from workbench.search.protocol import READY, receive, send
+from workbench.search.resident import Settings
+from workbench.workspace import Workspace
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LOG = "logs/search.log"
+#: The system's limit for a socket's path is 104 to 108 bytes.
+_LONGEST_ADDRESS = 100
+_START_SECONDS = 60.0
+_TAIL = 2000
+
+
+class TimedOut(Exception):
+    """No answer in time; the process has been killed."""
+
+
+class ResidentProcess:
+    """A started worker, listening. Raises :class:`SearchUnavailable` if it cannot be started."""
+
+    def __init__(self, workspace: Workspace, idle_seconds: float) -> None:
+        self._folder = _private_folder()
+        self._key = secrets.token_hex(32)
+        self._log = workspace.path(LOG)
+        self.address = str(self._folder / "s")
+        self._process = self._start()
+        settings = Settings(
+            self.address,
+            self._key,
+            str(workspace.home),
+            workspace.url,
+            workspace.trust_remote_code,
+            idle_seconds,
+        )
+        try:
+            self._hand_over(settings)
+        except (OSError, TimedOut) as error:
+            self.kill()
+            raise SearchUnavailable(
+                "The search process could not be started.", self.log_tail()
+            ) from error
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def ask(self, request: dict[str, Any], timeout: float) -> dict[str, Any]:
+        """Send a request and wait for the answer.
+
+        Raises :class:`TimedOut` after killing a process that did not answer in time, and OSError or
+        EOFError when it is gone.
+        """
+        key = bytes.fromhex(self._key)
+        # Connecting can block as well, which is why the clock starts before it.
+        with self._deadline(timeout), Client(self.address, "AF_UNIX", key) as connection:
+            send(connection, request)
+            return receive(connection)
+
+    def kill(self) -> None:
+        """End the process now and give back what it held."""
+        self._process.kill()
+        self._process.wait()
+        _pipe(self._process.stdin).close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def log_tail(self) -> str:
+        """The last lines the worker wrote."""
+        if not self._log.is_file():
+            return ""
+        return self._log.read_bytes()[-_TAIL:].decode("utf-8", "replace").strip()
+
+    def _start(self) -> "subprocess.Popen[bytes]":
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+        with self._log.open("wb") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "workbench.search.resident"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, "PYTHONPATH": path},
+                # Its own session: Ctrl-C at the app's terminal is for the app alone.
+                start_new_session=True,
+            )
+
+    def _hand_over(self, settings: Settings) -> None:
+        """Give the settings, the key among them, through the pipe; wait until it listens."""
+        pipe = _pipe(self._process.stdin)
+        with self._deadline(_START_SECONDS), _pipe(self._process.stdout) as output:
+            pipe.write(json.dumps(asdict(settings)).encode() + b"\n")
+            pipe.flush()
+            if output.readline().strip() != READY.encode():
+                raise OSError("the search process ended before it was ready")
+
+    @contextmanager
+    def _deadline(self, seconds: float) -> Iterator[None]:
+        """Kill the process when the block takes longer: then whatever waits for it fails."""
+        late = threading.Event()
+
+        def stop() -> None:
+            late.set()
+            self._process.kill()
+
+        timer = threading.Timer(seconds, stop)
+        timer.start()
+        try:
+            yield
+        except (OSError, EOFError) as error:
+            if late.is_set():
+                raise TimedOut from error
+            raise
+        finally:
+            timer.cancel()
+
+
+def _private_folder() -> Path:
+    """A new folder that only this user can enter (mode 0700), short enough for a socket."""
+    folder = Path(tempfile.mkdtemp(prefix="workbench-"))
+    if len(str(folder).encode()) > _LONGEST_ADDRESS - 2:
+        folder.rmdir()
+        folder = Path(tempfile.mkdtemp(prefix="workbench-", dir="/tmp"))
+    return folder
+
+
+def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
+    assert stream is not None
+    return stream

@@ -1,0 +1,78 @@
+"""The search indexes of a workspace: records in the store, folders in the home."""
+
+import shutil
+from pathlib import Path
+
+from storage.errors import NameExists
+from storage.records import Index
+from workbench.errors import IndexNotFound, InUse, NameTaken
+from workbench.models.registry import Store, active_jobs, folder_bytes, free_name, new_folder
+
+#: The FAISS file in an index's folder.
+FILE = "index.faiss"
+_BUILD_HINT = "Build one with: python -m workbench index build --dataset NAME"
+
+
+class Indexes:
+    """Find, add and remove indexes. A record is written only when its folder is complete."""
+
+    def __init__(self, store: Store, home: Path) -> None:
+        self._store = store
+        self._home = home
+
+    def list(self) -> "list[Index]":
+        """All indexes, newest first."""
+        return list(self._store.indexes.list())
+
+    def get(self, name: str) -> Index:
+        """The index of that name or id; raises :class:`IndexNotFound` with 'did you mean'."""
+        found = self._find(name)
+        if found is None:
+            known = [index.name for index in self.list()]
+            raise IndexNotFound.among("index", name, known, _BUILD_HINT)
+        return found
+
+    def exists(self, name: str) -> bool:
+        return self._find(name) is not None
+
+    def free_name(self, wanted: str) -> str:
+        """``wanted``, or the first of wanted-2, wanted-3 ... that no index has."""
+        return free_name(wanted, (index.name for index in self.list()))
+
+    def new_folder(self) -> tuple[str, Path]:
+        """A fresh id and its empty folder indexes/<id>, to be filled before :meth:`add`."""
+        return new_folder(self._home / "indexes")
+
+    def add(self, index: Index) -> Index:
+        """Register an index whose folder is complete; raises :class:`NameTaken`."""
+        try:
+            self._store.indexes.insert(index)
+        except NameExists as error:
+            raise NameTaken(
+                f"There is already an index named '{index.name}'.", "Choose another name."
+            ) from error
+        return index
+
+    def remove(self, name: str) -> None:
+        """Delete an index and its folder; raises :class:`InUse` while a job makes use of it."""
+        index = self.get(name)
+        for job in active_jobs(self._store):
+            if job.recipe.get("index") in (index.name, index.id):
+                raise InUse(
+                    f"The index '{index.name}' is needed by the job '{job.name or job.task}'.",
+                    "Wait until the job is done, or cancel it.",
+                )
+        self._store.indexes.delete(index.id)
+        shutil.rmtree(self._home / index.path, ignore_errors=True)
+
+    def folder(self, name: str) -> Path:
+        """Where the index's files are."""
+        return self._home / self.get(name).path
+
+    def bytes(self, name: str) -> int:
+        """What the index takes on disk."""
+        return folder_bytes(self.folder(name))
+
+    def _find(self, name: str) -> Index | None:
+        found: Index | None = self._store.indexes.by_name(name) or self._store.indexes.get(name)
+        return found

@@ -1,0 +1,154 @@
+"""The resident search worker: ``python -m workbench.search.resident``, started by the client.
+
+It gets its settings as one JSON line on standard input, which then stays open: when it closes, the
+parent is gone, and so is this process, however the parent ended. It listens before torch is
+imported, answers each connection in a thread, and ends by itself after a time without requests.
+"""
+
+import json
+import os
+import shutil
+import sys
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Connection, Listener
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import SearchUnavailable, WorkbenchError
+from workbench.search.protocol import READY, receive, send
+
+if TYPE_CHECKING:
+    from workbench.search.engine import Engine
+
+_LOOK_EVERY = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the client hands over. ``address`` is a socket's path in a private folder."""
+
+    address: str
+    key: str
+    home: str
+    url: str | None
+    trust_remote_code: bool
+    idle_seconds: float
+
+
+class Resident:
+    """One process, one engine, many connections."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._engine: Engine | None = None
+        self._making = threading.Lock()
+        self._counting = threading.Lock()
+        self._busy = 0
+        self._last = time.monotonic()
+        self._parent = os.getppid()
+
+    def serve(self) -> None:
+        """Listen until the parent ends or nothing is asked for long enough."""
+        listener = Listener(
+            self._settings.address,
+            family="AF_UNIX",
+            backlog=64,
+            authkey=bytes.fromhex(self._settings.key),
+        )
+        for watch in (self._wait_for_parent, self._watch):
+            threading.Thread(target=watch, daemon=True).start()
+        print(READY, flush=True)
+        # Libraries print; nobody reads the pipe any more.
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        while True:
+            try:
+                connection = listener.accept()
+            except (OSError, EOFError, AuthenticationError):
+                # A client that was killed while it introduced itself.
+                traceback.print_exc()
+                continue
+            threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
+
+    def _answer(self, connection: "Connection[Any, Any]") -> None:
+        with self._counting:
+            self._busy += 1
+        try:
+            with connection:
+                send(connection, self._respond(receive(connection)))
+        except (OSError, EOFError):
+            # The client went away; its answer has no reader.
+            traceback.print_exc()
+        finally:
+            with self._counting:
+                self._busy -= 1
+                self._last = time.monotonic()
+
+    def _respond(self, request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return {"answer": self._do(request)}
+        except WorkbenchError as error:
+            return {"error": error.to_dict()}
+        except Exception as error:  # noqa: BLE001 - whatever it is, the person gets a sentence
+            traceback.print_exc()
+            about = f"The search failed: {type(error).__name__}: {error}"
+            hint = "Details are in logs/search.log of the workspace."
+            return {"error": SearchUnavailable(about, hint).to_dict()}
+
+    def _do(self, request: dict[str, Any]) -> Any:
+        if request["do"] == "status":
+            return self._engine.loaded() if self._engine else {"models": [], "indexes": []}
+        engine = self._get_engine()
+        if request["do"] == "warm":
+            engine.warm(request["indexes"])
+            return engine.loaded()
+        found = engine.search(request["indexes"], request["query"], request["top_k"])
+        return [result.to_dict() for result in found]
+
+    def _get_engine(self) -> "Engine":
+        with self._making:
+            if self._engine is None:
+                # Here, and not above: this imports torch, which takes seconds.
+                from workbench.search.engine import Engine
+                from workbench.workspace import Workspace
+
+                self._engine = Engine(
+                    Workspace.open(
+                        self._settings.home,
+                        url=self._settings.url,
+                        trust_remote_code=self._settings.trust_remote_code,
+                    )
+                )
+            return self._engine
+
+    def _wait_for_parent(self) -> None:
+        while sys.stdin.buffer.read(1):
+            continue
+        self._end()
+
+    def _watch(self) -> None:
+        """End when idle. The parent's id is looked at too: another child of it may have inherited
+        the other end of the pipe, which then stays open."""
+        while True:
+            time.sleep(min(_LOOK_EVERY, self._settings.idle_seconds / 2))
+            with self._counting:
+                idle = self._busy == 0
+                since = time.monotonic() - self._last
+            if os.getppid() != self._parent or (idle and since > self._settings.idle_seconds):
+                self._end()
+
+    def _end(self) -> None:
+        shutil.rmtree(Path(self._settings.address).parent, ignore_errors=True)
+        # Not sys.exit: this is a thread, and a search may be running in another.
+        os._exit(0)
+
+
+def main() -> None:
+    Resident(Settings(**json.loads(sys.stdin.buffer.readline()))).serve()
+
+
+if __name__ == "__main__":
+    main()

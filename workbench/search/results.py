@@ -1,0 +1,41 @@
+"""What a search answers."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One document found. ``row`` is its row number in the data set.
+
+    ``relevant``: True when the data set judges it relevant to this very query; False when the query
+    is known and this document is not among its relevant ones; None for a query of one's own.
+    """
+
+    id: str
+    row: int
+    score: float
+    title: str
+    text: str
+    relevant: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The hits of one index, best first. ``milliseconds`` has 'encode', 'search' and 'total'."""
+
+    hits: list[Hit]
+    milliseconds: dict[str, float]
+    model: str
+    index: str
+    query: str = ""
+    #: How many documents the data set judges relevant to this query; None for a query of one's own.
+    known_relevant: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "SearchResult":
+        hits = [Hit(**hit) for hit in values["hits"]]
+        return cls(**{**values, "hits": hits})
