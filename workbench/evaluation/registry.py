@@ -8,7 +8,7 @@ from storage.records import Evaluation
 from workbench.errors import NotFound
 
 if TYPE_CHECKING:
-    from storage import Store
+    from storage.store import Store
 
 FOLDER = "evaluations"
 
@@ -19,14 +19,6 @@ class Evaluations:
     def __init__(self, store: "Store", home: Path) -> None:
         self._store = store
         self._home = home
-
-    def list(self, dataset: str | None = None, split: str | None = None) -> "list[Evaluation]":
-        """Newest first. ``dataset`` is a name or id; one that is unknown has no evaluations."""
-        filters = {} if split is None else {"split": split}
-        if dataset is not None:
-            named = self._store.datasets.by_name(dataset)
-            filters["dataset_id"] = dataset if named is None else named.id
-        return self._store.evaluations.list(**filters)
 
     def get(self, id: str) -> Evaluation:
         """Raises :class:`NotFound`."""
@@ -49,3 +41,11 @@ class Evaluations:
     def add(self, evaluation: Evaluation) -> Evaluation:
         """Put it on record; its files must be complete."""
         return self._store.evaluations.insert(evaluation)
+
+    def list(self, dataset: str | None = None, split: str | None = None) -> "list[Evaluation]":
+        """Newest first. ``dataset`` is a name or id; one that is unknown has no evaluations."""
+        filters = {} if split is None else {"split": split}
+        if dataset is not None:
+            named = self._store.datasets.by_name(dataset)
+            filters["dataset_id"] = dataset if named is None else named.id
+        return self._store.evaluations.list(**filters)

@@ -51,7 +51,7 @@ class EmbeddingTrainer(SentenceTransformerTrainer):
             raise
         metrics = {f"eval_{name}": value for name, value in values.items()}
         self.log(dict(metrics))
-        self.control = self.callback_handler.on_evaluate(
+        self.control: Any = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
         )
         return metrics

@@ -258,7 +258,7 @@ def save_tiny_model(folder: Path, *, pooling: str = "mean", seed: int = 0) -> Pa
 
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     words += ["which", "here", "is", "number", "today", "find", "query", "passage", ":"]
-    words += [str(n) for n in range(10)] + ANIMALS + TRAITS
+    words += [str(n) for n in range(10)] + [*ANIMALS, *TRAITS]
     tokenizer = Tokenizer(models.WordLevel({w: at for at, w in enumerate(words)}, "[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     ends = [("[CLS]", 2), ("[SEP]", 3)]

@@ -1,0 +1,74 @@
+"""Metrics against values worked out by hand, and against ir_measures itself."""
+
+import math
+
+import ir_measures
+import numpy as np
+import pytest
+
+from workbench.comparison.names import METRICS
+from workbench.errors import BadInput
+from workbench.evaluation.metrics import MEASURES, score_run
+
+
+def test_by_hand() -> None:
+    # Query 7: relevant 1 (grade 2), 4 (grade 1), 9 (grade 1, not found); found at ranks 2 and 3.
+    ranked = np.array([[3, 1, 4, 5, -1]])
+    scores = score_run([7], ranked, {7: {1: 2, 4: 1, 9: 1, 3: 0}})
+    found = {metric: values[0] for metric, values in scores.values.items()}
+    assert found["map@100"] == pytest.approx((1 / 2 + 2 / 3) / 3)
+    assert found["mrr@10"] == pytest.approx(1 / 2)
+    gained = 2 / math.log2(3) + 1 / math.log2(4)
+    ideal = 2 / math.log2(2) + 1 / math.log2(3) + 1 / math.log2(4)
+    assert found["ndcg@10"] == pytest.approx(gained / ideal)
+    assert found["recall@10"] == found["recall@100"] == pytest.approx(2 / 3)
+    assert found["hit_rate@5"] == found["hit_rate@10"] == 1.0
+
+
+def test_cutoffs() -> None:
+    ranked = np.arange(100)[None, :]
+    first = score_run([0], ranked, {0: {5: 1}})
+    assert first.values["hit_rate@5"][0] == 0 and first.values["hit_rate@10"][0] == 1
+    late = score_run([0], ranked, {0: {10: 1, 99: 1}})
+    assert late.values["mrr@10"][0] == 0 and late.values["recall@100"][0] == 1
+    assert late.values["map@100"][0] == pytest.approx((1 / 11 + 2 / 100) / 2)
+
+
+def test_against_ir_measures_directly() -> None:
+    random = np.random.default_rng(0)
+    ranked = np.array([random.permutation(400)[:100] for _ in range(1300)])
+    queries = random.permutation(5000)[:1300]
+    judgments = {
+        int(query): {int(one): int(random.integers(0, 4)) for one in random.permutation(400)[:8]}
+        for query in queries
+    }
+    scores = score_run(queries, ranked, judgments)
+    kept = {query for query, grades in judgments.items() if max(grades.values()) >= 1}
+    assert set(scores.queries.tolist()) == kept
+    assert scores.unjudged == len(queries) - len(kept)
+    qrels = {str(q): {str(d): g for d, g in judgments[q].items()} for q in kept}
+    run = {
+        str(query): {str(document): -float(rank) for rank, document in enumerate(documents)}
+        for query, documents in zip(queries, ranked, strict=True)
+        if query in kept
+    }
+    expected = ir_measures.calc_aggregate(list(MEASURES.values()), qrels, run)
+    for metric in METRICS:
+        assert scores.means()[metric] == pytest.approx(expected[MEASURES[metric]], abs=1e-9)
+
+
+def test_ties_are_decided_before_the_providers_see_them() -> None:
+    # With equal scores ir_measures' providers disagree; our order says the relevant one is second.
+    scores = score_run([0], np.array([[8, 9]]), {0: {9: 1}})
+    assert scores.values["mrr@10"][0] == scores.values["map@100"][0] == 0.5
+
+
+def test_queries_without_relevant_documents_are_left_out_and_counted() -> None:
+    scores = score_run([0, 1, 2], np.array([[5], [5], [5]]), {0: {5: 0}, 2: {5: 1}})
+    assert scores.queries.tolist() == [2] and scores.unjudged == 2
+    assert scores.means()["map@100"] == 1.0
+
+
+def test_nothing_to_measure() -> None:
+    with pytest.raises(BadInput, match="None of the queries"):
+        score_run([0], np.array([[5]]), {0: {5: 0}})

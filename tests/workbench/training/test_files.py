@@ -1,0 +1,99 @@
+"""Checkpoints found, models copied without the trainer's files, losses per epoch, the card."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from workbench.comparison.names import METRICS
+from workbench.models.contract import Contract
+from workbench.training.card import Card, write_card
+from workbench.training.checkpoints import copy_model, newest_checkpoint
+from workbench.training.outputs import mean_losses
+
+
+def checkpoint(output: Path, step: int, *, whole: bool = True) -> Path:
+    folder = output / f"checkpoint-{step}"
+    (folder / "1_Pooling").mkdir(parents=True)
+    (folder / "model.safetensors").write_bytes(b"weights")
+    (folder / "1_Pooling" / "config.json").write_text("{}")
+    (folder / "optimizer.pt").write_bytes(b"optimizer")
+    state = json.dumps({"global_step": step})
+    (folder / "trainer_state.json").write_text(state if whole else state[:5])
+    return folder
+
+
+def test_the_newest_whole_checkpoint_is_found_and_broken_ones_go(tmp_path: Path) -> None:
+    checkpoint(tmp_path, 9)
+    checkpoint(tmp_path, 20)
+    broken = checkpoint(tmp_path, 30, whole=False)
+    assert newest_checkpoint(tmp_path) == (20, tmp_path / "checkpoint-20")
+    assert not broken.exists()
+    assert newest_checkpoint(tmp_path / "checkpoint-9") is None
+
+
+def test_the_model_is_copied_without_the_trainers_files(tmp_path: Path) -> None:
+    source = checkpoint(tmp_path, 5)
+    target = tmp_path / "final"
+    copy_model(source, target)
+    found = {path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()}
+    assert found == {"model.safetensors", "1_Pooling/config.json"}
+    (source / "model.safetensors").unlink()
+    assert (target / "model.safetensors").read_bytes() == b"weights"
+
+
+def test_without_links_it_is_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no links here")
+
+    monkeypatch.setattr("workbench.training.checkpoints.os.link", refuse)
+    copy_model(checkpoint(tmp_path, 5), tmp_path / "final")
+    assert (tmp_path / "final" / "model.safetensors").read_bytes() == b"weights"
+
+
+def test_mean_losses_per_epoch() -> None:
+    entries = [
+        {"loss": 4.0, "epoch": 0.5},
+        {"loss": 2.0, "epoch": 1.0},
+        {"eval_map@100": 0.5, "epoch": 1.0},
+        {"loss": 1.0, "epoch": 1.0000001},
+    ]
+    assert mean_losses(entries) == [
+        {"epoch": 1, "loss": 3.0, "steps": 2},
+        {"epoch": 2, "loss": 1.0, "steps": 1},
+    ]
+
+
+def card(**values: object) -> Card:
+    known: dict[str, object] = {
+        "name": "mine",
+        "base": "base",
+        "dataset": "pets",
+        "dataset_version": 1,
+        "contract": Contract(query_prompt="query: ", dimensions=8),
+        "before": dict.fromkeys(METRICS, 0.5),
+        "after": dict.fromkeys(METRICS, 0.625),
+        "beats_base": True,
+        "dev_queries": 24,
+        "dev_documents": 240,
+        "rows": 96,
+        "steps": 24,
+        "best_step": 9,
+        "settings": {"epochs": 1.0},
+    }
+    return Card(**{**known, **values})  # type: ignore[arg-type]
+
+
+def test_card_has_the_table_and_the_prompts(tmp_path: Path) -> None:
+    write_card(tmp_path, card())
+    page = (tmp_path / "README.md").read_text()
+    assert "| MAP@100 | 0.500 | 0.625 | +0.125 |" in page
+    assert "| Query prompt | `query: ` |" in page and "- epochs: 1.0" in page
+    assert "use the original" not in page
+
+
+def test_card_says_when_nothing_was_gained_or_measured(tmp_path: Path) -> None:
+    write_card(tmp_path, card(beats_base=False))
+    assert "use the original instead" in (tmp_path / "README.md").read_text()
+    write_card(tmp_path, card(before={}, after={}, beats_base=None))
+    assert "has no dev queries" in (tmp_path / "README.md").read_text()

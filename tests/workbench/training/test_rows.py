@@ -1,0 +1,100 @@
+"""Training rows: negatives brought to one number, and never a wrong one."""
+
+from typing import Any
+
+import pytest
+
+from tests.workbench.training.fakes import FakeReader
+from workbench.errors import BadInput
+from workbench.models.contract import Contract
+from workbench.recipes.train import TrainEmbeddingRecipe
+from workbench.training.rows import build_rows, load_texts
+from workbench.training.sampler import conflict_matrix
+
+
+def recipe(**values: Any) -> TrainEmbeddingRecipe:
+    return TrainEmbeddingRecipe(dataset="pets", **values)
+
+
+MIXED = [
+    ("q0", ["p0"], ["n0", "n1", "n2"]),
+    ("q1", ["p1"], ["n3"]),
+    ("q2", ["p2", "p2b"], []),
+]
+
+
+def texts_of(reader: FakeReader, rows: Any, contract: Contract | None = None) -> list[Any]:
+    queries, documents = load_texts(reader, rows, contract or Contract())
+    return [
+        (queries.get([query])[0], documents.get([positive])[0], documents.get(list(negatives)))
+        for query, positive, negatives in zip(
+            rows.queries, rows.positives, rows.negatives, strict=True
+        )
+    ]
+
+
+def test_short_rows_repeat_their_own_and_empty_ones_draw_others() -> None:
+    reader = FakeReader({"train": MIXED})
+    found = texts_of(reader, build_rows(reader, recipe(negatives=3)))
+    assert found[0] == ("q0", "p0", ["n0", "n1", "n2"])
+    assert found[1] == ("q1", "p1", ["n3", "n3", "n3"])
+    for query, positive, negatives in found[2:]:
+        assert query == "q2" and positive in ("p2", "p2b")
+        assert not {"p2", "p2b"} & set(negatives)
+
+
+def test_no_more_columns_than_the_data_has() -> None:
+    reader = FakeReader({"train": MIXED})
+    rows = build_rows(reader, recipe(negatives=10))
+    assert rows.negatives.shape == (4, 3)
+    assert "at most 3 negatives" in rows.notes[0]
+
+
+def test_without_given_negatives_the_batch_alone_is_used() -> None:
+    reader = FakeReader({"train": [("a", ["b"], []), ("c", ["d"], [])]})
+    rows = build_rows(reader, recipe(negatives=2))
+    assert list(rows.columns) == ["query", "positive"] and not rows.notes
+
+
+@pytest.mark.parametrize(
+    ("queries", "batch"), [([("a", ["b"], []), ("c", ["d"], [])], 1), ([("a", ["b"], [])], 32)]
+)
+def test_a_batch_of_one_row_gets_something_to_compare_with(queries: Any, batch: int) -> None:
+    reader = FakeReader({"train": queries, "test": [("x", ["y"], [])]})
+    rows = build_rows(reader, recipe(batch_size=batch))
+    assert rows.negatives.shape[1] == 1
+    for query, _positive, negatives in texts_of_known(reader, rows):
+        assert negatives[0] not in {"a": ["b"], "c": ["d"]}[query]
+
+
+def texts_of_known(reader: FakeReader, rows: Any) -> list[Any]:
+    return texts_of(reader, rows)
+
+
+def test_nothing_but_relevant_documents_is_refused() -> None:
+    reader = FakeReader({"train": [("a", ["b", "c"], [])]})
+    with pytest.raises(BadInput, match="Every document is relevant"):
+        build_rows(reader, recipe(batch_size=1))
+
+
+def test_no_training_queries() -> None:
+    with pytest.raises(BadInput, match="no training queries"):
+        build_rows(FakeReader({"dev": [("a", ["b"], [])]}), recipe())
+
+
+def test_max_rows_is_decided_by_the_seed() -> None:
+    reader = FakeReader({"train": [(f"q{n}", [f"p{n}"], []) for n in range(50)]})
+    chosen = [build_rows(reader, recipe(max_rows=10, seed=s)).queries.tolist() for s in (1, 1, 2)]
+    assert chosen[0] == chosen[1] != chosen[2]
+    assert len(set(chosen[0])) == 10
+
+
+def test_rows_that_share_a_relevant_document_conflict() -> None:
+    reader = FakeReader({"train": [("a", ["x", "y"], []), ("b", ["y"], []), ("c", ["z"], [])]})
+    rows = build_rows(reader, recipe(negatives=0))
+    numbers = [set(row) for row in conflict_matrix(rows).tolist()]
+    # (a, x): y is relevant to a too, so (b, y) must not be its in-batch negative.
+    assert numbers[0] & numbers[2] and numbers[1] & numbers[2]
+    assert not numbers[0] & numbers[3] and not numbers[2] & numbers[3]
+    # Queries and documents never collide by number.
+    assert all(min(row) < 0 <= max(row) for row in conflict_matrix(rows).tolist())

@@ -1,0 +1,102 @@
+"""After the last step: the best checkpoint is read back, checked, and becomes a model."""
+
+import shutil
+import time
+from typing import Any
+
+from storage.records import Model
+from workbench.errors import WorkbenchError
+from workbench.models.resolve import resolve
+from workbench.training import outputs
+from workbench.training.card import Card, write_card
+from workbench.training.checkpoints import checkpoint_folder, copy_model
+from workbench.training.run import Run, Trained
+
+#: The saved model's dev value may differ from the one measured in training by this much: the order
+#: of floating-point sums is not fixed on every device.
+REPRODUCES_WITHIN = 0.01
+
+
+def read_back(this: Run, trained: Trained) -> dict[str, float]:
+    """Load the best checkpoint from disk and see that it is what was measured.
+
+    The trainer's own way of loading the best one hides a failure and keeps the last weights.
+    """
+    folder = checkpoint_folder(this.output, trained.best_step)
+    saved = this.load(resolve(this.context.workspace, str(folder)))
+    if this.dev is None:
+        return {}
+    values = this.dev.check_saved(saved)
+    metric = this.recipe.metric
+    if abs(values[metric] - trained.best[metric]) > REPRODUCES_WITHIN:
+        raise WorkbenchError(
+            f"The best checkpoint measures {values[metric]:.4f} after loading, "
+            f"but measured {trained.best[metric]:.4f} in training.",
+            "The files may be damaged; see whether the disk is full, then train again.",
+        )
+    return trained.best
+
+
+def register(
+    this: Run,
+    trained: Trained,
+    baseline: dict[str, float],
+    best: dict[str, float],
+    beats_base: bool | None,
+) -> Model:
+    """The best checkpoint as a model of the workspace, and as ``output/final``."""
+    recipe, workspace = this.recipe, this.context.workspace
+    # The name was free when the job was submitted; meanwhile somebody may have taken it.
+    name = workspace.models.free_name(recipe.name or f"{this.base.name}-{recipe.dataset}")
+    card = Card(
+        name=name,
+        base=this.base.name,
+        dataset=recipe.dataset,
+        dataset_version=this.reader.version,
+        contract=trained.contract,
+        before=baseline,
+        after=best,
+        beats_base=beats_base,
+        dev_queries=len(this.dev.pool.queries) if this.dev else 0,
+        dev_documents=this.dev.pool.documents if this.dev else 0,
+        rows=trained.rows,
+        steps=trained.steps,
+        best_step=trained.best_step,
+        settings=recipe.model_dump(mode="json", exclude={"dataset", "model", "name"}),
+    )
+    id, folder = workspace.models.new_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    copy_model(checkpoint_folder(this.output, trained.best_step), folder)
+    write_card(folder, card)
+    shutil.copy2(this.output / outputs.CONFIG, folder / outputs.CONFIG)
+    final = this.output / outputs.FINAL
+    shutil.rmtree(final, ignore_errors=True)
+    copy_model(folder, final)
+    return workspace.models.add(
+        Model(
+            id=id,
+            name=name,
+            kind="embedding",
+            path=folder.relative_to(workspace.home).as_posix(),
+            base=this.base.name,
+            contract=trained.contract.model_dump(mode="json"),
+            summary=_summary(this, trained, baseline, best),
+            verdict="no-better" if beats_base is False else "",
+            job_id=this.context.job.id,
+            created_at=time.time(),
+        )
+    )
+
+
+def _summary(
+    this: Run, trained: Trained, baseline: dict[str, float], best: dict[str, float]
+) -> dict[str, Any]:
+    return {
+        "dataset": this.recipe.dataset,
+        "dataset_version": this.reader.version,
+        "metric": this.recipe.metric,
+        "baseline": baseline,
+        "best": best,
+        "steps": trained.steps,
+        "best_step": trained.best_step,
+    }
