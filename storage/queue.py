@@ -43,6 +43,8 @@ class JobQueue:
         The job becomes 'running', in its slot, with its attempt raised by one. ``only``: take no
         other jobs than these.
         """
+        if not self._any_queued():  # most polls end here, without asking for the write lock
+            return None
         try:
             with self._database.write() as connection:
                 return self._claim(connection, slots_for, supervisor, only)
@@ -64,6 +66,11 @@ class JobQueue:
             if free and (only is None or job.id in only):
                 return _start(connection, job, free[0], supervisor)
         return None
+
+    def _any_queued(self) -> bool:
+        with self._database.read() as connection:
+            query = select(jobs.c.id).filter_by(status=_QUEUED).limit(1)
+            return connection.execute(query).first() is not None
 
     def cancel_orphans(self) -> list[str]:
         """Cancel queued jobs whose predecessor failed, was cancelled or is gone; their ids."""
@@ -100,10 +107,10 @@ class JobQueue:
                 add_event(connection, job.id, job.attempt, "adopted")
         return done.rowcount > 0
 
-    def release(self, id: str, supervisor: ProcessRef) -> None:
+    def release(self, id: str, attempt: int, supervisor: ProcessRef) -> None:
         """Let go of a running job, so that another supervisor may adopt it."""
         mine = process_columns("supervisor", supervisor)
-        change = update(jobs).filter_by(id=id, status=_RUNNING, **mine)
+        change = update(jobs).filter_by(id=id, attempt=attempt, status=_RUNNING, **mine)
         with self._database.write() as connection:
             connection.execute(change.values(**process_columns("supervisor", None)))
 

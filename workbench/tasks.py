@@ -6,6 +6,7 @@ workspace and fills in names when the job is submitted, so that bad input stops 
 ``waits`` is true when the job waits for another one, whose outputs need not exist yet.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -20,6 +21,8 @@ from workbench.recipes.train import TrainEmbeddingRecipe
 
 if TYPE_CHECKING:
     from workbench.jobs.context import JobContext
+
+EXTRA_TASKS_VARIABLE = "WORKBENCH_EXTRA_TASKS"
 
 TaskFunction = Callable[[Any, "JobContext"], dict[str, Any]]
 
@@ -85,9 +88,17 @@ TASKS: dict[str, Task] = {
 
 def get_task(name: str) -> Task:
     """The task of that name; raises :class:`NotFound` with 'did you mean'."""
-    if name not in TASKS:
-        raise NotFound.among("task", name, TASKS)
-    return TASKS[name]
+    tasks = TASKS | _extra_tasks()
+    if name not in tasks:
+        raise NotFound.among("task", name, tasks)
+    return tasks[name]
+
+
+def _extra_tasks() -> dict[str, Task]:
+    """Tasks from elsewhere: a mapping like ``TASKS`` named in the environment as 'module:NAME'.
+    Workers inherit it."""
+    where = os.environ.get(EXTRA_TASKS_VARIABLE)
+    return dict(_load(where)) if where else {}
 
 
 def read_recipe(task: str, values: Mapping[str, Any]) -> Recipe:

@@ -1,8 +1,9 @@
 """Reading what an attempt left behind, and writing its outcome. Supervisors only."""
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from storage.records import Job, ProcessRef
 from workbench.jobs import files
@@ -17,14 +18,35 @@ STARTING_SECONDS = 15.0
 _LOG_BYTES = 4_000
 
 
-def processes(folder: Path, job: Job) -> list[ProcessRef]:
-    """The job's runner and worker, from the record and from the runner's own note."""
-    known = {ref for ref in (job.runner, job.worker) if ref is not None}
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """Who works on an attempt, as far as is known."""
+
+    runner: ProcessRef | None
+    worker: ProcessRef | None
+
+    @property
+    def known(self) -> bool:
+        return self.runner is not None or self.worker is not None
+
+    @property
+    def alive(self) -> bool:
+        return alive(self.runner) or alive(self.worker)
+
+
+def processes(folder: Path, job: Job) -> Processes:
+    """From the record, else from the runner's own note: an app may have died in between."""
+    if job.runner is not None and job.worker is not None:
+        return Processes(job.runner, job.worker)
     noted = files.read_json(folder / files.PROCESSES, job.attempt) or {}
-    for name in ("runner", "worker"):
-        if noted.get(name):
-            known.add(ProcessRef(**noted[name]))
-    return list(known)
+    return Processes(
+        job.runner or _ref(noted.get("runner")), job.worker or _ref(noted.get("worker"))
+    )
+
+
+def starting(job: Job) -> bool:
+    """Was it claimed so recently that its runner may not have written down who it is?"""
+    return time.time() - (job.started_at or 0.0) < STARTING_SECONDS
 
 
 def settle(workspace: "Workspace", job: Job) -> None:
@@ -40,10 +62,8 @@ def settle(workspace: "Workspace", job: Job) -> None:
 def settle_if_dead(workspace: "Workspace", job: Job) -> bool:
     """Settle a job nobody supervises, unless one of its processes lives or may be starting."""
     folder = workspace.jobs.folder(job.id)
-    known = processes(folder, job)
-    if any(alive(ref) for ref in known):
-        return False
-    if not known and time.time() - (job.started_at or 0.0) < STARTING_SECONDS:
+    found = processes(folder, job)
+    if found.alive or (not found.known and starting(job)):
         return False
     settle(workspace, job)
     return True
@@ -58,3 +78,7 @@ def _remains(folder: Path, attempt: int) -> Remains:
         exit=files.read_json(folder / files.EXIT, attempt),
         log_tail=files.tail(folder / files.LOG, _LOG_BYTES),
     )
+
+
+def _ref(noted: dict[str, Any] | None) -> ProcessRef | None:
+    return ProcessRef(**noted) if noted else None

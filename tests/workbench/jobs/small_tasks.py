@@ -1,0 +1,95 @@
+"""Small tasks without torch, for real processes: found through WORKBENCH_EXTRA_TASKS."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any, ClassVar
+
+from storage.records import SlotKind
+from workbench.errors import TrainingDiverged
+from workbench.jobs.context import JobContext
+from workbench.recipes.base import Recipe, setting
+from workbench.tasks import Task
+
+WHERE = "tests.workbench.jobs.small_tasks:TASKS"
+
+
+class CountRecipe(Recipe):
+    """Count, report each step, keep a checkpoint; stumble as told."""
+
+    task: ClassVar[str] = "count"
+
+    name: str = setting("", help="What it is called.")
+    steps: int = setting(3, help="How far to count.")
+    delay: float = setting(0.0, help="Seconds per step.")
+    device: str = setting("auto", help="As the training recipes have it.")
+    fail_at: int = setting(-1, help="The step at which it fails, in the first attempt only.")
+    how: str = setting("", help="How it fails.")
+    deaf: bool = setting(False, help="Looks at no cancel flag and ignores SIGTERM.")
+    child: bool = setting(False, help="Starts a process of its own that would stay.")
+
+
+class LightRecipe(CountRecipe):
+    """The same in the light slot."""
+
+    task: ClassVar[str] = "count-light"
+
+
+def run(recipe: CountRecipe, context: JobContext) -> dict[str, Any]:
+    if recipe.deaf:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if recipe.child:
+        sleeper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        (context.folder / "child.pid").write_text(str(sleeper.pid))
+    checkpoint = context.folder / "checkpoint.json"
+    begin = 0
+    if context.resuming and checkpoint.exists():
+        begin = json.loads(checkpoint.read_text())["step"]
+        context.forget_metrics_after(begin)
+    print(f"counting from {begin}")
+    for step in range(begin + 1, recipe.steps + 1):
+        if not recipe.deaf:
+            context.check_cancelled()
+        if step == recipe.fail_at and not context.resuming:
+            _fail(recipe.how)
+        context.metrics(step, "train", {"loss": 1.0 / step})
+        context.progress(step, recipe.steps, "steps", "Counting")
+        if step % 5 == 0:
+            checkpoint.with_suffix(".part").write_text(json.dumps({"step": step}))
+            checkpoint.with_suffix(".part").rename(checkpoint)
+        time.sleep(recipe.delay)
+    return {"counted": recipe.steps, "from": begin, "pid": os.getpid(), "environment": _seen()}
+
+
+def _fail(how: str) -> None:
+    print("about to stumble", flush=True)
+    if how == "sentence":
+        raise TrainingDiverged("The loss was not a number.", "Lower the learning rate.")
+    if how == "exception":
+        raise ValueError("what nobody thought of")
+    if how == "memory":
+        raise MemoryError
+    if how == "exit":
+        os._exit(7)
+    if how == "unserializable":
+        raise KeyboardInterrupt
+    os.kill(os.getpid(), getattr(signal, how))
+
+
+def _seen() -> dict[str, Any]:
+    names = ("TOKENIZERS_PARALLELISM", "CUDA_VISIBLE_DEVICES", "WORKBENCH_TRUST_REMOTE_CODE")
+    return {name: os.environ.get(name) for name in names}
+
+
+def prepare(recipe: CountRecipe, workspace: Any, waits: bool) -> CountRecipe:
+    return recipe.model_copy(update={"name": recipe.name or ("waiting" if waits else "counting")})
+
+
+_HERE = "tests.workbench.jobs.small_tasks"
+TASKS = {
+    "count": Task(CountRecipe, f"{_HERE}:run", SlotKind.TRAIN, f"{_HERE}:prepare", resumable=True),
+    "count-light": Task(LightRecipe, f"{_HERE}:run", SlotKind.LIGHT, f"{_HERE}:prepare"),
+}

@@ -1,0 +1,87 @@
+"""How a job's processes are started."""
+
+import math
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from storage.records import Job, ProcessRef
+from workbench.jobs import files, slots
+from workbench.jobs.processes import process_ref
+from workbench.workspace import HOME_VARIABLE, TRUST_VARIABLE, URL_VARIABLE
+
+if TYPE_CHECKING:
+    from workbench.workspace import Workspace
+
+#: Where the packages lie, so that a worker finds them from any folder, installed or not.
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Launcher(Protocol):
+    def launch(self, workspace: "Workspace", job: Job) -> ProcessRef | None:
+        """Start the runner of a claimed job; None if it is gone already. Raises ``OSError``."""
+        ...
+
+
+class LocalLauncher:
+    """Starts the runner on this machine, in a session of its own: what ends the app or its
+    terminal (Ctrl-C, a closed window) does not reach it."""
+
+    def launch(self, workspace: "Workspace", job: Job) -> ProcessRef | None:
+        folder = workspace.jobs.folder(job.id)
+        folder.mkdir(parents=True, exist_ok=True)
+        # -P: a file that a job left in its folder must not shadow a module.
+        command = [sys.executable, "-P", "-m", "workbench.jobs.runner", job.id, str(job.attempt)]
+        # Output to a file, never to a pipe that somebody would have to keep reading.
+        with (folder / files.LOG).open("ab") as log:
+            child = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environment(workspace, job),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        ref = process_ref(child.pid)
+        # Collects its exit, so that no zombie stays while the app runs.
+        threading.Thread(target=child.wait, daemon=True, name=f"reap-{job.id}").start()
+        return ref
+
+
+def environment(workspace: "Workspace", job: Job) -> dict[str, str]:
+    """The worker's environment: ours (hub settings and tokens included) and what the job needs."""
+    env = dict(os.environ)
+    for name in (HOME_VARIABLE, URL_VARIABLE, TRUST_VARIABLE):
+        env.pop(name, None)
+    env[HOME_VARIABLE] = str(workspace.home)
+    if workspace.url:
+        env[URL_VARIABLE] = workspace.url
+    if workspace.trust_remote_code:
+        env[TRUST_VARIABLE] = "1"
+    env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH")]))
+    env |= {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", "PYTHONFAULTHANDLER": "1"}
+    env["TOKENIZERS_PARALLELISM"] = "false"
+    env |= slots.devices(job.slot)
+    quota = cpu_quota()
+    if quota is not None:
+        env.setdefault("OMP_NUM_THREADS", str(quota))
+    return env
+
+
+def cpu_quota(file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int | None:
+    """Cores this container may use, where that is fewer than it sees; else None.
+
+    Numeric libraries start one thread per core they see, and crawl when a quota allows a few.
+    """
+    try:
+        limit, period = file.read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        return None
+    if limit == "max":
+        return None
+    cores = max(1, math.ceil(int(limit) / int(period)))
+    return cores if cores < (os.cpu_count() or 1) else None

@@ -1,0 +1,118 @@
+"""The worker's parent: ``python -m workbench.jobs.runner JOB ATTEMPT`` in the job's folder.
+
+It starts the worker, waits for it, and writes down how it ended, so that the exit code is known to
+whichever app or command line looks next. It is small, loads nothing heavy, and outlives the app.
+"""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from workbench.jobs import files
+from workbench.jobs.processes import process_ref, this_process
+
+LOCK = "run.lock"
+#: After a request to stop, the worker has this many seconds before it is killed.
+STOP_SECONDS = 20
+EXIT_BUSY = 3
+
+
+def main(arguments: list[str]) -> int:
+    job_id, attempt = arguments[0], int(arguments[1])
+    folder = Path.cwd()
+    lock = _lock(folder)
+    if lock is None:
+        message = "Another process still works in this job's folder."
+        hint = "Wait until it has ended, then resume the job."
+        error = {"code": "busy", "message": message, "hint": hint, "bad_input": False}
+        files.write_json(folder / files.ERROR, {"attempt": attempt, "error": error})
+        return EXIT_BUSY
+    print(f"--- attempt {attempt}, {time.strftime('%Y-%m-%d %H:%M:%S')}", flush=True)
+    worker = _start(job_id, attempt, lock)
+    stop = _Stop(worker.pid)
+    _note_processes(folder, attempt, worker.pid)
+    files.write_json(folder / files.EXIT, {"attempt": attempt, **_wait(worker, stop)})
+    return 0
+
+
+def _lock(folder: Path) -> int | None:
+    """Locks the folder until we and the worker (which inherits it) are both gone: whatever the
+    record says, no second worker enters."""
+    handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return None
+    return handle
+
+
+def _start(job_id: str, attempt: int, lock: int) -> subprocess.Popen[bytes]:
+    # A process group of its own: killing the worker with all its children must leave us alive to
+    # tell how it ended.
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "workbench.worker", job_id, str(attempt)],
+        stdin=subprocess.DEVNULL,
+        process_group=0,
+        pass_fds=[lock],
+    )
+
+
+def _note_processes(folder: Path, attempt: int, worker_pid: int) -> None:
+    worker = process_ref(worker_pid)
+    content = {"runner": asdict(this_process()), "worker": asdict(worker) if worker else None}
+    files.write_json(folder / files.PROCESSES, {"attempt": attempt, **content})
+
+
+class _Stop:
+    """Passes a request to stop (the machine shuts down, say) on to the worker's group."""
+
+    def __init__(self, group: int) -> None:
+        self.asked = False
+        self._group = group
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._ask)
+        signal.signal(signal.SIGALRM, self._insist)
+
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        self.asked = True
+        kill_group(self._group, signal.SIGTERM)
+        signal.alarm(STOP_SECONDS)
+
+    def _insist(self, _number: int, _frame: FrameType | None) -> None:
+        kill_group(self._group, signal.SIGKILL)
+
+
+def kill_group(group: int, number: signal.Signals) -> None:
+    """Signal a process group that may be gone."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def _wait(worker: subprocess.Popen[bytes], stop: _Stop) -> dict[str, Any]:
+    """Wait for the worker, end what it left running, and say how it ended."""
+    if hasattr(os, "waitid"):
+        # Leaves the worker unreaped: its group's number cannot be given to strangers before the
+        # rest of the group is killed.
+        os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)
+    kill_group(worker.pid, signal.SIGKILL)
+    code = worker.wait()
+    if code == -signal.SIGTERM and not stop.asked:
+        time.sleep(0.3)  # a shutdown signals everybody: our own signal may be on its way
+    ended: dict[str, Any] = {"code": code, "signal": None} if code >= 0 else _signalled(-code)
+    return {**ended, "stopped": stop.asked, "at": time.time()}
+
+
+def _signalled(number: int) -> dict[str, Any]:
+    return {"code": None, "signal": number}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

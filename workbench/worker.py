@@ -1,0 +1,99 @@
+"""Entry of a job's process: ``python -m workbench.worker JOB ATTEMPT``, started by the runner.
+
+It loads the task and the recipe, hands the task its line to the record, and leaves result.json or
+error.json behind. It never writes the job's final status: its supervisor does.
+"""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from storage.records import Job, JobStatus
+from workbench.errors import JobNotFound, WorkbenchError, WorkerCrashed
+from workbench.jobs import files
+from workbench.jobs.reporting import EXIT_STALE, Reporter
+from workbench.tasks import get_task, read_recipe
+from workbench.workspace import TRUST_VARIABLE, Workspace
+
+EXIT_FAILED = 1
+
+
+def main(arguments: list[str]) -> int:
+    job_id, attempt = arguments[0], int(arguments[1])
+    _offer_to_the_out_of_memory_killer()
+    folder = Path.cwd()
+    return _guarded(folder, attempt, lambda: _work(job_id, attempt))
+
+
+def _work(job_id: str, attempt: int) -> dict[str, Any] | None:
+    """The task's result, or None when this attempt is no longer wanted."""
+    workspace = Workspace.open(trust_remote_code=os.environ.get(TRUST_VARIABLE) == "1")
+    job = workspace.jobs.get(job_id)
+    if job.attempt != attempt or job.status is not JobStatus.RUNNING:
+        return None
+    return _run(Reporter(workspace, job), job)
+
+
+def _run(reporter: Reporter, job: Job) -> dict[str, Any]:
+    reporter.start()
+    try:
+        run = get_task(job.task).load_run()
+        return run(read_recipe(job.task, job.recipe), reporter)
+    finally:
+        reporter.close()
+
+
+def _guarded(folder: Path, attempt: int, work: Callable[[], dict[str, Any] | None]) -> int:
+    try:
+        result = work()
+        if result is None:
+            return EXIT_STALE
+        files.write_json(folder / files.RESULT, {"attempt": attempt, "result": result})
+        return 0
+    except JobNotFound:
+        return EXIT_STALE
+    except WorkbenchError as error:
+        print(error, file=sys.stderr)
+        report = error.to_dict()
+    except BaseException as error:  # noqa: BLE001 - the last stop: whatever it is goes on record
+        traceback.print_exc()
+        report = _explain(error).to_dict()
+    files.write_json(folder / files.ERROR, {"attempt": attempt, "error": report})
+    return EXIT_FAILED
+
+
+def _explain(error: BaseException) -> WorkbenchError:
+    kind = type(error).__name__
+    if isinstance(error, MemoryError) or kind == "OutOfMemoryError":
+        return WorkerCrashed(
+            "There was not enough memory.",
+            "Try a smaller batch size or shorter maximum lengths, then resume the job.",
+        )
+    first_line = str(error).strip().split("\n")[0]
+    return WorkerCrashed(
+        f"The job stopped with an unexpected error: {kind}: {first_line}",
+        "The job's log has the details.",
+    )
+
+
+def _offer_to_the_out_of_memory_killer() -> None:
+    """When memory runs out, Linux should end this process, not the app or somebody's browser."""
+    setting = Path("/proc/self/oom_score_adj")
+    if not setting.exists():
+        return
+    try:
+        setting.write_text("500", encoding="ascii")
+    except OSError as error:
+        print(f"oom_score_adj stays as it is: {error.strerror}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    status = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Not sys.exit: the result is on disk, and libraries have been seen to hang or crash while the
+    # interpreter takes itself down.
+    os._exit(status)
