@@ -146,7 +146,7 @@ def _load(
         return _load_adapter(resolved, safe, device, trust_remote_code)
     except WorkbenchError:
         raise
-    except (ValueError, OSError, RuntimeError, ImportError, KeyError, AttributeError) as error:
+    except Exception as error:
         raise explain(resolved.name, error) from error
 
 

@@ -1,11 +1,12 @@
 """A workspace in memory, for what needs no database; and models too small to take time."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from storage.errors import NameExists
+from storage.records import Job, JobStatus, SlotKind
 from workbench.models.registry import Models
 
 
@@ -99,3 +100,21 @@ def write_modules(folder: Path, *extra: str, **about: Any) -> Path:
     )
     write_json(folder / "config_sentence_transformers.json", about)
     return folder
+
+
+def queued_job(task: str, name: str, recipe: dict[str, Any]) -> Job:
+    nothing: dict[str, Any] = dict.fromkeys(f.name for f in fields(Job))
+    return Job(
+        **nothing
+        | {
+            "id": "job00001",
+            "task": task,
+            "name": name,
+            "recipe": recipe,
+            "status": JobStatus.QUEUED,
+            "slot_kind": SlotKind.LIGHT,
+            "attempt": 0,
+            "progress": {},
+            "created_at": 1.0,
+        }
+    )
