@@ -1,13 +1,16 @@
 """A workspace in memory, for what needs no database; and models too small to take time."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from storage.errors import NameExists
 from storage.records import Job, JobStatus, SlotKind
+from workbench.errors import JobCancelled
 from workbench.models.registry import Models
+from workbench.workspace import Workspace
 
 
 class Rows:
@@ -118,3 +121,34 @@ def queued_job(task: str, name: str, recipe: dict[str, Any]) -> Job:
             "created_at": 1.0,
         }
     )
+
+
+class FakeContext:
+    """Keeps what a task reports; ``cancel_at`` cancels at that message."""
+
+    resuming = False
+    cancelled = False
+
+    def __init__(self, workspace: Workspace, cancel_at: str = "") -> None:
+        self.workspace = workspace
+        self.job = queued_job("some-task", "a job", {})
+        self.folder = workspace.home
+        self.messages: list[str] = []
+        self.done: list[tuple[float, float | None]] = []
+        self._cancel_at = cancel_at
+
+    def progress(
+        self, done: float, total: float | None = None, unit: str = "", message: str = ""
+    ) -> None:
+        self.done.append((done, total))
+        if message not in self.messages:
+            self.messages.append(message)
+
+    def check_cancelled(self) -> None:
+        if self._cancel_at and self._cancel_at in self.messages:
+            raise JobCancelled("stopped")
+
+    def metrics(self, step: int, kind: str, values: Mapping[str, float]) -> None: ...
+    def forget_metrics_after(self, step: int) -> None: ...
+    def flush(self) -> None: ...
+    def note(self, message: str) -> None: ...

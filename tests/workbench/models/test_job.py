@@ -1,50 +1,19 @@
 """Adding a model: checked at the click, copied, converted, tried, registered; or nothing left."""
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.workbench.models import tiny
-from tests.workbench.models.fakes import queued_job, write_modules
+from tests.workbench.models.fakes import FakeContext, write_modules
 from workbench.errors import BadInput, JobCancelled, ModelNotFound, ModelUnusable, NameTaken
 from workbench.models.prepare import prepare_add
 from workbench.models.resolve import resolve
 from workbench.recipes.data import AddModelRecipe
 from workbench.workspace import Workspace
-
-
-class FakeContext:
-    """Keeps what a task reports; ``cancel_at`` cancels at that message."""
-
-    resuming = False
-    cancelled = False
-
-    def __init__(self, workspace: Workspace, cancel_at: str = "") -> None:
-        self.workspace = workspace
-        self.job = queued_job("add-model", "adding", {})
-        self.folder = workspace.home
-        self.messages: list[str] = []
-        self.done: list[tuple[float, float | None]] = []
-        self._cancel_at = cancel_at
-
-    def progress(
-        self, done: float, total: float | None = None, unit: str = "", message: str = ""
-    ) -> None:
-        self.done.append((done, total))
-        if message not in self.messages:
-            self.messages.append(message)
-
-    def check_cancelled(self) -> None:
-        if self._cancel_at and self._cancel_at in self.messages:
-            raise JobCancelled("stopped")
-
-    def metrics(self, step: int, kind: str, values: Mapping[str, float]) -> None: ...
-    def forget_metrics_after(self, step: int) -> None: ...
-    def flush(self) -> None: ...
-    def note(self, message: str) -> None: ...
 
 
 @pytest.fixture

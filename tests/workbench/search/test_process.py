@@ -1,0 +1,203 @@
+"""The resident worker's life: it answers, ends with its parent, is killed when stuck, comes back.
+
+Nothing here loads a model: the worker imports torch only for its first search.
+"""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from workbench.errors import BadInput, IndexNotFound, SearchUnavailable
+from workbench.search import process as resident_process
+from workbench.search.client import SearchClient
+from workbench.workspace import Workspace
+
+_STATUS = {"do": "status"}
+
+
+@pytest.fixture
+def opened(home: Path) -> Iterator[Workspace]:
+    workspace = Workspace.open(home)
+    yield workspace
+    workspace.close()
+
+
+@pytest.fixture
+def client(opened: Workspace) -> Iterator[SearchClient]:
+    made = SearchClient(opened)
+    yield made
+    made.close()
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+
+
+def gone(pid: int) -> bool:
+    if not psutil.pid_exists(pid):
+        return True
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_it_answers_and_stays_the_same_process(client: SearchClient) -> None:
+    assert client.status() == {"running": False, "pid": None, "memory_mb": 0.0}
+    assert client._ask(_STATUS) == {"models": [], "indexes": []}
+    first = client.status()
+    client._ask(_STATUS)
+    assert first["running"]
+    assert first["memory_mb"] > 1
+    assert client.status()["pid"] == first["pid"]
+    client.close()
+    assert gone(first["pid"])
+    assert not client.status()["running"]
+    with pytest.raises(SearchUnavailable, match="closed"):
+        client._ask(_STATUS)
+
+
+def test_its_key_is_nowhere_to_be_read_and_its_folder_is_private(client: SearchClient) -> None:
+    client._ask(_STATUS)
+    process = client._process
+    assert process is not None
+    about = psutil.Process(process.pid)
+    said = " ".join([*about.cmdline(), *about.environ().values()])
+    assert process._key not in said
+    folder = Path(process.address).parent
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    client.close()
+    assert not folder.exists()
+
+
+def test_a_stranger_without_the_key_is_refused(client: SearchClient) -> None:
+    from multiprocessing import AuthenticationError
+    from multiprocessing.connection import Client
+
+    client._ask(_STATUS)
+    assert client._process is not None
+    with pytest.raises((AuthenticationError, EOFError, OSError)):
+        Client(client._process.address, "AF_UNIX", authkey=b"guessed")
+    assert client._ask(_STATUS) == {"models": [], "indexes": []}
+
+
+def test_it_is_rebuilt_after_its_death(client: SearchClient) -> None:
+    client._ask(_STATUS)
+    before = client.status()["pid"]
+    os.kill(before, signal.SIGKILL)
+    assert client._ask(_STATUS) == {"models": [], "indexes": []}
+    assert client.status()["pid"] != before
+
+
+def test_it_is_killed_when_stuck(opened: Workspace) -> None:
+    client = SearchClient(opened, request_seconds=2)
+    try:
+        client._ask(_STATUS)
+        stuck = client.status()["pid"]
+        os.kill(stuck, signal.SIGSTOP)
+        with pytest.raises(SearchUnavailable, match="did not answer within 2 seconds"):
+            client._ask(_STATUS)
+        assert gone(stuck)
+        assert client._ask(_STATUS) == {"models": [], "indexes": []}
+    finally:
+        client.close()
+
+
+def test_one_that_dies_each_time_is_a_sentence(
+    client: SearchClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(process: resident_process.ResidentProcess, *_: object) -> None:
+        process._process.kill()
+        raise EOFError
+
+    monkeypatch.setattr(resident_process.ResidentProcess, "ask", dies)
+    with pytest.raises(SearchUnavailable, match="ended twice"):
+        client._ask(_STATUS)
+
+
+def test_one_that_cannot_start_is_a_sentence(
+    client: SearchClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(SearchUnavailable, match="could not be started"):
+        client._ask(_STATUS)
+
+
+def test_it_ends_when_idle_and_comes_back_when_needed(opened: Workspace) -> None:
+    client = SearchClient(opened, idle_seconds=1)
+    try:
+        client._ask(_STATUS)
+        first = client.status()["pid"]
+        wait_until(lambda: not client.status()["running"])
+        assert gone(first)
+        assert client._ask(_STATUS) == {"models": [], "indexes": []}
+        assert client.status()["pid"] != first
+    finally:
+        client.close()
+
+
+_PARENT = """
+import sys, time
+from workbench.search.client import SearchClient
+from workbench.workspace import Workspace
+client = SearchClient(Workspace.open(sys.argv[1]))
+client._ask({"do": "status"})
+print(client.status()["pid"], client._process.address, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_it_ends_with_its_parent(home: Path, how: signal.Signals) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", _PARENT, str(home)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ),
+    )
+    try:
+        assert parent.stdout is not None
+        pid, address = parent.stdout.readline().split()
+        assert not gone(int(pid))
+        parent.send_signal(how)
+        parent.wait(60)
+        wait_until(lambda: gone(int(pid)))
+        wait_until(lambda: not Path(address).parent.exists())
+    finally:
+        parent.kill()
+        parent.wait()
+
+
+def test_many_threads_share_one_process(client: SearchClient) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda _: client._ask(_STATUS), range(60)))
+    assert answers == [{"models": [], "indexes": []}] * 60
+    children = psutil.Process().children()
+    assert len([child for child in children if "resident" in " ".join(child.cmdline())]) == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "top_k", "sentence"),
+    [("  ", 10, "nothing to search"), ("x" * 100_001, 10, "longer than"), ("x", 0, "top_k")],
+)
+def test_a_question_is_checked_before_anything_starts(
+    client: SearchClient, query: str, top_k: int, sentence: str
+) -> None:
+    with pytest.raises(BadInput, match=sentence):
+        client.search("any", query, top_k)
+    with pytest.raises(IndexNotFound):
+        client.search("any", "a question")
+    assert not client.status()["running"]
