@@ -1,0 +1,53 @@
+"""A drop zone that sends files in pieces with a live percentage and goes on after a break.
+
+Its value is '' or, once every chosen file is on the server, a JSON list of
+``{"id", "name", "size"}``; then its ``upload`` event fires. Return '' as its value to empty it.
+"""
+
+import json
+from pathlib import Path
+
+import gradio as gr
+
+from ui.live import scripts
+from ui.routes.uploads import uploads_of
+from ui.services import Services
+from ui.uploads import SLICE
+from ui.words import section, t
+from workbench.errors import BadInput
+
+
+def dropzone(
+    services: Services, elem_id: str, label: str = "", hint: str = "", accept: str = ""
+) -> gr.HTML:
+    """``label`` names the input, ``hint`` stands below the prompt, ``accept`` is the browser's."""
+    config = {
+        "base": services.root_path,
+        "slice": SLICE,
+        "label": label or t("drop.label"),
+        "hint": hint,
+        "accept": accept,
+        "words": section("drop"),
+    }
+    return gr.HTML(
+        value="",
+        html_template="<div></div>",
+        js_on_load="window.Workbench.dropZone(element, props, trigger, watch)",
+        head=scripts(services, "dropzone.js"),
+        elem_id=elem_id,
+        apply_default_css=False,
+        config=config,
+    )
+
+
+def staged_files(services: Services, value: str | None) -> list[Path]:
+    """The paths of a drop zone's files; raises :class:`BadInput` where one is not there.
+
+    The value comes from the browser, so only ids count, and only ids of finished uploads.
+    """
+    uploads = uploads_of(services)
+    try:
+        ids = [str(one["id"]) for one in json.loads(value or "[]")]
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadInput(t("upload.gone")) from error
+    return [uploads.whole(id) for id in ids]

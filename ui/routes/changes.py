@@ -1,0 +1,43 @@
+"""Which jobs changed: what the notices on every tab ask for, and whether the app is well."""
+
+import time
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from ui.routes.replies import reply
+from ui.services import Services
+from workbench.records import Job
+
+#: A change is written a moment after its time was taken; asking a little back misses none.
+OVERLAP = 2.0
+
+
+def router(services: Services) -> APIRouter:
+    """GET /api/changes and GET /healthz."""
+    routes = APIRouter()
+    jobs = services.workspace.jobs
+
+    @routes.get("/api/changes")
+    def changes(since: float | None = None) -> Response:
+        """Jobs whose status changed since then. Without ``since``: none, only the time."""
+        now = time.time()
+        found = [] if since is None else jobs.changes(since - OVERLAP)
+        return reply({"now": now, "jobs": [_brief(job) for job in found]})
+
+    @routes.get("/healthz")
+    def health() -> Response:
+        return reply({"status": "ok", "version": services.version})
+
+    return routes
+
+
+def _brief(job: Job) -> dict[str, object]:
+    return {
+        "id": job.id,
+        "name": job.name,
+        "task": job.task,
+        "status": job.status.value,
+        "attempt": job.attempt,
+        "finished": job.status.finished,
+    }

@@ -1,0 +1,134 @@
+"""Things to take away: a model as a zip, a job's numbers as CSV, its log."""
+
+import csv
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from fastapi import APIRouter
+from starlette.responses import FileResponse, Response, StreamingResponse
+
+from ui.routes.replies import Refused
+from ui.services import Services
+from ui.words import t
+from workbench.jobs.files import LOG
+from workbench.records import Evaluation, MetricRow
+
+BLOCK = 1024 * 1024
+CSV = "text/csv; charset=utf-8"
+
+
+def router(services: Services) -> APIRouter:
+    """Routes below /api/download."""
+    routes = APIRouter()
+    workspace = services.workspace
+
+    @routes.get("/api/download/models/{name}")
+    def model(name: str) -> Response:
+        """A model's folder as a zip, made while it is sent: nothing is kept on disk."""
+        found = workspace.models.get(name)
+        folder = workspace.models.folder(found.name)
+        parts = zipped(folder, found.name)
+        return StreamingResponse(parts, 200, _attachment(f"{found.name}.zip"), "application/zip")
+
+    @routes.get("/api/download/jobs/{id}/metrics.csv")
+    def metrics(id: str) -> Response:
+        job = workspace.jobs.get(id)
+        text = metrics_csv(workspace.jobs.metrics(job.id))
+        return Response(text, 200, _attachment(f"{job.id}-metrics.csv"), CSV)
+
+    @routes.get("/api/download/jobs/{id}/log.txt")
+    def log(id: str) -> Response:
+        job = workspace.jobs.get(id)
+        path = workspace.jobs.folder(job.id) / LOG
+        if not path.is_file():
+            raise Refused(404, t("refused.log_gone"))
+        headers = _attachment(f"{job.id}-log.txt")
+        return FileResponse(path, 200, headers, media_type="text/plain; charset=utf-8")
+
+    @routes.get("/api/download/evaluations.csv")
+    def evaluations(id: str) -> Response:
+        """The metrics of evaluations, one row each; ``id`` is several ids with commas between."""
+        found = [workspace.evaluations.get(one) for one in id.split(",")]
+        names = sorted({name for one in found for name in one.metrics})
+        head = ("model", "dataset", "version", "split", "queries", "documents", *names)
+        rows = [_evaluation(one, names) for one in found]
+        return Response(_csv([head, *rows]), 200, _attachment("evaluations.csv"), CSV)
+
+    return routes
+
+
+def _evaluation(one: Evaluation, names: list[str]) -> tuple[object, ...]:
+    about = (one.model, one.dataset_id, one.version, one.split, one.queries, one.documents)
+    return (*about, *(one.metrics.get(name, "") for name in names))
+
+
+def metrics_csv(rows: list[MetricRow]) -> str:
+    """Every number of a run: one line per row, a column per name."""
+    names = sorted({name for row in rows for name in row.values})
+    lines = [
+        (row.step, row.kind, row.at, row.attempt, *(row.values.get(name, "") for name in names))
+        for row in rows
+    ]
+    return _csv([("step", "kind", "at", "attempt", *names), *lines])
+
+
+def _csv(rows: list[tuple[object, ...]]) -> str:
+    out = io.StringIO()
+    csv.writer(out).writerows([[_plain(cell) for cell in row] for row in rows])
+    return out.getvalue()
+
+
+def _plain(cell: object) -> object:
+    """Text that a spreadsheet would take for a formula is marked as text (OWASP)."""
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@") else cell
+
+
+def zipped(folder: Path, name: str) -> Iterator[bytes]:
+    """A folder as a zip in pieces of about 1 MB; weights do not compress, so nothing is."""
+    out = _Pipe()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_symlink() or not path.is_file():
+                continue  # a link could lead outside the model's folder
+            inside = f"{name}/{path.relative_to(folder).as_posix()}"
+            info = zipfile.ZipInfo.from_file(path, inside)
+            with archive.open(info, "w", force_zip64=True) as target, path.open("rb") as source:
+                while block := source.read(BLOCK):
+                    target.write(block)
+                    yield out.take()
+    yield out.take()
+
+
+class _Pipe(io.RawIOBase):
+    """Where the zip is written: what was written is handed on and forgotten."""
+
+    def __init__(self) -> None:
+        self._held = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        piece = memoryview(data)  # type: ignore[arg-type]
+        self._held += piece
+        return piece.nbytes
+
+    def take(self) -> bytes:
+        data = bytes(self._held)
+        self._held.clear()
+        return data
+
+
+def _attachment(name: str) -> dict[str, str]:
+    return {
+        "content-disposition": f"attachment; filename*=UTF-8''{quote(name)}",
+        "cache-control": "no-store",
+    }
+
+
+def download_url(services: Services, *parts: str) -> str:
+    """The address of a download, e.g. ``download_url(services, "models", name)``."""
+    return services.url("/api/download/" + "/".join(quote(part, safe="") for part in parts))

@@ -1,0 +1,90 @@
+"""What the live chart, its badges and the log ask for, again and again: only what is new."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from ui.badges import badges
+from ui.routes.logtail import read_new
+from ui.routes.replies import reply
+from ui.services import Services
+from workbench.comparison.names import HEADLINE
+from workbench.jobs.files import LOG
+from workbench.records import Job, MetricRow
+
+#: Rows in one answer; the chart asks again at once while there are more.
+MOST_ROWS = 20_000
+TRAIN_SERIES = ("loss", "learning_rate", "grad_norm")
+
+
+def router(services: Services) -> APIRouter:
+    """Routes below /api/jobs/{id}."""
+    routes = APIRouter()
+    jobs = services.workspace.jobs
+
+    @routes.get("/api/jobs/{id}/points")
+    def points(id: str, after: int = 0) -> Response:
+        """The rows after row ``after``, as columns per series, and how the job stands.
+
+        The job is read first: a finished job has no rows beyond those that follow here.
+        """
+        job = jobs.get(id)
+        rows = jobs.metrics(job.id, after, MOST_ROWS)
+        return reply(
+            {
+                "job": describe(job, rows),
+                "metric": metric_of(job),
+                "last": rows[-1].id if rows else after,
+                "attempt": rows[-1].attempt if rows else None,
+                "more": len(rows) == MOST_ROWS,
+                "series": columns(rows, metric_of(job)),
+            }
+        )
+
+    @routes.get("/api/jobs/{id}/log")
+    def log(id: str, start: int = -1) -> Response:
+        """The log from byte ``start`` on; -1 for its tail. ``end`` is the next ``start``."""
+        job = jobs.get(id)
+        text, begin, end = read_new(jobs.folder(job.id) / LOG, start, job.status.finished)
+        return reply({"text": text, "start": begin, "end": end, "finished": job.status.finished})
+
+    return routes
+
+
+def describe(job: Job, rows: list[MetricRow]) -> dict[str, object]:
+    """A job as the chart shows it."""
+    system = next((row.values for row in reversed(rows) if row.kind == "system"), {})
+    return {
+        "id": job.id,
+        "name": job.name,
+        "status": job.status.value,
+        "finished": job.status.finished,
+        "training": job.task.startswith("train"),
+        "message": str(job.progress.get("message") or "") if not job.status.finished else "",
+        "error": str((job.error or {}).get("message") or ""),
+        "badges": badges(job, system),
+    }
+
+
+def metric_of(job: Job) -> str:
+    """The dev metric that decides which checkpoint is best."""
+    return str(job.recipe.get("metric") or HEADLINE)
+
+
+def columns(rows: list[MetricRow], metric: str) -> dict[str, list[list[float]]]:
+    """Rows as ``{series: [steps, values]}``; series without a new point are left out."""
+    found: dict[str, list[list[float]]] = {}
+    for row in rows:
+        for series, key in _wanted(row.kind, metric):
+            if key in row.values:
+                steps, values = found.setdefault(series, [[], []])
+                steps.append(row.step)
+                values.append(row.values[key])
+    return found
+
+
+def _wanted(kind: str, metric: str) -> list[tuple[str, str]]:
+    if kind == "train":
+        return [(name, name) for name in TRAIN_SERIES]
+    if kind in ("dev", "baseline"):
+        return [(kind, metric)]
+    return []

@@ -1,0 +1,122 @@
+"""The FastAPI app that carries the page: our routes, Gradio mounted beside them, guards before all.
+
+From the outside in: security headers, trusted hosts, same origin, prefix, login, routes.
+"""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from fastapi import FastAPI
+
+from ui.guards import SameOrigin, SecurityHeaders, StripPrefix, TrustedHosts, allowed_hosts
+from ui.login import Credentials, RequireLogin, Sessions, read_secret
+from ui.routes import assets, changes, downloads, points, uploads
+from ui.routes.replies import add_error_answers
+from ui.services import Services
+
+ROUTERS = (assets.router, changes.router, downloads.router, points.router, uploads.router)
+SECRET_FILE = "session.key"
+#: Gradio's own file inputs; large files come through the drop zone.
+MOST_GRADIO_UPLOAD = "1gb"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """How the page may be reached."""
+
+    host: str = "127.0.0.1"
+    port: int = 7860
+    root_path: str = ""
+    allowed_hosts: tuple[str, ...] = ()
+    credentials: Credentials | None = None
+
+
+def create_app(
+    services: Services,
+    options: ServerOptions,
+    blocks: gr.Blocks | None = None,
+    on_start: Callable[[], None] | None = None,
+) -> FastAPI:
+    """The whole app; ``on_start`` runs once it serves, ``blocks`` is a page in place of ours.
+
+    Gradio's monitoring, run history, API pages and analytics are off.
+    """
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan(on_start))
+    add_error_answers(app)
+    for router in ROUTERS:
+        app.include_router(router(services))
+    _mount(app, services, options, blocks)
+    _guard(app, services, options)
+    return app
+
+
+def _mount(
+    app: FastAPI, services: Services, options: ServerOptions, blocks: gr.Blocks | None
+) -> None:
+    look: dict[str, Any] = {}
+    if blocks is None:
+        from ui import theme
+        from ui.main import build
+
+        blocks = build(services)
+        look = {"theme": theme.THEME, "css": theme.CSS, "head": theme.HEAD}
+    blocks.analytics_enabled = False
+    gr.mount_gradio_app(
+        app,
+        blocks,
+        path="/",
+        root_path=services.root_path or None,
+        server_name=options.host,
+        server_port=options.port,
+        allowed_paths=[],
+        blocked_paths=_private(services),
+        enable_monitoring=False,
+        show_error=False,
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+        mcp_server=False,
+        pwa=False,
+        max_file_size=MOST_GRADIO_UPLOAD,
+        **look,
+    )
+
+
+def _private(services: Services) -> list[str]:
+    """What Gradio's file route never serves; its own cache may lie in the home's ``cache``."""
+    home = services.workspace.home
+    return [str(path) for path in home.iterdir() if path.name != "cache"]
+
+
+def _guard(app: FastAPI, services: Services, options: ServerOptions) -> None:
+    """Middleware added last is asked first."""
+    hosts = allowed_hosts(options.host, options.allowed_hosts)
+    if options.credentials is not None:
+        secret = read_secret(services.workspace.home / SECRET_FILE)
+        app.add_middleware(
+            RequireLogin,
+            credentials=options.credentials,
+            sessions=Sessions.open(options.credentials, secret),
+            root_path=services.root_path,
+        )
+    app.add_middleware(StripPrefix, prefix=services.root_path)
+    app.add_middleware(SameOrigin, hosts=hosts)
+    app.add_middleware(TrustedHosts, hosts=hosts)
+    app.add_middleware(SecurityHeaders)
+
+
+def _lifespan(
+    on_start: Callable[[], None] | None,
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.started = time.time()
+        if on_start is not None:
+            on_start()
+        yield
+
+    return lifespan
