@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from transformers import set_seed
+from transformers import PrinterCallback, set_seed
 
 from workbench.errors import BadInput, JobCancelled, WorkbenchError
 from workbench.evaluation.pool import dev_pool
@@ -154,7 +154,7 @@ def _make_trainer(
         recipe, this.output, device=this.device, precision=this.precision
     )
     arguments.batch_sampler = partial(Batches, rows)
-    return EmbeddingTrainer(
+    trainer = EmbeddingTrainer(
         model,
         contract=contract,
         dev=partial(dev.during_training, encoder) if dev else None,
@@ -165,6 +165,9 @@ def _make_trainer(
         data_collator=Collator(model.preprocess, queries, documents, contract),
         callbacks=[recorder, cadence],
     )
+    # The recorder writes the log, in words.
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
 def _go(this: Run, trainer: EmbeddingTrainer, recorder: Recorder, checkpoint: Path | None) -> None:

@@ -2,6 +2,7 @@
 """Writes down every step: rows for the chart, progress, and events for TensorBoard."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ class Recorder(TrainerCallback):
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
         self._write_events(state.global_step, logs)
+        print(log_line(state.global_step, state.max_steps, logs), flush=True)
         if "loss" not in logs:
             return
         names = ("loss", "learning_rate", "grad_norm", "epoch")
@@ -98,3 +100,15 @@ class Recorder(TrainerCallback):
             if isinstance(value, int | float):
                 part = "dev" if name.startswith("eval_") else "train"
                 self.writer.add_scalar(f"{part}/{name.removeprefix('eval_')}", value, step)
+
+
+def log_line(step: int, total: int, logs: Mapping[str, Any]) -> str:
+    """One line of the job's log: 'step 12/38  loss 0.2716  grad_norm 6.38 ...'."""
+    hidden = ("epoch", "total_flos")
+    numbers = (
+        f"{name.removeprefix('eval_')} {value:.4g}"
+        for name, value in logs.items()
+        if isinstance(value, int | float) and name not in hidden
+    )
+    part = "dev" if any(name.startswith("eval_") for name in logs) else "step"
+    return f"{part} {step}/{total}  " + "  ".join(numbers)

@@ -1,0 +1,83 @@
+"""Which queries are asked and which documents are searched."""
+
+import numpy as np
+import pytest
+
+from tests.workbench.training.fakes import FakeReader
+from workbench.errors import BadInput
+from workbench.evaluation.measure import measure
+from workbench.evaluation.pool import dev_pool, whole_pool
+from workbench.models.contract import Contract
+
+DEV = [(f"ask {n}", [f"answer {n}"], [f"nearly {n}"]) for n in range(6)]
+TRAIN = [(f"train {n}", [f"other {n}"], []) for n in range(30)]
+
+
+def reader() -> FakeReader:
+    return FakeReader({"train": TRAIN, "dev": DEV})
+
+
+def texts(pool: object) -> list[str]:
+    return [text for _rows, table in pool.blocks() for text in table["text"].to_pylist()]  # type: ignore[attr-defined]
+
+
+def test_whole_pool_has_all_documents() -> None:
+    pool = whole_pool(reader(), "dev")
+    assert pool.texts == [query for query, _, _ in DEV]
+    assert pool.documents == len(texts(pool)) == 42
+    assert pool.order(np.arange(42)).tolist() == list(range(1, 43))  # ids are in order here
+
+
+def test_dev_pool_takes_judged_then_candidates_then_others() -> None:
+    small = dev_pool(reader(), max_queries=6, max_documents=12, seed=0)
+    assert sorted(texts(small)) == sorted([t for _, p, n in DEV for t in p + n])
+    large = dev_pool(reader(), max_queries=6, max_documents=20, seed=0)
+    assert set(texts(small)) < set(texts(large)) and large.documents == 20
+    everything = dev_pool(reader(), max_queries=6, max_documents=1000, seed=0)
+    assert everything.documents == 42
+
+
+def test_judged_documents_are_never_left_out() -> None:
+    pool = dev_pool(reader(), max_queries=6, max_documents=3, seed=0)
+    assert set(texts(pool)) == {f"answer {n}" for n in range(6)}
+
+
+def test_the_pool_is_fixed_by_the_seed() -> None:
+    def pool(seed: int) -> tuple[list[str], list[str]]:
+        found = dev_pool(reader(), max_queries=3, max_documents=15, seed=seed)
+        return found.texts, texts(found)
+
+    assert pool(1) == pool(1) != pool(2)
+    assert len(pool(1)[0]) == 3
+
+
+def test_queries_without_judgments_are_not_asked() -> None:
+    data = FakeReader({"dev": [("nobody knows", [], []), ("ask", ["answer"], [])]})
+    assert whole_pool(data, "dev").texts == ["ask"]
+    with pytest.raises(BadInput, match="no test queries"):
+        whole_pool(data, "test")
+
+
+class Letters:
+    """Encodes a text as its letters' counts, so that what matches is known."""
+
+    contract = Contract()
+
+    def encode(self, texts: list[str], role: str, *, progress=None, stop=None) -> np.ndarray:  # type: ignore[no-untyped-def]
+        if stop:
+            stop()
+        if progress:
+            progress(len(texts), len(texts))
+        found = np.array([[text.count(chr(97 + c)) for c in range(26)] for text in texts])
+        return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_measure_counts_all_texts_and_ranks_the_same_text_first() -> None:
+    data = FakeReader({"dev": [("zebra", ["zebra"], []), ("quick", ["quick"], [])], "train": TRAIN})
+    seen: list[tuple[int, int]] = []
+    measured = measure(
+        Letters(), whole_pool(data, "dev"), progress=lambda *counts: seen.append(counts)
+    )
+    assert measured.scores.means()["mrr@10"] == 1.0
+    assert seen == [(2, 34), (34, 34)]
+    assert measured.run.documents.shape == (2, 100)
