@@ -1,0 +1,105 @@
+"""What a person sees when something goes wrong, and how every callback is wired: one place.
+
+A ``WorkbenchError`` becomes its own sentences. Anything else is a mistake of ours: one quiet
+sentence for the person, the traceback for the log.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import wraps
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from ui.words import t
+from workbench.errors import BadRecipe, WorkbenchError
+
+log = logging.getLogger("workbench.ui")
+
+#: Seconds that a message stays.
+SECONDS = 12
+
+#: For events that answer in milliseconds: past the queue, without a veil over the outputs, and
+#: never waiting for one another.
+QUICK: dict[str, Any] = {
+    "queue": False,
+    "show_progress": "hidden",
+    "concurrency_limit": None,
+    "api_visibility": "private",
+}
+
+
+def sentence(error: WorkbenchError) -> str:
+    """The error's message and hint, escaped: the toast shows HTML."""
+    return escape(str(error))
+
+
+def told(error: WorkbenchError) -> gr.Error:
+    """The error as a toast."""
+    title = t("feedback.bad_input") if error.bad_input else t("feedback.failed")
+    return gr.Error(sentence(error), duration=SECONDS, title=title, print_exception=False)
+
+
+def guarded(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """The callback, whose errors become messages."""
+
+    @wraps(callback)
+    def safely(*values: Any) -> Any:
+        try:
+            return callback(*values)
+        except WorkbenchError as error:
+            raise told(error) from error
+        except gr.Error:
+            raise
+        except Exception as error:
+            log.exception("A callback of the page failed: %s", callback)
+            raise gr.Error(
+                t("feedback.unexpected"),
+                duration=SECONDS,
+                title=t("feedback.failed"),
+                print_exception=False,
+            ) from error
+
+    return safely
+
+
+def field_messages(error: WorkbenchError, names: Sequence[str]) -> dict[str, str]:
+    """Which of the named fields the error is about, and what it says there."""
+    if not isinstance(error, BadRecipe):
+        return {}
+    fields: dict[str, str] = error.details.get("fields", {})
+    return {name: fields[name] for name in names if name in fields}
+
+
+def on(
+    listener: Callable[..., Any],
+    callback: Callable[..., Any],
+    inputs: Any = None,
+    outputs: Any = None,
+    **more: Any,
+) -> Any:
+    """Wire a quick callback: guarded, unqueued, private."""
+    return listener(guarded(callback), inputs, outputs, **{**QUICK, **more})
+
+
+def on_busy(
+    button: gr.Button,
+    callback: Callable[..., Any],
+    inputs: Any,
+    outputs: Any,
+    *,
+    says: str,
+    then: str,
+    listener: Callable[..., Any] | None = None,
+) -> Any:
+    """Wire a click whose button says that it is at work until the callback is done.
+
+    ``listener``: another event than the click that does the same (Enter in a field).
+    """
+    busy = on(
+        listener or button.click, lambda: gr.Button(value=says, interactive=False), None, button
+    )
+    done = on(busy.then, callback, inputs, outputs)
+    on(done.then, lambda: gr.Button(value=then, interactive=True), None, button)
+    return done

@@ -1,0 +1,206 @@
+"""A recipe class becomes components; their values become a recipe.
+
+All there is to say about a field is on the field (``workbench.recipes``): its type, bounds,
+default, help, group, whether it is advanced, and on which other field it depends. The page adds a
+label.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from ui.feedback import field_messages, on
+from ui.words import known, t
+from workbench.errors import BadRecipe
+from workbench.recipes.base import Recipe
+from workbench.recipes.describe import FieldSpec, describe
+
+
+@dataclass(frozen=True)
+class Form:
+    """A drawn recipe: its fields in the recipe's order, and a component for each."""
+
+    recipe: type[Recipe]
+    specs: tuple[FieldSpec, ...]
+    components: Mapping[str, gr.components.Component]
+
+    @property
+    def inputs(self) -> list[gr.components.Component]:
+        return [self.components[spec.name] for spec in self.specs]
+
+    def values(self, raw: Sequence[Any]) -> dict[str, Any]:
+        """What the components hold, as the recipe's input."""
+        pairs = zip(self.specs, raw, strict=True)
+        return {spec.name: from_component(spec, value) for spec, value in pairs}
+
+    def read(self, *raw: Any) -> Recipe:
+        """The recipe; raises BadRecipe with a sentence per bad field."""
+        return self.recipe.read(self.values(raw))
+
+    def check(self, *raw: Any) -> list[dict[str, Any]]:
+        """For ``validator=``: one verdict per field, its message to stand beside the field."""
+        try:
+            self.read(*raw)
+        except BadRecipe as error:
+            said = field_messages(error, [spec.name for spec in self.specs])
+            if not said:
+                raise
+            return [
+                gr.validate(spec.name not in said, said.get(spec.name, "")) for spec in self.specs
+            ]
+        return [gr.validate(True, "") for _ in self.specs]
+
+
+def label(name: str) -> str:
+    """What the page calls a field."""
+    return t(f"field.{name}")
+
+
+def from_component(spec: FieldSpec, value: Any) -> Any:
+    """A component's raw value as the recipe wants it: nothing typed is None where that may be."""
+    if isinstance(value, str):
+        # A prompt's trailing space is part of it ('query: '), so only short answers are trimmed.
+        value = value if spec.name.endswith("_prompt") else value.strip()
+    if spec.kind == "list":
+        return [
+            one for one in (value.splitlines() if isinstance(value, str) else value or []) if one
+        ]
+    if value in ("", None):
+        return None if spec.optional else "" if spec.kind == "text" else None
+    return value
+
+
+def to_component(spec: FieldSpec, value: Any) -> Any:
+    """A recipe's value as its component shows it."""
+    if spec.kind == "list" and spec.widget != "models":
+        return "\n".join(str(one) for one in value or [])
+    if value is None and spec.kind == "text" and spec.widget not in ("dataset", "model"):
+        return ""
+    return value
+
+
+def render(
+    recipe: type[Recipe], skip: Sequence[str] = (), start: Mapping[str, Any] | None = None
+) -> Form:
+    """Draw the form inside the current block: plain fields first, the rest folded away by group.
+
+    ``skip`` leaves out fields that the tab draws itself or that keep their default; ``start``
+    gives other first values than the recipe's defaults.
+    """
+    specs = tuple(spec for spec in describe(recipe) if spec.name not in skip)
+    first = {spec.name: (start or {}).get(spec.name, spec.default) for spec in specs}
+    components: dict[str, gr.components.Component] = {}
+    _draw([spec for spec in specs if not spec.advanced], first, components)
+    advanced = [spec for spec in specs if spec.advanced]
+    if advanced:
+        with gr.Accordion(t("form.advanced"), open=False):
+            for group in dict.fromkeys(spec.group for spec in advanced):
+                gr.Markdown(f"**{t(f'group.{group}')}**", elem_classes="rw-group")
+                _draw([spec for spec in advanced if spec.group == group], first, components)
+    return Form(recipe, specs, components)
+
+
+def _draw(
+    specs: Sequence[FieldSpec],
+    first: Mapping[str, Any],
+    components: dict[str, gr.components.Component],
+) -> None:
+    wide = [spec for spec in specs if _is_wide(spec)]
+    for spec in wide:
+        components[spec.name] = draw(spec, first[spec.name])
+    with gr.Row(equal_height=False):
+        for spec in specs:
+            if spec not in wide:
+                components[spec.name] = draw(spec, first[spec.name])
+
+
+def _is_wide(spec: FieldSpec) -> bool:
+    return spec.widget in ("dataset", "model", "models", "files", "lines") or spec.kind in (
+        "text",
+        "list",
+    )
+
+
+def draw(spec: FieldSpec, value: Any) -> gr.components.Component:
+    """One field as one component, with its help under its name."""
+    common: dict[str, Any] = {
+        "value": to_component(spec, value),
+        "label": label(spec.name),
+        "info": spec.help,
+        "interactive": True,
+        # A choice of one is no choice: it is kept, and not shown.
+        "visible": not (spec.kind == "choice" and len(spec.choices) < 2),
+        "elem_id": f"field-{spec.name}",
+    }
+    if spec.widget in ("dataset", "model"):
+        custom = spec.widget == "model"
+        return gr.Dropdown(choices=[], allow_custom_value=custom, filterable=True, **common)
+    if spec.widget == "models":
+        return gr.Dropdown(choices=[], multiselect=True, allow_custom_value=True, **common)
+    return _DRAW[spec.kind](spec, common)
+
+
+def _choice(spec: FieldSpec, common: dict[str, Any]) -> gr.components.Component:
+    choices = [(_choice_label(spec, one), one) for one in spec.choices]
+    return gr.Dropdown(choices=choices, filterable=False, min_width=180, **common)
+
+
+def _choice_label(spec: FieldSpec, choice: str) -> str:
+    key = f"choice.{spec.name}.{choice}"
+    return t(key) if known(key) else choice
+
+
+def _number(spec: FieldSpec, common: dict[str, Any]) -> gr.components.Component:
+    # No bounds and no rounding here: the recipe checks them, with a sentence at the field.
+    empty = t("form.automatic") if spec.optional else ""
+    return gr.Number(
+        step=1 if spec.kind == "int" else 0.000001, placeholder=empty, min_width=180, **common
+    )
+
+
+_DRAW: dict[str, Callable[[FieldSpec, dict[str, Any]], gr.components.Component]] = {
+    "flag": lambda _spec, common: gr.Checkbox(min_width=180, **common),
+    "choice": _choice,
+    "int": _number,
+    "float": _number,
+    "text": lambda _spec, common: gr.Textbox(max_lines=1, **common),
+    "list": lambda _spec, common: gr.Textbox(lines=3, **common),
+}
+
+
+def preset_values(recipe: type[Recipe], preset: str) -> dict[str, Any]:
+    """A preset's values for every field that any preset touches: its own, else the default."""
+    touched = {name for values in recipe.presets.values() for name in values}
+    defaults = {spec.name: spec.default for spec in describe(recipe) if spec.name in touched}
+    return defaults | recipe.presets[preset]
+
+
+def listen_presets(form: Form, presets: gr.Radio) -> None:
+    """Choosing a preset fills in its fields."""
+    touched = [
+        spec
+        for spec in form.specs
+        if spec.name in preset_values(form.recipe, next(iter(form.recipe.presets)))
+    ]
+
+    def fill(preset: str) -> list[Any]:
+        values = preset_values(form.recipe, preset)
+        return [to_component(spec, values[spec.name]) for spec in touched]
+
+    on(presets.input, fill, presets, [form.components[spec.name] for spec in touched])
+
+
+def listen_depends(form: Form) -> None:
+    """Fields that only matter for some value of another are hidden while it has a different one."""
+    for spec in form.specs:
+        if spec.depends_on is None or spec.depends_on[0] not in form.components:
+            continue
+        source, wanted = spec.depends_on
+        on(
+            form.components[source].change,
+            lambda value, wanted=wanted: gr.update(visible=value in wanted),
+            form.components[source],
+            form.components[spec.name],
+        )

@@ -1,0 +1,40 @@
+"""The page: a heading, the tabs in order, and what ties them together."""
+
+import gradio as gr
+from markupsafe import Markup
+
+from ui import page as pages
+from ui.notices import notices
+from ui.page import Page
+from ui.services import Services
+from ui.tabs import compare, data, jobs, models, search, start, train
+from ui.words import t
+
+TABS = (start, data, train, compare, search, models, jobs)
+
+
+def build(services: Services) -> gr.Blocks:
+    """Draw the page and wire it. Every value it shows is read from the workspace."""
+    with gr.Blocks(title=t("app.name"), analytics_enabled=False, fill_width=False) as demo:
+        gr.HTML(_head())
+        told = notices(services)
+        open_tab = gr.BrowserState("start", storage_key="workbench-tab", secret="workbench")
+        with gr.Tabs(selected="start", elem_id="tabs") as tabs:
+            parts = [tab.render(services) for tab in TABS]
+        page = Page(demo, tabs, open_tab, *parts)
+        for tab in TABS:
+            tab.listen(services, page)
+        pages.listen(page)
+        page.go(told.select, "jobs", _picked, None, [page.jobs.chosen])
+    return demo
+
+
+def _picked(event: gr.EventData) -> list[str]:
+    """The job whose notice was clicked."""
+    return [str(event.value)]
+
+
+def _head() -> Markup:
+    return Markup('<header class="rw-head"><h1>{}</h1><p>{}</p></header>').format(
+        t("app.name"), t("app.about")
+    )

@@ -1,0 +1,110 @@
+"""Pieces of HTML. Text that comes from data enters only through ``Markup.format``, which escapes.
+
+A plain ``str`` is text and is escaped; a ``Markup`` is HTML that was built here. Nothing else in
+``ui`` writes tags, so a document with a script in it is shown, never run.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from markupsafe import Markup
+
+from ui.words import t
+
+EMPTY = Markup("")
+
+#: One handler for everything clickable in a piece of HTML: it says which ``data-pick`` was hit.
+#: On the container, so that it outlives the content.
+PICK_JS = """
+element.addEventListener('click', (event) => {
+  const hit = event.target.closest('[data-pick]');
+  if (hit) trigger('select', {value: hit.dataset.pick});
+});
+"""
+
+
+def join(parts: Iterable[str]) -> Markup:
+    """Pieces one after the other; plain strings are escaped."""
+    return EMPTY.join(parts)
+
+
+def badge(text: str, tone: str = "") -> Markup:
+    """A small label; tone is '', 'good', 'bad', 'busy' or 'warn'."""
+    return Markup('<span class="rw-badge {}">{}</span>').format(tone, text)
+
+
+def bar(share: float | None, label: str) -> Markup:
+    """A progress bar; None means that it is not known how far."""
+    if share is None:
+        return Markup(
+            '<div class="rw-bar unknown" role="progressbar" aria-label="{}"><i></i></div>'
+        ).format(label)
+    percent = round(100 * min(1.0, max(0.0, share)))
+    return Markup(
+        '<div class="rw-bar" role="progressbar" aria-label="{0}" aria-valuemin="0" '
+        'aria-valuemax="100" aria-valuenow="{1}"><i style="width:{1}%"></i></div>'
+    ).format(label, percent)
+
+
+def empty(title: str, body: str = "") -> Markup:
+    """What stands where nothing is yet: what it is for and what to do."""
+    return Markup('<div class="rw-empty"><strong>{}</strong><p>{}</p></div>').format(title, body)
+
+
+def pick(value: str, text: str, chosen: bool = False) -> Markup:
+    """A button inside HTML; a click arrives as a ``select`` event with this value."""
+    return Markup(
+        '<button type="button" class="rw-pick" data-pick="{}" aria-pressed="{}">{}</button>'
+    ).format(value, "true" if chosen else "false", text)
+
+
+def table(
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    caption: str,
+    numeric: Sequence[int] = (),
+    chosen: int | None = None,
+) -> Markup:
+    """A table that scrolls inside itself. ``numeric`` columns are aligned right."""
+    head = join(_cell("th", at in numeric, text, ' scope="col"') for at, text in enumerate(heads))
+    body = join(_row(row, numeric, at == chosen) for at, row in enumerate(rows))
+    return Markup(
+        '<div class="rw-scroll" tabindex="0" role="region" aria-label="{0}">'
+        '<table class="rw-table"><caption>{0}</caption>'
+        "<thead><tr>{1}</tr></thead><tbody>{2}</tbody></table></div>"
+    ).format(caption, head, body)
+
+
+def _row(cells: Sequence[str], numeric: Sequence[int], chosen: bool) -> Markup:
+    inner = join(_cell("td", at in numeric, cell) for at, cell in enumerate(cells))
+    return Markup("<tr{}>{}</tr>").format(Markup(' class="chosen"') if chosen else EMPTY, inner)
+
+
+def _cell(tag: str, right: bool, content: str, more: str = "") -> Markup:
+    klass = Markup(' class="number"') if right else EMPTY
+    return Markup("<{0}{1}{2}>{3}</{0}>").format(Markup(tag), klass, Markup(more), content)
+
+
+def facts(pairs: Mapping[str, str]) -> Markup:
+    """Names and values, as a description list."""
+    return Markup('<dl class="rw-facts">{}</dl>').format(
+        join(
+            Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(name, value)
+            for name, value in pairs.items()
+        )
+    )
+
+
+def clipped(text: str, limit: int = 240) -> Markup:
+    """Long text, cut for a table; the whole opens in place."""
+    if len(text) <= limit:
+        return Markup('<span class="rw-text">{}</span>').format(text)
+    return Markup('<details class="rw-text"><summary>{}… <em>{}</em></summary>{}</details>').format(
+        text[:limit], t("more.open"), text
+    )
+
+
+def heading(text: str, more: str = "") -> Markup:
+    """A second-level heading with a quiet line under it."""
+    tail = Markup("<p>{}</p>").format(more) if more else EMPTY
+    return Markup('<div class="rw-heading"><h2>{}</h2>{}</div>').format(text, tail)

@@ -1,0 +1,100 @@
+"""Rows become Plotly figures, for charts that are drawn once (live ones: ``ui/live.py``).
+
+Backgrounds are clear and text is coloured by the page's CSS, so one figure serves both themes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from ui.words import t
+
+#: The first model (what the others are measured against) is grey, the second has the accent.
+COLOURS = ("#98a2b3", "#0d9488", "#7c9cbf", "#b08968", "#5eaaa8", "#8d99ae")
+
+
+def histogram(bins: Mapping[str, Any], title: str) -> go.Figure:
+    """How many texts are how long, from ``{"edges": [lower edges], "counts", "unit"}``.
+
+    The bins widen with length and the last one is open, so they stand side by side as names.
+    """
+    names, counts = _filled(bins["edges"], bins["counts"])
+    bars = go.Bar(
+        x=names,
+        y=np.asarray(counts, dtype=np.int32),
+        marker_color=COLOURS[1],
+        hovertemplate="%{x}: %{y:,}<extra></extra>",
+    )
+    figure = go.Figure(bars)
+    _dress(figure, title)
+    unit = str(bins.get("unit", "characters"))
+    figure.update_layout(height=260, xaxis_title=plain(unit), yaxis_title=t("plot.how_many"))
+    figure.update_xaxes(type="category", tickangle=-40)
+    return figure
+
+
+def _filled(edges: Sequence[int], counts: Sequence[int]) -> tuple[list[str], list[int]]:
+    """The bins from the first to the last that holds anything, each with its name."""
+    full = [at for at, count in enumerate(counts) if count]
+    if not full:
+        return [], []
+    span = range(full[0], full[-1] + 1)
+    return [_bin_name(edges, at) for at in span], [counts[at] for at in span]
+
+
+def _bin_name(edges: Sequence[int], at: int) -> str:
+    if at + 1 == len(edges):
+        return t("plot.from", low=f"{edges[at]:,}")
+    return f"{edges[at]:,}–{edges[at + 1] - 1:,}"
+
+
+def grouped_bars(
+    models: Sequence[str], metrics: Sequence[str], values: Sequence[Sequence[float]], title: str
+) -> go.Figure:
+    """One group per metric, one bar per model; ``values[model][metric]`` between 0 and 1."""
+    figure = go.Figure()
+    for at, model in enumerate(models):
+        row = np.asarray(values[at], dtype=np.float32)
+        figure.add_bar(
+            x=list(metrics),
+            y=row,
+            name=plain(model),
+            marker_color=COLOURS[at % len(COLOURS)],
+            text=[f"{value:.2f}" for value in row],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate="%{x}: %{y:.3f}<extra>" + plain(model) + "</extra>",
+        )
+    _dress(figure, title)
+    top = max((float(max(row, default=0.0)) for row in values), default=1.0)
+    figure.update_layout(barmode="group", height=340, yaxis_range=[0, min(1.08, top * 1.15 + 0.02)])
+    return figure
+
+
+def plain(text: str) -> str:
+    """Text as Plotly shows it: its few tags are switched off, and so is its %{...} notation."""
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return escaped.replace("%{", "%\u200b{")
+
+
+def _dress(figure: go.Figure, title: str) -> None:
+    figure.update_layout(
+        template="none",
+        title={
+            "text": plain(title),
+            "font": {"size": 14},
+            "x": 0,
+            "xanchor": "left",
+            "xref": "paper",
+        },
+        margin={"l": 48, "r": 12, "t": 44, "b": 44},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": "system-ui, sans-serif", "size": 12},
+        legend={"orientation": "h", "y": -0.16, "x": 0},
+        xaxis={"gridcolor": "rgba(128,128,128,0.2)", "zeroline": False},
+        yaxis={"gridcolor": "rgba(128,128,128,0.2)", "zeroline": False},
+        autosize=True,
+    )

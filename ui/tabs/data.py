@@ -1,0 +1,238 @@
+"""Bring data in, look at it by page, see what was wrong with it, let it go.
+
+Adding is one half of the tab (dropped files become an import job), looking the other: what is
+shown of a data set is read a page at a time, so a million rows open as quickly as ten.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from ui import confirm
+from ui.cards import job_card
+from ui.choices import dataset_names
+from ui.dropzone import dropzone, staged_files
+from ui.feedback import on, on_busy
+from ui.markup import EMPTY, PICK_JS, empty, heading, pick, table
+from ui.services import Services
+from ui.tabs import data_rows as rows
+from ui.words import t
+from ui.words.amounts import ago, count, size
+from workbench.errors import BadInput
+from workbench.recipes.data import ImportRecipe, SampleRecipe
+from workbench.records import Dataset, Job, JobStatus
+
+if TYPE_CHECKING:
+    from ui.page import Page
+
+TICK = 1.5
+TASKS = (ImportRecipe.task, SampleRecipe.task)
+
+
+@dataclass(frozen=True)
+class Data:
+    tab: gr.Tab
+    timer: gr.Timer
+    #: The name of the data set that is shown.
+    chosen: gr.BrowserState
+    drop: gr.HTML
+    name: gr.Textbox
+    strict: gr.Checkbox
+    start: gr.Button
+    sample: gr.Button
+    cancel: gr.Button
+    job: gr.HTML
+    sets: gr.HTML
+    rows: rows.Rows
+    train: gr.Button
+    remove: confirm.Confirm
+    refresh: Callable[..., Any]
+    inputs: list[Any]
+    outputs: list[Any]
+
+
+def render(services: Services) -> Data:
+    with gr.Tab(t("tab.data"), id="data") as tab:
+        timer = gr.Timer(TICK, active=False)
+        chosen = gr.BrowserState("", storage_key="workbench-dataset", secret="workbench")
+        gr.HTML(heading(t("data.add"), t("data.add_about")))
+        drop = dropzone(services, elem_id="data-drop")
+        with gr.Row(equal_height=False):
+            name = gr.Textbox(
+                label=t("data.name"),
+                info=t("data.name_help"),
+                max_lines=1,
+                interactive=True,
+                min_width=220,
+                elem_id="data-name",
+            )
+            strict = gr.Checkbox(
+                label=t("field.strict"),
+                info=t("data.strict_help"),
+                interactive=True,
+                min_width=220,
+                elem_id="data-strict",
+            )
+        with gr.Row(elem_classes="rw-actions"):
+            start = gr.Button(t("data.start"), variant="primary", elem_id="data-start")
+            sample = gr.Button(t("data.sample"), elem_id="data-sample")
+            cancel = gr.Button(t("job.cancel"), variant="stop", visible=False)
+        job = gr.HTML(EMPTY, elem_id="data-job")
+        gr.HTML(heading(t("data.sets")))
+        sets = gr.HTML(EMPTY, js_on_load=PICK_JS, elem_id="data-sets")
+        shown = rows.render()
+        with gr.Row(visible=True, elem_classes="rw-actions"):
+            train = gr.Button(t("data.train"), elem_id="data-train", visible=False)
+            with gr.Column(visible=False, min_width=160) as remove_box:
+                remove = confirm.render(t("data.remove"), t("data.remove_yes"))
+
+    def refresh(picked: str | None) -> Any:
+        return view(services, picked)
+
+    return Data(
+        tab=tab,
+        timer=timer,
+        chosen=chosen,
+        drop=drop,
+        name=name,
+        strict=strict,
+        start=start,
+        sample=sample,
+        cancel=cancel,
+        job=job,
+        sets=sets,
+        rows=shown,
+        train=train,
+        remove=remove,
+        refresh=refresh,
+        inputs=[chosen],
+        outputs=[job, cancel, sets, train, remove_box, *shown.outputs],
+    )
+
+
+def listen(services: Services, page: "Page") -> None:
+    data = page.data
+    workspace = services.workspace
+
+    def start(files: Any, name: str, strict: bool) -> list[Any]:
+        paths = [str(path) for path in staged_files(services, files)]
+        if not paths:
+            raise BadInput(t("data.no_files"), t("data.no_files_hint"))
+        wanted = name.strip() or workspace.datasets.free_name(rows.name_from(paths))
+        workspace.jobs.submit(
+            ImportRecipe.read(
+                {"paths": paths, "name": wanted, "strict": strict, "remove_after": True}
+            )
+        )
+        return ["", "", wanted, *view(services, wanted)]
+
+    def sample() -> list[Any]:
+        name = workspace.datasets.free_name("stdlib-code")
+        workspace.jobs.submit(SampleRecipe(name=name))
+        return [name, *view(services, name)]
+
+    def cancel(picked: str) -> list[Any]:
+        job = newest_job(services)
+        if job is not None and not job.status.finished:
+            workspace.jobs.cancel(job.id)
+        return view(services, picked)
+
+    def show(event: gr.EventData) -> list[Any]:
+        name = str(event.value)
+        return [name, *view(services, name)]
+
+    def tick(card: str | None, picked: str) -> Any:
+        job = newest_job(services)
+        html = str(job_html(job))
+        if html == (card or ""):
+            return gr.skip()
+        if job is not None and not job.status.finished:
+            return [html, gr.Button(visible=True), *[gr.skip()] * (len(data.outputs) - 2)]
+        return view(services, picked)
+
+    def warn(picked: str) -> str:
+        taken = size(workspace.datasets.bytes(picked))
+        return t("data.remove_warning", name=picked, size=taken)
+
+    def remove(picked: str) -> list[Any]:
+        workspace.datasets.remove(picked)
+        names = dataset_names(workspace)
+        name = names[0] if names else ""
+        return [name, *view(services, name)]
+
+    on_busy(
+        data.start,
+        start,
+        [data.drop, data.name, data.strict],
+        [data.drop, data.name, data.chosen, *data.outputs],
+        says=t("data.starting"),
+        then=t("data.start"),
+    )
+    on(data.sample.click, sample, None, [data.chosen, *data.outputs])
+    on(data.cancel.click, cancel, data.chosen, data.outputs)
+    on(data.sets.select, show, None, [data.chosen, *data.outputs])
+    on(data.timer.tick, tick, [data.job, data.chosen], data.outputs)
+    confirm.listen(
+        data.remove,
+        lambda picked: confirm.sentence(warn(picked)),
+        remove,
+        [data.chosen],
+        [data.chosen, *data.outputs],
+    )
+    page.go(data.train.click, "train", lambda name: [name], data.chosen, [page.train.dataset])
+    rows.listen(services, data.rows, data.chosen)
+
+
+def view(services: Services, picked: str | None) -> list[Any]:
+    """Updates for ``Data.outputs``."""
+    workspace = services.workspace
+    datasets = workspace.datasets.list()
+    by_name = {dataset.name: dataset for dataset in datasets}
+    shown = by_name.get(picked or "") or (datasets[0] if datasets else None)
+    job = newest_job(services)
+    return [
+        job_html(job),
+        gr.Button(visible=job is not None and not job.status.finished),
+        sets_html(datasets, shown),
+        gr.Button(visible=shown is not None),
+        gr.Column(visible=shown is not None),
+        *rows.view(services, shown),
+    ]
+
+
+def newest_job(services: Services) -> Job | None:
+    """The import that is running, or else the last one."""
+    jobs = [job for task in TASKS for job in services.workspace.jobs.list(task=task, limit=1)]
+    return max(jobs, key=lambda job: job.created_at, default=None)
+
+
+def job_html(job: Job | None) -> str:
+    """An import on its way or failed; one that succeeded is its data set's own page."""
+    if job is None:
+        return EMPTY
+    if job.status is JobStatus.SUCCEEDED:
+        return EMPTY
+    return job_card(job) + rows.refused_html(job)
+
+
+def sets_html(datasets: list[Dataset], shown: Dataset | None) -> str:
+    if not datasets:
+        return empty(t("data.empty"), t("data.empty_hint"))
+    heads = [t("data.col_name"), t("data.col_queries"), t("data.col_documents")]
+    heads += [t("data.col_problems"), t("data.col_added")]
+    lines = [_set_row(dataset, dataset == shown) for dataset in datasets]
+    at = datasets.index(shown) if shown in datasets else None
+    return table(heads, lines, caption=t("data.sets"), numeric=[1, 2, 3], chosen=at)
+
+
+def _set_row(dataset: Dataset, chosen: bool) -> list[str]:
+    summary = dataset.summary
+    return [
+        pick(dataset.name, dataset.name, chosen),
+        count(summary.get("queries", 0)),
+        count(summary.get("documents", 0)),
+        count(summary.get("problems_total", 0)),
+        ago(dataset.created_at),
+    ]

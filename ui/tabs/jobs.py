@@ -1,0 +1,243 @@
+"""Every job there was: how it stands, what it said, what it takes on disk; stop, go on, let go."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from ui import confirm
+from ui.cards import job_badge, job_card, job_title, progress_text, task_name, took
+from ui.feedback import on
+from ui.live import live_chart, live_log
+from ui.markup import EMPTY, PICK_JS, empty, heading, join, pick, table
+from ui.services import Services
+from ui.words import known, t
+from ui.words.amounts import ago, size
+from workbench.errors import JobNotFound
+from workbench.records import Job, JobStatus
+
+if TYPE_CHECKING:
+    from ui.page import Page
+
+TICK = 1.5
+LISTED = 100
+
+
+@dataclass(frozen=True)
+class Jobs:
+    tab: gr.Tab
+    timer: gr.Timer
+    #: The id of the job that is shown.
+    chosen: gr.BrowserState
+    status: gr.Dropdown
+    list: gr.HTML
+    box: gr.Column
+    card: gr.HTML
+    cancel: gr.Button
+    resume: gr.Button
+    remove: confirm.Confirm
+    chart_box: gr.Column
+    chart: gr.HTML
+    log: gr.HTML
+    events: gr.HTML
+    recipe: gr.HTML
+    refresh: Callable[..., Any]
+    inputs: list[Any]
+    outputs: list[Any]
+
+
+def render(services: Services) -> Jobs:
+    with gr.Tab(t("tab.jobs"), id="jobs") as tab:
+        timer = gr.Timer(TICK, active=False)
+        chosen = gr.BrowserState("", storage_key="workbench-job", secret="workbench")
+        gr.HTML(heading(t("jobs.title"), t("jobs.about")))
+        status = gr.Dropdown(
+            _statuses(),
+            value="",
+            label=t("jobs.filter"),
+            filterable=False,
+            interactive=True,
+            elem_id="jobs-filter",
+        )
+        listed = gr.HTML(EMPTY, js_on_load=PICK_JS, elem_id="jobs-list")
+        with gr.Column(visible=False) as box:
+            card = gr.HTML(EMPTY, elem_id="jobs-job")
+            with gr.Row(elem_classes="rw-actions"):
+                cancel = gr.Button(t("job.cancel"), size="sm", variant="stop", visible=False)
+                resume = gr.Button(t("job.resume"), size="sm", visible=False)
+                with gr.Column(visible=False, min_width=160) as remove_box:
+                    remove = confirm.render(t("jobs.remove"), t("jobs.remove_yes"))
+            with gr.Column(visible=False) as chart_box:
+                chart = live_chart(services, elem_id="jobs-chart")
+            with gr.Accordion(t("jobs.log"), open=True):
+                log = live_log(services, elem_id="jobs-log")
+            with gr.Accordion(t("jobs.events"), open=False):
+                events = gr.HTML(EMPTY, elem_id="jobs-events")
+            with gr.Accordion(t("jobs.recipe"), open=False):
+                recipe = gr.HTML(EMPTY, elem_id="jobs-recipe")
+    return Jobs(
+        tab=tab,
+        timer=timer,
+        chosen=chosen,
+        status=status,
+        list=listed,
+        box=box,
+        card=card,
+        cancel=cancel,
+        resume=resume,
+        remove=remove,
+        chart_box=chart_box,
+        chart=chart,
+        log=log,
+        events=events,
+        recipe=recipe,
+        refresh=lambda picked, wanted: view(services, picked, wanted),
+        inputs=[chosen, status],
+        outputs=[
+            listed,
+            box,
+            card,
+            cancel,
+            resume,
+            remove_box,
+            chart_box,
+            chart,
+            log,
+            events,
+            recipe,
+        ],
+    )
+
+
+def listen(services: Services, page: "Page") -> None:
+    jobs = page.jobs
+    workspace = services.workspace
+
+    def show(wanted: str, event: gr.EventData) -> list[Any]:
+        id = str(event.value)
+        return [id, *view(services, id, wanted)]
+
+    def cancel(id: str, wanted: str) -> list[Any]:
+        workspace.jobs.cancel(id)
+        return view(services, id, wanted)
+
+    def resume(id: str, wanted: str) -> list[Any]:
+        workspace.jobs.resume(id)
+        return view(services, id, wanted)
+
+    def tick(shown: str | None, card: str | None, id: str, wanted: str) -> Any:
+        job = find(services, id)
+        same = list_html(services, id, wanted) == (shown or "")
+        if same and (job is None or str(job_card(job)) == (card or "")):
+            return gr.skip()
+        return view(services, id, wanted)
+
+    def warn(id: str, _wanted: str) -> str:
+        taken = size(workspace.jobs.bytes(id))
+        return confirm.sentence(t("jobs.remove_warning", size=taken))
+
+    def remove(id: str, wanted: str) -> list[Any]:
+        workspace.jobs.remove(id)
+        return ["", *view(services, "", wanted)]
+
+    here = [jobs.chosen, jobs.status]
+    on(jobs.list.select, show, jobs.status, [jobs.chosen, *jobs.outputs])
+    on(jobs.status.input, jobs.refresh, here, jobs.outputs)
+    on(jobs.cancel.click, cancel, here, jobs.outputs)
+    on(jobs.resume.click, resume, here, jobs.outputs)
+    on(jobs.timer.tick, tick, [jobs.list, jobs.card, *here], jobs.outputs)
+    confirm.listen(jobs.remove, warn, remove, here, [jobs.chosen, *jobs.outputs])
+
+
+def view(services: Services, picked: str | None, wanted: str) -> list[Any]:
+    """Updates for ``Jobs.outputs``."""
+    job = find(services, picked)
+    listed = list_html(services, picked, wanted)
+    if job is None:
+        hidden = gr.Column(visible=False)
+        return [listed, hidden, EMPTY, *[gr.skip()] * 2, hidden, hidden, "", "", EMPTY, EMPTY]
+    trains = job.task.startswith("train")
+    return [
+        listed,
+        gr.Column(visible=True),
+        str(job_card(job)),
+        gr.Button(visible=not job.status.finished),
+        gr.Button(visible=job.status.resumable),
+        gr.Column(visible=job.status is not JobStatus.RUNNING),
+        gr.Column(visible=trains),
+        job.id if trains else "",
+        job.id,
+        events_html(services, job),
+        recipe_html(job),
+    ]
+
+
+def find(services: Services, picked: str | None) -> Job | None:
+    if not picked:
+        return None
+    try:
+        return services.workspace.jobs.get(picked)
+    except JobNotFound:
+        return None
+
+
+def list_html(services: Services, picked: str | None, wanted: str) -> str:
+    """The newest jobs as a table."""
+    status = JobStatus(wanted) if wanted else None
+    jobs = services.workspace.jobs.list(status=status, limit=LISTED)
+    if not jobs:
+        words = ("jobs.none_such", "jobs.none_such_hint") if wanted else ("jobs.empty", "jobs.hint")
+        return str(empty(t(words[0]), t(words[1])))
+    heads = [t("jobs.col_job"), t("jobs.col_status"), t("jobs.col_progress")]
+    heads += [t("jobs.col_time"), t("jobs.col_size"), t("jobs.col_started")]
+    ids = [job.id for job in jobs]
+    at = ids.index(picked) if picked in ids else None
+    lines = [_line(services, job, job.id == picked) for job in jobs]
+    return str(table(heads, lines, caption=t("jobs.title"), numeric=[3, 4], chosen=at))
+
+
+def _line(services: Services, job: Job, chosen: bool) -> list[str]:
+    return [
+        pick(job.id, job_title(job), chosen),
+        job_badge(job),
+        progress_text(job) if job.status is JobStatus.RUNNING else "–",
+        # The time of a running job moves with its progress line, not by itself.
+        took(job) if job.status.finished else "–",
+        size(services.workspace.jobs.bytes(job.id)) if job.status.finished else "–",
+        ago(job.created_at),
+    ]
+
+
+def events_html(services: Services, job: Job) -> Markup:
+    """The job's history, oldest first."""
+    lines = [
+        [ago(event.at), _event(event.kind), event.detail]
+        for event in services.workspace.jobs.events(job.id)
+    ]
+    heads = [t("jobs.when"), t("jobs.what"), t("jobs.detail")]
+    return table(heads, lines, caption=t("jobs.events"))
+
+
+def _event(kind: str) -> str:
+    key = f"event.{kind}"
+    return t(key) if known(key) else kind
+
+
+def recipe_html(job: Job) -> Markup:
+    """The recipe as it was submitted, to be read or copied."""
+    text = json.dumps({"task": job.task, **job.recipe}, indent=2, ensure_ascii=False)
+    about = t("jobs.recipe_about", task=task_name(job.task), id=job.id)
+    return join(
+        [
+            Markup('<p class="rw-quiet">{}</p>').format(about),
+            Markup('<pre class="rw-log" tabindex="0">{}</pre>').format(text),
+        ]
+    )
+
+
+def _statuses() -> list[tuple[str, str]]:
+    named = [(t(f"status.{status.value}"), status.value) for status in JobStatus]
+    return [(t("jobs.every"), ""), *named]

@@ -1,0 +1,332 @@
+"""Search: build an index, ask, and see what one or two models find, side by side."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from ui import confirm
+from ui.cards import job_card
+from ui.choices import PACKAGED, dataset_names, menu, model_menu, model_names
+from ui.feedback import on, on_busy
+from ui.markup import EMPTY, PICK_JS, badge, clipped, empty, heading, join, pick
+from ui.services import Services
+from ui.words import t
+from ui.words.amounts import count, size
+from workbench.errors import BadInput, DatasetNotFound, SearchUnavailable
+from workbench.recipes.evaluate import IndexRecipe
+from workbench.records import Index, Job, JobStatus
+
+if TYPE_CHECKING:
+    from ui.page import Page
+    from workbench.search.results import Hit, SearchResult
+
+TICK = 1.5
+HITS = 10
+EXAMPLES = 6
+#: Results stand side by side for at most this many indexes.
+SIDE_BY_SIDE = 2
+
+
+@dataclass(frozen=True)
+class Search:
+    tab: gr.Tab
+    timer: gr.Timer
+    #: The names of the indexes that are asked.
+    chosen: gr.BrowserState
+    indexes: gr.Dropdown
+    query: gr.Textbox
+    ask: gr.Button
+    examples: gr.HTML
+    results: gr.HTML
+    nothing: gr.HTML
+    asking: gr.Column
+    building: gr.Accordion
+    dataset: gr.Dropdown
+    model: gr.Dropdown
+    name: gr.Textbox
+    build: gr.Button
+    cancel: gr.Button
+    job: gr.HTML
+    remove: confirm.Confirm
+    refresh: Callable[..., Any]
+    inputs: list[Any]
+    outputs: list[Any]
+
+
+def render(services: Services) -> Search:
+    with gr.Tab(t("tab.search"), id="search") as tab:
+        timer = gr.Timer(TICK, active=False)
+        chosen = gr.BrowserState([], storage_key="workbench-indexes", secret="workbench")
+        gr.HTML(heading(t("search.title"), t("search.about")))
+        nothing = gr.HTML(EMPTY, visible=False)
+        with gr.Column(visible=False) as asking:
+            indexes = gr.Dropdown(
+                [],
+                multiselect=True,
+                max_choices=SIDE_BY_SIDE,
+                label=t("search.indexes"),
+                info=t("search.indexes_help"),
+                interactive=True,
+                elem_id="search-indexes",
+            )
+            query = gr.Textbox(
+                label=t("search.query"),
+                placeholder=t("search.query_hint"),
+                max_lines=4,
+                interactive=True,
+                elem_id="search-query",
+            )
+            with gr.Row(elem_classes="rw-actions"):
+                ask = gr.Button(t("search.ask"), variant="primary", elem_id="search-ask")
+            examples = gr.HTML(EMPTY, js_on_load=PICK_JS, elem_id="search-examples")
+            results = gr.HTML(EMPTY, elem_id="search-results")
+        with gr.Accordion(t("search.build_title"), open=False) as building:
+            with gr.Row(equal_height=False):
+                dataset = gr.Dropdown(
+                    [],
+                    label=t("search.dataset"),
+                    interactive=True,
+                    min_width=200,
+                    elem_id="index-dataset",
+                )
+                model = gr.Dropdown(
+                    [],
+                    allow_custom_value=True,
+                    label=t("search.model"),
+                    interactive=True,
+                    min_width=200,
+                    elem_id="index-model",
+                )
+                name = gr.Textbox(
+                    label=t("search.name"),
+                    placeholder=t("search.name_hint"),
+                    max_lines=1,
+                    interactive=True,
+                    min_width=200,
+                    elem_id="index-name",
+                )
+            with gr.Row(elem_classes="rw-actions"):
+                build = gr.Button(t("search.build"), elem_id="index-build")
+                cancel = gr.Button(t("job.cancel"), variant="stop", visible=False)
+            with gr.Column(visible=False) as remove_box:
+                remove = confirm.render(t("search.remove"), t("search.remove_yes"))
+        job = gr.HTML(EMPTY, elem_id="index-job")
+    outputs = [indexes, examples, nothing, asking, building, dataset, model, job, cancel]
+    return Search(
+        tab=tab,
+        timer=timer,
+        chosen=chosen,
+        indexes=indexes,
+        query=query,
+        ask=ask,
+        examples=examples,
+        results=results,
+        nothing=nothing,
+        asking=asking,
+        building=building,
+        dataset=dataset,
+        model=model,
+        name=name,
+        build=build,
+        cancel=cancel,
+        job=job,
+        remove=remove,
+        refresh=lambda *now: fill(services, *now),
+        inputs=[chosen, dataset, model],
+        outputs=[*outputs, remove_box],
+    )
+
+
+def listen(services: Services, page: "Page") -> None:
+    search = page.search
+    workspace = services.workspace
+
+    def ask(names: list[str], query: str) -> str:
+        return ask_html(services, names, query)
+
+    def example(names: list[str], event: gr.EventData) -> list[Any]:
+        query = str(event.value)
+        return [query, ask_html(services, names, query)]
+
+    def pick_indexes(names: list[str]) -> list[Any]:
+        warm(services, names)
+        return [names, examples_html(services, names)]
+
+    def build(dataset: str | None, model: str | None, name: str) -> list[Any]:
+        values = {"dataset": dataset or "", "model": model or "", "name": name.strip()}
+        job = workspace.jobs.submit(IndexRecipe.read(values))
+        return ["", job_html(job), gr.Button(visible=True)]
+
+    def cancel() -> list[Any]:
+        job = newest_job(services)
+        if job is not None and not job.status.finished:
+            job = workspace.jobs.cancel(job.id)
+        return [job_html(job), gr.Button(visible=False)]
+
+    def tick(card: str | None, names: list[str], dataset: str | None, model: str | None) -> Any:
+        job = newest_job(services)
+        html = job_html(job)
+        if html == (card or ""):
+            return gr.skip()
+        if job is not None and not job.status.finished:
+            return [gr.skip()] * 8 + [html, gr.Button(visible=True), gr.skip()]
+        made = str((job.recipe if job else {}).get("name", ""))
+        if job is not None and job.status is JobStatus.SUCCEEDED:
+            # What was just built is what one wants to ask, beside what was asked before.
+            names = [*[name for name in names or [] if name != made][-1:], made]
+        return [names, *fill(services, names, dataset, model)]
+
+    def warn(names: list[str]) -> str:
+        taken = sum(workspace.indexes.bytes(name) for name in names or [])
+        words = t("search.remove_warning", names=", ".join(names or []), size=size(taken))
+        return confirm.sentence(words)
+
+    def remove(names: list[str], dataset: str | None, model: str | None) -> list[Any]:
+        for name in names or []:
+            workspace.indexes.remove(name)
+        return [[], *fill(services, [], dataset, model)]
+
+    asked = [search.indexes, search.query]
+    busy: dict[str, Any] = {"says": t("search.asking"), "then": t("search.ask")}
+    on_busy(search.ask, ask, asked, search.results, **busy)
+    on_busy(search.ask, ask, asked, search.results, listener=search.query.submit, **busy)
+    on(search.tab.select, lambda names: warm(services, names), search.indexes)
+    on(search.examples.select, example, search.indexes, [search.query, search.results])
+    on(search.indexes.input, pick_indexes, search.indexes, [search.chosen, search.examples])
+    on_busy(
+        search.build,
+        build,
+        [search.dataset, search.model, search.name],
+        [search.name, search.job, search.cancel],
+        says=t("search.building"),
+        then=t("search.build"),
+    )
+    on(search.cancel.click, cancel, None, [search.job, search.cancel])
+    everything = [search.chosen, *search.outputs]
+    now = [search.dataset, search.model]
+    on(search.timer.tick, tick, [search.job, search.chosen, *now], everything)
+    confirm.listen(
+        search.remove,
+        lambda names, *_: warn(names),
+        remove,
+        [search.indexes, *now],
+        everything,
+    )
+
+
+def fill(
+    services: Services, chosen: Sequence[str] | None, dataset: str | None, model: str | None
+) -> list[Any]:
+    """Updates for ``Search.outputs``: menus, examples and the build in progress."""
+    indexes = services.workspace.indexes.list()
+    names = [index.name for index in indexes]
+    picked = [name for name in chosen or [] if name in names][:SIDE_BY_SIDE] or names[:1]
+    datasets = dataset_names(services.workspace)
+    hint = t("search.empty_hint" if datasets else "search.no_data")
+    job = newest_job(services)
+    return [
+        gr.Dropdown(choices=[(_index_label(one), one.name) for one in indexes], value=picked),
+        examples_html(services, picked),
+        gr.HTML(value=empty(t("search.empty"), hint), visible=not names),
+        gr.Column(visible=bool(names)),
+        gr.skip() if names else gr.Accordion(open=True),
+        menu(datasets, dataset),
+        model_menu(model_names(services.workspace), model or PACKAGED),
+        job_html(job),
+        gr.Button(visible=job is not None and not job.status.finished),
+        gr.Column(visible=bool(names)),
+    ]
+
+
+def warm(services: Services, names: Sequence[str]) -> None:
+    """Let the search worker load what will be asked, while the question is being typed."""
+    if services.search is not None and names:
+        services.search.warm(list(names))
+
+
+def _index_label(index: Index) -> str:
+    documents = count(index.documents)
+    return t("search.index_one", name=index.name, model=index.model, documents=documents)
+
+
+def newest_job(services: Services) -> Job | None:
+    return next(iter(services.workspace.jobs.list(task=IndexRecipe.task, limit=1)), None)
+
+
+def job_html(job: Job | None) -> str:
+    """A build on its way or failed; one that succeeded is in the menu."""
+    if job is None or job.status is JobStatus.SUCCEEDED:
+        return EMPTY
+    return str(job_card(job))
+
+
+def examples_html(services: Services, names: Sequence[str]) -> str:
+    """A few questions of the first index's data set, its test queries first."""
+    queries = examples(services, names)
+    if not queries:
+        return EMPTY
+    chips = join(pick(query, query if len(query) < 90 else query[:88] + "…") for query in queries)
+    return Markup('<p class="rw-quiet rw-small">{}</p><div class="rw-chips">{}</div>').format(
+        t("search.examples"), chips
+    )
+
+
+def examples(services: Services, names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    index = services.workspace.indexes.get(names[0])
+    try:
+        reader = services.workspace.datasets.read(index.dataset_id, index.version)
+    except DatasetNotFound:
+        return []
+    rows = reader.page(0, EXAMPLES, split="test") or reader.page(0, EXAMPLES)
+    return [row.query for row in rows]
+
+
+def ask_html(services: Services, names: Sequence[str], query: str) -> str:
+    """Ask, and show what was found."""
+    if not names:
+        raise BadInput(t("search.no_index"), t("search.no_index_hint"))
+    if services.search is None:
+        raise SearchUnavailable(t("search.off"))
+    return results_html(services.search.search_many(list(names), query, HITS))
+
+
+def results_html(results: "Sequence[SearchResult]") -> Markup:
+    """One column per index; a document is text, whatever it holds."""
+    return Markup('<div class="rw-results">{}</div>').format(join(_column(one) for one in results))
+
+
+def _column(result: "SearchResult") -> Markup:
+    head = Markup('<header><h3>{}</h3><span class="rw-quiet rw-small">{}</span></header>').format(
+        result.model, _about(result)
+    )
+    hits = join(_hit(at, hit) for at, hit in enumerate(result.hits, start=1))
+    body = hits or Markup('<li class="rw-quiet">{}</li>').format(t("search.none"))
+    return Markup('<section aria-label="{}">{}<ol>{}</ol></section>').format(
+        result.index, head, body
+    )
+
+
+def _about(result: "SearchResult") -> str:
+    parts = [result.index, t("search.took", ms=f"{result.milliseconds['total']:.0f}")]
+    if result.known_relevant:
+        found = sum(1 for hit in result.hits if hit.relevant)
+        parts.append(t("search.known", found=found, known=result.known_relevant))
+    return " · ".join(parts)
+
+
+def _hit(at: int, hit: "Hit") -> Markup:
+    mark = badge(t("search.relevant"), "good") if hit.relevant else EMPTY
+    title = Markup("<strong>{}</strong>").format(hit.title) if hit.title else EMPTY
+    return Markup("<li{}><div><span>{}</span><span>{}</span>{}</div>{}{}</li>").format(
+        Markup(' class="relevant"') if hit.relevant else EMPTY,
+        at,
+        t("search.score", score=f"{hit.score:.3f}"),
+        mark,
+        title,
+        clipped(hit.text, 420),
+    )

@@ -1,0 +1,263 @@
+"""The first screen: what this is, and one button that runs the sample from end to end.
+
+What is shown is read from the store (the newest sample run), so a reload, a second window or a
+restart of the app shows the same.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from ui.cards import error_text, job_badge, progress_bar, progress_text, result_text
+from ui.choices import PACKAGED
+from ui.feedback import on
+from ui.live import live_chart
+from ui.markup import EMPTY, empty, join
+from ui.services import Services
+from ui.tabs.compare import short_table
+from ui.words import t
+from workbench import demo
+from workbench.comparison.names import HEADLINE
+from workbench.records import Job, JobStatus
+
+if TYPE_CHECKING:
+    from ui.page import Page
+
+TICK = 1.5
+STATES = {JobStatus.QUEUED: "waiting", JobStatus.RUNNING: "running", JobStatus.SUCCEEDED: "done"}
+
+
+@dataclass(frozen=True)
+class Start:
+    tab: gr.Tab
+    timer: gr.Timer
+    run: gr.Button
+    own: gr.Button
+    cancel: gr.Button
+    steps: gr.HTML
+    chart_box: gr.Column
+    chart: gr.HTML
+    comparison: gr.HTML
+    links: gr.Row
+    to_data: gr.Button
+    to_train: gr.Button
+    to_compare: gr.Button
+    to_search: gr.Button
+    refresh: Callable[..., Any]
+    inputs: list[Any]
+    outputs: list[Any]
+
+
+def render(services: Services) -> Start:
+    with gr.Tab(t("tab.start"), id="start") as tab:
+        timer = gr.Timer(TICK, active=True)
+        gr.HTML(_lead())
+        with gr.Row(elem_classes="rw-actions"):
+            run = gr.Button(t("start.run"), variant="primary", elem_id="start-run")
+            own = gr.Button(t("start.own"), elem_id="start-own")
+            cancel = gr.Button(
+                t("start.cancel"), variant="stop", visible=False, elem_id="start-cancel"
+            )
+        steps = gr.HTML(EMPTY, elem_id="start-steps")
+        with gr.Column(visible=False) as chart_box:
+            chart = live_chart(services, elem_id="start-chart")
+        comparison = gr.HTML(EMPTY, elem_id="start-comparison")
+        with gr.Row(visible=False, elem_classes="rw-actions") as links:
+            to_search = gr.Button(t("start.to_search"), elem_id="start-to-search")
+            to_compare = gr.Button(t("start.to_compare"))
+            to_train = gr.Button(t("start.to_train"))
+            to_data = gr.Button(t("start.to_data"))
+    outputs = [run, cancel, steps, chart_box, chart, comparison, links]
+
+    def refresh(shown: str | None) -> Any:
+        return view(services, shown)
+
+    return Start(
+        tab=tab,
+        timer=timer,
+        run=run,
+        own=own,
+        cancel=cancel,
+        steps=steps,
+        chart_box=chart_box,
+        chart=chart,
+        comparison=comparison,
+        links=links,
+        to_data=to_data,
+        to_train=to_train,
+        to_compare=to_compare,
+        to_search=to_search,
+        refresh=refresh,
+        inputs=[steps],
+        outputs=outputs,
+    )
+
+
+def listen(services: Services, page: "Page") -> None:
+    start = page.start
+    workspace = services.workspace
+
+    def run() -> Any:
+        demo.start(workspace)
+        return view(services, None)
+
+    def cancel() -> Any:
+        for job in reversed(_jobs(demo.latest(workspace))):
+            if not job.status.finished:
+                workspace.jobs.cancel(job.id)
+        return view(services, None)
+
+    def newest() -> demo.DemoJobs:
+        found = demo.latest(workspace)
+        assert found is not None  # the links are shown only where there is a run
+        return found
+
+    clicked = on(start.run.click, busy_run, None, start.run)
+    on(clicked.then, run, None, start.outputs)
+    on(start.cancel.click, cancel, None, start.outputs)
+    on(start.timer.tick, start.refresh, start.inputs, start.outputs)
+    page.go(start.own.click, "data")
+    page.go(start.to_data.click, "data", lambda: [demo.DATASET], None, [page.data.chosen])
+    page.go(start.to_train.click, "train", lambda: [newest().train.id], None, [page.train.chosen])
+    page.go(
+        start.to_compare.click,
+        "compare",
+        lambda: [{"job": newest().evaluate.id, "dataset": demo.DATASET}],
+        None,
+        [page.compare.chosen],
+    )
+    page.go(
+        start.to_search.click,
+        "search",
+        lambda: [[str(newest().index.recipe["name"])]],
+        None,
+        [page.search.chosen],
+    )
+
+
+def busy_run() -> gr.Button:
+    return gr.Button(value=t("start.starting"), interactive=False)
+
+
+def view(services: Services, shown: str | None) -> Any:
+    """Updates for ``Start.outputs``, or a skip where the steps read as before."""
+    run = demo.latest(services.workspace)
+    baseline = baseline_of(services, run.train) if run else None
+    html = str(steps_html(run, baseline))
+    if html == shown:
+        return gr.skip()
+    jobs = _jobs(run)
+    active = any(not job.status.finished for job in jobs)
+    train = run.train if run else None
+    started = train is not None and train.started_at is not None
+    done = bool(run and run.index.status is JobStatus.SUCCEEDED)
+    label = "start.running" if active else "start.again" if run else "start.run"
+    return [
+        gr.Button(value=t(label), interactive=not active),
+        gr.Button(visible=active),
+        html,
+        gr.Column(visible=started),
+        train.id if train and started else "",
+        comparison_html(run),
+        gr.Row(visible=done),
+    ]
+
+
+def comparison_html(run: demo.DemoJobs | None) -> str:
+    """Original and fine-tuned on the test queries, once they are measured."""
+    if run is None or run.evaluate.status is not JobStatus.SUCCEEDED:
+        return EMPTY
+    return short_table(run.evaluate.result or {})
+
+
+def steps_html(run: demo.DemoJobs | None, baseline: float | None = None) -> Markup:
+    """The five steps, each with where it stands. ``baseline``: the headline on dev, once known."""
+    if run is None:
+        return empty(t("start.nothing"), t("start.nothing_hint"))
+    steps = [
+        _step(1, t("start.step_data"), run.sample, _data_line(run)),
+        _baseline(run.train, baseline),
+        _training(run.train, baseline),
+        _step(4, t("start.step_compare"), run.evaluate, _compare_line(run.evaluate)),
+        _step(5, t("start.step_search"), run.index),
+    ]
+    return Markup('<ol class="rw-steps">{}</ol>').format(join(steps))
+
+
+def baseline_of(services: Services, train: Job) -> float | None:
+    """What the original measures on dev: the run's first row of numbers."""
+    for row in services.workspace.jobs.metrics(train.id, 0, 5):
+        if row.kind == "baseline":
+            return row.values.get(HEADLINE)
+    return None
+
+
+def _data_line(run: demo.DemoJobs) -> str:
+    if run.sample is None:
+        return t("start.data_there")
+    return result_text(run.sample) if run.sample.status is JobStatus.SUCCEEDED else ""
+
+
+def _compare_line(job: Job) -> str:
+    if job.status is not JobStatus.SUCCEEDED:
+        return ""
+    return t("start.compared", queries=(job.result or {})["rows"][0]["queries"])
+
+
+def _baseline(train: Job, baseline: float | None) -> Markup:
+    """The baseline is the training job's first part: measured before the first step."""
+    title = t("start.step_baseline")
+    if baseline is not None:
+        line = t("start.baseline_value", value=f"{baseline:.3f}")
+        return _item(2, "done", title, EMPTY, _paragraph(line))
+    if train.status is JobStatus.RUNNING:
+        return _item(2, "running", title, job_badge(train), _body(train))
+    hint = t("start.baseline_hint", model=PACKAGED)
+    return _item(2, "waiting", title, EMPTY, _paragraph(hint))
+
+
+def _training(train: Job, baseline: float | None) -> Markup:
+    title = t("start.step_train")
+    if baseline is None and train.status is JobStatus.RUNNING:
+        return _item(3, "waiting", title, EMPTY, EMPTY)
+    return _step(3, title, train)
+
+
+def _step(number: int, title: str, job: Job | None, line: str = "") -> Markup:
+    if job is None:
+        return _item(number, "done", title, EMPTY, _paragraph(line))
+    state = STATES.get(job.status, "failed")
+    mark = EMPTY if state in ("waiting", "done") else job_badge(job)
+    return _item(number, state, title, mark, _paragraph(line) if line else _body(job))
+
+
+def _body(job: Job) -> Markup:
+    if job.status is JobStatus.RUNNING:
+        return join([_paragraph(progress_text(job)), progress_bar(job)])
+    if job.status is JobStatus.QUEUED:
+        return EMPTY
+    return _paragraph(error_text(job.error) if job.error else result_text(job))
+
+
+def _paragraph(text: str) -> Markup:
+    return Markup("<p>{}</p>").format(text) if text else EMPTY
+
+
+def _item(number: int, state: str, title: str, mark: Markup, body: Markup) -> Markup:
+    sign = {"done": "✓", "failed": "!"}.get(state, str(number))
+    return Markup(
+        '<li class="{}"><span class="mark" aria-hidden="true">{}</span>'
+        '<div><h3>{}{} <span class="rw-hidden">{}</span></h3>{}</div></li>'
+    ).format(state, sign, title, mark, t(f"start.state_{state}"), body)
+
+
+def _lead() -> Markup:
+    lines = join(Markup("<p>{}</p>").format(t(f"start.line_{n}")) for n in (1, 2, 3))
+    return Markup('<div class="rw-lead"><h2>{}</h2>{}</div>').format(t("start.title"), lines)
+
+
+def _jobs(run: demo.DemoJobs | None) -> tuple[Job, ...]:
+    return run.jobs if run else ()
