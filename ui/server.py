@@ -3,9 +3,6 @@
 From the outside in: security headers, trusted hosts, same origin, prefix, login, routes.
 """
 
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,13 +36,12 @@ def create_app(
     services: Services,
     options: ServerOptions,
     blocks: gr.Blocks | None = None,
-    on_start: Callable[[], None] | None = None,
 ) -> FastAPI:
-    """The whole app; ``on_start`` runs once it serves, ``blocks`` is a page in place of ours.
+    """The whole app; ``blocks`` is a page in place of ours.
 
     Gradio's monitoring, run history, API pages and analytics are off.
     """
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan(on_start))
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     add_error_answers(app)
     for router in ROUTERS:
         app.include_router(router(services))
@@ -107,16 +103,3 @@ def _guard(app: FastAPI, services: Services, options: ServerOptions) -> None:
     app.add_middleware(SameOrigin, hosts=hosts)
     app.add_middleware(TrustedHosts, hosts=hosts)
     app.add_middleware(SecurityHeaders)
-
-
-def _lifespan(
-    on_start: Callable[[], None] | None,
-) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.started = time.time()
-        if on_start is not None:
-            on_start()
-        yield
-
-    return lifespan
