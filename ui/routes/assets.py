@@ -23,10 +23,10 @@ NAMES = ("live.js", "dropzone.js", "notices.js", "live.css", "plotly.min.js")
 
 
 def router(_services: Services) -> APIRouter:
-    """GET /assets/{name}."""
+    """GET /api/assets/{name} (/assets is Gradio's own)."""
     routes = APIRouter()
 
-    @routes.get("/assets/{name}")
+    @routes.get("/api/assets/{name}")
     def asset(name: str, request: Request) -> Response:
         if name not in NAMES:
             raise Refused(404, t("refused.http", detail="Not Found"))
@@ -45,7 +45,7 @@ def router(_services: Services) -> APIRouter:
 
 def asset_url(services: Services, name: str) -> str:
     """The asset's address, with a mark of its content, so that a browser may keep it for good."""
-    return services.url(f"/assets/{name}?v={_mark(name)}")
+    return services.url(f"/api/assets/{name}?v={_mark(name)}")
 
 
 def path_of(name: str) -> Path:
