@@ -18,7 +18,7 @@ from workbench.errors import ModelUnusable, SearchUnavailable
 from workbench.models.contract import Contract
 from workbench.models.load import LoadedEmbedding, load_embedding
 from workbench.models.resolve import resolve
-from workbench.search.ranking import best
+from workbench.search.ranking import contenders, order
 from workbench.search.registry import FILE
 from workbench.search.results import Hit, SearchResult
 from workbench.workspace import Workspace
@@ -66,8 +66,12 @@ class Known:
         rows = self._rows[pc.indices_nonzero(same).to_numpy()]
         if not len(rows):
             return None
-        judged = np.isin(self._query, rows) & (self._grade >= 1)
-        return {int(row) for row in self._document[judged]}
+        return {document for row in rows.tolist() for document in self._judged(row)}
+
+    def _judged(self, query: int) -> list[int]:
+        first, last = np.searchsorted(self._query, [query, query + 1])
+        found: list[int] = self._document[first:last][self._grade[first:last] >= 1].tolist()
+        return found
 
 
 @dataclass(frozen=True)
@@ -129,18 +133,20 @@ class Engine:
     def _hits(
         self, opened: OpenIndex, vector: NDArray[np.float32], query: str, top_k: int
     ) -> tuple[list[Hit], set[int] | None]:
+        rows, scores = contenders(opened.faiss, vector, top_k)
+        documents = opened.reader.documents_at(rows.tolist())
+        ids, titles, texts = (documents[name].to_pylist() for name in ("id", "title", "text"))
         known = opened.known.relevant(query)
-        ranked = best(
-            opened.faiss,
-            vector,
-            top_k,
-            lambda rows: opened.reader.documents_at(rows).column("id").to_pylist(),
-        )
-        documents = opened.reader.documents_at([row for row, _, _ in ranked])
-        titles, texts = (documents.column(name).to_pylist() for name in ("title", "text"))
         hits = [
-            Hit(id, row, score, title or "", text or "", None if known is None else row in known)
-            for (row, id, score), title, text in zip(ranked, titles, texts, strict=True)
+            Hit(
+                id=ids[place],
+                row=int(rows[place]),
+                score=float(scores[place]),
+                title=titles[place] or "",
+                text=texts[place] or "",
+                relevant=None if known is None else int(rows[place]) in known,
+            )
+            for place in order(ids, scores, top_k)
         ]
         return hits, known
 

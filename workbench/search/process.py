@@ -98,6 +98,8 @@ class ResidentProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
+                # Unbuffered: closing the pipe of a dead process must have nothing left to write.
+                bufsize=0,
                 env={**os.environ, "PYTHONPATH": path},
                 # Its own session: Ctrl-C at the app's terminal is for the app alone.
                 start_new_session=True,
@@ -108,7 +110,6 @@ class ResidentProcess:
         pipe = _pipe(self._process.stdin)
         with self._deadline(_START_SECONDS), _pipe(self._process.stdout) as output:
             pipe.write(json.dumps(asdict(settings)).encode() + b"\n")
-            pipe.flush()
             if output.readline().strip() != READY.encode():
                 raise OSError("the search process ended before it was ready")
 

@@ -1,10 +1,12 @@
 """The best rows of an exact index: by score, then by document id."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+Scores = NDArray[np.float32]
+RowNumbers = NDArray[np.int64]
 
 #: More are asked for than wanted, so that equal scores at the end can be told apart by id.
 _SPARE = 16
@@ -12,23 +14,22 @@ _SPARE = 16
 _MOST = 20_000
 
 
-def best(
-    index: Any, vector: NDArray[np.float32], top_k: int, ids_of: Callable[[list[int]], list[str]]
-) -> list[tuple[int, str, float]]:
-    """Row, id and score of the ``top_k`` best of ``index`` (FAISS) for one query vector (d,)."""
+def contenders(index: Any, vector: Scores, top_k: int) -> tuple[RowNumbers, Scores]:
+    """The rows of ``index`` (FAISS) that can be among the ``top_k`` best for one query (d,).
+
+    These are ``top_k`` rows, and those that score the same as the last of them.
+    """
     scores, rows = _enough(index, vector[None, :], top_k)
-    keep = scores >= scores[min(top_k, len(scores)) - 1] if len(scores) else scores > 0
-    found = [int(row) for row in rows[keep]]
-    ranked = sorted(
-        zip(found, ids_of(found), scores[keep].tolist(), strict=True),
-        key=lambda hit: (-hit[2], hit[1]),
-    )
-    return ranked[:top_k]
+    keep = scores >= scores[min(top_k, len(scores)) - 1]
+    return rows[keep], scores[keep]
 
 
-def _enough(
-    index: Any, query: NDArray[np.float32], top_k: int
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def order(ids: list[str], scores: Scores, top_k: int) -> list[int]:
+    """Positions of the ``top_k`` best: highest score first, equal ones by id."""
+    return sorted(range(len(ids)), key=lambda place: (-scores[place], ids[place]))[:top_k]
+
+
+def _enough(index: Any, query: Scores, top_k: int) -> tuple[Scores, RowNumbers]:
     """The best rows, on until the score falls below that of the last one wanted."""
     want = min(top_k + _SPARE, index.ntotal)
     while True:
