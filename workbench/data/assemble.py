@@ -1,0 +1,121 @@
+"""A data set in the making: its builder, its problems and notes, and how it is completed."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from workbench.data.builder import Builder
+from workbench.data.finish import FILES, QUERY_FILES, Finished, finish
+from workbench.data.manifest import Manifest
+from workbench.data.problems import SHOWN, ProblemLog
+from workbench.data.splits import ENOUGH, Shares, remarks
+from workbench.errors import NoGoodRows, StrictRefused
+from workbench.jobs.context import JobContext
+from workbench.models.registry import folder_bytes
+
+MANIFEST = "v1/manifest.json"
+_PROBLEMS = "v1/problems.parquet"
+
+
+class Assembly:
+    """Fills a folder; :meth:`complete` makes a data set of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "v1").mkdir(parents=True)
+        self.builder = Builder(folder)
+        self.log = ProblemLog(folder / _PROBLEMS)
+        self.notes: list[str] = []
+        self.sources: list[dict[str, Any]] = []
+        self.formats: Counter[str] = Counter()
+
+    def complete(
+        self, name: str, shares: Shares, context: JobContext, *, strict: bool = False
+    ) -> dict[str, Any]:
+        """Write all files, the manifest last; the result is ``data add``'s JSON and a summary.
+
+        Raises :class:`NoGoodRows` and :class:`StrictRefused`.
+        """
+        self.builder.flush()
+        self._refuse(strict)
+        context.note(f"{self.builder.rows:,} rows were read; now they are sorted by query.")
+        finished = finish(self.builder, shares, context.check_cancelled)
+        self.log.close()
+        self.notes += self._remarks(finished)
+        summary = {
+            "format": self._format(),
+            **finished.rows,
+            "splits": finished.splits,
+            "problem_counts": dict(self.log.counts.most_common()),
+            "problems_total": self.log.total,
+            "notes": self.notes,
+            "too_few": finished.splits["test"] < ENOUGH,
+        }
+        self._manifest(finished, summary).write(self.folder / MANIFEST)
+        problems = [problem.to_dict() for problem in self.log.first]
+        return {"name": name, **summary, "bytes": folder_bytes(self.folder), "problems": problems}
+
+    def close(self) -> None:
+        """Stop the writing thread and let go of the files, however the work ended."""
+        self.builder.close()
+        self.log.abandon()
+
+    def _format(self) -> str:
+        return " + ".join(sorted(name for name in self.formats if name)) or "unknown"
+
+    def _refuse(self, strict: bool) -> None:
+        problems = [problem.to_dict() for problem in self.log.first]
+        about = {"problems": problems[:SHOWN], "problem_counts": dict(self.log.counts)}
+        if strict and self.log.refusable:
+            raise StrictRefused(
+                f"'strict' refuses these files: {self.log.refusable:,} problems were found, "
+                f"first {_first(problems)}",
+                "Mend the rows, or import without 'strict' to leave them out.",
+                **about,
+            )
+        if not self.builder.has_positive:
+            said = f" The first problem: {_first(problems)}" if problems else ""
+            raise NoGoodRows(
+                f"No row of these files could be used.{said}",
+                "Mend the files, or see in the documentation which rows are read.",
+                **about,
+            )
+
+    def _remarks(self, finished: Finished) -> list[str]:
+        said = []
+        for split, count in self.builder.leaked.items():
+            rows = "1 row was" if count == 1 else f"{count:,} rows were"
+            said.append(
+                f"{rows} left out of the other splits, for a query that stands in {split} too."
+            )
+        if finished.unjudged:
+            some = (
+                "1 query was" if finished.unjudged == 1 else f"{finished.unjudged:,} queries were"
+            )
+            said.append(f"{some} left out, for want of a relevant document.")
+        return said + remarks(finished.splits, finished.carved)
+
+    def _manifest(self, finished: Finished, summary: dict[str, Any]) -> Manifest:
+        return Manifest(
+            version=1,
+            format=summary["format"],
+            queries=QUERY_FILES,
+            documents=FILES["documents"],
+            judgments=FILES["judgments"],
+            candidates=FILES["candidates"],
+            problems=_PROBLEMS,
+            rows=finished.rows,
+            splits=finished.splits,
+            histograms={kind: one.to_dict() for kind, one in self.builder.lengths.items()},
+            problem_counts=summary["problem_counts"],
+            notes=self.notes,
+            sources=self.sources,
+        )
+
+
+def _first(problems: list[dict[str, Any]]) -> str:
+    if not problems:
+        return ""
+    first = problems[0]
+    line = f", line {first['line']}" if first["line"] else ""
+    return f"{first['file']}{line}: {first['message']}"

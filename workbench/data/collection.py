@@ -1,0 +1,140 @@
+"""Documents, queries and judgments that name each other by id: BEIR, MTEB, LlamaIndex.
+
+In a corpus with ids the id is what a text is known by: two queries of one text stay two, so that
+the numbers measured here are those that others measure. (They do go into one split together.)
+Where ids are made up per file, as LlamaIndex does, ``merge`` joins equal texts as for plain rows.
+"""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from workbench.data import digests
+from workbench.data.builder import Builder, content
+from workbench.data.report import Report
+from workbench.data.shapes.row import Document
+from workbench.data.splits import CODES, UNKNOWN
+
+Array = np.ndarray[Any, Any]
+_BATCH_ROWS = 5_000
+_BATCH_CHARS = 4 << 20
+
+
+class Collection:
+    """Adds to a builder by id. Call :meth:`flush` after each file."""
+
+    def __init__(self, builder: Builder, merge: bool = False) -> None:
+        self._builder = builder
+        self._merge = merge
+        self._ids = {"query": digests.DigestRows(), "document": digests.DigestRows()}
+        self._items: list[tuple[int, Document]] = []
+        self._kind = "document"
+        self._chars = 0
+        self._judgments: list[tuple[int, str, str, int]] = []
+        self._report: Report | None = None
+        self._split = "train"
+        self.used = {"query": 0, "document": 0, "judgment": 0}
+
+    def begin(self, report: Report, split: str | None = None) -> None:
+        """What follows comes from this file."""
+        self.flush()
+        self._builder.begin(report, split)
+        self._report, self._split = report, split or "train"
+
+    def add(self, kind: str, line: int, item: Document) -> None:
+        """A document or (kind 'query') a query, which must have an id."""
+        if kind != self._kind:
+            self._flush_items()
+            self._kind = kind
+        self._items.append((line, item))
+        self._chars += len(item.text) + len(item.title)
+        if len(self._items) >= _BATCH_ROWS or self._chars >= _BATCH_CHARS:
+            self._flush_items()
+
+    def judge(self, line: int, query: str, document: str, grade: int) -> None:
+        self._judgments.append((line, query, document, grade))
+        if len(self._judgments) >= 4 * _BATCH_ROWS:
+            self._flush_judgments()
+
+    def flush(self) -> None:
+        self._flush_items()
+        self._flush_judgments()
+
+    def _flush_items(self) -> None:
+        items, self._items, self._chars = self._items, [], 0
+        if not items:
+            return
+        keys = digests.of_bytes([str(item.id).encode() for _, item in items])
+        known = self._ids[self._kind]
+        places = known.fresh(keys)
+        for place in sorted(set(range(len(items))) - set(places.tolist())):
+            line, item = items[place]
+            self._tell("repeated-id", line, "id", str(item.id))
+        flat = [items[place][1] for place in places.tolist()]
+        write = self._documents if self._kind == "document" else self._queries
+        lines = [items[place][0] for place in places.tolist()]
+        known.assign(keys[places], write(flat, lines))
+        self.used[self._kind] += len(flat)
+
+    def _documents(self, flat: list[Document], lines: list[int]) -> Array:
+        """Write the documents and return their rows; with ``merge`` known texts keep theirs."""
+        texts, keys = content(flat)
+        start = self._builder.documents.rows
+        if self._merge:
+            rows, first = self._builder.document_texts.resolve(keys, start)
+        else:
+            rows = first = np.arange(len(flat))
+            rows = rows + start
+            self._builder.document_texts.assign(keys, rows)
+        self._builder.write_documents(
+            flat, texts, first, [lines[place] for place in first.tolist()]
+        )
+        return np.asarray(rows)
+
+    def _queries(self, flat: list[Document], lines: list[int]) -> Array:
+        texts = pa.array([item.text for item in flat], pa.string())
+        keys = digests.of_strings(texts)
+        seen = self._builder.query_texts
+        start = len(self._builder.splits)
+        if self._merge:
+            rows, first = seen.resolve(keys, start)
+            leaders = rows[first]
+        else:
+            first = np.arange(len(flat))
+            rows = first + start
+            seen.assign(keys, rows)
+            leaders = seen.find(keys)
+        new = [flat[place] for place in first.tolist()]
+        ids = [item.id for item in new]
+        prompts = pa.nulls(len(new), pa.string())
+        chosen = texts.take(pa.array(first))
+        said = [lines[place] for place in first.tolist()]
+        self._builder.write_queries(chosen, ids, prompts, leaders, said, UNKNOWN)
+        return np.asarray(rows)
+
+    def _flush_judgments(self) -> None:
+        judgments, self._judgments = self._judgments, []
+        if not judgments:
+            return
+        lines = [line for line, *_ in judgments]
+        queries = self._find("query", [query for _, query, _, _ in judgments], lines)
+        documents = self._find("document", [one for _, _, one, _ in judgments], lines)
+        grades = np.array([grade for *_, grade in judgments], np.int32)
+        good = np.flatnonzero((queries >= 0) & (documents >= 0))
+        queries, documents, grades = queries[good], documents[good], grades[good]
+        split = CODES[self._split]
+        stay = self._builder.tell_leaks(queries, split, [lines[place] for place in good.tolist()])
+        self._builder.judge(queries[stay], documents[stay], grades[stay])
+        self._builder.rows += int(stay.sum())
+        self.used["judgment"] += int(stay.sum())
+
+    def _find(self, kind: str, ids: list[str], lines: list[int]) -> Array:
+        rows = self._ids[kind].find(digests.of_bytes([one.encode() for one in ids]))
+        for place in np.flatnonzero(rows < 0).tolist():
+            self._tell("unknown-id", lines[place], kind, ids[place])
+        return rows
+
+    def _tell(self, code: str, line: int, field: str, detail: str) -> None:
+        if self._report is not None:
+            self._report.add(code, line, field, detail=detail)

@@ -1,0 +1,118 @@
+"""From the builder's spools to a data set's files: splits, queries by split, sorted edges."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workbench.data.builder import POSITIVE, Builder
+from workbench.data.edges import judged, offered
+from workbench.data.parts import SPLITS
+from workbench.data.splits import CODES, Shares, carve
+from workbench.data.writer import CANDIDATES, JUDGMENTS, QUERIES, TableWriter
+
+Array = np.ndarray[Any, Any]
+FILES = {
+    "documents": "files/documents.parquet",
+    "judgments": "files/judgments.parquet",
+    "candidates": "files/candidates.parquet",
+}
+QUERY_FILES = {split: f"files/queries-{split}.parquet" for split in SPLITS}
+_EDGE_GROUP = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What became of the rows. ``carved``: queries set aside because the files brought none."""
+
+    rows: dict[str, int]
+    splits: dict[str, int]
+    carved: dict[str, int]
+    unjudged: int
+
+
+def finish(builder: Builder, shares: Shares, check: Callable[[], None]) -> Finished:
+    """Write all tables and remove the spools. ``check`` is called often; it may raise."""
+    builder.flush()
+    builder.documents.close()
+    builder.queries.close()
+    groups = np.frombuffer(builder.groups, np.int32)
+    said = np.frombuffer(builder.splits, np.int8)[groups] if len(groups) else np.zeros(0, np.int8)
+    marks = np.frombuffer(builder.marks, np.int8)
+    keep = (marks & POSITIVE) != 0
+    splits = said.copy()
+    splits[keep] = carve(said[keep], groups[keep], shares)
+    new_row = _renumber(splits, keep)
+    counts = {name: int((keep & (splits == code)).sum()) for name, code in CODES.items()}
+    _write_queries(builder, np.where(keep, splits, -1), check)
+    rows = _write_edges(builder, new_row, check)
+    shutil.rmtree(builder.folder / "spool")
+    return Finished(
+        {"documents": builder.documents.rows, "queries": int(keep.sum()), **rows},
+        counts,
+        {name: int((splits != said)[splits == CODES[name]].sum()) for name in ("test", "dev")},
+        int((marks == 0).sum()),
+    )
+
+
+def _renumber(splits: Array, keep: Array) -> Array:
+    """Each spooled query's final row: train first, then dev, then test; -1 for one left out."""
+    new_row = np.full(len(splits), -1, np.int32)
+    start = 0
+    for name in SPLITS:
+        chosen = np.flatnonzero(keep & (splits == CODES[name]))
+        new_row[chosen] = start + np.arange(len(chosen))
+        start += len(chosen)
+    return new_row
+
+
+def _write_queries(builder: Builder, splits: Array, check: Callable[[], None]) -> None:
+    writers = {
+        name: TableWriter(builder.folder / path, QUERIES, builder.background)
+        for name, path in QUERY_FILES.items()
+    }
+    start = 0
+    with pq.ParquetFile(builder.queries.path) as spool:
+        for group in range(spool.num_row_groups):
+            check()
+            table = spool.read_row_group(group)
+            codes = splits[start : start + table.num_rows]
+            start += table.num_rows
+            for name, writer in writers.items():
+                part = table.filter(pa.array(codes == CODES[name]))
+                label = pa.array([name] * part.num_rows, pa.string())
+                writer.write(part.append_column("split", label).cast(QUERIES))
+    for writer in writers.values():
+        writer.close()
+
+
+def _write_edges(builder: Builder, new_row: Array, check: Callable[[], None]) -> dict[str, int]:
+    judgments, candidates = (
+        TableWriter(builder.folder / FILES[name], schema, builder.background, _EDGE_GROUP)
+        for name, schema in (("judgments", JUDGMENTS), ("candidates", CANDIDATES))
+    )
+    for edges in builder.edges.ranges(new_row):
+        check()
+        sure = judged(edges)
+        columns = [sure["query"], sure["document"], sure["grade"]]
+        judgments.write(_table(columns, JUDGMENTS))
+        picked, rank = offered(edges, sure)
+        origin = pa.array(["given"] * len(picked), pa.string())
+        score = pa.array(picked["score"], pa.float32(), mask=np.isnan(picked["score"]))
+        columns = [picked["query"], picked["document"], origin, rank, score]
+        candidates.write(_table(columns, CANDIDATES))
+    judgments.close()
+    candidates.close()
+    return {"judgments": judgments.rows, "candidates": candidates.rows}
+
+
+def _table(columns: list[Any], schema: pa.Schema) -> pa.Table:
+    arrays = [
+        column if isinstance(column, pa.Array) else pa.array(column.astype(kind.to_pandas_dtype()))
+        for column, kind in zip(columns, schema.types, strict=True)
+    ]
+    return pa.table(arrays, schema=schema)

@@ -1,0 +1,59 @@
+"""How long the texts are, counted while they are read."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+#: Bin edges in characters, each about a third more than the one before; the last bin is open.
+EDGES: tuple[int, ...] = (
+    0,
+    10,
+    20,
+    30,
+    40,
+    55,
+    75,
+    100,
+    135,
+    180,
+    240,
+    320,
+    430,
+    570,
+    760,
+    1000,
+    1350,
+    1800,
+)
+EDGES = (*EDGES, 2400, 3200, 4300, 5700, 7600, 10_000, 20_000, 50_000, 100_000)
+
+
+class Lengths:
+    """Counts of texts by their length in characters."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(len(EDGES), np.int64)
+        self._total = 0
+        self._longest = 0
+
+    def add(self, texts: pa.StringArray) -> None:
+        if not len(texts):
+            return
+        lengths = pc.utf8_length(texts).to_numpy(zero_copy_only=False)
+        places = np.searchsorted(np.asarray(EDGES), lengths, side="right") - 1
+        self._counts += np.bincount(places, minlength=len(EDGES))
+        self._total += int(lengths.sum())
+        self._longest = max(self._longest, int(lengths.max()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """``edges`` (lower edge of each bin) and ``counts`` side by side, unit and summary."""
+        count = int(self._counts.sum())
+        return {
+            "unit": "characters",
+            "edges": list(EDGES),
+            "counts": self._counts.tolist(),
+            "mean": round(self._total / count, 1) if count else 0.0,
+            "longest": self._longest,
+        }

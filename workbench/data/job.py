@@ -1,0 +1,92 @@
+"""The two jobs that bring data in: files a person has, and the sample."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from workbench.data.assemble import Assembly
+from workbench.data.importing import Import
+from workbench.data.sample import stdlib_pairs
+from workbench.data.splits import Shares
+from workbench.jobs.context import JobContext
+from workbench.recipes.data import ImportRecipe, SampleRecipe
+
+
+def run_import(recipe: ImportRecipe, context: JobContext) -> dict[str, Any]:
+    """Read the files into a new data set. Returns what ``data add`` prints.
+
+    Raises :class:`NoGoodRows`, :class:`StrictRefused` and :class:`NameTaken`; nothing is left
+    behind then.
+    """
+    with _folder(context) as (id, folder):
+        shares = Shares(recipe.dev_share, recipe.test_share, recipe.held_out_limit, recipe.seed)
+        assembly = Assembly(folder)
+        try:
+            Import(recipe, context, assembly).run()
+            result = assembly.complete(recipe.name, shares, context, strict=recipe.strict)
+            _register(id, recipe.name, result, context)
+        finally:
+            assembly.close()
+    if recipe.remove_after:
+        _remove_uploads(recipe.paths, context)
+    return result
+
+
+def run_sample(recipe: SampleRecipe, context: JobContext) -> dict[str, Any]:
+    """Build the sample from the Python standard library. Returns what ``data add`` prints."""
+    with _folder(context) as (id, folder):
+        assembly = Assembly(folder)
+        try:
+            stdlib_pairs(recipe, context, assembly)
+            result = assembly.complete(recipe.name, Shares(seed=recipe.seed), context)
+            _register(id, recipe.name, result, context)
+        finally:
+            assembly.close()
+    return result
+
+
+def _register(id: str, name: str, result: dict[str, Any], context: JobContext) -> None:
+    summary = {key: value for key, value in result.items() if key not in ("name", "problems")}
+    context.workspace.datasets.add(id, name, f"datasets/{id}/v1/manifest.json", summary)
+
+
+@contextmanager
+def _folder(context: JobContext) -> Iterator[tuple[str, Path]]:
+    """A new folder for the data set, removed again unless all goes well.
+
+    Its id is noted in the job's folder first, so that what a killed attempt left goes too.
+    """
+    note = context.folder / "dataset.txt"
+    if note.is_file():
+        _remove_left_over(note.read_text().strip(), context)
+    id, folder = context.workspace.datasets.new_folder()
+    note.write_text(id)
+    try:
+        yield id, folder
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _remove_left_over(id: str, context: JobContext) -> None:
+    if id and not context.workspace.datasets.exists(id):
+        shutil.rmtree(context.workspace.path(f"datasets/{id}"), ignore_errors=True)
+
+
+def _remove_uploads(paths: list[str], context: JobContext) -> None:
+    """Delete files uploaded through the page, and nothing that lies elsewhere."""
+    uploads = (context.workspace.home / "uploads").resolve()
+    for path in map(Path, paths):
+        inside = path.parent.resolve() / path.name
+        if inside == uploads or not inside.is_relative_to(uploads):
+            continue
+        if inside.is_dir() and not inside.is_symlink():
+            shutil.rmtree(inside, ignore_errors=True)
+        else:
+            inside.unlink(missing_ok=True)
+        # The folder of one upload goes with its last file.
+        parent = inside.parent
+        if parent != uploads and parent.is_dir() and not any(parent.iterdir()):
+            parent.rmdir()

@@ -1,0 +1,60 @@
+"""What a file's name says: its split, and its part in a set of several files."""
+
+import re
+from pathlib import PurePosixPath
+
+SPLITS = ("train", "dev", "test")
+_SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "dev": "dev",
+    "valid": "dev",
+    "validation": "dev",
+    "val": "dev",
+    "test": "test",
+}
+_PART_NAMES = {
+    "corpus": "corpus",
+    "documents": "corpus",
+    "docs": "corpus",
+    "collection": "corpus",
+    "queries": "queries",
+    "query": "queries",
+    "topics": "queries",
+    "qrels": "qrels",
+    "qrel": "qrels",
+}
+#: What large sets add to a name: train-00000-of-00004.parquet.
+_SHARD = re.compile(r"[-_.]?\d+(?:[-_]of[-_]\d+)?$")
+
+
+def split_of(path: str) -> str | None:
+    """'train', 'dev' or 'test' when the name begins or ends with it, or its folder is called so."""
+    return _said(path, _SPLIT_NAMES)
+
+
+def part_of(path: str) -> str | None:
+    """'corpus', 'queries' or 'qrels' when the name or the folder says so."""
+    return _said(path, _PART_NAMES)
+
+
+def _said(path: str, names: dict[str, str]) -> str | None:
+    where = PurePosixPath(path)
+    words = _words(where.name)
+    for word in (words[0], words[-1]):
+        if word in names:
+            return names[word]
+    folder = where.parent.name.lower()
+    return names.get(folder)
+
+
+def _words(name: str) -> list[str]:
+    stem = name.lower().split(".")[0] or name.lower()
+    return re.split(r"[^a-z0-9]+", _SHARD.sub("", stem)) or [""]
+
+
+def group_of(path: str) -> str:
+    """The folder whose corpus, queries and qrels belong together."""
+    parent = PurePosixPath(path).parent
+    named = parent.name.lower() in _PART_NAMES or parent.name.lower() in _SPLIT_NAMES
+    return str(parent.parent if named else parent)

@@ -1,0 +1,43 @@
+"""Checks import and sample recipes when they are submitted: bad input stops at the click."""
+
+from pathlib import Path
+
+from workbench.data.encoding import named
+from workbench.errors import BadInput, NameTaken
+from workbench.recipes.data import ImportRecipe, SampleRecipe
+from workbench.workspace import Workspace
+
+
+def prepare_import(recipe: ImportRecipe, workspace: Workspace, waits: bool) -> ImportRecipe:
+    """The recipe with absolute paths that exist and a free name.
+
+    Raises :class:`BadInput` for a missing path or an unknown encoding, :class:`NameTaken`.
+    """
+    paths = [Path(path).expanduser() for path in dict.fromkeys(recipe.paths)]
+    for path in paths:
+        if not (path.is_file() or path.is_dir()) and not waits:
+            raise BadInput(f"There is no file or folder '{path}'.", "Check the path.")
+    if recipe.encoding != "auto":
+        named(recipe.encoding)
+    changes = {
+        "paths": [str(path.absolute()) for path in paths],
+        "name": _free(recipe.name, workspace),
+    }
+    return recipe.model_copy(update=changes)
+
+
+def prepare_sample(recipe: SampleRecipe, workspace: Workspace, _waits: bool) -> SampleRecipe:
+    """The recipe with a free name; raises :class:`NameTaken`."""
+    return recipe.model_copy(update={"name": _free(recipe.name, workspace)})
+
+
+def _free(name: str, workspace: Workspace) -> str:
+    plain = " ".join(name.split())
+    if not plain or not plain.isprintable():
+        raise BadInput("A data set needs a name of visible characters.", "Give it a name.")
+    if workspace.datasets.exists(plain):
+        raise NameTaken(
+            f"There is already a data set named '{plain}'.",
+            f"Choose another name, for example '{workspace.datasets.free_name(plain)}'.",
+        )
+    return plain

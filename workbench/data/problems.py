@@ -1,0 +1,289 @@
+"""What can be wrong with a row or a file, in sentences, and the list of all that was found.
+
+Every problem names its file, its line (1-based; a row number in Parquet), its field, a code and a
+severity: 'error' means the row was left out, 'warning' means it was kept. The message says what is
+wrong and how to mend it.
+"""
+
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+#: How many problems are listed in the data set's file; the counts are always whole.
+LISTED = 100_000
+#: How many problems a job's result and an error carry along.
+SHOWN = 100
+_BUFFER = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong in one place. ``line`` is None when the whole file is meant."""
+
+    file: str
+    line: int | None
+    field: str | None
+    code: str
+    severity: str
+    message: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Mend:
+    """What a code means: its usual severity, what happened, what to do.
+
+    ``altered`` marks a warning after which a row is not in the data set just as it was sent:
+    'strict' refuses those as it refuses errors.
+    """
+
+    severity: str
+    what: str
+    mend: str
+    altered: bool = False
+
+
+MENDS: dict[str, Mend] = {
+    "not-json": Mend(
+        "error", "This is not valid JSON: {detail}.", "Correct the line or take it out."
+    ),
+    "not-object": Mend(
+        "error",
+        "This is {detail}, not an object with named fields.",
+        'Write each row as {{"query": ..., "pos": [...]}}.',
+    ),
+    "missing-field": Mend(
+        "error", "The row has no '{detail}'.", "Add the field, or take the row out."
+    ),
+    "wrong-type": Mend("error", "Here is {detail}.", "Write text (or a list of texts)."),
+    "empty-text": Mend("error", "The text is empty.", "Fill it in, or take it out."),
+    "no-positive": Mend(
+        "error",
+        "Nothing is marked as relevant for this query{detail}.",
+        "Give at least one positive text.",
+    ),
+    "positive-equals-negative": Mend(
+        "warning",
+        "A positive text also stands among the negatives; that negative was dropped.",
+        "Take it out of one of the two lists.",
+        altered=True,
+    ),
+    "duplicate-query": Mend(
+        "warning",
+        "This query stood in an earlier row; the two were merged into one query.",
+        "Nothing needs to be done if that was meant.",
+    ),
+    "duplicate-row": Mend(
+        "warning",
+        "The same row stood earlier; it was read once.",
+        "Nothing needs to be done, or take the copy out.",
+    ),
+    "not-utf8": Mend(
+        "error",
+        "The line has bytes that are not {detail}.",
+        "Save the file as UTF-8, or name its encoding when importing.",
+    ),
+    "odd-characters": Mend(
+        "warning",
+        "The text has half a character (a lone surrogate); it was replaced by '\ufffd'.",
+        "Correct the text where it was cut.",
+        altered=True,
+    ),
+    "bad-score": Mend(
+        "warning",
+        "A score is {detail}; the row was read without it.",
+        "Give finite numbers, one per text.",
+        altered=True,
+    ),
+    "unknown-columns": Mend("warning", "The column '{detail}' is not known.", "{hint}"),
+    "unsupported-shape": Mend("error", "{detail}", "{hint}"),
+    "unknown-id": Mend(
+        "error",
+        "The judgment names '{detail}', which is not in the files.",
+        "Add what is missing, or take the line out.",
+    ),
+    "duplicate-id": Mend(
+        "warning",
+        "The id '{detail}' stood earlier with another text; this one got an id of its own.",
+        "Give every text its own id.",
+        altered=True,
+    ),
+    "repeated-id": Mend(
+        "error",
+        "The id '{detail}' stood earlier; the first text with it was kept.",
+        "Give every text its own id.",
+    ),
+    "leaked-test-query": Mend(
+        "warning",
+        "This query also stands in test; it was left out here, so that test stays untouched.",
+        "Nothing needs to be done.",
+    ),
+    "leaked-dev-query": Mend(
+        "warning",
+        "This query also stands in dev; it was left out here, so that dev stays untouched.",
+        "Nothing needs to be done.",
+    ),
+    "no-rows": Mend("error", "The file has no rows.", "Check that it is the file you meant."),
+    "missing-file": Mend(
+        "error",
+        "There are judgments (qrels), but no {detail} file beside them.",
+        "Import corpus, queries and qrels together.",
+    ),
+    "line-too-long": Mend(
+        "error",
+        "One line is longer than {detail}.",
+        "Check that the file has line breaks between its rows.",
+    ),
+    "bad-quotes": Mend(
+        "error",
+        "A quotation mark is opened and not closed as it should be.",
+        "Double the quotes inside a quoted cell, or save the file again from its program.",
+    ),
+    "extra-cells": Mend(
+        "error",
+        "The row has {detail} cells, more than there are columns.",
+        "Quote cells that contain the separator.",
+    ),
+    "unsafe-path": Mend(
+        "error",
+        "The archive holds {detail}; it was not opened.",
+        "Pack plain files with plain names.",
+    ),
+    "nested-archive": Mend(
+        "error",
+        "This is an archive inside an archive; it was not opened.",
+        "Unpack it, and import what is inside.",
+    ),
+    "archive-too-big": Mend(
+        "error",
+        "The archive would unpack to {detail}.",
+        "Unpack it yourself, and import the files you need.",
+    ),
+    "unreadable": Mend(
+        "error", "The file cannot be read: {detail}.", "Check that it is whole, and save it again."
+    ),
+}
+
+
+class ProblemLog:
+    """Collects problems: all of them counted, the first few kept, many written to a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.counts: Counter[str] = Counter()
+        self._first: list[Problem] = []
+        self._files: dict[str, int] = {}
+        self.refusable = 0
+        self._path = path
+        self._stored = 0
+        self._buffer: list[Problem] = []
+        self._writer: Any = None
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+    def add(
+        self,
+        code: str,
+        file: str,
+        line: int | None = None,
+        field: str | None = None,
+        *,
+        detail: str = "",
+        hint: str = "",
+        severity: str = "",
+    ) -> None:
+        mend = MENDS[code]
+        self.counts[code] += 1
+        found = severity or mend.severity
+        # A warning that is usually an error says that a part of the row was left out.
+        if found == "error" or mend.altered or mend.severity == "error":
+            self.refusable += 1
+        if self._stored + len(self._buffer) >= LISTED:
+            return
+        what = mend.what.format(detail=shorten(detail))
+        message = f"{what} {mend.mend.format(hint=hint)}".strip()
+        problem = Problem(
+            _plain(file), line, _plain(field) if field else None, code, found, message
+        )
+        if len(self._first) < SHOWN:
+            self._first.append(problem)
+        self._buffer.append(problem)
+        if len(self._buffer) >= _BUFFER:
+            self._write()
+
+    @property
+    def first(self) -> list[Problem]:
+        """The first few, by file and line: repetitions are found a batch later than the rest."""
+        return self._in_order(self._first)
+
+    def _in_order(self, problems: list[Problem]) -> list[Problem]:
+        for problem in problems:
+            self._files.setdefault(problem.file, len(self._files))
+        return sorted(problems, key=lambda one: (self._files[one.file], one.line or 0))
+
+    def close(self) -> None:
+        """Write what is left. The file always exists afterwards, empty or not."""
+        self._write()
+        self._writer.close()
+
+    def abandon(self) -> None:
+        """Let go of the file, because the import failed and its folder is to be removed."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def _write(self) -> None:
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._path, _SCHEMA, compression="zstd")
+        if self._buffer:
+            rows = [problem.to_dict() for problem in self._in_order(self._buffer)]
+            self._writer.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA))
+        self._stored += len(self._buffer)
+        self._buffer = []
+
+
+_SCHEMA = pa.schema(
+    [
+        ("file", pa.string()),
+        ("line", pa.int64()),
+        ("field", pa.string()),
+        ("code", pa.string()),
+        ("severity", pa.string()),
+        ("message", pa.string()),
+    ]
+)
+
+
+def shorten(text: str, limit: int = 80) -> str:
+    """A text short enough for a sentence, on one line, and safe to print and store."""
+    flat = " ".join(_plain(text).split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def _plain(text: str) -> str:
+    """File names and texts may carry lone surrogates, which no file of ours can hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def read_problems(path: Path, offset: int, limit: int, code: str | None = None) -> list[Problem]:
+    """A page of the list, in the order the problems were found."""
+    with pq.ParquetFile(path) as file:
+        found: list[Problem] = []
+        for group in range(file.num_row_groups):
+            rows = file.metadata.row_group(group).num_rows
+            if code is None and offset >= rows:
+                offset -= rows
+                continue
+            table = file.read_row_group(group)
+            picked = [row for row in table.to_pylist() if code in (None, row["code"])]
+            found += [Problem(**row) for row in picked[offset : offset + limit - len(found)]]
+            offset = max(0, offset - len(picked))
+            if len(found) >= limit:
+                break
+        return found

@@ -1,0 +1,342 @@
+"""Reads a data set version: whole tables for jobs, pages for people. Torch-free.
+
+Tables are linked by row numbers: a judgment's ``query`` and ``document`` are rows of those tables.
+Queries are stored by split and edges by query, so a page of a million rows costs what a page of
+ten does: the row groups it lies in.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from workbench.data.manifest import Manifest
+from workbench.data.parts import SPLITS
+from workbench.data.problems import Problem, read_problems
+from workbench.errors import BadInput
+
+_ROW = pa.field("row", pa.int64())
+_NEGATIVES = pa.schema(
+    [("query", pa.int64()), ("positive", pa.int64()), ("negatives", pa.list_(pa.int64()))]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PageRow:
+    """One query as a person looks at it. Texts are as they were sent, titles before them."""
+
+    query: str
+    split: str
+    positives: list[str]
+    negatives: list[str]
+
+
+class DatasetReader:
+    """One version of a data set. Cheap to make; opens files on use and keeps none open."""
+
+    def __init__(self, name: str, manifest: Path, summary: dict[str, Any]) -> None:
+        self.name = name
+        self.summary = summary
+        self.manifest = Manifest.read(manifest)
+        self._folder = manifest.parent.parent
+
+    @property
+    def version(self) -> int:
+        return self.manifest.version
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """documents, queries, judgments, candidates; and ``splits`` -> queries in each."""
+        return {**self.manifest.rows, "splits": dict(self.manifest.splits)}
+
+    @property
+    def histograms(self) -> dict[str, Any]:
+        """'query' and 'document' -> {unit, edges, counts, mean, longest}."""
+        return self.manifest.histograms
+
+    @property
+    def problem_counts(self) -> dict[str, int]:
+        return self.manifest.problem_counts
+
+    def problems(self, offset: int, limit: int, code: str | None = None) -> list[Problem]:
+        """A page of the problems found at import."""
+        return read_problems(self._folder / self.manifest.problems, offset, limit, code)
+
+    # -- documents ---------------------------------------------------------------------------
+
+    def documents(self, start: int = 0, stop: int | None = None) -> pa.Table:
+        """Documents ``start`` to ``stop``: id, title, text, picture, fields."""
+        return self._documents.slice(start, self._documents.rows if stop is None else stop)
+
+    def iter_documents(self, batch: int = 10_000) -> Iterator[pa.Table]:
+        """All documents in order, in tables of at most ``batch`` rows."""
+        for start in range(0, self._documents.rows, batch):
+            yield self.documents(start, start + batch)
+
+    def documents_at(self, rows: Sequence[int]) -> pa.Table:
+        """The documents at these rows, in this order."""
+        return self._documents.at(rows)
+
+    # -- queries and what belongs to them ----------------------------------------------------
+
+    def queries(self, split: str | None = None) -> pa.Table:
+        """id, text, prompt, split, and ``row``: the number other tables call the query by."""
+        return pa.concat_tables(
+            [self._numbered(name, 0, self.manifest.splits[name]) for name in self._chosen(split)]
+        )
+
+    def judgments(self, split: str | None = None) -> pa.Table:
+        """query, document, grade; sorted by query."""
+        return self._judgments.between(*self._range(split))
+
+    def candidates(self, split: str | None = None) -> pa.Table:
+        """query, document, origin, rank, score; sorted by query."""
+        return self._candidates.between(*self._range(split))
+
+    def training_rows(self, negatives: int, seed: int, split: str = "train") -> pa.Table:
+        """One row per query and relevant document: query, positive, and up to ``negatives`` of
+        the query's candidates (a list; empty where it has none), all as row numbers.
+
+        Which of more candidates are taken is decided by ``seed``, for each row anew.
+        """
+        judged = self.judgments(split)
+        judged = judged.filter(pc.greater_equal(judged["grade"], 1))
+        queries = judged["query"].to_numpy()
+        given = _Candidates(self.candidates(split), judged)
+        chosen, lengths = given.draw(queries, negatives, np.random.default_rng(seed))
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+        lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(chosen, pa.int64()))
+        columns = [judged["query"], judged["document"], lists]
+        return pa.table(columns, schema=_NEGATIVES)
+
+    # -- for people --------------------------------------------------------------------------
+
+    def page(
+        self, offset: int, limit: int, split: str | None = None, search: str = ""
+    ) -> list[PageRow]:
+        """Queries ``offset`` to ``offset + limit``, of a split or of all, with their documents.
+
+        ``search`` keeps those whose query contains it, whatever the case; that reads the queries
+        up to the page's end.
+        """
+        if search:
+            queries = self._found(offset, limit, split, search)
+        else:
+            queries = self._slice(offset, limit, split)
+        rows = queries["row"].to_pylist()
+        if not rows:
+            return []
+        positives = self._linked(self._judgments, rows, graded=True)
+        negatives = self._linked(self._candidates, rows)
+        for row in rows:  # A positive with a teacher's score is a candidate too, but no negative.
+            negatives[row] = [one for one in negatives[row] if one not in positives[row]]
+        texts = self._texts([*_all(positives), *_all(negatives)])
+        return [
+            PageRow(
+                text, part, [texts[d] for d in positives[row]], [texts[d] for d in negatives[row]]
+            )
+            for row, text, part in zip(
+                rows, queries["text"].to_pylist(), queries["split"].to_pylist(), strict=True
+            )
+        ]
+
+    def _slice(self, offset: int, limit: int, split: str | None) -> pa.Table:
+        parts = []
+        for name in self._chosen(split):
+            count = self.manifest.splits[name]
+            start, end = min(offset, count), min(offset + limit, count)
+            parts.append(self._numbered(name, start, end))
+            offset, limit = offset - start, limit - (end - start)
+        return pa.concat_tables(parts)
+
+    def _found(self, offset: int, limit: int, split: str | None, search: str) -> pa.Table:
+        parts, missing = [], offset + limit
+        for name in self._chosen(split):
+            start = self.manifest.start(name)
+            for table in self._queries[name].groups():
+                table = _with_row(table, start)
+                start += table.num_rows
+                hits = pc.match_substring(table["text"], search, ignore_case=True)
+                parts.append(table.filter(hits).slice(0, missing))
+                missing -= parts[-1].num_rows
+                if missing <= 0:
+                    return pa.concat_tables(parts).slice(offset, limit)
+        if not parts:
+            return self._slice(0, 0, split)
+        return pa.concat_tables(parts).slice(offset, limit)
+
+    def _linked(
+        self, table: "_Table", rows: list[int], graded: bool = False
+    ) -> dict[int, list[int]]:
+        """Query row -> its documents. The rows come in order, with gaps where they were searched
+        for; a gap is cheaper to step over by reading each run of rows by itself."""
+        found: dict[int, list[int]] = {row: [] for row in rows}
+        for first, last in _runs(rows):
+            edges = table.between(first, last + 1)
+            if graded:
+                edges = edges.filter(pc.greater(edges["grade"], 0))
+            pairs = zip(edges["query"].to_pylist(), edges["document"].to_pylist(), strict=True)
+            for query, document in pairs:
+                found[query].append(document)
+        return found
+
+    def _texts(self, documents: list[int]) -> dict[int, str]:
+        wanted = sorted(set(documents))
+        table = self.documents_at(wanted).select(["title", "text"])
+        return {
+            row: f"{one['title']}\n{one['text']}" if one["title"] else one["text"]
+            for row, one in zip(wanted, table.to_pylist(), strict=True)
+        }
+
+    # -- files -------------------------------------------------------------------------------
+
+    def _chosen(self, split: str | None) -> tuple[str, ...]:
+        if split is None:
+            return SPLITS
+        if split not in SPLITS:
+            raise BadInput(f"There is no split '{split}'.", "The splits are train, dev and test.")
+        return (split,)
+
+    def _range(self, split: str | None) -> tuple[int, int]:
+        """The rows of a split's queries."""
+        if split is None:
+            return 0, self.manifest.rows["queries"]
+        start = self.manifest.start(self._chosen(split)[0])
+        return start, start + self.manifest.splits[split]
+
+    def _numbered(self, split: str, start: int, stop: int) -> pa.Table:
+        return _with_row(
+            self._queries[split].slice(start, stop), self.manifest.start(split) + start
+        )
+
+    @cached_property
+    def _documents(self) -> "_Table":
+        return _Table(self._folder / self.manifest.documents)
+
+    @cached_property
+    def _queries(self) -> dict[str, "_Table"]:
+        return {name: _Table(self._folder / path) for name, path in self.manifest.queries.items()}
+
+    @cached_property
+    def _judgments(self) -> "_Table":
+        return _Table(self._folder / self.manifest.judgments)
+
+    @cached_property
+    def _candidates(self) -> "_Table":
+        return _Table(self._folder / self.manifest.candidates)
+
+
+class _Table:
+    """A Parquet file by row number. Its footer is read once; the file is open only while read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._footer = pq.read_metadata(path)
+        groups = range(self._footer.num_row_groups)
+        sizes = [self._footer.row_group(group).num_rows for group in groups]
+        self._starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
+
+    @property
+    def rows(self) -> int:
+        return int(self._starts[-1])
+
+    def slice(self, start: int, stop: int) -> pa.Table:
+        start, stop = max(0, min(start, self.rows)), max(0, min(stop, self.rows))
+        groups = [
+            group
+            for group in range(len(self._starts) - 1)
+            if self._starts[group] < stop and self._starts[group + 1] > start
+        ]
+        table = self._read(groups if start < stop else [])
+        return table.slice(start - int(self._starts[groups[0]]), stop - start) if groups else table
+
+    def at(self, rows: Sequence[int]) -> pa.Table:
+        """These rows in this order, reading only the row groups they lie in."""
+        wanted = np.asarray(rows, np.int64)
+        if len(wanted) and (wanted.min() < 0 or wanted.max() >= self.rows):
+            raise IndexError(f"row numbers go from 0 to {self.rows - 1}")
+        homes = np.searchsorted(self._starts, wanted, side="right") - 1
+        groups = np.unique(homes)
+        # Where each wanted row lies once the row groups' wanted rows are put one after another.
+        places = np.empty(len(wanted), np.int64)
+        parts, before = [], 0
+        for group in groups.tolist():
+            mine = np.flatnonzero(homes == group)
+            parts.append(self._read([group]).take(pa.array(wanted[mine] - self._starts[group])))
+            places[mine] = before + np.arange(len(mine))
+            before += len(mine)
+        table = pa.concat_tables(parts) if parts else self._read([])
+        return table.take(pa.array(places))
+
+    def between(self, first: int, stop: int) -> pa.Table:
+        """Rows of an edge table whose query is in ``first`` to ``stop``; it is sorted by query."""
+        groups = [
+            group for group in range(len(self._starts) - 1) if self._touches(group, first, stop)
+        ]
+        table = self._read(groups)
+        if not table.num_rows:
+            return table
+        queries = table["query"].to_numpy()
+        low, high = np.searchsorted(queries, [first, stop])
+        return table.slice(int(low), int(high - low))
+
+    def groups(self) -> Iterator[pa.Table]:
+        for group in range(len(self._starts) - 1):
+            yield self._read([group])
+
+    def _touches(self, group: int, first: int, stop: int) -> bool:
+        known = self._footer.row_group(group).column(0).statistics
+        return known is None or not known.has_min_max or (known.min < stop and known.max >= first)
+
+    def _read(self, groups: list[int]) -> pa.Table:
+        with pq.ParquetFile(self._path, metadata=self._footer) as file:
+            return file.read_row_groups(groups)
+
+
+class _Candidates:
+    """Candidates by query, without those judged relevant."""
+
+    def __init__(self, candidates: pa.Table, judged: pa.Table) -> None:
+        queries, documents = (candidates[name].to_numpy() for name in ("query", "document"))
+        keys = (queries.astype(np.int64) << 32) | documents
+        relevant = (judged["query"].to_numpy() << 32) | judged["document"].to_numpy()
+        free = ~np.isin(keys, relevant)
+        self.queries, self.documents = queries[free], documents[free]
+
+    def draw(self, queries: Any, most: int, random: np.random.Generator) -> tuple[Any, Any]:
+        """Up to ``most`` documents for each query, one list after the other, and their lengths."""
+        starts = np.searchsorted(self.queries, queries, side="left")
+        counts = np.searchsorted(self.queries, queries, side="right") - starts
+        lengths = np.minimum(counts, most)
+        chosen = [
+            self.documents[start : start + count]
+            if count <= most
+            else self.documents[start + np.sort(random.choice(count, most, replace=False))]
+            for start, count in zip(starts.tolist(), counts.tolist(), strict=True)
+        ]
+        return np.concatenate([np.zeros(0, np.int64), *chosen]), lengths
+
+
+def _with_row(table: pa.Table, start: int) -> pa.Table:
+    return table.append_column(_ROW, pa.array(np.arange(start, start + table.num_rows)))
+
+
+def _runs(rows: list[int]) -> Iterator[tuple[int, int]]:
+    """Consecutive rows as (first, last)."""
+    first = last = rows[0]
+    for row in rows[1:]:
+        if row != last + 1:
+            yield first, last
+            first = row
+        last = row
+    yield first, last
+
+
+def _all(linked: dict[int, list[int]]) -> list[int]:
+    return [document for documents in linked.values() for document in documents]

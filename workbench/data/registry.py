@@ -1,0 +1,101 @@
+"""The data sets of a workspace: records in the store, folders in the home."""
+
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from storage.errors import NameExists
+from storage.records import Dataset, DatasetVersion
+from workbench.errors import DatasetNotFound, InUse, NameTaken
+from workbench.models.registry import active_jobs, folder_bytes, free_name, mentions, new_folder
+
+if TYPE_CHECKING:
+    from storage.store import Store
+    from workbench.data.reader import DatasetReader
+
+_ADD_HINT = "Import one with: python -m workbench data add FILE --name NAME"
+
+
+class Datasets:
+    """Find, read, add and remove data sets. A record is written only when its files are whole."""
+
+    def __init__(self, store: "Store", home: Path) -> None:
+        self._store = store
+        self._home = home
+
+    def list(self) -> "list[Dataset]":
+        """All data sets, newest first."""
+        return self._store.datasets.list()
+
+    def get(self, name: str) -> Dataset:
+        """The data set of that name or id; raises :class:`DatasetNotFound`, 'did you mean'."""
+        found = self._find(name)
+        if found is None:
+            known = [dataset.name for dataset in self.list()]
+            raise DatasetNotFound.among("data set", name, known, _ADD_HINT)
+        return found
+
+    def exists(self, name: str) -> bool:
+        return self._find(name) is not None
+
+    def free_name(self, wanted: str) -> str:
+        """``wanted``, or the first of wanted-2, wanted-3 ... that no data set has."""
+        return free_name(wanted, (dataset.name for dataset in self.list()))
+
+    def read(self, name: str, version: int | None = None) -> "DatasetReader":
+        """A reader of one version (the current one by default)."""
+        from workbench.data.reader import DatasetReader
+
+        dataset = self.get(name)
+        wanted = dataset.version if version is None else version
+        found = self._store.datasets.version(dataset.id, wanted)
+        if found is None:
+            raise DatasetNotFound(
+                f"The data set '{dataset.name}' has no version {wanted}.",
+                f"Its current version is {dataset.version}.",
+            )
+        manifest = self._home / found.manifest
+        if not manifest.is_file():
+            raise DatasetNotFound(
+                f"The files of the data set '{dataset.name}' are gone from the workspace.",
+                "Remove the data set, and import it again.",
+            )
+        return DatasetReader(dataset.name, manifest, found.summary)
+
+    def new_folder(self) -> tuple[str, Path]:
+        """A fresh id and its empty folder datasets/<id>, to be filled before :meth:`add`."""
+        return new_folder(self._home / "datasets")
+
+    def add(self, id: str, name: str, manifest: str, summary: dict[str, Any]) -> Dataset:
+        """Register a data set whose files are complete; raises :class:`NameTaken`."""
+        now = time.time()
+        dataset = Dataset(id, name, now, 1, summary)
+        version = DatasetVersion(id, 1, None, manifest, summary, now)
+        try:
+            return self._store.datasets.insert(dataset, version)
+        except NameExists as error:
+            raise NameTaken(
+                f"There is already a data set named '{name}'.",
+                f"Choose another name, for example '{self.free_name(name)}'.",
+            ) from error
+
+    def remove(self, name: str) -> None:
+        """Delete a data set and its files; raises :class:`InUse` while a job needs it."""
+        dataset = self.get(name)
+        for job in active_jobs(self._store):
+            if mentions(job, dataset.name, dataset.id):
+                raise InUse(
+                    f"The data set '{dataset.name}' is needed by the job '{job.name or job.task}' "
+                    f"({job.id}, {job.status.value}).",
+                    "Wait until it is done, or cancel it.",
+                )
+        self._store.datasets.delete(dataset.id)
+        shutil.rmtree(self._home / "datasets" / dataset.id, ignore_errors=True)
+
+    def bytes(self, name: str) -> int:
+        """What the data set takes on disk."""
+        return folder_bytes(self._home / "datasets" / self.get(name).id)
+
+    def _find(self, name: str) -> Dataset | None:
+        return self._store.datasets.by_name(name) or self._store.datasets.get(name)

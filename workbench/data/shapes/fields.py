@@ -1,0 +1,128 @@
+"""Checks on single fields, shared by the shapes: texts, lists of texts, scores."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from workbench.data.formats.jsonlines import describe
+from workbench.data.report import Report
+from workbench.data.shapes.row import Document
+
+Doc = str | Document
+
+_TEXT = ("text", "contents", "content", "body", "passage")
+_ID = ("docid", "doc_id", "_id", "id", "pid", "passage_id", "psg_id")
+
+
+def query_text(row: dict[str, Any], field: str, report: Report) -> str | None:
+    """The query, or None with the reason reported."""
+    value = row.get(field)
+    if type(value) is str and value and not value.isspace():
+        return value
+    if value is None:
+        report.add("missing-field", None, field, detail=field)
+    elif isinstance(value, str):
+        report.add("empty-text", None, field)
+    else:
+        report.add("wrong-type", None, field, detail=f"{describe(value)}, where text is needed")
+    return None
+
+
+def identifier(value: Any) -> str | None:
+    """An id as text; None for what cannot be one."""
+    if isinstance(value, str):
+        return value if value and not value.isspace() else None
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def plain(values: list[Any]) -> bool:
+    """Every one a text that is not empty: nearly all rows, so it is checked first and fast."""
+    for value in values:  # noqa: SIM110 - a generator costs twice as much here
+        if type(value) is not str or not value or value.isspace():
+            return False
+    return True
+
+
+def documents(
+    value: Any, field: str, problems: list[tuple[str, str, str]]
+) -> list[tuple[int, Doc]]:
+    """The usable documents of a field with their place in it; what is not usable is appended to
+    ``problems`` as (code, field, detail), for the caller to weigh."""
+    items = value if isinstance(value, list) else [] if value is None else [value]
+    found: list[tuple[int, Doc]] = []
+    for place, item in enumerate(items):
+        name = f"{field}[{place}]" if isinstance(value, list) else field
+        document = _document(item, name, problems)
+        if document is not None:
+            found.append((place, document))
+    return found
+
+
+def _document(item: Any, name: str, problems: list[tuple[str, str, str]]) -> Doc | None:
+    if isinstance(item, str):
+        if item and not item.isspace():
+            return item
+        problems.append(("empty-text", name, ""))
+    elif isinstance(item, dict):
+        return _passage(item, name, problems)
+    else:
+        problems.append(("wrong-type", name, f"{describe(item)}, where text is needed"))
+    return None
+
+
+def _passage(item: dict[str, Any], name: str, problems: list[tuple[str, str, str]]) -> Doc | None:
+    field = next((key for key in _TEXT if key in item), None)
+    if field is None:
+        problems.append(("missing-field", name, "text"))
+        return None
+    text = item[field]
+    if not isinstance(text, str):
+        problems.append(("wrong-type", f"{name}.{field}", f"{describe(text)}, not a text"))
+        return None
+    title = item.get("title")
+    title = title if isinstance(title, str) and not title.isspace() else ""
+    if not title and (not text or text.isspace()):
+        problems.append(("empty-text", f"{name}.{field}", ""))
+        return None
+    found = next((identifier(item[key]) for key in _ID if key in item), None)
+    return Document(text, title, found) if title or found else text
+
+
+def tell(
+    problems: Sequence[tuple[str, str, str]], report: Report, severity: str = "warning"
+) -> None:
+    """Report what :func:`documents` found wrong: as warnings where the row was kept."""
+    for code, field, detail in problems:
+        report.add(code, None, field, detail=detail, severity=severity)
+
+
+def scores_of(value: Any, count: int, field: str, report: Report) -> list[float | None]:
+    """``count`` scores side by side with the documents; None where there is none or a bad one."""
+    if value is None or value == []:
+        return [None] * count
+    if not isinstance(value, list) or len(value) != count:
+        given = (
+            f"missing for some texts ({len(value)} for {count})"
+            if isinstance(value, list)
+            else describe(value)
+        )
+        report.add("bad-score", None, field, detail=given)
+        return [None] * count
+    return [_score(one, field, report) for one in value]
+
+
+def _score(value: Any, field: str, report: Report) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            score = float(value)
+        except OverflowError:
+            score = math.inf
+        # Teacher scores are kept as 32-bit floats.
+        if math.isfinite(score) and abs(score) < 3e38:
+            return score
+        report.add("bad-score", None, field, detail="not a finite number")
+    else:
+        report.add("bad-score", None, field, detail=describe(value))
+    return None

@@ -1,0 +1,86 @@
+"""RAG-Retrieval's grouped rows: ``query, hits[{content, label}]``, graded by whole numbers.
+
+A label of 1 or more is a grade of relevance, 0 is a given negative. Labels below 0 (an order of
+hits) and broken ones (a teacher's scores) are not grades.
+"""
+
+import math
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.data.formats.jsonlines import describe
+from workbench.data.report import Report
+from workbench.data.shapes.fields import Doc, documents, query_text, tell
+from workbench.data.shapes.fields import identifier as as_id
+from workbench.data.shapes.row import Row
+
+_LABELS = ("label", "score", "grade", "relevance")
+_LARGEST = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class HitsReader:
+    query: str
+    hits: str
+    query_id: str | None = None
+
+    def __call__(self, row: dict[str, Any], report: Report) -> Row | None:
+        query = query_text(row, self.query, report)
+        hits = row[self.hits]
+        if query is None:
+            return None
+        if not isinstance(hits, list):
+            detail = f"{describe(hits)}, where a list of hits is needed"
+            report.add("wrong-type", None, self.hits, detail=detail)
+            return None
+        wrong: list[tuple[str, str, str]] = []
+        found = documents(hits, self.hits, wrong)
+        labels = [_label(hits[place], f"{self.hits}[{place}]", report) for place, _ in found]
+        if not any(grade > 0 for grade, _ in labels):
+            said = wrong[:1] if wrong and not found else []
+            tell(said, report, "error")
+            if not said:
+                report.add("no-positive", None, self.hits, detail=_why(labels))
+            return None
+        tell(wrong, report)
+        return self._row(query, [document for _, document in found], labels, row)
+
+    def _row(
+        self,
+        query: str,
+        found: list[Doc],
+        labels: list[tuple[int, float | None]],
+        row: dict[str, Any],
+    ) -> Row:
+        scores = [score for _, score in labels]
+        return Row(
+            query,
+            found,
+            [grade for grade, _ in labels],
+            scores if any(score is not None for score in scores) else None,
+            query_id=as_id(row.get(self.query_id)) if self.query_id else None,
+        )
+
+
+def _why(labels: list[tuple[int, float | None]]) -> str:
+    if any(score is not None for _, score in labels):
+        return ": its labels are an order or scores, not grades such as 0, 1, 2"
+    return ": no label is 1 or more"
+
+
+def _label(hit: Any, name: str, report: Report) -> tuple[int, float | None]:
+    """The hit's grade, and its label as a score where it is no grade."""
+    value = next((hit[key] for key in _LABELS if key in hit), None) if type(hit) is dict else None
+    if isinstance(value, str):
+        with suppress(ValueError):  # Said below: it is a text, not a number.
+            value = float(value)
+    if isinstance(value, bool):
+        return int(value), None
+    if not isinstance(value, int | float) or not math.isfinite(value) or abs(value) > _LARGEST:
+        shown = describe(value) if not isinstance(value, float) else "not a usable number"
+        report.add("bad-score", None, f"{name}.label", detail=shown)
+        return 0, None
+    if value >= 0 and float(value).is_integer():
+        return int(value), None
+    return 0, float(value)

@@ -1,0 +1,145 @@
+"""A query with its positives and negatives, as texts, lists of texts or passages.
+
+FlagEmbedding and EmbedRAG (``query, pos, neg`` with scores and prompt), open-retrievals
+(``positive``/``negative`` or ``positives``/``negatives``), Tevatron (``positive_passages``), DPR
+(``positive_ctxs``, ``hard_negative_ctxs``), and sentence-transformers' ``anchor, positive,
+negative_1 ...``: they differ in the names of their fields only.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.data.report import Report
+from workbench.data.shapes.fields import Doc, documents, plain, query_text, scores_of, tell
+from workbench.data.shapes.fields import identifier as as_id
+from workbench.data.shapes.row import Document, Row
+
+
+@dataclass(frozen=True, slots=True)
+class ListReader:
+    """Reads rows of one set of columns: the names are the row's own."""
+
+    query: str
+    positive: str
+    negatives: tuple[str, ...] = ()
+    positive_scores: str | None = None
+    negative_scores: str | None = None
+    prompt: str | None = None
+    query_id: str | None = None
+    extra_score: str | None = None
+
+    def __call__(self, row: dict[str, Any], report: Report) -> Row | None:
+        query = query_text(row, self.query, report)
+        if query is None:
+            return None
+        positives = self._side((self.positive,), self.positive_scores, row, report, needed=True)
+        if positives is None:
+            return None
+        negatives = self._side(self.negatives, self.negative_scores, row, report) or ([], None)
+        return self._row(query, positives, negatives, row, report)
+
+    def _row(
+        self,
+        query: str,
+        positives: tuple[list[Doc], list[float | None] | None],
+        negatives: tuple[list[Doc], list[float | None] | None],
+        row: dict[str, Any],
+        report: Report,
+    ) -> Row:
+        good, bad = positives[0], negatives[0]
+        for text in good:
+            if text in bad or type(text) is Document:
+                negatives = _without(bad, negatives[1], good, report)
+                break
+        scores: list[float | None] | None = None
+        if positives[1] or negatives[1]:
+            scores = (positives[1] or [None] * len(good)) + (
+                negatives[1] or [None] * len(negatives[0])
+            )
+        if self.extra_score:
+            scores_of([row.get(self.extra_score)], 1, self.extra_score, report)
+        return Row(
+            query,
+            good + negatives[0],
+            [1] * len(good) + [0] * len(negatives[0]),
+            scores,
+            _prompt(row, self.prompt),
+            as_id(row.get(self.query_id)) if self.query_id else None,
+        )
+
+    def _side(
+        self,
+        fields: tuple[str, ...],
+        scores: str | None,
+        row: dict[str, Any],
+        report: Report,
+        needed: bool = False,
+    ) -> tuple[list[Doc], list[float | None] | None] | None:
+        """The documents of one side and their scores; None when positives are needed and none is
+        there, which has then been reported."""
+        if len(fields) == 1:
+            value = row.get(fields[0])
+            if type(value) is list and value and plain(value):
+                given = row.get(scores) if scores else None
+                if not given:
+                    return value, None
+                return value, scores_of(given, len(value), str(scores), report)
+        return self._carefully(fields, scores, row, report, needed)
+
+    def _carefully(
+        self,
+        fields: tuple[str, ...],
+        scores: str | None,
+        row: dict[str, Any],
+        report: Report,
+        needed: bool,
+    ) -> tuple[list[Doc], list[float | None] | None] | None:
+        wrong: list[tuple[str, str, str]] = []
+        texts: list[Doc] = []
+        marks: list[float | None] = []
+        for field in fields:
+            value = row.get(field)
+            if value == "" and not needed:  # An empty cell says that there is none.
+                continue
+            given = row.get(scores) if scores else None
+            count = len(value) if isinstance(value, list) else 1
+            listed = scores_of(given, count, str(scores), report)
+            for place, document in documents(value, field, wrong):
+                texts.append(document)
+                marks.append(listed[place])
+        if needed and not texts:
+            _none(fields[0], wrong, report)
+            return None
+        tell(wrong, report)
+        return texts, marks if any(mark is not None for mark in marks) else None
+
+
+def _none(field: str, wrong: list[tuple[str, str, str]], report: Report) -> None:
+    """Why there is no positive: a wrong type is named as such, everything else is 'no positive'."""
+    other = [problem for problem in wrong if problem[0] != "empty-text"]
+    if other:
+        tell(other[:1], report, "error")
+    elif wrong:
+        report.add("no-positive", None, field, detail=f": '{wrong[0][1]}' is empty")
+    else:
+        report.add("no-positive", None, field)
+
+
+def _without(
+    bad: list[Doc], scores: list[float | None] | None, good: list[Doc], report: Report
+) -> tuple[list[Doc], list[float | None] | None]:
+    """The negatives that are no positives, by title and text whatever their ids."""
+    known = {_content(document) for document in good}
+    kept = [place for place, document in enumerate(bad) if _content(document) not in known]
+    if len(kept) < len(bad):
+        report.add("positive-equals-negative")
+    return [bad[place] for place in kept], [scores[place] for place in kept] if scores else None
+
+
+def _content(document: Doc) -> tuple[str, str]:
+    return ("", document) if isinstance(document, str) else (document.title, document.text)
+
+
+def _prompt(row: dict[str, Any], field: str | None) -> str | None:
+    value = row.get(field) if field else None
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,251 @@
+"""From a row's columns to the shape it has, or to a sentence about why it cannot be read."""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from workbench.data.report import Report
+from workbench.data.shapes.hits import HitsReader
+from workbench.data.shapes.lists import ListReader
+from workbench.data.shapes.row import Plan, Row
+
+#: Names a field goes by, the first found wins. Compared in lower case.
+QUERY = ("query", "question", "anchor", "queries", "search_query", "sentence1", "q")
+POSITIVE = (
+    "pos",
+    "positive",
+    "positives",
+    "positive_passages",
+    "positive_ctxs",
+    "positive_texts",
+    "relevant",
+)
+NEGATIVE = (
+    "neg",
+    "negative",
+    "negatives",
+    "negative_passages",
+    "hard_negative_ctxs",
+    "negative_ctxs",
+    "hard_negatives",
+    "hard_negative",
+)
+#: Second columns of plain pairs; a score beside them makes another shape of it.
+PAIRED = (
+    "passage",
+    "passages",
+    "document",
+    "doc",
+    "answer",
+    "response",
+    "context",
+    "sentence2",
+    "text",
+    "content",
+    "title",
+    "contents",
+)
+_NUMBERED = re.compile(r"neg(ative)?[_-]?\d+")
+_SCORE = ("label", "labels", "score", "scores", "similarity", "grade", "relevance")
+_QUERY_ID = ("query_id", "query-id", "qid", "question_id", "_id", "id")
+_SIDE = {
+    "pos_scores",
+    "neg_scores",
+    "prompt",
+    "type",
+    "score",
+    "task_name",
+    "dataset",
+    "answers",
+    "pos_id",
+    "neg_id",
+}
+_KNOWN = {*QUERY, *POSITIVE, *NEGATIVE, *_SIDE, *_QUERY_ID, "hits"}
+_RENAME = "It was not read. Rename it to {0} if that is what it holds."
+
+
+def recognise(row: dict[str, Any]) -> Plan:
+    """How to read rows that have this row's columns."""
+    names = {str(key).strip().lower(): key for key in reversed(row)}
+    query = _first(names, QUERY)
+    for attempt in (_hits, _lists, _pairs):
+        if query is not None and (plan := attempt(names, query)):
+            return plan
+    return _two_texts(row) or _other(names, query)
+
+
+def _hits(names: dict[str, str], query: str) -> Plan | None:
+    if "hits" not in names:
+        return None
+    reader = HitsReader(query, names["hits"], _query_id(names, query))
+    return Plan("query-hits", reader, _unknown(names, {query, names["hits"]}))
+
+
+def _lists(names: dict[str, str], query: str) -> Plan | None:
+    positive = _first(names, POSITIVE)
+    negatives = tuple(names[name] for name in NEGATIVE if name in names) + tuple(
+        sorted(key for name, key in names.items() if _NUMBERED.fullmatch(name))
+    )
+    if positive is None and not negatives:
+        return None
+    reader = ListReader(
+        query,
+        positive if positive is not None else "pos",
+        negatives,
+        names.get("pos_scores"),
+        names.get("neg_scores"),
+        names.get("prompt"),
+        _query_id(names, query),
+        names.get("score"),
+    )
+    used = {query, reader.positive, *negatives}
+    return Plan(_list_format(names), reader, _unknown(names, used))
+
+
+def _list_format(names: dict[str, str]) -> str:
+    if "positive_passages" in names or "positive_ctxs" in names:
+        return "passages"
+    if "anchor" in names:
+        return "anchor-positive"
+    return "query-pos-neg"
+
+
+def _pairs(names: dict[str, str], query: str) -> Plan | None:
+    other = next((names[name] for name in PAIRED if name in names and names[name] != query), None)
+    if other is None:
+        return None
+    if score := _first(names, _SCORE):
+        return _later(
+            f"Rows of two texts with a score ('{score}') are not supported yet.",
+            "Give the relevant text as 'positive' and others as 'negative', without the score.",
+        )
+    reader = ListReader(query, other, query_id=_query_id(names, query))
+    return Plan("text-pairs", reader, _unknown(names, {query, other}))
+
+
+def _two_texts(row: dict[str, Any]) -> Plan | None:
+    """Two columns of text with names of their own: the first is taken for the query."""
+    texts = [key for key, value in row.items() if isinstance(value, str) and str(key).strip()]
+    known = {str(key).strip().lower() for key in texts}
+    alone = known & {*_QUERY_ID, *_SCORE, *POSITIVE, *NEGATIVE, "title", "url", "image"}
+    if len(row) != 2 or len(texts) != 2 or alone:
+        return None
+    first, second = texts
+    hints = (
+        (str(first), "It was taken for the query: name it 'query' if that is right."),
+        (str(second), "It was taken for the relevant text: name it 'positive' if that is right."),
+    )
+    return Plan("text-pairs", ListReader(first, second), hints, guessed=True)
+
+
+def _other(names: dict[str, str], query: str | None) -> Plan:
+    columns = ", ".join(f"'{name}'" for name in list(names)[:8]) or "none"
+    if query is not None and set(names) - {*_QUERY_ID, query.strip().lower(), "prompt"} == set():
+        return _missing("pos")
+    positive = _first(names, POSITIVE)
+    if query is None and positive is not None:
+        return _missing("query", _unknown(names, set()))
+    if {"image", "file_name"} & set(names):
+        return _later(
+            "Rows with pictures are not supported yet.", "Give pairs of texts: 'query' and 'pos'."
+        )
+    if query is None and {"text", "contents", "content", "title"} & set(names):
+        return _later(
+            "Documents without queries are not supported yet.",
+            "Give each text a query: {'query': ..., 'pos': [...]}.",
+        )
+    guess = _guesses(names)
+    return _later(
+        f"The columns {columns} are not a shape that is known.",
+        guess or "Name the columns 'query' and 'pos' (and 'neg').",
+    )
+
+
+def _missing(field: str, unknown: tuple[tuple[str, str], ...] = ()) -> Plan:
+    def read(_row: dict[str, Any], report: Report) -> Row | None:
+        report.add("missing-field", None, field, detail=field)
+        return None
+
+    return Plan("", read, unknown)
+
+
+def _later(detail: str, hint: str) -> Plan:
+    def read(_row: dict[str, Any], report: Report) -> Row | None:
+        report.add("unsupported-shape", detail=detail, hint=hint)
+        return None
+
+    return Plan("", read)
+
+
+def _guesses(names: dict[str, str]) -> str:
+    wanted = {**dict.fromkeys(QUERY, "query"), **dict.fromkeys(POSITIVE, "pos")}
+    wanted |= dict.fromkeys(NEGATIVE, "neg") | dict.fromkeys(PAIRED, "pos")
+    wanted |= {"input": "query", "prompt": "query", "instruction": "query", "utterance": "query"}
+    wanted |= {"output": "pos", "completion": "pos", "intent": "pos", "target": "pos"}
+    said: list[str] = []
+    for name, key in names.items():
+        close = difflib.get_close_matches(name, wanted, n=1, cutoff=0.75)
+        if close and len(said) < 3:
+            said.append(f"'{key}' to '{wanted[close[0]]}'")
+    return f"Perhaps rename {', '.join(said)}." if said else ""
+
+
+def _first(names: dict[str, str], wanted: Iterable[str]) -> str | None:
+    return next((names[name] for name in wanted if name in names), None)
+
+
+def _query_id(names: dict[str, str], query: str) -> str | None:
+    found = _first(names, _QUERY_ID)
+    return found if found != query else None
+
+
+def _unknown(names: dict[str, str], used: set[str]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (key, _hint(name))
+        for name, key in names.items()
+        if key not in used and name not in _KNOWN and not _NUMBERED.fullmatch(name)
+    )
+
+
+def _hint(name: str) -> str:
+    close = difflib.get_close_matches(name, sorted(_KNOWN), n=1, cutoff=0.7)
+    return _RENAME.format(f"'{close[0]}'") if close else "It was not read."
+
+
+class Recogniser:
+    """Remembers the plan for each set of columns, because most rows have the same."""
+
+    def __init__(self, report: Report, find: Callable[[dict[str, Any]], Plan] = recognise) -> None:
+        self._report = report
+        self._find = find
+        self._plans: dict[tuple[str, ...], Plan] = {}
+        self._refused: dict[tuple[Any, ...], Plan] = {}
+        self.formats: dict[str, int] = {}
+
+    def read(self, row: dict[str, Any]) -> Row | None:
+        keys = tuple(row)
+        plan = self._plans.get(keys)
+        if plan is None:
+            plan = self._learn(keys, row)
+        found = plan.read(row, self._report)
+        if found is not None:
+            self.formats[plan.format] = self.formats.get(plan.format, 0) + 1
+        return found
+
+    def _learn(self, keys: tuple[str, ...], row: dict[str, Any]) -> Plan:
+        # A guess looks at the values too: a row that is refused says nothing about the next one
+        # unless that has the same types.
+        kinds = (keys, tuple(type(value) for value in row.values()))
+        if kinds in self._refused:
+            return self._refused[kinds]
+        for cache in (self._plans, self._refused):
+            if len(cache) > 1_000:  # Every row with columns of its own: nothing to remember.
+                cache.clear()
+        plan = self._find(row)
+        if plan.format:
+            self._plans[keys] = plan
+        else:
+            self._refused[kinds] = plan
+        self._report.unknown(plan.unknown)
+        return plan

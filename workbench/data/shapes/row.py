@@ -1,0 +1,40 @@
+"""One row as every shape reads it: a query, its documents, what is known of each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from workbench.data.report import Report
+
+
+class Document(NamedTuple):
+    """A document with more than its text."""
+
+    text: str
+    title: str = ""
+    id: str | None = None
+
+
+@dataclass(slots=True)
+class Row:
+    """``documents``, ``grades`` and ``scores`` run side by side. Grade 0: given, not judged
+    relevant (a negative); 1 and more: judged. ``scores`` is None where the row has none."""
+
+    query: str
+    documents: list[str | Document]
+    grades: list[int]
+    scores: list[float | None] | None = None
+    prompt: str | None = None
+    query_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How rows with one set of columns are read. ``read`` gives None for a row left out, after
+    telling the report why; ``format`` is '' where none can be read. ``unknown`` are columns
+    that are not known, each with a hint; ``guessed`` says that their use was guessed."""
+
+    format: str
+    read: Callable[[dict[str, Any], Report], Row | None]
+    unknown: tuple[tuple[str, str], ...] = ()
+    guessed: bool = False

@@ -1,0 +1,76 @@
+"""Which queries are train, dev and test: what the files say stays, the rest is carved from train.
+
+With few queries, training comes first: it keeps at least two of them when there are three or more,
+then test gets one, then dev. Two queries become one to train on and one to test with.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+TRAIN, DEV, TEST = 0, 1, 2
+#: A query that no judgment has given a split yet.
+UNKNOWN = -1
+CODES = {"train": TRAIN, "dev": DEV, "test": TEST}
+#: Fewer test queries than this, and a difference between two models says little.
+ENOUGH = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How much of train is set aside where the files bring no dev or no test."""
+
+    dev: float = 0.1
+    test: float = 0.1
+    limit: int = 1000
+    seed: int = 13
+
+
+def carve(splits: Array, groups: Array, shares: Shares) -> Array:
+    """New splits (int8 per query). ``groups`` has one number per distinct query text: queries of
+    the same text always go together."""
+    result = splits.copy()
+    wanted = [(TEST, shares.test), (DEV, shares.dev)]
+    missing = [(split, share) for split, share in wanted if not (splits == split).any()]
+    pool = np.unique(groups[splits == TRAIN])
+    room = len(pool) - min(2, len(pool) - 1)
+    np.random.default_rng(shares.seed).shuffle(pool)
+    taken = 0
+    for split, share in missing:
+        count = _count(len(pool), share, shares.limit, room - taken)
+        chosen = pool[taken : taken + count]
+        result[np.isin(groups, chosen) & (splits == TRAIN)] = split
+        taken += count
+    return result
+
+
+def _count(queries: int, share: float, limit: int, room: int) -> int:
+    if share <= 0 or queries < 2:
+        return 0
+    return max(0, min(limit, max(1, round(queries * share)), room))
+
+
+def remarks(counts: dict[str, int], carved: dict[str, int]) -> list[str]:
+    """What a person should know about the splits, in sentences."""
+    said = []
+    for split, count in carved.items():
+        if count:
+            said.append(
+                f"The files bring no {split} queries: {count:,} of train "
+                f"{'was' if count == 1 else 'were'} set aside, by a fixed seed."
+            )
+    if not counts["train"]:
+        said.append(
+            "There are no training queries: every file is named as dev or test. "
+            "Rename a file to train if it is meant for training."
+        )
+    if counts["test"] < ENOUGH:
+        said.append(
+            f"There are too few queries to judge a model by: {counts['test']} in test, and "
+            f"{ENOUGH} are the least that say something."
+        )
+    if counts["train"] and not counts["dev"]:
+        said.append("There are no dev queries: progress during training cannot be measured.")
+    return said

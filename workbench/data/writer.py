@@ -1,0 +1,120 @@
+"""Parquet files written as rows arrive, in row groups small enough to page through.
+
+Compression and writing happen in one thread beside the reader; the queue to it is short, so memory
+stays bounded.
+"""
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+GROUP_ROWS = 10_000
+GROUP_BYTES = 2 << 20
+_WAITING = 2
+
+DOCUMENTS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("title", pa.string()),
+        ("text", pa.string()),
+        ("picture", pa.string()),
+        ("fields", pa.string()),
+    ]
+)
+QUERIES = pa.schema(
+    [("id", pa.string()), ("text", pa.string()), ("prompt", pa.string()), ("split", pa.string())]
+)
+JUDGMENTS = pa.schema([("query", pa.int64()), ("document", pa.int64()), ("grade", pa.int32())])
+CANDIDATES = pa.schema(
+    [
+        ("query", pa.int64()),
+        ("document", pa.int64()),
+        ("origin", pa.string()),
+        ("rank", pa.int32()),
+        ("score", pa.float32()),
+    ]
+)
+
+
+class Background:
+    """One thread that writes; :meth:`close` waits for it. An error there is raised here."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="parquet")
+        self._open: list[Future[None]] = []
+
+    def submit(self, work: Any, *arguments: Any) -> None:
+        while len(self._open) >= _WAITING:
+            self._open.pop(0).result()
+        self._open.append(self._pool.submit(work, *arguments))
+
+    def wait(self) -> None:
+        while self._open:
+            self._open.pop(0).result()
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+class TableWriter:
+    """Appends tables to one Parquet file. ``rows`` counts what was written."""
+
+    def __init__(
+        self,
+        path: Path,
+        schema: pa.Schema,
+        background: Background,
+        group_rows: int = GROUP_ROWS,
+        compression: str = "zstd",
+    ) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self.schema = schema
+        self.rows = 0
+        self._background = background
+        self._group_rows = group_rows
+        # Statistics on row numbers let a reader find the row groups of a query; on texts they
+        # would only cost. Dictionaries help columns that say the same over and over.
+        numbers = [field.name for field in schema if pa.types.is_integer(field.type)]
+        repeated = [name for name in ("split", "origin", "prompt", "title") if name in schema.names]
+        self._file = pq.ParquetWriter(
+            path,
+            schema,
+            compression=compression,
+            compression_level=1 if compression == "zstd" else None,
+            use_dictionary=repeated or False,
+            write_statistics=numbers or False,
+            store_schema=False,
+        )
+        self._tables: list[pa.Table] = []
+        self._bytes = 0
+        self._waiting = 0
+
+    def write(self, table: pa.Table) -> None:
+        if not table.num_rows:
+            return
+        self._tables.append(table)
+        self._bytes += table.nbytes
+        self._waiting += table.num_rows
+        self.rows += table.num_rows
+        if self._waiting >= self._group_rows or self._bytes >= GROUP_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._tables:
+            self._background.submit(self._put, pa.concat_tables(self._tables))
+        self._tables, self._bytes, self._waiting = [], 0, 0
+
+    def _put(self, table: pa.Table) -> None:
+        size = max(1, min(self._group_rows, table.num_rows * GROUP_BYTES // (table.nbytes + 1)))
+        groups = -(-table.num_rows // size)
+        self._file.write_table(table, row_group_size=-(-table.num_rows // groups))
+
+    def close(self) -> None:
+        """Write the rest, and wait until the file is whole."""
+        self._flush()
+        self._background.wait()
+        self._file.close()
