@@ -1,6 +1,7 @@
 """The workspace: one home folder, its store, and the registries over them."""
 
 import os
+import sqlite3
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -137,7 +138,7 @@ def _open(home: Path, url: str | None) -> Store:
             "This workspace has to be migrated, but some of its jobs are still running.",
             "Wait until they end or stop them, then start again.",
         ) from error
-    except (SQLAlchemyError, OSError) as error:
+    except (SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
         raise StoreError(
             f"The workspace's database cannot be opened: {_plain(error)}.",
             f"Is {home / DATABASE_FILE} readable, writable and not damaged?"

@@ -1,0 +1,100 @@
+"""A workspace with small tasks, and stand-ins for the app that tests may kill."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from storage.records import Job, JobStatus
+from tests.workbench.jobs import small_tasks
+from workbench.jobs import slots
+from workbench.jobs.launchers import ROOT
+from workbench.jobs.processes import alive
+from workbench.jobs.settle import processes
+from workbench.tasks import EXTRA_TASKS_VARIABLE
+from workbench.workspace import Workspace
+
+#: Generous: only a test that fails waits so long.
+LIMIT = 90.0
+
+StartApp = Callable[[], "subprocess.Popen[str]"]
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + LIMIT
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain until {what}"
+        time.sleep(0.03)
+
+
+@pytest.fixture
+def workspace(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    monkeypatch.setenv(EXTRA_TASKS_VARIABLE, small_tasks.WHERE)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    slots.gpus.cache_clear()
+    opened = Workspace.open(home)
+    yield opened
+    _end_processes(opened)
+    opened.close()
+    slots.gpus.cache_clear()
+
+
+@pytest.fixture
+def start_app(workspace: Workspace) -> Iterator[StartApp]:
+    """Starts stand-ins for the app, each in a process group of its own; ends them afterwards."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start() -> subprocess.Popen[str]:
+        app = subprocess.Popen(
+            [sys.executable, "-m", "tests.workbench.jobs.small_app", str(workspace.home)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+            process_group=0,
+        )
+        started.append(app)
+        assert app.stdout is not None
+        assert app.stdout.readline() == "ready\n"
+        return app
+
+    yield start
+    for app in started:
+        app.kill()
+        app.communicate()
+
+
+def follow(workspace: Workspace, job: Job) -> Job:
+    """Wait until somebody else has brought the job to its end."""
+    wait_until(lambda: workspace.jobs.get(job.id).status.finished, f"job {job.id} is finished")
+    return workspace.jobs.get(job.id)
+
+
+def steps(workspace: Workspace, job: Job) -> list[int]:
+    return [row.step for row in workspace.jobs.metrics(job.id)]
+
+
+def wait_for_steps(workspace: Workspace, job: Job, number: int) -> Job:
+    """Wait until the job has reported so many steps, and its processes are on record."""
+    wait_until(lambda: len(steps(workspace, job)) >= number, f"{number} steps are reported")
+    wait_until(lambda: workspace.jobs.get(job.id).runner is not None, "the runner is known")
+    return workspace.jobs.get(job.id)
+
+
+def kinds(workspace: Workspace, job: Job) -> list[str]:
+    return [event.kind for event in workspace.jobs.events(job.id)]
+
+
+def _end_processes(workspace: Workspace) -> None:
+    """Whatever a failed test left running, by the processes' own records."""
+    for job in workspace.jobs.list(JobStatus.RUNNING):
+        found = processes(workspace.jobs.folder(job.id), job)
+        for ref in (found.worker, found.runner):
+            if ref is not None and alive(ref):
+                with suppress(ProcessLookupError):
+                    os.killpg(ref.pid, signal.SIGKILL)

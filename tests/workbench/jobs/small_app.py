@@ -1,0 +1,16 @@
+"""A stand-in for the app: recovers, supervises, and does nothing else. Killed by tests."""
+
+import sys
+import time
+
+from workbench.jobs.supervisor import Supervisor
+from workbench.jobs.watch import Patience
+from workbench.workspace import Workspace
+
+if __name__ == "__main__":
+    workspace = Workspace.open(sys.argv[1])
+    workspace.jobs.recover()
+    Supervisor(workspace, patience=Patience(flag=1.0, terminate=0.5)).start()
+    print("ready", flush=True)
+    while True:
+        time.sleep(60)

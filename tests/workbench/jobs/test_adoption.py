@@ -1,0 +1,181 @@
+"""What goes on when processes die: the app, the runner, the worker, or all of them."""
+
+import os
+import signal
+
+import pytest
+
+from storage.records import Job, JobStatus, ProcessRef
+from tests.workbench.jobs.conftest import (
+    StartApp,
+    follow,
+    kinds,
+    steps,
+    wait_for_steps,
+    wait_until,
+)
+from tests.workbench.jobs.small_tasks import CountRecipe
+from workbench.jobs import files
+from workbench.jobs.processes import alive, this_process
+from workbench.jobs.runner import main as runner_main
+from workbench.jobs.supervisor import Supervisor
+from workbench.workspace import Workspace
+
+# Real processes: each job starts two, which takes about a second.
+pytestmark = pytest.mark.slow
+
+
+def running(workspace: Workspace, start_app: StartApp, number: int) -> Job:
+    """A job that an app runs and whose app was then killed."""
+    app = start_app()
+    job = workspace.jobs.submit(CountRecipe(steps=number, delay=0.05))
+    job = wait_for_steps(workspace, job, 6)
+    app.kill()
+    app.wait()
+    return workspace.jobs.get(job.id)
+
+
+def end(ref: ProcessRef | None) -> None:
+    assert ref is not None
+    os.kill(ref.pid, signal.SIGKILL)
+    wait_until(lambda: not alive(ref), "the process is gone")
+
+
+def test_a_killed_app_does_not_end_its_job_and_the_next_adopts_it(
+    workspace: Workspace, start_app: StartApp
+) -> None:
+    job = running(workspace, start_app, 60)
+    assert alive(job.worker) and alive(job.runner) and not alive(job.supervisor)
+    start_app()
+    job = follow(workspace, job)
+    assert (job.status, job.attempt) == (JobStatus.SUCCEEDED, 1)
+    assert steps(workspace, job) == list(range(1, 61))
+    assert kinds(workspace, job) == ["submitted", "started", "adopted", "succeeded"]
+
+
+def test_a_job_that_ends_while_no_app_runs_is_settled_by_the_next(
+    workspace: Workspace, start_app: StartApp
+) -> None:
+    job = running(workspace, start_app, 15)
+    wait_until(lambda: not alive(job.runner), "the job's processes are gone")
+    assert workspace.jobs.get(job.id).status is JobStatus.RUNNING
+    assert workspace.jobs.recover() == []
+    job = workspace.jobs.get(job.id)
+    assert job.status is JobStatus.SUCCEEDED
+    assert steps(workspace, job) == list(range(1, 16))
+
+
+def test_ctrl_c_in_the_apps_terminal_does_not_reach_the_job(
+    workspace: Workspace, start_app: StartApp
+) -> None:
+    app = start_app()
+    job = workspace.jobs.submit(CountRecipe(steps=20, delay=0.05))
+    job = wait_for_steps(workspace, job, 1)
+    os.killpg(app.pid, signal.SIGINT)
+    app.wait()
+    assert job.runner is not None
+    assert os.getsid(job.runner.pid) != os.getsid(0)
+    job = Supervisor(workspace).run_until(job.id)
+    assert job.status is JobStatus.SUCCEEDED
+    assert "adopted" in kinds(workspace, job)
+
+
+def test_a_worker_killed_from_outside_fails_with_the_signal(
+    workspace: Workspace, start_app: StartApp
+) -> None:
+    start_app()
+    job = workspace.jobs.submit(CountRecipe(steps=2000, delay=0.05))
+    job = wait_for_steps(workspace, job, 1)
+    end(job.worker)
+    job = follow(workspace, job)
+    assert job.status is JobStatus.FAILED
+    assert job.error is not None
+    assert "SIGKILL" in job.error["message"]
+
+
+def test_without_its_runner_a_job_still_ends_well(
+    workspace: Workspace, start_app: StartApp
+) -> None:
+    start_app()
+    job = workspace.jobs.submit(CountRecipe(steps=30, delay=0.05))
+    job = wait_for_steps(workspace, job, 1)
+    end(job.runner)
+    job = follow(workspace, job)
+    assert job.status is JobStatus.SUCCEEDED
+    assert steps(workspace, job) == list(range(1, 31))
+
+
+def test_dead_without_exit_json_is_interrupted_and_resumes_to_the_same_steps(
+    workspace: Workspace, start_app: StartApp
+) -> None:
+    """As after a power cut: app, runner and worker are gone and nobody wrote down why."""
+    job = running(workspace, start_app, 40)
+    end(job.runner)
+    end(job.worker)
+    workspace.jobs.recover()
+    job = workspace.jobs.get(job.id)
+    assert job.status is JobStatus.INTERRUPTED
+    assert job.error is not None
+    assert "Resume" in job.error["hint"]
+    workspace.jobs.resume(job.id)
+    start_app()
+    job = follow(workspace, job)
+    assert (job.status, job.attempt) == (JobStatus.SUCCEEDED, 2)
+    assert job.result is not None
+    assert job.result["from"] >= 5
+    assert steps(workspace, job) == list(range(1, 41))
+
+
+def test_a_machine_that_shuts_down_interrupts(workspace: Workspace, start_app: StartApp) -> None:
+    """It sends SIGTERM to everybody; the runner has time to say that it was asked to stop."""
+    start_app()
+    job = workspace.jobs.submit(CountRecipe(steps=2000, delay=0.05))
+    job = wait_for_steps(workspace, job, 1)
+    assert job.runner is not None
+    os.kill(job.runner.pid, signal.SIGTERM)
+    job = follow(workspace, job)
+    assert job.status is JobStatus.INTERRUPTED
+    assert job.error is not None
+    assert "stopped from outside" in job.error["message"]
+
+
+def test_an_app_that_died_before_it_noted_the_runner_is_no_loss(
+    workspace: Workspace, start_app: StartApp
+) -> None:
+    """The runner's own note in the job's folder says who it is."""
+    job = running(workspace, start_app, 40)
+    with workspace.store.database.write() as connection:
+        connection.exec_driver_sql("UPDATE jobs SET runner_pid=NULL, worker_pid=NULL")
+    assert [one.id for one in workspace.jobs.recover()] == [job.id]
+    job = Supervisor(workspace).run_until(job.id)
+    assert job.status is JobStatus.SUCCEEDED
+
+
+def test_no_second_worker_enters_a_folder_that_is_in_use(
+    workspace: Workspace, start_app: StartApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = running(workspace, start_app, 60)
+    folder = workspace.jobs.folder(job.id)
+    monkeypatch.chdir(folder)
+    assert runner_main([job.id, "2"]) != 0
+    error = files.read_json(folder / files.ERROR, 2)
+    assert error is not None
+    assert "still works in this job's folder" in error["error"]["message"]
+    end(job.runner)
+    assert alive(job.worker)
+    assert runner_main([job.id, "2"]) != 0  # the worker alone holds it too
+    end(job.worker)
+
+
+def test_a_worker_whose_job_has_moved_on_leaves(workspace: Workspace, start_app: StartApp) -> None:
+    job = running(workspace, start_app, 2000)
+    workspace.store.queue.finish(job, JobStatus.INTERRUPTED)
+    workspace.jobs.resume(job.id)
+    claimed = workspace.store.queue.claim(lambda _: ["elsewhere"], this_process())
+    assert claimed is not None
+    assert claimed.attempt == 2
+    wait_until(lambda: not alive(job.worker), "the old worker has left")
+    assert {row.attempt for row in workspace.jobs.metrics(job.id)} == {1}
+    assert "This worker stops" in workspace.jobs.log_tail(job.id)
+    wait_until(lambda: not alive(job.runner), "its runner has left too")
+    workspace.store.queue.finish(claimed, JobStatus.FAILED)
