@@ -1,12 +1,16 @@
 """What the command line writes: results to stdout, everything else to stderr."""
 
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
 import orjson
 
 from storage.records import Job
+
+#: A log that is no terminal gets a line this often.
+SECONDS_BETWEEN_LINES = 5.0
 
 
 def print_json(document: Any) -> None:
@@ -40,36 +44,41 @@ def size_words(count: int) -> str:
 
 
 class ProgressLine:
-    """Where a job stands, on stderr: rewritten on a terminal, else a line per phase."""
+    """Where a job stands, on stderr: rewritten on a terminal, else a line every few seconds."""
 
     def __init__(self) -> None:
         self._shown = ""
+        self._shown_at = 0.0
         self._live = sys.stderr.isatty()
 
     def __call__(self, job: Job) -> None:
-        text = f"{job.name}: {self._words(job)}"
-        if text == self._shown:
+        text = f"{job.name}: {_standing(job)}"
+        if text == self._shown or not (self._live or job.status.finished or self._is_due()):
             return
         if self._live:
             sys.stderr.write("\r\x1b[2K" + text)
             sys.stderr.flush()
-        elif self._words(job).split(",")[0] != self._shown_phase():
+        else:
             say(text)
-        self._shown = text
+        self._shown, self._shown_at = text, time.monotonic()
 
     def end(self) -> None:
+        """Leave the line standing."""
         if self._live and self._shown:
             sys.stderr.write("\n")
 
-    def _shown_phase(self) -> str:
-        return self._shown.partition(": ")[2].split(",")[0]
+    def _is_due(self) -> bool:
+        return time.monotonic() - self._shown_at >= SECONDS_BETWEEN_LINES
 
-    def _words(self, job: Job) -> str:
-        progress = job.progress or {}
-        parts = [str(progress.get("message") or job.status.value)]
-        done, total = progress.get("done"), progress.get("total")
-        if done is not None and total:
-            parts.append(f"{done:,.0f} of {total:,.0f} {progress.get('unit', '')}".strip())
-        if progress.get("seconds_left") is not None:
-            parts.append(f"{progress['seconds_left']:.0f} s left")
-        return ", ".join(parts)
+
+def _standing(job: Job) -> str:
+    progress = job.progress or {}
+    if job.status.finished or not progress:
+        return job.status.value
+    parts = [str(progress.get("message") or job.status.value)]
+    done, total = progress.get("done"), progress.get("total")
+    if done is not None and total:
+        parts.append(f"{done:,.0f} of {total:,.0f} {progress.get('unit') or ''}".strip())
+    if progress.get("seconds_left") is not None:
+        parts.append(f"{progress['seconds_left']:.0f} s left")
+    return ", ".join(parts)

@@ -5,7 +5,7 @@ from typing import Any
 
 from workbench.cli.options import PREFIX, add_fields, add_settings, read_values
 from workbench.cli.running import run_job
-from workbench.comparison.table import to_text
+from workbench.comparison.table import build_table, to_text
 from workbench.recipes.evaluate import EvaluateRecipe
 from workbench.recipes.train import TrainEmbeddingRecipe, TrainRecipe
 from workbench.workspace import Workspace
@@ -56,7 +56,7 @@ def _train(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
 def _evaluate(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     job = run_job(workspace, EvaluateRecipe.read(read_values(args, EvaluateRecipe)))
     result = job.result or {}
-    return result, to_text(result)
+    return result, to_text(build_table(result))
 
 
 def _train_words(result: dict[str, Any]) -> str:
