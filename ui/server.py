@@ -17,6 +17,8 @@ from ui.services import Services
 
 ROUTERS = (assets.router, changes.router, downloads.router, points.router, uploads.router)
 SECRET_FILE = "session.key"
+#: FastAPI's pages about its routes, ours and Gradio's: nobody needs them here.
+NO_PAGES: dict[str, Any] = {"docs_url": None, "redoc_url": None, "openapi_url": None}
 #: Gradio's own file inputs; large files come through the drop zone.
 MOST_GRADIO_UPLOAD = "1gb"
 
@@ -41,7 +43,7 @@ def create_app(
 
     Gradio's monitoring, run history, API pages and analytics are off.
     """
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(**NO_PAGES)
     add_error_answers(app)
     for router in ROUTERS:
         app.include_router(router(services))
@@ -68,6 +70,7 @@ def _mount(
         root_path=services.root_path or None,
         server_name=options.host,
         server_port=options.port,
+        app_kwargs=NO_PAGES,
         allowed_paths=[],
         blocked_paths=_private(services),
         enable_monitoring=False,

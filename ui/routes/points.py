@@ -60,7 +60,9 @@ def describe(job: Job, rows: list[MetricRow]) -> dict[str, object]:
         "finished": job.status.finished,
         "training": job.task.startswith("train"),
         "message": str(job.progress.get("message") or "") if not job.status.finished else "",
-        "error": str((job.error or {}).get("message") or ""),
+        "error": " ".join(str(job.error[key]) for key in ("message", "hint") if job.error.get(key))
+        if job.error
+        else "",
         "badges": badges(job, system),
     }
 

@@ -21,7 +21,8 @@
     if (node.textContent !== text) node.textContent = text;
     node.hidden = !text;
   };
-  const short = (value) => Number(value.toPrecision(4)).toString();
+  const short = (value) =>
+    value && Math.abs(value) < 0.001 ? value.toExponential(2) : Number(value.toPrecision(4)).toString();
 
   async function ask(url) {
     const answer = await fetch(url, {
@@ -162,7 +163,6 @@
       const of = (name) => style.getPropertyValue(name).trim();
       return {
         line: of("--live-line"),
-        pale: of("--live-pale"),
         grid: of("--live-grid"),
         text: of("--live-text"),
         ground: of("--live-ground"),
@@ -173,11 +173,11 @@
     traces() {
       const colour = this.colours();
       const line = { color: colour.line, width: 2 };
-      const thin = { color: colour.pale, width: 1 };
+      const thin = { color: colour.line, width: 1 };
       const trace = { type: "scatter", mode: "lines", x: [], y: [], line, name: "" };
       trace.hovertemplate = "%{y:.4~g}";
       if (this.kind === "loss") {
-        return [{ ...trace, line: thin }, { ...trace, hoverinfo: "skip", hovertemplate: null }];
+        return [{ ...trace, line: thin, opacity: 0.4 }, { ...trace, hoverinfo: "skip", hovertemplate: null }];
       }
       if (this.kind !== "dev") return [trace];
       /* The second trace is unseen: it makes the axis reach the original model's line. */
