@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from storage.records import Job, JobStatus, Model, SlotKind
+from storage.records import Dataset, Job, JobStatus, Model, SlotKind
 from workbench.errors import JobCancelled
 
 DOCUMENTS = pa.schema([("id", pa.string()), ("title", pa.string()), ("text", pa.string())])
@@ -131,6 +131,9 @@ class FakeDatasets:
 
     def exists(self, name: str) -> bool:
         return name == self.reader.name
+
+    def get(self, name: str) -> Dataset:
+        return Dataset("set1", self.reader.name, 0.0, 1, {})
 
     def read(self, name: str, version: int | None = None) -> FakeReader:
         return self.reader

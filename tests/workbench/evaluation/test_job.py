@@ -1,0 +1,120 @@
+"""The task 'evaluate' with tiny models in a real workspace."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.workbench.training.fakes import (
+    FakeContext,
+    FakeDatasets,
+    FakeReader,
+    animal_splits,
+    save_tiny_model,
+)
+from workbench.comparison.names import METRICS
+from workbench.comparison.table import build_table
+from workbench.errors import BadInput, JobCancelled, ModelNotFound, NotFound
+from workbench.evaluation.prepare import prepare_evaluate
+from workbench.recipes.evaluate import EvaluateRecipe
+from workbench.workspace import Workspace
+
+# Importing torch and sentence-transformers takes 6 to 11 s.
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    folder = tmp_path_factory.mktemp("models")
+    return [str(save_tiny_model(folder / f"tiny{seed}", seed=seed)) for seed in (0, 1)]
+
+
+@pytest.fixture
+def context(home: Path) -> FakeContext:
+    workspace = Workspace.open(home)
+    reader = FakeReader(animal_splits(train=20, dev=60))
+    workspace.__dict__["datasets"] = FakeDatasets(reader)
+    return FakeContext(workspace, home / "jobs" / "job00001")
+
+
+def recipe(models: list[str], **values: Any) -> EvaluateRecipe:
+    return EvaluateRecipe(dataset="pets", split="dev", models=models, precision="fp32", **values)
+
+
+def test_result_record_and_files(context: FakeContext, models: list[str]) -> None:
+    from workbench.evaluation.job import run
+
+    result = run(recipe(models), context)
+    assert [row["model"] for row in result["rows"]] == models
+    assert all(row["queries"] == 60 and set(METRICS) <= set(row) for row in result["rows"])
+    (compared,) = result["comparisons"]
+    assert (compared["model"], compared["against"]) == (models[1], models[0])
+    values = [row["map@100"] for row in result["rows"]]
+    assert compared["delta"] == pytest.approx(values[1] - values[0])
+    assert compared["ci95"][0] <= compared["delta"] <= compared["ci95"][1]
+    assert json.loads(json.dumps(result)) == result
+    assert len(build_table(result).rows) == 2
+
+    registry = context.workspace.evaluations
+    assert {one.id for one in registry.for_job("job00001")} == set(result["evaluations"])
+    first = registry.get(result["evaluations"][0])
+    assert (first.split, first.queries, first.model) == ("dev", 60, "tiny0")
+    assert registry.list(dataset="set1", split="dev") and not registry.list(split="test")
+    folder = context.workspace.path(first.path)
+    per_query = pq.read_table(folder / "queries.parquet")
+    assert per_query["map@100"].to_numpy().mean() == pytest.approx(first.metrics["map@100"])
+    found = pq.read_table(folder / "run.parquet")
+    one = found.filter(found["query"].to_numpy() == found["query"][0].as_py())
+    assert one["rank"].to_pylist() == list(range(1, 101))
+    assert one["score"].to_pylist() == sorted(one["score"].to_pylist(), reverse=True)
+    assert one["document_id"][0].as_py() == f"d{one['document'][0].as_py():05}"
+    with pytest.raises(NotFound):
+        registry.get("none")
+
+
+def test_a_model_against_itself_is_not_distinguishable(
+    context: FakeContext, models: list[str]
+) -> None:
+    from workbench.evaluation.job import run
+
+    again = str(Path(models[0]) / ".." / "tiny0")
+    (compared,) = run(recipe([models[0], again]), context)["comparisons"]
+    assert (compared["delta"], compared["p_value"], compared["ties"]) == (0.0, 1.0, 60)
+    assert compared["verdict"] == "not distinguishable on 60 queries"
+
+
+def test_shallow_runs_do_not_cut_the_metrics(context: FakeContext, models: list[str]) -> None:
+    from workbench.evaluation.job import run
+
+    deep, shallow = (run(recipe(models[:1], top_k=k), context)["rows"][0] for k in (100, 10))
+    assert deep == shallow
+
+
+def test_fewer_queries_are_chosen_by_the_seed(context: FakeContext, models: list[str]) -> None:
+    from workbench.evaluation.job import run
+
+    row = run(recipe(models[:1], max_queries=10), context)["rows"][0]
+    assert row["queries"] == 10
+
+
+def test_cancel_stops_between_batches(context: FakeContext, models: list[str]) -> None:
+    from workbench.evaluation.job import run
+
+    context.cancelled = True
+    with pytest.raises(JobCancelled):
+        run(recipe(models), context)
+    assert context.workspace.evaluations.list() == []
+
+
+def test_prepare(context: FakeContext, models: list[str]) -> None:
+    workspace = context.workspace
+    ready = prepare_evaluate(recipe([models[0], models[1], models[0]]), workspace)
+    assert ready.models == models and ready.dataset_version == 1
+    with pytest.raises(BadInput, match="no test queries"):
+        prepare_evaluate(recipe(models).model_copy(update={"split": "test"}), workspace)
+    with pytest.raises(ModelNotFound):
+        prepare_evaluate(recipe(["no-such-model"]), workspace)
+    waiting = prepare_evaluate(recipe(["no-such-model"]), workspace, waits=True)
+    assert waiting.models == ["no-such-model"]

@@ -1,0 +1,68 @@
+"""What a training recipe is checked for when it is submitted."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.workbench.training.fakes import FakeDatasets, FakeReader
+from workbench.errors import BadInput, DatasetNotFound, ModelNotFound, NameTaken
+from workbench.recipes.train import TrainEmbeddingRecipe
+from workbench.training.prepare import prepare_train
+from workbench.workspace import Workspace
+
+ROWS = [("a", ["b"], []), ("c", ["d"], [])]
+
+
+@pytest.fixture
+def workspace(home: Path) -> Workspace:
+    workspace = Workspace.open(home)
+    workspace.__dict__["datasets"] = FakeDatasets(FakeReader({"train": ROWS}))
+    return workspace
+
+
+def recipe(**values: Any) -> TrainEmbeddingRecipe:
+    return TrainEmbeddingRecipe(**{"dataset": "pets", **values})
+
+
+def test_name_and_version_are_filled_in(workspace: Workspace) -> None:
+    ready = prepare_train(recipe(), workspace)
+    assert (ready.name, ready.dataset_version) == ("all-MiniLM-L6-v2-pets", 1)
+    assert workspace.models.exists("all-MiniLM-L6-v2")
+
+
+def test_a_taken_name_is_refused_with_a_free_one(workspace: Workspace) -> None:
+    workspace.models.ensure_packaged()
+    with pytest.raises(NameTaken) as caught:
+        prepare_train(recipe(name="all-MiniLM-L6-v2"), workspace)
+    assert "all-MiniLM-L6-v2-2" in caught.value.hint
+
+
+def test_unknown_model(workspace: Workspace) -> None:
+    with pytest.raises(ModelNotFound):
+        prepare_train(recipe(model="all-MiniLM-L6"), workspace)
+
+
+def test_no_training_queries(workspace: Workspace) -> None:
+    workspace.__dict__["datasets"] = FakeDatasets(FakeReader({"dev": ROWS}))
+    with pytest.raises(BadInput, match="no training queries"):
+        prepare_train(recipe(), workspace)
+
+
+def test_what_an_earlier_job_brings_may_be_missing(home: Path) -> None:
+    workspace = Workspace.open(home)
+    with pytest.raises(DatasetNotFound):
+        prepare_train(recipe(), workspace)
+    ready = prepare_train(recipe(model="made-by-the-job-before"), workspace, waits=True)
+    assert ready.dataset_version is None and ready.name == "made-by-the-job-before-pets"
+
+
+def test_a_relative_folder_becomes_absolute(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workbench.models.packaged import copy_packaged
+
+    copy_packaged(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    ready = prepare_train(recipe(model="mine"), workspace)
+    assert ready.model == str(tmp_path / "mine") and ready.name == "mine-pets"
