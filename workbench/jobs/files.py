@@ -5,6 +5,7 @@ reader sees a whole file of the attempt it asked for or none.
 """
 
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,11 @@ EXIT = "exit.json"
 #: The worker's: what its task gave back, or what it raised.
 RESULT = "result.json"
 ERROR = "error.json"
+#: Each attempt's output in the log begins with such a line.
+ATTEMPT_LINE = "--- attempt "
+
+
+logger = logging.getLogger(__name__)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -36,7 +42,11 @@ def read_json(path: Path, attempt: int) -> dict[str, Any] | None:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return content if content.get("attempt") == attempt else None
+    except ValueError:
+        # Ours are whole or absent; what somebody else damaged says as little as none.
+        logger.warning("%s is not readable as JSON", path)
+        return None
+    return content if isinstance(content, dict) and content.get("attempt") == attempt else None
 
 
 def tail(path: Path, max_bytes: int = 20_000) -> str:
@@ -55,6 +65,12 @@ def tail(path: Path, max_bytes: int = 20_000) -> str:
         data = data.partition(b"\n")[2] or data
     text = data.decode("utf-8", errors="replace").replace("\r\n", "\n")
     return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
+
+
+def log_of_attempt(path: Path, max_bytes: int) -> str:
+    """The end of the log, without what earlier attempts printed."""
+    text = tail(path, max_bytes)
+    return text[max(0, text.rfind(ATTEMPT_LINE)) :]
 
 
 def size(folder: Path) -> int:

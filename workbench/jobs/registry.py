@@ -129,7 +129,9 @@ class Jobs:
             raise InUse(f"Job {waiting[0].id} waits for this one.", "Cancel that one first.")
         if not self._rows.delete(job.id):
             raise InUse(f"Job {job.id} is running.", "Cancel it first.")
-        shutil.rmtree(self.folder(job.id), ignore_errors=True)
+        folder = self.folder(job.id)
+        if folder.exists():
+            shutil.rmtree(folder)
 
     def bytes(self, id: str) -> int:
         """What the job's folder takes on disk."""

@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
         error = {"code": "busy", "message": message, "hint": hint, "bad_input": False}
         files.write_json(folder / files.ERROR, {"attempt": attempt, "error": error})
         return EXIT_BUSY
-    print(f"--- attempt {attempt}, {time.strftime('%Y-%m-%d %H:%M:%S')}", flush=True)
+    print(f"{files.ATTEMPT_LINE}{attempt}, {time.strftime('%Y-%m-%d %H:%M:%S')}", flush=True)
     worker = _start(job_id, attempt, lock)
     stop = _Stop(worker.pid)
     _note_processes(folder, attempt, worker.pid)

@@ -76,7 +76,7 @@ def _remains(folder: Path, attempt: int) -> Remains:
         result=result and result["result"],
         error=error and error["error"],
         exit=files.read_json(folder / files.EXIT, attempt),
-        log_tail=files.tail(folder / files.LOG, _LOG_BYTES),
+        log_tail=files.log_of_attempt(folder / files.LOG, _LOG_BYTES),
     )
 
 

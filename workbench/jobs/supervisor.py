@@ -155,6 +155,9 @@ class Supervisor:
         try:
             if not launch or self._launch(job):
                 Watch(self._workspace, job, self._stopping, self._patience).run()
+        except Exception:
+            logger.exception("Watching over job %s failed; it is taken up again.", job.id)
+            self._stopping.wait(RETRY_SECONDS)
         finally:
             # Nothing happens here for a job that is finished. One that still runs may now be
             # adopted: by another supervisor, or by us again if this thread failed.

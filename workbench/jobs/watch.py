@@ -25,9 +25,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long a cancelled job may take, in seconds: to stop by itself, then after SIGTERM."""
+    """How long a cancelled job may take, in seconds: to stop by itself, then after SIGTERM.
 
-    flag: float = 30.0
+    One step of a large model on a CPU, and writing its checkpoint, takes the better part of a
+    minute.
+    """
+
+    flag: float = 60.0
     terminate: float = 10.0
 
 

@@ -52,3 +52,18 @@ def test_size_counts_everything_below(tmp_path: Path) -> None:
     (tmp_path / "a" / "x").write_bytes(b"12345")
     assert files.size(tmp_path) >= 5
     assert files.size(tmp_path / "none") == 0
+
+
+def test_a_damaged_file_says_as_little_as_none(tmp_path: Path) -> None:
+    path = tmp_path / files.EXIT
+    for damaged in (b"", b"{", b"[1]", b"\xff\xfe"):
+        path.write_bytes(damaged)
+        assert files.read_json(path, 1) is None
+
+
+def test_an_attempts_log_does_not_show_earlier_ones(tmp_path: Path) -> None:
+    log = tmp_path / files.LOG
+    log.write_text("--- attempt 1, then\nold\n--- attempt 2, now\nnew\n")
+    assert files.log_of_attempt(log, 1000) == "--- attempt 2, now\nnew\n"
+    log.write_text("--- attempt 1, then\n" + "row\n" * 100)
+    assert files.log_of_attempt(log, 20) == "row\n" * 4

@@ -112,6 +112,23 @@ def test_a_process_that_cannot_be_started_fails_the_job(workspace: Workspace) ->
     assert "Cannot allocate memory" in job.error["message"]
 
 
+def test_a_watch_that_fails_leaves_the_job_to_be_taken_up_again(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Faulty:
+        def launch(self, workspace: Workspace, job: Job) -> ProcessRef | None:
+            raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr("workbench.jobs.supervisor.RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("workbench.jobs.settle.STARTING_SECONDS", 0.1)
+    job = workspace.jobs.submit(CountRecipe())
+    job = Supervisor(workspace, launcher=Faulty()).run_until(job.id)
+    assert job.status is JobStatus.INTERRUPTED
+    assert "adopted" in kinds(workspace, job)
+    workspace.jobs.resume(job.id)
+    assert Supervisor(workspace).run_until(job.id).status is JobStatus.SUCCEEDED
+
+
 def test_what_the_worker_started_ends_with_it(workspace: Workspace) -> None:
     job = run(workspace, CountRecipe(child=True))
     assert job.status is JobStatus.SUCCEEDED
