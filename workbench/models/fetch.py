@@ -9,9 +9,13 @@ from pathlib import Path
 
 from workbench.errors import ModelNotFound, ModelUnusable
 from workbench.models.files import JUNK
+from workbench.models.resolve import cached_snapshot
 
 _LOGIN = "Set HF_TOKEN in the environment to a token that may read it."
 _NETWORK = "Check the network and HF_ENDPOINT, or add the model from a folder."
+
+#: How long the hub may take to list a repository.
+_SECONDS = 20.0
 
 
 def fetch(hub_id: str) -> Path:
@@ -20,10 +24,10 @@ def fetch(hub_id: str) -> Path:
     Pickled weights are left on the hub where the model has safetensors. Raises
     :class:`ModelNotFound` or :class:`ModelUnusable`.
     """
+    from httpx2 import HTTPError
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
-        HfHubHTTPError,
         LocalEntryNotFoundError,
         OfflineModeIsEnabled,
         RepositoryNotFoundError,
@@ -36,10 +40,13 @@ def fetch(hub_id: str) -> Path:
     except RepositoryNotFoundError as error:
         raise ModelNotFound(f"The hub has no model '{hub_id}'.", _LOGIN) from error
     except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
+        # The cache may lack only what was left on the hub on purpose.
+        if cached := cached_snapshot(hub_id):
+            return cached
         raise ModelNotFound(
             f"The model '{hub_id}' is not on this machine, and the hub cannot be reached.", _NETWORK
         ) from error
-    except (HfHubHTTPError, OSError) as error:
+    except (HTTPError, OSError) as error:
         raise ModelUnusable(f"Downloading '{hub_id}' failed: {error}.", _NETWORK) from error
 
 
@@ -53,13 +60,19 @@ def _unneeded(hub_id: str) -> list[str]:
 
 def _listed(hub_id: str) -> list[str]:
     """The repository's files; none where the hub cannot be asked (the cache is tried then)."""
-    import httpx
-    from huggingface_hub import list_repo_files
-    from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled, RepositoryNotFoundError
+    from httpx2 import HTTPError
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+    )
 
     try:
-        return list(list_repo_files(hub_id))
+        # One request without retries: where there is no network, it should show at once.
+        about = HfApi().model_info(hub_id, timeout=_SECONDS)
     except (RepositoryNotFoundError, GatedRepoError):
         raise
-    except (OfflineModeIsEnabled, httpx.HTTPError, OSError):
+    except (OfflineModeIsEnabled, HTTPError, OSError):
         return []
+    return [file.rfilename for file in about.siblings or []]
