@@ -48,8 +48,9 @@ def job_card(job: Job, title: str = "") -> Markup:
 
 def job_title(job: Job) -> str:
     """What the job does and to what: 'Training: my-model'."""
+    name = job.name if job.name != job.task else str(job.recipe.get("dataset", ""))
     task = task_name(job.task)
-    return t("job.title", task=task, name=job.name) if job.name and job.name != task else task
+    return t("job.title", task=task, name=name) if name else task
 
 
 def task_name(task: str) -> str:
@@ -94,7 +95,7 @@ def progress_text(job: Job) -> str:
 
 
 def _rate(rate: float) -> str:
-    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
 def error_text(error: Mapping[str, Any]) -> str:

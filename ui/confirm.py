@@ -8,7 +8,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from ui.feedback import on
-from ui.markup import EMPTY
+from ui.markup import piece
 from ui.words import t
 
 
@@ -27,7 +27,7 @@ def render(ask: str, yes: str) -> Confirm:
     """Draw it inside the current block."""
     ask_button = gr.Button(ask, size="sm", variant="stop", elem_classes="rw-fit")
     with gr.Column(visible=False, elem_classes="rw-confirm") as box:
-        warning = gr.HTML(EMPTY)
+        warning = piece()
         with gr.Row(elem_classes="rw-actions"):
             yes_button = gr.Button(yes, size="sm", variant="stop")
             no_button = gr.Button(t("confirm.keep"), size="sm")

@@ -4,6 +4,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from ui import page as pages
+from ui.markup import piece
 from ui.notices import notices
 from ui.page import Page
 from ui.services import Services
@@ -16,11 +17,11 @@ TABS = (start, data, train, compare, search, models, jobs)
 def build(services: Services) -> gr.Blocks:
     """Draw the page and wire it. Every value it shows is read from the workspace."""
     with gr.Blocks(title=t("app.name"), analytics_enabled=False, fill_width=False) as demo:
-        gr.HTML(_head())
-        told = notices(services)
+        piece(_head())
         open_tab = gr.BrowserState("start", storage_key="workbench-tab", secret="workbench")
         with gr.Tabs(selected="start", elem_id="tabs") as tabs:
             parts = [tab.render(services) for tab in TABS]
+        told = notices(services)
         page = Page(demo, tabs, open_tab, *parts)
         for tab in TABS:
             tab.listen(services, page)

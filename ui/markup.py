@@ -6,6 +6,7 @@ A plain ``str`` is text and is escaped; a ``Markup`` is HTML that was built here
 
 from collections.abc import Iterable, Mapping, Sequence
 
+import gradio as gr
 from markupsafe import Markup
 
 from ui.words import t
@@ -20,6 +21,19 @@ element.addEventListener('click', (event) => {
   if (hit) trigger('select', {value: hit.dataset.pick});
 });
 """
+
+
+def piece(
+    value: str = EMPTY, elem_id: str | None = None, *, picks: bool = False, visible: bool = True
+) -> gr.HTML:
+    """A component that shows what was built here, in our styles instead of Gradio's prose."""
+    return gr.HTML(
+        value,
+        elem_id=elem_id,
+        visible=visible,
+        apply_default_css=False,
+        js_on_load=PICK_JS if picks else None,
+    )
 
 
 def join(parts: Iterable[str]) -> Markup:
@@ -70,7 +84,7 @@ def table(
     body = join(_row(row, numeric, at == chosen) for at, row in enumerate(rows))
     return Markup(
         '<div class="rw-scroll" tabindex="0" role="region" aria-label="{0}">'
-        '<table class="rw-table"><caption>{0}</caption>'
+        '<table class="rw-table" aria-label="{0}">'
         "<thead><tr>{1}</tr></thead><tbody>{2}</tbody></table></div>"
     ).format(caption, head, body)
 

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from ui.cards import job_card
 from ui.choices import dataset_names, menu, model_names, models_menu, splits
 from ui.feedback import QUICK, on, on_busy
-from ui.markup import EMPTY, badge, empty, heading, join, table
+from ui.markup import EMPTY, badge, empty, heading, join, piece, table
 from ui.plots import grouped_bars
 from ui.services import Services
 from ui.words import t
@@ -98,7 +98,7 @@ def render(services: Services) -> Compare:
     with gr.Tab(t("tab.compare"), id="compare") as tab:
         timer = gr.Timer(TICK, active=False)
         chosen = gr.BrowserState({}, storage_key="workbench-compare", secret="workbench")
-        gr.HTML(heading(t("compare.title"), t("compare.about")))
+        piece(heading(t("compare.title"), t("compare.about")))
         with gr.Row():
             dataset = gr.Dropdown(
                 [],
@@ -135,8 +135,8 @@ def render(services: Services) -> Compare:
             interactive=True,
             elem_id="compare-past",
         )
-        card = gr.HTML(EMPTY, elem_id="compare-job")
-        shown = gr.HTML(EMPTY, elem_id="compare-table")
+        card = piece(elem_id="compare-job")
+        shown = piece(elem_id="compare-table")
         with gr.Row(visible=False, elem_classes="rw-actions") as actions:
             copy = gr.Button(t("compare.copy"), size="sm", elem_id="compare-copy")
             save = gr.Button(t("compare.save"), size="sm", elem_id="compare-save")

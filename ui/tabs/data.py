@@ -15,7 +15,7 @@ from ui.cards import job_card
 from ui.choices import dataset_names
 from ui.dropzone import dropzone, staged_files
 from ui.feedback import on, on_busy
-from ui.markup import EMPTY, PICK_JS, empty, heading, pick, table
+from ui.markup import EMPTY, empty, heading, pick, piece, table
 from ui.services import Services
 from ui.tabs import data_rows as rows
 from ui.words import t
@@ -57,7 +57,7 @@ def render(services: Services) -> Data:
     with gr.Tab(t("tab.data"), id="data") as tab:
         timer = gr.Timer(TICK, active=False)
         chosen = gr.BrowserState("", storage_key="workbench-dataset", secret="workbench")
-        gr.HTML(heading(t("data.add"), t("data.add_about")))
+        piece(heading(t("data.add"), t("data.add_about")))
         drop = dropzone(services, elem_id="data-drop")
         with gr.Row(equal_height=False):
             name = gr.Textbox(
@@ -79,9 +79,9 @@ def render(services: Services) -> Data:
             start = gr.Button(t("data.start"), variant="primary", elem_id="data-start")
             sample = gr.Button(t("data.sample"), elem_id="data-sample")
             cancel = gr.Button(t("job.cancel"), variant="stop", visible=False)
-        job = gr.HTML(EMPTY, elem_id="data-job")
-        gr.HTML(heading(t("data.sets")))
-        sets = gr.HTML(EMPTY, js_on_load=PICK_JS, elem_id="data-sets")
+        job = piece(elem_id="data-job")
+        piece(heading(t("data.sets")))
+        sets = piece(elem_id="data-sets", picks=True)
         shown = rows.render()
         with gr.Row(visible=True, elem_classes="rw-actions"):
             train = gr.Button(t("data.train"), elem_id="data-train", visible=False)

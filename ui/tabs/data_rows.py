@@ -9,7 +9,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from ui.feedback import on
-from ui.markup import EMPTY, PICK_JS, badge, clipped, facts, heading, join, pick, table
+from ui.markup import EMPTY, badge, clipped, facts, heading, join, pick, piece, table
 from ui.plots import histogram
 from ui.services import Services
 from ui.words import t
@@ -65,7 +65,7 @@ class Rows:
 
 
 def render() -> Rows:
-    summary = gr.HTML(EMPTY, elem_id="data-summary")
+    summary = piece(elem_id="data-summary")
     with gr.Column(visible=False) as box, gr.Tabs():
         with gr.Tab(t("rows.tab")):
             with gr.Row(equal_height=False):
@@ -85,7 +85,7 @@ def render() -> Rows:
                     min_width=200,
                     elem_id="rows-find",
                 )
-            shown = gr.HTML(EMPTY, elem_id="rows-table")
+            shown = piece(elem_id="rows-table")
             before, after, offset = _pager()
         with gr.Tab(t("rows.lengths")), gr.Row(equal_height=False):
             query_plot = gr.Plot(label=t("rows.query_lengths"), show_label=False, min_width=300)
@@ -93,9 +93,9 @@ def render() -> Rows:
                 label=t("rows.document_lengths"), show_label=False, min_width=300
             )
         with gr.Tab(t("rows.problems"), id="problems"):
-            codes = gr.HTML(EMPTY, js_on_load=PICK_JS, elem_id="problem-codes")
+            codes = piece(elem_id="problem-codes", picks=True)
             code = gr.Textbox(visible=False, label=t("rows.code"))
-            problems = gr.HTML(EMPTY, elem_id="problem-list")
+            problems = piece(elem_id="problem-list")
             problems_before, problems_after, problems_offset = _pager()
     return Rows(
         summary=summary,

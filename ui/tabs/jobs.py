@@ -12,7 +12,7 @@ from ui import confirm
 from ui.cards import job_badge, job_card, job_title, progress_text, task_name, took
 from ui.feedback import on
 from ui.live import live_chart, live_log
-from ui.markup import EMPTY, PICK_JS, empty, heading, join, pick, table
+from ui.markup import EMPTY, empty, heading, join, pick, piece, table
 from ui.services import Services
 from ui.words import known, t
 from ui.words.amounts import ago, size
@@ -53,7 +53,7 @@ def render(services: Services) -> Jobs:
     with gr.Tab(t("tab.jobs"), id="jobs") as tab:
         timer = gr.Timer(TICK, active=False)
         chosen = gr.BrowserState("", storage_key="workbench-job", secret="workbench")
-        gr.HTML(heading(t("jobs.title"), t("jobs.about")))
+        piece(heading(t("jobs.title"), t("jobs.about")))
         status = gr.Dropdown(
             _statuses(),
             value="",
@@ -62,22 +62,22 @@ def render(services: Services) -> Jobs:
             interactive=True,
             elem_id="jobs-filter",
         )
-        listed = gr.HTML(EMPTY, js_on_load=PICK_JS, elem_id="jobs-list")
-        with gr.Column(visible=False) as box:
-            card = gr.HTML(EMPTY, elem_id="jobs-job")
+        listed = piece(elem_id="jobs-list", picks=True)
+        with gr.Column(visible="hidden") as box:
+            card = piece(elem_id="jobs-job")
             with gr.Row(elem_classes="rw-actions"):
                 cancel = gr.Button(t("job.cancel"), size="sm", variant="stop", visible=False)
                 resume = gr.Button(t("job.resume"), size="sm", visible=False)
                 with gr.Column(visible=False, min_width=160) as remove_box:
                     remove = confirm.render(t("jobs.remove"), t("jobs.remove_yes"))
-            with gr.Column(visible=False) as chart_box:
+            with gr.Column(visible="hidden") as chart_box:
                 chart = live_chart(services, elem_id="jobs-chart")
             with gr.Accordion(t("jobs.log"), open=True):
                 log = live_log(services, elem_id="jobs-log")
             with gr.Accordion(t("jobs.events"), open=False):
-                events = gr.HTML(EMPTY, elem_id="jobs-events")
+                events = piece(elem_id="jobs-events")
             with gr.Accordion(t("jobs.recipe"), open=False):
-                recipe = gr.HTML(EMPTY, elem_id="jobs-recipe")
+                recipe = piece(elem_id="jobs-recipe")
     return Jobs(
         tab=tab,
         timer=timer,
@@ -157,7 +157,7 @@ def view(services: Services, picked: str | None, wanted: str) -> list[Any]:
     job = find(services, picked)
     listed = list_html(services, picked, wanted)
     if job is None:
-        hidden = gr.Column(visible=False)
+        hidden = gr.Column(visible="hidden")
         return [listed, hidden, EMPTY, *[gr.skip()] * 2, hidden, hidden, "", "", EMPTY, EMPTY]
     trains = job.task.startswith("train")
     return [
@@ -167,7 +167,7 @@ def view(services: Services, picked: str | None, wanted: str) -> list[Any]:
         gr.Button(visible=not job.status.finished),
         gr.Button(visible=job.status.resumable),
         gr.Column(visible=job.status is not JobStatus.RUNNING),
-        gr.Column(visible=trains),
+        gr.Column(visible=trains or "hidden"),
         job.id if trains else "",
         job.id,
         events_html(services, job),

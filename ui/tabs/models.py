@@ -11,7 +11,7 @@ from ui import confirm
 from ui.cards import job_card
 from ui.choices import PACKAGED
 from ui.feedback import on, on_busy
-from ui.markup import EMPTY, PICK_JS, badge, empty, facts, heading, pick, table
+from ui.markup import EMPTY, badge, empty, facts, heading, pick, piece, table
 from ui.routes.downloads import download_url
 from ui.services import Services
 from ui.words import known, t
@@ -55,17 +55,17 @@ def render(services: Services) -> Models:
     with gr.Tab(t("tab.models"), id="models") as tab:
         timer = gr.Timer(TICK, active=False)
         chosen = gr.BrowserState("", storage_key="workbench-model", secret="workbench")
-        gr.HTML(heading(t("models.title"), t("models.about")))
-        listed = gr.HTML(EMPTY, js_on_load=PICK_JS, elem_id="models-list")
+        piece(heading(t("models.title"), t("models.about")))
+        listed = piece(elem_id="models-list", picks=True)
         with gr.Column(visible=False) as box:
-            details = gr.HTML(EMPTY, elem_id="model-details")
+            details = piece(elem_id="model-details")
             with gr.Row(elem_classes="rw-actions"):
                 to_train = gr.Button(t("models.to_train"), size="sm")
                 to_compare = gr.Button(t("models.to_compare"), size="sm")
                 to_search = gr.Button(t("models.to_search"), size="sm")
-            download = gr.HTML(EMPTY, elem_id="model-download")
+            download = piece(elem_id="model-download")
             remove = confirm.render(t("models.remove"), t("models.remove_yes"))
-        gr.HTML(heading(t("models.add_title"), t("models.add_about")))
+        piece(heading(t("models.add_title"), t("models.add_about")))
         with gr.Row(equal_height=False):
             source = gr.Textbox(
                 label=t("field.source"),
@@ -86,7 +86,7 @@ def render(services: Services) -> Models:
         with gr.Row(elem_classes="rw-actions"):
             add = gr.Button(t("models.add"), variant="primary", elem_id="model-add")
             cancel = gr.Button(t("job.cancel"), variant="stop", visible=False)
-        job = gr.HTML(EMPTY, elem_id="model-job")
+        job = piece(elem_id="model-job")
     return Models(
         tab=tab,
         timer=timer,

@@ -11,7 +11,7 @@ from ui import confirm
 from ui.cards import job_card
 from ui.choices import PACKAGED, dataset_names, menu, model_menu, model_names
 from ui.feedback import on, on_busy
-from ui.markup import EMPTY, PICK_JS, badge, clipped, empty, heading, join, pick
+from ui.markup import EMPTY, badge, clipped, empty, heading, join, pick, piece
 from ui.services import Services
 from ui.words import t
 from ui.words.amounts import count, size
@@ -60,8 +60,8 @@ def render(services: Services) -> Search:
     with gr.Tab(t("tab.search"), id="search") as tab:
         timer = gr.Timer(TICK, active=False)
         chosen = gr.BrowserState([], storage_key="workbench-indexes", secret="workbench")
-        gr.HTML(heading(t("search.title"), t("search.about")))
-        nothing = gr.HTML(EMPTY, visible=False)
+        piece(heading(t("search.title"), t("search.about")))
+        nothing = piece(visible=False)
         with gr.Column(visible=False) as asking:
             indexes = gr.Dropdown(
                 [],
@@ -81,8 +81,8 @@ def render(services: Services) -> Search:
             )
             with gr.Row(elem_classes="rw-actions"):
                 ask = gr.Button(t("search.ask"), variant="primary", elem_id="search-ask")
-            examples = gr.HTML(EMPTY, js_on_load=PICK_JS, elem_id="search-examples")
-            results = gr.HTML(EMPTY, elem_id="search-results")
+            examples = piece(elem_id="search-examples", picks=True)
+            results = piece(elem_id="search-results")
         with gr.Accordion(t("search.build_title"), open=False) as building:
             with gr.Row(equal_height=False):
                 dataset = gr.Dropdown(
@@ -113,7 +113,7 @@ def render(services: Services) -> Search:
                 cancel = gr.Button(t("job.cancel"), variant="stop", visible=False)
             with gr.Column(visible=False) as remove_box:
                 remove = confirm.render(t("search.remove"), t("search.remove_yes"))
-        job = gr.HTML(EMPTY, elem_id="index-job")
+        job = piece(elem_id="index-job")
     outputs = [indexes, examples, nothing, asking, building, dataset, model, job, cancel]
     return Search(
         tab=tab,

@@ -15,7 +15,7 @@ from ui.cards import error_text, job_badge, progress_bar, progress_text, result_
 from ui.choices import PACKAGED
 from ui.feedback import on
 from ui.live import live_chart
-from ui.markup import EMPTY, empty, join
+from ui.markup import EMPTY, empty, join, piece
 from ui.services import Services
 from ui.tabs.compare import short_table
 from ui.words import t
@@ -54,17 +54,17 @@ class Start:
 def render(services: Services) -> Start:
     with gr.Tab(t("tab.start"), id="start") as tab:
         timer = gr.Timer(TICK, active=True)
-        gr.HTML(_lead())
+        piece(_lead())
         with gr.Row(elem_classes="rw-actions"):
             run = gr.Button(t("start.run"), variant="primary", elem_id="start-run")
             own = gr.Button(t("start.own"), elem_id="start-own")
             cancel = gr.Button(
                 t("start.cancel"), variant="stop", visible=False, elem_id="start-cancel"
             )
-        steps = gr.HTML(EMPTY, elem_id="start-steps")
-        with gr.Column(visible=False) as chart_box:
+        steps = piece(elem_id="start-steps")
+        with gr.Column(visible="hidden") as chart_box:
             chart = live_chart(services, elem_id="start-chart")
-        comparison = gr.HTML(EMPTY, elem_id="start-comparison")
+        comparison = piece(elem_id="start-comparison")
         with gr.Row(visible=False, elem_classes="rw-actions") as links:
             to_search = gr.Button(t("start.to_search"), elem_id="start-to-search")
             to_compare = gr.Button(t("start.to_compare"))
@@ -159,7 +159,7 @@ def view(services: Services, shown: str | None) -> Any:
         gr.Button(value=t(label), interactive=not active),
         gr.Button(visible=active),
         html,
-        gr.Column(visible=started),
+        gr.Column(visible=started or "hidden"),
         train.id if train and started else "",
         comparison_html(run),
         gr.Row(visible=done),

@@ -12,7 +12,7 @@ from ui.cards import job_badge, job_card, train_text
 from ui.choices import PACKAGED, dataset_names, menu, model_menu, model_names
 from ui.feedback import QUICK, guarded, on
 from ui.live import live_chart, live_log
-from ui.markup import EMPTY, empty, heading
+from ui.markup import empty, heading, piece
 from ui.services import Services
 from ui.words import t
 from ui.words.amounts import ago
@@ -75,8 +75,8 @@ def render(services: Services) -> Train:
         chosen = gr.BrowserState("", storage_key="workbench-run", secret="workbench")
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=320):
-                gr.HTML(heading(t("train.title"), t("train.about")))
-                no_data = gr.HTML(EMPTY, visible=False)
+                piece(heading(t("train.title"), t("train.about")))
+                no_data = piece(visible=False)
                 to_data = gr.Button(t("train.to_data"), visible=False)
                 presets = gr.Radio(
                     _presets(),
@@ -90,7 +90,7 @@ def render(services: Services) -> Train:
                 drawn = form.render(TrainEmbeddingRecipe, skip=("dataset_version",), start=first)
                 start = gr.Button(t("train.start"), variant="primary", elem_id="train-start")
             with gr.Column(scale=6, min_width=320):
-                gr.HTML(heading(t("train.run_title")))
+                piece(heading(t("train.run_title")))
                 run = gr.Dropdown(
                     [],
                     label=t("train.run"),
@@ -98,13 +98,15 @@ def render(services: Services) -> Train:
                     visible=False,
                     elem_id="train-run",
                 )
-                card = gr.HTML(EMPTY, elem_id="train-job")
+                card = piece(elem_id="train-job")
                 with gr.Row(elem_classes="rw-actions"):
-                    cancel = gr.Button(t("job.cancel"), variant="stop", visible=False)
-                    resume = gr.Button(t("job.resume"), visible=False)
+                    cancel = gr.Button(t("job.cancel"), size="sm", variant="stop", visible=False)
+                    resume = gr.Button(t("job.resume"), size="sm", visible=False)
                     to_compare = gr.Button(t("train.to_compare"), visible=False)
                     to_search = gr.Button(t("train.to_search"), visible=False)
-                with gr.Column(visible=False) as box:
+                # Hidden, not absent: Gradio loses a component's settings when it is first drawn
+                # by the same update that gives it a value.
+                with gr.Column(visible="hidden") as box:
                     chart = live_chart(services, elem_id="train-chart")
                     with gr.Accordion(t("train.log"), open=False):
                         log = live_log(services, elem_id="train-log")
@@ -213,7 +215,7 @@ def view(job: Job | None) -> list[Any]:
     hidden = gr.Button(visible=False)
     if job is None:
         nothing = empty(t("train.nothing"), t("train.nothing_hint"))
-        return [nothing, gr.Column(visible=False), hidden, hidden, hidden, hidden, "", ""]
+        return [nothing, gr.Column(visible="hidden"), hidden, hidden, hidden, hidden, "", ""]
     status = job.status
     done = status is JobStatus.SUCCEEDED
     return [
