@@ -73,7 +73,16 @@ class JobQueue:
             return connection.execute(query).first() is not None
 
     def cancel_orphans(self) -> list[str]:
-        """Cancel queued jobs whose predecessor failed, was cancelled or is gone; their ids."""
+        """Cancel queued jobs whose predecessor failed, was cancelled or is gone; their ids.
+
+        Those that wait for a cancelled one go with it, to the end of the chain.
+        """
+        cancelled: list[str] = []
+        while found := self._cancel_first_orphans():
+            cancelled += found
+        return cancelled
+
+    def _cancel_first_orphans(self) -> list[str]:
         before = jobs.alias("before")
         query = (
             select(jobs.c.id, jobs.c.attempt, jobs.c.after, before.c.status)

@@ -86,8 +86,8 @@ def test_followers_of_a_failure_are_cancelled_down_the_chain(store: Store) -> No
     store.jobs.insert(make.job("b", after="a"))
     store.jobs.insert(make.job("c", after="b"))
     store.queue.finish(claimed(store, "a"), JobStatus.FAILED, error={"message": "No."})
-    assert store.queue.cancel_orphans() == ["b"]
-    assert store.queue.cancel_orphans() == ["c"]
+    assert store.queue.cancel_orphans() == ["b", "c"]
+    assert store.queue.cancel_orphans() == []
     assert "job a, which failed" in store.jobs.events("b")[-1].detail
     assert "job b, which was cancelled" in store.jobs.events("c")[-1].detail
 

@@ -37,7 +37,7 @@ def _build(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _list(workspace: Workspace, _args: argparse.Namespace) -> tuple[Any, str]:
-    found = [
+    found: list[dict[str, Any]] = [
         {
             "name": index.name,
             "model": index.model,

@@ -64,6 +64,8 @@ def _run(args: argparse.Namespace) -> tuple[Any, str]:
         getattr(args, "home", None), trust_remote_code=getattr(args, "trust_remote_code", False)
     )
     try:
+        # What died while nobody watched must not be shown as running.
+        workspace.jobs.recover()
         command: Command = args.command
         return command(workspace, args)
     finally:

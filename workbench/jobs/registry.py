@@ -140,8 +140,10 @@ class Jobs:
     def recover(self) -> JobList:
         """Settle running jobs that lost their supervisor and whose processes are gone.
 
-        Returns the jobs that still run without a supervisor: the next one adopts them.
+        Jobs that waited for one that failed are cancelled. Returns the jobs that still run without
+        a supervisor: the next one adopts them.
         """
+        self._queue.cancel_orphans()
         lost = [job for job in self.list(JobStatus.RUNNING) if not alive(job.supervisor)]
         return [job for job in lost if not settle_if_dead(self._workspace, job)]
 
