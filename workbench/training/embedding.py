@@ -6,6 +6,7 @@ back, register it, say how it went.
 
 import shutil
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from workbench.training.loss import contrastive_loss
 from workbench.training.model import ready_for_training, trained_contract
 from workbench.training.recorder import Recorder
 from workbench.training.register import read_back, register
-from workbench.training.rows import TrainingRows, build_rows, load_texts
+from workbench.training.rows import TrainingRows, build_rows, load_texts, own_prompts_note
 from workbench.training.run import Run, Trained
 from workbench.training.sampler import Batches
 from workbench.training.trainer import EmbeddingTrainer
@@ -123,6 +124,7 @@ def _train(this: Run, loaded: LoadedEmbedding, checkpoint: Path | None) -> Train
     contract = trained_contract(loaded.contract, loaded.model, recipe, this.base.name)
     contract = contract.model_copy(update={"dataset_version": this.reader.version})
     rows = build_rows(this.reader, recipe)
+    rows = replace(rows, notes=rows.notes + own_prompts_note(this.reader, contract))
     for note in rows.notes:
         context.note(note)
     outputs.write_config(this.output, recipe, _resolved(this, rows, contract))
@@ -133,7 +135,7 @@ def _train(this: Run, loaded: LoadedEmbedding, checkpoint: Path | None) -> Train
         this.output / outputs.RUNS,
         samples_per_step=min(recipe.batch_size, len(rows)) * recipe.gradient_accumulation,
     )
-    trainer = _make_trainer(this, loaded.with_contract(contract), rows, recorder, cadence)
+    trainer = make_trainer(this, loaded.with_contract(contract), rows, recorder, cadence)
     _go(this, trainer, recorder, checkpoint)
     if cadence.cancelled:
         raise JobCancelled(
@@ -144,9 +146,10 @@ def _train(this: Run, loaded: LoadedEmbedding, checkpoint: Path | None) -> Train
     return _trained(this, trainer, cadence, rows, contract)
 
 
-def _make_trainer(
+def make_trainer(
     this: Run, encoder: LoadedEmbedding, rows: TrainingRows, recorder: Recorder, cadence: Cadence
 ) -> EmbeddingTrainer:
+    """The trainer, ready to go; ``encoder`` is the base model under the trained contract."""
     recipe, dev, contract = this.recipe, this.dev, encoder.contract
     model = ready_for_training(encoder.model, contract)
     queries, documents = load_texts(this.reader, rows, contract)

@@ -147,6 +147,18 @@ def _relevant(reader: DatasetReader) -> dict[int, list[int]]:
     return relevant
 
 
+def own_prompts_note(reader: DatasetReader, contract: Contract) -> tuple[str, ...]:
+    """A remark where the data's queries bring a prompt that the model will not be trained with."""
+    prompts = reader.queries("train")["prompt"].drop_null().unique().to_pylist()
+    foreign = sorted(prompt for prompt in prompts if prompt and prompt != contract.query_prompt)
+    if not foreign:
+        return ()
+    return (
+        f"The data brings its own query prompt ('{foreign[0][:80]}'), which was not used: nobody "
+        "types it when searching. Set query_prompt to train with it and to have it added always.",
+    )
+
+
 def load_texts(
     reader: DatasetReader, rows: TrainingRows, contract: Contract
 ) -> tuple[Texts, Texts]:

@@ -175,6 +175,24 @@ def test_cancelled_while_dev_is_measured_the_step_is_kept(tiny: Path, tmp_path: 
     assert not context.of("dev")
 
 
+def test_cancelled_after_the_last_step_resuming_only_finishes(tiny: Path, tmp_path: Path) -> None:
+    context = start(tmp_path)
+    said = context.progress
+
+    def stop_at_the_end(done: float, total: Any = None, unit: str = "", message: str = "") -> None:
+        said(done, total, unit, message)
+        context.cancelled = context.cancelled or message.startswith("Checking")
+
+    context.progress = stop_at_the_end  # type: ignore[method-assign]
+    # Two batches of documents: the second one notices.
+    with pytest.raises(JobCancelled):
+        train(context, tiny)
+    context.progress, context.cancelled, context.resuming = said, False, True  # type: ignore[method-assign]
+    trained = len(context.of("train"))
+    assert train(context, tiny)["steps"] == STEPS
+    assert len(context.of("train")) == trained and len(context.workspace.models.added) == 1
+
+
 def test_nan_stops_the_run_and_the_good_checkpoint_stays(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from tests.workbench.training.fakes import FakeReader
 from workbench.errors import BadInput
 from workbench.models.contract import Contract
 from workbench.recipes.train import TrainEmbeddingRecipe
-from workbench.training.rows import build_rows, load_texts
+from workbench.training.rows import build_rows, load_texts, own_prompts_note
 from workbench.training.sampler import conflict_matrix
 
 
@@ -63,12 +63,8 @@ def test_a_batch_of_one_row_gets_something_to_compare_with(queries: Any, batch: 
     reader = FakeReader({"train": queries, "test": [("x", ["y"], [])]})
     rows = build_rows(reader, recipe(batch_size=batch))
     assert rows.negatives.shape[1] == 1
-    for query, _positive, negatives in texts_of_known(reader, rows):
+    for query, _positive, negatives in texts_of(reader, rows):
         assert negatives[0] not in {"a": ["b"], "c": ["d"]}[query]
-
-
-def texts_of_known(reader: FakeReader, rows: Any) -> list[Any]:
-    return texts_of(reader, rows)
 
 
 def test_nothing_but_relevant_documents_is_refused() -> None:
@@ -98,3 +94,12 @@ def test_rows_that_share_a_relevant_document_conflict() -> None:
     assert not numbers[0] & numbers[3] and not numbers[2] & numbers[3]
     # Queries and documents never collide by number.
     assert all(min(row) < 0 <= max(row) for row in conflict_matrix(rows).tolist())
+
+
+def test_prompts_of_the_data_are_mentioned() -> None:
+    reader = FakeReader({"train": MIXED})
+    assert own_prompts_note(reader, Contract()) == ()
+    for query in reader._queries:
+        query["prompt"] = "Represent this: "
+    assert "'Represent this: '" in own_prompts_note(reader, Contract())[0]
+    assert own_prompts_note(reader, Contract(query_prompt="Represent this: ")) == ()
