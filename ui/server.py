@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 from fastapi import FastAPI
 
+from ui import theme
 from ui.guards import SameOrigin, SecurityHeaders, StripPrefix, TrustedHosts, allowed_hosts
 from ui.login import Credentials, RequireLogin, Sessions, read_secret
 from ui.routes import assets, changes, downloads, points, uploads
@@ -55,13 +56,10 @@ def create_app(
 def _mount(
     app: FastAPI, services: Services, options: ServerOptions, blocks: gr.Blocks | None
 ) -> None:
-    look: dict[str, Any] = {}
     if blocks is None:
-        from ui import theme
         from ui.main import build
 
         blocks = build(services)
-        look = {"theme": theme.THEME, "css": theme.CSS, "head": theme.HEAD}
     blocks.analytics_enabled = False
     gr.mount_gradio_app(
         app,
@@ -70,7 +68,7 @@ def _mount(
         root_path=services.root_path or None,
         server_name=options.host,
         server_port=options.port,
-        app_kwargs=NO_PAGES,
+        app_kwargs=dict(NO_PAGES),  # Gradio writes into it
         allowed_paths=[],
         blocked_paths=_private(services),
         enable_monitoring=False,
@@ -81,7 +79,9 @@ def _mount(
         mcp_server=False,
         pwa=False,
         max_file_size=MOST_GRADIO_UPLOAD,
-        **look,
+        theme=theme.THEME,
+        css=theme.CSS,
+        head=theme.HEAD,
     )
 
 
