@@ -1,7 +1,8 @@
 """A drop zone that sends files in pieces with a live percentage and goes on after a break.
 
 Its value is '' or, once every chosen file is on the server, a JSON list of
-``{"id", "name", "size"}``; then its ``upload`` event fires. Return '' as its value to empty it.
+``{"id", "name", "size"}``; then its ``upload`` event fires (listen with ``trigger_mode="always_last"``: files may
+follow while the first ones are still being looked at). Return '' as its value to empty it.
 """
 
 import json

@@ -1,0 +1,164 @@
+"""The drop zone on a real page: pieces, breaks, reloads, letting go, and the keyboard."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from tests.browser.browser import open_browser
+from tests.ui.serving import served, wait_until
+from ui import dropzone as dropzones
+from ui.dropzone import dropzone, staged_files
+from ui.services import Services
+from workbench.workspace import Workspace
+
+# A real browser on a real page: several seconds each.
+pytestmark = pytest.mark.slow
+
+SLICE = 64 * 1024
+
+
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    workspace = Workspace.open(tmp_path_factory.mktemp("drop") / "home")
+    yield Services(workspace)
+    workspace.close()
+
+
+@pytest.fixture(scope="module")
+def site(services: Services) -> Iterator[str]:
+    patch = pytest.MonkeyPatch()
+    patch.setattr(dropzones, "SLICE", SLICE)
+    with gr.Blocks() as blocks:
+        drop = dropzone(services, "drop", label="Files of the data set", hint="JSONL, CSV")
+        got = gr.Textbox(label="Arrived", elem_id="got")
+        empty = gr.Button("Empty")
+        drop.upload(lambda value: value, drop, got, trigger_mode="always_last")
+        empty.click(lambda: "", outputs=drop)
+    with served(services, blocks) as url:
+        yield url
+    patch.undo()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with open_browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(browser: Any, site: str) -> Iterator[Any]:
+    context = browser.new_context()
+    opened = context.new_page()
+    opened.goto(site)
+    yield opened
+    context.close()
+
+
+def write(folder: Path, name: str, size: int) -> Path:
+    path = folder / name
+    path.write_bytes(bytes(number % 251 for number in range(size)))
+    return path
+
+
+def choose(page: Any, *paths: Path) -> None:
+    page.locator("#drop input[type=file]").set_input_files([str(path) for path in paths])
+
+
+def arrived(page: Any, services: Services) -> list[Path]:
+    """What a callback is given once everything is there."""
+    field = page.locator("#got textarea")
+    value = wait_until(lambda: field.input_value(), "the files to arrive")
+    return staged_files(services, value)
+
+
+def test_several_files_at_once_arrive_whole(page: Any, services: Services, tmp_path: Path) -> None:
+    files = [write(tmp_path, name, 5 * SLICE + 17) for name in ("train.jsonl", "test.jsonl")]
+    choose(page, *files, write(tmp_path, "<b>odd name.csv", 3))
+    staged = arrived(page, services)
+    assert [path.name for path in staged] == ["train.jsonl", "test.jsonl", "<b>odd name.csv"]
+    assert [path.read_bytes() for path in staged[:2]] == [path.read_bytes() for path in files]
+    assert page.locator("#drop li", has_text="ready").count() == 3
+    page.get_by_role("button", name="Empty").click()
+    wait_until(lambda: page.locator("#drop li").count() == 0, "the list to empty")
+
+
+def test_after_a_dropped_connection_it_goes_on(
+    page: Any, services: Services, tmp_path: Path
+) -> None:
+    sent: list[int] = []
+
+    def sometimes(route: Any) -> None:
+        sent.append(int(route.request.url.rpartition("=")[2]))
+        if len(sent) in (2, 3):
+            route.abort("connectionreset")
+        else:
+            route.continue_()
+
+    page.route("**/api/uploads/*offset=*", sometimes)
+    file = write(tmp_path, "train.jsonl", 4 * SLICE)
+    choose(page, file)
+    [staged] = arrived(page, services)
+    assert staged.read_bytes() == file.read_bytes()
+    assert sent == [0, SLICE, SLICE, SLICE, 2 * SLICE, 3 * SLICE]
+
+
+def test_after_a_reload_it_goes_on(page: Any, services: Services, tmp_path: Path) -> None:
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(f"{request.method} {request.url}"))
+    page.route("**/api/uploads/*offset=131072", lambda route: route.abort("connectionreset"))
+    file = write(tmp_path, "train.jsonl", 4 * SLICE)
+    choose(page, file)
+    page.locator("#drop li", has_text="50%").wait_for()
+    page.unroute_all()
+    page.reload()
+    sent.clear()
+    choose(page, file)
+    [staged] = arrived(page, services)
+    assert staged.read_bytes() == file.read_bytes()
+    assert not any(line.startswith("POST") and "/api/uploads" in line for line in sent)
+    assert not any(line.endswith("offset=0") for line in sent)
+
+
+def test_letting_go_removes_it_on_the_server(page: Any, services: Services, tmp_path: Path) -> None:
+    before = set(services.workspace.path("uploads").iterdir())
+    page.route("**/api/uploads/*offset=65536", lambda route: None)  # never answered
+    choose(page, write(tmp_path, "train.jsonl", 4 * SLICE))
+    page.locator("#drop li", has_text="25%").wait_for()
+    page.get_by_role("button", name="Remove train.jsonl").click()
+    uploads = services.workspace.path("uploads")
+    wait_until(lambda: set(uploads.iterdir()) == before, "the upload to be removed")
+    assert page.locator("#drop li").count() == 0
+
+
+def test_what_is_refused_is_said_beside_the_file(page: Any, tmp_path: Path) -> None:
+    choose(page, write(tmp_path, ".hidden", 3))
+    page.locator("#drop li.bad", has_text="cannot be used as a file name").wait_for()
+    choose(page, write(tmp_path, "nothing.csv", 0))
+    page.locator("#drop [role=alert]", has_text="nothing.csv is empty").wait_for()
+
+
+def test_files_can_be_dropped_and_chosen_by_keyboard(
+    page: Any, services: Services, tmp_path: Path
+) -> None:
+    page.locator("#drop input[type=file]").focus()
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(str(write(tmp_path, "chosen.csv", 5)))
+    page.locator("#drop li", has_text="ready").wait_for()
+    page.evaluate(
+        """() => {
+          const data = new DataTransfer();
+          data.items.add(new File(["dropped"], "dropped.txt"));
+          const drop = new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true});
+          document.querySelector("#drop label").dispatchEvent(drop);
+        }"""
+    )
+    wait_until(lambda: page.locator("#drop li", has_text="ready").count() == 2, "both files")
+    field = page.locator("#got textarea")
+    wait_until(lambda: "dropped.txt" in field.input_value(), "both to be handed on")
+    names = [one["name"] for one in json.loads(field.input_value())]
+    assert names == ["chosen.csv", "dropped.txt"]
