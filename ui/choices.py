@@ -1,6 +1,7 @@
 """What the menus offer: the data sets, models and splits of the workspace."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import gradio as gr
 
@@ -21,20 +22,32 @@ def model_names(workspace: Workspace) -> list[str]:
     return [PACKAGED, *(name for name in names if name != PACKAGED)]
 
 
-def menu(choices: Sequence[str], value: str | None, fallback: int | None = 0) -> gr.Dropdown:
-    """An update: new choices, keeping the chosen value where it still exists."""
-    if value not in choices:
-        value = choices[fallback] if choices and fallback is not None else None
-    return gr.Dropdown(choices=list(choices), value=value)
+def update(choices: Sequence[tuple[str, str]], value: Any, **more: Any) -> dict[str, Any]:
+    """A menu's new choices, as (label, value), and what is chosen.
+
+    Not ``gr.Dropdown(...)``: drawn only to be taken apart again, it warns of every chosen value
+    that the real menu knows and it does not.
+    """
+    return {**gr.update(choices=list(choices), value=value), **more}
 
 
-def model_menu(choices: Sequence[str], value: str | None) -> gr.Dropdown:
+def menu(choices: Sequence[str], value: str | None) -> dict[str, Any]:
+    """Keeps the chosen value where it still exists; else the first."""
+    kept = value if value in choices else next(iter(choices), None)
+    return update(_pairs(choices), kept)
+
+
+def model_menu(choices: Sequence[str], value: str | None) -> dict[str, Any]:
     """As :func:`menu`; a typed folder or hub id stays although it is no choice."""
-    return gr.Dropdown(choices=list(choices), value=value or (choices[0] if choices else None))
+    return update(_pairs(choices), value or next(iter(choices), None))
 
 
-def models_menu(choices: Sequence[str], value: Sequence[str] | None) -> gr.Dropdown:
-    return gr.Dropdown(choices=list(choices), value=list(value or []))
+def models_menu(choices: Sequence[str], value: Sequence[str] | None) -> dict[str, Any]:
+    return update(_pairs(choices), list(value or []))
+
+
+def _pairs(choices: Sequence[str]) -> list[tuple[str, str]]:
+    return [(choice, choice) for choice in choices]
 
 
 def splits() -> list[tuple[str, str]]:

@@ -109,11 +109,11 @@ def _draw(
 ) -> None:
     wide = [spec for spec in specs if _is_wide(spec)]
     for spec in wide:
-        components[spec.name] = draw(spec, first[spec.name])
+        components[spec.name] = draw(spec, first[spec.name], _matters(spec, first))
     with gr.Row(equal_height=False):
         for spec in specs:
             if spec not in wide:
-                components[spec.name] = draw(spec, first[spec.name])
+                components[spec.name] = draw(spec, first[spec.name], _matters(spec, first))
 
 
 def _is_wide(spec: FieldSpec) -> bool:
@@ -123,7 +123,15 @@ def _is_wide(spec: FieldSpec) -> bool:
     )
 
 
-def draw(spec: FieldSpec, value: Any) -> gr.components.Component:
+def _matters(spec: FieldSpec, values: Mapping[str, Any]) -> bool:
+    """Whether the field it depends on, if any, has a value with which this one matters."""
+    if spec.depends_on is None or spec.depends_on[0] not in values:
+        return True
+    source, wanted = spec.depends_on
+    return values[source] in wanted
+
+
+def draw(spec: FieldSpec, value: Any, matters: bool = True) -> gr.components.Component:
     """One field as one component, with its help under its name."""
     common: dict[str, Any] = {
         "value": to_component(spec, value),
@@ -131,7 +139,7 @@ def draw(spec: FieldSpec, value: Any) -> gr.components.Component:
         "info": spec.help,
         "interactive": True,
         # A choice of one is no choice: it is kept, and not shown.
-        "visible": not (spec.kind == "choice" and len(spec.choices) < 2),
+        "visible": matters and not (spec.kind == "choice" and len(spec.choices) < 2),
         "elem_id": f"field-{spec.name}",
     }
     if spec.widget in ("dataset", "model"):

@@ -30,8 +30,9 @@ def histogram(bins: Mapping[str, Any], title: str) -> go.Figure:
     figure = go.Figure(bars)
     _dress(figure, title)
     unit = str(bins.get("unit", "characters"))
-    figure.update_layout(height=260, xaxis_title=plain(unit), yaxis_title=t("plot.how_many"))
-    figure.update_xaxes(type="category", tickangle=-40)
+    figure.update_layout(height=300, yaxis_title=t("plot.how_many"))
+    named = {"text": plain(unit), "standoff": 12}
+    figure.update_xaxes(type="category", tickangle=-40, automargin=True, title=named)
     return figure
 
 

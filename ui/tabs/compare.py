@@ -13,7 +13,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from ui.cards import job_card
-from ui.choices import dataset_names, menu, model_names, models_menu, splits
+from ui.choices import dataset_names, menu, model_names, models_menu, splits, update
 from ui.feedback import QUICK, on, on_busy
 from ui.markup import EMPTY, badge, empty, heading, join, piece, table
 from ui.plots import grouped_bars
@@ -372,13 +372,11 @@ def newest(services: Services, dataset: str | None) -> Job | None:
     return next(iter(evaluations(services, dataset)), None)
 
 
-def past_menu(services: Services, dataset: str | None, chosen: str | None) -> gr.Dropdown:
+def past_menu(services: Services, dataset: str | None, chosen: str | None) -> dict[str, Any]:
     """An update of the menu of past evaluations."""
     choices = [(_past_label(job), job.id) for job in evaluations(services, dataset)]
     ids = [id for _, id in choices]
-    return gr.Dropdown(
-        choices=choices, value=chosen if chosen in ids else None, visible=bool(choices)
-    )
+    return update(choices, chosen if chosen in ids else None, visible=bool(choices))
 
 
 def _past_label(job: Job) -> str:

@@ -82,11 +82,13 @@ def render(services: Services) -> Data:
         job = piece(elem_id="data-job")
         piece(heading(t("data.sets")))
         sets = piece(elem_id="data-sets", picks=True)
-        shown = rows.render()
-        with gr.Row(visible=True, elem_classes="rw-actions"):
-            train = gr.Button(t("data.train"), elem_id="data-train", visible=False)
-            with gr.Column(visible=False, min_width=160) as remove_box:
-                remove = confirm.render(t("data.remove"), t("data.remove_yes"))
+        summary = piece(elem_id="data-summary")
+        train = gr.Button(
+            t("data.train"), elem_id="data-train", visible=False, elem_classes="rw-fit"
+        )
+        shown = rows.render(summary)
+        with gr.Column(visible=False) as remove_box:
+            remove = confirm.render(t("data.remove"), t("data.remove_yes"))
 
     def refresh(picked: str | None) -> Any:
         return view(services, picked)

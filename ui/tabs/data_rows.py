@@ -64,8 +64,8 @@ class Rows:
         return [*first, *self.page, *plots, *self.problem_page]
 
 
-def render() -> Rows:
-    summary = piece(elem_id="data-summary")
+def render(summary: gr.HTML) -> Rows:
+    """Draw the rest below ``summary``, which the tab places (its own buttons stand between)."""
     with gr.Column(visible=False) as box, gr.Tabs():
         with gr.Tab(t("rows.tab")):
             with gr.Row(equal_height=False):

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from ui import confirm
 from ui.cards import job_card
-from ui.choices import PACKAGED, dataset_names, menu, model_menu, model_names
+from ui.choices import PACKAGED, dataset_names, menu, model_menu, model_names, update
 from ui.feedback import on, on_busy
 from ui.markup import EMPTY, badge, clipped, empty, heading, join, pick, piece
 from ui.services import Services
@@ -228,7 +228,7 @@ def fill(
     hint = t("search.empty_hint" if datasets else "search.no_data")
     job = newest_job(services)
     return [
-        gr.Dropdown(choices=[(_index_label(one), one.name) for one in indexes], value=picked),
+        update([(_index_label(one), one.name) for one in indexes], picked),
         examples_html(services, picked),
         gr.HTML(value=empty(t("search.empty"), hint), visible=not names),
         gr.Column(visible=bool(names)),

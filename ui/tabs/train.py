@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from ui import form
 from ui.cards import job_badge, job_card, train_text
-from ui.choices import PACKAGED, dataset_names, menu, model_menu, model_names
+from ui.choices import PACKAGED, dataset_names, menu, model_menu, model_names, update
 from ui.feedback import QUICK, guarded, on
 from ui.live import live_chart, live_log
 from ui.markup import empty, heading, piece
@@ -276,13 +276,13 @@ def find(services: Services, id: str | None) -> Job | None:
     return job if job.task == _TASK else None
 
 
-def runs_menu(services: Services, chosen: str | None) -> gr.Dropdown:
+def runs_menu(services: Services, chosen: str | None) -> dict[str, Any]:
     """An update of the menu of runs."""
     jobs = services.workspace.jobs.list(task=_TASK, limit=LISTED)
     choices = [(_run_label(job), job.id) for job in jobs]
     ids = [id for _, id in choices]
     value = chosen if chosen in ids else None
-    return gr.Dropdown(choices=choices, value=value, visible=len(choices) > 1)
+    return update(choices, value, visible=len(choices) > 1)
 
 
 def _run_label(job: Job) -> str:

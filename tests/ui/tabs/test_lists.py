@@ -1,0 +1,214 @@
+"""Train, Search, Models and Jobs: what they show of the records."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from storage.records import JobStatus
+from tests.storage import make
+from tests.ui.tabs.conftest import BAD, put
+from ui.cards import job_card, progress_text, train_text
+from ui.services import Services
+from ui.tabs import jobs, models, search, train
+from workbench.errors import BadInput, SearchUnavailable
+from workbench.search.results import Hit, SearchResult
+
+TRAINED: dict[str, Any] = {
+    "model": "tuned",
+    "metric": "map@100",
+    "baseline": {"map@100": 0.5},
+    "best": {"map@100": 0.6},
+    "beats_base": True,
+    "seconds": 61.0,
+}
+
+
+def training(services: Services, id: str = "tr1", **values: Any) -> Any:
+    recipe = {"dataset": "tea", "model": "base", "name": "tuned"}
+    return put(services, id, task="train-embedding", name="tuned", recipe=recipe, **values)
+
+
+def test_progress_is_a_sentence() -> None:
+    now = {"done": 12, "total": 38, "unit": "steps", "message": "Training", "rate": 0.05}
+    job = make.job(status=JobStatus.RUNNING, progress={**now, "seconds_left": 90})
+    said = progress_text(job)
+    assert said == "Training · 12 of 38 steps · 0.05 steps/s · about 1 min 30 s left"
+
+
+def test_a_card_is_text_only_and_says_what_to_do() -> None:
+    error = {"message": BAD, "hint": "Use a smaller batch."}
+    html = job_card(make.job(name=BAD, status=JobStatus.FAILED, error=error))
+    assert "Use a smaller batch." in html
+    assert "<script" not in html
+    assert "<img" not in html
+
+
+def test_a_worker_that_is_silent_is_said_to_be() -> None:
+    job = make.job(status=JobStatus.RUNNING, heartbeat_at=time.time() - 600)
+    assert "not responding" in job_card(job)
+    assert "not responding" not in job_card(replace(job, heartbeat_at=time.time()))
+    stopping = replace(job, heartbeat_at=time.time(), cancel_requested_at=1.0)
+    assert "stopping" in job_card(stopping)
+
+
+def test_the_outcome_of_training_is_said_plainly() -> None:
+    assert train_text(TRAINED).startswith("Better: MAP@100 on dev went from 0.500 to 0.600")
+    worse = train_text({**TRAINED, "beats_base": False})
+    assert worse.startswith("No better than the original")
+    assert "nothing was measured" in train_text({**TRAINED, "baseline": {}})
+
+
+def test_a_finished_run_leads_on(services: Services) -> None:
+    job = training(services, status=JobStatus.SUCCEEDED, result=TRAINED)
+    card, box, cancel, resume, compare, find, chart, log = train.view(job)
+    assert "Better" in card
+    assert box.visible is True
+    assert (cancel.visible, resume.visible) == (False, False)
+    assert compare.visible and find.visible
+    assert chart == log == job.id
+
+
+@pytest.mark.parametrize(
+    ("status", "cancels", "resumes"),
+    [
+        (JobStatus.QUEUED, True, False),
+        (JobStatus.RUNNING, True, False),
+        (JobStatus.INTERRUPTED, False, True),
+        (JobStatus.CANCELLED, False, True),
+    ],
+)
+def test_stop_and_resume_show_when_they_can_be_used(
+    services: Services, status: JobStatus, cancels: bool, resumes: bool
+) -> None:
+    job = training(services, status=status)
+    _, _, cancel, resume, *_ = train.view(job)
+    assert (cancel.visible, resume.visible) == (cancels, resumes)
+    _, _, _, cancel, resume, *_ = jobs.view(services, job.id, "")
+    assert (cancel.visible, resume.visible) == (cancels, resumes)
+
+
+def test_while_it_trains_the_card_stays_as_it_is(services: Services) -> None:
+    job = training(services, status=JobStatus.RUNNING)
+    early = replace(job, progress={"done": 1, "total": 9, "unit": "steps"})
+    late = replace(job, progress={"done": 7, "total": 9, "unit": "steps"})
+    assert train.card_html(early) == train.card_html(late)
+
+
+def test_the_chosen_run_is_shown_or_else_the_newest(services: Services) -> None:
+    assert train.shown_job(services, "") is None
+    training(services, "old", created_at=1.0)
+    training(services, "new", created_at=2.0)
+    put(services, "imp", task="import", created_at=3.0)
+    assert train.shown_job(services, "old").id == "old"  # type: ignore[union-attr]
+    for gone in ("", "nothere", "imp"):
+        assert train.shown_job(services, gone).id == "new"  # type: ignore[union-attr]
+    assert [id for _, id in train.runs_menu(services, "old")["choices"]] == ["new", "old"]
+
+
+def found(model: str, **hit: Any) -> SearchResult:
+    base = {"id": "d1", "row": 0, "score": 0.9, "title": "", "text": "text", "relevant": None}
+    hits = [Hit(**{**base, **hit})]
+    return SearchResult(hits, {"total": 12.4}, model, f"{model}-index", "q", 2)
+
+
+def test_results_stand_side_by_side_with_scores_marks_and_milliseconds() -> None:
+    html = search.results_html([found("a", relevant=True), found("b", relevant=False)])
+    assert html.count("<section") == 2
+    assert html.count('<li class="relevant">') == 1
+    assert "score 0.900" in html
+    assert "12 ms" in html
+    assert "1 of 2 known relevant found" in html
+
+
+def test_a_script_in_a_document_is_text() -> None:
+    html = search.results_html([found(BAD, title=BAD, text=BAD * 30, id=BAD)])
+    assert "<script" not in html
+    assert "<img" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_asking_without_an_index_or_a_worker_says_so(services: Services) -> None:
+    with pytest.raises(BadInput):
+        search.ask_html(services, [], "q")
+    with pytest.raises(SearchUnavailable):
+        search.ask_html(services, ["x"], "q")
+
+
+class FakeSearch:
+    """Answers with the question."""
+
+    def __init__(self) -> None:
+        self.warmed: list[list[str]] = []
+
+    def search_many(self, indexes: list[str], query: str, top_k: int) -> list[SearchResult]:
+        return [found(name, text=f"about {query}") for name in indexes]
+
+    def warm(self, indexes: list[str]) -> None:
+        self.warmed.append(indexes)
+
+
+def test_both_chosen_indexes_are_asked(services: Services) -> None:
+    with_search = replace(services, search=FakeSearch())
+    html = search.ask_html(with_search, ["one", "two"], "tea")
+    assert html.count("about tea") == 2
+
+
+def test_opening_the_page_does_not_load_a_model(services: Services) -> None:
+    fake = FakeSearch()
+    services.workspace.store.indexes.insert(make.index("i1", "one"))
+    filled = search.fill(replace(services, search=fake), ["one"], None, None)
+    assert filled[0]["value"] == ["one"]
+    assert fake.warmed == []
+
+
+def test_with_no_index_it_says_what_to_do(services: Services) -> None:
+    filled = search.fill(services, ["gone"], None, None)
+    nothing, asking = filled[2], filled[3]
+    assert nothing.visible and not asking.visible
+    assert "rw-empty" in nothing.value
+
+
+def test_models_show_what_they_gained(services: Services) -> None:
+    store = services.workspace.store.models
+    store.insert(make.model("m1", "tuned", base="base", summary=TRAINED))
+    store.insert(make.model("m2", "worse", summary=TRAINED, verdict="no-better"))
+    store.insert(make.model("m3", BAD))
+    html = models.list_html(services, "tuned")
+    assert "0.500" in html and "0.600" in html
+    assert "no better than the original" in html
+    assert "<script" not in html
+    details = models.details_html(services, services.workspace.models.get("tuned"))
+    assert "Pooling" in details and "mean" in details
+
+
+def test_a_model_is_a_download(services: Services) -> None:
+    services.workspace.store.models.insert(make.model("m1", "a/b c"))
+    link = models.download_html(services, services.workspace.models.get("m1"))
+    assert 'href="/api/download/models/a%2Fb%20c"' in link
+
+
+def test_jobs_by_status(services: Services) -> None:
+    training(services, "run", status=JobStatus.RUNNING, progress={"done": 1, "total": 4})
+    put(services, "bad", name=BAD, status=JobStatus.FAILED, error={"message": "Broke."})
+    every = jobs.list_html(services, "bad", "")
+    assert 'data-pick="run"' in every and 'data-pick="bad"' in every
+    assert "<script" not in every
+    assert 'data-pick="bad"' not in jobs.list_html(services, "", "running")
+    assert "rw-empty" in jobs.list_html(services, "", "interrupted")
+
+
+def test_a_job_shows_its_recipe_history_and_error(services: Services) -> None:
+    job = put(
+        services,
+        "bad",
+        status=JobStatus.FAILED,
+        error={"message": "Out of memory.", "hint": "Use a smaller batch."},
+        recipe={"model": BAD},
+    )
+    shown = jobs.view(services, job.id, "")
+    assert "Out of memory. Use a smaller batch." in shown[2]
+    assert "<script" not in shown[-1]
+    assert "&lt;script&gt;" in shown[-1]
+    assert "<table" in shown[-2]

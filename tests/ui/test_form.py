@@ -1,0 +1,138 @@
+"""A recipe becomes components and comes back as it was, whatever the field."""
+
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from ui import form
+from workbench.errors import BadRecipe
+from workbench.recipes.base import Recipe, setting
+from workbench.recipes.describe import FieldSpec, describe
+from workbench.recipes.train import TrainEmbeddingRecipe
+from workbench.tasks import TASKS
+
+RECIPES = [task.recipe for task in TASKS.values()]
+FIELDS = [(recipe, spec) for recipe in RECIPES for spec in describe(recipe)]
+
+
+def drawn(recipe: type[Recipe], **start: Any) -> form.Form:
+    with gr.Blocks():
+        return form.render(recipe, start=start)
+
+
+def other_value(spec: FieldSpec) -> Any:
+    """A valid value that is not the field's default."""
+    if spec.kind == "flag":
+        return not spec.default
+    if spec.kind == "choice":
+        return next((one for one in spec.choices if one != spec.default), spec.choices[0])
+    if spec.kind == "list":
+        return ["one", "two words"]
+    if spec.kind == "text":
+        return "query: " if spec.name.endswith("_prompt") else "something else"
+    low = spec.minimum if spec.minimum is not None else 0
+    high = spec.maximum if spec.maximum is not None else low + 8
+    value = low + (high - low) / 4
+    return int(value) + 1 if spec.kind == "int" else value
+
+
+def shown(one: form.Form) -> list[Any]:
+    """What the browser sends for the form as it stands."""
+    return [component.preprocess(component.value) for component in one.inputs]
+
+
+@pytest.mark.parametrize(("recipe", "spec"), FIELDS, ids=lambda one: getattr(one, "name", ""))
+def test_a_field_comes_back_as_it_was(recipe: type[Recipe], spec: FieldSpec) -> None:
+    for value in (spec.default, other_value(spec), None if spec.optional else spec.default):
+        if value is None and not spec.optional:
+            continue
+        assert form.from_component(spec, form.to_component(spec, value)) == value
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.task)
+def test_a_whole_recipe_comes_back_as_it_was(recipe: type[Recipe]) -> None:
+    wanted = recipe.read({spec.name: other_value(spec) for spec in describe(recipe)})
+    one = drawn(recipe)
+    raw = [form.to_component(spec, getattr(wanted, spec.name)) for spec in one.specs]
+    assert one.read(*raw) == wanted
+
+
+def test_the_form_as_drawn_is_the_preset() -> None:
+    first = form.preset_values(TrainEmbeddingRecipe, "thorough")
+    one = drawn(TrainEmbeddingRecipe, dataset="d", **first)
+    read = one.read(*shown_but(one, dataset="d", model="m"))
+    assert read == TrainEmbeddingRecipe(dataset="d", model="m", **first)
+
+
+def shown_but(one: form.Form, **values: Any) -> list[Any]:
+    """The form's values; menus are empty until the page fills them, so those are given."""
+    return [
+        values[spec.name] if spec.name in values else component.preprocess(component.value)
+        for spec, component in zip(one.specs, one.inputs, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.task)
+def test_every_field_has_a_name_its_help_and_a_component(recipe: type[Recipe]) -> None:
+    one = drawn(recipe)
+    for spec in describe(recipe):
+        component = one.components[spec.name]
+        assert component.label == form.label(spec.name)
+        assert component.info == spec.help
+        assert component.interactive
+
+
+def test_a_bad_value_speaks_at_its_field_and_only_there() -> None:
+    one = drawn(TrainEmbeddingRecipe)
+    raw = shown_but(one, dataset="d", model="m", epochs=-1, batch_size=2.5)
+    verdicts = dict(zip([spec.name for spec in one.specs], one.check(*raw), strict=True))
+    wrong = {name for name, verdict in verdicts.items() if not verdict["is_valid"]}
+    assert wrong == {"epochs", "batch_size"}
+    assert "greater than 0" in verdicts["epochs"]["message"]
+    with pytest.raises(BadRecipe):
+        one.read(*raw)
+
+
+def test_an_empty_number_that_is_needed_speaks_too() -> None:
+    one = drawn(TrainEmbeddingRecipe)
+    raw = shown_but(one, dataset=None, model="m", learning_rate=None)
+    verdicts = dict(zip([spec.name for spec in one.specs], one.check(*raw), strict=True))
+    assert not verdicts["learning_rate"]["is_valid"]
+    assert verdicts["max_steps"]["is_valid"]
+
+
+def test_about_eight_fields_are_in_sight() -> None:
+    specs = [spec for spec in describe(TrainEmbeddingRecipe) if not spec.advanced]
+    one = drawn(TrainEmbeddingRecipe)
+    seen = [spec.name for spec in specs if one.components[spec.name].visible]
+    assert 7 <= len(seen) <= 10
+    assert "method" not in seen, "a choice of one is no choice"
+
+
+@pytest.mark.parametrize("preset", list(TrainEmbeddingRecipe.presets))
+def test_a_preset_sets_its_fields_and_puts_back_those_of_the_others(preset: str) -> None:
+    values = form.preset_values(TrainEmbeddingRecipe, preset)
+    touched = {name for one in TrainEmbeddingRecipe.presets.values() for name in one}
+    assert set(values) == touched
+    assert TrainEmbeddingRecipe.presets[preset].items() <= values.items()
+
+
+class Dependent(Recipe):
+    """Only for this test."""
+
+    task = "dependent"
+    precision: bool = setting(False, help="A switch.")
+    seed: int = setting(1, help="Shown with the switch.", depends_on=("precision", (True,)))
+
+
+def test_a_field_that_depends_on_another_is_hidden_without_it() -> None:
+    with gr.Blocks() as demo:
+        one = form.render(Dependent)
+        form.listen_depends(one)
+    assert one.components["precision"].visible
+    assert not one.components["seed"].visible
+    event = next(iter(demo.fns.values()))
+    assert event.fn is not None
+    assert event.fn(True)["visible"] is True
+    assert event.fn(False)["visible"] is False

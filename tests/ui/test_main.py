@@ -1,0 +1,78 @@
+"""The whole page, built: what would make it hang, leak or speak out of turn is not on it."""
+
+import subprocess
+import sys
+
+import gradio as gr
+import pytest
+
+from ui.main import build
+from ui.services import Services
+from workbench.workspace import Workspace
+
+#: These keep a connection open per page; a browser has six for a host, so the sixth page hangs.
+HOLDS_A_CONNECTION = (gr.State,)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> gr.Blocks:
+    workspace = Workspace.open(tmp_path_factory.mktemp("page") / "home")
+    return build(Services(workspace))
+
+
+def test_nothing_keeps_a_connection_open(demo: gr.Blocks) -> None:
+    for block in demo.blocks.values():
+        assert not isinstance(block, HOLDS_A_CONNECTION)
+    for event in demo.fns.values():
+        assert not event.types_generator, event.name
+        assert all(kind not in ("unload", "stream") for _, kind in event.targets)
+
+
+def test_events_are_quick_private_and_without_a_veil(demo: gr.Blocks) -> None:
+    for event in demo.fns.values():
+        assert event.queue is False or event.validator is not None, event.name
+        assert event.concurrency_limit is None
+        assert event.show_progress == "hidden"
+        assert event.api_visibility == "private"
+
+
+def test_what_a_browser_keeps_has_a_fixed_key(demo: gr.Blocks) -> None:
+    kept = [one for one in demo.blocks.values() if isinstance(one, gr.BrowserState)]
+    keys = [one.storage_key for one in kept]
+    assert len(keys) == len(set(keys)) >= 7
+    assert all(
+        key.startswith("workbench-") and one.secret for key, one in zip(keys, kept, strict=True)
+    )
+
+
+def test_only_the_open_tab_ticks(demo: gr.Blocks) -> None:
+    timers = [one for one in demo.blocks.values() if isinstance(one, gr.Timer)]
+    assert [one.active for one in timers] == [True, *[False] * 6]
+
+
+def test_every_component_has_a_label(demo: gr.Blocks) -> None:
+    inputs = (gr.Textbox, gr.Number, gr.Dropdown, gr.Radio, gr.Checkbox)
+    for one in demo.blocks.values():
+        if isinstance(one, inputs):
+            assert one.label, one
+
+
+def test_each_tab_has_at_most_one_primary_action(demo: gr.Blocks) -> None:
+    def primaries(block: gr.blocks.Block) -> int:
+        own = isinstance(block, gr.Button) and block.variant == "primary"
+        return own + sum(primaries(child) for child in getattr(block, "children", []))
+
+    tabs = [one for one in demo.blocks.values() if isinstance(one, gr.Tab) and one.id]
+    assert len(tabs) >= 7
+    assert all(primaries(tab) <= 1 for tab in tabs)
+
+
+# A process of its own, because other tests of this run may have imported torch: about 5 s.
+@pytest.mark.slow
+def test_building_the_page_leaves_torch_out() -> None:
+    heavy = ("torch", "transformers", "sentence_transformers", "faiss", "datasets", "peft")
+    code = (
+        f"import sys, ui.main, ui.server, ui.theme; print([n for n in {heavy} if n in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"

@@ -1,0 +1,135 @@
+"""Every word on the page comes from ui/words, and every word there is on the page."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import ui
+from ui.tabs.models import CONTRACT
+from ui.words import known, load, t
+from ui.words.amounts import ago, count, duration, size
+from workbench.recipes.describe import describe
+from workbench.records import JobStatus
+from workbench.tasks import TASKS
+
+FOLDER = Path(ui.__file__).parent
+#: Sections that are handed to scripts whole.
+WHOLE = ("live.", "drop.", "notice.")
+#: Parameters of components that hold words for people.
+WORDY = {"label", "info", "placeholder", "title", "value"}
+
+
+def sources() -> list[Path]:
+    return sorted(FOLDER.rglob("*.py"))
+
+
+def calls(path: Path) -> Iterator[ast.Call]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            yield node
+
+
+def names_of_words(path: Path) -> set[str]:
+    """Every string literal that is a key: also those that are handed to t() by a variable."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+def families() -> set[str]:
+    """Keys that are put together from what the engine has."""
+    recipes = [task.recipe for task in TASKS.values()]
+    specs = [spec for recipe in recipes for spec in describe(recipe)]
+    return {
+        *(f"status.{status.value}" for status in JobStatus),
+        *(f"task.{name}" for name in TASKS),
+        *(f"field.{spec.name}" for spec in specs),
+        *(f"group.{spec.group}" for spec in specs),
+        *(f"preset.{preset}" for recipe in recipes for preset in recipe.presets),
+        *(f"split.{split}" for split in ("train", "dev", "test")),
+        *(f"contract.{name}" for name in CONTRACT),
+        *(f"start.line_{n}" for n in (1, 2, 3)),
+        *(f"start.state_{state}" for state in ("waiting", "running", "done", "failed")),
+        *(f"tab.{tab}" for tab in ("start", "data", "train", "compare", "search")),
+        *(f"tab.{tab}" for tab in ("models", "jobs")),
+        "kind.embedding",
+        "verdict.no-better",
+    }
+
+
+def optional() -> set[str]:
+    """Words for values that may do without: where there are none, the value itself is shown."""
+    specs = [spec for task in TASKS.values() for spec in describe(task.recipe)]
+    return {f"choice.{spec.name}.{choice}" for spec in specs for choice in spec.choices}
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: path.stem)
+def test_every_key_has_words(path: Path) -> None:
+    for call in calls(path):
+        if isinstance(call.func, ast.Name) and call.func.id == "t":
+            first = call.args[0]
+            keys = [node.value for node in ast.walk(first) if isinstance(node, ast.Constant)]
+            if not isinstance(first, ast.JoinedStr):
+                for key in keys:
+                    if isinstance(key, str) and "." in key:
+                        assert known(key), f"{path.name}:{call.lineno} {key}"
+
+
+def test_every_key_that_is_put_together_has_words() -> None:
+    assert not [key for key in families() if not known(key)]
+
+
+def test_no_words_are_left_over() -> None:
+    used = set().union(*(names_of_words(path) for path in sources())) | families() | optional()
+    spare = [key for key in load() if key not in used and not key.startswith(WHOLE)]
+    assert not spare
+
+
+def test_the_places_in_the_words_are_filled() -> None:
+    """A call gives every place its words have, and no other."""
+    for path in sources():
+        for call in calls(path):
+            if not (isinstance(call.func, ast.Name) and call.func.id == "t" and call.args):
+                continue
+            first = call.args[0]
+            if isinstance(first, ast.Constant) and known(first.value):
+                given = {keyword.arg for keyword in call.keywords}
+                wanted = set(re.findall(r"{(\w+)}", load()[first.value]))
+                assert None in given or given == wanted, f"{path.name}:{call.lineno}"
+
+
+@pytest.mark.parametrize(
+    "path", [*sorted((FOLDER / "tabs").glob("*.py")), FOLDER / "main.py"], ids=lambda p: p.stem
+)
+def test_no_words_stand_in_the_tabs_themselves(path: Path) -> None:
+    for call in calls(path):
+        if not (isinstance(call.func, ast.Attribute) and ast.unparse(call.func).startswith("gr.")):
+            continue
+        texts = [*call.args, *(word.value for word in call.keywords if word.arg in WORDY)]
+        for text in texts:
+            if isinstance(text, ast.Constant) and isinstance(text.value, str):
+                assert not re.search(r"[A-Z]|\w \w", text.value), ast.unparse(call)
+
+
+def test_an_unknown_key_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        t("no.such.words")
+
+
+def test_amounts() -> None:
+    assert count(1234567) == "1,234,567"
+    assert count(12.5) == "12.5"
+    assert size(999) == "999 bytes"
+    assert size(1_250_000) == "1.2 MB"
+    assert duration(8.4) == "8 s"
+    assert duration(65) == "1 min 5 s"
+    assert duration(3600 * 2 + 300) == "2 h 5 min"
+    assert ago(1000.0, now=1010.0) == t("amount.now")
+    assert ago(1000.0, now=1000.0 + 7200) == "2 h ago"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", ago(1000.0, now=1e9))
