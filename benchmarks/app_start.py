@@ -1,0 +1,129 @@
+"""How long until the first page is served, and what the app keeps in memory.
+
+    python benchmarks/app_start.py [--repeats 5]
+
+Starts our app and, in turns, the smallest Gradio app there is (one button), each as a process of
+its own. Time runs from the start of the process to the whole first page; memory is the process's
+resident set a few seconds later, after the page's own requests. One start of each goes before,
+uncounted, so that files are in the system's cache and the workspace exists. Prints JSON: medians,
+every single value, and the median of the ratios of neighbouring starts.
+"""
+
+import argparse
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[1]
+LIMIT = 120.0
+#: The packaged model is made ready in the background; by then that is over.
+SETTLE = 4.0
+BARE = """
+import sys
+import gradio as gr
+with gr.Blocks(analytics_enabled=False) as blocks:
+    gr.Button("go").click(lambda: None)
+blocks.launch(server_name="127.0.0.1", server_port=int(sys.argv[1]), quiet=True)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One start: seconds to the first page, megabytes (10^6 bytes) afterwards."""
+
+    seconds: float
+    memory_mb: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=5)
+    repeats = parser.parse_args().repeats
+    with tempfile.TemporaryDirectory() as home:
+        kinds: dict[str, Callable[[int], list[str]]] = {
+            "workbench": lambda port: ["app.py", "--home", home, "--port", str(port)],
+            "bare_gradio": lambda port: ["-c", BARE, str(port)],
+        }
+        found: dict[str, list[Start]] = {name: [] for name in kinds}
+        for turn in range(repeats + 1):
+            for name, command in kinds.items():
+                start = measure(command)
+                print(f"{turn} {name}: {start.seconds:.2f} s", file=sys.stderr)
+                if turn:
+                    found[name].append(start)
+    print(json.dumps(report(found), indent=2))
+
+
+def measure(command: Callable[[int], list[str]]) -> Start:
+    """Start a process, wait for its page, look at its memory, stop it."""
+    port = free_port()
+    environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
+    begin = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, *command(port)],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        wait_for_page(port, process)
+        seconds = time.perf_counter() - begin
+        time.sleep(SETTLE)
+        return Start(seconds, psutil.Process(process.pid).memory_info().rss / 1e6)
+    finally:
+        process.terminate()
+        process.wait(LIMIT)
+
+
+def wait_for_page(port: int, process: "subprocess.Popen[bytes]") -> None:
+    """Until GET / has answered with a whole page."""
+    end = time.perf_counter() + LIMIT
+    while time.perf_counter() < end and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=LIMIT) as answer:
+                if b"</html>" in answer.read():
+                    return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.02)
+    raise SystemExit(f"no page after {LIMIT:.0f} s (exit code {process.poll()})")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+    return port
+
+
+def report(found: dict[str, list[Start]]) -> dict[str, object]:
+    pairs = list(zip(found["workbench"], found["bare_gradio"], strict=True))
+    return {
+        **{name: summary(starts) for name, starts in found.items()},
+        "seconds_ratio": round(statistics.median(a.seconds / b.seconds for a, b in pairs), 3),
+        "memory_ratio": round(statistics.median(a.memory_mb / b.memory_mb for a, b in pairs), 3),
+        "processors": os.cpu_count(),
+        "load": os.getloadavg()[0],
+    }
+
+
+def summary(starts: list[Start]) -> dict[str, object]:
+    return {
+        "seconds": round(statistics.median(start.seconds for start in starts), 2),
+        "memory_mb": round(statistics.median(start.memory_mb for start in starts)),
+        "all_seconds": [round(start.seconds, 2) for start in starts],
+    }
+
+
+if __name__ == "__main__":
+    main()
