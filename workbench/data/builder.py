@@ -6,15 +6,14 @@ in a spool until every file is read, because only then their splits are known.
 
 import array
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from workbench.data import digests
+from workbench.data.batch import Batch, from_rows
 from workbench.data.edges import EdgeSpool
 from workbench.data.histogram import Lengths
 from workbench.data.report import Report
@@ -24,7 +23,7 @@ from workbench.data.writer import DOCUMENTS, Background, TableWriter
 
 Array = np.ndarray[Any, Any]
 _BATCH_ROWS = 5_000
-_BATCH_CHARS = 4 << 20
+_BATCH_CHARS = 2 << 20
 #: Marks on a query: something is relevant to it; a judgment was left out for its split.
 POSITIVE, LEAKED = 1, 2
 SPOOLED_QUERIES = pa.schema([("id", pa.string()), ("text", pa.string()), ("prompt", pa.string())])
@@ -32,13 +31,6 @@ SPOOLED_QUERIES = pa.schema([("id", pa.string()), ("text", pa.string()), ("promp
 _PLACES = np.random.default_rng(7).integers(1, 2**63, 4096, dtype=np.uint64) * np.uint64(2) + (
     np.uint64(1)
 )
-
-
-@dataclass(slots=True)
-class _Batch:
-    rows: list[Row] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)
-    chars: int = 0
 
 
 class Builder:
@@ -49,7 +41,7 @@ class Builder:
         self.background = Background()
         self.documents = TableWriter(folder / "files/documents.parquet", DOCUMENTS, self.background)
         self.queries = TableWriter(
-            folder / "spool/queries.parquet", SPOOLED_QUERIES, self.background, compression="lz4"
+            folder / "spool/queries.parquet", SPOOLED_QUERIES, self.background
         )
         self.edges = EdgeSpool(folder / "spool/edges.bin")
         self.lengths = {"query": Lengths(), "document": Lengths()}
@@ -62,7 +54,9 @@ class Builder:
         self.document_texts = digests.DigestRows()
         self._row_digests = digests.DigestRows()
         self._ids = {"query": digests.DigestRows(), "document": digests.DigestRows()}
-        self._batch = _Batch()
+        self._rows: list[Row] = []
+        self._lines: list[int] = []
+        self._chars = 0
         self._report: Report | None = None
         self._split = TRAIN
 
@@ -77,19 +71,18 @@ class Builder:
         self._report, self._split = report, CODES[split or "train"]
 
     def add(self, line: int, row: Row) -> None:
-        batch = self._batch
-        batch.rows.append(row)
-        batch.lines.append(line)
-        batch.chars += len(row.query) + 32 * len(row.documents)
-        for document in row.documents:
-            batch.chars += len(document) if type(document) is str else len(document[0])
-        if batch.chars >= _BATCH_CHARS or len(batch.rows) >= _BATCH_ROWS:
+        """One row; rows are collected until there are enough of them."""
+        self._rows.append(row)
+        self._lines.append(line)
+        self._chars += len(row.query) + sum(map(len, row.documents)) + 32 * len(row.documents)
+        if self._chars >= _BATCH_CHARS or len(self._rows) >= _BATCH_ROWS:
             self.flush()
 
     def flush(self) -> None:
-        batch, self._batch = self._batch, _Batch()
-        if batch.rows:
-            self._take(batch)
+        rows, lines = self._rows, self._lines
+        self._rows, self._lines, self._chars = [], [], 0
+        if rows:
+            self.take(from_rows(rows, lines))
 
     def close(self) -> None:
         """Stop the writing thread, whatever state the files are in."""
@@ -98,36 +91,36 @@ class Builder:
 
     # -- one batch ---------------------------------------------------------------------------
 
-    def _take(self, batch: _Batch) -> None:
-        rows = batch.rows
+    def take(self, batch: Batch) -> None:
+        """Add the rows of a batch: to what is known already, or as something new."""
         query_rows, fresh = self._queries(batch)
-        counts = np.fromiter((len(row.documents) for row in rows), np.int64, len(rows))
-        flat = [document for row in rows for document in row.documents]
-        grades = np.fromiter((g for row in rows for g in row.grades), np.int32, len(flat))
-        texts, keys = content(flat)
+        keys = content(batch.texts, batch.details)
         keep = self.tell_leaks(query_rows, self._split, batch.lines)
-        keep &= self._unseen(batch, query_rows, fresh, keys, grades, counts, keep)
-        owner = np.repeat(np.arange(len(rows)), counts)
-        picked = np.flatnonzero(keep[owner])
-        document_rows = self._add_documents(flat, texts, keys, picked, owner, batch.lines)
-        scores = _scores(rows, counts)[picked]
-        self.add_edges(query_rows[owner[picked]], document_rows, grades[picked], scores)
+        keep &= self._unseen(batch, query_rows, fresh, keys, keep)
+        places = np.flatnonzero(keep[batch.owner] & self._no_positive(batch, keys, keep))
+        document_rows, first = self.document_texts.resolve(keys[places], self.documents.rows)
+        new = places[first]
+        details = [batch.details[place] for place in new.tolist()] if batch.details else None
+        chosen = batch.texts.take(pa.array(new))
+        self.write_documents(chosen, details, batch.lines[batch.owner[new]])
+        scores = batch.scores[places] if batch.scores is not None else None
+        owners = query_rows[batch.owner[places]]
+        self._add_edges(owners, document_rows, batch.grades[places], scores)
         self.rows += int(keep.sum())
 
-    def _queries(self, batch: _Batch) -> tuple[Array, Array]:
+    def _queries(self, batch: Batch) -> tuple[Array, Array]:
         """Each row's query number, and which rows brought a query for the first time."""
-        texts = pa.array([row.query for row in batch.rows], pa.string())
         start = len(self.splits)
-        numbers, first = self.query_texts.resolve(digests.of_strings(texts), start)
-        fresh = np.zeros(len(batch.rows), bool)
+        numbers, first = self.query_texts.resolve(digests.of_strings(batch.queries), start)
+        fresh = np.zeros(len(batch), bool)
         fresh[first] = True
-        new = [batch.rows[place] for place in first.tolist()]
+        new = first.tolist()
         self.write_queries(
-            texts.take(pa.array(first)),
-            [row.query_id for row in new],
-            pa.array([row.prompt for row in new], pa.string()),
+            batch.queries.take(pa.array(first)),
+            [batch.ids[place] for place in new] if batch.ids else None,
+            [batch.prompts[place] for place in new] if batch.prompts else None,
             np.arange(start, start + len(new)),
-            [batch.lines[place] for place in first.tolist()],
+            batch.lines[first],
             self._split,
         )
         return numbers, fresh
@@ -135,155 +128,129 @@ class Builder:
     def write_queries(
         self,
         texts: pa.StringArray,
-        wanted: list[str | None],
-        prompts: pa.StringArray,
+        ids: list[str | None] | None,
+        prompts: list[str | None] | None,
         groups: Array,
-        lines: list[int],
+        lines: Array,
         split: int,
     ) -> None:
         """Append queries; ``split`` UNKNOWN until a judgment tells it."""
-        ids = self._claim("query", wanted, len(self.splits), lines)
-        self.queries.write(pa.table([ids, texts, prompts], schema=SPOOLED_QUERIES))
+        count = len(texts)
+        names = self._claim("query", ids, len(self.splits), lines)
+        said = pa.array(prompts, pa.string()) if prompts else pa.nulls(count, pa.string())
+        self.queries.write(pa.table([names, texts, said], schema=SPOOLED_QUERIES))
         self.lengths["query"].add(texts)
-        self.splits.extend([split] * len(wanted))
-        self.marks.extend([0] * len(wanted))
+        self.splits.extend([split] * count)
+        self.marks.extend([0] * count)
         self.groups.extend(groups.tolist())
 
+    def write_documents(
+        self, texts: pa.StringArray, details: list[Document | None] | None, lines: Array
+    ) -> None:
+        """Append documents; each came from its line."""
+        count = len(texts)
+        wanted = [one.id if one else None for one in details] if details else None
+        ids = self._claim("document", wanted, self.documents.rows, lines)
+        titles = [one.title if one else "" for one in details] if details else [""] * count
+        nothing = pa.nulls(count, pa.string())
+        columns = [ids, pa.array(titles, pa.string()), texts, nothing, nothing]
+        self.documents.write(pa.table(columns, schema=DOCUMENTS))
+        self.lengths["document"].add(texts)
+
+    def tell_leaks(self, queries: Array, split: int, lines: Array) -> Array:
+        """Report the places whose query belongs elsewhere; True for those that may stay."""
+        homes = self._settle(queries, split)
+        same = homes == split
+        marks = np.frombuffer(self.marks, np.int8)
+        marks[queries[~same]] |= LEAKED
+        for place in np.flatnonzero(~same).tolist():
+            other = "dev" if homes[place] == DEV else "test"
+            self.leaked[other] += 1
+            self._tell(f"leaked-{other}-query", int(lines[place]), "query")
+        return np.asarray(same)
+
     def _settle(self, query_rows: Array, split: int) -> Array:
-        """Where these queries may be judged in this split: it is theirs, or now becomes theirs.
-        Otherwise the split that was read before keeps them. Same text, same split."""
+        """The split each query is judged in: this one, unless another was read before. Queries of
+        one text share it."""
         home = np.frombuffer(self.splits, np.int8)
         leaders = np.frombuffer(self.groups, np.int32)[query_rows]
         home[leaders[home[leaders] == UNKNOWN]] = split
         return np.asarray(home[leaders])
 
-    def tell_leaks(self, queries: Array, split: int, lines: list[int]) -> Array:
-        """Report the places whose query belongs elsewhere; True for those that may stay."""
-        homes = self._settle(queries, split)
-        same = homes == split
-        lost = np.frombuffer(self.marks, np.int8)
-        lost[queries[~same]] |= LEAKED
-        for place in np.flatnonzero(~same).tolist():
-            other = "dev" if homes[place] == DEV else "test"
-            self.leaked[other] += 1
-            self.tell(f"leaked-{other}-query", lines[place], "query")
-        return np.asarray(same)
-
     def _unseen(
-        self,
-        batch: _Batch,
-        query_rows: Array,
-        fresh: Array,
-        keys: Array,
-        grades: Array,
-        counts: Array,
-        keep: Array,
+        self, batch: Batch, query_rows: Array, fresh: Array, keys: Array, keep: Array
     ) -> Array:
         """False for rows that stood before as they are; both kinds of repetition are reported."""
-        starts = np.cumsum(counts) - counts
-        places = (np.arange(len(keys)) - np.repeat(starts, counts)) * 2 + (grades > 0)
-        marks = _PLACES[places % len(_PLACES)]
-        row_keys = np.add.reduceat(keys * marks[:, None], starts, axis=0)
-        row_keys += query_rows.astype(np.uint64)[:, None] * _PLACES[:2]
-        # High bits must be spread evenly: the digest rows are kept in slices by them.
-        row_keys = digests.of_bytes([key.tobytes() for key in row_keys])
+        marks = _PLACES[(batch.place * 2 + (batch.grades > 0)) % len(_PLACES)]
+        row_keys = query_rows.astype(np.uint64)[:, None] * _PLACES[:2]
+        # A sum of digests, each times an odd number of its place, is as evenly spread as they are.
+        for half in (0, 1):
+            np.add.at(row_keys[:, half], batch.owner, keys[:, half] * marks)
         _, first = self._row_digests.resolve(row_keys, 0)
-        unseen = np.zeros(len(row_keys), bool)
+        unseen = np.zeros(len(batch), bool)
         unseen[first] = True
         for place in np.flatnonzero(keep & ~fresh).tolist():
             code = "duplicate-query" if unseen[place] else "duplicate-row"
-            self.tell(code, batch.lines[place], "query")
+            self._tell(code, int(batch.lines[place]), "query")
         return unseen
 
-    def _add_documents(
-        self,
-        flat: list[Any],
-        texts: pa.StringArray,
-        keys: Array,
-        picked: Array,
-        owner: Array,
-        lines: list[int],
-    ) -> Array:
-        """Document numbers of the picked places; new documents are written."""
-        numbers, first = self.document_texts.resolve(keys[picked], self.documents.rows)
-        new = picked[first]
-        self.write_documents(flat, texts, new, [lines[row] for row in owner[new].tolist()])
-        return numbers
+    def _no_positive(self, batch: Batch, keys: Array, keep: Array) -> Array:
+        """False for negatives that are a positive of the same row, by title and text."""
+        own = keys[:, 0] ^ (batch.owner.astype(np.uint64) * _PLACES[0])
+        positive = batch.grades > 0
+        doubled = ~positive & np.isin(own, own[positive])
+        for row in np.unique(batch.owner[doubled]).tolist():
+            if keep[row]:
+                self._tell("positive-equals-negative", int(batch.lines[row]), None)
+        return np.asarray(~doubled)
 
-    def write_documents(
-        self, flat: list[Any], texts: pa.StringArray, places: Array, lines: list[int]
+    def _add_edges(
+        self, queries: Array, documents: Array, grades: Array, scores: Array | None
     ) -> None:
-        """Append the documents at these places of a batch; each came from its line."""
-        chosen = texts.take(pa.array(places))
-        documents = [flat[place] for place in places.tolist()]
-        wanted = [None if type(one) is str else one.id for one in documents]
-        ids = self._claim("document", wanted, self.documents.rows, lines)
-        titles = ["" if type(one) is str else one.title for one in documents]
-        nothing = pa.nulls(len(documents), pa.string())
-        columns = [ids, pa.array(titles, pa.string()), chosen, nothing, nothing]
-        self.documents.write(pa.table(columns, schema=DOCUMENTS))
-        self.lengths["document"].add(chosen)
-
-    def add_edges(self, queries: Array, documents: Array, grades: Array, scores: Array) -> None:
         """Grades of 1 and more become judgments; the others, and all scores, candidates."""
         relevant = grades > 0
         self.judge(queries[relevant], documents[relevant], grades[relevant])
-        given = ~relevant | ~np.isnan(scores)
+        given = ~relevant if scores is None else ~relevant | ~np.isnan(scores)
         marks = np.full(int(given.sum()), -1, np.int32)
-        self.edges.add(queries[given], documents[given], marks, scores[given])
+        said = np.full(len(marks), np.nan, np.float32) if scores is None else scores[given]
+        self.edges.add(queries[given], documents[given], marks, said)
 
     def judge(self, queries: Array, documents: Array, grades: Array) -> None:
         """Add judgments, of grade 0 too."""
-        nothing = np.full(len(queries), np.nan, np.float32)
-        self.edges.add(queries, documents, grades, nothing)
+        self.edges.add(queries, documents, grades, np.full(len(queries), np.nan, np.float32))
         np.frombuffer(self.marks, np.int8)[queries[grades > 0]] |= POSITIVE
 
     def _claim(
-        self, kind: str, wanted: list[str | None], start: int, lines: list[int]
+        self, kind: str, wanted: list[str | None] | None, start: int, lines: Array
     ) -> pa.StringArray:
         """Ids of new rows: the file's own where it has them and they are free, else a number."""
-        numbers = np.arange(start, start + len(wanted))
-        made = pc.binary_join_element_wise(f"{kind}:", pa.array(numbers).cast(pa.string()), "")
-        given = [place for place, one in enumerate(wanted) if one is not None]
-        if not given:
-            return made
-        names = [str(wanted[place]) for place in given]
-        keys = digests.of_bytes([name.encode() for name in names])
-        fresh = self._ids[kind].assign(keys, numbers[given])
-        ids = made.to_pylist()
-        for place, name, free in zip(given, names, fresh.tolist(), strict=True):
-            ids[place] = name if free else f"{name}~{start + place}"
-            if not free:
-                self.tell("duplicate-id", lines[place], "id", name)
+        ids = [f"{kind}:{number}" for number in range(start, start + len(lines))]
+        given = [place for place, one in enumerate(wanted or ()) if one is not None]
+        if wanted and given:
+            names = [str(wanted[place]) for place in given]
+            keys = digests.of_bytes([name.encode() for name in names])
+            fresh = self._ids[kind].assign(keys, np.array(given) + start)
+            for place, name, free in zip(given, names, fresh.tolist(), strict=True):
+                ids[place] = name if free else f"{name}~{start + place}"
+                if not free:
+                    self._tell("duplicate-id", int(lines[place]), "id", name)
         return pa.array(ids, pa.string())
 
-    def tell(self, code: str, line: int, field: str, detail: str = "") -> None:
+    def _tell(self, code: str, line: int, field: str | None, detail: str = "") -> None:
         if self._report is not None:
             self._report.add(code, line, field, detail=detail)
 
 
-def content(flat: list[Any]) -> tuple[pa.StringArray, Array]:
-    """The texts, and the digest of title and text of each."""
-    titled = [place for place, one in enumerate(flat) if type(one) is Document]
-    texts = pa.array(
-        flat if not titled else [one if type(one) is str else one.text for one in flat],
-        pa.string(),
-    )
+def content(texts: pa.StringArray, details: list[Document | None] | None) -> Array:
+    """The digest of each document: of its text, or of title and text where it has a title."""
     keys = digests.of_strings(texts)
-    with_title = [place for place in titled if flat[place].title]
-    if with_title:
-        both = [f"{flat[place].title}\0{flat[place].text}".encode() for place in with_title]
+    titled = [place for place, one in enumerate(details or ()) if one and one.title]
+    if details and titled:
         keys = keys.copy()
-        keys[with_title] = digests.of_bytes(both)
-    return texts, keys
+        both = [_joined(details[place]) for place in titled]
+        keys[titled] = digests.of_bytes(both)
+    return keys
 
 
-def _scores(rows: list[Row], counts: Array) -> Array:
-    scores = np.full(int(counts.sum()), np.nan, np.float32)
-    at = 0
-    for row in rows:
-        if row.scores is not None:
-            given = [np.nan if score is None else score for score in row.scores]
-            scores[at : at + len(given)] = given
-        at += len(row.documents)
-    return scores
+def _joined(document: Document | None) -> bytes:
+    return f"{document.title}\0{document.text}".encode() if document else b""

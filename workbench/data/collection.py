@@ -18,7 +18,7 @@ from workbench.data.splits import CODES, UNKNOWN
 
 Array = np.ndarray[Any, Any]
 _BATCH_ROWS = 5_000
-_BATCH_CHARS = 4 << 20
+_BATCH_CHARS = 2 << 20
 
 
 class Collection:
@@ -73,26 +73,26 @@ class Collection:
             self._tell("repeated-id", line, "id", str(item.id))
         flat = [items[place][1] for place in places.tolist()]
         write = self._documents if self._kind == "document" else self._queries
-        lines = [items[place][0] for place in places.tolist()]
+        lines = np.array([items[place][0] for place in places.tolist()], np.int64)
         known.assign(keys[places], write(flat, lines))
         self.used[self._kind] += len(flat)
 
-    def _documents(self, flat: list[Document], lines: list[int]) -> Array:
+    def _documents(self, flat: list[Document], lines: Array) -> Array:
         """Write the documents and return their rows; with ``merge`` known texts keep theirs."""
-        texts, keys = content(flat)
+        texts = pa.array([item.text for item in flat], pa.string())
+        keys = content(texts, list(flat))
         start = self._builder.documents.rows
         if self._merge:
             rows, first = self._builder.document_texts.resolve(keys, start)
         else:
-            rows = first = np.arange(len(flat))
-            rows = rows + start
+            first = np.arange(len(flat))
+            rows = first + start
             self._builder.document_texts.assign(keys, rows)
-        self._builder.write_documents(
-            flat, texts, first, [lines[place] for place in first.tolist()]
-        )
+        new: list[Document | None] = [flat[place] for place in first.tolist()]
+        self._builder.write_documents(texts.take(pa.array(first)), new, lines[first])
         return np.asarray(rows)
 
-    def _queries(self, flat: list[Document], lines: list[int]) -> Array:
+    def _queries(self, flat: list[Document], lines: Array) -> Array:
         texts = pa.array([item.text for item in flat], pa.string())
         keys = digests.of_strings(texts)
         seen = self._builder.query_texts
@@ -105,34 +105,31 @@ class Collection:
             rows = first + start
             seen.assign(keys, rows)
             leaders = seen.find(keys)
-        new = [flat[place] for place in first.tolist()]
-        ids = [item.id for item in new]
-        prompts = pa.nulls(len(new), pa.string())
+        ids = [flat[place].id for place in first.tolist()]
         chosen = texts.take(pa.array(first))
-        said = [lines[place] for place in first.tolist()]
-        self._builder.write_queries(chosen, ids, prompts, leaders, said, UNKNOWN)
+        self._builder.write_queries(chosen, ids, None, leaders, lines[first], UNKNOWN)
         return np.asarray(rows)
 
     def _flush_judgments(self) -> None:
         judgments, self._judgments = self._judgments, []
         if not judgments:
             return
-        lines = [line for line, *_ in judgments]
+        lines = np.array([line for line, *_ in judgments], np.int64)
         queries = self._find("query", [query for _, query, _, _ in judgments], lines)
         documents = self._find("document", [one for _, _, one, _ in judgments], lines)
         grades = np.array([grade for *_, grade in judgments], np.int32)
         good = np.flatnonzero((queries >= 0) & (documents >= 0))
         queries, documents, grades = queries[good], documents[good], grades[good]
         split = CODES[self._split]
-        stay = self._builder.tell_leaks(queries, split, [lines[place] for place in good.tolist()])
+        stay = self._builder.tell_leaks(queries, split, lines[good])
         self._builder.judge(queries[stay], documents[stay], grades[stay])
         self._builder.rows += int(stay.sum())
         self.used["judgment"] += int(stay.sum())
 
-    def _find(self, kind: str, ids: list[str], lines: list[int]) -> Array:
+    def _find(self, kind: str, ids: list[str], lines: Array) -> Array:
         rows = self._ids[kind].find(digests.of_bytes([one.encode() for one in ids]))
         for place in np.flatnonzero(rows < 0).tolist():
-            self._tell("unknown-id", lines[place], kind, ids[place])
+            self._tell("unknown-id", int(lines[place]), kind, ids[place])
         return rows
 
     def _tell(self, code: str, line: int, field: str, detail: str) -> None:

@@ -73,15 +73,15 @@ def _by_zeros(start: bytes) -> Encoding | None:
     return Encoding("utf-16-be") if even >= 4 and not odd else None
 
 
-def of_text(sample: bytes) -> Encoding:
-    """The encoding of the first bytes that are not plain ASCII (whole lines of them)."""
-    lines = [line for line in sample.split(b"\n") if not line.isascii()][:400]
-    good = sum(_decodes(line, "utf-8") for line in lines)
-    if 10 * good >= len(lines) or any(surely_utf8(line) for line in lines):
+def of_lines(lines: list[bytes]) -> Encoding:
+    """The encoding of the first lines that are not plain ASCII."""
+    sample = lines[:400]
+    good = sum(_decodes(line, "utf-8") for line in sample)
+    if 10 * good >= len(sample) or any(surely_utf8(line) for line in sample):
         return UTF8
-    found = _guess(b"\n".join(lines))
-    readable = sum(_decodes(line, found.codec) for line in lines) if found else 0
-    return found if found and 10 * readable >= 8 * len(lines) else UTF8
+    found = _guess(b"\n".join(sample))
+    readable = sum(_decodes(line, found.codec) for line in sample) if found else 0
+    return found if found and 10 * readable >= 8 * len(sample) else UTF8
 
 
 def surely_utf8(line: bytes) -> bool:

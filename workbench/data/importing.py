@@ -93,9 +93,7 @@ class Import:
         report, builder = one.report, self._assembly.builder
         recogniser = Recogniser(report)
         builder.begin(report, one.split)
-        seen = 0
         for line, record in one.records(self._tick, self._scratch):
-            seen += 1
             report.line = line
             row = recogniser.read(record)
             if row is not None:
@@ -103,7 +101,7 @@ class Import:
         builder.flush()
         one.rows = sum(recogniser.formats.values())
         self._assembly.formats.update(recogniser.formats)
-        if not seen and not report.spoken:
+        if not one.rows and not report.spoken:
             report.add("no-rows", 0)
 
     # -- corpus, queries, qrels --------------------------------------------------------------

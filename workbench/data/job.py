@@ -8,6 +8,7 @@ from typing import Any
 
 from workbench.data.assemble import Assembly
 from workbench.data.importing import Import
+from workbench.data.lean import be_lean
 from workbench.data.sample import stdlib_pairs
 from workbench.data.splits import Shares
 from workbench.jobs.context import JobContext
@@ -20,6 +21,7 @@ def run_import(recipe: ImportRecipe, context: JobContext) -> dict[str, Any]:
     Raises :class:`NoGoodRows`, :class:`StrictRefused` and :class:`NameTaken`; nothing is left
     behind then.
     """
+    be_lean()
     with _folder(context) as (id, folder):
         shares = Shares(recipe.dev_share, recipe.test_share, recipe.held_out_limit, recipe.seed)
         assembly = Assembly(folder)
@@ -36,6 +38,7 @@ def run_import(recipe: ImportRecipe, context: JobContext) -> dict[str, Any]:
 
 def run_sample(recipe: SampleRecipe, context: JobContext) -> dict[str, Any]:
     """Build the sample from the Python standard library. Returns what ``data add`` prints."""
+    be_lean()
     with _folder(context) as (id, folder):
         assembly = Assembly(folder)
         try:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from workbench.data.encoding import UTF8, Encoding, from_start, named, of_text, surely_utf8
+from workbench.data.encoding import UTF8, Encoding, from_start, named, of_lines, surely_utf8
 
-BLOCK = 1 << 20
+BLOCK = 1 << 19
 LONGEST_LINE = 64 << 20
 
 
@@ -23,8 +23,8 @@ class Stream(Protocol):
 
 @dataclass(slots=True)
 class Block:
-    """Consecutive lines. ``bad`` holds positions (in this block) of lines that do not decode,
-    ``long`` those that were cut off because they are longer than we read."""
+    """Consecutive lines, the first of them number ``first``. ``bad`` holds the positions of lines
+    that do not decode, ``long`` of those that were cut off because they are longer than we read."""
 
     first: int
     lines: list[bytes]
@@ -47,14 +47,11 @@ class Decoding:
         return encoding
 
 
-def read_blocks(stream: Stream, decoding: Decoding, block: int = BLOCK) -> Iterator[Block]:
+def read_blocks(stream: Stream, decoding: Decoding, size: int = BLOCK) -> Iterator[Block]:
     """The stream's lines without their line ends, as UTF-8."""
     number = 1
-    for data, long in _pieces(_utf8_or_ascii_compatible(stream, decoding, block)):
-        lines = data.split(b"\n")
-        if lines and not lines[-1]:
-            lines.pop()
-        encoding = _settled(data, decoding)
+    for lines, long in _whole_lines(_utf8_or_ascii_compatible(stream, decoding, size)):
+        encoding = _settled(lines, decoding)
         bad: frozenset[int] = frozenset()
         if encoding.codec != "utf-8" and not encoding.wide:
             lines, bad = _transcode(lines, encoding.codec, decoding.wanted == "auto")
@@ -62,11 +59,12 @@ def read_blocks(stream: Stream, decoding: Decoding, block: int = BLOCK) -> Itera
         number += len(lines)
 
 
-def _settled(data: bytes, decoding: Decoding) -> Encoding:
-    """The encoding, decided at the first bytes that are not ASCII."""
+def _settled(lines: list[bytes], decoding: Decoding) -> Encoding:
+    """The encoding, decided at the first lines that are not ASCII."""
     if decoding.found is not None:
         return decoding.found
-    return UTF8 if data.isascii() else decoding.settle(of_text(data))
+    odd = [line for line in lines if not line.isascii()]
+    return decoding.settle(of_lines(odd)) if odd else UTF8
 
 
 def _transcode(lines: list[bytes], codec: str, guessed: bool) -> tuple[list[bytes], frozenset[int]]:
@@ -112,26 +110,24 @@ def _narrow(stream: Stream, head: bytes, encoding: Encoding, block: int) -> Iter
     yield decoder.decode(b"", True).encode("utf-8", "replace")
 
 
-def _pieces(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """Blocks cut at line ends. True marks a piece that is the start of a line too long to read."""
+def _whole_lines(blocks: Iterator[bytes]) -> Iterator[tuple[list[bytes], bool]]:
+    """Lines as they become whole. True marks the start of one that is too long to read."""
     kept: list[bytes] = []
     size, skipping = 0, False
     for data in blocks:
-        end = data.rfind(b"\n") + 1
-        if skipping:
-            start = data.find(b"\n") + 1
-            if not start:
-                continue
-            data, end, skipping = data[start:], end - start, False
-        if not end:
-            kept.append(data)
-            size += len(data)
-            if size > LONGEST_LINE:
-                yield b"".join(kept)[:200] + b"\n", True
-                kept, size, skipping = [], 0, True
-            continue
-        yield b"".join([*kept, data[:end]]), False
-        kept = [data[end:]] if end < len(data) else []
-        size = len(kept[0]) if kept else 0
+        *whole, last = data.split(b"\n")
+        if whole:
+            if skipping:
+                del whole[0]
+            else:
+                whole[0] = b"".join([*kept, whole[0]])
+            kept, size, skipping = [], 0, False
+            yield whole, False
+        if last and not skipping:
+            kept.append(last)
+            size += len(last)
+        if size > LONGEST_LINE:
+            yield [b"".join(kept)[:200]], True
+            kept, size, skipping = [], 0, True
     if size:
-        yield b"".join(kept), False
+        yield [b"".join(kept)], False

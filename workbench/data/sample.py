@@ -34,6 +34,7 @@ _SKIPPED |= {"turtledemo", "_pyrepl"}
 #: A docstring's first paragraph in characters, and the code left without it in lines.
 _QUERY_LENGTH = (20, 400)
 _CODE_LINES = (3, 80)
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +103,28 @@ def pairs_in(path: Path, where: str) -> Iterator[Pair]:
     try:
         with tokenize.open(path) as file:
             source = file.read()
-        tree = ast.parse(source)
+        functions = _functions(ast.parse(source).body)
     except (OSError, SyntaxError, ValueError, RecursionError):
         return  # The library ships files that are broken on purpose.
-    lines = source.splitlines(keepends=True)
-    for node in ast.walk(tree):
+    # Form feeds separate sections in the library; they are no line ends to the parser.
+    lines = source.split("\n")
+    for node in functions:
+        pair = _pair(node, lines, where)
+        if pair is not None:
+            yield pair
+
+
+def _functions(body: list[ast.stmt]) -> list[_Function]:
+    """The functions among these statements and inside them, in the order they stand."""
+    found: list[_Function] = []
+    for node in body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            pair = _pair(node, lines, where)
-            if pair is not None:
-                yield pair
+            found.append(node)
+        for name in ("body", "orelse", "finalbody"):
+            found += _functions(getattr(node, name, []))
+        for handler in getattr(node, "handlers", []):
+            found += _functions(handler.body)
+    return found
 
 
 def _pair(
@@ -128,10 +142,10 @@ def _pair(
     return Pair(query, code, where, node.lineno)
 
 
-def _without_docstring(node: ast.FunctionDef | ast.AsyncFunctionDef, lines: list[str]) -> str:
+def _without_docstring(node: _Function, lines: list[str]) -> str:
     """The function's lines, from its decorators on, less those of its docstring, moved left."""
     first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
     doc = node.body[0]
     kept = lines[first - 1 : doc.lineno - 1] + lines[doc.end_lineno or doc.lineno : node.end_lineno]
     indent = node.col_offset
-    return "".join(line[indent:] if line[:indent].isspace() else line for line in kept).strip()
+    return "\n".join(line[indent:] if line[:indent].isspace() else line for line in kept).strip()

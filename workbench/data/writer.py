@@ -68,7 +68,7 @@ class TableWriter:
         schema: pa.Schema,
         background: Background,
         group_rows: int = GROUP_ROWS,
-        compression: str = "zstd",
+        compression: str = "lz4",
     ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
@@ -84,7 +84,6 @@ class TableWriter:
             path,
             schema,
             compression=compression,
-            compression_level=1 if compression == "zstd" else None,
             use_dictionary=repeated or False,
             write_statistics=numbers or False,
             store_schema=False,

@@ -12,7 +12,7 @@ from typing import Any
 from workbench.data.report import Report
 from workbench.data.shapes.fields import Doc, documents, plain, query_text, scores_of, tell
 from workbench.data.shapes.fields import identifier as as_id
-from workbench.data.shapes.row import Document, Row
+from workbench.data.shapes.row import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +47,15 @@ class ListReader:
         report: Report,
     ) -> Row:
         good, bad = positives[0], negatives[0]
-        for text in good:
-            if text in bad or type(text) is Document:
-                negatives = _without(bad, negatives[1], good, report)
-                break
         scores: list[float | None] | None = None
         if positives[1] or negatives[1]:
-            scores = (positives[1] or [None] * len(good)) + (
-                negatives[1] or [None] * len(negatives[0])
-            )
+            scores = (positives[1] or [None] * len(good)) + (negatives[1] or [None] * len(bad))
         if self.extra_score:
             scores_of([row.get(self.extra_score)], 1, self.extra_score, report)
         return Row(
             query,
-            good + negatives[0],
-            [1] * len(good) + [0] * len(negatives[0]),
+            good + bad,
+            [1] * len(good) + [0] * len(bad),
             scores,
             _prompt(row, self.prompt),
             as_id(row.get(self.query_id)) if self.query_id else None,
@@ -123,21 +117,6 @@ def _none(field: str, wrong: list[tuple[str, str, str]], report: Report) -> None
         report.add("no-positive", None, field, detail=f": '{wrong[0][1]}' is empty")
     else:
         report.add("no-positive", None, field)
-
-
-def _without(
-    bad: list[Doc], scores: list[float | None] | None, good: list[Doc], report: Report
-) -> tuple[list[Doc], list[float | None] | None]:
-    """The negatives that are no positives, by title and text whatever their ids."""
-    known = {_content(document) for document in good}
-    kept = [place for place, document in enumerate(bad) if _content(document) not in known]
-    if len(kept) < len(bad):
-        report.add("positive-equals-negative")
-    return [bad[place] for place in kept], [scores[place] for place in kept] if scores else None
-
-
-def _content(document: Doc) -> tuple[str, str]:
-    return ("", document) if isinstance(document, str) else (document.title, document.text)
 
 
 def _prompt(row: dict[str, Any], field: str | None) -> str | None:

@@ -2,17 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from workbench.data.report import Report
 
 
-class Document(NamedTuple):
-    """A document with more than its text."""
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document with more than its text. Its length is counted as a text's is."""
 
     text: str
     title: str = ""
     id: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.text) + len(self.title)
 
 
 @dataclass(slots=True)
