@@ -25,6 +25,7 @@ button { font: inherit; font-weight: 600; padding: .6rem; border: 0; border-radi
 PAGE = Markup("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
 <title>{title} · {app}</title><style>{style}</style></head>
 <body><main><form method="post" action="{action}">
 <h1>{app}<small>{title}</small></h1>{error}
