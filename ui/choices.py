@@ -22,6 +22,16 @@ def model_names(workspace: Workspace) -> list[str]:
     return [PACKAGED, *(name for name in names if name != PACKAGED)]
 
 
+def open_menu(**about: Any) -> gr.Dropdown:
+    """A menu that the page fills later.
+
+    It takes any value: Gradio checks values against the choices it has in memory for this visitor,
+    and after a restart of the app those are gone while the page still stands. What is not in the
+    workspace is refused where it is used, with a sentence.
+    """
+    return gr.Dropdown([], allow_custom_value=True, **{"interactive": True, **about})
+
+
 def update(choices: Sequence[tuple[str, str]], value: Any, **more: Any) -> dict[str, Any]:
     """A menu's new choices, as (label, value), and what is chosen.
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 
+from ui.choices import open_menu as menu
 from ui.feedback import field_messages, on
 from ui.words import known, t
 from workbench.errors import BadRecipe
@@ -142,11 +143,8 @@ def draw(spec: FieldSpec, value: Any, matters: bool = True) -> gr.components.Com
         "visible": matters and not (spec.kind == "choice" and len(spec.choices) < 2),
         "elem_id": f"field-{spec.name}",
     }
-    if spec.widget in ("dataset", "model"):
-        custom = spec.widget == "model"
-        return gr.Dropdown(choices=[], allow_custom_value=custom, filterable=True, **common)
-    if spec.widget == "models":
-        return gr.Dropdown(choices=[], multiselect=True, allow_custom_value=True, **common)
+    if spec.widget in ("dataset", "model", "models"):
+        return menu(multiselect=spec.widget == "models", **common)
     return _DRAW[spec.kind](spec, common)
 
 

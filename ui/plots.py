@@ -95,7 +95,7 @@ def _dress(figure: go.Figure, title: str) -> None:
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": "system-ui, sans-serif", "size": 12},
         legend={"orientation": "h", "y": -0.16, "x": 0},
-        xaxis={"gridcolor": "rgba(128,128,128,0.2)", "zeroline": False},
+        xaxis={"gridcolor": "rgba(128,128,128,0.2)", "zeroline": False, "automargin": True},
         yaxis={"gridcolor": "rgba(128,128,128,0.2)", "zeroline": False},
         autosize=True,
     )

@@ -13,7 +13,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from ui.cards import job_card
-from ui.choices import dataset_names, menu, model_names, models_menu, splits, update
+from ui.choices import dataset_names, menu, model_names, models_menu, open_menu, splits, update
 from ui.feedback import QUICK, on, on_busy
 from ui.markup import EMPTY, badge, empty, heading, join, piece, table
 from ui.plots import grouped_bars
@@ -100,10 +100,8 @@ def render(services: Services) -> Compare:
         chosen = gr.BrowserState({}, storage_key="workbench-compare", secret="workbench")
         piece(heading(t("compare.title"), t("compare.about")))
         with gr.Row():
-            dataset = gr.Dropdown(
-                [],
+            dataset = open_menu(
                 label=t("compare.dataset"),
-                interactive=True,
                 min_width=200,
                 elem_id="compare-dataset",
             )
@@ -115,24 +113,19 @@ def render(services: Services) -> Compare:
                 min_width=200,
                 elem_id="compare-split",
             )
-        models = gr.Dropdown(
-            [],
+        models = open_menu(
             multiselect=True,
-            allow_custom_value=True,
             max_choices=12,
             label=t("compare.models"),
             info=t("compare.models_help"),
-            interactive=True,
             elem_id="compare-models",
         )
         with gr.Row(elem_classes="rw-actions"):
             start = gr.Button(t("compare.start"), variant="primary", elem_id="compare-start")
             cancel = gr.Button(t("job.cancel"), variant="stop", visible=False)
-        past = gr.Dropdown(
-            [],
+        past = open_menu(
             label=t("compare.past"),
             info=t("compare.past_help"),
-            interactive=True,
             elem_id="compare-past",
         )
         card = piece(elem_id="compare-job")
@@ -248,9 +241,10 @@ def fill(services: Services, state: dict[str, Any], name: str | None, picked: li
     names = dataset_names(services.workspace)
     job = find(services, state.get("job"))
     dataset = state.get("dataset") or name
-    dataset = dataset if dataset in names else names[0] if names else None
     if job is None and not state.get("models"):
         job = newest(services, dataset)
+    dataset = dataset or (job.recipe["dataset"] if job else None)
+    dataset = dataset if dataset in names else next(iter(names), None)
     known = model_names(services.workspace)
     models = state.get("models") or picked or (job.recipe["models"] if job else known[:2])
     return [
@@ -338,7 +332,7 @@ def _difference(row: Row) -> list[str]:
         return [t("compare.reference"), ""]
     tone = "" if one.p_value >= 0.05 else "good" if one.delta > 0 else "bad"
     return [
-        Markup('<span class="rw-nowrap">{}</span>').format(one.text),
+        Markup('<span class="rw-difference">{}</span>').format(one.text),
         badge(one.verdict, tone),
     ]
 
@@ -363,9 +357,9 @@ def find(services: Services, job: str | None) -> Job | None:
 
 
 def evaluations(services: Services, dataset: str | None) -> Sequence[Job]:
-    """This data set's evaluate jobs, newest first."""
+    """This data set's evaluate jobs (all, if none is named), newest first."""
     jobs = services.workspace.jobs.list(task=EvaluateRecipe.task)
-    return [job for job in jobs if job.recipe.get("dataset") == dataset][:LISTED]
+    return [job for job in jobs if dataset in (None, job.recipe.get("dataset"))][:LISTED]
 
 
 def newest(services: Services, dataset: str | None) -> Job | None:

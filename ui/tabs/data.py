@@ -59,22 +59,19 @@ def render(services: Services) -> Data:
         chosen = gr.BrowserState("", storage_key="workbench-dataset", secret="workbench")
         piece(heading(t("data.add"), t("data.add_about")))
         drop = dropzone(services, elem_id="data-drop")
-        with gr.Row(equal_height=False):
-            name = gr.Textbox(
-                label=t("data.name"),
-                info=t("data.name_help"),
-                max_lines=1,
-                interactive=True,
-                min_width=220,
-                elem_id="data-name",
-            )
-            strict = gr.Checkbox(
-                label=t("field.strict"),
-                info=t("data.strict_help"),
-                interactive=True,
-                min_width=220,
-                elem_id="data-strict",
-            )
+        name = gr.Textbox(
+            label=t("data.name"),
+            info=t("data.name_help"),
+            max_lines=1,
+            interactive=True,
+            elem_id="data-name",
+        )
+        strict = gr.Checkbox(
+            label=t("field.strict"),
+            info=t("data.strict_help"),
+            interactive=True,
+            elem_id="data-strict",
+        )
         with gr.Row(elem_classes="rw-actions"):
             start = gr.Button(t("data.start"), variant="primary", elem_id="data-start")
             sample = gr.Button(t("data.sample"), elem_id="data-sample")

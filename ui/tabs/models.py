@@ -14,6 +14,7 @@ from ui.feedback import on, on_busy
 from ui.markup import EMPTY, badge, empty, facts, heading, pick, piece, table
 from ui.routes.downloads import download_url
 from ui.services import Services
+from ui.tabs.search import lead_to
 from ui.words import known, t
 from ui.words.amounts import ago, size
 from workbench.comparison.names import HEADLINE, label
@@ -165,7 +166,13 @@ def listen(services: Services, page: "Page") -> None:
     named = lambda picked: [picked]  # noqa: E731
     page.go(models.to_train.click, "train", named, models.chosen, [page.train.model])
     page.go(models.to_compare.click, "compare", compare, models.chosen, [page.compare.chosen])
-    page.go(models.to_search.click, "search", named, models.chosen, [page.search.model])
+    page.go(
+        models.to_search.click,
+        "search",
+        lambda picked: lead_to(services, picked),
+        models.chosen,
+        page.search.led_by,
+    )
 
 
 def view(services: Services, picked: str | None) -> list[Any]:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from ui import confirm
 from ui.cards import job_card
-from ui.choices import PACKAGED, dataset_names, menu, model_menu, model_names, update
+from ui.choices import PACKAGED, dataset_names, menu, model_menu, model_names, open_menu, update
 from ui.feedback import on, on_busy
 from ui.markup import EMPTY, badge, clipped, empty, heading, join, pick, piece
 from ui.services import Services
@@ -55,6 +55,11 @@ class Search:
     inputs: list[Any]
     outputs: list[Any]
 
+    @property
+    def led_by(self) -> list[Any]:
+        """What another tab fills in to have its model searched with."""
+        return [self.chosen, self.dataset, self.model, self.building]
+
 
 def render(services: Services) -> Search:
     with gr.Tab(t("tab.search"), id="search") as tab:
@@ -63,13 +68,11 @@ def render(services: Services) -> Search:
         piece(heading(t("search.title"), t("search.about")))
         nothing = piece(visible=False)
         with gr.Column(visible=False) as asking:
-            indexes = gr.Dropdown(
-                [],
+            indexes = open_menu(
                 multiselect=True,
                 max_choices=SIDE_BY_SIDE,
                 label=t("search.indexes"),
                 info=t("search.indexes_help"),
-                interactive=True,
                 elem_id="search-indexes",
             )
             query = gr.Textbox(
@@ -85,18 +88,13 @@ def render(services: Services) -> Search:
             results = piece(elem_id="search-results")
         with gr.Accordion(t("search.build_title"), open=False) as building:
             with gr.Row(equal_height=False):
-                dataset = gr.Dropdown(
-                    [],
+                dataset = open_menu(
                     label=t("search.dataset"),
-                    interactive=True,
                     min_width=200,
                     elem_id="index-dataset",
                 )
-                model = gr.Dropdown(
-                    [],
-                    allow_custom_value=True,
+                model = open_menu(
                     label=t("search.model"),
-                    interactive=True,
                     min_width=200,
                     elem_id="index-model",
                 )
@@ -239,6 +237,14 @@ def fill(
         gr.Button(visible=job is not None and not job.status.finished),
         gr.Column(visible=bool(names)),
     ]
+
+
+def lead_to(services: Services, model: str, dataset: str | None = None) -> list[Any]:
+    """Updates for ``Search.led_by``: the model's own index if it has one, else the way to one."""
+    made = [index.name for index in services.workspace.indexes.list() if index.model == model]
+    if made:
+        return [made[:1], gr.skip(), gr.skip(), gr.skip()]
+    return [gr.skip(), gr.skip() if dataset is None else dataset, model, gr.Accordion(open=True)]
 
 
 def warm(services: Services, names: Sequence[str]) -> None:

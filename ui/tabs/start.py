@@ -62,14 +62,14 @@ def render(services: Services) -> Start:
                 t("start.cancel"), variant="stop", visible=False, elem_id="start-cancel"
             )
         steps = piece(elem_id="start-steps")
-        with gr.Column(visible="hidden") as chart_box:
-            chart = live_chart(services, elem_id="start-chart")
         comparison = piece(elem_id="start-comparison")
         with gr.Row(visible=False, elem_classes="rw-actions") as links:
             to_search = gr.Button(t("start.to_search"), elem_id="start-to-search")
             to_compare = gr.Button(t("start.to_compare"))
             to_train = gr.Button(t("start.to_train"))
             to_data = gr.Button(t("start.to_data"))
+        with gr.Column(visible="hidden") as chart_box:
+            chart = live_chart(services, elem_id="start-chart")
     outputs = [run, cancel, steps, chart_box, chart, comparison, links]
 
     def refresh(shown: str | None) -> Any:

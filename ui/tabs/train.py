@@ -9,11 +9,12 @@ from markupsafe import Markup
 
 from ui import form
 from ui.cards import job_badge, job_card, train_text
-from ui.choices import PACKAGED, dataset_names, menu, model_menu, model_names, update
+from ui.choices import PACKAGED, dataset_names, menu, model_menu, model_names, open_menu, update
 from ui.feedback import QUICK, guarded, on
 from ui.live import live_chart, live_log
 from ui.markup import empty, heading, piece
 from ui.services import Services
+from ui.tabs.search import lead_to
 from ui.words import t
 from ui.words.amounts import ago
 from workbench.errors import JobNotFound
@@ -91,10 +92,8 @@ def render(services: Services) -> Train:
                 start = gr.Button(t("train.start"), variant="primary", elem_id="train-start")
             with gr.Column(scale=6, min_width=320):
                 piece(heading(t("train.run_title")))
-                run = gr.Dropdown(
-                    [],
+                run = open_menu(
                     label=t("train.run"),
-                    interactive=True,
                     visible=False,
                     elem_id="train-run",
                 )
@@ -168,7 +167,7 @@ def listen(services: Services, page: "Page") -> None:
     def search(id: str) -> list[Any]:
         job = shown_job(services, id)
         assert job is not None
-        return [job.recipe["dataset"], (job.result or {})["model"]]
+        return lead_to(services, (job.result or {})["model"], job.recipe["dataset"])
 
     form.listen_presets(train.form, train.presets)
     form.listen_depends(train.form)
@@ -186,13 +185,7 @@ def listen(services: Services, page: "Page") -> None:
     on(train.timer.tick, tick, [train.chosen, train.card], [train.run, *train.shown])
     page.go(train.to_data.click, "data")
     page.go(train.to_compare.click, "compare", compare, train.chosen, [page.compare.chosen])
-    page.go(
-        train.to_search.click,
-        "search",
-        search,
-        train.chosen,
-        [page.search.dataset, page.search.model],
-    )
+    page.go(train.to_search.click, "search", search, train.chosen, page.search.led_by)
 
 
 def fill(services: Services, picked: str, dataset: str | None, model: str | None) -> list[Any]:
