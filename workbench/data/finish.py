@@ -79,7 +79,8 @@ def _write_queries(builder: Builder, splits: Array, check: Callable[[], None]) -
     with pq.ParquetFile(builder.queries.path) as spool:
         for group in range(spool.num_row_groups):
             check()
-            table = spool.read_row_group(group)
+            pa.default_memory_pool().release_unused()  # Spooled texts come and go in large pieces.
+            table = spool.read_row_group(group, use_threads=False)
             codes = splits[start : start + table.num_rows]
             start += table.num_rows
             for name, writer in writers.items():
