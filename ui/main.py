@@ -1,10 +1,14 @@
 """The page: a heading, the tabs in order, and what ties them together."""
 
+from collections.abc import Callable
+
 import gradio as gr
 from markupsafe import Markup
 
 from ui import page as pages
-from ui.markup import piece
+from ui.feedback import on
+from ui.login import COOKIE
+from ui.markup import EMPTY, piece
 from ui.notices import notices
 from ui.page import Page
 from ui.services import Services
@@ -18,6 +22,7 @@ def build(services: Services) -> gr.Blocks:
     """Draw the page and wire it. Every value it shows is read from the workspace."""
     with gr.Blocks(title=t("app.name"), analytics_enabled=False, fill_width=False) as demo:
         piece(_head())
+        leave = piece(elem_id="sign-out")
         open_tab = gr.BrowserState("start", storage_key="workbench-tab", secret="workbench")
         with gr.Tabs(selected="start", elem_id="tabs") as tabs:
             parts = [tab.render(services) for tab in TABS]
@@ -26,8 +31,23 @@ def build(services: Services) -> gr.Blocks:
         for tab in TABS:
             tab.listen(services, page)
         pages.listen(page)
+        on(demo.load, _leave(services), None, leave)
         page.go(told.select, "jobs", _picked, None, [page.jobs.chosen])
     return demo
+
+
+def _leave(services: Services) -> Callable[[gr.Request], str]:
+    """Shows a way to sign out to whoever signed in."""
+
+    def leave(request: gr.Request) -> str:
+        if not any(name.startswith(COOKIE) for name in request.cookies):
+            return EMPTY
+        return Markup(
+            '<form class="rw-leave" method="post" action="{}"><button class="rw-pick">{}</button>'
+            "</form>"
+        ).format(services.url("/logout"), t("login.out"))
+
+    return leave
 
 
 def _picked(event: gr.EventData) -> list[str]:
