@@ -41,7 +41,7 @@ def test_only_what_follows_comes_and_nothing_is_lost(client: TestClient, run: Ru
     assert first["series"]["baseline"] == [[0], [0.5]]
     assert first["series"]["loss"][0] == list(range(1, 31))
     assert first["series"]["dev"][0] == [20]
-    assert (first["metric"], first["attempt"]) == ("map@100", 1)
+    assert (first["metric"], first["attempt"]) == ("MAP@100", 1)
     run.train(5)
     second = ask(client, run, first["last"])
     assert second["series"]["loss"][0] == [31, 32, 33, 34, 35]

@@ -7,7 +7,7 @@ from ui.badges import badges
 from ui.routes.logtail import read_new
 from ui.routes.replies import reply
 from ui.services import Services
-from workbench.comparison.names import HEADLINE
+from workbench.comparison.names import HEADLINE, label
 from workbench.jobs.files import LOG
 from workbench.records import Job, MetricRow
 
@@ -32,7 +32,7 @@ def router(services: Services) -> APIRouter:
         return reply(
             {
                 "job": describe(job, rows),
-                "metric": metric_of(job),
+                "metric": label(metric_of(job)),
                 "last": rows[-1].id if rows else after,
                 "attempt": rows[-1].attempt if rows else None,
                 "more": len(rows) == MOST_ROWS,
