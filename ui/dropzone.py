@@ -1,8 +1,9 @@
 """A drop zone that sends files in pieces with a live percentage and goes on after a break.
 
 Its value is '' or, once every chosen file is on the server, a JSON list of
-``{"id", "name", "size"}``; then its ``upload`` event fires (listen with ``trigger_mode="always_last"``: files may
-follow while the first ones are still being looked at). Return '' as its value to empty it.
+``{"id", "name", "size"}``; then its ``upload`` event fires. Listen to that one with
+``trigger_mode="always_last"``: files may follow while the first ones are still being looked at.
+Return '' as its value to empty it.
 """
 
 import json
@@ -34,7 +35,7 @@ def dropzone(
         value="",
         html_template="<div></div>",
         js_on_load="window.Workbench.dropZone(element, props, trigger, watch)",
-        head=scripts(services, "dropzone.js"),
+        head=scripts(services, "common.js", "dropzone.js"),
         elem_id=elem_id,
         apply_default_css=False,
         config=config,

@@ -35,7 +35,7 @@ def _component(
         value=job,
         html_template="<div></div>",
         js_on_load=f"window.Workbench.{start}(element, props, watch)",
-        head=scripts(services, "live.js"),
+        head=scripts(services, "common.js", "panel.js", "live.js"),
         elem_id=elem_id,
         apply_default_css=False,
         config=config,
@@ -43,6 +43,6 @@ def _component(
 
 
 def scripts(services: Services, *names: str) -> str:
-    """What a component needs in the page's head: our style sheet and the named scripts."""
+    """What a component needs in the page's head: our style sheet, and scripts in this order."""
     style = f'<link rel="stylesheet" href="{asset_url(services, "live.css")}">'
     return style + "".join(f'<script src="{asset_url(services, name)}"></script>' for name in names)

@@ -19,7 +19,15 @@ from ui.words import t
 
 STATIC = Path(__file__).resolve().parent.parent / "static"
 TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
-NAMES = ("live.js", "dropzone.js", "notices.js", "live.css", "plotly.min.js")
+NAMES = (
+    "common.js",
+    "dropzone.js",
+    "live.css",
+    "live.js",
+    "notices.js",
+    "panel.js",
+    "plotly.min.js",
+)
 
 
 def router(_services: Services) -> APIRouter:

@@ -5,13 +5,7 @@
   const AT_ONCE = 2;
   const LONGEST_PAUSE = 10000;
 
-  const make = (tag, className = "", text = "") => {
-    const made = document.createElement(tag);
-    if (className) made.className = className;
-    if (text) made.textContent = text;
-    return made;
-  };
-  const fill = (words, places) => words.replace(/\{(\w+)\}/g, (all, key) => places[key] ?? all);
+  const { make, fill } = Workbench.tools;
 
   function size(bytes) {
     let number = bytes;

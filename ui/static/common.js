@@ -1,0 +1,101 @@
+/* What our scripts share: small pieces of a page, and asking the server again and again, quietly. */
+(() => {
+  const Workbench = (window.Workbench = window.Workbench || {});
+  const PERIOD = 1000;
+  const LONGEST_PAUSE = 10000;
+
+  const make = (tag, className = "", text = "") => {
+    const made = document.createElement(tag);
+    if (className) made.className = className;
+    if (text) made.textContent = text;
+    return made;
+  };
+  const fill = (words, places) => words.replace(/\{(\w+)\}/g, (all, key) => places[key] ?? all);
+  const show = (node, text) => {
+    if (node.textContent !== text) node.textContent = text;
+    node.hidden = !text;
+  };
+
+  async function ask(url) {
+    const answer = await fetch(url, {
+      headers: { accept: "application/json" },
+      signal: AbortSignal.timeout(15000),
+    });
+    if (answer.ok) return answer.json();
+    throw Object.assign(new Error(String(answer.status)), { status: answer.status });
+  }
+
+  /* Calls `turn` every second while the element is seen. Failures make it wait longer, never stop.
+     Once the element has left the page, `leave` is called and nothing remains. */
+  function poll(element, turn, failed, leave) {
+    let busy = false;
+    let failures = 0;
+    let notBefore = 0;
+    let placed = false;
+    const tick = async () => {
+      placed ||= element.isConnected;
+      if (placed && !element.isConnected) return stop();
+      if (busy || document.hidden || element.offsetParent === null) return;
+      if (Date.now() < notBefore) return;
+      busy = true;
+      try {
+        await turn();
+        if (failures) failed(0);
+        failures = 0;
+      } catch (error) {
+        failures += 1;
+        notBefore = Date.now() + Math.min(LONGEST_PAUSE, PERIOD * failures);
+        failed(failures, error);
+      } finally {
+        busy = false;
+      }
+    };
+    const timer = setInterval(tick, PERIOD);
+    document.addEventListener("visibilitychange", tick);
+    const stop = () => {
+      clearInterval(timer);
+      document.removeEventListener("visibilitychange", tick);
+      leave();
+    };
+    tick();
+    return tick;
+  }
+
+  /* What went wrong with a question, as the words for it; a job that is gone is not asked again. */
+  function trouble(words, failures, error) {
+    if (!failures) return "";
+    if (error?.status === 404) return words.gone;
+    if (error?.status === 401) return words.signed_out;
+    return failures > 1 ? words.offline : "";
+  }
+
+  /* Something about a job may have changed: notices.js says so, and a settled chart looks again. */
+  function wake(one, tick) {
+    const listen = (event) => {
+      if (!event.detail.some((job) => job.id === one.job)) return;
+      one.settled = false;
+      tick();
+    };
+    document.addEventListener("workbench:changes", listen);
+    return () => document.removeEventListener("workbench:changes", listen);
+  }
+
+  /* Keeps a chart or a log going: polled, pointed at the component's value, woken, taken down. */
+  function run(one, element, props, watch) {
+    let unlisten = () => {};
+    const turn = () => one.turn();
+    const failed = (failures, error) => one.failed(failures, error);
+    one.target(props.value || "");
+    const tick = poll(element, turn, failed, () => {
+      unlisten();
+      one.leave();
+    });
+    unlisten = wake(one, tick);
+    watch("value", () => {
+      one.target(props.value || "");
+      tick();
+    });
+  }
+
+  Workbench.tools = { make, fill, show, ask, trouble, run };
+})();
