@@ -14,9 +14,9 @@ Array = np.ndarray[Any, Any]
 EDGE = np.dtype(
     [("query", np.int32), ("document", np.int32), ("grade", np.int32), ("score", np.float32)]
 )
-#: Edges sorted at a time.
-RANGE = 1_000_000
-_SCAN = 1_000_000
+#: Edges sorted at a time: this many, or so many that the spool is not read more often than that.
+RANGE, SCANS = 150_000, 32
+_SCAN = 200_000
 
 
 class EdgeSpool:
@@ -46,9 +46,9 @@ class EdgeSpool:
         for edges in self._scan():
             rows = new_row[edges["query"]]
             counts += np.bincount(rows[rows >= 0], minlength=len(counts))
-        for start, end in _cuts(counts):
+        for start, end in _cuts(counts, max(RANGE, self.count // SCANS)):
             picked = [self._pick(edges, new_row, start, end) for edges in self._scan()]
-            merged = np.concatenate(picked)
+            merged = np.concatenate([np.zeros(0, EDGE), *picked])
             yield merged[np.argsort(merged["query"], kind="stable")]
 
     def _scan(self) -> Iterator[Array]:
@@ -65,13 +65,13 @@ class EdgeSpool:
         return picked
 
 
-def _cuts(counts: Array) -> Iterator[tuple[int, int]]:
-    """Ranges of rows with about RANGE edges each."""
+def _cuts(counts: Array, most: int) -> Iterator[tuple[int, int]]:
+    """Ranges of rows with at most so many edges each, where one row has not more by itself."""
     total = np.cumsum(counts)
     start = 0
     while start < len(counts):
         before = int(total[start - 1]) if start else 0
-        end = max(start + 1, int(np.searchsorted(total, before + RANGE, side="right")))
+        end = max(start + 1, int(np.searchsorted(total, before + most, side="right")))
         yield start, end
         start = end
 

@@ -98,6 +98,7 @@ def _write_edges(builder: Builder, new_row: Array, check: Callable[[], None]) ->
     )
     for edges in builder.edges.ranges(new_row):
         check()
+        pa.default_memory_pool().release_unused()
         sure = judged(edges)
         columns = [sure["query"], sure["document"], sure["grade"]]
         judgments.write(_table(columns, JUDGMENTS))

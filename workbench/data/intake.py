@@ -17,7 +17,7 @@ from workbench.data.parts import part_of, split_of
 from workbench.data.problems import ProblemLog
 from workbench.data.report import Report
 from workbench.data.shapes import beir, llamaindex
-from workbench.data.sources import Source
+from workbench.data.sources import TEXT, Source
 
 _HEAD = 1 << 18
 
@@ -111,7 +111,7 @@ def inspect(source: Source, encoding: str, log: ProblemLog) -> Input:
     report = Report(log, source.label)
     with source.open() as stream:
         head = stream.read(_HEAD)
-    if head[:4] == b"PAR1":
+    if source.suffix == ".parquet" or (head[:4] == b"PAR1" and source.suffix not in TEXT):
         kind, sample = "parquet", _parquet_columns(source)
     else:
         kind, sample = _text_kind(source, head, encoding)
@@ -127,7 +127,12 @@ def _text_kind(source: Source, head: bytes, encoding: str) -> tuple[str, dict[st
         return _json_kind(text, lines, lined)
     if source.suffix not in (".csv", ".tsv", ".tab") and not _tabular(lines):
         return ("jsonl" if text[:1] == b'"' else "delimited"), {}
-    first = next((line for line in lines if line.strip()), b"").decode("utf-8", "replace")
+    first = (
+        next((line for line in lines if line.strip()), b"")
+        .strip()
+        .split(b"\r")[0]
+        .decode("utf-8", "replace")
+    )
     if _is_trec(first) and part_of(source.label) == "qrels":
         return "trec", {}
     mark = delimited.separator(first)
@@ -158,7 +163,7 @@ def _lines(head: bytes, encoding: str) -> list[bytes]:
 
 def _json_kind(text: bytes, lines: list[bytes], lined: bool) -> tuple[str, dict[str, Any]]:
     """JSON lines unless the file is one value: an array of objects, or objects over many lines."""
-    if text[:1] == b"[" and text[1:].lstrip()[:1] in (b"{", b"]"):
+    if text[:1] == b"[" and text[1:].lstrip()[:1] == b"{":
         return "json", _within(text[1:].lstrip())
     for line in lines[:50]:
         try:

@@ -79,7 +79,7 @@ def collect(
     progress: Callable[[float, float, str, str], None], check: Callable[[], None]
 ) -> Iterator[Pair]:
     """All usable pairs in a fixed order, without two of the same query or the same code."""
-    root = Path(sysconfig.get_paths()["stdlib"])
+    root = _library()
     files = sorted(path for path in root.rglob("*.py") if _usable(path.relative_to(root)))
     queries: set[str] = set()
     codes: set[str] = set()
@@ -92,6 +92,10 @@ def collect(
                 queries.add(key)
                 codes.add(pair.code)
                 yield pair
+
+
+def _library() -> Path:
+    return Path(sysconfig.get_paths()["stdlib"])
 
 
 def _usable(path: Path) -> bool:

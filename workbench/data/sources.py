@@ -10,7 +10,8 @@ from typing import Any, BinaryIO
 from workbench.data import archives
 from workbench.data.problems import ProblemLog
 
-_READABLE = {".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".tab", ".txt", ".parquet", ".zip"}
+TEXT = {".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".tab", ".txt"}
+_READABLE = {*TEXT, ".parquet", ".zip"}
 _LATER = {".md", ".pdf", ".docx", ".png", ".jpg", ".jpeg", ".webp", ".gif"}
 _PACKED = {".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".tgz"}
 
@@ -63,7 +64,8 @@ def _file(path: Path, label: str, log: ProblemLog) -> Iterator[Source]:
     except OSError as error:
         log.add("unreadable", label, detail=(error.strerror or "it does not open").lower())
         return
-    if start[:4] == b"PK\x03\x04" or path.suffix.lower() == ".zip":
+    suffix = path.suffix.lower()
+    if suffix == ".zip" or (start == b"PK\x03\x04" and suffix not in TEXT):
         for member in archives.members(path, label, log):
             if wanted(member.label, log):
                 yield Source(member.label, member.size, member.open)

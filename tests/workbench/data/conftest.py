@@ -3,8 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from workbench.workspace import Workspace
+
+# A busy machine is no failure.
+settings.register_profile("patient", deadline=None, max_examples=60)
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

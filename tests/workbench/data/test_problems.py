@@ -82,7 +82,8 @@ CASES: list[tuple[str, dict[str, bytes], int | None, str | None, str]] = [
         "not-utf8",
         {
             "a.jsonl": jsonl()["rows.jsonl"] * 2
-            + b'{"query": "caf\xe9", "pos": ["p"]}\n{"query": "\xe4\xb8\xad\xe6\x96\x87\xe5\xad\x97\xe5\xad\x97", "pos": ["p"]}\n'
+            + b'{"query": "caf\xe9", "pos": ["p"]}\n'
+            + '{"query": "中文字字", "pos": ["p"]}\n'.encode()
         },
         3,
         None,

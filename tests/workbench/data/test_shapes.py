@@ -329,3 +329,19 @@ def test_texts_are_kept_as_they_were_sent(workspace: Workspace, tmp_path: Path) 
     file.write_text(json.dumps({"query": odd, "pos": [odd + "x"]}) + "\n")
     _, reader = bring(workspace, file)
     assert everything(reader) == {odd: ("train", [odd + "x"], [])}
+
+
+def test_rows_beside_a_broken_one_in_one_long_line(workspace: Workspace, tmp_path: Path) -> None:
+    rows = [json.dumps({"query": f"q{i}", "pos": [f"p{i}"]}) for i in range(4)]
+    file = tmp_path / "rows.json"
+    file.write_text(f"[{rows[0]}, {{bad}}, {rows[1]}][{rows[2]}]\n7\n{rows[3]}")
+    result, reader = bring(workspace, file)
+    assert len(everything(reader)) == 4
+    assert [code for code, *_ in codes(result)] == ["not-json", "not-object"]
+
+
+def test_a_table_with_old_line_ends(workspace: Workspace, tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_bytes(b"query,pos\rq1,p1\rq2,p2\r")
+    _, reader = bring(workspace, file)
+    assert sorted(everything(reader)) == ["q1", "q2"]

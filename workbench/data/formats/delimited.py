@@ -24,7 +24,11 @@ def separator(header: str) -> str:
 
 
 def cells(line: str, mark: str) -> list[str]:
-    return next(csv.reader([line], delimiter=mark), [])
+    """One line's cells, whatever is wrong with its quotes."""
+    try:
+        return next(csv.reader([line.rstrip("\r\n")], delimiter=mark), [])
+    except csv.Error:
+        return line.rstrip("\r\n").split(mark)
 
 
 class Rows:
@@ -41,8 +45,10 @@ class Rows:
         """The first line that is not blank, cut by the separator that fits; [] without one."""
         for number, line in self._lines:
             if line.strip():
-                self.mark = separator(line)
-                self._waiting.append((number, line))
+                # Old programs end lines with a lone CR, which no header holds.
+                first, *rest = line.strip().split("\r")
+                self._waiting.extend((number, part + "\n") for part in (first, *rest))
+                self.mark = separator(first)
                 _, cells = next(iter(self), (0, []))
                 return [cell.strip().lstrip("\ufeff") for cell in cells]
         return []
@@ -73,6 +79,10 @@ class Rows:
         """The row ended badly: try its first line by itself, and give the others back."""
         (number, line), *others = self._row
         self._waiting.extendleft(reversed(others))
+        parts = line.rstrip("\r\n").split("\r")
+        if len(parts) > 1:  # Old programs end lines with a lone CR.
+            self._waiting.extendleft((number, part + "\n") for part in reversed(parts))
+            return number, []
         if self.mark == "\t":  # Tab-separated files are often written without any quoting.
             return number, line.rstrip("\r\n").split("\t")
         if line.count('"') % 2 == 0:

@@ -2,6 +2,7 @@
 object of objects (LlamaIndex). Read through a window, so that the file need not fit in memory."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,8 @@ from workbench.data.lines import Block
 from workbench.data.report import Report
 
 _SPACE = " \t\r\n\ufeff"
+#: An object that begins a line, or follows another.
+_NEXT = re.compile(r"\n\s{0,50}[\[,]?\s{0,50}\{|\}\s{0,50},\s{0,50}\{")
 #: A value longer than this many characters is not read.
 LONGEST_VALUE = 64 << 20
 
@@ -58,17 +61,16 @@ class Cursor:
             return value, source
 
     def resync(self) -> bool:
-        """After a bad value: go to the next line that begins an object. False at the end."""
+        """After a bad value: go to what looks like the beginning of the next. False at the end."""
         while True:
-            end = self._text.find("\n", self._at)
-            if end < 0:
-                self._move(len(self._text))
-                if not self._more():
-                    return False
-                continue
-            self._move(end + 1)
-            if self.peek(_SPACE + ",") in ("{", ""):
-                return self.peek() == "{"
+            found = _NEXT.search(self._text, self._at)
+            if found:
+                self._move(found.end() - 1)
+                return True
+            # The beginning may be cut in two by the window's end.
+            self._move(max(self._at, len(self._text) - 100))
+            if not self._more():
+                return False
 
     def _hopeless(self, error: json.JSONDecodeError) -> bool:
         left = len(self._text) - self._at
@@ -105,9 +107,8 @@ def _text(line: bytes) -> str:
 def read(blocks: Iterator[Block], report: Report) -> Iterator[Record]:
     """The objects of an array (or of a stream of objects), each with the line it begins on."""
     cursor = Cursor(blocks)
-    if cursor.peek() == "[":
-        cursor.take()
-    while (char := cursor.peek(_SPACE + ",")) not in ("", "]"):
+    # Brackets are passed over: what stands in a list, before it or after it are rows alike.
+    while cursor.peek(_SPACE + ",[]"):
         line = cursor.line
         try:
             value, source = cursor.value()
@@ -122,10 +123,6 @@ def read(blocks: Iterator[Block], report: Report) -> Iterator[Record]:
             report.add("not-utf8", line, detail=report.encoding)
         else:
             yield line, whole_characters(value, source, line, report)
-    if char == "]":
-        cursor.take()
-        if cursor.peek():
-            report.add("not-json", cursor.line, detail="there is more after the list's end")
 
 
 def members(cursor: Cursor, report: Report) -> Iterator[tuple[int, str]]:
