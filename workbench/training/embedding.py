@@ -55,6 +55,7 @@ def run(recipe: TrainEmbeddingRecipe, context: JobContext) -> dict[str, Any]:
     trained = _train(this, loaded, checkpoint)
     del loaded
     best = read_back(this, trained)
+    context.progress(trained.steps, trained.steps, "steps", "Saving the model")
     beats_base = best[recipe.metric] > baseline[recipe.metric] if this.dev else None
     model = register(this, trained, baseline, best, beats_base)
     result = {
