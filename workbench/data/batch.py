@@ -1,6 +1,7 @@
 """Some hundred rows as columns: what the builder works on, a few calls for all of them."""
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -35,19 +36,20 @@ class Batch:
 def from_rows(rows: list[Row], lines: list[int]) -> Batch:
     """Rows that were read one by one."""
     counts = np.fromiter((len(row.documents) for row in rows), np.int64, len(rows))
-    flat = [document for row in rows for document in row.documents]
-    details = [one if type(one) is Document else None for one in flat]
-    rich = any(details)
-    texts = [one.text if type(one) is Document else one for one in flat] if rich else flat
+    flat = list(chain.from_iterable(row.documents for row in rows))
+    details, texts = None, flat
+    if set(map(type, flat)) != {str}:
+        details = [one if type(one) is Document else None for one in flat]
+        texts = [one.text if type(one) is Document else one for one in flat]
     return Batch(
         lines=np.array(lines, np.int64),
         queries=pa.array([row.query for row in rows], pa.string()),
         texts=pa.array(texts, pa.string()),
         owner=np.repeat(np.arange(len(rows)), counts),
         place=np.arange(len(flat)) - np.repeat(np.cumsum(counts) - counts, counts),
-        grades=np.fromiter((grade for row in rows for grade in row.grades), np.int32, len(flat)),
+        grades=np.array(list(chain.from_iterable(row.grades for row in rows)), np.int32),
         scores=_scores(rows, counts) if any(row.scores for row in rows) else None,
-        details=details if rich else None,
+        details=details,
         prompts=[row.prompt for row in rows] if any(row.prompt for row in rows) else None,
         ids=[row.query_id for row in rows] if any(row.query_id for row in rows) else None,
     )

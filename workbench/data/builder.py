@@ -101,8 +101,7 @@ class Builder:
         document_rows, first = self.document_texts.resolve(keys[places], self.documents.rows)
         new = places[first]
         details = [batch.details[place] for place in new.tolist()] if batch.details else None
-        chosen = batch.texts.take(pa.array(new))
-        self.write_documents(chosen, details, batch.lines[batch.owner[new]])
+        self.write_documents(batch.texts, new, details, batch.lines[batch.owner[new]])
         scores = batch.scores[places] if batch.scores is not None else None
         owners = query_rows[batch.owner[places]]
         self._add_edges(owners, document_rows, batch.grades[places], scores)
@@ -116,7 +115,8 @@ class Builder:
         fresh[first] = True
         new = first.tolist()
         self.write_queries(
-            batch.queries.take(pa.array(first)),
+            batch.queries,
+            first,
             [batch.ids[place] for place in new] if batch.ids else None,
             [batch.prompts[place] for place in new] if batch.prompts else None,
             np.arange(start, start + len(new)),
@@ -128,34 +128,49 @@ class Builder:
     def write_queries(
         self,
         texts: pa.StringArray,
+        places: Array,
         ids: list[str | None] | None,
         prompts: list[str | None] | None,
         groups: Array,
         lines: Array,
         split: int,
     ) -> None:
-        """Append queries; ``split`` UNKNOWN until a judgment tells it."""
-        count = len(texts)
+        """Append the queries at these places; ``split`` UNKNOWN until a judgment tells it."""
+        count = len(places)
         names = self._claim("query", ids, len(self.splits), lines)
-        said = pa.array(prompts, pa.string()) if prompts else pa.nulls(count, pa.string())
-        self.queries.write(pa.table([names, texts, said], schema=SPOOLED_QUERIES))
-        self.lengths["query"].add(texts)
+
+        def table() -> pa.Table:
+            chosen = texts.take(pa.array(places))
+            self.lengths["query"].add(chosen)
+            said = pa.array(prompts, pa.string()) if prompts else pa.nulls(count, pa.string())
+            return pa.table([pa.array(names), chosen, said], schema=SPOOLED_QUERIES)
+
+        self.queries.write_later(table, count, _share(texts, count))
         self.splits.extend([split] * count)
         self.marks.extend([0] * count)
         self.groups.extend(groups.tolist())
 
     def write_documents(
-        self, texts: pa.StringArray, details: list[Document | None] | None, lines: Array
+        self,
+        texts: pa.StringArray,
+        places: Array,
+        details: list[Document | None] | None,
+        lines: Array,
     ) -> None:
-        """Append documents; each came from its line."""
-        count = len(texts)
+        """Append the documents at these places; each came from its line."""
+        count = len(places)
         wanted = [one.id if one else None for one in details] if details else None
         ids = self._claim("document", wanted, self.documents.rows, lines)
         titles = [one.title if one else "" for one in details] if details else [""] * count
-        nothing = pa.nulls(count, pa.string())
-        columns = [ids, pa.array(titles, pa.string()), texts, nothing, nothing]
-        self.documents.write(pa.table(columns, schema=DOCUMENTS))
-        self.lengths["document"].add(texts)
+
+        def table() -> pa.Table:
+            chosen = texts.take(pa.array(places))
+            self.lengths["document"].add(chosen)
+            nothing = pa.nulls(count, pa.string())
+            columns = [pa.array(ids), pa.array(titles, pa.string()), chosen, nothing, nothing]
+            return pa.table(columns, schema=DOCUMENTS)
+
+        self.documents.write_later(table, count, _share(texts, count))
 
     def tell_leaks(self, queries: Array, split: int, lines: Array) -> Array:
         """Report the places whose query belongs elsewhere; True for those that may stay."""
@@ -196,9 +211,15 @@ class Builder:
 
     def _no_positive(self, batch: Batch, keys: Array, keep: Array) -> Array:
         """False for negatives that are a positive of the same row, by title and text."""
-        own = keys[:, 0] ^ (batch.owner.astype(np.uint64) * _PLACES[0])
-        positive = batch.grades > 0
-        doubled = ~positive & np.isin(own, own[positive])
+        positive = np.flatnonzero(batch.grades > 0)
+        doubled = np.zeros(len(keys), bool)
+        seen = np.zeros((len(batch), 2), np.uint64)
+        # A row has one positive or a few: each is compared with all documents of its row at once.
+        while len(positive):
+            seen[batch.owner[positive]] = keys[positive]
+            taken = (seen[batch.owner[positive]] == keys[positive]).all(axis=1)
+            doubled |= (batch.grades <= 0) & (seen[batch.owner] == keys).all(axis=1)
+            positive = positive[~taken]
         for row in np.unique(batch.owner[doubled]).tolist():
             if keep[row]:
                 self._tell("positive-equals-negative", int(batch.lines[row]), None)
@@ -222,7 +243,7 @@ class Builder:
 
     def _claim(
         self, kind: str, wanted: list[str | None] | None, start: int, lines: Array
-    ) -> pa.StringArray:
+    ) -> list[str]:
         """Ids of new rows: the file's own where it has them and they are free, else a number."""
         ids = [f"{kind}:{number}" for number in range(start, start + len(lines))]
         given = [place for place, one in enumerate(wanted or ()) if one is not None]
@@ -234,11 +255,16 @@ class Builder:
                 ids[place] = name if free else f"{name}~{start + place}"
                 if not free:
                     self._tell("duplicate-id", int(lines[place]), "id", name)
-        return pa.array(ids, pa.string())
+        return ids
 
     def _tell(self, code: str, line: int, field: str | None, detail: str = "") -> None:
         if self._report is not None:
             self._report.add(code, line, field, detail=detail)
+
+
+def _share(texts: pa.StringArray, count: int) -> int:
+    """About how many bytes some of the texts take."""
+    return int(texts.nbytes * count / max(1, len(texts)))
 
 
 def content(texts: pa.StringArray, details: list[Document | None] | None) -> Array:

@@ -89,7 +89,7 @@ class Collection:
             rows = first + start
             self._builder.document_texts.assign(keys, rows)
         new: list[Document | None] = [flat[place] for place in first.tolist()]
-        self._builder.write_documents(texts.take(pa.array(first)), new, lines[first])
+        self._builder.write_documents(texts, first, new, lines[first])
         return np.asarray(rows)
 
     def _queries(self, flat: list[Document], lines: Array) -> Array:
@@ -106,8 +106,7 @@ class Collection:
             seen.assign(keys, rows)
             leaders = seen.find(keys)
         ids = [flat[place].id for place in first.tolist()]
-        chosen = texts.take(pa.array(first))
-        self._builder.write_queries(chosen, ids, None, leaders, lines[first], UNKNOWN)
+        self._builder.write_queries(texts, first, ids, None, leaders, lines[first], UNKNOWN)
         return np.asarray(rows)
 
     def _flush_judgments(self) -> None:

@@ -106,11 +106,13 @@ class DigestRows:
         ]
 
 
+#: Few levels make looking up cheap, many make adding cheap; texts are looked up more often.
+_GROWTH = 12
 _KEY = np.dtype([("high", np.uint64), ("low", np.uint32)])
 
 
 class _Shard:
-    """Sorted levels, each at least four times the one after it."""
+    """Sorted levels, each many times as long as the one after it."""
 
     def __init__(self) -> None:
         self._levels: list[tuple[Array, Array, Array]] = []
@@ -131,7 +133,7 @@ class _Shard:
 
     def insert(self, high: Array, low: Array, rows: Array) -> None:
         level = (high, low, rows.astype(np.uint32))
-        while self._levels and len(self._levels[-1][0]) < 4 * len(level[0]):
+        while self._levels and len(self._levels[-1][0]) < _GROWTH * len(level[0]):
             level = _merge(self._levels.pop(), level)
         self._levels.append(level)
 

@@ -13,7 +13,7 @@ from workbench.data.builder import POSITIVE, Builder
 from workbench.data.edges import judged, offered
 from workbench.data.parts import SPLITS
 from workbench.data.splits import CODES, Shares, carve
-from workbench.data.writer import CANDIDATES, JUDGMENTS, QUERIES, TableWriter
+from workbench.data.writer import CANDIDATES, JUDGMENTS, QUERIES, Inline, TableWriter
 
 Array = np.ndarray[Any, Any]
 FILES = {
@@ -23,6 +23,8 @@ FILES = {
 }
 QUERY_FILES = {split: f"files/queries-{split}.parquet" for split in SPLITS}
 _EDGE_GROUP = 50_000
+#: Memory is given back to the system every so many row groups.
+_TRIM = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,9 @@ def finish(builder: Builder, shares: Shares, check: Callable[[], None]) -> Finis
     splits[keep] = carve(said[keep], groups[keep], shares)
     new_row = _renumber(splits, keep)
     counts = {name: int((keep & (splits == code)).sum()) for name, code in CODES.items()}
-    _write_queries(builder, np.where(keep, splits, -1), check)
+    builder.background.submit(_write_queries, builder, np.where(keep, splits, -1), check)
     rows = _write_edges(builder, new_row, check)
+    builder.background.wait()
     shutil.rmtree(builder.folder / "spool")
     return Finished(
         {"documents": builder.documents.rows, "queries": int(keep.sum()), **rows},
@@ -72,14 +75,15 @@ def _renumber(splits: Array, keep: Array) -> Array:
 
 def _write_queries(builder: Builder, splits: Array, check: Callable[[], None]) -> None:
     writers = {
-        name: TableWriter(builder.folder / path, QUERIES, builder.background)
+        name: TableWriter(builder.folder / path, QUERIES, Inline())
         for name, path in QUERY_FILES.items()
     }
     start = 0
     with pq.ParquetFile(builder.queries.path) as spool:
         for group in range(spool.num_row_groups):
             check()
-            pa.default_memory_pool().release_unused()  # Spooled texts come and go in large pieces.
+            if group % _TRIM == 0:  # Spooled texts come and go in large pieces.
+                pa.default_memory_pool().release_unused()
             table = spool.read_row_group(group, use_threads=False)
             codes = splits[start : start + table.num_rows]
             start += table.num_rows
@@ -93,7 +97,7 @@ def _write_queries(builder: Builder, splits: Array, check: Callable[[], None]) -
 
 def _write_edges(builder: Builder, new_row: Array, check: Callable[[], None]) -> dict[str, int]:
     judgments, candidates = (
-        TableWriter(builder.folder / FILES[name], schema, builder.background, _EDGE_GROUP)
+        TableWriter(builder.folder / FILES[name], schema, Inline(), _EDGE_GROUP)
         for name, schema in (("judgments", JUDGMENTS), ("candidates", CANDIDATES))
     )
     for edges in builder.edges.ranges(new_row):

@@ -4,6 +4,7 @@ Compression and writing happen in one thread beside the reader; the queue to it 
 stays bounded.
 """
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,16 @@ class Background:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
+class Inline:
+    """Writes at once, where there is a thread already."""
+
+    def submit(self, work: Any, *arguments: Any) -> None:
+        work(*arguments)
+
+    def wait(self) -> None:
+        return None
+
+
 class TableWriter:
     """Appends tables to one Parquet file. ``rows`` counts what was written."""
 
@@ -66,9 +77,9 @@ class TableWriter:
         self,
         path: Path,
         schema: pa.Schema,
-        background: Background,
+        background: Background | Inline,
         group_rows: int = GROUP_ROWS,
-        compression: str = "lz4",
+        compression: str = "snappy",
     ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
@@ -88,26 +99,31 @@ class TableWriter:
             write_statistics=numbers or False,
             store_schema=False,
         )
-        self._tables: list[pa.Table] = []
+        self._tables: list[Callable[[], pa.Table]] = []
         self._bytes = 0
         self._waiting = 0
 
     def write(self, table: pa.Table) -> None:
-        if not table.num_rows:
+        self.write_later(lambda: table, table.num_rows, table.nbytes)
+
+    def write_later(self, table: Callable[[], pa.Table], rows: int, size: int) -> None:
+        """Append a table of so many rows, about so large, that is made in the writing thread."""
+        if not rows:
             return
         self._tables.append(table)
-        self._bytes += table.nbytes
-        self._waiting += table.num_rows
-        self.rows += table.num_rows
+        self._bytes += size
+        self._waiting += rows
+        self.rows += rows
         if self._waiting >= self._group_rows or self._bytes >= GROUP_BYTES:
             self._flush()
 
     def _flush(self) -> None:
         if self._tables:
-            self._background.submit(self._put, pa.concat_tables(self._tables))
+            self._background.submit(self._put, self._tables)
         self._tables, self._bytes, self._waiting = [], 0, 0
 
-    def _put(self, table: pa.Table) -> None:
+    def _put(self, tables: list[Callable[[], pa.Table]]) -> None:
+        table = pa.concat_tables([make() for make in tables])
         size = max(1, min(self._group_rows, table.num_rows * GROUP_BYTES // (table.nbytes + 1)))
         groups = -(-table.num_rows // size)
         self._file.write_table(table, row_group_size=-(-table.num_rows // groups))
