@@ -5,7 +5,7 @@ measured again unless the button is pressed.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -241,8 +241,7 @@ def fill(services: Services, state: dict[str, Any], name: str | None, picked: li
     names = dataset_names(services.workspace)
     job = find(services, state.get("job"))
     dataset = state.get("dataset") or name
-    if job is None and not state.get("models"):
-        job = newest(services, dataset)
+    job = job or newest(services, dataset, state.get("models") or ())
     dataset = dataset or (job.recipe["dataset"] if job else None)
     dataset = dataset if dataset in names else next(iter(names), None)
     known = model_names(services.workspace)
@@ -362,8 +361,10 @@ def evaluations(services: Services, dataset: str | None) -> Sequence[Job]:
     return [job for job in jobs if dataset in (None, job.recipe.get("dataset"))][:LISTED]
 
 
-def newest(services: Services, dataset: str | None) -> Job | None:
-    return next(iter(evaluations(services, dataset)), None)
+def newest(services: Services, dataset: str | None, models: Collection[str] = ()) -> Job | None:
+    """The newest evaluation on the data set in which all these models took part."""
+    jobs = evaluations(services, dataset)
+    return next((job for job in jobs if set(models) <= set(job.recipe["models"])), None)
 
 
 def past_menu(services: Services, dataset: str | None, chosen: str | None) -> dict[str, Any]:

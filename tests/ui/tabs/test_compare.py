@@ -86,6 +86,14 @@ def test_models_to_compare_can_be_handed_over(services: Services) -> None:
     assert filled[1]["value"] == ["base", "tuned"]
 
 
+def test_models_that_were_compared_before_show_how(services: Services) -> None:
+    evaluated(services)
+    shown = compare.fill(services, {"dataset": "tea", "models": ["tuned", "base"]}, None, [])
+    assert "0.683" in shown[5]
+    other = compare.fill(services, {"dataset": "tea", "models": ["base", "new"]}, None, [])
+    assert "rw-empty" in other[5]
+
+
 def test_with_nothing_to_show_it_says_what_to_do(services: Services) -> None:
     table = compare.view(services, None)[2]
     assert "rw-empty" in table

@@ -1,0 +1,265 @@
+"""The main path on the real page, with a real Chromium and the real MiniLM.
+
+The app runs as it ships, in a process of its own. The sample is the shipped one with fewer pairs,
+so that the whole journey takes about a minute and a half on two quiet cores; with
+``UPDATE_SCREENSHOTS=1`` it is the whole sample, and the README's pictures are taken anew.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.browser import open_browser
+from tests.workbench.data.fakes import context
+from workbench import demo
+from workbench.data.job import run_sample
+from workbench.recipes.data import SampleRecipe
+from workbench.workspace import Workspace
+
+# A browser, an app and four workers that import torch and train: a minute and a half.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+ROOT = Path(__file__).resolve().parents[2]
+IMAGES = ROOT / "docs" / "images"
+UPDATE = os.environ.get("UPDATE_SCREENSHOTS") == "1"
+TABS = ("Start", "Data", "Train", "Compare", "Search", "Models", "Jobs")
+#: Milliseconds to wait for the page, and for what a worker does; a busy machine takes long.
+PATIENCE = 60_000
+LONG = 600_000
+HEAVY = {"torch", "transformers", "sentence_transformers", "faiss", "peft", "datasets"}
+
+#: Serves the page as ``python app.py`` does; once stopped, writes down what it had imported.
+LAUNCH = """
+import sys, app
+status = app.main(sys.argv[2:])
+open(sys.argv[1], "w").write("\\n".join(sys.modules))
+sys.exit(status)
+"""
+POINTS = "() => document.querySelector('#start-chart .rw-live-plot')?.data?.[0].x.length ?? 0"
+OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+UNNAMED = """() => [...document.querySelectorAll('input, textarea, select, button')].filter(e =>
+  e.offsetParent && e.type !== 'hidden' && !e.labels?.length && !e.ariaLabel && !e.title
+  && !e.innerText?.trim() && !e.getAttribute('aria-labelledby')).map(e => e.outerHTML)"""
+
+
+class App:
+    """A running app: where it is, and what it had imported when it stopped."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = folder / "home"
+        self._modules = folder / "modules.txt"
+        self._output = folder / "output.txt"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", LAUNCH, str(self._modules), "--home", str(self.home)],
+            cwd=ROOT,
+            stdout=self._output.open("w"),
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def url(self) -> str:
+        """Wait for the address it prints."""
+        end = time.monotonic() + PATIENCE / 1000
+        while time.monotonic() < end and self.process.poll() is None:
+            said = self._output.read_text()
+            if "Retrieval Workbench is at " in said:
+                return said.split("Retrieval Workbench is at ")[1].split()[0]
+            time.sleep(0.1)
+        raise AssertionError(f"The app did not start: {self._output.read_text()}")
+
+    def stop(self) -> set[str]:
+        """End it as Ctrl-C does; the modules it had imported."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(60)
+        assert "Traceback" not in self._output.read_text()
+        return set(self._modules.read_text().split())
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[App]:
+    app = App(folder)
+    try:
+        yield app
+    finally:
+        if app.process.poll() is None:
+            app.process.kill()
+            app.process.wait()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with open_browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A page; an exception in it fails the test."""
+    opened = browser.new_context(viewport={"width": 1280, "height": 860}).new_page()
+    opened.set_default_timeout(PATIENCE)
+    wrong: list[str] = []
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    opened.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    yield opened
+    opened.context.close()
+    # Once the app has been stopped, the page asks in vain; that is no fault of the page.
+    assert [text for text in wrong if "ERR_CONNECTION_REFUSED" not in text] == []
+
+
+def small_sample(home: Path) -> None:
+    """The sample data set with fewer pairs, already in the workspace."""
+    workspace = Workspace.open(home)
+    recipe = SampleRecipe(name=demo.DATASET, train_pairs=320, dev_pairs=30, test_pairs=80)
+    run_sample(recipe, context(workspace))
+    workspace.close()
+
+
+def click(page: Any, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).and_(page.locator(":visible")).click()
+
+
+def open_tab(page: Any, name: str) -> None:
+    """Also where the tab has moved into the menu of a narrow page."""
+    tab = page.get_by_role("tab", name=name, exact=True).first
+    if not tab.is_visible():
+        page.locator("#tabs .overflow-menu > button").first.click()
+        tab = page.locator("#tabs .overflow-dropdown button", has_text=name).first
+    tab.click()
+
+
+def picture(page: Any, name: str, folder: Path) -> None:
+    page.mouse.move(0, 0)
+    where = IMAGES if UPDATE else folder
+    where.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=where / f"{name}.png", full_page=True)
+
+
+def test_from_the_sample_to_a_better_model(page: Any, tmp_path: Path) -> None:
+    if not UPDATE:
+        small_sample(tmp_path / "home")
+    with running(tmp_path) as app:
+        page.goto(app.url())
+        run_the_sample(page)
+        picture(page, "start", tmp_path)
+        the_training_is_shown(page)
+        picture(page, "train", tmp_path)
+        the_comparison_shows_a_gain(page, app.home)
+        picture(page, "compare", tmp_path)
+        search_finds(page)
+        everything_fits_a_phone(page)
+        assert HEAVY & app.stop() == set()
+
+
+def run_the_sample(page: Any) -> None:
+    """One button; the chart moves; a reload in the middle loses nothing; it ends with links."""
+    click(page, "Run the sample")
+    assert page.locator("h1").count() == 1
+    page.wait_for_function(f"({POINTS})() >= 2", timeout=LONG)
+    seen = page.evaluate(POINTS)
+    page.wait_for_function(f"({POINTS})() > {seen}")
+    page.reload()
+    page.wait_for_function(f"({POINTS})() > {seen}")
+    assert page.locator("#start-steps li").count() == 5
+    page.locator("#start-to-search").wait_for(timeout=LONG)
+    assert page.locator("#start-steps li.done").count() == 5
+    assert "Better: MAP@100 on dev went from" in page.locator("#start-steps").inner_text()
+
+
+def the_training_is_shown(page: Any) -> None:
+    click(page, "See the training")
+    page.locator("#train-job .verdict", has_text="Better").wait_for()
+    plots = page.locator("#train-chart .rw-live-plot .main-svg")
+    plots.first.wait_for()
+    page.wait_for_timeout(500)  # for the picture: the chart draws itself once more at its width
+
+
+def the_comparison_shows_a_gain(page: Any, home: Path) -> None:
+    click(page, "Compare with the original")
+    row = page.locator("#compare-table tbody tr").nth(1)
+    row.wait_for()
+    assert row.locator("td").first.inner_text() == demo.MODEL
+    assert row.locator(".rw-difference").inner_text().startswith("+0.")
+    page.locator("#compare-plot .main-svg").first.wait_for()
+    workspace = Workspace.open(home)
+    result = workspace.jobs.list(task="evaluate")[0].result or {}
+    base, tuned = result["rows"]
+    workspace.close()
+    assert base["model"] == "all-MiniLM-L6-v2"
+    assert tuned["map@100"] > base["map@100"]
+
+
+def search_finds(page: Any) -> None:
+    """A test query's own function is found, marked, and the other way to ask works too."""
+    open_tab(page, "Search")
+    page.locator("#search-examples .rw-pick").first.click()
+    page.locator("#search-results li.relevant").first.wait_for(timeout=LONG)
+    assert "ms" in page.locator("#search-results header").first.inner_text()
+    asked = page.get_by_label("Question", exact=True)
+    asked.fill("parse a date from a string")
+    asked.press("Enter")
+    page.locator("#search-results li.relevant").first.wait_for(state="detached")
+    page.locator("#search-results li").first.wait_for()
+
+
+def everything_fits_a_phone(page: Any) -> None:
+    """Every tab at 400 pixels: the page itself never scrolls sideways, and inputs have names."""
+    page.set_viewport_size({"width": 400, "height": 860})
+    for name in TABS:
+        open_tab(page, name)
+        page.wait_for_timeout(1200)
+        assert page.evaluate(OVERFLOW) <= 0, name
+        assert page.evaluate(UNNAMED) == [], name
+
+
+BAD = """<script>window.bad = 1</script><img src=x onerror="window.bad = 2">{{value}}${value}"""
+
+
+def broken_lines() -> list[str]:
+    rows = [
+        {"query": f"question {n}", "pos": [f"answer number {n}"], "neg": [f"not {n}"]}
+        for n in range(20)
+    ]
+    lines = [json.dumps(row) for row in rows]
+    lines[0] = json.dumps({"query": BAD, "pos": [BAD + " answer"], "neg": [BAD + " wrong"]})
+    lines[4] = '{"query": "half a line'
+    lines[9] = json.dumps({"pos": ["an answer without a question"]})
+    return lines
+
+
+def test_a_broken_file_shows_its_lines_and_scripts_stay_text(page: Any, tmp_path: Path) -> None:
+    broken = tmp_path / "broken<b>.jsonl"
+    broken.write_text("\n".join(broken_lines()), encoding="utf-8")
+    with running(tmp_path) as app:
+        page.goto(app.url())
+        click(page, "Use my own data")
+        page.locator("#data-drop input[type=file]").set_input_files(broken)
+        page.locator("#data-drop", has_text="ready").wait_for()
+        page.locator("#data-name textarea, #data-name input").fill("mine")
+        click(page, "Import")
+        page.locator("#data-summary", has_text="too few queries to judge").wait_for()
+        page.get_by_label("Find in queries", exact=True).fill("script")
+        page.get_by_label("Find in queries", exact=True).press("Enter")
+        cells = page.locator("#rows-table tbody tr").first.locator("td")
+        cells.nth(1).get_by_text("<script>window.bad = 1</script>").wait_for()
+        assert "onerror=" in cells.nth(2).inner_text()
+        page.get_by_role("tab", name="Problems", exact=True).click()
+        problems = page.locator("#problem-list tbody tr")
+        problems.first.wait_for()
+        listed = [row.locator("td").all_inner_texts() for row in problems.all()]
+        assert [(row[1], row[3]) for row in listed] == [("5", "not-json"), ("10", "missing-field")]
+        assert listed[0][0] == broken.name
+        for name in TABS:
+            open_tab(page, name)
+            page.wait_for_timeout(600)
+        assert page.evaluate("window.bad") is None
+        assert page.locator("script", has_text="window.bad").count() == 0
+        app.stop()

@@ -1,0 +1,124 @@
+"""The whole page while a run goes on: ten of it at once, after a restart, dark and light."""
+
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.browser.browser import open_browser
+from tests.ui.serving import Run, served, wait_until
+from ui.main import build
+from ui.services import Services
+from workbench.workspace import Workspace
+
+# A real browser with ten real pages: half a minute.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+LOSS = "() => document.querySelector('#train-chart .rw-live-plot')?.data?.[0].x.length ?? 0"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with open_browser() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    opened = Workspace.open(tmp_path_factory.mktemp("pages") / "home")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def run(workspace: Workspace) -> Run:
+    made = Run(workspace, name="tea", id=secrets.token_hex(5))
+    made.start()
+    made.baseline()
+    made.train(10)
+    return made
+
+
+def open_tab(page: Any, name: str) -> None:
+    page.get_by_role("tab", name=name, exact=True).first.click()
+
+
+def sees(page: Any, steps: int) -> None:
+    wait_until(lambda: page.evaluate(LOSS) == steps, f"{steps} steps on the chart")
+
+
+def test_ten_pages_of_one_browser_stay_responsive(
+    browser: Any, workspace: Workspace, run: Run
+) -> None:
+    services = Services(workspace)
+    context = browser.new_context(viewport={"width": 1100, "height": 800})
+    context.set_default_timeout(120_000)
+    with served(services, build(services)) as url:
+        pages = [context.new_page() for _ in range(10)]
+        for page in pages:
+            page.goto(url)
+            open_tab(page, "Train")
+        for page in pages:
+            page.bring_to_front()
+            run.train(3)
+            sees(page, run.step)
+            open_tab(page, "Jobs")
+            page.locator("#jobs-list .rw-pick", has_text="tea").first.wait_for()
+            open_tab(page, "Train")
+    context.close()
+
+
+def test_an_open_page_goes_on_after_the_app_was_restarted(
+    browser: Any, workspace: Workspace, run: Run
+) -> None:
+    services = Services(workspace)
+    context = browser.new_context()
+    context.set_default_timeout(120_000)
+    page = context.new_page()
+    with served(services, build(services)) as url:
+        page.goto(url)
+        open_tab(page, "Train")
+        sees(page, 10)
+    run.train(5)
+    with served(services, build(services), port=int(url.rpartition(":")[2])):
+        sees(page, 15)
+        # Menus, too: what they were filled with before the restart is still good.
+        open_tab(page, "Models")
+        open_tab(page, "Train")
+        page.get_by_role("button", name="Start training", exact=True).click()
+        toast = page.locator("[data-testid=toast-body]").first
+        message = page.locator(".validation-error, [data-testid=toast-body]").first
+        message.wait_for()
+        assert not toast.is_visible() or "list of choices" not in toast.inner_text()
+    context.close()
+
+
+def test_a_bad_value_speaks_at_its_field(browser: Any, workspace: Workspace) -> None:
+    services = Services(workspace)
+    page = browser.new_page()
+    page.set_default_timeout(60_000)
+    with served(services, build(services)) as url:
+        page.goto(url)
+        open_tab(page, "Train")
+        page.get_by_label("Epochs", exact=True).fill("-1")
+        page.get_by_role("button", name="Start training", exact=True).click()
+        page.locator("#field-epochs", has_text="greater than 0").wait_for()
+        assert workspace.jobs.list(task="train-embedding", status="queued") == []  # type: ignore[arg-type]
+    page.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_both_themes_follow_the_system(browser: Any, workspace: Workspace, scheme: str) -> None:
+    services = Services(workspace)
+    context = browser.new_context(color_scheme=scheme)
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    with served(services, build(services)) as url:
+        page.goto(url)
+        page.locator("h1").wait_for()
+        dark = "document.body.classList.contains('dark')"
+        wait_until(lambda: page.evaluate(dark) is (scheme == "dark"), scheme)
+        page.goto(f"{url}/?__theme=dark")
+        wait_until(lambda: page.evaluate(dark), "the theme that was asked for")
+    context.close()
