@@ -78,8 +78,10 @@ def listen(page: Page) -> None:
         on(woken.then, part.refresh, part.inputs, part.outputs)
         on(page.demo.load, part.refresh, part.inputs, part.outputs)
 
-    def reopened(name: str) -> list[Any]:
-        known = name if name in page.parts else "start"
-        return [gr.Tabs(selected=known), *page.awake(known)]
+    def reopened(name: str) -> Any:
+        # The first tab is open as it is; opening it again would undo an early click on another.
+        if name == "start" or name not in page.parts:
+            return gr.skip()
+        return [gr.Tabs(selected=name), *page.awake(name)]
 
     on(page.demo.load, reopened, page.open_tab, [page.tabs, *page.timers])

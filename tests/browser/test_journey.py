@@ -138,6 +138,8 @@ def open_tab(page: Any, name: str) -> None:
 
 def picture(page: Any, name: str, folder: Path) -> None:
     page.mouse.move(0, 0)
+    for notice in page.locator(".rw-notices button[aria-label]").all():
+        notice.click()  # it would stand before what the picture is of
     where = IMAGES if UPDATE else folder
     where.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=where / f"{name}.png", full_page=True)

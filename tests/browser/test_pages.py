@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from storage.records import JobStatus
 from tests.browser.browser import open_browser
 from tests.ui.serving import Run, served, wait_until
 from ui.main import build
@@ -104,7 +105,7 @@ def test_a_bad_value_speaks_at_its_field(browser: Any, workspace: Workspace) -> 
         page.get_by_label("Epochs", exact=True).fill("-1")
         page.get_by_role("button", name="Start training", exact=True).click()
         page.locator("#field-epochs", has_text="greater than 0").wait_for()
-        assert workspace.jobs.list(task="train-embedding", status="queued") == []  # type: ignore[arg-type]
+        assert workspace.jobs.list(task="train-embedding", status=JobStatus.QUEUED) == []
     page.close()
 
 
