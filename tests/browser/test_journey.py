@@ -45,6 +45,9 @@ open(sys.argv[1], "w").write("\\n".join(sys.modules))
 sys.exit(status)
 """
 POINTS = "() => document.querySelector('#start-chart .rw-live-plot')?.data?.[0].x.length ?? 0"
+#: A notice would stand before what a picture is of.
+CLOSE_NOTICES = """() => document.querySelectorAll('.rw-notices button[aria-label]')
+  .forEach(button => button.click())"""
 OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 UNNAMED = """() => [...document.querySelectorAll('input, textarea, select, button')].filter(e =>
   e.offsetParent && e.type !== 'hidden' && !e.labels?.length && !e.ariaLabel && !e.title
@@ -138,8 +141,7 @@ def open_tab(page: Any, name: str) -> None:
 
 def picture(page: Any, name: str, folder: Path) -> None:
     page.mouse.move(0, 0)
-    for notice in page.locator(".rw-notices button[aria-label]").all():
-        notice.click()  # it would stand before what the picture is of
+    page.evaluate(CLOSE_NOTICES)
     where = IMAGES if UPDATE else folder
     where.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=where / f"{name}.png", full_page=True)
