@@ -25,7 +25,8 @@ TRAINING: dict[str, Any] = {
     "learning_rate": 1e-4,
     "negatives": 0,
     "query_max_len": 64,
-    "passage_max_len": 128,
+    # Longer ones change little here (measured: .663 at 96 tokens, .667 at 128) and cost a quarter.
+    "passage_max_len": 96,
     "dev_documents": 400,
     "eval_steps": 13,
 }
