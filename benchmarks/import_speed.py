@@ -144,7 +144,9 @@ def once(kind: str, path: Path) -> dict[str, Any]:
     try:
         if kind == "import":  # A worker finds its home made and migrated.
             command = [python, "-m", "workbench", "--home", folder, "data", "list", "--json"]
-            subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(
+                command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
         return measure(commands[kind])
     finally:
         shutil.rmtree(folder, ignore_errors=True)

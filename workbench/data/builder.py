@@ -23,7 +23,7 @@ from workbench.data.writer import DOCUMENTS, Background, TableWriter
 
 Array = np.ndarray[Any, Any]
 _BATCH_ROWS = 5_000
-_BATCH_CHARS = 2 << 20
+_BATCH_CHARS = 1 << 20
 #: Marks on a query: something is relevant to it; a judgment was left out for its split.
 POSITIVE, LEAKED = 1, 2
 SPOOLED_QUERIES = pa.schema([("id", pa.string()), ("text", pa.string()), ("prompt", pa.string())])
@@ -220,7 +220,7 @@ class Builder:
             taken = (seen[batch.owner[positive]] == keys[positive]).all(axis=1)
             doubled |= (batch.grades <= 0) & (seen[batch.owner] == keys).all(axis=1)
             positive = positive[~taken]
-        for row in np.unique(batch.owner[doubled]).tolist():
+        for row in dict.fromkeys(batch.owner[doubled].tolist()):
             if keep[row]:
                 self._tell("positive-equals-negative", int(batch.lines[row]), None)
         return np.asarray(~doubled)

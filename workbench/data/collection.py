@@ -18,7 +18,7 @@ from workbench.data.splits import CODES, UNKNOWN
 
 Array = np.ndarray[Any, Any]
 _BATCH_ROWS = 5_000
-_BATCH_CHARS = 2 << 20
+_BATCH_CHARS = 1 << 20
 
 
 class Collection:

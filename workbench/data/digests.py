@@ -15,8 +15,8 @@ import xxhash
 
 Array = np.ndarray[Any, Any]
 #: Sorted by digest a batch falls into this many slices, so that a merge only copies one of them.
-_SHARDS = 4
-_SHARD_STARTS = (np.arange(1, _SHARDS, dtype=np.uint64) << np.uint64(62)).astype(np.uint64)
+_SHARDS = 2
+_SHARD_STARTS = (np.arange(1, _SHARDS, dtype=np.uint64) << np.uint64(63)).astype(np.uint64)
 
 
 def of_strings(texts: pa.StringArray) -> Array:

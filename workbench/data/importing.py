@@ -3,11 +3,15 @@
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 from workbench.data.assemble import Assembly
 from workbench.data.collection import Collection
+from workbench.data.formats import jsonblocks, jsonlines
+from workbench.data.formats.jsonlines import Record
 from workbench.data.intake import Input, inspect
 from workbench.data.parts import group_of
 from workbench.data.problems import shorten
@@ -93,16 +97,44 @@ class Import:
         report, builder = one.report, self._assembly.builder
         recogniser = Recogniser(report)
         builder.begin(report, one.split)
-        for line, record in one.records(self._tick, self._scratch):
-            report.line = line
-            row = recogniser.read(record)
-            if row is not None:
-                builder.add(line, row)
+        if one.kind == "jsonl":
+            self._lines(one, recogniser)
+        else:
+            self._records(one.records(self._tick, self._scratch), report, recogniser)
         builder.flush()
         one.rows = sum(recogniser.formats.values())
         self._assembly.formats.update(recogniser.formats)
         if not one.rows and not report.spoken:
             report.add("no-rows", 0)
+
+    def _records(
+        self, records: Iterator[Record], report: Report, recogniser: Recogniser
+    ) -> dict[str, Any] | None:
+        """Add rows one by one; returns the last that could be read."""
+        last, add = None, self._assembly.builder.add
+        for line, record in records:
+            report.line = line
+            row = recogniser.read(record)
+            if row is not None:
+                last = record
+                add(line, row)
+        return last
+
+    def _lines(self, one: Input, recogniser: Recogniser) -> None:
+        """JSON lines: the first block row by row, to learn their shape, then in the fast lane."""
+        blocks, builder, report = one.blocks(self._tick), self._assembly.builder, one.report
+        lane, plan = None, None
+        for block in islice(blocks, 1):
+            last = self._records(jsonlines.read(iter([block]), report), report, recogniser)
+            plan = recogniser.learnt(last) if last else None
+            lane = jsonblocks.PlainRows.like(last, plan.read) if last and plan else None
+        for block, batch in jsonblocks.ahead(blocks, lane):
+            if batch is None or plan is None:
+                self._records(jsonlines.read(iter([block]), report), report, recogniser)
+            else:
+                builder.flush()
+                builder.take(batch)
+                recogniser.formats[plan.format] += len(batch)
 
     # -- corpus, queries, qrels --------------------------------------------------------------
 

@@ -184,7 +184,7 @@ def _json_kind(text: bytes, lines: list[bytes], lined: bool) -> tuple[str, dict[
 
 def _within(text: bytes) -> dict[str, Any]:
     """The first members of the object that begins here, as far as the file's beginning goes."""
-    block = Block(1, text.split(b"\n"))
+    block = Block(1, text)
     cursor = jsonwhole.Cursor(iter([block]))
     found: dict[str, Any] = {}
     try:

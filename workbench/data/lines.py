@@ -11,7 +11,7 @@ from typing import Protocol
 
 from workbench.data.encoding import UTF8, Encoding, from_start, named, of_lines, surely_utf8
 
-BLOCK = 1 << 19
+BLOCK = 3 << 18
 LONGEST_LINE = 64 << 20
 
 
@@ -23,13 +23,25 @@ class Stream(Protocol):
 
 @dataclass(slots=True)
 class Block:
-    """Consecutive lines, the first of them number ``first``. ``bad`` holds the positions of lines
-    that do not decode, ``long`` of those that were cut off because they are longer than we read."""
+    """Consecutive whole lines, the first of them number ``first``: as they stand in the file with
+    their line ends (``data``; empty where they had to be decoded), and as a list when asked for.
+
+    ``bad`` holds the positions of lines that do not decode, ``long`` of those that were cut off
+    because they are longer than we read."""
 
     first: int
-    lines: list[bytes]
+    data: bytes
+    decoded: list[bytes] | None = None
     bad: frozenset[int] = frozenset()
     long: frozenset[int] = frozenset()
+
+    @property
+    def lines(self) -> list[bytes]:
+        if self.decoded is None:
+            self.decoded = self.data.split(b"\n")
+            if not self.decoded[-1]:
+                self.decoded.pop()
+        return self.decoded
 
 
 @dataclass(slots=True)
@@ -47,24 +59,26 @@ class Decoding:
         return encoding
 
 
-def read_blocks(stream: Stream, decoding: Decoding, size: int = BLOCK) -> Iterator[Block]:
+def read_blocks(stream: Stream, decoding: Decoding, size: int | None = None) -> Iterator[Block]:
     """The stream's lines without their line ends, as UTF-8."""
     number = 1
-    for lines, long in _whole_lines(_utf8_or_ascii_compatible(stream, decoding, size)):
-        encoding = _settled(lines, decoding)
-        bad: frozenset[int] = frozenset()
+    for data, long in _pieces(_utf8_or_ascii_compatible(stream, decoding, size or BLOCK)):
+        encoding = _settled(data, decoding)
+        block = Block(number, data, long=frozenset({0}) if long else frozenset())
         if encoding.codec != "utf-8" and not encoding.wide:
-            lines, bad = _transcode(lines, encoding.codec, decoding.wanted == "auto")
-        yield Block(number, lines, bad, frozenset({0}) if long else frozenset())
-        number += len(lines)
+            lines, bad = _transcode(block.lines, encoding.codec, decoding.wanted == "auto")
+            block = Block(number, b"", lines, bad, block.long)
+        number += len(block.decoded) if block.decoded is not None else data.count(b"\n")
+        yield block
 
 
-def _settled(lines: list[bytes], decoding: Decoding) -> Encoding:
+def _settled(data: bytes, decoding: Decoding) -> Encoding:
     """The encoding, decided at the first lines that are not ASCII."""
     if decoding.found is not None:
         return decoding.found
-    odd = [line for line in lines if not line.isascii()]
-    return decoding.settle(of_lines(odd)) if odd else UTF8
+    if data.isascii():
+        return UTF8
+    return decoding.settle(of_lines([line for line in data.split(b"\n") if not line.isascii()]))
 
 
 def _transcode(lines: list[bytes], codec: str, guessed: bool) -> tuple[list[bytes], frozenset[int]]:
@@ -110,24 +124,22 @@ def _narrow(stream: Stream, head: bytes, encoding: Encoding, block: int) -> Iter
     yield decoder.decode(b"", True).encode("utf-8", "replace")
 
 
-def _whole_lines(blocks: Iterator[bytes]) -> Iterator[tuple[list[bytes], bool]]:
-    """Lines as they become whole. True marks the start of one that is too long to read."""
+def _pieces(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Blocks cut at line ends. True marks the start of a line that is too long to read."""
     kept: list[bytes] = []
     size, skipping = 0, False
     for data in blocks:
-        *whole, last = data.split(b"\n")
-        if whole:
-            if skipping:
-                del whole[0]
-            else:
-                whole[0] = b"".join([*kept, whole[0]])
+        end = data.rfind(b"\n") + 1
+        start = data.find(b"\n") + 1 if skipping else 0
+        if end > start:
+            yield b"".join([*kept, data[start:end]]), False
+        if end:
             kept, size, skipping = [], 0, False
-            yield whole, False
-        if last and not skipping:
-            kept.append(last)
-            size += len(last)
+        if end < len(data) and not skipping:
+            kept.append(data[end:])
+            size += len(data) - end
         if size > LONGEST_LINE:
-            yield [b"".join(kept)[:200]], True
+            yield b"".join(kept)[:200] + b"\n", True
             kept, size, skipping = [], 0, True
     if size:
-        yield [b"".join(kept)], False
+        yield b"".join(kept), False

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 GROUP_ROWS = 10_000
-GROUP_BYTES = 2 << 20
-_WAITING = 2
+GROUP_BYTES = 1 << 20
+_WAITING = 1
+_TRIM = 32
 
 DOCUMENTS = pa.schema(
     [
@@ -102,6 +103,7 @@ class TableWriter:
         self._tables: list[Callable[[], pa.Table]] = []
         self._bytes = 0
         self._waiting = 0
+        self._groups = 0
 
     def write(self, table: pa.Table) -> None:
         self.write_later(lambda: table, table.num_rows, table.nbytes)
@@ -127,6 +129,10 @@ class TableWriter:
         size = max(1, min(self._group_rows, table.num_rows * GROUP_BYTES // (table.nbytes + 1)))
         groups = -(-table.num_rows // size)
         self._file.write_table(table, row_group_size=-(-table.num_rows // groups))
+        self._groups += groups
+        if self._groups >= _TRIM:  # What was freed in between is given back to the system.
+            self._groups = 0
+            pa.default_memory_pool().release_unused()
 
     def close(self) -> None:
         """Write the rest, and wait until the file is whole."""

@@ -223,6 +223,10 @@ class Recogniser:
         self._refused: dict[tuple[Any, ...], Plan] = {}
         self.formats: dict[str, int] = {}
 
+    def learnt(self, row: dict[str, Any]) -> Plan | None:
+        """The plan for rows with these columns, once such a row was read."""
+        return self._plans.get(tuple(row))
+
     def read(self, row: dict[str, Any]) -> Row | None:
         keys = tuple(row)
         plan = self._plans.get(keys)
