@@ -45,7 +45,12 @@ def setting(
 
     ``widget`` names what a plain type cannot say: 'dataset', 'model', 'split', 'lines', 'files'.
     """
-    about: dict[str, Any] = {"group": group, "advanced": advanced, "depends_on": depends_on, "widget": widget}
+    about: dict[str, Any] = {
+        "group": group,
+        "advanced": advanced,
+        "depends_on": depends_on,
+        "widget": widget,
+    }
     return Field(default, description=help, json_schema_extra={"workbench": about}, **bounds)
 
 
