@@ -84,6 +84,11 @@ class Builder:
         if rows:
             self.take(from_rows(rows, lines))
 
+    def forget_texts(self) -> None:
+        """Let go of the digests: no row will be added any more."""
+        self.query_texts = self.document_texts = self._row_digests = digests.DigestRows()
+        self._ids = {}
+
     def close(self) -> None:
         """Stop the writing thread, whatever state the files are in."""
         self.background.close()

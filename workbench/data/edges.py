@@ -15,8 +15,8 @@ EDGE = np.dtype(
     [("query", np.int32), ("document", np.int32), ("grade", np.int32), ("score", np.float32)]
 )
 #: Edges sorted at a time: this many, or so many that the spool is not read more often than that.
-RANGE, SCANS = 150_000, 32
-_SCAN = 200_000
+RANGE, SCANS = 60_000, 64
+_SCAN = 100_000
 
 
 class EdgeSpool:

@@ -40,6 +40,7 @@ class Finished:
 def finish(builder: Builder, shares: Shares, check: Callable[[], None]) -> Finished:
     """Write all tables and remove the spools. ``check`` is called often; it may raise."""
     builder.flush()
+    builder.forget_texts()
     builder.documents.close()
     builder.queries.close()
     groups = np.frombuffer(builder.groups, np.int32)
