@@ -131,8 +131,9 @@ def test_it_extends_keeps_the_zoom_and_shows_the_same_after_a_reload(
     assert page.evaluate(f"{div}.layout.xaxis.range") == [10, 20]
     # A few axis labels may come and go; a chart drawn anew beside the old one has hundreds.
     assert page.evaluate("document.querySelectorAll('*').length") < nodes + 100
+    # The badges are filled by their own, slower question.
+    wait_until(lambda: "step 46 of 400" in text(page, "#first .rw-live-badges"), "the last step")
     assert "running" in text(page, "#first .rw-live-badges")
-    assert "step 46 of 400" in text(page, "#first .rw-live-badges")
     page.reload()
     sees(page, run.step)
     label = page.locator("#first .rw-live-plot").first.get_attribute("aria-label")

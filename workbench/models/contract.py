@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 CONTRACT_FILE = "contract.json"
 
+Kind = Literal["embedding", "reranker", "late-interaction"]
 Pooling = Literal["mean", "cls", "lasttoken", "max", "weightedmean", "other"]
 
 
@@ -16,7 +17,7 @@ class Contract(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    kind: Literal["embedding"] = "embedding"
+    kind: Kind = "embedding"
     pooling: Pooling = "mean"
     normalize: bool = True
     #: Attention direction: True for decoders that look back only.
@@ -28,6 +29,16 @@ class Contract(BaseModel):
     query_max_len: int = 512
     passage_max_len: int = 512
     dimensions: int = 0
+    #: Rerankers: 'cross-encoder' (a score head) or 'llm' (the log-odds of two answer tokens).
+    architecture: Literal["", "cross-encoder", "llm"] = ""
+    yes_token: str = ""
+    no_token: str = ""
+    instruction: str = ""
+    #: An LLM reranker's prompt with {query} and {document}; empty: the tokenizer's chat template.
+    prompt_template: str = ""
+    #: How the frozen weights under an adapter were kept in training: used so, scores are the same.
+    quantization: Literal["", "nf4", "fp4", "int8"] = ""
+    double_quantization: bool = False
     dtype: str = "float32"
     base_model: str = ""
     dataset: str = ""

@@ -1,12 +1,25 @@
-"""The recipe of a training run: fields every kind has, and those of the embedding model."""
+"""The recipe of a training run: fields every kind has, and those of the embedding model.
 
-from typing import Any, ClassVar, Literal
+The other kinds' are in train_rerank.py.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator
 
 from workbench.recipes.base import Recipe, setting
+
+ADAPTED = ("lora", "qlora")
+QUANTIZED = ("qlora",)
+#: A choice of numbers is kept as text: so the form, the command line and JSON all can give it.
+Bits = Annotated[Literal["4", "8"], BeforeValidator(str)]
 
 
 class TrainRecipe(Recipe):
     """What every training kind has in common."""
+
+    #: What ``--kind`` calls it, and what the trained model's contract will say.
+    kind: ClassVar[str]
 
     dataset: str = setting(help="The data set to train and evaluate on.", widget="dataset")
     model: str = setting(
@@ -19,7 +32,11 @@ class TrainRecipe(Recipe):
         help="What the trained model is called; empty makes a name from model and data set.",
         max_length=120,
     )
-    method: Literal["full"] = setting("full", help="Full fine-tuning changes every weight.")
+    method: Literal["full", "lora", "qlora"] = setting(
+        "full",
+        help="Full changes every weight; LoRA trains a small adapter beside the frozen weights; "
+        "QLoRA does so over weights kept in 4 or 8 bits, for models that fit in no other way.",
+    )
 
     epochs: float = setting(
         1.0, help="How often the run goes through all training rows.", gt=0, le=1000
@@ -39,6 +56,63 @@ class TrainRecipe(Recipe):
     query_max_len: int = setting(64, help="Queries are cut after this many tokens.", ge=4, le=32768)
     passage_max_len: int = setting(
         128, help="Documents are cut after this many tokens.", ge=4, le=32768
+    )
+
+    lora_r: int = setting(
+        16,
+        help="The adapter's rank: higher learns more and is larger.",
+        group="adapter",
+        advanced=True,
+        depends_on=("method", ADAPTED),
+        ge=1,
+        le=1024,
+    )
+    lora_alpha: int = setting(
+        32,
+        help="The adapter's output is scaled by alpha / rank.",
+        group="adapter",
+        advanced=True,
+        depends_on=("method", ADAPTED),
+        ge=1,
+        le=4096,
+    )
+    lora_dropout: float = setting(
+        0.05,
+        help="Share of the adapter's inputs that are dropped at each step.",
+        group="adapter",
+        advanced=True,
+        depends_on=("method", ADAPTED),
+        ge=0.0,
+        lt=1.0,
+    )
+    target_modules: str = setting(
+        "all-linear",
+        help="Which layers get an adapter: all-linear, or names with commas (q_proj, v_proj).",
+        group="adapter",
+        advanced=True,
+        depends_on=("method", ADAPTED),
+        max_length=500,
+    )
+    quantization_bits: Bits = setting(
+        "4",
+        help="Bits per frozen weight: 4 is smaller, 8 is closer to the original.",
+        group="adapter",
+        advanced=True,
+        depends_on=("method", QUANTIZED),
+    )
+    quantization_type: Literal["nf4", "fp4"] = setting(
+        "nf4",
+        help="The 4-bit number format; nf4 fits weights better (Dettmers et al. 2023).",
+        group="adapter",
+        advanced=True,
+        depends_on=("method", QUANTIZED),
+    )
+    double_quantization: bool = setting(
+        True,
+        help="Quantizes the 4-bit scales too, which saves another 0.4 bits per weight.",
+        group="adapter",
+        advanced=True,
+        depends_on=("method", QUANTIZED),
     )
 
     dataset_version: int | None = setting(
@@ -107,6 +181,13 @@ class TrainRecipe(Recipe):
         group="machine",
         advanced=True,
     )
+    gradient_checkpointing: bool = setting(
+        False,
+        help="Computes activations again instead of keeping them: less memory, about a third "
+        "slower.",
+        group="machine",
+        advanced=True,
+    )
     seed: int = setting(
         42,
         help="Decides the order of the rows and every other chance.",
@@ -171,6 +252,7 @@ class TrainEmbeddingRecipe(TrainRecipe):
     """Fine-tune an embedding model (bi-encoder) with in-batch and given negatives."""
 
     task: ClassVar[str] = "train-embedding"
+    kind: ClassVar[str] = "embedding"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "quick": {"epochs": 1.0, "batch_size": 32, "learning_rate": 1e-4, "negatives": 0},
         "balanced": {"epochs": 2.0, "batch_size": 32, "learning_rate": 5e-5, "negatives": 1},
@@ -190,10 +272,60 @@ class TrainEmbeddingRecipe(TrainRecipe):
         ge=0,
         le=100,
     )
+    objective: Literal[
+        "contrastive", "cached-contrastive", "gist", "cached-gist", "distill-kl", "margin-mse"
+    ] = setting(
+        "contrastive",
+        help="Contrastive is right for pairs and triplets; cached lets a large batch fit a small "
+        "memory (at twice the time); GIST leaves out negatives that a guide model finds better "
+        "than the positive; distill-kl and margin-mse learn a teacher's scores in the data.",
+        group="objective",
+        advanced=True,
+    )
+    in_batch_negatives: bool = setting(
+        True,
+        help="Take the other rows' documents as negatives; off, a query sees its own candidates "
+        "only.",
+        group="objective",
+        advanced=True,
+        depends_on=("objective", ("contrastive", "cached-contrastive")),
+    )
+    symmetric: bool = setting(
+        False,
+        help="Each document shall find its query, too.",
+        group="objective",
+        advanced=True,
+        depends_on=("objective", ("contrastive", "cached-contrastive")),
+    )
+    guide_model: str = setting(
+        "all-MiniLM-L6-v2",
+        help="The embedding model that tells false negatives.",
+        group="objective",
+        advanced=True,
+        depends_on=("objective", ("gist", "cached-gist")),
+        widget="model",
+    )
+    mini_batch_size: int = setting(
+        16,
+        help="Texts that a cached objective keeps in memory at once; changes no result.",
+        group="objective",
+        advanced=True,
+        depends_on=("objective", ("cached-contrastive", "cached-gist")),
+        ge=1,
+        le=8192,
+    )
+    matryoshka_dims: str = setting(
+        "",
+        help="Train these shorter vectors along, such as 256, 128, 64; empty trains whole ones "
+        "(Kusupati et al. 2022).",
+        group="objective",
+        advanced=True,
+        pattern=r"^\s*(\d+\s*(,\s*\d+\s*)*)?$",
+    )
     temperature: float = setting(
         0.05,
         help="Scores are divided by this before the softmax; smaller presses harder on mistakes.",
-        group="model",
+        group="objective",
         advanced=True,
         gt=0,
         le=10,

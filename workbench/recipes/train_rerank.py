@@ -1,0 +1,189 @@
+"""The recipes of the kinds that order candidates: rerankers and late interaction."""
+
+from typing import Any, ClassVar, Literal
+
+from workbench.recipes.base import setting
+from workbench.recipes.train import TrainRecipe
+
+#: The prompt of an LLM reranker whose own files bring none.
+TEMPLATE = (
+    "Judge whether the document answers the query. Answer only {yes} or {no}.\n"
+    "Instruction: {instruction}\nQuery: {query}\nDocument: {document}\nAnswer: "
+)
+
+
+class TrainCandidatesRecipe(TrainRecipe):
+    """What both kinds have: they are trained and judged on the candidates of a first stage."""
+
+    negatives: int = setting(
+        4,
+        help="Wrong documents per query: those the data brings, else found by the first stage.",
+        ge=1,
+        le=100,
+    )
+    first_stage: str = setting(
+        "auto",
+        help="What finds the candidates: 'given' (the data's own), 'bm25', or an embedding model; "
+        "'auto' takes the data's own where it has them, else BM25.",
+        group="evaluation",
+        advanced=True,
+        max_length=500,
+    )
+    candidates: int = setting(
+        50,
+        help="How many of the first stage's documents are put in order for each query.",
+        group="evaluation",
+        advanced=True,
+        ge=2,
+        le=1000,
+    )
+    dev_queries: int = setting(
+        100,
+        help="Dev evaluations use at most this many queries.",
+        group="evaluation",
+        advanced=True,
+        ge=1,
+    )
+
+
+class TrainRerankerRecipe(TrainCandidatesRecipe):
+    """Fine-tune a reranker: a cross-encoder, or a causal language model that answers yes or no."""
+
+    task: ClassVar[str] = "train-reranker"
+    kind: ClassVar[str] = "reranker"
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "quick": {"epochs": 1.0, "batch_size": 8, "learning_rate": 1e-4, "negatives": 4},
+        "balanced": {"epochs": 2.0, "batch_size": 8, "learning_rate": 5e-5, "negatives": 4},
+        "thorough": {
+            "epochs": 4.0,
+            "batch_size": 16,
+            "learning_rate": 2e-5,
+            "negatives": 7,
+            "passage_max_len": 256,
+            "early_stopping": 3,
+        },
+    }
+
+    batch_size: int = setting(
+        8,
+        help="Queries per step, each with its relevant document and its negatives.",
+        ge=1,
+        le=8192,
+    )
+    objective: Literal["bce", "contrastive", "listnet", "lambda"] = setting(
+        "bce",
+        help="Binary cross-entropy judges each pair alone and is steady; contrastive, ListNet and "
+        "LambdaLoss compare a query's candidates with each other.",
+        group="objective",
+        advanced=True,
+    )
+    temperature: float = setting(
+        1.0,
+        help="The contrastive objective divides scores by this before the softmax.",
+        group="objective",
+        advanced=True,
+        depends_on=("objective", ("contrastive",)),
+        gt=0,
+        le=100,
+    )
+    architecture: Literal["auto", "cross-encoder", "llm"] = setting(
+        "auto",
+        help="'auto' makes a causal language model answer yes or no, and any other a "
+        "cross-encoder.",
+        group="model",
+        advanced=True,
+    )
+    yes_token: str = setting(
+        "",
+        help="An LLM reranker's answer for a relevant document; empty takes the model's own, "
+        "else yes.",
+        group="model",
+        advanced=True,
+        max_length=50,
+    )
+    no_token: str = setting(
+        "",
+        help="An LLM reranker's answer for a wrong document; empty takes the model's own, else no.",
+        group="model",
+        advanced=True,
+        max_length=50,
+    )
+    instruction: str = setting(
+        "",
+        help="What counts as relevant, told to an LLM reranker with every pair.",
+        group="model",
+        advanced=True,
+        max_length=2000,
+    )
+    prompt_template: str = setting(
+        "",
+        help="An LLM reranker's prompt, with {query} and {document}, and {instruction}, {yes}, "
+        "{no} where wanted; empty takes the model's own.",
+        group="model",
+        advanced=True,
+        max_length=8000,
+    )
+
+
+class TrainLateInteractionRecipe(TrainCandidatesRecipe):
+    """Fine-tune a late-interaction model (ColBERT): a vector per token, compared by MaxSim."""
+
+    task: ClassVar[str] = "train-late-interaction"
+    kind: ClassVar[str] = "late-interaction"
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "quick": {"epochs": 1.0, "batch_size": 16, "learning_rate": 1e-4, "negatives": 1},
+        "balanced": {"epochs": 2.0, "batch_size": 16, "learning_rate": 5e-5, "negatives": 2},
+        "thorough": {
+            "epochs": 4.0,
+            "batch_size": 32,
+            "learning_rate": 3e-5,
+            "negatives": 4,
+            "passage_max_len": 256,
+            "early_stopping": 3,
+        },
+    }
+
+    method: Literal["full", "lora"] = setting(
+        "full",
+        help="Full changes every weight; LoRA trains a small adapter beside the frozen weights.",
+    )
+    batch_size: int = setting(
+        16,
+        help="Queries per step; the other queries' documents are negatives too.",
+        ge=1,
+        le=8192,
+    )
+    negatives: int = setting(
+        1,
+        help="Wrong documents per query besides the batch's; 0 takes the batch's alone.",
+        ge=0,
+        le=100,
+    )
+    temperature: float = setting(
+        1.0,
+        help="MaxSim sums are divided by this before the softmax.",
+        group="objective",
+        advanced=True,
+        gt=0,
+        le=100,
+    )
+    token_dimensions: int = setting(
+        128,
+        help="Length of a token's vector where the model brings no projection of its own.",
+        group="model",
+        advanced=True,
+        ge=8,
+        le=4096,
+    )
+    query_prompt: str | None = setting(
+        None,
+        help="Put before every query; empty keeps the base model's.",
+        group="model",
+        advanced=True,
+    )
+    document_prompt: str | None = setting(
+        None,
+        help="Put before every document; empty keeps the base model's.",
+        group="model",
+        advanced=True,
+    )
