@@ -139,8 +139,15 @@ def train_text(result: Mapping[str, Any]) -> str:
     seconds = duration(result.get("seconds", 0))
     if before is None or after is None:
         return t("train.result_unmeasured", time=seconds)
-    key = "train.result_better" if result.get("beats_base") else "train.result_no_better"
-    return t(key, metric=label(metric), before=f"{before:.3f}", after=f"{after:.3f}", time=seconds)
+    untrained = (result.get("untrained") or {}).get(metric, before)
+    said = {"metric": label(metric), "after": f"{after:.3f}", "time": seconds}
+    if result.get("kind", "embedding") == "embedding":
+        key = "train.result_better" if result.get("beats_base") else "train.result_no_better"
+        return t(key, before=f"{before:.3f}", **said)
+    # A second stage is held against the first one's order, not against what it was untrained.
+    key = "train.result_above_stage" if result.get("beats_base") else "train.result_below_stage"
+    stage = str(result.get("baseline_name", ""))
+    return t(key, before=f"{untrained:.3f}", stage=stage, order=f"{before:.3f}", **said)
 
 
 def _line(text: str, tone: str = "") -> Markup:

@@ -83,23 +83,28 @@ def to_component(spec: FieldSpec, value: Any) -> Any:
 
 
 def render(
-    recipe: type[Recipe], skip: Sequence[str] = (), start: Mapping[str, Any] | None = None
+    recipe: type[Recipe],
+    skip: Sequence[str] = (),
+    start: Mapping[str, Any] | None = None,
+    prefix: str = "field",
 ) -> Form:
     """Draw the form inside the current block: plain fields first, the rest folded away by group.
 
     ``skip`` leaves out fields that the tab draws itself or that keep their default; ``start``
-    gives other first values than the recipe's defaults.
+    gives other first values than the recipe's defaults; ``prefix`` begins the fields' ids, so that
+    two forms on one page have different ones.
     """
     specs = tuple(spec for spec in describe(recipe) if spec.name not in skip)
     first = {spec.name: (start or {}).get(spec.name, spec.default) for spec in specs}
     components: dict[str, gr.components.Component] = {}
-    _draw([spec for spec in specs if not spec.advanced], first, components)
+    _draw([spec for spec in specs if not spec.advanced], first, components, prefix)
     advanced = [spec for spec in specs if spec.advanced]
     if advanced:
         with gr.Accordion(t("form.advanced"), open=False):
             for group in dict.fromkeys(spec.group for spec in advanced):
                 gr.Markdown(f"**{t(f'group.{group}')}**", elem_classes="rw-group")
-                _draw([spec for spec in advanced if spec.group == group], first, components)
+                chosen = [spec for spec in advanced if spec.group == group]
+                _draw(chosen, first, components, prefix)
     return Form(recipe, specs, components)
 
 
@@ -107,14 +112,15 @@ def _draw(
     specs: Sequence[FieldSpec],
     first: Mapping[str, Any],
     components: dict[str, gr.components.Component],
+    prefix: str,
 ) -> None:
     wide = [spec for spec in specs if _is_wide(spec)]
     for spec in wide:
-        components[spec.name] = draw(spec, first[spec.name], _matters(spec, first))
+        components[spec.name] = draw(spec, first[spec.name], _matters(spec, first), prefix)
     with gr.Row(equal_height=False):
         for spec in specs:
             if spec not in wide:
-                components[spec.name] = draw(spec, first[spec.name], _matters(spec, first))
+                components[spec.name] = draw(spec, first[spec.name], _matters(spec, first), prefix)
 
 
 def _is_wide(spec: FieldSpec) -> bool:
@@ -132,7 +138,9 @@ def _matters(spec: FieldSpec, values: Mapping[str, Any]) -> bool:
     return values[source] in wanted
 
 
-def draw(spec: FieldSpec, value: Any, matters: bool = True) -> gr.components.Component:
+def draw(
+    spec: FieldSpec, value: Any, matters: bool = True, prefix: str = "field"
+) -> gr.components.Component:
     """One field as one component, with its help under its name."""
     common: dict[str, Any] = {
         "value": to_component(spec, value),
@@ -141,7 +149,7 @@ def draw(spec: FieldSpec, value: Any, matters: bool = True) -> gr.components.Com
         "interactive": True,
         # A choice of one is no choice: it is kept, and not shown.
         "visible": matters and not (spec.kind == "choice" and len(spec.choices) < 2),
-        "elem_id": f"field-{spec.name}",
+        "elem_id": f"{prefix}-{spec.name}",
     }
     if spec.widget in ("dataset", "model", "models"):
         return menu(multiselect=spec.widget == "models", **common)

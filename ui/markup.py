@@ -46,6 +46,13 @@ def badge(text: str, tone: str = "") -> Markup:
     return Markup('<span class="rw-badge {}">{}</span>').format(tone, text)
 
 
+def moved(text: str, words: str) -> Markup:
+    """A small label of signs ('3 → 1') that is read out, and explained on hovering, as words."""
+    return Markup(
+        '<span class="rw-badge" role="img" aria-label="{1}" title="{1}">{0}</span>'
+    ).format(text, words)
+
+
 def bar(share: float | None, label: str) -> Markup:
     """A progress bar; None means that it is not known how far."""
     if share is None:

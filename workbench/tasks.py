@@ -18,6 +18,7 @@ from workbench.recipes.base import Recipe
 from workbench.recipes.data import AddModelRecipe, ImportRecipe, SampleRecipe
 from workbench.recipes.evaluate import EvaluateRecipe, IndexRecipe
 from workbench.recipes.train import TrainEmbeddingRecipe
+from workbench.recipes.train_rerank import TrainLateInteractionRecipe, TrainRerankerRecipe
 
 if TYPE_CHECKING:
     from workbench.jobs.context import JobContext
@@ -67,6 +68,20 @@ TASKS: dict[str, Task] = {
     "train-embedding": Task(
         TrainEmbeddingRecipe,
         "workbench.training.embedding:run",
+        SlotKind.TRAIN,
+        prepare="workbench.training.prepare:prepare_train",
+        resumable=True,
+    ),
+    "train-reranker": Task(
+        TrainRerankerRecipe,
+        "workbench.training.reranker:run",
+        SlotKind.TRAIN,
+        prepare="workbench.training.prepare:prepare_train",
+        resumable=True,
+    ),
+    "train-late-interaction": Task(
+        TrainLateInteractionRecipe,
+        "workbench.training.late_interaction:run",
         SlotKind.TRAIN,
         prepare="workbench.training.prepare:prepare_train",
         resumable=True,

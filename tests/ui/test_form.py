@@ -29,6 +29,8 @@ def other_value(spec: FieldSpec) -> Any:
         return next((one for one in spec.choices if one != spec.default), spec.choices[0])
     if spec.kind == "list":
         return ["one", "two words"]
+    if spec.widget == "numbers":
+        return "128, 64"
     if spec.kind == "text":
         return "query: " if spec.name.endswith("_prompt") else "something else"
     low = spec.minimum if spec.minimum is not None else 0

@@ -9,10 +9,16 @@ from ui.routes.replies import reply
 from ui.services import Services
 from workbench.comparison.names import HEADLINE, label
 from workbench.jobs.files import LOG
+from workbench.recipes.kinds import KINDS
+from workbench.recipes.train_rerank import TrainCandidatesRecipe
 from workbench.records import Job, MetricRow
 
 #: Rows in one answer; the chart asks again at once while there are more.
 MOST_ROWS = 20_000
+#: Tasks whose models put a first stage's candidates in order.
+SECOND_STAGE = frozenset(
+    recipe.task for recipe in KINDS.values() if issubclass(recipe, TrainCandidatesRecipe)
+)
 TRAIN_SERIES = ("loss", "learning_rate", "grad_norm")
 
 
@@ -59,6 +65,8 @@ def describe(job: Job, rows: list[MetricRow]) -> dict[str, object]:
         "status": job.status.value,
         "finished": job.status.finished,
         "training": job.task.startswith("train"),
+        # What its dashed line stands for: the first stage's order, not the untrained model.
+        "second_stage": job.task in SECOND_STAGE,
         "message": str(job.progress.get("message") or "") if not job.status.finished else "",
         "error": " ".join(str(job.error[key]) for key in ("message", "hint") if job.error.get(key))
         if job.error

@@ -112,6 +112,7 @@
     draw(answer) {
       this.grid.hidden = false;
       const words = { ...this.words, dev: fill(this.words.dev, { metric: answer.metric }) };
+      if (answer.job.second_stage) words.baseline = this.words.baseline_stage;
       this.panels ??= Object.fromEntries(
         PANELS.map((kind) => [kind, new Panel(kind, words, this.grid)]),
       );

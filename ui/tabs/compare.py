@@ -5,33 +5,29 @@ measured again unless the button is pressed.
 """
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-from markupsafe import Markup
 
-from ui.cards import job_card
-from ui.choices import dataset_names, menu, model_names, models_menu, open_menu, splits, update
+from ui.choices import dataset_names, menu, model_names, models_menu, open_menu, splits
 from ui.feedback import QUICK, on, on_busy
-from ui.markup import EMPTY, badge, empty, heading, join, piece, table
-from ui.plots import grouped_bars
+from ui.markup import heading, piece
 from ui.services import Services
+from ui.tabs.compare_past import find, newest, past_menu
+from ui.tabs.compare_shown import card_html, view
+from ui.tabs.compare_shown import short_table as short_table  # Start shows it too.
 from ui.words import t
-from ui.words.amounts import ago, count
-from workbench.comparison.names import HEADLINE, label
-from workbench.comparison.table import Row, Table, build_table, to_csv, to_markdown
-from workbench.errors import JobNotFound
 from workbench.recipes.evaluate import EvaluateRecipe
-from workbench.records import Job, JobStatus
 
 if TYPE_CHECKING:
     from ui.page import Page
 
 TICK = 1.5
-#: Past evaluations in the menu, newest first.
-LISTED = 50
+#: A first stage that is no model; everybody has it.
+BM25 = "bm25"
+SECOND_STAGES = ("reranker", "late-interaction")
 
 COPY_JS = """
 async (text) => {
@@ -65,6 +61,7 @@ class Compare:
     dataset: gr.Dropdown
     split: gr.Radio
     models: gr.Dropdown
+    rerankers: gr.Dropdown
     start: gr.Button
     cancel: gr.Button
     past: gr.Dropdown
@@ -120,6 +117,13 @@ def render(services: Services) -> Compare:
             info=t("compare.models_help"),
             elem_id="compare-models",
         )
+        rerankers = open_menu(
+            multiselect=True,
+            max_choices=6,
+            label=t("compare.rerankers"),
+            info=t("compare.rerankers_help"),
+            elem_id="compare-rerankers",
+        )
         with gr.Row(elem_classes="rw-actions"):
             start = gr.Button(t("compare.start"), variant="primary", elem_id="compare-start")
             cancel = gr.Button(t("job.cancel"), variant="stop", visible=False)
@@ -139,8 +143,13 @@ def render(services: Services) -> Compare:
         markdown = gr.Textbox(visible=False, label=t("compare.copy"))
         csv = gr.Textbox(visible=False, label=t("compare.save"))
 
-    def refresh(state: dict[str, Any] | None, name: str | None, picked: list[str]) -> Any:
-        return fill(services, state or {}, name, picked)
+    def refresh(
+        state: dict[str, Any] | None,
+        name: str | None,
+        picked: list[str],
+        second: list[str] | None,
+    ) -> Any:
+        return fill(services, state or {}, name, picked, second or [])
 
     result = [card, cancel, shown, actions, plot, markdown, csv]
     return Compare(
@@ -150,6 +159,7 @@ def render(services: Services) -> Compare:
         dataset=dataset,
         split=split,
         models=models,
+        rerankers=rerankers,
         start=start,
         cancel=cancel,
         past=past,
@@ -162,8 +172,8 @@ def render(services: Services) -> Compare:
         markdown=markdown,
         csv=csv,
         refresh=refresh,
-        inputs=[chosen, dataset, models],
-        outputs=[dataset, models, past, *result],
+        inputs=[chosen, dataset, models, rerankers],
+        outputs=[dataset, models, rerankers, past, *result],
     )
 
 
@@ -171,8 +181,11 @@ def listen(services: Services, page: "Page") -> None:
     compare = page.compare
     workspace = services.workspace
 
-    def start(dataset: str | None, split: str, models: list[str]) -> list[Any]:
-        recipe = EvaluateRecipe.read({"dataset": dataset or "", "split": split, "models": models})
+    def start(
+        dataset: str | None, split: str, models: list[str], rerankers: list[str] | None
+    ) -> list[Any]:
+        chosen = {"dataset": dataset or "", "split": split, "models": models}
+        recipe = EvaluateRecipe.read({**chosen, "rerankers": rerankers or []})
         job = workspace.jobs.submit(recipe)
         state = {"job": job.id, "dataset": dataset}
         return [state, past_menu(services, dataset, job.id), *view(services, job)]
@@ -197,7 +210,7 @@ def listen(services: Services, page: "Page") -> None:
     on_busy(
         compare.start,
         start,
-        [compare.dataset, compare.split, compare.models],
+        [compare.dataset, compare.split, compare.models, compare.rerankers],
         [compare.chosen, compare.past, *compare.result],
         says=t("compare.starting"),
         then=t("compare.start"),
@@ -236,7 +249,13 @@ def _back_js() -> str:
     return f"() => new Promise((done) => setTimeout(() => done({words}), 1500))"
 
 
-def fill(services: Services, state: dict[str, Any], name: str | None, picked: list[str]) -> Any:
+def fill(
+    services: Services,
+    state: dict[str, Any],
+    name: str | None,
+    picked: list[str],
+    second: list[str],
+) -> Any:
     """Menus and the chosen evaluation, as they are now."""
     names = dataset_names(services.workspace)
     job = find(services, state.get("job"))
@@ -248,137 +267,14 @@ def fill(services: Services, state: dict[str, Any], name: str | None, picked: li
     models = state.get("models") or picked or (job.recipe["models"] if job else known[:2])
     return [
         menu(names, dataset),
-        models_menu(known, models),
+        models_menu([*known, BM25], models),
+        models_menu(second_stages(services), second),
         past_menu(services, dataset, job.id if job else None),
         *view(services, job),
     ]
 
 
-def view(services: Services, job: Job | None) -> list[Any]:
-    """Updates for ``Compare.result``."""
-    if job is None:
-        hint = t("compare.empty_hint" if dataset_names(services.workspace) else "compare.no_data")
-        nothing = empty(t("compare.empty"), hint)
-        return [EMPTY, gr.Button(visible=False), nothing, *_no_result()]
-    running = gr.Button(visible=not job.status.finished)
-    if job.status is not JobStatus.SUCCEEDED or not job.result:
-        return [card_html(job), running, EMPTY, *_no_result()]
-    measured = build_table(job.result)
-    return [
-        card_html(job),
-        running,
-        table_html(measured, job.result),
-        gr.Row(visible=True),
-        gr.Plot(value=chart(measured), visible=True),
-        to_markdown(measured),
-        to_csv(measured),
-    ]
-
-
-def _no_result() -> list[Any]:
-    return [gr.Row(visible=False), gr.Plot(value=None, visible=False), "", ""]
-
-
-def card_html(job: Job) -> str:
-    """The job while it runs or when it failed; a finished one is its table."""
-    return EMPTY if job.status is JobStatus.SUCCEEDED else str(job_card(job))
-
-
-def chart(measured: Table) -> Any:
-    return grouped_bars(
-        [row.model for row in measured.rows],
-        measured.labels,
-        [row.values for row in measured.rows],
-        t("compare.chart_title", dataset=measured.dataset, split=t(f"split.{measured.split}")),
-    )
-
-
-def table_html(measured: Table, result: Mapping[str, Any]) -> Markup:
-    """Models as rows, metrics as columns, and what each difference is worth."""
-    documents = result.get("documents")
-    queries = measured.rows[0].queries if measured.rows else 0
-    about = t("compare.measured", split=t(f"split.{measured.split}"), queries=count(queries))
-    if documents:
-        about = t("compare.measured_over", about=about, documents=count(documents))
-    heads = [t("compare.model"), *measured.labels, t("compare.difference"), t("compare.verdict")]
-    numeric = range(1, len(measured.labels) + 1)
-    rows = [_cells(row) for row in measured.rows]
-    drawn = table(heads, rows, caption=t("compare.caption"), numeric=numeric)
-    return join([heading(measured.dataset, about), drawn, _legend(measured)])
-
-
-def short_table(result: Mapping[str, Any]) -> Markup:
-    """The headline only: two models, one number each, and the verdict."""
-    measured = build_table(result)
-    at = measured.metrics.index(HEADLINE) if HEADLINE in measured.metrics else 0
-    heads = [t("compare.model"), measured.labels[at], t("compare.difference"), t("compare.verdict")]
-    rows = [[row.model, _value(row, at), *_difference(row)] for row in measured.rows]
-    return table(heads, rows, caption=t("compare.caption"), numeric=[1])
-
-
-def _cells(row: Row) -> list[str]:
-    return [row.model, *(_value(row, at) for at in range(len(row.values))), *_difference(row)]
-
-
-def _value(row: Row, at: int) -> Markup:
-    shape = "<strong>{}</strong>" if row.best[at] else "{}"
-    return Markup(shape).format(f"{row.values[at]:.3f}")
-
-
-def _difference(row: Row) -> list[str]:
-    one = row.comparison
-    if one is None:
-        return [t("compare.reference"), ""]
-    tone = "" if one.p_value >= 0.05 else "good" if one.delta > 0 else "bad"
-    return [
-        Markup('<span class="rw-difference">{}</span>').format(one.text),
-        badge(one.verdict, tone),
-    ]
-
-
-def _legend(measured: Table) -> Markup:
-    one = next((row.comparison for row in measured.rows if row.comparison), None)
-    if one is None:
-        return EMPTY
-    return Markup('<p class="rw-quiet rw-small">{}</p>').format(
-        t("compare.legend", metric=label(one.metric), against=one.against)
-    )
-
-
-def find(services: Services, job: str | None) -> Job | None:
-    """The evaluate job with that id, if it is still on record."""
-    if not job:
-        return None
-    try:
-        return services.workspace.jobs.get(job)
-    except JobNotFound:
-        return None
-
-
-def evaluations(services: Services, dataset: str | None) -> Sequence[Job]:
-    """This data set's evaluate jobs (all, if none is named), newest first."""
-    jobs = services.workspace.jobs.list(task=EvaluateRecipe.task)
-    return [job for job in jobs if dataset in (None, job.recipe.get("dataset"))][:LISTED]
-
-
-def newest(services: Services, dataset: str | None, models: Collection[str] = ()) -> Job | None:
-    """The newest evaluation on the data set in which all these models took part."""
-    jobs = evaluations(services, dataset)
-    return next((job for job in jobs if set(models) <= set(job.recipe["models"])), None)
-
-
-def past_menu(services: Services, dataset: str | None, chosen: str | None) -> dict[str, Any]:
-    """An update of the menu of past evaluations."""
-    choices = [(_past_label(job), job.id) for job in evaluations(services, dataset)]
-    ids = [id for _, id in choices]
-    return update(choices, chosen if chosen in ids else None, visible=bool(choices))
-
-
-def _past_label(job: Job) -> str:
-    return t(
-        "compare.past_one",
-        models=", ".join(job.recipe["models"]),
-        split=t(f"split.{job.recipe['split']}"),
-        status=t(f"status.{job.status.value}"),
-        when=ago(job.created_at),
-    )
+def second_stages(services: Services) -> list[str]:
+    """The workspace's rerankers and late-interaction models."""
+    models = services.workspace.models.list()
+    return [model.name for model in models if model.kind in SECOND_STAGES]

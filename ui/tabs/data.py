@@ -180,7 +180,9 @@ def listen(services: Services, page: "Page") -> None:
         [data.chosen],
         [data.chosen, *data.outputs],
     )
-    page.go(data.train.click, "train", lambda name: [name], data.chosen, [page.train.dataset])
+    forms = page.train.forms.each
+    chosen = [one.dataset for one in forms]
+    page.go(data.train.click, "train", lambda name: [name] * len(chosen), data.chosen, chosen)
     rows.listen(services, data.rows, data.chosen)
 
 

@@ -14,6 +14,7 @@ from ui.feedback import on, on_busy
 from ui.markup import EMPTY, badge, empty, facts, heading, pick, piece, table
 from ui.routes.downloads import download_url
 from ui.services import Services
+from ui.tabs import models_catalogue
 from ui.tabs.search import lead_to
 from ui.words import known, t
 from ui.words.amounts import ago, size
@@ -88,6 +89,7 @@ def render(services: Services) -> Models:
             add = gr.Button(t("models.add"), variant="primary", elem_id="model-add")
             cancel = gr.Button(t("job.cancel"), variant="stop", visible=False)
         job = piece(elem_id="model-job")
+        models_catalogue.render()
     return Models(
         tab=tab,
         timer=timer,
@@ -163,8 +165,14 @@ def listen(services: Services, page: "Page") -> None:
     on(models.cancel.click, cancel, models.chosen, models.outputs)
     on(models.timer.tick, tick, [models.job, models.list, models.chosen], models.outputs)
     confirm.listen(models.remove, warn, remove, [models.chosen], everything)
-    named = lambda picked: [picked]  # noqa: E731
-    page.go(models.to_train.click, "train", named, models.chosen, [page.train.model])
+    forms = page.train.forms
+    menus = [one.model for one in forms.each]
+
+    def base(picked: str) -> list[Any]:
+        """The model is what each kind starts from; its own kind is chosen."""
+        return [workspace.models.get(picked).kind, *([picked] * len(menus))]
+
+    page.go(models.to_train.click, "train", base, models.chosen, [forms.kind, *menus])
     page.go(models.to_compare.click, "compare", compare, models.chosen, [page.compare.chosen])
     page.go(
         models.to_search.click,

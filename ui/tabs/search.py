@@ -11,23 +11,25 @@ from ui import confirm
 from ui.cards import job_card
 from ui.choices import PACKAGED, dataset_names, menu, model_menu, model_names, open_menu, update
 from ui.feedback import on, on_busy
-from ui.markup import EMPTY, badge, clipped, empty, heading, join, pick, piece
+from ui.markup import EMPTY, empty, heading, join, pick, piece
 from ui.services import Services
+from ui.tabs.search_hits import ask_html
 from ui.words import t
 from ui.words.amounts import count, size
-from workbench.errors import BadInput, DatasetNotFound, SearchUnavailable
+from workbench.errors import DatasetNotFound
 from workbench.recipes.evaluate import IndexRecipe
 from workbench.records import Index, Job, JobStatus
+from workbench.search.results import CANDIDATES
 
 if TYPE_CHECKING:
     from ui.page import Page
-    from workbench.search.results import Hit, SearchResult
 
 TICK = 1.5
-HITS = 10
 EXAMPLES = 6
 #: Results stand side by side for at most this many indexes.
 SIDE_BY_SIDE = 2
+#: The kinds of model that can be a second stage, and the words for one in the menu.
+SECOND = {"reranker": "search.second_reranker", "late-interaction": "search.second_late"}
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Search:
     #: The names of the indexes that are asked.
     chosen: gr.BrowserState
     indexes: gr.Dropdown
+    #: A reranker or late-interaction model, or '' for none.
+    second: gr.Dropdown
     query: gr.Textbox
     ask: gr.Button
     examples: gr.HTML
@@ -58,7 +62,7 @@ class Search:
     @property
     def led_by(self) -> list[Any]:
         """What another tab fills in to have its model searched with."""
-        return [self.chosen, self.dataset, self.model, self.building]
+        return [self.chosen, self.dataset, self.model, self.building, self.second]
 
 
 def render(services: Services) -> Search:
@@ -68,13 +72,23 @@ def render(services: Services) -> Search:
         piece(heading(t("search.title"), t("search.about")))
         nothing = piece(visible=False)
         with gr.Column(visible=False) as asking:
-            indexes = open_menu(
-                multiselect=True,
-                max_choices=SIDE_BY_SIDE,
-                label=t("search.indexes"),
-                info=t("search.indexes_help"),
-                elem_id="search-indexes",
-            )
+            with gr.Row(equal_height=False):
+                indexes = open_menu(
+                    multiselect=True,
+                    max_choices=SIDE_BY_SIDE,
+                    label=t("search.indexes"),
+                    info=t("search.indexes_help"),
+                    scale=2,
+                    min_width=240,
+                    elem_id="search-indexes",
+                )
+                second = open_menu(
+                    visible=False,
+                    label=t("search.second"),
+                    info=t("search.second_help", count=CANDIDATES),
+                    min_width=200,
+                    elem_id="search-second",
+                )
             query = gr.Textbox(
                 label=t("search.query"),
                 placeholder=t("search.query_hint"),
@@ -112,12 +126,13 @@ def render(services: Services) -> Search:
             with gr.Column(visible=False) as remove_box:
                 remove = confirm.render(t("search.remove"), t("search.remove_yes"))
         job = piece(elem_id="index-job")
-    outputs = [indexes, examples, nothing, asking, building, dataset, model, job, cancel]
+    outputs = [indexes, second, examples, nothing, asking, building, dataset, model, job, cancel]
     return Search(
         tab=tab,
         timer=timer,
         chosen=chosen,
         indexes=indexes,
+        second=second,
         query=query,
         ask=ask,
         examples=examples,
@@ -133,7 +148,7 @@ def render(services: Services) -> Search:
         job=job,
         remove=remove,
         refresh=lambda *now: fill(services, *now),
-        inputs=[chosen, dataset, model],
+        inputs=[chosen, second, dataset, model],
         outputs=[*outputs, remove_box],
     )
 
@@ -142,12 +157,12 @@ def listen(services: Services, page: "Page") -> None:
     search = page.search
     workspace = services.workspace
 
-    def ask(names: list[str], query: str) -> str:
-        return ask_html(services, names, query)
+    def ask(names: list[str], second: str | None, query: str) -> str:
+        return ask_html(services, names, query, second)
 
-    def example(names: list[str], event: gr.EventData) -> list[Any]:
+    def example(names: list[str], second: str | None, event: gr.EventData) -> list[Any]:
         query = str(event.value)
-        return [query, ask_html(services, names, query)]
+        return [query, ask_html(services, names, query, second)]
 
     def pick_indexes(names: list[str]) -> list[Any]:
         warm(services, names)
@@ -164,35 +179,37 @@ def listen(services: Services, page: "Page") -> None:
             job = workspace.jobs.cancel(job.id)
         return [job_html(job), gr.Button(visible=False)]
 
-    def tick(card: str | None, names: list[str], dataset: str | None, model: str | None) -> Any:
+    def tick(card: str | None, names: list[str], *now: Any) -> Any:
         job = newest_job(services)
         html = job_html(job)
         if html == (card or ""):
             return gr.skip()
         if job is not None and not job.status.finished:
-            return [gr.skip()] * 8 + [html, gr.Button(visible=True), gr.skip()]
+            return [gr.skip()] * 9 + [html, gr.Button(visible=True), gr.skip()]
         made = str((job.recipe if job else {}).get("name", ""))
         if job is not None and job.status is JobStatus.SUCCEEDED:
             # What was just built is what one wants to ask, beside what was asked before.
             names = [*[name for name in names or [] if name != made][-1:], made]
-        return [names, *fill(services, names, dataset, model)]
+        return [names, *fill(services, names, *now)]
 
     def warn(names: list[str]) -> str:
         taken = sum(workspace.indexes.bytes(name) for name in names or [])
         words = t("search.remove_warning", names=", ".join(names or []), size=size(taken))
         return confirm.sentence(words)
 
-    def remove(names: list[str], dataset: str | None, model: str | None) -> list[Any]:
+    def remove(names: list[str], *now: Any) -> list[Any]:
         for name in names or []:
             workspace.indexes.remove(name)
-        return [[], *fill(services, [], dataset, model)]
+        return [[], *fill(services, [], *now)]
 
-    asked = [search.indexes, search.query]
+    asked = [search.indexes, search.second, search.query]
+    stages = [search.indexes, search.second]
     busy: dict[str, Any] = {"says": t("search.asking"), "then": t("search.ask")}
     on_busy(search.ask, ask, asked, search.results, **busy)
     on_busy(search.ask, ask, asked, search.results, listener=search.query.submit, **busy)
     on(search.tab.select, lambda names: warm(services, names), search.indexes)
-    on(search.examples.select, example, search.indexes, [search.query, search.results])
+    on(search.examples.select, example, stages, [search.query, search.results])
+    on(search.second.input, lambda names, second: warm(services, names, second), stages)
     on(search.indexes.input, pick_indexes, search.indexes, [search.chosen, search.examples])
     on_busy(
         search.build,
@@ -204,7 +221,7 @@ def listen(services: Services, page: "Page") -> None:
     )
     on(search.cancel.click, cancel, None, [search.job, search.cancel])
     everything = [search.chosen, *search.outputs]
-    now = [search.dataset, search.model]
+    now = [search.second, search.dataset, search.model]
     on(search.timer.tick, tick, [search.job, search.chosen, *now], everything)
     confirm.listen(
         search.remove,
@@ -216,7 +233,11 @@ def listen(services: Services, page: "Page") -> None:
 
 
 def fill(
-    services: Services, chosen: Sequence[str] | None, dataset: str | None, model: str | None
+    services: Services,
+    chosen: Sequence[str] | None,
+    second: str | None,
+    dataset: str | None,
+    model: str | None,
 ) -> list[Any]:
     """Updates for ``Search.outputs``: menus, examples and the build in progress."""
     indexes = services.workspace.indexes.list()
@@ -227,12 +248,13 @@ def fill(
     job = newest_job(services)
     return [
         update([(_index_label(one), one.name) for one in indexes], picked),
+        second_menu(services, second),
         examples_html(services, picked),
         gr.HTML(value=empty(t("search.empty"), hint), visible=not names),
         gr.Column(visible=bool(names)),
         gr.skip() if names else gr.Accordion(open=True),
         menu(datasets, dataset),
-        model_menu(model_names(services.workspace), model or PACKAGED),
+        model_menu(encoders(services), model or PACKAGED),
         job_html(job),
         gr.Button(visible=job is not None and not job.status.finished),
         gr.Column(visible=bool(names)),
@@ -240,17 +262,42 @@ def fill(
 
 
 def lead_to(services: Services, model: str, dataset: str | None = None) -> list[Any]:
-    """Updates for ``Search.led_by``: the model's own index if it has one, else the way to one."""
+    """Updates for ``Search.led_by``: the model's own index if it has one, else the way to one.
+
+    A reranker or late-interaction model becomes the second stage of whatever is asked.
+    """
+    if model in [one.name for one in services.workspace.models.list() if one.kind in SECOND]:
+        return [gr.skip()] * 4 + [model]
     made = [index.name for index in services.workspace.indexes.list() if index.model == model]
     if made:
-        return [made[:1], gr.skip(), gr.skip(), gr.skip()]
-    return [gr.skip(), gr.skip() if dataset is None else dataset, model, gr.Accordion(open=True)]
+        return [made[:1]] + [gr.skip()] * 4
+    data = gr.skip() if dataset is None else dataset
+    return [gr.skip(), data, model, gr.Accordion(open=True), gr.skip()]
 
 
-def warm(services: Services, names: Sequence[str]) -> None:
+def encoders(services: Services) -> list[str]:
+    """The models an index can be built with."""
+    others = {model.name for model in services.workspace.models.list() if model.kind in SECOND}
+    return [name for name in model_names(services.workspace) if name not in others]
+
+
+def second_menu(services: Services, value: str | None) -> dict[str, Any]:
+    """None, and the models that can be a second stage; not shown where there is none of these.
+
+    The chosen one stays while it exists, and so does a typed folder or hub id.
+    """
+    models = [model for model in services.workspace.models.list() if model.kind in SECOND]
+    choices = [(t(SECOND[model.kind], name=model.name), model.name) for model in models]
+    typed = value is not None and "/" in value
+    kept = value if typed or value in [name for _, name in choices] else ""
+    none = (t("search.second_none"), "")
+    return update([none, *choices], kept, visible=bool(choices) or typed)
+
+
+def warm(services: Services, names: Sequence[str], second: str | None = None) -> None:
     """Let the search worker load what will be asked, while the question is being typed."""
     if services.search is not None and names:
-        services.search.warm(list(names))
+        services.search.warm(list(names), reranker=second or None)
 
 
 def _index_label(index: Index) -> str:
@@ -290,49 +337,3 @@ def examples(services: Services, names: Sequence[str]) -> list[str]:
         return []
     rows = reader.page(0, EXAMPLES, split="test") or reader.page(0, EXAMPLES)
     return [row.query for row in rows]
-
-
-def ask_html(services: Services, names: Sequence[str], query: str) -> str:
-    """Ask, and show what was found."""
-    if not names:
-        raise BadInput(t("search.no_index"), t("search.no_index_hint"))
-    if services.search is None:
-        raise SearchUnavailable(t("search.off"))
-    return results_html(services.search.search_many(list(names), query, HITS))
-
-
-def results_html(results: "Sequence[SearchResult]") -> Markup:
-    """One column per index; a document is text, whatever it holds."""
-    return Markup('<div class="rw-results">{}</div>').format(join(_column(one) for one in results))
-
-
-def _column(result: "SearchResult") -> Markup:
-    head = Markup('<header><h3>{}</h3><span class="rw-quiet rw-small">{}</span></header>').format(
-        result.model, _about(result)
-    )
-    hits = join(_hit(at, hit) for at, hit in enumerate(result.hits, start=1))
-    body = hits or Markup('<li class="rw-quiet">{}</li>').format(t("search.none"))
-    return Markup('<section aria-label="{}">{}<ol>{}</ol></section>').format(
-        result.index, head, body
-    )
-
-
-def _about(result: "SearchResult") -> str:
-    parts = [result.index, t("search.took", ms=f"{result.milliseconds['total']:.0f}")]
-    if result.known_relevant:
-        found = sum(1 for hit in result.hits if hit.relevant)
-        parts.append(t("search.known", found=found, known=result.known_relevant))
-    return " · ".join(parts)
-
-
-def _hit(at: int, hit: "Hit") -> Markup:
-    mark = badge(t("search.relevant"), "good") if hit.relevant else EMPTY
-    title = Markup("<strong>{}</strong>").format(hit.title) if hit.title else EMPTY
-    return Markup("<li{}><div><span>{}</span><span>{}</span>{}</div>{}{}</li>").format(
-        Markup(' class="relevant"') if hit.relevant else EMPTY,
-        at,
-        t("search.score", score=f"{hit.score:.3f}"),
-        mark,
-        title,
-        clipped(hit.text, 420),
-    )

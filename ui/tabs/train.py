@@ -1,24 +1,24 @@
-"""Train: a form drawn from the recipe, and beside it the run with its live chart."""
+"""Train: forms drawn from the recipes, and beside them the run with its live chart."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from markupsafe import Markup
 
-from ui import form
 from ui.cards import job_badge, job_card, train_text
 from ui.choices import PACKAGED, dataset_names, menu, model_menu, model_names, open_menu, update
 from ui.feedback import QUICK, guarded, on
 from ui.live import live_chart, live_log
 from ui.markup import empty, heading, piece
 from ui.services import Services
+from ui.tabs import train_form
 from ui.tabs.search import lead_to
 from ui.words import t
 from ui.words.amounts import ago
 from workbench.errors import JobNotFound
-from workbench.recipes.train import TrainEmbeddingRecipe
+from workbench.recipes.kinds import KINDS
 from workbench.records import Job, JobStatus
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 TICK = 1.5
 #: Runs in the menu, newest first.
 LISTED = 50
-FIRST_PRESET = "balanced"
 
 
 @dataclass(frozen=True)
@@ -36,11 +35,9 @@ class Train:
     timer: gr.Timer
     #: The id of the job that is shown.
     chosen: gr.BrowserState
-    presets: gr.Radio
-    form: form.Form
+    forms: train_form.Forms
     no_data: gr.HTML
     to_data: gr.Button
-    start: gr.Button
     run: gr.Dropdown
     card: gr.HTML
     box: gr.Column
@@ -53,14 +50,6 @@ class Train:
     refresh: Callable[..., Any]
     inputs: list[Any]
     outputs: list[Any]
-
-    @property
-    def dataset(self) -> Any:
-        return self.form.components["dataset"]
-
-    @property
-    def model(self) -> Any:
-        return self.form.components["model"]
 
     @property
     def shown(self) -> list[Any]:
@@ -79,17 +68,7 @@ def render(services: Services) -> Train:
                 piece(heading(t("train.title"), t("train.about")))
                 no_data = piece(visible=False)
                 to_data = gr.Button(t("train.to_data"), visible=False)
-                presets = gr.Radio(
-                    _presets(),
-                    value=FIRST_PRESET,
-                    label=t("train.presets"),
-                    info=t("train.presets_help"),
-                    interactive=True,
-                    elem_id="train-presets",
-                )
-                first = form.preset_values(TrainEmbeddingRecipe, FIRST_PRESET)
-                drawn = form.render(TrainEmbeddingRecipe, skip=("dataset_version",), start=first)
-                start = gr.Button(t("train.start"), variant="primary", elem_id="train-start")
+                forms = train_form.render()
             with gr.Column(scale=6, min_width=320):
                 piece(heading(t("train.run_title")))
                 run = open_menu(
@@ -113,11 +92,9 @@ def render(services: Services) -> Train:
         tab=tab,
         timer=timer,
         chosen=chosen,
-        presets=presets,
-        form=drawn,
+        forms=forms,
         no_data=no_data,
         to_data=to_data,
-        start=start,
         run=run,
         card=card,
         box=box,
@@ -127,11 +104,11 @@ def render(services: Services) -> Train:
         to_search=to_search,
         chart=chart,
         log=log,
-        refresh=lambda picked, dataset, model: fill(services, picked, dataset, model),
-        inputs=[chosen, drawn.components["dataset"], drawn.components["model"]],
+        refresh=lambda picked, *menus: fill(services, picked, menus),
+        inputs=[chosen, *forms.menus],
         outputs=[],
     )
-    part.outputs.extend([no_data, to_data, part.dataset, part.model, run, *part.shown])
+    part.outputs.extend([no_data, to_data, *forms.menus, run, *part.shown])
     return part
 
 
@@ -139,9 +116,19 @@ def listen(services: Services, page: "Page") -> None:
     train = page.train
     workspace = services.workspace
 
-    def start(*raw: Any) -> list[Any]:
-        job = workspace.jobs.submit(train.form.read(*raw))
-        return [job.id, runs_menu(services, job.id), *view(job)]
+    def wire(one: train_form.KindForm) -> None:
+        def start(*raw: Any) -> list[Any]:
+            job = workspace.jobs.submit(one.form.read(*raw))
+            return [job.id, runs_menu(services, job.id), *view(job)]
+
+        # Queued, because only then does a validator run; its messages stand beside the fields.
+        one.start.click(
+            guarded(start),
+            one.form.inputs,
+            [train.chosen, train.run, *train.shown],
+            validator=one.form.check,
+            **{**QUICK, "queue": True},
+        )
 
     def show(id: str | None) -> list[Any]:
         return [id or "", *view(find(services, id))]
@@ -169,16 +156,8 @@ def listen(services: Services, page: "Page") -> None:
         assert job is not None
         return lead_to(services, (job.result or {})["model"], job.recipe["dataset"])
 
-    form.listen_presets(train.form, train.presets)
-    form.listen_depends(train.form)
-    # Queued, because only then does a validator run; its messages stand beside the fields.
-    train.start.click(
-        guarded(start),
-        train.form.inputs,
-        [train.chosen, train.run, *train.shown],
-        validator=train.form.check,
-        **{**QUICK, "queue": True},
-    )
+    train_form.listen(train.forms)
+    train_form.starts(train.forms, wire)
     on(train.run.input, show, train.run, [train.chosen, *train.shown])
     on(train.cancel.click, cancel, train.chosen, train.shown)
     on(train.resume.click, resume, train.chosen, train.shown)
@@ -188,16 +167,19 @@ def listen(services: Services, page: "Page") -> None:
     page.go(train.to_search.click, "search", search, train.chosen, page.search.led_by)
 
 
-def fill(services: Services, picked: str, dataset: str | None, model: str | None) -> list[Any]:
-    """Menus and the chosen run, as they are now."""
+def fill(services: Services, picked: str, menus: Sequence[str | None]) -> list[Any]:
+    """Menus (data set and model of each form, in turn) and the chosen run, as they are now."""
+    models = model_names(services.workspace)
     names = dataset_names(services.workspace)
     job = shown_job(services, picked)
     none = not names
     return [
         gr.HTML(value=empty(t("train.no_data"), t("train.no_data_hint")), visible=none),
         gr.Button(visible=none),
-        menu(names, dataset),
-        model_menu(model_names(services.workspace), model or PACKAGED),
+        *(
+            model_menu(models, chosen or PACKAGED) if at % 2 else menu(names, chosen)
+            for at, chosen in enumerate(menus)
+        ),
         runs_menu(services, job.id if job else None),
         *view(job),
     ]
@@ -249,14 +231,21 @@ def _verdict(job: Job) -> Markup:
         result.get("model", job.name),
         job_badge(job),
         train_text(result),
-        t("train.next_better" if result.get("beats_base") else "train.next_no_better"),
+        next_step(result),
     )
+
+
+def next_step(result: Mapping[str, Any]) -> str:
+    """What to do after a run, by how it went."""
+    verdict = result.get("verdict") or ("" if result.get("beats_base") else "no-better")
+    if verdict == "below-first-stage":
+        return t("train.next_below_first_stage")
+    return t("train.next_no_better" if verdict else "train.next_better")
 
 
 def shown_job(services: Services, picked: str | None) -> Job | None:
     """The chosen run, or the newest one."""
-    jobs = services.workspace.jobs
-    return find(services, picked) or next(iter(jobs.list(task=_TASK, limit=1)), None)
+    return find(services, picked) or next(iter(runs(services, 1)), None)
 
 
 def find(services: Services, id: str | None) -> Job | None:
@@ -266,16 +255,23 @@ def find(services: Services, id: str | None) -> Job | None:
         job = services.workspace.jobs.get(id)
     except JobNotFound:
         return None
-    return job if job.task == _TASK else None
+    return job if job.task in TASKS else None
 
 
 def runs_menu(services: Services, chosen: str | None) -> dict[str, Any]:
     """An update of the menu of runs."""
-    jobs = services.workspace.jobs.list(task=_TASK, limit=LISTED)
+    jobs = runs(services, LISTED)
     choices = [(_run_label(job), job.id) for job in jobs]
     ids = [id for _, id in choices]
     value = chosen if chosen in ids else None
     return update(choices, value, visible=len(choices) > 1)
+
+
+def runs(services: Services, limit: int) -> list[Job]:
+    """Training runs of every kind, newest first."""
+    jobs = services.workspace.jobs
+    found = [job for task in TASKS for job in jobs.list(task=task, limit=limit)]
+    return sorted(found, key=lambda job: job.created_at, reverse=True)[:limit]
 
 
 def _run_label(job: Job) -> str:
@@ -283,8 +279,5 @@ def _run_label(job: Job) -> str:
     return t("train.run_one", name=job.name, status=status, when=ago(job.created_at))
 
 
-def _presets() -> list[tuple[str, str]]:
-    return [(t(f"preset.{name}"), name) for name in TrainEmbeddingRecipe.presets]
-
-
-_TASK = TrainEmbeddingRecipe.task
+#: The tasks whose runs are shown here.
+TASKS = frozenset(recipe.task for recipe in KINDS.values())

@@ -1,12 +1,14 @@
 """``index`` and ``search``."""
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from workbench.cli.options import add_fields, read_values
 from workbench.cli.output import columns, say, size_words
 from workbench.cli.running import run_job
 from workbench.recipes.evaluate import IndexRecipe
+from workbench.search.results import CANDIDATES, Hit
 from workbench.workspace import Workspace
 
 
@@ -25,6 +27,17 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     searching = commands.add_parser("search", parents=[shared], help="ask an index a question")
     searching.add_argument("--index", required=True, metavar="NAME")
     searching.add_argument("--top-k", type=int, default=10, metavar="N")
+    searching.add_argument(
+        "--reranker",
+        metavar="MODEL",
+        help="a second stage: a reranker or late-interaction model that orders the first hits anew",
+    )
+    searching.add_argument(
+        "--candidates",
+        type=int,
+        metavar="N",
+        help=f"how many hits the second stage orders (default: {CANDIDATES}, or --top-k if larger)",
+    )
     searching.add_argument("text", metavar="TEXT", help="the question")
     searching.set_defaults(command=_search)
 
@@ -62,15 +75,41 @@ def _remove(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
 def _search(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     from workbench.search.client import SearchClient
 
+    candidates = max(CANDIDATES, args.top_k) if args.candidates is None else args.candidates
     client = SearchClient(workspace)
     try:
-        found = client.search(args.index, args.text, top_k=args.top_k)
+        found = client.search(
+            args.index, args.text, args.top_k, reranker=args.reranker, candidates=candidates
+        )
     finally:
         client.close()
-    document = {
+    document: dict[str, Any] = {
         "query": args.text,
-        "hits": [{"id": h.id, "score": h.score, "text": h.text} for h in found.hits],
+        "hits": [_hit(hit) for hit in found.hits],
         "milliseconds": found.milliseconds["total"],
     }
-    rows = [[f"{h.score:.4f}", h.id, " ".join(h.text.split())[:100]] for h in found.hits]
-    return document, columns(["score", "document", "text"], rows)
+    if found.reranker:
+        document |= {"reranker": found.reranker, "stage_milliseconds": found.milliseconds}
+    return document, _hits_table(found.hits)
+
+
+def _hit(hit: Hit) -> dict[str, Any]:
+    """As JSON; after a second stage also where the index had it."""
+    document: dict[str, Any] = {"id": hit.id, "score": hit.score, "text": hit.text}
+    if hit.first_rank is not None:
+        document |= {"first_rank": hit.first_rank, "first_score": hit.first_score}
+    return document
+
+
+def _hits_table(hits: Sequence[Hit]) -> str:
+    moved = any(hit.first_rank is not None for hit in hits)
+    rows = [
+        [
+            f"{hit.score:.4f}",
+            *([f"{hit.first_rank} -> {rank}"] if moved else []),
+            hit.id,
+            " ".join(hit.text.split())[:100],
+        ]
+        for rank, hit in enumerate(hits, start=1)
+    ]
+    return columns(["score", *(["rank"] if moved else []), "document", "text"], rows)

@@ -2,18 +2,21 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from storage.records import Model
 from workbench.cli.options import PREFIX, add_fields, read_values
 from workbench.cli.output import columns, size_words
 from workbench.cli.running import run_job
+from workbench.models.catalogue import CatalogueKind, catalogue
 from workbench.recipes.data import AddModelRecipe
 from workbench.workspace import Workspace
 
 
 def add(commands: Any, shared: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser("models", help="models: add, list, show, remove, export")
+    parser = commands.add_parser(
+        "models", help="models: add, list, show, remove, export, catalogue"
+    )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
 
     adding = actions.add_parser("add", parents=[shared], help="copy a model into the workspace")
@@ -31,6 +34,12 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         action = actions.add_parser(name, parents=[shared], help=words)
         action.add_argument("name")
         action.set_defaults(command=function)
+
+    browsing = actions.add_parser(
+        "catalogue", parents=[shared], help="models to start from; nothing is downloaded"
+    )
+    browsing.add_argument("--kind", choices=list(get_args(CatalogueKind)), help="only this kind")
+    browsing.set_defaults(command=_catalogue)
 
     exporting = actions.add_parser("export", parents=[shared], help="write a model as a zip file")
     exporting.add_argument("name")
@@ -71,6 +80,26 @@ def _export(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     model = workspace.models.get(args.name)
     written = export_zip(workspace.models.folder(model.name), Path(args.to))
     return {"model": model.name, "file": str(written)}, f"Wrote {written}."
+
+
+def _catalogue(_workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    found = catalogue(args.kind)
+    rows = [
+        [
+            m.id,
+            m.kind,
+            m.languages,
+            size_words(m.size * 1_000_000) if m.size else "",
+            m.licence or "",
+        ]
+        for m in found
+    ]
+    header = ["id (use it as --model)", "kind", "languages", "size", "licence"]
+    return [model.model_dump() for model in found], columns(header, rows)
+
+
+def _megabytes(size: int | None) -> str:
+    return size_words(size * 1_000_000) if size else "not known"
 
 
 def _about(workspace: Workspace, model: Model) -> dict[str, Any]:

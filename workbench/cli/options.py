@@ -20,7 +20,7 @@ def add_fields(
     """One option per field: ``--batch-size 16``. Values stay text; the recipe reads them."""
     for spec in describe(recipe):
         if spec.name not in skip:
-            _add_field(parser, spec)
+            add_field(parser, spec)
 
 
 def add_settings(parser: argparse.ArgumentParser, recipe: type[Recipe]) -> None:
@@ -38,9 +38,11 @@ def add_settings(parser: argparse.ArgumentParser, recipe: type[Recipe]) -> None:
         parser.add_argument("--preset", choices=list(recipe.presets), help="a starting point")
 
 
-def read_values(args: argparse.Namespace, recipe: type[Recipe]) -> dict[str, Any]:
-    """Recipe values from file, preset, options and ``--set``; the later ones win."""
-    values: dict[str, Any] = {}
+def read_values(
+    args: argparse.Namespace, recipe: type[Recipe], before: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Recipe values from ``before``, file, preset, options and ``--set``; the later ones win."""
+    values: dict[str, Any] = dict(before or {})
     if getattr(args, "recipe_file", None):
         values.update(_read_file(Path(args.recipe_file)))
     if getattr(args, "preset", None):
@@ -53,7 +55,8 @@ def read_values(args: argparse.Namespace, recipe: type[Recipe]) -> dict[str, Any
     return {name: _none_where_allowed(recipe, name, value) for name, value in values.items()}
 
 
-def _add_field(parser: argparse.ArgumentParser, spec: FieldSpec) -> None:
+def add_field(parser: argparse.ArgumentParser, spec: FieldSpec) -> None:
+    """The option of one field."""
     flag = "--" + spec.name.replace("_", "-")
     common: dict[str, Any] = {
         "dest": PREFIX + spec.name,

@@ -100,6 +100,17 @@ def verdict(delta: float, p_value: float, queries: int, alpha: float = 0.05) -> 
     return "better" if delta > 0 else "worse"
 
 
+def second_stage_verdict(delta: float, p_value: float, queries: int, alpha: float = 0.05) -> str:
+    """The same for a second stage against the order it was given: it has to earn its time."""
+    if queries < ENOUGH_QUERIES:
+        return "too few queries to judge"
+    if p_value < alpha and delta != 0:
+        return f"{'better' if delta > 0 else 'worse'} than the first stage"
+    if delta <= 0:
+        return "no better than the first stage"
+    return f"not distinguishable from the first stage on {queries} queries"
+
+
 def _all_signed_sums(sizes: Floats) -> Floats:
     sums = np.zeros(1)
     for size in sizes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.comparison.names import METRICS, label
-from workbench.comparison.significance import verdict
+from workbench.comparison.significance import second_stage_verdict, verdict
 
 #: A spreadsheet runs a cell that begins with one of these.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -22,6 +22,9 @@ class Row:
     values: tuple[float, ...]
     best: tuple[bool, ...]
     comparison: "Difference | None"
+    #: 'all documents', 'top 50 of bm25' ...; '' in results from before second stages.
+    searched: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,8 @@ class Difference:
     losses: int
     ties: int
     verdict: str
+    #: The model is compared with the first stage whose candidates it put in order.
+    second_stage: bool = False
 
     @property
     def text(self) -> str:
@@ -56,6 +61,11 @@ class Table:
     @property
     def labels(self) -> tuple[str, ...]:
         return tuple(label(metric) for metric in self.metrics)
+
+    @property
+    def staged(self) -> bool:
+        """Whether anything but all documents was searched: then the table says what was."""
+        return len({row.searched for row in self.rows}) > 1
 
 
 def build_table(result: Mapping[str, Any]) -> Table:
@@ -77,18 +87,24 @@ def build_table(result: Mapping[str, Any]) -> Table:
 
 def to_markdown(table: Table) -> str:
     """A GitHub table; the best of each column in bold."""
-    head = ["Model", "Queries", *table.labels, "Difference to the first", "Verdict"]
-    lines = [_markdown_line(head), _markdown_line(["---"] + ["---:"] * (len(head) - 2) + ["---"])]
-    lines += [_markdown_line(_cells(row, "**{}**")) for row in table.rows]
+    head = _head(table)
+    numbers = 1 + len(table.labels)
+    rule = ["---"] + ["---:"] * numbers + ["---"] * (len(head) - 1 - numbers)
+    lines = [_markdown_line(head), _markdown_line(rule)]
+    lines += [_markdown_line(_cells(row, "**{}**", table.staged)) for row in table.rows]
     return "\n".join(lines) + "\n"
 
 
 def to_text(table: Table) -> str:
     """Aligned columns for the terminal; the best of each column has a star."""
-    head = ["Model", "Queries", *table.labels, "Difference to the first", "Verdict"]
-    lines = [head] + [_cells(row, "{}*") for row in table.rows]
+    head = _head(table)
+    lines = [head] + [_cells(row, "{}*", table.staged) for row in table.rows]
+    numbers = 1 + len(table.labels)
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    aligned = ["  ".join(_align(cell, widths, i) for i, cell in enumerate(line)) for line in lines]
+    aligned = [
+        "  ".join(_align(cell, widths[i], i == 0 or i > numbers) for i, cell in enumerate(line))
+        for line in lines
+    ]
     title = f"{table.dataset}, {table.split} split"
     return "\n".join([title, *(line.rstrip() for line in aligned)]) + "\n"
 
@@ -99,9 +115,10 @@ def to_csv(table: Table) -> str:
     writer = csv.writer(out, lineterminator="\n")
     compared = ("against", "metric", "delta", "ci95_low", "ci95_high", "p_value")
     counted = ("wins", "losses", "ties", "verdict")
-    writer.writerow(["model", "queries", *table.metrics, *compared, *counted])
+    writer.writerow(["model", "queries", *table.metrics, *compared, *counted, "searched"])
     for row in table.rows:
-        writer.writerow([safe_cell(row.model), row.queries, *row.values, *_compared(row)])
+        cells = [safe_cell(row.model), row.queries, *row.values, *_compared(row)]
+        writer.writerow([*cells, safe_cell(row.searched)])
     return out.getvalue()
 
 
@@ -121,6 +138,8 @@ def _differences(comparisons: Any, rows: list[Mapping[str, Any]]) -> dict[str, D
 
 def _difference(one: Mapping[str, Any], queries: int) -> Difference:
     low, high = one["ci95"]
+    second = bool(one.get("second_stage"))
+    judge = second_stage_verdict if second else verdict
     return Difference(
         against=one["against"],
         metric=one["metric"],
@@ -131,7 +150,8 @@ def _difference(one: Mapping[str, Any], queries: int) -> Difference:
         wins=one["wins"],
         losses=one["losses"],
         ties=one["ties"],
-        verdict=verdict(one["delta"], one["p_value"], queries),
+        verdict=judge(one["delta"], one["p_value"], int(one.get("queries", queries))),
+        second_stage=second,
     )
 
 
@@ -148,17 +168,27 @@ def _row(
         values=values,
         best=tuple(round(value, 3) == top for value, top in zip(values, highest, strict=True)),
         comparison=differences.get(row["model"]),
+        searched=str(row.get("searched", "")),
+        kind=str(row.get("kind", "")),
     )
 
 
-def _cells(row: Row, emphasis: str) -> list[str]:
+def _head(table: Table) -> list[str]:
+    searched = ["Searched", "Difference"] if table.staged else ["Difference to the first"]
+    return ["Model", "Queries", *table.labels, *searched, "Verdict"]
+
+
+def _cells(row: Row, emphasis: str, staged: bool) -> list[str]:
     numbers = [
         emphasis.format(f"{value:.3f}") if best else f"{value:.3f}"
         for value, best in zip(row.values, row.best, strict=True)
     ]
+    searched = [row.searched] if staged else []
     difference = row.comparison
     words = [difference.text, difference.verdict] if difference else ["", ""]
-    return [row.model, str(row.queries), *numbers, *words]
+    if staged and difference:
+        words[0] = f"to {difference.against}: {words[0]}"
+    return [row.model, str(row.queries), *numbers, *searched, *words]
 
 
 def _compared(row: Row) -> list[Any]:
@@ -174,6 +204,5 @@ def _markdown_line(cells: list[str]) -> str:
     return "| " + " | ".join(escaped) + " |"
 
 
-def _align(cell: str, widths: list[int], column: int) -> str:
-    text_column = column == 0 or column >= len(widths) - 2
-    return cell.ljust(widths[column]) if text_column else cell.rjust(widths[column])
+def _align(cell: str, width: int, text: bool) -> str:
+    return cell.ljust(width) if text else cell.rjust(width)

@@ -13,6 +13,7 @@ from workbench.data.collection import Collection
 from workbench.data.formats import jsonblocks, jsonlines
 from workbench.data.formats.jsonlines import Record
 from workbench.data.intake import Input, inspect
+from workbench.data.lines import Block
 from workbench.data.parts import group_of
 from workbench.data.problems import shorten
 from workbench.data.report import Report
@@ -128,13 +129,13 @@ class Import:
             last = self._records(jsonlines.read(iter([block]), report), report, recogniser)
             plan = recogniser.learnt(last) if last else None
             lane = jsonblocks.PlainRows.like(last, plan.read) if last and plan else None
-        for block, batch in jsonblocks.ahead(blocks, lane):
-            if batch is None or plan is None:
-                self._records(jsonlines.read(iter([block]), report), report, recogniser)
-            else:
+        for part in jsonblocks.ahead(blocks, lane):
+            if isinstance(part, Block):
+                self._records(jsonlines.read(iter([part]), report), report, recogniser)
+            elif plan is not None:
                 builder.flush()
-                builder.take(batch)
-                recogniser.formats[plan.format] += len(batch)
+                builder.take(part)
+                recogniser.formats[plan.format] += len(part)
 
     # -- corpus, queries, qrels --------------------------------------------------------------
 

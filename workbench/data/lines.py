@@ -132,7 +132,7 @@ def _pieces(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
         end = data.rfind(b"\n") + 1
         start = data.find(b"\n") + 1 if skipping else 0
         if end > start:
-            yield b"".join([*kept, data[start:end]]), False
+            yield b"".join([*kept, memoryview(data)[start:end]]), False
         if end:
             kept, size, skipping = [], 0, False
         if end < len(data) and not skipping:

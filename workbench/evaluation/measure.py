@@ -56,8 +56,24 @@ def measure(
     Runs are searched at least as deep as the metrics look, else recall@100 would lie.
     Raises what ``stop`` raises, and :class:`WorkbenchError` when vectors are not numbers.
     """
-    total = len(pool.queries) + pool.documents
-    counter = _Counter(progress, total)
+    return score(pool, retrieve(encoder, pool, k=max(depth, DEPTH), progress=progress, stop=stop))
+
+
+def score(pool: Pool, run: Run) -> Measured:
+    """What a run over the pool's queries is worth."""
+    return Measured(run, score_run(pool.queries, run.documents, pool.judgments))
+
+
+def retrieve(
+    encoder: Encoder,
+    pool: Pool,
+    *,
+    k: int,
+    progress: Callable[[int, int], None] | None = None,
+    stop: Stop | None = None,
+) -> Run:
+    """The ``k`` documents of the pool whose vectors are closest to each query's."""
+    counter = _Counter(progress, len(pool.queries) + pool.documents)
     queries = _encode(encoder, pool.texts, "query", counter, stop)
 
     def blocks() -> Iterator[tuple[Rows, NDArray[np.float32]]]:
@@ -65,8 +81,7 @@ def measure(
             texts = join_documents(table, encoder.contract).to_pylist()
             yield rows, _encode(encoder, texts, "document", counter, stop)
 
-    run = search(queries, blocks(), k=max(depth, DEPTH), order=pool.order)
-    return Measured(run, score_run(pool.queries, run.documents, pool.judgments))
+    return search(queries, blocks(), k=k, order=pool.order)
 
 
 class _Counter:

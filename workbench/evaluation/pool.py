@@ -45,14 +45,24 @@ class Pool:
 
 
 def whole_pool(
-    reader: DatasetReader, split: str, *, max_queries: int | None = None, seed: int = 0
+    reader: DatasetReader,
+    split: str,
+    *,
+    max_queries: int | None = None,
+    seed: int = 0,
+    judged_only: bool = True,
 ) -> Pool:
     """A split's judged queries against all documents of the data set.
 
-    Raises :class:`BadInput` when the split has no query with a relevant document.
+    ``judged_only=False`` asks the others too, for candidates to train on. Raises
+    :class:`BadInput` when the split has no query with a relevant document.
     """
     judgments = read_judgments(reader, split)
-    queries = _judged_queries(reader, split, judgments, max_queries, seed)
+    queries = (
+        _judged_queries(reader, split, judgments, max_queries, seed)
+        if judged_only
+        else _fewer(reader.queries(split), max_queries, seed)
+    )
     return Pool(
         queries=queries["row"].to_numpy().astype(np.int64),
         texts=queries["text"].to_pylist(),
@@ -107,10 +117,15 @@ def _judged_queries(
             f"The data set '{reader.name}' has no {split} queries with a relevant document.",
             "Choose another split, or import data that has one.",
         )
-    if most is not None and most < table.num_rows:
-        random = np.random.default_rng(seed)
-        table = table.take(pa.array(np.sort(random.choice(table.num_rows, most, replace=False))))
-    return table
+    return _fewer(table, most, seed)
+
+
+def _fewer(table: Any, most: int | None, seed: int) -> Any:
+    """At most that many rows, in their order, chosen by the seed."""
+    if most is None or most >= table.num_rows:
+        return table
+    random = np.random.default_rng(seed)
+    return table.take(pa.array(np.sort(random.choice(table.num_rows, most, replace=False))))
 
 
 def _pool_documents(

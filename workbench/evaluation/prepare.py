@@ -1,7 +1,17 @@
 """Checks an evaluation when it is submitted, so that a wrong name stops at the click."""
 
 from workbench.errors import BadInput
-from workbench.models.resolve import resolve
+from workbench.evaluation.named import (
+    AUTO,
+    BM25,
+    GIVEN,
+    find,
+    first_stage_name,
+    model_name,
+    no_first_stage,
+    no_second_stage,
+    nothing_to_order,
+)
 from workbench.recipes.evaluate import EvaluateRecipe
 from workbench.workspace import Workspace
 
@@ -14,15 +24,36 @@ def prepare_evaluate(
     ``waits``: another job comes first and may bring the data set or the models; then names that are
     not there yet are left for the run. Raises a :class:`BadInput` that says what is missing.
     """
-    changes: dict[str, object] = {"models": list(dict.fromkeys(recipe.models))}
+    changes: dict[str, object] = {
+        "models": _once(recipe.models),
+        "rerankers": _once(recipe.rerankers),
+        "first_stage": first_stage_name(recipe.first_stage),
+    }
     if workspace.datasets.exists(recipe.dataset):
         changes["dataset_version"] = _version(recipe, workspace)
     elif not waits:
         workspace.datasets.get(recipe.dataset)
+    recipe = recipe.model_copy(update=changes)
     if not waits:
-        for model in recipe.models:
-            resolve(workspace, model)
-    return recipe.model_copy(update=changes)
+        _check_stages(recipe, workspace)
+    return recipe
+
+
+def _check_stages(recipe: EvaluateRecipe, workspace: Workspace) -> None:
+    """Every name is known and does what it is asked to; a hub model's kind shows in the run."""
+    kinds = [find(workspace, name).kind for name in recipe.models]
+    for name in recipe.rerankers:
+        if find(workspace, name).kind in (BM25, "embedding"):
+            raise no_second_stage(name)
+    if recipe.rerankers and not {BM25, "embedding", None} & set(kinds):
+        raise nothing_to_order()
+    stage = recipe.first_stage
+    if stage not in (AUTO, GIVEN, BM25) and find(workspace, stage).kind not in ("embedding", None):
+        raise no_first_stage(stage)
+
+
+def _once(names: list[str]) -> list[str]:
+    return list(dict.fromkeys(model_name(name) for name in names))
 
 
 def _version(recipe: EvaluateRecipe, workspace: Workspace) -> int:

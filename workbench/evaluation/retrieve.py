@@ -44,8 +44,8 @@ def search(
     )
     for rows, vectors in blocks:
         if len(rows):
-            best = _merge(best, _search_block(queries, rows, vectors, k, order), k, order)
-    return _widen(best, k)
+            best = merge(best, _search_block(queries, rows, vectors, k, order), k, order)
+    return widen(best, k)
 
 
 def _search_block(
@@ -59,13 +59,13 @@ def _search_block(
     # FAISS keeps some of the documents that tie at the last place, not those first by id. Where
     # the tie goes on past what was fetched, fetch more until its end is seen.
     while wanted < len(rows):
-        cut = scores[:, min(k, wanted) - 1] == scores[:, wanted - 1]
-        if not cut.any():
+        tied = scores[:, min(k, wanted) - 1] == scores[:, wanted - 1]
+        if not tied.any():
             break
         wanted = min(wanted * 4, len(rows))
-        scores, places = _refetch(index, queries, wanted, cut, scores, places)
+        scores, places = _refetch(index, queries, wanted, tied, scores, places)
     found = np.where(places >= 0, rows[places], -1)
-    return _cut(Run(found, scores), k, order)
+    return cut(Run(found, scores), k, order)
 
 
 def _refetch(
@@ -80,13 +80,13 @@ def _refetch(
     return grown_scores, grown_places
 
 
-def _merge(first: Run, second: Run, k: int, order: Callable[[Rows], Rows]) -> Run:
+def merge(first: Run, second: Run, k: int, order: Callable[[Rows], Rows]) -> Run:
     documents = np.concatenate([first.documents, second.documents], axis=1)
     scores = np.concatenate([first.scores, second.scores], axis=1)
-    return _cut(Run(documents, scores), k, order)
+    return cut(Run(documents, scores), k, order)
 
 
-def _cut(run: Run, k: int, order: Callable[[Rows], Rows]) -> Run:
+def cut(run: Run, k: int, order: Callable[[Rows], Rows]) -> Run:
     """The best k of each row, by score, then by the documents' order; empty places last."""
     place = np.where(
         run.documents >= 0, order(np.maximum(run.documents, 0)), np.iinfo(np.int64).max
@@ -98,7 +98,7 @@ def _cut(run: Run, k: int, order: Callable[[Rows], Rows]) -> Run:
     )
 
 
-def _widen(run: Run, k: int) -> Run:
+def widen(run: Run, k: int) -> Run:
     missing = k - run.documents.shape[1]
     if missing <= 0:
         return run

@@ -9,27 +9,28 @@ import pyarrow.parquet as pq
 
 from workbench.data.reader import DatasetReader
 from workbench.evaluation.measure import Measured
-from workbench.evaluation.pool import Pool
+from workbench.evaluation.pool import Rows
 
 RUN_FILE = "run.parquet"
 QUERIES_FILE = "queries.parquet"
 
 
-def save_measured(folder: Path, reader: DatasetReader, pool: Pool, measured: Measured) -> None:
+def save_measured(folder: Path, reader: DatasetReader, asked: Rows, measured: Measured) -> None:
     """Write ``run.parquet`` (query, rank, document, score) and ``queries.parquet`` (query, one
-    column per metric). Rows refer to the data set version; ids stand beside them for people."""
+    column per metric). ``asked`` (n,): the run's query rows. Rows refer to the data set version;
+    ids stand beside them for people."""
     ids = _query_ids(reader)
     scores = measured.scores
     per_query = {"query": scores.queries, "query_id": ids.take(pa.array(scores.queries))}
     pq.write_table(pa.table({**per_query, **scores.values}), folder / QUERIES_FILE)
-    pq.write_table(_run_table(reader, pool, measured, ids), folder / RUN_FILE)
+    pq.write_table(_run_table(reader, asked, measured, ids), folder / RUN_FILE)
 
 
-def _run_table(reader: DatasetReader, pool: Pool, measured: Measured, ids: pa.Array) -> pa.Table:
+def _run_table(reader: DatasetReader, asked: Rows, measured: Measured, ids: pa.Array) -> pa.Table:
     run = measured.run
     found = run.documents >= 0
     depth = run.documents.shape[1]
-    queries = np.repeat(pool.queries, depth).reshape(run.documents.shape)[found]
+    queries = np.repeat(asked, depth).reshape(run.documents.shape)[found]
     ranks = np.broadcast_to(np.arange(1, depth + 1), run.documents.shape)[found]
     documents = run.documents[found]
     unique, places = np.unique(documents, return_inverse=True)

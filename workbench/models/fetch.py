@@ -10,6 +10,7 @@ from pathlib import Path
 from workbench.errors import ModelNotFound, ModelUnusable
 from workbench.models.files import JUNK
 from workbench.models.resolve import cached_snapshot
+from workbench.models.weights import is_pickled_weights
 
 _LOGIN = "Set HF_TOKEN in the environment to a token that may read it."
 _NETWORK = "Check the network and HF_ENDPOINT, or add the model from a folder."
@@ -54,7 +55,7 @@ def _unneeded(hub_id: str) -> list[str]:
     """Patterns of files not worth downloading; all but the general ones need the hub's list."""
     names = _listed(hub_id)
     safe = {Path(name).parent for name in names if fnmatch(name, "*.safetensors")}
-    pickled = [name for name in names if Path(name).suffix in (".bin", ".pt", ".pth")]
+    pickled = [name for name in names if is_pickled_weights(Path(name))]
     return [*JUNK, *(name for name in pickled if Path(name).parent in safe)]
 
 

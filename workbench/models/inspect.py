@@ -19,6 +19,7 @@ from workbench.models.architecture import (
     position_limit,
 )
 from workbench.models.contract import Contract, Pooling
+from workbench.models.kinds import as_kind, kind_of_checkpoint, kind_of_modules
 from workbench.models.weights import check_weights, needs_conversion
 
 Layout = Literal["sentence-transformers", "transformers", "adapter"]
@@ -28,11 +29,6 @@ MERGEABLE = frozenset({
     "LORA", "ADALORA", "LOHA", "LOKR", "IA3", "OFT", "BOFT", "VERA", "FOURIERFT", "HRA",
     "LN_TUNING",
 })  # fmt: skip
-_OTHER_KINDS = {
-    "CrossEncoder": "a reranker (cross-encoder)",
-    "SparseEncoder": "a sparse encoder",
-    "MultiVectorEncoder": "a late-interaction model",
-}
 _TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer.model",
@@ -92,7 +88,10 @@ def _adapter(folder: Path) -> ModelFolder:
     check_weights(folder, "adapter_model")
     saved = Contract.read(folder)
     if saved is None and (folder / "modules.json").is_file():
-        saved = _modules_contract(folder, read_list(folder / "modules.json"))
+        about = read_json(folder / "config_sentence_transformers.json", missing={})
+        modules = read_list(folder / "modules.json")
+        kind, llm = kind_of_modules(folder, about), _has(modules, "LogitScore")
+        saved = as_kind(_modules_contract(folder, modules), kind, llm=llm)
     # Without either, the contract is the base's: whoever resolves the base fills it in.
     contract = (saved or Contract()).model_copy(update={"base_model": str(base)})
     return ModelFolder(folder, "adapter", contract, str(base), needs_conversion(folder))
@@ -100,26 +99,26 @@ def _adapter(folder: Path) -> ModelFolder:
 
 def _sentence_transformers(folder: Path) -> ModelFolder:
     about = read_json(folder / "config_sentence_transformers.json", missing={})
-    _refuse_other_kind(folder, str(about.get("model_type", "")))
+    kind = kind_of_modules(folder, about)
     modules = read_list(folder / "modules.json")
     first = folder / str(modules[0].get("path", ""))
     check_weights(first, "model")
     if (first / "config.json").is_file():
         _refuse_without_tokenizer(first)
-    contract = Contract.read(folder) or _modules_contract(folder, modules)
+    llm = _has(modules, "LogitScore")
+    own = as_kind(_modules_contract(folder, modules), kind, llm=llm)
+    contract = Contract.read(folder) or own
     return ModelFolder(folder, "sentence-transformers", contract, None, needs_conversion(folder))
 
 
 def _transformers(folder: Path) -> ModelFolder:
     config = read_json(folder / "config.json")
-    architecture = str((config.get("architectures") or [""])[0])
     if "model_type" not in config:
         raise ModelUnusable(f"{folder / 'config.json'} does not say which kind of model it is.")
-    if architecture.endswith("ForSequenceClassification"):
-        _refuse_other_kind(folder, "CrossEncoder")
+    kind = kind_of_checkpoint(folder, config)
     check_weights(folder, "model")
     _refuse_without_tokenizer(folder)
-    contract = Contract.read(folder) or _plain_contract(folder, config)
+    contract = Contract.read(folder) or as_kind(_plain_contract(folder, config), kind)
     return ModelFolder(folder, "transformers", contract, None, needs_conversion(folder))
 
 
@@ -212,14 +211,6 @@ def _has(modules: list[JsonDict], name: str) -> bool:
 
 def _is(module: JsonDict, name: str) -> bool:
     return str(module.get("type", "")).rpartition(".")[2] == name
-
-
-def _refuse_other_kind(folder: Path, kind: str) -> None:
-    if kind in _OTHER_KINDS:
-        raise ModelUnusable(
-            f"{folder} holds {_OTHER_KINDS[kind]}, not an embedding model.",
-            "Only embedding models (bi-encoders) can be used here.",
-        )
 
 
 def _refuse_without_tokenizer(folder: Path) -> None:

@@ -15,7 +15,7 @@ from workbench.models.files import copy_model
 from workbench.models.inspect import inspect_folder
 from workbench.models.registry import from_job, new_model
 from workbench.models.resolve import ResolvedModel, from_folder
-from workbench.models.weights import PICKLED_SUFFIXES, safetensors_of
+from workbench.models.weights import pickled_of, safetensors_of
 from workbench.recipes.data import AddModelRecipe
 
 _TRIAL = "A short text, to see whether the model encodes."
@@ -73,26 +73,37 @@ def _copy(source: Path, folder: Path, context: JobContext) -> int:
 
 
 def _superfluous(path: Path) -> bool:
-    """Pickled weights beside the same ones as safetensors."""
-    return path.suffix in PICKLED_SUFFIXES and bool(safetensors_of(path.parent))
+    """Pickled weights beside the same ones as safetensors; not a head that only exists so."""
+    return path in pickled_of(path.parent) and bool(safetensors_of(path.parent))
 
 
 def _try(resolved: ResolvedModel, context: JobContext) -> Contract:
-    """Encode one text with each role; the contract with the vector's true length."""
-    from workbench.models.load import load_embedding
+    """Use the model once; the contract with the vector's true length."""
+    from workbench.models.load import load_model
+    from workbench.models.score import LoadedReranker
 
     context.progress(0, None, message="Trying the model")
-    loaded = load_embedding(
+    loaded = load_model(
         resolved, device="cpu", trust_remote_code=context.workspace.trust_remote_code
     )
+    if isinstance(loaded, LoadedReranker):
+        pair = np.array([[0, 0]], dtype=np.int64)
+        _refuse_unusable(resolved.name, loaded.score([_TRIAL], [_TRIAL], pair), "scores")
+        return loaded.contract
+    size = 0
     for role in ("query", "document"):
-        vector = loaded.encode([_TRIAL], role)[0]
-        if not np.isfinite(vector).all() or not vector.any():
-            raise ModelUnusable(
-                f"The model '{resolved.name}' gives no usable embeddings (NaN or only zeros).",
-                "Its weights may be damaged, or not those of an embedding model.",
-            )
-    return loaded.contract.model_copy(update={"dimensions": len(vector)})
+        vectors = np.asarray(loaded.encode([_TRIAL], role)[0])
+        _refuse_unusable(resolved.name, vectors, "embeddings")
+        size = vectors.shape[-1]
+    return loaded.contract.model_copy(update={"dimensions": size})
+
+
+def _refuse_unusable(name: str, numbers: Any, what: str) -> None:
+    if not np.isfinite(numbers).all() or not numbers.any():
+        raise ModelUnusable(
+            f"The model '{name}' gives no usable {what} (NaN or only zeros).",
+            "Its weights may be damaged, or not those of a retrieval model.",
+        )
 
 
 def _summary(recipe: AddModelRecipe, resolved: ResolvedModel) -> dict[str, Any]:

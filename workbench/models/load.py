@@ -1,4 +1,4 @@
-"""Loads an embedding model and encodes with it. Imports torch: worker processes only.
+"""Loads models of every kind, and encodes with embedding models. Imports torch: workers only.
 
 Training's baseline, evaluation, indexing and search all encode through :class:`LoadedEmbedding`, so
 that prompts, lengths, normalisation and number format are the same everywhere.
@@ -17,14 +17,25 @@ from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 
 from workbench.errors import ModelUnusable, WorkbenchError
+from workbench.models.adapters import attach, overlay
 from workbench.models.architecture import position_limit
-from workbench.models.assemble import assemble
+from workbench.models.assemble import Parts, assemble
+from workbench.models.autocast import autocast, to_device
 from workbench.models.contract import Contract
 from workbench.models.convert import safe_folder
 from workbench.models.fetch import fetch
-from workbench.models.inspect import inspect_folder
-from workbench.models.precision import Precision, choose, dtype_of, pick_device
+from workbench.models.inspect import Layout, inspect_folder
+from workbench.models.keeping import (
+    FULL,
+    Keeping,
+    keeping_of,
+    quiet_quantization,
+    refuse_unquantizable,
+)
+from workbench.models.late import LoadedLateInteraction
+from workbench.models.precision import Precision, choose, pick_device
 from workbench.models.resolve import ResolvedModel
+from workbench.models.score import LoadedReranker
 
 Role = Literal["query", "document"]
 Embeddings = NDArray[np.float32]
@@ -92,11 +103,11 @@ class LoadedEmbedding:
         return contract.document_prompt, min(contract.passage_max_len, limit or sys.maxsize)
 
     def _batch(self, texts: list[str], role: Role, prompt: str, length: int) -> Embeddings:
-        with torch.inference_mode(), self._autocast():
+        with torch.inference_mode(), autocast(self.device, self.precision):
             features = self.model.preprocess(
                 texts, prompt=prompt or None, task=role, max_length=length
             )
-            features = {name: _to(value, self.device) for name, value in features.items()}
+            features = to_device(features, self.device)
             vectors = self.model(features)["sentence_embedding"].float()
             if self.model.truncate_dim:
                 vectors = vectors[:, : self.model.truncate_dim]
@@ -105,12 +116,36 @@ class LoadedEmbedding:
             found: Embeddings = vectors.cpu().numpy()
             return found
 
-    def _autocast(self) -> Any:
-        return torch.autocast(
-            self.device.partition(":")[0],
-            dtype=dtype_of(self.precision) if self.precision != "fp32" else None,
-            enabled=self.precision != "fp32",
-        )
+
+Loaded = LoadedEmbedding | LoadedReranker | LoadedLateInteraction
+
+
+def load_model(
+    resolved: ResolvedModel,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    trust_remote_code: bool = False,
+    contract: Contract | None = None,
+    keeping: Keeping | None = None,
+) -> Loaded:
+    """Load a model of any kind (downloading it if it is on the hub only).
+
+    ``contract`` uses it otherwise than it says itself (an encoder as the start of a reranker);
+    ``keeping`` keeps its weights otherwise than in fp32 (under an adapter to be trained). An
+    adapter is merged into its base's weights where these are in full precision. Raises
+    :class:`ModelUnusable` or :class:`ModelNotFound`, in sentences, for anything that is wrong.
+    """
+    _quiet()
+    place = pick_device(device)
+    how = _How(place, choose(precision, place), trust_remote_code, contract, keeping)
+    model, contract = _load(resolved, how)
+    if contract.kind == "reranker":
+        return LoadedReranker(model, contract, place, how.precision)
+    if contract.dimensions == 0:
+        contract = contract.model_copy(update={"dimensions": model.get_embedding_dimension() or 0})
+    kind = LoadedLateInteraction if contract.kind == "late-interaction" else LoadedEmbedding
+    return kind(model, contract, place, how.precision)
 
 
 def load_embedding(
@@ -120,54 +155,75 @@ def load_embedding(
     precision: str = "auto",
     trust_remote_code: bool = False,
 ) -> LoadedEmbedding:
-    """Load a model (downloading it if it is on the hub only) in fp32 weights.
+    """As :func:`load_model`; raises :class:`ModelUnusable` for a model of another kind."""
+    loaded = load_model(
+        resolved, device=device, precision=precision, trust_remote_code=trust_remote_code
+    )
+    if not isinstance(loaded, LoadedEmbedding):
+        raise ModelUnusable(
+            f"'{resolved.name}' is a {loaded.contract.kind} model, not an embedding model.",
+            "It can order what an embedding model or BM25 finds: choose it as second stage.",
+        )
+    return loaded
 
-    An adapter is merged into its base's weights at full precision. Raises :class:`ModelUnusable`
-    or :class:`ModelNotFound`, in sentences, for anything that is wrong with the model.
-    """
-    _quiet()
-    place = pick_device(device)
-    model, contract = _load(resolved, place, trust_remote_code)
-    if contract.dimensions == 0:
-        contract = contract.model_copy(update={"dimensions": model.get_embedding_dimension() or 0})
-    return LoadedEmbedding(model, contract, place, choose(precision, place))
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """What the caller decides about loading."""
+
+    device: str
+    precision: Precision
+    trust_remote_code: bool
+    contract: Contract | None = None
+    keeping: Keeping | None = None
 
 
-def _load(
-    resolved: ResolvedModel, device: str, trust_remote_code: bool
-) -> tuple[SentenceTransformer, Contract]:
+def _load(resolved: ResolvedModel, how: _How) -> tuple[Any, Contract]:
     folder = Path(resolved.source) if resolved.local else fetch(resolved.source)
     found = inspect_folder(folder)
     safe = safe_folder(folder, resolved.cache)
-    contract = resolved.contract or found.contract
+    contract = how.contract or resolved.contract or found.contract
     try:
-        if found.layout != "adapter":
-            return assemble(safe, found.layout, contract, device, trust_remote_code), contract
-        return _load_adapter(resolved, safe, device, trust_remote_code)
+        if found.layout == "adapter":
+            return _load_adapter(resolved, safe, contract, how), contract
+        keeping = how.keeping or FULL
+        refuse_unquantizable(keeping)
+        parts = Parts(safe, found.layout, contract, how.device, how.trust_remote_code, keeping)
+        return assemble(parts), contract
     except WorkbenchError:
         raise
     except Exception as error:
         raise explain(resolved.name, error) from error
 
 
-def _load_adapter(
-    resolved: ResolvedModel, folder: Path, device: str, trust_remote_code: bool
-) -> tuple[SentenceTransformer, Contract]:
-    from peft import PeftModel
-
+def _load_adapter(resolved: ResolvedModel, folder: Path, contract: Contract, how: _How) -> Any:
     if resolved.base is None:
         raise ModelUnusable(f"The adapter '{resolved.name}' has no base model here.")
-    model, base_contract = _load(resolved.base, device, trust_remote_code)
-    contract = resolved.contract or base_contract
-    if contract.pooling != base_contract.pooling:
-        raise ModelUnusable(
-            f"The adapter '{resolved.name}' pools by {contract.pooling}, its base by"
-            f" {base_contract.pooling}.",
-            "Merge the adapter where it was made, and add the merged model.",
-        )
-    adapted = PeftModel.from_pretrained(model[0].model, str(folder), torch_device=device)
-    model[0].model = adapted.merge_and_unload()
-    return model, contract
+    keeping = keeping_of(contract, how.precision) if how.keeping is None else how.keeping
+    refuse_unquantizable(keeping)
+    if (folder / "modules.json").is_file():
+        model = _around_adapter(resolved.base, folder, contract, how, keeping)
+    else:
+        model, own = _load(resolved.base, replace(how, contract=None, keeping=keeping))
+        if contract.pooling != own.pooling:
+            raise ModelUnusable(
+                f"The adapter '{resolved.name}' pools by {contract.pooling}, its base by"
+                f" {own.pooling}.",
+                "Merge the adapter where it was made, and add the merged model.",
+            )
+    attach(model, folder, keeping)
+    return model
+
+
+def _around_adapter(
+    base: ResolvedModel, folder: Path, contract: Contract, how: _How, keeping: Keeping
+) -> Any:
+    """The base's weights inside the modules that were saved with the adapter."""
+    source = Path(base.source) if base.local else fetch(base.source)
+    layout: Layout = "sentence-transformers"
+    with overlay(folder, safe_folder(source, base.cache)) as joined:
+        parts = Parts(joined, layout, contract, how.device, how.trust_remote_code, keeping)
+        return assemble(parts)
 
 
 def explain(name: str, error: Exception) -> ModelUnusable:
@@ -184,12 +240,8 @@ def explain(name: str, error: Exception) -> ModelUnusable:
         return ModelUnusable(f"'{name}' does not fit into the GPU's memory.", "Use device cpu.")
     return ModelUnusable(
         f"The model '{name}' could not be loaded: {type(error).__name__}: {text[:300]}",
-        "Check that the folder is complete and that it is an embedding model.",
+        "Check that the folder is complete and that it is a retrieval model.",
     )
-
-
-def _to(value: Any, device: str) -> Any:
-    return value.to(device) if isinstance(value, torch.Tensor) else value
 
 
 def _quiet() -> None:
@@ -198,3 +250,4 @@ def _quiet() -> None:
 
     transformers_logging.disable_progress_bar()
     logging.getLogger("sentence_transformers").setLevel(logging.WARNING)
+    quiet_quantization()

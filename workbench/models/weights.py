@@ -39,13 +39,13 @@ def safetensors_of(folder: Path, stem: str = "") -> list[Path]:
 
 def pickled_of(folder: Path) -> list[Path]:
     """Pickled weights directly in a folder; optimizer states and the like are not among them."""
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix in PICKLED_SUFFIXES
-        and path.is_file()
-        and path.name.split("-")[0].removesuffix(path.suffix) in PICKLED_NAMES
-    )
+    return sorted(path for path in folder.iterdir() if is_pickled_weights(path) and path.is_file())
+
+
+def is_pickled_weights(path: Path) -> bool:
+    """Whether a file is named as a model's pickled weights are."""
+    stem = path.name.split("-")[0].removesuffix(path.suffix)
+    return path.suffix in PICKLED_SUFFIXES and stem in PICKLED_NAMES
 
 
 def pickled_folders(folder: Path) -> list[Path]:

@@ -15,10 +15,40 @@ class EvaluateRecipe(Recipe):
         "test", help="The split whose queries are asked.", widget="split"
     )
     models: list[str] = setting(
-        help="The models to compare; the first is the one the others are compared with.",
+        help="The models to compare; the first is the one the others are compared with. 'bm25' is "
+        "one too.",
         widget="models",
         min_length=1,
         max_length=12,
+    )
+    rerankers: list[str] = setting(
+        [],
+        help="Second stages: each puts the best documents of each first stage in a new order.",
+        widget="models",
+        max_length=6,
+    )
+    candidates: int = setting(
+        50,
+        help="How many of a first stage's documents a second stage puts in order for each query.",
+        advanced=True,
+        ge=2,
+        le=1000,
+    )
+    first_stage: str = setting(
+        "auto",
+        help="Finds the candidates of second stages that stand among the models: 'given' (the "
+        "data's own), 'bm25', or an embedding model; 'auto' takes the data's own where it has "
+        "them, else BM25.",
+        advanced=True,
+        max_length=500,
+    )
+    exact_documents: int = setting(
+        5000,
+        help="A late-interaction model searches all documents of data sets of up to this size; in "
+        "larger ones it orders candidates.",
+        advanced=True,
+        ge=0,
+        le=1_000_000,
     )
     dataset_version: int | None = setting(
         None, help="The data set's version; empty takes the newest.", advanced=True, ge=1

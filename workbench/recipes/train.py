@@ -5,7 +5,7 @@ The other kinds' are in train_rerank.py.
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from workbench.recipes.base import Recipe, setting
 
@@ -13,6 +13,16 @@ ADAPTED = ("lora", "qlora")
 QUANTIZED = ("qlora",)
 #: A choice of numbers is kept as text: so the form, the command line and JSON all can give it.
 Bits = Annotated[Literal["4", "8"], BeforeValidator(str)]
+
+
+def _numbers(text: str) -> str:
+    if any(not part.strip().isdecimal() for part in text.split(",") if text.strip()):
+        raise ValueError("Write whole numbers with commas between them, such as 256, 128.")
+    return text
+
+
+#: Whole numbers in one line; an empty line is none.
+Numbers = Annotated[str, AfterValidator(_numbers)]
 
 
 class TrainRecipe(Recipe):
@@ -314,13 +324,13 @@ class TrainEmbeddingRecipe(TrainRecipe):
         ge=1,
         le=8192,
     )
-    matryoshka_dims: str = setting(
+    matryoshka_dims: Numbers = setting(
         "",
         help="Train these shorter vectors along, such as 256, 128, 64; empty trains whole ones "
         "(Kusupati et al. 2022).",
         group="objective",
         advanced=True,
-        pattern=r"^\s*(\d+\s*(,\s*\d+\s*)*)?$",
+        widget="numbers",
     )
     temperature: float = setting(
         0.05,

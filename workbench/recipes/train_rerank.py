@@ -5,12 +5,6 @@ from typing import Any, ClassVar, Literal
 from workbench.recipes.base import setting
 from workbench.recipes.train import TrainRecipe
 
-#: The prompt of an LLM reranker whose own files bring none.
-TEMPLATE = (
-    "Judge whether the document answers the query. Answer only {yes} or {no}.\n"
-    "Instruction: {instruction}\nQuery: {query}\nDocument: {document}\nAnswer: "
-)
-
 
 class TrainCandidatesRecipe(TrainRecipe):
     """What both kinds have: they are trained and judged on the candidates of a first stage."""

@@ -10,9 +10,11 @@ from typing import Any
 import psutil
 
 from workbench.errors import BadInput, SearchUnavailable, WorkbenchError
+from workbench.models.resolve import resolve
 from workbench.search.process import ResidentProcess, TimedOut
 from workbench.search.protocol import rebuild_error
-from workbench.search.results import SearchResult
+from workbench.search.results import CANDIDATES, SearchResult
+from workbench.search.second import check_candidates, check_kind
 from workbench.workspace import Workspace
 
 IDLE_SECONDS = 600.0
@@ -38,29 +40,53 @@ class SearchClient:
         self._lock = threading.Lock()
         self._closed = False
 
-    def search(self, index: str, query: str, top_k: int = 10) -> SearchResult:
+    def search(
+        self,
+        index: str,
+        query: str,
+        top_k: int = 10,
+        *,
+        reranker: str | None = None,
+        candidates: int = CANDIDATES,
+    ) -> SearchResult:
         """The ``top_k`` best documents of one index, by score, then document id.
 
-        Raises :class:`IndexNotFound`, :class:`BadInput`, :class:`ModelUnusable` or
+        ``reranker``: a second stage (a reranker or late-interaction model: MODEL) that orders the
+        index's first ``candidates`` documents anew. Raises :class:`IndexNotFound`,
+        :class:`BadInput`, :class:`ModelNotFound`, :class:`ModelUnusable` or
         :class:`SearchUnavailable`.
         """
-        return self.search_many([index], query, top_k)[0]
+        stage: dict[str, Any] = {"reranker": reranker, "candidates": candidates}
+        return self.search_many([index], query, top_k, **stage)[0]
 
-    def search_many(self, indexes: list[str], query: str, top_k: int = 10) -> list[SearchResult]:
+    def search_many(
+        self,
+        indexes: list[str],
+        query: str,
+        top_k: int = 10,
+        *,
+        reranker: str | None = None,
+        candidates: int = CANDIDATES,
+    ) -> list[SearchResult]:
         """The same question to several indexes, one after the other; one result for each."""
         _check(query, top_k)
         ids = [self._workspace.indexes.get(name).id for name in indexes]
-        answer = self._ask({"do": "search", "indexes": ids, "query": query, "top_k": top_k})
-        return [SearchResult.from_dict(result) for result in answer]
+        request: dict[str, Any] = {"do": "search", "indexes": ids, "query": query, "top_k": top_k}
+        if reranker:
+            check_candidates(candidates, top_k, MOST_HITS)
+            request |= {"reranker": self._second(reranker), "candidates": candidates}
+        return [SearchResult.from_dict(result) for result in self._ask(request)]
 
-    def warm(self, indexes: list[str], *, wait: bool = False) -> None:
+    def warm(self, indexes: list[str], *, reranker: str | None = None, wait: bool = False) -> None:
         """Load these indexes and their models, so that the first search is quick.
 
         Without ``wait`` it happens in the background, where a failure is left for the search itself
-        to report.
+        to report; a second stage that cannot be one is refused at once.
         """
         ids = [self._workspace.indexes.get(name).id for name in indexes]
-        request = {"do": "warm", "indexes": ids}
+        request: dict[str, Any] = {"do": "warm", "indexes": ids}
+        if reranker:
+            request["reranker"] = self._second(reranker)
         if wait:
             self._ask(request)
         else:
@@ -89,6 +115,13 @@ class SearchClient:
         self._closed = True
         self.release()
 
+    def _second(self, model: str) -> str:
+        """What the worker finds the second stage by; one of the wrong kind is refused here."""
+        resolved = resolve(self._workspace, model)
+        if resolved.contract is not None:
+            check_kind(resolved.name, resolved.contract.kind)
+        return resolved.model_id or resolved.source
+
     def _try(self, request: dict[str, Any]) -> None:
         try:
             self._ask(request)
@@ -105,7 +138,7 @@ class SearchClient:
                 raise SearchUnavailable(
                     f"The search did not answer within {self._request_seconds:.0f} seconds and was"
                     " stopped.",
-                    "Try again; a large model may need a GPU.",
+                    "Try again; a large model may need a GPU, or fewer candidates.",
                 ) from error
             except (OSError, EOFError) as error:
                 # It died, or ended as idle just now. A new one gets one chance.

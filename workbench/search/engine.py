@@ -1,87 +1,27 @@
 """Answers searches from loaded models and indexes. Imports torch: the resident worker only."""
 
 import threading
-import time
-from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import cast
 
 import faiss
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from storage.records import Index
 from workbench.errors import ModelUnusable, SearchUnavailable
 from workbench.models.contract import Contract
-from workbench.models.load import LoadedEmbedding, load_embedding
-from workbench.models.resolve import resolve
-from workbench.search.ranking import contenders, order
+from workbench.models.load import Loaded, LoadedEmbedding, load_model
+from workbench.models.resolve import ResolvedModel, resolve
+from workbench.search.found import Clock, Known, OpenIndex, find
+from workbench.search.kept import Kept
 from workbench.search.registry import FILE
-from workbench.search.results import Hit, SearchResult
+from workbench.search.results import CANDIDATES, SearchResult
+from workbench.search.second import Scorer, check_kind, score_documents
 from workbench.workspace import Workspace
 
-T = TypeVar("T")
-_MODELS_KEPT = 2
+#: Two sides, and what orders both anew.
+_MODELS_KEPT = 3
 _INDEXES_KEPT = 4
 _REBUILD = "Build the index again."
-
-
-class Kept(Generic[T]):
-    """The last few things used, by key; the one unused for longest goes first."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._kept: OrderedDict[str, T] = OrderedDict()
-
-    def get(self, key: str, make: Callable[[], T]) -> T:
-        if key not in self._kept:
-            while len(self._kept) >= self._size:
-                self._kept.popitem(last=False)
-            self._kept[key] = make()
-        self._kept.move_to_end(key)
-        return self._kept[key]
-
-    def keys(self) -> list[str]:
-        return list(self._kept)
-
-
-class Known:
-    """A data set version's queries and judgments, to mark what is known to be relevant."""
-
-    def __init__(self, reader: Any) -> None:
-        queries: pa.Table = reader.queries()
-        self._texts = pc.utf8_trim_whitespace(queries.column("text"))
-        self._rows = queries.column("row").to_numpy()
-        judgments: pa.Table = reader.judgments()
-        self._query = judgments.column("query").to_numpy()
-        self._document = judgments.column("document").to_numpy()
-        self._grade = judgments.column("grade").to_numpy()
-
-    def relevant(self, text: str) -> set[int] | None:
-        """Rows of the documents judged relevant to this query; None if it is not in the data."""
-        same = pc.equal(self._texts, pa.scalar(text.strip(), self._texts.type))
-        rows = self._rows[pc.indices_nonzero(same).to_numpy()]
-        if not len(rows):
-            return None
-        return {document for row in rows.tolist() for document in self._judged(row)}
-
-    def _judged(self, query: int) -> list[int]:
-        first, last = np.searchsorted(self._query, [query, query + 1])
-        found: list[int] = self._document[first:last][self._grade[first:last] >= 1].tolist()
-        return found
-
-
-@dataclass(frozen=True)
-class OpenIndex:
-    """An index in memory with the data set version it was built from."""
-
-    record: Index
-    faiss: Any
-    reader: Any
-    known: Known
 
 
 class Engine:
@@ -89,66 +29,62 @@ class Engine:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._models: Kept[LoadedEmbedding] = Kept(_MODELS_KEPT)
+        self._models: Kept[Loaded] = Kept(_MODELS_KEPT)
         self._indexes: Kept[OpenIndex] = Kept(_INDEXES_KEPT)
         self._lock = threading.Lock()
 
-    def search(self, names: list[str], query: str, top_k: int) -> list[SearchResult]:
-        """The best documents of each index for one query."""
+    def search(
+        self,
+        names: list[str],
+        query: str,
+        top_k: int,
+        reranker: str | None = None,
+        candidates: int = CANDIDATES,
+    ) -> list[SearchResult]:
+        """The best documents of each index for one query; ``reranker`` is a second stage's name,
+        which orders each index's first ``candidates`` anew."""
         with self._lock:
-            return [self._search(name, query, top_k) for name in names]
+            return [self._search(name, query, top_k, reranker, candidates) for name in names]
 
-    def warm(self, names: list[str]) -> None:
-        """Load what searching these indexes needs."""
+    def warm(self, names: list[str], reranker: str | None = None) -> None:
+        """Load what searching these indexes needs, and the second stage."""
         with self._lock:
             for name in names:
                 opened = self._open(name)
                 self._model(opened).encode(["warm"], "query")
+            if reranker:
+                self._scorer(reranker)[0].score(["warm"], ["warm"], np.zeros((1, 2), np.int64))
 
     def loaded(self) -> dict[str, list[str]]:
         return {"models": self._models.keys(), "indexes": self._indexes.keys()}
 
-    def _search(self, name: str, query: str, top_k: int) -> SearchResult:
+    def _search(
+        self, name: str, query: str, top_k: int, reranker: str | None, candidates: int
+    ) -> SearchResult:
         # The clock starts after loading: what a first search waits for is not the search's time.
         opened = self._open(name)
         model = self._model(opened)
-        started = time.perf_counter()
+        scorer, second = self._scorer(reranker) if reranker else (None, None)
+        clock = Clock()
         vector = model.encode([query], "query")[0]
-        encoded = time.perf_counter()
-        hits, known = self._hits(opened, vector, query, top_k)
-        ended = time.perf_counter()
+        clock.lap("encode")
+        found = find(opened, vector, candidates if scorer else top_k)
+        known = opened.known.relevant(query)
+        clock.lap("search")
+        considered = len(found.rows)
+        if scorer is not None and second is not None:
+            found = found.reordered(score_documents(scorer, second, query, found.documents), top_k)
+            clock.lap("rerank")
         return SearchResult(
-            hits=hits,
-            milliseconds={
-                "encode": (encoded - started) * 1000,
-                "search": (ended - encoded) * 1000,
-                "total": (ended - started) * 1000,
-            },
+            hits=found.hits(known),
+            milliseconds=clock.milliseconds(),
             model=opened.record.model,
             index=opened.record.name,
             query=query,
             known_relevant=None if known is None else len(known),
+            reranker=second,
+            candidates=considered if second else None,
         )
-
-    def _hits(
-        self, opened: OpenIndex, vector: NDArray[np.float32], query: str, top_k: int
-    ) -> tuple[list[Hit], set[int] | None]:
-        rows, scores = contenders(opened.faiss, vector, top_k)
-        documents = opened.reader.documents_at(rows.tolist())
-        ids, titles, texts = (documents[name].to_pylist() for name in ("id", "title", "text"))
-        known = opened.known.relevant(query)
-        hits = [
-            Hit(
-                id=ids[place],
-                row=int(rows[place]),
-                score=float(scores[place]),
-                title=titles[place] or "",
-                text=texts[place] or "",
-                relevant=None if known is None else int(rows[place]) in known,
-            )
-            for place in order(ids, scores, top_k)
-        ]
-        return hits, known
 
     def _open(self, name: str) -> OpenIndex:
         record = self._workspace.indexes.get(name)
@@ -164,8 +100,8 @@ class Engine:
     def _model(self, opened: OpenIndex) -> LoadedEmbedding:
         record = opened.record
         wanted = record.model_id or record.model
-        loaded = self._models.get(wanted, lambda: self._load(wanted))
-        if loaded.dimensions != opened.faiss.d:
+        loaded = self._models.get(wanted, lambda: self._load(resolve(self._workspace, wanted)))
+        if not isinstance(loaded, LoadedEmbedding) or loaded.dimensions != opened.faiss.d:
             raise ModelUnusable(
                 f"The model '{record.model}' is no longer the one the index '{record.name}' was"
                 " built with.",
@@ -173,8 +109,17 @@ class Engine:
             )
         return loaded.with_contract(Contract.model_validate(record.contract))
 
-    def _load(self, model: str) -> LoadedEmbedding:
-        return load_embedding(
-            resolve(self._workspace, model),
-            trust_remote_code=self._workspace.trust_remote_code,
-        )
+    def _scorer(self, name: str) -> tuple[Scorer, str]:
+        """The second stage and what it is called. It is looked up at each use: one that was
+        removed meanwhile is not used on from memory."""
+        resolved = resolve(self._workspace, name)
+        if resolved.contract is not None:
+            check_kind(resolved.name, resolved.contract.kind)
+        key = resolved.model_id or resolved.source
+        loaded = self._models.get(key, lambda: self._load(resolved))
+        if isinstance(loaded, LoadedEmbedding):
+            check_kind(resolved.name, "embedding")
+        return cast(Scorer, loaded), resolved.name
+
+    def _load(self, resolved: ResolvedModel) -> Loaded:
+        return load_model(resolved, trust_remote_code=self._workspace.trust_remote_code)

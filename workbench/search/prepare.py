@@ -1,9 +1,10 @@
 """Checks an ``index`` recipe when it is submitted. Torch-free, without network."""
 
-from workbench.errors import DatasetNotFound, ModelNotFound, NameTaken
+from workbench.errors import DatasetNotFound, ModelNotFound, ModelUnusable, NameTaken
 from workbench.models.names import check_name
 from workbench.models.resolve import resolve
 from workbench.recipes.evaluate import IndexRecipe
+from workbench.search.second import KINDS
 from workbench.workspace import Workspace
 
 
@@ -32,11 +33,18 @@ def _version(recipe: IndexRecipe, workspace: Workspace, waits: bool) -> int | No
 
 def _model_name(recipe: IndexRecipe, workspace: Workspace, waits: bool) -> str:
     try:
-        return resolve(workspace, recipe.model).name
+        found = resolve(workspace, recipe.model)
     except ModelNotFound:
         if waits:
             return recipe.model
         raise
+    if found.contract is not None and found.contract.kind in KINDS:
+        raise ModelUnusable(
+            f"'{found.name}' is a {found.contract.kind} model; an index is built with an embedding"
+            " model.",
+            "It can order what an index finds: choose it as second stage of a search.",
+        )
+    return found.name
 
 
 def _name(recipe: IndexRecipe, workspace: Workspace, model: str) -> str:

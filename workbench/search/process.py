@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from workbench.errors import SearchUnavailable
+from workbench.jobs.launchers import patient
 from workbench.search.protocol import READY, receive, send
 from workbench.search.resident import Settings
 from workbench.workspace import Workspace
@@ -100,7 +101,7 @@ class ResidentProcess:
                 stderr=log,
                 # Unbuffered: closing the pipe of a dead process must have nothing left to write.
                 bufsize=0,
-                env={**os.environ, "PYTHONPATH": path},
+                env={**os.environ, **patient(os.environ), "PYTHONPATH": path},
                 # Its own session: Ctrl-C at the app's terminal is for the app alone.
                 start_new_session=True,
             )

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import SearchUnavailable, WorkbenchError
 from workbench.search.protocol import READY, receive, send
+from workbench.search.results import CANDIDATES
 
 if TYPE_CHECKING:
     from workbench.search.engine import Engine
@@ -103,9 +104,15 @@ class Resident:
             return self._engine.loaded() if self._engine else {"models": [], "indexes": []}
         engine = self._get_engine()
         if request["do"] == "warm":
-            engine.warm(request["indexes"])
+            engine.warm(request["indexes"], request.get("reranker"))
             return engine.loaded()
-        found = engine.search(request["indexes"], request["query"], request["top_k"])
+        found = engine.search(
+            request["indexes"],
+            request["query"],
+            request["top_k"],
+            request.get("reranker"),
+            request.get("candidates", CANDIDATES),
+        )
         return [result.to_dict() for result in found]
 
     def _get_engine(self) -> "Engine":

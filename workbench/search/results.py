@@ -3,10 +3,16 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+#: How many of the first stage's documents a second stage orders again, unless said.
+CANDIDATES = 50
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
     """One document found. ``row`` is its row number in the data set.
+
+    ``score`` is that of the last stage. After a second stage, ``first_rank`` (from 1) and
+    ``first_score`` say where the index had the document; without one they are None.
 
     ``relevant``: True when the data set judges it relevant to this very query; False when the query
     is known and this document is not among its relevant ones; None for a query of one's own.
@@ -18,11 +24,16 @@ class Hit:
     title: str
     text: str
     relevant: bool | None = None
+    first_rank: int | None = None
+    first_score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """The hits of one index, best first. ``milliseconds`` has 'encode', 'search' and 'total'."""
+    """The hits of one index, best first.
+
+    ``milliseconds`` has 'encode', 'search' and 'total'; with a second stage also 'rerank'.
+    """
 
     hits: list[Hit]
     milliseconds: dict[str, float]
@@ -31,6 +42,9 @@ class SearchResult:
     query: str = ""
     #: How many documents the data set judges relevant to this query; None for a query of one's own.
     known_relevant: int | None = None
+    #: The second stage's model, and how many documents it ordered again; None without one.
+    reranker: str | None = None
+    candidates: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

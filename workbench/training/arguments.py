@@ -1,12 +1,13 @@
 """A recipe as the trainer's arguments. Every choice of ours that is not the library's has a why."""
 
 from pathlib import Path
+from typing import Any, TypeVar
 
-from sentence_transformers.sentence_transformer.training_args import (
-    SentenceTransformerTrainingArguments,
-)
+from sentence_transformers.base.training_args import BaseTrainingArguments
 
-from workbench.recipes.train import TrainEmbeddingRecipe
+from workbench.recipes.train import TrainRecipe
+
+A = TypeVar("A", bound=BaseTrainingArguments)
 
 SCHEDULERS = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
 #: ``warmup_steps`` below 1 is a share of all steps, from 1 on a number of steps.
@@ -14,10 +15,10 @@ ALL_OF_THEM = 0.999999
 
 
 def training_arguments(
-    recipe: TrainEmbeddingRecipe, output: Path, *, device: str, precision: str
-) -> SentenceTransformerTrainingArguments:
+    kind: type[A], recipe: TrainRecipe, output: Path, *, device: str, precision: str, **more: Any
+) -> A:
     """``device`` is 'cpu' or 'cuda', ``precision`` 'fp32', 'bf16' or 'fp16': both decided."""
-    return SentenceTransformerTrainingArguments(
+    return kind(
         output_dir=str(output),
         num_train_epochs=recipe.epochs,
         max_steps=recipe.max_steps or -1,
@@ -51,4 +52,8 @@ def training_arguments(
         load_best_model_at_end=False,
         report_to="none",
         disable_tqdm=True,
+        gradient_checkpointing=recipe.gradient_checkpointing,
+        # The other way loses the gradients of an adapter over a frozen base.
+        gradient_checkpointing_kwargs={"use_reentrant": False},
+        **more,
     )

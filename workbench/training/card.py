@@ -11,16 +11,20 @@ from workbench.models.contract import Contract
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """All that the README says. ``before`` and ``after`` are empty where there was no dev."""
+    """All that the README says. ``before`` (the untrained model), ``baseline`` (what had to be
+    beaten) and ``after`` are empty where there was no dev."""
 
     name: str
     base: str
     dataset: str
     dataset_version: int
     contract: Contract
+    method: str
     before: Mapping[str, float]
+    baseline: Mapping[str, float]
+    baseline_name: str
     after: Mapping[str, float]
-    beats_base: bool | None
+    verdict: str
     dev_queries: int
     dev_documents: int
     rows: int
@@ -29,18 +33,54 @@ class Card:
     settings: Mapping[str, object]
 
 
-PAGE = Template("""\
+_TAGS = {
+    "embedding": "pipeline_tag: sentence-similarity\n"
+    "tags: [sentence-transformers, feature-extraction, retrieval]",
+    "reranker": "pipeline_tag: text-ranking\n"
+    "tags: [sentence-transformers, cross-encoder, reranker]",
+    "late-interaction": "tags: [sentence-transformers, multi-vector, ColBERT, retrieval]",
+}
+_WHAT = {
+    "embedding": "An embedding model for retrieval: it maps queries and documents to vectors of "
+    "$dimensions numbers\nwhose inner product says how well they fit.",
+    "reranker": "A reranker: it reads a query and a document together and gives a score, higher "
+    "where the document\nanswers the query. Use it on the candidates that a first stage finds.",
+    "late-interaction": "A late-interaction model (ColBERT): a vector of $dimensions numbers per "
+    "token; a document's score is\nthe sum over the query's tokens of their best inner product.",
+}
+_USE = {
+    "embedding": """\
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer("path/to/this/folder")
+queries = model.encode_query(["..."], normalize_embeddings=$normalize)
+documents = model.encode_document(["..."], normalize_embeddings=$normalize)
+scores = queries @ documents.T""",
+    "reranker": """\
+from sentence_transformers import CrossEncoder
+
+model = CrossEncoder("path/to/this/folder")
+scores = model.predict([("a query", "a document"), ("a query", "another document")])""",
+    "late-interaction": """\
+from sentence_transformers import MultiVectorEncoder
+
+model = MultiVectorEncoder("path/to/this/folder")
+queries = model.encode_query(["..."])
+documents = model.encode_document(["..."])
+scores = model.similarity(queries, documents)""",
+}
+
+PAGE = """\
 ---
 library_name: sentence-transformers
-pipeline_tag: sentence-similarity
-tags: [sentence-transformers, feature-extraction, retrieval]
+$tags
 ---
 
 # $name
 
-An embedding model for retrieval: it maps queries and documents to vectors of $dimensions numbers
-whose inner product says how well they fit. Fine-tuned from `$base` on the data set `$dataset`
-(version $version, $rows training rows, $steps steps; the weights are those of step $best_step).
+$what Fine-tuned from `$base` on the data set `$dataset`
+(version $version, $rows training rows, $steps steps; the weights are those of
+step $best_step).$adapter
 
 ## Before and after
 
@@ -49,74 +89,95 @@ $measured
 ## How to use it
 
 ```python
-from sentence_transformers import SentenceTransformer
-
-model = SentenceTransformer("path/to/this/folder")
-queries = model.encode_query(["..."], normalize_embeddings=$normalize)
-documents = model.encode_document(["..."], normalize_embeddings=$normalize)
-scores = queries @ documents.T
+$use
 ```
-
-`encode_query` and `encode_document` put the prompts in front that the model was trained with.
 
 | What | How it was trained and measured |
 | --- | --- |
-| Query prompt | $query_prompt |
-| Document prompt | $document_prompt |
-| Query length | $query_max_len tokens |
-| Document length | $passage_max_len tokens |
-| Title and text | joined with $separator |
-| Pooling | $pooling |
-| Normalised | $normalized |
+$facts
 
 `contract.json` holds the same for programs.
 
 ## Settings
 
 $settings
-""")
+"""
 
 
 def write_card(folder: Path, card: Card) -> None:
-    contract = card.contract
-    page = PAGE.substitute(
-        name=card.name,
-        base=card.base,
-        dataset=card.dataset,
-        version=card.dataset_version,
-        rows=f"{card.rows:,}",
-        steps=f"{card.steps:,}",
-        best_step=f"{card.best_step:,}",
-        dimensions=contract.dimensions,
-        measured=_measured(card),
-        normalize=contract.normalize,
-        query_prompt=_code(contract.query_prompt),
-        document_prompt=_code(contract.document_prompt),
-        query_max_len=contract.query_max_len,
-        passage_max_len=contract.passage_max_len,
-        separator=_code(contract.title_separator),
-        pooling=contract.pooling,
-        normalized="yes" if contract.normalize else "no",
-        settings="\n".join(f"- {name}: {value}" for name, value in card.settings.items()),
-    )
-    (folder / "README.md").write_text(page, encoding="utf-8")
+    kind, contract = card.contract.kind, card.contract
+    about = {"dimensions": contract.dimensions, "normalize": contract.normalize}
+    values = {
+        "tags": _TAGS[kind],
+        "what": Template(_WHAT[kind]).substitute(about),
+        "use": Template(_USE[kind]).substitute(about),
+        "name": card.name,
+        "base": card.base,
+        "dataset": card.dataset,
+        "version": card.dataset_version,
+        "rows": f"{card.rows:,}",
+        "steps": f"{card.steps:,}",
+        "best_step": f"{card.best_step:,}",
+        "adapter": _adapter(card),
+        "measured": _measured(card),
+        "facts": "\n".join(f"| {name} | {value} |" for name, value in _facts(contract)),
+        "settings": "\n".join(f"- {name}: {value}" for name, value in card.settings.items()),
+    }
+    (folder / "README.md").write_text(Template(PAGE).substitute(values), encoding="utf-8")
+
+
+def _adapter(card: Card) -> str:
+    if card.method == "full":
+        return ""
+    kept = card.contract.quantization or card.contract.dtype
+    return f" This folder holds an adapter over its base model, whose weights were kept in {kept}."
+
+
+def _facts(contract: Contract) -> list[tuple[str, str]]:
+    lengths = [
+        ("Query length", f"{contract.query_max_len} tokens"),
+        ("Document length", f"{contract.passage_max_len} tokens"),
+        ("Title and text", f"joined with {_code(contract.title_separator)}"),
+    ]
+    if contract.kind == "reranker":
+        answers = f"{_code(contract.yes_token)} against {_code(contract.no_token)}"
+        llm = [("Answers", answers), ("Instruction", _code(contract.instruction))]
+        return lengths + (llm if contract.architecture == "llm" else [])
+    prompts = [
+        ("Query prompt", _code(contract.query_prompt)),
+        ("Document prompt", _code(contract.document_prompt)),
+    ]
+    if contract.kind == "late-interaction":
+        return prompts + lengths
+    scaled = ("Normalised", "yes" if contract.normalize else "no")
+    return [*prompts, *lengths, ("Pooling", contract.pooling), scaled]
 
 
 def _measured(card: Card) -> str:
     if not card.after:
         return "The data set has no dev queries, so the model was not measured during training."
+    staged = card.baseline is not card.before
+    first = f" {card.baseline_name[0].upper()}{card.baseline_name[1:]} |" if staged else ""
     lines = [
         f"On {card.dev_queries} dev queries over {card.dev_documents:,} documents. The best "
         "checkpoint was chosen by these queries, so compare on the test split before you decide.",
         "",
-        "| Metric | Original | Fine-tuned | Difference |",
-        "| --- | ---: | ---: | ---: |",
+        f"| Metric |{first} {'Untrained' if staged else 'Original'} | Fine-tuned | Difference |",
+        f"| --- |{' ---: |' if staged else ''} ---: | ---: | ---: |",
     ]
     for metric in METRICS:
-        before, after = card.before[metric], card.after[metric]
-        lines.append(f"| {label(metric)} | {before:.3f} | {after:.3f} | {after - before:+.3f} |")
-    if not card.beats_base:
+        against, after = card.baseline[metric], card.after[metric]
+        stage = f" {against:.3f} |" if staged else ""
+        lines.append(
+            f"| {label(metric)} |{stage} {card.before[metric]:.3f} | {after:.3f} "
+            f"| {after - against:+.3f} |"
+        )
+    if staged:
+        lines += ["", f"The difference is that to {card.baseline_name}."]
+    if card.verdict == "no-better":
         lines += ["", "No better than the original: use the original instead."]
+    if card.verdict == "below-first-stage":
+        lines += ["", "No better than the first stage: leave the candidates in its order."]
     return "\n".join(lines)
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 STATE = "trainer_state.json"
 #: The trainer's own files in a checkpoint: needed to go on, not to use the model.
@@ -43,6 +44,20 @@ def copy_model(source: Path, target: Path) -> None:
         elif path.name not in TRAINER_FILES:
             place.parent.mkdir(parents=True, exist_ok=True)
             _link(path, place)
+
+
+def restore_adapter(model: Any, folder: Path) -> None:
+    """Bring the weights of a saved adapter, and of what was trained beside it, into ``model``."""
+    from safetensors.torch import load_file
+
+    from workbench.models.adapters import copy_exactly
+
+    copy_exactly(model[0].model, folder)
+    modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+    for about, module in list(zip(modules, model, strict=True))[1:]:
+        weights = folder / about["path"] / "model.safetensors"
+        if weights.is_file():
+            module.load_state_dict(load_file(str(weights)))
 
 
 def _link(path: Path, place: Path) -> None:

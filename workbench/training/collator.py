@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
+
 from workbench.models.contract import Contract
 from workbench.training.rows import Texts
 
@@ -14,8 +16,8 @@ class Collator:
     this one obeys the contract, the same object that evaluation, search and saving obey.
     """
 
-    #: The trainer asks for it; our rows carry no labels.
-    valid_label_columns: Sequence[str] = ()
+    #: The trainer asks for it: a teacher's scores.
+    valid_label_columns: Sequence[str] = ("label",)
 
     def __init__(
         self,
@@ -29,12 +31,17 @@ class Collator:
         self.documents = documents
         self.contract = contract
 
-    def __call__(self, features: list[dict[str, int]]) -> dict[str, Any]:
+    def __call__(self, features: list[dict[str, Any]]) -> dict[str, Any]:
         batch: dict[str, Any] = {}
         for column in features[0]:
+            if column == "label":
+                batch["label"] = torch.tensor([feature["label"] for feature in features])
+                continue
             rows = [feature[column] for feature in features]
             for key, value in self._column(column, rows).items():
                 batch[f"{column}_{key}"] = value
+            # Late interaction masks queries and documents in different ways.
+            batch[f"{column}_task"] = "query" if column == "query" else "document"
         return batch
 
     def _column(self, column: str, rows: list[int]) -> dict[str, Any]:

@@ -1,49 +1,140 @@
-"""Measuring on dev: the original before the first step, the model in training, the saved one."""
+"""Measuring on dev: before the first step, during training, and the saved model."""
 
 import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
-from workbench.evaluation.measure import Encoder, measure
+from workbench.evaluation.candidates import Frozen, first_stage, rerank
+from workbench.evaluation.measure import Measured, measure
 from workbench.evaluation.pool import Pool
 from workbench.jobs.context import JobContext
 
 BASELINE_FILE = "baseline.json"
+ORIGINAL = "the original"
+
+Means = dict[str, float]
+
+
+class Ground(Protocol):
+    """What is asked, and of what: fixed before the first step."""
+
+    @property
+    def queries(self) -> int: ...
+
+    @property
+    def documents(self) -> int: ...
+
+    @property
+    def baseline_name(self) -> str: ...
+
+    def baseline(self) -> Means | None:
+        """What must be beaten, where that is not the untrained model itself."""
+        ...
+
+    def measure(self, model: Any, **options: Any) -> Measured: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """An embedding model searches a pool of documents; it must beat the original."""
+
+    pool: Pool
+    baseline_name: str = ORIGINAL
+
+    @property
+    def queries(self) -> int:
+        return len(self.pool.queries)
+
+    @property
+    def documents(self) -> int:
+        return self.pool.documents
+
+    def baseline(self) -> Means | None:
+        return None
+
+    def measure(self, model: Any, **options: Any) -> Measured:
+        return measure(model, self.pool, **options)
+
+
+@dataclass(frozen=True, slots=True)
+class Reranking:
+    """A second stage orders frozen candidates; it must beat the first stage's own order."""
+
+    frozen: Frozen
+
+    @property
+    def queries(self) -> int:
+        return len(self.frozen.queries)
+
+    @property
+    def documents(self) -> int:
+        return len(self.frozen.rows)
+
+    @property
+    def baseline_name(self) -> str:
+        depth = self.frozen.run.documents.shape[1]
+        if self.frozen.origin == "given":
+            return "the candidates' given order"
+        return f"the order of {self.frozen.origin} (first {depth})"
+
+    def baseline(self) -> Means | None:
+        return first_stage(self.frozen).scores.means()
+
+    def measure(self, model: Any, **options: Any) -> Measured:
+        return rerank(model, self.frozen, **options)
 
 
 class Dev:
-    """One fixed pool, measured again and again; every row goes into the job's record."""
+    """One fixed ground, measured again and again; every row goes into the job's record."""
 
-    def __init__(self, pool: Pool, context: JobContext, output: Path) -> None:
-        self.pool = pool
+    def __init__(self, ground: Ground, context: JobContext, output: Path) -> None:
+        self.ground = ground
         self.context = context
         self.output = output
 
-    def baseline(self, encoder: Encoder) -> dict[str, float]:
-        """The original's values, used as its own contract says; measured once per job.
+    def before(self, load: Callable[[], Any]) -> tuple[Means, Means]:
+        """The baseline, and the untrained model's values; measured once per job.
 
-        A resumed attempt reads them from the first one: its row is already on the chart.
+        A resumed attempt reads them from the first one: their rows are already on the chart. The
+        first stage's order is the baseline of a second stage; the untrained model's value is then
+        the dev curve's first point, at step 0.
         """
         path = self.output / BASELINE_FILE
         if path.is_file():
-            return dict(json.loads(path.read_text(encoding="utf-8")))
-        values = self._measure(encoder, "Measuring the original on dev")
-        self.context.metrics(0, "baseline", values)
-        path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-        return values
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            return (baseline := kept["baseline"]), kept.get("untrained", baseline)
+        untrained = self._measure(load(), "Measuring the original on dev")
+        found = self.ground.baseline()
+        baseline = untrained if found is None else found
+        kept = (
+            {"baseline": baseline}
+            if found is None
+            else {
+                "baseline": found,
+                "untrained": untrained,
+            }
+        )
+        self.context.metrics(0, "baseline", baseline)
+        if found is not None:
+            self.context.metrics(0, "dev", untrained)
+        path.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+        return baseline, untrained
 
-    def during_training(self, encoder: Encoder, step: int) -> dict[str, float]:
+    def during_training(self, model: Any, step: int) -> Means:
         """The model as it is after ``step`` steps; reported as a row of that step."""
-        values = measure(encoder, self.pool, stop=self.context.check_cancelled).scores.means()
+        values = self.ground.measure(model, stop=self.context.check_cancelled).scores.means()
         self.context.metrics(step, "dev", values)
         return values
 
-    def check_saved(self, encoder: Encoder) -> dict[str, float]:
+    def check_saved(self, model: Any) -> Means:
         """The model as it was read back from disk."""
-        return self._measure(encoder, "Checking the best checkpoint")
+        return self._measure(model, "Checking the best checkpoint")
 
-    def _measure(self, encoder: Encoder, message: str) -> dict[str, float]:
+    def _measure(self, model: Any, message: str) -> Means:
         def progress(done: int, total: int) -> None:
             self.context.progress(done, total, "texts", message)
 
         stop = self.context.check_cancelled
-        return measure(encoder, self.pool, progress=progress, stop=stop).scores.means()
+        return self.ground.measure(model, progress=progress, stop=stop).scores.means()

@@ -15,7 +15,7 @@ def trained_contract(
     base: Contract, model: SentenceTransformer, recipe: TrainEmbeddingRecipe, base_name: str
 ) -> Contract:
     """The contract that training, dev evaluation and every later use obey alike."""
-    limit = _limit(model)
+    limit = within_limit(model)
     return base.model_copy(
         update={
             "pooling": base.pooling if recipe.pooling == "auto" else recipe.pooling,
@@ -24,7 +24,6 @@ def trained_contract(
             "document_prompt": recipe.document_prompt or base.document_prompt,
             "query_max_len": min(recipe.query_max_len, limit),
             "passage_max_len": min(recipe.passage_max_len, limit),
-            "dtype": "float32",
             "base_model": base_name,
             "dataset": recipe.dataset,
         }
@@ -32,13 +31,7 @@ def trained_contract(
 
 
 def ready_for_training(model: SentenceTransformer, contract: Contract) -> SentenceTransformer:
-    """The model in fp32 with the contract's pooling, prompts and lengths; changed in place.
-
-    A checkpoint saved in bf16 loads as bf16, and bf16 weights lose the small updates of training:
-    mixed precision needs fp32 weights beneath it.
-    """
-    model.float()
-    model.requires_grad_(True)
+    """The model with the contract's pooling, prompts and lengths; changed in place."""
     _set_pooling(model, contract)
     # For those who load the folder with sentence-transformers alone.
     model.prompts = {"query": contract.query_prompt, "document": contract.document_prompt}
@@ -65,7 +58,8 @@ def _set_pooling(model: SentenceTransformer, contract: Contract) -> None:
     pooling.pooling_mode = contract.pooling
 
 
-def _limit(model: SentenceTransformer) -> int:
+def within_limit(model: Any) -> int:
+    """The most tokens the model can read; very many where nothing limits it."""
     config: Any = getattr(model[0], "config", None)
     limit = position_limit(config.to_dict(), {}) if config is not None else None
     return limit or 2**31

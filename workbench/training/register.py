@@ -6,11 +6,11 @@ from typing import Any
 
 from storage.records import Model
 from workbench.errors import WorkbenchError
-from workbench.models.resolve import resolve
+from workbench.models.resolve import ResolvedModel
 from workbench.training import outputs
 from workbench.training.card import Card, write_card
 from workbench.training.checkpoints import checkpoint_folder, copy_model
-from workbench.training.run import Run, Trained
+from workbench.training.run import Outcome, Run, Trained
 
 #: The saved model's dev value may differ from the one measured in training by this much: the order
 #: of floating-point sums is not fixed on every device.
@@ -23,7 +23,17 @@ def read_back(this: Run, trained: Trained) -> dict[str, float]:
     The trainer's own way of loading the best one hides a failure and keeps the last weights.
     """
     folder = checkpoint_folder(this.output, trained.best_step)
-    saved = this.load(resolve(this.context.workspace, str(folder)))
+    # Loaded as anybody would load it, but an adapter's base is the one that was trained on.
+    saved = this.load(
+        ResolvedModel(
+            folder.name,
+            str(folder),
+            trained.contract,
+            None,
+            base=this.base if this.recipe.method != "full" else None,
+            cache=this.base.cache,
+        )
+    )
     if this.dev is None:
         return {}
     values = this.dev.check_saved(saved)
@@ -37,13 +47,7 @@ def read_back(this: Run, trained: Trained) -> dict[str, float]:
     return trained.best
 
 
-def register(
-    this: Run,
-    trained: Trained,
-    baseline: dict[str, float],
-    best: dict[str, float],
-    beats_base: bool | None,
-) -> Model:
+def register(this: Run, trained: Trained, outcome: Outcome) -> Model:
     """The best checkpoint as a model of the workspace, and as ``output/final``."""
     recipe, workspace = this.recipe, this.context.workspace
     # The name was free when the job was submitted; meanwhile somebody may have taken it.
@@ -54,11 +58,14 @@ def register(
         dataset=recipe.dataset,
         dataset_version=this.reader.version,
         contract=trained.contract,
-        before=baseline,
-        after=best,
-        beats_base=beats_base,
-        dev_queries=len(this.dev.pool.queries) if this.dev else 0,
-        dev_documents=this.dev.pool.documents if this.dev else 0,
+        method=recipe.method,
+        before=outcome.untrained,
+        baseline=outcome.baseline,
+        baseline_name=outcome.baseline_name,
+        after=outcome.best,
+        verdict=outcome.verdict,
+        dev_queries=this.dev.ground.queries if this.dev else 0,
+        dev_documents=this.dev.ground.documents if this.dev else 0,
         rows=trained.rows,
         steps=trained.steps,
         best_step=trained.best_step,
@@ -76,27 +83,31 @@ def register(
         Model(
             id=id,
             name=name,
-            kind="embedding",
+            kind=trained.contract.kind,
             path=folder.relative_to(workspace.home).as_posix(),
             base=this.base.name,
             contract=trained.contract.model_dump(mode="json"),
-            summary=_summary(this, trained, baseline, best),
-            verdict="no-better" if beats_base is False else "",
+            summary=_summary(this, trained, outcome),
+            verdict=outcome.verdict,
             job_id=this.context.job.id,
             created_at=time.time(),
         )
     )
 
 
-def _summary(
-    this: Run, trained: Trained, baseline: dict[str, float], best: dict[str, float]
-) -> dict[str, Any]:
+def _summary(this: Run, trained: Trained, outcome: Outcome) -> dict[str, Any]:
+    # An adapter needs its base: the workspace keeps it while the adapter is there.
+    needs = {} if this.recipe.method == "full" else {"base_id": this.base.model_id}
     return {
         "dataset": this.recipe.dataset,
         "dataset_version": this.reader.version,
+        "method": this.recipe.method,
         "metric": this.recipe.metric,
-        "baseline": baseline,
-        "best": best,
+        "baseline": outcome.baseline,
+        "baseline_name": outcome.baseline_name,
+        "untrained": outcome.untrained,
+        "best": outcome.best,
         "steps": trained.steps,
         "best_step": trained.best_step,
+        **needs,
     }

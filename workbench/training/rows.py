@@ -13,7 +13,7 @@ from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.evaluation.texts import join_documents
 from workbench.models.contract import Contract
-from workbench.recipes.train import TrainEmbeddingRecipe
+from workbench.recipes.train import TrainRecipe
 
 Rows = NDArray[np.int64]
 
@@ -55,19 +55,30 @@ class TrainingRows:
         return {"query": self.queries, "positive": self.positives, **given}
 
 
-def build_rows(reader: DatasetReader, recipe: TrainEmbeddingRecipe) -> TrainingRows:
-    """The training split as rows; raises :class:`BadInput` when there is nothing to learn from."""
-    table = reader.training_rows(negatives=recipe.negatives, seed=recipe.seed, split="train")
+def training_table(
+    reader: DatasetReader, recipe: TrainRecipe, negatives: int
+) -> tuple[Any, dict[int, list[int]]]:
+    """query, positive, negatives (lists) of the training split, and what is relevant to a query.
+
+    Raises :class:`BadInput` when there is nothing to learn from.
+    """
+    table = reader.training_rows(negatives=negatives, seed=recipe.seed, split="train")
     if table.num_rows == 0:
         raise BadInput(
             "The data set has no training queries with a relevant document.",
             "Import a file whose training part names at least one relevant document per query.",
         )
-    relevant = _relevant(reader)
-    random = np.random.default_rng(recipe.seed)
     if recipe.max_rows is not None and recipe.max_rows < table.num_rows:
+        random = np.random.default_rng(recipe.seed)
         chosen = np.sort(random.choice(table.num_rows, recipe.max_rows, replace=False))
         table = table.take(pa.array(chosen))
+    return table, _relevant(reader)
+
+
+def build_rows(reader: DatasetReader, recipe: Any) -> TrainingRows:
+    """The training split as rows; raises :class:`BadInput` when there is nothing to learn from."""
+    table, relevant = training_table(reader, recipe, recipe.negatives)
+    random = np.random.default_rng(recipe.seed)
     queries = table["query"].to_numpy().astype(np.int64)
     positives = table["positive"].to_numpy().astype(np.int64)
     given = table["negatives"].to_pylist()
@@ -86,9 +97,7 @@ def build_rows(reader: DatasetReader, recipe: TrainEmbeddingRecipe) -> TrainingR
     return TrainingRows(queries, positives, negatives, relevant, notes)
 
 
-def _width(
-    recipe: TrainEmbeddingRecipe, given: list[list[int] | None]
-) -> tuple[int, tuple[str, ...]]:
+def _width(recipe: Any, given: list[list[int] | None]) -> tuple[int, tuple[str, ...]]:
     most = max((len(own) for own in given if own), default=0)
     width = min(recipe.negatives, most)
     if width == 0 and min(recipe.batch_size, len(given)) < 2:

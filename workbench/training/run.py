@@ -1,23 +1,26 @@
-"""What the steps of one training task hand to each other."""
+"""What the steps of one training task hand to each other, and what a kind of model brings."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from storage.records import Job
 from workbench.data.reader import DatasetReader
 from workbench.jobs.context import JobContext
 from workbench.models.contract import Contract
-from workbench.models.load import LoadedEmbedding, load_embedding
+from workbench.models.keeping import Keeping
+from workbench.models.load import load_model
 from workbench.models.resolve import ResolvedModel
-from workbench.recipes.train import TrainEmbeddingRecipe
+from workbench.training.cadence import Cadence
 from workbench.training.dev import Dev
+from workbench.training.recorder import Recorder
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """What every step of the task needs."""
 
-    recipe: TrainEmbeddingRecipe
+    recipe: Any
     context: JobContext
     reader: DatasetReader
     base: ResolvedModel
@@ -26,13 +29,65 @@ class Run:
     precision: str
     dev: Dev | None
 
-    def load(self, model: ResolvedModel) -> LoadedEmbedding:
-        return load_embedding(
+    @property
+    def job(self) -> Job:
+        return self.context.job
+
+    def load(
+        self,
+        model: ResolvedModel,
+        contract: Contract | None = None,
+        keeping: Keeping | None = None,
+    ) -> Any:
+        """The model in memory, on the run's device and in its precision."""
+        return load_model(
             model,
             device=self.device,
             precision=self.precision,
             trust_remote_code=self.context.workspace.trust_remote_code,
+            contract=contract,
+            keeping=keeping,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A trainer that is ready to go, and what it trains on."""
+
+    trainer: Any
+    rows: int
+    negatives: int
+    notes: tuple[str, ...] = ()
+
+
+class Kind(Protocol):
+    """What differs from one kind of model to the other. Each has a module of its own."""
+
+    def start(self, recipe: Any, base: ResolvedModel) -> Contract | None:
+        """The contract that the base is loaded with; None takes its own."""
+        ...
+
+    def dev(
+        self, recipe: Any, context: JobContext, reader: DatasetReader, output: Path, place: "Place"
+    ) -> Dev:
+        """What is measured on the dev split, and what with."""
+        ...
+
+    def contract(self, loaded: Any, recipe: Any, base_name: str) -> Contract:
+        """The contract of the trained model."""
+        ...
+
+    def prepare(self, this: Run, loaded: Any, recorder: Recorder, cadence: Cadence) -> Prepared:
+        """The trainer around a loaded model, whose contract is that of the trained one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where to compute, and in what."""
+
+    device: str
+    precision: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +101,30 @@ class Trained:
     contract: Contract
     history: list[dict[str, Any]]
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the run compares: ``baseline`` is what must be beaten, ``untrained`` the model before
+    the first step (the same thing for embedding models), ``best`` the chosen checkpoint."""
+
+    metric: str
+    baseline: dict[str, float]
+    untrained: dict[str, float]
+    best: dict[str, float]
+    #: 'the original', or the first stage by name.
+    baseline_name: str
+
+    @property
+    def beats_base(self) -> bool | None:
+        """Whether the best checkpoint beats the baseline; None where nothing was measured."""
+        return self.best[self.metric] > self.baseline[self.metric] if self.best else None
+
+    @property
+    def verdict(self) -> str:
+        """'' for a model worth having; 'no-better' than the original, or 'below-first-stage'."""
+        if not self.best:
+            return ""
+        if not self.beats_base:
+            return "no-better" if self.baseline is self.untrained else "below-first-stage"
+        return "" if self.best[self.metric] > self.untrained[self.metric] else "no-better"

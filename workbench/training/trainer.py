@@ -1,24 +1,35 @@
-"""sentence-transformers' trainer, with our dev evaluation, our checkpoints and our collator."""
+"""sentence-transformers' trainers, with our dev evaluation, our checkpoints and our collators."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
+from sentence_transformers import (
+    CrossEncoderTrainer,
+    MultiVectorEncoderTrainer,
+    SentenceTransformerTrainer,
+)
 
 from workbench.errors import JobCancelled
 from workbench.models.contract import Contract
+from workbench.training.checkpoints import restore_adapter
 
 #: step -> metric values on dev.
 DevEvaluation = Callable[[int], dict[str, float]]
 
 
-class EmbeddingTrainer(SentenceTransformerTrainer):
+class _Ours:
     """The library's step loop, unchanged; what stands around it is ours."""
+
+    model: Any
+    args: Any
+    state: Any
+    callback_handler: Any
+    log: Any
 
     def __init__(
         self,
-        model: SentenceTransformer,
+        model: Any,
         *,
         contract: Contract,
         dev: DevEvaluation | None,
@@ -28,17 +39,23 @@ class EmbeddingTrainer(SentenceTransformerTrainer):
         self.contract = contract
         self.dev = dev
         self.on_batch = on_batch
-        super().__init__(model=model, **options)
+        super().__init__(model=model, **options)  # type: ignore[call-arg]
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
         """None: the library's card would quote row numbers as examples; card.py writes ours."""
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **options: Any) -> Any:
+        self.on_batch(self.comparable(inputs))
+        return super().compute_loss(model, inputs, *args, **options)  # type: ignore[misc]
+
+    def comparable(self, inputs: dict[str, Any]) -> bool:
+        """Whether the batch holds anything to tell a right document from.
+
+        One row without negatives has nothing to compare with: its loss is 0 by nature.
+        """
         shape = next(value.shape for key, value in inputs.items() if key.endswith("input_ids"))
         columns = sum(key.endswith("input_ids") for key in inputs)
-        # One row without negatives has nothing to compare with: its loss is 0 by nature.
-        self.on_batch(shape[0] > 1 or columns > 2)
-        return super().compute_loss(model, inputs, *args, **options)
+        return bool(shape[0] > 1 or columns > 2)
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Measure on dev as every other place of the workbench measures."""
@@ -47,7 +64,7 @@ class EmbeddingTrainer(SentenceTransformerTrainer):
             values = self.dev(self.state.global_step)
         except JobCancelled:
             # The steps since the last checkpoint would be lost otherwise.
-            self._save_checkpoint(self.model, None)
+            self._save_checkpoint(self.model, None)  # type: ignore[attr-defined]
             raise
         metrics = {f"eval_{name}": value for name, value in values.items()}
         self.log(dict(metrics))
@@ -57,8 +74,30 @@ class EmbeddingTrainer(SentenceTransformerTrainer):
         return metrics
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:  # noqa: ARG002
-        """A checkpoint is a whole model with its contract, usable by itself."""
+        """A checkpoint is a whole model (or adapter) with its contract, usable by itself."""
         folder = Path(output_dir or self.args.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
         self.model.save_pretrained(str(folder), create_model_card=False)
         self.contract.write(folder)
+
+    def _load_from_checkpoint(self, checkpoint_path: str) -> None:
+        """Resume. The library would load an adapter's base again, in another number format."""
+        if (Path(checkpoint_path) / "adapter_config.json").is_file():
+            restore_adapter(self.model, Path(checkpoint_path))
+            return
+        super()._load_from_checkpoint(checkpoint_path)  # type: ignore[misc]
+
+
+class EmbeddingTrainer(_Ours, SentenceTransformerTrainer):
+    """For embedding models."""
+
+
+class LateInteractionTrainer(_Ours, MultiVectorEncoderTrainer):
+    """For late-interaction models."""
+
+
+class RerankerTrainer(_Ours, CrossEncoderTrainer):
+    """For rerankers; their losses get texts and tokenize pairs themselves."""
+
+    def comparable(self, inputs: dict[str, Any]) -> bool:  # noqa: ARG002 - by its base's name
+        return True

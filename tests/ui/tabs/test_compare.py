@@ -1,14 +1,18 @@
 """The comparison: the table, the chart, and that nothing is measured again without being asked."""
 
+from pathlib import Path
+from typing import Any
+
 from storage.records import JobStatus
+from tests.storage import make
 from tests.ui.tabs.conftest import BAD, EVALUATED, evaluated, put
 from ui.services import Services
-from ui.tabs import compare
+from ui.tabs import compare, compare_past, compare_shown
 from workbench.comparison.table import build_table
 
 
 def test_the_best_of_each_column_is_bold_and_the_verdict_is_in_words() -> None:
-    drawn = compare.table_html(build_table(EVALUATED), EVALUATED)
+    drawn = compare_shown.table_html(build_table(EVALUATED), EVALUATED)
     assert "<strong>0.683</strong>" in drawn
     assert "<strong>0.600</strong>" in drawn
     assert "<strong>0.589</strong>" not in drawn
@@ -20,20 +24,23 @@ def test_the_best_of_each_column_is_bold_and_the_verdict_is_in_words() -> None:
 def test_a_difference_that_may_be_luck_is_not_green() -> None:
     one = {**EVALUATED["comparisons"][0], "p_value": 0.4}
     result = {**EVALUATED, "comparisons": [one]}
-    assert "rw-badge good" not in compare.table_html(build_table(result), result)
+    assert "rw-badge good" not in compare_shown.table_html(build_table(result), result)
 
 
 def test_names_are_text() -> None:
     rows = [{**row, "model": BAD + row["model"]} for row in EVALUATED["rows"]]
     result = {**EVALUATED, "dataset": BAD, "rows": rows, "comparisons": []}
-    for drawn in (compare.table_html(build_table(result), result), compare.short_table(result)):
+    for drawn in (
+        compare_shown.table_html(build_table(result), result),
+        compare_shown.short_table(result),
+    ):
         assert "<script" not in drawn
         assert "<img" not in drawn
 
 
 def test_a_finished_comparison_is_shown_whole(services: Services) -> None:
     job = evaluated(services)
-    card, _cancel, table, actions, plot, markdown, csv = compare.view(services, job)
+    card, _cancel, table, actions, plot, markdown, csv = compare_shown.view(services, job)
     assert card == ""
     assert "0.683" in table
     assert actions.visible
@@ -43,7 +50,7 @@ def test_a_finished_comparison_is_shown_whole(services: Services) -> None:
 
 
 def test_the_chart_has_a_bar_for_each_model_in_each_metric() -> None:
-    figure = compare.chart(build_table(EVALUATED))
+    figure = compare_shown.chart(build_table(EVALUATED))
     assert [bar.name for bar in figure.data] == ["base", "tuned"]
     assert list(figure.data[0].x) == ["MAP@100", "MRR@10"]
 
@@ -57,7 +64,7 @@ def test_one_that_runs_says_so_and_can_be_stopped(services: Services) -> None:
         recipe={"dataset": "tea", "models": ["a"], "split": "test"},
         progress={"done": 5, "total": 10, "unit": "texts", "message": "Model 1 of 2"},
     )
-    card, cancel, table, *_ = compare.view(services, job)
+    card, cancel, table, *_ = compare_shown.view(services, job)
     assert "5 of 10 texts" in card
     assert cancel.visible
     assert table == ""
@@ -68,33 +75,97 @@ def test_earlier_ones_of_the_same_data_set_can_be_chosen(services: Services) -> 
     evaluated(services, "new", created_at=2.0)
     other = {"dataset": "coffee", "models": ["a"], "split": "dev"}
     evaluated(services, "other", recipe=other)
-    menu = compare.past_menu(services, "tea", "old")
+    menu = compare_past.past_menu(services, "tea", "old")
     assert [id for _, id in menu["choices"]] == ["new", "old"]
     assert menu["value"] == "old"
-    assert not compare.past_menu(services, "none", None)["visible"]
+    assert not compare_past.past_menu(services, "none", None)["visible"]
 
 
 def test_looking_measures_nothing(services: Services) -> None:
     evaluated(services)
-    compare.fill(services, {"job": "ev1", "dataset": "tea"}, "tea", [])
-    compare.fill(services, {}, None, [])
+    compare.fill(services, {"job": "ev1", "dataset": "tea"}, "tea", [], [])
+    compare.fill(services, {}, None, [], [])
     assert len(services.workspace.jobs.list()) == 1
 
 
 def test_models_to_compare_can_be_handed_over(services: Services) -> None:
-    filled = compare.fill(services, {"dataset": "tea", "models": ["base", "tuned"]}, None, ["x"])
+    filled = compare.fill(
+        services, {"dataset": "tea", "models": ["base", "tuned"]}, None, ["x"], []
+    )
     assert filled[1]["value"] == ["base", "tuned"]
 
 
 def test_models_that_were_compared_before_show_how(services: Services) -> None:
     evaluated(services)
-    shown = compare.fill(services, {"dataset": "tea", "models": ["tuned", "base"]}, None, [])
-    assert "0.683" in shown[5]
-    other = compare.fill(services, {"dataset": "tea", "models": ["base", "new"]}, None, [])
-    assert "rw-empty" in other[5]
+    shown = compare.fill(services, {"dataset": "tea", "models": ["tuned", "base"]}, None, [], [])
+    assert "0.683" in shown[6]
+    other = compare.fill(services, {"dataset": "tea", "models": ["base", "new"]}, None, [], [])
+    assert "rw-empty" in other[6]
 
 
 def test_with_nothing_to_show_it_says_what_to_do(services: Services) -> None:
-    table = compare.view(services, None)[2]
+    table = compare_shown.view(services, None)[2]
     assert "rw-empty" in table
     assert "run the sample" in table
+
+
+STAGED: dict[str, Any] = {
+    "dataset": "tea",
+    "split": "test",
+    "documents": 1500,
+    "rows": [
+        {"model": "bm25", "queries": 300, "searched": "all documents", "map@100": 0.4},
+        {
+            "model": "bm25, first 50",
+            "queries": 300,
+            "searched": "top 50 of bm25",
+            "kind": "first-stage",
+            "map@100": 0.389,
+        },
+        {
+            "model": "bm25 + cross",
+            "queries": 300,
+            "searched": "top 50 of bm25",
+            "kind": "reranker",
+            "map@100": 0.161,
+        },
+    ],
+    "comparisons": [
+        {
+            **EVALUATED["comparisons"][0],
+            "model": "bm25 + cross",
+            "against": "bm25, first 50",
+            "delta": -0.228,
+            "ci95": [-0.26, -0.2],
+            "second_stage": True,
+        }
+    ],
+}
+
+
+def test_a_second_stage_says_what_it_searched_and_whether_it_earned_its_time() -> None:
+    drawn = compare_shown.table_html(build_table(STAGED), STAGED)
+    assert "Searched</th>" in drawn and "all documents" in drawn
+    assert "the first 50 of bm25" in drawn and "the order it came in" in drawn
+    assert 'class="rw-badge bad">worse than the first stage' in drawn
+    assert "to bm25, first 50" in drawn and "only move up" in drawn
+    own = {**STAGED["rows"][2], "searched": "the query's own candidates"}
+    result = {**STAGED, "rows": [*STAGED["rows"][:2], own]}
+    assert "the query’s own candidates" in compare_shown.table_html(build_table(result), result)
+
+
+def test_where_all_documents_were_searched_no_column_says_so() -> None:
+    rows = [{**row, "searched": "all documents"} for row in EVALUATED["rows"]]
+    result = {**EVALUATED, "rows": rows}
+    assert "Searched" not in compare_shown.table_html(build_table(result), result)
+
+
+def test_bm25_and_second_stages_are_offered(services: Services, home: Path) -> None:
+    store = services.workspace.store
+    for at, kind in enumerate(("embedding", "reranker", "late-interaction")):
+        store.models.insert(make.model(f"m{at}", name=f"my-{kind}", kind=kind))
+    models, second = compare.fill(services, {}, None, [], ["typed"])[1:3]
+    offered = [value for _, value in models["choices"]]
+    assert {"bm25", "my-embedding", "my-reranker"} <= set(offered)
+    assert {value for _, value in second["choices"]} == {"my-reranker", "my-late-interaction"}
+    assert second["value"] == ["typed"]

@@ -1,4 +1,4 @@
-"""Train, Search, Models and Jobs: what they show of the records."""
+"""Train, Models and Jobs: what they show of the records."""
 
 import time
 from dataclasses import replace
@@ -11,9 +11,7 @@ from tests.storage import make
 from tests.ui.tabs.conftest import BAD, put
 from ui.cards import job_card, progress_text, train_text
 from ui.services import Services
-from ui.tabs import jobs, models, search, train
-from workbench.errors import BadInput, SearchUnavailable
-from workbench.search.results import Hit, SearchResult
+from ui.tabs import jobs, models, train
 
 TRAINED: dict[str, Any] = {
     "model": "tuned",
@@ -105,69 +103,6 @@ def test_the_chosen_run_is_shown_or_else_the_newest(services: Services) -> None:
     for gone in ("", "nothere", "imp"):
         assert train.shown_job(services, gone).id == "new"  # type: ignore[union-attr]
     assert [id for _, id in train.runs_menu(services, "old")["choices"]] == ["new", "old"]
-
-
-def found(model: str, **hit: Any) -> SearchResult:
-    base = {"id": "d1", "row": 0, "score": 0.9, "title": "", "text": "text", "relevant": None}
-    hits = [Hit(**{**base, **hit})]
-    return SearchResult(hits, {"total": 12.4}, model, f"{model}-index", "q", 2)
-
-
-def test_results_stand_side_by_side_with_scores_marks_and_milliseconds() -> None:
-    html = search.results_html([found("a", relevant=True), found("b", relevant=False)])
-    assert html.count("<section") == 2
-    assert html.count('<li class="relevant">') == 1
-    assert "score 0.900" in html
-    assert "12 ms" in html
-    assert "1 of 2 known relevant found" in html
-
-
-def test_a_script_in_a_document_is_text() -> None:
-    html = search.results_html([found(BAD, title=BAD, text=BAD * 30, id=BAD)])
-    assert "<script" not in html
-    assert "<img" not in html
-    assert "&lt;script&gt;" in html
-
-
-def test_asking_without_an_index_or_a_worker_says_so(services: Services) -> None:
-    with pytest.raises(BadInput):
-        search.ask_html(services, [], "q")
-    with pytest.raises(SearchUnavailable):
-        search.ask_html(services, ["x"], "q")
-
-
-class FakeSearch:
-    """Answers with the question."""
-
-    def __init__(self) -> None:
-        self.warmed: list[list[str]] = []
-
-    def search_many(self, indexes: list[str], query: str, top_k: int) -> list[SearchResult]:
-        return [found(name, text=f"about {query}") for name in indexes]
-
-    def warm(self, indexes: list[str]) -> None:
-        self.warmed.append(indexes)
-
-
-def test_both_chosen_indexes_are_asked(services: Services) -> None:
-    with_search = replace(services, search=FakeSearch())
-    html = search.ask_html(with_search, ["one", "two"], "tea")
-    assert html.count("about tea") == 2
-
-
-def test_opening_the_page_does_not_load_a_model(services: Services) -> None:
-    fake = FakeSearch()
-    services.workspace.store.indexes.insert(make.index("i1", "one"))
-    filled = search.fill(replace(services, search=fake), ["one"], None, None)
-    assert filled[0]["value"] == ["one"]
-    assert fake.warmed == []
-
-
-def test_with_no_index_it_says_what_to_do(services: Services) -> None:
-    filled = search.fill(services, ["gone"], None, None)
-    nothing, asking = filled[2], filled[3]
-    assert nothing.visible and not asking.visible
-    assert "rw-empty" in nothing.value
 
 
 def test_models_show_what_they_gained(services: Services) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.storage import make
 from workbench.jobs import slots
-from workbench.jobs.launchers import ROOT, cpu_quota, environment
+from workbench.jobs.launchers import ROOT, cpu_quota, environment, patient
 from workbench.workspace import Workspace
 
 
@@ -54,3 +54,8 @@ def test_threads_follow_a_containers_quota(
     file.write_text(content + "\n")
     assert cpu_quota(file) == cores
     assert cpu_quota(tmp_path / "none") is None
+
+
+def test_threads_wait_asleep_unless_told_otherwise() -> None:
+    assert patient({}) == {"OMP_WAIT_POLICY": "PASSIVE"}
+    assert patient({"OMP_WAIT_POLICY": "ACTIVE"}) == {"OMP_WAIT_POLICY": "ACTIVE"}

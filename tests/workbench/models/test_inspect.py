@@ -188,8 +188,8 @@ def _reranker(folder: Path) -> None:
     write_plain(folder, architectures=["BertForSequenceClassification"])
 
 
-def _late_interaction(folder: Path) -> None:
-    write_modules(folder, model_type="MultiVectorEncoder")
+def _sparse(folder: Path) -> None:
+    write_modules(folder, model_type="SparseEncoder")
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def _late_interaction(folder: Path) -> None:
         (_empty_modules, "not a list of modules"),
         (_pointer, "Git LFS pointer"),
         (_reranker, "a reranker"),
-        (_late_interaction, "late-interaction"),
+        (_sparse, "a sparse encoder"),
     ],
 )
 def test_what_is_no_usable_model_says_why(tmp_path: Path, make: object, sentence: str) -> None:
@@ -221,3 +221,15 @@ def test_a_file_and_a_missing_folder_are_told_apart(tmp_path: Path) -> None:
         inspect_folder(tmp_path / "model.safetensors")
     with pytest.raises(ModelUnusable, match="no folder"):
         inspect_folder(tmp_path / "missing")
+
+
+def test_rerankers_and_late_interaction_are_known(tmp_path: Path) -> None:
+    one_score = {"architectures": ["BertForSequenceClassification"], "id2label": {"0": "LABEL_0"}}
+    write_plain(tmp_path / "ce", **one_score)
+    write_modules(tmp_path / "late", model_type="MultiVectorEncoder")
+    write_plain(tmp_path / "colbert", architectures=["HF_ColBERT"])
+    reranker = inspect_folder(tmp_path / "ce").contract
+    assert (reranker.kind, reranker.architecture) == ("reranker", "cross-encoder")
+    assert inspect_folder(tmp_path / "late").contract.kind == "late-interaction"
+    colbert = inspect_folder(tmp_path / "colbert").contract
+    assert (colbert.kind, colbert.query_max_len) == ("late-interaction", 32)

@@ -69,7 +69,13 @@ class FakeReader:
         return self._of_split(self._judgments, split, ("query", "document", "grade"))
 
     def candidates(self, split: str | None = None) -> Any:
-        return self._of_split(self._candidates, split, ("query", "document"))
+        table = self._of_split(self._candidates, split, ("query", "document"))
+        origin = pa.array(["given"] * table.num_rows, pa.string())
+        rank = pa.array(range(1, table.num_rows + 1), pa.int64())
+        score = pa.nulls(table.num_rows, pa.float64())
+        for name, column in (("origin", origin), ("rank", rank), ("score", score)):
+            table = table.append_column(name, column)
+        return table
 
     def training_rows(self, negatives: int, seed: int, split: str = "train") -> Any:
         given: dict[int, list[int]] = {}
@@ -250,14 +256,10 @@ def animal_splits(train: int = 96, dev: int = 24) -> dict[str, list[Any]]:
     return {"train": rest[:train], "dev": found} if dev else {"train": rest[:train]}
 
 
-def save_tiny_model(folder: Path, *, pooling: str = "mean", seed: int = 0) -> Path:
-    """A BERT of two layers with random weights, over the words of ``animal_splits``."""
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.base.modules import Normalize, Transformer
-    from sentence_transformers.sentence_transformer.modules import Pooling
+def animal_tokenizer() -> Any:
+    """A tokenizer whose vocabulary is the words of ``animal_splits``."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     words += ["which", "here", "is", "number", "today", "find", "query", "passage", ":"]
@@ -265,8 +267,10 @@ def save_tiny_model(folder: Path, *, pooling: str = "mean", seed: int = 0) -> Pa
     tokenizer = Tokenizer(models.WordLevel({w: at for at, w in enumerate(words)}, "[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     ends = [("[CLS]", 2), ("[SEP]", 3)]
-    tokenizer.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", None, ends)
-    fast = PreTrainedTokenizerFast(
+    tokenizer.post_processor = processors.TemplateProcessing(
+        "[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", ends
+    )
+    return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token="[PAD]",
         unk_token="[UNK]",
@@ -275,9 +279,46 @@ def save_tiny_model(folder: Path, *, pooling: str = "mean", seed: int = 0) -> Pa
         mask_token="[MASK]",
         model_max_length=64,
     )
+
+
+def decoder_tokenizer() -> Any:
+    """Bytes and merges, as Qwen and Mistral have it: every word of ``animal_splits`` is a token,
+    and so are the answers yes and no."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    words = ["which", "here", "is", "number", "today", "yes", "no", *ANIMALS, *TRAITS]
+    trainer = trainers.BpeTrainer(
+        vocab_size=1000,
+        special_tokens=["<|endoftext|>", "<|im_end|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    spaced = [f"{word} {word}" for word in words for _ in range(9)]
+    tokenizer.train_from_iterator(spaced, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<|endoftext|>",
+        eos_token="<|im_end|>",
+        model_max_length=128,
+    )
+
+
+def save_tiny_model(folder: Path, *, pooling: str = "mean", seed: int = 0) -> Path:
+    """A BERT of two layers with random weights, over the words of ``animal_splits``."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Normalize, Transformer
+    from sentence_transformers.sentence_transformer.modules import Pooling
+    from transformers import BertConfig, BertModel
+
+    fast = animal_tokenizer()
     torch.manual_seed(seed)
     config = BertConfig(
-        vocab_size=len(words),
+        vocab_size=len(fast),
         hidden_size=32,
         num_hidden_layers=2,
         num_attention_heads=2,
@@ -289,4 +330,57 @@ def save_tiny_model(folder: Path, *, pooling: str = "mean", seed: int = 0) -> Pa
     fast.save_pretrained(str(plain))
     modules = [Transformer(str(plain)), Pooling(32, pooling), Normalize()]
     SentenceTransformer(modules=modules, device="cpu").save_pretrained(str(folder))
+    return folder
+
+
+def save_decoder(folder: Path, family: str, *, answers: bool = False, seed: int = 0) -> Path:
+    """A decoder of two layers with random weights: 'qwen2', 'qwen3' or 'mistral'.
+
+    ``answers``: with its output layer, as a language model that can be asked for yes or no.
+    """
+    import torch
+    import transformers
+
+    fast = decoder_tokenizer()
+    torch.manual_seed(seed)
+    name = family.capitalize()
+    config = getattr(transformers, f"{name}Config")(
+        vocab_size=len(fast),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        max_position_embeddings=128,
+    )
+    shape = f"{name}ForCausalLM" if answers else f"{name}Model"
+    getattr(transformers, shape)(config).save_pretrained(str(folder))
+    fast.save_pretrained(str(folder))
+    return folder
+
+
+def save_late(folder: Path, *, layout: str, seed: int = 0) -> Path:
+    """A BERT with a projection to 16 dimensions per token of its own: as 'stanford' ColBERT
+    checkpoints keep it (``linear.weight`` among the weights), or as bge-'m3' does."""
+    import json
+
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    save_tiny_model(folder.with_name(f"{folder.name}-st"), seed=seed)
+    folder.with_name(f"{folder.name}-st-plain").rename(folder)
+    head = torch.nn.Linear(32, 16, bias=layout == "m3")
+    if layout == "m3":
+        torch.save(head.state_dict(), folder / "colbert_linear.pt")
+        return folder
+    weights = load_file(folder / "model.safetensors")
+    weights = {f"bert.{name}": value for name, value in weights.items()}
+    about = {"format": "pt"}
+    save_file(
+        {**weights, "linear.weight": head.weight.data}, folder / "model.safetensors", metadata=about
+    )
+    config = json.loads((folder / "config.json").read_text())
+    config["architectures"] = ["HF_ColBERT"]
+    (folder / "config.json").write_text(json.dumps(config))
     return folder

@@ -196,7 +196,9 @@ def test_cancelled_after_the_last_step_resuming_only_finishes(tiny: Path, tmp_pa
 def test_nan_stops_the_run_and_the_good_checkpoint_stays(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workbench.training.loss import MultipleNegativesRankingLoss as Loss
+    from sentence_transformers.sentence_transformer.losses import (
+        MultipleNegativesRankingLoss as Loss,
+    )
 
     forward, calls = Loss.forward, []
 

@@ -72,8 +72,10 @@ def card(**values: object) -> Card:
         "dataset_version": 1,
         "contract": Contract(query_prompt="query: ", dimensions=8),
         "before": dict.fromkeys(METRICS, 0.5),
+        "method": "full",
         "after": dict.fromkeys(METRICS, 0.625),
-        "beats_base": True,
+        "baseline_name": "the original",
+        "verdict": "",
         "dev_queries": 24,
         "dev_documents": 240,
         "rows": 96,
@@ -81,7 +83,9 @@ def card(**values: object) -> Card:
         "best_step": 9,
         "settings": {"epochs": 1.0},
     }
-    return Card(**{**known, **values})  # type: ignore[arg-type]
+    known |= values
+    known.setdefault("baseline", known["before"])
+    return Card(**known)  # type: ignore[arg-type]
 
 
 def test_card_has_the_table_and_the_prompts(tmp_path: Path) -> None:
@@ -93,7 +97,7 @@ def test_card_has_the_table_and_the_prompts(tmp_path: Path) -> None:
 
 
 def test_card_says_when_nothing_was_gained_or_measured(tmp_path: Path) -> None:
-    write_card(tmp_path, card(beats_base=False))
+    write_card(tmp_path, card(verdict="no-better"))
     assert "use the original instead" in (tmp_path / "README.md").read_text()
-    write_card(tmp_path, card(before={}, after={}, beats_base=None))
+    write_card(tmp_path, card(before={}, after={}))
     assert "has no dev queries" in (tmp_path / "README.md").read_text()

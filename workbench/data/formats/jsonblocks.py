@@ -27,8 +27,8 @@ _MISSES = 4
 #: Bytes that a text of blanks only can begin with: ASCII's, and those of U+0085 to U+3000.
 _MAY_BE_BLANK = np.zeros(256, bool)
 _MAY_BE_BLANK[[*range(0x21), 0xC2, 0xE1, 0xE2, 0xE3]] = True
-#: Blocks parsed ahead, so that neither thread waits for each single step of the other.
-_AHEAD = 2
+#: Blocks parsed ahead: one keeps both threads busy, and more would only hold memory.
+_AHEAD = 1
 _NEWLINE, _OPEN, _CLOSE = 0x0A, 0x7B, 0x7D
 
 
@@ -146,21 +146,24 @@ def _flat(column: Any) -> tuple[Any, Array]:
     return column, np.ones(len(column), np.int64)
 
 
-def ahead(blocks: Iterator[Block], lane: PlainRows | None) -> Iterator[tuple[Block, Batch | None]]:
-    """Blocks with their batches, each parsed while the one before is being worked on."""
+def ahead(blocks: Iterator[Block], lane: PlainRows | None) -> Iterator[Batch | Block]:
+    """A batch for each block, or the block itself where it has to be read line by line.
+
+    Each is parsed while the one before is being worked on. A block that became a batch is let go
+    of at once: it is as large again as what was made of it.
+    """
     misses = 0
-    waiting: deque[tuple[Block, Future[Batch | None]]] = deque()
+    waiting: deque[Future[Batch | Block]] = deque()
     with ThreadPoolExecutor(1, thread_name_prefix="parse") as pool:
         for block in chain(blocks, [None] * _AHEAD):
             if block is not None:
                 usable = lane if misses < _MISSES else None
-                waiting.append((block, pool.submit(_parse, usable, block)))
+                waiting.append(pool.submit(_parse, usable, block))
             if len(waiting) > _AHEAD or (block is None and waiting):
-                ready, parsed = waiting.popleft()
-                batch = parsed.result()
-                misses = 0 if batch else misses + 1
-                yield ready, batch
+                ready = waiting.popleft().result()
+                misses = misses + 1 if isinstance(ready, Block) else 0
+                yield ready
 
 
-def _parse(lane: PlainRows | None, block: Block) -> Batch | None:
-    return lane.parse(block) if lane is not None else None
+def _parse(lane: PlainRows | None, block: Block) -> Batch | Block:
+    return (lane.parse(block) if lane is not None else None) or block

@@ -1,0 +1,153 @@
+"""Search: the hits of one or two indexes, and how a second stage moved them."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.storage import make
+from tests.ui.tabs.conftest import BAD
+from ui.services import Services
+from ui.tabs import search, search_hits
+from workbench.errors import BadInput, SearchUnavailable
+from workbench.search.results import Hit, SearchResult
+
+
+def found(model: str, **hit: Any) -> SearchResult:
+    base = {"id": "d1", "row": 0, "score": 0.9, "title": "", "text": "text", "relevant": None}
+    hits = [Hit(**{**base, **hit})]
+    return SearchResult(hits, {"total": 12.4}, model, f"{model}-index", "q", 2)
+
+
+def test_results_stand_side_by_side_with_scores_marks_and_milliseconds() -> None:
+    html = search_hits.results_html([found("a", relevant=True), found("b", relevant=False)])
+    assert html.count("<section") == 2
+    assert html.count('<li class="relevant">') == 1
+    assert "score 0.900" in html
+    assert "12 ms" in html
+    assert "1 of 2 known relevant found" in html
+
+
+def test_a_script_in_a_document_is_text() -> None:
+    html = search_hits.results_html([found(BAD, title=BAD, text=BAD * 30, id=BAD)])
+    assert "<script" not in html
+    assert "<img" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_asking_without_an_index_or_a_worker_says_so(services: Services) -> None:
+    with pytest.raises(BadInput):
+        search_hits.ask_html(services, [], "q")
+    with pytest.raises(SearchUnavailable):
+        search_hits.ask_html(services, ["x"], "q")
+
+
+class FakeSearch:
+    """Answers with the question."""
+
+    def __init__(self) -> None:
+        self.warmed: list[list[str]] = []
+        self.rerankers: list[str | None] = []
+
+    def search_many(
+        self, indexes: list[str], query: str, top_k: int, *, reranker: str | None
+    ) -> list[SearchResult]:
+        self.rerankers.append(reranker)
+        return [found(name, text=f"about {query}") for name in indexes]
+
+    def warm(self, indexes: list[str], *, reranker: str | None) -> None:
+        self.warmed.append(indexes)
+        self.rerankers.append(reranker)
+
+
+def test_both_chosen_indexes_are_asked(services: Services) -> None:
+    with_search = replace(services, search=FakeSearch())
+    html = search_hits.ask_html(with_search, ["one", "two"], "tea")
+    assert html.count("about tea") == 2
+
+
+def test_opening_the_page_does_not_load_a_model(services: Services) -> None:
+    fake = FakeSearch()
+    services.workspace.store.indexes.insert(make.index("i1", "one"))
+    filled = search.fill(replace(services, search=fake), ["one"], "", None, None)
+    assert filled[0]["value"] == ["one"]
+    assert fake.warmed == []
+
+
+def test_with_no_index_it_says_what_to_do(services: Services) -> None:
+    filled = search.fill(services, ["gone"], "", None, None)
+    nothing, asking = filled[3], filled[4]
+    assert nothing.visible and not asking.visible
+    assert "rw-empty" in nothing.value
+
+
+def moved(*before: int) -> SearchResult:
+    """Hits that were at these places before the second stage."""
+    hits = [
+        Hit(f"d{rank}", rank, 3.0 - at, "", "text", None, rank, 0.9 - rank / 100)
+        for at, rank in enumerate(before)
+    ]
+    took = {"encode": 12.0, "search": 1.0, "rerank": 399.0, "total": 412.0}
+    return SearchResult(hits, took, "base", "i", "q", None, f"reranker{BAD}", 50)
+
+
+def test_a_second_stage_shows_how_each_hit_moved_in_signs_and_words() -> None:
+    html = search_hits.results_html([moved(3, 2, 1)])
+    assert 'aria-label="up from place 3 to place 1"' in html
+    assert ">3 → 1<" in html
+    assert ">same place<" in html
+    assert 'aria-label="down from place 1 to place 3"' in html
+    assert "score 3.000, first stage 0.870" in html
+
+
+def test_a_second_stage_says_what_it_did_and_what_each_stage_took() -> None:
+    html = search_hits.results_html([moved(1)])
+    assert "base, then reranker" in html
+    assert "<script" not in html
+    assert "412 ms (encode 12, search 1, second stage 399)" in html
+    assert "50 documents ordered anew" in html
+
+
+def test_without_a_second_stage_nothing_is_said_of_one() -> None:
+    html = search_hits.results_html([found("a")])
+    assert "→" not in html and "stage" not in html and "place" not in html
+
+
+@pytest.mark.parametrize(("chosen", "asked"), [("", None), (None, None), ("orders", "orders")])
+def test_the_second_stage_is_asked_for(
+    services: Services, chosen: str | None, asked: str | None
+) -> None:
+    fake = FakeSearch()
+    search_hits.ask_html(replace(services, search=fake), ["one"], "tea", chosen)
+    search.warm(replace(services, search=fake), ["one"], chosen)
+    assert fake.rerankers == [asked, asked]
+
+
+def test_the_menu_has_none_first_and_then_what_can_order(services: Services) -> None:
+    assert not search.second_menu(services, "")["visible"]
+    store = services.workspace.store.models
+    store.insert(make.model("m1", "encodes"))
+    store.insert(make.model("m2", "orders", kind="reranker"))
+    store.insert(make.model("m3", "colbert", kind="late-interaction"))
+    menu = search.second_menu(services, "orders")
+    assert menu["visible"]
+    assert menu["choices"][0] == ("None", "")
+    assert dict(menu["choices"][1:]) == {
+        "orders · reranker": "orders",
+        "colbert · late interaction": "colbert",
+    }
+    assert menu["value"] == "orders"
+    assert search.second_menu(services, "gone")["value"] == ""
+    assert search.second_menu(services, "BAAI/bge-reranker-base")["value"].startswith("BAAI")
+    assert "orders" not in search.encoders(services)
+    assert "encodes" in search.encoders(services)
+
+
+def test_a_reranker_is_led_to_as_the_second_stage(services: Services) -> None:
+    store = services.workspace.store
+    store.models.insert(make.model("m2", "orders", kind="reranker"))
+    assert search.lead_to(services, "orders")[-1] == "orders"
+    store.indexes.insert(make.index("i1", "one"))
+    made = store.indexes.list()[0]
+    assert search.lead_to(services, made.model)[0] == ["one"]
+    assert search.lead_to(services, "other", "tea")[1:3] == ["tea", "other"]

@@ -1,0 +1,165 @@
+"""Candidates are frozen, put in order, measured and mined."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.workbench.training.fakes import FakeReader
+from workbench.errors import BadInput, WorkbenchError
+from workbench.evaluation.candidates import first_stage, freeze, mine, rerank
+from workbench.models.contract import Contract
+
+ASKED = 8
+#: Each query's relevant document shares one word with it, the wrong ones two.
+DEV = [
+    (
+        f"which pet{n} is old",
+        [f"pet{n} and so it says yes"],
+        [f"pet{n} old no{m}" for m in range(4)],
+    )
+    for n in range(ASKED)
+]
+PLAIN = [(query, right, []) for query, right, _ in DEV]
+TRAIN = [("unrelated", [text for _, _, wrong in DEV for text in wrong], [])]
+
+
+class Right:
+    """Scores by whether the text says yes; ``flip`` the other way round."""
+
+    contract = Contract(kind="reranker")
+
+    def __init__(self, flip: bool = False, value: float | None = None) -> None:
+        self.flip, self.value = flip, value
+        self.pairs: list[tuple[str, str]] = []
+
+    def score(self, queries, documents, pairs, *, progress=None, stop=None) -> NDArray[np.float32]:  # type: ignore[no-untyped-def]
+        if stop:
+            stop()
+        self.pairs = [(queries[query], documents[document]) for query, document in pairs]
+        if progress:
+            progress(len(pairs), len(pairs))
+        right = np.array([("yes" in text) != self.flip for _, text in self.pairs], np.float32)
+        return right if self.value is None else np.full_like(right, self.value)
+
+
+def test_bm25_is_taken_where_the_data_brings_nothing() -> None:
+    frozen = freeze(FakeReader({"train": TRAIN, "dev": PLAIN}), "dev", k=5)
+    assert frozen.origin == "bm25" and frozen.run.documents.shape == (ASKED, 5)
+    assert (np.diff(frozen.rows) > 0).all() and frozen.table.num_rows == len(frozen.rows)
+    before = first_stage(frozen).scores.means()
+    assert 0 < before["map@100"] < 0.5
+    scorer, seen = Right(), []
+    after = rerank(scorer, frozen, progress=lambda *one: seen.append(one))
+    assert after.scores.means()["map@100"] == 1.0
+    assert seen == [(len(scorer.pairs), len(scorer.pairs))]
+    assert ("which pet0 is old", "pet0 and so it says yes") in scorer.pairs
+    assert rerank(Right(flip=True), frozen).scores.means()["map@100"] == 0.2
+
+
+def test_what_the_first_stage_missed_counts_as_missed() -> None:
+    asked = [("red", ["red one", "another word"], [])]
+    frozen = freeze(FakeReader({"dev": asked}), "dev", first_stage="bm25", k=5)
+    assert rerank(Right(), frozen).scores.means()["map@100"] == 0.5
+
+
+def test_given_candidates_are_taken_where_most_have_some() -> None:
+    data = FakeReader({"dev": [*DEV, ("alone", ["only the right one"], [])]})
+    frozen = freeze(data, "dev", k=5)
+    assert (frozen.origin, frozen.left_out, len(frozen.queries)) == ("given", 1, ASKED)
+    for query, row in zip(frozen.queries, frozen.run.documents, strict=True):
+        assert len(set(row.tolist())) == 5 and set(frozen.judgments[int(query)]) <= set(row)
+    few = freeze(FakeReader({"dev": [DEV[0], *PLAIN[1:4]]}), "dev", k=5)
+    assert few.origin == "bm25"
+    with pytest.raises(BadInput, match="no candidates of their own"):
+        freeze(FakeReader({"dev": PLAIN}), "dev", first_stage="given")
+
+
+def test_the_given_order_is_fixed_and_does_not_reveal_the_judgments() -> None:
+    many = [(f"q{n}", [f"right {n}"], [f"wrong {n} {m}" for m in range(3)]) for n in range(400)]
+    frozen, again = (freeze(FakeReader({"dev": many}), "dev", seed=seed) for seed in (0, 1))
+    assert (frozen.run.documents == again.run.documents).all()
+    # One right among four in any order: the mean of 1, 1/2, 1/3 and 1/4.
+    assert first_stage(frozen).scores.means()["map@100"] == pytest.approx(0.52, abs=0.05)
+
+
+def test_more_candidates_than_k_keep_the_judged_ones() -> None:
+    frozen = freeze(FakeReader({"dev": DEV}), "dev", k=3)
+    assert frozen.run.documents.shape == (ASKED, 3)
+    assert all(
+        set(frozen.judgments[int(query)]) < set(row)
+        for query, row in zip(frozen.queries, frozen.run.documents.tolist(), strict=True)
+    )
+
+
+def test_equal_scores_go_by_document_id() -> None:
+    frozen = freeze(FakeReader({"dev": DEV}), "dev", k=5)
+    run = rerank(Right(value=0.0), frozen).run
+    assert (np.diff(run.documents, axis=1) > 0).all()  # ids are in order here
+
+
+def test_scores_that_are_no_numbers_are_refused() -> None:
+    frozen = freeze(FakeReader({"dev": DEV}), "dev", k=5)
+    with pytest.raises(WorkbenchError, match="not numbers"):
+        rerank(Right(value=float("nan")), frozen)
+
+
+class First:
+    """An embedding model whose vectors say the pet's number."""
+
+    contract = Contract()
+
+    def encode(self, texts, role, *, progress=None, stop=None) -> NDArray[np.float32]:  # type: ignore[no-untyped-def]
+        return np.array([[f"pet{n}" in text for n in range(ASKED)] for text in texts], np.float32)
+
+
+def test_an_embedding_model_as_first_stage() -> None:
+    data = FakeReader({"train": TRAIN, "dev": PLAIN})
+    frozen = freeze(data, "dev", first_stage="tiny", encoder=First(), k=5, max_queries=3)
+    assert frozen.origin == "tiny" and frozen.run.documents.shape == (3, 5)
+    assert first_stage(frozen).scores.means()["recall@10"] == 1.0
+    with pytest.raises(BadInput, match="not loaded"):
+        freeze(data, "dev", first_stage="tiny")
+
+
+def test_mining_takes_the_datas_own_and_fills_up() -> None:
+    data = FakeReader({"train": [*DEV[:2], *PLAIN[2:]], "dev": TRAIN})
+    found, origin = mine(data, "train", k=4, seed=0)
+    own = {one["query"]: [] for one in data.candidates("train").to_pylist()}
+    for one in data.candidates("train").to_pylist():
+        own[one["query"]].append(one["document"])
+    assert found[0] == own[0] and found[1] == own[1]
+    assert set(found) == set(range(ASKED)) and all(len(one) == 4 for one in found.values())
+    assert origin == "given + bm25"
+    relevant = {(one["query"], one["document"]) for one in data.judgments().to_pylist()}
+    assert not {(q, d) for q, ds in found.items() for d in ds} & relevant
+    texts = data.documents_at(found[5])["text"].to_pylist()
+    assert all(text.startswith("pet5 old") for text in texts)
+    assert mine(data, "train", k=4, seed=0)[0] == found
+
+
+def test_mining_by_name() -> None:
+    data = FakeReader({"train": DEV, "dev": TRAIN})
+    assert mine(data, "train", k=2, seed=0)[1] == "given"
+    found, origin = mine(data, "train", k=9, seed=0, first_stage="given")
+    assert origin == "given" and all(len(one) == 4 for one in found.values())
+    assert mine(data, "train", k=2, seed=0, first_stage="bm25")[1] == "bm25"
+    assert mine(data, "train", k=2, seed=0, first_stage="tiny", encoder=First())[1] == "tiny"
+    with pytest.raises(BadInput, match="no candidates"):
+        mine(FakeReader({"train": PLAIN}), "train", k=2, seed=0, first_stage="given")
+
+
+def test_mining_ends_with_documents_by_chance() -> None:
+    data = FakeReader({"train": [("nothing alike", ["something else"], [])], "dev": DEV})
+    found, origin = mine(data, "train", k=6, seed=0)
+    assert origin == "chance" and len(set(found[0])) == 6 and 0 not in found[0]
+    assert mine(data, "train", k=6, seed=1)[0] != found
+    small, _ = mine(FakeReader({"train": [("a", ["b"], ["c"])]}), "train", k=6, seed=0)
+    assert small == {0: [1]}
+
+
+def test_no_torch() -> None:
+    code = "import sys, workbench.evaluation.bm25 as b; b.tokenize('上海'); b.Bm25().fit(['ab']);"
+    subprocess.run([sys.executable, "-c", code + "assert 'torch' not in sys.modules"], check=True)

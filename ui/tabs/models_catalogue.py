@@ -1,0 +1,56 @@
+"""Models people start from, as a table: what they are for, and the id to type in Train."""
+
+from markupsafe import Markup
+
+from ui.markup import EMPTY, heading, join, piece, table
+from ui.words import t
+from ui.words.amounts import size
+from workbench.models.catalogue import CatalogueModel, catalogue
+
+_KINDS = {
+    "embedding": "kind.embedding",
+    "reranker": "kind.reranker",
+    "late-interaction": "kind.late-interaction",
+    "image-text": "kind.image-text",
+}
+_PROMPTS = {
+    "query_prompt": "catalogue.query_prompt",
+    "document_prompt": "catalogue.document_prompt",
+}
+
+
+def render() -> None:
+    """The table; it never changes while the page is open."""
+    piece(heading(t("catalogue.title"), t("catalogue.about")))
+    piece(catalogue_html(), elem_id="models-catalogue")
+
+
+def catalogue_html() -> Markup:
+    """All models of the catalogue, in the file's order."""
+    heads = [t("catalogue.col_id"), t("catalogue.col_kind"), t("catalogue.col_languages")]
+    heads += [t("catalogue.col_size"), t("catalogue.col_licence"), t("catalogue.col_remark")]
+    lines = [_line(model) for model in catalogue()]
+    return table(heads, lines, caption=t("catalogue.title"), numeric=[3])
+
+
+def _line(model: CatalogueModel) -> list[str]:
+    return [
+        Markup('<code class="rw-mono">{}</code>').format(model.id),
+        t(_KINDS[model.kind]),
+        model.languages,
+        size(model.size * 1_000_000) if model.size else t("catalogue.unknown"),
+        model.licence or t("catalogue.unknown"),
+        join([Markup("{}").format(model.remark), _prompt(model)]),
+    ]
+
+
+def _prompt(model: CatalogueModel) -> Markup:
+    """What it expects before queries and documents."""
+    said = [
+        t(words, prompt=" ".join(str(model.contract[name]).split()))
+        for name, words in _PROMPTS.items()
+        if model.contract.get(name)
+    ]
+    if not said:
+        return EMPTY
+    return Markup('<br><span class="rw-quiet">{}</span>').format(" ".join(said))

@@ -1,0 +1,160 @@
+"""``train``: fine-tune a model of any kind, from options, a recipe file, or an old command."""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from workbench.checks import check
+from workbench.cli.options import PREFIX, add_field, add_settings, read_values
+from workbench.cli.output import say
+from workbench.cli.running import run_job
+from workbench.commands import Imported, read_command
+from workbench.commands.files import data_name, data_paths
+from workbench.errors import BadInput, BadRecipe
+from workbench.models.resolve import resolve
+from workbench.recipes.data import ImportRecipe
+from workbench.recipes.describe import FieldSpec, describe
+from workbench.recipes.kinds import KINDS
+from workbench.recipes.train import TrainRecipe
+from workbench.workspace import Workspace
+
+_DEFAULT = next(iter(KINDS))
+
+
+def add(commands: Any, shared: argparse.ArgumentParser) -> None:
+    training = commands.add_parser("train", parents=[shared], help="fine-tune a model")
+    training.add_argument(
+        "--kind", choices=list(KINDS), help=f"the kind of model (default: {_DEFAULT})"
+    )
+    training.add_argument(
+        "--from-command",
+        metavar="FILE",
+        help="take everything from a FlagEmbedding, EmbedRAG, open-retrievals or "
+        "sentence-transformers command, or an AutoTrain YAML ('-' reads it from stdin)",
+    )
+    # Only what was typed is handed on, so that --recipe FILE may bring the required fields.
+    training.add_argument(
+        "--dataset",
+        dest=PREFIX + "dataset",
+        default=argparse.SUPPRESS,
+        metavar="NAME",
+        help="the data set to train and evaluate on",
+    )
+    for spec in all_fields():
+        if spec.name != "dataset":
+            add_field(training, spec)
+    add_settings(training, KINDS[_DEFAULT])
+    training.add_argument(
+        "--check",
+        action="store_true",
+        help="say what the run would be, estimate its memory and warn; train nothing",
+    )
+    training.set_defaults(command=_train)
+
+
+def all_fields() -> list[FieldSpec]:
+    """The fields of all kinds, each once: with every kind's choices, which the chosen kind's recipe
+    checks, and without a default where the kinds have different ones."""
+    found: dict[str, FieldSpec] = {}
+    for recipe in KINDS.values():
+        for spec in describe(recipe):
+            known = found.setdefault(spec.name, spec)
+            if known.choices != spec.choices:
+                choices = tuple(dict.fromkeys(known.choices + spec.choices))
+                known = found[spec.name] = replace(known, choices=choices)
+            if known.default != spec.default:
+                found[spec.name] = replace(known, default=None)
+    return list(found.values())
+
+
+def _train(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    recipe = read_recipe(workspace, args)
+    if args.check:
+        report = check(workspace, recipe)
+        return report.to_dict(), report.lines()
+    job = run_job(workspace, recipe)
+    result = {"job": job.id, "status": job.status.value, **(job.result or {})}
+    return result, _words(result)
+
+
+def read_recipe(workspace: Workspace, args: argparse.Namespace) -> TrainRecipe:
+    """The recipe that the arguments ask for; raises :class:`BadRecipe`.
+
+    A data set that only an old command names is imported by then, if all else is right.
+    """
+    command = _read(args.from_command, args.kind) if args.from_command else None
+    kind = args.kind or (command.kind if command else _DEFAULT)
+    recipe = KINDS[kind]
+    _refuse_other_kinds(args, kind)
+    values = read_values(args, recipe, before=command.values if command else None)
+    if command is None:
+        return recipe.read(values)
+    _tell(command)
+    if values.get("name") and values["name"] == command.values.get("name"):
+        # A command is run again and again; a name that a person types now is taken as it is.
+        values["name"] = workspace.models.free_name(values["name"])
+    if "dataset" not in values:
+        # Checked before the import, which may take long.
+        resolve(workspace, recipe.read({**values, "dataset": "-"}).model)
+        if args.check:
+            raise BadInput(
+                "The data of the command is not imported yet, so it cannot be checked.",
+                "Import it with 'data add', and name it with --dataset.",
+            )
+        values["dataset"] = _import(workspace, command)
+    return recipe.read(values)
+
+
+def _read(file: str, kind: str | None) -> Imported:
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise BadInput(f"{file} cannot be read: {error.strerror}.", "Check the path.") from error
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{file} is not text in UTF-8.", "Save it as UTF-8.") from error
+    return read_command(text, kind=kind)
+
+
+def _refuse_other_kinds(args: argparse.Namespace, kind: str) -> None:
+    """Options are those of all kinds; the chosen one has not all of them."""
+    recipe = KINDS[kind]
+    typed = (name.removeprefix(PREFIX) for name in vars(args) if name.startswith(PREFIX))
+    if wrong := [name for name in typed if name not in recipe.model_fields]:
+        raise BadRecipe(
+            f"Training of the kind '{kind}' has no field '{wrong[0]}'.",
+            f"Known fields: {', '.join(recipe.model_fields)}.",
+        )
+
+
+def _tell(command: Imported) -> None:
+    """What the command became, for the person who wrote it."""
+    listed = ", ".join(f"{name}={value}" for name, value in command.values.items())
+    say(f"Read as {command.tool}, kind {command.kind}: {listed}")
+    for note in command.notes:
+        say(f"  {note}")
+    for word in command.unknown:
+        say(f"  not understood: {word}")
+
+
+def _import(workspace: Workspace, command: Imported) -> str:
+    """Import the command's files as a data set; returns its name."""
+    paths = data_paths(command.data)
+    name = workspace.datasets.free_name(data_name(command))
+    run_job(workspace, ImportRecipe.read({"paths": paths, "name": name}))
+    say(f"Imported {', '.join(paths)} as the data set '{name}'.")
+    return name
+
+
+def _words(result: dict[str, Any]) -> str:
+    metric = result["metric"]
+    before = (result.get("baseline") or {}).get(metric)
+    after = (result.get("best") or {}).get(metric)
+    lines = [f"{result['model']}: {result['steps']} steps in {result['seconds']:.0f} seconds."]
+    if before is None or after is None:
+        lines.append("The data set has no dev queries, so nothing was measured during training.")
+    else:
+        verdict = "better" if result["beats_base"] else "no better than the original"
+        lines.append(f"{metric} on dev: {before:.3f} before, {after:.3f} after: {verdict}.")
+    return "\n".join(lines)

@@ -1,0 +1,236 @@
+"""From a pasted text to a recipe's values: the one function others call."""
+
+import difflib
+
+from workbench.commands import rules, tools, words, yamls
+from workbench.commands.parse import Command, Option, parse
+from workbench.commands.reading import Reading, shown
+from workbench.commands.result import DataSource, Imported
+from workbench.data.parts import split_of
+from workbench.data.shapes.recognise import recognise
+from workbench.errors import BadInput
+from workbench.models import packaged
+from workbench.models.catalogue import find
+from workbench.recipes.kinds import KINDS
+
+_HINT = (
+    "Paste a FlagEmbedding, EmbedRAG, open-retrievals or sentence-transformers command line, or an "
+    "AutoTrain YAML."
+)
+#: A launcher's own switches, which say nothing about the training.
+_SWITCHES = ("m", "u", "c", "module", "end")
+
+
+def read_command(text: str, *, kind: str | None = None, gpu: bool | None = None) -> Imported:
+    """Read a command line or a YAML of settings.
+
+    ``kind`` overrules what the command says; ``gpu`` says whether this machine has one (asked of
+    the machine by default). Raises :class:`BadInput` where the text is no training command, and
+    :class:`BadRecipe` (with a sentence per field) where a value cannot be taken.
+    """
+    if not text.strip():
+        raise BadInput("There is no command.", _HINT)
+    trainer = None
+    if yamls.looks_like_yaml(text):
+        command, trainer = yamls.read_yaml(text)
+    else:
+        command = parse(text)
+    if not command.options:
+        raise BadInput("There is no training command in this text: it has no options.", _HINT)
+    tool = tools.recognise(command)
+    chosen = kind or tool.kind
+    reading = Reading(chosen, tool.name, _has_gpu() if gpu is None else gpu)
+    for option in command.options:
+        _one(reading, option)
+    _around(reading, command)
+    _trainer(reading, trainer)
+    left_out = tools.defaults(tool.name, chosen, command.program.lower())
+    _finish(reading, left_out)
+    return _imported(reading)
+
+
+def _one(reading: Reading, option: Option) -> None:
+    """Take one word. The order decides: a word of ours that is also theirs has their meaning."""
+    word = option.word
+    if option.unset:
+        reading.unclear(option, f"the text does not say what {option.unset} is.")
+    elif word in rules.RULES:
+        rules.RULES[word](reading, option)
+    elif word in words.SAME:
+        reading.put(words.SAME[word], option.text, option)
+    elif word in words.FLAGS:
+        if (said := reading.flag(option)) is not None:
+            reading.put(words.FLAGS[word], said, option)
+    elif word in words.NO_EQUAL:
+        reading.note(option, words.NO_EQUAL[word])
+    elif not _data(reading, option):
+        _other(reading, option)
+
+
+def _data(reading: Reading, option: Option) -> bool:
+    word = option.word
+    if word == "dataset" and reading.tool == "Retrieval Workbench":
+        return False
+    if word in words.TRAIN_DATA:
+        reading.train += option.values
+    elif word in words.DEV_DATA:
+        reading.dev += option.values
+    elif word in words.COLUMNS:
+        reading.columns[words.COLUMNS[word]] = option.text
+    elif word in ("train_split", "valid_split"):
+        wanted = "train" if word == "train_split" else "dev"
+        if split_of(f"{option.text}.jsonl") != wanted:
+            reading.note(
+                option,
+                f"a file plays the part of {wanted} when its name says so: name it {wanted}.",
+            )
+    else:
+        return False
+    return True
+
+
+def _other(reading: Reading, option: Option) -> None:
+    """A field of ours by its own name, or a word that nobody knows."""
+    if reading.has(option.word):
+        info = KINDS[reading.kind].model_fields[option.word]
+        # A bare flag of our own command line.
+        value = option.text if option.values or info.annotation is not bool else True
+        reading.put(option.word, value, option)
+        return
+    known = [*rules.RULES, *words.SAME, *words.FLAGS, *words.NO_EQUAL, *words.TRAIN_DATA]
+    close = difflib.get_close_matches(option.word, known, n=1, cutoff=0.85)
+    meant = f" Did you mean '{close[0]}'?" if close else ""
+    reading.unclear(
+        option, f"nothing is known about this word, so nothing was taken from it.{meant}"
+    )
+
+
+def _around(reading: Reading, command: Command) -> None:
+    """The launcher, the environment, and words that belong to no option."""
+    for option in command.launcher:
+        if option.word not in _SWITCHES:
+            reading.note(option, words.NO_EQUAL.get(option.word, words.NO_EQUAL["nproc_per_node"]))
+    for name in command.environment:
+        reading.notes.append(f"{name}: the environment stays as it is; set it before starting.")
+    for word in command.stray:
+        reading.unknown.append(f"'{word[:60]}': this belongs to no option.")
+
+
+def _trainer(reading: Reading, trainer: str | None) -> None:
+    """AutoTrain's trainers: what the rows are, and so the objective."""
+    if trainer == "triplet":
+        reading.values.setdefault("negatives", 1)
+    elif trainer in ("pair", "qa"):
+        reading.values.setdefault("negatives", 0)
+    elif trainer == "pair_score":
+        for name in ("cosent", "cosine"):
+            if reading.allows("objective", name):
+                reading.values.setdefault("objective", name)
+                return
+        reading.notes.append(
+            "task pair_score: no objective here learns the scores of pairs; pairs with a score "
+            "are read as judgments, and trained on as query and relevant document."
+        )
+    elif trainer == "pair_class":
+        reading.notes.append(
+            "task pair_class: no classes are learnt here; a label of 1 or more makes the pair a "
+            "query and its relevant document."
+        )
+
+
+def _finish(reading: Reading, left_out: tools.Values) -> None:
+    _formats(reading)
+    if reading.values.get("method") == "full":
+        left_out = {name: value for name, value in left_out.items() if not name.startswith("lora_")}
+        left_out.pop("target_modules", None)
+    added = {
+        name: value
+        for name, value in left_out.items()
+        if name not in reading.values and reading.has(name)
+    }
+    reading.values.update(added)
+    if added:
+        listed = ", ".join(f"{name} {value}" for name, value in added.items())
+        reading.notes.append(f"Left out of the command, so as {reading.tool} has it: {listed}.")
+    if reading.tool == "EmbedRAG" and "batch_size" not in reading.values:
+        reading.notes.append("batch_size: EmbedRAG has no default; ours is taken.")
+    _pair_length(reading)
+    _model(reading)
+
+
+def _pair_length(reading: Reading) -> None:
+    """A reranker's ``max_len`` is of the pair; here the pair is cut at the sum of two lengths."""
+    if reading.pair_length is None:
+        return
+    query = Option("max_len", (str(reading.values.get("query_max_len", 64)),))
+    length = reading.whole(query)
+    if length is None:
+        return
+    length = min(length, max(reading.pair_length // 2, 1))
+    room = reading.pair_length - length
+    said = reading.values.get("passage_max_len")
+    passage = Option("passage_max_len", (str(said if said is not None else room),))
+    wanted = reading.whole(passage)
+    reading.values["query_max_len"] = length
+    reading.values["passage_max_len"] = room if wanted is None else min(wanted, room)
+    reading.notes.append(
+        f"max_len {reading.pair_length}: the pair is cut at the sum of query_max_len ({length}) "
+        f"and passage_max_len ({reading.values['passage_max_len']})."
+    )
+
+
+def _formats(reading: Reading) -> None:
+    """``query_instruction_format``: '{}' stands for the instruction, then for the text."""
+    for name, written in reading.formats.items():
+        prompt = reading.values.get(name)
+        form = written.replace("\\n", "\n")
+        option = Option(f"{name.partition('_')[0]}_instruction_format", (written,))
+        if prompt is None:
+            reading.note(option, "there is no instruction that it could be put around.")
+        elif form.count("{}") != 2 or not form.endswith("{}"):
+            reading.note(
+                option, "no equal: a prompt here stands before the text, nothing after it."
+            )
+        else:
+            reading.values[name] = form[:-2].replace("{}", str(prompt))
+            if form != "{}{}":
+                reading.note(option, f"the prompt is {reading.values[name]!r}.")
+
+
+def _model(reading: Reading) -> None:
+    """A model named without its owner is left so, for it may be one of the workspace."""
+    name = str(reading.values.get("model", ""))
+    listed = find(name) if name and "/" not in name and "\\" not in name else None
+    if listed is not None and listed.id not in packaged.ALIASES:
+        reading.notes.append(f"model {name}: on the hub this is {listed.id}.")
+
+
+def _imported(reading: Reading) -> Imported:
+    recipe = KINDS[reading.kind].read({"dataset": "-", **reading.values})
+    checked = recipe.model_dump(include=set(reading.values))
+    columns = _columns(reading)
+    data = DataSource(tuple(reading.train), tuple(reading.dev), columns)
+    return Imported(reading.kind, reading.tool, checked, data, reading.notes, reading.unknown)
+
+
+def _columns(reading: Reading) -> dict[str, str]:
+    """The columns' names, with a note where the importer would not know them for what they are."""
+    columns = {part: name for part, name in reading.columns.items() if name}
+    if columns:
+        plan = recognise(dict.fromkeys(columns.values(), ""))
+        if not plan.format or plan.guessed:
+            listed = ", ".join(f"{name} ({part})" for part, name in columns.items())
+            reading.notes.append(
+                f"The columns {listed}: if the import does not know them for what they are, rename "
+                "them to query, positive, negative and score."
+            )
+    return columns
+
+
+def _has_gpu() -> bool:
+    from workbench.jobs.slots import gpus
+
+    return bool(gpus())
+
+
+__all__ = ["read_command", "shown"]

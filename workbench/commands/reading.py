@@ -1,0 +1,95 @@
+"""The state of one reading: what the words so far have become."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from workbench.commands.parse import Option
+from workbench.recipes.kinds import KINDS
+
+_YES = ("true", "1", "yes", "y", "on", "t")
+_NO = ("false", "0", "no", "n", "off", "f", "none", "null")
+_SECRET = re.compile(r"token(?!ize|_dim)|secret|password|api_?key|credential")
+
+
+@dataclass
+class Reading:
+    """Collects values, notes and unknown words. Rules write to it, one word at a time."""
+
+    kind: str
+    tool: str
+    gpu: bool
+    values: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    train: list[str] = field(default_factory=list)
+    dev: list[str] = field(default_factory=list)
+    columns: dict[str, str] = field(default_factory=dict)
+    #: A reranker's length of query and document together.
+    pair_length: int | None = None
+    formats: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def words(self) -> str:
+        """The kind of model, in words."""
+        return {"embedding": "an embedding model", "reranker": "a reranker"}.get(
+            self.kind, "a late-interaction model"
+        )
+
+    def has(self, name: str) -> bool:
+        """Whether this kind's recipe has the field."""
+        return name in KINDS[self.kind].model_fields
+
+    def allows(self, name: str, value: str) -> bool:
+        """Whether a field that is a choice offers this value."""
+        info = KINDS[self.kind].model_fields.get(name)
+        return info is not None and value in getattr(info.annotation, "__args__", ())
+
+    def put(self, name: str, value: Any, option: Option) -> None:
+        """Set a field; a note where this kind's recipe has no such field."""
+        if self.has(name):
+            self.values[name] = value
+        else:
+            self.note(option, f"training {self.words} has no field '{name}'.")
+
+    def note(self, option: Option, sentence: str) -> None:
+        """Say of a word what it became, or why nothing."""
+        self.notes.append(f"{shown(option)}: {sentence}")
+
+    def unclear(self, option: Option, why: str) -> None:
+        """A word, or its value, that could not be understood."""
+        self.unknown.append(f"{shown(option)}: {why}")
+
+    def flag(self, option: Option) -> bool | None:
+        """The truth of a flag, given bare or with a word; None, and said, where it is neither."""
+        text = option.text.strip().lower()
+        if text in ("", *_YES):
+            return True
+        if text in _NO:
+            return False
+        self.unclear(option, "neither true nor false, so it was not taken.")
+        return None
+
+    def number(self, option: Option) -> float | None:
+        """A number; None, and said, where it is none."""
+        try:
+            value = float(option.text)
+        except ValueError:
+            value = float("nan")
+        if value != value or abs(value) == float("inf"):
+            self.unclear(option, "no number, so it was not taken.")
+            return None
+        return value
+
+    def whole(self, option: Option) -> int | None:
+        value = self.number(option)
+        return None if value is None else int(value)
+
+
+def shown(option: Option) -> str:
+    """A word with its value, short; values that may be secret are never repeated."""
+    if _SECRET.search(option.word):
+        return f"{option.word} (value not shown)"
+    text = " ".join(option.text.split())
+    text = text if len(text) <= 60 else text[:57] + "..."
+    return f"{option.word} {text}".strip()

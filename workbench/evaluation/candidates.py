@@ -1,0 +1,268 @@
+"""Candidates frozen before anything is trained or compared: what a first stage finds per query.
+
+Rerankers and late interaction put them in order; the first stage's own order is their baseline.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.data.reader import DatasetReader
+from workbench.errors import BadInput, WorkbenchError
+from workbench.evaluation.bm25 import retrieve_bm25
+from workbench.evaluation.given import given_for_most, own_candidates, own_run
+from workbench.evaluation.measure import Encoder, Measured, retrieve
+from workbench.evaluation.metrics import Judgments, score_run
+from workbench.evaluation.named import AUTO, BM25, GIVEN
+from workbench.evaluation.pool import Pool, Rows, whole_pool
+from workbench.evaluation.retrieve import Run, cut
+from workbench.evaluation.texts import join_documents
+from workbench.models.contract import Contract
+
+Stop = Callable[[], None]
+Progress = Callable[[int, int], None]
+
+
+class Scorer(Protocol):
+    """What puts candidates in order: a reranker or a late-interaction model in memory."""
+
+    @property
+    def contract(self) -> Contract: ...
+
+    def score(
+        self,
+        queries: Sequence[str],
+        documents: Sequence[str],
+        pairs: NDArray[np.int64],
+        *,
+        progress: Progress | None = None,
+        stop: Stop | None = None,
+    ) -> NDArray[np.float32]:
+        """``pairs`` (m, 2) of (query, document) indices -> scores (m,), higher is better."""
+        ...
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """What is put in order: n queries and, for each, what the first stage found."""
+
+    queries: Rows
+    texts: list[str]
+    judgments: Judgments
+    #: The first stage's order: document rows (n, k), -1 where fewer; its scores.
+    run: Run
+    #: The distinct document rows, ascending, and their table (title, text).
+    rows: Rows
+    table: Any
+    #: 'given', 'bm25', or the embedding model's name.
+    origin: str
+    #: Document rows -> their place among all ids; the smaller place wins a tie.
+    order: Callable[[Rows], Rows]
+    #: Queries without a wrong candidate of their own ('given' only): nothing could be put in order.
+    left_out: int = 0
+
+    @property
+    def pairs(self) -> NDArray[np.int64]:
+        """(m, 2): an index into ``texts``, an index into ``rows``; query by query."""
+        asked, _ = found = np.nonzero(self.run.documents >= 0)
+        return np.stack([asked, np.searchsorted(self.rows, self.run.documents[found])], axis=1)
+
+
+def freeze(
+    reader: DatasetReader,
+    split: str,
+    *,
+    first_stage: str = AUTO,
+    k: int = 50,
+    max_queries: int | None = None,
+    seed: int = 0,
+    encoder: Encoder | None = None,
+    judged_only: bool = True,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> Frozen:
+    """A split's queries with up to ``k`` candidates each.
+
+    ``first_stage``: 'auto' takes the data's own candidates where most of the split's queries have
+    some, else BM25 over all documents; 'given' and 'bm25' are these two; any other name is the
+    embedding model in ``encoder``. What a first stage other than 'given' missed stays missed.
+    ``progress`` gets (texts done, texts in all). Raises :class:`BadInput` when there are no
+    queries to judge by, or none has candidates of its own.
+    """
+    if first_stage == GIVEN or (first_stage == AUTO and given_for_most(reader, split)):
+        return _given(reader, split, k, max_queries, seed, judged_only)
+    pool = whole_pool(reader, split, max_queries=max_queries, seed=seed, judged_only=judged_only)
+    if first_stage in (AUTO, BM25):
+        run = retrieve_bm25(pool, k=k, progress=progress, stop=stop)
+        return frozen_run(reader, pool, run, BM25)
+    run = retrieve(_needed(encoder, first_stage), pool, k=k, progress=progress, stop=stop)
+    return frozen_run(reader, pool, run, first_stage)
+
+
+def frozen_run(
+    reader: DatasetReader, pool: Pool, run: Run, origin: str, left_out: int = 0
+) -> Frozen:
+    """A run over the pool's queries as candidates."""
+    rows = np.unique(run.documents[run.documents >= 0])
+    return Frozen(
+        queries=pool.queries,
+        texts=pool.texts,
+        judgments=pool.judgments,
+        run=run,
+        rows=rows,
+        table=reader.documents_at(rows.tolist()),
+        origin=origin,
+        order=pool.order,
+        left_out=left_out,
+    )
+
+
+def first_stage(frozen: Frozen) -> Measured:
+    """The order as it came: what a second stage has to beat."""
+    return _measured(frozen, frozen.run)
+
+
+def rerank(
+    scorer: Scorer,
+    frozen: Frozen,
+    *,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> Measured:
+    """The candidates in the scorer's order; equal scores by document id, as everywhere.
+
+    Raises :class:`WorkbenchError` when scores are not numbers, and what ``stop`` raises.
+    """
+    documents = join_documents(frozen.table, scorer.contract).to_pylist()
+    pairs = frozen.pairs
+    scores = scorer.score(frozen.texts, documents, pairs, progress=progress, stop=stop)
+    if not np.isfinite(scores).all():
+        raise WorkbenchError(
+            "The model gives scores that are not numbers, so nothing can be put in order by it.",
+            "Try fp32 precision; if that does not help, the model's weights are broken.",
+        )
+    ordered = np.full(frozen.run.documents.shape, -np.inf, dtype=np.float32)
+    ordered[frozen.run.documents >= 0] = scores
+    k = frozen.run.documents.shape[1]
+    return _measured(frozen, cut(Run(frozen.run.documents, ordered), k, frozen.order))
+
+
+def mine(
+    reader: DatasetReader,
+    split: str,
+    *,
+    k: int,
+    seed: int,
+    first_stage: str = AUTO,
+    encoder: Encoder | None = None,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> tuple[dict[int, list[int]], str]:
+    """Documents to train against: query row -> up to ``k`` rows not judged relevant, best first.
+
+    'auto' takes the data's own candidates, filled up from BM25 where there are fewer, and, where
+    BM25 finds too few as well, from all documents by chance (``seed``); 'given' takes the data's
+    own alone. Also returns where they come from, such as 'given', 'bm25' or 'given + bm25'.
+    Raises :class:`BadInput` when 'given' is asked for and there are none.
+    """
+    pool = whole_pool(reader, split, judged_only=False)
+    found: dict[int, list[int]] = {int(query): [] for query in pool.queries}
+    origins: list[str] = []
+    if first_stage in (AUTO, GIVEN):
+        own = own_candidates(reader, split)
+        _extend(found, own, pool, k, GIVEN, origins)
+        if first_stage == GIVEN:
+            if not origins:
+                raise _none_given(reader, split)
+            return found, GIVEN
+    short = [at for at, query in enumerate(pool.queries) if len(found[int(query)]) < k]
+    if short:
+        asked = _asking(pool, short)
+        # As many more as could be judged relevant or be there already.
+        known = max(len(pool.judgments.get(int(query), ())) for query in asked.queries)
+        deep = k + known + max(len(found[int(query)]) for query in asked.queries)
+        if first_stage in (AUTO, BM25):
+            name, run = BM25, retrieve_bm25(asked, k=deep, progress=progress, stop=stop)
+        else:
+            name = first_stage
+            model = _needed(encoder, first_stage)
+            run = retrieve(model, asked, k=deep, progress=progress, stop=stop)
+        rows = (row[row >= 0].tolist() for row in run.documents)
+        _extend(found, dict(zip(asked.queries.tolist(), rows, strict=True)), pool, k, name, origins)
+        _extend(found, _by_chance(asked, found, k, seed), pool, k, "chance", origins)
+    return found, " + ".join(origins)
+
+
+def _extend(
+    found: dict[int, list[int]],
+    more: dict[int, list[int]],
+    pool: Pool,
+    k: int,
+    name: str,
+    origins: list[str],
+) -> None:
+    """Fill ``found`` up to k each; ``origins`` gets the name if anything was taken."""
+    for query, documents in more.items():
+        mine = found[query]
+        grades = pool.judgments.get(query, {})
+        new = [one for one in documents if grades.get(one, 0) < 1 and one not in mine]
+        mine += new[: max(0, k - len(mine))]
+        if new and len(mine) and name not in origins:
+            origins.append(name)
+
+
+def _by_chance(asked: Pool, found: dict[int, list[int]], k: int, seed: int) -> dict[int, list[int]]:
+    """Documents for the queries that are still short, enough to skip those they cannot take."""
+    random = np.random.default_rng(seed)
+    drawn = {}
+    for query in asked.queries.tolist():
+        if len(found[query]) < k:
+            count = k + len(found[query]) + len(asked.judgments.get(query, ()))
+            count = min(count, asked.documents)
+            drawn[query] = random.choice(asked.documents, count, replace=False).tolist()
+    return drawn
+
+
+def _given(
+    reader: DatasetReader,
+    split: str,
+    k: int,
+    max_queries: int | None,
+    seed: int,
+    judged_only: bool,
+) -> Frozen:
+    pool = whole_pool(reader, split, max_queries=max_queries, seed=seed, judged_only=judged_only)
+    kept, run = own_run(pool, own_candidates(reader, split), k)
+    if not len(kept):
+        raise _none_given(reader, split)
+    left_out = len(pool.queries) - len(kept)
+    return frozen_run(reader, _asking(pool, kept.tolist()), run, GIVEN, left_out)
+
+
+def _asking(pool: Pool, places: list[int]) -> Pool:
+    """The pool with some of its queries."""
+    texts = [pool.texts[at] for at in places]
+    return replace(pool, queries=pool.queries[places], texts=texts)
+
+
+def _measured(frozen: Frozen, run: Run) -> Measured:
+    return Measured(run, score_run(frozen.queries, run.documents, frozen.judgments))
+
+
+def _needed(encoder: Encoder | None, name: str) -> Encoder:
+    if encoder is None:
+        raise BadInput(
+            f"The first stage '{name}' is not loaded.",
+            "Choose 'auto', 'given', 'bm25', or an embedding model.",
+        )
+    return encoder
+
+
+def _none_given(reader: DatasetReader, split: str) -> BadInput:
+    return BadInput(
+        f"The {split} queries of '{reader.name}' bring no candidates of their own.",
+        "Choose 'bm25' or an embedding model as the first stage.",
+    )

@@ -1,0 +1,98 @@
+"""One row of a comparison, and what the rows' differences are worth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from workbench.comparison.significance import (
+    Comparison,
+    compare,
+    second_stage_verdict,
+    verdict,
+)
+from workbench.evaluation.measure import Measured
+from workbench.evaluation.named import GIVEN
+from workbench.evaluation.pool import Rows
+from workbench.models.resolve import ResolvedModel
+
+ALL_DOCUMENTS = "all documents"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A model, or a first stage's own order, as it was measured."""
+
+    name: str
+    #: 'bm25', a model's kind, or 'first-stage' for an order as it came.
+    kind: str
+    searched: str
+    #: The query rows of the run, and how many documents were searched or put in order.
+    asked: Rows
+    documents: int
+    measured: Measured
+    model: ResolvedModel | None = None
+    #: For a second stage: the name of the first-stage row whose candidates it orders.
+    against: str = ""
+
+    def row(self) -> dict[str, Any]:
+        """The entry in ``evaluate``'s JSON."""
+        scores = self.measured.scores
+        about = {"model": self.name, "queries": len(scores.queries)}
+        return {**about, "searched": self.searched, "kind": self.kind, **scores.means()}
+
+
+def order_name(origin: str, k: int) -> str:
+    """What the row of a first stage's own order is called."""
+    return "given order" if origin == GIVEN else f"{origin}, first {k}"
+
+
+def searched_words(origin: str, k: int) -> str:
+    """What a second stage looked at, in words."""
+    return "the query's own candidates" if origin == GIVEN else f"top {k} of {origin}"
+
+
+def comparisons(
+    entries: Sequence[Entry], reference: str, *, metric: str, seed: int
+) -> list[dict[str, Any]]:
+    """Second stages against their first stage, the other models against the reference."""
+    named = {entry.name: entry for entry in entries}
+    found = []
+    for entry in entries:
+        if entry.kind == "first-stage" or (entry.name == reference and not entry.against):
+            continue
+        against = named[entry.against or reference]
+        result = _compare(entry.measured, against.measured, metric, seed)
+        if result is not None:
+            found.append(_as_json(entry, against.name, metric, result))
+    return found
+
+
+def _compare(one: Measured, other: Measured, metric: str, seed: int) -> Comparison | None:
+    """On the queries both were asked; a data set's own candidates may leave some out."""
+    _, mine, theirs = np.intersect1d(
+        one.scores.queries, other.scores.queries, assume_unique=True, return_indices=True
+    )
+    if not len(mine):
+        return None
+    values, against = one.scores.values[metric][mine], other.scores.values[metric][theirs]
+    return compare(values, against, seed=seed)
+
+
+def _as_json(entry: Entry, against: str, metric: str, result: Comparison) -> dict[str, Any]:
+    judge = second_stage_verdict if entry.against else verdict
+    return {
+        "model": entry.name,
+        "against": against,
+        "metric": metric,
+        "delta": result.delta,
+        "ci95": list(result.ci95),
+        "p_value": result.p_value,
+        "wins": result.wins,
+        "losses": result.losses,
+        "ties": result.ties,
+        "queries": result.queries,
+        "second_stage": bool(entry.against),
+        "verdict": judge(result.delta, result.p_value, result.queries),
+    }

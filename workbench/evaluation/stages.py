@@ -1,0 +1,212 @@
+"""Measures each model of an evaluation as its kind is measured. Loads models: workers only.
+
+First stages (BM25, embedding models) search all documents. Second stages (rerankers, and late
+interaction where there are too many documents for exact MaxSim) order candidates that a first
+stage found, and that first stage's own order gets a row before them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from workbench.data.reader import DatasetReader
+from workbench.evaluation.bm25 import retrieve_bm25
+from workbench.evaluation.candidates import (
+    Frozen,
+    first_stage,
+    freeze,
+    frozen_run,
+    rerank,
+)
+from workbench.evaluation.entry import ALL_DOCUMENTS, Entry, order_name, searched_words
+from workbench.evaluation.maxsim import search_exactly
+from workbench.evaluation.measure import retrieve, score
+from workbench.evaluation.metrics import DEPTH
+from workbench.evaluation.named import (
+    AUTO,
+    BM25,
+    GIVEN,
+    Named,
+    first_stage_name,
+    no_first_stage,
+    no_second_stage,
+    nothing_to_order,
+)
+from workbench.evaluation.pool import Pool
+from workbench.evaluation.retrieve import Run
+from workbench.jobs.context import JobContext
+from workbench.models.resolve import ResolvedModel, resolve
+from workbench.recipes.evaluate import EvaluateRecipe
+
+Progress = Callable[[int, int], None]
+
+
+def load(recipe: EvaluateRecipe, context: JobContext, resolved: ResolvedModel) -> Any:
+    """A model of any kind in memory."""
+    from workbench.models.load import load_model
+
+    return load_model(
+        resolved,
+        device=recipe.device,
+        precision=recipe.precision,
+        trust_remote_code=context.workspace.trust_remote_code,
+    )
+
+
+class Stages:
+    """The models of one evaluation, measured one after the other; one at a time is in memory."""
+
+    def __init__(
+        self, recipe: EvaluateRecipe, context: JobContext, reader: DatasetReader, pool: Pool
+    ) -> None:
+        self.recipe = recipe
+        self.context = context
+        self.reader = reader
+        self.pool = pool
+        self.steps = len(recipe.models) + len(recipe.rerankers)
+        self.step = 0
+        #: What first stages found, by their name: candidates for ``rerankers``.
+        self._found: dict[str, Frozen] = {}
+        self._frozen: Frozen | None = None
+
+    def measure(self, models: Sequence[Named], rerankers: Sequence[Named]) -> list[Entry]:
+        """The table's rows: the models in their order, each first stage's rerankings after it."""
+        groups = [self._model(one) for one in models]
+        if rerankers and not self._found:
+            raise nothing_to_order()
+        orders = {name: self._order(frozen) for name, frozen in self._found.items()}
+        seconds = [self._reranker(one) for one in rerankers]
+        rows: list[Entry] = []
+        for model, group in zip(models, groups, strict=True):
+            rows += group
+            if rerankers and model.name in orders:
+                rows += [orders[model.name], *(second[model.name] for second in seconds)]
+        # A first stage's order may stand before several models; once is enough.
+        once: dict[str, Entry] = {}
+        for row in rows:
+            once.setdefault(row.name, row)
+        return list(once.values())
+
+    # -- models that stand alone -----------------------------------------------------------------
+
+    def _model(self, named: Named) -> list[Entry]:
+        self._begin(named.name, "Model")
+        k = max(self.recipe.top_k, DEPTH, self.recipe.candidates if self.recipe.rerankers else 0)
+        stop = self.context.check_cancelled
+        if named.resolved is None:
+            run = retrieve_bm25(self.pool, k=k, progress=self._progress(named.name), stop=stop)
+            return [self._searched(named, BM25, run)]
+        model = load(self.recipe, self.context, named.resolved)
+        kind = model.contract.kind
+        progress = self._progress(named.name)
+        if kind == "embedding":
+            run = retrieve(model, self.pool, k=k, progress=progress, stop=stop)
+            return [self._searched(named, kind, run)]
+        if kind == "late-interaction" and self.pool.documents <= self.recipe.exact_documents:
+            run = search_exactly(model, self.pool, k=k, progress=progress, stop=stop)
+            return [self._searched(named, kind, run)]
+        frozen = self._candidates()
+        order = self._order(frozen)
+        return [order, self._reordered(model, named, named.name, frozen, progress)]
+
+    def _searched(self, named: Named, kind: str, run: Run) -> Entry:
+        """A run over all documents; what a first stage found is kept for the rerankers."""
+        if self.recipe.rerankers and kind in (BM25, "embedding"):
+            best = slice(None), slice(self.recipe.candidates)
+            found = Run(run.documents[best], run.scores[best])
+            self._found[named.name] = frozen_run(self.reader, self.pool, found, named.name)
+        return Entry(
+            name=named.name,
+            kind=kind,
+            searched=ALL_DOCUMENTS,
+            asked=self.pool.queries,
+            documents=self.pool.documents,
+            measured=score(self.pool, run),
+            model=named.resolved,
+        )
+
+    def _candidates(self) -> Frozen:
+        """What second stages among the models put in order; found once for all of them."""
+        if self._frozen is None:
+            recipe = self.recipe
+            name, encoder = first_stage_name(recipe.first_stage), None
+            if name not in (AUTO, GIVEN, BM25):
+                encoder = load(recipe, self.context, resolve(self.context.workspace, name))
+                if encoder.contract.kind != "embedding":
+                    raise no_first_stage(name)
+            self._frozen = freeze(
+                self.reader,
+                recipe.split,
+                first_stage=name,
+                k=recipe.candidates,
+                max_queries=recipe.max_queries,
+                seed=recipe.seed,
+                encoder=encoder,
+                progress=self._progress(f"candidates of {name}"),
+                stop=self.context.check_cancelled,
+            )
+            if self._frozen.left_out:
+                self.context.note(
+                    f"Queries without a wrong candidate of their own: {self._frozen.left_out}. "
+                    "Second stages are not asked them."
+                )
+        return self._frozen
+
+    # -- second stages ---------------------------------------------------------------------------
+
+    def _reranker(self, named: Named) -> dict[str, Entry]:
+        """By first stage: its documents in this model's order."""
+        self._begin(named.name, "Second stage")
+        if named.resolved is None:
+            raise no_second_stage(named.name)
+        model = load(self.recipe, self.context, named.resolved)
+        if model.contract.kind == "embedding":
+            raise no_second_stage(named.name)
+        rows = {}
+        for at, (name, frozen) in enumerate(self._found.items()):
+            both = f"{name} + {named.name}"
+            progress = self._progress(both, at, len(self._found))
+            rows[name] = self._reordered(model, named, both, frozen, progress)
+        return rows
+
+    def _reordered(
+        self, model: Any, named: Named, name: str, frozen: Frozen, progress: Progress
+    ) -> Entry:
+        measured = rerank(model, frozen, progress=progress, stop=self.context.check_cancelled)
+        return replace(
+            self._order(frozen),
+            name=name,
+            kind=model.contract.kind,
+            measured=measured,
+            model=named.resolved,
+            against=order_name(frozen.origin, self.recipe.candidates),
+        )
+
+    def _order(self, frozen: Frozen) -> Entry:
+        """The first stage's own order: the row a second stage has to beat."""
+        k = self.recipe.candidates
+        return Entry(
+            name=order_name(frozen.origin, k),
+            kind="first-stage",
+            searched=searched_words(frozen.origin, k),
+            asked=frozen.queries,
+            documents=len(frozen.rows),
+            measured=first_stage(frozen),
+        )
+
+    # -- progress --------------------------------------------------------------------------------
+
+    def _begin(self, name: str, what: str) -> None:
+        self.context.check_cancelled()
+        self.step += 1
+        self._say(0, 1, f"{what} {self.step} of {self.steps}: {name}, loading")
+
+    def _progress(self, name: str, at: int = 0, of: int = 1) -> Progress:
+        message = f"{self.step} of {self.steps}: {name}"
+        return lambda done, total: self._say(at + done / max(1, total), of, message)
+
+    def _say(self, done: float, of: int, message: str) -> None:
+        """Every model is as many texts as all of them have, whatever it counts itself."""
+        texts = len(self.pool.queries) + self.pool.documents
+        now = round(texts * (self.step - 1 + done / of))
+        self.context.progress(now, texts * self.steps, "texts", message)

@@ -1,0 +1,75 @@
+"""Which kind of retrieval model a folder holds, and what follows for its contract. Torch-free."""
+
+from pathlib import Path
+
+from workbench.errors import ModelUnusable
+from workbench.models.architecture import PLAIN_LENGTH, JsonDict
+from workbench.models.contract import Contract, Kind
+
+#: sentence-transformers' names, and PyLate's for a late-interaction model.
+_NAMES: dict[str, Kind] = {
+    "": "embedding",
+    "SentenceTransformer": "embedding",
+    "CrossEncoder": "reranker",
+    "MultiVectorEncoder": "late-interaction",
+    "ColBERT": "late-interaction",
+}
+#: A query rarely needs more; the rest of what the model can read is for the document.
+QUERY_LENGTH = 64
+#: ColBERTv2's own lengths (Santhanam et al. 2022).
+LATE_QUERY_LENGTH, LATE_DOCUMENT_LENGTH = 32, 220
+
+
+def kind_of_modules(folder: Path, about: JsonDict) -> Kind:
+    """The kind of a sentence-transformers folder; raises :class:`ModelUnusable` for others."""
+    name = str(about.get("model_type", ""))
+    if name not in _NAMES:
+        what = "a sparse encoder" if name == "SparseEncoder" else f"of the kind '{name}'"
+        raise ModelUnusable(
+            f"{folder} holds a model that is {what}.",
+            "Embedding models, rerankers and late-interaction models can be used here.",
+        )
+    return _NAMES[name]
+
+
+def kind_of_checkpoint(folder: Path, config: JsonDict) -> Kind:
+    """The kind of a plain transformers checkpoint, as its architecture says."""
+    architecture = str((config.get("architectures") or [""])[0])
+    if architecture == "HF_ColBERT":
+        return "late-interaction"
+    if not architecture.endswith("ForSequenceClassification"):
+        return "embedding"
+    labels = config.get("id2label") or {"0": "", "1": ""}
+    if len(labels) != 1:
+        raise ModelUnusable(
+            f"{folder} holds a classifier with {len(labels)} classes, not a reranker, which gives "
+            "one score.",
+            "Take the model it was made from, and train a reranker on it.",
+        )
+    return "reranker"
+
+
+def as_kind(contract: Contract, kind: Kind, *, llm: bool = False) -> Contract:
+    """A contract read as an embedding model's, for a folder that holds another kind."""
+    if kind == "reranker":
+        most = max(contract.passage_max_len, QUERY_LENGTH * 2)
+        return contract.model_copy(
+            update={
+                "kind": kind,
+                "architecture": "llm" if llm else "cross-encoder",
+                "query_max_len": QUERY_LENGTH,
+                "passage_max_len": min(most, PLAIN_LENGTH) - QUERY_LENGTH,
+                "normalize": False,
+                "dimensions": 0,
+            }
+        )
+    if kind == "late-interaction":
+        return contract.model_copy(
+            update={
+                "kind": kind,
+                "normalize": True,
+                "query_max_len": min(LATE_QUERY_LENGTH, contract.query_max_len),
+                "passage_max_len": min(LATE_DOCUMENT_LENGTH, contract.passage_max_len),
+            }
+        )
+    return contract

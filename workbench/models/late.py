@@ -1,0 +1,144 @@
+"""A late-interaction model in memory: a vector per token, compared by MaxSim (ColBERT, Khattab and
+Zaharia 2020). Imports torch: workers only."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sentence_transformers import MultiVectorEncoder
+
+from workbench.models.architecture import position_limit
+from workbench.models.autocast import autocast, to_device
+from workbench.models.contract import Contract
+from workbench.models.precision import Precision
+
+Vectors = NDArray[np.float32]
+Progress = Callable[[int, int], None]
+Stop = Callable[[], None]
+
+_BATCH = {"cpu": 32, "cuda": 128}
+#: Documents compared with all queries at once.
+_BLOCK = 64
+
+
+@dataclass(frozen=True)
+class LoadedLateInteraction:
+    """A late-interaction model and the contract it is used by."""
+
+    model: MultiVectorEncoder
+    contract: Contract
+    device: str
+    precision: Precision
+
+    def with_contract(self, contract: Contract) -> "LoadedLateInteraction":
+        """The same model in memory, used otherwise."""
+        return replace(self, contract=contract)
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        role: Any,
+        *,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+        stop: Stop | None = None,
+    ) -> list[Vectors]:
+        """Each text as (tokens, d) float32 vectors of length 1; masked tokens are left out."""
+        size = batch_size or _BATCH[self.device.partition(":")[0]]
+        order = np.argsort([-len(text) for text in texts], kind="stable")
+        found: list[Vectors] = [np.empty((0, 0), np.float32)] * len(texts)
+        training = self.model.training
+        self.model.eval()
+        try:
+            for start in range(0, len(texts), size):
+                if stop:
+                    stop()
+                rows = order[start : start + size]
+                for row, vectors in zip(
+                    rows, self._batch([texts[row] for row in rows], role), strict=True
+                ):
+                    found[row] = vectors
+                if progress:
+                    progress(start + len(rows), len(texts))
+        finally:
+            self.model.train(training)
+        return found
+
+    def score(
+        self,
+        queries: Sequence[str],
+        documents: Sequence[str],
+        pairs: NDArray[np.int64],
+        *,
+        progress: Progress | None = None,
+        stop: Stop | None = None,
+    ) -> Vectors:
+        """MaxSim of pairs (m, 2) of rows of ``queries`` and ``documents``: (m,).
+
+        Each text is encoded once; ``progress`` gets texts done and in all.
+        """
+        total = len(queries) + len(documents)
+
+        def after(before: int) -> Progress | None:
+            return (lambda done, _: progress(before + done, total)) if progress else None
+
+        asked = self.encode(queries, "query", progress=after(0), stop=stop)
+        texts = self.encode(documents, "document", progress=after(len(queries)), stop=stop)
+        return np.array(
+            [max_sim_pair(asked[query], texts[document]) for query, document in pairs],
+            dtype=np.float32,
+        )
+
+    def max_sim(self, queries: Sequence[Vectors], documents: Sequence[Vectors]) -> Vectors:
+        """Every query against every document: (queries, documents)."""
+        return max_sim(queries, documents)
+
+    def _batch(self, texts: list[str], role: str) -> list[Vectors]:
+        contract = self.contract
+        query = role == "query"
+        prompt = contract.query_prompt if query else contract.document_prompt
+        length = min(contract.query_max_len if query else contract.passage_max_len, self._limit())
+        with torch.inference_mode(), autocast(self.device, self.precision):
+            features = self.model.preprocess(
+                texts, prompt=prompt or None, task=role, max_length=length
+            )
+            output = self.model(to_device(features, self.device), task=role)
+            vectors = torch.nn.functional.normalize(output["token_embeddings"].float(), dim=-1)
+            masks = output["attention_mask"].bool()
+            return [one[mask].cpu().numpy() for one, mask in zip(vectors, masks, strict=True)]
+
+    def _limit(self) -> int:
+        config: Any = self.model.config
+        limit = position_limit(config.to_dict(), {}) if config is not None else None
+        return limit or sys.maxsize
+
+
+def max_sim_pair(query: Vectors, document: Vectors) -> float:
+    """The sum over the query's tokens of their best cosine with a token of the document."""
+    if not len(document) or not len(query):
+        return 0.0
+    return float((query @ document.T).max(axis=1).sum())
+
+
+def max_sim(queries: Sequence[Vectors], documents: Sequence[Vectors]) -> Vectors:
+    """:func:`max_sim_pair` for all pairs: (queries, documents) float32.
+
+    Tokens of a block of documents lie side by side, so that a query meets them in one product.
+    """
+    scores = np.zeros((len(queries), len(documents)), dtype=np.float32)
+    for start in range(0, len(documents), _BLOCK):
+        block = documents[start : start + _BLOCK]
+        filled = [at for at, one in enumerate(block) if len(one)]
+        if not filled:
+            continue
+        tokens = np.concatenate([block[at] for at in filled])
+        starts = np.concatenate([[0], np.cumsum([len(block[at]) for at in filled])[:-1]])
+        for row, query in enumerate(queries):
+            if len(query):
+                best = np.maximum.reduceat(query @ tokens.T, starts, axis=1)
+                scores[row, start + np.array(filled)] = best.sum(axis=0)
+    return scores

@@ -1,0 +1,123 @@
+"""An open index, what is found in it, and what the data set knows of the query. Torch-free."""
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from storage.records import Index
+from workbench.search.ranking import contenders, order
+from workbench.search.results import Hit
+
+
+class Known:
+    """A data set version's queries and judgments, to mark what is known to be relevant."""
+
+    def __init__(self, reader: Any) -> None:
+        queries: pa.Table = reader.queries()
+        self._texts = pc.utf8_trim_whitespace(queries.column("text"))
+        self._rows = queries.column("row").to_numpy()
+        judgments: pa.Table = reader.judgments()
+        self._query = judgments.column("query").to_numpy()
+        self._document = judgments.column("document").to_numpy()
+        self._grade = judgments.column("grade").to_numpy()
+
+    def relevant(self, text: str) -> set[int] | None:
+        """Rows of the documents judged relevant to this query; None if it is not in the data."""
+        same = pc.equal(self._texts, pa.scalar(text.strip(), self._texts.type))
+        rows = self._rows[pc.indices_nonzero(same).to_numpy()]
+        if not len(rows):
+            return None
+        return {document for row in rows.tolist() for document in self._judged(row)}
+
+    def _judged(self, query: int) -> list[int]:
+        first, last = np.searchsorted(self._query, [query, query + 1])
+        found: list[int] = self._document[first:last][self._grade[first:last] >= 1].tolist()
+        return found
+
+
+@dataclass(frozen=True)
+class OpenIndex:
+    """An index in memory with the data set version it was built from."""
+
+    record: Index
+    faiss: Any
+    reader: Any
+    known: Known
+
+
+@dataclass(frozen=True)
+class Found:
+    """Documents found, best first: rows (n,), scores (n,) and their Arrow table (id, title, text).
+
+    ``first`` has rank and score of each in the stage before, where there was one.
+    """
+
+    rows: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    documents: pa.Table
+    first: list[tuple[int, float]] | None = None
+
+    def reordered(self, scores: NDArray[np.float32], top_k: int) -> "Found":
+        """The ``top_k`` best by a second stage's scores (n,), then by document id."""
+        before = [(rank, float(score)) for rank, score in enumerate(self.scores, start=1)]
+        places = order(self.documents["id"].to_pylist(), scores, top_k)
+        taken = replace(self, scores=scores).taken(places)
+        return replace(taken, first=[before[place] for place in places])
+
+    def taken(self, places: list[int]) -> "Found":
+        """The documents at these places, in this order."""
+        return Found(self.rows[places], self.scores[places], self.documents.take(places))
+
+    def hits(self, known: set[int] | None) -> list[Hit]:
+        """As hits; ``known``: rows of the documents judged relevant, None for an unknown query."""
+        columns = (self.documents[name].to_pylist() for name in ("id", "title", "text"))
+        nothing: list[tuple[None, None]] = [(None, None)] * len(self.rows)
+        return [
+            Hit(
+                id=id,
+                row=row,
+                score=score,
+                title=title or "",
+                text=text or "",
+                relevant=None if known is None else row in known,
+                first_rank=rank,
+                first_score=before,
+            )
+            for row, score, id, title, text, (rank, before) in zip(
+                self.rows.tolist(),
+                self.scores.tolist(),
+                *columns,
+                self.first or nothing,
+                strict=True,
+            )
+        ]
+
+
+def find(opened: OpenIndex, vector: NDArray[np.float32], top_k: int) -> Found:
+    """The ``top_k`` best of an index for a query's embedding (d,): by score, then document id."""
+    rows, scores = contenders(opened.faiss, vector, top_k)
+    documents = opened.reader.documents_at(rows.tolist())
+    places = order(documents["id"].to_pylist(), scores, top_k)
+    return Found(rows, scores, documents).taken(places)
+
+
+class Clock:
+    """Milliseconds per stage, and in all, from when it was made."""
+
+    def __init__(self) -> None:
+        self._started = self._last = time.perf_counter()
+        self._laps: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        """The stage ``name`` has just ended."""
+        now = time.perf_counter()
+        self._laps[name] = (now - self._last) * 1000
+        self._last = now
+
+    def milliseconds(self) -> dict[str, float]:
+        return {**self._laps, "total": (self._last - self._started) * 1000}

@@ -1,0 +1,124 @@
+"""The task 'train-late-interaction': a ColBERT model, measured on frozen candidates."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from sentence_transformers.multi_vector_encoder.losses import (
+    MultiVectorMultipleNegativesRankingLoss,
+)
+from sentence_transformers.multi_vector_encoder.training_args import (
+    MultiVectorEncoderTrainingArguments,
+)
+
+from workbench.data.reader import DatasetReader
+from workbench.errors import BadInput
+from workbench.jobs.context import JobContext
+from workbench.models.assemble import brings_projection
+from workbench.models.contract import Contract
+from workbench.models.kinds import as_kind
+from workbench.models.late import LoadedLateInteraction
+from workbench.models.resolve import ResolvedModel
+from workbench.recipes.train_rerank import TrainLateInteractionRecipe
+from workbench.training.arguments import training_arguments
+from workbench.training.cadence import Cadence
+from workbench.training.collator import Collator
+from workbench.training.dev import Dev
+from workbench.training.model import within_limit
+from workbench.training.recorder import Recorder
+from workbench.training.rows import build_rows, load_texts, own_prompts_note
+from workbench.training.run import Place, Prepared, Run
+from workbench.training.sampler import Batches
+from workbench.training.stages import reranking_dev
+from workbench.training.task import train
+from workbench.training.trainer import LateInteractionTrainer
+
+FRESH = (
+    "The base brings no projection to one vector per token, so a random one of {0} dimensions was "
+    "put in its place and trained along; the untrained value is that of the random one."
+)
+
+
+def run(recipe: TrainLateInteractionRecipe, context: JobContext) -> dict[str, Any]:
+    """Train and register a late-interaction model; the result is ``train``'s JSON."""
+    return train(recipe, context, LateInteractionKind())
+
+
+class LateInteractionKind:
+    """What is particular to late interaction."""
+
+    def start(self, recipe: TrainLateInteractionRecipe, base: ResolvedModel) -> Contract | None:
+        """A late-interaction model as it is, or an encoder made into one."""
+        contract = base.contract or Contract()
+        if contract.kind == "reranker":
+            raise BadInput(
+                f"'{base.name}' is a reranker, which has no vectors to compare.",
+                "Start from an encoder or a late-interaction model.",
+            )
+        changes: dict[str, Any] = {
+            "query_max_len": recipe.query_max_len,
+            "passage_max_len": recipe.passage_max_len,
+            "query_prompt": recipe.query_prompt or contract.query_prompt,
+            "document_prompt": recipe.document_prompt or contract.document_prompt,
+        }
+        if contract.kind == "embedding":
+            contract = as_kind(contract, "late-interaction")
+            # Of the vector per token; the files decide where they bring a projection.
+            changes["dimensions"] = 0 if brings_projection(base) else recipe.token_dimensions
+        return contract.model_copy(update=changes)
+
+    def dev(
+        self,
+        recipe: TrainLateInteractionRecipe,
+        context: JobContext,
+        reader: DatasetReader,
+        output: Path,
+        place: Place,
+    ) -> Dev:
+        return reranking_dev(recipe, context, reader, output, place)
+
+    def contract(
+        self, loaded: LoadedLateInteraction, recipe: TrainLateInteractionRecipe, base_name: str
+    ) -> Contract:
+        limit = within_limit(loaded.model)
+        return loaded.contract.model_copy(
+            update={
+                "query_max_len": min(recipe.query_max_len, limit),
+                "passage_max_len": min(recipe.passage_max_len, limit),
+                "base_model": base_name,
+                "dataset": recipe.dataset,
+            }
+        )
+
+    def prepare(
+        self, this: Run, loaded: LoadedLateInteraction, recorder: Recorder, cadence: Cadence
+    ) -> Prepared:
+        recipe, contract, model = this.recipe, loaded.contract, loaded.model
+        rows = build_rows(this.reader, recipe)
+        queries, documents = load_texts(this.reader, rows, contract)
+        model.prompts = {"query": contract.query_prompt, "document": contract.document_prompt}
+        model.max_seq_length = max(contract.query_max_len, contract.passage_max_len)
+        arguments = training_arguments(
+            MultiVectorEncoderTrainingArguments,
+            recipe,
+            this.output,
+            device=this.device,
+            precision=this.precision,
+        )
+        arguments.batch_sampler = partial(Batches, rows)
+        trainer = LateInteractionTrainer(
+            model,
+            contract=contract,
+            dev=partial(this.dev.during_training, loaded) if this.dev else None,
+            on_batch=recorder.on_batch,
+            args=arguments,
+            train_dataset=Dataset.from_dict(rows.columns),
+            loss=MultiVectorMultipleNegativesRankingLoss(model, scale=1.0 / recipe.temperature),
+            data_collator=Collator(model.preprocess, queries, documents, contract),
+            callbacks=[recorder, cadence],
+        )
+        notes = rows.notes + own_prompts_note(this.reader, contract)
+        if not brings_projection(this.base):
+            notes += (FRESH.format(contract.dimensions),)
+        return Prepared(trainer, len(rows), rows.negatives.shape[1], notes)

@@ -1,0 +1,168 @@
+"""The task 'train-reranker': a cross-encoder or an LLM reranker, measured on frozen candidates."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from sentence_transformers.cross_encoder import losses
+from sentence_transformers.cross_encoder.training_args import CrossEncoderTrainingArguments
+
+from workbench.data.reader import DatasetReader
+from workbench.errors import BadInput
+from workbench.jobs.context import JobContext
+from workbench.models.architecture import position_limit
+from workbench.models.contract import Contract
+from workbench.models.inspect import read_json
+from workbench.models.kinds import as_kind
+from workbench.models.prompts import INSTRUCTION, NO, TEMPLATE, YES
+from workbench.models.resolve import ResolvedModel
+from workbench.models.score import LoadedReranker, cut, pair_length
+from workbench.recipes.train_rerank import TrainRerankerRecipe
+from workbench.training.arguments import training_arguments
+from workbench.training.cadence import Cadence
+from workbench.training.dev import Dev
+from workbench.training.pairs import PairCollator, candidate_rows
+from workbench.training.recorder import Recorder
+from workbench.training.rows import load_texts
+from workbench.training.run import Place, Prepared, Run
+from workbench.training.stages import first_stage_model, reports, reranking_dev
+from workbench.training.task import train
+from workbench.training.trainer import RerankerTrainer
+
+#: ListNet compares softmaxes: labels this far apart leave all the weight on the right document,
+#: which makes it the contrastive cross-entropy over a query's own candidates.
+ONE_HOT = 100.0
+
+
+def run(recipe: TrainRerankerRecipe, context: JobContext) -> dict[str, Any]:
+    """Train and register a reranker; the result is ``train``'s JSON."""
+    return train(recipe, context, RerankerKind())
+
+
+class RerankerKind:
+    """What is particular to rerankers."""
+
+    def start(self, recipe: TrainRerankerRecipe, base: ResolvedModel) -> Contract | None:
+        """A reranker as it is, or an encoder or language model made into one."""
+        contract = base.contract or Contract()
+        if contract.kind == "late-interaction":
+            raise BadInput(
+                f"'{base.name}' is a late-interaction model, not a reranker.",
+                "Train it with --kind late-interaction, or choose another model.",
+            )
+        if contract.kind == "embedding":
+            llm = recipe.architecture == "llm"
+            if recipe.architecture == "auto":
+                llm = _answers(base)
+            contract = as_kind(contract, "reranker", llm=llm)
+        if contract.architecture == "llm":
+            contract = contract.model_copy(
+                update={
+                    "yes_token": recipe.yes_token or contract.yes_token or YES,
+                    "no_token": recipe.no_token or contract.no_token or NO,
+                    "instruction": recipe.instruction or contract.instruction or INSTRUCTION,
+                    "prompt_template": recipe.prompt_template
+                    or contract.prompt_template
+                    or TEMPLATE,
+                }
+            )
+        lengths = {
+            "query_max_len": recipe.query_max_len,
+            "passage_max_len": recipe.passage_max_len,
+        }
+        return contract.model_copy(update=lengths)
+
+    def dev(
+        self,
+        recipe: TrainRerankerRecipe,
+        context: JobContext,
+        reader: DatasetReader,
+        output: Path,
+        place: Place,
+    ) -> Dev:
+        return reranking_dev(recipe, context, reader, output, place)
+
+    def contract(
+        self, loaded: LoadedReranker, recipe: TrainRerankerRecipe, base_name: str
+    ) -> Contract:
+        config: Any = loaded.model.config
+        limit = position_limit(config.to_dict(), {}) if config is not None else None
+        query = min(recipe.query_max_len, limit // 2 if limit else recipe.query_max_len)
+        most = limit - query if limit else recipe.passage_max_len
+        return loaded.contract.model_copy(
+            update={
+                "query_max_len": query,
+                "passage_max_len": min(recipe.passage_max_len, most),
+                "base_model": base_name,
+                "dataset": recipe.dataset,
+            }
+        )
+
+    def prepare(
+        self, this: Run, loaded: LoadedReranker, recorder: Recorder, cadence: Cadence
+    ) -> Prepared:
+        recipe, contract, model = this.recipe, loaded.contract, loaded.model
+        encoder = first_stage_model(recipe, this.context, Place(this.device, this.precision))
+        rows = candidate_rows(
+            this.reader, recipe, encoder, **reports(this.context, "Finding wrong documents")
+        )
+        del encoder
+        queries, documents = load_texts(this.reader, rows, contract)
+        # The losses tokenize pairs themselves, and know no other length than the model's.
+        model.max_seq_length = pair_length(contract)
+        collator = PairCollator(
+            queries,
+            documents,
+            partial(cut, model.tokenizer, length=contract.query_max_len),
+            listwise=recipe.objective != "bce",
+            right=ONE_HOT if recipe.objective == "contrastive" else 1.0,
+        )
+        trainer = RerankerTrainer(
+            model,
+            contract=contract,
+            dev=partial(this.dev.during_training, loaded) if this.dev else None,
+            on_batch=recorder.on_batch,
+            args=training_arguments(
+                CrossEncoderTrainingArguments,
+                recipe,
+                this.output,
+                device=this.device,
+                precision=this.precision,
+            ),
+            train_dataset=Dataset.from_dict(rows.columns),
+            loss=reranker_loss(model, recipe),
+            data_collator=collator,
+            callbacks=[recorder, cadence],
+        )
+        return Prepared(trainer, len(rows), rows.negatives.shape[1], rows.notes)
+
+
+def reranker_loss(model: Any, recipe: TrainRerankerRecipe) -> torch.nn.Module:
+    """The recipe's objective, all sentence-transformers' own.
+
+    ListNet: Cao et al. 2007. LambdaLoss: Wang et al. 2018.
+    """
+    if recipe.objective == "bce":
+        return losses.BinaryCrossEntropyLoss(model)
+    if recipe.objective == "lambda":
+        return losses.LambdaLoss(model)
+    if recipe.objective == "contrastive":
+        return losses.ListNetLoss(model, activation_fn=_Divide(recipe.temperature))
+    return losses.ListNetLoss(model)
+
+
+class _Divide(torch.nn.Module):
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.by = by
+
+    def forward(self, scores: torch.Tensor) -> torch.Tensor:
+        return scores / self.by
+
+
+def _answers(base: ResolvedModel) -> bool:
+    """Whether the base is a language model that can say yes or no."""
+    config = read_json(Path(base.source) / "config.json", missing={}) if base.local else {}
+    return str((config.get("architectures") or [""])[0]).endswith("ForCausalLM")
