@@ -16,8 +16,10 @@ BELOW = (
     "workbench/worker.py",
     "workbench/training/",
     "workbench/evaluation/",
+    "workbench/merging/",
     "workbench/search/",
     "workbench/models/",
+    "workbench/merging/",
 )
 
 

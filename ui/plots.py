@@ -12,7 +12,11 @@ import plotly.graph_objects as go
 from ui.words import t
 
 #: The first model (what the others are measured against) is grey, the second has the accent.
-COLOURS = ("#98a2b3", "#0d9488", "#7c9cbf", "#b08968", "#5eaaa8", "#8d99ae")
+COLOURS = (
+    *("#98a2b3", "#0d9488", "#7c9cbf", "#b08968", "#5eaaa8", "#8d99ae"),
+    # Second stages make tables of more rows.
+    *("#a3b18a", "#c08497", "#6d6875", "#d4a373", "#457b9d", "#84a98c"),
+)
 
 
 def histogram(bins: Mapping[str, Any], title: str) -> go.Figure:
@@ -28,7 +32,7 @@ def histogram(bins: Mapping[str, Any], title: str) -> go.Figure:
         hovertemplate="%{x}: %{y:,}<extra></extra>",
     )
     figure = go.Figure(bars)
-    _dress(figure, title)
+    dress(figure, title)
     unit = str(bins.get("unit", "characters"))
     figure.update_layout(height=300, yaxis_title=t("plot.how_many"))
     named = {"text": plain(unit), "standoff": 12}
@@ -68,7 +72,7 @@ def grouped_bars(
             cliponaxis=False,
             hovertemplate="%{x}: %{y:.3f}<extra>" + plain(model) + "</extra>",
         )
-    _dress(figure, title)
+    dress(figure, title)
     top = max((float(max(row, default=0.0)) for row in values), default=1.0)
     figure.update_layout(barmode="group", height=340, yaxis_range=[0, min(1.08, top * 1.15 + 0.02)])
     return figure
@@ -80,7 +84,8 @@ def plain(text: str) -> str:
     return escaped.replace("%{", "%\u200b{")
 
 
-def _dress(figure: go.Figure, title: str) -> None:
+def dress(figure: go.Figure, title: str) -> None:
+    """What all figures have in common, in place."""
     figure.update_layout(
         template="none",
         title={

@@ -17,6 +17,7 @@ from workbench.errors import NotFound
 from workbench.recipes.base import Recipe
 from workbench.recipes.data import AddModelRecipe, ImportRecipe, SampleRecipe
 from workbench.recipes.evaluate import EvaluateRecipe, IndexRecipe
+from workbench.recipes.merge import BlendRecipe, MergeRecipe
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.recipes.train_rerank import TrainLateInteractionRecipe, TrainRerankerRecipe
 
@@ -91,6 +92,18 @@ TASKS: dict[str, Task] = {
         "workbench.evaluation.job:run",
         SlotKind.LIGHT,
         prepare="workbench.evaluation.prepare:prepare_evaluate",
+    ),
+    "merge": Task(
+        MergeRecipe,
+        "workbench.merging.merge:run",
+        SlotKind.LIGHT,
+        prepare="workbench.merging.prepare:prepare_merge",
+    ),
+    "blend": Task(
+        BlendRecipe,
+        "workbench.merging.blend:run",
+        SlotKind.LIGHT,
+        prepare="workbench.merging.prepare:prepare_blend",
     ),
     "index": Task(
         IndexRecipe,

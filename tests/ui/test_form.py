@@ -1,6 +1,6 @@
 """A recipe becomes components and comes back as it was, whatever the field."""
 
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 import pytest
@@ -9,6 +9,7 @@ from ui import form
 from workbench.errors import BadRecipe
 from workbench.recipes.base import Recipe, setting
 from workbench.recipes.describe import FieldSpec, describe
+from workbench.recipes.evaluate import IndexRecipe
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.tasks import TASKS
 
@@ -109,7 +110,11 @@ def test_about_eight_fields_are_in_sight() -> None:
     one = drawn(TrainEmbeddingRecipe)
     seen = [spec.name for spec in specs if one.components[spec.name].visible]
     assert 7 <= len(seen) <= 10
-    assert "method" not in seen, "a choice of one is no choice"
+
+
+def test_a_choice_of_one_is_no_choice() -> None:
+    assert IndexRecipe.model_fields["type"].annotation == Literal["exact"]
+    assert not drawn(IndexRecipe).components["type"].visible
 
 
 @pytest.mark.parametrize("preset", list(TrainEmbeddingRecipe.presets))

@@ -59,6 +59,9 @@ def test_every_component_has_a_label(demo: gr.Blocks) -> None:
 
 def test_each_tab_has_at_most_one_primary_action(demo: gr.Blocks) -> None:
     def primaries(block: gr.blocks.Block) -> int:
+        # Train has a form for each kind of model, of which one is seen.
+        if getattr(block, "visible", True) is False and not isinstance(block, gr.Button):
+            return 0
         own = isinstance(block, gr.Button) and block.variant == "primary"
         return own + sum(primaries(child) for child in getattr(block, "children", []))
 

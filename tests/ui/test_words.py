@@ -12,6 +12,7 @@ from ui.tabs.models import CONTRACT
 from ui.words import known, load, t
 from ui.words.amounts import ago, count, duration, size
 from workbench.recipes.describe import describe
+from workbench.recipes.kinds import KINDS
 from workbench.records import JobStatus
 from workbench.tasks import TASKS
 
@@ -58,8 +59,11 @@ def families() -> set[str]:
         *(f"start.state_{state}" for state in ("waiting", "running", "done", "failed")),
         *(f"tab.{tab}" for tab in ("start", "data", "train", "compare", "search")),
         *(f"tab.{tab}" for tab in ("models", "jobs")),
-        "kind.embedding",
+        *(f"kind.{kind}" for kind in KINDS),
+        *(f"choice.kind.{kind}" for kind in KINDS),
+        *(f"train.kind_{kind}" for kind in KINDS),
         "verdict.no-better",
+        "verdict.below-first-stage",
     }
 
 

@@ -3,7 +3,7 @@
 import csv
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -15,6 +15,7 @@ from ui.services import Services
 from ui.words import t
 from workbench.jobs.files import LOG
 from workbench.records import Evaluation, MetricRow
+from workbench.takeaway.portable import replaced_files
 
 BLOCK = 1024 * 1024
 CSV = "text/csv; charset=utf-8"
@@ -30,7 +31,7 @@ def router(services: Services) -> APIRouter:
         """A model's folder as a zip, made while it is sent: nothing is kept on disk."""
         found = workspace.models.get(name)
         folder = workspace.models.folder(found.name)
-        parts = zipped(folder, found.name)
+        parts = zipped(folder, found.name, replaced_files(workspace, found))
         return StreamingResponse(parts, 200, _attachment(f"{found.name}.zip"), "application/zip")
 
     @routes.get("/api/download/jobs/{id}/metrics.csv")
@@ -86,15 +87,21 @@ def _plain(cell: object) -> object:
     return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@") else cell
 
 
-def zipped(folder: Path, name: str) -> Iterator[bytes]:
-    """A folder as a zip in pieces of about 1 MB; weights do not compress, so nothing is."""
+def zipped(folder: Path, name: str, instead: Mapping[str, bytes] | None = None) -> Iterator[bytes]:
+    """A folder as a zip in pieces of about 1 MB; weights do not compress, so nothing is.
+
+    ``instead``: what stands in the zip in place of a file, by its path inside the folder.
+    """
     out = _Pipe()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         for path in sorted(folder.rglob("*")):
             if path.is_symlink() or not path.is_file():
                 continue  # a link could lead outside the model's folder
-            inside = f"{name}/{path.relative_to(folder).as_posix()}"
-            info = zipfile.ZipInfo.from_file(path, inside)
+            own = path.relative_to(folder).as_posix()
+            info = zipfile.ZipInfo.from_file(path, f"{name}/{own}")
+            if instead and own in instead:
+                archive.writestr(f"{name}/{own}", instead[own])
+                continue
             with archive.open(info, "w", force_zip64=True) as target, path.open("rb") as source:
                 while block := source.read(BLOCK):
                     target.write(block)

@@ -64,9 +64,9 @@ def table_html(measured: Table, result: Mapping[str, Any]) -> Markup:
     about = t("compare.measured", split=t(f"split.{measured.split}"), queries=count(queries))
     if documents:
         about = t("compare.measured_over", about=about, documents=count(documents))
-    searched = [t("compare.searched")] if measured.staged else []
-    compared = [*searched, t("compare.difference"), t("compare.verdict")]
-    heads = [t("compare.model"), *measured.labels, *compared]
+    model = t("compare.model_searched" if measured.staged else "compare.model")
+    verdict = [] if measured.staged else [t("compare.verdict")]
+    heads = [model, *measured.labels, t("compare.difference"), *verdict]
     numeric = range(1, len(measured.labels) + 1)
     rows = [_cells(row, measured) for row in measured.rows]
     drawn = table(heads, rows, caption=t("compare.caption"), numeric=numeric)
@@ -83,9 +83,16 @@ def short_table(result: Mapping[str, Any]) -> Markup:
 
 
 def _cells(row: Row, measured: Table) -> list[str]:
-    searched = [searched_words(row.searched)] if measured.staged else []
+    model = row.model
+    if measured.staged:
+        # Below the name, as the verdict is above the difference: more columns would not be seen.
+        model = Markup('{}<br><span class="rw-quiet rw-small">{}</span>').format(
+            row.model, searched_words(row.searched)
+        )
     values = (_value(row, at) for at in range(len(row.values)))
-    return [row.model, *values, *searched, *_difference(row, measured)]
+    difference, verdict = _difference(row, measured)
+    compared = [verdict + difference] if measured.staged else [difference, verdict]
+    return [model, *values, *compared]
 
 
 def searched_words(searched: str) -> str:
@@ -109,11 +116,11 @@ def _difference(row: Row, measured: Table) -> list[str]:
     one = row.comparison
     if one is None:
         first_stage = row.kind == "first-stage"
-        return [t("compare.stage_order" if first_stage else "compare.reference"), ""]
+        return [t("compare.stage_order" if first_stage else "compare.reference"), EMPTY]
     tone = "" if one.p_value >= 0.05 else "good" if one.delta > 0 else "bad"
     text = Markup('<span class="rw-difference">{}</span>').format(one.text)
     if measured.staged:
-        against = Markup('<br><span class="rw-quiet rw-small">{}</span>')
+        against = Markup('<span class="rw-quiet rw-small">{}</span>')
         text += against.format(t("compare.against", against=one.against))
     return [text, badge(one.verdict, tone)]
 

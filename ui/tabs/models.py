@@ -14,7 +14,7 @@ from ui.feedback import on, on_busy
 from ui.markup import EMPTY, badge, empty, facts, heading, pick, piece, table
 from ui.routes.downloads import download_url
 from ui.services import Services
-from ui.tabs import models_catalogue
+from ui.tabs import models_catalogue, models_merge, models_take
 from ui.tabs.search import lead_to
 from ui.words import known, t
 from ui.words.amounts import ago, size
@@ -42,6 +42,8 @@ class Models:
     to_compare: gr.Button
     to_search: gr.Button
     download: gr.HTML
+    take: models_take.Take
+    merge: models_merge.Merge
     remove: confirm.Confirm
     source: gr.Textbox
     name: gr.Textbox
@@ -66,6 +68,8 @@ def render(services: Services) -> Models:
                 to_compare = gr.Button(t("models.to_compare"), size="sm")
                 to_search = gr.Button(t("models.to_search"), size="sm")
             download = piece(elem_id="model-download")
+            merge = models_merge.render()
+            take = models_take.render()
             remove = confirm.render(t("models.remove"), t("models.remove_yes"))
         piece(heading(t("models.add_title"), t("models.add_about")))
         with gr.Row(equal_height=False):
@@ -101,6 +105,8 @@ def render(services: Services) -> Models:
         to_compare=to_compare,
         to_search=to_search,
         download=download,
+        take=take,
+        merge=merge,
         remove=remove,
         source=source,
         name=name,
@@ -109,7 +115,7 @@ def render(services: Services) -> Models:
         job=job,
         refresh=lambda picked: view(services, picked),
         inputs=[chosen],
-        outputs=[listed, box, details, download, job, cancel],
+        outputs=[listed, box, details, download, job, cancel, take.shown, merge.start, merge.shown],
     )
 
 
@@ -165,6 +171,9 @@ def listen(services: Services, page: "Page") -> None:
     on(models.cancel.click, cancel, models.chosen, models.outputs)
     on(models.timer.tick, tick, [models.job, models.list, models.chosen], models.outputs)
     confirm.listen(models.remove, warn, remove, [models.chosen], everything)
+    models_take.listen(services, models.take, models.chosen)
+    shown = lambda picked: view(services, picked)  # noqa: E731
+    models_merge.listen(services, models.merge, models.chosen, models.outputs, shown)
     forms = page.train.forms
     menus = [one.model for one in forms.each]
 
@@ -194,6 +203,8 @@ def view(services: Services, picked: str | None) -> list[Any]:
         download_html(services, model) if model else EMPTY,
         job_html(job),
         gr.Button(visible=job is not None and not job.status.finished),
+        models_take.html(services, model) if model else EMPTY,
+        *models_merge.view(services, model),
     ]
 
 
@@ -309,7 +320,10 @@ def _plain(value: Any) -> str:
 
 
 def newest_job(services: Services) -> Job | None:
-    return next(iter(services.workspace.jobs.list(task=AddModelRecipe.task, limit=1)), None)
+    """The last job that was started here: a model added, or an adapter merged."""
+    tasks = (AddModelRecipe.task, models_merge.TASK)
+    found = [one for task in tasks for one in services.workspace.jobs.list(task=task, limit=1)]
+    return max(found, key=lambda job: job.created_at, default=None)
 
 
 def job_html(job: Job | None) -> str:

@@ -13,7 +13,7 @@ from ui.feedback import QUICK, guarded, on
 from ui.live import live_chart, live_log
 from ui.markup import empty, heading, piece
 from ui.services import Services
-from ui.tabs import train_form
+from ui.tabs import train_clone, train_command, train_form, train_sweep
 from ui.tabs.search import lead_to
 from ui.words import t
 from ui.words.amounts import ago
@@ -35,6 +35,7 @@ class Train:
     timer: gr.Timer
     #: The id of the job that is shown.
     chosen: gr.BrowserState
+    command: train_command.OldCommand
     forms: train_form.Forms
     no_data: gr.HTML
     to_data: gr.Button
@@ -45,6 +46,8 @@ class Train:
     resume: gr.Button
     to_compare: gr.Button
     to_search: gr.Button
+    clone: gr.Button
+    sweep: train_sweep.SweepForm
     chart: gr.HTML
     log: gr.HTML
     refresh: Callable[..., Any]
@@ -56,7 +59,7 @@ class Train:
         """What shows one run."""
         live = [self.chart, self.log]
         buttons = [self.cancel, self.resume, self.to_compare, self.to_search]
-        return [self.card, self.box, *buttons, *live]
+        return [self.card, self.box, *buttons, *live, self.clone]
 
 
 def render(services: Services) -> Train:
@@ -68,6 +71,7 @@ def render(services: Services) -> Train:
                 piece(heading(t("train.title"), t("train.about")))
                 no_data = piece(visible=False)
                 to_data = gr.Button(t("train.to_data"), visible=False)
+                command = train_command.render()
                 forms = train_form.render()
             with gr.Column(scale=6, min_width=320):
                 piece(heading(t("train.run_title")))
@@ -82,16 +86,19 @@ def render(services: Services) -> Train:
                     resume = gr.Button(t("job.resume"), size="sm", visible=False)
                     to_compare = gr.Button(t("train.to_compare"), visible=False)
                     to_search = gr.Button(t("train.to_search"), visible=False)
+                    clone = train_clone.button()
                 # Hidden, not absent: Gradio loses a component's settings when it is first drawn
                 # by the same update that gives it a value.
                 with gr.Column(visible="hidden") as box:
                     chart = live_chart(services, elem_id="train-chart")
                     with gr.Accordion(t("train.log"), open=False):
                         log = live_log(services, elem_id="train-log")
+                    sweep = train_sweep.render()
     part = Train(
         tab=tab,
         timer=timer,
         chosen=chosen,
+        command=command,
         forms=forms,
         no_data=no_data,
         to_data=to_data,
@@ -102,6 +109,8 @@ def render(services: Services) -> Train:
         resume=resume,
         to_compare=to_compare,
         to_search=to_search,
+        clone=clone,
+        sweep=sweep,
         chart=chart,
         log=log,
         refresh=lambda picked, *menus: fill(services, picked, menus),
@@ -157,7 +166,19 @@ def listen(services: Services, page: "Page") -> None:
         return lead_to(services, (job.result or {})["model"], job.recipe["dataset"])
 
     train_form.listen(train.forms)
+    train_command.listen(train.command, train.forms)
     train_form.starts(train.forms, wire)
+
+    def clone(id: str) -> list[Any]:
+        job = shown_job(services, id)
+        assert job is not None  # the button shows beside a run only
+        return train_clone.fill(services, train.forms, job)
+
+    def swept(id: str) -> list[Any]:
+        return [id, runs_menu(services, id), *view(find(services, id))]
+
+    train_sweep.listen(services, train, lambda id: shown_job(services, id), swept)
+    on(train.clone.click, clone, train.chosen, train.forms.filled)
     on(train.run.input, show, train.run, [train.chosen, *train.shown])
     on(train.cancel.click, cancel, train.chosen, train.shown)
     on(train.resume.click, resume, train.chosen, train.shown)
@@ -190,7 +211,17 @@ def view(job: Job | None) -> list[Any]:
     hidden = gr.Button(visible=False)
     if job is None:
         nothing = empty(t("train.nothing"), t("train.nothing_hint"))
-        return [nothing, gr.Column(visible="hidden"), hidden, hidden, hidden, hidden, "", ""]
+        return [
+            nothing,
+            gr.Column(visible="hidden"),
+            hidden,
+            hidden,
+            hidden,
+            hidden,
+            "",
+            "",
+            hidden,
+        ]
     status = job.status
     done = status is JobStatus.SUCCEEDED
     return [
@@ -202,6 +233,7 @@ def view(job: Job | None) -> list[Any]:
         gr.Button(visible=done),
         job.id,
         job.id,
+        train_clone.seen(job),
     ]
 
 

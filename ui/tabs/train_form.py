@@ -1,6 +1,6 @@
 """The forms of Train: one for each kind of model, of which one is seen."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,24 @@ class Forms:
     def menus(self) -> list[Any]:
         """Data set and model menu of each form, in turn."""
         return [menu for one in self.each for menu in (one.dataset, one.model)]
+
+    @property
+    def filled(self) -> list[Any]:
+        """What :func:`fill_in` gives updates for."""
+        return [self.kind, *(part for one in self.each for part in one.form.inputs)]
+
+
+def fill_in(forms: Forms, kind: str, values: Mapping[str, Any]) -> list[Any]:
+    """Updates for ``Forms.filled``: the form of ``kind`` shows a recipe's values, and the defaults
+    of fields that ``values`` leaves out; the other forms stay as they are."""
+    found: list[Any] = [kind]
+    for one in forms.each:
+        for spec in one.form.specs:
+            if one.kind == kind:
+                found.append(form.to_component(spec, values.get(spec.name, spec.default)))
+            else:
+                found.append(gr.skip())
+    return found
 
 
 def render() -> Forms:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from workbench.cli import data, demo, indexes, jobs, models, runs
+from workbench.cli import data, demo, indexes, jobs, merging, models, runs, sweep
 from workbench.cli.output import print_json, say
 from workbench.cli.running import JobFailed
 from workbench.errors import WorkbenchError
@@ -48,7 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
         parents=[shared],
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (demo, data, runs, indexes, jobs, models):
+    for module in (demo, data, runs, sweep, indexes, merging, jobs, models):
         module.add(commands, shared)
     return parser
 

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 from storage.records import Model
+from workbench.cli import models_take
 from workbench.cli.options import PREFIX, add_fields, read_values
 from workbench.cli.output import columns, size_words
 from workbench.cli.running import run_job
 from workbench.models.catalogue import CatalogueKind, catalogue
 from workbench.recipes.data import AddModelRecipe
+from workbench.takeaway.snippet import use_lines
 from workbench.workspace import Workspace
 
 
@@ -45,6 +47,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     exporting.add_argument("name")
     exporting.add_argument("--to", required=True, metavar="FILE", help="the zip file to write")
     exporting.set_defaults(command=_export)
+    models_take.add(actions, shared)
 
 
 def _add(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
@@ -65,6 +68,8 @@ def _show(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     about = _about(workspace, workspace.models.get(args.name))
     lines = [f"{key:<16} {value}" for key, value in about.items() if key != "contract"]
     lines += [f"  {key:<18} {value!r}" for key, value in about["contract"].items()]
+    about["use"] = use_lines(workspace, workspace.models.get(args.name))
+    lines += ["", *about["use"].splitlines()]
     return about, "\n".join(lines)
 
 
@@ -76,23 +81,18 @@ def _remove(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
 
 def _export(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     from workbench.models.export import export_zip
+    from workbench.takeaway.portable import replaced_files
 
     model = workspace.models.get(args.name)
-    written = export_zip(workspace.models.folder(model.name), Path(args.to))
+    instead = replaced_files(workspace, model)
+    written = export_zip(workspace.models.folder(model.name), Path(args.to), instead)
     return {"model": model.name, "file": str(written)}, f"Wrote {written}."
 
 
 def _catalogue(_workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     found = catalogue(args.kind)
     rows = [
-        [
-            m.id,
-            m.kind,
-            m.languages,
-            size_words(m.size * 1_000_000) if m.size else "",
-            m.licence or "",
-        ]
-        for m in found
+        [m.id, m.kind, m.languages, _megabytes(m.size), m.licence or "not known"] for m in found
     ]
     header = ["id (use it as --model)", "kind", "languages", "size", "licence"]
     return [model.model_dump() for model in found], columns(header, rows)

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from workbench.checks import check
 from workbench.cli.options import PREFIX, add_field, add_settings, read_values
 from workbench.cli.output import say
 from workbench.cli.running import run_job
@@ -18,6 +17,7 @@ from workbench.recipes.data import ImportRecipe
 from workbench.recipes.describe import FieldSpec, describe
 from workbench.recipes.kinds import KINDS
 from workbench.recipes.train import TrainRecipe
+from workbench.takeaway.again import recipe_of
 from workbench.workspace import Workspace
 
 _DEFAULT = next(iter(KINDS))
@@ -33,6 +33,9 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="take everything from a FlagEmbedding, EmbedRAG, open-retrievals or "
         "sentence-transformers command, or an AutoTrain YAML ('-' reads it from stdin)",
+    )
+    training.add_argument(
+        "--clone", metavar="JOB", help="take everything from an earlier run; options win"
     )
     # Only what was typed is handed on, so that --recipe FILE may bring the required fields.
     training.add_argument(
@@ -72,6 +75,9 @@ def all_fields() -> list[FieldSpec]:
 def _train(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     recipe = read_recipe(workspace, args)
     if args.check:
+        # Brings numpy and Arrow, which other commands do without.
+        from workbench.checks import check
+
         report = check(workspace, recipe)
         return report.to_dict(), report.lines()
     job = run_job(workspace, recipe)
@@ -84,11 +90,19 @@ def read_recipe(workspace: Workspace, args: argparse.Namespace) -> TrainRecipe:
 
     A data set that only an old command names is imported by then, if all else is right.
     """
+    cloned = recipe_of(workspace, args.clone) if args.clone else None
+    if cloned and args.from_command:
+        raise BadInput("--clone and --from-command are two sources.", "Give one of them.")
     command = _read(args.from_command, args.kind) if args.from_command else None
-    kind = args.kind or (command.kind if command else _DEFAULT)
+    kind = args.kind or (cloned or command or KINDS[_DEFAULT]).kind
     recipe = KINDS[kind]
     _refuse_other_kinds(args, kind)
-    values = read_values(args, recipe, before=command.values if command else None)
+    if cloned and type(cloned) is not recipe:
+        raise BadInput(
+            f"The run {args.clone} is of the kind {cloned.kind}, not {kind}.", "Leave --kind out."
+        )
+    before = cloned.model_dump(mode="json") if cloned else command.values if command else None
+    values = read_values(args, recipe, before=before)
     if command is None:
         return recipe.read(values)
     _tell(command)

@@ -65,7 +65,7 @@ class Table:
     @property
     def staged(self) -> bool:
         """Whether anything but all documents was searched: then the table says what was."""
-        return len({row.searched for row in self.rows}) > 1
+        return any(row.searched not in ("", "all documents") for row in self.rows)
 
 
 def build_table(result: Mapping[str, Any]) -> Table:

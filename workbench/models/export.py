@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from workbench.errors import BadInput, ModelUnusable
@@ -12,10 +13,11 @@ _STORED = (".safetensors", ".bin", ".pt", ".npy")
 _BLOCK = 4 << 20
 
 
-def export_zip(folder: Path, to: Path) -> Path:
+def export_zip(folder: Path, to: Path, instead: Mapping[str, bytes] | None = None) -> Path:
     """Write the folder's files into the zip file ``to`` (replaced if it exists); returns its path.
 
     The files lie in one folder named like the zip. The file appears when it is complete.
+    ``instead``: what stands in the zip in place of a file, by its path inside the folder.
     """
     to = to.expanduser().absolute()
     if not folder.is_dir():
@@ -24,7 +26,7 @@ def export_zip(folder: Path, to: Path) -> Path:
         raise BadInput(f"{to} cannot be written.", "Name a zip file in a folder that exists.")
     partial = to.with_name(f".{to.name}.{os.getpid()}.partial")
     try:
-        _write(folder, partial, to.stem)
+        _write(folder, partial, to.stem, instead or {})
         partial.replace(to)
     except OSError as error:
         raise BadInput(f"{to} cannot be written: {error.strerror or error}.") from error
@@ -33,10 +35,14 @@ def export_zip(folder: Path, to: Path) -> Path:
     return to
 
 
-def _write(folder: Path, target: Path, root: str) -> None:
+def _write(folder: Path, target: Path, root: str, instead: Mapping[str, bytes]) -> None:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in model_files(folder):
-            info = zipfile.ZipInfo.from_file(path, f"{root}/{path.relative_to(folder).as_posix()}")
+            inside = path.relative_to(folder).as_posix()
+            if inside in instead:
+                archive.writestr(f"{root}/{inside}", instead[inside])
+                continue
+            info = zipfile.ZipInfo.from_file(path, f"{root}/{inside}")
             stored = path.suffix in _STORED
             info.compress_type = zipfile.ZIP_STORED if stored else zipfile.ZIP_DEFLATED
             with path.open("rb") as reading, archive.open(info, "w") as writing:

@@ -34,7 +34,7 @@ from workbench.models.keeping import (
 )
 from workbench.models.late import LoadedLateInteraction
 from workbench.models.precision import Precision, choose, pick_device
-from workbench.models.resolve import ResolvedModel
+from workbench.models.resolve import ResolvedModel, listed_contract
 from workbench.models.score import LoadedReranker
 
 Role = Literal["query", "document"]
@@ -182,7 +182,8 @@ def _load(resolved: ResolvedModel, how: _How) -> tuple[Any, Contract]:
     folder = Path(resolved.source) if resolved.local else fetch(resolved.source)
     found = inspect_folder(folder)
     safe = safe_folder(folder, resolved.cache)
-    contract = how.contract or resolved.contract or found.contract
+    own = found.contract if resolved.local else listed_contract(resolved.source, found)
+    contract = how.contract or resolved.contract or own
     try:
         if found.layout == "adapter":
             return _load_adapter(resolved, safe, contract, how), contract

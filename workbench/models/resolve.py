@@ -7,15 +7,17 @@ Torch-free and without network: a hub id is checked for its form and, when the h
 import difflib
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storage.records import Model
 from workbench.errors import BadInput, ModelNotFound, ModelUnusable
 from workbench.models import packaged
-from workbench.models.contract import Contract
+from workbench.models.catalogue import contract_for
+from workbench.models.contract import CONTRACT_FILE, Contract
 from workbench.models.inspect import ModelFolder, inspect_folder
+from workbench.models.kinds import as_kind
 
 if TYPE_CHECKING:
     from workbench.workspace import Workspace
@@ -152,6 +154,7 @@ def adapter_contract(found: ModelFolder, base: ResolvedModel | None) -> Contract
 def _from_hub(workspace: "Workspace", name: str) -> ResolvedModel:
     if cached := cached_snapshot(name):
         found = from_folder(workspace, cached, name, None)
+        found = replace(found, contract=listed_contract(name, inspect_folder(cached)))
         return found if hub_is_offline() else _hub_only(workspace, name, found)
     if hub_is_offline():
         raise ModelNotFound(
@@ -159,6 +162,21 @@ def _from_hub(workspace: "Workspace", name: str) -> ResolvedModel:
             _meant(workspace, name) or _OFFLINE,
         )
     return _hub_only(workspace, name, None)
+
+
+def listed_contract(hub_id: str, found: ModelFolder) -> Contract:
+    """A folder's contract, with what the catalogue knows of the hub model where its own files are
+    silent: a sentence-transformers folder says everything but, often, its prompts."""
+    known = contract_for(hub_id)
+    own = found.contract
+    if not known or found.layout == "adapter" or (found.path / CONTRACT_FILE).is_file():
+        return own
+    if found.layout == "sentence-transformers":
+        names = ("query_prompt", "document_prompt")
+        known = {name: known[name] for name in names if name in known and not getattr(own, name)}
+        return own.model_copy(update=known)
+    llm = known.get("architecture") == "llm"
+    return as_kind(own, known["kind"], llm=llm).model_copy(update=known)
 
 
 def _hub_only(workspace: "Workspace", name: str, cached: ResolvedModel | None) -> ResolvedModel:

@@ -44,8 +44,8 @@ class TrainRecipe(Recipe):
     )
     method: Literal["full", "lora", "qlora"] = setting(
         "full",
-        help="Full changes every weight; LoRA trains a small adapter beside the frozen weights; "
-        "QLoRA does so over weights kept in 4 or 8 bits, for models that fit in no other way.",
+        help="Full changes every weight, LoRA trains a small adapter, QLoRA one over weights in "
+        "4 or 8 bits.",
     )
 
     epochs: float = setting(

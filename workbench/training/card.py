@@ -7,6 +7,7 @@ from string import Template
 
 from workbench.comparison.names import METRICS, label
 from workbench.models.contract import Contract
+from workbench.takeaway.snippet import snippet
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +49,6 @@ _WHAT = {
     "late-interaction": "A late-interaction model (ColBERT): a vector of $dimensions numbers per "
     "token; a document's score is\nthe sum over the query's tokens of their best inner product.",
 }
-_USE = {
-    "embedding": """\
-from sentence_transformers import SentenceTransformer
-
-model = SentenceTransformer("path/to/this/folder")
-queries = model.encode_query(["..."], normalize_embeddings=$normalize)
-documents = model.encode_document(["..."], normalize_embeddings=$normalize)
-scores = queries @ documents.T""",
-    "reranker": """\
-from sentence_transformers import CrossEncoder
-
-model = CrossEncoder("path/to/this/folder")
-scores = model.predict([("a query", "a document"), ("a query", "another document")])""",
-    "late-interaction": """\
-from sentence_transformers import MultiVectorEncoder
-
-model = MultiVectorEncoder("path/to/this/folder")
-queries = model.encode_query(["..."])
-documents = model.encode_document(["..."])
-scores = model.similarity(queries, documents)""",
-}
-
 PAGE = """\
 ---
 library_name: sentence-transformers
@@ -110,7 +89,7 @@ def write_card(folder: Path, card: Card) -> None:
     values = {
         "tags": _TAGS[kind],
         "what": Template(_WHAT[kind]).substitute(about),
-        "use": Template(_USE[kind]).substitute(about),
+        "use": snippet(contract),
         "name": card.name,
         "base": card.base,
         "dataset": card.dataset,

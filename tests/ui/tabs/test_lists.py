@@ -60,11 +60,11 @@ def test_the_outcome_of_training_is_said_plainly() -> None:
 
 def test_a_finished_run_leads_on(services: Services) -> None:
     job = training(services, status=JobStatus.SUCCEEDED, result=TRAINED)
-    card, box, cancel, resume, compare, find, chart, log = train.view(job)
+    card, box, cancel, resume, compare, find, chart, log, clone = train.view(job)
     assert "Better" in card
     assert box.visible is True
     assert (cancel.visible, resume.visible) == (False, False)
-    assert compare.visible and find.visible
+    assert compare.visible and find.visible and clone.visible
     assert chart == log == job.id
 
 

@@ -12,6 +12,7 @@ from workbench.comparison.significance import (
     bootstrap_interval,
     compare,
     randomization_p_value,
+    second_stage_verdict,
     verdict,
 )
 
@@ -108,3 +109,20 @@ def test_different_lengths_are_refused() -> None:
 )
 def test_verdict(delta: float, p: float, queries: int, words: str) -> None:
     assert verdict(delta, p, queries) == words
+
+
+@pytest.mark.parametrize(
+    ("delta", "p_value", "words"),
+    [
+        (-0.2, 0.001, "worse than the first stage"),
+        (0.2, 0.001, "better than the first stage"),
+        (-0.01, 0.4, "no better than the first stage"),
+        (0.0, 1.0, "no better than the first stage"),
+        (0.01, 0.4, "not distinguishable from the first stage on 100 queries"),
+    ],
+)
+def test_a_second_stage_has_to_beat_the_order_it_was_given(
+    delta: float, p_value: float, words: str
+) -> None:
+    assert second_stage_verdict(delta, p_value, 100) == words
+    assert second_stage_verdict(delta, p_value, 49) == "too few queries to judge"

@@ -26,9 +26,7 @@ PLAIN: list[Any] = [
 ]
 WRONG = [f"pet{n} old {m}" for n in range(ASKED) for m in range(3)]
 DATA = {"dev": PLAIN, "train": [("unrelated", WRONG, [])]}
-OWN = {
-    "dev": [(query, right, WRONG[3 * n : 3 * n + 3]) for n, (query, right, _) in enumerate(PLAIN)]
-}
+OWN = [(query, right, WRONG[3 * n : 3 * n + 3]) for n, (query, right, _) in enumerate(PLAIN)]
 
 
 def numbers(text: str) -> NDArray[np.float32]:
@@ -167,6 +165,7 @@ def test_a_reranker_alone_stands_after_its_first_stage(make: Make) -> None:
     assert verdicts(result)["right"][0] == "bm25, first 3"
     by_model = evaluated(make(DATA), ["right"], candidates=3, first_stage="embed")
     assert names(by_model) == ["embed, first 3", "right"]
+    assert build_table(by_model).staged
 
 
 def test_late_interaction_searches_everything_where_it_can(make: Make) -> None:

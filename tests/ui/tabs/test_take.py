@@ -1,0 +1,133 @@
+"""Take it away, and clone: what the page offers for a model and for a run."""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+from gradio.blocks import Blocks
+
+from storage.records import JobStatus, MetricRow
+from tests.storage import make
+from tests.ui.tabs.conftest import put
+from ui.plots_sweep import Curve, sweep_chart
+from ui.services import Services
+from ui.tabs import models, models_take, train, train_clone, train_form, train_sweep
+from workbench.models.contract import Contract
+from workbench.recipes.train_rerank import TrainRerankerRecipe
+from workbench.takeaway.sweeps import Started, remember
+
+PROMPT = "query: <b>"
+
+
+def model_in(services: Services, **values: Any) -> Any:
+    contract = Contract(query_prompt=PROMPT, pooling="cls", query_max_len=48).model_dump()
+    made = make.model("m1", name="tuned", contract=contract, path="models/m1", **values)
+    services.workspace.path("models/m1").mkdir(parents=True)
+    return services.workspace.store.models.insert(made)
+
+
+def test_the_lines_that_use_a_model_are_shown_as_text(services: Services) -> None:
+    model = model_in(services, job_id="run1")
+    html = str(models_take.html(services, model))
+    assert "query: &lt;b&gt;" in html and "<b>" not in html
+    assert "cls" in html and "48" in html
+    assert "models script &#34;tuned&#34; --output FOLDER" in html
+    assert str(services.workspace.home) not in html
+    # The page's outputs and their values are of one length.
+    with gr.Blocks():
+        part = models.render(services)
+    assert len(models.view(services, "tuned")) == len(part.outputs)
+    assert len(models.view(services, None)) == len(part.outputs)
+
+
+def test_an_adapter_says_what_else_to_take_along(services: Services) -> None:
+    model = model_in(services)
+    folder = Path(services.workspace.path("models/m1"))
+    about = '{"base_model_name_or_path": "/gone/tea-model", "peft_type": "LORA"}'
+    (folder / "adapter_config.json").write_text(about)
+    html = str(models_take.html(services, model))
+    assert "tea-model" in html and "/gone" not in html
+
+
+@pytest.fixture
+def forms() -> train_form.Forms:
+    with Blocks():
+        return train_form.render()
+
+
+def test_clone_fills_the_form_of_the_run_s_kind(services: Services, forms: Any) -> None:
+    recipe = TrainRerankerRecipe(dataset="tea", name="tuned", objective="listnet", negatives=7)
+    about = {"recipe": recipe.model_dump(mode="json"), "name": "tuned"}
+    job = put(services, "run1", task=recipe.task, status=JobStatus.FAILED, **about)
+    filled = train_clone.fill(services, forms, job)
+    assert len(filled) == len(forms.filled)
+    assert filled[0] == "reranker"
+    names = [spec.name for one in forms.each for spec in one.form.specs]
+    kinds = [one.kind for one in forms.each for _ in one.form.specs]
+    values = filled[len(filled) - len(names) :]
+    found = {
+        name: value
+        for name, kind, value in zip(names, kinds, values, strict=True)
+        if kind == "reranker"
+    }
+    assert (found["objective"], found["negatives"], found["name"]) == ("listnet", 7, "tuned")
+    assert found["dataset"] == "tea"
+
+
+def test_clone_is_offered_once_a_run_has_ended(services: Services) -> None:
+    recipe = {"dataset": "tea", "model": "base", "name": "tuned"}
+    about = {"task": "train-embedding", "recipe": recipe}
+    for status, shown in [(JobStatus.RUNNING, False), (JobStatus.FAILED, True)]:
+        job = put(services, status.value, status=status, **about)
+        assert train.view(job)[-1].visible is shown
+    with gr.Blocks():
+        part = train.render(services)
+    assert len(train.view(None)) == len(part.shown) == len(train.view(job))
+
+
+def swept(services: Services, id: str, rate: str, best: float | None, **values: Any) -> str:
+    recipe = {"dataset": "tea", "model": "base", "metric": "map@100", "learning_rate": rate}
+    about: dict[str, Any] = {"task": "train-embedding", "recipe": recipe, "name": f"run {id}"}
+    if best is not None:
+        result = {"baseline": {"map@100": 0.5}, "best": {"map@100": best}}
+        about |= {"status": JobStatus.SUCCEEDED, "result": result}
+    job = put(services, id, **{**about, **values})
+    return str(job.id)
+
+
+def test_a_sweep_is_one_table_and_one_chart(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = (
+        swept(services, "a", "1e-5", 0.55),
+        swept(services, "b", "5e-5", 0.61),
+        swept(services, "c", "1e-4", None, status=JobStatus.QUEUED),
+    )
+    values = tuple({"learning_rate": rate} for rate in ("1e-5", "5e-5", "1e-4"))
+    remember(services.workspace, Started(("learning_rate",), values, jobs))
+    points = {"a": {4: 0.52, 8: 0.55}, "b": {4: 0.58, 8: 0.61}}
+
+    def metrics(job: str) -> list[MetricRow]:
+        rows = [("baseline", 0, 0.5), *(("dev", *point) for point in points[job].items())]
+        return [
+            MetricRow(at, job, 1, step, kind, 1.0, {"map@100": value})
+            for at, (kind, step, value) in enumerate(rows)
+        ]
+
+    monkeypatch.setattr(services.workspace.jobs, "metrics", metrics)
+    html, plot = train_sweep.view(services, "b")
+    assert html.count("<tr") == 4 and html.count("highest") == 1
+    figure = plot.value if hasattr(plot, "value") else plot["value"]
+    assert "0.610" in html and "waiting" in html
+    assert figure is not None
+    assert train_sweep.view(services, "elsewhere")[0] == ""
+
+
+def test_the_curves_of_a_sweep_and_its_dashed_baseline() -> None:
+    curves = [Curve("<b>rate 1", [4, 8], [0.5, 0.6]), Curve("rate 2", [4, 8], [0.4, 0.7])]
+    figure = sweep_chart(curves, {"Baseline": 0.45}, "MAP@100", "Sweep")
+    assert [list(one.y.round(2)) for one in figure.data] == [[0.5, 0.6], [0.4, 0.7]]
+    assert "<b>" not in figure.data[0].name
+    (line,) = figure.layout.shapes
+    assert (line.line.dash, line.y0) == ("dash", 0.45)

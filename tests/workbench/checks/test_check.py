@@ -1,0 +1,146 @@
+"""``train --check`` on real data sets and models: no torch, no job."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.workbench.cli.test_main import ROOT, document, workbench, write
+from tests.workbench.models import tiny
+from workbench.checks import CheckReport, check
+from workbench.cli.running import run_job
+from workbench.errors import DatasetNotFound, ModelNotFound
+from workbench.recipes.data import ImportRecipe
+from workbench.recipes.kinds import KINDS
+from workbench.workspace import Workspace
+
+#: 60 rows, every other with a negative; longer than 8 words.
+ROWS = [
+    {"query": f"the quick fox {n}", "pos": [f"a lazy dog sat on the mat by it {n} " * 3]}
+    | ({"neg": [f"the cat is for on {n}"]} if n % 2 else {})
+    for n in range(60)
+]
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    folder = tmp_path_factory.mktemp("check")
+    opened = Workspace.open(folder / "home")
+    write(folder / "rows.jsonl", ROWS)
+    paths = [str(folder / "rows.jsonl")]
+    run_job(opened, ImportRecipe.read({"paths": paths, "name": "rows"}))
+    yield opened
+    opened.close()
+
+
+def checked(workspace: Workspace, kind: str = "embedding", **values: Any) -> CheckReport:
+    return check(workspace, KINDS[kind].read({"dataset": "rows", **values}), gpu=False)
+
+
+def codes(report: CheckReport) -> set[str]:
+    return {one.code for one in report.warnings}
+
+
+def test_rows_steps_and_tokens_of_the_packaged_model(workspace: Workspace) -> None:
+    report = checked(workspace, epochs=2, batch_size=10, gradient_accumulation=2)
+    assert report.rows == 48
+    assert (report.batches, report.steps) == (5, 6)
+    assert report.texts_per_batch == 30
+    assert report.parameters == report.trainable == 22_713_216
+    query, text = report.lengths
+    # [CLS] the quick fox 7 [SEP]; numbers from 10 on are still one token.
+    assert (query.longest, query.cut) == (6, 0.0)
+    assert report.tokens_per_batch == round(10 * query.mean + 20 * text.mean)
+    assert report.memory is not None
+    assert report.memory.total > 16 * report.parameters
+    assert checked(workspace, max_steps=3).steps == 3
+
+
+def test_every_warning_names_its_mend(workspace: Workspace) -> None:
+    report = checked(
+        workspace, negatives=5, precision="fp16", batch_size=64, passage_max_len=8,
+        query_max_len=600, objective="distill-kl",
+    )  # fmt: skip
+    assert codes(report) == {
+        "few-negatives", "fp16-without-gpu", "batch-too-large", "texts-cut", "beyond-the-model",
+        "few-dev-queries", "no-scores",
+    }  # fmt: skip
+    assert all(one.mend for one in report.warnings)
+    mends = {one.code: one.mend for one in report.warnings}
+    assert mends["few-negatives"].startswith("Set negatives to 1")
+    assert mends["batch-too-large"] == "Set batch_size to 48 or less."
+    assert mends["texts-cut"].startswith("Set passage_max_len to ")
+
+
+def test_without_any_negatives_there_is_nothing_to_learn(workspace: Workspace) -> None:
+    report = checked(workspace, negatives=0, in_batch_negatives=False)
+    assert "nothing-to-tell-from" in codes(report)
+
+
+def test_too_little_memory(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workbench.checks.checking.free_memory", lambda gpu: 1_000_000)
+    report = checked(workspace)
+    assert "memory" in codes(report)
+    assert "method lora" in next(one.mend for one in report.warnings if one.code == "memory")
+
+
+@pytest.mark.parametrize("kind", ["reranker", "late-interaction"])
+def test_second_stage_kinds_find_their_negatives(workspace: Workspace, kind: str) -> None:
+    report = checked(workspace, kind, method="lora", negatives=3)
+    assert "few-negatives" not in codes(report)
+    assert report.trainable is not None
+    assert report.trainable < (report.parameters or 0) / 10
+
+
+def test_a_model_that_needs_a_prompt(workspace: Workspace, tmp_path: Path) -> None:
+    folder = tmp_path / "multilingual-e5-small"
+    tiny.bert(folder)
+    report = checked(workspace, model=str(folder))
+    wanted = [one.mend for one in report.warnings if one.code == "prompt-missing"]
+    assert wanted == ["Set query_prompt to 'query: '.", "Set document_prompt to 'passage: '."]
+    told = checked(workspace, model=str(folder), query_prompt="query: ", document_prompt="p: ")
+    assert "prompt-missing" not in codes(told)
+    # The word-level tokenizer knows no numbers; the model reads 64 tokens.
+    assert report.lengths[0].longest == 6
+    assert report.memory is not None
+
+
+def test_pickled_weights_are_a_note(workspace: Workspace, tmp_path: Path) -> None:
+    folder = tiny.pickled(tiny.bert(tmp_path / "pickled"))
+    report = checked(workspace, model=str(folder))
+    assert report.parameters is None
+    assert "safetensors" in report.notes[0]
+
+
+def test_what_is_not_there_is_told(workspace: Workspace) -> None:
+    with pytest.raises(DatasetNotFound):
+        check(workspace, KINDS["embedding"].read({"dataset": "none"}), gpu=False)
+    with pytest.raises(ModelNotFound):
+        checked(workspace, model="none-such")
+
+
+def test_the_command_prints_and_submits_nothing(workspace: Workspace) -> None:
+    before = len(workspace.jobs.list())
+    found = document(workbench(workspace.home, "train", "--dataset", "rows", "--check", "--json"))
+    assert found["rows"] == 48
+    assert found["memory"]["estimate"] is True
+    words = workbench(workspace.home, "train", "--dataset", "rows", "--check")
+    assert words.returncode == 0
+    assert "an estimate" in words.stdout
+    assert len(workspace.jobs.list()) == before
+
+
+def test_a_check_imports_no_torch() -> None:
+    code = (
+        "import sys, json, workbench.cli.main, workbench.checks, workbench.commands\n"
+        "import tokenizers\n"
+        "print(json.dumps(sorted({'torch', 'transformers'} & set(sys.modules))))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout) == []

@@ -1,0 +1,121 @@
+"""``train``: the recipe that options, presets and old commands make together."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.workbench.cli.test_main import TWO_ROWS, write
+from tests.workbench.commands import examples
+from workbench.cli import train
+from workbench.cli.main import build_parser
+from workbench.errors import BadInput, BadRecipe, ModelNotFound, WorkbenchError
+from workbench.recipes.train import TrainRecipe
+from workbench.recipes.train_rerank import TrainRerankerRecipe
+from workbench.workspace import Workspace
+
+
+@pytest.fixture
+def workspace(home: Path) -> Iterator[Workspace]:
+    opened = Workspace.open(home)
+    yield opened
+    opened.close()
+
+
+def recipe(workspace: Workspace, *argv: str) -> TrainRecipe:
+    return train.read_recipe(workspace, build_parser().parse_args(["train", *argv]))
+
+
+def test_the_kind_decides_the_recipe(workspace: Workspace) -> None:
+    made = recipe(workspace, "--kind", "reranker", "--dataset", "d", "--set", "objective=listnet")
+    assert isinstance(made, TrainRerankerRecipe)
+    assert made.objective == "listnet"
+    quick = recipe(workspace, "--kind", "late-interaction", "--dataset", "d", "--preset", "quick")
+    assert quick.batch_size == 16
+
+
+def test_options_of_all_kinds_are_accepted_and_checked(workspace: Workspace) -> None:
+    made = recipe(workspace, "--kind", "reranker", "--dataset", "d", "--objective", "bce")
+    assert made.kind == "reranker"
+    with pytest.raises(BadRecipe, match="'reranker' has no field 'symmetric'"):
+        recipe(workspace, "--kind", "reranker", "--dataset", "d", "--symmetric")
+    with pytest.raises(BadRecipe, match="objective"):
+        recipe(workspace, "--dataset", "d", "--objective", "bce")
+    with pytest.raises(BadRecipe, match="method"):
+        recipe(workspace, "--kind", "late-interaction", "--dataset", "d", "--method", "qlora")
+
+
+def test_an_old_command_with_later_options(
+    workspace: Workspace, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "old.sh"
+    file.write_text(examples.FLAG, encoding="utf-8")
+    made = recipe(
+        workspace, "--from-command", str(file), "--dataset", "d", "--model", "all-MiniLM-L6-v2",
+        "--set", "batch_size=4",
+    )  # fmt: skip
+    assert (made.dataset, made.model, made.batch_size) == ("d", "all-MiniLM-L6-v2", 4)
+    assert made.query_max_len == 64
+    assert "train_group_size 2: " in capsys.readouterr().err
+
+
+@pytest.mark.slow  # Imports files in a worker process.
+def test_an_old_command_brings_its_data(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "toy_finetune_data.jsonl", TWO_ROWS)
+    monkeypatch.setattr("sys.stdin", io.StringIO(examples.FLAG))
+    made = recipe(workspace, "--from-command", "-", "--model", "all-MiniLM-L6-v2")
+    assert made.dataset == "toy_finetune_data"
+    assert workspace.datasets.get(made.dataset).summary["queries"] == 2
+
+
+@pytest.mark.slow  # Imports files in a worker process.
+def test_autotrain_brings_a_folder(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    for split in ("train", "dev"):
+        rows = [{"anchor": f"{split} {n}", "positive": f"text {split} {n}"} for n in range(3)]
+        write(tmp_path / "data" / f"{split}.jsonl", rows)
+    Path("old.yaml").write_text(examples.AUTOTRAIN, encoding="utf-8")
+    made = recipe(workspace, "--from-command", "old.yaml", "--model", "all-MiniLM-L6-v2")
+    assert made.dataset == "autotrain-pair"
+    splits = workspace.datasets.get(made.dataset).summary["splits"]
+    assert (splits["train"] > 0, splits["dev"]) == (True, 3)
+
+
+@pytest.mark.parametrize(
+    ("argv", "error"),
+    [
+        (["--model", "none-such"], ModelNotFound),
+        (["--model", "all-MiniLM-L6-v2", "--set", "epochs=-1"], BadRecipe),
+    ],
+)
+def test_what_is_wrong_stops_before_the_import(
+    workspace: Workspace, tmp_path: Path, argv: list[str], error: type[WorkbenchError]
+) -> None:
+    file = tmp_path / "old.sh"
+    file.write_text(examples.FLAG, encoding="utf-8")
+    with pytest.raises(error):
+        recipe(workspace, "--from-command", str(file), *argv)
+    assert workspace.jobs.list() == []
+
+
+def test_a_dev_file_must_say_that_it_is_one(workspace: Workspace, tmp_path: Path) -> None:
+    file = tmp_path / "old.sh"
+    file.write_text("python t.py --train_data a.jsonl --dev_data b.jsonl --fp16 False")
+    with pytest.raises(BadInput, match="would be read as training rows"):
+        recipe(workspace, "--from-command", str(file), "--model", "all-MiniLM-L6-v2")
+    with pytest.raises(BadInput, match="cannot be read"):
+        recipe(workspace, "--from-command", str(tmp_path / "none.sh"))
+
+
+def test_help_shows_no_default_that_holds_for_one_kind_only() -> None:
+    fields = {spec.name: spec for spec in train.all_fields()}
+    assert fields["batch_size"].default is None
+    assert fields["query_max_len"].default == 64
+    assert {"contrastive", "bce", "listnet"} <= set(fields["objective"].choices)

@@ -1,0 +1,191 @@
+"""What is taken away names no path of this machine; what a hub gets is the same."""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.workbench.training.fakes import FakeReader, FakeWorkspace, save_tiny_model
+from ui.routes.downloads import zipped
+from workbench.errors import BadInput
+from workbench.models import packaged
+from workbench.models.contract import Contract
+from workbench.models.export import export_zip
+from workbench.models.registry import new_model
+from workbench.records import Model
+from workbench.takeaway.portable import missing_base, replaced_files
+from workbench.takeaway.push import PushFailed, push
+
+SECRET = "hf_a-token-that-nobody-may-see"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Any:
+    return FakeWorkspace(tmp_path / "home", FakeReader({"train": []}))
+
+
+def put(workspace: Any, name: str, summary: dict[str, Any] | None = None) -> tuple[Model, Path]:
+    id, folder = workspace.models.new_folder()
+    made = new_model(id, name, contract=Contract().model_dump(), summary=summary or {})
+    return workspace.models.add(made), folder
+
+
+def base_of(workspace: Any, name: str, source: str = "") -> Path:
+    model, folder = put(workspace, name, {"source": source} if source else {})
+    folder.rmdir()
+    save_tiny_model(folder)
+    return workspace.path(model.path)
+
+
+def adapter_of(workspace: Any, base: Path) -> tuple[Model, Path]:
+    model, folder = put(workspace, "mine")
+    about = {"base_model_name_or_path": str(base), "peft_type": "LORA", "r": 16}
+    (folder / "adapter_config.json").write_text(json.dumps(about))
+    (folder / "adapter_model.safetensors").write_bytes(b"weights")
+    contract = Contract(base_model=str(base))
+    contract.write(folder)
+    config = {"model": str(base), "batch_size": 8}
+    (folder / "training_config.json").write_text(json.dumps(config))
+    return model, folder
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "elsewhere"),
+    [
+        (packaged.NAME, "", "sentence-transformers/all-MiniLM-L6-v2"),
+        ("bge", "BAAI/bge-small-en-v1.5", "BAAI/bge-small-en-v1.5"),
+        ("ours", "/somewhere/ours", "ours"),
+    ],
+)
+def test_an_adapter_names_its_base_as_others_know_it(
+    workspace: Any, name: str, source: str, elsewhere: str, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("workbench.takeaway.portable.from_folder", known_base(name))
+    base = base_of(workspace, name, source)
+    model, folder = adapter_of(workspace, base)
+    found = replaced_files(workspace, model)
+    config = json.loads(found["adapter_config.json"])
+    assert config["base_model_name_or_path"] == elsewhere and config["r"] == 16
+    assert all(str(base).encode() not in content for content in found.values())
+    assert json.loads(found["training_config.json"]) == {"model": elsewhere, "batch_size": 8}
+    assert missing_base(workspace, model) == ("" if "/" in elsewhere else elsewhere)
+    # Here everything stays as it is: the base is found by its path.
+    assert str(base) in (folder / "adapter_config.json").read_text()
+
+
+def known_base(name: str) -> Any:
+    """Stands in for resolving: the adapter's base is the workspace's model of that name."""
+    from workbench.models.resolve import ResolvedModel
+
+    def found(workspace: Any, folder: Path, _name: str, _model: Any) -> ResolvedModel:
+        where = str(workspace.path(workspace.models.get(name).path))
+        base = ResolvedModel(name, where, Contract(), "id", None, None)
+        return ResolvedModel("mine", str(folder), Contract(), "mine", base, None)
+
+    return found
+
+
+def test_a_base_that_is_gone_leaves_its_last_name(workspace: Any) -> None:
+    model, _ = adapter_of(workspace, Path("/gone/by/now/tea-model"))
+    found = json.loads(replaced_files(workspace, model)["adapter_config.json"])
+    assert found["base_model_name_or_path"] == "tea-model"
+
+
+def test_both_zips_hold_what_was_rewritten(workspace: Any, tmp_path: Path) -> None:
+    model, folder = adapter_of(workspace, Path("/gone/by/now/tea-model"))
+    instead = replaced_files(workspace, model)
+    export_zip(folder, tmp_path / "a.zip", instead)
+    (tmp_path / "b.zip").write_bytes(b"".join(zipped(folder, "b", instead)))
+    for name in ("a", "b"):
+        with zipfile.ZipFile(tmp_path / f"{name}.zip") as archive:
+            names = {path.removeprefix(f"{name}/") for path in archive.namelist()}
+            assert names == {path.name for path in folder.iterdir()}
+            assert b"/gone/by" not in b"".join(map(archive.read, archive.namelist()))
+            assert archive.read(f"{name}/adapter_model.safetensors") == b"weights"
+
+
+class FakeApi:
+    """``HfApi`` as far as a push goes; remembers what it was given."""
+
+    def __init__(self, token: str, fail: Exception | None = None) -> None:
+        self.token, self.fail = token, fail
+        self.created: dict[str, Any] = {}
+        self.files: dict[str, bytes] = {}
+
+    def create_repo(self, repo: str, **options: Any) -> None:
+        self.created = {"repo": repo, **options}
+
+    def upload_folder(self, *, repo_id: str, folder_path: str, **_: Any) -> Any:
+        if self.fail:
+            raise self.fail
+        assert repo_id == self.created["repo"]
+        folder = Path(folder_path)
+        self.files = {
+            path.relative_to(folder).as_posix(): path.read_bytes()
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+
+
+@pytest.fixture
+def online(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("online")
+def test_a_hub_gets_the_portable_files(workspace: Any, caplog: Any, capsys: Any) -> None:
+    model, folder = adapter_of(workspace, Path("/gone/by/now/tea-model"))
+    made: list[FakeApi] = []
+
+    def make(token: str) -> FakeApi:
+        made.append(FakeApi(token))
+        return made[-1]
+
+    caplog.set_level("DEBUG")
+    done = push(workspace, model, "me/mine", token=SECRET, make_api=make)
+    (api,) = made
+    assert api.token == SECRET and api.created["private"] is True
+    assert set(api.files) == {path.name for path in folder.iterdir()}
+    assert b"/gone/by" not in b"".join(api.files.values())
+    written = b"".join(path.read_bytes() for path in workspace.home.rglob("*") if path.is_file())
+    said = "".join(capsys.readouterr()) + caplog.text + json.dumps(done)
+    assert SECRET.encode() not in written and SECRET not in said
+
+
+@pytest.mark.usefixtures("online")
+def test_the_token_of_the_environment_is_used(workspace: Any, monkeypatch: Any) -> None:
+    model, _ = adapter_of(workspace, Path("/gone/tea-model"))
+    monkeypatch.setenv("HF_TOKEN", SECRET)
+    found: list[str] = []
+
+    def make(token: str) -> FakeApi:
+        found.append(token)
+        return FakeApi(token)
+
+    push(workspace, model, "me/mine", private=False, make_api=make)
+    assert found == [SECRET]
+
+
+@pytest.mark.usefixtures("online")
+def test_what_cannot_be_tried_is_said(workspace: Any, monkeypatch: Any) -> None:
+    model, _ = adapter_of(workspace, Path("/gone/tea-model"))
+    with pytest.raises(BadInput, match="A token"):
+        push(workspace, model, "me/mine")
+    with pytest.raises(BadInput, match="no repository"):
+        push(workspace, model, "mine", token=SECRET)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(BadInput, match="HF_HUB_OFFLINE"):
+        push(workspace, model, "me/mine", token=SECRET)
+
+
+@pytest.mark.usefixtures("online")
+def test_a_hub_that_fails_does_not_show_the_token(workspace: Any) -> None:
+    model, _ = adapter_of(workspace, Path("/gone/tea-model"))
+    broken = OSError(f"no route, Authorization: Bearer {SECRET}")
+    with pytest.raises(PushFailed) as failed:
+        push(workspace, model, "me/mine", token=SECRET, make_api=lambda t: FakeApi(t, broken))
+    assert SECRET not in str(failed.value) and failed.value.__cause__ is None
+    assert "could not be reached" in str(failed.value)

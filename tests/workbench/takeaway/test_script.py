@@ -1,0 +1,104 @@
+"""A script repeats its run: the same loss at every step, and the same weights."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.workbench.training.fakes import (
+    FakeContext,
+    FakeReader,
+    FakeWorkspace,
+    animal_splits,
+    save_decoder,
+    save_late,
+    save_tiny_model,
+)
+from tests.workbench.training.test_cells import Cell, module_of, recipe_for
+from workbench.errors import BadInput
+from workbench.models.contract import Contract
+from workbench.models.registry import new_model
+from workbench.takeaway.script import write_script
+
+# Each trains a real model, twice.
+pytestmark = pytest.mark.slow
+
+REPEATED = [
+    Cell("embedding", "bert", "full"),
+    Cell("embedding", "bert", "lora"),
+    Cell("embedding", "qwen2", "lora"),
+    Cell("reranker", "bert", "full"),
+    Cell("reranker", "bert", "lora"),
+    Cell("reranker", "qwen2-lm", "lora"),
+    Cell("late-interaction", "bert", "full"),
+    Cell("late-interaction", "m3", "lora"),
+]
+CHANGES: dict[str, dict[str, Any]] = {
+    "embedding-bert-full": {"query_prompt": "query: ", "scheduler": "cosine", "negatives": 1},
+    "embedding-bert-lora": {"gradient_accumulation": 2, "matryoshka_dims": "16"},
+}
+OUTSIDE = {"HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
+
+
+def save_base(name: str, folder: Path) -> Path:
+    if name == "bert":
+        return save_tiny_model(folder)
+    if name == "m3":
+        return save_late(folder, layout="m3")
+    return save_decoder(folder, name.partition("-")[0], answers=name.endswith("-lm"))
+
+
+@pytest.mark.parametrize("cell", REPEATED, ids=lambda cell: cell.name)
+def test_the_script_has_the_run_s_losses(cell: Cell, tmp_path: Path) -> None:
+    workspace = FakeWorkspace(tmp_path / "home", FakeReader(animal_splits()))
+    context = FakeContext(workspace, tmp_path / "home" / "jobs" / "job")
+    base = save_base(cell.base, tmp_path / "base")
+    changes = CHANGES.get(cell.name, {})
+    result = module_of(cell.kind).run(recipe_for(cell, base, epochs=2.0, **changes), context)
+
+    folder = tmp_path / "taken"
+    written = write_script(workspace, workspace.models.added[0], folder)
+    assert written["rows"] == result["rows"]
+    text = (folder / "train.py").read_text(encoding="utf-8")
+    assert "workbench" not in text and repr(str(base)) in text
+    # Elsewhere: neither the repository nor its folder is near.
+    done = subprocess.run(
+        [sys.executable, "train.py"],
+        cwd=folder,
+        env={**os.environ, **OUTSIDE},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    losses = [entry["loss"] for entry in json.loads((folder / "output/losses.json").read_text())]
+    expected = [values["loss"] for _, values in context.of("train")]
+    assert len(losses) == len(expected) == result["steps"]
+    assert np.allclose(losses, expected, rtol=1e-3, atol=1e-6)
+    same_weights(folder / "output", workspace.path(workspace.models.added[0].path))
+
+
+def same_weights(first: Path, second: Path) -> None:
+    from safetensors.numpy import load_file
+
+    names = [path.relative_to(first) for path in sorted(first.rglob("*.safetensors"))]
+    assert names == [path.relative_to(second) for path in sorted(second.rglob("*.safetensors"))]
+    for name in names:
+        found, expected = load_file(first / name), load_file(second / name)
+        assert found.keys() == expected.keys()
+        for key, value in expected.items():
+            assert np.allclose(found[key], value, atol=1e-3), key
+
+
+def test_a_model_that_was_not_trained_here_has_no_script(tmp_path: Path) -> None:
+    workspace = FakeWorkspace(tmp_path, FakeReader(animal_splits()))
+    contract = Contract().model_dump()
+    id, _ = workspace.models.new_folder()
+    added = workspace.models.add(new_model(id, "brought", contract=contract, summary={}))
+    with pytest.raises(BadInput, match="was not trained in this workspace"):
+        write_script(workspace, added, tmp_path / "taken")

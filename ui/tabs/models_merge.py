@@ -1,0 +1,105 @@
+"""Merging an adapter into its base at a click, and what the check of a merged model found."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from ui.feedback import on_busy
+from ui.markup import EMPTY, facts, piece
+from ui.services import Services
+from ui.words import t
+from workbench.comparison.names import label
+from workbench.merging.prepare import is_adapter
+from workbench.recipes.merge import MergeRecipe
+from workbench.records import Model
+
+#: Jobs that this part of the page starts.
+TASK = MergeRecipe.task
+
+
+@dataclass(frozen=True)
+class Merge:
+    """The button, for adapters only, and the facts of a merged model."""
+
+    start: gr.Button
+    shown: gr.HTML
+
+
+def render() -> Merge:
+    start = gr.Button(t("merge.start"), size="sm", visible=False, elem_id="model-merge")
+    return Merge(start, piece(elem_id="model-merged"))
+
+
+def listen(
+    services: Services,
+    merge: Merge,
+    chosen: Any,
+    outputs: list[Any],
+    view: Callable[[str], list[Any]],
+) -> None:
+    """``chosen`` holds the shown model's name; ``view`` gives the updates of ``outputs``."""
+
+    def start(picked: str) -> list[Any]:
+        services.workspace.jobs.submit(MergeRecipe.read({"model": picked}))
+        return view(picked)
+
+    on_busy(merge.start, start, chosen, outputs, says=t("merge.starting"), then=t("merge.start"))
+
+
+def view(services: Services, model: Model | None) -> list[Any]:
+    """Updates for the button and the facts."""
+    if model is None:
+        return [gr.Button(visible=False), EMPTY]
+    adapter = is_adapter(services.workspace.models.folder(model.id))
+    return [gr.Button(visible=adapter), html(model)]
+
+
+def html(model: Model) -> Markup:
+    """How far a merged model is from its adapter, and its values on dev; nothing for others."""
+    said = model.summary
+    if said.get("origin") != "merged":
+        return EMPTY
+    return Markup(
+        '<article class="rw-card"><h3>{}</h3><p class="rw-quiet">{}</p>{}</article>'
+    ).format(t("merge.title"), t("merge.about"), facts(_facts(said)))
+
+
+def _facts(said: Mapping[str, Any]) -> dict[str, str]:
+    parity, drift, measured = said["parity"], said.get("drift"), said.get("metrics")
+    found = {
+        t("merge.adapter"): str(said.get("adapter")),
+        t("merge.parity"): t(
+            "merge.apart",
+            texts=parity["texts"],
+            largest=f"{parity['largest_difference']:.1e}",
+            allowed=f"{parity['allowed']:g}",
+        ),
+    }
+    if drift:
+        largest = drift.get("largest_difference")
+        found[t("merge.drift", against=drift["against"])] = (
+            t("merge.not_measured")
+            if largest is None
+            else t(
+                "merge.largest", largest=f"{largest:.1e}", mean=f"{drift['mean_difference']:.1e}"
+            )
+        )
+    if measured:
+        name = str(measured["metric"])
+        before = measured["trained"].get(name)
+        found[t("merge.measured", metric=label(name))] = t(
+            "merge.values",
+            trained="–" if before is None else f"{before:.3f}",
+            merged=f"{measured['merged'][name]:.3f}",
+        )
+    return found
+
+
+def _drift(drift: Mapping[str, Any]) -> str:
+    if "largest_difference" not in drift:
+        return t("merge.not_measured")
+    largest, mean = drift["largest_difference"], drift["mean_difference"]
+    return t("merge.largest", largest=f"{largest:.1e}", mean=f"{mean:.1e}")

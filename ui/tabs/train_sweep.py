@@ -1,0 +1,159 @@
+"""A sweep: the shown run again with several values, and all of its runs in one table and chart."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from ui.feedback import on
+from ui.form import label
+from ui.markup import EMPTY, badge, piece, table
+from ui.plots_sweep import Curve, sweep_chart
+from ui.services import Services
+from ui.words import t
+from workbench.comparison.names import label as metric_label
+from workbench.recipes.describe import describe
+from workbench.recipes.kinds import KINDS
+from workbench.takeaway.again import plan, recipe_of
+from workbench.takeaway.sweeps import find_sweep, results, start
+
+if TYPE_CHECKING:
+    from ui.tabs.train import Train
+
+#: Fields that say what a run is, not how it trains.
+_NOT_TRIED = ("name", "dataset", "dataset_version", "device", "metric")
+
+
+@dataclass(frozen=True)
+class SweepForm:
+    """One or two fields with their values, and what came of the sweep."""
+
+    field: gr.Dropdown
+    values: gr.Textbox
+    field_2: gr.Dropdown
+    values_2: gr.Textbox
+    start: gr.Button
+    shown: gr.HTML
+    plot: gr.Plot
+
+
+def render() -> SweepForm:
+    choices = [(label(name), name) for name in _fields()]
+    with gr.Accordion(t("sweep.title"), open=False, elem_id="train-sweep"):
+        gr.Markdown(t("sweep.about"), elem_classes="rw-quiet")
+        first, values = _line(choices, "learning_rate", "sweep-1")
+        second, more = _line([(t("sweep.none"), ""), *choices], "", "sweep-2")
+        begin = gr.Button(t("sweep.start"), size="sm", elem_id="sweep-start")
+        shown = piece(elem_id="sweep-table")
+        plot = gr.Plot(label=t("sweep.title"), show_label=False, visible=False)
+    return SweepForm(first, values, second, more, begin, shown, plot)
+
+
+def _line(choices: list[tuple[str, str]], first: str, id: str) -> tuple[gr.Dropdown, gr.Textbox]:
+    with gr.Row(equal_height=False):
+        field = gr.Dropdown(
+            choices,
+            value=first,
+            label=t("sweep.field"),
+            interactive=True,
+            min_width=180,
+            elem_id=f"{id}-field",
+        )
+        values = gr.Textbox(
+            label=t("sweep.values"),
+            placeholder="1e-5, 5e-5, 1e-4" if first else "",
+            max_lines=1,
+            interactive=True,
+            min_width=180,
+            elem_id=f"{id}-values",
+        )
+    return field, values
+
+
+def _fields() -> list[str]:
+    """The fields of all kinds, each once; the run's own recipe refuses what it does not have."""
+    names = [spec.name for recipe in KINDS.values() for spec in describe(recipe)]
+    return [name for name in dict.fromkeys(names) if name not in _NOT_TRIED]
+
+
+def listen(services: Services, train: "Train", find: Any, show: Any) -> None:
+    """``find(id)`` is the shown run; ``show(id)`` gives what the tab shows of a run by its id."""
+    form, workspace = train.sweep, services.workspace
+
+    def begin(id: str, *raw: str) -> list[Any]:
+        job = find(id)
+        assert job is not None  # the form stands below a run
+        pairs = zip(raw[::2], raw[1::2], strict=True)
+        settings = [f"{field}={values}" for field, values in pairs if field and values.strip()]
+        first = recipe_of(workspace, job.id, free_name=False)
+        started = start(workspace, plan(workspace, first, settings))
+        return [*show(started.jobs[0]), *view(services, started.jobs[0])]
+
+    def tick(id: str, html: str | None) -> Any:
+        job = find(id)
+        found = view(services, job.id if job else "")
+        return gr.skip() if found[0] == (html or "") else found
+
+    raw = [form.field, form.values, form.field_2, form.values_2]
+    result = [form.shown, form.plot]
+    outputs = [train.chosen, train.run, *train.shown, *result]
+    on(form.start.click, begin, [train.chosen, *raw], outputs)
+    on(train.timer.tick, tick, [train.chosen, form.shown], result)
+
+
+def view(services: Services, id: str) -> list[Any]:
+    """Updates for the table and the chart of the sweep that a run belongs to."""
+    workspace = services.workspace
+    started = find_sweep(workspace, id) if id else None
+    if started is None:
+        return [EMPTY, gr.Plot(visible=False)]
+    found = results(workspace, started)
+    measured = any(run["best"] is not None for run in found["runs"])
+    chart = gr.Plot(value=_chart(services, found), visible=True) if measured else None
+    return [str(table_html(found)), chart or gr.Plot(visible=False)]
+
+
+def table_html(found: dict[str, Any]) -> Markup:
+    """A line per run: its values, the baseline, its best, and how it stands."""
+    fields = found["fields"]
+    metric = metric_label(found["runs"][0]["metric"])
+    heads = [*map(label, fields), t("sweep.baseline"), t("sweep.best", metric=metric)]
+    heads += [t("sweep.status"), t("sweep.run")]
+    lines = []
+    for run in found["runs"]:
+        best = Markup("{}").format(_number(run["best"]))
+        if run["job"] == found["best"]:
+            best += Markup(" ") + Markup(badge(t("sweep.highest"), "good"))
+        status = t(f"status.{run['status']}")
+        values = [run["values"][field] for field in fields]
+        lines.append([*values, _number(run["baseline"]), best, status, run["name"]])
+    numeric = [len(fields), len(fields) + 1]
+    return table(heads, lines, caption=t("sweep.title"), numeric=numeric)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _chart(services: Services, found: dict[str, Any]) -> Any:
+    """The curves of the runs that have ended; those that run are drawn live above."""
+    curves: list[Curve] = []
+    baselines: dict[float, str] = {}
+    runs = [run for run in found["runs"] if run["best"] is not None]
+    metric = runs[0]["metric"]
+    for run in runs:
+        name = ", ".join(f"{label(field)} {value}" for field, value in run["values"].items())
+        rows = services.workspace.jobs.metrics(run["job"])
+        dev = {row.step: row.values[metric] for row in rows if row.kind == "dev"}
+        curves.append(Curve(name, sorted(dev), [dev[step] for step in sorted(dev)]))
+        if run["baseline"] is not None:
+            baselines.setdefault(round(run["baseline"], 3), name)
+    # Where all began from the same, the line needs no other name.
+    alike = len(baselines) == 1
+    word = t("sweep.baseline")
+    named = {
+        word if alike else t("sweep.baseline_of", run=name): value
+        for value, name in baselines.items()
+    }
+    return sweep_chart(curves, named, metric_label(metric), t("sweep.chart"))

@@ -1,0 +1,192 @@
+"""The task 'blend': models between a fine-tuned one and its base, measured on two data sets.
+
+Imports torch: worker processes only.
+"""
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from storage.records import Model
+from workbench.data.reader import DatasetReader
+from workbench.errors import BadInput
+from workbench.evaluation.candidates import freeze
+from workbench.evaluation.pool import whole_pool
+from workbench.jobs.context import JobContext
+from workbench.merging.card import write_blended
+from workbench.merging.prepare import full_model
+from workbench.merging.save import write_model
+from workbench.merging.weights import Weights, between, put, refuse_other_shapes, weights_of
+from workbench.models.assemble import brings_projection
+from workbench.models.contract import Contract
+from workbench.models.inspect import read_json
+from workbench.models.load import load_model
+from workbench.models.registry import from_job, new_model
+from workbench.models.resolve import ResolvedModel
+from workbench.recipes.merge import BlendRecipe, read_ratios
+from workbench.training.dev import Ground, Reranking, Retrieval
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """One data set's split, and what is asked there."""
+
+    dataset: str
+    version: int
+    split: str
+    ground: Ground
+
+
+def run(recipe: BlendRecipe, context: JobContext) -> dict[str, Any]:
+    """Measure every ratio on both data sets; keep one as a model where that is asked for.
+
+    Each point is used by the fine-tuned model's contract (its prompts and lengths), the base at
+    ratio 0 too, so that along the curve nothing but the weights changes. Raises :class:`BadInput`
+    for models of other architectures or kinds, and for data sets without queries to measure on.
+    """
+    workspace = context.workspace
+    tuned, base = full_model(workspace, recipe.model), full_model(workspace, recipe.base)
+    model = _load(recipe, context, tuned)
+    here, there = weights_of(model.model), _base_weights(recipe, context, base, model)
+    refuse_other_shapes(here, there, (tuned.name, base.name))
+    ratios = read_ratios(recipe.ratios)
+    names = list(dict.fromkeys([recipe.dataset, recipe.second]))
+    fields = [_field(recipe, context, name, model.contract.kind) for name in names]
+    rows = []
+    for at, ratio in enumerate(ratios):
+        put(model.model, between(here, there, ratio))
+        for field in fields:
+            step = f"{at + 1} of {len(ratios)}: ratio {ratio:g} on {field.dataset}"
+            rows.append(_measure(context, model, field, ratio, step))
+    kept = None
+    if recipe.keep is not None:
+        put(model.model, between(here, there, recipe.keep))
+        kept = _keep(recipe, context, model, tuned, base, rows)
+    return {
+        "tuned": tuned.name,
+        "base": base.name,
+        "metric": recipe.metric,
+        "ratios": ratios,
+        "rows": rows,
+        "kept": recipe.keep,
+        "model": kept.name if kept else None,
+        "model_id": kept.id if kept else None,
+    }
+
+
+def _load(
+    recipe: BlendRecipe,
+    context: JobContext,
+    model: ResolvedModel,
+    contract: Contract | None = None,
+) -> Any:
+    context.check_cancelled()
+    context.progress(0, None, message=f"Loading {model.name}")
+    return load_model(
+        model,
+        device=recipe.device,
+        precision=recipe.precision,
+        trust_remote_code=context.workspace.trust_remote_code,
+        contract=contract,
+    )
+
+
+def _base_weights(
+    recipe: BlendRecipe, context: JobContext, base: ResolvedModel, model: Any
+) -> Weights:
+    """The base's weights, used as the fine-tuned model uses them."""
+    contract = model.contract
+    whole = _brings_head(base, contract)
+    found = _load(recipe, context, base, contract if whole else None)
+    if (contract.kind, contract.architecture) != (found.contract.kind, found.contract.architecture):
+        raise BadInput(
+            f"'{recipe.model}' is of the kind {contract.architecture or contract.kind}, its base "
+            f"'{base.name}' of the kind {found.contract.architecture or found.contract.kind}.",
+            "A head that the base does not have cannot be blended: choose a base of the same kind.",
+        )
+    return weights_of(found.model)
+
+
+def _brings_head(base: ResolvedModel, contract: Contract) -> bool:
+    """Whether a plain checkpoint has all the weights of the kind that was made from it: a
+    projection per token, or a language model's answers."""
+    if contract.kind == "late-interaction":
+        return brings_projection(base)
+    if contract.architecture != "llm":
+        return False
+    config = read_json(Path(base.source) / "config.json", missing={}) if base.local else {}
+    return str((config.get("architectures") or [""])[0]).endswith("ForCausalLM")
+
+
+def _field(recipe: BlendRecipe, context: JobContext, name: str, kind: str) -> _Field:
+    reader = context.workspace.datasets.read(name)
+    split = _split(reader)
+    options = {"max_queries": recipe.max_queries, "seed": recipe.seed}
+    if kind == "embedding":
+        ground: Ground = Retrieval(whole_pool(reader, split, **options))
+    else:
+        found = freeze(reader, split, k=recipe.candidates, stop=context.check_cancelled, **options)
+        ground = Reranking(found)
+    return _Field(name, reader.version, split, ground)
+
+
+def _split(reader: DatasetReader) -> str:
+    splits = reader.counts["splits"]
+    for name in ("test", "dev"):
+        if splits.get(name):
+            return name
+    raise BadInput(
+        f"The data set '{reader.name}' has neither test nor dev queries to measure on.",
+        "Choose one that has, or import it with a part held out.",
+    )
+
+
+def _measure(
+    context: JobContext, model: Any, field: _Field, ratio: float, step: str
+) -> dict[str, Any]:
+    def progress(done: int, total: int) -> None:
+        context.progress(done, total, "texts", step)
+
+    measured = field.ground.measure(model, progress=progress, stop=context.check_cancelled)
+    return {
+        "ratio": ratio,
+        "dataset": field.dataset,
+        "dataset_version": field.version,
+        "split": field.split,
+        "queries": field.ground.queries,
+        **measured.scores.means(),
+    }
+
+
+def _keep(
+    recipe: BlendRecipe,
+    context: JobContext,
+    model: Any,
+    tuned: ResolvedModel,
+    base: ResolvedModel,
+    rows: list[dict[str, Any]],
+) -> Model:
+    """The model as it is now, as one of the workspace; nothing of it stays where that fails."""
+    models = context.workspace.models
+    ratio = recipe.keep or 0.0
+    name = models.free_name(recipe.name or f"{tuned.name}-blend-{ratio:g}")
+    contract = model.contract.model_copy(update={"dtype": "float32", "base_model": base.name})
+    id, folder = models.new_folder()
+    try:
+        write_model(model.model, contract, folder)
+        write_blended(folder, name, base.name, tuned.name, ratio, contract)
+        context.check_cancelled()
+        summary = {
+            "origin": "blended",
+            "tuned": tuned.name,
+            "ratio": ratio,
+            "dataset": recipe.dataset,
+            "metric": recipe.metric,
+            "measured": [row for row in rows if row["ratio"] == ratio],
+        }
+        record = new_model(id, name, contract=contract.model_dump(mode="json"), summary=summary)
+        return models.add(replace(from_job(record, context.job.id), base=base.name))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise

@@ -1,0 +1,102 @@
+"""Recipes for what comes after training: an adapter merged, a fine-tuned model blended."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator
+
+from workbench.recipes.base import Recipe, setting
+
+MOST_RATIOS = 21
+
+
+def read_ratios(text: str) -> list[float]:
+    """The shares in a line, ascending, each once; raises :class:`ValueError` in a sentence."""
+    try:
+        found = sorted({float(part) for part in text.split(",") if part.strip()})
+    except ValueError as error:
+        raise ValueError("Write numbers with commas between them, such as 0, 0.5, 1.") from error
+    if not found or any(not 0.0 <= one <= 1.0 for one in found):
+        raise ValueError("Each ratio lies between 0 (the base) and 1 (the fine-tuned model).")
+    if len(found) > MOST_RATIOS:
+        raise ValueError(f"At most {MOST_RATIOS} ratios can be measured in one job.")
+    return found
+
+
+def _checked(text: str) -> str:
+    read_ratios(text)
+    return text
+
+
+class MergeRecipe(Recipe):
+    """Merge an adapter into its base, at full precision, and check that nothing changed."""
+
+    task: ClassVar[str] = "merge"
+
+    model: str = setting(
+        help="The adapter: a name in the workspace, or a folder.", widget="model", min_length=1
+    )
+    name: str = setting(
+        "",
+        help="What the merged model is called; empty adds '-merged' to the adapter's name.",
+        max_length=120,
+    )
+    device: Literal["auto", "cpu", "cuda"] = setting(
+        "auto", help="Where to compute; 'auto' takes a GPU if there is one.", advanced=True
+    )
+
+
+class BlendRecipe(Recipe):
+    """Measure models between a fine-tuned one and its base, and keep one if wanted."""
+
+    task: ClassVar[str] = "blend"
+
+    model: str = setting(
+        help="The fine-tuned model: trained in full, or an adapter that was merged.",
+        widget="model",
+        min_length=1,
+    )
+    base: str = setting(
+        help="The model it was fine-tuned from, with weights of the same shapes.",
+        widget="model",
+        min_length=1,
+    )
+    dataset: str = setting(help="The data set it was fine-tuned on.", widget="dataset")
+    second: str = setting(help="A data set that shows what the base knew before.", widget="dataset")
+    ratios: Annotated[str, AfterValidator(_checked)] = setting(
+        "0, 0.25, 0.5, 0.75, 1",
+        help="The fine-tuned model's shares to measure: 0 is the base, 1 the fine-tuned model.",
+        widget="numbers",
+    )
+    keep: float | None = setting(
+        None, help="Keep the model of this share; empty only measures.", ge=0, le=1
+    )
+    name: str = setting(
+        "", help="What the kept model is called; empty makes a name.", max_length=120
+    )
+    max_queries: int | None = setting(
+        None,
+        help="Ask at most this many queries of each data set, chosen by the seed; empty asks all.",
+        advanced=True,
+        ge=1,
+    )
+    candidates: int = setting(
+        50,
+        help="How many documents of the first stage a reranker or late-interaction model orders.",
+        advanced=True,
+        ge=2,
+        le=1000,
+    )
+    metric: Literal["map@100", "mrr@10", "ndcg@10", "recall@100"] = setting(
+        "map@100", help="The metric that the chart shows.", advanced=True
+    )
+    device: Literal["auto", "cpu", "cuda"] = setting(
+        "auto", help="Where to compute; 'auto' takes a GPU if there is one.", advanced=True
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
+        "auto",
+        help="Number format while encoding; 'auto' takes bf16 where this machine is fast at it.",
+        advanced=True,
+    )
+    seed: int = setting(
+        7, help="Decides which queries are asked.", advanced=True, ge=0, le=2**31 - 1
+    )

@@ -1,0 +1,301 @@
+"""The pieces that a script is put together from: code as text, for ``string.Template``.
+
+A script has no import of the workbench: what it needs beyond sentence-transformers stands in it.
+"""
+
+HEAD = '''\
+"""Repeats the training run of $name with sentence-transformers alone.
+
+    pip install $packages
+    python train.py [BASE_MODEL]
+
+rows.jsonl beside this file holds the training rows in the run's order. Written for the versions
+above; with others the losses may differ a little. The best checkpoint of the run was that of step
+$best_step, which is the one this script keeps, in output/.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+$imports
+
+HERE = Path(__file__).resolve().parent
+OUTPUT = HERE / "output"
+BASE = sys.argv[1] if len(sys.argv) > 1 else $base
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+SEED = $seed
+QUERY_MAX_LEN = $query_max_len
+PASSAGE_MAX_LEN = $passage_max_len
+$constants
+
+
+def read_rows():
+    with (HERE / "rows.jsonl").open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+'''
+
+ROWS = """
+def as_dataset(rows):
+    columns = {"query": [row["query"] for row in rows]}
+    columns["positive"] = [row["positive"] for row in rows]
+    for at in range(len(rows[0]["negatives"])):
+        columns[f"negative_{at + 1}"] = [row["negatives"][at] for row in rows]
+    if "label" in rows[0]:
+        columns["label"] = [row["label"] for row in rows]
+    return Dataset.from_dict(columns)
+
+"""
+
+BY_ROLE = '''
+class ByRole:
+    """Tokenizes a batch with the prompt and the length of each column's role."""
+
+    valid_label_columns = ("label",)
+
+    def __init__(self, model):
+        self.model = model
+
+    def __call__(self, features):
+        batch = {}
+        for column in features[0]:
+            values = [feature[column] for feature in features]
+            if column == "label":
+                batch["label"] = torch.tensor(values)
+                continue
+            query = column == "query"
+            tokens = self.model.preprocess(
+                values,
+                prompt=(QUERY_PROMPT if query else DOCUMENT_PROMPT) or None,
+                task="query" if query else "document",
+                max_length=QUERY_MAX_LEN if query else PASSAGE_MAX_LEN,
+            )
+            batch.update({f"{column}_{key}": value for key, value in tokens.items()})
+            batch[f"{column}_task"] = "query" if query else "document"
+        return batch
+
+
+class Apart(NoDuplicatesBatchSampler):
+    """NO_DUPLICATES by the numbers in rows.jsonl: two rows that share one never meet in a batch.
+
+    They stand for texts, and for a query's other relevant documents, which must not become its
+    negatives. The library's own NO_DUPLICATES compares texts alone.
+    """
+
+    def __init__(self, dataset, **options):
+        super().__init__(dataset, **options)
+        kept = [row["keep_apart"] for row in read_rows()]
+        width = max(len(numbers) for numbers in kept)
+        self.precompute_hashes = True
+        filled = [numbers + numbers[:1] * (width - len(numbers)) for numbers in kept]
+        self._row_hashes = np.array(filled)
+
+'''
+
+PAIRS = '''
+class Pairs:
+    """Queries with their documents and labels; the losses tokenize the pairs themselves."""
+
+    valid_label_columns = ("label",)
+
+    def __init__(self, model):
+        self.tokenizer = model.tokenizer
+
+    def __call__(self, features):
+        rows = [list(feature.values()) for feature in features]
+        queries = self.cut([row[0] for row in rows])
+        documents = [row[1:] for row in rows]
+        labels = [[RIGHT] + [0.0] * (len(one) - 1) for one in documents]
+        if LISTWISE:
+            labels = [torch.tensor(one) for one in labels]
+            return {"query": queries, "documents": documents, "label": labels}
+        return {
+            "query": [query for query, one in zip(queries, documents) for _ in one],
+            "document": [text for one in documents for text in one],
+            "label": torch.tensor([label for one in labels for label in one]),
+        }
+
+    def cut(self, texts):
+        """Queries without what follows their first QUERY_MAX_LEN tokens."""
+        length = max(QUERY_MAX_LEN, 8)
+        found = self.tokenizer(
+            texts,
+            add_special_tokens=False,
+            truncation=True,
+            max_length=length,
+            return_offsets_mapping=True,
+        )
+        return [
+            text if len(offsets) < length else text[: offsets[-1][1]]
+            for text, offsets in zip(texts, found["offset_mapping"])
+        ]
+
+'''
+
+DIVIDE = '''
+class Divide(torch.nn.Module):
+    """Scores divided by the temperature."""
+
+    def forward(self, scores):
+        return scores / TEMPERATURE
+
+'''
+
+OWN_CANDIDATES = '''
+class OwnCandidates(torch.nn.Module):
+    """Cross-entropy of a query's positive among its own candidates, not the batch's."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, sentence_features, labels=None):
+        vectors = [self.model(features)["sentence_embedding"] for features in sentence_features]
+        if NORMALIZE:
+            vectors = [torch.nn.functional.normalize(one, dim=1) for one in vectors]
+        query, documents = vectors[0], torch.stack(vectors[1:], dim=1)
+        scores = torch.einsum("bd,bcd->bc", query, documents) * SCALE
+        right = torch.zeros(len(query), dtype=torch.long, device=scores.device)
+        return torch.nn.functional.cross_entropy(scores, right)
+
+'''
+
+KEEPER = '''
+class Keep(TrainerCallback):
+    """Saves the weights of KEEP_STEP, and ends where the run ended."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def on_step_end(self, args, state, control, **_):
+        if state.global_step == KEEP_STEP:
+            self.model.save_pretrained(str(OUTPUT), create_model_card=False)
+        if state.global_step >= LAST_STEP:
+            control.should_training_stop = True
+
+'''
+
+LOAD_PLAIN = """\
+    # Without this, a tokenizer with a chat template would wrap each text in a conversation.
+    text_only, output = Transformer._get_default_modality_config({})
+    transformer = Transformer(
+        BASE, model_kwargs=$kept, modality_config=text_only, module_output_name=output
+    )
+"""
+
+LOAD_LLM = """\
+    transformer = Transformer(
+        BASE,
+        transformer_task="text-generation",
+        model_kwargs=$kept,
+        processor_kwargs={"chat_template": CHAT_TEMPLATE},
+    )
+    answers = []
+    for word in ANSWERS:
+        # Some tokenizers have an answer as one token with a space before it only.
+        encode = transformer.tokenizer.encode
+        spelled = [encode(one, add_special_tokens=False) for one in (word, " " + word)]
+        unknown = [transformer.tokenizer.unk_token_id]
+        answers.append(next(ids[0] for ids in spelled if len(ids) == 1 and ids != unknown))
+    modules = [transformer, LogitScore(*answers)]
+    model = CrossEncoder(modules=modules, device=DEVICE, activation_fn=torch.nn.Identity())
+"""
+
+LOAD_M3 = """\
+    # bge-m3's own head for a vector per token; the first token is left out.
+    file = cached_file(BASE, "colbert_linear.pt")
+    weights = torch.load(file, map_location="cpu", weights_only=True)
+    size, width = weights["weight"].shape
+    head = projection(width, size, bias="bias" in weights)
+    head.linear.load_state_dict({name: value.float() for name, value in weights.items()})
+    first = transformer.tokenizer.cls_token
+    mask = MultiVectorMask(
+        skiplist_words=[first] if first else [], skiplist_tasks=["query", "document"]
+    )
+    modules = [transformer, head, mask, Normalize(module_input_name="token_embeddings")]
+    model = MultiVectorEncoder(modules=modules, device=DEVICE)
+"""
+
+PROJECTION = """
+def projection(width, size, bias=False):
+    return Dense(
+        in_features=width,
+        out_features=size,
+        bias=bias,
+        activation_function=torch.nn.Identity(),
+        module_input_name="token_embeddings",
+    )
+
+"""
+
+PADDING = """\
+    # Decoders often have no padding token; what stands there is masked, so any will do.
+    if getattr(model[0].tokenizer, "pad_token", "") is None:
+        model[0].tokenizer.pad_token = model[0].tokenizer.eos_token or model[0].tokenizer.unk_token
+"""
+
+STEADY = """\
+    # bitsandbytes would repack the 4-bit weights of a CPU, and round them, at an evaluation.
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+"""
+
+ADAPTER = """\
+    model[0].model.requires_grad_(False)
+    model.add_adapter(
+        LoraConfig(
+            r=$r,
+            lora_alpha=$alpha,
+            lora_dropout=$dropout,
+            target_modules=$targets,
+            modules_to_save=$heads,
+        )
+    )
+    # What is trained is fp32, whatever the frozen weights are kept in.
+    for name, module in model[0].model.named_modules():
+        if "lora_" in name or "modules_to_save" in name:
+            for parameter in module.parameters(recurse=False):
+                if parameter.is_floating_point():
+                    parameter.data = parameter.data.float()
+"""
+
+MAIN = """
+def main():
+    set_seed(SEED)
+    model = load_model()
+    dataset = as_dataset(read_rows())
+    arguments = $arguments_class(
+        output_dir=str(HERE / "checkpoints"),
+        use_cpu=DEVICE == "cpu",
+$arguments
+    )
+$sampler    trainer = $trainer_class(
+        model=model,
+        args=arguments,
+        train_dataset=dataset,
+        loss=$loss,
+        data_collator=$collator(model),
+        callbacks=[Keep(model)],
+    )
+    trainer.train()
+    OUTPUT.mkdir(exist_ok=True)
+    steps = [entry for entry in trainer.state.log_history if "loss" in entry]
+    (OUTPUT / "losses.json").write_text(json.dumps(steps, indent=2))
+    print(f"{len(steps)} steps, last loss {steps[-1]['loss']:.4f}; the model is in {OUTPUT}.")
+
+
+if __name__ == "__main__":
+    main()
+"""
+
+README = """\
+# $name: the run as a script
+
+`train.py` repeats the training run of `$name` (base `$base_name`, data set `$dataset`) with
+sentence-transformers alone: `pip install $packages`, then `python train.py`, or
+`python train.py BASE_MODEL` where the base model lies elsewhere.
+
+`rows.jsonl` holds the $rows training rows.
+"""

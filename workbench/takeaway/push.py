@@ -1,0 +1,118 @@
+"""Sends a model to a hub. Torch-free.
+
+The token is used once: never stored, never logged, never in a recipe.
+"""
+
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import BadInput, WorkbenchError
+from workbench.models.files import model_files
+from workbench.models.resolve import hub_is_offline
+from workbench.records import Model
+from workbench.takeaway.portable import replaced_files
+
+TOKEN_VARIABLE = "HF_TOKEN"
+_REPO = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9_][\w.-]{0,95}")
+
+
+class PushFailed(WorkbenchError):
+    """The hub did not take the model."""
+
+    code = "push-failed"
+
+
+def push(
+    workspace: Any,
+    model: Model,
+    repo: str,
+    *,
+    token: str = "",
+    private: bool = True,
+    make_api: Callable[[str], Any] | None = None,
+) -> dict[str, Any]:
+    """Upload a model's folder as ``repo`` ('owner/name'), made where it does not exist yet.
+
+    Without ``token``, that of the environment (``HF_TOKEN``) is used. ``make_api`` makes
+    huggingface_hub's ``HfApi`` from a token. Raises :class:`BadInput` where it cannot be tried, and
+    :class:`PushFailed` where the hub refuses.
+    """
+    repo, secret = repo.strip(), token.strip() or os.environ.get(TOKEN_VARIABLE, "").strip()
+    if not _REPO.fullmatch(repo):
+        raise BadInput(f"'{repo}' is no repository of a hub.", "Write it as owner/name.")
+    if hub_is_offline():
+        raise BadInput(
+            "The hub may not be asked: HF_HUB_OFFLINE is set.",
+            "Unset it where there is a network, or take the model along as a zip.",
+        )
+    if not secret:
+        raise BadInput(
+            "A token with the right to write is needed.",
+            f"Type one (it is used once and not kept), or set {TOKEN_VARIABLE}.",
+        )
+    api = (make_api or _api)(secret)
+    with tempfile.TemporaryDirectory(prefix="workbench-push-") as made:
+        folder = Path(made)
+        _stage(workspace, model, folder)
+        address = _send(api, repo, folder, private=private, secret=secret)
+    return {"model": model.name, "repo": repo, "address": address, "private": private}
+
+
+def _api(token: str) -> Any:
+    # Imported here: it takes half a second, and only a push needs it.
+    from huggingface_hub import HfApi
+
+    return HfApi(token=token)
+
+
+def _stage(workspace: Any, model: Model, folder: Path) -> None:
+    """Links to the model's files; what names a path of this machine is written anew."""
+    source = workspace.path(model.path)
+    instead = replaced_files(workspace, model)
+    for path in model_files(source):
+        inside = path.relative_to(source).as_posix()
+        target = folder / inside
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if inside in instead:
+            target.write_bytes(instead[inside])
+        else:
+            target.symlink_to(path.resolve())
+
+
+def _send(api: Any, repo: str, folder: Path, *, private: bool, secret: str) -> str:
+    from httpx2 import HTTPError
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        api.create_repo(repo, private=private, exist_ok=True, repo_type="model")
+        done = api.upload_folder(
+            repo_id=repo,
+            folder_path=str(folder),
+            repo_type="model",
+            commit_message="Upload from Retrieval Workbench",
+        )
+    except HfHubHTTPError as error:
+        # 'from None': the library's own error holds the request, and the request the token.
+        raise _refused(error, repo, secret) from None
+    except (HTTPError, OSError) as error:
+        reason = str(error).replace(secret, "***")[:200]
+        raise PushFailed(
+            f"The hub could not be reached: {reason or type(error).__name__}.",
+            "Check the network, or take the model along as a zip.",
+        ) from None
+    return str(getattr(done, "repo_url", "") or f"https://huggingface.co/{repo}")
+
+
+def _refused(error: Any, repo: str, secret: str) -> PushFailed:
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status in (401, 403):
+        return PushFailed(
+            f"The hub refuses this token for '{repo}'.",
+            "Use one with the right to write, of an account that may write there.",
+        )
+    said = " ".join(str(error).replace(secret, "***").split())[:200]
+    return PushFailed(f"The hub did not take '{repo}': {said}", "Try again later.")

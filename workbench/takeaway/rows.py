@@ -1,0 +1,72 @@
+"""The training rows of a run as texts, in the run's order. Imports torch: worker processes only."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from workbench.data.reader import DatasetReader
+from workbench.errors import BadInput
+from workbench.models.load import load_embedding
+from workbench.models.resolve import resolve
+from workbench.takeaway.origin import Origin
+from workbench.training.pairs import candidate_rows
+from workbench.training.rows import TrainingRows, build_rows, load_texts
+from workbench.training.sampler import conflict_matrix
+from workbench.training.stages import MODEL_FREE
+from workbench.training.teacher import teacher_scores
+
+
+def write_rows(workspace: Any, of: Origin, path: Path) -> int:
+    """Write query, positive and negatives of each training row as JSONL; returns their number.
+
+    ``keep_apart`` are numbers: two rows that share one never met in a batch. Raises
+    :class:`BadInput` where the data is not what the run was trained on any more.
+    """
+    reader = workspace.datasets.read(of.recipe.dataset, of.recipe.dataset_version)
+    rows = _rows(workspace, of, reader)
+    if len(rows) != of.resolved["training_rows"]:
+        raise BadInput(
+            f"The run had {of.resolved['training_rows']:,} training rows; its data set has "
+            f"{len(rows):,} now.",
+            "The data set was changed since; train again, then take the new run's script.",
+        )
+    with path.open("w", encoding="utf-8") as file:
+        for line in _lines(of, reader, rows):
+            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    return len(rows)
+
+
+def _rows(workspace: Any, of: Origin, reader: DatasetReader) -> TrainingRows:
+    recipe: Any = of.recipe
+    if recipe.kind != "reranker":
+        return build_rows(reader, recipe)
+    encoder = None
+    if recipe.first_stage not in MODEL_FREE:
+        encoder = load_embedding(
+            resolve(workspace, recipe.first_stage),
+            device=of.resolved["device"],
+            precision=of.resolved["precision"],
+            trust_remote_code=workspace.trust_remote_code,
+        )
+    return candidate_rows(reader, recipe, encoder)
+
+
+def _lines(of: Origin, reader: DatasetReader, rows: TrainingRows) -> Iterator[dict[str, Any]]:
+    recipe: Any = of.recipe
+    queries, documents = load_texts(reader, rows, of.contract)
+    apart = conflict_matrix(rows) if recipe.kind != "reranker" else None
+    taught = getattr(recipe, "objective", "") in ("distill-kl", "margin-mse")
+    labels = teacher_scores(reader, rows) if taught else None
+    for at in range(len(rows)):
+        negatives = rows.negatives[at].tolist()
+        line: dict[str, Any] = {
+            "query": queries.get([int(rows.queries[at])])[0],
+            "positive": documents.get([int(rows.positives[at])])[0],
+            "negatives": documents.get(negatives) if negatives else [],
+        }
+        if apart is not None:
+            line["keep_apart"] = list(dict.fromkeys(apart[at].tolist()))
+        if labels is not None:
+            line["label"] = labels[at]
+        yield line

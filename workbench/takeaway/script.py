@@ -1,0 +1,215 @@
+"""The script that repeats a run, without the workbench. Imports torch: worker processes only."""
+
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from workbench.errors import BadInput, ModelUnusable
+from workbench.models.assemble import COLBERT_HEAD
+from workbench.models.inspect import inspect_folder, read_json
+from workbench.models.prompts import chat_template
+from workbench.models.resolve import ResolvedModel, cached_snapshot, resolve
+from workbench.records import Model
+from workbench.takeaway import pieces
+from workbench.takeaway.loading import load_function
+from workbench.takeaway.losses import Loss, loss_of
+from workbench.takeaway.origin import Origin, name_elsewhere, origin
+from workbench.takeaway.rows import write_rows
+from workbench.training.arguments import training_arguments
+from workbench.training.method import keeping_for
+
+#: What the workbench needs of the trainer and a script does not.
+_LEFT_OUT = frozenset({
+    "output_dir", "use_cpu", "eval_strategy", "save_strategy", "save_steps", "save_total_limit",
+    "metric_for_best_model", "greater_is_better", "load_best_model_at_end", "dataloader_pin_memory",
+    "logging_nan_inf_filter",
+})  # fmt: skip
+#: Kind -> the library's arguments and trainer.
+_CLASSES = {
+    "embedding": ("SentenceTransformerTrainingArguments", "SentenceTransformerTrainer"),
+    "reranker": ("CrossEncoderTrainingArguments", "CrossEncoderTrainer"),
+    "late-interaction": ("MultiVectorEncoderTrainingArguments", "MultiVectorEncoderTrainer"),
+}
+_PACKAGES = ("sentence-transformers", "transformers", "torch", "datasets", "accelerate")
+
+
+@dataclass
+class Pieces:
+    """A script as it grows: lines of imports, constants by name, and the parts themselves."""
+
+    imports: set[str] = field(default_factory=set)
+    constants: dict[str, Any] = field(default_factory=dict)
+    parts: list[str] = field(default_factory=list)
+
+
+def write_script(workspace: Any, model: Model, folder: Path) -> dict[str, Any]:
+    """Write train.py, rows.jsonl and README.md into ``folder``; returns their names and numbers.
+
+    Raises :class:`BadInput` where the model was not trained here, or its data is another by now.
+    """
+    of = origin(workspace, model)
+    base = resolve(workspace, of.recipe.model)
+    if base.base is not None:
+        raise BadInput(
+            f"The run began from the adapter '{base.name}', which a script cannot name alone.",
+            "Merge the adapter into its base, and train from the merged model.",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = write_rows(workspace, of, folder / "rows.jsonl")
+    (folder / "train.py").write_text(script(workspace, of, base), encoding="utf-8")
+    about = {
+        "name": model.name,
+        "base_name": base.name,
+        "dataset": of.recipe.dataset,
+        "packages": _packages(of),
+        "rows": f"{rows:,}",
+    }
+    readme = Template(pieces.README).substitute(about)
+    (folder / "README.md").write_text(readme, encoding="utf-8")
+    return {"model": model.name, "folder": str(folder), "rows": rows}
+
+
+def script(workspace: Any, of: Origin, base: ResolvedModel) -> str:
+    """The text of train.py."""
+    recipe: Any = of.recipe
+    kind, contract = recipe.kind, of.contract
+    place = _folder(base)
+    keeping = keeping_for(recipe, of.resolved["precision"])
+    heads = read_json(of.folder / "adapter_config.json", missing={}).get("modules_to_save")
+    this = Pieces()
+    arguments_class, trainer_class = _CLASSES[kind]
+    this.imports |= {
+        "from datasets import Dataset",
+        "from transformers import TrainerCallback, set_seed",
+        f"from sentence_transformers import {trainer_class}",
+        f"from sentence_transformers.{kind_package(kind)}.training_args import {arguments_class}",
+    }
+    loss = loss_of(recipe, contract, _guide(workspace, recipe))
+    this.parts.append(pieces.ROWS)
+    _collator(this, kind, recipe, contract)
+    _add_loss(this, loss)
+    this.parts.append(pieces.KEEPER)
+    if contract.architecture == "llm" and contract.prompt_template:
+        this.constants["ANSWERS"] = (contract.yes_token, contract.no_token)
+        this.constants["CHAT_TEMPLATE"] = chat_template(
+            contract.prompt_template,
+            instruction=contract.instruction,
+            yes=contract.yes_token,
+            no=contract.no_token,
+        )
+    layout = inspect_folder(place).layout
+    m3 = (place / COLBERT_HEAD).is_file()
+    this.parts.append(load_function(this, recipe, contract, layout, keeping, heads, m3=m3))
+    summary = of.model.summary
+    this.constants["KEEP_STEP"] = summary["best_step"]
+    this.constants["LAST_STEP"] = summary["steps"]
+    this.parts.append(_main(of, loss, kind))
+    head = Template(pieces.HEAD).substitute(
+        name=of.model.name.replace("\\", "").replace('"', ""),
+        packages=_packages(of),
+        best_step=summary["best_step"],
+        imports=_imports(this.imports, arrays=kind != "reranker"),
+        base=repr(_base(base, workspace)),
+        seed=recipe.seed,
+        query_max_len=contract.query_max_len,
+        passage_max_len=contract.passage_max_len,
+        constants="\n".join(f"{name} = {value!r}" for name, value in this.constants.items()),
+    )
+    return "\n".join([head.rstrip() + "\n\n", *(part.strip("\n") + "\n\n" for part in this.parts)])
+
+
+def _imports(lines: set[str], *, arrays: bool) -> str:
+    """One line per module, in order of their names."""
+    modules: dict[str, set[str]] = {}
+    for line in lines:
+        module, names = line.removeprefix("from ").split(" import ")
+        modules.setdefault(module, set()).update(names.split(", "))
+    first = ["import numpy as np"] if arrays else []
+    whole = [f"from {module} import {', '.join(sorted(modules[module]))}" for module in modules]
+    return "\n".join([*first, "import torch", *sorted(whole)])
+
+
+def kind_package(kind: str) -> str:
+    """The library's package for a kind of model."""
+    names = {
+        "embedding": "sentence_transformer",
+        "reranker": "cross_encoder",
+        "late-interaction": "multi_vector_encoder",
+    }
+    return names[kind]
+
+
+def _folder(base: ResolvedModel) -> Path:
+    place = Path(base.source) if base.local else cached_snapshot(base.source)
+    if place is None:
+        raise ModelUnusable(
+            f"The base model '{base.name}' is not on this machine any more.",
+            "Add it with 'models add' first.",
+        )
+    return place
+
+
+def _base(base: ResolvedModel, workspace: Any) -> str:
+    """A hub id where there is one, which works everywhere; else the folder it is in here."""
+    name = name_elsewhere(base, workspace)
+    return name if "/" in name else base.source
+
+
+def _collator(this: Pieces, kind: str, recipe: Any, contract: Any) -> None:
+    if kind == "reranker":
+        this.constants["LISTWISE"] = recipe.objective != "bce"
+        this.constants["RIGHT"] = 100.0 if recipe.objective == "contrastive" else 1.0
+        this.parts.append(pieces.PAIRS)
+        return
+    this.imports.add("from sentence_transformers.base.sampler import NoDuplicatesBatchSampler")
+    this.constants["QUERY_PROMPT"] = contract.query_prompt
+    this.constants["DOCUMENT_PROMPT"] = contract.document_prompt
+    this.parts.append(pieces.BY_ROLE)
+
+
+def _add_loss(this: Pieces, loss: Loss) -> None:
+    this.imports |= set(loss.imports)
+    this.constants |= loss.constants
+    if loss.code:
+        this.parts.append(loss.code)
+
+
+def _guide(workspace: Any, recipe: Any) -> str:
+    if "gist" not in getattr(recipe, "objective", ""):
+        return ""
+    return _base(resolve(workspace, recipe.guide_model), workspace)
+
+
+def _main(of: Origin, loss: Loss, kind: str) -> str:
+    recipe: Any = of.recipe
+    arguments_class, trainer_class = _CLASSES[kind]
+    make: Any = training_arguments
+    # The very arguments of the run: the function hands them to whatever class it is given.
+    given = make(
+        dict, recipe, Path(), device=of.resolved["device"], precision=of.resolved["precision"]
+    )
+    if not recipe.gradient_checkpointing:
+        given = {name: value for name, value in given.items() if "checkpointing" not in name}
+    kept = {name: value for name, value in given.items() if name not in _LEFT_OUT}
+    lines = [f"        {name}={value!r}," for name, value in kept.items()]
+    lines.append('        save_strategy="no",')
+    sampler = "" if kind == "reranker" else "    arguments.batch_sampler = Apart\n"
+    return Template(pieces.MAIN).substitute(
+        arguments_class=arguments_class,
+        trainer_class=trainer_class,
+        arguments="\n".join(lines),
+        sampler=sampler,
+        loss=loss.make,
+        collator="Pairs" if kind == "reranker" else "ByRole",
+    )
+
+
+def _packages(of: Origin) -> str:
+    names = list(_PACKAGES)
+    if of.recipe.method != "full":
+        names.append("peft")
+    if of.recipe.method == "qlora":
+        names.append("bitsandbytes")
+    return " ".join(f"{name}=={version(name).partition('+')[0]}" for name in names)

@@ -1,0 +1,109 @@
+"""'Use this model': the lines a program elsewhere needs, prompts and pooling spelled out.
+
+Torch-free. The page, the command line and the model's README show the same lines.
+"""
+
+from string import Template
+from typing import Any
+
+from workbench.models.contract import Contract
+from workbench.records import Model
+
+_EMBEDDING = """\
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer($where)  # pooling: $pooling
+$load
+def document_of(title, text):
+    return title + $separator + text if title else text
+
+model.max_seq_length = $query_max_len
+queries = model.encode(["a question"], prompt=$query_prompt, normalize_embeddings=$normalize)
+model.max_seq_length = $passage_max_len
+texts = [document_of("a title", "a text"), document_of("", "another text")]
+documents = model.encode(texts, prompt=$document_prompt, normalize_embeddings=$normalize)
+scores = queries @ documents.T  # higher is better"""
+
+_PLAIN = """\
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Normalize, Transformer
+from sentence_transformers.sentence_transformer.modules import Pooling
+
+transformer = Transformer($where)
+pooling = Pooling(transformer.get_embedding_dimension(), "$pooling")
+model = SentenceTransformer(modules=[transformer, pooling])
+$load"""
+
+_RERANKER = """\
+import torch
+from sentence_transformers import CrossEncoder
+
+model = CrossEncoder($where, activation_fn=torch.nn.Identity())
+model.max_seq_length = $both  # a query and a document together
+$load
+def document_of(title, text):
+    return title + $separator + text if title else text
+
+pairs = [("a question", document_of("a title", "a text")), ("a question", "another text")]
+scores = model.predict(pairs)  # higher is better"""
+
+_LATE = """\
+from sentence_transformers import MultiVectorEncoder
+
+model = MultiVectorEncoder($where)
+$load
+def document_of(title, text):
+    return title + $separator + text if title else text
+
+model.max_seq_length = $query_max_len
+queries = model.encode_query(["a question"], prompt=$query_prompt)
+model.max_seq_length = $passage_max_len
+texts = [document_of("a title", "a text"), document_of("", "another text")]
+documents = model.encode_document(texts, prompt=$document_prompt)
+scores = model.similarity(queries, documents)  # MaxSim: higher is better"""
+
+HERE = "path/to/the/folder"
+
+
+def snippet(contract: Contract, where: str = HERE, *, plain: bool = False) -> str:
+    """Python lines that load and use the model as it was trained and measured.
+
+    ``where``: its folder or hub id; ``plain``: the folder holds a bare transformer, whose pooling
+    sentence-transformers would have to guess.
+    """
+    templates = {"embedding": _EMBEDDING, "reranker": _RERANKER, "late-interaction": _LATE}
+    text = templates[contract.kind]
+    if contract.kind == "embedding" and plain:
+        # What loads the model is replaced; what uses it stays.
+        text = _PLAIN + text.partition("$load")[2]
+    return Template(text).substitute(
+        where=repr(where),
+        pooling=contract.pooling,
+        separator=repr(contract.title_separator),
+        normalize=contract.normalize,
+        query_prompt=repr(contract.query_prompt or None),
+        document_prompt=repr(contract.document_prompt or None),
+        query_max_len=contract.query_max_len,
+        passage_max_len=contract.passage_max_len,
+        both=contract.query_max_len + contract.passage_max_len,
+        load=_kept(contract),
+    )
+
+
+def use_lines(workspace: Any, model: Model, where: str = "") -> str:
+    """:func:`snippet` of a workspace's model: from the folder it is in, or from ``where``."""
+    folder = workspace.path(model.path)
+    plain = not any((folder / name).is_file() for name in ("modules.json", "adapter_config.json"))
+    return snippet(Contract.model_validate(model.contract), where or str(folder), plain=plain)
+
+
+def _kept(contract: Contract) -> str:
+    """How the frozen weights under an adapter were kept: the scores are those of this format."""
+    if contract.quantization:
+        return (
+            f"# Trained over weights in {contract.quantization}; loaded like this, over full "
+            "precision, scores differ a little.\n"
+        )
+    if contract.dtype == "bfloat16":
+        return "# Trained over weights in bfloat16; over float32 scores differ a little.\n"
+    return ""
