@@ -29,6 +29,9 @@ QUICK: dict[str, Any] = {
     "api_visibility": "private",
 }
 
+#: Events that a person causes and waits for an answer to, and what follows them.
+ASKED = frozenset({"click", "submit", "upload", "input", "then", "success", "failure"})
+
 
 def sentence(error: WorkbenchError) -> str:
     """The error's message and hint, escaped: the toast shows HTML."""
@@ -79,8 +82,12 @@ def on(
     outputs: Any = None,
     **more: Any,
 ) -> Any:
-    """Wire a quick callback: guarded, unqueued, private."""
-    return listener(guarded(callback), inputs, outputs, **{**QUICK, **more})
+    """Wire a quick callback: guarded and private; past the queue unless a person pressed something.
+
+    Gradio shows a message of an unqueued event to nobody, so what may refuse a person is queued.
+    """
+    asked = getattr(listener, "event_name", "then") in ASKED
+    return listener(guarded(callback), inputs, outputs, **{**QUICK, "queue": asked, **more})
 
 
 def on_busy(
@@ -101,5 +108,7 @@ def on_busy(
         listener or button.click, lambda: gr.Button(value=says, interactive=False), None, button
     )
     done = on(busy.then, callback, inputs, outputs)
-    on(done.then, lambda: gr.Button(value=then, interactive=True), None, button)
+    # What follows an event is left out when it failed, so both ways are named.
+    for after in (done.success, done.failure):
+        on(after, lambda: gr.Button(value=then, interactive=True), None, button)
     return done

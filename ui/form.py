@@ -70,13 +70,25 @@ def from_component(spec: FieldSpec, value: Any) -> Any:
         ]
     if value in ("", None):
         return None if spec.optional else "" if spec.kind == "text" else None
+    if isinstance(value, str) and spec.kind in ("int", "float"):
+        return _typed(spec, value)
     return value
+
+
+def _typed(spec: FieldSpec, text: str) -> Any:
+    """A typed number; what is none stays as it is, for the recipe to say so at the field."""
+    try:
+        return int(text) if spec.kind == "int" else float(text)
+    except ValueError:
+        return text
 
 
 def to_component(spec: FieldSpec, value: Any) -> Any:
     """A recipe's value as its component shows it."""
     if spec.kind == "list" and spec.widget != "models":
         return "\n".join(str(one) for one in value or [])
+    if spec.kind in ("int", "float") and spec.optional:
+        return "" if value is None else str(value)
     if value is None and spec.kind == "text" and spec.widget not in ("dataset", "model"):
         return ""
     return value
@@ -168,10 +180,10 @@ def _choice_label(spec: FieldSpec, choice: str) -> str:
 
 def _number(spec: FieldSpec, common: dict[str, Any]) -> gr.components.Component:
     # No bounds and no rounding here: the recipe checks them, with a sentence at the field.
-    empty = t("form.automatic") if spec.optional else ""
-    return gr.Number(
-        step=1 if spec.kind == "int" else 0.000001, placeholder=empty, min_width=180, **common
-    )
+    if spec.optional:
+        # Gradio's number field, once unfolded, turns 'nothing' into 0.
+        return gr.Textbox(max_lines=1, placeholder=t("form.automatic"), min_width=180, **common)
+    return gr.Number(step=1 if spec.kind == "int" else 0.000001, min_width=180, **common)
 
 
 _DRAW: dict[str, Callable[[FieldSpec, dict[str, Any]], gr.components.Component]] = {

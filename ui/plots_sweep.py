@@ -47,5 +47,5 @@ def sweep_chart(
     dress(figure, title)
     figure.update_layout(height=360, showlegend=True)
     figure.update_xaxes(title={"text": t("sweep.step"), "standoff": 12})
-    figure.update_yaxes(title={"text": plain(metric)})
+    figure.update_yaxes(title={"text": plain(metric), "standoff": 12}, automargin=True)
     return figure

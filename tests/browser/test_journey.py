@@ -7,18 +7,12 @@ so that the whole journey takes about a minute and a half on two quiet cores; wi
 
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.browser.browser import open_browser
+from tests.browser.app import LONG, ROOT, click, open_tab, running
 from tests.workbench.data.fakes import context
 from workbench import demo
 from workbench.data.job import run_sample
@@ -28,22 +22,11 @@ from workbench.workspace import Workspace
 # A browser, an app and four workers that import torch and train: a minute and a half.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "docs" / "images"
 UPDATE = os.environ.get("UPDATE_SCREENSHOTS") == "1"
 TABS = ("Start", "Data", "Train", "Compare", "Search", "Models", "Jobs")
-#: Milliseconds to wait for the page, and for what a worker does; a busy machine takes long.
-PATIENCE = 60_000
-LONG = 600_000
 HEAVY = {"torch", "transformers", "sentence_transformers", "faiss", "peft", "datasets"}
 
-#: Serves the page as ``python app.py`` does; once stopped, writes down what it had imported.
-LAUNCH = """
-import sys, app
-status = app.main(sys.argv[2:])
-open(sys.argv[1], "w").write("\\n".join(sys.modules))
-sys.exit(status)
-"""
 POINTS = "() => document.querySelector('#start-chart .rw-live-plot')?.data?.[0].x.length ?? 0"
 #: A notice would stand before what a picture is of.
 CLOSE_NOTICES = """() => document.querySelectorAll('.rw-notices button[aria-label]')
@@ -54,89 +37,12 @@ UNNAMED = """() => [...document.querySelectorAll('input, textarea, select, butto
   && !e.innerText?.trim() && !e.getAttribute('aria-labelledby')).map(e => e.outerHTML)"""
 
 
-class App:
-    """A running app: where it is, and what it had imported when it stopped."""
-
-    def __init__(self, folder: Path) -> None:
-        self.home = folder / "home"
-        self._modules = folder / "modules.txt"
-        self._output = folder / "output.txt"
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", LAUNCH, str(self._modules), "--home", str(self.home)],
-            cwd=ROOT,
-            stdout=self._output.open("w"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-    def url(self) -> str:
-        """Wait for the address it prints."""
-        end = time.monotonic() + PATIENCE / 1000
-        while time.monotonic() < end and self.process.poll() is None:
-            said = self._output.read_text()
-            if "Retrieval Workbench is at " in said:
-                return said.split("Retrieval Workbench is at ")[1].split()[0]
-            time.sleep(0.1)
-        raise AssertionError(f"The app did not start: {self._output.read_text()}")
-
-    def stop(self) -> set[str]:
-        """End it as Ctrl-C does; the modules it had imported."""
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait(60)
-        assert "Traceback" not in self._output.read_text()
-        return set(self._modules.read_text().split())
-
-
-@contextmanager
-def running(folder: Path) -> Iterator[App]:
-    app = App(folder)
-    try:
-        yield app
-    finally:
-        if app.process.poll() is None:
-            app.process.kill()
-            app.process.wait()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with open_browser() as opened:
-        yield opened
-
-
-@pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
-    """A page; an exception in it fails the test."""
-    opened = browser.new_context(viewport={"width": 1280, "height": 860}).new_page()
-    opened.set_default_timeout(PATIENCE)
-    wrong: list[str] = []
-    opened.on("pageerror", lambda error: wrong.append(str(error)))
-    opened.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
-    yield opened
-    opened.context.close()
-    # Once the app has been stopped, the page asks in vain; that is no fault of the page.
-    assert [text for text in wrong if "ERR_CONNECTION_REFUSED" not in text] == []
-
-
 def small_sample(home: Path) -> None:
     """The sample data set with fewer pairs, already in the workspace."""
     workspace = Workspace.open(home)
     recipe = SampleRecipe(name=demo.DATASET, train_pairs=320, dev_pairs=30, test_pairs=80)
     run_sample(recipe, context(workspace))
     workspace.close()
-
-
-def click(page: Any, name: str) -> None:
-    page.get_by_role("button", name=name, exact=True).and_(page.locator(":visible")).click()
-
-
-def open_tab(page: Any, name: str) -> None:
-    """Also where the tab has moved into the menu of a narrow page."""
-    tab = page.get_by_role("tab", name=name, exact=True).first
-    if not tab.is_visible():
-        page.locator("#tabs .overflow-menu > button").first.click()
-        tab = page.locator("#tabs .overflow-dropdown button", has_text=name).first
-    tab.click()
 
 
 def picture(page: Any, name: str, folder: Path) -> None:

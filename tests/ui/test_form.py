@@ -30,6 +30,8 @@ def other_value(spec: FieldSpec) -> Any:
         return next((one for one in spec.choices if one != spec.default), spec.choices[0])
     if spec.kind == "list":
         return ["one", "two words"]
+    if spec.name == "ratios":
+        return "0, 1"
     if spec.widget == "numbers":
         return "128, 64"
     if spec.kind == "text":
@@ -103,6 +105,14 @@ def test_an_empty_number_that_is_needed_speaks_too() -> None:
     verdicts = dict(zip([spec.name for spec in one.specs], one.check(*raw), strict=True))
     assert not verdicts["learning_rate"]["is_valid"]
     assert verdicts["max_steps"]["is_valid"]
+
+
+@pytest.mark.parametrize(("typed", "fine"), [("", True), ("12", True), ("0", False), ("x", False)])
+def test_an_optional_number_is_typed_or_left_empty(typed: str, fine: bool) -> None:
+    one = drawn(TrainEmbeddingRecipe)
+    raw = shown_but(one, dataset="d", model="m", max_steps=typed)
+    verdicts = dict(zip([spec.name for spec in one.specs], one.check(*raw), strict=True))
+    assert verdicts["max_steps"]["is_valid"] is fine
 
 
 def test_about_eight_fields_are_in_sight() -> None:

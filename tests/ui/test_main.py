@@ -6,6 +6,7 @@ import sys
 import gradio as gr
 import pytest
 
+from ui.feedback import ASKED
 from ui.main import build
 from ui.services import Services
 from workbench.workspace import Workspace
@@ -30,7 +31,9 @@ def test_nothing_keeps_a_connection_open(demo: gr.Blocks) -> None:
 
 def test_events_are_quick_private_and_without_a_veil(demo: gr.Blocks) -> None:
     for event in demo.fns.values():
-        assert event.queue is False or event.validator is not None, event.name
+        # What a person presses may refuse them, and only queued events show why.
+        pressed = {name for _, name in event.targets} <= ASKED
+        assert event.queue is pressed or event.validator or event.js, event.name
         assert event.concurrency_limit is None
         assert event.show_progress == "hidden"
         assert event.api_visibility == "private"
@@ -60,7 +63,8 @@ def test_every_component_has_a_label(demo: gr.Blocks) -> None:
 def test_each_tab_has_at_most_one_primary_action(demo: gr.Blocks) -> None:
     def primaries(block: gr.blocks.Block) -> int:
         # Train has a form for each kind of model, of which one is seen.
-        if getattr(block, "visible", True) is False and not isinstance(block, gr.Button):
+        unseen = getattr(block, "visible", True) in (False, "hidden")
+        if unseen and not isinstance(block, gr.Button):
             return 0
         own = isinstance(block, gr.Button) and block.variant == "primary"
         return own + sum(primaries(child) for child in getattr(block, "children", []))

@@ -14,7 +14,7 @@ from ui.feedback import on, on_busy
 from ui.markup import EMPTY, badge, empty, facts, heading, pick, piece, table
 from ui.routes.downloads import download_url
 from ui.services import Services
-from ui.tabs import models_catalogue, models_merge, models_take
+from ui.tabs import models_blend, models_catalogue, models_merge, models_take
 from ui.tabs.search import lead_to
 from ui.words import known, t
 from ui.words.amounts import ago, size
@@ -44,6 +44,7 @@ class Models:
     download: gr.HTML
     take: models_take.Take
     merge: models_merge.Merge
+    blend: gr.Plot
     remove: confirm.Confirm
     source: gr.Textbox
     name: gr.Textbox
@@ -69,6 +70,7 @@ def render(services: Services) -> Models:
                 to_search = gr.Button(t("models.to_search"), size="sm")
             download = piece(elem_id="model-download")
             merge = models_merge.render()
+            blend = models_blend.render()
             take = models_take.render()
             remove = confirm.render(t("models.remove"), t("models.remove_yes"))
         piece(heading(t("models.add_title"), t("models.add_about")))
@@ -107,6 +109,7 @@ def render(services: Services) -> Models:
         download=download,
         take=take,
         merge=merge,
+        blend=blend,
         remove=remove,
         source=source,
         name=name,
@@ -115,7 +118,18 @@ def render(services: Services) -> Models:
         job=job,
         refresh=lambda picked: view(services, picked),
         inputs=[chosen],
-        outputs=[listed, box, details, download, job, cancel, take.shown, merge.start, merge.shown],
+        outputs=[
+            listed,
+            box,
+            details,
+            download,
+            job,
+            cancel,
+            take.shown,
+            merge.start,
+            merge.shown,
+            blend,
+        ],
     )
 
 
@@ -205,6 +219,7 @@ def view(services: Services, picked: str | None) -> list[Any]:
         gr.Button(visible=job is not None and not job.status.finished),
         models_take.html(services, model) if model else EMPTY,
         *models_merge.view(services, model),
+        models_blend.view(services, model),
     ]
 
 
@@ -244,7 +259,7 @@ def _line(services: Services, model: Model, chosen: bool) -> list[str]:
         pick(model.name, model.name, chosen),
         _kind(model),
         model.base or "–",
-        _measure(model, "baseline"),
+        _measure(model, "untrained", "baseline"),
         _measure(model, "best"),
         verdict(model),
         size(services.workspace.models.bytes(model.id)),
@@ -257,8 +272,10 @@ def _kind(model: Model) -> str:
     return t(key) if known(key) else model.kind
 
 
-def _measure(model: Model, which: str) -> str:
-    values = model.summary.get(which) or {}
+def _measure(model: Model, *which: str) -> str:
+    """The first of these that the model's record has."""
+    found = (model.summary[one] for one in which if model.summary.get(one))
+    values: dict[str, float] = next(found, {})
     value = values.get(model.summary.get("metric", HEADLINE))
     return "–" if value is None else f"{value:.3f}"
 
@@ -276,7 +293,7 @@ def details_html(services: Services, model: Model) -> Markup:
     """The contract: what must be known to use the model as it was trained."""
     metric = label(str(model.summary.get("metric", HEADLINE)))
     measured = {
-        t("models.before", metric=metric): _measure(model, "baseline"),
+        t("models.before", metric=metric): _measure(model, "untrained", "baseline"),
         t("models.after", metric=metric): _measure(model, "best"),
     }
     folder = str(services.workspace.models.folder(model.id))

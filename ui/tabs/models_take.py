@@ -6,10 +6,12 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from ui.confirm import sentence
 from ui.feedback import on_busy
 from ui.markup import EMPTY, piece
 from ui.services import Services
 from ui.words import t
+from workbench.errors import WorkbenchError
 from workbench.records import Model
 from workbench.takeaway.portable import missing_base
 from workbench.takeaway.push import push
@@ -60,9 +62,13 @@ def listen(services: Services, take: Take, chosen: Any) -> None:
     workspace = services.workspace
 
     def send(picked: str, repo: str, token: str, private: bool) -> list[Any]:
-        model = workspace.models.get(picked)
-        done = push(workspace, model, repo, token=token, private=private)
-        # The token leaves the page with the request that used it.
+        # The token leaves the page with the request that used it, whatever comes of it.
+        try:
+            model = workspace.models.get(picked)
+            done = push(workspace, model, repo, token=token, private=private)
+        except WorkbenchError as error:
+            # Said here, not in a toast: uploads take long, and nobody watches the corner.
+            return ["", sentence(str(error))]
         return ["", Markup("<p>{}</p>").format(t("take.sent", address=done["address"]))]
 
     on_busy(

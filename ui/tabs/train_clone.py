@@ -12,7 +12,7 @@ from workbench.takeaway.again import recipe_of
 
 
 def button() -> gr.Button:
-    return gr.Button(t("clone.button"), visible=False, elem_id="train-clone")
+    return gr.Button(t("clone.button"), size="sm", visible=False, elem_id="train-clone")
 
 
 def seen(job: Job | None) -> gr.Button:

@@ -45,8 +45,9 @@ def render() -> SweepForm:
         first, values = _line(choices, "learning_rate", "sweep-1")
         second, more = _line([(t("sweep.none"), ""), *choices], "", "sweep-2")
         begin = gr.Button(t("sweep.start"), size="sm", elem_id="sweep-start")
-        shown = piece(elem_id="sweep-table")
-        plot = gr.Plot(label=t("sweep.title"), show_label=False, visible=False)
+    # Outside: a chart that is drawn inside something folded has no width.
+    shown = piece(elem_id="sweep-table")
+    plot = gr.Plot(label=t("sweep.title"), show_label=False, visible=False)
     return SweepForm(first, values, second, more, begin, shown, plot)
 
 
@@ -98,7 +99,8 @@ def listen(services: Services, train: "Train", find: Any, show: Any) -> None:
     raw = [form.field, form.values, form.field_2, form.values_2]
     result = [form.shown, form.plot]
     outputs = [train.chosen, train.run, *train.shown, *result]
-    on(form.start.click, begin, [train.chosen, *raw], outputs)
+    # Queued: what an unqueued callback raises is not shown by the browser.
+    on(form.start.click, begin, [train.chosen, *raw], outputs, queue=True)
     on(train.timer.tick, tick, [train.chosen, form.shown], result)
 
 
@@ -119,7 +121,7 @@ def table_html(found: dict[str, Any]) -> Markup:
     fields = found["fields"]
     metric = metric_label(found["runs"][0]["metric"])
     heads = [*map(label, fields), t("sweep.baseline"), t("sweep.best", metric=metric)]
-    heads += [t("sweep.status"), t("sweep.run")]
+    heads.append(t("sweep.status"))
     lines = []
     for run in found["runs"]:
         best = Markup("{}").format(_number(run["best"]))
@@ -127,7 +129,7 @@ def table_html(found: dict[str, Any]) -> Markup:
             best += Markup(" ") + Markup(badge(t("sweep.highest"), "good"))
         status = t(f"status.{run['status']}")
         values = [run["values"][field] for field in fields]
-        lines.append([*values, _number(run["baseline"]), best, status, run["name"]])
+        lines.append([*values, _number(run["baseline"]), best, status])
     numeric = [len(fields), len(fields) + 1]
     return table(heads, lines, caption=t("sweep.title"), numeric=numeric)
 

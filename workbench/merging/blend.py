@@ -122,13 +122,18 @@ def _brings_head(base: ResolvedModel, contract: Contract) -> bool:
 def _field(recipe: BlendRecipe, context: JobContext, name: str, kind: str) -> _Field:
     reader = context.workspace.datasets.read(name)
     split = _split(reader)
-    options = {"max_queries": recipe.max_queries, "seed": recipe.seed}
     if kind == "embedding":
-        ground: Ground = Retrieval(whole_pool(reader, split, **options))
-    else:
-        found = freeze(reader, split, k=recipe.candidates, stop=context.check_cancelled, **options)
-        ground = Reranking(found)
-    return _Field(name, reader.version, split, ground)
+        pool = whole_pool(reader, split, max_queries=recipe.max_queries, seed=recipe.seed)
+        return _Field(name, reader.version, split, Retrieval(pool))
+    found = freeze(
+        reader,
+        split,
+        k=recipe.candidates,
+        max_queries=recipe.max_queries,
+        seed=recipe.seed,
+        stop=context.check_cancelled,
+    )
+    return _Field(name, reader.version, split, Reranking(found))
 
 
 def _split(reader: DatasetReader) -> str:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from workbench.workspace import Workspace
 
 #: What a trained adapter's record says that stays true of the merged model.
-_KEPT = ("dataset", "dataset_version", "method", "metric", "baseline", "baseline_name", "untrained")
+_KEPT = (
+    *("dataset", "dataset_version", "method", "metric", "steps", "best_step"),
+    *("baseline", "baseline_name", "untrained"),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,12 +140,15 @@ def load_model(
     place = pick_device(device)
     how = _How(place, choose(precision, place), trust_remote_code, contract, keeping)
     model, contract = _load(resolved, how)
+    # bf16 weights beside an fp32 adapter or head meet in autocast only, as they did in training.
+    mixed = keeping is None and resolved.base is not None and contract.dtype == "bfloat16"
+    used: Precision = "bf16" if mixed and how.precision == "fp32" else how.precision
     if contract.kind == "reranker":
-        return LoadedReranker(model, contract, place, how.precision)
+        return LoadedReranker(model, contract, place, used)
     if contract.dimensions == 0:
         contract = contract.model_copy(update={"dimensions": model.get_embedding_dimension() or 0})
     kind = LoadedLateInteraction if contract.kind == "late-interaction" else LoadedEmbedding
-    return kind(model, contract, place, how.precision)
+    return kind(model, contract, place, used)
 
 
 def load_embedding(

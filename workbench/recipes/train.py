@@ -28,6 +28,8 @@ Numbers = Annotated[str, AfterValidator(_numbers)]
 class TrainRecipe(Recipe):
     """What every training kind has in common."""
 
+    #: Dev evaluations in a run whose recipe does not say how often.
+    evaluations: ClassVar[int] = 8
     #: What ``--kind`` calls it, and what the trained model's contract will say.
     kind: ClassVar[str]
 
@@ -215,7 +217,7 @@ class TrainRecipe(Recipe):
     )
     eval_steps: int | None = setting(
         None,
-        help="Evaluate on dev every so many steps; empty evaluates about eight times a run.",
+        help="Evaluate on dev every so many steps; empty evaluates a few times a run.",
         group="evaluation",
         advanced=True,
         ge=1,

@@ -9,6 +9,9 @@ from workbench.recipes.train import TrainRecipe
 class TrainCandidatesRecipe(TrainRecipe):
     """What both kinds have: they are trained and judged on the candidates of a first stage."""
 
+    #: Reading 50 candidates for each of 100 queries takes minutes on a CPU.
+    evaluations: ClassVar[int] = 4
+
     negatives: int = setting(
         4,
         help="Wrong documents per query: those the data brings, else found by the first stage.",

@@ -8,9 +8,6 @@ from transformers import TrainerCallback
 from workbench.jobs.context import JobContext
 from workbench.recipes.train import TrainRecipe
 
-#: Evaluations in a run whose recipe does not say how often.
-EVALUATIONS = 8
-
 
 class Cadence(TrainerCallback):
     """Sets the trainer's flags after each step.
@@ -53,4 +50,4 @@ class Cadence(TrainerCallback):
             control.should_save = control.should_training_stop = True
 
     def eval_steps(self, total: int) -> int:
-        return self.recipe.eval_steps or max(1, round(total / EVALUATIONS))
+        return self.recipe.eval_steps or max(1, round(total / self.recipe.evaluations))

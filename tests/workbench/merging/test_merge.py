@@ -13,11 +13,13 @@ from tests.workbench.training.fakes import (
     FakeReader,
     FakeWorkspace,
     animal_splits,
+    animal_tokenizer,
     save_tiny_model,
 )
 from tests.workbench.training.test_cells import QUESTIONS, TEXTS, scores
 from workbench.errors import BadInput, JobCancelled, ModelUnusable
 from workbench.merging.merge import ALLOWED, MergeFailed, run
+from workbench.models.contract import Contract
 from workbench.models.load import load_model
 from workbench.models.resolve import from_folder, resolve
 from workbench.recipes.merge import MergeRecipe
@@ -210,3 +212,31 @@ def test_an_adapter_of_another_model_is_refused(elsewhere: Path, tmp_path: Path)
             FakeContext(workspace, tmp_path / "job"),
         )
     assert not workspace.models.added
+
+
+def test_a_reranker_adapter_from_elsewhere_brings_its_head(tmp_path: Path) -> None:
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import BertForSequenceClassification
+
+    plain = save_tiny_model(tmp_path / "tiny").with_name("tiny-plain")
+    base = tmp_path / "base"
+    head = BertForSequenceClassification.from_pretrained(str(plain), num_labels=1)
+    head.save_pretrained(str(base))
+    animal_tokenizer().save_pretrained(str(base))
+    lengths = {"query_max_len": 16, "passage_max_len": 32}
+    Contract(kind="reranker", architecture="cross-encoder", **lengths).write(base)
+    config = LoraConfig(task_type="SEQ_CLS", r=4, target_modules=["query", "value"])
+    model = get_peft_model(BertForSequenceClassification.from_pretrained(str(base)), config)
+    for name, parameter in model.named_parameters():
+        if "lora_B" in name or "modules_to_save" in name:
+            torch.nn.init.normal_(parameter, std=0.5)
+    model.save_pretrained(str(tmp_path / "adapter"))
+    workspace = FakeWorkspace(tmp_path, FakeReader(animal_splits()))
+    recipe = MergeRecipe(model=str(tmp_path / "adapter"), name="whole", device="cpu")
+    result = run(recipe, FakeContext(workspace, tmp_path / "job"))
+    assert (result["kind"], result["drift"]) == ("reranker", None)
+    assert result["parity"]["largest_difference"] <= ALLOWED
+    saved = load_model(resolve(workspace, "whole"), device="cpu").model.state_dict()
+    trained = model.base_model.model.classifier.modules_to_save["default"].weight
+    assert any(torch.equal(value, trained) for value in saved.values())

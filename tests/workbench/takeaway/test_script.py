@@ -23,6 +23,7 @@ from tests.workbench.training.test_cells import Cell, module_of, recipe_for
 from workbench.errors import BadInput
 from workbench.models.contract import Contract
 from workbench.models.registry import new_model
+from workbench.takeaway.portable import replaced_files
 from workbench.takeaway.script import write_script
 
 # Each trains a real model, twice.
@@ -32,6 +33,7 @@ REPEATED = [
     Cell("embedding", "bert", "full"),
     Cell("embedding", "bert", "lora"),
     Cell("embedding", "qwen2", "lora"),
+    Cell("embedding", "mistral", "qlora-4"),
     Cell("reranker", "bert", "full"),
     Cell("reranker", "bert", "lora"),
     Cell("reranker", "qwen2-lm", "lora"),
@@ -40,6 +42,8 @@ REPEATED = [
 ]
 CHANGES: dict[str, dict[str, Any]] = {
     "embedding-bert-full": {"query_prompt": "query: ", "scheduler": "cosine", "negatives": 1},
+    "reranker-bert-lora": {"objective": "contrastive", "temperature": 0.5},
+    "embedding-qwen2-lora": {"objective": "cached-contrastive", "symmetric": True},
     "embedding-bert-lora": {"gradient_accumulation": 2, "matryoshka_dims": "16"},
 }
 OUTSIDE = {"HF_HUB_OFFLINE": "1", "PYTHONPATH": ""}
@@ -80,7 +84,20 @@ def test_the_script_has_the_run_s_losses(cell: Cell, tmp_path: Path) -> None:
     expected = [values["loss"] for _, values in context.of("train")]
     assert len(losses) == len(expected) == result["steps"]
     assert np.allclose(losses, expected, rtol=1e-3, atol=1e-6)
+    assert not paths_in(workspace, workspace.models.added[0], base)
     same_weights(folder / "output", workspace.path(workspace.models.added[0].path))
+
+
+def paths_in(workspace: Any, model: Any, base: Path) -> list[str]:
+    """The files that name the base's folder, of those that are taken away."""
+    folder = workspace.path(model.path)
+    instead = replaced_files(workspace, model)
+    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.*")}
+    return [
+        name
+        for name, path in files.items()
+        if str(base).encode() in instead.get(name, path.read_bytes())
+    ]
 
 
 def same_weights(first: Path, second: Path) -> None:
@@ -102,3 +119,20 @@ def test_a_model_that_was_not_trained_here_has_no_script(tmp_path: Path) -> None
     added = workspace.models.add(new_model(id, "brought", contract=contract, summary={}))
     with pytest.raises(BadInput, match="was not trained in this workspace"):
         write_script(workspace, added, tmp_path / "taken")
+
+
+def test_the_command_line_says_why_there_is_none(home: Path, tmp_path: Path) -> None:
+    from workbench.cli.models_take import write_in_own_process
+    from workbench.workspace import Workspace
+
+    workspace = Workspace.open(home)
+    id, _ = workspace.models.new_folder()
+    model = new_model(id, "brought", contract=Contract().model_dump(), summary={})
+    workspace.models.add(model)
+    with pytest.raises(BadInput, match="was not trained in this workspace"):
+        write_in_own_process(workspace, id, tmp_path / "taken")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    with pytest.raises(BadInput, match="not an empty folder"):
+        write_in_own_process(workspace, id, tmp_path / "full")
+    workspace.close()
