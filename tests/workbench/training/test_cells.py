@@ -69,7 +69,6 @@ CELLS = [
     )
     for base in bases
     for method in methods
-    if (base, method) not in [("bert-done", "full")]
 ]
 
 
@@ -119,7 +118,8 @@ def recipe_for(cell: Cell, base: Path, **values: Any) -> Any:
     if cell.kind == "reranker":
         settings |= {"batch_size": 8, "negatives": 4}
     if cell.base == "qwen2-lm":
-        settings |= {"prompt_template": "{query} ? {document} : {yes} {no} :", "passage_max_len": 48}
+        settings["prompt_template"] = "{query} ? {document} : {yes} {no} :"
+        settings["passage_max_len"] = 48
     return RECIPES[cell.kind](**{**settings, **values})
 
 
