@@ -15,6 +15,8 @@ from storage.records import Index, Job, JobStatus, Model
 from workbench.errors import InUse, ModelNotFound, NameTaken
 from workbench.models import packaged
 
+#: Fields of recipes that name one thing of the workspace.
+_NAMING = ("model", "index", "dataset", "base", "second", "guide_model", "first_stage")
 _ADD_HINT = "Add one with: python -m workbench models add PATH"
 
 
@@ -194,6 +196,6 @@ def active_jobs(store: Store) -> "list[Job]":
 
 def mentions(job: Job, *names: str) -> bool:
     """Whether a job's recipe names one of these."""
-    said: list[Any] = [job.recipe.get("model"), job.recipe.get("index"), job.recipe.get("dataset")]
-    said += job.recipe.get("models") or []
+    said: list[Any] = [job.recipe.get(field) for field in _NAMING]
+    said += [*(job.recipe.get("models") or []), *(job.recipe.get("rerankers") or [])]
     return any(name in said for name in names)

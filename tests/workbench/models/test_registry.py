@@ -94,7 +94,15 @@ def test_a_model_that_an_index_or_adapter_needs_stays(workspace: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "recipe", [{"model": "mine"}, {"models": ["other", "mine"]}, {"model": "ID"}]
+    "recipe",
+    [
+        {"model": "mine"},
+        {"models": ["other", "mine"]},
+        {"model": "ID"},
+        {"model": "other", "base": "mine"},
+        {"models": ["other"], "rerankers": ["mine"]},
+        {"model": "other", "first_stage": "mine"},
+    ],
 )
 def test_a_model_that_a_waiting_job_needs_stays(home: Path, recipe: dict[str, Any]) -> None:
     workspace = Workspace.open(home)
