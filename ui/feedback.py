@@ -29,8 +29,8 @@ QUICK: dict[str, Any] = {
     "api_visibility": "private",
 }
 
-#: Events that a person causes and waits for an answer to, and what follows them.
-ASKED = frozenset({"click", "submit", "upload", "input", "then", "success", "failure"})
+#: Events that a person causes and waits for an answer to.
+ASKED = frozenset({"click", "submit", "upload", "input"})
 
 
 def sentence(error: WorkbenchError) -> str:
@@ -86,7 +86,7 @@ def on(
 
     Gradio shows a message of an unqueued event to nobody, so what may refuse a person is queued.
     """
-    asked = getattr(listener, "event_name", "then") in ASKED
+    asked = getattr(listener, "event_name", "") in ASKED
     return listener(guarded(callback), inputs, outputs, **{**QUICK, "queue": asked, **more})
 
 
@@ -107,7 +107,7 @@ def on_busy(
     busy = on(
         listener or button.click, lambda: gr.Button(value=says, interactive=False), None, button
     )
-    done = on(busy.then, callback, inputs, outputs)
+    done = on(busy.then, callback, inputs, outputs, queue=True)
     # What follows an event is left out when it failed, so both ways are named.
     for after in (done.success, done.failure):
         on(after, lambda: gr.Button(value=then, interactive=True), None, button)

@@ -78,16 +78,11 @@ def render() -> Forms:
     return Forms(kind, about, tuple(_one(name) for name in KINDS))
 
 
-def seen(yes: bool) -> Any:
-    """Hidden, not absent: Gradio draws an absent form's empty numbers as 0 once it is shown."""
-    return True if yes else "hidden"
-
-
 def listen(forms: Forms) -> None:
     """A form is seen while its kind is chosen; presets fill in its fields."""
 
     def show(kind: str) -> list[Any]:
-        boxes = [gr.Column(visible=seen(one.kind == kind)) for one in forms.each]
+        boxes = [gr.Column(visible=one.kind == kind) for one in forms.each]
         return [t(f"train.kind_{kind}"), *boxes]
 
     on(forms.kind.change, show, forms.kind, [forms.about, *(one.box for one in forms.each)])
@@ -107,7 +102,7 @@ def _one(kind: str) -> KindForm:
     # The first kind's ids are the short ones: links and tests know them.
     prefix = "field" if kind == FIRST_KIND else f"field-{kind}"
     name = "train" if kind == FIRST_KIND else f"train-{kind}"
-    with gr.Column(visible=seen(kind == FIRST_KIND)) as box:
+    with gr.Column(visible=kind == FIRST_KIND) as box:
         presets = gr.Radio(
             [(t(f"preset.{one}"), one) for one in recipe.presets],
             value=FIRST_PRESET,
