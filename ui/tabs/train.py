@@ -167,7 +167,8 @@ def listen(services: Services, page: "Page") -> None:
 
     train_form.listen(train.forms)
     train_command.listen(train.command, train.forms)
-    train_form.starts(train.forms, wire)
+    for one in train.forms.each:
+        wire(one)
 
     def clone(id: str) -> list[Any]:
         job = shown_job(services, id)

@@ -1,6 +1,6 @@
 """The forms of Train: one for each kind of model, of which one is seen."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,12 +89,6 @@ def listen(forms: Forms) -> None:
     for one in forms.each:
         form.listen_presets(one.form, one.presets)
         form.listen_depends(one.form)
-
-
-def starts(forms: Forms, wire: Callable[[KindForm], None]) -> None:
-    """Wire each form's button."""
-    for one in forms.each:
-        wire(one)
 
 
 def _one(kind: str) -> KindForm:

@@ -93,14 +93,15 @@ def listen(services: Services, train: "Train", find: Any, show: Any) -> None:
 
     def tick(id: str, html: str | None) -> Any:
         job = find(id)
-        found = view(services, job.id if job else "")
-        return gr.skip() if found[0] == (html or "") else found
+        started = find_sweep(workspace, job.id) if job else None
+        found = str(table_html(results(workspace, started))) if started else str(EMPTY)
+        # The chart is drawn anew only where the table has changed.
+        return gr.skip() if found == (html or "") else view(services, job.id if job else "")
 
     raw = [form.field, form.values, form.field_2, form.values_2]
     result = [form.shown, form.plot]
     outputs = [train.chosen, train.run, *train.shown, *result]
-    # Queued: what an unqueued callback raises is not shown by the browser.
-    on(form.start.click, begin, [train.chosen, *raw], outputs, queue=True)
+    on(form.start.click, begin, [train.chosen, *raw], outputs)
     on(train.timer.tick, tick, [train.chosen, form.shown], result)
 
 

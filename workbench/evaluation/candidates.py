@@ -3,9 +3,9 @@
 Rerankers and late interaction put them in order; the first stage's own order is their baseline.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,29 +20,10 @@ from workbench.evaluation.named import AUTO, BM25, GIVEN
 from workbench.evaluation.pool import Pool, Rows, whole_pool
 from workbench.evaluation.retrieve import Run, cut
 from workbench.evaluation.texts import join_documents
-from workbench.models.contract import Contract
+from workbench.models.scorer import Scorer
 
 Stop = Callable[[], None]
 Progress = Callable[[int, int], None]
-
-
-class Scorer(Protocol):
-    """What puts candidates in order: a reranker or a late-interaction model in memory."""
-
-    @property
-    def contract(self) -> Contract: ...
-
-    def score(
-        self,
-        queries: Sequence[str],
-        documents: Sequence[str],
-        pairs: NDArray[np.int64],
-        *,
-        progress: Progress | None = None,
-        stop: Stop | None = None,
-    ) -> NDArray[np.float32]:
-        """``pairs`` (m, 2) of (query, document) indices -> scores (m,), higher is better."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from workbench.merging.save import write_model
 from workbench.merging.weights import Weights, between, put, refuse_other_shapes, weights_of
 from workbench.models.assemble import brings_projection
 from workbench.models.contract import Contract
-from workbench.models.inspect import read_json
+from workbench.models.inspect import is_language_model
 from workbench.models.load import load_model
 from workbench.models.registry import from_job, new_model
 from workbench.models.resolve import ResolvedModel
@@ -115,8 +115,7 @@ def _brings_head(base: ResolvedModel, contract: Contract) -> bool:
         return brings_projection(base)
     if contract.architecture != "llm":
         return False
-    config = read_json(Path(base.source) / "config.json", missing={}) if base.local else {}
-    return str((config.get("architectures") or [""])[0]).endswith("ForCausalLM")
+    return base.local and is_language_model(Path(base.source))
 
 
 def _field(recipe: BlendRecipe, context: JobContext, name: str, kind: str) -> _Field:

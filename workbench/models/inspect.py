@@ -221,6 +221,12 @@ def _refuse_without_tokenizer(folder: Path) -> None:
         )
 
 
+def is_language_model(folder: Path) -> bool:
+    """Whether a folder holds a causal language model with its output layer."""
+    config = read_json(folder / "config.json", missing={})
+    return str((config.get("architectures") or [""])[0]).endswith("ForCausalLM")
+
+
 def _no_model(folder: Path) -> str:
     if any(folder.glob("*.gguf")):
         return f"{folder} holds a GGUF file, which is for running, not for training or encoding."

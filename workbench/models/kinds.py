@@ -52,13 +52,14 @@ def kind_of_checkpoint(folder: Path, config: JsonDict) -> Kind:
 def as_kind(contract: Contract, kind: Kind, *, llm: bool = False) -> Contract:
     """A contract read as an embedding model's, for a folder that holds another kind."""
     if kind == "reranker":
-        most = max(contract.passage_max_len, QUERY_LENGTH * 2)
+        most = min(contract.passage_max_len, PLAIN_LENGTH)
+        query = min(QUERY_LENGTH, most // 2)
         return contract.model_copy(
             update={
                 "kind": kind,
                 "architecture": "llm" if llm else "cross-encoder",
-                "query_max_len": QUERY_LENGTH,
-                "passage_max_len": min(most, PLAIN_LENGTH) - QUERY_LENGTH,
+                "query_max_len": query,
+                "passage_max_len": most - query,
                 "normalize": False,
                 "dimensions": 0,
             }

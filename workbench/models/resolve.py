@@ -56,7 +56,10 @@ def resolve(workspace: "Workspace", model: str) -> ResolvedModel:
     if not name:
         raise ModelNotFound("No model was named.", "Choose one of the workspace's models.")
     if name.lower() == "bm25":
-        raise BadInput("BM25 as a model comes in a later version.", "Choose an embedding model.")
+        raise BadInput(
+            "BM25 has no weights: it can be compared, but neither trained nor indexed.",
+            "Choose an embedding model.",
+        )
     if workspace.models.exists(name):
         return _from_workspace(workspace, workspace.models.get(name))
     if name in packaged.ALIASES:

@@ -1,5 +1,6 @@
 """A reranker in memory: scores pairs of query and document. Imports torch: workers only."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from sentence_transformers import CrossEncoder
 
+from workbench.models.architecture import position_limit
 from workbench.models.autocast import autocast, to_device
 from workbench.models.contract import Contract
 from workbench.models.precision import Precision
@@ -74,10 +76,16 @@ class LoadedReranker:
 
     def _batch(self, pairs: list[tuple[str, str]]) -> Scores:
         with torch.inference_mode(), autocast(self.device, self.precision):
-            features = self.model.preprocess(pairs, max_length=pair_length(self.contract))
+            features = self.model.preprocess(pairs, max_length=self._length())
             output = self.model(to_device(features, self.device))
             scores: Scores = output["scores"].float().reshape(-1).cpu().numpy()
             return scores
+
+    def _length(self) -> int:
+        """Tokens of a pair; never more than the model has positions for."""
+        config: Any = self.model.config
+        limit = position_limit(config.to_dict(), {}) if config is not None else None
+        return min(pair_length(self.contract), limit or sys.maxsize)
 
 
 def pair_length(contract: Contract) -> int:

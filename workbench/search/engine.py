@@ -11,11 +11,12 @@ from workbench.errors import ModelUnusable, SearchUnavailable
 from workbench.models.contract import Contract
 from workbench.models.load import Loaded, LoadedEmbedding, load_model
 from workbench.models.resolve import ResolvedModel, resolve
+from workbench.models.scorer import Scorer
 from workbench.search.found import Clock, Known, OpenIndex, find
 from workbench.search.kept import Kept
 from workbench.search.registry import FILE
 from workbench.search.results import CANDIDATES, SearchResult
-from workbench.search.second import Scorer, check_kind, score_documents
+from workbench.search.second import check_kind, score_documents
 from workbench.workspace import Workspace
 
 #: Two sides, and what orders both anew.

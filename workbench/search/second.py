@@ -2,31 +2,18 @@
 found. Torch-free: the model is handed in, loaded.
 """
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workbench.errors import BadInput, ModelUnusable
 from workbench.evaluation.texts import join_documents
-from workbench.models.contract import Contract
+from workbench.models.scorer import Scorer
 
 #: Kinds of model that score a query together with a document.
 KINDS = ("reranker", "late-interaction")
 _DAMAGED = "Its weights may be damaged, or its training went wrong. Choose another second stage."
-
-
-class Scorer(Protocol):
-    """A loaded reranker or late-interaction model."""
-
-    @property
-    def contract(self) -> Contract: ...
-
-    def score(
-        self, queries: Sequence[str], documents: Sequence[str], pairs: NDArray[np.int64]
-    ) -> NDArray[np.float32]:
-        """Scores (m,), higher is better, of pairs (m, 2): rows of queries and documents."""
 
 
 def check_kind(name: str, kind: str) -> None:

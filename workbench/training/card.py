@@ -8,6 +8,7 @@ from string import Template
 from workbench.comparison.names import METRICS, label
 from workbench.models.contract import Contract
 from workbench.takeaway.snippet import snippet
+from workbench.training.dev import ORIGINAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ def _facts(contract: Contract) -> list[tuple[str, str]]:
 def _measured(card: Card) -> str:
     if not card.after:
         return "The data set has no dev queries, so the model was not measured during training."
-    staged = card.baseline is not card.before
+    staged = card.baseline_name != ORIGINAL
     first = f" {card.baseline_name[0].upper()}{card.baseline_name[1:]} |" if staged else ""
     lines = [
         f"On {card.dev_queries} dev queries over {card.dev_documents:,} documents. The best "

@@ -14,7 +14,7 @@ from workbench.errors import BadInput
 from workbench.jobs.context import JobContext
 from workbench.models.architecture import position_limit
 from workbench.models.contract import Contract
-from workbench.models.inspect import read_json
+from workbench.models.inspect import is_language_model
 from workbench.models.kinds import as_kind
 from workbench.models.prompts import INSTRUCTION, NO, TEMPLATE, YES
 from workbench.models.resolve import ResolvedModel
@@ -55,7 +55,7 @@ class RerankerKind:
         if contract.kind == "embedding":
             llm = recipe.architecture == "llm"
             if recipe.architecture == "auto":
-                llm = _answers(base)
+                llm = base.local and is_language_model(Path(base.source))
             contract = as_kind(contract, "reranker", llm=llm)
         if contract.architecture == "llm":
             contract = contract.model_copy(
@@ -160,9 +160,3 @@ class _Divide(torch.nn.Module):
 
     def forward(self, scores: torch.Tensor) -> torch.Tensor:
         return scores / self.by
-
-
-def _answers(base: ResolvedModel) -> bool:
-    """Whether the base is a language model that can say yes or no."""
-    config = read_json(Path(base.source) / "config.json", missing={}) if base.local else {}
-    return str((config.get("architectures") or [""])[0]).endswith("ForCausalLM")

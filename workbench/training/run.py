@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from storage.records import Job
 from workbench.data.reader import DatasetReader
 from workbench.jobs.context import JobContext
 from workbench.models.contract import Contract
@@ -12,7 +11,7 @@ from workbench.models.keeping import Keeping
 from workbench.models.load import load_model
 from workbench.models.resolve import ResolvedModel
 from workbench.training.cadence import Cadence
-from workbench.training.dev import Dev
+from workbench.training.dev import ORIGINAL, Dev
 from workbench.training.recorder import Recorder
 
 
@@ -28,10 +27,6 @@ class Run:
     device: str
     precision: str
     dev: Dev | None
-
-    @property
-    def job(self) -> Job:
-        return self.context.job
 
     def load(
         self,
@@ -126,5 +121,5 @@ class Outcome:
         if not self.best:
             return ""
         if not self.beats_base:
-            return "no-better" if self.baseline is self.untrained else "below-first-stage"
+            return "no-better" if self.baseline_name == ORIGINAL else "below-first-stage"
         return "" if self.best[self.metric] > self.untrained[self.metric] else "no-better"

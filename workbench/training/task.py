@@ -130,8 +130,6 @@ def _before(this: Run, start: Contract | None) -> tuple[Outcome, Any]:
         return loaded[0]
 
     baseline, untrained = this.dev.before(load)
-    if baseline == untrained:
-        untrained = baseline
     outcome = Outcome(this.recipe.metric, baseline, untrained, {}, this.dev.ground.baseline_name)
     return outcome, loaded[0] if full and loaded else None
 
