@@ -69,6 +69,7 @@ def ours(workspace: Workspace, recipe: Any, folder: Path) -> list[float]:
     from workbench.training.method import apply_method, keeping_for
     from workbench.training.recorder import Recorder
     from workbench.training.run import Run
+    from workbench.training.together import Together
 
     context: Any = Silent(workspace, folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -76,12 +77,12 @@ def ours(workspace: Workspace, recipe: Any, folder: Path) -> list[float]:
     precision = choose(recipe.precision, device)
     reader = workspace.datasets.read(recipe.dataset)
     base = resolve(workspace, recipe.model)
-    this = Run(recipe, context, reader, base, folder, device, precision, None)
+    this = Run(recipe, context, reader, base, folder, device, precision, None, False, Together())
     loaded = this.load(base, kind.start(recipe, base), keeping_for(recipe, precision))
     contract = kind.contract(loaded, recipe, base.name)
     apply_method(loaded.model, recipe, base)
     recorder = Recorder(context, Guard(), folder / "runs", samples_per_step=recipe.batch_size)
-    cadence = Cadence(recipe, context, has_dev=False)
+    cadence = Cadence(recipe, context, this.together, has_dev=False)
     trainer = kind.prepare(this, loaded.with_contract(contract), recorder, cadence).trainer
     timer = clock()
     trainer.add_callback(timer)

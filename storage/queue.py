@@ -13,7 +13,7 @@ from storage.jobs import add_event, from_row, process_columns
 from storage.records import Job, JobStatus, ProcessRef
 from storage.tables import jobs
 
-#: Which slots a job may take, best first.
+#: Which slots a job may take, best first; "a,b" takes both a and b.
 SlotsFor = Callable[[Job], Sequence[str]]
 
 _QUEUED = JobStatus.QUEUED.value
@@ -60,11 +60,17 @@ class JobQueue:
         supervisor: ProcessRef,
         only: Collection[str] | None,
     ) -> Job | None:
-        taken = set(connection.execute(select(jobs.c.slot).filter_by(status=_RUNNING)).scalars())
+        running = connection.execute(select(jobs.c.slot).filter_by(status=_RUNNING)).scalars()
+        taken = {part for slot in running if slot for part in slot.split(",")}
         for job in _ready(connection):
-            free = [slot for slot in slots_for(job) if slot not in taken]
+            slots = slots_for(job)
+            free = [slot for slot in slots if taken.isdisjoint(slot.split(","))]
             if free and (only is None or job.id in only):
                 return _start(connection, job, free[0], supervisor)
+            if not free and slots and "," in slots[0]:
+                # What it needs is kept for it, else younger jobs on one device each would always
+                # find one free, and it never all of them.
+                taken.update(slots[0].split(","))
         return None
 
     def _any_queued(self) -> bool:

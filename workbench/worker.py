@@ -13,7 +13,8 @@ from typing import Any
 
 from storage.records import Job, JobStatus
 from workbench.errors import JobNotFound, WorkbenchError, WorkerCrashed
-from workbench.jobs import files
+from workbench.jobs import files, follower
+from workbench.jobs.memory import out_of_memory
 from workbench.jobs.reporting import EXIT_STALE, Reporter
 from workbench.tasks import get_task, read_recipe
 from workbench.workspace import TRUST_VARIABLE, Workspace
@@ -24,6 +25,8 @@ EXIT_FAILED = 1
 def main(arguments: list[str]) -> int:
     job_id, attempt = arguments[0], int(arguments[1])
     _offer_to_the_out_of_memory_killer()
+    if follower.RANK in os.environ:
+        follower.leave_with_parent()
     folder = Path.cwd()
     return _guarded(folder, attempt, lambda: _work(job_id, attempt))
 
@@ -34,6 +37,10 @@ def _work(job_id: str, attempt: int) -> dict[str, Any] | None:
     job = workspace.jobs.get(job_id)
     if job.attempt != attempt or job.status is not JobStatus.RUNNING:
         return None
+    if follower.rank():
+        return get_task(job.task).load_run()(
+            read_recipe(job.task, job.recipe), follower.Follower(workspace, job)
+        )
     return _run(Reporter(workspace, job), job)
 
 
@@ -51,30 +58,31 @@ def _guarded(folder: Path, attempt: int, work: Callable[[], dict[str, Any] | Non
         result = work()
         if result is None:
             return EXIT_STALE
-        files.write_json(folder / files.RESULT, {"attempt": attempt, "result": result})
+        if not follower.rank():
+            files.write_json(folder / files.RESULT, {"attempt": attempt, "result": result})
         return 0
     except JobNotFound:
         return EXIT_STALE
     except WorkbenchError as error:
-        print(error, file=sys.stderr)
-        report = error.to_dict()
+        # A model that cannot be loaded, say, for want of memory.
+        said = out_of_memory(error) or error
+        print(said, file=sys.stderr)
+        report = said.to_dict()
     except BaseException as error:  # noqa: BLE001 - the last stop: whatever it is goes on record
         traceback.print_exc()
         report = _explain(error).to_dict()
-    files.write_json(folder / files.ERROR, {"attempt": attempt, "error": report})
+    # A worker that the first one's end took along must not write over what that one said.
+    if not follower.rank() or files.read_json(folder / files.ERROR, attempt) is None:
+        files.write_json(folder / files.ERROR, {"attempt": attempt, "error": report})
     return EXIT_FAILED
 
 
 def _explain(error: BaseException) -> WorkbenchError:
-    kind = type(error).__name__
-    if isinstance(error, MemoryError) or kind == "OutOfMemoryError":
-        return WorkerCrashed(
-            "There was not enough memory.",
-            "Try a smaller batch size or shorter maximum lengths, then resume the job.",
-        )
+    if (known := out_of_memory(error)) is not None:
+        return known
     first_line = str(error).strip().split("\n")[0]
     return WorkerCrashed(
-        f"The job stopped with an unexpected error: {kind}: {first_line}",
+        f"The job stopped with an unexpected error: {type(error).__name__}: {first_line}",
         "The job's log has the details.",
     )
 

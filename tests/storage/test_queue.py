@@ -171,3 +171,26 @@ def test_a_resumed_job_starts_with_a_clean_record(store: Store) -> None:
     assert (found.status, found.error, found.cancel_requested_at) == (JobStatus.QUEUED, None, None)
     assert found.finished_at is None
     assert not store.queue.requeue("job")
+
+
+def test_a_job_on_several_devices_takes_them_all(store: Store) -> None:
+    store.jobs.insert(make.job("pair", created_at=1.0))
+    store.jobs.insert(make.job("single", created_at=2.0))
+    slots = {"pair": ["a,b"], "single": ["a", "b", "c"]}
+    pair = store.queue.claim(lambda job: slots[job.id], make.SUPERVISOR)
+    single = store.queue.claim(lambda job: slots[job.id], make.SUPERVISOR)
+    assert pair is not None and single is not None
+    assert (pair.slot, single.slot) == ("a,b", "c")
+
+
+def test_what_a_job_on_several_devices_waits_for_is_kept_for_it(store: Store) -> None:
+    store.jobs.insert(make.job("first", created_at=1.0))
+    slots = {"first": ["a"], "pair": ["a,b"], "later": ["a", "b"]}
+    assert store.queue.claim(lambda job: slots[job.id], make.SUPERVISOR) is not None
+    store.jobs.insert(make.job("pair", created_at=2.0))
+    store.jobs.insert(make.job("later", created_at=3.0))
+    assert store.queue.claim(lambda job: slots[job.id], make.SUPERVISOR) is None
+    store.queue.finish(store.jobs.list(JobStatus.RUNNING)[0], JobStatus.SUCCEEDED, result={})
+    taken = store.queue.claim(lambda job: slots[job.id], make.SUPERVISOR)
+    assert taken is not None
+    assert taken.id == "pair"

@@ -22,6 +22,8 @@
     return Workbench.plotly;
   }
 
+  Workbench.loadPlotly = plotly;
+
   class Chart {
     constructor(element, config) {
       this.element = element;

@@ -1,36 +1,230 @@
-"""The chart of the last blend that a model had a part in, on the Models tab."""
+"""Blending: measure models between a fine-tuned one and its base, see the curve, keep a point."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
+from ui import form
+from ui.choices import dataset_names, model_names, update
+from ui.feedback import on
+from ui.markup import piece
 from ui.plots_blend import blend_chart
+from ui.refusals import told_at_fields
 from ui.services import Services
+from ui.tabs.models_details import find
+from ui.words import t
+from workbench.comparison.names import label
+from workbench.merging.prepare import is_adapter
 from workbench.recipes.merge import BlendRecipe
-from workbench.records import JobStatus, Model
+from workbench.records import Job, JobStatus, Model
 
+TASK = BlendRecipe.task
 #: How many blends are looked through for one with the model.
 RECENT = 50
 
 
-def render() -> gr.Plot:
-    return gr.Plot(show_label=False, visible=False, elem_id="model-blend")
+@dataclass(frozen=True)
+class Blend:
+    """The button that opens the form, the form; the chart, and what keeps one of its points."""
+
+    open: gr.Button
+    box: gr.Column
+    form: form.Form
+    start: gr.Button
+    close: gr.Button
+    plot: gr.Plot
+    kept: gr.Column
+    point: gr.Dropdown
+    name: gr.Textbox
+    keep: gr.Button
+
+    @property
+    def shown(self) -> list[Any]:
+        """What a chosen model changes."""
+        return [self.open, self.plot, self.kept, self.point]
 
 
-def view(services: Services, model: Model | None) -> gr.Plot:
-    """The update of the chart: hidden where no blend has the model in it."""
+def render() -> Blend:
+    """Draw it inside the current block."""
+    begin = gr.Button(
+        t("blend.open"), size="sm", visible=False, elem_id="blend-open", elem_classes="rw-fit"
+    )
+    with gr.Column(visible=False, elem_id="blend-box") as box:
+        piece(Markup('<p class="rw-quiet">{}</p>').format(t("blend.about")))
+        drawn = form.render(BlendRecipe, skip=("model", "keep", "name"), prefix="blend")
+        with gr.Row(elem_classes="rw-actions"):
+            start = gr.Button(t("blend.start"), variant="primary", elem_id="blend-start")
+            close = gr.Button(t("blend.close"))
+    plot = gr.Plot(show_label=False, visible=False, elem_id="model-blend")
+    with gr.Column(visible=False, elem_id="blend-kept") as kept:
+        point, name = _point()
+        keep = gr.Button(t("blend.keep"), elem_id="blend-keep", elem_classes="rw-fit")
+    return Blend(begin, box, drawn, start, close, plot, kept, point, name, keep)
+
+
+def _point() -> tuple[gr.Dropdown, gr.Textbox]:
+    with gr.Row(equal_height=False):
+        point = gr.Dropdown(
+            [],
+            label=t("blend.point"),
+            info=t("blend.point_help"),
+            allow_custom_value=True,
+            interactive=True,
+            min_width=220,
+            elem_id="blend-point",
+        )
+        name = gr.Textbox(
+            label=t("models.name"),
+            info=t("blend.name_help"),
+            max_lines=1,
+            interactive=True,
+            min_width=220,
+            elem_id="blend-name",
+        )
+    return point, name
+
+
+def listen(
+    services: Services,
+    blend: Blend,
+    chosen: Any,
+    outputs: list[Any],
+    view: Callable[[str], list[Any]],
+) -> None:
+    """``chosen`` holds the shown model's name; ``view`` gives the updates of ``outputs``."""
+    jobs = services.workspace.jobs
+    helps = {spec.name: spec.help for spec in blend.form.specs}
+    menus = [blend.form.components[name] for name in ("base", "dataset", "second")]
+
+    def begin(picked: str) -> list[Any]:
+        return [gr.Column(visible=True), *first_values(services, picked)]
+
+    def recipe(picked: str, *raw: Any) -> BlendRecipe:
+        return BlendRecipe.read({**blend.form.values(raw), "model": picked})
+
+    def start(picked: str, *raw: Any) -> list[Any]:
+        def act() -> list[Any]:
+            jobs.submit(recipe(picked, *raw))
+            return [gr.Column(visible=False), *view(picked)]
+
+        return told_at_fields(act, helps, 1 + len(outputs))
+
+    def keep(picked: str, point: Any, name: str) -> list[Any]:
+        found = newest(services, picked)
+        assert found is not None  # the button stands below a chart only
+        jobs.submit(BlendRecipe.read(keeping(found, point, name)))
+        return ["", *view(picked)]
+
+    on(blend.open.click, begin, chosen, [blend.box, *menus])
+    on(blend.close.click, lambda: gr.Column(visible=False), None, blend.box)
+    fields = blend.form.inputs
+    on(blend.start.click, start, [chosen, *fields], [blend.box, *outputs, *fields])
+    on(blend.keep.click, keep, [chosen, blend.point, blend.name], [blend.name, *outputs])
+
+
+def first_values(services: Services, picked: str) -> list[Any]:
+    """Updates for the menus: the model's base and data set, and another data set."""
+    workspace = services.workspace
+    model = find(services, picked)
+    base = str(model.summary.get("base") or model.base or "") if model else ""
+    trained = str(model.summary.get("dataset") or "") if model else ""
+    sets = dataset_names(workspace)
+    first = trained if trained in sets else next(iter(sets), None)
+    second = next((one for one in sets if one != first), first)
+    models = [name for name in model_names(workspace) if name != picked]
+    pairs = [(one, one) for one in sets]
+    return [
+        update([(one, one) for one in models], base or None),
+        update(pairs, first),
+        update(pairs, second),
+    ]
+
+
+def keeping(job: Job, point: Any, name: str) -> dict[str, Any]:
+    """The recipe of a job that keeps a point of a blend: it is measured once more, and saved."""
+    return {
+        **job.recipe,
+        "ratios": str(point),
+        "keep": str(point),
+        "name": name.strip(),
+    }
+
+
+def view(services: Services, model: Model | None) -> list[Any]:
+    """Updates for ``Blend.shown``; the chart is hidden where no blend has the model in it."""
     found = newest(services, model.name) if model else None
+    button = gr.Button(visible=model is not None and may_blend(services, model))
     if found is None:
-        return gr.Plot(value=None, visible=False)
-    return gr.Plot(value=blend_chart(found), visible=True)
+        return [button, gr.Plot(value=None, visible=False), gr.Column(visible=False), gr.skip()]
+    result = found.result or {}
+    return [
+        button,
+        gr.Plot(value=blend_chart(result), visible=True),
+        gr.Column(visible=True),
+        update(points(result), best_point(result)),
+    ]
 
 
-def newest(services: Services, name: str) -> Mapping[str, Any] | None:
-    """The result of the last blend of the model, with it as its base, or that it was kept from."""
-    for job in services.workspace.jobs.list(task=BlendRecipe.task, limit=RECENT):
+def may_blend(services: Services, model: Model) -> bool:
+    """Whether the model has weights of its own and was made from another one."""
+    if not model.base and not model.summary.get("base"):
+        return False
+    return not is_adapter(services.workspace.models.folder(model.id))
+
+
+def points(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The measured points, each with its values."""
+    metric = str(result["metric"])
+    return [
+        (
+            t(
+                "blend.point_one",
+                ratio=f"{ratio:g}",
+                values=", ".join(
+                    f"{row[metric]:.3f}" for row in result["rows"] if row["ratio"] == ratio
+                ),
+                metric=label(metric),
+            ),
+            f"{ratio:g}",
+        )
+        for ratio in dict.fromkeys(row["ratio"] for row in result["rows"])
+    ]
+
+
+def best_point(result: Mapping[str, Any]) -> str:
+    """The point that is best over all data sets alike; of equals the one most between the two."""
+    metric = str(result["metric"])
+    sums: dict[float, float] = {}
+    for row in result["rows"]:
+        sums[row["ratio"]] = sums.get(row["ratio"], 0.0) + row[metric]
+    return f"{max(sums, key=lambda ratio: (sums[ratio], -abs(ratio - 0.5))):g}"
+
+
+def newest(services: Services, name: str) -> Job | None:
+    """The last blend of the model, with it as its base, or that it was kept from.
+
+    A job that only kept a point measured that one: the blend it came from is the curve.
+    """
+    done = [
+        job
+        for job in services.workspace.jobs.list(task=TASK, limit=RECENT)
+        if job.status is JobStatus.SUCCEEDED and job.result
+    ]
+    for job in done:
         result = job.result or {}
-        part = (result.get("tuned"), result.get("base"), result.get("model"))
-        if job.status is JobStatus.SUCCEEDED and name in part:
-            return result
+        if name in (result.get("tuned"), result.get("base"), result.get("model")):
+            alike = [one for one in done if _ends(one) == _ends(job)]
+            return next((one for one in alike if len(_ratios(one)) > 1), job)
     return None
+
+
+def _ends(job: Job) -> tuple[Any, Any]:
+    result = job.result or {}
+    return result.get("tuned"), result.get("base")
+
+
+def _ratios(job: Job) -> set[float]:
+    return {row["ratio"] for row in (job.result or {})["rows"]}

@@ -29,7 +29,9 @@ class Merge:
 
 
 def render() -> Merge:
-    start = gr.Button(t("merge.start"), size="sm", visible=False, elem_id="model-merge")
+    start = gr.Button(
+        t("merge.start"), size="sm", visible=False, elem_id="model-merge", elem_classes="rw-fit"
+    )
     return Merge(start, piece(elem_id="model-merged"))
 
 

@@ -13,7 +13,7 @@ from ui.feedback import QUICK, guarded, on
 from ui.live import live_chart, live_log
 from ui.markup import empty, heading, piece
 from ui.services import Services
-from ui.tabs import train_clone, train_command, train_form, train_sweep
+from ui.tabs import fitting, train_check, train_clone, train_command, train_form, train_sweep
 from ui.tabs.search import lead_to
 from ui.words import t
 from ui.words.amounts import ago
@@ -48,6 +48,9 @@ class Train:
     to_search: gr.Button
     clone: gr.Button
     sweep: train_sweep.SweepForm
+    check: train_check.Check
+    #: What to do about a run that ran out of memory.
+    fitting: gr.HTML
     chart: gr.HTML
     log: gr.HTML
     refresh: Callable[..., Any]
@@ -59,7 +62,7 @@ class Train:
         """What shows one run."""
         live = [self.chart, self.log]
         buttons = [self.cancel, self.resume, self.to_compare, self.to_search]
-        return [self.card, self.box, *buttons, *live, self.clone]
+        return [self.card, self.box, *buttons, *live, self.clone, self.fitting]
 
 
 def render(services: Services) -> Train:
@@ -73,6 +76,7 @@ def render(services: Services) -> Train:
                 to_data = gr.Button(t("train.to_data"), visible=False)
                 command = train_command.render()
                 forms = train_form.render()
+                check = train_check.render()
             with gr.Column(scale=6, min_width=320):
                 piece(heading(t("train.run_title")))
                 run = open_menu(
@@ -81,6 +85,7 @@ def render(services: Services) -> Train:
                     elem_id="train-run",
                 )
                 card = piece(elem_id="train-job")
+                fits = fitting.render("train-fitting")
                 with gr.Row(elem_classes="rw-actions"):
                     cancel = gr.Button(t("job.cancel"), size="sm", variant="stop", visible=False)
                     resume = gr.Button(t("job.resume"), size="sm", visible=False)
@@ -93,7 +98,7 @@ def render(services: Services) -> Train:
                     chart = live_chart(services, elem_id="train-chart")
                     with gr.Accordion(t("train.log"), open=False):
                         log = live_log(services, elem_id="train-log")
-                    sweep = train_sweep.render()
+                    sweep = train_sweep.render(services)
     part = Train(
         tab=tab,
         timer=timer,
@@ -111,6 +116,8 @@ def render(services: Services) -> Train:
         to_search=to_search,
         clone=clone,
         sweep=sweep,
+        check=check,
+        fitting=fits,
         chart=chart,
         log=log,
         refresh=lambda picked, *menus: fill(services, picked, menus),
@@ -165,7 +172,7 @@ def listen(services: Services, page: "Page") -> None:
         assert job is not None
         return lead_to(services, (job.result or {})["model"], job.recipe["dataset"])
 
-    train_form.listen(train.forms)
+    train_form.listen(services, train.forms)
     train_command.listen(train.command, train.forms)
     for one in train.forms.each:
         wire(one)
@@ -175,10 +182,20 @@ def listen(services: Services, page: "Page") -> None:
         assert job is not None  # the button shows beside a run only
         return train_clone.fill(services, train.forms, job)
 
+    def fitted(id: str, event: gr.EventData) -> list[Any]:
+        shown = shown_job(services, id)
+        assert shown is not None  # the suggestions stand below a run only
+        job = fitting.start(services, shown.id, event)
+        return [job.id, runs_menu(services, job.id), *view(job)]
+
     def swept(id: str) -> list[Any]:
         return [id, runs_menu(services, id), *view(find(services, id))]
 
     train_sweep.listen(services, train, lambda id: shown_job(services, id), swept)
+    train_check.listen(services, train)
+    # Queued, like a click: it may be refused.
+    shown = [train.chosen, train.run, *train.shown]
+    on(train.fitting.select, fitted, train.chosen, shown, queue=True)
     on(train.clone.click, clone, train.chosen, train.forms.filled)
     on(train.run.input, show, train.run, [train.chosen, *train.shown])
     on(train.cancel.click, cancel, train.chosen, train.shown)
@@ -222,6 +239,7 @@ def view(job: Job | None) -> list[Any]:
             "",
             "",
             hidden,
+            fitting.html(None),
         ]
     status = job.status
     done = status is JobStatus.SUCCEEDED
@@ -235,6 +253,7 @@ def view(job: Job | None) -> list[Any]:
         job.id,
         job.id,
         train_clone.seen(job),
+        fitting.html(job),
     ]
 
 

@@ -8,7 +8,9 @@ import gradio as gr
 
 from ui import form
 from ui.feedback import on
+from ui.services import Services
 from ui.words import t
+from workbench.checks import offers
 from workbench.recipes.kinds import KINDS
 
 FIRST_KIND = next(iter(KINDS))
@@ -24,6 +26,8 @@ class KindForm:
     presets: gr.Radio
     form: form.Form
     start: gr.Button
+    check: gr.Button
+    measure: gr.Button
 
     @property
     def dataset(self) -> Any:
@@ -78,8 +82,9 @@ def render() -> Forms:
     return Forms(kind, about, tuple(_one(name) for name in KINDS))
 
 
-def listen(forms: Forms) -> None:
-    """A form is seen while its kind is chosen; presets fill in its fields."""
+def listen(services: Services, forms: Forms) -> None:
+    """A form is seen while its kind is chosen; presets fill in its fields, and the data set decides
+    which objectives are offered."""
 
     def show(kind: str) -> list[Any]:
         boxes = [gr.Column(visible=one.kind == kind) for one in forms.each]
@@ -89,6 +94,27 @@ def listen(forms: Forms) -> None:
     for one in forms.each:
         form.listen_presets(one.form, one.presets)
         form.listen_depends(one.form)
+        if "objective" in one.form.components:
+            _listen_objectives(services, one.form)
+
+
+def _listen_objectives(services: Services, drawn: form.Form) -> None:
+    objective = drawn.components["objective"]
+    spec = next(one for one in drawn.specs if one.name == "objective")
+
+    def offer(dataset: str | None, chosen: str) -> Any:
+        if not dataset or not services.workspace.datasets.exists(dataset):
+            return gr.skip()
+        found = offers.objectives(services.workspace.datasets.read(dataset), spec.choices)
+        choices = [(form.choice_label(spec, name), name) for name in found]
+        return gr.Dropdown(choices=choices, value=chosen if chosen in found else found[0])
+
+    on(
+        drawn.components["dataset"].change,
+        offer,
+        [drawn.components["dataset"], objective],
+        objective,
+    )
 
 
 def _one(kind: str) -> KindForm:
@@ -108,4 +134,7 @@ def _one(kind: str) -> KindForm:
         first = form.preset_values(recipe, FIRST_PRESET)
         drawn = form.render(recipe, skip=("dataset_version",), start=first, prefix=prefix)
         start = gr.Button(t("train.start"), variant="primary", elem_id=f"{name}-start")
-    return KindForm(kind, box, presets, drawn, start)
+        with gr.Row(elem_classes="rw-actions"):
+            check = gr.Button(t("check.button"), size="sm", elem_id=f"{name}-check")
+            measure = gr.Button(t("check.measure"), size="sm", elem_id=f"{name}-measure")
+    return KindForm(kind, box, presets, drawn, start, check, measure)

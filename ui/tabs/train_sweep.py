@@ -9,7 +9,7 @@ from markupsafe import Markup
 from ui.feedback import on
 from ui.form import label
 from ui.markup import EMPTY, badge, piece, table
-from ui.plots_sweep import Curve, sweep_chart
+from ui.plots_sweep import sweep_chart
 from ui.services import Services
 from ui.words import t
 from workbench.comparison.names import label as metric_label
@@ -35,10 +35,10 @@ class SweepForm:
     values_2: gr.Textbox
     start: gr.Button
     shown: gr.HTML
-    plot: gr.Plot
+    chart: gr.HTML
 
 
-def render() -> SweepForm:
+def render(services: Services) -> SweepForm:
     choices = [(label(name), name) for name in _fields()]
     with gr.Accordion(t("sweep.title"), open=False, elem_id="train-sweep"):
         gr.Markdown(t("sweep.about"), elem_classes="rw-quiet")
@@ -47,8 +47,8 @@ def render() -> SweepForm:
         begin = gr.Button(t("sweep.start"), size="sm", elem_id="sweep-start")
     # Outside: a chart that is drawn inside something folded has no width.
     shown = piece(elem_id="sweep-table")
-    plot = gr.Plot(label=t("sweep.title"), show_label=False, visible=False)
-    return SweepForm(first, values, second, more, begin, shown, plot)
+    chart = sweep_chart(services, elem_id="sweep-chart")
+    return SweepForm(first, values, second, more, begin, shown, chart)
 
 
 def _line(choices: list[tuple[str, str]], first: str, id: str) -> tuple[gr.Dropdown, gr.Textbox]:
@@ -95,11 +95,10 @@ def listen(services: Services, train: "Train", find: Any, show: Any) -> None:
         job = find(id)
         started = find_sweep(workspace, job.id) if job else None
         found = str(table_html(results(workspace, started))) if started else str(EMPTY)
-        # The chart is drawn anew only where the table has changed.
         return gr.skip() if found == (html or "") else view(services, job.id if job else "")
 
     raw = [form.field, form.values, form.field_2, form.values_2]
-    result = [form.shown, form.plot]
+    result = [form.shown, form.chart]
     outputs = [train.chosen, train.run, *train.shown, *result]
     on(form.start.click, begin, [train.chosen, *raw], outputs)
     on(train.timer.tick, tick, [train.chosen, form.shown], result)
@@ -110,11 +109,9 @@ def view(services: Services, id: str) -> list[Any]:
     workspace = services.workspace
     started = find_sweep(workspace, id) if id else None
     if started is None:
-        return [EMPTY, gr.Plot(visible=False)]
-    found = results(workspace, started)
-    measured = any(run["best"] is not None for run in found["runs"])
-    chart = gr.Plot(value=_chart(services, found), visible=True) if measured else None
-    return [str(table_html(found)), chart or gr.Plot(visible=False)]
+        return [EMPTY, ""]
+    # The chart is the same for all runs of the sweep, so that choosing another one keeps it.
+    return [str(table_html(results(workspace, started))), started.jobs[0]]
 
 
 def table_html(found: dict[str, Any]) -> Markup:
@@ -137,26 +134,3 @@ def table_html(found: dict[str, Any]) -> Markup:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
-
-
-def _chart(services: Services, found: dict[str, Any]) -> Any:
-    """The curves of the runs that have ended; those that run are drawn live above."""
-    curves: list[Curve] = []
-    baselines: dict[float, str] = {}
-    runs = [run for run in found["runs"] if run["best"] is not None]
-    metric = runs[0]["metric"]
-    for run in runs:
-        name = ", ".join(f"{label(field)} {value}" for field, value in run["values"].items())
-        rows = services.workspace.jobs.metrics(run["job"])
-        dev = {row.step: row.values[metric] for row in rows if row.kind == "dev"}
-        curves.append(Curve(name, sorted(dev), [dev[step] for step in sorted(dev)]))
-        if run["baseline"] is not None:
-            baselines.setdefault(round(run["baseline"], 3), name)
-    # Where all began from the same, the line needs no other name.
-    alike = len(baselines) == 1
-    word = t("sweep.baseline")
-    named = {
-        word if alike else t("sweep.baseline_of", run=name): value
-        for value, name in baselines.items()
-    }
-    return sweep_chart(curves, named, metric_label(metric), t("sweep.chart"))

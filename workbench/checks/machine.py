@@ -4,6 +4,7 @@ import subprocess
 
 import psutil
 
+from workbench.jobs.memory import left_in_group
 from workbench.jobs.slots import gpus
 
 
@@ -15,7 +16,10 @@ def has_gpu(device: str) -> bool:
 def free_memory(gpu: bool) -> int | None:
     """Bytes free where the run would be: of the first GPU, or of the machine."""
     if not gpu:
-        return int(psutil.virtual_memory().available)
+        available = int(psutil.virtual_memory().available)
+        # In a container, what the machine has free is not what we may take.
+        left = left_in_group()
+        return available if left is None else min(available, left)
     try:
         answer = subprocess.run(
             ["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits"],

@@ -97,11 +97,11 @@ class CheckReport:
             found.append(f"{self.parameters:,} parameters{share}")
         if self.memory is not None:
             parts = ", ".join(
-                f"{name} {_gigabytes(value)}" for name, value in asdict(self.memory).items()
+                f"{name} {gigabytes(value)}" for name, value in asdict(self.memory).items()
             )
-            found.append(f"memory, an estimate: {_gigabytes(self.memory.total)} ({parts})")
+            found.append(f"memory, an estimate: {gigabytes(self.memory.total)} ({parts})")
         if self.available is not None:
-            found.append(f"memory that is free: {_gigabytes(self.available)}")
+            found.append(f"memory that is free: {gigabytes(self.available)}")
         return found
 
     def _said(self) -> list[str]:
@@ -109,5 +109,6 @@ class CheckReport:
         return [*warned, *self.notes]
 
 
-def _gigabytes(count: int) -> str:
+def gigabytes(count: int) -> str:
+    """Bytes in words."""
     return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

@@ -6,10 +6,13 @@ from typing import Any, get_args
 
 from storage.records import Model
 from workbench.cli import models_take
-from workbench.cli.options import PREFIX, add_fields, read_values
+from workbench.cli.options import PREFIX, add_fields, add_settings, read_values
 from workbench.cli.output import columns, size_words
 from workbench.cli.running import run_job
+from workbench.errors import BadInput
 from workbench.models.catalogue import CatalogueKind, catalogue
+from workbench.models.contract import Contract
+from workbench.recipes.contract import ContractRecipe
 from workbench.recipes.data import AddModelRecipe
 from workbench.takeaway.snippet import use_lines
 from workbench.workspace import Workspace
@@ -17,14 +20,22 @@ from workbench.workspace import Workspace
 
 def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     parser = commands.add_parser(
-        "models", help="models: add, list, show, remove, export, catalogue"
+        "models", help="models: add, set, list, show, remove, export, catalogue"
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
 
     adding = actions.add_parser("add", parents=[shared], help="copy a model into the workspace")
     adding.add_argument(PREFIX + "source", metavar="PATH", help="a folder, or a hub id")
     add_fields(adding, AddModelRecipe, skip=("source",))
+    add_settings(adding, AddModelRecipe)
     adding.set_defaults(command=_add)
+
+    setting = actions.add_parser(
+        "set", parents=[shared], help="change a model's contract: models set NAME pooling=cls"
+    )
+    setting.add_argument("name")
+    setting.add_argument("settings", nargs="+", metavar="FIELD=VALUE")
+    setting.set_defaults(command=_set)
 
     listing = actions.add_parser("list", parents=[shared], help="all models")
     listing.set_defaults(command=_list)
@@ -54,6 +65,23 @@ def _add(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     job = run_job(workspace, AddModelRecipe.read(read_values(args, AddModelRecipe)))
     result = job.result or {}
     return result, f"Added the model '{result.get('model')}'."
+
+
+def _set(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    from workbench.models.edit import edit
+
+    for name in (one.partition("=")[0].strip() for one in args.settings):
+        if name in Contract.model_fields and name not in ContractRecipe.model_fields:
+            raise BadInput(
+                f"'{name}' follows from the model's weights and cannot be set.",
+                f"What can be set: {', '.join(ContractRecipe.model_fields)}.",
+            )
+    wanted = ContractRecipe.read(read_values(args, ContractRecipe))
+    done = edit(workspace, args.name, wanted)
+    about = {"model": done.model.name, "changed": list(done.changed), "notes": list(done.notes)}
+    said = [f"{name:<18} {done.model.contract[name]!r}" for name in done.changed]
+    text = "\n".join([*said, *done.notes]) or f"'{done.model.name}' is used like this already."
+    return {**about, "contract": done.model.contract}, text
 
 
 def _list(workspace: Workspace, _args: argparse.Namespace) -> tuple[Any, str]:

@@ -12,10 +12,12 @@ from workbench.cli.running import run_job
 from workbench.commands import Imported, read_command
 from workbench.commands.files import data_name, data_paths
 from workbench.errors import BadInput, BadRecipe
+from workbench.jobs.suggested import suggestion
 from workbench.models.resolve import resolve
 from workbench.recipes.data import ImportRecipe
 from workbench.recipes.describe import FieldSpec, describe
 from workbench.recipes.kinds import KINDS
+from workbench.recipes.measure import STEPS, MeasureRecipe
 from workbench.recipes.train import TrainRecipe
 from workbench.takeaway.again import recipe_of
 from workbench.workspace import Workspace
@@ -37,6 +39,14 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     training.add_argument(
         "--clone", metavar="JOB", help="take everything from an earlier run; options win"
     )
+    training.add_argument(
+        "--fitting",
+        type=int,
+        nargs="?",
+        const=1,
+        metavar="N",
+        help="with --clone of a run that ran out of memory: take its suggestion N (default: 1)",
+    )
     # Only what was typed is handed on, so that --recipe FILE may bring the required fields.
     training.add_argument(
         "--dataset",
@@ -53,6 +63,15 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         "--check",
         action="store_true",
         help="say what the run would be, estimate its memory and warn; train nothing",
+    )
+    training.add_argument(
+        "--measure",
+        type=int,
+        nargs="?",
+        const=STEPS,
+        metavar="N",
+        help="with --check: train N real steps for measured time and memory, and keep nothing "
+        f"(default: {STEPS})",
     )
     training.set_defaults(command=_train)
 
@@ -75,14 +94,23 @@ def all_fields() -> list[FieldSpec]:
 def _train(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     recipe = read_recipe(workspace, args)
     if args.check:
-        # Brings numpy and Arrow, which other commands do without.
-        from workbench.checks import check
-
-        report = check(workspace, recipe)
-        return report.to_dict(), report.lines()
+        return _check(workspace, recipe, args.measure)
     job = run_job(workspace, recipe)
     result = {"job": job.id, "status": job.status.value, **(job.result or {})}
     return result, _words(result)
+
+
+def _check(workspace: Workspace, recipe: TrainRecipe, steps: int | None) -> tuple[Any, str]:
+    # Brings numpy and Arrow, which other commands do without.
+    from workbench.checks import check
+    from workbench.checks.measured import lines
+
+    report = check(workspace, recipe)
+    if steps is None:
+        return report.to_dict(), report.lines()
+    job = run_job(workspace, MeasureRecipe.of(recipe, steps))
+    measured = {"job": job.id, **(job.result or {})}
+    return {**report.to_dict(), "measured": measured}, f"{report.lines()}\n{lines(measured)}"
 
 
 def read_recipe(workspace: Workspace, args: argparse.Namespace) -> TrainRecipe:
@@ -90,7 +118,8 @@ def read_recipe(workspace: Workspace, args: argparse.Namespace) -> TrainRecipe:
 
     A data set that only an old command names is imported by then, if all else is right.
     """
-    cloned = recipe_of(workspace, args.clone) if args.clone else None
+    _refuse_alone(args)
+    cloned = _clone(workspace, args.clone, args.fitting) if args.clone else None
     if cloned and args.from_command:
         raise BadInput("--clone and --from-command are two sources.", "Give one of them.")
     command = _read(args.from_command, args.kind) if args.from_command else None
@@ -119,6 +148,23 @@ def read_recipe(workspace: Workspace, args: argparse.Namespace) -> TrainRecipe:
             )
         values["dataset"] = _import(workspace, command)
     return recipe.read(values)
+
+
+def _refuse_alone(args: argparse.Namespace) -> None:
+    """Options that say something about another one."""
+    if args.fitting is not None and not args.clone:
+        raise BadInput("--fitting is about an earlier run.", "Name it with --clone JOB.")
+    if args.measure is not None and not args.check:
+        raise BadInput("--measure is a part of the check.", "Write --check --measure.")
+
+
+def _clone(workspace: Workspace, job_id: str, fitting: int | None) -> TrainRecipe:
+    """An earlier run's recipe, with one of the changes that were suggested when it failed."""
+    recipe = recipe_of(workspace, job_id)
+    if fitting is None:
+        return recipe
+    changes = suggestion(workspace.jobs.get(job_id), fitting)["changes"]
+    return type(recipe).read({**recipe.model_dump(mode="json"), **changes})
 
 
 def _read(file: str, kind: str | None) -> Imported:

@@ -17,6 +17,8 @@ _HINT = (
     "Paste a FlagEmbedding, EmbedRAG, open-retrievals or sentence-transformers command line, or an "
     "AutoTrain YAML."
 )
+#: How many processes torchrun and accelerate start.
+_PROCESSES = ("nproc_per_node", "num_processes")
 #: A launcher's own switches, which say nothing about the training.
 _SWITCHES = ("m", "u", "c", "module", "end")
 
@@ -108,12 +110,33 @@ def _other(reading: Reading, option: Option) -> None:
 def _around(reading: Reading, command: Command) -> None:
     """The launcher, the environment, and words that belong to no option."""
     for option in command.launcher:
-        if option.word not in _SWITCHES:
+        if option.word in _PROCESSES and option.text.isdecimal():
+            _devices(reading, option)
+        elif option.word not in _SWITCHES:
             reading.note(option, words.NO_EQUAL.get(option.word, words.NO_EQUAL["nproc_per_node"]))
+    if reading.values.get("negatives_cross_device") and "devices" not in reading.values:
+        reading.notes.append(
+            "negatives_cross_device: no effect on one device, whose batch holds all negatives "
+            "anyway."
+        )
     for name in command.environment:
         reading.notes.append(f"{name}: the environment stays as it is; set it before starting.")
     for word in command.stray:
         reading.unknown.append(f"'{word[:60]}': this belongs to no option.")
+
+
+def _devices(reading: Reading, option: Option) -> None:
+    """torchrun's and accelerate's number of processes, one for each GPU."""
+    if int(option.text) < 2:
+        return
+    if reading.gpu:
+        reading.put("devices", option.text, option)
+        return
+    reading.note(
+        option,
+        "there is no GPU here, and one process uses all cores, so devices stays 1; batch_size "
+        f"times {option.text} gives a step as many queries as the command's.",
+    )
 
 
 def _trainer(reading: Reading, trainer: str | None) -> None:

@@ -37,10 +37,8 @@ def _across(reading: Reading, option: Option) -> None:
     wanted = reading.flag(option)
     if wanted is None:
         return
-    if reading.has("negatives_cross_device"):
+    if wanted or reading.has("negatives_cross_device"):
         reading.put("negatives_cross_device", wanted, option)
-    if wanted:
-        reading.note(option, "no effect on one device, whose batch holds all negatives anyway.")
 
 
 def _schedule(reading: Reading, option: Option) -> None:

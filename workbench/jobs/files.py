@@ -10,6 +10,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+#: In the runner's environment: how many workers it starts.
+PROCESSES_VARIABLE = "WORKBENCH_PROCESSES"
+
 RECIPE = "recipe.json"
 LOG = "log.txt"
 #: The runner's: the pids and start times of itself and its worker.

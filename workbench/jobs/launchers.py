@@ -68,9 +68,13 @@ def environment(workspace: "Workspace", job: Job) -> dict[str, str]:
     env["TOKENIZERS_PARALLELISM"] = "false"
     env |= patient(env)
     env |= slots.devices(job.slot)
+    together = slots.processes(job)
     quota = cpu_quota()
-    if quota is not None:
-        env.setdefault("OMP_NUM_THREADS", str(quota))
+    if quota is not None or together > 1:
+        cores = quota or os.cpu_count() or 1
+        # Processes that train together share the cores, instead of each starting a thread for all.
+        env.setdefault("OMP_NUM_THREADS", str(max(1, cores // together)))
+    env[files.PROCESSES_VARIABLE] = str(together)
     return env
 
 

@@ -17,6 +17,8 @@ from types import FrameType
 from typing import Any
 
 from workbench.jobs import files
+from workbench.jobs.files import PROCESSES_VARIABLE
+from workbench.jobs.memory import oom_kills
 from workbench.jobs.processes import process_ref, this_process
 
 LOCK = "run.lock"
@@ -36,10 +38,11 @@ def main(arguments: list[str]) -> int:
         files.write_json(folder / files.ERROR, {"attempt": attempt, "error": error})
         return EXIT_BUSY
     print(f"{files.ATTEMPT_LINE}{attempt}, {time.strftime('%Y-%m-%d %H:%M:%S')}", flush=True)
+    before = oom_kills()
     worker = _start(job_id, attempt, lock)
     stop = _Stop(worker.pid)
     _note_processes(folder, attempt, worker.pid)
-    files.write_json(folder / files.EXIT, {"attempt": attempt, **_wait(worker, stop)})
+    files.write_json(folder / files.EXIT, {"attempt": attempt, **_wait(worker, stop, before)})
     return 0
 
 
@@ -57,12 +60,20 @@ def _lock(folder: Path) -> int | None:
 def _start(job_id: str, attempt: int, lock: int) -> subprocess.Popen[bytes]:
     # A process group of its own: killing the worker with all its children must leave us alive to
     # tell how it ended.
+    worker = [sys.executable, "-P", "-m", "workbench.worker", job_id, str(attempt)]
+    together = int(os.environ.get(PROCESSES_VARIABLE, "1"))
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "workbench.worker", job_id, str(attempt)],
+        worker if together == 1 else [*_torchrun(together), *worker],
         stdin=subprocess.DEVNULL,
         process_group=0,
         pass_fds=[lock],
     )
+
+
+def _torchrun(processes: int) -> list[str]:
+    """Starts so many workers on this machine, who meet on a free port of the loopback."""
+    program = [sys.executable, "-P", "-m", "torch.distributed.run", "--standalone", "--no-python"]
+    return [*program, "--nproc-per-node", str(processes)]
 
 
 def _note_processes(folder: Path, attempt: int, worker_pid: int) -> None:
@@ -96,7 +107,7 @@ def kill_group(group: int, number: signal.Signals) -> None:
         os.killpg(group, number)
 
 
-def _wait(worker: subprocess.Popen[bytes], stop: _Stop) -> dict[str, Any]:
+def _wait(worker: subprocess.Popen[bytes], stop: _Stop, before: int | None) -> dict[str, Any]:
     """Wait for the worker, end what it left running, and say how it ended."""
     if hasattr(os, "waitid"):
         # Leaves the worker unreaped: its group's number cannot be given to strangers before the
@@ -107,6 +118,9 @@ def _wait(worker: subprocess.Popen[bytes], stop: _Stop) -> dict[str, Any]:
     if code == -signal.SIGTERM and not stop.asked:
         time.sleep(0.3)  # a shutdown signals everybody: our own signal may be on its way
     ended: dict[str, Any] = {"code": code, "signal": None} if code >= 0 else _signalled(-code)
+    now = oom_kills()
+    # Whether the kernel killed something for want of memory meanwhile; None where it does not say.
+    ended["oom_kills"] = None if now is None or before is None else now - before
     return {**ended, "stopped": stop.asked, "at": time.time()}
 
 

@@ -1,5 +1,6 @@
 """Reading what an attempt left behind, and writing its outcome. Supervisors only."""
 
+import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from storage.records import Job, ProcessRef
 from workbench.jobs import files
 from workbench.jobs.processes import alive
-from workbench.jobs.status import Remains, decide
+from workbench.jobs.status import Remains, about_memory, decide
 
 if TYPE_CHECKING:
     from workbench.workspace import Workspace
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 #: A runner that was just started has not yet written down who it is.
 STARTING_SECONDS = 15.0
 _LOG_BYTES = 4_000
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,23 @@ def settle(workspace: "Workspace", job: Job) -> None:
     outcome = decide(
         _remains(folder, job.attempt), cancel_requested=current.cancel_requested_at is not None
     )
-    workspace.store.queue.finish(job, outcome.status, result=outcome.result, error=outcome.error)
+    error = outcome.error
+    if error is not None and about_memory(error):
+        error = {**error, "suggestions": _suggestions(workspace, job)}
+    workspace.store.queue.finish(job, outcome.status, result=outcome.result, error=error)
+
+
+def _suggestions(workspace: "Workspace", job: Job) -> list[dict[str, Any]]:
+    """Settings that would fit; computed when the job's memory is free again."""
+    # Brings numpy and Arrow, which a supervisor needs for nothing else.
+    from workbench.checks.advice import advice
+
+    try:
+        return advice(workspace, job)
+    except Exception:
+        # The job must be settled whatever happens here; suggestions come on top.
+        logger.exception("No settings can be suggested for job %s", job.id)
+        return []
 
 
 def settle_if_dead(workspace: "Workspace", job: Job) -> bool:

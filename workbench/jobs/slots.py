@@ -1,10 +1,15 @@
-"""What runs at the same time: one training per GPU, one heavy job on the CPU, one light job."""
+"""What runs at the same time: one training per GPU, one heavy job on the CPU, one light job.
+
+A job on several GPUs holds all of them: its slot is their names with commas between.
+"""
 
 import os
 import subprocess
 from functools import cache
+from itertools import combinations
 
 from storage.records import Job, SlotKind
+from workbench.recipes.devices import how_many, named
 
 HEAVY = "heavy"
 LIGHT = "light"
@@ -38,9 +43,25 @@ def slots_for(job: Job) -> tuple[str, ...]:
     """The slots this job may take, best first."""
     if job.slot_kind is SlotKind.LIGHT:
         return (LIGHT,)
-    if not gpus() or job.recipe.get("device") == "cpu":
+    if on_cpu(job):
         return (HEAVY,)
-    return tuple(_GPU + name for name in gpus())
+    wanted = str(job.recipe.get("devices", "1"))
+    if by_name := named(wanted):
+        return (_together(by_name),)
+    return tuple(_together(some) for some in combinations(gpus(), how_many(wanted, gpus())))
+
+
+def on_cpu(job: Job) -> bool:
+    return not gpus() or job.recipe.get("device") == "cpu"
+
+
+def processes(job: Job) -> int:
+    """How many workers train together in this job."""
+    return how_many(str(job.recipe.get("devices", "1")), () if on_cpu(job) else gpus())
+
+
+def _together(names: tuple[str, ...]) -> str:
+    return ",".join(_GPU + name for name in names)
 
 
 def devices(slot: str | None) -> dict[str, str]:
@@ -48,7 +69,7 @@ def devices(slot: str | None) -> dict[str, str]:
     if slot and slot.startswith(_GPU):
         # nvidia-smi counts in bus order, CUDA by default in order of speed.
         order = {} if _VISIBLE in os.environ else {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
-        return {_VISIBLE: slot.removeprefix(_GPU), **order}
+        return {_VISIBLE: slot.replace(_GPU, ""), **order}
     # A job kept on the CPU must not touch the GPU that another one trains on.
     return {_VISIBLE: ""} if slot == HEAVY and gpus() else {}
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from storage.records import Job, JobStatus
-from workbench.errors import JobCancelled, WorkerCrashed
+from workbench.errors import JobCancelled, OutOfMemory, WorkerCrashed
 
 #: A worker reports every few seconds; after this long without a word the page says so.
 LATE_SECONDS = 60.0
@@ -17,7 +17,8 @@ class Remains:
 
     result: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
-    #: exit.json: {"code": int | None, "signal": int | None, "stopped": bool, "at": seconds}
+    #: exit.json: {"code": int | None, "signal": int | None, "stopped": bool, "at": seconds,
+    #: "oom_kills": processes that the kernel killed for want of memory meanwhile, None: not known}
     exit: dict[str, Any] | None = None
     log_tail: str = ""
 
@@ -71,11 +72,39 @@ def _interruption(exit: dict[str, Any] | None) -> dict[str, Any]:
 def _crash(exit: dict[str, Any]) -> dict[str, Any]:
     number = exit.get("signal")
     if number is None:
+        if exit.get("oom_kills"):
+            # Of several that train together, the one that starts them only passes on that one fell.
+            message = "A process of the job was ended: the machine ran out of memory."
+            return OutOfMemory(message, "Try a smaller batch size or fewer devices.").to_dict()
         how = f"ended with exit code {exit.get('code')} and no result"
         return WorkerCrashed(f"The job's process {how}.", "Its last lines are below.").to_dict()
+    if number == signal.SIGKILL:
+        return _killed(exit.get("oom_kills")).to_dict()
     name = _signal_name(number)
     error = WorkerCrashed(f"The job's process was ended by {name}.", _advice(number), signal=name)
     return error.to_dict()
+
+
+def about_memory(error: dict[str, Any] | None) -> bool:
+    """Whether a stored error is about too little memory, for certain or probably."""
+    return ((error or {}).get("details") or {}).get("cause") == OutOfMemory.CAUSE
+
+
+def _killed(oom_kills: int | None) -> WorkerCrashed:
+    """SIGKILL names no sender; the kernel's count of kills for want of memory tells."""
+    said = "The job's process was ended by SIGKILL"
+    smaller = "try a smaller batch size or shorter maximum lengths, close other programs"
+    if oom_kills == 0:
+        return WorkerCrashed(
+            f"{said}; the kernel counts no kill for want of memory.",
+            "Somebody or something ended it from outside; resume the job to go on.",
+            signal="SIGKILL",
+        )
+    if oom_kills is None:
+        message = f"{said}: probably the machine ran out of memory."
+        return OutOfMemory(message, f"{smaller.capitalize()}, then resume.", signal="SIGKILL")
+    message = f"{said}: the machine ran out of memory."
+    return OutOfMemory(message, f"{smaller.capitalize()}.", signal="SIGKILL")
 
 
 def _signal_name(number: int) -> str:
@@ -86,11 +115,6 @@ def _signal_name(number: int) -> str:
 
 
 def _advice(number: int) -> str:
-    if number == signal.SIGKILL:
-        return (
-            "Most often the machine ran out of memory: try a smaller batch size or shorter maximum"
-            " lengths, close other programs, then resume."
-        )
     if number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT, signal.SIGFPE):
         return "A library crashed; the last lines of the log say where. Precision fp32 may help."
     return "Somebody or something ended it from outside; resume the job to go on."

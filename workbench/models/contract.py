@@ -49,8 +49,14 @@ class Contract(BaseModel):
         return f"{title}{self.title_separator}{text}" if title else text
 
     def write(self, folder: Path) -> None:
-        """Save as contract.json in the model's folder."""
-        (folder / CONTRACT_FILE).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        """Save as contract.json in the model's folder: the old one or the new one, never half."""
+        beside = folder / f"{CONTRACT_FILE}.new"
+        beside.write_text(self.dump(), encoding="utf-8")
+        beside.replace(folder / CONTRACT_FILE)
+
+    def dump(self) -> str:
+        """What :meth:`write` writes."""
+        return self.model_dump_json(indent=2) + "\n"
 
     @classmethod
     def read(cls, folder: Path) -> "Contract | None":

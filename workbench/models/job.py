@@ -1,6 +1,7 @@
 """The task ``add-model``: copy, convert, try, register. Imports torch: worker processes only."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ from workbench.errors import ModelUnusable
 from workbench.jobs.context import JobContext
 from workbench.models.contract import Contract
 from workbench.models.convert import convert_in_place
+from workbench.models.edit import differences, rules_for, write
 from workbench.models.fetch import fetch
 from workbench.models.files import copy_model
 from workbench.models.inspect import inspect_folder
 from workbench.models.registry import from_job, new_model
-from workbench.models.resolve import ResolvedModel, from_folder
+from workbench.models.resolve import ResolvedModel, from_folder, listed_contract
 from workbench.models.weights import pickled_of, safetensors_of
 from workbench.recipes.data import AddModelRecipe
 
@@ -48,6 +50,11 @@ def _add(
     models = context.workspace.models
     name = models.free_name(recipe.name)
     resolved = from_folder(context.workspace, folder, name)
+    if not Path(recipe.source).is_absolute() and resolved.base is None:
+        # The catalogue knows prompts and kinds that a hub model's own files leave out.
+        listed = listed_contract(recipe.source, inspect_folder(folder))
+        resolved = replace(resolved, contract=listed)
+    resolved = _as_wanted(recipe, resolved)
     contract = _try(resolved, context)
     contract.write(folder)
     context.check_cancelled()
@@ -60,6 +67,15 @@ def _add(
         "converted": converted,
         "contract": contract.model_dump(),
     }
+
+
+def _as_wanted(recipe: AddModelRecipe, resolved: ResolvedModel) -> ResolvedModel:
+    """The model with what the recipe says of its contract, in its own files too."""
+    rules = rules_for(resolved)
+    new = rules.apply(recipe)
+    if differences(rules.contract, new):
+        write(rules, new)
+    return replace(resolved, contract=new)
 
 
 def _copy(source: Path, folder: Path, context: JobContext) -> int:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from workbench.errors import BadInput, NameTaken
+from workbench.models.edit import rules_for
 from workbench.models.names import check_name, name_from
 from workbench.models.resolve import resolve
 from workbench.recipes.data import AddModelRecipe
@@ -12,8 +13,9 @@ from workbench.workspace import Workspace
 def prepare_add(recipe: AddModelRecipe, workspace: Workspace, waits: bool) -> AddModelRecipe:
     """The recipe with an absolute source and a free name.
 
-    Raises :class:`ModelUnusable` or :class:`ModelNotFound` where the source holds no model, and
-    :class:`NameTaken`. With ``waits``, the source may be something another job will make.
+    Raises :class:`ModelUnusable` or :class:`ModelNotFound` where the source holds no model,
+    :class:`BadRecipe` where it cannot be used as asked, and :class:`NameTaken`. With ``waits``,
+    the source may be something another job will make.
     """
     source = recipe.source.strip()
     folder = Path(source).expanduser()
@@ -22,7 +24,11 @@ def prepare_add(recipe: AddModelRecipe, workspace: Workspace, waits: bool) -> Ad
     if folder.is_dir():
         source = str(folder.absolute())
     if not waits:
-        source = resolve(workspace, source).source
+        found = resolve(workspace, source)
+        source = found.source
+        if found.local:
+            # What is on the hub only is checked once it is here.
+            rules_for(found).apply(recipe)
     return recipe.model_copy(update={"source": source, "name": _name(recipe, source, workspace)})
 
 

@@ -17,6 +17,7 @@ from workbench.models import packaged
 
 #: Fields of recipes that name one thing of the workspace.
 _NAMING = ("model", "index", "dataset", "base", "second", "guide_model", "first_stage")
+_LISTS = ("models", "rerankers", "datasets")
 _ADD_HINT = "Add one with: python -m workbench models add PATH"
 
 
@@ -28,11 +29,15 @@ class _Rows(Protocol):
     def delete(self, id: str) -> bool: ...
 
 
+class _ModelRows(_Rows, Protocol):
+    def update(self, model: Model) -> Model: ...
+
+
 class Store(Protocol):
     """The part of the store that is needed here."""
 
     @property
-    def models(self) -> _Rows: ...
+    def models(self) -> _ModelRows: ...
     @property
     def indexes(self) -> _Rows: ...
     @property
@@ -78,6 +83,17 @@ class Models:
                 f"There is already a model named '{model.name}'.", "Choose another name."
             ) from error
         return model
+
+    def update(self, model: Model) -> Model:
+        """Replace a model's record; its folder has to be complete."""
+        updated: Model = self._store.models.update(model)
+        return updated
+
+    def working(self, model: Model) -> Iterable[str]:
+        """The jobs that run or wait with the model, in words."""
+        for job in active_jobs(self._store):
+            if mentions(job, model.name, model.id):
+                yield f"the job '{job.name or job.task}' ({job.id}, {job.status.value})"
 
     def remove(self, name: str) -> None:
         """Delete a model and its folder; raises :class:`InUse` while something needs it."""
@@ -131,9 +147,7 @@ class Models:
 
     def _users(self, model: Model) -> Iterable[str]:
         """What would break without the model, in words."""
-        for job in active_jobs(self._store):
-            if mentions(job, model.name, model.id):
-                yield f"the job '{job.name or job.task}' ({job.id}, {job.status.value})"
+        yield from self.working(model)
         index: Index
         for index in self._store.indexes.list():
             if index.model_id == model.id:
@@ -197,5 +211,5 @@ def active_jobs(store: Store) -> "list[Job]":
 def mentions(job: Job, *names: str) -> bool:
     """Whether a job's recipe names one of these."""
     said: list[Any] = [job.recipe.get(field) for field in _NAMING]
-    said += [*(job.recipe.get("models") or []), *(job.recipe.get("rerankers") or [])]
+    said += [one for many in _LISTS for one in job.recipe.get(many) or []]
     return any(name in said for name in names)

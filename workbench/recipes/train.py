@@ -5,14 +5,18 @@ The other kinds' are in train_rerank.py.
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, model_validator
 
-from workbench.recipes.base import Recipe, setting
+from workbench.recipes.adapter import AdapterFields
+from workbench.recipes.base import setting
+from workbench.recipes.devices import Devices
 
-ADAPTED = ("lora", "qlora")
-QUANTIZED = ("qlora",)
-#: A choice of numbers is kept as text: so the form, the command line and JSON all can give it.
-Bits = Annotated[Literal["4", "8"], BeforeValidator(str)]
+#: Objectives that learn scored pairs, and what those are judged by.
+PAIR_OBJECTIVES = ("cosent", "cosine")
+SPEARMAN = "spearman"
+
+
+Metric = Literal["map@100", "mrr@10", "ndcg@10", "recall@100", "spearman"]
 
 
 def _numbers(text: str) -> str:
@@ -25,7 +29,7 @@ def _numbers(text: str) -> str:
 Numbers = Annotated[str, AfterValidator(_numbers)]
 
 
-class TrainRecipe(Recipe):
+class TrainRecipe(AdapterFields):
     """What every training kind has in common."""
 
     #: Dev evaluations in a run whose recipe does not say how often.
@@ -68,63 +72,6 @@ class TrainRecipe(Recipe):
     query_max_len: int = setting(64, help="Queries are cut after this many tokens.", ge=4, le=32768)
     passage_max_len: int = setting(
         128, help="Documents are cut after this many tokens.", ge=4, le=32768
-    )
-
-    lora_r: int = setting(
-        16,
-        help="The adapter's rank: higher learns more and is larger.",
-        group="adapter",
-        advanced=True,
-        depends_on=("method", ADAPTED),
-        ge=1,
-        le=1024,
-    )
-    lora_alpha: int = setting(
-        32,
-        help="The adapter's output is scaled by alpha / rank.",
-        group="adapter",
-        advanced=True,
-        depends_on=("method", ADAPTED),
-        ge=1,
-        le=4096,
-    )
-    lora_dropout: float = setting(
-        0.05,
-        help="Share of the adapter's inputs that are dropped at each step.",
-        group="adapter",
-        advanced=True,
-        depends_on=("method", ADAPTED),
-        ge=0.0,
-        lt=1.0,
-    )
-    target_modules: str = setting(
-        "all-linear",
-        help="Which layers get an adapter: all-linear, or names with commas (q_proj, v_proj).",
-        group="adapter",
-        advanced=True,
-        depends_on=("method", ADAPTED),
-        max_length=500,
-    )
-    quantization_bits: Bits = setting(
-        "4",
-        help="Bits per frozen weight: 4 is smaller, 8 is closer to the original.",
-        group="adapter",
-        advanced=True,
-        depends_on=("method", QUANTIZED),
-    )
-    quantization_type: Literal["nf4", "fp4"] = setting(
-        "nf4",
-        help="The 4-bit number format; nf4 fits weights better (Dettmers et al. 2023).",
-        group="adapter",
-        advanced=True,
-        depends_on=("method", QUANTIZED),
-    )
-    double_quantization: bool = setting(
-        True,
-        help="Quantizes the 4-bit scales too, which saves another 0.4 bits per weight.",
-        group="adapter",
-        advanced=True,
-        depends_on=("method", QUANTIZED),
     )
 
     dataset_version: int | None = setting(
@@ -193,6 +140,14 @@ class TrainRecipe(Recipe):
         group="machine",
         advanced=True,
     )
+    devices: Devices = setting(
+        "1",
+        help="How many train together, each with batches of its own: a number, all, or GPUs by "
+        "name (gpu:0,gpu:2); on a CPU, processes.",
+        group="machine",
+        advanced=True,
+        max_length=200,
+    )
     gradient_checkpointing: bool = setting(
         False,
         help="Computes activations again instead of keeping them: less memory, about a third "
@@ -209,9 +164,10 @@ class TrainRecipe(Recipe):
         le=2**31 - 1,
     )
 
-    metric: Literal["map@100", "mrr@10", "ndcg@10", "recall@100"] = setting(
+    metric: Metric = setting(
         "map@100",
-        help="The dev metric that decides which checkpoint is best.",
+        help="The dev metric that decides which checkpoint is best; scored pairs are always "
+        "judged by Spearman's correlation.",
         group="evaluation",
         advanced=True,
     )
@@ -259,6 +215,23 @@ class TrainRecipe(Recipe):
         le=1000,
     )
 
+    @property
+    def on_pairs(self) -> bool:
+        """Whether it learns scored pairs instead of queries and their documents."""
+        return getattr(self, "objective", "") in PAIR_OBJECTIVES
+
+    @model_validator(mode="before")
+    @classmethod
+    def _metric_of_objective(cls, values: Any) -> Any:
+        """Pairs are never judged by MAP, nor rankings by a correlation of scores."""
+        if not isinstance(values, dict):
+            return values
+        on_pairs = values.get("objective") in PAIR_OBJECTIVES
+        if on_pairs != (values.get("metric") == SPEARMAN):
+            default = cls.model_fields["metric"].default
+            return {**values, "metric": SPEARMAN if on_pairs else default}
+        return values
+
 
 class TrainEmbeddingRecipe(TrainRecipe):
     """Fine-tune an embedding model (bi-encoder) with in-batch and given negatives."""
@@ -285,12 +258,20 @@ class TrainEmbeddingRecipe(TrainRecipe):
         le=100,
     )
     objective: Literal[
-        "contrastive", "cached-contrastive", "gist", "cached-gist", "distill-kl", "margin-mse"
+        "contrastive",
+        "cached-contrastive",
+        "gist",
+        "cached-gist",
+        "distill-kl",
+        "margin-mse",
+        "cosent",
+        "cosine",
     ] = setting(
         "contrastive",
         help="Contrastive is right for pairs and triplets; cached lets a large batch fit a small "
         "memory (at twice the time); GIST leaves out negatives that a guide model finds better "
-        "than the positive; distill-kl and margin-mse learn a teacher's scores in the data.",
+        "than the positive; distill-kl and margin-mse learn a teacher's scores in the data; cosent "
+        "(by order) and cosine (by value) learn scored pairs of texts.",
         group="objective",
         advanced=True,
     )
@@ -301,6 +282,13 @@ class TrainEmbeddingRecipe(TrainRecipe):
         group="objective",
         advanced=True,
         depends_on=("objective", ("contrastive", "cached-contrastive")),
+    )
+    negatives_cross_device: bool = setting(
+        False,
+        help="Takes the documents of the other devices' batches as negatives, too; needs devices.",
+        group="objective",
+        advanced=True,
+        depends_on=("objective", ("contrastive", "cached-contrastive", "gist", "cached-gist")),
     )
     symmetric: bool = setting(
         False,

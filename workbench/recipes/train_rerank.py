@@ -164,6 +164,12 @@ class TrainLateInteractionRecipe(TrainCandidatesRecipe):
         gt=0,
         le=100,
     )
+    negatives_cross_device: bool = setting(
+        False,
+        help="Takes the documents of the other devices' batches as negatives, too; needs devices.",
+        group="objective",
+        advanced=True,
+    )
     token_dimensions: int = setting(
         128,
         help="Length of a token's vector where the model brings no projection of its own.",

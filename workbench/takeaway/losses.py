@@ -20,18 +20,22 @@ class Loss:
     code: str = ""
 
 
-def loss_of(recipe: Any, contract: Contract, guide: str) -> Loss:
-    """The objective of any kind; ``guide`` is where GIST's guide model lies."""
+def loss_of(recipe: Any, contract: Contract, guide: str, *, across: bool = False) -> Loss:
+    """The objective of any kind; ``guide`` is where GIST's guide model lies.
+
+    ``across``: the documents of other devices' batches are negatives, too.
+    """
+    gather = ", gather_across_devices=True" if across else ""
     if recipe.kind == "reranker":
         return _reranker(recipe)
     if recipe.kind == "late-interaction":
         name = "MultiVectorMultipleNegativesRankingLoss"
         return Loss(
-            f"{name}(model, scale=SCALE)",
+            f"{name}(model, scale=SCALE{gather})",
             (f"from sentence_transformers.multi_vector_encoder.losses import {name}",),
             {"SCALE": 1.0 / recipe.temperature},
         )
-    found = _embedding(recipe, contract, guide)
+    found = _embedding(recipe, contract, guide, gather)
     dimensions = [int(part) for part in recipe.matryoshka_dims.split(",") if part.strip()]
     if not dimensions:
         return found
@@ -40,18 +44,19 @@ def loss_of(recipe: Any, contract: Contract, guide: str) -> Loss:
     return Loss(make, (_EMBEDDING, *found.imports), found.constants, found.code)
 
 
-def _embedding(recipe: Any, contract: Contract, guide: str) -> Loss:
+def _embedding(recipe: Any, contract: Contract, guide: str, gather: str) -> Loss:
     name = recipe.objective
     scale = {"SCALE": 1.0 / recipe.temperature if contract.normalize else 1.0}
     if name in ("contrastive", "cached-contrastive"):
         if not recipe.in_batch_negatives:
             constants = {**scale, "NORMALIZE": contract.normalize}
             return Loss("OwnCandidates(model)", (), constants, pieces.OWN_CANDIDATES)
-        return _contrastive(recipe, contract, scale)
+        return _contrastive(recipe, contract, scale, gather)
     if name in ("gist", "cached-gist"):
         cached = name == "cached-gist"
         options = "temperature=TEMPERATURE"
         options += f", mini_batch_size={recipe.mini_batch_size}" if cached else ""
+        options += gather
         loss = "CachedGISTEmbedLoss" if cached else "GISTEmbedLoss"
         return Loss(
             f"losses.{loss}(model, SentenceTransformer(GUIDE, device=DEVICE), {options})",
@@ -60,12 +65,16 @@ def _embedding(recipe: Any, contract: Contract, guide: str) -> Loss:
         )
     if name == "distill-kl":
         return Loss("losses.DistillKLDivLoss(model, temperature=1.0)", (_EMBEDDING,))
+    if name == "cosent":
+        return Loss("losses.CoSENTLoss(model)", (_EMBEDDING,))
+    if name == "cosine":
+        return Loss("losses.CosineSimilarityLoss(model)", (_EMBEDDING,))
     return Loss("losses.MarginMSELoss(model)", (_EMBEDDING,))
 
 
-def _contrastive(recipe: Any, contract: Contract, scale: dict[str, Any]) -> Loss:
+def _contrastive(recipe: Any, contract: Contract, scale: dict[str, Any], gather: str) -> Loss:
     cached = recipe.objective == "cached-contrastive"
-    options = "scale=SCALE"
+    options = "scale=SCALE" + gather
     imports = [_EMBEDDING]
     if not contract.normalize:
         options += ", similarity_fct=dot_score"

@@ -7,7 +7,7 @@ HEAD = '''\
 """Repeats the training run of $name with sentence-transformers alone.
 
     pip install $packages
-    python train.py [BASE_MODEL]
+    $launch train.py [BASE_MODEL]
 
 rows.jsonl beside this file holds the training rows in the run's order. Written for the versions
 above; with others the losses may differ a little. The best checkpoint of the run was that of step
@@ -15,6 +15,7 @@ $best_step, which is the one this script keeps, in output/.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -23,7 +24,7 @@ $imports
 HERE = Path(__file__).resolve().parent
 OUTPUT = HERE / "output"
 BASE = sys.argv[1] if len(sys.argv) > 1 else $base
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+DEVICE = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
 SEED = $seed
 QUERY_MAX_LEN = $query_max_len
 PASSAGE_MAX_LEN = $passage_max_len
@@ -169,7 +170,7 @@ class Keep(TrainerCallback):
         self.model = model
 
     def on_step_end(self, args, state, control, **_):
-        if state.global_step == KEEP_STEP:
+        if state.global_step == KEEP_STEP and state.is_world_process_zero:
             self.model.save_pretrained(str(OUTPUT), create_model_card=False)
         if state.global_step >= LAST_STEP:
             control.should_training_stop = True
@@ -280,6 +281,8 @@ $sampler    trainer = $trainer_class(
         callbacks=[Keep(model)],
     )
     trainer.train()
+    if not trainer.is_world_process_zero():
+        return
     OUTPUT.mkdir(exist_ok=True)
     steps = [entry for entry in trainer.state.log_history if "loss" in entry]
     (OUTPUT / "losses.json").write_text(json.dumps(steps, indent=2))
@@ -294,8 +297,8 @@ README = """\
 # $name: the run as a script
 
 `train.py` repeats the training run of `$name` (base `$base_name`, data set `$dataset`) with
-sentence-transformers alone: `pip install $packages`, then `python train.py`, or
-`python train.py BASE_MODEL` where the base model lies elsewhere.
+sentence-transformers alone: `pip install $packages`, then `$launch train.py`, or
+`$launch train.py BASE_MODEL` where the base model lies elsewhere.
 
 `rows.jsonl` holds the $rows training rows.
 """

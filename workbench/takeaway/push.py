@@ -1,4 +1,4 @@
-"""Sends a model to a hub. Torch-free.
+"""Sends a model, or any folder, to a hub. Torch-free.
 
 The token is used once: never stored, never logged, never in a recipe.
 """
@@ -17,11 +17,12 @@ from workbench.records import Model
 from workbench.takeaway.portable import replaced_files
 
 TOKEN_VARIABLE = "HF_TOKEN"
+_WORDS = {"model": "model", "dataset": "data set"}
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9_][\w.-]{0,95}")
 
 
 class PushFailed(WorkbenchError):
-    """The hub did not take the model."""
+    """The hub did not take what was sent."""
 
     code = "push-failed"
 
@@ -41,13 +42,36 @@ def push(
     huggingface_hub's ``HfApi`` from a token. Raises :class:`BadInput` where it cannot be tried, and
     :class:`PushFailed` where the hub refuses.
     """
+    address = send(
+        lambda folder: _stage(workspace, model, folder),
+        repo,
+        token=token,
+        private=private,
+        make_api=make_api,
+    )
+    return {"model": model.name, "repo": repo.strip(), "address": address, "private": private}
+
+
+def send(
+    stage: Callable[[Path], None],
+    repo: str,
+    *,
+    token: str = "",
+    private: bool = True,
+    make_api: Callable[[str], Any] | None = None,
+    kind: str = "model",
+) -> str:
+    """Upload what ``stage`` puts into a folder, and return its address; see :func:`push`.
+
+    ``kind`` is the hub's word for what it is: 'model' or 'dataset'.
+    """
     repo, secret = repo.strip(), token.strip() or os.environ.get(TOKEN_VARIABLE, "").strip()
     if not _REPO.fullmatch(repo):
         raise BadInput(f"'{repo}' is no repository of a hub.", "Write it as owner/name.")
     if hub_is_offline():
         raise BadInput(
             "The hub may not be asked: HF_HUB_OFFLINE is set.",
-            "Unset it where there is a network, or take the model along as a zip.",
+            f"Unset it where there is a network, or take the {_WORDS[kind]} along as files.",
         )
     if not secret:
         raise BadInput(
@@ -57,9 +81,8 @@ def push(
     api = (make_api or _api)(secret)
     with tempfile.TemporaryDirectory(prefix="workbench-push-") as made:
         folder = Path(made)
-        _stage(workspace, model, folder)
-        address = _send(api, repo, folder, private=private, secret=secret)
-    return {"model": model.name, "repo": repo, "address": address, "private": private}
+        stage(folder)
+        return _send(api, repo, folder, private=private, secret=secret, kind=kind)
 
 
 def _api(token: str) -> Any:
@@ -83,16 +106,16 @@ def _stage(workspace: Any, model: Model, folder: Path) -> None:
             target.symlink_to(path.resolve())
 
 
-def _send(api: Any, repo: str, folder: Path, *, private: bool, secret: str) -> str:
+def _send(api: Any, repo: str, folder: Path, *, private: bool, secret: str, kind: str) -> str:
     from httpx2 import HTTPError
     from huggingface_hub.errors import HfHubHTTPError
 
     try:
-        api.create_repo(repo, private=private, exist_ok=True, repo_type="model")
+        api.create_repo(repo, private=private, exist_ok=True, repo_type=kind)
         done = api.upload_folder(
             repo_id=repo,
             folder_path=str(folder),
-            repo_type="model",
+            repo_type=kind,
             commit_message="Upload from Retrieval Workbench",
         )
     except HfHubHTTPError as error:
@@ -102,9 +125,10 @@ def _send(api: Any, repo: str, folder: Path, *, private: bool, secret: str) -> s
         reason = str(error).replace(secret, "***")[:200]
         raise PushFailed(
             f"The hub could not be reached: {reason or type(error).__name__}.",
-            "Check the network, or take the model along as a zip.",
+            f"Check the network, or take the {_WORDS[kind]} along as files.",
         ) from None
-    return str(getattr(done, "repo_url", "") or f"https://huggingface.co/{repo}")
+    place = repo if kind == "model" else f"{kind}s/{repo}"
+    return str(getattr(done, "repo_url", "") or f"https://huggingface.co/{place}")
 
 
 def _refused(error: Any, repo: str, secret: str) -> PushFailed:

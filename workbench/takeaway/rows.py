@@ -13,6 +13,7 @@ from workbench.takeaway.origin import Origin
 from workbench.training.pairs import candidate_rows
 from workbench.training.rows import TrainingRows, build_rows, load_texts
 from workbench.training.sampler import conflict_matrix
+from workbench.training.scored import Scored, scored_rows
 from workbench.training.stages import MODEL_FREE
 from workbench.training.teacher import teacher_scores
 
@@ -24,7 +25,8 @@ def write_rows(workspace: Any, of: Origin, path: Path) -> int:
     :class:`BadInput` where the data is not what the run was trained on any more.
     """
     reader = workspace.datasets.read(of.recipe.dataset, of.recipe.dataset_version)
-    rows = _rows(workspace, of, reader)
+    scored = scored_rows(reader, of.recipe) if of.recipe.on_pairs else None
+    rows = scored.rows if scored else _rows(workspace, of, reader)
     if len(rows) != of.resolved["training_rows"]:
         raise BadInput(
             f"The run had {of.resolved['training_rows']:,} training rows; its data set has "
@@ -32,7 +34,7 @@ def write_rows(workspace: Any, of: Origin, path: Path) -> int:
             "The data set was changed since; train again, then take the new run's script.",
         )
     with path.open("w", encoding="utf-8") as file:
-        for line in _lines(of, reader, rows):
+        for line in _pairs(scored) if scored else _lines(of, reader, rows):
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
     return len(rows)
 
@@ -50,6 +52,18 @@ def _rows(workspace: Any, of: Origin, reader: DatasetReader) -> TrainingRows:
             trust_remote_code=workspace.trust_remote_code,
         )
     return candidate_rows(reader, recipe, encoder)
+
+
+def _pairs(scored: Scored) -> Iterator[dict[str, Any]]:
+    for at, score in enumerate(scored.scores.tolist()):
+        yield {
+            "query": scored.left.get([at])[0],
+            "positive": scored.right.get([at])[0],
+            "negatives": [],
+            # No two pairs need to be kept apart: nothing in the batch is a negative.
+            "keep_apart": [at],
+            "label": score,
+        }
 
 
 def _lines(of: Origin, reader: DatasetReader, rows: TrainingRows) -> Iterator[dict[str, Any]]:

@@ -19,12 +19,13 @@ from workbench.takeaway.origin import Origin, name_elsewhere, origin
 from workbench.takeaway.rows import write_rows
 from workbench.training.arguments import training_arguments
 from workbench.training.method import keeping_for
+from workbench.training.together import Together, across_devices
 
 #: What the workbench needs of the trainer and a script does not.
 _LEFT_OUT = frozenset({
     "output_dir", "use_cpu", "eval_strategy", "save_strategy", "save_steps", "save_total_limit",
     "metric_for_best_model", "greater_is_better", "load_best_model_at_end", "dataloader_pin_memory",
-    "logging_nan_inf_filter",
+    "logging_nan_inf_filter", "ddp_timeout",
 })  # fmt: skip
 #: Kind -> the library's arguments and trainer.
 _CLASSES = {
@@ -64,6 +65,7 @@ def write_script(workspace: Any, model: Model, folder: Path) -> dict[str, Any]:
         "base_name": base.name,
         "dataset": of.recipe.dataset,
         "packages": _packages(of),
+        "launch": _launch(_together(of)),
         "rows": f"{rows:,}",
     }
     readme = Template(pieces.README).substitute(about)
@@ -86,7 +88,9 @@ def script(workspace: Any, of: Origin, base: ResolvedModel) -> str:
         f"from sentence_transformers import {trainer_class}",
         f"from sentence_transformers.{kind_package(kind)}.training_args import {arguments_class}",
     }
-    loss = loss_of(recipe, contract, _guide(workspace, recipe))
+    together = _together(of)
+    across = across_devices(recipe, together)
+    loss = loss_of(recipe, contract, _guide(workspace, recipe), across=across)
     this.parts.append(pieces.ROWS)
     _collator(this, kind, recipe, contract)
     _add_loss(this, loss)
@@ -109,6 +113,7 @@ def script(workspace: Any, of: Origin, base: ResolvedModel) -> str:
     head = Template(pieces.HEAD).substitute(
         name=of.model.name.replace("\\", "").replace('"', ""),
         packages=_packages(of),
+        launch=_launch(together),
         best_step=summary["best_step"],
         imports=_imports(this.imports, arrays=kind != "reranker"),
         base=repr(_base(base, workspace)),
@@ -176,6 +181,17 @@ def _add_loss(this: Pieces, loss: Loss) -> None:
         this.parts.append(loss.code)
 
 
+def _together(of: Origin) -> Together:
+    return Together(size=int(of.resolved.get("devices", 1)))
+
+
+def _launch(together: Together) -> str:
+    """The program that starts the script, on as many devices as the run had."""
+    if together.size == 1:
+        return "python"
+    return f"torchrun --nproc_per_node {together.size}"
+
+
 def _guide(workspace: Any, recipe: Any) -> str:
     if "gist" not in getattr(recipe, "objective", ""):
         return ""
@@ -188,7 +204,12 @@ def _main(of: Origin, loss: Loss, kind: str) -> str:
     make: Any = training_arguments
     # The very arguments of the run: the function hands them to whatever class it is given.
     given = make(
-        dict, recipe, Path(), device=of.resolved["device"], precision=of.resolved["precision"]
+        dict,
+        recipe,
+        Path(),
+        device=of.resolved["device"],
+        precision=of.resolved["precision"],
+        together=_together(of),
     )
     if not recipe.gradient_checkpointing:
         given = {name: value for name, value in given.items() if "checkpointing" not in name}

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from sentence_transformers.base.training_args import BaseTrainingArguments
 
 from workbench.recipes.train import TrainRecipe
+from workbench.training.together import PATIENCE, Together
 
 A = TypeVar("A", bound=BaseTrainingArguments)
 
@@ -15,7 +16,14 @@ ALL_OF_THEM = 0.999999
 
 
 def training_arguments(
-    kind: type[A], recipe: TrainRecipe, output: Path, *, device: str, precision: str, **more: Any
+    kind: type[A],
+    recipe: TrainRecipe,
+    output: Path,
+    *,
+    device: str,
+    precision: str,
+    together: Together,
+    **more: Any,
 ) -> A:
     """``device`` is 'cpu' or 'cuda', ``precision`` 'fp32', 'bf16' or 'fp16': both decided."""
     return kind(
@@ -33,6 +41,10 @@ def training_arguments(
         fp16=precision == "fp16",
         # On a CPU bf16 is refused without it.
         use_cpu=device == "cpu",
+        # Among several processes every batch must be whole: gathered tensors have one shape, and
+        # a process with one batch more than the others would wait for them for ever.
+        dataloader_drop_last=together.size > 1,
+        ddp_timeout=int(PATIENCE.total_seconds()),
         dataloader_pin_memory=device != "cpu",
         seed=recipe.seed,
         data_seed=recipe.seed,

@@ -7,6 +7,7 @@ from transformers import TrainerCallback
 
 from workbench.jobs.context import JobContext
 from workbench.recipes.train import TrainRecipe
+from workbench.training.together import Together
 
 
 class Cadence(TrainerCallback):
@@ -16,8 +17,11 @@ class Cadence(TrainerCallback):
     is saved, else there would be nothing to load, and so is the last step.
     """
 
-    def __init__(self, recipe: TrainRecipe, context: JobContext, *, has_dev: bool) -> None:
+    def __init__(
+        self, recipe: TrainRecipe, context: JobContext, together: Together, *, has_dev: bool
+    ) -> None:
         self.recipe = recipe
+        self.together = together
         self.context = context
         self.has_dev = has_dev
         self.cancelled = False
@@ -30,7 +34,7 @@ class Cadence(TrainerCallback):
             control.should_save = control.should_save or self.recipe.save_steps is None
         if self.recipe.save_steps and state.global_step % self.recipe.save_steps == 0:
             control.should_save = True
-        if self.context.cancelled and not last:
+        if self.together.agree(self.context.cancelled) and not last:
             # Saved at once; measuring it can wait until it is resumed.
             self.cancelled = True
             control.should_save = control.should_training_stop = True

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-from workbench.comparison.names import METRICS, label
+from workbench.comparison.names import label
+from workbench.evaluation.pairs import SPEARMAN
 from workbench.models.contract import Contract
 from workbench.takeaway.snippet import snippet
 from workbench.training.dev import ORIGINAL
@@ -138,14 +139,17 @@ def _measured(card: Card) -> str:
         return "The data set has no dev queries, so the model was not measured during training."
     staged = card.baseline_name != ORIGINAL
     first = f" {card.baseline_name[0].upper()}{card.baseline_name[1:]} |" if staged else ""
+    where = f"{card.dev_queries} dev queries over {card.dev_documents:,} documents"
+    if SPEARMAN in card.after:
+        where = f"{card.dev_queries:,} scored pairs of dev (correlation with their scores)"
     lines = [
-        f"On {card.dev_queries} dev queries over {card.dev_documents:,} documents. The best "
-        "checkpoint was chosen by these queries, so compare on the test split before you decide.",
+        f"On {where}. The best "
+        "checkpoint was chosen by these, so compare on the test split before you decide.",
         "",
         f"| Metric |{first} {'Untrained' if staged else 'Original'} | Fine-tuned | Difference |",
         f"| --- |{' ---: |' if staged else ''} ---: | ---: | ---: |",
     ]
-    for metric in METRICS:
+    for metric in card.after:
         against, after = card.baseline[metric], card.after[metric]
         stage = f" {against:.3f} |" if staged else ""
         lines.append(

@@ -2,15 +2,16 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 STATE = "trainer_state.json"
 #: The trainer's own files in a checkpoint: needed to go on, not to use the model.
-TRAINER_FILES = frozenset(
-    {STATE, "optimizer.pt", "scheduler.pt", "scaler.pt", "rng_state.pth", "training_args.bin"}
-)
+TRAINER_FILES = frozenset({STATE, "optimizer.pt", "scheduler.pt", "scaler.pt", "training_args.bin"})
+#: One for each process that trains.
+RANDOM_STATE = re.compile(r"rng_state(_\d+)?\.pth")
 
 
 def checkpoint_folder(output: Path, step: int) -> Path:
@@ -41,7 +42,7 @@ def copy_model(source: Path, target: Path) -> None:
         place = target / path.relative_to(source)
         if path.is_dir():
             place.mkdir(parents=True, exist_ok=True)
-        elif path.name not in TRAINER_FILES:
+        elif path.name not in TRAINER_FILES and not RANDOM_STATE.fullmatch(path.name):
             place.parent.mkdir(parents=True, exist_ok=True)
             _link(path, place)
 

@@ -17,6 +17,17 @@ ORIGINAL = "the original"
 Means = dict[str, float]
 
 
+class Values(Protocol):
+    def means(self) -> Means: ...
+
+
+class Worth(Protocol):
+    """What a model was found to be worth on a ground."""
+
+    @property
+    def scores(self) -> Values: ...
+
+
 class Ground(Protocol):
     """What is asked, and of what: fixed before the first step."""
 
@@ -33,7 +44,7 @@ class Ground(Protocol):
         """What must be beaten, where that is not the untrained model itself."""
         ...
 
-    def measure(self, model: Any, **options: Any) -> Measured: ...
+    def measure(self, model: Any, **options: Any) -> "Worth": ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,11 +24,19 @@ from workbench.training.dev import Dev, Retrieval
 from workbench.training.loss import GUIDED, embedding_loss
 from workbench.training.model import ready_for_training, trained_contract
 from workbench.training.recorder import Recorder
-from workbench.training.rows import build_rows, load_texts, own_prompts_note
+from workbench.training.rows import (
+    Texts,
+    TrainingRows,
+    build_rows,
+    load_texts,
+    own_prompts_note,
+)
 from workbench.training.run import Place, Prepared, Run
 from workbench.training.sampler import Batches
+from workbench.training.scored import correlating_dev, scored_rows
 from workbench.training.task import train
 from workbench.training.teacher import teacher_scores
+from workbench.training.together import across_devices
 from workbench.training.trainer import EmbeddingTrainer
 
 
@@ -61,6 +69,9 @@ class EmbeddingKind:
         output: Path,
         place: Place,  # noqa: ARG002 - other kinds load a first stage there
     ) -> Dev:
+        if recipe.on_pairs:
+            pairs = correlating_dev(reader, most=recipe.dev_documents, seed=recipe.seed)
+            return Dev(pairs, context, output)
         pool = dev_pool(
             reader,
             max_queries=recipe.dev_queries,
@@ -78,33 +89,34 @@ class EmbeddingKind:
         self, this: Run, loaded: LoadedEmbedding, recorder: Recorder, cadence: Cadence
     ) -> Prepared:
         recipe, contract = this.recipe, loaded.contract
-        rows = build_rows(this.reader, recipe)
-        columns: dict[str, Any] = dict(rows.columns)
-        if recipe.objective in ("distill-kl", "margin-mse"):
-            columns["label"] = teacher_scores(this.reader, rows)
+        rows, columns, queries, documents = _learned(this.reader, recipe, contract)
         model = ready_for_training(loaded.model, contract)
-        queries, documents = load_texts(this.reader, rows, contract)
         arguments = training_arguments(
             SentenceTransformerTrainingArguments,
             recipe,
             this.output,
             device=this.device,
             precision=this.precision,
+            together=this.together,
         )
         arguments.batch_sampler = partial(Batches, rows)
         guide = self._guide(this) if recipe.objective in GUIDED else None
         trainer = EmbeddingTrainer(
             model,
             contract=contract,
-            dev=partial(this.dev.during_training, loaded) if this.dev else None,
+            dev=this.dev_evaluation(loaded),
             on_batch=recorder.on_batch,
             args=arguments,
             train_dataset=Dataset.from_dict(columns),
-            loss=embedding_loss(model, contract, recipe, guide),
+            loss=embedding_loss(
+                model, contract, recipe, guide, across=across_devices(recipe, this.together)
+            ),
             data_collator=Collator(model.preprocess, queries, documents, contract),
             callbacks=[recorder, cadence],
         )
-        notes = rows.notes + own_prompts_note(this.reader, contract)
+        notes = rows.notes
+        if not recipe.on_pairs:
+            notes += own_prompts_note(this.reader, contract)
         return Prepared(trainer, len(rows), rows.negatives.shape[1], notes)
 
     def _guide(self, this: Run) -> Any:
@@ -114,3 +126,18 @@ class EmbeddingKind:
             device=this.device,
             trust_remote_code=workspace.trust_remote_code,
         ).model
+
+
+def _learned(
+    reader: DatasetReader, recipe: TrainEmbeddingRecipe, contract: Contract
+) -> tuple[TrainingRows, dict[str, Any], Texts, Texts]:
+    """The rows, their columns for the trainer (labels too), and the texts the rows stand for."""
+    if recipe.on_pairs:
+        scored = scored_rows(reader, recipe)
+        columns: dict[str, Any] = {**scored.rows.columns, "label": scored.scores.astype("float32")}
+        return scored.rows, columns, scored.left, scored.right
+    rows = build_rows(reader, recipe)
+    columns = {**rows.columns}
+    if recipe.objective in ("distill-kl", "margin-mse"):
+        columns["label"] = teacher_scores(reader, rows)
+    return rows, columns, *load_texts(reader, rows, contract)

@@ -32,6 +32,7 @@ from workbench.training.run import Place, Prepared, Run
 from workbench.training.sampler import Batches
 from workbench.training.stages import reranking_dev
 from workbench.training.task import train
+from workbench.training.together import across_devices
 from workbench.training.trainer import LateInteractionTrainer
 
 FRESH = (
@@ -105,16 +106,21 @@ class LateInteractionKind:
             this.output,
             device=this.device,
             precision=this.precision,
+            together=this.together,
         )
         arguments.batch_sampler = partial(Batches, rows)
         trainer = LateInteractionTrainer(
             model,
             contract=contract,
-            dev=partial(this.dev.during_training, loaded) if this.dev else None,
+            dev=this.dev_evaluation(loaded),
             on_batch=recorder.on_batch,
             args=arguments,
             train_dataset=Dataset.from_dict(rows.columns),
-            loss=MultiVectorMultipleNegativesRankingLoss(model, scale=1.0 / recipe.temperature),
+            loss=MultiVectorMultipleNegativesRankingLoss(
+                model,
+                scale=1.0 / recipe.temperature,
+                gather_across_devices=across_devices(recipe, this.together),
+            ),
             data_collator=Collator(model.preprocess, queries, documents, contract),
             callbacks=[recorder, cadence],
         )

@@ -1,7 +1,8 @@
 """The losses of embedding models, all sentence-transformers' own.
 
 InfoNCE: van den Oord et al. 2018. GradCache: Gao et al. 2021. GISTEmbed: Solatorio 2024.
-Matryoshka: Kusupati et al. 2022. Distillation: MarginMSE, Hofstätter et al. 2020.
+Matryoshka: Kusupati et al. 2022. Distillation: MarginMSE, Hofstätter et al. 2020. Scored pairs:
+CoSENT, Su 2022 (https://kexue.fm/archives/8847); cosine, Reimers and Gurevych 2019.
 """
 
 from typing import Any
@@ -20,15 +21,22 @@ GUIDED = ("gist", "cached-gist")
 
 
 def embedding_loss(
-    model: SentenceTransformer, contract: Contract, recipe: TrainEmbeddingRecipe, guide: Any = None
+    model: SentenceTransformer,
+    contract: Contract,
+    recipe: TrainEmbeddingRecipe,
+    guide: Any = None,
+    *,
+    across: bool = False,
 ) -> torch.nn.Module:
     """The recipe's objective over ``model``, with shorter vectors trained along where wanted.
+
+    ``across``: the documents of other devices' batches are negatives, too.
 
     Scores are what the contract searches by: cosines, divided by the temperature; or plain inner
     products for a model whose vectors keep their length, which are large as they are. Raises
     :class:`BadInput` for Matryoshka dimensions that the model does not have.
     """
-    loss = _objective(model, contract, recipe, guide)
+    loss = _objective(model, contract, recipe, guide, across)
     dimensions = [int(part) for part in recipe.matryoshka_dims.split(",") if part.strip()]
     if not dimensions:
         return loss
@@ -43,7 +51,11 @@ def embedding_loss(
 
 
 def _objective(
-    model: SentenceTransformer, contract: Contract, recipe: TrainEmbeddingRecipe, guide: Any
+    model: SentenceTransformer,
+    contract: Contract,
+    recipe: TrainEmbeddingRecipe,
+    guide: Any,
+    across: bool,
 ) -> torch.nn.Module:
     scale: dict[str, Any] = {"scale": 1.0 / recipe.temperature}
     if not contract.normalize:
@@ -56,22 +68,30 @@ def _objective(
         if recipe.symmetric:
             ways = ("query_to_doc", "doc_to_query")
             both = {"directions": ways, "partition_mode": "per_direction"}
+        both["gather_across_devices"] = across
         if name == "contrastive":
             return losses.MultipleNegativesRankingLoss(model, **scale, **both)
         return losses.CachedMultipleNegativesRankingLoss(
             model, mini_batch_size=recipe.mini_batch_size, **scale, **both
         )
     if name == "gist":
-        return losses.GISTEmbedLoss(model, guide, temperature=recipe.temperature)
+        return losses.GISTEmbedLoss(
+            model, guide, temperature=recipe.temperature, gather_across_devices=across
+        )
     if name == "cached-gist":
         return losses.CachedGISTEmbedLoss(
             model,
             guide,
             temperature=recipe.temperature,
             mini_batch_size=recipe.mini_batch_size,
+            gather_across_devices=across,
         )
     if name == "distill-kl":
         return losses.DistillKLDivLoss(model, temperature=1.0)
+    if name == "cosent":
+        return losses.CoSENTLoss(model)
+    if name == "cosine":
+        return losses.CosineSimilarityLoss(model)
     return losses.MarginMSELoss(model)
 
 

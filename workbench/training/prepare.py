@@ -4,8 +4,12 @@ import re
 from pathlib import Path
 from typing import TypeVar
 
+from workbench.data.needs import no_pairs, no_queries
+from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput, NameTaken
+from workbench.jobs.slots import gpus
 from workbench.models.resolve import resolve
+from workbench.recipes.devices import how_many, named
 from workbench.recipes.train import TrainRecipe
 from workbench.workspace import Workspace
 
@@ -30,17 +34,39 @@ def prepare_train(recipe: R, workspace: Workspace, waits: bool = False) -> R:
         # The worker starts in another folder than the one the person stands in.
         changes["model"] = str(folder.resolve())
     changes["name"] = _name(recipe, workspace)
+    _refuse_missing_gpus(recipe)
     return recipe.model_copy(update=changes)
+
+
+def _refuse_missing_gpus(recipe: TrainRecipe) -> None:
+    """A job that wants more GPUs than there are would wait in the queue for ever."""
+    present = () if recipe.device == "cpu" else gpus()
+    missing = [f"gpu:{name}" for name in named(recipe.devices) if name not in present]
+    if missing:
+        there = ", ".join(f"gpu:{name}" for name in present) or "no GPU"
+        raise BadInput(
+            f"There is no {', '.join(missing)} here; there is {there}.",
+            "Name others in devices, or give a number.",
+        )
+    if present and how_many(recipe.devices, present) > len(present):
+        raise BadInput(
+            f"{recipe.devices} devices were asked for; this machine has {len(present)}.",
+            "Set devices to all, or to fewer.",
+        )
 
 
 def _version(recipe: TrainRecipe, workspace: Workspace) -> int:
     reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
-    if not reader.counts["splits"].get("train"):
-        raise BadInput(
-            f"The data set '{recipe.dataset}' has no training queries.",
-            "Import data whose training part has queries with relevant documents.",
-        )
+    if not rows_of(reader, recipe, "train"):
+        raise no_pairs(reader, "train") if recipe.on_pairs else no_queries(reader, "train")
     return int(reader.version)
+
+
+def rows_of(reader: DatasetReader, recipe: TrainRecipe, split: str) -> int:
+    """What a split holds for this run: scored pairs, or queries."""
+    if recipe.on_pairs:
+        return int(reader.summary.get("pair_splits", {}).get(split, 0))
+    return int(reader.counts["splits"].get(split, 0))
 
 
 def _name(recipe: TrainRecipe, workspace: Workspace) -> str:

@@ -23,9 +23,17 @@ class Recorder(TrainerCallback):
     """Reports to the job's record. The guard looks at each step before anything is saved."""
 
     def __init__(
-        self, context: JobContext, guard: Guard, runs: Path, *, samples_per_step: int
+        self,
+        context: JobContext,
+        guard: Guard,
+        runs: Path,
+        *,
+        samples_per_step: int,
+        leads: bool = True,
     ) -> None:
         self.context = context
+        #: Among several processes one writes; the guard looks in all of them, and stops all.
+        self.leads = leads
         self.guard = guard
         self.samples_per_step = samples_per_step
         self.runs = runs
@@ -41,7 +49,8 @@ class Recorder(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         # Events beyond a resumed step are those of the attempt that was interrupted.
-        self.writer = SummaryWriter(str(self.runs), purge_step=state.global_step + 1)
+        if self.leads:
+            self.writer = SummaryWriter(str(self.runs), purge_step=state.global_step + 1)
         self.mark = self.reported = time.monotonic()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -56,7 +65,8 @@ class Recorder(TrainerCallback):
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
         self._write_events(state.global_step, logs)
-        print(log_line(state.global_step, state.max_steps, logs), flush=True)
+        if self.leads:
+            print(log_line(state.global_step, state.max_steps, logs), flush=True)
         if "loss" not in logs:
             return
         names = ("loss", "learning_rate", "grad_norm", "epoch")

@@ -25,7 +25,7 @@ from workbench.training.cadence import Cadence
 from workbench.training.dev import Dev
 from workbench.training.pairs import PairCollator, candidate_rows
 from workbench.training.recorder import Recorder
-from workbench.training.rows import load_texts
+from workbench.training.rows import TrainingRows, load_texts
 from workbench.training.run import Place, Prepared, Run
 from workbench.training.stages import first_stage_model, reports, reranking_dev
 from workbench.training.task import train
@@ -104,11 +104,7 @@ class RerankerKind:
         self, this: Run, loaded: LoadedReranker, recorder: Recorder, cadence: Cadence
     ) -> Prepared:
         recipe, contract, model = this.recipe, loaded.contract, loaded.model
-        encoder = first_stage_model(recipe, this.context, Place(this.device, this.precision))
-        rows = candidate_rows(
-            this.reader, recipe, encoder, **reports(this.context, "Finding wrong documents")
-        )
-        del encoder
+        rows = this.together.tell(partial(_rows, this))
         queries, documents = load_texts(this.reader, rows, contract)
         # The losses tokenize pairs themselves, and know no other length than the model's.
         model.max_seq_length = pair_length(contract)
@@ -122,7 +118,7 @@ class RerankerKind:
         trainer = RerankerTrainer(
             model,
             contract=contract,
-            dev=partial(this.dev.during_training, loaded) if this.dev else None,
+            dev=this.dev_evaluation(loaded),
             on_batch=recorder.on_batch,
             args=training_arguments(
                 CrossEncoderTrainingArguments,
@@ -130,6 +126,10 @@ class RerankerKind:
                 this.output,
                 device=this.device,
                 precision=this.precision,
+                together=this.together,
+                # All are used. Looking for others fails: the library's losses get their scores in
+                # a BatchEncoding, into which torch does not look.
+                ddp_find_unused_parameters=False,
             ),
             train_dataset=Dataset.from_dict(rows.columns),
             loss=reranker_loss(model, recipe),
@@ -137,6 +137,13 @@ class RerankerKind:
             callbacks=[recorder, cadence],
         )
         return Prepared(trainer, len(rows), rows.negatives.shape[1], rows.notes)
+
+
+def _rows(this: Run) -> TrainingRows:
+    recipe = this.recipe
+    encoder = first_stage_model(recipe, this.context, Place(this.device, this.precision))
+    said = reports(this.context, "Finding wrong documents")
+    return candidate_rows(this.reader, recipe, encoder, **said)
 
 
 def reranker_loss(model: Any, recipe: TrainRerankerRecipe) -> torch.nn.Module:

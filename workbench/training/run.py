@@ -1,6 +1,7 @@
 """What the steps of one training task hand to each other, and what a kind of model brings."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +14,8 @@ from workbench.models.resolve import ResolvedModel
 from workbench.training.cadence import Cadence
 from workbench.training.dev import ORIGINAL, Dev
 from workbench.training.recorder import Recorder
+from workbench.training.together import Together
+from workbench.training.trainer import DevEvaluation
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,21 @@ class Run:
     output: Path
     device: str
     precision: str
+    #: What is measured on dev; None without dev queries, and in all processes but the first.
     dev: Dev | None
+    has_dev: bool
+    together: Together
+
+    def dev_evaluation(self, loaded: Any) -> DevEvaluation | None:
+        """Measures ``loaded`` on dev during training; all processes get the first one's values."""
+        if not self.has_dev:
+            return None
+
+        def measure(step: int) -> dict[str, float]:
+            assert self.dev is not None, "only the first process measures, and it has a dev"
+            return self.dev.during_training(loaded, step)
+
+        return lambda step: self.together.tell(partial(measure, step))
 
     def load(
         self,

@@ -9,10 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
 from transformers import PrinterCallback, set_seed
 
-from workbench.errors import BadInput, JobCancelled, WorkbenchError
+from workbench.errors import BadInput, JobCancelled
 from workbench.jobs.context import JobContext
 from workbench.models.contract import Contract
 from workbench.models.precision import choose, pick_device
@@ -24,9 +23,11 @@ from workbench.training.checkpoints import newest_checkpoint
 from workbench.training.dev import BASELINE_FILE
 from workbench.training.guard import Guard
 from workbench.training.method import adapted_contract, apply_method, keeping_for, share_note
+from workbench.training.prepare import rows_of
 from workbench.training.recorder import Recorder
 from workbench.training.register import read_back, register
 from workbench.training.run import Kind, Outcome, Place, Prepared, Run, Trained
+from workbench.training.together import Together
 
 
 def train(recipe: Any, context: JobContext, kind: Kind) -> dict[str, Any]:
@@ -37,12 +38,15 @@ def train(recipe: Any, context: JobContext, kind: Kind) -> dict[str, Any]:
     """
     started = time.monotonic()
     this = look_up(recipe, context, kind)
-    checkpoint = _where_to_go_on(this)
+    checkpoint = this.together.tell(lambda: _where_to_go_on(this))
     start = kind.start(recipe, this.base)
     context.progress(0, None, "", "Loading the model")
     outcome, loaded = _before(this, start)
     trained = _train(this, kind, start, loaded, checkpoint)
     del loaded
+    this.together.part()
+    if not this.together.leads:
+        return {}
     best = read_back(this, trained)
     context.progress(trained.steps, trained.steps, "steps", "Saving the model")
     outcome = Outcome(
@@ -75,8 +79,8 @@ def train(recipe: Any, context: JobContext, kind: Kind) -> dict[str, Any]:
     return result
 
 
-def look_up(recipe: TrainRecipe, context: JobContext, kind: Kind) -> Run:
-    """Data, base model, machine and dev ground; nothing is loaded yet."""
+def look_up(recipe: TrainRecipe, context: JobContext, kind: Kind, *, measures: bool = True) -> Run:
+    """Data, base model, machine and (``measures``) dev ground; nothing is loaded yet."""
     workspace = context.workspace
     reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
     base = resolve(workspace, recipe.model)
@@ -90,10 +94,14 @@ def look_up(recipe: TrainRecipe, context: JobContext, kind: Kind) -> Run:
         raise BadInput("Training in fp16 needs a GPU.", "Set precision to auto, bf16 or fp32.")
     output = context.folder / "output"
     output.mkdir(parents=True, exist_ok=True)
+    together = Together.meet(device)
+    has_dev = measures and bool(rows_of(reader, recipe, "dev"))
     dev = None
-    if reader.counts["splits"].get("dev"):
+    if has_dev and together.leads:
         dev = kind.dev(recipe, context, reader, output, place)
-    return Run(recipe, context, reader, base, output, device, place.precision, dev)
+    return Run(
+        recipe, context, reader, base, output, device, place.precision, dev, has_dev, together
+    )
 
 
 def _where_to_go_on(this: Run) -> Path | None:
@@ -138,30 +146,11 @@ def _train(
     this: Run, kind: Kind, start: Contract | None, loaded: Any, checkpoint: Path | None
 ) -> Trained:
     """The step loop. Leaves checkpoints and logs in the output folder."""
-    recipe, context = this.recipe, this.context
-    set_seed(recipe.seed)
-    if loaded is None:
-        loaded = this.load(this.base, start, keeping_for(recipe, this.precision))
-    contract = kind.contract(loaded, recipe, this.base.name)
-    contract = adapted_contract(contract, recipe, this.precision)
-    contract = contract.model_copy(update={"dataset_version": this.reader.version})
-    apply_method(loaded.model, recipe, this.base)
-    cadence = Cadence(recipe, context, has_dev=this.dev is not None)
-    recorder = Recorder(
-        context,
-        Guard(fp16=this.precision == "fp16"),
-        this.output / outputs.RUNS,
-        samples_per_step=recipe.batch_size * recipe.gradient_accumulation,
-    )
-    set_seed(recipe.seed)
-    prepared = kind.prepare(this, loaded.with_contract(contract), recorder, cadence)
-    recorder.samples_per_step = min(recipe.batch_size, prepared.rows) * recipe.gradient_accumulation
-    for note in prepared.notes + share_note(loaded.model, recipe):
-        context.note(note)
-    outputs.write_config(this.output, recipe, _resolved(this, prepared, contract))
-    # The recorder writes the log, in words.
-    prepared.trainer.remove_callback(PrinterCallback)
-    _go(this, prepared.trainer, recorder, checkpoint)
+    cadence = Cadence(this.recipe, this.context, this.together, has_dev=this.has_dev)
+    prepared, recorder, contract = set_up(this, kind, start, loaded, cadence)
+    if this.together.leads:
+        outputs.write_config(this.output, this.recipe, _resolved(this, prepared, contract))
+    go(this, prepared.trainer, recorder, checkpoint)
     if cadence.cancelled:
         state = prepared.trainer.state
         raise JobCancelled(
@@ -171,23 +160,50 @@ def _train(
     return _trained(this, prepared, cadence, contract)
 
 
-def _go(this: Run, trainer: Any, recorder: Recorder, checkpoint: Path | None) -> None:
+def set_up(
+    this: Run, kind: Kind, start: Contract | None, loaded: Any, cadence: Cadence
+) -> tuple[Prepared, Recorder, Contract]:
+    """The trainer, ready to go; ``loaded`` is the model where it is in memory already."""
+    recipe, context = this.recipe, this.context
+    set_seed(recipe.seed)
+    if loaded is None:
+        loaded = this.load(this.base, start, keeping_for(recipe, this.precision))
+    contract = kind.contract(loaded, recipe, this.base.name)
+    contract = adapted_contract(contract, recipe, this.precision)
+    contract = contract.model_copy(update={"dataset_version": this.reader.version})
+    apply_method(loaded.model, recipe, this.base)
+    recorder = Recorder(
+        context,
+        Guard(fp16=this.precision == "fp16"),
+        this.output / outputs.RUNS,
+        samples_per_step=_samples_per_step(this, recipe.batch_size),
+        leads=this.together.leads,
+    )
+    set_seed(recipe.seed)
+    prepared = kind.prepare(this, loaded.with_contract(contract), recorder, cadence)
+    _refuse_too_few(this, prepared)
+    recorder.samples_per_step = _samples_per_step(this, prepared.rows)
+    for note in prepared.notes + share_note(loaded.model, recipe):
+        context.note(note)
+    # The recorder writes the log, in words.
+    prepared.trainer.remove_callback(PrinterCallback)
+    return prepared, recorder, contract
+
+
+def go(this: Run, trainer: Any, recorder: Recorder, checkpoint: Path | None = None) -> None:
+    """The trainer's own loop; whatever ends it, the logs are written."""
     this.context.progress(0, None, "steps", "Training")
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    except torch.OutOfMemoryError as error:
-        raise WorkbenchError(
-            "The GPU's memory is not large enough for this batch.",
-            "Halve batch_size (and double gradient_accumulation), or cut passage_max_len.",
-        ) from error
     finally:
         recorder.close()
-        outputs.write_logs(this.output, trainer.state.log_history)
+        if this.together.leads:
+            outputs.write_logs(this.output, trainer.state.log_history)
 
 
 def _trained(this: Run, prepared: Prepared, cadence: Cadence, contract: Contract) -> Trained:
     state = prepared.trainer.state
-    best_step = state.best_global_step if this.dev else state.global_step
+    best_step = state.best_global_step if this.has_dev else state.global_step
     prefix = "eval_"
     best = {
         name.removeprefix(prefix): value
@@ -197,7 +213,7 @@ def _trained(this: Run, prepared: Prepared, cadence: Cadence, contract: Contract
         if name.startswith(prefix)
     }
     notes = list(prepared.notes)
-    if not this.dev:
+    if not this.has_dev:
         notes.append("The data set has no dev queries: the last step's weights were kept.")
     if cadence.stopped_early:
         notes.append(f"Stopped early at step {state.global_step}: dev did not get better.")
@@ -205,6 +221,22 @@ def _trained(this: Run, prepared: Prepared, cadence: Cadence, contract: Contract
     return Trained(
         state.global_step, best_step, best, prepared.rows, contract, history, tuple(notes)
     )
+
+
+def _samples_per_step(this: Run, rows: int) -> int:
+    """Queries that one optimizer step sees, on all devices together."""
+    recipe = this.recipe
+    return min(recipe.batch_size, rows) * recipe.gradient_accumulation * this.together.size
+
+
+def _refuse_too_few(this: Run, prepared: Prepared) -> None:
+    size, batch = this.together.size, this.recipe.batch_size
+    if size > 1 and prepared.rows < batch * size:
+        raise BadInput(
+            f"{prepared.rows} training rows do not fill a batch of {batch} on each of {size} "
+            "devices.",
+            "Lower batch_size, or train on fewer devices.",
+        )
 
 
 def _recommended(this: Run, outcome: Outcome, name: str) -> str:
@@ -217,6 +249,7 @@ def _recommended(this: Run, outcome: Outcome, name: str) -> str:
 def _resolved(this: Run, prepared: Prepared, contract: Contract) -> dict[str, Any]:
     return {
         "device": this.device,
+        "devices": this.together.size,
         "precision": this.precision,
         "training_rows": prepared.rows,
         "negatives_per_row": prepared.negatives,

@@ -44,6 +44,16 @@ class _Ours:
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
         """None: the library's card would quote row numbers as examples; card.py writes ours."""
 
+    def get_train_dataloader(self) -> Any:
+        """Among several processes, resuming in a later epoch would draw the first one's order:
+        accelerate wraps the sampler twice then, and the epoch's number does not pass through."""
+        loader = super().get_train_dataloader()  # type: ignore[misc]
+        shard = loader.batch_sampler
+        sampler: Any = getattr(shard, "batch_sampler", None)
+        if hasattr(sampler, "set_epoch") and not hasattr(shard, "set_epoch"):
+            shard.set_epoch = sampler.set_epoch
+        return loader
+
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **options: Any) -> Any:
         self.on_batch(self.comparable(inputs))
         return super().compute_loss(model, inputs, *args, **options)  # type: ignore[misc]
@@ -75,6 +85,8 @@ class _Ours:
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:  # noqa: ARG002
         """A checkpoint is a whole model (or adapter) with its contract, usable by itself."""
+        if not self.args.should_save:
+            return  # The library calls this in every process, and they would write one file.
         folder = Path(output_dir or self.args.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
         self.model.save_pretrained(str(folder), create_model_card=False)

@@ -26,13 +26,21 @@ ROWS = [
 ]
 
 
+PAIRS = [
+    {"sentence1": f"the quick fox {n}", "sentence2": "a lazy dog " * 9, "score": n % 5}
+    for n in range(60)
+]
+
+
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     folder = tmp_path_factory.mktemp("check")
     opened = Workspace.open(folder / "home")
     write(folder / "rows.jsonl", ROWS)
-    paths = [str(folder / "rows.jsonl")]
-    run_job(opened, ImportRecipe.read({"paths": paths, "name": "rows"}))
+    write(folder / "scored.jsonl", PAIRS)
+    for name in ("rows", "scored"):
+        paths = [str(folder / f"{name}.jsonl")]
+        run_job(opened, ImportRecipe.read({"paths": paths, "name": name}))
     yield opened
     opened.close()
 
@@ -74,6 +82,18 @@ def test_every_warning_names_its_mend(workspace: Workspace) -> None:
     assert mends["few-negatives"].startswith("Set negatives to 1")
     assert mends["batch-too-large"] == "Set batch_size to 48 or less."
     assert mends["texts-cut"].startswith("Set passage_max_len to ")
+
+
+def test_scored_pairs_are_rows_too(workspace: Workspace) -> None:
+    values = {"dataset": "scored", "objective": "cosent", "batch_size": 10}
+    report = checked(workspace, **values)
+    assert 40 <= report.rows < 60
+    left, right = report.lengths
+    assert left.longest < right.longest
+    assert report.texts_per_batch == 20
+    assert report.memory is not None
+    assert checked(workspace, max_rows=12, **values).rows == 12
+    assert "few-negatives" not in codes(report)
 
 
 def test_without_any_negatives_there_is_nothing_to_learn(workspace: Workspace) -> None:
@@ -132,6 +152,20 @@ def test_the_command_prints_and_submits_nothing(workspace: Workspace) -> None:
     assert words.returncode == 0
     assert "an estimate" in words.stdout
     assert len(workspace.jobs.list()) == before
+
+
+@pytest.mark.slow  # Trains MiniLM for two steps in a worker.
+def test_the_command_measures_a_few_steps(workspace: Workspace) -> None:
+    asked = ["train", "--dataset", "rows", "--batch-size", "4", "--check", "--measure", "2"]
+    found = document(workbench(workspace.home, *asked, "--json"))
+    assert found["rows"] == 48
+    measured = found["measured"]
+    assert (measured["steps"], measured["total_steps"]) == (2, 12)
+    # MiniLM with gradients and moments alone takes 16 bytes a parameter.
+    assert measured["peak_memory"] - measured["memory_before"] > 16 * 22_713_216
+    assert measured["estimated_memory"] == found["memory"]["total"]
+    assert [model.name for model in workspace.models.list()] == ["all-MiniLM-L6-v2"]
+    assert workspace.jobs.get(measured["job"]).task == "measure"
 
 
 def test_a_check_imports_no_torch() -> None:

@@ -35,6 +35,7 @@ def test_the_flagembedding_example() -> None:
         "negatives": 1,
         "precision": "auto",
         "query_prompt": "为这个句子生成表示以用于检索相关文章：",
+        "negatives_cross_device": True,
         "warmup": 0.0,
         "scheduler": "linear",
     }
@@ -233,3 +234,15 @@ def test_any_text_is_read_or_refused_in_words(text: str) -> None:
     else:
         assert found.kind in KINDS
         KINDS[found.kind].read({"dataset": "-", **found.values})
+
+
+def test_torchrun_is_that_many_devices_where_there_are_gpus() -> None:
+    command = "torchrun --nproc_per_node 2 run.py --model_name_or_path a/b --train_data x.jsonl "
+    command += "--negatives_cross_device"
+    found = read_command(command, gpu=True)
+    assert found.values["devices"] == "2"
+    assert not [note for note in found.notes if "one device" in note]
+    alone = read_command(command, gpu=False)
+    assert "devices" not in alone.values
+    assert "no GPU here" in told(alone, "nproc_per_node 2:")
+    assert "one device" in told(alone, "negatives_cross_device:")

@@ -59,3 +59,14 @@ def test_threads_follow_a_containers_quota(
 def test_threads_wait_asleep_unless_told_otherwise() -> None:
     assert patient({}) == {"OMP_WAIT_POLICY": "PASSIVE"}
     assert patient({"OMP_WAIT_POLICY": "ACTIVE"}) == {"OMP_WAIT_POLICY": "ACTIVE"}
+
+
+def test_processes_that_train_together_share_the_cores(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    env = environment(workspace, make.job(slot="heavy", recipe={"devices": "2"}))
+    assert env["WORKBENCH_PROCESSES"] == "2"
+    assert int(env["OMP_NUM_THREADS"]) <= 4
+    assert environment(workspace, make.job(slot="heavy"))["WORKBENCH_PROCESSES"] == "1"

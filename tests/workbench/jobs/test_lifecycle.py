@@ -68,9 +68,9 @@ def test_the_workers_environment(home: Path, workspace: Workspace) -> None:
     [
         ("sentence", "training-diverged", "The loss was not a number.", "Lower the learning"),
         ("exception", "worker-crashed", "ValueError: what nobody thought of", "log"),
-        ("memory", "worker-crashed", "not enough memory", "smaller batch"),
+        ("memory", "worker-crashed", "not enough memory on this machine", "smaller batch"),
         ("exit", "worker-crashed", "exit code 7", "last lines"),
-        ("SIGKILL", "worker-crashed", "SIGKILL", "ran out of memory"),
+        ("SIGKILL", "worker-crashed", "SIGKILL", "resume"),
         ("SIGSEGV", "worker-crashed", "SIGSEGV", "library crashed"),
         ("not-json", "worker-crashed", "TypeError", "log"),
     ],

@@ -84,3 +84,17 @@ def test_the_persons_own_choice_of_gpus_is_kept(
     assert slots.gpus() == found
     if found:
         assert slots.devices(f"gpu:{found[-1]}") == {"CUDA_VISIBLE_DEVICES": found[-1]}
+
+
+def test_several_gpus_are_one_slot_of_all_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_nvidia_smi(tmp_path, monkeypatch, "echo 0; echo 1; echo 2")
+    two = make.job(recipe={"devices": "2"})
+    assert slots.slots_for(two) == ("gpu:0,gpu:1", "gpu:0,gpu:2", "gpu:1,gpu:2")
+    assert slots.slots_for(make.job(recipe={"devices": "all"})) == ("gpu:0,gpu:1,gpu:2",)
+    assert slots.slots_for(make.job(recipe={"devices": "gpu:2,gpu:0"})) == ("gpu:2,gpu:0",)
+    assert slots.devices("gpu:2,gpu:0")["CUDA_VISIBLE_DEVICES"] == "2,0"
+    assert slots.processes(make.job(recipe={"devices": "all"})) == 3
+    on_cpu = make.job(recipe={"devices": "2", "device": "cpu"})
+    assert (slots.slots_for(on_cpu), slots.processes(on_cpu)) == (("heavy",), 2)

@@ -8,7 +8,7 @@ import pytest
 
 from storage.records import JobStatus
 from tests.storage import make
-from workbench.jobs.status import LATE_SECONDS, Remains, decide, not_responding
+from workbench.jobs.status import LATE_SECONDS, Remains, about_memory, decide, not_responding
 
 OK = {"code": 0, "signal": None, "stopped": False, "at": 1.0}
 KILLED = {"code": None, "signal": int(signal.SIGKILL), "stopped": False, "at": 1.0}
@@ -45,7 +45,7 @@ def test_what_the_task_said_is_kept_with_the_end_of_the_log() -> None:
 @pytest.mark.parametrize(
     ("number", "name", "advice"),
     [
-        (signal.SIGKILL, "SIGKILL", "smaller batch"),
+        (signal.SIGKILL, "SIGKILL", "smaller batch size"),
         (signal.SIGSEGV, "SIGSEGV", "library"),
         (signal.SIGTERM, "SIGTERM", "from outside"),
         (63, "63", "from outside"),
@@ -58,6 +58,28 @@ def test_a_signal_is_named_and_explained(number: int, name: str, advice: str) ->
     assert outcome.error is not None
     assert name in outcome.error["message"]
     assert advice in outcome.error["hint"]
+
+
+@pytest.mark.parametrize(
+    ("kills", "memory", "words"),
+    [
+        (None, True, "probably the machine ran out of memory"),
+        (1, True, "SIGKILL: the machine ran out of memory"),
+        (0, False, "no kill for want of memory"),
+    ],
+)
+def test_the_kernel_tells_why_it_was_killed(kills: int | None, memory: bool, words: str) -> None:
+    outcome = decide(Remains(exit={**KILLED, "oom_kills": kills}), cancel_requested=False)
+    assert outcome.error is not None
+    assert words in outcome.error["message"]
+    assert about_memory(outcome.error) is memory
+    assert outcome.error["code"] == "worker-crashed"
+
+
+def test_one_of_several_processes_fell() -> None:
+    ended = {"code": 1, "signal": None, "stopped": False, "oom_kills": 2}
+    outcome = decide(Remains(exit=ended), cancel_requested=False)
+    assert about_memory(outcome.error)
 
 
 def test_an_exit_code_without_a_result_is_a_failure_even_if_it_is_0() -> None:

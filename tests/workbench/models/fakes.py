@@ -36,6 +36,10 @@ class Rows:
             if all(getattr(one, key) == value for key, value in filters.items())
         ]
 
+    def update(self, record: Any) -> Any:
+        self.kept[record.id] = record
+        return record
+
     def delete(self, id: str) -> bool:
         return self.kept.pop(id, None) is not None
 

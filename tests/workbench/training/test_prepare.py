@@ -66,3 +66,25 @@ def test_a_relative_folder_becomes_absolute(
     monkeypatch.chdir(tmp_path)
     ready = prepare_train(recipe(model="mine"), workspace)
     assert ready.model == str(tmp_path / "mine") and ready.name == "mine-pets"
+
+
+@pytest.mark.parametrize(
+    ("gpus", "devices", "said"),
+    [
+        (("0", "1"), "gpu:0,gpu:5", "no gpu:5 here; there is gpu:0, gpu:1"),
+        (("0", "1"), "3", "3 devices were asked for; this machine has 2"),
+        ((), "gpu:0", "no gpu:0 here; there is no GPU"),
+    ],
+)
+def test_more_gpus_than_there_are_would_wait_for_ever(
+    workspace: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+    gpus: tuple[str, ...],
+    devices: str,
+    said: str,
+) -> None:
+    monkeypatch.setattr("workbench.training.prepare.gpus", lambda: gpus)
+    with pytest.raises(BadInput) as caught:
+        prepare_train(recipe(devices=devices), workspace)
+    assert said in str(caught.value)
+    assert prepare_train(recipe(devices="2"), workspace).devices == "2"

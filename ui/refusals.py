@@ -1,0 +1,49 @@
+"""What a recipe refuses, said in place of the help at its field, until it is mended.
+
+Gradio's own validation messages are wiped by any event of the page, a timer's too, so on a tab that
+polls they would be gone in a second or two.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import gradio as gr
+
+from ui.feedback import field_messages
+from workbench.errors import BadRecipe
+
+
+def at_fields(helps: Mapping[str, str], said: Mapping[str, str] | None = None) -> list[Any]:
+    """Updates for the fields named in ``helps``: each has its help, or what is said against it."""
+    found = said or {}
+    return [
+        gr.update(
+            info=found.get(name, help),
+            elem_classes=["rw-refused"] if name in found else [],
+        )
+        for name, help in helps.items()
+    ]
+
+
+def told_at_fields(
+    act: Callable[[], Sequence[Any]],
+    helps: Mapping[str, str],
+    others: int,
+    cleared: Sequence[str] = (),
+) -> list[Any]:
+    """``act()``'s updates for ``others`` components, then the fields', with help at each;
+    ``cleared`` ones are empty again.
+
+    What it refuses of these fields stands there instead, and the others stay as they are; any
+    other error is raised on.
+    """
+    try:
+        done = list(act())
+    except BadRecipe as error:
+        said = field_messages(error, list(helps))
+        if not said:
+            raise
+        return [*[gr.skip()] * others, *at_fields(helps, said)]
+    assert len(done) == others
+    fields = zip(helps, at_fields(helps), strict=True)
+    return [*done, *({**one, "value": ""} if name in cleared else one for name, one in fields)]

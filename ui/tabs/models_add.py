@@ -1,0 +1,74 @@
+"""Adding a model: where it is, what it is called, how it is used; and the job that does it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from ui.feedback import on
+from ui.markup import heading, piece
+from ui.refusals import told_at_fields
+from ui.services import Services
+from ui.tabs import models_contract, models_job
+from ui.words import t
+from workbench.recipes.data import AddModelRecipe
+
+#: Jobs that are started here.
+TASKS = (AddModelRecipe.task,)
+HELPS = {"source": "", "name": "", **models_contract.HELPS}
+
+
+@dataclass(frozen=True)
+class Add:
+    source: gr.Textbox
+    name: gr.Textbox
+    fields: models_contract.Fields
+    start: gr.Button
+    job: models_job.JobSlot
+
+
+def render() -> Add:
+    piece(heading(t("models.add_title"), t("models.add_about")))
+    with gr.Row(equal_height=False):
+        source = _line(t("field.source"), t("models.source_hint"), "model-source")
+        name = _line(t("models.name"), t("models.name_hint"), "model-name")
+    with gr.Accordion(t("models.add_contract"), open=False, elem_id="model-contract"):
+        gr.Markdown(t("models.add_contract_about"), elem_classes="rw-quiet")
+        fields = models_contract.draw("add", t("contract.own"))
+    with gr.Row(elem_classes="rw-actions"):
+        start = gr.Button(t("models.add"), variant="primary", elem_id="model-add")
+    return Add(source, name, fields, start, models_job.render(TASKS, "model-job"))
+
+
+def _line(label: str, hint: str, id: str) -> gr.Textbox:
+    return gr.Textbox(
+        label=label, placeholder=hint, max_lines=1, interactive=True, min_width=220, elem_id=id
+    )
+
+
+def listen(
+    services: Services,
+    add: Add,
+    chosen: Any,
+    outputs: list[Any],
+    view: Callable[[str], list[Any]],
+) -> None:
+    """``chosen`` holds the shown model's name; ``view`` gives the updates of ``outputs``."""
+    jobs = services.workspace.jobs
+
+    def recipe(source: str, name: str, *raw: Any) -> AddModelRecipe:
+        given = {"source": source.strip(), "name": name.strip()}
+        return AddModelRecipe.read(given | models_contract.read(raw, blank_is_own=True))
+
+    def start(picked: str, *raw: Any) -> list[Any]:
+        def act() -> list[Any]:
+            jobs.submit(recipe(*raw))
+            return view(picked)
+
+        return told_at_fields(act, HELPS, len(outputs), cleared=("source", "name"))
+
+    models_contract.listen_kind(add.fields)
+    fields = [add.source, add.name, *add.fields.inputs]
+    on(add.start.click, start, [chosen, *fields], [*outputs, *fields])
+    models_job.listen(services, add.job, chosen, outputs, view)

@@ -1,0 +1,155 @@
+"""What a run stands on: its data and model looked up, and the memory that any recipe would take
+there."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from workbench.checks.machine import has_gpu
+from workbench.checks.memory import Batch, estimate
+from workbench.checks.report import Lengths, Memory
+from workbench.checks.tokens import SAMPLE, lengths, sample_texts
+from workbench.checks.weights import Shape, read_shape
+from workbench.data.reader import DatasetReader
+from workbench.models.contract import Contract
+from workbench.models.precision import cpu_multiplies_bf16
+from workbench.models.resolve import ResolvedModel, resolve
+from workbench.recipes.train import TrainRecipe
+from workbench.training.prepare import prepare_train
+from workbench.training.rows import training_table
+from workbench.workspace import Workspace
+
+#: Of the queries and of the documents; of the left and of the right ones where pairs are learned.
+Texts = tuple[list[str], list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Footing:
+    """What a run's memory follows from, besides its recipe."""
+
+    #: None where the model's files do not say.
+    shape: Shape | None
+    rows: int
+    #: Negatives of each row.
+    width: int
+    #: Tokens of the longest query and document of the sample, cut as the recipe cuts them.
+    longest: tuple[int, int] | None
+    gpu: bool
+
+    def memory(self, recipe: TrainRecipe) -> Memory | None:
+        """An estimate for this recipe, whose texts are no longer than those looked at."""
+        if self.shape is None or self.longest is None:
+            return None
+        query = min(self.longest[0], recipe.query_max_len)
+        document = min(self.longest[1], recipe.passage_max_len)
+        return estimate(
+            self.shape,
+            recipe,
+            padded(recipe, self.width, self.rows, query, document),
+            precision=precision(recipe, self.gpu),
+            gpu=self.gpu,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A recipe with what its names stand for."""
+
+    recipe: TrainRecipe
+    reader: DatasetReader
+    #: For each row, how many negatives the data gives (at most those asked for).
+    given: list[int]
+    model: ResolvedModel
+    contract: Contract
+    lengths: list[Lengths]
+    footing: Footing
+
+
+def look(workspace: Workspace, recipe: TrainRecipe, gpu: bool | None = None) -> Looked:
+    """Look a run up, without torch; raises what submitting it would raise.
+
+    ``gpu`` says whether there is one (asked of the machine by default).
+    """
+    recipe = prepare_train(recipe, workspace)
+    reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
+    model = resolve(workspace, recipe.model)
+    base = model.base or model
+    shape = read_shape(Path(base.source)) if base.local else None
+    contract = _contract(model, recipe)
+    rows, given, texts = _learned(reader, recipe, contract)
+    measured = _lengths(texts, contract, recipe, shape)
+    asked = int(getattr(recipe, "negatives", 0))
+    width = asked if recipe.kind != "embedding" else min(asked, max(given, default=0))
+    footing = Footing(
+        shape=shape,
+        rows=rows,
+        width=width,
+        longest=(measured[0].longest, measured[1].longest) if measured else None,
+        gpu=has_gpu(recipe.device) if gpu is None else gpu and recipe.device != "cpu",
+    )
+    return Looked(recipe, reader, given, model, contract, measured, footing)
+
+
+def padded(recipe: TrainRecipe, width: int, rows: int, query: int, document: int) -> Batch:
+    """The texts that are in memory at once, each as long as the longest.
+
+    A cached objective keeps no more than its mini-batch.
+    """
+    batch = min(recipe.batch_size, rows)
+    if recipe.kind == "reranker":
+        return [(batch * (1 + width), query + document)]
+    if is_cached(recipe):
+        return [(min(int(getattr(recipe, "mini_batch_size", batch)), batch), max(query, document))]
+    return [(batch, query), (batch * (1 + width), document)]
+
+
+def is_cached(recipe: TrainRecipe) -> bool:
+    return "cached" in getattr(recipe, "objective", "")
+
+
+def precision(recipe: TrainRecipe, gpu: bool) -> str:
+    """The number format of the computation; 'auto' is bf16 where the machine is fast at it."""
+    if recipe.precision == "auto":
+        return "bf16" if gpu or cpu_multiplies_bf16() else "fp32"
+    return recipe.precision
+
+
+def _contract(model: ResolvedModel, recipe: TrainRecipe) -> Contract:
+    """The contract the run would begin with: the model's, and the recipe's prompts."""
+    known = model.contract or Contract()
+    typed = {name: getattr(recipe, name, None) for name in ("query_prompt", "document_prompt")}
+    return known.model_copy(update={name: text for name, text in typed.items() if text})
+
+
+def _learned(
+    reader: DatasetReader, recipe: TrainRecipe, contract: Contract
+) -> tuple[int, list[int], Texts]:
+    """How many rows are trained on, the negatives that each brings, and some of their texts."""
+    if recipe.on_pairs:
+        pairs = reader.pairs("train")
+        order = np.random.default_rng(recipe.seed).permutation(pairs.num_rows)
+        some = pairs.take(np.sort(order[:SAMPLE]))
+        texts = some["left"].to_pylist(), some["right"].to_pylist()
+        return min(pairs.num_rows, recipe.max_rows or pairs.num_rows), [], texts
+    table, _ = training_table(reader, recipe, int(getattr(recipe, "negatives", 0)))
+    given = [len(own or []) for own in table["negatives"].to_pylist()]
+    return table.num_rows, given, sample_texts(reader, table, contract, recipe.seed)
+
+
+def _lengths(
+    texts: Texts, contract: Contract, recipe: TrainRecipe, shape: Shape | None
+) -> list[Lengths]:
+    """Of queries and of documents; none where there is no tokenizer to count with."""
+    if shape is None or shape.tokenizer is None:
+        return []
+    prompts = (contract.query_prompt, contract.document_prompt)
+    # As training would cut: never more than the model has positions.
+    most = shape.positions or 2**31
+    limits = (min(recipe.query_max_len, most), min(recipe.passage_max_len, most))
+    return [
+        lengths(shape.tokenizer, role, own, prompt, limit)[0]
+        for role, own, prompt, limit in zip(
+            ("query", "document"), texts, prompts, limits, strict=True
+        )
+    ]

@@ -1,0 +1,224 @@
+"""A model's contract changed after the fact: in its record and in its own files. Torch-free.
+
+sentence-transformers alone reads a folder's own files, so what they say of pooling, prompts and
+lengths changes along with contract.json: elsewhere the model is used as it is here.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import InUse
+from workbench.models.contract import CONTRACT_FILE, Contract
+from workbench.models.inspect import inspect_folder, read_json, read_list
+from workbench.models.resolve import ResolvedModel, from_folder
+from workbench.models.rules import OWN_FILES, Rules, answer_id, pooling_config, template_of
+from workbench.recipes.contract import ContractRecipe
+
+if TYPE_CHECKING:
+    from storage.records import Model
+    from workbench.workspace import Workspace
+
+#: Where a model's weights come from when nothing was trained here.
+_FROM_ELSEWHERE = ("added", "packaged")
+_CARD = "README.md"
+_CHANGED = "\n## Changed after it was made\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """What came of it: the model as it is now, the changed fields, and what else to know."""
+
+    model: "Model"
+    changed: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def rules_for(resolved: ResolvedModel, *, trained: bool = False) -> Rules:
+    """What can be said of a model that is on this machine."""
+    base = Path(resolved.base.source) if resolved.base and resolved.base.local else None
+    found = inspect_folder(Path(resolved.source))
+    return Rules(found, resolved.contract or found.contract, trained, base)
+
+
+def rules_of(workspace: "Workspace", model: "Model") -> Rules:
+    """What can be said of a model of the workspace."""
+    folder = workspace.models.folder(model.id, model)
+    resolved = from_folder(workspace, folder, model.name, model)
+    return rules_for(resolved, trained=model.summary.get("origin") not in _FROM_ELSEWHERE)
+
+
+def edit(workspace: "Workspace", name: str, wanted: ContractRecipe) -> Edited:
+    """Change a model's contract; the old one stays whole until the new one is.
+
+    Raises :class:`BadRecipe` with a sentence per field that makes no sense, and :class:`InUse`
+    while a job, an index or an adapter needs the model as it is.
+    """
+    model = workspace.models.get(name)
+    rules = rules_of(workspace, model)
+    new = rules.apply(wanted)
+    changed = differences(rules.contract, new)
+    if not changed:
+        return Edited(model, (), ())
+    notes = _needed(workspace, model, changed)
+    folder = workspace.models.folder(model.id, model)
+    files = {path: path.read_bytes() if path.is_file() else None for path in _touched(rules, new)}
+    try:
+        write(rules, new)
+        now = replace(model, kind=new.kind, contract=new.model_dump(mode="json"))
+        workspace.models.update(now)
+    except BaseException:
+        _put_back(files)
+        raise
+    _note_on_card(folder / _CARD, new, changed)
+    return Edited(now, changed, notes)
+
+
+def differences(old: Contract, new: Contract) -> tuple[str, ...]:
+    """The fields in which two contracts differ."""
+    return tuple(name for name in Contract.model_fields if getattr(old, name) != getattr(new, name))
+
+
+def write(rules: Rules, new: Contract) -> None:
+    """The model's own files and contract.json, each replaced whole, the contract last."""
+    for path, content in own_files(rules, new).items():
+        _replace(path, content)
+    new.write(rules.found.path)
+
+
+def own_files(rules: Rules, new: Contract) -> dict[Path, bytes]:
+    """The files in which the model says itself what changed, as they should be."""
+    changed = differences(rules.contract, new)
+    found: dict[Path, bytes] = {}
+    if "causal" in changed:
+        path = rules.transformer / "config.json"
+        found[path] = _json(_with_direction(read_json(path), new.causal))
+    if not (rules.found.path / "modules.json").is_file():
+        return found
+    found |= dict(_module_files(rules, new, changed))
+    return found
+
+
+def _module_files(
+    rules: Rules, new: Contract, changed: tuple[str, ...]
+) -> Iterator[tuple[Path, bytes]]:
+    folder = rules.found.path
+    path = pooling_config(folder) if "pooling" in changed else None
+    if path is not None:
+        kept = {k: v for k, v in read_json(path).items() if not k.startswith("pooling_mode")}
+        yield path, _json({**kept, "pooling_mode": new.pooling})
+    if "normalize" in changed:
+        path = folder / "modules.json"
+        modules = [one for one in read_list(path) if not _is(one, "Normalize")]
+        yield path, _json(modules)
+    if {"query_prompt", "document_prompt"} & set(changed):
+        path = folder / "config_sentence_transformers.json"
+        prompts = {"query": new.query_prompt, "document": new.document_prompt}
+        about = read_json(path, missing={})
+        yield path, _json({**about, "prompts": prompts, "default_prompt_name": None})
+    if {"query_max_len", "passage_max_len"} & set(changed):
+        lengths = (new.query_max_len, new.passage_max_len)
+        longest = sum(lengths) if new.kind == "reranker" else max(lengths)
+        for path in sorted(rules.transformer.glob("sentence_*_config.json")):
+            about = read_json(path)
+            if "max_seq_length" in about:
+                yield path, _json({**about, "max_seq_length": longest})
+    if new.architecture == "llm":
+        yield from _answer_files(rules, new, changed)
+
+
+def _answer_files(
+    rules: Rules, new: Contract, changed: tuple[str, ...]
+) -> Iterator[tuple[Path, bytes]]:
+    answers = {"yes_token", "no_token"} & set(changed)
+    if answers or {"instruction", "prompt_template"} & set(changed):
+        yield rules.transformer / "chat_template.jinja", template_of(new).encode()
+    for module in read_list(rules.found.path / "modules.json") if answers else []:
+        if _is(module, "LogitScore"):
+            path = rules.found.path / str(module["path"]) / "config.json"
+            ids = [answer_id(rules.tokenizer_file(), one) for one in (new.yes_token, new.no_token)]
+            tokens = {"true_token_id": ids[0], "false_token_id": ids[1]}
+            yield path, _json({**read_json(path), **tokens})
+
+
+def _needed(workspace: "Workspace", model: "Model", changed: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse while something needs the model as it is; else what goes on with the old contract."""
+    if jobs := list(workspace.models.working(model)):
+        raise InUse(
+            f"The model '{model.name}' is needed by {', '.join(jobs)}.",
+            "Wait until the job is done, or cancel it.",
+        )
+    indexes = [one.name for one in workspace.indexes.list() if one.model_id == model.id]
+    deep = [name for name in changed if name in OWN_FILES]
+    adapters = [
+        one.name for one in workspace.models.list() if one.summary.get("base_id") == model.id
+    ]
+    if deep and (indexes or adapters):
+        users = [f"the index '{one}'" for one in indexes]
+        users += [f"the adapter '{one}'" for one in adapters]
+        raise InUse(
+            f"Changing {', '.join(deep)} would make {', '.join(users)} wrong.",
+            "Remove those first, change the contract, and build them again.",
+        )
+    notes = [
+        f"The index '{one}' goes on with the contract it was built with; build it again to use "
+        "the new one."
+        for one in indexes
+    ]
+    if model.summary.get("best") or _measured(workspace, model.name):
+        notes.append("What was measured before was measured with the old contract; compare again.")
+    return tuple(notes)
+
+
+def _measured(workspace: "Workspace", name: str) -> bool:
+    jobs = workspace.jobs.list(task="evaluate")
+    return any(name in (job.recipe.get("models") or []) for job in jobs)
+
+
+def _touched(rules: Rules, new: Contract) -> list[Path]:
+    return [*own_files(rules, new), rules.found.path / CONTRACT_FILE]
+
+
+def _put_back(files: Mapping[Path, bytes | None]) -> None:
+    for path, content in files.items():
+        if content is None:
+            path.unlink(missing_ok=True)
+        else:
+            _replace(path, content)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    beside = path.with_name(f"{path.name}.new")
+    beside.write_bytes(content)
+    beside.replace(path)
+
+
+def _note_on_card(path: Path, new: Contract, changed: tuple[str, ...]) -> None:
+    """The card in the folder says how the model was made; below it, what is different now."""
+    if not path.is_file():
+        return
+    before = path.read_text(encoding="utf-8").partition(_CHANGED)
+    kept = [
+        line
+        for line in before[2].splitlines()
+        if line and not any(f"`{name}`" in line for name in changed)
+    ]
+    now = [f"- `{name}` is now `{getattr(new, name)!r}`" for name in changed]
+    text = before[0].rstrip() + "\n" + _CHANGED + "\n" + "\n".join([*kept, *now]) + "\n"
+    _replace(path, text.encode())
+
+
+def _with_direction(config: dict[str, Any], causal: bool) -> dict[str, Any]:
+    if isinstance(config.get("text_config"), dict):
+        return {**config, "text_config": {**config["text_config"], "is_causal": causal}}
+    return {**config, "is_causal": causal}
+
+
+def _is(module: dict[str, Any], name: str) -> bool:
+    return str(module.get("type", "")).rpartition(".")[2] == name
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()

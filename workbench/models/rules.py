@@ -1,0 +1,292 @@
+"""Which contracts make sense for the model in a folder. Torch-free.
+
+A contract says how weights are used; what the weights themselves decide (their shapes, what they
+were trained with here) cannot be set to something else.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import BadInput, BadRecipe
+from workbench.models.architecture import (
+    DECODERS,
+    PLAIN_LENGTH,
+    hidden_size,
+    is_causal,
+    position_limit,
+    text_config,
+)
+from workbench.models.contract import Contract
+from workbench.models.inspect import ModelFolder, is_language_model, read_json, read_list
+from workbench.models.kinds import as_kind
+from workbench.models.prompts import INSTRUCTION, NO, TEMPLATE, YES, chat_template
+from workbench.recipes.contract import ContractRecipe
+
+#: What changes a model's vectors or scores through its own files, not only how texts are handed in.
+OWN_FILES = ("kind", "pooling", "normalize", "causal", "yes_token", "no_token")
+_ANSWERS = ("yes_token", "no_token", "instruction", "prompt_template")
+#: bge-m3's own head for a vector per token.
+_COLBERT_HEAD = "colbert_linear.pt"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """A model's folder, its contract, and whether its weights were trained here by it."""
+
+    found: ModelFolder
+    contract: Contract
+    trained: bool = False
+    #: An adapter's base has the transformer's files.
+    base: Path | None = None
+    refused: dict[str, str] = field(default_factory=dict)
+
+    def apply(self, wanted: ContractRecipe) -> Contract:
+        """The contract with what was asked for; raises :class:`BadRecipe` with a sentence per
+        field that makes no sense for this model."""
+        self.refused.clear()
+        asked = _asked(wanted)
+        new = self._as_kind(asked.pop("kind", self.contract.kind))
+        changes = {name: value for name, value in asked.items() if getattr(new, name) != value}
+        new = new.model_copy(update=changes)
+        for name in changes:
+            self._check(name, new)
+        self._check_lengths(changes, new)
+        if self.refused:
+            said = " ".join(f"{name}: {sentence}" for name, sentence in self.refused.items())
+            raise BadRecipe(
+                said,
+                "Leave out what cannot be set; nothing was changed.",
+                fields=dict(self.refused),
+            )
+        return new
+
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds that the files can be used as, without weights that would be random."""
+        folder, own = self.found.path, self.contract.kind
+        if self.trained or self.found.layout != "transformers":
+            return (own,)
+        if is_language_model(folder):
+            return ("embedding", "reranker")
+        if (folder / _COLBERT_HEAD).is_file():
+            return ("embedding", "late-interaction")
+        return (own,)
+
+    @property
+    def transformer(self) -> Path:
+        """Where the transformer's own configuration lies."""
+        folder = self.found.path
+        if (folder / "modules.json").is_file():
+            return folder / str(read_list(folder / "modules.json")[0].get("path", ""))
+        return folder
+
+    @property
+    def limit(self) -> int | None:
+        """The most tokens the model can read, special ones included."""
+        return position_limit(self._config(), self._tokenizer())
+
+    def _as_kind(self, kind: str) -> Contract:
+        if kind == self.contract.kind:
+            return self.contract
+        if kind not in self.kinds():
+            self.refused["kind"] = self._not_that_kind(kind)
+            return self.contract
+        folder = self.found.path
+        length = min(self.limit or PLAIN_LENGTH, PLAIN_LENGTH)
+        plain = self.contract.model_copy(
+            update={
+                "kind": "embedding",
+                "architecture": "",
+                "normalize": True,
+                "query_max_len": length,
+                "passage_max_len": length,
+                "dimensions": hidden_size(self._config()),
+                **dict.fromkeys(_ANSWERS, ""),
+            }
+        )
+        if kind == "late-interaction":
+            # Its width is that of the head, which is known once it is loaded.
+            plain = plain.model_copy(update={"dimensions": 0})
+        new = as_kind(plain, kind, llm=is_language_model(folder))  # type: ignore[arg-type]
+        if new.architecture != "llm":
+            return new
+        answers = {"yes_token": YES, "no_token": NO}
+        if not own_template(folder):
+            answers |= {"instruction": INSTRUCTION, "prompt_template": TEMPLATE}
+        return new.model_copy(update=answers)
+
+    def _not_that_kind(self, kind: str) -> str:
+        if self.trained:
+            return f"It was trained here as a {self.contract.kind} model."
+        if kind == "late-interaction":
+            return "Its files hold no projection to a vector per token: train it as one first."
+        if kind == "reranker":
+            return "Its files hold no score head, and it is no language model: train one first."
+        return f"Its files hold a {self.contract.kind} model."
+
+    def _check(self, name: str, new: Contract) -> None:
+        check: Callable[[Contract], str] | None = getattr(self, f"_check_{name}", None)
+        said = self._not_of_the_kind(name, new) or (check(new) if check else "")
+        if said:
+            self.refused.setdefault(name, said)
+
+    def _not_of_the_kind(self, name: str, new: Contract) -> str:
+        if name in ("pooling", "normalize", "causal") and new.kind != "embedding":
+            return f"This is a {new.kind} model; that belongs to embedding models."
+        if name in ("query_prompt", "document_prompt") and new.kind == "reranker":
+            return "A reranker reads query and document together, without prompts before them."
+        if name in _ANSWERS and new.architecture != "llm":
+            return "Only a reranker that is a language model answers with words."
+        return ""
+
+    def _check_pooling(self, new: Contract) -> str:
+        if self.trained:
+            return f"Its weights were trained here with the pooling '{self.contract.pooling}'."
+        if self.found.layout == "adapter":
+            return "An adapter pools as its base does: merge it, or change the base."
+        if self.found.layout == "sentence-transformers" and pooling_config(self.found.path) is None:
+            return "Its own files join several poolings, or none: that cannot be changed."
+        if new.causal and new.pooling == "cls":
+            return "The first token of a model that looks back only knows nothing of the others."
+        return ""
+
+    def _check_normalize(self, _new: Contract) -> str:
+        if self.trained:
+            said = "length 1" if self.contract.normalize else "their own lengths"
+            return f"Its weights were trained here with vectors of {said}."
+        if self.found.layout == "adapter":
+            return "An adapter's vectors are scaled as its base's: merge it, or change the base."
+        return ""
+
+    def _check_causal(self, new: Contract) -> str:
+        if self.trained:
+            return "Its weights were trained here with the other attention direction."
+        if self.found.layout == "adapter":
+            return "An adapter looks as its base does: merge it, or change the base."
+        config = self._config()
+        if text_config(config).get("model_type") not in DECODERS:
+            return "Every token of an encoder sees all the others; only a decoder can look back."
+        if new.causal and not is_causal({**config, "is_causal": True}):
+            return "Its own configuration makes its attention look both ways."
+        return ""
+
+    def _check_yes_token(self, new: Contract) -> str:
+        return self._check_answer(new.yes_token, new)
+
+    def _check_no_token(self, new: Contract) -> str:
+        return self._check_answer(new.no_token, new)
+
+    def _check_answer(self, word: str, new: Contract) -> str:
+        if self.trained:
+            return "Its weights were trained here to give the other answer."
+        if not word:
+            return "Write the word that the model answers with."
+        if new.yes_token == new.no_token:
+            return "The two answers must differ."
+        if answer_id(self.tokenizer_file(), word) is None:
+            return f"The tokenizer has no single token for '{word}'."
+        return ""
+
+    def _check_instruction(self, new: Contract) -> str:
+        if not new.prompt_template and own_template(self.found.path):
+            return "The model's own chat template says this; give a prompt as well."
+        return ""
+
+    def _check_prompt_template(self, new: Contract) -> str:
+        if not new.prompt_template and self.found.layout != "transformers":
+            return "Its saved folder needs a prompt."
+        try:
+            if new.prompt_template:
+                template_of(new)
+        except BadInput as error:
+            return error.message
+        return ""
+
+    def _check_lengths(self, changes: dict[str, Any], new: Contract) -> None:
+        limit = self.limit
+        names = [name for name in ("query_max_len", "passage_max_len") if name in changes]
+        for name in names:
+            if limit and getattr(new, name) > limit:
+                self.refused[name] = f"The model reads at most {limit} tokens."
+        both = new.query_max_len + new.passage_max_len
+        if names and limit and new.kind == "reranker" and both > limit:
+            said = f"Query and document together are {both} tokens; the model reads {limit}."
+            self.refused.setdefault(names[-1], said)
+
+    def tokenizer_file(self) -> Path:
+        for folder in (self.transformer, self.found.path, self.base):
+            if folder and (folder / "tokenizer.json").is_file():
+                return folder / "tokenizer.json"
+        return self.transformer / "tokenizer.json"
+
+    def _config(self) -> dict[str, Any]:
+        for folder in (self.transformer, self.base):
+            if folder and (folder / "config.json").is_file():
+                return read_json(folder / "config.json")
+        return {}
+
+    def _tokenizer(self) -> dict[str, Any]:
+        return read_json(self.transformer / "tokenizer_config.json", missing={})
+
+
+def _asked(wanted: ContractRecipe) -> dict[str, Any]:
+    """What a recipe does not leave as it is, as the contract has it."""
+    found: dict[str, Any] = {}
+    for name in ContractRecipe.model_fields:
+        value = getattr(wanted, name)
+        if value in (None, "auto"):
+            continue
+        found[name] = value == "yes" if name in ("normalize", "causal") else value
+    return found
+
+
+def pooling_config(folder: Path) -> Path | None:
+    """The file of a sentence-transformers folder's one pooling; None where there is not just one
+    mode."""
+    modules = read_list(folder / "modules.json")
+    paths = [
+        folder / str(module.get("path", "")) / "config.json"
+        for module in modules
+        if str(module.get("type", "")).rpartition(".")[2] == "Pooling"
+    ]
+    if len(paths) != 1 or not paths[0].is_file():
+        return None
+    said = read_json(paths[0])
+    on = [name for name, value in said.items() if name.startswith("pooling_mode_") and value]
+    mode = said.get("pooling_mode", on)
+    several = isinstance(mode, list) and len(mode) != 1
+    return None if several else paths[0]
+
+
+def own_template(folder: Path) -> bool:
+    """Whether the model brings a chat template of its own that knows queries and documents."""
+    path = folder / "chat_template.jinja"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return "query" in text and "document" in text
+
+
+def template_of(contract: Contract) -> str:
+    """The chat template that asks a contract's question; raises :class:`BadInput`."""
+    return chat_template(
+        contract.prompt_template or TEMPLATE,
+        instruction=contract.instruction or INSTRUCTION,
+        yes=contract.yes_token or YES,
+        no=contract.no_token or NO,
+    )
+
+
+def answer_id(tokenizer_json: Path, word: str) -> int | None:
+    """The one token that an answer is; some tokenizers have it with a space before it only."""
+    from tokenizers import Tokenizer
+
+    if not tokenizer_json.is_file():
+        return None
+    tokenizer = Tokenizer.from_file(str(tokenizer_json))
+    unknown = json.loads(tokenizer_json.read_text(encoding="utf-8"))["model"].get("unk_token")
+    for text in (word, f" {word}"):
+        ids = tokenizer.encode(text, add_special_tokens=False).ids
+        if len(ids) == 1 and tokenizer.id_to_token(ids[0]) != unknown:
+            return int(ids[0])
+    return None

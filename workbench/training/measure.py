@@ -1,0 +1,153 @@
+# ruff: noqa: ARG002 - the trainer calls these by name, with everything it has.
+"""The task 'measure': a few real steps of a training run, for its time and memory.
+
+The same code trains as in the run itself: method, precision, objective and batch are the run's own.
+Nothing is measured on dev, no checkpoint is written, nothing is registered.
+"""
+
+import resource
+import shutil
+import sys
+import time
+from statistics import fmean
+from typing import Any
+
+import psutil
+import torch
+from transformers import TrainerCallback
+
+from workbench.checks.checking import count_steps
+from workbench.checks.footing import look
+from workbench.checks.machine import free_memory
+from workbench.errors import JobCancelled
+from workbench.jobs.context import JobContext
+from workbench.recipes.measure import MeasureRecipe
+from workbench.recipes.train import TrainRecipe
+from workbench.training.cadence import Cadence
+from workbench.training.embedding import EmbeddingKind
+from workbench.training.late_interaction import LateInteractionKind
+from workbench.training.prepare import rows_of
+from workbench.training.reranker import RerankerKind
+from workbench.training.run import Kind, Run
+from workbench.training.task import go, look_up, set_up
+
+KINDS: dict[str, Kind] = {
+    "embedding": EmbeddingKind(),
+    "reranker": RerankerKind(),
+    "late-interaction": LateInteractionKind(),
+}
+
+
+class Only(Cadence):
+    """Steps and nothing else; stops between two of them when asked to."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        super().on_step_end(args, state, control)
+        control.should_save = control.should_evaluate = False
+
+
+class Stopwatch(TrainerCallback):
+    """Seconds of each step, the loading of its batch included."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.mark = 0.0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.mark = time.monotonic()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if torch.cuda.is_available():
+            # A GPU works on while Python goes ahead.
+            torch.cuda.synchronize()
+        now = time.monotonic()
+        self.seconds.append(now - self.mark)
+        self.mark = now
+
+
+def run(recipe: MeasureRecipe, context: JobContext) -> dict[str, Any]:
+    """Train the steps; the result is what they took, and what the whole run would take."""
+    whole = recipe.training()
+    few = _few(whole, recipe.steps)
+    context.forget_metrics_after(-1)
+    this = look_up(few, context, KINDS[whole.kind], measures=False)
+    try:
+        return _measure(this, whole)
+    finally:
+        shutil.rmtree(this.output, ignore_errors=True)
+
+
+def _few(whole: TrainRecipe, steps: int) -> TrainRecipe:
+    """The run, cut to a few steps on one device."""
+    changes: dict[str, Any] = {"max_steps": min(steps, whole.max_steps or steps), "devices": "1"}
+    if hasattr(whole, "negatives_cross_device"):
+        changes["negatives_cross_device"] = False
+    return whole.model_copy(update=changes)
+
+
+def _measure(this: Run, whole: TrainRecipe) -> dict[str, Any]:
+    context, kind = this.context, KINDS[whole.kind]
+    gpu = this.device == "cuda"
+    before = psutil.Process().memory_info().rss
+    if gpu:
+        torch.cuda.reset_peak_memory_stats()
+    available = torch.cuda.mem_get_info()[0] if gpu else free_memory(gpu=False)
+    context.progress(0, None, "", "Loading the model")
+    cadence = Only(this.recipe, context, this.together, has_dev=False)
+    watch = Stopwatch()
+    start = kind.start(this.recipe, this.base)
+    prepared, recorder, _ = set_up(this, kind, start, None, cadence)
+    context.check_cancelled()
+    prepared.trainer.add_callback(watch)
+    go(this, prepared.trainer, recorder)
+    if cadence.cancelled:
+        raise JobCancelled("The measured check was stopped; nothing was kept.")
+    # The first step also prepares what the others find ready.
+    each = fmean(watch.seconds[1:] or watch.seconds)
+    _, total = count_steps(whole, prepared.rows, gpu=gpu)
+    return {
+        "kind": whole.kind,
+        "method": whole.method,
+        "device": this.device,
+        "precision": this.precision,
+        "steps": len(watch.seconds),
+        "first_step_seconds": watch.seconds[0],
+        "seconds_per_step": each,
+        "samples_per_second": recorder.samples_per_step / each,
+        "peak_memory": torch.cuda.max_memory_allocated() if gpu else _peak(),
+        # On a GPU, what the driver counts includes what torch keeps for later.
+        "reserved_memory": torch.cuda.max_memory_reserved() if gpu else None,
+        "memory_before": 0 if gpu else before,
+        "estimated_memory": _estimate(this, whole, gpu=gpu),
+        "available_memory": available,
+        "total_steps": total,
+        "expected_seconds": total * each,
+        "dev_evaluations": _dev_evaluations(this, cadence, total),
+        "notes": _notes(whole, prepared.notes),
+    }
+
+
+def _peak() -> int:
+    """The most memory this process has held so far, as the kernel counts it."""
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return held if sys.platform == "darwin" else held * 1024
+
+
+def _estimate(this: Run, whole: TrainRecipe, *, gpu: bool) -> int | None:
+    # Its name may have been taken since it was asked for, and its other devices are not seen here.
+    plain = whole.model_copy(update={"name": "", "devices": "1"})
+    memory = look(this.context.workspace, plain, gpu).footing.memory(whole)
+    return memory.total if memory else None
+
+
+def _dev_evaluations(this: Run, cadence: Cadence, total: int) -> int:
+    """How often the run would measure on dev: before the first step, during it, and at the end."""
+    if not rows_of(this.reader, this.recipe, "dev"):
+        return 0
+    return 2 + -(-total // cadence.eval_steps(total))
+
+
+def _notes(whole: TrainRecipe, notes: tuple[str, ...]) -> list[str]:
+    if whole.devices == "1":
+        return list(notes)
+    return [*notes, "Measured on one device; that several keep its pace is assumed."]
