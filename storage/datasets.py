@@ -48,6 +48,19 @@ class DatasetRows:
             )
         return version
 
+    def set_version(self, id: str, version: int) -> None:
+        """Make one of its versions the current one."""
+        with self._database.write() as connection:
+            connection.execute(update(datasets).filter_by(id=id).values(version=version))
+
+    def rename(self, id: str, name: str) -> None:
+        """Raises :class:`NameExists`."""
+        try:
+            with self._database.write() as connection:
+                connection.execute(update(datasets).filter_by(id=id).values(name=name))
+        except IntegrityError as error:
+            raise NameExists(name) from error
+
     def get(self, id: str) -> Dataset | None:
         return self._one(datasets.c.id == id)
 

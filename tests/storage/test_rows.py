@@ -78,3 +78,17 @@ def test_a_data_set_goes_with_its_versions(store: Store) -> None:
     assert store.datasets.list() == []
     assert store.datasets.versions("d1") == []
     store.datasets.insert(*make.dataset("d2", "data"))
+
+
+def test_another_version_or_name_of_a_data_set(store: Store) -> None:
+    store.datasets.insert(*make.dataset("d1", "data"))
+    store.datasets.insert(*make.dataset("d2", "other"))
+    second = DatasetVersion("d1", 2, 1, "datasets/d1/v2/manifest.json", {"queries": 5}, 2.0)
+    store.datasets.add_version(second)
+    store.datasets.set_version("d1", 1)
+    found = store.datasets.get("d1")
+    assert found is not None and found.version == 1
+    store.datasets.rename("d1", "new")
+    assert store.datasets.by_name("data") is None
+    with pytest.raises(NameExists):
+        store.datasets.rename("d1", "other")

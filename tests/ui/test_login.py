@@ -33,6 +33,7 @@ PROTECTED = [
     ("GET", "/api/jobs/abc/log"),
     ("GET", "/api/download/models/all-MiniLM-L6-v2"),
     ("GET", "/api/download/evaluations.csv?id=a"),
+    ("GET", "/api/download/evaluations.trec.zip?id=a"),
     ("POST", "/api/uploads"),
     ("GET", "/api/uploads/abc"),
     ("PUT", "/api/uploads/abc?offset=0"),

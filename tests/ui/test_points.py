@@ -7,6 +7,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from starlette.testclient import TestClient
 
@@ -198,6 +200,29 @@ def test_a_model_can_be_taken_away_whole(client: TestClient, shared: Workspace) 
         assert len(archive.read("tea model/model.safetensors")) == 1_280_000
 
 
+def test_rankings_can_be_taken_away(client: TestClient, shared: Workspace) -> None:
+    shared.store.datasets.insert(*make.dataset("trecset", "trec set"))
+    ids = []
+    for model in ("one model", "one model"):
+        id, folder = shared.evaluations.new_folder()
+        rows = {"query": [0, 0], "query_id": ["q 1", "q 1"], "document_id": ["b", "a"]}
+        run = pa.table({**rows, "rank": [1, 2], "score": pa.array([0.5, 0.5], pa.float32())})
+        pq.write_table(run, folder / "run.parquet")
+        pq.write_table(pa.table({**rows, "grade": [2, 0]}), folder / "qrels.parquet")
+        path = folder.relative_to(shared.home).as_posix()
+        shared.evaluations.add(make.evaluation(id, dataset_id="trecset", model=model, path=path))
+        ids.append(id)
+    answer = client.get("/api/download/evaluations.trec.zip", params={"id": ",".join(ids)})
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        names = ["one-model", f"one-model-{ids[1]}"]
+        assert archive.namelist() == [f"{n}.{kind}" for n in names for kind in ("run", "qrels")]
+        assert archive.read("one-model.qrels") == b"q%201 0 b 2\nq%201 0 a 0\n"
+        first, second = archive.read("one-model.run").decode().splitlines()
+    assert first == "q%201 Q0 b 1 0.5 one%20model"
+    assert second == "q%201 Q0 a 2 0.49999997 one%20model"
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -206,6 +231,7 @@ def test_a_model_can_be_taken_away_whole(client: TestClient, shared: Workspace) 
         "jobs/..%2f..%2f/log.txt",
         "jobs/nothing/log.txt",
         "evaluations.csv?id=nothing",
+        "evaluations.trec.zip?id=nothing",
     ],
 )
 def test_downloads_lead_nowhere_else(client: TestClient, path: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import ui
-from ui.tabs.models import CONTRACT
+from ui.tabs.models_details import CONTRACT
 from ui.words import known, load, t
 from ui.words.amounts import ago, count, duration, size
 from workbench.recipes.describe import describe

@@ -13,11 +13,16 @@ import gradio as gr
 from ui import confirm
 from ui.cards import job_card
 from ui.choices import dataset_names
-from ui.dropzone import dropzone, staged_files
+from ui.dropzone import dropzone
 from ui.feedback import on, on_busy
 from ui.markup import EMPTY, empty, heading, pick, piece, table
 from ui.services import Services
+from ui.tabs import data_bring as brings
+from ui.tabs import data_change as changes
+from ui.tabs import data_doctor as doctors
+from ui.tabs import data_mine as mining
 from ui.tabs import data_rows as rows
+from ui.tabs import data_versions as history
 from ui.words import t
 from ui.words.amounts import ago, count, size
 from workbench.errors import BadInput
@@ -28,7 +33,7 @@ if TYPE_CHECKING:
     from ui.page import Page
 
 TICK = 1.5
-TASKS = (ImportRecipe.task, SampleRecipe.task)
+TASKS = (ImportRecipe.task, SampleRecipe.task, *changes.TASKS)
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Data:
     #: The name of the data set that is shown.
     chosen: gr.BrowserState
     drop: gr.HTML
+    bring: brings.Bring
     name: gr.Textbox
     strict: gr.Checkbox
     start: gr.Button
@@ -46,6 +52,10 @@ class Data:
     job: gr.HTML
     sets: gr.HTML
     rows: rows.Rows
+    versions: history.Versions
+    change: changes.Change
+    mine: mining.Mine
+    doctor: doctors.Doctor
     train: gr.Button
     remove: confirm.Confirm
     refresh: Callable[..., Any]
@@ -58,7 +68,8 @@ def render(services: Services) -> Data:
         timer = gr.Timer(TICK, active=False)
         chosen = gr.BrowserState("", storage_key="workbench-dataset", secret="workbench")
         piece(heading(t("data.add"), t("data.add_about")))
-        drop = dropzone(services, elem_id="data-drop")
+        drop = dropzone(services, elem_id="data-drop", hint=t("bring.hint"))
+        bring = brings.render()
         name = gr.Textbox(
             label=t("data.name"),
             info=t("data.name_help"),
@@ -84,6 +95,10 @@ def render(services: Services) -> Data:
             t("data.train"), elem_id="data-train", visible=False, elem_classes="rw-fit"
         )
         shown = rows.render(summary)
+        versions = history.render()
+        change = changes.render()
+        doctor = doctors.render()
+        mine = mining.render()
         with gr.Column(visible=False) as remove_box:
             remove = confirm.render(t("data.remove"), t("data.remove_yes"))
 
@@ -95,6 +110,7 @@ def render(services: Services) -> Data:
         timer=timer,
         chosen=chosen,
         drop=drop,
+        bring=bring,
         name=name,
         strict=strict,
         start=start,
@@ -103,11 +119,19 @@ def render(services: Services) -> Data:
         job=job,
         sets=sets,
         rows=shown,
+        versions=versions,
+        change=change,
+        mine=mine,
+        doctor=doctor,
         train=train,
         remove=remove,
         refresh=refresh,
         inputs=[chosen],
-        outputs=[job, cancel, sets, train, remove_box, *shown.outputs],
+        outputs=[
+            *(job, cancel, sets, train, remove_box),
+            *(*shown.outputs, *versions.outputs, *change.outputs, *mine.outputs),
+            *doctor.outputs,
+        ],
     )
 
 
@@ -115,17 +139,14 @@ def listen(services: Services, page: "Page") -> None:
     data = page.data
     workspace = services.workspace
 
-    def start(files: Any, name: str, strict: bool) -> list[Any]:
-        paths = [str(path) for path in staged_files(services, files)]
-        if not paths:
+    def start(files: Any, name: str, strict: bool, *raw: Any) -> list[Any]:
+        more = {"strict": strict, "remove_after": True, "with_hub": True}
+        recipe = brings.read(services, data.bring, files, name.strip() or "-", raw, **more)
+        if recipe is None:
             raise BadInput(t("data.no_files"), t("data.no_files_hint"))
-        wanted = name.strip() or workspace.datasets.free_name(rows.name_from(paths))
-        workspace.jobs.submit(
-            ImportRecipe.read(
-                {"paths": paths, "name": wanted, "strict": strict, "remove_after": True}
-            )
-        )
-        return ["", "", wanted, *view(services, wanted)]
+        wanted = name.strip() or workspace.datasets.free_name(rows.name_from(recipe.paths))
+        workspace.jobs.submit(recipe.model_copy(update={"name": wanted}))
+        return ["", "", wanted, "", *brings.cleared(), *view(services, wanted)]
 
     def sample() -> list[Any]:
         name = workspace.datasets.free_name("stdlib-code")
@@ -153,7 +174,8 @@ def listen(services: Services, page: "Page") -> None:
 
     def warn(picked: str) -> str:
         taken = size(workspace.datasets.bytes(picked))
-        return t("data.remove_warning", name=picked, size=taken)
+        said = t("data.remove_warning", name=picked, size=taken)
+        return f"{said} {changes.warning(workspace.datasets.dependents(picked))}".strip()
 
     def remove(picked: str) -> list[Any]:
         workspace.datasets.remove(picked)
@@ -164,8 +186,8 @@ def listen(services: Services, page: "Page") -> None:
     on_busy(
         data.start,
         start,
-        [data.drop, data.name, data.strict],
-        [data.drop, data.name, data.chosen, *data.outputs],
+        [data.drop, data.name, data.strict, *data.bring.inputs],
+        [data.drop, data.name, data.chosen, data.bring.hub, *data.bring.looked, *data.outputs],
         says=t("data.starting"),
         then=t("data.start"),
     )
@@ -180,6 +202,13 @@ def listen(services: Services, page: "Page") -> None:
         [data.chosen],
         [data.chosen, *data.outputs],
     )
+    brings.listen(services, data.bring, data.drop)
+    again = lambda name: view(services, name)  # noqa: E731
+    history.listen(services, data.versions, data.chosen, data.outputs, again)
+    picked = data.versions.picked
+    changes.listen(services, data.change, data.chosen, picked, data.outputs, again)
+    mining.listen(services, data.mine, data.timer, data.chosen, data.outputs, again)
+    doctors.listen(services, data.doctor, data.timer, data.chosen, data.outputs, again)
     forms = page.train.forms.each
     chosen = [one.dataset for one in forms]
     page.go(data.train.click, "train", lambda name: [name] * len(chosen), data.chosen, chosen)
@@ -197,10 +226,19 @@ def view(services: Services, picked: str | None) -> list[Any]:
         job_html(job),
         gr.Button(visible=job is not None and not job.status.finished),
         sets_html(datasets, shown),
-        gr.Button(visible=shown is not None),
+        gr.Button(visible=shown is not None and _trains(shown)),
         gr.Column(visible=shown is not None),
         *rows.view(services, shown),
+        *history.view(services, shown),
+        *changes.view(services, shown),
+        *mining.view(services, shown),
+        *doctors.view(services, shown),
     ]
+
+
+def _trains(dataset: Dataset) -> bool:
+    """Whether there is something to train on: documents alone can only be searched."""
+    return bool(dataset.summary.get("queries") or dataset.summary.get("pairs"))
 
 
 def newest_job(services: Services) -> Job | None:

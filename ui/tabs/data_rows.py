@@ -12,6 +12,7 @@ from ui.feedback import on
 from ui.markup import EMPTY, badge, clipped, facts, heading, join, pick, piece, table
 from ui.plots import histogram
 from ui.services import Services
+from ui.tabs import data_items
 from ui.words import t
 from ui.words.amounts import count, size
 from workbench.records import Dataset, Job
@@ -166,13 +167,12 @@ def view(services: Services, dataset: Dataset | None) -> list[Any]:
 def page(services: Services, name: str, split: str, find: str, offset: int) -> list[Any]:
     """Updates for ``Rows.page``; one row more is read, to know whether there are more."""
     reader = services.workspace.datasets.read(name)
-    found = reader.page(offset, PAGE + 1, split=split or None, search=find.strip())
-    lines = [
-        [_split_badge(row.split), clipped(row.query), _texts(row.positives), _texts(row.negatives)]
-        for row in found[:PAGE]
-    ]
-    heads = [t("rows.split"), t("rows.query"), t("rows.positives"), t("rows.negatives")]
-    more = len(found) > PAGE
+    if reader.counts["queries"]:
+        heads, lines = _query_lines(reader, split, find, offset)
+    else:
+        heads, lines = data_items.lines(reader, offset, PAGE + 1, split)
+    more = len(lines) > PAGE
+    lines = lines[:PAGE]
     caption = t("rows.caption", first=offset + 1, last=offset + len(lines), name=name)
     if lines:
         place = Markup('<p class="rw-quiet rw-small">{}</p>').format(caption)
@@ -180,6 +180,17 @@ def page(services: Services, name: str, split: str, find: str, offset: int) -> l
     else:
         html = Markup('<p class="rw-quiet">{}</p>').format(t("rows.none"))
     return [html, gr.Button(interactive=offset > 0), gr.Button(interactive=more), offset]
+
+
+def _query_lines(
+    reader: Any, split: str, find: str, offset: int
+) -> tuple[list[str], list[list[str]]]:
+    found = reader.page(offset, PAGE + 1, split=split or None, search=find.strip())
+    heads = [t("rows.split"), t("rows.query"), t("rows.positives"), t("rows.negatives")]
+    return heads, [
+        [_split_badge(row.split), clipped(row.query), _texts(row.positives), _texts(row.negatives)]
+        for row in found
+    ]
 
 
 def problem_page(services: Services, name: str, code: str, offset: int) -> list[Any]:
@@ -243,12 +254,13 @@ def _problem_cells(problem: dict[str, Any]) -> list[str]:
 def summary_html(dataset: Dataset) -> Markup:
     """Counts, splits, size, the badge for too few queries, and the import's notes."""
     summary = dataset.summary
-    splits = summary.get("splits", {})
+    splits = summary.get("splits" if summary.get("queries") else "pair_splits", {})
     pairs = {
         t("data.col_queries"): count(summary.get("queries", 0)),
         t("data.col_documents"): count(summary.get("documents", 0)),
         t("rows.judgments"): count(summary.get("judgments", 0)),
         t("rows.candidates"): count(summary.get("candidates", 0)),
+        **data_items.pair_facts(summary),
         **{t(f"split.{split}"): count(splits.get(split, 0)) for split in ("train", "dev", "test")},
         t("rows.size"): size(summary.get("bytes", 0)),
     }

@@ -4,10 +4,8 @@ import argparse
 from typing import Any
 
 from storage.records import Dataset
-from workbench.cli.options import PREFIX, add_fields, read_values
+from workbench.cli import data_bring, data_change, doctor
 from workbench.cli.output import columns, say, size_words
-from workbench.cli.running import run_job
-from workbench.recipes.data import ImportRecipe
 from workbench.workspace import Workspace
 
 
@@ -15,12 +13,9 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     parser = commands.add_parser("data", help="data sets: add, list, show, remove")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
 
-    adding = actions.add_parser("add", parents=[shared], help="read files into a new data set")
-    adding.add_argument(
-        PREFIX + "paths", nargs="+", metavar="PATH", help="files or folders to read"
-    )
-    add_fields(adding, ImportRecipe, skip=("paths", "remove_after"))
-    adding.set_defaults(command=_add)
+    data_bring.add(actions, shared)
+    data_change.add(actions, shared)
+    doctor.add(actions, shared)
 
     listing = actions.add_parser("list", parents=[shared], help="all data sets")
     listing.set_defaults(command=_list)
@@ -32,13 +27,8 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
 
     removing = actions.add_parser("remove", parents=[shared], help="delete a data set")
     removing.add_argument("name")
+    removing.add_argument("--yes", action="store_true", help="do not ask, whatever depends on it")
     removing.set_defaults(command=_remove)
-
-
-def _add(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-    job = run_job(workspace, ImportRecipe.read(read_values(args, ImportRecipe)))
-    result = job.result or {}
-    return result, _report(result)
 
 
 def _list(workspace: Workspace, _args: argparse.Namespace) -> tuple[Any, str]:
@@ -53,17 +43,25 @@ def _show(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     dataset = workspace.datasets.get(args.name)
     reader = workspace.datasets.read(dataset.name)
     about = _about(workspace, dataset)
+    wanted = max(args.rows, 0)
     page = [
         {"query": r.query, "split": r.split, "positives": r.positives, "negatives": r.negatives}
-        for r in reader.page(0, max(args.rows, 0))
+        for r in reader.page(0, wanted)
     ]
-    lines = [_report({**about, "name": dataset.name})]
+    lines = [report({**about, "name": dataset.name})]
     lines += [f"\n[{row['split']}] {row['query']}\n  + {row['positives'][:1]}" for row in page]
+    if not page and reader.counts["pairs"]:
+        page = reader.pair_page(0, wanted).to_pylist()
+        lines += [f"\n{one['score']:g}  {one['left']}\n   {one['right']}" for one in page]
+    elif not page:
+        page = reader.documents(0, wanted).select(["id", "title", "text", "fields"]).to_pylist()
+        lines += [f"\n{one['id']}: {one['title']}\n  {one['text'][:200]}" for one in page]
     return {**about, "rows": page}, "\n".join(lines)
 
 
 def _remove(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     dataset = workspace.datasets.get(args.name)
+    data_change.warn(dataset.name, workspace.datasets.dependents(dataset.name), args.yes)
     workspace.datasets.remove(dataset.name)
     return {"removed": dataset.name}, f"Removed the data set '{dataset.name}'."
 
@@ -77,12 +75,16 @@ def _about(workspace: Workspace, dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _report(result: dict[str, Any]) -> str:
+def report(result: dict[str, Any]) -> str:
+    """A data set's counts, notes and first problems, in lines."""
     splits = ", ".join(f"{count:,} {split}" for split, count in result["splits"].items())
     lines = [
         f"{result['name']} ({result['format']}): {result['queries']:,} queries ({splits}), "
         f"{result['documents']:,} documents, {result['judgments']:,} judgments"
     ]
+    if result.get("pairs"):
+        splits = ", ".join(f"{count:,} {name}" for name, count in result["pair_splits"].items())
+        lines.append(f"  {result['pairs']:,} scored pairs ({splits})")
     lines += [f"  {note}" for note in result.get("notes", [])]
     lines += [f"  {count:,} x {code}" for code, count in result["problem_counts"].items()]
     for problem in result.get("problems", [])[:10]:

@@ -7,14 +7,21 @@ from typing import Any
 from workbench.data.builder import Builder
 from workbench.data.finish import FILES, QUERY_FILES, Finished, finish
 from workbench.data.manifest import Manifest
+from workbench.data.pairs import FILE as PAIRS_FILE
+from workbench.data.pairs import PairSpool
 from workbench.data.problems import SHOWN, ProblemLog
-from workbench.data.splits import ENOUGH, Shares, remarks
+from workbench.data.splits import ENOUGH, Shares, pair_remarks, remarks
+from workbench.data.texts import Texts
 from workbench.errors import NoGoodRows, StrictRefused
 from workbench.jobs.context import JobContext
 from workbench.models.registry import folder_bytes
 
 MANIFEST = "v1/manifest.json"
 _PROBLEMS = "v1/problems.parquet"
+NO_QUERIES = (
+    "There are documents and no queries: they can be indexed and searched. To train or to "
+    "evaluate, add queries with their relevant documents, or have them written from the documents."
+)
 
 
 class Assembly:
@@ -24,6 +31,8 @@ class Assembly:
         self.folder = folder
         (folder / "v1").mkdir(parents=True)
         self.builder = Builder(folder)
+        self.pairs = PairSpool(folder, self.builder.background)
+        self.texts = Texts(self.builder)
         self.log = ProblemLog(folder / _PROBLEMS)
         self.notes: list[str] = []
         self.sources: list[dict[str, Any]] = []
@@ -37,19 +46,24 @@ class Assembly:
         Raises :class:`NoGoodRows` and :class:`StrictRefused`.
         """
         self.builder.flush()
+        self.pairs.flush()
+        self.texts.flush()
         self._refuse(strict)
         context.note(f"{self.builder.rows:,} rows were read; now they are sorted by query.")
+        pairs = self.pairs.finish(shares, context.check_cancelled)
         finished = finish(self.builder, shares, context.check_cancelled)
         self.log.close()
-        self.notes += self._remarks(finished)
+        finished.rows["pairs"] = sum(pairs.values())
+        self.notes += self._remarks(finished, pairs)
         summary = {
             "format": self._format(),
             **finished.rows,
             "splits": finished.splits,
+            **({"pair_splits": pairs} if pairs else {}),
             "problem_counts": dict(self.log.counts.most_common()),
             "problems_total": self.log.total,
             "notes": self.notes,
-            "too_few": finished.splits["test"] < ENOUGH,
+            "too_few": bool(finished.rows["queries"]) and finished.splits["test"] < ENOUGH,
         }
         self._manifest(finished, summary).write(self.folder / MANIFEST)
         problems = [problem.to_dict() for problem in self.log.first]
@@ -73,7 +87,7 @@ class Assembly:
                 "Mend the rows, or import without 'strict' to leave them out.",
                 **about,
             )
-        if not self.builder.has_positive:
+        if not (self.builder.has_positive or self.pairs.rows or self.texts.used):
             said = f" The first problem: {_first(problems)}" if problems else ""
             raise NoGoodRows(
                 f"No row of these files could be used.{said}",
@@ -81,9 +95,9 @@ class Assembly:
                 **about,
             )
 
-    def _remarks(self, finished: Finished) -> list[str]:
+    def _remarks(self, finished: Finished, pairs: dict[str, int]) -> list[str]:
         said = []
-        for split, count in self.builder.leaked.items():
+        for split, count in (self.builder.leaked + self.pairs.leaked).items():
             rows = "1 row was" if count == 1 else f"{count:,} rows were"
             said.append(
                 f"{rows} left out of the other splits, for a query that stands in {split} too."
@@ -93,7 +107,11 @@ class Assembly:
                 "1 query was" if finished.unjudged == 1 else f"{finished.unjudged:,} queries were"
             )
             said.append(f"{some} left out, for want of a relevant document.")
-        return said + remarks(finished.splits, finished.carved)
+        if pairs:
+            said += pair_remarks(pairs, self.pairs.carved)
+        if finished.rows["queries"]:
+            return said + remarks(finished.splits, finished.carved)
+        return said if pairs else [*said, NO_QUERIES]
 
     def _manifest(self, finished: Finished, summary: dict[str, Any]) -> Manifest:
         return Manifest(
@@ -103,6 +121,7 @@ class Assembly:
             documents=FILES["documents"],
             judgments=FILES["judgments"],
             candidates=FILES["candidates"],
+            pairs=PAIRS_FILE if finished.rows["pairs"] else "",
             problems=_PROBLEMS,
             rows=finished.rows,
             splits=finished.splits,

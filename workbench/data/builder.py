@@ -50,6 +50,8 @@ class Builder:
         self.groups = array.array("i")  # per query: the first query of the same text
         self.leaked: Counter[str] = Counter()
         self.rows = 0
+        #: Rows of one query are meant to come one by one: that one comes again is no news.
+        self.gathers = False
         self.query_texts = digests.DigestRows()
         self.document_texts = digests.DigestRows()
         self._row_digests = digests.DigestRows()
@@ -68,7 +70,7 @@ class Builder:
     def begin(self, report: Report, split: str | None) -> None:
         """The rows that follow come from this file."""
         self.flush()
-        self._report, self._split = report, CODES[split or "train"]
+        self._report, self._split, self.gathers = report, CODES[split or "train"], False
 
     def add(self, line: int, row: Row) -> None:
         """One row; rows are collected until there are enough of them."""
@@ -167,12 +169,14 @@ class Builder:
         wanted = [one.id if one else None for one in details] if details else None
         ids = self._claim("document", wanted, self.documents.rows, lines)
         titles = [one.title if one else "" for one in details] if details else [""] * count
+        fields = [(one.fields or None) if one else None for one in details] if details else None
 
         def table() -> pa.Table:
             chosen = texts.take(pa.array(places))
             self.lengths["document"].add(chosen)
             nothing = pa.nulls(count, pa.string())
-            columns = [pa.array(ids), pa.array(titles, pa.string()), chosen, nothing, nothing]
+            own = pa.array(fields, pa.string()) if fields else nothing
+            columns = [pa.array(ids), pa.array(titles, pa.string()), chosen, nothing, own]
             return pa.table(columns, schema=DOCUMENTS)
 
         self.documents.write_later(table, count, _share(texts, count))
@@ -211,7 +215,8 @@ class Builder:
         unseen[first] = True
         for place in np.flatnonzero(keep & ~fresh).tolist():
             code = "duplicate-query" if unseen[place] else "duplicate-row"
-            self._tell(code, int(batch.lines[place]), "query")
+            if not (self.gathers and unseen[place]):
+                self._tell(code, int(batch.lines[place]), "query")
         return unseen
 
     def _no_positive(self, batch: Batch, keys: Array, keep: Array) -> Array:

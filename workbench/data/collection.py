@@ -106,7 +106,10 @@ class Collection:
             seen.assign(keys, rows)
             leaders = seen.find(keys)
         ids = [flat[place].id for place in first.tolist()]
-        self._builder.write_queries(texts, first, ids, None, leaders, lines[first], UNKNOWN)
+        # What a query has besides its id and text is its prompt.
+        said = [flat[place].fields or None for place in first.tolist()]
+        prompts = said if any(said) else None
+        self._builder.write_queries(texts, first, ids, prompts, leaders, lines[first], UNKNOWN)
         return np.asarray(rows)
 
     def _flush_judgments(self) -> None:

@@ -46,7 +46,7 @@ class EdgeSpool:
         for edges in self._scan():
             rows = new_row[edges["query"]]
             counts += np.bincount(rows[rows >= 0], minlength=len(counts))
-        for start, end in _cuts(counts, max(RANGE, self.count // SCANS)):
+        for start, end in cuts(counts, max(RANGE, self.count // SCANS)):
             picked = [self._pick(edges, new_row, start, end) for edges in self._scan()]
             merged = np.concatenate([np.zeros(0, EDGE), *picked])
             yield merged[np.argsort(merged["query"], kind="stable")]
@@ -65,7 +65,7 @@ class EdgeSpool:
         return picked
 
 
-def _cuts(counts: Array, most: int) -> Iterator[tuple[int, int]]:
+def cuts(counts: Array, most: int) -> Iterator[tuple[int, int]]:
     """Ranges of rows with at most so many edges each, where one row has not more by itself."""
     total = np.cumsum(counts)
     start = 0

@@ -3,30 +3,38 @@
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from zipfile import BadZipFile
 
 from workbench.data.assemble import Assembly
 from workbench.data.collection import Collection
+from workbench.data.deciding import finder
 from workbench.data.formats import jsonblocks, jsonlines
 from workbench.data.formats.jsonlines import Record
-from workbench.data.intake import Input, inspect
+from workbench.data.hub import local_paths
+from workbench.data.intake import Input, inspect, none_mapped
 from workbench.data.lines import Block
+from workbench.data.mapping import read_map
 from workbench.data.parts import group_of
+from workbench.data.pieces import Cutter, cutter_for
 from workbench.data.problems import shorten
 from workbench.data.report import Report
 from workbench.data.shapes import beir, llamaindex
 from workbench.data.shapes.recognise import Recogniser, recognise
+from workbench.data.shapes.row import Document, Item, Pair, Plan, Row
 from workbench.data.sources import find
 from workbench.jobs.context import JobContext
 from workbench.recipes.data import ImportRecipe
 
 #: What can go wrong under a file that was fine when it was looked at, or in a broken zip.
-_BROKEN = (OSError, BadZipFile, zlib.error, EOFError, NotImplementedError)
+BROKEN = (OSError, BadZipFile, zlib.error, EOFError, NotImplementedError)
 #: Test first, then dev: a query that turns up again is then known to belong to them.
 _ORDER = {"test": 0, "dev": 1, "train": 2, None: 2}
+#: Files that a folder of data has about itself.
+_ABOUT = {"readme", "license", "licence", "notice", "changelog", "citation", "requirements"}
 _PARTS = ("corpus", "queries", "qrels")
 
 
@@ -37,25 +45,45 @@ class Import:
         self._recipe = recipe
         self._context = context
         self._assembly = assembly
+        self._map = read_map(recipe.mapping)
         self._done = 0
         self._total = 0
         self._message = ""
 
     def run(self) -> None:
         """Add every good row to the assembly, and every problem to its log."""
-        inputs = self._inputs()
+        inputs = self._without_readmes(self._inputs())
         self._total = sum(one.source.size for one in inputs)
         for group in sorted({group_of(one.source.label) for one in inputs}):
             mine = [one for one in inputs if group_of(one.source.label) == group]
             if any(one.part == "qrels" for one in mine):
                 self._judged(mine)
                 inputs = [one for one in inputs if one not in mine or self._stays(one)]
-        for one in sorted(inputs, key=lambda one: _ORDER[one.split]):
+        # Documents before rows: what a row calls relevant is then found among them.
+        for one in sorted(inputs, key=lambda one: (not self._is_texts(one), _ORDER[one.split])):
             self._file(one)
+
+    def _without_readmes(self, inputs: list[Input]) -> list[Input]:
+        """A README beside tables is about the data; alone, it may be the data."""
+        if all(one.part == "texts" for one in inputs):
+            return inputs
+        about = [one for one in inputs if one.part == "texts" and _is_about(one.source.label)]
+        for one in about:
+            self._assembly.notes.append(f"{one.source.label}: not read, it is about the data.")
+        return [one for one in inputs if one not in about]
+
+    def _is_texts(self, one: Input) -> bool:
+        rows = one.part == "rows" and self._plan(one.sample).family == "documents"
+        return rows or one.part == "texts"
+
+    def _plan(self, sample: dict[str, Any]) -> Plan:
+        return recognise(sample, self._recipe.scores)
 
     def _stays(self, one: Input) -> bool:
         """Whether a file beside a corpus and its judgments holds rows of its own."""
-        if one.part == "rows" and not recognise(one.sample).format:
+        plan = self._plan(one.sample)
+        no_rows = not plan.format or plan.family == "documents"
+        if one.part == "texts" or (one.part == "rows" and no_rows):
             self._assembly.notes.append(
                 f"{one.source.label}: not read, it is no part of the corpus beside it."
             )
@@ -65,13 +93,24 @@ class Import:
     def _inputs(self) -> list[Input]:
         log, notes = self._assembly.log, self._assembly.notes
         found = []
-        for source in find([Path(path) for path in self._recipe.paths], log, notes):
+        for source in find(list(self._paths()), log, notes):
             self._context.check_cancelled()
             try:
-                found.append(inspect(source, self._recipe.encoding, log))
-            except _BROKEN as error:
+                found.append(inspect(source, self._recipe.encoding, log, self._map))
+            except BROKEN as error:
                 log.add("unreadable", source.label, detail=_why(error))
+        if self._map and not any(one.mapped for one in found):
+            raise none_mapped(self._map, found)
         return found
+
+    def _paths(self) -> Iterator[Path]:
+        recipe = self._recipe
+        folder = self._scratch / "hub"
+        return local_paths(recipe.paths, recipe.hub_subset, recipe.hub_split, folder, self._say)
+
+    def _say(self, message: str) -> None:
+        self._context.check_cancelled()
+        self._context.progress(0, None, "bytes", message)
 
     # -- plain rows --------------------------------------------------------------------------
 
@@ -79,34 +118,61 @@ class Import:
         with self._reading(one):
             if one.kind == "llamaindex":
                 self._llamaindex(one)
+            elif one.part == "queries":
+                one.report.add("queries-alone", 0)
+            elif one.part == "texts":
+                self._pieces(one)
             elif one.kind != "delimited" or self._is_table(one):
                 self._rows(one)
 
     def _is_table(self, one: Input) -> bool:
         """Whether the header names columns that can be read; said once, not for every row."""
-        plan = recognise(one.sample)
-        if one.source.suffix == ".txt" and (plan.guessed or not one.sample):
-            detail = "This is plain text, and not a table of queries and their texts."
-            hint = "Name the columns 'query' and 'pos', or write the rows as JSON lines."
-            one.report.add("unsupported-shape", 0, detail=detail, hint=hint)
-        elif one.sample and not plan.format:
+        plan = self._plan(one.sample)
+        if one.sample and not plan.format:
             one.report.line = 1
             plan.read(one.sample, one.report)
         return not one.report.spoken
 
     def _rows(self, one: Input) -> None:
         report, builder = one.report, self._assembly.builder
-        recogniser = Recogniser(report)
+        scores, log = self._recipe.scores, self._assembly.log
+        find, grades = finder(one, scores, log, self._look, self._scratch)
+        recogniser = Recogniser(report, find)
+        self._assembly.pairs.begin(report, one.split)
+        self._assembly.texts.begin(report)
         builder.begin(report, one.split)
-        if one.kind == "jsonl":
+        builder.gathers = grades
+        if one.kind == "jsonl" and not self._map:
             self._lines(one, recogniser)
         else:
             self._records(one.records(self._tick, self._scratch), report, recogniser)
         builder.flush()
+        self._assembly.pairs.flush()
+        self._assembly.texts.flush()
         one.rows = sum(recogniser.formats.values())
         self._assembly.formats.update(recogniser.formats)
         if not one.rows and not report.spoken:
             report.add("no-rows", 0)
+
+    def _pieces(self, one: Input) -> None:
+        texts = self._assembly.texts
+        texts.begin(one.report)
+        before = texts.used
+        for piece in one.pieces(self._tick, self._scratch, self._cutter):
+            self._context.check_cancelled()
+            texts.add(piece.place, piece.document)
+        texts.flush()
+        one.rows = texts.used - before
+        self._assembly.formats[one.kind] += one.rows
+        if not one.rows and not one.report.spoken:
+            one.report.add("no-rows", 0)
+
+    @cached_property
+    def _cutter(self) -> Cutter:
+        recipe = self._recipe
+        size = 0 if recipe.pieces == "none" else recipe.piece_size
+        workspace = self._context.workspace
+        return cutter_for(workspace, size, recipe.piece_overlap, recipe.piece_model)
 
     def _records(
         self, records: Iterator[Record], report: Report, recogniser: Recogniser
@@ -116,10 +182,21 @@ class Import:
         for line, record in records:
             report.line = line
             row = recogniser.read(record)
+            if type(row) is Row:
+                add(line, row)
+            elif row is not None:
+                self._other(line, row)
             if row is not None:
                 last = record
-                add(line, row)
         return last
+
+    def _other(self, line: int, item: Item) -> None:
+        if isinstance(item, Pair):
+            self._assembly.pairs.add(line, item)
+        elif isinstance(item, Document):
+            cut = self._recipe.pieces == "all"
+            for one in self._cutter.document(item) if cut else (item,):
+                self._assembly.texts.add(line, one)
 
     def _lines(self, one: Input, recogniser: Recogniser) -> None:
         """JSON lines: the first block row by row, to learn their shape, then in the fast lane."""
@@ -190,7 +267,7 @@ class Import:
         self._message = f"reading {one.source.label}"
         try:
             yield
-        except _BROKEN as error:
+        except BROKEN as error:
             self._assembly.builder.flush()
             one.report.add("unreadable", 0, detail=_why(error))
         self._about(one)
@@ -219,6 +296,10 @@ class Import:
 
     def _look(self, _count: int) -> None:
         self._context.check_cancelled()
+
+
+def _is_about(label: str) -> bool:
+    return "/" in label and PurePosixPath(label).stem.lower() in _ABOUT
 
 
 def _why(error: BaseException) -> str:

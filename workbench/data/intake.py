@@ -10,16 +10,22 @@ from typing import Any, BinaryIO
 import orjson
 
 from workbench.data.encoding import Encoding
-from workbench.data.formats import delimited, jsonlines, jsonwhole, parquet
+from workbench.data.formats import delimited, jsonlines, jsonwhole, parquet, prose
 from workbench.data.formats.jsonlines import Record
 from workbench.data.lines import Block, Decoding, Stream, read_blocks
+from workbench.data.mapping import ColumnMap
 from workbench.data.parts import part_of, split_of
+from workbench.data.pieces import Cutter
 from workbench.data.problems import ProblemLog
 from workbench.data.report import Report
 from workbench.data.shapes import beir, llamaindex
+from workbench.data.shapes.recognise import recognise
 from workbench.data.sources import TEXT, Source
+from workbench.errors import BadInput
 
 _HEAD = 1 << 18
+#: Kinds of file that are texts and not rows.
+PROSE = {"text", "markdown", "pdf"}
 
 
 class Counted:
@@ -37,8 +43,8 @@ class Counted:
 
 @dataclass(slots=True)
 class Input:
-    """One file and how it will be read. ``kind``: jsonl, json, llamaindex, delimited, trec or
-    parquet; ``part``: rows, corpus, queries or qrels."""
+    """One file and how it will be read. ``kind``: jsonl, json, llamaindex, delimited, trec,
+    parquet, text, markdown or pdf; ``part``: rows, corpus, queries, qrels or texts."""
 
     source: Source
     kind: str
@@ -48,8 +54,12 @@ class Input:
     encoding: str = "auto"
     #: The first row, or its columns with empty values where that is all that is known.
     sample: dict[str, Any] = field(default_factory=dict)
+    #: Its columns as the file calls them.
+    names: tuple[str, ...] = ()
     found: Encoding | None = None
     rows: int = 0
+    columns: ColumnMap | None = None
+    mapped: bool = False
 
     def blocks(self, tick: Callable[[int], None]) -> Iterator[Block]:
         """The file's lines, for the formats that are made of lines."""
@@ -63,6 +73,13 @@ class Input:
 
     def records(self, tick: Callable[[int], None], scratch: Path) -> Iterator[Record]:
         """The file's rows; problems with the file's form go to its report."""
+        rows = self.raw_records(tick, scratch)
+        if self.columns:
+            return ((line, self.columns.rename(row)) for line, row in rows)
+        return rows
+
+    def raw_records(self, tick: Callable[[int], None], scratch: Path) -> Iterator[Record]:
+        """The rows as the file has them."""
         if self.kind == "parquet":
             yield from self._parquet(tick, scratch)
             return
@@ -75,6 +92,18 @@ class Input:
             yield from jsonwhole.read(blocks, self.report)
         else:
             yield from jsonlines.read(blocks, self.report)
+
+    def pieces(
+        self, tick: Callable[[int], None], scratch: Path, cutter: Cutter
+    ) -> Iterator[prose.Piece]:
+        """The documents of a file that is a text."""
+        if self.kind == "pdf":
+            with self.source.open() as stream, _seekable(stream, self.source.size, scratch) as file:
+                yield from prose.read_pdf(file, self.source.label, cutter, self.report)
+            tick(self.source.size)
+            return
+        lines = prose.text_lines(self.blocks(tick), self.report)
+        yield from prose.read(self.kind, lines, self.source.label, cutter)
 
     def _parquet(self, tick: Callable[[int], None], scratch: Path) -> Iterator[Record]:
         told = 0
@@ -96,7 +125,7 @@ def _seekable(stream: BinaryIO, size: int, scratch: Path) -> Iterator[Any]:
         yield stream
         return
     scratch.mkdir(parents=True, exist_ok=True)
-    path = scratch / "member.parquet"
+    path = scratch / "member"
     left = size
     with path.open("wb") as copy:
         while left > 0 and (data := stream.read(min(1 << 20, left))):
@@ -106,17 +135,45 @@ def _seekable(stream: BinaryIO, size: int, scratch: Path) -> Iterator[Any]:
         yield whole
 
 
-def inspect(source: Source, encoding: str, log: ProblemLog) -> Input:
+def inspect(
+    source: Source, encoding: str, log: ProblemLog, columns: ColumnMap | None = None
+) -> Input:
     """Look at the beginning of a file. Raises OSError where it cannot be read."""
     report = Report(log, source.label)
     with source.open() as stream:
         head = stream.read(_HEAD)
     if source.suffix == ".parquet" or (head[:4] == b"PAR1" and source.suffix not in TEXT):
         kind, sample = "parquet", _parquet_columns(source)
+    elif prose.KINDS.get(source.suffix) in ("markdown", "pdf"):
+        kind, sample = prose.KINDS[source.suffix], {}
     else:
         kind, sample = _text_kind(source, head, encoding)
+        named = columns.rename(sample) if columns else sample
+        if source.suffix in prose.KINDS and kind != "trec" and not _is_table(kind, named):
+            kind, sample = "text", {}
+    mapped = columns is not None and columns.applies(sample)
+    raw, sample = sample, columns.rename(sample) if columns else sample
     part, split = _part(source.label, kind, sample), split_of(source.label)
-    return Input(source, kind, part, split, report, encoding, sample)
+    return Input(
+        source,
+        kind,
+        part,
+        split,
+        report,
+        encoding,
+        sample,
+        tuple(raw),
+        columns=columns,
+        mapped=mapped,
+    )
+
+
+def none_mapped(columns: ColumnMap, inputs: list[Input]) -> BadInput:
+    """No file has any of the columns that were named."""
+    wanted = ", ".join(f"'{column}'" for _, column in columns.pairs)
+    have = list(dict.fromkeys(name for one in inputs for name in one.names))
+    listed = ", ".join(f"'{name}'" for name in have[:12]) or "none"
+    return BadInput(f"No file has the columns {wanted}.", f"The columns there are: {listed}.")
 
 
 def _text_kind(source: Source, head: bytes, encoding: str) -> tuple[str, dict[str, Any]]:
@@ -137,6 +194,16 @@ def _text_kind(source: Source, head: bytes, encoding: str) -> tuple[str, dict[st
         return "trec", {}
     mark = delimited.separator(first)
     return "delimited", {cell.strip(): "" for cell in delimited.cells(first, mark)}
+
+
+def _is_table(kind: str, sample: dict[str, Any]) -> bool:
+    """Whether a .txt holds rows: objects, or lines below a header of which all is known."""
+    if kind != "delimited" or not sample or beir.looks_like_qrels(sample):
+        return bool(sample)
+    plan = recognise(sample)
+    known = plan.format and not plan.guessed and not plan.unknown
+    # A line of prose may well hold the word 'text'.
+    return bool(known) and (plan.family != "documents" or beir.looks_like_texts(sample))
 
 
 def _tabular(lines: list[bytes]) -> bool:
@@ -214,6 +281,8 @@ def _parquet_columns(source: Source) -> dict[str, Any]:
 
 
 def _part(label: str, kind: str, sample: dict[str, Any]) -> str:
+    if kind in PROSE:
+        return "texts"
     if kind == "llamaindex":
         return "rows"
     if kind == "trec" or beir.looks_like_qrels(sample):

@@ -22,7 +22,7 @@ def run_import(recipe: ImportRecipe, context: JobContext) -> dict[str, Any]:
     behind then.
     """
     be_lean()
-    with _folder(context) as (id, folder):
+    with dataset_folder(context) as (id, folder):
         shares = Shares(recipe.dev_share, recipe.test_share, recipe.held_out_limit, recipe.seed)
         assembly = Assembly(folder)
         try:
@@ -39,7 +39,7 @@ def run_import(recipe: ImportRecipe, context: JobContext) -> dict[str, Any]:
 def run_sample(recipe: SampleRecipe, context: JobContext) -> dict[str, Any]:
     """Build the sample from the Python standard library. Returns what ``data add`` prints."""
     be_lean()
-    with _folder(context) as (id, folder):
+    with dataset_folder(context) as (id, folder):
         assembly = Assembly(folder)
         try:
             stdlib_pairs(recipe, context, assembly)
@@ -56,7 +56,7 @@ def _register(id: str, name: str, result: dict[str, Any], context: JobContext) -
 
 
 @contextmanager
-def _folder(context: JobContext) -> Iterator[tuple[str, Path]]:
+def dataset_folder(context: JobContext) -> Iterator[tuple[str, Path]]:
     """A new folder for the data set, removed again unless all goes well.
 
     Its id is noted in the job's folder first, so that what a killed attempt left goes too.

@@ -13,7 +13,8 @@ SCHEMA = 1
 @dataclass(frozen=True, slots=True)
 class Manifest:
     """Paths are relative to the data set's folder. ``queries`` has a file per split, in the order
-    of their row numbers; ``splits`` the number of queries in each."""
+    of their row numbers; ``splits`` the number of queries in each. ``pairs`` is empty where there
+    are no scored pairs. ``lineage`` says, oldest first, what each version on the way here did."""
 
     version: int
     format: str
@@ -28,6 +29,8 @@ class Manifest:
     problem_counts: dict[str, int]
     notes: list[str]
     sources: list[dict[str, Any]] = field(default_factory=list)
+    pairs: str = ""
+    lineage: list[dict[str, Any]] = field(default_factory=list)
     schema: int = SCHEMA
 
     def start(self, split: str) -> int:

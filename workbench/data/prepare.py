@@ -3,6 +3,9 @@
 from pathlib import Path
 
 from workbench.data.encoding import named
+from workbench.data.hub import PREFIX, is_hub, repo_of
+from workbench.data.mapping import read_map
+from workbench.data.pieces import cutter_for
 from workbench.errors import BadInput, NameTaken
 from workbench.recipes.data import ImportRecipe, SampleRecipe
 from workbench.workspace import Workspace
@@ -13,17 +16,27 @@ def prepare_import(recipe: ImportRecipe, workspace: Workspace, waits: bool) -> I
 
     Raises :class:`BadInput` for a missing path or an unknown encoding, :class:`NameTaken`.
     """
-    paths = [Path(path).expanduser() for path in dict.fromkeys(recipe.paths)]
-    for path in paths:
-        if not (path.is_file() or path.is_dir()) and not waits:
-            raise BadInput(f"There is no file or folder '{path}'.", "Check the path.")
+    paths = [_checked(path, waits) for path in dict.fromkeys(recipe.paths)]
     if recipe.encoding != "auto":
         named(recipe.encoding)
+    read_map(recipe.mapping)
+    if recipe.pieces != "none":
+        cutter_for(workspace, recipe.piece_size, recipe.piece_overlap, recipe.piece_model)
     changes = {
-        "paths": [str(path.absolute()) for path in paths],
+        "paths": paths,
         "name": _free(recipe.name, workspace),
     }
     return recipe.model_copy(update=changes)
+
+
+def _checked(said: str, waits: bool) -> str:
+    """The absolute path, or the hub's data set, if it is there to be read."""
+    if is_hub(said):
+        return PREFIX + repo_of(said)
+    path = Path(said).expanduser()
+    if not (path.is_file() or path.is_dir()) and not waits:
+        raise BadInput(f"There is no file or folder '{path}'.", "Check the path.")
+    return str(path.absolute())
 
 
 def prepare_sample(recipe: SampleRecipe, workspace: Workspace, _waits: bool) -> SampleRecipe:

@@ -129,6 +129,22 @@ MENDS: dict[str, Mend] = {
         "This query also stands in dev; it was left out here, so that dev stays untouched.",
         "Nothing needs to be done.",
     ),
+    "queries-alone": Mend(
+        "error",
+        "These are queries, and no file says which documents are relevant to them.",
+        "Import them together with their judgments (qrels), or give each row a positive text.",
+    ),
+    "instruction-dropped": Mend(
+        "warning",
+        "Its texts carry the instruction '{detail}'; it was left out.",
+        "{hint}",
+        altered=True,
+    ),
+    "no-text": Mend(
+        "error",
+        "There is no text in this PDF; its pages may be pictures.",
+        "Run a text recognition (OCR) over it, and import what that writes.",
+    ),
     "no-rows": Mend("error", "The file has no rows.", "Check that it is the file you meant."),
     "missing-file": Mend(
         "error",

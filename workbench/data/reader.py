@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from workbench.data.manifest import Manifest
 from workbench.data.parts import SPLITS
 from workbench.data.problems import Problem, read_problems
+from workbench.data.writer import PAIRS
 from workbench.errors import BadInput
 
 _ROW = pa.field("row", pa.int64())
@@ -51,9 +52,14 @@ class DatasetReader:
         return self.manifest.version
 
     @property
+    def folder(self) -> Path:
+        """Where the manifest's paths begin."""
+        return self._folder
+
+    @property
     def counts(self) -> dict[str, Any]:
         """documents, queries, judgments, candidates; and ``splits`` -> queries in each."""
-        return {**self.manifest.rows, "splits": dict(self.manifest.splits)}
+        return {"pairs": 0, **self.manifest.rows, "splits": dict(self.manifest.splits)}
 
     @property
     def histograms(self) -> dict[str, Any]:
@@ -91,6 +97,23 @@ class DatasetReader:
             [self._numbered(name, 0, self.manifest.splits[name]) for name in self._chosen(split)]
         )
 
+    def iter_queries(self, split: str | None = None) -> Iterator[pa.Table]:
+        """id, text, prompt and split of the queries in the order of their rows, part by part."""
+        for name in self._chosen(split):
+            yield from self._queries[name].groups()
+
+    def queries_between(self, split: str, start: int, stop: int) -> pa.Table:
+        """id, text, prompt and split of a split's queries ``start`` to ``stop``."""
+        return self._queries[self._chosen(split)[0]].slice(start, stop)
+
+    def iter_edges(self, kind: str) -> Iterator[pa.Table]:
+        """All 'judgments' or 'candidates', part by part."""
+        return self._edges(kind).groups()
+
+    def edges(self, kind: str, first: int, stop: int) -> pa.Table:
+        """The 'judgments' or 'candidates' of the queries ``first`` to ``stop``."""
+        return self._edges(kind).between(first, stop)
+
     def judgments(self, split: str | None = None) -> pa.Table:
         """query, document, grade; sorted by query."""
         return self._judgments.between(*self._range(split))
@@ -98,6 +121,23 @@ class DatasetReader:
     def candidates(self, split: str | None = None) -> pa.Table:
         """query, document, origin, rank, score; sorted by query."""
         return self._candidates.between(*self._range(split))
+
+    def pairs(self, split: str | None = None) -> pa.Table:
+        """Scored pairs: left, right, score, split. Empty where the data set has none."""
+        if split is not None:
+            self._chosen(split)
+        if not self.manifest.pairs:
+            return PAIRS.empty_table()
+        parts = []
+        for table in _Table(self._folder / self.manifest.pairs).groups():
+            parts.append(table if split is None else table.filter(pc.equal(table["split"], split)))
+        return pa.concat_tables([PAIRS.empty_table(), *parts])
+
+    def pair_page(self, start: int, stop: int, split: str | None = None) -> pa.Table:
+        """Scored pairs ``start`` to ``stop`` of a split or of all, in the order they came."""
+        if split is None and self.manifest.pairs:
+            return _Table(self._folder / self.manifest.pairs).slice(start, stop)
+        return self.pairs(split).slice(start, max(0, stop - start))
 
     def training_rows(self, negatives: int, seed: int, split: str = "train") -> pa.Table:
         """One row per query and relevant document: query, positive, and up to ``negatives`` of
@@ -214,6 +254,9 @@ class DatasetReader:
         return _with_row(
             self._queries[split].slice(start, stop), self.manifest.start(split) + start
         )
+
+    def _edges(self, kind: str) -> "_Table":
+        return self._judgments if kind == "judgments" else self._candidates
 
     @cached_property
     def _documents(self) -> "_Table":

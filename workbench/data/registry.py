@@ -2,19 +2,37 @@
 
 import shutil
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from storage.errors import NameExists
-from storage.records import Dataset, DatasetVersion
-from workbench.errors import DatasetNotFound, InUse, NameTaken
+from storage.records import Dataset, DatasetVersion, Model
+from workbench.errors import BadInput, DatasetNotFound, InUse, NameTaken
 from workbench.models.registry import active_jobs, folder_bytes, free_name, mentions, new_folder
 
 if TYPE_CHECKING:
+    from storage.datasets import VersionList
     from storage.store import Store
     from workbench.data.reader import DatasetReader
 
+LONGEST_NAME = 80
+ModelList = list[Model]
 _ADD_HINT = "Import one with: python -m workbench data add FILE --name NAME"
+
+
+@dataclass(frozen=True, slots=True)
+class Dependents:
+    """What stays when the data set goes, and what it loses: models work on, evaluations keep their
+    numbers, and indexes have no texts to show any more."""
+
+    models: "list[str]"
+    indexes: "list[str]"
+    evaluations: int
+
+    @property
+    def any(self) -> bool:
+        return bool(self.models or self.indexes or self.evaluations)
 
 
 class Datasets:
@@ -75,14 +93,66 @@ class Datasets:
         try:
             return self._store.datasets.insert(dataset, version)
         except NameExists as error:
-            raise NameTaken(
-                f"There is already a data set named '{name}'.",
-                f"Choose another name, for example '{self.free_name(name)}'.",
-            ) from error
+            raise self._taken(name) from error
+
+    def versions(self, name: str) -> "VersionList":
+        """All versions, oldest first; :mod:`workbench.data.lineage` says how each came to be."""
+        return self._store.datasets.versions(self.get(name).id)
+
+    def add_version(self, version: DatasetVersion) -> DatasetVersion:
+        """Register a version whose files are complete and make it the current one."""
+        if self._store.datasets.get(version.dataset_id) is None:
+            raise DatasetNotFound("The data set was removed while its new version was written.")
+        return self._store.datasets.add_version(version)
+
+    def make_current(self, name: str, version: int) -> Dataset:
+        """Let another version be the one that is meant where none is named."""
+        dataset = self.get(name)
+        self.read(dataset.name, version)
+        self._store.datasets.set_version(dataset.id, version)
+        return self.get(dataset.id)
+
+    def rename(self, name: str, to: str) -> Dataset:
+        """Give it another name; raises :class:`NameTaken`, and :class:`InUse` while a job needs
+        it under the old one."""
+        dataset = self.get(name)
+        wanted = to.strip()
+        if not wanted or len(wanted) > LONGEST_NAME:
+            raise BadInput(f"A name has between 1 and {LONGEST_NAME} characters.")
+        self._refuse_needed(dataset)
+        models = self._trained_on(dataset.name)
+        try:
+            self._store.datasets.rename(dataset.id, wanted)
+        except NameExists as error:
+            raise self._taken(wanted) from error
+        for model in models:  # Their pages say what they were trained on by its name.
+            self._store.models.update(replace(model, summary={**model.summary, "dataset": wanted}))
+        return self.get(dataset.id)
+
+    def dependents(self, name: str) -> Dependents:
+        """What speaks of the data set and would lose it: for the warning before it is removed."""
+        dataset = self.get(name)
+        return Dependents(
+            models=[model.name for model in self._trained_on(dataset.name)],
+            indexes=[one.name for one in self._store.indexes.list(dataset_id=dataset.id)],
+            evaluations=len(self._store.evaluations.list(dataset_id=dataset.id)),
+        )
 
     def remove(self, name: str) -> None:
         """Delete a data set and its files; raises :class:`InUse` while a job needs it."""
         dataset = self.get(name)
+        self._refuse_needed(dataset)
+        self._store.datasets.delete(dataset.id)
+        shutil.rmtree(self._home / "datasets" / dataset.id, ignore_errors=True)
+
+    def bytes(self, name: str) -> int:
+        """What the data set takes on disk."""
+        return folder_bytes(self._home / "datasets" / self.get(name).id)
+
+    def _trained_on(self, name: str) -> "ModelList":
+        return [one for one in self._store.models.list() if one.summary.get("dataset") == name]
+
+    def _refuse_needed(self, dataset: Dataset) -> None:
         for job in active_jobs(self._store):
             if mentions(job, dataset.name, dataset.id):
                 raise InUse(
@@ -90,12 +160,12 @@ class Datasets:
                     f"({job.id}, {job.status.value}).",
                     "Wait until it is done, or cancel it.",
                 )
-        self._store.datasets.delete(dataset.id)
-        shutil.rmtree(self._home / "datasets" / dataset.id, ignore_errors=True)
 
-    def bytes(self, name: str) -> int:
-        """What the data set takes on disk."""
-        return folder_bytes(self._home / "datasets" / self.get(name).id)
+    def _taken(self, name: str) -> NameTaken:
+        return NameTaken(
+            f"There is already a data set named '{name}'.",
+            f"Choose another name, for example '{self.free_name(name)}'.",
+        )
 
     def _find(self, name: str) -> Dataset | None:
         return self._store.datasets.by_name(name) or self._store.datasets.get(name)

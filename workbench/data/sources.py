@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from workbench.data import archives
+from workbench.data.formats import prose
 from workbench.data.problems import ProblemLog
 
 TEXT = {".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".tab", ".txt"}
-_READABLE = {*TEXT, ".parquet", ".zip"}
-_LATER = {".md", ".pdf", ".docx", ".png", ".jpg", ".jpeg", ".webp", ".gif"}
+_READABLE = {*TEXT, *prose.KINDS, ".parquet", ".zip"}
+_LATER = {".docx", ".doc", ".odt", ".html", ".png", ".jpg", ".jpeg", ".webp", ".gif"}
 _PACKED = {".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".tgz"}
 
 
@@ -78,7 +79,7 @@ def wanted(label: str, log: ProblemLog) -> bool:
     suffix = Path(label).suffix.lower()
     hints: dict[str, Any] = dict.fromkeys(
         _LATER,
-        "Text pairs are read from JSONL, JSON, CSV, TSV and Parquet.",
+        "Rows are read from JSONL, JSON, CSV, TSV and Parquet, texts from .txt, .md and .pdf.",
     ) | dict.fromkeys(_PACKED, "Unpack it first, or pack the files as a zip.")
     if suffix in hints:
         detail = f"Files of the kind '{suffix}' are not supported yet."

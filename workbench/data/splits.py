@@ -52,6 +52,22 @@ def _count(queries: int, share: float, limit: int, room: int) -> int:
     return max(0, min(limit, max(1, round(queries * share)), room))
 
 
+def pair_remarks(counts: dict[str, int], carved: dict[str, int]) -> list[str]:
+    """What a person should know about the splits of scored pairs, in sentences."""
+    said = [
+        f"The files bring no {split} pairs: {count:,} of train {'was' if count == 1 else 'were'} "
+        "set aside, by a fixed seed."
+        for split, count in carved.items()
+        if count
+    ]
+    if counts["test"] < ENOUGH:
+        said.append(
+            f"There are too few scored pairs to judge a model by: {counts['test']} in test, and "
+            f"{ENOUGH} are the least that say something."
+        )
+    return said
+
+
 def remarks(counts: dict[str, int], carved: dict[str, int]) -> list[str]:
     """What a person should know about the splits, in sentences."""
     said = []

@@ -39,6 +39,15 @@ CANDIDATES = pa.schema(
         ("score", pa.float32()),
     ]
 )
+#: Two texts and a score each. They name no documents: nobody searches among them.
+PAIRS = pa.schema(
+    [
+        ("left", pa.string()),
+        ("right", pa.string()),
+        ("score", pa.float32()),
+        ("split", pa.string()),
+    ]
+)
 
 
 class Background:

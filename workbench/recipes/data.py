@@ -3,6 +3,7 @@
 from typing import ClassVar, Literal
 
 from workbench.recipes.base import Recipe, setting
+from workbench.recipes.contract import ContractRecipe
 
 
 class ImportRecipe(Recipe):
@@ -11,7 +12,7 @@ class ImportRecipe(Recipe):
     task: ClassVar[str] = "import"
 
     paths: list[str] = setting(
-        help="The files or folders to read; several files make one data set.",
+        help="The files or folders to read, or hf:OWNER/NAME; several files make one data set.",
         widget="files",
         min_length=1,
     )
@@ -25,6 +26,64 @@ class ImportRecipe(Recipe):
         "auto",
         help="The files' text encoding; 'auto' detects UTF-8, UTF-16, GBK, Big5 and others.",
         advanced=True,
+    )
+    scores: Literal["auto", "pairs", "grades"] = setting(
+        "auto",
+        help="What a number beside two texts is: a grade of relevance, or the score of a pair; "
+        "'auto' takes whole numbers beside a query and a passage for grades.",
+        advanced=True,
+    )
+    mapping: list[str] = setting(
+        [],
+        help="Which column holds what where the names do not tell, one ROLE=COLUMN each: query, "
+        "positive, negative, label, left, right, id, query_id, document_id, title, text or prompt.",
+        advanced=True,
+        widget="lines",
+    )
+    hub_subset: str = setting(
+        "",
+        help="The subset (configuration) of a data set named as hf:OWNER/NAME.",
+        advanced=True,
+        max_length=200,
+    )
+    hub_split: str = setting(
+        "",
+        help="The splits of a data set named as hf:OWNER/NAME, with commas; empty takes all.",
+        advanced=True,
+        max_length=200,
+    )
+    pieces: Literal["files", "all", "none"] = setting(
+        "files",
+        help="Which documents are cut into pieces: 'files' those of .txt, .md and .pdf, 'all' the "
+        "documents of tables too; 'none' cuts nothing but a PDF's pages.",
+        group="pieces",
+        advanced=True,
+    )
+    piece_size: int = setting(
+        256,
+        help="The longest piece, in tokens; more than a model reads is cut off when it is used.",
+        group="pieces",
+        advanced=True,
+        depends_on=("pieces", ("files", "all")),
+        ge=16,
+        le=8192,
+    )
+    piece_overlap: int = setting(
+        32,
+        help="So many tokens of a piece stand at the beginning of the next one too.",
+        group="pieces",
+        advanced=True,
+        depends_on=("pieces", ("files", "all")),
+        ge=0,
+        le=1024,
+    )
+    piece_model: str = setting(
+        "all-MiniLM-L6-v2",
+        help="The model whose tokens are counted.",
+        group="pieces",
+        advanced=True,
+        depends_on=("pieces", ("files", "all")),
+        widget="model",
     )
     dev_share: float = setting(
         0.1,
@@ -82,7 +141,7 @@ class SampleRecipe(Recipe):
     )
 
 
-class AddModelRecipe(Recipe):
+class AddModelRecipe(ContractRecipe):
     """Copy a model or adapter made elsewhere into the workspace, checked and as safetensors."""
 
     task: ClassVar[str] = "add-model"
@@ -92,7 +151,4 @@ class AddModelRecipe(Recipe):
         "",
         help="What the model is called in this workspace; empty takes its own name.",
         max_length=120,
-    )
-    kind: Literal["auto", "embedding"] = setting(
-        "auto", help="What kind of model it is; 'auto' reads it from the model's own files."
     )

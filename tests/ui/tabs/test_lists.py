@@ -11,7 +11,7 @@ from tests.storage import make
 from tests.ui.tabs.conftest import BAD, put
 from ui.cards import job_card, progress_text, train_text
 from ui.services import Services
-from ui.tabs import jobs, models, train
+from ui.tabs import jobs, models_details, models_list, train
 
 TRAINED: dict[str, Any] = {
     "model": "tuned",
@@ -60,12 +60,13 @@ def test_the_outcome_of_training_is_said_plainly() -> None:
 
 def test_a_finished_run_leads_on(services: Services) -> None:
     job = training(services, status=JobStatus.SUCCEEDED, result=TRAINED)
-    card, box, cancel, resume, compare, find, chart, log, clone = train.view(job)
+    card, box, cancel, resume, compare, find, chart, log, clone, fits = train.view(job)
     assert "Better" in card
     assert box.visible is True
     assert (cancel.visible, resume.visible) == (False, False)
     assert compare.visible and find.visible and clone.visible
     assert chart == log == job.id
+    assert fits == ""
 
 
 @pytest.mark.parametrize(
@@ -110,17 +111,17 @@ def test_models_show_what_they_gained(services: Services) -> None:
     store.insert(make.model("m1", "tuned", base="base", summary=TRAINED))
     store.insert(make.model("m2", "worse", summary=TRAINED, verdict="no-better"))
     store.insert(make.model("m3", BAD))
-    html = models.list_html(services, "tuned")
+    html = models_list.list_html(services, "tuned")
     assert "0.500" in html and "0.600" in html
     assert "no better than the original" in html
     assert "<script" not in html
-    details = models.details_html(services, services.workspace.models.get("tuned"))
+    details = models_details.details_html(services, services.workspace.models.get("tuned"))
     assert "Pooling" in details and "mean" in details
 
 
 def test_a_model_is_a_download(services: Services) -> None:
     services.workspace.store.models.insert(make.model("m1", "a/b c"))
-    link = models.download_html(services, services.workspace.models.get("m1"))
+    link = models_details.download_html(services, services.workspace.models.get("m1"))
     assert 'href="/api/download/models/a%2Fb%20c"' in link
 
 
@@ -147,3 +148,12 @@ def test_a_job_shows_its_recipe_history_and_error(services: Services) -> None:
     assert "<script" not in shown[-1]
     assert "&lt;script&gt;" in shown[-1]
     assert "<table" in shown[-2]
+
+
+def test_what_kept_encodings_take_is_said(services: Services) -> None:
+    put(services, "kept1", status=JobStatus.SUCCEEDED)
+    folder = services.workspace.home / "cache/encodings/key"
+    assert "cache clear" not in jobs.list_html(services, "", "")
+    folder.mkdir(parents=True)
+    (folder / "part.safetensors").write_bytes(b"0" * 1_250_000)
+    assert "1.2 MB on disk" in jobs.list_html(services, "", "")

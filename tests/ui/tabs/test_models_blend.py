@@ -5,11 +5,13 @@ from typing import Any
 import numpy as np
 
 from storage.records import JobStatus
+from tests.storage import make
 from tests.ui.tabs.conftest import BAD, put
 from ui.plots_blend import blend_chart
 from ui.services import Services
 from ui.tabs import models_blend
 from workbench.models.registry import new_model
+from workbench.recipes.merge import BlendRecipe
 
 RESULT: dict[str, Any] = {
     "tuned": "mine",
@@ -42,6 +44,42 @@ def test_it_is_shown_to_models_with_a_part_in_it(services: Services) -> None:
     for name in ("mine", "tiny", "half", "other"):
         id, _ = models.new_folder()
         model = models.add(new_model(id, name, contract={}, summary={}))
-        shown[name] = models_blend.view(services, model).visible
+        shown[name] = models_blend.view(services, model)[1].visible
     assert shown == {"mine": True, "tiny": True, "half": True, "other": False}
-    assert models_blend.view(services, None).visible is False
+    assert models_blend.view(services, None)[1].visible is False
+
+
+def test_the_form_begins_with_the_models_base_and_data_set(services: Services) -> None:
+    models = services.workspace.models
+    id, _ = models.new_folder()
+    about = {"dataset": "tea", "base": "tiny"}
+    tuned = models.add(new_model(id, "mine", contract={"base_model": "tiny"}, summary=about))
+    for at, name in enumerate(("banking", "tea")):
+        services.workspace.store.datasets.insert(*make.dataset(f"d{at}", name, float(at)))
+    base, first, second = models_blend.first_values(services, "mine")
+    assert (base["value"], first["value"], second["value"]) == ("tiny", "tea", "banking")
+    assert "mine" not in [value for _, value in base["choices"]]
+    assert models_blend.view(services, tuned)[0].visible is True
+
+
+def test_a_point_is_kept_by_measuring_it_once_more(services: Services) -> None:
+    recipe = {"model": "mine", "base": "tiny", "dataset": "a", "second": BAD}
+    done = {"task": "blend", "status": JobStatus.SUCCEEDED, "recipe": recipe}
+    put(services, "b1", **done, result=RESULT, created_at=1.0)
+    point = {**RESULT, "rows": RESULT["rows"][:1], "model": "kept"}
+    put(services, "b2", **done, result=point, created_at=2.0)
+    # The job that only kept a point has no curve to show.
+    for name in ("mine", "kept", "tiny"):
+        found = models_blend.newest(services, name)
+        assert found is not None and found.id == "b1"
+    wanted = BlendRecipe.read(models_blend.keeping(found, "0.25", " quarter "))
+    assert (wanted.keep, wanted.ratios, wanted.name, wanted.second) == (
+        0.25,
+        "0.25",
+        "quarter",
+        BAD,
+    )
+    shown = models_blend.points(RESULT)
+    assert shown == [("0: MAP@100 0.100, 0.900", "0"), ("1: MAP@100 0.800", "1")]
+    flat = [{"ratio": ratio, "dataset": "a", "map@100": 1.0} for ratio in (0.0, 0.25, 1.0)]
+    assert models_blend.best_point({**RESULT, "rows": flat}) == "0.25"

@@ -7,10 +7,9 @@ import gradio as gr
 import pytest
 from gradio.blocks import Blocks
 
-from storage.records import JobStatus, MetricRow
+from storage.records import JobStatus
 from tests.storage import make
 from tests.ui.tabs.conftest import put
-from ui.plots_sweep import Curve, sweep_chart
 from ui.services import Services
 from ui.tabs import models, models_take, train, train_clone, train_form, train_sweep
 from workbench.models.contract import Contract
@@ -80,7 +79,7 @@ def test_clone_is_offered_once_a_run_has_ended(services: Services) -> None:
     about = {"task": "train-embedding", "recipe": recipe}
     for status, shown in [(JobStatus.RUNNING, False), (JobStatus.FAILED, True)]:
         job = put(services, status.value, status=status, **about)
-        assert train.view(job)[-1].visible is shown
+        assert train.view(job)[-2].visible is shown
     with gr.Blocks():
         part = train.render(services)
     assert len(train.view(None)) == len(part.shown) == len(train.view(job))
@@ -96,9 +95,7 @@ def swept(services: Services, id: str, rate: str, best: float | None, **values: 
     return str(job.id)
 
 
-def test_a_sweep_is_one_table_and_one_chart(
-    services: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sweep_is_one_table_and_one_chart(services: Services) -> None:
     jobs = (
         swept(services, "a", "1e-5", 0.55),
         swept(services, "b", "5e-5", 0.61),
@@ -106,28 +103,9 @@ def test_a_sweep_is_one_table_and_one_chart(
     )
     values = tuple({"learning_rate": rate} for rate in ("1e-5", "5e-5", "1e-4"))
     remember(services.workspace, Started(("learning_rate",), values, jobs))
-    points = {"a": {4: 0.52, 8: 0.55}, "b": {4: 0.58, 8: 0.61}}
-
-    def metrics(job: str) -> list[MetricRow]:
-        rows = [("baseline", 0, 0.5), *(("dev", *point) for point in points[job].items())]
-        return [
-            MetricRow(at, job, 1, step, kind, 1.0, {"map@100": value})
-            for at, (kind, step, value) in enumerate(rows)
-        ]
-
-    monkeypatch.setattr(services.workspace.jobs, "metrics", metrics)
-    html, plot = train_sweep.view(services, "b")
+    html, chart = train_sweep.view(services, "b")
     assert html.count("<tr") == 4 and html.count("highest") == 1
-    figure = plot.value if hasattr(plot, "value") else plot["value"]
     assert "0.610" in html and "waiting" in html
-    assert figure is not None
-    assert train_sweep.view(services, "elsewhere")[0] == ""
-
-
-def test_the_curves_of_a_sweep_and_its_dashed_baseline() -> None:
-    curves = [Curve("<b>rate 1", [4, 8], [0.5, 0.6]), Curve("rate 2", [4, 8], [0.4, 0.7])]
-    figure = sweep_chart(curves, {"Baseline": 0.45}, "MAP@100", "Sweep")
-    assert [list(one.y.round(2)) for one in figure.data] == [[0.5, 0.6], [0.4, 0.7]]
-    assert "<b>" not in figure.data[0].name
-    (line,) = figure.layout.shapes
-    assert (line.line.dash, line.y0) == ("dash", 0.45)
+    # The chart is that of the sweep, whichever of its runs is shown.
+    assert chart == train_sweep.view(services, "c")[1] == "a"
+    assert train_sweep.view(services, "elsewhere") == ["", ""]

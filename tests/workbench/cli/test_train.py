@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.storage import make
 from tests.workbench.cli.test_main import TWO_ROWS, write
 from tests.workbench.commands import examples
 from workbench.cli import train
@@ -119,3 +120,33 @@ def test_help_shows_no_default_that_holds_for_one_kind_only() -> None:
     assert fields["batch_size"].default is None
     assert fields["query_max_len"].default == 64
     assert {"contrastive", "bce", "listnet"} <= set(fields["objective"].choices)
+
+
+def test_a_clone_that_fits(workspace: Workspace) -> None:
+    job = workspace.store.jobs.insert(
+        make.job(
+            "oom",
+            task="train-embedding",
+            recipe={"dataset": "d", "name": "mine", "batch_size": 32},
+            error={
+                "suggestions": [
+                    {"changes": {"gradient_checkpointing": True}, "sentence": "More time."},
+                    {"changes": {"batch_size": 8, "gradient_accumulation": 4}, "sentence": "Less."},
+                ]
+            },
+        )
+    )
+    first = recipe(workspace, "--clone", job.id, "--fitting")
+    assert (first.gradient_checkpointing, first.batch_size) == (True, 32)
+    second = recipe(workspace, "--clone", job.id, "--fitting", "2", "--set", "epochs=3")
+    assert (second.batch_size, second.gradient_accumulation, second.epochs) == (8, 4, 3)
+    with pytest.raises(BadInput, match="no suggestion 3"):
+        recipe(workspace, "--clone", job.id, "--fitting", "3")
+    assert recipe(workspace, "--clone", job.id).batch_size == 32
+
+
+def test_options_about_another_option(workspace: Workspace) -> None:
+    with pytest.raises(BadInput, match="Name it with --clone"):
+        recipe(workspace, "--dataset", "d", "--fitting", "1")
+    with pytest.raises(BadInput, match="--check --measure"):
+        recipe(workspace, "--dataset", "d", "--measure")

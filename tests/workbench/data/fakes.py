@@ -74,6 +74,33 @@ def lines(path: Path, rows: list[Any]) -> Path:
     return path
 
 
+def pdf(*pages: str, title: str = "", password: str = "") -> bytes:
+    """A PDF with a line of text on each page."""
+    import io
+
+    from pypdf import PdfWriter
+    from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
+
+    writer = PdfWriter()
+    names = {"/Type": "/Font", "/Subtype": "/Type1", "/BaseFont": "/Helvetica"}
+    kept = {NameObject(key): NameObject(value) for key, value in names.items()}
+    font = writer._add_object(DictionaryObject(kept))
+    for text in pages:
+        page = writer.add_blank_page(600, 300)
+        fonts = DictionaryObject({NameObject("/F1"): font})
+        page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
+        drawn = DecodedStreamObject()
+        drawn.set_data(f"BT /F1 12 Tf 10 200 Td ({text}) Tj ET".encode() if text else b"")
+        page[NameObject("/Contents")] = writer._add_object(drawn)
+    if title:
+        writer.add_metadata({"/Title": title})
+    if password:
+        writer.encrypt(password, algorithm="RC4-128")
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
 def codes(result: dict[str, Any]) -> list[tuple[str, int | None, str]]:
     """(code, line, severity) of each problem."""
     return [(one["code"], one["line"], one["severity"]) for one in result["problems"]]

@@ -206,8 +206,8 @@ def test_sample(workspace: Workspace) -> None:
         assert "def " in row.positives[0]
         assert row.query not in row.positives[0]
         assert len(row.query) >= 20
-    run_sample(recipe.model_copy(update={"name": "again"}), context(workspace))
-    assert workspace.datasets.read("again").page(0, 170) == reader.page(0, 170)
+    run_sample(recipe.model_copy(update={"name": "sample-again"}), context(workspace))
+    assert workspace.datasets.read("sample-again").page(0, 170) == reader.page(0, 170)
     run_sample(recipe.model_copy(update={"name": "other", "seed": 2}), context(workspace))
     assert workspace.datasets.read("other").page(0, 170) != reader.page(0, 170)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.workbench.data.fakes import bring, lines
+from tests.workbench.data.fakes import bring, lines, pdf
 from workbench.data import archives
 from workbench.data import lines as lines_module
 from workbench.data.problems import MENDS, ProblemLog, read_problems
@@ -120,22 +120,33 @@ CASES: list[tuple[str, dict[str, bytes], int | None, str | None, str]] = [
     ),
     ("bad-score", beir("q\td\t1\nq\td\tmuch\n"), 3, "score", "error"),
     ("unknown-columns", jsonl({"query": "q", "pos": ["p"], "negs": ["n"]}), 2, "negs", "warning"),
+    ("missing-field", jsonl({"id": "1", "text": "a document among queries"}), 2, "query", "error"),
+    ("bad-score", jsonl({"text1": "a", "text2": "b", "score": None}), 2, "score", "error"),
+    ("bad-score", {**jsonl(), "a.csv": b"query,passage,label\nq,p,good\n"}, 2, "label", "error"),
+    ("unsupported-shape", jsonl({"image": "a.png", "text": "a picture"}), 2, None, "error"),
+    ("unsupported-shape", {**jsonl(), "a.docx": b"PK"}, None, None, "error"),
+    ("unreadable", {**jsonl(), "a.pdf": b"%PDF"}, None, None, "error"),
+    ("no-text", {**jsonl(), "a.pdf": pdf("")}, None, None, "error"),
     (
-        "unsupported-shape",
-        jsonl({"sentence1": "a", "sentence2": "b", "score": 0.5}),
-        2,
+        "not-utf8",
+        {**jsonl(), "a.txt": b"caf\xe9\n" + "中文字字\n".encode() * 9},
+        1,
+        None,
+        "warning",
+    ),
+    (
+        "queries-alone",
+        {**jsonl(), "queries.jsonl": b'{"_id": "q", "text": "question"}\n'},
+        None,
         None,
         "error",
     ),
-    ("unsupported-shape", jsonl({"id": "1", "text": "a document"}), 2, None, "error"),
-    ("unsupported-shape", jsonl({"image": "a.png", "text": "a picture"}), 2, None, "error"),
-    ("unsupported-shape", {**jsonl(), "a.pdf": b"%PDF"}, None, None, "error"),
     (
-        "unsupported-shape",
-        {**jsonl(), "a.txt": b"just some words\non two lines\n"},
-        None,
-        None,
-        "error",
+        "instruction-dropped",
+        {"a.json": b'[{"query": ["Find:", "q"], "pos": ["Passage:", "p"]}]'},
+        1,
+        "pos",
+        "warning",
     ),
     ("unsupported-shape", {**jsonl(), "a.csv": b"a,b,c\n1,2,3\n"}, 1, None, "error"),
     ("unknown-id", beir("q\td\t1\nq\tnobody\t1\n"), 3, "document", "error"),

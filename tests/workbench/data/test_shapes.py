@@ -112,6 +112,14 @@ def test_two_columns_of_any_name_are_a_guess_that_is_said(
     assert "taken for the query" in result["problems"][0]["message"]
 
 
+def test_names_decide_which_of_two_columns_is_the_query(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    rows = [{"antwort": "an answer", "frage": "a question?"}]
+    _, reader = bring(workspace, lines(tmp_path / "rows.jsonl", rows))
+    assert everything(reader) == {"a question?": ("train", ["an answer"], [])}
+
+
 def test_teacher_scores_and_prompt(workspace: Workspace, tmp_path: Path) -> None:
     row = {
         "query": "q", "pos": ["good"], "neg": ["bad", "worse"], "pos_scores": [9.5],

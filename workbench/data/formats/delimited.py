@@ -4,9 +4,12 @@ An unclosed quote swallows the rest of a file in most readers. Here a row that d
 reported, and reading goes on with the next line.
 """
 
+import ast
 import csv
+import json
 from collections import deque
 from collections.abc import Iterator
+from typing import Any
 
 from workbench.data.formats.jsonlines import Record
 from workbench.data.lines import Block
@@ -114,4 +117,16 @@ def read(blocks: Iterator[Block], report: Report) -> Iterator[Record]:
             report.add("extra-cells", number, detail=str(len(cells)))
             continue
         if any(cell.strip() for cell in cells):
-            yield number, dict(zip(header, cells, strict=False))
+            yield number, dict(zip(header, map(_listed, cells), strict=False))
+
+
+def _listed(cell: str) -> Any:
+    """A cell that holds a list of texts as JSON or Python writes it; else the cell."""
+    if cell[:2] not in ("['", '["'):
+        return cell
+    try:
+        found = ast.literal_eval(cell) if cell[1] == "'" else json.loads(cell)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return cell  # A text that only begins like a list.
+    texts = isinstance(found, list) and all(isinstance(one, str) for one in found)
+    return found if texts else cell

@@ -13,6 +13,7 @@ from workbench.data.formats.jsonlines import Record, describe
 from workbench.data.report import Report
 from workbench.data.shapes.fields import identifier
 from workbench.data.shapes.row import Document
+from workbench.data.shapes.texts import own_fields
 
 IDS = (
     "_id",
@@ -31,6 +32,7 @@ QUERY_IDS = ("query-id", "query_id", "qid", "topic", "queryid")
 DOCUMENT_IDS = ("corpus-id", "corpus_id", "docid", "doc_id", "pid", "document_id", "passage_id")
 GRADES = ("score", "label", "relevance", "grade", "rel", "relevancy")
 _LARGEST = 1_000_000
+_PLAIN = {"_id", "title", "text"}
 
 
 def looks_like_qrels(sample: dict[str, Any]) -> bool:
@@ -72,8 +74,19 @@ def read_texts(kind: str, records: Iterator[Record], into: Collection, report: R
         elif not title and (not text or text.isspace()):
             report.add("empty-text", None, field)
         else:
-            into.add(kind, line, Document(text or "", title, id))
+            into.add(kind, line, Document(text or "", title, id, _beside(kind, row, field)))
     into.flush()
+
+
+def _beside(kind: str, row: dict[str, Any], text: str) -> str:
+    """What goes along: a document's own fields, a query's prompt."""
+    if kind == "query":
+        prompt = row.get("prompt")
+        return prompt if isinstance(prompt, str) else ""
+    if row.keys() <= _PLAIN:
+        return ""
+    id = next((name for name in IDS if row.get(name) is not None), None)
+    return own_fields(row, {text, "title", id})
 
 
 def read_qrels(records: Iterator[Record], into: Collection, report: Report) -> None:

@@ -5,10 +5,14 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from workbench.data.mapping import guess_roles, role_of
 from workbench.data.report import Report
 from workbench.data.shapes.hits import HitsReader
+from workbench.data.shapes.instructed import InstructedReader, is_instructed
 from workbench.data.shapes.lists import ListReader
-from workbench.data.shapes.row import Plan, Row
+from workbench.data.shapes.row import Item, Plan
+from workbench.data.shapes.scored import SCORES, SIDES, GradedReader, PairReader, are_grades
+from workbench.data.shapes.texts import IDS, TEXTS, DocumentReader
 
 #: Names a field goes by, the first found wins. Compared in lower case.
 QUERY = ("query", "question", "anchor", "queries", "search_query", "sentence1", "q")
@@ -47,7 +51,6 @@ PAIRED = (
     "contents",
 )
 _NUMBERED = re.compile(r"neg(ative)?[_-]?\d+")
-_SCORE = ("label", "labels", "score", "scores", "similarity", "grade", "relevance")
 _QUERY_ID = ("query_id", "query-id", "qid", "question_id", "_id", "id")
 _SIDE = {
     "pos_scores",
@@ -61,18 +64,84 @@ _SIDE = {
     "pos_id",
     "neg_id",
 }
+_DOCUMENT_ID = ("doc_id", "docid", "document_id", "corpus_id", "corpus-id", "passage_id", "pid")
 _KNOWN = {*QUERY, *POSITIVE, *NEGATIVE, *_SIDE, *_QUERY_ID, "hits"}
+#: Columns that tell of a text and are none.
+_ABOUT = {"title", "url", "image", "source", "lang", "language", "date", "author", "category"}
+_MAP = "Say which column holds what, for example: --map query=COLUMN --map positive=COLUMN."
 _RENAME = "It was not read. Rename it to {0} if that is what it holds."
 
 
-def recognise(row: dict[str, Any]) -> Plan:
-    """How to read rows that have this row's columns."""
+def recognise(row: dict[str, Any], scores: str = "auto") -> Plan:
+    """How to read rows that have this row's columns.
+
+    ``scores`` says what a number beside two texts is: 'pairs', 'grades', or 'auto' to tell by it.
+    """
     names = {str(key).strip().lower(): key for key in reversed(row)}
     query = _first(names, QUERY)
+    if plan := _scored(names, query, row, scores):
+        return plan
     for attempt in (_hits, _lists, _pairs):
         if query is not None and (plan := attempt(names, query)):
-            return plan
-    return _two_texts(row) or _other(names, query)
+            return _instructed(plan, row.get(query))
+    if plan := _two_texts(row) or (_texts(names) if query is None else None):
+        return plan
+    return _other(names, query, row)
+
+
+def _scored(
+    names: dict[str, str], query: str | None, row: dict[str, Any], scores: str
+) -> Plan | None:
+    """Two texts and a number; a list of positives with a number is a plain row with a score."""
+    score = _first(names, SCORES)
+    sides = next(((names[a], names[b]) for a, b in SIDES if a in names and b in names), None)
+    if score is None or "hits" in names or score == query:
+        return None
+    if sides is not None and scores != "grades":
+        reader = PairReader(*sides, score)
+        return Plan("scored-pairs", reader, _unknown(names, {*sides, score}), family="pairs")
+    query, other = (sides[0], sides[1]) if sides else (query, _beside(names, query))
+    if query is None or other is None or any(name in names for name in NEGATIVE):
+        return None
+    listed = isinstance(row.get(other), list)
+    if listed and not isinstance(row.get(score), list):
+        return None
+    if not listed and (scores == "pairs" or (scores == "auto" and not _grades(row[score]))):
+        unknown = _unknown(names, {query, other, score})
+        return Plan("scored-pairs", PairReader(query, other, score), unknown, False, "pairs", score)
+    title = names.get("title") if names.get("title") != other else None
+    id = _first(names, _DOCUMENT_ID)
+    graded = GradedReader(query, other, score, title, id, _query_id(names, query))
+    used = {query, other, score, *filter(None, (title, id, graded.query_id))}
+    family = "rows" if listed else "graded"
+    return Plan("graded-pairs", graded, _unknown(names, used), False, family, score)
+
+
+def _grades(value: Any) -> bool:
+    """Whether a column with this value holds grades. A header alone says nothing: then it does."""
+    return value in (None, "") or are_grades([value])
+
+
+def _beside(names: dict[str, str], query: str | None) -> str | None:
+    """The one text that stands beside the query."""
+    wanted = ("positive", "pos", "relevant", *PAIRED)
+    return next((names[name] for name in wanted if name in names and names[name] != query), None)
+
+
+def _instructed(plan: Plan, query: Any) -> Plan:
+    """The same rows with ``[instruction, text]`` for texts."""
+    if not is_instructed(query) or not isinstance(plan.read, ListReader):
+        return plan
+    return Plan("instructed", InstructedReader(plan.read), plan.unknown)
+
+
+def _texts(names: dict[str, str]) -> Plan | None:
+    """Documents: a text, and no query to it."""
+    text = _first(names, TEXTS)
+    if text is None or {*POSITIVE, *NEGATIVE, "hits", "image", "file_name"} & names.keys():
+        return None
+    reader = DocumentReader(text, names.get("title"), _first(names, IDS))
+    return Plan("documents", reader, family="documents")
 
 
 def _hits(names: dict[str, str], query: str) -> Plan | None:
@@ -115,23 +184,21 @@ def _pairs(names: dict[str, str], query: str) -> Plan | None:
     other = next((names[name] for name in PAIRED if name in names and names[name] != query), None)
     if other is None:
         return None
-    if score := _first(names, _SCORE):
-        return _later(
-            f"Rows of two texts with a score ('{score}') are not supported yet.",
-            "Give the relevant text as 'positive' and others as 'negative', without the score.",
-        )
     reader = ListReader(query, other, query_id=_query_id(names, query))
     return Plan("text-pairs", reader, _unknown(names, {query, other}))
 
 
 def _two_texts(row: dict[str, Any]) -> Plan | None:
-    """Two columns of text with names of their own: the first is taken for the query."""
+    """Two columns of text with names of their own: the first is taken for the query, unless their
+    names say the opposite."""
     texts = [key for key, value in row.items() if isinstance(value, str) and str(key).strip()]
     known = {str(key).strip().lower() for key in texts}
-    alone = known & {*_QUERY_ID, *_SCORE, *POSITIVE, *NEGATIVE, "title", "url", "image"}
+    alone = known & {*_QUERY_ID, *SCORES, *POSITIVE, *NEGATIVE, *_ABOUT}
     if len(row) != 2 or len(texts) != 2 or alone:
         return None
     first, second = texts
+    if role_of(str(first)) == "positive" or role_of(str(second)) == "query":
+        first, second = second, first
     hints = (
         (str(first), "It was taken for the query: name it 'query' if that is right."),
         (str(second), "It was taken for the relevant text: name it 'positive' if that is right."),
@@ -139,8 +206,8 @@ def _two_texts(row: dict[str, Any]) -> Plan | None:
     return Plan("text-pairs", ListReader(first, second), hints, guessed=True)
 
 
-def _other(names: dict[str, str], query: str | None) -> Plan:
-    columns = ", ".join(f"'{name}'" for name in list(names)[:8]) or "none"
+def _other(names: dict[str, str], query: str | None, row: dict[str, Any]) -> Plan:
+    columns = ", ".join(f"'{name}'" for name in list(row)[:8]) or "none"
     if query is not None and set(names) - {*_QUERY_ID, query.strip().lower(), "prompt"} == set():
         return _missing("pos")
     positive = _first(names, POSITIVE)
@@ -150,20 +217,15 @@ def _other(names: dict[str, str], query: str | None) -> Plan:
         return _later(
             "Rows with pictures are not supported yet.", "Give pairs of texts: 'query' and 'pos'."
         )
-    if query is None and {"text", "contents", "content", "title"} & set(names):
-        return _later(
-            "Documents without queries are not supported yet.",
-            "Give each text a query: {'query': ..., 'pos': [...]}.",
-        )
-    guess = _guesses(names)
+    guess = _guesses(names) or _mapped(row)
     return _later(
         f"The columns {columns} are not a shape that is known.",
-        guess or "Name the columns 'query' and 'pos' (and 'neg').",
+        guess or _MAP,
     )
 
 
 def _missing(field: str, unknown: tuple[tuple[str, str], ...] = ()) -> Plan:
-    def read(_row: dict[str, Any], report: Report) -> Row | None:
+    def read(_row: dict[str, Any], report: Report) -> Item | None:
         report.add("missing-field", None, field, detail=field)
         return None
 
@@ -171,7 +233,7 @@ def _missing(field: str, unknown: tuple[tuple[str, str], ...] = ()) -> Plan:
 
 
 def _later(detail: str, hint: str) -> Plan:
-    def read(_row: dict[str, Any], report: Report) -> Row | None:
+    def read(_row: dict[str, Any], report: Report) -> Item | None:
         report.add("unsupported-shape", detail=detail, hint=hint)
         return None
 
@@ -189,6 +251,15 @@ def _guesses(names: dict[str, str]) -> str:
         if close and len(said) < 3:
             said.append(f"'{key}' to '{wanted[close[0]]}'")
     return f"Perhaps rename {', '.join(said)}." if said else ""
+
+
+def _mapped(row: dict[str, Any]) -> str:
+    """The mapping that the columns suggest."""
+    roles = guess_roles([row])
+    if not {"query", "positive"} <= set(roles.values()):
+        return ""
+    said = " ".join(f"--map {role}={column}" for column, role in roles.items())
+    return f"Say which column holds what, perhaps: {said}."
 
 
 def _first(names: dict[str, str], wanted: Iterable[str]) -> str | None:
@@ -222,12 +293,14 @@ class Recogniser:
         self._plans: dict[tuple[str, ...], Plan] = {}
         self._refused: dict[tuple[Any, ...], Plan] = {}
         self.formats: dict[str, int] = {}
+        #: Rows with a query have been read: a text without one is then a row that lacks it.
+        self._queried = False
 
     def learnt(self, row: dict[str, Any]) -> Plan | None:
         """The plan for rows with these columns, once such a row was read."""
         return self._plans.get(tuple(row))
 
-    def read(self, row: dict[str, Any]) -> Row | None:
+    def read(self, row: dict[str, Any]) -> Item | None:
         keys = tuple(row)
         plan = self._plans.get(keys)
         if plan is None:
@@ -247,6 +320,9 @@ class Recogniser:
             if len(cache) > 1_000:  # Every row with columns of its own: nothing to remember.
                 cache.clear()
         plan = self._find(row)
+        if plan.family == "documents" and self._queried:
+            plan = _missing("query")
+        self._queried |= bool(plan.format) and plan.family in ("rows", "graded")
         if plan.format:
             self._plans[keys] = plan
         else:

@@ -14,6 +14,8 @@ class Document:
     text: str
     title: str = ""
     id: str | None = None
+    #: Its other columns, and where it comes from, as a JSON object; '' where there are none.
+    fields: str = ""
 
     def __len__(self) -> int:
         return len(self.text) + len(self.title)
@@ -33,12 +35,30 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Pair:
+    """Two texts and how alike they are, or how well one answers the other."""
+
+    left: str
+    right: str
+    score: float
+
+
+#: What one row of a file becomes.
+Item = Row | Pair | Document
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """How rows with one set of columns are read. ``read`` gives None for a row left out, after
     telling the report why; ``format`` is '' where none can be read. ``unknown`` are columns
-    that are not known, each with a hint; ``guessed`` says that their use was guessed."""
+    that are not known, each with a hint; ``guessed`` says that their use was guessed. ``family``:
+    'rows' (a query with its documents), 'graded' (one judged document of a query), 'pairs' or
+    'documents'."""
 
     format: str
-    read: Callable[[dict[str, Any], Report], Row | None]
+    read: Callable[[dict[str, Any], Report], Item | None]
     unknown: tuple[tuple[str, str], ...] = ()
     guessed: bool = False
+    family: str = "rows"
+    #: The column whose numbers decide between 'graded' and 'pairs', where they do.
+    score: str | None = None

@@ -1,0 +1,81 @@
+"""Versions, changes and exports of a data set, on the page."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from storage.records import Evaluation, JobStatus
+from tests.ui.tabs.conftest import BAD, put
+from tests.workbench.data.fakes import context
+from ui.services import Services
+from ui.tabs import data, data_change, data_versions
+from workbench.data.job import run_import
+from workbench.data.registry import Dependents
+from workbench.data.versions import Changes, new_version
+from workbench.recipes.data import ImportRecipe
+from workbench.recipes.data_change import ExportDataRecipe
+from workbench.records import Dataset
+
+
+@pytest.fixture
+def tea(services: Services, tmp_path: Path) -> Dataset:
+    rows = [{"query": f"question {n}", "pos": [f"answer {n}"]} for n in range(5)]
+    rows.append({"query": BAD, "pos": [BAD + " answer"]})
+    path = tmp_path / "tea.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    run_import(ImportRecipe(paths=[str(path)], name="tea"), context(services.workspace))
+    how = {"what": BAD, "counts": {"queries_dropped": 1}}
+    new_version(services.workspace, "tea", Changes(drop_queries=[0]), how)
+    return services.workspace.datasets.get("tea")
+
+
+def test_versions_are_listed_newest_first(services: Services, tea: Dataset) -> None:
+    _, html, picked, shown, use = data_versions.view(services, tea)
+    assert html.index('data-pick="2"') < html.index('data-pick="1"')
+    assert "queries dropped: 1" in html and "imported from tea.jsonl" in html
+    assert "<script" not in html and "&lt;script" in html
+    assert (picked, shown, use.visible) == (0, "", False)
+
+
+def test_a_version_is_looked_into(services: Services, tea: Dataset) -> None:
+    _, _, picked, shown, use = data_versions.view(services, tea, 1)
+    assert (picked, use.visible) == (1, True)
+    assert "answer" in shown and "<script" not in shown
+    assert not data_versions.view(services, tea, 2)[4].visible
+
+
+def test_the_tab_holds_an_update_for_each_output(services: Services, tea: Dataset) -> None:
+    before = len(data.view(services, "tea"))
+    services.workspace.datasets.remove("tea")
+    assert len(data.view(services, "tea")) == before
+
+
+def test_an_export_is_offered_with_what_it_leaves_out(services: Services, tea: Dataset) -> None:
+    recipe = ExportDataRecipe(dataset="tea", format="pairs")
+    assert data_change.view(services, tea)[3] == ""
+    result = {
+        "version": 2,
+        "files": [{"file": "train.jsonl", "rows": 1}],
+        "bytes": 10,
+        "left_out": [BAD],
+        "output": "",
+    }
+    about = {"task": recipe.task, "recipe": recipe.model_dump(), "result": result}
+    job = put(services, "ex1", status=JobStatus.SUCCEEDED, **about)
+    html = data_change.view(services, tea)[3]
+    assert f"/api/download/jobs/{job.id}/export.zip" in html
+    assert "train.jsonl" in html and "<script" not in html
+
+
+def test_what_depends_on_a_data_set_is_said() -> None:
+    said = data_change.warning(Dependents([f"m{n}" for n in range(7)], ["i"], 3))
+    assert "m4 +2" in said and "Indexes of it: i" in said and "3 times" in said
+    assert data_change.warning(Dependents([], [], 0)) == ""
+
+
+def test_dependents_are_found(services: Services, tea: Dataset) -> None:
+    services.workspace.store.evaluations.insert(
+        Evaluation("e1", None, tea.id, 1, "test", "bm25", None, 1, 1, {}, {}, "evaluations/e1", 1.0)
+    )
+    assert services.workspace.datasets.dependents("tea").evaluations == 1

@@ -1,0 +1,89 @@
+"""The doctor on the page: findings as cards, a mend and what it changed, text that stays text."""
+
+import json
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from storage.records import JobStatus
+from tests.ui.tabs.conftest import BAD, put
+from tests.workbench.data.fakes import FakeContext, context
+from ui.services import Services
+from ui.tabs import data, data_doctor
+from workbench.data.job import run_import
+from workbench.doctor import examine, mend
+from workbench.recipes.data import ImportRecipe
+from workbench.recipes.doctor import DoctorRecipe, MendRecipe
+
+
+@pytest.fixture
+def tea(services: Services, tmp_path: Path) -> str:
+    rows = [{"query": f"how is tea number {n} made", "pos": [f"answer {n}"]} for n in range(20)]
+    rows += [{"query": BAD, "pos": ["one"]}, {"query": BAD.upper(), "pos": ["two"]}]
+    rows.append({"query": "?!", "pos": ["nothing"]})
+    path = tmp_path / "train.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    run_import(ImportRecipe(paths=[str(path)], name="tea"), context(services.workspace))
+    return "tea"
+
+
+def job(services: Services, id: str, task: str, recipe: Any, run: Any) -> dict[str, Any]:
+    """The task run here, and on record as done."""
+    folder = services.workspace.jobs.folder(id)
+    folder.mkdir(parents=True)
+    ours = FakeContext(services.workspace, folder, job=SimpleNamespace(id=id))
+    result: dict[str, Any] = run(recipe, ours)
+    values = {"recipe": recipe.model_dump(mode="json"), "result": result, "created_at": time.time()}
+    put(services, id, task=task, status=JobStatus.SUCCEEDED, **values)
+    return result
+
+
+def examined(services: Services, id: str = "d1") -> None:
+    recipe = DoctorRecipe(dataset="tea", checks=["queries", "duplicates"], tokenizer="")
+    job(services, id, "doctor", recipe, examine.run)
+
+
+def test_what_was_not_examined_says_so(services: Services, tea: str) -> None:
+    assert "not been examined" in data_doctor.report_html(services, tea)
+    assert data_doctor.job_html(services, tea) == '<div data-state=""></div>'
+
+
+def test_findings_are_cards_with_examples_and_mends(services: Services, tea: str) -> None:
+    examined(services)
+    html = data_doctor.report_html(services, tea)
+    assert html.count('class="rw-card"') == 2
+    assert 'data-finding="empty-query"' in html
+    assert 'data-pick="drop-empty-queries"' in html
+    assert 'data-pick="join-queries"' in html
+    assert "&lt;script&gt;" in html
+    assert "<script" not in html
+
+
+def test_a_mend_is_told_and_the_old_report_mends_no_more(services: Services, tea: str) -> None:
+    examined(services)
+    recipe = MendRecipe(dataset=tea, report="d1", mends=["drop-empty-queries"])
+    job(services, "m1", "doctor-mend", recipe, mend.run)
+    told = data_doctor.job_html(services, tea)
+    assert "this is version 2" in told
+    assert "23 before, 22 now" in told
+    html = data_doctor.report_html(services, tea)
+    assert "at version 2 now" in html
+    assert "data-pick" not in html
+    examined(services, "d2")
+    html = data_doctor.report_html(services, tea)
+    assert "Version 2 was examined" in html
+    assert "empty-query" not in html
+
+
+def test_the_tab_shows_it_for_the_chosen_data_set(services: Services, tea: str) -> None:
+    examined(services)
+    shown = data.view(services, tea)
+    assert 'data-finding="empty-query"' in shown[-1]
+    assert data.view(services, "")[-1] == shown[-1]
+
+
+def test_without_data_there_is_no_doctor(services: Services) -> None:
+    assert data.view(services, "")[-1] == ""

@@ -1,0 +1,144 @@
+"""A hub's data set by id, and one sent back: the real library on folders, a hub that is a fake."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.workbench.data.fakes import bring, context, everything, lines
+from workbench.data import hub
+from workbench.data.job import run_import
+from workbench.data.prepare import prepare_import
+from workbench.data.push import push_dataset, stage
+from workbench.errors import BadInput
+from workbench.recipes.data import ImportRecipe
+from workbench.takeaway.push import PushFailed
+from workbench.workspace import Workspace
+
+pytestmark = pytest.mark.slow  # The datasets library takes seconds to import.
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Any]:
+    """The ``datasets`` library, for which one folder stands for every repository."""
+    monkeypatch.setattr(hub, "hub_is_offline", lambda: False)
+
+    def of(folder: Path) -> Any:
+        import datasets
+
+        cache = str(tmp_path / "cache")
+        fake = SimpleNamespace(
+            get_dataset_config_names=lambda _repo: datasets.get_dataset_config_names(str(folder)),
+            load_dataset=lambda _repo, *config: datasets.load_dataset(
+                str(folder), *config, cache_dir=cache
+            ),
+        )
+        monkeypatch.setattr(hub, "_library", lambda: fake)
+        return fake
+
+    return of
+
+
+def fetched(workspace: Workspace, **more: Any) -> Any:
+    name = workspace.datasets.free_name("hub")
+    recipe = ImportRecipe(paths=["hf:owner/name"], name=name, **more)
+    return run_import(recipe, context(workspace)), workspace.datasets.read(name)
+
+
+def test_what_was_sent_comes_back(
+    workspace: Workspace, tmp_path: Path, library: Callable[[Path], Any]
+) -> None:
+    rows = [{"query": f"q{n}", "pos": [{"title": "T", "text": f"p{n}"}]} for n in range(30)]
+    pairs = [{"text1": f"l{n}", "text2": f"r{n}", "score": n / 4} for n in range(30)]
+    files = [lines(tmp_path / "rows.jsonl", rows), lines(tmp_path / "pairs.jsonl", pairs)]
+    sent, reader = bring(workspace, *files)
+    folder = tmp_path / "sent"
+    folder.mkdir()
+    stage(reader, folder)
+    library(folder)
+    result, again = fetched(workspace)
+    for name in ("queries", "documents", "judgments", "pairs", "splits", "pair_splits"):
+        assert result[name] == sent[name], name
+    assert everything(again) == everything(reader)
+    order = [("left", "ascending")]
+    assert again.pairs().sort_by(order).to_pylist() == reader.pairs().sort_by(order).to_pylist()
+    ids = lambda one: sorted(one.queries()["id"].to_pylist())  # noqa: E731
+    assert ids(again) == ids(reader)
+
+
+def test_one_split_with_mapped_columns(
+    workspace: Workspace, tmp_path: Path, library: Callable[[Path], Any]
+) -> None:
+    for split in ("train", "validation"):
+        rows = [{"frage": f"{split} {n}?", "antwort": f"a{n}"} for n in range(3)]
+        lines(tmp_path / f"set/{split}.jsonl", rows)
+    library(tmp_path / "set")
+    result, reader = fetched(
+        workspace, hub_split="validation", mapping=["query=frage", "positive=antwort"]
+    )
+    assert result["splits"] == {"train": 0, "dev": 3, "test": 0}
+    assert everything(reader)["validation 1?"][1] == ["a1"]
+    with pytest.raises(BadInput, match="no split 'test'") as refused:
+        fetched(workspace, hub_split="test")
+    assert "train, validation" in refused.value.hint
+    with pytest.raises(BadInput, match="no subset 'de'"):
+        fetched(workspace, hub_subset="de")
+
+
+def test_what_the_library_raises_is_said_without_the_token(
+    workspace: Workspace, library: Callable[[Path], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_repo: str) -> None:
+        raise ConnectionError("refused: Bearer hf_secret")
+
+    library(Path("nowhere")).get_dataset_config_names = fail
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    with pytest.raises(hub.HubFailed) as failed:
+        fetched(workspace)
+    assert "***" in failed.value.message
+    assert "hf_secret" not in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"), [("hf:owner/name", "HF_HUB_OFFLINE"), ("hf:../../etc", "no data set")]
+)
+def test_it_is_refused_at_the_click(path: str, message: str, workspace: Workspace) -> None:
+    with pytest.raises(BadInput, match=message):
+        prepare_import(ImportRecipe(paths=[path], name="x"), workspace, False)
+
+
+class Api:
+    """Takes what is sent; remembers what it saw."""
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    def create_repo(self, repo: str, **more: Any) -> None:
+        self.seen.append((repo, more))
+
+    def upload_folder(self, *, folder_path: str, **more: Any) -> Any:
+        files = {one.name for one in Path(folder_path).rglob("*") if one.is_file()}
+        self.seen.append((files, more))
+
+
+def test_pushing(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, reader = bring(workspace, lines(tmp_path / "a.jsonl", [{"query": "q", "pos": ["p"]}]))
+    push: Callable[..., Any] = lambda **more: push_dataset(  # noqa: E731
+        workspace, reader.name, "me/data", **more
+    )
+    with pytest.raises(BadInput, match="HF_HUB_OFFLINE"):
+        push(token="hf_secret")
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.delenv("TRANSFORMERS_OFFLINE")
+    api = Api()
+    done = push(token="hf_secret", make_api=lambda _token: api)
+    assert done["address"] == "https://huggingface.co/datasets/me/data"
+    assert [more["repo_type"] for _, more in api.seen] == ["dataset", "dataset"]
+    assert api.seen[1][0] == {"README.md", "corpus.parquet", "queries.parquet", "train.parquet"}
+    assert "hf_secret" not in str(api.seen)
+    monkeypatch.setattr(api, "create_repo", lambda *_, **__: (_ for _ in ()).throw(OSError("gone")))
+    with pytest.raises(PushFailed, match="gone") as failed:
+        push(token="hf_secret", make_api=lambda _token: api)
+    assert "data set along" in failed.value.hint

@@ -1,0 +1,141 @@
+"""How a data set came to be: its versions, a look into one, and which is the current one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from ui.feedback import on
+from ui.markup import EMPTY, badge, clipped, facts, join, pick, piece, table
+from ui.services import Services
+from ui.words import t
+from ui.words.amounts import ago, count
+from workbench.data.lineage import VersionInfo, versions
+from workbench.records import Dataset
+
+#: Queries of a version that are shown.
+ROWS = 5
+
+
+@dataclass(frozen=True)
+class Versions:
+    """``picked`` is the number of the version that is looked into; 0 is the current one."""
+
+    box: gr.Accordion
+    table: gr.HTML
+    picked: gr.Number
+    shown: gr.HTML
+    use: gr.Button
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [self.box, self.table, self.picked, self.shown, self.use]
+
+
+def render() -> Versions:
+    box = gr.Accordion(t("versions.title"), open=False, visible=False, elem_id="data-versions")
+    with box:
+        listed = piece(elem_id="version-list", picks=True)
+        picked = gr.Number(0, visible=False, label=t("versions.title"))
+        shown = piece(elem_id="version-shown")
+        use = gr.Button(
+            t("versions.use"),
+            size="sm",
+            visible=False,
+            elem_id="version-use",
+            elem_classes="rw-fit",
+        )
+    return Versions(box, listed, picked, shown, use)
+
+
+def listen(
+    services: Services,
+    parts: Versions,
+    chosen: gr.BrowserState,
+    outputs: list[Any],
+    view_all: Callable[[str], list[Any]],
+) -> None:
+    """``chosen`` holds the data set's name; ``view_all`` gives the updates of ``outputs``."""
+
+    def look(name: str, event: gr.EventData) -> list[Any]:
+        return view(services, services.workspace.datasets.get(name), int(str(event.value)))
+
+    def use(name: str, picked: float) -> list[Any]:
+        services.workspace.datasets.make_current(name, int(picked))
+        return view_all(name)
+
+    on(parts.table.select, look, chosen, parts.outputs)
+    on(parts.use.click, use, [chosen, parts.picked], outputs)
+
+
+def view(services: Services, dataset: Dataset | None, picked: int = 0) -> list[Any]:
+    """Updates for ``Versions.outputs``."""
+    if dataset is None:
+        return [gr.Accordion(visible=False), EMPTY, 0, EMPTY, gr.Button(visible=False)]
+    found = versions(services.workspace, dataset.name)
+    at = next((place for place, one in enumerate(found) if one.version == picked), None)
+    one = None if at is None else found[at]
+    return [
+        gr.Accordion(label=t("versions.count", count=len(found)), visible=True),
+        list_html(found, at),
+        picked if one else 0,
+        version_html(services, dataset, one) if one else EMPTY,
+        gr.Button(visible=one is not None and not one.current),
+    ]
+
+
+def list_html(found: list[VersionInfo], at: int | None) -> str:
+    """The newest first."""
+    heads = [t("versions.number"), t("versions.what"), t("data.col_queries")]
+    heads += [t("data.col_documents"), t("versions.judgments"), t("versions.candidates")]
+    heads.append(t("versions.made"))
+    lines = [_line(one, place == at) for place, one in reversed(list(enumerate(found)))]
+    chosen = None if at is None else len(found) - 1 - at
+    caption = t("versions.title")
+    return table(heads, lines, caption=caption, numeric=[2, 3, 4, 5], chosen=chosen)
+
+
+def _line(one: VersionInfo, chosen: bool) -> list[str]:
+    number = pick(str(one.version), str(one.version), chosen)
+    if one.current:
+        number = join([number, " ", badge(t("versions.current"), "good")])
+    kinds = ("queries", "documents", "judgments", "candidates")
+    counts = [count(one.summary.get(kind) or 0) for kind in kinds]
+    return [number, what_words(one), *counts, ago(one.created_at)]
+
+
+def what_words(one: VersionInfo) -> str:
+    """What made a version, with what it counted."""
+    said = ", ".join(f"{key.replace('_', ' ')}: {_short(n)}" for key, n in one.counts.items())
+    origin = t("versions.from", version=one.parent) if one.parent else ""
+    return " · ".join(part for part in (one.what, said, origin) if part)
+
+
+def _short(value: Any) -> str:
+    return count(value) if isinstance(value, int | float) else str(value)
+
+
+def version_html(services: Services, dataset: Dataset, one: VersionInfo) -> Markup:
+    """A version's splits and lineage, and its first queries."""
+    splits = one.summary.get("pair_splits") or one.summary.get("splits") or {}
+    about = {t(f"split.{split}"): count(number) for split, number in splits.items()}
+    about |= {
+        t("versions.step", version=step["version"]): str(step.get("what", ""))
+        for step in one.lineage
+    }
+    reader = services.workspace.datasets.read(dataset.name, one.version)
+    rows = [
+        [badge(t(f"split.{row.split}")), clipped(row.query), _first(row.positives)]
+        for row in reader.page(0, ROWS)
+    ]
+    heads = [t("rows.split"), t("rows.query"), t("rows.positives")]
+    shown = table(heads, rows, caption=t("versions.rows", version=one.version)) if rows else EMPTY
+    return Markup('<article class="rw-card"><h3>{}</h3>{}{}</article>').format(
+        t("versions.rows", version=one.version), facts(about), shown
+    )
+
+
+def _first(texts: list[str]) -> Markup:
+    return clipped(texts[0]) if texts else EMPTY

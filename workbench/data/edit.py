@@ -1,0 +1,117 @@
+"""What is to change in a data set, in the row numbers of the version it is changed from."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from workbench.data.writer import CANDIDATES
+
+Array = np.ndarray[Any, Any]
+Rows = Collection[int] | Array
+#: (query, document) each; an array of two columns, or pairs.
+Links = Collection[tuple[int, int]] | Array
+#: (query, document, grade) each.
+Judgments = Collection[tuple[int, int, int]] | Array
+#: As ``replace_origin``: all candidates there were make room for the new ones.
+EVERY = "*"
+
+#: New queries: ``prompt`` and ``id`` may be null.
+NEW_QUERIES = pa.schema(
+    [("id", pa.string()), ("text", pa.string()), ("prompt", pa.string()), ("split", pa.string())]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Every field is optional. Rows are those of the version that is changed.
+
+    New documents and queries are known by the numbers that follow the last old one, in the order
+    given: judgments and candidates may name them.
+    """
+
+    drop_queries: Rows = ()
+    #: Their judgments and candidates go with them.
+    drop_documents: Rows = ()
+    #: Duplicate -> the document that is kept and takes over its judgments and candidates.
+    same_documents: Mapping[int, int] = field(default_factory=dict)
+    drop_judgments: Links = ()
+    drop_candidates: Links = ()
+    add_judgments: Judgments = ()
+    #: Columns query, document and, where known, origin, rank and score; added to what is there.
+    candidates: pa.Table | None = None
+    #: Old candidates of this origin go first; :data:`EVERY` names all of them.
+    replace_origin: str = ""
+    #: Query -> 'train', 'dev' or 'test'.
+    move_queries: Mapping[int, str] = field(default_factory=dict)
+    #: Columns text and split and, where known, id and prompt.
+    new_queries: pa.Table | None = None
+    #: Column text and, where known, id, title, picture and fields.
+    new_documents: pa.Table | None = None
+    #: Scored pairs by their place in the pairs table.
+    drop_pairs: Rows = ()
+    move_pairs: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing would change."""
+        return not any(_size(getattr(self, one.name)) for one in fields(self))
+
+
+def _size(value: Any) -> int:
+    return 0 if value is None else len(value)
+
+
+def rows_of(rows: Rows) -> Array:
+    """Row numbers, ascending, each once."""
+    return np.unique(_numbers(rows, 1)[:, 0])
+
+
+def links_of(links: Links) -> Array:
+    """One number for each (query, document), ascending."""
+    pairs = _numbers(links, 2)
+    return np.unique(keys_of(pairs[:, 0], pairs[:, 1]))
+
+
+def judgments_of(judgments: Judgments) -> Array:
+    """An array of query, document, grade."""
+    return _numbers(judgments, 3)
+
+
+def keys_of(queries: Array, documents: Array) -> Array:
+    """One number for each (query, document)."""
+    return np.asarray((queries.astype(np.int64) << 32) | documents.astype(np.int64))
+
+
+def candidates_of(table: pa.Table | None, default: str) -> pa.Table:
+    """Candidates with all columns, sorted by query and, where they have one, rank."""
+    if table is None:
+        return CANDIDATES.empty_table()
+    blanks = {
+        "origin": pa.array([default] * table.num_rows, pa.string()),
+        "rank": pa.nulls(table.num_rows, pa.int32()),
+        "score": pa.nulls(table.num_rows, pa.float32()),
+    }
+    whole = with_columns(table, CANDIDATES, blanks)
+    return whole.sort_by([("query", "ascending"), ("rank", "ascending")])
+
+
+def with_columns(
+    table: pa.Table, schema: pa.Schema, blanks: Mapping[str, pa.Array] | None = None
+) -> pa.Table:
+    """The table with the schema's columns; those it has not are blank."""
+    known = table.column_names
+    columns = [
+        table[one.name].cast(one.type)
+        if one.name in known
+        else (blanks or {}).get(one.name, pa.nulls(table.num_rows, one.type))
+        for one in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
+def _numbers(values: Iterable[Any], width: int) -> Array:
+    listed = values if isinstance(values, np.ndarray) else list(values)
+    return np.asarray(listed, np.int64).reshape(-1, width)

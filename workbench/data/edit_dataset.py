@@ -1,0 +1,53 @@
+"""A new data set made of others: its own files, its own first version."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from workbench.data.edit_plan import Plan
+from workbench.data.edit_write import Written, write
+from workbench.data.job import dataset_folder
+from workbench.data.lineage import entry
+from workbench.data.problems import ProblemLog
+from workbench.data.versions import (
+    left_out,
+    manifest_of,
+    refuse_empty,
+    summary_of,
+    ticker,
+)
+from workbench.jobs.context import JobContext
+from workbench.models.registry import folder_bytes
+
+_PROBLEMS = "v1/problems.parquet"
+
+
+def new_dataset(
+    context: JobContext, name: str, plan: Plan, how: Mapping[str, Any], format: str = ""
+) -> dict[str, Any]:
+    """Write and register it. Returns its name and summary, as an import does.
+
+    Raises :class:`NameTaken`; nothing is left behind then.
+    """
+    reader = plan.parts[0].reader
+    refuse_empty(reader, plan)
+    with dataset_folder(context) as (id, folder):
+        written: Written = write(plan, folder, "files", ticker(context), share=False)
+        (folder / "v1").mkdir()
+        ProblemLog(folder / _PROBLEMS).close()
+        counts = {**how.get("counts", {}), **left_out(plan)}
+        said = entry(1, None, {**how, "counts": counts, "job": context.job.id})
+        manifest = manifest_of(reader, 1, plan, written, said)
+        manifest = replace(
+            manifest, problems=_PROBLEMS, problem_counts={}, format=format or manifest.format
+        )
+        manifest.write(folder / "v1/manifest.json")
+        summary = {
+            **summary_of(reader, manifest, plan),
+            "format": manifest.format,
+            "problem_counts": {},
+            "problems_total": 0,
+            "bytes": folder_bytes(folder),
+        }
+        context.workspace.datasets.add(id, name, f"datasets/{id}/v1/manifest.json", summary)
+    return {"name": name, **summary, "counts": counts, "problems": []}

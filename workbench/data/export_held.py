@@ -1,0 +1,94 @@
+"""What is in a data set that a shape may not be able to hold, counted and said in sentences."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow.compute as pc
+
+from workbench.data.parts import SPLITS
+from workbench.data.reader import DatasetReader
+from workbench.jobs.context import JobContext
+
+_GENERATED = re.compile(r"(document|query):\d+(~\d+)?")
+
+#: What may be there -> how a person is told that a shape has no place for it.
+SAID = {
+    "titles": "titles of their own: each is the first line of its text",
+    "document_ids": "the documents' own ids",
+    "query_ids": "the queries' own ids",
+    "unlinked": "documents that belong to none of these queries",
+    "grades": "grades above 1: such documents are relevant, and no more",
+    "zeros": "judgments of grade 0",
+    "zeros_offered": "judgments of grade 0: they are written as negatives",
+    "candidates": "candidates (negatives)",
+    "origins": "where candidates were mined",
+    "scores": "a teacher's scores",
+    "partial_scores": "a teacher's scores of queries for which others are missing",
+    "prompts": "prompts of queries",
+    "fields": "the documents' own columns",
+    "pictures": "pictures",
+    "pairs": "scored pairs: write them as 'scored'",
+    "queries": "queries with their judgments: they are no scored pairs",
+    "bare": "queries without a negative: a triplet needs one",
+}
+
+
+def held(reader: DatasetReader, splits: Iterable[str], context: JobContext) -> Counter[str]:
+    """How many of each there are in these splits, and in the documents."""
+    chosen = [split for split in SPLITS if split in set(splits)]
+    counts: Counter[str] = Counter()
+    named = np.zeros(reader.counts["documents"], bool)
+    for split in chosen:
+        context.check_cancelled()
+        _edges(reader, split, named, counts)
+        for table in reader.iter_queries(split):
+            counts["queries"] += table.num_rows
+            counts["prompts"] += table.num_rows - table["prompt"].null_count
+            counts["query_ids"] += _own_ids(table["id"].to_pylist())
+        if reader.counts["pairs"]:
+            counts["pairs"] += reader.pairs(split).num_rows
+    counts["unlinked"] = int((~named).sum())
+    start = 0
+    for table in reader.iter_documents():
+        context.check_cancelled()
+        mine = named[start : start + table.num_rows]
+        start += table.num_rows
+        counts["titles"] += sum(bool(title) for title in table["title"].to_pylist())
+        counts["document_ids"] += _own_ids(table["id"].to_pylist())
+        counts["fields"] += len(mine) - table["fields"].null_count
+        counts["pictures"] += len(mine) - table["picture"].null_count
+    return counts
+
+
+def told(counts: Counter[str], holds: Iterable[str]) -> list[str]:
+    """What a shape that holds these has no place for, each with how many there are."""
+    known = set(holds)
+    return [
+        f"{said} ({counts[what]:,})"
+        for what, said in SAID.items()
+        if counts[what] and what not in known
+    ]
+
+
+def _edges(
+    reader: DatasetReader,
+    split: str,
+    named: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    counts: Counter[str],
+) -> None:
+    judged, offered = reader.judgments(split), reader.candidates(split)
+    grades = judged["grade"].to_numpy()
+    counts["grades"] += int((grades > 1).sum())
+    counts["zeros"] += int((grades <= 0).sum())
+    counts["zeros_offered"] = counts["zeros"]
+    counts["candidates"] += offered.num_rows
+    counts["origins"] += int(pc.sum(pc.not_equal(offered["origin"], "given")).as_py() or 0)
+    counts["scores"] += offered.num_rows - offered["score"].null_count
+    for table in (judged, offered):
+        named[table["document"].to_numpy()] = True
+
+
+def _own_ids(ids: list[str]) -> int:
+    return sum(_GENERATED.fullmatch(id) is None for id in ids)

@@ -1,0 +1,199 @@
+"""The shapes other tools read, each as a function that writes one split, and what it can hold."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from workbench.data.export_files import Delimited, JsonLines, JsonObject, table_sink
+from workbench.data.export_held import SAID
+from workbench.data.export_rows import QueryRow, joined, query_rows
+from workbench.data.reader import DatasetReader
+from workbench.jobs.context import JobContext
+
+#: Columns of sentence-transformers' tables.
+ANCHOR, POSITIVE, NEGATIVE = "anchor", "positive", "negative"
+
+
+@dataclass(slots=True)
+class Job:
+    """One export. ``files`` counts rows by file; ``lost`` what a shape found no place for."""
+
+    reader: DatasetReader
+    context: JobContext
+    folder: Path
+    splits: list[str]
+    file_type: str
+    files: dict[str, int] = field(default_factory=dict)
+    lost: Counter[str] = field(default_factory=Counter)
+
+    def rows(self, split: str) -> Any:
+        return query_rows(self.reader, split, self.context)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """``holds`` names what of :data:`workbench.data.export_held.SAID` has a place in it."""
+
+    write: Callable[[Job], None]
+    suffix: str
+    holds: frozenset[str]
+    #: Whether rows may be JSONL, CSV or Parquet.
+    typed: bool = False
+
+
+def flagembedding(job: Job) -> None:
+    """``query, pos, neg``, with scores where all of a row's texts have one, and prompts."""
+    for split in job.splits:
+        sink = JsonLines(job.folder / f"{split}.jsonl")
+        for row in job.rows(split):
+            if not row.positives:
+                continue
+            record: dict[str, Any] = {"query": row.text}
+            record["pos"] = [one.text for one in row.positives]
+            record["neg"] = [one.text for one in row.others]
+            if row.complete:
+                record["pos_scores"] = [one.score for one in row.positives]
+                record["neg_scores"] = [one.score for one in row.others]
+            else:
+                job.lost["partial_scores"] += _scored(row)
+            if row.prompt:
+                record["prompt"] = row.prompt
+            sink.write(record)
+        _close(job, sink, f"{split}.jsonl")
+
+
+def pairs(job: Job) -> None:
+    """``anchor, positive``: a row for each relevant document."""
+    for split in job.splits:
+        name = f"{split}.{job.file_type}"
+        sink = table_sink(job.folder / name, (ANCHOR, POSITIVE))
+        for row in job.rows(split):
+            for one in row.positives:
+                sink.write({ANCHOR: row.text, POSITIVE: one.text})
+        _close(job, sink, name)
+
+
+def triplets(job: Job) -> None:
+    """``anchor, positive, negative``: each positive and each negative in one row at least."""
+    for split in job.splits:
+        name = f"{split}.{job.file_type}"
+        sink = table_sink(job.folder / name, (ANCHOR, POSITIVE, NEGATIVE))
+        for row in job.rows(split):
+            good, bad = row.positives, row.others
+            if not good or not bad:
+                job.lost["bare"] += 1
+                continue
+            for place in range(max(len(good), len(bad))):
+                positive, negative = good[place % len(good)], bad[place % len(bad)]
+                sink.write({ANCHOR: row.text, POSITIVE: positive.text, NEGATIVE: negative.text})
+        _close(job, sink, name)
+
+
+def scored(job: Job) -> None:
+    """``sentence1, sentence2, score``: the data set's scored pairs."""
+    for split in job.splits:
+        name = f"{split}.{job.file_type}"
+        sink = table_sink(job.folder / name, ("sentence1", "sentence2", "score"), "score")
+        table = job.reader.pairs(split)
+        for batch in table.to_batches(10_000):
+            job.context.check_cancelled()
+            for row in batch.to_pylist():
+                record = {"sentence1": row["left"], "sentence2": row["right"]}
+                sink.write({**record, "score": row["score"]})
+        _close(job, sink, name)
+
+
+def beir(job: Job) -> None:
+    """``corpus.jsonl``, ``queries.jsonl`` and ``qrels/SPLIT.tsv``."""
+    corpus = JsonLines(job.folder / "corpus.jsonl")
+    for table in job.reader.iter_documents():
+        job.context.check_cancelled()
+        for row in table.to_pylist():
+            about = json.loads(row["fields"]) if row["fields"] else {}
+            record = {"_id": row["id"], "title": row["title"] or "", "text": row["text"]}
+            corpus.write({**record, "metadata": about})
+    _close(job, corpus, "corpus.jsonl")
+    queries = JsonLines(job.folder / "queries.jsonl")
+    (job.folder / "qrels").mkdir()
+    for split in job.splits:
+        name = f"qrels/{split}.tsv"
+        qrels = Delimited(job.folder / name, ("query-id", "corpus-id", "score"), "\t")
+        for row in job.rows(split):
+            queries.write({"_id": row.id, "text": row.text, "metadata": {}})
+            for one in [*row.positives, *(other for other in row.others if other.judged)]:
+                record = {"query-id": row.id, "corpus-id": one.id, "score": one.grade}
+                qrels.write(record)
+        _close(job, qrels, name)
+    _close(job, queries, "queries.jsonl")
+
+
+def llamaindex(job: Job) -> None:
+    """``queries, corpus, relevant_docs`` in one JSON object for each split."""
+    for split in job.splits:
+        name = f"{split}.json"
+        sink = JsonObject(job.folder / name)
+        sink.begin("queries")
+        for table in job.reader.iter_queries(split):
+            for id, text in zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True):
+                sink.member(id, text)
+                sink.rows += 1
+        sink.end()
+        sink.begin("corpus")
+        for table in job.reader.iter_documents():
+            job.context.check_cancelled()
+            columns = (table[column].to_pylist() for column in ("id", "title", "text"))
+            for id, title, text in zip(*columns, strict=True):
+                sink.member(id, joined(title, text))
+        sink.end()
+        sink.begin("relevant_docs")
+        for row in job.rows(split):
+            if row.positives:
+                sink.member(row.id, [one.id for one in row.positives])
+        sink.end()
+        sink.plain("mode", "text")
+        _close(job, sink, name)
+
+
+def reranker_csv(job: Job) -> None:
+    """``query_id, queries, passages, labels``: a row for each document of a query."""
+    for split in job.splits:
+        name = f"{split}.csv"
+        columns = ("query_id", "queries", "passages", "labels")
+        sink = Delimited(job.folder / name, columns)
+        for row in job.rows(split):
+            for one in [*row.positives, *row.others]:
+                values = (row.id, row.text, one.text, one.grade)
+                sink.write(dict(zip(columns, values, strict=True)))
+        _close(job, sink, name)
+
+
+def _scored(row: QueryRow) -> int:
+    return sum(one.score is not None for one in [*row.positives, *row.others])
+
+
+def _close(job: Job, sink: Any, name: str) -> None:
+    """Finish a file; one without rows would only puzzle whoever reads it."""
+    sink.close()
+    if sink.rows:
+        job.files[name] = sink.rows
+    else:
+        (job.folder / name).unlink()
+
+
+#: Judgments of grade 0 become candidates.
+_OFFERED = {"queries", "candidates", "zeros"}
+#: They are left out.
+_RELEVANT = {"queries", "zeros_offered"}
+_IDS = {"document_ids", "query_ids", "unlinked"}
+SHAPES: dict[str, Shape] = {
+    "flagembedding": Shape(flagembedding, ".jsonl", frozenset(_OFFERED | {"scores", "prompts"})),
+    "pairs": Shape(pairs, ".jsonl", frozenset(_RELEVANT), typed=True),
+    "triplets": Shape(triplets, ".jsonl", frozenset(_OFFERED), typed=True),
+    "scored": Shape(scored, ".jsonl", frozenset(SAID.keys() - {"queries"}), typed=True),
+    "beir": Shape(beir, "", frozenset(_RELEVANT | _IDS | {"titles", "grades", "zeros", "fields"})),
+    "llamaindex": Shape(llamaindex, ".json", frozenset(_RELEVANT | _IDS)),
+    "reranker-csv": Shape(reranker_csv, ".csv", frozenset(_OFFERED | {"query_ids", "grades"})),
+}

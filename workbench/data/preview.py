@@ -1,0 +1,163 @@
+"""What an import would make of some files, from their beginnings: columns, first rows, problems.
+
+Nothing is written and nothing is read to its end, so the page may ask at every change.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from workbench.data.deciding import finder
+from workbench.data.importing import BROKEN
+from workbench.data.intake import Input, inspect
+from workbench.data.mapping import guess_roles, read_map
+from workbench.data.pieces import Cutter, cutter_for
+from workbench.data.problems import ProblemLog
+from workbench.data.shapes.recognise import Recogniser
+from workbench.data.shapes.row import Document, Item, Pair, Row
+from workbench.data.sources import find
+from workbench.recipes.data import ImportRecipe
+from workbench.workspace import Workspace
+
+#: Rows that are looked at, and how many of them are shown.
+_LOOKED_AT, SHOWN = 200, 5
+#: Files that are looked into; a folder of documents may hold thousands.
+_FILES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewRow:
+    """One row as it would be read. ``kind``: query, pair or document; ``texts``: what it holds,
+    as (role, text)."""
+
+    file: str
+    line: int
+    kind: str
+    texts: tuple[tuple[str, str], ...]
+
+
+@dataclass(slots=True)
+class Preview:
+    """``known`` is False where a file with rows has none that can be read. ``columns`` are those of
+    the first file with rows, each with a sample; ``guess`` gives some of them a role."""
+
+    format: str = ""
+    known: bool = True
+    columns: dict[str, str] = field(default_factory=dict)
+    guess: dict[str, str] = field(default_factory=dict)
+    rows: list[PreviewRow] = field(default_factory=list)
+    problems: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        rows = [
+            {"file": row.file, "line": row.line, "kind": row.kind, "texts": list(row.texts)}
+            for row in self.rows
+        ]
+        plain = ("format", "known", "columns", "guess", "problems", "notes")
+        return {**{name: getattr(self, name) for name in plain}, "rows": rows}
+
+
+def preview(workspace: Workspace, recipe: ImportRecipe, shown: int = SHOWN) -> Preview:
+    """The first rows and pieces as the recipe would read them. Raises :class:`BadInput`."""
+    columns = read_map(recipe.mapping)
+    size = 0 if recipe.pieces == "none" else recipe.piece_size
+    cutter = cutter_for(workspace, size, recipe.piece_overlap, recipe.piece_model)
+    out = Preview()
+    formats: dict[str, None] = {}
+    with tempfile.TemporaryDirectory(prefix="workbench-preview-") as made:
+        log = ProblemLog(Path(made) / "problems.parquet")
+        for source in islice(find([Path(one) for one in recipe.paths], log, out.notes), _FILES):
+            try:
+                one = inspect(source, recipe.encoding, log, columns)
+                _look(one, recipe, cutter, out, formats, log, Path(made), shown)
+            except BROKEN as error:
+                log.add("unreadable", source.label, detail=str(error)[:200])
+        out.problems = [problem.to_dict() for problem in log.first[:20]]
+        log.abandon()
+    out.format = " + ".join(formats)
+    return out
+
+
+def _look(
+    one: Input,
+    recipe: ImportRecipe,
+    cutter: Cutter,
+    out: Preview,
+    formats: dict[str, None],
+    log: ProblemLog,
+    scratch: Path,
+    shown: int,
+) -> None:
+    """Add what one file shows."""
+    if one.part == "texts":
+        formats[one.kind] = None
+        for piece in islice(one.pieces(_nothing, scratch, cutter), max(0, shown - len(out.rows))):
+            out.rows.append(_shown(one, piece.place, piece.document))
+    elif one.part == "rows" and one.kind != "llamaindex":
+        items, samples, found = _rows(one, recipe, cutter, log, scratch)
+        formats.update(dict.fromkeys(found))
+        out.rows += [_shown(one, line, item) for line, item in items[: shown - len(out.rows)]]
+        out.known &= bool(found)
+        if not out.columns or not found:
+            out.columns, out.guess = _columns(samples), guess_roles(samples)
+    else:
+        formats["llamaindex" if one.kind == "llamaindex" else "beir"] = None
+
+
+def _rows(
+    one: Input, recipe: ImportRecipe, cutter: Cutter, log: ProblemLog, scratch: Path
+) -> tuple[list[tuple[int, Item]], list[dict[str, Any]], list[str]]:
+    """The first rows that can be read, the first as the file has them, and their formats."""
+    find_plan, _ = finder(one, recipe.scores, log, _nothing, scratch)
+    recogniser = Recogniser(one.report, find_plan)
+    items: list[tuple[int, Item]] = []
+    samples: list[dict[str, Any]] = []
+    for line, raw in islice(one.raw_records(_nothing, scratch), _LOOKED_AT):
+        one.report.line = line
+        samples.append(raw)
+        item = recogniser.read(one.columns.rename(raw) if one.columns else raw)
+        if isinstance(item, Document) and recipe.pieces == "all":
+            items += [(line, piece) for piece in cutter.document(item)]
+        elif item is not None:
+            items.append((line, item))
+    return items, samples or [dict.fromkeys(one.names, "")], list(recogniser.formats)
+
+
+def _shown(one: Input, line: int, item: Item) -> PreviewRow:
+    kinds: dict[type, str] = {Row: "query", Pair: "pair", Document: "document"}
+    return PreviewRow(one.source.label, line, kinds[type(item)], tuple(_texts(item)))
+
+
+def _texts(item: Item) -> Iterator[tuple[str, str]]:
+    if isinstance(item, Pair):
+        yield from (("left", item.left), ("right", item.right), ("score", f"{item.score:g}"))
+        return
+    if isinstance(item, Document):
+        named = (("id", item.id), ("title", item.title), ("text", item.text))
+        yield from ((role, text) for role, text in (*named, ("fields", item.fields)) if text)
+        return
+    yield "query", item.query
+    if item.prompt:
+        yield "prompt", item.prompt
+    for document, grade in zip(item.documents, item.grades, strict=True):
+        text = document if isinstance(document, str) else f"{document.title} {document.text}"
+        role = "positive" if grade > 0 else "negative"
+        yield role, text.strip() + (f" ({grade})" if grade > 1 else "")
+
+
+def _columns(samples: list[dict[str, Any]]) -> dict[str, str]:
+    """Each column with the first value that is none empty."""
+    found: dict[str, str] = {}
+    for row in samples:
+        for name, value in row.items():
+            if not found.get(str(name)):
+                found[str(name)] = "" if value is None else str(value)[:200]
+    return found
+
+
+def _nothing(_count: int) -> None:
+    """Progress that nobody watches."""

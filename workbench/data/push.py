@@ -1,0 +1,113 @@
+"""Sends a data set to a hub, laid out as MTEB's retrieval sets are. Torch-free.
+
+``corpus``, ``queries`` and ``qrels`` by split, as Parquet, with scored pairs beside them where
+there are any; the card names them, so that ``hf:OWNER/NAME`` reads them back. That layout has no
+place for given negatives: an export keeps them.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workbench.data.parts import SPLITS
+from workbench.data.reader import DatasetReader
+from workbench.takeaway.push import send
+from workbench.workspace import Workspace
+
+_HUB_NAMES = {"train": "train", "dev": "validation", "test": "test"}
+
+
+def push_dataset(
+    workspace: Workspace,
+    name: str,
+    repo: str,
+    *,
+    token: str = "",
+    private: bool = True,
+    make_api: Callable[[str], Any] | None = None,
+) -> dict[str, Any]:
+    """Upload a data set as ``repo`` ('owner/name'); errors as :func:`workbench.takeaway.push.push`.
+
+    The token is used once: never stored, never logged.
+    """
+    reader = workspace.datasets.read(name)
+    address = send(
+        lambda folder: stage(reader, folder),
+        repo,
+        token=token,
+        private=private,
+        make_api=make_api,
+        kind="dataset",
+    )
+    return {"dataset": reader.name, "repo": repo.strip(), "address": address, "private": private}
+
+
+def stage(reader: DatasetReader, folder: Path) -> None:
+    """Write the files of a hub's repository into an empty folder."""
+    files: dict[str, dict[str, str]] = {}
+    if reader.counts["documents"]:
+        _write(folder / "corpus.parquet", _corpus(reader))
+        files["corpus"] = {"corpus": "corpus.parquet"}
+    if reader.counts["queries"]:
+        _write(folder / "queries.parquet", [_queries(reader)])
+        files["queries"] = {"queries": "queries.parquet"}
+    for split in SPLITS:
+        if reader.counts["splits"].get(split):
+            target = f"qrels/{_HUB_NAMES[split]}.parquet"
+            _write(folder / target, [_qrels(reader, split)])
+            files.setdefault("qrels", {})[_HUB_NAMES[split]] = target
+        pairs = reader.pairs(split).select(["left", "right", "score"])
+        if pairs.num_rows:
+            target = f"pairs/{_HUB_NAMES[split]}.parquet"
+            _write(folder / target, [pairs])
+            files.setdefault("pairs", {})[_HUB_NAMES[split]] = target
+    (folder / "README.md").write_text(card(reader, files), encoding="utf-8")
+
+
+def card(reader: DatasetReader, files: dict[str, dict[str, str]]) -> str:
+    """The repository's README: which files are what, for people and for the hub."""
+    lines = ["---", "configs:"]
+    for config, by_split in files.items():
+        lines += [f"- config_name: {config}", "  data_files:"]
+        for split, path in by_split.items():
+            lines += [f"  - split: {split}", f"    path: {path}"]
+    counts = reader.counts
+    said = [f"{counts[name]:,} {name}" for name in ("documents", "queries", "judgments", "pairs")]
+    lines += ["tags:", "- retrieval", "---", f"# {reader.name}", "", ", ".join(said) + ".", ""]
+    return "\n".join(lines)
+
+
+def _write(path: Path, tables: Iterator[pa.Table] | list[pa.Table]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = None
+    for table in tables:
+        writer = writer or pq.ParquetWriter(path, table.schema)
+        writer.write_table(table)
+    if writer is not None:
+        writer.close()
+
+
+def _corpus(reader: DatasetReader) -> Iterator[pa.Table]:
+    for table in reader.iter_documents():
+        chosen = table.select(["id", "title", "text", "fields"])
+        yield chosen.rename_columns(["_id", "title", "text", "fields"])
+
+
+def _queries(reader: DatasetReader) -> pa.Table:
+    return (
+        reader.queries().select(["id", "text", "prompt"]).rename_columns(["_id", "text", "prompt"])
+    )
+
+
+def _qrels(reader: DatasetReader, split: str) -> pa.Table:
+    """The judgments as query-id, corpus-id and score."""
+    queries = reader.queries(split)
+    names = dict(zip(queries["row"].to_pylist(), queries["id"].to_pylist(), strict=True))
+    judged = reader.judgments(split)
+    documents = reader.documents_at(judged["document"].to_pylist())["id"]
+    ids = pa.array([names[row] for row in judged["query"].to_pylist()], pa.string())
+    columns = {"query-id": ids, "corpus-id": documents, "score": judged["grade"].cast(pa.int64())}
+    return pa.table(columns)
