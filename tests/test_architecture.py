@@ -19,7 +19,8 @@ BELOW = (
     "workbench/merging/",
     "workbench/search/",
     "workbench/models/",
-    "workbench/merging/",
+    "workbench/mining/",
+    "workbench/synthesis/local.py",
 )
 
 

@@ -169,11 +169,11 @@ def draw(
 
 
 def _choice(spec: FieldSpec, common: dict[str, Any]) -> gr.components.Component:
-    choices = [(_choice_label(spec, one), one) for one in spec.choices]
+    choices = [(choice_label(spec, one), one) for one in spec.choices]
     return gr.Dropdown(choices=choices, filterable=False, min_width=180, **common)
 
 
-def _choice_label(spec: FieldSpec, choice: str) -> str:
+def choice_label(spec: FieldSpec, choice: str) -> str:
     key = f"choice.{spec.name}.{choice}"
     return t(key) if known(key) else choice
 

@@ -58,7 +58,7 @@ def _bin_name(edges: Sequence[int], at: int) -> str:
 def grouped_bars(
     models: Sequence[str], metrics: Sequence[str], values: Sequence[Sequence[float]], title: str
 ) -> go.Figure:
-    """One group per metric, one bar per model; ``values[model][metric]`` between 0 and 1."""
+    """One group per metric, one bar per model; ``values[model][metric]`` between -1 and 1."""
     figure = go.Figure()
     for at, model in enumerate(models):
         row = np.asarray(values[at], dtype=np.float32)
@@ -73,8 +73,13 @@ def grouped_bars(
             hovertemplate="%{x}: %{y:.3f}<extra>" + plain(model) + "</extra>",
         )
     dress(figure, title)
-    top = max((float(max(row, default=0.0)) for row in values), default=1.0)
-    figure.update_layout(barmode="group", height=340, yaxis_range=[0, min(1.08, top * 1.15 + 0.02)])
+    every = [float(value) for row in values for value in row]
+    top, low = max(every, default=1.0), min(every, default=0.0)
+    # A correlation can be below zero.
+    bottom = max(-1.08, low * 1.15 - 0.02) if low < 0 else 0
+    figure.update_layout(
+        barmode="group", height=340, yaxis_range=[bottom, min(1.08, top * 1.15 + 0.02)]
+    )
     return figure
 
 

@@ -116,6 +116,16 @@ class WorkerCrashed(WorkbenchError):
     code = "worker-crashed"
 
 
+class OutOfMemory(WorkerCrashed):
+    """There was not enough memory. ``details['cause']`` says so where only that is kept; the job's
+    supervisor adds ``suggestions``, settings that would fit, to the record."""
+
+    CAUSE: ClassVar[str] = "out-of-memory"
+
+    def __init__(self, message: str, hint: str = "", **details: Any) -> None:
+        super().__init__(message, hint, cause=self.CAUSE, **details)
+
+
 class TrainingDiverged(WorkbenchError):
     """The guard stopped a run whose numbers had gone wrong (NaN, or a loss that stays 0)."""
 
@@ -132,3 +142,9 @@ class SearchUnavailable(WorkbenchError):
     """The resident search worker could not answer."""
 
     code = "search-unavailable"
+
+
+class EndpointFailed(WorkbenchError):
+    """The language model behind an address did not answer as it should."""
+
+    code = "endpoint-failed"

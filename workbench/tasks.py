@@ -16,8 +16,19 @@ from storage.records import SlotKind
 from workbench.errors import NotFound
 from workbench.recipes.base import Recipe
 from workbench.recipes.data import AddModelRecipe, ImportRecipe, SampleRecipe
+from workbench.recipes.data_change import (
+    ExportDataRecipe,
+    MergeDataRecipe,
+    ResplitRecipe,
+    SampleRowsRecipe,
+)
+from workbench.recipes.doctor import DoctorRecipe, MendRecipe
 from workbench.recipes.evaluate import EvaluateRecipe, IndexRecipe
+from workbench.recipes.matrix import MatrixRecipe
+from workbench.recipes.measure import MeasureRecipe
 from workbench.recipes.merge import BlendRecipe, MergeRecipe
+from workbench.recipes.mine import MineRecipe
+from workbench.recipes.synthesize import SynthesizeRecipe
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.recipes.train_rerank import TrainLateInteractionRecipe, TrainRerankerRecipe
 
@@ -60,6 +71,42 @@ TASKS: dict[str, Task] = {
         SlotKind.LIGHT,
         prepare="workbench.data.prepare:prepare_sample",
     ),
+    "data-sample": Task(
+        SampleRowsRecipe,
+        "workbench.data.sampling:run",
+        SlotKind.LIGHT,
+        prepare="workbench.data.edit_prepare:prepare_sample",
+    ),
+    "data-merge": Task(
+        MergeDataRecipe,
+        "workbench.data.merge:run",
+        SlotKind.LIGHT,
+        prepare="workbench.data.edit_prepare:prepare_merge",
+    ),
+    "data-resplit": Task(
+        ResplitRecipe,
+        "workbench.data.resplit:run",
+        SlotKind.LIGHT,
+        prepare="workbench.data.edit_prepare:prepare_resplit",
+    ),
+    "data-export": Task(
+        ExportDataRecipe,
+        "workbench.data.export:run",
+        SlotKind.LIGHT,
+        prepare="workbench.data.edit_prepare:prepare_export",
+    ),
+    "doctor": Task(
+        DoctorRecipe,
+        "workbench.doctor.examine:run",
+        SlotKind.LIGHT,
+        prepare="workbench.doctor.prepare:prepare_doctor",
+    ),
+    "doctor-mend": Task(
+        MendRecipe,
+        "workbench.doctor.mend:run",
+        SlotKind.LIGHT,
+        prepare="workbench.doctor.prepare:prepare_mend",
+    ),
     "add-model": Task(
         AddModelRecipe,
         "workbench.models.job:run_add",
@@ -87,11 +134,38 @@ TASKS: dict[str, Task] = {
         prepare="workbench.training.prepare:prepare_train",
         resumable=True,
     ),
+    "measure": Task(
+        MeasureRecipe,
+        "workbench.training.measure:run",
+        SlotKind.TRAIN,
+        prepare="workbench.checks.prepare:prepare_measure",
+    ),
+    "mine": Task(
+        MineRecipe,
+        "workbench.mining.mine:run",
+        SlotKind.LIGHT,
+        prepare="workbench.mining.prepare:prepare_mine",
+    ),
+    "synthesize": Task(
+        SynthesizeRecipe,
+        "workbench.synthesis.write:run",
+        SlotKind.LIGHT,
+        prepare="workbench.synthesis.prepare:prepare_synthesize",
+        resumable=True,
+    ),
     "evaluate": Task(
         EvaluateRecipe,
         "workbench.evaluation.job:run",
         SlotKind.LIGHT,
         prepare="workbench.evaluation.prepare:prepare_evaluate",
+        resumable=True,
+    ),
+    "matrix": Task(
+        MatrixRecipe,
+        "workbench.evaluation.matrix:run",
+        SlotKind.LIGHT,
+        prepare="workbench.evaluation.matrix_prepare:prepare_matrix",
+        resumable=True,
     ),
     "merge": Task(
         MergeRecipe,
@@ -110,6 +184,7 @@ TASKS: dict[str, Task] = {
         "workbench.search.build:run",
         SlotKind.LIGHT,
         prepare="workbench.search.prepare:prepare_index",
+        resumable=True,
     ),
 }
 

@@ -27,8 +27,20 @@ def drawn(recipe: type[Recipe], **start: Any) -> form.Form:
         return form.render(recipe, start=start)
 
 
+#: Texts of a form of their own. An endpoint and a local model exclude each other.
+TEXTS = {
+    "endpoint": "http://localhost:8000/v1",
+    "key_variable": "OTHER_KEY",
+    "local_model": "",
+    "template_en": "{n} of {passage}",
+    "template_zh": "{passage}",
+}
+
+
 def other_value(spec: FieldSpec) -> Any:
     """A valid value that is not the field's default."""
+    if spec.name in TEXTS:
+        return TEXTS[spec.name]
     if spec.kind == "flag":
         return not spec.default
     if spec.kind == "choice":

@@ -27,6 +27,7 @@ NAMES = (
     "notices.js",
     "panel.js",
     "plotly.min.js",
+    "sweep.js",
 )
 
 

@@ -3,8 +3,10 @@
 import csv
 import io
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from fastapi import APIRouter
@@ -14,10 +16,15 @@ from ui.routes.replies import Refused
 from ui.services import Services
 from ui.words import t
 from workbench.jobs.files import LOG
+from workbench.recipes.data_change import KEPT
 from workbench.records import Evaluation, MetricRow
 from workbench.takeaway.portable import replaced_files
 
+if TYPE_CHECKING:
+    from workbench.evaluation.trec import TrecFile
+
 BLOCK = 1024 * 1024
+LINES = 10_000
 CSV = "text/csv; charset=utf-8"
 
 
@@ -32,13 +39,13 @@ def router(services: Services) -> APIRouter:
         found = workspace.models.get(name)
         folder = workspace.models.folder(found.name)
         parts = zipped(folder, found.name, replaced_files(workspace, found))
-        return StreamingResponse(parts, 200, _attachment(f"{found.name}.zip"), "application/zip")
+        return StreamingResponse(parts, 200, attachment(f"{found.name}.zip"), "application/zip")
 
     @routes.get("/api/download/jobs/{id}/metrics.csv")
     def metrics(id: str) -> Response:
         job = workspace.jobs.get(id)
         text = metrics_csv(workspace.jobs.metrics(job.id))
-        return Response(text, 200, _attachment(f"{job.id}-metrics.csv"), CSV)
+        return Response(text, 200, attachment(f"{job.id}-metrics.csv"), CSV)
 
     @routes.get("/api/download/jobs/{id}/log.txt")
     def log(id: str) -> Response:
@@ -46,8 +53,18 @@ def router(services: Services) -> APIRouter:
         path = workspace.jobs.folder(job.id) / LOG
         if not path.is_file():
             raise Refused(404, t("refused.log_gone"))
-        headers = _attachment(f"{job.id}-log.txt")
+        headers = attachment(f"{job.id}-log.txt")
         return FileResponse(path, 200, headers, media_type="text/plain; charset=utf-8")
+
+    @routes.get("/api/download/jobs/{id}/export.zip")
+    def export(id: str) -> Response:
+        """A data set as a job wrote it for another tool."""
+        job = workspace.jobs.get(id)
+        path = workspace.jobs.folder(job.id) / KEPT
+        if job.result is None or not path.is_file():
+            raise Refused(404, t("refused.export_gone"))
+        name = f"{job.result['dataset']}-v{job.result['version']}-{job.result['format']}.zip"
+        return FileResponse(path, 200, attachment(name), media_type="application/zip")
 
     @routes.get("/api/download/evaluations.csv")
     def evaluations(id: str) -> Response:
@@ -56,7 +73,17 @@ def router(services: Services) -> APIRouter:
         names = sorted({name for one in found for name in one.metrics})
         head = ("model", "dataset", "version", "split", "queries", "documents", *names)
         rows = [_evaluation(one, names) for one in found]
-        return Response(_csv([head, *rows]), 200, _attachment("evaluations.csv"), CSV)
+        return Response(_csv([head, *rows]), 200, attachment("evaluations.csv"), CSV)
+
+    @routes.get("/api/download/evaluations.trec.zip")
+    def trec(id: str) -> Response:
+        """Runs and qrels of evaluations, made while they are sent."""
+        # Brings ir_measures along: not at the app's start.
+        from workbench.evaluation.trec import trec_files
+
+        files = trec_files(workspace, [workspace.evaluations.get(one) for one in id.split(",")])
+        headers = attachment("evaluations-trec.zip")
+        return StreamingResponse(zipped_lines(files), 200, headers, "application/zip")
 
     return routes
 
@@ -109,6 +136,24 @@ def zipped(folder: Path, name: str, instead: Mapping[str, bytes] | None = None) 
     yield out.take()
 
 
+def zipped_lines(files: "Iterable[TrecFile]") -> Iterator[bytes]:
+    """Text files as a zip in pieces; a ranking shrinks to a fifth."""
+    out = _Pipe()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive:
+        for file in files:
+            with archive.open(file.name, "w", force_zip64=True) as target:
+                for lines in batched(file.lines(), LINES):
+                    target.write("".join(lines).encode())
+                    yield out.take()
+    yield out.take()
+
+
+def batched(lines: Iterator[str], size: int) -> Iterator[list[str]]:
+    """Lines, so many at a time."""
+    while block := list(islice(lines, size)):
+        yield block
+
+
 class _Pipe(io.RawIOBase):
     """Where the zip is written: what was written is handed on and forgotten."""
 
@@ -129,7 +174,7 @@ class _Pipe(io.RawIOBase):
         return data
 
 
-def _attachment(name: str) -> dict[str, str]:
+def attachment(name: str) -> dict[str, str]:
     return {
         "content-disposition": f"attachment; filename*=UTF-8''{quote(name)}",
         "cache-control": "no-store",

@@ -4,22 +4,26 @@ An evaluation is a job and its result is kept: choosing an earlier one shows it,
 measured again unless the button is pressed.
 """
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from ui.choices import dataset_names, menu, model_names, models_menu, open_menu, splits
+from ui.choices import dataset_names, menu, model_names, models_menu, open_menu, splits, update
 from ui.feedback import QUICK, on, on_busy
 from ui.markup import heading, piece
 from ui.services import Services
+from ui.tabs.compare_copy import SAVE_JS, copy_button
 from ui.tabs.compare_past import find, newest, past_menu
-from ui.tabs.compare_shown import card_html, view
+from ui.tabs.compare_sections import Section, sections
+from ui.tabs.compare_shown import card_html
 from ui.tabs.compare_shown import short_table as short_table  # Start shows it too.
+from ui.tabs.compare_shown import view as main_view
 from ui.words import t
+from workbench.comparison.ways import WAYS
 from workbench.recipes.evaluate import EvaluateRecipe
+from workbench.records import Job
 
 if TYPE_CHECKING:
     from ui.page import Page
@@ -28,28 +32,6 @@ TICK = 1.5
 #: A first stage that is no model; everybody has it.
 BM25 = "bm25"
 SECOND_STAGES = ("reranker", "late-interaction")
-
-COPY_JS = """
-async (text) => {
-  try { await navigator.clipboard.writeText(text); }
-  catch (refused) {
-    const area = document.createElement('textarea');
-    area.value = text; document.body.append(area); area.select();
-    document.execCommand('copy'); area.remove();
-  }
-  return DONE;
-}
-"""
-SAVE_JS = """
-(text) => {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([text], {type: 'text/csv;charset=utf-8'}));
-  link.download = 'comparison.csv';
-  document.body.append(link); link.click(); link.remove();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-  return text;
-}
-"""
 
 
 @dataclass(frozen=True)
@@ -62,6 +44,9 @@ class Compare:
     split: gr.Radio
     models: gr.Dropdown
     rerankers: gr.Dropdown
+    way: gr.Dropdown
+    also: gr.Dropdown
+    dimensions: gr.Textbox
     start: gr.Button
     cancel: gr.Button
     past: gr.Dropdown
@@ -73,6 +58,9 @@ class Compare:
     plot: gr.Plot
     markdown: gr.Textbox
     csv: gr.Textbox
+    #: {"job": id of the comparison that is shown}, also where nobody chose it.
+    shown: gr.JSON
+    beside: list[Section]
     refresh: Callable[..., Any]
     inputs: list[Any]
     outputs: list[Any]
@@ -88,7 +76,13 @@ class Compare:
             self.plot,
             self.markdown,
             self.csv,
+            self.shown,
+            *(part for section in self.beside for part in section.outputs),
         ]
+
+    def view(self, services: Services, job: Job | None) -> list[Any]:
+        """Updates for ``result``."""
+        return view(services, self.beside, job)
 
 
 def render(services: Services) -> Compare:
@@ -124,6 +118,26 @@ def render(services: Services) -> Compare:
             info=t("compare.rerankers_help"),
             elem_id="compare-rerankers",
         )
+        way = gr.Dropdown(
+            [(t(f"choice.way.{name}"), name) for name in ("auto", *WAYS)],
+            value="auto",
+            label=t("ways.label"),
+            info=t("ways.label_help"),
+            interactive=True,
+            elem_id="compare-way",
+        )
+        with gr.Accordion(t("compare.beside"), open=False, elem_id="compare-beside"), gr.Row():
+            also = open_menu(
+                label=t("compare.also"),
+                info=t("compare.also_help"),
+                elem_id="compare-also",
+            )
+            dimensions = gr.Textbox(
+                label=t("compare.dimensions"),
+                info=t("compare.dimensions_help"),
+                interactive=True,
+                elem_id="compare-dimensions",
+            )
         with gr.Row(elem_classes="rw-actions"):
             start = gr.Button(t("compare.start"), variant="primary", elem_id="compare-start")
             cancel = gr.Button(t("job.cancel"), variant="stop", visible=False)
@@ -133,7 +147,7 @@ def render(services: Services) -> Compare:
             elem_id="compare-past",
         )
         card = piece(elem_id="compare-job")
-        shown = piece(elem_id="compare-table")
+        table = piece(elem_id="compare-table")
         with gr.Row(visible=False, elem_classes="rw-actions") as actions:
             copy = gr.Button(t("compare.copy"), size="sm", elem_id="compare-copy")
             save = gr.Button(t("compare.save"), size="sm", elem_id="compare-save")
@@ -142,16 +156,21 @@ def render(services: Services) -> Compare:
         )
         markdown = gr.Textbox(visible=False, label=t("compare.copy"))
         csv = gr.Textbox(visible=False, label=t("compare.save"))
+        shown = gr.JSON({}, visible=False)
+        beside = sections(services)
 
     def refresh(
         state: dict[str, Any] | None,
         name: str | None,
         picked: list[str],
         second: list[str] | None,
+        other: str | None,
     ) -> Any:
-        return fill(services, state or {}, name, picked, second or [])
+        filled = fill(services, state or {}, name, picked, second or [], beside)
+        return [*filled, also_menu(services, other)]
 
-    result = [card, cancel, shown, actions, plot, markdown, csv]
+    inside = [part for section in beside for part in section.outputs]
+    result = [card, cancel, table, actions, plot, markdown, csv, shown, *inside]
     return Compare(
         tab=tab,
         timer=timer,
@@ -160,20 +179,25 @@ def render(services: Services) -> Compare:
         split=split,
         models=models,
         rerankers=rerankers,
+        way=way,
+        also=also,
+        dimensions=dimensions,
         start=start,
         cancel=cancel,
         past=past,
         card=card,
-        table=shown,
+        table=table,
         actions=actions,
         copy=copy,
         save=save,
         plot=plot,
         markdown=markdown,
         csv=csv,
+        shown=shown,
+        beside=beside,
         refresh=refresh,
-        inputs=[chosen, dataset, models, rerankers],
-        outputs=[dataset, models, rerankers, past, *result],
+        inputs=[chosen, dataset, models, rerankers, also],
+        outputs=[dataset, models, rerankers, past, *result, also],
     )
 
 
@@ -182,35 +206,48 @@ def listen(services: Services, page: "Page") -> None:
     workspace = services.workspace
 
     def start(
-        dataset: str | None, split: str, models: list[str], rerankers: list[str] | None
+        dataset: str | None,
+        split: str,
+        models: list[str],
+        rerankers: list[str] | None,
+        also: str | None,
+        dimensions: str | None,
+        way: str | None,
     ) -> list[Any]:
         chosen = {"dataset": dataset or "", "split": split, "models": models}
-        recipe = EvaluateRecipe.read({**chosen, "rerankers": rerankers or []})
+        beside = {"also": also or "", "dimensions": dimensions or "", "way": way or "auto"}
+        recipe = EvaluateRecipe.read({**chosen, "rerankers": rerankers or [], **beside})
         job = workspace.jobs.submit(recipe)
         state = {"job": job.id, "dataset": dataset}
-        return [state, past_menu(services, dataset, job.id), *view(services, job)]
+        return [state, past_menu(services, dataset, job.id), *compare.view(services, job)]
 
     def cancel(state: dict[str, Any]) -> list[Any]:
-        return view(services, workspace.jobs.cancel(state["job"]))
+        return compare.view(services, workspace.jobs.cancel(state["job"]))
 
     def choose(dataset: str | None) -> list[Any]:
         job = newest(services, dataset)
         state = {"job": job.id if job else "", "dataset": dataset}
-        return [state, past_menu(services, dataset, state["job"]), *view(services, job)]
+        return [state, past_menu(services, dataset, state["job"]), *compare.view(services, job)]
 
     def show(job: str | None, dataset: str | None) -> list[Any]:
-        return [{"job": job or "", "dataset": dataset}, *view(services, find(services, job))]
+        return [
+            {"job": job or "", "dataset": dataset},
+            *compare.view(services, find(services, job)),
+        ]
 
     def tick(state: dict[str, Any], card: str | None, dataset: str | None) -> Any:
         job = find(services, (state or {}).get("job"))
         if job is None or card_html(job) == (card or ""):
             return gr.skip()
-        return [past_menu(services, dataset, job.id), *view(services, job)]
+        return [past_menu(services, dataset, job.id), *compare.view(services, job)]
 
     on_busy(
         compare.start,
         start,
-        [compare.dataset, compare.split, compare.models, compare.rerankers],
+        [
+            *(compare.dataset, compare.split, compare.models, compare.rerankers),
+            *(compare.also, compare.dimensions, compare.way),
+        ],
         [compare.chosen, compare.past, *compare.result],
         says=t("compare.starting"),
         then=t("compare.start"),
@@ -234,19 +271,10 @@ def listen(services: Services, page: "Page") -> None:
         [compare.chosen, compare.card, compare.dataset],
         [compare.past, *compare.result],
     )
-    copied = compare.copy.click(None, compare.markdown, compare.copy, js=_copy_js(), **QUICK)
-    copied.then(None, None, compare.copy, js=_back_js(), **QUICK)
+    copy_button(compare.copy, compare.markdown, t("compare.copy"), QUICK)
     compare.save.click(None, compare.csv, None, js=SAVE_JS, **QUICK)
-
-
-def _copy_js() -> str:
-    return COPY_JS.replace("DONE", json.dumps(t("compare.copied")))
-
-
-def _back_js() -> str:
-    """The button's own words again, a moment later."""
-    words = json.dumps(t("compare.copy"))
-    return f"() => new Promise((done) => setTimeout(() => done({words}), 1500))"
+    for section in compare.beside:
+        section.wire(compare)
 
 
 def fill(
@@ -255,6 +283,7 @@ def fill(
     name: str | None,
     picked: list[str],
     second: list[str],
+    beside: Sequence[Section] = (),
 ) -> Any:
     """Menus and the chosen evaluation, as they are now."""
     names = dataset_names(services.workspace)
@@ -270,8 +299,25 @@ def fill(
         models_menu([*known, BM25], models),
         models_menu(second_stages(services), second),
         past_menu(services, dataset, job.id if job else None),
-        *view(services, job),
+        *view(services, beside, job),
     ]
+
+
+def view(services: Services, beside: Sequence[Section], job: Job | None) -> list[Any]:
+    """The comparison, and what stands beside it."""
+    shown = {"job": job.id if job else ""}
+    return [
+        *main_view(services, job),
+        shown,
+        *(one for section in beside for one in section.show(job)),
+    ]
+
+
+def also_menu(services: Services, chosen: str | None) -> dict[str, Any]:
+    """The second data set: none, unless one is chosen that is still there."""
+    names = dataset_names(services.workspace)
+    choices = [(t("compare.also_none"), ""), *((name, name) for name in names)]
+    return update(choices, chosen if chosen in names else "")
 
 
 def second_stages(services: Services) -> list[str]:

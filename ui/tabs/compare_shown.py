@@ -1,6 +1,6 @@
 """One comparison as it is shown: the job while it runs, then the table, its legend and a chart."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -10,9 +10,11 @@ from ui.cards import job_card
 from ui.choices import dataset_names
 from ui.markup import EMPTY, badge, empty, heading, join, table
 from ui.plots import grouped_bars
+from ui.routes.downloads import download_url
 from ui.services import Services
 from ui.words import t
 from ui.words.amounts import count
+from workbench.comparison.forgetting import Forgetting, forgetting, tables
 from workbench.comparison.names import HEADLINE, label
 from workbench.comparison.table import Row, Table, build_table, to_csv, to_markdown
 from workbench.records import Job, JobStatus
@@ -27,16 +29,42 @@ def view(services: Services, job: Job | None) -> list[Any]:
     running = gr.Button(visible=not job.status.finished)
     if job.status is not JobStatus.SUCCEEDED or not job.result:
         return [card_html(job), running, EMPTY, *_no_result()]
-    measured = build_table(job.result)
+    found = tables(job.result)
     return [
         card_html(job),
         running,
-        table_html(measured, job.result),
+        join([results_html(job.result), _links(services, job)]),
         gr.Row(visible=True),
-        gr.Plot(value=chart(measured), visible=True),
-        to_markdown(measured),
-        to_csv(measured),
+        gr.Plot(value=chart(found[0]), visible=True),
+        "\n".join(to_markdown(one) for one in found),
+        # One table is a CSV file; where there are two, the first decides.
+        to_csv(found[0]),
     ]
+
+
+def results_html(result: Mapping[str, Any]) -> Markup:
+    """Every table of a result: queries, scored pairs, and the same of a second data set."""
+    parts = [table_html(one, result) for one in tables(result)]
+    left_out = result.get("pairs", {}).get("left_out")
+    if left_out:
+        quiet = Markup('<p class="rw-quiet rw-small">{}</p>')
+        parts.append(quiet.format(t("compare.left_out", names=", ".join(left_out))))
+    second = result.get("also")
+    if second:
+        parts.append(_forgotten(forgetting(result)))
+        parts += [table_html(one, second) for one in tables(second)]
+    return join(parts)
+
+
+def _forgotten(found: Sequence[Forgetting]) -> Markup:
+    words = {
+        "bad": t("compare.forgotten_bad"),
+        "good": t("compare.forgotten_good"),
+        "": t("compare.forgotten_open"),
+    }
+    line = Markup('<p class="rw-sentence">{} {}</p>')
+    lines = (line.format(badge(words[one.tone], one.tone), one.text) for one in found)
+    return heading(t("compare.forgotten")) + join(lines)
 
 
 def _no_result() -> list[Any]:
@@ -59,18 +87,59 @@ def chart(measured: Table) -> Any:
 
 def table_html(measured: Table, result: Mapping[str, Any]) -> Markup:
     """Models as rows, metrics as columns, and what each difference is worth."""
-    documents = result.get("documents")
-    queries = measured.rows[0].queries if measured.rows else 0
-    about = t("compare.measured", split=t(f"split.{measured.split}"), queries=count(queries))
-    if documents:
-        about = t("compare.measured_over", about=about, documents=count(documents))
     model = t("compare.model_searched" if measured.staged else "compare.model")
-    verdict = [] if measured.staged else [t("compare.verdict")]
-    heads = [model, *measured.labels, t("compare.difference"), *verdict]
+    heads = [model, *measured.labels, t("compare.difference")]
     numeric = range(1, len(measured.labels) + 1)
-    rows = [_cells(row, measured) for row in measured.rows]
-    drawn = table(heads, rows, caption=t("compare.caption"), numeric=numeric)
-    return join([heading(measured.dataset, about), drawn, _legend(measured)])
+    caption = t("compare.caption_pairs" if measured.unit == "pairs" else "compare.caption")
+    parts: list[str] = [heading(measured.dataset, _about(measured, result))]
+    for way in measured.ways:
+        if len(measured.ways) > 1:
+            parts.append(Markup('<h3 class="rw-way">{}</h3>').format(_way_title(way)))
+        rows = [_cells(row, measured) for row in measured.rows if row.way == way]
+        parts.append(table(heads, rows, caption=caption, numeric=numeric))
+    return join([*parts, _legend(measured)])
+
+
+def _way_title(way: str) -> str:
+    words = {
+        "retrieval": t("ways.retrieval"),
+        "reranking": t("ways.reranking"),
+        "pipeline": t("ways.pipeline"),
+    }
+    return words[way]
+
+
+def _about(measured: Table, result: Mapping[str, Any]) -> str:
+    split = t(f"split.{measured.split}")
+    asked = count(measured.rows[0].queries if measured.rows else 0)
+    if measured.unit == "pairs":
+        return t("compare.measured_pairs", split=split, pairs=asked)
+    about = t("compare.measured", split=split, queries=asked)
+    documents = result.get("documents")
+    if not documents:
+        return about
+    return t("compare.measured_over", about=about, documents=count(documents))
+
+
+def _links(services: Services, job: Job) -> Markup:
+    """The report in three forms; and what other tools read, as a zip (evaluations before there
+    were ids have none)."""
+    link = Markup('<a class="rw-link" href="{}" download>{}</a>')
+    words = {
+        "html": t("compare.report_html"),
+        "md": t("compare.report_md"),
+        "tex": t("compare.report_tex"),
+    }
+    reports = (
+        link.format(download_url(services, "comparisons", job.id, f"report.{form}"), text)
+        for form, text in words.items()
+    )
+    parts = [Markup("{} {}").format(t("compare.report"), Markup(" · ").join(reports))]
+    ids = ",".join((job.result or {}).get("evaluations") or ())
+    if ids:
+        address = f"{services.url('/api/download/evaluations.trec.zip')}?id={ids}"
+        parts.append(link.format(address, t("compare.trec")))
+    return Markup('<p class="rw-small rw-takeaway">{}</p>').format(Markup("<br>").join(parts))
 
 
 def short_table(result: Mapping[str, Any]) -> Markup:
@@ -91,8 +160,7 @@ def _cells(row: Row, measured: Table) -> list[str]:
         )
     values = (_value(row, at) for at in range(len(row.values)))
     difference, verdict = _difference(row, measured)
-    compared = [verdict + difference] if measured.staged else [difference, verdict]
-    return [model, *values, *compared]
+    return [model, *values, verdict + difference]
 
 
 def searched_words(searched: str) -> str:
@@ -109,7 +177,13 @@ def searched_words(searched: str) -> str:
 
 def _value(row: Row, at: int) -> Markup:
     shape = "<strong>{}</strong>" if row.best[at] else "{}"
-    return Markup(shape).format(f"{row.values[at]:.3f}")
+    value = Markup(shape).format(f"{row.values[at]:.3f}")
+    if not row.intervals:
+        return value
+    low, high = row.intervals[at]
+    return value + Markup('<br><span class="rw-quiet rw-small">[{:.3f}, {:.3f}]</span>').format(
+        low, high
+    )
 
 
 def _difference(row: Row, measured: Table) -> list[str]:
@@ -117,11 +191,14 @@ def _difference(row: Row, measured: Table) -> list[str]:
     if one is None:
         first_stage = row.kind == "first-stage"
         return [t("compare.stage_order" if first_stage else "compare.reference"), EMPTY]
-    tone = "" if one.p_value >= 0.05 else "good" if one.delta > 0 else "bad"
+    tone = "" if not one.sure else "good" if one.delta > 0 else "bad"
     text = Markup('<span class="rw-difference">{}</span>').format(one.text)
+    quiet = Markup('<span class="rw-quiet rw-small">{}</span>')
+    counted = t("compare.counted", wins=one.wins, losses=one.losses, ties=one.ties)
     if measured.staged:
-        against = Markup('<span class="rw-quiet rw-small">{}</span>')
-        text += against.format(t("compare.against", against=one.against))
+        against = t("compare.against", against=one.against)
+        counted = Markup("{}<br>{}").format(against, counted)
+    text += quiet.format(counted)
     return [text, badge(one.verdict, tone)]
 
 
@@ -137,4 +214,8 @@ def _legend(measured: Table) -> Markup:
     ]
     if any(one.second_stage for one in found):
         lines.append(t("compare.legend_stage"))
+    if len(measured.ways) > 1:
+        lines.append(t("ways.apart"))
+    if len(found) > 1:
+        lines.append(t("compare.legend_holm", count=len(found)))
     return Markup('<p class="rw-quiet rw-small">{}</p>').format(" ".join(lines))

@@ -22,6 +22,7 @@ from ui.tabs import data_change as changes
 from ui.tabs import data_doctor as doctors
 from ui.tabs import data_mine as mining
 from ui.tabs import data_rows as rows
+from ui.tabs import data_synthesize as synthesis
 from ui.tabs import data_versions as history
 from ui.words import t
 from ui.words.amounts import ago, count, size
@@ -55,6 +56,7 @@ class Data:
     versions: history.Versions
     change: changes.Change
     mine: mining.Mine
+    synth: synthesis.Synthesize
     doctor: doctors.Doctor
     train: gr.Button
     remove: confirm.Confirm
@@ -97,6 +99,7 @@ def render(services: Services) -> Data:
         shown = rows.render(summary)
         versions = history.render()
         change = changes.render()
+        synth = synthesis.render()
         doctor = doctors.render()
         mine = mining.render()
         with gr.Column(visible=False) as remove_box:
@@ -122,6 +125,7 @@ def render(services: Services) -> Data:
         versions=versions,
         change=change,
         mine=mine,
+        synth=synth,
         doctor=doctor,
         train=train,
         remove=remove,
@@ -130,7 +134,7 @@ def render(services: Services) -> Data:
         outputs=[
             *(job, cancel, sets, train, remove_box),
             *(*shown.outputs, *versions.outputs, *change.outputs, *mine.outputs),
-            *doctor.outputs,
+            *(*synth.outputs, *doctor.outputs),
         ],
     )
 
@@ -207,6 +211,7 @@ def listen(services: Services, page: "Page") -> None:
     history.listen(services, data.versions, data.chosen, data.outputs, again)
     picked = data.versions.picked
     changes.listen(services, data.change, data.chosen, picked, data.outputs, again)
+    synthesis.listen(services, data.synth, data.timer, data.chosen, data.outputs, again)
     mining.listen(services, data.mine, data.timer, data.chosen, data.outputs, again)
     doctors.listen(services, data.doctor, data.timer, data.chosen, data.outputs, again)
     forms = page.train.forms.each
@@ -232,6 +237,7 @@ def view(services: Services, picked: str | None) -> list[Any]:
         *history.view(services, shown),
         *changes.view(services, shown),
         *mining.view(services, shown),
+        *synthesis.view(services, shown),
         *doctors.view(services, shown),
     ]
 

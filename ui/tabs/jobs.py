@@ -14,9 +14,11 @@ from ui.feedback import on
 from ui.live import live_chart, live_log
 from ui.markup import EMPTY, empty, heading, join, pick, piece, table
 from ui.services import Services
+from ui.tabs import fitting
 from ui.words import known, t
 from ui.words.amounts import ago, size
 from workbench.errors import JobNotFound
+from workbench.evaluation.cache import EncodingCache
 from workbench.records import Job, JobStatus
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class Jobs:
     cancel: gr.Button
     resume: gr.Button
     remove: confirm.Confirm
+    fitting: gr.HTML
     chart_box: gr.Column
     chart: gr.HTML
     log: gr.HTML
@@ -65,6 +68,7 @@ def render(services: Services) -> Jobs:
         listed = piece(elem_id="jobs-list", picks=True)
         with gr.Column(visible="hidden") as box:
             card = piece(elem_id="jobs-job")
+            fits = fitting.render("jobs-fitting")
             with gr.Row(elem_classes="rw-actions"):
                 cancel = gr.Button(t("job.cancel"), size="sm", variant="stop", visible=False)
                 resume = gr.Button(t("job.resume"), size="sm", visible=False)
@@ -89,6 +93,7 @@ def render(services: Services) -> Jobs:
         cancel=cancel,
         resume=resume,
         remove=remove,
+        fitting=fits,
         chart_box=chart_box,
         chart=chart,
         log=log,
@@ -106,6 +111,7 @@ def render(services: Services) -> Jobs:
             chart_box,
             chart,
             log,
+            fits,
             events,
             recipe,
         ],
@@ -143,11 +149,17 @@ def listen(services: Services, page: "Page") -> None:
         workspace.jobs.remove(id)
         return ["", *view(services, "", wanted)]
 
+    def fitted(id: str, wanted: str, event: gr.EventData) -> list[Any]:
+        job = fitting.start(services, id, event)
+        return [job.id, *view(services, job.id, wanted)]
+
     here = [jobs.chosen, jobs.status]
     on(jobs.list.select, show, jobs.status, [jobs.chosen, *jobs.outputs])
     on(jobs.status.input, jobs.refresh, here, jobs.outputs)
     on(jobs.cancel.click, cancel, here, jobs.outputs)
     on(jobs.resume.click, resume, here, jobs.outputs)
+    # Queued, like a click: it may be refused.
+    on(jobs.fitting.select, fitted, here, [jobs.chosen, *jobs.outputs], queue=True)
     on(jobs.timer.tick, tick, [jobs.list, jobs.card, *here], jobs.outputs)
     confirm.listen(jobs.remove, warn, remove, here, [jobs.chosen, *jobs.outputs])
 
@@ -158,7 +170,8 @@ def view(services: Services, picked: str | None, wanted: str) -> list[Any]:
     listed = list_html(services, picked, wanted)
     if job is None:
         hidden = gr.Column(visible="hidden")
-        return [listed, hidden, EMPTY, *[gr.skip()] * 2, hidden, hidden, "", "", EMPTY, EMPTY]
+        none = [EMPTY] * 3
+        return [listed, hidden, EMPTY, *[gr.skip()] * 2, hidden, hidden, "", "", *none]
     trains = job.task.startswith("train")
     return [
         listed,
@@ -170,6 +183,7 @@ def view(services: Services, picked: str | None, wanted: str) -> list[Any]:
         gr.Column(visible=trains or "hidden"),
         job.id if trains else "",
         job.id,
+        fitting.html(job),
         events_html(services, job),
         recipe_html(job),
     ]
@@ -196,7 +210,16 @@ def list_html(services: Services, picked: str | None, wanted: str) -> str:
     ids = [job.id for job in jobs]
     at = ids.index(picked) if picked in ids else None
     lines = [_line(services, job, job.id == picked) for job in jobs]
-    return str(table(heads, lines, caption=t("jobs.title"), numeric=[3, 4], chosen=at))
+    drawn = table(heads, lines, caption=t("jobs.title"), numeric=[3, 4], chosen=at)
+    return str(join([drawn, _kept(services)]))
+
+
+def _kept(services: Services) -> Markup:
+    """What the encodings that jobs keep for each other take; nothing where there are none."""
+    taken = EncodingCache(services.workspace.home, limit=0).bytes()
+    if not taken:
+        return EMPTY
+    return Markup('<p class="rw-quiet rw-small">{}</p>').format(t("jobs.kept", size=size(taken)))
 
 
 def _line(services: Services, job: Job, chosen: bool) -> list[str]:

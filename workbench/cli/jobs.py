@@ -6,13 +6,15 @@ from datetime import datetime
 from typing import Any
 
 from storage.records import Job
+from workbench.cli import reports
 from workbench.cli.output import columns, say, size_words
 from workbench.cli.running import follow
+from workbench.jobs.suggested import suggestions
 from workbench.workspace import Workspace
 
 
 def add(commands: Any, shared: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser("jobs", help="jobs: list, show, log, cancel, resume, remove")
+    parser = commands.add_parser("jobs", help="jobs: list, show, log, cancel, resume, remove, diff")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     for name, function, words in (
         ("list", _list, "all jobs, the newest first"),
@@ -26,6 +28,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         if name != "list":
             action.add_argument("job", help="the job's id, or its beginning")
         action.set_defaults(command=function)
+    reports.add_diff(actions, shared)
 
 
 def _list(workspace: Workspace, _args: argparse.Namespace) -> tuple[Any, str]:
@@ -49,6 +52,7 @@ def _show(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     ]
     if job.error:
         lines.append(f"error     {job.error.get('message')} {job.error.get('hint', '')}".rstrip())
+    lines += [f"fitting {at} {one['sentence']}" for at, one in enumerate(suggestions(job), start=1)]
     lines += [f"{_clock(event['at'])}  {event['kind']}  {event['detail']}" for event in events]
     return document, "\n".join(lines)
 

@@ -8,7 +8,21 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from workbench.cli import data, demo, indexes, jobs, merging, models, runs, sweep
+from workbench.cli import (
+    cache,
+    data,
+    demo,
+    evaluations,
+    indexes,
+    jobs,
+    matrix,
+    merging,
+    mine,
+    models,
+    runs,
+    sweep,
+    synthesize,
+)
 from workbench.cli.output import print_json, say
 from workbench.cli.running import JobFailed
 from workbench.errors import WorkbenchError
@@ -48,7 +62,21 @@ def build_parser() -> argparse.ArgumentParser:
         parents=[shared],
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (demo, data, runs, sweep, indexes, merging, jobs, models):
+    for module in (
+        demo,
+        data,
+        runs,
+        sweep,
+        indexes,
+        mine,
+        synthesize,
+        matrix,
+        merging,
+        jobs,
+        models,
+        evaluations,
+        cache,
+    ):
         module.add(commands, shared)
     return parser
 

@@ -5,6 +5,7 @@ from typing import Any
 from storage.records import Job, JobStatus
 from workbench.cli.output import ProgressLine, say
 from workbench.errors import WorkbenchError
+from workbench.jobs.suggested import suggestions
 from workbench.recipes.base import Recipe
 from workbench.workspace import Workspace
 
@@ -17,13 +18,22 @@ class JobFailed(WorkbenchError):
     def __init__(self, job: Job) -> None:
         error = job.error or {}
         default = f"The job '{job.name}' ended as {job.status.value}."
-        super().__init__(error.get("message") or default, error.get("hint", ""), job=job.id)
+        hint = "\n".join([str(error.get("hint", "")), *_suggested(job)]).strip()
+        super().__init__(error.get("message") or default, hint, job=job.id)
         self.job = job
         self.reported = error
         self.is_bad_input = bool(error.get("bad_input"))
 
     def to_dict(self) -> dict[str, Any]:
         return {**super().to_dict(), **self.reported, "job": self.job.id}
+
+
+def _suggested(job: Job) -> list[str]:
+    """How to start it again with settings that would fit."""
+    found = [f"  {at}. {one['sentence']}" for at, one in enumerate(suggestions(job), start=1)]
+    if found and job.task.startswith("train"):
+        found.append(f"Start with one: python -m workbench train --clone {job.id} --fitting 1")
+    return found
 
 
 def run_job(workspace: Workspace, recipe: Recipe) -> Job:

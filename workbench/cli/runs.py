@@ -4,9 +4,11 @@ import argparse
 from typing import Any
 
 from workbench.cli import train
+from workbench.cli.evaluations import export_trec
 from workbench.cli.options import PREFIX, add_fields, read_values
+from workbench.cli.output import say
 from workbench.cli.running import run_job
-from workbench.comparison.table import build_table, to_text
+from workbench.comparison.text import result_text
 from workbench.recipes.evaluate import EvaluateRecipe
 from workbench.workspace import Workspace
 
@@ -34,10 +36,18 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         help="a second stage to order what each first stage found; may be given several times",
     )
     add_fields(evaluating, EvaluateRecipe, skip=("models", "rerankers"))
+    evaluating.add_argument(
+        "--export-trec",
+        metavar="DIR",
+        help="also write each ranking and its judgments there as TREC files",
+    )
     evaluating.set_defaults(command=_evaluate)
 
 
 def _evaluate(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     job = run_job(workspace, EvaluateRecipe.read(read_values(args, EvaluateRecipe)))
     result = job.result or {}
-    return result, to_text(build_table(result))
+    if args.export_trec:
+        _, words = export_trec(workspace, result["evaluations"], args.export_trec)
+        say(words)
+    return result, result_text(result)

@@ -11,13 +11,24 @@ METRICS: tuple[str, ...] = (
     "hit_rate@10",
 )
 
+#: What scored pairs are judged by, never by the above: nothing is ranked there.
+CORRELATIONS: tuple[str, ...] = ("spearman", "pearson")
+
 #: The one that decides, unless a recipe says otherwise.
 HEADLINE = "map@100"
 
 #: Fewer queries than this say too little to call one model better than another.
 ENOUGH_QUERIES = 50
 
-_LABELS = {"map": "MAP", "mrr": "MRR", "ndcg": "NDCG", "recall": "Recall", "hit_rate": "Hit rate"}
+_LABELS = {
+    "map": "MAP",
+    "mrr": "MRR",
+    "ndcg": "NDCG",
+    "recall": "Recall",
+    "hit_rate": "Hit rate",
+    "spearman": "Spearman",
+    "pearson": "Pearson",
+}
 
 
 def label(metric: str) -> str:

@@ -3,10 +3,12 @@
 The interval is the percentile bootstrap of the mean difference (Efron 1979; Efron & Tibshirani
 1993). The p-value is that of the paired randomization test, which Smucker, Allan & Carterette
 (CIKM 2007) recommend for comparing retrieval systems: were the two models alike, each query's
-difference could as well have had the other sign.
+difference could as well have had the other sign. Where several models are compared at once, Holm's
+step-down correction (Scandinavian Journal of Statistics 1979) keeps the chance of one false
+discovery among all of them below the level.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,12 +93,30 @@ def randomization_p_value(differences: Floats, *, seed: int, draws: int = DRAWS)
     return (extreme + 1) / (draws + 1)
 
 
-def verdict(delta: float, p_value: float, queries: int, alpha: float = 0.05) -> str:
-    """The difference in words a person can act on."""
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Each p-value as it counts among all of them (Holm 1979), in the order given.
+
+    The smallest is multiplied by how many there are, the next by one fewer, and none ends up below
+    one that was smaller. A single one stays what it is.
+    """
+    ordered = np.argsort(np.asarray(p_values, dtype=np.float64), kind="stable")
+    corrected = np.zeros(len(p_values))
+    highest = 0.0
+    for at, place in enumerate(ordered.tolist()):
+        highest = max(highest, min(1.0, (len(p_values) - at) * float(p_values[place])))
+        corrected[place] = highest
+    return [float(one) for one in corrected]
+
+
+def verdict(
+    delta: float, p_value: float, queries: int, alpha: float = 0.05, unit: str = "queries"
+) -> str:
+    """The difference in words a person can act on. Of several comparisons made at once,
+    ``p_value`` is the corrected one (:func:`holm`)."""
     if queries < ENOUGH_QUERIES:
-        return "too few queries to judge"
+        return f"too few {unit} to judge"
     if p_value >= alpha or delta == 0:
-        return f"not distinguishable on {queries} queries"
+        return f"not distinguishable on {queries} {unit}"
     return "better" if delta > 0 else "worse"
 
 

@@ -2,12 +2,13 @@
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.comparison.names import METRICS, label
-from workbench.comparison.significance import second_stage_verdict, verdict
+from workbench.comparison.names import CORRELATIONS, METRICS, label
+from workbench.comparison.significance import holm, second_stage_verdict, verdict
+from workbench.comparison.ways import TITLES, WAYS, way_of
 
 #: A spreadsheet runs a cell that begins with one of these.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -25,6 +26,12 @@ class Row:
     #: 'all documents', 'top 50 of bm25' ...; '' in results from before second stages.
     searched: str = ""
     kind: str = ""
+    #: Of each value, its 95% interval; () where none was computed.
+    intervals: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def way(self) -> str:
+        return way_of(self.searched)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +50,25 @@ class Difference:
     verdict: str
     #: The model is compared with the first stage whose candidates it put in order.
     second_stage: bool = False
+    #: The p-value after Holm's correction over ``compared`` comparisons; what the verdict is by.
+    p_holm: float = 1.0
+    compared: int = 1
 
     @property
     def text(self) -> str:
-        return f"{self.delta:+.3f} [{self.low:+.3f}, {self.high:+.3f}], p {p_text(self.p_value)}"
+        interval = f"{self.delta:+.3f} [{self.low:+.3f}, {self.high:+.3f}]"
+        corrected = f" ({p_text(self.p_holm)} after Holm)" if self.compared > 1 else ""
+        return f"{interval}, p {p_text(self.p_value)}{corrected}"
+
+    @property
+    def counted(self) -> str:
+        """Queries (or pairs) on which the model did better, worse, the same."""
+        return f"{self.wins} / {self.losses} / {self.ties}"
+
+    @property
+    def sure(self) -> bool:
+        """Whether the verdict is 'better' or 'worse', not a word about what is not known."""
+        return self.verdict.startswith(("better", "worse"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +79,21 @@ class Table:
     split: str
     metrics: tuple[str, ...]
     rows: tuple[Row, ...]
+    #: What was asked: 'queries', or 'pairs' where scores were compared with given ones.
+    unit: str = "queries"
+
+    @property
+    def compared(self) -> tuple[Difference, ...]:
+        return tuple(row.comparison for row in self.rows if row.comparison)
 
     @property
     def labels(self) -> tuple[str, ...]:
         return tuple(label(metric) for metric in self.metrics)
+
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """In which ways the rows were measured; those of each stand together."""
+        return tuple(dict.fromkeys(row.way for row in self.rows))
 
     @property
     def staged(self) -> bool:
@@ -72,41 +105,92 @@ def build_table(result: Mapping[str, Any]) -> Table:
     """The JSON of ``evaluate`` as a table; the best value of each metric is marked.
 
     Values that read the same at three decimals are both marked: nobody sees which is higher.
+    Scored pairs have a table of their own (:func:`pair_table`); without queries this one is empty.
     """
-    rows = list(result["rows"])
-    metrics = tuple(metric for metric in METRICS if all(metric in row for row in rows))
-    highest = [max((round(row[metric], 3) for row in rows), default=0.0) for metric in metrics]
-    differences = _differences(result.get("comparisons", ()), rows)
+    rows = [row for row in result["rows"] if any(metric in row for metric in METRICS)]
+    comparisons = result.get("comparisons", ()) if rows else ()
+    return _table(result, rows, comparisons, METRICS, "queries")
+
+
+def pair_table(result: Mapping[str, Any]) -> Table | None:
+    """What scored pairs said of the models, or None where the data set has none."""
+    found = result.get("pairs")
+    if not found:
+        return None
+    return _table(result, found["rows"], found["comparisons"], CORRELATIONS, "pairs")
+
+
+def _table(
+    result: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    comparisons: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    unit: str,
+) -> Table:
+    metrics = tuple(m for m in names if rows and all(m in row for row in rows))
+    # Rows of different ways stand apart, and the best is the best of its way.
+    rows = sorted(rows, key=lambda row: WAYS.index(way_of(str(row.get("searched", "")))))
+    highest = {
+        way: [max(round(row[metric], 3) for row in found) for metric in metrics]
+        for way, found in _by_way(rows).items()
+    }
+    asked = {row["model"]: int(row[unit]) for row in rows}
+    differences = _differences(comparisons, asked, unit)
     return Table(
         dataset=str(result["dataset"]),
         split=str(result["split"]),
         metrics=metrics,
-        rows=tuple(_row(row, metrics, highest, differences) for row in rows),
+        rows=tuple(
+            _row(row, metrics, highest[way], differences, unit)
+            for way, found in _by_way(rows).items()
+            for row in found
+        ),
+        unit=unit,
     )
+
+
+def _by_way(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(way_of(str(row.get("searched", ""))), []).append(row)
+    return found
 
 
 def to_markdown(table: Table) -> str:
     """A GitHub table; the best of each column in bold."""
-    head = _head(table)
+    head = heads(table)
     numbers = 1 + len(table.labels)
     rule = ["---"] + ["---:"] * numbers + ["---"] * (len(head) - 1 - numbers)
-    lines = [_markdown_line(head), _markdown_line(rule)]
-    lines += [_markdown_line(_cells(row, "**{}**", table.staged)) for row in table.rows]
+    lines = [markdown_line(head), markdown_line(rule)]
+    lines += [markdown_line(cells(row, "**{}**", table.staged)) for row in table.rows]
     return "\n".join(lines) + "\n"
 
 
 def to_text(table: Table) -> str:
     """Aligned columns for the terminal; the best of each column has a star."""
-    head = _head(table)
-    lines = [head] + [_cells(row, "{}*", table.staged) for row in table.rows]
+    head = heads(table)
+    lines = [head] + [cells(row, "{}*", table.staged) for row in table.rows]
     numbers = 1 + len(table.labels)
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     aligned = [
         "  ".join(_align(cell, widths[i], i == 0 or i > numbers) for i, cell in enumerate(line))
         for line in lines
     ]
-    title = f"{table.dataset}, {table.split} split"
-    return "\n".join([title, *(line.rstrip() for line in aligned)]) + "\n"
+    pairs = ", scored pairs" if table.unit == "pairs" else ""
+    title = f"{table.dataset}, {table.split} split{pairs}"
+    first, *body = (line.rstrip() for line in aligned)
+    return "\n".join([title, first, *_in_groups(table, body)]) + "\n"
+
+
+def _in_groups(table: Table, lines: Sequence[str]) -> list[str]:
+    """A row's line under its way's heading, where there are several ways."""
+    if len(table.ways) < 2:
+        return list(lines)
+    found = []
+    for way in table.ways:
+        found.append(f"-- {TITLES[way]}")
+        found += [line for line, row in zip(lines, table.rows, strict=True) if row.way == way]
+    return found
 
 
 def to_csv(table: Table) -> str:
@@ -115,10 +199,12 @@ def to_csv(table: Table) -> str:
     writer = csv.writer(out, lineterminator="\n")
     compared = ("against", "metric", "delta", "ci95_low", "ci95_high", "p_value")
     counted = ("wins", "losses", "ties", "verdict")
-    writer.writerow(["model", "queries", *table.metrics, *compared, *counted, "searched"])
+    more = ("searched", "p_holm")
+    writer.writerow(["model", table.unit, *table.metrics, *compared, *counted, *more])
     for row in table.rows:
-        cells = [safe_cell(row.model), row.queries, *row.values, *_compared(row)]
-        writer.writerow([*cells, safe_cell(row.searched)])
+        values = [safe_cell(row.model), row.queries, *row.values, *_compared(row)]
+        p_holm = row.comparison.p_holm if row.comparison else ""
+        writer.writerow([*values, safe_cell(row.searched), p_holm])
     return out.getvalue()
 
 
@@ -131,15 +217,28 @@ def p_text(p_value: float) -> str:
     return "< 0.001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
-def _differences(comparisons: Any, rows: list[Mapping[str, Any]]) -> dict[str, Difference]:
-    queries = {row["model"]: int(row["queries"]) for row in rows}
-    return {one["model"]: _difference(one, queries[one["model"]]) for one in comparisons}
+def _differences(
+    comparisons: Sequence[Mapping[str, Any]], asked: Mapping[str, int], unit: str
+) -> dict[str, Difference]:
+    # Evaluations from before the correction are corrected here.
+    corrected = holm([float(one["p_value"]) for one in comparisons])
+    return {
+        one["model"]: _difference(one, p_holm, len(comparisons), asked[one["model"]], unit)
+        for one, p_holm in zip(comparisons, corrected, strict=True)
+    }
 
 
-def _difference(one: Mapping[str, Any], queries: int) -> Difference:
+def _difference(
+    one: Mapping[str, Any], p_holm: float, compared: int, asked: int, unit: str
+) -> Difference:
     low, high = one["ci95"]
     second = bool(one.get("second_stage"))
-    judge = second_stage_verdict if second else verdict
+    count = int(one.get(unit, asked))
+    judged = (
+        second_stage_verdict(one["delta"], p_holm, count)
+        if second
+        else verdict(one["delta"], p_holm, count, unit=unit)
+    )
     return Difference(
         against=one["against"],
         metric=one["metric"],
@@ -150,8 +249,10 @@ def _difference(one: Mapping[str, Any], queries: int) -> Difference:
         wins=one["wins"],
         losses=one["losses"],
         ties=one["ties"],
-        verdict=judge(one["delta"], one["p_value"], int(one.get("queries", queries))),
+        verdict=judged,
         second_stage=second,
+        p_holm=p_holm,
+        compared=compared,
     )
 
 
@@ -160,35 +261,53 @@ def _row(
     metrics: tuple[str, ...],
     highest: list[float],
     differences: Mapping[str, Difference],
+    unit: str,
 ) -> Row:
     values = tuple(float(row[metric]) for metric in metrics)
     return Row(
         model=str(row["model"]),
-        queries=int(row["queries"]),
+        queries=int(row[unit]),
         values=values,
         best=tuple(round(value, 3) == top for value, top in zip(values, highest, strict=True)),
         comparison=differences.get(row["model"]),
         searched=str(row.get("searched", "")),
         kind=str(row.get("kind", "")),
+        intervals=tuple(
+            (float(low), float(high))
+            for low, high in (row[f"{m}_ci95"] for m in metrics if f"{m}_ci95" in row)
+        ),
     )
 
 
-def _head(table: Table) -> list[str]:
+def heads(table: Table) -> list[str]:
+    """The columns of the table as text: the terminal, Markdown, HTML and LaTeX have the same."""
     searched = ["Searched", "Difference"] if table.staged else ["Difference to the first"]
-    return ["Model", "Queries", *table.labels, *searched, "Verdict"]
+    count = table.unit.capitalize()
+    return ["Model", count, *table.labels, *searched, "Wins / losses / ties", "Verdict"]
 
 
-def _cells(row: Row, emphasis: str, staged: bool) -> list[str]:
+def cells(row: Row, emphasis: str, staged: bool) -> list[str]:
+    """A row's cells under :func:`heads`; the best values dressed in ``emphasis`` ('**{}**')."""
+    numbers = [value_text(row, at) for at in range(len(row.values))]
     numbers = [
-        emphasis.format(f"{value:.3f}") if best else f"{value:.3f}"
-        for value, best in zip(row.values, row.best, strict=True)
+        emphasis.format(number) if best else number
+        for number, best in zip(numbers, row.best, strict=True)
     ]
     searched = [row.searched] if staged else []
     difference = row.comparison
-    words = [difference.text, difference.verdict] if difference else ["", ""]
+    words = [difference.text, difference.counted, difference.verdict] if difference else [""] * 3
     if staged and difference:
         words[0] = f"to {difference.against}: {words[0]}"
     return [row.model, str(row.queries), *numbers, *searched, *words]
+
+
+def value_text(row: Row, at: int) -> str:
+    """'0.683', and its interval where there is one."""
+    value = f"{row.values[at]:.3f}"
+    if not row.intervals:
+        return value
+    low, high = row.intervals[at]
+    return f"{value} [{low:.3f}, {high:.3f}]"
 
 
 def _compared(row: Row) -> list[Any]:
@@ -199,7 +318,7 @@ def _compared(row: Row) -> list[Any]:
     return [*text, one.wins, one.losses, one.ties, one.verdict]
 
 
-def _markdown_line(cells: list[str]) -> str:
+def markdown_line(cells: list[str]) -> str:
     escaped = (cell.replace("|", "\\|").replace("\n", " ") for cell in cells)
     return "| " + " | ".join(escaped) + " |"
 

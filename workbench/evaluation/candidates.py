@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput, WorkbenchError
 from workbench.evaluation.bm25 import retrieve_bm25
-from workbench.evaluation.given import given_for_most, own_candidates, own_run
+from workbench.evaluation.given import given_for_most, none_given, own_candidates, own_run
 from workbench.evaluation.measure import Encoder, Measured, retrieve
 from workbench.evaluation.metrics import Judgments, score_run
 from workbench.evaluation.named import AUTO, BM25, GIVEN
@@ -157,7 +157,7 @@ def mine(
         _extend(found, own, pool, k, GIVEN, origins)
         if first_stage == GIVEN:
             if not origins:
-                raise _none_given(reader, split)
+                raise none_given(reader, split)
             return found, GIVEN
     short = [at for at, query in enumerate(pool.queries) if len(found[int(query)]) < k]
     if short:
@@ -218,7 +218,7 @@ def _given(
     pool = whole_pool(reader, split, max_queries=max_queries, seed=seed, judged_only=judged_only)
     kept, run = own_run(pool, own_candidates(reader, split), k)
     if not len(kept):
-        raise _none_given(reader, split)
+        raise none_given(reader, split)
     left_out = len(pool.queries) - len(kept)
     return frozen_run(reader, _asking(pool, kept.tolist()), run, GIVEN, left_out)
 
@@ -240,10 +240,3 @@ def _needed(encoder: Encoder | None, name: str) -> Encoder:
             "Choose 'auto', 'given', 'bm25', or an embedding model.",
         )
     return encoder
-
-
-def _none_given(reader: DatasetReader, split: str) -> BadInput:
-    return BadInput(
-        f"The {split} queries of '{reader.name}' bring no candidates of their own.",
-        "Choose 'bm25' or an embedding model as the first stage.",
-    )

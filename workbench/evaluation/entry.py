@@ -9,15 +9,16 @@ import numpy as np
 from workbench.comparison.significance import (
     Comparison,
     compare,
+    holm,
     second_stage_verdict,
     verdict,
 )
+from workbench.comparison.ways import ALL_DOCUMENTS as ALL_DOCUMENTS
+from workbench.comparison.ways import OWN_CANDIDATES, way_of
 from workbench.evaluation.measure import Measured
 from workbench.evaluation.named import GIVEN
 from workbench.evaluation.pool import Rows
 from workbench.models.resolve import ResolvedModel
-
-ALL_DOCUMENTS = "all documents"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,17 @@ class Entry:
     #: For a second stage: the name of the first-stage row whose candidates it orders.
     against: str = ""
 
+    @property
+    def way(self) -> str:
+        """Rows of different ways are never ranked against each other."""
+        return way_of(self.searched)
+
     def row(self) -> dict[str, Any]:
         """The entry in ``evaluate``'s JSON."""
         scores = self.measured.scores
-        about = {"model": self.name, "queries": len(scores.queries)}
-        return {**about, "searched": self.searched, "kind": self.kind, **scores.means()}
+        about: dict[str, Any] = {"model": self.name, "queries": len(scores.queries)}
+        about |= {"searched": self.searched, "way": self.way, "kind": self.kind}
+        return {**about, **scores.means()}
 
 
 def order_name(origin: str, k: int) -> str:
@@ -50,22 +57,44 @@ def order_name(origin: str, k: int) -> str:
 
 def searched_words(origin: str, k: int) -> str:
     """What a second stage looked at, in words."""
-    return "the query's own candidates" if origin == GIVEN else f"top {k} of {origin}"
+    return OWN_CANDIDATES if origin == GIVEN else f"top {k} of {origin}"
 
 
 def comparisons(
     entries: Sequence[Entry], reference: str, *, metric: str, seed: int
 ) -> list[dict[str, Any]]:
-    """Second stages against their first stage, the other models against the reference."""
+    """Second stages against their first stage, the other models against the reference; those that
+    were measured in another way than it, against the first of theirs.
+
+    All of them are one family: what each is worth is judged by its p-value after Holm's correction.
+    """
     named = {entry.name: entry for entry in entries}
-    found = []
+    first = _first_of_each_way(entries, reference)
+    found: list[tuple[Entry, str, Comparison]] = []
     for entry in entries:
-        if entry.kind == "first-stage" or (entry.name == reference and not entry.against):
+        if entry.kind == "first-stage":
             continue
-        against = named[entry.against or reference]
+        against = named[entry.against or first[entry.way]]
+        if against is entry:
+            continue
         result = _compare(entry.measured, against.measured, metric, seed)
         if result is not None:
-            found.append(_as_json(entry, against.name, metric, result))
+            found.append((entry, against.name, result))
+    corrected = holm([result.p_value for _, _, result in found])
+    return [
+        _as_json(entry, against, metric, result, p_holm)
+        for (entry, against, result), p_holm in zip(found, corrected, strict=True)
+    ]
+
+
+def _first_of_each_way(entries: Sequence[Entry], reference: str) -> dict[str, str]:
+    """By way, the row that the others of it are compared with: the reference, if it is one."""
+    found: dict[str, str] = {}
+    for entry in entries:
+        if entry.kind != "first-stage" and not entry.against:
+            if entry.name == reference:
+                found[entry.way] = entry.name
+            found.setdefault(entry.way, entry.name)
     return found
 
 
@@ -80,7 +109,9 @@ def _compare(one: Measured, other: Measured, metric: str, seed: int) -> Comparis
     return compare(values, against, seed=seed)
 
 
-def _as_json(entry: Entry, against: str, metric: str, result: Comparison) -> dict[str, Any]:
+def _as_json(
+    entry: Entry, against: str, metric: str, result: Comparison, p_holm: float
+) -> dict[str, Any]:
     judge = second_stage_verdict if entry.against else verdict
     return {
         "model": entry.name,
@@ -89,10 +120,11 @@ def _as_json(entry: Entry, against: str, metric: str, result: Comparison) -> dic
         "delta": result.delta,
         "ci95": list(result.ci95),
         "p_value": result.p_value,
+        "p_holm": p_holm,
         "wins": result.wins,
         "losses": result.losses,
         "ties": result.ties,
         "queries": result.queries,
         "second_stage": bool(entry.against),
-        "verdict": judge(result.delta, result.p_value, result.queries),
+        "verdict": judge(result.delta, p_holm, result.queries),
     }

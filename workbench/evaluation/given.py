@@ -5,6 +5,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from workbench.data.reader import DatasetReader
+from workbench.errors import BadInput
 from workbench.evaluation.metrics import Judgments
 from workbench.evaluation.pool import Pool, Rows
 from workbench.evaluation.retrieve import Run
@@ -15,6 +16,13 @@ def given_for_most(reader: DatasetReader, split: str) -> bool:
     queries = reader.counts["splits"].get(split, 0)
     having = pc.count_distinct(reader.candidates(split)["query"]).as_py()
     return bool(2 * having > queries)
+
+
+def none_given(reader: DatasetReader, split: str) -> BadInput:
+    return BadInput(
+        f"The {split} queries of '{reader.name}' bring no candidates of their own.",
+        "Choose 'bm25' or an embedding model as the first stage.",
+    )
 
 
 def own_candidates(reader: DatasetReader, split: str) -> dict[int, list[int]]:

@@ -1,15 +1,22 @@
 """The task 'evaluate': models on one split, side by side on the same queries."""
 
-import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from storage.records import Evaluation
+import numpy as np
+
 from workbench.data.reader import DatasetReader
-from workbench.evaluation.entry import Entry, comparisons
-from workbench.evaluation.named import find
+from workbench.errors import BadInput
+from workbench.evaluation.entry import ALL_DOCUMENTS, Entry, comparisons
+from workbench.evaluation.matryoshka import measure_cut
+from workbench.evaluation.metrics import DEPTH
+from workbench.evaluation.named import BM25, Named, find
+from workbench.evaluation.pairs import ScoredPairs, pair_comparisons, pair_rows, score_pairs
 from workbench.evaluation.pool import whole_pool
-from workbench.evaluation.save import save_measured
-from workbench.evaluation.stages import Stages
+from workbench.evaluation.prepare import split_of
+from workbench.evaluation.record import record_entry, record_pairs
+from workbench.evaluation.stages import Progress, Stages, load
 from workbench.jobs.context import JobContext
 from workbench.recipes.evaluate import EvaluateRecipe
 
@@ -18,50 +25,143 @@ def run(recipe: EvaluateRecipe, context: JobContext) -> dict[str, Any]:
     """Measure each model; the result is ``evaluate``'s JSON.
 
     Second stages are compared with the order they were given, all others with the first model.
+    Queries are judged by retrieval metrics, scored pairs by correlation; a data set with both has
+    both. ``also``: the same on a second data set, whose result stands under that key.
     """
     workspace = context.workspace
     # Every name is looked up before any work: a wrong last one should not cost an hour.
     models = [find(workspace, name) for name in recipe.models]
     rerankers = [find(workspace, name) for name in recipe.rerankers]
-    reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
-    pool = whole_pool(reader, recipe.split, max_queries=recipe.max_queries, seed=recipe.seed)
-    entries = Stages(recipe, context, reader, pool).measure(models, rerankers)
-    evaluations = [_record(recipe, context, reader, entry) for entry in entries]
-    return {
-        "dataset": recipe.dataset,
-        "dataset_version": reader.version,
-        "split": recipe.split,
-        "documents": pool.documents,
-        "rows": [entry.row() for entry in entries],
-        "comparisons": comparisons(entries, models[0].name, metric=recipe.metric, seed=recipe.seed),
-        "evaluations": [one.id for one in evaluations],
-    }
+    result = _Ground(recipe, context, models, rerankers).measure()
+    if recipe.also:
+        context.check_cancelled()
+        split = split_of(workspace, recipe.also, recipe.split)
+        changes = {"dataset": recipe.also, "dataset_version": None, "split": split, "also": ""}
+        second = recipe.model_copy(update={**changes, "dimensions": ""})
+        result["also"] = _Ground(second, context, models, rerankers).measure()
+    return result
 
 
-def _record(
-    recipe: EvaluateRecipe, context: JobContext, reader: DatasetReader, entry: Entry
-) -> Evaluation:
-    workspace = context.workspace
-    id, folder = workspace.evaluations.new_folder()
-    save_measured(folder, reader, entry.asked, entry.measured)
-    settings = recipe.model_dump(mode="json", exclude={"models", "dataset"})
-    about = {"row": entry.name, "kind": entry.kind, "searched": entry.searched}
-    return workspace.evaluations.add(
-        Evaluation(
-            id=id,
-            job_id=context.job.id,
-            dataset_id=workspace.datasets.get(recipe.dataset).id,
-            version=reader.version,
-            split=recipe.split,
-            # A model alone is known by its own name, whatever it was called; a row that a first
-            # stage has a part in by both.
-            model=entry.model.name if entry.model and not entry.against else entry.name,
-            model_id=entry.model.model_id if entry.model else None,
-            queries=len(entry.measured.scores.queries),
-            documents=entry.documents,
-            metrics=entry.measured.scores.means(),
-            settings={**settings, **about},
-            path=folder.relative_to(workspace.home).as_posix(),
-            created_at=time.time(),
+@dataclass(frozen=True)
+class _Ground:
+    """One data set on which everything is measured."""
+
+    recipe: EvaluateRecipe
+    context: JobContext
+    models: Sequence[Named]
+    rerankers: Sequence[Named]
+
+    def measure(self) -> dict[str, Any]:
+        recipe = self.recipe
+        reader = self.context.workspace.datasets.read(recipe.dataset, recipe.dataset_version)
+        asked = bool(reader.counts["splits"].get(recipe.split))
+        pairs = reader.pairs(recipe.split) if reader.counts.get("pairs") else None
+        about = {"dataset": recipe.dataset, "dataset_version": reader.version}
+        result: dict[str, Any] = {**about, "split": recipe.split}
+        found: dict[str, Any] = {"rows": [], "comparisons": [], "evaluations": []}
+        if asked or pairs is None or not pairs.num_rows:
+            found = self._retrieval(reader)
+        if pairs is not None and pairs.num_rows:
+            found["pairs"] = self._pairs(reader, pairs)
+        if not found["rows"]:
+            # Who reads ``rows`` and ``comparisons`` finds what there is.
+            found["rows"] = [{**row, "queries": 0} for row in found["pairs"]["rows"]]
+            found["comparisons"] = found["pairs"]["comparisons"]
+        return {**result, **found}
+
+    # -- queries ---------------------------------------------------------------------------------
+
+    def _retrieval(self, reader: DatasetReader) -> dict[str, Any]:
+        recipe, context = self.recipe, self.context
+        pool = whole_pool(reader, recipe.split, max_queries=recipe.max_queries, seed=recipe.seed)
+        entries = Stages(recipe, context, reader, pool).measure(self.models, self.rerankers)
+        evaluations = [record_entry(recipe, context, reader, entry) for entry in entries]
+        found = comparisons(entries, self.models[0].name, metric=recipe.metric, seed=recipe.seed)
+        result: dict[str, Any] = {
+            "documents": pool.documents,
+            "rows": [entry.row() for entry in entries],
+            "comparisons": found,
+            "evaluations": [one.id for one in evaluations],
+        }
+        if recipe.dimensions:
+            result["dimensions"] = self._dimensions(reader, pool)
+        return result
+
+    def _dimensions(self, reader: DatasetReader, pool: Any) -> list[dict[str, Any]]:
+        """Each embedding model at each number of dimensions."""
+        context = self.context
+        rows = []
+        for named in self.models:
+            if named.resolved is None:
+                continue
+            model = load(self.recipe, context, named.resolved)
+            if model.contract.kind != "embedding":
+                continue
+            measured = measure_cut(
+                model,
+                pool,
+                wanted=self.recipe.dimensions,
+                k=max(self.recipe.top_k, DEPTH),
+                progress=self._says(f"{named.name} with fewer dimensions", "texts"),
+                stop=context.check_cancelled,
+            )
+            for size, one in measured.items():
+                entry = Entry(
+                    name=named.name,
+                    kind="embedding",
+                    searched=ALL_DOCUMENTS,
+                    asked=pool.queries,
+                    documents=pool.documents,
+                    measured=one,
+                    model=named.resolved,
+                )
+                row = {**entry.row(), "dimensions": size}
+                if size != max(measured):  # whole, it is on record already
+                    kept = record_entry(self.recipe, context, reader, entry, cut_to=size)
+                    row["evaluation"] = kept.id
+                rows.append(row)
+        return rows
+
+    # -- scored pairs ----------------------------------------------------------------------------
+
+    def _pairs(self, reader: DatasetReader, table: Any) -> dict[str, Any]:
+        """Each model's agreement with the given scores; BM25 scores no pair by itself."""
+        seed = self.recipe.seed
+        named = list(dict.fromkeys([*self.models, *self.rerankers]))
+        left_out = [one.name for one in named if one.resolved is None]
+        scored = [self._scored(one, table) for one in named if one.resolved is not None]
+        if not scored:
+            raise BadInput(
+                f"{BM25} cannot be judged by scored pairs: it scores against a collection.",
+                "Name an embedding model, a reranker or a late-interaction model.",
+            )
+        rows = pair_rows(scored, seed)
+        metrics = [{name: row[name] for name in ("spearman", "pearson")} for row in rows]
+        evaluations = [
+            record_pairs(self.recipe, self.context, reader, one, values)
+            for one, values in zip(scored, metrics, strict=True)
+        ]
+        return {
+            "pairs": table.num_rows,
+            "rows": rows,
+            "comparisons": pair_comparisons(scored, seed),
+            "left_out": left_out,
+            "evaluations": [one.id for one in evaluations],
+        }
+
+    def _scored(self, named: Named, table: Any) -> ScoredPairs:
+        assert named.resolved is not None  # the caller left the others out
+        self.context.check_cancelled()
+        model = load(self.recipe, self.context, named.resolved)
+        scores = score_pairs(
+            model,
+            table["left"].to_pylist(),
+            table["right"].to_pylist(),
+            progress=self._says(f"{named.name} on scored pairs", "texts"),
+            stop=self.context.check_cancelled,
         )
-    )
+        given = table["score"].to_numpy().astype(np.float64)
+        return ScoredPairs(named.name, named.resolved, model.contract.kind, scores, given)
+
+    def _says(self, message: str, unit: str) -> Progress:
+        return lambda done, total: self.context.progress(done, total, unit, message)

@@ -65,6 +65,14 @@ def no_second_stage(name: str) -> BadInput:
     )
 
 
+def no_search(name: str) -> BadInput:
+    """``name`` was asked to search all documents."""
+    return BadInput(
+        f"'{name}' cannot search all documents: a reranker only puts candidates in order.",
+        "Leave it out, or choose 'reranking' or 'pipeline' as the way.",
+    )
+
+
 def nothing_to_order() -> BadInput:
     """Second stages were named, but no model that finds documents for them."""
     return BadInput(

@@ -1,6 +1,10 @@
 """Checks an evaluation when it is submitted, so that a wrong name stops at the click."""
 
+from workbench.comparison.ways import PIPELINE, RERANKING, RETRIEVAL
+from workbench.data.needs import no_queries
+from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
+from workbench.evaluation.given import none_given
 from workbench.evaluation.named import (
     AUTO,
     BM25,
@@ -9,6 +13,7 @@ from workbench.evaluation.named import (
     first_stage_name,
     model_name,
     no_first_stage,
+    no_search,
     no_second_stage,
     nothing_to_order,
 )
@@ -33,6 +38,8 @@ def prepare_evaluate(
         changes["dataset_version"] = _version(recipe, workspace)
     elif not waits:
         workspace.datasets.get(recipe.dataset)
+    if recipe.also and not waits:
+        changes["also"] = _second(recipe, workspace)
     recipe = recipe.model_copy(update=changes)
     if not waits:
         _check_stages(recipe, workspace)
@@ -42,6 +49,7 @@ def prepare_evaluate(
 def _check_stages(recipe: EvaluateRecipe, workspace: Workspace) -> None:
     """Every name is known and does what it is asked to; a hub model's kind shows in the run."""
     kinds = [find(workspace, name).kind for name in recipe.models]
+    _check_way(recipe, workspace, kinds)
     for name in recipe.rerankers:
         if find(workspace, name).kind in (BM25, "embedding"):
             raise no_second_stage(name)
@@ -52,17 +60,62 @@ def _check_stages(recipe: EvaluateRecipe, workspace: Workspace) -> None:
         raise no_first_stage(stage)
 
 
+def _check_way(recipe: EvaluateRecipe, workspace: Workspace, kinds: list[str | None]) -> None:
+    """The models can be measured in the way that was asked for."""
+    if recipe.way in (RETRIEVAL, RERANKING) and recipe.rerankers:
+        raise BadInput(
+            f"A second stage has no part in '{recipe.way}'.",
+            "Choose 'pipeline' or 'auto' as the way"
+            + (", or name it among the models." if recipe.way == RERANKING else "."),
+        )
+    if recipe.way == RETRIEVAL:
+        for name, kind in zip(recipe.models, kinds, strict=True):
+            if kind == "reranker":
+                raise no_search(name)
+    seconds = {"reranker", "late-interaction", None} & set(kinds)
+    if recipe.way == PIPELINE and not recipe.rerankers and not seconds:
+        raise BadInput(
+            "A pipeline needs a second stage.", "Name a reranker or a late-interaction model."
+        )
+    if recipe.way == RERANKING and workspace.datasets.exists(recipe.dataset):
+        reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
+        if not reader.candidates(recipe.split).num_rows:
+            raise none_given(reader, recipe.split)
+
+
 def _once(names: list[str]) -> list[str]:
     return list(dict.fromkeys(model_name(name) for name in names))
 
 
+def split_of(workspace: Workspace, dataset: str, wanted: str) -> str:
+    """The split a second data set is measured on: the wanted one if it has that, else another.
+    Raises :class:`BadInput` where it has neither queries nor scored pairs."""
+    reader = workspace.datasets.read(dataset)
+    for split in dict.fromkeys([wanted, "test", "dev", "train"]):
+        if _measurable(reader, split):
+            return split
+    raise no_queries(reader, wanted)
+
+
+def _second(recipe: EvaluateRecipe, workspace: Workspace) -> str:
+    if recipe.also == recipe.dataset:
+        raise BadInput(
+            "The second data set is the first one.",
+            "Choose another: it is to show whether something else was forgotten.",
+        )
+    split_of(workspace, recipe.also, recipe.split)
+    return recipe.also
+
+
 def _version(recipe: EvaluateRecipe, workspace: Workspace) -> int:
     reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
-    splits = reader.counts["splits"]
-    if not splits.get(recipe.split):
-        have = ", ".join(name for name, count in splits.items() if count) or "none"
-        raise BadInput(
-            f"The data set '{recipe.dataset}' has no {recipe.split} queries.",
-            f"Splits with queries: {have}.",
-        )
+    if not _measurable(reader, recipe.split):
+        raise no_queries(reader, recipe.split)
     return int(reader.version)
+
+
+def _measurable(reader: DatasetReader, split: str) -> bool:
+    """Whether the split has queries, or scored pairs."""
+    if reader.counts["splits"].get(split):
+        return True
+    return bool(reader.counts.get("pairs") and reader.pairs(split).num_rows)

@@ -1,4 +1,5 @@
-"""What an evaluation leaves on disk: the run and the metrics of each query, as Parquet."""
+"""What an evaluation leaves on disk, as Parquet: the run, the metrics of each query, and the
+judgments they were measured by."""
 
 from pathlib import Path
 
@@ -13,17 +14,35 @@ from workbench.evaluation.pool import Rows
 
 RUN_FILE = "run.parquet"
 QUERIES_FILE = "queries.parquet"
+QRELS_FILE = "qrels.parquet"
 
 
-def save_measured(folder: Path, reader: DatasetReader, asked: Rows, measured: Measured) -> None:
-    """Write ``run.parquet`` (query, rank, document, score) and ``queries.parquet`` (query, one
-    column per metric). ``asked`` (n,): the run's query rows. Rows refer to the data set version;
-    ids stand beside them for people."""
+def save_measured(
+    folder: Path, reader: DatasetReader, split: str, model: str, asked: Rows, measured: Measured
+) -> None:
+    """Write ``run.parquet`` (query, rank, document, score, model), ``queries.parquet`` (query, one
+    column per metric) and ``qrels.parquet`` (query, document, grade). ``asked`` (n,): the run's
+    query rows. Rows refer to the data set version; ids stand beside them for people, and for other
+    tools (``trec``)."""
     ids = _query_ids(reader)
     scores = measured.scores
     per_query = {"query": scores.queries, "query_id": ids.take(pa.array(scores.queries))}
     pq.write_table(pa.table({**per_query, **scores.values}), folder / QUERIES_FILE)
-    pq.write_table(_run_table(reader, asked, measured, ids), folder / RUN_FILE)
+    pq.write_table(judged(reader, split, scores.queries), folder / QRELS_FILE)
+    run = _run_table(reader, asked, measured, ids)
+    names = pa.DictionaryArray.from_arrays(np.zeros(run.num_rows, np.int32), [model])
+    pq.write_table(run.append_column("model", names), folder / RUN_FILE)
+
+
+def judged(reader: DatasetReader, split: str, queries: Rows) -> pa.Table:
+    """The judgments of these query rows, of any grade, with ids beside the rows."""
+    table = reader.judgments(split).select(["query", "document", "grade"])
+    table = table.filter(pc.is_in(table["query"], pa.array(queries)))
+    documents, places = np.unique(table["document"].to_numpy(), return_inverse=True)
+    document_ids = reader.documents_at(documents.tolist())["id"]
+    return table.append_column("query_id", _query_ids(reader).take(table["query"])).append_column(
+        "document_id", pc.take(document_ids, pa.array(places))
+    )
 
 
 def _run_table(reader: DatasetReader, asked: Rows, measured: Measured, ids: pa.Array) -> pa.Table:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from workbench.comparison.ways import PIPELINE, RERANKING, RETRIEVAL
 from workbench.data.reader import DatasetReader
 from workbench.evaluation.bm25 import retrieve_bm25
 from workbench.evaluation.candidates import (
@@ -18,6 +19,7 @@ from workbench.evaluation.candidates import (
     frozen_run,
     rerank,
 )
+from workbench.evaluation.encode import with_cache
 from workbench.evaluation.entry import ALL_DOCUMENTS, Entry, order_name, searched_words
 from workbench.evaluation.maxsim import search_exactly
 from workbench.evaluation.measure import retrieve, score
@@ -29,9 +31,11 @@ from workbench.evaluation.named import (
     Named,
     first_stage_name,
     no_first_stage,
+    no_search,
     no_second_stage,
     nothing_to_order,
 )
+from workbench.evaluation.own import EmbeddingOrder, WordOrder
 from workbench.evaluation.pool import Pool
 from workbench.evaluation.retrieve import Run
 from workbench.jobs.context import JobContext
@@ -42,15 +46,18 @@ Progress = Callable[[int, int], None]
 
 
 def load(recipe: EvaluateRecipe, context: JobContext, resolved: ResolvedModel) -> Any:
-    """A model of any kind in memory."""
-    from workbench.models.load import load_model
+    """A model of any kind in memory; an embedding model with what it encoded before."""
+    from workbench.models.load import LoadedEmbedding, load_model
 
-    return load_model(
+    model = load_model(
         resolved,
         device=recipe.device,
         precision=recipe.precision,
         trust_remote_code=context.workspace.trust_remote_code,
     )
+    if isinstance(model, LoadedEmbedding):
+        return with_cache(model, resolved, context.workspace, recipe.use_cache)
+    return model
 
 
 class Stages:
@@ -78,6 +85,9 @@ class Stages:
         seconds = [self._reranker(one) for one in rerankers]
         rows: list[Entry] = []
         for model, group in zip(models, groups, strict=True):
+            if self.recipe.way == PIPELINE:
+                # What a first stage finds alone was measured in another way.
+                group = [row for row in group if row.way == PIPELINE]
             rows += group
             if rerankers and model.name in orders:
                 rows += [orders[model.name], *(second[model.name] for second in seconds)]
@@ -93,6 +103,8 @@ class Stages:
         self._begin(named.name, "Model")
         k = max(self.recipe.top_k, DEPTH, self.recipe.candidates if self.recipe.rerankers else 0)
         stop = self.context.check_cancelled
+        if self.recipe.way == RERANKING:
+            return self._own(named)
         if named.resolved is None:
             run = retrieve_bm25(self.pool, k=k, progress=self._progress(named.name), stop=stop)
             return [self._searched(named, BM25, run)]
@@ -102,12 +114,30 @@ class Stages:
         if kind == "embedding":
             run = retrieve(model, self.pool, k=k, progress=progress, stop=stop)
             return [self._searched(named, kind, run)]
-        if kind == "late-interaction" and self.pool.documents <= self.recipe.exact_documents:
+        everything = self.recipe.way == RETRIEVAL
+        if kind == "late-interaction" and (
+            everything or self.pool.documents <= self.recipe.exact_documents
+        ):
             run = search_exactly(model, self.pool, k=k, progress=progress, stop=stop)
             return [self._searched(named, kind, run)]
+        if everything:
+            raise no_search(named.name)
         frozen = self._candidates()
         order = self._order(frozen)
         return [order, self._reordered(model, named, named.name, frozen, progress)]
+
+    def _own(self, named: Named) -> list[Entry]:
+        """Any model, BM25 too, orders each query's own candidates; all are compared with the first
+        model, for all saw the same."""
+        frozen = self._candidates()
+        name, kind = named.name, BM25
+        scorer: Any = WordOrder()
+        if named.resolved is not None:
+            model: Any = load(self.recipe, self.context, named.resolved)
+            kind = model.contract.kind
+            scorer = EmbeddingOrder(model) if kind == "embedding" else model
+        row = self._reordered(scorer, named, name, frozen, self._progress(name))
+        return [self._order(frozen), replace(row, kind=kind, against="")]
 
     def _searched(self, named: Named, kind: str, run: Run) -> Entry:
         """A run over all documents; what a first stage found is kept for the rerankers."""
@@ -130,6 +160,7 @@ class Stages:
         if self._frozen is None:
             recipe = self.recipe
             name, encoder = first_stage_name(recipe.first_stage), None
+            name = GIVEN if recipe.way == RERANKING else name
             if name not in (AUTO, GIVEN, BM25):
                 encoder = load(recipe, self.context, resolve(self.context.workspace, name))
                 if encoder.contract.kind != "embedding":

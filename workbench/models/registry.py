@@ -16,7 +16,17 @@ from workbench.errors import InUse, ModelNotFound, NameTaken
 from workbench.models import packaged
 
 #: Fields of recipes that name one thing of the workspace.
-_NAMING = ("model", "index", "dataset", "base", "second", "guide_model", "first_stage")
+_NAMING = (
+    "model",
+    "index",
+    "dataset",
+    "base",
+    "second",
+    "guide_model",
+    "first_stage",
+    "judge",
+    "tokenizer",
+)
 _LISTS = ("models", "rerankers", "datasets")
 _ADD_HINT = "Add one with: python -m workbench models add PATH"
 

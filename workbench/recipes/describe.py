@@ -15,7 +15,7 @@ class FieldSpec:
     """All there is to know about one field, without pydantic."""
 
     name: str
-    kind: str  # 'int', 'float', 'text', 'flag', 'choice', 'list'
+    kind: str  # 'int', 'float', 'text', 'flag', 'choice', 'list', 'fields'
     optional: bool
     required: bool
     default: Any
@@ -75,5 +75,7 @@ def _kind(annotation: Any) -> tuple[str, tuple[str, ...], bool]:
         return "choice", tuple(str(value) for value in get_args(annotation)), False
     if origin in (list, tuple):
         return "list", (), False
+    if origin is dict:
+        return "fields", (), False
     plain = {bool: "flag", int: "int", float: "float", str: "text"}
     return plain[annotation], (), False

@@ -1,8 +1,11 @@
 """Recipes that measure and that make models usable: evaluation and index building."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator
 
 from workbench.recipes.base import Recipe, setting
+from workbench.recipes.dimensions import checked_dimensions
 
 
 class EvaluateRecipe(Recipe):
@@ -26,6 +29,29 @@ class EvaluateRecipe(Recipe):
         help="Second stages: each puts the best documents of each first stage in a new order.",
         widget="models",
         max_length=6,
+    )
+    also: str = setting(
+        "",
+        help="A second data set on which the same models are measured: a check of whether training "
+        "made them forget something; empty measures on one.",
+        widget="dataset",
+        advanced=True,
+        max_length=200,
+    )
+    dimensions: Annotated[str, AfterValidator(checked_dimensions)] = setting(
+        "",
+        help="Also measure embedding models cut to their first dimensions, such as '64, 128, 256'; "
+        "'auto' halves them down to 32; empty does not.",
+        widget="numbers",
+        advanced=True,
+        max_length=200,
+    )
+    way: Literal["auto", "retrieval", "reranking", "pipeline"] = setting(
+        "auto",
+        help="'retrieval' searches all documents; 'reranking' lets every model, BM25 and embedding "
+        "models too, order each query's own candidates; 'pipeline' measures second stages over "
+        "what first stages find; 'auto' measures each model in the way of its kind.",
+        advanced=True,
     )
     candidates: int = setting(
         50,
@@ -73,6 +99,12 @@ class EvaluateRecipe(Recipe):
     device: Literal["auto", "cpu", "cuda"] = setting(
         "auto", help="Where to encode; 'auto' takes a GPU if there is one.", advanced=True
     )
+    use_cache: bool = setting(
+        True,
+        help="Texts that this model has encoded before, in the same way, are read from disk; off "
+        "encodes everything anew and keeps nothing.",
+        advanced=True,
+    )
     seed: int = setting(
         7,
         help="Decides the bootstrap's and the randomization test's draws.",
@@ -109,4 +141,10 @@ class IndexRecipe(Recipe):
     )
     device: Literal["auto", "cpu", "cuda"] = setting(
         "auto", help="Where to encode; 'auto' takes a GPU if there is one.", advanced=True
+    )
+    use_cache: bool = setting(
+        True,
+        help="Texts that this model has encoded before, in the same way, are read from disk; off "
+        "encodes everything anew and keeps nothing.",
+        advanced=True,
     )

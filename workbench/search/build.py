@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from storage.records import Index
 from workbench.errors import BadInput
+from workbench.evaluation.encode import CachedEncoder, with_cache
 from workbench.jobs.context import JobContext
 from workbench.models.contract import Contract
 from workbench.models.load import LoadedEmbedding, load_embedding
@@ -35,12 +36,13 @@ def run(recipe: IndexRecipe, context: JobContext) -> dict[str, Any]:
         raise BadInput(f"The data set '{dataset.name}' has no documents.")
     context.progress(0, total, "documents", "Loading the model")
     resolved = resolve(workspace, recipe.model)
-    loaded = load_embedding(
+    model = load_embedding(
         resolved,
         device=recipe.device,
         precision=recipe.precision,
         trust_remote_code=workspace.trust_remote_code,
     )
+    loaded = with_cache(model, resolved, workspace, recipe.use_cache)
     started = time.monotonic()
     index = encode_documents(
         loaded, workspace.datasets.read(recipe.dataset, version), total, context
@@ -61,7 +63,7 @@ def run(recipe: IndexRecipe, context: JobContext) -> dict[str, Any]:
 
 
 def encode_documents(
-    loaded: LoadedEmbedding, reader: Any, total: int, context: JobContext
+    loaded: LoadedEmbedding | CachedEncoder, reader: Any, total: int, context: JobContext
 ) -> faiss.IndexFlatIP:
     """An exact inner-product index over all documents: cosine where the contract normalizes."""
     index = faiss.IndexFlatIP(loaded.dimensions)

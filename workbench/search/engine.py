@@ -101,7 +101,9 @@ class Engine:
     def _model(self, opened: OpenIndex) -> LoadedEmbedding:
         record = opened.record
         wanted = record.model_id or record.model
-        loaded = self._models.get(wanted, lambda: self._load(resolve(self._workspace, wanted)))
+        loaded = self._models.get(
+            wanted, lambda: self._load(resolve(self._workspace, wanted)), self._mark(wanted)
+        )
         if not isinstance(loaded, LoadedEmbedding) or loaded.dimensions != opened.faiss.d:
             raise ModelUnusable(
                 f"The model '{record.model}' is no longer the one the index '{record.name}' was"
@@ -117,10 +119,15 @@ class Engine:
         if resolved.contract is not None:
             check_kind(resolved.name, resolved.contract.kind)
         key = resolved.model_id or resolved.source
-        loaded = self._models.get(key, lambda: self._load(resolved))
+        loaded = self._models.get(key, lambda: self._load(resolved), self._mark(key))
         if isinstance(loaded, LoadedEmbedding):
             check_kind(resolved.name, "embedding")
         return cast(Scorer, loaded), resolved.name
+
+    def _mark(self, wanted: str) -> object:
+        """The contract on record: a model whose contract was changed is loaded again."""
+        models = self._workspace.models
+        return models.get(wanted).contract if models.exists(wanted) else None
 
     def _load(self, resolved: ResolvedModel) -> Loaded:
         return load_model(resolved, trust_remote_code=self._workspace.trust_remote_code)

@@ -13,12 +13,17 @@ class Kept(Generic[T]):
     def __init__(self, size: int) -> None:
         self._size = size
         self._kept: OrderedDict[str, T] = OrderedDict()
+        self._marks: dict[str, object] = {}
 
-    def get(self, key: str, make: Callable[[], T]) -> T:
+    def get(self, key: str, make: Callable[[], T], mark: object = None) -> T:
+        """The thing of that key, made where it is not kept, or was kept with another ``mark``."""
+        if key in self._kept and self._marks[key] != mark:
+            del self._kept[key]
         if key not in self._kept:
             while len(self._kept) >= self._size:
-                self._kept.popitem(last=False)
+                self._marks.pop(self._kept.popitem(last=False)[0])
             self._kept[key] = make()
+        self._marks[key] = mark
         self._kept.move_to_end(key)
         return self._kept[key]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from workbench.data.reader import DatasetReader
 from workbench.evaluation.candidates import freeze
+from workbench.evaluation.encode import with_cache
 from workbench.jobs.context import JobContext
 from workbench.models.load import load_embedding
 from workbench.models.resolve import resolve
@@ -30,12 +31,14 @@ def first_stage_model(recipe: TrainCandidatesRecipe, context: JobContext, place:
     if recipe.first_stage in MODEL_FREE:
         return None
     workspace = context.workspace
-    return load_embedding(
-        resolve(workspace, recipe.first_stage),
+    resolved = resolve(workspace, recipe.first_stage)
+    loaded = load_embedding(
+        resolved,
         device=place.device,
         precision=place.precision,
         trust_remote_code=workspace.trust_remote_code,
     )
+    return with_cache(loaded, resolved, workspace)
 
 
 def reranking_dev(

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from workbench.comparison.names import METRICS, label
-from workbench.comparison.table import build_table, safe_cell, to_csv, to_markdown, to_text
+from workbench.comparison.table import (
+    build_table,
+    pair_table,
+    safe_cell,
+    to_csv,
+    to_markdown,
+    to_text,
+)
 
 
 @pytest.fixture
@@ -50,7 +57,7 @@ def test_markdown(result: dict[str, Any]) -> None:
     assert lines[0].startswith("| Model | Queries | MAP@100 | MRR@10 |")
     assert "| **0.600** |" in lines[3]
     assert lines[3].startswith("| tuned\\|=1 | 300 |")
-    assert "+0.100 [+0.050, +0.150], p < 0.001 | better |" in lines[3]
+    assert "+0.100 [+0.050, +0.150], p < 0.001 | 200 / 50 / 50 | better |" in lines[3]
     cells = {line.replace("\\|", "").count("|") for line in lines}
     assert len(cells) == 1
 
@@ -91,3 +98,61 @@ def test_labels() -> None:
         "Recall@10",
     ]
     assert label("hit_rate@5") == "Hit rate@5"
+
+
+def compared(model: str, p_value: float) -> dict[str, Any]:
+    about = {"model": model, "against": "base", "metric": "map@100", "delta": 0.1}
+    counts = {"wins": 200, "losses": 50, "ties": 50}
+    return {**about, "ci95": [0.05, 0.15], "p_value": p_value, **counts}
+
+
+def test_several_comparisons_are_corrected_also_in_old_results(result: dict[str, Any]) -> None:
+    result["rows"] += [{**result["rows"][1], "model": name} for name in ("b", "c")]
+    given = (("tuned|=1", 0.03), ("b", 0.01), ("c", 0.6))
+    result["comparisons"] = [compared(model, p) for model, p in given]
+    found = [row.comparison for row in build_table(result).rows[1:]]
+    assert [one.p_holm for one in found] == pytest.approx([0.06, 0.03, 0.6])
+    assert [one.verdict for one in found] == [
+        "not distinguishable on 300 queries",
+        "better",
+        "not distinguishable on 300 queries",
+    ]
+    assert [one.sure for one in found] == [False, True, False]
+    assert "p 0.010 (0.030 after Holm)" in to_text(build_table(result))
+    rows = list(csv.DictReader(io.StringIO(to_csv(build_table(result)))))
+    assert float(rows[2]["p_holm"]) == pytest.approx(0.03) and rows[0]["p_holm"] == ""
+
+
+PAIRS: dict[str, Any] = {
+    "dataset": "sts",
+    "split": "test",
+    "rows": [{"model": "base", "queries": 0, "pairs": 200, "spearman": 0.7, "pearson": 0.6}],
+    "comparisons": [],
+    "pairs": {
+        "rows": [
+            {
+                "model": name,
+                "pairs": 200,
+                "spearman": value,
+                "pearson": value - 0.1,
+                "spearman_ci95": [value - 0.05, value + 0.05],
+                "pearson_ci95": [value - 0.15, value - 0.05],
+            }
+            for name, value in (("base", 0.7), ("tuned", 0.8))
+        ],
+        "comparisons": [
+            {**compared("tuned", 0.2), "metric": "spearman", "pairs": 200, "p_holm": 0.2}
+        ],
+    },
+}
+
+
+def test_scored_pairs_have_a_table_of_their_own(result: dict[str, Any]) -> None:
+    assert pair_table(result) is None
+    table = pair_table(PAIRS)
+    assert table is not None and table.labels == ("Spearman", "Pearson")
+    lines = to_text(table).splitlines()
+    assert lines[0] == "sts, test split, scored pairs"
+    assert "0.800 [0.750, 0.850]*" in lines[3]
+    assert lines[3].endswith("not distinguishable on 200 pairs")
+    assert build_table(PAIRS).rows == ()

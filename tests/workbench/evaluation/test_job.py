@@ -118,3 +118,26 @@ def test_prepare(context: FakeContext, models: list[str]) -> None:
         prepare_evaluate(recipe(["no-such-model"]), workspace)
     waiting = prepare_evaluate(recipe(["no-such-model"]), workspace, waits=True)
     assert waiting.models == ["no-such-model"]
+
+
+def test_a_second_evaluation_reads_what_the_first_encoded(
+    context: FakeContext, models: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workbench.evaluation.job import run
+    from workbench.models.load import LoadedEmbedding
+
+    encoded: list[int] = []
+    encode = LoadedEmbedding.encode
+
+    def counting(self: Any, texts: list[str], *args: Any, **options: Any) -> Any:
+        encoded.append(len(texts))
+        return encode(self, texts, *args, **options)
+
+    monkeypatch.setattr(LoadedEmbedding, "encode", counting)
+    first = run(recipe(models), context)["rows"]
+    before = sum(encoded)
+    assert run(recipe(models, metric="ndcg@10"), context)["rows"] == first
+    assert sum(encoded) == before > 0
+    again = run(recipe(models, use_cache=False), context)["rows"]
+    assert sum(encoded) == 2 * before
+    assert again[0]["map@100"] == pytest.approx(first[0]["map@100"], abs=1e-6)

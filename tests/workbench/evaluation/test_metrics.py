@@ -25,6 +25,31 @@ def test_by_hand() -> None:
     assert found["hit_rate@5"] == found["hit_rate@10"] == 1.0
 
 
+def test_trec_evals_definitions_by_hand() -> None:
+    """Three queries as trec_eval's measures define them: AP is divided by all that is relevant,
+    found or not and whatever the cutoff; a gain is the grade itself; nothing found is worth 0."""
+    many = dict.fromkeys(range(200), 1)
+    judgments = {1: {10: 3, 11: 0, 12: 1, 13: -1}, 2: many, 3: {5: 1}}
+    ranked = np.full((3, 120), -1)
+    ranked[0, :4] = 11, 12, 13, 10
+    ranked[1] = np.arange(120)
+    scores = score_run([1, 2, 3], ranked, judgments)
+    gained = 1 / math.log2(3) + 3 / math.log2(5)
+    expected = {
+        "map@100": [(1 / 2 + 2 / 4) / 2, 100 / 200, 0],
+        "mrr@10": [1 / 2, 1, 0],
+        "ndcg@10": [gained / (3 + 1 / math.log2(3)), 1, 0],
+        "recall@10": [1, 10 / 200, 0],
+        "recall@100": [1, 100 / 200, 0],
+        "hit_rate@5": [1, 1, 0],
+        "hit_rate@10": [1, 1, 0],
+    }
+    assert scores.queries.tolist() == [1, 2, 3]
+    for metric, values in expected.items():
+        assert scores.values[metric].tolist() == pytest.approx(values), metric
+        assert scores.means()[metric] == pytest.approx(sum(values) / 3), metric
+
+
 def test_cutoffs() -> None:
     ranked = np.arange(100)[None, :]
     first = score_run([0], ranked, {0: {5: 1}})

@@ -154,7 +154,7 @@ def test_the_table_says_it_in_every_form(make: Make) -> None:
     for drawn in (to_text(table), to_markdown(table)):
         assert "worse than the first stage" in drawn and "top 4 of embed" in drawn
         assert "to embed, first 4: -" in drawn
-    assert to_csv(table).splitlines()[0].endswith("verdict,searched")
+    assert to_csv(table).splitlines()[0].endswith("verdict,searched,p_holm")
 
 
 def test_a_reranker_alone_stands_after_its_first_stage(make: Make) -> None:

@@ -1,0 +1,165 @@
+"""The query explorer and the pipeline matrix on the Compare tab."""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from storage.records import JobStatus
+from tests.storage import make
+from tests.ui.tabs.conftest import BAD, put
+from tests.workbench.comparison.exploring import evaluation, grounds
+from ui.plots_matrix import matrix_chart, scatter
+from ui.services import Services
+from ui.tabs import compare_explorer, compare_matrix, compare_shown
+from ui.tabs.compare_rankings import rankings_html
+from workbench.comparison.explore import Pairing, changes, pairing, rankings
+from workbench.comparison.table import build_table
+from workbench.recipes.matrix import MatrixRecipe
+
+TOPS = [
+    {"k": k, "hit_rate": 0.5 + k / 10, "mrr": 0.5, "map": 0.5, "ndcg": 0.5 + k / 20}
+    for k in (1, 2, 3)
+]
+BETTER = [{**one, "hit_rate": 0.9} for one in TOPS]
+MATRIX: dict[str, Any] = {
+    "dataset": "tea",
+    "split": "test",
+    "queries": 60,
+    "documents": 1500,
+    "candidates": 50,
+    "top_k": [1, 2, 3],
+    "rows": [
+        {
+            "retriever": "bm25",
+            "reranker": "",
+            "way": "retrieval",
+            "milliseconds": {"search": 0.2, "total": 0.2},
+            "top": TOPS,
+        },
+        {
+            "retriever": "bm25",
+            "reranker": BAD,
+            "way": "pipeline",
+            "milliseconds": {"search": 0.2, "rerank": 120.0, "total": 120.2},
+            "top": BETTER,
+        },
+    ],
+}
+
+
+@pytest.fixture
+def pair(services: Services, tmp_path: Path) -> Pairing:
+    reader = grounds(services.workspace, tmp_path)
+    return pairing(services.workspace, evaluation(services.workspace, reader), "tuned", "base")
+
+
+def test_both_rankings_are_text_whatever_is_in_them(services: Services, pair: Pairing) -> None:
+    found = rankings(services.workspace, pair, int(pair.queries[0]))
+    drawn = rankings_html(found, "base", BAD)
+    assert "<script" not in drawn and "<img" not in drawn and "<b>" not in drawn
+    # Marks stand inside what was escaped, piece by piece.
+    assert "&lt;b&gt;<mark>grey</mark>&lt;/b&gt;" in drawn
+    assert "<mark>Grey</mark> it is" in drawn
+    assert drawn.count('class="relevant"') == 2
+    assert drawn.count("This unjudged hit is right") == 4
+
+
+def test_the_list_is_sorted_and_paged(services: Services, pair: Pairing) -> None:
+    found = changes(services.workspace, pair, pair.sorted()[:10].tolist())
+    drawn = compare_explorer.list_html(pair, found, 0, 29, int(found[1].query))
+    assert f"{len(pair.queries) - 1} of {len(pair.queries)} queries gained, 1 lost" in drawn
+    assert drawn.count('data-pick="') == len(found) and drawn.count('aria-pressed="true"') == 1
+    assert "1 to" in drawn and "of 29" in drawn
+    assert "None of the queries did" in compare_explorer.list_html(pair, [], 0, 0, -1)
+
+
+def test_a_comparison_with_rankings_can_be_explored(services: Services, pair: Pairing) -> None:
+    store = services.workspace.store
+    with gr.Blocks():
+        section = compare_explorer.section(services)
+    job = store.jobs.get("ev1")
+    assert job is not None
+    hidden = section.show(job)  # It still runs.
+    assert not hidden[0].visible and len(hidden) == len(section.outputs)
+    done = put(
+        services, "ev2", task="evaluate", status=JobStatus.SUCCEEDED, result={"evaluations": []}
+    )
+    assert not section.show(done)[0].visible
+    assert not section.show(None)[0].visible
+
+
+def test_the_scatter_has_every_query_once(pair: Pairing) -> None:
+    names = [BAD] * len(pair.queries)
+    figure = scatter(pair.against, pair.values, names, ("base", BAD))
+    assert [len(one.x) for one in figure.data] == [len(pair.queries) - 1, 1, 0]
+    assert "<script" not in figure.to_json().replace("\\u003c", "<")
+
+
+def test_the_matrix_as_table_chart_and_markdown() -> None:
+    drawn = compare_matrix.table_html(MATRIX, 3)
+    assert "<strong>0.900</strong>" in drawn and "0.800" in drawn
+    assert "<strong>0.800</strong>" not in drawn
+    assert "rerank 120" in drawn and "<script" not in drawn and "<img" not in drawn
+    published = compare_matrix.table_html(MATRIX, compare_matrix.AS_PUBLISHED)
+    assert "top_1" in published and "top_3" in published and "hit_rate" in published
+    assert compare_matrix.markdown_at(MATRIX, 0).startswith("| Retriever | Reranker | Metric |")
+    figure = matrix_chart(MATRIX, "hit_rate")
+    assert [list(one.x) for one in figure.data] == [[1, 2, 3]] * 2
+    assert figure.data[0].line.dash != figure.data[1].line.dash
+
+
+def test_the_newest_matrix_of_the_data_set_is_shown(services: Services) -> None:
+    recipe = {"dataset": "tea", "split": "test", "retrievers": ["bm25"]}
+    put(
+        services,
+        "m1",
+        task=MatrixRecipe.task,
+        recipe=recipe,
+        status=JobStatus.SUCCEEDED,
+        result=MATRIX,
+        created_at=1.0,
+    )
+    found = compare_matrix.newest(services, "tea")
+    assert found is not None and found.id == "m1"
+    assert compare_matrix.newest(services, "coffee") is None
+    view = compare_matrix.matrix_view(found)
+    assert [value for _, value in view[3]["choices"]] == [1, 2, 3, 0] and view[3]["value"] == 3
+    assert "0.900" in view[4] and view[-1] == "m1"
+    put(
+        services,
+        "m2",
+        task=MatrixRecipe.task,
+        recipe=recipe,
+        status=JobStatus.RUNNING,
+        progress={"done": 5, "total": 10, "unit": "texts", "message": "1 of 2: bm25"},
+    )
+    running = services.workspace.jobs.get("m2")
+    card, cancel, *_ = compare_matrix.matrix_view(running)
+    assert "5 of 10 texts" in card and cancel.visible
+    assert "rw-empty" in compare_matrix.matrix_view(None)[4]
+
+
+def test_bm25_is_always_offered(services: Services) -> None:
+    for at, kind in enumerate(("embedding", "reranker", "late-interaction")):
+        services.workspace.store.models.insert(make.model(f"m{at}", name=f"my-{kind}", kind=kind))
+    first, second = compare_matrix.menu_updates(services, [], [])
+    assert first["value"][0] == "bm25"
+    assert {value for _, value in first["choices"]} == {
+        "bm25",
+        "all-MiniLM-L6-v2",
+        "my-embedding",
+    }
+    assert {value for _, value in second["choices"]} == {"my-reranker", "my-late-interaction"}
+
+
+def test_rows_of_different_ways_stand_in_tables_of_their_own() -> None:
+    rows = [
+        {"model": "bm25", "queries": 60, "searched": "all documents", "map@100": 0.4},
+        {"model": "bm25 + x", "queries": 60, "searched": "top 50 of bm25", "map@100": 0.3},
+    ]
+    result = {"dataset": "tea", "split": "test", "rows": rows, "comparisons": []}
+    drawn = compare_shown.table_html(build_table(result), result)
+    assert drawn.count("<table") == 2 and "Pipeline: over what" in drawn
+    assert "<strong>0.400</strong>" in drawn and "<strong>0.300</strong>" in drawn

@@ -1,0 +1,66 @@
+"""Likely false negatives, by a real model of a few kilobytes."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.workbench.data.fakes import everything
+from tests.workbench.doctor.conftest import Doctor
+from tests.workbench.models import tiny
+from workbench.data.reader import DatasetReader
+
+pytestmark = pytest.mark.slow  # loads torch
+
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tiny.bert(tmp_path_factory.mktemp("judge")))
+
+
+def rows() -> list[dict[str, Any]]:
+    asked = ["quick brown fox", "lazy dog sat", "the cat mat", "fox jumps over"]
+    wrong = ["by and for in of", "is on it and", "to a the of", "by it is on"]
+    made = [
+        {"query": query, "pos": [f"{query} quick"], "neg": [other]}
+        for query, other in zip(asked, wrong, strict=True)
+    ]
+    # The query itself is its own best answer to any model; the 'positive' is not.
+    made.append({"query": "dog sat on mat", "pos": ["of to in is"], "neg": ["dog sat on mat ."]})
+    return made
+
+
+OTHERS = [
+    {"query": "brown cat", "pos": ["brown cat sat"], "neg": ["of to"]},
+    {"query": "quick dog", "pos": ["quick dog jumps"], "neg": ["in is"]},
+]
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_a_negative_that_is_right_is_found_and_taken_away(
+    data: Callable[..., DatasetReader], doctor: Doctor, judge: str, cache: bool
+) -> None:
+    reader = data(train=rows(), dev=OTHERS[:1], test=OTHERS[1:])
+    values = {"judge": judge, "precision": "fp32", "margin": 0.05, "use_cache": cache}
+    found = doctor.examine(reader.name, "false-negatives", **values)["likely-false-negative"]
+    assert "dog sat on mat" in [example["texts"][0]["text"] for example in found["examples"]]
+    first = found["examples"][0]
+    assert [text["role"] for text in first["texts"]] == ["query", "positive", "negative"]
+    assert float(first["note"]) > 0.05
+    suspected = {example["texts"][0]["text"] for example in found["examples"]}
+    _, after = doctor.mend(reader.name, "drop-false-negatives")
+    expected = {
+        query: (split, right, [] if query in suspected else wrong)
+        for query, (split, right, wrong) in everything(reader).items()
+    }
+    assert everything(after) == expected
+
+
+def test_the_judge_sees_no_more_queries_than_asked(
+    data: Callable[..., DatasetReader], doctor: Doctor, judge: str
+) -> None:
+    reader = data(train=rows(), dev=OTHERS[:1], test=OTHERS[1:])
+    values = {"judge": judge, "precision": "fp32", "judged_queries": 2, "margin": -10.0}
+    found = doctor.examine(reader.name, "false-negatives", **values)["likely-false-negative"]
+    assert (found["count"], found["of"]) == (2, 2)
+    assert "The judge saw 2 of" in doctor.report["notes"][0]

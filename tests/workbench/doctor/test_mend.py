@@ -1,0 +1,107 @@
+"""What a mend refuses, and the two tasks from the command line."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.workbench.data.fakes import lines
+from tests.workbench.doctor.conftest import Doctor, healthy
+from ui.tabs.data_doctor import TITLES
+from workbench.cli.main import main
+from workbench.data.reader import DatasetReader
+from workbench.data.versions import Changes, new_version
+from workbench.errors import BadInput, BadRecipe, JobCancelled, NotFound
+from workbench.recipes.doctor import DoctorRecipe, MendRecipe
+
+Make = Callable[..., DatasetReader]
+
+
+@pytest.fixture
+def reader(data: Make) -> DatasetReader:
+    rows = healthy()
+    rows[3]["query"] = "?!"
+    return data(train=rows[:30], test=rows[30:])
+
+
+def test_only_the_examined_version_is_mended(reader: DatasetReader, doctor: Doctor) -> None:
+    doctor.examine(reader.name, "queries")
+    jobs = doctor.workspace.jobs
+    waiting = MendRecipe(dataset=reader.name, report=doctor.job, mends=["empty-query"])
+    new_version(doctor.workspace, reader.name, Changes(drop_queries=[1]), {"what": "meanwhile"})
+    with pytest.raises(BadInput, match="examined as version 1, and is at version 2"):
+        jobs.submit(waiting)
+    old = MendRecipe(dataset=reader.name, dataset_version=2, report=doctor.job, mends=["x"])
+    with pytest.raises(BadInput, match="about version 1, not 2"):
+        jobs.submit(old)
+
+
+def test_a_version_that_came_after_the_click_is_not_mended(
+    reader: DatasetReader, doctor: Doctor
+) -> None:
+    doctor.examine(reader.name, "queries")
+    new_version(doctor.workspace, reader.name, Changes(drop_queries=[1]), {"what": "meanwhile"})
+    from workbench.doctor import mend
+
+    recipe = MendRecipe(dataset=reader.name, report=doctor.job, mends=["drop-empty-queries"])
+    assert doctor.context is not None
+    with pytest.raises(BadInput, match="Examine it again"):
+        mend.run(recipe, doctor.context)  # type: ignore[arg-type]
+    assert doctor.workspace.datasets.get(reader.name).version == 2
+
+
+def test_unknown_mends_and_checks_are_told(reader: DatasetReader, doctor: Doctor) -> None:
+    doctor.examine(reader.name, "queries")
+    jobs = doctor.workspace.jobs
+    with pytest.raises(NotFound, match="Did you mean 'empty-query'"):
+        jobs.submit(MendRecipe(dataset=reader.name, report=doctor.job, mends=["empty-qeury"]))
+    with pytest.raises(NotFound, match="Did you mean 'splits'"):
+        jobs.submit(DoctorRecipe(dataset=reader.name, checks=["split"], tokenizer=""))
+    with pytest.raises(BadRecipe):
+        DoctorRecipe.read({"dataset": reader.name, "similarity": 0.1})
+
+
+def test_an_examination_can_be_stopped(reader: DatasetReader, doctor: Doctor) -> None:
+    from workbench.doctor import examine
+
+    doctor.examine(reader.name, "queries")
+    assert doctor.context is not None
+    context = doctor.context
+    context.cancel_after, context.checks = 3, 0
+    with pytest.raises(JobCancelled):
+        examine.run(DoctorRecipe(dataset=reader.name, tokenizer=""), context)  # type: ignore[arg-type]
+
+
+def test_progress_never_goes_back(reader: DatasetReader, doctor: Doctor) -> None:
+    doctor.examine(reader.name)
+    assert doctor.context is not None
+    done = [seen[0] for seen in doctor.context.seen]
+    assert done == sorted(done)
+    assert done[-1] == doctor.context.seen[-1][1]
+
+
+def test_every_finding_has_a_title() -> None:
+    folder = Path(__file__).parents[3] / "workbench/doctor"
+    source = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
+    assert all(f'"{code}"' in source for code in TITLES)
+    assert source.count("yield Finding(") + source.count("_documents_finding(") - 1 == len(TITLES)
+
+
+@pytest.mark.slow  # starts a worker process for each job
+def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = healthy()
+    rows[3]["query"] = "?!"
+    path = lines(tmp_path / "train.jsonl", rows)
+    home = ["--home", str(tmp_path / "home"), "--json"]
+    assert main([*home, "data", "add", str(path), "--name", "tea"]) == 0
+    capsys.readouterr()
+    asked = ["data", "doctor", "tea", "--set", "checks=queries,splits", "--set", "tokenizer="]
+    assert main([*home, *asked]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [one["code"] for one in report["findings"]] == ["empty-query"]
+    assert report["findings"][0]["examples"][0]["texts"][0]["text"] == "?!"
+    assert main([*home, *asked, "--mend", "empty-query"]) == 0
+    mended = json.loads(capsys.readouterr().out)["mended"]
+    assert (mended["from_version"], mended["version"]) == (1, 2)
+    assert main([*home, *asked, "--mend", "empty-query"]) == 2

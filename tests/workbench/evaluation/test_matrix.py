@@ -1,0 +1,149 @@
+"""The pipeline matrix with models that are worked out by hand, in a real workspace."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.workbench.evaluation import test_stages
+from tests.workbench.evaluation.test_stages import ASKED, DATA, MODELS, Make
+from workbench.comparison.matrix import MEASURED, to_markdown, to_published, to_text
+from workbench.errors import BadInput, BadRecipe, JobCancelled
+from workbench.evaluation import job, matrix
+from workbench.evaluation.cutoffs import cut_scores
+from workbench.evaluation.matrix_prepare import prepare_matrix
+from workbench.recipes.evaluate import EvaluateRecipe
+from workbench.recipes.matrix import MatrixRecipe
+
+make: Callable[..., Any] = test_stages.make
+
+
+@pytest.fixture(autouse=True)
+def loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matrix, "load", lambda recipe, context, one: MODELS[one.name]())
+
+
+def recipe(retrievers: list[str], **values: Any) -> MatrixRecipe:
+    about = {"dataset": "pets", "split": "dev", "retrievers": retrievers, "candidates": 10}
+    return MatrixRecipe.read({**about, **values})
+
+
+def cells(result: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(row["retriever"], row["reranker"]): row for row in result["rows"]}
+
+
+def test_every_pipeline_at_every_top_k(make: Make) -> None:
+    context = make(DATA)
+    asked = recipe(["bm25", "embed"], rerankers=["right", "wrong", "late"], top_k=4)
+    result = matrix.run(asked, context)
+    assert json.loads(json.dumps(result)) == result
+    assert [(row["retriever"], row["reranker"]) for row in result["rows"]] == [
+        (first, second) for first in ("bm25", "embed") for second in ("", "right", "wrong", "late")
+    ]
+    found = cells(result)
+    # BM25 has the right document fourth, after three wrong ones.
+    alone = found["bm25", ""]
+    assert [one["hit_rate"] for one in alone["top"]] == [0, 0, 0, 1]
+    assert alone["top"][3]["mrr"] == pytest.approx(0.25)
+    assert alone["top"][3]["map"] == pytest.approx(0.25)
+    assert alone["top"][3]["ndcg"] == pytest.approx(1 / np.log2(5))
+    for second in ("right", "late"):
+        assert found["bm25", second]["top"][0] == {"k": 1, **dict.fromkeys(MEASURED, 1.0)}
+    assert found["embed", "wrong"]["top"][0]["hit_rate"] == 0
+    assert alone["way"] == "retrieval" and found["bm25", "right"]["way"] == "pipeline"
+    assert result["queries"] == ASKED
+
+
+def test_times_are_of_each_stage_and_add_up(make: Make) -> None:
+    found = cells(matrix.run(recipe(["bm25", "embed"], rerankers=["right"]), make(DATA)))
+    stages = {key: set(row["milliseconds"]) - {"total"} for key, row in found.items()}
+    assert stages == {
+        ("bm25", ""): {"search"},
+        ("bm25", "right"): {"search", "rerank"},
+        ("embed", ""): {"encode", "search"},
+        ("embed", "right"): {"encode", "search", "rerank"},
+    }
+    for row in found.values():
+        took = row["milliseconds"]
+        total = sum(took[stage] for stage in took if stage != "total")
+        assert took["total"] == pytest.approx(total) and all(ms > 0 for ms in took.values())
+    # A retriever searches once, whatever comes after it.
+    assert (
+        found["embed", "right"]["milliseconds"]["search"]
+        == found["embed", ""]["milliseconds"]["search"]
+    )
+
+
+def test_each_reranker_scores_each_candidate_once(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored: list[int] = []
+
+    class Counting(test_stages.Reranker):
+        def score(self, queries: Any, documents: Any, pairs: Any, **more: Any) -> Any:
+            scored.append(len(pairs))
+            return super().score(queries, documents, pairs, **more)
+
+    monkeypatch.setitem(MODELS, "right", Counting)
+    matrix.run(recipe(["embed"], rerankers=["right"], top_k=5, candidates=7), make(DATA))
+    assert scored == [ASKED * 7]
+
+
+def test_it_measures_as_an_evaluation_does_and_is_kept(make: Make) -> None:
+    context = make(DATA)
+    result = matrix.run(recipe(["bm25", "embed"], rerankers=["wrong"]), context)
+    kept = [context.workspace.evaluations.get(id) for id in result["evaluations"]]
+    settings = {"dataset": "pets", "split": "dev", "models": ["bm25", "embed"]}
+    same = EvaluateRecipe.read({**settings, "rerankers": ["wrong"], "candidates": 10})
+    rows = {row["model"]: row for row in job.run(same, context)["rows"]}
+    for one in kept:
+        for metric, value in one.metrics.items():
+            assert rows[one.model][metric] == pytest.approx(value)
+    assert [one.model for one in kept] == ["bm25", "bm25 + wrong", "embed", "embed + wrong"]
+
+
+def test_the_tables(make: Make) -> None:
+    result = matrix.run(recipe(["bm25", "embed"], rerankers=["wrong"], top_k=2), make(DATA))
+    published = to_published(result).splitlines()
+    assert published[0] == "| Retriever | Reranker | Metric | top_1 | top_2 |"
+    assert "| embed | none | hit_rate | 1.0000 | 1.0000 |" in published
+    assert "| embed | wrong | mrr | 0.0000 | 0.0000 |" in published
+    assert len(published) == 2 + 2 * 4
+    markdown = to_markdown(result).splitlines()
+    assert "Hit rate@2" in markdown[0] and "ms per query" in markdown[0]
+    assert "| embed | none | **1.000** |" in to_markdown(result)
+    assert "MRR@1 " in to_markdown(result, 1)
+    # A line for every pipeline and every k, below a title and a head.
+    assert len(to_text(result).splitlines()) == 2 + 2 * 4
+
+
+def test_cutoffs_divide_by_all_that_is_relevant() -> None:
+    ranked = np.array([[5, 1, 2], [9, -1, -1]])
+    judged = {0: {1: 2, 2: 1, 7: 1}, 1: {8: 1}}
+    one, three = cut_scores([0, 1], ranked, judged, [1, 3])
+    assert one == {"k": 1, **dict.fromkeys(MEASURED, 0.0)}
+    assert three["hit_rate"] == pytest.approx(0.5)
+    assert three["mrr"] == pytest.approx(0.25)
+    assert three["map"] == pytest.approx((1 / 2 + 2 / 3) / 3 / 2)
+
+
+def test_stopping_leaves_nothing(make: Make) -> None:
+    context = make(DATA)
+    context.cancelled = True
+    with pytest.raises(JobCancelled):
+        matrix.run(recipe(["embed"]), context)
+    assert context.workspace.evaluations.list() == []
+
+
+def test_what_cannot_be_is_refused_at_the_click(make: Make) -> None:
+    workspace = make(DATA).workspace
+    with pytest.raises(BadInput, match="no embedding model"):
+        prepare_matrix(recipe(["right"]), workspace)
+    with pytest.raises(BadInput, match="neither a reranker"):
+        prepare_matrix(recipe(["bm25"], rerankers=["embed"]), workspace)
+    with pytest.raises(BadRecipe, match="fewer than the 20"):
+        recipe(["bm25"], top_k=20)
+    ready = prepare_matrix(recipe(["BM25", "bm25"]), workspace)
+    assert ready.retrievers == ["bm25"] and ready.dataset_version == 1

@@ -1,0 +1,108 @@
+"""Retrieval, reranking and pipeline: told apart, and never ranked against each other."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.workbench.evaluation import test_stages
+from tests.workbench.evaluation.test_stages import (
+    DATA,
+    OWN,
+    Make,
+    evaluated,
+    names,
+    recipe,
+    verdicts,
+)
+from workbench.comparison.table import build_table, to_text
+from workbench.errors import BadInput
+from workbench.evaluation.prepare import prepare_evaluate
+
+make: Callable[..., Any] = test_stages.make
+BROUGHT: dict[str, Any] = {"dev": OWN}
+
+
+def ways(result: dict[str, Any]) -> list[str]:
+    return [row["way"] for row in result["rows"]]
+
+
+def test_every_row_says_its_way(make: Make) -> None:
+    result = evaluated(make(DATA), ["bm25", "embed"], rerankers=["right"], candidates=4)
+    assert ways(result) == ["retrieval", "pipeline", "pipeline"] * 2
+
+
+def test_every_kind_can_order_the_queries_own_candidates(make: Make) -> None:
+    models = ["bm25", "embed", "late", "right", "wrong"]
+    result = evaluated(make(BROUGHT), models, way="reranking")
+    assert names(result) == ["given order", *models]
+    assert set(ways(result)) == {"reranking"}
+    values = {row["model"]: row["map@100"] for row in result["rows"]}
+    # BM25 takes the short wrong documents before the long right one, as over all documents.
+    assert values["bm25"] == pytest.approx(0.25)
+    assert values["embed"] == values["late"] == values["right"] == 1.0
+    # All saw the same, so all are compared with the first model.
+    assert {against for against, _ in verdicts(result).values()} == {"bm25"}
+    assert verdicts(result)["embed"] == ("bm25", "better")
+    assert result["rows"][1]["kind"] == "bm25" and result["rows"][2]["kind"] == "embedding"
+
+
+def test_a_pipeline_leaves_out_what_was_measured_otherwise(make: Make) -> None:
+    result = evaluated(make(DATA), ["embed"], rerankers=["right"], candidates=4, way="pipeline")
+    assert names(result) == ["embed, first 4", "embed + right"]
+    assert set(ways(result)) == {"pipeline"}
+
+
+def test_retrieval_searches_however_many_documents_there_are(make: Make) -> None:
+    result = evaluated(make(DATA), ["late"], way="retrieval", exact_documents=0)
+    assert result["rows"][0]["searched"] == "all documents"
+
+
+def test_a_first_model_of_another_way_is_no_reference(make: Make) -> None:
+    result = evaluated(make(BROUGHT), ["right", "bm25", "embed"])
+    assert dict(zip(names(result), ways(result), strict=True)) == {
+        "given order": "reranking",
+        "right": "reranking",
+        "bm25": "retrieval",
+        "embed": "retrieval",
+    }
+    assert {name: against for name, (against, _) in verdicts(result).items()} == {
+        "right": "given order",
+        "embed": "bm25",
+    }
+
+
+def test_the_best_is_the_best_of_its_way(make: Make) -> None:
+    result = evaluated(make(DATA), ["bm25", "embed"], rerankers=["wrong"], candidates=4)
+    table = build_table(result)
+    assert table.ways == ("retrieval", "pipeline")
+    best = {row.model for row in table.rows if row.best[0]}
+    # Over all documents 'embed' is the best; among pipelines its own order is.
+    assert best == {"embed", "embed, first 4"}
+    lines = to_text(table).splitlines()
+    assert [line for line in lines if line.startswith("--")] == [
+        "-- Retrieval: over all documents",
+        "-- Pipeline: over what a retriever found first",
+    ]
+    at = lines.index("-- Pipeline: over what a retriever found first")
+    assert all("+" in line or ", first" in line for line in lines[at + 1 :])
+    assert len(lines) == at + 1 + 4
+
+
+@pytest.mark.parametrize(
+    ("data", "models", "values", "says"),
+    [
+        (DATA, ["right"], {"way": "retrieval"}, "cannot search all documents"),
+        (DATA, ["embed"], {"way": "retrieval", "rerankers": ["right"]}, "no part in 'retrieval'"),
+        (DATA, ["embed"], {"way": "pipeline"}, "needs a second stage"),
+        (DATA, ["embed"], {"way": "reranking"}, "no candidates of their own"),
+        (BROUGHT, ["embed"], {"way": "reranking", "rerankers": ["right"]}, "among the models"),
+    ],
+)
+def test_what_a_way_cannot_do_is_refused_at_the_click(
+    make: Make, data: dict[str, Any], models: list[str], values: dict[str, Any], says: str
+) -> None:
+    context = make(data)
+    with pytest.raises(BadInput) as error:
+        prepare_evaluate(recipe(models, **values), context.workspace)
+    assert says in str(error.value)

@@ -1,0 +1,83 @@
+"""A comparison by kinds of queries: length, script, number of relevant documents."""
+
+from functools import lru_cache
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from ui.choices import update
+from ui.feedback import on
+from ui.markup import EMPTY, join, piece, table
+from ui.services import Services
+from ui.tabs.compare_past import find
+from ui.tabs.compare_sections import Section, measured
+from ui.words import t
+from ui.words.amounts import count
+from workbench.comparison.names import HEADLINE, METRICS, label
+from workbench.comparison.slices import Slicing
+from workbench.comparison.table import build_table
+from workbench.records import Job
+from workbench.reports.slices import slices_of
+
+
+def section(services: Services) -> Section:
+    with gr.Accordion(
+        t("compare.by_kind"), open=False, visible=False, elem_id="compare-slices"
+    ) as box:
+        metric = gr.Dropdown(
+            [(label(name), name) for name in METRICS],
+            value=HEADLINE,
+            label=t("compare.by_metric"),
+            interactive=True,
+            elem_id="compare-slices-metric",
+        )
+        tables = piece(elem_id="compare-slices-tables")
+
+    @lru_cache(maxsize=64)
+    def drawn(job: str, metric: str) -> Markup:
+        # What was measured never changes, so it is read once.
+        found = find(services, job)
+        result = (found.result if found else None) or {}
+        return slices_html(slices_of(services.workspace, result, metric))
+
+    def show(job: Job | None) -> list[Any]:
+        done = measured(job)
+        names = build_table(done.result or {}).metrics if done else ()
+        if done is None or not names:
+            return [gr.Accordion(visible=False), gr.skip(), EMPTY]
+        wanted = str(done.recipe.get("metric", HEADLINE))
+        chosen = wanted if wanted in names else names[0]
+        choices = [(label(name), name) for name in names]
+        return [gr.Accordion(visible=True), update(choices, chosen), drawn(done.id, chosen)]
+
+    def wire(compare: Any) -> None:
+        def pick(state: dict[str, Any] | None, wanted: str) -> str:
+            return drawn((state or {}).get("job") or "", wanted)
+
+        # The comparison shown may be the newest without having been chosen.
+        on(metric.input, pick, [compare.shown, metric], tables)
+
+    return Section([box, metric, tables], show, wire)
+
+
+def slices_html(found: list[Slicing]) -> Markup:
+    quiet = Markup('<p class="rw-quiet rw-small">{}</p>')
+    if not found:
+        return quiet.format(t("compare.by_kind_none"))
+    return join([quiet.format(t("compare.by_kind_help")), *map(_table, found)])
+
+
+def _table(one: Slicing) -> Markup:
+    words = {
+        "length": t("compare.by_length"),
+        "script": t("compare.by_script"),
+        "relevant": t("compare.by_relevant"),
+    }
+    interval = Markup('{:.3f} <span class="rw-quiet rw-small">[{:.3f}, {:.3f}]</span>')
+    rows = [
+        [part.name, count(part.queries), *(interval.format(*value) for value in part.values)]
+        for part in one.slices
+    ]
+    heads = [words[one.by], t("compare.by_queries"), *one.models]
+    return table(heads, rows, caption=words[one.by], numeric=range(1, len(heads)))

@@ -1,0 +1,278 @@
+"""The doctor's part of the Data tab: examine a data set, look at what was found, mend it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from ui import choices, form
+from ui.cards import job_card
+from ui.feedback import on, on_busy
+from ui.markup import EMPTY, badge, clipped, heading, join, pick, piece
+from ui.services import Services
+from ui.words import t
+from ui.words.amounts import count
+from workbench.doctor.mend import read_report
+from workbench.doctor.report import CLIP
+from workbench.errors import BadInput
+from workbench.recipes.doctor import DoctorRecipe, MendRecipe
+from workbench.records import Dataset, Job, JobStatus
+
+#: Examples that are shown at once; the others unfold.
+SHOWN = 3
+_RECENT = 50
+_TONES = {"error": "bad", "warning": "warn", "note": ""}
+_SEVERITIES = {
+    "error": "doctor.error",
+    "warning": "doctor.warning",
+    "note": "doctor.note",
+}
+#: What each finding is called.
+TITLES = {
+    "empty-query": "doctor.empty_query",
+    "one-word-query": "doctor.one_word_query",
+    "query-in-two-splits": "doctor.query_in_two_splits",
+    "similar-query-in-two-splits": "doctor.similar_query_in_two_splits",
+    "duplicate-query": "doctor.duplicate_query",
+    "duplicate-document": "doctor.duplicate_document",
+    "near-duplicate-document": "doctor.near_duplicate_document",
+    "positive-is-negative": "doctor.positive_is_negative",
+    "document-for-many-queries": "doctor.document_for_many_queries",
+    "label-imbalance": "doctor.label_imbalance",
+    "pair-label-imbalance": "doctor.pair_label_imbalance",
+    "languages-mixed": "doctor.languages_mixed",
+    "cut-query": "doctor.cut_query",
+    "cut-document": "doctor.cut_document",
+    "likely-false-negative": "doctor.likely_false_negative",
+}
+
+
+@dataclass(frozen=True)
+class Doctor:
+    box: gr.Accordion
+    form: form.Form
+    examine: gr.Button
+    cancel: gr.Button
+    job: gr.HTML
+    report: gr.HTML
+
+    @property
+    def outputs(self) -> list[Any]:
+        menus = [self.form.components[name] for name in ("tokenizer", "judge")]
+        return [self.box, *menus, self.cancel, self.job, self.report]
+
+
+def render() -> Doctor:
+    with gr.Accordion(t("doctor.title"), open=False, visible=False, elem_id="data-doctor") as box:
+        piece(heading(t("doctor.heading"), t("doctor.about")))
+        drawn = form.render(DoctorRecipe, skip=("dataset", "dataset_version"), prefix="doctor")
+        with gr.Row(elem_classes="rw-actions"):
+            examine = gr.Button(t("doctor.examine"), variant="primary", elem_id="doctor-examine")
+            cancel = gr.Button(t("job.cancel"), variant="stop", visible=False)
+        job = piece(elem_id="doctor-job")
+        report = piece(elem_id="doctor-report", picks=True)
+    return Doctor(box, drawn, examine, cancel, job, report)
+
+
+def listen(
+    services: Services,
+    doctor: Doctor,
+    timer: gr.Timer,
+    chosen: gr.BrowserState,
+    outputs: list[Any],
+    again: Callable[[str], list[Any]],
+) -> None:
+    """``outputs`` are the whole tab's, the doctor's last; ``again`` gives updates for them."""
+    jobs = services.workspace.jobs
+    own = [doctor.cancel, doctor.job, doctor.report]
+
+    def examine(name: str, *raw: Any) -> list[Any]:
+        values = {**doctor.form.values(raw), "dataset": _shown(services, name)}
+        jobs.submit(DoctorRecipe.read(values))
+        return _own(services, values["dataset"])
+
+    def mend(name: str, event: gr.EventData) -> list[Any]:
+        name = _shown(services, name)
+        done = _last(services, name, DoctorRecipe.task, JobStatus.SUCCEEDED)
+        if done is None:
+            raise BadInput(t("doctor.gone"))
+        job = jobs.submit(MendRecipe(dataset=name, report=done.id, mends=[str(event.value)]))
+        # What is left to mend is told of the new version, by the same settings.
+        jobs.submit(DoctorRecipe.read({**done.recipe, "dataset_version": None}), after=job.id)
+        return _own(services, name)
+
+    def cancel(name: str) -> list[Any]:
+        name = _shown(services, name)
+        for job in _jobs(services, name):
+            if not job.status.finished:
+                jobs.cancel(job.id)
+        return _own(services, name)
+
+    def tick(card: str | None, name: str) -> Any:
+        if not name or not services.workspace.datasets.exists(name):
+            return gr.skip()
+        html = str(job_html(services, name))
+        if html == (card or ""):
+            return gr.skip()
+        if _state(html) != _state(card or ""):
+            return again(name)
+        skipped = [gr.skip()] * (len(outputs) - len(own))
+        return [*skipped, *_own(services, name)[:2], gr.skip()]
+
+    inputs = [chosen, *doctor.form.inputs]
+    says = t("doctor.examining")
+    on_busy(doctor.examine, examine, inputs, own, says=says, then=t("doctor.examine"))
+    on(doctor.report.select, mend, chosen, own, queue=True)
+    on(doctor.cancel.click, cancel, chosen, own)
+    on(timer.tick, tick, [doctor.job, chosen], outputs)
+    form.listen_depends(doctor.form)
+
+
+def view(services: Services, dataset: Dataset | None) -> list[Any]:
+    """Updates for ``Doctor.outputs``."""
+    if dataset is None:
+        skipped = [gr.skip()] * 2
+        return [gr.Accordion(visible=False), *skipped, gr.Button(visible=False), EMPTY, EMPTY]
+    names = choices.model_names(services.workspace)
+    menus = [_offered(names), _offered(names)]
+    return [gr.Accordion(visible=True), *menus, *_own(services, dataset.name)]
+
+
+def _offered(names: Sequence[str]) -> dict[str, Any]:
+    """The models, and none; what is chosen stays."""
+    return gr.update(choices=[(t("doctor.nobody"), ""), *((name, name) for name in names)])
+
+
+def _own(services: Services, name: str) -> list[Any]:
+    running = any(not job.status.finished for job in _jobs(services, name))
+    html = str(job_html(services, name))
+    return [gr.Button(visible=running), html, str(report_html(services, name))]
+
+
+def _shown(services: Services, name: str) -> str:
+    """The data set that is shown: the newest until one was chosen."""
+    known = services.workspace.datasets
+    if name and known.exists(name):
+        return name
+    found = known.list()
+    if not found:
+        raise BadInput(t("data.empty"), t("data.empty_hint"))
+    return found[0].name
+
+
+def _jobs(services: Services, name: str) -> list[Job]:
+    """The last examination and the last mend of a data set, the newest first."""
+    last = [_last(services, name, task) for task in (DoctorRecipe.task, MendRecipe.task)]
+    return sorted((job for job in last if job), key=lambda job: -job.created_at)
+
+
+def _last(services: Services, name: str, task: str, status: JobStatus | None = None) -> Job | None:
+    for job in services.workspace.jobs.list(status, task, _RECENT):
+        if job.recipe.get("dataset") == name:
+            return job
+    return None
+
+
+# -- what is shown ---------------------------------------------------------------------------
+
+
+def job_html(services: Services, name: str) -> Markup:
+    """What runs or failed, and what the last mend did. It begins with how the jobs stand."""
+    found = _jobs(services, name)
+    state = ",".join(f"{job.id}:{job.status.value}" for job in found)
+    parts: list[str] = []
+    for job in reversed(found):
+        if job.status is not JobStatus.SUCCEEDED:
+            parts.append(job_card(job))
+        elif job.task == MendRecipe.task:
+            parts.append(mended_html(job.result or {}))
+    return Markup('<div data-state="{}">{}</div>').format(state, join(parts))
+
+
+def _state(html: str) -> str:
+    return html.partition('data-state="')[2].partition('"')[0]
+
+
+def mended_html(done: dict[str, Any]) -> Markup:
+    """What a mend changed."""
+    before, after = done.get("before", {}), done.get("after", {})
+    changed = [
+        t("doctor.changed", kind=t(key), before=count(before[kind]), after=count(after[kind]))
+        for kind, key in _KINDS.items()
+        if before.get(kind) != after.get(kind)
+    ]
+    said = join(Markup("<li>{}</li>").format(one) for one in [*done["sentences"], *changed])
+    title = t("doctor.mended", version=done["version"])
+    return Markup(
+        '<article class="rw-card"><header><h3>{}</h3>{}</header><ul class="rw-notes">{}</ul>'
+        "</article>"
+    ).format(title, badge(t("doctor.done"), "good"), said)
+
+
+_KINDS = {
+    "queries": "doctor.queries",
+    "documents": "doctor.documents",
+    "judgments": "doctor.judgments",
+    "candidates": "doctor.candidates",
+    "pairs": "doctor.pairs",
+}
+
+
+def report_html(services: Services, name: str) -> Markup:
+    """The last examination's findings; mends only while they are about the current version."""
+    job = _last(services, name, DoctorRecipe.task, JobStatus.SUCCEEDED)
+    if job is None:
+        return Markup('<p class="rw-quiet">{}</p>').format(t("doctor.never"))
+    report = read_report(services.workspace, job.id)
+    current = services.workspace.datasets.get(name).version
+    fresh = report["version"] == current
+    key = "doctor.examined" if fresh else "doctor.outdated"
+    about = t(key, version=report["version"], **({} if fresh else {"current": current}))
+    cards = [_finding(one, fresh) for one in report["findings"]]
+    notes = [Markup('<p class="rw-quiet">{}</p>').format(note) for note in report["notes"]]
+    if not cards:
+        cards = [Markup("<p>{}</p>").format(t("doctor.healthy"))]
+    head = Markup('<p class="rw-quiet">{}</p>').format(about)
+    return join([head, *cards, *notes])
+
+
+def _finding(one: dict[str, Any], fresh: bool) -> Markup:
+    title = t(TITLES[one["code"]]) if one["code"] in TITLES else one["code"]
+    share = t("doctor.share", count=count(one["count"]), of=count(one["of"]))
+    examples = [_example(example) for example in one["examples"]]
+    return Markup(
+        '<article class="rw-card" data-finding="{}"><header><h3>{}</h3>{} {}</header><p>{}</p>'
+        "{}{}{}</article>"
+    ).format(
+        one["code"],
+        title,
+        badge(t(_SEVERITIES[one["severity"]]), _TONES[one["severity"]]),
+        badge(share),
+        one["sentence"],
+        Markup('<ul class="rw-notes">{}</ul>').format(join(examples[:SHOWN])),
+        _more(examples[SHOWN:]),
+        join(_mend(mend, fresh) for mend in one["mends"]),
+    )
+
+
+def _more(examples: list[Markup]) -> Markup:
+    if not examples:
+        return EMPTY
+    return Markup('<details><summary>{}</summary><ul class="rw-notes">{}</ul></details>').format(
+        t("doctor.more", count=count(len(examples))), join(examples)
+    )
+
+
+def _example(example: dict[str, Any]) -> Markup:
+    texts = join(
+        Markup("<div><em>{}</em> {}</div>").format(one["role"], clipped(one["text"], CLIP))
+        for one in example["texts"]
+    )
+    return Markup("<li>{}{}</li>").format(texts, badge(example["note"]) if example["note"] else "")
+
+
+def _mend(mend: dict[str, Any], fresh: bool) -> Markup:
+    button = pick(mend["code"], t("doctor.mend")) if fresh else EMPTY
+    return Markup('<p class="rw-mend">{}<span>{}</span></p>').format(button, mend["sentence"])

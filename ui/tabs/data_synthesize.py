@@ -1,0 +1,263 @@
+"""Queries from documents on the Data tab: try a few passages, then have questions written."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from ui import choices, form
+from ui.cards import job_card
+from ui.feedback import on, on_busy
+from ui.markup import EMPTY, badge, clipped, facts, heading, join, piece
+from ui.refusals import told_at_fields
+from ui.services import Services
+from ui.words import t
+from ui.words.amounts import count
+from workbench.errors import BadInput
+from workbench.recipes.synthesize import COUNT, PASSAGE, SynthesizeRecipe
+from workbench.records import Dataset, Job, JobStatus
+from workbench.synthesis.templates import CHINESE, ENGLISH
+
+#: Passages of a preview.
+FEW = 3
+_RECENT = 50
+_SKIP = ("dataset", "dataset_version", "preview", "template_en", "template_zh")
+#: What nothing typed means.
+_EMPTY = {
+    "passages": "synth.all",
+    "requests_per_minute": "synth.unlimited",
+    "temperature": "synth.left",
+}
+_TEMPLATES = {"template_en": ENGLISH, "template_zh": CHINESE}
+
+
+@dataclass(frozen=True)
+class Synthesize:
+    box: gr.Accordion
+    form: form.Form
+    templates: Mapping[str, gr.Textbox]
+    preview: gr.Button
+    start: gr.Button
+    cancel: gr.Button
+    job: gr.HTML
+    report: gr.HTML
+
+    @property
+    def own(self) -> list[Any]:
+        """What a job changes."""
+        return [self.cancel, self.job, self.report]
+
+    @property
+    def outputs(self) -> list[Any]:
+        menus = [self.form.components[name] for name in ("local_model", "round_trip")]
+        return [self.box, *menus, *self.own]
+
+
+def render() -> Synthesize:
+    """Draw it inside the current block."""
+    with gr.Accordion(t("synth.title"), open=False, visible=False, elem_id="data-synth") as box:
+        piece(heading(t("synth.heading"), t("synth.about")))
+        drawn = form.render(SynthesizeRecipe, skip=_SKIP, prefix="synth")
+        for name, empty in _EMPTY.items():
+            field = drawn.components[name]
+            if isinstance(field, gr.Textbox):
+                field.placeholder = t(empty)
+        with gr.Accordion(t("group.prompt"), open=False, elem_id="synth-prompt"):
+            templates = {
+                name: gr.Textbox(
+                    value=text,
+                    label=form.label(name),
+                    info=t("synth.template_help", passage=PASSAGE, n=COUNT),
+                    lines=10,
+                    interactive=True,
+                    elem_id=f"synth-{name}",
+                )
+                for name, text in _TEMPLATES.items()
+            }
+        with gr.Row(elem_classes="rw-actions"):
+            preview = gr.Button(t("synth.preview"), elem_id="synth-preview")
+            start = gr.Button(t("synth.start"), variant="primary", elem_id="synth-start")
+            cancel = gr.Button(t("job.cancel"), variant="stop", visible=False)
+        job = piece(elem_id="synth-job")
+        report = piece(elem_id="synth-report")
+    return Synthesize(box, drawn, templates, preview, start, cancel, job, report)
+
+
+def listen(
+    services: Services,
+    synth: Synthesize,
+    timer: gr.Timer,
+    chosen: gr.BrowserState,
+    outputs: list[Any],
+    again: Callable[[str], list[Any]],
+) -> None:
+    """``outputs`` are the whole tab's; ``again`` gives updates for them."""
+    jobs = services.workspace.jobs
+    helps = {spec.name: spec.help for spec in synth.form.specs}
+    helps |= dict.fromkeys(_TEMPLATES, t("synth.template_help", passage=PASSAGE, n=COUNT))
+    #: Where this part's own lie among the tab's.
+    before = next(at for at, one in enumerate(outputs) if one is synth.own[0])
+
+    def starter(preview: bool) -> Callable[..., list[Any]]:
+        def start(name: str, english: str, chinese: str, *raw: Any) -> list[Any]:
+            def act() -> list[Any]:
+                values = {**synth.form.values(raw), "preview": preview}
+                values |= {"template_en": english or "", "template_zh": chinese or ""}
+                if preview:
+                    values["passages"] = min(FEW, values["passages"] or FEW)
+                name_shown = shown_set(services, name)
+                jobs.submit(SynthesizeRecipe.read({**values, "dataset": name_shown}))
+                return own(services, name_shown)
+
+            return told_at_fields(act, helps, len(synth.own))
+
+        return start
+
+    def cancel(name: str) -> list[Any]:
+        name = shown_set(services, name)
+        job = newest_job(services, name)
+        if job is not None and not job.status.finished:
+            jobs.cancel(job.id)
+        return own(services, name)
+
+    def tick(card: str | None, name: str) -> Any:
+        if not services.workspace.datasets.list():
+            return gr.skip()
+        name = shown_set(services, name)
+        job = newest_job(services, name)
+        html = str(job_html(job))
+        if html == (card or ""):
+            return gr.skip()
+        if job is not None and job.status is JobStatus.SUCCEEDED and job.result:
+            # A new version: the whole tab tells of it.
+            return again(name)
+        updates = own(services, name)
+        after = len(outputs) - before - len(updates)
+        return [*[gr.skip()] * before, *updates, *[gr.skip()] * after]
+
+    fields = [*synth.form.inputs, *synth.templates.values()]
+    inputs = [chosen, *synth.templates.values(), *synth.form.inputs]
+    for button, preview, word in (
+        (synth.preview, True, "synth.preview"),
+        (synth.start, False, "synth.start"),
+    ):
+        on_busy(
+            button,
+            starter(preview),
+            inputs,
+            [*synth.own, *fields],
+            says=t("synth.asking"),
+            then=t(word),
+        )
+    on(synth.cancel.click, cancel, chosen, synth.own)
+    on(timer.tick, tick, [synth.job, chosen], outputs)
+    form.listen_depends(synth.form)
+
+
+def view(services: Services, dataset: Dataset | None) -> list[Any]:
+    """Updates for ``Synthesize.outputs``. Where there are documents only, this comes next."""
+    if dataset is None or not dataset.summary.get("documents"):
+        skipped = [gr.skip()] * 2
+        return [gr.Accordion(visible=False), *skipped, gr.Button(visible=False), EMPTY, EMPTY]
+    nothing = (t("synth.none"), "")
+    names = [*choices.model_names(services.workspace), "bm25"]
+    menus = [
+        gr.update(choices=[nothing]),
+        gr.update(choices=[nothing, *((name, name) for name in names)]),
+    ]
+    bare = not dataset.summary.get("queries") and not dataset.summary.get("pairs")
+    box = gr.Accordion(visible=True, open=True) if bare else gr.Accordion(visible=True)
+    return [box, *menus, *own(services, dataset.name)]
+
+
+def own(services: Services, name: str) -> list[Any]:
+    """Updates for ``Synthesize.own``."""
+    job = newest_job(services, name)
+    running = job is not None and not job.status.finished
+    return [gr.Button(visible=running), str(job_html(job)), str(report_html(job))]
+
+
+def shown_set(services: Services, name: str) -> str:
+    """The data set that is shown: the newest until one was chosen."""
+    known = services.workspace.datasets
+    if name and known.exists(name):
+        return name
+    found = known.list()
+    if not found:
+        raise BadInput(t("data.empty"), t("data.empty_hint"))
+    return found[0].name
+
+
+def newest_job(services: Services, name: str) -> Job | None:
+    """The data set's last synthesis, or preview of one."""
+    for job in services.workspace.jobs.list(task=SynthesizeRecipe.task, limit=_RECENT):
+        if job.recipe.get("dataset") == name:
+            return job
+    return None
+
+
+# -- what is shown ---------------------------------------------------------------------------
+
+
+def job_html(job: Job | None) -> Markup:
+    """What runs, waits or failed. What succeeded is told by its report; that it did stands here
+    out of sight, so that the next look sees the difference."""
+    if job is None:
+        return EMPTY
+    if job.status is JobStatus.SUCCEEDED:
+        return Markup('<div data-job="{}"></div>').format(job.id)
+    return job_card(job)
+
+
+def report_html(job: Job | None) -> Markup:
+    """What was written, what it took, what was left out, and a few of the questions."""
+    if job is None or job.status is not JobStatus.SUCCEEDED or not job.result:
+        return EMPTY
+    done = job.result
+    made = done["version"] is not None
+    title = t("synth.made", version=done["version"]) if made else t("synth.previewed")
+    notes = [
+        t("synth.failed", count=count(number), why=why) for why, number in done["failures"].items()
+    ]
+    if done["without"]:
+        notes.append(t("synth.without", count=count(done["without"])))
+    return Markup(
+        '<article class="rw-card"><header><h3>{}</h3>{}</header>{}'
+        '<ul class="rw-notes">{}</ul>{}</article>'
+    ).format(
+        title,
+        badge(done["writer"]),
+        facts(_facts(done)),
+        join(Markup("<li>{}</li>").format(note) for note in notes),
+        join(_example(one) for one in done["examples"]),
+    )
+
+
+def _facts(done: Mapping[str, Any]) -> dict[str, str]:
+    answered = t("synth.of", count=count(done["answered"]), total=count(done["passages"]))
+    found = {t("synth.passages"): answered, t("synth.written"): count(done["written"])}
+    if done["version"] is not None:
+        found[t("synth.kept")] = count(done["kept"])
+        if done["round_trip"]:
+            found[t("synth.dropped")] = count(done["dropped"])
+        if done["known"]:
+            found[t("synth.known")] = count(done["known"])
+    found[t("synth.tokens")] = _tokens(done["tokens"])
+    return found
+
+
+def _tokens(tokens: Mapping[str, Any]) -> str:
+    if not tokens["told"] and not tokens["prompt"]:
+        return t("synth.tokens_unknown")
+    key = "synth.tokens_said" if tokens["told"] else "synth.tokens_least"
+    return t(key, prompt=count(tokens["prompt"]), completion=count(tokens["completion"]))
+
+
+def _example(one: Mapping[str, Any]) -> Markup:
+    asked = join(Markup("<li>{}</li>").format(text) for text in one["questions"])
+    nothing = Markup("<li>{}</li>").format(badge(t("synth.no_question"), "warn"))
+    return Markup('<section class="rw-synth">{}<ul class="rw-notes">{}</ul></section>').format(
+        clipped(one["passage"]), asked or nothing
+    )

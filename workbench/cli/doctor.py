@@ -1,0 +1,85 @@
+"""``data doctor``: examine a data set, and mend what was found."""
+
+import argparse
+from typing import Any
+
+from workbench.cli.options import PREFIX, add_settings, read_values
+from workbench.cli.output import say
+from workbench.cli.running import run_job
+from workbench.doctor.mend import read_report
+from workbench.recipes.doctor import DoctorRecipe, MendRecipe
+from workbench.workspace import Workspace
+
+_SHOWN = 3
+_CLIP = 160
+
+
+def add(actions: Any, shared: argparse.ArgumentParser) -> None:
+    """The action, below ``data``."""
+    parser = actions.add_parser(
+        "doctor", parents=[shared], help="examine a data set, and mend what was found"
+    )
+    parser.add_argument(PREFIX + "dataset", metavar="NAME")
+    parser.add_argument(
+        "--judge",
+        dest=PREFIX + "judge",
+        default=argparse.SUPPRESS,
+        metavar="MODEL",
+        help="a model that looks for likely false negatives",
+    )
+    parser.add_argument(
+        "--mend",
+        nargs="+",
+        default=[],
+        metavar="CODE",
+        help="mend these findings (or mends) as a new version",
+    )
+    add_settings(parser, DoctorRecipe)
+    parser.set_defaults(command=_doctor)
+
+
+def _doctor(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    job = run_job(workspace, DoctorRecipe.read(read_values(args, DoctorRecipe)))
+    report = {"job": job.id, **read_report(workspace, job.id)}
+    words = report_words(report)
+    if not args.mend:
+        return report, words
+    recipe = MendRecipe(dataset=report["dataset"], report=job.id, mends=args.mend)
+    say(words)
+    mended = run_job(workspace, recipe).result or {}
+    return {**report, "mended": mended}, mended_words(mended)
+
+
+def report_words(report: dict[str, Any]) -> str:
+    """The findings with their first examples and mends, in lines."""
+    lines = [f"{report['dataset']}, version {report['version']}"]
+    for one in report["findings"]:
+        share = f" ({one['share']:.1%} of {one['of']:,})" if one["of"] else ""
+        lines.append(f"\n{one['severity']}: {one['code']}: {one['count']:,}{share}")
+        lines.append(f"  {one['sentence']}")
+        for example in one["examples"][:_SHOWN]:
+            lines.append("    - " + " | ".join(_example(example)))
+        lines += [f"  --mend {mend['code']}: {mend['sentence']}" for mend in one["mends"]]
+    if not report["findings"]:
+        lines.append("Nothing was found.")
+    return "\n".join([*lines, "", *report["notes"]]).strip()
+
+
+def mended_words(done: dict[str, Any]) -> str:
+    """What a mend changed."""
+    lines = [f"'{done['dataset']}' is at version {done['version']} now."]
+    lines += [f"  {sentence}" for sentence in done["sentences"]]
+    for kind, count in done["after"].items():
+        if done["before"][kind] != count:
+            lines.append(f"  {kind}: {done['before'][kind]:,} before, {count:,} now")
+    return "\n".join(lines)
+
+
+def _example(example: dict[str, Any]) -> list[str]:
+    said = [f"{text['role']}: {_flat(text['text'])}" for text in example["texts"]]
+    return [*said, example["note"]] if example["note"] else said
+
+
+def _flat(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= _CLIP else flat[: _CLIP - 1] + "…"

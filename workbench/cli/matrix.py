@@ -1,0 +1,51 @@
+"""``matrix``: retrievers, with and without rerankers, at every top k."""
+
+import argparse
+from typing import Any
+
+from workbench.cli.options import PREFIX, add_fields, read_values
+from workbench.cli.running import run_job
+from workbench.comparison.matrix import to_markdown, to_published, to_text
+from workbench.recipes.matrix import MatrixRecipe
+from workbench.workspace import Workspace
+
+
+def add(commands: Any, shared: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "matrix",
+        parents=[shared],
+        help="retrievers x rerankers x top k: quality, and milliseconds per query",
+    )
+    parser.add_argument(
+        "--retriever",
+        dest=PREFIX + "retrievers",
+        action="append",
+        required=True,
+        metavar="MODEL",
+        help="searches all documents ('bm25' is one); may be given several times",
+    )
+    parser.add_argument(
+        "--reranker",
+        dest=PREFIX + "rerankers",
+        action="append",
+        default=argparse.SUPPRESS,
+        metavar="MODEL",
+        help="orders what each retriever found; may be given several times",
+    )
+    add_fields(parser, MatrixRecipe, skip=("retrievers", "rerankers"))
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--markdown", action="store_true", help="write Markdown, at the highest k")
+    shape.add_argument(
+        "--published",
+        action="store_true",
+        help="write Markdown as rerankers are published: hit_rate and mrr, top_1 ... top_N",
+    )
+    parser.set_defaults(command=_matrix)
+
+
+def _matrix(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    job = run_job(workspace, MatrixRecipe.read(read_values(args, MatrixRecipe)))
+    result = {"job": job.id, **(job.result or {})}
+    if args.markdown:
+        return result, to_markdown(result).rstrip()
+    return result, (to_published(result) if args.published else to_text(result)).rstrip()

@@ -1,0 +1,168 @@
+"""``mine``: propose hard or random negatives, look through them, accept them."""
+
+import argparse
+from typing import Any
+
+from workbench.cli.options import PREFIX, add_fields, read_values
+from workbench.cli.output import columns
+from workbench.cli.running import run_job
+from workbench.errors import BadInput
+from workbench.mining.accept import accept
+from workbench.mining.proposal import Proposal, ProposedRow, proposal_of
+from workbench.recipes.describe import describe
+from workbench.recipes.mine import MineRecipe
+from workbench.workspace import Workspace
+
+_SHORT = 160
+
+
+def add(commands: Any, shared: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "mine",
+        parents=[shared],
+        help="hard negatives: propose, show, accept",
+        description="Propose negatives ('mine --dataset D --model M'), look through a proposal "
+        "('mine show JOB'), make a version of it ('mine accept JOB').",
+    )
+    parser.add_argument("action", nargs="?", choices=["show", "accept"], help="with a job's id")
+    parser.add_argument("job", nargs="?", metavar="JOB", help="the job that mined")
+    data = next(spec for spec in describe(MineRecipe) if spec.name == "dataset")
+    parser.add_argument(
+        "--dataset", dest=PREFIX + "dataset", default=argparse.SUPPRESS, help=data.help
+    )
+    add_fields(parser, MineRecipe, skip=("dataset",))
+    parser.add_argument("--accept", action="store_true", help="accept the proposal at once")
+    parser.add_argument(
+        "--rows", type=int, default=5, metavar="N", help="'show': so many queries (default 5)"
+    )
+    parser.add_argument("--offset", type=int, default=0, metavar="N", help="'show': from query N")
+    parser.add_argument(
+        "--above", action="store_true", help="'show': where a negative scores above the positive"
+    )
+    parser.set_defaults(command=_command)
+
+
+def _command(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    if args.action and not args.job:
+        raise BadInput(f"Which proposal? 'mine {args.action}' needs the job's id.", _LIST)
+    if args.action == "show":
+        return _show(workspace, args)
+    if args.action == "accept":
+        return _accept(workspace, args.job)
+    return _mine(workspace, args)
+
+
+_LIST = "python -m workbench jobs list shows them."
+
+
+def _mine(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    job = run_job(workspace, MineRecipe.read(read_values(args, MineRecipe)))
+    result = {"job": job.id, **(job.result or {})}
+    text = words(result)
+    if args.accept:
+        accepted, said = _accept(workspace, job.id)
+        return {**result, **accepted}, f"{text}\n{said}"
+    return result, f"{text}\n" + "\n".join(
+        [
+            f"Look through it:  python -m workbench mine show {job.id}",
+            f"Make a version:   python -m workbench mine accept {job.id}",
+        ]
+    )
+
+
+def _accept(workspace: Workspace, job_id: str) -> tuple[Any, str]:
+    job = workspace.jobs.get(job_id)
+    version = accept(workspace, job.id)
+    name = str((job.result or {})["dataset"])
+    about = {"job": job.id, "dataset": name, "accepted_version": version}
+    return about, f"Accepted: '{name}' is now version {version}."
+
+
+def _show(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    proposal = proposal_of(workspace, args.job)
+    rows = proposal.page(max(0, args.offset), max(0, args.rows), args.above)
+    about = {
+        "job": proposal.job.id,
+        **proposal.result,
+        "unticked": len(proposal.unticked),
+        "accepted_version": proposal.accepted,
+        "rows": [_as_json(row) for row in rows],
+    }
+    return about, "\n".join([words(about), *(_lines(row) for row in rows), _standing(proposal)])
+
+
+def _as_json(row: ProposedRow) -> dict[str, Any]:
+    def documents(found: Any) -> list[dict[str, Any]]:
+        return [
+            {"text": one.text, "score": one.score, "accepted": one.ticked, "above": one.above}
+            for one in found
+        ]
+
+    return {
+        "query": row.text,
+        "split": row.split,
+        "positives": documents(row.positives),
+        "negatives": documents(row.negatives),
+    }
+
+
+def _lines(row: ProposedRow) -> str:
+    lines = [f"\n[{row.split}] {_short(row.text)}"]
+    lines += [f"  + {_score(one.score)} {_short(one.text)}" for one in row.positives]
+    for one in row.negatives:
+        mark = "x" if not one.ticked else "!" if one.above else "-"
+        lines.append(f"  {mark} {_score(one.score)} {_short(one.text)}")
+    return "\n".join(lines)
+
+
+def _standing(proposal: Proposal) -> str:
+    version = proposal.accepted
+    if version is not None:
+        return f"\nAccepted as version {version}."
+    return f"\nNot accepted yet; {len(proposal.unticked)} left out by hand."
+
+
+def words(result: dict[str, Any]) -> str:
+    """A proposal's summary in lines."""
+    named = result["origin"].partition(":")[2]
+    by = f", scored by {result['teacher']}" if result["teacher"] not in ("", named) else ""
+    lines = [
+        f"{result['negatives']:,} negatives for {result['queries']:,} queries of "
+        f"'{result['dataset']}' (version {result['version']}), found by {named}{by}."
+    ]
+    each = result["queries_by_negatives"]
+    lines.append(
+        "Queries by negatives: " + ", ".join(f"{n:,} with {size}" for size, n in each.items())
+    )
+    gone = [f"{n:,} {_REASONS[name]}" for name, n in result["left_out"].items() if n]
+    if gone:
+        lines.append("Left out: " + ", ".join(gone) + ".")
+    if result["teacher"]:
+        lines.append(f"Above their query's lowest positive: {result['above_positive']:,}.")
+    spreads = {name: one for name, one in result["scores"].items() if one}
+    if spreads:
+        heads = ["score", *next(iter(spreads.values()))]
+        rows = [[name, *(f"{v:.3f}" for v in one.values())] for name, one in spreads.items()]
+        lines.append(columns(heads, rows))
+    return "\n".join(lines)
+
+
+_REASONS = {
+    "judged": "judged relevant",
+    "equal_text": "with a positive's text",
+    "repeated": "repeated texts",
+    "absolute_margin": "by the absolute margin",
+    "relative_margin": "by the relative margin",
+    "max_score": "by max_score",
+    "min_score": "by min_score",
+    "range_min": "by range_min",
+}
+
+
+def _short(text: str) -> str:
+    plain = " ".join(text.split())
+    return plain if len(plain) <= _SHORT else plain[: _SHORT - 1] + "…"
+
+
+def _score(score: float | None) -> str:
+    return "       " if score is None else f"{score:7.3f}"

@@ -1,0 +1,116 @@
+"""``evaluations history|published|report`` and ``jobs diff``: what was measured, put together."""
+
+import argparse
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from workbench.cli.output import columns, say
+from workbench.comparison.names import HEADLINE
+from workbench.comparison.recipes import recipe_differences, shown
+from workbench.errors import BadInput
+from workbench.reports.history import Measurement, history
+from workbench.reports.published import published, published_markdown
+from workbench.workspace import Workspace
+
+
+def add(actions: Any, shared: argparse.ArgumentParser) -> None:
+    """The actions below ``evaluations``."""
+    past = actions.add_parser(
+        "history", parents=[shared], help="every number ever measured, newest first"
+    )
+    past.add_argument("--model", metavar="NAME", help="of one model only")
+    past.add_argument("--dataset", metavar="NAME", help="of one data set only")
+    past.set_defaults(command=_history)
+
+    table = actions.add_parser(
+        "published", parents=[shared], help="Model | Original | Finetuned, a row per base model"
+    )
+    table.add_argument("--dataset", metavar="NAME", required=True, help="measured on this data set")
+    table.add_argument("--split", choices=("train", "dev", "test"), default="test")
+    table.add_argument("--metric", default=HEADLINE, help=f"the metric (default: {HEADLINE})")
+    table.set_defaults(command=_published)
+
+    writing = actions.add_parser(
+        "report", parents=[shared], help="a comparison as Markdown, HTML or LaTeX"
+    )
+    writing.add_argument("id", help="the id of an evaluate job, or of one of its evaluations")
+    writing.add_argument("--format", choices=("md", "html", "tex"), default="md")
+    writing.add_argument("--output", metavar="FILE", help="write it there instead of to stdout")
+    writing.set_defaults(command=_report)
+
+
+def add_diff(actions: Any, shared: argparse.ArgumentParser) -> None:
+    """``jobs diff``."""
+    action = actions.add_parser("diff", parents=[shared], help="what two jobs' recipes differ in")
+    action.add_argument("first", help="a job's id, or its beginning")
+    action.add_argument("second", help="another one's")
+    action.set_defaults(command=_diff)
+
+
+def _history(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    found = history(workspace, args.model, args.dataset)
+    if not found:
+        say("Nothing was measured yet. Try: python -m workbench evaluate --dataset NAME ...")
+    head = ["measured", "model", "data set", "split", "asked", "measures", "settings", "id"]
+    rows = [_row(one) for one in found]
+    return [asdict(one) for one in found], columns(head, rows) if found else ""
+
+
+def _row(one: Measurement) -> list[str]:
+    when = datetime.fromtimestamp(one.measured_at).strftime("%Y-%m-%d %H:%M")
+    names = (HEADLINE, "ndcg@10", "spearman", "pearson")
+    measures = [f"{name} {one.metrics[name]:.3f}" for name in names if name in one.metrics]
+    asked = f"{one.pairs} pairs" if one.pairs else f"{one.queries} queries"
+    model = f"{one.model}, {one.cut_to} dimensions" if one.cut_to else one.model
+    settings = ", ".join(f"{name}={shown(value)}" for name, value in one.settings.items())
+    data = f"{one.dataset} v{one.version}"
+    return [when, model, data, one.split, asked, "  ".join(measures), settings, one.id]
+
+
+def _published(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    dataset = workspace.datasets.get(args.dataset).name
+    rows = published(workspace, dataset, args.split, args.metric)
+    if not rows:
+        say(
+            "No model was measured there together with the one it was trained from. Try: "
+            f"python -m workbench evaluate --dataset {dataset} --model ORIGINAL --model FINETUNED"
+        )
+    for row in rows:
+        say(
+            f"{row.model}: finetuned is '{row.trained}', the newest; {row.queries} queries of "
+            f"{dataset} v{row.version}, {args.split} split."
+        )
+    text = published_markdown(rows, args.metric).rstrip() if rows else ""
+    about = {"dataset": dataset, "split": args.split, "metric": args.metric}
+    return {**about, "rows": [asdict(row) for row in rows]}, text
+
+
+def _report(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    from workbench.reports.write import report
+
+    text = report(workspace, args.id, args.format)
+    if not args.output:
+        return {"id": args.id, "format": args.format, "text": text}, text.rstrip("\n")
+    path = Path(args.output).expanduser()
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written: {error.strerror}.", "Check the path.") from error
+    return {"id": args.id, "format": args.format, "file": str(path)}, f"Wrote {path}."
+
+
+def _diff(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    first, second = workspace.jobs.get(args.first), workspace.jobs.get(args.second)
+    one, other = {"task": first.task, **first.recipe}, {"task": second.task, **second.recipe}
+    found = recipe_differences(one, other)
+    document = {
+        "first": {"job": first.id, "name": first.name},
+        "second": {"job": second.id, "name": second.name},
+        "differences": [asdict(each) for each in found],
+    }
+    if not found:
+        return document, f"The recipes of '{first.name}' and '{second.name}' are the same."
+    rows = [[each.field, shown(each.first), shown(each.second)] for each in found]
+    return document, columns(["field", first.name, second.name], rows)

@@ -1,0 +1,53 @@
+"""A whole result of ``evaluate`` as the terminal shows it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from workbench.comparison.forgetting import forgetting, tables
+from workbench.comparison.names import label
+from workbench.comparison.table import Table, to_text
+
+
+def result_text(result: Mapping[str, Any]) -> str:
+    """The tables, in words what they say, and what was measured beside them."""
+    second = result.get("also")
+    parts = [part for table in tables(result) for part in _with_words(table)]
+    if result.get("pairs", {}).get("left_out"):
+        names = ", ".join(result["pairs"]["left_out"])
+        parts.append(f"Not judged by scored pairs, which need a model: {names}.\n")
+    if second:
+        parts += [part for table in tables(second) for part in _with_words(table)]
+        parts += [f"{one.text}\n" for one in forgetting(result)]
+    if result.get("dimensions"):
+        parts.append("\n".join(_dimensions(result["dimensions"])) + "\n")
+    return "\n".join(parts)
+
+
+def sentences(table: Table) -> list[str]:
+    """What each comparison says: 'tuned is better than base: MAP@100 +0.094 [+0.050, ...'."""
+    return [_sentence(row.model, one) for row in table.rows if (one := row.comparison)]
+
+
+def _sentence(model: str, one: Any) -> str:
+    how = f"{label(one.metric)} {one.text}"
+    counts = f"{one.wins} won, {one.losses} lost, {one.ties} the same"
+    if one.second_stage:
+        # Its verdict names the first stage itself.
+        return f"{model} is {one.verdict}: {how}; {counts}."
+    if one.sure:
+        return f"{model} is {one.verdict} than {one.against}: {how}; {counts}."
+    return f"{model} against {one.against}: {one.verdict} ({how}; {counts})."
+
+
+def _with_words(table: Table) -> Iterator[str]:
+    yield to_text(table)
+    found = sentences(table)
+    if found:
+        yield "\n".join(found) + "\n"
+
+
+def _dimensions(rows: list[Mapping[str, Any]]) -> Iterator[str]:
+    metrics = ("map@100", "ndcg@10", "recall@100")
+    for row in rows:
+        values = ", ".join(f"{label(name)} {row[name]:.3f}" for name in metrics)
+        yield f"{row['model']} with {row['dimensions']} dimensions: {values}"

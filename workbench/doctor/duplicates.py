@@ -1,0 +1,206 @@
+"""The same text twice: queries that leak from one split into another, documents in two copies."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from workbench.data.digests import DigestRows
+from workbench.data.parts import SPLITS
+from workbench.doctor.exam import Array, Exam, counted, queries_of
+from workbench.doctor.near import NearDuplicates
+from workbench.doctor.report import EXAMPLES, Example, Finding, Mend
+from workbench.doctor.texts import digests_of, plain_document, plain_query
+
+Pairs = list[tuple[int, int]]
+
+
+def leaks(exam: Exam) -> Iterator[Finding]:
+    """Queries that stand in two splits: word by word, and nearly."""
+    groups = _query_groups(exam)
+    # Test counts most, then dev: what stands there stays there.
+    home = np.zeros(exam.queries, exam.codes.dtype)
+    np.maximum.at(home, groups, exam.codes)
+    leaked = np.flatnonzero(exam.codes < home[groups])
+    if len(leaked):
+        keepers = _first_in(groups, exam.codes == home[groups])
+        yield Finding(
+            "query-in-two-splits",
+            "error",
+            len(leaked),
+            exam.queries,
+            f"{queries_of(len(leaked))} also {_stand(len(leaked))} in dev or test, but for case "
+            "and spaces: what is measured there was trained on.",
+            _pairs_of_queries(exam, [(int(keepers[groups[row]]), int(row)) for row in leaked]),
+            [
+                Mend(
+                    "drop-leaked-queries",
+                    f"Leave {queries_of(len(leaked))} out where they count less: test keeps its "
+                    "own, dev keeps what is not in test.",
+                    {"drop_queries": leaked},
+                )
+            ],
+        )
+    yield from _near_leaks(exam, groups)
+
+
+def _near_leaks(exam: Exam, groups: Array) -> Iterator[Finding]:
+    alike = NearDuplicates(exam.recipe.similarity)
+    for _, texts in exam.query_texts():
+        alike.add(texts)
+    pairs, likeness = alike.pairs(exam.tick)
+    codes = exam.codes[pairs]
+    across = (codes[:, 0] != codes[:, 1]) & (groups[pairs[:, 0]] != groups[pairs[:, 1]])
+    pairs, likeness, codes = pairs[across], likeness[across], codes[across]
+    if not len(pairs):
+        return
+    # The one that counts less first.
+    pairs = np.where((codes[:, 0] < codes[:, 1])[:, None], pairs, pairs[:, ::-1])
+    lesser, first = np.unique(pairs[:, 0], return_index=True)
+    shown = [(int(pairs[at, 1]), int(pairs[at, 0])) for at in first.tolist()]
+    yield Finding(
+        "similar-query-in-two-splits",
+        "warning",
+        len(lesser),
+        exam.queries,
+        f"{queries_of(len(lesser))} {_stand(len(lesser))} almost word by word in dev or test too.",
+        _pairs_of_queries(exam, shown, [f"{likeness[at]:.0%} alike" for at in first.tolist()]),
+        [
+            Mend(
+                "drop-similar-queries",
+                f"Leave {queries_of(len(lesser))} out where they count less: test keeps its own.",
+                {"drop_queries": lesser},
+            )
+        ],
+    )
+
+
+def same_texts(exam: Exam) -> Iterator[Finding]:
+    """Queries twice in one split, and documents twice."""
+    groups = _query_groups(exam)
+    again = _again(groups * len(SPLITS) + exam.codes)
+    if again:
+        yield Finding(
+            "duplicate-query",
+            "warning",
+            len(again),
+            exam.queries,
+            f"{queries_of(len(again))} {_stand(len(again))} in the same split already, but for "
+            "case and spaces: each counts twice.",
+            _pairs_of_queries(exam, [(first, row) for row, first in again]),
+            [
+                Mend(
+                    "join-queries",
+                    f"Join {queries_of(len(again))} with the first of the same text, which takes "
+                    "over what was judged for them.",
+                    {"same_queries": again},
+                )
+            ],
+        )
+    again = _again(_document_groups(exam))
+    if again:
+        yield _documents_finding(
+            exam,
+            "duplicate-document",
+            again,
+            f"{counted(len(again), 'document')} {_stand(len(again))} there already, but for "
+            "spaces: a search shows the same text twice, and only one of them counts as right.",
+            "join-documents",
+        )
+
+
+def near_documents(exam: Exam) -> Iterator[Finding]:
+    """Documents that are nearly the same."""
+    groups = _document_groups(exam)
+    alike = NearDuplicates(exam.recipe.similarity)
+    for _, texts in exam.document_texts():
+        alike.add(texts)
+    found = alike.same_as(exam.tick)
+    near = {row: kept for row, kept in found.items() if groups[row] == row}
+    # An exact copy goes where its first goes; that is the other finding.
+    pairs = [(row, int(groups[kept])) for row, (kept, _) in sorted(near.items())]
+    pairs = [(row, kept) for row, kept in pairs if row != kept]
+    if pairs:
+        yield _documents_finding(
+            exam,
+            "near-duplicate-document",
+            pairs,
+            f"{counted(len(pairs), 'document')} {'is' if len(pairs) == 1 else 'are'} almost the "
+            f"same as an earlier one (at least {exam.recipe.similarity:.0%} of the character "
+            "sequences, estimated).",
+            "join-near-documents",
+            [f"{near[row][1]:.0%} alike" for row, _ in pairs[:EXAMPLES]],
+        )
+
+
+def _documents_finding(
+    exam: Exam, code: str, pairs: Pairs, sentence: str, mend: str, notes: Sequence[str] = ()
+) -> Finding:
+    examples = [
+        Example(
+            {"document": kept, "duplicate": row},
+            [("document", exam.document(kept)), ("duplicate", exam.document(row))],
+            notes[at] if at < len(notes) else "",
+        )
+        for at, (row, kept) in enumerate(pairs[:EXAMPLES])
+    ]
+    done = (
+        f"Join {counted(len(pairs), 'document')} with the first of the same text, which takes over "
+        "judgments and candidates."
+    )
+    made = [Mend(mend, done, {"same_documents": pairs})]
+    return Finding(code, "warning", len(pairs), exam.documents, sentence, examples, made)
+
+
+def _query_groups(exam: Exam) -> Array:
+    """For each query, the row of the first one with the same text; empty ones are alone."""
+    known, found = DigestRows(), [np.zeros(0, np.int64)]
+    for row, texts in exam.query_texts():
+        found.append(_firsts(known, [plain_query(text) for text in texts], row))
+    return np.concatenate(found)
+
+
+def _document_groups(exam: Exam) -> Array:
+    """The same for documents."""
+    known, found = DigestRows(), [np.zeros(0, np.int64)]
+    for row, texts in exam.document_texts():
+        found.append(_firsts(known, [plain_document(text) for text in texts], row))
+    return np.concatenate(found)
+
+
+def _firsts(known: DigestRows, texts: list[str], start: int) -> Array:
+    rows = start + np.arange(len(texts))
+    keys = digests_of(texts)
+    fresh = known.fresh(keys)
+    known.assign(keys[fresh], rows[fresh])
+    held = np.array([bool(text) for text in texts], bool)
+    return np.asarray(np.where(held, known.find(keys), rows))
+
+
+def _again(groups: Array) -> Pairs:
+    """(row, first row of its group) of every row that is not the first."""
+    _, first, place = np.unique(groups, return_index=True, return_inverse=True)
+    leader = first[place]
+    rows = np.flatnonzero(leader != np.arange(len(groups)))
+    return list(zip(rows.tolist(), leader[rows].tolist(), strict=True))
+
+
+def _first_in(groups: Array, wanted: Array) -> Array:
+    """The first wanted row of each group, by the group's number."""
+    found = np.full(len(groups), -1, np.int64)
+    rows = np.flatnonzero(wanted)[::-1]
+    found[groups[rows]] = rows
+    return found
+
+
+def _pairs_of_queries(exam: Exam, pairs: Pairs, notes: Sequence[str] = ()) -> list[Example]:
+    """(the one that stays, the one that goes) as examples."""
+    found = []
+    for at, (kept, row) in enumerate(pairs[:EXAMPLES]):
+        texts = [(f"query ({split})", text) for split, text in (exam.query(kept), exam.query(row))]
+        note = notes[at] if at < len(notes) else ""
+        found.append(Example({"query": kept, "duplicate": row}, texts, note))
+    return found
+
+
+def _stand(count: int) -> str:
+    return "stands" if count == 1 else "stand"

@@ -1,0 +1,134 @@
+"""One examination under way: the version that is looked at, the settings, and where it stands."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from workbench.data.edit_plan import split_codes
+from workbench.data.parts import SPLITS
+from workbench.data.reader import DatasetReader
+from workbench.data.splits import CODES
+from workbench.doctor.report import EXAMPLES, Example
+from workbench.doctor.texts import joined
+from workbench.jobs.context import JobContext
+from workbench.recipes.doctor import DoctorRecipe
+
+Array = np.ndarray[Any, Any]
+BATCH = 5_000
+
+
+class Exam:
+    """What every check is given. ``notes`` are remarks on what was not looked at."""
+
+    def __init__(self, recipe: DoctorRecipe, context: JobContext, reader: DatasetReader) -> None:
+        self.recipe = recipe
+        self.context = context
+        self.reader = reader
+        self.notes: list[str] = []
+        self._place, self._steps, self._doing, self._share = 0, 1, "", 0.0
+        self.splits: dict[str, int] = {name: reader.manifest.splits[name] for name in SPLITS}
+        #: The split of each query row.
+        self.codes: Array = split_codes(self.splits)
+        self.queries: int = int(reader.counts["queries"])
+        self.documents: int = int(reader.counts["documents"])
+
+    def begin(self, place: int, steps: int, doing: str) -> None:
+        """The next check."""
+        self._place, self._steps, self._doing, self._share = place, steps, doing, 0.0
+        self.tick()
+
+    def tick(self, share: float = 0.0) -> None:
+        """Say how far the check is; stop where the person asked to."""
+        self.context.check_cancelled()
+        # A check that reads the texts twice does not go back to its beginning.
+        self._share = max(self._share, min(0.99, share))
+        done = round(self._place + self._share, 2)
+        self.context.progress(done, self._steps, "checks", self._doing)
+
+    def query_texts(self) -> Iterator[tuple[int, list[str]]]:
+        """All queries in the order of their rows, part by part, with the first one's row."""
+        row = 0
+        for table in self.reader.iter_queries():
+            for start in range(0, table.num_rows, BATCH):
+                self.tick(row / max(1, self.queries))
+                texts = table["text"].slice(start, BATCH).to_pylist()
+                yield row, [text or "" for text in texts]
+                row += len(texts)
+
+    def document_texts(self) -> Iterator[tuple[int, list[str]]]:
+        """The same for documents: title and text."""
+        row = 0
+        for table in self.reader.iter_documents(BATCH):
+            self.tick(row / max(1, self.documents))
+            yield row, joined(table.select(["title", "text"]))
+            row += table.num_rows
+
+    def edges(self, kind: str) -> Iterator[pa.Table]:
+        """All 'judgments' or 'candidates', part by part."""
+        for table in self.reader.iter_edges(kind):
+            self.tick()
+            yield table
+
+    def positives(self) -> tuple[Array, Array]:
+        """Query and document of every judgment that says relevant; sorted by query."""
+        queries, documents = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        for table in self.edges("judgments"):
+            good = table["grade"].to_numpy() > 0
+            queries.append(table["query"].to_numpy()[good])
+            documents.append(table["document"].to_numpy()[good])
+        return np.concatenate(queries), np.concatenate(documents)
+
+    def negatives(self) -> tuple[Array, Array, Array]:
+        """Query and document of what training may push away, and whether it was judged so: grade
+        0, or a candidate that nobody judged relevant."""
+        found: list[tuple[Array, Array, bool]] = []
+        relevant = np.zeros(0, np.int64)
+        for table in self.edges("judgments"):
+            query, document = table["query"].to_numpy(), table["document"].to_numpy()
+            good = table["grade"].to_numpy() > 0
+            relevant = np.concatenate([relevant, (query[good] << 32) | document[good]])
+            found.append((query[~good], document[~good], True))
+        for table in self.edges("candidates"):
+            query, document = table["query"].to_numpy(), table["document"].to_numpy()
+            free = ~np.isin((query << 32) | document, relevant)
+            found.append((query[free], document[free], False))
+        none = np.zeros(0, np.int64)
+        return (
+            np.concatenate([none, *(one[0] for one in found)]),
+            np.concatenate([none, *(one[1] for one in found)]),
+            np.concatenate([none, *(np.full(len(q), judged) for q, _, judged in found)]) > 0,
+        )
+
+    def training(self, queries: Array) -> Array:
+        """Which of these query rows are trained on."""
+        return np.asarray(self.codes[queries] == CODES["train"])
+
+    # -- examples ----------------------------------------------------------------------------
+
+    def query(self, row: int) -> tuple[str, str]:
+        """Split and text of one query."""
+        split = SPLITS[int(self.codes[row])]
+        at = row - self.reader.manifest.start(split)
+        return split, self.reader.queries_between(split, at, at + 1)["text"][0].as_py() or ""
+
+    def document(self, row: int) -> str:
+        return joined(self.reader.documents_at([int(row)]))[0]
+
+    def query_examples(self, rows: Sequence[int] | Array, note: str = "") -> list[Example]:
+        """The first of these queries, each with its split."""
+        found = []
+        for row in list(rows)[:EXAMPLES]:
+            split, text = self.query(int(row))
+            found.append(Example({"query": int(row)}, [(f"query ({split})", text)], note))
+        return found
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """'1 query', '1,200 queries'."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def queries_of(number: int) -> str:
+    return counted(number, "query", "queries")

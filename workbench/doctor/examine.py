@@ -1,0 +1,57 @@
+"""The task 'doctor': one check after the other; the report stays with the job."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from workbench.doctor.duplicates import leaks, near_documents, same_texts
+from workbench.doctor.exam import Exam
+from workbench.doctor.judgments import imbalance, popular, positive_is_negative
+from workbench.doctor.languages import languages
+from workbench.doctor.lengths import cut_texts
+from workbench.doctor.queries import weak_queries
+from workbench.doctor.report import Finding, save
+from workbench.doctor.suspects import false_negatives
+from workbench.jobs.context import JobContext
+from workbench.recipes.doctor import CHECKS, DoctorRecipe
+
+_CHECKS: dict[str, tuple[str, Callable[[Exam], Iterator[Finding]]]] = {
+    "queries": ("looking at queries", weak_queries),
+    "splits": ("comparing splits", leaks),
+    "duplicates": ("looking for duplicates", same_texts),
+    "near-duplicates": ("looking for near duplicates", near_documents),
+    "negatives": ("comparing positives and negatives", positive_is_negative),
+    "popular": ("counting judgments", popular),
+    "imbalance": ("counting labels", imbalance),
+    "languages": ("telling languages", languages),
+    "cut": ("counting tokens", cut_texts),
+    "false-negatives": ("asking the judge", false_negatives),
+}
+_WEIGHT = {"error": 0, "warning": 1, "note": 2}
+
+
+def run(recipe: DoctorRecipe, context: JobContext) -> dict[str, Any]:
+    """Examine; returns the report without its examples, which are kept in the job's folder."""
+    reader = context.workspace.datasets.read(recipe.dataset, recipe.dataset_version)
+    exam = Exam(recipe, context, reader)
+    chosen = [name for name in CHECKS if not recipe.checks or name in recipe.checks]
+    if not recipe.tokenizer and "cut" in chosen:
+        chosen.remove("cut")
+        exam.notes.append("Cut texts were not looked for: no model was chosen to count tokens.")
+    findings: list[Finding] = []
+    for place, name in enumerate(chosen):
+        doing, check = _CHECKS[name]
+        exam.begin(place, len(chosen), doing)
+        findings += check(exam)
+    exam.begin(len(chosen), len(chosen), "writing the report")
+    findings.sort(key=lambda one: (_WEIGHT[one.severity], -one.share))
+    told = [one.to_dict() for one in findings]
+    report = {
+        "dataset": reader.name,
+        "version": reader.version,
+        "checks": chosen,
+        "notes": exam.notes,
+        "findings": told,
+    }
+    save(context.folder, report, findings)
+    brief = [{**one, "examples": len(one["examples"])} for one in told]
+    return {**report, "findings": brief}

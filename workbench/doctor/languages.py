@@ -1,0 +1,98 @@
+"""In which languages the texts are: told by py3langid, and only where it is sure."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from workbench.doctor.exam import Array, Exam, queries_of
+from workbench.doctor.report import EXAMPLES, Example, Finding, Mend
+
+#: How sure the classifier must be; what is short or mostly names, numbers or code is not counted.
+SURE = 0.95
+#: Characters of a text that are looked at.
+_START = 400
+#: Fewer texts than this in another language are chance.
+_FEW = 3
+_UNKNOWN = ""
+
+
+def languages(exam: Exam) -> Iterator[Finding]:
+    """Queries, or documents, in several languages."""
+    queries = _of_texts(exam.query_texts())
+    documents = _of_texts(exam.document_texts())
+    main = {"queries": _main(queries), "documents": _main(documents)}
+    asked = _others(exam, queries, main["queries"])
+    held = _others(exam, documents, main["documents"])
+    if not len(asked) and not len(held):
+        return
+    trained = asked[exam.training(asked)]
+    each = {"queries": queries, "documents": documents}
+    said = "; ".join(f"{what}: {_words(own)}" for what, own in each.items() if len(own))
+    known = int((queries != _UNKNOWN).sum() + (documents != _UNKNOWN).sum())
+    yield Finding(
+        "languages-mixed",
+        "note",
+        len(asked) + len(held),
+        known,
+        f"Several languages ({said}). Texts that are too short to tell are not counted. A model "
+        "that does not know one of them learns little from it, and a few stray texts are often "
+        "mistakes.",
+        [exam.query_examples([row], str(queries[row]))[0] for row in asked[: EXAMPLES // 2]]
+        + [_example(exam, int(row), str(documents[row])) for row in held[: EXAMPLES // 2]],
+        [
+            Mend(
+                "keep-main-language",
+                f"Leave {queries_of(len(trained))} out of training that "
+                f"{'is' if len(trained) == 1 else 'are'} surely not in '{main['queries']}'; "
+                "dev, test and documents stay.",
+                {"drop_queries": trained},
+            )
+        ],
+    )
+
+
+def _of_texts(parts: Any) -> Array:
+    """A language code for each text, '' where it cannot be told."""
+    tell = classifier()
+    found = [tell(text[:_START]) for _, texts in parts for text in texts]
+    return np.array(found or [], dtype="U8")
+
+
+@cache
+def classifier() -> Callable[[str], str]:
+    """Text -> language code, or '' where it is not sure."""
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    known = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+    def tell(text: str) -> str:
+        language, sure = known.classify(text)
+        return str(language) if sure >= SURE else _UNKNOWN
+
+    return tell
+
+
+def _main(found: Array) -> str:
+    counts = Counter(found[found != _UNKNOWN].tolist())
+    return counts.most_common(1)[0][0] if counts else _UNKNOWN
+
+
+def _others(exam: Exam, found: Array, main: str) -> Array:
+    """Rows in another language, if these are more than chance."""
+    known = found != _UNKNOWN
+    rows = np.flatnonzero(known & (found != main))
+    enough = max(_FEW, exam.recipe.language_share * int(known.sum()))
+    return rows if len(rows) >= enough else rows[:0]
+
+
+def _words(found: Array) -> str:
+    known = found[found != _UNKNOWN].tolist()
+    counts = Counter(known).most_common(4)
+    return ", ".join(f"{100 * n / len(known):.3g}% {language}" for language, n in counts) or "none"
+
+
+def _example(exam: Exam, row: int, language: str) -> Example:
+    return Example({"document": row}, [("document", exam.document(row))], language)

@@ -1,0 +1,44 @@
+"""Checks what the doctor is asked for when it is asked: bad input stops at the click."""
+
+from workbench.doctor.mend import codes_of, find_report, read_report, refuse_other_version
+from workbench.errors import BadInput, NotFound
+from workbench.evaluation.named import BM25, find
+from workbench.models.resolve import resolve
+from workbench.recipes.doctor import CHECKS, DoctorRecipe, MendRecipe
+from workbench.workspace import Workspace
+
+
+def prepare_doctor(recipe: DoctorRecipe, workspace: Workspace, waits: bool) -> DoctorRecipe:
+    """With the version as it is now. Raises :class:`BadInput`."""
+    for check in recipe.checks:
+        if check not in CHECKS:
+            raise NotFound.among("check", check, CHECKS, f"There are: {', '.join(CHECKS)}.")
+    if recipe.tokenizer:
+        resolve(workspace, recipe.tokenizer)
+    if recipe.judge and find(workspace, recipe.judge).kind == BM25:
+        raise BadInput("BM25 cannot judge.", "Choose an embedding model or a reranker.")
+    if waits:
+        return recipe
+    version = workspace.datasets.read(recipe.dataset, recipe.dataset_version).version
+    return recipe.model_copy(update={"dataset_version": version})
+
+
+def prepare_mend(recipe: MendRecipe, workspace: Workspace, waits: bool) -> MendRecipe:
+    """With the report, its version, and the mends by their own codes. Raises :class:`BadInput`."""
+    if waits:
+        return recipe
+    workspace.datasets.get(recipe.dataset)
+    id = find_report(workspace, recipe.dataset, recipe.report)
+    report = read_report(workspace, id)
+    if recipe.dataset_version not in (None, report["version"]):
+        raise BadInput(
+            f"The report is about version {report['version']}, not {recipe.dataset_version}.",
+            "Examine that version first.",
+        )
+    refuse_other_version(workspace, recipe.dataset, report)
+    known = {
+        "report": id,
+        "dataset_version": report["version"],
+        "mends": codes_of(report, recipe.mends),
+    }
+    return recipe.model_copy(update=known)

@@ -1,0 +1,271 @@
+"""The task 'mine': find negatives, score them, propose them. Nothing of the data set changes.
+
+sentence-transformers' ``mine_hard_negatives`` has the same rules (and a test holds the two against
+each other) but works on texts alone: it hands back no row numbers, normalises every model's
+vectors, knows neither title nor length per role, draws without a seed, and cannot be stopped.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from workbench.data.reader import DatasetReader
+from workbench.errors import BadInput
+from workbench.evaluation.encode import with_cache
+from workbench.evaluation.pool import Pool, Rows, whole_pool
+from workbench.evaluation.retrieve import Run, cut
+from workbench.jobs.context import JobContext
+from workbench.mining.find import drawn, never, positives_of, searched
+from workbench.mining.prepare import no_miner, no_reranker, splits_of
+from workbench.mining.proposal import EARLIER, NEGATIVE, POSITIVE, SCHEMA, write
+from workbench.mining.rules import Chosen, Floats, Rules, choose, screen
+from workbench.mining.summary import summary
+from workbench.mining.teach import ByReading, ByVectors, Teacher
+from workbench.mining.texts import TextKeys
+from workbench.models.resolve import resolve
+from workbench.recipes.mine import MINED, MineRecipe
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class Hunt:
+    """One split: its queries, what is right for each, and what was found (screened)."""
+
+    split: str
+    pool: Pool
+    positives: list[Rows]
+    run: Run
+    left_out: dict[str, int]
+    #: The rows of candidates that stay: places of queries, documents, origins.
+    kept: tuple[Rows, Rows, list[str]]
+    #: Scores of the positives, query by query, and of what stays; NaN where there is no teacher.
+    positive_scores: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
+    kept_scores: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
+
+    @property
+    def positive_pairs(self) -> tuple[Rows, Rows]:
+        """Places of queries, and their positives, one after the other."""
+        lengths = [len(one) for one in self.positives]
+        places = np.repeat(np.arange(len(self.positives)), lengths)
+        return places, np.concatenate([np.zeros(0, np.int64), *self.positives])
+
+    @property
+    def floor(self) -> Floats:
+        """The lowest score of each query's positives; NaN where there is none."""
+        lowest = np.full(len(self.positives), np.inf, np.float32)
+        np.fmin.at(lowest, self.positive_pairs[0], self.positive_scores)
+        return np.where(np.isfinite(lowest), lowest, np.float32(np.nan))
+
+
+def run(recipe: MineRecipe, context: JobContext) -> dict[str, Any]:
+    """Write the proposal into the job's folder; the result is its summary."""
+    reader = context.workspace.datasets.read(recipe.dataset, recipe.dataset_version)
+    hunts = Miner(recipe, context, reader).hunt()
+    rules = Rules(
+        num_negatives=recipe.num_negatives,
+        # Ranks mean something where documents were ranked.
+        range_min=0 if recipe.method == "random" else recipe.range_min,
+        sampling=recipe.sampling,
+        absolute_margin=recipe.absolute_margin if recipe.teacher else None,
+        relative_margin=recipe.relative_margin if recipe.teacher else None,
+        max_score=recipe.max_score,
+        min_score=recipe.min_score,
+    )
+    random = np.random.default_rng(recipe.seed)
+    tables, left_out = [SCHEMA.empty_table()], dict[str, int]()
+    for hunt in hunts:
+        chosen = choose(hunt.run, hunt.floor, rules, random)
+        for name, count in [*hunt.left_out.items(), *chosen.left_out.items()]:
+            left_out[name] = left_out.get(name, 0) + count
+        tables.append(rows_of(hunt, chosen, recipe))
+    table = pa.concat_tables(tables)
+    write(context.folder, table)
+    return {
+        "dataset": recipe.dataset,
+        "dataset_id": context.workspace.datasets.get(recipe.dataset).id,
+        "version": reader.version,
+        "split": recipe.split,
+        "origin": recipe.origin,
+        "teacher": recipe.teacher,
+        **summary(table, left_out),
+    }
+
+
+class Miner:
+    """Searches split after split, then scores; one model at a time is in memory."""
+
+    def __init__(self, recipe: MineRecipe, context: JobContext, reader: DatasetReader) -> None:
+        self.recipe = recipe
+        self.context = context
+        self.reader = reader
+
+    def hunt(self) -> list[Hunt]:
+        recipe = self.recipe
+        encoder = self._load(recipe.model, "embedding") if recipe.method == "model" else None
+        hunts = [self._find(split, encoder) for split in self._splits()]
+        if recipe.reranker is None:
+            for hunt in hunts:
+                texts = hunt.pool.texts
+                self._score(hunt, ByVectors(encoder, self.reader, texts) if encoder else None)
+            return hunts
+        del encoder
+        scorer = self._load(recipe.reranker, "reranker")
+        for hunt in hunts:
+            teacher = ByReading(scorer, self.reader, hunt.pool.texts)
+            self._score(hunt, teacher)
+            self._reorder(hunt, teacher)
+        return hunts
+
+    def _splits(self) -> list[str]:
+        """Those asked for; where 'all' are, those with something relevant."""
+        asked = splits_of(self.recipe)
+        if len(asked) == 1:
+            return list(asked)
+        having = (pc.max(self.reader.judgments(name)["grade"]).as_py() for name in asked)
+        found = [name for name, grade in zip(asked, having, strict=True) if (grade or 0) >= 1]
+        if not found:
+            raise BadInput(
+                f"No query of '{self.reader.name}' has a relevant document.",
+                "A negative is wrong beside something right; import judgments first.",
+            )
+        return found
+
+    def _load(self, name: str, kind: str) -> Any:
+        from workbench.models.load import LoadedEmbedding, load_model
+
+        recipe, workspace = self.recipe, self.context.workspace
+        self._say(f"loading {name}")(0, 1)
+        resolved = resolve(workspace, name)
+        model = load_model(
+            resolved,
+            device=recipe.device,
+            precision=recipe.precision,
+            trust_remote_code=workspace.trust_remote_code,
+        )
+        embeds = isinstance(model, LoadedEmbedding)
+        if embeds != (kind == "embedding"):
+            raise no_reranker(name) if embeds else no_miner(name)
+        if isinstance(model, LoadedEmbedding):
+            return with_cache(model, resolved, workspace, recipe.use_cache)
+        return model
+
+    def _find(self, split: str, encoder: Any) -> Hunt:
+        recipe, stop = self.recipe, self.context.check_cancelled
+        pool = whole_pool(
+            self.reader, split, max_queries=recipe.max_queries, seed=recipe.seed, judged_only=True
+        )
+        positives = positives_of(pool)
+        shut = never(pool, positives)
+        if recipe.method == "random":
+            found, most = drawn(pool, shut, recipe.num_negatives, recipe.seed, stop), None
+        else:
+            # Positives take places that negatives are to have.
+            most = recipe.range_max
+            depth = most + max(len(one) for one in shut)
+            name = recipe.origin.removeprefix(MINED)
+            progress = self._say(f"{split}: {name} searches", "texts")
+            found = searched(pool, encoder, depth, progress, stop)
+        everything = [found.documents[found.documents >= 0], *shut]
+        keys = TextKeys(self.reader, np.concatenate(everything))
+        run, left_out = screen(found, shut, keys, most or found.documents.shape[1])
+        if recipe.method == "random":
+            # More were drawn than are wanted; a teacher need not read them, unless margins may
+            # leave out some.
+            spare = 1 if not recipe.teacher else 2
+            most = spare * recipe.num_negatives
+            run = Run(run.documents[:, :most], run.scores[:, :most])
+        return Hunt(split, pool, positives, run, left_out, self._staying(split, pool, positives))
+
+    def _staying(
+        self, split: str, pool: Pool, positives: list[Rows]
+    ) -> tuple[Rows, Rows, list[str]]:
+        """Candidates of the asked queries that stay and that are no positives."""
+        table = self.reader.candidates(split)
+        place = {int(row): at for at, row in enumerate(pool.queries)}
+        right = [set(one.tolist()) for one in positives]
+        found: list[tuple[int, int, str]] = []
+        columns = (table[name].to_pylist() for name in ("query", "document", "origin"))
+        for query, document, origin in zip(*columns, strict=True):
+            at = place.get(query)
+            mined = (origin or "").startswith(MINED)
+            stays = self.recipe.earlier == "keep" or (
+                self.recipe.earlier == "replace" and not mined
+            )
+            if at is not None and stays and document not in right[at]:
+                found.append((at, document, origin or "given"))
+        if not self.recipe.score_earlier or not self.recipe.teacher:
+            found = []
+        places = np.array([one[0] for one in found], np.int64)
+        documents = np.array([one[1] for one in found], np.int64)
+        return places, documents, [one[2] for one in found]
+
+    # -- scores ----------------------------------------------------------------------------------
+
+    def _score(self, hunt: Hunt, teacher: Teacher | None) -> None:
+        """What is right, and what stays, by the teacher."""
+        places, documents = hunt.positive_pairs
+        if teacher is None:
+            hunt.positive_scores = np.full(len(places), np.nan, np.float32)
+            return
+        queries = np.concatenate([places, hunt.kept[0]])
+        rows = np.concatenate([documents, hunt.kept[1]])
+        say = self._say(f"{hunt.split}: {self.recipe.teacher} scores what is there", "pairs")
+        scores = teacher(queries, rows, say, self.context.check_cancelled)
+        hunt.positive_scores, hunt.kept_scores = scores[: len(places)], scores[len(places) :]
+
+    def _reorder(self, hunt: Hunt, teacher: Teacher) -> None:
+        """What was found, by the second stage's scores."""
+        there = np.nonzero(hunt.run.documents >= 0)
+        say = self._say(f"{hunt.split}: {self.recipe.reranker} scores what was found", "pairs")
+        scores = np.full(hunt.run.documents.shape, -np.inf, np.float32)
+        scores[there] = teacher(
+            there[0], hunt.run.documents[there], say, self.context.check_cancelled
+        )
+        # Drawn by chance means: whatever their scores. The first ones stay the first.
+        reordered = Run(hunt.run.documents, scores)
+        width = hunt.run.documents.shape[1]
+        by_chance = self.recipe.method == "random"
+        hunt.run = reordered if by_chance else cut(reordered, width, hunt.pool.order)
+
+    def _say(self, message: str, unit: str = "") -> Progress:
+        def said(done: int, total: int) -> None:
+            self.context.check_cancelled()
+            self.context.progress(done, total, unit, message)
+
+        return said
+
+
+def rows_of(hunt: Hunt, chosen: Chosen, recipe: MineRecipe) -> pa.Table:
+    """The proposal's rows for one split, sorted by query: positives, negatives, what stays."""
+    right = hunt.positive_pairs
+    wrong = np.nonzero(chosen.run.documents >= 0)
+    places = np.concatenate([right[0], wrong[0], hunt.kept[0]])
+    documents = np.concatenate([right[1], chosen.run.documents[wrong], hunt.kept[1]])
+    scored = bool(recipe.teacher) or recipe.method != "random"
+    found = chosen.run.scores[wrong] if scored else np.full(len(wrong[0]), np.nan, np.float32)
+    scores = np.concatenate([hunt.positive_scores, found, hunt.kept_scores])
+    sizes = (len(right[0]), len(wrong[0]), len(hunt.kept[0]))
+    parts = np.repeat([POSITIVE, NEGATIVE, EARLIER], sizes)
+    origins = [recipe.origin] * (sizes[0] + sizes[1]) + hunt.kept[2]
+    after = chosen.run.documents.shape[1] + 1 + np.arange(sizes[2])
+    ranks = np.concatenate([np.zeros(sizes[0], np.int64), wrong[1] + 1, after])
+    floor = hunt.floor[places]
+    table = pa.table(
+        [
+            pa.array(hunt.pool.queries[places]),
+            pa.array(documents),
+            pa.array(parts.tolist(), pa.string()).dictionary_encode().cast(SCHEMA.field(2).type),
+            pa.array(origins, pa.string()),
+            pa.array(ranks.astype(np.int32)),
+            pa.array(scores, pa.float32(), from_pandas=True),
+            pa.array(floor, pa.float32(), from_pandas=True),
+        ],
+        schema=SCHEMA,
+    )
+    order = np.lexsort((ranks, hunt.pool.queries[places]))
+    return table.take(pa.array(order))

@@ -1,0 +1,121 @@
+"""Which of the documents that were found become negatives. Arrays in, arrays out; no models.
+
+The rules and their order are those of sentence-transformers' ``mine_hard_negatives``: positives go
+first, then what the margins and limits leave out, then the first ``range_min`` of the rest. A test
+compares the two.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.evaluation.retrieve import Run
+
+Rows = NDArray[np.int64]
+Floats = NDArray[np.float32]
+Keys = NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """As in the recipe; None turns a rule off."""
+
+    num_negatives: int
+    range_min: int = 0
+    sampling: str = "top"
+    absolute_margin: float | None = None
+    relative_margin: float | None = None
+    max_score: float | None = None
+    min_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Negatives per query (n, m), best first, -1 where there are fewer; their scores; and how many
+    documents each rule left out."""
+
+    run: Run
+    left_out: dict[str, int] = field(default_factory=dict)
+
+
+def screen(run: Run, relevant: Sequence[Any], keys: Any, most: int) -> tuple[Run, dict[str, int]]:
+    """The first ``most`` documents of each query that could be negatives at all.
+
+    ``relevant``: for each query the rows (m,) of its positives. ``keys`` maps rows (m,) to numbers
+    that are equal where the documents' texts are. A positive goes, so does what has a positive's
+    text, and of several documents with one text only the first stays.
+    """
+    documents = run.documents.copy()
+    counts = {"judged": 0, "equal_text": 0, "repeated": 0}
+    for at, own in enumerate(relevant):
+        line = documents[at]
+        there = np.flatnonzero(line >= 0)
+        known = np.asarray(own, np.int64)
+        judged = np.isin(line[there], known)
+        texts = keys(line[there])
+        equal = np.isin(texts, keys(known)) & ~judged
+        first = np.zeros(len(there), bool)
+        first[np.unique(texts, return_index=True)[1]] = True
+        repeated = ~first & ~judged & ~equal
+        line[there[judged | equal | repeated]] = -1
+        for name, gone in (("judged", judged), ("equal_text", equal), ("repeated", repeated)):
+            counts[name] += int(gone.sum())
+    return to_the_left(Run(documents, run.scores), most), counts
+
+
+def choose(run: Run, floor: Floats, rules: Rules, random: np.random.Generator) -> Chosen:
+    """The negatives among screened documents, each line best first.
+
+    ``floor`` (n,): the lowest score of the query's positives, NaN where it is not known; then the
+    margins have nothing to hold on to and leave out nothing.
+    """
+    alive = run.documents >= 0
+    counts: dict[str, int] = {}
+    for name, gone in _refused(run.scores, floor[:, None], rules):
+        counts[name] = int((gone & alive).sum())
+        alive = alive & ~gone
+    documents = np.where(alive, run.documents, -1)
+    left = to_the_left(Run(documents, run.scores), documents.shape[1])
+    counts["range_min"] = int((left.documents[:, : rules.range_min] >= 0).sum())
+    left = Run(left.documents[:, rules.range_min :], left.scores[:, rules.range_min :])
+    if rules.sampling == "random":
+        left = _drawn(left, rules.num_negatives, random)
+    wanted = slice(None), slice(rules.num_negatives)
+    return Chosen(Run(left.documents[wanted], left.scores[wanted]), counts)
+
+
+def _refused(scores: Floats, floor: Floats, rules: Rules) -> list[tuple[str, Any]]:
+    """What each rule that is set would leave out, as masks over the scores."""
+    found: list[tuple[str, Any]] = []
+    # Comparisons with an unknown floor (NaN) are false: nothing is left out.
+    if rules.absolute_margin is not None:
+        found.append(("absolute_margin", scores + np.float32(rules.absolute_margin) > floor))
+    if rules.relative_margin is not None:
+        # A share of the score's size: multiplying by (1 - margin) would raise the limit where
+        # scores are below zero, as a reranker's often are.
+        limit = floor - np.abs(floor) * np.float32(rules.relative_margin)
+        found.append(("relative_margin", scores > limit))
+    if rules.max_score is not None:
+        found.append(("max_score", scores > rules.max_score))
+    if rules.min_score is not None:
+        found.append(("min_score", scores < rules.min_score))
+    return found
+
+
+def _drawn(run: Run, most: int, random: np.random.Generator) -> Run:
+    """Up to ``most`` of each line by chance, in the order they had."""
+    ticket = np.where(run.documents >= 0, random.random(run.documents.shape), np.inf)
+    place = np.argsort(np.argsort(ticket, axis=1), axis=1)
+    documents = np.where(place < most, run.documents, -1)
+    return to_the_left(Run(documents, run.scores), documents.shape[1])
+
+
+def to_the_left(run: Run, most: int) -> Run:
+    """Each line without its gaps, cut at ``most``."""
+    order = np.argsort(run.documents < 0, axis=1, kind="stable")[:, :most]
+    documents = np.take_along_axis(run.documents, order, axis=1)
+    scores = np.take_along_axis(run.scores, order, axis=1)
+    return Run(documents, np.where(documents >= 0, scores, np.float32(-np.inf)))

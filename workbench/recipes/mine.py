@@ -1,0 +1,141 @@
+"""The recipe that proposes wrong documents to train against."""
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from workbench.recipes.base import Recipe, setting
+
+
+class MineRecipe(Recipe):
+    """Find documents that look right for a query and are not, and propose them as negatives.
+
+    Nothing changes until the proposal is accepted; that makes a new version of the data set.
+    """
+
+    task: ClassVar[str] = "mine"
+
+    dataset: str = setting(help="The data set to find negatives for.", widget="dataset")
+    method: Literal["model", "bm25", "random"] = setting(
+        "model",
+        help="What finds them: an embedding model, the words in common (BM25), or chance.",
+    )
+    model: str = setting(
+        "all-MiniLM-L6-v2",
+        help="The embedding model that searches. Best is the one to be trained, or a better one.",
+        depends_on=("method", ("model",)),
+        widget="model",
+        max_length=500,
+    )
+    num_negatives: int = setting(
+        5, help="How many negatives each query gets, where so many are left.", ge=1, le=200
+    )
+    relative_margin: float | None = setting(
+        0.05,
+        help="A negative must score lower than the query's lowest positive by this share of that "
+        "score; empty turns it off. Without a reranker it holds for the method 'model' only.",
+        ge=0.0,
+        le=1.0,
+    )
+    reranker: str | None = setting(
+        None,
+        help="A reranker or late-interaction model of the workspace that scores what was found: "
+        "its scores decide the margins and are kept for distillation.",
+        widget="model",
+        max_length=500,
+    )
+    split: Literal["train", "dev", "test", "all"] = setting(
+        "train", help="The queries that get negatives.", advanced=True
+    )
+    range_min: int = setting(
+        0,
+        help="Skip so many of the best that the margins left over; they are the likeliest to be "
+        "right after all.",
+        group="choice",
+        advanced=True,
+        ge=0,
+        le=5000,
+    )
+    range_max: int = setting(
+        50,
+        help="Look no further than this rank.",
+        group="choice",
+        advanced=True,
+        ge=1,
+        le=5000,
+    )
+    sampling: Literal["top", "random"] = setting(
+        "top",
+        help="Of what is left: the best, or some by chance (easier, and more varied).",
+        group="choice",
+        advanced=True,
+    )
+    absolute_margin: float | None = setting(
+        None,
+        help="A negative must score lower than the query's lowest positive by this much; 0 only "
+        "asks for lower.",
+        group="choice",
+        advanced=True,
+        ge=0.0,
+    )
+    max_score: float | None = setting(
+        None, help="Leave out what scores higher than this.", group="choice", advanced=True
+    )
+    min_score: float | None = setting(
+        None, help="Leave out what scores lower than this.", group="choice", advanced=True
+    )
+    earlier: Literal["keep", "replace", "all"] = setting(
+        "replace",
+        help="What becomes of candidates that are there: 'keep' adds to them, 'replace' takes away "
+        "those mined earlier, 'all' those that the data brought too.",
+        group="choice",
+        advanced=True,
+    )
+    score_earlier: bool = setting(
+        True,
+        help="Candidates that stay get this teacher's score as well. Distillation needs one scale "
+        "for all of them.",
+        group="choice",
+        advanced=True,
+    )
+    seed: int = setting(
+        13, help="Decides what is drawn by chance.", group="choice", advanced=True, ge=0, le=2**31
+    )
+    dataset_version: int | None = setting(
+        None, help="The data set's version; empty takes the newest.", advanced=True, ge=1
+    )
+    max_queries: int | None = setting(
+        None,
+        help="Ask at most this many queries of a split, chosen by the seed; empty asks all.",
+        advanced=True,
+        ge=1,
+    )
+    device: Literal["auto", "cpu", "cuda"] = setting(
+        "auto", help="Where to encode; 'auto' takes a GPU if there is one.", advanced=True
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
+        "auto",
+        help="Number format while encoding; 'auto' takes bf16 where this machine is fast at it.",
+        advanced=True,
+    )
+    use_cache: bool = setting(
+        True,
+        help="Texts that this model has encoded before, in the same way, are read from disk; off "
+        "encodes everything anew and keeps nothing.",
+        advanced=True,
+    )
+
+    @property
+    def origin(self) -> str:
+        """What candidates of this recipe are known by afterwards."""
+        folder = Path(self.model)
+        model = folder.name if folder.is_absolute() else self.model
+        return MINED + (model if self.method == "model" else self.method)
+
+    @property
+    def teacher(self) -> str:
+        """Whose scores are kept; empty where there are none to learn from."""
+        return self.reranker or (self.model if self.method == "model" else "")
+
+
+#: How the origin of every mined candidate begins.
+MINED = "mined:"

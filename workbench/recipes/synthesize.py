@@ -1,0 +1,232 @@
+"""The recipe that has questions written for the passages of a data set."""
+
+from typing import ClassVar, Literal
+from urllib.parse import urlsplit
+
+from pydantic import ValidationInfo, field_validator, model_validator
+
+from workbench.recipes.base import Recipe, setting
+
+#: Where a template takes the passage, and how many questions are wanted.
+PASSAGE, COUNT = "{passage}", "{n}"
+
+
+class SynthesizeRecipe(Recipe):
+    """Have questions written for passages; they make a new version of the data set.
+
+    Who writes is an OpenAI-compatible endpoint, or a causal language model on this machine. The
+    endpoint's key stays in the environment: the recipe knows only the variable's name.
+    """
+
+    task: ClassVar[str] = "synthesize"
+
+    dataset: str = setting(help="The data set whose documents get questions.", widget="dataset")
+    endpoint: str = setting(
+        "",
+        help="The address of an OpenAI-compatible endpoint, up to and with its '/v1'. Passages are "
+        "sent there.",
+        group="endpoint",
+        max_length=500,
+    )
+    endpoint_model: str = setting(
+        "",
+        help="What the endpoint calls the model that writes.",
+        group="endpoint",
+        max_length=200,
+    )
+    key_variable: str = setting(
+        "OPENAI_API_KEY",
+        help="The environment variable that holds the endpoint's key, never the key itself. One "
+        "that is not set means: no key.",
+        group="endpoint",
+        pattern=r"^[A-Z_][A-Z0-9_]*$",
+        max_length=100,
+    )
+    local_model: str = setting(
+        "",
+        help="Instead of an endpoint: a causal language model on this machine, as a name of the "
+        "workspace, a folder or a hub id.",
+        group="endpoint",
+        widget="model",
+        max_length=500,
+    )
+    passages: int | None = setting(
+        None,
+        help="Ask about so many passages, drawn by the seed; empty asks about all.",
+        ge=1,
+    )
+    questions: int = setting(3, help="How many questions each passage gets.", ge=1, le=20)
+    language: Literal["auto", "en", "zh"] = setting(
+        "auto",
+        help="The language of the questions: 'auto' asks in Chinese where the passage is Chinese.",
+    )
+    template_en: str = setting(
+        "",
+        help=f"What is asked, in English, with {PASSAGE} and {COUNT}; empty takes the built-in.",
+        group="prompt",
+        advanced=True,
+        max_length=20_000,
+    )
+    template_zh: str = setting(
+        "",
+        help=f"What is asked, in Chinese, with {PASSAGE} and {COUNT}; empty takes the built-in.",
+        group="prompt",
+        advanced=True,
+        max_length=20_000,
+    )
+    passage_chars: int = setting(
+        6000,
+        help="Longer passages are cut at so many characters before they are sent.",
+        group="prompt",
+        advanced=True,
+        ge=100,
+        le=200_000,
+    )
+    round_trip: str | None = setting(
+        "all-MiniLM-L6-v2",
+        help="The embedding model (or 'bm25') that must find a question's passage again; empty "
+        "keeps every question.",
+        group="round_trip",
+        widget="model",
+        max_length=500,
+    )
+    round_trip_k: int = setting(
+        10,
+        help="A question stays if its passage is among so many of the model's best.",
+        group="round_trip",
+        ge=1,
+        le=1000,
+    )
+    skip_judged: bool = setting(
+        True, help="Leave out documents that are right for some query already.", advanced=True
+    )
+    seed: int = setting(
+        13,
+        help="Decides which passages are drawn and how the splits fall.",
+        advanced=True,
+        ge=0,
+        le=2**31,
+    )
+    dataset_version: int | None = setting(
+        None, help="The data set's version; empty takes the newest.", advanced=True, ge=1
+    )
+    preview: bool = setting(
+        False, help="Only show what is written: no round trip, no new version.", advanced=True
+    )
+    dev_share: float = setting(
+        0.1,
+        help="Passages whose questions become dev, where the data set has no dev queries.",
+        group="splits",
+        advanced=True,
+        ge=0.0,
+        le=0.9,
+    )
+    test_share: float = setting(
+        0.1,
+        help="Passages whose questions become test, where the data set has no test queries.",
+        group="splits",
+        advanced=True,
+        ge=0.0,
+        le=0.9,
+    )
+    concurrency: int = setting(
+        4, help="Requests under way at once.", group="endpoint", advanced=True, ge=1, le=128
+    )
+    requests_per_minute: int | None = setting(
+        None,
+        help="Send no more requests a minute than this; empty sets no limit.",
+        group="endpoint",
+        advanced=True,
+        ge=1,
+        le=100_000,
+    )
+    timeout: float = setting(
+        60.0,
+        help="Seconds to wait for an answer.",
+        group="endpoint",
+        advanced=True,
+        gt=0.0,
+        le=3600.0,
+    )
+    retries: int = setting(
+        4,
+        help="How often a request that failed is sent again, each time after a longer pause.",
+        group="endpoint",
+        advanced=True,
+        ge=0,
+        le=20,
+    )
+    temperature: float | None = setting(
+        0.7,
+        help="How freely it writes; empty leaves that to the endpoint (some models take none).",
+        group="prompt",
+        advanced=True,
+        ge=0.0,
+        le=2.0,
+    )
+    max_tokens: int = setting(
+        400,
+        help="The longest answer, in tokens.",
+        group="prompt",
+        advanced=True,
+        ge=16,
+        le=32_000,
+    )
+    device: Literal["auto", "cpu", "cuda"] = setting(
+        "auto",
+        help="Where models on this machine run; 'auto' takes a GPU if there is one.",
+        advanced=True,
+    )
+
+    @field_validator("endpoint")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        value = value.strip().rstrip("/")
+        if not value:
+            return value
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("Write the address as http://host:port/v1 or https://host/v1")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            # A recipe is kept and shown; a key in it would be, too.
+            raise ValueError(
+                "The address holds no key, no password and no '?'; a key belongs "
+                "into the environment"
+            )
+        return value
+
+    @field_validator("template_en", "template_zh")
+    @classmethod
+    def _places(cls, value: str) -> str:
+        if value.strip() and PASSAGE not in value:
+            raise ValueError(f"The template needs {PASSAGE} where the passage is to stand")
+        return value.strip()
+
+    @field_validator("endpoint_model")
+    @classmethod
+    def _named(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("endpoint") and not value.strip():
+            raise ValueError("Say what the endpoint calls the model")
+        return value.strip()
+
+    @field_validator("local_model")
+    @classmethod
+    def _one_writer(cls, value: str, info: ValidationInfo) -> str:
+        endpoint = info.data.get("endpoint")
+        if endpoint and value.strip():
+            raise ValueError("Choose an endpoint or a local model, not both")
+        # None: the address was refused, and said why.
+        if endpoint == "" and not value.strip():
+            raise ValueError("Give the address of an endpoint, or a local model")
+        return value.strip()
+
+    @model_validator(mode="after")
+    def _enough_to_train(self) -> "SynthesizeRecipe":
+        if self.dev_share + self.test_share > 0.9:
+            raise ValueError("Dev and test together leave too little to train on")
+        return self
+
+    @property
+    def writer(self) -> str:
+        """Who writes, by name."""
+        return self.endpoint_model if self.endpoint else self.local_model

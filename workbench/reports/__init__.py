@@ -1,0 +1,1 @@
+"""What was measured, gathered for people: reports, slices, history, tables. Torch-free."""

@@ -1,0 +1,74 @@
+"""Slices of an evaluation on record, from its saved per-query values and the data set's texts."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from workbench.comparison.names import HEADLINE
+from workbench.comparison.slices import Slicing, slicings
+from workbench.errors import NotFound
+
+if TYPE_CHECKING:
+    from workbench.workspace import Workspace
+
+#: As ``workbench.evaluation.save`` names it, which is not imported here.
+QUERIES_FILE = "queries.parquet"
+
+
+def slices_of(
+    workspace: "Workspace", result: Mapping[str, Any], metric: str = HEADLINE, seed: int = 7
+) -> list[Slicing]:
+    """The metric by kinds of queries, over the queries that every row of the table was asked.
+
+    Empty where the data set, or what was measured per query, is not there any more.
+    """
+    values = _values(workspace, result, metric)
+    if not values:
+        return []
+    asked = np.array(sorted(set.intersection(*(set(one) for one in values.values()))), np.int64)
+    try:
+        reader = workspace.datasets.read(result["dataset"], result["dataset_version"])
+    except NotFound:
+        return []
+    if not len(asked):
+        return []
+    texts = _texts(reader, result["split"])
+    judged = reader.judgments(result["split"])
+    relevant = judged.filter(pc.greater_equal(judged["grade"], 1))["query"].to_numpy()
+    rows, counts = np.unique(relevant, return_counts=True)
+    answers = dict(zip(rows.tolist(), counts.tolist(), strict=True))
+    queries = asked.tolist()
+    return slicings(
+        [texts[query] for query in queries],
+        [answers.get(query, 0) for query in queries],
+        {name: np.array([one[query] for query in queries]) for name, one in values.items()},
+        metric=metric,
+        seed=seed,
+    )
+
+
+def _values(
+    workspace: "Workspace", result: Mapping[str, Any], metric: str
+) -> dict[str, dict[int, float]]:
+    """Row of the table -> query row -> value."""
+    found: dict[str, dict[int, float]] = {}
+    for id in result.get("evaluations") or ():
+        try:
+            one = workspace.evaluations.get(id)
+        except NotFound:
+            return {}
+        path = workspace.path(one.path) / QUERIES_FILE
+        if not path.is_file() or metric not in pq.read_schema(path).names:
+            return {}
+        table = pq.read_table(path, columns=["query", metric])
+        columns = (table[name].to_pylist() for name in ("query", metric))
+        found[str(one.settings.get("row") or one.model)] = dict(zip(*columns, strict=True))
+    return found
+
+
+def _texts(reader: Any, split: str) -> dict[int, str]:
+    table = reader.queries(split)
+    return dict(zip(table["row"].to_pylist(), table["text"].to_pylist(), strict=True))

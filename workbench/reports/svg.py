@@ -1,0 +1,118 @@
+"""Charts as SVG text, for reports that are one file and run no script.
+
+Plotly's would bring 4.8 MB of JavaScript into every report, and show nothing where a mail reader or
+a content policy forbids scripts. These two kinds of marks are all a report needs.
+"""
+
+from collections.abc import Sequence
+from html import escape
+
+from workbench.comparison.table import Difference, Table
+from workbench.reports.gather import Curve
+
+COLOURS = ("#98a2b3", "#0d9488", "#7c9cbf", "#b08968", "#5eaaa8", "#8d99ae")
+WIDTH = 760
+#: What stands left of the drawing, and how wide a letter is there.
+LEFT, LETTERS = 240, 34
+ROW = 26
+
+
+def bars(table: Table, at: int = 0) -> str:
+    """One metric: a bar per row of the table, from 0 to 1."""
+    height = ROW * len(table.rows) + 34
+    parts = [_axis([0.0, 0.25, 0.5, 0.75, 1.0], 0.0, 1.0, height, "{:.2f}")]
+    for place, row in enumerate(table.rows):
+        value, y = max(0.0, row.values[at]), ROW * place + 4
+        width = (WIDTH - LEFT - 60) * value
+        colour = COLOURS[place % len(COLOURS)]
+        parts.append(_name(row.model, y))
+        parts.append(
+            f'<rect x="{LEFT}" y="{y}" width="{width:.1f}" height="{ROW - 8}" fill="{colour}"/>'
+        )
+        parts.append(_text(LEFT + width + 6, y + 14, f"{row.values[at]:.3f}"))
+    return _svg(parts, height, f"{table.labels[at]} by model")
+
+
+def intervals(found: Sequence[tuple[str, Difference]]) -> str:
+    """Differences with their intervals around zero, a line per compared model."""
+    low = min(0.0, *(one.low for _, one in found))
+    high = max(0.0, *(one.high for _, one in found))
+    margin = 0.08 * (high - low) or 0.01
+    low, high = low - margin, high + margin
+    height = ROW * len(found) + 34
+    parts = [_axis([low, 0.0, high], low, high, height, "{:+.3f}")]
+    for place, (name, one) in enumerate(found):
+        y = ROW * place + ROW / 2
+        colour = COLOURS[1] if one.sure and one.delta > 0 else "#b42318" if one.sure else COLOURS[0]
+        start, middle, end = (_x(value, low, high) for value in (one.low, one.delta, one.high))
+        parts.append(_name(name, y - 9))
+        parts.append(
+            f'<line x1="{start:.1f}" x2="{end:.1f}" y1="{y}" y2="{y}" stroke="{colour}" '
+            'stroke-width="3" stroke-linecap="round"/>'
+        )
+        parts.append(f'<circle cx="{middle:.1f}" cy="{y}" r="5" fill="{colour}"/>')
+    return _svg(parts, height, "Differences with 95% intervals")
+
+
+def curves(found: Sequence[Curve]) -> str:
+    """A line per model, the metric by the number of dimensions (one step per number)."""
+    sizes = sorted({size for one in found for size, _ in one.points})
+    values = [value for one in found for _, value in one.points]
+    low, high = min(values), max(values)
+    spread = (high - low) or 0.1
+    # The names stand above the lines, which mostly rise to the right.
+    top = 17 * len(found) + 12
+    bottom = top + 190
+    height = bottom + 40
+    step = (WIDTH - 100) / max(1, len(sizes) - 1)
+    place = {size: 60 + at * step for at, size in enumerate(sizes)}
+
+    def y(value: float) -> float:
+        return bottom - 190 * (value - low) / spread
+
+    parts = [_text(place[size], bottom + 20, str(size), "middle") for size in sizes]
+    parts += [_text(52, y(value) + 4, f"{value:.3f}", "end") for value in (low, high)]
+    for at, one in enumerate(found):
+        colour = COLOURS[at % len(COLOURS)]
+        points = " ".join(f"{place[size]:.1f},{y(value):.1f}" for size, value in one.points)
+        parts.append(
+            f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2.5"/>'
+        )
+        parts.append(_text(70, 14 + 17 * at, one.model, fill=colour))
+    return _svg(parts, height, "Quality by number of dimensions")
+
+
+def _x(value: float, low: float, high: float) -> float:
+    return LEFT + (WIDTH - LEFT - 60) * (value - low) / (high - low)
+
+
+def _axis(ticks: Sequence[float], low: float, high: float, height: int, shape: str) -> str:
+    parts = []
+    for tick in ticks:
+        x = _x(tick, low, high)
+        parts.append(
+            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height - 24}" stroke="currentColor" '
+            'stroke-opacity="0.18"/>'
+        )
+        parts.append(_text(x, height - 8, shape.format(tick), "middle"))
+    return "".join(parts)
+
+
+def _name(name: str, y: float) -> str:
+    shown = name if len(name) <= LETTERS else name[: LETTERS - 1] + "…"
+    return _text(LEFT - 8, y + 14, shown, "end")
+
+
+def _text(x: float, y: float, text: str, anchor: str = "start", fill: str = "currentColor") -> str:
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" font-size="13" text-anchor="{anchor}" '
+        f'fill="{fill}">{escape(text)}</text>'
+    )
+
+
+def _svg(parts: Sequence[str], height: int, label: str) -> str:
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}" '
+        'xmlns="http://www.w3.org/2000/svg" font-family="system-ui, sans-serif">'
+        f"{''.join(parts)}</svg>"
+    )

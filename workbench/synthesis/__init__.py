@@ -1,0 +1,1 @@
+"""Questions written for passages, for people who have documents and no labels."""
