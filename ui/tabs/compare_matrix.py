@@ -43,7 +43,7 @@ def section(services: Services) -> Section:
         piece(heading(t("matrix.title"), t("matrix.about")))
         drawn = form.render(MatrixRecipe, skip=_KNOWN, prefix="matrix")
         with gr.Row(elem_classes="rw-actions"):
-            start = gr.Button(t("matrix.start"), variant="primary", elem_id="matrix-start")
+            start = gr.Button(t("matrix.start"), elem_id="matrix-start")
             cancel = gr.Button(t("job.cancel"), variant="stop", visible=False)
         card = piece(elem_id="matrix-job")
         with gr.Row(visible=False, equal_height=False) as choose:

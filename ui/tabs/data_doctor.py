@@ -69,7 +69,7 @@ def render() -> Doctor:
         piece(heading(t("doctor.heading"), t("doctor.about")))
         drawn = form.render(DoctorRecipe, skip=("dataset", "dataset_version"), prefix="doctor")
         with gr.Row(elem_classes="rw-actions"):
-            examine = gr.Button(t("doctor.examine"), variant="primary", elem_id="doctor-examine")
+            examine = gr.Button(t("doctor.examine"), elem_id="doctor-examine")
             cancel = gr.Button(t("job.cancel"), variant="stop", visible=False)
         job = piece(elem_id="doctor-job")
         report = piece(elem_id="doctor-report", picks=True)
@@ -111,8 +111,9 @@ def listen(
         return _own(services, name)
 
     def tick(card: str | None, name: str) -> Any:
-        if not name or not services.workspace.datasets.exists(name):
+        if not services.workspace.datasets.list():
             return gr.skip()
+        name = _shown(services, name)
         html = str(job_html(services, name))
         if html == (card or ""):
             return gr.skip()

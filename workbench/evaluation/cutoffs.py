@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import ir_measures
 import numpy as np
-from ir_measures import AP, RR, Success, nDCG
+from ir_measures import AP, RR, Measure, Success, nDCG
 from numpy.typing import NDArray
 
 from workbench.comparison.matrix import MEASURED
@@ -22,7 +22,7 @@ def cut_scores(
     ``ranked``: (n, depth) document rows, best first, -1 where a query found fewer. All queries are
     judged. Grades from 1 on are relevant; NDCG weighs them.
     """
-    names = {}
+    names: dict[Measure, tuple[int, str]] = {}
     for k in cutoffs:
         names |= {Success(rel=1) @ k: (k, "hit_rate"), RR(rel=1) @ k: (k, "mrr")}
         names |= {AP(rel=1) @ k: (k, "map"), nDCG @ k: (k, "ndcg")}

@@ -24,8 +24,8 @@ def teacher_scores(reader: DatasetReader, rows: TrainingRows) -> list[list[float
                 "Learning from a teacher needs its score for every document of every row; "
                 f"{sum(score is None for score in scores)} of {len(line)} are missing for one "
                 "query.",
-                "Give pos_scores and neg_scores with as many numbers as texts, or choose the "
-                "contrastive objective.",
+                "Give pos_scores and neg_scores with as many numbers as texts, mine negatives with "
+                "the teacher and accept them, or choose the contrastive objective.",
             )
         found.append([float(score) for score in scores if score is not None])
     return found
