@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 
 from ui.words import t
+from workbench.errors import BadInput
 from workbench.workspace import Workspace
 
 PACKAGED = "all-MiniLM-L6-v2"
@@ -14,6 +15,16 @@ SPLITS = ("test", "dev", "train")
 
 def dataset_names(workspace: Workspace) -> list[str]:
     return [dataset.name for dataset in workspace.datasets.list()]
+
+
+def shown_dataset(workspace: Workspace, name: str) -> str:
+    """The data set that *Data* shows: the newest until one was chosen."""
+    if name and workspace.datasets.exists(name):
+        return name
+    found = workspace.datasets.list()
+    if not found:
+        raise BadInput(t("data.empty"), t("data.empty_hint"))
+    return found[0].name
 
 
 def model_names(workspace: Workspace) -> list[str]:

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from ui import choices, form
 from ui.cards import job_card
+from ui.choices import shown_dataset
 from ui.feedback import on, on_busy
 from ui.markup import EMPTY, badge, clipped, heading, join, pick, piece
 from ui.services import Services
@@ -89,12 +90,12 @@ def listen(
     own = [doctor.cancel, doctor.job, doctor.report]
 
     def examine(name: str, *raw: Any) -> list[Any]:
-        values = {**doctor.form.values(raw), "dataset": _shown(services, name)}
+        values = {**doctor.form.values(raw), "dataset": shown_dataset(services.workspace, name)}
         jobs.submit(DoctorRecipe.read(values))
         return _own(services, values["dataset"])
 
     def mend(name: str, event: gr.EventData) -> list[Any]:
-        name = _shown(services, name)
+        name = shown_dataset(services.workspace, name)
         done = _last(services, name, DoctorRecipe.task, JobStatus.SUCCEEDED)
         if done is None:
             raise BadInput(t("doctor.gone"))
@@ -104,7 +105,7 @@ def listen(
         return _own(services, name)
 
     def cancel(name: str) -> list[Any]:
-        name = _shown(services, name)
+        name = shown_dataset(services.workspace, name)
         for job in _jobs(services, name):
             if not job.status.finished:
                 jobs.cancel(job.id)
@@ -113,7 +114,7 @@ def listen(
     def tick(card: str | None, name: str) -> Any:
         if not services.workspace.datasets.list():
             return gr.skip()
-        name = _shown(services, name)
+        name = shown_dataset(services.workspace, name)
         html = str(job_html(services, name))
         if html == (card or ""):
             return gr.skip()
@@ -150,17 +151,6 @@ def _own(services: Services, name: str) -> list[Any]:
     running = any(not job.status.finished for job in _jobs(services, name))
     html = str(job_html(services, name))
     return [gr.Button(visible=running), html, str(report_html(services, name))]
-
-
-def _shown(services: Services, name: str) -> str:
-    """The data set that is shown: the newest until one was chosen."""
-    known = services.workspace.datasets
-    if name and known.exists(name):
-        return name
-    found = known.list()
-    if not found:
-        raise BadInput(t("data.empty"), t("data.empty_hint"))
-    return found[0].name
 
 
 def _jobs(services: Services, name: str) -> list[Job]:

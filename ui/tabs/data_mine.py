@@ -8,6 +8,7 @@ import gradio as gr
 
 from ui import choices, form
 from ui.cards import job_card
+from ui.choices import shown_dataset
 from ui.feedback import on, on_busy
 from ui.markup import EMPTY, heading, piece
 from ui.refusals import told_at_fields
@@ -127,13 +128,15 @@ def listen(
     def start(name: str, model: str, *raw: Any) -> list[Any]:
         def act() -> list[Any]:
             values = {**mine.form.values(raw), "model": model or ""}
-            jobs.submit(MineRecipe.read({**values, "dataset": shown_set(services, name)}))
+            jobs.submit(
+                MineRecipe.read({**values, "dataset": shown_dataset(services.workspace, name)})
+            )
             return own(services, name)
 
         return told_at_fields(act, helps, len(mine.own))
 
     def cancel(name: str) -> list[Any]:
-        job = newest_job(services, shown_set(services, name))
+        job = newest_job(services, shown_dataset(services.workspace, name))
         if job is not None and not job.status.finished:
             jobs.cancel(job.id)
         return own(services, name)
@@ -141,7 +144,7 @@ def listen(
     def tick(card: str | None, name: str, above: bool) -> Any:
         if not services.workspace.datasets.list():
             return gr.skip()
-        job = newest_job(services, shown_set(services, name))
+        job = newest_job(services, shown_dataset(services.workspace, name))
         html = str(job_html(job))
         if html == (card or ""):
             return gr.skip()
@@ -162,7 +165,7 @@ def listen(
 
     def accepted(name: str) -> list[Any]:
         accept(services.workspace, wanted(services, name).job.id)
-        return again(shown_set(services, name))
+        return again(shown_dataset(services.workspace, name))
 
     def turn(step: int) -> Any:
         def turned(name: str, above: bool, offset: float) -> list[Any]:
@@ -220,7 +223,7 @@ def view(services: Services, dataset: Dataset | None) -> list[Any]:
 
 def own(services: Services, name: str, above: bool = False, offset: int = 0) -> list[Any]:
     """Updates for ``Mine.own``."""
-    name = shown_set(services, name)
+    name = shown_dataset(services.workspace, name)
     job = newest_job(services, name)
     running = job is not None and not job.status.finished
     first = [gr.Button(visible=running), str(job_html(job))]
@@ -264,18 +267,7 @@ def newest(services: Services, name: str) -> Proposal | None:
 
 
 def wanted(services: Services, name: str) -> Proposal:
-    found = newest(services, shown_set(services, name))
+    found = newest(services, shown_dataset(services.workspace, name))
     if found is None:
         raise BadInput(t("mine.gone"))
     return found
-
-
-def shown_set(services: Services, name: str) -> str:
-    """The data set that is shown: the newest until one was chosen."""
-    known = services.workspace.datasets
-    if name and known.exists(name):
-        return name
-    found = known.list()
-    if not found:
-        raise BadInput(t("data.empty"), t("data.empty_hint"))
-    return found[0].name

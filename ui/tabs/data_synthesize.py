@@ -9,13 +9,13 @@ from markupsafe import Markup
 
 from ui import choices, form
 from ui.cards import job_card
+from ui.choices import shown_dataset
 from ui.feedback import on, on_busy
 from ui.markup import EMPTY, badge, clipped, facts, heading, join, piece
 from ui.refusals import told_at_fields
 from ui.services import Services
 from ui.words import t
 from ui.words.amounts import count
-from workbench.errors import BadInput
 from workbench.recipes.synthesize import COUNT, PASSAGE, SynthesizeRecipe
 from workbench.records import Dataset, Job, JobStatus
 from workbench.synthesis.templates import CHINESE, ENGLISH
@@ -107,7 +107,7 @@ def listen(
                 values |= {"template_en": english or "", "template_zh": chinese or ""}
                 if preview:
                     values["passages"] = min(FEW, values["passages"] or FEW)
-                name_shown = shown_set(services, name)
+                name_shown = shown_dataset(services.workspace, name)
                 jobs.submit(SynthesizeRecipe.read({**values, "dataset": name_shown}))
                 return own(services, name_shown)
 
@@ -116,7 +116,7 @@ def listen(
         return start
 
     def cancel(name: str) -> list[Any]:
-        name = shown_set(services, name)
+        name = shown_dataset(services.workspace, name)
         job = newest_job(services, name)
         if job is not None and not job.status.finished:
             jobs.cancel(job.id)
@@ -125,7 +125,7 @@ def listen(
     def tick(card: str | None, name: str) -> Any:
         if not services.workspace.datasets.list():
             return gr.skip()
-        name = shown_set(services, name)
+        name = shown_dataset(services.workspace, name)
         job = newest_job(services, name)
         html = str(job_html(job))
         if html == (card or ""):
@@ -177,17 +177,6 @@ def own(services: Services, name: str) -> list[Any]:
     job = newest_job(services, name)
     running = job is not None and not job.status.finished
     return [gr.Button(visible=running), str(job_html(job)), str(report_html(job))]
-
-
-def shown_set(services: Services, name: str) -> str:
-    """The data set that is shown: the newest until one was chosen."""
-    known = services.workspace.datasets
-    if name and known.exists(name):
-        return name
-    found = known.list()
-    if not found:
-        raise BadInput(t("data.empty"), t("data.empty_hint"))
-    return found[0].name
 
 
 def newest_job(services: Services, name: str) -> Job | None:
