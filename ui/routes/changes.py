@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from ui.routes.replies import reply
 from ui.services import Services
+from ui.words import known, t
 from workbench.records import Job
 
 #: A change is written a moment after its time was taken; asking a little back misses none.
@@ -35,9 +36,15 @@ def router(services: Services) -> APIRouter:
 def _brief(job: Job) -> dict[str, object]:
     return {
         "id": job.id,
-        "name": job.name,
+        "name": _name(job),
         "task": job.task,
         "status": job.status.value,
         "attempt": job.attempt,
         "finished": job.status.finished,
     }
+
+
+def _name(job: Job) -> str:
+    """A job that nobody named is called after its task; tasks from elsewhere have no words here."""
+    words = f"task.{job.task}"
+    return t(words) if job.name == job.task and known(words) else job.name

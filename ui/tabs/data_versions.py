@@ -1,6 +1,6 @@
 """How a data set came to be: its versions, a look into one, and which is the current one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -108,9 +108,19 @@ def _line(one: VersionInfo, chosen: bool) -> list[str]:
 
 def what_words(one: VersionInfo) -> str:
     """What made a version, with what it counted."""
-    said = ", ".join(f"{key.replace('_', ' ')}: {_short(n)}" for key, n in one.counts.items())
+    said = ", ".join(_counted(one.counts))
     origin = t("versions.from", version=one.parent) if one.parent else ""
     return " · ".join(part for part in (one.what, said, origin) if part)
+
+
+def _counted(counts: Mapping[str, Any]) -> Iterator[str]:
+    """Each number with its name. A mend counts by what it was and then by what it changed: the
+    first is said already."""
+    for key, value in counts.items():
+        if isinstance(value, Mapping):
+            yield from _counted(value)
+        else:
+            yield f"{key.replace('_', ' ')}: {_short(value)}"
 
 
 def _short(value: Any) -> str:
