@@ -17,6 +17,7 @@ from tests.storage import make
 from tests.ui.serving import Run
 from ui.badges import badges
 from ui.routes import points
+from ui.routes.changes import brief
 from ui.routes.logtail import MOST_BYTES, read_new
 from workbench.workspace import Workspace
 
@@ -238,3 +239,15 @@ def test_downloads_lead_nowhere_else(client: TestClient, path: str) -> None:
     answer = client.get(f"/api/download/{path}")
     assert answer.status_code == 404
     assert b"SQLite" not in answer.content
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "told"),
+    [
+        ("doctor", "doctor", "Examination"),
+        ("doctor", "of Monday", "of Monday"),
+        ("elsewhere", "elsewhere", "elsewhere"),
+    ],
+)
+def test_a_notice_names_the_job_in_words(task: str, name: str, told: str) -> None:
+    assert brief(make.job(task=task, name=name))["name"] == told

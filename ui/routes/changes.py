@@ -24,7 +24,7 @@ def router(services: Services) -> APIRouter:
         """Jobs whose status changed since then. Without ``since``: none, only the time."""
         now = time.time()
         found = [] if since is None else jobs.changes(since - OVERLAP)
-        return reply({"now": now, "jobs": [_brief(job) for job in found]})
+        return reply({"now": now, "jobs": [brief(job) for job in found]})
 
     @routes.get("/healthz")
     def health() -> Response:
@@ -33,7 +33,7 @@ def router(services: Services) -> APIRouter:
     return routes
 
 
-def _brief(job: Job) -> dict[str, object]:
+def brief(job: Job) -> dict[str, object]:
     return {
         "id": job.id,
         "name": _name(job),
