@@ -4,7 +4,7 @@ Adding is one half of the tab (dropped files become an import job), looking the 
 shown of a data set is read a page at a time, so a million rows open as quickly as ten.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import gradio as gr
 
 from ui import confirm
 from ui.cards import job_card
-from ui.choices import dataset_names
+from ui.choices import dataset_names, shown_dataset
 from ui.dropzone import dropzone
 from ui.feedback import on, on_busy
 from ui.markup import EMPTY, empty, heading, pick, piece, table
@@ -167,14 +167,8 @@ def listen(services: Services, page: "Page") -> None:
         name = str(event.value)
         return [name, *view(services, name)]
 
-    def tick(card: str | None, picked: str) -> Any:
-        job = newest_job(services)
-        html = str(job_html(job))
-        if html == (card or ""):
-            return gr.skip()
-        if job is not None and not job.status.finished:
-            return [html, gr.Button(visible=True), *[gr.skip()] * (len(data.outputs) - 2)]
-        return view(services, picked)
+    def tick(picked: str, above: bool, *cards: str | None) -> Any:
+        return look(services, data, picked, above, [card or "" for card in cards])
 
     def warn(picked: str) -> str:
         taken = size(workspace.datasets.bytes(picked))
@@ -198,7 +192,8 @@ def listen(services: Services, page: "Page") -> None:
     on(data.sample.click, sample, None, [data.chosen, *data.outputs])
     on(data.cancel.click, cancel, data.chosen, data.outputs)
     on(data.sets.select, show, None, [data.chosen, *data.outputs])
-    on(data.timer.tick, tick, [data.job, data.chosen], data.outputs)
+    cards = [data.job, data.synth.job, data.doctor.job, data.mine.job]
+    on(data.timer.tick, tick, [data.chosen, data.mine.above, *cards], data.outputs)
     confirm.listen(
         data.remove,
         lambda picked: confirm.sentence(warn(picked)),
@@ -211,13 +206,44 @@ def listen(services: Services, page: "Page") -> None:
     history.listen(services, data.versions, data.chosen, data.outputs, again)
     picked = data.versions.picked
     changes.listen(services, data.change, data.chosen, picked, data.outputs, again)
-    synthesis.listen(services, data.synth, data.timer, data.chosen, data.outputs, again)
-    mining.listen(services, data.mine, data.timer, data.chosen, data.outputs, again)
-    doctors.listen(services, data.doctor, data.timer, data.chosen, data.outputs, again)
+    synthesis.listen(services, data.synth, data.chosen)
+    mining.listen(services, data.mine, data.chosen, data.outputs, again)
+    doctors.listen(services, data.doctor, data.chosen)
     forms = page.train.forms.each
     chosen = [one.dataset for one in forms]
     page.go(data.train.click, "train", lambda name: [name] * len(chosen), data.chosen, chosen)
     rows.listen(services, data.rows, data.chosen)
+
+
+def look(services: Services, data: Data, picked: str, above: bool, cards: Sequence[str]) -> Any:
+    """A look after every job of the tab, one event for all of them: what changed since ``cards``
+    (the import's, the synthesis', the doctor's, the mining's) were drawn."""
+    mine, synth, doctor, mined = cards
+    parts = [changed(services, data, mine)]
+    if services.workspace.datasets.list():
+        name = shown_dataset(services.workspace, picked)
+        parts += [
+            synthesis.changed(services, data.synth, name, synth),
+            doctors.changed(services, data.doctor, name, doctor),
+            mining.changed(services, data.mine, name, above, mined),
+        ]
+    found: dict[Any, Any] = {}
+    for part in parts:
+        if part is None:
+            return view(services, picked)
+        found |= part
+    return found or gr.skip()
+
+
+def changed(services: Services, data: Data, card: str) -> dict[Any, Any] | None:
+    """What a look after the import changes; None: the whole tab, since it ended."""
+    job = newest_job(services)
+    html = str(job_html(job))
+    if html == card:
+        return {}
+    if job is not None and not job.status.finished:
+        return {data.job: html, data.cancel: gr.Button(visible=True)}
+    return None
 
 
 def view(services: Services, picked: str | None) -> list[Any]:

@@ -1,6 +1,6 @@
 """The doctor's part of the Data tab: examine a data set, look at what was found, mend it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,12 +80,8 @@ def render() -> Doctor:
 def listen(
     services: Services,
     doctor: Doctor,
-    timer: gr.Timer,
     chosen: gr.BrowserState,
-    outputs: list[Any],
-    again: Callable[[str], list[Any]],
 ) -> None:
-    """``outputs`` are the whole tab's, the doctor's last; ``again`` gives updates for them."""
     jobs = services.workspace.jobs
     own = [doctor.cancel, doctor.job, doctor.report]
 
@@ -111,25 +107,25 @@ def listen(
                 jobs.cancel(job.id)
         return _own(services, name)
 
-    def tick(card: str | None, name: str) -> Any:
-        if not services.workspace.datasets.list():
-            return gr.skip()
-        name = shown_dataset(services.workspace, name)
-        html = str(job_html(services, name))
-        if html == (card or ""):
-            return gr.skip()
-        if _state(html) != _state(card or ""):
-            return again(name)
-        skipped = [gr.skip()] * (len(outputs) - len(own))
-        return [*skipped, *_own(services, name)[:2], gr.skip()]
-
     inputs = [chosen, *doctor.form.inputs]
     says = t("doctor.examining")
     on_busy(doctor.examine, examine, inputs, own, says=says, then=t("doctor.examine"))
     on(doctor.report.select, mend, chosen, own, queue=True)
     on(doctor.cancel.click, cancel, chosen, own)
-    on(timer.tick, tick, [doctor.job, chosen], outputs)
     form.listen_depends(doctor.form)
+
+
+def changed(services: Services, doctor: Doctor, name: str, card: str) -> dict[Any, Any] | None:
+    """What a look after the jobs changes; None: one began or ended, which the whole tab tells of.
+
+    ``card`` is what stands in ``Doctor.job``. Only what was compared with it is sent: jobs read a
+    second time may have gone on, and a card that is ahead of its report would hide the difference
+    from the next look.
+    """
+    html = str(job_html(services, name))
+    if html == card:
+        return {}
+    return None if _state(html) != _state(card) else {doctor.job: html}
 
 
 def view(services: Services, dataset: Dataset | None) -> list[Any]:

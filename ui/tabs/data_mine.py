@@ -116,7 +116,6 @@ def render() -> Mine:
 def listen(
     services: Services,
     mine: Mine,
-    timer: gr.Timer,
     chosen: gr.BrowserState,
     outputs: list[Any],
     again: Callable[[str], list[Any]],
@@ -140,18 +139,6 @@ def listen(
         if job is not None and not job.status.finished:
             jobs.cancel(job.id)
         return own(services, name)
-
-    def tick(card: str | None, name: str, above: bool) -> Any:
-        if not services.workspace.datasets.list():
-            return gr.skip()
-        job = newest_job(services, shown_dataset(services.workspace, name))
-        html = str(job_html(job))
-        if html == (card or ""):
-            return gr.skip()
-        if job is not None and not job.status.finished:
-            skipped = [gr.skip()] * (len(mine.own) - 2)
-            return [gr.Button(visible=True), html, *skipped]
-        return own(services, name, above)
 
     def toggle(name: str, above: bool, offset: float, event: gr.EventData) -> list[Any]:
         query, _, document = str(event.value).partition(":")
@@ -183,7 +170,6 @@ def listen(
         then=t("mine.start"),
     )
     on(mine.cancel.click, cancel, chosen, mine.own)
-    on(timer.tick, tick, [mine.job, chosen, mine.above], mine.own)
     where = [chosen, mine.above, mine.offset]
     on(mine.table.select, toggle, where, mine.own, queue=True)
     on(mine.leave.click, leave, where, mine.own)
@@ -205,6 +191,17 @@ def listen(
         mine.model,
     )
     form.listen_depends(mine.form)
+
+
+def changed(services: Services, mine: Mine, name: str, above: bool, card: str) -> dict[Any, Any]:
+    """What a look after the job changes; ``card`` is what stands in ``Mine.job``."""
+    job = newest_job(services, name)
+    html = str(job_html(job))
+    if html == card:
+        return {}
+    if job is not None and not job.status.finished:
+        return {mine.job: html, mine.cancel: gr.Button(visible=True)}
+    return dict(zip(mine.own, own(services, name, above), strict=True))
 
 
 def view(services: Services, dataset: Dataset | None) -> list[Any]:

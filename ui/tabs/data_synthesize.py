@@ -88,17 +88,11 @@ def render() -> Synthesize:
 def listen(
     services: Services,
     synth: Synthesize,
-    timer: gr.Timer,
     chosen: gr.BrowserState,
-    outputs: list[Any],
-    again: Callable[[str], list[Any]],
 ) -> None:
-    """``outputs`` are the whole tab's; ``again`` gives updates for them."""
     jobs = services.workspace.jobs
     helps = {spec.name: spec.help for spec in synth.form.specs}
     helps |= dict.fromkeys(_TEMPLATES, t("synth.template_help", passage=PASSAGE, n=COUNT))
-    #: Where this part's own lie among the tab's.
-    before = next(at for at, one in enumerate(outputs) if one is synth.own[0])
 
     def starter(preview: bool) -> Callable[..., list[Any]]:
         def start(name: str, english: str, chinese: str, *raw: Any) -> list[Any]:
@@ -109,7 +103,7 @@ def listen(
                     values["passages"] = min(FEW, values["passages"] or FEW)
                 name_shown = shown_dataset(services.workspace, name)
                 jobs.submit(SynthesizeRecipe.read({**values, "dataset": name_shown}))
-                return own(services, name_shown)
+                return own(newest_job(services, name_shown))
 
             return told_at_fields(act, helps, len(synth.own))
 
@@ -120,22 +114,7 @@ def listen(
         job = newest_job(services, name)
         if job is not None and not job.status.finished:
             jobs.cancel(job.id)
-        return own(services, name)
-
-    def tick(card: str | None, name: str) -> Any:
-        if not services.workspace.datasets.list():
-            return gr.skip()
-        name = shown_dataset(services.workspace, name)
-        job = newest_job(services, name)
-        html = str(job_html(job))
-        if html == (card or ""):
-            return gr.skip()
-        if job is not None and job.status is JobStatus.SUCCEEDED and job.result:
-            # A new version: the whole tab tells of it.
-            return again(name)
-        updates = own(services, name)
-        after = len(outputs) - before - len(updates)
-        return [*[gr.skip()] * before, *updates, *[gr.skip()] * after]
+        return own(newest_job(services, name))
 
     fields = [*synth.form.inputs, *synth.templates.values()]
     inputs = [chosen, *synth.templates.values(), *synth.form.inputs]
@@ -152,8 +131,18 @@ def listen(
             then=t(word),
         )
     on(synth.cancel.click, cancel, chosen, synth.own)
-    on(timer.tick, tick, [synth.job, chosen], outputs)
     form.listen_depends(synth.form)
+
+
+def changed(services: Services, synth: Synthesize, name: str, card: str) -> dict[Any, Any] | None:
+    """What a look after the job changes; None: there is a new version, of which the whole tab
+    tells. ``card`` is what stands in ``Synthesize.job``."""
+    job = newest_job(services, name)
+    if str(job_html(job)) == card:
+        return {}
+    if job is not None and job.status is JobStatus.SUCCEEDED and job.result:
+        return None
+    return dict(zip(synth.own, own(job), strict=True))
 
 
 def view(services: Services, dataset: Dataset | None) -> list[Any]:
@@ -169,12 +158,11 @@ def view(services: Services, dataset: Dataset | None) -> list[Any]:
     ]
     bare = not dataset.summary.get("queries") and not dataset.summary.get("pairs")
     box = gr.Accordion(visible=True, open=True) if bare else gr.Accordion(visible=True)
-    return [box, *menus, *own(services, dataset.name)]
+    return [box, *menus, *own(newest_job(services, dataset.name))]
 
 
-def own(services: Services, name: str) -> list[Any]:
+def own(job: Job | None) -> list[Any]:
     """Updates for ``Synthesize.own``."""
-    job = newest_job(services, name)
     running = job is not None and not job.status.finished
     return [gr.Button(visible=running), str(job_html(job)), str(report_html(job))]
 

@@ -129,7 +129,9 @@ def listen(services: Services, page: "Page") -> None:
         if [*now, list_html(services, picked)] == [add or "", work or "", listed or ""]:
             return gr.skip()
         found = view(services, picked)
-        if now[1] == (work or "") or now[1]:
+        # The card that is sent, not the one looked at above: the job may have ended in between.
+        sent = found[outputs.index(models.job.card)]
+        if sent == (work or "") or sent:
             # The blend's chart is drawn anew only once a job has ended.
             at = outputs.index(models.blend.plot)
             found[at] = gr.skip()

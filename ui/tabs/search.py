@@ -185,7 +185,7 @@ def listen(services: Services, page: "Page") -> None:
         if html == (card or ""):
             return gr.skip()
         if job is not None and not job.status.finished:
-            return [gr.skip()] * 9 + [html, gr.Button(visible=True), gr.skip()]
+            return {search.job: html, search.cancel: gr.Button(visible=True)}
         made = str((job.recipe if job else {}).get("name", ""))
         if job is not None and job.status is JobStatus.SUCCEEDED:
             # What was just built is what one wants to ask, beside what was asked before.

@@ -4,16 +4,17 @@ import argparse
 import getpass
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.cli.options import PREFIX, add_fields, read_values
 from workbench.cli.output import say
 from workbench.cli.running import run_job
-from workbench.data.preview import Preview, preview
-from workbench.data.push import push_dataset
 from workbench.recipes.data import ImportRecipe
 from workbench.takeaway.push import TOKEN_VARIABLE
 from workbench.workspace import Workspace
+
+if TYPE_CHECKING:
+    from workbench.data.preview import Preview
 
 #: Recipe fields whose options have shorter names here.
 _OWN = ("paths", "name", "mapping", "hub_split", "hub_subset", "remove_after")
@@ -70,6 +71,7 @@ def add(actions: Any, shared: argparse.ArgumentParser) -> None:
 
 def _add(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     from workbench.cli.data import report
+    from workbench.data.preview import preview  # readers of every shape: a fifth of a second
 
     values = read_values(args, ImportRecipe)
     if args.preview:
@@ -82,7 +84,7 @@ def _add(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     return result, report(result)
 
 
-def _preview_words(found: Preview) -> str:
+def _preview_words(found: "Preview") -> str:
     lines = [f"Read as: {found.format or 'nothing that is known'}"]
     if found.columns:
         lines.append("Columns:")
@@ -97,7 +99,7 @@ def _preview_words(found: Preview) -> str:
     return "\n".join([*lines, *found.notes])
 
 
-def _guessed(found: Preview, name: str) -> bool:
+def _guessed(found: "Preview", name: str) -> bool:
     return not found.known and name in found.guess
 
 
@@ -107,6 +109,8 @@ def _clip(text: str) -> str:
 
 
 def _push(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    from workbench.data.push import push_dataset
+
     token = ""
     # Never an option: what is typed as one stands in the list of processes and in the history.
     if not os.environ.get(TOKEN_VARIABLE) and sys.stdin.isatty():

@@ -5,7 +5,6 @@ from typing import Any
 
 from workbench.cli.output import say
 from workbench.cli.running import follow
-from workbench.comparison.table import build_table, to_text
 from workbench.workspace import Workspace
 
 
@@ -24,4 +23,6 @@ def _demo(workspace: Workspace, _args: argparse.Namespace) -> tuple[Any, str]:
         follow(workspace, workspace.jobs.get(job.id))
     document = collect(workspace, started)
     say(f"Done in {document['seconds']:.0f} seconds.")
+    from workbench.comparison.table import build_table, to_text
+
     return document, to_text(build_table(document["evaluate"]))

@@ -6,7 +6,6 @@ from typing import Any
 from workbench.cli.options import PREFIX, add_settings, read_values
 from workbench.cli.output import say
 from workbench.cli.running import run_job
-from workbench.doctor.mend import read_report
 from workbench.recipes.doctor import DoctorRecipe, MendRecipe
 from workbench.workspace import Workspace
 
@@ -39,6 +38,8 @@ def add(actions: Any, shared: argparse.ArgumentParser) -> None:
 
 
 def _doctor(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    from workbench.doctor.mend import read_report
+
     job = run_job(workspace, DoctorRecipe.read(read_values(args, DoctorRecipe)))
     report = {"job": job.id, **read_report(workspace, job.id)}
     words = report_words(report)

@@ -1,17 +1,18 @@
 """``mine``: propose hard or random negatives, look through them, accept them."""
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.cli.options import PREFIX, add_fields, read_values
 from workbench.cli.output import columns
 from workbench.cli.running import run_job
 from workbench.errors import BadInput
-from workbench.mining.accept import accept
-from workbench.mining.proposal import Proposal, ProposedRow, proposal_of
 from workbench.recipes.describe import describe
 from workbench.recipes.mine import MineRecipe
 from workbench.workspace import Workspace
+
+if TYPE_CHECKING:
+    from workbench.mining.proposal import Proposal, ProposedRow
 
 _SHORT = 160
 
@@ -71,6 +72,8 @@ def _mine(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _accept(workspace: Workspace, job_id: str) -> tuple[Any, str]:
+    from workbench.mining.accept import accept
+
     job = workspace.jobs.get(job_id)
     version = accept(workspace, job.id)
     name = str((job.result or {})["dataset"])
@@ -79,6 +82,8 @@ def _accept(workspace: Workspace, job_id: str) -> tuple[Any, str]:
 
 
 def _show(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    from workbench.mining.proposal import proposal_of
+
     proposal = proposal_of(workspace, args.job)
     rows = proposal.page(max(0, args.offset), max(0, args.rows), args.above)
     about = {
@@ -91,7 +96,7 @@ def _show(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     return about, "\n".join([words(about), *(_lines(row) for row in rows), _standing(proposal)])
 
 
-def _as_json(row: ProposedRow) -> dict[str, Any]:
+def _as_json(row: "ProposedRow") -> dict[str, Any]:
     def documents(found: Any) -> list[dict[str, Any]]:
         return [
             {"text": one.text, "score": one.score, "accepted": one.ticked, "above": one.above}
@@ -106,7 +111,7 @@ def _as_json(row: ProposedRow) -> dict[str, Any]:
     }
 
 
-def _lines(row: ProposedRow) -> str:
+def _lines(row: "ProposedRow") -> str:
     lines = [f"\n[{row.split}] {_short(row.text)}"]
     lines += [f"  + {_score(one.score)} {_short(one.text)}" for one in row.positives]
     for one in row.negatives:
@@ -115,7 +120,7 @@ def _lines(row: ProposedRow) -> str:
     return "\n".join(lines)
 
 
-def _standing(proposal: Proposal) -> str:
+def _standing(proposal: "Proposal") -> str:
     version = proposal.accepted
     if version is not None:
         return f"\nAccepted as version {version}."

@@ -11,7 +11,6 @@ from workbench.comparison.names import HEADLINE
 from workbench.comparison.recipes import recipe_differences, shown
 from workbench.errors import BadInput
 from workbench.reports.history import Measurement, history
-from workbench.reports.published import published, published_markdown
 from workbench.workspace import Workspace
 
 
@@ -70,6 +69,8 @@ def _row(one: Measurement) -> list[str]:
 
 
 def _published(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    from workbench.reports.published import published, published_markdown
+
     dataset = workspace.datasets.get(args.dataset).name
     rows = published(workspace, dataset, args.split, args.metric)
     if not rows:

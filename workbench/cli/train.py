@@ -4,13 +4,11 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.cli.options import PREFIX, add_field, add_settings, read_values
 from workbench.cli.output import say
 from workbench.cli.running import run_job
-from workbench.commands import Imported, read_command
-from workbench.commands.files import data_name, data_paths
 from workbench.errors import BadInput, BadRecipe
 from workbench.jobs.suggested import suggestion
 from workbench.models.resolve import resolve
@@ -21,6 +19,9 @@ from workbench.recipes.measure import STEPS, MeasureRecipe
 from workbench.recipes.train import TrainRecipe
 from workbench.takeaway.again import recipe_of
 from workbench.workspace import Workspace
+
+if TYPE_CHECKING:
+    from workbench.commands import Imported
 
 _DEFAULT = next(iter(KINDS))
 
@@ -167,7 +168,9 @@ def _clone(workspace: Workspace, job_id: str, fitting: int | None) -> TrainRecip
     return type(recipe).read({**recipe.model_dump(mode="json"), **changes})
 
 
-def _read(file: str, kind: str | None) -> Imported:
+def _read(file: str, kind: str | None) -> "Imported":
+    from workbench.commands import read_command
+
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -188,7 +191,7 @@ def _refuse_other_kinds(args: argparse.Namespace, kind: str) -> None:
         )
 
 
-def _tell(command: Imported) -> None:
+def _tell(command: "Imported") -> None:
     """What the command became, for the person who wrote it."""
     listed = ", ".join(f"{name}={value}" for name, value in command.values.items())
     say(f"Read as {command.tool}, kind {command.kind}: {listed}")
@@ -198,8 +201,10 @@ def _tell(command: Imported) -> None:
         say(f"  not understood: {word}")
 
 
-def _import(workspace: Workspace, command: Imported) -> str:
+def _import(workspace: Workspace, command: "Imported") -> str:
     """Import the command's files as a data set; returns its name."""
+    from workbench.commands.files import data_name, data_paths
+
     paths = data_paths(command.data)
     name = workspace.datasets.free_name(data_name(command))
     run_job(workspace, ImportRecipe.read({"paths": paths, "name": name}))

@@ -62,6 +62,38 @@ def test_findings_are_cards_with_examples_and_mends(services: Services, tea: str
     assert "<script" not in html
 
 
+def test_a_look_tells_of_progress_and_leaves_an_end_to_the_whole_tab(
+    services: Services, tea: str
+) -> None:
+    doctor = SimpleNamespace(job="card")
+    recipe = DoctorRecipe(dataset="tea").model_dump(mode="json")
+    about = {"task": "doctor", "recipe": recipe, "created_at": time.time()}
+    put(services, "d1", status=JobStatus.RUNNING, progress={"done": 1, "total": 4}, **about)
+    before = str(data_doctor.job_html(services, tea))
+    assert data_doctor.changed(services, doctor, tea, before) == {}
+    at = services.workspace.jobs.get("d1").attempt
+    services.workspace.store.jobs.report("d1", at, progress={"done": 3, "total": 4})
+    now = str(data_doctor.job_html(services, tea))
+    assert now != before
+    assert data_doctor.changed(services, doctor, tea, before) == {"card": now}
+    job = services.workspace.jobs.get("d1")
+    assert services.workspace.store.queue.finish(job, JobStatus.SUCCEEDED, result={})
+    assert data_doctor.changed(services, doctor, tea, now) is None
+
+
+def test_a_look_sends_the_card_that_it_compared(
+    services: Services, tea: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Read twice, the second card could be of a job that has ended since: the report beside it
+    # would stay the old one for good.
+    cards = iter(['<div data-state="d1:running">half</div>', '<div data-state="d1:succeeded"/>'])
+    monkeypatch.setattr(data_doctor, "job_html", lambda *_: next(cards))
+    sent = data_doctor.changed(
+        services, SimpleNamespace(job="card"), tea, '<div data-state="d1:running">begun</div>'
+    )
+    assert sent == {"card": '<div data-state="d1:running">half</div>'}
+
+
 def test_a_mend_is_told_and_the_old_report_mends_no_more(services: Services, tea: str) -> None:
     examined(services)
     recipe = MendRecipe(dataset=tea, report="d1", mends=["drop-empty-queries"])
