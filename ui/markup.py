@@ -85,19 +85,28 @@ def table(
     caption: str,
     numeric: Sequence[int] = (),
     chosen: int | None = None,
+    stacked: bool = False,
 ) -> Markup:
-    """A table that scrolls inside itself. ``numeric`` columns are aligned right."""
+    """A table that scrolls inside itself. ``numeric`` columns are aligned right.
+
+    ``stacked``: on a narrow page each row is a card, the first and the last cell above the others,
+    each of which has its head beside it; nothing is out of sight there.
+    """
     head = join(_cell("th", at in numeric, text, ' scope="col"') for at, text in enumerate(heads))
-    body = join(_row(row, numeric, at == chosen) for at, row in enumerate(rows))
+    beside = heads if stacked else ()
+    body = join(_row(row, numeric, at == chosen, beside) for at, row in enumerate(rows))
     return Markup(
         '<div class="rw-scroll" tabindex="0" role="region" aria-label="{0}">'
-        '<table class="rw-table" aria-label="{0}">'
+        '<table class="rw-table{3}" aria-label="{0}">'
         "<thead><tr>{1}</tr></thead><tbody>{2}</tbody></table></div>"
-    ).format(caption, head, body)
+    ).format(caption, head, body, " rw-stacked" if stacked else "")
 
 
-def _row(cells: Sequence[str], numeric: Sequence[int], chosen: bool) -> Markup:
-    inner = join(_cell("td", at in numeric, cell) for at, cell in enumerate(cells))
+def _row(
+    cells: Sequence[str], numeric: Sequence[int], chosen: bool, heads: Sequence[str] = ()
+) -> Markup:
+    named = [Markup(' data-head="{}"').format(head) for head in heads] or [EMPTY] * len(cells)
+    inner = join(_cell("td", at in numeric, cell, named[at]) for at, cell in enumerate(cells))
     return Markup("<tr{}>{}</tr>").format(Markup(' class="chosen"') if chosen else EMPTY, inner)
 
 

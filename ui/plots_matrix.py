@@ -48,7 +48,12 @@ def scatter(
     names: Sequence[str],
     axes: tuple[str, str],
 ) -> go.Figure:
-    """A point per query: its value before and after. Above the diagonal it gained."""
+    """A dot per pair of values: where queries stood before and stand after. Above the diagonal they
+    gained.
+
+    Many queries have the very same two values (found first in both, say), and would hide one
+    another: they are one dot, larger the more they are. ``before``, ``after``: (n,), of ``names``.
+    """
     figure = go.Figure()
     delta = after - before
     kinds = (
@@ -58,17 +63,22 @@ def scatter(
     )
     for chosen, colour, name in kinds:
         rows = np.flatnonzero(chosen)
-        said = [plain(names[at]) for at in rows.tolist()] if len(names) <= NAMED else None
+        x, y, first, counts = _piles(before[rows], after[rows])
+        said = [_pile_words(names[rows[at]], n) for at, n in zip(first, counts, strict=True)]
         figure.add_scattergl(
-            x=before[rows].astype(np.float32),
-            y=after[rows].astype(np.float32),
+            x=x,
+            y=y,
             name=f"{name} ({len(rows):,})",
             mode="markers",
-            marker={"color": colour, "size": 8, "opacity": 0.65},
+            # A dot's area grows with its pile, up to a size that does not hide its neighbours.
+            marker={
+                "color": colour,
+                "size": np.minimum(7 * np.sqrt(counts), 34).astype(np.float32),
+                "opacity": 0.65,
+                "line": {"width": 0},
+            },
             text=said,
-            hovertemplate="%{x:.3f} → %{y:.3f}<br>%{text}<extra></extra>"
-            if said is not None
-            else "%{x:.3f} → %{y:.3f}<extra></extra>",
+            hovertemplate="%{x:.3f} → %{y:.3f}<br>%{text}<extra></extra>",
         )
     figure.add_shape(
         type="line", x0=0, y0=0, x1=1, y1=1, line={"color": SAME, "width": 1, "dash": "dot"}
@@ -78,3 +88,20 @@ def scatter(
     figure.update_xaxes(range=[-0.03, 1.03], title={"text": plain(axes[0]), "standoff": 8})
     figure.update_yaxes(range=[-0.03, 1.03], title={"text": plain(axes[1])})
     return figure
+
+
+def _piles(
+    x: NDArray[np.float64], y: NDArray[np.float64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int], NDArray[np.int64]]:
+    """Points at the same place (to three decimals): x and y, the first of each, and how many."""
+    places = np.round(np.column_stack([x, y]), 3)
+    found, first, counts = np.unique(places, axis=0, return_index=True, return_counts=True)
+    at = found.astype(np.float32)
+    return at[:, 0], at[:, 1], first.tolist(), counts
+
+
+def _pile_words(name: str, count: int) -> str:
+    if count == 1:
+        return plain(name)
+    many = t("explore.pile", count=f"{count:,}")
+    return f"{many}: {plain(name)}, …" if name else many

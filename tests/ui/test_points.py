@@ -183,6 +183,19 @@ def test_the_numbers_can_be_taken_away(client: TestClient, run: Run) -> None:
     assert rows[0]["map@100"] == "0.5"
 
 
+def test_questions_that_were_left_out_can_be_taken_away(
+    client: TestClient, shared: Workspace
+) -> None:
+    job = shared.store.jobs.insert(make.job("written"))
+    folder = shared.jobs.folder(job.id)
+    folder.mkdir(parents=True)
+    assert client.get("/api/download/jobs/written/dropped.jsonl").status_code == 404
+    (folder / "dropped.jsonl").write_text('{"question": "茶？"}\n', encoding="utf-8")
+    answer = client.get("/api/download/jobs/written/dropped.jsonl")
+    assert answer.json() == {"question": "茶？"}
+    assert "written-dropped.jsonl" in answer.headers["content-disposition"]
+
+
 def test_a_model_can_be_taken_away_whole(client: TestClient, shared: Workspace) -> None:
     id, folder = shared.models.new_folder()
     (folder / "1_Pooling").mkdir(parents=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import ui
+import workbench.doctor
 from ui.tabs.models_details import CONTRACT
 from ui.words import known, load, t
 from ui.words.amounts import ago, count, duration, size
@@ -43,6 +44,13 @@ def names_of_words(path: Path) -> set[str]:
     }
 
 
+def mends() -> set[str]:
+    """What the doctor can mend, by its source: a mend is there only where something is wrong."""
+    folder = Path(workbench.doctor.__file__).parent
+    source = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
+    return {*re.findall(r'Mend\(\s*"([\w-]+)"', source), *re.findall(r'"(join-[\w-]+)"', source)}
+
+
 def families() -> set[str]:
     """Keys that are put together from what the engine has."""
     recipes = [task.recipe for task in TASKS.values()]
@@ -61,6 +69,7 @@ def families() -> set[str]:
         *(f"tab.{tab}" for tab in ("models", "jobs")),
         *(f"kind.{kind}" for kind in KINDS),
         *(f"choice.kind.{kind}" for kind in KINDS),
+        *(f"mended_by.{code}" for code in mends()),
         *(f"train.kind_{kind}" for kind in KINDS),
         "verdict.no-better",
         "verdict.below-first-stage",

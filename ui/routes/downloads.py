@@ -17,6 +17,7 @@ from ui.services import Services
 from ui.words import t
 from workbench.jobs.files import LOG
 from workbench.recipes.data_change import KEPT
+from workbench.recipes.synthesize import DROPPED
 from workbench.records import Evaluation, MetricRow
 from workbench.takeaway.portable import replaced_files
 
@@ -65,6 +66,16 @@ def router(services: Services) -> APIRouter:
             raise Refused(404, t("refused.export_gone"))
         name = f"{job.result['dataset']}-v{job.result['version']}-{job.result['format']}.zip"
         return FileResponse(path, 200, attachment(name), media_type="application/zip")
+
+    @routes.get("/api/download/jobs/{id}/dropped.jsonl")
+    def dropped(id: str) -> Response:
+        """The questions that a synthesis left out, and why."""
+        job = workspace.jobs.get(id)
+        path = workspace.jobs.folder(job.id) / DROPPED
+        if not path.is_file():
+            raise Refused(404, t("refused.dropped_gone"))
+        headers = attachment(f"{job.id}-{DROPPED}")
+        return FileResponse(path, 200, headers, media_type="application/x-ndjson")
 
     @routes.get("/api/download/evaluations.csv")
     def evaluations(id: str) -> Response:

@@ -96,7 +96,7 @@ def table_html(measured: Table, result: Mapping[str, Any]) -> Markup:
         if len(measured.ways) > 1:
             parts.append(Markup('<h3 class="rw-way">{}</h3>').format(_way_title(way)))
         rows = [_cells(row, measured) for row in measured.rows if row.way == way]
-        parts.append(table(heads, rows, caption=caption, numeric=numeric))
+        parts.append(table(heads, rows, caption=caption, numeric=numeric, stacked=True))
     return join([*parts, _legend(measured)])
 
 

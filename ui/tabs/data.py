@@ -12,7 +12,7 @@ import gradio as gr
 
 from ui import confirm
 from ui.cards import job_card
-from ui.choices import dataset_names, shown_dataset
+from ui.choices import shown_dataset
 from ui.dropzone import dropzone
 from ui.feedback import on, on_busy
 from ui.markup import EMPTY, empty, heading, pick, piece, table
@@ -132,7 +132,7 @@ def render(services: Services) -> Data:
         refresh=refresh,
         inputs=[chosen],
         outputs=[
-            *(job, cancel, sets, train, remove_box),
+            *(chosen, job, cancel, sets, train, remove_box),
             *(*shown.outputs, *versions.outputs, *change.outputs, *mine.outputs),
             *(*synth.outputs, *doctor.outputs),
         ],
@@ -150,12 +150,12 @@ def listen(services: Services, page: "Page") -> None:
             raise BadInput(t("data.no_files"), t("data.no_files_hint"))
         wanted = name.strip() or workspace.datasets.free_name(rows.name_from(recipe.paths))
         workspace.jobs.submit(recipe.model_copy(update={"name": wanted}))
-        return ["", "", wanted, "", *brings.cleared(), *view(services, wanted)]
+        return ["", "", "", *brings.cleared(), *view(services, wanted)]
 
     def sample() -> list[Any]:
         name = workspace.datasets.free_name("stdlib-code")
         workspace.jobs.submit(SampleRecipe(name=name))
-        return [name, *view(services, name)]
+        return view(services, name)
 
     def cancel(picked: str) -> list[Any]:
         job = newest_job(services)
@@ -164,34 +164,33 @@ def listen(services: Services, page: "Page") -> None:
         return view(services, picked)
 
     def show(event: gr.EventData) -> list[Any]:
-        name = str(event.value)
-        return [name, *view(services, name)]
+        return view(services, str(event.value))
 
     def tick(picked: str, above: bool, *cards: str | None) -> Any:
         return look(services, data, picked, above, [card or "" for card in cards])
 
     def warn(picked: str) -> str:
-        taken = size(workspace.datasets.bytes(picked))
-        said = t("data.remove_warning", name=picked, size=taken)
-        return f"{said} {changes.warning(workspace.datasets.dependents(picked))}".strip()
+        name = shown_dataset(workspace, picked)
+        taken = size(workspace.datasets.bytes(name))
+        said = t("data.remove_warning", name=name, size=taken)
+        return f"{said} {changes.warning(workspace.datasets.dependents(name))}".strip()
 
     def remove(picked: str) -> list[Any]:
+        # The one that was warned of, and never another that has become the newest since.
         workspace.datasets.remove(picked)
-        names = dataset_names(workspace)
-        name = names[0] if names else ""
-        return [name, *view(services, name)]
+        return view(services, "")
 
     on_busy(
         data.start,
         start,
         [data.drop, data.name, data.strict, *data.bring.inputs],
-        [data.drop, data.name, data.chosen, data.bring.hub, *data.bring.looked, *data.outputs],
+        [data.drop, data.name, data.bring.hub, *data.bring.looked, *data.outputs],
         says=t("data.starting"),
         then=t("data.start"),
     )
-    on(data.sample.click, sample, None, [data.chosen, *data.outputs])
+    on(data.sample.click, sample, None, data.outputs)
     on(data.cancel.click, cancel, data.chosen, data.outputs)
-    on(data.sets.select, show, None, [data.chosen, *data.outputs])
+    on(data.sets.select, show, None, data.outputs)
     cards = [data.job, data.synth.job, data.doctor.job, data.mine.job]
     on(data.timer.tick, tick, [data.chosen, data.mine.above, *cards], data.outputs)
     confirm.listen(
@@ -199,7 +198,7 @@ def listen(services: Services, page: "Page") -> None:
         lambda picked: confirm.sentence(warn(picked)),
         remove,
         [data.chosen],
-        [data.chosen, *data.outputs],
+        data.outputs,
     )
     brings.listen(services, data.bring, data.drop)
     again = lambda name: view(services, name)  # noqa: E731
@@ -211,7 +210,8 @@ def listen(services: Services, page: "Page") -> None:
     doctors.listen(services, data.doctor, data.chosen)
     forms = page.train.forms.each
     chosen = [one.dataset for one in forms]
-    page.go(data.train.click, "train", lambda name: [name] * len(chosen), data.chosen, chosen)
+    named = lambda picked: [shown_dataset(workspace, picked)] * len(chosen)  # noqa: E731
+    page.go(data.train.click, "train", named, data.chosen, chosen)
     rows.listen(services, data.rows, data.chosen)
 
 
@@ -253,9 +253,13 @@ def view(services: Services, picked: str | None) -> list[Any]:
     by_name = {dataset.name: dataset for dataset in datasets}
     shown = by_name.get(picked or "") or (datasets[0] if datasets else None)
     job = newest_job(services)
+    running = job is not None and not job.status.finished
+    awaited = running and job is not None and job.recipe.get("name") == picked
     return [
+        # A data set that is still being made stays chosen, and is shown once it is there.
+        picked if picked in by_name or awaited else (shown.name if shown else ""),
         job_html(job),
-        gr.Button(visible=job is not None and not job.status.finished),
+        gr.Button(visible=running),
         sets_html(datasets, shown),
         gr.Button(visible=shown is not None and _trains(shown)),
         gr.Column(visible=shown is not None),

@@ -1,4 +1,4 @@
-"""A data set changed or taken out: a sample, other splits, a merge, another name, an export."""
+"""A data set changed or taken out: a sample, other splits, a merge, a name, an export, a hub."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,14 +7,15 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui import form
-from ui.choices import dataset_names, models_menu, open_menu
+from ui import form, pushing
+from ui.choices import dataset_names, models_menu, open_menu, shown_dataset
 from ui.feedback import on, on_busy
 from ui.markup import EMPTY, piece
 from ui.routes.downloads import download_url
 from ui.services import Services
 from ui.words import t
 from ui.words.amounts import size
+from workbench.data.push import push_dataset
 from workbench.data.registry import Dependents
 from workbench.errors import BadInput
 from workbench.recipes.base import Recipe
@@ -52,6 +53,7 @@ class Change:
     export: form.Form
     export_start: gr.Button
     exported: gr.HTML
+    push: pushing.Pushing
 
     @property
     def outputs(self) -> list[Any]:
@@ -80,6 +82,9 @@ def render() -> Change:
         with gr.Tab(t("change.export"), id="export"):
             export, export_start = _form(ExportDataRecipe, "export", t("change.export_start"))
             exported = piece(elem_id="data-exported")
+        with gr.Tab(t("change.push"), id="push"):
+            piece(Markup('<p class="rw-quiet">{}</p>').format(t("change.push_about")))
+            push = pushing.render("data-push")
     return Change(
         box,
         sample,
@@ -94,6 +99,7 @@ def render() -> Change:
         export,
         export_start,
         exported,
+        push,
     )
 
 
@@ -126,6 +132,7 @@ def listen(
 
     def starter(drawn: form.Form) -> Callable[..., list[Any]]:
         def start(name: str, version: float, *raw: Any) -> list[Any]:
+            name = shown_dataset(services.workspace, name)
             about = {"dataset": name, "dataset_version": int(version) or None}
             recipe = drawn.recipe.read({**drawn.values(raw), **about})
             jobs.submit(recipe, name="" if getattr(recipe, "name", "") else name)
@@ -134,6 +141,7 @@ def listen(
         return start
 
     def merge(name: str, others: list[str], wanted: str) -> list[Any]:
+        name = shown_dataset(services.workspace, name)
         names = [name, *(one for one in others or [] if one != name)]
         if len(names) < 2:
             raise BadInput(t("change.no_others"), t("change.others_help"))
@@ -141,8 +149,9 @@ def listen(
         return view_all(name)
 
     def rename(name: str, wanted: str) -> list[Any]:
-        after = services.workspace.datasets.rename(name, wanted).name
-        return [after, *view_all(after)]
+        before = shown_dataset(services.workspace, name)
+        after = services.workspace.datasets.rename(before, wanted).name
+        return view_all(after)
 
     for drawn, button, words in (
         (change.sample, change.sample_start, "change.sample_start"),
@@ -160,7 +169,13 @@ def listen(
         says=t("change.starting"),
         then=t("change.merge_start"),
     )
-    on(change.rename.click, rename, [chosen, change.name], [chosen, *outputs])
+    on(change.rename.click, rename, [chosen, change.name], outputs)
+
+    def push(picked: str, repo: str, **more: Any) -> dict[str, Any]:
+        name = shown_dataset(services.workspace, picked)
+        return push_dataset(services.workspace, name, repo, **more)
+
+    pushing.listen(change.push, chosen, push)
 
 
 def view(services: Services, dataset: Dataset | None) -> list[Any]:

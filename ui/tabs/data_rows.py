@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from ui.choices import shown_dataset
 from ui.feedback import on
 from ui.markup import EMPTY, badge, clipped, facts, heading, join, pick, piece, table
 from ui.plots import histogram
@@ -164,8 +165,9 @@ def view(services: Services, dataset: Dataset | None) -> list[Any]:
     ]
 
 
-def page(services: Services, name: str, split: str, find: str, offset: int) -> list[Any]:
+def page(services: Services, picked: str, split: str, find: str, offset: int) -> list[Any]:
     """Updates for ``Rows.page``; one row more is read, to know whether there are more."""
+    name = shown_dataset(services.workspace, picked)
     reader = services.workspace.datasets.read(name)
     if reader.counts["queries"]:
         heads, lines = _query_lines(reader, split, find, offset)
@@ -193,9 +195,9 @@ def _query_lines(
     ]
 
 
-def problem_page(services: Services, name: str, code: str, offset: int) -> list[Any]:
+def problem_page(services: Services, picked: str, code: str, offset: int) -> list[Any]:
     """Updates for ``Rows.problem_page``."""
-    reader = services.workspace.datasets.read(name)
+    reader = services.workspace.datasets.read(shown_dataset(services.workspace, picked))
     counts: dict[str, int] = reader.problem_counts
     found = reader.problems(offset, PROBLEMS + 1, code=code or None)
     return [

@@ -13,10 +13,11 @@ from ui.choices import shown_dataset
 from ui.feedback import on, on_busy
 from ui.markup import EMPTY, badge, clipped, facts, heading, join, piece
 from ui.refusals import told_at_fields
+from ui.routes.downloads import download_url
 from ui.services import Services
 from ui.words import t
 from ui.words.amounts import count
-from workbench.recipes.synthesize import COUNT, PASSAGE, SynthesizeRecipe
+from workbench.recipes.synthesize import COUNT, DROPPED, PASSAGE, SynthesizeRecipe
 from workbench.records import Dataset, Job, JobStatus
 from workbench.synthesis.templates import CHINESE, ENGLISH
 
@@ -103,7 +104,7 @@ def listen(
                     values["passages"] = min(FEW, values["passages"] or FEW)
                 name_shown = shown_dataset(services.workspace, name)
                 jobs.submit(SynthesizeRecipe.read({**values, "dataset": name_shown}))
-                return own(newest_job(services, name_shown))
+                return own(services, newest_job(services, name_shown))
 
             return told_at_fields(act, helps, len(synth.own))
 
@@ -114,7 +115,7 @@ def listen(
         job = newest_job(services, name)
         if job is not None and not job.status.finished:
             jobs.cancel(job.id)
-        return own(newest_job(services, name))
+        return own(services, newest_job(services, name))
 
     fields = [*synth.form.inputs, *synth.templates.values()]
     inputs = [chosen, *synth.templates.values(), *synth.form.inputs]
@@ -142,7 +143,7 @@ def changed(services: Services, synth: Synthesize, name: str, card: str) -> dict
         return {}
     if job is not None and job.status is JobStatus.SUCCEEDED and job.result:
         return None
-    return dict(zip(synth.own, own(job), strict=True))
+    return dict(zip(synth.own, own(services, job), strict=True))
 
 
 def view(services: Services, dataset: Dataset | None) -> list[Any]:
@@ -158,13 +159,13 @@ def view(services: Services, dataset: Dataset | None) -> list[Any]:
     ]
     bare = not dataset.summary.get("queries") and not dataset.summary.get("pairs")
     box = gr.Accordion(visible=True, open=True) if bare else gr.Accordion(visible=True)
-    return [box, *menus, *own(newest_job(services, dataset.name))]
+    return [box, *menus, *own(services, newest_job(services, dataset.name))]
 
 
-def own(job: Job | None) -> list[Any]:
+def own(services: Services, job: Job | None) -> list[Any]:
     """Updates for ``Synthesize.own``."""
     running = job is not None and not job.status.finished
-    return [gr.Button(visible=running), str(job_html(job)), str(report_html(job))]
+    return [gr.Button(visible=running), str(job_html(job)), str(report_html(services, job))]
 
 
 def newest_job(services: Services, name: str) -> Job | None:
@@ -188,7 +189,7 @@ def job_html(job: Job | None) -> Markup:
     return job_card(job)
 
 
-def report_html(job: Job | None) -> Markup:
+def report_html(services: Services, job: Job | None) -> Markup:
     """What was written, what it took, what was left out, and a few of the questions."""
     if job is None or job.status is not JobStatus.SUCCEEDED or not job.result:
         return EMPTY
@@ -202,13 +203,25 @@ def report_html(job: Job | None) -> Markup:
         notes.append(t("synth.without", count=count(done["without"])))
     return Markup(
         '<article class="rw-card"><header><h3>{}</h3>{}</header>{}'
-        '<ul class="rw-notes">{}</ul>{}</article>'
+        '<ul class="rw-notes">{}</ul>{}{}</article>'
     ).format(
         title,
         badge(done["writer"]),
         facts(_facts(done)),
         join(Markup("<li>{}</li>").format(note) for note in notes),
+        _dropped(services, job),
         join(_example(one) for one in done["examples"]),
+    )
+
+
+def _dropped(services: Services, job: Job) -> Markup:
+    """A link to what was left out, where something was."""
+    done = job.result or {}
+    if not done.get("dropped") and not done.get("known"):
+        return EMPTY
+    url = download_url(services, "jobs", job.id, DROPPED)
+    return Markup('<p><a class="rw-pick" href="{}" download>{}</a></p>').format(
+        url, t("synth.download_dropped")
     )
 
 

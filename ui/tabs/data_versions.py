@@ -7,12 +7,14 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from ui.choices import shown_dataset
 from ui.feedback import on
 from ui.markup import EMPTY, badge, clipped, facts, join, pick, piece, table
 from ui.services import Services
 from ui.words import t
 from ui.words.amounts import ago, count
 from workbench.data.lineage import VersionInfo, versions
+from workbench.recipes.doctor import MendRecipe
 from workbench.records import Dataset
 
 #: Queries of a version that are shown.
@@ -60,9 +62,11 @@ def listen(
     """``chosen`` holds the data set's name; ``view_all`` gives the updates of ``outputs``."""
 
     def look(name: str, event: gr.EventData) -> list[Any]:
-        return view(services, services.workspace.datasets.get(name), int(str(event.value)))
+        dataset = services.workspace.datasets.get(shown_dataset(services.workspace, name))
+        return view(services, dataset, int(str(event.value)))
 
     def use(name: str, picked: float) -> list[Any]:
+        name = shown_dataset(services.workspace, name)
         services.workspace.datasets.make_current(name, int(picked))
         return view_all(name)
 
@@ -108,19 +112,26 @@ def _line(one: VersionInfo, chosen: bool) -> list[str]:
 
 def what_words(one: VersionInfo) -> str:
     """What made a version, with what it counted."""
-    said = ", ".join(_counted(one.counts))
+    if one.by == MendRecipe.task:
+        what, said = t("versions.mended", what=_mends(one.counts)), ""
+    else:
+        what, said = one.what, ", ".join(_counted(one.counts))
     origin = t("versions.from", version=one.parent) if one.parent else ""
-    return " · ".join(part for part in (one.what, said, origin) if part)
+    return " · ".join(part for part in (what, said, origin) if part)
+
+
+def _mends(counts: Mapping[str, Any]) -> str:
+    """Each mend with the number of things it changed. What left with them is the list's to show."""
+    return ", ".join(
+        f"{t(f'mended_by.{code}')} ({count(sum(changed.values()))})"
+        for code, changed in counts.items()
+        if isinstance(changed, Mapping)
+    )
 
 
 def _counted(counts: Mapping[str, Any]) -> Iterator[str]:
-    """Each number with its name. A mend counts by what it was and then by what it changed: the
-    first is said already."""
     for key, value in counts.items():
-        if isinstance(value, Mapping):
-            yield from _counted(value)
-        else:
-            yield f"{key.replace('_', ' ')}: {_short(value)}"
+        yield f"{key.replace('_', ' ')}: {_short(value)}"
 
 
 def _short(value: Any) -> str:

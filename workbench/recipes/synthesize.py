@@ -9,6 +9,8 @@ from workbench.recipes.base import Recipe, setting
 
 #: Where a template takes the passage, and how many questions are wanted.
 PASSAGE, COUNT = "{passage}", "{n}"
+#: In the job's folder: the questions that were left out, and why, one JSON object a line.
+DROPPED = "dropped.jsonl"
 
 
 class SynthesizeRecipe(Recipe):

@@ -8,14 +8,13 @@ from workbench.data.reader import DatasetReader
 from workbench.data.versions import new_version, versions
 from workbench.errors import EndpointFailed
 from workbench.jobs.context import JobContext
-from workbench.recipes.synthesize import SynthesizeRecipe
+from workbench.recipes.synthesize import DROPPED, SynthesizeRecipe
 from workbench.synthesis.answers import Answers
 from workbench.synthesis.passages import Rows, chosen, prompts, texts
 from workbench.synthesis.roundtrip import find_again, load_encoder
 from workbench.synthesis.templates import with_templates
 from workbench.synthesis.version import Asked, changes_of, gather
 
-DROPPED = "dropped.jsonl"
 #: Passages that the result shows with their questions.
 SHOWN = 3
 _SHORT = 600

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import pytest
 
 from storage.records import JobStatus
@@ -93,8 +94,25 @@ def test_a_comparison_with_rankings_can_be_explored(services: Services, pair: Pa
 def test_the_scatter_has_every_query_once(pair: Pairing) -> None:
     names = [BAD] * len(pair.queries)
     figure = scatter(pair.against, pair.values, names, ("base", BAD))
-    assert [len(one.x) for one in figure.data] == [len(pair.queries) - 1, 1, 0]
+    assert [one.name.split()[-1] for one in figure.data] == [
+        f"({len(pair.queries) - 1})",
+        "(1)",
+        "(0)",
+    ]
     assert "<script" not in figure.to_json().replace("\\u003c", "<")
+
+
+def test_queries_of_the_same_values_are_one_larger_dot() -> None:
+    before, after = np.array([0.1, 0.1, 0.1, 0.5]), np.array([1.0, 1.0, 0.9, 1.0])
+    gained = scatter(before, after, ["a", "b", "c", BAD], ("base", "tuned")).data[0]
+    assert list(zip(gained.x.tolist(), gained.y.tolist(), strict=True)) == [
+        (pytest.approx(0.1), pytest.approx(0.9)),
+        (pytest.approx(0.1), 1.0),
+        (0.5, 1.0),
+    ]
+    assert gained.marker.size[1] > gained.marker.size[0] == gained.marker.size[2]
+    assert gained.text[0] == "c" and gained.text[1] == "2 queries: a, …"
+    assert "<script" not in gained.text[2]
 
 
 def test_the_matrix_as_table_chart_and_markdown() -> None:

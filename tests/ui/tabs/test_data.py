@@ -1,6 +1,7 @@
 """Data sets on the page: rows by page, problems, and text that stays text."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -76,13 +77,25 @@ def test_too_few_queries_are_said(services: Services, tea: Dataset) -> None:
 
 def test_the_whole_view_of_a_data_set(services: Services, tea: Dataset) -> None:
     shown = data.view(services, "tea")
-    sets = shown[2]
+    assert shown[0] == "tea"
+    sets = shown[3]
     assert 'data-pick="tea"' in sets
     assert 'aria-pressed="true"' in sets
 
 
 def test_with_no_data_it_says_what_to_do(services: Services) -> None:
-    assert "rw-empty" in data.view(services, "")[2]
+    assert "rw-empty" in data.view(services, "")[3]
+
+
+def test_what_is_shown_is_chosen_and_what_is_being_made_stays_chosen(
+    services: Services, tea: Dataset
+) -> None:
+    # A page that never chose pages through, renames and removes what it shows.
+    assert data.view(services, "")[0] == data.view(services, "gone")[0] == "tea"
+    about = {"task": "import", "recipe": {"paths": ["x"], "name": "coming"}}
+    put(services, "imp", status=JobStatus.QUEUED, created_at=time.time(), **about)
+    assert data.view(services, "coming")[0] == "coming"
+    assert data.view(services, "other")[0] == "tea"
 
 
 def test_a_refused_import_shows_its_lines(services: Services) -> None:

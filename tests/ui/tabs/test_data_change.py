@@ -2,7 +2,9 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import gradio as gr
 import pytest
 
 from storage.records import Evaluation, JobStatus
@@ -79,3 +81,38 @@ def test_dependents_are_found(services: Services, tea: Dataset) -> None:
         Evaluation("e1", None, tea.id, 1, "test", "bm25", None, 1, 1, {}, {}, "evaluations/e1", 1.0)
     )
     assert services.workspace.datasets.dependents("tea").evaluations == 1
+
+
+def test_a_mended_version_says_in_words_what_was_done(services: Services, tea: Dataset) -> None:
+    how = {
+        "what": "mended: drop-empty-queries",
+        "by": "doctor-mend",
+        "counts": {"drop-empty-queries": {"drop_queries": 1}},
+    }
+    new_version(services.workspace, "tea", Changes(drop_queries=[0]), how)
+    html = data_versions.view(services, services.workspace.datasets.get("tea"))[1]
+    assert "Mended: empty queries left out (1) · from version" in html
+    assert "drop-empty" not in html
+
+
+def test_a_data_set_is_sent_to_a_hub_from_the_page(
+    services: Services, tea: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[Any] = []
+
+    def push(_workspace: Any, name: str, repo: str, **more: Any) -> dict[str, Any]:
+        sent.append((name, repo, more))
+        return {"address": "https://hub.example/<b>"}
+
+    monkeypatch.setattr(data_change, "push_dataset", push)
+    with gr.Blocks() as page:
+        chosen = gr.BrowserState("")
+        part = data_change.render()
+        data_change.listen(services, part, chosen, gr.Number(0), [], lambda _name: [])
+    send = next(
+        one.fn for one in page.fns.values() if one.outputs == [part.push.token, part.push.said]
+    )
+    token, said = send("", "me/tea", "secret", True)
+    assert sent == [("tea", "me/tea", {"token": "secret", "private": True})]
+    # The token leaves the page, and what the hub answers stays text.
+    assert token == "" and "<b>" not in said and "hub.example" in said

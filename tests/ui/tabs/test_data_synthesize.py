@@ -66,6 +66,7 @@ def test_what_was_written_is_told(services: Services, tea: Dataset) -> None:
     assert done.id in card and "<article" not in card
     for said in ("Version 2", "7 of 9", "1,234 + 56", ">15<", ">4<", "no question"):
         assert said in html
+    assert f"/api/download/jobs/{done.id}/dropped.jsonl" in html
     assert "2 passages stay without questions" in html and "1 answers hold no" in html
     assert "<script" not in html and "<img" not in html
 
@@ -73,7 +74,7 @@ def test_what_was_written_is_told(services: Services, tea: Dataset) -> None:
 def test_a_preview_and_unknown_costs_are_said(services: Services, tea: Dataset) -> None:
     tokens = {"prompt": 0, "completion": 0, "told": False}
     result = {**RESULT, "version": None, "tokens": tokens}
-    html = str(data_synthesize.report_html(job(services, result=result)))
+    html = str(data_synthesize.report_html(services, job(services, result=result)))
     assert "A preview: nothing was changed" in html and "does not say" in html
     assert "Kept as queries" not in html
     some = {"prompt": 10, "completion": 5, "told": False}

@@ -10,8 +10,9 @@ from tests.workbench.synthesis.conftest import KEY, Asking
 from tests.workbench.synthesis.server import Handler, Server
 from workbench.data.versions import versions
 from workbench.errors import EndpointFailed, JobCancelled
+from workbench.recipes.synthesize import DROPPED
 from workbench.synthesis.answers import ANSWERS, Answer, Answers
-from workbench.synthesis.write import DROPPED, run
+from workbench.synthesis.write import run
 from workbench.workspace import Workspace
 
 
