@@ -12,9 +12,9 @@ from typing import Any
 import gradio as gr
 
 from ui.choices import open_menu as menu
-from ui.feedback import field_messages, on
+from ui.feedback import on
+from ui.refusals import told_at_fields
 from ui.words import known, t
-from workbench.errors import BadRecipe
 from workbench.recipes.base import Recipe
 from workbench.recipes.describe import FieldSpec, describe
 
@@ -40,18 +40,10 @@ class Form:
         """The recipe; raises BadRecipe with a sentence per bad field."""
         return self.recipe.read(self.values(raw))
 
-    def check(self, *raw: Any) -> list[dict[str, Any]]:
-        """For ``validator=``: one verdict per field, its message to stand beside the field."""
-        try:
-            self.read(*raw)
-        except BadRecipe as error:
-            said = field_messages(error, [spec.name for spec in self.specs])
-            if not said:
-                raise
-            return [
-                gr.validate(spec.name not in said, said.get(spec.name, "")) for spec in self.specs
-            ]
-        return [gr.validate(True, "") for _ in self.specs]
+    def told(self, act: Callable[[], Sequence[Any]], others: int) -> list[Any]:
+        """``act()``'s updates for ``others`` components, then those of the fields, where what is
+        refused of them stands: see :func:`ui.refusals.told_at_fields`."""
+        return told_at_fields(act, {spec.name: spec.help for spec in self.specs}, others)
 
 
 def label(name: str) -> str:

@@ -5,12 +5,14 @@ polls they would be gone in a second or two.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from html import escape
 from typing import Any
 
 import gradio as gr
 
-from ui.feedback import field_messages
-from workbench.errors import BadRecipe
+from ui.feedback import SECONDS, field_messages, sentence
+from ui.words import known, t
+from workbench.errors import WorkbenchError
 
 
 def at_fields(helps: Mapping[str, str], said: Mapping[str, str] | None = None) -> list[Any]:
@@ -34,16 +36,32 @@ def told_at_fields(
     """``act()``'s updates for ``others`` components, then the fields', with help at each;
     ``cleared`` ones are empty again.
 
-    What it refuses of these fields stands there instead, and the others stay as they are; any
-    other error is raised on.
+    What it refuses of these fields stands there instead, and the others stay as they are. Other bad
+    input is told in the corner, and what stood at the fields before goes; any other error is raised
+    on.
     """
     try:
         done = list(act())
-    except BadRecipe as error:
+    except WorkbenchError as error:
         said = field_messages(error, list(helps))
-        if not said:
+        if not said and not error.bad_input:
             raise
+        _tell(error, said)
         return [*[gr.skip()] * others, *at_fields(helps, said)]
     assert len(done) == others
     fields = zip(helps, at_fields(helps), strict=True)
     return [*done, *({**one, "value": ""} if name in cleared else one for name, one in fields)]
+
+
+def _tell(error: WorkbenchError, said: Mapping[str, str]) -> None:
+    """In the corner too, since a field may be folded away. Not raised: what is raised reaches the
+    page without the updates of its fields."""
+    words = "<br>".join(escape(f"{_label(name)}: {text}") for name, text in said.items())
+    title = t("feedback.fields" if said else "feedback.bad_input")
+    gr.Warning(words or sentence(error), duration=SECONDS, title=title)
+
+
+def _label(name: str) -> str:
+    """What the page calls a field; some are known by the recipe alone."""
+    key = f"field.{name}"
+    return t(key) if known(key) else name

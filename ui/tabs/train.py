@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from ui.cards import job_badge, job_card, train_text
 from ui.choices import PACKAGED, dataset_names, menu, model_menu, model_names, open_menu, update
-from ui.feedback import QUICK, guarded, on
+from ui.feedback import on
 from ui.live import live_chart, live_log
 from ui.markup import empty, heading, piece
 from ui.services import Services
@@ -133,18 +133,16 @@ def listen(services: Services, page: "Page") -> None:
     workspace = services.workspace
 
     def wire(one: train_form.KindForm) -> None:
-        def start(*raw: Any) -> list[Any]:
-            job = workspace.jobs.submit(one.form.read(*raw))
-            return [job.id, runs_menu(services, job.id), *view(job)]
+        outputs = [train.chosen, train.run, *train.shown]
 
-        # Queued, because only then does a validator run; its messages stand beside the fields.
-        one.start.click(
-            guarded(start),
-            one.form.inputs,
-            [train.chosen, train.run, *train.shown],
-            validator=one.form.check,
-            **{**QUICK, "queue": True},
-        )
+        def start(*raw: Any) -> list[Any]:
+            def act() -> list[Any]:
+                job = workspace.jobs.submit(one.form.read(*raw))
+                return [job.id, runs_menu(services, job.id), *view(job)]
+
+            return one.form.told(act, len(outputs))
+
+        on(one.start.click, start, one.form.inputs, [*outputs, *one.form.inputs])
 
     def show(id: str | None) -> list[Any]:
         return [id or "", *view(find(services, id))]

@@ -8,7 +8,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from ui.cards import job_card
-from ui.feedback import QUICK, guarded, on
+from ui.feedback import on
 from ui.markup import EMPTY, facts, join, piece
 from ui.services import Services
 from ui.tabs import fitting, train_form
@@ -54,26 +54,26 @@ def listen(services: Services, train: "Train") -> None:
     part, workspace = train.check, services.workspace
 
     def wire(one: train_form.KindForm) -> None:
-        def look(*raw: Any) -> str:
-            return str(report_html(check(workspace, _recipe(one, raw))))
+        fields = one.form.inputs
+        measured = [part.job, part.report, *part.shown]
+
+        def look(*raw: Any) -> list[Any]:
+            def act() -> list[Any]:
+                return [str(report_html(check(workspace, _recipe(one, raw))))]
+
+            return one.form.told(act, 1)
 
         def measure(*raw: Any) -> list[Any]:
-            recipe = _recipe(one, raw)
-            report = str(report_html(check(workspace, recipe)))
-            job = workspace.jobs.submit(MeasureRecipe.of(recipe))
-            return [job.id, report, *view(job)]
+            def act() -> list[Any]:
+                recipe = _recipe(one, raw)
+                report = str(report_html(check(workspace, recipe)))
+                job = workspace.jobs.submit(MeasureRecipe.of(recipe))
+                return [job.id, report, *view(job)]
 
-        # Queued, because only then does a validator run.
-        queued = {**QUICK, "queue": True}
-        fields = one.form.inputs
-        one.check.click(guarded(look), fields, part.report, validator=one.form.check, **queued)
-        one.measure.click(
-            guarded(measure),
-            fields,
-            [part.job, part.report, *part.shown],
-            validator=one.form.check,
-            **queued,
-        )
+            return one.form.told(act, len(measured))
+
+        on(one.check.click, look, fields, [part.report, *fields])
+        on(one.measure.click, measure, fields, [*measured, *fields])
 
     def cancel(id: str) -> list[Any]:
         return view(workspace.jobs.cancel(id))
