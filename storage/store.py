@@ -11,7 +11,9 @@ from storage.jobs import JobRows
 from storage.metrics import MetricRows
 from storage.migrate import Alive, ensure_current
 from storage.models import ModelRows
+from storage.picks import PickRows
 from storage.queue import JobQueue
+from storage.state import state_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,11 @@ class Store:
     metrics: MetricRows
     evaluations: EvaluationRows
     indexes: IndexRows
+    picks: PickRows
+
+    def state(self) -> str:
+        """A short text that differs once anything did that a page lists; a few milliseconds."""
+        return state_of(self.database)
 
     def close(self) -> None:
         self.database.close()
@@ -52,4 +59,5 @@ def open_store(home: Path, url: str | None = None, *, alive: Alive = lambda _: F
         MetricRows(database),
         EvaluationRows(database),
         IndexRows(database),
+        PickRows(database),
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from ui.live import scripts
+from ui.live import scripts, settings
 from ui.routes.uploads import uploads_of
 from ui.services import Services
 from ui.uploads import SLICE
@@ -33,12 +33,11 @@ def dropzone(
     }
     return gr.HTML(
         value="",
-        html_template="<div></div>",
+        html_template=settings(config),
         js_on_load="window.Workbench.dropZone(element, props, trigger, watch)",
         head=scripts(services, "common.js", "dropzone.js"),
         elem_id=elem_id,
         apply_default_css=False,
-        config=config,
     )
 
 

@@ -5,6 +5,10 @@ involved while a run goes on, so no connection stays open and nothing is redrawn
 another job, return that job's id as its value; '' shows nothing.
 """
 
+import json
+from collections.abc import Mapping
+from urllib.parse import quote
+
 import gradio as gr
 
 from ui.routes.assets import asset_url
@@ -33,13 +37,21 @@ def _component(
 ) -> gr.HTML:
     return gr.HTML(
         value=job,
-        html_template="<div></div>",
+        html_template=settings(config),
         js_on_load=f"window.Workbench.{start}(element, props, watch)",
         head=scripts(services, "common.js", "panel.js", "live.js"),
         elem_id=elem_id,
         apply_default_css=False,
-        config=config,
     )
+
+
+def settings(config: Mapping[str, object]) -> str:
+    """A component's template that carries what its script is told (``tools.settings``).
+
+    Not as a property of the component: where a hidden part of the page is shown and filled by one
+    event, its script may run before its properties are there.
+    """
+    return f'<div data-settings="{quote(json.dumps(config))}"></div>'
 
 
 def scripts(services: Services, *names: str) -> str:

@@ -6,7 +6,7 @@ Put one on the page. Its events: ``select`` (a toast's *Show* was clicked; ``eve
 
 import gradio as gr
 
-from ui.live import scripts
+from ui.live import scripts, settings
 from ui.services import Services
 from ui.words import section
 
@@ -14,11 +14,10 @@ from ui.words import section
 def notices(services: Services, elem_id: str = "rw-notices") -> gr.HTML:
     """The place where notices appear; it takes no room in the layout."""
     return gr.HTML(
-        html_template="<div></div>",
+        html_template=settings({"base": services.root_path, "words": section("notice")}),
         # Gradio looks for the quoted names of events: "change_of_jobs".
         js_on_load="/* 'change_of_jobs' */ window.Workbench.notices(element, props, trigger)",
-        head=scripts(services, "notices.js"),
+        head=scripts(services, "common.js", "notices.js"),
         elem_id=elem_id,
         apply_default_css=False,
-        config={"base": services.root_path, "words": section("notice")},
     )

@@ -39,14 +39,6 @@ class Page:
         names = [one.name for one in fields(self)]
         return {name: getattr(self, name) for name in names[names.index("start") :]}
 
-    @property
-    def timers(self) -> list[gr.Timer]:
-        return [part.timer for part in self.parts.values()]
-
-    def awake(self, name: str) -> list[gr.Timer]:
-        """Updates for the timers: only the open tab's ticks."""
-        return [gr.Timer(active=other == name) for other in self.parts]
-
     def go(
         self,
         listener: Callable[..., Any],
@@ -59,29 +51,35 @@ class Page:
 
         def opened(*raw: Any) -> list[Any]:
             filled = list(fill(*raw)) if fill else []
-            return [*filled, gr.Tabs(selected=name), name, *self.awake(name)]
+            return [*filled, gr.Tabs(selected=name), name]
 
-        shown = on(listener, opened, inputs, [*outputs, self.tabs, self.open_tab, *self.timers])
+        shown = on(listener, opened, inputs, [*outputs, self.tabs, self.open_tab])
         part = self.parts[name]
         on(shown.then, part.refresh, part.inputs, part.outputs)
 
 
 def listen(page: Page) -> None:
-    """Remember the open tab, wake its timer, and show what is new on it."""
+    """Remember the open tab, and show what is new on it."""
     for name, part in page.parts.items():
-        woken = on(
-            part.tab.select,
-            lambda name=name: [name, *page.awake(name)],
-            None,
-            [page.open_tab, *page.timers],
-        )
-        on(woken.then, part.refresh, part.inputs, part.outputs)
-        on(page.demo.load, part.refresh, part.inputs, part.outputs)
 
-    def reopened(name: str) -> Any:
+        def opened(*raw: Any, name: str = name, refresh: Callable[..., Any] = part.refresh) -> Any:
+            return [name, *refresh(*raw)]
+
+        on(part.tab.select, opened, part.inputs, [page.open_tab, *part.outputs])
+    parts = page.parts
+
+    def loaded(name: str, *raw: Any) -> dict[Any, Any]:
+        name = name if name in parts else "start"
+        given = dict(zip(everything, raw, strict=True))
+        part = parts[name]
+        found = dict(zip(part.outputs, part.refresh(*map(given.get, part.inputs)), strict=True))
         # The first tab is open as it is; opening it again would undo an early click on another.
-        if name == "start" or name not in page.parts:
-            return gr.skip()
-        return [gr.Tabs(selected=name), *page.awake(name)]
+        if name != "start":
+            found[page.tabs] = gr.Tabs(selected=name)
+        return found
 
-    on(page.demo.load, reopened, page.open_tab, [page.tabs, *page.timers])
+    # The open tab alone, in one event: another is filled when it is opened, and each event takes
+    # time of a page that is only just being drawn.
+    everything = list(dict.fromkeys(one for part in parts.values() for one in part.inputs))
+    outputs = dict.fromkeys(one for part in parts.values() for one in part.outputs)
+    on(page.demo.load, loaded, [page.open_tab, *everything], [page.tabs, *outputs])

@@ -5,7 +5,7 @@ It polls a route of ours and extends itself (``static/sweep.js``); Gradio redraw
 
 import gradio as gr
 
-from ui.live import scripts
+from ui.live import scripts, settings
 from ui.plots import COLOURS
 from ui.routes.assets import asset_url
 from ui.services import Services
@@ -30,10 +30,9 @@ def sweep_chart(services: Services, elem_id: str, job: str = "") -> gr.HTML:
     }
     return gr.HTML(
         value=job,
-        html_template="<div></div>",
+        html_template=settings(config),
         js_on_load="window.Workbench.sweepChart(element, props, watch)",
         head=scripts(services, "common.js", "panel.js", "live.js", "sweep.js"),
         elem_id=elem_id,
         apply_default_css=False,
-        config=config,
     )

@@ -37,7 +37,7 @@ def test_events_are_quick_private_and_without_a_veil(demo: gr.Blocks) -> None:
             assert event.queue, event.name
         # A row or card of ours that is pressed says 'select', as an opened tab does.
         on_tabs = all(not isinstance(demo.blocks.get(id), gr.HTML) for id, _ in event.targets)
-        if names & {"tick", "load"} or ("select" in names and on_tabs):
+        if names & {"look", "load"} or ("select" in names and on_tabs):
             assert event.queue is False, event.name
         assert event.concurrency_limit is None
         assert event.show_progress == "hidden"
@@ -53,9 +53,18 @@ def test_what_a_browser_keeps_has_a_fixed_key(demo: gr.Blocks) -> None:
     )
 
 
-def test_only_the_open_tab_ticks(demo: gr.Blocks) -> None:
-    timers = [one for one in demo.blocks.values() if isinstance(one, gr.Timer)]
-    assert [one.active for one in timers] == [True, *[False] * 6]
+def test_a_tab_looks_only_when_something_changed(demo: gr.Blocks) -> None:
+    # An event costs the page of everyone who looks at it, even one that changes nothing.
+    assert not [one for one in demo.blocks.values() if isinstance(one, gr.Timer)]
+    looks = [event for event in demo.fns.values() if "look" in {name for _, name in event.targets}]
+    assert len(looks) == 7
+    assert all(event.trigger_mode == "always_last" and not event.queue for event in looks)
+
+
+def test_a_page_is_filled_by_one_event(demo: gr.Blocks) -> None:
+    named = [name for event in demo.fns.values() for _, name in event.targets]
+    # Its own tab, and who is signed in.
+    assert named.count("load") == 2
 
 
 def test_every_component_has_a_label(demo: gr.Blocks) -> None:

@@ -183,6 +183,28 @@ def test_the_numbers_can_be_taken_away(client: TestClient, run: Run) -> None:
     assert rows[0]["map@100"] == "0.5"
 
 
+def test_the_state_differs_once_anything_did_that_a_tab_lists(
+    client: TestClient, shared: Workspace, run: Run
+) -> None:
+    def state() -> str:
+        found: str = client.get("/api/state").json()["state"]
+        return found
+
+    seen = [state()]
+    assert state() == seen[0]
+    store = shared.store
+    model = make.model("m9", "old name")
+    for change in (
+        lambda: store.jobs.report(run.job.id, run.job.attempt, progress={"done": 1}),
+        lambda: store.queue.request_cancel(run.job.id),
+        lambda: store.models.insert(model),
+        lambda: store.models.delete("m9"),
+    ):
+        change()
+        seen.append(state())
+    assert len(set(seen)) == len(seen) - 1 and seen[-1] == seen[-3]
+
+
 def test_questions_that_were_left_out_can_be_taken_away(
     client: TestClient, shared: Workspace
 ) -> None:

@@ -27,6 +27,7 @@ NAMES = (
     "notices.js",
     "panel.js",
     "plotly.min.js",
+    "pulse.js",
     "sweep.js",
 )
 

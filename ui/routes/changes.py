@@ -1,4 +1,4 @@
-"""Which jobs changed: what the notices on every tab ask for, and whether the app is well."""
+"""Which jobs changed, whether anything did, and whether the app is well: what pages ask for."""
 
 import time
 
@@ -15,7 +15,7 @@ OVERLAP = 2.0
 
 
 def router(services: Services) -> APIRouter:
-    """GET /api/changes and GET /healthz."""
+    """GET /api/changes, GET /api/state and GET /healthz."""
     routes = APIRouter()
     jobs = services.workspace.jobs
 
@@ -25,6 +25,11 @@ def router(services: Services) -> APIRouter:
         now = time.time()
         found = [] if since is None else jobs.changes(since - OVERLAP)
         return reply({"now": now, "jobs": [brief(job) for job in found]})
+
+    @routes.get("/api/state")
+    def state() -> Response:
+        """A text that differs once anything did that a tab lists."""
+        return reply({"state": services.workspace.store.state()})
 
     @routes.get("/healthz")
     def health() -> Response:

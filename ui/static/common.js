@@ -16,6 +16,10 @@
     node.hidden = !text;
   };
 
+  /* What the server told a component's script, from its template. */
+  const settings = (element) =>
+    JSON.parse(decodeURIComponent(element.querySelector("[data-settings]").dataset.settings));
+
   async function ask(url) {
     const answer = await fetch(url, {
       headers: { accept: "application/json" },
@@ -97,5 +101,5 @@
     });
   }
 
-  Workbench.tools = { make, fill, show, ask, trouble, run };
+  Workbench.tools = { make, fill, show, settings, ask, poll, trouble, run };
 })();

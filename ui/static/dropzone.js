@@ -5,7 +5,7 @@
   const AT_ONCE = 2;
   const LONGEST_PAUSE = 10000;
 
-  const { make, fill } = Workbench.tools;
+  const { make, fill, settings } = Workbench.tools;
 
   function size(bytes) {
     let number = bytes;
@@ -157,7 +157,7 @@
     constructor(element, props, trigger) {
       this.props = props;
       this.trigger = trigger;
-      this.config = props.config;
+      this.config = settings(element);
       this.words = this.config.words;
       this.transfers = [];
       this.last = props.value || "";

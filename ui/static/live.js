@@ -2,7 +2,7 @@
    it can be seen; it asks for what follows the last row (or byte) it has, and adds only that. */
 (() => {
   const Workbench = (window.Workbench = window.Workbench || {});
-  const { make, fill, show, ask, trouble, run } = Workbench.tools;
+  const { make, fill, show, settings, ask, trouble, run } = Workbench.tools;
   const { Panel } = Workbench;
   const LOG_LIMIT = 200000;
   const PANELS = ["loss", "dev", "learning_rate", "grad_norm"];
@@ -137,7 +137,7 @@
   }
 
   Workbench.liveChart = (element, props, watch) =>
-    run(new Chart(element, props.config), element, props, watch);
+    run(new Chart(element, settings(element)), element, props, watch);
 
   class Log {
     constructor(element, config) {
@@ -199,5 +199,5 @@
   }
 
   Workbench.liveLog = (element, props, watch) =>
-    run(new Log(element, props.config), element, props, watch);
+    run(new Log(element, settings(element)), element, props, watch);
 })();

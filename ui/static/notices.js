@@ -1,7 +1,7 @@
 /* Notices that a job ended, on whatever tab: a quiet toast, and the page's title while it is out
    of sight. Asks every few seconds, rarely while out of sight, and tells the live charts. */
 (() => {
-  const Workbench = (window.Workbench = window.Workbench || {});
+  const Workbench = window.Workbench;
   const SEEN = 3000;
   const UNSEEN = 20000;
   const STAYS = 12000;
@@ -110,5 +110,5 @@
   }
 
   Workbench.notices = (element, props, trigger) =>
-    new Notices(element, props.config, trigger);
+    new Notices(element, Workbench.tools.settings(element), trigger);
 })();

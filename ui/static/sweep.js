@@ -2,7 +2,7 @@
    what they began from, dashed. */
 (() => {
   const Workbench = window.Workbench;
-  const { make, fill, show, ask, trouble, run } = Workbench.tools;
+  const { make, fill, show, settings, ask, trouble, run } = Workbench.tools;
   const MARKS = ["circle", "square", "diamond", "cross"];
   /* How long (ms) a sweep whose runs have all ended is left alone: one may be resumed. */
   const REST = 10000;
@@ -222,5 +222,5 @@
     text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll("%{", "%\u200b{");
 
   Workbench.sweepChart = (element, props, watch) =>
-    run(new Sweep(element, props.config), element, props, watch);
+    run(new Sweep(element, settings(element)), element, props, watch);
 })();

@@ -6,13 +6,16 @@ measured again unless the button is pressed.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from ui import pulse as pulses
 from ui.choices import dataset_names, menu, model_names, models_menu, open_menu, splits, update
 from ui.feedback import QUICK, on, on_busy
 from ui.markup import heading, piece
+from ui.pulse import pulse
 from ui.services import Services
 from ui.tabs.compare_copy import SAVE_JS, copy_button
 from ui.tabs.compare_past import find, newest, past_menu
@@ -28,7 +31,6 @@ from workbench.records import Job
 if TYPE_CHECKING:
     from ui.page import Page
 
-TICK = 1.5
 #: A first stage that is no model; everybody has it.
 BM25 = "bm25"
 SECOND_STAGES = ("reranker", "late-interaction")
@@ -37,7 +39,7 @@ SECOND_STAGES = ("reranker", "late-interaction")
 @dataclass(frozen=True)
 class Compare:
     tab: gr.Tab
-    timer: gr.Timer
+    beat: gr.HTML
     #: {"job": id of the evaluate job shown, "dataset": the data set chosen, "models": to fill in}
     chosen: gr.BrowserState
     dataset: gr.Dropdown
@@ -87,7 +89,7 @@ class Compare:
 
 def render(services: Services) -> Compare:
     with gr.Tab(t("tab.compare"), id="compare") as tab:
-        timer = gr.Timer(TICK, active=False)
+        beat = pulse(services)
         chosen = gr.BrowserState({}, storage_key="workbench-compare", secret="workbench")
         piece(heading(t("compare.title"), t("compare.about")))
         with gr.Row():
@@ -173,7 +175,7 @@ def render(services: Services) -> Compare:
     result = [card, cancel, table, actions, plot, markdown, csv, shown, *inside]
     return Compare(
         tab=tab,
-        timer=timer,
+        beat=beat,
         chosen=chosen,
         dataset=dataset,
         split=split,
@@ -235,11 +237,16 @@ def listen(services: Services, page: "Page") -> None:
             *compare.view(services, find(services, job)),
         ]
 
-    def tick(state: dict[str, Any], card: str | None, dataset: str | None) -> Any:
+    def tick(state: dict[str, Any], card: str | None, dataset: str | None, *watched: Any) -> Any:
+        found: dict[Any, Any] = {}
         job = find(services, (state or {}).get("job"))
-        if job is None or card_html(job) == (card or ""):
-            return gr.skip()
-        return [past_menu(services, dataset, job.id), *compare.view(services, job)]
+        if job is not None and card_html(job) != (card or ""):
+            found = {compare.past: past_menu(services, dataset, job.id)}
+            found |= zip(compare.result, compare.view(services, job), strict=True)
+        raw = iter(watched)
+        for section in compare.beside:
+            found |= section.look(*islice(raw, len(section.watched)))
+        return found or gr.skip()
 
     on_busy(
         compare.start,
@@ -265,11 +272,17 @@ def listen(services: Services, page: "Page") -> None:
         [compare.past, compare.dataset],
         [compare.chosen, *compare.result],
     )
-    on(
-        compare.timer.tick,
+    pulses.listen(
+        compare.beat,
         tick,
-        [compare.chosen, compare.card, compare.dataset],
-        [compare.past, *compare.result],
+        [
+            *(compare.chosen, compare.card, compare.dataset),
+            *(one for section in compare.beside for one in section.watched),
+        ],
+        [
+            *(compare.past, *compare.result),
+            *(one for section in compare.beside for one in section.changes),
+        ],
     )
     copy_button(compare.copy, compare.markdown, t("compare.copy"), QUICK)
     compare.save.click(None, compare.csv, None, js=SAVE_JS, **QUICK)

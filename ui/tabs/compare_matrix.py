@@ -83,9 +83,11 @@ def section(services: Services) -> Section:
     def stop(id: str) -> list[Any]:
         return view(jobs.cancel(id))
 
-    def tick(id: str | None, before: str | None) -> Any:
+    def look(id: str | None, before: str | None) -> dict[Any, Any]:
         job = find(services, id)
-        return gr.skip() if job is None or card_html(job) == (before or "") else view(job)
+        if job is None or card_html(job) == (before or ""):
+            return {}
+        return dict(zip(result, view(job), strict=True))
 
     def pick(id: str, k: int) -> list[Any]:
         found = _result(find(services, id))
@@ -107,12 +109,11 @@ def section(services: Services) -> Section:
             then=t("matrix.start"),
         )
         on(cancel.click, stop, job_id, result)
-        on(compare.timer.tick, tick, [job_id, card], result)
         on(at.input, pick, [job_id, at], [shown, markdown])
         on(metric.input, draw, [job_id, metric], plot)
         copy_button(copy, markdown, t("matrix.copy"), QUICK)
 
-    return Section([], lambda _job: [], wire)
+    return Section([], lambda _job: [], wire, [job_id, card], look, result)
 
 
 def menu_updates(services: Services, first: list[str], second: list[str]) -> list[Any]:

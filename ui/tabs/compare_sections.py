@@ -6,7 +6,7 @@ connects what in it can be pressed. Another section is one more file and one mor
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ui.services import Services
@@ -21,6 +21,11 @@ class Section:
     outputs: list[Any]
     show: Callable[[Job | None], list[Any]]
     wire: Callable[["Compare"], None]
+    #: Where it has jobs of its own: what a look after them is given, the look, and what it may
+    #: change. It is one event for the whole tab.
+    watched: list[Any] = field(default_factory=list)
+    look: Callable[..., dict[Any, Any]] = dict
+    changes: list[Any] = field(default_factory=list)
 
 
 def sections(services: Services) -> list[Section]:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from ui import confirm
+from ui import pulse as pulses
 from ui.cards import job_card
 from ui.choices import shown_dataset
 from ui.dropzone import dropzone
 from ui.feedback import on, on_busy
 from ui.markup import EMPTY, empty, heading, pick, piece, table
+from ui.pulse import pulse
 from ui.services import Services
 from ui.tabs import data_bring as brings
 from ui.tabs import data_change as changes
@@ -33,14 +35,13 @@ from workbench.records import Dataset, Job, JobStatus
 if TYPE_CHECKING:
     from ui.page import Page
 
-TICK = 1.5
 TASKS = (ImportRecipe.task, SampleRecipe.task, *changes.TASKS)
 
 
 @dataclass(frozen=True)
 class Data:
     tab: gr.Tab
-    timer: gr.Timer
+    beat: gr.HTML
     #: The name of the data set that is shown.
     chosen: gr.BrowserState
     drop: gr.HTML
@@ -67,7 +68,7 @@ class Data:
 
 def render(services: Services) -> Data:
     with gr.Tab(t("tab.data"), id="data") as tab:
-        timer = gr.Timer(TICK, active=False)
+        beat = pulse(services)
         chosen = gr.BrowserState("", storage_key="workbench-dataset", secret="workbench")
         piece(heading(t("data.add"), t("data.add_about")))
         drop = dropzone(services, elem_id="data-drop", hint=t("bring.hint"))
@@ -110,7 +111,7 @@ def render(services: Services) -> Data:
 
     return Data(
         tab=tab,
-        timer=timer,
+        beat=beat,
         chosen=chosen,
         drop=drop,
         bring=bring,
@@ -192,7 +193,7 @@ def listen(services: Services, page: "Page") -> None:
     on(data.cancel.click, cancel, data.chosen, data.outputs)
     on(data.sets.select, show, None, data.outputs)
     cards = [data.job, data.synth.job, data.doctor.job, data.mine.job]
-    on(data.timer.tick, tick, [data.chosen, data.mine.above, *cards], data.outputs)
+    pulses.listen(data.beat, tick, [data.chosen, data.mine.above, *cards], data.outputs)
     confirm.listen(
         data.remove,
         lambda picked: confirm.sentence(warn(picked)),

@@ -9,10 +9,12 @@ import gradio as gr
 from markupsafe import Markup
 
 from ui import confirm
+from ui import pulse as pulses
 from ui.cards import job_badge, job_card, job_title, progress_text, task_name, took
 from ui.feedback import on
 from ui.live import live_chart, live_log
 from ui.markup import EMPTY, empty, heading, join, pick, piece, table
+from ui.pulse import pulse
 from ui.services import Services
 from ui.tabs import fitting
 from ui.words import known, t
@@ -24,14 +26,13 @@ from workbench.records import Job, JobStatus
 if TYPE_CHECKING:
     from ui.page import Page
 
-TICK = 1.5
 LISTED = 100
 
 
 @dataclass(frozen=True)
 class Jobs:
     tab: gr.Tab
-    timer: gr.Timer
+    beat: gr.HTML
     #: The id of the job that is shown.
     chosen: gr.BrowserState
     status: gr.Dropdown
@@ -54,7 +55,7 @@ class Jobs:
 
 def render(services: Services) -> Jobs:
     with gr.Tab(t("tab.jobs"), id="jobs") as tab:
-        timer = gr.Timer(TICK, active=False)
+        beat = pulse(services)
         chosen = gr.BrowserState("", storage_key="workbench-job", secret="workbench")
         piece(heading(t("jobs.title"), t("jobs.about")))
         status = gr.Dropdown(
@@ -84,7 +85,7 @@ def render(services: Services) -> Jobs:
                 recipe = piece(elem_id="jobs-recipe")
     return Jobs(
         tab=tab,
-        timer=timer,
+        beat=beat,
         chosen=chosen,
         status=status,
         list=listed,
@@ -160,7 +161,7 @@ def listen(services: Services, page: "Page") -> None:
     on(jobs.resume.click, resume, here, jobs.outputs)
     # Queued, like a click: it may be refused.
     on(jobs.fitting.select, fitted, here, [jobs.chosen, *jobs.outputs], queue=True)
-    on(jobs.timer.tick, tick, [jobs.list, jobs.card, *here], jobs.outputs)
+    pulses.listen(jobs.beat, tick, [jobs.list, jobs.card, *here], jobs.outputs)
     confirm.listen(jobs.remove, warn, remove, here, [jobs.chosen, *jobs.outputs])
 
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from ui import confirm
+from ui import pulse as pulses
 from ui.choices import PACKAGED
 from ui.feedback import on
 from ui.markup import EMPTY, heading, piece
+from ui.pulse import pulse
 from ui.services import Services
 from ui.tabs import (
     models_add,
@@ -29,7 +31,6 @@ from ui.words.amounts import size
 if TYPE_CHECKING:
     from ui.page import Page
 
-TICK = 2.0
 #: Jobs that are started from a model.
 TASKS = (models_merge.TASK, models_blend.TASK)
 
@@ -37,7 +38,7 @@ TASKS = (models_merge.TASK, models_blend.TASK)
 @dataclass(frozen=True)
 class Models:
     tab: gr.Tab
-    timer: gr.Timer
+    beat: gr.HTML
     #: The name of the model that is shown.
     chosen: gr.BrowserState
     list: gr.HTML
@@ -71,7 +72,7 @@ class Models:
 
 def render(services: Services) -> Models:
     with gr.Tab(t("tab.models"), id="models") as tab:
-        timer = gr.Timer(TICK, active=False)
+        beat = pulse(services)
         chosen = gr.BrowserState("", storage_key="workbench-model", secret="workbench")
         piece(heading(t("models.title"), t("models.about")))
         listed = piece(elem_id="models-list", picks=True)
@@ -92,7 +93,7 @@ def render(services: Services) -> Models:
         models_catalogue.render()
     return Models(
         tab=tab,
-        timer=timer,
+        beat=beat,
         chosen=chosen,
         list=listed,
         details=details,
@@ -150,7 +151,7 @@ def listen(services: Services, page: "Page") -> None:
     everything = [models.chosen, *outputs, *closing]
     on(models.list.select, show, None, everything)
     ticked = [models.add.job.card, models.job.card, models.list, models.chosen]
-    on(models.timer.tick, tick, ticked, outputs)
+    pulses.listen(models.beat, tick, ticked, outputs)
     confirm.listen(models.remove, warn, remove, [models.chosen], everything)
     models_take.listen(services, models.take, models.chosen)
     for part, one in (

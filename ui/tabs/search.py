@@ -8,10 +8,12 @@ import gradio as gr
 from markupsafe import Markup
 
 from ui import confirm
+from ui import pulse as pulses
 from ui.cards import job_card
 from ui.choices import PACKAGED, dataset_names, menu, model_menu, model_names, open_menu, update
 from ui.feedback import on, on_busy
 from ui.markup import EMPTY, empty, heading, join, pick, piece
+from ui.pulse import pulse
 from ui.services import Services
 from ui.tabs.search_hits import ask_html
 from ui.words import t
@@ -24,7 +26,6 @@ from workbench.search.results import CANDIDATES
 if TYPE_CHECKING:
     from ui.page import Page
 
-TICK = 1.5
 EXAMPLES = 6
 #: Results stand side by side for at most this many indexes.
 SIDE_BY_SIDE = 2
@@ -35,7 +36,7 @@ SECOND = {"reranker": "search.second_reranker", "late-interaction": "search.seco
 @dataclass(frozen=True)
 class Search:
     tab: gr.Tab
-    timer: gr.Timer
+    beat: gr.HTML
     #: The names of the indexes that are asked.
     chosen: gr.BrowserState
     indexes: gr.Dropdown
@@ -67,7 +68,7 @@ class Search:
 
 def render(services: Services) -> Search:
     with gr.Tab(t("tab.search"), id="search") as tab:
-        timer = gr.Timer(TICK, active=False)
+        beat = pulse(services)
         chosen = gr.BrowserState([], storage_key="workbench-indexes", secret="workbench")
         piece(heading(t("search.title"), t("search.about")))
         nothing = piece(visible=False)
@@ -129,7 +130,7 @@ def render(services: Services) -> Search:
     outputs = [indexes, second, examples, nothing, asking, building, dataset, model, job, cancel]
     return Search(
         tab=tab,
-        timer=timer,
+        beat=beat,
         chosen=chosen,
         indexes=indexes,
         second=second,
@@ -222,7 +223,7 @@ def listen(services: Services, page: "Page") -> None:
     on(search.cancel.click, cancel, None, [search.job, search.cancel])
     everything = [search.chosen, *search.outputs]
     now = [search.second, search.dataset, search.model]
-    on(search.timer.tick, tick, [search.job, search.chosen, *now], everything)
+    pulses.listen(search.beat, tick, [search.job, search.chosen, *now], everything)
     confirm.listen(
         search.remove,
         lambda names, *_: warn(names),

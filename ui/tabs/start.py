@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from markupsafe import Markup
 
+from ui import pulse as pulses
 from ui.cards import error_text, job_badge, progress_bar, progress_text, result_text
 from ui.choices import PACKAGED
 from ui.feedback import on
 from ui.live import live_chart
 from ui.markup import EMPTY, empty, join, piece
+from ui.pulse import pulse
 from ui.services import Services
 from ui.tabs.compare import short_table
 from ui.words import t
@@ -26,14 +28,13 @@ from workbench.records import Job, JobStatus
 if TYPE_CHECKING:
     from ui.page import Page
 
-TICK = 1.5
 STATES = {JobStatus.QUEUED: "waiting", JobStatus.RUNNING: "running", JobStatus.SUCCEEDED: "done"}
 
 
 @dataclass(frozen=True)
 class Start:
     tab: gr.Tab
-    timer: gr.Timer
+    beat: gr.HTML
     run: gr.Button
     own: gr.Button
     cancel: gr.Button
@@ -53,7 +54,7 @@ class Start:
 
 def render(services: Services) -> Start:
     with gr.Tab(t("tab.start"), id="start") as tab:
-        timer = gr.Timer(TICK, active=True)
+        beat = pulse(services)
         piece(_lead())
         with gr.Row(elem_classes="rw-actions"):
             run = gr.Button(t("start.run"), variant="primary", elem_id="start-run")
@@ -77,7 +78,7 @@ def render(services: Services) -> Start:
 
     return Start(
         tab=tab,
-        timer=timer,
+        beat=beat,
         run=run,
         own=own,
         cancel=cancel,
@@ -118,7 +119,7 @@ def listen(services: Services, page: "Page") -> None:
     clicked = on(start.run.click, busy_run, None, start.run)
     on(clicked.then, run, None, start.outputs)
     on(start.cancel.click, cancel, None, start.outputs)
-    on(start.timer.tick, start.refresh, start.inputs, start.outputs)
+    pulses.listen(start.beat, start.refresh, start.inputs, start.outputs)
     page.go(start.own.click, "data")
     page.go(start.to_data.click, "data", lambda: [demo.DATASET], None, [page.data.chosen])
     page.go(start.to_train.click, "train", lambda: [newest().train.id], None, [page.train.chosen])

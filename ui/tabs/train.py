@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from markupsafe import Markup
 
+from ui import pulse as pulses
 from ui.cards import job_badge, job_card, train_text
 from ui.choices import PACKAGED, dataset_names, menu, model_menu, model_names, open_menu, update
 from ui.feedback import on
 from ui.live import live_chart, live_log
 from ui.markup import empty, heading, piece
+from ui.pulse import pulse
 from ui.services import Services
 from ui.tabs import fitting, train_check, train_clone, train_command, train_form, train_sweep
 from ui.tabs.search import lead_to
@@ -24,7 +26,6 @@ from workbench.records import Job, JobStatus
 if TYPE_CHECKING:
     from ui.page import Page
 
-TICK = 1.5
 #: Runs in the menu, newest first.
 LISTED = 50
 
@@ -32,7 +33,7 @@ LISTED = 50
 @dataclass(frozen=True)
 class Train:
     tab: gr.Tab
-    timer: gr.Timer
+    beat: gr.HTML
     #: The id of the job that is shown.
     chosen: gr.BrowserState
     command: train_command.OldCommand
@@ -67,7 +68,7 @@ class Train:
 
 def render(services: Services) -> Train:
     with gr.Tab(t("tab.train"), id="train") as tab:
-        timer = gr.Timer(TICK, active=False)
+        beat = pulse(services)
         chosen = gr.BrowserState("", storage_key="workbench-run", secret="workbench")
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=320):
@@ -101,7 +102,7 @@ def render(services: Services) -> Train:
                     sweep = train_sweep.render(services)
     part = Train(
         tab=tab,
-        timer=timer,
+        beat=beat,
         chosen=chosen,
         command=command,
         forms=forms,
@@ -153,11 +154,15 @@ def listen(services: Services, page: "Page") -> None:
     def resume(id: str) -> list[Any]:
         return view(workspace.jobs.resume(id))
 
-    def tick(id: str, card: str | None) -> Any:
+    def tick(id: str, card: str | None, swept: str | None, check: str, measured: str | None) -> Any:
+        found: dict[Any, Any] = {}
         job = shown_job(services, id)
-        if job is None or card_html(job) == (card or ""):
-            return gr.skip()
-        return [runs_menu(services, job.id), *view(job)]
+        if job is not None and card_html(job) != (card or ""):
+            found = {train.run: runs_menu(services, job.id)}
+            found |= zip(train.shown, view(job), strict=True)
+        found |= train_sweep.changed(services, train.sweep, job, swept or "")
+        found |= train_check.changed(services, train.check, check, measured or "")
+        return found or gr.skip()
 
     def compare(id: str) -> list[Any]:
         job = shown_job(services, id)
@@ -198,7 +203,10 @@ def listen(services: Services, page: "Page") -> None:
     on(train.run.input, show, train.run, [train.chosen, *train.shown])
     on(train.cancel.click, cancel, train.chosen, train.shown)
     on(train.resume.click, resume, train.chosen, train.shown)
-    on(train.timer.tick, tick, [train.chosen, train.card], [train.run, *train.shown])
+    # One look after all that goes on here: each event costs the page, even if it changes nothing.
+    ticked = [train.chosen, train.card, train.sweep.shown, train.check.job, train.check.measured]
+    changing = [train.run, *train.shown, *train.sweep.result, *train.check.shown]
+    pulses.listen(train.beat, tick, ticked, changing)
     page.go(train.to_data.click, "data")
     page.go(train.to_compare.click, "compare", compare, train.chosen, [page.compare.chosen])
     page.go(train.to_search.click, "search", search, train.chosen, page.search.led_by)

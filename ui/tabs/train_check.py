@@ -78,15 +78,9 @@ def listen(services: Services, train: "Train") -> None:
     def cancel(id: str) -> list[Any]:
         return view(workspace.jobs.cancel(id))
 
-    def tick(id: str, shown: str | None) -> Any:
-        job = find(services, id)
-        html, stop = view(job)
-        return gr.skip() if html == (shown or "") else [html, stop]
-
     for one in train.forms.each:
         wire(one)
     on(part.stop.click, cancel, part.job, part.shown)
-    on(train.timer.tick, tick, [part.job, part.measured], part.shown)
 
 
 def _recipe(one: train_form.KindForm, raw: Any) -> TrainRecipe:
@@ -101,6 +95,12 @@ def find(services: Services, id: str | None) -> Job | None:
     except JobNotFound:
         return None
     return job if job is not None and job.task == MeasureRecipe.task else None
+
+
+def changed(services: Services, part: Check, id: str, html: str) -> dict[Any, Any]:
+    """What a look after the measuring job changes; ``html`` is what stands in ``measured``."""
+    found = view(find(services, id))
+    return {} if found[0] == html else dict(zip(part.shown, found, strict=True))
 
 
 def view(job: Job | None) -> list[Any]:

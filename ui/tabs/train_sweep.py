@@ -15,6 +15,7 @@ from ui.words import t
 from workbench.comparison.names import label as metric_label
 from workbench.recipes.describe import describe
 from workbench.recipes.kinds import KINDS
+from workbench.records import Job
 from workbench.takeaway.again import plan, recipe_of
 from workbench.takeaway.sweeps import find_sweep, results, start
 
@@ -36,6 +37,10 @@ class SweepForm:
     start: gr.Button
     shown: gr.HTML
     chart: gr.HTML
+
+    @property
+    def result(self) -> list[Any]:
+        return [self.shown, self.chart]
 
 
 def render(services: Services) -> SweepForm:
@@ -91,17 +96,15 @@ def listen(services: Services, train: "Train", find: Any, show: Any) -> None:
         started = start(workspace, plan(workspace, first, settings))
         return [*show(started.jobs[0]), *view(services, started.jobs[0])]
 
-    def tick(id: str, html: str | None) -> Any:
-        job = find(id)
-        started = find_sweep(workspace, job.id) if job else None
-        found = str(table_html(results(workspace, started))) if started else str(EMPTY)
-        return gr.skip() if found == (html or "") else view(services, job.id if job else "")
-
     raw = [form.field, form.values, form.field_2, form.values_2]
-    result = [form.shown, form.chart]
-    outputs = [train.chosen, train.run, *train.shown, *result]
+    outputs = [train.chosen, train.run, *train.shown, *form.result]
     on(form.start.click, begin, [train.chosen, *raw], outputs)
-    on(train.timer.tick, tick, [train.chosen, form.shown], result)
+
+
+def changed(services: Services, form: SweepForm, job: Job | None, html: str) -> dict[Any, Any]:
+    """What a look after the shown run's sweep changes; ``html`` is what stands in ``shown``."""
+    found = view(services, job.id if job else "")
+    return {} if str(found[0]) == html else dict(zip(form.result, found, strict=True))
 
 
 def view(services: Services, id: str) -> list[Any]:
