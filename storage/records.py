@@ -152,7 +152,11 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """A FAISS index over one data set version's documents. ``path`` is relative to the home."""
+    """A FAISS index over one data set version's documents. ``path`` is relative to the home.
+
+    ``summary`` has what was chosen and measured when it was built: kind of FAISS index, recall
+    against exact search, milliseconds per query.
+    """
 
     id: str
     name: str
@@ -165,4 +169,25 @@ class Index:
     documents: int
     bytes: int
     contract: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
     created_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """One answer in a blind test: ``first`` and ``second`` name the two sides compared (an index,
+    or 'index + reranker'), ``winner`` is 'first', 'second' or 'tie'. The sides were shuffled when
+    they were shown; here they are in a fixed order.
+
+    ``detail`` has what was shown: the documents' ids of each side, and on which side each stood.
+    """
+
+    id: str
+    dataset_id: str
+    version: int
+    query: str
+    first: str
+    second: str
+    winner: str
+    detail: dict[str, Any]
+    created_at: float

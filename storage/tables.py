@@ -162,6 +162,22 @@ indexes = Table(
     Column("documents", Integer, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("contract", Json, nullable=False),
+    Column("summary", Json, nullable=False),
     Column("created_at", Time, nullable=False),
     UniqueConstraint("name"),
+)
+
+# A blind test's answers: which of two sides a person found better for one query.
+picks = Table(
+    "picks",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("dataset_id", String(40), nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("query", Text, nullable=False),
+    Column("first", Text, nullable=False),
+    Column("second", Text, nullable=False),
+    Column("winner", String(10), nullable=False),
+    Column("detail", Json, nullable=False),
+    Column("created_at", Time, nullable=False),
 )

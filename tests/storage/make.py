@@ -11,6 +11,7 @@ from storage.records import (
     Job,
     JobStatus,
     Model,
+    Pick,
     ProcessRef,
     SlotKind,
 )
@@ -68,3 +69,7 @@ def evaluation(id: str, **values: Any) -> Evaluation:
 
 def index(id: str, name: str) -> Index:
     return Index(id, name, "d1", 1, "MiniLM", None, "exact", f"indexes/{id}", 20, 5_000_000_000)
+
+
+def pick(id: str, first: str, second: str) -> Pick:
+    return Pick(id, "d1", 1, "a query", first, second, "first", {"shown": "second"}, 7.0)

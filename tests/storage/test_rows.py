@@ -92,3 +92,18 @@ def test_another_version_or_name_of_a_data_set(store: Store) -> None:
     assert store.datasets.by_name("data") is None
     with pytest.raises(NameExists):
         store.datasets.rename("d1", "other")
+
+
+def test_an_index_can_be_updated(store: Store) -> None:
+    written = store.indexes.insert(make.index("i1", "mine"))
+    store.indexes.update(replace(written, documents=21, summary={"recall@10": 0.97}))
+    found = store.indexes.get("i1")
+    assert found is not None
+    assert (found.name, found.documents, found.summary) == ("mine", 21, {"recall@10": 0.97})
+
+
+def test_picks_are_found_by_the_two_sides(store: Store) -> None:
+    written = store.picks.insert(make.pick("p1", first="a", second="b"))
+    store.picks.insert(make.pick("p2", first="a", second="c"))
+    assert store.picks.between("a", "b") == [written]
+    assert store.picks.between("b", "a") == []

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 CONTRACT_FILE = "contract.json"
 
-Kind = Literal["embedding", "reranker", "late-interaction"]
+Kind = Literal["embedding", "reranker", "late-interaction", "image-text"]
 Pooling = Literal["mean", "cls", "lasttoken", "max", "weightedmean", "other"]
 
 
