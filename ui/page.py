@@ -62,24 +62,29 @@ def listen(page: Page) -> None:
     """Remember the open tab, and show what is new on it."""
     for name, part in page.parts.items():
 
-        def opened(*raw: Any, name: str = name, refresh: Callable[..., Any] = part.refresh) -> Any:
-            return [name, *refresh(*raw)]
+        def opened(*raw: Any, name: str = name, part: Any = part) -> dict[Any, Any]:
+            return {page.open_tab: name, **_fresh(part, raw)}
 
         on(part.tab.select, opened, part.inputs, [page.open_tab, *part.outputs])
     parts = page.parts
 
-    def loaded(name: str, *raw: Any) -> dict[Any, Any]:
+    def loaded(name: str, *raw: Any) -> Any:
         name = name if name in parts else "start"
         given = dict(zip(everything, raw, strict=True))
-        part = parts[name]
-        found = dict(zip(part.outputs, part.refresh(*map(given.get, part.inputs)), strict=True))
+        found = _fresh(parts[name], [given[one] for one in parts[name].inputs])
         # The first tab is open as it is; opening it again would undo an early click on another.
         if name != "start":
             found[page.tabs] = gr.Tabs(selected=name)
-        return found
+        return found or gr.skip()
 
     # The open tab alone, in one event: another is filled when it is opened, and each event takes
     # time of a page that is only just being drawn.
     everything = list(dict.fromkeys(one for part in parts.values() for one in part.inputs))
     outputs = dict.fromkeys(one for part in parts.values() for one in part.outputs)
     on(page.demo.load, loaded, [page.open_tab, *everything], [page.tabs, *outputs])
+
+
+def _fresh(part: Any, raw: Sequence[Any]) -> dict[Any, Any]:
+    """What a look at the whole tab changes; one that finds nothing new answers 'skip'."""
+    found = part.refresh(*raw)
+    return {} if found == gr.skip() else dict(zip(part.outputs, found, strict=True))

@@ -156,7 +156,7 @@ def examine_and_mend(page: Any) -> None:
     newest = page.locator("#version-list tbody tr").first
     newest.wait_for()
     assert newest.locator("td").first.inner_text().split() == ["2", "current"]
-    assert "drop candidates: 1 · from version 1" in newest.inner_text()
+    assert "negatives equal to a positive taken away (1) · from version 1" in newest.inner_text()
 
 
 def train(page: Any) -> None:

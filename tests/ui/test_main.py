@@ -67,6 +67,32 @@ def test_a_page_is_filled_by_one_event(demo: gr.Blocks) -> None:
     assert named.count("load") == 2
 
 
+def test_a_tab_that_has_nothing_new_can_be_opened_again(demo: gr.Blocks) -> None:
+    # The first tab's look answers 'skip' where its steps read as before.
+    loads = [
+        event for event in demo.fns.values() if ("load" in {name for _, name in event.targets})
+    ]
+    filled = next(event for event in loads if event.inputs)
+    opened = [event for event in demo.fns.values() if event.name == "opened" and event.outputs]
+    start = next(event for event in opened if _tab(demo, event) == "start")
+    steps = next(at for at, one in enumerate(start.outputs) if one is start.inputs[0])
+    first = start.fn("")
+    again = start.fn(first[start.outputs[steps]])
+    assert list(again.values()) == ["start"]
+    values = [again_value(one, start, first) for one in filled.inputs]
+    assert filled.fn(*values) == gr.skip()
+
+
+def again_value(one: gr.blocks.Block, start: object, first: dict[object, object]) -> object:
+    """What the page sends of a component after the first tab was filled."""
+    return first.get(one, "start" if isinstance(one, gr.BrowserState) else None)
+
+
+def _tab(demo: gr.Blocks, event: gr.blocks.BlockFunction) -> str:
+    target = demo.blocks.get(event.targets[0][0])
+    return str(target.id) if isinstance(target, gr.Tab) else ""
+
+
 def test_every_component_has_a_label(demo: gr.Blocks) -> None:
     inputs = (gr.Textbox, gr.Number, gr.Dropdown, gr.Radio, gr.Checkbox)
     for one in demo.blocks.values():
