@@ -53,6 +53,12 @@ class JobRows:
             query = query.filter_by(task=task)
         return self._jobs(query)
 
+    def rewrite(self, job: Job) -> None:
+        """Keep another recipe and result of a job: a thing that they name has a new name."""
+        values = {"recipe": job.recipe, "result": job.result}
+        with self._database.write() as connection:
+            connection.execute(update(jobs).filter_by(id=job.id).values(**values))
+
     def changed_since(self, since: float) -> JobList:
         """Jobs whose status changed after that time, oldest change first."""
         query = select(jobs).where(jobs.c.changed_at > since)

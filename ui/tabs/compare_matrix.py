@@ -132,9 +132,8 @@ def menu_updates(services: Services, first: list[str], second: list[str]) -> lis
 
 def newest(services: Services, dataset: str | None) -> Job | None:
     """The data set's newest matrix: one under way, or the last that was measured."""
-    found = services.workspace.jobs.list(task=MatrixRecipe.task)
-    mine = (job for job in found if job.recipe.get("dataset") == dataset)
-    return next(mine, None)
+    found = services.workspace.jobs.about(dataset or "", MatrixRecipe.task)
+    return found[0] if found else None
 
 
 def matrix_view(job: Job | None) -> list[Any]:

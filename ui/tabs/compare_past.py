@@ -27,8 +27,10 @@ def find(services: Services, job: str | None) -> Job | None:
 
 def evaluations(services: Services, dataset: str | None) -> Sequence[Job]:
     """This data set's evaluate jobs (all, if none is named), newest first."""
-    jobs = services.workspace.jobs.list(task=EvaluateRecipe.task)
-    return [job for job in jobs if dataset in (None, job.recipe.get("dataset"))][:LISTED]
+    workspace = services.workspace
+    if dataset is None:
+        return workspace.jobs.list(task=EvaluateRecipe.task, limit=LISTED)
+    return workspace.jobs.about(dataset, EvaluateRecipe.task)[:LISTED]
 
 
 def newest(services: Services, dataset: str | None, models: Collection[str] = ()) -> Job | None:

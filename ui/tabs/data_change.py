@@ -192,9 +192,8 @@ def view(services: Services, dataset: Dataset | None) -> list[Any]:
 
 
 def _newest_export(services: Services, dataset: Dataset) -> Job | None:
-    jobs = services.workspace.jobs.list(task=ExportDataRecipe.task, limit=20)
-    mine = (job for job in jobs if job.recipe.get("dataset") == dataset.name)
-    return next((job for job in mine if job.status is JobStatus.SUCCEEDED), None)
+    jobs = services.workspace.jobs
+    return next(iter(jobs.about(dataset.name, ExportDataRecipe.task, JobStatus.SUCCEEDED)), None)
 
 
 def exported_html(services: Services, job: Job | None) -> Markup:

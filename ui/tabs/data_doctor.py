@@ -23,7 +23,6 @@ from workbench.records import Dataset, Job, JobStatus
 
 #: Examples that are shown at once; the others unfold.
 SHOWN = 3
-_RECENT = 50
 _TONES = {"error": "bad", "warning": "warn", "note": ""}
 _SEVERITIES = {
     "error": "doctor.error",
@@ -156,10 +155,8 @@ def _jobs(services: Services, name: str) -> list[Job]:
 
 
 def _last(services: Services, name: str, task: str, status: JobStatus | None = None) -> Job | None:
-    for job in services.workspace.jobs.list(status, task, _RECENT):
-        if job.recipe.get("dataset") == name:
-            return job
-    return None
+    found = services.workspace.jobs.about(name, task, status)
+    return found[0] if found else None
 
 
 # -- what is shown ---------------------------------------------------------------------------

@@ -22,7 +22,6 @@ from workbench.recipes.mine import MineRecipe
 from workbench.records import Dataset, Job, JobStatus
 
 PAGE = 5
-_RECENT = 50
 #: Rules that are off while nothing is typed.
 _OFF = ("relative_margin", "absolute_margin", "max_score", "min_score")
 _SKIP = ("dataset", "dataset_version", "model")
@@ -252,10 +251,8 @@ def job_html(job: Job | None) -> str:
 
 
 def newest_job(services: Services, name: str) -> Job | None:
-    for job in services.workspace.jobs.list(task=MineRecipe.task, limit=_RECENT):
-        if job.recipe.get("dataset") == name:
-            return job
-    return None
+    found = services.workspace.jobs.about(name, MineRecipe.task)
+    return found[0] if found else None
 
 
 def newest(services: Services, name: str) -> Proposal | None:

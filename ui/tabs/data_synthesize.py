@@ -23,7 +23,6 @@ from workbench.synthesis.templates import CHINESE, ENGLISH
 
 #: Passages of a preview.
 FEW = 3
-_RECENT = 50
 _SKIP = ("dataset", "dataset_version", "preview", "template_en", "template_zh")
 #: What nothing typed means.
 _EMPTY = {
@@ -170,10 +169,8 @@ def own(services: Services, job: Job | None) -> list[Any]:
 
 def newest_job(services: Services, name: str) -> Job | None:
     """The data set's last synthesis, or preview of one."""
-    for job in services.workspace.jobs.list(task=SynthesizeRecipe.task, limit=_RECENT):
-        if job.recipe.get("dataset") == name:
-            return job
-    return None
+    found = services.workspace.jobs.about(name, SynthesizeRecipe.task)
+    return found[0] if found else None
 
 
 # -- what is shown ---------------------------------------------------------------------------

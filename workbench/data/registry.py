@@ -10,6 +10,7 @@ from storage.errors import NameExists
 from storage.records import Dataset, DatasetVersion, Model
 from workbench.errors import BadInput, DatasetNotFound, InUse, NameTaken
 from workbench.models.registry import active_jobs, folder_bytes, free_name, mentions, new_folder
+from workbench.records import Job
 
 if TYPE_CHECKING:
     from storage.datasets import VersionList
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 LONGEST_NAME = 80
 ModelList = list[Model]
+#: Fields of recipes that name data sets.
+_DATASETS = ("dataset", "second", "also", "datasets")
 _ADD_HINT = "Import one with: python -m workbench data add FILE --name NAME"
 
 
@@ -127,6 +130,9 @@ class Datasets:
             raise self._taken(wanted) from error
         for model in models:  # Their pages say what they were trained on by its name.
             self._store.models.update(replace(model, summary={**model.summary, "dataset": wanted}))
+        for job in self._store.jobs.list():  # What was measured and found is looked up by it too.
+            if mentions(job, dataset.name):
+                self._store.jobs.rewrite(renamed(job, dataset.name, wanted))
         return self.get(dataset.id)
 
     def dependents(self, name: str) -> Dependents:
@@ -169,3 +175,18 @@ class Datasets:
 
     def _find(self, name: str) -> Dataset | None:
         return self._store.datasets.by_name(name) or self._store.datasets.get(name)
+
+
+def renamed(job: Job, old: str, new: str) -> Job:
+    """The job whose recipe and result call a data set by its new name."""
+    result = job.result
+    if result is not None and result.get("dataset") == old:
+        result = {**result, "dataset": new}
+    recipe = dict(job.recipe)
+    for field in _DATASETS:
+        named = recipe.get(field)
+        if isinstance(named, list):
+            recipe[field] = [new if one == old else one for one in named]
+        elif named == old:
+            recipe[field] = new
+    return replace(job, recipe=recipe, result=result)

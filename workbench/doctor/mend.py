@@ -62,10 +62,8 @@ def counts_of(reader: DatasetReader) -> dict[str, int]:
 
 def last_examination(workspace: Workspace, dataset: str) -> Job | None:
     """The newest examination of a data set, whatever became of it."""
-    for job in workspace.jobs.list(task=DoctorRecipe.task):
-        if job.recipe.get("dataset") == dataset:
-            return job
-    return None
+    found = workspace.jobs.about(dataset, DoctorRecipe.task)
+    return found[0] if found else None
 
 
 def read_report(workspace: Workspace, id: str) -> dict[str, Any]:
@@ -82,7 +80,8 @@ def find_report(workspace: Workspace, dataset: str, id: str = "") -> str:
     """The id of the examination that is meant; raises :class:`BadInput`."""
     if id:
         job = workspace.jobs.get(id)
-        if job.task != DoctorRecipe.task or job.recipe.get("dataset") != dataset:
+        known = workspace.jobs.about(dataset, DoctorRecipe.task)
+        if job.id not in [one.id for one in known]:
             raise JobNotFound(f"Job {job.id} is no examination of '{dataset}'.", "Examine it.")
         return job.id
     job_found = last_examination(workspace, dataset)

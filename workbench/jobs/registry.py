@@ -73,6 +73,21 @@ class Jobs:
         """Jobs, newest first."""
         return self._rows.list(status, task, limit)
 
+    def about(self, dataset: str, task: str, status: JobStatus | None = None) -> JobList:
+        """The task's jobs about the data set of that name, newest first.
+
+        A job that had begun before the data set was there is about another of the same name, which
+        has been removed since.
+        """
+        datasets = self._workspace.datasets
+        there_since = datasets.get(dataset).created_at if datasets.exists(dataset) else 0.0
+        return [
+            job
+            for job in self._rows.list(status, task)
+            if job.recipe.get("dataset") == dataset
+            and (job.started_at is None or job.started_at >= there_since)
+        ]
+
     def active(self) -> JobList:
         """Jobs that run or wait, newest first."""
         return self._rows.list(_ACTIVE)

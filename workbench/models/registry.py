@@ -22,6 +22,7 @@ _NAMING = (
     "dataset",
     "base",
     "second",
+    "also",
     "guide_model",
     "first_stage",
     "judge",

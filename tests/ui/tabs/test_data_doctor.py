@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from ui.services import Services
 from ui.tabs import data, data_doctor
 from workbench.data.job import run_import
 from workbench.doctor import examine, mend
+from workbench.errors import JobNotFound
 from workbench.recipes.data import ImportRecipe
 from workbench.recipes.doctor import DoctorRecipe, MendRecipe
 
@@ -119,3 +121,29 @@ def test_the_tab_shows_it_for_the_chosen_data_set(services: Services, tea: str) 
 
 def test_without_data_there_is_no_doctor(services: Services) -> None:
     assert data.view(services, "")[-1] == ""
+
+
+def test_another_data_set_of_the_same_name_was_not_examined(
+    services: Services, tea: str, tmp_path: Path
+) -> None:
+    examined(services)
+    workspace = services.workspace
+
+    old = replace(workspace.jobs.get("d1"), started_at=time.time(), status=JobStatus.SUCCEEDED)
+    workspace.store.jobs.delete("d1")
+    workspace.store.jobs.insert(old)
+    assert "data-pick" in data_doctor.report_html(services, tea)
+    workspace.datasets.remove(tea)
+    path = tmp_path / "other.jsonl"
+    path.write_text('{"query": "one two three", "pos": ["four"]}\n', encoding="utf-8")
+    run_import(ImportRecipe(paths=[str(path)], name=tea), context(workspace))
+    assert "not been examined" in data_doctor.report_html(services, tea)
+    with pytest.raises(JobNotFound):
+        workspace.jobs.submit(MendRecipe(dataset=tea, report="d1", mends=["join-queries"]))
+
+
+def test_what_was_found_stays_with_a_renamed_data_set(services: Services, tea: str) -> None:
+    examined(services)
+    services.workspace.datasets.rename(tea, "chai")
+    assert "data-pick" in data_doctor.report_html(services, "chai")
+    assert services.workspace.jobs.recipe("d1").dataset == "chai"  # type: ignore[attr-defined]
