@@ -1,5 +1,6 @@
 """What is in a data set that a shape may not be able to hold, counted and said in sentences."""
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -7,10 +8,13 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow.compute as pc
 
+from workbench.data.export_rows import joined
 from workbench.data.parts import SPLITS
 from workbench.data.reader import DatasetReader
 from workbench.jobs.context import JobContext
 
+#: Equal texts under several ids: held by shapes that call things by their ids.
+REPEATED = ("repeated_queries", "repeated_documents")
 _GENERATED = re.compile(r"(document|query):\d+(~\d+)?")
 
 #: What may be there -> how a person is told that a shape has no place for it.
@@ -18,6 +22,8 @@ SAID = {
     "titles": "titles of their own: each is the first line of its text",
     "document_ids": "the documents' own ids",
     "query_ids": "the queries' own ids",
+    "repeated_queries": "queries that have another one's text: they become one",
+    "repeated_documents": "documents that have another one's text: they become one",
     "unlinked": "documents that belong to none of these queries",
     "grades": "grades above 1: such documents are relevant, and no more",
     "zeros": "judgments of grade 0",
@@ -40,6 +46,7 @@ def held(reader: DatasetReader, splits: Iterable[str], context: JobContext) -> C
     chosen = [split for split in SPLITS if split in set(splits)]
     counts: Counter[str] = Counter()
     named = np.zeros(reader.counts["documents"], bool)
+    queries, documents = Repeats(), Repeats()
     for split in chosen:
         context.check_cancelled()
         _edges(reader, split, named, counts)
@@ -47,6 +54,7 @@ def held(reader: DatasetReader, splits: Iterable[str], context: JobContext) -> C
             counts["queries"] += table.num_rows
             counts["prompts"] += table.num_rows - table["prompt"].null_count
             counts["query_ids"] += _own_ids(table["id"].to_pylist())
+            queries.add(table["text"].to_pylist())
         if reader.counts["pairs"]:
             counts["pairs"] += reader.pairs(split).num_rows
     counts["unlinked"] = int((~named).sum())
@@ -55,11 +63,29 @@ def held(reader: DatasetReader, splits: Iterable[str], context: JobContext) -> C
         context.check_cancelled()
         mine = named[start : start + table.num_rows]
         start += table.num_rows
-        counts["titles"] += sum(bool(title) for title in table["title"].to_pylist())
+        titles = table["title"].to_pylist()
+        counts["titles"] += sum(map(bool, titles))
+        texts = zip(titles, table["text"].to_pylist(), strict=True)
+        documents.add(joined(title, text) for title, text in texts)
         counts["document_ids"] += _own_ids(table["id"].to_pylist())
         counts["fields"] += len(mine) - table["fields"].null_count
         counts["pictures"] += len(mine) - table["picture"].null_count
+    counts["repeated_queries"], counts["repeated_documents"] = queries.count, documents.count
     return counts
+
+
+class Repeats:
+    """How many texts were there before; 16 bytes and a little more for each that was not."""
+
+    def __init__(self) -> None:
+        self._seen: set[bytes] = set()
+        self.count = 0
+
+    def add(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
+            self.count += digest in self._seen
+            self._seen.add(digest)
 
 
 def told(counts: Counter[str], holds: Iterable[str]) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.data.export_files import Delimited, JsonLines, JsonObject, table_sink
-from workbench.data.export_held import SAID
+from workbench.data.export_held import REPEATED, SAID
 from workbench.data.export_rows import QueryRow, joined, query_rows
 from workbench.data.reader import DatasetReader
 from workbench.jobs.context import JobContext
@@ -122,7 +122,8 @@ def beir(job: Job) -> None:
         name = f"qrels/{split}.tsv"
         qrels = Delimited(job.folder / name, ("query-id", "corpus-id", "score"), "\t")
         for row in job.rows(split):
-            queries.write({"_id": row.id, "text": row.text, "metadata": {}})
+            prompt = {"prompt": row.prompt} if row.prompt else {}
+            queries.write({"_id": row.id, "text": row.text, **prompt, "metadata": {}})
             for one in [*row.positives, *(other for other in row.others if other.judged)]:
                 record = {"query-id": row.id, "corpus-id": one.id, "score": one.grade}
                 qrels.write(record)
@@ -188,12 +189,13 @@ _OFFERED = {"queries", "candidates", "zeros"}
 #: They are left out.
 _RELEVANT = {"queries", "zeros_offered"}
 _IDS = {"document_ids", "query_ids", "unlinked"}
+_BEIR = {"titles", "grades", "zeros", "fields", "prompts", *REPEATED}
 SHAPES: dict[str, Shape] = {
     "flagembedding": Shape(flagembedding, ".jsonl", frozenset(_OFFERED | {"scores", "prompts"})),
     "pairs": Shape(pairs, ".jsonl", frozenset(_RELEVANT), typed=True),
     "triplets": Shape(triplets, ".jsonl", frozenset(_OFFERED), typed=True),
     "scored": Shape(scored, ".jsonl", frozenset(SAID.keys() - {"queries"}), typed=True),
-    "beir": Shape(beir, "", frozenset(_RELEVANT | _IDS | {"titles", "grades", "zeros", "fields"})),
+    "beir": Shape(beir, "", frozenset(_RELEVANT | _IDS | _BEIR)),
     "llamaindex": Shape(llamaindex, ".json", frozenset(_RELEVANT | _IDS)),
     "reranker-csv": Shape(reranker_csv, ".csv", frozenset(_OFFERED | {"query_ids", "grades"})),
 }

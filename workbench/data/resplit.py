@@ -5,6 +5,7 @@ queries that share something relevant, directly or through others.
 """
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,8 @@ from workbench.jobs.context import JobContext
 from workbench.recipes.data_change import ResplitRecipe
 
 Array = np.ndarray[Any, Any]
+#: 2024, 2024-06, 2024-06-15, with a time after it or without; also 2024/06/15 and 20240615T12:00.
+_YEAR_FIRST = re.compile(r"[12]\d{3}($|[-/.]\d{2}($|\D)|\d{4}($|\D))")
 Check = Callable[[], None]
 
 
@@ -186,6 +189,7 @@ def named_codes(values: list[Any], named: dict[str, str]) -> Array:
 
 def _by_order(values: list[Any], recipe: ResplitRecipe) -> Array:
     held = [value for value in values if value is not None]
+    _refuse_unordered(held, recipe.field)
     order = {value: place for place, value in enumerate(sorted(set(held)))}
     ranks = np.array([-1 if value is None else order[value] for value in values])
     codes = np.full(len(values), TRAIN)
@@ -201,6 +205,17 @@ def _by_order(values: list[Any], recipe: ResplitRecipe) -> Array:
             "Set smaller shares, or split by query.",
         )
     return codes
+
+
+def _refuse_unordered(held: list[Any], field: str) -> None:
+    """Texts are put in order as texts are, which is right for dates that begin with the year."""
+    wrong = next((one for one in held if isinstance(one, str) and not _YEAR_FIRST.match(one)), None)
+    if wrong is not None:
+        raise BadInput(
+            f"'{wrong}' in '{field}' is neither a number nor a date that begins with the year: "
+            "there is no telling what came later.",
+            "Write dates as 2024-06-15, or split by query.",
+        )
 
 
 def _field_values(reader: DatasetReader, name: str, check: Check) -> dict[int, Any]:
@@ -231,5 +246,5 @@ def _field_values(reader: DatasetReader, name: str, check: Check) -> dict[int, A
 def _comparable(found: dict[int, Any]) -> dict[int, Any]:
     try:
         return {row: float(value) for row, value in found.items()}
-    except ValueError:  # Dates as they are usually written sort as texts do.
+    except ValueError:  # Dates that begin with the year sort as texts do.
         return {row: str(value) for row, value in found.items()}

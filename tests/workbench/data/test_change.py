@@ -241,6 +241,29 @@ def test_an_unknown_column_is_named(workspace: Workspace, tmp_path: Path) -> Non
         split_again(workspace, reader, by="field", field="date")
 
 
+@pytest.mark.parametrize("dates", [["15/06/2020", "31/12/2019"], ["June 2020", "2021"]])
+def test_dates_that_sort_wrongly_are_refused(
+    workspace: Workspace, tmp_path: Path, dates: list[str]
+) -> None:
+    reader = dated(workspace, tmp_path, dates, "published")
+    with pytest.raises(BadInput, match="begins with the year"):
+        split_again(workspace, reader, by="field", field="published")
+
+
+@pytest.mark.parametrize("date", ["2024", "2024-06", "2024/06/15", "2024-06-15T12:00", "20240615"])
+def test_dates_that_begin_with_the_year_are_taken(
+    workspace: Workspace, tmp_path: Path, date: str
+) -> None:
+    # One that is no number, so that all are read as texts.
+    older = [f"2019-01-0{day}" for day in range(1, 6)]
+    reader = dated(workspace, tmp_path, [date, *older], "published")
+    made = split_again(
+        workspace, reader, by="field", field="published", dev_share=0.34, test_share=0.17
+    )
+    splits = {query: row[0] for query, row in everything(made).items()}
+    assert [splits[f"q{n}"] for n in range(6)] == ["test", *["train"] * 3, *["dev"] * 2]
+
+
 # -- scored pairs ----------------------------------------------------------------------------
 
 

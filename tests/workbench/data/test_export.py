@@ -201,6 +201,10 @@ def test_nothing_is_lost_that_the_shape_can_hold(workspace: Workspace, made_of: 
                 t: (o.id, o.split, o.grades) for t, o in queries.items()
             }
 
+            assert {t: o.prompt for t, o in found.items()} == {
+                t: o.prompt for t, o in queries.items()
+            }
+
         with again(workspace, reader, "llamaindex") as (made, _):
             found, texts = known(made)
             assert {text: id for text, (id, *_) in texts.items()} == {
@@ -275,6 +279,28 @@ def test_what_a_shape_cannot_hold_is_said(
     said = write(workspace, reader, format="flagembedding", output=str(tmp_path / "flag"))
     missing = "a teacher's scores of queries for which others are missing (1)"
     assert missing in said["left_out"]
+
+
+@pytest.mark.parametrize("format", ["beir", "llamaindex", "reranker-csv", "flagembedding"])
+def test_equal_texts_under_several_ids_are_kept_or_told_of(
+    workspace: Workspace, tmp_path: Path, format: str
+) -> None:
+    texts = {"d1": "same", "d2": "other", "d3": "same"}
+    lines(tmp_path / "in/corpus.jsonl", [{"_id": id, "text": text} for id, text in texts.items()])
+    lines(tmp_path / "in/queries.jsonl", [{"_id": id, "text": "what"} for id in ("q1", "q2")])
+    (tmp_path / "in/qrels").mkdir()
+    judged = "query-id\tcorpus-id\tscore\nq1\td1\t1\nq1\td2\t1\nq2\td3\t1\n"
+    (tmp_path / "in/qrels/train.tsv").write_text(judged)
+    reader = bring(workspace, tmp_path / "in", dev_share=0, test_share=0)[1]
+    assert (reader.counts["queries"], reader.counts["documents"]) == (2, 3)
+    with again(workspace, reader, format) as (made, said):
+        whole = (made.counts["queries"], made.counts["documents"]) == (2, 3)
+        joined = [
+            "queries that have another one's text: they become one (1)",
+            "documents that have another one's text: they become one (1)",
+        ]
+        assert whole == (format == "beir")
+        assert [one for one in said["left_out"] if "become one" in one] == joined * (not whole)
 
 
 def test_the_shapes_are_what_others_read(
