@@ -19,15 +19,20 @@ from ui.words import t
 from workbench.data.preview import Preview, PreviewRow, preview
 from workbench.recipes.data import ImportRecipe
 
-#: The roles that the page offers, in its order, and their words; 'negative' may be several columns.
+#: Every role a column may have, and its words; 'negative' may be several columns.
 ROLES = {
     "query": "bring.role_query",
     "positive": "bring.role_positive",
     "negative": "bring.role_negative",
     "label": "bring.role_label",
+    "left": "bring.role_left",
+    "right": "bring.role_right",
     "id": "bring.role_id",
+    "query_id": "bring.role_query_id",
+    "document_id": "bring.role_document_id",
     "title": "bring.role_title",
     "text": "bring.role_text",
+    "prompt": "bring.role_prompt",
 }
 _KINDS = {
     "query": "bring.kind_query",

@@ -8,6 +8,7 @@ from tests.ui.tabs.conftest import BAD
 from tests.workbench.data.fakes import context, lines
 from ui.services import Services
 from ui.tabs import data, data_bring, data_rows
+from workbench.data import mapping
 from workbench.data.job import run_import
 from workbench.data.preview import preview
 from workbench.recipes.data import ImportRecipe
@@ -67,3 +68,7 @@ def test_scored_pairs_are_shown_by_page(
     assert after.interactive is (split == "")
     assert "Scored pairs" in data_rows.summary_html(dataset)
     assert data._trains(dataset)
+
+
+def test_every_role_that_a_column_may_have_is_on_the_page() -> None:
+    assert data_bring.ROLES.keys() == mapping.ROLES.keys()
