@@ -89,23 +89,28 @@ def section(services: Services) -> Section:
 
     def show(job: Job | None) -> list[Any]:
         try:
-            rows = rows_of(workspace, job.id) if measured(job) and job else []
+            return offer(job) if job and measured(job) else hidden()
         except (BadInput, NotFound):
-            rows = []  # Scored pairs have no rankings, and files may be gone: nothing to offer.
-        names = [row_name(one) for one in rows]
-        if job is None or len(names) < 2:
-            empty = update([], None)
-            nothing = [gr.Button(visible=False)] * 2
-            hidden = [gr.Accordion(visible=False), empty, empty, gr.Plot(value=None)]
-            return [*hidden, EMPTY, *nothing, 0, -1, EMPTY, EMPTY]
-        choices = [(name, name) for name in names]
-        first, second = names[0], _other(rows)
+            # Scored pairs have no rankings; files, or the data set, may be gone: nothing to offer.
+            return hidden()
+
+    def offer(job: Job) -> list[Any]:
+        rows = rows_of(workspace, job.id)
+        if len(rows) < 2:
+            return hidden()
+        choices = [(name, name) for name in map(row_name, rows)]
+        first, second = row_name(rows[0]), _other(rows)
         menus = [update(choices, first), update(choices, second)]
         return [
             gr.Accordion(visible=True),
             *menus,
             *look(pair_of(job.id, second, first), GAINS),
         ]
+
+    def hidden() -> list[Any]:
+        menus = [update([], None), update([], None), gr.Plot(value=None)]
+        nothing = [gr.Button(visible=False)] * 2
+        return [gr.Accordion(visible=False), *menus, EMPTY, *nothing, 0, -1, EMPTY, EMPTY]
 
     def choose(shown: dict[str, Any], one: str, other: str, wanted: str) -> list[Any]:
         return look(pair_of(shown["job"], other, one), wanted)
