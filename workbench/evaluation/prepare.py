@@ -4,7 +4,7 @@ from workbench.comparison.ways import PIPELINE, RERANKING, RETRIEVAL
 from workbench.data.needs import no_queries
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
-from workbench.evaluation.given import none_given
+from workbench.evaluation.given import brought, none_given
 from workbench.evaluation.named import (
     AUTO,
     BM25,
@@ -79,7 +79,7 @@ def _check_way(recipe: EvaluateRecipe, workspace: Workspace, kinds: list[str | N
         )
     if recipe.way == RERANKING and workspace.datasets.exists(recipe.dataset):
         reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
-        if not reader.candidates(recipe.split).num_rows:
+        if not brought(reader, recipe.split).num_rows:
             raise none_given(reader, recipe.split)
 
 

@@ -25,6 +25,8 @@ class FakeReader:
         self._queries: list[dict[str, Any]] = []
         self._judgments: list[dict[str, int]] = []
         self._candidates: list[dict[str, int]] = []
+        #: Where the candidates come from.
+        self.origin = "given"
         for split, queries in splits.items():
             for query, positives, negatives in queries:
                 row = len(self._queries)
@@ -70,7 +72,7 @@ class FakeReader:
 
     def candidates(self, split: str | None = None) -> Any:
         table = self._of_split(self._candidates, split, ("query", "document"))
-        origin = pa.array(["given"] * table.num_rows, pa.string())
+        origin = pa.array([self.origin] * table.num_rows, pa.string())
         rank = pa.array(range(1, table.num_rows + 1), pa.int64())
         score = pa.nulls(table.num_rows, pa.float64())
         for name, column in (("origin", origin), ("rank", rank), ("score", score)):
