@@ -66,7 +66,9 @@ def own_run(pool: Pool, own: dict[int, list[int]], k: int | None) -> tuple[Rows,
     return kept, Run(documents, scores)
 
 
-def _chosen(query: int, own: dict[int, list[int]], judgments: Judgments, k: int | None) -> list[int]:
+def _chosen(
+    query: int, own: dict[int, list[int]], judgments: Judgments, k: int | None
+) -> list[int]:
     """Empty where nothing is there that is not relevant: any order would be a perfect one."""
     grades = judgments.get(query, {})
     everything = list(dict.fromkeys([*grades, *own.get(query, [])]))
