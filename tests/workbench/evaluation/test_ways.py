@@ -60,6 +60,16 @@ def test_mined_negatives_are_no_candidates_to_measure_by(make: Make) -> None:
         prepare_evaluate(recipe(["embed"], way="reranking"), context.workspace)
 
 
+def test_a_second_data_set_without_candidates_is_refused_at_the_click(make: Make) -> None:
+    context = make(BROUGHT)
+    datasets = context.workspace.datasets
+    first, second = datasets.reader, make(DATA).workspace.datasets.reader
+    datasets.read = lambda name, *_: second if name == "other" else first
+    datasets.exists = lambda _name: True
+    with pytest.raises(BadInput, match="no candidates of their own"):
+        prepare_evaluate(recipe(["embed"], way="reranking", also="other"), context.workspace)
+
+
 def test_a_pipeline_leaves_out_what_was_measured_otherwise(make: Make) -> None:
     result = evaluated(make(DATA), ["embed"], rerankers=["right"], candidates=4, way="pipeline")
     assert names(result) == ["embed, first 4", "embed + right"]
