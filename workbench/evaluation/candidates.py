@@ -104,7 +104,7 @@ def frozen_run(
         judgments=pool.judgments,
         run=run,
         rows=rows,
-        table=reader.documents_at(rows.tolist()),
+        table=reader.documents_at(rows.tolist(), ["title", "text"]),
         origin=origin,
         order=pool.order,
         left_out=left_out,

@@ -170,6 +170,19 @@ def test_scores_are_lowered_only_where_they_tie(groups: list[list[float]]) -> No
     assert (lowered[untouched] == scores[untouched]).all()
 
 
+def test_no_text_is_read_to_write_what_was_found(home: Path) -> None:
+    """Of a million documents the ids fit in memory; all their texts would not."""
+    asked: list[Any] = []
+
+    class Watched(Awkward):
+        def documents_at(self, rows: Any, columns: Any = None) -> Any:
+            asked.append(columns)
+            return super().documents_at(rows, columns)
+
+    measured(Watched(), home)
+    assert asked == [["id"], ["id"]]
+
+
 def test_two_models_of_one_name_and_files_that_are_gone(home: Path, tmp_path: Path) -> None:
     workspace, evaluation = measured(Awkward(), home)
     names = [file.name for file in trec_files(workspace, [evaluation, evaluation])]

@@ -58,8 +58,9 @@ class FakeReader:
         for start in range(0, self._documents.num_rows, batch):
             yield self._documents.slice(start, batch)
 
-    def documents_at(self, rows: Any) -> Any:
-        return self._documents.take(pa.array(list(rows), pa.int64()))
+    def documents_at(self, rows: Any, columns: Any = None) -> Any:
+        table = self._documents.select(columns or self._documents.column_names)
+        return table.take(pa.array(list(rows), pa.int64()))
 
     def queries(self, split: str | None = None) -> Any:
         kept = [one for one in self._queries if split in (None, one["split"])]
