@@ -47,12 +47,14 @@ def scatter(
     after: NDArray[np.float64],
     names: Sequence[str],
     axes: tuple[str, str],
+    queries: Sequence[int] | None = None,
 ) -> go.Figure:
     """A dot per pair of values: where queries stood before and stand after. Above the diagonal they
     gained.
 
     Many queries have the very same two values (found first in both, say), and would hide one
-    another: they are one dot, larger the more they are. ``before``, ``after``: (n,), of ``names``.
+    another: they are one dot, larger the more they are. ``before``, ``after``: (n,), of ``names``;
+    a dot carries the first of its ``queries`` (rows; else places), for who clicks it.
     """
     figure = go.Figure()
     delta = after - before
@@ -64,6 +66,7 @@ def scatter(
     for chosen, colour, name in kinds:
         rows = np.flatnonzero(chosen)
         x, y, first, counts = _piles(before[rows], after[rows])
+        rows_of_dots = [int(rows[at]) for at in first]
         said = [_pile_words(names[rows[at]], n) for at, n in zip(first, counts, strict=True)]
         figure.add_scattergl(
             x=x,
@@ -78,6 +81,7 @@ def scatter(
                 "line": {"width": 0},
             },
             text=said,
+            customdata=[queries[at] if queries is not None else at for at in rows_of_dots],
             hovertemplate="%{x:.3f} → %{y:.3f}<br>%{text}<extra></extra>",
         )
     figure.add_shape(

@@ -9,6 +9,7 @@ from typing import Any
 
 from storage.records import Job, JobStatus
 from workbench.errors import JobNotFound, WorkbenchError
+from workbench.evaluation.named import BM25
 from workbench.recipes.data import SampleRecipe
 from workbench.recipes.evaluate import EvaluateRecipe, IndexRecipe
 from workbench.recipes.train import TrainEmbeddingRecipe
@@ -58,7 +59,7 @@ def start(workspace: Workspace, **training: Any) -> DemoJobs:
         TrainEmbeddingRecipe.read(settings), after=sample.id if sample else None
     )
     evaluate = workspace.jobs.submit(
-        EvaluateRecipe(dataset=DATASET, split="test", models=[base, tuned]), after=train.id
+        EvaluateRecipe(dataset=DATASET, split="test", models=[base, tuned, BM25]), after=train.id
     )
     name = _free(workspace, "index", INDEX, workspace.indexes.free_name)
     index = workspace.jobs.submit(

@@ -25,7 +25,7 @@ def test_each_job_waits_for_the_one_before(workspace: Workspace) -> None:
     assert [job.after for job in started.jobs] == [None, *ids[:-1]]
     assert all(job.status is JobStatus.QUEUED for job in started.jobs)
     tuned = started.train.recipe["name"]
-    assert started.evaluate.recipe["models"] == ["all-MiniLM-L6-v2", tuned]
+    assert started.evaluate.recipe["models"] == ["all-MiniLM-L6-v2", tuned, "bm25"]
     assert started.index.recipe["model"] == tuned
     assert workspace.models.exists("all-MiniLM-L6-v2")
 

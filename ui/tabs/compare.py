@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from ui import form
 from ui import pulse as pulses
 from ui.choices import dataset_names, menu, model_names, models_menu, open_menu, splits, update
 from ui.feedback import QUICK, on, on_busy
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 #: A first stage that is no model; everybody has it.
 BM25 = "bm25"
 SECOND_STAGES = ("reranker", "late-interaction")
+#: What the tab draws itself; the recipe's other fields are folded away below.
+DRAWN = ("dataset", "split", "models", "rerankers", "way", "also", "dimensions")
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Compare:
     way: gr.Dropdown
     also: gr.Dropdown
     dimensions: gr.Textbox
+    settings: form.Form
     start: gr.Button
     cancel: gr.Button
     past: gr.Dropdown
@@ -140,6 +144,7 @@ def render(services: Services) -> Compare:
                 interactive=True,
                 elem_id="compare-dimensions",
             )
+        settings = form.render(EvaluateRecipe, skip=DRAWN, prefix="compare")
         with gr.Row(elem_classes="rw-actions"):
             start = gr.Button(t("compare.start"), variant="primary", elem_id="compare-start")
             cancel = gr.Button(t("job.cancel"), variant="stop", visible=False)
@@ -184,6 +189,7 @@ def render(services: Services) -> Compare:
         way=way,
         also=also,
         dimensions=dimensions,
+        settings=settings,
         start=start,
         cancel=cancel,
         past=past,
@@ -215,13 +221,18 @@ def listen(services: Services, page: "Page") -> None:
         also: str | None,
         dimensions: str | None,
         way: str | None,
+        *raw: Any,
     ) -> list[Any]:
         chosen = {"dataset": dataset or "", "split": split, "models": models}
         beside = {"also": also or "", "dimensions": dimensions or "", "way": way or "auto"}
-        recipe = EvaluateRecipe.read({**chosen, "rerankers": rerankers or [], **beside})
-        job = workspace.jobs.submit(recipe)
-        state = {"job": job.id, "dataset": dataset}
-        return [state, past_menu(services, dataset, job.id), *compare.view(services, job)]
+        values = {**chosen, "rerankers": rerankers or [], **beside, **compare.settings.values(raw)}
+
+        def act() -> list[Any]:
+            job = workspace.jobs.submit(EvaluateRecipe.read(values))
+            state = {"job": job.id, "dataset": dataset}
+            return [state, past_menu(services, dataset, job.id), *compare.view(services, job)]
+
+        return compare.settings.told(act, len(started))
 
     def cancel(state: dict[str, Any]) -> list[Any]:
         return compare.view(services, workspace.jobs.cancel(state["job"]))
@@ -248,14 +259,15 @@ def listen(services: Services, page: "Page") -> None:
             found |= section.look(*islice(raw, len(section.watched)))
         return found or gr.skip()
 
+    started = [compare.chosen, compare.past, *compare.result]
     on_busy(
         compare.start,
         start,
         [
             *(compare.dataset, compare.split, compare.models, compare.rerankers),
-            *(compare.also, compare.dimensions, compare.way),
+            *(compare.also, compare.dimensions, compare.way, *compare.settings.inputs),
         ],
-        [compare.chosen, compare.past, *compare.result],
+        [*started, *compare.settings.inputs],
         says=t("compare.starting"),
         then=t("compare.start"),
     )
@@ -306,7 +318,11 @@ def fill(
     dataset = dataset or (job.recipe["dataset"] if job else None)
     dataset = dataset if dataset in names else next(iter(names), None)
     known = model_names(services.workspace)
-    models = state.get("models") or picked or (job.recipe["models"] if job else known[:2])
+    handed = state.get("models")
+    models = handed or picked or (job.recipe["models"] if job else known[:2])
+    if handed or not (picked or job):
+        # The humble baseline is proposed with the rest; a person may take it out.
+        models = list(dict.fromkeys([*models, BM25]))
     return [
         menu(names, dataset),
         models_menu([*known, BM25], models),

@@ -19,6 +19,7 @@ from ui.tabs.compare_sections import Section, measured
 from ui.words import t
 from ui.words.amounts import count
 from workbench.comparison.explore import (
+    SAME,
     Pairing,
     changes,
     pairing,
@@ -31,7 +32,23 @@ from workbench.errors import BadInput, NotFound
 from workbench.records import Job
 
 PAGE = 10
-GAINS, LOSSES = "gains", "losses"
+GAINS, LOSSES, UNCHANGED = "gains", "losses", "unchanged"
+#: A click on a dot, told as what it carries. The chart is drawn anew with each pair of rows, so it
+#: is listened to when a pointer comes to it, which is before it can be clicked.
+DOTS_JS = """
+const heard = new WeakSet();
+const listen = (event) => {
+  const chart = event.target.closest?.('#explore-plot .js-plotly-plot');
+  if (!chart?.on || heard.has(chart)) return;
+  heard.add(chart);
+  chart.on('plotly_click', ({points}) => {
+    if (points[0]?.customdata !== undefined) {
+      trigger('select', {value: String(points[0].customdata)});
+    }
+  });
+};
+for (const name of ['pointerover', 'pointerdown']) document.addEventListener(name, listen, true);
+"""
 _CLIP = 90
 
 
@@ -48,8 +65,17 @@ def section(services: Services) -> Section:
                 [], label=t("explore.after"), interactive=True, elem_id="explore-after"
             )
         plot = gr.Plot(label=t("explore.title"), show_label=False, elem_id="explore-plot")
+        dots = gr.HTML(
+            Markup('<p class="rw-quiet rw-small">{}</p>').format(t("explore.dots")),
+            js_on_load=DOTS_JS,
+            apply_default_css=False,
+        )
         order = gr.Radio(
-            [(t("explore.gains"), GAINS), (t("explore.losses"), LOSSES)],
+            [
+                (t("explore.gains"), GAINS),
+                (t("explore.losses"), LOSSES),
+                (t("explore.unchanged"), UNCHANGED),
+            ],
             value=GAINS,
             label=t("explore.order"),
             interactive=True,
@@ -72,7 +98,8 @@ def section(services: Services) -> Section:
         return pairing(workspace, job, model, against)
 
     def page_of(pair: Pairing, wanted: str, start: int, shown: int = -1) -> list[Any]:
-        places = pair.sorted(losses=wanted == LOSSES)
+        same = wanted == UNCHANGED
+        places = pair.unchanged if same else pair.sorted(losses=wanted == LOSSES)
         start = min(max(0, start), max(0, (len(places) - 1) // PAGE * PAGE))
         found = changes(workspace, pair, places[start : start + PAGE].tolist())
         return [
@@ -89,23 +116,29 @@ def section(services: Services) -> Section:
 
     def show(job: Job | None) -> list[Any]:
         try:
-            rows = rows_of(workspace, job.id) if measured(job) and job else []
+            return offer(job) if job and measured(job) else hidden()
         except (BadInput, NotFound):
-            rows = []  # Scored pairs have no rankings, and files may be gone: nothing to offer.
-        names = [row_name(one) for one in rows]
-        if job is None or len(names) < 2:
-            empty = update([], None)
-            nothing = [gr.Button(visible=False)] * 2
-            hidden = [gr.Accordion(visible=False), empty, empty, gr.Plot(value=None)]
-            return [*hidden, EMPTY, *nothing, 0, -1, EMPTY, EMPTY]
-        choices = [(name, name) for name in names]
-        first, second = names[0], _other(rows)
+            # Scored pairs have no rankings; files, or the data set, may be gone: nothing to offer.
+            return hidden()
+
+    def offer(job: Job) -> list[Any]:
+        rows = rows_of(workspace, job.id)
+        if len(rows) < 2:
+            return hidden()
+        choices = [(name, name) for name in map(row_name, rows)]
+        first, second = row_name(rows[0]), _other(rows)
         menus = [update(choices, first), update(choices, second)]
         return [
             gr.Accordion(visible=True),
             *menus,
             *look(pair_of(job.id, second, first), GAINS),
+            GAINS,
         ]
+
+    def hidden() -> list[Any]:
+        menus = [update([], None), update([], None), gr.Plot(value=None)]
+        nothing = [gr.Button(visible=False)] * 2
+        return [gr.Accordion(visible=False), *menus, EMPTY, *nothing, 0, -1, EMPTY, EMPTY, GAINS]
 
     def choose(shown: dict[str, Any], one: str, other: str, wanted: str) -> list[Any]:
         return look(pair_of(shown["job"], other, one), wanted)
@@ -147,10 +180,11 @@ def section(services: Services) -> Section:
         on(order.input, lambda *raw: choose(*raw)[1:], [*chosen, order], below)
         on(earlier.click, turn(-PAGE), [*chosen, order, offset, query], page)
         on(later.click, turn(PAGE), [*chosen, order, offset, query], page)
-        on(listed.select, open_query, [*chosen, order, offset], below, queue=True)
+        for picked in (listed.select, dots.select):
+            on(picked, open_query, [*chosen, order, offset], below, queue=True)
         on(sides.select, judge_right, [*chosen, query], [said, sides], queue=True)
 
-    return Section([box, before, after, plot, *below], show, wire)
+    return Section([box, before, after, plot, *below, order], show, wire)
 
 
 def _other(rows: list[Any]) -> str:
@@ -167,7 +201,8 @@ def chart(services: Services, pair: Pairing) -> Any:
     if len(places) <= NAMED:
         every = changes(services.workspace, pair, list(places))
         names = [_short(one.text) for one in every]
-    return scatter(pair.against, pair.values, names, (row_name(pair.before), row_name(pair.after)))
+    axes = (row_name(pair.before), row_name(pair.after))
+    return scatter(pair.against, pair.values, names, axes, pair.queries.tolist())
 
 
 def _short(text: str) -> str:
@@ -197,6 +232,7 @@ def list_html(pair: Pairing, found: list[Any], start: int, all: int, shown: int)
 
 
 def _line(one: Any, chosen: bool) -> list[str]:
-    change = badge(f"{one.delta:+.3f}", "good" if one.delta > 0 else "bad")
+    tone = "good" if one.delta > SAME else "bad" if one.delta < -SAME else ""
+    change = badge(f"{one.delta:+.3f}", tone)
     query = pick(str(one.query), _short(one.text), chosen)
     return [change, f"{one.before:.3f}", f"{one.after:.3f}", query]

@@ -85,9 +85,10 @@ class DatasetReader:
         for start in range(0, self._documents.rows, batch):
             yield self.documents(start, start + batch)
 
-    def documents_at(self, rows: Sequence[int]) -> pa.Table:
-        """The documents at these rows, in this order."""
-        return self._documents.at(rows)
+    def documents_at(self, rows: Sequence[int], columns: list[str] | None = None) -> pa.Table:
+        """The documents at these rows, in this order; all columns, or those named: ids of a
+        million documents fit where their texts would not."""
+        return self._documents.at(rows, columns)
 
     # -- queries and what belongs to them ----------------------------------------------------
 
@@ -299,7 +300,7 @@ class _Table:
         table = self._read(groups if start < stop else [])
         return table.slice(start - int(self._starts[groups[0]]), stop - start) if groups else table
 
-    def at(self, rows: Sequence[int]) -> pa.Table:
+    def at(self, rows: Sequence[int], columns: list[str] | None = None) -> pa.Table:
         """These rows in this order, reading only the row groups they lie in."""
         wanted = np.asarray(rows, np.int64)
         if len(wanted) and (wanted.min() < 0 or wanted.max() >= self.rows):
@@ -311,10 +312,12 @@ class _Table:
         parts, before = [], 0
         for group in groups.tolist():
             mine = np.flatnonzero(homes == group)
-            parts.append(self._read([group]).take(pa.array(wanted[mine] - self._starts[group])))
+            parts.append(
+                self._read([group], columns).take(pa.array(wanted[mine] - self._starts[group]))
+            )
             places[mine] = before + np.arange(len(mine))
             before += len(mine)
-        table = pa.concat_tables(parts) if parts else self._read([])
+        table = pa.concat_tables(parts) if parts else self._read([], columns)
         return table.take(pa.array(places))
 
     def between(self, first: int, stop: int) -> pa.Table:
@@ -337,9 +340,9 @@ class _Table:
         known = self._footer.row_group(group).column(0).statistics
         return known is None or not known.has_min_max or (known.min < stop and known.max >= first)
 
-    def _read(self, groups: list[int]) -> pa.Table:
+    def _read(self, groups: list[int], columns: list[str] | None = None) -> pa.Table:
         with pq.ParquetFile(self._path, metadata=self._footer) as file:
-            return file.read_row_groups(groups)
+            return file.read_row_groups(groups, columns)
 
 
 class _Candidates:

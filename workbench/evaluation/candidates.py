@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput, WorkbenchError
 from workbench.evaluation.bm25 import retrieve_bm25
-from workbench.evaluation.given import given_for_most, none_given, own_candidates, own_run
+from workbench.evaluation.given import (
+    brought,
+    given_for_most,
+    none_given,
+    own_candidates,
+    own_run,
+)
 from workbench.evaluation.measure import Encoder, Measured, retrieve
 from workbench.evaluation.metrics import Judgments, score_run
 from workbench.evaluation.named import AUTO, BM25, GIVEN
@@ -62,6 +68,7 @@ def freeze(
     seed: int = 0,
     encoder: Encoder | None = None,
     judged_only: bool = True,
+    whole: bool = False,
     progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> Frozen:
@@ -70,11 +77,14 @@ def freeze(
     ``first_stage``: 'auto' takes the data's own candidates where most of the split's queries have
     some, else BM25 over all documents; 'given' and 'bm25' are these two; any other name is the
     embedding model in ``encoder``. What a first stage other than 'given' missed stays missed.
+    ``whole`` takes all of the data's own, however many: cut, they would lose wrong ones only, and
+    the numbers would be better than those that others report of the same lists.
     ``progress`` gets (texts done, texts in all). Raises :class:`BadInput` when there are no
     queries to judge by, or none has candidates of its own.
     """
     if first_stage == GIVEN or (first_stage == AUTO and given_for_most(reader, split)):
-        return _given(reader, split, k, max_queries, seed, judged_only)
+        most = None if whole else k
+        return _given(reader, split, most, max_queries, seed, judged_only)
     pool = whole_pool(reader, split, max_queries=max_queries, seed=seed, judged_only=judged_only)
     if first_stage in (AUTO, BM25):
         run = retrieve_bm25(pool, k=k, progress=progress, stop=stop)
@@ -94,7 +104,7 @@ def frozen_run(
         judgments=pool.judgments,
         run=run,
         rows=rows,
-        table=reader.documents_at(rows.tolist()),
+        table=reader.documents_at(rows.tolist(), ["title", "text"]),
         origin=origin,
         order=pool.order,
         left_out=left_out,
@@ -153,7 +163,7 @@ def mine(
     found: dict[int, list[int]] = {int(query): [] for query in pool.queries}
     origins: list[str] = []
     if first_stage in (AUTO, GIVEN):
-        own = own_candidates(reader, split)
+        own = own_candidates(reader.candidates(split))
         _extend(found, own, pool, k, GIVEN, origins)
         if first_stage == GIVEN:
             if not origins:
@@ -210,13 +220,13 @@ def _by_chance(asked: Pool, found: dict[int, list[int]], k: int, seed: int) -> d
 def _given(
     reader: DatasetReader,
     split: str,
-    k: int,
+    k: int | None,
     max_queries: int | None,
     seed: int,
     judged_only: bool,
 ) -> Frozen:
     pool = whole_pool(reader, split, max_queries=max_queries, seed=seed, judged_only=judged_only)
-    kept, run = own_run(pool, own_candidates(reader, split), k)
+    kept, run = own_run(pool, own_candidates(brought(reader, split)), k)
     if not len(kept):
         raise none_given(reader, split)
     left_out = len(pool.queries) - len(kept)

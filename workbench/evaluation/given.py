@@ -1,5 +1,7 @@
 """The candidates a data set brings itself, by query, in the order it brings them."""
 
+from typing import Any
+
 import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
@@ -9,13 +11,22 @@ from workbench.errors import BadInput
 from workbench.evaluation.metrics import Judgments
 from workbench.evaluation.pool import Pool, Rows
 from workbench.evaluation.retrieve import Run
+from workbench.recipes.mine import MINED
 
 
 def given_for_most(reader: DatasetReader, split: str) -> bool:
     """Whether most of the split's queries bring candidates of their own."""
     queries = reader.counts["splits"].get(split, 0)
-    having = pc.count_distinct(reader.candidates(split)["query"]).as_py()
+    having = pc.count_distinct(brought(reader, split)["query"]).as_py()
     return bool(2 * having > queries)
+
+
+def brought(reader: DatasetReader, split: str) -> Any:
+    """The split's candidates (query, document, origin, rank, score) without those that were mined
+    here: what a model of this workspace found is nothing to measure the others by."""
+    table = reader.candidates(split)
+    mined = pc.fill_null(pc.starts_with(table["origin"], MINED), False)
+    return table.filter(pc.invert(mined))
 
 
 def none_given(reader: DatasetReader, split: str) -> BadInput:
@@ -25,9 +36,8 @@ def none_given(reader: DatasetReader, split: str) -> BadInput:
     )
 
 
-def own_candidates(reader: DatasetReader, split: str) -> dict[int, list[int]]:
-    """Query row -> the candidates it brings, best first; some may be judged relevant."""
-    table = reader.candidates(split)
+def own_candidates(table: Any) -> dict[int, list[int]]:
+    """Query row -> the table's candidates, best first; some may be judged relevant."""
     if "rank" in table.column_names:
         table = table.sort_by([("query", "ascending"), ("rank", "ascending")])
     found: dict[int, list[int]] = {}
@@ -37,9 +47,9 @@ def own_candidates(reader: DatasetReader, split: str) -> dict[int, list[int]]:
     return found
 
 
-def own_run(pool: Pool, own: dict[int, list[int]], k: int) -> tuple[Rows, Run]:
-    """The pool's queries that bring a wrong candidate (places in the pool), and up to ``k`` of
-    each one's candidates: those judged first, then the others by rank.
+def own_run(pool: Pool, own: dict[int, list[int]], k: int | None) -> tuple[Rows, Run]:
+    """The pool's queries that bring a wrong candidate (places in the pool), and each one's
+    candidates: all of them, or up to ``k``, those judged first, then the others by rank.
 
     The order they are put in is fixed and tells nothing: it is that of a hash of query and
     document. In the data's order the relevant ones would come first, or last.
@@ -56,13 +66,15 @@ def own_run(pool: Pool, own: dict[int, list[int]], k: int) -> tuple[Rows, Run]:
     return kept, Run(documents, scores)
 
 
-def _chosen(query: int, own: dict[int, list[int]], judgments: Judgments, k: int) -> list[int]:
+def _chosen(
+    query: int, own: dict[int, list[int]], judgments: Judgments, k: int | None
+) -> list[int]:
     """Empty where nothing is there that is not relevant: any order would be a perfect one."""
     grades = judgments.get(query, {})
     everything = list(dict.fromkeys([*grades, *own.get(query, [])]))
     if all(grades.get(one, 0) >= 1 for one in everything):
         return []
-    return everything[: max(k, len(grades) + 1)]
+    return everything if k is None else everything[: max(k, len(grades) + 1)]
 
 
 def _shuffled(query: int, documents: list[int]) -> Rows:

@@ -4,7 +4,7 @@ from workbench.comparison.ways import PIPELINE, RERANKING, RETRIEVAL
 from workbench.data.needs import no_queries
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
-from workbench.evaluation.given import none_given
+from workbench.evaluation.given import brought, none_given
 from workbench.evaluation.named import (
     AUTO,
     BM25,
@@ -79,8 +79,7 @@ def _check_way(recipe: EvaluateRecipe, workspace: Workspace, kinds: list[str | N
         )
     if recipe.way == RERANKING and workspace.datasets.exists(recipe.dataset):
         reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
-        if not reader.candidates(recipe.split).num_rows:
-            raise none_given(reader, recipe.split)
+        _check_candidates(reader, recipe.split)
 
 
 def _once(names: list[str]) -> list[str]:
@@ -97,13 +96,22 @@ def split_of(workspace: Workspace, dataset: str, wanted: str) -> str:
     raise no_queries(reader, wanted)
 
 
+def _check_candidates(reader: DatasetReader, split: str) -> None:
+    """For 'reranking': the split's queries, if it has any, bring candidates."""
+    if reader.counts["splits"].get(split) and not brought(reader, split).num_rows:
+        raise none_given(reader, split)
+
+
 def _second(recipe: EvaluateRecipe, workspace: Workspace) -> str:
     if recipe.also == recipe.dataset:
         raise BadInput(
             "The second data set is the first one.",
             "Choose another: it is to show whether something else was forgotten.",
         )
-    split_of(workspace, recipe.also, recipe.split)
+    split = split_of(workspace, recipe.also, recipe.split)
+    if recipe.way == RERANKING:
+        # Here and not after the first data set was measured.
+        _check_candidates(workspace.datasets.read(recipe.also), split)
     return recipe.also
 
 

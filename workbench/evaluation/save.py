@@ -39,7 +39,7 @@ def judged(reader: DatasetReader, split: str, queries: Rows) -> pa.Table:
     table = reader.judgments(split).select(["query", "document", "grade"])
     table = table.filter(pc.is_in(table["query"], pa.array(queries)))
     documents, places = np.unique(table["document"].to_numpy(), return_inverse=True)
-    document_ids = reader.documents_at(documents.tolist())["id"]
+    document_ids = reader.documents_at(documents.tolist(), ["id"])["id"]
     return table.append_column("query_id", _query_ids(reader).take(table["query"])).append_column(
         "document_id", pc.take(document_ids, pa.array(places))
     )
@@ -53,7 +53,7 @@ def _run_table(reader: DatasetReader, asked: Rows, measured: Measured, ids: pa.A
     ranks = np.broadcast_to(np.arange(1, depth + 1), run.documents.shape)[found]
     documents = run.documents[found]
     unique, places = np.unique(documents, return_inverse=True)
-    document_ids = reader.documents_at(unique.tolist())["id"]
+    document_ids = reader.documents_at(unique.tolist(), ["id"])["id"]
     columns = {
         "query": queries,
         "query_id": ids.take(pa.array(queries)).dictionary_encode(),

@@ -173,6 +173,7 @@ class Stages:
                 max_queries=recipe.max_queries,
                 seed=recipe.seed,
                 encoder=encoder,
+                whole=True,
                 progress=self._progress(f"candidates of {name}"),
                 stop=self.context.check_cancelled,
             )

@@ -55,7 +55,8 @@ class EvaluateRecipe(Recipe):
     )
     candidates: int = setting(
         50,
-        help="How many of a first stage's documents a second stage puts in order for each query.",
+        help="How many of a first stage's documents a second stage puts in order for each query; "
+        "of the data's own candidates always all.",
         advanced=True,
         ge=2,
         le=1000,

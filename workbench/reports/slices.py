@@ -1,12 +1,13 @@
 """Slices of an evaluation on record, from its saved per-query values and the data set's texts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from storage.records import Evaluation
 from workbench.comparison.names import HEADLINE
 from workbench.comparison.slices import Slicing, slicings
 from workbench.errors import NotFound
@@ -25,14 +26,16 @@ def slices_of(
 
     Empty where the data set, or what was measured per query, is not there any more.
     """
-    values = _values(workspace, result, metric)
-    if not values:
-        return []
-    asked = np.array(sorted(set.intersection(*(set(one) for one in values.values()))), np.int64)
     try:
-        reader = workspace.datasets.read(result["dataset"], result["dataset_version"])
+        rows = [workspace.evaluations.get(id) for id in result.get("evaluations") or ()]
+        values = _values(workspace, rows, metric)
+        if not values:
+            return []
+        # By id: another data set may have the name by now.
+        reader = workspace.datasets.read(rows[0].dataset_id, rows[0].version)
     except NotFound:
         return []
+    asked = np.array(sorted(set.intersection(*(set(one) for one in values.values()))), np.int64)
     if not len(asked):
         return []
     texts = _texts(reader, result["split"])
@@ -51,15 +54,11 @@ def slices_of(
 
 
 def _values(
-    workspace: "Workspace", result: Mapping[str, Any], metric: str
+    workspace: "Workspace", rows: Sequence[Evaluation], metric: str
 ) -> dict[str, dict[int, float]]:
-    """Row of the table -> query row -> value."""
+    """Row of the table -> query row -> value; nothing where one of them has none."""
     found: dict[str, dict[int, float]] = {}
-    for id in result.get("evaluations") or ():
-        try:
-            one = workspace.evaluations.get(id)
-        except NotFound:
-            return {}
+    for one in rows:
         path = workspace.path(one.path) / QUERIES_FILE
         if not path.is_file() or metric not in pq.read_schema(path).names:
             return {}

@@ -1,7 +1,11 @@
 """The comparison: the table, the chart, and that nothing is measured again without being asked."""
 
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
+
+import gradio as gr
+import pytest
 
 from storage.records import JobStatus
 from tests.storage import make
@@ -9,6 +13,8 @@ from tests.ui.tabs.conftest import BAD, EVALUATED, evaluated, put
 from ui.services import Services
 from ui.tabs import compare, compare_past, compare_shown
 from workbench.comparison.table import build_table
+from workbench.recipes.describe import describe
+from workbench.recipes.evaluate import EvaluateRecipe
 
 
 def test_the_best_of_each_column_is_bold_and_the_verdict_is_in_words() -> None:
@@ -81,6 +87,35 @@ def test_earlier_ones_of_the_same_data_set_can_be_chosen(services: Services) -> 
     assert not compare_past.past_menu(services, "none", None)["visible"]
 
 
+def test_every_setting_of_the_command_line_is_on_the_page(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with gr.Blocks() as blocks, gr.Tabs():
+        drawn = compare.render(services)
+        compare.listen(services, cast(Any, SimpleNamespace(compare=drawn)))
+    fields = {spec.name for spec in describe(EvaluateRecipe)}
+    assert fields == {*compare.DRAWN, *drawn.settings.components}
+    assert drawn.settings.components["metric"].elem_id == "compare-metric"
+    start = next(one for one in blocks.fns.values() if drawn.settings.inputs[0] in one.inputs)
+    assert start.fn is not None
+    known = ["tea", "test", ["bm25"], [], "", "", "auto"]
+    form = drawn.settings
+    values = {one.name: cast(Any, form.components[one.name]).value for one in form.specs}
+    submitted: list[Any] = []
+    monkeypatch.setattr(
+        services.workspace.jobs, "submit", lambda one: submitted.append(one) or evaluated(services)
+    )
+    bad = {**values, "candidates": 1}
+    with pytest.warns(UserWarning, match="Candidates"):
+        refused = dict(zip(start.outputs, start.fn(*known, *bad.values()), strict=True))
+    assert "2" in refused[form.components["candidates"]]["info"] and not submitted
+    chosen = {**values, "candidates": 7, "metric": "ndcg@10", "max_queries": "30", "top_k": 20}
+    start.fn(*known, *chosen.values())
+    (recipe,) = submitted
+    assert (recipe.candidates, recipe.metric) == (7, "ndcg@10")
+    assert (recipe.max_queries, recipe.top_k) == (30, 20)
+
+
 def test_looking_measures_nothing(services: Services) -> None:
     evaluated(services)
     compare.fill(services, {"job": "ev1", "dataset": "tea"}, "tea", [], [])
@@ -92,7 +127,18 @@ def test_models_to_compare_can_be_handed_over(services: Services) -> None:
     filled = compare.fill(
         services, {"dataset": "tea", "models": ["base", "tuned"]}, None, ["x"], []
     )
-    assert filled[1]["value"] == ["base", "tuned"]
+    assert filled[1]["value"] == ["base", "tuned", "bm25"]
+
+
+def test_the_humble_baseline_is_there_until_it_is_taken_out(services: Services) -> None:
+    def offered(picked: list[str]) -> list[str]:
+        chosen: list[str] = compare.fill(services, {}, None, picked, [])[1]["value"]
+        return chosen
+
+    assert offered([]) == ["all-MiniLM-L6-v2", "bm25"]
+    assert offered(["base"]) == ["base"]
+    evaluated(services)
+    assert offered([]) == ["base", "tuned"]  # As it was measured.
 
 
 def test_models_that_were_compared_before_show_how(services: Services) -> None:

@@ -9,7 +9,9 @@ from fastapi.testclient import TestClient
 from storage.records import Job
 from tests.storage import make
 from tests.ui.tabs.conftest import BAD, EVALUATED, evaluated, put
+from tests.workbench.comparison.exploring import evaluation, grounds
 from tests.workbench.comparison.test_table import PAIRS
+from tests.workbench.data.fakes import bring, lines
 from tests.workbench.reports.conftest import NAMES, Reader, kept, result
 from ui.server import ServerOptions, create_app
 from ui.services import Services
@@ -78,6 +80,34 @@ def test_every_section_answers_with_the_table(services: Services, measured: Job)
     filled = drawn.refresh({"job": measured.id}, "tea", [], [], "gone")
     assert len(filled) == len(drawn.outputs)
     assert filled[-1]["value"] == "" and "tea" in dict(filled[-1]["choices"])
+
+
+def test_what_was_measured_on_data_that_is_gone_is_still_shown(
+    services: Services, tmp_path: Path
+) -> None:
+    """And where other data has its name by now, nothing of that is taken for what was measured."""
+    import gradio as gr
+
+    workspace = services.workspace
+    reader = grounds(workspace, tmp_path)
+    evaluation(workspace, reader, done=True)
+    with gr.Blocks(), gr.Tabs():
+        drawn = compare.render(services)
+
+    def filled() -> dict[Any, Any]:
+        state = {"job": "ev1", "dataset": reader.name}
+        return dict(zip(drawn.outputs, drawn.refresh(state, None, [], [], ""), strict=True))
+
+    explorer = drawn.beside[0].outputs[0]
+    assert filled()[explorer].visible
+    workspace.datasets.remove(reader.name)
+    gone = filled()
+    assert "0.978" in gone[drawn.table] and gone[drawn.models]["choices"]
+    assert not gone[explorer].visible
+    other = [{"query": "什么 " * 30, "pos": [f"green {n}"], "neg": ["red"]} for n in range(3)]
+    bring(workspace, lines(tmp_path / "other.jsonl", other), name=reader.name)
+    assert slices_of(workspace, workspace.jobs.get("ev1").result or {}) == []
+    assert not filled()[explorer].visible
 
 
 def test_the_curve_is_there_where_it_was_measured(services: Services, measured: Job) -> None:

@@ -1,5 +1,6 @@
 """The query explorer and the pipeline matrix on the Compare tab."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,23 @@ def test_queries_of_the_same_values_are_one_larger_dot() -> None:
     assert gained.marker.size[1] > gained.marker.size[0] == gained.marker.size[2]
     assert gained.text[0] == "c" and gained.text[1] == "2 queries: a, …"
     assert "<script" not in gained.text[2]
+
+
+def test_a_dot_carries_its_query(pair: Pairing) -> None:
+    figure = compare_explorer.scatter(
+        pair.against, pair.values, [""] * len(pair.queries), ("a", "b"), pair.queries.tolist()
+    )
+    (lost,) = figure.data[1].customdata
+    assert lost == pair.queries[-1] and figure.data[0].customdata[0] in pair.queries[:-1]
+
+
+def test_unchanged_queries_can_be_looked_at(services: Services, pair: Pairing) -> None:
+    same = replace(pair, values=pair.against.copy())
+    assert same.unchanged.tolist() == list(range(len(pair.queries))) and not len(same.sorted())
+    found = changes(services.workspace, same, same.unchanged[:10])
+    drawn = compare_explorer.list_html(same, found, 0, len(same.queries), -1)
+    assert drawn.count('data-pick="') == 10 and "+0.000" in drawn and "rw-badge bad" not in drawn
+    assert not len(pair.unchanged)
 
 
 def test_the_matrix_as_table_chart_and_markdown() -> None:

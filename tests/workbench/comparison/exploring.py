@@ -33,15 +33,15 @@ def grounds(workspace: Workspace, folder: Path) -> DatasetReader:
     return bring(workspace, lines(folder / "test.jsonl", rows))[1]
 
 
-def evaluation(workspace: Workspace, reader: DatasetReader) -> str:
+def evaluation(workspace: Workspace, reader: DatasetReader, *, done: bool = False) -> str:
     """A job with two rows: 'base' has the right document third, 'tuned' first, but for the last
-    query, where it is the other way round."""
+    query, where it is the other way round. ``done``: it is on record with its result."""
     judged = reader.judgments("test").to_pylist()
     grades: dict[int, dict[int, int]] = {}
     for one in judged:
         grades.setdefault(one["query"], {})[one["document"]] = one["grade"]
     queries = np.array(sorted(grades), np.int64)
-    ids = []
+    rows = []
     for name in ("base", "tuned"):
         ranked = np.array(
             [_ranked(reader, grades[q], at, name, len(queries)) for at, q in enumerate(queries)]
@@ -65,19 +65,31 @@ def evaluation(workspace: Workspace, reader: DatasetReader) -> str:
             "path": folder.relative_to(workspace.home).as_posix(),
             "created_at": time.time(),
         }
-        if name == "base":
-            recipe = {"dataset": reader.name, "split": "test", "models": ["base", "tuned"]}
-            job = make.job(
-                "ev1",
-                task="evaluate",
-                status=JobStatus.RUNNING,
-                recipe=recipe,
-                slot_kind=SlotKind.LIGHT,
-            )
-            workspace.store.jobs.insert(job)
-        workspace.evaluations.add(Evaluation(**values))
-        ids.append(id)
-    return "ev1"
+        rows.append(Evaluation(**values))
+    job = make.job(
+        "ev1",
+        task="evaluate",
+        status=JobStatus.SUCCEEDED if done else JobStatus.RUNNING,
+        recipe={"dataset": reader.name, "split": "test", "models": ["base", "tuned"]},
+        slot_kind=SlotKind.LIGHT,
+        result=_result(reader, rows) if done else None,
+    )
+    workspace.store.jobs.insert(job)
+    for row in rows:
+        workspace.evaluations.add(row)
+    return job.id
+
+
+def _result(reader: DatasetReader, rows: list[Evaluation]) -> dict[str, Any]:
+    return {
+        "dataset": reader.name,
+        "dataset_version": reader.version,
+        "split": "test",
+        "documents": reader.counts["documents"],
+        "rows": [{"model": one.model, "queries": one.queries, **one.metrics} for one in rows],
+        "comparisons": [],
+        "evaluations": [one.id for one in rows],
+    }
 
 
 def _ranked(

@@ -47,6 +47,9 @@ def test_documents_by_row_and_in_order(reader: DatasetReader) -> None:
     rows = [2_000, 0, 1_234, 0, 7]
     assert reader.documents_at(rows)["text"].to_pylist() == [whole[row] for row in rows]
     assert reader.documents_at([]).num_rows == 0
+    ids = reader.documents_at(rows, ["id"])
+    assert ids.column_names == ["id"] == reader.documents_at([], ["id"]).column_names
+    assert ids["id"].to_pylist() == reader.documents_at(rows)["id"].to_pylist()
     assert reader.documents(10, 12)["text"].to_pylist() == whole[10:12]
     with pytest.raises(IndexError):
         reader.documents_at([len(whole)])

@@ -94,6 +94,24 @@ def test_more_candidates_than_k_keep_the_judged_ones() -> None:
     )
 
 
+def test_whole_lists_keep_every_wrong_one() -> None:
+    """Cut, a list loses wrong documents only, and average precision rises with no merit."""
+    worst = Right(flip=True)
+    cut, whole = (freeze(FakeReader({"dev": DEV}), "dev", k=2, whole=all) for all in (False, True))
+    assert rerank(worst, cut).scores.means()["map@100"] == 1 / 2
+    assert rerank(worst, whole).scores.means()["map@100"] == 1 / 5
+
+
+def test_what_was_mined_here_is_not_the_datas_own() -> None:
+    data = FakeReader({"train": TRAIN, "dev": DEV})
+    data.origin = "mined:some model"
+    assert freeze(data, "dev", k=5).origin == "bm25"
+    with pytest.raises(BadInput, match="no candidates of their own"):
+        freeze(data, "dev", first_stage="given", k=5)
+    # To train against they are as good as any.
+    assert mine(data, "dev", k=4, seed=0, first_stage="given")[1] == "given"
+
+
 def test_equal_scores_go_by_document_id() -> None:
     frozen = freeze(FakeReader({"dev": DEV}), "dev", k=5)
     run = rerank(Right(value=0.0), frozen).run

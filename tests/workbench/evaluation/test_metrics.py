@@ -5,6 +5,7 @@ import math
 import ir_measures
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from workbench.comparison.names import METRICS
 from workbench.errors import BadInput
@@ -23,6 +24,59 @@ def test_by_hand() -> None:
     assert found["ndcg@10"] == pytest.approx(gained / ideal)
     assert found["recall@10"] == found["recall@100"] == pytest.approx(2 / 3)
     assert found["hit_rate@5"] == found["hit_rate@10"] == 1.0
+
+
+#: Of trec_eval's published example (github.com/usnistgov/trec_eval, test/out.test.aqc, what it
+#: prints with -c): how many documents are relevant, at which ranks they were found ('relstring';
+#: query 303 was found six, whose later ranks follow from its interpolated precisions 5/13 and
+#: 6/18), and the figures it prints. Of query 301 the first ten ranks are told.
+PUBLISHED: dict[int, tuple[int, list[int], dict[str, float]]] = {
+    301: (
+        474,
+        [6, 7],
+        {"map@100": 0.0010, "mrr@10": 0.1667, "ndcg@10": 0.1518, "recall@10": 0.0042}
+        | {"hit_rate@5": 0, "hit_rate@10": 1},
+    ),
+    302: (77, [], {}),
+    303: (
+        10,
+        [3, 4, 5, 7, 13, 18],
+        {"map@100": 0.2723, "mrr@10": 0.3333, "ndcg@10": 0.3633, "recall@10": 0.4}
+        | {"recall@100": 0.6, "hit_rate@5": 1, "hit_rate@10": 1},
+    ),
+}
+#: The means that it prints, over all three: 302 found nothing and counts.
+PUBLISHED_MEANS = {"mrr@10": 0.1667, "ndcg@10": 0.1717, "recall@10": 0.1347}
+PUBLISHED_MEANS |= {"hit_rate@5": 0.3333, "hit_rate@10": 0.6667}
+
+
+def published_run(depth: int) -> tuple[NDArray[np.int64], dict[int, dict[int, int]]]:
+    """The example's rankings, cut to a depth, and its judgments; relevant documents are numbered
+    from 0, all others from 1000."""
+    ranked = np.full((3, depth), -1)
+    judgments: dict[int, dict[int, int]] = {}
+    for row, (query, (relevant, ranks, _)) in enumerate(PUBLISHED.items()):
+        judgments[query] = dict.fromkeys(range(relevant), 1)
+        if ranks:
+            ranked[row] = np.arange(1000, 1000 + depth)
+            for place, rank in enumerate(one for one in ranks if one <= depth):
+                ranked[row, rank - 1] = place
+    return ranked, judgments
+
+
+def test_trec_evals_published_example() -> None:
+    ranked, judgments = published_run(84)
+    scores = score_run(list(PUBLISHED), ranked, judgments)
+    for row, (_, _, figures) in enumerate(PUBLISHED.values()):
+        for metric, printed in figures.items():
+            assert round(scores.values[metric][row], 4) == printed, (row, metric)
+    for metric, printed in PUBLISHED_MEANS.items():
+        assert round(scores.means()[metric], 4) == printed, metric
+    # What it prints as map_cut_10, of both queries and on average.
+    first_ten, _ = published_run(10)
+    cut = score_run(list(PUBLISHED), first_ten, judgments)
+    assert [round(one, 4) for one in cut.values["map@100"]] == [0.0010, 0, 0.2005]
+    assert round(cut.means()["map@100"], 4) == 0.0671
 
 
 def test_trec_evals_definitions_by_hand() -> None:

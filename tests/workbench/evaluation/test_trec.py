@@ -1,5 +1,6 @@
 """Runs and qrels as other tools read them: the same numbers come out there."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import pytrec_eval
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage.records import Evaluation
+from tests.workbench.comparison import exploring
 from tests.workbench.training.fakes import FakeReader, FakeWorkspace
 from workbench.errors import BadInput, NotFound
 from workbench.evaluation.measure import Measured
@@ -20,6 +23,7 @@ from workbench.evaluation.pool import whole_pool
 from workbench.evaluation.retrieve import Run, cut
 from workbench.evaluation.save import QRELS_FILE, save_measured
 from workbench.evaluation.trec import export, strictly_decreasing, trec_files
+from workbench.workspace import Workspace
 
 
 class Awkward(FakeReader):
@@ -87,6 +91,53 @@ def test_other_tools_find_the_same_numbers(home: Path, tmp_path: Path, kept: boo
     assert all(len(line.split()) == 6 for line in run.read_text().splitlines())
 
 
+#: Our metrics as trec_eval calls them.
+NAMES = {
+    "map@100": "map_cut_100",
+    "ndcg@10": "ndcg_cut_10",
+    "recall@10": "recall_10",
+    "recall@100": "recall_100",
+    "hit_rate@5": "success_5",
+    "hit_rate@10": "success_10",
+}
+
+
+def by_trec_eval(run: Path, qrels: Path) -> tuple[dict[str, dict[str, float]], int]:
+    """What trec_eval's own code says of each query of the files, and how many are judged."""
+    with run.open() as ranked, qrels.open() as judged:
+        grades, found = pytrec_eval.parse_qrel(judged), pytrec_eval.parse_run(ranked)
+    asked = {"map_cut.100", "recip_rank", "ndcg_cut.10", "recall.10,100", "success.5,10"}
+    return pytrec_eval.RelevanceEvaluator(grades, asked).evaluate(found), len(grades)
+
+
+def test_trec_eval_itself_with_c_and_without(home: Path, tmp_path: Path) -> None:
+    """``-c`` divides by all queries of the qrels; without, by those that found anything."""
+    workspace, evaluation = measured(Awkward(), home)
+    values, queries = by_trec_eval(*export(workspace, [evaluation], tmp_path / "out"))
+    assert len(values) == queries - 1 == evaluation.queries - 1
+    for metric, name in NAMES.items():
+        total = sum(one[name] for one in values.values())
+        assert evaluation.metrics[metric] == pytest.approx(total / queries, abs=1e-9), metric
+        assert total / len(values) > evaluation.metrics[metric] + 1e-3, metric
+    # trec_eval's reciprocal rank has no cutoff.
+    first = [one["recip_rank"] for one in values.values()]
+    total = sum(one for one in first if one >= 1 / 10)
+    assert evaluation.metrics["mrr@10"] == pytest.approx(total / queries, abs=1e-9)
+
+
+def test_trec_eval_of_data_that_was_imported(home: Path, tmp_path: Path) -> None:
+    with closing(Workspace.open(home)) as workspace:
+        reader = exploring.grounds(workspace, tmp_path)
+        found = workspace.evaluations.for_job(exploring.evaluation(workspace, reader))
+        paths = export(workspace, found, tmp_path / "out")
+        for one, run, qrels in zip(found, paths[::2], paths[1::2], strict=True):
+            values, queries = by_trec_eval(run, qrels)
+            assert len(values) == queries == one.queries == reader.counts["queries"]
+            for metric, name in NAMES.items():
+                mean = sum(each[name] for each in values.values()) / queries
+                assert one.metrics[metric] == pytest.approx(mean, abs=1e-9), (one.model, metric)
+
+
 def test_the_order_is_told_by_scores_alone(home: Path, tmp_path: Path) -> None:
     workspace, evaluation = measured(Awkward(), home)
     run, _ = export(workspace, [evaluation], tmp_path / "out")
@@ -117,6 +168,19 @@ def test_scores_are_lowered_only_where_they_tie(groups: list[list[float]]) -> No
     distinct = [at for at, one in enumerate(groups) if len(set(one)) == len(one)]
     untouched = np.isin(queries, distinct)
     assert (lowered[untouched] == scores[untouched]).all()
+
+
+def test_no_text_is_read_to_write_what_was_found(home: Path) -> None:
+    """Of a million documents the ids fit in memory; all their texts would not."""
+    asked: list[Any] = []
+
+    class Watched(Awkward):
+        def documents_at(self, rows: Any, columns: Any = None) -> Any:
+            asked.append(columns)
+            return super().documents_at(rows, columns)
+
+    measured(Watched(), home)
+    assert asked == [["id"], ["id"]]
 
 
 def test_two_models_of_one_name_and_files_that_are_gone(home: Path, tmp_path: Path) -> None:

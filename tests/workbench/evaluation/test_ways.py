@@ -47,6 +47,29 @@ def test_every_kind_can_order_the_queries_own_candidates(make: Make) -> None:
     assert result["rows"][1]["kind"] == "bm25" and result["rows"][2]["kind"] == "embedding"
 
 
+def test_the_queries_own_candidates_are_never_cut(make: Make) -> None:
+    result = evaluated(make(BROUGHT), ["wrong"], way="reranking", candidates=2)
+    whole = evaluated(make(BROUGHT), ["wrong"], way="reranking", candidates=50)
+    assert result["rows"] == whole["rows"]
+
+
+def test_mined_negatives_are_no_candidates_to_measure_by(make: Make) -> None:
+    context = make(BROUGHT)
+    context.workspace.datasets.reader.origin = "mined:bm25"
+    with pytest.raises(BadInput, match="no candidates of their own"):
+        prepare_evaluate(recipe(["embed"], way="reranking"), context.workspace)
+
+
+def test_a_second_data_set_without_candidates_is_refused_at_the_click(make: Make) -> None:
+    context = make(BROUGHT)
+    datasets = context.workspace.datasets
+    first, second = datasets.reader, make(DATA).workspace.datasets.reader
+    datasets.read = lambda name, *_: second if name == "other" else first
+    datasets.exists = lambda _name: True
+    with pytest.raises(BadInput, match="no candidates of their own"):
+        prepare_evaluate(recipe(["embed"], way="reranking", also="other"), context.workspace)
+
+
 def test_a_pipeline_leaves_out_what_was_measured_otherwise(make: Make) -> None:
     result = evaluated(make(DATA), ["embed"], rerankers=["right"], candidates=4, way="pipeline")
     assert names(result) == ["embed, first 4", "embed + right"]

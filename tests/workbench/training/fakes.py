@@ -25,6 +25,8 @@ class FakeReader:
         self._queries: list[dict[str, Any]] = []
         self._judgments: list[dict[str, int]] = []
         self._candidates: list[dict[str, int]] = []
+        #: Where the candidates come from.
+        self.origin = "given"
         for split, queries in splits.items():
             for query, positives, negatives in queries:
                 row = len(self._queries)
@@ -56,8 +58,9 @@ class FakeReader:
         for start in range(0, self._documents.num_rows, batch):
             yield self._documents.slice(start, batch)
 
-    def documents_at(self, rows: Any) -> Any:
-        return self._documents.take(pa.array(list(rows), pa.int64()))
+    def documents_at(self, rows: Any, columns: Any = None) -> Any:
+        table = self._documents.select(columns or self._documents.column_names)
+        return table.take(pa.array(list(rows), pa.int64()))
 
     def queries(self, split: str | None = None) -> Any:
         kept = [one for one in self._queries if split in (None, one["split"])]
@@ -70,7 +73,7 @@ class FakeReader:
 
     def candidates(self, split: str | None = None) -> Any:
         table = self._of_split(self._candidates, split, ("query", "document"))
-        origin = pa.array(["given"] * table.num_rows, pa.string())
+        origin = pa.array([self.origin] * table.num_rows, pa.string())
         rank = pa.array(range(1, table.num_rows + 1), pa.int64())
         score = pa.nulls(table.num_rows, pa.float64())
         for name, column in (("origin", origin), ("rank", rank), ("score", score)):
