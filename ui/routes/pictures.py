@@ -1,0 +1,28 @@
+"""The pictures of data sets, small, for galleries: named by data set, version and row."""
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from ui.services import Services
+from workbench.pictures.thumbnails import MEDIA, thumbnail
+
+#: A version's rows never change, so the browser may keep them.
+KEPT = {"cache-control": "private, max-age=604800, immutable"}
+
+
+def router(services: Services) -> APIRouter:
+    """Routes below /api/pictures."""
+    routes = APIRouter()
+
+    @routes.get("/api/pictures/{dataset}/{version}/{row}")
+    def picture(dataset: str, version: int, row: int, size: int = 256) -> Response:
+        """``dataset`` is an id or a name; never a path."""
+        data = thumbnail(services.workspace, dataset, version, row, size)
+        return Response(data, 200, KEPT, MEDIA)
+
+    return routes
+
+
+def picture_url(services: Services, dataset: str, version: int, row: int, size: int = 256) -> str:
+    """Where the page finds a document's picture; ``dataset`` is its id."""
+    return f"{services.root_path}/api/pictures/{dataset}/{version}/{row}?size={size}"
