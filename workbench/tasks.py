@@ -30,6 +30,7 @@ from workbench.recipes.merge import BlendRecipe, MergeRecipe
 from workbench.recipes.mine import MineRecipe
 from workbench.recipes.synthesize import SynthesizeRecipe
 from workbench.recipes.train import TrainEmbeddingRecipe
+from workbench.recipes.train_image_text import TrainImageTextRecipe
 from workbench.recipes.train_rerank import TrainLateInteractionRecipe, TrainRerankerRecipe
 
 if TYPE_CHECKING:
@@ -130,6 +131,13 @@ TASKS: dict[str, Task] = {
     "train-late-interaction": Task(
         TrainLateInteractionRecipe,
         "workbench.training.late_interaction:run",
+        SlotKind.TRAIN,
+        prepare="workbench.training.prepare:prepare_train",
+        resumable=True,
+    ),
+    "train-image-text": Task(
+        TrainImageTextRecipe,
+        "workbench.training.image_text:run",
         SlotKind.TRAIN,
         prepare="workbench.training.prepare:prepare_train",
         resumable=True,

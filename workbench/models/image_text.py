@@ -3,30 +3,26 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from sentence_transformers import SentenceTransformer
 
 from workbench.models.architecture import position_limit
 from workbench.models.autocast import autocast, to_device
 from workbench.models.contract import Contract
+from workbench.models.pixels import Picture, Pixels
 from workbench.models.precision import Precision
-from workbench.pictures.opening import open_picture
 
 Vectors = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 Stop = Callable[[], None]
 
 _BATCH = {"cpu": 32, "cuda": 128}
-#: Unpacking a picture leaves Python's lock, so a few threads keep the model busy.
-_OPENERS = 2
 #: These were trained on texts filled up to their full length (SigLIP, Zhai et al. 2023).
 _FILLED = frozenset({"siglip", "siglip2"})
 
@@ -39,6 +35,7 @@ class LoadedImageText:
     contract: Contract
     device: str
     precision: Precision
+    pixels: Pixels = field(default_factory=Pixels)
 
     def with_contract(self, contract: Contract) -> "LoadedImageText":
         """The same model in memory, used otherwise."""
@@ -71,7 +68,7 @@ class LoadedImageText:
 
     def encode_pictures(
         self,
-        paths: Sequence[Path | Image.Image],
+        paths: Sequence[Picture],
         *,
         batch_size: int | None = None,
         progress: Progress | None = None,
@@ -82,14 +79,10 @@ class LoadedImageText:
         Raises :class:`PictureUnusable` for a file that cannot be opened.
         """
         found = np.empty((len(paths), self.dimensions), dtype=np.float32)
-        done = 0
-        with ThreadPoolExecutor(_OPENERS, thread_name_prefix="pictures") as pool:
-            for rows in self._batches(len(paths), batch_size, stop):
-                opened = list(pool.map(opened_picture, [paths[at] for at in rows]))
-                found[rows] = self._vectors(self.pictures(opened))
-                done += len(rows)
-                if progress:
-                    progress(done, len(paths))
+        for rows in self._batches(len(paths), batch_size, stop):
+            found[rows] = self._vectors(self.pictures([paths[at] for at in rows]))
+            if progress:
+                progress(rows[-1] + 1, len(paths))
         return found
 
     def texts(self, texts: list[str], role: Any = "query") -> dict[str, Any]:
@@ -100,9 +93,9 @@ class LoadedImageText:
         length = min(contract.query_max_len if query else contract.passage_max_len, self._limit())
         return preprocess_texts(self.model, texts, prompt, length)
 
-    def pictures(self, pictures: list[Image.Image]) -> dict[str, Any]:
-        """What the model reads of open pictures."""
-        return dict(self.model.preprocess(list(pictures)))
+    def pictures(self, pictures: Sequence[Picture]) -> dict[str, Any]:
+        """What the model reads of pictures."""
+        return picture_features(self.model, self.pixels, pictures)
 
     def _vectors(self, features: dict[str, Any]) -> Vectors:
         training = self.model.training
@@ -132,6 +125,19 @@ class LoadedImageText:
         return position_limit(config.to_dict(), {}) or sys.maxsize
 
 
+def whole_model(folder: Path, device: str, **options: Any) -> SentenceTransformer:
+    """A CLIP-like model from its folder. Without torchvision its pictures are prepared by Pillow,
+    which transformers says in a warning each time."""
+    from transformers.utils import logging
+
+    said = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        return SentenceTransformer(str(folder), device=device, **options)
+    finally:
+        logging.set_verbosity(said)
+
+
 def preprocess_texts(model: Any, texts: list[str], prompt: str, length: int) -> dict[str, Any]:
     """Tokens of texts for a CLIP-like model, ``length`` at most."""
     filled = model[0].config.model_type in _FILLED
@@ -141,6 +147,6 @@ def preprocess_texts(model: Any, texts: list[str], prompt: str, length: int) -> 
     return dict(model.preprocess(said, max_length=length, processing_kwargs=how or None))
 
 
-def opened_picture(picture: Path | str | Image.Image) -> Image.Image:
-    """A picture from its file, if it is not open yet."""
-    return picture if isinstance(picture, Image.Image) else open_picture(Path(picture))
+def picture_features(model: Any, pixels: Pixels, pictures: Sequence[Picture]) -> dict[str, Any]:
+    """What a CLIP-like model reads of pictures."""
+    return pixels.features(lambda images: dict(model.preprocess(images)), pictures)
