@@ -23,6 +23,7 @@ from workbench.recipes.data_change import (
     SampleRowsRecipe,
 )
 from workbench.recipes.doctor import DoctorRecipe, MendRecipe
+from workbench.recipes.draw import DrawPicturesRecipe
 from workbench.recipes.evaluate import EvaluateRecipe, IndexRecipe
 from workbench.recipes.matrix import MatrixRecipe
 from workbench.recipes.measure import MeasureRecipe
@@ -71,6 +72,12 @@ TASKS: dict[str, Task] = {
         "workbench.data.job:run_sample",
         SlotKind.LIGHT,
         prepare="workbench.data.prepare:prepare_sample",
+    ),
+    "draw-pictures": Task(
+        DrawPicturesRecipe,
+        "workbench.pictures.sample:run",
+        SlotKind.LIGHT,
+        prepare="workbench.pictures.sample:prepare",
     ),
     "data-sample": Task(
         SampleRowsRecipe,
