@@ -26,6 +26,7 @@ from workbench.models.files import model_files
 from workbench.models.resolve import ResolvedModel, cached_snapshot
 
 if TYPE_CHECKING:
+    from workbench.evaluation.pictures import OnPictures
     from workbench.models.load import LoadedEmbedding
     from workbench.workspace import Workspace
 
@@ -40,12 +41,17 @@ _ORIGIN = {"base_model", "dataset", "dataset_version"}
 _OTHERS = {
     "query": {"document_prompt", "passage_max_len"},
     "document": {"query_prompt", "query_max_len"},
+    # Known by its path below the data set, which is its content's digest.
+    "picture": {"query_prompt", "query_max_len", "document_prompt", "passage_max_len"},
 }
 
 
 def with_cache(
-    loaded: "LoadedEmbedding", resolved: ResolvedModel, workspace: "Workspace", use: bool = True
-) -> "LoadedEmbedding | CachedEncoder":
+    loaded: "LoadedEmbedding | OnPictures",
+    resolved: ResolvedModel,
+    workspace: "Workspace",
+    use: bool = True,
+) -> "LoadedEmbedding | OnPictures | CachedEncoder":
     """The model with the workspace's kept encodings, or (``use`` false, limit 0) as it is."""
     cache = EncodingCache(workspace.home)
     if not use or not cache.limit:

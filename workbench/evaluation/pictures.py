@@ -45,6 +45,14 @@ class OnPictures:
     def dimensions(self) -> int:
         return self.model.dimensions
 
+    @property
+    def device(self) -> str:
+        return self.model.device
+
+    @property
+    def precision(self) -> str:
+        return self.model.precision
+
     def encode(
         self,
         texts: Sequence[str],
@@ -100,7 +108,9 @@ class Turned:
             "split": pa.array([split or ""] * len(rows), pa.string()),
             "row": pa.array(rows),
         }
-        return pa.table(columns).filter(seen)
+        found = pa.table(columns)
+        # Ids are looked up by row: where all are asked for, none may be missing.
+        return found if split is None else found.filter(seen)
 
     def judgments(self, split: str | None = None) -> pa.Table:
         """query (a picture), document (a caption), grade; sorted by query. A picture of the split
@@ -130,12 +140,6 @@ class Turned:
     def iter_documents(self, batch: int = 10_000) -> Iterator[pa.Table]:
         for start in range(0, self._captions.num_rows, batch):
             yield self._captions.slice(start, batch)
-
-    def edges(self, _kind: str, first: int, stop: int) -> pa.Table:
-        """The judgments of pictures ``first`` to ``stop``."""
-        rows = self._swapped["query"]
-        inside = pc.and_(pc.greater_equal(rows, first), pc.less(rows, stop))
-        return self._swapped.filter(inside)
 
     @cached_property
     def _captions(self) -> pa.Table:

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from workbench.comparison.names import HEADLINE
 from workbench.comparison.slices import Slicing, slicings
+from workbench.comparison.ways import ALL_CAPTIONS
 from workbench.errors import NotFound
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def _values(
             one = workspace.evaluations.get(id)
         except NotFound:
             return {}
+        if one.settings.get("searched") == ALL_CAPTIONS:
+            continue  # Its queries are pictures, which have neither length nor script.
         path = workspace.path(one.path) / QUERIES_FILE
         if not path.is_file() or metric not in pq.read_schema(path).names:
             return {}
