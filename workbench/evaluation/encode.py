@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from workbench.models.load import LoadedEmbedding
     from workbench.workspace import Workspace
 
+E = TypeVar("E", "LoadedEmbedding", "OnPictures")
+
 #: Texts encoded, and kept, at a time: what a killed job loses at most. Fewer would waste more on
 #: padding, since texts are sorted by length within a piece.
 PIECE = 2048
@@ -47,11 +49,11 @@ _OTHERS = {
 
 
 def with_cache(
-    loaded: "LoadedEmbedding | OnPictures",
+    loaded: E,
     resolved: ResolvedModel,
     workspace: "Workspace",
     use: bool = True,
-) -> "LoadedEmbedding | OnPictures | CachedEncoder":
+) -> "E | CachedEncoder":
     """The model with the workspace's kept encodings, or (``use`` false, limit 0) as it is."""
     cache = EncodingCache(workspace.home)
     if not use or not cache.limit:

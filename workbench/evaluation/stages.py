@@ -142,8 +142,8 @@ class Stages:
         assert named.resolved is not None  # it was loaded
         recipe, reader = self.recipe, self.reader
         k, stop = max(recipe.top_k, DEPTH), self.context.check_cancelled
-        encoder: Any = OnPictures(model, reader.folder)
-        encoder = with_cache(encoder, named.resolved, self.context.workspace, recipe.use_cache)
+        plain = OnPictures(model, reader.folder)
+        encoder = with_cache(plain, named.resolved, self.context.workspace, recipe.use_cache)
         seen = has_pictures(reader)
         progress = self._progress(named.name, 0, 2 if seen else 1)
         run = retrieve(encoder, self.pool, k=k, progress=progress, stop=stop)

@@ -26,8 +26,10 @@ _SPECIAL = ("<pad>", "<start>", "<end>", "<unknown>")
 def make_small_clip(folder: Path, words: Sequence[str], size: int, seed: int) -> Contract:
     """Write the model into ``folder`` as sentence-transformers saves one; returns its contract.
 
-    ``words`` are those its tokenizer knows, ``size`` the pictures' width and height in pixels.
+    ``words`` are those its tokenizer knows, ``size`` the pictures' width and height in pixels (the
+    next multiple of 8).
     """
+    size = -(-size // _PATCH) * _PATCH  # whole patches
     vocabulary = {word: at for at, word in enumerate([*_SPECIAL, *words])}
     with torch.random.fork_rng():
         torch.manual_seed(seed)

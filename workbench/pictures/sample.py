@@ -42,6 +42,14 @@ def prepare(
     return recipe.model_copy(update={"name": name, "model": model})
 
 
+def drawn(workspace: Workspace) -> DrawPicturesRecipe:
+    """The sample under names that are free; its model once is enough."""
+    plain = DrawPicturesRecipe()
+    model = "" if workspace.models.exists(plain.model) else plain.model
+    name = workspace.datasets.free_name(plain.name)
+    return plain.model_copy(update={"name": name, "model": model})
+
+
 def run(recipe: DrawPicturesRecipe, context: JobContext) -> dict[str, Any]:
     """Draw, and make the model. Returns what ``data add`` prints, and ``model``."""
     be_lean()

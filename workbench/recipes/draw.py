@@ -24,11 +24,7 @@ class DrawPicturesRecipe(Recipe):
         600, help="How many pictures to hold out as test.", ge=50, le=5_000
     )
     size: int = setting(
-        48,
-        help="Width and height of a picture in pixels; the model reads them as they are.",
-        ge=32,
-        le=256,
-        multiple_of=8,
+        48, help="Width and height of a picture, and of what the model reads.", ge=32, le=256
     )
     seed: int = setting(
         13,
