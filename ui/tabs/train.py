@@ -214,7 +214,7 @@ def listen(services: Services, page: "Page") -> None:
 
 def fill(services: Services, picked: str, menus: Sequence[str | None]) -> list[Any]:
     """Menus (data set and model of each form, in turn) and the chosen run, as they are now."""
-    models = model_names(services.workspace)
+    kinds = list(KINDS)
     names = dataset_names(services.workspace)
     job = shown_job(services, picked)
     none = not names
@@ -222,12 +222,21 @@ def fill(services: Services, picked: str, menus: Sequence[str | None]) -> list[A
         gr.HTML(value=empty(t("train.no_data"), t("train.no_data_hint")), visible=none),
         gr.Button(visible=none),
         *(
-            model_menu(models, chosen or PACKAGED) if at % 2 else menu(names, chosen)
+            _bases(services, kinds[at // 2], chosen) if at % 2 else menu(names, chosen)
             for at, chosen in enumerate(menus)
         ),
         runs_menu(services, job.id if job else None),
         *view(job),
     ]
+
+
+def _bases(services: Services, kind: str, chosen: str | None) -> dict[str, Any]:
+    """The menu of base models: those that see pictures for the kind that needs it, else the rest."""
+    seeing = {one.name for one in services.workspace.models.list() if one.kind == "image-text"}
+    names = model_names(services.workspace)
+    if kind == "image-text":
+        return model_menu([name for name in names if name in seeing], chosen)
+    return model_menu([name for name in names if name not in seeing], chosen or PACKAGED)
 
 
 def view(job: Job | None) -> list[Any]:
