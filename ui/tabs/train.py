@@ -231,7 +231,7 @@ def fill(services: Services, picked: str, menus: Sequence[str | None]) -> list[A
 
 
 def _bases(services: Services, kind: str, chosen: str | None) -> dict[str, Any]:
-    """The menu of base models: those that see pictures for the kind that needs it, else the rest."""
+    """Base models to choose: those that see pictures for the kind that needs it, else the rest."""
     seeing = {one.name for one in services.workspace.models.list() if one.kind == "image-text"}
     names = model_names(services.workspace)
     if kind == "image-text":

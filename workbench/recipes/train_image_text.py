@@ -50,12 +50,6 @@ class TrainImageTextRecipe(TrainRecipe):
         gt=0,
         le=1.0,
     )
-    query_max_len: int = setting(
-        77, help="Captions are cut after this many tokens, or where the model ends.", ge=4, le=32768
-    )
-    passage_max_len: int = setting(
-        77, help="Texts that stand for documents without a picture are cut here.", ge=4, le=32768
-    )
     negatives: int = setting(
         0,
         help="Given wrong pictures per caption; 0 uses the other rows of the batch alone.",
