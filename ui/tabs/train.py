@@ -20,6 +20,7 @@ from ui.tabs.search import lead_to
 from ui.words import t
 from ui.words.amounts import ago
 from workbench.errors import JobNotFound
+from workbench.recipes.draw import SMALL_CLIP
 from workbench.recipes.kinds import KINDS
 from workbench.records import Job, JobStatus
 
@@ -235,7 +236,9 @@ def _bases(services: Services, kind: str, chosen: str | None) -> dict[str, Any]:
     seeing = {one.name for one in services.workspace.models.list() if one.kind == "image-text"}
     names = model_names(services.workspace)
     if kind == "image-text":
-        return model_menu([name for name in names if name in seeing], chosen)
+        # The sample's model is offered once it is there.
+        there = chosen != SMALL_CLIP or chosen in seeing
+        return model_menu([name for name in names if name in seeing], chosen if there else None)
     return model_menu([name for name in names if name not in seeing], chosen or PACKAGED)
 
 

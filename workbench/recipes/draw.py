@@ -4,6 +4,9 @@ from typing import ClassVar
 
 from workbench.recipes.base import Recipe, setting
 
+#: The sample's model: small, and of random weights.
+SMALL_CLIP = "small-clip-untrained"
+
 
 class DrawPicturesRecipe(Recipe):
     """Draw pictures of coloured shapes with captions, and make a small untrained CLIP for them."""
@@ -14,7 +17,7 @@ class DrawPicturesRecipe(Recipe):
         "drawn-pictures", help="What the data set is called.", min_length=1, max_length=80
     )
     model: str = setting(
-        "small-clip-untrained",
+        SMALL_CLIP,
         help="What the model of random weights is called; empty makes none.",
         max_length=120,
     )

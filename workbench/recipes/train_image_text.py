@@ -3,6 +3,7 @@
 from typing import Any, ClassVar, Literal
 
 from workbench.recipes.base import setting
+from workbench.recipes.draw import SMALL_CLIP
 from workbench.recipes.train import TrainRecipe
 
 
@@ -32,6 +33,7 @@ class TrainImageTextRecipe(TrainRecipe):
     }
 
     model: str = setting(
+        SMALL_CLIP,
         help="The base model: a CLIP-like one of the workspace, a local folder, or a hub id.",
         widget="model",
     )
@@ -41,7 +43,7 @@ class TrainImageTextRecipe(TrainRecipe):
     batch_size: int = setting(
         64,
         help="Captions and pictures per step; each is told from all the others of its batch.",
-        ge=2,
+        ge=1,
         le=8192,
     )
     learning_rate: float = setting(
