@@ -69,8 +69,8 @@ class Import:
             self._file(one)
 
     def _without_readmes(self, inputs: list[Input]) -> list[Input]:
-        """A README beside tables is about the data; alone, it may be the data."""
-        if all(one.part == "texts" for one in inputs):
+        """A README beside tables or pictures is about the data; alone, it may be the data."""
+        if not self._pictures and all(one.part == "texts" for one in inputs):
             return inputs
         about = [one for one in inputs if one.part == "texts" and _is_about(one.source.label)]
         for one in about:

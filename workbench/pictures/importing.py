@@ -162,6 +162,8 @@ class PictureImport:
             return
         if picture in self._known:
             report.add("picture-repeated", detail=self._known[picture])
+            if not about.captions:
+                return
         self._known.setdefault(picture, source.label)
         if not about.captions and about.report is not None:
             about.report.add("no-caption", about.line)

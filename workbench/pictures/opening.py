@@ -21,9 +21,13 @@ SUFFIXES = frozenset({
     ".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".bmp", ".dib", ".tif",
     ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2",
 })  # fmt: skip
-_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "JPEG2000")
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "JPEG2000")
 #: More pixels than any camera in common use has; in memory they take three bytes each.
 MOST_PIXELS = 120_000_000
+# Pillow's own bound refuses what is twice as large; what lies between is refused here, and needs no
+# warning. (To silence it around each call would not be safe among threads.)
+Image.MAX_IMAGE_PIXELS = MOST_PIXELS
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 #: Models make the shorter side some hundred pixels: of a hair-thin picture that would make a
 #: gigantic one, so it gets edges in white up to this ratio.
 _THINNEST = 16
@@ -53,9 +57,8 @@ def open_picture(source: Path | bytes | BinaryIO, most: int = 0) -> Image.Image:
     """
     stream = BytesIO(source) if isinstance(source, bytes) else source
     try:
-        with warnings.catch_warnings(), Image.open(stream, formats=_FORMATS) as image:
-            # Our own bound is checked before anything is unpacked.
-            warnings.simplefilter("ignore")
+        with Image.open(stream, formats=_FORMATS) as image:
+            # Nothing is unpacked yet.
             _refuse_too_large(image.size)
             if most:
                 image.draft(None, (most, most))

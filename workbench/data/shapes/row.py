@@ -22,6 +22,10 @@ class Document:
     def __len__(self) -> int:
         return len(self.text) + len(self.title)
 
+    def __bool__(self) -> bool:
+        """It is there, though its text may be empty: a picture without a caption."""
+        return True
+
 
 @dataclass(slots=True)
 class Row:
