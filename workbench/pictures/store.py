@@ -1,6 +1,8 @@
 """A data set's picture files: the bytes as they came, once for each content."""
 
 import hashlib
+import os
+import shutil
 from pathlib import Path, PurePosixPath
 
 from workbench.pictures.opening import SUFFIXES, open_picture
@@ -29,3 +31,16 @@ def place_of(data: bytes, name: str) -> str:
     digest = hashlib.sha256(data).hexdigest()
     suffix = PurePosixPath(name).suffix.lower()
     return f"{FOLDER}/{digest[:2]}/{digest}{suffix if suffix in SUFFIXES else '.img'}"
+
+
+def link_picture(source: Path, place: str, target: Path) -> None:
+    """The same picture in another data set's folder: as a hard link where the disk has such."""
+    kept = target / place
+    if kept.is_file():
+        return
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source / place, kept)
+    except OSError:
+        # Another file system, or one without links.
+        shutil.copy2(source / place, kept)
