@@ -1,6 +1,5 @@
 """The route that shows data sets' pictures: small ones, by row, and nothing else."""
 
-
 import pytest
 from starlette.testclient import TestClient
 
