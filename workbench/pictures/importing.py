@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 from workbench.data.intake import Input
@@ -102,7 +102,7 @@ class PictureImport:
 
     def _named(self, pictures: list[Source], inputs: list[Input]) -> _Named:
         named = _Named()
-        places = _Places(pictures)
+        places = Places(pictures)
         for one in inputs:
             if one.kind == "text" and (label := places.beside(one.source.label)):
                 self._sidecar(one, label, named)
@@ -117,7 +117,7 @@ class PictureImport:
         if label not in named.by_label:
             named.by_label[label] = Shown(label, split_of(label), said, "", one.report, 1)
 
-    def _rows(self, one: Input, column: str, places: "_Places", named: _Named) -> None:
+    def _rows(self, one: Input, column: str, places: "Places", named: _Named) -> None:
         """A captions file: rows that name a picture each. Without any it is left to others."""
         if not places.any:
             return
@@ -221,7 +221,7 @@ class PictureImport:
         )
 
 
-class _Places:
+class Places:
     """Where the pictures lie: found by the path a row gives, from its own folder or from any."""
 
     def __init__(self, pictures: list[Source]) -> None:
@@ -273,8 +273,3 @@ def apart(sources: Iterator[Source]) -> tuple[list[Source], list[Source]]:
     for source in sources:
         found[0 if is_picture(source.label) else 1].append(source)
     return found
-
-
-def names_pictures(sample: dict[str, Any]) -> bool:
-    """Whether rows with these columns name pictures."""
-    return picture_column(sample) is not None

@@ -75,16 +75,6 @@ def open_picture(source: Path | bytes | BinaryIO, most: int = 0) -> Image.Image:
         raise PictureUnusable.of("picture-broken", _why(error)) from error
 
 
-def picture_size(source: Path | bytes | BinaryIO) -> tuple[int, int]:
-    """Width and height as the file's head says, without unpacking; raises as above."""
-    stream = BytesIO(source) if isinstance(source, bytes) else source
-    try:
-        with Image.open(stream, formats=_FORMATS) as image:
-            return image.size
-    except Exception as error:
-        raise PictureUnusable.of("picture-unknown", _why(error)) from error
-
-
 def is_picture(name: str) -> bool:
     """Whether a file is called as pictures are."""
     return Path(name).suffix.lower() in SUFFIXES

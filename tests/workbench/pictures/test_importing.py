@@ -13,6 +13,7 @@ import pytest
 from tests.workbench.data.fakes import bring, codes, context
 from tests.workbench.pictures.fakes import animated, bomb, noise, plain, turned
 from workbench.data.job import run_import
+from workbench.data.preview import preview
 from workbench.data.reader import DatasetReader
 from workbench.errors import JobCancelled, NoGoodRows, StrictRefused
 from workbench.recipes.data import ImportRecipe
@@ -166,6 +167,28 @@ def test_pictures_beside_other_data_stay_out(workspace: Workspace, tmp_path: Pat
     assert (result["queries"], result["documents"]) == (1, 1)
     assert any("1 pictures were not read" in note for note in result["notes"])
     assert reader.documents()["picture"].to_pylist() == [None]
+
+
+def test_a_preview_shows_what_would_be_read(workspace: Workspace, tmp_path: Path) -> None:
+    files = {
+        "images/a.png": noise(1),
+        "images/b c.png": noise(2),
+        "captions.jsonl": rows({"image": "a.png", "text": ["a bag", "red"]}),
+    }
+    recipe = ImportRecipe(paths=[str(written(tmp_path / "set", files))], name="-")
+    found = preview(workspace, recipe)
+    assert (found.format, found.known, found.problems) == ("pictures", True, [])
+    assert [row.texts for row in found.rows] == [
+        (("query", "a bag"), ("query", "red"), ("picture", "a.png"))
+    ]
+    recipe = ImportRecipe(paths=[str(tmp_path / "set/images")], name="-")
+    shown = [dict(row.texts) for row in preview(workspace, recipe).rows]
+    assert shown == [{"picture": "a.png", "query": "a"}, {"picture": "b c.png", "query": "b c"}]
+    beside = {"rows.jsonl": rows({"query": "q", "pos": ["p"]}), "x y.png": noise(1)}
+    recipe = ImportRecipe(paths=[str(written(tmp_path / "other", beside))], name="-")
+    found = preview(workspace, recipe)
+    assert found.format != "pictures" and any("not read" in note for note in found.notes)
+    assert [row.kind for row in found.rows] == ["query"]
 
 
 def test_strange_pictures_are_taken_and_bad_ones_listed(
