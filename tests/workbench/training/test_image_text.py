@@ -19,8 +19,8 @@ from workbench.recipes.draw import DrawPicturesRecipe
 from workbench.recipes.train_image_text import TrainImageTextRecipe
 from workbench.workspace import Workspace
 
-# Real runs: fifteen seconds for each of the three seeds on two quiet cores (fewer steps would not show
-# the gain), a second or two for each of the others.
+# Real runs: fifteen seconds for each of the three seeds on two quiet cores (fewer steps would not
+# show the gain), a second or two for each of the others.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).resolve().parents[3]
