@@ -12,13 +12,13 @@ from fastapi import FastAPI
 from ui import theme
 from ui.guards import SameOrigin, SecurityHeaders, StripPrefix, TrustedHosts, allowed_hosts
 from ui.login import Credentials, RequireLogin, Sessions, read_secret
-from ui.routes import assets, changes, downloads, points, reports, sweeps, uploads
+from ui.routes import assets, changes, downloads, pictures, points, reports, sweeps, uploads
 from ui.routes.replies import add_error_answers
 from ui.services import Services
 
 ROUTERS = (
     *(assets.router, changes.router, downloads.router),
-    *(points.router, reports.router, sweeps.router, uploads.router),
+    *(pictures.router, points.router, reports.router, sweeps.router, uploads.router),
 )
 SECRET_FILE = "session.key"
 #: FastAPI's pages about its routes, ours and Gradio's: nobody needs them here.

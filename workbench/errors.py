@@ -98,6 +98,27 @@ class ModelUnusable(BadInput):
     code = "model-unusable"
 
 
+class PictureUnusable(BadInput):
+    """A file that cannot be opened as a picture. ``problem``: its code in ``data/problems.py``;
+    ``detail``: what is said there."""
+
+    code = "picture-unusable"
+
+    def __init__(self, message: str, hint: str = "", **details: Any) -> None:
+        super().__init__(message, hint, **details)
+        self.problem = str(details.get("problem", "picture-broken"))
+        self.detail = str(details.get("detail", ""))
+
+    @classmethod
+    def of(cls, problem: str, detail: str) -> "PictureUnusable":
+        return cls(
+            f"The picture cannot be used: {detail}.",
+            "Save it again as PNG or JPEG, or leave it out.",
+            problem=problem,
+            detail=detail,
+        )
+
+
 class InUse(BadInput):
     """Something is needed by a job that still runs or waits."""
 

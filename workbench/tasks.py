@@ -23,6 +23,7 @@ from workbench.recipes.data_change import (
     SampleRowsRecipe,
 )
 from workbench.recipes.doctor import DoctorRecipe, MendRecipe
+from workbench.recipes.draw import DrawPicturesRecipe
 from workbench.recipes.evaluate import EvaluateRecipe, IndexRecipe
 from workbench.recipes.matrix import MatrixRecipe
 from workbench.recipes.measure import MeasureRecipe
@@ -30,6 +31,7 @@ from workbench.recipes.merge import BlendRecipe, MergeRecipe
 from workbench.recipes.mine import MineRecipe
 from workbench.recipes.synthesize import SynthesizeRecipe
 from workbench.recipes.train import TrainEmbeddingRecipe
+from workbench.recipes.train_image_text import TrainImageTextRecipe
 from workbench.recipes.train_rerank import TrainLateInteractionRecipe, TrainRerankerRecipe
 
 if TYPE_CHECKING:
@@ -70,6 +72,12 @@ TASKS: dict[str, Task] = {
         "workbench.data.job:run_sample",
         SlotKind.LIGHT,
         prepare="workbench.data.prepare:prepare_sample",
+    ),
+    "draw-pictures": Task(
+        DrawPicturesRecipe,
+        "workbench.pictures.sample:run",
+        SlotKind.LIGHT,
+        prepare="workbench.pictures.sample:prepare",
     ),
     "data-sample": Task(
         SampleRowsRecipe,
@@ -130,6 +138,13 @@ TASKS: dict[str, Task] = {
     "train-late-interaction": Task(
         TrainLateInteractionRecipe,
         "workbench.training.late_interaction:run",
+        SlotKind.TRAIN,
+        prepare="workbench.training.prepare:prepare_train",
+        resumable=True,
+    ),
+    "train-image-text": Task(
+        TrainImageTextRecipe,
+        "workbench.training.image_text:run",
         SlotKind.TRAIN,
         prepare="workbench.training.prepare:prepare_train",
         resumable=True,

@@ -105,6 +105,8 @@ def _way_title(way: str) -> str:
         "retrieval": t("ways.retrieval"),
         "reranking": t("ways.reranking"),
         "pipeline": t("ways.pipeline"),
+        "text-to-picture": t("ways.text-to-picture"),
+        "picture-to-text": t("ways.picture-to-text"),
     }
     return words[way]
 

@@ -29,13 +29,15 @@ from ui.tabs import data_versions as history
 from ui.words import t
 from ui.words.amounts import ago, count, size
 from workbench.errors import BadInput
+from workbench.pictures.sample import drawn
 from workbench.recipes.data import ImportRecipe, SampleRecipe
+from workbench.recipes.draw import DrawPicturesRecipe
 from workbench.records import Dataset, Job, JobStatus
 
 if TYPE_CHECKING:
     from ui.page import Page
 
-TASKS = (ImportRecipe.task, SampleRecipe.task, *changes.TASKS)
+TASKS = (ImportRecipe.task, SampleRecipe.task, DrawPicturesRecipe.task, *changes.TASKS)
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Data:
     strict: gr.Checkbox
     start: gr.Button
     sample: gr.Button
+    draw: gr.Button
     cancel: gr.Button
     job: gr.HTML
     sets: gr.HTML
@@ -89,6 +92,7 @@ def render(services: Services) -> Data:
         with gr.Row(elem_classes="rw-actions"):
             start = gr.Button(t("data.start"), variant="primary", elem_id="data-start")
             sample = gr.Button(t("data.sample"), elem_id="data-sample")
+            draw = gr.Button(t("pictures.draw"), elem_id="data-draw")
             cancel = gr.Button(t("job.cancel"), variant="stop", visible=False)
         job = piece(elem_id="data-job")
         piece(heading(t("data.sets")))
@@ -119,6 +123,7 @@ def render(services: Services) -> Data:
         strict=strict,
         start=start,
         sample=sample,
+        draw=draw,
         cancel=cancel,
         job=job,
         sets=sets,
@@ -158,6 +163,11 @@ def listen(services: Services, page: "Page") -> None:
         workspace.jobs.submit(SampleRecipe(name=name))
         return view(services, name)
 
+    def draw() -> list[Any]:
+        recipe = drawn(workspace)
+        workspace.jobs.submit(recipe)
+        return view(services, recipe.name)
+
     def cancel(picked: str) -> list[Any]:
         job = newest_job(services)
         if job is not None and not job.status.finished:
@@ -190,6 +200,7 @@ def listen(services: Services, page: "Page") -> None:
         then=t("data.start"),
     )
     on(data.sample.click, sample, None, data.outputs)
+    on(data.draw.click, draw, None, data.outputs)
     on(data.cancel.click, cancel, data.chosen, data.outputs)
     on(data.sets.select, show, None, data.outputs)
     cards = [data.job, data.synth.job, data.doctor.job, data.mine.job]

@@ -1,7 +1,7 @@
 """What a data set without queries holds: its scored pairs, or its documents."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from markupsafe import Markup
@@ -11,11 +11,13 @@ from ui.words import t
 from ui.words.amounts import count
 
 
-def lines(reader: Any, offset: int, limit: int, split: str) -> tuple[list[str], list[list[str]]]:
-    """The heads and the rows of a table of them."""
+def lines(
+    reader: Any, offset: int, limit: int, split: str, see: Callable[[int], Markup]
+) -> tuple[list[str], list[list[str]]]:
+    """The heads and the rows of a table of them; ``see`` shows a document's picture."""
     if reader.counts["pairs"]:
         return _pair_lines(reader, offset, limit, split)
-    return _document_lines(reader, offset, limit)
+    return _document_lines(reader, offset, limit, see)
 
 
 def pair_facts(summary: Mapping[str, Any]) -> dict[str, str]:
@@ -40,12 +42,18 @@ def _pair_lines(
     ]
 
 
-def _document_lines(reader: Any, offset: int, limit: int) -> tuple[list[str], list[list[str]]]:
+def _document_lines(
+    reader: Any, offset: int, limit: int, see: Callable[[int], Markup]
+) -> tuple[list[str], list[list[str]]]:
     heads = [t("bring.title"), t("bring.text"), t("bring.source")]
     found = reader.documents(offset, offset + limit).to_pylist()
     return heads, [
-        [one["title"] or "", clipped(one["text"]), _source(one["fields"], one["id"])]
-        for one in found
+        [
+            see(offset + at) if one["picture"] else one["title"] or "",
+            clipped(one["text"]),
+            _source(one["fields"], one["id"]),
+        ]
+        for at, one in enumerate(found)
     ]
 
 

@@ -1,6 +1,6 @@
 """What is in one data set: counts and notes, rows by page, lengths, and the problem list."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from ui.choices import shown_dataset
 from ui.feedback import on
 from ui.markup import EMPTY, badge, clipped, facts, heading, join, pick, piece, table
 from ui.plots import histogram
+from ui.routes.pictures import picture_html
 from ui.services import Services
 from ui.tabs import data_items
 from ui.words import t
@@ -169,10 +170,12 @@ def page(services: Services, picked: str, split: str, find: str, offset: int) ->
     """Updates for ``Rows.page``; one row more is read, to know whether there are more."""
     name = shown_dataset(services.workspace, picked)
     reader = services.workspace.datasets.read(name)
+    id = services.workspace.datasets.get(name).id
+    see = lambda row: picture_html(services, id, reader.version, row)  # noqa: E731
     if reader.counts["queries"]:
-        heads, lines = _query_lines(reader, split, find, offset)
+        heads, lines = _query_lines(reader, split, find, offset, see)
     else:
-        heads, lines = data_items.lines(reader, offset, PAGE + 1, split)
+        heads, lines = data_items.lines(reader, offset, PAGE + 1, split, see)
     more = len(lines) > PAGE
     lines = lines[:PAGE]
     caption = t("rows.caption", first=offset + 1, last=offset + len(lines), name=name)
@@ -185,12 +188,18 @@ def page(services: Services, picked: str, split: str, find: str, offset: int) ->
 
 
 def _query_lines(
-    reader: Any, split: str, find: str, offset: int
+    reader: Any, split: str, find: str, offset: int, see: Callable[[int], Markup]
 ) -> tuple[list[str], list[list[str]]]:
     found = reader.page(offset, PAGE + 1, split=split or None, search=find.strip())
     heads = [t("rows.split"), t("rows.query"), t("rows.positives"), t("rows.negatives")]
     return heads, [
-        [_split_badge(row.split), clipped(row.query), _texts(row.positives), _texts(row.negatives)]
+        [
+            _split_badge(row.split),
+            clipped(row.query),
+            # What a picture shows says more than its caption, which is the query.
+            join(see(one) for one in row.pictures[:TEXTS]) or _texts(row.positives),
+            _texts(row.negatives),
+        ]
         for row in found
     ]
 

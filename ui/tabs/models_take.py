@@ -45,7 +45,8 @@ def html(services: Services, model: Model) -> Markup:
     base = missing_base(workspace, model)
     along = Markup("<p>{}</p>").format(t("take.base", base=base)) if base else EMPTY
     script = EMPTY
-    if model.job_id:
+    # A run on pictures is not repeated from rows of text.
+    if model.job_id and model.kind != "image-text":
         command = f'python -m workbench models script "{model.name}" --output FOLDER'
         script = Markup("<p>{}</p><pre><code>{}</code></pre>").format(t("take.script"), command)
     return Markup('<p>{}</p><pre class="rw-mono" tabindex="0"><code>{}</code></pre>{}{}').format(

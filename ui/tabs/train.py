@@ -20,6 +20,7 @@ from ui.tabs.search import lead_to
 from ui.words import t
 from ui.words.amounts import ago
 from workbench.errors import JobNotFound
+from workbench.recipes.draw import SMALL_CLIP
 from workbench.recipes.kinds import KINDS
 from workbench.records import Job, JobStatus
 
@@ -214,7 +215,7 @@ def listen(services: Services, page: "Page") -> None:
 
 def fill(services: Services, picked: str, menus: Sequence[str | None]) -> list[Any]:
     """Menus (data set and model of each form, in turn) and the chosen run, as they are now."""
-    models = model_names(services.workspace)
+    kinds = list(KINDS)
     names = dataset_names(services.workspace)
     job = shown_job(services, picked)
     none = not names
@@ -222,12 +223,23 @@ def fill(services: Services, picked: str, menus: Sequence[str | None]) -> list[A
         gr.HTML(value=empty(t("train.no_data"), t("train.no_data_hint")), visible=none),
         gr.Button(visible=none),
         *(
-            model_menu(models, chosen or PACKAGED) if at % 2 else menu(names, chosen)
+            _bases(services, kinds[at // 2], chosen) if at % 2 else menu(names, chosen)
             for at, chosen in enumerate(menus)
         ),
         runs_menu(services, job.id if job else None),
         *view(job),
     ]
+
+
+def _bases(services: Services, kind: str, chosen: str | None) -> dict[str, Any]:
+    """Base models to choose: those that see pictures for the kind that needs it, else the rest."""
+    seeing = {one.name for one in services.workspace.models.list() if one.kind == "image-text"}
+    names = model_names(services.workspace)
+    if kind == "image-text":
+        # The sample's model is offered once it is there.
+        there = chosen != SMALL_CLIP or chosen in seeing
+        return model_menu([name for name in names if name in seeing], chosen if there else None)
+    return model_menu([name for name in names if name not in seeing], chosen or PACKAGED)
 
 
 def view(job: Job | None) -> list[Any]:

@@ -170,7 +170,7 @@ def _smaller(facts: Facts) -> str:
             mends.append("gradient_checkpointing")
     if recipe.method == "full":
         mends.append("method lora")
-    elif recipe.method == "lora" and recipe.kind != "late-interaction":
+    elif recipe.method == "lora" and recipe.quantizable:
         mends.append("method qlora")
     mends.append("shorter texts")
     return f"Try {', or '.join(mends)}."

@@ -166,6 +166,8 @@ def _checkpointing(recipe: TrainRecipe, _footing: Footing) -> Iterator[Changes]:
 def _shorter(recipe: TrainRecipe, footing: Footing) -> Iterator[Changes]:
     """Only lengths that really cut something of the sample's longest document."""
     longest = recipe.passage_max_len
+    if recipe.kind == "image-text":
+        return  # What takes memory there is pictures.
     if footing.longest is not None:
         longest = min(longest, footing.longest[1])
     for length in range((longest - 1) // 32 * 32, SHORTEST - 1, -32):
@@ -175,7 +177,7 @@ def _shorter(recipe: TrainRecipe, footing: Footing) -> Iterator[Changes]:
 def _adapter(recipe: TrainRecipe, _footing: Footing) -> Iterator[Changes]:
     if recipe.method == "full":
         yield {"method": "lora"}
-    elif recipe.method == "lora" and recipe.kind != "late-interaction":
+    elif recipe.method == "lora" and recipe.quantizable:
         yield {"method": "qlora"}
 
 

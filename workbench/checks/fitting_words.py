@@ -62,7 +62,7 @@ def _length(recipe: TrainRecipe, changes: dict[str, Any]) -> str:
 
 def _loses_negatives(recipe: TrainRecipe) -> bool:
     """Whether a query's loss sees the other rows of its batch."""
-    if recipe.kind == "late-interaction":
+    if recipe.kind in ("late-interaction", "image-text"):
         return True
     objective = getattr(recipe, "objective", "")
     if recipe.kind != "embedding" or objective not in ("contrastive", "gist"):

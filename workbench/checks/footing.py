@@ -38,8 +38,9 @@ class Footing:
     gpu: bool
 
     def memory(self, recipe: TrainRecipe) -> Memory | None:
-        """An estimate for this recipe, whose texts are no longer than those looked at."""
-        if self.shape is None or self.longest is None:
+        """An estimate for this recipe, whose texts are no longer than those looked at; none for
+        pictures, whose size no text tells: measured steps do."""
+        if self.shape is None or self.longest is None or recipe.kind == "image-text":
             return None
         query = min(self.longest[0], recipe.query_max_len)
         document = min(self.longest[1], recipe.passage_max_len)

@@ -10,6 +10,7 @@ from workbench.cli.options import PREFIX, add_fields, read_values
 from workbench.cli.output import say
 from workbench.cli.running import run_job
 from workbench.recipes.data import ImportRecipe
+from workbench.recipes.draw import DrawPicturesRecipe
 from workbench.takeaway.push import TOKEN_VARIABLE
 from workbench.workspace import Workspace
 
@@ -62,6 +63,14 @@ def add(actions: Any, shared: argparse.ArgumentParser) -> None:
     add_fields(adding, ImportRecipe, skip=_OWN)
     adding.set_defaults(command=_add, parser=adding)
 
+    drawing = actions.add_parser(
+        "draw",
+        parents=[shared],
+        help="draw sample pictures with captions, and make a small untrained model for them",
+    )
+    add_fields(drawing, DrawPicturesRecipe)
+    drawing.set_defaults(command=_draw)
+
     pushing = actions.add_parser("push", parents=[shared], help="send a data set to a hub")
     pushing.add_argument("name")
     pushing.add_argument("repo", metavar="OWNER/NAME", help="made where it does not exist yet")
@@ -82,6 +91,15 @@ def _add(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     job = run_job(workspace, ImportRecipe.read(values))
     result = job.result or {}
     return result, report(result)
+
+
+def _draw(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    from workbench.cli.data import report
+
+    job = run_job(workspace, DrawPicturesRecipe.read(read_values(args, DrawPicturesRecipe)))
+    result = job.result or {}
+    words = report(result)
+    return result, f"{words}\n  model: {result['model']}" if result["model"] else words
 
 
 def _preview_words(found: "Preview") -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from storage.records import Evaluation
 from workbench.comparison.names import HEADLINE
+from workbench.comparison.ways import ALL_CAPTIONS
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput, NotFound
 from workbench.evaluation.bm25 import tokenize
@@ -133,6 +134,8 @@ def rows_of(workspace: "Workspace", id: str) -> list[Evaluation]:
         if (one.dataset_id, one.version, one.split) == same
         and one.queries
         and "cut_to" not in one.settings
+        # There the rows of queries are pictures.
+        and one.settings.get("searched") != ALL_CAPTIONS
         and (workspace.path(one.path) / RUN_FILE).is_file()
     ]
     if not kept:

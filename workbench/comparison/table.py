@@ -8,7 +8,7 @@ from typing import Any
 
 from workbench.comparison.names import CORRELATIONS, METRICS, label
 from workbench.comparison.significance import holm, second_stage_verdict, verdict
-from workbench.comparison.ways import TITLES, WAYS, way_of
+from workbench.comparison.ways import ORDER, TITLES, way_of
 
 #: A spreadsheet runs a cell that begins with one of these.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -129,7 +129,7 @@ def _table(
 ) -> Table:
     metrics = tuple(m for m in names if rows and all(m in row for row in rows))
     # Rows of different ways stand apart, and the best is the best of its way.
-    rows = sorted(rows, key=lambda row: WAYS.index(way_of(str(row.get("searched", "")))))
+    rows = sorted(rows, key=lambda row: ORDER.index(way_of(str(row.get("searched", "")))))
     highest = {
         way: [max(round(row[metric], 3) for row in found) for metric in metrics]
         for way, found in _by_way(rows).items()

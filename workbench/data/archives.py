@@ -26,8 +26,10 @@ class Member:
 def members(path: Path, label: str, log: ProblemLog) -> Iterator[Member]:
     """The files of a zip that may be read; the others become problems."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
+        # Closed when the last member that can be opened is forgotten: opening an archive anew for
+        # each of ten thousand pictures would read its long list of names as often.
+        archive = zipfile.ZipFile(path)
+        entries = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         log.add("unreadable", label, detail=f"it is no zip archive ({error})")
         return
@@ -43,7 +45,7 @@ def members(path: Path, label: str, log: ProblemLog) -> Iterator[Member]:
         elif PurePosixPath(entry.filename).suffix.lower() in _PACKED:
             log.add("nested-archive", inside)
         else:
-            yield Member(inside, entry.file_size, _opener(path, entry))
+            yield Member(inside, entry.file_size, _opener(archive, entry))
 
 
 def _too_big(path: Path, entries: list[zipfile.ZipInfo]) -> str:
@@ -73,11 +75,13 @@ def _refusal(entry: zipfile.ZipInfo) -> str:
     return "a file with a password" if entry.flag_bits & 1 else ""
 
 
-def _opener(path: Path, entry: zipfile.ZipInfo) -> Callable[[], AbstractContextManager[BinaryIO]]:
+def _opener(
+    archive: zipfile.ZipFile, entry: zipfile.ZipInfo
+) -> Callable[[], AbstractContextManager[BinaryIO]]:
     @contextmanager
     def opened() -> Iterator[BinaryIO]:
         # zipfile stops at the size the entry declares, which the check above has bounded.
-        with zipfile.ZipFile(path) as archive, archive.open(entry) as stream:
+        with archive.open(entry) as stream:
             yield cast(BinaryIO, stream)
 
     return opened

@@ -170,13 +170,15 @@ class Builder:
         ids = self._claim("document", wanted, self.documents.rows, lines)
         titles = [one.title if one else "" for one in details] if details else [""] * count
         fields = [(one.fields or None) if one else None for one in details] if details else None
+        pictures = [(one.picture or None) if one else None for one in details or ()]
 
         def table() -> pa.Table:
             chosen = texts.take(pa.array(places))
             self.lengths["document"].add(chosen)
             nothing = pa.nulls(count, pa.string())
             own = pa.array(fields, pa.string()) if fields else nothing
-            columns = [pa.array(ids), pa.array(titles, pa.string()), chosen, nothing, own]
+            seen = pa.array(pictures, pa.string()) if pictures else nothing
+            columns = [pa.array(ids), pa.array(titles, pa.string()), chosen, seen, own]
             return pa.table(columns, schema=DOCUMENTS)
 
         self.documents.write_later(table, count, _share(texts, count))
@@ -278,9 +280,12 @@ def _share(texts: pa.StringArray, count: int) -> int:
 
 
 def content(texts: pa.StringArray, details: list[Document | None] | None) -> Array:
-    """The digest of each document: of its text, or of title and text where it has a title."""
+    """The digest of each document: of its text, or of title and text where it has a title. What a
+    picture shows makes it what it is, whatever its caption."""
     keys = digests.of_strings(texts)
-    titled = [place for place, one in enumerate(details or ()) if one and one.title]
+    titled = [
+        place for place, one in enumerate(details or ()) if one and (one.title or one.picture)
+    ]
     if details and titled:
         keys = keys.copy()
         both = [_joined(details[place]) for place in titled]
@@ -289,4 +294,6 @@ def content(texts: pa.StringArray, details: list[Document | None] | None) -> Arr
 
 
 def _joined(document: Document | None) -> bytes:
+    if document and document.picture:
+        return f"\0\0{document.picture}".encode()
     return f"{document.title}\0{document.text}".encode() if document else b""

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
 
 from workbench.data.edit_plan import Plan
 from workbench.data.edit_write import Written, write
@@ -18,6 +21,7 @@ from workbench.data.versions import (
 )
 from workbench.jobs.context import JobContext
 from workbench.models.registry import folder_bytes
+from workbench.pictures.store import link_picture
 
 _PROBLEMS = "v1/problems.parquet"
 
@@ -33,6 +37,7 @@ def new_dataset(
     refuse_empty(reader, plan)
     with dataset_folder(context) as (id, folder):
         written: Written = write(plan, folder, "files", ticker(context), share=False)
+        share_pictures(plan, folder, context)
         (folder / "v1").mkdir()
         ProblemLog(folder / _PROBLEMS).close()
         counts = {**how.get("counts", {}), **left_out(plan)}
@@ -51,3 +56,15 @@ def new_dataset(
         }
         context.workspace.datasets.add(id, name, f"datasets/{id}/v1/manifest.json", summary)
     return {"name": name, **summary, "counts": counts, "problems": []}
+
+
+def share_pictures(plan: Plan, folder: Path, context: JobContext) -> None:
+    """Put the files of the plan's pictures below a new data set's folder, too."""
+    for part in plan.parts:
+        start = 0
+        for table in part.reader.iter_documents():
+            keep = part.own_documents[start : start + table.num_rows]
+            start += table.num_rows
+            for place in table["picture"].filter(pa.array(keep)).drop_null().to_pylist():
+                context.check_cancelled()
+                link_picture(part.reader.folder, place, folder)

@@ -35,6 +35,7 @@ SAID = {
     "prompts": "prompts of queries",
     "fields": "the documents' own columns",
     "pictures": "pictures",
+    "unseen": "documents without a picture",
     "pairs": "scored pairs: write them as 'scored'",
     "queries": "queries with their judgments: they are no scored pairs",
     "bare": "queries without a negative: a triplet needs one",

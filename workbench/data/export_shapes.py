@@ -1,6 +1,7 @@
 """The shapes other tools read, each as a function that writes one split, and what it can hold."""
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Any
 
 from workbench.data.export_files import Delimited, JsonLines, JsonObject, table_sink
 from workbench.data.export_held import REPEATED, SAID
+from workbench.data.export_pictures import split_pictures
 from workbench.data.export_rows import QueryRow, joined, query_rows
 from workbench.data.reader import DatasetReader
 from workbench.jobs.context import JobContext
@@ -171,6 +173,24 @@ def reranker_csv(job: Job) -> None:
         _close(job, sink, name)
 
 
+def imagefolder(job: Job) -> None:
+    """``SPLIT/metadata.jsonl`` (file_name, text or texts) beside the split's pictures."""
+    for split in job.splits:
+        folder = job.folder / split
+        folder.mkdir()
+        shown, unseen = split_pictures(job.reader, split)
+        job.lost["unseen"] += unseen
+        several = any(len(one.captions) > 1 for one in shown)
+        sink = JsonLines(folder / "metadata.jsonl")
+        for one in shown:
+            job.context.check_cancelled()
+            shutil.copyfile(job.reader.folder / one.place, folder / one.name)
+            said: Any = one.captions if several else one.captions[0]
+            named = {"file_name": one.name, "texts" if several else "text": said}
+            sink.write({**one.fields, **named})
+        _close(job, sink, f"{split}/metadata.jsonl")
+
+
 def _scored(row: QueryRow) -> int:
     return sum(one.score is not None for one in [*row.positives, *row.others])
 
@@ -198,4 +218,5 @@ SHAPES: dict[str, Shape] = {
     "beir": Shape(beir, "", frozenset(_RELEVANT | _IDS | _BEIR)),
     "llamaindex": Shape(llamaindex, ".json", frozenset(_RELEVANT | _IDS)),
     "reranker-csv": Shape(reranker_csv, ".csv", frozenset(_OFFERED | {"query_ids", "grades"})),
+    "imagefolder": Shape(imagefolder, "", frozenset({"queries", "pictures", "fields"})),
 }

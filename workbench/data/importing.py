@@ -25,8 +25,10 @@ from workbench.data.report import Report
 from workbench.data.shapes import beir, llamaindex
 from workbench.data.shapes.recognise import Recogniser, recognise
 from workbench.data.shapes.row import Document, Item, Pair, Plan, Row
-from workbench.data.sources import find
+from workbench.data.sources import Source, find
 from workbench.jobs.context import JobContext
+from workbench.pictures.importing import PictureImport
+from workbench.pictures.opening import is_picture
 from workbench.recipes.data import ImportRecipe
 
 #: What can go wrong under a file that was fine when it was looked at, or in a broken zip.
@@ -49,11 +51,14 @@ class Import:
         self._done = 0
         self._total = 0
         self._message = ""
+        self._pictures: list[Source] = []
 
     def run(self) -> None:
         """Add every good row to the assembly, and every problem to its log."""
         inputs = self._without_readmes(self._inputs())
         self._total = sum(one.source.size for one in inputs)
+        if self._pictures:
+            inputs = self._with_pictures(inputs)
         for group in sorted({group_of(one.source.label) for one in inputs}):
             mine = [one for one in inputs if group_of(one.source.label) == group]
             if any(one.part == "qrels" for one in mine):
@@ -64,8 +69,8 @@ class Import:
             self._file(one)
 
     def _without_readmes(self, inputs: list[Input]) -> list[Input]:
-        """A README beside tables is about the data; alone, it may be the data."""
-        if all(one.part == "texts" for one in inputs):
+        """A README beside tables or pictures is about the data; alone, it may be the data."""
+        if not self._pictures and all(one.part == "texts" for one in inputs):
             return inputs
         about = [one for one in inputs if one.part == "texts" and _is_about(one.source.label)]
         for one in about:
@@ -95,6 +100,9 @@ class Import:
         found = []
         for source in find(list(self._paths()), log, notes):
             self._context.check_cancelled()
+            if is_picture(source.label):
+                self._pictures.append(source)
+                continue
             try:
                 found.append(inspect(source, self._recipe.encoding, log, self._map))
             except BROKEN as error:
@@ -111,6 +119,17 @@ class Import:
     def _say(self, message: str) -> None:
         self._context.check_cancelled()
         self._context.progress(0, None, "bytes", message)
+
+    def _with_pictures(self, inputs: list[Input]) -> list[Input]:
+        """Read the pictures and what is said of them; the rest of the files is returned."""
+        self._total += sum(one.size for one in self._pictures)
+        self._message = f"reading {len(self._pictures):,} pictures"
+        captions = PictureImport(self._assembly, self._tick)
+        rest = captions.run(self._pictures, inputs)
+        for one in inputs:
+            if one not in rest:
+                self._about(one)
+        return rest
 
     # -- plain rows --------------------------------------------------------------------------
 

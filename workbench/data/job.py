@@ -28,7 +28,7 @@ def run_import(recipe: ImportRecipe, context: JobContext) -> dict[str, Any]:
         try:
             Import(recipe, context, assembly).run()
             result = assembly.complete(recipe.name, shares, context, strict=recipe.strict)
-            _register(id, recipe.name, result, context)
+            register(id, recipe.name, result, context)
         finally:
             assembly.close()
     if recipe.remove_after:
@@ -44,13 +44,14 @@ def run_sample(recipe: SampleRecipe, context: JobContext) -> dict[str, Any]:
         try:
             stdlib_pairs(recipe, context, assembly)
             result = assembly.complete(recipe.name, Shares(seed=recipe.seed), context)
-            _register(id, recipe.name, result, context)
+            register(id, recipe.name, result, context)
         finally:
             assembly.close()
     return result
 
 
-def _register(id: str, name: str, result: dict[str, Any], context: JobContext) -> None:
+def register(id: str, name: str, result: dict[str, Any], context: JobContext) -> None:
+    """Put a data set whose files are complete on record."""
     summary = {key: value for key, value in result.items() if key not in ("name", "problems")}
     context.workspace.datasets.add(id, name, f"datasets/{id}/v1/manifest.json", summary)
 

@@ -240,7 +240,11 @@ def _rows(table: pa.Table) -> pa.ChunkedArray:
 
 def _content(table: pa.Table) -> Array:
     texts, titles = table["text"].combine_chunks(), table["title"].to_pylist()
-    if not any(titles):
+    pictures = table["picture"].to_pylist()
+    if not any(titles) and not any(pictures):
         return digests.of_strings(texts)
-    rows = zip(texts.to_pylist(), titles, strict=True)
-    return content(texts, [Document(text, title or "") for text, title in rows])
+    rows = zip(texts.to_pylist(), titles, pictures, strict=True)
+    return content(
+        texts,
+        [Document(text, title or "", picture=picture or "") for text, title, picture in rows],
+    )

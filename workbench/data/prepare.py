@@ -24,7 +24,7 @@ def prepare_import(recipe: ImportRecipe, workspace: Workspace, waits: bool) -> I
         cutter_for(workspace, recipe.piece_size, recipe.piece_overlap, recipe.piece_model)
     changes = {
         "paths": paths,
-        "name": _free(recipe.name, workspace),
+        "name": free_dataset_name(recipe.name, workspace),
     }
     return recipe.model_copy(update=changes)
 
@@ -41,10 +41,11 @@ def _checked(said: str, waits: bool) -> str:
 
 def prepare_sample(recipe: SampleRecipe, workspace: Workspace, _waits: bool) -> SampleRecipe:
     """The recipe with a free name; raises :class:`NameTaken`."""
-    return recipe.model_copy(update={"name": _free(recipe.name, workspace)})
+    return recipe.model_copy(update={"name": free_dataset_name(recipe.name, workspace)})
 
 
-def _free(name: str, workspace: Workspace) -> str:
+def free_dataset_name(name: str, workspace: Workspace) -> str:
+    """A data set's name as it will stand; raises :class:`BadInput` and :class:`NameTaken`."""
     plain = " ".join(name.split())
     if not plain or not plain.isprintable():
         raise BadInput("A data set needs a name of visible characters.", "Give it a name.")

@@ -5,6 +5,7 @@ Nothing is written and nothing is read to its end, so the page may ask at every 
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -18,7 +19,10 @@ from workbench.data.pieces import Cutter, cutter_for
 from workbench.data.problems import ProblemLog
 from workbench.data.shapes.recognise import Recogniser
 from workbench.data.shapes.row import Document, Item, Pair, Row
-from workbench.data.sources import find
+from workbench.data.sources import Source, find
+from workbench.pictures.importing import FORMAT as PICTURES
+from workbench.pictures.importing import apart
+from workbench.pictures.looking import Seen, look
 from workbench.recipes.data import ImportRecipe
 from workbench.workspace import Workspace
 
@@ -70,16 +74,38 @@ def preview(workspace: Workspace, recipe: ImportRecipe, shown: int = SHOWN) -> P
     formats: dict[str, None] = {}
     with tempfile.TemporaryDirectory(prefix="workbench-preview-") as made:
         log = ProblemLog(Path(made) / "problems.parquet")
-        for source in islice(find([Path(one) for one in recipe.paths], log, out.notes), _FILES):
-            try:
-                one = inspect(source, recipe.encoding, log, columns)
+        pictures, others = apart(find([Path(one) for one in recipe.paths], log, out.notes))
+        inputs: list[Input] = []
+        for source in others[:_FILES]:
+            with _told(source, log):
+                inputs.append(inspect(source, recipe.encoding, log, columns))
+        if pictures:
+            seen, inputs, note = look(pictures, inputs, Path(made))
+            out.rows += [_picture(one) for one in seen[:shown]]
+            out.notes += [note] if note else []
+            formats.update({PICTURES: None} if seen else {})
+        for one in inputs:
+            with _told(one.source, log):
                 _look(one, recipe, cutter, out, formats, log, Path(made), shown)
-            except BROKEN as error:
-                log.add("unreadable", source.label, detail=str(error)[:200])
         out.problems = [problem.to_dict() for problem in log.first[:20]]
         log.abandon()
     out.format = " + ".join(formats)
     return out
+
+
+@contextmanager
+def _told(source: Source, log: ProblemLog) -> Iterator[None]:
+    """A file that breaks is a problem of its own."""
+    try:
+        yield
+    except BROKEN as error:
+        log.add("unreadable", source.label, detail=str(error)[:200])
+
+
+def _picture(seen: Seen) -> PreviewRow:
+    label, line, name, captions = seen
+    texts = (*(("query", caption) for caption in captions[:3]), ("picture", name))
+    return PreviewRow(label, line, "query" if captions else "document", texts)
 
 
 def _look(

@@ -181,6 +181,36 @@ MENDS: dict[str, Mend] = {
         "The archive would unpack to {detail}.",
         "Unpack it yourself, and import the files you need.",
     ),
+    "picture-unknown": Mend(
+        "error",
+        "The file is called a picture, but it is {detail}.",
+        "Save it again as PNG, JPEG or WebP, or take it out.",
+    ),
+    "picture-broken": Mend(
+        "error",
+        "The picture is broken or cut off ({detail}).",
+        "Copy it again from where it came from, or take it out.",
+    ),
+    "picture-too-large": Mend(
+        "error",
+        "The picture would unpack to {detail}.",
+        "Make it smaller: models look at a few hundred pixels.",
+    ),
+    "picture-missing": Mend(
+        "error",
+        "The row names the picture '{detail}', which is not among the files.",
+        "Add the picture, or take the row out.",
+    ),
+    "picture-repeated": Mend(
+        "warning",
+        "The same picture stood earlier as '{detail}'; the two are one document.",
+        "Nothing needs to be done, or take the copy out.",
+    ),
+    "no-caption": Mend(
+        "warning",
+        "The picture has no caption; it can be searched, and nothing is learnt from it.",
+        "Give it a row in metadata.jsonl: file_name and text.",
+    ),
     "unreadable": Mend(
         "error", "The file cannot be read: {detail}.", "Check that it is whole, and save it again."
     ),

@@ -36,6 +36,8 @@ class PageRow:
     split: str
     positives: list[str]
     negatives: list[str]
+    #: Rows of the positives that are pictures.
+    pictures: tuple[int, ...] = ()
 
 
 class DatasetReader:
@@ -177,10 +179,14 @@ class DatasetReader:
         negatives = self._linked(self._candidates, rows)
         for row in rows:  # A positive with a teacher's score is a candidate too, but no negative.
             negatives[row] = [one for one in negatives[row] if one not in positives[row]]
-        texts = self._texts([*_all(positives), *_all(negatives)])
+        texts, pictures = self._shown([*_all(positives), *_all(negatives)])
         return [
             PageRow(
-                text, part, [texts[d] for d in positives[row]], [texts[d] for d in negatives[row]]
+                text,
+                part,
+                [texts[d] for d in positives[row]],
+                [texts[d] for d in negatives[row]],
+                tuple(d for d in positives[row] if d in pictures),
             )
             for row, text, part in zip(
                 rows, queries["text"].to_pylist(), queries["split"].to_pylist(), strict=True
@@ -227,13 +233,16 @@ class DatasetReader:
                 found[query].append(document)
         return found
 
-    def _texts(self, documents: list[int]) -> dict[int, str]:
+    def _shown(self, documents: list[int]) -> tuple[dict[int, str], set[int]]:
+        """Row -> title and text, and which rows are pictures."""
         wanted = sorted(set(documents))
-        table = self.documents_at(wanted).select(["title", "text"])
-        return {
+        table = self.documents_at(wanted).select(["title", "text", "picture"])
+        rows = dict(zip(wanted, table.to_pylist(), strict=True))
+        texts = {
             row: f"{one['title']}\n{one['text']}" if one["title"] else one["text"]
-            for row, one in zip(wanted, table.to_pylist(), strict=True)
+            for row, one in rows.items()
         }
+        return texts, {row for row, one in rows.items() if one["picture"]}
 
     # -- files -------------------------------------------------------------------------------
 

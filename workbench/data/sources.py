@@ -10,10 +10,11 @@ from typing import Any, BinaryIO
 from workbench.data import archives
 from workbench.data.formats import prose
 from workbench.data.problems import ProblemLog
+from workbench.pictures.opening import SUFFIXES as PICTURES
 
 TEXT = {".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".tab", ".txt"}
-_READABLE = {*TEXT, *prose.KINDS, ".parquet", ".zip"}
-_LATER = {".docx", ".doc", ".odt", ".html", ".png", ".jpg", ".jpeg", ".webp", ".gif"}
+_READABLE = {*TEXT, *prose.KINDS, *PICTURES, ".parquet", ".zip"}
+_LATER = {".docx", ".doc", ".odt", ".html", ".heic", ".svg", ".psd"}
 _PACKED = {".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".tgz"}
 
 
@@ -79,7 +80,8 @@ def wanted(label: str, log: ProblemLog) -> bool:
     suffix = Path(label).suffix.lower()
     hints: dict[str, Any] = dict.fromkeys(
         _LATER,
-        "Rows are read from JSONL, JSON, CSV, TSV and Parquet, texts from .txt, .md and .pdf.",
+        "Rows are read from JSONL, JSON, CSV, TSV and Parquet, texts from .txt, .md and .pdf, "
+        "pictures from PNG, JPEG, WebP, GIF, BMP and TIFF.",
     ) | dict.fromkeys(_PACKED, "Unpack it first, or pack the files as a zip.")
     if suffix in hints:
         detail = f"Files of the kind '{suffix}' are not supported yet."

@@ -1,6 +1,7 @@
 """Documents that come without queries: read as they are, or cut from longer texts.
 
-One with an id is known by that id, as in any corpus; one without by its title and text.
+One with an id is known by that id, as in any corpus; one without by its title and text, and a
+picture by what it shows.
 """
 
 import numpy as np
@@ -37,7 +38,7 @@ class Texts:
         self._report = report
 
     def add(self, line: int, item: Document) -> None:
-        if item.id is not None:
+        if item.id is not None and not item.picture:
             self._named.add("document", line, item)
             return
         self._items.append((line, item))

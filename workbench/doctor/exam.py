@@ -62,7 +62,7 @@ class Exam:
         row = 0
         for table in self.reader.iter_documents(BATCH):
             self.tick(row / max(1, self.documents))
-            yield row, joined(table.select(["title", "text"]))
+            yield row, joined(table.select(["title", "text", "picture"]))
             row += table.num_rows
 
     def edges(self, kind: str) -> Iterator[pa.Table]:

@@ -54,12 +54,11 @@ def words(text: str) -> int:
 
 
 def joined(table: pa.Table) -> list[str]:
-    """Titles and texts of documents, as they are shown."""
-    title, text = (pc.fill_null(table[name], "") for name in ("title", "text"))
-    return [
-        f"{head}\n{body}" if head else body
-        for head, body in zip(title.to_pylist(), text.to_pylist(), strict=True)
-    ]
+    """Titles and texts of documents, as they are shown; a picture's file besides: of two pictures
+    with one caption neither is a copy of the other."""
+    columns = (pc.fill_null(table[name], "") for name in ("title", "text", "picture"))
+    rows = zip(*(column.to_pylist() for column in columns), strict=True)
+    return ["\n".join(part for part in row if part) for row in rows]
 
 
 def grams(texts: Iterable[str]) -> tuple[Array, Array]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -26,8 +26,11 @@ from workbench.models.files import model_files
 from workbench.models.resolve import ResolvedModel, cached_snapshot
 
 if TYPE_CHECKING:
+    from workbench.evaluation.pictures import OnPictures
     from workbench.models.load import LoadedEmbedding
     from workbench.workspace import Workspace
+
+E = TypeVar("E", "LoadedEmbedding", "OnPictures")
 
 #: Texts encoded, and kept, at a time: what a killed job loses at most. Fewer would waste more on
 #: padding, since texts are sorted by length within a piece.
@@ -40,12 +43,17 @@ _ORIGIN = {"base_model", "dataset", "dataset_version"}
 _OTHERS = {
     "query": {"document_prompt", "passage_max_len"},
     "document": {"query_prompt", "query_max_len"},
+    # Known by its path below the data set, which is its content's digest.
+    "picture": {"query_prompt", "query_max_len", "document_prompt", "passage_max_len"},
 }
 
 
 def with_cache(
-    loaded: "LoadedEmbedding", resolved: ResolvedModel, workspace: "Workspace", use: bool = True
-) -> "LoadedEmbedding | CachedEncoder":
+    loaded: E,
+    resolved: ResolvedModel,
+    workspace: "Workspace",
+    use: bool = True,
+) -> "E | CachedEncoder":
     """The model with the workspace's kept encodings, or (``use`` false, limit 0) as it is."""
     cache = EncodingCache(workspace.home)
     if not use or not cache.limit:

@@ -36,6 +36,8 @@ class Entry:
     model: ResolvedModel | None = None
     #: For a second stage: the name of the first-stage row whose candidates it orders.
     against: str = ""
+    #: Pictures were the queries: ``asked`` are rows of documents.
+    turned: bool = False
 
     @property
     def way(self) -> str:

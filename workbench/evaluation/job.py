@@ -13,6 +13,7 @@ from workbench.evaluation.matryoshka import measure_cut
 from workbench.evaluation.metrics import DEPTH
 from workbench.evaluation.named import BM25, Named, find
 from workbench.evaluation.pairs import ScoredPairs, pair_comparisons, pair_rows, score_pairs
+from workbench.evaluation.pictures import Turned
 from workbench.evaluation.pool import whole_pool
 from workbench.evaluation.prepare import split_of
 from workbench.evaluation.record import record_entry, record_pairs
@@ -75,7 +76,10 @@ class _Ground:
         recipe, context = self.recipe, self.context
         pool = whole_pool(reader, recipe.split, max_queries=recipe.max_queries, seed=recipe.seed)
         entries = Stages(recipe, context, reader, pool).measure(self.models, self.rerankers)
-        evaluations = [record_entry(recipe, context, reader, entry) for entry in entries]
+        evaluations = [
+            record_entry(recipe, context, Turned(reader) if entry.turned else reader, entry)
+            for entry in entries
+        ]
         found = comparisons(entries, self.models[0].name, metric=recipe.metric, seed=recipe.seed)
         result: dict[str, Any] = {
             "documents": pool.documents,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from workbench.errors import WorkbenchError
 from workbench.evaluation.metrics import DEPTH, Scores, score_run
+from workbench.evaluation.pictures import PICTURE
 from workbench.evaluation.pool import Pool, Rows
 from workbench.evaluation.retrieve import Run, search
 from workbench.evaluation.texts import join_documents
@@ -78,10 +79,27 @@ def retrieve(
 
     def blocks() -> Iterator[tuple[Rows, NDArray[np.float32]]]:
         for rows, table in pool.blocks():
-            texts = join_documents(table, encoder.contract).to_pylist()
-            yield rows, _encode(encoder, texts, "document", counter, stop)
+            yield rows, encode_documents(encoder, table, counter, stop)
 
     return search(queries, blocks(), k=k, order=pool.order)
+
+
+def encode_documents(
+    encoder: Encoder, table: Any, counter: "_Counter", stop: Stop | None
+) -> NDArray[np.float32]:
+    """Documents (n) -> vectors (n, d): by their pictures where the model sees and they have one,
+    else by title and text."""
+    texts = join_documents(table, encoder.contract).to_pylist()
+    pictures = table["picture"].to_pylist() if encoder.contract.kind == "image-text" else []
+    seen = [at for at, place in enumerate(pictures) if place]
+    if not seen:
+        return _encode(encoder, texts, "document", counter, stop)
+    vectors = _encode(encoder, [pictures[at] for at in seen], PICTURE, counter, stop)
+    found = np.zeros((len(texts), vectors.shape[1]), np.float32)
+    found[seen] = vectors
+    if rest := [at for at, place in enumerate(pictures) if not place]:
+        found[rest] = _encode(encoder, [texts[at] for at in rest], "document", counter, stop)
+    return found
 
 
 class _Counter:

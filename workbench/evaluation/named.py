@@ -73,6 +73,14 @@ def no_search(name: str) -> BadInput:
     )
 
 
+def no_order_of_pictures(name: str) -> BadInput:
+    """``name`` was asked to order each query's own candidates, which are pictures."""
+    return BadInput(
+        f"'{name}' searches all pictures; it does not order a query's own candidates.",
+        "Choose 'auto' or 'retrieval' as the way.",
+    )
+
+
 def nothing_to_order() -> BadInput:
     """Second stages were named, but no model that finds documents for them."""
     return BadInput(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.evaluation.metrics import Judgments
+from workbench.evaluation.pictures import Turned
 
 Rows = NDArray[np.int64]
 
@@ -45,7 +46,7 @@ class Pool:
 
 
 def whole_pool(
-    reader: DatasetReader,
+    reader: DatasetReader | Turned,
     split: str,
     *,
     max_queries: int | None = None,
@@ -97,7 +98,7 @@ def dev_pool(reader: DatasetReader, *, max_queries: int, max_documents: int, see
     )
 
 
-def read_judgments(reader: DatasetReader, split: str) -> dict[int, dict[int, int]]:
+def read_judgments(reader: DatasetReader | Turned, split: str) -> dict[int, dict[int, int]]:
     table = reader.judgments(split)
     judgments: dict[int, dict[int, int]] = {}
     columns = (table[name].to_pylist() for name in ("query", "document", "grade"))
@@ -107,7 +108,7 @@ def read_judgments(reader: DatasetReader, split: str) -> dict[int, dict[int, int
 
 
 def _judged_queries(
-    reader: DatasetReader, split: str, judgments: Judgments, most: int | None, seed: int
+    reader: DatasetReader | Turned, split: str, judgments: Judgments, most: int | None, seed: int
 ) -> Any:
     table = reader.queries(split)
     relevant = [any(g >= 1 for g in judgments.get(row, {}).values()) for row in _rows(table)]
@@ -145,14 +146,14 @@ def _pool_documents(
     return chosen.astype(np.int64)
 
 
-def _all_blocks(reader: DatasetReader) -> Iterator[tuple[Rows, Any]]:
+def _all_blocks(reader: DatasetReader | Turned) -> Iterator[tuple[Rows, Any]]:
     start = 0
     for table in reader.iter_documents(batch=BLOCK):
         yield np.arange(start, start + table.num_rows, dtype=np.int64), table
         start += table.num_rows
 
 
-def _all_places(reader: DatasetReader) -> Rows:
+def _all_places(reader: DatasetReader | Turned) -> Rows:
     parts = [_ids(table) for table in reader.iter_documents(batch=BLOCK)]
     ids = pa.chunked_array(parts, type=parts[0].type)
     return pc.rank(ids, tiebreaker="first").to_numpy().astype(np.int64)

@@ -51,7 +51,7 @@ def _check_stages(recipe: EvaluateRecipe, workspace: Workspace) -> None:
     kinds = [find(workspace, name).kind for name in recipe.models]
     _check_way(recipe, workspace, kinds)
     for name in recipe.rerankers:
-        if find(workspace, name).kind in (BM25, "embedding"):
+        if find(workspace, name).kind in (BM25, "embedding", "image-text"):
             raise no_second_stage(name)
     if recipe.rerankers and not {BM25, "embedding", None} & set(kinds):
         raise nothing_to_order()

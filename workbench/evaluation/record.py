@@ -11,6 +11,7 @@ from storage.records import Evaluation
 from workbench.data.reader import DatasetReader
 from workbench.evaluation.entry import Entry
 from workbench.evaluation.pairs import ScoredPairs
+from workbench.evaluation.pictures import Turned
 from workbench.evaluation.save import save_measured
 from workbench.jobs.context import JobContext
 from workbench.models.resolve import ResolvedModel
@@ -22,7 +23,7 @@ PAIRS_FILE = "pairs.parquet"
 def record_entry(
     recipe: EvaluateRecipe,
     context: JobContext,
-    reader: DatasetReader,
+    reader: DatasetReader | Turned,
     entry: Entry,
     **about: Any,
 ) -> Evaluation:
@@ -76,7 +77,7 @@ def record_pairs(
 def _add(
     recipe: EvaluateRecipe,
     context: JobContext,
-    reader: DatasetReader,
+    reader: DatasetReader | Turned,
     *,
     id: str,
     folder: Path,

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from workbench.data.reader import DatasetReader
 from workbench.evaluation.measure import Measured
+from workbench.evaluation.pictures import Turned
 from workbench.evaluation.pool import Rows
 
 RUN_FILE = "run.parquet"
@@ -18,7 +19,12 @@ QRELS_FILE = "qrels.parquet"
 
 
 def save_measured(
-    folder: Path, reader: DatasetReader, split: str, model: str, asked: Rows, measured: Measured
+    folder: Path,
+    reader: DatasetReader | Turned,
+    split: str,
+    model: str,
+    asked: Rows,
+    measured: Measured,
 ) -> None:
     """Write ``run.parquet`` (query, rank, document, score, model), ``queries.parquet`` (query, one
     column per metric) and ``qrels.parquet`` (query, document, grade). ``asked`` (n,): the run's
@@ -34,7 +40,7 @@ def save_measured(
     pq.write_table(run.append_column("model", names), folder / RUN_FILE)
 
 
-def judged(reader: DatasetReader, split: str, queries: Rows) -> pa.Table:
+def judged(reader: DatasetReader | Turned, split: str, queries: Rows) -> pa.Table:
     """The judgments of these query rows, of any grade, with ids beside the rows."""
     table = reader.judgments(split).select(["query", "document", "grade"])
     table = table.filter(pc.is_in(table["query"], pa.array(queries)))
@@ -45,7 +51,9 @@ def judged(reader: DatasetReader, split: str, queries: Rows) -> pa.Table:
     )
 
 
-def _run_table(reader: DatasetReader, asked: Rows, measured: Measured, ids: pa.Array) -> pa.Table:
+def _run_table(
+    reader: DatasetReader | Turned, asked: Rows, measured: Measured, ids: pa.Array
+) -> pa.Table:
     run = measured.run
     found = run.documents >= 0
     depth = run.documents.shape[1]
@@ -65,7 +73,7 @@ def _run_table(reader: DatasetReader, asked: Rows, measured: Measured, ids: pa.A
     return pa.table(columns)
 
 
-def _query_ids(reader: DatasetReader) -> pa.Array:
+def _query_ids(reader: DatasetReader | Turned) -> pa.Array:
     """The ids of all queries by row."""
     table = reader.queries().sort_by("row")
     column = table["id"]

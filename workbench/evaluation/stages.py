@@ -9,7 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from workbench.comparison.ways import PIPELINE, RERANKING, RETRIEVAL
+from workbench.comparison.ways import (
+    ALL_CAPTIONS,
+    ALL_PICTURES,
+    PIPELINE,
+    RERANKING,
+    RETRIEVAL,
+)
 from workbench.data.reader import DatasetReader
 from workbench.evaluation.bm25 import retrieve_bm25
 from workbench.evaluation.candidates import (
@@ -31,12 +37,14 @@ from workbench.evaluation.named import (
     Named,
     first_stage_name,
     no_first_stage,
+    no_order_of_pictures,
     no_search,
     no_second_stage,
     nothing_to_order,
 )
 from workbench.evaluation.own import EmbeddingOrder, WordOrder
-from workbench.evaluation.pool import Pool
+from workbench.evaluation.pictures import FromPictures, OnPictures, Turned, has_pictures
+from workbench.evaluation.pool import Pool, whole_pool
 from workbench.evaluation.retrieve import Run
 from workbench.jobs.context import JobContext
 from workbench.models.resolve import ResolvedModel, resolve
@@ -111,6 +119,8 @@ class Stages:
         model = load(self.recipe, self.context, named.resolved)
         kind = model.contract.kind
         progress = self._progress(named.name)
+        if kind == "image-text":
+            return self._both_ways(model, named)
         if kind == "embedding":
             run = retrieve(model, self.pool, k=k, progress=progress, stop=stop)
             return [self._searched(named, kind, run)]
@@ -126,6 +136,37 @@ class Stages:
         order = self._order(frozen)
         return [order, self._reordered(model, named, named.name, frozen, progress)]
 
+    def _both_ways(self, model: Any, named: Named) -> list[Entry]:
+        """A model of pictures and texts: captions search the pictures, pictures the captions. On
+        data without pictures it is an embedding model of texts."""
+        assert named.resolved is not None  # it was loaded
+        recipe, reader = self.recipe, self.reader
+        k, stop = max(recipe.top_k, DEPTH), self.context.check_cancelled
+        plain = OnPictures(model, reader.folder)
+        encoder = with_cache(plain, named.resolved, self.context.workspace, recipe.use_cache)
+        seen = has_pictures(reader)
+        progress = self._progress(named.name, 0, 2 if seen else 1)
+        run = retrieve(encoder, self.pool, k=k, progress=progress, stop=stop)
+        entry = self._searched(named, "image-text", run)
+        if not seen:
+            return [entry]
+        turned = whole_pool(
+            Turned(reader), recipe.split, max_queries=recipe.max_queries, seed=recipe.seed
+        )
+        progress = self._progress(named.name, 1, 2)
+        run = retrieve(FromPictures(encoder), turned, k=k, progress=progress, stop=stop)
+        back = Entry(
+            name=f"{named.name}, picture to text",
+            kind="image-text",
+            searched=ALL_CAPTIONS,
+            asked=turned.queries,
+            documents=turned.documents,
+            measured=score(turned, run),
+            model=named.resolved,
+            turned=True,
+        )
+        return [replace(entry, searched=ALL_PICTURES), back]
+
     def _own(self, named: Named) -> list[Entry]:
         """Any model, BM25 too, orders each query's own candidates; all are compared with the first
         model, for all saw the same."""
@@ -135,7 +176,9 @@ class Stages:
         if named.resolved is not None:
             model: Any = load(self.recipe, self.context, named.resolved)
             kind = model.contract.kind
-            scorer = EmbeddingOrder(model) if kind == "embedding" else model
+            if kind == "image-text" and has_pictures(self.reader):
+                raise no_order_of_pictures(name)
+            scorer = EmbeddingOrder(model) if kind in ("embedding", "image-text") else model
         row = self._reordered(scorer, named, name, frozen, self._progress(name))
         return [self._order(frozen), replace(row, kind=kind, against="")]
 
@@ -192,7 +235,7 @@ class Stages:
         if named.resolved is None:
             raise no_second_stage(named.name)
         model = load(self.recipe, self.context, named.resolved)
-        if model.contract.kind == "embedding":
+        if model.contract.kind in ("embedding", "image-text"):
             raise no_second_stage(named.name)
         rows = {}
         for at, (name, frozen) in enumerate(self._found.items()):

@@ -11,6 +11,7 @@ from workbench.jobs.context import JobContext
 from workbench.recipes.kinds import KINDS
 from workbench.training.dev import Dev
 from workbench.training.embedding import EmbeddingKind
+from workbench.training.image_text import ImageTextKind
 from workbench.training.late_interaction import LateInteractionKind
 from workbench.training.outputs import CONFIG
 from workbench.training.reranker import RerankerKind
@@ -20,6 +21,7 @@ _TRAINED: dict[str, type[Kind]] = {
     "embedding": EmbeddingKind,
     "reranker": RerankerKind,
     "late-interaction": LateInteractionKind,
+    "image-text": ImageTextKind,
 }
 
 

@@ -22,10 +22,12 @@ from workbench.models.assemble import brings_projection
 from workbench.models.contract import Contract
 from workbench.models.inspect import is_language_model
 from workbench.models.load import load_model
+from workbench.models.pixels import ROOM, Pixels
 from workbench.models.registry import from_job, new_model
 from workbench.models.resolve import ResolvedModel
 from workbench.recipes.merge import BlendRecipe, read_ratios
 from workbench.training.dev import Ground, Reranking, Retrieval
+from workbench.training.image_text import TextToPicture
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,10 @@ def _field(recipe: BlendRecipe, context: JobContext, name: str, kind: str) -> _F
     if kind == "embedding":
         pool = whole_pool(reader, split, max_queries=recipe.max_queries, seed=recipe.seed)
         return _Field(name, reader.version, split, Retrieval(pool))
+    if kind == "image-text":
+        pool = whole_pool(reader, split, max_queries=recipe.max_queries, seed=recipe.seed)
+        ground = TextToPicture(pool, reader.folder, Pixels(ROOM))
+        return _Field(name, reader.version, split, ground)
     found = freeze(
         reader,
         split,

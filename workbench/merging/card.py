@@ -8,11 +8,13 @@ _TAGS = {
     "embedding": "pipeline_tag: sentence-similarity\ntags: [sentence-transformers, retrieval]",
     "reranker": "pipeline_tag: text-ranking\ntags: [sentence-transformers, reranker]",
     "late-interaction": "tags: [sentence-transformers, multi-vector, ColBERT, retrieval]",
+    "image-text": "tags: [sentence-transformers, CLIP, image-text, retrieval]",
 }
 _CLASS = {
     "embedding": "SentenceTransformer",
     "reranker": "CrossEncoder",
     "late-interaction": "MultiVectorEncoder",
+    "image-text": "SentenceTransformer",
 }
 _USE = {
     "embedding": 'queries = model.encode_query(["..."], normalize_embeddings={normalize})\n'
@@ -21,6 +23,8 @@ _USE = {
     "late-interaction": 'queries = model.encode_query(["..."])\n'
     'documents = model.encode_document(["..."])\n'
     "scores = model.similarity(queries, documents)",
+    "image-text": 'texts = model.encode(["..."], normalize_embeddings={normalize})\n'
+    'pictures = model.encode(["a-picture.jpg"], normalize_embeddings={normalize})',
 }
 _PAGE = """\
 ---

@@ -15,10 +15,13 @@ from workbench.data.reader import DatasetReader
 from workbench.data.sample import collect
 from workbench.evaluation.texts import join_documents
 from workbench.models.contract import Contract
+from workbench.pictures.drawing import draw, scenes
 
 #: Half of them queries, half documents; a reranker reads as many pairs of them.
 TEXTS = 64
 _HALF = TEXTS // 2
+#: Drawn ones, beside the texts, for models that see.
+_PICTURES = 16
 
 Numbers = list[NDArray[np.float32]]
 Stop = Callable[[], None]
@@ -72,10 +75,17 @@ def numbers(loaded: Any, probe: Probe, stop: Stop) -> Numbers:
         count = len(probe.documents)
         pairs = [(row, (row + by) % count) for by in (0, 1) for row in range(len(probe.queries))]
         return [loaded.score(probe.queries, probe.documents, np.array(pairs), stop=stop)]
+    # A model of pictures has a second tower, which no text goes through.
+    seen = _pictures() if loaded.contract.kind == "image-text" else []
     return [
         *loaded.encode(probe.queries, "query", stop=stop),
         *loaded.encode(probe.documents, "document", stop=stop),
+        *(loaded.encode_pictures(seen, stop=stop) if seen else []),
     ]
+
+
+def _pictures() -> list[Any]:
+    return [draw(scene, 64, at) for at, scene in enumerate(scenes(_PICTURES, 1))]
 
 
 def apart(first: Numbers, second: Numbers) -> tuple[float, float]:

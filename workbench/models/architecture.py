@@ -17,6 +17,10 @@ _OFFSET_POSITIONS = frozenset({
     "roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "mpnet", "longformer",
     "data2vec-text",
 })  # fmt: skip
+#: ``model_type`` of models with a tower for texts and one for pictures, whose vectors meet.
+TWO_TOWERS = frozenset({
+    "clip", "siglip", "siglip2", "chinese_clip", "align", "altclip", "metaclip_2", "mobileclip",
+})  # fmt: skip
 #: A plain checkpoint says how much it can read, not how much is sensible; this caps the default.
 PLAIN_LENGTH = 512
 #: Tokenizers write numbers like 1e30 for 'no limit'.
@@ -57,6 +61,15 @@ def hidden_size(config: JsonDict) -> int:
     for key in ("hidden_size", "d_model", "dim", "n_embd"):
         if isinstance(text.get(key), int):
             return int(text[key])
+    return 0
+
+
+def joint_size(config: JsonDict) -> int:
+    """The length of the vectors that texts and pictures share, 0 where the config does not say."""
+    text = text_config(config)
+    for said in (config.get("projection_dim"), text.get("projection_size"), hidden_size(config)):
+        if isinstance(said, int) and said > 0:
+            return said
     return 0
 
 

@@ -13,6 +13,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 
 from workbench.errors import ModelUnusable
 from workbench.models.contract import Contract
+from workbench.models.image_text import whole_model
 from workbench.models.inspect import Layout
 from workbench.models.keeping import FULL, Keeping, steady
 from workbench.models.prompts import INSTRUCTION, NO, TEMPLATE, YES, chat_template
@@ -43,12 +44,18 @@ class Parts:
 
 
 def assemble(parts: Parts) -> Any:
-    """A SentenceTransformer, CrossEncoder or MultiVectorEncoder, as the contract's kind says.
+    """A SentenceTransformer (of texts, or of texts and pictures), CrossEncoder or
+    MultiVectorEncoder, as the contract's kind says.
 
     Weights are fp32 unless ``keeping`` says otherwise: left alone, a bf16 checkpoint would stay
     bf16, which trains badly.
     """
-    build = {"embedding": _embedding, "reranker": _reranker, "late-interaction": _late}
+    build = {
+        "embedding": _embedding,
+        "reranker": _reranker,
+        "late-interaction": _late,
+        "image-text": _image_text,
+    }
     model = build[parts.contract.kind](parts)
     _give_padding(model)
     if parts.keeping.quantization:
@@ -67,6 +74,11 @@ def _embedding(parts: Parts) -> SentenceTransformer:
     modules = [transformer, Pooling(transformer.get_embedding_dimension(), mode)]
     modules += [Normalize()] if contract.normalize else []
     return SentenceTransformer(modules=modules, device=parts.device)
+
+
+def _image_text(parts: Parts) -> SentenceTransformer:
+    """sentence-transformers tells the two towers by the checkpoint itself, in either layout."""
+    return whole_model(parts.folder, parts.device, model_kwargs=parts.model_kwargs, **parts.shared)
 
 
 def _plain_transformer(parts: Parts) -> Transformer:

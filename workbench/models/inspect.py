@@ -16,10 +16,16 @@ from workbench.models.architecture import (
     dtype_name,
     hidden_size,
     is_causal,
+    joint_size,
     position_limit,
 )
-from workbench.models.contract import Contract, Pooling
-from workbench.models.kinds import as_kind, kind_of_checkpoint, kind_of_modules
+from workbench.models.contract import Contract, Kind, Pooling
+from workbench.models.kinds import (
+    as_kind,
+    has_two_towers,
+    kind_of_checkpoint,
+    kind_of_modules,
+)
 from workbench.models.weights import check_weights, needs_conversion
 
 Layout = Literal["sentence-transformers", "transformers", "adapter"]
@@ -90,7 +96,7 @@ def _adapter(folder: Path) -> ModelFolder:
     if saved is None and (folder / "modules.json").is_file():
         about = read_json(folder / "config_sentence_transformers.json", missing={})
         modules = read_list(folder / "modules.json")
-        kind, llm = kind_of_modules(folder, about), _has(modules, "LogitScore")
+        kind, llm = _kind(folder, about, modules), _has(modules, "LogitScore")
         saved = as_kind(_modules_contract(folder, modules), kind, llm=llm)
     # Without either, the contract is the base's: whoever resolves the base fills it in.
     contract = (saved or Contract()).model_copy(update={"base_model": str(base)})
@@ -99,12 +105,14 @@ def _adapter(folder: Path) -> ModelFolder:
 
 def _sentence_transformers(folder: Path) -> ModelFolder:
     about = read_json(folder / "config_sentence_transformers.json", missing={})
-    kind = kind_of_modules(folder, about)
     modules = read_list(folder / "modules.json")
+    kind = _kind(folder, about, modules)
     first = folder / str(modules[0].get("path", ""))
     check_weights(first, "model")
     if (first / "config.json").is_file():
         _refuse_without_tokenizer(first)
+    if kind == "image-text":
+        _refuse_without_processor(first)
     llm = _has(modules, "LogitScore")
     own = as_kind(_modules_contract(folder, modules), kind, llm=llm)
     contract = Contract.read(folder) or own
@@ -118,8 +126,19 @@ def _transformers(folder: Path) -> ModelFolder:
     kind = kind_of_checkpoint(folder, config)
     check_weights(folder, "model")
     _refuse_without_tokenizer(folder)
+    if kind == "image-text":
+        _refuse_without_processor(folder)
     contract = Contract.read(folder) or as_kind(_plain_contract(folder, config), kind)
     return ModelFolder(folder, "transformers", contract, None, needs_conversion(folder))
+
+
+def _kind(folder: Path, about: JsonDict, modules: list[JsonDict]) -> Kind:
+    kind = kind_of_modules(folder, about)
+    first = folder / str(modules[0].get("path", ""))
+    config = read_json(first / "config.json", missing={})
+    module = read_json(first / "sentence_bert_config.json", missing={})
+    towers = _is(modules[0], "CLIPModel") or has_two_towers(config, module)
+    return "image-text" if kind == "embedding" and towers else kind
 
 
 def _plain_contract(folder: Path, config: JsonDict) -> Contract:
@@ -132,10 +151,15 @@ def _plain_contract(folder: Path, config: JsonDict) -> Contract:
         causal=causal,
         query_max_len=length,
         passage_max_len=length,
-        dimensions=hidden_size(config),
+        dimensions=_width(config),
         dtype=dtype_name(config),
         base_model=str(config.get("_name_or_path", "")),
     )
+
+
+def _width(config: JsonDict) -> int:
+    """The length of its vectors, as far as the transformer's file says."""
+    return joint_size(config) if has_two_towers(config, {}) else hidden_size(config)
 
 
 def _modules_contract(folder: Path, modules: list[JsonDict]) -> Contract:
@@ -155,7 +179,7 @@ def _modules_contract(folder: Path, modules: list[JsonDict]) -> Contract:
         document_prompt=prompts[1],
         query_max_len=length,
         passage_max_len=length,
-        dimensions=int(about.get("truncate_dim") or dimensions or hidden_size(config)),
+        dimensions=int(about.get("truncate_dim") or dimensions or _width(config)),
         dtype=dtype_name(config),
         base_model=str(config.get("_name_or_path", "")),
     )
@@ -218,6 +242,15 @@ def _refuse_without_tokenizer(folder: Path) -> None:
         raise ModelUnusable(
             f"{folder} has a model but no tokenizer.",
             "Copy tokenizer.json and tokenizer_config.json of the original model beside it.",
+        )
+
+
+def _refuse_without_processor(folder: Path) -> None:
+    names = ("preprocessor_config.json", "processor_config.json")
+    if not any((folder / name).is_file() for name in names):
+        raise ModelUnusable(
+            f"{folder} has a model of pictures, but nothing says how pictures are prepared for it.",
+            "Copy preprocessor_config.json of the original model beside it.",
         )
 
 

@@ -95,6 +95,9 @@ def _superfluous(path: Path) -> bool:
 
 def _try(resolved: ResolvedModel, context: JobContext) -> Contract:
     """Use the model once; the contract with the vector's true length."""
+    from PIL import Image
+
+    from workbench.models.image_text import LoadedImageText
     from workbench.models.load import load_model
     from workbench.models.score import LoadedReranker
 
@@ -106,6 +109,9 @@ def _try(resolved: ResolvedModel, context: JobContext) -> Contract:
         pair = np.array([[0, 0]], dtype=np.int64)
         _refuse_unusable(resolved.name, loaded.score([_TRIAL], [_TRIAL], pair), "scores")
         return loaded.contract
+    if isinstance(loaded, LoadedImageText):
+        seen = loaded.encode_pictures([Image.new("RGB", (64, 64), "grey")])
+        _refuse_unusable(resolved.name, seen, "embeddings")
     size = 0
     for role in ("query", "document"):
         vectors = np.asarray(loaded.encode([_TRIAL], role)[0])

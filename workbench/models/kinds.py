@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from workbench.errors import ModelUnusable
-from workbench.models.architecture import PLAIN_LENGTH, JsonDict
+from workbench.models.architecture import PLAIN_LENGTH, TWO_TOWERS, JsonDict
 from workbench.models.contract import Contract, Kind
 
 #: sentence-transformers' names, and PyLate's for a late-interaction model.
@@ -27,9 +27,20 @@ def kind_of_modules(folder: Path, about: JsonDict) -> Kind:
         what = "a sparse encoder" if name == "SparseEncoder" else f"of the kind '{name}'"
         raise ModelUnusable(
             f"{folder} holds a model that is {what}.",
-            "Embedding models, rerankers and late-interaction models can be used here.",
+            "Embedding models, rerankers, late-interaction models and models of pictures and texts "
+            "can be used here.",
         )
     return _NAMES[name]
+
+
+def has_two_towers(config: JsonDict, module: JsonDict) -> bool:
+    """Whether a module of sentence-transformers reads texts and pictures, each by itself.
+
+    ``config`` is its transformer's own file, ``module`` what sentence-transformers notes of it; old
+    folders name the module's class only, and that is theirs for CLIP.
+    """
+    read = module.get("modality_config") or {}
+    return config.get("model_type") in TWO_TOWERS or {"text", "image"} <= set(read)
 
 
 def kind_of_checkpoint(folder: Path, config: JsonDict) -> Kind:
@@ -37,6 +48,8 @@ def kind_of_checkpoint(folder: Path, config: JsonDict) -> Kind:
     architecture = str((config.get("architectures") or [""])[0])
     if architecture == "HF_ColBERT":
         return "late-interaction"
+    if config.get("model_type") in TWO_TOWERS:
+        return "image-text"
     if not architecture.endswith("ForSequenceClassification"):
         return "embedding"
     labels = config.get("id2label") or {"0": "", "1": ""}
@@ -64,6 +77,8 @@ def as_kind(contract: Contract, kind: Kind, *, llm: bool = False) -> Contract:
                 "dimensions": 0,
             }
         )
+    if kind == "image-text":
+        return contract.model_copy(update={"kind": kind, "pooling": "other", "causal": False})
     if kind == "late-interaction":
         return contract.model_copy(
             update={

@@ -24,6 +24,7 @@ from workbench.models.autocast import autocast, to_device
 from workbench.models.contract import Contract
 from workbench.models.convert import safe_folder
 from workbench.models.fetch import fetch
+from workbench.models.image_text import LoadedImageText
 from workbench.models.inspect import Layout, inspect_folder
 from workbench.models.keeping import (
     FULL,
@@ -117,7 +118,13 @@ class LoadedEmbedding:
             return found
 
 
-Loaded = LoadedEmbedding | LoadedReranker | LoadedLateInteraction
+Loaded = LoadedEmbedding | LoadedReranker | LoadedLateInteraction | LoadedImageText
+#: Kinds whose models give vectors.
+_KINDS: dict[str, type[LoadedEmbedding | LoadedLateInteraction | LoadedImageText]] = {
+    "embedding": LoadedEmbedding,
+    "late-interaction": LoadedLateInteraction,
+    "image-text": LoadedImageText,
+}
 
 
 def load_model(
@@ -147,8 +154,7 @@ def load_model(
         return LoadedReranker(model, contract, place, used)
     if contract.dimensions == 0:
         contract = contract.model_copy(update={"dimensions": model.get_embedding_dimension() or 0})
-    kind = LoadedLateInteraction if contract.kind == "late-interaction" else LoadedEmbedding
-    return kind(model, contract, place, used)
+    return _KINDS[contract.kind](model, contract, place, used)
 
 
 def load_embedding(
@@ -165,7 +171,9 @@ def load_embedding(
     if not isinstance(loaded, LoadedEmbedding):
         raise ModelUnusable(
             f"'{resolved.name}' is a {loaded.contract.kind} model, not an embedding model.",
-            "It can order what an embedding model or BM25 finds: choose it as second stage.",
+            "It finds pictures by their captions: choose a data set of pictures for it."
+            if isinstance(loaded, LoadedImageText)
+            else "It can order what an embedding model or BM25 finds: choose it as second stage.",
         )
     return loaded
 

@@ -14,6 +14,7 @@ Format = Literal[
     "beir",
     "llamaindex",
     "reranker-csv",
+    "imagefolder",
 ]
 
 
@@ -95,7 +96,7 @@ class ExportDataRecipe(Recipe):
     format: Format = setting(
         "flagembedding",
         help="FlagEmbedding's JSONL, sentence-transformers' pairs or triplets, scored pairs, "
-        "a BEIR folder, LlamaIndex's JSON, or a reranker's CSV.",
+        "a BEIR folder, LlamaIndex's JSON, a reranker's CSV, or pictures as an ImageFolder.",
     )
     file_type: Literal["auto", "jsonl", "csv", "parquet"] = setting(
         "auto",

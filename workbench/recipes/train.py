@@ -3,7 +3,7 @@
 The other kinds' are in train_rerank.py.
 """
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator, model_validator
 
@@ -214,6 +214,11 @@ class TrainRecipe(AdapterFields):
         ge=2,
         le=1000,
     )
+
+    @property
+    def quantizable(self) -> bool:
+        """Whether models of its kind are trained by QLoRA."""
+        return "qlora" in get_args(type(self).model_fields["method"].annotation)
 
     @property
     def on_pairs(self) -> bool:

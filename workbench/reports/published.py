@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from storage.records import Evaluation, Model
 from workbench.comparison.names import HEADLINE, label
 from workbench.comparison.table import markdown_line
+from workbench.comparison.ways import ALL_CAPTIONS
 
 if TYPE_CHECKING:
     from workbench.workspace import Workspace
@@ -71,9 +72,11 @@ def published_markdown(rows: Sequence[PublishedRow], metric: str = HEADLINE) -> 
 
 
 def _counts_as_row(one: Evaluation, metric: str) -> bool:
-    """Not a model cut to fewer dimensions, not the order of a first stage."""
+    """Not a model cut to fewer dimensions, not the order of a first stage, not pictures that search
+    captions: one number a model."""
     settings = one.settings
     whole = not settings.get("cut_to") and settings.get("kind") != "first-stage"
+    whole = whole and settings.get("searched") != ALL_CAPTIONS
     return whole and metric in one.metrics
 
 

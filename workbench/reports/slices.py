@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from storage.records import Evaluation
 from workbench.comparison.names import HEADLINE
 from workbench.comparison.slices import Slicing, slicings
+from workbench.comparison.ways import ALL_CAPTIONS
 from workbench.errors import NotFound
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ def _values(
     """Row of the table -> query row -> value; nothing where one of them has none."""
     found: dict[str, dict[int, float]] = {}
     for one in rows:
+        if one.settings.get("searched") == ALL_CAPTIONS:
+            continue  # Its queries are pictures, which have neither length nor script.
         path = workspace.path(one.path) / QUERIES_FILE
         if not path.is_file() or metric not in pq.read_schema(path).names:
             return {}

@@ -51,6 +51,11 @@ def write_script(workspace: Any, model: Model, folder: Path) -> dict[str, Any]:
     Raises :class:`BadInput` where the model was not trained here, or its data is another by now.
     """
     of = origin(workspace, model)
+    if of.recipe.kind == "image-text":
+        raise BadInput(
+            "There is no script for runs on pictures: it would need the data set's picture files.",
+            "Take the model itself away; its README says how to use it.",
+        )
     base = resolve(workspace, of.recipe.model)
     if base.base is not None:
         raise BadInput(

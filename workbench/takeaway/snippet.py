@@ -62,6 +62,17 @@ texts = [document_of("a title", "a text"), document_of("", "another text")]
 documents = model.encode_document(texts, prompt=$document_prompt)
 scores = model.similarity(queries, documents)  # MaxSim: higher is better"""
 
+_IMAGE_TEXT = """\
+from PIL import Image, ImageOps
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer($where)
+$load
+pictures = [ImageOps.exif_transpose(Image.open("a-picture.jpg")).convert("RGB")]
+queries = model.encode(["a caption"], prompt=$query_prompt, normalize_embeddings=$normalize)
+documents = model.encode(pictures, normalize_embeddings=$normalize)
+scores = queries @ documents.T  # higher is better"""
+
 HERE = "path/to/the/folder"
 
 
@@ -71,7 +82,12 @@ def snippet(contract: Contract, where: str = HERE, *, plain: bool = False) -> st
     ``where``: its folder or hub id; ``plain``: the folder holds a bare transformer, whose pooling
     sentence-transformers would have to guess.
     """
-    templates = {"embedding": _EMBEDDING, "reranker": _RERANKER, "late-interaction": _LATE}
+    templates = {
+        "embedding": _EMBEDDING,
+        "reranker": _RERANKER,
+        "late-interaction": _LATE,
+        "image-text": _IMAGE_TEXT,
+    }
     text = templates[contract.kind]
     if contract.kind == "embedding" and plain:
         # What loads the model is replaced; what uses it stays.

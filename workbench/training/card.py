@@ -42,6 +42,8 @@ _TAGS = {
     "reranker": "pipeline_tag: text-ranking\n"
     "tags: [sentence-transformers, cross-encoder, reranker]",
     "late-interaction": "tags: [sentence-transformers, multi-vector, ColBERT, retrieval]",
+    "image-text": "pipeline_tag: zero-shot-image-classification\n"
+    "tags: [sentence-transformers, CLIP, image-text, retrieval]",
 }
 _WHAT = {
     "embedding": "An embedding model for retrieval: it maps queries and documents to vectors of "
@@ -50,6 +52,8 @@ _WHAT = {
     "where the document\nanswers the query. Use it on the candidates that a first stage finds.",
     "late-interaction": "A late-interaction model (ColBERT): a vector of $dimensions numbers per "
     "token; a document's score is\nthe sum over the query's tokens of their best inner product.",
+    "image-text": "A model of pictures and texts (CLIP): it maps both to vectors of $dimensions "
+    "numbers, whose inner\nproduct says how well a text fits a picture.",
 }
 PAGE = """\
 ---
@@ -130,6 +134,9 @@ def _facts(contract: Contract) -> list[tuple[str, str]]:
     ]
     if contract.kind == "late-interaction":
         return prompts + lengths
+    if contract.kind == "image-text":
+        scaled = ("Normalised", "yes" if contract.normalize else "no")
+        return [("Text prompt", prompts[0][1]), ("Text length", lengths[0][1]), scaled]
     scaled = ("Normalised", "yes" if contract.normalize else "no")
     return [*prompts, *lengths, ("Pooling", contract.pooling), scaled]
 

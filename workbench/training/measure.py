@@ -25,6 +25,7 @@ from workbench.recipes.measure import MeasureRecipe
 from workbench.recipes.train import TrainRecipe
 from workbench.training.cadence import Cadence
 from workbench.training.embedding import EmbeddingKind
+from workbench.training.image_text import ImageTextKind
 from workbench.training.late_interaction import LateInteractionKind
 from workbench.training.prepare import rows_of
 from workbench.training.reranker import RerankerKind
@@ -35,6 +36,7 @@ KINDS: dict[str, Kind] = {
     "embedding": EmbeddingKind(),
     "reranker": RerankerKind(),
     "late-interaction": LateInteractionKind(),
+    "image-text": ImageTextKind(),
 }
 
 

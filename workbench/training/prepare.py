@@ -7,7 +7,9 @@ from typing import TypeVar
 from workbench.data.needs import no_pairs, no_queries
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput, NameTaken
+from workbench.evaluation.pictures import has_pictures, no_pictures
 from workbench.jobs.slots import gpus
+from workbench.models.contract import Contract
 from workbench.models.resolve import resolve
 from workbench.recipes.devices import how_many, named
 from workbench.recipes.train import TrainRecipe
@@ -28,7 +30,7 @@ def prepare_train(recipe: R, workspace: Workspace, waits: bool = False) -> R:
     elif not waits:
         workspace.datasets.get(recipe.dataset)
     if not waits:
-        resolve(workspace, recipe.model)
+        _refuse_other_towers(recipe, resolve(workspace, recipe.model).contract)
     folder = Path(recipe.model).expanduser()
     if folder.is_dir() and not workspace.models.exists(recipe.model):
         # The worker starts in another folder than the one the person stands in.
@@ -36,6 +38,21 @@ def prepare_train(recipe: R, workspace: Workspace, waits: bool = False) -> R:
     changes["name"] = _name(recipe, workspace)
     _refuse_missing_gpus(recipe)
     return recipe.model_copy(update=changes)
+
+
+def _refuse_other_towers(recipe: TrainRecipe, contract: Contract | None) -> None:
+    """Pictures need a model that sees them, and such a model is no other kind's base."""
+    if contract is None or (contract.kind == "image-text") == (recipe.kind == "image-text"):
+        return
+    if recipe.kind == "image-text":
+        raise BadInput(
+            f"'{recipe.model}' is a {contract.kind} model: it does not see pictures.",
+            "Choose a CLIP-like model; the pictures' sample brings a small one (data draw).",
+        )
+    raise BadInput(
+        f"'{recipe.model}' is a model of pictures and texts.",
+        "Train it with the kind image-text, or choose another base model.",
+    )
 
 
 def _refuse_missing_gpus(recipe: TrainRecipe) -> None:
@@ -59,6 +76,8 @@ def _version(recipe: TrainRecipe, workspace: Workspace) -> int:
     reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
     if not rows_of(reader, recipe, "train"):
         raise no_pairs(reader, "train") if recipe.on_pairs else no_queries(reader, "train")
+    if recipe.kind == "image-text" and not has_pictures(reader):
+        raise no_pictures(reader)
     return int(reader.version)
 
 

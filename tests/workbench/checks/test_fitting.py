@@ -48,7 +48,11 @@ def changed(one: TrainRecipe, suggestion: Suggestion) -> TrainRecipe:
 def recipes(draw: st.DrawFn) -> TrainRecipe:
     kind = draw(st.sampled_from(list(KINDS)))
     fields = KINDS[kind].model_fields
-    choices = ["full", "lora"] if kind == "late-interaction" else ["full", "lora", "qlora"]
+    choices = (
+        ["full", "lora"]
+        if kind in ("late-interaction", "image-text")
+        else ["full", "lora", "qlora"]
+    )
     values: dict[str, Any] = {
         "batch_size": draw(st.integers(1, 600)),
         "gradient_accumulation": draw(st.integers(1, 6)),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.workbench.data.fakes import bring, lines, pdf
+from tests.workbench.pictures.fakes import bomb, noise
 from workbench.data import archives
 from workbench.data import lines as lines_module
 from workbench.data.problems import MENDS, ProblemLog, read_problems
@@ -32,6 +33,13 @@ def beir(qrels: str, corpus: str = '{"_id": "d", "text": "t"}\n') -> dict[str, b
 
 
 # code, files, line, field, severity
+def shown(*more: Any) -> dict[str, bytes]:
+    """A picture with its caption."""
+    rows = [{"image": "a bag.png", "text": "bag"}, *more]
+    named = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    return {"p/a bag.png": noise(1), "p/captions.jsonl": named}
+
+
 CASES: list[tuple[str, dict[str, bytes], int | None, str | None, str]] = [
     ("not-json", jsonl('{"query": "cut of'), 2, None, "error"),
     (
@@ -124,6 +132,18 @@ CASES: list[tuple[str, dict[str, bytes], int | None, str | None, str]] = [
     ("bad-score", jsonl({"text1": "a", "text2": "b", "score": None}), 2, "score", "error"),
     ("bad-score", {**jsonl(), "a.csv": b"query,passage,label\nq,p,good\n"}, 2, "label", "error"),
     ("unsupported-shape", jsonl({"image": "a.png", "text": "a picture"}), 2, None, "error"),
+    ("picture-unknown", {**shown(), "p/b.png": b"no picture"}, None, None, "error"),
+    ("picture-broken", {**shown(), "p/b.png": noise(2)[:300]}, None, None, "error"),
+    ("picture-too-large", {**shown(), "p/b.png": bomb()}, None, None, "error"),
+    ("picture-repeated", {**shown(), "p/a cup.png": noise(1)}, None, None, "warning"),
+    ("picture-missing", shown({"image": "b.png", "text": "cup"}), 2, "image", "error"),
+    (
+        "no-caption",
+        {**shown({"image": "b.png", "text": ""}), "p/b.png": noise(2)},
+        2,
+        None,
+        "warning",
+    ),
     ("unsupported-shape", {**jsonl(), "a.docx": b"PK"}, None, None, "error"),
     ("unreadable", {**jsonl(), "a.pdf": b"%PDF"}, None, None, "error"),
     ("no-text", {**jsonl(), "a.pdf": pdf("")}, None, None, "error"),

@@ -215,7 +215,8 @@ def _other(names: dict[str, str], query: str | None, row: dict[str, Any]) -> Pla
         return _missing("query", _unknown(names, set()))
     if {"image", "file_name"} & set(names):
         return _later(
-            "Rows with pictures are not supported yet.", "Give pairs of texts: 'query' and 'pos'."
+            "The rows name pictures, and no pictures are among the files.",
+            "Import a folder or zip with the pictures and this file, or give pairs of texts.",
         )
     guess = _guesses(names) or _mapped(row)
     return _later(

@@ -16,9 +16,15 @@ class Document:
     id: str | None = None
     #: Its other columns, and where it comes from, as a JSON object; '' where there are none.
     fields: str = ""
+    #: A picture's path below the data set's folder; its text is then its caption.
+    picture: str = ""
 
     def __len__(self) -> int:
         return len(self.text) + len(self.title)
+
+    def __bool__(self) -> bool:
+        """It is there, though its text may be empty: a picture without a caption."""
+        return True
 
 
 @dataclass(slots=True)

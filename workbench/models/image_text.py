@@ -1,0 +1,152 @@
+"""A CLIP-like model in memory: pictures and texts as vectors in one space (CLIP, Radford et al.
+2021). Imports torch: workers only."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sentence_transformers import SentenceTransformer
+
+from workbench.models.architecture import position_limit
+from workbench.models.autocast import autocast, to_device
+from workbench.models.contract import Contract
+from workbench.models.pixels import Picture, Pixels
+from workbench.models.precision import Precision
+
+Vectors = NDArray[np.float32]
+Progress = Callable[[int, int], None]
+Stop = Callable[[], None]
+
+_BATCH = {"cpu": 32, "cuda": 128}
+#: These were trained on texts filled up to their full length (SigLIP, Zhai et al. 2023).
+_FILLED = frozenset({"siglip", "siglip2"})
+
+
+@dataclass(frozen=True)
+class LoadedImageText:
+    """A model of pictures and texts, and the contract it is used by."""
+
+    model: SentenceTransformer
+    contract: Contract
+    device: str
+    precision: Precision
+    pixels: Pixels = field(default_factory=Pixels)
+
+    def with_contract(self, contract: Contract) -> "LoadedImageText":
+        """The same model in memory, used otherwise."""
+        return replace(self, contract=contract)
+
+    @property
+    def dimensions(self) -> int:
+        return int(self.model.get_embedding_dimension() or self.contract.dimensions)
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        role: Any = "query",
+        *,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+        stop: Stop | None = None,
+    ) -> Vectors:
+        """Embeddings of texts, float32 of shape (len(texts), dimensions), in their order."""
+        order = np.argsort([-len(text) for text in texts], kind="stable")
+        found = np.empty((len(texts), self.dimensions), dtype=np.float32)
+        done = 0
+        for rows in self._batches(len(texts), batch_size, stop):
+            places = order[rows]
+            found[places] = self._vectors(self.texts([texts[at] for at in places], role))
+            done += len(places)
+            if progress:
+                progress(done, len(texts))
+        return found
+
+    def encode_pictures(
+        self,
+        paths: Sequence[Picture],
+        *,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+        stop: Stop | None = None,
+    ) -> Vectors:
+        """Embeddings of picture files (or open pictures), float32 (len(paths), dimensions).
+
+        Raises :class:`PictureUnusable` for a file that cannot be opened.
+        """
+        found = np.empty((len(paths), self.dimensions), dtype=np.float32)
+        for rows in self._batches(len(paths), batch_size, stop):
+            found[rows] = self._vectors(self.pictures([paths[at] for at in rows]))
+            if progress:
+                progress(rows[-1] + 1, len(paths))
+        return found
+
+    def texts(self, texts: list[str], role: Any = "query") -> dict[str, Any]:
+        """What the model reads of texts, with the contract's prompt and length."""
+        contract = self.contract
+        query = role == "query"
+        prompt = contract.query_prompt if query else contract.document_prompt
+        length = min(contract.query_max_len if query else contract.passage_max_len, self._limit())
+        return preprocess_texts(self.model, texts, prompt, length)
+
+    def pictures(self, pictures: Sequence[Picture]) -> dict[str, Any]:
+        """What the model reads of pictures."""
+        return picture_features(self.model, self.pixels, pictures)
+
+    def _vectors(self, features: dict[str, Any]) -> Vectors:
+        training = self.model.training
+        self.model.eval()
+        try:
+            with torch.inference_mode(), autocast(self.device, self.precision):
+                output = self.model(to_device(features, self.device))
+                vectors = output["sentence_embedding"].float()
+                if self.model.truncate_dim:
+                    vectors = vectors[:, : self.model.truncate_dim]
+                if self.contract.normalize:
+                    vectors = torch.nn.functional.normalize(vectors, dim=1)
+                found: Vectors = vectors.cpu().numpy()
+                return found
+        finally:
+            self.model.train(training)
+
+    def _batches(self, count: int, size: int | None, stop: Stop | None) -> Iterator[list[int]]:
+        step = size or _BATCH[self.device.partition(":")[0]]
+        for start in range(0, count, step):
+            if stop:
+                stop()
+            yield list(range(start, min(start + step, count)))
+
+    def _limit(self) -> int:
+        config: Any = self.model[0].config
+        return position_limit(config.to_dict(), {}) or sys.maxsize
+
+
+def whole_model(folder: Path, device: str, **options: Any) -> SentenceTransformer:
+    """A CLIP-like model from its folder. Without torchvision its pictures are prepared by Pillow,
+    which transformers says in a warning each time."""
+    from transformers.utils import logging
+
+    said = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        return SentenceTransformer(str(folder), device=device, **options)
+    finally:
+        logging.set_verbosity(said)
+
+
+def preprocess_texts(model: Any, texts: list[str], prompt: str, length: int) -> dict[str, Any]:
+    """Tokens of texts for a CLIP-like model, ``length`` at most."""
+    filled = model[0].config.model_type in _FILLED
+    how: dict[str, Any] = {"text": {"padding": "max_length"}} if filled else {}
+    # Without a prompt the prompt's length is not asked for, which these models do not use.
+    said = [f"{prompt}{text}" for text in texts] if prompt else texts
+    return dict(model.preprocess(said, max_length=length, processing_kwargs=how or None))
+
+
+def picture_features(model: Any, pixels: Pixels, pictures: Sequence[Picture]) -> dict[str, Any]:
+    """What a CLIP-like model reads of pictures."""
+    return pixels.features(lambda images: dict(model.preprocess(images)), pictures)

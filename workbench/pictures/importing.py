@@ -1,0 +1,275 @@
+"""Brings pictures and their captions into a data set in the making.
+
+A picture is a document whose text is its caption; each caption is a query for which its picture is
+relevant. Captions come from rows that name pictures (ImageFolder's metadata, captions.jsonl), from
+a .txt beside a picture, or else from the files' names.
+"""
+
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+from zipfile import BadZipFile
+
+from workbench.data.intake import Input
+from workbench.data.parts import split_of
+from workbench.data.problems import shorten
+from workbench.data.report import Report
+from workbench.data.shapes.row import Document, Row
+from workbench.data.shapes.texts import own_fields
+from workbench.data.sources import Source
+from workbench.errors import PictureUnusable
+from workbench.pictures.captions import (
+    caption_column,
+    caption_of_name,
+    captions_in,
+    picture_column,
+)
+from workbench.pictures.opening import is_picture
+from workbench.pictures.store import keep_picture
+
+if TYPE_CHECKING:
+    from workbench.data.assemble import Assembly
+
+FORMAT = "pictures"
+#: A file larger than this is no picture that anybody searches.
+MOST_BYTES = 256 << 20
+#: A caption in a file of its own is a few sentences.
+_SIDECAR = 20_000
+_ORDER = {"test": 0, "dev": 1, "train": 2, None: 2}
+NOT_READ = (
+    "{0:,} pictures were not read: they lie beside texts or tables that do not name them. Give "
+    "them a metadata.jsonl with file_name and text, or import them by themselves."
+)
+NAMES = "The captions were made from the files' names: no file says what is on the pictures."
+NO_NAMES = (
+    "{0:,} pictures have names without words, and no file says what is on them: they can be "
+    "searched, and nothing is learnt from them."
+)
+
+
+@dataclass(slots=True)
+class Shown:
+    """A picture and what is said of it."""
+
+    label: str
+    split: str | None
+    captions: list[str]
+    fields: str = ""
+    #: The captions file's row, where there is one.
+    report: Report | None = None
+    line: int = 0
+
+
+@dataclass(slots=True)
+class _Named:
+    """The pictures that captions files name, and the files that do."""
+
+    by_label: dict[str, Shown] = field(default_factory=dict)
+    inputs: list[Input] = field(default_factory=list)
+
+
+class PictureImport:
+    """``tick`` is told bytes as they are read, and may raise to stop."""
+
+    def __init__(self, assembly: "Assembly", tick: Callable[[int], None]) -> None:
+        self._assembly = assembly
+        self._tick = tick
+        self._known: dict[str, str] = {}
+        #: For what is found of captions that no file's row gave.
+        self._names = Report(assembly.log, "file names")
+        self._place: tuple[Report, str | None] | None = None
+        self.read = 0
+
+    def run(self, pictures: list[Source], inputs: list[Input]) -> list[Input]:
+        """Add the pictures; returns the files that remain to be read as any others."""
+        named = self._named(pictures, inputs)
+        rest = [one for one in inputs if one not in named.inputs]
+        if pictures and rest and not named.inputs:
+            self._assembly.notes.append(NOT_READ.format(len(pictures)))
+            return inputs
+        shown = [self._shown(one, named) for one in pictures]
+        order = sorted(zip(shown, pictures, strict=True), key=lambda pair: _ORDER[pair[0].split])
+        for about, source in order:
+            self._picture(about, source)
+        self._assembly.builder.flush()
+        self._assembly.texts.flush()
+        self._tell(shown, named, pictures)
+        return rest
+
+    # -- captions ----------------------------------------------------------------------------
+
+    def _named(self, pictures: list[Source], inputs: list[Input]) -> _Named:
+        named = _Named()
+        places = Places(pictures)
+        for one in inputs:
+            if one.kind == "text" and (label := places.beside(one.source.label)):
+                self._sidecar(one, label, named)
+            elif one.part in ("rows", "corpus") and (column := picture_column(one.sample)):
+                self._rows(one, column, places, named)
+        return named
+
+    def _sidecar(self, one: Input, label: str, named: _Named) -> None:
+        text = b"\n".join(line for block in one.blocks(self._tick) for line in block.lines)
+        said = captions_in(text[:_SIDECAR].decode("utf-8", "replace"))
+        named.inputs.append(one)
+        if label not in named.by_label:
+            named.by_label[label] = Shown(label, split_of(label), said, "", one.report, 1)
+
+    def _rows(self, one: Input, column: str, places: "Places", named: _Named) -> None:
+        """A captions file: rows that name a picture each. Without any it is left to others."""
+        if not places.any:
+            return
+        named.inputs.append(one)
+        caption: str | None = None
+        for line, row in one.records(self._tick, self._assembly.folder / "spool"):
+            one.report.line = line
+            caption = caption or caption_column(row, column)
+            name = row.get(column)
+            label = places.find(one.source.label, name) if isinstance(name, str) else None
+            if label is None:
+                detail = str(name) if name else f"(nothing in {column})"
+                one.report.add("picture-missing", line, column, detail=detail)
+                continue
+            said = captions_in(row.get(caption)) if caption else []
+            one.rows += 1
+            known = named.by_label.get(label)
+            if known is not None:
+                known.captions += [text for text in said if text not in known.captions]
+                continue
+            split = one.split or split_of(label)
+            own = own_fields(row, {column, caption})
+            named.by_label[label] = Shown(label, split, said, own, one.report, line)
+
+    def _shown(self, source: Source, named: _Named) -> Shown:
+        if source.label in named.by_label:
+            return named.by_label[source.label]
+        said = [] if named.inputs else captions_in(caption_of_name(source.label))
+        return Shown(source.label, split_of(source.label), said)
+
+    # -- pictures ----------------------------------------------------------------------------
+
+    def _picture(self, about: Shown, source: Source) -> None:
+        report = Report(self._assembly.log, source.label)
+        try:
+            picture = keep_picture(self._assembly.folder, self._bytes(source), source.label)
+        except PictureUnusable as error:
+            report.add(error.problem, detail=error.detail)
+            return
+        except (OSError, BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            report.add("unreadable", detail=shorten(str(error) or type(error).__name__))
+            return
+        if picture in self._known:
+            report.add("picture-repeated", detail=self._known[picture])
+            if not about.captions:
+                return
+        self._known.setdefault(picture, source.label)
+        if not about.captions and about.report is not None:
+            about.report.add("no-caption", about.line)
+        self._add(about, picture)
+
+    def _bytes(self, source: Source) -> bytes:
+        if source.size > MOST_BYTES:
+            detail = f"{source.size / 1e6:,.0f} MB"
+            raise PictureUnusable.of("picture-too-large", detail)
+        with source.open() as stream:
+            data = stream.read(MOST_BYTES + 1)
+        self._tick(len(data))
+        return data
+
+    def _add(self, about: Shown, picture: str) -> None:
+        builder, texts = self._assembly.builder, self._assembly.texts
+        first = about.captions[0] if about.captions else ""
+        document = Document(first, id=_id(about.label), fields=about.fields, picture=picture)
+        self.read += 1
+        report = about.report or self._names
+        if not about.captions:
+            if self._place != (report, "texts"):
+                texts.begin(report)
+                self._place = (report, "texts")
+            texts.add(about.line, document)
+            return
+        if self._place != (report, about.split):
+            builder.begin(report, about.split)
+            # That a caption fits several pictures is no news.
+            builder.gathers = True
+            self._place = (report, about.split)
+        for caption in about.captions:
+            builder.add(about.line, Row(caption, [document], [1]))
+
+    def _tell(self, shown: list[Shown], named: _Named, pictures: list[Source]) -> None:
+        if not pictures:
+            return
+        self._assembly.formats[FORMAT] += self.read
+        if not named.inputs:
+            mute = sum(not one.captions for one in shown)
+            if mute < len(shown):
+                self._assembly.notes.append(NAMES)
+            if mute:
+                self._assembly.notes.append(NO_NAMES.format(mute))
+        self._assembly.sources.append(
+            {
+                "file": PurePosixPath(pictures[0].label).parts[0],
+                "bytes": sum(one.size for one in pictures),
+                "kind": FORMAT,
+                "part": FORMAT,
+                "split": None,
+                "encoding": "",
+                "rows": self.read,
+            }
+        )
+
+
+class Places:
+    """Where the pictures lie: found by the path a row gives, from its own folder or from any."""
+
+    def __init__(self, pictures: list[Source]) -> None:
+        self._labels = {one.label for one in pictures}
+        self._ends: dict[str, str | None] = {}
+        for label in self._labels:
+            name = PurePosixPath(label).name
+            # A name that several pictures have names none of them.
+            self._ends[name] = None if name in self._ends else label
+        self._stems = {str(PurePosixPath(label).with_suffix("")): label for label in self._labels}
+
+    @property
+    def any(self) -> bool:
+        return bool(self._labels)
+
+    def find(self, captions: str, name: str) -> str | None:
+        """The picture that a row of the file ``captions`` calls ``name``."""
+        given = PurePosixPath(name.strip().replace("\\", "/"))
+        parts = [part for part in given.parts if part not in (".", "/", "")]
+        if not parts or ".." in parts:
+            return None
+        for folder in _above(captions):
+            label = "/".join([*folder, *parts])
+            if label in self._labels:
+                return label
+        return self._ends.get(parts[-1])
+
+    def beside(self, text: str) -> str | None:
+        """The picture of the same name as a text file."""
+        return self._stems.get(str(PurePosixPath(text).with_suffix("")))
+
+
+def _above(label: str) -> Iterator[tuple[str, ...]]:
+    """The folders of a file, innermost first."""
+    parts = PurePosixPath(label).parts[:-1]
+    for length in range(len(parts), -1, -1):
+        yield parts[:length]
+
+
+def _id(label: str) -> str:
+    """A picture's path without the folder or archive that was brought."""
+    parts = PurePosixPath(label).parts
+    return "/".join(parts[1:]) if len(parts) > 1 else label
+
+
+def apart(sources: Iterator[Source]) -> tuple[list[Source], list[Source]]:
+    """(pictures, all other files)."""
+    found: tuple[list[Source], list[Source]] = ([], [])
+    for source in sources:
+        found[0 if is_picture(source.label) else 1].append(source)
+    return found

@@ -1,0 +1,120 @@
+"""The task 'draw-pictures': the pictures' sample, a data set and a model to train on it."""
+
+import shutil
+from io import BytesIO
+from typing import Any
+
+from workbench.data.assemble import Assembly
+from workbench.data.job import dataset_folder, register
+from workbench.data.lean import be_lean
+from workbench.data.prepare import free_dataset_name
+from workbench.data.report import Report
+from workbench.data.shapes.row import Document, Row
+from workbench.data.shapes.texts import as_fields
+from workbench.data.splits import Shares
+from workbench.errors import NameTaken
+from workbench.jobs.context import JobContext
+from workbench.models.names import check_name
+from workbench.pictures.drawing import Scene, draw, scenes, words
+from workbench.pictures.importing import FORMAT
+from workbench.pictures.store import keep_picture
+from workbench.recipes.draw import DrawPicturesRecipe
+from workbench.workspace import Workspace
+
+UNTRAINED = (
+    "The model '{0}' has random weights: what it finds is chance until it is trained on these "
+    "pictures (kind image-text, preset scratch)."
+)
+
+
+def prepare(
+    recipe: DrawPicturesRecipe, workspace: Workspace, _waits: bool = False
+) -> DrawPicturesRecipe:
+    """The recipe with free names; raises :class:`NameTaken`."""
+    model = check_name(recipe.model) if recipe.model.strip() else ""
+    if model and workspace.models.exists(model):
+        raise NameTaken(
+            f"There is already a model named '{model}'.",
+            f"Choose another name, for example '{workspace.models.free_name(model)}', or leave it "
+            "empty to draw pictures only.",
+        )
+    name = free_dataset_name(recipe.name, workspace)
+    return recipe.model_copy(update={"name": name, "model": model})
+
+
+def drawn(workspace: Workspace) -> DrawPicturesRecipe:
+    """The sample under names that are free; its model once is enough."""
+    plain = DrawPicturesRecipe()
+    model = "" if workspace.models.exists(plain.model) else plain.model
+    name = workspace.datasets.free_name(plain.name)
+    return plain.model_copy(update={"name": name, "model": model})
+
+
+def run(recipe: DrawPicturesRecipe, context: JobContext) -> dict[str, Any]:
+    """Draw, and make the model. Returns what ``data add`` prints, and ``model``."""
+    be_lean()
+    with dataset_folder(context) as (id, folder):
+        assembly = Assembly(folder)
+        try:
+            _draw(recipe, context, assembly)
+            result = assembly.complete(recipe.name, Shares(seed=recipe.seed), context)
+            register(id, recipe.name, result, context)
+        finally:
+            assembly.close()
+    return {**result, "model": _model(recipe, context) if recipe.model else None}
+
+
+def _draw(recipe: DrawPicturesRecipe, context: JobContext, assembly: Assembly) -> None:
+    # Test first: it stays the same however many others are drawn.
+    wanted = {
+        "test": recipe.test_pictures,
+        "dev": recipe.dev_pictures,
+        "train": recipe.train_pictures,
+    }
+    total = sum(wanted.values())
+    found = scenes(total, recipe.seed)
+    done = 0
+    for split, count in wanted.items():
+        assembly.builder.begin(Report(assembly.log, f"drawn ({split})"), split)
+        for at, scene in enumerate(found[done : done + count]):
+            if at % 50 == 0:
+                context.check_cancelled()
+                context.progress(done + at, total, "pictures", "Drawing")
+            _add(scene, f"{split}-{at + 1:05}.png", recipe, done + at, assembly)
+        done += count
+    assembly.builder.flush()
+    assembly.formats[FORMAT] = total
+    assembly.notes.append(
+        f"Drawn by the workbench with seed {recipe.seed}: {total:,} pictures of "
+        f"{recipe.size} x {recipe.size} pixels, no two with the same caption."
+    )
+
+
+def _add(scene: Scene, name: str, recipe: DrawPicturesRecipe, at: int, assembly: Assembly) -> None:
+    out = BytesIO()
+    draw(scene, recipe.size, recipe.seed + at).save(out, "PNG")
+    picture = keep_picture(assembly.folder, out.getvalue(), name)
+    first = scene.groups[0]
+    about = {"colour": first.colour, "shape": first.shape, "groups": len(scene.groups)}
+    document = Document(scene.caption(), id=name, fields=as_fields(about), picture=picture)
+    assembly.builder.add(at + 1, Row(scene.caption(), [document], [1]))
+
+
+def _model(recipe: DrawPicturesRecipe, context: JobContext) -> str:
+    from workbench.models.registry import from_job, new_model
+    from workbench.models.small_clip import make_small_clip
+
+    context.progress(0, None, message="Making the model")
+    models = context.workspace.models
+    name = models.free_name(recipe.model)
+    id, folder = models.new_folder()
+    try:
+        contract = make_small_clip(folder, words(), recipe.size, recipe.seed)
+        about = {"origin": "made", "source": "random weights", "untrained": True}
+        model = new_model(id, name, contract=contract.model_dump(mode="json"), summary=about)
+        models.add(from_job(model, context.job.id))
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    context.note(UNTRAINED.format(name))
+    return name

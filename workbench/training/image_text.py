@@ -1,0 +1,218 @@
+"""The task 'train-image-text': a CLIP-like model fine-tuned on pictures and their captions.
+
+Symmetric contrastive loss (CLIP, Radford et al. 2021): among a batch's pictures each caption shall
+find its own, and among its captions each picture its own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+from sentence_transformers.sentence_transformer.training_args import (
+    SentenceTransformerTrainingArguments,
+)
+
+from workbench.data.reader import DatasetReader
+from workbench.errors import BadInput
+from workbench.evaluation.measure import Measured, measure
+from workbench.evaluation.pictures import OnPictures, has_pictures, no_pictures
+from workbench.evaluation.pool import Pool, dev_pool
+from workbench.jobs.context import JobContext
+from workbench.models.contract import Contract
+from workbench.models.image_text import (
+    LoadedImageText,
+    picture_features,
+    preprocess_texts,
+)
+from workbench.models.pixels import ROOM, Pixels
+from workbench.models.resolve import ResolvedModel
+from workbench.recipes.train_image_text import TrainImageTextRecipe
+from workbench.training.arguments import training_arguments
+from workbench.training.cadence import Cadence
+from workbench.training.collator import Collator
+from workbench.training.dev import ORIGINAL, Dev, Means
+from workbench.training.model import within_limit
+from workbench.training.recorder import Recorder
+from workbench.training.rows import Texts, TrainingRows, build_rows, load_texts
+from workbench.training.run import Place, Prepared, Run
+from workbench.training.sampler import Batches
+from workbench.training.task import train
+from workbench.training.together import across_devices
+from workbench.training.trainer import EmbeddingTrainer
+
+LEFT_OUT = (
+    "{0:,} of {1:,} training rows were left out: their documents are texts without a picture."
+)
+
+
+def run(recipe: TrainImageTextRecipe, context: JobContext) -> dict[str, Any]:
+    """Train and register a model of pictures and texts; the result is ``train``'s JSON."""
+    return train(recipe, context, ImageTextKind())
+
+
+class ImageTextKind:
+    """What is particular to pictures. One object serves one run: it keeps the run's pictures."""
+
+    def __init__(self) -> None:
+        self.pixels = Pixels(ROOM)
+
+    def start(
+        self,
+        recipe: TrainImageTextRecipe,  # noqa: ARG002 - other kinds change the contract by it
+        base: ResolvedModel,
+    ) -> Contract | None:
+        contract = base.contract
+        if contract is not None and contract.kind != "image-text":
+            raise BadInput(
+                f"'{base.name}' is a {contract.kind} model: it does not see pictures.",
+                "Choose a CLIP-like model.",
+            )
+        return None
+
+    def dev(
+        self,
+        recipe: TrainImageTextRecipe,
+        context: JobContext,
+        reader: DatasetReader,
+        output: Path,
+        place: Place,  # noqa: ARG002 - other kinds load a first stage there
+    ) -> Dev:
+        if not has_pictures(reader):
+            raise no_pictures(reader)
+        pool = dev_pool(
+            reader,
+            max_queries=recipe.dev_queries,
+            max_documents=recipe.dev_documents,
+            seed=recipe.seed,
+        )
+        return Dev(TextToPicture(pool, reader.folder, self.pixels), context, output)
+
+    def contract(
+        self, loaded: LoadedImageText, recipe: TrainImageTextRecipe, base_name: str
+    ) -> Contract:
+        limit = within_limit(loaded.model)
+        return loaded.contract.model_copy(
+            update={
+                "query_max_len": min(recipe.query_max_len, limit),
+                "passage_max_len": min(recipe.passage_max_len, limit),
+                "base_model": base_name,
+                "dataset": recipe.dataset,
+            }
+        )
+
+    def prepare(
+        self, this: Run, loaded: LoadedImageText, recorder: Recorder, cadence: Cadence
+    ) -> Prepared:
+        recipe, contract, model = this.recipe, loaded.contract, loaded.model
+        rows, notes = _seen(this.reader, build_rows(this.reader, recipe))
+        captions, _ = load_texts(this.reader, rows, contract)
+        model.prompts = {"query": contract.query_prompt, "document": contract.document_prompt}
+        arguments = training_arguments(
+            SentenceTransformerTrainingArguments,
+            recipe,
+            this.output,
+            device=this.device,
+            precision=this.precision,
+            together=this.together,
+        )
+        arguments.batch_sampler = partial(Batches, rows)
+        pictures = Pictures(this.reader, rows, self.pixels)
+        trainer = EmbeddingTrainer(
+            model,
+            contract=contract,
+            dev=this.dev_evaluation(loaded),
+            on_batch=recorder.on_batch,
+            args=arguments,
+            train_dataset=Dataset.from_dict(rows.columns),
+            loss=MultipleNegativesRankingLoss(
+                model,
+                scale=1.0 / recipe.temperature,
+                directions=("query_to_doc", "doc_to_query"),
+                partition_mode="per_direction",
+                gather_across_devices=across_devices(recipe, this.together),
+            ),
+            data_collator=PictureCollator(model, captions, pictures, contract),
+            callbacks=[recorder, cadence],
+        )
+        return Prepared(trainer, len(rows), rows.negatives.shape[1], rows.notes + notes)
+
+
+@dataclass(frozen=True, slots=True)
+class TextToPicture:
+    """The dev captions search a pool of pictures; the original must be beaten."""
+
+    pool: Pool
+    folder: Path
+    pixels: Pixels = field(default_factory=Pixels)
+    baseline_name: str = ORIGINAL
+
+    @property
+    def queries(self) -> int:
+        return len(self.pool.queries)
+
+    @property
+    def documents(self) -> int:
+        return self.pool.documents
+
+    def baseline(self) -> Means | None:
+        return None
+
+    def measure(self, model: LoadedImageText, **options: Any) -> Measured:
+        keeping = replace(model, pixels=self.pixels)
+        return measure(OnPictures(keeping, self.folder), self.pool, **options)
+
+
+class Pictures:
+    """The pictures that training rows name, by their row in the data set."""
+
+    def __init__(self, reader: DatasetReader, rows: TrainingRows, pixels: Pixels) -> None:
+        wanted = sorted({*rows.positives.tolist(), *rows.negatives.ravel().tolist()})
+        places = reader.documents_at(wanted)["picture"].to_pylist()
+        self.pixels = pixels
+        self._paths = {
+            row: reader.folder / place for row, place in zip(wanted, places, strict=True) if place
+        }
+
+    def get(self, rows: Sequence[int]) -> list[Path]:
+        return [self._paths[row] for row in rows]
+
+
+class PictureCollator(Collator):
+    """Captions as tokens, pictures as their numbers."""
+
+    def __init__(self, model: Any, captions: Texts, pictures: Pictures, contract: Contract) -> None:
+        super().__init__(model.preprocess, captions, captions, contract)
+        self.model = model
+        self.pictures = pictures
+
+    def _column(self, column: str, rows: list[int]) -> dict[str, Any]:
+        contract = self.contract
+        if column == "query":
+            texts = self.queries.get(rows)
+            return preprocess_texts(
+                self.model, texts, contract.query_prompt, contract.query_max_len
+            )
+        return picture_features(self.model, self.pictures.pixels, self.pictures.get(rows))
+
+
+def _seen(reader: DatasetReader, rows: TrainingRows) -> tuple[TrainingRows, tuple[str, ...]]:
+    """The rows whose documents all have a picture; raises :class:`BadInput` where none has."""
+    table = reader.documents_at(range(int(reader.counts["documents"])))["picture"]
+    seen = table.is_valid().to_numpy()
+    keep = seen[rows.positives] & seen[rows.negatives].all(axis=1)
+    if not keep.any():
+        raise no_pictures(reader)
+    if keep.all():
+        return rows, ()
+    note = LEFT_OUT.format(int((~keep).sum()), len(rows))
+    kept = replace(
+        rows,
+        queries=rows.queries[keep],
+        positives=rows.positives[keep],
+        negatives=rows.negatives[keep],
+    )
+    return kept, (note,)
