@@ -1,0 +1,127 @@
+"""Embeddings as small codes, searched with rescoring. Imports sentence-transformers: workers only.
+
+The codes are those of sentence-transformers' ``quantize_embeddings``: 8 bits a dimension between
+its least and greatest value among calibration documents, or one bit, its sign. The first search
+compares codes with codes; rescoring (Yamada et al. 2021) then orders the best of it by the query in
+full precision, with nothing kept of the documents but their codes.
+"""
+
+from dataclasses import dataclass
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+from sentence_transformers.util.quantization import quantize_embeddings
+
+from workbench.evaluation.matryoshka import cut_to
+from workbench.evaluation.retrieve import Order, Run, cut
+from workbench.quantization.methods import VectorFormat
+
+Vectors = NDArray[np.float32]
+#: Documents whose values say where each dimension lies; more would not move the ends by much.
+CALIBRATION = 10_000
+#: Queries rescored at once.
+_QUERIES = 64
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Documents (m) as codes of one format."""
+
+    format: VectorFormat
+    unit: bool
+    #: (m, dimensions) of one byte each, or (m, dimensions / 8) of eight signs; float32 as it is.
+    documents: NDArray[np.generic]
+    #: (2, dimensions): least and greatest value; None for signs and float32.
+    ranges: Vectors | None
+
+    @classmethod
+    def of(
+        cls, vectors: Vectors, format: VectorFormat, *, unit: bool, calibration: Vectors | None = None
+    ) -> "Codes":
+        """Codes of document vectors (m, d). ``unit``: vectors have length 1, cut ones too.
+
+        ``calibration``: vectors of documents (n, d); the first :data:`CALIBRATION` of ``vectors``
+        where none are given.
+        """
+        some = vectors[:CALIBRATION] if calibration is None else calibration
+        ranges = None
+        if format.method in ("int8", "uint8"):
+            kept = shaped(some, format, unit)
+            ranges = np.stack([kept.min(axis=0), kept.max(axis=0)])
+            # A dimension that is the same everywhere still needs a width.
+            ranges[1] = np.maximum(ranges[1], ranges[0] + 1e-6)
+        return cls(format, unit, _coded(shaped(vectors, format, unit), format, ranges), ranges)
+
+    @property
+    def bytes(self) -> int:
+        return int(self.documents.nbytes)
+
+    def search(self, queries: Vectors, *, k: int, rescore: int, order: Order) -> Run:
+        """The best k rows for each query vector (n, d), of ``rescore`` times as many by the codes.
+
+        Equal scores in ``order``, as everywhere.
+        """
+        asked = shaped(queries, self.format, self.unit)
+        wanted = min(len(self.documents), k * max(1, rescore))
+        rows, scores = self._first(asked, wanted)
+        if rescore and self.format.method != "float32":
+            scores = self._rescored(asked, rows)
+        return cut(Run(rows, scores), k, order)
+
+    def _first(self, asked: Vectors, k: int) -> tuple[NDArray[np.int64], Vectors]:
+        """Codes against codes: rows (n, k) and scores, higher is better."""
+        if self.format.method.endswith("binary"):
+            index = faiss.IndexBinaryFlat(asked.shape[1])
+            index.add(_signs(self.documents))
+            far, rows = index.search(_signs(_coded(asked, self.format, None)), k)
+            return rows, -far.astype(np.float32)
+        flat = faiss.IndexFlatIP(asked.shape[1])
+        flat.add(self.documents.astype(np.float32))
+        coded = _coded(asked, self.format, self.ranges).astype(np.float32)
+        scores, rows = flat.search(coded, k)
+        return rows, scores
+
+    def _rescored(self, asked: Vectors, rows: NDArray[np.int64]) -> Vectors:
+        scores = np.empty(rows.shape, np.float32)
+        for start in range(0, len(asked), _QUERIES):
+            part = slice(start, start + _QUERIES)
+            documents = self.decoded(rows[part])
+            scores[part] = np.einsum("qd,qkd->qk", asked[part], documents)
+        return scores
+
+    def decoded(self, rows: NDArray[np.int64]) -> Vectors:
+        """What the codes of these rows stand for: rows' shape and (dimensions)."""
+        codes = self.documents[rows]
+        if self.format.method.endswith("binary"):
+            bits = np.unpackbits(_signs(codes), axis=-1)
+            return bits.astype(np.float32) * 2 - 1
+        assert self.ranges is not None
+        least, greatest = self.ranges
+        shift = 128 if self.format.method == "int8" else 0
+        steps = (greatest - least) / 255
+        # The middle of the step that was rounded down to.
+        found: Vectors = (codes.astype(np.float32) + shift + 0.5) * steps + least
+        return found
+
+
+def shaped(vectors: Vectors, format: VectorFormat, unit: bool) -> Vectors:
+    """Vectors cut to the format's dimensions."""
+    return cut_to(vectors, format.dimensions, unit) if format.dimensions else vectors
+
+
+def _coded(vectors: Vectors, format: VectorFormat, ranges: Vectors | None) -> NDArray[np.generic]:
+    if ranges is not None:
+        # Beyond the calibrated ends the library's bytes would wrap around to the other end.
+        vectors = np.clip(vectors, ranges[0], ranges[1])
+    found: NDArray[np.generic] = quantize_embeddings(
+        vectors, precision=format.method, ranges=ranges
+    )
+    return found
+
+
+def _signs(codes: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Eight signs a byte, as FAISS reads them; 'binary' keeps them shifted to int8."""
+    if codes.dtype == np.int8:
+        return np.ascontiguousarray((codes.astype(np.int16) + 128).astype(np.uint8))
+    return np.ascontiguousarray(codes.astype(np.uint8))
