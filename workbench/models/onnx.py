@@ -40,9 +40,7 @@ class OnnxForward(torch.nn.Module):
     def forward(self, **features: Any) -> dict[str, torch.Tensor]:
         given = {name: features[name].numpy() for name in self.inputs}
         found = self.session.run(self.outputs, given)
-        return {
-            name: torch.from_numpy(one) for name, one in zip(self.outputs, found, strict=True)
-        }
+        return {name: torch.from_numpy(one) for name, one in zip(self.outputs, found, strict=True)}
 
 
 def session_for(path: Path) -> Any:
@@ -55,9 +53,7 @@ def session_for(path: Path) -> Any:
     options.intra_op_num_threads = torch.get_num_threads()
     # Only errors: it warns of every node that it leaves as it is.
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(
-        str(path), options, providers=["CPUExecutionProvider"]
-    )
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 @contextmanager

@@ -88,8 +88,10 @@ def _why(best: Row, original: Row, metric: str, *, slower: bool) -> str:
     pace = f"a query takes {1 / speed:.1f} times as long" if slower else _pace(speed)
     lost = best["lost"]
     value = f"loses {lost:.3f}" if lost > 0 else f"gains {-lost:.3f}"
-    which = "The smallest within its bound" if slower else (
-        "The smallest within its bound that is no slower"
+    which = (
+        "The smallest within its bound"
+        if slower
+        else ("The smallest within its bound that is no slower")
     )
     return (
         f"{which}: {times:.1f} times smaller, it {value} {metric} "

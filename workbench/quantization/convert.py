@@ -91,5 +91,3 @@ def _as_graph(model: Any, folder: Path, method: str, check: Callable[[], None]) 
                     path.unlink()
     for path in place.glob("model*.safetensors*"):
         path.unlink()
-
-

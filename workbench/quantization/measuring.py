@@ -160,9 +160,7 @@ def written(folder: Path, role: str) -> Any:
     return np.concatenate([np.load(path) for path in sorted(folder.glob(f"{role}-*.npy"))])
 
 
-def _ordered(
-    model: Any, frozen: Frozen, progress: Progress
-) -> tuple[Measured, dict[str, float]]:
+def _ordered(model: Any, frozen: Frozen, progress: Progress) -> tuple[Measured, dict[str, float]]:
     documents = join_documents(frozen.table, model.contract).to_pylist()
     pairs = frozen.pairs
     model.score(frozen.texts, documents, pairs[:1])

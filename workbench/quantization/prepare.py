@@ -82,9 +82,14 @@ def _check_vectors(recipe: QuantizeLabRecipe, model: ResolvedModel) -> None:
         odd = [size for size in read_dimensions(recipe.dimensions) if size % 8]
         if odd and any(method.endswith("binary") for method in recipe.vectors):
             raise _at_dimensions(f"Binary embeddings take eighths: {odd[0]} is not divisible by 8.")
-        if contract is not None and contract.dimensions and recipe.dimensions.strip() not in (
-            "",
-            AUTO,
+        if (
+            contract is not None
+            and contract.dimensions
+            and recipe.dimensions.strip()
+            not in (
+                "",
+                AUTO,
+            )
         ):
             dimensions_of(recipe.dimensions, contract.dimensions)
         if not recipe.methods and not recipe.vectors and not recipe.dimensions.strip():

@@ -37,7 +37,12 @@ class Codes:
 
     @classmethod
     def of(
-        cls, vectors: Vectors, format: VectorFormat, *, unit: bool, calibration: Vectors | None = None
+        cls,
+        vectors: Vectors,
+        format: VectorFormat,
+        *,
+        unit: bool,
+        calibration: Vectors | None = None,
     ) -> "Codes":
         """Codes of document vectors (m, d). ``unit``: vectors have length 1, cut ones too.
 
