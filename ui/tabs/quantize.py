@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui import form, pulse as pulses
+from ui import form
+from ui import pulse as pulses
 from ui.cards import job_card
 from ui.choices import PACKAGED, dataset_names, menu, model_menu, model_names, open_menu, update
 from ui.feedback import on, on_busy
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from ui.page import Page
 
 TASK = QuantizeLabRecipe.task
-#: What 'keep' starts; their cards stand below it.
-KEPT = ("quantize", "index")
 LISTED = 30
 _DRAWN = ("model", "dataset", "methods", "vectors")
 
@@ -54,6 +53,8 @@ class Quantize:
     point: gr.Dropdown
     name: gr.Textbox
     keep: gr.Button
+    #: The id of the job that keeps something, and its card.
+    kept_id: gr.BrowserState
     kept: gr.HTML
     refresh: Callable[..., Any]
     inputs: list[Any]
@@ -94,13 +95,14 @@ def render(services: Services) -> Quantize:
                     elem_id="lab-name",
                 )
             keep = gr.Button(t("lab.keep"), elem_id="lab-keep", elem_classes="rw-fit")
+        kept_id = gr.BrowserState("", storage_key="workbench-kept", secret="workbench")
         kept = piece(elem_id="lab-kept")
     outputs = [model, dataset, job, cancel, past, shown, plot, keep_box, point, kept]
     return Quantize(
         tab, beat, model, dataset, methods, vectors, drawn, start, cancel, job, past, shown, plot,
-        keep_box, point, name, keep, kept,
+        keep_box, point, name, keep, kept_id, kept,
         refresh=lambda *now: fill(services, *now),
-        inputs=[model, dataset, past, point],
+        inputs=[model, dataset, past, point, kept_id],
         outputs=outputs,
     )  # fmt: skip
 
@@ -150,11 +152,12 @@ def listen(services: Services, page: "Page") -> None:
         if found is None or not point:
             raise BadInput(t("lab.nothing_kept"))
         job = jobs.submit(keeping(found.result or {}, point, name or ""))
-        return ["", job_html(job)]
+        return ["", job.id, str(job_card(job))]
 
     def look(card: str | None, kept: str | None, *now: Any) -> Any:
+        model, dataset, past, point, kept_id = now
         job = newest(services)
-        now_kept = kept_html(services, kept)
+        now_kept = kept_html(services, kept_id)
         if job_html(job) == (card or "") and now_kept == (kept or ""):
             return gr.skip()
         if job is not None and not job.status.finished:
@@ -163,9 +166,8 @@ def listen(services: Services, page: "Page") -> None:
                 lab.cancel: gr.Button(visible=True),
                 lab.kept: now_kept,
             }
-        model, dataset, past, point = now
         ended = job is not None and job.status is JobStatus.SUCCEEDED and (card or "")
-        return fill(services, model, dataset, job.id if ended and job else past, point)
+        return fill(services, model, dataset, job.id if ended and job else past, point, kept_id)
 
     on(lab.start.click, start, lab.fields, [lab.job, lab.cancel, *lab.form.inputs])
     on(lab.cancel.click, cancel, None, [lab.job, lab.cancel])
@@ -176,7 +178,7 @@ def listen(services: Services, page: "Page") -> None:
         lab.keep,
         keep,
         [lab.past, lab.point, lab.name],
-        [lab.name, lab.kept],
+        [lab.name, lab.kept_id, lab.kept],
         says=t("lab.keeping"),
         then=t("lab.keep"),
     )
@@ -190,6 +192,7 @@ def fill(
     dataset: str | None,
     past: str | None,
     point: str | None,
+    kept: str | None,
 ) -> list[Any]:
     """Updates for ``Quantize.outputs``."""
     job = newest(services)
@@ -199,7 +202,7 @@ def fill(
         job_html(job),
         gr.Button(visible=job is not None and not job.status.finished),
         *view(services, past, point),
-        kept_html(services, ""),
+        kept_html(services, kept),
     ]
 
 
@@ -271,12 +274,12 @@ def job_html(job: Job | None) -> str:
     return str(job_card(job))
 
 
-def kept_html(services: Services, before: str | None) -> str:
-    """The quantize job on its way, failed or, once one was watched, done."""
-    job = next(iter(services.workspace.jobs.list(task="quantize", limit=1)), None)
-    if job is None or (job.status is JobStatus.SUCCEEDED and not before):
-        return EMPTY if not before else before
-    return str(job_card(job))
+def kept_html(services: Services, id: str | None) -> str:
+    """The job that keeps what was chosen, on its way or done."""
+    try:
+        return str(job_card(services.workspace.jobs.get(id))) if id else EMPTY
+    except JobNotFound:
+        return EMPTY
 
 
 def _label(job: Job) -> str:

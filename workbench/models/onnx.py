@@ -60,7 +60,7 @@ def session_for(path: Path) -> Any:
 def computed_by_onnx() -> Iterator[None]:
     """While it lasts, sentence-transformers' ``backend="onnx"`` loads graphs without optimum."""
     before = transformer.load_onnx_model
-    transformer.load_onnx_model = _load  # type: ignore[assignment]
+    transformer.load_onnx_model = _load
     try:
         yield
     finally:

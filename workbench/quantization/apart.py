@@ -6,7 +6,6 @@ with the same memory, and none waits for torch to be imported once more.
 
 import multiprocessing
 import multiprocessing.connection
-import pickle
 import statistics
 import sys
 import time
@@ -129,16 +128,7 @@ def _inside(
     try:
         theirs.send(("done", function(order, progress)))
     except WorkbenchError as error:
-        theirs.send(("failed", _portable(error)))
-
-
-def _portable(error: WorkbenchError) -> WorkbenchError:
-    """The error as it can be sent: some details cannot."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return WorkbenchError(error.message, error.hint)
-    return error
+        theirs.send(("failed", error))
 
 
 class Memory:

@@ -22,7 +22,7 @@ Row = dict[str, Any]
 
 
 def overlap(first: Ranked, second: Ranked, k: int = TOP) -> float:
-    """The mean share of the first's top k that is in the second's: document rows (n, k'), -1 none."""
+    """The mean share of the first's top k that the second found too: rows (n, k'), -1 for none."""
     shares = []
     for one, other in zip(first[:, :k], second[:, :k], strict=True):
         wanted = one[one >= 0]

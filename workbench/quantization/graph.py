@@ -1,4 +1,4 @@
-"""Writes a model's transformer as an ONNX graph, and a graph in 8 bits. Imports torch: workers only.
+"""Writes a model's transformer as an ONNX graph, and a graph in 8 bits. Imports torch.
 
 ``torch.onnx.export`` by tracing (``dynamo=False``): it takes positional inputs only, while current
 transformers name theirs, so a small module stands between.

@@ -1,4 +1,4 @@
-"""From a measured point of the lab to the job that keeps it as a model or as an index. Torch-free."""
+"""From a point of the lab to the job that keeps it as a model or as an index. Torch-free."""
 
 from collections.abc import Mapping
 from typing import Any

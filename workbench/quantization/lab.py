@@ -156,7 +156,7 @@ class _Lab:
             max_queries=self.recipe.max_queries,
             seed=self.recipe.seed,
         )
-        rows = []
+        rows: list[Row] = []
         for format in [VectorFormat("float32"), *wanted]:
             self.context.check_cancelled()
             self.context.progress(0, None, message=f"Searching with {format.name}")

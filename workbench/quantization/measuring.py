@@ -1,4 +1,4 @@
-"""What a model of any kind is worth and what it takes, inside a process of its own. Workers only."""
+"""What a model of any kind is worth and what it takes, in a process of its own. Workers only."""
 
 import time
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ def _take(workspace: Workspace, order: Order, progress: Progress) -> dict[str, A
     second = kind == "reranker" or (
         kind == "late-interaction" and reader.counts["documents"] > EXACT
     )
-    about = {"max_queries": order.max_queries, "seed": order.seed}
+    about: dict[str, Any] = {"max_queries": order.max_queries, "seed": order.seed}
     ground: Any = (
         freeze(reader, order.split, k=order.candidates, **about)
         if second
