@@ -5,54 +5,41 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from ui.plots import COLOURS, dress, plain
 from ui.words import t
 from ui.words.amounts import size
 from workbench.comparison.names import HEADLINE, label
+from workbench.quantization.compare import WEIGHED
 
-#: Panels of the chart: what of the result, and the words for its axis.
+#: What of the result has a chart, and the words for its axis.
 PANELS = {"models": "lab.bytes_models", "vectors": "lab.bytes_vectors"}
 #: Diameters of the fastest and the slowest dot, in pixels.
 _SMALL, _LARGE = 12.0, 38.0
 _FAILED = "#b42318"
 
 
-def lab_chart(result: Mapping[str, Any]) -> go.Figure:
-    """A panel for the weights and one for the embeddings; a dot's size is its ms per query."""
-    shown = [name for name in PANELS if measured(result, name)]
-    figure = make_subplots(rows=1, cols=len(shown), horizontal_spacing=0.12)
-    dress(figure, t("lab.chart"))
-    for at, name in enumerate(shown, start=1):
-        rows = measured(result, name)
-        figure.add_trace(_front(rows), row=1, col=at)
-        for trace in _dots(rows, str(result[f"{name}_take"])):
-            figure.add_trace(trace, row=1, col=at)
-        ends = [float(row["bytes"]) for row in rows]
-        values = [float(row[HEADLINE]) for row in rows]
-        reach = max(max(values) - min(values), 0.01) * 0.25
-        figure.update_xaxes(
-            type="log",
-            title={"text": t(PANELS[name]), "standoff": 12},
-            range=[np.log10(min(ends) * 0.6), np.log10(max(ends) * 1.7)],
-            tickvals=sorted(set(ends)),
-            ticktext=[size(int(one)) for one in sorted(set(ends))],
-            tickangle=-40,
-            gridcolor="rgba(128,128,128,0.2)",
-            automargin=True,
-            row=1,
-            col=at,
-        )
-        figure.update_yaxes(
-            range=[min(values) - reach, max(values) + 1.6 * reach],
-            gridcolor="rgba(128,128,128,0.2)",
-            zeroline=False,
-            row=1,
-            col=at,
-        )
-    figure.update_yaxes(title={"text": label(HEADLINE)}, row=1, col=1)
-    figure.update_layout(height=420, showlegend=False)
+def lab_chart(result: Mapping[str, Any], name: str) -> go.Figure:
+    """The weights' or the embeddings' chart; a dot's size is its milliseconds per query."""
+    rows, by = measured(result, name), WEIGHED[name]
+    take = str(result[f"{name}_take"])
+    figure = go.Figure([_front(rows, by), *_dots(rows, by, take)])
+    dress(figure, t(f"lab.{name}"))
+    ends = sorted({float(row[by]) for row in rows})
+    values = [float(row[HEADLINE]) for row in rows]
+    reach = max(max(values) - min(values), 0.01) * 0.25
+    figure.update_xaxes(
+        type="log",
+        title={"text": t(PANELS[name]), "standoff": 12},
+        range=[np.log10(ends[0] * 0.5), np.log10(ends[-1] * 2.0)],
+        tickvals=ends,
+        ticktext=[size(int(one)) for one in ends],
+        tickangle=-40,
+    )
+    figure.update_yaxes(
+        title={"text": label(HEADLINE)}, range=[min(values) - reach, max(values) + 1.6 * reach]
+    )
+    figure.update_layout(height=400, showlegend=False)
     return figure
 
 
@@ -62,10 +49,10 @@ def measured(result: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     return rows if len(rows) > 1 else []
 
 
-def _front(rows: Sequence[Mapping[str, Any]]) -> go.Scatter:
-    front = sorted((row for row in rows if row["front"]), key=lambda row: row["bytes"])
+def _front(rows: Sequence[Mapping[str, Any]], by: str) -> go.Scatter:
+    front = sorted((row for row in rows if row["front"]), key=lambda row: row[by])
     return go.Scatter(
-        x=[row["bytes"] for row in front],
+        x=[row[by] for row in front],
         y=[row[HEADLINE] for row in front],
         mode="lines",
         line={"color": COLOURS[1], "width": 1.5, "dash": "dot"},
@@ -73,12 +60,12 @@ def _front(rows: Sequence[Mapping[str, Any]]) -> go.Scatter:
     )
 
 
-def _dots(rows: Sequence[Mapping[str, Any]], take: str) -> list[go.Scatter]:
+def _dots(rows: Sequence[Mapping[str, Any]], by: str, take: str) -> list[go.Scatter]:
     slowest = max(float(row["milliseconds_per_query"]) for row in rows)
-    places = _places(rows)
+    places = _places(rows, by)
     return [
         go.Scatter(
-            x=[row["bytes"]],
+            x=[row[by]],
             y=[row[HEADLINE]],
             mode="markers+text",
             text=[f"<b>{plain(_name(row))}</b>" if row["name"] == take else plain(_name(row))],
@@ -91,15 +78,15 @@ def _dots(rows: Sequence[Mapping[str, Any]], take: str) -> list[go.Scatter]:
                 "opacity": 0.75,
                 "line": {"width": 3 if row["name"] == take else 0, "color": COLOURS[1]},
             },
-            hovertemplate=_hover(row),
+            hovertemplate=_hover(row, by),
         )
         for row, place in zip(rows, places, strict=True)
     ]
 
 
-def _places(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def _places(rows: Sequence[Mapping[str, Any]], by: str) -> list[str]:
     """Names of dots of like size on alternate sides, so that one does not cover the other."""
-    order = sorted(range(len(rows)), key=lambda at: (rows[at]["bytes"], rows[at][HEADLINE]))
+    order = sorted(range(len(rows)), key=lambda at: (rows[at][by], rows[at][HEADLINE]))
     sides = ("top center", "bottom center")
     found = [""] * len(rows)
     for turn, at in enumerate(order):
@@ -124,7 +111,7 @@ def _colour(row: Mapping[str, Any], take: str) -> str:
     return COLOURS[1] if row["name"] == take else COLOURS[2]
 
 
-def _hover(row: Mapping[str, Any]) -> str:
+def _hover(row: Mapping[str, Any], by: str) -> str:
     milliseconds = f"{row['milliseconds_per_query']:.1f}"
-    words = t("lab.hover", size=size(row["bytes"]), milliseconds=milliseconds)
+    words = t("lab.hover", size=size(row[by]), milliseconds=milliseconds)
     return f"{label(HEADLINE)} %{{y:.3f}}<br>{words}<extra>{plain(_name(row))}</extra>"

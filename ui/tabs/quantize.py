@@ -48,7 +48,8 @@ class Quantize:
     job: gr.HTML
     past: gr.Dropdown
     shown: gr.HTML
-    plot: gr.Plot
+    models: gr.Plot
+    codes: gr.Plot
     keep_box: gr.Column
     point: gr.Dropdown
     name: gr.Textbox
@@ -81,7 +82,9 @@ def render(services: Services) -> Quantize:
         job = piece(elem_id="lab-job")
         past = open_menu(label=t("lab.past"), visible=False, elem_id="lab-past")
         shown = piece(elem_id="lab-shown")
-        plot = gr.Plot(show_label=False, visible=False, elem_id="lab-plot")
+        with gr.Row(equal_height=False):
+            models = gr.Plot(show_label=False, visible=False, min_width=340, elem_id="lab-models")
+            codes = gr.Plot(show_label=False, visible=False, min_width=340, elem_id="lab-codes")
         with gr.Column(visible=False, elem_id="lab-keep-box") as keep_box:
             piece(Markup('<p class="rw-quiet">{}</p>').format(t("lab.keep_about")))
             with gr.Row(equal_height=False):
@@ -97,9 +100,9 @@ def render(services: Services) -> Quantize:
             keep = gr.Button(t("lab.keep"), elem_id="lab-keep", elem_classes="rw-fit")
         kept_id = gr.BrowserState("", storage_key="workbench-kept", secret="workbench")
         kept = piece(elem_id="lab-kept")
-    outputs = [model, dataset, job, cancel, past, shown, plot, keep_box, point, kept]
+    outputs = [model, dataset, job, cancel, past, shown, models, codes, keep_box, point, kept]
     return Quantize(
-        tab, beat, model, dataset, methods, vectors, drawn, start, cancel, job, past, shown, plot,
+        tab, beat, model, dataset, methods, vectors, drawn, start, cancel, job, past, shown, models, codes,
         keep_box, point, name, keep, kept_id, kept,
         refresh=lambda *now: fill(services, *now),
         inputs=[model, dataset, past, point, kept_id],
@@ -172,7 +175,7 @@ def listen(services: Services, page: "Page") -> None:
     on(lab.start.click, start, lab.fields, [lab.job, lab.cancel, *lab.form.inputs])
     on(lab.cancel.click, cancel, None, [lab.job, lab.cancel])
     on(lab.past.input, lambda past: view(services, past, None), lab.past, [
-        lab.past, lab.shown, lab.plot, lab.keep_box, lab.point,
+        lab.past, lab.shown, lab.models, lab.codes, lab.keep_box, lab.point,
     ])  # fmt: skip
     on_busy(
         lab.keep,
@@ -221,17 +224,21 @@ def view(services: Services, past: str | None, point: str | None) -> list[Any]:
     if chosen is None:
         nothing = empty(t("lab.nothing"), t("lab.nothing_hint"))
         hidden = gr.Plot(value=None, visible=False)
-        return [listed, nothing, hidden, gr.Column(visible=False), gr.skip()]
+        return [listed, nothing, hidden, hidden, gr.Column(visible=False), gr.skip()]
     result = chosen.result or {}
     points = keepable(result)
-    drawn = any(measured(result, name) for name in PANELS)
     return [
         listed,
         lab_html(result),
-        gr.Plot(value=lab_chart(result) if drawn else None, visible=drawn),
+        *(_chart(result, name) for name in PANELS),
         gr.Column(visible=bool(points)),
         update(_point_labels(points), point if point in points else best(result, points)),
     ]
+
+
+def _chart(result: Mapping[str, Any], name: str) -> gr.Plot:
+    drawn = bool(measured(result, name))
+    return gr.Plot(value=lab_chart(result, name) if drawn else None, visible=drawn)
 
 
 def _point_labels(points: Sequence[str]) -> list[tuple[str, str]]:

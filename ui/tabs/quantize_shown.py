@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ui.markup import EMPTY, badge, join, table
+from ui.markup import EMPTY, badge, heading, join, table
 from ui.words import t
 from ui.words.amounts import count, size
 from workbench.comparison.names import HEADLINE, label
@@ -39,7 +39,7 @@ def _panel(result: Mapping[str, Any], name: str) -> Markup:
     title = t(f"lab.{name}")
     return join(
         [
-            Markup("<h3>{}</h3>").format(title),
+            heading(title),
             table(_heads(), rows, caption=title, numeric=range(1, 9), stacked=True),
             _recommended(take, str(result[f"{name}_why"])),
         ]

@@ -12,6 +12,8 @@ from scipy.stats import rankdata
 
 from workbench.comparison.names import HEADLINE
 
+#: What is to be small: a model on disk; embeddings in memory, where they are searched.
+WEIGHED = {"models": "bytes", "vectors": "memory"}
 #: How far down two rankings are compared.
 TOP = 10
 #: A method may be slower than the original by this factor and still count as no slower.
@@ -52,38 +54,40 @@ def judged(row: Row, original: Row, metric: str = HEADLINE) -> Row:
     return {**row, "lost": lost, "met": bool(lost <= row["bound"] + 1e-9)}
 
 
-def on_front(rows: Sequence[Row], metric: str = HEADLINE) -> list[bool]:
+def on_front(rows: Sequence[Row], size: str = "bytes", metric: str = HEADLINE) -> list[bool]:
     """Which rows no other one beats: none is both as small and as good, and better in one."""
     return [
         not any(
-            other["bytes"] <= row["bytes"]
+            other[size] <= row[size]
             and other[metric] >= row[metric]
-            and (other["bytes"] < row["bytes"] or other[metric] > row[metric])
+            and (other[size] < row[size] or other[metric] > row[metric])
             for other in rows
         )
         for row in rows
     ]
 
 
-def recommended(rows: Sequence[Row], metric: str = HEADLINE) -> tuple[str, str]:
+def recommended(
+    rows: Sequence[Row], size: str = "bytes", metric: str = HEADLINE
+) -> tuple[str, str]:
     """The name of the row to take, and why in a sentence. The first row is the original.
 
     Of those within their bounds and no slower than the original the smallest; where all are slower,
     the smallest of them; where none is within its bound, the original.
     """
     original, *others = rows
-    good = [row for row in others if row["met"] and row["bytes"] < original["bytes"]]
+    good = [row for row in others if row["met"] and row[size] < original[size]]
     if not good:
         return original["name"], "Nothing smaller is within its bound: the original stays."
     limit = _SLACK * original["milliseconds_per_query"]
     quick = [row for row in good if row["milliseconds_per_query"] <= limit]
     # Of equal sizes the better one.
-    best = min(quick or good, key=lambda row: (row["bytes"], -row[metric]))
-    return best["name"], _why(best, original, metric, slower=not quick)
+    best = min(quick or good, key=lambda row: (row[size], -row[metric]))
+    return best["name"], _why(best, original, size, metric, slower=not quick)
 
 
-def _why(best: Row, original: Row, metric: str, *, slower: bool) -> str:
-    times = original["bytes"] / best["bytes"]
+def _why(best: Row, original: Row, size: str, metric: str, *, slower: bool) -> str:
+    times = original[size] / best[size]
     speed = original["milliseconds_per_query"] / best["milliseconds_per_query"]
     pace = f"a query takes {1 / speed:.1f} times as long" if slower else _pace(speed)
     lost = best["lost"]

@@ -21,6 +21,7 @@ from workbench.jobs.context import JobContext
 from workbench.models.resolve import resolve
 from workbench.quantization.apart import Order, apart
 from workbench.quantization.compare import (
+    WEIGHED,
     Row,
     judged,
     on_front,
@@ -171,7 +172,9 @@ class _Lab:
         self, format: VectorFormat, original: Row, queries: Any, documents: Any, pool: Any
     ) -> tuple[Row, Run]:
         began = time.monotonic()
-        codes = Codes.of(documents, format, unit=original["normalize"])
+        codes = Codes.of(
+            documents, format, unit=original["normalize"], rescored=self.recipe.rescore > 0
+        )
         coded = time.monotonic() - began
         began = time.monotonic()
         run = codes.search(queries, k=DEPTH, rescore=self.recipe.rescore, order=pool.order)
@@ -184,7 +187,7 @@ class _Lab:
             "method": format.method,
             "dimensions": format.dimensions or original["dimensions"],
             "bytes": codes.bytes,
-            "memory": codes.bytes,
+            "memory": codes.held,
             "milliseconds_per_query": per_query,
             "milliseconds_per_document": per_document,
             "bound": format.bound,
@@ -207,9 +210,9 @@ def _same() -> Row:
 def _panel(name: str, rows: list[Row]) -> dict[str, Any]:
     """Rows with their place on the Pareto front, and what to take of them."""
     found = [row for row in rows if "error" not in row]
-    for row, front in zip(found, on_front(found), strict=True):
+    for row, front in zip(found, on_front(found, WEIGHED[name]), strict=True):
         row["front"] = front
     if len(found) < 2:
         return {name: rows, f"{name}_take": "", f"{name}_why": ""}
-    take_it, why = recommended(found)
+    take_it, why = recommended(found, WEIGHED[name])
     return {name: rows, f"{name}_take": take_it, f"{name}_why": why}
