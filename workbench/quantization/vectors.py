@@ -1,11 +1,12 @@
 """Embeddings as small codes, searched with rescoring. Imports sentence-transformers: workers only.
 
 The codes are those of sentence-transformers' ``quantize_embeddings``: 8 bits a dimension between
-its least and greatest value among calibration documents, or one bit, its sign. The first search
-compares codes with codes; rescoring then orders the best of it by the query in full precision and
-the documents in 8 bits. For those the signs alone would not do: ordered by them (Yamada et al. 2021)
-the packaged model lost .073 MAP@100 on the sample. So beside signs, which are held in memory, the
-8-bit codes are kept on disk, where only what is rescored is read.
+its least and greatest value among calibration documents, or one bit, its sign. Bytes are compared
+with the query in full precision, as FAISS's SQ8 does it (codes with codes, each dimension on a scale
+of its own, would not be an inner product of anything). Signs are compared with the query's signs,
+and the best of that rescored: the query in full precision with the documents in 8 bits. With the
+signs alone (Yamada et al. 2021) the packaged model lost .073 MAP@100 on the sample. So beside the
+signs, held in memory, the bytes are kept on disk, where only what is rescored is read.
 """
 
 from dataclasses import dataclass
@@ -78,19 +79,20 @@ class Codes:
         return self.held + (self.fine.bytes if self.fine else 0)
 
     def search(self, queries: Vectors, *, k: int, rescore: int, order: Order) -> Run:
-        """The best k rows for each query vector (n, d), of ``rescore`` times as many by the codes.
+        """The best k rows for each query vector (n, d); of ``rescore`` times as many by signs.
 
         Equal scores in ``order``, as everywhere.
         """
         asked = shaped(queries, self.format, self.unit)
-        wanted = min(len(self.documents), k * max(1, rescore))
+        wide = k * max(1, rescore) if self.fine is not None else k
+        wanted = min(len(self.documents), wide)
         rows, scores = self._first(asked, wanted)
-        if rescore and (self.fine is not None or self.ranges is not None):
+        if rescore and self.fine is not None:
             scores = self._rescored(asked, rows)
         return cut(Run(rows, scores), k, order)
 
     def _first(self, asked: Vectors, k: int) -> tuple[NDArray[np.int64], Vectors]:
-        """Codes against codes: rows (n, k) and scores, higher is better."""
+        """By what is held in memory: rows (n, k) and scores, higher is better."""
         if self.format.method.endswith("binary"):
             index = faiss.IndexBinaryFlat(asked.shape[1])
             index.add(_signs(self.documents))
@@ -98,9 +100,16 @@ class Codes:
             return rows, -far.astype(np.float32)
         flat = faiss.IndexFlatIP(asked.shape[1])
         flat.add(self.documents.astype(np.float32))
-        coded = _coded(asked, self.format, self.ranges).astype(np.float32)
-        scores, rows = flat.search(coded, k)
+        # What all documents of a query have in common does not change their order.
+        scaled = asked if self.ranges is None else asked * self._steps
+        scores, rows = flat.search(np.ascontiguousarray(scaled), k)
         return rows, scores
+
+    @property
+    def _steps(self) -> Vectors:
+        assert self.ranges is not None
+        steps: Vectors = (self.ranges[1] - self.ranges[0]) / 255
+        return steps
 
     def _rescored(self, asked: Vectors, rows: NDArray[np.int64]) -> Vectors:
         scores = np.empty(rows.shape, np.float32)
@@ -115,11 +124,12 @@ class Codes:
         if self.fine is not None:
             return self.fine.decoded(rows)
         assert self.ranges is not None
-        least, greatest = self.ranges
+        least = self.ranges[0]
         shift = 128 if self.format.method == "int8" else 0
-        steps = (greatest - least) / 255
         # The middle of the step that was rounded down to.
-        found: Vectors = (self.documents[rows].astype(np.float32) + shift + 0.5) * steps + least
+        found: Vectors = (
+            self.documents[rows].astype(np.float32) + shift + 0.5
+        ) * self._steps + least
         return found
 
 

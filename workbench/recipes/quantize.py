@@ -66,8 +66,8 @@ class QuantizeLabRecipe(Recipe):
     )
     rescore: int = setting(
         4,
-        help="So many times the wanted documents are found by the small codes and put in order by "
-        "the full query; 0 keeps the codes' own order.",
+        help="Binary embeddings: so many times the wanted documents are found by signs alone and "
+        "put in order by 8 bits a dimension; 0 keeps the signs' own order.",
         ge=0,
         le=100,
     )

@@ -41,7 +41,7 @@ def test_rescoring_finds_what_is_near(method: str, size: int) -> None:
     assert run.documents.shape == (20, 10)
     assert (run.documents[:, 0] == np.arange(20)).all()
     wanted = exact(shaped(queries, format, True), shaped(documents, format, True), 10)
-    least = {"float32": 1.0, "int8": 0.97, "uint8": 0.97, "binary": 0.75, "ubinary": 0.75}
+    least = {"float32": 1.0, "int8": 0.95, "uint8": 0.95, "binary": 0.6, "ubinary": 0.6}
     assert recall(run.documents, wanted) >= least[method]
     width = size or 64
     held = {"float32": 4 * width, "int8": width, "uint8": width}.get(method, width // 8)
