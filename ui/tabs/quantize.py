@@ -102,7 +102,8 @@ def render(services: Services) -> Quantize:
         kept = piece(elem_id="lab-kept")
     outputs = [model, dataset, job, cancel, past, shown, models, codes, keep_box, point, kept]
     return Quantize(
-        tab, beat, model, dataset, methods, vectors, drawn, start, cancel, job, past, shown, models, codes,
+        tab, beat, model, dataset, methods, vectors, drawn, start, cancel, job, past, shown,
+        models, codes,
         keep_box, point, name, keep, kept_id, kept,
         refresh=lambda *now: fill(services, *now),
         inputs=[model, dataset, past, point, kept_id],

@@ -2,8 +2,8 @@
 
 The codes are those of sentence-transformers' ``quantize_embeddings``: 8 bits a dimension between
 its least and greatest value among calibration documents, or one bit, its sign. Bytes are compared
-with the query in full precision, as FAISS's SQ8 does it (codes with codes, each dimension on a scale
-of its own, would not be an inner product of anything). Signs are compared with the query's signs,
+with the query in full precision, as FAISS's SQ8 does it (codes with codes, each dimension on its
+own scale, would not be an inner product of anything). Signs are compared with the query's signs,
 and the best of that rescored: the query in full precision with the documents in 8 bits. With the
 signs alone (Yamada et al. 2021) the packaged model lost .073 MAP@100 on the sample. So beside the
 signs, held in memory, the bytes are kept on disk, where only what is rescored is read.
