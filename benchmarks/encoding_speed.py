@@ -3,7 +3,7 @@
     python benchmarks/encoding_speed.py [--texts 600] [--repeats 5] [--methods bf16 onnx-int8]
 
 The same texts (functions of the standard library), the same lengths, in one process, in turns
-(plain, bf16, int8, plain ...). Plain is ``SentenceTransformer.encode`` in fp32 with its defaults. The
+(plain, bf16, int8, plain ...). Plain is ``SentenceTransformer.encode`` in fp32 as it comes. The
 last lines have each format's median ratio to the plain one of the same turn, and its smallest and
 mean cosine to it.
 """
