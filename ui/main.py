@@ -12,10 +12,10 @@ from ui.markup import EMPTY, piece
 from ui.notices import notices
 from ui.page import Page
 from ui.services import Services
-from ui.tabs import compare, data, jobs, models, search, start, train
+from ui.tabs import compare, data, jobs, models, quantize, search, start, train
 from ui.words import t
 
-TABS = (start, data, train, compare, search, models, jobs)
+TABS = (start, data, train, compare, quantize, search, models, jobs)
 
 
 def build(services: Services) -> gr.Blocks:

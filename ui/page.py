@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ui.tabs.data import Data
     from ui.tabs.jobs import Jobs
     from ui.tabs.models import Models
+    from ui.tabs.quantize import Quantize
     from ui.tabs.search import Search
     from ui.tabs.start import Start
     from ui.tabs.train import Train
@@ -30,6 +31,7 @@ class Page:
     data: "Data"
     train: "Train"
     compare: "Compare"
+    quantize: "Quantize"
     search: "Search"
     models: "Models"
     jobs: "Jobs"

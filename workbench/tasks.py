@@ -29,6 +29,7 @@ from workbench.recipes.matrix import MatrixRecipe
 from workbench.recipes.measure import MeasureRecipe
 from workbench.recipes.merge import BlendRecipe, MergeRecipe
 from workbench.recipes.mine import MineRecipe
+from workbench.recipes.quantize import QuantizeLabRecipe, QuantizeRecipe
 from workbench.recipes.synthesize import SynthesizeRecipe
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.recipes.train_image_text import TrainImageTextRecipe
@@ -193,6 +194,18 @@ TASKS: dict[str, Task] = {
         "workbench.merging.blend:run",
         SlotKind.LIGHT,
         prepare="workbench.merging.prepare:prepare_blend",
+    ),
+    "quantize": Task(
+        QuantizeRecipe,
+        "workbench.quantization.quantize:run",
+        SlotKind.LIGHT,
+        prepare="workbench.quantization.prepare:prepare_quantize",
+    ),
+    "quantize-lab": Task(
+        QuantizeLabRecipe,
+        "workbench.quantization.lab:run",
+        SlotKind.LIGHT,
+        prepare="workbench.quantization.prepare:prepare_lab",
     ),
     "index": Task(
         IndexRecipe,

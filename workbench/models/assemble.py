@@ -36,7 +36,12 @@ class Parts:
 
     @property
     def shared(self) -> dict[str, Any]:
-        return {"trust_remote_code": self.trust_remote_code, "local_files_only": True}
+        about: dict[str, Any] = {
+            "trust_remote_code": self.trust_remote_code,
+            "local_files_only": True,
+        }
+        # Read by sentence-transformers, which then has its graph loaded by models/onnx.py.
+        return about | ({"backend": "onnx"} if self.contract.is_onnx else {})
 
     @property
     def model_kwargs(self) -> dict[str, Any]:

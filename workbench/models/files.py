@@ -6,6 +6,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from workbench.errors import ModelUnusable
+from workbench.models.contract import Contract
 
 #: Files and folders that come with models but are not needed to use them.
 JUNK = (
@@ -15,12 +16,17 @@ JUNK = (
     "*.msgpack", "rust_model.ot", "*.gguf", "*.ckpt", "*.mlmodel", "*.mlpackage", "coreml/*",
     "__pycache__", "*.pyc", ".git", ".gitattributes", ".gitignore", ".cache", "*.lock",
 )  # fmt: skip
+#: Of these, what a model that is computed by ONNX Runtime consists of.
+_GRAPHS = ("*.onnx", "*.onnx_data", "onnx", "onnx/*")
 _BLOCK = 4 << 20
 
 
 def model_files(folder: Path) -> list[Path]:
     """The files worth copying. Raises :class:`ModelUnusable` for a link that leads outside."""
-    return sorted(_walk(folder, allowed_roots(folder)))
+    contract = Contract.read(folder)
+    kept = _GRAPHS if contract is not None and contract.is_onnx else ()
+    junk = tuple(pattern for pattern in JUNK if pattern not in kept)
+    return sorted(_walk(folder, allowed_roots(folder), junk))
 
 
 def copy_model(
@@ -58,9 +64,9 @@ def allowed_roots(folder: Path) -> list[Path]:
     return roots
 
 
-def _walk(folder: Path, roots: list[Path]) -> Iterator[Path]:
+def _walk(folder: Path, roots: list[Path], junk: tuple[str, ...]) -> Iterator[Path]:
     for path in folder.iterdir():
-        if any(fnmatch(path.name, pattern) for pattern in JUNK):
+        if any(fnmatch(path.name, pattern) for pattern in junk):
             continue
         if path.is_symlink() and not any(path.resolve().is_relative_to(root) for root in roots):
             raise ModelUnusable(
@@ -68,7 +74,7 @@ def _walk(folder: Path, roots: list[Path]) -> Iterator[Path]:
                 "Copy the file itself into the folder.",
             )
         if path.is_dir() and not path.is_symlink():
-            yield from _walk(path, roots)
+            yield from _walk(path, roots, junk)
         elif path.is_file():
             yield path
 

@@ -26,7 +26,7 @@ from workbench.models.kinds import (
     kind_of_checkpoint,
     kind_of_modules,
 )
-from workbench.models.weights import check_weights, needs_conversion
+from workbench.models.weights import check_graph, check_weights, needs_conversion
 
 Layout = Literal["sentence-transformers", "transformers", "adapter"]
 
@@ -108,14 +108,18 @@ def _sentence_transformers(folder: Path) -> ModelFolder:
     modules = read_list(folder / "modules.json")
     kind = _kind(folder, about, modules)
     first = folder / str(modules[0].get("path", ""))
-    check_weights(first, "model")
+    saved = Contract.read(folder)
+    if saved is not None and saved.is_onnx:
+        check_graph(first)
+    else:
+        check_weights(first, "model")
     if (first / "config.json").is_file():
         _refuse_without_tokenizer(first)
     if kind == "image-text":
         _refuse_without_processor(first)
     llm = _has(modules, "LogitScore")
     own = as_kind(_modules_contract(folder, modules), kind, llm=llm)
-    contract = Contract.read(folder) or own
+    contract = saved or own
     return ModelFolder(folder, "sentence-transformers", contract, None, needs_conversion(folder))
 
 

@@ -23,6 +23,8 @@ class Keeping:
     quantization: str = ""
     double_quantization: bool = False
     compute_dtype: torch.dtype = torch.float32
+    #: True where the folder holds the weights as they are kept: nothing is quantized on loading.
+    stored: bool = False
 
     @property
     def whole(self) -> bool:
@@ -33,6 +35,8 @@ class Keeping:
         """What transformers' ``from_pretrained`` is told."""
         if not self.quantization:
             return {"dtype": self.dtype}
+        if self.stored:
+            return {"dtype": self.dtype, "device_map": {"": device}}
         from transformers import BitsAndBytesConfig
 
         if self.quantization == "int8":
@@ -49,6 +53,25 @@ class Keeping:
 
 
 FULL = Keeping()
+
+
+def stored_keeping(contract: Contract) -> Keeping:
+    """How a model's own weights lie in its folder, as its contract says."""
+    if contract.weights in ("nf4", "fp4", "int8"):
+        # What is not quantized (embeddings, norms, heads) is kept in bf16.
+        return Keeping(torch.bfloat16, contract.weights, stored=True)
+    halves = {"bf16": torch.bfloat16, "fp16": torch.float16}
+    return Keeping(halves[contract.weights]) if contract.weights in halves else FULL
+
+
+def as_kept(model: Any, keeping: Keeping) -> Any:
+    """The model, all of whose modules have the format of its transformer, in place: a projection
+    or a head that stayed in fp32 could not take what comes from weights in 16 bits."""
+    if keeping.quantization:
+        for module in list(model)[1:]:
+            module.to(keeping.dtype)
+        return model
+    return model.to(keeping.dtype)
 
 
 def keeping_of(contract: Contract, precision: str) -> Keeping:

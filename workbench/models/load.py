@@ -27,13 +27,15 @@ from workbench.models.fetch import fetch
 from workbench.models.image_text import LoadedImageText
 from workbench.models.inspect import Layout, inspect_folder
 from workbench.models.keeping import (
-    FULL,
     Keeping,
+    as_kept,
     keeping_of,
     quiet_quantization,
     refuse_unquantizable,
+    stored_keeping,
 )
 from workbench.models.late import LoadedLateInteraction
+from workbench.models.onnx import computed_by_onnx
 from workbench.models.precision import Precision, choose, pick_device
 from workbench.models.resolve import ResolvedModel, listed_contract
 from workbench.models.score import LoadedReranker
@@ -144,12 +146,16 @@ def load_model(
     :class:`ModelUnusable` or :class:`ModelNotFound`, in sentences, for anything that is wrong.
     """
     _quiet()
-    place = pick_device(device)
+    # ONNX Runtime as it is installed computes on the CPU.
+    place = "cpu" if resolved.contract and resolved.contract.is_onnx else pick_device(device)
     how = _How(place, choose(precision, place), trust_remote_code, contract, keeping)
     model, contract = _load(resolved, how)
     # bf16 weights beside an fp32 adapter or head meet in autocast only, as they did in training.
     mixed = keeping is None and resolved.base is not None and contract.dtype == "bfloat16"
     used: Precision = "bf16" if mixed and how.precision == "fp32" else how.precision
+    if contract.weights:
+        # Quantized weights have a format of their own: nothing is cast as it is computed.
+        used = "fp32"
     if contract.kind == "reranker":
         return LoadedReranker(model, contract, place, used)
     if contract.dimensions == 0:
@@ -198,10 +204,14 @@ def _load(resolved: ResolvedModel, how: _How) -> tuple[Any, Contract]:
     try:
         if found.layout == "adapter":
             return _load_adapter(resolved, safe, contract, how), contract
-        keeping = how.keeping or FULL
+        keeping = how.keeping or stored_keeping(contract)
         refuse_unquantizable(keeping)
         parts = Parts(safe, found.layout, contract, how.device, how.trust_remote_code, keeping)
-        return assemble(parts), contract
+        if contract.is_onnx:
+            with computed_by_onnx():
+                return assemble(parts), contract
+        model = assemble(parts)
+        return as_kept(model, keeping) if contract.weights else model, contract
     except WorkbenchError:
         raise
     except Exception as error:

@@ -51,13 +51,28 @@ def dtype_of(precision: Precision) -> Any:
     return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
 
 
+#: Instructions that add products of bytes in 32 bits: x86's VNNI and AMX, and Arm's.
+_BYTE_FLAGS = {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp"}
+
+
+@cache
+def cpu_adds_bytes() -> bool:
+    """True when this processor adds products of 8-bit numbers without overflow, as far as Linux
+    tells."""
+    return _has(_BYTE_FLAGS)
+
+
 @cache
 def cpu_multiplies_bf16() -> bool:
     """True when this processor has bf16 multiplication in hardware, as far as Linux tells."""
+    return _has(_BF16_FLAGS)
+
+
+def _has(flags: set[str]) -> bool:
     info = Path("/proc/cpuinfo")
     if platform.system() != "Linux" or not info.is_file():
         return False
-    return bool(_BF16_FLAGS & _cpu_flags(info.read_text(encoding="utf-8", errors="replace")))
+    return bool(flags & _cpu_flags(info.read_text(encoding="utf-8", errors="replace")))
 
 
 def _cpu_flags(cpuinfo: str) -> set[str]:

@@ -8,6 +8,8 @@ from workbench.errors import ModelUnusable
 #: Pickled weights by the names that libraries give them, before a shard's number.
 PICKLED_NAMES = ("pytorch_model", "model", "adapter_model", "consolidated")
 PICKLED_SUFFIXES = (".bin", ".pt", ".pth")
+#: An exported model's graph and weights, where sentence-transformers looks for them too.
+ONNX_FILE = "onnx/model.onnx"
 _POINTER = b"version https://git-lfs"
 
 
@@ -30,6 +32,17 @@ def check_weights(folder: Path, stem: str) -> None:
         )
     for path in found:
         _refuse_pointer(path)
+
+
+def check_graph(folder: Path) -> None:
+    """Raise :class:`ModelUnusable` unless ``folder`` has a model exported to ONNX."""
+    path = folder / ONNX_FILE
+    if not path.is_file():
+        raise ModelUnusable(
+            f"{folder} lacks its weights: there is no {ONNX_FILE}.",
+            "Quantize the original model again, or copy the whole folder.",
+        )
+    _refuse_pointer(path)
 
 
 def safetensors_of(folder: Path, stem: str = "") -> list[Path]:

@@ -73,6 +73,58 @@ queries = model.encode(["a caption"], prompt=$query_prompt, normalize_embeddings
 documents = model.encode(pictures, normalize_embeddings=$normalize)
 scores = queries @ documents.T  # higher is better"""
 
+_GRAPH = """\
+import numpy
+import onnxruntime
+from transformers import AutoTokenizer
+
+# A graph for ONNX Runtime.
+tokenizer = AutoTokenizer.from_pretrained($where)
+session = onnxruntime.InferenceSession($where + "/onnx/model.onnx")
+inputs = [one.name for one in session.get_inputs()]
+
+def run(texts, length):
+    batch = tokenizer(
+        texts, padding=True, truncation=True, max_length=length, return_tensors="np"
+    )
+    found = session.run(None, {name: batch[name].astype("int64") for name in inputs})[0]
+    return found, batch["attention_mask"]
+"""
+
+_GRAPH_EMBEDDING = """\
+
+def encode(texts, prompt, length):
+    tokens, mask = run([prompt + text for text in texts], length)
+$pool
+    return vectors / numpy.linalg.norm(vectors, axis=1, keepdims=True) if $normalize else vectors
+
+def document_of(title, text):
+    return title + $separator + text if title else text
+
+queries = encode(["a question"], $query_prompt_text, $query_max_len)
+texts = [document_of("a title", "a text"), document_of("", "another text")]
+documents = encode(texts, $document_prompt_text, $passage_max_len)
+scores = queries @ documents.T  # higher is better"""
+
+_GRAPH_RERANKER = """\
+
+pairs = [("a question", "a text"), ("a question", "another text")]
+scores = run(pairs, $both)[0]  # higher is better"""
+
+_GRAPH_OTHER = """\
+# Beyond the graph this model projects or pools in a way of its own: use it in the workbench, or
+# with optimum-onnx, by $cls($where, backend="onnx")."""
+
+_POOL = {
+    "mean": """\
+    shown = mask[:, :, None].astype("float32")
+    vectors = (tokens * shown).sum(axis=1) / shown.sum(axis=1)""",
+    "cls": "    vectors = tokens[:, 0]",
+    "lasttoken": """\
+    last = mask.shape[1] - 1 - mask[:, ::-1].argmax(axis=1)
+    vectors = tokens[numpy.arange(len(tokens)), last]""",
+}
+
 HERE = "path/to/the/folder"
 
 
@@ -88,7 +140,7 @@ def snippet(contract: Contract, where: str = HERE, *, plain: bool = False) -> st
         "late-interaction": _LATE,
         "image-text": _IMAGE_TEXT,
     }
-    text = templates[contract.kind]
+    text = _graph(contract) if contract.is_onnx else templates[contract.kind]
     if contract.kind == "embedding" and plain:
         # What loads the model is replaced; what uses it stays.
         text = _PLAIN + text.partition("$load")[2]
@@ -103,7 +155,20 @@ def snippet(contract: Contract, where: str = HERE, *, plain: bool = False) -> st
         passage_max_len=contract.passage_max_len,
         both=contract.query_max_len + contract.passage_max_len,
         load=_kept(contract),
+        pool=_POOL.get(contract.pooling, ""),
+        query_prompt_text=repr(contract.query_prompt),
+        document_prompt_text=repr(contract.document_prompt),
+        cls="MultiVectorEncoder" if contract.kind == "late-interaction" else "SentenceTransformer",
     )
+
+
+def _graph(contract: Contract) -> str:
+    """Lines for ONNX Runtime alone, where a graph and its pooling are the whole model."""
+    if contract.kind == "reranker":
+        return _GRAPH + _GRAPH_RERANKER
+    if contract.kind == "embedding" and contract.pooling in _POOL:
+        return _GRAPH + _GRAPH_EMBEDDING
+    return _GRAPH_OTHER
 
 
 def use_lines(workspace: Any, model: Model, where: str = "") -> str:
@@ -115,6 +180,8 @@ def use_lines(workspace: Any, model: Model, where: str = "") -> str:
 
 def _kept(contract: Contract) -> str:
     """How the frozen weights under an adapter were kept: the scores are those of this format."""
+    if contract.weights in ("nf4", "fp4", "int8"):
+        return "# Kept in fewer bits: this needs the packages bitsandbytes and accelerate.\n"
     if contract.quantization:
         return (
             f"# Trained over weights in {contract.quantization}; loaded like this, over full "

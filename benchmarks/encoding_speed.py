@@ -1,0 +1,100 @@
+"""Texts encoded per second: each format of the packaged model against plain sentence-transformers.
+
+    python benchmarks/encoding_speed.py [--texts 600] [--repeats 5] [--methods bf16 onnx-int8]
+
+The same texts (functions of the standard library), the same lengths, in one process, in turns
+(plain, bf16, int8, plain ...). Plain is ``SentenceTransformer.encode`` in fp32 as it comes. The
+last lines have each format's median ratio to the plain one of the same turn, and its smallest and
+mean cosine to it.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from workbench.jobs.launchers import patient
+
+# As workers have it, before torch is imported; both sides alike.
+os.environ.update(patient(os.environ))
+
+import numpy as np
+from sentence_transformers import SentenceTransformer
+
+from workbench.data.sample import collect
+from workbench.models.contract import Contract
+from workbench.models.load import load_model
+from workbench.models.packaged import copy_packaged
+from workbench.models.resolve import ResolvedModel
+from workbench.quantization.convert import convert
+
+METHODS = ("bf16", "onnx-int8", "onnx", "fp16")
+PLAIN, OURS = "plain fp32", "fp32"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--texts", type=int, default=600)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    asked = parser.parse_args()
+    texts = [pair.code for pair in islice(collect(lambda *_: None, lambda: None), asked.texts)]
+    with tempfile.TemporaryDirectory(prefix="encoding-speed-") as made:
+        measure(arms(Path(made), asked.methods), texts, asked.repeats)
+
+
+def arms(folder: Path, methods: list[str]) -> dict[str, Callable[[list[str]], Any]]:
+    """What encodes, by name; all are in memory at once, and have seen a batch before."""
+    base = folder / "base"
+    base.mkdir()
+    original = ResolvedModel("base", str(base), copy_packaged(base), None)
+    plain = SentenceTransformer(str(base), device="cpu")
+    found: dict[str, Callable[[list[str]], Any]] = {
+        PLAIN: lambda texts: plain.encode(texts, normalize_embeddings=True),
+        OURS: ours(original),
+    }
+    for method in methods:
+        target = folder / method
+        target.mkdir()
+        convert(original, method, target, device="cpu")
+        found[method] = ours(ResolvedModel(method, str(target), Contract.read(target), None))
+    for arm in found.values():
+        arm(["A text.", "Another text."] * 16)
+    return found
+
+
+def ours(resolved: ResolvedModel) -> Callable[[list[str]], Any]:
+    loaded: Any = load_model(resolved, device="cpu", precision="fp32")
+    return lambda texts: loaded.encode(texts, "document")
+
+
+def measure(found: dict[str, Callable[[list[str]], Any]], texts: list[str], repeats: int) -> None:
+    rates: dict[str, list[float]] = {name: [] for name in found}
+    vectors: dict[str, Any] = {}
+    for repeat in range(repeats):
+        for name, arm in found.items():
+            began = time.perf_counter()
+            vectors[name] = arm(texts)
+            rates[name].append(len(texts) / (time.perf_counter() - began))
+        line = ", ".join(f"{name} {values[-1]:.1f}" for name, values in rates.items())
+        print(f"repeat {repeat + 1}: {line} texts/s", flush=True)
+    for name, values in rates.items():
+        ratios = [one / plain for one, plain in zip(values, rates[PLAIN], strict=True)]
+        cosines = np.einsum("nd,nd->n", vectors[name], vectors[PLAIN])
+        print(
+            f"{name}: median ratio {statistics.median(ratios):.2f} "
+            f"(from {min(ratios):.2f} to {max(ratios):.2f}), "
+            f"cosine {cosines.min():.4f} at least, {cosines.mean():.4f} in the mean"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""What cannot be quantized is said at the click, without torch."""
+
+import importlib.util
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.workbench.merging.test_prepare import save_weights
+from workbench.errors import BadInput, DatasetNotFound, ModelNotFound, NameTaken
+from workbench.models.contract import Contract
+from workbench.models.registry import new_model
+from workbench.quantization import methods
+from workbench.quantization.methods import MODEL_METHODS, VectorFormat, refusal
+from workbench.quantization.prepare import formats, prepare_lab, prepare_quantize
+from workbench.recipes.quantize import QuantizeLabRecipe, QuantizeRecipe
+from workbench.workspace import Workspace
+
+
+@pytest.fixture
+def workspace(home: Path) -> Iterator[Workspace]:
+    """With the packaged model, and an adapter 'mine' on it."""
+    opened = Workspace.open(home)
+    base = opened.models.ensure_packaged()
+    id, folder = opened.models.new_folder()
+    config = {"base_model_name_or_path": base.name, "peft_type": "LORA"}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    save_weights(folder / "adapter_model.safetensors")
+    opened.models.add(new_model(id, "mine", contract={}, summary={"base_id": base.id}))
+    yield opened
+    opened.close()
+
+
+def lab(**values: Any) -> QuantizeLabRecipe:
+    return QuantizeLabRecipe.read({"model": "all-MiniLM-L6-v2", "dataset": "none", **values})
+
+
+def test_a_free_name_is_made(workspace: Workspace) -> None:
+    recipe = QuantizeRecipe(model="all-MiniLM-L6-v2", method="nf4")
+    assert prepare_quantize(recipe, workspace).name == "all-MiniLM-L6-v2-nf4"
+    with pytest.raises(NameTaken):
+        prepare_quantize(recipe.model_copy(update={"name": "mine"}), workspace)
+
+
+def test_adapters_and_unknown_models_are_refused(workspace: Workspace) -> None:
+    with pytest.raises(BadInput, match="adapter") as refused:
+        prepare_quantize(QuantizeRecipe(model="mine"), workspace)
+    assert "merge mine" in refused.value.hint
+    with pytest.raises(ModelNotFound):
+        prepare_quantize(QuantizeRecipe(model="no-such"), workspace)
+    # Another job may make it.
+    assert prepare_quantize(QuantizeRecipe(model="no-such"), workspace, True).name == "no-such-bf16"
+
+
+@pytest.mark.parametrize("method", MODEL_METHODS)
+def test_what_was_quantized_is_not_quantized_again(method: str) -> None:
+    said = refusal(method, "small", Contract(weights="nf4"))
+    assert said is not None and "'small' are kept in nf4 already" in said[0]
+    assert refusal(method, "whole", Contract()) is None
+
+
+def test_a_language_model_is_no_graph_here() -> None:
+    llm = Contract(kind="reranker", architecture="llm")
+    assert "vocabulary" in (refusal("onnx-int8", "judge", llm) or ("",))[0]
+    assert refusal("nf4", "judge", llm) is None
+    assert refusal("bf16", "clip", Contract(kind="image-text")) is not None
+
+
+@pytest.mark.parametrize(
+    ("package", "method"),
+    [("bitsandbytes", "nf4"), ("onnxruntime", "onnx-int8"), ("onnx", "onnx")],
+)
+def test_a_missing_package_is_named(
+    monkeypatch: pytest.MonkeyPatch, package: str, method: str
+) -> None:
+    def find(name: str) -> Any:
+        return None if name == package else importlib.util.find_spec(name)
+
+    monkeypatch.setattr(methods, "find_spec", find)
+    said = refusal(method, "any", Contract())
+    assert said is not None and package in said[0] and f"pip install {package}" in said[1]
+
+
+def test_the_lab_checks_everything_at_the_click(workspace: Workspace) -> None:
+    with pytest.raises(DatasetNotFound):
+        prepare_lab(lab(), workspace)
+    with pytest.raises(BadInput, match="100 is not divisible by 8"):
+        prepare_lab(lab(dimensions="100"), workspace)
+    with pytest.raises(BadInput, match="384 dimensions"):
+        prepare_lab(lab(dimensions="512"), workspace)
+    with pytest.raises(BadInput, match="Nothing was chosen"):
+        prepare_lab(lab(methods=[], vectors=[]), workspace)
+    with pytest.raises(BadInput, match="methods"):
+        lab(methods=["int3"])
+
+
+def test_formats_are_every_method_in_every_length() -> None:
+    found = formats(lab(vectors=["int8", "binary", "int8"], dimensions="128"), 384)
+    assert [one.name for one in found] == ["int8", "binary", "int8 128", "binary 128"]
+    assert formats(lab(vectors=[], dimensions="128"), 384) == [VectorFormat("float32", 128)]
+    assert formats(lab(vectors=[]), 384) == []
+    assert [one.bound for one in found] == [0.01, 0.03, 0.03, 0.03]

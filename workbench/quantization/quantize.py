@@ -1,0 +1,130 @@
+"""The task 'quantize': a model in another format, checked against the original, as a model.
+
+Imports torch: worker processes only.
+"""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workbench.errors import WorkbenchError
+from workbench.jobs.context import JobContext
+from workbench.merging.probe import Numbers, apart, numbers, probe_from
+from workbench.models.contract import Contract
+from workbench.models.load import load_model
+from workbench.models.registry import folder_bytes, from_job, new_model
+from workbench.models.resolve import ResolvedModel
+from workbench.quantization.card import write_card
+from workbench.quantization.convert import convert
+from workbench.quantization.prepare import refuse, whole_model
+from workbench.recipes.quantize import QuantizeRecipe
+
+#: How far a graph in full precision may be from the model it was exported from.
+EXPORTED = 1e-3
+
+
+class ParityFailed(WorkbenchError):
+    """The quantized model does not compute what its original computes."""
+
+    code = "parity-failed"
+
+
+def run(recipe: QuantizeRecipe, context: JobContext) -> dict[str, Any]:
+    """Convert, read back from disk, compare with the original on real texts, register.
+
+    Raises :class:`ParityFailed` where numbers are none, or where an exported graph is further than
+    :data:`EXPORTED` from the model, and what an unusable model raises. Nothing is kept then.
+    """
+    workspace = context.workspace
+    model = whole_model(workspace, recipe.model)
+    refuse(model, recipe.method)
+    id, folder = workspace.models.new_folder()
+    try:
+        return _quantize(recipe, context, model, id, folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _quantize(
+    recipe: QuantizeRecipe, context: JobContext, model: ResolvedModel, id: str, folder: Path
+) -> dict[str, Any]:
+    workspace = context.workspace
+    context.progress(0, 3, message=f"Writing {recipe.method}")
+    contract = convert(
+        model,
+        recipe.method,
+        folder,
+        device=recipe.device,
+        trust_remote_code=workspace.trust_remote_code,
+        stop=context.check_cancelled,
+    )
+    name = workspace.models.free_name(recipe.name or f"{model.name}-{recipe.method}")
+    write_card(folder, name, model.name, contract)
+    context.check_cancelled()
+    context.progress(1, 3, message="Comparing with the original")
+    parity = _parity(recipe, context, model, folder)
+    summary = {
+        "origin": "quantized",
+        "source": model.name,
+        "method": recipe.method,
+        "parity": parity,
+        "bytes": folder_bytes(folder),
+        "bytes_before": folder_bytes(Path(model.source)),
+    }
+    record = new_model(id, name, contract=contract.model_dump(mode="json"), summary=summary)
+    workspace.models.add(replace(from_job(record, context.job.id), base=model.name))
+    return {"model": name, "id": id, "contract": contract.model_dump(mode="json"), **summary}
+
+
+def _parity(
+    recipe: QuantizeRecipe, context: JobContext, model: ResolvedModel, folder: Path
+) -> dict[str, Any]:
+    """How near the numbers of the saved model are to those of the original, on real texts."""
+    saved = ResolvedModel(folder.name, str(folder), Contract.read(folder), None)
+    stop = context.check_cancelled
+    probe = probe_from(None, saved.contract or Contract(), stop)
+    found = []
+    for one in (model, saved):
+        context.check_cancelled()
+        loaded = load_model(
+            one,
+            device=recipe.device,
+            precision="fp32",
+            trust_remote_code=context.workspace.trust_remote_code,
+        )
+        found.append(numbers(loaded, probe, stop))
+        del loaded
+    first, second = found
+    largest, mean = apart(first, second)
+    allowed = EXPORTED if recipe.method == "onnx" else None
+    if not np.isfinite(largest) or (allowed is not None and largest > allowed):
+        raise ParityFailed(
+            f"Read back, the model in {recipe.method} is {largest:.3g} from the original on "
+            f"{len(probe.queries) + len(probe.documents)} texts.",
+            "Choose another method; this one does not suit the model.",
+        )
+    return {
+        "texts": len(probe.queries) + len(probe.documents),
+        "from": probe.origin,
+        "largest_difference": largest,
+        "mean_difference": mean,
+        "allowed": allowed,
+        "agreement": _agreement(first, second),
+    }
+
+
+def _agreement(first: Numbers, second: Numbers) -> float:
+    """The mean cosine of vectors, or the correlation of a reranker's scores."""
+    if len(first) == 1:
+        return float(np.corrcoef(first[0], second[0])[0, 1])
+    return float(np.mean([_cosine(a, b) for a, b in zip(first, second, strict=True)]))
+
+
+def _cosine(first: Any, second: Any) -> float:
+    """Of two vectors, or of a text's token vectors laid end to end."""
+    one, other = first.ravel(), second.ravel()
+    return float(one @ other / max(np.linalg.norm(one) * np.linalg.norm(other), 1e-12))

@@ -1,0 +1,95 @@
+"""Recipes that make a model smaller, and that measure what that costs."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator
+
+from workbench.quantization.methods import ModelMethod, VectorMethod
+from workbench.recipes.base import Recipe, setting
+from workbench.recipes.dimensions import checked_dimensions
+
+
+def _once(values: list[str]) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
+class QuantizeRecipe(Recipe):
+    """Keep a model in a smaller or faster format, as a model of its own."""
+
+    task: ClassVar[str] = "quantize"
+
+    model: str = setting(
+        help="The model to quantize: a name in the workspace, a folder or a hub id.",
+        widget="model",
+        min_length=1,
+    )
+    method: ModelMethod = setting(
+        "bf16",
+        help="How its weights are kept: bf16 and fp16 in 16 bits; int8, nf4 and fp4 by "
+        "bitsandbytes; onnx in full precision and onnx-int8 in 8 bits for CPUs, by ONNX Runtime.",
+    )
+    name: str = setting(
+        "",
+        help="What the quantized model is called; empty adds the method to the model's name.",
+        max_length=120,
+    )
+    device: Literal["auto", "cpu", "cuda"] = setting(
+        "auto", help="Where to compute; 'auto' takes a GPU if there is one.", advanced=True
+    )
+
+
+class QuantizeLabRecipe(Recipe):
+    """Measure ways to make a model and its embeddings smaller, against the original."""
+
+    task: ClassVar[str] = "quantize-lab"
+
+    model: str = setting(
+        "all-MiniLM-L6-v2", help="The model to make smaller.", widget="model", min_length=1
+    )
+    dataset: str = setting(help="The data set to measure on.", widget="dataset")
+    methods: Annotated[list[ModelMethod], AfterValidator(_once)] = setting(
+        ["bf16", "onnx-int8", "nf4"],
+        help="Formats of the model's weights to measure.",
+        max_length=7,
+    )
+    vectors: Annotated[list[VectorMethod], AfterValidator(_once)] = setting(
+        ["int8", "binary"],
+        help="Formats of its embeddings to measure; for embedding models.",
+        max_length=5,
+    )
+    dimensions: Annotated[str, AfterValidator(checked_dimensions)] = setting(
+        "",
+        help="Also measure the embeddings cut to their first dimensions, in each format, such as "
+        "'128, 256'; 'auto' halves them down to 32; empty does not.",
+        widget="numbers",
+        max_length=200,
+    )
+    rescore: int = setting(
+        4,
+        help="Binary embeddings: so many times the wanted documents are found by signs alone and "
+        "put in order by 8 bits a dimension; 0 keeps the signs' own order.",
+        ge=0,
+        le=100,
+    )
+    split: Literal["test", "dev", "train"] = setting(
+        "test", help="The split whose queries are asked.", widget="split"
+    )
+    max_queries: int | None = setting(
+        None,
+        help="Ask at most this many queries, chosen by the seed; empty asks all.",
+        advanced=True,
+        ge=1,
+    )
+    candidates: int = setting(
+        50,
+        help="How many documents of the first stage a reranker or late-interaction model orders.",
+        advanced=True,
+        ge=2,
+        le=1000,
+    )
+    device: Literal["auto", "cpu", "cuda"] = setting(
+        "auto", help="Where to compute; 'auto' takes a GPU if there is one.", advanced=True
+    )
+    seed: int = setting(
+        7, help="Decides which queries are asked.", advanced=True, ge=0, le=2**31 - 1
+    )
