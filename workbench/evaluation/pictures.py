@@ -134,8 +134,9 @@ class Turned:
         table = self._captions
         return table.slice(start, (table.num_rows if stop is None else stop) - start)
 
-    def documents_at(self, rows: Sequence[int]) -> pa.Table:
-        return self._captions.take(pa.array(rows, pa.int64()))
+    def documents_at(self, rows: Sequence[int], columns: list[str] | None = None) -> pa.Table:
+        table = self._captions if columns is None else self._captions.select(columns)
+        return table.take(pa.array(rows, pa.int64()))
 
     def iter_documents(self, batch: int = 10_000) -> Iterator[pa.Table]:
         for start in range(0, self._captions.num_rows, batch):

@@ -42,8 +42,8 @@ def slices_of(
     texts = _texts(reader, result["split"])
     judged = reader.judgments(result["split"])
     relevant = judged.filter(pc.greater_equal(judged["grade"], 1))["query"].to_numpy()
-    rows, counts = np.unique(relevant, return_counts=True)
-    answers = dict(zip(rows.tolist(), counts.tolist(), strict=True))
+    answered, counts = np.unique(relevant, return_counts=True)
+    answers = dict(zip(answered.tolist(), counts.tolist(), strict=True))
     queries = asked.tolist()
     return slicings(
         [texts[query] for query in queries],
