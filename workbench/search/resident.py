@@ -53,12 +53,18 @@ def _search(engine: "Engine", request: dict[str, Any]) -> Any:
         request["top_k"],
         request.get("reranker"),
         request.get("candidates", CANDIDATES),
+        request.get("where", ""),
     )
     return [result.to_dict() for result in found]
 
 
+def _fields(engine: "Engine", request: dict[str, Any]) -> Any:
+    return engine.fields(request["index"])
+
+
 #: What a request's ``do`` may ask of the engine; 'status' is answered without one.
 OPERATIONS: dict[str, Callable[["Engine", dict[str, Any]], Any]] = {
+    "fields": _fields,
     "search": _search,
     "warm": _warm,
 }

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import faiss
+import faiss as untyped
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +12,8 @@ from workbench.search.registry import FILE
 from workbench.search.structures import RESCORE_FILE, Mask, bits
 from workbench.search.vectors import Vectors, fitted
 
+# What FAISS's Python wrappers take is not what its type stubs say.
+faiss: Any = untyped
 Found = tuple[NDArray[np.float32], NDArray[np.int64]]
 #: Where a filter leaves fewer than this many documents, or less than this share of them, all of
 #: them are compared: quicker than walking lists or a graph that mostly lead elsewhere, and exact.

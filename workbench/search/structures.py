@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import faiss
+import faiss as untyped
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +16,8 @@ from workbench.search.plan import BUILD_EFFORT, Plan
 from workbench.search.registry import FILE
 from workbench.search.vectors import BLOCK, Spool, Vectors, fitted
 
+# What FAISS's Python wrappers take is not what its type stubs say.
+faiss: Any = untyped
 #: A binary index's int8 vectors, read only for the documents that are scored again.
 RESCORE_FILE = "rescore.faiss"
 #: k-means gains little after so many rounds.
