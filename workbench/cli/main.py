@@ -19,6 +19,7 @@ from workbench.cli import (
     merging,
     mine,
     models,
+    picks,
     runs,
     sweep,
     synthesize,
@@ -74,6 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
         merging,
         jobs,
         models,
+        picks,
         evaluations,
         cache,
     ):
