@@ -77,9 +77,9 @@ def _field(name: str, values: Sequence[tuple[str, int]]) -> Markup:
         for value, documents in values[:VALUES]
     )
     more = t("filter.more") if len(values) > VALUES else ""
-    return Markup(
-        '<p class="rw-quiet rw-small">{}</p><div class="rw-chips">{} {}</div>'
-    ).format(name, chips, more)
+    return Markup('<p class="rw-quiet rw-small">{}</p><div class="rw-chips">{} {}</div>').format(
+        name, chips, more
+    )
 
 
 def _short(text: str) -> str:

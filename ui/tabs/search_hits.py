@@ -28,9 +28,7 @@ class Side:
     second: str = ""
 
 
-def sides_of(
-    names: Sequence[str | None], seconds: Sequence[str | None] = ("",)
-) -> "list[Side]":
+def sides_of(names: Sequence[str | None], seconds: Sequence[str | None] = ("",)) -> "list[Side]":
     """The sides that were chosen; an empty one is left out. One second stage given is for all."""
     after = list(seconds) if len(seconds) == len(names) else [*seconds[:1]] * len(names)
     return [Side(name, second or "") for name, second in zip(names, after, strict=True) if name]
@@ -137,7 +135,10 @@ def _about(result: "SearchResult") -> str:
 
 def _took(milliseconds: dict[str, float]) -> str:
     """In all; with a second stage also each stage's own."""
-    ms = {stage: f"{taken:.0f}" if taken >= 10 else f"{taken:.1f}" for stage, taken in milliseconds.items()}
+    ms = {
+        stage: f"{taken:.0f}" if taken >= 10 else f"{taken:.1f}"
+        for stage, taken in milliseconds.items()
+    }
     if "rerank" not in ms and "encode" in ms:
         words = {"encode": ms["encode"], "search": ms["search"]}
         return t("search.took_two", ms=ms["total"], **words)

@@ -130,7 +130,9 @@ def tally(first: str, second: str, winners: Sequence[str]) -> Tally:
 def get_pick(workspace: "Workspace", id: str) -> Pick:
     found = workspace.store.picks.get(id)
     if found is None:
-        raise NotFound(f"There is no answer of a blind test with the id '{id}'.", "List them first.")
+        raise NotFound(
+            f"There is no answer of a blind test with the id '{id}'.", "List them first."
+        )
     return found
 
 

@@ -70,7 +70,7 @@ def test_opening_the_page_does_not_load_a_model(services: Services) -> None:
     fake = FakeSearch()
     services.workspace.store.indexes.insert(make.index("i1", "one"))
     filled = search.fill(replace(services, search=fake), ["one"], "", None, None)
-    assert filled[0]["value"] == ["one"]
+    assert filled[0]["value"] == "one"
     assert fake.warmed == []
 
 
