@@ -44,7 +44,7 @@ class Blind:
     token: gr.Textbox
     shown: gr.HTML
     answers: gr.Row
-    picks: dict[str, gr.Button]
+    picks: dict[Winner, gr.Button]
     revealed: gr.HTML
     tally: gr.HTML
 
@@ -59,9 +59,9 @@ def render() -> Blind:
             start = gr.Button(t("blind.start"), elem_id="blind-start")
         token = gr.Textbox(visible=False, label=t("blind.title"))
         with gr.Row(visible=False, elem_classes="rw-actions") as answers:
+            says = {"left": t("blind.left"), "tie": t("blind.tie"), "right": t("blind.right")}
             picks = {
-                one: gr.Button(t(f"blind.{one}"), elem_id=f"blind-{one}", size="sm")
-                for one in WINNERS
+                one: gr.Button(says[one], elem_id=f"blind-{one}", size="sm") for one in WINNERS
             }
         shown = gr.HTML(elem_id="blind-shown", apply_default_css=False, js_on_load=_KEYS)
         revealed = piece(elem_id="blind-revealed", picks=True)
@@ -174,7 +174,8 @@ def tally_html(services: Services) -> Markup:
     found = tallies(services.workspace.store.picks.list())
     if not found:
         return EMPTY
-    heads = [t(f"blind.{name}") for name in ("pair", "wins", "ties", "share", "p", "verdict")]
+    heads = [t("blind.pair"), t("blind.wins"), t("blind.ties")]
+    heads += [t("blind.share"), t("blind.p"), t("blind.verdict")]
     drawn = table(
         heads, [_row(one) for one in found], caption=t("blind.tally"), numeric=[2, 4], stacked=True
     )

@@ -42,12 +42,11 @@ def search_sides(
         raise BadInput(t("search.no_index"), t("search.no_index_hint"))
     if services.search is None:
         raise SearchUnavailable(t("search.off"))
-    more = {"where": where} if where.strip() else {}
     return [
         result
         for side in sides
         for result in services.search.search_many(
-            [side.index], query, HITS, reranker=side.second or None, **more
+            [side.index], query, HITS, reranker=side.second or None, where=where
         )
     ]
 

@@ -33,10 +33,12 @@ def list_html(services: Services) -> str:
     found = services.workspace.indexes.list()
     if not found:
         return EMPTY
-    heads = [t(f"indexes.{name}") for name in ("name", "kind", "documents", "disk")]
+    heads = [t("indexes.name"), t("indexes.kind"), t("indexes.documents"), t("indexes.disk")]
     heads += [t("indexes.recall"), t("indexes.ms"), t("indexes.state")]
     rows = [_row(one, stale(services.workspace, one)) for one in found]
-    return table(heads, rows, caption=t("indexes.caption"), numeric=[2, 3, 4, 5], stacked=True)
+    drawn = table(heads, rows, caption=t("indexes.caption"), numeric=[2, 3, 4, 5], stacked=True)
+    legend = Markup('<p class="rw-quiet rw-small">{}</p>').format(t("indexes.recall_help"))
+    return join([drawn, legend])
 
 
 def _row(index: Index, reasons: list[Stale]) -> list[str]:
