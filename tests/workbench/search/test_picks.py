@@ -5,7 +5,7 @@ from math import comb
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.storage import make
@@ -25,6 +25,7 @@ def result(
     return SearchResult(hits, {"total": 1.0}, "model", index, query, reranker=reranker)
 
 
+@settings(deadline=None)  # The first example imports scipy.
 @given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 5))
 def test_the_test_is_the_exact_two_sided_one(wins: int, losses: int, ties: int) -> None:
     one = tally("a", "b", ["first"] * wins + ["second"] * losses + ["tie"] * ties)
