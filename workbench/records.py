@@ -9,6 +9,7 @@ from storage.records import (
     JobStatus,
     MetricRow,
     Model,
+    Pick,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "JobStatus",
     "MetricRow",
     "Model",
+    "Pick",
 ]

@@ -34,7 +34,7 @@ def _side(found: Rankings, name: str, hits: tuple[Hit, ...], value: float, other
 def _hit(query: str, hit: Hit, other: str) -> Markup:
     rank = t("explore.not_found") if hit.other_rank is None else hit.other_rank
     where = t("explore.rank_other", other=other, rank=rank)
-    title = Markup("<strong>{}</strong> ").format(_marked(query, hit.title)) if hit.title else EMPTY
+    title = Markup("<strong>{}</strong> ").format(marked(query, hit.title)) if hit.title else EMPTY
     right = EMPTY
     if not hit.relevant:
         words = t("explore.right" if hit.grade is None else "explore.right_after_all")
@@ -47,7 +47,7 @@ def _hit(query: str, hit: Hit, other: str) -> Markup:
         _judged(hit),
         where,
         title,
-        _text(query, hit.text),
+        marked_text(query, hit.text),
         right,
     )
 
@@ -64,15 +64,16 @@ def _judged(hit: Hit) -> Markup:
     )
 
 
-def _text(query: str, text: str) -> Markup:
+def marked_text(query: str, text: str) -> Markup:
+    """A document's text, the question's words in it marked; a long one opens in place."""
     if len(text) <= CLIP:
-        return Markup('<span class="rw-text">{}</span>').format(_marked(query, text))
+        return Markup('<span class="rw-text">{}</span>').format(marked(query, text))
     return Markup('<details class="rw-text"><summary>{}… <em>{}</em></summary>{}</details>').format(
-        _marked(query, text[:CLIP]), t("more.open"), _marked(query, text)
+        marked(query, text[:CLIP]), t("more.open"), marked(query, text)
     )
 
 
-def _marked(query: str, text: str) -> Markup:
+def marked(query: str, text: str) -> Markup:
     """Each piece is escaped by itself, so that a mark never opens what the data began."""
     return join(
         Markup("<mark>{}</mark>").format(piece) if shared else Markup("{}").format(piece)

@@ -15,11 +15,13 @@ from ui.feedback import on, on_busy
 from ui.markup import EMPTY, empty, heading, join, pick, piece
 from ui.pulse import pulse
 from ui.services import Services
+from ui.tabs import search_blind, search_build, search_filter, search_indexes
 from ui.tabs.search_hits import ask_html
 from ui.words import t
 from ui.words.amounts import count, size
 from workbench.errors import DatasetNotFound
 from workbench.recipes.evaluate import IndexRecipe
+from workbench.recipes.index_update import IndexUpdateRecipe
 from workbench.records import Index, Job, JobStatus
 from workbench.search.results import CANDIDATES
 
@@ -37,11 +39,17 @@ SECOND = {"reranker": "search.second_reranker", "late-interaction": "search.seco
 class Search:
     tab: gr.Tab
     beat: gr.HTML
-    #: The names of the indexes that are asked.
+    #: The names of the indexes that are asked, left and right.
     chosen: gr.BrowserState
+    #: The left side's index, and its second stage: a reranker or late-interaction model, or ''.
     indexes: gr.Dropdown
-    #: A reranker or late-interaction model, or '' for none.
     second: gr.Dropdown
+    #: The right side's, or '' for no right side.
+    other: gr.Dropdown
+    second_other: gr.Dropdown
+    filter: search_filter.Filter
+    blind: search_blind.Blind
+    listed: search_indexes.Indexes
     query: gr.Textbox
     ask: gr.Button
     examples: gr.HTML
@@ -49,9 +57,7 @@ class Search:
     nothing: gr.HTML
     asking: gr.Column
     building: gr.Accordion
-    dataset: gr.Dropdown
-    model: gr.Dropdown
-    name: gr.Textbox
+    form: search_build.Build
     build: gr.Button
     cancel: gr.Button
     job: gr.HTML
@@ -63,7 +69,7 @@ class Search:
     @property
     def led_by(self) -> list[Any]:
         """What another tab fills in to have its model searched with."""
-        return [self.chosen, self.dataset, self.model, self.building, self.second]
+        return [self.chosen, self.form.dataset, self.form.model, self.building, self.second]
 
 
 def render(services: Services) -> Search:
@@ -74,22 +80,31 @@ def render(services: Services) -> Search:
         nothing = piece(visible=False)
         with gr.Column(visible=False) as asking:
             with gr.Row(equal_height=False):
-                indexes = open_menu(
-                    multiselect=True,
-                    max_choices=SIDE_BY_SIDE,
-                    label=t("search.indexes"),
-                    info=t("search.indexes_help"),
-                    scale=2,
-                    min_width=240,
-                    elem_id="search-indexes",
-                )
-                second = open_menu(
-                    visible=False,
-                    label=t("search.second"),
-                    info=t("search.second_help", count=CANDIDATES),
-                    min_width=200,
-                    elem_id="search-second",
-                )
+                with gr.Column(min_width=260):
+                    indexes = open_menu(
+                        label=t("search.left_index"),
+                        info=t("search.left_help"),
+                        elem_id="search-indexes",
+                    )
+                    second = open_menu(
+                        visible=False,
+                        label=t("search.second"),
+                        info=t("search.second_help", count=CANDIDATES),
+                        elem_id="search-second",
+                    )
+                with gr.Column(min_width=260):
+                    other = open_menu(
+                        label=t("search.other"),
+                        info=t("search.other_help"),
+                        elem_id="search-other",
+                    )
+                    second_other = open_menu(
+                        visible=False,
+                        label=t("search.second_other"),
+                        info=t("search.second_help", count=CANDIDATES),
+                        elem_id="search-second-other",
+                    )
+            filter = search_filter.render()
             query = gr.Textbox(
                 label=t("search.query"),
                 placeholder=t("search.query_hint"),
@@ -101,39 +116,29 @@ def render(services: Services) -> Search:
                 ask = gr.Button(t("search.ask"), variant="primary", elem_id="search-ask")
             examples = piece(elem_id="search-examples", picks=True)
             results = piece(elem_id="search-results")
+            blind = search_blind.render()
         with gr.Accordion(t("search.build_title"), open=False) as building:
-            with gr.Row(equal_height=False):
-                dataset = open_menu(
-                    label=t("search.dataset"),
-                    min_width=200,
-                    elem_id="index-dataset",
-                )
-                model = open_menu(
-                    label=t("search.model"),
-                    min_width=200,
-                    elem_id="index-model",
-                )
-                name = gr.Textbox(
-                    label=t("search.name"),
-                    placeholder=t("search.name_hint"),
-                    max_lines=1,
-                    interactive=True,
-                    min_width=200,
-                    elem_id="index-name",
-                )
+            form = search_build.render()
             with gr.Row(elem_classes="rw-actions"):
                 build = gr.Button(t("search.build"), elem_id="index-build")
                 cancel = gr.Button(t("job.cancel"), variant="stop", visible=False)
             with gr.Column(visible=False) as remove_box:
                 remove = confirm.render(t("search.remove"), t("search.remove_yes"))
         job = piece(elem_id="index-job")
-    outputs = [indexes, second, examples, nothing, asking, building, dataset, model, job, cancel]
+        listed = search_indexes.render()
+    outputs = [indexes, second, examples, nothing, asking, building]
+    outputs += [form.dataset, form.model, job, cancel]
     return Search(
         tab=tab,
         beat=beat,
         chosen=chosen,
         indexes=indexes,
         second=second,
+        other=other,
+        second_other=second_other,
+        filter=filter,
+        blind=blind,
+        listed=listed,
         query=query,
         ask=ask,
         examples=examples,
@@ -141,16 +146,14 @@ def render(services: Services) -> Search:
         nothing=nothing,
         asking=asking,
         building=building,
-        dataset=dataset,
-        model=model,
-        name=name,
+        form=form,
         build=build,
         cancel=cancel,
         job=job,
         remove=remove,
         refresh=lambda *now: fill(services, *now),
-        inputs=[chosen, second, dataset, model],
-        outputs=[*outputs, remove_box],
+        inputs=[chosen, second, form.dataset, form.model, second_other],
+        outputs=[*outputs, remove_box, other, second_other, listed.listed],
     )
 
 
@@ -158,21 +161,32 @@ def listen(services: Services, page: "Page") -> None:
     search = page.search
     workspace = services.workspace
 
-    def ask(names: list[str], second: str | None, query: str) -> str:
-        return ask_html(services, names, query, second)
+    def ask(query: str, where: str, *sides: str | None) -> str:
+        return ask_html(services, sides[:2], query, sides[2:], where)
 
-    def example(names: list[str], second: str | None, event: gr.EventData) -> list[Any]:
+    def example(
+        where: str,
+        left: str | None,
+        right: str | None,
+        second: str | None,
+        second_right: str | None,
+        event: gr.EventData,
+    ) -> list[Any]:
         query = str(event.value)
-        return [query, ask_html(services, names, query, second)]
+        return [query, query, ask(query, where, left, right, second, second_right)]
 
-    def pick_indexes(names: list[str]) -> list[Any]:
+    def pick_indexes(left: str | None, right: str | None) -> list[Any]:
+        names = [name for name in (left, right) if name]
         warm(services, names)
         return [names, examples_html(services, names)]
 
-    def build(dataset: str | None, model: str | None, name: str) -> list[Any]:
-        values = {"dataset": dataset or "", "model": model or "", "name": name.strip()}
-        job = workspace.jobs.submit(IndexRecipe.read(values))
+    def build(*raw: Any) -> list[Any]:
+        job = workspace.jobs.submit(search.form.read(raw))
         return ["", job_html(job), gr.Button(visible=True)]
+
+    def bring(event: gr.EventData) -> list[Any]:
+        job = search_indexes.update(services, str(event.value))
+        return [job_html(job), gr.Button(visible=True)]
 
     def cancel() -> list[Any]:
         job = newest_job(services)
@@ -188,47 +202,59 @@ def listen(services: Services, page: "Page") -> None:
         if job is not None and not job.status.finished:
             return {search.job: html, search.cancel: gr.Button(visible=True)}
         made = str((job.recipe if job else {}).get("name", ""))
-        if job is not None and job.status is JobStatus.SUCCEEDED:
+        if made and job is not None and job.status is JobStatus.SUCCEEDED:
             # What was just built is what one wants to ask, beside what was asked before.
-            names = [*[name for name in names or [] if name != made][-1:], made]
+            names = [*[name for name in names or [] if name != made][:1], made]
         return [names, *fill(services, names, *now)]
 
-    def warn(names: list[str]) -> str:
-        taken = sum(workspace.indexes.bytes(name) for name in names or [])
-        words = t("search.remove_warning", names=", ".join(names or []), size=size(taken))
+    def warn(name: str | None) -> str:
+        taken = workspace.indexes.bytes(name) if name else 0
+        words = t("search.remove_warning", names=name or "", size=size(taken))
         return confirm.sentence(words)
 
-    def remove(names: list[str], *now: Any) -> list[Any]:
-        for name in names or []:
+    def remove(name: str | None, chosen: list[str], *now: Any) -> list[Any]:
+        if name:
             workspace.indexes.remove(name)
-        return [[], *fill(services, [], *now)]
+        left = [one for one in chosen or [] if one != name]
+        return [left, *fill(services, left, *now)]
 
-    asked = [search.indexes, search.second, search.query]
-    stages = [search.indexes, search.second]
+    sides = [search.indexes, search.other, search.second, search.second_other]
+    where = search.filter.where
+    asked = [search.query, where, *sides]
     busy: dict[str, Any] = {"says": t("search.asking"), "then": t("search.ask")}
     on_busy(search.ask, ask, asked, search.results, **busy)
     on_busy(search.ask, ask, asked, search.results, listener=search.query.submit, **busy)
-    on(search.tab.select, lambda names: warm(services, names), search.indexes)
-    on(search.examples.select, example, stages, [search.query, search.results])
-    on(search.second.input, lambda names, second: warm(services, names, second), stages)
-    on(search.indexes.input, pick_indexes, search.indexes, [search.chosen, search.examples])
+    on_busy(search.ask, ask, asked, search.results, listener=where.submit, **busy)
+    on(search.tab.select, lambda names: warm(services, names), search.chosen)
+    on(
+        search.examples.select,
+        example,
+        [where, *sides],
+        [search.query, search.blind.query, search.results],
+    )
+    for index, second in ((search.indexes, search.second), (search.other, search.second_other)):
+        on(second.input, lambda name, model: warm(services, [name], model), [index, second])
+        on(index.input, pick_indexes, sides[:2], [search.chosen, search.examples])
     on_busy(
         search.build,
         build,
-        [search.dataset, search.model, search.name],
-        [search.name, search.job, search.cancel],
+        search.form.inputs,
+        [search.form.name, search.job, search.cancel],
         says=t("search.building"),
         then=t("search.build"),
     )
     on(search.cancel.click, cancel, None, [search.job, search.cancel])
+    on(search.listed.listed.select, bring, None, [search.job, search.cancel], queue=True)
+    search_filter.listen(services, search.filter, search.indexes)
+    search_blind.listen(services, search.blind, [*sides, where])
     everything = [search.chosen, *search.outputs]
-    now = [search.second, search.dataset, search.model]
+    now = search.inputs[1:]
     pulses.listen(search.beat, tick, [search.job, search.chosen, *now], everything)
     confirm.listen(
         search.remove,
-        lambda names, *_: warn(names),
+        lambda name, *_: warn(name),
         remove,
-        [search.indexes, *now],
+        [search.indexes, search.chosen, *now],
         everything,
     )
 
@@ -239,6 +265,7 @@ def fill(
     second: str | None,
     dataset: str | None,
     model: str | None,
+    second_other: str | None = "",
 ) -> list[Any]:
     """Updates for ``Search.outputs``: menus, examples and the build in progress."""
     indexes = services.workspace.indexes.list()
@@ -247,8 +274,10 @@ def fill(
     datasets = dataset_names(services.workspace)
     hint = t("search.empty_hint" if datasets else "search.no_data")
     job = newest_job(services)
+    choices = [(_index_label(one), one.name) for one in indexes]
+    left, right = [*picked, "", ""][:2]
     return [
-        update([(_index_label(one), one.name) for one in indexes], picked),
+        update(choices, left or None),
         second_menu(services, second),
         examples_html(services, picked),
         gr.HTML(value=empty(t("search.empty"), hint), visible=not names),
@@ -259,6 +288,9 @@ def fill(
         job_html(job),
         gr.Button(visible=job is not None and not job.status.finished),
         gr.Column(visible=bool(names)),
+        update([(t("search.other_none"), ""), *choices], right),
+        second_menu(services, second_other),
+        search_indexes.list_html(services),
     ]
 
 
@@ -307,7 +339,10 @@ def _index_label(index: Index) -> str:
 
 
 def newest_job(services: Services) -> Job | None:
-    return next(iter(services.workspace.jobs.list(task=IndexRecipe.task, limit=1)), None)
+    """The build or update that was asked for last."""
+    tasks = (IndexRecipe.task, IndexUpdateRecipe.task)
+    jobs = [job for task in tasks for job in services.workspace.jobs.list(task=task, limit=1)]
+    return max(jobs, key=lambda job: job.created_at, default=None)
 
 
 def job_html(job: Job | None) -> str:

@@ -1,46 +1,117 @@
-"""What was found, one column per index; after a second stage, how each document moved."""
+"""What was found, one column per side: how each document moved, and the question's words in it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from ui.markup import EMPTY, badge, clipped, join, moved
+from ui.markup import EMPTY, badge, join, moved
 from ui.services import Services
+from ui.tabs.compare_rankings import marked, marked_text
+from ui.tabs.search_slopes import slopes
 from ui.words import t
+from ui.words.amounts import count
 from workbench.errors import BadInput, SearchUnavailable
 
 if TYPE_CHECKING:
     from workbench.search.results import Hit, SearchResult
 
 HITS = 10
-_TEXT = 420
 
 
-def ask_html(services: Services, names: Sequence[str], query: str, second: str | None = "") -> str:
-    """Ask, and show what was found; ``second`` is the second stage's model, or nothing."""
-    if not names:
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What is asked: an index, and the model that orders its hits anew, or ''."""
+
+    index: str
+    second: str = ""
+
+
+def sides_of(names: Sequence[str | None], seconds: Sequence[str | None] = ("",)) -> "list[Side]":
+    """The sides that were chosen; an empty one is left out. One second stage given is for all."""
+    after = list(seconds) if len(seconds) == len(names) else [*seconds[:1]] * len(names)
+    return [Side(name, second or "") for name, second in zip(names, after, strict=True) if name]
+
+
+def search_sides(
+    services: Services, sides: Sequence[Side], query: str, where: str = ""
+) -> "list[SearchResult]":
+    """Ask every side the same; raises :class:`BadInput` where nothing is chosen."""
+    if not sides:
         raise BadInput(t("search.no_index"), t("search.no_index_hint"))
     if services.search is None:
         raise SearchUnavailable(t("search.off"))
-    found = services.search.search_many(list(names), query, HITS, reranker=second or None)
-    return results_html(found)
+    return [
+        result
+        for side in sides
+        for result in services.search.search_many(
+            [side.index], query, HITS, reranker=side.second or None, where=where
+        )
+    ]
 
 
-def results_html(results: "Sequence[SearchResult]") -> Markup:
-    """One column per index; a document is text, whatever it holds."""
-    return Markup('<div class="rw-results">{}</div>').format(join(_column(one) for one in results))
+def ask_html(
+    services: Services,
+    names: Sequence[str | None],
+    query: str,
+    seconds: Sequence[str | None] = ("",),
+    where: str = "",
+) -> str:
+    """Ask, and show what was found; ``seconds`` has each side's second stage, or nothing."""
+    return results_html(search_sides(services, sides_of(names, seconds), query, where))
 
 
-def _column(result: "SearchResult") -> Markup:
+def results_html(results: "Sequence[SearchResult]", *, hidden: bool = False) -> Markup:
+    """One column per side; a document is text, whatever it holds.
+
+    ``hidden``: without a word about which side is which, for a blind test.
+    """
+    ranks = [{hit.id: at for at, hit in enumerate(one.hits, start=1)} for one in results]
+    columns = [
+        _column(
+            one,
+            ranks[1 - at] if len(results) == 2 and not hidden else None,
+            at,
+            hidden,
+        )
+        for at, one in enumerate(results)
+    ]
+    drawn = slopes(ranks[0], ranks[1]) if len(results) == 2 and not hidden else EMPTY
+    return Markup('{}<div class="rw-results">{}</div>').format(drawn, join(columns))
+
+
+def _column(
+    result: "SearchResult", other: dict[str, int] | None, side: int, hidden: bool
+) -> Markup:
+    name = t("search.left" if side == 0 else "search.right_side") if hidden else _models(result)
+    about = "" if hidden else _about(result)
     head = Markup('<header><h3>{}</h3><span class="rw-quiet rw-small">{}</span></header>').format(
-        _models(result), _about(result)
+        name, about
     )
-    hits = join(_hit(at, hit) for at, hit in enumerate(result.hits, start=1))
+    hits = join(
+        _hit(at, hit, result.query, hidden, _beside(at, hit, other, side))
+        for at, hit in enumerate(result.hits, start=1)
+    )
     body = hits or Markup('<li class="rw-quiet">{}</li>').format(t("search.none"))
     return Markup('<section aria-label="{}">{}<ol>{}</ol></section>').format(
-        result.index, head, body
+        name if hidden else result.index, head, body
     )
+
+
+def _beside(at: int, hit: "Hit", other: dict[str, int] | None, side: int) -> Markup:
+    """Where the other side has the document; on the right, how it moved from there."""
+    if other is None:
+        return EMPTY
+    there = other.get(hit.id)
+    if there is None:
+        return badge(t("search.only_left" if side == 0 else "search.only_right"), "warn")
+    if there == at:
+        return badge(t("search.same_place"))
+    key = "search.beside_left" if side == 0 else "search.beside_right"
+    words = t(key, there=there, here=at)
+    signs = (at, there) if side == 0 else (there, at)
+    return moved(t("search.moved", before=signs[0], now=signs[1]), words)
 
 
 def _models(result: "SearchResult") -> str:
@@ -53,6 +124,8 @@ def _about(result: "SearchResult") -> str:
     parts = [result.index, _took(result.milliseconds)]
     if result.candidates is not None:
         parts.append(t("search.reordered", count=result.candidates))
+    if result.matching is not None:
+        parts.append(t("search.matching", count=count(result.matching)))
     if result.known_relevant:
         found = sum(1 for hit in result.hits if hit.relevant)
         parts.append(t("search.known", found=found, known=result.known_relevant))
@@ -61,7 +134,13 @@ def _about(result: "SearchResult") -> str:
 
 def _took(milliseconds: dict[str, float]) -> str:
     """In all; with a second stage also each stage's own."""
-    ms = {stage: f"{taken:.0f}" for stage, taken in milliseconds.items()}
+    ms = {
+        stage: f"{taken:.0f}" if taken >= 10 else f"{taken:.1f}"
+        for stage, taken in milliseconds.items()
+    }
+    if "rerank" not in ms and "encode" in ms:
+        words = {"encode": ms["encode"], "search": ms["search"]}
+        return t("search.took_two", ms=ms["total"], **words)
     if "rerank" not in ms:
         return t("search.took", ms=ms["total"])
     return t(
@@ -73,17 +152,20 @@ def _took(milliseconds: dict[str, float]) -> str:
     )
 
 
-def _hit(at: int, hit: "Hit") -> Markup:
-    mark = badge(t("search.relevant"), "good") if hit.relevant else EMPTY
-    title = Markup("<strong>{}</strong>").format(hit.title) if hit.title else EMPTY
-    return Markup("<li{}><div><span>{}</span><span>{}</span>{}{}</div>{}{}</li>").format(
-        Markup(' class="relevant"') if hit.relevant else EMPTY,
+def _hit(at: int, hit: "Hit", query: str, hidden: bool, beside: Markup) -> Markup:
+    """``hidden``: scores would tell which side it is, and known answers which is right."""
+    relevant = bool(hit.relevant) and not hidden
+    mark = badge(t("search.relevant"), "good") if relevant else EMPTY
+    title = Markup("<strong>{}</strong> ").format(marked(query, hit.title)) if hit.title else EMPTY
+    return Markup("<li{}><div><span>{}</span>{}{}{}{}</div>{}{}</li>").format(
+        Markup(' class="relevant"') if relevant else EMPTY,
         at,
-        _score(hit),
-        _change(at, hit),
+        EMPTY if hidden else Markup("<span>{}</span>").format(_score(hit)),
+        EMPTY if hidden else _change(at, hit),
+        beside,
         mark,
         title,
-        clipped(hit.text, _TEXT),
+        marked_text(query, hit.text),
     )
 
 

@@ -19,6 +19,7 @@ from workbench.cli import (
     merging,
     mine,
     models,
+    picks,
     quantize,
     runs,
     sweep,
@@ -76,6 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
         quantize,
         jobs,
         models,
+        picks,
         evaluations,
         cache,
     ):

@@ -8,7 +8,7 @@ import pytest
 from tests.storage import make
 from tests.ui.tabs.conftest import BAD
 from ui.services import Services
-from ui.tabs import search, search_hits
+from ui.tabs import search, search_blind, search_filter, search_hits
 from workbench.errors import BadInput, SearchUnavailable
 from workbench.search.results import Hit, SearchResult
 
@@ -48,11 +48,13 @@ class FakeSearch:
     def __init__(self) -> None:
         self.warmed: list[list[str]] = []
         self.rerankers: list[str | None] = []
+        self.filters: list[str] = []
 
     def search_many(
-        self, indexes: list[str], query: str, top_k: int, *, reranker: str | None
+        self, indexes: list[str], query: str, top_k: int, *, reranker: str | None, where: str
     ) -> list[SearchResult]:
         self.rerankers.append(reranker)
+        self.filters.append(where)
         return [found(name, text=f"about {query}") for name in indexes]
 
     def warm(self, indexes: list[str], *, reranker: str | None) -> None:
@@ -70,7 +72,7 @@ def test_opening_the_page_does_not_load_a_model(services: Services) -> None:
     fake = FakeSearch()
     services.workspace.store.indexes.insert(make.index("i1", "one"))
     filled = search.fill(replace(services, search=fake), ["one"], "", None, None)
-    assert filled[0]["value"] == ["one"]
+    assert filled[0]["value"] == "one"
     assert fake.warmed == []
 
 
@@ -118,7 +120,7 @@ def test_the_second_stage_is_asked_for(
     services: Services, chosen: str | None, asked: str | None
 ) -> None:
     fake = FakeSearch()
-    search_hits.ask_html(replace(services, search=fake), ["one"], "tea", chosen)
+    search_hits.ask_html(replace(services, search=fake), ["one"], "tea", [chosen])
     search.warm(replace(services, search=fake), ["one"], chosen)
     assert fake.rerankers == [asked, asked]
 
@@ -151,3 +153,52 @@ def test_a_reranker_is_led_to_as_the_second_stage(services: Services) -> None:
     made = store.indexes.list()[0]
     assert search.lead_to(services, made.model)[0] == ["one"]
     assert search.lead_to(services, "other", "tea")[1:3] == ["tea", "other"]
+
+
+def test_each_side_has_its_own_second_stage_and_both_the_filter(services: Services) -> None:
+    fake = FakeSearch()
+    asked = replace(services, search=fake)
+    html = search_hits.ask_html(asked, ["one", "two"], "tea", ["", "orders"], "year > 3")
+    assert html.count("<section") == 2
+    assert (fake.rerankers, fake.filters) == ([None, "orders"], ["year > 3", "year > 3"])
+
+
+def side(model: str, *ids: str) -> SearchResult:
+    hits = [Hit(id, at, 1.0 - at / 10, "", f"a text of {id}") for at, id in enumerate(ids)]
+    return SearchResult(hits, {"total": 1.0}, model, f"{model}-index", "a text")
+
+
+def test_moves_between_the_sides_are_drawn_and_words_in_common_marked() -> None:
+    html = search_hits.results_html([side("a", "x", "y", "z"), side("b", "y", "x", "w")])
+    assert "2 documents stand on both sides: from left to right 1 move up and 1 down" in html
+    assert html.count('class="up"') == html.count('class="down"') == 1
+    assert "on the left at place 2, here at place 1" in html
+    assert ">not on the right<" in html and ">not on the left<" in html
+    assert "<mark>text</mark>" in html
+
+
+def test_a_hidden_side_says_nothing_of_itself() -> None:
+    html = search_hits.results_html([side("secret", "x"), side("other", "y")], hidden=True)
+    assert "secret" not in html and "other" not in html and "score" not in html
+    assert "ms" not in html
+    assert "Left" in html and "Right" in html
+
+
+def test_a_value_pressed_becomes_a_condition_and_leaves_again() -> None:
+    assert search_filter.with_condition("", "lang = en") == "lang = en"
+    both = search_filter.with_condition("year >= 2020", 'place = "New York"')
+    assert both == 'year >= 2020 and place = "New York"'
+    assert search_filter.with_condition(both, "year >= 2020") == 'place = "New York"'
+    html = search_filter.fields_html({BAD: [("en", 3)]})
+    assert "<script" not in html and "en (3)" in html
+
+
+def test_a_blind_test_needs_two_sides_over_the_same_documents(services: Services) -> None:
+    store = services.workspace.store.indexes
+    store.insert(make.index("i1", "one"))
+    store.insert(replace(make.index("i2", "two"), dataset_id="another"))
+    with pytest.raises(BadInput, match="two different sides"):
+        search_blind.check(services, search_hits.sides_of(["one", ""], ["", ""]))
+    with pytest.raises(BadInput, match="different data sets"):
+        search_blind.check(services, search_hits.sides_of(["one", "two"], ["", ""]))
+    search_blind.check(services, search_hits.sides_of(["one", "one"], ["", "orders"]))

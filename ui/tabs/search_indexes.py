@@ -1,0 +1,76 @@
+"""The indexes there are: what each was measured at, and whether it is out of date."""
+
+from dataclasses import dataclass
+
+import gradio as gr
+from markupsafe import Markup
+
+from ui.markup import EMPTY, badge, join, pick, piece, table
+from ui.services import Services
+from ui.words import t
+from ui.words.amounts import count, size
+from workbench.recipes.index_update import IndexUpdateRecipe
+from workbench.records import Index, Job
+from workbench.search.stale import Stale, stale
+
+
+@dataclass(frozen=True)
+class Indexes:
+    listed: gr.HTML
+
+
+def render() -> Indexes:
+    return Indexes(piece(elem_id="search-index-list", picks=True))
+
+
+def update(services: Services, name: str) -> Job:
+    """Start bringing an index up to date."""
+    return services.workspace.jobs.submit(IndexUpdateRecipe.read({"index": name}))
+
+
+def list_html(services: Services) -> str:
+    """One row per index, newest first."""
+    found = services.workspace.indexes.list()
+    if not found:
+        return EMPTY
+    heads = [t("indexes.name"), t("indexes.kind"), t("indexes.documents"), t("indexes.disk")]
+    heads += [t("indexes.recall"), t("indexes.ms"), t("indexes.state")]
+    rows = [_row(one, stale(services.workspace, one)) for one in found]
+    drawn = table(heads, rows, caption=t("indexes.caption"), numeric=[2, 3, 4, 5], stacked=True)
+    legend = Markup('<p class="rw-quiet rw-small">{}</p>').format(t("indexes.recall_help"))
+    return join([drawn, legend])
+
+
+def _row(index: Index, reasons: list[Stale]) -> list[str]:
+    summary = index.summary
+    structure = str(summary.get("structure", "flat"))
+    kind = t(f"choice.structure.{structure}")
+    if summary.get("plan", {}).get("cut"):
+        kind = t("indexes.cut", kind=kind, dimensions=summary["dimensions"])
+    recall, took = summary.get("recall@10"), summary.get("ms_p50")
+    return [
+        Markup('<strong>{}</strong><br><span class="rw-quiet rw-small">{}</span>').format(
+            index.name, index.model
+        ),
+        kind,
+        count(index.documents),
+        size(index.bytes),
+        "–" if recall is None else f"{recall:.3f}",
+        "–" if took is None else f"{took:.2f}",
+        _state(index, reasons),
+    ]
+
+
+def _state(index: Index, reasons: list[Stale]) -> Markup:
+    notes = [
+        Markup('<p class="rw-quiet rw-small">{}</p>').format(one)
+        for one in index.summary.get("notes", [])
+    ]
+    if not reasons:
+        return join([badge(t("indexes.fits"), "good"), *notes])
+    said = [Markup('<p class="rw-small">{}</p>').format(one.sentence) for one in reasons]
+    mend = EMPTY
+    if all(one.mend for one in reasons):
+        anew = any(one.mend == "rebuild" for one in reasons)
+        mend = pick(index.name, t("indexes.rebuild" if anew else "indexes.update"))
+    return join([badge(t("indexes.stale"), "warn"), *said, mend, *notes])
