@@ -38,6 +38,8 @@ class Settings:
     url: str | None
     trust_remote_code: bool
     idle_seconds: float
+    #: How many models are kept in memory besides those that searches use.
+    more_models: int = 0
 
 
 class Resident:
@@ -106,6 +108,11 @@ class Resident:
         if request["do"] == "warm":
             engine.warm(request["indexes"], request.get("reranker"))
             return engine.loaded()
+        if request["do"] == "embed":
+            return engine.embed(request["model"], request["texts"], request["role"]).to_dict()
+        if request["do"] == "rerank":
+            asked = (request[name] for name in ("model", "queries", "documents", "pairs"))
+            return engine.rerank(*asked).to_dict()
         found = engine.search(
             request["indexes"],
             request["query"],
@@ -127,7 +134,8 @@ class Resident:
                         self._settings.home,
                         url=self._settings.url,
                         trust_remote_code=self._settings.trust_remote_code,
-                    )
+                    ),
+                    self._settings.more_models,
                 )
             return self._engine
 
