@@ -20,6 +20,7 @@ from workbench.cli import (
     mine,
     models,
     runs,
+    serve,
     sweep,
     synthesize,
 )
@@ -76,6 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
         models,
         evaluations,
         cache,
+        serve,
     ):
         module.add(commands, shared)
     return parser
