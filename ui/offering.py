@@ -92,6 +92,6 @@ def _warm(services: "Services", catalogue: "Catalogue") -> None:
     assert services.search is not None
     try:
         catalogue.warm(services.search)
-    except WorkbenchError:
+    except WorkbenchError as error:
         # Whoever asks will be told; here it is for the one who reads the log.
-        log.exception("a model to be served could not be loaded")
+        log.warning("a model to be served could not be loaded: %s", error)
