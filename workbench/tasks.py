@@ -24,6 +24,7 @@ from workbench.recipes.data_change import (
 )
 from workbench.recipes.doctor import DoctorRecipe, MendRecipe
 from workbench.recipes.evaluate import EvaluateRecipe, IndexRecipe
+from workbench.recipes.index_update import IndexUpdateRecipe
 from workbench.recipes.matrix import MatrixRecipe
 from workbench.recipes.measure import MeasureRecipe
 from workbench.recipes.merge import BlendRecipe, MergeRecipe
@@ -184,6 +185,13 @@ TASKS: dict[str, Task] = {
         "workbench.search.build:run",
         SlotKind.LIGHT,
         prepare="workbench.search.prepare:prepare_index",
+        resumable=True,
+    ),
+    "index-update": Task(
+        IndexUpdateRecipe,
+        "workbench.search.update:run",
+        SlotKind.LIGHT,
+        prepare="workbench.search.prepare:prepare_update",
         resumable=True,
     ),
 }

@@ -260,6 +260,7 @@ def test_pages_of_other_sites_are_refused_with_the_key_too(web: httpx.Client) ->
 def test_the_page_about_the_routes_is_of_these_routes_and_from_here(url: str) -> None:
     about = httpx.get(f"{url}v1/openapi.json").json()
     assert set(about["paths"]) == {"/embeddings", "/rerank", "/models", "/models/{name}"}
+    assert "422" not in about["paths"]["/embeddings"]["post"]["responses"]
     page = httpx.get(f"{url}v1/docs").text
     assert "/v1/openapi.json" in page
     assert "https://" not in page

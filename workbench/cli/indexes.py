@@ -4,29 +4,54 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from workbench.cli.options import add_fields, read_values
-from workbench.cli.output import columns, say, size_words
+from workbench.cli.index_words import document, lines, table
+from workbench.cli.options import add_fields, add_settings, read_values
+from workbench.cli.output import columns, say
 from workbench.cli.running import run_job
 from workbench.recipes.evaluate import IndexRecipe
+from workbench.recipes.index_update import IndexUpdateRecipe
 from workbench.search.results import CANDIDATES, Hit
+from workbench.search.stale import stale
+from workbench.search.where import joined
 from workbench.workspace import Workspace
 
 
 def add(commands: Any, shared: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser("index", help="indexes: build, list, remove")
+    parser = commands.add_parser("index", help="indexes: build, list, show, update, remove")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     building = actions.add_parser("build", parents=[shared], help="encode and index the documents")
     add_fields(building, IndexRecipe)
+    add_settings(building, IndexRecipe)
     building.set_defaults(command=_build)
-    listing = actions.add_parser("list", parents=[shared], help="all indexes")
+    listing = actions.add_parser("list", parents=[shared], help="all indexes, and what they recall")
     listing.set_defaults(command=_list)
+    showing = actions.add_parser("show", parents=[shared], help="one index in full")
+    showing.add_argument("name")
+    showing.set_defaults(command=_show)
+    updating = actions.add_parser(
+        "update", parents=[shared], help="add new documents, take out those that are gone"
+    )
+    updating.add_argument("name")
+    add_fields(updating, IndexUpdateRecipe, skip=("index",))
+    updating.set_defaults(command=_update)
     removing = actions.add_parser("remove", parents=[shared], help="delete an index")
     removing.add_argument("name")
     removing.set_defaults(command=_remove)
+    _add_search(commands, shared)
 
+
+def _add_search(commands: Any, shared: argparse.ArgumentParser) -> None:
     searching = commands.add_parser("search", parents=[shared], help="ask an index a question")
     searching.add_argument("--index", required=True, metavar="NAME")
     searching.add_argument("--top-k", type=int, default=10, metavar="N")
+    searching.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="FILTER",
+        help="only documents whose own fields say so: 'year >= 2020 and lang in en, de'; may be "
+        "given several times",
+    )
     searching.add_argument(
         "--reranker",
         metavar="MODEL",
@@ -46,24 +71,33 @@ def _build(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     values = read_values(args, IndexRecipe)
     job = run_job(workspace, IndexRecipe.read(values))
     result = job.result or {}
-    return result, f"Built the index '{result.get('index', values.get('name'))}'."
+    notes = "".join(f"\n{note}" for note in result.get("notes", []))
+    recall = f"; it finds {result['recall@10']:.1%} of the exact ten best" if result else ""
+    return result, f"Built the index '{result.get('index', values.get('name'))}'{recall}.{notes}"
 
 
 def _list(workspace: Workspace, _args: argparse.Namespace) -> tuple[Any, str]:
-    found: list[dict[str, Any]] = [
-        {
-            "name": index.name,
-            "model": index.model,
-            "type": index.type,
-            "documents": index.documents,
-            "bytes": index.bytes,
-        }
-        for index in workspace.indexes.list()
-    ]
+    found = [document(workspace, index) for index in workspace.indexes.list()]
     if not found:
         say("No indexes yet. Build one with: python -m workbench index build --dataset NAME")
-    rows = [[i["name"], i["model"], i["documents"], size_words(i["bytes"])] for i in found]
-    return found, columns(["name", "model", "documents", "disk"], rows) if found else ""
+    return found, table(found) if found else ""
+
+
+def _show(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    index = workspace.indexes.get(args.name)
+    shown = document(workspace, index)
+    said = {"path": index.path, "contract": index.contract, "summary": index.summary}
+    return {**shown, **said}, lines(index, stale(workspace, index))
+
+
+def _update(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    values = read_values(args, IndexUpdateRecipe, {"index": args.name})
+    job = run_job(workspace, IndexUpdateRecipe.read(values))
+    result = job.result or {}
+    counts = f"{result.get('added', 0):,} documents added, {result.get('removed', 0):,} taken out"
+    if result.get("rebuilt"):
+        counts = f"built anew with {result.get('documents', 0):,} documents"
+    return result, f"The index '{args.name}' is up to date: {counts}."
 
 
 def _remove(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
@@ -76,21 +110,29 @@ def _search(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     from workbench.search.client import SearchClient
 
     candidates = max(CANDIDATES, args.top_k) if args.candidates is None else args.candidates
+    where = joined(args.where)
     client = SearchClient(workspace)
     try:
         found = client.search(
-            args.index, args.text, args.top_k, reranker=args.reranker, candidates=candidates
+            args.index,
+            args.text,
+            args.top_k,
+            reranker=args.reranker,
+            candidates=candidates,
+            where=where,
         )
     finally:
         client.close()
-    document: dict[str, Any] = {
+    said: dict[str, Any] = {
         "query": args.text,
         "hits": [_hit(hit) for hit in found.hits],
         "milliseconds": found.milliseconds["total"],
     }
     if found.reranker:
-        document |= {"reranker": found.reranker, "stage_milliseconds": found.milliseconds}
-    return document, _hits_table(found.hits)
+        said |= {"reranker": found.reranker, "stage_milliseconds": found.milliseconds}
+    if found.where:
+        said |= {"where": found.where, "matching": found.matching}
+    return said, _hits_table(found.hits)
 
 
 def _hit(hit: Hit) -> dict[str, Any]:

@@ -109,7 +109,7 @@ class CachedEncoder:
     def _shelf(self, role: str) -> Shelf:
         if role not in self._shelves:
             key = contract_key(self.contract, role, self.how)
-            about = {"model": self.name, "role": role, **self.how, **_deciding(self.contract, role)}
+            about = {"model": self.name, "role": role, **self.how, **deciding(self.contract, role)}
             self._shelves[role] = self.cache.shelf(key, about)
         return self._shelves[role]
 
@@ -124,7 +124,7 @@ def contract_key(contract: Contract, role: str, how: dict[str, Any]) -> str:
     about = {
         "format": FORMAT,
         "role": role,
-        "contract": _deciding(contract, role),
+        "contract": deciding(contract, role),
         "how": how,
         "libraries": libraries,
     }
@@ -152,7 +152,7 @@ def weights_digest(resolved: ResolvedModel) -> str:
     return digest.hexdigest()
 
 
-def _deciding(contract: Contract, role: str) -> dict[str, Any]:
+def deciding(contract: Contract, role: str) -> dict[str, Any]:
     return contract.model_dump(mode="json", exclude=_ORIGIN | _OTHERS[role])
 
 

@@ -1,7 +1,5 @@
 """An index of the workspace as LangChain's retriever."""
 
-from typing import Any
-
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
@@ -39,14 +37,14 @@ class WorkbenchRetriever(BaseRetriever):
         where: str | None = None,
     ) -> list[Document]:
         most = self.k if k is None else k
-        how: dict[str, Any] = {
-            "reranker": reranker or self.reranker,
-            "candidates": max(self.candidates, most),
-        }
-        if fitting := self.where if where is None else where:
-            how["where"] = fitting
-        search = connect(self.home, self.trust_remote_code)
-        found = search.search(self.index, query, most, **how)
+        found = connect(self.home, self.trust_remote_code).search(
+            self.index,
+            query,
+            most,
+            reranker=reranker or self.reranker,
+            candidates=max(self.candidates, most),
+            where=self.where if where is None else where,
+        )
         return [_document(hit, rank, found.index) for rank, hit in enumerate(found.hits, start=1)]
 
 

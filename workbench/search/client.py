@@ -17,6 +17,7 @@ from workbench.search.process import ResidentProcess, TimedOut
 from workbench.search.protocol import rebuild_error
 from workbench.search.results import CANDIDATES, SearchResult
 from workbench.search.second import check_candidates, check_kind
+from workbench.search.where import parse
 from workbench.workspace import Workspace
 
 IDLE_SECONDS = 600.0
@@ -53,15 +54,17 @@ class SearchClient:
         *,
         reranker: str | None = None,
         candidates: int = CANDIDATES,
+        where: str = "",
     ) -> SearchResult:
         """The ``top_k`` best documents of one index, by score, then document id.
 
         ``reranker``: a second stage (a reranker or late-interaction model: MODEL) that orders the
-        index's first ``candidates`` documents anew. Raises :class:`IndexNotFound`,
+        index's first ``candidates`` documents anew. ``where``: a filter on the documents' own
+        fields (:mod:`workbench.search.where`). Raises :class:`IndexNotFound`,
         :class:`BadInput`, :class:`ModelNotFound`, :class:`ModelUnusable` or
         :class:`SearchUnavailable`.
         """
-        stage: dict[str, Any] = {"reranker": reranker, "candidates": candidates}
+        stage: dict[str, Any] = {"reranker": reranker, "candidates": candidates, "where": where}
         return self.search_many([index], query, top_k, **stage)[0]
 
     def search_many(
@@ -72,15 +75,25 @@ class SearchClient:
         *,
         reranker: str | None = None,
         candidates: int = CANDIDATES,
+        where: str = "",
     ) -> list[SearchResult]:
         """The same question to several indexes, one after the other; one result for each."""
         _check(query, top_k)
         ids = [self._workspace.indexes.get(name).id for name in indexes]
         request: dict[str, Any] = {"do": "search", "indexes": ids, "query": query, "top_k": top_k}
+        if where.strip():
+            parse(where)
+            request["where"] = where.strip()
         if reranker:
             check_candidates(candidates, top_k, MOST_HITS)
             request |= {"reranker": self._second(reranker), "candidates": candidates}
         return [SearchResult.from_dict(result) for result in self._ask(request)]
+
+    def fields(self, index: str) -> dict[str, list[tuple[str, int]]]:
+        """The own fields of an index's documents: the most frequent values of each, and how many
+        documents have them."""
+        found = self._ask({"do": "fields", "index": self._workspace.indexes.get(index).id})
+        return {name: [(value, count) for value, count in values] for name, values in found.items()}
 
     def warm(self, indexes: list[str], *, reranker: str | None = None, wait: bool = False) -> None:
         """Load these indexes and their models, so that the first search is quick.

@@ -3,10 +3,10 @@
 import threading
 from typing import cast
 
-import faiss
 import numpy as np
 
 from storage.records import Index
+from workbench.data.reader import DatasetReader
 from workbench.errors import ModelUnusable, SearchUnavailable
 from workbench.models.contract import Contract
 from workbench.models.load import Loaded, LoadedEmbedding, Role, load_model
@@ -16,9 +16,12 @@ from workbench.search import encode
 from workbench.search.asked import Encoded, Scored
 from workbench.search.found import Clock, Known, OpenIndex, find
 from workbench.search.kept import Kept
-from workbench.search.registry import FILE
+from workbench.search.registry import FILE, plan_of
 from workbench.search.results import CANDIDATES, SearchResult
+from workbench.search.searcher import Searcher
 from workbench.search.second import check_kind, score_documents
+from workbench.search.stale import documents_reader
+from workbench.search.texts import open_documents
 from workbench.workspace import Workspace
 
 #: Two sides, and what orders both anew.
@@ -44,11 +47,18 @@ class Engine:
         top_k: int,
         reranker: str | None = None,
         candidates: int = CANDIDATES,
+        where: str = "",
     ) -> list[SearchResult]:
         """The best documents of each index for one query; ``reranker`` is a second stage's name,
-        which orders each index's first ``candidates`` anew."""
+        which orders each index's first ``candidates`` anew. ``where`` is a filter on the documents'
+        own fields."""
         with self._lock:
-            return [self._search(name, query, top_k, reranker, candidates) for name in names]
+            return [self._search(name, query, top_k, reranker, candidates, where) for name in names]
+
+    def fields(self, name: str) -> dict[str, list[tuple[str, int]]]:
+        """The own fields of an index's documents, and each one's most frequent values."""
+        with self._lock:
+            return self._open(name).fields.menu()
 
     def warm(self, names: list[str], reranker: str | None = None) -> None:
         """Load what searching these indexes needs, and the second stage."""
@@ -77,16 +87,23 @@ class Engine:
         return {"models": self._models.keys(), "indexes": self._indexes.keys()}
 
     def _search(
-        self, name: str, query: str, top_k: int, reranker: str | None, candidates: int
+        self,
+        name: str,
+        query: str,
+        top_k: int,
+        reranker: str | None,
+        candidates: int,
+        where: str = "",
     ) -> SearchResult:
         # The clock starts after loading: what a first search waits for is not the search's time.
         opened = self._open(name)
         model = self._model(opened)
         scorer, second = self._scorer(reranker) if reranker else (None, None)
+        mask = opened.mask(where)
         clock = Clock()
         vector = model.encode([query], "query")[0]
         clock.lap("encode")
-        found = find(opened, vector, candidates if scorer else top_k)
+        found = find(opened, vector, candidates if scorer else top_k, mask)
         known = opened.known.relevant(query)
         clock.lap("search")
         considered = len(found.rows)
@@ -102,18 +119,23 @@ class Engine:
             known_relevant=None if known is None else len(known),
             reranker=second,
             candidates=considered if second else None,
+            where=where,
+            matching=None if mask is None else int(np.count_nonzero(mask)),
         )
 
     def _open(self, name: str) -> OpenIndex:
         record = self._workspace.indexes.get(name)
-        return self._indexes.get(record.id, lambda: self._read(record))
+        reader = documents_reader(self._workspace, record)
+        # One that was brought up to date has another folder; judgments come with a new version.
+        mark = (record.path, reader.version)
+        return self._indexes.get(record.id, lambda: self._read(record, reader), mark)
 
-    def _read(self, record: Index) -> OpenIndex:
-        path = self._workspace.path(record.path) / FILE
-        if not path.is_file():
+    def _read(self, record: Index, reader: DatasetReader) -> OpenIndex:
+        folder = self._workspace.path(record.path)
+        if not (folder / FILE).is_file():
             raise SearchUnavailable(f"The file of the index '{record.name}' is gone.", _REBUILD)
-        reader = self._workspace.datasets.read(record.dataset_id, record.version)
-        return OpenIndex(record, faiss.read_index(str(path)), reader, Known(reader))
+        searcher = Searcher(plan_of(record), folder)
+        return OpenIndex(record, searcher, open_documents(folder, reader), Known(reader))
 
     def _model(self, opened: OpenIndex) -> LoadedEmbedding:
         record = opened.record
@@ -121,7 +143,7 @@ class Engine:
         loaded = self._models.get(
             wanted, lambda: self._load(resolve(self._workspace, wanted)), self._mark(wanted)
         )
-        if not isinstance(loaded, LoadedEmbedding) or loaded.dimensions != opened.faiss.d:
+        if not isinstance(loaded, LoadedEmbedding) or loaded.dimensions != opened.dimensions:
             raise ModelUnusable(
                 f"The model '{record.model}' is no longer the one the index '{record.name}' was"
                 " built with.",

@@ -2,7 +2,8 @@
 
 import time
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -10,8 +11,16 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from storage.records import Index
-from workbench.search.ranking import contenders, order
+from workbench.search.fields import Fields
+from workbench.search.kept import Kept
+from workbench.search.plan import Plan
+from workbench.search.ranking import Asked, Mask, contenders, order
 from workbench.search.results import Hit
+from workbench.search.texts import Documents, as_rows
+from workbench.search.where import parse
+
+#: Filters whose documents are remembered, per index.
+_MASKS_KEPT = 8
 
 
 class Known:
@@ -40,14 +49,42 @@ class Known:
         return found
 
 
+class Searched(Asked, Protocol):
+    """What an index is asked through, and how it was made."""
+
+    plan: Plan
+
+
 @dataclass(frozen=True)
 class OpenIndex:
-    """An index in memory with the data set version it was built from."""
+    """An opened index: what is asked, its documents, and what the data set knows of queries."""
 
     record: Index
-    faiss: Any
-    reader: Any
+    searcher: Searched
+    documents: Documents
     known: Known
+
+    @property
+    def dimensions(self) -> int:
+        """Of the vectors its model gives, which may be more than are indexed."""
+        return int(self.record.contract.get("dimensions") or self.searcher.plan.dimensions)
+
+    @cached_property
+    def fields(self) -> Fields:
+        """The documents' own fields; reading them takes a second or so per million documents."""
+        columns = self.documents.column("fields")
+        return Fields(text for chunk in columns.chunks for text in chunk.to_pylist())
+
+    @cached_property
+    def _masks(self) -> Kept[Mask]:
+        return Kept(_MASKS_KEPT)
+
+    def mask(self, where: str) -> Mask | None:
+        """Which documents a filter leaves; None for no filter. Raises :class:`BadInput`."""
+        conditions = parse(where)
+        if not conditions:
+            return None
+        return self._masks.get(where, lambda: self.fields.mask(conditions))
 
 
 @dataclass(frozen=True)
@@ -98,12 +135,15 @@ class Found:
         ]
 
 
-def find(opened: OpenIndex, vector: NDArray[np.float32], top_k: int) -> Found:
-    """The ``top_k`` best of an index for a query's embedding (d,): by score, then document id."""
-    rows, scores = contenders(opened.faiss, vector, top_k)
-    documents = opened.reader.documents_at(rows.tolist())
+def find(
+    opened: OpenIndex, vector: NDArray[np.float32], top_k: int, mask: Mask | None = None
+) -> Found:
+    """The ``top_k`` best of an index for a query's embedding (d,), of the documents in ``mask``:
+    by score, then document id."""
+    positions, scores = contenders(opened.searcher, vector, top_k, mask)
+    documents = opened.documents.at(positions)
     places = order(documents["id"].to_pylist(), scores, top_k)
-    return Found(rows, scores, documents).taken(places)
+    return Found(as_rows(documents), scores, documents).taken(places)
 
 
 class Clock:

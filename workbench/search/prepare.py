@@ -1,9 +1,12 @@
-"""Checks an ``index`` recipe when it is submitted. Torch-free, without network."""
+"""Checks ``index`` and ``index-update`` recipes when they are submitted. Torch-free, without
+network."""
 
 from workbench.errors import DatasetNotFound, ModelNotFound, ModelUnusable, NameTaken
 from workbench.models.names import check_name
 from workbench.models.resolve import resolve
 from workbench.recipes.evaluate import IndexRecipe
+from workbench.recipes.index_update import IndexUpdateRecipe
+from workbench.search.plan import make_plan
 from workbench.search.second import KINDS
 from workbench.workspace import Workspace
 
@@ -14,12 +17,36 @@ def prepare_index(recipe: IndexRecipe, workspace: Workspace, waits: bool) -> Ind
     Raises :class:`DatasetNotFound`, :class:`ModelNotFound`, :class:`ModelUnusable` or
     :class:`NameTaken`. With ``waits``, data set and model may be what another job will make.
     """
+    _check_dimensions(recipe, workspace, waits)
     return recipe.model_copy(
         update={
             "dataset_version": _version(recipe, workspace, waits),
             "name": _name(recipe, workspace, _model_name(recipe, workspace, waits)),
         }
     )
+
+
+def prepare_update(
+    recipe: IndexUpdateRecipe, workspace: Workspace, waits: bool
+) -> IndexUpdateRecipe:
+    """Raises :class:`IndexNotFound`, :class:`DatasetNotFound` or :class:`ModelNotFound` where the
+    index, or what it is made from, is gone."""
+    if waits and not workspace.indexes.exists(recipe.index):
+        return recipe
+    index = workspace.indexes.get(recipe.index)
+    workspace.datasets.get(index.dataset_id)
+    resolve(workspace, index.model_id or index.model)
+    return recipe.model_copy(update={"index": index.name})
+
+
+def _check_dimensions(recipe: IndexRecipe, workspace: Workspace, waits: bool) -> None:
+    """Refuse what cannot be before anything is encoded, as far as the model is known."""
+    if waits or (recipe.truncate_dim is None and recipe.code_bytes is None):
+        return
+    contract = resolve(workspace, recipe.model).contract
+    if contract is not None and contract.dimensions:
+        documents = workspace.datasets.read(recipe.dataset).counts["documents"]
+        make_plan(recipe, documents, contract.dimensions, contract.normalize)
 
 
 def _version(recipe: IndexRecipe, workspace: Workspace, waits: bool) -> int | None:

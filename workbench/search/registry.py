@@ -7,10 +7,18 @@ from storage.errors import NameExists
 from storage.records import Index
 from workbench.errors import IndexNotFound, InUse, NameTaken
 from workbench.models.registry import Store, active_jobs, folder_bytes, free_name, new_folder
+from workbench.search.plan import Plan
 
 #: The FAISS file in an index's folder.
 FILE = "index.faiss"
 _BUILD_HINT = "Build one with: python -m workbench index build --dataset NAME"
+
+
+def plan_of(index: Index) -> Plan:
+    """How an index is made and asked; one from before there were structures is exact."""
+    if "plan" in index.summary:
+        return Plan.from_dict(index.summary["plan"])
+    return Plan("flat", int(index.contract.get("dimensions", 0)))
 
 
 class Indexes:
@@ -51,6 +59,15 @@ class Indexes:
             raise NameTaken(
                 f"There is already an index named '{index.name}'.", "Choose another name."
             ) from error
+        return index
+
+    def replace(self, index: Index) -> Index:
+        """Put a changed record in the place of the one of its id; the folder it had before goes.
+        A search that has the old files open goes on with them until it is done."""
+        before = self.get(index.id)
+        self._store.indexes.update(index)
+        if before.path != index.path:
+            shutil.rmtree(self._home / before.path, ignore_errors=True)
         return index
 
     def remove(self, name: str) -> None:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection, Listener
@@ -40,6 +41,46 @@ class Settings:
     idle_seconds: float
     #: How many models are kept in memory besides those that searches use.
     more_models: int = 0
+
+
+def _warm(engine: "Engine", request: dict[str, Any]) -> Any:
+    engine.warm(request["indexes"], request.get("reranker"))
+    return engine.loaded()
+
+
+def _search(engine: "Engine", request: dict[str, Any]) -> Any:
+    found = engine.search(
+        request["indexes"],
+        request["query"],
+        request["top_k"],
+        request.get("reranker"),
+        request.get("candidates", CANDIDATES),
+        request.get("where", ""),
+    )
+    return [result.to_dict() for result in found]
+
+
+def _fields(engine: "Engine", request: dict[str, Any]) -> Any:
+    return engine.fields(request["index"])
+
+
+def _embed(engine: "Engine", request: dict[str, Any]) -> Any:
+    return engine.embed(request["model"], request["texts"], request["role"]).to_dict()
+
+
+def _rerank(engine: "Engine", request: dict[str, Any]) -> Any:
+    asked = (request[name] for name in ("model", "queries", "documents", "pairs"))
+    return engine.rerank(*asked).to_dict()
+
+
+#: What a request's ``do`` may ask of the engine; 'status' is answered without one.
+OPERATIONS: dict[str, Callable[["Engine", dict[str, Any]], Any]] = {
+    "embed": _embed,
+    "fields": _fields,
+    "rerank": _rerank,
+    "search": _search,
+    "warm": _warm,
+}
 
 
 class Resident:
@@ -104,23 +145,13 @@ class Resident:
     def _do(self, request: dict[str, Any]) -> Any:
         if request["do"] == "status":
             return self._engine.loaded() if self._engine else {"models": [], "indexes": []}
-        engine = self._get_engine()
-        if request["do"] == "warm":
-            engine.warm(request["indexes"], request.get("reranker"))
-            return engine.loaded()
-        if request["do"] == "embed":
-            return engine.embed(request["model"], request["texts"], request["role"]).to_dict()
-        if request["do"] == "rerank":
-            asked = (request[name] for name in ("model", "queries", "documents", "pairs"))
-            return engine.rerank(*asked).to_dict()
-        found = engine.search(
-            request["indexes"],
-            request["query"],
-            request["top_k"],
-            request.get("reranker"),
-            request.get("candidates", CANDIDATES),
-        )
-        return [result.to_dict() for result in found]
+        operation = OPERATIONS.get(request["do"])
+        if operation is None:
+            # Page and worker are of one version, unless the program was updated under the app.
+            raise SearchUnavailable(
+                f"The search process does not know '{request['do']}'.", "Start the app again."
+            )
+        return operation(self._get_engine(), request)
 
     def _get_engine(self) -> "Engine":
         with self._making:

@@ -45,6 +45,9 @@ class SearchResult:
     #: The second stage's model, and how many documents it ordered again; None without one.
     reranker: str | None = None
     candidates: int | None = None
+    #: The filter on the documents' own fields, and how many documents it leaves; None without one.
+    where: str = ""
+    matching: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -172,7 +172,10 @@ def _add_page(api: FastAPI, root_path: str) -> None:
 
 def _told(success: Any, *refused: Any) -> dict[int | str, dict[str, Any]]:
     """What a route answers, for the page about it."""
-    return {200: {"model": success}, **{status: _REFUSALS[status] for status in refused}}
+    refusals = {status: _REFUSALS[status] for status in refused}
+    # 'default' also keeps FastAPI from naming a shape of its own for what cannot be read.
+    other = {"model": shapes.Failure, "description": "Any other failure"}
+    return {200: {"model": success}, **refusals, "default": other}
 
 
 def _usage(tokens: Any) -> dict[str, int]:

@@ -1,5 +1,7 @@
 """The order is by score, then by document id, also where ties cross the last place."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,19 @@ from workbench.search.ranking import contenders, order
 faiss = pytest.importorskip("faiss")
 
 
+class Plain:
+    """A bare FAISS index, asked as a searcher is."""
+
+    def __init__(self, index: Any) -> None:
+        self._index = index
+        self.ntotal = index.ntotal
+
+    def search(self, vector: Any, want: int, mask: Any = None) -> tuple[Any, Any]:
+        assert mask is None
+        scores, positions = self._index.search(vector[None, :], want)
+        return scores[0], positions[0]
+
+
 def build(vectors: np.ndarray) -> object:
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors.astype(np.float32))
@@ -16,7 +31,7 @@ def build(vectors: np.ndarray) -> object:
 
 
 def best(index: object, query: np.ndarray, top_k: int) -> list[tuple[int, str, float]]:
-    rows, scores = contenders(index, query, top_k)
+    rows, scores = contenders(Plain(index), query, top_k)
     ids = [f"d{row}" for row in rows]
     return [(int(rows[at]), ids[at], float(scores[at])) for at in order(ids, scores, top_k)]
 

@@ -88,6 +88,7 @@ def test_the_index_is_on_record(opened: Workspace) -> None:
     assert record.contract["dimensions"] == 32
     assert sorted(p.name for p in opened.indexes.folder("animals-one").iterdir()) == [
         "contract.json",
+        "documents.arrow",
         "index.faiss",
     ]
     with pytest.raises(InUse, match="the index 'animals-one'"):

@@ -1,0 +1,212 @@
+"""The task ``index-update``: bring an index up to date. Worker processes only.
+
+Documents are told apart by what the model reads of them: one that moved in the data set, or got
+another id, keeps its vector. Where the model has changed, or the number of documents is no longer
+the one the structure was laid out for, the index is built anew with its own settings.
+"""
+
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.records import Index
+from workbench.data.digests import of_strings
+from workbench.data.reader import DatasetReader
+from workbench.errors import BadInput
+from workbench.evaluation.texts import join_documents
+from workbench.jobs.context import JobContext
+from workbench.models.resolve import ResolvedModel, resolve
+from workbench.recipes.evaluate import IndexRecipe
+from workbench.recipes.index_update import IndexUpdateRecipe
+from workbench.search.build import result_of
+from workbench.search.making import Made, Material, encode, finish, load_material, make_folder
+from workbench.search.plan import make_plan
+from workbench.search.registry import plan_of
+from workbench.search.stale import changed_fields, weights_changed
+from workbench.search.structures import read
+from workbench.search.texts import DOCUMENTS_FILE, OwnDocuments
+
+Rows = NDArray[np.int64]
+#: Grown or shrunk by more than this, lists and codes no longer fit the documents.
+_TIMES = 2.0
+
+
+def run(recipe: IndexUpdateRecipe, context: JobContext) -> dict[str, Any]:
+    """Add, take out or build anew; the result says how much of each, and what was measured."""
+    workspace = context.workspace
+    index = workspace.indexes.get(recipe.index)
+    dataset = workspace.datasets.get(index.dataset_id)
+    reader = workspace.datasets.read(index.dataset_id, dataset.version)
+    resolved = resolve(workspace, index.model_id or index.model)
+    left_out = _left_out(index, recipe)
+    rows = _wanted(reader, left_out, recipe)
+    started = time.monotonic()
+    material = load_material(settings_of(index, dataset.name), resolved, reader, context)
+    change = Change.between(index, workspace.path(index.path), material, rows)
+    why = "asked" if recipe.rebuild else _rebuild(index, resolved, change)
+    id, folder = workspace.indexes.new_folder()
+    try:
+        made = _anew(material, folder, rows) if why else _changed(material, index, folder, change)
+        context.check_cancelled()
+        record = replace(
+            index,
+            version=reader.version,
+            path=f"indexes/{id}",
+            documents=made.documents,
+            bytes=made.bytes,
+            contract=material.encoder.contract.model_dump(),
+            summary={**made.summary, "left_out": sorted(left_out), "updated_at": time.time()},
+        )
+        workspace.indexes.replace(record)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return {
+        **result_of(record, dataset.name, time.monotonic() - started),
+        "added": len(change.added),
+        "removed": int(change.gone.sum()),
+        "rebuilt": why,
+    }
+
+
+class Change:
+    """From the documents an index has to those it is to have.
+
+    ``gone`` marks the index's positions (n,) that go; ``kept`` has the data set's rows of the
+    others, in the index's order; ``added`` the rows that come, ascending.
+    """
+
+    def __init__(self, gone: NDArray[np.bool_], kept: Rows, added: Rows) -> None:
+        self.gone, self.kept, self.added = gone, kept, added
+
+    @property
+    def rows(self) -> Rows:
+        """The data set's rows in the order the index then has."""
+        return np.concatenate([self.kept, self.added])
+
+    @classmethod
+    def between(cls, index: Index, folder: Path, material: Material, rows: Rows) -> "Change":
+        """``rows``: those of the data set that the index is to have."""
+        if not (folder / DOCUMENTS_FILE).is_file():
+            return cls(np.ones(index.documents, bool), np.empty(0, np.int64), rows)
+        contract = material.encoder.contract
+        before = [
+            of_strings(join_documents(batch, contract)) for batch in OwnDocuments(folder).batches()
+        ]
+        place = np.full(material.reader.counts["documents"], -1, np.int64)
+        place[rows] = np.arange(len(rows))
+        after, start = np.zeros((len(rows), 2), np.uint64), 0
+        for table in material.reader.iter_documents():
+            mine = place[start : start + table.num_rows]
+            start += table.num_rows
+            after[mine[mine >= 0]] = of_strings(join_documents(table, contract))[mine >= 0]
+        old = np.concatenate(before) if before else np.zeros((0, 2), np.uint64)
+        at, partner = matched(old, after)
+        gone = np.ones(len(old), bool)
+        gone[at] = False
+        fresh = np.ones(len(rows), bool)
+        fresh[partner] = False
+        return cls(gone, rows[partner], rows[fresh])
+
+
+def matched(old: NDArray[np.uint64], new: NDArray[np.uint64]) -> tuple[Rows, Rows]:
+    """Pairs of equal digests (n, 2) and (m, 2), each used once: places in ``old``, ascending, and
+    their partners in ``new``."""
+    both = np.concatenate([old, new])
+    _, groups = np.unique(both, axis=0, return_inverse=True)
+    groups = groups.reshape(-1)
+    left, right = groups[: len(old)], groups[len(old) :]
+    width = len(both) + 1
+    # The second of two equal documents has the same group but another turn.
+    one = left * width + _turns(left)
+    other = right * width + _turns(right)
+    _, at, partner = np.intersect1d(one, other, assume_unique=True, return_indices=True)
+    order = np.argsort(at)
+    return at[order], partner[order]
+
+
+def settings_of(index: Index, dataset: str) -> IndexRecipe:
+    """The recipe an index was built with; of one from before recipes were kept, what is known."""
+    known = index.summary.get("settings")
+    found = known or {"dataset": dataset, "model": index.model, "name": index.name}
+    return IndexRecipe.read({**found, "dataset": dataset, "dataset_version": None})
+
+
+def _turns(groups: Rows) -> Rows:
+    """Of each place, how many places before it have the same group."""
+    order = np.argsort(groups, kind="stable")
+    ordered = groups[order]
+    begins = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    lengths = np.diff(np.concatenate([begins, [len(groups)]]))
+    turns = np.empty(len(groups), np.int64)
+    turns[order] = np.arange(len(groups)) - np.repeat(begins, lengths)
+    return turns
+
+
+def _left_out(index: Index, recipe: IndexUpdateRecipe) -> set[str]:
+    before = set(index.summary.get("left_out", []))
+    return (before | set(recipe.leave_out)) - set(recipe.take_back)
+
+
+def _wanted(reader: DatasetReader, left_out: set[str], recipe: IndexUpdateRecipe) -> Rows:
+    """The rows of the documents that are to be in the index."""
+    if not left_out:
+        return np.arange(reader.counts["documents"])
+    found, known = [], set()
+    for table in reader.iter_documents():
+        ids = table["id"].to_pylist()
+        known |= left_out.intersection(ids)
+        found.append(np.array([id not in left_out for id in ids], bool))
+    if missing := sorted(set(recipe.leave_out) - known):
+        raise BadInput(
+            f"There is no document '{missing[0]}' in '{reader.name}'.",
+            "Give ids as a search shows them.",
+        )
+    rows = np.flatnonzero(np.concatenate(found))
+    if not len(rows):
+        raise BadInput("No document would be left in the index.", "Leave out fewer.")
+    return rows
+
+
+def _rebuild(index: Index, resolved: ResolvedModel, change: Change) -> str:
+    """Why adding and removing would not do, or ''."""
+    if changed_fields(index, resolved):
+        return "contract"
+    if weights_changed(index, resolved):
+        return "model"
+    if not len(change.kept):
+        return "documents"
+    plan, times = plan_of(index), len(change.rows) / max(1, index.documents)
+    trained = plan.structure not in ("flat", "hnsw", "binary")
+    return "size" if trained and not 1 / _TIMES <= times <= _TIMES else ""
+
+
+def _anew(material: Material, folder: Path, rows: Rows) -> Made:
+    encoder = material.encoder
+    normalize = encoder.contract.normalize
+    plan = make_plan(material.recipe, len(rows), encoder.dimensions, normalize)
+    return make_folder(material, folder, plan, rows)
+
+
+def _changed(material: Material, index: Index, folder: Path, change: Change) -> Made:
+    context = material.context
+    spool = encode(material, change.rows)
+    try:
+        built = read(plan_of(index), context.workspace.path(index.path))
+        context.progress(0, None, "", "Taking documents out")
+        context.check_cancelled()
+        built.remove(change.gone)
+        start = len(change.kept)
+        for block in spool.blocks(start):
+            start += len(block)
+            context.progress(start, len(change.rows), "documents", "Adding documents")
+            context.check_cancelled()
+            built.add(block)
+        return finish(material, folder, built, spool, change.rows)
+    finally:
+        spool.remove()
