@@ -87,7 +87,9 @@ class Tools:
             for one in self._workspace.jobs.list()[:limit]
         ]
 
-    def search(self, index: str, query: str, top_k: int = 10, reranker: str = "") -> dict[str, Any]:
+    def search(
+        self, index: str, query: str, top_k: int = 10, reranker: str = "", where: str = ""
+    ) -> dict[str, Any]:
         """Search the documents of an index for what answers a question. Returns the best documents with id, score, title and text (long texts are cut).
 
         Args:
@@ -95,13 +97,19 @@ class Tools:
             query: the question, in words.
             top_k: how many documents to return, from 1 to 50.
             reranker: the name of a reranker or late-interaction model that orders the first hits anew; empty for none.
+            where: keep only documents whose own fields fit, for example: year >= 2020 and lang in en, de; empty for all.
         """  # noqa: E501
         if not 1 <= top_k <= MOST_HITS:
             raise BadInput(f"top_k must be between 1 and {MOST_HITS}.")
         if self._search is None:
             raise SearchUnavailable("This page only reads records and cannot search.")
         found = self._search.search(
-            index, query, top_k, reranker=reranker or None, candidates=max(CANDIDATES, top_k)
+            index,
+            query,
+            top_k,
+            reranker=reranker or None,
+            candidates=max(CANDIDATES, top_k),
+            where=where,
         )
         hits = [
             {"id": hit.id, "score": hit.score, "title": hit.title, "text": hit.text[:LONGEST_TEXT]}

@@ -310,6 +310,9 @@ def test_agents_are_told_what_is_wrong(url: str) -> None:
         return [
             await session.call_tool("search", {"index": "two", "query": QUERY}),
             await session.call_tool("list_jobs", {"limit": 0}),
+            await session.call_tool(
+                "search", {"index": "one", "query": QUERY, "where": "year > 1"}
+            ),
             await session.call_tool("compare", {"dataset": "animals", "split": "dev"}),
         ]
 
@@ -318,7 +321,8 @@ def test_agents_are_told_what_is_wrong(url: str) -> None:
     said = [one.content[0].text for one in answers]  # type: ignore[union-attr]
     assert "There is no index named 'two'" in said[0]
     assert "limit must be between" in said[1]
-    assert "Nothing was compared on the dev queries" in said[2]
+    assert "year" in said[2]
+    assert "Nothing was compared on the dev queries" in said[3]
 
 
 def test_a_login_stands_before_agents_and_the_key_opens_it(

@@ -18,7 +18,7 @@ from langchain_tests.integration_tests import (
 from langchain_tests.unit_tests import EmbeddingsUnitTests
 
 from tests.served import QUERY_PROMPT, fill
-from workbench.errors import IndexNotFound, ModelNotFound, ModelUnusable
+from workbench.errors import BadInput, IndexNotFound, ModelNotFound, ModelUnusable
 from workbench.langchain import WorkbenchEmbeddings, WorkbenchReranker, WorkbenchRetriever
 from workbench.langchain.connection import close, connect
 
@@ -141,6 +141,10 @@ def test_what_is_not_there_is_a_sentence() -> None:
         WorkbenchEmbeddings("orders").embed_query(QUERY)
     with pytest.raises(IndexNotFound):
         WorkbenchRetriever(index="none").invoke(QUERY)
+    with pytest.raises(BadInput, match="year"):
+        WorkbenchRetriever(index="one", where="year >= 2020").invoke(QUERY)
+    with pytest.raises(BadInput, match="year"):
+        WorkbenchRetriever(index="one").invoke(QUERY, where="year >= 2020")
     with pytest.raises(ModelUnusable, match="cannot be a second stage"):
         WorkbenchReranker(model="encodes").compress_documents([Document(page_content="a")], "b")
 
