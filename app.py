@@ -55,6 +55,15 @@ def read_options(arguments: list[str] | None = None) -> Options:
         default=False,
         help="open the page in the browser",
     )
+    add(
+        "--serve",
+        nargs="+",
+        default=[],
+        metavar="MODEL",
+        help="offer these models to other programs at /v1 (docs/serve.md); the key comes from"
+        " WORKBENCH_API_KEY, or is made up and printed",
+    )
+    add("--mcp", action="store_true", help="let agents use a few tools (docs/serve.md)")
     return Options(**vars(parser.parse_args(arguments)))
 
 

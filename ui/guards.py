@@ -14,7 +14,7 @@ import psutil
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ui.routes.replies import refusal
+from ui.offering import refused_at
 from ui.words import t
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -100,7 +100,7 @@ class TrustedHosts:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         elif scope["type"] == "http" and not self.knows(name := host_of(scope)):
-            await refusal(421, t("refused.host", host=name))(scope, receive, send)
+            await refused_at(scope, 421, t("refused.host", host=name))(scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
@@ -125,7 +125,7 @@ class SameOrigin:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and self.foreign(scope):
-            await refusal(403, t("refused.origin"))(scope, receive, send)
+            await refused_at(scope, 403, t("refused.origin"))(scope, receive, send)
         else:
             await self.app(scope, receive, send)
 

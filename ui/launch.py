@@ -15,6 +15,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ui import offering
 from ui.listen import listen, port_of
 from ui.login import Credentials
 from ui.words import t
@@ -42,6 +43,8 @@ class Options:
     auth: str | None = None
     trust_remote_code: bool = False
     open: bool = False
+    serve: list[str] = field(default_factory=list)
+    mcp: bool = False
 
 
 def run(options: Options) -> int:
@@ -49,20 +52,30 @@ def run(options: Options) -> int:
     from ui.guards import is_loopback
 
     credentials = read_credentials(options.auth)
+    key, made = offering.read_key(options, credentials is not None)
     if credentials is None and not is_loopback(options.host):
         raise BadInput(t("server.needs_auth", host=options.host))
     prefix = read_prefix(options.root_path)
     with listen(options.host, options.port) as socket, _workspace(options) as workspace:
         _prepare(workspace)
-        with _services(workspace, prefix) as services:
-            from ui.serve import serve
+        catalogue = offering.choose(workspace, options.serve)
+        with _services(workspace, prefix, len(options.serve)) as services:
             from ui.server import ServerOptions, create_app
+            from workbench.serving.server import serve
 
             port = port_of(socket)
             hosts = tuple(options.allowed_host)
-            wanted = ServerOptions(options.host, port, prefix, hosts, credentials)
+            wanted = ServerOptions(
+                options.host, port, prefix, hosts, credentials, catalogue, key, options.mcp
+            )
             app = create_app(services, wanted)
-            serve(app, socket, lambda: _ready(services, options, port))
+
+            def ready() -> None:
+                _ready(services, options, port)
+                where = address(options.host, port, prefix)
+                offering.say(services, wanted, where, made)
+
+            serve(app, socket, ready)
             print(t("server.stopping"), flush=True)
             _say_what_goes_on(workspace)
     return 0
@@ -126,14 +139,17 @@ def _log_to(path: Path) -> None:
 
 
 @contextmanager
-def _services(workspace: "Workspace", prefix: str) -> Iterator["Services"]:
+def _services(workspace: "Workspace", prefix: str, served: int = 0) -> Iterator["Services"]:
     """The engine, running: jobs left by an earlier start are settled or taken over."""
     from ui.services import Services
     from workbench.jobs.supervisor import Supervisor
-    from workbench.search.client import SearchClient
+    from workbench.search.client import IDLE_SECONDS, SearchClient
 
     workspace.jobs.recover()
-    supervisor, search = Supervisor(workspace), SearchClient(workspace)
+    # What is served stays in memory: another program should not wait until it is loaded anew.
+    idle = float("inf") if served else IDLE_SECONDS
+    search = SearchClient(workspace, idle_seconds=idle, more_models=served)
+    supervisor = Supervisor(workspace)
     supervisor.start()
     try:
         yield Services(workspace, search, supervisor, prefix)

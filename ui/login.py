@@ -12,6 +12,7 @@ import os
 import secrets
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, quote
@@ -146,6 +147,8 @@ class RequireLogin:
     sessions: Sessions
     root_path: str = ""
     throttle: Throttle = field(default_factory=Throttle)
+    #: What may enter without a cookie: programs, which are asked for a key.
+    passes: Callable[[Request], bool] = lambda _request: False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -158,12 +161,16 @@ class RequireLogin:
             answer = await self._login(request)
         elif where == "/logout":
             answer = self._logout(request)
-        elif self.sessions.valid(request.cookies.get(self.sessions.cookie, "")):
+        elif self._known(request):
             await self.app(scope, receive, send)
             return
         else:
             answer = self._ask(request)
         await answer(scope, receive, send)
+
+    def _known(self, request: Request) -> bool:
+        cookie = request.cookies.get(self.sessions.cookie, "")
+        return self.sessions.valid(cookie) or self.passes(request)
 
     def _ask(self, request: Request) -> Response:
         """A person is shown the form, a program the status."""

@@ -6,6 +6,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from ui import page as pages
+from ui.agents import add_tools
 from ui.feedback import on
 from ui.login import COOKIE
 from ui.markup import EMPTY, piece
@@ -18,8 +19,11 @@ from ui.words import t
 TABS = (start, data, train, compare, quantize, search, models, jobs)
 
 
-def build(services: Services) -> gr.Blocks:
-    """Draw the page and wire it. Every value it shows is read from the workspace."""
+def build(services: Services, *, agents: bool = False) -> gr.Blocks:
+    """Draw the page and wire it. Every value it shows is read from the workspace.
+
+    ``agents``: with the tools that agents find.
+    """
     with gr.Blocks(title=t("app.name"), analytics_enabled=False, fill_width=False) as demo:
         piece(_head())
         leave = piece(elem_id="sign-out")
@@ -33,6 +37,8 @@ def build(services: Services) -> gr.Blocks:
         pages.listen(page)
         on(demo.load, _leave(services), None, leave)
         page.go(told.select, "jobs", _picked, None, [page.jobs.chosen])
+        if agents:
+            add_tools(services)
     return demo
 
 

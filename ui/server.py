@@ -12,9 +12,13 @@ from fastapi import FastAPI
 from ui import theme
 from ui.guards import SameOrigin, SecurityHeaders, StripPrefix, TrustedHosts, allowed_hosts
 from ui.login import Credentials, RequireLogin, Sessions, read_secret
+from ui.offering import programs
 from ui.routes import assets, changes, downloads, pictures, points, reports, sweeps, uploads
 from ui.routes.replies import add_error_answers
 from ui.services import Services
+from workbench.serving.api import PATH, create_api
+from workbench.serving.keys import ApiKey
+from workbench.serving.models import Catalogue
 
 ROUTERS = (
     *(assets.router, changes.router, downloads.router),
@@ -36,6 +40,11 @@ class ServerOptions:
     root_path: str = ""
     allowed_hosts: tuple[str, ...] = ()
     credentials: Credentials | None = None
+    #: What is offered to other programs at /v1, and the key to it; None: nothing.
+    catalogue: Catalogue | None = None
+    key: ApiKey | None = None
+    #: Whether agents find tools at /gradio_api/mcp.
+    mcp: bool = False
 
 
 def create_app(
@@ -51,6 +60,9 @@ def create_app(
     add_error_answers(app)
     for router in ROUTERS:
         app.include_router(router(services))
+    if options.catalogue is not None and options.key is not None and services.search is not None:
+        api = create_api(services.search, options.catalogue, options.key, services.root_path)
+        app.mount(PATH, api)
     _mount(app, services, options, blocks)
     _guard(app, services, options)
     return app
@@ -62,7 +74,7 @@ def _mount(
     if blocks is None:
         from ui.main import build
 
-        blocks = build(services)
+        blocks = build(services, agents=options.mcp)
     blocks.analytics_enabled = False
     gr.mount_gradio_app(
         app,
@@ -79,7 +91,7 @@ def _mount(
         footer_links=[],
         run_history=False,
         ssr_mode=False,
-        mcp_server=False,
+        mcp_server=options.mcp,
         pwa=False,
         max_file_size=MOST_GRADIO_UPLOAD,
         theme=theme.THEME,
@@ -104,6 +116,7 @@ def _guard(app: FastAPI, services: Services, options: ServerOptions) -> None:
             credentials=options.credentials,
             sessions=Sessions.open(options.credentials, secret),
             root_path=services.root_path,
+            passes=programs(options.key, options.catalogue is not None),
         )
     app.add_middleware(StripPrefix, prefix=services.root_path)
     app.add_middleware(SameOrigin, hosts=hosts)

@@ -22,6 +22,7 @@ from workbench.cli import (
     picks,
     quantize,
     runs,
+    serve,
     sweep,
     synthesize,
 )
@@ -80,6 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
         picks,
         evaluations,
         cache,
+        serve,
     ):
         module.add(commands, shared)
     return parser

@@ -5,12 +5,14 @@ under a request is rebuilt and asked once more; one that hangs is killed.
 """
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import psutil
 
 from workbench.errors import BadInput, SearchUnavailable, WorkbenchError
 from workbench.models.resolve import resolve
+from workbench.search.asked import Encoded, Role, Scored, Vectors, embed_request, score_request
 from workbench.search.process import ResidentProcess, TimedOut
 from workbench.search.protocol import rebuild_error
 from workbench.search.results import CANDIDATES, SearchResult
@@ -33,8 +35,11 @@ class SearchClient:
         *,
         idle_seconds: float = IDLE_SECONDS,
         request_seconds: float = REQUEST_SECONDS,
+        more_models: int = 0,
     ) -> None:
+        """``more_models`` stay in the worker's memory besides those that searches use."""
         self._workspace = workspace
+        self._more_models = more_models
         self._idle_seconds = idle_seconds
         self._request_seconds = request_seconds
         self._process: ResidentProcess | None = None
@@ -105,6 +110,37 @@ class SearchClient:
         else:
             threading.Thread(target=self._try, args=(request,), daemon=True).start()
 
+    def embed(self, model: str, texts: Sequence[str], role: Role = "document") -> Vectors:
+        """Vectors of texts (n, d), in their order, by a MODEL used as its contract says.
+
+        Raises :class:`BadInput`, :class:`ModelNotFound`, :class:`ModelUnusable` or
+        :class:`SearchUnavailable`.
+        """
+        return self.encoded(model, texts, role).vectors
+
+    def encoded(self, model: str, texts: Sequence[str], role: Role = "document") -> Encoded:
+        """As :meth:`embed`, with the number of tokens of each text."""
+        found = resolve(self._workspace, model)
+        request = embed_request(found.model_id or found.source, texts, role)
+        return Encoded.from_dict(self._ask(request))
+
+    def rerank(self, model: str, query: str, documents: Sequence[str]) -> Vectors:
+        """How well each document answers the query (n,), higher is better, by a reranker or
+        late-interaction model: MODEL. Raises what :meth:`embed` raises."""
+        pairs = [(0, row) for row in range(len(documents))]
+        return self.scored(model, [query], documents, pairs).scores
+
+    def scored(
+        self,
+        model: str,
+        queries: Sequence[str],
+        documents: Sequence[str],
+        pairs: Sequence[Sequence[int]],
+    ) -> Scored:
+        """Scores of pairs of rows of ``queries`` and ``documents``, and their tokens."""
+        request = score_request(self._second(model), queries, documents, pairs)
+        return Scored.from_dict(self._ask(request))
+
     def status(self) -> dict[str, Any]:
         """'running', 'pid' and 'memory_mb' of the worker; never starts it, never waits for it."""
         process = self._process
@@ -172,7 +208,9 @@ class SearchClient:
                 self._process.kill()
                 self._process = None
             if self._process is None:
-                self._process = ResidentProcess(self._workspace, self._idle_seconds)
+                self._process = ResidentProcess(
+                    self._workspace, self._idle_seconds, self._more_models
+                )
             return self._process
 
     def _discard(self, process: ResidentProcess) -> None:

@@ -9,9 +9,11 @@ from storage.records import Index
 from workbench.data.reader import DatasetReader
 from workbench.errors import ModelUnusable, SearchUnavailable
 from workbench.models.contract import Contract
-from workbench.models.load import Loaded, LoadedEmbedding, load_model
+from workbench.models.load import Loaded, LoadedEmbedding, Role, load_model
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.models.scorer import Scorer
+from workbench.search import encode
+from workbench.search.asked import Encoded, Scored
 from workbench.search.found import Clock, Known, OpenIndex, find
 from workbench.search.kept import Kept
 from workbench.search.registry import FILE, plan_of
@@ -31,9 +33,10 @@ _REBUILD = "Build the index again."
 class Engine:
     """Loads on use and keeps a few; one search at a time, since each takes all cores."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, more_models: int = 0) -> None:
+        """``more_models`` are kept in memory besides those that searches use."""
         self._workspace = workspace
-        self._models: Kept[Loaded] = Kept(_MODELS_KEPT)
+        self._models: Kept[Loaded] = Kept(_MODELS_KEPT + more_models)
         self._indexes: Kept[OpenIndex] = Kept(_INDEXES_KEPT)
         self._lock = threading.Lock()
 
@@ -65,6 +68,20 @@ class Engine:
                 self._model(opened).encode(["warm"], "query")
             if reranker:
                 self._scorer(reranker)[0].score(["warm"], ["warm"], np.zeros((1, 2), np.int64))
+
+    def embed(self, model: str, texts: list[str], role: Role) -> Encoded:
+        """Vectors of texts by a MODEL, used as its contract says."""
+        with self._lock:
+            found = resolve(self._workspace, model)
+            return encode.embed(self._resolved(found), found.name, texts, role)
+
+    def rerank(
+        self, model: str, queries: list[str], documents: list[str], pairs: list[list[int]]
+    ) -> Scored:
+        """Scores of pairs (m, 2) of rows of both, by a MODEL that can be a second stage."""
+        with self._lock:
+            scorer, name = self._scorer(model)
+            return encode.score(scorer, name, queries, documents, pairs)
 
     def loaded(self) -> dict[str, list[str]]:
         return {"models": self._models.keys(), "indexes": self._indexes.keys()}
@@ -140,11 +157,13 @@ class Engine:
         resolved = resolve(self._workspace, name)
         if resolved.contract is not None:
             check_kind(resolved.name, resolved.contract.kind)
-        key = resolved.model_id or resolved.source
-        loaded = self._models.get(key, lambda: self._load(resolved), self._mark(key))
-        if isinstance(loaded, LoadedEmbedding):
-            check_kind(resolved.name, "embedding")
+        loaded = self._resolved(resolved)
+        check_kind(resolved.name, loaded.contract.kind)
         return cast(Scorer, loaded), resolved.name
+
+    def _resolved(self, resolved: ResolvedModel) -> Loaded:
+        key = resolved.model_id or resolved.source
+        return self._models.get(key, lambda: self._load(resolved), self._mark(key))
 
     def _mark(self, wanted: str) -> object:
         """The contract on record: a model whose contract was changed is loaded again."""

@@ -36,7 +36,7 @@ class TimedOut(Exception):
 class ResidentProcess:
     """A started worker, listening. Raises :class:`SearchUnavailable` if it cannot be started."""
 
-    def __init__(self, workspace: Workspace, idle_seconds: float) -> None:
+    def __init__(self, workspace: Workspace, idle_seconds: float, more_models: int = 0) -> None:
         self._folder = _private_folder()
         self._key = secrets.token_hex(32)
         self._log = workspace.path(LOG)
@@ -49,6 +49,7 @@ class ResidentProcess:
             workspace.url,
             workspace.trust_remote_code,
             idle_seconds,
+            more_models,
         )
         try:
             self._hand_over(settings)

@@ -39,6 +39,8 @@ class Settings:
     url: str | None
     trust_remote_code: bool
     idle_seconds: float
+    #: How many models are kept in memory besides those that searches use.
+    more_models: int = 0
 
 
 def _warm(engine: "Engine", request: dict[str, Any]) -> Any:
@@ -62,9 +64,20 @@ def _fields(engine: "Engine", request: dict[str, Any]) -> Any:
     return engine.fields(request["index"])
 
 
+def _embed(engine: "Engine", request: dict[str, Any]) -> Any:
+    return engine.embed(request["model"], request["texts"], request["role"]).to_dict()
+
+
+def _rerank(engine: "Engine", request: dict[str, Any]) -> Any:
+    asked = (request[name] for name in ("model", "queries", "documents", "pairs"))
+    return engine.rerank(*asked).to_dict()
+
+
 #: What a request's ``do`` may ask of the engine; 'status' is answered without one.
 OPERATIONS: dict[str, Callable[["Engine", dict[str, Any]], Any]] = {
+    "embed": _embed,
     "fields": _fields,
+    "rerank": _rerank,
     "search": _search,
     "warm": _warm,
 }
@@ -152,7 +165,8 @@ class Resident:
                         self._settings.home,
                         url=self._settings.url,
                         trust_remote_code=self._settings.trust_remote_code,
-                    )
+                    ),
+                    self._settings.more_models,
                 )
             return self._engine
 

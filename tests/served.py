@@ -1,0 +1,44 @@
+"""A workspace with tiny real models and an index, and an app that offers them to programs."""
+
+import shutil
+from pathlib import Path
+
+from tests.workbench.models import tiny
+from tests.workbench.models.fakes import FakeContext
+from tests.workbench.search.test_rerank import corpus, cross_encoder, late_interaction, put_model
+from workbench.models.inspect import inspect_folder
+from workbench.models.registry import new_model
+from workbench.recipes.data import ImportRecipe
+from workbench.recipes.evaluate import IndexRecipe
+from workbench.workspace import Workspace
+
+QUERY_PROMPT = "the quick fox "
+
+
+def fill(folder: Path) -> Workspace:
+    """Models 'encodes', 'prompted' (with a query prompt), 'orders' and 'colbert'; the data set
+    'animals' and its index 'one'."""
+    from workbench.data.job import run_import
+    from workbench.data.prepare import prepare_import
+    from workbench.search.build import run
+    from workbench.search.prepare import prepare_index
+
+    workspace = Workspace.open(folder / "home")
+    context = FakeContext(workspace)
+    recipe = ImportRecipe(paths=[str(corpus(folder))], name="animals")
+    run_import(prepare_import(recipe, workspace, False), context)
+    put_model(workspace, "encodes", tiny.bert(folder / "encodes"))
+    put_model(workspace, "orders", cross_encoder(folder / "orders", 1))
+    put_model(workspace, "colbert", late_interaction(folder))
+    _prompted(workspace, folder / "encodes")
+    wanted = IndexRecipe(dataset="animals", model="encodes", name="one")
+    run(prepare_index(wanted, workspace, False), context)
+    return workspace
+
+
+def _prompted(workspace: Workspace, source: Path) -> None:
+    id, folder = workspace.models.new_folder()
+    shutil.copytree(source, folder, dirs_exist_ok=True)
+    contract = inspect_folder(folder).contract.model_copy(update={"query_prompt": QUERY_PROMPT})
+    contract.write(folder)
+    workspace.models.add(new_model(id, "prompted", contract=contract.model_dump(), summary={}))

@@ -1,0 +1,149 @@
+"""What an agent may ask of a workspace: to read what is there, and to search. Nothing changes.
+
+The docstrings are for agents: Gradio's MCP server shows them as the tools' descriptions, with a
+line for each argument.
+"""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from workbench.comparison.forgetting import tables
+from workbench.comparison.table import to_text
+from workbench.errors import BadInput, NotFound, SearchUnavailable
+from workbench.recipes.evaluate import EvaluateRecipe
+from workbench.records import JobStatus
+from workbench.search.results import CANDIDATES
+from workbench.workspace import Workspace
+
+if TYPE_CHECKING:
+    from workbench.search.client import SearchClient
+
+MOST_JOBS = 100
+MOST_HITS = 50
+#: Characters of a document that an agent is shown: its window is not for whole books.
+LONGEST_TEXT = 2000
+Answer = list[dict[str, Any]]
+
+
+class Tools:
+    """The tools, over one workspace."""
+
+    def __init__(self, workspace: Workspace, search: "SearchClient | None") -> None:
+        self._workspace = workspace
+        self._search = search
+
+    def list_datasets(self) -> Answer:
+        """List the data sets of the workspace, newest first: name, current version, and how many queries, documents and judgments each has."""  # noqa: E501
+        return [
+            {
+                "name": one.name,
+                "version": one.version,
+                **{
+                    name: one.summary[name]
+                    for name in ("queries", "documents", "judgments", "splits")
+                    if name in one.summary
+                },
+                "created": _time(one.created_at),
+            }
+            for one in self._workspace.datasets.list()
+        ]
+
+    def list_models(self) -> Answer:
+        """List the retrieval models of the workspace, newest first: name, kind, base model, and what dev queries measured before and after training; and the search indexes built with each."""  # noqa: E501
+        indexes = self._workspace.indexes.list()
+        return [
+            {
+                "name": one.name,
+                "kind": one.kind,
+                "base": one.base,
+                "dimensions": one.contract.get("dimensions"),
+                "before": one.summary.get("untrained") or one.summary.get("baseline"),
+                "after": one.summary.get("best"),
+                "verdict": one.verdict or None,
+                "indexes": [i.name for i in indexes if one.id == i.model_id],
+                "created": _time(one.created_at),
+            }
+            for one in self._workspace.models.list()
+        ]
+
+    def list_jobs(self, limit: int = 20) -> Answer:
+        """List the newest jobs (imports, trainings, evaluations, indexes): id, name, task, status, progress, and the error of one that failed.
+
+        Args:
+            limit: how many jobs to list, from 1 to 100.
+        """  # noqa: E501
+        if not 1 <= limit <= MOST_JOBS:
+            raise BadInput(f"limit must be between 1 and {MOST_JOBS}.")
+        return [
+            {
+                "id": one.id,
+                "name": one.name,
+                "task": one.task,
+                "status": one.status.value,
+                "progress": one.progress or None,
+                "error": (one.error or {}).get("message"),
+                "created": _time(one.created_at),
+            }
+            for one in self._workspace.jobs.list()[:limit]
+        ]
+
+    def search(
+        self, index: str, query: str, top_k: int = 10, reranker: str = "", where: str = ""
+    ) -> dict[str, Any]:
+        """Search the documents of an index for what answers a question. Returns the best documents with id, score, title and text (long texts are cut).
+
+        Args:
+            index: the name of a search index; list_models names them.
+            query: the question, in words.
+            top_k: how many documents to return, from 1 to 50.
+            reranker: the name of a reranker or late-interaction model that orders the first hits anew; empty for none.
+            where: keep only documents whose own fields fit, for example: year >= 2020 and lang in en, de; empty for all.
+        """  # noqa: E501
+        if not 1 <= top_k <= MOST_HITS:
+            raise BadInput(f"top_k must be between 1 and {MOST_HITS}.")
+        if self._search is None:
+            raise SearchUnavailable("This page only reads records and cannot search.")
+        found = self._search.search(
+            index,
+            query,
+            top_k,
+            reranker=reranker or None,
+            candidates=max(CANDIDATES, top_k),
+            where=where,
+        )
+        hits = [
+            {"id": hit.id, "score": hit.score, "title": hit.title, "text": hit.text[:LONGEST_TEXT]}
+            for hit in found.hits
+        ]
+        return {"index": found.index, "model": found.model, "query": found.query, "hits": hits}
+
+    def compare(self, dataset: str, split: str = "test") -> dict[str, Any]:
+        """Show the newest comparison of models on a data set: each model's metrics (MAP, NDCG, recall ...), and whether its difference to the first model is more than luck.
+
+        Args:
+            dataset: the name of a data set; list_datasets names them.
+            split: which queries were asked: test, dev or train.
+        """  # noqa: E501
+        if split not in ("test", "dev", "train"):
+            raise BadInput(f"'{split}' is no split.", "It is test, dev or train.")
+        name = self._workspace.datasets.get(dataset).name
+        for job in self._workspace.jobs.list(task=EvaluateRecipe.task):
+            recipe = job.recipe
+            asked = (recipe.get("dataset"), recipe.get("split"), job.status)
+            if asked == (name, split, JobStatus.SUCCEEDED) and job.result:
+                return _compared(job.id, job.result)
+        raise NotFound(
+            f"Nothing was compared on the {split} queries of '{name}' yet.",
+            "A person can do so on the Compare tab.",
+        )
+
+
+def _compared(job: str, result: dict[str, Any]) -> dict[str, Any]:
+    """A result's rows and comparisons, and its tables as text."""
+    kept = ("dataset", "split", "rows", "comparisons")
+    about = {name: result[name] for name in kept if name in result}
+    return {"job": job, **about, "table": "\n".join(to_text(one) for one in tables(result))}
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

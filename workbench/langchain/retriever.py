@@ -1,0 +1,55 @@
+"""An index of the workspace as LangChain's retriever."""
+
+from langchain_core.callbacks import CallbackManagerForRetrieverRun
+from langchain_core.documents import Document
+from langchain_core.retrievers import BaseRetriever
+from pydantic import Field
+
+from workbench.langchain.connection import connect
+from workbench.search.results import CANDIDATES, Hit
+
+
+class WorkbenchRetriever(BaseRetriever):
+    """Finds the ``k`` best documents of an index; a ``reranker`` (MODEL) orders the first
+    ``candidates`` anew, and ``where`` keeps only documents whose own fields fit it.
+
+    Every field can be given to one call too: ``retriever.invoke(query, k=3)``. A document's
+    metadata says its title, score and rank, and from which index it is. Raises
+    :class:`IndexNotFound`, :class:`BadInput`, :class:`ModelNotFound`, :class:`ModelUnusable` or
+    :class:`SearchUnavailable` when it is used.
+    """
+
+    index: str
+    k: int = Field(default=4, ge=1)
+    reranker: str | None = None
+    candidates: int = Field(default=CANDIDATES, ge=1)
+    where: str = ""
+    home: str | None = None
+    trust_remote_code: bool = False
+
+    def _get_relevant_documents(
+        self,
+        query: str,
+        *,
+        run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002 - the base class has it
+        k: int | None = None,
+        reranker: str | None = None,
+        where: str | None = None,
+    ) -> list[Document]:
+        most = self.k if k is None else k
+        found = connect(self.home, self.trust_remote_code).search(
+            self.index,
+            query,
+            most,
+            reranker=reranker or self.reranker,
+            candidates=max(self.candidates, most),
+            where=self.where if where is None else where,
+        )
+        return [_document(hit, rank, found.index) for rank, hit in enumerate(found.hits, start=1)]
+
+
+def _document(hit: Hit, rank: int, index: str) -> Document:
+    about = {"id": hit.id, "title": hit.title, "score": hit.score, "rank": rank, "index": index}
+    if hit.first_rank is not None:
+        about |= {"first_rank": hit.first_rank, "first_score": hit.first_score}
+    return Document(id=hit.id, page_content=hit.text, metadata=about)

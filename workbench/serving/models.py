@@ -1,0 +1,126 @@
+"""Which models are served, under which names, and for what. Torch-free."""
+
+import difflib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.errors import BadInput, ModelNotFound, ModelUnusable
+from workbench.models.resolve import ResolvedModel, resolve
+from workbench.search.asked import Role
+from workbench.search.client import SearchClient
+from workbench.search.second import KINDS as SCORING
+from workbench.workspace import Workspace
+
+OWNER = "retrieval-workbench"
+#: After a model's name, what the texts are: for clients that cannot send ``input_type``.
+SUFFIXES: dict[str, Role] = {":query": "query", ":document": "document"}
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One model: ``name`` is what clients call it, ``known`` what the engine finds it by; ``kind``
+    is '' for a hub model that is not on this machine yet."""
+
+    name: str
+    known: str
+    kind: str
+    dimensions: int
+    normalize: bool
+    created: int
+
+    @property
+    def embeds(self) -> bool:
+        return self.kind not in SCORING
+
+    @property
+    def reranks(self) -> bool:
+        return self.kind in (*SCORING, "")
+
+    def about(self) -> dict[str, Any]:
+        """As OpenAI lists a model, and what it is besides."""
+        return {
+            "id": self.name,
+            "object": "model",
+            "created": self.created,
+            "owned_by": OWNER,
+            "kind": self.kind or None,
+            "dimensions": self.dimensions or None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The served models, in the order they were named."""
+
+    models: tuple[Served, ...]
+
+    @classmethod
+    def choose(cls, workspace: Workspace, names: Sequence[str]) -> "Catalogue":
+        """Raises what :func:`resolve` raises, and :class:`BadInput` for two of one name."""
+        found = [_served(workspace, name, resolve(workspace, name)) for name in names]
+        for at, one in enumerate(found):
+            if any(one.name == other.name for other in found[:at]):
+                raise BadInput(f"Two models to be served are named '{one.name}'.", "Name one.")
+        return cls(tuple(found))
+
+    def get(self, name: str) -> Served:
+        """The model of that name; raises :class:`ModelNotFound` with the names there are."""
+        names = [one.name for one in self.models]
+        if name in names:
+            return self.models[names.index(name)]
+        close = difflib.get_close_matches(name, names, n=1)
+        meant = f" Did you mean '{close[0]}'?" if close else ""
+        raise ModelNotFound(
+            f"The model '{name}' is not served here.{meant}", f"Served: {', '.join(names)}."
+        )
+
+    def warm(self, search: SearchClient) -> None:
+        """Load every model; raises what asking it would raise."""
+        for one in self.models:
+            if one.embeds:
+                search.embed(one.known, ["warm"])
+            else:
+                search.rerank(one.known, "warm", ["warm"])
+
+    def split(self, name: str) -> tuple[str, Role | None]:
+        """A model's name as a client wrote it, and the role its suffix gives."""
+        if any(name == one.name for one in self.models):
+            return name, None
+        for suffix, role in SUFFIXES.items():
+            if name.endswith(suffix):
+                return name.removesuffix(suffix), role
+        return name, None
+
+    def embedder(self, name: str) -> Served:
+        """Raises :class:`ModelNotFound`, or :class:`ModelUnusable` for one that only reranks."""
+        found = self.get(name)
+        if not found.embeds:
+            raise ModelUnusable(
+                f"'{name}' is a {found.kind} model and gives no vectors.", "Ask it to rerank."
+            )
+        return found
+
+    def reranker(self, name: str) -> Served:
+        """Raises :class:`ModelNotFound`, or :class:`ModelUnusable` for one that only embeds."""
+        found = self.get(name)
+        if not found.reranks:
+            raise ModelUnusable(
+                f"'{name}' is an {found.kind} model and cannot rerank.",
+                "Choose a reranker or a late-interaction model.",
+            )
+        return found
+
+
+def _served(workspace: Workspace, given: str, found: ResolvedModel) -> Served:
+    contract = found.contract
+    record = workspace.models.get(found.model_id) if found.model_id else None
+    return Served(
+        name=found.name,
+        known=found.model_id or (found.source if found.local else given.strip()),
+        kind=contract.kind if contract else "",
+        dimensions=contract.dimensions if contract else 0,
+        normalize=contract.normalize if contract else True,
+        created=int(record.created_at if record else time.time()),
+    )
