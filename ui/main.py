@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from ui import page as pages
 from ui.feedback import on
+from ui.language import switch
 from ui.login import COOKIE
 from ui.markup import EMPTY, piece
 from ui.notices import notices
@@ -21,7 +22,7 @@ TABS = (start, data, train, compare, search, models, jobs)
 def build(services: Services) -> gr.Blocks:
     """Draw the page and wire it. Every value it shows is read from the workspace."""
     with gr.Blocks(title=t("app.name"), analytics_enabled=False, fill_width=False) as demo:
-        piece(_head())
+        piece(_head(services))
         leave = piece(elem_id="sign-out")
         open_tab = gr.BrowserState("start", storage_key="workbench-tab", secret="workbench")
         with gr.Tabs(selected="start", elem_id="tabs") as tabs:
@@ -55,7 +56,6 @@ def _picked(event: gr.EventData) -> list[str]:
     return [str(event.value)]
 
 
-def _head() -> Markup:
-    return Markup('<header class="rw-head"><h1>{}</h1><p>{}</p></header>').format(
-        t("app.name"), t("app.about")
-    )
+def _head(services: Services) -> Markup:
+    head = Markup('<header class="rw-head"><h1>{}</h1><p>{}</p>{}</header>')
+    return head.format(t("app.name"), t("app.about"), switch(services.root_path))
