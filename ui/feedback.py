@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 
 from ui.gate import GATE
-from ui.words import language, speaking, t
+from ui.words import language, sentences, speaking, t
 from workbench.errors import BadRecipe, WorkbenchError
 
 log = logging.getLogger("workbench.ui")
@@ -36,7 +36,7 @@ ASKED = frozenset({"click", "submit", "upload", "input"})
 
 def sentence(error: WorkbenchError) -> str:
     """The error's message and hint, escaped: the toast shows HTML."""
-    return escape(str(error))
+    return escape(sentences.said(str(error)))
 
 
 def told(error: WorkbenchError) -> gr.Error:
@@ -80,7 +80,7 @@ def field_messages(error: WorkbenchError, names: Sequence[str]) -> dict[str, str
     if not isinstance(error, BadRecipe):
         return {}
     fields: dict[str, str] = error.details.get("fields", {})
-    return {name: fields[name] for name in names if name in fields}
+    return {name: sentences.said(fields[name]) for name in names if name in fields}
 
 
 def on(

@@ -14,7 +14,7 @@ from ui.markup import EMPTY, badge, clipped, facts, heading, join, pick, piece, 
 from ui.plots import histogram
 from ui.services import Services
 from ui.tabs import data_items
-from ui.words import t
+from ui.words import sentences, t
 from ui.words.amounts import count, size
 from workbench.records import Dataset, Job
 
@@ -249,7 +249,7 @@ def _problem_cells(problem: dict[str, Any]) -> list[str]:
         "" if line is None else count(line),
         problem.get("field") or "",
         badge(problem["code"], tone),
-        Markup('<span class="rw-text">{}</span>').format(problem["message"]),
+        Markup('<span class="rw-text">{}</span>').format(sentences.said(problem["message"])),
     ]
 
 
@@ -267,7 +267,9 @@ def summary_html(dataset: Dataset) -> Markup:
         t("rows.size"): size(summary.get("bytes", 0)),
     }
     few = badge(t("rows.too_few"), "warn") if summary.get("too_few") else EMPTY
-    notes = join(Markup("<li>{}</li>").format(note) for note in summary.get("notes", ()))
+    notes = join(
+        Markup("<li>{}</li>").format(sentences.said(note)) for note in summary.get("notes", ())
+    )
     listed = Markup('<ul class="rw-notes">{}</ul>').format(notes) if notes else EMPTY
     return Markup('{}<article class="rw-card"><header>{}{}</header>{}{}</article>').format(
         heading(dataset.name), badge(str(summary.get("format", ""))), few, facts(pairs), listed
