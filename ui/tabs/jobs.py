@@ -238,7 +238,7 @@ def _line(services: Services, job: Job, chosen: bool) -> list[str]:
 def events_html(services: Services, job: Job) -> Markup:
     """The job's history, oldest first."""
     lines = [
-        [ago(event.at), _event(event.kind), sentences.said(event.detail)]
+        [ago(event.at), _event(event.kind), _detail(event.detail)]
         for event in services.workspace.jobs.events(job.id)
     ]
     heads = [t("jobs.when"), t("jobs.what"), t("jobs.detail")]
@@ -248,6 +248,11 @@ def events_html(services: Services, job: Job) -> Markup:
 def _event(kind: str) -> str:
     key = f"event.{kind}"
     return t(key) if known(key) else sentences.said(kind)
+
+
+def _detail(text: str) -> str:
+    """A single word is the name of something."""
+    return sentences.said(text) if " " in text else text
 
 
 def recipe_html(job: Job) -> Markup:

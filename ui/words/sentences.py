@@ -18,6 +18,8 @@ FOLDER = Path(__file__).parent / "sentences"
 PLACE = re.compile(r"{\w*}")
 #: Between two sentences.
 _GAP = re.compile(r"(?<=[.?!])\s+(?=\S)")
+#: A place in quotation marks or braces holds a name: those stay as they are.
+_NAMED = re.compile(r"('|\\{|\"|`|)\(\.\*\?\)")
 #: What is filled in can be a sentence with places itself.
 _DEEPEST = 3
 
@@ -83,7 +85,12 @@ def _one(wanted: str, text: str, deep: int) -> str | None:
         return exact
     for pattern, words in _patterns(wanted):
         if match := pattern.fullmatch(text):
-            return _filled(words, [_said(wanted, one, deep - 1) for one in match.groups()])
+            named = _NAMED.findall(pattern.pattern)
+            places = [
+                one if mark else _said(wanted, one, deep - 1)
+                for mark, one in zip(named, match.groups(), strict=True)
+            ]
+            return _filled(words, places)
     return _about_field(wanted, text, deep)
 
 
