@@ -41,7 +41,8 @@ def _leave(services: Services) -> Callable[[gr.Request], str]:
     """Shows a way to sign out to whoever signed in."""
 
     def leave(request: gr.Request) -> str:
-        if not any(name.startswith(COOKIE) for name in request.cookies):
+        # Gradio's own kind of mapping, which gives pairs where another gives names.
+        if not any(name.startswith(COOKIE) for name in dict(request.cookies)):
             return EMPTY
         return Markup(
             '<form class="rw-leave" method="post" action="{}"><button class="rw-pick">{}</button>'

@@ -18,6 +18,9 @@ def test_a_chinese_browser_reads_chinese_until_english_is_chosen(
         context = browser.new_context(locale="zh-CN", viewport={"width": 1280, "height": 860})
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
+        wrong: list[str] = []
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
         page.goto(app.url())
         page.get_by_role("button", name="运行示例", exact=True).wait_for()
         assert page.evaluate("document.documentElement.lang") == "zh-CN"
@@ -33,9 +36,10 @@ def test_a_chinese_browser_reads_chinese_until_english_is_chosen(
         page.get_by_role("link", name="English", exact=True).click()
         page.get_by_role("button", name="Start training", exact=True).wait_for()
         page.reload()
-        page.get_by_role("button", name="Start training", exact=True).wait_for()
+        page.get_by_role("tab", name="Train", exact=True).first.wait_for()
         assert page.evaluate("[document.documentElement.lang, navigator.language]") == ["en", "en"]
         page.get_by_role("link", name="中文", exact=True).click()
-        page.get_by_role("button", name="开始训练", exact=True).wait_for()
+        page.get_by_role("tab", name="训练", exact=True).first.wait_for()
+        assert wrong == []
         context.close()
         app.stop()
