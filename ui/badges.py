@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ui.words import amounts, t
+from ui.words import amounts, sentences, t
 from workbench.records import Job, JobStatus
 
 TONES = {
@@ -46,6 +46,7 @@ def _step(progress: Mapping[str, Any]) -> str | None:
         return None
     if not unit or str(unit).startswith("step"):
         return t("live.step", done=amounts.count(done), total=amounts.count(total))
+    unit = sentences.said(str(unit))
     return t("live.done", done=amounts.count(done), total=amounts.count(total), unit=unit)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ui.markup import EMPTY, badge, bar, join
-from ui.words import known, t
+from ui.words import known, sentences, t
 from ui.words.amounts import count, duration
 from workbench.comparison.names import label
 from workbench.records import Job, JobStatus
@@ -79,8 +79,8 @@ def progress_bar(job: Job) -> Markup:
 def progress_text(job: Job) -> str:
     """'Reading rows.jsonl · 1,200 of 3,600 rows · 400 rows/s · about 6 s left'."""
     now = job.progress
-    unit = str(now.get("unit") or "")
-    parts = [str(now.get("message") or now.get("phase") or t("job.starting"))]
+    unit = sentences.said(str(now.get("unit") or ""))
+    parts = [sentences.said(str(now.get("message") or now.get("phase") or t("job.starting")))]
     if now.get("total"):
         parts.append(
             t("job.of", done=count(now["done"]), total=count(now["total"]), unit=unit).strip()
@@ -100,7 +100,7 @@ def _rate(rate: float) -> str:
 
 def error_text(error: Mapping[str, Any]) -> str:
     """A job's stored error as its sentences."""
-    return f"{error.get('message', '')} {error.get('hint', '')}".strip()
+    return sentences.said(f"{error.get('message', '')} {error.get('hint', '')}".strip())
 
 
 def took(job: Job) -> str:
@@ -146,7 +146,7 @@ def train_text(result: Mapping[str, Any]) -> str:
         return t(key, before=f"{before:.3f}", **said)
     # A second stage is held against the first one's order, not against what it was untrained.
     key = "train.result_above_stage" if result.get("beats_base") else "train.result_below_stage"
-    stage = str(result.get("baseline_name", ""))
+    stage = sentences.said(str(result.get("baseline_name", "")))
     return t(key, before=f"{untrained:.3f}", stage=stage, order=f"{before:.3f}", **said)
 
 

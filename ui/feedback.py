@@ -12,7 +12,8 @@ from typing import Any
 
 import gradio as gr
 
-from ui.words import t
+from ui.gate import GATE
+from ui.words import language, sentences, speaking, t
 from workbench.errors import BadRecipe, WorkbenchError
 
 log = logging.getLogger("workbench.ui")
@@ -35,7 +36,7 @@ ASKED = frozenset({"click", "submit", "upload", "input"})
 
 def sentence(error: WorkbenchError) -> str:
     """The error's message and hint, escaped: the toast shows HTML."""
-    return escape(str(error))
+    return escape(sentences.said(str(error)))
 
 
 def told(error: WorkbenchError) -> gr.Error:
@@ -45,26 +46,33 @@ def told(error: WorkbenchError) -> gr.Error:
 
 
 def guarded(callback: Callable[..., Any]) -> Callable[..., Any]:
-    """The callback, whose errors become messages."""
+    """The callback, whose errors become messages; it speaks the language in which the page that it
+    is wired to was drawn, whichever thread runs it."""
+    own = language()
 
     @wraps(callback)
     def safely(*values: Any) -> Any:
-        try:
-            return callback(*values)
-        except WorkbenchError as error:
-            raise told(error) from error
-        except gr.Error:
-            raise
-        except Exception as error:
-            log.exception("A callback of the page failed: %s", callback)
-            raise gr.Error(
-                t("feedback.unexpected"),
-                duration=SECONDS,
-                title=t("feedback.failed"),
-                print_exception=False,
-            ) from error
+        with speaking(own), GATE.passing():
+            return _answered(callback, values)
 
     return safely
+
+
+def _answered(callback: Callable[..., Any], values: tuple[Any, ...]) -> Any:
+    try:
+        return callback(*values)
+    except WorkbenchError as error:
+        raise told(error) from error
+    except gr.Error:
+        raise
+    except Exception as error:
+        log.exception("A callback of the page failed: %s", callback)
+        raise gr.Error(
+            t("feedback.unexpected"),
+            duration=SECONDS,
+            title=t("feedback.failed"),
+            print_exception=False,
+        ) from error
 
 
 def field_messages(error: WorkbenchError, names: Sequence[str]) -> dict[str, str]:
@@ -72,7 +80,7 @@ def field_messages(error: WorkbenchError, names: Sequence[str]) -> dict[str, str
     if not isinstance(error, BadRecipe):
         return {}
     fields: dict[str, str] = error.details.get("fields", {})
-    return {name: fields[name] for name in names if name in fields}
+    return {name: sentences.said(fields[name]) for name in names if name in fields}
 
 
 def on(

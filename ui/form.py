@@ -14,7 +14,7 @@ import gradio as gr
 from ui.choices import open_menu as menu
 from ui.feedback import on
 from ui.refusals import told_at_fields
-from ui.words import known, t
+from ui.words import known, sentences, t
 from workbench.recipes.base import Recipe
 from workbench.recipes.describe import FieldSpec, describe
 
@@ -149,7 +149,7 @@ def draw(
     common: dict[str, Any] = {
         "value": to_component(spec, value),
         "label": label(spec.name),
-        "info": spec.help,
+        "info": sentences.said(spec.help),
         "interactive": True,
         # A choice of one is no choice: it is kept, and not shown.
         "visible": matters and not (spec.kind == "choice" and len(spec.choices) < 2),

@@ -220,7 +220,7 @@ class RequireLogin:
     ) -> Response:
         action = f"{self.root_path}/login?next={quote(after, safe='')}"
         kept = {"cache-control": "no-store", **(headers or {})}
-        return HTMLResponse(login_page(action, error), status, kept)
+        return HTMLResponse(login_page(action, error, self.root_path), status, kept)
 
 
 async def _fields(request: Request) -> tuple[str, str]:

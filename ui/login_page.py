@@ -2,7 +2,8 @@
 
 from markupsafe import Markup
 
-from ui.words import t
+from ui.language import TAGS, switch
+from ui.words import language, t
 
 STYLE = Markup("""
 :root { color-scheme: light dark; }
@@ -19,11 +20,12 @@ input { font: inherit; padding: .55rem .7rem; border-radius: 8px; background: tr
   color: inherit; border: 1px solid light-dark(#b8c0ca, #46515e); }
 button { font: inherit; font-weight: 600; padding: .6rem; border: 0; border-radius: 8px;
   background: light-dark(#0f766e, #2dd4bf); color: light-dark(#fff, #06201d); cursor: pointer; }
+a { justify-self: center; font-size: .875rem; color: inherit; }
 [role=alert] { margin: 0; color: light-dark(#b42318, #fda29b); font-size: .875rem; }
 """)
 
 PAGE = Markup("""<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
+<html lang="{tag}"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
 <title>{title} · {app}</title><style>{style}</style></head>
@@ -31,14 +33,16 @@ PAGE = Markup("""<!doctype html>
 <h1>{app}<small>{title}</small></h1>{error}
 <label>{user}<input name="user" autocomplete="username" required autofocus></label>
 <label>{password}<input name="password" type="password" autocomplete="current-password" required>
-</label><button>{submit}</button></form></main></body></html>
+</label><button>{submit}</button>{switch}</form></main></body></html>
 """)
 
 
-def login_page(action: str, error: str = "") -> str:
+def login_page(action: str, error: str = "", root_path: str = "") -> str:
     """The whole page; ``error`` is a sentence shown above the fields."""
     alert = Markup('<p role="alert">{}</p>').format(error) if error else Markup("")
     return PAGE.format(
+        tag=TAGS[language()],
+        switch=switch(root_path),
         action=action,
         style=STYLE,
         error=alert,

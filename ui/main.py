@@ -8,6 +8,7 @@ from markupsafe import Markup
 from ui import page as pages
 from ui.agents import add_tools
 from ui.feedback import on
+from ui.language import switch
 from ui.login import COOKIE
 from ui.markup import EMPTY, piece
 from ui.notices import notices
@@ -25,7 +26,7 @@ def build(services: Services, *, agents: bool = False) -> gr.Blocks:
     ``agents``: with the tools that agents find.
     """
     with gr.Blocks(title=t("app.name"), analytics_enabled=False, fill_width=False) as demo:
-        piece(_head())
+        piece(_head(services))
         leave = piece(elem_id="sign-out")
         open_tab = gr.BrowserState("start", storage_key="workbench-tab", secret="workbench")
         with gr.Tabs(selected="start", elem_id="tabs") as tabs:
@@ -46,7 +47,8 @@ def _leave(services: Services) -> Callable[[gr.Request], str]:
     """Shows a way to sign out to whoever signed in."""
 
     def leave(request: gr.Request) -> str:
-        if not any(name.startswith(COOKIE) for name in request.cookies):
+        # Gradio's own kind of mapping, which gives pairs where another gives names.
+        if not any(name.startswith(COOKIE) for name in dict(request.cookies)):
             return EMPTY
         return Markup(
             '<form class="rw-leave" method="post" action="{}"><button class="rw-pick">{}</button>'
@@ -61,7 +63,6 @@ def _picked(event: gr.EventData) -> list[str]:
     return [str(event.value)]
 
 
-def _head() -> Markup:
-    return Markup('<header class="rw-head"><h1>{}</h1><p>{}</p></header>').format(
-        t("app.name"), t("app.about")
-    )
+def _head(services: Services) -> Markup:
+    head = Markup('<header class="rw-head"><h1>{}</h1><p>{}</p>{}</header>')
+    return head.format(t("app.name"), t("app.about"), switch(services.root_path))

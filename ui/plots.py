@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from ui.words import t
+from ui.words import sentences, t
 
 #: The first model (what the others are measured against) is grey, the second has the accent.
 COLOURS = (
@@ -33,7 +33,7 @@ def histogram(bins: Mapping[str, Any], title: str) -> go.Figure:
     )
     figure = go.Figure(bars)
     dress(figure, title)
-    unit = str(bins.get("unit", "characters"))
+    unit = sentences.said(str(bins.get("unit", "characters")))
     figure.update_layout(height=300, yaxis_title=t("plot.how_many"))
     named = {"text": plain(unit), "standoff": 12}
     figure.update_xaxes(type="category", tickangle=-40, automargin=True, title=named)

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 
 from ui.feedback import SECONDS, field_messages, sentence
-from ui.words import known, t
+from ui.words import known, sentences, t
 from workbench.errors import WorkbenchError
 
 
@@ -20,7 +20,7 @@ def at_fields(helps: Mapping[str, str], said: Mapping[str, str] | None = None) -
     found = said or {}
     return [
         gr.update(
-            info=found.get(name, help),
+            info=found.get(name) or sentences.said(help),
             elem_classes=["rw-refused"] if name in found else [],
         )
         for name, help in helps.items()

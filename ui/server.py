@@ -1,6 +1,7 @@
 """The FastAPI app that carries the page: our routes, Gradio mounted beside them, guards before all.
 
-From the outside in: security headers, trusted hosts, same origin, prefix, login, routes.
+From the outside in: security headers, language, trusted hosts, same origin, prefix, the language's
+switch, login, routes.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,10 @@ import gradio as gr
 from fastapi import FastAPI
 
 from ui import theme
+from ui.editions import Editions
+from ui.gate import GATE
 from ui.guards import SameOrigin, SecurityHeaders, StripPrefix, TrustedHosts, allowed_hosts
+from ui.language import Speaks, Switches
 from ui.login import Credentials, RequireLogin, Sessions, read_secret
 from ui.offering import programs
 from ui.routes import assets, changes, downloads, pictures, points, reports, sweeps, uploads
@@ -56,25 +60,30 @@ def create_app(
 
     Gradio's monitoring, run history, API pages and analytics are off.
     """
-    app = FastAPI(**NO_PAGES)
+    pages = Editions(lambda: _page(services, options, blocks))
+    app = FastAPI(**NO_PAGES, lifespan=lambda _app: pages.living())
     add_error_answers(app)
     for router in ROUTERS:
         app.include_router(router(services))
     if options.catalogue is not None and options.key is not None and services.search is not None:
         api = create_api(services.search, options.catalogue, options.key, services.root_path)
         app.mount(PATH, api)
-    _mount(app, services, options, blocks)
+    app.mount("/", pages)
     _guard(app, services, options)
     return app
 
 
-def _mount(
-    app: FastAPI, services: Services, options: ServerOptions, blocks: gr.Blocks | None
-) -> None:
-    if blocks is None:
-        from ui.main import build
+def _page(services: Services, options: ServerOptions, blocks: gr.Blocks | None) -> FastAPI:
+    """The page in the language spoken, as an app of its own."""
+    from ui.main import build
 
-        blocks = build(services, agents=options.mcp)
+    with GATE.alone():
+        page = FastAPI(**NO_PAGES)
+        _mount(page, services, options, blocks or build(services, agents=options.mcp))
+    return page
+
+
+def _mount(app: FastAPI, services: Services, options: ServerOptions, blocks: gr.Blocks) -> None:
     blocks.analytics_enabled = False
     gr.mount_gradio_app(
         app,
@@ -118,7 +127,9 @@ def _guard(app: FastAPI, services: Services, options: ServerOptions) -> None:
             root_path=services.root_path,
             passes=programs(options.key, options.catalogue is not None),
         )
+    app.add_middleware(Switches, root_path=services.root_path)
     app.add_middleware(StripPrefix, prefix=services.root_path)
     app.add_middleware(SameOrigin, hosts=hosts)
     app.add_middleware(TrustedHosts, hosts=hosts)
+    app.add_middleware(Speaks)
     app.add_middleware(SecurityHeaders)

@@ -9,7 +9,11 @@ from pathlib import Path
 
 import gradio as gr
 
-FONTS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
+#: The last three before the generic one are for Chinese, where the system names none of its own.
+FONTS = (
+    *("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans"),
+    *("PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "sans-serif"),
+)
 MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace")
 
 

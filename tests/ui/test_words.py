@@ -1,6 +1,7 @@
 """Every word on the page comes from ui/words, and every word there is on the page."""
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 import ui
 import workbench.doctor
 from ui.tabs.models_details import CONTRACT
-from ui.words import known, load, t
+from ui.words import LANGUAGE, LANGUAGES, _flat, known, language, load, section, speaking, t
 from ui.words.amounts import ago, count, duration, size
 from workbench.recipes.describe import describe
 from workbench.recipes.kinds import KINDS
@@ -128,6 +129,44 @@ def test_no_words_stand_in_the_tabs_themselves(path: Path) -> None:
         for text in texts:
             if isinstance(text, ast.Constant) and isinstance(text.value, str):
                 assert not re.search(r"[A-Z]|\w \w", text.value), ast.unparse(call)
+
+
+def flat(path: Path) -> dict[str, str]:
+    return _flat(json.loads(path.read_text(encoding="utf-8")))
+
+
+ENGLISH = sorted((FOLDER / "words").glob("en.*json"))
+OTHERS = [name for name in LANGUAGES if name != LANGUAGE]
+
+
+@pytest.mark.parametrize("path", ENGLISH, ids=lambda path: path.stem)
+@pytest.mark.parametrize("other", OTHERS)
+def test_a_language_has_every_key_and_every_place(path: Path, other: str) -> None:
+    """In a file of the same name; no key more, and the same ``{places}``."""
+    english = flat(path)
+    words = flat(path.with_name(path.name.replace(LANGUAGE, other, 1)))
+    assert not english.keys() - words.keys(), f"{other} lacks these"
+    assert not words.keys() - english.keys(), "English does not know these"
+    odd = [key for key, text in words.items() if places(text) != places(english[key])]
+    assert not odd
+    assert not [key for key, text in words.items() if english[key] and not text]
+
+
+def places(text: str) -> set[str]:
+    return set(re.findall(r"{(\w+)}", text))
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_a_language_has_no_files_that_english_lacks(other: str) -> None:
+    files = {path.name.replace(other, LANGUAGE, 1) for path in FOLDER.glob(f"words/{other}.*json")}
+    assert files == {path.name for path in ENGLISH}
+
+
+def test_words_are_those_of_the_language_spoken() -> None:
+    with speaking("zh"):
+        assert (language(), t("tab.train"), section("notice")["show"]) == ("zh", "训练", "查看")
+        assert (duration(65), size(999)) == ("1 分 5 秒", "999 字节")
+    assert (language(), t("tab.train")) == ("en", "Train")
 
 
 def test_an_unknown_key_is_an_error() -> None:

@@ -4,9 +4,11 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from ui.badges import badges
+from ui.cards import error_text
 from ui.routes.logtail import read_new
 from ui.routes.replies import reply
 from ui.services import Services
+from ui.words import sentences
 from workbench.comparison.names import HEADLINE, label
 from workbench.jobs.files import LOG
 from workbench.recipes.kinds import KINDS
@@ -67,10 +69,10 @@ def describe(job: Job, rows: list[MetricRow]) -> dict[str, object]:
         "training": job.task.startswith("train"),
         # What its dashed line stands for: the first stage's order, not the untrained model.
         "second_stage": job.task in SECOND_STAGE,
-        "message": str(job.progress.get("message") or "") if not job.status.finished else "",
-        "error": " ".join(str(job.error[key]) for key in ("message", "hint") if job.error.get(key))
-        if job.error
+        "message": sentences.said(str(job.progress.get("message") or ""))
+        if not job.status.finished
         else "",
+        "error": error_text(job.error) if job.error else "",
         "badges": badges(job, system),
     }
 

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from ui.words import t
+from ui.words import sentences, t
 from workbench.errors import BadInput, InUse, NameTaken, NotFound, WorkbenchError
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def add_error_answers(app: FastAPI) -> None:
 
     @app.exception_handler(WorkbenchError)
     def known(_request: Request, error: WorkbenchError) -> Response:
-        return refusal(status_of(error), str(error))
+        return refusal(status_of(error), sentences.said(str(error)))
 
     @app.exception_handler(HTTPException)
     def http(_request: Request, error: HTTPException) -> Response:

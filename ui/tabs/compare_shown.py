@@ -12,7 +12,7 @@ from ui.markup import EMPTY, badge, empty, heading, join, table
 from ui.plots import grouped_bars
 from ui.routes.downloads import download_url
 from ui.services import Services
-from ui.words import t
+from ui.words import sentences, t
 from ui.words.amounts import count
 from workbench.comparison.forgetting import Forgetting, forgetting, tables
 from workbench.comparison.names import HEADLINE, label
@@ -63,7 +63,9 @@ def _forgotten(found: Sequence[Forgetting]) -> Markup:
         "": t("compare.forgotten_open"),
     }
     line = Markup('<p class="rw-sentence">{} {}</p>')
-    lines = (line.format(badge(words[one.tone], one.tone), one.text) for one in found)
+    lines = (
+        line.format(badge(words[one.tone], one.tone), sentences.said(one.text)) for one in found
+    )
     return heading(t("compare.forgotten")) + join(lines)
 
 
@@ -201,7 +203,7 @@ def _difference(row: Row, measured: Table) -> list[str]:
         against = t("compare.against", against=one.against)
         counted = Markup("{}<br>{}").format(against, counted)
     text += quiet.format(counted)
-    return [text, badge(one.verdict, tone)]
+    return [text, badge(sentences.said(one.verdict), tone)]
 
 
 def _legend(measured: Table) -> Markup:

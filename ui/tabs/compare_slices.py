@@ -12,7 +12,7 @@ from ui.markup import EMPTY, join, piece, table
 from ui.services import Services
 from ui.tabs.compare_past import find
 from ui.tabs.compare_sections import Section, measured
-from ui.words import t
+from ui.words import sentences, t
 from ui.words.amounts import count
 from workbench.comparison.names import HEADLINE, METRICS, label
 from workbench.comparison.slices import Slicing
@@ -76,7 +76,11 @@ def _table(one: Slicing) -> Markup:
     }
     interval = Markup('{:.3f} <span class="rw-quiet rw-small">[{:.3f}, {:.3f}]</span>')
     rows = [
-        [part.name, count(part.queries), *(interval.format(*value) for value in part.values)]
+        [
+            sentences.said(part.name),
+            count(part.queries),
+            *(interval.format(*value) for value in part.values),
+        ]
         for part in one.slices
     ]
     heads = [words[one.by], t("compare.by_queries"), *one.models]

@@ -15,7 +15,7 @@ from ui.dropzone import staged_files
 from ui.feedback import on
 from ui.markup import EMPTY, badge, clipped, join, piece, table
 from ui.services import Services
-from ui.words import t
+from ui.words import sentences, t
 from workbench.data.preview import Preview, PreviewRow, preview
 from workbench.recipes.data import ImportRecipe
 
@@ -184,8 +184,11 @@ def preview_html(found: Preview, guessed: bool = False) -> str:
         parts.append(Markup('<p class="rw-quiet">{}</p>').format(caption))
         parts.append(table(heads, [_cells(row) for row in found.rows], caption=caption))
     problems = [one for one in found.problems if one["severity"] == "error"][:3]
-    said = [Markup("<li>{}: {}</li>").format(one["file"], one["message"]) for one in problems]
-    notes = [Markup("<li>{}</li>").format(note) for note in found.notes[:3]]
+    said = [
+        Markup("<li>{}: {}</li>").format(one["file"], sentences.said(one["message"]))
+        for one in problems
+    ]
+    notes = [Markup("<li>{}</li>").format(sentences.said(note)) for note in found.notes[:3]]
     if said or notes:
         parts.append(Markup('<ul class="rw-notes">{}</ul>').format(join([*said, *notes])))
     return join(parts)

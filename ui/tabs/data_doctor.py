@@ -13,7 +13,7 @@ from ui.choices import shown_dataset
 from ui.feedback import on, on_busy
 from ui.markup import EMPTY, badge, clipped, heading, join, pick, piece
 from ui.services import Services
-from ui.words import t
+from ui.words import sentences, t
 from ui.words.amounts import count
 from workbench.doctor.mend import read_report
 from workbench.doctor.report import CLIP
@@ -187,7 +187,9 @@ def mended_html(done: dict[str, Any]) -> Markup:
         for kind, key in _KINDS.items()
         if before.get(kind) != after.get(kind)
     ]
-    said = join(Markup("<li>{}</li>").format(one) for one in [*done["sentences"], *changed])
+    said = join(
+        Markup("<li>{}</li>").format(sentences.said(one)) for one in [*done["sentences"], *changed]
+    )
     title = t("doctor.mended", version=done["version"])
     return Markup(
         '<article class="rw-card"><header><h3>{}</h3>{}</header><ul class="rw-notes">{}</ul>'
@@ -215,7 +217,10 @@ def report_html(services: Services, name: str) -> Markup:
     key = "doctor.examined" if fresh else "doctor.outdated"
     about = t(key, version=report["version"], **({} if fresh else {"current": current}))
     cards = [_finding(one, fresh) for one in report["findings"]]
-    notes = [Markup('<p class="rw-quiet">{}</p>').format(note) for note in report["notes"]]
+    notes = [
+        Markup('<p class="rw-quiet">{}</p>').format(sentences.said(note))
+        for note in report["notes"]
+    ]
     if not cards:
         cards = [Markup("<p>{}</p>").format(t("doctor.healthy"))]
     head = Markup('<p class="rw-quiet">{}</p>').format(about)
@@ -234,7 +239,7 @@ def _finding(one: dict[str, Any], fresh: bool) -> Markup:
         title,
         badge(t(_SEVERITIES[one["severity"]]), _TONES[one["severity"]]),
         badge(share),
-        one["sentence"],
+        sentences.said(one["sentence"]),
         Markup('<ul class="rw-notes">{}</ul>').format(join(examples[:SHOWN])),
         _more(examples[SHOWN:]),
         join(_mend(mend, fresh) for mend in one["mends"]),
@@ -251,12 +256,18 @@ def _more(examples: list[Markup]) -> Markup:
 
 def _example(example: dict[str, Any]) -> Markup:
     texts = join(
-        Markup("<div><em>{}</em> {}</div>").format(one["role"], clipped(one["text"], CLIP))
+        Markup("<div><em>{}</em> {}</div>").format(
+            sentences.said(one["role"]), clipped(one["text"], CLIP)
+        )
         for one in example["texts"]
     )
-    return Markup("<li>{}{}</li>").format(texts, badge(example["note"]) if example["note"] else "")
+    return Markup("<li>{}{}</li>").format(
+        texts, badge(sentences.said(example["note"])) if example["note"] else ""
+    )
 
 
 def _mend(mend: dict[str, Any], fresh: bool) -> Markup:
     button = pick(mend["code"], t("doctor.mend")) if fresh else EMPTY
-    return Markup('<p class="rw-mend">{}<span>{}</span></p>').format(button, mend["sentence"])
+    return Markup('<p class="rw-mend">{}<span>{}</span></p>').format(
+        button, sentences.said(mend["sentence"])
+    )

@@ -15,7 +15,7 @@ from ui.plots import histogram
 from ui.routes.pictures import picture_html
 from ui.services import Services
 from ui.tabs import data_items
-from ui.words import t
+from ui.words import sentences, t
 from ui.words.amounts import count, size
 from workbench.records import Dataset, Job
 
@@ -258,7 +258,7 @@ def _problem_cells(problem: dict[str, Any]) -> list[str]:
         "" if line is None else count(line),
         problem.get("field") or "",
         badge(problem["code"], tone),
-        Markup('<span class="rw-text">{}</span>').format(problem["message"]),
+        Markup('<span class="rw-text">{}</span>').format(sentences.said(problem["message"])),
     ]
 
 
@@ -276,7 +276,9 @@ def summary_html(dataset: Dataset) -> Markup:
         t("rows.size"): size(summary.get("bytes", 0)),
     }
     few = badge(t("rows.too_few"), "warn") if summary.get("too_few") else EMPTY
-    notes = join(Markup("<li>{}</li>").format(note) for note in summary.get("notes", ()))
+    notes = join(
+        Markup("<li>{}</li>").format(sentences.said(note)) for note in summary.get("notes", ())
+    )
     listed = Markup('<ul class="rw-notes">{}</ul>').format(notes) if notes else EMPTY
     return Markup('{}<article class="rw-card"><header>{}{}</header>{}{}</article>').format(
         heading(dataset.name), badge(str(summary.get("format", ""))), few, facts(pairs), listed

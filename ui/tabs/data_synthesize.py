@@ -15,7 +15,7 @@ from ui.markup import EMPTY, badge, clipped, facts, heading, join, piece
 from ui.refusals import told_at_fields
 from ui.routes.downloads import download_url
 from ui.services import Services
-from ui.words import t
+from ui.words import sentences, t
 from ui.words.amounts import count
 from workbench.recipes.synthesize import COUNT, DROPPED, PASSAGE, SynthesizeRecipe
 from workbench.records import Dataset, Job, JobStatus
@@ -194,7 +194,8 @@ def report_html(services: Services, job: Job | None) -> Markup:
     made = done["version"] is not None
     title = t("synth.made", version=done["version"]) if made else t("synth.previewed")
     notes = [
-        t("synth.failed", count=count(number), why=why) for why, number in done["failures"].items()
+        t("synth.failed", count=count(number), why=sentences.said(why))
+        for why, number in done["failures"].items()
     ]
     if done["without"]:
         notes.append(t("synth.without", count=count(done["without"])))

@@ -11,7 +11,7 @@ from ui.choices import shown_dataset
 from ui.feedback import on
 from ui.markup import EMPTY, badge, clipped, facts, join, pick, piece, table
 from ui.services import Services
-from ui.words import t
+from ui.words import sentences, t
 from ui.words.amounts import ago, count
 from workbench.data.lineage import VersionInfo, versions
 from workbench.recipes.doctor import MendRecipe
@@ -115,7 +115,7 @@ def what_words(one: VersionInfo) -> str:
     if one.by == MendRecipe.task:
         what, said = t("versions.mended", what=_mends(one.counts)), ""
     else:
-        what, said = one.what, ", ".join(_counted(one.counts))
+        what, said = sentences.said(one.what), ", ".join(_counted(one.counts))
     origin = t("versions.from", version=one.parent) if one.parent else ""
     return " · ".join(part for part in (what, said, origin) if part)
 
@@ -131,7 +131,7 @@ def _mends(counts: Mapping[str, Any]) -> str:
 
 def _counted(counts: Mapping[str, Any]) -> Iterator[str]:
     for key, value in counts.items():
-        yield f"{key.replace('_', ' ')}: {_short(value)}"
+        yield f"{sentences.said(key.replace('_', ' '))}: {_short(value)}"
 
 
 def _short(value: Any) -> str:
@@ -143,7 +143,7 @@ def version_html(services: Services, dataset: Dataset, one: VersionInfo) -> Mark
     splits = one.summary.get("pair_splits") or one.summary.get("splits") or {}
     about = {t(f"split.{split}"): count(number) for split, number in splits.items()}
     about |= {
-        t("versions.step", version=step["version"]): str(step.get("what", ""))
+        t("versions.step", version=step["version"]): sentences.said(str(step.get("what", "")))
         for step in one.lineage
     }
     reader = services.workspace.datasets.read(dataset.name, one.version)

@@ -5,7 +5,7 @@ from markupsafe import Markup
 
 from ui.markup import EMPTY, join, pick, piece
 from ui.services import Services
-from ui.words import t
+from ui.words import sentences, t
 from workbench.jobs.suggested import fitting, suggestions
 from workbench.records import Job, JobStatus
 
@@ -36,7 +36,9 @@ def _list(job: Job | None, *, buttons: bool) -> Markup:
     if not known:
         return EMPTY
     lines = join(
-        Markup("<li>{}{}</li>").format(one["sentence"], _button(number) if buttons else EMPTY)
+        Markup("<li>{}{}</li>").format(
+            sentences.said(one["sentence"]), _button(number) if buttons else EMPTY
+        )
         for number, one in enumerate(known, start=1)
     )
     return Markup(

@@ -17,7 +17,7 @@ from ui.markup import EMPTY, empty, heading, join, pick, piece, table
 from ui.pulse import pulse
 from ui.services import Services
 from ui.tabs import fitting
-from ui.words import known, t
+from ui.words import known, sentences, t
 from ui.words.amounts import ago, size
 from workbench.errors import JobNotFound
 from workbench.evaluation.cache import EncodingCache
@@ -238,7 +238,7 @@ def _line(services: Services, job: Job, chosen: bool) -> list[str]:
 def events_html(services: Services, job: Job) -> Markup:
     """The job's history, oldest first."""
     lines = [
-        [ago(event.at), _event(event.kind), event.detail]
+        [ago(event.at), _event(event.kind), _detail(event.detail)]
         for event in services.workspace.jobs.events(job.id)
     ]
     heads = [t("jobs.when"), t("jobs.what"), t("jobs.detail")]
@@ -247,7 +247,12 @@ def events_html(services: Services, job: Job) -> Markup:
 
 def _event(kind: str) -> str:
     key = f"event.{kind}"
-    return t(key) if known(key) else kind
+    return t(key) if known(key) else sentences.said(kind)
+
+
+def _detail(text: str) -> str:
+    """A single word is the name of something."""
+    return sentences.said(text) if " " in text else text
 
 
 def recipe_html(job: Job) -> Markup:

@@ -3,7 +3,7 @@
 from markupsafe import Markup
 
 from ui.markup import EMPTY, heading, join, piece, table
-from ui.words import t
+from ui.words import sentences, t
 from ui.words.amounts import size
 from workbench.models.catalogue import CatalogueModel, catalogue
 
@@ -40,7 +40,7 @@ def _line(model: CatalogueModel) -> list[str]:
         model.languages,
         size(model.size * 1_000_000) if model.size else t("catalogue.unknown"),
         model.licence or t("catalogue.unknown"),
-        join([Markup("{}").format(model.remark), _prompt(model)]),
+        join([Markup("{}").format(sentences.said(model.remark)), _prompt(model)]),
     ]
 
 

@@ -13,7 +13,7 @@ from ui.markup import EMPTY, join, piece
 from ui.refusals import at_fields, told_at_fields
 from ui.services import Services
 from ui.tabs.models_details import separators
-from ui.words import known, t
+from ui.words import known, sentences, t
 from workbench.models.contract import Contract
 from workbench.models.edit import Edited, edit, rules_of
 from workbench.recipes.contract import ContractRecipe
@@ -71,7 +71,7 @@ def draw(prefix: str, blank: str) -> Fields:
 def _component(spec: FieldSpec, prefix: str, blank: str) -> Any:
     common: dict[str, Any] = {
         "label": label(spec.name),
-        "info": spec.help,
+        "info": sentences.said(spec.help),
         "interactive": True,
         "min_width": 200,
         "visible": _matters(spec, "auto", ""),
@@ -225,7 +225,7 @@ def said_html(done: Edited) -> Markup:
     if not done.changed:
         return Markup('<p class="rw-quiet">{}</p>').format(t("contract.unchanged"))
     names = ", ".join(t(f"contract.{name}") for name in done.changed if known(f"contract.{name}"))
-    notes = join(Markup("<li>{}</li>").format(note) for note in done.notes)
+    notes = join(Markup("<li>{}</li>").format(sentences.said(note)) for note in done.notes)
     return Markup(
         '<article class="rw-card" role="status"><p class="verdict">{}</p>{}</article>'
     ).format(

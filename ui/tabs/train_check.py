@@ -12,7 +12,7 @@ from ui.feedback import on
 from ui.markup import EMPTY, facts, join, piece
 from ui.services import Services
 from ui.tabs import fitting, train_form
-from ui.words import t
+from ui.words import sentences, t
 from ui.words.amounts import count, duration, size
 from workbench.checks import CheckReport, Warning_, check
 from workbench.errors import JobNotFound
@@ -115,7 +115,9 @@ def view(job: Job | None) -> list[Any]:
 def report_html(report: CheckReport) -> Markup:
     """What the run would be, the warnings first."""
     warned = join(_warning(one) for one in report.warnings)
-    notes = join(Markup('<p class="rw-quiet">{}</p>').format(note) for note in report.notes)
+    notes = join(
+        Markup('<p class="rw-quiet">{}</p>').format(sentences.said(note)) for note in report.notes
+    )
     return _card(t("check.title"), join([warned, facts(_about(report)), notes]))
 
 
@@ -126,7 +128,8 @@ def _card(title: str, body: Markup) -> Markup:
 
 
 def _warning(one: Warning_) -> Markup:
-    return Markup('<p class="error"><strong>{}</strong> {}</p>').format(one.message, one.mend)
+    said = map(sentences.said, (one.message, one.mend))
+    return Markup('<p class="error"><strong>{}</strong> {}</p>').format(*said)
 
 
 def _about(report: CheckReport) -> dict[str, str]:
@@ -184,7 +187,9 @@ def measured_html(found: Mapping[str, Any]) -> Markup:
     shown[t("check.whole")] = t(
         key, time=duration(found["expected_seconds"]), steps=count(found["total_steps"]), **dev
     )
-    notes = join(Markup('<p class="rw-quiet">{}</p>').format(note) for note in found["notes"])
+    notes = join(
+        Markup('<p class="rw-quiet">{}</p>').format(sentences.said(note)) for note in found["notes"]
+    )
     return _card(t("check.measured"), join([facts(shown), notes]))
 
 

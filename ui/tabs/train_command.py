@@ -9,7 +9,7 @@ from markupsafe import Markup
 from ui.feedback import on
 from ui.markup import piece
 from ui.tabs import train_form
-from ui.words import t
+from ui.words import sentences, t
 from workbench.commands import Imported, read_command
 
 
@@ -53,6 +53,8 @@ def shown(found: Imported) -> str:
     if files:
         lines.append(t("command.data", files=", ".join(files)))
     notes = [*found.notes, *(t("command.unknown", word=word) for word in found.unknown)]
-    items = Markup("").join(Markup("<li>{}</li>").format(note) for note in notes)
+    items = Markup("").join(
+        Markup("<li>{}</li>").format(note) for note in map(sentences.said, notes)
+    )
     paragraphs = Markup("").join(Markup("<p>{}</p>").format(line) for line in lines)
     return str(paragraphs + (Markup("<ul>{}</ul>").format(items) if notes else Markup("")))

@@ -1,35 +1,63 @@
-"""Every word on the page, by key. English first; another language is a file beside ``en.json``.
+"""Every word on the page, by key, in every language of the page.
 
-Keys are dotted paths ('train.start'); values may hold ``{name}`` places. A key that a language does
-not have falls back to English; one that English does not have is an error, so a test finds it.
+Keys are dotted paths ('train.start'); values may hold ``{name}`` places. English is in ``en.json``
+and its parts (``en.server.json``), another language in files of the same names. A test fails where
+a language lacks a key that English has.
+
+Which language is spoken is a context variable: one process serves all of them at once. Requests
+speak what their browser asked for (``ui/language.py``), callbacks what their page was drawn in
+(``ui/feedback.py``), and everything else English.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent
 LANGUAGE = "en"
+#: Language -> what it calls itself.
+LANGUAGES = {LANGUAGE: "English", "zh": "中文"}
+
+_spoken: ContextVar[str] = ContextVar("language", default=LANGUAGE)
+
+
+def language() -> str:
+    """What is spoken here and now: a key of ``LANGUAGES``."""
+    return _spoken.get()
+
+
+@contextmanager
+def speaking(wanted: str) -> Iterator[None]:
+    """Everything inside is said in that language."""
+    token = _spoken.set(wanted)
+    try:
+        yield
+    finally:
+        _spoken.reset(token)
 
 
 @cache
-def load(language: str = LANGUAGE) -> dict[str, str]:
-    """All words of one language as 'section.key' -> text, English filling the gaps."""
-    english = _read(LANGUAGE)
-    return english if language == LANGUAGE else english | _read(language)
+def load(wanted: str = LANGUAGE) -> dict[str, str]:
+    """All words of one language as 'section.key' -> text, English filling gaps."""
+    return _read(LANGUAGE) | _read(wanted)
 
 
 def t(key: str, /, **places: Any) -> str:
-    """The words of a key, its places filled; raises KeyError where English lacks the key."""
-    words = load()[key]
+    """The words of a key in the language spoken, its places filled; raises KeyError where there are
+    none."""
+    words = load(language())[key]
     return words.format(**places) if places else words
 
 
 def section(name: str) -> dict[str, str]:
     """All words below one name, for scripts that run in the browser: 'live.loss' as 'loss'."""
     prefix = f"{name}."
-    return {k.removeprefix(prefix): text for k, text in load().items() if k.startswith(prefix)}
+    words = load(language())
+    return {key.removeprefix(prefix): text for key, text in words.items() if key.startswith(prefix)}
 
 
 def known(key: str) -> bool:
@@ -37,10 +65,10 @@ def known(key: str) -> bool:
     return key in load()
 
 
-def _read(language: str) -> dict[str, str]:
+def _read(wanted: str) -> dict[str, str]:
     """One language's files: 'en.json' and, for parts of the page, 'en.server.json'."""
     found: dict[str, str] = {}
-    for path in sorted(FOLDER.glob(f"{language}.*json")):
+    for path in sorted(FOLDER.glob(f"{wanted}.*json")):
         found |= _flat(json.loads(path.read_text(encoding="utf-8")))
     return found
 

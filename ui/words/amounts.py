@@ -16,10 +16,13 @@ def count(number: float) -> str:
 
 def size(number: float) -> str:
     """Bytes in decimal units: 1234567 -> '1.2 MB'."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
+    if number < 1000:
+        return t("amount.bytes", n=f"{number:.0f}")
+    for unit in ("kB", "MB", "GB"):
         number /= 1000
+        if number < 1000:
+            return f"{number:.1f} {unit}"
+    number /= 1000
     return f"{number:.1f} TB"
 
 

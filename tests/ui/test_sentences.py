@@ -1,0 +1,148 @@
+"""What the engine says can be read in every language of the page, none of it forgotten."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import storage
+import workbench
+from ui.words import LANGUAGE, LANGUAGES, speaking
+from ui.words.sentences import PLACE, pairs, said
+from workbench.data.problems import MENDS
+from workbench.errors import BadRecipe, ModelNotFound
+from workbench.recipes.describe import describe
+from workbench.recipes.evaluate import EvaluateRecipe
+from workbench.tasks import TASKS
+
+ENGINE = Path(workbench.__file__).parent
+OTHERS = [name for name in LANGUAGES if name != LANGUAGE]
+#: What these write is no part of the page: the terminal, files that are taken away, log lines.
+ELSEWHERE = {"cli", "commands", "reports", "takeaway"}
+#: Errors that only a mistake of ours can raise.
+OURS = {"ValueError", "TypeError", "RuntimeError", "AssertionError", "KeyError", "Exception"}
+
+
+def written(node: ast.AST) -> str | None:
+    """A text as it stands in the source, with ``{}`` where something is filled in."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        parts = (one.value if isinstance(one, ast.Constant) else "{}" for one in node.values)
+        return "".join(map(str, parts))
+    return None
+
+
+def trees() -> Iterator[tuple[Path, ast.Module]]:
+    for path in sorted(ENGINE.rglob("*.py")):
+        if not ELSEWHERE & set(path.relative_to(ENGINE).parts):
+            yield path, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def recorded() -> Iterator[ast.Module]:
+    """The words that records have for themselves, such as the names of statuses."""
+    for path in Path(storage.__file__).parent.rglob("*.py"):
+        yield ast.parse(path.read_text(encoding="utf-8"))
+
+
+def refusals() -> Iterator[tuple[str, str]]:
+    """Every sentence that is raised as an error of ours: (where, sentence)."""
+    for path, tree in trees():
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Raise) or not isinstance(node.exc, ast.Call):
+                continue
+            if ast.unparse(node.exc.func) in OURS:
+                continue
+            for argument in node.exc.args:
+                text = written(argument)
+                if text and " " in text and re.search(r"[.?!]$", text):
+                    yield (
+                        f"{path.name}:{node.lineno}",
+                        text.strip(),
+                    )
+
+
+def helps() -> set[str]:
+    return {spec.help for task in TASKS.values() for spec in describe(task.recipe)}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_every_refusal_can_be_read(other: str) -> None:
+    lacking = [one for one in refusals() if one[1] not in pairs(other)]
+    assert not lacking, f"ui/words/sentences/{other}.*.json lacks these"
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_every_field_is_explained(other: str) -> None:
+    with speaking(other):
+        assert not [text for text in helps() if said(text) == text]
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_every_problem_of_data_can_be_read(other: str) -> None:
+    with speaking(other):
+        for code, one in MENDS.items():
+            for text in (one.what.format(detail="x"), one.mend.format(hint="")):
+                assert not text or text == "x" or said(text) != text, code
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_no_sentence_is_kept_that_the_engine_does_not_say(other: str) -> None:
+    """The longest piece of each stands somewhere in the engine (or is pydantic's own)."""
+    engine = "\n".join(
+        text
+        for tree in [*(tree for _, tree in trees()), *recorded()]
+        for node in ast.walk(tree)
+        if (text := written(node))
+    )
+    engine += engine.replace("{{", "{").replace("}}", "}")
+    pydantics = ("Input should", "String should", "List should", "Field required", "Extra inputs")
+    odd = [
+        key
+        for key in pairs(other)
+        if not key.startswith(pydantics)
+        and max(PLACE.split(key), key=len).strip(" .") not in engine
+    ]
+    assert not odd
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_places_are_those_of_the_english_sentence(other: str) -> None:
+    for key, words in pairs(other).items():
+        numbered = {int(number) for number in re.findall(r"{(\d+)}", words)}
+        assert all(number < len(PLACE.findall(key)) for number in numbered), key
+
+
+def test_an_error_is_read_with_what_it_names() -> None:
+    error = ModelNotFound.among("model", "mini", ["mini-2"])
+    with speaking("zh"):
+        assert said(str(error)) == "没有名为“mini”的模型。您是想用“mini-2”吗？"
+    assert said(str(error)) == str(error)
+
+
+def test_what_is_wrong_with_a_field_is_read_under_its_label() -> None:
+    with pytest.raises(BadRecipe) as caught:
+        EvaluateRecipe.read({"dataset": "d", "models": ["m"], "top_k": 0})
+    with speaking("zh"):
+        assert said(str(caught.value)) == "每条查询的文档数: 须大于或等于 10。请更正该值后重试。"
+
+
+def test_a_sentence_inside_another_is_read_too() -> None:
+    with speaking("zh"):
+        assert said("The job's process was stopped from outside.") == "任务的进程被外部停止。"
+        assert said("Loading README.md") == "正在加载 README.md"
+
+
+def test_names_are_never_translated() -> None:
+    """Not even where one is a word that the engine says elsewhere."""
+    with speaking("zh"):
+        assert said("There is no data set named 'test'.") == "没有名为“test”的数据集。"
+        assert said("The prompt must contain {query} exactly once.").endswith("一次 {query}。")
+
+
+def test_what_nobody_translated_stays_as_it_is() -> None:
+    with speaking("zh"):
+        assert said("Zut alors, un café. Et puis?") == "Zut alors, un café. Et puis?"
+        assert said("") == ""

@@ -1,0 +1,114 @@
+"""What the engine says, in the language spoken: its sentences are English and stand in records.
+
+A translation is found by the English sentence itself, with ``{}`` where the engine fills something
+in: 'There is no {} named '{}'.' The other language's sentence names these places by number. So a
+record, a log or an error of an earlier day is read in any language, and what has no translation is
+shown as it is. The files ``sentences/<language>.*.json`` hold the pairs; a test fails where the
+engine has a sentence that they lack.
+"""
+
+import json
+import re
+from functools import cache, lru_cache
+from pathlib import Path
+
+from ui.words import LANGUAGE, language, load
+
+FOLDER = Path(__file__).parent / "sentences"
+PLACE = re.compile(r"{\w*}")
+#: Between two sentences.
+_GAP = re.compile(r"(?<=[.?!])\s+(?=\S)")
+#: A place in quotation marks or braces holds a name: those stay as they are.
+_NAMED = re.compile(r"('|\\{|\"|`|)\(\.\*\?\)")
+#: What is filled in can be a sentence with places itself.
+_DEEPEST = 3
+
+
+def said(text: str) -> str:
+    """The text in the language spoken; as it is where there is no translation."""
+    if language() == LANGUAGE or not text:
+        return text
+    return _said(language(), text, _DEEPEST)
+
+
+@cache
+def pairs(wanted: str) -> dict[str, str]:
+    """English sentence, with ``{}`` for places -> the same with numbered places."""
+    found: dict[str, str] = {}
+    for path in sorted(FOLDER.glob(f"{wanted}.*.json")):
+        found |= json.loads(path.read_text(encoding="utf-8"))
+    return found
+
+
+@cache
+def _patterns(wanted: str) -> list[tuple[re.Pattern[str], str]]:
+    """Sentences with places, those that say the most first."""
+    with_places = [(key, words) for key, words in pairs(wanted).items() if PLACE.search(key)]
+    with_places.sort(key=lambda one: -len(PLACE.sub("", one[0])))
+    return [(_pattern(key), _numbered(key, words)) for key, words in with_places]
+
+
+def _pattern(key: str) -> re.Pattern[str]:
+    return re.compile("(.*?)".join(map(re.escape, PLACE.split(key))), re.DOTALL)
+
+
+def _numbered(key: str, words: str) -> str:
+    """Named places ('{detail}') as numbers, as the pattern's groups are."""
+    for at, place in enumerate(PLACE.findall(key)):
+        if place != "{}":
+            words = words.replace(place, f"{{{at}}}")
+    return words
+
+
+@lru_cache(maxsize=4096)
+def _said(wanted: str, text: str, deep: int) -> str:
+    whole = text.strip()
+    exact = pairs(wanted).get(whole)
+    if exact is not None:
+        return exact
+    if deep == 0:
+        return text
+    parts = _GAP.split(whole)
+    found = [_one(wanted, part, deep) for part in parts]
+    if len(parts) > 1 and None in found:
+        # A stop within a sentence ('README.md', 'e. g.') makes no two of it.
+        at_once = _one(wanted, whole, deep)
+        if at_once is not None:
+            return at_once
+    return _joined([text if one is None else one for text, one in zip(parts, found, strict=True)])
+
+
+def _one(wanted: str, text: str, deep: int) -> str | None:
+    """One sentence, or None."""
+    exact = pairs(wanted).get(text)
+    if exact is not None:
+        return exact
+    for pattern, words in _patterns(wanted):
+        if match := pattern.fullmatch(text):
+            named = _NAMED.findall(pattern.pattern)
+            places = [
+                one if mark else _said(wanted, one, deep - 1)
+                for mark, one in zip(named, match.groups(), strict=True)
+            ]
+            return _filled(words, places)
+    return _about_field(wanted, text, deep)
+
+
+def _filled(words: str, places: list[str]) -> str:
+    return PLACE.sub(lambda place: places[int(place[0][1:-1])], words)
+
+
+def _about_field(wanted: str, text: str, deep: int) -> str | None:
+    """What a recipe says against a field: 'epochs: Input should be greater than 0.'"""
+    name, _, rest = text.partition(": ")
+    label = load(wanted).get(f"field.{name}")
+    against = _one(wanted, rest, deep) if label else None
+    return f"{label}: {against}" if against else None
+
+
+def _joined(parts: list[str]) -> str:
+    """Sentences one after the other: no space after a stop that brings its own."""
+    text = parts[0]
+    for part in parts[1:]:
+        text += part if text.endswith(("。", "？", "！")) else f" {part}"
+    return text
