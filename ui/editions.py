@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ui.language import TAGS
@@ -36,6 +37,11 @@ class Editions:
         if scope["type"] == "http" and scope["path"] in ("", "/"):
             send = _tagged(send, TAGS[language()])
         await page(scope, receive, send)
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """The same in every language; Starlette asks what is mounted for them."""
+        return self._pages[LANGUAGE].routes
 
     @asynccontextmanager
     async def living(self) -> AsyncIterator[None]:
