@@ -28,12 +28,12 @@ def slices_of(
     Empty where the data set, or what was measured per query, is not there any more.
     """
     try:
-        rows = [workspace.evaluations.get(id) for id in result.get("evaluations") or ()]
-        values = _values(workspace, rows, metric)
+        kept = [workspace.evaluations.get(id) for id in result.get("evaluations") or ()]
+        values = _values(workspace, kept, metric)
         if not values:
             return []
         # By id: another data set may have the name by now.
-        reader = workspace.datasets.read(rows[0].dataset_id, rows[0].version)
+        reader = workspace.datasets.read(kept[0].dataset_id, kept[0].version)
     except NotFound:
         return []
     asked = np.array(sorted(set.intersection(*(set(one) for one in values.values()))), np.int64)
