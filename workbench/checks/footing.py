@@ -73,7 +73,7 @@ def look(workspace: Workspace, recipe: TrainRecipe, gpu: bool | None = None) -> 
     """
     recipe = prepare_train(recipe, workspace)
     reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
-    model = resolve(workspace, recipe.model)
+    model = resolve(workspace, recipe.model, recipe.kind)
     base = model.base or model
     shape = read_shape(Path(base.source)) if base.local else None
     contract = _contract(model, recipe)

@@ -15,11 +15,9 @@ from workbench.errors import ModelUnusable
 from workbench.models.contract import Contract
 from workbench.models.inspect import Layout
 from workbench.models.keeping import FULL, Keeping, steady
+from workbench.models.kinds import COLBERT_HEAD, has_token_head, is_late_folder
 from workbench.models.prompts import INSTRUCTION, NO, TEMPLATE, YES, chat_template
 from workbench.models.resolve import ResolvedModel
-
-#: bge-m3's own head for a vector per token.
-COLBERT_HEAD = "colbert_linear.pt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +143,14 @@ def _answer_id(tokenizer: Any, word: str) -> int:
 
 
 def _late(parts: Parts) -> MultiVectorEncoder:
-    about = {"device": parts.device, **parts.shared}
-    if parts.layout == "transformers" and (parts.folder / COLBERT_HEAD).is_file():
+    if has_token_head(parts.folder):
         return MultiVectorEncoder(modules=_with_own_head(parts), device=parts.device)
+    about = {"device": parts.device, **parts.shared}
     model = MultiVectorEncoder(str(parts.folder), model_kwargs=parts.model_kwargs, **about)
     wanted = parts.contract.dimensions
-    if wanted and model.get_embedding_dimension() != wanted:
-        # Only a fresh one has another size than the contract: the library makes it 128 wide.
+    fresh = not holds_projection(parts.folder)
+    if fresh and wanted and model.get_embedding_dimension() != wanted:
+        # The library makes it 128 wide.
         model[1] = _projection(model[0].get_embedding_dimension(), wanted).to(model.device)
     return model
 
@@ -159,21 +158,18 @@ def _late(parts: Parts) -> MultiVectorEncoder:
 def brings_projection(base: ResolvedModel) -> bool:
     """Whether the base's own files hold a projection to a vector per token."""
     folder = Path(base.source)
-    if not folder.is_dir():
-        return False
-    if (folder / "modules.json").is_file():
-        return _late_folder(folder)
+    return folder.is_dir() and holds_projection(folder)
+
+
+def holds_projection(folder: Path) -> bool:
+    """Whether a folder's files hold a projection to a vector per token, in any of three layouts:
+    sentence-transformers' own, Stanford's ColBERT, bge-m3."""
+    if is_late_folder(folder):
+        return any(folder.glob("*Dense*/model.safetensors"))
+    if has_token_head(folder):
+        return True
     config = folder / "config.json"
-    stanford = config.is_file() and "HF_ColBERT" in config.read_text(encoding="utf-8")
-    return stanford or (folder / COLBERT_HEAD).is_file()
-
-
-def _late_folder(folder: Path) -> bool:
-    """A sentence-transformers folder of a late-interaction model, with its projection."""
-    about = folder / "config_sentence_transformers.json"
-    said = about.read_text(encoding="utf-8") if about.is_file() else ""
-    late = any(name in said for name in ("MultiVectorEncoder", "ColBERT"))
-    return late and any(folder.glob("*Dense*/model.safetensors"))
+    return config.is_file() and "HF_ColBERT" in config.read_text(encoding="utf-8")
 
 
 def _with_own_head(parts: Parts) -> list[torch.nn.Module]:

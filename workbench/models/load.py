@@ -145,7 +145,8 @@ def load_model(
     used: Precision = "bf16" if mixed and how.precision == "fp32" else how.precision
     if contract.kind == "reranker":
         return LoadedReranker(model, contract, place, used)
-    if contract.dimensions == 0:
+    if contract.dimensions == 0 or contract.kind == "late-interaction":
+        # A plain checkpoint's files say how wide its layers are, not its projection.
         contract = contract.model_copy(update={"dimensions": model.get_embedding_dimension() or 0})
     kind = LoadedLateInteraction if contract.kind == "late-interaction" else LoadedEmbedding
     return kind(model, contract, place, used)

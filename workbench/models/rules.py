@@ -21,7 +21,7 @@ from workbench.models.architecture import (
 )
 from workbench.models.contract import Contract
 from workbench.models.inspect import ModelFolder, is_language_model, read_json, read_list
-from workbench.models.kinds import as_kind
+from workbench.models.kinds import as_kind, has_token_head
 from workbench.models.prompts import INSTRUCTION, NO, TEMPLATE, YES, chat_template
 from workbench.recipes.contract import ContractRecipe
 
@@ -29,7 +29,6 @@ from workbench.recipes.contract import ContractRecipe
 OWN_FILES = ("kind", "pooling", "normalize", "causal", "yes_token", "no_token")
 _ANSWERS = ("yes_token", "no_token", "instruction", "prompt_template")
 #: bge-m3's own head for a vector per token.
-_COLBERT_HEAD = "colbert_linear.pt"
 
 
 @dataclass(frozen=True)
@@ -66,12 +65,12 @@ class Rules:
     def kinds(self) -> tuple[str, ...]:
         """The kinds that the files can be used as, without weights that would be random."""
         folder, own = self.found.path, self.contract.kind
-        if self.trained or self.found.layout != "transformers":
+        if self.trained or self.found.layout == "adapter":
             return (own,)
-        if is_language_model(folder):
-            return ("embedding", "reranker")
-        if (folder / _COLBERT_HEAD).is_file():
+        if has_token_head(folder):
             return ("embedding", "late-interaction")
+        if self.found.layout == "transformers" and is_language_model(folder):
+            return ("embedding", "reranker")
         return (own,)
 
     @property

@@ -26,7 +26,7 @@ def load_function(
     body = {
         "embedding": lambda: _embedding(this, recipe, contract, layout, kept),
         "reranker": lambda: _reranker(this, contract, layout, kept),
-        "late-interaction": lambda: _late(this, contract, layout, kept, m3=m3),
+        "late-interaction": lambda: _late(this, contract, kept, m3=m3),
     }[recipe.kind]()
     body += pieces.PADDING
     if recipe.kind == "reranker" and contract.architecture != "llm":
@@ -106,9 +106,9 @@ def _reranker(this: Any, contract: Contract, layout: Layout, kept: str) -> str:
     )
 
 
-def _late(this: Any, contract: Contract, layout: Layout, kept: str, *, m3: bool) -> str:
+def _late(this: Any, contract: Contract, kept: str, *, m3: bool) -> str:
     this.imports.add("from sentence_transformers import MultiVectorEncoder")
-    if layout == "transformers" and m3:
+    if m3:
         this.imports |= {
             "from sentence_transformers.base.modules import Normalize, Transformer",
             "from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask",

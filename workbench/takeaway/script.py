@@ -7,8 +7,8 @@ from string import Template
 from typing import Any
 
 from workbench.errors import BadInput, ModelUnusable
-from workbench.models.assemble import COLBERT_HEAD
 from workbench.models.inspect import inspect_folder, read_json
+from workbench.models.kinds import has_token_head
 from workbench.models.prompts import chat_template
 from workbench.models.resolve import ResolvedModel, cached_snapshot, resolve
 from workbench.records import Model
@@ -104,7 +104,7 @@ def script(workspace: Any, of: Origin, base: ResolvedModel) -> str:
             no=contract.no_token,
         )
     layout = inspect_folder(place).layout
-    m3 = (place / COLBERT_HEAD).is_file()
+    m3 = has_token_head(place)
     this.parts.append(load_function(this, recipe, contract, layout, keeping, heads, m3=m3))
     summary = of.model.summary
     this.constants["KEEP_STEP"] = summary["best_step"]

@@ -12,6 +12,7 @@ from safetensors import safe_open
 from workbench.errors import BadInput
 from workbench.models.adapters import trainable_in_fp32
 from workbench.models.contract import Contract
+from workbench.models.convert import safe_folder
 from workbench.models.keeping import FULL, Keeping
 from workbench.models.resolve import ResolvedModel
 from workbench.recipes.train import TrainRecipe
@@ -84,9 +85,7 @@ def apply_method(model: Any, recipe: TrainRecipe, base: ResolvedModel) -> None:
 def fresh_heads(inner: Any, base: ResolvedModel) -> list[str]:
     """Parts of the inner model that the base's files do not hold: drawn at random, so trained
     and saved in full, else nobody could load the same model again."""
-    saved = _saved_names(Path(base.source))
-    if not saved:
-        return []
+    saved = _saved_names(safe_folder(Path(base.source), base.cache))
     backbone = str(getattr(inner, "base_model_prefix", ""))
     found = []
     for name, child in inner.named_children():

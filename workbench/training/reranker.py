@@ -55,7 +55,7 @@ class RerankerKind:
         if contract.kind == "embedding":
             llm = recipe.architecture == "llm"
             if recipe.architecture == "auto":
-                llm = base.local and is_language_model(Path(base.source))
+                llm = is_language_model(Path(base.source))
             contract = as_kind(contract, "reranker", llm=llm)
         if contract.architecture == "llm":
             contract = contract.model_copy(

@@ -14,6 +14,7 @@ from transformers import PrinterCallback, set_seed
 from workbench.errors import BadInput, JobCancelled
 from workbench.jobs.context import JobContext
 from workbench.models.contract import Contract
+from workbench.models.fetch import fetched
 from workbench.models.precision import choose, pick_device
 from workbench.models.resolve import resolve
 from workbench.recipes.train import TrainRecipe
@@ -83,7 +84,7 @@ def look_up(recipe: TrainRecipe, context: JobContext, kind: Kind, *, measures: b
     """Data, base model, machine and (``measures``) dev ground; nothing is loaded yet."""
     workspace = context.workspace
     reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
-    base = resolve(workspace, recipe.model)
+    base = fetched(workspace, resolve(workspace, recipe.model), recipe.kind)
     if recipe.method != "full" and base.base is not None:
         raise BadInput(
             f"'{base.name}' is an adapter itself; an adapter on an adapter cannot be saved.",
