@@ -11,6 +11,7 @@ from tests.workbench.cli.test_main import TWO_ROWS, write
 from tests.workbench.commands import examples
 from workbench.cli import train
 from workbench.cli.main import build_parser
+from workbench.cli.trained import words
 from workbench.errors import BadInput, BadRecipe, ModelNotFound, WorkbenchError
 from workbench.recipes.train import TrainRecipe
 from workbench.recipes.train_rerank import TrainRerankerRecipe
@@ -74,15 +75,17 @@ def test_an_old_command_brings_its_data(
 
 
 @pytest.mark.slow  # Imports files in a worker process.
+@pytest.mark.parametrize("names", [("anchor", "positive"), ("frage", "antwort")])
 def test_autotrain_brings_a_folder(
-    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    names: tuple[str, str], workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
     for split in ("train", "dev"):
-        rows = [{"anchor": f"{split} {n}", "positive": f"text {split} {n}"} for n in range(3)]
+        rows = [{names[0]: f"{split} {n}", names[1]: f"text {split} {n}"} for n in range(3)]
         write(tmp_path / "data" / f"{split}.jsonl", rows)
-    Path("old.yaml").write_text(examples.AUTOTRAIN, encoding="utf-8")
+    text = examples.AUTOTRAIN.replace("anchor", names[0]).replace(": positive", f": {names[1]}")
+    Path("old.yaml").write_text(text, encoding="utf-8")
     made = recipe(workspace, "--from-command", "old.yaml", "--model", "all-MiniLM-L6-v2")
     assert made.dataset == "autotrain-pair"
     splits = workspace.datasets.get(made.dataset).summary["splits"]
@@ -150,3 +153,23 @@ def test_options_about_another_option(workspace: Workspace) -> None:
         recipe(workspace, "--dataset", "d", "--fitting", "1")
     with pytest.raises(BadInput, match="--check --measure"):
         recipe(workspace, "--dataset", "d", "--measure")
+
+
+@pytest.mark.parametrize(
+    ("kind", "verdict", "said"),
+    [
+        ("reranker", "below-first-stage", "0.389 by the first stage (bm25), 0.056 untrained, "
+         "0.161 after: worse than the first stage."),
+        ("reranker", "", "0.161 after: better than the first stage."),
+        ("late-interaction", "no-better", "0.161 after: no better than untrained."),
+        ("embedding", "no-better", "0.389 before, 0.161 after: no better than the original."),
+    ],
+)  # fmt: skip
+def test_a_result_says_what_was_to_be_beaten(kind: str, verdict: str, said: str) -> None:
+    result = {
+        "model": "mine", "steps": 3, "seconds": 2.0, "kind": kind, "metric": "map@100",
+        "baseline": {"map@100": 0.389}, "untrained": {"map@100": 0.056},
+        "best": {"map@100": 0.161}, "baseline_name": "bm25", "verdict": verdict,
+        "beats_base": not verdict,
+    }  # fmt: skip
+    assert words(result).endswith(said)
