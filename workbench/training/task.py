@@ -17,6 +17,7 @@ from workbench.models.contract import Contract
 from workbench.models.fetch import fetched
 from workbench.models.precision import choose, pick_device
 from workbench.models.resolve import resolve
+from workbench.recipes.idle import idle
 from workbench.recipes.train import TrainRecipe
 from workbench.training import outputs
 from workbench.training.cadence import Cadence
@@ -184,7 +185,8 @@ def set_up(
     prepared = kind.prepare(this, loaded.with_contract(contract), recorder, cadence)
     _refuse_too_few(this, prepared)
     recorder.samples_per_step = _samples_per_step(this, prepared.rows)
-    for note in prepared.notes + share_note(loaded.model, recipe):
+    unused = tuple(f"{one.message} {one.mend}" for one in idle(recipe, this.together.size))
+    for note in prepared.notes + share_note(loaded.model, recipe) + unused:
         context.note(note)
     # The recorder writes the log, in words.
     prepared.trainer.remove_callback(PrinterCallback)
