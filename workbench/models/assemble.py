@@ -16,7 +16,7 @@ from workbench.models.contract import Contract
 from workbench.models.inspect import Layout
 from workbench.models.keeping import FULL, Keeping, steady
 from workbench.models.kinds import COLBERT_HEAD, has_token_head, is_late_folder
-from workbench.models.prompts import INSTRUCTION, NO, TEMPLATE, YES, chat_template
+from workbench.models.prompts import NO, YES, own_template, template_of
 from workbench.models.resolve import ResolvedModel
 
 
@@ -96,20 +96,28 @@ def _reranker(parts: Parts) -> CrossEncoder:
         **parts.shared,
     )
     _name_padding(model)
+    if parts.contract.architecture == "llm":
+        _ask_as(model, parts.contract)
     return model
+
+
+def _ask_as(model: CrossEncoder, contract: Contract) -> None:
+    """A saved LLM reranker asked by the contract's prompt and answers, where it has any; what it
+    does not say stays as the folder's own files have it."""
+    if contract.prompt_template:
+        model.tokenizer.chat_template = template_of(contract)
+    for module in model:
+        if isinstance(module, LogitScore) and contract.yes_token and contract.no_token:
+            module.true_token_id = _answer_id(model.tokenizer, contract.yes_token)
+            module.false_token_id = _answer_id(model.tokenizer, contract.no_token)
 
 
 def _llm_modules(parts: Parts) -> list[torch.nn.Module]:
     contract = parts.contract
     yes, no = contract.yes_token or YES, contract.no_token or NO
     processor: dict[str, Any] = dict(parts.shared)
-    if contract.prompt_template or not _has_chat_template(parts.folder):
-        processor["chat_template"] = chat_template(
-            contract.prompt_template or TEMPLATE,
-            instruction=contract.instruction or INSTRUCTION,
-            yes=yes,
-            no=no,
-        )
+    if contract.prompt_template or not own_template(parts.folder):
+        processor["chat_template"] = template_of(contract)
     transformer = Transformer(
         str(parts.folder),
         transformer_task="text-generation",
@@ -119,15 +127,6 @@ def _llm_modules(parts: Parts) -> list[torch.nn.Module]:
     )
     ids = [_answer_id(transformer.tokenizer, word) for word in (yes, no)]
     return [transformer, LogitScore(*ids)]
-
-
-def _has_chat_template(folder: Path) -> bool:
-    """A template of the model's own that knows queries and documents; a plain chat does not."""
-    path = folder / "chat_template.jinja"
-    if not path.is_file():
-        return False
-    text = path.read_text(encoding="utf-8")
-    return "query" in text and "document" in text
 
 
 def _answer_id(tokenizer: Any, word: str) -> int:

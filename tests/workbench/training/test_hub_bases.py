@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.workbench.models.tiny import pickled
 from tests.workbench.training.fakes import (
     FakeContext,
     FakeReader,
@@ -85,7 +86,7 @@ def test_a_listed_reranker_keeps_its_answers(cache: Path, tmp_path: Path) -> Non
 
 def test_an_encoders_random_head_is_trained_and_saved(cache: Path, tmp_path: Path) -> None:
     save_tiny_model(tmp_path / "made")
-    keep(cache, "owner/encoder", tmp_path / "made-plain")
+    keep(cache, "owner/encoder", pickled(tmp_path / "made-plain"))
     found = train("reranker", "owner/encoder", tmp_path)
     assert "classifier" in read(found, "adapter_config.json")["modules_to_save"]
 
