@@ -20,6 +20,7 @@ from ui.tabs.search import lead_to
 from ui.words import t
 from ui.words.amounts import ago
 from workbench.errors import JobNotFound
+from workbench.models.catalogue import listed
 from workbench.recipes.kinds import KINDS
 from workbench.records import Job, JobStatus
 
@@ -214,7 +215,8 @@ def listen(services: Services, page: "Page") -> None:
 
 def fill(services: Services, picked: str, menus: Sequence[str | None]) -> list[Any]:
     """Menus (data set and model of each form, in turn) and the chosen run, as they are now."""
-    models = model_names(services.workspace)
+    # What is in the workspace, and what the catalogue has of the form's kind.
+    models = [[*model_names(services.workspace), *listed(kind)] for kind in KINDS]
     names = dataset_names(services.workspace)
     job = shown_job(services, picked)
     none = not names
@@ -222,7 +224,7 @@ def fill(services: Services, picked: str, menus: Sequence[str | None]) -> list[A
         gr.HTML(value=empty(t("train.no_data"), t("train.no_data_hint")), visible=none),
         gr.Button(visible=none),
         *(
-            model_menu(models, chosen or PACKAGED) if at % 2 else menu(names, chosen)
+            model_menu(models[at // 2], chosen or PACKAGED) if at % 2 else menu(names, chosen)
             for at, chosen in enumerate(menus)
         ),
         runs_menu(services, job.id if job else None),
