@@ -39,6 +39,8 @@ class Contract(BaseModel):
     #: How the frozen weights under an adapter were kept in training: used so, scores are the same.
     quantization: Literal["", "nf4", "fp4", "int8"] = ""
     double_quantization: bool = False
+    #: The format that 4-bit weights are multiplied in; empty: as the computation.
+    compute_dtype: Literal["", "fp32", "bf16", "fp16"] = ""
     dtype: str = "float32"
     base_model: str = ""
     dataset: str = ""

@@ -71,3 +71,11 @@ class AdapterFields(Recipe):
         advanced=True,
         depends_on=("quantization_bits", ("4",)),
     )
+    compute_dtype: Literal["auto", "fp32", "bf16", "fp16"] = setting(
+        "auto",
+        help="The format that 4-bit weights are multiplied in; 'auto' takes bf16 where the run "
+        "computes in bf16, else fp32.",
+        group="adapter",
+        advanced=True,
+        depends_on=("quantization_bits", ("4",)),
+    )
