@@ -20,6 +20,7 @@ BELOW = (
     "workbench/search/",
     "workbench/models/",
     "workbench/mining/",
+    "workbench/quantization/",
     "workbench/synthesis/local.py",
 )
 

@@ -55,7 +55,7 @@ def from_component(spec: FieldSpec, value: Any) -> Any:
     """A component's raw value as the recipe wants it: nothing typed is None where that may be."""
     if isinstance(value, str):
         # A prompt's trailing space is part of it ('query: '), so only short answers are trimmed.
-        value = value if spec.name.endswith("_prompt") else value.strip()
+        value = value if is_prompt(spec) else value.strip()
     if spec.kind == "list":
         return [
             one for one in (value.splitlines() if isinstance(value, str) else value or []) if one
@@ -65,6 +65,11 @@ def from_component(spec: FieldSpec, value: Any) -> Any:
     if isinstance(value, str) and spec.kind in ("int", "float"):
         return _typed(spec, value)
     return value
+
+
+def is_prompt(spec: FieldSpec) -> bool:
+    """Whether a field's text goes to a model as it is, spaces and line breaks included."""
+    return spec.name.endswith(("_prompt", "prompt_template"))
 
 
 def _typed(spec: FieldSpec, text: str) -> Any:
@@ -100,31 +105,34 @@ def render(
     """
     specs = tuple(spec for spec in describe(recipe) if spec.name not in skip)
     first = {spec.name: (start or {}).get(spec.name, spec.default) for spec in specs}
+    by_name = {spec.name: spec for spec in specs}
+    shown = {spec.name: _matters(spec, by_name, first) for spec in specs}
     components: dict[str, gr.components.Component] = {}
-    _draw([spec for spec in specs if not spec.advanced], first, components, prefix)
+    _draw([spec for spec in specs if not spec.advanced], first, shown, components, prefix)
     advanced = [spec for spec in specs if spec.advanced]
     if advanced:
         with gr.Accordion(t("form.advanced"), open=False):
             for group in dict.fromkeys(spec.group for spec in advanced):
                 gr.Markdown(f"**{t(f'group.{group}')}**", elem_classes="rw-group")
                 chosen = [spec for spec in advanced if spec.group == group]
-                _draw(chosen, first, components, prefix)
+                _draw(chosen, first, shown, components, prefix)
     return Form(recipe, specs, components)
 
 
 def _draw(
     specs: Sequence[FieldSpec],
     first: Mapping[str, Any],
+    shown: Mapping[str, bool],
     components: dict[str, gr.components.Component],
     prefix: str,
 ) -> None:
     wide = [spec for spec in specs if _is_wide(spec)]
     for spec in wide:
-        components[spec.name] = draw(spec, first[spec.name], _matters(spec, first), prefix)
+        components[spec.name] = draw(spec, first[spec.name], shown[spec.name], prefix)
     with gr.Row(equal_height=False):
         for spec in specs:
             if spec not in wide:
-                components[spec.name] = draw(spec, first[spec.name], _matters(spec, first), prefix)
+                components[spec.name] = draw(spec, first[spec.name], shown[spec.name], prefix)
 
 
 def _is_wide(spec: FieldSpec) -> bool:
@@ -134,12 +142,19 @@ def _is_wide(spec: FieldSpec) -> bool:
     )
 
 
-def _matters(spec: FieldSpec, values: Mapping[str, Any]) -> bool:
-    """Whether the field it depends on, if any, has a value with which this one matters."""
-    if spec.depends_on is None or spec.depends_on[0] not in values:
-        return True
-    source, wanted = spec.depends_on
-    return values[source] in wanted
+def _matters(spec: FieldSpec, specs: Mapping[str, FieldSpec], values: Mapping[str, Any]) -> bool:
+    """Whether the fields it depends on, if any, have values with which this one matters."""
+    return all(values[source] in wanted for source, wanted in _chain(spec, specs))
+
+
+def _chain(spec: FieldSpec, specs: Mapping[str, FieldSpec]) -> list[tuple[str, tuple[Any, ...]]]:
+    """The fields among ``specs`` that this one depends on, with the values at which it matters: the
+    format of 4-bit weights depends on the bits, which depend on the method."""
+    found: list[tuple[str, tuple[Any, ...]]] = []
+    while spec.depends_on is not None and spec.depends_on[0] in specs:
+        found.append(spec.depends_on)
+        spec = specs[spec.depends_on[0]]
+    return found
 
 
 def draw(
@@ -149,7 +164,7 @@ def draw(
     common: dict[str, Any] = {
         "value": to_component(spec, value),
         "label": label(spec.name),
-        "info": sentences.said(spec.help),
+        "info": help_of(spec, value),
         "interactive": True,
         # A choice of one is no choice: it is kept, and not shown.
         "visible": matters and not (spec.kind == "choice" and len(spec.choices) < 2),
@@ -165,6 +180,12 @@ def _choice(spec: FieldSpec, common: dict[str, Any]) -> gr.components.Component:
     return gr.Dropdown(choices=choices, filterable=False, min_width=180, **common)
 
 
+def help_of(spec: FieldSpec, value: Any) -> str:
+    """A field's help: when the chosen one is right, where there are words for each choice."""
+    key = f"when.{spec.name}.{value}"
+    return t(key) if known(key) else sentences.said(spec.help)
+
+
 def choice_label(spec: FieldSpec, choice: str) -> str:
     key = f"choice.{spec.name}.{choice}"
     return t(key) if known(key) else choice
@@ -178,12 +199,19 @@ def _number(spec: FieldSpec, common: dict[str, Any]) -> gr.components.Component:
     return gr.Number(step=1 if spec.kind == "int" else 0.000001, min_width=180, **common)
 
 
+def _text(spec: FieldSpec, common: dict[str, Any]) -> gr.components.Component:
+    if is_prompt(spec):
+        # Two lines, so that the Enter key breaks a line.
+        return gr.Textbox(lines=2, max_lines=12, **common)
+    return gr.Textbox(max_lines=1, **common)
+
+
 _DRAW: dict[str, Callable[[FieldSpec, dict[str, Any]], gr.components.Component]] = {
     "flag": lambda _spec, common: gr.Checkbox(min_width=180, **common),
     "choice": _choice,
     "int": _number,
     "float": _number,
-    "text": lambda _spec, common: gr.Textbox(max_lines=1, **common),
+    "text": _text,
     "list": lambda _spec, common: gr.Textbox(lines=3, **common),
 }
 
@@ -211,14 +239,28 @@ def listen_presets(form: Form, presets: gr.Radio) -> None:
 
 
 def listen_depends(form: Form) -> None:
-    """Fields that only matter for some value of another are hidden while it has a different one."""
+    """Fields that only matter for some value of another are hidden while it has a different one;
+    a choice says when it is the right one."""
+    by_name = {spec.name: spec for spec in form.specs}
     for spec in form.specs:
-        if spec.depends_on is None or spec.depends_on[0] not in form.components:
-            continue
-        source, wanted = spec.depends_on
-        on(
-            form.components[source].change,
-            lambda value, wanted=wanted: gr.update(visible=value in wanted),
-            form.components[source],
-            form.components[spec.name],
-        )
+        if any(known(f"when.{spec.name}.{one}") for one in spec.choices):
+            field = form.components[spec.name]
+            on(
+                field.change,
+                lambda one, spec=spec: gr.update(info=help_of(spec, one)),
+                field,
+                field,
+            )
+        chain = _chain(spec, by_name)
+        sources = [form.components[source] for source, _ in chain]
+        for source in sources:
+            on(
+                source.change,
+                lambda *values, chain=chain: gr.update(
+                    visible=all(
+                        value in wanted for value, (_, wanted) in zip(values, chain, strict=True)
+                    )
+                ),
+                sources,
+                form.components[spec.name],
+            )

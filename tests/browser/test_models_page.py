@@ -61,7 +61,7 @@ def test_a_contract_is_changed_and_what_makes_no_sense_is_said(
         page.locator("#models-list .rw-pick", has_text="mine").click()
         page.locator("#contract-edit").click()
         page.locator("#contract-query_max_len input").fill("9999")
-        page.locator("#contract-query_prompt input").fill("query: ")
+        page.locator("#contract-query_prompt textarea").fill("query: ")
         page.locator("#contract-save").click()
         page.locator("#contract-query_max_len", has_text="at most 512 tokens").wait_for()
         # The tab's timer ticks every two seconds; what is said at a field outlives it.

@@ -7,11 +7,13 @@ import gradio as gr
 import pytest
 
 from ui import form
+from ui.words import known
 from workbench.errors import BadRecipe
 from workbench.recipes.base import Recipe, setting
 from workbench.recipes.describe import FieldSpec, describe
 from workbench.recipes.evaluate import IndexRecipe
 from workbench.recipes.train import TrainEmbeddingRecipe
+from workbench.recipes.train_rerank import TrainRerankerRecipe
 from workbench.tasks import TASKS
 
 #: Without those that hold another recipe's fields: nobody fills them in.
@@ -55,7 +57,7 @@ def other_value(spec: FieldSpec) -> Any:
     if spec.widget == "numbers":
         return "128, 64"
     if spec.kind == "text":
-        return "query: " if spec.name.endswith("_prompt") else "something else"
+        return "query: \n" if form.is_prompt(spec) else "something else"
     low = spec.minimum if spec.minimum is not None else 0
     high = spec.maximum if spec.maximum is not None else low + 8
     value = low + (high - low) / 4
@@ -181,3 +183,46 @@ def test_a_field_that_depends_on_another_is_hidden_without_it() -> None:
     assert event.fn is not None
     assert event.fn(True)["visible"] is True
     assert event.fn(False)["visible"] is False
+
+
+def test_a_field_is_hidden_where_what_it_depends_on_is() -> None:
+    def visible(**start: str) -> bool:
+        with gr.Blocks() as demo:
+            one = form.render(TrainEmbeddingRecipe, start=start)
+            form.listen_depends(one)
+        field = one.components["quantization_type"]
+        events = [
+            block.fn(start.get("quantization_bits", "4"), start.get("method", "full"))["visible"]
+            for block in demo.fns.values()
+            if field in block.outputs and block.fn
+        ]
+        # Whichever of the two is changed, it is shown as at first.
+        assert events == [field.visible] * 2
+        return bool(field.visible)
+
+    assert visible(method="qlora")
+    assert not visible(method="qlora", quantization_bits="8")
+    assert not visible()
+
+
+def test_a_prompt_may_break_lines() -> None:
+    with gr.Blocks():
+        one = form.render(TrainEmbeddingRecipe)
+    prompt = one.components["query_prompt"]
+    assert prompt.lines > 1 and prompt.max_lines > prompt.lines
+
+
+@pytest.mark.parametrize("recipe", [TrainEmbeddingRecipe, TrainRerankerRecipe])
+def test_each_objective_says_when_it_is_right(recipe: type[Recipe]) -> None:
+    with gr.Blocks() as demo:
+        one = form.render(recipe)
+        form.listen_depends(one)
+    field = one.components["objective"]
+    event = next(e.fn for e in demo.fns.values() if e.outputs == [field] and e.inputs == [field])
+    assert event is not None
+    choices = next(spec.choices for spec in one.specs if spec.name == "objective")
+    said = {name: event(name)["info"] for name in choices}
+    assert said[str(field.value)] == field.info
+    assert len(set(said.values())) == len(choices)
+    assert all(text.startswith("Right ") and text.endswith(".") for text in said.values())
+    assert all(known(f"choice.objective.{name}") for name in choices)

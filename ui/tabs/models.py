@@ -64,7 +64,8 @@ class Models:
     @property
     def outputs(self) -> list[Any]:
         """What :func:`view` gives updates for."""
-        merge, blend = [self.merge.start, self.merge.shown], self.blend.shown
+        merge = [self.merge.name, self.merge.start, self.merge.shown]
+        blend = self.blend.shown
         jobs = [*self.add.job.parts, *self.job.parts]
         shown = [self.list, self.box, self.details, self.download]
         return [*shown, *jobs, self.take.shown, *merge, *blend]

@@ -5,7 +5,7 @@ from markupsafe import Markup
 from ui.markup import EMPTY, heading, join, piece, table
 from ui.words import sentences, t
 from ui.words.amounts import size
-from workbench.models.catalogue import CatalogueModel, catalogue
+from workbench.models.catalogue import CatalogueModel, catalogue, manner
 
 _KINDS = {
     "embedding": "kind.embedding",
@@ -28,9 +28,10 @@ def render() -> None:
 def catalogue_html() -> Markup:
     """All models of the catalogue, in the file's order."""
     heads = [t("catalogue.col_id"), t("catalogue.col_kind"), t("catalogue.col_languages")]
-    heads += [t("catalogue.col_size"), t("catalogue.col_licence"), t("catalogue.col_remark")]
+    heads += [t("catalogue.col_size"), t("catalogue.col_length"), t("catalogue.col_use")]
+    heads += [t("catalogue.col_licence"), t("catalogue.col_remark")]
     lines = [_line(model) for model in catalogue()]
-    return table(heads, lines, caption=t("catalogue.title"), numeric=[3])
+    return table(heads, lines, caption=t("catalogue.title"), numeric=[3, 4])
 
 
 def _line(model: CatalogueModel) -> list[str]:
@@ -39,6 +40,8 @@ def _line(model: CatalogueModel) -> list[str]:
         t(_KINDS[model.kind]),
         model.languages,
         size(model.size * 1_000_000) if model.size else t("catalogue.unknown"),
+        f"{model.max_len:,}" if model.max_len else t("catalogue.unknown"),
+        manner(model) or EMPTY,
         model.licence or t("catalogue.unknown"),
         join([Markup("{}").format(sentences.said(model.remark)), _prompt(model)]),
     ]

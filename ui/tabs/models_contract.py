@@ -8,7 +8,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from ui.feedback import on
-from ui.form import label
+from ui.form import is_prompt, label
 from ui.markup import EMPTY, join, piece
 from ui.refusals import at_fields, told_at_fields
 from ui.services import Services
@@ -82,7 +82,8 @@ def _component(spec: FieldSpec, prefix: str, blank: str) -> Any:
         return gr.Dropdown(separators(), value=None, allow_custom_value=True, **common)
     if spec.kind == "choice":
         return gr.Dropdown(_choices(spec.name, spec.choices), filterable=False, **common)
-    lines = 6 if spec.name == "prompt_template" else 1
+    # In a field of two lines, the Enter key breaks a line.
+    lines = 6 if spec.name == "prompt_template" else 2 if is_prompt(spec) else 1
     return gr.Textbox(lines=lines, max_lines=lines, placeholder=blank, **common)
 
 

@@ -22,17 +22,25 @@ TASK = MergeRecipe.task
 
 @dataclass(frozen=True)
 class Merge:
-    """The button, for adapters only, and the facts of a merged model."""
+    """The button and the new model's name, for adapters only, and the facts of a merged model."""
 
+    name: gr.Textbox
     start: gr.Button
     shown: gr.HTML
 
 
 def render() -> Merge:
+    name = gr.Textbox(
+        label=t("field.name"),
+        info=t("merge.name"),
+        max_lines=1,
+        visible=False,
+        elem_id="model-merge-name",
+    )
     start = gr.Button(
         t("merge.start"), size="sm", visible=False, elem_id="model-merge", elem_classes="rw-fit"
     )
-    return Merge(start, piece(elem_id="model-merged"))
+    return Merge(name, start, piece(elem_id="model-merged"))
 
 
 def listen(
@@ -44,19 +52,26 @@ def listen(
 ) -> None:
     """``chosen`` holds the shown model's name; ``view`` gives the updates of ``outputs``."""
 
-    def start(picked: str) -> list[Any]:
-        services.workspace.jobs.submit(MergeRecipe.read({"model": picked}))
+    def start(picked: str, name: str) -> list[Any]:
+        services.workspace.jobs.submit(MergeRecipe.read({"model": picked, "name": name.strip()}))
         return view(picked)
 
-    on_busy(merge.start, start, chosen, outputs, says=t("merge.starting"), then=t("merge.start"))
+    on_busy(
+        merge.start,
+        start,
+        [chosen, merge.name],
+        outputs,
+        says=t("merge.starting"),
+        then=t("merge.start"),
+    )
 
 
 def view(services: Services, model: Model | None) -> list[Any]:
-    """Updates for the button and the facts."""
+    """Updates for the name, the button and the facts."""
     if model is None:
-        return [gr.Button(visible=False), EMPTY]
+        return [gr.Textbox(visible=False), gr.Button(visible=False), EMPTY]
     adapter = is_adapter(services.workspace.models.folder(model.id))
-    return [gr.Button(visible=adapter), html(model)]
+    return [gr.Textbox(visible=adapter), gr.Button(visible=adapter), html(model)]
 
 
 def html(model: Model) -> Markup:

@@ -20,6 +20,7 @@ from ui.tabs.search import lead_to
 from ui.words import t
 from ui.words.amounts import ago
 from workbench.errors import JobNotFound
+from workbench.models.catalogue import listed
 from workbench.recipes.draw import SMALL_CLIP
 from workbench.recipes.kinds import KINDS
 from workbench.records import Job, JobStatus
@@ -234,11 +235,15 @@ def fill(services: Services, picked: str, menus: Sequence[str | None]) -> list[A
 def _bases(services: Services, kind: str, chosen: str | None) -> dict[str, Any]:
     """Base models to choose: those that see pictures for the kind that needs it, else the rest."""
     seeing = {one.name for one in services.workspace.models.list() if one.kind == "image-text"}
-    names = model_names(services.workspace)
+    # What is in the workspace, and what the catalogue has of the form's kind.
+    names = [*model_names(services.workspace), *listed(kind)]
     if kind == "image-text":
         # The sample's model is offered once it is there.
         there = chosen != SMALL_CLIP or chosen in seeing
-        return model_menu([name for name in names if name in seeing], chosen if there else None)
+        return model_menu(
+            [name for name in names if name in seeing or name in listed(kind)],
+            chosen if there else None,
+        )
     return model_menu([name for name in names if name not in seeing], chosen or PACKAGED)
 
 

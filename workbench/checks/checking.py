@@ -40,6 +40,7 @@ def check(workspace: Workspace, recipe: TrainRecipe, *, gpu: bool | None = None)
         gpu=footing.gpu,
         memory=memory,
         available=available,
+        devices=how_many(recipe.devices, gpus() if footing.gpu else ()),
     )
     batches, steps = count_steps(recipe, rows, gpu=footing.gpu)
     return CheckReport(

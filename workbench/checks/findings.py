@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from workbench.checks.report import Lengths, Memory, Warning_
 from workbench.models.catalogue import CatalogueModel
 from workbench.models.contract import Contract
+from workbench.recipes.idle import idle
 from workbench.recipes.train import TrainRecipe
 
 #: Fewer dev queries than this cannot tell a better model from luck.
@@ -33,18 +34,23 @@ class Facts:
     gpu: bool
     memory: Memory | None
     available: int | None
+    #: How many devices would train together.
+    devices: int = 1
 
 
 def findings(facts: Facts) -> list[Warning_]:
     """All warnings, those about the data first."""
-    rules = (_negatives, _batch, _dev, _scores, _precision, _prompts, _lengths, _positions, _memory)
+    rules = (
+        _negatives, _batch, _dev, _scores, _precision, _prompts, _lengths, _positions, _idle,
+        _memory,
+    )  # fmt: skip
     return [warning for rule in rules for warning in rule(facts)]
 
 
 def _negatives(facts: Facts) -> Iterator[Warning_]:
-    """Second-stage kinds find missing negatives themselves."""
+    """Rerankers find missing negatives themselves, and scored pairs need none."""
     asked = int(getattr(facts.recipe, "negatives", 0))
-    if facts.recipe.kind != "embedding":
+    if facts.recipe.kind == "reranker":
         return
     alone = not getattr(facts.recipe, "in_batch_negatives", True)
     most = max(facts.given, default=0)
@@ -143,6 +149,11 @@ def _positions(facts: Facts) -> Iterator[Warning_]:
                 f"{name} is {asked}, but the model reads {facts.positions} tokens.",
                 f"Set {name} to {facts.positions}.",
             )
+
+
+def _idle(facts: Facts) -> Iterator[Warning_]:
+    for one in idle(facts.recipe, facts.devices):
+        yield Warning_("no-effect", one.message, one.mend)
 
 
 def _memory(facts: Facts) -> Iterator[Warning_]:

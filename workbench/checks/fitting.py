@@ -137,7 +137,7 @@ def _cached(recipe: TrainRecipe, _footing: Footing) -> Iterator[Changes]:
     if is_cached(recipe):
         # A mini-batch beyond the batch is the batch.
         size = min(size, int(getattr(recipe, "mini_batch_size", size)))
-    elif objective not in _CACHED:
+    elif objective not in _CACHED or not getattr(recipe, "in_batch_negatives", True):
         return
     while size > 1:
         size = _power_below(size)

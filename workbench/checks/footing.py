@@ -74,14 +74,15 @@ def look(workspace: Workspace, recipe: TrainRecipe, gpu: bool | None = None) -> 
     """
     recipe = prepare_train(recipe, workspace)
     reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
-    model = resolve(workspace, recipe.model)
+    model = resolve(workspace, recipe.model, recipe.kind)
     base = model.base or model
     shape = read_shape(Path(base.source)) if base.local else None
     contract = _contract(model, recipe)
     rows, given, texts = _learned(reader, recipe, contract)
     measured = _lengths(texts, contract, recipe, shape)
     asked = int(getattr(recipe, "negatives", 0))
-    width = asked if recipe.kind != "embedding" else min(asked, max(given, default=0))
+    # Rerankers find what the data does not bring.
+    width = asked if recipe.kind == "reranker" else min(asked, max(given, default=0))
     footing = Footing(
         shape=shape,
         rows=rows,
@@ -106,7 +107,10 @@ def padded(recipe: TrainRecipe, width: int, rows: int, query: int, document: int
 
 
 def is_cached(recipe: TrainRecipe) -> bool:
-    return "cached" in getattr(recipe, "objective", "")
+    """Whether the batch is computed in parts; not where a query sees its own candidates only."""
+    objective = getattr(recipe, "objective", "")
+    alone = "contrastive" in objective and not getattr(recipe, "in_batch_negatives", True)
+    return "cached" in objective and not alone
 
 
 def precision(recipe: TrainRecipe, gpu: bool) -> str:

@@ -10,7 +10,7 @@ from workbench.cli.options import PREFIX, add_fields, add_settings, read_values
 from workbench.cli.output import columns, size_words
 from workbench.cli.running import run_job
 from workbench.errors import BadInput
-from workbench.models.catalogue import CatalogueKind, catalogue
+from workbench.models.catalogue import CatalogueKind, catalogue, manner
 from workbench.models.contract import Contract
 from workbench.recipes.contract import ContractRecipe
 from workbench.recipes.data import AddModelRecipe
@@ -120,9 +120,13 @@ def _export(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
 def _catalogue(_workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     found = catalogue(args.kind)
     rows = [
-        [m.id, m.kind, m.languages, _megabytes(m.size), m.licence or "not known"] for m in found
-    ]
-    header = ["id (use it as --model)", "kind", "languages", "size", "licence"]
+        [
+            m.id, m.kind, m.languages, _megabytes(m.size), str(m.max_len or "not known"),
+            manner(m) or "-", m.licence or "not known",
+        ]
+        for m in found
+    ]  # fmt: skip
+    header = ["id (use it as --model)", "kind", "languages", "size", "tokens", "use", "licence"]
     return [model.model_dump() for model in found], columns(header, rows)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.cli.options import PREFIX, add_field, add_settings, read_values
 from workbench.cli.output import say
 from workbench.cli.running import run_job
+from workbench.cli.trained import words
 from workbench.errors import BadInput, BadRecipe
 from workbench.jobs.suggested import suggestion
 from workbench.models.resolve import resolve
@@ -98,7 +99,7 @@ def _train(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
         return _check(workspace, recipe, args.measure)
     job = run_job(workspace, recipe)
     result = {"job": job.id, "status": job.status.value, **(job.result or {})}
-    return result, _words(result)
+    return result, words(result)
 
 
 def _check(workspace: Workspace, recipe: TrainRecipe, steps: int | None) -> tuple[Any, str]:
@@ -203,23 +204,11 @@ def _tell(command: "Imported") -> None:
 
 def _import(workspace: Workspace, command: "Imported") -> str:
     """Import the command's files as a data set; returns its name."""
-    from workbench.commands.files import data_name, data_paths
+    from workbench.commands.files import data_mapping, data_name, data_paths
 
     paths = data_paths(command.data)
     name = workspace.datasets.free_name(data_name(command))
-    run_job(workspace, ImportRecipe.read({"paths": paths, "name": name}))
+    mapping = data_mapping(command.data.columns)
+    run_job(workspace, ImportRecipe.read({"paths": paths, "name": name, "mapping": mapping}))
     say(f"Imported {', '.join(paths)} as the data set '{name}'.")
     return name
-
-
-def _words(result: dict[str, Any]) -> str:
-    metric = result["metric"]
-    before = (result.get("baseline") or {}).get(metric)
-    after = (result.get("best") or {}).get(metric)
-    lines = [f"{result['model']}: {result['steps']} steps in {result['seconds']:.0f} seconds."]
-    if before is None or after is None:
-        lines.append("The data set has no dev queries, so nothing was measured during training.")
-    else:
-        verdict = "better" if result["beats_base"] else "no better than the original"
-        lines.append(f"{metric} on dev: {before:.3f} before, {after:.3f} after: {verdict}.")
-    return "\n".join(lines)

@@ -1,10 +1,12 @@
 """The files a command names, checked before they are imported."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from workbench.commands.result import DataSource, Imported
 from workbench.data.parts import split_of
+from workbench.data.shapes.recognise import recognise
 from workbench.errors import BadInput
 
 
@@ -22,6 +24,19 @@ def data_paths(data: DataSource) -> list[str]:
                 "Rename it so that its name begins or ends with 'dev' or 'valid'.",
             )
     return [*data.train, *data.dev]
+
+
+def data_mapping(columns: Mapping[str, str]) -> list[str]:
+    """ROLE=COLUMN for the import, where it would not know the columns for what they are."""
+    if not columns:
+        return []
+    plan = recognise(dict.fromkeys(columns.values(), ""))
+    if plan.format and not plan.guessed:
+        return []
+    # A score makes pairs of texts of a query and its document.
+    scored = {"query": "left", "positive": "right", "score": "label"}
+    roles = scored if "score" in columns else {}
+    return [f"{roles.get(part, part)}={name}" for part, name in columns.items()]
 
 
 def data_name(command: Imported) -> str:

@@ -3,11 +3,11 @@
 import difflib
 
 from workbench.commands import rules, tools, words, yamls
+from workbench.commands.files import data_mapping
 from workbench.commands.parse import Command, Option, parse
 from workbench.commands.reading import Reading, shown
 from workbench.commands.result import DataSource, Imported
 from workbench.data.parts import split_of
-from workbench.data.shapes.recognise import recognise
 from workbench.errors import BadInput
 from workbench.models import packaged
 from workbench.models.catalogue import find
@@ -237,16 +237,13 @@ def _imported(reading: Reading) -> Imported:
 
 
 def _columns(reading: Reading) -> dict[str, str]:
-    """The columns' names, with a note where the importer would not know them for what they are."""
+    """The columns' names, with a note where the importer must be told what they are."""
     columns = {part: name for part, name in reading.columns.items() if name}
-    if columns:
-        plan = recognise(dict.fromkeys(columns.values(), ""))
-        if not plan.format or plan.guessed:
-            listed = ", ".join(f"{name} ({part})" for part, name in columns.items())
-            reading.notes.append(
-                f"The columns {listed}: if the import does not know them for what they are, rename "
-                "them to query, positive, negative and score."
-            )
+    if mapping := data_mapping(columns):
+        reading.notes.append(
+            f"The columns are imported by the mapping {', '.join(mapping)}; give the same on the "
+            "data page, or with 'data add --mapping'."
+        )
     return columns
 
 

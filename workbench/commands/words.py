@@ -54,7 +54,7 @@ _RECORDED = (
     "every step is recorded here, with the data set, the recipe and TensorBoard files; nothing is "
     "sent anywhere."
 )
-_DEVICES = "it spreads a run over several devices; this run uses one."
+_DEVICES = "which devices train together is said by 'devices': a number, all, or GPUs by name."
 _HUB = "nothing is sent to a hub by training."
 _FILES = "the workspace keeps its own files, so this folder is not used."
 _OPTIMIZER = "the optimizer is AdamW with its usual settings."

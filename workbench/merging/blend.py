@@ -20,6 +20,7 @@ from workbench.merging.save import write_model
 from workbench.merging.weights import Weights, between, put, refuse_other_shapes, weights_of
 from workbench.models.assemble import brings_projection
 from workbench.models.contract import Contract
+from workbench.models.fetch import fetched
 from workbench.models.inspect import is_language_model
 from workbench.models.load import load_model
 from workbench.models.pixels import ROOM, Pixels
@@ -48,8 +49,9 @@ def run(recipe: BlendRecipe, context: JobContext) -> dict[str, Any]:
     for models of other architectures or kinds, and for data sets without queries to measure on.
     """
     workspace = context.workspace
-    tuned, base = full_model(workspace, recipe.model), full_model(workspace, recipe.base)
+    tuned = full_model(workspace, recipe.model)
     model = _load(recipe, context, tuned)
+    base = fetched(workspace, full_model(workspace, recipe.base), model.contract.kind)
     here, there = weights_of(model.model), _base_weights(recipe, context, base, model)
     refuse_other_shapes(here, there, (tuned.name, base.name))
     ratios = read_ratios(recipe.ratios)
@@ -117,7 +119,7 @@ def _brings_head(base: ResolvedModel, contract: Contract) -> bool:
         return brings_projection(base)
     if contract.architecture != "llm":
         return False
-    return base.local and is_language_model(Path(base.source))
+    return is_language_model(Path(base.source))
 
 
 def _field(recipe: BlendRecipe, context: JobContext, name: str, kind: str) -> _Field:

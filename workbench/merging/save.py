@@ -53,7 +53,12 @@ class About:
 def save(loaded: Any, trained: Contract, folder: Path, about: About) -> Contract:
     """Write a merged model that sentence-transformers alone loads; returns its contract."""
     contract = trained.model_copy(
-        update={"quantization": "", "double_quantization": False, "dtype": "float32"}
+        update={
+            "quantization": "",
+            "double_quantization": False,
+            "compute_dtype": "",
+            "dtype": "float32",
+        }
     )
     write_model(loaded.model, contract, folder)
     write_merged(folder, about.name, about.base, about.adapter.name, contract)

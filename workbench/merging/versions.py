@@ -9,6 +9,7 @@ import torch
 from workbench.errors import ModelUnusable
 from workbench.jobs.context import JobContext
 from workbench.models.contract import Contract
+from workbench.models.convert import safe_folder
 from workbench.models.keeping import FULL, Keeping, keeping_of
 from workbench.models.load import load_model
 from workbench.models.resolve import ResolvedModel
@@ -36,7 +37,9 @@ class Versions:
         adapter belong to no layer of it: a comparison would not notice, both sides lack them."""
         loaded = self._load(Beside())
         loaded.model.float()
-        refuse_unplaced(loaded.model[0].model, Path(self.adapter.source))
+        refuse_unplaced(
+            loaded.model[0].model, safe_folder(Path(self.adapter.source), self.adapter.cache)
+        )
         return loaded
 
     def merged(self) -> Any:

@@ -16,11 +16,9 @@ from workbench.models.contract import Contract
 from workbench.models.image_text import whole_model
 from workbench.models.inspect import Layout
 from workbench.models.keeping import FULL, Keeping, steady
-from workbench.models.prompts import INSTRUCTION, NO, TEMPLATE, YES, chat_template
+from workbench.models.kinds import COLBERT_HEAD, has_token_head, is_late_folder
+from workbench.models.prompts import NO, YES, own_template, template_of
 from workbench.models.resolve import ResolvedModel
-
-#: bge-m3's own head for a vector per token.
-COLBERT_HEAD = "colbert_linear.pt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,20 +113,28 @@ def _reranker(parts: Parts) -> CrossEncoder:
         **parts.shared,
     )
     _name_padding(model)
+    if parts.contract.architecture == "llm":
+        _ask_as(model, parts.contract)
     return model
+
+
+def _ask_as(model: CrossEncoder, contract: Contract) -> None:
+    """A saved LLM reranker asked by the contract's prompt and answers, where it has any; what it
+    does not say stays as the folder's own files have it."""
+    if contract.prompt_template:
+        model.tokenizer.chat_template = template_of(contract)
+    for module in model:
+        if isinstance(module, LogitScore) and contract.yes_token and contract.no_token:
+            module.true_token_id = _answer_id(model.tokenizer, contract.yes_token)
+            module.false_token_id = _answer_id(model.tokenizer, contract.no_token)
 
 
 def _llm_modules(parts: Parts) -> list[torch.nn.Module]:
     contract = parts.contract
     yes, no = contract.yes_token or YES, contract.no_token or NO
     processor: dict[str, Any] = dict(parts.shared)
-    if contract.prompt_template or not _has_chat_template(parts.folder):
-        processor["chat_template"] = chat_template(
-            contract.prompt_template or TEMPLATE,
-            instruction=contract.instruction or INSTRUCTION,
-            yes=yes,
-            no=no,
-        )
+    if contract.prompt_template or not own_template(parts.folder):
+        processor["chat_template"] = template_of(contract)
     transformer = Transformer(
         str(parts.folder),
         transformer_task="text-generation",
@@ -138,15 +144,6 @@ def _llm_modules(parts: Parts) -> list[torch.nn.Module]:
     )
     ids = [_answer_id(transformer.tokenizer, word) for word in (yes, no)]
     return [transformer, LogitScore(*ids)]
-
-
-def _has_chat_template(folder: Path) -> bool:
-    """A template of the model's own that knows queries and documents; a plain chat does not."""
-    path = folder / "chat_template.jinja"
-    if not path.is_file():
-        return False
-    text = path.read_text(encoding="utf-8")
-    return "query" in text and "document" in text
 
 
 def _answer_id(tokenizer: Any, word: str) -> int:
@@ -162,13 +159,14 @@ def _answer_id(tokenizer: Any, word: str) -> int:
 
 
 def _late(parts: Parts) -> MultiVectorEncoder:
-    about = {"device": parts.device, **parts.shared}
-    if parts.layout == "transformers" and (parts.folder / COLBERT_HEAD).is_file():
+    if has_token_head(parts.folder):
         return MultiVectorEncoder(modules=_with_own_head(parts), device=parts.device)
+    about = {"device": parts.device, **parts.shared}
     model = MultiVectorEncoder(str(parts.folder), model_kwargs=parts.model_kwargs, **about)
     wanted = parts.contract.dimensions
-    if wanted and model.get_embedding_dimension() != wanted:
-        # Only a fresh one has another size than the contract: the library makes it 128 wide.
+    fresh = not holds_projection(parts.folder)
+    if fresh and wanted and model.get_embedding_dimension() != wanted:
+        # The library makes it 128 wide.
         model[1] = _projection(model[0].get_embedding_dimension(), wanted).to(model.device)
     return model
 
@@ -176,21 +174,18 @@ def _late(parts: Parts) -> MultiVectorEncoder:
 def brings_projection(base: ResolvedModel) -> bool:
     """Whether the base's own files hold a projection to a vector per token."""
     folder = Path(base.source)
-    if not folder.is_dir():
-        return False
-    if (folder / "modules.json").is_file():
-        return _late_folder(folder)
+    return folder.is_dir() and holds_projection(folder)
+
+
+def holds_projection(folder: Path) -> bool:
+    """Whether a folder's files hold a projection to a vector per token, in any of three layouts:
+    sentence-transformers' own, Stanford's ColBERT, bge-m3."""
+    if is_late_folder(folder):
+        return any(folder.glob("*Dense*/model.safetensors"))
+    if has_token_head(folder):
+        return True
     config = folder / "config.json"
-    stanford = config.is_file() and "HF_ColBERT" in config.read_text(encoding="utf-8")
-    return stanford or (folder / COLBERT_HEAD).is_file()
-
-
-def _late_folder(folder: Path) -> bool:
-    """A sentence-transformers folder of a late-interaction model, with its projection."""
-    about = folder / "config_sentence_transformers.json"
-    said = about.read_text(encoding="utf-8") if about.is_file() else ""
-    late = any(name in said for name in ("MultiVectorEncoder", "ColBERT"))
-    return late and any(folder.glob("*Dense*/model.safetensors"))
+    return config.is_file() and "HF_ColBERT" in config.read_text(encoding="utf-8")
 
 
 def _with_own_head(parts: Parts) -> list[torch.nn.Module]:

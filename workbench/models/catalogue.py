@@ -51,6 +51,24 @@ class CatalogueModel(BaseModel):
         return bool(self.contract.get("query_prompt") or self.contract.get("document_prompt"))
 
 
+def manner(model: CatalogueModel) -> str:
+    """How a model makes its answer, as far as that is known: its pooling, whether vectors are of
+    length 1, or a reranker's architecture."""
+    known = model.contract
+    pooling, length = known.get("pooling"), known.get("normalize")
+    said = [
+        f"{pooling} pooling" if pooling else "",
+        "" if length is None else "length 1" if length else "own lengths",
+        str(known.get("architecture", "")),
+    ]
+    return ", ".join(part for part in said if part)
+
+
+def listed(kind: str) -> list[str]:
+    """The hub ids of one kind, in the file's order."""
+    return [model.id for model in catalogue(kind)]
+
+
 @cache
 def catalogue(kind: str | None = None) -> tuple[CatalogueModel, ...]:
     """All entries in the file's order, or those of one kind."""

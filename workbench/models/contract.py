@@ -44,6 +44,8 @@ class Contract(BaseModel):
     double_quantization: bool = False
     #: How a quantized model's own weights are kept.
     weights: Weights = ""
+    #: The format that 4-bit weights are multiplied in; empty: as the computation.
+    compute_dtype: Literal["", "fp32", "bf16", "fp16"] = ""
     dtype: str = "float32"
     base_model: str = ""
     dataset: str = ""

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from workbench.errors import InUse
 from workbench.models.contract import CONTRACT_FILE, Contract
 from workbench.models.inspect import inspect_folder, read_json, read_list
+from workbench.models.prompts import template_of
 from workbench.models.resolve import ResolvedModel, from_folder
-from workbench.models.rules import OWN_FILES, Rules, answer_id, pooling_config, template_of
+from workbench.models.rules import OWN_FILES, Rules, answer_id, pooling_config
 from workbench.recipes.contract import ContractRecipe
 
 if TYPE_CHECKING:

@@ -4,13 +4,18 @@ The hub's own settings hold: ``HF_ENDPOINT`` for mirrors, ``HF_HUB_OFFLINE``, ``
 cache, ``HF_TOKEN`` for models that need a login.
 """
 
+from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench.errors import ModelNotFound, ModelUnusable
 from workbench.models.files import JUNK
-from workbench.models.resolve import cached_snapshot
+from workbench.models.resolve import ResolvedModel, cached_snapshot, from_snapshot
 from workbench.models.weights import is_pickled_weights
+
+if TYPE_CHECKING:
+    from workbench.workspace import Workspace
 
 _LOGIN = "Set HF_TOKEN in the environment to a token that may read it."
 _NETWORK = "Check the network and HF_ENDPOINT, or add the model from a folder."
@@ -49,6 +54,19 @@ def fetch(hub_id: str) -> Path:
         ) from error
     except (HTTPError, OSError) as error:
         raise ModelUnusable(f"Downloading '{hub_id}' failed: {error}.", _NETWORK) from error
+
+
+def fetched(workspace: "Workspace", model: ResolvedModel, kind: str | None = None) -> ResolvedModel:
+    """A model whose files are on this machine, so that they can be asked what they hold.
+
+    ``kind`` is what a hub model is wanted for. Raises as :func:`fetch` does.
+    """
+    if model.hub_id:
+        folder = Path(model.source) if model.local else fetch(model.hub_id)
+        model = from_snapshot(workspace, folder, model.hub_id, kind)
+    if model.base is None or model.base.local:
+        return model
+    return replace(model, base=fetched(workspace, model.base))
 
 
 def _unneeded(hub_id: str) -> list[str]:

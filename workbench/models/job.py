@@ -52,7 +52,8 @@ def _add(
     resolved = from_folder(context.workspace, folder, name)
     if not Path(recipe.source).is_absolute() and resolved.base is None:
         # The catalogue knows prompts and kinds that a hub model's own files leave out.
-        listed = listed_contract(recipe.source, inspect_folder(folder))
+        wanted = None if recipe.kind == "auto" else recipe.kind
+        listed = listed_contract(recipe.source, inspect_folder(folder), wanted)
         resolved = replace(resolved, contract=listed)
     resolved = _as_wanted(recipe, resolved)
     contract = _try(resolved, context)

@@ -10,6 +10,7 @@ import torch
 
 from workbench.errors import ModelUnusable
 from workbench.models.contract import Contract
+from workbench.models.precision import dtype_of
 
 #: Heads stay out of the quantization: they are small, often fresh, and trained in full.
 HEADS = ["classifier", "pooler", "score", "lm_head"]
@@ -78,14 +79,22 @@ def keeping_of(contract: Contract, precision: str) -> Keeping:
     """How the frozen weights under an adapter are kept, as its contract says.
 
     Kept as in training, the scores are those of training. ``precision`` decides in which format
-    4-bit weights are multiplied.
+    4-bit weights are multiplied, unless training was told another one.
     """
-    compute = torch.bfloat16 if precision == "bf16" else torch.float32
+    compute = compute_dtype(contract.compute_dtype, precision)
     if contract.quantization:
         return Keeping(torch.float32, contract.quantization, contract.double_quantization, compute)
     if contract.dtype == "bfloat16":
         return Keeping(torch.bfloat16)
     return FULL
+
+
+def compute_dtype(wanted: str, precision: str) -> torch.dtype:
+    """The format that 4-bit weights are multiplied in: the wanted one, else bf16 where that is
+    computed in, else fp32."""
+    if wanted in ("", "auto"):
+        return torch.bfloat16 if precision == "bf16" else torch.float32
+    return dtype_of(wanted)  # type: ignore[arg-type]
 
 
 def steady(model: torch.nn.Module) -> None:

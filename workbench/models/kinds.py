@@ -14,6 +14,8 @@ _NAMES: dict[str, Kind] = {
     "MultiVectorEncoder": "late-interaction",
     "ColBERT": "late-interaction",
 }
+#: bge-m3's own head for a vector per token.
+COLBERT_HEAD = "colbert_linear.pt"
 #: A query rarely needs more; the rest of what the model can read is for the document.
 QUERY_LENGTH = 64
 #: ColBERTv2's own lengths (Santhanam et al. 2022).
@@ -60,6 +62,20 @@ def kind_of_checkpoint(folder: Path, config: JsonDict) -> Kind:
             "Take the model it was made from, and train a reranker on it.",
         )
     return "reranker"
+
+
+def is_late_folder(folder: Path) -> bool:
+    """Whether a folder is sentence-transformers' or PyLate's, of a late-interaction model."""
+    about = folder / "config_sentence_transformers.json"
+    said = about.read_text(encoding="utf-8") if about.is_file() else ""
+    return any(name in said for name in ("MultiVectorEncoder", "ColBERT"))
+
+
+def has_token_head(folder: Path) -> bool:
+    """Whether bge-m3's head for a vector per token lies beside the transformer: in a plain
+    checkpoint, or, as published, in an embedding model's folder of sentence-transformers."""
+    beside = all((folder / name).is_file() for name in (COLBERT_HEAD, "config.json"))
+    return beside and not is_late_folder(folder)
 
 
 def as_kind(contract: Contract, kind: Kind, *, llm: bool = False) -> Contract:

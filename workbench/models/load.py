@@ -158,7 +158,8 @@ def load_model(
         used = "fp32"
     if contract.kind == "reranker":
         return LoadedReranker(model, contract, place, used)
-    if contract.dimensions == 0:
+    if contract.dimensions == 0 or contract.kind == "late-interaction":
+        # A plain checkpoint's files say how wide its layers are, not its projection.
         contract = contract.model_copy(update={"dimensions": model.get_embedding_dimension() or 0})
     return _KINDS[contract.kind](model, contract, place, used)
 

@@ -7,8 +7,10 @@ a pair is too long it cuts the document and puts what follows it back.
 
 import json
 import re
+from pathlib import Path
 
 from workbench.errors import BadInput
+from workbench.models.contract import Contract
 
 #: The prompt of an LLM reranker whose own files bring none.
 TEMPLATE = (
@@ -51,6 +53,24 @@ def chat_template(template: str, *, instruction: str, yes: str, no: str) -> str:
         else:
             written.append(f"{{{{- pair.{piece} -}}}}")
     return _GATHER + "".join(written)
+
+
+def own_template(folder: Path) -> bool:
+    """Whether the model brings a chat template of its own that knows queries and documents; one
+    for plain chats does not."""
+    path = folder / "chat_template.jinja"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return "query" in text and "document" in text
+
+
+def template_of(contract: Contract) -> str:
+    """The chat template that asks a contract's question; raises :class:`BadInput`."""
+    return chat_template(
+        contract.prompt_template or TEMPLATE,
+        instruction=contract.instruction or INSTRUCTION,
+        yes=contract.yes_token or YES,
+        no=contract.no_token or NO,
+    )
 
 
 def _literal(text: str) -> str:

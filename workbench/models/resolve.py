@@ -41,15 +41,18 @@ class ResolvedModel:
     base: "ResolvedModel | None" = None
     #: Where converted copies of pickled weights are kept.
     cache: Path | None = None
+    #: What the hub calls it, where it comes from there.
+    hub_id: str = ""
 
     @property
     def local(self) -> bool:
         return Path(self.source).is_absolute()
 
 
-def resolve(workspace: "Workspace", model: str) -> ResolvedModel:
+def resolve(workspace: "Workspace", model: str, kind: str | None = None) -> ResolvedModel:
     """Find a model by its name in the workspace, its folder, or its hub id, in this order.
 
+    ``kind`` is what a hub model is wanted for, where the catalogue lists it in several uses.
     Raises :class:`ModelNotFound` (with 'did you mean') or :class:`ModelUnusable`.
     """
     name = model.strip()
@@ -68,7 +71,7 @@ def resolve(workspace: "Workspace", model: str) -> ResolvedModel:
     if folder.is_dir() or _looks_like_path(name):
         return from_folder(workspace, folder.absolute(), folder.name, None)
     if _HUB_ID.fullmatch(name):
-        return _from_hub(workspace, name)
+        return _from_hub(workspace, name, kind)
     raise _unknown(workspace, name)
 
 
@@ -154,10 +157,9 @@ def adapter_contract(found: ModelFolder, base: ResolvedModel | None) -> Contract
     return base.contract.model_copy(update={"base_model": base.name})
 
 
-def _from_hub(workspace: "Workspace", name: str) -> ResolvedModel:
+def _from_hub(workspace: "Workspace", name: str, kind: str | None) -> ResolvedModel:
     if cached := cached_snapshot(name):
-        found = from_folder(workspace, cached, name, None)
-        found = replace(found, contract=listed_contract(name, inspect_folder(cached)))
+        found = from_snapshot(workspace, cached, name, kind)
         return found if hub_is_offline() else _hub_only(workspace, name, found)
     if hub_is_offline():
         raise ModelNotFound(
@@ -167,10 +169,23 @@ def _from_hub(workspace: "Workspace", name: str) -> ResolvedModel:
     return _hub_only(workspace, name, None)
 
 
-def listed_contract(hub_id: str, found: ModelFolder) -> Contract:
+def from_snapshot(
+    workspace: "Workspace", folder: Path, hub_id: str, kind: str | None = None
+) -> ResolvedModel:
+    """A hub model whose files lie in ``folder``, with what the catalogue knows of it."""
+    found = from_folder(workspace, folder, hub_id)
+    if found.base is None:
+        found = replace(found, contract=listed_contract(hub_id, inspect_folder(folder), kind))
+    return replace(found, hub_id=hub_id)
+
+
+def listed_contract(hub_id: str, found: ModelFolder, kind: str | None = None) -> Contract:
     """A folder's contract, with what the catalogue knows of the hub model where its own files are
-    silent: a sentence-transformers folder says everything but, often, its prompts."""
-    known = contract_for(hub_id)
+    silent: a sentence-transformers folder says everything but, often, its prompts.
+
+    ``kind`` takes what is listed for that use alone; without it, the first use counts.
+    """
+    known = contract_for(hub_id, kind)
     own = found.contract
     if not known or found.layout == "adapter" or (found.path / CONTRACT_FILE).is_file():
         return own
@@ -184,7 +199,7 @@ def listed_contract(hub_id: str, found: ModelFolder) -> Contract:
 
 def _hub_only(workspace: "Workspace", name: str, cached: ResolvedModel | None) -> ResolvedModel:
     contract = cached.contract if cached else None
-    return ResolvedModel(name, name, contract, None, None, workspace.path("cache"))
+    return ResolvedModel(name, name, contract, None, None, workspace.path("cache"), name)
 
 
 def cached_snapshot(name: str) -> Path | None:

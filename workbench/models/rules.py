@@ -21,15 +21,14 @@ from workbench.models.architecture import (
 )
 from workbench.models.contract import Contract
 from workbench.models.inspect import ModelFolder, is_language_model, read_json, read_list
-from workbench.models.kinds import as_kind
-from workbench.models.prompts import INSTRUCTION, NO, TEMPLATE, YES, chat_template
+from workbench.models.kinds import as_kind, has_token_head
+from workbench.models.prompts import INSTRUCTION, NO, TEMPLATE, YES, own_template, template_of
 from workbench.recipes.contract import ContractRecipe
 
 #: What changes a model's vectors or scores through its own files, not only how texts are handed in.
 OWN_FILES = ("kind", "pooling", "normalize", "causal", "yes_token", "no_token")
 _ANSWERS = ("yes_token", "no_token", "instruction", "prompt_template")
 #: bge-m3's own head for a vector per token.
-_COLBERT_HEAD = "colbert_linear.pt"
 
 
 @dataclass(frozen=True)
@@ -66,12 +65,12 @@ class Rules:
     def kinds(self) -> tuple[str, ...]:
         """The kinds that the files can be used as, without weights that would be random."""
         folder, own = self.found.path, self.contract.kind
-        if self.trained or self.found.layout != "transformers":
+        if self.trained or self.found.layout == "adapter":
             return (own,)
-        if is_language_model(folder):
-            return ("embedding", "reranker")
-        if (folder / _COLBERT_HEAD).is_file():
+        if has_token_head(folder):
             return ("embedding", "late-interaction")
+        if self.found.layout == "transformers" and is_language_model(folder):
+            return ("embedding", "reranker")
         return (own,)
 
     @property
@@ -258,23 +257,6 @@ def pooling_config(folder: Path) -> Path | None:
     mode = said.get("pooling_mode", on)
     several = isinstance(mode, list) and len(mode) != 1
     return None if several else paths[0]
-
-
-def own_template(folder: Path) -> bool:
-    """Whether the model brings a chat template of its own that knows queries and documents."""
-    path = folder / "chat_template.jinja"
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    return "query" in text and "document" in text
-
-
-def template_of(contract: Contract) -> str:
-    """The chat template that asks a contract's question; raises :class:`BadInput`."""
-    return chat_template(
-        contract.prompt_template or TEMPLATE,
-        instruction=contract.instruction or INSTRUCTION,
-        yes=contract.yes_token or YES,
-        no=contract.no_token or NO,
-    )
 
 
 def answer_id(tokenizer_json: Path, word: str) -> int | None:

@@ -62,12 +62,20 @@ class AdapterFields(Recipe):
         help="The 4-bit number format; nf4 fits weights better (Dettmers et al. 2023).",
         group="adapter",
         advanced=True,
-        depends_on=("method", QUANTIZED),
+        depends_on=("quantization_bits", ("4",)),
     )
     double_quantization: bool = setting(
         True,
         help="Quantizes the 4-bit scales too, which saves another 0.4 bits per weight.",
         group="adapter",
         advanced=True,
-        depends_on=("method", QUANTIZED),
+        depends_on=("quantization_bits", ("4",)),
+    )
+    compute_dtype: Literal["auto", "fp32", "bf16", "fp16"] = setting(
+        "auto",
+        help="The format that 4-bit weights are multiplied in; 'auto' takes bf16 where the run "
+        "computes in bf16, else fp32.",
+        group="adapter",
+        advanced=True,
+        depends_on=("quantization_bits", ("4",)),
     )

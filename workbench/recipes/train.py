@@ -14,6 +14,8 @@ from workbench.recipes.devices import Devices
 #: Objectives that learn scored pairs, and what those are judged by.
 PAIR_OBJECTIVES = ("cosent", "cosine")
 SPEARMAN = "spearman"
+#: Objectives that need a guide model.
+GUIDED = ("gist", "cached-gist")
 
 
 Metric = Literal["map@100", "mrr@10", "ndcg@10", "recall@100", "spearman"]
@@ -307,7 +309,7 @@ class TrainEmbeddingRecipe(TrainRecipe):
         help="The embedding model that tells false negatives.",
         group="objective",
         advanced=True,
-        depends_on=("objective", ("gist", "cached-gist")),
+        depends_on=("objective", GUIDED),
         widget="model",
     )
     mini_batch_size: int = setting(
@@ -332,6 +334,7 @@ class TrainEmbeddingRecipe(TrainRecipe):
         help="Scores are divided by this before the softmax; smaller presses harder on mistakes.",
         group="objective",
         advanced=True,
+        depends_on=("objective", ("contrastive", "cached-contrastive", "gist", "cached-gist")),
         gt=0,
         le=10,
     )

@@ -5,6 +5,9 @@ from typing import Any, ClassVar, Literal
 from workbench.recipes.base import setting
 from workbench.recipes.train import TrainRecipe
 
+#: First stages that need no model.
+MODEL_FREE = ("auto", "given", "bm25")
+
 
 class TrainCandidatesRecipe(TrainRecipe):
     """What both kinds have: they are trained and judged on the candidates of a first stage."""
@@ -69,8 +72,9 @@ class TrainRerankerRecipe(TrainCandidatesRecipe):
     )
     objective: Literal["bce", "contrastive", "listnet", "lambda"] = setting(
         "bce",
-        help="Binary cross-entropy judges each pair alone and is steady; contrastive, ListNet and "
-        "LambdaLoss compare a query's candidates with each other.",
+        help="Binary cross-entropy judges each pair alone and is right to begin with; contrastive "
+        "sets the right document against the wrong ones; ListNet is right for several wrong ones a "
+        "query, LambdaLoss where the top of the list counts.",
         group="objective",
         advanced=True,
     )

@@ -22,6 +22,8 @@ from workbench.workspace import Workspace
 
 IDLE_SECONDS = 600.0
 REQUEST_SECONDS = 180.0
+#: With a second stage that is a language model, a CPU reads one candidate in seconds.
+SECOND_STAGE_TIMES = 10.0
 MOST_HITS = 1000
 _LONGEST_QUERY = 100_000
 
@@ -178,15 +180,15 @@ class SearchClient:
             return
 
     def _ask(self, request: dict[str, Any]) -> Any:
+        seconds = self._request_seconds * (SECOND_STAGE_TIMES if request.get("reranker") else 1)
         for attempt in (1, 2):
             process = self._ensure()
             try:
-                said = process.ask(request, self._request_seconds)
+                said = process.ask(request, seconds)
             except TimedOut as error:
                 self._discard(process)
                 raise SearchUnavailable(
-                    f"The search did not answer within {self._request_seconds:.0f} seconds and was"
-                    " stopped.",
+                    f"The search did not answer within {seconds:.0f} seconds and was stopped.",
                     "Try again; a large model may need a GPU, or fewer candidates.",
                 ) from error
             except (OSError, EOFError) as error:

@@ -26,7 +26,7 @@ def load_function(
     body = {
         "embedding": lambda: _embedding(this, recipe, contract, layout, kept),
         "reranker": lambda: _reranker(this, contract, layout, kept),
-        "late-interaction": lambda: _late(this, contract, layout, kept, m3=m3),
+        "late-interaction": lambda: _late(this, contract, kept, m3=m3),
     }[recipe.kind]()
     body += pieces.PADDING
     if recipe.kind == "reranker" and contract.architecture != "llm":
@@ -98,17 +98,25 @@ def _reranker(this: Any, contract: Contract, layout: Layout, kept: str) -> str:
             "from sentence_transformers.base.modules import Transformer",
             "from sentence_transformers.cross_encoder.modules import LogitScore",
         }
-        return Template(pieces.LOAD_LLM).substitute(kept=kept)
+        asked = '{"chat_template": CHAT_TEMPLATE}' if contract.prompt_template else "{}"
+        return Template(pieces.LOAD_LLM).substitute(kept=kept, asked=asked, answers=pieces.ANSWERS)
     labels = "" if contract.architecture == "llm" else "num_labels=1, "
-    return (
+    text = (
         f"    model = CrossEncoder(\n        BASE, device=DEVICE, {labels}"
         f"activation_fn=torch.nn.Identity(), model_kwargs={kept}\n    )\n"
     )
+    if contract.architecture != "llm" or not contract.prompt_template:
+        return text
+    text += pieces.ASK
+    if contract.yes_token and contract.no_token:
+        this.imports.add("from sentence_transformers.cross_encoder.modules import LogitScore")
+        text += pieces.ANSWERS + pieces.ASK_ANSWERS
+    return text
 
 
-def _late(this: Any, contract: Contract, layout: Layout, kept: str, *, m3: bool) -> str:
+def _late(this: Any, contract: Contract, kept: str, *, m3: bool) -> str:
     this.imports.add("from sentence_transformers import MultiVectorEncoder")
-    if layout == "transformers" and m3:
+    if m3:
         this.imports |= {
             "from sentence_transformers.base.modules import Normalize, Transformer",
             "from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask",

@@ -185,22 +185,37 @@ LOAD_PLAIN = """\
     )
 """
 
+ANSWERS = """\
+    answers = []
+    for word in ANSWERS:
+        # Some tokenizers have an answer as one token with a space before it only.
+        encode = tokenizer.encode
+        spelled = [encode(one, add_special_tokens=False) for one in (word, " " + word)]
+        unknown = [tokenizer.unk_token_id]
+        answers.append(next(ids[0] for ids in spelled if len(ids) == 1 and ids != unknown))
+"""
+
 LOAD_LLM = """\
     transformer = Transformer(
         BASE,
         transformer_task="text-generation",
         model_kwargs=$kept,
-        processor_kwargs={"chat_template": CHAT_TEMPLATE},
+        processor_kwargs=$asked,
     )
-    answers = []
-    for word in ANSWERS:
-        # Some tokenizers have an answer as one token with a space before it only.
-        encode = transformer.tokenizer.encode
-        spelled = [encode(one, add_special_tokens=False) for one in (word, " " + word)]
-        unknown = [transformer.tokenizer.unk_token_id]
-        answers.append(next(ids[0] for ids in spelled if len(ids) == 1 and ids != unknown))
-    modules = [transformer, LogitScore(*answers)]
+    tokenizer = transformer.tokenizer
+$answers    modules = [transformer, LogitScore(*answers)]
     model = CrossEncoder(modules=modules, device=DEVICE, activation_fn=torch.nn.Identity())
+"""
+
+ASK = """\
+    tokenizer = model.tokenizer
+    tokenizer.chat_template = CHAT_TEMPLATE
+"""
+
+ASK_ANSWERS = """\
+    for module in model:
+        if isinstance(module, LogitScore):
+            module.true_token_id, module.false_token_id = answers
 """
 
 LOAD_M3 = """\

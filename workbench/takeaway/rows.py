@@ -9,12 +9,12 @@ from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.models.load import load_embedding
 from workbench.models.resolve import resolve
+from workbench.recipes.train_rerank import MODEL_FREE
 from workbench.takeaway.origin import Origin
 from workbench.training.pairs import candidate_rows
 from workbench.training.rows import TrainingRows, build_rows, load_texts
 from workbench.training.sampler import conflict_matrix
 from workbench.training.scored import Scored, scored_rows
-from workbench.training.stages import MODEL_FREE
 from workbench.training.teacher import teacher_scores
 
 

@@ -7,9 +7,9 @@ from string import Template
 from typing import Any
 
 from workbench.errors import BadInput, ModelUnusable
-from workbench.models.assemble import COLBERT_HEAD
 from workbench.models.inspect import inspect_folder, read_json
-from workbench.models.prompts import chat_template
+from workbench.models.kinds import has_token_head
+from workbench.models.prompts import template_of
 from workbench.models.resolve import ResolvedModel, cached_snapshot, resolve
 from workbench.records import Model
 from workbench.takeaway import pieces
@@ -100,16 +100,12 @@ def script(workspace: Any, of: Origin, base: ResolvedModel) -> str:
     _collator(this, kind, recipe, contract)
     _add_loss(this, loss)
     this.parts.append(pieces.KEEPER)
-    if contract.architecture == "llm" and contract.prompt_template:
+    if contract.architecture == "llm":
         this.constants["ANSWERS"] = (contract.yes_token, contract.no_token)
-        this.constants["CHAT_TEMPLATE"] = chat_template(
-            contract.prompt_template,
-            instruction=contract.instruction,
-            yes=contract.yes_token,
-            no=contract.no_token,
-        )
+        if contract.prompt_template:
+            this.constants["CHAT_TEMPLATE"] = template_of(contract)
     layout = inspect_folder(place).layout
-    m3 = (place / COLBERT_HEAD).is_file()
+    m3 = has_token_head(place)
     this.parts.append(load_function(this, recipe, contract, layout, keeping, heads, m3=m3))
     summary = of.model.summary
     this.constants["KEEP_STEP"] = summary["best_step"]

@@ -16,12 +16,12 @@ from workbench.jobs.context import JobContext
 from workbench.models.contract import Contract
 from workbench.models.load import LoadedEmbedding, load_embedding
 from workbench.models.resolve import ResolvedModel, resolve
-from workbench.recipes.train import TrainEmbeddingRecipe
+from workbench.recipes.train import GUIDED, TrainEmbeddingRecipe
 from workbench.training.arguments import training_arguments
 from workbench.training.cadence import Cadence
 from workbench.training.collator import Collator
 from workbench.training.dev import Dev, Retrieval
-from workbench.training.loss import GUIDED, embedding_loss
+from workbench.training.loss import embedding_loss
 from workbench.training.model import ready_for_training, trained_contract
 from workbench.training.recorder import Recorder
 from workbench.training.rows import (
@@ -38,6 +38,12 @@ from workbench.training.task import train
 from workbench.training.teacher import teacher_scores
 from workbench.training.together import across_devices
 from workbench.training.trainer import EmbeddingTrainer
+
+#: The library's loss has no other way.
+BY_COSINE = (
+    "GIST compares by cosine, although this model's vectors keep their own lengths in search; "
+    "'contrastive' compares them as the search does."
+)
 
 
 def run(recipe: TrainEmbeddingRecipe, context: JobContext) -> dict[str, Any]:
@@ -117,6 +123,8 @@ class EmbeddingKind:
         notes = rows.notes
         if not recipe.on_pairs:
             notes += own_prompts_note(this.reader, contract)
+        if guide is not None and not contract.normalize:
+            notes += (BY_COSINE,)
         return Prepared(trainer, len(rows), rows.negatives.shape[1], notes)
 
     def _guide(self, this: Run) -> Any:

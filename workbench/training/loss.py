@@ -16,9 +16,6 @@ from workbench.errors import BadInput
 from workbench.models.contract import Contract
 from workbench.recipes.train import TrainEmbeddingRecipe
 
-#: Objectives that need a guide model.
-GUIDED = ("gist", "cached-gist")
-
 
 def embedding_loss(
     model: SentenceTransformer,

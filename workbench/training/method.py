@@ -12,7 +12,8 @@ from safetensors import safe_open
 from workbench.errors import BadInput
 from workbench.models.adapters import trainable_in_fp32
 from workbench.models.contract import Contract
-from workbench.models.keeping import FULL, Keeping
+from workbench.models.convert import safe_folder
+from workbench.models.keeping import FULL, Keeping, compute_dtype
 from workbench.models.resolve import ResolvedModel
 from workbench.recipes.train import TrainRecipe
 
@@ -25,8 +26,8 @@ def keeping_for(recipe: TrainRecipe, precision: str) -> Keeping:
     """
     if recipe.method == "full":
         return FULL
-    compute = torch.bfloat16 if precision == "bf16" else torch.float32
     if recipe.method == "qlora":
+        compute = compute_dtype(_compute_asked(recipe), precision)
         kind = "int8" if recipe.quantization_bits == "8" else recipe.quantization_type
         double = recipe.double_quantization and kind != "int8"
         return Keeping(torch.float32, kind, double, compute)
@@ -40,9 +41,15 @@ def adapted_contract(contract: Contract, recipe: TrainRecipe, precision: str) ->
         update={
             "quantization": keeping.quantization,
             "double_quantization": keeping.double_quantization,
+            "compute_dtype": _compute_asked(recipe) if keeping.quantization else "",
             "dtype": str(keeping.dtype).removeprefix("torch."),
         }
     )
+
+
+def _compute_asked(recipe: TrainRecipe) -> str:
+    asked = recipe.quantization_bits == "4" and recipe.compute_dtype != "auto"
+    return recipe.compute_dtype if asked else ""
 
 
 def apply_method(model: Any, recipe: TrainRecipe, base: ResolvedModel) -> None:
@@ -84,9 +91,7 @@ def apply_method(model: Any, recipe: TrainRecipe, base: ResolvedModel) -> None:
 def fresh_heads(inner: Any, base: ResolvedModel) -> list[str]:
     """Parts of the inner model that the base's files do not hold: drawn at random, so trained
     and saved in full, else nobody could load the same model again."""
-    saved = _saved_names(Path(base.source))
-    if not saved:
-        return []
+    saved = _saved_names(safe_folder(Path(base.source), base.cache))
     backbone = str(getattr(inner, "base_model_prefix", ""))
     found = []
     for name, child in inner.named_children():

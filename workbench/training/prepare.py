@@ -12,17 +12,19 @@ from workbench.jobs.slots import gpus
 from workbench.models.contract import Contract
 from workbench.models.resolve import resolve
 from workbench.recipes.devices import how_many, named
-from workbench.recipes.train import TrainRecipe
+from workbench.recipes.train import GUIDED, TrainRecipe
+from workbench.recipes.train_rerank import MODEL_FREE
 from workbench.workspace import Workspace
 
 R = TypeVar("R", bound=TrainRecipe)
 
 
 def prepare_train(recipe: R, workspace: Workspace, waits: bool = False) -> R:
-    """The recipe with the data set's version pinned, a free name, and an absolute model folder.
+    """The recipe with the data set's version pinned, a free name, and absolute model folders.
 
-    ``waits``: another job comes first and may bring the data set or the model; what is not there
-    yet is left for the run. Raises a :class:`BadInput` that says what is missing.
+    Other models that the run needs are looked up, too. ``waits``: another job comes first and may
+    bring the data set or the model; what is not there yet is left for the run. Raises a
+    :class:`BadInput` that says what is missing.
     """
     changes: dict[str, object] = {}
     if workspace.datasets.exists(recipe.dataset):
@@ -30,11 +32,15 @@ def prepare_train(recipe: R, workspace: Workspace, waits: bool = False) -> R:
     elif not waits:
         workspace.datasets.get(recipe.dataset)
     if not waits:
-        _refuse_other_towers(recipe, resolve(workspace, recipe.model).contract)
-    folder = Path(recipe.model).expanduser()
-    if folder.is_dir() and not workspace.models.exists(recipe.model):
-        # The worker starts in another folder than the one the person stands in.
-        changes["model"] = str(folder.resolve())
+        _refuse_other_towers(recipe, resolve(workspace, recipe.model, recipe.kind).contract)
+        for name in _helpers(recipe):
+            resolve(workspace, getattr(recipe, name))
+    for name in ("model", *_helpers(recipe)):
+        named = getattr(recipe, name)
+        folder = Path(named).expanduser()
+        if folder.is_dir() and not workspace.models.exists(named):
+            # The worker starts in another folder than the one the person stands in.
+            changes[name] = str(folder.resolve())
     changes["name"] = _name(recipe, workspace)
     _refuse_missing_gpus(recipe)
     return recipe.model_copy(update=changes)
@@ -53,6 +59,13 @@ def _refuse_other_towers(recipe: TrainRecipe, contract: Contract | None) -> None
         f"'{recipe.model}' is a model of pictures and texts.",
         "Train it with the kind image-text, or choose another base model.",
     )
+
+
+def _helpers(recipe: TrainRecipe) -> list[str]:
+    """The fields that name other models this run needs: a guide, a first stage."""
+    guided = getattr(recipe, "objective", "") in GUIDED
+    staged = getattr(recipe, "first_stage", "auto") not in MODEL_FREE
+    return ["guide_model"] * guided + ["first_stage"] * staged
 
 
 def _refuse_missing_gpus(recipe: TrainRecipe) -> None:

@@ -1,11 +1,14 @@
 """After the last step: the best checkpoint is read back, checked, and becomes a model."""
 
+import json
 import shutil
 import time
+from pathlib import Path
 from typing import Any
 
 from storage.records import Model
 from workbench.errors import WorkbenchError
+from workbench.models.inspect import read_json
 from workbench.models.resolve import ResolvedModel
 from workbench.training import outputs
 from workbench.training.card import Card, write_card
@@ -74,6 +77,7 @@ def register(this: Run, trained: Trained, outcome: Outcome) -> Model:
     id, folder = workspace.models.new_folder()
     folder.mkdir(parents=True, exist_ok=True)
     copy_model(checkpoint_folder(this.output, trained.best_step), folder)
+    _name_base(folder, this.base)
     write_card(folder, card)
     shutil.copy2(this.output / outputs.CONFIG, folder / outputs.CONFIG)
     final = this.output / outputs.FINAL
@@ -93,6 +97,17 @@ def register(this: Run, trained: Trained, outcome: Outcome) -> Model:
             created_at=time.time(),
         )
     )
+
+
+def _name_base(folder: Path, base: ResolvedModel) -> None:
+    """A hub model by its id in an adapter's file: the cache lies elsewhere on other machines.
+
+    Only now: given the id while it trains, peft asks the hub at each checkpoint.
+    """
+    path = folder / "adapter_config.json"
+    if base.hub_id and path.is_file():
+        named = {**read_json(path), "base_model_name_or_path": base.hub_id}
+        path.write_text(json.dumps(named, indent=2), encoding="utf-8")
 
 
 def _summary(this: Run, trained: Trained, outcome: Outcome) -> dict[str, Any]:

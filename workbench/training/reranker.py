@@ -16,7 +16,7 @@ from workbench.models.architecture import position_limit
 from workbench.models.contract import Contract
 from workbench.models.inspect import is_language_model
 from workbench.models.kinds import as_kind
-from workbench.models.prompts import INSTRUCTION, NO, TEMPLATE, YES
+from workbench.models.prompts import INSTRUCTION, NO, TEMPLATE, YES, own_template
 from workbench.models.resolve import ResolvedModel
 from workbench.models.score import LoadedReranker, cut, pair_length
 from workbench.recipes.train_rerank import TrainRerankerRecipe
@@ -55,19 +55,10 @@ class RerankerKind:
         if contract.kind == "embedding":
             llm = recipe.architecture == "llm"
             if recipe.architecture == "auto":
-                llm = base.local and is_language_model(Path(base.source))
+                llm = is_language_model(Path(base.source))
             contract = as_kind(contract, "reranker", llm=llm)
         if contract.architecture == "llm":
-            contract = contract.model_copy(
-                update={
-                    "yes_token": recipe.yes_token or contract.yes_token or YES,
-                    "no_token": recipe.no_token or contract.no_token or NO,
-                    "instruction": recipe.instruction or contract.instruction or INSTRUCTION,
-                    "prompt_template": recipe.prompt_template
-                    or contract.prompt_template
-                    or TEMPLATE,
-                }
-            )
+            contract = _asked(contract, recipe, Path(base.source))
         lengths = {
             "query_max_len": recipe.query_max_len,
             "passage_max_len": recipe.passage_max_len,
@@ -137,6 +128,28 @@ class RerankerKind:
             callbacks=[recorder, cadence],
         )
         return Prepared(trainer, len(rows), rows.negatives.shape[1], rows.notes)
+
+
+def _asked(contract: Contract, recipe: TrainRerankerRecipe, folder: Path) -> Contract:
+    """An LLM reranker's question: the recipe's, else the contract's, else the folder's own files'.
+
+    A saved reranker's files say both answers and prompt; a plain checkpoint may bring a prompt,
+    which then holds the instruction, too.
+    """
+    saved = (folder / "modules.json").is_file()
+    own = saved or own_template(folder)
+    template = recipe.prompt_template or contract.prompt_template or ("" if own else TEMPLATE)
+    answers = ("", "") if saved else (YES, NO)
+    return contract.model_copy(
+        update={
+            "yes_token": recipe.yes_token or contract.yes_token or answers[0],
+            "no_token": recipe.no_token or contract.no_token or answers[1],
+            "instruction": recipe.instruction
+            or contract.instruction
+            or (INSTRUCTION if template else ""),
+            "prompt_template": template,
+        }
+    )
 
 
 def _rows(this: Run) -> TrainingRows:

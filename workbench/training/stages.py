@@ -9,12 +9,9 @@ from workbench.evaluation.encode import with_cache
 from workbench.jobs.context import JobContext
 from workbench.models.load import load_embedding
 from workbench.models.resolve import resolve
-from workbench.recipes.train_rerank import TrainCandidatesRecipe
+from workbench.recipes.train_rerank import MODEL_FREE, TrainCandidatesRecipe
 from workbench.training.dev import Dev, Reranking
 from workbench.training.run import Place
-
-#: First stages that need no model.
-MODEL_FREE = ("auto", "given", "bm25")
 
 
 def reports(context: JobContext, message: str) -> dict[str, Any]:

@@ -14,8 +14,10 @@ from transformers import PrinterCallback, set_seed
 from workbench.errors import BadInput, JobCancelled
 from workbench.jobs.context import JobContext
 from workbench.models.contract import Contract
+from workbench.models.fetch import fetched
 from workbench.models.precision import choose, pick_device
 from workbench.models.resolve import resolve
+from workbench.recipes.idle import idle
 from workbench.recipes.train import TrainRecipe
 from workbench.training import outputs
 from workbench.training.cadence import Cadence
@@ -83,7 +85,7 @@ def look_up(recipe: TrainRecipe, context: JobContext, kind: Kind, *, measures: b
     """Data, base model, machine and (``measures``) dev ground; nothing is loaded yet."""
     workspace = context.workspace
     reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
-    base = resolve(workspace, recipe.model)
+    base = fetched(workspace, resolve(workspace, recipe.model), recipe.kind)
     if recipe.method != "full" and base.base is not None:
         raise BadInput(
             f"'{base.name}' is an adapter itself; an adapter on an adapter cannot be saved.",
@@ -183,7 +185,8 @@ def set_up(
     prepared = kind.prepare(this, loaded.with_contract(contract), recorder, cadence)
     _refuse_too_few(this, prepared)
     recorder.samples_per_step = _samples_per_step(this, prepared.rows)
-    for note in prepared.notes + share_note(loaded.model, recipe):
+    unused = tuple(f"{one.message} {one.mend}" for one in idle(recipe, this.together.size))
+    for note in prepared.notes + share_note(loaded.model, recipe) + unused:
         context.note(note)
     # The recorder writes the log, in words.
     prepared.trainer.remove_callback(PrinterCallback)

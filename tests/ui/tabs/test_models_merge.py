@@ -33,13 +33,13 @@ def add(services: Services, name: str, *, adapter: bool = False, **summary: Any)
 @pytest.mark.parametrize("adapter", [True, False])
 def test_the_button_is_there_for_adapters_only(services: Services, adapter: bool) -> None:
     model = add(services, "one", adapter=adapter)
-    button, shown = models_merge.view(services, model)
-    assert button.visible is adapter
+    name, button, shown = models_merge.view(services, model)
+    assert button.visible is name.visible is adapter
     assert shown == ""
 
 
 def test_no_model_no_button(services: Services) -> None:
-    button, shown = models_merge.view(services, None)
+    _name, button, shown = models_merge.view(services, None)
     assert (button.visible, shown) == (False, "")
 
 

@@ -162,3 +162,12 @@ def test_without_the_models_size_there_are_suggestions_all_the_same() -> None:
     found = suggest(recipe(batch_size=32), footing(shape=None), 20 * GB)
     assert [one.memory for one in found] == [None] * 3
     assert {"batch_size": 16, "gradient_accumulation": 2} in [one.changes for one in found]
+
+
+def test_without_in_batch_negatives_nothing_is_cached() -> None:
+    own = recipe(batch_size=256, in_batch_negatives=False)
+    suggested = suggest(own, footing(), 16 * GB)
+    assert suggested and all("objective" not in one.changes for one in suggested)
+    cached = recipe(batch_size=256, in_batch_negatives=False, objective="cached-contrastive")
+    # The loss computes the whole batch at once, whatever the objective is called.
+    assert footing().memory(cached) == footing().memory(own)

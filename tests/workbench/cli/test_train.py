@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.storage import make
-from tests.workbench.cli.test_main import TWO_ROWS, write
+from tests.workbench.cli.test_main import write
 from tests.workbench.commands import examples
+from tests.workbench.training.fakes import FakeContext, save_decoder, save_tiny_model
 from workbench.cli import train
 from workbench.cli.main import build_parser
+from workbench.cli.trained import words
 from workbench.errors import BadInput, BadRecipe, ModelNotFound, WorkbenchError
 from workbench.recipes.train import TrainRecipe
 from workbench.recipes.train_rerank import TrainRerankerRecipe
@@ -61,32 +63,60 @@ def test_an_old_command_with_later_options(
     assert "train_group_size 2: " in capsys.readouterr().err
 
 
-@pytest.mark.slow  # Imports files in a worker process.
-def test_an_old_command_brings_its_data(
-    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    write(tmp_path / "toy_finetune_data.jsonl", TWO_ROWS)
-    monkeypatch.setattr("sys.stdin", io.StringIO(examples.FLAG))
-    made = recipe(workspace, "--from-command", "-", "--model", "all-MiniLM-L6-v2")
-    assert made.dataset == "toy_finetune_data"
-    assert workspace.datasets.get(made.dataset).summary["queries"] == 2
+def rows(split: str, names: tuple[str, ...]) -> list[dict[str, object]]:
+    """Queries of one split with their texts under these names."""
+    query, positive, *negative = names
+    return [
+        {query: f"which cat {split} {n}", positive: f"here is cat {split} {n}"}
+        | {name: [f"here is dog {n}", f"here is owl {n}"] for name in negative}
+        for n in range(6)
+    ]
 
 
-@pytest.mark.slow  # Imports files in a worker process.
-def test_autotrain_brings_a_folder(
-    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "data").mkdir()
-    for split in ("train", "dev"):
-        rows = [{"anchor": f"{split} {n}", "positive": f"text {split} {n}"} for n in range(3)]
-        write(tmp_path / "data" / f"{split}.jsonl", rows)
-    Path("old.yaml").write_text(examples.AUTOTRAIN, encoding="utf-8")
-    made = recipe(workspace, "--from-command", "old.yaml", "--model", "all-MiniLM-L6-v2")
-    assert made.dataset == "autotrain-pair"
-    splits = workspace.datasets.get(made.dataset).summary["splits"]
-    assert (splits["train"] > 0, splits["dev"]) == (True, 3)
+#: Command, the files it names, their columns, and which tiny model stands in for its own.
+OLD = [
+    (examples.FLAG, ["toy_finetune_data.jsonl"], ("query", "pos", "neg"), "bert"),
+    (examples.EMBEDRAG, ["train_data.jsonl"], ("query", "pos", "neg"), "qwen2"),
+    (examples.AUTOTRAIN, ["data/train.jsonl", "data/dev.jsonl"], ("anchor", "positive"), "bert"),
+    (
+        examples.AUTOTRAIN.replace("anchor", "frage").replace(": positive", ": antwort"),
+        ["data/train.jsonl", "data/dev.jsonl"],
+        ("frage", "antwort"),
+        "",
+    ),
+]
+
+
+@pytest.mark.slow  # Each imports files in a worker process; three train a tiny model for a step.
+@pytest.mark.parametrize(
+    ("command", "files", "names", "base"), OLD, ids=["flag", "embedrag", "autotrain", "mapped"]
+)
+def test_an_old_command_brings_its_data_and_runs(
+    command: str, files: list[str], names: tuple[str, ...], base: str,
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    from workbench.training.embedding import run
+
+    folder = tmp_path / "work"
+    (folder / "data").mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    for file in files:
+        write(folder / file, rows(Path(file).stem, names))
+    monkeypatch.setattr("sys.stdin", io.StringIO(command))
+    model = "all-MiniLM-L6-v2"
+    if base:
+        made = tmp_path / "model"
+        model = str(save_tiny_model(made) if base == "bert" else save_decoder(made, base))
+    made_of = recipe(workspace, "--from-command", "-", "--model", model, "--set", "max_steps=1")
+    about = workspace.datasets.get(made_of.dataset).summary
+    assert about["queries"] == 6 * len(files)
+    if len(files) == 2:
+        assert (made_of.dataset, about["splits"]["dev"]) == ("autotrain-pair", 6)
+    if base:
+        context = FakeContext(workspace, tmp_path / "job")
+        result = run(made_of, context)  # type: ignore[arg-type]
+        assert result["steps"] == 1 and workspace.models.get(result["model"]).kind == "embedding"
+        assert result["method"] == ("qlora" if base == "qwen2" else "full")
 
 
 @pytest.mark.parametrize(
@@ -150,3 +180,23 @@ def test_options_about_another_option(workspace: Workspace) -> None:
         recipe(workspace, "--dataset", "d", "--fitting", "1")
     with pytest.raises(BadInput, match="--check --measure"):
         recipe(workspace, "--dataset", "d", "--measure")
+
+
+@pytest.mark.parametrize(
+    ("kind", "verdict", "said"),
+    [
+        ("reranker", "below-first-stage", "0.389 by the first stage (bm25), 0.056 untrained, "
+         "0.161 after: worse than the first stage."),
+        ("reranker", "", "0.161 after: better than the first stage."),
+        ("late-interaction", "no-better", "0.161 after: no better than untrained."),
+        ("embedding", "no-better", "0.389 before, 0.161 after: no better than the original."),
+    ],
+)  # fmt: skip
+def test_a_result_says_what_was_to_be_beaten(kind: str, verdict: str, said: str) -> None:
+    result = {
+        "model": "mine", "steps": 3, "seconds": 2.0, "kind": kind, "metric": "map@100",
+        "baseline": {"map@100": 0.389}, "untrained": {"map@100": 0.056},
+        "best": {"map@100": 0.161}, "baseline_name": "bm25", "verdict": verdict,
+        "beats_base": not verdict,
+    }  # fmt: skip
+    assert words(result).endswith(said)

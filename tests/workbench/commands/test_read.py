@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from tests.workbench.commands import examples
 from workbench.commands import Imported, read_command
+from workbench.commands.files import data_mapping
 from workbench.errors import BadInput, BadRecipe, WorkbenchError
 from workbench.recipes.kinds import KINDS
 
@@ -246,3 +247,16 @@ def test_torchrun_is_that_many_devices_where_there_are_gpus() -> None:
     assert "devices" not in alone.values
     assert "no GPU here" in told(alone, "nproc_per_node 2:")
     assert "one device" in told(alone, "negatives_cross_device:")
+
+
+def test_columns_that_the_import_does_not_know_are_mapped() -> None:
+    known = {"query": "anchor", "positive": "positive"}
+    assert data_mapping(known) == data_mapping({}) == []
+    assert data_mapping({"query": "frage", "positive": "antwort"}) == [
+        "query=frage",
+        "positive=antwort",
+    ]
+    scored = {"query": "eins", "positive": "zwei", "score": "wert"}
+    assert data_mapping(scored) == ["left=eins", "right=zwei", "label=wert"]
+    strange = examples.AUTOTRAIN.replace("anchor", "frage")
+    assert any("query=frage" in note for note in read(strange).notes)

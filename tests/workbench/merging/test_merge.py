@@ -19,6 +19,7 @@ from tests.workbench.training.fakes import (
 from tests.workbench.training.test_cells import QUESTIONS, TEXTS, scores
 from workbench.errors import BadInput, JobCancelled, ModelUnusable
 from workbench.merging.merge import ALLOWED, MergeFailed, run
+from workbench.merging.versions import refuse_unplaced
 from workbench.models.contract import Contract
 from workbench.models.load import load_model
 from workbench.models.resolve import from_folder, resolve
@@ -68,6 +69,24 @@ def test_every_kind_is_merged(trained: Callable[..., Bench], kind: str, base: st
     after = load_model(resolve(bench.workspace, "whole"), device="cpu", precision="fp32")
     assert np.allclose(scores(before), scores(after), atol=1e-5)
     assert np.allclose(outside(folder, kind), scores(after), atol=1e-5)
+    # The adapter itself, too, is for sentence-transformers and for peft what it is here.
+    assert np.allclose(outside(bench.folder, kind), scores(before), atol=1e-4)
+    refuse_unplaced(in_peft(bench.folder, kind, base), bench.folder)
+
+
+def in_peft(folder: Path, kind: str, base: str) -> Any:
+    """The adapter on its base, by transformers and peft alone."""
+    import transformers
+    from peft import PeftConfig, PeftModel
+
+    if kind == "reranker":
+        task = "CausalLM" if base.endswith("-lm") else "SequenceClassification"
+        head: dict[str, Any] = {} if base.endswith("-lm") else {"num_labels": 1}
+        shape = getattr(transformers, f"AutoModelFor{task}")
+    else:
+        shape, head = transformers.AutoModel, {}
+    named = PeftConfig.from_pretrained(str(folder)).base_model_name_or_path
+    return PeftModel.from_pretrained(shape.from_pretrained(named, **head), str(folder))
 
 
 def outside(folder: Path, kind: str) -> Any:
@@ -98,6 +117,9 @@ def test_after_qlora_the_drift_is_reported(trained: Callable[..., Bench], method
     assert result["parity"]["largest_difference"] <= ALLOWED
     assert set(result["metrics"]["merged"]) == set(result["metrics"]["trained"])
     assert bench.workspace.models.get("whole").summary["drift"] == drift
+    # Outside, the adapter lies on full-precision weights: that is the merged model.
+    merged = load_model(resolve(bench.workspace, "whole"), device="cpu", precision="fp32")
+    assert np.allclose(outside(bench.folder, "embedding"), scores(merged), atol=1e-4)
 
 
 def test_a_bf16_base_drifts_too(trained: Callable[..., Bench]) -> None:
@@ -184,6 +206,13 @@ def elsewhere(tmp_path: Path) -> Path:
 def test_an_adapter_from_elsewhere_is_checked_on_the_library_s_texts(
     elsewhere: Path, tmp_path: Path
 ) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    # As older versions of peft save it.
+    path = elsewhere / "adapter_model.safetensors"
+    torch.save(load_file(path), elsewhere / "adapter_model.bin")
+    path.unlink()
     workspace = FakeWorkspace(tmp_path, FakeReader(animal_splits()))
     context = FakeContext(workspace, tmp_path / "job")
     recipe = MergeRecipe(model=str(elsewhere), name="whole", device="cpu")

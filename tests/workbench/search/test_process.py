@@ -114,6 +114,21 @@ def test_it_is_killed_when_stuck(opened: Workspace) -> None:
         client.close()
 
 
+def test_a_second_stage_may_take_longer(
+    client: SearchClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = []
+
+    def answers(_process: object, _request: object, seconds: float) -> dict[str, object]:
+        given.append(seconds)
+        return {"answer": None}
+
+    monkeypatch.setattr(resident_process.ResidentProcess, "ask", answers)
+    client._ask(_STATUS)
+    client._ask({**_STATUS, "reranker": "some-model"})
+    assert given[1] > 5 * given[0]
+
+
 def test_one_that_dies_each_time_is_a_sentence(
     client: SearchClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

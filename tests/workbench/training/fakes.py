@@ -365,16 +365,18 @@ def save_decoder(folder: Path, family: str, *, answers: bool = False, seed: int 
 
 def save_late(folder: Path, *, layout: str, seed: int = 0) -> Path:
     """A BERT with a projection to 16 dimensions per token of its own: as 'stanford' ColBERT
-    checkpoints keep it (``linear.weight`` among the weights), or as bge-'m3' does."""
+    checkpoints keep it (``linear.weight`` among the weights), or as bge-'m3' does: a file beside a
+    sentence-transformers folder, or, 'm3-plain', beside a checkpoint without pooling."""
     import json
 
     import torch
     from safetensors.torch import load_file, save_file
 
-    save_tiny_model(folder.with_name(f"{folder.name}-st"), seed=seed)
-    folder.with_name(f"{folder.name}-st-plain").rename(folder)
-    head = torch.nn.Linear(32, 16, bias=layout == "m3")
-    if layout == "m3":
+    whole = save_tiny_model(folder.with_name(f"{folder.name}-st"), pooling="cls", seed=seed)
+    plain = whole.with_name(f"{whole.name}-plain")
+    (whole if layout == "m3" else plain).rename(folder)
+    head = torch.nn.Linear(32, 16, bias=layout.startswith("m3"))
+    if layout.startswith("m3"):
         torch.save(head.state_dict(), folder / "colbert_linear.pt")
         return folder
     weights = load_file(folder / "model.safetensors")

@@ -8,6 +8,7 @@ import pytest
 from tests.workbench.training.fakes import FakeDatasets, FakeReader
 from workbench.errors import BadInput, DatasetNotFound, ModelNotFound, NameTaken
 from workbench.recipes.train import TrainEmbeddingRecipe
+from workbench.recipes.train_rerank import TrainRerankerRecipe
 from workbench.training.prepare import prepare_train
 from workbench.workspace import Workspace
 
@@ -88,3 +89,14 @@ def test_more_gpus_than_there_are_would_wait_for_ever(
         prepare_train(recipe(devices=devices), workspace)
     assert said in str(caught.value)
     assert prepare_train(recipe(devices="2"), workspace).devices == "2"
+
+
+def test_a_guide_and_a_first_stage_are_looked_up_too(workspace: Workspace, tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFound, match="no-such-guide"):
+        prepare_train(recipe(objective="gist", guide_model="no-such-guide"), workspace)
+    # One that is not used is not asked for.
+    prepare_train(recipe(guide_model="no-such-guide"), workspace)
+    staged = {"dataset": "pets", "first_stage": "no-such-stage"}
+    with pytest.raises(ModelNotFound, match="no-such-stage"):
+        prepare_train(TrainRerankerRecipe(**staged), workspace)
+    prepare_train(TrainRerankerRecipe(**{**staged, "first_stage": "bm25"}), workspace)

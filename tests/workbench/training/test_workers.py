@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ROWS = [
     Cell("embedding", "bert", "qlora-4"),
-    Cell("embedding", "qwen2", "lora"),
+    Cell("embedding", "qwen3", "lora"),
     Cell("reranker", "bert", "lora"),
     Cell("reranker", "qwen2-lm", "full"),
     Cell("late-interaction", "m3", "lora"),
@@ -35,7 +35,7 @@ def base_of(cell: Cell, folder: Path) -> Path:
         return save_tiny_model(folder)
     if cell.base == "m3":
         return save_late(folder, layout="m3")
-    return save_decoder(folder, "qwen2", answers=cell.base == "qwen2-lm")
+    return save_decoder(folder, cell.base.partition("-")[0], answers=cell.base.endswith("-lm"))
 
 
 @pytest.mark.parametrize("cell", ROWS, ids=lambda cell: cell.name)

@@ -1,0 +1,67 @@
+"""Settings that were given and do nothing in a run. Torch-free.
+
+The page hides most of them; a command, a file or an imported recipe can give them all the same.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from workbench.recipes.train import TrainRecipe
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """A setting without effect: why, and what to do."""
+
+    message: str
+    mend: str
+
+
+def idle(recipe: TrainRecipe, devices: int) -> list[Idle]:
+    """What has no effect; ``devices`` is how many train together."""
+    return [*_hidden(recipe), *_own_candidates(recipe), *_alone(recipe, devices)]
+
+
+def _given(recipe: TrainRecipe, name: str) -> bool:
+    field = type(recipe).model_fields.get(name)
+    return field is not None and getattr(recipe, name) != field.default
+
+
+def _hidden(recipe: TrainRecipe) -> Iterator[Idle]:
+    """Fields that depend on another which has a different value."""
+    for name, info in type(recipe).model_fields.items():
+        extra = info.json_schema_extra
+        about = extra.get("workbench") if isinstance(extra, dict) else None
+        depends = about.get("depends_on") if isinstance(about, dict) else None
+        if not depends or not _given(recipe, name):
+            continue
+        source, wanted = str(depends[0]), tuple(depends[1])  # type: ignore[arg-type,index]
+        is_now = getattr(recipe, source)
+        if is_now not in wanted:
+            yield Idle(
+                f"{name} has no effect with {source} {is_now}.",
+                f"Leave it out, or set {source} to {' or '.join(map(str, wanted))}.",
+            )
+
+
+def _own_candidates(recipe: TrainRecipe) -> Iterator[Idle]:
+    """Without the batch's other rows there is nothing to cache, to turn round or to gather."""
+    objective = getattr(recipe, "objective", "")
+    if "contrastive" not in objective or getattr(recipe, "in_batch_negatives", True):
+        return
+    names = [name for name in ("symmetric", "negatives_cross_device") if _given(recipe, name)]
+    if objective == "cached-contrastive":
+        names.insert(0, "The cached objective")
+    for name in names:
+        yield Idle(
+            f"{name} has no effect without in-batch negatives.",
+            "Leave it out, or switch in_batch_negatives on.",
+        )
+
+
+def _alone(recipe: TrainRecipe, devices: int) -> Iterator[Idle]:
+    if getattr(recipe, "negatives_cross_device", False) and devices == 1:
+        yield Idle(
+            "negatives_cross_device has no effect on one device.",
+            "Set devices to 2 or more, or leave it out.",
+        )
