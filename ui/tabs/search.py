@@ -161,11 +161,11 @@ def listen(services: Services, page: "Page") -> None:
     search = page.search
     workspace = services.workspace
 
-    def ask(query: str, where: str, *sides: str | None) -> str:
-        return ask_html(services, sides[:2], query, sides[2:], where)
+    def ask(query: str | None, where: str | None, *sides: str | None) -> str:
+        return ask_html(services, sides[:2], query or "", sides[2:], where)
 
     def example(
-        where: str,
+        where: str | None,
         left: str | None,
         right: str | None,
         second: str | None,

@@ -73,8 +73,8 @@ def listen(services: Services, blind: Blind, sides: list[Any]) -> None:
     """``sides``: the components of left and right index, left and right second stage, filter."""
     waiting: OrderedDict[str, tuple[SearchResult, SearchResult]] = OrderedDict()
 
-    def start(query: str, *raw: Any) -> list[Any]:
-        token, pair = ask(services, query, *raw)
+    def start(query: str | None, *raw: Any) -> list[Any]:
+        token, pair = ask(services, query or "", *raw)
         waiting[token] = pair
         while len(waiting) > WAITING:
             waiting.popitem(last=False)
@@ -128,7 +128,7 @@ def ask(
     right: str | None,
     second: str | None,
     second_right: str | None,
-    where: str,
+    where: str | None,
 ) -> tuple[str, tuple[SearchResult, SearchResult]]:
     """A question's name, and what both sides found, in an order that chance decided."""
     sides = sides_of([left, right], [second, second_right])

@@ -46,8 +46,8 @@ def listen(services: Services, filter: Filter, index: gr.Dropdown) -> None:
             return EMPTY
         return fields_html(services.search.fields(name))
 
-    def add(where: str, event: gr.EventData) -> str:
-        return with_condition(where, str(event.value))
+    def add(where: str | None, event: gr.EventData) -> str:
+        return with_condition(where or "", str(event.value))
 
     on(filter.box.expand, look, index, filter.fields, queue=True)
     on(filter.fields.select, add, filter.where, filter.where)

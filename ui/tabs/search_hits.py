@@ -35,9 +35,12 @@ def sides_of(names: Sequence[str | None], seconds: Sequence[str | None] = ("",))
 
 
 def search_sides(
-    services: Services, sides: Sequence[Side], query: str, where: str = ""
+    services: Services, sides: Sequence[Side], query: str, where: str | None = ""
 ) -> "list[SearchResult]":
-    """Ask every side the same; raises :class:`BadInput` where nothing is chosen."""
+    """Ask every side the same; raises :class:`BadInput` where nothing is chosen.
+
+    A field of the page that was never unfolded sends nothing at all: ``where`` may be None.
+    """
     if not sides:
         raise BadInput(t("search.no_index"), t("search.no_index_hint"))
     if services.search is None:
@@ -46,7 +49,7 @@ def search_sides(
         result
         for side in sides
         for result in services.search.search_many(
-            [side.index], query, HITS, reranker=side.second or None, where=where
+            [side.index], query, HITS, reranker=side.second or None, where=where or ""
         )
     ]
 
@@ -56,7 +59,7 @@ def ask_html(
     names: Sequence[str | None],
     query: str,
     seconds: Sequence[str | None] = ("",),
-    where: str = "",
+    where: str | None = "",
 ) -> str:
     """Ask, and show what was found; ``seconds`` has each side's second stage, or nothing."""
     return results_html(search_sides(services, sides_of(names, seconds), query, where))
@@ -135,7 +138,7 @@ def _about(result: "SearchResult") -> str:
 def _took(milliseconds: dict[str, float]) -> str:
     """In all; with a second stage also each stage's own."""
     ms = {
-        stage: f"{taken:.0f}" if taken >= 10 else f"{taken:.1f}"
+        stage: f"{taken:.0f}" if taken >= 1 else f"{taken:.1f}"
         for stage, taken in milliseconds.items()
     }
     if "rerank" not in ms and "encode" in ms:
