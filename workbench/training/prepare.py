@@ -8,7 +8,7 @@ from workbench.data.needs import no_pairs, no_queries
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput, NameTaken
 from workbench.jobs.slots import gpus
-from workbench.models.resolve import resolve
+from workbench.models.resolve import ResolvedModel, resolve
 from workbench.recipes.devices import how_many, named
 from workbench.recipes.train import TrainRecipe
 from workbench.workspace import Workspace
@@ -28,7 +28,7 @@ def prepare_train(recipe: R, workspace: Workspace, waits: bool = False) -> R:
     elif not waits:
         workspace.datasets.get(recipe.dataset)
     if not waits:
-        resolve(workspace, recipe.model)
+        _refuse_quantized(resolve(workspace, recipe.model))
     folder = Path(recipe.model).expanduser()
     if folder.is_dir() and not workspace.models.exists(recipe.model):
         # The worker starts in another folder than the one the person stands in.
@@ -36,6 +36,15 @@ def prepare_train(recipe: R, workspace: Workspace, waits: bool = False) -> R:
     changes["name"] = _name(recipe, workspace)
     _refuse_missing_gpus(recipe)
     return recipe.model_copy(update=changes)
+
+
+def _refuse_quantized(model: ResolvedModel) -> None:
+    """Rounded weights are no start: what is trained is their original, over 4 bits if wanted."""
+    if model.contract is not None and model.contract.weights:
+        raise BadInput(
+            f"The weights of '{model.name}' are kept in {model.contract.weights}, for use only.",
+            "Train the model it was quantized from, then quantize the result.",
+        )
 
 
 def _refuse_missing_gpus(recipe: TrainRecipe) -> None:
