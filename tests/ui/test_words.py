@@ -12,6 +12,7 @@ import workbench.doctor
 from ui.tabs.models_details import CONTRACT
 from ui.words import known, load, t
 from ui.words.amounts import ago, count, duration, size
+from workbench.quantization.methods import MODEL_METHODS, VECTOR_METHODS
 from workbench.recipes.describe import describe
 from workbench.recipes.kinds import KINDS
 from workbench.records import JobStatus
@@ -58,6 +59,8 @@ def families() -> set[str]:
     return {
         *(f"status.{status.value}" for status in JobStatus),
         *(f"task.{name}" for name in TASKS),
+        *(f"lab.choice_methods.{name}" for name in MODEL_METHODS),
+        *(f"lab.choice_vectors.{name}" for name in VECTOR_METHODS),
         *(f"field.{spec.name}" for spec in specs),
         *(f"group.{spec.group}" for spec in specs),
         *(f"preset.{preset}" for recipe in recipes for preset in recipe.presets),
