@@ -60,7 +60,7 @@ def families() -> set[str]:
         *(f"status.{status.value}" for status in JobStatus),
         *(f"task.{name}" for name in TASKS),
         *(f"lab.choice_methods.{name}" for name in MODEL_METHODS),
-        *(f"lab.choice_vectors.{name}" for name in VECTOR_METHODS),
+        *(f"lab.choice_vectors.{name}" for name in VECTOR_METHODS[1:]),
         *(f"field.{spec.name}" for spec in specs),
         *(f"group.{spec.group}" for spec in specs),
         *(f"preset.{preset}" for recipe in recipes for preset in recipe.presets),
