@@ -14,6 +14,7 @@ from workbench.quantization.compare import WEIGHED
 
 #: What of the result has a chart, and the words for its axis.
 PANELS = {"models": "lab.bytes_models", "vectors": "lab.bytes_vectors"}
+TITLES = {"models": "lab.models", "vectors": "lab.vectors"}
 #: Diameters of the fastest and the slowest dot, in pixels.
 _SMALL, _LARGE = 12.0, 38.0
 _FAILED = "#b42318"
@@ -24,7 +25,7 @@ def lab_chart(result: Mapping[str, Any], name: str) -> go.Figure:
     rows, by = measured(result, name), WEIGHED[name]
     take = str(result[f"{name}_take"])
     figure = go.Figure([_front(rows, by), *_dots(rows, by, take)])
-    dress(figure, t(f"lab.{name}"))
+    dress(figure, t(TITLES[name]))
     ends = sorted({float(row[by]) for row in rows})
     values = [float(row[HEADLINE]) for row in rows]
     reach = max(max(values) - min(values), 0.01) * 0.25

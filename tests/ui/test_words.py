@@ -13,6 +13,7 @@ import workbench.doctor
 from ui.tabs.models_details import CONTRACT
 from ui.words import LANGUAGE, LANGUAGES, _flat, known, language, load, section, speaking, t
 from ui.words.amounts import ago, count, duration, size
+from workbench.quantization.methods import MODEL_METHODS, VECTOR_METHODS
 from workbench.recipes.describe import describe
 from workbench.recipes.kinds import KINDS
 from workbench.records import JobStatus
@@ -59,6 +60,8 @@ def families() -> set[str]:
     return {
         *(f"status.{status.value}" for status in JobStatus),
         *(f"task.{name}" for name in TASKS),
+        *(f"lab.choice_methods.{name}" for name in MODEL_METHODS),
+        *(f"lab.choice_vectors.{name}" for name in VECTOR_METHODS[1:]),
         *(f"field.{spec.name}" for spec in specs),
         *(f"group.{spec.group}" for spec in specs),
         *(f"preset.{preset}" for recipe in recipes for preset in recipe.presets),

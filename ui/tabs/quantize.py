@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ui.page import Page
 
 TASK = QuantizeLabRecipe.task
+POINTS = {"models": "lab.point_models", "vectors": "lab.point_vectors"}
 LISTED = 30
 _DRAWN = ("model", "dataset", "methods", "vectors")
 
@@ -245,7 +246,7 @@ def _chart(result: Mapping[str, Any], name: str) -> gr.Plot:
 def _point_labels(points: Sequence[str]) -> list[tuple[str, str]]:
     """'models:nf4' as 'nf4 as a model', 'vectors:binary' as 'binary as an index'."""
     pairs = (one.partition(":") for one in points)
-    return [(t(f"lab.point_{kind}", name=name), f"{kind}:{name}") for kind, _, name in pairs]
+    return [(t(POINTS[kind], name=name), f"{kind}:{name}") for kind, _, name in pairs]
 
 
 def best(result: Mapping[str, Any], points: Sequence[str]) -> str | None:

@@ -11,7 +11,9 @@ from ui.words.amounts import count, size
 from workbench.comparison.names import HEADLINE, label
 
 METRICS = (HEADLINE, "ndcg@10", "recall@100")
-PANELS = ("models", "vectors")
+TITLES = {"models": "lab.models", "vectors": "lab.vectors"}
+PANELS = tuple(TITLES)
+TAKEN = ("lab.size", "lab.memory", "lab.per_query", "lab.per_document")
 
 
 def lab_html(result: Mapping[str, Any]) -> Markup:
@@ -36,7 +38,7 @@ def _about(result: Mapping[str, Any]) -> Markup:
 def _panel(result: Mapping[str, Any], name: str) -> Markup:
     take = str(result[f"{name}_take"])
     rows = [_row(row, take) for row in result[name]]
-    title = t(f"lab.{name}")
+    title = t(TITLES[name])
     return join(
         [
             heading(title),
@@ -47,10 +49,9 @@ def _panel(result: Mapping[str, Any], name: str) -> Markup:
 
 
 def _heads() -> list[str]:
-    names = ("size", "memory", "per_query", "per_document")
     return [
         t("lab.method"),
-        *(t(f"lab.{name}") for name in names),
+        *(t(key) for key in TAKEN),
         *(label(metric) for metric in METRICS),
         t("lab.agreement"),
         t("lab.bound"),

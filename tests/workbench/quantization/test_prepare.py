@@ -12,10 +12,12 @@ from tests.workbench.merging.test_prepare import save_weights
 from workbench.errors import BadInput, DatasetNotFound, ModelNotFound, NameTaken
 from workbench.models.contract import Contract
 from workbench.models.registry import new_model
+from workbench.models.resolve import resolve
 from workbench.quantization import methods
 from workbench.quantization.methods import MODEL_METHODS, VectorFormat, refusal
 from workbench.quantization.prepare import formats, prepare_lab, prepare_quantize
 from workbench.recipes.quantize import QuantizeLabRecipe, QuantizeRecipe
+from workbench.training.prepare import _refuse_quantized
 from workbench.workspace import Workspace
 
 
@@ -102,3 +104,12 @@ def test_formats_are_every_method_in_every_length() -> None:
     assert formats(lab(vectors=[], dimensions="128"), 384) == [VectorFormat("float32", 128)]
     assert formats(lab(vectors=[]), 384) == []
     assert [one.bound for one in found] == [0.01, 0.03, 0.03, 0.03]
+
+
+def test_a_quantized_model_is_no_start_of_training(workspace: Workspace) -> None:
+    base = workspace.models.get("all-MiniLM-L6-v2")
+    folder = workspace.models.folder(base.name)
+    contract = Contract.model_validate(base.contract).model_copy(update={"weights": "bf16"})
+    contract.write(folder)
+    with pytest.raises(BadInput, match="kept in bf16, for use only"):
+        _refuse_quantized(resolve(workspace, base.name))
