@@ -9,12 +9,8 @@ from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput, NameTaken
 from workbench.evaluation.pictures import has_pictures, no_pictures
 from workbench.jobs.slots import gpus
-<<<<<<< HEAD
 from workbench.models.contract import Contract
-from workbench.models.resolve import resolve
-=======
 from workbench.models.resolve import ResolvedModel, resolve
->>>>>>> i5-quantize
 from workbench.recipes.devices import how_many, named
 from workbench.recipes.train import GUIDED, TrainRecipe
 from workbench.recipes.train_rerank import MODEL_FREE
@@ -36,8 +32,9 @@ def prepare_train(recipe: R, workspace: Workspace, waits: bool = False) -> R:
     elif not waits:
         workspace.datasets.get(recipe.dataset)
     if not waits:
-<<<<<<< HEAD
-        _refuse_other_towers(recipe, resolve(workspace, recipe.model, recipe.kind).contract)
+        base = resolve(workspace, recipe.model, recipe.kind)
+        _refuse_other_towers(recipe, base.contract)
+        _refuse_quantized(base)
         for name in _helpers(recipe):
             resolve(workspace, getattr(recipe, name))
     for name in ("model", *_helpers(recipe)):
@@ -46,19 +43,11 @@ def prepare_train(recipe: R, workspace: Workspace, waits: bool = False) -> R:
         if folder.is_dir() and not workspace.models.exists(named):
             # The worker starts in another folder than the one the person stands in.
             changes[name] = str(folder.resolve())
-=======
-        _refuse_quantized(resolve(workspace, recipe.model))
-    folder = Path(recipe.model).expanduser()
-    if folder.is_dir() and not workspace.models.exists(recipe.model):
-        # The worker starts in another folder than the one the person stands in.
-        changes["model"] = str(folder.resolve())
->>>>>>> i5-quantize
     changes["name"] = _name(recipe, workspace)
     _refuse_missing_gpus(recipe)
     return recipe.model_copy(update=changes)
 
 
-<<<<<<< HEAD
 def _refuse_other_towers(recipe: TrainRecipe, contract: Contract | None) -> None:
     """Pictures need a model that sees them, and such a model is no other kind's base."""
     if contract is None or (contract.kind == "image-text") == (recipe.kind == "image-text"):
@@ -79,7 +68,8 @@ def _helpers(recipe: TrainRecipe) -> list[str]:
     guided = getattr(recipe, "objective", "") in GUIDED
     staged = getattr(recipe, "first_stage", "auto") not in MODEL_FREE
     return ["guide_model"] * guided + ["first_stage"] * staged
-=======
+
+
 def _refuse_quantized(model: ResolvedModel) -> None:
     """Rounded weights are no start: what is trained is their original, over 4 bits if wanted."""
     if model.contract is not None and model.contract.weights:
@@ -87,7 +77,6 @@ def _refuse_quantized(model: ResolvedModel) -> None:
             f"The weights of '{model.name}' are kept in {model.contract.weights}, for use only.",
             "Train the model it was quantized from, then quantize the result.",
         )
->>>>>>> i5-quantize
 
 
 def _refuse_missing_gpus(recipe: TrainRecipe) -> None:
