@@ -31,7 +31,9 @@ def drawn(recipe: type[Recipe], **start: Any) -> form.Form:
 
 
 #: Texts of a form of their own. An endpoint and a local model exclude each other.
-TEXTS = {
+TEXTS: dict[str, Any] = {
+    "methods": ["nf4"],
+    "vectors": ["binary"],
     "endpoint": "http://localhost:8000/v1",
     "key_variable": "OTHER_KEY",
     "local_model": "",
@@ -106,7 +108,7 @@ def test_every_field_has_a_name_its_help_and_a_component(recipe: type[Recipe]) -
     for spec in describe(recipe):
         component = one.components[spec.name]
         assert component.label == form.label(spec.name)
-        assert component.info == spec.help
+        assert component.info == form.help_of(spec, component.value)
         assert component.interactive
 
 
@@ -153,8 +155,11 @@ def test_about_eight_fields_are_in_sight() -> None:
 
 
 def test_a_choice_of_one_is_no_choice() -> None:
-    assert IndexRecipe.model_fields["type"].annotation == Literal["exact"]
-    assert not drawn(IndexRecipe).components["type"].visible
+    class OneWay(IndexRecipe):
+        type: Literal["exact"] = setting("exact", help="How it is searched, the one way.")
+
+    assert drawn(IndexRecipe).components["type"].visible
+    assert not drawn(OneWay).components["type"].visible
 
 
 @pytest.mark.parametrize("preset", list(TrainEmbeddingRecipe.presets))

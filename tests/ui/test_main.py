@@ -57,7 +57,7 @@ def test_a_tab_looks_only_when_something_changed(demo: gr.Blocks) -> None:
     # An event costs the page of everyone who looks at it, even one that changes nothing.
     assert not [one for one in demo.blocks.values() if isinstance(one, gr.Timer)]
     looks = [event for event in demo.fns.values() if "look" in {name for _, name in event.targets}]
-    assert len(looks) == 7
+    assert len(looks) == 8
     assert all(event.trigger_mode == "always_last" and not event.queue for event in looks)
 
 
