@@ -46,7 +46,7 @@ def test_a_lab_is_read_and_a_point_is_kept(page: Any, workspace: Workspace) -> N
         page.locator("#lab-start").click()
         page.locator("[data-testid=toast-body]").first.wait_for()
         assert [job.id for job in workspace.jobs.list(task="quantize-lab")] == ["lab1"]
-        page.get_by_label("Name of what is kept", exact=True).fill("half")
+        page.locator("#lab-name input, #lab-name textarea").first.fill("half")
         page.locator("#lab-keep").click()
         page.locator("#lab-kept [data-job]").wait_for()
         kept = workspace.jobs.list(task="quantize")[0]
