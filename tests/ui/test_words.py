@@ -83,7 +83,12 @@ def families() -> set[str]:
 def optional() -> set[str]:
     """Words for values that may do without: where there are none, the value itself is shown."""
     specs = [spec for task in TASKS.values() for spec in describe(task.recipe)]
-    return {f"choice.{spec.name}.{choice}" for spec in specs for choice in spec.choices}
+    return {
+        f"{prefix}.{spec.name}.{choice}"
+        for prefix in ("choice", "when")
+        for spec in specs
+        for choice in spec.choices
+    }
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: path.stem)
