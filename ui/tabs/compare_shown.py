@@ -176,7 +176,7 @@ def searched_words(searched: str) -> str:
         return t("compare.searched_own")
     if stage and top.startswith("top "):
         return t("compare.searched_top", count=top.removeprefix("top "), stage=stage)
-    return searched
+    return sentences.said(searched)
 
 
 def _value(row: Row, at: int) -> Markup:

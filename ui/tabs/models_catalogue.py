@@ -41,7 +41,7 @@ def _line(model: CatalogueModel) -> list[str]:
         model.languages,
         size(model.size * 1_000_000) if model.size else t("catalogue.unknown"),
         f"{model.max_len:,}" if model.max_len else t("catalogue.unknown"),
-        manner(model) or EMPTY,
+        ", ".join(map(sentences.said, manner(model).split(", "))) or EMPTY,
         model.licence or t("catalogue.unknown"),
         join([Markup("{}").format(sentences.said(model.remark)), _prompt(model)]),
     ]

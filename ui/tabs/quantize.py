@@ -18,7 +18,7 @@ from ui.pulse import pulse
 from ui.refusals import told_at_fields
 from ui.services import Services
 from ui.tabs.quantize_shown import PANELS, lab_html
-from ui.words import t
+from ui.words import sentences, t
 from ui.words.amounts import ago
 from workbench.errors import BadInput, JobNotFound
 from workbench.quantization.keep import keepable, keeping
@@ -118,7 +118,7 @@ def _several(name: str, choices: Sequence[str]) -> gr.CheckboxGroup:
         [(t(f"lab.choice_{name}.{choice}"), choice) for choice in choices],
         value=field.default,
         label=t(f"field.{name}"),
-        info=field.description,
+        info=sentences.said(field.description or ""),
         interactive=True,
         elem_id=f"lab-{name}",
     )

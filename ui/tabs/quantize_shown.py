@@ -6,7 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ui.markup import EMPTY, badge, heading, join, table
-from ui.words import t
+from ui.words import sentences, t
 from ui.words.amounts import count, size
 from workbench.comparison.names import HEADLINE, label
 
@@ -61,8 +61,8 @@ def _heads() -> list[str]:
 def _row(row: Mapping[str, Any], take: str) -> Sequence[str]:
     name = method_name(row)
     if "error" in row:
-        said = Markup('<span class="error">{}</span>').format(row["error"])
-        return [name, *["–"] * 8, join([badge(t("lab.failed"), "bad"), Markup(" "), said])]
+        why = Markup('<span class="error">{}</span>').format(sentences.said(row["error"]))
+        return [name, *["–"] * 8, join([badge(t("lab.failed"), "bad"), Markup(" "), why])]
     chosen = join([Markup("{} ").format(name), badge(t("lab.take"), "good")])
     return [
         chosen if row["name"] == take else name,
@@ -99,5 +99,5 @@ def _recommended(take: str, why: str) -> Markup:
         return EMPTY
     name = t("lab.original") if take == "original" else take
     return Markup('<p class="rw-lab-why"><strong>{}</strong> {}</p>').format(
-        t("lab.recommended", name=name), why
+        t("lab.recommended", name=name), sentences.said(why)
     )

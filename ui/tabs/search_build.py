@@ -8,7 +8,7 @@ import gradio as gr
 
 from ui.choices import open_menu
 from ui.form import choice_label, draw, from_component, label
-from ui.words import t
+from ui.words import sentences, t
 from workbench.recipes.describe import describe
 from workbench.recipes.evaluate import IndexRecipe
 
@@ -55,7 +55,7 @@ def render() -> Build:
         [(choice_label(SPECS["type"], one), one) for one in SPECS["type"].choices],
         value="exact",
         label=label("type"),
-        info=SPECS["type"].help,
+        info=sentences.said(SPECS["type"].help),
         interactive=True,
         elem_id="index-type",
     )

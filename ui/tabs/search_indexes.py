@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from ui.markup import EMPTY, badge, join, pick, piece, table
 from ui.services import Services
-from ui.words import t
+from ui.words import sentences, t
 from ui.words.amounts import count, size
 from workbench.recipes.index_update import IndexUpdateRecipe
 from workbench.records import Index, Job
@@ -63,12 +63,14 @@ def _row(index: Index, reasons: list[Stale]) -> list[str]:
 
 def _state(index: Index, reasons: list[Stale]) -> Markup:
     notes = [
-        Markup('<p class="rw-quiet rw-small">{}</p>').format(one)
+        Markup('<p class="rw-quiet rw-small">{}</p>').format(sentences.said(one))
         for one in index.summary.get("notes", [])
     ]
     if not reasons:
         return join([badge(t("indexes.fits"), "good"), *notes])
-    said = [Markup('<p class="rw-small">{}</p>').format(one.sentence) for one in reasons]
+    said = [
+        Markup('<p class="rw-small">{}</p>').format(sentences.said(one.sentence)) for one in reasons
+    ]
     mend = EMPTY
     if all(one.mend for one in reasons):
         anew = any(one.mend == "rebuild" for one in reasons)
