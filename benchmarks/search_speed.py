@@ -155,7 +155,7 @@ def register(home: Path, structure: str, plan: Any, count: int, size: int) -> No
 
     workspace = Workspace.open(home)
     run_sample(
-        SampleRecipe(name="made", train_pairs=10, dev_pairs=5, test_pairs=10), context(workspace)
+        SampleRecipe(name="made", train_pairs=50, dev_pairs=10, test_pairs=50), context(workspace)
     )
     model = workspace.models.ensure_packaged()
     contract = {**model.contract, "dimensions": plan.dimensions}

@@ -48,6 +48,8 @@ def test_two_sides_a_filter_and_a_blind_test(page: Any, tmp_path: Path) -> None:
         side_by_side(page)
         filtered(page)
         blind(page)
+        # The app ends before the page does: nothing may be on its way then.
+        page.goto("about:blank")
 
 
 def build(page: Any, name: str, type: str) -> None:
