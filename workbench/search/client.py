@@ -13,6 +13,7 @@ import psutil
 from workbench.errors import BadInput, SearchUnavailable, WorkbenchError
 from workbench.models.resolve import resolve
 from workbench.search.asked import Encoded, Role, Scored, Vectors, embed_request, score_request
+from workbench.search.generation import generation
 from workbench.search.process import ResidentProcess, TimedOut
 from workbench.search.protocol import rebuild_error
 from workbench.search.results import CANDIDATES, SearchResult
@@ -47,6 +48,7 @@ class SearchClient:
         self._process: ResidentProcess | None = None
         self._lock = threading.Lock()
         self._closed = False
+        self._known: tuple[object, dict[str, str]] = (None, {})
 
     def search(
         self,
@@ -81,7 +83,7 @@ class SearchClient:
     ) -> list[SearchResult]:
         """The same question to several indexes, one after the other; one result for each."""
         _check(query, top_k)
-        ids = [self._workspace.indexes.get(name).id for name in indexes]
+        ids = self._ids(indexes)
         request: dict[str, Any] = {"do": "search", "indexes": ids, "query": query, "top_k": top_k}
         if where.strip():
             parse(where)
@@ -165,6 +167,17 @@ class SearchClient:
         """End the worker for good."""
         self._closed = True
         self.release()
+
+    def _ids(self, indexes: list[str]) -> list[str]:
+        """The indexes' ids; what was looked up holds while nothing is written."""
+        now = generation(self._workspace)
+        then, known = self._known
+        if then != now:
+            then, known = self._known = (now, {})
+        for name in indexes:
+            if name not in known:
+                known[name] = self._workspace.indexes.get(name).id
+        return [known[name] for name in indexes]
 
     def _second(self, model: str) -> str:
         """What the worker finds the second stage by; one of the wrong kind is refused here."""

@@ -15,6 +15,7 @@ from workbench.models.scorer import Scorer
 from workbench.search import encode
 from workbench.search.asked import Encoded, Scored
 from workbench.search.found import Clock, Known, OpenIndex, find
+from workbench.search.generation import generation
 from workbench.search.kept import Kept
 from workbench.search.registry import FILE, plan_of
 from workbench.search.results import CANDIDATES, SearchResult
@@ -27,6 +28,8 @@ from workbench.workspace import Workspace
 #: Two sides, and what orders both anew.
 _MODELS_KEPT = 3
 _INDEXES_KEPT = 4
+#: Two sides whose records need not be looked up while nothing is written.
+_READY_KEPT = 2
 _REBUILD = "Build the index again."
 
 
@@ -38,6 +41,7 @@ class Engine:
         self._workspace = workspace
         self._models: Kept[Loaded] = Kept(_MODELS_KEPT + more_models)
         self._indexes: Kept[OpenIndex] = Kept(_INDEXES_KEPT)
+        self._ready: Kept[tuple[OpenIndex, LoadedEmbedding]] = Kept(_READY_KEPT)
         self._lock = threading.Lock()
 
     def search(
@@ -96,8 +100,7 @@ class Engine:
         where: str = "",
     ) -> SearchResult:
         # The clock starts after loading: what a first search waits for is not the search's time.
-        opened = self._open(name)
-        model = self._model(opened)
+        opened, model = self._ready.get(name, lambda: self._look(name), generation(self._workspace))
         scorer, second = self._scorer(reranker) if reranker else (None, None)
         mask = opened.mask(where)
         clock = Clock()
@@ -122,6 +125,10 @@ class Engine:
             where=where,
             matching=None if mask is None else int(np.count_nonzero(mask)),
         )
+
+    def _look(self, name: str) -> tuple[OpenIndex, LoadedEmbedding]:
+        opened = self._open(name)
+        return opened, self._model(opened)
 
     def _open(self, name: str) -> OpenIndex:
         record = self._workspace.indexes.get(name)

@@ -11,13 +11,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from multiprocessing.connection import Client
+from multiprocessing.connection import Client, Connection
 from pathlib import Path
 from typing import IO, Any
 
 from workbench.errors import SearchUnavailable
 from workbench.jobs.launchers import patient
-from workbench.search.protocol import READY, receive, send
+from workbench.search.protocol import READY, pack, receive
 from workbench.search.resident import Settings
 from workbench.workspace import Workspace
 
@@ -26,6 +26,8 @@ LOG = "logs/search.log"
 #: The system's limit for a socket's path is 104 to 108 bytes.
 _LONGEST_ADDRESS = 100
 _START_SECONDS = 60.0
+#: A message of so many bytes is taken by the system at once, whatever the worker does.
+_SMALL = 32_768
 _TAIL = 2000
 
 
@@ -37,6 +39,8 @@ class ResidentProcess:
     """A started worker, listening. Raises :class:`SearchUnavailable` if it cannot be started."""
 
     def __init__(self, workspace: Workspace, idle_seconds: float, more_models: int = 0) -> None:
+        self._idle: list[Connection[Any, Any]] = []
+        self._sharing = threading.Lock()
         self._folder = _private_folder()
         self._key = secrets.token_hex(32)
         self._log = workspace.path(LOG)
@@ -72,16 +76,41 @@ class ResidentProcess:
         Raises :class:`TimedOut` after killing a process that did not answer in time, and OSError or
         EOFError when it is gone.
         """
-        key = bytes.fromhex(self._key)
-        # Connecting can block as well, which is why the clock starts before it.
-        with self._deadline(timeout), Client(self.address, "AF_UNIX", key) as connection:
-            send(connection, request)
-            return receive(connection)
+        message = pack(request)
+        kept = self._take()
+        if kept is None or len(message) > _SMALL:
+            # Connecting can block, and so can a message that does not fit a socket's buffer: a
+            # thread is started that watches the clock.
+            with self._deadline(timeout):
+                connection = kept or self._connect()
+                connection.send_bytes(message)
+                said = receive(connection)
+        else:
+            connection = kept
+            connection.send_bytes(message)
+            if not connection.poll(timeout):
+                self._process.kill()
+                raise TimedOut
+            said = receive(connection)
+        with self._sharing:
+            self._idle.append(connection)
+        return said
+
+    def _take(self) -> "Connection[Any, Any] | None":
+        """A connection that nobody uses just now: making one costs more than a search."""
+        with self._sharing:
+            return self._idle.pop() if self._idle else None
+
+    def _connect(self) -> "Connection[Any, Any]":
+        return Client(self.address, "AF_UNIX", bytes.fromhex(self._key))
 
     def kill(self) -> None:
         """End the process now and give back what it held."""
         self._process.kill()
         self._process.wait()
+        with self._sharing:
+            while self._idle:
+                self._idle.pop().close()
         _pipe(self._process.stdin).close()
         shutil.rmtree(self._folder, ignore_errors=True)
 

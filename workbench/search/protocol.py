@@ -13,8 +13,12 @@ from workbench.errors import SearchUnavailable, WorkbenchError
 READY = "ready"
 
 
+def pack(message: dict[str, Any]) -> bytes:
+    return json.dumps(message).encode()
+
+
 def send(connection: "Connection[Any, Any]", message: dict[str, Any]) -> None:
-    connection.send_bytes(json.dumps(message).encode())
+    connection.send_bytes(pack(message))
 
 
 def receive(connection: "Connection[Any, Any]") -> dict[str, Any]:

@@ -12,7 +12,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Connection, Listener
@@ -118,14 +119,26 @@ class Resident:
             threading.Thread(target=self._answer, args=(connection,), daemon=True).start()
 
     def _answer(self, connection: "Connection[Any, Any]") -> None:
+        """One request after the other, until the client closes the connection."""
+        with connection:
+            try:
+                while True:
+                    request = receive(connection)
+                    with self._working():
+                        send(connection, self._respond(request))
+            except EOFError:
+                return
+            except OSError:
+                # The client went away; its answer has no reader.
+                traceback.print_exc()
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        """While this lasts the process is not idle."""
         with self._counting:
             self._busy += 1
         try:
-            with connection:
-                send(connection, self._respond(receive(connection)))
-        except (OSError, EOFError):
-            # The client went away; its answer has no reader.
-            traceback.print_exc()
+            yield
         finally:
             with self._counting:
                 self._busy -= 1
