@@ -79,21 +79,20 @@ def keeping_of(contract: Contract, precision: str) -> Keeping:
     """How the frozen weights under an adapter are kept, as its contract says.
 
     Kept as in training, the scores are those of training. ``precision`` decides in which format
-    4-bit weights are multiplied, unless training was told another one.
+    4-bit weights are multiplied where training was not told another one and all others are in fp32.
     """
-    compute = compute_dtype(contract.compute_dtype, precision)
+    dtype = torch.bfloat16 if contract.dtype == "bfloat16" else torch.float32
     if contract.quantization:
-        return Keeping(torch.float32, contract.quantization, contract.double_quantization, compute)
-    if contract.dtype == "bfloat16":
-        return Keeping(torch.bfloat16)
-    return FULL
+        compute = compute_dtype(contract.compute_dtype, precision, dtype)
+        return Keeping(dtype, contract.quantization, contract.double_quantization, compute)
+    return Keeping(dtype)
 
 
-def compute_dtype(wanted: str, precision: str) -> torch.dtype:
+def compute_dtype(wanted: str, precision: str, others: torch.dtype) -> torch.dtype:
     """The format that 4-bit weights are multiplied in: the wanted one, else bf16 where that is
-    computed in, else fp32."""
+    computed in, else that of the ``others``, which are not quantized."""
     if wanted in ("", "auto"):
-        return torch.bfloat16 if precision == "bf16" else torch.float32
+        return torch.bfloat16 if precision == "bf16" else others
     return dtype_of(wanted)  # type: ignore[arg-type]
 
 
