@@ -8,7 +8,6 @@ import pytest
 from tests.browser.app import PATIENCE
 from tests.browser.browser import open_browser
 
-
 #: What a page is told of by the browser when its app was stopped, or killed while it answered.
 GONE = (
     "ERR_CONNECTION_REFUSED",

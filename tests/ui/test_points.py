@@ -16,9 +16,10 @@ from storage.records import JobStatus
 from tests.storage import make
 from tests.ui.serving import Run
 from ui.badges import badges
-from ui.routes import points
+from ui.routes import downloads, points
 from ui.routes.changes import brief
 from ui.routes.logtail import MOST_BYTES, read_new
+from workbench.errors import BadInput
 from workbench.workspace import Workspace
 
 
@@ -216,6 +217,28 @@ def test_questions_that_were_left_out_can_be_taken_away(
     answer = client.get("/api/download/jobs/written/dropped.jsonl")
     assert answer.json() == {"question": "茶？"}
     assert "written-dropped.jsonl" in answer.headers["content-disposition"]
+
+
+def test_a_run_can_be_taken_away_as_a_script(
+    client: TestClient, shared: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = []
+
+    def write(_workspace: Workspace, model: str, folder: Path) -> None:
+        places.append(folder)
+        if model != "m7":
+            raise BadInput("There is no script for it.")
+        (folder / "train.py").write_text("print('trained')", encoding="utf-8")
+
+    monkeypatch.setattr(downloads, "write_in_own_process", write)
+    for id, name in (("m7", "trained here"), ("m8", "brought")):
+        shared.store.models.insert(make.model(id, name))
+    answer = client.get("/api/download/models/trained here/script.zip")
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.read("trained here/train.py") == b"print('trained')"
+    answer = client.get("/api/download/models/brought/script.zip")
+    assert (answer.status_code, answer.json()) == (400, {"error": "There is no script for it."})
+    assert len(places) == 2 and not any(place.exists() for place in places)
 
 
 def test_a_model_can_be_taken_away_whole(client: TestClient, shared: Workspace) -> None:

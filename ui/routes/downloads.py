@@ -2,6 +2,7 @@
 
 import csv
 import io
+import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
@@ -19,6 +20,7 @@ from workbench.jobs.files import LOG
 from workbench.recipes.data_change import KEPT
 from workbench.recipes.synthesize import DROPPED
 from workbench.records import Evaluation, MetricRow
+from workbench.takeaway.apart import write_in_own_process
 from workbench.takeaway.portable import replaced_files
 
 if TYPE_CHECKING:
@@ -41,6 +43,19 @@ def router(services: Services) -> APIRouter:
         folder = workspace.models.folder(found.name)
         parts = zipped(folder, found.name, replaced_files(workspace, found))
         return StreamingResponse(parts, 200, attachment(f"{found.name}.zip"), "application/zip")
+
+    @routes.get("/api/download/models/{name}/script.zip")
+    def script(name: str) -> Response:
+        """A model's run as a plain script with its rows, written for this answer."""
+        found = workspace.models.get(name)
+        place = tempfile.TemporaryDirectory(prefix="workbench-script-")
+        try:
+            write_in_own_process(workspace, found.id, Path(place.name))
+        except BaseException:
+            place.cleanup()
+            raise
+        headers = attachment(f"{found.name}-script.zip")
+        return StreamingResponse(passing(place, found.name), 200, headers, "application/zip")
 
     @routes.get("/api/download/jobs/{id}/metrics.csv")
     def metrics(id: str) -> Response:
@@ -145,6 +160,12 @@ def zipped(folder: Path, name: str, instead: Mapping[str, bytes] | None = None) 
                     target.write(block)
                     yield out.take()
     yield out.take()
+
+
+def passing(place: "tempfile.TemporaryDirectory[str]", name: str) -> Iterator[bytes]:
+    """A folder as a zip, after which it is gone."""
+    with place:
+        yield from zipped(Path(place.name), name)
 
 
 def zipped_lines(files: "Iterable[TrecFile]") -> Iterator[bytes]:

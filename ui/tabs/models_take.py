@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import gradio as gr
 from markupsafe import Markup
@@ -40,15 +41,17 @@ def listen(services: Services, take: Take, chosen: Any) -> None:
 
 
 def html(services: Services, model: Model) -> Markup:
-    """The lines that use the model, what else to take along, and the command for its script."""
+    """The lines that use the model, what else to take along, and its run as a script."""
     workspace = services.workspace
     base = missing_base(workspace, model)
     along = Markup("<p>{}</p>").format(t("take.base", base=base)) if base else EMPTY
     script = EMPTY
     # A run on pictures is not repeated from rows of text.
     if model.job_id and model.kind != "image-text":
-        command = f'python -m workbench models script "{model.name}" --output FOLDER'
-        script = Markup("<p>{}</p><pre><code>{}</code></pre>").format(t("take.script"), command)
+        where = services.url(f"/api/download/models/{quote(model.name, safe='')}/script.zip")
+        script = Markup('<p>{} <a href="{}" download>{}</a></p>').format(
+            t("take.script"), where, t("take.script_get")
+        )
     return Markup('<p>{}</p><pre class="rw-mono" tabindex="0"><code>{}</code></pre>{}{}').format(
         t("take.use"), use_lines(workspace, model, model.name), along, script
     )

@@ -2,14 +2,12 @@
 
 import argparse
 import getpass
-import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from workbench.errors import BadInput, WorkbenchError
+from workbench.takeaway.apart import write_in_own_process
 from workbench.takeaway.push import TOKEN_VARIABLE, push
 from workbench.workspace import Workspace
 
@@ -54,25 +52,3 @@ def _trained(workspace: Workspace, name: str) -> str:
         if made:
             return made[0].id
     return workspace.models.get(name).id
-
-
-def write_in_own_process(workspace: Workspace, model: str, folder: Path) -> dict[str, Any]:
-    """What ``takeaway.script`` writes; its torch stays out of this process."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise BadInput(f"{folder} is not an empty folder.", "Name a new one.")
-    done = subprocess.run(
-        [sys.executable, "-m", "workbench.takeaway", str(workspace.home), model, str(folder)],
-        env={**os.environ, **({"WORKBENCH_DB": workspace.url} if workspace.url else {})},
-        cwd=Path(__file__).resolve().parents[2],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    lines = done.stdout.splitlines()
-    found = json.loads(lines[-1]) if lines else {}
-    if error := found.get("error"):
-        kind = BadInput if error["bad_input"] else WorkbenchError
-        raise kind(error["message"], error["hint"])
-    if done.returncode != 0:
-        raise WorkbenchError(f"The script could not be written: {done.stderr[-300:].strip()}")
-    return dict(found)

@@ -31,7 +31,7 @@ def test_the_lines_that_use_a_model_are_shown_as_text(services: Services) -> Non
     html = str(models_take.html(services, model))
     assert "query: &lt;b&gt;" in html and "<b>" not in html
     assert "cls" in html and "48" in html
-    assert "models script &#34;tuned&#34; --output FOLDER" in html
+    assert 'href="/api/download/models/tuned/script.zip"' in html
     assert str(services.workspace.home) not in html
     # The page's outputs and their values are of one length.
     with gr.Blocks():
