@@ -205,9 +205,14 @@ def test_another_process_gets_the_same_scores(trained: dict[str, Any]) -> None:
 
 RESUMED = [
     Cell("embedding", "bert", "lora"),
+    Cell("embedding", "bert", "qlora-8"),
+    Cell("embedding", "qwen2", "full"),
+    Cell("embedding", "qwen2", "qlora-4"),
+    Cell("reranker", "bert", "qlora-4"),
     Cell("reranker", "bert", "full"),
     Cell("reranker", "qwen2-lm", "lora"),
     Cell("late-interaction", "bert", "lora"),
+    Cell("late-interaction", "m3", "full"),
 ]
 
 
