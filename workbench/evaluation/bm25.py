@@ -6,6 +6,7 @@
 
 import logging
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from typing import Any
@@ -173,13 +174,22 @@ def _jieba() -> Any:
 
 @cache
 def _bm25s() -> Any:
-    import bm25s
-
+    """Kept from JAX where that is installed too: bm25s tries it at import, for what is not used
+    here, and JAX then takes three quarters of the GPU's memory from what trains in this process."""
+    loaded: Any = sys.modules
+    there = loaded.get("jax")
+    loaded["jax"] = there  # None there means: not installed.
+    try:
+        import bm25s
+    finally:
+        if there is None:
+            del loaded["jax"]
     return bm25s
 
 
 @cache
 def _stop_words() -> frozenset[str]:
+    _bm25s()
     from bm25s.stopwords import STOPWORDS_EN
 
     return frozenset(STOPWORDS_EN)

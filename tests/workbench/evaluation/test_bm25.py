@@ -1,7 +1,11 @@
 """BM25: its words, its scores against a formula written down, its ties."""
 
 import math
+import os
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,3 +88,19 @@ def test_stops() -> None:
 
     with pytest.raises(JobCancelled):
         Bm25().fit(TEXTS).search(["red"], 2, stop=stop)
+
+
+def test_jax_is_not_woken_where_it_is_installed(tmp_path: Path) -> None:
+    (tmp_path / "jax").mkdir()
+    (tmp_path / "jax" / "__init__.py").touch()
+    (tmp_path / "jax" / "lax.py").write_text("raise SystemExit('took the GPU')")
+    code = (
+        "from workbench.evaluation.bm25 import Bm25; import sys; "
+        "assert Bm25().fit(['old red cat', 'hen']).size == 2; assert 'jax' not in sys.modules; "
+        "import jax"
+    )
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
