@@ -1,5 +1,6 @@
 """Attaches an adapter to its base. Imports torch: worker processes only."""
 
+import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,6 +76,24 @@ def copy_exactly(inner: torch.nn.Module, adapter: Path) -> None:
     set_peft_model_state_dict(
         inner, {name.removeprefix(prefix): value for name, value in saved.items()}
     )
+
+
+def restore_modules(model: Any, folder: Path) -> None:
+    """The saved numbers, unrounded, of what stands beside the transformer.
+
+    Nothing where a folder has the transformer alone, or was made into a model of another kind.
+    """
+    from safetensors.torch import load_file
+
+    path = folder / "modules.json"
+    if not path.is_file():
+        return
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    for about, module in list(zip(saved, model, strict=False))[1:]:
+        weights = folder / about["path"] / "model.safetensors"
+        same = str(about["type"]).rpartition(".")[2] == type(module).__name__
+        if same and weights.is_file():
+            module.load_state_dict(load_file(str(weights)))
 
 
 def _transformer_folder(base: Path) -> Path:

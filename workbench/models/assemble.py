@@ -12,6 +12,7 @@ from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 from sentence_transformers.sentence_transformer.modules import Pooling
 
 from workbench.errors import ModelUnusable
+from workbench.models.adapters import restore_modules
 from workbench.models.contract import Contract
 from workbench.models.inspect import Layout
 from workbench.models.keeping import FULL, Keeping, steady
@@ -53,7 +54,14 @@ def assemble(parts: Parts) -> Any:
     _give_padding(model)
     if parts.keeping.quantization:
         steady(model)
-    return model.float() if parts.keeping.whole else model
+    if parts.keeping.whole:
+        return model.float()
+    # What stands beside the transformer (a projection) is trained along: bf16 would lose its small
+    # updates, and the library has just rounded it to the transformer's format.
+    for module in list(model)[1:]:
+        module.float()
+    restore_modules(model, parts.folder)
+    return model
 
 
 def _embedding(parts: Parts) -> SentenceTransformer:

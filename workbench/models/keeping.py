@@ -55,14 +55,13 @@ def keeping_of(contract: Contract, precision: str) -> Keeping:
     """How the frozen weights under an adapter are kept, as its contract says.
 
     Kept as in training, the scores are those of training. ``precision`` decides in which format
-    4-bit weights are multiplied.
+    4-bit weights are multiplied where all others are in fp32.
     """
-    compute = torch.bfloat16 if precision == "bf16" else torch.float32
+    dtype = torch.bfloat16 if contract.dtype == "bfloat16" else torch.float32
     if contract.quantization:
-        return Keeping(torch.float32, contract.quantization, contract.double_quantization, compute)
-    if contract.dtype == "bfloat16":
-        return Keeping(torch.bfloat16)
-    return FULL
+        compute = torch.bfloat16 if precision == "bf16" else dtype
+        return Keeping(dtype, contract.quantization, contract.double_quantization, compute)
+    return Keeping(dtype)
 
 
 def steady(model: torch.nn.Module) -> None:

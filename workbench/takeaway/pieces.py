@@ -260,6 +260,8 @@ ADAPTER = """\
             for parameter in module.parameters(recurse=False):
                 if parameter.is_floating_point():
                     parameter.data = parameter.data.float()
+    for module in list(model)[1:]:
+        module.float()
 """
 
 MAIN = """

@@ -9,6 +9,7 @@ from typing import Any
 from workbench.errors import BadInput, ModelUnusable
 from workbench.models.assemble import COLBERT_HEAD
 from workbench.models.inspect import inspect_folder, read_json
+from workbench.models.keeping import FULL, keeping_of
 from workbench.models.prompts import chat_template
 from workbench.models.resolve import ResolvedModel, cached_snapshot, resolve
 from workbench.records import Model
@@ -18,7 +19,6 @@ from workbench.takeaway.losses import Loss, loss_of
 from workbench.takeaway.origin import Origin, name_elsewhere, origin
 from workbench.takeaway.rows import write_rows
 from workbench.training.arguments import training_arguments
-from workbench.training.method import keeping_for
 from workbench.training.together import Together, across_devices
 
 #: What the workbench needs of the trainer and a script does not.
@@ -78,7 +78,9 @@ def script(workspace: Any, of: Origin, base: ResolvedModel) -> str:
     recipe: Any = of.recipe
     kind, contract = recipe.kind, of.contract
     place = _folder(base)
-    keeping = keeping_for(recipe, of.resolved["precision"])
+    # By the contract: QLoRA over bf16 once kept what it does not quantize in fp32.
+    full = recipe.method == "full"
+    keeping = FULL if full else keeping_of(contract, of.resolved["precision"])
     heads = read_json(of.folder / "adapter_config.json", missing={}).get("modules_to_save")
     this = Pieces()
     arguments_class, trainer_class = _CLASSES[kind]

@@ -49,16 +49,10 @@ def copy_model(source: Path, target: Path) -> None:
 
 def restore_adapter(model: Any, folder: Path) -> None:
     """Bring the weights of a saved adapter, and of what was trained beside it, into ``model``."""
-    from safetensors.torch import load_file
-
-    from workbench.models.adapters import copy_exactly
+    from workbench.models.adapters import copy_exactly, restore_modules
 
     copy_exactly(model[0].model, folder)
-    modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
-    for about, module in list(zip(modules, model, strict=True))[1:]:
-        weights = folder / about["path"] / "model.safetensors"
-        if weights.is_file():
-            module.load_state_dict(load_file(str(weights)))
+    restore_modules(model, folder)
 
 
 def _link(path: Path, place: Path) -> None:

@@ -21,16 +21,18 @@ def keeping_for(recipe: TrainRecipe, precision: str) -> Keeping:
     """How the base's weights are kept in memory while it is trained.
 
     Weights that are trained are fp32, whatever the checkpoint was saved in. Under an adapter the
-    others are frozen: in bf16 where bf16 is computed in, or quantized.
+    others are frozen: in bf16 where bf16 is computed in, and quantized for QLoRA. What QLoRA leaves
+    unquantized (norms, embeddings) decides the format of what flows between the layers: in fp32 a
+    decoder of 1.5B parameters took a third more of a GPU than the same with LoRA.
     """
     if recipe.method == "full":
         return FULL
-    compute = torch.bfloat16 if precision == "bf16" else torch.float32
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     if recipe.method == "qlora":
         kind = "int8" if recipe.quantization_bits == "8" else recipe.quantization_type
         double = recipe.double_quantization and kind != "int8"
-        return Keeping(torch.float32, kind, double, compute)
-    return Keeping(torch.bfloat16) if precision == "bf16" else FULL
+        return Keeping(dtype, kind, double, dtype)
+    return Keeping(dtype)
 
 
 def adapted_contract(contract: Contract, recipe: TrainRecipe, precision: str) -> Contract:

@@ -4,6 +4,7 @@ Reads top to bottom: look everything up, measure before the first step, train, r
 checkpoint back, register it, say how it went.
 """
 
+import gc
 import shutil
 import time
 from pathlib import Path
@@ -44,6 +45,9 @@ def train(recipe: Any, context: JobContext, kind: Kind) -> dict[str, Any]:
     outcome, loaded = _before(this, start)
     trained = _train(this, kind, start, loaded, checkpoint)
     del loaded
+    # The trainer and what it trained stand in circles of references; read_back loads another
+    # model, which must not find the first one and its optimizer still in a GPU's memory.
+    gc.collect()
     this.together.part()
     if not this.together.leads:
         return {}
