@@ -5,16 +5,24 @@ two moments, 4 + 4 + 8 = 16 bytes each (Rajbhandari et al. 2020, ZeRO, section 3
 weights in place of their two copies). A frozen base takes 2 bytes a weight in bf16, 4 in fp32; in
 4 bits 0.5 and a scale of 32 bits per 64 weights, quantized again to 8 bits with 'double
 quantization' (Dettmers et al. 2023, QLoRA: 0.5 and 0.127 bits a weight); in 8 bits 1. Only matrices
-are quantized; embedding tables and norms stay in 4 bytes.
+are quantized; embedding tables and norms are kept as a frozen base's weights are without.
 
-Activations of a layer in 16-bit precision: tokens x (34 x hidden + 5 x heads x length) bytes
-(Korthikanti et al. 2022, Reducing Activation Recomputation, section 4.1); the second term, the
-attention scores, is kept on CPUs, whose attention is not fused where there is dropout, and not on
-GPUs. All of it twice: in fp32 for its width, under autocast for the fp32 copies beside the 16-bit
-ones. MiniLM's saved tensors for 16 texts of 128 tokens were counted so: 576 MB in fp32 and 491 MB
-under bf16 autocast, where this gives 510 MB. With gradient checkpointing, the input of each layer
-and one layer in full. Tokens are those of a batch padded to the longest texts of the sample. The
-framework's own memory, the data's and fragmentation come on top.
+Activations on a CPU, of a layer in 16-bit precision: tokens x (34 x hidden + 5 x heads x length)
+bytes (Korthikanti et al. 2022, Reducing Activation Recomputation, section 4.1); the second term is
+the attention scores, which a CPU keeps where there is dropout. All of it twice: in fp32 for its
+width, under autocast for the fp32 copies beside the 16-bit ones. MiniLM's saved tensors for 16
+texts of 128 tokens were counted so: 576 MB in fp32 and 491 MB under bf16 autocast, where this gives
+510 MB.
+
+On a GPU attention is fused and keeps no scores, and decoders have wider feed-forward parts than
+that formula's, with a gate: there, so many bytes for each number that enters or leaves a weight
+matrix (``_NUMBER``). Fitted to 22 measured cells on one H100: BERT base and a Qwen2 of 1.5B
+parameters, embedding models and rerankers, in bf16 and fp16 (docs/benchmarks.md). fp32 was not
+measured.
+
+With gradient checkpointing, the input of each layer and one layer in full. Tokens are those of a
+batch padded to the longest texts of the sample. The framework's own memory, the data's and
+fragmentation come on top.
 """
 
 from workbench.checks.report import Memory
@@ -27,6 +35,11 @@ _GRADIENT, _MOMENTS, _FP32, _HALF = 4, 8, 4, 2
 _LAYER, _SCORES = 34, 5
 #: What fp32, or fp32 copies beside 16-bit numbers, make of it.
 _WIDE = 2
+#: On a GPU: bytes kept for each number that enters or leaves a matrix, by what is trained over
+#: what. 8 bits keep a copy of each matrix's input.
+_NUMBER = {"full": 2.7, "lora": 3.2, "4": 3.4, "8": 4.3}
+#: Between frozen layers numbers flow in the format of the weights: without bf16 in fp32.
+_FLOW = 1.2
 
 #: Texts of one length: (how many, tokens each).
 Batch = list[tuple[int, int]]
@@ -55,28 +68,39 @@ def estimate(
         weights=round(base) + _FP32 * trained,
         gradients=_GRADIENT * trained,
         optimizer=_MOMENTS * trained,
-        activations=_activations(shape, recipe, batch, gpu),
+        activations=_activations(shape, recipe, batch, precision, gpu),
     )
 
 
 def _frozen(shape: Shape, recipe: TrainRecipe, precision: str) -> float:
+    plain = _HALF if precision == "bf16" else _FP32
     if recipe.method == "lora":
-        return shape.parameters * (_HALF if precision == "bf16" else _FP32)
+        return shape.parameters * plain
     matrices = shape.linear_parameters
     if recipe.quantization_bits == "8":
         each = 1.0
     else:
         each = 0.5 + (0.127 if recipe.double_quantization else 0.5) / 8
-    return matrices * each + (shape.parameters - matrices) * _FP32
+    return matrices * each + (shape.parameters - matrices) * plain
 
 
-def _activations(shape: Shape, recipe: TrainRecipe, batch: Batch, gpu: bool) -> int:
+def _activations(shape: Shape, recipe: TrainRecipe, batch: Batch, precision: str, gpu: bool) -> int:
     tokens = sum(count * length for count, length in batch)
-    scores = 0 if gpu else sum(count * length * length for count, length in batch) * shape.heads
-    layer = _WIDE * (_LAYER * tokens * shape.hidden + _SCORES * scores)
+    numbers = sum(rows + columns for rows, columns in shape.linear.values())
+    if gpu and numbers:
+        layer = tokens * numbers * _each_number(recipe, precision) / max(1, shape.layers)
+    else:
+        scores = 0 if gpu else sum(count * length * length for count, length in batch) * shape.heads
+        layer = _WIDE * (_LAYER * tokens * shape.hidden + _SCORES * scores)
     if recipe.gradient_checkpointing:
-        return shape.layers * _WIDE * _HALF * tokens * shape.hidden + layer
-    return shape.layers * layer
+        return round(shape.layers * _WIDE * _HALF * tokens * shape.hidden + layer)
+    return round(shape.layers * layer)
+
+
+def _each_number(recipe: TrainRecipe, precision: str) -> float:
+    way = recipe.quantization_bits if recipe.method == "qlora" else recipe.method
+    wide = recipe.method != "full" and precision != "bf16"
+    return _NUMBER[str(way)] * (_FLOW if wide else 1.0)
 
 
 def _names(tensor: str) -> set[str]:
