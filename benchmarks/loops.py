@@ -35,6 +35,7 @@ class Silent:
 
 def clock() -> Any:
     """A trainer callback that keeps the time at which each step ended."""
+    import torch
     from transformers import TrainerCallback
 
     class Clock(TrainerCallback):
@@ -42,6 +43,9 @@ def clock() -> Any:
             self.times: list[float] = []
 
         def on_step_end(self, *args: Any, **options: Any) -> None:
+            if torch.cuda.is_available():
+                # A GPU works on while Python goes ahead.
+                torch.cuda.synchronize()
             self.times.append(time.perf_counter())
 
     return Clock()
@@ -64,8 +68,8 @@ def ours(workspace: Workspace, recipe: Any, folder: Path) -> list[float]:
     """The times at which our steps ended, with all that we write down at each."""
     from workbench.models.precision import choose, pick_device
     from workbench.models.resolve import resolve
-    from workbench.training.cadence import Cadence
     from workbench.training.guard import Guard
+    from workbench.training.measure import Only
     from workbench.training.method import apply_method, keeping_for
     from workbench.training.recorder import Recorder
     from workbench.training.run import Run
@@ -82,7 +86,7 @@ def ours(workspace: Workspace, recipe: Any, folder: Path) -> list[float]:
     contract = kind.contract(loaded, recipe, base.name)
     apply_method(loaded.model, recipe, base)
     recorder = Recorder(context, Guard(), folder / "runs", samples_per_step=recipe.batch_size)
-    cadence = Cadence(recipe, context, this.together, has_dev=False)
+    cadence = Only(recipe, context, this.together, has_dev=False)
     trainer = kind.prepare(this, loaded.with_contract(contract), recorder, cadence).trainer
     timer = clock()
     trainer.add_callback(timer)

@@ -1,10 +1,13 @@
 """Samples per second and peak memory of every kind with every method.
 
     python benchmarks/training_cells.py [--steps 6] [--only reranker]
+    python benchmarks/training_cells.py --shapes real --device cuda --steps 12
 
-Each cell in a process of its own, one after the other, on the sample: MiniLM for encoders, and a
-Qwen2 shape with random weights (6 layers, 384 wide) for decoders. Peak memory is the process's
-largest resident size, libraries included.
+Each cell in a process of its own, one after the other. 'small' shapes: the sample, MiniLM for
+encoders, and a Qwen2 shape with random weights (6 layers, 384 wide) for decoders. 'real' ones:
+texts by chance that fill the lengths, and BERT base and Qwen2 1.5B with random weights. 'tiny'
+tries the code of 'real' on a CPU. Peak memory is what torch took of the GPU, or the process's
+largest resident size, libraries included; the estimate beside it is that of ``train --check``.
 """
 
 import argparse
@@ -15,11 +18,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.shapes import BERT, QWEN2, TINY, save_decoder, save_encoder, write_rows
 from workbench.jobs.launchers import patient
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -28,126 +33,221 @@ METHODS: dict[str, dict[str, Any]] = {
     "QLoRA 4-bit": {"method": "qlora", "quantization_bits": "4"},
     "QLoRA 8-bit": {"method": "qlora", "quantization_bits": "8"},
 }
-CELLS = [
-    (kind, base, method)
-    for kind, bases, methods in (
-        ("embedding", ("MiniLM", "Qwen2"), list(METHODS)),
-        ("reranker", ("MiniLM", "Qwen2"), list(METHODS)),
-        ("late-interaction", ("MiniLM",), ["full", "LoRA"]),
-    )
-    for base in bases
-    for method in methods
-]
+CHECKPOINTING = {"gradient_checkpointing": True}
+SMALL_DECODER = {
+    "hidden_size": 384,
+    "intermediate_size": 1536,
+    "num_hidden_layers": 6,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 512,
+}
+HEAD = (
+    "| kind | base | method | precision | batch | samples/s | peak memory | estimate |\n"
+    "|---|---|---|---|---|---|---|---|"
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    kind: str
+    base: str
+    method: str
+    more: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return " ".join([self.kind, self.base, self.method, *map(str, self.more.values())])
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """What is trained on what: one table."""
+
+    dataset: str
+    #: What a cell's base is called for a recipe; a path is below the home.
+    bases: dict[str, str]
+    settings: dict[str, Any]
+    cells: list[Cell]
+    #: A reranker reads each query with five documents.
+    reranker: dict[str, Any] = field(default_factory=dict)
+
+
+def every(encoder: str, decoder: str) -> list[Cell]:
+    """Every kind with every method."""
+    return [
+        Cell(kind, base, method)
+        for kind, bases, methods in (
+            ("embedding", (encoder, decoder), list(METHODS)),
+            ("reranker", (encoder, decoder), list(METHODS)),
+            ("late-interaction", (encoder,), ["full", "LoRA"]),
+        )
+        for base in bases
+        for method in methods
+    ]
+
+
+def real(encoder: str, decoder: str) -> list[Cell]:
+    """The same where a GPU is worth it: with checkpointing, and in fp16, too."""
+    half = {"precision": "fp16"}
+    return [
+        *every(encoder, decoder),
+        Cell("embedding", decoder, "full", CHECKPOINTING),
+        Cell("embedding", decoder, "LoRA", CHECKPOINTING),
+        Cell("reranker", decoder, "LoRA", CHECKPOINTING),
+        Cell("reranker", decoder, "QLoRA 4-bit", CHECKPOINTING),
+        Cell("embedding", encoder, "full", half),
+        Cell("embedding", encoder, "QLoRA 8-bit", half),
+        Cell("embedding", decoder, "LoRA", half),
+        Cell("embedding", decoder, "QLoRA 4-bit", half),
+        Cell("reranker", encoder, "QLoRA 4-bit", half),
+        Cell("reranker", decoder, "QLoRA 4-bit", half),
+        Cell("late-interaction", encoder, "LoRA", half),
+    ]
+
+
+LONG = {"batch_size": 16, "query_max_len": 64, "passage_max_len": 256}
+ALL: dict[str, Shapes] = {
+    "small": Shapes(
+        "stdlib-code",
+        {"MiniLM": "all-MiniLM-L6-v2", "Qwen2": "decoder"},
+        {"batch_size": 8, "query_max_len": 32, "passage_max_len": 96},
+        every("MiniLM", "Qwen2"),
+    ),
+    "real": Shapes(
+        "words",
+        {"BERT base": "encoder", "Qwen2 1.5B": "decoder"},
+        LONG,
+        real("BERT base", "Qwen2 1.5B"),
+        {"batch_size": 8},
+    ),
+    "tiny": Shapes(
+        "words",
+        {"tiny BERT": "encoder", "tiny Qwen2": "decoder"},
+        {**LONG, "batch_size": 2},
+        real("tiny BERT", "tiny Qwen2"),
+    ),
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=6)
-    parser.add_argument("--only", default="")
-    parser.add_argument("--home", default="")
-    parser.add_argument("--cell", default="")
+    parser.add_argument("--only", default="", help="cells whose name has this in it")
+    parser.add_argument("--shapes", choices=list(ALL), default="small")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="cpu")
+    parser.add_argument("--home", default="", help="kept, and used again if it is there")
+    parser.add_argument("--cell", type=int)
     asked = parser.parse_args()
-    if asked.cell:
-        one(Path(asked.home), json.loads(asked.cell), asked.steps)
+    if asked.cell is not None:
+        one(Path(asked.home), ALL[asked.shapes], asked.cell, asked.device, asked.steps)
         return
-    home = Path(tempfile.mkdtemp(prefix="training-cells-"))
+    home = Path(asked.home or tempfile.mkdtemp(prefix="training-cells-"))
     try:
-        prepare(home)
-        print("| kind | base | method | samples/s | peak memory |\n|---|---|---|---|---|")
-        for cell in CELLS:
-            if asked.only in cell[0]:
-                print(row(home, cell, asked.steps), flush=True)
+        if not (home / "decoder").is_dir():
+            prepare(home, asked.shapes, asked.device)
+        print(HEAD, flush=True)
+        for at, cell in enumerate(ALL[asked.shapes].cells):
+            if asked.only in cell.name:
+                print(row(home, at, cell, asked), flush=True)
     finally:
-        shutil.rmtree(home, ignore_errors=True)
+        if not asked.home:
+            shutil.rmtree(home, ignore_errors=True)
 
 
-def prepare(home: Path) -> None:
-    """The sample, and a decoder whose tokenizer knows its texts."""
-    from workbench.jobs.supervisor import Supervisor
-    from workbench.recipes.data import SampleRecipe
+def prepare(home: Path, shapes: str, device: str) -> None:
+    """The data, and bases whose tokenizers know its texts."""
+    from workbench.models.precision import pick_device
+    from workbench.recipes.data import ImportRecipe, SampleRecipe
     from workbench.workspace import Workspace
 
     workspace = Workspace.open(home)
-    job = workspace.jobs.submit(SampleRecipe())
-    Supervisor(workspace).run_until(job.id, lambda job: None)
-    workspace.models.ensure_packaged()
-    save_decoder(workspace, home / "decoder")
+    if shapes == "small":
+        do(workspace, SampleRecipe())
+        workspace.models.ensure_packaged()
+        reader = workspace.datasets.read("stdlib-code")
+        texts = reader.queries()["text"].to_pylist() + reader.documents()["text"].to_pylist()
+        save_decoder(home / "decoder", texts, SMALL_DECODER)
+    else:
+        path = home / "words.jsonl"
+        texts = write_rows(path, rows=400, query=80, passage=300, negatives=4)
+        do(workspace, ImportRecipe(paths=[str(path)], name="words", pieces="none"))
+        cut = TINY if shapes == "tiny" else {}
+        device = pick_device(device)
+        save_encoder(home / "encoder", texts, {**BERT, **cut}, device)
+        save_decoder(home / "decoder", texts, {**QWEN2, **cut}, device, half=True)
     workspace.close()
 
 
-def save_decoder(workspace: Any, folder: Path) -> None:
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+def do(workspace: Any, recipe: Any) -> None:
+    """A job, to its end."""
+    from workbench.jobs.supervisor import Supervisor
 
-    reader = workspace.datasets.read("stdlib-code")
-    texts = reader.queries()["text"].to_pylist() + reader.documents()["text"].to_pylist()
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=8000,
-        special_tokens=["<|endoftext|>", "<|im_end|>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator([*texts, *["yes yes no no"] * 500], trainer)
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="<|endoftext|>",
-        eos_token="<|im_end|>",
-        model_max_length=512,
-    )
-    torch.manual_seed(0)
-    config = Qwen2Config(
-        vocab_size=len(fast),
-        hidden_size=384,
-        intermediate_size=1536,
-        num_hidden_layers=6,
-        num_attention_heads=6,
-        num_key_value_heads=2,
-        max_position_embeddings=512,
-    )
-    Qwen2ForCausalLM(config).save_pretrained(str(folder))
-    fast.save_pretrained(str(folder))
+    job = workspace.jobs.submit(recipe)
+    Supervisor(workspace).run_until(job.id, lambda job: None)
 
 
-def row(home: Path, cell: tuple[str, str, str], steps: int) -> str:
-    command = [sys.executable, __file__, "--home", str(home), "--steps", str(steps)]
+def row(home: Path, at: int, cell: Cell, asked: Any) -> str:
+    command = [sys.executable, __file__, "--home", str(home), "--steps", str(asked.steps)]
     done = subprocess.run(
-        [*command, "--cell", json.dumps(cell)],
+        [*command, "--shapes", asked.shapes, "--device", asked.device, "--cell", str(at)],
         env={**os.environ, **patient(os.environ)},
         capture_output=True,
         text=True,
         check=False,
     )
-    kind, base, method = cell
+    method = cell.method + (" and checkpointing" if "gradient_checkpointing" in cell.more else "")
+    begin = f"| {cell.kind} | {cell.base} | {method} |"
     if done.returncode:
-        return f"| {kind} | {base} | {method} | failed: {done.stderr.splitlines()[-1][:80]} | |"
+        print(done.stderr[-3000:], file=sys.stderr, flush=True)
+        return f"{begin} failed: {done.stderr.splitlines()[-1][:160]} | | | | |"
     found = json.loads(done.stdout.splitlines()[-1])
-    return f"| {kind} | {base} | {method} | {found['rate']:.1f} | {found['megabytes']:,.0f} MB |"
+    guess = f"{found['estimate']:,.0f} MB" if found["estimate"] else ""
+    return (
+        f"{begin} {found['precision']} | {found['batch']} | {found['rate']:.1f}"
+        f" | {found['megabytes']:,.0f} MB | {guess} |"
+    )
 
 
-def one(home: Path, cell: list[str], steps: int) -> None:
+def one(home: Path, shapes: Shapes, at: int, device: str, steps: int) -> None:
     """One cell, in this process."""
     from benchmarks.loops import WARM_UP, ours, rate
+    from workbench.checks.footing import look
+    from workbench.models.precision import choose, pick_device
     from workbench.recipes.kinds import KINDS
     from workbench.workspace import Workspace
 
-    kind, base, method = cell
+    cell = shapes.cells[at]
     workspace = Workspace.open(home)
-    recipe = KINDS[kind](
-        dataset="stdlib-code",
-        model="all-MiniLM-L6-v2" if base == "MiniLM" else str(home / "decoder"),
-        batch_size=8,
+    base = shapes.bases[cell.base]
+    own = shapes.reranker if cell.kind == "reranker" else {}
+    recipe = KINDS[cell.kind](
+        dataset=shapes.dataset,
+        model=str(home / base) if (home / base).is_dir() else base,
         max_steps=steps + WARM_UP,
-        query_max_len=32,
-        passage_max_len=96,
-        **METHODS[method],
+        device=device,
+        **{**shapes.settings, **own, **METHODS[cell.method], **cell.more},
     )
-    times = ours(workspace, recipe, home / "runs" / "-".join(cell).replace(" ", "-"))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"rate": rate(times, recipe.batch_size), "megabytes": peak}))
+    place = pick_device(device)
+    estimate = look(workspace, recipe, place != "cpu").footing.memory(recipe)
+    times = ours(workspace, recipe, home / "runs" / cell.name.replace(" ", "-"))
+    found = {
+        "rate": rate(times, recipe.batch_size),
+        "batch": recipe.batch_size,
+        "precision": choose(recipe.precision, place),
+        "megabytes": peak(place),
+        "estimate": estimate.total / 1e6 if estimate else None,
+    }
+    print(json.dumps(found))
+
+
+def peak(device: str) -> float:
+    """Megabytes of the GPU that torch gave out at most, or of this process."""
+    import torch
+
+    if device != "cpu":
+        return torch.cuda.max_memory_allocated() / 1e6
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

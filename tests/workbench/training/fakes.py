@@ -1,5 +1,6 @@
 """A small data set, workspace and job context in memory, and a tiny model in a folder."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,13 @@ import pyarrow as pa
 from storage.records import Dataset, Job, JobStatus, Model, SlotKind
 from workbench.errors import JobCancelled
 
+#: Where the cells and objectives train: TEST_DEVICE=cuda TEST_PRECISION=bf16 tries a GPU.
+PLACE = {
+    "device": os.environ.get("TEST_DEVICE", "cpu"),
+    "precision": os.environ.get("TEST_PRECISION", "fp32"),
+}
+#: What a tiny model gets better at in a few steps is asserted where the tests' rates were chosen.
+LEARNS = PLACE == {"device": "cpu", "precision": "fp32"}
 DOCUMENTS = pa.schema([("id", pa.string()), ("title", pa.string()), ("text", pa.string())])
 
 

@@ -9,6 +9,8 @@ import pytest
 
 from tests.workbench.training.fakes import (
     ANIMALS,
+    LEARNS,
+    PLACE,
     TRAITS,
     FakeContext,
     FakeReader,
@@ -35,13 +37,15 @@ def start(home: Path) -> FakeContext:
 
 def settings(tiny: Path, **values: Any) -> dict[str, Any]:
     shared = {"dataset": "pets", "model": str(tiny), "name": "mine", "learning_rate": 5e-3}
-    return {**shared, "precision": "fp32", "device": "cpu", "eval_steps": 6, **values}
+    return {**shared, **PLACE, "eval_steps": 6, **values}
 
 
 def learned(context: FakeContext, result: dict[str, Any]) -> None:
     losses = [values["loss"] for _, values in context.of("train")]
-    assert np.isfinite(losses).all() and np.mean(losses[-4:]) < np.mean(losses[:4])
-    assert result["best"]["map@100"] > result["untrained"]["map@100"]
+    assert np.isfinite(losses).all()
+    if LEARNS:
+        assert np.mean(losses[-4:]) < np.mean(losses[:4])
+        assert result["best"]["map@100"] > result["untrained"]["map@100"]
 
 
 @pytest.mark.parametrize(
