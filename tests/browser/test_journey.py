@@ -101,9 +101,9 @@ def the_comparison_shows_a_gain(page: Any, home: Path) -> None:
     page.locator("#compare-plot .main-svg").first.wait_for()
     workspace = Workspace.open(home)
     result = workspace.jobs.list(task="evaluate")[0].result or {}
-    base, tuned = result["rows"]
+    base, tuned, words = result["rows"]
     workspace.close()
-    assert base["model"] == "all-MiniLM-L6-v2"
+    assert (base["model"], words["model"]) == ("all-MiniLM-L6-v2", "bm25")
     assert tuned["map@100"] > base["map@100"]
 
 
