@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 IMAGES = ROOT / "docs" / "images"
 UPDATE = os.environ.get("UPDATE_SCREENSHOTS") == "1"
-TABS = ("Start", "Data", "Train", "Compare", "Search", "Models", "Jobs")
+TABS = ("Start", "Data", "Train", "Compare", "Quantize", "Search", "Models", "Jobs")
 HEAVY = {"torch", "transformers", "sentence_transformers", "faiss", "peft", "datasets"}
 
 POINTS = "() => document.querySelector('#start-chart .rw-live-plot')?.data?.[0].x.length ?? 0"
