@@ -2,12 +2,14 @@
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from workbench.cli.index_words import document, lines, table
 from workbench.cli.options import add_fields, add_settings, read_values
 from workbench.cli.output import columns, say
 from workbench.cli.running import run_job
+from workbench.errors import BadInput
 from workbench.recipes.evaluate import IndexRecipe
 from workbench.recipes.index_update import IndexUpdateRecipe
 from workbench.search.results import CANDIDATES, Hit
@@ -63,7 +65,11 @@ def _add_search(commands: Any, shared: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"how many hits the second stage orders (default: {CANDIDATES}, or --top-k if larger)",
     )
-    searching.add_argument("text", metavar="TEXT", help="the question")
+    asked = searching.add_mutually_exclusive_group(required=True)
+    asked.add_argument("text", metavar="TEXT", nargs="?", help="the question")
+    asked.add_argument(
+        "--image", metavar="FILE", help="a picture instead: the pictures that are most like it"
+    )
     searching.set_defaults(command=_search)
 
 
@@ -113,21 +119,30 @@ def _search(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     where = joined(args.where)
     client = SearchClient(workspace)
     try:
-        found = client.search(
-            args.index,
-            args.text,
-            args.top_k,
-            reranker=args.reranker,
-            candidates=candidates,
-            where=where,
-        )
+        if args.image is not None:
+            _refuse_second(args)
+            found = client.search_picture([args.index], Path(args.image), args.top_k, where=where)[
+                0
+            ]
+        else:
+            found = client.search(
+                args.index,
+                args.text,
+                args.top_k,
+                reranker=args.reranker,
+                candidates=candidates,
+                where=where,
+            )
     finally:
         client.close()
+    folder = workspace.datasets.read(*_documents_of(workspace, args.index)).folder
     said: dict[str, Any] = {
-        "query": args.text,
-        "hits": [_hit(hit) for hit in found.hits],
+        "query": args.text if args.image is None else args.image,
+        "hits": [_hit(hit, folder) for hit in found.hits],
         "milliseconds": found.milliseconds["total"],
     }
+    if args.image is not None:
+        said["image"] = args.image
     if found.reranker:
         said |= {"reranker": found.reranker, "stage_milliseconds": found.milliseconds}
     if found.where:
@@ -135,9 +150,24 @@ def _search(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     return said, _hits_table(found.hits)
 
 
-def _hit(hit: Hit) -> dict[str, Any]:
-    """As JSON; after a second stage also where the index had it."""
+def _documents_of(workspace: Workspace, name: str) -> tuple[str, int]:
+    index = workspace.indexes.get(name)
+    return index.dataset_id, index.version
+
+
+def _refuse_second(args: argparse.Namespace) -> None:
+    if args.reranker:
+        raise BadInput(
+            "A second stage reads words, and a picture has none.", "Leave --reranker out."
+        )
+
+
+def _hit(hit: Hit, folder: Path) -> dict[str, Any]:
+    """As JSON; a picture with its file below the data set's folder, its text is the caption. After
+    a second stage also where the index had it."""
     document: dict[str, Any] = {"id": hit.id, "score": hit.score, "text": hit.text}
+    if hit.picture:
+        document["image"] = str(folder / hit.picture)
     if hit.first_rank is not None:
         document |= {"first_rank": hit.first_rank, "first_score": hit.first_score}
     return document

@@ -110,8 +110,9 @@ class CachedEncoder:
             wanted = [texts[at] for at in piece]
             found[piece] = self.encoder.encode(wanted, role, progress=done, stop=stop)
             # Numbers that are none are an error to be told, not to be kept.
-            if np.isfinite(found[piece]).all():
-                shelf.write(digests[piece], found[piece])
+            kept = piece[np.isfinite(found[piece]).all(axis=1)]
+            if len(kept):
+                shelf.write(digests[kept], found[kept])
         return found
 
     def _shelf(self, role: str) -> Shelf:

@@ -2,17 +2,16 @@
 
 import shutil
 import time
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from storage.records import Index
 from workbench.jobs.context import JobContext
 from workbench.models.resolve import resolve
 from workbench.recipes.evaluate import IndexRecipe
 from workbench.search.making import Made, Material, load_material, make_folder
-from workbench.search.plan import make_plan
+
+#: What the result says besides of an index of pictures.
+OF_PICTURES = ("skipped", "skipped_pictures", "without_picture")
 
 
 def run(recipe: IndexRecipe, context: JobContext) -> dict[str, Any]:
@@ -25,7 +24,7 @@ def run(recipe: IndexRecipe, context: JobContext) -> dict[str, Any]:
     started = time.monotonic()
     id, folder = workspace.indexes.new_folder()
     try:
-        made = _make(material, folder)
+        made = make_folder(material, folder, material.rows())
         context.check_cancelled()
         record = _save(material, made, id, dataset.id, version)
     except BaseException:
@@ -46,16 +45,10 @@ def result_of(record: Index, dataset: str, seconds: float) -> dict[str, Any]:
         "documents": record.documents,
         "bytes": record.bytes,
         **{name: record.summary[name] for name in shown},
+        **{name: record.summary[name] for name in OF_PICTURES if name in record.summary},
         "seconds": seconds,
         "documents_per_second": record.documents / seconds if seconds else None,
     }
-
-
-def _make(material: Material, folder: Path) -> Made:
-    total = material.reader.counts["documents"]
-    encoder = material.encoder
-    plan = make_plan(material.recipe, total, encoder.dimensions, encoder.contract.normalize)
-    return make_folder(material, folder, plan, np.arange(total))
 
 
 def _save(material: Material, made: Made, id: str, dataset_id: str, version: int) -> Index:

@@ -6,6 +6,7 @@ under a request is rebuilt and asked once more; one that hangs is killed.
 
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -14,6 +15,7 @@ from workbench.errors import BadInput, SearchUnavailable, WorkbenchError
 from workbench.models.resolve import resolve
 from workbench.search.asked import Encoded, Role, Scored, Vectors, embed_request, score_request
 from workbench.search.generation import generation
+from workbench.search.pictures import picture_request
 from workbench.search.process import ResidentProcess, TimedOut
 from workbench.search.protocol import rebuild_error
 from workbench.search.results import CANDIDATES, SearchResult
@@ -91,6 +93,26 @@ class SearchClient:
         if reranker:
             check_candidates(candidates, top_k, MOST_HITS)
             request |= {"reranker": self._second(reranker), "candidates": candidates}
+        return [SearchResult.from_dict(result) for result in self._ask(request)]
+
+    def search_picture(
+        self,
+        indexes: list[str],
+        picture: Path,
+        top_k: int = 10,
+        *,
+        where: str = "",
+        without: str = "",
+    ) -> list[SearchResult]:
+        """The pictures of each index that are most like the one in a file; one result for each.
+
+        ``without``: a picture that is left out, as :attr:`Hit.picture` names it. Raises what
+        :meth:`search` does, :class:`PictureUnusable` for a file that cannot be opened, and
+        :class:`ModelUnusable` for an index of texts.
+        """
+        _check_depth(top_k)
+        found = [self._workspace.indexes.get(name) for name in indexes]
+        request = picture_request(found, picture, top_k, where, without)
         return [SearchResult.from_dict(result) for result in self._ask(request)]
 
     def fields(self, index: str) -> dict[str, list[tuple[str, int]]]:
@@ -249,5 +271,9 @@ def _check(query: str, top_k: int) -> None:
         raise BadInput("There is nothing to search for.", "Type a question.")
     if len(query) > _LONGEST_QUERY:
         raise BadInput(f"The question is longer than {_LONGEST_QUERY:,} characters.", "Shorten it.")
+    _check_depth(top_k)
+
+
+def _check_depth(top_k: int) -> None:
     if not 1 <= top_k <= MOST_HITS:
         raise BadInput(f"top_k must be between 1 and {MOST_HITS}.", "Ask for fewer documents.")

@@ -1,6 +1,8 @@
 """Answers searches from loaded models and indexes. Imports torch: the resident worker only."""
 
 import threading
+import time
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -9,14 +11,17 @@ from storage.records import Index
 from workbench.data.reader import DatasetReader
 from workbench.errors import ModelUnusable, SearchUnavailable
 from workbench.models.contract import Contract
+from workbench.models.image_text import LoadedImageText
 from workbench.models.load import Loaded, LoadedEmbedding, Role, load_model
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.models.scorer import Scorer
+from workbench.pictures.opening import open_picture
 from workbench.search import encode
 from workbench.search.asked import Encoded, Scored
 from workbench.search.found import Clock, Known, OpenIndex, find
 from workbench.search.generation import generation
 from workbench.search.kept import Kept
+from workbench.search.pictures import only_texts
 from workbench.search.registry import FILE, plan_of
 from workbench.search.results import CANDIDATES, SearchResult
 from workbench.search.searcher import Searcher
@@ -31,6 +36,8 @@ _INDEXES_KEPT = 4
 #: Two sides whose records need not be looked up while nothing is written.
 _READY_KEPT = 2
 _REBUILD = "Build the index again."
+#: What encodes a question: of an index of pictures, a model that sees.
+Encodes = LoadedEmbedding | LoadedImageText
 
 
 class Engine:
@@ -41,7 +48,7 @@ class Engine:
         self._workspace = workspace
         self._models: Kept[Loaded] = Kept(_MODELS_KEPT + more_models)
         self._indexes: Kept[OpenIndex] = Kept(_INDEXES_KEPT)
-        self._ready: Kept[tuple[OpenIndex, LoadedEmbedding]] = Kept(_READY_KEPT)
+        self._ready: Kept[tuple[OpenIndex, Encodes]] = Kept(_READY_KEPT)
         self._lock = threading.Lock()
 
     def search(
@@ -58,6 +65,42 @@ class Engine:
         own fields."""
         with self._lock:
             return [self._search(name, query, top_k, reranker, candidates, where) for name in names]
+
+    def search_picture(
+        self, names: list[str], picture: str, top_k: int, where: str = "", without: str = ""
+    ) -> list[SearchResult]:
+        """The pictures of each index that are most like the one in this file. ``without``: a
+        picture of the data set that is left out, as :attr:`Hit.picture` names it.
+
+        Raises :class:`PictureUnusable` for a file that cannot be opened.
+        """
+        started = time.perf_counter()
+        # Whatever the file is, others' searches do not wait while it is opened.
+        image = open_picture(Path(picture))
+        opening = (time.perf_counter() - started) * 1000
+        found = []
+        with self._lock:
+            for name in names:
+                opened, model = self._sought(name)
+                mask = opened.mask(where)
+                clock = Clock(opening)
+                vector = _seeing(model, opened).encode_pictures([image])[0]
+                clock.lap("encode")
+                hits = find(opened, vector, top_k + bool(without), mask).hits(None)
+                hits = [hit for hit in hits if not without or hit.picture != without][:top_k]
+                clock.lap("search")
+                found.append(
+                    SearchResult(
+                        hits=hits,
+                        milliseconds=clock.milliseconds(),
+                        model=opened.record.model,
+                        index=opened.record.name,
+                        image=Path(picture).name,
+                        where=where,
+                        matching=None if mask is None else int(np.count_nonzero(mask)),
+                    )
+                )
+        return found
 
     def fields(self, name: str) -> dict[str, list[tuple[str, int]]]:
         """The own fields of an index's documents, and each one's most frequent values."""
@@ -100,7 +143,7 @@ class Engine:
         where: str = "",
     ) -> SearchResult:
         # The clock starts after loading: what a first search waits for is not the search's time.
-        opened, model = self._ready.get(name, lambda: self._look(name), generation(self._workspace))
+        opened, model = self._sought(name)
         scorer, second = self._scorer(reranker) if reranker else (None, None)
         mask = opened.mask(where)
         clock = Clock()
@@ -126,7 +169,10 @@ class Engine:
             matching=None if mask is None else int(np.count_nonzero(mask)),
         )
 
-    def _look(self, name: str) -> tuple[OpenIndex, LoadedEmbedding]:
+    def _sought(self, name: str) -> tuple[OpenIndex, Encodes]:
+        return self._ready.get(name, lambda: self._look(name), generation(self._workspace))
+
+    def _look(self, name: str) -> tuple[OpenIndex, Encodes]:
         opened = self._open(name)
         return opened, self._model(opened)
 
@@ -144,13 +190,13 @@ class Engine:
         searcher = Searcher(plan_of(record), folder)
         return OpenIndex(record, searcher, open_documents(folder, reader), Known(reader))
 
-    def _model(self, opened: OpenIndex) -> LoadedEmbedding:
+    def _model(self, opened: OpenIndex) -> Encodes:
         record = opened.record
         wanted = record.model_id or record.model
         loaded = self._models.get(
             wanted, lambda: self._load(resolve(self._workspace, wanted)), self._mark(wanted)
         )
-        if not isinstance(loaded, LoadedEmbedding) or loaded.dimensions != opened.dimensions:
+        if not isinstance(loaded, Encodes) or loaded.dimensions != opened.dimensions:
             raise ModelUnusable(
                 f"The model '{record.model}' is no longer the one the index '{record.name}' was"
                 " built with.",
@@ -179,3 +225,10 @@ class Engine:
 
     def _load(self, resolved: ResolvedModel) -> Loaded:
         return load_model(resolved, trust_remote_code=self._workspace.trust_remote_code)
+
+
+def _seeing(model: Encodes, opened: OpenIndex) -> LoadedImageText:
+    """The model, where it sees; raises :class:`ModelUnusable` for one of texts."""
+    if not isinstance(model, LoadedImageText):
+        raise only_texts(opened.record)
+    return model

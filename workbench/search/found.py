@@ -112,7 +112,7 @@ class Found:
 
     def hits(self, known: set[int] | None) -> list[Hit]:
         """As hits; ``known``: rows of the documents judged relevant, None for an unknown query."""
-        columns = (self.documents[name].to_pylist() for name in ("id", "title", "text"))
+        columns = (self.documents[name].to_pylist() for name in ("id", "title", "text", "picture"))
         nothing: list[tuple[None, None]] = [(None, None)] * len(self.rows)
         return [
             Hit(
@@ -124,8 +124,9 @@ class Found:
                 relevant=None if known is None else row in known,
                 first_rank=rank,
                 first_score=before,
+                picture=picture or "",
             )
-            for row, score, id, title, text, (rank, before) in zip(
+            for row, score, id, title, text, picture, (rank, before) in zip(
                 self.rows.tolist(),
                 self.scores.tolist(),
                 *columns,
@@ -147,11 +148,15 @@ def find(
 
 
 class Clock:
-    """Milliseconds per stage, and in all, from when it was made."""
+    """Milliseconds per stage, and in all, from when it was made.
 
-    def __init__(self) -> None:
+    ``opening``: what was spent before, on the picture that is asked for, in milliseconds.
+    """
+
+    def __init__(self, opening: float = 0.0) -> None:
         self._started = self._last = time.perf_counter()
-        self._laps: dict[str, float] = {}
+        self._before = opening
+        self._laps: dict[str, float] = {"open": opening} if opening else {}
 
     def lap(self, name: str) -> None:
         """The stage ``name`` has just ended."""
@@ -160,4 +165,4 @@ class Clock:
         self._last = now
 
     def milliseconds(self) -> dict[str, float]:
-        return {**self._laps, "total": (self._last - self._started) * 1000}
+        return {**self._laps, "total": self._before + (self._last - self._started) * 1000}

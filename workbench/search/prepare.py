@@ -1,13 +1,15 @@
 """Checks ``index`` and ``index-update`` recipes when they are submitted. Torch-free, without
 network."""
 
-from workbench.errors import DatasetNotFound, ModelNotFound, ModelUnusable, NameTaken
+from workbench.errors import DatasetNotFound, ModelNotFound, NameTaken
+from workbench.evaluation.pictures import has_pictures, no_pictures
 from workbench.models.names import check_name
 from workbench.models.resolve import resolve
 from workbench.recipes.evaluate import IndexRecipe
 from workbench.recipes.index_update import IndexUpdateRecipe
+from workbench.search.pictures import KIND
 from workbench.search.plan import make_plan
-from workbench.search.second import KINDS
+from workbench.search.second import KINDS, no_encoder
 from workbench.workspace import Workspace
 
 
@@ -18,6 +20,7 @@ def prepare_index(recipe: IndexRecipe, workspace: Workspace, waits: bool) -> Ind
     :class:`NameTaken`. With ``waits``, data set and model may be what another job will make.
     """
     _check_dimensions(recipe, workspace, waits)
+    _check_pictures(recipe, workspace, waits)
     return recipe.model_copy(
         update={
             "dataset_version": _version(recipe, workspace, waits),
@@ -49,6 +52,17 @@ def _check_dimensions(recipe: IndexRecipe, workspace: Workspace, waits: bool) ->
         make_plan(recipe, documents, contract.dimensions, contract.normalize)
 
 
+def _check_pictures(recipe: IndexRecipe, workspace: Workspace, waits: bool) -> None:
+    """A model that sees needs something to see."""
+    if waits:
+        return
+    contract = resolve(workspace, recipe.model).contract
+    if contract is not None and contract.kind == KIND:
+        reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
+        if not has_pictures(reader):
+            raise no_pictures(reader)
+
+
 def _version(recipe: IndexRecipe, workspace: Workspace, waits: bool) -> int | None:
     try:
         return recipe.dataset_version or workspace.datasets.get(recipe.dataset).version
@@ -66,11 +80,7 @@ def _model_name(recipe: IndexRecipe, workspace: Workspace, waits: bool) -> str:
             return recipe.model
         raise
     if found.contract is not None and found.contract.kind in KINDS:
-        raise ModelUnusable(
-            f"'{found.name}' is a {found.contract.kind} model; an index is built with an embedding"
-            " model.",
-            "It can order what an index finds: choose it as second stage of a search.",
-        )
+        raise no_encoder(found.name, found.contract.kind)
     return found.name
 
 

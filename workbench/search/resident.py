@@ -61,6 +61,17 @@ def _search(engine: "Engine", request: dict[str, Any]) -> Any:
     return [result.to_dict() for result in found]
 
 
+def _search_picture(engine: "Engine", request: dict[str, Any]) -> Any:
+    found = engine.search_picture(
+        request["indexes"],
+        request["picture"],
+        request["top_k"],
+        request.get("where", ""),
+        request.get("without", ""),
+    )
+    return [result.to_dict() for result in found]
+
+
 def _fields(engine: "Engine", request: dict[str, Any]) -> Any:
     return engine.fields(request["index"])
 
@@ -80,6 +91,7 @@ OPERATIONS: dict[str, Callable[["Engine", dict[str, Any]], Any]] = {
     "fields": _fields,
     "rerank": _rerank,
     "search": _search,
+    "search-picture": _search_picture,
     "warm": _warm,
 }
 

@@ -16,6 +16,9 @@ class Hit:
 
     ``relevant``: True when the data set judges it relevant to this very query; False when the query
     is known and this document is not among its relevant ones; None for a query of one's own.
+
+    ``picture``: the document's picture, as a path below the data set's folder; '' without one, and
+    then ``text`` is the document, else the picture's caption.
     """
 
     id: str
@@ -26,6 +29,7 @@ class Hit:
     relevant: bool | None = None
     first_rank: int | None = None
     first_score: float | None = None
+    picture: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class SearchResult:
     #: The filter on the documents' own fields, and how many documents it leaves; None without one.
     where: str = ""
     matching: int | None = None
+    #: The file's name where a picture was asked for, instead of ``query``.
+    image: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -25,6 +25,14 @@ def check_kind(name: str, kind: str) -> None:
         )
 
 
+def no_encoder(name: str, kind: str) -> ModelUnusable:
+    """A model that gives no vectors, where an index is to be built."""
+    return ModelUnusable(
+        f"'{name}' is a {kind} model; an index is built with an embedding model.",
+        "It can order what an index finds: choose it as second stage of a search.",
+    )
+
+
 def check_candidates(candidates: int, top_k: int, most: int) -> None:
     """Raises :class:`BadInput` where the second stage would see fewer than are to be shown."""
     if not 1 <= candidates <= most:

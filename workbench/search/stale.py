@@ -14,8 +14,10 @@ from storage.records import Index
 from workbench.data.reader import DatasetReader
 from workbench.errors import DatasetNotFound, WorkbenchError
 from workbench.evaluation.encode import deciding, weights_digest
+from workbench.evaluation.pictures import PICTURE
 from workbench.models.files import model_files
 from workbench.models.resolve import ResolvedModel, cached_snapshot, resolve
+from workbench.search.pictures import of_pictures
 
 if TYPE_CHECKING:
     from workbench.workspace import Workspace
@@ -85,7 +87,8 @@ def changed_fields(index: Index, resolved: ResolvedModel) -> list[str]:
     if resolved.contract is None:
         return []
     before, now = index.contract, resolved.contract.model_dump(mode="json")
-    names = {name for role in ("query", "document") for name in deciding(resolved.contract, role)}
+    roles = ("query", PICTURE if of_pictures(index) else "document")
+    names = {name for role in roles for name in deciding(resolved.contract, role)}
     # What a loaded model knew better than its folder, such as its dimensions, is no change.
     was = index.summary.get("model", {}).get("contract", before)
     return sorted(name for name in names if name in was and was[name] != now[name])

@@ -18,14 +18,13 @@ from storage.records import Index
 from workbench.data.digests import of_strings
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
-from workbench.evaluation.texts import join_documents
 from workbench.jobs.context import JobContext
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.recipes.evaluate import IndexRecipe
 from workbench.recipes.index_update import IndexUpdateRecipe
 from workbench.search.build import result_of
 from workbench.search.making import Made, Material, encode, finish, load_material, make_folder
-from workbench.search.plan import make_plan
+from workbench.search.pictures import as_read
 from workbench.search.registry import plan_of
 from workbench.search.stale import changed_fields, weights_changed
 from workbench.search.structures import read
@@ -47,11 +46,15 @@ def run(recipe: IndexUpdateRecipe, context: JobContext) -> dict[str, Any]:
     rows = _wanted(reader, left_out, recipe)
     started = time.monotonic()
     material = load_material(settings_of(index, dataset.name), resolved, reader, context)
+    rows = np.intersect1d(rows, material.rows(), assume_unique=True)
     change = Change.between(index, workspace.path(index.path), material, rows)
     why = "asked" if recipe.rebuild else _rebuild(index, resolved, change)
     id, folder = workspace.indexes.new_folder()
     try:
-        made = _anew(material, folder, rows) if why else _changed(material, index, folder, change)
+        if why:
+            made = make_folder(material, folder, rows)
+        else:
+            made, change = _changed(material, index, folder, change)
         context.check_cancelled()
         record = replace(
             index,
@@ -89,22 +92,28 @@ class Change:
         """The data set's rows in the order the index then has."""
         return np.concatenate([self.kept, self.added])
 
+    def only(self, rows: Rows) -> "Change":
+        """The same among the documents at these rows of the data set: those whose pictures could be
+        opened."""
+        good = np.isin(self.kept, rows)
+        gone = self.gone.copy()
+        gone[np.flatnonzero(~gone)[~good]] = True
+        return Change(gone, self.kept[good], self.added[np.isin(self.added, rows)])
+
     @classmethod
     def between(cls, index: Index, folder: Path, material: Material, rows: Rows) -> "Change":
         """``rows``: those of the data set that the index is to have."""
         if not (folder / DOCUMENTS_FILE).is_file():
             return cls(np.ones(index.documents, bool), np.empty(0, np.int64), rows)
         contract = material.encoder.contract
-        before = [
-            of_strings(join_documents(batch, contract)) for batch in OwnDocuments(folder).batches()
-        ]
+        before = [of_strings(as_read(batch, contract)) for batch in OwnDocuments(folder).batches()]
         place = np.full(material.reader.counts["documents"], -1, np.int64)
         place[rows] = np.arange(len(rows))
         after, start = np.zeros((len(rows), 2), np.uint64), 0
         for table in material.reader.iter_documents():
             mine = place[start : start + table.num_rows]
             start += table.num_rows
-            after[mine[mine >= 0]] = of_strings(join_documents(table, contract))[mine >= 0]
+            after[mine[mine >= 0]] = of_strings(as_read(table, contract))[mine >= 0]
         old = np.concatenate(before) if before else np.zeros((0, 2), np.uint64)
         at, partner = matched(old, after)
         gone = np.ones(len(old), bool)
@@ -186,27 +195,23 @@ def _rebuild(index: Index, resolved: ResolvedModel, change: Change) -> str:
     return "size" if trained and not 1 / _TIMES <= times <= _TIMES else ""
 
 
-def _anew(material: Material, folder: Path, rows: Rows) -> Made:
-    encoder = material.encoder
-    normalize = encoder.contract.normalize
-    plan = make_plan(material.recipe, len(rows), encoder.dimensions, normalize)
-    return make_folder(material, folder, plan, rows)
-
-
-def _changed(material: Material, index: Index, folder: Path, change: Change) -> Made:
+def _changed(material: Material, index: Index, folder: Path, change: Change) -> tuple[Made, Change]:
+    """The index with what is to go taken out and what is to come added; and what that was, without
+    pictures that cannot be opened."""
     context = material.context
-    spool = encode(material, change.rows)
+    ready = encode(material, change.rows)
     try:
+        change = change.only(ready.rows)
         built = read(plan_of(index), context.workspace.path(index.path))
         context.progress(0, None, "", "Taking documents out")
         context.check_cancelled()
         built.remove(change.gone)
         start = len(change.kept)
-        for block in spool.blocks(start):
+        for block in ready.spool.blocks(start):
             start += len(block)
-            context.progress(start, len(change.rows), "documents", "Adding documents")
+            context.progress(start, len(ready.rows), material.unit, "Adding documents")
             context.check_cancelled()
             built.add(block)
-        return finish(material, folder, built, spool, change.rows)
+        return finish(material, folder, built, ready), change
     finally:
-        spool.remove()
+        ready.spool.remove()
