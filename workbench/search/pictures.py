@@ -83,12 +83,14 @@ class Seeing(OnPictures):
         return found
 
     def _opens(self, place: str) -> bool:
+        path = self.folder / place
         try:
-            open_picture(self.folder / place)
+            if path.is_file():
+                open_picture(path)
+                return True
         except PictureUnusable as error:
             self.broken[place] = error
-            return False
-        return True
+        return False
 
 
 def of_pictures(index: Index) -> bool:

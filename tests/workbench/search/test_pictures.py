@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+import pyarrow as pa
 import pytest
 
 from tests.workbench.models import tiny
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.slow
 
 WORDS = ("red", "blue", "green", "star", "ring", "square", "picture", "of", "a")
 PICTURES = 40
+HOW = {"what": "changed", "by": "a test"}
 
 
 def picture(number: int) -> bytes:
@@ -72,6 +74,11 @@ def update(workspace: Workspace, name: str, **values: Any) -> dict[str, Any]:
 
     recipe = IndexUpdateRecipe(index=name, **values)
     return run(prepare_update(recipe, workspace, False), FakeContext(workspace))
+
+
+def row_of(workspace: Workspace, id: str) -> int:
+    found: int = workspace.datasets.read("seen").documents()["id"].to_pylist().index(id)
+    return found
 
 
 def test_built_measured_and_asked_in_words_and_by_a_picture(opened: Workspace) -> None:
@@ -141,15 +148,18 @@ def test_every_structure_holds_pictures(opened: Workspace, values: dict[str, Any
 
 def test_broken_pictures_are_skipped_and_named(opened: Workspace) -> None:
     reader = opened.datasets.read("seen")
-    places = reader.documents(3, 6)["picture"].to_pylist()
+    rows = [row_of(opened, f"p{number}.png") for number in (3, 4, 5)]
+    places = reader.documents_at(rows)["picture"].to_pylist()
     (reader.folder / places[0]).write_bytes(picture(3)[:60])
     (reader.folder / places[1]).unlink()
     (reader.folder / places[2]).write_bytes(bomb())
     made = index(opened, "sound")
     assert made["documents"] == PICTURES - 3 and made["skipped"] == 3
-    assert [one["id"] for one in made["skipped_pictures"]] == ["p3.png", "p4.png", "p5.png"]
-    problems = [one["problem"] for one in made["skipped_pictures"]]
-    assert problems[0] == "picture-broken" and problems[2] == "picture-too-large"
+    assert {one["id"]: one["problem"] for one in made["skipped_pictures"]} == {
+        "p3.png": "picture-broken",
+        "p4.png": "picture-missing",
+        "p5.png": "picture-too-large",
+    }
     assert made["notes"] == opened.indexes.get("sound").summary["notes"]
     assert f"3 of {PICTURES} pictures cannot be opened" in made["notes"][0]
     # What cannot be opened is not kept as if it had been encoded: mended, it comes.
@@ -192,8 +202,8 @@ def test_encoded_before_is_read_from_disk(opened: Workspace, monkeypatch: Any) -
 def test_documents_without_a_picture_are_left_out_and_counted(opened: Workspace) -> None:
     from workbench.search.engine import Engine
 
-    added = [{"id": f"note{number}", "text": "only words"} for number in range(2)]
-    new_version(opened, "seen", 1, Changes(add_documents=added))
+    notes = pa.table({"text": ["only words", "words only"]})
+    new_version(opened, "seen", Changes(new_documents=notes), HOW)
     made = index(opened, "mixed")
     assert made["documents"] == PICTURES and made["without_picture"] == 2
     assert "2 documents have no picture" in made["notes"][0]
@@ -205,7 +215,8 @@ def test_brought_up_to_date_and_filtered(opened: Workspace) -> None:
     from workbench.search.engine import Engine
 
     index(opened, "one")
-    new_version(opened, "seen", 1, Changes(remove_documents=["p0.png", "p1.png"]))
+    rows = [row_of(opened, "p0.png"), row_of(opened, "p1.png")]
+    new_version(opened, "seen", Changes(drop_documents=rows), HOW)
     assert [one.code for one in stale(opened, opened.indexes.get("one"))] == ["data"]
     again = update(opened, "one", leave_out=["p2.png"])
     assert (again["added"], again["removed"], again["rebuilt"]) == (0, 3, "")
