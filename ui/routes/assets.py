@@ -22,6 +22,7 @@ TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf
 NAMES = (
     "common.js",
     "dropzone.js",
+    "gallery.js",
     "live.css",
     "live.js",
     "notices.js",

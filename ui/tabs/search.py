@@ -5,34 +5,38 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-from markupsafe import Markup
 
 from ui import confirm
 from ui import pulse as pulses
 from ui.cards import job_card
-from ui.choices import PACKAGED, dataset_names, menu, model_menu, model_names, open_menu, update
+from ui.choices import PACKAGED, dataset_names, menu, model_menu, open_menu, update
 from ui.feedback import on, on_busy
-from ui.markup import EMPTY, empty, heading, join, pick, piece
+from ui.markup import EMPTY, empty, heading, join, piece
 from ui.pulse import pulse
 from ui.services import Services
-from ui.tabs import search_blind, search_build, search_filter, search_indexes
+from ui.tabs import (
+    search_blind,
+    search_build,
+    search_filter,
+    search_indexes,
+    search_pictures,
+    search_upload,
+)
 from ui.tabs.search_hits import ask_html
+from ui.tabs.search_menus import SECOND, encoders, examples_html, index_label, second_menu
+from ui.tabs.search_tiles import gallery_piece
 from ui.words import t
-from ui.words.amounts import count, size
-from workbench.errors import DatasetNotFound
+from ui.words.amounts import size
 from workbench.recipes.evaluate import IndexRecipe
 from workbench.recipes.index_update import IndexUpdateRecipe
-from workbench.records import Index, Job, JobStatus
+from workbench.records import Job, JobStatus
 from workbench.search.results import CANDIDATES
 
 if TYPE_CHECKING:
     from ui.page import Page
 
-EXAMPLES = 6
 #: Results stand side by side for at most this many indexes.
 SIDE_BY_SIDE = 2
-#: The kinds of model that can be a second stage, and the words for one in the menu.
-SECOND = {"reranker": "search.second_reranker", "late-interaction": "search.second_late"}
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,12 @@ class Search:
     ask: gr.Button
     examples: gr.HTML
     results: gr.HTML
+    by_picture: search_pictures.ByPicture
     nothing: gr.HTML
     asking: gr.Column
     building: gr.Accordion
     form: search_build.Build
+    upload: search_upload.Upload
     build: gr.Button
     cancel: gr.Button
     job: gr.HTML
@@ -115,13 +121,15 @@ def render(services: Services) -> Search:
             with gr.Row(elem_classes="rw-actions"):
                 ask = gr.Button(t("search.ask"), variant="primary", elem_id="search-ask")
             examples = piece(elem_id="search-examples", picks=True)
-            results = piece(elem_id="search-results")
-            blind = search_blind.render()
+            by_picture = search_pictures.render(services)
+            results = gallery_piece(services, "search-results")
+            blind = search_blind.render(services)
         with gr.Accordion(t("search.build_title"), open=False) as building:
             form = search_build.render()
             with gr.Row(elem_classes="rw-actions"):
                 build = gr.Button(t("search.build"), elem_id="index-build")
                 cancel = gr.Button(t("job.cancel"), variant="stop", visible=False)
+            upload = search_upload.render(services)
             with gr.Column(visible=False) as remove_box:
                 remove = confirm.render(t("search.remove"), t("search.remove_yes"))
         job = piece(elem_id="index-job")
@@ -143,17 +151,19 @@ def render(services: Services) -> Search:
         ask=ask,
         examples=examples,
         results=results,
+        by_picture=by_picture,
         nothing=nothing,
         asking=asking,
         building=building,
         form=form,
+        upload=upload,
         build=build,
         cancel=cancel,
         job=job,
         remove=remove,
         refresh=lambda *now: fill(services, *now),
         inputs=[chosen, second, form.dataset, form.model, second_other],
-        outputs=[*outputs, remove_box, other, second_other, listed.listed],
+        outputs=[*outputs, remove_box, other, second_other, listed.listed, by_picture.box],
     )
 
 
@@ -178,25 +188,30 @@ def listen(services: Services, page: "Page") -> None:
     def pick_indexes(left: str | None, right: str | None) -> list[Any]:
         names = [name for name in (left, right) if name]
         warm(services, names)
-        return [names, examples_html(services, names)]
+        box = search_pictures.box_update(services, names)
+        return [names, examples_html(services, names), box]
 
     def build(*raw: Any) -> list[Any]:
         job = workspace.jobs.submit(search.form.read(raw))
-        return ["", job_html(job), gr.Button(visible=True)]
+        return ["", job_html(services, job), gr.Button(visible=True)]
+
+    def index_files(files: str | None, *raw: Any) -> list[Any]:
+        job = search_upload.begin(services, search.form, files, raw)
+        return ["", "", job_html(services, job), gr.Button(visible=True)]
 
     def bring(event: gr.EventData) -> list[Any]:
         job = search_indexes.update(services, str(event.value))
-        return [job_html(job), gr.Button(visible=True)]
+        return [job_html(services, job), gr.Button(visible=True)]
 
     def cancel() -> list[Any]:
         job = newest_job(services)
         if job is not None and not job.status.finished:
             job = workspace.jobs.cancel(job.id)
-        return [job_html(job), gr.Button(visible=False)]
+        return [job_html(services, job), gr.Button(visible=False)]
 
     def tick(card: str | None, names: list[str], *now: Any) -> Any:
         job = newest_job(services)
-        html = job_html(job)
+        html = job_html(services, job)
         if html == (card or ""):
             return gr.skip()
         if job is not None and not job.status.finished:
@@ -234,7 +249,12 @@ def listen(services: Services, page: "Page") -> None:
     )
     for index, second in ((search.indexes, search.second), (search.other, search.second_other)):
         on(second.input, lambda name, model: warm(services, [name], model), [index, second])
-        on(index.input, pick_indexes, sides[:2], [search.chosen, search.examples])
+        on(
+            index.input,
+            pick_indexes,
+            sides[:2],
+            [search.chosen, search.examples, search.by_picture.box],
+        )
     on_busy(
         search.build,
         build,
@@ -243,9 +263,19 @@ def listen(services: Services, page: "Page") -> None:
         says=t("search.building"),
         then=t("search.build"),
     )
+    on_busy(
+        search.upload.start,
+        index_files,
+        [search.upload.drop, *search.form.inputs],
+        [search.upload.drop, search.form.name, search.job, search.cancel],
+        says=t("upload_index.starting"),
+        then=t("upload_index.start"),
+    )
+    search_build.listen(services, search.form)
     on(search.cancel.click, cancel, None, [search.job, search.cancel])
     on(search.listed.listed.select, bring, None, [search.job, search.cancel], queue=True)
     search_filter.listen(services, search.filter, search.indexes)
+    search_pictures.listen(services, search.by_picture, search.results, [*sides[:2], where])
     search_blind.listen(services, search.blind, [*sides, where])
     everything = [search.chosen, *search.outputs]
     now = search.inputs[1:]
@@ -274,7 +304,7 @@ def fill(
     datasets = dataset_names(services.workspace)
     hint = t("search.empty_hint" if datasets else "search.no_data")
     job = newest_job(services)
-    choices = [(_index_label(one), one.name) for one in indexes]
+    choices = [(index_label(one), one.name) for one in indexes]
     left, right = [*picked, "", ""][:2]
     return [
         update(choices, left or None),
@@ -285,12 +315,13 @@ def fill(
         gr.skip() if names else gr.Accordion(open=True),
         menu(datasets, dataset),
         model_menu(encoders(services), model or PACKAGED),
-        job_html(job),
+        job_html(services, job),
         gr.Button(visible=job is not None and not job.status.finished),
         gr.Column(visible=bool(names)),
         update([(t("search.other_none"), ""), *choices], right),
         second_menu(services, second_other),
         search_indexes.list_html(services),
+        search_pictures.box_update(services, picked),
     ]
 
 
@@ -308,34 +339,10 @@ def lead_to(services: Services, model: str, dataset: str | None = None) -> list[
     return [gr.skip(), data, model, gr.Accordion(open=True), gr.skip()]
 
 
-def encoders(services: Services) -> list[str]:
-    """The models an index can be built with."""
-    others = {model.name for model in services.workspace.models.list() if model.kind in SECOND}
-    return [name for name in model_names(services.workspace) if name not in others]
-
-
-def second_menu(services: Services, value: str | None) -> dict[str, Any]:
-    """None, and the models that can be a second stage; not shown where there is none of these.
-
-    The chosen one stays while it exists, and so does a typed folder or hub id.
-    """
-    models = [model for model in services.workspace.models.list() if model.kind in SECOND]
-    choices = [(t(SECOND[model.kind], name=model.name), model.name) for model in models]
-    typed = value is not None and "/" in value
-    kept = value if typed or value in [name for _, name in choices] else ""
-    none = (t("search.second_none"), "")
-    return update([none, *choices], kept, visible=bool(choices) or typed)
-
-
 def warm(services: Services, names: Sequence[str], second: str | None = None) -> None:
     """Let the search worker load what will be asked, while the question is being typed."""
     if services.search is not None and names:
         services.search.warm(list(names), reranker=second or None)
-
-
-def _index_label(index: Index) -> str:
-    documents = count(index.documents)
-    return t("search.index_one", name=index.name, model=index.model, documents=documents)
 
 
 def newest_job(services: Services) -> Job | None:
@@ -345,31 +352,11 @@ def newest_job(services: Services) -> Job | None:
     return max(jobs, key=lambda job: job.created_at, default=None)
 
 
-def job_html(job: Job | None) -> str:
-    """A build on its way or failed; one that succeeded is in the menu."""
+def job_html(services: Services, job: Job | None) -> str:
+    """A build on its way or failed, and the import it waits for; one that succeeded is in the
+    menu."""
     if job is None or job.status is JobStatus.SUCCEEDED:
         return EMPTY
-    return str(job_card(job))
-
-
-def examples_html(services: Services, names: Sequence[str]) -> str:
-    """A few questions of the first index's data set, its test queries first."""
-    queries = examples(services, names)
-    if not queries:
-        return EMPTY
-    chips = join(pick(query, query if len(query) < 90 else query[:88] + "…") for query in queries)
-    return Markup('<p class="rw-quiet rw-small">{}</p><div class="rw-chips">{}</div>').format(
-        t("search.examples"), chips
-    )
-
-
-def examples(services: Services, names: Sequence[str]) -> list[str]:
-    if not names:
-        return []
-    index = services.workspace.indexes.get(names[0])
-    try:
-        reader = services.workspace.datasets.read(index.dataset_id, index.version)
-    except DatasetNotFound:
-        return []
-    rows = reader.page(0, EXAMPLES, split="test") or reader.page(0, EXAMPLES)
-    return [row.query for row in rows]
+    waits = job.after is not None and job.status is JobStatus.QUEUED
+    before = [job_card(services.workspace.jobs.get(job.after))] if waits and job.after else []
+    return str(join([*before, job_card(job)]))

@@ -12,6 +12,7 @@ from ui.feedback import on, on_busy
 from ui.markup import EMPTY, join, pick, piece, table
 from ui.services import Services
 from ui.tabs.search_hits import Side, results_html, search_sides, sides_of
+from ui.tabs.search_tiles import gallery_piece, tiles
 from ui.words import t
 from workbench.errors import BadInput
 from workbench.records import Pick
@@ -49,7 +50,7 @@ class Blind:
     tally: gr.HTML
 
 
-def render() -> Blind:
+def render(services: Services) -> Blind:
     with gr.Accordion(t("blind.title"), open=False, elem_id="search-blind") as box:
         piece(Markup('<p class="rw-quiet">{}</p>').format(t("blind.about")))
         query = gr.Textbox(
@@ -63,7 +64,7 @@ def render() -> Blind:
             picks = {
                 one: gr.Button(says[one], elem_id=f"blind-{one}", size="sm") for one in WINNERS
             }
-        shown = gr.HTML(elem_id="blind-shown", apply_default_css=False, js_on_load=_KEYS)
+        shown = gallery_piece(services, "blind-shown", picks=False, more=_KEYS)
         revealed = piece(elem_id="blind-revealed", picks=True)
         tally = piece(elem_id="blind-tally")
     return Blind(box, query, start, token, shown, answers, picks, revealed, tally)
@@ -78,7 +79,8 @@ def listen(services: Services, blind: Blind, sides: list[Any]) -> None:
         waiting[token] = pair
         while len(waiting) > WAITING:
             waiting.popitem(last=False)
-        return [token, results_html(pair, hidden=True), gr.Row(visible=True), EMPTY]
+        drawn = results_html(pair, hidden=True, draws=tiles(services, pair, more=False))
+        return [token, drawn, gr.Row(visible=True), EMPTY]
 
     def answered(token: str, winner: Winner) -> list[Any]:
         pair = waiting.pop(token, None)
@@ -88,7 +90,7 @@ def listen(services: Services, blind: Blind, sides: list[Any]) -> None:
         made = keep(services.workspace, index, *pair, winner)
         return [
             "",
-            results_html(pair),
+            results_html(pair, draws=tiles(services, pair, more=False)),
             gr.Row(visible=False),
             revealed_html(made, pair),
             tally_html(services),

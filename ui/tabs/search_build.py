@@ -5,12 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from ui.choices import open_menu
+from ui.feedback import on
 from ui.form import choice_label, draw, from_component, label
+from ui.markup import EMPTY, piece
+from ui.services import Services
 from ui.words import sentences, t
+from workbench.evaluation.pictures import has_pictures
 from workbench.recipes.describe import describe
 from workbench.recipes.evaluate import IndexRecipe
+from workbench.search.pictures import KIND
 
 SPECS = {spec.name: spec for spec in describe(IndexRecipe)}
 EXTRA = ("structure", "truncate_dim", "rescore", "probes", "code_bytes", "precision", "device")
@@ -22,6 +28,8 @@ class Build:
     model: gr.Dropdown
     name: gr.Textbox
     type: gr.Radio
+    #: What of the chosen data the chosen model indexes, where pictures are among them.
+    hint: gr.HTML
     extra: Mapping[str, Any]
 
     @property
@@ -51,6 +59,7 @@ def render() -> Build:
             min_width=200,
             elem_id="index-name",
         )
+    hint = piece(elem_id="index-hint")
     type = gr.Radio(
         [(choice_label(SPECS["type"], one), one) for one in SPECS["type"].choices],
         value="exact",
@@ -61,4 +70,32 @@ def render() -> Build:
     )
     with gr.Accordion(t("indexes.more"), open=False), gr.Row(equal_height=False):
         extra = {field: draw(SPECS[field], SPECS[field].default, prefix="index") for field in EXTRA}
-    return Build(dataset, model, name, type, extra)
+    return Build(dataset, model, name, type, hint, extra)
+
+
+def listen(services: Services, form: Build) -> None:
+    for menu in (form.dataset, form.model):
+        on(
+            menu.change,
+            lambda dataset, model: hint_html(services, dataset, model),
+            [form.dataset, form.model],
+            form.hint,
+        )
+
+
+def hint_html(services: Services, dataset: str | None, model: str | None) -> Markup:
+    """Whether pictures or their captions would be indexed; nothing where there is no picture in
+    question, or where data or model are not in the workspace."""
+    workspace = services.workspace
+    if not (dataset and model and workspace.datasets.exists(dataset)):
+        return EMPTY
+    sees = [one.name for one in workspace.models.list() if one.kind == KIND]
+    pictures = has_pictures(workspace.datasets.read(dataset))
+    if model in sees:
+        key = "build.sees" if pictures else "build.none_seen"
+    elif not pictures:
+        return EMPTY
+    else:
+        key = "build.captions_have" if sees else "build.captions"
+    words = t(key, dataset=dataset, model=model, names=", ".join(sees[:3]))
+    return Markup('<p class="rw-quiet rw-small">{}</p>').format(words)

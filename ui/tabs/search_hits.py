@@ -10,6 +10,7 @@ from ui.markup import EMPTY, badge, join, moved
 from ui.services import Services
 from ui.tabs.compare_rankings import marked, marked_text
 from ui.tabs.search_slopes import slopes
+from ui.tabs.search_tiles import Tiles, tiles
 from ui.words import t
 from ui.words.amounts import count
 from workbench.errors import BadInput, SearchUnavailable
@@ -62,11 +63,18 @@ def ask_html(
     where: str | None = "",
 ) -> str:
     """Ask, and show what was found; ``seconds`` has each side's second stage, or nothing."""
-    return results_html(search_sides(services, sides_of(names, seconds), query, where))
+    results = search_sides(services, sides_of(names, seconds), query, where)
+    return results_html(results, draws=tiles(services, results))
 
 
-def results_html(results: "Sequence[SearchResult]", *, hidden: bool = False) -> Markup:
-    """One column per side; a document is text, whatever it holds.
+def results_html(
+    results: "Sequence[SearchResult]",
+    *,
+    hidden: bool = False,
+    draws: "Sequence[Tiles | None]" = (None, None),
+) -> Markup:
+    """One column per side; a document is text, whatever it holds, or a picture where ``draws`` has
+    for its side how it is drawn.
 
     ``hidden``: without a word about which side is which, for a blind test.
     """
@@ -77,6 +85,7 @@ def results_html(results: "Sequence[SearchResult]", *, hidden: bool = False) -> 
             ranks[1 - at] if len(results) == 2 and not hidden else None,
             at,
             hidden,
+            draws[at],
         )
         for at, one in enumerate(results)
     ]
@@ -85,7 +94,11 @@ def results_html(results: "Sequence[SearchResult]", *, hidden: bool = False) -> 
 
 
 def _column(
-    result: "SearchResult", other: dict[str, int] | None, side: int, hidden: bool
+    result: "SearchResult",
+    other: dict[str, int] | None,
+    side: int,
+    hidden: bool,
+    draw: "Tiles | None",
 ) -> Markup:
     name = t("search.left" if side == 0 else "search.right_side") if hidden else _models(result)
     about = "" if hidden else _about(result)
@@ -93,12 +106,13 @@ def _column(
         name, about
     )
     hits = join(
-        _hit(at, hit, result.query, hidden, _beside(at, hit, other, side))
+        _hit(at, hit, result.query, hidden, _beside(at, hit, other, side), draw)
         for at, hit in enumerate(result.hits, start=1)
     )
     body = hits or Markup('<li class="rw-quiet">{}</li>').format(t("search.none"))
-    return Markup('<section aria-label="{}">{}<ol>{}</ol></section>').format(
-        name if hidden else result.index, head, body
+    about_list = draw.attributes() if draw else EMPTY
+    return Markup('<section aria-label="{}">{}<ol{}>{}</ol></section>').format(
+        name if hidden else result.index, head, about_list, body
     )
 
 
@@ -155,21 +169,26 @@ def _took(milliseconds: dict[str, float]) -> str:
     )
 
 
-def _hit(at: int, hit: "Hit", query: str, hidden: bool, beside: Markup) -> Markup:
+def _hit(
+    at: int, hit: "Hit", query: str, hidden: bool, beside: Markup, draw: "Tiles | None"
+) -> Markup:
     """``hidden``: scores would tell which side it is, and known answers which is right."""
     relevant = bool(hit.relevant) and not hidden
     mark = badge(t("search.relevant"), "good") if relevant else EMPTY
-    title = Markup("<strong>{}</strong> ").format(marked(query, hit.title)) if hit.title else EMPTY
-    return Markup("<li{}><div><span>{}</span>{}{}{}{}</div>{}{}</li>").format(
+    return Markup("<li{}><div><span>{}</span>{}{}{}{}</div>{}</li>").format(
         Markup(' class="relevant"') if relevant else EMPTY,
         at,
         EMPTY if hidden else Markup("<span>{}</span>").format(_score(hit)),
         EMPTY if hidden else _change(at, hit),
         beside,
         mark,
-        title,
-        marked_text(query, hit.text),
+        draw(hit, query) if draw else _text(hit, query),
     )
+
+
+def _text(hit: "Hit", query: str) -> Markup:
+    title = Markup("<strong>{}</strong> ").format(marked(query, hit.title)) if hit.title else EMPTY
+    return Markup("{}{}").format(title, marked_text(query, hit.text))
 
 
 def _score(hit: "Hit") -> str:

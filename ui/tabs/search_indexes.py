@@ -1,6 +1,7 @@
 """The indexes there are: what each was measured at, and whether it is out of date."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
@@ -11,6 +12,7 @@ from ui.words import sentences, t
 from ui.words.amounts import count, size
 from workbench.recipes.index_update import IndexUpdateRecipe
 from workbench.records import Index, Job
+from workbench.search.pictures import of_pictures
 from workbench.search.stale import Stale, stale
 
 
@@ -47,6 +49,8 @@ def _row(index: Index, reasons: list[Stale]) -> list[str]:
     kind = t(f"choice.structure.{structure}")
     if summary.get("plan", {}).get("cut"):
         kind = t("indexes.cut", kind=kind, dimensions=summary["dimensions"])
+    if of_pictures(index):
+        kind = t("indexes.of_pictures", kind=kind)
     recall, took = summary.get("recall@10"), summary.get("ms_p50")
     return [
         Markup('<strong>{}</strong><br><span class="rw-quiet rw-small">{}</span>').format(
@@ -66,6 +70,7 @@ def _state(index: Index, reasons: list[Stale]) -> Markup:
         Markup('<p class="rw-quiet rw-small">{}</p>').format(sentences.said(one))
         for one in index.summary.get("notes", [])
     ]
+    notes += [_skipped(index.summary)]
     if not reasons:
         return join([badge(t("indexes.fits"), "good"), *notes])
     said = [
@@ -76,3 +81,20 @@ def _state(index: Index, reasons: list[Stale]) -> Markup:
         anew = any(one.mend == "rebuild" for one in reasons)
         mend = pick(index.name, t("indexes.rebuild" if anew else "indexes.update"))
     return join([badge(t("indexes.stale"), "warn"), *said, mend, *notes])
+
+
+def _skipped(summary: dict[str, Any]) -> Markup:
+    """The pictures that could not be opened, each with its reason, folded away."""
+    listed = summary.get("skipped_pictures")
+    if not listed:
+        return EMPTY
+    lines = join(
+        Markup("<li>{}</li>").format(
+            t("indexes.skipped_one", id=one["id"], detail=sentences.said(one["detail"]))
+        )
+        for one in listed
+    )
+    head = t("indexes.skipped", count=count(summary["skipped"]))
+    return Markup(
+        '<details class="rw-small"><summary>{}</summary><ul class="rw-notes">{}</ul></details>'
+    ).format(head, lines)

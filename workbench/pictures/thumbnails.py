@@ -54,6 +54,13 @@ def small(home: Path, picture: Path, size: int) -> bytes:
     return kept.read_bytes()
 
 
+def preview(picture: Path, size: int) -> bytes:
+    """A picture that is in no data set, as WebP of ``size`` pixels at most; kept nowhere. Raises
+    :class:`PictureUnusable`."""
+    with _AT_ONCE:
+        return shrunk(open_picture(picture, size), size)
+
+
 def shrunk(image: Image.Image, size: int) -> bytes:
     """An open picture as WebP, without anything that its file said besides."""
     image.thumbnail((size, size), Image.Resampling.LANCZOS)
