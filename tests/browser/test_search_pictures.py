@@ -11,23 +11,30 @@ from playwright.sync_api import expect
 
 from tests.browser.app import LONG, open_tab, running
 from tests.workbench.data.fakes import context
+from tests.workbench.models.fakes import FakeContext
 from tests.workbench.pictures.fakes import bomb, noise
+from workbench.pictures.drawing import words
 from workbench.pictures.sample import run as draw
+from workbench.recipes.data import AddModelRecipe
 from workbench.recipes.draw import DrawPicturesRecipe
 from workbench.workspace import Workspace
 
 # A browser, an app, three builds and a search process that import torch: a minute on two cores.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-PICTURES = {"train_pictures": 40, "dev_pictures": 10, "test_pictures": 10}
+PICTURES = {"train_pictures": 50, "dev_pictures": 10, "test_pictures": 50}
 
 
 def drawn(folder: Path) -> Path:
     """The pictures' sample, small, with two models of random weights; one picture's file."""
+    from workbench.models.job import run_add
+    from workbench.models.small_clip import make_small_clip
+
     workspace = Workspace.open(folder / "home")
-    about = {"size": 24, **PICTURES}
-    draw(DrawPicturesRecipe(name="drawn", model="first", **about), context(workspace))
-    draw(DrawPicturesRecipe(name="others", model="second", seed=5, **about), context(workspace))
+    draw(DrawPicturesRecipe(name="drawn", model="", size=32, **PICTURES), context(workspace))
+    for seed, name in enumerate(("first", "second")):
+        make_small_clip(folder / name, words(), 32, seed)
+        run_add(AddModelRecipe(source=str(folder / name), name=name), FakeContext(workspace))
     reader = workspace.datasets.read("drawn")
     kept = reader.folder / reader.documents(3, 4)["picture"][0].as_py()
     asked = folder / "asked.png"

@@ -11,7 +11,8 @@ _WIDTH, _ROW, _EDGE = 220, 16, 26
 
 
 def slopes(left: Mapping[str, int], right: Mapping[str, int]) -> Markup:
-    """From ids to places (from 1) on either side: a small drawing, also told in words."""
+    """From ids to places (from 1) on either side: a small drawing, also told in words;
+    words alone where no document is on both sides."""
     both = [(place, right[id]) for id, place in left.items() if id in right]
     deep = max([0, *left.values(), *right.values()])
     if not deep:
@@ -26,6 +27,8 @@ def slopes(left: Mapping[str, int], right: Mapping[str, int]) -> Markup:
         left=len(left) - len(both),
         right=len(right) - len(both),
     )
+    if not both:
+        return Markup('<p class="rw-quiet rw-small">{}</p>').format(words)
     height = deep * _ROW + 8
     return Markup(
         '<figure class="rw-slopes"><svg viewBox="0 0 {0} {1}" width="{0}" height="{1}" role="img"'
