@@ -87,7 +87,8 @@ class Citations:
         inside = written[1:-1]
         if not _INSIDE.fullmatch(inside):
             return [Piece("text", written)]
-        right, wrong = [], []
+        right: list[int] = []
+        wrong: list[int] = []
         for number in _numbers(inside):
             (right if 1 <= number <= self.passages else wrong).append(number)
         self.cited += [one for one in right if one not in self.cited]

@@ -42,8 +42,8 @@ class AnswerRecipe(Recipe):
     )
     min_score: float | None = setting(
         None,
-        help="Passages that score less count as not found; empty takes what the index's own "
-        "queries say, where it has some.",
+        help="Passages that score less count as not found; empty takes the best score that "
+        "questions without sense reach.",
         ge=-1e9,
         le=1e9,
         allow_inf_nan=False,
