@@ -15,7 +15,7 @@ from ui.feedback import on, on_busy
 from ui.markup import EMPTY, empty, heading, join, pick, piece
 from ui.pulse import pulse
 from ui.services import Services
-from ui.tabs import search_blind, search_build, search_filter, search_indexes
+from ui.tabs import search_answers, search_blind, search_build, search_filter, search_indexes
 from ui.tabs.search_hits import ask_html
 from ui.words import t
 from ui.words.amounts import count, size
@@ -49,6 +49,7 @@ class Search:
     second_other: gr.Dropdown
     filter: search_filter.Filter
     blind: search_blind.Blind
+    answers: search_answers.Answers
     listed: search_indexes.Indexes
     query: gr.Textbox
     ask: gr.Button
@@ -116,6 +117,7 @@ def render(services: Services) -> Search:
                 ask = gr.Button(t("search.ask"), variant="primary", elem_id="search-ask")
             examples = piece(elem_id="search-examples", picks=True)
             results = piece(elem_id="search-results")
+            answers = search_answers.render(services)
             blind = search_blind.render()
         with gr.Accordion(t("search.build_title"), open=False) as building:
             form = search_build.render()
@@ -138,6 +140,7 @@ def render(services: Services) -> Search:
         second_other=second_other,
         filter=filter,
         blind=blind,
+        answers=answers,
         listed=listed,
         query=query,
         ask=ask,
@@ -247,6 +250,7 @@ def listen(services: Services, page: "Page") -> None:
     on(search.listed.listed.select, bring, None, [search.job, search.cancel], queue=True)
     search_filter.listen(services, search.filter, search.indexes)
     search_blind.listen(services, search.blind, [*sides, where])
+    search_answers.listen(services, search.answers, [search.indexes, search.second, where])
     everything = [search.chosen, *search.outputs]
     now = search.inputs[1:]
     pulses.listen(search.beat, tick, [search.job, search.chosen, *now], everything)

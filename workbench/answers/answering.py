@@ -8,7 +8,7 @@ until then, is not lost.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -34,12 +34,12 @@ class Writer(Protocol):
 
     took: Took
 
-    def write(self, prompt: str) -> AsyncIterator[str]: ...
+    def write(self, prompt: str) -> AsyncGenerator[str, None]: ...
 
 
 async def answer(
     workspace: Workspace, search: "SearchClient", recipe: AnswerRecipe, question: str
-) -> AsyncIterator[Event]:
+) -> AsyncGenerator[Event, None]:
     """Search, ask, and hand on what is written. To stop it, close the iterator.
 
     Raises what :meth:`SearchClient.search` raises: without passages there is nothing to tell.
@@ -68,7 +68,7 @@ def _search(search: "SearchClient", recipe: AnswerRecipe, question: str) -> Sear
     )
 
 
-async def _write(writer: Writer, told: Told, question: str) -> AsyncIterator[Event]:
+async def _write(writer: Writer, told: Told, question: str) -> AsyncGenerator[Event, None]:
     """The pieces of the answer; what goes wrong is kept in ``told``."""
     read = passages(told.enough, told.recipe.budget)
     told.given(read)

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import openai
@@ -42,7 +42,7 @@ class Endpoint:
         if recipe.temperature is not None:
             self._more["temperature"] = recipe.temperature
 
-    async def write(self, prompt: str) -> AsyncIterator[str]:
+    async def write(self, prompt: str) -> AsyncGenerator[str, None]:
         """The answer, piece by piece. A request that fails before its first word is sent again.
 
         Raises :class:`EndpointFailed` where that did not help, or where the stream breaks.

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
 
 from workbench.answers.written import Took
@@ -22,7 +22,7 @@ class Local:
         self._search = search
         self._stopped = threading.Event()
 
-    async def write(self, prompt: str) -> AsyncIterator[str]:
+    async def write(self, prompt: str) -> AsyncGenerator[str, None]:
         """The answer, piece by piece, read from the search process in a thread of its own; it
         stops where nobody reads on. Raises what :meth:`SearchClient.write` raises."""
         said: asyncio.Queue[dict[str, Any] | Exception] = asyncio.Queue()

@@ -97,8 +97,8 @@ def prompt(recipe: AnswerRecipe, question: str, read: Sequence[Passage]) -> str:
 
 def language(recipe: AnswerRecipe, question: str) -> str:
     """'en' or 'zh': which template is used."""
-    if recipe.language != "auto":
-        return recipe.language
+    if recipe.template_language != "auto":
+        return recipe.template_language
     return "zh" if is_chinese(question) else "en"
 
 

@@ -74,7 +74,7 @@ class AnswerRecipe(Recipe):
         widget="model",
         max_length=500,
     )
-    language: Literal["auto", "en", "zh"] = setting(
+    template_language: Literal["auto", "en", "zh"] = setting(
         "auto", help="The template's language: 'auto' takes that of the question.", group="prompt"
     )
     template_en: str = setting(

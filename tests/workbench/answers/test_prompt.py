@@ -30,8 +30,8 @@ def test_passages_are_numbered_and_say_their_titles() -> None:
 def test_the_questions_language_chooses_the_template() -> None:
     asked = prompt(recipe(), "茶要泡多久？", passages([hit("Steep it.")], 100))
     assert asked.endswith("问题：茶要泡多久？") and NO_ANSWER["zh"] in asked
-    assert "Question:" in prompt(recipe(language="en"), "茶要泡多久？", [])
-    assert "问题" in prompt(recipe(language="zh"), "How long?", [])
+    assert "Question:" in prompt(recipe(template_language="en"), "茶要泡多久？", [])
+    assert "问题" in prompt(recipe(template_language="zh"), "How long?", [])
 
 
 def test_own_templates_are_used_and_need_their_places() -> None:
