@@ -96,8 +96,7 @@ def _notes(event: dict[str, Any]) -> list[dict[str, str]]:
         found.append((t("answer.uncited"), "warn"))
     if event["wrong_citations"]:
         numbers = ", ".join(map(str, event["wrong_citations"]))
-        words = t("answer.wrong_ones", count=count(len(event["wrong_citations"])), numbers=numbers)
-        found.append((words, "warn"))
+        found.append((t("answer.wrong_ones", numbers=numbers), "warn"))
     if event["cut_off"]:
         found.append((t("answer.cut_off"), "warn"))
     return [{"text": text, "tone": tone} for text, tone in found]

@@ -148,6 +148,7 @@
       this.ended = true;
       show(this.status, event.status);
       if (!event.shown) this.card.hidden = true;
+      this.dress();
       this.passages(event.passages);
       this.notes.replaceChildren(
         ...event.notes.filter((note) => note.text !== event.status).map((note) => make("li", note.tone, note.text)),
@@ -155,6 +156,20 @@
       this.notes.hidden = !this.notes.children.length;
       this.status.className = event.notes[0]?.text === event.status ? event.notes[0].tone || "rw-quiet" : "rw-quiet";
       show(this.took, event.took);
+    }
+
+    /* Of Markdown only this: **strong** and `code`, as elements made here. */
+    dress() {
+      for (const node of [...this.text.childNodes]) {
+        if (node.nodeType !== Node.TEXT_NODE) continue;
+        const parts = node.data.split(/(\*\*[^*\n]+\*\*|`[^`\n]+`)/);
+        if (parts.length < 2) continue;
+        node.replaceWith(...parts.map((part, at) => (at % 2 ? this.styled(part) : part)));
+      }
+    }
+
+    styled(part) {
+      return part[0] === "`" ? make("code", "", part.slice(1, -1)) : make("strong", "", part.slice(2, -2));
     }
 
     failed(text) {

@@ -21,7 +21,7 @@ from workbench.answers import kept
 from workbench.answers.prepare import prepare
 from workbench.answers.prompt import CHINESE, ENGLISH
 from workbench.errors import BadInput
-from workbench.recipes.answer import PASSAGES, QUESTION, AnswerRecipe
+from workbench.recipes.answer import NOTHING, PASSAGES, QUESTION, AnswerRecipe
 
 _TEMPLATES = {"template_en": ENGLISH, "template_zh": CHINESE}
 #: These come from the left side of the search, above.
@@ -71,19 +71,22 @@ def _template(name: str, text: str) -> gr.Textbox:
     return gr.Textbox(
         value=text,
         label=form.label(name),
-        info=t("answer.template_help", passages=PASSAGES, question=QUESTION),
+        info=_template_help(),
         lines=10,
         interactive=True,
         elem_id=f"answer-{name}",
     )
 
 
+def _template_help() -> str:
+    places = {"passages": PASSAGES, "question": QUESTION, "nothing": NOTHING}
+    return t("answer.template_help", **places)
+
+
 def listen(services: Services, answers: Answers, above: Sequence[Any]) -> None:
     """``above``: the components of the index, its second stage, and the filter."""
     helps = {spec.name: spec.help for spec in answers.form.specs}
-    helps |= dict.fromkeys(
-        _TEMPLATES, t("answer.template_help", passages=PASSAGES, question=QUESTION)
-    )
+    helps |= dict.fromkeys(_TEMPLATES, _template_help())
     names = [spec.name for spec in answers.form.specs]
 
     def ask(
