@@ -13,7 +13,6 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Protocol
 
 from workbench.answers import citations, threshold
-from workbench.answers.endpoint import Endpoint
 from workbench.answers.local import Local
 from workbench.answers.prompt import passages, prompt, says_nothing
 from workbench.answers.told import Told
@@ -50,11 +49,19 @@ async def answer(
     told = Told(recipe, found, least, began)
     yield told.passages()
     if told.enough and recipe.writer:
-        writer = Endpoint(recipe) if recipe.endpoint else Local(recipe, search)
-        async with aclosing(_write(writer, told, question)) as events:
+        async with aclosing(_write(_writer(recipe, search), told, question)) as events:
             async for event in events:
                 yield event
     yield told.end()
+
+
+def _writer(recipe: AnswerRecipe, search: "SearchClient") -> Writer:
+    if not recipe.endpoint:
+        return Local(recipe, search)
+    # Here, and not above: the client takes a second to import, and the page starts without it.
+    from workbench.answers.endpoint import Endpoint
+
+    return Endpoint(recipe)
 
 
 def _search(search: "SearchClient", recipe: AnswerRecipe, question: str) -> SearchResult:

@@ -1,6 +1,7 @@
 """A causal language model of a few kilobytes writes in the search process, and can be stopped."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,10 +66,13 @@ async def test_more_than_the_model_can_read_is_a_sentence(
     search: SearchClient,
     qwen: Path,  # noqa: F811
 ) -> None:
-    asked = recipe(qwen, max_tokens=32_000)
+    config = qwen / "config.json"
+    shape = json.loads(config.read_text())
+    config.write_text(json.dumps(shape | {"max_position_embeddings": 60}))
+    asked = recipe(qwen)
     end = (await all_of(answer(workspace, search, asked, QUESTION)))[-1]
     assert end["state"] == "failed" and len(end["passages"]) == 5
-    assert "reads and writes 32,768 tokens at most" in end["error"]["message"]
+    assert "reads and writes 60 tokens at most" in end["error"]["message"]
 
 
 async def test_it_stops_where_nobody_reads_on(
