@@ -29,12 +29,6 @@
       this.took = make("p", "rw-quiet rw-small");
       this.root.append(this.head, this.card, this.notes, this.title, this.list, this.took);
       element.replaceChildren(this.root);
-      document.addEventListener("visibilitychange", () => this.left(element));
-    }
-
-    /* A page that has drawn another in place of this part stops what nobody sees. */
-    left(element) {
-      if (!element.isConnected) this.abort?.abort();
     }
 
     clear() {
@@ -77,6 +71,8 @@
       for (;;) {
         const { value, done } = await reader.read();
         if (abort !== this.abort) return;
+        /* A page that has drawn another in place of this part stops what nobody sees. */
+        if (!this.root.isConnected) return abort.abort();
         if (done) break;
         const lines = (held + value).split("\n");
         held = lines.pop();

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -94,6 +96,22 @@ async def test_it_stops_where_nobody_reads_on(
     end = (await all_of(answer(workspace, search, recipe(qwen), QUESTION)))[-1]
     assert end["state"] == "answered"
     assert search.status()["running"]
+
+
+async def test_a_process_that_ends_loses_no_passages(
+    workspace: Workspace,
+    search: SearchClient,
+    qwen: Path,  # noqa: F811
+) -> None:
+    events = answer(workspace, search, recipe(qwen, max_tokens=30_000), QUESTION)
+    await anext(events)
+    rest = asyncio.ensure_future(all_of(events))
+    await asyncio.sleep(1.0)
+    os.kill(search.status()["pid"], signal.SIGKILL)
+    end = (await rest)[-1]
+    assert end["state"] == "failed" and len(end["passages"]) == 5
+    assert end["error"]["message"] == "The search process ended while it was writing."
+    assert (await all_of(answer(workspace, search, recipe(qwen), QUESTION)))[-1]["answer"]
 
 
 def test_what_cannot_write_is_refused_at_the_click(workspace: Workspace, tmp_path: Path) -> None:
