@@ -23,6 +23,7 @@ def add_tools(services: Services) -> None:
         tools.list_models,
         tools.list_jobs,
         tools.search,
+        tools.answer,
         tools.compare,
     ):
         # Past the queue: answered at once, in a thread, and never by way of the app's own address.

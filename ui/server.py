@@ -17,7 +17,17 @@ from ui.guards import SameOrigin, SecurityHeaders, StripPrefix, TrustedHosts, al
 from ui.language import Speaks, Switches
 from ui.login import Credentials, RequireLogin, Sessions, read_secret
 from ui.offering import programs
-from ui.routes import assets, changes, downloads, pictures, points, reports, sweeps, uploads
+from ui.routes import (
+    answers,
+    assets,
+    changes,
+    downloads,
+    pictures,
+    points,
+    reports,
+    sweeps,
+    uploads,
+)
 from ui.routes.replies import add_error_answers
 from ui.services import Services
 from workbench.serving.api import PATH, create_api
@@ -25,7 +35,7 @@ from workbench.serving.keys import ApiKey
 from workbench.serving.models import Catalogue
 
 ROUTERS = (
-    *(assets.router, changes.router, downloads.router),
+    *(answers.router, assets.router, changes.router, downloads.router),
     *(pictures.router, points.router, reports.router, sweeps.router, uploads.router),
 )
 SECRET_FILE = "session.key"

@@ -1,4 +1,5 @@
-"""What an agent may ask of a workspace: to read what is there, and to search. Nothing changes.
+"""What an agent may ask of a workspace: to read what is there, to search, to have a question
+answered. Nothing changes.
 
 The docstrings are for agents: Gradio's MCP server shows them as the tools' descriptions, with a
 line for each argument.
@@ -7,9 +8,13 @@ line for each argument.
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from workbench.answers.kept import load
+from workbench.answers.prepare import prepare
+from workbench.answers.whole import whole
 from workbench.comparison.forgetting import tables
 from workbench.comparison.table import to_text
 from workbench.errors import BadInput, NotFound, SearchUnavailable
+from workbench.recipes.answer import AnswerRecipe
 from workbench.recipes.evaluate import EvaluateRecipe
 from workbench.records import JobStatus
 from workbench.search.results import CANDIDATES
@@ -116,6 +121,28 @@ class Tools:
             for hit in found.hits
         ]
         return {"index": found.index, "model": found.model, "query": found.query, "hits": hits}
+
+    def answer(self, index: str, question: str, top_k: int = 5) -> dict[str, Any]:
+        """Answer a question from the documents of an index: a written answer with numbered citations where the person has set up a language model for answers, and the passages it rests on (long texts are cut). The state says whether something relevant was found.
+
+        Args:
+            index: the name of a search index; list_models names them.
+            question: the question, in words.
+            top_k: how many passages to rest on, from 1 to 50.
+        """  # noqa: E501
+        if self._search is None:
+            raise SearchUnavailable("This page only reads records and cannot search.")
+        values = {**load(self._workspace), "index": index, "top_k": top_k}
+        recipe = prepare(self._workspace, AnswerRecipe.read(values), question)
+        told = whole(self._workspace, self._search, recipe, question)
+        shown = ("number", "id", "title", "score", "cited")
+        passages = [
+            {**{name: one[name] for name in shown}, "text": one["text"][:LONGEST_TEXT]}
+            for one in told["passages"]
+            if one["enough"]
+        ]
+        kept = ("question", "index", "writer", "state", "answer", "citations", "error")
+        return {**{name: told[name] for name in kept}, "passages": passages}
 
     def compare(self, dataset: str, split: str = "test") -> dict[str, Any]:
         """Show the newest comparison of models on a data set: each model's metrics (MAP, NDCG, recall ...), and whether its difference to the first model is more than luck.

@@ -13,6 +13,7 @@ from ui.words import LANGUAGE, LANGUAGES, speaking
 from ui.words.sentences import PLACE, pairs, said
 from workbench.data.problems import MENDS
 from workbench.errors import BadRecipe, ModelNotFound
+from workbench.recipes.answer import AnswerRecipe
 from workbench.recipes.describe import describe
 from workbench.recipes.evaluate import EvaluateRecipe
 from workbench.tasks import TASKS
@@ -65,7 +66,8 @@ def refusals() -> Iterator[tuple[str, str]]:
 
 
 def helps() -> set[str]:
-    return {spec.help for task in TASKS.values() for spec in describe(task.recipe)}
+    recipes = [*(task.recipe for task in TASKS.values()), AnswerRecipe]
+    return {spec.help for recipe in recipes for spec in describe(recipe)}
 
 
 @pytest.mark.parametrize("other", OTHERS)

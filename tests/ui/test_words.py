@@ -14,6 +14,7 @@ from ui.tabs.models_details import CONTRACT
 from ui.words import LANGUAGE, LANGUAGES, _flat, known, language, load, section, speaking, t
 from ui.words.amounts import ago, count, duration, size
 from workbench.quantization.methods import MODEL_METHODS, VECTOR_METHODS
+from workbench.recipes.answer import AnswerRecipe
 from workbench.recipes.describe import describe
 from workbench.recipes.kinds import KINDS
 from workbench.records import JobStatus
@@ -21,7 +22,7 @@ from workbench.tasks import TASKS
 
 FOLDER = Path(ui.__file__).parent
 #: Sections that are handed to scripts whole.
-WHOLE = ("live.", "drop.", "notice.")
+WHOLE = ("live.", "drop.", "notice.", "answering.")
 #: Parameters of components that hold words for people.
 WORDY = {"label", "info", "placeholder", "title", "value"}
 
@@ -55,7 +56,7 @@ def mends() -> set[str]:
 
 def families() -> set[str]:
     """Keys that are put together from what the engine has."""
-    recipes = [task.recipe for task in TASKS.values()]
+    recipes = [*(task.recipe for task in TASKS.values()), AnswerRecipe]
     specs = [spec for recipe in recipes for spec in describe(recipe)]
     return {
         *(f"status.{status.value}" for status in JobStatus),
@@ -82,7 +83,8 @@ def families() -> set[str]:
 
 def optional() -> set[str]:
     """Words for values that may do without: where there are none, the value itself is shown."""
-    specs = [spec for task in TASKS.values() for spec in describe(task.recipe)]
+    recipes = [*(task.recipe for task in TASKS.values()), AnswerRecipe]
+    specs = [spec for recipe in recipes for spec in describe(recipe)]
     chosen = [f"{spec.name}.{choice}" for spec in specs for choice in spec.choices]
     return {f"{kind}.{one}" for kind in ("choice", "when") for one in chosen}
 

@@ -20,6 +20,7 @@ from ui.words import t
 STATIC = Path(__file__).resolve().parent.parent / "static"
 TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 NAMES = (
+    "answers.js",
     "common.js",
     "dropzone.js",
     "gallery.js",

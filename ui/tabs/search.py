@@ -15,6 +15,7 @@ from ui.markup import EMPTY, empty, heading, join, piece
 from ui.pulse import pulse
 from ui.services import Services
 from ui.tabs import (
+    search_answers,
     search_blind,
     search_build,
     search_filter,
@@ -53,6 +54,7 @@ class Search:
     second_other: gr.Dropdown
     filter: search_filter.Filter
     blind: search_blind.Blind
+    answers: search_answers.Answers
     listed: search_indexes.Indexes
     query: gr.Textbox
     ask: gr.Button
@@ -123,6 +125,7 @@ def render(services: Services) -> Search:
             examples = piece(elem_id="search-examples", picks=True)
             by_picture = search_pictures.render(services)
             results = gallery_piece(services, "search-results")
+            answers = search_answers.render(services)
             blind = search_blind.render(services)
         with gr.Accordion(t("search.build_title"), open=False) as building:
             form = search_build.render()
@@ -146,6 +149,7 @@ def render(services: Services) -> Search:
         second_other=second_other,
         filter=filter,
         blind=blind,
+        answers=answers,
         listed=listed,
         query=query,
         ask=ask,
@@ -277,6 +281,7 @@ def listen(services: Services, page: "Page") -> None:
     search_filter.listen(services, search.filter, search.indexes)
     search_pictures.listen(services, search.by_picture, search.results, [*sides[:2], where])
     search_blind.listen(services, search.blind, [*sides, where])
+    search_answers.listen(services, search.answers, [search.indexes, search.second, where])
     everything = [search.chosen, *search.outputs]
     now = search.inputs[1:]
     pulses.listen(search.beat, tick, [search.job, search.chosen, *now], everything)

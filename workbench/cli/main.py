@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from workbench.cli import (
+    answer,
     cache,
     data,
     demo,
@@ -71,6 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
         runs,
         sweep,
         indexes,
+        answer,
         mine,
         synthesize,
         matrix,

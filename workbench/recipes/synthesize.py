@@ -1,11 +1,11 @@
 """The recipe that has questions written for the passages of a data set."""
 
 from typing import ClassVar, Literal
-from urllib.parse import urlsplit
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
 from workbench.recipes.base import Recipe, setting
+from workbench.recipes.endpoints import address
 
 #: Where a template takes the passage, and how many questions are wanted.
 PASSAGE, COUNT = "{passage}", "{n}"
@@ -183,19 +183,7 @@ class SynthesizeRecipe(Recipe):
     @field_validator("endpoint")
     @classmethod
     def _address(cls, value: str) -> str:
-        value = value.strip().rstrip("/")
-        if not value:
-            return value
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("Write the address as http://host:port/v1 or https://host/v1")
-        if parts.username or parts.password or parts.query or parts.fragment:
-            # A recipe is kept and shown; a key in it would be, too.
-            raise ValueError(
-                "The address holds no key, no password and no '?'; a key belongs "
-                "into the environment"
-            )
-        return value
+        return address(value)
 
     @field_validator("template_en", "template_zh")
     @classmethod

@@ -5,7 +5,7 @@ under a request is rebuilt and asked once more; one that hangs is killed.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from workbench.search.asked import Encoded, Role, Scored, Vectors, embed_request
 from workbench.search.generation import generation
 from workbench.search.pictures import picture_request
 from workbench.search.process import ResidentProcess, TimedOut
-from workbench.search.protocol import rebuild_error
+from workbench.search.protocol import WRITE, rebuild_error
 from workbench.search.results import CANDIDATES, SearchResult
 from workbench.search.second import check_candidates, check_kind
 from workbench.search.where import parse
@@ -27,6 +27,8 @@ IDLE_SECONDS = 600.0
 REQUEST_SECONDS = 180.0
 #: With a second stage that is a language model, a CPU reads one candidate in seconds.
 SECOND_STAGE_TIMES = 10.0
+#: Without a piece: loading a language model of some gigabytes takes long.
+WRITE_SECONDS = 600.0
 MOST_HITS = 1000
 _LONGEST_QUERY = 100_000
 
@@ -166,6 +168,34 @@ class SearchClient:
         """Scores of pairs of rows of ``queries`` and ``documents``, and their tokens."""
         request = score_request(self._second(model), queries, documents, pairs)
         return Scored.from_dict(self._ask(request))
+
+    def write(self, request: dict[str, Any], check: Callable[[], None]) -> Iterator[dict[str, Any]]:
+        """What a causal language model of the worker writes: messages with a 'text' each, and at
+        the end one with the 'answer' (:mod:`workbench.search.writer`).
+
+        ``check`` is called between them and may raise to stop it. Raises :class:`BadInput`,
+        :class:`ModelNotFound`, :class:`ModelUnusable` or :class:`SearchUnavailable`; what was
+        written before is not asked for again.
+        """
+        process = self._ensure()
+        try:
+            for said in process.converse({**request, "do": WRITE}, WRITE_SECONDS, check):
+                if "error" in said:
+                    raise rebuild_error(said["error"])
+                yield said
+        except TimedOut as error:
+            self._discard(process)
+            raise SearchUnavailable(
+                f"The language model did not write for {WRITE_SECONDS:.0f} seconds and was"
+                " stopped.",
+                "Choose a smaller model, or an endpoint.",
+            ) from error
+        except (OSError, EOFError) as error:
+            self._discard(process)
+            raise SearchUnavailable(
+                "The search process ended while it was writing.",
+                "There may be too little memory for the language model.",
+            ) from error
 
     def status(self) -> dict[str, Any]:
         """'running', 'pid' and 'memory_mb' of the worker; never starts it, never waits for it."""

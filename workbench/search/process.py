@@ -8,7 +8,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from multiprocessing.connection import Client, Connection
@@ -29,6 +30,8 @@ _START_SECONDS = 60.0
 #: A message of so many bytes is taken by the system at once, whatever the worker does.
 _SMALL = 32_768
 _TAIL = 2000
+#: Seconds between two looks whether the person asked to stop.
+_LOOK = 0.1
 
 
 class TimedOut(Exception):
@@ -95,6 +98,37 @@ class ResidentProcess:
         with self._sharing:
             self._idle.append(connection)
         return said
+
+    def converse(
+        self, request: dict[str, Any], timeout: float, check: Callable[[], None]
+    ) -> Iterator[dict[str, Any]]:
+        """Send a request and hand on its messages, until one is its answer or its error.
+
+        ``check`` is called again and again and may raise: the worker then stops at its next piece.
+        Raises what :meth:`ask` raises; ``timeout`` is for each message.
+        """
+        with self._deadline(timeout):
+            connection = self._connect()
+        with connection:
+            with self._deadline(timeout):
+                connection.send_bytes(pack(request))
+            while True:
+                self._await(connection, timeout, check)
+                said = receive(connection)
+                yield said
+                if "answer" in said or "error" in said:
+                    return
+
+    def _await(
+        self, connection: "Connection[Any, Any]", timeout: float, check: Callable[[], None]
+    ) -> None:
+        end = time.monotonic() + timeout
+        while not connection.poll(_LOOK):
+            check()
+            if time.monotonic() > end:
+                self._process.kill()
+                raise TimedOut
+        check()
 
     def _take(self) -> "Connection[Any, Any] | None":
         """A connection that nobody uses just now: making one costs more than a search."""

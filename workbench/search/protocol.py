@@ -11,6 +11,8 @@ from workbench.errors import SearchUnavailable, WorkbenchError
 
 #: A line on the worker's standard output once it listens.
 READY = "ready"
+#: The one request that is answered by many messages: pieces, then the answer.
+WRITE = "write"
 
 
 def pack(message: dict[str, Any]) -> bytes:

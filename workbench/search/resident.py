@@ -21,11 +21,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import SearchUnavailable, WorkbenchError
-from workbench.search.protocol import READY, receive, send
+from workbench.search.protocol import READY, WRITE, receive, send
 from workbench.search.results import CANDIDATES
 
 if TYPE_CHECKING:
     from workbench.search.engine import Engine
+    from workbench.search.writer import Writer
+    from workbench.workspace import Workspace
 
 _LOOK_EVERY = 1.0
 
@@ -102,6 +104,7 @@ class Resident:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._engine: Engine | None = None
+        self._writer: Writer | None = None
         self._making = threading.Lock()
         self._counting = threading.Lock()
         self._busy = 0
@@ -137,7 +140,7 @@ class Resident:
                 while True:
                     request = receive(connection)
                     with self._working():
-                        send(connection, self._respond(request))
+                        send(connection, self._respond(request, connection))
             except EOFError:
                 return
             except OSError:
@@ -156,9 +159,18 @@ class Resident:
                 self._busy -= 1
                 self._last = time.monotonic()
 
-    def _respond(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _respond(
+        self, request: dict[str, Any], connection: "Connection[Any, Any]"
+    ) -> dict[str, Any]:
         try:
+            if request["do"] == WRITE:
+                # Pieces go out while it is written: one that cannot be sent ends it.
+                writer = self._get_writer()
+                return {"answer": writer.write(request, lambda part: send(connection, part))}
             return {"answer": self._do(request)}
+        except ConnectionError:
+            # Whoever asked went away.
+            raise
         except WorkbenchError as error:
             return {"error": error.to_dict()}
         except Exception as error:  # noqa: BLE001 - whatever it is, the person gets a sentence
@@ -183,17 +195,26 @@ class Resident:
             if self._engine is None:
                 # Here, and not above: this imports torch, which takes seconds.
                 from workbench.search.engine import Engine
-                from workbench.workspace import Workspace
 
-                self._engine = Engine(
-                    Workspace.open(
-                        self._settings.home,
-                        url=self._settings.url,
-                        trust_remote_code=self._settings.trust_remote_code,
-                    ),
-                    self._settings.more_models,
-                )
+                self._engine = Engine(self._open(), self._settings.more_models)
             return self._engine
+
+    def _get_writer(self) -> "Writer":
+        with self._making:
+            if self._writer is None:
+                from workbench.search.writer import Writer
+
+                self._writer = Writer(self._open())
+            return self._writer
+
+    def _open(self) -> "Workspace":
+        from workbench.workspace import Workspace
+
+        return Workspace.open(
+            self._settings.home,
+            url=self._settings.url,
+            trust_remote_code=self._settings.trust_remote_code,
+        )
 
     def _wait_for_parent(self) -> None:
         while sys.stdin.buffer.read(1):

@@ -1,11 +1,13 @@
 """What stands before the API's routes: the key, and the size of a request."""
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from workbench.serving.brake import Brake
 from workbench.serving.failures import failure
 from workbench.serving.keys import ApiKey
 
@@ -17,28 +19,41 @@ OPEN = ("/docs", "/openapi.json")
 
 @dataclass(frozen=True, slots=True)
 class RequireKey:
-    """Lets a request through that carries the key; the page about the routes is open."""
+    """Lets a request through that carries the key; the page about the routes is open.
+
+    Who sends wrong keys again and again has to wait, and is told nothing of the next ones.
+    """
 
     app: ASGIApp
     key: ApiKey
     at: str
+    brake: Brake = field(default_factory=Brake)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not self._opened(scope):
+        if scope["type"] != "http" or self._open(scope):
+            await self.app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("authorization")
+        address, now = (scope.get("client") or ("",))[0], time.monotonic()
+        if given is not None and (seconds := self.brake.wait(address, now)):
+            words = f"Too many wrong keys. Try again in {seconds} seconds."
+            headers = {"retry-after": str(seconds)}
+            refused = failure(429, words, code="too_many_wrong_keys", headers=headers)
+            await refused(scope, receive, send)
+        elif given is not None and self.key.opened_by(given):
+            await self.app(scope, receive, send)
+        else:
             headers = {"www-authenticate": "Bearer"}
             words = "A key is needed: send the header 'Authorization: Bearer KEY'."
-            if "authorization" in Headers(scope=scope):
+            if given is not None:
+                self.brake.failed(address, now)
                 words = "The key is not right."
             refused = failure(401, words, code="invalid_api_key", headers=headers)
             await refused(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
 
-    def _opened(self, scope: Scope) -> bool:
+    def _open(self, scope: Scope) -> bool:
         path = str(scope["path"]).removeprefix(self.at)
-        if any(path == one or path.startswith(f"{one}/") for one in OPEN):
-            return True
-        return self.key.opened_by(Headers(scope=scope).get("authorization", ""))
+        return any(path == one or path.startswith(f"{one}/") for one in OPEN)
 
 
 @dataclass(frozen=True, slots=True)

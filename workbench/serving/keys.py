@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from workbench.errors import BadInput
 
 VARIABLE = "WORKBENCH_API_KEY"
-#: There is no brake on guessing: what cannot be guessed needs none.
+#: So long that a key cannot be guessed; the brake (``brake.py``) keeps guessing from being a load.
 SHORTEST = 20
 
 

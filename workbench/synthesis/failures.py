@@ -2,17 +2,31 @@
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Protocol
 
 import openai
 
 from workbench.errors import EndpointFailed, WorkbenchError
-from workbench.recipes.synthesize import SynthesizeRecipe
 
 #: The longest pause an endpoint is granted.
 LONGEST_WAIT = 600.0
-_RESUME = "What was answered is kept: resume the job to go on."
+#: What a job's person can do besides.
+RESUME = "What was answered is kept: resume the job to go on."
 _QUOTED = 300
 _TOO_MANY, _TIMED_OUT = 429, (408, 425)
+
+
+class Asked(Protocol):
+    """Of a recipe: who is asked, and how long is waited (seconds)."""
+
+    @property
+    def endpoint(self) -> str: ...
+    @property
+    def endpoint_model(self) -> str: ...
+    @property
+    def key_variable(self) -> str: ...
+    @property
+    def timeout(self) -> float: ...
 
 
 class Fatal(EndpointFailed):
@@ -26,26 +40,26 @@ class Refused(EndpointFailed):
 class Passing(EndpointFailed):
     """It may go well the next time, after so many seconds at least."""
 
-    def __init__(self, message: str, hint: str = _RESUME, wait: float = 0.0) -> None:
+    def __init__(self, message: str, hint: str = RESUME, wait: float = 0.0) -> None:
         super().__init__(message, hint)
         self.wait = wait
 
 
-def too_slow(recipe: SynthesizeRecipe) -> Passing:
+def too_slow(recipe: Asked) -> Passing:
     return Passing(
         f"{recipe.endpoint} did not answer within {recipe.timeout:g} seconds.",
-        f"Raise the timeout or lower the number of requests at once. {_RESUME}",
+        f"Raise the timeout or lower the number of requests at once. {RESUME}",
     )
 
 
-def no_completion(recipe: SynthesizeRecipe) -> Passing:
+def no_completion(recipe: Asked) -> Passing:
     return Passing(
         f"{recipe.endpoint} answered with something that is no chat completion.",
-        f"The address must be that of an OpenAI-compatible API, often ending in '/v1'. {_RESUME}",
+        f"The address must be that of an OpenAI-compatible API, often ending in '/v1'. {RESUME}",
     )
 
 
-def explain(error: Exception, recipe: SynthesizeRecipe, key: str) -> WorkbenchError:
+def explain(error: Exception, recipe: Asked, key: str) -> WorkbenchError:
     """What the client raised, in a sentence without the key."""
     if isinstance(error, openai.APITimeoutError):
         return too_slow(recipe)
@@ -56,19 +70,22 @@ def explain(error: Exception, recipe: SynthesizeRecipe, key: str) -> WorkbenchEr
         if cause in ("ConnectError", "UnsupportedProtocol", "ProxyError"):
             return Passing(
                 f"{recipe.endpoint} cannot be reached.",
-                f"Check the address, and that the server runs. {_RESUME}",
+                f"Check the address, and that the server runs. {RESUME}",
             )
         return Passing(f"{recipe.endpoint} closed the connection before it answered.")
+    if isinstance(error, openai.APIError) and (said := _said(error, key)):
+        # Within an answer that began well.
+        return Passing(f"{recipe.endpoint} failed.{said}")
     return no_completion(recipe)
 
 
-def _by_status(error: openai.APIStatusError, recipe: SynthesizeRecipe, key: str) -> WorkbenchError:
+def _by_status(error: openai.APIStatusError, recipe: Asked, key: str) -> WorkbenchError:
     status, said = error.status_code, _said(error, key)
     if status in (401, 403):
         what = "the key in" if key else "a request without a key: there is none in"
         return Fatal(
             f"{recipe.endpoint} refuses {what} {recipe.key_variable} ({status}).",
-            f"Set {recipe.key_variable} to a valid key where the workbench is started. {_RESUME}",
+            f"Set {recipe.key_variable} to a valid key where the workbench is started. {RESUME}",
         )
     if status == 404:
         return Fatal(
@@ -77,22 +94,22 @@ def _by_status(error: openai.APIStatusError, recipe: SynthesizeRecipe, key: str)
             "Check the model's name and the address, which often ends in '/v1'.",
         )
     if status == _TOO_MANY and "insufficient_quota" in f"{error.code} {error.type}":
-        return Fatal(f"The account at {recipe.endpoint} is used up.{said}", _RESUME)
+        return Fatal(f"The account at {recipe.endpoint} is used up.{said}", RESUME)
     if status == _TOO_MANY:
         return Passing(
             f"{recipe.endpoint} takes no more requests for now (429).",
-            f"Set a number of requests per minute. {_RESUME}",
+            f"Set a number of requests per minute. {RESUME}",
             _wait(error),
         )
     if status >= 500 or status in _TIMED_OUT:
         return Passing(f"{recipe.endpoint} failed with status {status}.{said}", wait=_wait(error))
     return Refused(
         f"{recipe.endpoint} refuses the request ({status}).{said}",
-        f"Correct the settings it names, or cut passages shorter. {_RESUME}",
+        f"Correct the settings it names, or cut passages shorter. {RESUME}",
     )
 
 
-def _said(error: openai.APIStatusError, key: str) -> str:
+def _said(error: openai.APIError, key: str) -> str:
     """What the endpoint itself says, if that is short text. Some repeat the key."""
     body = error.body
     found = body.get("message") if isinstance(body, dict) else None

@@ -38,7 +38,8 @@ class LocalWriter:
     ) -> None:
         """As an endpoint's: an answer for every passage; ``check`` raises where it is to stop."""
         check()
-        tokenizer, model = self._load()
+        recipe = self.recipe
+        tokenizer, model = load_writer(self.workspace, recipe.local_model, recipe.device)
         torch.manual_seed(self.recipe.seed)
         for batch in _batches(prompts, BATCH[model.device.type]):
             written = self._generate(tokenizer, model, [prompt for _, prompt in batch], check)
@@ -46,36 +47,12 @@ class LocalWriter:
                 answers.add(row, answer)
             said()
 
-    def _load(self) -> tuple[Any, Any]:
-        name = self.recipe.local_model
-        resolved = resolve(self.workspace, name)
-        folder = Path(resolved.source) if resolved.local else fetch(resolved.source)
-        refuse_mute(folder, name)
-        folder = safe_folder(folder, resolved.cache)
-        device = pick_device(self.recipe.device)
-        trust = self.workspace.trust_remote_code
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust)
-            model = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=dtype_of(choose("auto", device)), trust_remote_code=trust
-            )
-        except (OSError, ValueError, KeyError) as error:
-            reason = str(error).strip().split("\n")[0]
-            raise ModelUnusable(
-                f"'{name}' cannot be loaded as a language model: {reason}"
-            ) from error
-        # What is to be continued must stand at the end of every row.
-        tokenizer.padding_side = "left"
-        if tokenizer.pad_token is None:
-            tokenizer.pad_token = tokenizer.eos_token
-        return tokenizer, model.to(device).eval()
-
     def _generate(
         self, tokenizer: Any, model: Any, prompts: list[str], check: Callable[[], None]
     ) -> list[Answer]:
         recipe = self.recipe
         fed = tokenizer(
-            [_framed(tokenizer, one) for one in prompts],
+            [framed(tokenizer, one) for one in prompts],
             return_tensors="pt",
             padding=True,
             # A chat's template writes its own special tokens.
@@ -110,7 +87,33 @@ class _Looking(StoppingCriteria):
         return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
 
 
-def _framed(tokenizer: Any, prompt: str) -> str:
+def load_writer(workspace: Workspace, name: str, device: str) -> tuple[Any, Any]:
+    """A causal language model (MODEL) on a device, and its tokenizer.
+
+    Raises :class:`ModelNotFound`, :class:`ModelUnusable` or :class:`BadInput`.
+    """
+    resolved = resolve(workspace, name)
+    folder = Path(resolved.source) if resolved.local else fetch(resolved.source)
+    refuse_mute(folder, name)
+    folder = safe_folder(folder, resolved.cache)
+    where = pick_device(device)
+    trust = workspace.trust_remote_code
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust)
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype_of(choose("auto", where)), trust_remote_code=trust
+        )
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ModelUnusable(f"'{name}' cannot be loaded as a language model: {reason}") from error
+    # What is to be continued must stand at the end of every row.
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer, model.to(where).eval()
+
+
+def framed(tokenizer: Any, prompt: str) -> str:
     """As the model's chats look; a model without chats continues the prompt."""
     if not tokenizer.chat_template:
         return f"{prompt}\n\n"

@@ -93,6 +93,34 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(plain)
 
+    def stream(
+        self, *texts: str, finish: str | None = "stop", pause: float = 0.0, usage: bool = True
+    ) -> None:
+        """A completion in pieces; without ``finish`` it breaks off after them."""
+        self.begin_stream()
+        for text in texts:
+            self.chunk({"choices": [{"index": 0, "delta": {"content": text}}]})
+            self.ours.over.wait(pause)
+        if finish is None:
+            return
+        self.chunk({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
+        if usage and "stream_options" in self.body:
+            counts = {"prompt_tokens": 100, "completion_tokens": len(texts), "total_tokens": 0}
+            self.chunk({"choices": [], "usage": counts})
+        self.wfile.write(b"data: [DONE]\n\n")
+
+    def begin_stream(self) -> None:
+        """The head; what follows ends with the connection."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+
+    def chunk(self, value: Any) -> None:
+        more = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+        whole = {**more, **value} if isinstance(value, dict) else value
+        self.wfile.write(f"data: {json.dumps(whole)}\n\n".encode())
+        self.wfile.flush()
+
     def stall(self) -> None:
         self.ours.over.wait(60)
 

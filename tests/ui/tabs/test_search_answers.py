@@ -1,0 +1,88 @@
+"""Answers on the Search tab: what is asked, what is kept, and that no key is among it."""
+
+import json
+
+import gradio as gr
+import pytest
+
+from tests.storage import make
+from ui.services import Services
+from ui.tabs import search_answers
+from ui.tabs.search_answers import Answers, asked, key_html, values_of
+from workbench.answers import kept
+from workbench.answers.prompt import CHINESE, ENGLISH
+from workbench.recipes.answer import AnswerRecipe
+
+
+@pytest.fixture
+def answers(services: Services) -> Answers:
+    services.workspace.store.indexes.insert(make.index("i1", "tea"))
+    with gr.Blocks():
+        return search_answers.render(services)
+
+
+def raw(answers: Answers, **typed: object) -> list[object]:
+    """What the components send."""
+    values = {spec.name: spec.default for spec in answers.form.specs}
+    values |= {"template_en": ENGLISH, "template_zh": CHINESE} | typed
+    return list(values.values())
+
+
+def test_the_form_has_every_setting_once(answers: Answers) -> None:
+    shown = [spec.name for spec in answers.form.specs] + list(answers.templates)
+    assert sorted([*shown, "index", "reranker", "where"]) == sorted(AnswerRecipe.model_fields)
+
+
+def test_what_is_typed_becomes_a_recipe(answers: Answers) -> None:
+    values = values_of(answers, raw(answers, endpoint=" http://x/v1/ ", endpoint_model="m"))
+    recipe = AnswerRecipe.read({**values, "index": "tea"})
+    assert (recipe.endpoint, recipe.endpoint_model) == ("http://x/v1", "m")
+    assert (recipe.template_en, recipe.min_score, recipe.temperature) == ("", None, None)
+    own = values_of(answers, raw(answers, template_en="{passages} {question}!"))
+    assert own["template_en"] == "{passages} {question}!"
+
+
+def test_a_question_asked_again_is_another(answers: Answers) -> None:
+    recipe = AnswerRecipe(index="tea")
+    first, second = asked(recipe, "</div><script>"), asked(recipe, "</div><script>")
+    assert first != second
+    assert json.loads(first)["question"] == "</div><script>"
+
+
+def test_a_key_is_named_never_shown(monkeypatch: pytest.MonkeyPatch, services: Services) -> None:
+    monkeypatch.setenv("MY_KEY", "sk-secret-123")
+    assert "MY_KEY holds a key" in key_html("MY_KEY")
+    assert "is not set" in key_html("OTHER_KEY_OF_MINE")
+    recipe = AnswerRecipe(
+        index="tea", endpoint="http://x/v1", endpoint_model="m", key_variable="MY_KEY"
+    )
+    kept.save(services.workspace, recipe)
+    everything = (
+        services.workspace.path(kept.FILE).read_text() + asked(recipe, "q") + key_html("MY_KEY")
+    )
+    assert "sk-secret-123" not in everything
+
+
+def test_settings_are_kept_without_the_question(services: Services) -> None:
+    assert kept.load(services.workspace) == {}
+    recipe = AnswerRecipe(
+        index="tea", reranker="r", where="a = 1", local_model="/models/q", top_k=3
+    )
+    kept.save(services.workspace, recipe)
+    found = kept.load(services.workspace)
+    assert (found["local_model"], found["top_k"]) == ("/models/q", 3)
+    assert not {"index", "reranker", "where"} & set(found)
+    services.workspace.path(kept.FILE).write_text('{"top_k": "many"}')
+    assert kept.load(services.workspace) == {}
+    services.workspace.path(kept.FILE).write_text("[1]")
+    assert kept.load(services.workspace) == {}
+
+
+def test_a_writer_that_is_named_takes_the_place_of_the_kept_one() -> None:
+    before = {"endpoint": "http://x", "endpoint_model": "m", "local_model": ""}
+    assert kept.over(before, {"local_model": "q"}) == {
+        "endpoint": "",
+        "endpoint_model": "",
+        "local_model": "q",
+    }
+    assert kept.over({"local_model": "q"}, {"endpoint": "http://y"})["local_model"] == ""

@@ -1,0 +1,185 @@
+"""Asks an OpenAI-compatible endpoint for an answer and hands it on as it is written."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import openai
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
+from tenacity.wait import wait_random_exponential
+
+from workbench.answers.written import Took
+from workbench.errors import EndpointFailed, WorkbenchError
+from workbench.recipes.answer import AnswerRecipe
+from workbench.synthesis.failures import (
+    RESUME,
+    Passing,
+    Refused,
+    explain,
+    no_completion,
+    too_slow,
+)
+
+#: Seconds: the first pause before trying again is drawn up to this, the next up to twice, ...
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
+#: A person is waiting: what an endpoint asks to wait is granted up to here.
+_MOST_ASKED = 30.0
+
+
+class Endpoint:
+    """One question to one endpoint. The key is read here, from the environment, and goes nowhere
+    else; what the endpoint says is shown without it."""
+
+    def __init__(self, recipe: AnswerRecipe) -> None:
+        self.recipe = recipe
+        self.took = Took()
+        self._key = os.environ.get(recipe.key_variable, "").strip()
+        self._more: dict[str, Any] = {
+            "max_tokens": recipe.max_tokens,
+            "stream_options": {"include_usage": True},
+        }
+        if recipe.temperature is not None:
+            self._more["temperature"] = recipe.temperature
+
+    async def write(self, prompt: str) -> AsyncGenerator[str, None]:
+        """The answer, piece by piece. A request that fails before its first word is sent again.
+
+        Raises :class:`EndpointFailed` where that did not help, or where the stream breaks.
+        """
+        try:
+            async with openai.AsyncOpenAI(
+                # A server without keys is sent one that says so; the client insists on some.
+                api_key=self._key or "none",
+                base_url=self.recipe.endpoint,
+                timeout=self.recipe.timeout,
+                max_retries=0,
+            ) as client:
+                stream = _Stream(self, client, prompt)
+                text = await self._trying(stream.begin)
+                while text is not None:
+                    yield self._shown(text)
+                    text = await stream.next()
+        except EndpointFailed as error:
+            raise _told(error) from error
+
+    async def _trying(self, begin: Any) -> str | None:
+        trying = AsyncRetrying(
+            retry=retry_if_exception_type(Passing),
+            stop=stop_after_attempt(self.recipe.retries + 1),
+            wait=_pause,
+            reraise=True,
+        )
+        return await trying(begin)
+
+    def _shown(self, text: str) -> str:
+        """Some repeat the key. One that is cut in two by the pieces is not told by this."""
+        return text.replace(self._key, "***") if self._key else text
+
+    async def request(self, client: Any, prompt: str) -> Any:
+        """A stream of chunks; raises :class:`Passing` or what will not pass."""
+        try:
+            return await client.chat.completions.create(
+                model=self.recipe.endpoint_model,
+                messages=[{"role": "user", "content": prompt}],
+                stream=True,
+                **self._more,
+            )
+        except (openai.OpenAIError, ValueError) as error:
+            raise self.explained(error) from None
+
+    def explained(self, error: Exception) -> WorkbenchError:
+        said = explain(error, self.recipe, self._key)
+        return self._mended(said) if isinstance(said, Refused) else said
+
+    def _mended(self, said: Refused) -> WorkbenchError:
+        """Some know no usage of streams, some the limit by another name: asked again without."""
+        if "stream_options" in said.message and self._more.pop("stream_options", None):
+            return Passing(said.message, said.hint)
+        newer = "max_completion_tokens"
+        if newer in said.message and "max_tokens" in self._more:
+            self._more[newer] = self._more.pop("max_tokens")
+            return Passing(said.message, said.hint)
+        return said
+
+
+class _Stream:
+    """The pieces of one request that was accepted, each waited for so long as the recipe says."""
+
+    def __init__(self, endpoint: Endpoint, client: Any, prompt: str) -> None:
+        self._endpoint, self._client, self._prompt = endpoint, client, prompt
+        self._chunks: Any = None
+        self._seen = False
+
+    async def begin(self) -> str | None:
+        """The first piece of text, of a new request; None for an answer without any."""
+        recipe = self._endpoint.recipe
+        self._endpoint.took.reset()
+        self._seen = False
+        try:
+            async with asyncio.timeout(recipe.timeout):
+                chunks = await self._endpoint.request(self._client, self._prompt)
+                if not isinstance(chunks, openai.AsyncStream):
+                    raise no_completion(recipe)
+                self._chunks = aiter(chunks)
+        except TimeoutError as error:
+            raise too_slow(recipe) from error
+        return await self.next()
+
+    async def next(self) -> str | None:
+        """The next piece of text; None at the end.
+
+        The client's own limit is for each read: a server that only says it is alive never ends.
+        """
+        recipe = self._endpoint.recipe
+        try:
+            async with asyncio.timeout(recipe.timeout):
+                async for chunk in self._chunks:
+                    if text := self._read(chunk):
+                        return text
+        except TimeoutError as error:
+            raise too_slow(recipe) from error
+        except openai.APIConnectionError as error:
+            raise self._broken() from error
+        except openai.OpenAIError as error:
+            raise self._endpoint.explained(error) from None
+        except (ValueError, AttributeError, TypeError, IndexError) as error:
+            # The client builds what it is sent without a look: anything can be in it.
+            raise no_completion(recipe) from error
+        if not self._endpoint.took.ended:
+            raise self._broken()
+        return None
+
+    def _broken(self) -> Passing:
+        recipe = self._endpoint.recipe
+        if not self._seen:
+            return no_completion(recipe)
+        return Passing(f"{recipe.endpoint} broke the answer off.")
+
+    def _read(self, chunk: Any) -> str:
+        self._seen = True
+        took = self._endpoint.took
+        took.count(getattr(chunk, "usage", None))
+        if not chunk.choices:
+            return ""
+        one = chunk.choices[0]
+        if one.finish_reason:
+            took.ended, took.cut = True, one.finish_reason == "length"
+        text = one.delta.content or ""
+        if not isinstance(text, str):
+            raise TypeError(type(text).__name__)
+        return text
+
+
+def _pause(state: RetryCallState) -> float:
+    """Longer each time, by chance; at least as long as the endpoint asked for."""
+    drawn = wait_random_exponential(multiplier=FIRST_PAUSE, max=LONGEST_PAUSE)(state)
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.wait if isinstance(error, Passing) else 0.0
+    return max(drawn, min(asked, _MOST_ASKED))
+
+
+def _told(error: EndpointFailed) -> EndpointFailed:
+    """Without what is for jobs only."""
+    hint = error.hint.replace(RESUME, "").strip()
+    return EndpointFailed(error.message, hint or "Ask again, or choose another endpoint.")

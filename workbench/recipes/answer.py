@@ -1,0 +1,175 @@
+"""What is asked of an index and a language model: a written answer over the passages found.
+
+No job: an answer takes seconds and is read as it is written. The recipe is what the page, the
+command line and the kept settings have in common.
+"""
+
+from typing import ClassVar, Literal
+
+from pydantic import ValidationInfo, field_validator
+
+from workbench.recipes.base import Recipe, setting
+from workbench.recipes.endpoints import address
+
+#: What a template takes: the passages, the question, and what to say where they do not answer it.
+PASSAGES, QUESTION, NOTHING = "{passages}", "{question}", "{nothing}"
+#: Passages for an answer, and how many tokens of them a model reads unless said.
+TOP_K, BUDGET = 5, 3000
+
+
+class AnswerRecipe(Recipe):
+    """A question to an index, and who writes the answer.
+
+    That is an OpenAI-compatible endpoint, or a causal language model on this machine; without
+    either, the passages alone are the answer. The endpoint's key stays in the environment: the
+    recipe knows only the variable's name.
+    """
+
+    task: ClassVar[str] = "answer"
+
+    index: str = setting(help="The index that is asked.", max_length=500)
+    top_k: int = setting(TOP_K, help="How many passages the answer rests on.", ge=1, le=50)
+    reranker: str | None = setting(
+        None,
+        help="A second stage: a reranker or late-interaction model that orders the passages anew.",
+        widget="model",
+        max_length=500,
+    )
+    where: str = setting(
+        "",
+        help="Only documents whose own fields say so: 'year >= 2020 and lang in en, de'.",
+        max_length=10_000,
+    )
+    min_score: float | None = setting(
+        None,
+        help="Passages that score less count as not found; empty takes the best score that "
+        "questions without sense reach.",
+        ge=-1e9,
+        le=1e9,
+        allow_inf_nan=False,
+    )
+    endpoint: str = setting(
+        "",
+        help="The address of an OpenAI-compatible endpoint, up to and with its '/v1'. The question "
+        "and the passages are sent there.",
+        group="endpoint",
+        max_length=500,
+    )
+    endpoint_model: str = setting(
+        "", help="What the endpoint calls the model that answers.", group="endpoint", max_length=200
+    )
+    key_variable: str = setting(
+        "OPENAI_API_KEY",
+        help="The environment variable that holds the endpoint's key, never the key itself. One "
+        "that is not set means: no key.",
+        group="endpoint",
+        pattern=r"^[A-Z_][A-Z0-9_]*$",
+        max_length=100,
+    )
+    local_model: str = setting(
+        "",
+        help="Instead of an endpoint: a causal language model on this machine, as a name of the "
+        "workspace, a folder or a hub id.",
+        group="endpoint",
+        widget="model",
+        max_length=500,
+    )
+    template_language: Literal["auto", "en", "zh"] = setting(
+        "auto", help="The template's language: 'auto' takes that of the question.", group="prompt"
+    )
+    template_en: str = setting(
+        "",
+        help=f"What an English question becomes, with {PASSAGES} and {QUESTION}; empty takes the "
+        "built-in.",
+        group="prompt",
+        advanced=True,
+        max_length=20_000,
+    )
+    template_zh: str = setting(
+        "",
+        help=f"What a Chinese question becomes, with {PASSAGES} and {QUESTION}; empty takes the "
+        "built-in.",
+        group="prompt",
+        advanced=True,
+        max_length=20_000,
+    )
+    budget: int = setting(
+        BUDGET,
+        help="How many tokens the passages may take together: four letters, or one Chinese "
+        "character, count as one.",
+        group="prompt",
+        advanced=True,
+        ge=50,
+        le=1_000_000,
+    )
+    max_tokens: int = setting(
+        600,
+        help="The longest answer, in tokens.",
+        group="prompt",
+        advanced=True,
+        ge=1,
+        le=32_000,
+    )
+    temperature: float | None = setting(
+        None,
+        help="How freely it writes; empty leaves that to the endpoint, and makes a model on this "
+        "machine always write the same.",
+        group="prompt",
+        advanced=True,
+        ge=0.0,
+        le=2.0,
+    )
+    timeout: float = setting(
+        60.0,
+        help="Seconds without a word after which an answer is given up.",
+        group="endpoint",
+        advanced=True,
+        gt=0.0,
+        le=3600.0,
+    )
+    retries: int = setting(
+        2,
+        help="How often a request that failed before its first word is sent again.",
+        group="endpoint",
+        advanced=True,
+        ge=0,
+        le=20,
+    )
+    device: Literal["auto", "cpu", "cuda"] = setting(
+        "auto",
+        help="Where a model on this machine runs; 'auto' takes a GPU if there is one.",
+        advanced=True,
+    )
+
+    @field_validator("endpoint")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        return address(value)
+
+    @field_validator("template_en", "template_zh")
+    @classmethod
+    def _places(cls, value: str) -> str:
+        value = value.strip()
+        for place in (PASSAGES, QUESTION):
+            if value and place not in value:
+                raise ValueError(f"The template needs {place}, where that is to stand")
+        return value
+
+    @field_validator("endpoint_model")
+    @classmethod
+    def _named(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("endpoint") and not value.strip():
+            raise ValueError("Say what the endpoint calls the model")
+        return value.strip()
+
+    @field_validator("local_model")
+    @classmethod
+    def _one_writer(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("endpoint") and value.strip():
+            raise ValueError("Choose an endpoint or a local model, not both")
+        return value.strip()
+
+    @property
+    def writer(self) -> str:
+        """Who answers, by name; '' for nobody."""
+        return self.endpoint_model if self.endpoint else self.local_model
