@@ -1,4 +1,4 @@
-"""An evaluate job with encodings kept, against sentence-transformers' InformationRetrievalEvaluator.
+"""An evaluate job with encodings kept, against sentence-transformers' evaluator.
 
     python benchmarks/evaluation_speed.py                  5,000 queries, 100,000 documents
     python benchmarks/evaluation_speed.py --queries 10000 --documents 1000000 --ours-only
@@ -27,7 +27,7 @@ from benchmarks import made
 
 made.surroundings()
 
-import numpy as np
+import numpy as np  # noqa: E402
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""A workspace of made-up documents whose encodings are kept already: no model reads a million texts.
+"""A workspace of made-up documents whose encodings are kept: no model reads a million texts.
 
 The data set is real (imported from BEIR files by the import job), and so is all that is done with
 it: jobs, run by a supervisor in worker processes. Made up are the documents' vectors, which lie in

@@ -31,7 +31,7 @@ from benchmarks import made
 
 made.surroundings()
 
-import numpy as np
+import numpy as np  # noqa: E402
 
 STRUCTURES = ("flat", "ivf", "sq8", "pq", "ivfpq", "binary", "hnsw")
 #: Made-up queries of the data set: recall@10 is measured with 200 of them.

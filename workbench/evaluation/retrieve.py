@@ -1,7 +1,7 @@
 """Exact search: every query against every document, a tile of the score matrix at a time.
 
-No more than a block of document vectors and a few tiles of scores is in memory, however many documents
-there are. Each tile is screened by rough scores (``screen``); only pairs that may reach
+No more than a block of document vectors and a few tiles of scores is in memory, however many
+documents there are. Each tile is screened by rough scores (``screen``); only pairs that may reach
 the query's k-th place, a few in a thousand after the first block, are scored exactly.
 """
 

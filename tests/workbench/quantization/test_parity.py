@@ -76,7 +76,7 @@ def test_a_model_that_lost_too_much_has_failed_and_is_not_recommended(
 
     monkeypatch.setattr(lab, "apart", spoiled)
     found = measured(workspace, methods=["bf16"], vectors=[], max_queries=50)
-    original, bad = found["models"]
+    _, bad = found["models"]
     assert bad["name"] == "bf16" and bad["lost"] > bad["bound"]
     assert bad["met"] is False and "failed" in lab_words(found)
     assert found["models_take"] == "original" and "stays" in found["models_why"]
