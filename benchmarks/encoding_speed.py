@@ -2,13 +2,15 @@
 
     python benchmarks/encoding_speed.py [--texts 600] [--repeats 5] [--methods bf16 onnx-int8]
 
-The same texts (functions of the standard library), the same lengths, in one process, in turns
-(plain, bf16, int8, plain ...). Plain is ``SentenceTransformer.encode`` in fp32 as it comes. The
-last lines have each format's median ratio to the plain one of the same turn, and its smallest and
-mean cosine to it.
+The same texts (functions of the standard library), the same lengths, in one process, in turns, each
+turn in another order (plain, bf16, int8 ..., then bf16, int8 ..., plain). Plain is
+``SentenceTransformer.encode`` in fp32 as it comes. The last lines have each format's median rate,
+its median ratio to the plain one of the same turn, and its smallest and mean cosine to it;
+``--json FILE`` writes every rate. The first turn warms all and is not counted.
 """
 
 import argparse
+import json
 import os
 import statistics
 import sys
@@ -45,10 +47,16 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=600)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--json", type=Path, help="write every number to this file")
     asked = parser.parse_args()
+    if asked.repeats < 5:
+        print("Fewer than five turns say little.", file=sys.stderr)
     texts = [pair.code for pair in islice(collect(lambda *_: None, lambda: None), asked.texts)]
     with tempfile.TemporaryDirectory(prefix="encoding-speed-") as made:
-        measure(arms(Path(made), asked.methods), texts, asked.repeats)
+        found = measure(arms(Path(made), asked.methods), texts, asked.repeats)
+    if asked.json:
+        about = {"texts": len(texts), "cores": os.cpu_count(), "load_average": os.getloadavg()[0]}
+        asked.json.write_text(json.dumps({**about, "formats": found}, indent=1))
 
 
 def arms(folder: Path, methods: list[str]) -> dict[str, Callable[[list[str]], Any]]:
@@ -76,24 +84,42 @@ def ours(resolved: ResolvedModel) -> Callable[[list[str]], Any]:
     return lambda texts: loaded.encode(texts, "document")
 
 
-def measure(found: dict[str, Callable[[list[str]], Any]], texts: list[str], repeats: int) -> None:
+def measure(
+    found: dict[str, Callable[[list[str]], Any]], texts: list[str], repeats: int
+) -> dict[str, dict[str, Any]]:
     rates: dict[str, list[float]] = {name: [] for name in found}
     vectors: dict[str, Any] = {}
-    for repeat in range(repeats):
-        for name, arm in found.items():
+    for repeat in range(repeats + 1):
+        # Whoever comes first may find the machine in another state than the last one does.
+        at = repeat % len(found)
+        for name in [*list(found)[at:], *list(found)[:at]]:
             began = time.perf_counter()
-            vectors[name] = arm(texts)
-            rates[name].append(len(texts) / (time.perf_counter() - began))
-        line = ", ".join(f"{name} {values[-1]:.1f}" for name, values in rates.items())
-        print(f"repeat {repeat + 1}: {line} texts/s", flush=True)
-    for name, values in rates.items():
-        ratios = [one / plain for one, plain in zip(values, rates[PLAIN], strict=True)]
-        cosines = np.einsum("nd,nd->n", vectors[name], vectors[PLAIN])
-        print(
-            f"{name}: median ratio {statistics.median(ratios):.2f} "
-            f"(from {min(ratios):.2f} to {max(ratios):.2f}), "
-            f"cosine {cosines.min():.4f} at least, {cosines.mean():.4f} in the mean"
-        )
+            vectors[name] = found[name](texts)
+            if repeat:
+                rates[name].append(len(texts) / (time.perf_counter() - began))
+        if repeat:
+            line = ", ".join(f"{name} {values[-1]:.1f}" for name, values in rates.items())
+            print(f"turn {repeat}: {line} texts/s", flush=True)
+    return {name: summary(name, rates, vectors) for name in found}
+
+
+def summary(name: str, rates: dict[str, list[float]], vectors: dict[str, Any]) -> dict[str, Any]:
+    ratios = [one / plain for one, plain in zip(rates[name], rates[PLAIN], strict=True)]
+    cosines = np.einsum("nd,nd->n", vectors[name], vectors[PLAIN])
+    found = {
+        "rates": rates[name],
+        "median_rate": statistics.median(rates[name]),
+        "ratios": ratios,
+        "median_ratio": statistics.median(ratios),
+        "least_cosine": float(cosines.min()),
+        "mean_cosine": float(cosines.mean()),
+    }
+    print(
+        f"{name}: median {found['median_rate']:.1f} texts/s, median ratio "
+        f"{found['median_ratio']:.2f} (from {min(ratios):.2f} to {max(ratios):.2f}), "
+        f"cosine {cosines.min():.4f} at least, {cosines.mean():.4f} in the mean"
+    )
+    return found
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
-"""Evaluation from kept encodings, against sentence-transformers' InformationRetrievalEvaluator.
+"""An evaluate job with encodings kept, against sentence-transformers' evaluator.
 
     python benchmarks/evaluation_speed.py                  5,000 queries, 100,000 documents
-    python benchmarks/evaluation_speed.py --documents 1000000 --queries 10000 --ours-only
+    python benchmarks/evaluation_speed.py --queries 10000 --documents 1000000 --ours-only
 
-Both sides get the same vectors (made by chance, each query near one document) and answer with the
-same metrics; each run is a process of its own, in turns. Ours is the whole path of an evaluation
-whose texts were encoded before: texts hashed, vectors found in the parts on disk, exact search,
-metrics by ir_measures. Theirs is handed the vectors as tensors and need not look for them.
+Both sides have the same vectors and answer with the same metrics; each run is a process of its own,
+in turns. Ours is a real job in its worker: the data set read, texts hashed, vectors found among
+those kept on disk, exact search, metrics by ir_measures, run and metrics written and put on record.
+Theirs is handed the vectors as tensors in memory, and texts and judgments as its dictionaries; its
+clock starts after that. Neither clock counts libraries and models being loaded, 'whole' does.
 """
 
 import argparse
@@ -20,20 +21,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from benchmarks import made
 
-from workbench.jobs.launchers import patient  # noqa: E402
+made.surroundings()
 
-# As workers have it, before torch is imported; both sides alike.
-os.environ.update(patient(os.environ))
-
-#: Vectors made at a time.
-BLOCK = 50_000
-#: Documents judged relevant to a query; the first is near it, the others are by chance.
-RELEVANT = 3
+import numpy as np  # noqa: E402
 
 
 def main() -> None:
@@ -41,243 +35,132 @@ def main() -> None:
     if asked.side:
         print(json.dumps(SIDES[asked.side](asked.folder)))
         return
-    with tempfile.TemporaryDirectory(prefix="evaluation-speed-") as made:
-        folder = Path(made)
-        make(folder, asked.queries, asked.documents, asked.dimensions)
-        filled = run("fill", folder)
-        print(f"encodings written: {filled['seconds']:.1f} s, {filled['disk'] / 1e6:,.0f} MB")
+    with tempfile.TemporaryDirectory(prefix="evaluation-speed-") as temporary:
+        home = asked.folder or Path(temporary) / "home"
+        run("make", home, str(asked.documents), str(asked.queries))
         pairs = []
         for number in range(asked.repeats):
-            pairs.append({"ours": run("ours", folder)})
+            pairs.append({"ours": run("ours", home)})
             if not asked.ours_only:
-                pairs[-1]["theirs"] = run("theirs", folder)
+                pairs[-1]["theirs"] = run("theirs", home)
             show(number, pairs[-1])
         if not asked.ours_only:
             summarise(pairs)
+        if asked.json:
+            about = {"queries": asked.queries, "documents": asked.documents}
+            asked.json.write_text(json.dumps({**about, "pairs": pairs}, indent=1))
 
 
 def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--queries", type=int, default=5_000)
     parser.add_argument("--documents", type=int, default=100_000)
-    parser.add_argument("--dimensions", type=int, default=384)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--ours-only", action="store_true")
+    parser.add_argument("--folder", type=Path, help="keep what is made here, and use it again")
+    parser.add_argument("--json", type=Path, help="write every number to this file")
     parser.add_argument("--side", choices=sorted(SIDES), help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("numbers", nargs="*", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def run(side: str, folder: Path) -> dict[str, Any]:
-    command = [sys.executable, __file__, "--side", side, "--folder", str(folder)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+def run(side: str, home: Path, *numbers: str) -> dict[str, Any]:
+    command = [sys.executable, __file__, "--side", side, "--folder", str(home), *numbers]
+    started = time.perf_counter()
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return found
+    return {**found, "process": time.perf_counter() - started}
 
 
 def show(number: int, sides: dict[str, dict[str, Any]]) -> None:
     for side, one in sides.items():
-        parts = ", ".join(f"{name} {seconds:.2f}" for name, seconds in one["parts"].items())
         print(
-            f"{number + 1} {side:7} {one['seconds']:7.2f} s, {one['cpu']:.2f} s of CPU ({parts})  "
-            f"MAP@100 {one['map']:.6f}  "
-            f"peak {one['peak']:,.0f} MB, {one['peak'] - one['before']:,.0f} MB above the start",
+            f"{number + 1} {side:7} {one['seconds']:7.2f} s, {one['cpu']:.2f} s of CPU, whole "
+            f"{one['whole']:.1f} s  MAP@100 {one['map']:.6f}  peak {one['peak']:,.0f} MB, "
+            f"{one['peak'] - one['before']:,.0f} MB above the start  load {os.getloadavg()[0]:.1f}",
             flush=True,
         )
 
 
 def summarise(pairs: list[dict[str, dict[str, Any]]]) -> None:
-    ratios = [one["theirs"]["seconds"] / one["ours"]["seconds"] for one in pairs]
-    peaks = [one["theirs"]["peak"] / one["ours"]["peak"] for one in pairs]
-    added = [
-        (one["theirs"]["peak"] - one["theirs"]["before"])
-        / (one["ours"]["peak"] - one["ours"]["before"])
-        for one in pairs
-    ]
-    words = ", ".join(f"{ratio:.2f}" for ratio in ratios)
-    print(f"times faster: {words}; median {statistics.median(ratios):.2f}")
-    worked = [one["theirs"]["cpu"] / one["ours"]["cpu"] for one in pairs]
-    words = ", ".join(f"{ratio:.2f}" for ratio in worked)
-    print(f"times less CPU: {words}; median {statistics.median(worked):.2f}")
-    print(f"their peak memory is {statistics.median(peaks):.1f} times ours,")
-    print(f"above what each process has before it starts {statistics.median(added):.1f} times")
+    def ratios(of: Any) -> str:
+        found = [of(one["theirs"]) / of(one["ours"]) for one in pairs]
+        words = ", ".join(f"{ratio:.2f}" for ratio in found)
+        return f"{words}; median {statistics.median(found):.2f}"
+
+    print(f"times faster: {ratios(lambda one: one['seconds'])}")
+    print(f"times less CPU: {ratios(lambda one: one['cpu'])}")
+    print(f"whole process, times faster: {ratios(lambda one: one['whole'])}")
+    print(f"times less peak memory: {ratios(lambda one: one['peak'])}")
+    print(f"above the start, times less: {ratios(lambda one: one['peak'] - one['before'])}")
     assert all(abs(one["ours"]["map"] - one["theirs"]["map"]) < 1e-6 for one in pairs)
 
 
-# -- what is asked -------------------------------------------------------------------------------
+# -- both sides ----------------------------------------------------------------------------------
 
 
-def make(folder: Path, queries: int, documents: int, dimensions: int) -> None:
-    random = np.random.default_rng(11)
-    shape = (documents, dimensions)
-    path = folder / "documents.npy"
-    vectors = np.lib.format.open_memmap(path, "w+", dtype=np.float32, shape=shape)
-    for start in range(0, documents, BLOCK):
-        vectors[start : start + BLOCK] = unit(random, min(BLOCK, documents - start), dimensions)
-    near = np.sort(random.choice(documents, queries, replace=False))
-    noisy = vectors[near] + 1.6 * unit(random, queries, dimensions)
-    np.save(folder / "queries.npy", noisy / np.linalg.norm(noisy, axis=1, keepdims=True))
-    relevant = random.integers(0, documents, (queries, RELEVANT))
-    relevant[:, 0] = near
-    np.save(folder / "relevant.npy", relevant)
+def make(home: Path) -> dict[str, Any]:
+    made.make(home, *map(int, read_arguments().numbers))
+    return {}
 
 
-def unit(random: np.random.Generator, count: int, dimensions: int) -> Any:
-    found = random.standard_normal((count, dimensions), dtype=np.float32)
-    return found / np.linalg.norm(found, axis=1, keepdims=True)
-
-
-def judgments(folder: Path) -> dict[int, dict[int, int]]:
-    rows = np.load(folder / "relevant.npy").tolist()
-    return {query: dict.fromkeys(documents, 1) for query, documents in enumerate(rows)}
-
-
-# -- ours ----------------------------------------------------------------------------------------
-
-
-class Lookup:
-    """Stands in for a model: a text's number is its row among the vectors made by chance."""
-
-    def __init__(self, folder: Path) -> None:
-        from workbench.models.contract import Contract
-
-        self.contract = Contract()
-        self.vectors = {
-            role: np.load(folder / name, mmap_mode="r")
-            for role, name in (("query", "queries.npy"), ("document", "documents.npy"))
-        }
-
-    def encode(self, texts: list[str], role: str, **_: Any) -> Any:
-        return np.asarray(self.vectors[role][[int(text.split()[1]) for text in texts]])
-
-
-class Nothing(Lookup):
-    """A model that must not be needed any more."""
-
-    def encode(self, texts: list[str], role: str, **_: Any) -> Any:
-        raise AssertionError(f"{len(texts)} texts were not found on disk")
-
-
-def cached(folder: Path, model: Lookup) -> Any:
-    from workbench.evaluation.cache import EncodingCache
-    from workbench.evaluation.encode import CachedEncoder
-
-    dimensions = model.vectors["query"].shape[1]
-    how = {"weights": "by chance", "dimensions": dimensions}
-    return CachedEncoder(model, EncodingCache(folder, limit=10**11), "by chance", how)
-
-
-def pool_of(folder: Path) -> Any:
-    import pyarrow as pa
-
-    from workbench.evaluation.pool import BLOCK as STEP
-    from workbench.evaluation.pool import Pool
-
-    queries = len(np.load(folder / "queries.npy", mmap_mode="r"))
-    documents = len(np.load(folder / "documents.npy", mmap_mode="r"))
-
-    def blocks() -> Any:
-        for start in range(0, documents, STEP):
-            rows = np.arange(start, min(start + STEP, documents))
-            texts = pa.array([f"document {row}" for row in rows.tolist()])
-            titles = pa.array([""] * len(rows))
-            yield rows, pa.table({"title": titles, "text": texts})
-
-    return Pool(
-        queries=np.arange(queries),
-        texts=[f"query {row}" for row in range(queries)],
-        judgments=judgments(folder),
-        documents=documents,
-        blocks=blocks,
-        places=lambda: np.arange(documents),
-    )
-
-
-def fill(folder: Path) -> dict[str, Any]:
-    from workbench.evaluation.texts import join_documents
-
-    pool, model = pool_of(folder), cached(folder, Lookup(folder))
-    started = time.perf_counter()
-    model.encode(pool.texts, "query")
-    for _, table in pool.blocks():
-        model.encode(join_documents(table, model.contract).to_pylist(), "document")
-    return {"seconds": time.perf_counter() - started, "disk": model.cache.bytes()}
-
-
-def ours(folder: Path) -> dict[str, Any]:
-    import torch  # noqa: F401  # A process that encodes has it; the search makes use of it.
-
-    from workbench.evaluation.measure import retrieve, score
-
-    pool, model = pool_of(folder), cached(folder, Nothing(folder))
-    before, started, worked = peak(), time.perf_counter(), time.process_time()
-    found = retrieve(model, pool, k=100)
-    searched = time.perf_counter()
-    measured = score(pool, found)
-    ended = time.perf_counter()
+def ours(home: Path) -> dict[str, Any]:
+    done = made.done(home, made.MeasuredEvaluate(dataset=made.NAME, models=[made.MODEL]))
+    about, (row,) = done["measured"], done["rows"]
     return {
-        "seconds": ended - started,
-        "cpu": time.process_time() - worked,
-        "parts": {"vectors and search": searched - started, "metrics": ended - searched},
-        "map": measured.scores.means()["map@100"],
-        "before": before,
-        "peak": peak(),
+        "seconds": about["whole"] - about["loading"],
+        "cpu": about["cpu"],
+        "map": row["map@100"],
+        "before": about["before"],
+        "peak": about["peak"],
+        "whole": done["job_seconds"],
     }
 
 
-# -- theirs --------------------------------------------------------------------------------------
-
-
-def theirs(folder: Path) -> dict[str, Any]:
+def theirs(home: Path) -> dict[str, Any]:
+    began = time.perf_counter()
     import torch
     from sentence_transformers.sentence_transformer.evaluation import (
         InformationRetrievalEvaluator,
     )
 
+    files = home / "beir"
     vectors = {
-        name: torch.from_numpy(np.load(folder / f"{name}.npy")) for name in ("queries", "documents")
+        name: torch.from_numpy(np.load(home / name)) for name in (made.QUERIES, made.VECTORS)
     }
 
     class Given(InformationRetrievalEvaluator):
         def embed_inputs(
             self, model: Any, sentences: Any, encode_fn_name: Any = None, **_: Any
         ) -> Any:
-            return vectors["queries"]
+            return vectors[made.QUERIES]
 
-    pool = pool_of(folder)
-    # Ids of one length, so that their order as text is that of the numbers.
+    judged = np.load(home / made.RELEVANT).tolist()
     evaluator = Given(
-        {str(row): text for row, text in enumerate(pool.texts)},
-        {f"{row:09}": f"document {row}" for row in range(pool.documents)},
-        {
-            str(query): {f"{one:09}" for one in documents}
-            for query, documents in pool.judgments.items()
-        },
+        {line["_id"]: line["text"] for line in lines(files / "queries.jsonl")},
+        {line["_id"]: line["text"] for line in lines(files / "corpus.jsonl")},
+        {f"q{row:06}": {f"d{one:08}" for one in set(rows)} for row, rows in enumerate(judged)},
         score_functions={"cosine": lambda one, other: one @ other.T},
     )
-    before, started, worked = peak(), time.perf_counter(), time.process_time()
+    before, started, worked = made.peak(), time.perf_counter(), time.process_time()
     # The model is asked for nothing but the queries, which are given above.
-    found = evaluator.compute_all_metrics(None, corpus_embeddings=vectors["documents"])
-    seconds = time.perf_counter() - started
+    found = evaluator.compute_all_metrics(None, corpus_embeddings=vectors[made.VECTORS])
     return {
-        "seconds": seconds,
+        "seconds": time.perf_counter() - started,
         "cpu": time.process_time() - worked,
-        "parts": {},
         "map": found["cosine"]["map@k"][100],
         "before": before,
-        "peak": peak(),
+        "peak": made.peak(),
+        "whole": time.perf_counter() - began,
     }
 
 
-def peak() -> float:
-    """The most memory this process has held, in MB. (getrusage would count what the process that
-    started it held as well.)"""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
-    return int(line.split()[1]) / 1024
+def lines(path: Path) -> Any:
+    with path.open(encoding="utf-8") as file:
+        yield from map(json.loads, file)
 
 
-SIDES = {"fill": fill, "ours": ours, "theirs": theirs}
+SIDES = {"make": make, "ours": ours, "theirs": theirs}
 
 if __name__ == "__main__":
     main()

@@ -1,15 +1,22 @@
-"""Search through the workbench against bare FAISS, for every structure, in the same run.
+"""Search through the workbench against bare FAISS with the same index file, for every structure.
 
-    python benchmarks/search_speed.py                         1,000,000 vectors of 384 dimensions
-    python benchmarks/search_speed.py --vectors 100000 --structures flat hnsw
+    python benchmarks/search_speed.py                       1,000,000 documents, all structures
+    python benchmarks/search_speed.py --folder F --json R.json --structures flat ivf
+    python benchmarks/search_speed.py --folder F --json R.json --structures hnsw     later, the rest
+    python benchmarks/search_speed.py --json R.json --table                          as Markdown
 
-Vectors are made by chance in clusters. Bare FAISS is asked in a process of its own, the index read
-into memory; the workbench through its client: a socket to the search process, the same index, the
-text of ten documents, JSON back. The time the search process reports for encoding the question is
-taken off. Both are asked the same questions (texts, encoded by the packaged model), in turns.
+Indexes are built by real index jobs over made-up documents whose encodings are kept already
+(benchmarks/made.py). Asked are what functions of the standard library say of themselves, encoded by
+the packaged model on both sides; neither clock counts encoding. 'Bare' is a process that holds the
+index in memory, encodes a question with sentence-transformers and asks FAISS with the same
+parameters (a binary index's finds are rescored as ours are); 'loop' is FAISS alone in that process,
+question after question, vectors ready. 'Ours' is asked through the client: a socket to the search
+process, FAISS, the texts of ten documents, judged marks, the answer back. The two are asked each
+question right after one another; 'over' is ours less bare, question by question.
 """
 
 import argparse
+import json
 import multiprocessing
 import os
 import sys
@@ -18,217 +25,234 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from benchmarks import made
 
-from workbench.jobs.launchers import patient  # noqa: E402
+made.surroundings()
 
-os.environ.update(patient(os.environ))
+import numpy as np  # noqa: E402
 
-STRUCTURES = ("flat", "hnsw", "ivf", "sq8", "pq", "ivfpq", "binary")
-#: Vectors made at a time, questions, how often each block is asked.
-BLOCK, QUESTIONS, TURNS = 50_000, 100, 5
-_CLUSTERS = 2_000
+STRUCTURES = ("flat", "ivf", "sq8", "pq", "ivfpq", "binary", "hnsw")
+#: Made-up queries of the data set: recall@10 is measured with 200 of them.
+QUERIES = 1_000
+TOP = 10
 
 
 def main() -> None:
     asked = read_arguments()
-    with tempfile.TemporaryDirectory(prefix="search-speed-") as made:
-        folder = Path(made)
-        spool = make_vectors(folder, asked.vectors, asked.dimensions)
-        questions = near(spool)
-        print(f"{asked.vectors:,} vectors of {asked.dimensions} dimensions", flush=True)
-        print(
-            "structure, build s, MB, recall@10, bare q/s, p50, p95, ours q/s, p50, p95, "
-            "overhead p50, p95"
-        )
+    if asked.table:
+        print(table(read(asked.json)))
+        return
+    with tempfile.TemporaryDirectory(prefix="search-speed-") as temporary:
+        home = asked.folder or Path(temporary) / "home"
+        # In a process of its own: it holds a model.
+        in_process(made.make, home, asked.vectors, QUERIES)
+        print(f"{asked.vectors:,} documents are there", flush=True)
         for structure in asked.structures:
-            print(", ".join(measure(folder, spool, questions, structure)), flush=True)
+            found = measure(home, structure, asked)
+            print(json.dumps(found), flush=True)
+            if asked.json:
+                asked.json.write_text(json.dumps([*read(asked.json), found], indent=1))
 
 
 def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--vectors", type=int, default=1_000_000)
-    parser.add_argument("--dimensions", type=int, default=384)
     parser.add_argument("--structures", nargs="+", default=STRUCTURES, choices=STRUCTURES)
-    return parser.parse_args()
+    parser.add_argument("--questions", type=int, default=100)
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--folder", type=Path, help="keep what is made here, and use it again")
+    parser.add_argument("--keep", action="store_true", help="keep the indexes, too")
+    parser.add_argument("--json", type=Path, help="add each structure's numbers to this file")
+    parser.add_argument("--table", action="store_true", help="show that file as Markdown")
+    asked = parser.parse_args()
+    if asked.table and asked.json is None:
+        parser.error("--table needs --json")
+    return asked
 
 
-def make_vectors(folder: Path, count: int, dimensions: int) -> Any:
-    from workbench.search.vectors import Spool
-
-    rng = np.random.default_rng(0)
-    centres = rng.standard_normal((_CLUSTERS, dimensions)).astype(np.float32)
-    spool = Spool(folder / "vectors.f32", count, dimensions)
-    for start in range(0, count, BLOCK):
-        size = min(BLOCK, count - start)
-        noise = rng.standard_normal((size, dimensions), dtype=np.float32)
-        made = centres[rng.integers(0, _CLUSTERS, size)] + 0.8 * noise
-        spool.add(made / np.linalg.norm(made, axis=1, keepdims=True))
-    return spool
+def read(path: Path) -> list[dict[str, Any]]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
 
 
-def near(spool: Any) -> Any:
-    """Questions: some documents' vectors, moved a little."""
-    rng = np.random.default_rng(1)
-    chosen = spool.sample(QUESTIONS, 1)
-    return (chosen + 0.02 * rng.standard_normal(chosen.shape)).astype(np.float32)
-
-
-def measure(folder: Path, spool: Any, questions: Any, structure: str) -> list[str]:
-    from workbench.recipes.evaluate import IndexRecipe
-    from workbench.search.measure import measure as recall_of
-    from workbench.search.plan import make_plan
-    from workbench.search.searcher import Searcher
-    from workbench.search.structures import build
-
-    home = folder / structure
-    recipe = IndexRecipe(dataset="made", structure=structure)
-    plan = make_plan(recipe, spool.rows, spool.dimensions, True)
-    where = home / "indexes" / structure
-    where.mkdir(parents=True)
-    started = time.monotonic()
-    built = build(plan, spool, lambda _: None, lambda _: None)
-    took = time.monotonic() - started
-    size = built.write(where)
-    del built
-    write_texts(where, spool.rows)
-    recall = recall_of(Searcher(plan, where), spool, questions[:50])["recall@10"]
-    register(home, structure, plan, spool.rows, size)
-    bare, ours = in_turns(home, structure, encoded(home))
-    over = np.array(ours) - np.array(bare)
-    return [
-        structure,
-        f"{took:.0f}",
-        f"{size / 1e6:,.0f}",
-        f"{recall:.3f}",
-        *numbers(bare),
-        *numbers(ours),
-        f"{np.percentile(over, 50):.2f}",
-        f"{np.percentile(ours, 95) - np.percentile(bare, 95):.2f}",
-    ]
-
-
-def encoded(home: Path) -> Any:
-    """The vectors of what the client asks."""
-    from workbench.models.load import load_embedding
-    from workbench.models.resolve import resolve
-    from workbench.workspace import Workspace
-
-    workspace = Workspace.open(home)
-    model = load_embedding(resolve(workspace, "all-MiniLM-L6-v2"))
-    workspace.close()
-    return model.encode([f"question {number}" for number in range(QUESTIONS)], "query")
-
-
-def numbers(took: list[float]) -> list[str]:
-    ms = np.array(took)
-    return [f"{1000 / ms.mean():,.0f}", *(f"{np.percentile(ms, at):.2f}" for at in (50, 95))]
-
-
-def write_texts(folder: Path, count: int) -> None:
-    import pyarrow as pa
-
-    from workbench.search.texts import write_documents
-
-    def tables() -> Any:
-        for start in range(0, count, 10_000):
-            rows = np.arange(start, min(count, start + 10_000))
-            ids = [f"document:{row}" for row in rows]
-            texts = [f"The text of document {row}. " + "Some words more. " * 30 for row in rows]
-            nothing = pa.nulls(len(rows), pa.string())
-            names = ["row", "id", "title", "text", "picture", "fields"]
-            yield pa.table([rows, ids, nothing, texts, nothing, nothing], names=names)
-
-    write_documents(folder, tables())
-
-
-def register(home: Path, structure: str, plan: Any, count: int, size: int) -> None:
-    """A workspace with one index; its data set is the smallest there can be."""
-    from storage.records import Index
-    from tests.workbench.data.fakes import context
-    from workbench.data.job import run_sample
-    from workbench.recipes.data import SampleRecipe
-    from workbench.workspace import Workspace
-
-    workspace = Workspace.open(home)
-    run_sample(
-        SampleRecipe(name="made", train_pairs=50, dev_pairs=10, test_pairs=50), context(workspace)
-    )
-    model = workspace.models.ensure_packaged()
-    contract = {**model.contract, "dimensions": plan.dimensions}
-    workspace.indexes.add(
-        Index(
-            id=structure,
-            name=structure,
-            dataset_id=workspace.datasets.get("made").id,
-            version=1,
-            model=model.name,
-            model_id=model.id,
-            type="exact",
-            path=f"indexes/{structure}",
-            documents=count,
-            bytes=size,
-            contract=contract,
-            summary={"plan": plan.to_dict()},
-            created_at=time.time(),
-        )
-    )
-    workspace.close()
-
-
-def in_turns(home: Path, structure: str, questions: Any) -> tuple[list[float], list[float]]:
-    """Milliseconds of each question: bare, and through the workbench without encoding."""
-    from workbench.search.client import SearchClient
-    from workbench.workspace import Workspace
-
-    here, there = multiprocessing.get_context("spawn").Pipe()
-    process = multiprocessing.get_context("spawn").Process(
-        target=bare_process, args=(there, str(home / "indexes" / structure), structure, questions)
-    )
+def in_process(run: Any, *given: Any) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=run, args=given)
     process.start()
+    process.join()
+    if process.exitcode:
+        raise SystemExit(f"{run.__name__} ended with {process.exitcode}")
+
+
+# -- one structure -------------------------------------------------------------------------------
+
+
+def measure(home: Path, structure: str, asked: argparse.Namespace) -> dict[str, Any]:
+    from workbench.workspace import Workspace
+
     workspace = Workspace.open(home)
+    try:
+        if workspace.indexes.exists(structure):
+            built: dict[str, Any] = {}
+        else:
+            recipe = made.MeasuredIndex(dataset=made.NAME, structure=structure, name=structure)
+            built = made.done(home, recipe)
+        record = workspace.indexes.get(structure)
+        times = in_turns(workspace, home, structure, asked)
+        if not asked.keep:
+            workspace.indexes.remove(structure)
+    finally:
+        workspace.close()
+    return {
+        "structure": record.summary["structure"],
+        "documents": record.documents,
+        "bytes": record.bytes,
+        "recall@10": record.summary["recall@10"],
+        # Without loading the model; reading kept encodings and measuring are part of it.
+        "build_seconds": built.get("job_seconds"),
+        "build_peak_mb": built.get("measured", {}).get("peak"),
+        **times,
+        "load_average": os.getloadavg()[0],
+        "measured_at": time.strftime("%Y-%m-%d %H:%M"),
+    }
+
+
+def in_turns(
+    workspace: Any, home: Path, structure: str, asked: argparse.Namespace
+) -> dict[str, Any]:
+    """Milliseconds as percentiles, of some turns after one that warms both."""
+    from workbench.search.client import SearchClient
+
+    texts = list(made.questions(asked.questions))
+    spawn = multiprocessing.get_context("spawn")
+    here, there = spawn.Pipe()
+    folder = str(workspace.indexes.folder(structure))
+    process = spawn.Process(target=bare_process, args=(there, home, folder, structure))
+    process.start()
     client = SearchClient(workspace)
     client.warm([structure], wait=True)
-    bare: list[float] = []
-    ours: list[float] = []
+    took: dict[str, list[float]] = {"loop": [], "bare": [], "ours": [], "hop": []}
+    same = []
     try:
-        for turn in range(TURNS + 1):
-            here.send("go")
-            first = here.recv()
-            second = []
-            for number in range(len(questions)):
-                started = time.perf_counter()
-                found = client.search(structure, f"question {number}", 10)
-                whole = (time.perf_counter() - started) * 1000
-                second.append(whole - found.milliseconds["encode"])
-            if turn:  # The first turn warms both.
-                bare += first
-                ours += second
+        for turn in range(asked.turns + 1):
+            here.send(texts)
+            loop = here.recv()
+            one: dict[str, list[float]] = {"bare": [], "ours": [], "hop": [], "loop": loop}
+            for text in texts:
+                here.send(text)
+                milliseconds, rows = here.recv()
+                one["bare"].append(milliseconds)
+                began = time.perf_counter()
+                found = client.search(structure, text, TOP)
+                whole = (time.perf_counter() - began) * 1000
+                one["ours"].append(whole - found.milliseconds["encode"])
+                one["hop"].append(whole - found.milliseconds["total"])
+                same.append(len({hit.row for hit in found.hits} & set(rows)) / TOP)
+            if turn:
+                for name, values in one.items():
+                    took[name] += values
     finally:
-        here.send("stop")
+        here.send(None)
         process.join()
         client.close()
-        workspace.close()
-    return bare, ours
+    over = np.array(took["ours"]) - np.array(took["bare"])
+    found_: dict[str, Any] = {}
+    for name, values in {**took, "over": over}.items():
+        found_ |= {f"{name}_p{at}": float(np.percentile(values, at)) for at in (50, 95)}
+        found_[f"{name}_qps"] = 1000 / float(np.mean(values))
+    p95s = [float(np.percentile(took[name], 95)) for name in ("ours", "bare", "loop")]
+    return {
+        **{name: value for name, value in found_.items() if name not in ("hop_qps", "over_qps")},
+        "p95_less_bare_p95": p95s[0] - p95s[1],
+        "p95_less_loop_p95": p95s[0] - p95s[2],
+        "same_documents": float(np.mean(same)),
+    }
 
 
-def bare_process(pipe: Any, folder: str, structure: str, questions: Any) -> None:
+def bare_process(pipe: Any, home: Path, folder: str, structure: str) -> None:
+    """Answers a list of texts with FAISS's milliseconds in a loop, a text with its own and rows."""
     import faiss
+    from sentence_transformers import SentenceTransformer
 
-    binary = structure == "binary"
+    from workbench.search.registry import plan_of
+    from workbench.workspace import Workspace
+
+    workspace = Workspace.open(home)
+    plan = plan_of(workspace.indexes.get(structure))
+    model = SentenceTransformer(str(workspace.path(workspace.models.get(made.MODEL).path)))
+    workspace.close()
+    search = asked_barely(faiss, folder, plan)
+    vectors: dict[str, Any] = {}
+
+    def timed(vector: Any) -> tuple[float, list[int]]:
+        began = time.perf_counter()
+        rows = search(vector)
+        return (time.perf_counter() - began) * 1000, rows
+
+    def encoded(text: str) -> Any:
+        return model.encode([text], normalize_embeddings=True, show_progress_bar=False)
+
+    while (asked := pipe.recv()) is not None:
+        if isinstance(asked, list):
+            for text in asked:
+                if text not in vectors:
+                    vectors[text] = encoded(text)
+            pipe.send([timed(vectors[text])[0] for text in asked])
+        else:
+            pipe.send(timed(encoded(asked)))
+
+
+def asked_barely(faiss: Any, folder: str, plan: Any) -> Any:
+    """A function from a vector (1, d) to the rows of the ten best, as a script would write it."""
     path = f"{folder}/index.faiss"
-    index = faiss.read_index_binary(path) if binary else faiss.read_index(path)
-    ready = np.packbits(questions > 0, axis=1) if binary else questions
-    while pipe.recv() == "go":
-        took = []
-        for number in range(len(ready)):
-            started = time.perf_counter()
-            index.search(ready[number : number + 1], 10)
-            took.append((time.perf_counter() - started) * 1000)
-        pipe.send(took)
+    if plan.structure != "binary":
+        index = faiss.read_index(path)
+        if plan.lists:
+            index.nprobe = plan.probes
+        if plan.effort:
+            index.hnsw.efSearch = plan.effort
+        return lambda vector: index.search(vector, TOP)[1][0].tolist()
+    signs = faiss.read_index_binary(path)
+    fine = faiss.read_index(f"{folder}/rescore.faiss")
+
+    def search(vector: Any) -> list[int]:
+        rows = signs.search(np.packbits(vector > 0, axis=1), TOP * plan.rescore)[1][0]
+        best = np.argsort(-(fine.reconstruct_batch(rows) @ vector[0]), kind="stable")[:TOP]
+        return [int(row) for row in rows[best]]
+
+    return search
+
+
+# -- what came out -------------------------------------------------------------------------------
+
+COLUMNS = {
+    "structure": "{structure}",
+    "build": "{build_seconds:,.0f} s",
+    "its peak": "{build_peak_mb:,.0f} MB",
+    "size": "{megabytes:,.0f} MB",
+    "recall@10": "{recall@10:.3f}",
+    "loop q/s": "{loop_qps:,.0f}",
+    "loop p50 / p95": "{loop_p50:.2f} / {loop_p95:.2f}",
+    "bare q/s": "{bare_qps:,.0f}",
+    "bare p50 / p95": "{bare_p50:.2f} / {bare_p95:.2f}",
+    "ours q/s": "{ours_qps:,.0f}",
+    "ours p50 / p95": "{ours_p50:.2f} / {ours_p95:.2f}",
+    "over p50 / p95": "{over_p50:.2f} / {over_p95:.2f}",
+    "p95 less p95": "{p95_less_bare_p95:.2f}",
+}
+
+
+def table(found: list[dict[str, Any]]) -> str:
+    """The last measurement of each structure and size, in Markdown."""
+    last = {(one["documents"], one["structure"]): one for one in found}
+    lines = [f"| documents | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 1) + "|"]
+    for (documents, _), one in sorted(last.items(), key=lambda pair: pair[0][0]):
+        known = {**one, "megabytes": one["bytes"] / 1e6}
+        for name in ("build_seconds", "build_peak_mb"):
+            known[name] = known[name] if known[name] is not None else float("nan")
+        cells = [column.format(**known) for column in COLUMNS.values()]
+        lines.append(f"| {documents:,} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ class Database:
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self._engine = _sqlite_engine(url) if self.sqlite else create_engine(url)
 
-    @property
+    @cached_property
     def file(self) -> Path | None:
         """The SQLite file, or None for any other database."""
         return Path(self.url.database) if self.sqlite and self.url.database else None

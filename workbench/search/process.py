@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from workbench.errors import SearchUnavailable
 from workbench.jobs.launchers import patient
-from workbench.search.protocol import READY, pack, receive
+from workbench.search.protocol import READY, arrives, pack, receive
 from workbench.search.resident import Settings
 from workbench.workspace import Workspace
 
@@ -91,7 +91,7 @@ class ResidentProcess:
         else:
             connection = kept
             connection.send_bytes(message)
-            if not connection.poll(timeout):
+            if not arrives(connection, timeout):
                 self._process.kill()
                 raise TimedOut
             said = receive(connection)

@@ -1,6 +1,6 @@
 """What a search answers."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 #: How many of the first stage's documents a second stage orders again, unless said.
@@ -56,9 +56,16 @@ class SearchResult:
     image: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        # Not ``asdict``, which looks through every value for dataclasses.
+        found = {name: getattr(self, name) for name in _RESULT}
+        found["hits"] = [{name: getattr(hit, name) for name in _HIT} for hit in self.hits]
+        return found
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "SearchResult":
         hits = [Hit(**hit) for hit in values["hits"]]
         return cls(**{**values, "hits": hits})
+
+
+_HIT = tuple(one.name for one in fields(Hit))
+_RESULT = tuple(one.name for one in fields(SearchResult))

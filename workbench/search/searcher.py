@@ -1,5 +1,6 @@
 """Asks a finished index on disk, all structures alike. Imports FAISS: worker processes only."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ class Searcher:
 
     def __init__(self, plan: Plan, folder: Path) -> None:
         self.plan = plan
+        _read_ahead(folder / FILE)
         self._main = _open(plan, folder)
         rescore = folder / RESCORE_FILE
         self._second = (
@@ -104,7 +106,21 @@ def _open(plan: Plan, folder: Path) -> Any:
     if plan.structure == "binary":
         return faiss.read_index_binary(path, faiss.IO_FLAG_MMAP_IFC)
     # Codes in one piece are mapped by one flag, lists of them by the other.
-    return faiss.read_index(path, faiss.IO_FLAG_MMAP if plan.lists else faiss.IO_FLAG_MMAP_IFC)
+    if not plan.lists:
+        return faiss.read_index(path, faiss.IO_FLAG_MMAP_IFC)
+    index = faiss.read_index(path, faiss.IO_FLAG_MMAP)
+    # FAISS would start 32 threads for each query to read its lists ahead, which costs ten times
+    # the search where they are in memory already.
+    faiss.downcast_InvertedLists(index.invlists).prefetch_nthread = 0
+    return index
+
+
+def _read_ahead(path: Path) -> None:
+    """Ask the system to have a mapped file in its cache by the time of the first search, if there
+    is memory to spare. It reads while others go on, and gives the memory to who needs it."""
+    if hasattr(os, "posix_fadvise"):
+        with path.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
 
 
 def _kept(scores: Any, rows: Any) -> Found:

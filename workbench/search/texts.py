@@ -50,6 +50,7 @@ class OwnDocuments:
             self._batches = [
                 reader.get_batch(number) for number in range(reader.num_record_batches)
             ]
+        self._ids = [batch.column("id") for batch in self._batches]
         sizes = [batch.num_rows for batch in self._batches]
         self._starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
@@ -59,13 +60,18 @@ class OwnDocuments:
 
     def at(self, positions: NDArray[np.int64]) -> pa.Table:
         """The documents at these positions (n,), in this order."""
+        parts = [self._batches[home].slice(place, 1) for home, place in self._places(positions)]
+        return pa.Table.from_batches(parts, SCHEMA)
+
+    def ids(self, positions: NDArray[np.int64]) -> list[str]:
+        """Their ids alone: a tenth of the work."""
+        return [self._ids[home][place].as_py() for home, place in self._places(positions)]
+
+    def _places(self, positions: NDArray[np.int64]) -> list[tuple[int, int]]:
+        """Batches, and the places in them."""
         homes = np.searchsorted(self._starts, positions, side="right") - 1
         places = np.asarray(positions) - self._starts[homes]
-        parts = [
-            self._batches[home].slice(place, 1)
-            for home, place in zip(homes.tolist(), places.tolist(), strict=True)
-        ]
-        return pa.Table.from_batches(parts, SCHEMA)
+        return list(zip(homes.tolist(), places.tolist(), strict=True))
 
     def batches(self) -> list[pa.RecordBatch]:
         return self._batches
@@ -89,6 +95,10 @@ class ReadDocuments:
     def at(self, positions: NDArray[np.int64]) -> pa.Table:
         rows = np.asarray(positions, np.int64)
         return numbered(self._reader.documents_at(rows.tolist()), rows)
+
+    def ids(self, positions: NDArray[np.int64]) -> list[str]:
+        found: list[str] = self._reader.documents_at(positions.tolist(), ["id"])["id"].to_pylist()
+        return found
 
     def batches(self) -> list[Any]:
         return list(self._reader.iter_documents())

@@ -1,0 +1,93 @@
+"""How much each method may lose on the sample, by the lab's own verdict, with the real model."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.workbench.data.fakes import context
+from workbench.cli.quantize import lab_words
+from workbench.data.job import run_sample
+from workbench.quantization import lab
+from workbench.quantization.apart import apart
+from workbench.quantization.measuring import make
+from workbench.quantization.methods import BOUNDS, VECTOR_BOUNDS
+from workbench.recipes.data import SampleRecipe
+from workbench.recipes.quantize import QuantizeLabRecipe
+from workbench.workspace import Workspace
+
+# The real model is converted five times and reads 300 functions with each result.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+MODEL, SAMPLE = "all-MiniLM-L6-v2", "stdlib-code"
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    opened = Workspace.open(tmp_path_factory.mktemp("parity") / "home")
+    opened.models.ensure_packaged()
+    # A hundred queries tell .005 MAP; the documents are fewer than the sample's for speed alone.
+    few = SampleRecipe(name=SAMPLE, train_pairs=150, dev_pairs=50, test_pairs=100)
+    run_sample(few, context(opened))
+    yield opened
+    opened.close()
+
+
+def measured(workspace: Workspace, **wanted: Any) -> dict[str, Any]:
+    recipe = QuantizeLabRecipe(model=MODEL, dataset=SAMPLE, **wanted)
+    return lab.run(recipe, context(workspace))
+
+
+def test_every_method_is_within_its_bound_on_the_sample(workspace: Workspace) -> None:
+    found = measured(
+        workspace,
+        methods=["bf16", "fp16", "onnx", "onnx-int8", "nf4"],
+        vectors=["int8", "binary"],
+    )
+    assert (found["queries"], found["documents"]) == (100, 300)
+    models = {row["name"]: row for row in found["models"]}
+    vectors = {row["name"]: row for row in found["vectors"]}
+    original = models["original"]["map@100"]
+    assert original > 0.5
+    assert [BOUNDS[name] for name in ("bf16", "fp16", "onnx-int8", "nf4")] == [
+        0.005,
+        0.005,
+        0.01,
+        0.03,
+    ]
+    assert VECTOR_BOUNDS["binary"] == 0.03 and found["rescore"] > 0
+    for name, row in [*models.items(), *vectors.items()]:
+        bound = 0.0 if name == "original" else {**VECTOR_BOUNDS, **BOUNDS}[name]
+        assert "error" not in row, (name, row)
+        assert row["bound"] == bound
+        assert original - row["map@100"] <= bound + 1e-6, (name, row["map@100"], original)
+        assert row["met"] is True, name
+
+
+def test_a_model_that_lost_too_much_has_failed_and_is_not_recommended(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoiled(function: Any, order: Any, *others: Any) -> dict[str, Any]:
+        """Made as ever, and then damaged on disk: what measures it knows nothing of that."""
+        found = apart(function, order, *others)
+        if function is make:
+            damage(order.made)
+        return found
+
+    monkeypatch.setattr(lab, "apart", spoiled)
+    found = measured(workspace, methods=["bf16"], vectors=[], max_queries=50)
+    _, bad = found["models"]
+    assert bad["name"] == "bf16" and bad["lost"] > bad["bound"]
+    assert bad["met"] is False and "failed" in lab_words(found)
+    assert found["models_take"] == "original" and "stays" in found["models_why"]
+
+
+def damage(folder: Path) -> None:
+    """Make every token the same."""
+    from safetensors.torch import load_file, save_file
+
+    (path,) = folder.rglob("model.safetensors")
+    tables = load_file(path)
+    (name,) = [name for name in tables if name.endswith("word_embeddings.weight")]
+    tables[name].zero_()
+    save_file(tables, path, {"format": "pt"})
