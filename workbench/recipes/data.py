@@ -152,3 +152,9 @@ class AddModelRecipe(ContractRecipe):
         help="What the model is called in this workspace; empty takes its own name.",
         max_length=120,
     )
+    pictures_by: str = setting(
+        "",
+        help="A CLIP-like model that reads the pictures, where the source reads texts only: both "
+        "become one model of pictures and texts.",
+        max_length=1000,
+    )
