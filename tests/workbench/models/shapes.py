@@ -5,11 +5,13 @@ Imports torch and transformers where something is made.
 
 import json
 import shutil
+import string
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tests.workbench.models import tiny
+from workbench.pictures.drawing import words
 
 _TOWER = {
     "hidden_size": 32,
@@ -66,17 +68,16 @@ def multilingual(folder: Path, dimensions: int) -> Path:
 
 
 def _words() -> Any:
-    from workbench.models.small_clip import _SPECIAL, _tokenizer
-    from workbench.pictures.drawing import words
+    import torch
 
+    from workbench.models.small_clip import _SPECIAL, _tokenizer
+
+    torch.manual_seed(5)
     known = {word: at for at, word in enumerate([*_SPECIAL, *words()])}
     return _tokenizer(known), len(known)
 
 
 def _saved(model: Any, processor: Any, folder: Path) -> Path:
-    # Freshly drawn weights are so small that all texts look alike.
-    for weight in model.parameters():
-        weight.data.mul_(5.0)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
@@ -100,10 +101,18 @@ def siglip(folder: Path) -> tuple[Path, int]:
 
 
 def siglip2(folder: Path) -> tuple[Path, int]:
-    """Of pictures in their own proportions."""
-    from transformers import Siglip2Config, Siglip2ImageProcessor, Siglip2Model, Siglip2Processor
+    """Of pictures in their own proportions; its tokenizer is of a class of its own."""
+    from transformers import (
+        Siglip2Config,
+        Siglip2ImageProcessor,
+        Siglip2Model,
+        Siglip2Processor,
+        Siglip2Tokenizer,
+    )
 
-    tokenizer, size = _words()
+    special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
+    known = {sign: at for at, sign in enumerate([*special, "\u2581", *string.ascii_lowercase])}
+    tokenizer, size = Siglip2Tokenizer(vocab=known, padding_side="right"), len(known)
     config = Siglip2Config(
         text_config=_text(size, max_position_embeddings=16, projection_size=32),
         vision_config={**_TOWER, "num_patches": 256, "patch_size": 16},
@@ -113,14 +122,18 @@ def siglip2(folder: Path) -> tuple[Path, int]:
 
 
 def chinese_clip(folder: Path) -> tuple[Path, int]:
+    """Of a BERT that knows signs."""
     from transformers import (
+        BertTokenizer,
         ChineseCLIPConfig,
         ChineseCLIPImageProcessor,
         ChineseCLIPModel,
         ChineseCLIPProcessor,
     )
 
-    tokenizer, size = _words()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    known = {word: at for at, word in enumerate([*special, *words(), *"红蓝圆环星"])}
+    tokenizer, size = BertTokenizer(vocab=known), len(known)
     config = ChineseCLIPConfig(
         text_config=_text(size, max_position_embeddings=32),
         vision_config={**_TOWER, "image_size": 32, "patch_size": 8},
@@ -141,9 +154,7 @@ def metaclip2(folder: Path) -> tuple[Path, int]:
         vision_config={**_TOWER, "image_size": 32, "patch_size": 8},
         projection_dim=24,
     )
-    pictures = CLIPImageProcessor(
-        size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}
-    )
+    pictures = CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32})
     processor = CLIPProcessor(image_processor=pictures, tokenizer=tokenizer)
     return _saved(MetaClip2Model(config), processor, folder), 24
 
