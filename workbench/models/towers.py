@@ -69,6 +69,17 @@ def _refuse_parts(model: ResolvedModel) -> None:
         )
 
 
+def refuse_two(name: str, contract: Contract | None) -> None:
+    """Raise :class:`BadInput` where a model's texts and pictures are read by two models: what
+    changes weights changes those of one model."""
+    if contract is not None and contract.pictures_by:
+        raise BadInput(
+            f"'{name}' reads texts and pictures with two models: it is used as it is, and not "
+            "trained or blended.",
+            f"Take the model that reads its pictures, '{contract.pictures_by}': it learns both.",
+        )
+
+
 def check_lengths(texts: int, pictures: int) -> None:
     """Raise :class:`BadInput` where vectors are of different lengths; 0 is not known yet."""
     if texts and pictures and texts != pictures:

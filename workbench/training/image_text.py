@@ -30,6 +30,7 @@ from workbench.models.image_text import (
 )
 from workbench.models.pixels import ROOM, Pixels
 from workbench.models.resolve import ResolvedModel
+from workbench.models.towers import refuse_two
 from workbench.recipes.train_image_text import TrainImageTextRecipe
 from workbench.training.arguments import training_arguments
 from workbench.training.cadence import Cadence
@@ -71,6 +72,7 @@ class ImageTextKind:
                 f"'{base.name}' is a {contract.kind} model: it does not see pictures.",
                 "Choose a CLIP-like model.",
             )
+        refuse_two(base.name, contract)
         return None
 
     def dev(
