@@ -36,7 +36,8 @@ class ImportRecipe(Recipe):
     mapping: list[str] = setting(
         [],
         help="Which column holds what where the names do not tell, one ROLE=COLUMN each: query, "
-        "positive, negative, label, left, right, id, query_id, document_id, title, text or prompt.",
+        "positive, negative, label, left, right, id, query_id, document_id, title, text, prompt or "
+        "picture.",
         advanced=True,
         widget="lines",
     )

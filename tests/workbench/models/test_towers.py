@@ -139,10 +139,10 @@ def test_the_catalogue_knows_whose_pictures(opened: Workspace) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", list(SHAPES))
 def test_shapes_of_towers(shape: str, tmp_path: Path) -> None:
+    import torch
+
     from workbench.models.load import load_model
     from workbench.models.resolve import ResolvedModel
-
-    import torch
 
     torch.manual_seed(5)
     folder, dimensions = SHAPES[shape](tmp_path / shape)
