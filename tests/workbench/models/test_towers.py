@@ -94,6 +94,34 @@ def test_texts_by_one_pictures_by_the_other(
 
 
 @pytest.mark.slow
+def test_a_pair_is_used_and_not_trained(opened: Workspace, clip: Path, texts: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    from workbench.merging.prepare import full_model
+    from workbench.models.load import load_model
+    from workbench.recipes.train_image_text import TrainImageTextRecipe
+    from workbench.takeaway.snippet import use_lines
+    from workbench.training.image_text import ImageTextKind
+
+    name = added(opened, source=str(texts), pictures_by=str(clip))
+    pair = resolve(opened, name)
+    recipe = TrainImageTextRecipe(dataset="d", model=name)
+    for refused in (lambda: full_model(opened, name), lambda: ImageTextKind().start(recipe, pair)):
+        with pytest.raises(BadInput, match="not trained or blended") as found:
+            refused()
+        assert "'clip-small'" in str(found.value)
+    # The lines that use it elsewhere give the same numbers.
+    said = use_lines(opened, opened.models.get(name))
+    where: dict[str, Any] = {}
+    lines = said.replace('Image.open("a-picture.jpg")', "shown").replace("a caption", SAID[0])
+    exec(compile(lines, "snippet", "exec"), {"shown": SEEN[0]}, where)
+    loaded = load_model(pair, device="cpu", precision="fp32")
+    here = loaded.encode(SAID[:1]) @ loaded.encode_pictures(SEEN[:1]).T
+    assert np.allclose(where["scores"], here, atol=1e-5)
+    assert isinstance(where["eyes"], SentenceTransformer)
+
+
+@pytest.mark.slow
 def test_what_does_not_fit_together_is_said(
     opened: Workspace, clip: Path, texts: Path, tmp_path: Path
 ) -> None:
