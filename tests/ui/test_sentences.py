@@ -13,6 +13,7 @@ from ui.words import LANGUAGE, LANGUAGES, speaking
 from ui.words.sentences import PLACE, pairs, said
 from workbench.data.problems import MENDS
 from workbench.errors import BadRecipe, ModelNotFound
+from workbench.models.catalogue import catalogue
 from workbench.recipes.answer import AnswerRecipe
 from workbench.recipes.describe import describe
 from workbench.recipes.evaluate import EvaluateRecipe
@@ -70,6 +71,18 @@ def helps() -> set[str]:
     return {spec.help for recipe in recipes for spec in describe(recipe)}
 
 
+def remarks() -> list[str]:
+    """What the catalogue says of models in words."""
+    found = [text for one in catalogue() for text in (one.remark, one.languages, one.licence)]
+    return [text for text in dict.fromkeys(found) if text and text not in ("MIT", "Apache-2.0")]
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_every_remark_of_the_catalogue_can_be_read(other: str) -> None:
+    """Each for itself: what fills a place in another sentence would be half a translation."""
+    assert not [text for text in remarks() if text not in pairs(other)]
+
+
 @pytest.mark.parametrize("other", OTHERS)
 def test_every_refusal_can_be_read(other: str) -> None:
     lacking = [one for one in refusals() if one[1] not in pairs(other)]
@@ -100,6 +113,7 @@ def test_no_sentence_is_kept_that_the_engine_does_not_say(other: str) -> None:
         if (text := written(node))
     )
     engine += engine.replace("{{", "{").replace("}}", "}")
+    engine += "\n".join(remarks())
     pydantics = ("Input should", "String should", "List should", "Field required", "Extra inputs")
     odd = [
         key

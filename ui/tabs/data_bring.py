@@ -33,6 +33,7 @@ ROLES = {
     "title": "bring.role_title",
     "text": "bring.role_text",
     "prompt": "bring.role_prompt",
+    "picture": "bring.role_picture",
 }
 _KINDS = {
     "query": "bring.kind_query",

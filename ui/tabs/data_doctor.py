@@ -38,6 +38,8 @@ TITLES = {
     "duplicate-query": "doctor.duplicate_query",
     "duplicate-document": "doctor.duplicate_document",
     "near-duplicate-document": "doctor.near_duplicate_document",
+    "picture-without-caption": "doctor.picture_without_caption",
+    "caption-of-several-pictures": "doctor.caption_of_several_pictures",
     "positive-is-negative": "doctor.positive_is_negative",
     "document-for-many-queries": "doctor.document_for_many_queries",
     "label-imbalance": "doctor.label_imbalance",

@@ -11,18 +11,20 @@ from ui.markup import heading, piece
 from ui.refusals import told_at_fields
 from ui.services import Services
 from ui.tabs import models_contract, models_job
-from ui.words import t
+from ui.words import sentences, t
 from workbench.recipes.data import AddModelRecipe
 
 #: Jobs that are started here.
 TASKS = (AddModelRecipe.task,)
-HELPS = {"source": "", "name": "", **models_contract.HELPS}
+_PICTURES = str(AddModelRecipe.model_fields["pictures_by"].description)
+HELPS = {"source": "", "name": "", "pictures_by": _PICTURES, **models_contract.HELPS}
 
 
 @dataclass(frozen=True)
 class Add:
     source: gr.Textbox
     name: gr.Textbox
+    pictures: gr.Textbox
     fields: models_contract.Fields
     start: gr.Button
     job: models_job.JobSlot
@@ -33,17 +35,28 @@ def render() -> Add:
     with gr.Row(equal_height=False):
         source = _line(t("field.source"), t("models.source_hint"), "model-source")
         name = _line(t("models.name"), t("models.name_hint"), "model-name")
+    with gr.Row(equal_height=False):
+        about = sentences.said(_PICTURES)
+        pictures = _line(
+            t("models.pictures_by"), t("models.pictures_hint"), "model-pictures", about
+        )
     with gr.Accordion(t("models.add_contract"), open=False, elem_id="model-contract"):
         gr.Markdown(t("models.add_contract_about"), elem_classes="rw-quiet")
         fields = models_contract.draw("add", t("contract.own"))
     with gr.Row(elem_classes="rw-actions"):
         start = gr.Button(t("models.add"), variant="primary", elem_id="model-add")
-    return Add(source, name, fields, start, models_job.render(TASKS, "model-job"))
+    return Add(source, name, pictures, fields, start, models_job.render(TASKS, "model-job"))
 
 
-def _line(label: str, hint: str, id: str) -> gr.Textbox:
+def _line(label: str, hint: str, id: str, info: str = "") -> gr.Textbox:
     return gr.Textbox(
-        label=label, placeholder=hint, max_lines=1, interactive=True, min_width=220, elem_id=id
+        label=label,
+        info=info or None,
+        placeholder=hint,
+        max_lines=1,
+        interactive=True,
+        min_width=220,
+        elem_id=id,
     )
 
 
@@ -57,8 +70,8 @@ def listen(
     """``chosen`` holds the shown model's name; ``view`` gives the updates of ``outputs``."""
     jobs = services.workspace.jobs
 
-    def recipe(source: str, name: str, *raw: Any) -> AddModelRecipe:
-        given = {"source": source.strip(), "name": name.strip()}
+    def recipe(source: str, name: str, pictures: str, *raw: Any) -> AddModelRecipe:
+        given = {"source": source.strip(), "name": name.strip(), "pictures_by": pictures.strip()}
         return AddModelRecipe.read(given | models_contract.read(raw, blank_is_own=True))
 
     def start(picked: str, *raw: Any) -> list[Any]:
@@ -66,9 +79,9 @@ def listen(
             jobs.submit(recipe(*raw))
             return view(picked)
 
-        return told_at_fields(act, HELPS, len(outputs), cleared=("source", "name"))
+        return told_at_fields(act, HELPS, len(outputs), cleared=("source", "name", "pictures_by"))
 
     models_contract.listen_kind(add.fields)
-    fields = [add.source, add.name, *add.fields.inputs]
+    fields = [add.source, add.name, add.pictures, *add.fields.inputs]
     on(add.start.click, start, [chosen, *fields], [*outputs, *fields])
     models_job.listen(services, add.job, chosen, outputs, view)

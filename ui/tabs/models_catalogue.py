@@ -38,11 +38,11 @@ def _line(model: CatalogueModel) -> list[str]:
     return [
         Markup('<code class="rw-mono">{}</code>').format(model.id),
         t(_KINDS[model.kind]),
-        model.languages,
+        sentences.said(model.languages),
         size(model.size * 1_000_000) if model.size else t("catalogue.unknown"),
         f"{model.max_len:,}" if model.max_len else t("catalogue.unknown"),
         ", ".join(map(sentences.said, manner(model).split(", "))) or EMPTY,
-        model.licence or t("catalogue.unknown"),
+        sentences.said(model.licence or "") or t("catalogue.unknown"),
         join([Markup("{}").format(sentences.said(model.remark)), _prompt(model)]),
     ]
 

@@ -16,9 +16,10 @@ from workbench.errors import ModelNotFound
 from workbench.records import Model
 
 #: The contract's fields in their order, and the kinds that have them (all, where it says none).
-_VECTOR, _TEXTS = ("embedding",), ("embedding", "late-interaction")
+_VECTOR, _TEXTS = ("embedding",), ("embedding", "late-interaction", "image-text")
 CONTRACT: dict[str, tuple[str, ...]] = {
     "kind": (),
+    "pictures_by": ("image-text",),
     "pooling": _VECTOR,
     "normalize": _VECTOR,
     "causal": _VECTOR,

@@ -23,8 +23,11 @@ def add_fields(
             add_field(parser, spec)
 
 
-def add_settings(parser: argparse.ArgumentParser, recipe: type[Recipe]) -> None:
-    """``--set field=value`` and ``--recipe FILE`` (and ``--preset`` where the recipe has some)."""
+def add_settings(
+    parser: argparse.ArgumentParser, recipe: type[Recipe], *others: type[Recipe]
+) -> None:
+    """``--set field=value`` and ``--recipe FILE`` (and ``--preset`` where the recipe, or one of the
+    others that the command may read, has some)."""
     parser.add_argument(
         "--set",
         dest="settings",
@@ -34,8 +37,9 @@ def add_settings(parser: argparse.ArgumentParser, recipe: type[Recipe]) -> None:
         help="set any field of the recipe; may be given several times",
     )
     parser.add_argument("--recipe", dest="recipe_file", metavar="FILE", help="a recipe.json")
-    if recipe.presets:
-        parser.add_argument("--preset", choices=list(recipe.presets), help="a starting point")
+    presets = list(dict.fromkeys(name for one in (recipe, *others) for name in one.presets))
+    if presets:
+        parser.add_argument("--preset", choices=presets, help="a starting point")
 
 
 def read_values(
@@ -46,6 +50,11 @@ def read_values(
     if getattr(args, "recipe_file", None):
         values.update(_read_file(Path(args.recipe_file)))
     if getattr(args, "preset", None):
+        if args.preset not in recipe.presets:
+            raise BadRecipe(
+                f"There is no preset '{args.preset}' here.",
+                f"The presets are: {', '.join(recipe.presets)}.",
+            )
         values.update(recipe.presets[args.preset])
     for name, value in vars(args).items():
         if name.startswith(PREFIX):

@@ -60,7 +60,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     for spec in all_fields():
         if spec.name != "dataset":
             add_field(training, spec)
-    add_settings(training, KINDS[_DEFAULT])
+    add_settings(training, *KINDS.values())
     training.add_argument(
         "--check",
         action="store_true",

@@ -28,6 +28,7 @@ from workbench.data.shapes.row import Document, Item, Pair, Plan, Row
 from workbench.data.sources import Source, find
 from workbench.jobs.context import JobContext
 from workbench.pictures.importing import PictureImport
+from workbench.pictures.in_rows import RowPictures
 from workbench.pictures.opening import is_picture
 from workbench.recipes.data import ImportRecipe
 
@@ -57,8 +58,7 @@ class Import:
         """Add every good row to the assembly, and every problem to its log."""
         inputs = self._without_readmes(self._inputs())
         self._total = sum(one.source.size for one in inputs)
-        if self._pictures:
-            inputs = self._with_pictures(inputs)
+        inputs = self._with_pictures(inputs)
         for group in sorted({group_of(one.source.label) for one in inputs}):
             mine = [one for one in inputs if group_of(one.source.label) == group]
             if any(one.part == "qrels" for one in mine):
@@ -122,10 +122,13 @@ class Import:
 
     def _with_pictures(self, inputs: list[Input]) -> list[Input]:
         """Read the pictures and what is said of them; the rest of the files is returned."""
-        self._total += sum(one.size for one in self._pictures)
-        self._message = f"reading {len(self._pictures):,} pictures"
         captions = PictureImport(self._assembly, self._tick)
-        rest = captions.run(self._pictures, inputs)
+        rows = RowPictures(captions, self._pictures, self._tick)
+        rest = rows.run(inputs, self._scratch)
+        if pictures := [one for one in self._pictures if one.label not in rows.named]:
+            self._total += sum(one.size for one in pictures)
+            self._message = f"reading {len(pictures):,} pictures"
+            rest = captions.run(pictures, rest)
         for one in inputs:
             if one not in rest:
                 self._about(one)

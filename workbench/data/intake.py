@@ -81,7 +81,7 @@ class Input:
     def raw_records(self, tick: Callable[[int], None], scratch: Path) -> Iterator[Record]:
         """The rows as the file has them."""
         if self.kind == "parquet":
-            yield from self._parquet(tick, scratch)
+            yield from self.few_records(tick, scratch, parquet.BATCH)
             return
         blocks = self.blocks(tick)
         if self.kind == "trec":
@@ -105,7 +105,10 @@ class Input:
         lines = prose.text_lines(self.blocks(tick), self.report)
         yield from prose.read(self.kind, lines, self.source.label, cutter)
 
-    def _parquet(self, tick: Callable[[int], None], scratch: Path) -> Iterator[Record]:
+    def few_records(
+        self, tick: Callable[[int], None], scratch: Path, rows: int
+    ) -> Iterator[Record]:
+        """The rows of a Parquet file as it has them, so many in memory at a time."""
         told = 0
 
         def done(share: float) -> None:
@@ -115,7 +118,7 @@ class Input:
             told = now
 
         with self.source.open() as stream, _seekable(stream, self.source.size, scratch) as file:
-            yield from parquet.read(file, self.report, done)
+            yield from parquet.read(file, self.report, done, rows)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ ROLES = {
     "title": "title",
     "text": "text",
     "prompt": "prompt",
+    "picture": "picture",
 }
 #: Roles that several columns may have: their texts become one list.
 _MANY = ("positive", "negative")

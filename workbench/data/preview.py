@@ -20,8 +20,10 @@ from workbench.data.problems import ProblemLog
 from workbench.data.shapes.recognise import Recogniser
 from workbench.data.shapes.row import Document, Item, Pair, Row
 from workbench.data.sources import Source, find
+from workbench.pictures.embedded import layout_of
 from workbench.pictures.importing import FORMAT as PICTURES
 from workbench.pictures.importing import apart
+from workbench.pictures.in_rows import seen as seen_in
 from workbench.pictures.looking import Seen, look
 from workbench.recipes.data import ImportRecipe
 from workbench.workspace import Workspace
@@ -79,6 +81,7 @@ def preview(workspace: Workspace, recipe: ImportRecipe, shown: int = SHOWN) -> P
         for source in others[:_FILES]:
             with _told(source, log):
                 inputs.append(inspect(source, recipe.encoding, log, columns))
+        inputs = _embedded(inputs, out, formats, Path(made), shown)
         if pictures:
             seen, inputs, note = look(pictures, inputs, Path(made))
             out.rows += [_picture(one) for one in seen[:shown]]
@@ -100,6 +103,23 @@ def _told(source: Source, log: ProblemLog) -> Iterator[None]:
         yield
     except BROKEN as error:
         log.add("unreadable", source.label, detail=str(error)[:200])
+
+
+def _embedded(
+    inputs: list[Input], out: Preview, formats: dict[str, None], scratch: Path, shown: int
+) -> list[Input]:
+    """Add what tables with pictures in their rows show; the other files."""
+    rest = []
+    for one in inputs:
+        layout = layout_of(one)
+        if layout is None:
+            rest.append(one)
+            continue
+        formats[PICTURES] = None
+        found = islice(seen_in(one, layout, scratch), max(0, shown - len(out.rows)))
+        out.rows += [_picture(row) for row in found]
+        out.columns = out.columns or dict.fromkeys(one.names, "")
+    return rest
 
 
 def _picture(seen: Seen) -> PreviewRow:

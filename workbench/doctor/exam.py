@@ -58,11 +58,23 @@ class Exam:
                 row += len(texts)
 
     def document_texts(self) -> Iterator[tuple[int, list[str]]]:
-        """The same for documents: title and text."""
+        """The same for documents: title and text. Of a picture its file alone: what is said of it
+        may be said of others, and these are no copies of it."""
+        for row, table in self._document_tables():
+            texts = zip(table["picture"].to_pylist(), joined(table), strict=True)
+            yield row, [place or text for place, text in texts]
+
+    def document_words(self) -> Iterator[tuple[int, list[str]]]:
+        """Titles and texts, those of pictures too."""
+        for row, table in self._document_tables():
+            nothing = pa.nulls(table.num_rows, pa.string())
+            yield row, joined(table.set_column(2, "picture", nothing))
+
+    def _document_tables(self) -> Iterator[tuple[int, pa.Table]]:
         row = 0
         for table in self.reader.iter_documents(BATCH):
             self.tick(row / max(1, self.documents))
-            yield row, joined(table.select(["title", "text", "picture"]))
+            yield row, table.select(["title", "text", "picture"])
             row += table.num_rows
 
     def edges(self, kind: str) -> Iterator[pa.Table]:

@@ -8,6 +8,7 @@ from workbench.doctor.exam import Exam
 from workbench.doctor.judgments import imbalance, popular, positive_is_negative
 from workbench.doctor.languages import languages
 from workbench.doctor.lengths import cut_texts
+from workbench.doctor.pictures import captions
 from workbench.doctor.queries import weak_queries
 from workbench.doctor.report import Finding, save
 from workbench.doctor.suspects import false_negatives
@@ -19,6 +20,7 @@ _CHECKS: dict[str, tuple[str, Callable[[Exam], Iterator[Finding]]]] = {
     "splits": ("comparing splits", leaks),
     "duplicates": ("looking for duplicates", same_texts),
     "near-duplicates": ("looking for near duplicates", near_documents),
+    "captions": ("looking at captions", captions),
     "negatives": ("comparing positives and negatives", positive_is_negative),
     "popular": ("counting judgments", popular),
     "imbalance": ("counting labels", imbalance),

@@ -22,7 +22,7 @@ _UNKNOWN = ""
 def languages(exam: Exam) -> Iterator[Finding]:
     """Queries, or documents, in several languages."""
     queries = _of_texts(exam.query_texts())
-    documents = _of_texts(exam.document_texts())
+    documents = _of_texts(exam.document_words())
     main = {"queries": _main(queries), "documents": _main(documents)}
     asked = _others(exam, queries, main["queries"])
     held = _others(exam, documents, main["documents"])

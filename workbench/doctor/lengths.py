@@ -128,7 +128,9 @@ def _document_tokens(exam: Exam, shape: Shape, contract: Contract, limit: int) -
     for table in exam.reader.iter_documents(1_000):
         exam.tick(row / max(1, exam.documents))
         texts = join_documents(table, contract).to_pylist()
-        counts[row : row + len(texts)] = _count(shape, texts, contract.document_prompt, limit)
+        found = _count(shape, texts, contract.document_prompt, limit)
+        # Of a picture no text is read: its captions are queries.
+        counts[row : row + len(texts)] = np.where(table["picture"].is_valid(), 0, found)
         row += len(texts)
     return counts
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from workbench.errors import BadInput, NameTaken
 from workbench.models.names import check_name, name_from
 from workbench.models.resolve import ResolvedModel, resolve
+from workbench.models.towers import refuse_two
 from workbench.recipes.merge import BlendRecipe, MergeRecipe
 from workbench.workspace import Workspace
 
@@ -63,6 +64,7 @@ def full_model(workspace: Workspace, model: str) -> ResolvedModel:
             f"'{found.name}' is an adapter, whose weights are not its base's.",
             f"Merge it first: python -m workbench merge {found.name}",
         )
+    refuse_two(found.name, found.contract)
     return found
 
 

@@ -88,7 +88,10 @@ def _embedding(parts: Parts) -> SentenceTransformer:
 
 
 def _image_text(parts: Parts) -> SentenceTransformer:
-    """sentence-transformers tells the two towers by the checkpoint itself, in either layout."""
+    """sentence-transformers tells the two towers by the checkpoint itself, in either layout. Where
+    another model reads the pictures, this is a model of texts."""
+    if parts.contract.pictures_by:
+        return _embedding(parts)
     return whole_model(parts.folder, parts.device, model_kwargs=parts.model_kwargs, **parts.shared)
 
 

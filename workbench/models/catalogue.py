@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from workbench.models.contract import Contract
 
 FILE = Path(__file__).with_name("catalogue.toml")
-#: 'image-text' is listed before it can be trained.
 CatalogueKind = Literal["embedding", "reranker", "late-interaction", "image-text"]
 
 
@@ -34,6 +33,8 @@ class CatalogueModel(BaseModel):
     #: The most tokens it reads.
     max_len: int | None = None
     licence: str | None = None
+    #: The model that reads the pictures, where this one reads texts only.
+    pictures_by: str = ""
     #: Fields of the contract that are known.
     contract: dict[str, Any] = {}
 

@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 CONTRACT_FILE = "contract.json"
+#: Below a model whose texts and pictures are read by two models: the one of the pictures.
+PICTURES = "pictures"
 
 Kind = Literal["embedding", "reranker", "late-interaction", "image-text"]
 #: How a model's own weights are kept on disk and used: '' as they were trained, 'int8' in
@@ -39,6 +41,9 @@ class Contract(BaseModel):
     instruction: str = ""
     #: An LLM reranker's prompt with {query} and {document}; empty: the tokenizer's chat template.
     prompt_template: str = ""
+    #: The name of the model that reads the pictures, where it is another than the one of the texts:
+    #: its files lie in the folder :data:`PICTURES` below the model's own.
+    pictures_by: str = ""
     #: How the frozen weights under an adapter were kept in training: used so, scores are the same.
     quantization: Literal["", "nf4", "fp4", "int8"] = ""
     double_quantization: bool = False

@@ -36,6 +36,8 @@ class LoadedImageText:
     device: str
     precision: Precision
     pixels: Pixels = field(default_factory=Pixels)
+    #: What reads the pictures, where it is another model than the one of the texts.
+    eyes: SentenceTransformer | None = None
 
     def with_contract(self, contract: Contract) -> "LoadedImageText":
         """The same model in memory, used otherwise."""
@@ -44,6 +46,11 @@ class LoadedImageText:
     @property
     def dimensions(self) -> int:
         return int(self.model.get_embedding_dimension() or self.contract.dimensions)
+
+    @property
+    def seeing(self) -> SentenceTransformer:
+        """The model that reads the pictures."""
+        return self.eyes or self.model
 
     def encode(
         self,
@@ -60,7 +67,8 @@ class LoadedImageText:
         done = 0
         for rows in self._batches(len(texts), batch_size, stop):
             places = order[rows]
-            found[places] = self._vectors(self.texts([texts[at] for at in places], role))
+            features = self.texts([texts[at] for at in places], role)
+            found[places] = self._vectors(self.model, features)
             done += len(places)
             if progress:
                 progress(done, len(texts))
@@ -80,7 +88,7 @@ class LoadedImageText:
         """
         found = np.empty((len(paths), self.dimensions), dtype=np.float32)
         for rows in self._batches(len(paths), batch_size, stop):
-            found[rows] = self._vectors(self.pictures([paths[at] for at in rows]))
+            found[rows] = self._vectors(self.seeing, self.pictures([paths[at] for at in rows]))
             if progress:
                 progress(rows[-1] + 1, len(paths))
         return found
@@ -95,23 +103,23 @@ class LoadedImageText:
 
     def pictures(self, pictures: Sequence[Picture]) -> dict[str, Any]:
         """What the model reads of pictures."""
-        return picture_features(self.model, self.pixels, pictures)
+        return picture_features(self.seeing, self.pixels, pictures)
 
-    def _vectors(self, features: dict[str, Any]) -> Vectors:
-        training = self.model.training
-        self.model.eval()
+    def _vectors(self, model: SentenceTransformer, features: dict[str, Any]) -> Vectors:
+        training = model.training
+        model.eval()
         try:
             with torch.inference_mode(), autocast(self.device, self.precision):
-                output = self.model(to_device(features, self.device))
+                output = model(to_device(features, self.device))
                 vectors = output["sentence_embedding"].float()
-                if self.model.truncate_dim:
-                    vectors = vectors[:, : self.model.truncate_dim]
+                if model.truncate_dim:
+                    vectors = vectors[:, : model.truncate_dim]
                 if self.contract.normalize:
                     vectors = torch.nn.functional.normalize(vectors, dim=1)
                 found: Vectors = vectors.cpu().numpy()
                 return found
         finally:
-            self.model.train(training)
+            model.train(training)
 
     def _batches(self, count: int, size: int | None, stop: Stop | None) -> Iterator[list[int]]:
         step = size or _BATCH[self.device.partition(":")[0]]
@@ -136,6 +144,13 @@ def whole_model(folder: Path, device: str, **options: Any) -> SentenceTransforme
         return SentenceTransformer(str(folder), device=device, **options)
     finally:
         logging.set_verbosity(said)
+
+
+def picture_model(folder: Path, device: str) -> SentenceTransformer:
+    """The model of the pictures in ``folder``, in fp32: all of it is loaded, though its texts are
+    not used."""
+    about = {"dtype": torch.float32}
+    return whole_model(folder, device, model_kwargs=about, local_files_only=True).float()
 
 
 def preprocess_texts(model: Any, texts: list[str], prompt: str, length: int) -> dict[str, Any]:

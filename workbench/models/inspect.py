@@ -19,7 +19,7 @@ from workbench.models.architecture import (
     joint_size,
     position_limit,
 )
-from workbench.models.contract import Contract, Kind, Pooling
+from workbench.models.contract import PICTURES, Contract, Kind, Pooling
 from workbench.models.kinds import (
     as_kind,
     has_two_towers,
@@ -75,10 +75,20 @@ def inspect_folder(folder: Path) -> ModelFolder:
     if (folder / "adapter_config.json").is_file():
         return _adapter(folder)
     if (folder / "modules.json").is_file():
-        return _sentence_transformers(folder)
+        return _with_pictures(_sentence_transformers(folder))
     if (folder / "config.json").is_file():
-        return _transformers(folder)
+        return _with_pictures(_transformers(folder))
     raise ModelUnusable(_no_model(folder), "A model folder has config.json and model.safetensors.")
+
+
+def _with_pictures(found: ModelFolder) -> ModelFolder:
+    """A model of texts whose pictures another one reads needs that one in its folder."""
+    folder = found.path / PICTURES
+    if found.contract.pictures_by and inspect_folder(folder).contract.kind != "image-text":
+        raise ModelUnusable(
+            f"{folder} does not hold a model of pictures.", "Get the whole folder again."
+        )
+    return found
 
 
 def _adapter(folder: Path) -> ModelFolder:

@@ -17,6 +17,7 @@ from workbench.models.files import copy_model
 from workbench.models.inspect import inspect_folder
 from workbench.models.registry import from_job, new_model
 from workbench.models.resolve import ResolvedModel, from_folder, listed_contract
+from workbench.models.towers import with_pictures
 from workbench.models.weights import pickled_of, safetensors_of
 from workbench.recipes.data import AddModelRecipe
 
@@ -56,6 +57,8 @@ def _add(
         listed = listed_contract(recipe.source, inspect_folder(folder), wanted)
         resolved = replace(resolved, contract=listed)
     resolved = _as_wanted(recipe, resolved)
+    if recipe.pictures_by:
+        resolved = with_pictures(recipe.pictures_by, context, resolved, folder)
     contract = _try(resolved, context)
     contract.write(folder)
     context.check_cancelled()

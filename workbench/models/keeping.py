@@ -14,6 +14,8 @@ from workbench.models.precision import dtype_of
 
 #: Heads stay out of the quantization: they are small, often fresh, and trained in full.
 HEADS = ["classifier", "pooler", "score", "lm_head"]
+#: SigLIP 2 gives its pictures the format of this layer's weights: as bytes, they would be nothing.
+_NOT_QUANTIZED = [*HEADS, "patch_embedding"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +43,14 @@ class Keeping:
         from transformers import BitsAndBytesConfig
 
         if self.quantization == "int8":
-            config = BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=HEADS)
+            config = BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=_NOT_QUANTIZED)
         else:
             config = BitsAndBytesConfig(
                 load_in_4bit=True,
                 bnb_4bit_quant_type=self.quantization,
                 bnb_4bit_use_double_quant=self.double_quantization,
                 bnb_4bit_compute_dtype=self.compute_dtype,
-                llm_int8_skip_modules=HEADS,
+                llm_int8_skip_modules=_NOT_QUANTIZED,
             )
         return {"dtype": self.dtype, "quantization_config": config, "device_map": {"": device}}
 

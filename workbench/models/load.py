@@ -21,10 +21,10 @@ from workbench.models.adapters import attach, overlay
 from workbench.models.architecture import position_limit
 from workbench.models.assemble import Parts, assemble
 from workbench.models.autocast import autocast, to_device
-from workbench.models.contract import Contract
+from workbench.models.contract import PICTURES, Contract
 from workbench.models.convert import safe_folder
 from workbench.models.fetch import fetch
-from workbench.models.image_text import LoadedImageText
+from workbench.models.image_text import LoadedImageText, picture_model
 from workbench.models.inspect import Layout, inspect_folder
 from workbench.models.keeping import (
     Keeping,
@@ -39,6 +39,7 @@ from workbench.models.onnx import computed_by_onnx
 from workbench.models.precision import Precision, choose, pick_device
 from workbench.models.resolve import ResolvedModel, listed_contract
 from workbench.models.score import LoadedReranker
+from workbench.models.towers import check_lengths
 
 Role = Literal["query", "document"]
 Embeddings = NDArray[np.float32]
@@ -161,7 +162,12 @@ def load_model(
     if contract.dimensions == 0 or contract.kind == "late-interaction":
         # A plain checkpoint's files say how wide its layers are, not its projection.
         contract = contract.model_copy(update={"dimensions": model.get_embedding_dimension() or 0})
-    return _KINDS[contract.kind](model, contract, place, used)
+    loaded = _KINDS[contract.kind](model, contract, place, used)
+    if isinstance(loaded, LoadedImageText) and contract.pictures_by:
+        eyes = picture_model(Path(resolved.source) / PICTURES, place)
+        check_lengths(loaded.dimensions, int(eyes.get_embedding_dimension() or 0))
+        return replace(loaded, eyes=eyes)
+    return loaded
 
 
 def load_embedding(

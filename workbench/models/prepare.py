@@ -6,6 +6,7 @@ from workbench.errors import BadInput, NameTaken
 from workbench.models.edit import rules_for
 from workbench.models.names import check_name, name_from
 from workbench.models.resolve import resolve
+from workbench.models.towers import pair_checked, pictures_of
 from workbench.recipes.data import AddModelRecipe
 from workbench.workspace import Workspace
 
@@ -19,17 +20,24 @@ def prepare_add(recipe: AddModelRecipe, workspace: Workspace, waits: bool) -> Ad
     """
     source = recipe.source.strip()
     folder = Path(source).expanduser()
-    if workspace.models.exists(source) and not folder.is_dir():
+    paired = bool(recipe.pictures_by.strip())
+    if workspace.models.exists(source) and not folder.is_dir() and not paired:
         raise BadInput(f"The model '{source}' is in the workspace already.")
     if folder.is_dir():
         source = str(folder.absolute())
+    name = recipe.name
+    pictures = pictures_of(recipe)
     if not waits:
         found = resolve(workspace, source)
         source = found.source
         if found.local:
             # What is on the hub only is checked once it is here.
             rules_for(found).apply(recipe)
-    return recipe.model_copy(update={"source": source, "name": _name(recipe, source, workspace)})
+        pictures = pair_checked(recipe, found, workspace)
+        if found.model_id and not name.strip():
+            name = workspace.models.free_name(f"{found.name}-with-pictures")
+    given = recipe.model_copy(update={"name": name, "pictures_by": pictures})
+    return given.model_copy(update={"source": source, "name": _name(given, source, workspace)})
 
 
 def _name(recipe: AddModelRecipe, source: str, workspace: Workspace) -> str:

@@ -27,6 +27,7 @@ _NAMING = (
     "first_stage",
     "judge",
     "tokenizer",
+    "pictures_by",
 )
 _LISTS = ("models", "rerankers", "datasets")
 _ADD_HINT = "Add one with: python -m workbench models add PATH"

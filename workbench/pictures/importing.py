@@ -84,6 +84,7 @@ class PictureImport:
 
     def run(self, pictures: list[Source], inputs: list[Input]) -> list[Input]:
         """Add the pictures; returns the files that remain to be read as any others."""
+        before = self.read
         named = self._named(pictures, inputs)
         rest = [one for one in inputs if one not in named.inputs]
         if pictures and rest and not named.inputs:
@@ -93,10 +94,16 @@ class PictureImport:
         order = sorted(zip(shown, pictures, strict=True), key=lambda pair: _ORDER[pair[0].split])
         for about, source in order:
             self._picture(about, source)
+        self.flush()
+        self._tell(shown, named, pictures, self.read - before)
+        return rest
+
+    def flush(self) -> None:
+        """What was added so far is all of some file."""
         self._assembly.builder.flush()
         self._assembly.texts.flush()
-        self._tell(shown, named, pictures)
-        return rest
+        if self.read:
+            self._assembly.formats[FORMAT] = self.read
 
     # -- captions ----------------------------------------------------------------------------
 
@@ -152,24 +159,31 @@ class PictureImport:
 
     def _picture(self, about: Shown, source: Source) -> None:
         report = Report(self._assembly.log, source.label)
+        self.keep(about, report, source.label, lambda: self.bytes(source))
+
+    def keep(
+        self, about: Shown, report: Report, name: str, read: Callable[[], bytes], line: int = 0
+    ) -> None:
+        """Keep a picture and what is said of it, or tell the report what is wrong with it."""
         try:
-            picture = keep_picture(self._assembly.folder, self._bytes(source), source.label)
+            picture = keep_picture(self._assembly.folder, read(), name)
         except PictureUnusable as error:
-            report.add(error.problem, detail=error.detail)
+            report.add(error.problem, line, detail=error.detail)
             return
         except (OSError, BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-            report.add("unreadable", detail=shorten(str(error) or type(error).__name__))
+            report.add("unreadable", line, detail=shorten(str(error) or type(error).__name__))
             return
         if picture in self._known:
-            report.add("picture-repeated", detail=self._known[picture])
+            report.add("picture-repeated", line, detail=self._known[picture])
             if not about.captions:
                 return
-        self._known.setdefault(picture, source.label)
+        self._known.setdefault(picture, about.label.lstrip("/"))
         if not about.captions and about.report is not None:
             about.report.add("no-caption", about.line)
         self._add(about, picture)
 
-    def _bytes(self, source: Source) -> bytes:
+    def bytes(self, source: Source) -> bytes:
+        """A picture's file; raises :class:`PictureUnusable` where it is too large."""
         if source.size > MOST_BYTES:
             detail = f"{source.size / 1e6:,.0f} MB"
             raise PictureUnusable.of("picture-too-large", detail)
@@ -198,10 +212,9 @@ class PictureImport:
         for caption in about.captions:
             builder.add(about.line, Row(caption, [document], [1]))
 
-    def _tell(self, shown: list[Shown], named: _Named, pictures: list[Source]) -> None:
+    def _tell(self, shown: list[Shown], named: _Named, pictures: list[Source], read: int) -> None:
         if not pictures:
             return
-        self._assembly.formats[FORMAT] += self.read
         if not named.inputs:
             mute = sum(not one.captions for one in shown)
             if mute < len(shown):
@@ -216,7 +229,7 @@ class PictureImport:
                 "part": FORMAT,
                 "split": None,
                 "encoding": "",
-                "rows": self.read,
+                "rows": read,
             }
         )
 

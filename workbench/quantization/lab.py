@@ -63,7 +63,9 @@ class _Lab:
         models = [original]
         for method in self.recipe.methods:
             models.append(self._method(method, original, run))
-        vectors = self._vectors(original, run) if original["kind"] == "embedding" else []
+        vectors = (
+            self._vectors(original, run) if original["kind"] in ("embedding", "image-text") else []
+        )
         return {
             "model": self.model.name,
             "model_id": self.model.model_id,

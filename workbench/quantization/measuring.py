@@ -11,9 +11,11 @@ from workbench.evaluation.candidates import Frozen, freeze, rerank
 from workbench.evaluation.maxsim import search_exactly
 from workbench.evaluation.measure import Measured, measure, score
 from workbench.evaluation.metrics import DEPTH
+from workbench.evaluation.pictures import OnPictures, has_pictures
 from workbench.evaluation.pool import Pool, whole_pool
 from workbench.evaluation.texts import join_documents
 from workbench.models.contract import Contract
+from workbench.models.image_text import LoadedImageText
 from workbench.models.load import load_model
 from workbench.models.registry import folder_bytes
 from workbench.models.resolve import ResolvedModel, resolve
@@ -78,12 +80,14 @@ def _take(workspace: Workspace, order: Order, progress: Progress) -> dict[str, A
         else whole_pool(reader, order.split, **about)
     )
     memory = Memory(order.device)
-    model = load_model(
+    model: Any = load_model(
         resolved,
         device=order.device,
         precision="fp32",
         trust_remote_code=order.trust_remote_code,
     )
+    if isinstance(model, LoadedImageText) and has_pictures(reader):
+        model = OnPictures(model, reader.folder)
     found, times = (
         _ordered(model, ground, progress) if second else _searched(model, ground, order, progress)
     )
@@ -121,10 +125,12 @@ class Timed:
     def encode(self, texts: Any, role: Any, **options: Any) -> Any:
         began = time.monotonic()
         vectors = self.model.encode(texts, role, **options)
-        if role == "document":
+        # What is searched may be pictures.
+        side = "query" if role == "query" else "document"
+        if side == "document":
             self.seconds += time.monotonic() - began
         if self.folder is not None:
-            np.save(self.folder / f"{role}-{self.written:06d}.npy", vectors)
+            np.save(self.folder / f"{side}-{self.written:06d}.npy", vectors)
             self.written += 1
         return vectors
 

@@ -56,9 +56,9 @@ def refusal(method: str, name: str, contract: Contract) -> tuple[str, str] | Non
             f"The weights of '{name}' are kept in {contract.weights} already.",
             "Quantize the original model.",
         )
-    if contract.kind == "image-text":
+    if contract.pictures_by:
         return (
-            f"'{name}' reads texts and pictures with two towers, which are not quantized here.",
+            f"'{name}' reads texts and pictures with two models, which are not quantized here.",
             "Its embeddings can be: build an index of the type small.",
         )
     if method in _BITSANDBYTES and find_spec("bitsandbytes") is None:
@@ -78,6 +78,11 @@ def _no_graph(method: str, name: str, contract: Contract) -> tuple[str, str] | N
         return (
             f"{method} needs {packages}, which this machine does not have.",
             f"Install what is missing with: pip install {' '.join(missing)}",
+        )
+    if contract.kind == "image-text":
+        return (
+            f"'{name}' reads texts and pictures with two towers: one graph does not hold both.",
+            "Choose bf16, fp16, int8 or nf4.",
         )
     if contract.architecture == "llm":
         return (

@@ -78,7 +78,7 @@ def formats(recipe: QuantizeLabRecipe, full: int) -> list[VectorFormat]:
 
 def _check_vectors(recipe: QuantizeLabRecipe, model: ResolvedModel) -> None:
     contract = model.contract
-    if contract is None or contract.kind == "embedding":
+    if contract is None or contract.kind in ("embedding", "image-text"):
         odd = [size for size in read_dimensions(recipe.dimensions) if size % 8]
         if odd and any(method.endswith("binary") for method in recipe.vectors):
             raise _at_dimensions(f"Binary embeddings take eighths: {odd[0]} is not divisible by 8.")

@@ -36,7 +36,8 @@ class ImportRecipe(Recipe):
     mapping: list[str] = setting(
         [],
         help="Which column holds what where the names do not tell, one ROLE=COLUMN each: query, "
-        "positive, negative, label, left, right, id, query_id, document_id, title, text or prompt.",
+        "positive, negative, label, left, right, id, query_id, document_id, title, text, prompt or "
+        "picture.",
         advanced=True,
         widget="lines",
     )
@@ -151,4 +152,10 @@ class AddModelRecipe(ContractRecipe):
         "",
         help="What the model is called in this workspace; empty takes its own name.",
         max_length=120,
+    )
+    pictures_by: str = setting(
+        "",
+        help="A CLIP-like model that reads the pictures, where the source reads texts only: both "
+        "become one model of pictures and texts.",
+        max_length=1000,
     )

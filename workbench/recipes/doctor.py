@@ -12,6 +12,7 @@ CHECKS = (
     "splits",
     "duplicates",
     "near-duplicates",
+    "captions",
     "negatives",
     "popular",
     "imbalance",

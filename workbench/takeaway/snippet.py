@@ -6,7 +6,7 @@ Torch-free. The page, the command line and the model's README show the same line
 from string import Template
 from typing import Any
 
-from workbench.models.contract import Contract
+from workbench.models.contract import PICTURES, Contract
 from workbench.records import Model
 
 _EMBEDDING = """\
@@ -71,6 +71,20 @@ $load
 pictures = [ImageOps.exif_transpose(Image.open("a-picture.jpg")).convert("RGB")]
 queries = model.encode(["a caption"], prompt=$query_prompt, normalize_embeddings=$normalize)
 documents = model.encode(pictures, normalize_embeddings=$normalize)
+scores = queries @ documents.T  # higher is better"""
+
+_TWO = """\
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer($where)  # reads the texts
+$load
+from PIL import Image, ImageOps
+
+eyes = SentenceTransformer($pictures)  # reads the pictures
+pictures = [ImageOps.exif_transpose(Image.open("a-picture.jpg")).convert("RGB")]
+model.max_seq_length = $query_max_len
+queries = model.encode(["a caption"], prompt=$query_prompt, normalize_embeddings=$normalize)
+documents = eyes.encode(pictures, normalize_embeddings=$normalize)
 scores = queries @ documents.T  # higher is better"""
 
 _GRAPH = """\
@@ -138,14 +152,15 @@ def snippet(contract: Contract, where: str = HERE, *, plain: bool = False) -> st
         "embedding": _EMBEDDING,
         "reranker": _RERANKER,
         "late-interaction": _LATE,
-        "image-text": _IMAGE_TEXT,
+        "image-text": _TWO if contract.pictures_by else _IMAGE_TEXT,
     }
     text = _graph(contract) if contract.is_onnx else templates[contract.kind]
-    if contract.kind == "embedding" and plain:
+    if plain and (contract.kind == "embedding" or contract.pictures_by):
         # What loads the model is replaced; what uses it stays.
         text = _PLAIN + text.partition("$load")[2]
     return Template(text).substitute(
         where=repr(where),
+        pictures=repr(f"{where}/{PICTURES}"),
         pooling=contract.pooling,
         separator=repr(contract.title_separator),
         normalize=contract.normalize,

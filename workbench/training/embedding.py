@@ -1,6 +1,5 @@
 """The task 'train-embedding': an embedding model fine-tuned, measured against the original."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,11 @@ from sentence_transformers.sentence_transformer.training_args import (
 
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
-from workbench.evaluation.pool import dev_pool
 from workbench.jobs.context import JobContext
 from workbench.models.contract import Contract
 from workbench.models.load import LoadedEmbedding, load_embedding
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.recipes.train import GUIDED, TrainEmbeddingRecipe
-from workbench.training.arguments import training_arguments
 from workbench.training.cadence import Cadence
 from workbench.training.collator import Collator
 from workbench.training.dev import Dev, Retrieval
@@ -32,12 +29,12 @@ from workbench.training.rows import (
     own_prompts_note,
 )
 from workbench.training.run import Place, Prepared, Run
-from workbench.training.sampler import Batches
 from workbench.training.scored import correlating_dev, scored_rows
 from workbench.training.task import train
 from workbench.training.teacher import teacher_scores
 from workbench.training.together import across_devices
 from workbench.training.trainer import EmbeddingTrainer
+from workbench.training.vectors import batched_arguments, searched
 
 #: The library's loss has no other way.
 BY_COSINE = (
@@ -78,12 +75,7 @@ class EmbeddingKind:
         if recipe.on_pairs:
             pairs = correlating_dev(reader, most=recipe.dev_documents, seed=recipe.seed)
             return Dev(pairs, context, output)
-        pool = dev_pool(
-            reader,
-            max_queries=recipe.dev_queries,
-            max_documents=recipe.dev_documents,
-            seed=recipe.seed,
-        )
+        pool = searched(recipe, reader)
         return Dev(Retrieval(pool), context, output)
 
     def contract(
@@ -97,15 +89,7 @@ class EmbeddingKind:
         recipe, contract = this.recipe, loaded.contract
         rows, columns, queries, documents = _learned(this.reader, recipe, contract)
         model = ready_for_training(loaded.model, contract)
-        arguments = training_arguments(
-            SentenceTransformerTrainingArguments,
-            recipe,
-            this.output,
-            device=this.device,
-            precision=this.precision,
-            together=this.together,
-        )
-        arguments.batch_sampler = partial(Batches, rows)
+        arguments = batched_arguments(SentenceTransformerTrainingArguments, this, rows)
         guide = self._guide(this) if recipe.objective in GUIDED else None
         trainer = EmbeddingTrainer(
             model,

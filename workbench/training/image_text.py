@@ -6,7 +6,6 @@ find its own, and among its captions each picture its own.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.evaluation.measure import Measured, measure
 from workbench.evaluation.pictures import OnPictures, has_pictures, no_pictures
-from workbench.evaluation.pool import Pool, dev_pool
+from workbench.evaluation.pool import Pool
 from workbench.jobs.context import JobContext
 from workbench.models.contract import Contract
 from workbench.models.image_text import (
@@ -30,19 +29,19 @@ from workbench.models.image_text import (
 )
 from workbench.models.pixels import ROOM, Pixels
 from workbench.models.resolve import ResolvedModel
+from workbench.models.towers import refuse_two
 from workbench.recipes.train_image_text import TrainImageTextRecipe
-from workbench.training.arguments import training_arguments
 from workbench.training.cadence import Cadence
 from workbench.training.collator import Collator
 from workbench.training.dev import ORIGINAL, Dev, Means
-from workbench.training.model import within_limit
+from workbench.training.model import as_trained
 from workbench.training.recorder import Recorder
 from workbench.training.rows import Texts, TrainingRows, build_rows, load_texts
 from workbench.training.run import Place, Prepared, Run
-from workbench.training.sampler import Batches
 from workbench.training.task import train
 from workbench.training.together import across_devices
 from workbench.training.trainer import EmbeddingTrainer
+from workbench.training.vectors import batched_arguments, searched
 
 LEFT_OUT = (
     "{0:,} of {1:,} training rows were left out: their documents are texts without a picture."
@@ -71,6 +70,7 @@ class ImageTextKind:
                 f"'{base.name}' is a {contract.kind} model: it does not see pictures.",
                 "Choose a CLIP-like model.",
             )
+        refuse_two(base.name, contract)
         return None
 
     def dev(
@@ -83,26 +83,13 @@ class ImageTextKind:
     ) -> Dev:
         if not has_pictures(reader):
             raise no_pictures(reader)
-        pool = dev_pool(
-            reader,
-            max_queries=recipe.dev_queries,
-            max_documents=recipe.dev_documents,
-            seed=recipe.seed,
-        )
+        pool = searched(recipe, reader)
         return Dev(TextToPicture(pool, reader.folder, self.pixels), context, output)
 
     def contract(
         self, loaded: LoadedImageText, recipe: TrainImageTextRecipe, base_name: str
     ) -> Contract:
-        limit = within_limit(loaded.model)
-        return loaded.contract.model_copy(
-            update={
-                "query_max_len": min(recipe.query_max_len, limit),
-                "passage_max_len": min(recipe.passage_max_len, limit),
-                "base_model": base_name,
-                "dataset": recipe.dataset,
-            }
-        )
+        return as_trained(loaded.contract, loaded.model, recipe, base_name)
 
     def prepare(
         self, this: Run, loaded: LoadedImageText, recorder: Recorder, cadence: Cadence
@@ -111,15 +98,7 @@ class ImageTextKind:
         rows, notes = _seen(this.reader, build_rows(this.reader, recipe))
         captions, _ = load_texts(this.reader, rows, contract)
         model.prompts = {"query": contract.query_prompt, "document": contract.document_prompt}
-        arguments = training_arguments(
-            SentenceTransformerTrainingArguments,
-            recipe,
-            this.output,
-            device=this.device,
-            precision=this.precision,
-            together=this.together,
-        )
-        arguments.batch_sampler = partial(Batches, rows)
+        arguments = batched_arguments(SentenceTransformerTrainingArguments, this, rows)
         pictures = Pictures(this.reader, rows, self.pixels)
         trainer = EmbeddingTrainer(
             model,

@@ -1,6 +1,5 @@
 """The task 'train-late-interaction': a ColBERT model, measured on frozen candidates."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +20,18 @@ from workbench.models.kinds import as_kind
 from workbench.models.late import LoadedLateInteraction
 from workbench.models.resolve import ResolvedModel
 from workbench.recipes.train_rerank import TrainLateInteractionRecipe
-from workbench.training.arguments import training_arguments
 from workbench.training.cadence import Cadence
 from workbench.training.collator import Collator
 from workbench.training.dev import Dev
-from workbench.training.model import within_limit
+from workbench.training.model import as_trained
 from workbench.training.recorder import Recorder
 from workbench.training.rows import build_rows, load_texts, own_prompts_note
 from workbench.training.run import Place, Prepared, Run
-from workbench.training.sampler import Batches
 from workbench.training.stages import reranking_dev
 from workbench.training.task import train
 from workbench.training.together import across_devices
 from workbench.training.trainer import LateInteractionTrainer
+from workbench.training.vectors import batched_arguments
 
 FRESH = (
     "The base brings no projection to one vector per token, so a random one of {0} dimensions was "
@@ -82,15 +80,7 @@ class LateInteractionKind:
     def contract(
         self, loaded: LoadedLateInteraction, recipe: TrainLateInteractionRecipe, base_name: str
     ) -> Contract:
-        limit = within_limit(loaded.model)
-        return loaded.contract.model_copy(
-            update={
-                "query_max_len": min(recipe.query_max_len, limit),
-                "passage_max_len": min(recipe.passage_max_len, limit),
-                "base_model": base_name,
-                "dataset": recipe.dataset,
-            }
-        )
+        return as_trained(loaded.contract, loaded.model, recipe, base_name)
 
     def prepare(
         self, this: Run, loaded: LoadedLateInteraction, recorder: Recorder, cadence: Cadence
@@ -100,15 +90,7 @@ class LateInteractionKind:
         queries, documents = load_texts(this.reader, rows, contract)
         model.prompts = {"query": contract.query_prompt, "document": contract.document_prompt}
         model.max_seq_length = max(contract.query_max_len, contract.passage_max_len)
-        arguments = training_arguments(
-            MultiVectorEncoderTrainingArguments,
-            recipe,
-            this.output,
-            device=this.device,
-            precision=this.precision,
-            together=this.together,
-        )
-        arguments.batch_sampler = partial(Batches, rows)
+        arguments = batched_arguments(MultiVectorEncoderTrainingArguments, this, rows)
         trainer = LateInteractionTrainer(
             model,
             contract=contract,

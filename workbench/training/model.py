@@ -8,20 +8,27 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from workbench.errors import ModelUnusable
 from workbench.models.architecture import position_limit
 from workbench.models.contract import Contract
-from workbench.recipes.train import TrainEmbeddingRecipe
+from workbench.recipes.train import TrainEmbeddingRecipe, TrainRecipe
 
 
 def trained_contract(
     base: Contract, model: SentenceTransformer, recipe: TrainEmbeddingRecipe, base_name: str
 ) -> Contract:
-    """The contract that training, dev evaluation and every later use obey alike."""
+    """An embedding model's contract, which training, dev evaluation and every later use obey."""
+    changes = {
+        "pooling": base.pooling if recipe.pooling == "auto" else recipe.pooling,
+        # An empty prompt keeps the base model's, which was trained with it.
+        "query_prompt": recipe.query_prompt or base.query_prompt,
+        "document_prompt": recipe.document_prompt or base.document_prompt,
+    }
+    return as_trained(base.model_copy(update=changes), model, recipe, base_name)
+
+
+def as_trained(contract: Contract, model: Any, recipe: TrainRecipe, base_name: str) -> Contract:
+    """A contract with the run's lengths, as far as the model can read, and with its origin."""
     limit = within_limit(model)
-    return base.model_copy(
+    return contract.model_copy(
         update={
-            "pooling": base.pooling if recipe.pooling == "auto" else recipe.pooling,
-            # An empty prompt keeps the base model's, which was trained with it.
-            "query_prompt": recipe.query_prompt or base.query_prompt,
-            "document_prompt": recipe.document_prompt or base.document_prompt,
             "query_max_len": min(recipe.query_max_len, limit),
             "passage_max_len": min(recipe.passage_max_len, limit),
             "base_model": base_name,

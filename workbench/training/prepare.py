@@ -11,6 +11,7 @@ from workbench.evaluation.pictures import has_pictures, no_pictures
 from workbench.jobs.slots import gpus
 from workbench.models.contract import Contract
 from workbench.models.resolve import ResolvedModel, resolve
+from workbench.models.towers import refuse_two
 from workbench.recipes.devices import how_many, named
 from workbench.recipes.train import GUIDED, TrainRecipe
 from workbench.recipes.train_rerank import MODEL_FREE
@@ -34,6 +35,7 @@ def prepare_train(recipe: R, workspace: Workspace, waits: bool = False) -> R:
     if not waits:
         base = resolve(workspace, recipe.model, recipe.kind)
         _refuse_other_towers(recipe, base.contract)
+        refuse_two(base.name, base.contract)
         _refuse_quantized(base)
         for name in _helpers(recipe):
             resolve(workspace, getattr(recipe, name))

@@ -200,3 +200,10 @@ def test_a_result_says_what_was_to_be_beaten(kind: str, verdict: str, said: str)
         "beats_base": not verdict,
     }  # fmt: skip
     assert words(result).endswith(said)
+
+
+def test_presets_are_those_of_the_kind(workspace: Workspace) -> None:
+    pictures = ("--kind", "image-text", "--dataset", "d", "--preset", "scratch")
+    assert recipe(workspace, *pictures).learning_rate == 2e-3
+    with pytest.raises(BadRecipe, match="no preset 'scratch'"):
+        recipe(workspace, "--dataset", "d", "--preset", "scratch")

@@ -67,7 +67,12 @@ def test_a_language_model_is_no_graph_here() -> None:
     llm = Contract(kind="reranker", architecture="llm")
     assert "vocabulary" in (refusal("onnx-int8", "judge", llm) or ("",))[0]
     assert refusal("nf4", "judge", llm) is None
-    assert refusal("bf16", "clip", Contract(kind="image-text")) is not None
+    clip = Contract(kind="image-text")
+    assert refusal("bf16", "clip", clip) is None and refusal("int8", "clip", clip) is None
+    graph = refusal("onnx", "clip", clip)
+    assert graph is not None and "two towers" in graph[0]
+    pair = refusal("bf16", "pair", clip.model_copy(update={"pictures_by": "other"}))
+    assert pair is not None and "two models" in pair[0]
 
 
 @pytest.mark.parametrize(

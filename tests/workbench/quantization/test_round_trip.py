@@ -9,17 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.workbench.models.shapes import siglip2
 from tests.workbench.training.fakes import (
     save_decoder,
     save_late,
     save_tiny_model,
 )
+from workbench.pictures.drawing import draw, scenes, words
 
 # Real conversions of tiny models, and one more process that imports the libraries: half a minute.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).resolve().parents[3]
 TEXTS = ["what is a cat", "a dog", "here is bird today and the cat", ""]
+PICTURES = scenes(3, 1)
 GRAPHS = ("onnx", "onnx-int8")
 KEPT = ("bf16", "fp16", "int8", "nf4", "fp4")
 CELLS = {
@@ -28,6 +31,8 @@ CELLS = {
     "qwen2-lm": KEPT,
     "m3": (*KEPT, *GRAPHS),
     "cross": (*KEPT, *GRAPHS),
+    "clip": KEPT,
+    "siglip2": KEPT,
 }
 #: The least agreement with the original: these are random weights a few numbers wide.
 LEAST = {"bf16": 0.99, "fp16": 0.999, "int8": 0.97, "nf4": 0.6, "fp4": 0.6, "onnx": 0.99999,
@@ -55,6 +60,8 @@ def values_of(folder: str, contract: Any = None) -> list[float]:
         pairs = np.array([[0, 1], [0, 2], [1, 2], [2, 0]])
         return loaded.score(TEXTS, TEXTS, pairs).tolist()
     found = [*loaded.encode(TEXTS, "query"), *loaded.encode(TEXTS, "document")]
+    if loaded.contract.kind == "image-text":
+        found += [*loaded.encode_pictures([draw(one, 48, at) for at, one in enumerate(PICTURES)])]
     return np.concatenate([one.ravel() for one in found]).tolist()
 
 
@@ -79,7 +86,16 @@ def bases(folder: Path) -> dict[str, Path]:
         "qwen2-lm": save_decoder(folder / "qwen2-lm", "qwen2", answers=True),
         "m3": save_late(folder / "m3", layout="m3"),
         "cross": save_cross(folder / "cross"),
+        "clip": save_clip(folder / "clip"),
+        "siglip2": siglip2(folder / "siglip2")[0],
     }
+
+
+def save_clip(folder: Path) -> Path:
+    from workbench.models.small_clip import make_small_clip
+
+    make_small_clip(folder, words(), 48, 3)
+    return folder
 
 
 def save_cross(folder: Path) -> Path:

@@ -10,16 +10,19 @@ from workbench.data.formats.jsonlines import Record
 from workbench.data.problems import shorten
 from workbench.data.report import Report
 
-_BATCH = 1_000
+#: Rows in memory at a time.
+BATCH = 1_000
 
 
-def read(file: Any, report: Report, done: Callable[[float], None]) -> Iterator[Record]:
+def read(
+    file: Any, report: Report, done: Callable[[float], None], rows: int = BATCH
+) -> Iterator[Record]:
     """Rows of a seekable file; ``done`` hears the share that has been read."""
     number = 0
     try:
         with pq.ParquetFile(file) as table:
             total = max(1, table.metadata.num_rows)
-            for batch in table.iter_batches(batch_size=_BATCH):
+            for batch in table.iter_batches(batch_size=rows):
                 for row in _rows(batch, number, report):
                     number += 1
                     if row is not None:

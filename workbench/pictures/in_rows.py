@@ -1,0 +1,95 @@
+"""Brings the pictures that lie in tables' rows into a data set in the making."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+from workbench.data.intake import Input
+from workbench.data.shapes.texts import own_fields
+from workbench.data.sources import Source
+from workbench.errors import PictureUnusable
+from workbench.pictures.embedded import Cell, Entry, Layout, entries, file_name, layout_of
+from workbench.pictures.importing import MOST_BYTES, PictureImport, Places, Shown
+from workbench.pictures.looking import Seen
+
+#: Test first: what stands there leaves the others.
+_ORDER = {"test": 0, "dev": 1, "train": 2, None: 2}
+
+
+class RowPictures:
+    """``files``: pictures beside the tables, for rows that name one and do not hold it."""
+
+    def __init__(
+        self, pictures: PictureImport, files: list[Source], tick: Callable[[int], None]
+    ) -> None:
+        self._pictures = pictures
+        self._tick = tick
+        self._files = {one.label: one for one in files}
+        self._places = Places(files)
+        self._ids: set[str] = set()
+        #: The files that rows named.
+        self.named: set[str] = set()
+
+    def run(self, inputs: list[Input], scratch: Path) -> list[Input]:
+        """Add the pictures of all tables that hold some; returns the other files."""
+        found = [(one, layout) for one in inputs if (layout := layout_of(one))]
+        for one, layout in sorted(found, key=lambda pair: _ORDER[pair[0].split]):
+            before = self._pictures.read
+            for entry in entries(one, layout, self._tick, scratch):
+                self._row(one, layout, entry)
+            one.rows = self._pictures.read - before
+            self._pictures.flush()
+        mine = [one for one, _ in found]
+        return [one for one in inputs if one not in mine]
+
+    def _row(self, one: Input, layout: Layout, entry: Entry) -> None:
+        own = own_fields(entry.row, entry.used)
+        if not entry.cells:
+            one.report.add("missing-field", entry.line, layout.column, detail=layout.column)
+        for at, cell in enumerate(entry.cells):
+            named = cell.name or f"{PurePosixPath(one.source.label).stem}-{entry.line}"
+            label = self._fresh(entry.id or named, entry.line, at)
+            about = Shown(label, one.split, entry.captions, own, one.report, entry.line)
+            self._cell(one, layout, entry, cell, about)
+
+    def _cell(self, one: Input, layout: Layout, entry: Entry, cell: Cell, about: Shown) -> None:
+        if cell.data is not None:
+            data = cell.data
+            self._pictures.keep(
+                about, one.report, file_name(cell), lambda: _bounded(data), entry.line
+            )
+            return
+        beside = self._places.find(one.source.label, cell.name) if cell.name else None
+        if beside is not None:
+            source = self._files[beside]
+            self.named.add(beside)
+            self._pictures.keep(
+                about, one.report, beside, lambda: self._pictures.bytes(source), entry.line
+            )
+        elif cell.name:
+            one.report.add("picture-missing", entry.line, layout.column, detail=cell.name)
+        else:
+            one.report.add("missing-field", entry.line, layout.column, detail=layout.column)
+
+    def _fresh(self, wanted: str, line: int, at: int) -> str:
+        """A document's id that no other picture has; the line tells those of one name apart."""
+        label = f"{wanted}.{at + 1}" if at else wanted
+        if label in self._ids:
+            label = f"{label}-{line}"
+        while label in self._ids:
+            label += "-"
+        self._ids.add(label)
+        # Where it was brought from is no part of an id.
+        return f"/{label}"
+
+
+def _bounded(data: bytes) -> bytes:
+    if len(data) > MOST_BYTES:
+        raise PictureUnusable.of("picture-too-large", f"{len(data) / 1e6:,.0f} MB")
+    return data
+
+
+def seen(one: Input, layout: Layout, scratch: Path) -> Iterator[Seen]:
+    """The first rows as a preview shows them: (file, line, name, captions)."""
+    for entry in entries(one, layout, lambda _: None, scratch):
+        for cell in entry.cells:
+            yield one.source.label, entry.line, cell.name or layout.column, entry.captions
