@@ -77,8 +77,9 @@ def scale_of(
     found = next((name for name in asked if there[name]()), None)
     if found is None:
         where = "" if recipe.split == "all" else f" in {recipe.split}"
+        lacking = _MISSING[recipe.scores_from]
         raise BadInput(
-            f"'{reader.name}' has no {_MISSING[recipe.scores_from]}{where}: there is nothing to write.",
+            f"'{reader.name}' has no {lacking}{where}: there is nothing to write.",
             "Choose another format or split, or other scores.",
         )
     return Scale(found, _highest(reader) if found == GRADES else 1)

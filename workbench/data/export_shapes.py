@@ -32,7 +32,7 @@ class Job:
     files: dict[str, int] = field(default_factory=dict)
     lost: Counter[str] = field(default_factory=Counter)
     #: Of scored pairs: whose scores.
-    scale: Scale = Scale(OWN)
+    scale: Scale = field(default_factory=lambda: Scale(OWN))
 
     def rows(self, split: str) -> Any:
         return query_rows(self.reader, split, self.context)

@@ -105,6 +105,7 @@ class _Judge:
 
     def __init__(self, exam: "Exam") -> None:
         from workbench.evaluation.encode import with_cache
+        from workbench.evaluation.scores import with_kept_scores
         from workbench.models.load import LoadedEmbedding, load_model
 
         recipe, workspace = exam.recipe, exam.context.workspace
@@ -118,6 +119,8 @@ class _Judge:
         self._embeds = isinstance(model, LoadedEmbedding)
         if self._embeds:
             model = with_cache(model, resolved, workspace, recipe.use_cache)
+        else:
+            model = with_kept_scores(model, resolved, workspace, recipe.use_cache)
         self._model, self._exam = model, exam
 
     def score(self, queries: Rows, documents: Rows) -> NDArray[np.float64]:

@@ -46,6 +46,7 @@ from workbench.evaluation.own import EmbeddingOrder, WordOrder
 from workbench.evaluation.pictures import FromPictures, OnPictures, Turned, has_pictures
 from workbench.evaluation.pool import Pool, whole_pool
 from workbench.evaluation.retrieve import Run
+from workbench.evaluation.scores import with_kept_scores
 from workbench.jobs.context import JobContext
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.recipes.evaluate import EvaluateRecipe
@@ -134,7 +135,8 @@ class Stages:
             raise no_search(named.name)
         frozen = self._candidates()
         order = self._order(frozen)
-        return [order, self._reordered(model, named, named.name, frozen, progress)]
+        scorer = self._scorer(model, named.resolved)
+        return [order, self._reordered(scorer, named, named.name, frozen, progress)]
 
     def _both_ways(self, model: Any, named: Named) -> list[Entry]:
         """A model of pictures and texts: captions search the pictures, pictures the captions. On
@@ -178,7 +180,9 @@ class Stages:
             kind = model.contract.kind
             if kind == "image-text" and has_pictures(self.reader):
                 raise no_order_of_pictures(name)
-            scorer = EmbeddingOrder(model) if kind in ("embedding", "image-text") else model
+            scorer = self._scorer(model, named.resolved)
+            if kind in ("embedding", "image-text"):
+                scorer = EmbeddingOrder(model)
         row = self._reordered(scorer, named, name, frozen, self._progress(name))
         return [self._order(frozen), replace(row, kind=kind, against="")]
 
@@ -237,12 +241,16 @@ class Stages:
         model = load(self.recipe, self.context, named.resolved)
         if model.contract.kind in ("embedding", "image-text"):
             raise no_second_stage(named.name)
-        rows = {}
+        model, rows = self._scorer(model, named.resolved), {}
         for at, (name, frozen) in enumerate(self._found.items()):
             both = f"{name} + {named.name}"
             progress = self._progress(both, at, len(self._found))
             rows[name] = self._reordered(model, named, both, frozen, progress)
         return rows
+
+    def _scorer(self, model: Any, resolved: ResolvedModel) -> Any:
+        """A second stage with the scores that it gave before."""
+        return with_kept_scores(model, resolved, self.context.workspace, self.recipe.use_cache)
 
     def _reordered(
         self, model: Any, named: Named, name: str, frozen: Frozen, progress: Progress

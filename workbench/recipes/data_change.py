@@ -106,7 +106,8 @@ class ExportDataRecipe(Recipe):
     scores_from: Literal["auto", "own", "teacher", "grades"] = setting(
         "auto",
         help="Scored pairs are made of the data set's own, of a teacher's scores of its "
-        "candidates, or of grades (divided by the highest); 'auto' takes the first of these that it has.",
+        "candidates, or of grades (divided by the highest); 'auto' takes the first of these that "
+        "it has.",
         depends_on=("format", ("scored",)),
     )
     output: str = setting(

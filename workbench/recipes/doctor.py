@@ -114,7 +114,8 @@ class DoctorRecipe(Recipe):
     )
     use_cache: bool = setting(
         True,
-        help="Texts that an embedding model has encoded before are read from disk.",
+        help="Texts that a model has encoded before, and pairs that a reranker has scored, in the "
+        "same way, are read from disk; off computes everything anew and keeps nothing.",
         advanced=True,
     )
     seed: int = setting(
