@@ -28,7 +28,7 @@ from workbench.evaluation.candidates import (
 from workbench.evaluation.encode import with_cache
 from workbench.evaluation.entry import ALL_DOCUMENTS, Entry, order_name, searched_words
 from workbench.evaluation.maxsim import search_exactly
-from workbench.evaluation.measure import retrieve, score
+from workbench.evaluation.measure import Measured, retrieve, score
 from workbench.evaluation.metrics import DEPTH
 from workbench.evaluation.named import (
     AUTO,
@@ -47,6 +47,7 @@ from workbench.evaluation.pictures import FromPictures, OnPictures, Turned, has_
 from workbench.evaluation.pool import Pool, whole_pool
 from workbench.evaluation.retrieve import Run
 from workbench.evaluation.scores import with_kept_scores
+from workbench.evaluation.whole import whole_lists
 from workbench.jobs.context import JobContext
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.recipes.evaluate import EvaluateRecipe
@@ -263,18 +264,20 @@ class Stages:
             measured=measured,
             model=named.resolved,
             against=order_name(frozen.origin, self.recipe.candidates),
+            whole=_whole(frozen, measured),
         )
 
     def _order(self, frozen: Frozen) -> Entry:
         """The first stage's own order: the row a second stage has to beat."""
-        k = self.recipe.candidates
+        k, measured = self.recipe.candidates, first_stage(frozen)
         return Entry(
             name=order_name(frozen.origin, k),
             kind="first-stage",
             searched=searched_words(frozen.origin, k),
             asked=frozen.queries,
             documents=len(frozen.rows),
-            measured=first_stage(frozen),
+            measured=measured,
+            whole=_whole(frozen, measured),
         )
 
     # -- progress --------------------------------------------------------------------------------
@@ -293,3 +296,10 @@ class Stages:
         texts = len(self.pool.queries) + self.pool.documents
         now = round(texts * (self.step - 1 + done / of))
         self.context.progress(now, texts * self.steps, "texts", message)
+
+
+def _whole(frozen: Frozen, measured: Measured) -> dict[str, float]:
+    """Each query's own candidates are put in order whole; what a first stage found is cut."""
+    if frozen.origin != GIVEN:
+        return {}
+    return whole_lists(frozen.queries, measured.run, frozen.judgments)
