@@ -93,8 +93,8 @@ def render(services: Services) -> Models:
             take = models_take.render()
             remove = confirm.render(t("models.remove"), t("models.remove_yes"))
         add = models_add.render()
-        models_catalogue.render()
         cache = models_cache.render()
+        models_catalogue.render()
     return Models(
         tab=tab,
         beat=beat,

@@ -11,6 +11,8 @@ from workbench.evaluation.pictures import has_pictures
 
 def false_negatives(exam: Exam) -> Iterator[Finding]:
     """Negatives that the judge scores above the best positive."""
+    if not exam.queries:
+        return
     if not exam.recipe.judge:
         if _to_judge(exam):
             exam.notes.append(
@@ -69,7 +71,7 @@ def false_negatives(exam: Exam) -> Iterator[Finding]:
 
 def _to_judge(exam: Exam) -> bool:
     """Whether there are negatives, so that a judge would have something to do."""
-    return bool(exam.queries) and len(exam.negatives()[0]) > 0
+    return len(exam.negatives()[0]) > 0
 
 
 def _asked(exam: Exam, query: int) -> tuple[str, str]:
