@@ -154,8 +154,8 @@ class Exam:
 
     def _pair(self, row: int) -> list[tuple[str, str]]:
         one = self.pairs.slice(row, 1).to_pylist()[0]
-        place = f"({one['split']}, {one['score']:g})"
-        return [(f"left {place}", one["left"]), ("right", one["right"])]
+        left = f"left ({one['split']}, {one['score']:g})"
+        return [(left, one["left"]), ("right", one["right"])]
 
 
 def counted(number: int, one: str, many: str = "") -> str:

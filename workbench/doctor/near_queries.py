@@ -54,9 +54,9 @@ def near_queries(exam: Exam) -> Iterator[Finding]:
         "note",
         len(rows),
         exam.queries,
-        f"{queries_of(len(rows))} {stand(len(rows))} almost word by word in the same split already "
-        f"(at least {exam.recipe.similarity:.0%} of the character sequences, estimated). One word "
-        "can turn a question around: look before you mend.",
+        f"Almost word by word in the same split already: {queries_of(len(rows))} (at least "
+        f"{exam.recipe.similarity:.0%} of the character sequences, estimated). One word can turn a "
+        "question around: look before you mend.",
         pairs_of_queries(exam, shown, [f"{kept[row][1]:.0%} alike" for row in rows.tolist()]),
         [
             Mend(

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 
 from workbench.data.splits import CODES
-from workbench.doctor.duplicates import stand
 from workbench.doctor.exam import Array, Exam, counted
 from workbench.doctor.near import NearDuplicates
 from workbench.doctor.near_queries import first_of_alike
@@ -74,8 +73,8 @@ def pair_leaks(exam: Exam) -> Iterator[Finding]:
         "error",
         len(leaked),
         len(keys),
-        f"{_pairs(len(leaked))} also {stand(len(leaked))} in dev or test, either way round and "
-        "but for case and spaces: what is measured there was trained on.",
+        "Also in dev or test, either way round and but for case and spaces: "
+        f"{_pairs(len(leaked))}. What is measured there was trained on.",
         [exam.pair(int(keeper[groups[row]]), other=row) for row in shown],
         [_lesser("drop-leaked-pairs", leaked)],
     )
@@ -90,8 +89,8 @@ def same_pairs(exam: Exam) -> Iterator[Finding]:
             "warning",
             len(again.rows),
             exam.pairs.num_rows,
-            f"{_pairs(len(again.rows))} {stand(len(again.rows))} in the same split already with "
-            "the same score, either way round and but for case and spaces.",
+            "In the same split already with the same score, either way round and but for case and "
+            f"spaces: {_pairs(len(again.rows))}.",
             _examples(exam, again),
             [
                 Mend(
@@ -107,8 +106,8 @@ def same_pairs(exam: Exam) -> Iterator[Finding]:
             "warning",
             len(disputed.rows),
             exam.pairs.num_rows,
-            f"{_pairs(len(disputed.rows))} {stand(len(disputed.rows))} in the same split with "
-            "another score: they pull in different directions.",
+            f"In the same split with another score: {_pairs(len(disputed.rows))}. They pull in "
+            "different directions.",
             _examples(exam, disputed),
             [
                 Mend(
@@ -144,10 +143,9 @@ def near_pairs(exam: Exam) -> Iterator[Finding]:
         "note",
         len(rows),
         len(keys),
-        f"{_pairs(len(rows))} {_are(len(rows))} almost the same as an earlier one of the same "
-        f"split (at least {exam.recipe.similarity:.0%} of the character sequences of both texts, "
-        "estimated). Where one word makes the difference, and the scores say so, they are worth "
-        "keeping.",
+        f"Almost the same as an earlier one of the same split: {_pairs(len(rows))} (at least "
+        f"{exam.recipe.similarity:.0%} of the character sequences of both texts, estimated). "
+        "Where one word makes the difference, and the scores say so, they are worth keeping.",
         [
             exam.pair(kept[row][0], f"{kept[row][1]:.0%} alike", row)
             for row in rows[:EXAMPLES].tolist()
@@ -175,7 +173,7 @@ def _near_leaks(exam: Exam, pairs: Array, likeness: Array) -> Iterator[Finding]:
         "warning",
         len(lesser),
         exam.pairs.num_rows,
-        f"{_pairs(len(lesser))} {stand(len(lesser))} almost word by word in dev or test too.",
+        f"Almost word by word in dev or test too: {_pairs(len(lesser))}.",
         [
             exam.pair(int(pairs[at, 1]), f"{likeness[at]:.0%} alike", int(pairs[at, 0]))
             for at in first[:EXAMPLES].tolist()
@@ -238,7 +236,3 @@ def _keys(exam: Exam) -> Array:
 
 def _pairs(number: int) -> str:
     return counted(number, "scored pair")
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
