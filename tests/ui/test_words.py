@@ -51,7 +51,10 @@ def mends() -> set[str]:
     """What the doctor can mend, by its source: a mend is there only where something is wrong."""
     folder = Path(workbench.doctor.__file__).parent
     source = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
-    return {*re.findall(r'Mend\(\s*"([\w-]+)"', source), *re.findall(r'"(join-[\w-]+)"', source)}
+    return {
+        *re.findall(r'Mend\(\s*"([\w-]+)"', source),
+        *re.findall(r'"((?:join|drop|keep)-[\w-]+)"', source),
+    }
 
 
 def families() -> set[str]:

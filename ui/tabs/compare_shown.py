@@ -17,6 +17,7 @@ from ui.words.amounts import count
 from workbench.comparison.forgetting import Forgetting, forgetting, tables
 from workbench.comparison.names import HEADLINE, label
 from workbench.comparison.table import Row, Table, build_table, to_csv, to_markdown
+from workbench.comparison.text import whole_lists
 from workbench.records import Job, JobStatus
 
 
@@ -49,11 +50,18 @@ def results_html(result: Mapping[str, Any]) -> Markup:
     if left_out:
         quiet = Markup('<p class="rw-quiet rw-small">{}</p>')
         parts.append(quiet.format(t("compare.left_out", names=", ".join(left_out))))
+    parts += _whole_lists(result)
     second = result.get("also")
     if second:
         parts.append(_forgotten(forgetting(result)))
         parts += [table_html(one, second) for one in tables(second)]
+        parts += _whole_lists(second)
     return join(parts)
+
+
+def _whole_lists(result: Mapping[str, Any]) -> list[Markup]:
+    line = Markup('<p class="rw-quiet rw-small" data-whole-lists>{}</p>')
+    return [line.format(sentences.said(one)) for one in whole_lists(result)]
 
 
 def _forgotten(found: Sequence[Forgetting]) -> Markup:

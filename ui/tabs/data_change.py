@@ -13,7 +13,7 @@ from ui.feedback import on, on_busy
 from ui.markup import EMPTY, piece
 from ui.routes.downloads import download_url
 from ui.services import Services
-from ui.words import t
+from ui.words import sentences, t
 from ui.words.amounts import size
 from workbench.data.push import push_dataset
 from workbench.data.registry import Dependents
@@ -210,8 +210,9 @@ def exported_html(services: Services, job: Job | None) -> Markup:
             url, t("change.download")
         )
     lost = EMPTY
-    if said["left_out"]:
-        lines = [t("change.left_out"), *said["left_out"]]
+    how = [sentences.said(said["scores"])] if said.get("scores") else []
+    if said["left_out"] or how:
+        lines = [*how, *([t("change.left_out"), *said["left_out"]] if said["left_out"] else [])]
         lost = Markup('<p class="rw-quiet">{}</p>').format(Markup("<br>").join(lines))
     return Markup('<article class="rw-card"><p>{} {}</p>{}</article>').format(about, link, lost)
 

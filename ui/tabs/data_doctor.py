@@ -45,6 +45,16 @@ TITLES = {
     "label-imbalance": "doctor.label_imbalance",
     "pair-label-imbalance": "doctor.pair_label_imbalance",
     "languages-mixed": "doctor.languages_mixed",
+    "near-duplicate-query": "doctor.near_duplicate_query",
+    "empty-pair-text": "doctor.empty_pair_text",
+    "one-word-pair-text": "doctor.one_word_pair_text",
+    "pair-in-two-splits": "doctor.pair_in_two_splits",
+    "similar-pair-in-two-splits": "doctor.similar_pair_in_two_splits",
+    "duplicate-pair": "doctor.duplicate_pair",
+    "pair-with-two-scores": "doctor.pair_with_two_scores",
+    "near-duplicate-pair": "doctor.near_duplicate_pair",
+    "pair-languages-mixed": "doctor.pair_languages_mixed",
+    "cut-pair": "doctor.cut_pair",
     "cut-query": "doctor.cut_query",
     "cut-document": "doctor.cut_document",
     "likely-false-negative": "doctor.likely_false_negative",
@@ -69,7 +79,13 @@ class Doctor:
 def render() -> Doctor:
     with gr.Accordion(t("doctor.title"), open=False, visible=False, elem_id="data-doctor") as box:
         piece(heading(t("doctor.heading"), t("doctor.about")))
-        drawn = form.render(DoctorRecipe, skip=("dataset", "dataset_version"), prefix="doctor")
+        # A judge to begin with: without one, likely false negatives would never be looked for.
+        drawn = form.render(
+            DoctorRecipe,
+            skip=("dataset", "dataset_version"),
+            start={"judge": choices.PACKAGED},
+            prefix="doctor",
+        )
         with gr.Row(elem_classes="rw-actions"):
             examine = gr.Button(t("doctor.examine"), elem_id="doctor-examine")
             cancel = gr.Button(t("job.cancel"), variant="stop", visible=False)

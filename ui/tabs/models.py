@@ -16,6 +16,7 @@ from ui.services import Services
 from ui.tabs import (
     models_add,
     models_blend,
+    models_cache,
     models_catalogue,
     models_contract,
     models_job,
@@ -55,6 +56,7 @@ class Models:
     job: models_job.JobSlot
     remove: confirm.Confirm
     add: models_add.Add
+    cache: models_cache.Cache
     refresh: Callable[..., Any]
 
     @property
@@ -68,7 +70,7 @@ class Models:
         blend = self.blend.shown
         jobs = [*self.add.job.parts, *self.job.parts]
         shown = [self.list, self.box, self.details, self.download]
-        return [*shown, *jobs, self.take.shown, *merge, *blend]
+        return [*shown, *jobs, self.take.shown, *merge, *blend, self.cache.line]
 
 
 def render(services: Services) -> Models:
@@ -91,6 +93,7 @@ def render(services: Services) -> Models:
             take = models_take.render()
             remove = confirm.render(t("models.remove"), t("models.remove_yes"))
         add = models_add.render()
+        cache = models_cache.render()
         models_catalogue.render()
     return Models(
         tab=tab,
@@ -110,6 +113,7 @@ def render(services: Services) -> Models:
         job=job,
         remove=remove,
         add=add,
+        cache=cache,
         refresh=lambda picked: view(services, picked),
     )
 
@@ -155,6 +159,7 @@ def listen(services: Services, page: "Page") -> None:
     pulses.listen(models.beat, tick, ticked, outputs)
     confirm.listen(models.remove, warn, remove, [models.chosen], everything)
     models_take.listen(services, models.take, models.chosen)
+    models_cache.listen(services, models.cache)
     for part, one in (
         (models_add, models.add),
         (models_contract, models.contract),
@@ -208,4 +213,5 @@ def view(services: Services, picked: str | None) -> list[Any]:
         models_take.html(services, model) if model else EMPTY,
         *models_merge.view(services, model),
         *models_blend.view(services, model),
+        models_cache.html(services),
     ]

@@ -1,4 +1,4 @@
-"""``cache``: the encodings that are kept on disk, and what they take."""
+"""``cache``: the encodings and scores of pairs that are kept on disk, and what they take."""
 
 import argparse
 from datetime import datetime
@@ -9,11 +9,13 @@ from workbench.workspace import Workspace
 
 
 def add(commands: Any, shared: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser("cache", help="kept encodings: show, clear")
+    parser = commands.add_parser("cache", help="kept encodings and scores: show, clear")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     showing = actions.add_parser("show", parents=[shared], help="what is kept, and of which model")
     showing.set_defaults(command=_show)
-    clearing = actions.add_parser("clear", parents=[shared], help="remove kept encodings")
+    clearing = actions.add_parser(
+        "clear", parents=[shared], help="remove kept encodings and scores"
+    )
     clearing.add_argument("--model", metavar="NAME", help="of one model only")
     clearing.set_defaults(command=_clear)
 
@@ -49,7 +51,7 @@ def _show(workspace: Workspace, _args: argparse.Namespace) -> tuple[Any, str]:
         ]
         for one in found
     ]
-    head = ["model", "texts are", "texts", "disk", "last used"]
+    head = ["model", "kept are", "texts or pairs", "disk", "last used"]
     return document, columns(head, rows) if rows else ""
 
 
@@ -57,4 +59,4 @@ def _clear(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     from workbench.evaluation.cache import EncodingCache
 
     freed = EncodingCache(workspace.home).clear(args.model)
-    return {"freed": freed}, f"Removed {size_words(freed)} of kept encodings."
+    return {"freed": freed}, f"Removed {size_words(freed)} of kept encodings and scores."

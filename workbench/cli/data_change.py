@@ -132,6 +132,8 @@ def _export(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     result = follow(workspace, workspace.jobs.submit(recipe, name=recipe.dataset)).result or {}
     files = ", ".join(f"{one['file']} ({one['rows']:,} rows)" for one in result["files"])
     lines = [f"{result['output']}: {files}, {size_words(result['bytes'])}"]
+    if result["scores"]:
+        lines.append(result["scores"])
     if result["left_out"]:
         lines.append("This shape has no place for:")
         lines += [f"  {one}" for one in result["left_out"]]

@@ -6,6 +6,7 @@ from typing import Any
 from workbench.cli.options import PREFIX, add_settings, read_values
 from workbench.cli.output import say
 from workbench.cli.running import run_job
+from workbench.errors import BadInput
 from workbench.recipes.doctor import DoctorRecipe, MendRecipe
 from workbench.workspace import Workspace
 
@@ -31,7 +32,11 @@ def add(actions: Any, shared: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="CODE",
-        help="mend these findings (or mends) as a new version",
+        help="mend these findings (or mends) as a new version; an examination of just this version "
+        "with the same settings is taken where there is one",
+    )
+    parser.add_argument(
+        "--report", metavar="JOB", help="'--mend': by the report of this examination (a job's id)"
     )
     add_settings(parser, DoctorRecipe)
     parser.set_defaults(command=_doctor)
@@ -40,15 +45,31 @@ def add(actions: Any, shared: argparse.ArgumentParser) -> None:
 def _doctor(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     from workbench.doctor.mend import read_report
 
-    job = run_job(workspace, DoctorRecipe.read(read_values(args, DoctorRecipe)))
-    report = {"job": job.id, **read_report(workspace, job.id)}
+    recipe = DoctorRecipe.read(read_values(args, DoctorRecipe))
+    if args.report and not args.mend:
+        raise BadInput("'--report' says by which report to mend.", "Add --mend with what to mend.")
+    id = _known(workspace, recipe, args) if args.mend else None
+    again = id is None
+    if id is None:
+        id = run_job(workspace, recipe).id
+    report = {"job": id, "examined_again": again, **read_report(workspace, id)}
     words = report_words(report)
     if not args.mend:
         return report, words
-    recipe = MendRecipe(dataset=report["dataset"], report=job.id, mends=args.mend)
-    say(words)
-    mended = run_job(workspace, recipe).result or {}
+    say(words if again else f"By the report of the examination {id}.")
+    mending = MendRecipe(dataset=recipe.dataset, report=id, mends=args.mend)
+    mended = run_job(workspace, mending).result or {}
     return {**report, "mended": mended}, mended_words(mended)
+
+
+def _known(workspace: Workspace, recipe: DoctorRecipe, args: argparse.Namespace) -> str | None:
+    """The report to mend by, where one is named or there; a judge is not asked twice."""
+    from workbench.doctor.mend import find_report, fresh_report
+
+    if args.report:
+        return find_report(workspace, recipe.dataset, args.report)
+    given = recipe.model_dump(mode="json", include=set(recipe.model_fields_set) - {"dataset"})
+    return fresh_report(workspace, recipe.dataset, given, args.mend)
 
 
 def report_words(report: dict[str, Any]) -> str:

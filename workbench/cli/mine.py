@@ -23,9 +23,11 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         parents=[shared],
         help="hard negatives: propose, show, accept",
         description="Propose negatives ('mine --dataset D --model M'), look through a proposal "
-        "('mine show JOB'), make a version of it ('mine accept JOB').",
+        "('mine show JOB'), leave some out ('mine untick JOB --pair QUERY DOCUMENT'; 'mine tick' "
+        "takes them back in), make a version of it ('mine accept JOB').",
     )
-    parser.add_argument("action", nargs="?", choices=["show", "accept"], help="with a job's id")
+    actions = ["show", "untick", "tick", "accept"]
+    parser.add_argument("action", nargs="?", choices=actions, help="with a job's id")
     parser.add_argument("job", nargs="?", metavar="JOB", help="the job that mined")
     data = next(spec for spec in describe(MineRecipe) if spec.name == "dataset")
     parser.add_argument(
@@ -38,7 +40,20 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--offset", type=int, default=0, metavar="N", help="'show': from query N")
     parser.add_argument(
-        "--above", action="store_true", help="'show': where a negative scores above the positive"
+        "--above",
+        action="store_true",
+        help="'show': where a negative scores above the lowest positive; 'untick': all these",
+    )
+    parser.add_argument(
+        "--above-score", type=float, metavar="X", help="'untick': all that score above this"
+    )
+    parser.add_argument(
+        "--pair",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("QUERY", "DOCUMENT"),
+        help="'untick', 'tick': the negative of these ids; may be given again",
     )
     parser.set_defaults(command=_command)
 
@@ -48,6 +63,8 @@ def _command(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
         raise BadInput(f"Which proposal? 'mine {args.action}' needs the job's id.", _LIST)
     if args.action == "show":
         return _show(workspace, args)
+    if args.action in ("untick", "tick"):
+        return _tick(workspace, args)
     if args.action == "accept":
         return _accept(workspace, args.job)
     return _mine(workspace, args)
@@ -66,6 +83,7 @@ def _mine(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     return result, f"{text}\n" + "\n".join(
         [
             f"Look through it:  python -m workbench mine show {job.id}",
+            f"Leave some out:   python -m workbench mine untick {job.id} --pair QUERY DOCUMENT",
             f"Make a version:   python -m workbench mine accept {job.id}",
         ]
     )
@@ -79,6 +97,30 @@ def _accept(workspace: Workspace, job_id: str) -> tuple[Any, str]:
     name = str((job.result or {})["dataset"])
     about = {"job": job.id, "dataset": name, "accepted_version": version}
     return about, f"Accepted: '{name}' is now version {version}."
+
+
+def _tick(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    """Leave negatives out, or take them back in: what a click on the page does."""
+    from workbench.mining.proposal import proposal_of
+
+    proposal = proposal_of(workspace, args.job)
+    out = args.action == "untick"
+    rules = out and (args.above or args.above_score is not None)
+    if not rules and not args.pair:
+        more = ", --above or --above-score X" if out else ""
+        raise BadInput("Which negatives?", f"Name them: --pair QUERY DOCUMENT{more}.")
+    if rules and not proposal.result["teacher"]:
+        raise BadInput("Nothing in this proposal has a score.", "Name negatives with --pair.")
+    before = len(proposal.unticked)
+    if out and args.above:
+        proposal.leave_out_above()
+    if out and args.above_score is not None:
+        proposal.leave_out_above(args.above_score)
+    if args.pair:
+        proposal.leave_out({proposal.rows_of(*pair) for pair in args.pair}, out)
+    unticked = len(proposal.unticked)
+    about = {"job": proposal.job.id, "changed": abs(unticked - before), "unticked": unticked}
+    return about, f"{about['changed']:,} changed; {unticked:,} are left out by hand."
 
 
 def _show(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
@@ -99,11 +141,18 @@ def _show(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
 def _as_json(row: "ProposedRow") -> dict[str, Any]:
     def documents(found: Any) -> list[dict[str, Any]]:
         return [
-            {"text": one.text, "score": one.score, "accepted": one.ticked, "above": one.above}
+            {
+                "id": one.id,
+                "text": one.text,
+                "score": one.score,
+                "accepted": one.ticked,
+                "above": one.above,
+            }
             for one in found
         ]
 
     return {
+        "id": row.id,
         "query": row.text,
         "split": row.split,
         "positives": documents(row.positives),
@@ -112,11 +161,11 @@ def _as_json(row: "ProposedRow") -> dict[str, Any]:
 
 
 def _lines(row: "ProposedRow") -> str:
-    lines = [f"\n[{row.split}] {_short(row.text)}"]
-    lines += [f"  + {_score(one.score)} {_short(one.text)}" for one in row.positives]
+    lines = [f"\n[{row.split}] {row.id}: {_short(row.text)}"]
+    lines += [f"  + {_score(one.score)} {one.id}: {_short(one.text)}" for one in row.positives]
     for one in row.negatives:
         mark = "x" if not one.ticked else "!" if one.above else "-"
-        lines.append(f"  {mark} {_score(one.score)} {_short(one.text)}")
+        lines.append(f"  {mark} {_score(one.score)} {one.id}: {_short(one.text)}")
     return "\n".join(lines)
 
 

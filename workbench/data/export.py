@@ -11,6 +11,7 @@ from typing import Any
 
 from workbench.data.edit_prepare import refuse_taken
 from workbench.data.export_held import held, told
+from workbench.data.export_scored import OWN, Scale, scale_of, splits_with
 from workbench.data.export_shapes import SHAPES, Job, Shape
 from workbench.data.parts import SPLITS
 from workbench.data.reader import DatasetReader
@@ -33,12 +34,13 @@ def run(recipe: ExportDataRecipe, context: JobContext) -> dict[str, Any]:
     if not recipe.output:
         output.unlink(missing_ok=True)
     refuse_taken(output)
-    splits = _splits(reader, recipe)
+    splits, scale = _splits(reader, recipe, context)
     beside = output.parent / f".{output.name}.part"
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
     try:
-        job = Job(reader, context, beside / "files", splits, _file_type(recipe, shape, output))
+        typed = _file_type(recipe, shape, output)
+        job = Job(reader, context, beside / "files", splits, typed, scale=scale or Scale(OWN))
         job.folder.mkdir()
         shape.write(job)
         if not job.files:
@@ -56,29 +58,31 @@ def run(recipe: ExportDataRecipe, context: JobContext) -> dict[str, Any]:
         "format": recipe.format,
         "splits": splits,
         "files": [{"file": name, "rows": rows} for name, rows in sorted(job.files.items())],
-        "left_out": told(counts, shape.holds),
+        "left_out": told(counts, scale.holds if scale else shape.holds),
+        "scores": scale.says() if scale else "",
         "output": str(output) if recipe.output else "",
         "bytes": size,
     }
 
 
-def _splits(reader: DatasetReader, recipe: ExportDataRecipe) -> list[str]:
-    """The splits that have something to write; raises :class:`BadInput` without any."""
-    asked = list(SPLITS) if recipe.split == "all" else [recipe.split]
+def _splits(
+    reader: DatasetReader, recipe: ExportDataRecipe, context: JobContext
+) -> tuple[list[str], Scale | None]:
+    """The splits that have something to write, and of scored pairs whose scores; raises
+    :class:`BadInput` without any."""
+    asked: list[str] = list(SPLITS) if recipe.split == "all" else [recipe.split]
     if recipe.format == "scored":
-        found = [split for split in asked if reader.pairs(split).num_rows]
-        what = "scored pairs"
-    else:
-        found = [split for split in asked if reader.manifest.splits[split]]
-        what = "queries"
+        scale = scale_of(reader, recipe, asked, context)
+        return splits_with(reader, scale, asked), scale
+    found = [split for split in asked if reader.manifest.splits[split]]
     # A corpus is worth having without queries too.
     if not found and not (recipe.format == "beir" and reader.counts["documents"]):
         where = "" if recipe.split == "all" else f" in {recipe.split}"
         raise BadInput(
-            f"'{reader.name}' has no {what}{where}: there is nothing to write.",
+            f"'{reader.name}' has no queries{where}: there is nothing to write.",
             "Choose another format or split.",
         )
-    return found
+    return found, None
 
 
 def _file_type(recipe: ExportDataRecipe, shape: Shape, output: Path) -> str:

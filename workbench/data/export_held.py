@@ -37,6 +37,9 @@ SAID = {
     "pictures": "pictures",
     "unseen": "documents without a picture",
     "pairs": "scored pairs: write them as 'scored'",
+    "own_pairs": "scored pairs of its own: write them with --scores-from own",
+    "unjudged": "candidates that nobody judged: they are written with the score 0",
+    "unscored": "documents of queries without a teacher's score",
     "queries": "queries with their judgments: they are no scored pairs",
     "bare": "queries without a negative: a triplet needs one",
 }

@@ -3,15 +3,16 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from workbench.data.export_files import Delimited, JsonLines, JsonObject, table_sink
-from workbench.data.export_held import REPEATED, SAID
+from workbench.data.export_held import REPEATED
 from workbench.data.export_pictures import split_pictures
 from workbench.data.export_rows import QueryRow, joined, query_rows
+from workbench.data.export_scored import OWN, Pair, Scale
 from workbench.data.reader import DatasetReader
 from workbench.jobs.context import JobContext
 
@@ -30,6 +31,8 @@ class Job:
     file_type: str
     files: dict[str, int] = field(default_factory=dict)
     lost: Counter[str] = field(default_factory=Counter)
+    #: Of scored pairs: whose scores.
+    scale: Scale = field(default_factory=lambda: Scale(OWN))
 
     def rows(self, split: str) -> Any:
         return query_rows(self.reader, split, self.context)
@@ -95,17 +98,28 @@ def triplets(job: Job) -> None:
 
 
 def scored(job: Job) -> None:
-    """``sentence1, sentence2, score``: the data set's scored pairs."""
+    """``sentence1, sentence2, score``: its own scored pairs, or made of its queries."""
+    scale = job.scale
     for split in job.splits:
         name = f"{split}.{job.file_type}"
         sink = table_sink(job.folder / name, ("sentence1", "sentence2", "score"), "score")
-        table = job.reader.pairs(split)
-        for batch in table.to_batches(10_000):
-            job.context.check_cancelled()
-            for row in batch.to_pylist():
-                record = {"sentence1": row["left"], "sentence2": row["right"]}
-                sink.write({**record, "score": row["score"]})
+        for left, right, score in _scored_rows(job, split):
+            sink.write({"sentence1": left, "sentence2": right, "score": score})
         _close(job, sink, name)
+        if scale.source != OWN:
+            job.lost["own_pairs"] += job.reader.pairs(split).num_rows
+
+
+def _scored_rows(job: Job, split: str) -> Iterator[Pair]:
+    if job.scale.source != OWN:
+        for row in job.rows(split):
+            job.lost.update(job.scale.lost(row))
+            yield from job.scale.pairs(row)
+        return
+    for batch in job.reader.pairs(split).to_batches(10_000):
+        job.context.check_cancelled()
+        for one in batch.to_pylist():
+            yield one["left"], one["right"], one["score"]
 
 
 def beir(job: Job) -> None:
@@ -214,7 +228,8 @@ SHAPES: dict[str, Shape] = {
     "flagembedding": Shape(flagembedding, ".jsonl", frozenset(_OFFERED | {"scores", "prompts"})),
     "pairs": Shape(pairs, ".jsonl", frozenset(_RELEVANT), typed=True),
     "triplets": Shape(triplets, ".jsonl", frozenset(_OFFERED), typed=True),
-    "scored": Shape(scored, ".jsonl", frozenset(SAID.keys() - {"queries"}), typed=True),
+    # What it holds depends on whose scores are written: see ``Scale.holds``.
+    "scored": Shape(scored, ".jsonl", frozenset(), typed=True),
     "beir": Shape(beir, "", frozenset(_RELEVANT | _IDS | _BEIR)),
     "llamaindex": Shape(llamaindex, ".json", frozenset(_RELEVANT | _IDS)),
     "reranker-csv": Shape(reranker_csv, ".csv", frozenset(_OFFERED | {"query_ids", "grades"})),

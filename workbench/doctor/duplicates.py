@@ -15,8 +15,8 @@ Pairs = list[tuple[int, int]]
 
 
 def leaks(exam: Exam) -> Iterator[Finding]:
-    """Queries that stand in two splits: word by word, and nearly."""
-    groups = _query_groups(exam)
+    """Queries that stand in two splits, word by word."""
+    groups = query_groups(exam)
     # Test counts most, then dev: what stands there stays there.
     home = np.zeros(exam.queries, exam.codes.dtype)
     np.maximum.at(home, groups, exam.codes)
@@ -28,9 +28,9 @@ def leaks(exam: Exam) -> Iterator[Finding]:
             "error",
             len(leaked),
             exam.queries,
-            f"{queries_of(len(leaked))} also {_stand(len(leaked))} in dev or test, but for case "
+            f"{queries_of(len(leaked))} also {stand(len(leaked))} in dev or test, but for case "
             "and spaces: what is measured there was trained on.",
-            _pairs_of_queries(exam, [(int(keepers[groups[row]]), int(row)) for row in leaked]),
+            pairs_of_queries(exam, [(int(keepers[groups[row]]), int(row)) for row in leaked]),
             [
                 Mend(
                     "drop-leaked-queries",
@@ -40,43 +40,11 @@ def leaks(exam: Exam) -> Iterator[Finding]:
                 )
             ],
         )
-    yield from _near_leaks(exam, groups)
-
-
-def _near_leaks(exam: Exam, groups: Array) -> Iterator[Finding]:
-    alike = NearDuplicates(exam.recipe.similarity)
-    for _, texts in exam.query_texts():
-        alike.add(texts)
-    pairs, likeness = alike.pairs(exam.tick)
-    codes = exam.codes[pairs]
-    across = (codes[:, 0] != codes[:, 1]) & (groups[pairs[:, 0]] != groups[pairs[:, 1]])
-    pairs, likeness, codes = pairs[across], likeness[across], codes[across]
-    if not len(pairs):
-        return
-    # The one that counts less first.
-    pairs = np.where((codes[:, 0] < codes[:, 1])[:, None], pairs, pairs[:, ::-1])
-    lesser, first = np.unique(pairs[:, 0], return_index=True)
-    shown = [(int(pairs[at, 1]), int(pairs[at, 0])) for at in first.tolist()]
-    yield Finding(
-        "similar-query-in-two-splits",
-        "warning",
-        len(lesser),
-        exam.queries,
-        f"{queries_of(len(lesser))} {_stand(len(lesser))} almost word by word in dev or test too.",
-        _pairs_of_queries(exam, shown, [f"{likeness[at]:.0%} alike" for at in first.tolist()]),
-        [
-            Mend(
-                "drop-similar-queries",
-                f"Leave {queries_of(len(lesser))} out where they count less: test keeps its own.",
-                {"drop_queries": lesser},
-            )
-        ],
-    )
 
 
 def same_texts(exam: Exam) -> Iterator[Finding]:
     """Queries twice in one split, and documents twice."""
-    groups = _query_groups(exam)
+    groups = query_groups(exam)
     again = _again(groups * len(SPLITS) + exam.codes)
     if again:
         yield Finding(
@@ -84,9 +52,9 @@ def same_texts(exam: Exam) -> Iterator[Finding]:
             "warning",
             len(again),
             exam.queries,
-            f"{queries_of(len(again))} {_stand(len(again))} in the same split already, but for "
+            f"{queries_of(len(again))} {stand(len(again))} in the same split already, but for "
             "case and spaces: each counts twice.",
-            _pairs_of_queries(exam, [(first, row) for row, first in again]),
+            pairs_of_queries(exam, [(first, row) for row, first in again]),
             [
                 Mend(
                     "join-queries",
@@ -102,7 +70,7 @@ def same_texts(exam: Exam) -> Iterator[Finding]:
             exam,
             "duplicate-document",
             again,
-            f"{counted(len(again), 'document')} {_stand(len(again))} there already, but for "
+            f"{counted(len(again), 'document')} {stand(len(again))} there already, but for "
             "spaces: a search shows the same text twice, and only one of them counts as right.",
             "join-documents",
         )
@@ -151,7 +119,7 @@ def _documents_finding(
     return Finding(code, "warning", len(pairs), exam.documents, sentence, examples, made)
 
 
-def _query_groups(exam: Exam) -> Array:
+def query_groups(exam: Exam) -> Array:
     """For each query, the row of the first one with the same text; empty ones are alone."""
     known, found = DigestRows(), [np.zeros(0, np.int64)]
     for row, texts in exam.query_texts():
@@ -192,7 +160,7 @@ def _first_in(groups: Array, wanted: Array) -> Array:
     return found
 
 
-def _pairs_of_queries(exam: Exam, pairs: Pairs, notes: Sequence[str] = ()) -> list[Example]:
+def pairs_of_queries(exam: Exam, pairs: Pairs, notes: Sequence[str] = ()) -> list[Example]:
     """(the one that stays, the one that goes) as examples."""
     found = []
     for at, (kept, row) in enumerate(pairs[:EXAMPLES]):
@@ -202,5 +170,5 @@ def _pairs_of_queries(exam: Exam, pairs: Pairs, notes: Sequence[str] = ()) -> li
     return found
 
 
-def _stand(count: int) -> str:
+def stand(count: int) -> str:
     return "stands" if count == 1 else "stand"

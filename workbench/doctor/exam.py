@@ -1,6 +1,7 @@
 """One examination under way: the version that is looked at, the settings, and where it stands."""
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,12 +28,24 @@ class Exam:
         self.context = context
         self.reader = reader
         self.notes: list[str] = []
+        #: Queries that are alike, once two checks have asked for them: see ``near_queries``.
+        self.alike: tuple[Array, Array] | None = None
         self._place, self._steps, self._doing, self._share = 0, 1, "", 0.0
         self.splits: dict[str, int] = {name: reader.manifest.splits[name] for name in SPLITS}
         #: The split of each query row.
         self.codes: Array = split_codes(self.splits)
         self.queries: int = int(reader.counts["queries"])
         self.documents: int = int(reader.counts["documents"])
+
+    @cached_property
+    def pairs(self) -> pa.Table:
+        """The scored pairs: left, right, score, split."""
+        return self.reader.pairs()
+
+    @cached_property
+    def pair_codes(self) -> Array:
+        """The split of each scored pair."""
+        return np.array([CODES[split] for split in self.pairs["split"].to_pylist()], np.int8)
 
     def begin(self, place: int, steps: int, doing: str) -> None:
         """The next check."""
@@ -76,6 +89,13 @@ class Exam:
             self.tick(row / max(1, self.documents))
             yield row, table.select(["title", "text", "picture"])
             row += table.num_rows
+
+    def pair_texts(self, side: str) -> Iterator[tuple[int, list[str]]]:
+        """The 'left' or 'right' texts of the scored pairs, part by part."""
+        for start in range(0, self.pairs.num_rows, BATCH):
+            self.tick(start / self.pairs.num_rows)
+            texts = self.pairs[side].slice(start, BATCH).to_pylist()
+            yield start, [text or "" for text in texts]
 
     def edges(self, kind: str) -> Iterator[pa.Table]:
         """All 'judgments' or 'candidates', part by part."""
@@ -135,6 +155,19 @@ class Exam:
             split, text = self.query(int(row))
             found.append(Example({"query": int(row)}, [(f"query ({split})", text)], note))
         return found
+
+    def pair(self, row: int, note: str = "", other: int | None = None) -> Example:
+        """One scored pair with its split and score, or two of them."""
+        rows, texts = {"pair": row}, self._pair(row)
+        if other is not None:
+            rows["duplicate"] = other
+            texts += self._pair(other)
+        return Example(rows, texts, note)
+
+    def _pair(self, row: int) -> list[tuple[str, str]]:
+        one = self.pairs.slice(row, 1).to_pylist()[0]
+        left = f"left ({one['split']}, {one['score']:g})"
+        return [(left, one["left"]), ("right", one["right"])]
 
 
 def counted(number: int, one: str, many: str = "") -> str:

@@ -6,8 +6,10 @@ from typing import Any
 from workbench.doctor.duplicates import leaks, near_documents, same_texts
 from workbench.doctor.exam import Exam
 from workbench.doctor.judgments import imbalance, popular, positive_is_negative
-from workbench.doctor.languages import languages
-from workbench.doctor.lengths import cut_texts
+from workbench.doctor.languages import languages, pair_languages
+from workbench.doctor.lengths import cut_pairs, cut_texts
+from workbench.doctor.near_queries import near_leaks, near_queries
+from workbench.doctor.pairs import near_pairs, pair_leaks, same_pairs, weak_pairs
 from workbench.doctor.pictures import captions
 from workbench.doctor.queries import weak_queries
 from workbench.doctor.report import Finding, save
@@ -15,18 +17,23 @@ from workbench.doctor.suspects import false_negatives
 from workbench.jobs.context import JobContext
 from workbench.recipes.doctor import CHECKS, DoctorRecipe
 
-_CHECKS: dict[str, tuple[str, Callable[[Exam], Iterator[Finding]]]] = {
-    "queries": ("looking at queries", weak_queries),
-    "splits": ("comparing splits", leaks),
-    "duplicates": ("looking for duplicates", same_texts),
-    "near-duplicates": ("looking for near duplicates", near_documents),
-    "captions": ("looking at captions", captions),
-    "negatives": ("comparing positives and negatives", positive_is_negative),
-    "popular": ("counting judgments", popular),
-    "imbalance": ("counting labels", imbalance),
-    "languages": ("telling languages", languages),
-    "cut": ("counting tokens", cut_texts),
-    "false-negatives": ("asking the judge", false_negatives),
+_Look = Callable[[Exam], Iterator[Finding]]
+#: Each check: what is said meanwhile, and the looks it takes.
+_CHECKS: dict[str, tuple[str, tuple[_Look, ...]]] = {
+    "queries": ("looking at queries", (weak_queries, weak_pairs)),
+    "splits": ("comparing splits", (leaks, near_leaks, pair_leaks)),
+    "duplicates": ("looking for duplicates", (same_texts, same_pairs)),
+    "near-duplicates": (
+        "looking for near duplicates",
+        (near_queries, near_documents, near_pairs),
+    ),
+    "captions": ("looking at captions", (captions,)),
+    "negatives": ("comparing positives and negatives", (positive_is_negative,)),
+    "popular": ("counting judgments", (popular,)),
+    "imbalance": ("counting labels", (imbalance,)),
+    "languages": ("telling languages", (languages, pair_languages)),
+    "cut": ("counting tokens", (cut_texts, cut_pairs)),
+    "false-negatives": ("asking the judge", (false_negatives,)),
 }
 _WEIGHT = {"error": 0, "warning": 1, "note": 2}
 
@@ -41,14 +48,16 @@ def run(recipe: DoctorRecipe, context: JobContext) -> dict[str, Any]:
         exam.notes.append("Cut texts were not looked for: no model was chosen to count tokens.")
     findings: list[Finding] = []
     for place, name in enumerate(chosen):
-        doing, check = _CHECKS[name]
+        doing, looks = _CHECKS[name]
         exam.begin(place, len(chosen), doing)
-        findings += check(exam)
+        for look in looks:
+            findings += look(exam)
     exam.begin(len(chosen), len(chosen), "writing the report")
     findings.sort(key=lambda one: (_WEIGHT[one.severity], -one.share))
     told = [one.to_dict() for one in findings]
     report = {
         "dataset": reader.name,
+        "dataset_id": context.workspace.datasets.get(reader.name).id,
         "version": reader.version,
         "checks": chosen,
         "notes": exam.notes,

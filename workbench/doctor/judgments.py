@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 import numpy as np
-import pyarrow as pa
 
 from workbench.data.splits import CODES
 from workbench.doctor.exam import Array, Exam, counted, queries_of
@@ -156,13 +155,12 @@ def _many_negatives(exam: Exam) -> Iterator[Finding]:
 
 
 def _pair_labels(exam: Exam) -> Iterator[Finding]:
-    pairs = exam.reader.pairs()
-    scores = pairs["score"].to_numpy()
+    scores = exam.pairs["score"].to_numpy()
     labels, counts = np.unique(scores, return_counts=True)
     if not 2 <= len(labels) <= _LABELS or counts.max() < exam.recipe.imbalance * counts.min():
         return
     common, rare = labels[np.argmax(counts)], labels[np.argmin(counts)]
-    surplus = _surplus_pairs(exam, pairs, scores, labels)
+    surplus = _surplus_pairs(exam, scores, labels)
     said = ", ".join(f"{n:,} of {label:g}" for label, n in zip(labels, counts, strict=True))
     yield Finding(
         "pair-label-imbalance",
@@ -171,7 +169,7 @@ def _pair_labels(exam: Exam) -> Iterator[Finding]:
         len(scores),
         f"The labels of the scored pairs are out of balance: {said}.",
         [
-            _pair_example(pairs, int(row), f"label {label:g}")
+            exam.pair(int(row))
             for label in (rare, common)
             for row in np.flatnonzero(scores == label)[: EXAMPLES // 2]
         ],
@@ -186,20 +184,14 @@ def _pair_labels(exam: Exam) -> Iterator[Finding]:
     )
 
 
-def _surplus_pairs(exam: Exam, pairs: pa.Table, scores: Array, labels: Array) -> Array:
-    codes = np.array([CODES[split] for split in pairs["split"].to_pylist()])
-    trained = codes == CODES["train"]
+def _surplus_pairs(exam: Exam, scores: Array, labels: Array) -> Array:
+    trained = exam.pair_codes == CODES["train"]
     mine = [np.flatnonzero(trained & (scores == label)) for label in labels]
     held = [len(rows) for rows in mine if len(rows)]
     most = int(exam.recipe.imbalance * min(held)) if held else 0
     random = np.random.default_rng(exam.recipe.seed)
     beyond = [random.permutation(rows)[most:] for rows in mine]
     return np.sort(np.concatenate([np.zeros(0, np.int64), *beyond]))
-
-
-def _pair_example(pairs: pa.Table, row: int, note: str) -> Example:
-    texts = [(side, pairs[side][row].as_py()) for side in ("left", "right")]
-    return Example({"pair": row}, texts, note)
 
 
 def _pairs(queries: Array, digests: Array) -> Array:

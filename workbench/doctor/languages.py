@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from workbench.doctor.exam import Array, Exam, queries_of
+from workbench.doctor.pairs import without
 from workbench.doctor.report import EXAMPLES, Example, Finding, Mend
 
 #: How sure the classifier must be; what is short or mostly names, numbers or code is not counted.
@@ -51,6 +52,29 @@ def languages(exam: Exam) -> Iterator[Finding]:
                 {"drop_queries": trained},
             )
         ],
+    )
+
+
+def pair_languages(exam: Exam) -> Iterator[Finding]:
+    """Left texts, or right texts, of scored pairs in several languages. A pair of two languages,
+    as of translations, is none for that."""
+    sides = {side: _of_texts(exam.pair_texts(side)) for side in ("left", "right")}
+    main = {side: _main(found) for side, found in sides.items()}
+    others = {side: _others(exam, found, main[side]) for side, found in sides.items()}
+    rows = np.union1d(others["left"], others["right"]).astype(np.int64)
+    if not len(rows):
+        return
+    said = "; ".join(f"{side}: {_words(found)}" for side, found in sides.items())
+    shown = {int(row): side for side in ("right", "left") for row in others[side]}
+    yield Finding(
+        "pair-languages-mixed",
+        "note",
+        len(rows),
+        exam.pairs.num_rows,
+        f"Scored pairs in several languages ({said}). Texts that are too short to tell are not "
+        "counted.",
+        [exam.pair(row, str(sides[shown[row]][row])) for row in rows[:EXAMPLES].tolist()],
+        [without(exam, "keep-main-language-pairs", rows)],
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from workbench.checks.tokens import lengths
 from workbench.checks.weights import Shape, read_shape
 from workbench.doctor.exam import Array, Exam, counted, queries_of
+from workbench.doctor.pairs import without
 from workbench.doctor.report import EXAMPLES, Example, Finding, Mend
 from workbench.models.contract import Contract
 from workbench.models.resolve import resolve
@@ -31,14 +32,58 @@ def cut_texts(exam: Exam) -> Iterator[Finding]:
     yield from _documents(exam, held, min(exam.recipe.passage_max_len, most))
 
 
+def cut_pairs(exam: Exam) -> Iterator[Finding]:
+    """Scored pairs with a text that is longer: the left is read as a query, the right as a
+    document."""
+    found = _tokenizer(exam) if exam.pairs.num_rows else None
+    if found is None:
+        return
+    shape, contract = found
+    most = shape.positions or _ALL
+    limits = {
+        "left": (contract.query_prompt, min(exam.recipe.query_max_len, most)),
+        "right": (contract.document_prompt, min(exam.recipe.passage_max_len, most)),
+    }
+    beyond = {side: np.zeros(exam.pairs.num_rows, np.int32) for side in limits}
+    longest = []
+    for side, (prompt, limit) in limits.items():
+        counts = beyond[side]
+        for row, texts in exam.pair_texts(side):
+            counts[row : row + len(texts)] = _count(shape, texts, prompt, limit)
+        counts[counts <= limit] = 0
+        if counts.any():
+            longest.append(f"{side} {counts.max():,} tokens")
+    rows = np.flatnonzero(beyond["left"] + beyond["right"])
+    if not len(rows):
+        return
+    shown = rows[np.argsort(-np.maximum(*beyond.values())[rows], kind="stable")]
+    yield Finding(
+        "cut-pair",
+        "warning" if len(rows) > 0.05 * exam.pairs.num_rows else "note",
+        len(rows),
+        exam.pairs.num_rows,
+        f"{counted(len(rows), 'scored pair')} with a left text of more than {limits['left'][1]} "
+        f"tokens or a right one of more than {limits['right'][1]}: their ends are never read. The "
+        f"longest: {', '.join(longest)}.",
+        [
+            exam.pair(row, f"{max(int(one[row]) for one in beyond.values()):,} tokens")
+            for row in shown[:EXAMPLES].tolist()
+        ],
+        # Where most of the training would go, a greater length is the mend.
+        [] if 2 * len(rows) > exam.pairs.num_rows else [without(exam, "drop-cut-pairs", rows)],
+    )
+
+
 def _tokenizer(exam: Exam) -> tuple[Shape, Contract] | None:
     model = resolve(exam.context.workspace, exam.recipe.tokenizer)
     base = model.base or model
     shape = read_shape(Path(base.source)) if base.local else None
     if shape is None or shape.tokenizer is None:
-        exam.notes.append(
+        said = (
             f"Cut texts were not looked for: '{model.name}' has no tokenizer file on this machine."
         )
+        if said not in exam.notes:
+            exam.notes.append(said)
         return None
     return shape, model.contract or Contract()
 

@@ -1,7 +1,7 @@
 """The task 'doctor-mend': what the doctor found, changed in a new version of the data set."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,26 @@ def last_examination(workspace: Workspace, dataset: str) -> Job | None:
     return found[0] if found else None
 
 
+def fresh_report(
+    workspace: Workspace, dataset: str, settings: Mapping[str, Any], mends: Sequence[str]
+) -> str | None:
+    """The id of the newest examination of just this data set and version that was made with these
+    settings and offers these mends; None where it has to be examined again."""
+    known = workspace.datasets.get(dataset)
+    for job in workspace.jobs.about(dataset, DoctorRecipe.task, JobStatus.SUCCEEDED):
+        if any(job.recipe.get(name) != value for name, value in settings.items()):
+            continue
+        if not (workspace.jobs.folder(job.id) / REPORT).is_file():
+            continue
+        report = read_report(workspace, job.id)
+        offered = {mend["code"] for one in report["findings"] for mend in one["mends"]}
+        offered |= {one["code"] for one in report["findings"] if one["mends"]}
+        same = (report.get("dataset_id"), report["version"]) == (known.id, known.version)
+        if same and offered.issuperset(mends):
+            return job.id
+    return None
+
+
 def read_report(workspace: Workspace, id: str) -> dict[str, Any]:
     """An examination's whole report, examples and all; raises :class:`BadInput`."""
     path = workspace.jobs.folder(workspace.jobs.get(id).id) / REPORT
@@ -92,7 +112,14 @@ def find_report(workspace: Workspace, dataset: str, id: str = "") -> str:
 
 def refuse_other_version(workspace: Workspace, dataset: str, report: dict[str, Any]) -> None:
     """A mend is about rows of one version, and of that one only."""
-    current = workspace.datasets.get(dataset).version
+    known = workspace.datasets.get(dataset)
+    current = known.version
+    # Reports of an earlier day do not say which data set they are about.
+    if report.get("dataset_id", known.id) != known.id:
+        raise BadInput(
+            f"The report is about another data set of the name '{dataset}'.",
+            "Examine this one first.",
+        )
     if report["version"] != current:
         raise BadInput(
             f"'{dataset}' was examined as version {report['version']}, and is at version {current} "

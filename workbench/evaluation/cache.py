@@ -1,4 +1,5 @@
 """Encodings kept on disk, so that a text is encoded once per model and way of using it. Torch-free.
+Scores of pairs lie here too, as vectors of one number: see ``evaluation/scores.py``.
 
     cache/encodings/<key>/<part>.safetensors, <key>/about.json
 
@@ -65,6 +66,14 @@ class EncodingCache:
 
     def bytes(self) -> int:
         return sum(size for _, size, _ in self._files())
+
+    def models(self) -> set[str]:
+        """Names of the models of which something is kept; no part is opened for that."""
+        return {
+            str(_about(folder).get("model", folder.name))
+            for folder in _listed(self.folder)
+            if next(iter(_listed(folder, SUFFIX)), None)
+        }
 
     def show(self) -> list[Kept]:
         """What is kept, the last used first."""

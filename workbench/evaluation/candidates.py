@@ -25,11 +25,16 @@ from workbench.evaluation.metrics import Judgments, score_run
 from workbench.evaluation.named import AUTO, BM25, GIVEN
 from workbench.evaluation.pool import Pool, Rows, whole_pool
 from workbench.evaluation.retrieve import Run, cut
+from workbench.evaluation.scores import counted, score_some
 from workbench.evaluation.texts import join_documents
 from workbench.models.scorer import Scorer
 
 Stop = Callable[[], None]
 Progress = Callable[[int, int], None]
+
+#: Documents whose texts are in memory at once while candidates are put in order: of a page each
+#: they take 60 MB.
+BLOCK = 20_000
 
 
 @dataclass(frozen=True)
@@ -41,9 +46,11 @@ class Frozen:
     judgments: Judgments
     #: The first stage's order: document rows (n, k), -1 where fewer; its scores.
     run: Run
-    #: The distinct document rows, ascending, and their table (title, text).
+    #: The distinct document rows, ascending.
     rows: Rows
-    table: Any
+    #: Document rows -> their table (title, text). Not all texts are held at once: those of ten
+    #: thousand queries' candidates would take gigabytes.
+    read: Callable[[Rows], Any]
     #: 'given', 'bm25', or the embedding model's name.
     origin: str
     #: Document rows -> their place among all ids; the smaller place wins a tie.
@@ -104,7 +111,7 @@ def frozen_run(
         judgments=pool.judgments,
         run=run,
         rows=rows,
-        table=reader.documents_at(rows.tolist(), ["title", "text"]),
+        read=lambda some: reader.documents_at(some.tolist(), ["title", "text"]),
         origin=origin,
         order=pool.order,
         left_out=left_out,
@@ -125,11 +132,24 @@ def rerank(
 ) -> Measured:
     """The candidates in the scorer's order; equal scores by document id, as everywhere.
 
-    Raises :class:`WorkbenchError` when scores are not numbers, and what ``stop`` raises.
+    Texts are read and scored by blocks of documents, so that each document comes once. ``progress``
+    gets pairs done and in all. Raises :class:`WorkbenchError` when scores are not numbers, and what
+    ``stop`` raises.
     """
-    documents = join_documents(frozen.table, scorer.contract).to_pylist()
     pairs = frozen.pairs
-    scores = scorer.score(frozen.texts, documents, pairs, progress=progress, stop=stop)
+    scores = np.zeros(len(pairs), np.float32)
+    by_document = np.argsort(pairs[:, 1], kind="stable")
+    size = BLOCK if not getattr(scorer, "whole", False) else max(1, len(frozen.rows))
+    done = 0
+    for start in range(0, len(frozen.rows), size):
+        rows = frozen.rows[start : start + size]
+        documents = join_documents(frozen.read(rows), scorer.contract).to_pylist()
+        ends = np.searchsorted(pairs[by_document, 1], [start, start + size])
+        mine = np.sort(by_document[ends[0] : ends[1]])
+        some = pairs[mine] - np.array([0, start])
+        says = counted(progress, done, len(mine), len(pairs))
+        scores[mine] = score_some(scorer, frozen.texts, documents, some, progress=says, stop=stop)
+        done += len(mine)
     if not np.isfinite(scores).all():
         raise WorkbenchError(
             "The model gives scores that are not numbers, so nothing can be put in order by it.",

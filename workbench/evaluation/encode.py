@@ -45,6 +45,8 @@ _OTHERS = {
     "document": {"query_prompt", "query_max_len"},
     # Known by its path below the data set, which is its content's digest.
     "picture": {"query_prompt", "query_max_len", "document_prompt", "passage_max_len"},
+    # A query and a document together: all of it counts.
+    "pair": set(),
 }
 
 

@@ -1,7 +1,7 @@
 """One row of a comparison, and what the rows' differences are worth."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,8 @@ class Entry:
     against: str = ""
     #: Pictures were the queries: ``asked`` are rows of documents.
     turned: bool = False
+    #: Of lists longer than the metrics look: see ``evaluation/whole.py``.
+    whole: dict[str, float] = field(default_factory=dict)
 
     @property
     def way(self) -> str:
@@ -49,7 +51,7 @@ class Entry:
         scores = self.measured.scores
         about: dict[str, Any] = {"model": self.name, "queries": len(scores.queries)}
         about |= {"searched": self.searched, "way": self.way, "kind": self.kind}
-        return {**about, **scores.means()}
+        return {**about, **scores.means(), **self.whole}
 
 
 def order_name(origin: str, k: int) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.data.splits import CODES
 from workbench.errors import WorkbenchError
 from workbench.evaluation.texts import join_documents
 from workbench.models.resolve import resolve
@@ -33,16 +34,20 @@ class Suspects:
     #: Negatives, and queries, that were looked at.
     looked: int
     asked: int
+    #: Queries that could have been asked.
+    able: int
 
 
 def suspects(exam: "Exam") -> Suspects:
-    """Ask the recipe's judge about the negatives of (some) training queries."""
-    judge = _Judge(exam)
+    """Ask the recipe's judge about the negatives of (some) queries."""
     queries, documents = exam.positives()
     wrong, offered, judged = exam.negatives()
     order = np.argsort(wrong, kind="stable")
     wrong, offered, judged = wrong[order], offered[order], judged[order]
-    asked = _asked(exam, queries, wrong)
+    able, asked = _asked(exam, queries, wrong)
+    if not len(asked):  # No model is loaded for nothing.
+        return _together([], 0, 0, 0)
+    judge = _Judge(exam)
     found: list[tuple[Any, ...]] = []
     looked = 0
     for start in range(0, len(asked), _QUERIES):
@@ -57,15 +62,18 @@ def suspects(exam: "Exam") -> Suspects:
         places = np.flatnonzero(mine)[high]
         first = [positive[query] for query in wrong[places].tolist()]
         found.append((wrong[places], offered[places], first, above[high], judged[places]))
-    return _together(found, looked, len(asked))
+    return _together(found, looked, len(asked), able)
 
 
-def _asked(exam: "Exam", queries: Rows, wrong: Rows) -> Rows:
-    """Training queries with something of both kinds, at most as many as the recipe says."""
+def _asked(exam: "Exam", queries: Rows, wrong: Rows) -> tuple[int, Rows]:
+    """The chosen splits' queries with something of both kinds: how many there are, and at most as
+    many of them as the recipe says."""
     both = np.intersect1d(queries, wrong)
-    both = both[exam.training(both)]
+    split = exam.recipe.judged_split
+    if split != "all":
+        both = both[exam.codes[both] == CODES[split]]
     random = np.random.default_rng(exam.recipe.seed)
-    return np.sort(random.permutation(both)[: exam.recipe.judged_queries])
+    return len(both), np.sort(random.permutation(both)[: exam.recipe.judged_queries])
 
 
 def _best(
@@ -81,7 +89,7 @@ def _best(
     return best, rows
 
 
-def _together(found: list[tuple[Any, ...]], looked: int, asked: int) -> Suspects:
+def _together(found: list[tuple[Any, ...]], looked: int, asked: int, able: int) -> Suspects:
     kinds = (np.int64, np.int64, np.int64, np.float64, np.bool_)
     columns: list[Any] = [
         np.concatenate([np.zeros(0, kind), *(np.asarray(one[at], kind) for one in found)])
@@ -89,7 +97,7 @@ def _together(found: list[tuple[Any, ...]], looked: int, asked: int) -> Suspects
     ]
     order = np.argsort(-columns[3], kind="stable")
     queries, documents, positives, above, judged = (column[order] for column in columns)
-    return Suspects(queries, documents, positives, above, judged, looked, asked)
+    return Suspects(queries, documents, positives, above, judged, looked, asked, able)
 
 
 class _Judge:
@@ -97,6 +105,7 @@ class _Judge:
 
     def __init__(self, exam: "Exam") -> None:
         from workbench.evaluation.encode import with_cache
+        from workbench.evaluation.scores import with_kept_scores
         from workbench.models.load import LoadedEmbedding, load_model
 
         recipe, workspace = exam.recipe, exam.context.workspace
@@ -110,6 +119,8 @@ class _Judge:
         self._embeds = isinstance(model, LoadedEmbedding)
         if self._embeds:
             model = with_cache(model, resolved, workspace, recipe.use_cache)
+        else:
+            model = with_kept_scores(model, resolved, workspace, recipe.use_cache)
         self._model, self._exam = model, exam
 
     def score(self, queries: Rows, documents: Rows) -> NDArray[np.float64]:

@@ -60,6 +60,8 @@ class WordOrder:
     among them."""
 
     contract = Contract()
+    #: It must see all candidates at once: see ``candidates.rerank``.
+    whole = True
 
     def score(
         self,

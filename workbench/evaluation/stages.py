@@ -28,7 +28,7 @@ from workbench.evaluation.candidates import (
 from workbench.evaluation.encode import with_cache
 from workbench.evaluation.entry import ALL_DOCUMENTS, Entry, order_name, searched_words
 from workbench.evaluation.maxsim import search_exactly
-from workbench.evaluation.measure import retrieve, score
+from workbench.evaluation.measure import Measured, retrieve, score
 from workbench.evaluation.metrics import DEPTH
 from workbench.evaluation.named import (
     AUTO,
@@ -46,6 +46,8 @@ from workbench.evaluation.own import EmbeddingOrder, WordOrder
 from workbench.evaluation.pictures import FromPictures, OnPictures, Turned, has_pictures
 from workbench.evaluation.pool import Pool, whole_pool
 from workbench.evaluation.retrieve import Run
+from workbench.evaluation.scores import with_kept_scores
+from workbench.evaluation.whole import whole_lists
 from workbench.jobs.context import JobContext
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.recipes.evaluate import EvaluateRecipe
@@ -134,7 +136,8 @@ class Stages:
             raise no_search(named.name)
         frozen = self._candidates()
         order = self._order(frozen)
-        return [order, self._reordered(model, named, named.name, frozen, progress)]
+        scorer = self._scorer(model, named.resolved)
+        return [order, self._reordered(scorer, named, named.name, frozen, progress)]
 
     def _both_ways(self, model: Any, named: Named) -> list[Entry]:
         """A model of pictures and texts: captions search the pictures, pictures the captions. On
@@ -178,7 +181,9 @@ class Stages:
             kind = model.contract.kind
             if kind == "image-text" and has_pictures(self.reader):
                 raise no_order_of_pictures(name)
-            scorer = EmbeddingOrder(model) if kind in ("embedding", "image-text") else model
+            scorer = self._scorer(model, named.resolved)
+            if kind in ("embedding", "image-text"):
+                scorer = EmbeddingOrder(model)
         row = self._reordered(scorer, named, name, frozen, self._progress(name))
         return [self._order(frozen), replace(row, kind=kind, against="")]
 
@@ -237,12 +242,16 @@ class Stages:
         model = load(self.recipe, self.context, named.resolved)
         if model.contract.kind in ("embedding", "image-text"):
             raise no_second_stage(named.name)
-        rows = {}
+        model, rows = self._scorer(model, named.resolved), {}
         for at, (name, frozen) in enumerate(self._found.items()):
             both = f"{name} + {named.name}"
             progress = self._progress(both, at, len(self._found))
             rows[name] = self._reordered(model, named, both, frozen, progress)
         return rows
+
+    def _scorer(self, model: Any, resolved: ResolvedModel) -> Any:
+        """A second stage with the scores that it gave before."""
+        return with_kept_scores(model, resolved, self.context.workspace, self.recipe.use_cache)
 
     def _reordered(
         self, model: Any, named: Named, name: str, frozen: Frozen, progress: Progress
@@ -255,18 +264,20 @@ class Stages:
             measured=measured,
             model=named.resolved,
             against=order_name(frozen.origin, self.recipe.candidates),
+            whole=_whole(frozen, measured),
         )
 
     def _order(self, frozen: Frozen) -> Entry:
         """The first stage's own order: the row a second stage has to beat."""
-        k = self.recipe.candidates
+        k, measured = self.recipe.candidates, first_stage(frozen)
         return Entry(
             name=order_name(frozen.origin, k),
             kind="first-stage",
             searched=searched_words(frozen.origin, k),
             asked=frozen.queries,
             documents=len(frozen.rows),
-            measured=first_stage(frozen),
+            measured=measured,
+            whole=_whole(frozen, measured),
         )
 
     # -- progress --------------------------------------------------------------------------------
@@ -285,3 +296,10 @@ class Stages:
         texts = len(self.pool.queries) + self.pool.documents
         now = round(texts * (self.step - 1 + done / of))
         self.context.progress(now, texts * self.steps, "texts", message)
+
+
+def _whole(frozen: Frozen, measured: Measured) -> dict[str, float]:
+    """Each query's own candidates are put in order whole; what a first stage found is cut."""
+    if frozen.origin != GIVEN:
+        return {}
+    return whole_lists(frozen.queries, measured.run, frozen.judgments)

@@ -18,6 +18,7 @@ from workbench.errors import BadInput
 from workbench.evaluation.encode import with_cache
 from workbench.evaluation.pool import Pool, Rows, whole_pool
 from workbench.evaluation.retrieve import Run, cut
+from workbench.evaluation.scores import with_kept_scores
 from workbench.jobs.context import JobContext
 from workbench.mining.find import drawn, never, positives_of, searched
 from workbench.mining.prepare import no_miner, no_reranker, splits_of
@@ -152,7 +153,7 @@ class Miner:
             raise no_reranker(name) if embeds else no_miner(name)
         if isinstance(model, LoadedEmbedding):
             return with_cache(model, resolved, workspace, recipe.use_cache)
-        return model
+        return with_kept_scores(model, resolved, workspace, recipe.use_cache)
 
     def _find(self, split: str, encoder: Any) -> Hunt:
         recipe, stop = self.recipe, self.context.check_cancelled

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from workbench.data.reader import DatasetReader
-from workbench.errors import BadInput
+from workbench.errors import BadInput, NotFound
 from workbench.records import Job, JobStatus
 
 if TYPE_CHECKING:
@@ -52,16 +52,19 @@ class Judged:
     text: str
     score: float | None
     ticked: bool = True
+    #: What the data set calls it.
+    id: str = ""
     above: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ProposedRow:
-    """One query with its positives and what is proposed against it."""
+    """One query, by its row and its id, with its positives and what is proposed against it."""
 
     query: int
     text: str
     split: str
+    id: str
     positives: list[Judged]
     negatives: list[Judged]
 
@@ -74,6 +77,7 @@ class Proposal:
         self.job = job
         self.result: dict[str, Any] = job.result or {}
         self._folder = workspace.jobs.folder(job.id)
+        self._ids: tuple[dict[str, int], dict[str, int]] | None = None
 
     @cached_property
     def table(self) -> pa.Table:
@@ -121,28 +125,33 @@ class Proposal:
         for one, above_positive in zip(shown.to_pylist(), marks, strict=True):
             link = (one["query"], one["document"])
             positive = one["part"] == POSITIVE
-            text, ticked = texts[one["document"]], link not in gone
-            entry = Judged(one["document"], text, one["score"], ticked, bool(above_positive))
+            (id, text), ticked = texts[one["document"]], link not in gone
+            score, above = one["score"], bool(above_positive)
+            entry = Judged(one["document"], text, score, ticked, above=above, id=id)
             found[one["query"]][0 if positive else 1].append(entry)
         return [ProposedRow(row, *asked[row], *found[row]) for row in asked]
 
-    def _queries(self, rows: NDArray[np.int64]) -> dict[int, tuple[str, str]]:
-        """Row -> text and split."""
+    def _queries(self, rows: NDArray[np.int64]) -> dict[int, tuple[str, str, str]]:
+        """Row -> text, split and id."""
         found = {}
         for split in self.reader.counts["splits"]:
             start = self.reader.manifest.start(split)
             stop = start + self.reader.counts["splits"][split]
             for row in rows[(rows >= start) & (rows < stop)].tolist():
                 table = self.reader.queries_between(split, row - start, row - start + 1)
-                found[row] = (table["text"][0].as_py(), split)
+                found[row] = (table["text"][0].as_py(), split, table["id"][0].as_py())
         return found
 
-    def _texts(self, documents: NDArray[np.int64]) -> dict[int, str]:
+    def _texts(self, documents: NDArray[np.int64]) -> dict[int, tuple[str, str]]:
+        """Row -> id and text."""
         wanted = np.unique(documents).tolist()
-        table = self.reader.documents_at(wanted).select(["title", "text", "picture"])
+        table = self.reader.documents_at(wanted, ["id", "title", "text", "picture"])
         return {
-            row: "\n".join(part for part in (one["title"], one["text"]) if part)
-            or str(one["picture"] or "")
+            row: (
+                one["id"],
+                "\n".join(part for part in (one["title"], one["text"]) if part)
+                or str(one["picture"] or ""),
+            )
             for row, one in zip(wanted, table.to_pylist(), strict=True)
         }
 
@@ -167,14 +176,45 @@ class Proposal:
             raise BadInput("That document was not proposed.", "Open the proposal again.")
         self._write(self.unticked ^ {(query, document)})
 
-    def leave_out_above(self) -> int:
-        """Leave out every negative that scores above its query's lowest positive; their number."""
+    def leave_out_above(self, score: float | None = None) -> int:
+        """Leave out every negative that scores above that, or (None) above its query's lowest
+        positive; their number."""
         self.refuse_accepted()
-        table = self.table.filter(_above(self.table))
-        pairs = zip(table["query"].to_pylist(), table["document"].to_pylist(), strict=True)
-        found = set(pairs)
+        found = _links(self.table.filter(_above(self.table, score)))
         self._write(self.unticked | found)
         return len(found)
+
+    def leave_out(self, links: set[Link], out: bool = True) -> int:
+        """Leave these negatives out, or take them back in; how many that changed. Raises
+        :class:`BadInput` for one that was not proposed."""
+        self.refuse_accepted()
+        negative = pc.equal(self.table["part"].cast(pa.string()), NEGATIVE)
+        if not links <= _links(self.table.filter(negative)):
+            raise BadInput("That document was not proposed.", "Open the proposal again.")
+        before = self.unticked
+        after = before | links if out else before - links
+        self._write(after)
+        return len(before ^ after)
+
+    def rows_of(self, query: str, document: str) -> Link:
+        """The rows of a query and a document by their ids; raises :class:`BadInput` for others
+        than are proposed."""
+        if self._ids is None:
+            asked = np.unique(self.table["query"].to_numpy())
+            held = np.unique(self.table["document"].to_numpy())
+            names = [pc.cast(table["id"], pa.string()) for table in self.reader.iter_queries()]
+            ids = pa.chunked_array(names, pa.string()).take(pa.array(asked)).to_pylist()
+            shown = self.reader.documents_at(held.tolist(), ["id"])["id"].to_pylist()
+            self._ids = (
+                dict(zip(ids, asked.tolist(), strict=True)),
+                dict(zip(shown, held.tolist(), strict=True)),
+            )
+        for what, id, known in zip(
+            ("query", "document"), (query, document), self._ids, strict=True
+        ):
+            if id not in known:
+                raise NotFound.among(what, id, list(known), "'mine show JOB --json' has the ids.")
+        return self._ids[0][query], self._ids[1][document]
 
     def _write(self, links: set[Link]) -> None:
         path = self._folder / UNTICKED
@@ -231,8 +271,12 @@ def write(folder: Path, table: pa.Table) -> None:
     beside.replace(folder / FILE)
 
 
-def _above(table: pa.Table) -> Any:
-    """Which rows are negatives that score above their query's lowest positive."""
+def _above(table: pa.Table, score: float | None = None) -> Any:
+    """Which rows are negatives that score above that, or above their query's lowest positive."""
     negative = pc.equal(table["part"].cast(pa.string()), NEGATIVE)
-    higher = pc.fill_null(pc.greater(table["score"], table["positive_score"]), False)
-    return pc.and_(negative, higher)
+    least = table["positive_score"] if score is None else score
+    return pc.and_(negative, pc.fill_null(pc.greater(table["score"], least), False))
+
+
+def _links(table: pa.Table) -> set[Link]:
+    return set(zip(table["query"].to_pylist(), table["document"].to_pylist(), strict=True))

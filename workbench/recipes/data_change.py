@@ -103,6 +103,13 @@ class ExportDataRecipe(Recipe):
         help="How the rows of pairs, triplets and scored pairs are written; 'auto' is JSONL.",
         depends_on=("format", ("pairs", "triplets", "scored")),
     )
+    scores_from: Literal["auto", "own", "teacher", "grades"] = setting(
+        "auto",
+        help="Scored pairs are made of the data set's own, of a teacher's scores of its "
+        "candidates, or of grades (divided by the highest); 'auto' takes the first of these that "
+        "it has.",
+        depends_on=("format", ("scored",)),
+    )
     output: str = setting(
         "",
         help="The folder to write to, or a file that ends in .zip; empty keeps it with the job, "

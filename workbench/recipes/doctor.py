@@ -56,9 +56,15 @@ class DoctorRecipe(Recipe):
         widget="model",
         max_length=500,
     )
+    judged_split: Literal["all", "train", "dev", "test"] = setting(
+        "all",
+        help="The split whose negatives are shown to the judge; 'all' takes every split that has "
+        "some.",
+        advanced=True,
+    )
     judged_queries: int = setting(
         1000,
-        help="At most this many training queries, chosen by the seed, are shown to the judge.",
+        help="At most this many queries, chosen by the seed, are shown to the judge.",
         advanced=True,
         ge=1,
         le=10_000_000,
@@ -109,7 +115,8 @@ class DoctorRecipe(Recipe):
     )
     use_cache: bool = setting(
         True,
-        help="Texts that an embedding model has encoded before are read from disk.",
+        help="Texts that a model has encoded before, and pairs that a reranker has scored, in the "
+        "same way, are read from disk; off computes everything anew and keeps nothing.",
         advanced=True,
     )
     seed: int = setting(

@@ -119,8 +119,8 @@ class MineRecipe(Recipe):
     )
     use_cache: bool = setting(
         True,
-        help="Texts that this model has encoded before, in the same way, are read from disk; off "
-        "encodes everything anew and keeps nothing.",
+        help="Texts that a model has encoded before, and pairs that a reranker has scored, in the "
+        "same way, are read from disk; off computes everything anew and keeps nothing.",
         advanced=True,
     )
 

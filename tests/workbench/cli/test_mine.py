@@ -27,6 +27,24 @@ def test_propose_show_accept(capsys: Any, home: Path, tmp_path: Path) -> None:
     shown = run(capsys, home, "mine", "show", mined["job"], "--rows", "3")
     assert len(shown["rows"]) == 3 and shown["accepted_version"] is None
     assert all(len(row["negatives"]) == 2 for row in shown["rows"])
+    query, other = shown["rows"][0], shown["rows"][1]
+    pairs = [(query["id"], query["negatives"][0]["id"]), (other["id"], other["negatives"][1]["id"])]
+    named = [word for pair in pairs for word in ("--pair", *pair)]
+    left = run(capsys, home, "mine", "untick", mined["job"], *named)
+    assert left == {"job": mined["job"], "changed": 2, "unticked": 2}
+    assert run(capsys, home, "mine", "untick", mined["job"], *named)["changed"] == 0
+    assert run(capsys, home, "mine", "tick", mined["job"], *named[3:])["unticked"] == 1
+    shown = run(capsys, home, "mine", "show", mined["job"], "--rows", "2")
+    ticked = [[one["accepted"] for one in row["negatives"]] for row in shown["rows"]]
+    assert ticked == [[False, True], [True, True]]
+    for wrong, said in {
+        ("--pair", "nobody", pairs[0][1]): "no query named 'nobody'",
+        ("--pair", *pairs[0][:1], query["positives"][0]["id"]): "not proposed",
+        (): "Which negatives?",
+        ("--above",): "Nothing in this proposal has a score",
+    }.items():
+        refused = run(capsys, home, "mine", "untick", mined["job"], *wrong, status=2)
+        assert said in refused["error"]["message"]
     accepted = run(capsys, home, "mine", "accept", mined["job"])
     assert accepted == {"job": mined["job"], "dataset": "tea", "accepted_version": 2}
     refused = run(capsys, home, "mine", "accept", mined["job"], status=2)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -249,6 +250,54 @@ def test_scored_pairs_come_back(workspace: Workspace, rows: list[Any], kind: str
         assert said["left_out"] == []
 
 
+Triples = list[tuple[str, str, np.float32]]
+
+
+def scored(reader: DatasetReader) -> Triples:
+    rows = reader.pairs().to_pylist()
+    return sorted((one["left"], one["right"], np.float32(one["score"])) for one in rows)
+
+
+@settings(max_examples=12, phases=UNSHRUNK)
+@given(made_of=changes())
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_any_data_set_is_written_as_scored_pairs(
+    workspace: Workspace, made_of: Changes, kind: str
+) -> None:
+    with dataset(workspace, made_of) as reader:
+        queries, _ = known(reader)
+        highest = max(grade for one in queries.values() for grade in one.grades.values())
+        graded = sorted(
+            (text, other, np.float32(one.grades.get(other, 0) / highest))
+            for text, one in queries.items()
+            for other in one.right | one.wrong
+        )
+        with again(workspace, reader, "scored", file_type=kind, scores_from="grades") as (
+            made,
+            said,
+        ):
+            assert scored(made) == graded
+            assert {one["left"]: one["split"] for one in made.pairs().to_pylist()} == {
+                text: one.split for text, one in queries.items() if one.right | one.wrong
+            }
+            told = "grades: 1 is" if highest == 1 else f"divided by {highest}, the highest"
+            assert told in said["scores"]
+            unjudged = sum(len(one.scores.keys() - one.grades.keys()) for one in queries.values())
+            assert any("with the score 0" in one for one in said["left_out"]) == bool(unjudged)
+        taught = sorted(
+            (text, other, np.float32(score))
+            for text, one in queries.items()
+            for other, score in one.scores.items()
+            if score is not None
+        )
+        if taught:
+            with again(workspace, reader, "scored", file_type=kind) as (made, said):
+                assert scored(made) == taught
+                assert "The scores are the teacher's own" in said["scores"]
+                lacking = any("without a teacher's score" in one for one in said["left_out"])
+                assert lacking == (len(taught) < len(graded))
+
+
 # -- what is said, and where it goes ---------------------------------------------------------
 
 
@@ -354,7 +403,9 @@ def test_nothing_is_overwritten(
     with pytest.raises(BadInput, match="already"):
         write(workspace, reader, format="pairs", output=str(tmp_path / "in"))
     with pytest.raises(BadInput, match="no scored pairs"):
-        write(workspace, reader, format="scored", output=str(tmp_path / "x"))
+        write(workspace, reader, format="scored", scores_from="own", output=str(tmp_path / "x"))
+    with pytest.raises(BadInput, match="no scored pairs, and no judgments to make them of in test"):
+        write(workspace, reader, format="scored", split="test", output=str(tmp_path / "x"))
     with pytest.raises(BadInput, match="in test"):
         write(workspace, reader, format="pairs", split="test", output=str(tmp_path / "x"))
 

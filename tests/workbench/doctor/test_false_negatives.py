@@ -45,10 +45,11 @@ def test_a_negative_that_is_right_is_found_and_taken_away(
     found = doctor.examine(reader.name, "false-negatives", **values)["likely-false-negative"]
     assert "dog sat on mat" in [example["texts"][0]["text"] for example in found["examples"]]
     first = found["examples"][0]
-    assert [text["role"] for text in first["texts"]] == ["query", "positive", "negative"]
+    roles = ["query (train)", "positive", "negative"]
+    assert [text["role"] for text in first["texts"]] == roles
     assert float(first["note"]) > 0.05
     suspected = {example["texts"][0]["text"] for example in found["examples"]}
-    _, after = doctor.mend(reader.name, "drop-false-negatives")
+    _, after = doctor.mend(reader.name, "likely-false-negative")
     expected = {
         query: (split, right, [] if query in suspected else wrong)
         for query, (split, right, wrong) in everything(reader).items()
@@ -63,4 +64,36 @@ def test_the_judge_sees_no_more_queries_than_asked(
     values = {"judge": judge, "precision": "fp32", "judged_queries": 2, "margin": -10.0}
     found = doctor.examine(reader.name, "false-negatives", **values)["likely-false-negative"]
     assert (found["count"], found["of"]) == (2, 2)
-    assert "The judge saw 2 of" in doctor.report["notes"][0]
+    assert "The judge saw 2 of 7 queries" in doctor.report["notes"][0]
+
+
+def test_every_split_is_looked_at_or_the_chosen_one(
+    data: Callable[..., DatasetReader], doctor: Doctor, judge: str
+) -> None:
+    reader = data(train=rows(), dev=OTHERS[:1], test=OTHERS[1:])
+    values = {"judge": judge, "precision": "fp32", "margin": -10.0}
+    found = doctor.examine(reader.name, "false-negatives", **values)["likely-false-negative"]
+    assert (found["count"], found["of"]) == (7, 7)
+    kept, held = found["mends"]
+    assert (kept["counts"], held["counts"]) == ({"drop_candidates": 5}, {"drop_candidates": 2})
+    values["judged_split"] = "test"
+    found = doctor.examine(reader.name, "false-negatives", **values)["likely-false-negative"]
+    assert (found["count"], [mend["code"] for mend in found["mends"]]) == (
+        1,
+        ["drop-held-out-false-negatives"],
+    )
+    assert found["examples"][0]["texts"][0]["role"] == "query (test)"
+    _, after = doctor.mend(reader.name, "likely-false-negative")
+    before = everything(reader)
+    before["quick dog"] = (*before["quick dog"][:2], [])
+    assert everything(after) == before
+
+
+def test_no_model_is_loaded_where_there_is_nothing_to_judge(
+    data: Callable[..., DatasetReader], doctor: Doctor, judge: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = data(train=[{**row, "neg": []} for row in rows()], dev=OTHERS[:1], test=OTHERS[1:])
+    monkeypatch.setattr("workbench.models.load.load_model", None)
+    values = {"judge": judge, "judged_split": "train"}
+    assert doctor.examine(reader.name, "false-negatives", **values) == {}
+    assert "No query there has both" in doctor.report["notes"][0]

@@ -32,7 +32,7 @@ def test_healthy_data_has_no_findings(data: Make, doctor: Doctor) -> None:
     found = doctor.examine(data(**split_up(healthy())).name, tokenizer="all-MiniLM-L6-v2")
     assert found == {}
     assert doctor.report["checks"] == list(CHECKS)
-    assert "no judge" in doctor.report["notes"][0]
+    assert "no judge was chosen" in doctor.report["notes"][0]
 
 
 def test_empty_and_one_word_queries(data: Make, doctor: Doctor) -> None:
@@ -245,3 +245,17 @@ def test_several_mends_at_once_are_one_version_with_its_lineage(data: Make, doct
 def test_data_without_queries_is_examined_too(data: Make, doctor: Doctor, check: str) -> None:
     reader = data(docs=[{"id": f"d{n}", "text": one["pos"][0]} for n, one in enumerate(healthy())])
     assert doctor.examine(reader.name, check, tokenizer="all-MiniLM-L6-v2") == {}
+
+
+def test_nearly_the_same_query_in_one_split(data: Make, doctor: Doctor) -> None:
+    rows = healthy()
+    rows[8]["query"] = rows[2]["query"] + "?!"
+    rows[9]["query"] = rows[2]["query"].upper()  # The very same: another finding's.
+    rows[37]["query"] = rows[36]["query"] + " ?"
+    reader = data(**split_up(rows))
+    found = doctor.examine(reader.name, "splits", "near-duplicates", similarity=0.9)
+    assert list(found) == ["near-duplicate-query"]
+    near = found["near-duplicate-query"]
+    assert (near["count"], near["mends"][0]["counts"]) == (2, {"drop_queries": 1})
+    _, after = doctor.mend(reader.name, "near-duplicate-query")
+    assert kept(reader, after, {rows[8]["query"]})

@@ -1,7 +1,10 @@
 """What a mend refuses, and the two tasks from the command line."""
 
+import functools
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +15,10 @@ from ui.tabs.data_doctor import TITLES
 from workbench.cli.main import main
 from workbench.data.reader import DatasetReader
 from workbench.data.versions import Changes, new_version
+from workbench.doctor.mend import fresh_report
 from workbench.errors import BadInput, BadRecipe, JobCancelled, NotFound
 from workbench.recipes.doctor import DoctorRecipe, MendRecipe
+from workbench.records import JobStatus
 
 Make = Callable[..., DatasetReader]
 
@@ -88,6 +93,37 @@ def test_every_finding_has_a_title() -> None:
     assert source.count("yield Finding(") + source.count("_documents_finding(") - 1 == len(TITLES)
 
 
+def test_a_report_is_about_one_data_set_and_not_about_a_name(
+    reader: DatasetReader, doctor: Doctor
+) -> None:
+    doctor.examine(reader.name, "queries")
+    path = doctor.workspace.jobs.folder(doctor.job) / "report.json"
+    report = json.loads(path.read_text(encoding="utf-8"))
+    assert report["dataset_id"] == doctor.workspace.datasets.get(reader.name).id
+    path.write_text(json.dumps({**report, "dataset_id": "another"}), encoding="utf-8")
+    with pytest.raises(BadInput, match="another data set of the name"):
+        doctor.mend(reader.name, "empty-query")
+
+
+def test_an_examination_is_taken_again_only_where_it_would_say_the_same(
+    reader: DatasetReader, doctor: Doctor
+) -> None:
+    doctor.examine(reader.name, "queries")
+    records = doctor.workspace.store.jobs
+    fresh = functools.partial(fresh_report, doctor.workspace, reader.name)
+    assert fresh({}, ["empty-query"]) is None  # It is not on record as done.
+    asked = doctor.workspace.jobs.get(doctor.job)
+    records.insert(replace(asked, id="done", status=JobStatus.SUCCEEDED))
+    jobs = doctor.workspace.jobs
+    shutil.copytree(jobs.folder(doctor.job), jobs.folder("done"))
+    assert fresh({}, ["empty-query"]) == "done"
+    assert fresh({"checks": ["queries"]}, ["drop-empty-queries"]) == "done"
+    assert fresh({"judge": "other"}, ["empty-query"]) is None
+    assert fresh({}, ["empty-query", "duplicate-query"]) is None
+    new_version(doctor.workspace, reader.name, Changes(drop_queries=[1]), {"what": "meanwhile"})
+    assert fresh({}, ["empty-query"]) is None
+
+
 @pytest.mark.slow  # starts a worker process for each job
 def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = healthy()
@@ -102,6 +138,12 @@ def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert [one["code"] for one in report["findings"]] == ["empty-query"]
     assert report["findings"][0]["examples"][0]["texts"][0]["text"] == "?!"
     assert main([*home, *asked, "--mend", "empty-query"]) == 0
-    mended = json.loads(capsys.readouterr().out)["mended"]
-    assert (mended["from_version"], mended["version"]) == (1, 2)
+    said = json.loads(capsys.readouterr().out)
+    assert (said["job"], said["examined_again"]) == (report["job"], False)
+    assert (said["mended"]["from_version"], said["mended"]["version"]) == (1, 2)
+    by = ["data", "doctor", "tea", "--report", report["job"]]
+    assert main([*home, *by]) == 2
+    assert "Add --mend" in capsys.readouterr().err
+    assert main([*home, *by, "--mend", "empty-query"]) == 2
+    assert "was examined as version 1" in capsys.readouterr().err
     assert main([*home, *asked, "--mend", "empty-query"]) == 2

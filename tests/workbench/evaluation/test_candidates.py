@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from tests.workbench.training.fakes import FakeReader
 from workbench.errors import BadInput, WorkbenchError
+from workbench.evaluation import candidates
 from workbench.evaluation.candidates import first_stage, freeze, mine, rerank
+from workbench.evaluation.own import WordOrder
 from workbench.models.contract import Contract
 
 ASKED = 8
@@ -48,7 +50,9 @@ class Right:
 def test_bm25_is_taken_where_the_data_brings_nothing() -> None:
     frozen = freeze(FakeReader({"train": TRAIN, "dev": PLAIN}), "dev", k=5)
     assert frozen.origin == "bm25" and frozen.run.documents.shape == (ASKED, 5)
-    assert (np.diff(frozen.rows) > 0).all() and frozen.table.num_rows == len(frozen.rows)
+    assert (np.diff(frozen.rows) > 0).all() and frozen.read(frozen.rows).num_rows == len(
+        frozen.rows
+    )
     before = first_stage(frozen).scores.means()
     assert 0 < before["map@100"] < 0.5
     scorer, seen = Right(), []
@@ -57,6 +61,39 @@ def test_bm25_is_taken_where_the_data_brings_nothing() -> None:
     assert seen == [(len(scorer.pairs), len(scorer.pairs))]
     assert ("which pet0 is old", "pet0 and so it says yes") in scorer.pairs
     assert rerank(Right(flip=True), frozen).scores.means()["map@100"] == 0.2
+
+
+def test_texts_are_read_by_blocks_and_each_pair_is_scored_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frozen = freeze(FakeReader({"train": TRAIN, "dev": PLAIN}), "dev", k=5)
+    whole = Right(flip=True)
+    before = rerank(whole, frozen)
+    monkeypatch.setattr(candidates, "BLOCK", 3)
+    asked: list[tuple[str, str]] = []
+    longest = 0
+
+    class Watched(Right):
+        def score(self, queries, documents, pairs, **options) -> NDArray[np.float32]:  # type: ignore[no-untyped-def]
+            nonlocal longest
+            longest = max(longest, len(documents))
+            found = super().score(queries, documents, pairs, **options)
+            asked.extend(self.pairs)
+            return found
+
+    seen: list[tuple[int, int]] = []
+    after = rerank(Watched(flip=True), frozen, progress=lambda *one: seen.append(one))
+    assert longest == 3 and sorted(asked) == sorted(whole.pairs)
+    assert (after.run.documents == before.run.documents).all()
+    assert (after.run.scores == before.run.scores).all()
+    assert seen == sorted(seen) and seen[-1] == (len(asked), len(asked))
+
+
+def test_words_are_counted_among_all_candidates_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    frozen = freeze(FakeReader({"train": TRAIN, "dev": PLAIN}), "dev", k=5)
+    before = rerank(WordOrder(), frozen)
+    monkeypatch.setattr(candidates, "BLOCK", 3)
+    assert (rerank(WordOrder(), frozen).run.scores == before.run.scores).all()
 
 
 def test_what_the_first_stage_missed_counts_as_missed() -> None:

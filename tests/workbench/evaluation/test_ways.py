@@ -16,6 +16,7 @@ from tests.workbench.evaluation.test_stages import (
     verdicts,
 )
 from workbench.comparison.table import build_table, to_text
+from workbench.comparison.text import result_text, whole_lists
 from workbench.errors import BadInput
 from workbench.evaluation.prepare import prepare_evaluate
 
@@ -51,6 +52,28 @@ def test_the_queries_own_candidates_are_never_cut(make: Make) -> None:
     result = evaluated(make(BROUGHT), ["wrong"], way="reranking", candidates=2)
     whole = evaluated(make(BROUGHT), ["wrong"], way="reranking", candidates=50)
     assert result["rows"] == whole["rows"]
+
+
+def test_longer_lists_than_the_metrics_see_are_told_of_and_measured_whole(make: Make) -> None:
+    asked = [
+        (query, right, [f"no{n} {m}" for m in range(150)])
+        for n, (query, right, _) in enumerate(OWN[:3])
+    ]
+    result = evaluated(make({"dev": asked}), ["wrong", "right"], way="reranking", metric="map@100")
+    rows = {row["model"]: row for row in result["rows"]}
+    assert {row["longest_list"] for row in rows.values()} == {151}
+    # 'wrong' puts the right document last: beyond what MAP@100 sees, and not beyond the list.
+    assert rows["wrong"]["map@100"] == 0.0
+    assert rows["wrong"]["map"] == pytest.approx(1 / 151)
+    assert rows["right"]["map"] == rows["right"]["map@100"] == 1.0
+    (said,) = whole_lists(result)
+    assert "lists of up to 151 candidates" in said and "wrong 0.007, right 1.000" in said
+    assert said in result_text(result)
+
+
+def test_of_shorter_lists_nothing_is_said(make: Make) -> None:
+    result = evaluated(make(BROUGHT), ["wrong"], way="reranking")
+    assert "longest_list" not in result["rows"][0] and whole_lists(result) == []
 
 
 def test_mined_negatives_are_no_candidates_to_measure_by(make: Make) -> None:
