@@ -32,9 +32,9 @@ def add(actions: Any, shared: argparse.ArgumentParser) -> None:
     table.set_defaults(command=_published)
 
     writing = actions.add_parser(
-        "report", parents=[shared], help="a comparison as Markdown, HTML or LaTeX"
+        "report", parents=[shared], help="a comparison or a matrix as Markdown, HTML or LaTeX"
     )
-    writing.add_argument("id", help="the id of an evaluate job, or of one of its evaluations")
+    writing.add_argument("id", help="the id of an evaluate or matrix job, or of one evaluation")
     writing.add_argument("--format", choices=("md", "html", "tex"), default="md")
     writing.add_argument("--output", metavar="FILE", help="write it there instead of to stdout")
     writing.set_defaults(command=_report)

@@ -57,7 +57,9 @@ def gather(workspace: "Workspace", id: str) -> Report:
     :class:`BadInput` where the job is no finished comparison."""
     job = job_of(workspace, id)
     if job.task != EvaluateRecipe.task:
-        raise BadInput(f"'{job.name}' is no comparison.", "Give the id of an evaluate job.")
+        raise BadInput(
+            f"'{job.name}' is no comparison.", "Give the id of an evaluate or a matrix job."
+        )
     if job.status is not JobStatus.SUCCEEDED or not job.result:
         raise BadInput(
             f"'{job.name}' has no result: it is {job.status.value}.", "Run the comparison again."
