@@ -10,7 +10,8 @@ from workbench.cli.output import columns, say
 from workbench.comparison.names import HEADLINE
 from workbench.comparison.recipes import recipe_differences, shown
 from workbench.errors import BadInput
-from workbench.reports.history import Measurement, history
+from workbench.reports.history import history
+from workbench.reports.measurement import SOURCES, Measurement, headline_metrics
 from workbench.workspace import Workspace
 
 
@@ -20,7 +21,8 @@ def add(actions: Any, shared: argparse.ArgumentParser) -> None:
         "history", parents=[shared], help="every number ever measured, newest first"
     )
     past.add_argument("--model", metavar="NAME", help="of one model only")
-    past.add_argument("--dataset", metavar="NAME", help="of one data set only")
+    past.add_argument("--dataset", metavar="NAME", help="of one data set only, also a removed one")
+    past.add_argument("--source", choices=SOURCES, help="measured by this only")
     past.set_defaults(command=_history)
 
     table = actions.add_parser(
@@ -49,23 +51,32 @@ def add_diff(actions: Any, shared: argparse.ArgumentParser) -> None:
 
 
 def _history(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-    found = history(workspace, args.model, args.dataset)
+    found = history(workspace, args.model, args.dataset, args.source)
     if not found:
         say("Nothing was measured yet. Try: python -m workbench evaluate --dataset NAME ...")
-    head = ["measured", "model", "data set", "split", "asked", "measures", "settings", "id"]
+    head = ["measured", "by", "model", "data set", "split", "asked", "measures", "settings", "id"]
     rows = [_row(one) for one in found]
     return [asdict(one) for one in found], columns(head, rows) if found else ""
 
 
 def _row(one: Measurement) -> list[str]:
     when = datetime.fromtimestamp(one.measured_at).strftime("%Y-%m-%d %H:%M")
-    names = (HEADLINE, "ndcg@10", "spearman", "pearson")
-    measures = [f"{name} {one.metrics[name]:.3f}" for name in names if name in one.metrics]
-    asked = f"{one.pairs} pairs" if one.pairs else f"{one.queries} queries"
-    model = f"{one.model}, {one.cut_to} dimensions" if one.cut_to else one.model
+    names = headline_metrics(one.metrics)
+    measures = [f"{name} {one.metrics[name]:.3f}" for name in names]
+    if one.milliseconds is not None:
+        measures.append(f"{one.milliseconds:.1f} ms per query")
+    asked = f"{one.pairs} pairs" if one.pairs else f"{one.queries or '?'} queries"
     settings = ", ".join(f"{name}={shown(value)}" for name, value in one.settings.items())
-    data = f"{one.dataset} v{one.version}"
-    return [when, model, data, one.split, asked, "  ".join(measures), settings, one.id]
+    data = f"{one.dataset}{' (removed)' if one.removed else ''}"
+    data += "" if one.version is None else f" v{one.version}"
+    about = [when, one.source, _model(one), data, one.split, asked]
+    return [*about, "  ".join(measures), settings, one.id]
+
+
+def _model(one: Measurement) -> str:
+    if one.step is not None:
+        return f"{one.model}, step {one.step}"
+    return f"{one.model}, {one.cut_to} dimensions" if one.cut_to else one.model
 
 
 def _published(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:

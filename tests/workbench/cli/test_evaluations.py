@@ -74,7 +74,7 @@ def test_a_second_data_set_and_a_matrix_are_written_too(
     result = run(capsys, home, "evaluate", *asked, "--export-trec", str(out))
     expected = ["bm25-others.qrels", "bm25-others.run", "bm25.qrels", "bm25.run"]
     assert sorted(path.name for path in out.iterdir()) == expected
-    job = run(capsys, home, "jobs", "list")[0]["id"]
+    job = run(capsys, home, "jobs", "list")[0]["job"]
     again = run(capsys, home, "evaluations", "export", job, str(tmp_path / "again"))
     second = result["also"]["evaluations"]
     assert again["evaluations"] == [*result["evaluations"], *second]
