@@ -15,7 +15,7 @@ from workbench.workspace import Workspace
 
 def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     parser = commands.add_parser(
-        "evaluations", help="evaluations: list, export, history, published, report, explore"
+        "evaluations", help="evaluations: list, export, history, published, slices, report, explore"
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     listing = actions.add_parser("list", parents=[shared], help="what was measured, newest first")

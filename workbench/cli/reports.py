@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from workbench.cli.output import columns, say
-from workbench.comparison.names import HEADLINE
+from workbench.comparison.names import HEADLINE, METRICS
 from workbench.comparison.recipes import recipe_differences, shown
 from workbench.errors import BadInput
 from workbench.reports.history import history
+from workbench.reports.kinds import BY
 from workbench.reports.measurement import SOURCES, Measurement, headline_metrics
 from workbench.workspace import Workspace
 
@@ -32,6 +33,14 @@ def add(actions: Any, shared: argparse.ArgumentParser) -> None:
     table.add_argument("--split", choices=("train", "dev", "test"), default="test")
     table.add_argument("--metric", default=HEADLINE, help=f"the metric (default: {HEADLINE})")
     table.set_defaults(command=_published)
+
+    kinds = actions.add_parser(
+        "slices", parents=[shared], help="a comparison by kinds of queries: length, language ..."
+    )
+    kinds.add_argument("id", help="the id of an evaluate or matrix job, or of one evaluation")
+    kinds.add_argument("--by", choices=tuple(BY), help="this division only")
+    kinds.add_argument("--metric", choices=METRICS, default=HEADLINE)
+    kinds.set_defaults(command=_slices)
 
     writing = actions.add_parser(
         "report", parents=[shared], help="a comparison or a matrix as Markdown, HTML or LaTeX"
@@ -97,6 +106,19 @@ def _published(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str
     text = published_markdown(rows, args.metric).rstrip() if rows else ""
     about = {"dataset": dataset, "split": args.split, "metric": args.metric}
     return {**about, "rows": [asdict(row) for row in rows]}, text
+
+
+def _slices(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    from workbench.reports.gather import job_of, slice_table
+    from workbench.reports.slices import slices_of
+
+    job = job_of(workspace, args.id)
+    found = slices_of(workspace, job.result or {}, args.metric)
+    found = [one for one in found if args.by in (None, one.by)]
+    if not found:
+        say("Nothing to divide by: all queries are of one kind, or the data set is gone.")
+    document = {"job": job.id, "metric": args.metric, "slicings": [asdict(one) for one in found]}
+    return document, "\n\n".join(columns(*slice_table(one)) for one in found)
 
 
 def _report(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:

@@ -261,6 +261,12 @@ def test_the_command_line(workspace: Workspace, compared: Job, capsys: Any, tmp_
     assert main(["--home", home, "evaluations", "report", "ev1", "--output", str(tmp_path)]) == 2
     assert "cannot be written" in capsys.readouterr().err
 
+    (sliced,) = run("evaluations", "slices", "ev1", "--by", "script")["slicings"]
+    assert sliced["models"] == list(NAMES)
+    assert [one["queries"] for one in sliced["slices"]] == [40, 20]
+    assert main(["--home", home, "evaluations", "slices", "ev1"]) == 0
+    assert "Chinese characters" in capsys.readouterr().out
+
     rows = run("evaluations", "history", "--model", NAMES[0])
     assert [(row["model"], row["dataset"], row["queries"]) for row in rows] == [("base", "tea", 60)]
     assert run("evaluations", "history", "--source", "matrix") == []
