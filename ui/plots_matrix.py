@@ -14,7 +14,7 @@ from workbench.comparison.names import label
 
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 GAINED, LOST, SAME = "#0d9488", "#c2410c", "#98a2b3"
-#: With more queries than this the points say their values only.
+#: With more queries than this the points say their values only, and are drawn by WebGL.
 NAMED = 2000
 
 
@@ -68,7 +68,9 @@ def scatter(
         x, y, first, counts = _piles(before[rows], after[rows])
         rows_of_dots = [int(rows[at]) for at in first]
         said = [_pile_words(names[rows[at]], n) for at, n in zip(first, counts, strict=True)]
-        figure.add_scattergl(
+        # As SVG it is drawn, and can be clicked, where a browser has no WebGL.
+        dots = go.Scatter if len(x) <= NAMED else go.Scattergl
+        found = dots(
             x=x,
             y=y,
             name=f"{name} ({len(rows):,})",
@@ -84,6 +86,7 @@ def scatter(
             customdata=[queries[at] if queries is not None else at for at in rows_of_dots],
             hovertemplate="%{x:.3f} → %{y:.3f}<br>%{text}<extra></extra>",
         )
+        figure.add_trace(found)
     figure.add_shape(
         type="line", x0=0, y0=0, x1=1, y1=1, line={"color": SAME, "width": 1, "dash": "dot"}
     )

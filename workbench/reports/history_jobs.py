@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from workbench.workspace import Workspace
 
 BASELINE, DEV = "baseline", "dev"
+#: What a reranker starts from, until its job has said whose order that is.
+FIRST_STAGE = "the first stage's order"
 LAB_TASK, BLEND_TASK = "quantize-lab", "blend"
 _SAID = {"dataset", "dataset_version", "model", "name", "tuned", "base"}
 
@@ -30,8 +32,12 @@ def measured_by_jobs(workspace: "Workspace", jobs: Sequence[Job]) -> list[Measur
     rows: dict[str, list[MetricRow]] = defaultdict(list)
     for row in workspace.jobs.metrics_of_kinds((BASELINE, DEV)):
         rows[row.job_id].append(row)
+    versions = {one.job_id: one.summary.get("dataset_version") for one in workspace.models.list()}
     found = [
-        one for id, own in rows.items() if id in known for one in _trained(known[id], own, removed)
+        one
+        for id, own in rows.items()
+        if id in known
+        for one in _trained(known[id], own, removed, versions.get(id))
     ]
     for job in jobs:
         if job.result and job.task in (LAB_TASK, BLEND_TASK):
@@ -43,17 +49,21 @@ def measured_by_jobs(workspace: "Workspace", jobs: Sequence[Job]) -> list[Measur
 Removed = Callable[[str, float], bool]
 
 
-def _trained(job: Job, rows: Sequence[MetricRow], removed: Removed) -> Iterator[Measurement]:
-    """The base before the first step, and the model at each step that dev was measured at."""
+def _trained(
+    job: Job, rows: Sequence[MetricRow], removed: Removed, version: int | None
+) -> Iterator[Measurement]:
+    """The base before the first step, and the model at each step that dev was measured at.
+    ``version``: of the data, as the trained model has it on record."""
     result = job.result or {}
     base = str(job.recipe.get("model", ""))
     trained = str(result.get("model") or job.recipe.get("name") or job.name)
-    staged = str(result.get("baseline_name", "")) not in ("", "original")
+    # The baseline of a second stage is the first stage's order; the untrained model has a row too.
+    staged = any(row.kind == DEV and row.step == 0 for row in rows)
     for row in rows:
         untrained = row.kind == BASELINE or row.step == 0
         name = base if untrained else trained
         if row.kind == BASELINE and staged:
-            name = str(result["baseline_name"])
+            name = str(result.get("baseline_name") or FIRST_STAGE)
         yield _of_job(
             job,
             TRAINING,
@@ -62,6 +72,7 @@ def _trained(job: Job, rows: Sequence[MetricRow], removed: Removed) -> Iterator[
             measured_at=row.at,
             model=name,
             model_id=None if untrained else result.get("model_id"),
+            version=job.recipe.get("dataset_version") or version,
             queries=int(result.get("dev_queries") or 0),
             step=row.step,
             metrics=dict(row.values),

@@ -174,7 +174,12 @@ def test_history_keeps_every_number(workspace: Workspace) -> None:
 
 
 def test_history_has_what_training_measured_on_dev(workspace: Workspace) -> None:
-    result = {"model": "tuned", "model_id": "m1", "baseline_name": "original", "dev_queries": 40}
+    result = {
+        "model": "tuned",
+        "model_id": "m1",
+        "baseline_name": "the original",
+        "dev_queries": 40,
+    }
     recipe = {"dataset": "tea", "dataset_version": 3, "model": "base", "epochs": 2}
     about = {"task": "train-embedding", "recipe": recipe, "result": result, "started_at": 9e9}
     workspace.store.jobs.insert(make.job("tr1", **about, attempt=1, status=JobStatus.RUNNING))
@@ -191,6 +196,11 @@ def test_history_has_what_training_measured_on_dev(workspace: Workspace) -> None
     assert all((one.split, one.queries, one.version) == ("dev", 40, 3) for one in found)
     assert not any(one.removed for one in found) and len({one.id for one in found}) == 3
     assert [one.step for one in history(workspace, model="base")] == [0]
+    # A second stage: the baseline is the first stage's order, and the base is dev's first point.
+    row = {"step": 0, "kind": "dev", "at": 9e9 + 1, "numbers": {METRIC: 0.1}}
+    workspace.store.metrics.append("tr1", 1, [row])
+    staged = [(one.model, one.metrics[METRIC]) for one in history(workspace, source="training")]
+    assert staged[-2:] == [("base", 0.1), ("the original", 0.5)]
     # Another data set of the name came later: what was measured then is of a removed one.
     job = workspace.jobs.get("tr1")
     workspace.store.jobs.rewrite(replace(job, recipe={**recipe, "dataset": "coffee"}))
