@@ -1,6 +1,7 @@
 """Charts of pipelines and of single queries, drawn once."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -68,8 +69,10 @@ def scatter(
         x, y, first, counts = _piles(before[rows], after[rows])
         rows_of_dots = [int(rows[at]) for at in first]
         said = [_pile_words(names[rows[at]], n) for at, n in zip(first, counts, strict=True)]
-        # As SVG it is drawn, and can be clicked, where a browser has no WebGL.
-        dots = go.Scatter if len(x) <= NAMED else go.Scattergl
+        # As SVG it is drawn, and can be clicked, where a browser has no WebGL; large dots are whole
+        # at the edge, too.
+        few = len(x) <= NAMED
+        dots = partial(go.Scatter, cliponaxis=False) if few else go.Scattergl
         found = dots(
             x=x,
             y=y,
@@ -92,8 +95,8 @@ def scatter(
     )
     dress(figure, t("explore.chart_title"))
     figure.update_layout(height=420, showlegend=True, legend={"y": -0.2})
-    figure.update_xaxes(range=[-0.03, 1.03], title={"text": plain(axes[0]), "standoff": 8})
-    figure.update_yaxes(range=[-0.03, 1.03], title={"text": plain(axes[1])})
+    figure.update_xaxes(range=[-0.05, 1.05], title={"text": plain(axes[0]), "standoff": 8})
+    figure.update_yaxes(range=[-0.05, 1.05], title={"text": plain(axes[1])})
     return figure
 
 

@@ -45,11 +45,19 @@ def prepared(home: Path, folder: Path) -> None:
                 "top": [
                     dict.fromkeys(("hit_rate", "mrr", "map", "ndcg"), 0.5) | {"k": k} for k in tops
                 ],
-                "evaluation": id,
+                "evaluation": f"{id}{at}",
             }
             for name, id in zip(("base", "tuned"), kept, strict=True)
         ]
-        result = {**(job.result or {}), "rows": rows, "top_k": tops, "queries": 30, "candidates": 9}
+        ids = [row["evaluation"] for row in rows]
+        result = {
+            **(job.result or {}),
+            "rows": rows,
+            "evaluations": ids,
+            "top_k": tops,
+            "queries": 30,
+            "candidates": 9,
+        }
         recipe = {"dataset": reader.name, "split": "test", "retrievers": ["base", "tuned"]}
         about = {"task": "matrix", "recipe": recipe, "status": JobStatus.SUCCEEDED}
         workspace.store.jobs.insert(

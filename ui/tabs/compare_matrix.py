@@ -3,11 +3,12 @@
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
 from ui import form
 from ui.choices import model_names, models_menu, open_menu, update
 from ui.feedback import QUICK, on, on_busy
-from ui.markup import EMPTY, heading, piece
+from ui.markup import EMPTY, piece
 from ui.plots_matrix import matrix_chart
 from ui.services import Services
 from ui.tabs.compare_copy import copy_button
@@ -35,7 +36,7 @@ _KNOWN = ("dataset", "split", "dataset_version")
 
 def section(services: Services) -> Section:
     with gr.Accordion(t("matrix.title"), open=False, elem_id="compare-matrix") as box:
-        piece(heading(t("matrix.title"), t("matrix.about")))
+        piece(Markup('<p class="rw-quiet">{}</p>').format(t("matrix.about")))
         drawn = form.render(MatrixRecipe, skip=_KNOWN, prefix="matrix")
         with gr.Row(elem_classes="rw-actions"):
             start = gr.Button(t("matrix.start"), elem_id="matrix-start")

@@ -15,14 +15,15 @@ th, td { padding: 4px 10px; border-bottom: 1px solid var(--line); text-align: le
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 svg { width: 100%; max-width: 760px; height: auto; display: block; margin: 0.6rem 0; }
 .charts { display: grid; gap: 8px 20px;
-  grid-template-columns: repeat(auto-fit, minmax(280px, 1fr)); }
+  grid-template-columns: repeat(auto-fit, minmax(320px, 1fr)); max-width: 800px; }
+.wide svg { min-width: 560px; } td:first-child { min-width: 7.5rem; }
 .quiet { color: var(--quiet); font-size: 0.9rem; } dt { color: var(--quiet); }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 16px; } dd { margin: 0; }
 @media (max-width: 480px) { dl { grid-template-columns: 1fr; } dd { margin-bottom: 6px; } }
 @media print {
   :root { color-scheme: light; --line: #d0d5dd; --quiet: #667085; }
   body { max-width: none; margin: 0; padding: 0; font-size: 10pt; }
-  .scroll { overflow: visible; }
+  .scroll { overflow: visible; } .wide svg { min-width: 0; } td:first-child { min-width: 0; }
   table { font-size: 8pt; } th, td { padding: 2px 5px; }
   td.number, th.number { white-space: normal; }
   svg, tr, figure { break-inside: avoid; } h2 { break-after: avoid; }

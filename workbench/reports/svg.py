@@ -111,8 +111,10 @@ def text(x: float, y: float, words: str, anchor: str = "start", fill: str = "cur
 
 
 def drawing(parts: Sequence[str], height: int, label: str, width: int = WIDTH) -> str:
-    return (
+    """A wide one is moved sideways on a narrow screen, where its letters would be too small."""
+    svg = (
         f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}" '
         'xmlns="http://www.w3.org/2000/svg" font-family="system-ui, sans-serif">'
         f"{''.join(parts)}</svg>"
     )
+    return f'<div class="scroll wide">{svg}</div>' if width == WIDTH else svg
