@@ -1,6 +1,6 @@
 """The numbers that runs report."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select
@@ -31,6 +31,12 @@ class MetricRows:
         """Rows whose id is greater than ``after``, in the order in which they came."""
         query = select(metrics).filter_by(job_id=job_id).where(metrics.c.id > after)
         query = query.order_by(metrics.c.id).limit(limit)
+        with self._database.read() as connection:
+            return [_record(row) for row in connection.execute(query).mappings()]
+
+    def of_kinds(self, kinds: Collection[str]) -> list[MetricRow]:
+        """Rows of these kinds, of all jobs, in the order in which they came."""
+        query = select(metrics).where(metrics.c.kind.in_(kinds)).order_by(metrics.c.id)
         with self._database.read() as connection:
             return [_record(row) for row in connection.execute(query).mappings()]
 

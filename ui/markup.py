@@ -86,13 +86,18 @@ def table(
     numeric: Sequence[int] = (),
     chosen: int | None = None,
     stacked: bool = False,
+    sort: Mapping[int, str] | None = None,
 ) -> Markup:
-    """A table that scrolls inside itself. ``numeric`` columns are aligned right.
+    """A table that scrolls inside itself. ``numeric`` columns are aligned right; ``sort`` says by
+    which column the rows are sorted ('ascending' or 'descending').
 
     ``stacked``: on a narrow page each row is a card, the first and the last cell above the others,
     each of which has its head beside it; nothing is out of sight there.
     """
-    head = join(_cell("th", at in numeric, text, ' scope="col"') for at, text in enumerate(heads))
+    head = join(
+        _cell("th", at in numeric, text, ' scope="col"' + _sorted((sort or {}).get(at)))
+        for at, text in enumerate(heads)
+    )
     beside = heads if stacked else ()
     body = join(_row(row, numeric, at == chosen, beside) for at, row in enumerate(rows))
     return Markup(
@@ -100,6 +105,10 @@ def table(
         '<table class="rw-table{3}" aria-label="{0}">'
         "<thead><tr>{1}</tr></thead><tbody>{2}</tbody></table></div>"
     ).format(caption, head, body, " rw-stacked" if stacked else "")
+
+
+def _sorted(way: str | None) -> str:
+    return f' aria-sort="{way}"' if way else ""
 
 
 def _row(

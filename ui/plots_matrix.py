@@ -1,6 +1,7 @@
 """Charts of pipelines and of single queries, drawn once."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from workbench.comparison.names import label
 
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 GAINED, LOST, SAME = "#0d9488", "#c2410c", "#98a2b3"
-#: With more queries than this the points say their values only.
+#: With more queries than this the points say their values only, and are drawn by WebGL.
 NAMED = 2000
 
 
@@ -68,7 +69,11 @@ def scatter(
         x, y, first, counts = _piles(before[rows], after[rows])
         rows_of_dots = [int(rows[at]) for at in first]
         said = [_pile_words(names[rows[at]], n) for at, n in zip(first, counts, strict=True)]
-        figure.add_scattergl(
+        # As SVG it is drawn, and can be clicked, where a browser has no WebGL; large dots are whole
+        # at the edge, too.
+        few = len(x) <= NAMED
+        dots = partial(go.Scatter, cliponaxis=False) if few else go.Scattergl
+        found = dots(
             x=x,
             y=y,
             name=f"{name} ({len(rows):,})",
@@ -84,13 +89,14 @@ def scatter(
             customdata=[queries[at] if queries is not None else at for at in rows_of_dots],
             hovertemplate="%{x:.3f} → %{y:.3f}<br>%{text}<extra></extra>",
         )
+        figure.add_trace(found)
     figure.add_shape(
         type="line", x0=0, y0=0, x1=1, y1=1, line={"color": SAME, "width": 1, "dash": "dot"}
     )
     dress(figure, t("explore.chart_title"))
     figure.update_layout(height=420, showlegend=True, legend={"y": -0.2})
-    figure.update_xaxes(range=[-0.03, 1.03], title={"text": plain(axes[0]), "standoff": 8})
-    figure.update_yaxes(range=[-0.03, 1.03], title={"text": plain(axes[1])})
+    figure.update_xaxes(range=[-0.05, 1.05], title={"text": plain(axes[0]), "standoff": 8})
+    figure.update_yaxes(range=[-0.05, 1.05], title={"text": plain(axes[1])})
     return figure
 
 

@@ -1,6 +1,5 @@
 """Every number ever measured, and what two runs' recipes differ in."""
 
-import time
 from typing import Any
 
 import gradio as gr
@@ -8,47 +7,57 @@ from markupsafe import Markup
 
 from ui.choices import open_menu, update
 from ui.feedback import on
-from ui.markup import EMPTY, join, piece, table
+from ui.markup import EMPTY, piece, table
 from ui.services import Services
 from ui.tabs.compare_past import find
 from ui.tabs.compare_sections import Section
+from ui.tabs.history_rows import data_words, history_html, source_words
 from ui.words import t
-from ui.words.amounts import ago, count
-from workbench.comparison.names import CORRELATIONS, HEADLINE, label
+from ui.words.amounts import ago
 from workbench.comparison.recipes import recipe_differences, shown
 from workbench.records import Job
-from workbench.reports.history import Measurement, history
+from workbench.reports.history import history
+from workbench.reports.measurement import SOURCES, Measurement
 
-#: Rows on the page; the command line lists all.
-ROWS = 100
+#: Rows on a page.
+ROWS = 50
 #: Runs in the menus of the recipes' comparison.
 RUNS = 100
-#: What a row says of a measurement, where it has it.
-SAID = (HEADLINE, "ndcg@10", "recall@100", *CORRELATIONS)
 
 
 def section(services: Services) -> Section:
     with gr.Accordion(t("compare.history"), open=False, elem_id="compare-history") as box:
         with gr.Row():
-            model = open_menu(label=t("compare.model"), elem_id="compare-history-model")
-            dataset = open_menu(label=t("compare.dataset"), elem_id="compare-history-dataset")
+            model = _filter("model", t("compare.model"))
+            dataset = _filter("dataset", t("compare.dataset"))
+            source = _filter("source", t("history.source"))
         rows = piece(elem_id="compare-history-rows")
+        with gr.Row(elem_classes="rw-actions"):
+            newer = _button("newer", t("history.newer"))
+            older = _button("older", t("history.older"))
+        offset = gr.Number(0, visible=False, label=t("compare.history"))
     with gr.Accordion(t("compare.diff"), open=False, elem_id="compare-diff") as runs:
         with gr.Row():
             first = open_menu(label=t("compare.diff_first"), elem_id="compare-diff-first")
             second = open_menu(label=t("compare.diff_second"), elem_id="compare-diff-second")
         differences = piece(elem_id="compare-diff-table")
+    filters = [model, dataset, source]
+    page = [rows, newer, older, offset]
 
-    def fill(chosen_model: str | None, chosen_data: str | None) -> list[Any]:
+    def fill(*chosen: str | None) -> list[Any]:
         """Read when it is opened: most visits to the page never look."""
         everything = history(services.workspace)
-        models = sorted({one.model for one in everything})
-        names = sorted({one.dataset for one in everything})
-        drawn = history_html(_kept(everything, chosen_model, chosen_data))
-        return [_menu(models, chosen_model), _menu(names, chosen_data), drawn]
+        menus = filter_menus(everything, *chosen)
+        return [*menus, *page_of(_kept(everything, *chosen), 0)]
 
-    def choose(chosen_model: str | None, chosen_data: str | None) -> str:
-        return history_html(_kept(history(services.workspace), chosen_model, chosen_data))
+    def choose(*chosen: str | None) -> list[Any]:
+        return page_of(_kept(history(services.workspace), *chosen), 0)
+
+    def turn(step: int) -> Any:
+        def turned(start: float, *chosen: str | None) -> list[Any]:
+            return page_of(_kept(history(services.workspace), *chosen), int(start) + step)
+
+        return turned
 
     def offer(one: str | None, other: str | None) -> list[Any]:
         jobs = services.workspace.jobs.list()[:RUNS]
@@ -59,9 +68,11 @@ def section(services: Services) -> Section:
         return diff_html(find(services, one), find(services, other))
 
     def wire(_compare: Any) -> None:
-        on(box.expand, fill, [model, dataset], [model, dataset, rows])
-        for menu in (model, dataset):
-            on(menu.input, choose, [model, dataset], rows)
+        on(box.expand, fill, filters, [*filters, *page])
+        for menu in filters:
+            on(menu.input, choose, filters, page)
+        on(newer.click, turn(-ROWS), [offset, *filters], page)
+        on(older.click, turn(ROWS), [offset, *filters], page)
         on(runs.expand, offer, [first, second], [first, second])
         for menu in (first, second):
             on(menu.input, compare_runs, [first, second], differences)
@@ -69,20 +80,37 @@ def section(services: Services) -> Section:
     return Section([], lambda _job: [], wire)
 
 
-def history_html(found: list[Measurement]) -> Markup:
-    quiet = Markup('<p class="rw-quiet rw-small">{}</p>')
-    if not found:
-        return quiet.format(t("compare.history_none"))
-    heads = [
-        t("compare.history_model"),
-        t("compare.history_data"),
-        t("compare.history_measures"),
-        t("compare.history_settings"),
+def _filter(name: str, label: str) -> gr.Dropdown:
+    return open_menu(label=label, elem_id=f"compare-history-{name}", min_width=180)
+
+
+def _button(name: str, words: str) -> gr.Button:
+    return gr.Button(words, size="sm", visible=False, elem_id=f"compare-history-{name}")
+
+
+def page_of(found: list[Measurement], start: int) -> list[Any]:
+    """Updates of a page of rows from ``start`` on, with its buttons."""
+    start = min(max(0, start), max(0, (len(found) - 1) // ROWS * ROWS))
+    return [
+        history_html(found[start : start + ROWS], start, len(found)),
+        gr.Button(visible=start > 0),
+        gr.Button(visible=start + ROWS < len(found)),
+        start,
     ]
-    drawn = table(heads, map(_row, found[:ROWS]), caption=t("compare.history"))
-    more = t("compare.history_more", shown=ROWS, all=count(len(found)))
-    note = quiet.format(more) if len(found) > ROWS else EMPTY
-    return join([quiet.format(t("compare.history_help")), drawn, note])
+
+
+def filter_menus(
+    everything: list[Measurement], model: str | None, dataset: str | None, source: str | None
+) -> list[dict[str, Any]]:
+    """The models, data sets and ways of measuring that there are numbers of."""
+    models = sorted({one.model for one in everything})
+    data = sorted({data_words(one) for one in everything})
+    sources = {one.source for one in everything}
+    return [
+        _menu([(name, name) for name in models], model),
+        _menu([(name, name) for name in data], dataset),
+        _menu([(source_words(one), one) for one in SOURCES if one in sources], source),
+    ]
 
 
 def diff_html(first: Job | None, second: Job | None) -> Markup:
@@ -99,40 +127,18 @@ def diff_html(first: Job | None, second: Job | None) -> Markup:
 
 
 def _kept(
-    everything: list[Measurement], model: str | None, dataset: str | None
+    everything: list[Measurement], model: str | None, dataset: str | None, source: str | None
 ) -> list[Measurement]:
     return [
         one
         for one in everything
-        if (not model or model in (one.model, *one.model.split(" + ")))
-        and dataset in (None, "", one.dataset)
+        if one.is_of(model or None, None, source or None)
+        and (not dataset or dataset == data_words(one))
     ]
 
 
-def _row(one: Measurement) -> list[str]:
-    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.measured_at))
-    asked = (
-        t("compare.pairs", count=count(one.pairs))
-        if one.pairs
-        else t("compare.queries", count=count(one.queries))
-    )
-    data = Markup('{} v{}, {}<br><span class="rw-quiet rw-small">{}</span>').format(
-        one.dataset, one.version, t(f"split.{one.split}"), asked
-    )
-    name = t("compare.cut", model=one.model, size=one.cut_to) if one.cut_to else one.model
-    model = Markup('{}<br><span class="rw-quiet rw-small">{}</span>').format(name, when)
-    measures = Markup("<br>").join(
-        Markup("{} {:.3f}").format(label(name), one.metrics[name])
-        for name in SAID
-        if name in one.metrics
-    )
-    settings = ", ".join(f"{name}={shown(value)}" for name, value in one.settings.items())
-    return [model, data, measures, settings]
-
-
-def _menu(names: list[str], chosen: str | None) -> dict[str, Any]:
-    choices = [(t("compare.history_all"), ""), *((name, name) for name in names)]
-    return update(choices, chosen or "")
+def _menu(choices: list[tuple[str, str]], chosen: str | None) -> dict[str, Any]:
+    return update([(t("compare.history_all"), ""), *choices], chosen or "")
 
 
 def _run_words(job: Job) -> str:

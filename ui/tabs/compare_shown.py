@@ -10,8 +10,8 @@ from ui.cards import job_card
 from ui.choices import dataset_names
 from ui.markup import EMPTY, badge, empty, heading, join, table
 from ui.plots import grouped_bars
-from ui.routes.downloads import download_url
 from ui.services import Services
+from ui.tabs.compare_links import links
 from ui.words import sentences, t
 from ui.words.amounts import count
 from workbench.comparison.forgetting import Forgetting, forgetting, tables
@@ -34,7 +34,7 @@ def view(services: Services, job: Job | None) -> list[Any]:
     return [
         card_html(job),
         running,
-        join([results_html(job.result), _links(services, job)]),
+        join([results_html(job.result), links(services, job)]),
         gr.Row(visible=True),
         gr.Plot(value=chart(found[0]), visible=True),
         "\n".join(to_markdown(one) for one in found),
@@ -131,27 +131,6 @@ def _about(measured: Table, result: Mapping[str, Any]) -> str:
     if not documents:
         return about
     return t("compare.measured_over", about=about, documents=count(documents))
-
-
-def _links(services: Services, job: Job) -> Markup:
-    """The report in three forms; and what other tools read, as a zip (evaluations before there
-    were ids have none)."""
-    link = Markup('<a class="rw-link" href="{}" download>{}</a>')
-    words = {
-        "html": t("compare.report_html"),
-        "md": t("compare.report_md"),
-        "tex": t("compare.report_tex"),
-    }
-    reports = (
-        link.format(download_url(services, "comparisons", job.id, f"report.{form}"), text)
-        for form, text in words.items()
-    )
-    parts = [Markup("{} {}").format(t("compare.report"), Markup(" · ").join(reports))]
-    ids = ",".join((job.result or {}).get("evaluations") or ())
-    if ids:
-        address = f"{services.url('/api/download/evaluations.trec.zip')}?id={ids}"
-        parts.append(link.format(address, t("compare.trec")))
-    return Markup('<p class="rw-small rw-takeaway">{}</p>').format(Markup("<br>").join(parts))
 
 
 def short_table(result: Mapping[str, Any]) -> Markup:

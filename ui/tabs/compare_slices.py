@@ -1,4 +1,4 @@
-"""A comparison by kinds of queries: length, script, number of relevant documents."""
+"""A comparison by kinds of queries: length, language, script, number of relevant documents."""
 
 from functools import lru_cache
 from typing import Any
@@ -49,7 +49,8 @@ def section(services: Services) -> Section:
         wanted = str(done.recipe.get("metric", HEADLINE))
         chosen = wanted if wanted in names else names[0]
         choices = [(label(name), name) for name in names]
-        return [gr.Accordion(visible=True), update(choices, chosen), drawn(done.id, chosen)]
+        # Drawn when it is opened: telling the languages of many queries takes seconds.
+        return [gr.Accordion(visible=True, open=False), update(choices, chosen), EMPTY]
 
     def wire(compare: Any) -> None:
         def pick(state: dict[str, Any] | None, wanted: str) -> str:
@@ -57,6 +58,7 @@ def section(services: Services) -> Section:
 
         # The comparison shown may be the newest without having been chosen.
         on(metric.input, pick, [compare.shown, metric], tables)
+        on(box.expand, pick, [compare.shown, metric], tables)
 
     return Section([box, metric, tables], show, wire)
 
@@ -65,12 +67,20 @@ def slices_html(found: list[Slicing]) -> Markup:
     quiet = Markup('<p class="rw-quiet rw-small">{}</p>')
     if not found:
         return quiet.format(t("compare.by_kind_none"))
-    return join([quiet.format(t("compare.by_kind_help")), *map(_table, found)])
+    return join([quiet.format(t("compare.by_kind_help")), *map(_table, found), *_note(found)])
+
+
+def _note(found: list[Slicing]) -> list[Markup]:
+    """What is to be known of a language that is told by a program."""
+    if not any(one.by == "language" for one in found):
+        return []
+    return [Markup('<p class="rw-quiet rw-small">{}</p>').format(t("slices.language_help"))]
 
 
 def _table(one: Slicing) -> Markup:
     words = {
         "length": t("compare.by_length"),
+        "language": t("slices.language"),
         "script": t("compare.by_script"),
         "relevant": t("compare.by_relevant"),
     }

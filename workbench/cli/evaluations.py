@@ -1,7 +1,7 @@
 """``evaluations``: what was measured, and its rankings for other tools."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,13 @@ from typing import Any
 from workbench.cli import explore, reports
 from workbench.cli.output import columns, say
 from workbench.comparison.names import HEADLINE
+from workbench.evaluation.ranked import ranked_ids
 from workbench.workspace import Workspace
 
 
 def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     parser = commands.add_parser(
-        "evaluations", help="evaluations: list, export, history, published, report, explore"
+        "evaluations", help="evaluations: list, export, history, published, slices, report, explore"
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     listing = actions.add_parser("list", parents=[shared], help="what was measured, newest first")
@@ -24,7 +25,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     exporting = actions.add_parser(
         "export", parents=[shared], help="write the ranking and the judgments as TREC files"
     )
-    exporting.add_argument("id", help="the evaluation's id, or the id of an evaluate job")
+    exporting.add_argument("id", help="the evaluation's id, or that of an evaluate or matrix job")
     exporting.add_argument("folder", metavar="DIR", help="where to write NAME.run and NAME.qrels")
     exporting.set_defaults(command=_export)
     reports.add(actions, shared)
@@ -63,10 +64,20 @@ def _row(one: dict[str, Any]) -> Sequence[Any]:
 
 
 def _export(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    return export_trec(workspace, _ranked(workspace, args.id) or [args.id], args.folder)
+
+
+def _ranked(workspace: Workspace, id: str) -> list[str]:
+    """What the job with this id measured and ranked, in its table's order; none for another id."""
     # Scored pairs have no ranking.
-    of_job = [one for one in workspace.evaluations.for_job(args.id) if one.queries]
-    ids = [one.id for one in of_job] or [args.id]
-    return export_trec(workspace, ids, args.folder)
+    kept = [one.id for one in reversed(workspace.evaluations.for_job(id)) if one.queries]
+    named = ranked_ids(workspace.jobs.get(id).result or {}) if kept else []
+    return [*(one for one in named if one in kept), *(one for one in kept if one not in named)]
+
+
+def export_result(workspace: Workspace, result: Mapping[str, Any], folder: str) -> str:
+    """Write the TREC files of all that a job's result has on record; what was written, in words."""
+    return export_trec(workspace, ranked_ids(result), folder)[1]
 
 
 def export_trec(workspace: Workspace, ids: Sequence[str], folder: str) -> tuple[Any, str]:

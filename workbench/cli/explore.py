@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from workbench.comparison.names import HEADLINE, METRICS
+from workbench.comparison.sorting import COLUMNS, WHICH
 from workbench.workspace import Workspace
 
 
@@ -12,13 +13,25 @@ def add(actions: Any, shared: argparse.ArgumentParser) -> None:
     parser = actions.add_parser(
         "explore", parents=[shared], help="which queries gained and lost most between two rows"
     )
-    parser.add_argument("id", help="the id of an evaluate job, or of one of its evaluations")
+    parser.add_argument("id", help="the id of an evaluate or matrix job, or of one evaluation")
     parser.add_argument("--model", required=True, metavar="A", help="a row of the table")
     parser.add_argument("--against", required=True, metavar="B", help="the row it is set against")
     parser.add_argument("--metric", choices=METRICS, default=HEADLINE)
     parser.add_argument(
         "--top", type=int, default=10, metavar="N", help="so many gains and losses (default: 10)"
     )
+    parser.add_argument(
+        "--which",
+        choices=WHICH,
+        help="list these queries instead, the first --top of them in the order of --sort",
+    )
+    parser.add_argument(
+        "--sort",
+        choices=COLUMNS,
+        help="with --which: by the change, the value before or after, the query's length in "
+        "characters or its text (default: by the change; of unchanged ones the value after)",
+    )
+    parser.add_argument("--reverse", action="store_true", help="with --which: the other way round")
     parser.add_argument(
         "--query", metavar="ID", help="show both rankings of this query instead, by its id"
     )

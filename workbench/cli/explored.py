@@ -1,6 +1,7 @@
 """What ``evaluations explore`` prints: the changed queries, or one query's two rankings."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -17,6 +18,8 @@ from workbench.comparison.explore import (
 )
 from workbench.comparison.judge import judge
 from workbench.comparison.names import label
+from workbench.comparison.order import ordered
+from workbench.comparison.sorting import first_order
 from workbench.errors import BadInput
 from workbench.workspace import Workspace
 
@@ -28,6 +31,10 @@ def explore(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
         raise BadInput(f"--top {args.top} shows nothing.", "Give 1 or more.")
     if args.judge and not args.query:
         raise BadInput("--judge needs to know the query.", "Give its id with --query.")
+    if (args.sort or args.reverse) and not args.which:
+        raise BadInput(
+            "--sort and --reverse order the list that --which names.", "Add --which all, for one."
+        )
     pair = pairing(workspace, args.id, args.model, args.against, args.metric)
     gains, losses, same = pair.counted
     about = {
@@ -41,6 +48,8 @@ def explore(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     }
     if args.query:
         return _one(workspace, args, pair, about)
+    if args.which:
+        return _sorted(workspace, args, pair, about)
     best = changes(workspace, pair, pair.sorted()[: args.top])
     worst = changes(workspace, pair, pair.sorted(losses=True)[: args.top])
     document = {
@@ -53,12 +62,32 @@ def explore(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
         f"{about['model']} against {about['against']}, {name}: {gains} queries gained, "
         f"{losses} lost, {same} stayed the same."
     )
-    head = [name, "before", "after", "id", "query"]
+    return document, _lines(said, name, [*best, *reversed(worst)])
+
+
+def _sorted(
+    workspace: Workspace, args: argparse.Namespace, pair: Pairing, about: dict[str, Any]
+) -> tuple[Any, str]:
+    """Some or all queries, by any column."""
+    by, down = first_order(args.which, args.sort)
+    down = down != args.reverse
+    every = changes(workspace, pair, list(range(len(pair.queries))))
+    places = ordered(pair, every, args.which, by, down)
+    found = [every[at] for at in places[: args.top]]
+    document = {**about, "which": args.which, "sort": by, "descending": down, "of": len(places)}
+    said = f"{len(found)} of {len(places)} queries ({args.which}), by {by}, "
+    said += f"{'the highest' if down else 'the lowest'} first."
+    listed = [_change(one) for one in found]
+    return {**document, "listed": listed}, _lines(said, label(pair.metric), found)
+
+
+def _lines(said: str, name: str, found: Sequence[Change]) -> str:
     rows = [
         [f"{one.delta:+.3f}", f"{one.before:.3f}", f"{one.after:.3f}", one.id, _clip(one.text)]
-        for one in [*best, *reversed(worst)]
+        for one in found
     ]
-    return document, f"{said}\n{columns(head, rows)}" if rows else said
+    head = [name, "before", "after", "id", "query"]
+    return f"{said}\n{columns(head, rows)}" if rows else said
 
 
 def _one(

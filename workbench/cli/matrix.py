@@ -3,7 +3,9 @@
 import argparse
 from typing import Any
 
+from workbench.cli.evaluations import export_result
 from workbench.cli.options import PREFIX, add_fields, read_values
+from workbench.cli.output import say
 from workbench.cli.running import run_job
 from workbench.comparison.matrix import to_markdown, to_published, to_text
 from workbench.recipes.matrix import MatrixRecipe
@@ -40,12 +42,20 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write Markdown as rerankers are published: hit_rate and mrr, top_1 ... top_N",
     )
+    parser.add_argument(
+        "--export-trec",
+        metavar="DIR",
+        help="also write each pipeline's ranking and its judgments there as TREC files",
+    )
     parser.set_defaults(command=_matrix)
 
 
 def _matrix(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     job = run_job(workspace, MatrixRecipe.read(read_values(args, MatrixRecipe)))
     result = {"job": job.id, **(job.result or {})}
+    if args.export_trec:
+        say(export_result(workspace, result, args.export_trec))
+    say(f"Its report: python -m workbench evaluations report {job.id} --format html")
     if args.markdown:
         return result, to_markdown(result).rstrip()
     return result, (to_published(result) if args.published else to_text(result)).rstrip()

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from workbench.cli.output import columns, say
-from workbench.comparison.names import HEADLINE
+from workbench.comparison.names import HEADLINE, METRICS
 from workbench.comparison.recipes import recipe_differences, shown
 from workbench.errors import BadInput
-from workbench.reports.history import Measurement, history
+from workbench.reports.history import history
+from workbench.reports.kinds import BY
+from workbench.reports.measurement import SOURCES, Measurement, headline_metrics
 from workbench.workspace import Workspace
 
 
@@ -20,7 +22,8 @@ def add(actions: Any, shared: argparse.ArgumentParser) -> None:
         "history", parents=[shared], help="every number ever measured, newest first"
     )
     past.add_argument("--model", metavar="NAME", help="of one model only")
-    past.add_argument("--dataset", metavar="NAME", help="of one data set only")
+    past.add_argument("--dataset", metavar="NAME", help="of one data set only, also a removed one")
+    past.add_argument("--source", choices=SOURCES, help="measured by this only")
     past.set_defaults(command=_history)
 
     table = actions.add_parser(
@@ -31,10 +34,18 @@ def add(actions: Any, shared: argparse.ArgumentParser) -> None:
     table.add_argument("--metric", default=HEADLINE, help=f"the metric (default: {HEADLINE})")
     table.set_defaults(command=_published)
 
-    writing = actions.add_parser(
-        "report", parents=[shared], help="a comparison as Markdown, HTML or LaTeX"
+    kinds = actions.add_parser(
+        "slices", parents=[shared], help="a comparison by kinds of queries: length, language ..."
     )
-    writing.add_argument("id", help="the id of an evaluate job, or of one of its evaluations")
+    kinds.add_argument("id", help="the id of an evaluate or matrix job, or of one evaluation")
+    kinds.add_argument("--by", choices=tuple(BY), help="this division only")
+    kinds.add_argument("--metric", choices=METRICS, default=HEADLINE)
+    kinds.set_defaults(command=_slices)
+
+    writing = actions.add_parser(
+        "report", parents=[shared], help="a comparison or a matrix as Markdown, HTML or LaTeX"
+    )
+    writing.add_argument("id", help="the id of an evaluate or matrix job, or of one evaluation")
     writing.add_argument("--format", choices=("md", "html", "tex"), default="md")
     writing.add_argument("--output", metavar="FILE", help="write it there instead of to stdout")
     writing.set_defaults(command=_report)
@@ -49,23 +60,32 @@ def add_diff(actions: Any, shared: argparse.ArgumentParser) -> None:
 
 
 def _history(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-    found = history(workspace, args.model, args.dataset)
+    found = history(workspace, args.model, args.dataset, args.source)
     if not found:
         say("Nothing was measured yet. Try: python -m workbench evaluate --dataset NAME ...")
-    head = ["measured", "model", "data set", "split", "asked", "measures", "settings", "id"]
+    head = ["measured", "by", "model", "data set", "split", "asked", "measures", "settings", "id"]
     rows = [_row(one) for one in found]
     return [asdict(one) for one in found], columns(head, rows) if found else ""
 
 
 def _row(one: Measurement) -> list[str]:
     when = datetime.fromtimestamp(one.measured_at).strftime("%Y-%m-%d %H:%M")
-    names = (HEADLINE, "ndcg@10", "spearman", "pearson")
-    measures = [f"{name} {one.metrics[name]:.3f}" for name in names if name in one.metrics]
-    asked = f"{one.pairs} pairs" if one.pairs else f"{one.queries} queries"
-    model = f"{one.model}, {one.cut_to} dimensions" if one.cut_to else one.model
+    names = headline_metrics(one.metrics)
+    measures = [f"{name} {one.metrics[name]:.3f}" for name in names]
+    if one.milliseconds is not None:
+        measures.append(f"{one.milliseconds:.1f} ms per query")
+    asked = f"{one.pairs} pairs" if one.pairs else f"{one.queries or '?'} queries"
     settings = ", ".join(f"{name}={shown(value)}" for name, value in one.settings.items())
-    data = f"{one.dataset} v{one.version}"
-    return [when, model, data, one.split, asked, "  ".join(measures), settings, one.id]
+    data = f"{one.dataset}{' (removed)' if one.removed else ''}"
+    data += "" if one.version is None else f" v{one.version}"
+    about = [when, one.source, _model(one), data, one.split, asked]
+    return [*about, "  ".join(measures), settings, one.id]
+
+
+def _model(one: Measurement) -> str:
+    if one.step is not None:
+        return f"{one.model}, step {one.step}"
+    return f"{one.model}, {one.cut_to} dimensions" if one.cut_to else one.model
 
 
 def _published(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
@@ -86,6 +106,19 @@ def _published(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str
     text = published_markdown(rows, args.metric).rstrip() if rows else ""
     about = {"dataset": dataset, "split": args.split, "metric": args.metric}
     return {**about, "rows": [asdict(row) for row in rows]}, text
+
+
+def _slices(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    from workbench.reports.gather import job_of, slice_table
+    from workbench.reports.slices import slices_of
+
+    job = job_of(workspace, args.id)
+    found = slices_of(workspace, job.result or {}, args.metric)
+    found = [one for one in found if args.by in (None, one.by)]
+    if not found:
+        say("Nothing to divide by: all queries are of one kind, or the data set is gone.")
+    document = {"job": job.id, "metric": args.metric, "slicings": [asdict(one) for one in found]}
+    return document, "\n\n".join(columns(*slice_table(one)) for one in found)
 
 
 def _report(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:

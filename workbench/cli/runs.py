@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from workbench.cli import train
-from workbench.cli.evaluations import export_trec
+from workbench.cli.evaluations import export_result
 from workbench.cli.options import PREFIX, add_fields, read_values
 from workbench.cli.output import say
 from workbench.cli.running import run_job
@@ -48,6 +48,5 @@ def _evaluate(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]
     job = run_job(workspace, EvaluateRecipe.read(read_values(args, EvaluateRecipe)))
     result = job.result or {}
     if args.export_trec:
-        _, words = export_trec(workspace, result["evaluations"], args.export_trec)
-        say(words)
+        say(export_result(workspace, result, args.export_trec))
     return result, result_text(result)

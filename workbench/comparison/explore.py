@@ -53,11 +53,6 @@ class Pairing:
         return np.asarray(changed[np.argsort(-signed[changed], kind="stable")])
 
     @property
-    def unchanged(self) -> NDArray[np.int64]:
-        """Places of the queries that stayed the same, in the data's order."""
-        return np.flatnonzero(np.abs(self.deltas) <= SAME)
-
-    @property
     def counted(self) -> tuple[int, int, int]:
         """Gains, losses, and queries that stayed the same."""
         gains, losses = len(self.sorted()), len(self.sorted(losses=True))

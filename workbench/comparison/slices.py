@@ -1,4 +1,4 @@
-"""One metric by kinds of queries: how long they are, in which script, how many documents answer.
+"""One metric by kinds of queries: length, language, script, how many documents answer.
 
 For looking, not for deciding: nothing is tested here, and among many slices one will always look
 remarkable. Hence the number of queries and the interval of each.
@@ -13,6 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.comparison.languages import UNKNOWN, languages
 from workbench.comparison.significance import bootstrap_interval
 
 Floats = NDArray[np.float64]
@@ -79,13 +80,15 @@ def slicings(
     answers = [bucket(count, RELEVANT) for count in relevant]
     ways: list[tuple[str, Sequence[str], Callable[[str], int]]] = [
         ("length", lengths, _first_number),
+        ("language", spoken := languages(texts), _rarest_last(spoken, UNKNOWN)),
         ("script", scripts := [script(text) for text in texts], _rarest_last(scripts)),
         ("relevant", answers, _first_number),
     ]
     found = []
     for by, labels, order in ways:
         names = sorted(set(labels), key=order)
-        if len(names) > 1:
+        # One language beside queries that are too short to tell is no division by language.
+        if len({*names} - {UNKNOWN}) > 1:
             slices = tuple(_slice(name, labels, values, seed) for name in names)
             found.append(Slicing(by, tuple(values), metric, slices))
     return found
@@ -136,6 +139,6 @@ def _first_number(name: str) -> int:
     return int(name.replace("–", " ").split()[0])
 
 
-def _rarest_last(labels: Sequence[str]) -> Callable[[str], int]:
+def _rarest_last(labels: Sequence[str], last: str = "") -> Callable[[str], int]:
     counts = Counter(labels)
-    return lambda name: -counts[name]
+    return lambda name: 1 if name == last else -counts[name]

@@ -1,23 +1,20 @@
 """In which languages the texts are: told by py3langid, and only where it is sure."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from workbench.doctor.classify import UNKNOWN, classifier
 from workbench.doctor.exam import Array, Exam, queries_of
 from workbench.doctor.pairs import without
 from workbench.doctor.report import EXAMPLES, Example, Finding, Mend
 
-#: How sure the classifier must be; what is short or mostly names, numbers or code is not counted.
-SURE = 0.95
 #: Characters of a text that are looked at.
 _START = 400
 #: Fewer texts than this in another language are chance.
 _FEW = 3
-_UNKNOWN = ""
 
 
 def languages(exam: Exam) -> Iterator[Finding]:
@@ -32,7 +29,7 @@ def languages(exam: Exam) -> Iterator[Finding]:
     trained = asked[exam.training(asked)]
     each = {"queries": queries, "documents": documents}
     said = "; ".join(f"{what}: {_words(own)}" for what, own in each.items() if len(own))
-    known = int((queries != _UNKNOWN).sum() + (documents != _UNKNOWN).sum())
+    known = int((queries != UNKNOWN).sum() + (documents != UNKNOWN).sum())
     yield Finding(
         "languages-mixed",
         "note",
@@ -85,35 +82,21 @@ def _of_texts(parts: Any) -> Array:
     return np.array(found or [], dtype="U8")
 
 
-@cache
-def classifier() -> Callable[[str], str]:
-    """Text -> language code, or '' where it is not sure."""
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    known = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-
-    def tell(text: str) -> str:
-        language, sure = known.classify(text)
-        return str(language) if sure >= SURE else _UNKNOWN
-
-    return tell
-
-
 def _main(found: Array) -> str:
-    counts = Counter(found[found != _UNKNOWN].tolist())
-    return counts.most_common(1)[0][0] if counts else _UNKNOWN
+    counts = Counter(found[found != UNKNOWN].tolist())
+    return counts.most_common(1)[0][0] if counts else UNKNOWN
 
 
 def _others(exam: Exam, found: Array, main: str) -> Array:
     """Rows in another language, if these are more than chance."""
-    known = found != _UNKNOWN
+    known = found != UNKNOWN
     rows = np.flatnonzero(known & (found != main))
     enough = max(_FEW, exam.recipe.language_share * int(known.sum()))
     return rows if len(rows) >= enough else rows[:0]
 
 
 def _words(found: Array) -> str:
-    known = found[found != _UNKNOWN].tolist()
+    known = found[found != UNKNOWN].tolist()
     counts = Counter(known).most_common(4)
     return ", ".join(f"{100 * n / len(known):.3g}% {language}" for language, n in counts) or "none"
 

@@ -89,7 +89,8 @@ def _add(
     about: dict[str, Any],
 ) -> Evaluation:
     workspace = context.workspace
-    settings = recipe.model_dump(mode="json", exclude={"models", "dataset"})
+    # With the data set's name, for when the data set is gone and its id says nothing.
+    settings = recipe.model_dump(mode="json", exclude={"models"})
     return workspace.evaluations.add(
         Evaluation(
             id=id,

@@ -40,18 +40,32 @@ class TrecFile:
 
 
 def trec_files(workspace: "Workspace", evaluations: Sequence[Evaluation]) -> list[TrecFile]:
-    """A run and its qrels for each evaluation, named after the model. The qrels have exactly the
-    queries that were measured. Raises :class:`NotFound` where a file is gone."""
+    """A run and its qrels for each evaluation, named after the model; of other data than the first
+    one's (a second data set), after that too. The qrels have exactly the queries that were
+    measured. Raises :class:`NotFound` where a file is gone."""
     found: dict[str, TrecFile] = {}
     for one in evaluations:
         folder = workspace.path(one.path)
         if not (folder / RUN_FILE).is_file():
             raise NotFound(f"The run of the evaluation '{one.id}' is gone.", "Evaluate again.")
-        name = _NAME.sub("-", one.model).strip("-.") or one.id
+        wanted = one.model
+        if _ground(one) != _ground(evaluations[0]):
+            wanted = f"{one.model}-{_data(workspace, one)}"
+        name = _NAME.sub("-", wanted).strip("-.") or one.id
         name = f"{name}-{one.id}" if f"{name}.run" in found else name
         for suffix, lines in (("run", _run(folder, one)), ("qrels", _qrels(workspace, one))):
             found[f"{name}.{suffix}"] = TrecFile(f"{name}.{suffix}", lines)
     return list(found.values())
+
+
+def _ground(one: Evaluation) -> tuple[str, int, str]:
+    return one.dataset_id, one.version, one.split
+
+
+def _data(workspace: "Workspace", one: Evaluation) -> str:
+    """The data set's name, or its id where it was removed."""
+    names = {known.id: known.name for known in workspace.datasets.list()}
+    return names.get(one.dataset_id, one.dataset_id)
 
 
 def export(workspace: "Workspace", evaluations: Sequence[Evaluation], target: Path) -> list[Path]:

@@ -104,6 +104,10 @@ class Jobs:
         """Rows whose id is greater than ``after``, in the order in which they came."""
         return self._workspace.store.metrics.after(id, after, limit)
 
+    def metrics_of_kinds(self, kinds: Collection[str]) -> MetricList:
+        """Rows of these kinds, of all jobs, in the order in which they came."""
+        return self._workspace.store.metrics.of_kinds(kinds)
+
     def folder(self, id: str) -> Path:
         """jobs/<id>/ of a job's full id."""
         return self._workspace.path(f"{FOLDER}/{id}")

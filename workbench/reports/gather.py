@@ -11,14 +11,13 @@ from workbench.comparison.slices import Slicing
 from workbench.comparison.table import Table
 from workbench.errors import BadInput, JobNotFound
 from workbench.recipes.evaluate import EvaluateRecipe
+from workbench.reports.kinds import BY
 from workbench.reports.slices import slices_of
 
 if TYPE_CHECKING:
     from workbench.workspace import Workspace
 
 FORMATS = ("md", "html", "tex")
-#: What a slicing divides by, in words.
-BY = {"length": "Query length, characters", "script": "Script", "relevant": "Relevant documents"}
 METHOD = (
     "Differences are paired, query by query (or pair by pair): a 95% bootstrap interval and a "
     "two-sided randomization test; where several models are compared at once, the verdict is by "
@@ -57,7 +56,9 @@ def gather(workspace: "Workspace", id: str) -> Report:
     :class:`BadInput` where the job is no finished comparison."""
     job = job_of(workspace, id)
     if job.task != EvaluateRecipe.task:
-        raise BadInput(f"'{job.name}' is no comparison.", "Give the id of an evaluate job.")
+        raise BadInput(
+            f"'{job.name}' is no comparison.", "Give the id of an evaluate or a matrix job."
+        )
     if job.status is not JobStatus.SUCCEEDED or not job.result:
         raise BadInput(
             f"'{job.name}' has no result: it is {job.status.value}.", "Run the comparison again."

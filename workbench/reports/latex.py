@@ -26,33 +26,36 @@ _ESCAPES = {
     "\r": " ",
 }
 #: Takes no part in escaping: what it marks becomes \textbf.
-_BEST = "\x00{}"
+BEST = "\x00{}"
 
 
 def to_latex(found: Report) -> str:
     """Tables to be pasted or \\input; the preamble needs booktabs and graphicx."""
-    parts = [
-        f"% {_line(found.title)}, comparison {_line(found.id)}.",
-        r"% Needs \usepackage{booktabs} and \usepackage{graphicx}; for names beyond Latin letters"
-        "\n% compile with XeLaTeX or LuaLaTeX.",
-    ]
-    for at, table in enumerate(found.tables):
-        what = "scored pairs" if table.unit == "pairs" else "queries"
-        caption = (
-            f"{table.dataset}, {table.split} {what}. The best of each column is bold. {METHOD}"
-        )
-        rows = [cells(row, _BEST, table.staged) for row in table.rows]
-        numbers = 1 + len(table.labels)
-        parts.append(_table(heads(table), rows, caption, f"{found.id}-{at}", numbers))
+    parts = [preamble(f"{found.title}, comparison {found.id}.")]
+    for at, one in enumerate(found.tables):
+        what = "scored pairs" if one.unit == "pairs" else "queries"
+        caption = f"{one.dataset}, {one.split} {what}. The best of each column is bold. {METHOD}"
+        rows = [cells(row, BEST, one.staged) for row in one.rows]
+        numbers = 1 + len(one.labels)
+        parts.append(table(heads(one), rows, caption, f"{found.id}-{at}", numbers))
     if found.curves:
         names, rows = curve_table(found.curves)
         caption = "Embeddings cut to their first dimensions."
-        parts.append(_table(names, rows, caption, f"{found.id}-dimensions", len(names) - 1))
-    for one in found.slicings:
-        names, rows = slice_table(one)
+        parts.append(table(names, rows, caption, f"{found.id}-dimensions", len(names) - 1))
+    for slicing in found.slicings:
+        names, rows = slice_table(slicing)
         caption = "Means with 95% bootstrap intervals, not tested."
-        parts.append(_table(names, rows, caption, f"{found.id}-{one.by}", len(names) - 1))
+        parts.append(table(names, rows, caption, f"{found.id}-{slicing.by}", len(names) - 1))
     return "\n\n".join(parts) + "\n"
+
+
+def preamble(about: str) -> str:
+    """Comments: what the tables are of, and what a document needs to show them."""
+    return (
+        f"% {_line(about)}\n"
+        r"% Needs \usepackage{booktabs} and \usepackage{graphicx}; for names beyond Latin letters"
+        "\n% compile with XeLaTeX or LuaLaTeX."
+    )
 
 
 def escaped(text: str) -> str:
@@ -62,11 +65,16 @@ def escaped(text: str) -> str:
     return rf"\textbf{{{plain}}}" if bold else plain
 
 
-def _table(
-    names: Sequence[str], rows: Sequence[Sequence[str]], caption: str, id: str, numbers: int
+def table(
+    names: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    caption: str,
+    id: str,
+    numbers: int,
+    texts: int = 1,
 ) -> str:
-    """``numbers``: how many columns after the first are aligned right."""
-    columns = "l" + "r" * numbers + "l" * (len(names) - 1 - numbers)
+    """``numbers``: how many columns after the first ``texts`` are aligned right."""
+    columns = "l" * texts + "r" * numbers + "l" * (len(names) - texts - numbers)
     lines = [" & ".join(map(escaped, line)) + r" \\" for line in (names, *rows)]
     inner = "\n".join([r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule"])
     return (

@@ -29,8 +29,8 @@ def bars(table: Table, at: int = 0) -> str:
         parts.append(
             f'<rect x="{LEFT}" y="{y}" width="{width:.1f}" height="{ROW - 8}" fill="{colour}"/>'
         )
-        parts.append(_text(LEFT + width + 6, y + 14, f"{row.values[at]:.3f}"))
-    return _svg(parts, height, f"{table.labels[at]} by model")
+        parts.append(text(LEFT + width + 6, y + 14, f"{row.values[at]:.3f}"))
+    return drawing(parts, height, f"{table.labels[at]} by model")
 
 
 def intervals(found: Sequence[tuple[str, Difference]]) -> str:
@@ -51,7 +51,7 @@ def intervals(found: Sequence[tuple[str, Difference]]) -> str:
             'stroke-width="3" stroke-linecap="round"/>'
         )
         parts.append(f'<circle cx="{middle:.1f}" cy="{y}" r="5" fill="{colour}"/>')
-    return _svg(parts, height, "Differences with 95% intervals")
+    return drawing(parts, height, "Differences with 95% intervals")
 
 
 def curves(found: Sequence[Curve]) -> str:
@@ -70,16 +70,16 @@ def curves(found: Sequence[Curve]) -> str:
     def y(value: float) -> float:
         return bottom - 190 * (value - low) / spread
 
-    parts = [_text(place[size], bottom + 20, str(size), "middle") for size in sizes]
-    parts += [_text(52, y(value) + 4, f"{value:.3f}", "end") for value in (low, high)]
+    parts = [text(place[size], bottom + 20, str(size), "middle") for size in sizes]
+    parts += [text(52, y(value) + 4, f"{value:.3f}", "end") for value in (low, high)]
     for at, one in enumerate(found):
         colour = COLOURS[at % len(COLOURS)]
         points = " ".join(f"{place[size]:.1f},{y(value):.1f}" for size, value in one.points)
         parts.append(
             f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2.5"/>'
         )
-        parts.append(_text(70, 14 + 17 * at, one.model, fill=colour))
-    return _svg(parts, height, "Quality by number of dimensions")
+        parts.append(text(70, 14 + 17 * at, one.model, fill=colour))
+    return drawing(parts, height, "Quality by number of dimensions")
 
 
 def _x(value: float, low: float, high: float) -> float:
@@ -94,25 +94,27 @@ def _axis(ticks: Sequence[float], low: float, high: float, height: int, shape: s
             f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height - 24}" stroke="currentColor" '
             'stroke-opacity="0.18"/>'
         )
-        parts.append(_text(x, height - 8, shape.format(tick), "middle"))
+        parts.append(text(x, height - 8, shape.format(tick), "middle"))
     return "".join(parts)
 
 
 def _name(name: str, y: float) -> str:
     shown = name if len(name) <= LETTERS else name[: LETTERS - 1] + "…"
-    return _text(LEFT - 8, y + 14, shown, "end")
+    return text(LEFT - 8, y + 14, shown, "end")
 
 
-def _text(x: float, y: float, text: str, anchor: str = "start", fill: str = "currentColor") -> str:
+def text(x: float, y: float, words: str, anchor: str = "start", fill: str = "currentColor") -> str:
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" font-size="13" text-anchor="{anchor}" '
-        f'fill="{fill}">{escape(text)}</text>'
+        f'fill="{fill}">{escape(words)}</text>'
     )
 
 
-def _svg(parts: Sequence[str], height: int, label: str) -> str:
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}" '
+def drawing(parts: Sequence[str], height: int, label: str, width: int = WIDTH) -> str:
+    """A wide one is moved sideways on a narrow screen, where its letters would be too small."""
+    svg = (
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}" '
         'xmlns="http://www.w3.org/2000/svg" font-family="system-ui, sans-serif">'
         f"{''.join(parts)}</svg>"
     )
+    return f'<div class="scroll wide">{svg}</div>' if width == WIDTH else svg

@@ -134,16 +134,40 @@ def test_the_published_table(services: Services) -> None:
 
 def test_history_and_recipes(services: Services, measured: Job) -> None:
     kept(services.workspace, BAD, settings={"cut_to": 32, "max_queries": 7})
-    drawn = compare_history.history_html(history(services.workspace))
+    found = history(services.workspace)
+    drawn = compare_history.history_html(found, 0, len(found))
     assert "cut to 32 dimensions" in drawn and "max_queries=7" in drawn and "<script" not in drawn
     assert drawn.count("<tr>") == 1 + 1 + len(NAMES)
-    assert "Nothing was measured" in compare_history.history_html([])
+    assert "Nothing was measured" in compare_history.history_html([], 0, 0)
     other = put(services, "tr1", recipe={"epochs": 2, "name": BAD}, task="train")
     third = put(services, "tr2", recipe={"epochs": 3, "name": BAD}, task="train")
     different = compare_history.diff_html(other, third)
     assert "<td>epochs</td><td>2</td><td>3</td>" in different and "<td>name" not in different
     assert "the same" in compare_history.diff_html(other, other)
     assert compare_history.diff_html(None, third) == ""
+
+
+def test_history_is_turned_page_by_page_and_filtered(services: Services, measured: Job) -> None:
+    for at in range(compare_history.ROWS + 3):
+        kept(services.workspace, f"model {at % 2}", created_at=float(at))
+    kept(services.workspace, "bm25 + model 1", dataset_id="gone", settings={"dataset": "coffee"})
+    everything = history(services.workspace)
+    rows, newer, older, start = compare_history.page_of(everything, 0)
+    assert rows.count("<tr>") == 1 + compare_history.ROWS
+    assert (newer.visible, older.visible, start) == (False, True, 0)
+    rows, newer, older, start = compare_history.page_of(everything, compare_history.ROWS)
+    assert (newer.visible, older.visible, start) == (True, False, compare_history.ROWS)
+    assert f"{compare_history.ROWS + 1} to {len(everything)} of {len(everything)}" in rows
+    # Beyond the end is the last page.
+    assert compare_history.page_of(everything, 10_000)[3] == compare_history.ROWS
+    models, data, sources = compare_history.filter_menus(everything, None, "coffee (removed)", "")
+    assert ("model 1", "model 1") in models["choices"]
+    assert [value for _, value in data["choices"]] == ["", "coffee (removed)", "tea"]
+    assert data["value"] == "coffee (removed)"
+    assert [value for _, value in sources["choices"]] == ["", "comparison"]
+    (one,) = compare_history._kept(everything, "model 1", "coffee (removed)", "")
+    assert (one.model, one.removed) == ("bm25 + model 1", True)
+    assert compare_history._kept(everything, None, "", "training") == []
 
 
 def test_reports_are_downloads_never_pages(services: Services, measured: Job) -> None:

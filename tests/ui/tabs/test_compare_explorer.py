@@ -1,5 +1,6 @@
 """The query explorer and the pipeline matrix on the Compare tab."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,18 @@ from tests.ui.tabs.conftest import BAD, put
 from tests.workbench.comparison.exploring import evaluation, grounds
 from ui.plots_matrix import matrix_chart, scatter
 from ui.services import Services
-from ui.tabs import compare_explorer, compare_matrix, compare_shown
+from ui.tabs import (
+    compare_explorer,
+    compare_matrix,
+    compare_matrix_shown,
+    compare_shown,
+    explorer,
+    explorer_list,
+)
 from ui.tabs.compare_rankings import rankings_html
 from workbench.comparison.explore import Pairing, changes, pairing, rankings
+from workbench.comparison.order import ordered
+from workbench.comparison.sorting import COLUMNS, UNCHANGED
 from workbench.comparison.table import build_table
 from workbench.recipes.matrix import MatrixRecipe
 
@@ -70,11 +80,11 @@ def test_both_rankings_are_text_whatever_is_in_them(services: Services, pair: Pa
 
 def test_the_list_is_sorted_and_paged(services: Services, pair: Pairing) -> None:
     found = changes(services.workspace, pair, pair.sorted()[:10].tolist())
-    drawn = compare_explorer.list_html(pair, found, 0, 29, int(found[1].query))
+    drawn = explorer_list.list_html(pair, found, 0, 29, int(found[1].query))
     assert f"{len(pair.queries) - 1} of {len(pair.queries)} queries gained, 1 lost" in drawn
-    assert drawn.count('data-pick="') == len(found) and drawn.count('aria-pressed="true"') == 1
+    assert drawn.count('class="rw-pick"') == len(found) and drawn.count('aria-pressed="true"') == 1
     assert "1 to" in drawn and "of 29" in drawn
-    assert "None of the queries did" in compare_explorer.list_html(pair, [], 0, 0, -1)
+    assert "None of the queries did" in explorer_list.list_html(pair, [], 0, 0, -1)
 
 
 def test_a_comparison_with_rankings_can_be_explored(services: Services, pair: Pairing) -> None:
@@ -117,7 +127,7 @@ def test_queries_of_the_same_values_are_one_larger_dot() -> None:
 
 
 def test_a_dot_carries_its_query(pair: Pairing) -> None:
-    figure = compare_explorer.scatter(
+    figure = explorer.scatter(
         pair.against, pair.values, [""] * len(pair.queries), ("a", "b"), pair.queries.tolist()
     )
     (lost,) = figure.data[1].customdata
@@ -126,21 +136,95 @@ def test_a_dot_carries_its_query(pair: Pairing) -> None:
 
 def test_unchanged_queries_can_be_looked_at(services: Services, pair: Pairing) -> None:
     same = replace(pair, values=pair.against.copy())
-    assert same.unchanged.tolist() == list(range(len(pair.queries))) and not len(same.sorted())
-    found = changes(services.workspace, same, same.unchanged[:10])
-    drawn = compare_explorer.list_html(same, found, 0, len(same.queries), -1)
-    assert drawn.count('data-pick="') == 10 and "+0.000" in drawn and "rw-badge bad" not in drawn
-    assert not len(pair.unchanged)
+    every = changes(services.workspace, same, list(range(len(same.queries))))
+    places = ordered(same, every, UNCHANGED)
+    assert sorted(places) == list(range(len(pair.queries)))
+    found = [every[at] for at in places[:10]]
+    drawn = explorer_list.list_html(same, found, 0, len(same.queries), -1)
+    assert drawn.count('class="rw-pick"') == 10
+    assert "+0.000" in drawn and "rw-badge bad" not in drawn
+
+
+def test_a_head_of_the_list_sorts_by_it(services: Services, pair: Pairing) -> None:
+    """And the second click on it turns the order over."""
+    assert explorer.turned_over("gained", "", "before") == "before:down"
+    assert explorer.turned_over("gained", "before:down", "before") == "before:up"
+    assert explorer.turned_over("gained", "", "change") == "change:up"
+    assert explorer.turned_over("all", "change:up", "query") == "query:up"
+    found = changes(services.workspace, pair, [0])
+    drawn = explorer_list.list_html(pair, found, 0, 1, -1, ("length", False))
+    assert drawn.count("aria-sort") == 1
+    assert 'scope="col" aria-sort="ascending"><button' in drawn
+    heads = re.findall('data-pick="sort:([a-z]+)"', drawn)
+    assert heads == list(COLUMNS)
+
+
+def test_a_click_sorts_opens_and_turns_the_page(services: Services, tmp_path: Path) -> None:
+    reader = grounds(services.workspace, tmp_path)
+    evaluation(services.workspace, reader, done=True)
+    with gr.Blocks():
+        one = explorer.Explorer(services, "x", "x-box")
+    shown = dict(zip(one.outputs, one.show(services.workspace.jobs.get("ev1")), strict=True))
+    assert shown[one.box].visible and shown[one.sort] == "change:down"
+    state = ({"job": "ev1"}, "base", "tuned", "all")
+    ids = [int(found) for found in re.findall('rw-pick" data-pick="([0-9]+)"', shown[one.listed])]
+    assert ids == list(range(10))
+    clicked = gr.EventData(None, _data={"value": "sort:change"})
+    listed, _, later, start, sort, *_ = one._pick(*state, "change:down", 0, -1, clicked)
+    # The only one that lost is first now.
+    assert 'data-pick="29"' in listed and sort == "change:up" and start == 0 and later.visible
+    clicked = gr.EventData(None, _data={"value": "29"})
+    *_, query, said, sides = one._pick(*state, "change:up", 0, -1, clicked)
+    assert query == 29 and "which grey thing" in sides and said == ""
+    turned = one._turn(10)(*state, "change:up", 0, 29)
+    assert turned[3] == 10 and turned[1].visible and turned[5] == 29
+
+
+def test_the_matrix_has_an_explorer_of_its_own(services: Services, tmp_path: Path) -> None:
+    reader = grounds(services.workspace, tmp_path)
+    job = services.workspace.jobs.get(evaluation(services.workspace, reader, done=True))
+    result = {**MATRIX, "evaluations": (job.result or {})["evaluations"]}
+    services.workspace.store.jobs.rewrite(replace(job, result=result))
+    with gr.Blocks():
+        section = compare_matrix.section(services)
+    one = {getattr(part, "elem_id", None): part for part in section.changes}
+    updates = section.look("ev1", "a card of a job that ran")
+    assert updates[one["matrix-explorer"]].visible
+    assert updates[one["matrix-explore-before"]]["value"] == "base"
+    assert "which grey thing" in updates[one["matrix-explore-list"]]
+    assert "report.html" in updates[one["matrix-takeaway"]]
+    ids = ",".join(result["evaluations"])
+    assert f"evaluations.trec.zip?id={ids}" in updates[one["matrix-takeaway"]]
+    assert section.look("ev1", "") == {}  # As it was: nothing changes.
+
+
+def test_earlier_matrices_can_be_chosen(services: Services) -> None:
+    for at, rerankers in enumerate(([], ["cross"])):
+        recipe = {"dataset": "tea", "split": "test", "retrievers": ["bm25"], "rerankers": rerankers}
+        about = {"task": MatrixRecipe.task, "recipe": recipe, "status": JobStatus.SUCCEEDED}
+        put(services, f"m{at}", **about, result=MATRIX, created_at=float(at))
+    menu = compare_matrix.past_menu(services, "tea", "m0")
+    assert [id for _, id in menu["choices"]] == ["m1", "m0"] and menu["value"] == "m0"
+    words = [words for words, _ in menu["choices"]]
+    assert words[0].startswith("bm25 × cross · test") and words[1].startswith("bm25 · test")
+    assert menu["visible"]
+    assert not compare_matrix.past_menu(services, "coffee", None)["visible"]
+    newest = compare_matrix.chosen(services, "tea", "gone")
+    assert newest is not None and newest.id == "m1"
+    shown = compare_matrix.chosen(services, "tea", "m0")
+    assert shown is not None and shown.id == "m0"
 
 
 def test_the_matrix_as_table_chart_and_markdown() -> None:
-    drawn = compare_matrix.table_html(MATRIX, 3)
+    drawn = compare_matrix_shown.table_html(MATRIX, 3)
     assert "<strong>0.900</strong>" in drawn and "0.800" in drawn
     assert "<strong>0.800</strong>" not in drawn
     assert "rerank 120" in drawn and "<script" not in drawn and "<img" not in drawn
-    published = compare_matrix.table_html(MATRIX, compare_matrix.AS_PUBLISHED)
+    published = compare_matrix_shown.table_html(MATRIX, compare_matrix_shown.AS_PUBLISHED)
     assert "top_1" in published and "top_3" in published and "hit_rate" in published
-    assert compare_matrix.markdown_at(MATRIX, 0).startswith("| Retriever | Reranker | Metric |")
+    assert compare_matrix_shown.markdown_at(MATRIX, 0).startswith(
+        "| Retriever | Reranker | Metric |"
+    )
     figure = matrix_chart(MATRIX, "hit_rate")
     assert [list(one.x) for one in figure.data] == [[1, 2, 3]] * 2
     assert figure.data[0].line.dash != figure.data[1].line.dash
@@ -157,10 +241,10 @@ def test_the_newest_matrix_of_the_data_set_is_shown(services: Services) -> None:
         result=MATRIX,
         created_at=1.0,
     )
-    found = compare_matrix.newest(services, "tea")
+    found = compare_matrix.chosen(services, "tea", None)
     assert found is not None and found.id == "m1"
-    assert compare_matrix.newest(services, "coffee") is None
-    view = compare_matrix.matrix_view(found)
+    assert compare_matrix.chosen(services, "coffee", None) is None
+    view = compare_matrix_shown.matrix_view(services, found)
     assert [value for _, value in view[3]["choices"]] == [1, 2, 3, 0] and view[3]["value"] == 3
     assert "0.900" in view[4] and view[-1] == "m1"
     put(
@@ -172,9 +256,9 @@ def test_the_newest_matrix_of_the_data_set_is_shown(services: Services) -> None:
         progress={"done": 5, "total": 10, "unit": "texts", "message": "1 of 2: bm25"},
     )
     running = services.workspace.jobs.get("m2")
-    card, cancel, *_ = compare_matrix.matrix_view(running)
+    card, cancel, *_ = compare_matrix_shown.matrix_view(services, running)
     assert "5 of 10 texts" in card and cancel.visible
-    assert "rw-empty" in compare_matrix.matrix_view(None)[4]
+    assert "rw-empty" in compare_matrix_shown.matrix_view(services, None)[4]
 
 
 def test_bm25_is_always_offered(services: Services) -> None:

@@ -57,6 +57,38 @@ def test_a_ranking_is_written_for_other_tools(capsys: Any, home: Path, tmp_path:
         assert (again / "bm25.run").read_text() == (out / "bm25.run").read_text()
 
 
+@pytest.mark.slow  # Starts four jobs' processes.
+def test_a_second_data_set_and_a_matrix_are_written_too(
+    capsys: Any, home: Path, tmp_path: Path
+) -> None:
+    for name, end in (("numbers", ""), ("others", " or so")):
+        rows = [
+            {"query": f"question about {n}{end}", "pos": [f"answer {n}"], "neg": [f"{n + 1}"]}
+            for n in range(40)
+        ]
+        file = tmp_path / f"{name}.jsonl"
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        run(capsys, home, "data", "add", str(file), "--name", name)
+    out = tmp_path / "out"
+    asked = ("--dataset", "numbers", "--model", "bm25", "--also", "others")
+    result = run(capsys, home, "evaluate", *asked, "--export-trec", str(out))
+    expected = ["bm25-others.qrels", "bm25-others.run", "bm25.qrels", "bm25.run"]
+    assert sorted(path.name for path in out.iterdir()) == expected
+    job = run(capsys, home, "jobs", "list")[0]["job"]
+    again = run(capsys, home, "evaluations", "export", job, str(tmp_path / "again"))
+    second = result["also"]["evaluations"]
+    assert again["evaluations"] == [*result["evaluations"], *second]
+    assert sorted(path.name for path in (tmp_path / "again").iterdir()) == expected
+
+    pipes = tmp_path / "pipes"
+    asked = ("--dataset", "numbers", "--retriever", "bm25", "--top-k", "2")
+    measured = run(capsys, home, "matrix", *asked, "--export-trec", str(pipes))
+    assert sorted(path.name for path in pipes.iterdir()) == ["bm25.qrels", "bm25.run"]
+    for form, start in (("md", "# Pipelines on numbers"), ("html", "<!doctype html>")):
+        options = (measured["job"], "--format", form)
+        assert run(capsys, home, "evaluations", "report", *options)["text"].startswith(start)
+
+
 def test_an_evaluation_that_is_not_there(capsys: Any, home: Path, tmp_path: Path) -> None:
     argv = ["--home", str(home), "evaluations", "export", "none", str(tmp_path / "out")]
     assert main(argv) == 2

@@ -168,6 +168,10 @@ def test_the_command_line_says_the_same(
     found = run("--top", "2")
     assert (found["gains"], found["losses"]) == pair.counted[:2]
     assert len(found["biggest_gains"]) == 2 and len(found["biggest_losses"]) == 1
+    lowest = run("--which", "all", "--sort", "after", "--reverse", "--top", "1")
+    assert (lowest["of"], lowest["sort"], lowest["descending"]) == (30, "after", False)
+    assert [one["id"] for one in lowest["listed"]] == [found["biggest_losses"][0]["id"]]
+    assert run("--which", "unchanged")["listed"] == []
     query = found["biggest_gains"][0]["id"]
     shown = run("--query", query)
     assert [hit["rank"] for hit in shown["after"]] == [1, 2, 3]
@@ -177,4 +181,8 @@ def test_the_command_line_says_the_same(
     plain = ["--home", str(home), "evaluations", "explore", "ev1", "--model", "tuned"]
     assert main([*plain, "--against", "base"]) == 0
     assert "1 lost" in capsys.readouterr().out
+    assert main([*plain, "--against", "base", "--which", "lost", "--sort", "length"]) == 0
+    assert "1 of 1 queries (lost), by length" in capsys.readouterr().out
+    assert main([*plain, "--against", "base", "--sort", "length"]) == 2
+    assert "--which" in capsys.readouterr().err
     assert main([*plain, "--against", "none"]) == 2

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from workbench.comparison.forgetting import forgetting
+from workbench.comparison.languages import languages
 from workbench.comparison.recipes import recipe_differences, shown
 from workbench.comparison.slices import RELEVANT, bucket, script, slicings
 
@@ -26,6 +27,50 @@ from workbench.comparison.slices import RELEVANT, bucket, script, slicings
 )
 def test_the_script_of_a_query(text: str, name: str) -> None:
     assert script(text) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("what is the capital of france and where is it located", "English"),
+        ("Wie kann ich einen Antrag auf Elterngeld stellen", "German"),
+        ("comment faire une demande de passeport ici", "French"),
+        ("如何申请护照", "Chinese"),  # As short as the next ones, but in no other language.
+        ("python json dump", "unknown"),
+        ("1234 ?", "unknown"),
+        ("", "unknown"),
+        ("これはどうやるの", "Japanese"),
+    ],
+)
+def test_the_language_of_a_query(text: str, name: str) -> None:
+    assert languages([text] * 10) == [name] * 10
+
+
+def test_what_is_too_short_alone_is_told_among_the_languages_of_the_data() -> None:
+    german = ["Wie kann ich einen Antrag auf Elterngeld stellen"] * 5
+    english = ["what is the capital of france and where is it located"] * 5
+    short = ["how do I do this", "x", "comment faire ceci avec du fromage"]
+    found = languages([*german, *english, *short])
+    assert found[10] == "English" and languages(short[:1]) == ["unknown"]
+    # Too short for either; and what is likeliest in a third language is not forced into one.
+    assert found[11:] == ["unknown", "other languages"]
+
+
+def test_languages_are_told_apart_where_scripts_are_not() -> None:
+    german = [f"Wie kann ich einen Antrag auf Elterngeld stellen, Herr {n}" for n in range(20)]
+    english = [f"what is the capital of france and where is it, number {n}" for n in range(30)]
+    texts = [*german, *english, *["x"] * 40, "comment faire une demande de passeport ici"]
+    values = {"base": np.repeat([0.2, 0.4, 0.6, 0.0], [20, 30, 40, 1])}
+    found = {one.by: one for one in slicings(texts, [1] * 91, values, metric="map@100", seed=1)}
+    by = {one.name: one.queries for one in found["language"].slices}
+    # The commonest first, what cannot be told last; one query of a language is no group.
+    assert by == {"English": 30, "German": 20, "other languages": 1, "unknown": 40}
+    assert list(by)[-1] == "unknown" and next(iter(by)) == "English"
+    assert found["language"].slices[1].values[0][0] == pytest.approx(0.2)
+    assert "script" not in found
+    # English beside what is too short to tell: no division by language.
+    some = slicings(texts[20:90], [1] * 70, {"base": np.ones(70)}, metric="map@100", seed=1)
+    assert "language" not in {one.by for one in some}
 
 
 def test_buckets() -> None:

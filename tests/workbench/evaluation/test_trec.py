@@ -1,6 +1,7 @@
 """Runs and qrels as other tools read them: the same numbers come out there."""
 
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from hypothesis import strategies as st
 
 from storage.records import Evaluation
 from tests.workbench.comparison import exploring
+from tests.workbench.data.fakes import bring, lines
 from tests.workbench.training.fakes import FakeReader, FakeWorkspace
 from workbench.errors import BadInput, NotFound
 from workbench.evaluation.measure import Measured
 from workbench.evaluation.metrics import MEASURES, score_run
 from workbench.evaluation.pool import whole_pool
+from workbench.evaluation.ranked import ranked_ids
 from workbench.evaluation.retrieve import Run, cut
 from workbench.evaluation.save import QRELS_FILE, save_measured
 from workbench.evaluation.trec import export, strictly_decreasing, trec_files
@@ -136,6 +139,25 @@ def test_trec_eval_of_data_that_was_imported(home: Path, tmp_path: Path) -> None
             for metric, name in NAMES.items():
                 mean = sum(each[name] for each in values.values()) / queries
                 assert one.metrics[metric] == pytest.approx(mean, abs=1e-9), (one.model, metric)
+
+
+def test_what_a_second_data_set_gave_is_named_after_it(home: Path, tmp_path: Path) -> None:
+    with closing(Workspace.open(home)) as workspace:
+        reader = exploring.grounds(workspace, tmp_path)
+        found = workspace.evaluations.for_job(exploring.evaluation(workspace, reader))
+        row = {"query": "green?", "pos": ["green"], "neg": ["red"]}
+        bring(workspace, lines(tmp_path / "other.jsonl", [row]), name="other ground")
+        other = workspace.datasets.get("other ground").id
+        second = [replace(one, dataset_id=other) for one in found]
+        gone = replace(found[0], dataset_id="gone")
+        names = [file.name for file in trec_files(workspace, [*found, *second, gone])]
+    assert names[::2] == [
+        *("tuned.run", "base.run", "tuned-other-ground.run", "base-other-ground.run"),
+        "tuned-gone.run",
+    ]
+    result = {"evaluations": ["a", "b"], "also": {"evaluations": ["c"]}}
+    assert ranked_ids(result) == ["a", "b", "c"]
+    assert ranked_ids({"pairs": {"evaluations": ["d"]}}) == []
 
 
 def test_the_order_is_told_by_scores_alone(home: Path, tmp_path: Path) -> None:

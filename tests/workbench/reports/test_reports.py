@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -172,6 +173,86 @@ def test_history_keeps_every_number(workspace: Workspace) -> None:
     assert history(workspace, dataset="coffee") == []
 
 
+def test_history_has_what_training_measured_on_dev(workspace: Workspace) -> None:
+    result = {
+        "model": "tuned",
+        "model_id": "m1",
+        "baseline_name": "the original",
+        "dev_queries": 40,
+    }
+    recipe = {"dataset": "tea", "dataset_version": 3, "model": "base", "epochs": 2}
+    about = {"task": "train-embedding", "recipe": recipe, "result": result, "started_at": 9e9}
+    workspace.store.jobs.insert(make.job("tr1", **about, attempt=1, status=JobStatus.RUNNING))
+    values = (("baseline", 0, 0.5), ("train", 10, 0.1), ("dev", 10, 0.6), ("dev", 20, 0.55))
+    for kind, step, value in values:
+        row = {"step": step, "kind": kind, "at": 9e9 + step, "numbers": {METRIC: value}}
+        workspace.store.metrics.append("tr1", 1, [row])
+    found = history(workspace, source="training")
+    assert [(one.model, one.step, one.metrics[METRIC]) for one in found] == [
+        ("tuned", 20, 0.55),
+        ("tuned", 10, 0.6),
+        ("base", 0, 0.5),
+    ]
+    assert all((one.split, one.queries, one.version) == ("dev", 40, 3) for one in found)
+    assert not any(one.removed for one in found) and len({one.id for one in found}) == 3
+    assert [one.step for one in history(workspace, model="base")] == [0]
+    # A second stage: the baseline is the first stage's order, and the base is dev's first point.
+    row = {"step": 0, "kind": "dev", "at": 9e9 + 1, "numbers": {METRIC: 0.1}}
+    workspace.store.metrics.append("tr1", 1, [row])
+    staged = [(one.model, one.metrics[METRIC]) for one in history(workspace, source="training")]
+    assert staged[-2:] == [("base", 0.1), ("the original", 0.5)]
+    # Another data set of the name came later: what was measured then is of a removed one.
+    job = workspace.jobs.get("tr1")
+    workspace.store.jobs.rewrite(replace(job, recipe={**recipe, "dataset": "coffee"}))
+    assert all(one.removed for one in history(workspace, dataset="coffee"))
+
+
+def test_history_has_each_cutoff_of_a_matrix(workspace: Workspace) -> None:
+    one = kept(workspace, "bm25", job="mx1")
+    top = [{"k": k, "hit_rate": k / 10, "mrr": 0.3, "map": 0.2, "ndcg": 0.4} for k in (1, 2)]
+    row = {"retriever": "bm25", "reranker": "", "top": top, "evaluation": one.id}
+    result = {"rows": [{**row, "milliseconds": {"search": 2.5, "total": 2.5}}]}
+    workspace.store.jobs.insert(make.job("mx1", task="matrix", result=result))
+    (found,) = history(workspace, source="matrix")
+    assert found.metrics["hit_rate@1"] == 0.1 and found.metrics["ndcg@2"] == 0.4
+    assert found.metrics[METRIC] == 0.5 and found.milliseconds == 2.5
+
+
+def test_history_has_what_smaller_forms_and_blends_cost(workspace: Workspace) -> None:
+    rows = [{"name": "original", METRIC: 0.5, "bytes": 9}, {"name": "int4", "error": "no"}]
+    lab = {"model": "base", "dataset": "tea", "dataset_version": 3, "split": "test", "queries": 60}
+    lab |= {"models": rows, "vectors": [{"name": "int8", METRIC: 0.4}]}
+    recipe = {"dataset": "tea", "model": "base"}
+    workspace.store.jobs.insert(make.job("lab1", task="quantize-lab", recipe=recipe, result=lab))
+    blend = {"tuned": "t", "base": "b", "rows": [{"ratio": 0.25, "dataset": "x", METRIC: 0.3}]}
+    workspace.store.jobs.insert(make.job("bl1", task="blend", result=blend))
+    found = history(workspace, source="quantization")
+    assert {one.model: one.metrics for one in found} == {
+        "base, models: original": {METRIC: 0.5},
+        "base, vectors: int8": {METRIC: 0.4},
+    }
+    (mixed,) = history(workspace, source="blend")
+    assert mixed.model == "0.25 of t and the rest of b" and mixed.dataset == "x"
+
+
+def test_a_data_set_that_was_removed_keeps_its_name_in_history(workspace: Workspace) -> None:
+    first = kept(workspace, "base", job="ev1", dataset_id="gone1")
+    second = kept(workspace, "base", job="ev1", dataset_id="gone2")
+    alone = kept(workspace, "base", dataset_id="gone3", settings={"dataset": "milk"})
+    nothing = kept(workspace, "base", dataset_id="gone4")
+    result = {"evaluations": [first.id], "also": {"dataset": "cocoa", "evaluations": [second.id]}}
+    recipe = {"dataset": "coffee"}
+    workspace.store.jobs.insert(make.job("ev1", task="evaluate", recipe=recipe, result=result))
+    names = {one.id: (one.dataset, one.removed) for one in history(workspace)}
+    assert names == {
+        first.id: ("coffee", True),
+        second.id: ("cocoa", True),
+        alone.id: ("milk", True),
+        nothing.id: ("gone4", True),
+    }
+    assert [one.id for one in history(workspace, dataset="coffee")] == [first.id]
+
+
 def test_the_command_line(workspace: Workspace, compared: Job, capsys: Any, tmp_path: Any) -> None:
     home = str(workspace.home)
 
@@ -190,8 +271,17 @@ def test_the_command_line(workspace: Workspace, compared: Job, capsys: Any, tmp_
     assert main(["--home", home, "evaluations", "report", "ev1", "--output", str(tmp_path)]) == 2
     assert "cannot be written" in capsys.readouterr().err
 
+    (sliced,) = run("evaluations", "slices", "ev1", "--by", "script")["slicings"]
+    assert sliced["models"] == list(NAMES)
+    assert [one["queries"] for one in sliced["slices"]] == [40, 20]
+    assert main(["--home", home, "evaluations", "slices", "ev1"]) == 0
+    assert "Chinese characters" in capsys.readouterr().out
+
     rows = run("evaluations", "history", "--model", NAMES[0])
     assert [(row["model"], row["dataset"], row["queries"]) for row in rows] == [("base", "tea", 60)]
+    assert run("evaluations", "history", "--source", "matrix") == []
+    assert main(["--home", home, "evaluations", "history"]) == 0
+    assert "comparison" in capsys.readouterr().out
     assert run("evaluations", "published", "--dataset", "tea")["rows"] == []
     workspace.store.jobs.insert(make.job("one", recipe={"epochs": 1, "seed": 1}))
     workspace.store.jobs.insert(make.job("two", recipe={"epochs": 2, "seed": 1}))

@@ -1,0 +1,299 @@
+"""Two rows of something measured, query by query: a scatter, a list to sort, two rankings side by
+side. From a ranking, an unjudged hit can be judged right: a new version of the data set.
+
+The comparison has one, and the pipeline matrix another: ``prefix`` tells their elements apart.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from ui.choices import update
+from ui.feedback import QUICK, on
+from ui.markup import EMPTY, piece
+from ui.plots_matrix import NAMED, scatter
+from ui.services import Services
+from ui.tabs.compare_rankings import rankings_html
+from ui.tabs.explorer_list import list_html, short
+from ui.words import t
+from ui.words.amounts import count
+from workbench.comparison.explore import (
+    Change,
+    Pairing,
+    changes,
+    pairing,
+    rankings,
+    read_version,
+    row_name,
+    rows_of,
+)
+from workbench.comparison.judge import judge
+from workbench.comparison.order import ordered
+from workbench.comparison.sorting import ALL, GAINED, LOST, UNCHANGED, first_order
+from workbench.errors import BadInput, NotFound
+from workbench.records import Evaluation, Job
+
+PAGE = 10
+#: What a click on a head of the list says before the column's name.
+SORT = "sort:"
+#: A click on a dot, told as what it carries. The chart is drawn anew with each pair of rows, so it
+#: is listened to when a pointer comes to it, which is before it can be clicked.
+DOTS_JS = """
+const heard = new WeakSet();
+const listen = (event) => {
+  const chart = event.target.closest?.('#PLOT .js-plotly-plot');
+  if (!chart?.on || heard.has(chart)) return;
+  heard.add(chart);
+  chart.on('plotly_click', ({points}) => {
+    if (points[0]?.customdata !== undefined) {
+      trigger('select', {value: String(points[0].customdata)});
+    }
+  });
+};
+for (const name of ['pointerover', 'pointerdown']) document.addEventListener(name, listen, true);
+"""
+#: The rankings lie below the list: who opened a query is taken there.
+SHOW_JS = """
+() => document.querySelector('#RANKINGS section')?.closest('#RANKINGS')
+  .scrollIntoView({block: 'start', behavior: 'smooth'})
+"""
+
+
+class Explorer:
+    """Drawn where it is made; hidden until ``show`` is given a job that kept two rankings."""
+
+    def __init__(self, services: Services, prefix: str, box_id: str) -> None:
+        self._services = services
+        self._prefix = prefix
+        with gr.Accordion(
+            t("explore.title"), open=False, visible=False, elem_id=box_id
+        ) as self.box:
+            self._draw()
+        # What was measured never changes, so it is read once.
+        self._pair = lru_cache(maxsize=8)(self._read_pair)
+
+    def _id(self, name: str) -> str:
+        return f"{self._prefix}-{name}"
+
+    def _draw(self) -> None:
+        with gr.Row(equal_height=False):
+            self.before = self._menu("before", t("explore.before"))
+            self.after = self._menu("after", t("explore.after"))
+        self.plot = gr.Plot(label=t("explore.title"), show_label=False, elem_id=self._id("plot"))
+        self.dots = gr.HTML(
+            Markup('<p class="rw-quiet rw-small">{}</p>').format(t("explore.dots")),
+            js_on_load=DOTS_JS.replace("PLOT", self._id("plot")),
+            apply_default_css=False,
+        )
+        self.which = gr.Radio(
+            [
+                (t("explore.gains"), GAINED),
+                (t("explore.losses"), LOST),
+                (t("explore.unchanged"), UNCHANGED),
+                (t("explore.all"), ALL),
+            ],
+            value=GAINED,
+            label=t("explore.order"),
+            interactive=True,
+            elem_id=self._id("order"),
+        )
+        self.listed = piece(elem_id=self._id("list"), picks=True)
+        with gr.Row(elem_classes="rw-actions"):
+            self.earlier = gr.Button(
+                t("explore.earlier"), size="sm", elem_id=self._id("earlier"), visible=False
+            )
+            self.later = gr.Button(
+                t("explore.later"), size="sm", elem_id=self._id("later"), visible=False
+            )
+        self.offset = gr.Number(0, visible=False, label=t("explore.order"))
+        self.sort = gr.Textbox(visible=False, label=t("explore.order"))
+        self.query = gr.Number(-1, visible=False, label=t("explore.query"))
+        self.said = piece(elem_id=self._id("said"))
+        self.sides = piece(elem_id=self._id("rankings"), picks=True)
+
+    def _menu(self, name: str, label: str) -> gr.Dropdown:
+        return gr.Dropdown([], label=label, interactive=True, elem_id=self._id(name))
+
+    # -- what it changes ----------------------------------------------------------------------
+
+    @property
+    def _page(self) -> list[Any]:
+        return [self.listed, self.earlier, self.later, self.offset, self.sort, self.query]
+
+    @property
+    def _below(self) -> list[Any]:
+        return [*self._page, self.said, self.sides]
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [self.box, self.before, self.after, self.plot, *self._below, self.which]
+
+    def show(self, job: Job | None) -> list[Any]:
+        """Updates of ``outputs``. ``job``: one that was measured, or nothing is offered."""
+        try:
+            return self._offer(job) if job else self._hidden()
+        except (BadInput, NotFound):
+            # Scored pairs have no rankings; files, or the data set, may be gone: nothing to offer.
+            return self._hidden()
+
+    def _offer(self, job: Job) -> list[Any]:
+        rows = rows_of(self._services.workspace, job.id)
+        if len(rows) < 2:
+            return self._hidden()
+        # What was read before is kept; whether the data set is still there is asked each time.
+        read_version(self._services.workspace, rows[0])
+        choices = [(name, name) for name in map(row_name, rows)]
+        first, second = row_name(rows[0]), other_row(rows)
+        menus = [update(choices, first), update(choices, second)]
+        return [
+            gr.Accordion(visible=True),
+            *menus,
+            *self._look(job.id, first, second, GAINED),
+            GAINED,
+        ]
+
+    def _hidden(self) -> list[Any]:
+        menus = [update([], None), update([], None), gr.Plot(value=None)]
+        nothing = [gr.Button(visible=False)] * 2
+        below = [EMPTY, *nothing, 0, "", -1, EMPTY, EMPTY]
+        return [gr.Accordion(visible=False), *menus, *below, GAINED]
+
+    # -- reading --------------------------------------------------------------------------------
+
+    def _read_pair(self, job: str, before: str, after: str) -> tuple[Pairing, list[Change]]:
+        workspace = self._services.workspace
+        pair = pairing(workspace, job, after, before)
+        return pair, changes(workspace, pair, list(range(len(pair.queries))))
+
+    def _look(self, job: str, before: str, after: str, which: str) -> list[Any]:
+        """The scatter and the first page; no rankings yet."""
+        pair, every = self._pair(job, before, after)
+        plot = gr.Plot(value=chart(pair, every))
+        return [plot, *self._listed(pair, every, which, "", 0), EMPTY, EMPTY]
+
+    def _listed(
+        self,
+        pair: Pairing,
+        every: Sequence[Change],
+        which: str,
+        sort: str,
+        start: int,
+        shown: int = -1,
+    ) -> list[Any]:
+        """Updates of ``_page``. ``sort``: 'before:down'; '' is how the choice is first shown."""
+        by, down = sorting(which, sort)
+        places = ordered(pair, every, which, by, down)
+        start = min(max(0, start), max(0, (len(places) - 1) // PAGE * PAGE))
+        found = [every[at] for at in places[start : start + PAGE]]
+        return [
+            list_html(pair, found, start, len(places), shown, (by, down)),
+            gr.Button(visible=start > 0),
+            gr.Button(visible=start + PAGE < len(places)),
+            start,
+            f"{by}:{'down' if down else 'up'}",
+            shown,
+        ]
+
+    # -- what can be pressed ---------------------------------------------------------------------
+
+    def wire(self, job: Any) -> None:
+        """``job``: the component that holds the id of the job shown, or {"job": id}."""
+        chosen = [job, self.before, self.after]
+        for menu in (self.before, self.after):
+            on(menu.input, self._choose, [*chosen, self.which], [self.plot, *self._below])
+        on(self.which.input, self._choose_which, [*chosen, self.which], self._below)
+        state = [*chosen, self.which, self.sort, self.offset, self.query]
+        on(self.earlier.click, self._turn(-PAGE), state, self._page)
+        on(self.later.click, self._turn(PAGE), state, self._page)
+        js = SHOW_JS.replace("RANKINGS", self._id("rankings"))
+        for picked in (self.listed.select, self.dots.select):
+            opened = on(picked, self._pick, state, self._below, queue=True)
+            opened.success(None, None, None, js=js, **QUICK)
+        inputs = [*chosen, self.query]
+        on(self.sides.select, self._judge, inputs, [self.said, self.sides], queue=True)
+
+    def _choose(self, job: Any, before: str, after: str, which: str) -> list[Any]:
+        return self._look(_job_id(job), before, after, which)
+
+    def _choose_which(self, *raw: Any) -> list[Any]:
+        return self._choose(*raw)[1:]
+
+    def _turn(self, step: int) -> Any:
+        def turned(
+            job: Any, before: str, after: str, which: str, sort: str, start: float, at: float
+        ) -> list[Any]:
+            pair, every = self._pair(_job_id(job), before, after)
+            return self._listed(pair, every, which, sort, int(start) + step, int(at))
+
+        return turned
+
+    def _pick(
+        self,
+        job: Any,
+        before: str,
+        after: str,
+        which: str,
+        sort: str,
+        start: float,
+        at: float,
+        event: gr.EventData,
+    ) -> list[Any]:
+        """A click on a head of the list sorts by it, one on a query or a dot opens the query."""
+        pair, every = self._pair(_job_id(job), before, after)
+        value = str(event.value)
+        if value.startswith(SORT):
+            wanted = turned_over(which, sort, value.removeprefix(SORT))
+            return [
+                *self._listed(pair, every, which, wanted, 0, int(at)),
+                gr.skip(),
+                gr.skip(),
+            ]
+        row = int(value)
+        found = rankings(self._services.workspace, pair, row)
+        drawn = rankings_html(found, before, after)
+        return [*self._listed(pair, every, which, sort, int(start), row), EMPTY, drawn]
+
+    def _judge(
+        self, job: Any, before: str, after: str, at: float, event: gr.EventData
+    ) -> list[Any]:
+        workspace = self._services.workspace
+        pair, _ = self._pair(_job_id(job), before, after)
+        row = int(at)
+        dataset, version = judge(workspace, pair, row, int(str(event.value)))
+        words = t("explore.judged", dataset=dataset, version=count(version))
+        card = Markup('<article class="rw-card" role="status"><p>{}</p></article>').format(words)
+        return [card, rankings_html(rankings(workspace, pair, row), before, after)]
+
+
+def _job_id(shown: Any) -> str:
+    return str(shown.get("job") if isinstance(shown, dict) else shown)
+
+
+def sorting(which: str, sort: str) -> tuple[str, bool]:
+    """The column, and whether from the highest down."""
+    by, _, way = sort.partition(":")
+    return (by, way == "down") if by else first_order(which)
+
+
+def turned_over(which: str, sort: str, column: str) -> str:
+    """The list sorted by a column that was clicked: the other way round, where it is already."""
+    by, down = sorting(which, sort)
+    wanted = not down if by == column else first_order(which, column)[1]
+    return f"{column}:{'down' if wanted else 'up'}"
+
+
+def other_row(rows: Sequence[Evaluation]) -> str:
+    """What the first row is most likely to be set against: the next that searched the same."""
+    like = (
+        one for one in rows[1:] if one.settings.get("searched") == rows[0].settings.get("searched")
+    )
+    return row_name(next(like, rows[1]))
+
+
+def chart(pair: Pairing, every: Sequence[Change]) -> Any:
+    names = [short(one.text) if len(every) <= NAMED else "" for one in every]
+    axes = (row_name(pair.before), row_name(pair.after))
+    return scatter(pair.against, pair.values, names, axes, pair.queries.tolist())
