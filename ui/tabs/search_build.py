@@ -13,13 +13,14 @@ from ui.form import choice_label, draw, from_component, label
 from ui.markup import EMPTY, piece
 from ui.services import Services
 from ui.words import sentences, t
-from workbench.evaluation.pictures import has_pictures
 from workbench.recipes.describe import describe
 from workbench.recipes.evaluate import IndexRecipe
 from workbench.search.pictures import KIND
 
 SPECS = {spec.name: spec for spec in describe(IndexRecipe)}
 EXTRA = ("structure", "truncate_dim", "rescore", "probes", "code_bytes", "precision", "device")
+
+_LOOKED_AT = 1_000
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,9 @@ def hint_html(services: Services, dataset: str | None, model: str | None) -> Mar
     if not (dataset and model and workspace.datasets.exists(dataset)):
         return EMPTY
     sees = [one.name for one in workspace.models.list() if one.kind == KIND]
-    pictures = has_pictures(workspace.datasets.read(dataset))
+    # A look at the beginning: this is asked at each choice, and data sets may be large.
+    seen = workspace.datasets.read(dataset).documents(0, _LOOKED_AT)["picture"]
+    pictures = seen.null_count < len(seen)
     if model in sees:
         key = "build.sees" if pictures else "build.none_seen"
     elif not pictures:

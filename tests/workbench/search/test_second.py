@@ -41,6 +41,7 @@ def documents(*texts: str | None, titles: Sequence[str | None] | None = None) ->
         "id": [f"d{at}" for at in range(len(texts))],
         "title": titles or [None] * len(texts),
         "text": list(texts),
+        "picture": [None] * len(texts),
     }
     return pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
 
