@@ -126,6 +126,7 @@ def broken_and_stopped(page: Any) -> None:
 def kept_and_down(page: Any, url: str) -> None:
     """After a reload the settings are there; an endpoint that is down leaves the passages."""
     page.goto(url)
+    page.get_by_role("tab", name="Search", exact=True).first.wait_for()
     open_tab(page, "Search")
     page.locator("#search-answers > button").click()
     page.locator("#answer-who > button").click()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from workbench.answers import citations, threshold
 from workbench.answers.local import Local
 from workbench.answers.prompt import passages, prompt, says_nothing
+from workbench.answers.thinking import Thinking
 from workbench.answers.told import Told
 from workbench.answers.written import Took
 from workbench.errors import WorkbenchError
@@ -79,16 +80,17 @@ async def _write(writer: Writer, told: Told, question: str) -> AsyncGenerator[Ev
     """The pieces of the answer; what goes wrong is kept in ``told``."""
     read = passages(told.enough, told.recipe.budget)
     told.given(read)
-    found = citations.Citations(len(read))
+    found, thinking = citations.Citations(len(read)), Thinking()
     asked = time.perf_counter()
     try:
         async with aclosing(writer.write(prompt(told.recipe, question, read))) as pieces:
             async for text in pieces:
-                told.took_first(asked)
-                for piece in found.feed(text):
-                    yield told.piece(piece)
+                if shown := thinking.feed(text):
+                    told.took_first(asked)
+                    for piece in found.feed(shown):
+                        yield told.piece(piece)
     except WorkbenchError as error:
         told.failed(error)
-    for piece in found.close():
+    for piece in [*found.feed(thinking.close()), *found.close()]:
         yield told.piece(piece)
     told.written(found, writer.took, asked, says_nothing(told.text))

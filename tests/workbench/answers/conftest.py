@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.storage import make
 from tests.workbench.synthesis.server import Server, serving
 from workbench.answers import endpoint
 from workbench.answers.answering import answer
@@ -40,6 +41,7 @@ class FakeSearch:
 @pytest.fixture
 def workspace(home: Path) -> Iterator[Workspace]:
     opened = Workspace.open(home)
+    opened.store.indexes.insert(make.index("i1", "tea"))
     yield opened
     opened.close()
 

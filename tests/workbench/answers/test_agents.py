@@ -2,7 +2,6 @@
 
 import pytest
 
-from tests.storage import make
 from tests.workbench.answers.conftest import FakeSearch
 from tests.workbench.synthesis.server import Server
 from workbench.agents import Tools
@@ -13,7 +12,6 @@ from workbench.workspace import Workspace
 
 
 def test_an_agent_gets_an_answer(workspace: Workspace, server: Server, search: FakeSearch) -> None:
-    workspace.store.indexes.insert(make.index("i1", "tea"))
     tools = Tools(workspace, search)  # type: ignore[arg-type]
     about = {"endpoint": server.url, "endpoint_model": "m", "min_score": 0.2}
     kept.save(workspace, AnswerRecipe.read({"index": "x", **about}))

@@ -239,6 +239,15 @@ async def test_an_answer_without_words(asking: Asking, server: Server) -> None:
     assert (await end_of(asking()))["state"] == "empty"
 
 
+async def test_a_thought_before_the_answer_is_no_part_of_it(asking: Asking, server: Server) -> None:
+    server.manner = writes("<thi", "nk>Perhaps [9]", "?</think>\n", "Three minutes [1].")
+    end = await end_of(asking())
+    assert (end["answer"], end["wrong_citations"]) == ("Three minutes [1].", [])
+    server.manner = writes("<think>On and on", finish="length")
+    end = await end_of(asking())
+    assert (end["state"], end["cut_off"]) == ("empty", True)
+
+
 async def test_a_key_that_comes_back_is_not_shown(asking: Asking, server: Server) -> None:
     server.manner = writes(f"Your key is {KEY} [1].")
     assert KEY not in str(await all_of(asking()))
