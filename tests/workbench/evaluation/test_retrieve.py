@@ -87,3 +87,19 @@ def test_equal_documents_tie_wherever_they_stand(screen: type) -> None:
 def test_no_documents() -> None:
     run = search(np.zeros((2, 3), np.float32), [], k=5, order=lambda rows: rows)
     assert run.documents.shape == (2, 5) and (run.documents == -1).all()
+
+
+@pytest.mark.parametrize("documents", [101, 999, 1000, 2000, 4321])
+@pytest.mark.parametrize("k", [1, 100])
+def test_the_best_of_groups_bound_the_kth_place(screen: type, documents: int, k: int) -> None:
+    random = np.random.default_rng(documents)
+    queries, vectors = (random.standard_normal((n, 16)).astype(np.float32) for n in (7, documents))
+    made = screen(queries)
+    made.take(vectors)
+    at, column = made.reaching(slice(0, 7), np.full(7, -np.inf, np.float32), k)
+    exact = queries @ vectors.T
+    for row in range(7):
+        best = set(np.argsort(-exact[row])[:k].tolist())
+        assert best <= set(column[at == row].tolist())
+        # Little more than these passes: the groups tell nearly as well as all would.
+        assert np.count_nonzero(at == row) < 2 * k + 60
