@@ -44,8 +44,9 @@ def kind_name(kind: str) -> str:
 
 def measure(model: Model, *which: str) -> str:
     """The first of these that the model's record has."""
-    found = (model.summary[one] for one in which if model.summary.get(one))
-    values: dict[str, float] = next(found, {})
+    found = (model.summary.get(one) for one in which)
+    # Homes of an earlier day have models of random weights that say 'untrained' alone.
+    values: dict[str, float] = next((one for one in found if one and isinstance(one, dict)), {})
     value = values.get(model.summary.get("metric", HEADLINE))
     return "–" if value is None else f"{value:.3f}"
 

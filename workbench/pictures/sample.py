@@ -110,7 +110,7 @@ def _model(recipe: DrawPicturesRecipe, context: JobContext) -> str:
     id, folder = models.new_folder()
     try:
         contract = make_small_clip(folder, words(), recipe.size, recipe.seed)
-        about = {"origin": "made", "source": "random weights", "untrained": True}
+        about = {"origin": "made", "source": "random weights"}
         model = new_model(id, name, contract=contract.model_dump(mode="json"), summary=about)
         models.add(from_job(model, context.job.id))
     except BaseException:

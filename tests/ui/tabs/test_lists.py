@@ -119,6 +119,14 @@ def test_models_show_what_they_gained(services: Services) -> None:
     assert "Pooling" in details and "mean" in details
 
 
+def test_a_model_of_random_weights_is_listed_too(services: Services) -> None:
+    """The pictures' sample once wrote 'untrained' into its model's record."""
+    about = {"origin": "made", "untrained": True}
+    services.workspace.store.models.insert(make.model("m1", "drawn", summary=about))
+    assert "drawn" in models_list.list_html(services, "")
+    assert models_list.measure(services.workspace.models.get("drawn"), "untrained") == "–"
+
+
 def test_a_model_is_a_download(services: Services) -> None:
     services.workspace.store.models.insert(make.model("m1", "a/b c"))
     link = models_details.download_html(services, services.workspace.models.get("m1"))
