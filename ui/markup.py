@@ -86,19 +86,21 @@ def table(
     numeric: Sequence[int] = (),
     chosen: int | None = None,
     stacked: bool = False,
+    beside: Sequence[str] = (),
     sort: Mapping[int, str] | None = None,
 ) -> Markup:
     """A table that scrolls inside itself. ``numeric`` columns are aligned right; ``sort`` says by
     which column the rows are sorted ('ascending' or 'descending').
 
     ``stacked``: on a narrow page each row is a card, the first and the last cell above the others,
-    each of which has its head beside it; nothing is out of sight there.
+    each of which has its head beside it (``beside``: other words for it, where heads are no plain
+    text); nothing is out of sight there.
     """
     head = join(
         _cell("th", at in numeric, text, ' scope="col"' + _sorted((sort or {}).get(at)))
         for at, text in enumerate(heads)
     )
-    beside = heads if stacked else ()
+    beside = (beside or heads) if stacked else ()
     body = join(_row(row, numeric, at == chosen, beside) for at, row in enumerate(rows))
     return Markup(
         '<div class="rw-scroll" tabindex="0" role="region" aria-label="{0}">'

@@ -93,7 +93,8 @@ def _at(result: Mapping[str, Any], k: int) -> Markup:
     for row in result["rows"]:
         values = (_value(value_at(row, name, k), best_at(result, name, k)) for name in MEASURED)
         rows.append([*_names(row), *values, _took(row["milliseconds"])])
-    return table(heads, rows, caption=t("matrix.caption"), numeric=range(2, len(heads)))
+    numeric = range(2, len(heads))
+    return table(heads, rows, caption=t("matrix.caption"), numeric=numeric, stacked=True)
 
 
 def _published(result: Mapping[str, Any]) -> Markup:

@@ -36,10 +36,13 @@ def list_html(
     rows = [_line(one, one.query == shown) for one in found]
     chosen = next((at for at, one in enumerate(found) if one.query == shown), None)
     drawn = table(
-        *(_heads(sort), rows),
+        _heads(sort),
+        rows,
+        beside=list(_columns().values()),
         caption=t("explore.caption"),
         numeric=[1, 2, 3],
         chosen=chosen,
+        stacked=True,
         sort=_sorts(sort),
     )
     place = t("explore.page", first=start + 1, last=start + len(found), all=count(all))
