@@ -280,7 +280,7 @@ def listen(services: Services, page: "Page") -> None:
     on(search.listed.listed.select, bring, None, [search.job, search.cancel], queue=True)
     search_filter.listen(services, search.filter, search.indexes)
     search_pictures.listen(services, search.by_picture, search.results, [*sides[:2], where])
-    search_blind.listen(services, search.blind, [*sides, where])
+    search_blind.listen(services, search.blind, [*sides, where], search.results)
     search_answers.listen(services, search.answers, [search.indexes, search.second, where])
     everything = [search.chosen, *search.outputs]
     now = search.inputs[1:]

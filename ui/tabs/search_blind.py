@@ -70,8 +70,9 @@ def render(services: Services) -> Blind:
     return Blind(box, query, start, token, shown, answers, picks, revealed, tally)
 
 
-def listen(services: Services, blind: Blind, sides: list[Any]) -> None:
-    """``sides``: the components of left and right index, left and right second stage, filter."""
+def listen(services: Services, blind: Blind, sides: list[Any], results: gr.HTML) -> None:
+    """``sides``: the components of left and right index, left and right second stage, filter.
+    ``results``: where the open answers stand; to the same question they would tell the sides."""
     waiting: OrderedDict[str, tuple[SearchResult, SearchResult]] = OrderedDict()
 
     def start(query: str | None, *raw: Any) -> list[Any]:
@@ -80,14 +81,16 @@ def listen(services: Services, blind: Blind, sides: list[Any]) -> None:
         while len(waiting) > WAITING:
             waiting.popitem(last=False)
         drawn = results_html(pair, hidden=True, draws=tiles(services, pair, more=False))
-        return [token, drawn, gr.Row(visible=True), EMPTY]
+        return [token, drawn, gr.Row(visible=True), EMPTY, EMPTY]
 
     def answered(token: str, winner: Winner) -> list[Any]:
-        pair = waiting.pop(token, None)
+        pair = waiting.get(token)
         if pair is None:
             raise BadInput(t("blind.over"), t("blind.over_hint"))
         index = services.workspace.indexes.get(pair[0].index)
         made = keep(services.workspace, index, *pair, winner)
+        # Only now: an answer that could not be kept can be given again.
+        waiting.pop(token, None)
         return [
             "",
             results_html(pair, draws=tiles(services, pair, more=False)),
@@ -108,8 +111,9 @@ def listen(services: Services, blind: Blind, sides: list[Any]) -> None:
     asked = [blind.query, *sides]
     shown = [blind.token, blind.shown, blind.answers, blind.revealed]
     busy: dict[str, Any] = {"says": t("blind.starting"), "then": t("blind.start")}
-    on_busy(blind.start, start, asked, shown, **busy)
-    on_busy(blind.start, start, asked, shown, listener=blind.query.submit, **busy)
+    begun = [*shown, results]
+    on_busy(blind.start, start, asked, begun, **busy)
+    on_busy(blind.start, start, asked, begun, listener=blind.query.submit, **busy)
     after = [*shown, blind.tally]
     for winner, button in blind.picks.items():
         on(

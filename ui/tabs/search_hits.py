@@ -79,17 +79,19 @@ def results_html(
     ``hidden``: without a word about which side is which, for a blind test.
     """
     ranks = [{hit.id: at for at, hit in enumerate(one.hits, start=1)} for one in results]
+    # The same id in another data set is another document.
+    joined = len(results) == 2 and not hidden and results[0].dataset_id == results[1].dataset_id
     columns = [
         _column(
             one,
-            ranks[1 - at] if len(results) == 2 and not hidden else None,
+            ranks[1 - at] if joined else None,
             at,
             hidden,
             draws[at],
         )
         for at, one in enumerate(results)
     ]
-    drawn = slopes(ranks[0], ranks[1]) if len(results) == 2 and not hidden else EMPTY
+    drawn = slopes(ranks[0], ranks[1]) if joined else EMPTY
     return Markup('{}<div class="rw-results">{}</div>').format(drawn, join(columns))
 
 
@@ -175,6 +177,8 @@ def _hit(
     """``hidden``: scores would tell which side it is, and known answers which is right."""
     relevant = bool(hit.relevant) and not hidden
     mark = badge(t("search.relevant"), "good") if relevant else EMPTY
+    if hit.grade is not None and not hit.relevant and not hidden:
+        mark = badge(t("search.not_relevant"), "warn")
     return Markup("<li{}><div><span>{}</span>{}{}{}{}</div>{}</li>").format(
         Markup(' class="relevant"') if relevant else EMPTY,
         at,

@@ -16,6 +16,17 @@ from workbench.search.pictures import of_pictures
 from workbench.search.stale import Stale, stale
 
 
+#: Below this recall@10 a row says what would find more.
+LOW = 0.9
+MENDS = {
+    "hnsw": "indexes.mend_hnsw",
+    "ivf": "indexes.mend_ivf",
+    "pq": "indexes.mend_pq",
+    "ivfpq": "indexes.mend_pq",
+    "binary": "indexes.mend_binary",
+}
+
+
 @dataclass(frozen=True)
 class Indexes:
     listed: gr.HTML
@@ -70,7 +81,7 @@ def _state(index: Index, reasons: list[Stale]) -> Markup:
         Markup('<p class="rw-quiet rw-small">{}</p>').format(sentences.said(one))
         for one in index.summary.get("notes", [])
     ]
-    notes += [_skipped(index.summary)]
+    notes += [_low(index.summary), _skipped(index.summary)]
     if not reasons:
         return join([badge(t("indexes.fits"), "good"), *notes])
     said = [
@@ -81,6 +92,18 @@ def _state(index: Index, reasons: list[Stale]) -> Markup:
         anew = any(one.mend == "rebuild" for one in reasons)
         mend = pick(index.name, t("indexes.rebuild" if anew else "indexes.update"))
     return join([badge(t("indexes.stale"), "warn"), *said, mend, *notes])
+
+
+def _low(summary: dict[str, Any]) -> Markup:
+    """What to change where an index misses many of the best documents."""
+    recall = summary.get("recall@10")
+    if recall is None or recall >= LOW:
+        return EMPTY
+    structure = str(summary.get("structure", "flat"))
+    cut = summary.get("plan", {}).get("cut")
+    mend = "indexes.mend_cut" if cut else MENDS.get(structure, "indexes.mend_cut")
+    words = t("indexes.low", mend=t(mend))
+    return Markup('<p class="rw-small">{}</p>').format(words)
 
 
 def _skipped(summary: dict[str, Any]) -> Markup:

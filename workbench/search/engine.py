@@ -9,7 +9,7 @@ import numpy as np
 
 from storage.records import Index
 from workbench.data.reader import DatasetReader
-from workbench.errors import ModelUnusable, SearchUnavailable
+from workbench.errors import DatasetNotFound, ModelUnusable, SearchUnavailable
 from workbench.models.contract import Contract
 from workbench.models.image_text import LoadedImageText
 from workbench.models.load import Loaded, LoadedEmbedding, Role, load_model
@@ -27,7 +27,7 @@ from workbench.search.results import CANDIDATES, SearchResult
 from workbench.search.searcher import Searcher
 from workbench.search.second import check_kind, score_documents
 from workbench.search.stale import documents_reader
-from workbench.search.texts import open_documents
+from workbench.search.texts import DOCUMENTS_FILE, open_documents
 from workbench.workspace import Workspace
 
 #: Two sides, and what orders both anew.
@@ -95,6 +95,7 @@ class Engine:
                         milliseconds=clock.milliseconds(),
                         model=opened.record.model,
                         index=opened.record.name,
+                        dataset_id=opened.record.dataset_id,
                         image=Path(picture).name,
                         where=where,
                         matching=None if mask is None else int(np.count_nonzero(mask)),
@@ -150,7 +151,7 @@ class Engine:
         vector = model.encode([query], "query")[0]
         clock.lap("encode")
         found = find(opened, vector, candidates if scorer else top_k, mask)
-        known = opened.known.relevant(query)
+        known = opened.known.grades(query) if opened.known else None
         clock.lap("search")
         considered = len(found.rows)
         if scorer is not None and second is not None:
@@ -161,8 +162,9 @@ class Engine:
             milliseconds=clock.milliseconds(),
             model=opened.record.model,
             index=opened.record.name,
+            dataset_id=opened.record.dataset_id,
             query=query,
-            known_relevant=None if known is None else len(known),
+            known_relevant=None if known is None else sum(one >= 1 for one in known.values()),
             reranker=second,
             candidates=considered if second else None,
             where=where,
@@ -178,17 +180,28 @@ class Engine:
 
     def _open(self, name: str) -> OpenIndex:
         record = self._workspace.indexes.get(name)
-        reader = documents_reader(self._workspace, record)
+        reader = self._data(record)
         # One that was brought up to date has another folder; judgments come with a new version.
-        mark = (record.path, reader.version)
+        mark = (record.path, reader.version if reader else None)
         return self._indexes.get(record.id, lambda: self._read(record, reader), mark)
 
-    def _read(self, record: Index, reader: DatasetReader) -> OpenIndex:
+    def _data(self, record: Index) -> DatasetReader | None:
+        """What the index was built from; None where that was removed, and the index, which has its
+        documents beside it, is all that is left."""
+        try:
+            return documents_reader(self._workspace, record)
+        except DatasetNotFound:
+            if not (self._workspace.path(record.path) / DOCUMENTS_FILE).is_file():
+                raise
+            return None
+
+    def _read(self, record: Index, reader: DatasetReader | None) -> OpenIndex:
         folder = self._workspace.path(record.path)
         if not (folder / FILE).is_file():
             raise SearchUnavailable(f"The file of the index '{record.name}' is gone.", _REBUILD)
         searcher = Searcher(plan_of(record), folder)
-        return OpenIndex(record, searcher, open_documents(folder, reader), Known(reader))
+        known = Known(reader) if reader else None
+        return OpenIndex(record, searcher, open_documents(folder, reader), known)
 
     def _model(self, opened: OpenIndex) -> Encodes:
         record = opened.record

@@ -1,12 +1,14 @@
 """The documents' own fields as columns, and which documents a filter leaves. Torch-free.
 
 Fields are JSON per document; they are read once per open index, on its first filtered search. A
-value is compared as a number where both sides are numbers, else as text (dates written year first
-sort rightly as text). A list has a value where one of its items is it. A document without the
+value is compared as a number where both sides are numbers, and by its year where a date written year
+first meets one; else as text (such dates sort rightly as text). A word is neither above nor below a
+number. A list has a value where one of its items is it. A document without the
 field meets no condition on it.
 """
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +21,9 @@ from workbench.errors import BadInput
 from workbench.search.where import Condition
 
 Mask = NDArray[np.bool_]
+#: Python's own reading takes '1_2' and 'infinity' as well.
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
+_DATE = re.compile(r"(\d{4})-\d\d", re.ASCII)
 #: Values of a field that a menu offers.
 SHOWN = 50
 
@@ -106,6 +111,8 @@ def _holds(condition: Condition, value: str) -> bool:
     if condition.operator == "!=":
         return not _same(value, wanted)
     left, right = number(value), number(wanted)
+    if left is None and right is not None and (dated := _DATE.match(value)):
+        left = float(dated[1])
     if right is not None:
         return left is not None and _compare(condition.operator, left, right)
     return _compare(condition.operator, value, wanted)
@@ -127,12 +134,11 @@ def _same(value: str, wanted: str) -> bool:
 
 
 def number(text: str) -> float | None:
-    """A text as a number, where it is a finite one."""
-    try:
-        found = float(text)
-    except ValueError:
+    """A text as a number, where it is a finite one as JSON or a person writes it."""
+    if not _NUMBER.fullmatch(text):
         return None
-    return found if math.isfinite(found) else None
+    found = float(text)
+    return found if math.isfinite(found) else None if math.isfinite(found) else None
 
 
 def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

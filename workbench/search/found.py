@@ -41,19 +41,21 @@ class Known:
         self._document = judgments.column("document").to_numpy()
         self._grade = judgments.column("grade").to_numpy()
 
-    def relevant(self, text: str) -> set[int] | None:
-        """Rows of the documents judged relevant to this query; None if it is not in the data."""
+    def grades(self, text: str) -> dict[int, int] | None:
+        """What is judged of this query: documents' rows and their grades, the highest where equal
+        queries differ; None if it is not in the data."""
         high, low = of_bytes([text.strip().encode("utf-8", "surrogatepass")])[0]
         first = np.searchsorted(self._high, high, side="left")
         last = np.searchsorted(self._high, high, side="right")
         rows = self._rows[first:last][self._low[first:last] == low]
         if not len(rows):
             return None
-        return {document for row in rows.tolist() for document in self._judged(row)}
-
-    def _judged(self, query: int) -> list[int]:
-        first, last = np.searchsorted(self._query, [query, query + 1])
-        found: list[int] = self._document[first:last][self._grade[first:last] >= 1].tolist()
+        found: dict[int, int] = {}
+        for row in rows.tolist():
+            first, last = np.searchsorted(self._query, [row, row + 1])
+            judged = zip(self._document[first:last], self._grade[first:last], strict=True)
+            for document, grade in judged:
+                found[int(document)] = max(int(grade), found.get(int(document), 0))
         return found
 
 
@@ -65,12 +67,13 @@ class Searched(Asked, Protocol):
 
 @dataclass(frozen=True)
 class OpenIndex:
-    """An opened index: what is asked, its documents, and what the data set knows of queries."""
+    """An opened index: what is asked, its documents, and what the data set knows of queries; None
+    where the data set was removed."""
 
     record: Index
     searcher: Searched
     documents: Documents
-    known: Known
+    known: Known | None
 
     @property
     def dimensions(self) -> int:
@@ -116,10 +119,14 @@ class Found:
 
     def taken(self, places: list[int]) -> "Found":
         """The documents at these places, in this order."""
-        return Found(self.rows[places], self.scores[places], self.documents.take(places))
+        return Found(
+            self.rows[places],
+            self.scores[places],
+            self.documents.take(pa.array(places, pa.int64())),
+        )
 
-    def hits(self, known: set[int] | None) -> list[Hit]:
-        """As hits; ``known``: rows of the documents judged relevant, None for an unknown query."""
+    def hits(self, known: dict[int, int] | None) -> list[Hit]:
+        """As hits; ``known``: rows and grades of judged documents, None for an unknown query."""
         columns = (self.documents[name].to_pylist() for name in ("id", "title", "text", "picture"))
         nothing: list[tuple[None, None]] = [(None, None)] * len(self.rows)
         return [
@@ -129,7 +136,8 @@ class Found:
                 score=score,
                 title=title or "",
                 text=text or "",
-                relevant=None if known is None else row in known,
+                relevant=None if known is None else known.get(row, 0) >= 1,
+                grade=None if known is None else known.get(row),
                 first_rank=rank,
                 first_score=before,
                 picture=picture or "",

@@ -16,6 +16,7 @@ class Hit:
 
     ``relevant``: True when the data set judges it relevant to this very query; False when the query
     is known and this document is not among its relevant ones; None for a query of one's own.
+    ``grade`` is the judgment itself; None where nobody judged the document for this query.
 
     ``picture``: the document's picture, as a path below the data set's folder; '' without one, and
     then ``text`` is the document, else the picture's caption.
@@ -30,6 +31,7 @@ class Hit:
     first_rank: int | None = None
     first_score: float | None = None
     picture: str = ""
+    grade: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,9 @@ class SearchResult:
     matching: int | None = None
     #: The file's name where a picture was asked for, instead of ``query``.
     image: str = ""
+    #: The id of the data set whose documents were searched: the same document id elsewhere is
+    #: another document.
+    dataset_id: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         # Not ``asdict``, which looks through every value for dataclasses.

@@ -72,7 +72,7 @@ def test_a_score_that_is_no_number_is_a_sentence(bad: float) -> None:
 
 def test_the_new_order_is_by_score_then_id_and_remembers_the_old_one() -> None:
     again = found("a", "b", "c", "d").reordered(np.array([1, 3, 3, 2], np.float32), 3)
-    hits = again.hits({12})
+    hits = again.hits({12: 1})
     assert [(hit.id, hit.row, hit.score) for hit in hits] == [
         ("d1", 11, 3.0),
         ("d2", 12, 3.0),

