@@ -15,7 +15,6 @@ from workbench.records import Index, Job
 from workbench.search.pictures import of_pictures
 from workbench.search.stale import Stale, stale
 
-
 #: Below this recall@10 a row says what would find more.
 LOW = 0.9
 MENDS = {

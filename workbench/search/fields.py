@@ -1,10 +1,10 @@
 """The documents' own fields as columns, and which documents a filter leaves. Torch-free.
 
 Fields are JSON per document; they are read once per open index, on its first filtered search. A
-value is compared as a number where both sides are numbers, and by its year where a date written year
-first meets one; else as text (such dates sort rightly as text). A word is neither above nor below a
-number. A list has a value where one of its items is it. A document without the
-field meets no condition on it.
+value is compared as a number where both sides are numbers, and by its year where a date written
+year first meets one; else as text (such dates sort rightly as text). A word is neither above nor
+below a number. A list has a value where one of its items is it. A document without the field meets
+no condition on it.
 """
 
 import math
@@ -138,7 +138,7 @@ def number(text: str) -> float | None:
     if not _NUMBER.fullmatch(text):
         return None
     found = float(text)
-    return found if math.isfinite(found) else None if math.isfinite(found) else None
+    return found if math.isfinite(found) else None
 
 
 def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -122,6 +122,7 @@ class Found:
         return Found(
             self.rows[places],
             self.scores[places],
+            # With a type: that of an empty list is 'null', by which nothing can be taken.
             self.documents.take(pa.array(places, pa.int64())),
         )
 

@@ -30,15 +30,15 @@ class FakeReader:
         )
 
 
-def test_only_documents_of_grade_one_and_more_are_relevant() -> None:
+def test_what_is_judged_of_a_query_is_known_with_its_grade() -> None:
     known = Known(FakeReader(["tea", "two"], [(0, 7, 1), (0, 8, 0), (1, 9, 2)]))
-    assert known.relevant("  tea\n") == {7}
-    assert known.relevant("two") == {9}
-    assert known.relevant("Tea") is None
+    assert known.grades("  tea\n") == {7: 1, 8: 0}
+    assert known.grades("two") == {9: 2}
+    assert known.grades("Tea") is None
 
 
 def test_without_queries_none_is_known() -> None:
-    assert Known(FakeReader([], [])).relevant("tea") is None
+    assert Known(FakeReader([], [])).grades("tea") is None
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=3), max_size=30))
@@ -46,8 +46,8 @@ def test_a_query_has_the_documents_of_all_its_rows(texts: list[str]) -> None:
     judged = [(row, 100 + row, 1) for row in range(len(texts))]
     known = Known(FakeReader([text.strip() for text in texts], judged))
     for text in texts:
-        same = {100 + row for row, one in enumerate(texts) if one.strip() == text.strip()}
-        assert known.relevant(text) == same
+        same = {100 + row: 1 for row, one in enumerate(texts) if one.strip() == text.strip()}
+        assert known.grades(text) == same
 
 
 def test_documents_by_position_over_several_batches(tmp_path: Path) -> None:

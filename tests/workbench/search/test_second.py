@@ -89,6 +89,16 @@ def test_fewer_hits_than_asked_for_are_all_there() -> None:
     assert {hit.relevant for hit in hits} == {None}
 
 
+def test_a_filter_may_leave_nothing() -> None:
+    assert found("a", "b").taken([]).hits(None) == []
+    assert found().reordered(np.array([], np.float32), 3).hits({}) == []
+
+
+def test_a_document_judged_wrong_is_not_an_unjudged_one() -> None:
+    hits = found("a", "b", "c").hits({10: 2, 11: 0})
+    assert [(hit.relevant, hit.grade) for hit in hits] == [(True, 2), (False, 0), (False, None)]
+
+
 def test_without_a_second_stage_there_is_no_earlier_rank() -> None:
     (hit,) = found("a").hits(None)
     assert (hit.first_rank, hit.first_score) == (None, None)
