@@ -16,8 +16,8 @@ from starlette.types import Scope
 
 from ui.routes.replies import refusal
 from ui.words import t
-from workbench.errors import WorkbenchError
 from workbench.serving.failures import failure
+from workbench.serving.guard import address_of
 from workbench.serving.keys import VARIABLE, ApiKey, take_key
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 API = "/v1"
 TOOLS = "/gradio_api/mcp"
 #: Programs are let in to these and asked for the key there; not to the page about them.
-ROUTES = ("/v1/embeddings", "/v1/rerank", "/v1/models")
+ROUTES = ("/v1/embeddings", "/v1/rerank", "/v1/v2/rerank", "/v1/models")
 
 
 def read_key(options: "Options", login: bool) -> tuple[ApiKey | None, str]:
@@ -60,7 +60,9 @@ def programs(key: ApiKey | None, serving: bool) -> Callable[[Request], bool]:
         if serving and any(path == one or path.startswith(f"{one}/") for one in ROUTES):
             return True
         tools = path == TOOLS or path.startswith(f"{TOOLS}/")
-        return tools and key.opened_by(request.headers.get("authorization", ""))
+        return tools and key.admits(
+            request.headers.get("authorization", ""), address_of(request.scope)
+        )
 
     return passes
 
@@ -90,8 +92,6 @@ def say(services: "Services", options: "ServerOptions", where: str, made: str) -
 def _warm(services: "Services", catalogue: "Catalogue") -> None:
     """In the background: what is served is loaded before it is asked for."""
     assert services.search is not None
-    try:
-        catalogue.warm(services.search)
-    except WorkbenchError as error:
+    for error in catalogue.warm(services.search).values():
         # Whoever asks will be told; here it is for the one who reads the log.
         log.warning("a model to be served could not be loaded: %s", error)
