@@ -151,6 +151,8 @@ def test_who_gives_up_waiting_leaves_the_others_request_alone(opened: Workspace)
         client._ask(_STATUS)
         pid = client.status()["pid"]
         os.kill(pid, signal.SIGSTOP)
+        # A moment passes until it stands still.
+        wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
         with ThreadPoolExecutor(2) as pool:
             long = pool.submit(client._ask, {**_STATUS, "reranker": "allowed tenfold"})
             process = client._process
