@@ -170,7 +170,7 @@ def test_who_gives_up_waiting_leaves_the_others_request_alone(opened: Workspace)
 
 
 def test_waiting_for_others_takes_nothing_of_ones_own_time(opened: Workspace) -> None:
-    """Two requests, each a little shorter than the limit: together they are longer."""
+    """Each has the whole limit for itself once its turn has come."""
     from concurrent.futures import ThreadPoolExecutor
 
     client = SearchClient(opened, request_seconds=4)
