@@ -17,7 +17,6 @@ from starlette.types import Scope
 from ui.routes.replies import refusal
 from ui.words import t
 from workbench.serving.failures import failure
-from workbench.serving.guard import address_of
 from workbench.serving.keys import VARIABLE, ApiKey, take_key
 
 if TYPE_CHECKING:
@@ -60,9 +59,7 @@ def programs(key: ApiKey | None, serving: bool) -> Callable[[Request], bool]:
         if serving and any(path == one or path.startswith(f"{one}/") for one in ROUTES):
             return True
         tools = path == TOOLS or path.startswith(f"{TOOLS}/")
-        return tools and key.admits(
-            request.headers.get("authorization", ""), address_of(request.scope)
-        )
+        return tools and key.opened_by(request.headers.get("authorization", ""))
 
     return passes
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from starlette.datastructures import Headers
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from workbench.serving.failures import failure
@@ -25,34 +24,21 @@ class RequireKey:
     at: str
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refused = None
-        if scope["type"] == "http" and not self._open(str(scope["path"])):
-            refused = self._refused(Headers(scope=scope), address_of(scope))
-        await (refused or self.app)(scope, receive, send)
+        if scope["type"] == "http" and not self._opened(scope):
+            headers = {"www-authenticate": "Bearer"}
+            words = "A key is needed: send the header 'Authorization: Bearer KEY'."
+            if "authorization" in Headers(scope=scope):
+                words = "The key is not right."
+            refused = failure(401, words, code="invalid_api_key", headers=headers)
+            await refused(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
-    def _open(self, path: str) -> bool:
-        below = path.removeprefix(self.at)
-        return any(below == one or below.startswith(f"{one}/") for one in OPEN)
-
-    def _refused(self, headers: Headers, address: str) -> Response | None:
-        given = headers.get("authorization", "")
-        if seconds := self.key.wait(address):
-            words = f"Too many wrong keys came from this address. Try again in {seconds} seconds."
-            after = {"retry-after": str(seconds)}
-            return failure(429, words, code="too_many_wrong_keys", headers=after)
-        if self.key.admits(given, address):
-            return None
-        words = "A key is needed: send the header 'Authorization: Bearer KEY'."
-        if given:
-            words = "The key is not right."
-        about = {"www-authenticate": "Bearer"}
-        return failure(401, words, code="invalid_api_key", headers=about)
-
-
-def address_of(scope: Scope) -> str:
-    """Where a request comes from; behind a proxy the proxy's, as headers are anybody's to write."""
-    client = scope.get("client")
-    return str(client[0]) if client else ""
+    def _opened(self, scope: Scope) -> bool:
+        path = str(scope["path"]).removeprefix(self.at)
+        if any(path == one or path.startswith(f"{one}/") for one in OPEN):
+            return True
+        return self.key.opened_by(Headers(scope=scope).get("authorization", ""))
 
 
 @dataclass(frozen=True, slots=True)

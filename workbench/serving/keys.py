@@ -7,13 +7,12 @@ import hashlib
 import hmac
 import os
 import secrets
-import time
 from dataclasses import dataclass, field
 
 from workbench.errors import BadInput
-from workbench.serving.guesses import Guesses
 
 VARIABLE = "WORKBENCH_API_KEY"
+#: There is no brake on guessing: what cannot be guessed needs none.
 SHORTEST = 20
 
 
@@ -22,7 +21,6 @@ class ApiKey:
     """Knows the key when it sees it."""
 
     digest: bytes = field(repr=False)
-    guesses: Guesses = field(default_factory=Guesses, repr=False, compare=False)
 
     @classmethod
     def of(cls, key: str) -> "ApiKey":
@@ -43,21 +41,6 @@ class ApiKey:
         """Whether a request's Authorization header ('Bearer KEY') carries the key."""
         scheme, _, given = authorization.partition(" ")
         return scheme.lower() == "bearer" and self.opens(given.strip())
-
-    def admits(self, authorization: str, address: str) -> bool:
-        """As :meth:`opened_by`, with a brake: from an address that tried too many wrong keys
-        nothing opens for a while, not even the right one."""
-        now = time.monotonic()
-        if self.guesses.wait(address, now):
-            return False
-        opened = self.opened_by(authorization)
-        if authorization and not opened:
-            self.guesses.wrong(address, _digest(authorization), now)
-        return opened
-
-    def wait(self, address: str) -> int:
-        """Seconds until that address may try again."""
-        return self.guesses.wait(address, time.monotonic())
 
 
 def take_key() -> tuple[ApiKey, str]:
