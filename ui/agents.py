@@ -21,6 +21,7 @@ def add_tools(services: Services) -> None:
     for tool in (
         tools.list_datasets,
         tools.list_models,
+        tools.list_indexes,
         tools.list_jobs,
         tools.search,
         tools.answer,

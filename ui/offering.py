@@ -16,7 +16,6 @@ from starlette.types import Scope
 
 from ui.routes.replies import refusal
 from ui.words import t
-from workbench.errors import WorkbenchError
 from workbench.serving.failures import failure
 from workbench.serving.keys import VARIABLE, ApiKey, take_key
 
@@ -31,7 +30,7 @@ log = logging.getLogger(__name__)
 API = "/v1"
 TOOLS = "/gradio_api/mcp"
 #: Programs are let in to these and asked for the key there; not to the page about them.
-ROUTES = ("/v1/embeddings", "/v1/rerank", "/v1/models")
+ROUTES = ("/v1/embeddings", "/v1/rerank", "/v1/v2/rerank", "/v1/models")
 
 
 def read_key(options: "Options", login: bool) -> tuple[ApiKey | None, str]:
@@ -90,8 +89,6 @@ def say(services: "Services", options: "ServerOptions", where: str, made: str) -
 def _warm(services: "Services", catalogue: "Catalogue") -> None:
     """In the background: what is served is loaded before it is asked for."""
     assert services.search is not None
-    try:
-        catalogue.warm(services.search)
-    except WorkbenchError as error:
+    for error in catalogue.warm(services.search).values():
         # Whoever asks will be told; here it is for the one who reads the log.
         log.warning("a model to be served could not be loaded: %s", error)

@@ -13,7 +13,7 @@ from workbench.answers.prepare import prepare
 from workbench.answers.whole import whole
 from workbench.comparison.forgetting import tables
 from workbench.comparison.table import to_text
-from workbench.errors import BadInput, NotFound, SearchUnavailable
+from workbench.errors import BadInput, ModelNotFound, NotFound, SearchUnavailable
 from workbench.recipes.answer import AnswerRecipe
 from workbench.recipes.evaluate import EvaluateRecipe
 from workbench.records import JobStatus
@@ -71,6 +71,22 @@ class Tools:
             for one in self._workspace.models.list()
         ]
 
+    def list_indexes(self) -> Answer:
+        """List the search indexes of the workspace, newest first: name, the data set and version whose documents it holds, how many they are, the model it was built with, and how much of an exact search's top 10 it finds."""  # noqa: E501
+        names = {one.id: one.name for one in self._workspace.datasets.list()}
+        return [
+            {
+                "name": one.name,
+                "dataset": names.get(one.dataset_id),
+                "version": one.version,
+                "documents": one.documents,
+                "model": one.model,
+                "recall@10": one.summary.get("recall@10"),
+                "created": _time(one.created_at),
+            }
+            for one in self._workspace.indexes.list()
+        ]
+
     def list_jobs(self, limit: int = 20) -> Answer:
         """List the newest jobs (imports, trainings, evaluations, indexes): id, name, task, status, progress, and the error of one that failed.
 
@@ -98,10 +114,10 @@ class Tools:
         """Search the documents of an index for what answers a question. Returns the best documents with id, score, title and text (long texts are cut).
 
         Args:
-            index: the name of a search index; list_models names them.
+            index: the name of a search index; list_indexes names them.
             query: the question, in words.
             top_k: how many documents to return, from 1 to 50.
-            reranker: the name of a reranker or late-interaction model that orders the first hits anew; empty for none.
+            reranker: the name of a reranker or late-interaction model of the workspace that orders the first hits anew; empty for none.
             where: keep only documents whose own fields fit, for example: year >= 2020 and lang in en, de; empty for all.
         """  # noqa: E501
         if not 1 <= top_k <= MOST_HITS:
@@ -112,7 +128,7 @@ class Tools:
             index,
             query,
             top_k,
-            reranker=reranker or None,
+            reranker=self._second(reranker),
             candidates=max(CANDIDATES, top_k),
             where=where,
         )
@@ -153,16 +169,31 @@ class Tools:
         """  # noqa: E501
         if split not in ("test", "dev", "train"):
             raise BadInput(f"'{split}' is no split.", "It is test, dev or train.")
-        name = self._workspace.datasets.get(dataset).name
+        about = self._workspace.datasets.get(dataset)
+        # By its id: another data set may have had the name before.
+        measured = self._workspace.evaluations.list(dataset=about.id, split=split)
+        jobs = {one.job_id for one in measured}
         for job in self._workspace.jobs.list(task=EvaluateRecipe.task):
             recipe = job.recipe
-            asked = (recipe.get("dataset"), recipe.get("split"), job.status)
-            if asked == (name, split, JobStatus.SUCCEEDED) and job.result:
+            # A job that checks for forgetting measures on a second data set as well.
+            own = recipe.get("dataset") in (about.name, about.id) and recipe.get("split") == split
+            if own and job.id in jobs and job.status is JobStatus.SUCCEEDED and job.result:
                 return _compared(job.id, job.result)
         raise NotFound(
-            f"Nothing was compared on the {split} queries of '{name}' yet.",
+            f"Nothing was compared on the {split} queries of '{about.name}' yet.",
             "A person can do so on the Compare tab.",
         )
+
+    def _second(self, name: str) -> str | None:
+        """A second stage's name, of the workspace's own models only: an agent must neither load a
+        folder from elsewhere nor fetch from the hub. Raises :class:`ModelNotFound`."""
+        if not name.strip():
+            return None
+        models = self._workspace.models
+        if models.exists(name.strip()):
+            return models.get(name.strip()).name
+        known = [one.name for one in models.list()]
+        raise ModelNotFound.among("model", name, known, "list_models names them.")
 
 
 def _compared(job: str, result: dict[str, Any]) -> dict[str, Any]:

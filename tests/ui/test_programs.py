@@ -276,7 +276,7 @@ def test_agents_find_these_tools_and_no_other(url: str) -> None:
 
     tools = agent(url, ask)
     assert list(tools) == [
-        *("list_datasets", "list_models", "list_jobs"),
+        *("list_datasets", "list_models", "list_indexes", "list_jobs"),
         *("search", "answer", "compare"),
     ]
     schema = tools["search"].inputSchema
@@ -295,9 +295,11 @@ def test_agents_get_answers(url: str, filled: Workspace, search: SearchClient) -
             read(await session.call_tool("list_jobs", {"limit": 1})),
             read(await session.call_tool("search", {"index": "one", "query": QUERY, "top_k": 3})),
             read(await session.call_tool("compare", {"dataset": "animals"})),
+            read(await session.call_tool("list_indexes", {})),
         ]
 
-    datasets, models, jobs, found, compared = agent(url, ask)
+    datasets, models, jobs, found, compared, indexes = agent(url, ask)
+    assert [(one["name"], one["dataset"]) for one in indexes] == [("one", "animals")]
     assert [one["name"] for one in datasets] == ["animals"]
     assert {"encodes", "orders"} < {one["name"] for one in models}
     assert {one["name"]: one["indexes"] for one in models}["encodes"] == ["one"]
@@ -317,6 +319,9 @@ def test_agents_are_told_what_is_wrong(url: str) -> None:
                 "search", {"index": "one", "query": QUERY, "where": "year > 1"}
             ),
             await session.call_tool("compare", {"dataset": "animals", "split": "dev"}),
+            await session.call_tool(
+                "search", {"index": "one", "query": QUERY, "reranker": "nobody/x"}
+            ),
         ]
 
     answers = agent(url, ask)
@@ -326,6 +331,7 @@ def test_agents_are_told_what_is_wrong(url: str) -> None:
     assert "limit must be between" in said[1]
     assert "year" in said[2]
     assert "Nothing was compared on the dev queries" in said[3]
+    assert "There is no model named 'nobody/x'" in said[4]
 
 
 def test_a_login_stands_before_agents_and_the_key_opens_it(
@@ -348,7 +354,7 @@ def test_a_login_stands_before_agents_and_the_key_opens_it(
         async def ask(session: ClientSession) -> int:
             return len((await session.list_tools()).tools)
 
-        assert agent(url, ask, bearer) == 5
+        assert agent(url, ask, bearer) == 6
     finally:
         os.kill(app.process.pid, signal.SIGTERM)
         app.process.wait(60)
@@ -382,3 +388,5 @@ def _compared(workspace: Workspace) -> None:
     recipe = {"dataset": "animals", "split": "test", "models": ["encodes"]}
     done = {"status": JobStatus.SUCCEEDED, "result": result, "recipe": recipe}
     workspace.store.jobs.insert(make.job("eval000001", name="evaluate", task="evaluate", **done))
+    about = {"job_id": "eval000001", "dataset_id": workspace.datasets.get("animals").id}
+    workspace.store.evaluations.insert(make.evaluation("measured", **about))

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 TASK = QuantizeLabRecipe.task
 POINTS = {"models": "lab.point_models", "vectors": "lab.point_vectors"}
 LISTED = 30
-_DRAWN = ("model", "dataset", "methods", "vectors")
+_DRAWN = ("model", "dataset", "dataset_version", "methods", "vectors")
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def listen(services: Services, page: "Page") -> None:
         found = find(services, past)
         if found is None or not point:
             raise BadInput(t("lab.nothing_kept"))
-        job = jobs.submit(keeping(found.result or {}, point, name or ""))
+        job = jobs.submit(keeping(services.workspace, found.result or {}, point, name or ""))
         return ["", job.id, str(job_card(job))]
 
     def look(card: str | None, kept: str | None, *now: Any) -> Any:

@@ -9,6 +9,7 @@ from ui.markup import EMPTY, badge, heading, join, table
 from ui.words import sentences, t
 from ui.words.amounts import count, size
 from workbench.comparison.names import HEADLINE, label
+from workbench.quantization.methods import signed
 
 METRICS = (HEADLINE, "ndcg@10", "recall@100")
 TITLES = {"models": "lab.models", "vectors": "lab.vectors"}
@@ -84,7 +85,7 @@ def _bound(row: Mapping[str, Any]) -> Markup:
     if not row["bound"]:
         return Markup("–")
     met = row["met"]
-    words = t("lab.lost", change=f"{-row['lost']:+.4f}", bound=f"{row['bound']:g}")
+    words = t("lab.lost", change=signed(-row["lost"]), bound=f"{row['bound']:g}")
     return join(
         [badge(t("lab.met" if met else "lab.failed"), "good" if met else "bad"), Markup(" "), words]
     )

@@ -8,6 +8,7 @@ from workbench.cli.options import PREFIX, add_fields, read_values
 from workbench.cli.output import columns, size_words
 from workbench.cli.running import run_job
 from workbench.comparison.names import HEADLINE
+from workbench.quantization.methods import signed
 from workbench.recipes.quantize import QuantizeLabRecipe, QuantizeRecipe
 from workbench.workspace import Workspace
 
@@ -95,5 +96,5 @@ def _row(row: Mapping[str, Any]) -> Sequence[str]:
         *(f"{row[metric]:.3f}" for metric in (HEADLINE, "ndcg@10", "recall@100")),
         f"{row['overlap@10']:.3f}",
         f"{row['rank_correlation']:.3f}",
-        "" if not row["bound"] else f"{met} ({-row['lost']:+.4f} of {row['bound']:g})",
+        "" if not row["bound"] else f"{met} ({signed(-row['lost'])} of {row['bound']:g})",
     ]

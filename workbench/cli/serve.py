@@ -43,7 +43,8 @@ def _serve(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
         search = SearchClient(workspace, idle_seconds=float("inf"), more_models=len(args.models))
         try:
             say("Loading the models ...")
-            catalogue.warm(search)
+            for error in catalogue.warm(search).values():
+                raise error
             app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
             app.mount(PATH, create_api(search, catalogue, key))
             address = f"http://{_name(args.host)}:{listening.getsockname()[1]}{PATH}"

@@ -7,6 +7,7 @@ from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import Field
 
 from workbench.langchain.connection import connect
+from workbench.search.asked import PAIRS
 
 SCORE = "relevance_score"
 
@@ -35,7 +36,9 @@ class WorkbenchReranker(BaseDocumentCompressor):
             return []
         search = connect(self.home, self.trust_remote_code)
         texts = [document.page_content for document in documents]
-        scores = search.rerank(self.model, query, texts).tolist()
+        scores: list[float] = []
+        for start in range(0, len(texts), PAIRS):
+            scores += search.rerank(self.model, query, texts[start : start + PAIRS]).tolist()
         order = sorted(range(len(scores)), key=lambda at: (-scores[at], at))[: self.top_n]
         return [_scored(documents[at], scores[at]) for at in order]
 

@@ -13,8 +13,9 @@ class WorkbenchRetriever(BaseRetriever):
     """Finds the ``k`` best documents of an index; a ``reranker`` (MODEL) orders the first
     ``candidates`` anew, and ``where`` keeps only documents whose own fields fit it.
 
-    Every field can be given to one call too: ``retriever.invoke(query, k=3)``. A document's
-    metadata says its title, score and rank, and from which index it is. Raises
+    ``k``, ``reranker`` ('' for none), ``candidates`` and ``where`` can be given to one call too:
+    ``retriever.invoke(query, k=3)``. A document's metadata says its title, score and rank, and from
+    which index it is. Raises
     :class:`IndexNotFound`, :class:`BadInput`, :class:`ModelNotFound`, :class:`ModelUnusable` or
     :class:`SearchUnavailable` when it is used.
     """
@@ -34,6 +35,7 @@ class WorkbenchRetriever(BaseRetriever):
         run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002 - the base class has it
         k: int | None = None,
         reranker: str | None = None,
+        candidates: int | None = None,
         where: str | None = None,
     ) -> list[Document]:
         most = self.k if k is None else k
@@ -41,8 +43,8 @@ class WorkbenchRetriever(BaseRetriever):
             self.index,
             query,
             most,
-            reranker=reranker or self.reranker,
-            candidates=max(self.candidates, most),
+            reranker=self.reranker if reranker is None else reranker or None,
+            candidates=max(self.candidates if candidates is None else candidates, most),
             where=self.where if where is None else where,
         )
         return [_document(hit, rank, found.index) for rank, hit in enumerate(found.hits, start=1)]

@@ -9,6 +9,7 @@ import multiprocessing.connection
 import statistics
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,8 +58,8 @@ def apart(
     """Call ``function`` in a new process and return what it returns.
 
     ``stop`` is called a few times a second and may raise: the process is then killed. Raises the
-    :class:`WorkbenchError` that the function raised, and :class:`WorkerCrashed` where the process
-    ended without a word.
+    :class:`WorkbenchError` that the function raised, and :class:`WorkerCrashed` where it raised
+    anything else, or the process ended without a word.
     """
     context: Any = multiprocessing.get_context(_way())
     if _way() == "forkserver":
@@ -129,6 +130,18 @@ def _inside(
         theirs.send(("done", function(order, progress)))
     except WorkbenchError as error:
         theirs.send(("failed", error))
+    except Exception as error:  # noqa: BLE001 - the row in the lab's table says what it was
+        traceback.print_exc()
+        theirs.send(("failed", unforeseen(error)))
+
+
+def unforeseen(error: Exception) -> WorkbenchError:
+    """What nobody thought of, in a sentence."""
+    first_line = str(error).strip().split("\n")[0].rstrip(".")
+    return WorkerCrashed(
+        f"It stopped with an unexpected error: {type(error).__name__}: {first_line}.",
+        "The job's log has the details.",
+    )
 
 
 class Memory:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from workbench.comparison.names import HEADLINE
+from workbench.comparison.names import HEADLINE, label
 
 #: What is to be small: a model on disk; embeddings in memory, where they are searched.
 WEIGHED = {"models": "bytes", "vectors": "memory"}
@@ -18,6 +18,8 @@ WEIGHED = {"models": "bytes", "vectors": "memory"}
 TOP = 10
 #: A method may be slower than the original by this factor and still count as no slower.
 _SLACK = 1.1
+#: What would be shown as a loss of 0.000.
+_NOTHING = 0.0005
 
 Ranked = NDArray[np.int64]
 Row = dict[str, Any]
@@ -68,12 +70,13 @@ def on_front(rows: Sequence[Row], size: str = "bytes", metric: str = HEADLINE) -
 
 
 def recommended(
-    rows: Sequence[Row], size: str = "bytes", metric: str = HEADLINE
+    rows: Sequence[Row], size: str = "bytes", metric: str = HEADLINE, quicker: str = ""
 ) -> tuple[str, str]:
-    """The name of the row to take, and why in a sentence. The first row is the original.
+    """The name of the row to take, and why in sentences. The first row is the original.
 
     Of those within their bounds and no slower than the original the smallest; where all are slower,
-    the smallest of them; where none is within its bound, the original.
+    the smallest of them; where none is within its bound, the original. ``quicker``: a method that
+    was not measured and is often quicker here, to be named where all are slower.
     """
     original, *others = rows
     good = [row for row in others if row["met"] and row[size] < original[size]]
@@ -83,24 +86,38 @@ def recommended(
     quick = [row for row in good if row["milliseconds_per_query"] <= limit]
     # Of equal sizes the better one.
     best = min(quick or good, key=lambda row: (row[size], -row[metric]))
-    return best["name"], _why(best, original, size, metric, slower=not quick)
+    why = _why(best, original, size, metric, slower=not quick)
+    if quicker and not quick:
+        why += f" On a CPU {quicker} is often quicker, and it was not measured."
+    return best["name"], why
 
 
 def _why(best: Row, original: Row, size: str, metric: str, *, slower: bool) -> str:
-    times = original[size] / best[size]
     speed = original["milliseconds_per_query"] / best["milliseconds_per_query"]
     pace = f"a query takes {1 / speed:.1f} times as long" if slower else _pace(speed)
-    lost = best["lost"]
-    value = f"loses {lost:.3f}" if lost > 0 else f"gains {-lost:.3f}"
     which = (
-        "The smallest within its bound"
+        "All within their bounds are slower; the smallest"
         if slower
-        else ("The smallest within its bound that is no slower")
+        else "The smallest within its bound that is no slower"
     )
     return (
-        f"{which}: {times:.1f} times smaller, it {value} {metric} "
-        f"({best['bound']:g} is allowed), and {pace}."
+        f"{which}: {_smaller(best, original, size)}, it "
+        f"{_lost(best['lost'], label(metric))} ({best['bound']:g} is allowed), and {pace}."
     )
+
+
+def _smaller(best: Row, original: Row, size: str) -> str:
+    """How many times smaller, and where: what is small in memory can be larger on disk."""
+    times = {where: original[where] / best[where] for where in ("bytes", "memory")}
+    if size == "bytes":
+        return f"{times['bytes']:.1f} times smaller on disk"
+    return f"{times['memory']:.1f} times smaller in memory and {times['bytes']:.1f} times on disk"
+
+
+def _lost(lost: float, metric: str) -> str:
+    if abs(lost) < _NOTHING:
+        return f"loses no {metric}"
+    return f"loses {lost:.3f} {metric}" if lost > 0 else f"gains {-lost:.3f} {metric}"
 
 
 def _pace(speed: float) -> str:

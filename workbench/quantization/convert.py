@@ -2,7 +2,8 @@
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,18 @@ def convert(
     return contract
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The quantizer tells the root logger of every node it looks at."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+
+
 def _as_graph(model: Any, folder: Path, method: str, check: Callable[[], None]) -> None:
     """Put the transformer's graph in the place of its weights."""
     place = folder / str(read_list(folder / "modules.json")[0].get("path", ""))
@@ -82,10 +95,10 @@ def _as_graph(model: Any, folder: Path, method: str, check: Callable[[], None]) 
         export(model, target)
         check()
         if method == "onnx-int8":
-            logging.getLogger().setLevel(logging.ERROR)
             whole = target.with_name("whole.onnx")
             target.replace(whole)
-            in_eight_bits(whole, target)
+            with _quiet():
+                in_eight_bits(whole, target)
             for path in target.parent.iterdir():
                 if path.name != target.name:
                     path.unlink()

@@ -7,6 +7,7 @@ embeddings are measured here, from the original's own vectors. Imports torch: wo
 
 import shutil
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from workbench.evaluation.pool import whole_pool
 from workbench.evaluation.retrieve import Run
 from workbench.jobs.context import JobContext
 from workbench.models.resolve import resolve
-from workbench.quantization.apart import Order, apart
+from workbench.quantization.apart import Order, apart, unforeseen
 from workbench.quantization.compare import (
     WEIGHED,
     Row,
@@ -30,12 +31,14 @@ from workbench.quantization.compare import (
     recommended,
 )
 from workbench.quantization.measuring import RUN, make, take, written
-from workbench.quantization.methods import BOUNDS, VectorFormat
+from workbench.quantization.methods import BOUNDS, VectorFormat, refusal
 from workbench.quantization.prepare import formats
-from workbench.quantization.vectors import Codes
+from workbench.quantization.vectors import Codes, Ready
 from workbench.recipes.quantize import QuantizeLabRecipe
 
 ORIGINAL = "original"
+#: The format that is made for CPUs.
+QUICK = "onnx-int8"
 
 
 def run(recipe: QuantizeLabRecipe, context: JobContext) -> dict[str, Any]:
@@ -54,7 +57,10 @@ class _Lab:
         self.context = context
         self.work = work
         self.model = resolve(context.workspace, recipe.model)
-        self.reader: Any = context.workspace.datasets.read(recipe.dataset)
+        self.dataset = context.workspace.datasets.get(recipe.dataset)
+        self.reader: Any = context.workspace.datasets.read(
+            self.dataset.id, recipe.dataset_version or self.dataset.version
+        )
         self.steps = 1 + len(recipe.methods)
         self.step = 0
 
@@ -69,8 +75,11 @@ class _Lab:
         return {
             "model": self.model.name,
             "model_id": self.model.model_id,
+            # By its folder or hub id, where it is not in the workspace.
+            "source": self.model.source,
             "kind": original["kind"],
-            "dataset": self.recipe.dataset,
+            "dataset": self.dataset.name,
+            "dataset_id": self.dataset.id,
             "dataset_version": self.reader.version,
             "split": self.recipe.split,
             "queries": original["queries"],
@@ -78,9 +87,16 @@ class _Lab:
             "against": original["against"],
             "device": original["device"],
             "rescore": self.recipe.rescore,
-            **_panel("models", models),
+            **_panel("models", models, self._quicker(original)),
             **_panel("vectors", vectors),
         }
+
+    def _quicker(self, original: Row) -> str:
+        """What is quick on CPUs, where it was not asked for and would work."""
+        contract = self.model.contract
+        if original["device"] != "cpu" or contract is None or QUICK in self.recipe.methods:
+            return ""
+        return "" if refusal(QUICK, self.model.name, contract) else QUICK
 
     # -- formats of the weights ------------------------------------------------------------------
 
@@ -93,11 +109,18 @@ class _Lab:
             row, run = self._measured(method, method)
         except JobCancelled:
             raise
-        except WorkbenchError as error:
-            self.context.note(f"{method}: {error}")
-            return {"name": method, "method": method, "error": str(error), "met": False}
+        except Exception as error:  # noqa: BLE001 - one method that fails must not lose the others
+            return self._failed(method, method, error)
         row |= {"name": method, "method": method, "bound": BOUNDS[method]}
         return judged(row | _agreement(full, run), original)
+
+    def _failed(self, name: str, method: str, error: Exception) -> Row:
+        """The row that says why."""
+        if not isinstance(error, WorkbenchError):
+            traceback.print_exception(error)
+            error = unforeseen(error)
+        self.context.note(f"{name}: {error}")
+        return {"name": name, "method": method, "error": str(error), "met": False}
 
     def _measured(self, name: str, method: str) -> tuple[Row, Run]:
         self.step += 1
@@ -121,7 +144,7 @@ class _Lab:
         return Order(
             home=self.context.workspace.home,
             model=recipe.model,
-            dataset=recipe.dataset,
+            dataset=self.dataset.id,
             version=self.reader.version,
             split=recipe.split,
             max_queries=recipe.max_queries,
@@ -159,13 +182,15 @@ class _Lab:
             max_queries=self.recipe.max_queries,
             seed=self.recipe.seed,
         )
-        rows: list[Row] = []
-        for format in [VectorFormat("float32"), *wanted]:
+        row, _ = self._coded(VectorFormat("float32"), original, queries, documents, pool)
+        rows = [{**row, **_same(), "name": ORIGINAL, "bound": 0.0}]
+        for format in wanted:
             self.context.check_cancelled()
             self.context.progress(0, None, message=f"Searching with {format.name}")
-            row, run = self._coded(format, original, queries, documents, pool)
-            if not rows:
-                rows.append({**row, **_same(), "name": ORIGINAL, "bound": 0.0})
+            try:
+                row, run = self._coded(format, original, queries, documents, pool)
+            except Exception as error:  # noqa: BLE001 - as with the methods
+                rows.append(self._failed(format.name, format.method, error))
                 continue
             rows.append(judged(row | _agreement(full, run), rows[0]))
         return rows
@@ -178,8 +203,11 @@ class _Lab:
             documents, format, unit=original["normalize"], rescored=self.recipe.rescore > 0
         )
         coded = time.monotonic() - began
+        ready, about = Ready(codes), {"k": DEPTH, "rescore": self.recipe.rescore}
+        # The first search prepares what the others find ready.
+        ready.search(queries[:1], order=pool.order, **about)
         began = time.monotonic()
-        run = codes.search(queries, k=DEPTH, rescore=self.recipe.rescore, order=pool.order)
+        run = ready.search(queries, order=pool.order, **about)
         searched = time.monotonic() - began
         per_query = original["milliseconds_per_query"] + 1000 * searched / len(queries)
         per_document = original["milliseconds_per_document"] + 1000 * coded / len(documents)
@@ -209,12 +237,12 @@ def _same() -> Row:
     return {"overlap@10": 1.0, "rank_correlation": 1.0, "lost": 0.0, "met": True}
 
 
-def _panel(name: str, rows: list[Row]) -> dict[str, Any]:
+def _panel(name: str, rows: list[Row], quicker: str = "") -> dict[str, Any]:
     """Rows with their place on the Pareto front, and what to take of them."""
     found = [row for row in rows if "error" not in row]
     for row, front in zip(found, on_front(found, WEIGHED[name]), strict=True):
         row["front"] = front
     if len(found) < 2:
         return {name: rows, f"{name}_take": "", f"{name}_why": ""}
-    take_it, why = recommended(found, WEIGHED[name])
+    take_it, why = recommended(found, WEIGHED[name], quicker=quicker)
     return {name: rows, f"{name}_take": take_it, f"{name}_why": why}

@@ -49,6 +49,11 @@ class VectorFormat:
         return VECTOR_BOUNDS["float32"] if self.dimensions else VECTOR_BOUNDS[self.method]
 
 
+def signed(change: float) -> str:
+    """With its sign and four places; what rounds to nothing has no minus."""
+    return f"{round(change, 4) + 0.0:+.4f}"
+
+
 def refusal(method: str, name: str, contract: Contract) -> tuple[str, str] | None:
     """Why a model cannot be kept like this here, and what to do; None where it can."""
     if contract.weights:

@@ -9,6 +9,9 @@ from workbench.recipes.dimensions import AUTO, dimensions_of, read_dimensions
 from workbench.recipes.quantize import QuantizeLabRecipe, QuantizeRecipe
 from workbench.workspace import Workspace
 
+#: As an index's recipe has it: what is measured can be kept.
+FEWEST = 8
+
 
 def prepare_quantize(
     recipe: QuantizeRecipe, workspace: Workspace, waits: bool = False
@@ -39,8 +42,16 @@ def prepare_lab(
             # Without a method, nothing has said so yet.
             refuse(found, "bf16")
         _check_vectors(recipe, found)
-        workspace.datasets.get(recipe.dataset)
-    return recipe.model_copy(update={"model": absolute(recipe.model, workspace)})
+    version = _version(recipe, workspace, waits)
+    model = absolute(recipe.model, workspace)
+    return recipe.model_copy(update={"model": model, "dataset_version": version})
+
+
+def _version(recipe: QuantizeLabRecipe, workspace: Workspace, waits: bool) -> int | None:
+    """The version that is measured on, whatever becomes current before the job starts."""
+    if waits and not workspace.datasets.exists(recipe.dataset):
+        return recipe.dataset_version
+    return workspace.datasets.read(recipe.dataset, recipe.dataset_version).version
 
 
 def whole_model(workspace: Workspace, model: str) -> ResolvedModel:
@@ -79,9 +90,9 @@ def formats(recipe: QuantizeLabRecipe, full: int) -> list[VectorFormat]:
 def _check_vectors(recipe: QuantizeLabRecipe, model: ResolvedModel) -> None:
     contract = model.contract
     if contract is None or contract.kind in ("embedding", "image-text"):
-        odd = [size for size in read_dimensions(recipe.dimensions) if size % 8]
-        if odd and any(method.endswith("binary") for method in recipe.vectors):
-            raise _at_dimensions(f"Binary embeddings take eighths: {odd[0]} is not divisible by 8.")
+        few = [size for size in read_dimensions(recipe.dimensions) if size < FEWEST]
+        if few:
+            raise _at_dimensions(f"An index keeps at least {FEWEST} dimensions, not {few[0]}.")
         if (
             contract is not None
             and contract.dimensions

@@ -90,6 +90,9 @@ class QuantizeLabRecipe(Recipe):
     device: Literal["auto", "cpu", "cuda"] = setting(
         "auto", help="Where to compute; 'auto' takes a GPU if there is one.", advanced=True
     )
+    dataset_version: int | None = setting(
+        None, help="The data set's version; empty takes the newest.", advanced=True, ge=1
+    )
     seed: int = setting(
         7, help="Decides which queries are asked.", advanced=True, ge=0, le=2**31 - 1
     )

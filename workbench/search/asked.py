@@ -20,6 +20,9 @@ Vectors = NDArray[np.float32]
 #: In one message; who has more sends several.
 MOST_TEXTS = 4096
 MOST_PAIRS = 10_000
+#: Pairs that a program sends at once: for each message there is a time limit, and a language model
+#: on a CPU takes seconds for a pair.
+PAIRS = 64
 
 
 @dataclass(frozen=True, slots=True)

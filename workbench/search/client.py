@@ -16,7 +16,7 @@ from workbench.models.resolve import resolve
 from workbench.search.asked import Encoded, Role, Scored, Vectors, embed_request, score_request
 from workbench.search.generation import generation
 from workbench.search.pictures import picture_request
-from workbench.search.process import ResidentProcess, TimedOut
+from workbench.search.process import Busy, ResidentProcess, TimedOut
 from workbench.search.protocol import WRITE, rebuild_error
 from workbench.search.results import CANDIDATES, SearchResult
 from workbench.search.second import check_candidates, check_kind
@@ -245,16 +245,24 @@ class SearchClient:
             return
 
     def _ask(self, request: dict[str, Any]) -> Any:
-        seconds = self._request_seconds * (SECOND_STAGE_TIMES if request.get("reranker") else 1)
+        ordering = request.get("reranker") or request["do"] == "rerank"
+        seconds = self._request_seconds * (SECOND_STAGE_TIMES if ordering else 1)
         for attempt in (1, 2):
             process = self._ensure()
             try:
                 said = process.ask(request, seconds)
+            except Busy as error:
+                raise SearchUnavailable(
+                    f"The search was busy with other requests for {seconds:.0f} seconds.",
+                    "Try again when they are done.",
+                    late=True,
+                ) from error
             except TimedOut as error:
                 self._discard(process)
                 raise SearchUnavailable(
                     f"The search did not answer within {seconds:.0f} seconds and was stopped.",
                     "Try again; a large model may need a GPU, or fewer candidates.",
+                    late=True,
                 ) from error
             except (OSError, EOFError) as error:
                 # It died, or ended as idle just now. A new one gets one chance.

@@ -38,12 +38,19 @@ class TimedOut(Exception):
     """No answer in time; the process has been killed."""
 
 
+class Busy(Exception):
+    """Others' requests took all the time there was to wait; the process goes on with them."""
+
+
 class ResidentProcess:
     """A started worker, listening. Raises :class:`SearchUnavailable` if it cannot be started."""
 
     def __init__(self, workspace: Workspace, idle_seconds: float, more_models: int = 0) -> None:
         self._idle: list[Connection[Any, Any]] = []
         self._sharing = threading.Lock()
+        #: The engine does one thing at a time, so the line for it is here: then a request's clock
+        #: runs only while it is worked on, and who gives up waiting disturbs nobody.
+        self._turn = threading.Lock()
         self._folder = _private_folder()
         self._key = secrets.token_hex(32)
         self._log = workspace.path(LOG)
@@ -74,12 +81,21 @@ class ResidentProcess:
         return self._process.poll() is None
 
     def ask(self, request: dict[str, Any], timeout: float) -> dict[str, Any]:
-        """Send a request and wait for the answer.
+        """Send a request when its turn has come, and wait for the answer.
 
-        Raises :class:`TimedOut` after killing a process that did not answer in time, and OSError or
-        EOFError when it is gone.
+        ``timeout`` seconds for the turn, and as many for the answer. Raises :class:`Busy` when the
+        turn did not come, :class:`TimedOut` after killing a process that did not answer in time,
+        and OSError or EOFError when it is gone.
         """
         message = pack(request)
+        if not self._turn.acquire(timeout=timeout):
+            raise Busy
+        try:
+            return self._ask(message, timeout)
+        finally:
+            self._turn.release()
+
+    def _ask(self, message: bytes, timeout: float) -> dict[str, Any]:
         kept = self._take()
         if kept is None or len(message) > _SMALL:
             # Connecting can block, and so can a message that does not fit a socket's buffer: a

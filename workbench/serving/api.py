@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fastapi import Depends, FastAPI
+from fastapi import Depends, FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.security import HTTPBearer
 from starlette.responses import Response
@@ -23,6 +23,7 @@ from workbench.serving.failures import add_failures, answer
 from workbench.serving.guard import LimitBody, RequireKey
 from workbench.serving.keys import ApiKey
 from workbench.serving.models import Catalogue, Served
+from workbench.serving.there import while_there
 from workbench.serving.work import Embedded, Work, cut, probability
 
 PATH = "/v1"
@@ -83,12 +84,12 @@ def _add_models(api: FastAPI, catalogue: Catalogue) -> None:
 
 def _add_embeddings(api: FastAPI, catalogue: Catalogue, work: Work) -> None:
     @api.post("/embeddings", responses=_told(shapes.EmbeddingsAnswer, *_REFUSALS), tags=["use"])
-    async def embeddings(asked: shapes.EmbeddingsAsked) -> Response:
+    async def embeddings(asked: shapes.EmbeddingsAsked, request: Request) -> Response:
         """The vector of each text, in their order."""
         name, suffix = catalogue.split(asked.model)
         model, role = catalogue.embedder(name), asked.role(suffix)
         texts = asked.texts()
-        found = await work.embed(model, texts, role)
+        found = await while_there(request, work.embed(model, texts, role))
         return answer(
             {
                 "object": "list",
@@ -122,12 +123,14 @@ def _base64(vector: Any) -> str:
 
 
 def _add_rerank(api: FastAPI, catalogue: Catalogue, work: Work) -> None:
+    # Cohere's newer client puts a version of its own before it.
+    @api.post("/v2/rerank", include_in_schema=False)
     @api.post("/rerank", responses=_told(shapes.RerankAnswer, *_REFUSALS), tags=["use"])
-    async def rerank(asked: shapes.RerankAsked) -> Response:
+    async def rerank(asked: shapes.RerankAsked, request: Request) -> Response:
         """The documents' places in the list, the best first: by score, then by place."""
         model = catalogue.reranker(asked.model)
         query, documents = asked.texts()
-        found = await work.rerank(model, query, documents)
+        found = await while_there(request, work.rerank(model, query, documents))
         scores = [score for score, _ in found]
         order = sorted(range(len(scores)), key=lambda at: (-scores[at], at))[: asked.top_n]
         bounded = model.kind != "late-interaction" and not asked.raw_scores

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from workbench.errors import ModelNotFound, NotFound, SearchUnavailable, WorkbenchError
 from workbench.serving.queue import Full
 from workbench.serving.shapes import TooLarge
+from workbench.serving.there import Gone
 
 log = logging.getLogger(__name__)
 _TYPES = {401: "authentication_error", 429: "rate_limit_error"}
@@ -34,6 +35,8 @@ def failure(
 ) -> Response:
     """One refusal."""
     usual = "invalid_request_error" if status < 500 else "server_error"
+    # It may repeat what was asked, and half a pair of surrogates cannot be written.
+    message = message.encode("utf-8", "replace").decode()
     error = {"message": message, "type": _TYPES.get(status, usual), "param": param, "code": code}
     return answer({"error": error}, status, headers)
 
@@ -43,6 +46,8 @@ def status_of(error: WorkbenchError) -> int:
         return 429
     if isinstance(error, TooLarge):
         return 413
+    if isinstance(error, Gone):
+        return 499
     if isinstance(error, NotFound):
         return 404
     if isinstance(error, SearchUnavailable):
@@ -64,7 +69,8 @@ def add_failures(api: FastAPI) -> None:
     @api.exception_handler(RequestValidationError)
     def invalid(_request: Request, error: RequestValidationError) -> Response:
         one = error.errors()[0]
-        place = [str(part) for part in one["loc"] if part != "body"]
+        # Numbers are places in the text that is no JSON, or in a list.
+        place = [part for part in one["loc"] if isinstance(part, str) and part != "body"]
         # A field of several types has one complaint for each; the field itself is enough.
         param = place[0] if place else None
         where = f"'{param}': " if param else ""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.errors import BadInput, ModelNotFound, ModelUnusable
+from workbench.errors import BadInput, ModelNotFound, ModelUnusable, WorkbenchError
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.search.asked import Role
 from workbench.search.client import SearchClient
@@ -29,6 +29,8 @@ class Served:
     dimensions: int
     normalize: bool
     created: int
+    #: Whether it is a language model, or may be one.
+    slow: bool = False
 
     @property
     def embeds(self) -> bool:
@@ -76,13 +78,15 @@ class Catalogue:
             f"The model '{name}' is not served here.{meant}", f"Served: {', '.join(names)}."
         )
 
-    def warm(self, search: SearchClient) -> None:
-        """Load every model; raises what asking it would raise."""
+    def warm(self, search: SearchClient) -> dict[str, WorkbenchError]:
+        """Load every model; what asking those that failed would raise, by their names."""
+        failed = {}
         for one in self.models:
-            if one.embeds:
-                search.embed(one.known, ["warm"])
-            else:
-                search.rerank(one.known, "warm", ["warm"])
+            try:
+                _warm(one, search)
+            except WorkbenchError as error:
+                failed[one.name] = error
+        return failed
 
     def split(self, name: str) -> tuple[str, Role | None]:
         """A model's name as a client wrote it, and the role its suffix gives."""
@@ -113,6 +117,18 @@ class Catalogue:
         return found
 
 
+def _warm(one: Served, search: SearchClient) -> None:
+    if one.embeds:
+        try:
+            search.embed(one.known, ["warm"])
+            return
+        except ModelUnusable:
+            # Of what nobody knows yet it may be the other kind.
+            if not one.reranks:
+                raise
+    search.rerank(one.known, "warm", ["warm"])
+
+
 def _served(workspace: Workspace, given: str, found: ResolvedModel) -> Served:
     contract = found.contract
     record = workspace.models.get(found.model_id) if found.model_id else None
@@ -122,5 +138,6 @@ def _served(workspace: Workspace, given: str, found: ResolvedModel) -> Served:
         kind=contract.kind if contract else "",
         dimensions=contract.dimensions if contract else 0,
         normalize=contract.normalize if contract else True,
+        slow=contract is None or contract.architecture == "llm",
         created=int(record.created_at if record else time.time()),
     )

@@ -15,12 +15,14 @@ from workbench.errors import WorkbenchError
 U = TypeVar("U")
 R = TypeVar("R")
 
-#: Units (texts, or pairs) that go to the engine at once, and those of one request among them.
+#: Units (texts, or pairs) that go to the engine at once, and how many requests at least share them.
 TOGETHER = 256
-SHARE = 64
-#: What may wait in all, before more is refused.
+SHARING = 4
+SHARE = TOGETHER // SHARING
+#: What may wait in all, before more is refused; characters stand for memory.
 MOST_REQUESTS = 256
 MOST_UNITS = 16_384
+MOST_CHARACTERS = 64 * 1024 * 1024
 
 
 class Full(WorkbenchError):
@@ -38,6 +40,7 @@ class _Waiting(Generic[U, R]):
     answer: "asyncio.Future[list[R]]"
     results: list[R] = field(default_factory=list)
     taken: int = 0
+    characters: int = 0
 
 
 class Together(Generic[U, R]):
@@ -52,8 +55,15 @@ class Together(Generic[U, R]):
         *,
         most_requests: int = MOST_REQUESTS,
         most_units: int = MOST_UNITS,
+        most_characters: int = MOST_CHARACTERS,
+        at_once: Callable[[Any], int] = lambda _key: TOGETHER,
+        length: Callable[[U], int] = lambda _unit: 0,
     ) -> None:
+        """``at_once``: units of that key in one batch. ``length``: a unit's characters."""
         self._work = work
+        self._at_once = at_once
+        self._length = length
+        self._most_characters = most_characters
         self._most_requests = most_requests
         self._most_units = most_units
         self._waiting: deque[_Waiting[U, R]] = deque()
@@ -68,9 +78,13 @@ class Together(Generic[U, R]):
         waiting = sum(len(one.units) - one.taken for one in self._waiting)
         # A request that is larger than what may wait is let in where nothing else does.
         crowded = waiting and waiting + len(units) > self._most_units
+        characters = sum(map(self._length, units))
+        held = sum(one.characters for one in self._waiting)
+        crowded = crowded or (held and held + characters > self._most_characters)
         if len(self._waiting) >= self._most_requests or crowded:
             raise Full("Too many requests are waiting for the model.", "Try again in a moment.")
-        mine: _Waiting[U, R] = _Waiting(key, units, asyncio.get_running_loop().create_future())
+        answer = asyncio.get_running_loop().create_future()
+        mine: _Waiting[U, R] = _Waiting(key, units, answer, characters=characters)
         self._waiting.append(mine)
         if self._runner is None or self._runner.done():
             self._runner = asyncio.create_task(self._run())
@@ -81,30 +95,47 @@ class Together(Generic[U, R]):
             shares = self._take()
             if not shares:
                 continue
-            units = [unit for one, count in shares for unit in _next(one, count)]
-            self.batches += 1
-            self.units += len(units)
-            try:
-                found = list(await self._work(shares[0][0].key, units))
-            except Exception as error:  # noqa: BLE001 - it belongs to those who asked
-                self._fail([one for one, _ in shares], error)
+            error = await self._try(shares)
+            if error is None:
                 continue
-            self._deal(shares, found)
+            if len(shares) > 1 and not late(error):
+                # One may have spoilt it for all: each gets a batch of its own.
+                for share in shares:
+                    alone = await self._try([share])
+                    if alone is not None:
+                        self._fail([share[0]], alone)
+            else:
+                self._fail([one for one, _ in shares], error)
+
+    async def _try(self, shares: list[tuple[_Waiting[U, R], int]]) -> Exception | None:
+        """One batch; what went wrong, if anything did."""
+        units = [unit for one, count in shares for unit in _next(one, count)]
+        self.batches += 1
+        self.units += len(units)
+        try:
+            found = list(await self._work(shares[0][0].key, units))
+        except Exception as error:  # noqa: BLE001 - it belongs to those who asked
+            return error
+        self._deal(shares, found)
+        return None
 
     def _take(self) -> list[tuple[_Waiting[U, R], int]]:
         """Who gives how many units to the next batch: the oldest, and others of its key."""
-        left = TOGETHER
         shares: list[tuple[_Waiting[U, R], int]] = []
+        most = left = 0
         for one in list(self._waiting):
             if one.answer.cancelled():
                 self._waiting.remove(one)
-            elif left and (not shares or one.key == shares[0][0].key):
-                count = min(left, SHARE, len(one.units) - one.taken)
+                continue
+            if not shares:
+                most = left = self._at_once(one.key)
+            if left and (not shares or one.key == shares[0][0].key):
+                count = min(left, max(1, most // SHARING), len(one.units) - one.taken)
                 shares.append((one, count))
                 left -= count
         if len(shares) == 1:
             one, count = shares[0]
-            shares = [(one, min(TOGETHER, len(one.units) - one.taken))]
+            shares = [(one, min(most, len(one.units) - one.taken))]
         return shares
 
     def _deal(self, shares: list[tuple[_Waiting[U, R], int]], found: list[R]) -> None:
@@ -125,6 +156,11 @@ class Together(Generic[U, R]):
             self._waiting.remove(one)
             if not one.answer.done():
                 one.answer.set_exception(error)
+
+
+def late(error: Exception) -> bool:
+    """Whether it took so long that nobody should wait for it once more."""
+    return isinstance(error, WorkbenchError) and bool(error.details.get("late"))
 
 
 def _next(one: _Waiting[U, R], count: int) -> Sequence[U]:

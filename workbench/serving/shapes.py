@@ -130,6 +130,14 @@ class RerankAsked(_Open):
 def _text(given: Any, field: str, at: int | None, empty: bool = False) -> str:
     text: str = given.text if isinstance(given, TextObject) else given
     where = f"'{field}'" if at is None else f"'{field}[{at}]'"
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(text[error.start]):04x}"
+        raise BadInput(
+            f"{where} is no text: it holds half of a character ({half}).",
+            "Send whole characters.",
+        ) from error
     if not text.strip() and not empty:
         raise BadInput(f"{where} is an empty text.", "Leave empty texts out.")
     if len(text) > LONGEST_TEXT:

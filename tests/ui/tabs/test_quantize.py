@@ -86,13 +86,13 @@ def test_the_chart_has_a_dot_per_measured_row_and_the_front() -> None:
     assert measured({**RESULT, "vectors": RESULT["vectors"][:1]}, "vectors") == []
 
 
-def test_a_point_becomes_a_model() -> None:
+def test_a_point_becomes_a_model(workspace: Workspace) -> None:
     assert keepable(RESULT) == ["models:bf16", "models:nf4", "vectors:binary 128"]
-    recipe = keeping(RESULT, "models:nf4", " small ")
+    recipe = keeping(workspace, RESULT, "models:nf4", " small ")
     assert recipe == QuantizeRecipe(model="all-MiniLM-L6-v2", method="nf4", name="small")
     for point in ("models:onnx", "models:original", "models:none", "else:bf16"):
         with pytest.raises(BadInput, match="measured no"):
-            keeping(RESULT, point, "")
+            keeping(workspace, RESULT, point, "")
 
 
 def test_the_tab_shows_the_newest_lab_and_what_it_recommends(workspace: Workspace) -> None:

@@ -118,6 +118,39 @@ def test_a_retriever_finds_what_the_search_finds() -> None:
     assert [one.metadata["first_rank"] for one in again] == [hit.first_rank for hit in expected]
 
 
+def test_a_call_may_say_otherwise() -> None:
+    search = connect()
+    ordered = WorkbenchRetriever(index="one", k=3, reranker="orders", candidates=20)
+    plain = ordered.invoke(QUERY, reranker="")
+    assert [one.id for one in plain] == [hit.id for hit in search.search("one", QUERY, 3).hits]
+    few = ordered.invoke(QUERY, candidates=3)
+    expected = search.search("one", QUERY, 3, reranker="orders", candidates=3).hits
+    assert [one.id for one in few] == [hit.id for hit in expected]
+    assert max(one.metadata["first_rank"] for one in few) == 3
+    again = ordered.invoke(QUERY, k=5)
+    expected = search.search("one", QUERY, 5, reranker="orders", candidates=20).hits
+    assert [one.id for one in again] == [hit.id for hit in expected]
+
+
+def test_many_documents_are_ordered_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each message has a time limit, which a language model on a CPU would soon reach."""
+    texts = [f"{TEXTS[at % 4]} {'cat ' * (at % 7)}" for at in range(150)]
+    whole = connect().rerank("orders", QUERY, texts)
+    sizes = []
+    rerank = type(connect()).rerank
+
+    def counted(client: Any, model: str, query: str, documents: Any) -> Any:
+        sizes.append(len(documents))
+        return rerank(client, model, query, documents)
+
+    monkeypatch.setattr(type(connect()), "rerank", counted)
+    given = [Document(page_content=text) for text in texts]
+    found = WorkbenchReranker(model="orders").compress_documents(given, QUERY)
+    assert sizes == [64, 64, 22]
+    scores = [one.metadata["relevance_score"] for one in found]
+    np.testing.assert_allclose(scores, np.sort(whole)[::-1], atol=1e-5)
+
+
 @pytest.mark.parametrize("model", ["orders", "colbert"])
 def test_a_reranker_keeps_the_best_and_says_their_scores(model: str) -> None:
     given = [Document(page_content=text, metadata={"page": at}) for at, text in enumerate(TEXTS)]

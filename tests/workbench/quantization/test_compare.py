@@ -12,12 +12,14 @@ from workbench.quantization.compare import (
     rank_correlation,
     recommended,
 )
+from workbench.quantization.methods import signed
 
 
 def row(name: str, size: int, value: float, *, ms: float = 10.0, bound: float = 0.01) -> Any:
     return {
         "name": name,
         "bytes": size,
+        "memory": size // 2,
         "map@100": value,
         "milliseconds_per_query": ms,
         "bound": bound,
@@ -59,8 +61,32 @@ def test_the_smallest_sound_one_that_is_no_slower_is_recommended() -> None:
     half, slow, bad = row("half", 50, 0.599, ms=5), row("slow", 20, 0.599, ms=30), row("b", 5, 0.1)
     take, why = recommended(rows(half, slow, bad))
     assert take == "half"
-    assert "2.0 times smaller" in why and "2.0 times as fast" in why
+    assert "2.0 times smaller on disk" in why and "2.0 times as fast" in why
+    assert "no slower" in why and "loses 0.001 MAP@100" in why
     take, why = recommended(rows(slow, bad))
     assert take == "slow" and "3.0 times as long" in why
+    assert why.startswith("All within their bounds are slower")
     take, why = recommended(rows(bad))
     assert take == "original" and "stays" in why
+
+
+def test_what_is_small_in_memory_is_also_said_on_disk() -> None:
+    original, small = rows(row("binary", 50, 0.6))
+    _, why = recommended([original, {**small, "memory": 1}], "memory")
+    assert "50.0 times smaller in memory and 2.0 times on disk" in why
+
+
+def test_a_loss_that_rounds_to_nothing_is_none() -> None:
+    for value in (0.6, 0.60004, 0.59996):
+        _, why = recommended(rows(row("half", 50, value)))
+        assert "it loses no MAP@100" in why
+    assert "it gains 0.002 MAP@100" in recommended(rows(row("half", 50, 0.602)))[1]
+    assert [signed(one) for one in (-0.00001, 0.0, 0.01, -0.01)] == [
+        *("+0.0000", "+0.0000", "+0.0100", "-0.0100"),
+    ]
+
+
+def test_where_all_are_slower_a_quicker_one_that_was_not_measured_is_named() -> None:
+    slow, quick = row("slow", 20, 0.599, ms=30), row("quick", 50, 0.599)
+    assert "On a CPU onnx-int8" in recommended(rows(slow), quicker="onnx-int8")[1]
+    assert "onnx-int8" not in recommended(rows(quick, slow), quicker="onnx-int8")[1]

@@ -93,8 +93,8 @@ def test_a_missing_package_is_named(
 def test_the_lab_checks_everything_at_the_click(workspace: Workspace) -> None:
     with pytest.raises(DatasetNotFound):
         prepare_lab(lab(), workspace)
-    with pytest.raises(BadInput, match="100 is not divisible by 8"):
-        prepare_lab(lab(dimensions="100"), workspace)
+    with pytest.raises(BadInput, match="at least 8 dimensions, not 4"):
+        prepare_lab(lab(dimensions="100, 4"), workspace)
     with pytest.raises(BadInput, match="384 dimensions"):
         prepare_lab(lab(dimensions="512"), workspace)
     with pytest.raises(BadInput, match="Nothing was chosen"):

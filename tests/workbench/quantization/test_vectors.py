@@ -71,6 +71,49 @@ def test_what_lies_beyond_the_calibration_is_not_turned_around(method: str) -> N
     assert np.allclose(back, [[inside[:, 0].max(), inside[:, 1].min()]], atol=0.02)
 
 
+@pytest.mark.parametrize("method", VECTOR_METHODS)
+def test_dimensions_that_fill_no_byte_are_searched_too(method: str) -> None:
+    from workbench.quantization.vectors import Codes
+
+    documents = unit(200, 36)
+    codes = Codes.of(documents, VectorFormat(method), unit=True)
+    run = codes.search(documents[:20], k=5, rescore=4, order=same)
+    assert (run.documents[:, 0] == np.arange(20)).all()
+    held = {"float32": 144, "int8": 36, "uint8": 36}.get(method, 5)
+    assert codes.held == 200 * held
+
+
+@pytest.mark.parametrize("method", ["int8", "uint8"])
+def test_bytes_are_searched_as_bytes_and_found_as_their_values_say(method: str) -> None:
+    """FAISS must not hold four bytes of float for each."""
+    import faiss
+
+    from workbench.quantization.vectors import Codes, Ready
+
+    documents, queries = unit(300), unit(10, seed=3)
+    codes = Codes.of(documents, VectorFormat(method), unit=True)
+    ready = Ready(codes)
+    held = faiss.vector_to_array(faiss.downcast_index(ready._index).codes)
+    assert held.nbytes == codes.held
+    wanted = exact(queries, codes.decoded(np.arange(300)), 10)
+    found = ready.search(queries, k=10, rescore=0, order=same)
+    assert (found.documents == wanted).all()
+
+
+@pytest.mark.parametrize("method", VECTOR_METHODS)
+def test_blocks_make_no_difference(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from workbench.quantization import vectors
+
+    documents, queries = unit(100), unit(5, seed=4)
+    about = {"k": 10, "rescore": 2, "order": same}
+    whole = vectors.Codes.of(documents, VectorFormat(method, 24), unit=True)
+    monkeypatch.setattr(vectors, "_BLOCK", 7)
+    parts = vectors.Codes.of(documents, VectorFormat(method, 24), unit=True)
+    assert (whole.documents == parts.documents).all()
+    found = [one.search(queries, **about).documents for one in (whole, parts)]
+    assert (found[0] == found[1]).all()
+
+
 def test_equal_scores_are_ordered_as_everywhere() -> None:
     from workbench.quantization.vectors import Codes
 

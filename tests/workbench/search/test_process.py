@@ -129,6 +129,68 @@ def test_a_second_stage_may_take_longer(
     assert given[1] > 5 * given[0]
 
 
+def test_so_may_a_reranking_of_pairs(client: SearchClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+
+    def answers(_process: object, _request: object, seconds: float) -> dict[str, object]:
+        given.append(seconds)
+        return {"answer": None}
+
+    monkeypatch.setattr(resident_process.ResidentProcess, "ask", answers)
+    client._ask({"do": "embed"})
+    client._ask({"do": "rerank"})
+    assert given[1] > 5 * given[0]
+
+
+def test_who_gives_up_waiting_leaves_the_others_request_alone(opened: Workspace) -> None:
+    """A long request that is allowed its time, and a quick one behind it that is not."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    client = SearchClient(opened, request_seconds=1)
+    try:
+        client._ask(_STATUS)
+        pid = client.status()["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        # A moment passes until it stands still.
+        wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+        with ThreadPoolExecutor(2) as pool:
+            long = pool.submit(client._ask, {**_STATUS, "reranker": "allowed tenfold"})
+            process = client._process
+            assert process is not None
+            wait_until(process._turn.locked)
+            with pytest.raises(SearchUnavailable, match="busy with other requests for 1 seconds"):
+                client._ask(_STATUS)
+            assert not gone(pid)
+            os.kill(pid, signal.SIGCONT)
+            assert long.result(60) == {"models": [], "indexes": []}
+        assert client._ask(_STATUS) == {"models": [], "indexes": []}
+        assert client.status()["pid"] == pid
+    finally:
+        client.close()
+
+
+def test_waiting_for_others_takes_nothing_of_ones_own_time(opened: Workspace) -> None:
+    """Each has the whole limit for itself once its turn has come."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    client = SearchClient(opened, request_seconds=4)
+    asked = []
+
+    def slowly(_process: object, message: bytes, timeout: float) -> dict[str, object]:
+        asked.append((message, timeout))
+        time.sleep(0.2)
+        return {"answer": None}
+
+    try:
+        client._ask(_STATUS)
+        with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(3) as pool:
+            patch.setattr(resident_process.ResidentProcess, "_ask", slowly)
+            list(pool.map(client._ask, [_STATUS] * 3))
+        assert [timeout for _, timeout in asked] == [4, 4, 4]
+    finally:
+        client.close()
+
+
 def test_one_that_dies_each_time_is_a_sentence(
     client: SearchClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

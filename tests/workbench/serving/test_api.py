@@ -1,20 +1,26 @@
 """The API over a search client made of numbers: shapes, limits and failures, without a model."""
 
+import asyncio
+import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from workbench.errors import ModelUnusable, SearchUnavailable
 from workbench.search.asked import Encoded, Scored
 from workbench.serving import queue
 from workbench.serving.api import create_api
+from workbench.serving.failures import status_of
 from workbench.serving.keys import ApiKey
 from workbench.serving.models import Catalogue, Served
+from workbench.serving.there import Gone, while_there
 from workbench.serving.work import cut, probability
 
 KEY = "0123456789-0123456789"
@@ -25,8 +31,26 @@ class FakeSearch:
 
     def __init__(self) -> None:
         self.fails: Exception | None = None
+        self.warmed: list[str] = []
+        self.pairs: list[int] = []
+        self.texts: list[list[str]] = []
+        #: Until it is set, texts are not encoded.
+        self.go = threading.Event()
+        self.go.set()
+
+    def embed(self, model: str, texts: Sequence[str]) -> None:
+        self.warmed.append(f"embeds {model}")
+        if model != "id-e":
+            raise ModelUnusable(f"{model} gives no vectors.")
+
+    def rerank(self, model: str, query: str, documents: Sequence[str]) -> None:
+        self.warmed.append(f"orders {model}")
+        if model == "id-broken":
+            raise ModelUnusable(f"{model} is broken.")
 
     def encoded(self, model: str, texts: Sequence[str], role: str) -> Encoded:
+        self.texts.append(list(texts))
+        assert self.go.wait(60)
         if self.fails:
             raise self.fails
         vectors = np.array([[len(text), 1, 0] for text in texts], np.float32)
@@ -36,15 +60,21 @@ class FakeSearch:
         self, model: str, queries: Sequence[str], documents: Sequence[str], pairs: Any
     ) -> Scored:
         assert len(set(documents)) == len(documents), "each text is sent once"
+        self.pairs.append(len(pairs))
         scores = np.array([len(documents[at]) for _, at in pairs], np.float32)
         return Scored.from_dict(Scored(scores, [1] * len(pairs)).to_dict())
 
 
-def served(name: str, kind: str) -> Served:
-    return Served(name, f"id-{name}", kind, 3, normalize=True, created=1)
+def served(name: str, kind: str, slow: bool = False) -> Served:
+    return Served(name, f"id-{name}", kind, 3, normalize=True, created=1, slow=slow)
 
 
-CATALOGUE = Catalogue((served("e", "embedding"), served("r", "reranker"), served("new", "")))
+CATALOGUE = Catalogue(
+    (
+        *(served("e", "embedding"), served("r", "reranker"), served("new", "")),
+        served("llm", "reranker", slow=True),
+    )
+)
 
 
 @pytest.fixture
@@ -130,3 +160,147 @@ def test_cut_vectors_have_length_1_where_whole_ones_have() -> None:
     assert cut(vector, 2, False).tolist() == vector[:2].tolist()
     assert cut(vector, None, True) is vector
     assert cut(np.zeros(3, np.float32), 2, True).tolist() == [0, 0]
+
+
+def test_half_a_character_is_refused_in_a_sentence(client: TestClient) -> None:
+    """JSON can write what is no text; a tokenizer fails at it, and with it the whole batch."""
+    for path, body in (
+        ("/embeddings", '{"model": "e", "input": ["fine", "\\ud800"]}'),
+        ("/rerank", '{"model": "r", "query": "q", "documents": ["\\ud800"]}'),
+        ("/rerank", '{"model": "r", "query": "\\udfff", "documents": ["a"]}'),
+    ):
+        headers = {"content-type": "application/json"}
+        answer = client.post(path, content=body, headers=headers)
+        assert answer.status_code == 400, answer.text
+        assert "half of a character" in answer.json()["error"]["message"]
+    odd = client.post("/embeddings", content='{"model": "\\ud800", "input": "x"}', headers=headers)
+    assert odd.status_code == 404
+    assert odd.json()["error"]["code"] == "model_not_found"
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (b"{", None),
+        (b'{"model": "e"}', "input"),
+        (b'{"model": "e", "input": ["a", {"text": 1}]}', "input"),
+        (b'{"model": "e", "input": "a", "dimensions": 0}', "dimensions"),
+    ],
+)
+def test_a_refusal_names_the_field_and_nothing_else(
+    client: TestClient, body: bytes, param: str | None
+) -> None:
+    headers = {"content-type": "application/json"}
+    error = client.post("/embeddings", content=body, headers=headers).json()["error"]
+    assert error["param"] == param
+
+
+def test_coheres_newer_path_is_the_same(client: TestClient) -> None:
+    body = {"model": "r", "query": "q", "documents": ["a", "bcd"], "top_n": 1}
+    answer = client.post("/v2/rerank", json=body)
+    assert answer.status_code == 200
+    assert answer.json()["results"] == client.post("/rerank", json=body).json()["results"]
+
+
+def test_a_language_model_gets_few_pairs_at_once(client: TestClient, search: FakeSearch) -> None:
+    documents = ["x" * at for at in range(1, 101)]
+    for model, sizes in (("r", [64, 36]), ("llm", [8] * 12 + [4])):
+        search.pairs.clear()
+        body = {"model": model, "query": "q", "documents": documents, "raw_scores": True}
+        results = client.post("/rerank", json=body).json()["results"]
+        assert [one["index"] for one in results] == list(range(99, -1, -1))
+        assert search.pairs == sizes
+
+
+def test_every_model_is_warmed_though_one_fails() -> None:
+    search = FakeSearch()
+    broken = (served("broken", "reranker"), served("fetched", ""), served("e", "embedding"))
+    failed = Catalogue(broken).warm(search)  # type: ignore[arg-type]
+    assert list(failed) == ["broken"]
+    assert search.warmed == [
+        *("orders id-broken", "embeds id-fetched", "orders id-fetched", "embeds id-e"),
+    ]
+
+
+async def test_who_closes_the_connection_is_not_worked_for() -> None:
+    """As a server tells it: the body, then the end of the connection."""
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        began.set()
+        try:
+            await asyncio.sleep(600)
+        finally:
+            ended.set()
+
+    async def receive() -> dict[str, str]:
+        await began.wait()
+        return {"type": "http.disconnect"}
+
+    request = Request({"type": "http"}, receive)  # type: ignore[arg-type]
+    with pytest.raises(Gone):
+        await while_there(request, work())
+    await ended.wait()
+    assert status_of(Gone("")) == 499
+
+
+async def test_a_request_that_waits_is_dropped_when_its_client_goes(search: FakeSearch) -> None:
+    api = create_api(search, CATALOGUE, ApiKey.of(KEY))  # type: ignore[arg-type]
+    search.go.clear()
+    leave, stay = asyncio.Event(), asyncio.Event()
+    first = asyncio.create_task(_asked(api, "first", stay))
+    while not search.texts:
+        await asyncio.sleep(0.01)
+    second = asyncio.create_task(_asked(api, "second", leave))
+    third = asyncio.create_task(_asked(api, "third", stay))
+    await asyncio.sleep(0.05)
+    leave.set()
+    assert await second == 499
+    search.go.set()
+    assert (await first, await third) == (200, 200)
+    assert search.texts == [["first"], ["third"]]
+
+
+async def _asked(api: Any, text: str, gone: asyncio.Event) -> int:
+    """The status of a request whose client goes away when told."""
+    body = orjson.dumps({"model": "e", "input": text})
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+    statuses = []
+
+    async def receive() -> dict[str, Any]:
+        if messages:
+            return messages.pop()
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/embeddings",
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+    }
+    await api(scope, receive, send)
+    return int(statuses[0])
+
+
+async def test_who_stays_gets_the_answer_or_the_failure() -> None:
+    async def receive() -> dict[str, str]:
+        await asyncio.sleep(600)
+        return {"type": "http.disconnect"}
+
+    async def work(answer: int) -> int:
+        await asyncio.sleep(0)
+        if not answer:
+            raise ValueError("no")
+        return answer
+
+    request = Request({"type": "http"}, receive)  # type: ignore[arg-type]
+    assert await while_there(request, work(3)) == 3
+    with pytest.raises(ValueError, match="no"):
+        await while_there(request, work(0))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from workbench.errors import SearchUnavailable
 from workbench.serving.queue import SHARE, TOGETHER, Full, Together
 
 
@@ -98,3 +99,70 @@ async def test_who_went_away_is_not_worked_for() -> None:
     assert await tasks[0] == [2]
     assert await tasks[2] == [6]
     assert engine.asked == [("a", [1]), ("b", [3])]
+
+
+async def test_what_spoils_a_batch_fails_alone() -> None:
+    engine = Engine()
+    engine.fails = lambda units: 13 in units
+    together = Together(engine.work)
+    tasks = await started(together, ("b", [0]))
+    tasks += await started(together, ("a", [1]), ("a", [13]), ("a", [2, 3]))
+    engine.go.set()
+    found = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [found[at] for at in (0, 1, 3)] == [[0], [2], [4, 6]]
+    assert isinstance(found[2], ValueError)
+    assert [units for _, units in engine.asked[1:]] == [[1, 13, 2, 3], [1], [13], [2, 3]]
+
+
+async def test_what_took_too_long_is_not_waited_for_again() -> None:
+    asked = []
+
+    async def work(_key: Any, units: list[int]) -> list[int]:
+        asked.append(units)
+        if len(asked) > 1:
+            raise SearchUnavailable("It took too long.", late=True)
+        return units
+
+    together = Together(work)
+    tasks = await started(together, ("b", [0]), ("a", [1]), ("a", [2]))
+    found = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [type(one) for one in found] == [list, SearchUnavailable, SearchUnavailable]
+    assert asked == [[0], [1, 2]]
+
+
+async def test_a_long_text_spoilt_later_keeps_nobody_else_waiting() -> None:
+    """A request of several batches that fails in its second one is not asked any more."""
+    engine = Engine()
+    engine.fails = lambda units: -1 in units
+    together = Together(engine.work)
+    engine.go.set()
+    with pytest.raises(ValueError, match="it failed"):
+        await together.ask("a", [*range(TOGETHER), -1, *range(TOGETHER)])
+    assert len(engine.asked) == 2
+    assert await together.ask("a", [5]) == [10]
+
+
+async def test_what_waits_is_counted_in_characters_too() -> None:
+    engine = Engine()
+    together = Together(engine.work, most_characters=10, length=lambda unit: unit)
+    tasks = await started(together, ("a", [50]))
+    with pytest.raises(Full):
+        await together.ask("a", [1])
+    engine.go.set()
+    assert await asyncio.gather(*tasks) == [[100]]
+    engine.go.clear()
+    tasks = await started(together, ("a", [4]), ("b", [6]))
+    with pytest.raises(Full):
+        await together.ask("c", [1])
+    engine.go.set()
+    assert await asyncio.gather(*tasks) == [[8], [12]]
+
+
+async def test_how_many_go_at_once_is_up_to_the_key() -> None:
+    engine = Engine()
+    together = Together(engine.work, at_once=lambda key: 8 if key == "slow" else 16)
+    engine.go.set()
+    await asyncio.gather(together.ask("slow", range(20)), together.ask("quick", range(20)))
+    sizes = [(key, len(units)) for key, units in engine.asked]
+    assert [size for key, size in sizes if key == "slow"] == [8, 8, 4]
+    assert [size for key, size in sizes if key == "quick"] == [16, 4]
