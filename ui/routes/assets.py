@@ -22,6 +22,7 @@ TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf
 NAMES = (
     "common.js",
     "dropzone.js",
+    "folders.js",
     "live.css",
     "live.js",
     "notices.js",
@@ -29,6 +30,7 @@ NAMES = (
     "plotly.min.js",
     "pulse.js",
     "sweep.js",
+    "transfer.js",
 )
 
 

@@ -13,7 +13,8 @@ from workbench.data.problems import ProblemLog
 from workbench.pictures.opening import SUFFIXES as PICTURES
 
 TEXT = {".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".tab", ".txt"}
-_READABLE = {*TEXT, *prose.KINDS, *PICTURES, ".parquet", ".zip"}
+#: Kinds of file that are read when they lie in a folder.
+READABLE = {*TEXT, *prose.KINDS, *PICTURES, ".parquet", ".zip"}
 _LATER = {".docx", ".doc", ".odt", ".html", ".heic", ".svg", ".psd"}
 _PACKED = {".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".tgz"}
 
@@ -49,7 +50,7 @@ def _folder(root: Path, log: ProblemLog, notes: list[str]) -> Iterator[Source]:
         label = f"{root.name}/{inside.as_posix()}"
         if not path.resolve().is_relative_to(root.resolve()):
             log.add("unsafe-path", label, detail="a link that leads outside")
-        elif path.suffix.lower() not in _READABLE or not stat.S_ISREG(path.stat().st_mode):
+        elif path.suffix.lower() not in READABLE or not stat.S_ISREG(path.stat().st_mode):
             ignored.append(inside.as_posix())
         else:
             yield from _file(path, label, log)
