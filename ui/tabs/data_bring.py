@@ -178,10 +178,11 @@ def preview_html(found: Preview, guessed: bool = False) -> str:
     parts: list[str] = []
     if guessed:
         parts.append(Markup('<p class="rw-quiet">{}</p>').format(t("bring.guessed")))
-    if found.rows:
-        heads = [t("bring.as"), t("bring.holds"), t("bring.where")]
+    if found.format:
         caption = t("bring.first", format=found.format)
         parts.append(Markup('<p class="rw-quiet">{}</p>').format(caption))
+    if found.rows:
+        heads = [t("bring.as"), t("bring.holds"), t("bring.where")]
         parts.append(table(heads, [_cells(row) for row in found.rows], caption=caption))
     problems = [one for one in found.problems if one["severity"] == "error"][:3]
     said = [

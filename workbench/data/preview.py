@@ -17,6 +17,7 @@ from workbench.data.intake import Input, inspect
 from workbench.data.mapping import guess_roles, read_map
 from workbench.data.pieces import Cutter, cutter_for
 from workbench.data.problems import ProblemLog
+from workbench.data.shapes import beir
 from workbench.data.shapes.recognise import Recogniser
 from workbench.data.shapes.row import Document, Item, Pair, Row
 from workbench.data.sources import Source, find
@@ -28,6 +29,8 @@ from workbench.workspace import Workspace
 
 #: Rows that are looked at, and how many of them are shown.
 _LOOKED_AT, SHOWN = 200, 5
+#: Of a corpus, and of the queries beside it.
+_BY_ID = 2
 #: Files that are looked into; a folder of documents may hold thousands.
 _FILES = 20
 
@@ -132,6 +135,36 @@ def _look(
             out.columns, out.guess = _columns(samples), guess_roles(samples)
     else:
         formats["llamaindex" if one.kind == "llamaindex" else "beir"] = None
+        if one.part in ("corpus", "queries"):
+            out.rows += _by_id(one, scratch, min(_BY_ID, shown - len(out.rows)))
+
+
+class _Gathered:
+    """Takes what a reader of texts by id gives."""
+
+    def __init__(self) -> None:
+        self.items: list[tuple[str, int, Document]] = []
+
+    def add(self, kind: str, line: int, item: Document) -> None:
+        self.items.append((kind, line, item))
+
+    def flush(self) -> None:
+        """Nothing waits here."""
+
+
+def _by_id(one: Input, scratch: Path, most: int) -> list[PreviewRow]:
+    """The first texts of a corpus, or of the queries beside it."""
+    gathered = _Gathered()
+    kind = "document" if one.part == "corpus" else "query"
+    records = islice(one.records(_nothing, scratch), max(0, most))
+    beir.read_texts(kind, records, gathered, one.report)
+    rows = []
+    for found, line, item in gathered.items:
+        texts = tuple(_texts(item))
+        if found == "query":
+            texts = tuple((role if role != "text" else "query", text) for role, text in texts)
+        rows.append(PreviewRow(one.source.label, line, found, texts))
+    return rows
 
 
 def _rows(

@@ -6,7 +6,7 @@ Each may be JSONL, CSV/TSV or Parquet. Qrels also come as TREC writes them, with
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from workbench.data.collection import Collection
 from workbench.data.formats.jsonlines import Record, describe
@@ -55,7 +55,15 @@ def looks_like_texts(sample: dict[str, Any]) -> bool:
     return any(name in sample for name in IDS) and any(name in sample for name in TEXTS)
 
 
-def read_texts(kind: str, records: Iterator[Record], into: Collection, report: Report) -> None:
+class Taker(Protocol):
+    """What texts by id are given to."""
+
+    def add(self, kind: str, line: int, item: Document) -> None: ...
+
+    def flush(self) -> None: ...
+
+
+def read_texts(kind: str, records: Iterator[Record], into: Taker, report: Report) -> None:
     """A corpus (kind 'document') or queries (kind 'query')."""
     for line, row in records:
         report.line = line
