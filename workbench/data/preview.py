@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.data.deciding import finder
+from workbench.data.hub import is_hub
+from workbench.data.hub_look import described, look_at, sample
 from workbench.data.importing import BROKEN
 from workbench.data.intake import Input, inspect
 from workbench.data.mapping import guess_roles, read_map
@@ -77,7 +79,7 @@ def preview(workspace: Workspace, recipe: ImportRecipe, shown: int = SHOWN) -> P
     formats: dict[str, None] = {}
     with tempfile.TemporaryDirectory(prefix="workbench-preview-") as made:
         log = ProblemLog(Path(made) / "problems.parquet")
-        pictures, others = apart(find([Path(one) for one in recipe.paths], log, out.notes))
+        pictures, others = apart(_sources(workspace, recipe, log, out.notes))
         inputs: list[Input] = []
         for source in others[:_FILES]:
             with _told(source, log):
@@ -94,6 +96,20 @@ def preview(workspace: Workspace, recipe: ImportRecipe, shown: int = SHOWN) -> P
         log.abandon()
     out.format = " + ".join(formats)
     return out
+
+
+def _sources(
+    workspace: Workspace, recipe: ImportRecipe, log: ProblemLog, notes: list[str]
+) -> Iterator[Source]:
+    """The files; for a hub's data set the rows that the last look at it has left here."""
+    for path in recipe.paths:
+        if not is_hub(path):
+            yield from find([Path(path)], log, notes)
+        elif look := look_at(workspace, path, recipe.hub_subset):
+            notes.append(described(look))
+            yield from sample(look, recipe.hub_split, log)
+        else:
+            notes.append(f"{path}: its rows are shown here once it was looked at.")
 
 
 @contextmanager
