@@ -34,6 +34,8 @@ TASKS = tuple(
 )
 #: Fields that the page knows, or that a first look does without.
 _KNOWN = ("dataset", "dataset_version", "seed", "output")
+#: What goes by an own column: the menu of them stands beside the form.
+_BY = ("by", "field")
 #: Names of a warning that are written out.
 _NAMED = 5
 

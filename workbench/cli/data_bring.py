@@ -141,4 +141,8 @@ def _push(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
         token = getpass.getpass("Token (used once, not kept): ")
     say(f"Sending '{args.name}' ...")
     done = push_dataset(workspace, args.name, args.repo, token=token, private=not args.public)
-    return done, f"'{done['dataset']}' is at {done['address']}."
+    words = [f"'{done['dataset']}' is at {done['address']}."]
+    if done["left_out"]:
+        words += ["A hub has no place for these, which an export keeps:"]
+        words += [f"  {one}" for one in done["left_out"]]
+    return done, "\n".join(words)

@@ -125,7 +125,7 @@ def beir(job: Job) -> None:
         qrels = Delimited(job.folder / name, ("query-id", "corpus-id", "score"), "\t")
         for row in job.rows(split):
             prompt = {"prompt": row.prompt} if row.prompt else {}
-            queries.write({"_id": row.id, "text": row.text, **prompt, "metadata": {}})
+            queries.write({"_id": row.id, "text": row.text, **prompt, "metadata": row.fields})
             for one in [*row.positives, *(other for other in row.others if other.judged)]:
                 record = {"query-id": row.id, "corpus-id": one.id, "score": one.grade}
                 qrels.write(record)
@@ -209,12 +209,14 @@ _OFFERED = {"queries", "candidates", "zeros"}
 #: They are left out.
 _RELEVANT = {"queries", "zeros_offered"}
 _IDS = {"document_ids", "query_ids", "unlinked"}
-_BEIR = {"titles", "grades", "zeros", "fields", "prompts", *REPEATED}
+_BEIR = {"titles", "grades", "zeros", "fields", "query_fields", "prompts", *REPEATED}
 SHAPES: dict[str, Shape] = {
     "flagembedding": Shape(flagembedding, ".jsonl", frozenset(_OFFERED | {"scores", "prompts"})),
     "pairs": Shape(pairs, ".jsonl", frozenset(_RELEVANT), typed=True),
     "triplets": Shape(triplets, ".jsonl", frozenset(_OFFERED), typed=True),
-    "scored": Shape(scored, ".jsonl", frozenset(SAID.keys() - {"queries"}), typed=True),
+    "scored": Shape(
+        scored, ".jsonl", frozenset(SAID.keys() - {"queries", "pair_fields"}), typed=True
+    ),
     "beir": Shape(beir, "", frozenset(_RELEVANT | _IDS | _BEIR)),
     "llamaindex": Shape(llamaindex, ".json", frozenset(_RELEVANT | _IDS)),
     "reranker-csv": Shape(reranker_csv, ".csv", frozenset(_OFFERED | {"query_ids", "grades"})),

@@ -71,7 +71,7 @@ def test_strict_refuses_and_leaves_nothing(workspace: Workspace, tmp_path: Path)
 def test_strict_minds_what_is_changed_and_not_what_is_only_said(
     workspace: Workspace, tmp_path: Path
 ) -> None:
-    said = [*GOOD, {"query": "q0", "pos": ["more"], "comment": "unknown column"}]
+    said = [*GOOD, {"query": "q0", "pos": ["more"], "negatve": "unknown column"}]
     result, _ = bring(workspace, lines(tmp_path / "a.jsonl", said), strict=True)
     assert set(result["problem_counts"]) == {"duplicate-query", "unknown-columns"}
     changed = [*GOOD, {"query": "q", "pos": ["p"], "neg": ["p", "n"]}]

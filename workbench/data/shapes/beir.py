@@ -12,8 +12,8 @@ from workbench.data.collection import Collection
 from workbench.data.formats.jsonlines import Record, describe
 from workbench.data.report import Report
 from workbench.data.shapes.fields import identifier
+from workbench.data.shapes.own import own_fields
 from workbench.data.shapes.row import Document
-from workbench.data.shapes.texts import own_fields
 
 IDS = (
     "_id",
@@ -82,19 +82,19 @@ def read_texts(kind: str, records: Iterator[Record], into: Taker, report: Report
         elif not title and (not text or text.isspace()):
             report.add("empty-text", None, field)
         else:
-            into.add(kind, line, Document(text or "", title, id, _beside(kind, row, field)))
+            prompt = row.get("prompt") if kind == "query" else None
+            prompt = prompt if isinstance(prompt, str) else ""
+            fields = _beside(kind, row, field)
+            into.add(kind, line, Document(text or "", title, id, fields, prompt=prompt))
     into.flush()
 
 
 def _beside(kind: str, row: dict[str, Any], text: str) -> str:
-    """What goes along: a document's own fields, a query's prompt."""
-    if kind == "query":
-        prompt = row.get("prompt")
-        return prompt if isinstance(prompt, str) else ""
-    if row.keys() <= _PLAIN:
+    """What goes along as the text's own fields."""
+    if row.keys() <= _PLAIN and kind == "document":
         return ""
     id = next((name for name in IDS if row.get(name) is not None), None)
-    return own_fields(row, {text, "title", id})
+    return own_fields(row, {text, id, "title" if kind == "document" else "prompt"})
 
 
 def read_qrels(records: Iterator[Record], into: Collection, report: Report) -> None:
