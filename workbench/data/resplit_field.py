@@ -63,7 +63,8 @@ def by_field(reader: DatasetReader, recipe: ResplitRecipe, check: Check) -> Foun
 def columns_of(reader: DatasetReader) -> list[str]:
     """The own columns of queries, documents and pairs, as far as their first rows tell."""
     found: dict[str, None] = {}
-    for tables in (reader.iter_queries(), reader.iter_documents(), iter([reader.pairs()])):
+    pairs = iter([reader.pair_page(0, _LOOKED_AT)])
+    for tables in (reader.iter_queries(), reader.iter_documents(_LOOKED_AT), pairs):
         looked = 0
         for table in tables:
             texts = table["fields"].slice(0, _LOOKED_AT - looked).to_pylist()

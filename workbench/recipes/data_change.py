@@ -75,6 +75,7 @@ class ResplitRecipe(Recipe):
         "become test, those before them dev; values that are called train, dev and test are taken "
         "at their word.",
         depends_on=("by", ("field",)),
+        widget="column",
         max_length=200,
     )
     dev_share: float = setting(0.1, help="The share of queries that become dev.", ge=0.0, le=0.5)
