@@ -3,7 +3,8 @@
 Its value is '' or, once every chosen file is on the server, a JSON list of
 ``{"id", "name", "size"}``; then its ``upload`` event fires. Listen to that one with
 ``trigger_mode="always_last"``: files may follow while the first ones are still being looked at.
-Return '' as its value to empty it.
+Return '' as its value to empty it. A folder is one of the list: its files of the kinds that are
+read come with it, below their own paths.
 """
 
 import json
@@ -14,8 +15,10 @@ import gradio as gr
 from ui.live import scripts, settings
 from ui.routes.uploads import uploads_of
 from ui.services import Services
+from ui.upload_folders import MOST_FILES
 from ui.uploads import SLICE
 from ui.words import section, t
+from workbench.data.sources import READABLE
 from workbench.errors import BadInput
 
 
@@ -29,20 +32,22 @@ def dropzone(
         "label": label or t("drop.label"),
         "hint": hint,
         "accept": accept,
+        "kinds": sorted(READABLE),
+        "most_files": MOST_FILES,
         "words": section("drop"),
     }
     return gr.HTML(
         value="",
         html_template=settings(config),
         js_on_load="window.Workbench.dropZone(element, props, trigger, watch)",
-        head=scripts(services, "common.js", "dropzone.js"),
+        head=scripts(services, "common.js", "folders.js", "transfer.js", "dropzone.js"),
         elem_id=elem_id,
         apply_default_css=False,
     )
 
 
 def staged_files(services: Services, value: str | None) -> list[Path]:
-    """The paths of a drop zone's files; raises :class:`BadInput` where one is not there.
+    """The paths of a drop zone's files and folders; raises :class:`BadInput` where one is gone.
 
     The value comes from the browser, so only ids count, and only ids of finished uploads.
     """

@@ -2,19 +2,21 @@
 
 ``uploads/<id>/`` holds ``upload.json`` and the file itself, as ``<name>.part`` until all of it is
 there. What has arrived is the size of that file, so a dropped connection or a restart of the app
-loses at most what had not been written.
+loses at most what had not been written. A folder comes in the same way
+(``ui/upload_folders.py``).
 """
 
 import json
 import secrets
 import shutil
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ui.routes.replies import Refused
+from ui.upload_folders import Folder, check_files, sayable
 from ui.words import amounts, t
 
 SLICE = 32 * 1024 * 1024
@@ -33,12 +35,14 @@ MOST_NAME = 200
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One file: its name and size as the browser gave them, and how many bytes are here."""
+    """One file or folder: its name and size as the browser gave them, and how many bytes are
+    here. ``folder``: what is in it, for a folder."""
 
     id: str
     name: str
     size: int
     received: int
+    folder: Folder | None = None
 
     @property
     def complete(self) -> bool:
@@ -52,32 +56,43 @@ class Uploads:
         self.folder = folder
         self._free = free or (lambda: shutil.disk_usage(folder).free)
 
-    def begin(self, name: str, size: int) -> Upload:
-        """Make room for a file; raises :class:`Refused` where its name or size will not do."""
+    def begin(self, name: str, size: int, files: Sequence[tuple[str, int]] | None = None) -> Upload:
+        """Make room for a file, or for a folder of ``files``: (relative path, bytes) in the order
+        they will be sent. Raises :class:`Refused` where a name or size will not do."""
         check_name(name)
         self._check_size(name, size)
+        if files is not None:
+            check_files(files, name, size)
         if sum(1 for _ in self.folder.iterdir()) >= MOST_WAITING:
             raise Refused(429, t("upload.many"))
         upload = Upload(secrets.token_hex(8), name, size, 0)
         folder = self.folder / upload.id
         folder.mkdir()
-        self._part(upload).touch()
-        about = {key: value for key, value in asdict(upload).items() if key != "received"}
+        about: dict[str, Any] = {"id": upload.id, "name": name, "size": size}
+        if files is None:
+            self._part(upload).touch()
+        else:
+            Folder(self._part(upload), files).begin()
+            about["files"] = list(files)
         (folder / ABOUT).write_text(json.dumps(about), encoding="utf-8")
         return upload
 
     def get(self, id: str) -> Upload:
         """An upload by id; raises :class:`Refused` (404) when there is none."""
         about = self._about(id)
+        files = about.pop("files", None)
         whole = self.folder / about["id"] / about["name"]
-        path = whole if whole.is_file() else whole.with_name(whole.name + PART)
+        path = whole if whole.exists() else whole.with_name(whole.name + PART)
         try:
+            if files is not None and path.is_dir():
+                folder = Folder(path, files)
+                return Upload(**about, received=folder.received, folder=folder)
             return Upload(**about, received=path.stat().st_size)
         except FileNotFoundError as error:
             raise Refused(404, t("upload.gone")) from error
 
     def whole(self, id: str) -> Path:
-        """Where a complete file is; raises :class:`Refused` (409) while it is not complete."""
+        """Where a complete upload is; raises :class:`Refused` (409) while it is not complete."""
         upload = self.get(id)
         if not upload.complete:
             raise Refused(409, t("upload.unfinished", name=upload.name))
@@ -93,12 +108,15 @@ class Uploads:
             raise Refused(409, t("upload.offset"), received=now.received)
         if offset + len(data) > now.size:
             raise Refused(400, t("upload.beyond"))
-        with self._part(now).open("ab") as file:
-            file.write(data)
+        if now.folder is not None:
+            now.folder.append(offset, data)
+        else:
+            with self._part(now).open("ab") as file:
+                file.write(data)
         received = offset + len(data)
         if received == now.size:
             self._part(now).replace(self.folder / now.id / now.name)
-        return Upload(now.id, now.name, now.size, received)
+        return replace(now, received=received)
 
     def remove(self, id: str) -> None:
         """Let an upload go, finished or not."""
@@ -145,7 +163,7 @@ def check_name(name: str) -> None:
         raise Refused(400, t("upload.name_length"))
     hidden = not name.strip() or name.startswith(".") or name == ABOUT or name.endswith(PART)
     if hidden or not name.isprintable() or any(mark in name for mark in "/\\"):
-        raise Refused(400, t("upload.name", name=name))
+        raise Refused(400, t("upload.name", name=sayable(name)))
 
 
 def _touched(folder: Path) -> float:

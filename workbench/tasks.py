@@ -25,6 +25,7 @@ from workbench.recipes.data_change import (
 from workbench.recipes.doctor import DoctorRecipe, MendRecipe
 from workbench.recipes.draw import DrawPicturesRecipe
 from workbench.recipes.evaluate import EvaluateRecipe, IndexRecipe
+from workbench.recipes.hub_look import HubLookRecipe
 from workbench.recipes.index_update import IndexUpdateRecipe
 from workbench.recipes.matrix import MatrixRecipe
 from workbench.recipes.measure import MeasureRecipe
@@ -74,6 +75,12 @@ TASKS: dict[str, Task] = {
         "workbench.data.job:run_sample",
         SlotKind.LIGHT,
         prepare="workbench.data.prepare:prepare_sample",
+    ),
+    "hub-look": Task(
+        HubLookRecipe,
+        "workbench.data.hub_look:run",
+        SlotKind.LIGHT,
+        prepare="workbench.data.hub_look:prepare",
     ),
     "draw-pictures": Task(
         DrawPicturesRecipe,

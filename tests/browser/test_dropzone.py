@@ -32,6 +32,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
 def site(services: Services) -> Iterator[str]:
     patch = pytest.MonkeyPatch()
     patch.setattr(dropzones, "SLICE", SLICE)
+    patch.setattr(dropzones, "MOST_FILES", 10_000)
     with gr.Blocks() as blocks:
         drop = dropzone(services, "drop", label="Files of the data set", hint="JSONL, CSV")
         got = gr.Textbox(label="Arrived", elem_id="got")
@@ -163,3 +164,108 @@ def test_files_can_be_dropped_and_chosen_by_keyboard(
     wait_until(lambda: "dropped.txt" in got.input_value(), "both to be handed on")
     names = [one["name"] for one in json.loads(got.input_value())]
     assert names == ["chosen.csv", "dropped.txt"]
+
+
+def folder_of(tmp_path: Path) -> tuple[Path, dict[str, bytes]]:
+    """A folder as a person may have it, and what of it is to arrive: relative path -> bytes."""
+    root = tmp_path / "my set"
+    texts = {f"notes/{number:03}.md": b"# %d\n" % number for number in range(250)}
+    texts |= {"corpus.jsonl": b"c" * (2 * SLICE + 5), "qrels/test.tsv": b"q", "a/b/c/d.txt": b"d"}
+    texts |= {"a/empty.csv": b"", "zz.csv": b"z"}
+    others = {".git/config": b"x", ".hidden.md": b"x", "run.exe": b"x", "film.MP4": b"x"}
+    for path, data in (texts | others).items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(data)
+    return root, texts
+
+
+def held(root: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file()
+    }
+
+
+def drag(page: Any, *paths: Path) -> None:
+    """Drop real files and folders from outside the browser, as a file manager does."""
+    devtools = page.context.new_cdp_session(page)
+    box = page.locator("#drop label").bounding_box()
+    at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        devtools.send("Input.dispatchDragEvent", {"type": kind, **at, "data": data})
+
+
+def choose_folder(page: Any, folder: Path) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="or choose a folder").click()
+    chooser.value.set_files(str(folder))
+
+
+@pytest.mark.parametrize("how", ["dropped", "chosen"])
+def test_a_folder_arrives_with_its_paths(
+    how: str, page: Any, services: Services, tmp_path: Path
+) -> None:
+    folder, texts = folder_of(tmp_path)
+    if how == "dropped":
+        drag(page, folder, write(tmp_path, "beside.csv", 3))
+    else:
+        choose_folder(page, folder)
+    staged = {path.name: path for path in arrived(page, services)}
+    assert held(staged["my set"]) == texts
+    assert set(staged) == {"my set", *(["beside.csv"] if how == "dropped" else [])}
+    row = page.locator("#drop li", has_text="my set")
+    assert "255 files" in row.inner_text()
+    assert "left out, of other kinds: 2" in row.inner_text()
+
+
+def test_a_folder_goes_on_after_a_reload(page: Any, services: Services, tmp_path: Path) -> None:
+    folder, texts = folder_of(tmp_path)
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(f"{request.method} {request.url}"))
+    page.route("**/api/uploads/*offset=65536", lambda route: route.abort("connectionreset"))
+    drag(page, folder)
+    page.locator("#drop li", has_text="49%").wait_for()
+    page.unroute_all()
+    page.reload()
+    sent.clear()
+    choose_folder(page, folder)
+    [staged] = arrived(page, services)
+    assert held(staged) == texts
+    uploads = [line for line in sent if "/api/uploads" in line]
+    assert not any(line.startswith("POST") or line.endswith("offset=0") for line in uploads)
+
+
+def test_ten_thousand_files_and_more_than_may_be(
+    page: Any, services: Services, tmp_path: Path
+) -> None:
+    folder = tmp_path / "notes"
+    for part in range(10):
+        (folder / f"{part}").mkdir(parents=True)
+        for number in range(1_000):
+            (folder / f"{part}/{number}.txt").write_bytes(b"%d" % number)
+    drag(page, folder)
+    [staged] = arrived(page, services)
+    assert held(staged) == held(folder)
+    page.get_by_role("button", name="Empty").click()
+    wait_until(lambda: page.locator("#drop li").count() == 0, "the list to empty")
+    (folder / "more.txt").write_bytes(b"x")
+    drag(page, folder)
+    page.locator("#drop li.bad", has_text="more than 10,000 files").wait_for()
+
+
+def test_a_folder_can_be_let_go_and_an_empty_one_is_told(
+    page: Any, services: Services, tmp_path: Path
+) -> None:
+    folder, _ = folder_of(tmp_path)
+    before = set(services.workspace.path("uploads").iterdir())
+    page.route("**/api/uploads/*offset=65536", lambda route: None)  # never answered
+    drag(page, folder)
+    page.locator("#drop li", has_text="49%").wait_for()
+    page.get_by_role("button", name="Remove my set").click()
+    uploads = services.workspace.path("uploads")
+    wait_until(lambda: set(uploads.iterdir()) == before, "the upload to be removed")
+    (tmp_path / "bare").mkdir()
+    drag(page, tmp_path / "bare")
+    page.locator("#drop li.bad", has_text="nothing in this folder").wait_for()

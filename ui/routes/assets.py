@@ -23,6 +23,7 @@ NAMES = (
     "answers.js",
     "common.js",
     "dropzone.js",
+    "folders.js",
     "gallery.js",
     "live.css",
     "live.js",
@@ -31,6 +32,7 @@ NAMES = (
     "plotly.min.js",
     "pulse.js",
     "sweep.js",
+    "transfer.js",
 )
 
 

@@ -20,10 +20,11 @@ BLOCK = 4 * 1024 * 1024
 
 
 class Begin(BaseModel):
-    """What the browser says of a file."""
+    """What the browser says of a file; of a folder also its files: (relative path, bytes)."""
 
     name: str
     size: int
+    files: list[tuple[str, int]] | None = None
 
 
 def router(services: Services) -> APIRouter:
@@ -35,7 +36,7 @@ def router(services: Services) -> APIRouter:
     @routes.post("/api/uploads")
     def begin(wanted: Begin) -> Response:
         clean(services)
-        return reply(_state(uploads.begin(wanted.name, wanted.size)), 201)
+        return reply(_state(uploads.begin(wanted.name, wanted.size, wanted.files)), 201)
 
     @routes.get("/api/uploads/{id}")
     def state(id: str) -> Response:

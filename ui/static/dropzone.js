@@ -1,157 +1,11 @@
-/* The drop zone: files go to the server in slices, each going on where the server says the file
-   ends, so that a dropped connection or a reload costs one slice at most. */
+/* The drop zone: files and folders are taken, sent two at a time (transfer.js), and handed on once
+   nothing moves any more. */
 (() => {
   const Workbench = (window.Workbench = window.Workbench || {});
   const AT_ONCE = 2;
-  const LONGEST_PAUSE = 10000;
 
   const { make, fill, settings } = Workbench.tools;
-
-  function size(bytes) {
-    let number = bytes;
-    for (const unit of ["bytes", "kB", "MB", "GB"]) {
-      if (number < 1000) return `${unit === "bytes" ? number : number.toFixed(1)} ${unit}`;
-      number /= 1000;
-    }
-    return `${number.toFixed(1)} TB`;
-  }
-
-  /* XMLHttpRequest, because fetch does not tell how much of a body has been sent. */
-  function send(method, url, body, file) {
-    return new Promise((resolve) => {
-      const request = new XMLHttpRequest();
-      request.open(method, url);
-      request.responseType = "json";
-      if (body && !(body instanceof Blob)) {
-        request.setRequestHeader("content-type", "application/json");
-      }
-      request.upload.onprogress = (event) => file.moved?.(event.loaded);
-      request.onloadend = () => resolve({ status: request.status, body: request.response ?? {} });
-      file.request = request;
-      request.send(body instanceof Blob ? body : body && JSON.stringify(body));
-    });
-  }
-
-  class Transfer {
-    constructor(file, config, list, changed) {
-      this.file = file;
-      this.config = config;
-      this.words = config.words;
-      this.changed = changed;
-      this.state = "waiting";
-      this.key = `workbench-upload:${config.base}:${file.name}:${file.size}:${file.lastModified}`;
-      this.row = make("li");
-      this.text = make("span", "", this.words.waiting);
-      this.bar = make("progress");
-      this.bar.max = 100;
-      this.bar.value = 0;
-      const away = make("button", "", "×");
-      away.type = "button";
-      away.setAttribute("aria-label", fill(this.words.cancel, { name: file.name }));
-      away.onclick = () => this.cancel();
-      this.row.append(make("b", "", file.name), this.text, away, this.bar);
-      this.bar.setAttribute("aria-label", file.name);
-      list.append(this.row);
-    }
-
-    url(more = "") {
-      return `${this.config.base}/api/uploads${more}`;
-    }
-
-    /* Until it is there, has failed for good, or was taken away. */
-    async run() {
-      this.state = "sending";
-      let failures = 0;
-      while (this.state === "sending") {
-        const answer = await this.next();
-        if (this.state !== "sending") return;
-        if (this.accept(answer)) failures = 0;
-        else if (this.hopeless(answer)) this.fail(answer.body?.error || String(answer.status));
-        else await this.pause((failures += 1));
-      }
-    }
-
-    next() {
-      if (!this.id) this.id = sessionStorage.getItem(this.key);
-      if (!this.id) {
-        return send("POST", this.url(), { name: this.file.name, size: this.file.size }, this);
-      }
-      if (this.received === undefined) return send("GET", this.url(`/${this.id}`), null, this);
-      const end = Math.min(this.received + this.config.slice, this.file.size);
-      const from = this.received;
-      this.moved = (bytes) => this.progress(from + bytes);
-      const slice = this.file.slice(from, end);
-      return send("PUT", this.url(`/${this.id}?offset=${from}`), slice, this);
-    }
-
-    accept({ status, body }) {
-      this.moved = null;
-      if (status === 404 && this.received === undefined) {
-        this.id = null; // begun before the last reload, and cleaned away since
-        sessionStorage.removeItem(this.key);
-        return true;
-      }
-      if (status === 409 && body?.received !== undefined) {
-        this.received = body.received;
-        return false; // another tab may be sending it: pause, then go on where that one is
-      }
-      if (status < 200 || status > 299) return false;
-      this.id = body.id;
-      this.received = body.received;
-      sessionStorage.setItem(this.key, this.id);
-      this.progress(this.received);
-      if (body.complete) this.finish();
-      return true;
-    }
-
-    hopeless({ status }) {
-      return status >= 400 && status < 500 && ![408, 409, 429].includes(status) || status === 507;
-    }
-
-    async pause(failures) {
-      if (failures > 1) this.text.textContent = this.words.retry;
-      this.received = undefined;
-      const wait = Math.min(LONGEST_PAUSE, 500 * 2 ** failures);
-      await new Promise((resolve) => {
-        this.wake = resolve;
-        setTimeout(resolve, wait);
-        window.addEventListener("online", resolve, { once: true });
-      });
-    }
-
-    progress(bytes) {
-      const percent = Math.floor((100 * Math.min(bytes, this.file.size)) / this.file.size);
-      this.bar.value = percent;
-      this.text.textContent = fill(this.words.progress, { percent, size: size(this.file.size) });
-    }
-
-    finish() {
-      this.state = "done";
-      sessionStorage.removeItem(this.key);
-      this.bar.hidden = true;
-      this.text.textContent = fill(this.words.done, { size: size(this.file.size) });
-      this.changed();
-    }
-
-    fail(reason) {
-      this.state = "failed";
-      sessionStorage.removeItem(this.key);
-      this.bar.hidden = true;
-      this.row.classList.add("bad");
-      this.text.textContent = fill(this.words.failed, { reason });
-      this.changed();
-    }
-
-    cancel() {
-      this.state = "cancelled";
-      this.request?.abort();
-      this.wake?.();
-      sessionStorage.removeItem(this.key);
-      if (this.id) fetch(this.url(`/${this.id}`), { method: "DELETE" }).catch(() => {});
-      this.row.remove();
-      this.changed();
-    }
-  }
+  const { Transfer, FolderTransfer } = Workbench.transfers;
 
   class DropZone {
     constructor(element, props, trigger) {
@@ -176,11 +30,16 @@
       if (this.config.hint) this.zone.append(make("small", "", this.config.hint));
       this.list = make("ul");
       this.list.setAttribute("aria-label", this.words.region);
+      const folder = make("button", "", this.words.choose_folder);
+      folder.type = "button";
+      folder.onclick = () => this.chooseFolder();
+      const more = make("p", "rw-drop-more");
+      more.append(folder);
       this.said = make("p", "rw-unseen");
       this.said.setAttribute("role", "status");
       this.trouble = make("p", "rw-live-note bad");
       this.trouble.setAttribute("role", "alert");
-      root.append(this.zone, this.trouble, this.list, this.said);
+      root.append(this.zone, more, this.trouble, this.list, this.said);
       element.replaceChildren(root);
       this.listen();
     }
@@ -199,16 +58,48 @@
       zone.addEventListener("drop", (event) => this.drop(event.dataTransfer));
     }
 
+    /* Entries are asked for at once: they are gone when the event is over. */
     drop(data) {
-      const folder = [...data.items].find((item) => item.webkitGetAsEntry?.()?.isDirectory);
-      if (!folder) return this.add([...data.files]);
-      this.trouble.textContent = fill(this.words.folder, { name: folder.webkitGetAsEntry().name });
-      return undefined;
+      const files = [];
+      for (const item of [...data.items].filter((one) => one.kind === "file")) {
+        const entry = item.webkitGetAsEntry?.();
+        if (entry?.isDirectory) {
+          this.addFolder(entry.name, (seen) => Workbench.folders.walk(entry, this.config, seen));
+        } else {
+          files.push(item.getAsFile());
+        }
+      }
+      this.add(files);
+    }
+
+    chooseFolder() {
+      const input = (this.folder = make("input"));
+      input.type = "file";
+      input.webkitdirectory = true;
+      input.onchange = () => {
+        const files = [...input.files];
+        if (!files.length) return this.say(this.words.folder_empty);
+        const name = files[0].webkitRelativePath.split("/")[0];
+        return this.addFolder(name, async () => Workbench.folders.chosen(files, this.config));
+      };
+      input.click();
+    }
+
+    addFolder(name, find) {
+      this.say("");
+      const one = new FolderTransfer(name, this.config, this.list, () => this.changed());
+      this.transfers.push(one);
+      this.changed();
+      one.look(find);
+    }
+
+    say(trouble) {
+      this.trouble.textContent = trouble;
     }
 
     add(files) {
       const empty = files.find((file) => !file.size);
-      this.trouble.textContent = empty ? fill(this.words.empty, { name: empty.name }) : "";
+      this.say(empty ? fill(this.words.empty, { name: empty.name }) : "");
       for (const file of files.filter((one) => one.size)) {
         this.transfers.push(new Transfer(file, this.config, this.list, () => this.changed()));
       }
@@ -222,7 +113,7 @@
       for (const one of of("waiting").slice(0, Math.max(0, AT_ONCE - of("sending").length))) {
         one.run();
       }
-      const moving = of("sending").length + of("waiting").length > 0;
+      const moving = ["looking", "sending", "waiting"].some((state) => of(state).length);
       const done = of("done").map((one) => ({ id: one.id, name: one.file.name, size: one.file.size }));
       const value = done.length && !moving ? JSON.stringify(done) : "";
       if (value === this.last) return;
@@ -240,7 +131,7 @@
       if (value) return;
       this.transfers = [];
       this.list.replaceChildren();
-      this.trouble.textContent = "";
+      this.say("");
     }
   }
 

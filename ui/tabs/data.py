@@ -22,6 +22,7 @@ from ui.services import Services
 from ui.tabs import data_bring as brings
 from ui.tabs import data_change as changes
 from ui.tabs import data_doctor as doctors
+from ui.tabs import data_hub as hubs
 from ui.tabs import data_mine as mining
 from ui.tabs import data_rows as rows
 from ui.tabs import data_synthesize as synthesis
@@ -140,7 +141,7 @@ def render(services: Services) -> Data:
         outputs=[
             *(chosen, job, cancel, sets, train, remove_box),
             *(*shown.outputs, *versions.outputs, *change.outputs, *mine.outputs),
-            *(*synth.outputs, *doctor.outputs),
+            *(*synth.outputs, *doctor.outputs, bring.hub.job),
         ],
     )
 
@@ -150,13 +151,13 @@ def listen(services: Services, page: "Page") -> None:
     workspace = services.workspace
 
     def start(files: Any, name: str, strict: bool, *raw: Any) -> list[Any]:
-        more = {"strict": strict, "remove_after": True, "with_hub": True}
+        more = {"strict": strict, "remove_after": True}
         recipe = brings.read(services, data.bring, files, name.strip() or "-", raw, **more)
         if recipe is None:
             raise BadInput(t("data.no_files"), t("data.no_files_hint"))
         wanted = name.strip() or workspace.datasets.free_name(rows.name_from(recipe.paths))
         workspace.jobs.submit(recipe.model_copy(update={"name": wanted}))
-        return ["", "", "", *brings.cleared(), *view(services, wanted)]
+        return ["", "", "", None, [], *brings.cleared(), *view(services, wanted)]
 
     def sample() -> list[Any]:
         name = workspace.datasets.free_name("stdlib-code")
@@ -195,7 +196,7 @@ def listen(services: Services, page: "Page") -> None:
         data.start,
         start,
         [data.drop, data.name, data.strict, *data.bring.inputs],
-        [data.drop, data.name, data.bring.hub, *data.bring.looked, *data.outputs],
+        [data.drop, data.name, *data.bring.hub.inputs, *data.bring.looked, *data.outputs],
         says=t("data.starting"),
         then=t("data.start"),
     )
@@ -203,7 +204,7 @@ def listen(services: Services, page: "Page") -> None:
     on(data.draw.click, draw, None, data.outputs)
     on(data.cancel.click, cancel, data.chosen, data.outputs)
     on(data.sets.select, show, None, data.outputs)
-    cards = [data.job, data.synth.job, data.doctor.job, data.mine.job]
+    cards = [data.job, data.synth.job, data.doctor.job, data.mine.job, data.bring.hub.job]
     pulses.listen(data.beat, tick, [data.chosen, data.mine.above, *cards], data.outputs)
     confirm.listen(
         data.remove,
@@ -229,9 +230,9 @@ def listen(services: Services, page: "Page") -> None:
 
 def look(services: Services, data: Data, picked: str, above: bool, cards: Sequence[str]) -> Any:
     """A look after every job of the tab, one event for all of them: what changed since ``cards``
-    (the import's, the synthesis', the doctor's, the mining's) were drawn."""
-    mine, synth, doctor, mined = cards
-    parts = [changed(services, data, mine)]
+    (the import's, the synthesis', the doctor's, the mining's, the hub's) were drawn."""
+    mine, synth, doctor, mined, hub = cards
+    parts = [changed(services, data, mine), hubs.changed(services, data.bring.hub, hub)]
     if services.workspace.datasets.list():
         name = shown_dataset(services.workspace, picked)
         parts += [
@@ -281,6 +282,7 @@ def view(services: Services, picked: str | None) -> list[Any]:
         *mining.view(services, shown),
         *synthesis.view(services, shown),
         *doctors.view(services, shown),
+        *hubs.view(services),
     ]
 
 

@@ -15,6 +15,7 @@ from ui.dropzone import staged_files
 from ui.feedback import on
 from ui.markup import EMPTY, badge, clipped, join, piece, table
 from ui.services import Services
+from ui.tabs import data_hub as hubs
 from ui.words import sentences, t
 from workbench.data.preview import Preview, PreviewRow, preview
 from workbench.recipes.data import ImportRecipe
@@ -40,12 +41,12 @@ _KINDS = {
     "pair": "bring.kind_pair",
     "document": "bring.kind_document",
 }
-_SKIP = ("paths", "name", "strict", "mapping", "remove_after")
+_SKIP = ("paths", "name", "strict", "mapping", "remove_after", "hub_subset", "hub_split")
 
 
 @dataclass(frozen=True)
 class Bring:
-    hub: gr.Textbox
+    hub: hubs.Hub
     shown: gr.HTML
     columns: gr.Accordion
     roles: tuple[gr.Dropdown, ...]
@@ -54,7 +55,7 @@ class Bring:
     @property
     def inputs(self) -> list[Any]:
         """What an import is read from, besides its files."""
-        return [self.hub, *self.roles, *self.form.inputs]
+        return [*self.hub.inputs, *self.roles, *self.form.inputs]
 
     @property
     def looked(self) -> list[Any]:
@@ -76,15 +77,7 @@ def render() -> Bring:
                 )
                 for role, words in ROLES.items()
             )
-    with gr.Accordion(t("bring.hub"), open=False):
-        hub = gr.Textbox(
-            label=t("bring.hub_id"),
-            info=t("bring.hub_help"),
-            placeholder=t("bring.hub_place"),
-            max_lines=1,
-            interactive=True,
-            elem_id="data-hub",
-        )
+    hub = hubs.render()
     drawn = form.render(ImportRecipe, skip=_SKIP, prefix="import")
     return Bring(hub, shown, columns, roles, drawn)
 
@@ -113,10 +106,26 @@ def listen(services: Services, bring: Bring, drop: gr.HTML) -> None:
             return EMPTY
         return preview_html(preview(services.workspace, recipe))
 
+    def looked(files: Any, *raw: Any) -> list[Any]:
+        """A look at a hub's data set is over: it is shown, as new files are."""
+        id, subset, split, *rest = raw
+        look = hubs.look_of(services, id, subset)
+        if look is None:
+            return [gr.skip()] * (2 + len(bring.looked))
+        menus = hubs.menus(look, split)
+        return [*menus, *first(files, id, menus[0]["value"], menus[1]["value"], *rest)]
+
     inputs = [drop, *bring.inputs]
+    hubs.listen(services, bring.hub)
+    on(bring.hub.job.change, looked, inputs, [bring.hub.subset, bring.hub.split, *bring.looked])
     on(drop.upload, first, inputs, bring.looked, trigger_mode="always_last")
     # A number is looked at when it is written, a choice when it is made.
-    made = [*bring.roles, *(bring.form.components[name] for name in ("scores", "pieces"))]
+    made = [
+        *bring.roles,
+        bring.hub.subset,
+        bring.hub.split,
+        *(bring.form.components[name] for name in ("scores", "pieces")),
+    ]
     written = [bring.form.components[name] for name in ("piece_size", "piece_overlap", "encoding")]
     for listener in (*(one.input for one in made), *(one.blur for one in written)):
         on(listener, again, inputs, bring.shown, trigger_mode="always_last")
@@ -128,14 +137,10 @@ def read(
     services: Services, bring: Bring, files: Any, name: str, raw: Sequence[Any], **more: Any
 ) -> ImportRecipe | None:
     """The recipe that the files and the fields make; None where nothing is to be read."""
-    hub, *rest = raw
+    hub, subset, split, *rest = raw
     roles, values = rest[: len(ROLES)], rest[len(ROLES) :]
     paths = [str(path) for path in staged_files(services, files)]
-    if not paths and not more.get("with_hub"):
-        return None
-    more.pop("with_hub", None)
-    if hub and hub.strip():
-        paths.append(hub.strip() if hub.strip().startswith("hf:") else f"hf:{hub.strip()}")
+    paths += [path] if (path := hubs.path_of(hub)) else []
     if not paths:
         return None
     return ImportRecipe.read(
@@ -144,6 +149,7 @@ def read(
             "paths": paths,
             "name": name,
             "mapping": _mapping(roles),
+            **hubs.values(subset, split),
             **more,
         }
     )
@@ -179,10 +185,11 @@ def preview_html(found: Preview, guessed: bool = False) -> str:
     parts: list[str] = []
     if guessed:
         parts.append(Markup('<p class="rw-quiet">{}</p>').format(t("bring.guessed")))
-    if found.rows:
-        heads = [t("bring.as"), t("bring.holds"), t("bring.where")]
+    if found.format:
         caption = t("bring.first", format=found.format)
         parts.append(Markup('<p class="rw-quiet">{}</p>').format(caption))
+    if found.rows:
+        heads = [t("bring.as"), t("bring.holds"), t("bring.where")]
         parts.append(table(heads, [_cells(row) for row in found.rows], caption=caption))
     problems = [one for one in found.problems if one["severity"] == "error"][:3]
     said = [

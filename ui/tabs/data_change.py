@@ -17,6 +17,7 @@ from ui.words import sentences, t
 from ui.words.amounts import size
 from workbench.data.push import push_dataset
 from workbench.data.registry import Dependents
+from workbench.data.resplit_field import columns_of
 from workbench.errors import BadInput
 from workbench.recipes.base import Recipe
 from workbench.recipes.data_change import (
@@ -57,7 +58,10 @@ class Change:
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.box, self.others, self.name, self.exported]
+        return [
+            *(self.box, self.others, self.name, self.exported),
+            self.resplit.components["field"],
+        ]
 
 
 def render() -> Change:
@@ -181,13 +185,15 @@ def listen(
 def view(services: Services, dataset: Dataset | None) -> list[Any]:
     """Updates for ``Change.outputs``."""
     if dataset is None:
-        return [gr.Accordion(visible=False), gr.skip(), gr.skip(), EMPTY]
+        return [gr.Accordion(visible=False), gr.skip(), gr.skip(), EMPTY, gr.skip()]
     others = [name for name in dataset_names(services.workspace) if name != dataset.name]
     return [
         gr.Accordion(visible=True),
         models_menu(others, []),
         dataset.name,
         exported_html(services, _newest_export(services, dataset)),
+        # Only what is offered: what is chosen stays, however often the tab looks again.
+        gr.update(choices=columns_of(services.workspace.datasets.read(dataset.name))),
     ]
 
 

@@ -11,6 +11,7 @@ from workbench.cli.output import say
 from workbench.cli.running import run_job
 from workbench.recipes.data import ImportRecipe
 from workbench.recipes.draw import DrawPicturesRecipe
+from workbench.recipes.hub_look import HubLookRecipe
 from workbench.takeaway.push import TOKEN_VARIABLE
 from workbench.workspace import Workspace
 
@@ -80,11 +81,16 @@ def add(actions: Any, shared: argparse.ArgumentParser) -> None:
 
 def _add(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     from workbench.cli.data import report
+    from workbench.data.hub import is_hub
     from workbench.data.preview import preview  # readers of every shape: a fifth of a second
 
     values = read_values(args, ImportRecipe)
     if args.preview:
-        found = preview(workspace, ImportRecipe.read({**values, "name": values["name"] or "-"}))
+        recipe = ImportRecipe.read({**values, "name": values["name"] or "-"})
+        for path in filter(is_hub, recipe.paths):
+            look = HubLookRecipe(dataset_id=path, subset=recipe.hub_subset)
+            run_job(workspace, look)
+        found = preview(workspace, recipe)
         return found.to_dict(), _preview_words(found)
     if not values["name"]:
         args.parser.error("the following arguments are required: --name")
@@ -135,4 +141,8 @@ def _push(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
         token = getpass.getpass("Token (used once, not kept): ")
     say(f"Sending '{args.name}' ...")
     done = push_dataset(workspace, args.name, args.repo, token=token, private=not args.public)
-    return done, f"'{done['dataset']}' is at {done['address']}."
+    words = [f"'{done['dataset']}' is at {done['address']}."]
+    if done["left_out"]:
+        words += ["A hub has no place for these, which an export keeps:"]
+        words += [f"  {one}" for one in done["left_out"]]
+    return done, "\n".join(words)

@@ -37,6 +37,8 @@ class Assembly:
         self.notes: list[str] = []
         self.sources: list[dict[str, Any]] = []
         self.formats: Counter[str] = Counter()
+        #: Columns that were kept with the queries, or the pairs, as they are.
+        self.own: dict[str, None] = {}
 
     def complete(
         self, name: str, shares: Shares, context: JobContext, *, strict: bool = False
@@ -96,7 +98,7 @@ class Assembly:
             )
 
     def _remarks(self, finished: Finished, pairs: dict[str, int]) -> list[str]:
-        said = []
+        said = self._own()
         for split, count in (self.builder.leaked + self.pairs.leaked).items():
             rows = "1 row was" if count == 1 else f"{count:,} rows were"
             said.append(
@@ -112,6 +114,19 @@ class Assembly:
         if finished.rows["queries"]:
             return said + remarks(finished.splits, finished.carved)
         return said if pairs else [*said, NO_QUERIES]
+
+    def _own(self) -> list[str]:
+        """What became of columns beside the texts."""
+        said = []
+        if self.own:
+            names = ", ".join(f"'{name}'" for name in list(self.own)[:20])
+            said.append(f"Own columns of the rows were kept: {names}.")
+        if count := self.builder.differing:
+            rows = "1 row says" if count == 1 else f"{count:,} rows say"
+            said.append(
+                f"{rows} something else in its own columns than its query's first row, which stays."
+            )
+        return said
 
     def _manifest(self, finished: Finished, summary: dict[str, Any]) -> Manifest:
         return Manifest(

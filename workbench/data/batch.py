@@ -14,9 +14,10 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(slots=True)
 class Batch:
-    """``queries``, ``lines``, ``prompts`` and ``ids`` have an item per row; the others one per
-    document: its row (``owner``), its place in the row, its grade (0: given, not judged relevant)
-    and score (NaN: none). ``details`` has titles and ids; it is empty where no document has any."""
+    """``queries``, ``lines``, ``prompts``, ``ids`` and ``fields`` have an item per row. The others
+    have one per document: its row (``owner``), its place in the row, its grade (0: given, not
+    judged relevant) and score (NaN: none). ``details`` has titles and ids; it is empty where no
+    document has any."""
 
     lines: Array
     queries: pa.StringArray
@@ -28,6 +29,7 @@ class Batch:
     details: list[Document | None] | None = None
     prompts: list[str | None] | None = None
     ids: list[str | None] | None = None
+    fields: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -52,6 +54,7 @@ def from_rows(rows: list[Row], lines: list[int]) -> Batch:
         details=details,
         prompts=[row.prompt for row in rows] if any(row.prompt for row in rows) else None,
         ids=[row.query_id for row in rows] if any(row.query_id for row in rows) else None,
+        fields=[row.fields for row in rows] if any(row.fields for row in rows) else None,
     )
 
 

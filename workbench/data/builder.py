@@ -19,14 +19,16 @@ from workbench.data.histogram import Lengths
 from workbench.data.report import Report
 from workbench.data.shapes.row import Document, Row
 from workbench.data.splits import CODES, DEV, TRAIN, UNKNOWN
-from workbench.data.writer import DOCUMENTS, Background, TableWriter
+from workbench.data.writer import DOCUMENTS, QUERIES, Background, TableWriter
 
 Array = np.ndarray[Any, Any]
 _BATCH_ROWS = 5_000
 _BATCH_CHARS = 1 << 20
 #: Marks on a query: something is relevant to it; a judgment was left out for its split.
 POSITIVE, LEAKED = 1, 2
-SPOOLED_QUERIES = pa.schema([("id", pa.string()), ("text", pa.string()), ("prompt", pa.string())])
+SPOOLED_QUERIES = pa.schema(
+    [QUERIES.field(name) for name in ("id", "text", "prompt", "fields")],
+)
 #: Odd numbers that tell a row's places apart when its digests are added up.
 _PLACES = np.random.default_rng(7).integers(1, 2**63, 4096, dtype=np.uint64) * np.uint64(2) + (
     np.uint64(1)
@@ -48,7 +50,10 @@ class Builder:
         self.splits = array.array("b")  # per query: its split as the files say
         self.marks = array.array("b")  # per query: POSITIVE, LEAKED
         self.groups = array.array("i")  # per query: the first query of the same text
+        self.fields = array.array("q")  # per query: a hash of its own columns; 0: none
         self.leaked: Counter[str] = Counter()
+        #: Rows whose own columns differ from those of their query's first row.
+        self.differing = 0
         self.rows = 0
         #: Rows of one query are meant to come one by one: that one comes again is no news.
         self.gathers = False
@@ -121,6 +126,7 @@ class Builder:
         fresh = np.zeros(len(batch), bool)
         fresh[first] = True
         new = first.tolist()
+        own = [batch.fields[place] for place in new] if batch.fields else None
         self.write_queries(
             batch.queries,
             first,
@@ -129,8 +135,16 @@ class Builder:
             np.arange(start, start + len(new)),
             batch.lines[first],
             self._split,
+            own,
         )
+        self._compare(batch.fields, numbers, fresh)
         return numbers, fresh
+
+    def _compare(self, fields: list[str] | None, numbers: Array, fresh: Array) -> None:
+        """Count the rows of known queries that say something else in their own columns."""
+        for place in np.flatnonzero(~fresh).tolist() if fields else ():
+            if fields and fields[place]:
+                self.differing += self.fields[numbers[place]] != hash(fields[place])
 
     def write_queries(
         self,
@@ -141,8 +155,10 @@ class Builder:
         groups: Array,
         lines: Array,
         split: int,
+        fields: list[str] | None = None,
     ) -> None:
-        """Append the queries at these places; ``split`` UNKNOWN until a judgment tells it."""
+        """Append the queries at these places; ``split`` UNKNOWN until a judgment tells it.
+        ``ids``, ``prompts`` and ``fields`` run beside ``places``."""
         count = len(places)
         names = self._claim("query", ids, len(self.splits), lines)
 
@@ -150,11 +166,13 @@ class Builder:
             chosen = texts.take(pa.array(places))
             self.lengths["query"].add(chosen)
             said = pa.array(prompts, pa.string()) if prompts else pa.nulls(count, pa.string())
-            return pa.table([pa.array(names), chosen, said], schema=SPOOLED_QUERIES)
+            own = pa.array([one or None for one in fields or [""] * count], pa.string())
+            return pa.table([pa.array(names), chosen, said, own], schema=SPOOLED_QUERIES)
 
         self.queries.write_later(table, count, _share(texts, count))
         self.splits.extend([split] * count)
         self.marks.extend([0] * count)
+        self.fields.extend([hash(one) if one else 0 for one in fields or [""] * count])
         self.groups.extend(groups.tolist())
 
     def write_documents(

@@ -106,10 +106,11 @@ class Collection:
             seen.assign(keys, rows)
             leaders = seen.find(keys)
         ids = [flat[place].id for place in first.tolist()]
-        # What a query has besides its id and text is its prompt.
-        said = [flat[place].fields or None for place in first.tolist()]
-        prompts = said if any(said) else None
-        self._builder.write_queries(texts, first, ids, prompts, leaders, lines[first], UNKNOWN)
+        prompts = [flat[place].prompt or None for place in first.tolist()]
+        fields = [flat[place].fields for place in first.tolist()]
+        self._builder.write_queries(
+            texts, first, ids, prompts, leaders, lines[first], UNKNOWN, fields
+        )
         return np.asarray(rows)
 
     def _flush_judgments(self) -> None:

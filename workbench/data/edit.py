@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from workbench.data.writer import CANDIDATES
+from workbench.data.writer import CANDIDATES, QUERIES
 
 Array = np.ndarray[Any, Any]
 Rows = Collection[int] | Array
@@ -18,10 +18,8 @@ Judgments = Collection[tuple[int, int, int]] | Array
 #: As ``replace_origin``: all candidates there were make room for the new ones.
 EVERY = "*"
 
-#: New queries: ``prompt`` and ``id`` may be null.
-NEW_QUERIES = pa.schema(
-    [("id", pa.string()), ("text", pa.string()), ("prompt", pa.string()), ("split", pa.string())]
-)
+#: New queries: ``id``, ``prompt`` and ``fields`` may be null.
+NEW_QUERIES = QUERIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ class Changes:
     replace_origin: str = ""
     #: Query -> 'train', 'dev' or 'test'.
     move_queries: Mapping[int, str] = field(default_factory=dict)
-    #: Columns text and split and, where known, id and prompt.
+    #: Columns text and split and, where known, id, prompt and fields.
     new_queries: pa.Table | None = None
     #: Column text and, where known, id, title, picture and fields.
     new_documents: pa.Table | None = None

@@ -38,7 +38,7 @@ def prepare_resplit(recipe: ResplitRecipe, workspace: Workspace, waits: bool) ->
     if recipe.dev_share + recipe.test_share >= 1:
         raise BadInput("Nothing would be left to train on.", "Set smaller shares.")
     if recipe.by == "field" and not recipe.field:
-        raise BadInput("By which column?", "Name a column of the documents as 'field'.")
+        raise BadInput("By which column?", "Name an own column of the queries or documents.")
     if waits:
         return recipe
     return recipe.model_copy(update={"dataset_version": _read(workspace, recipe).version})

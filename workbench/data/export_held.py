@@ -34,6 +34,8 @@ SAID = {
     "partial_scores": "a teacher's scores of queries for which others are missing",
     "prompts": "prompts of queries",
     "fields": "the documents' own columns",
+    "query_fields": "the queries' own columns",
+    "pair_fields": "own columns of scored pairs",
     "pictures": "pictures",
     "unseen": "documents without a picture",
     "pairs": "scored pairs: write them as 'scored'",
@@ -57,10 +59,13 @@ def held(reader: DatasetReader, splits: Iterable[str], context: JobContext) -> C
         for table in reader.iter_queries(split):
             counts["queries"] += table.num_rows
             counts["prompts"] += table.num_rows - table["prompt"].null_count
+            counts["query_fields"] += table.num_rows - table["fields"].null_count
             counts["query_ids"] += _own_ids(table["id"].to_pylist())
             queries.add(table["text"].to_pylist())
         if reader.counts["pairs"]:
-            counts["pairs"] += reader.pairs(split).num_rows
+            pairs = reader.pairs(split)
+            counts["pairs"] += pairs.num_rows
+            counts["pair_fields"] += pairs.num_rows - pairs["fields"].null_count
     counts["unlinked"] = int((~named).sum())
     start = 0
     for table in reader.iter_documents():

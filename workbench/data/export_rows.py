@@ -1,5 +1,6 @@
 """Queries with all that belongs to them, as an export writes them: a batch at a time."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +37,8 @@ class QueryRow:
     id: str
     text: str
     prompt: str | None
+    #: Its own columns.
+    fields: dict[str, Any] = field(default_factory=dict)
     positives: list[Linked] = field(default_factory=list)
     others: list[Linked] = field(default_factory=list)
 
@@ -78,7 +81,10 @@ def _batch(reader: DatasetReader, split: str, first: int, stop: int) -> list[Que
     texts = _texts(reader, [judgments, candidates])
     begin = reader.manifest.start(split)
     queries = reader.queries_between(split, first - begin, stop - begin).to_pylist()
-    rows = [QueryRow(one["id"], one["text"], one["prompt"]) for one in queries]
+    rows = [
+        QueryRow(one["id"], one["text"], one["prompt"], json.loads(one["fields"] or "{}"))
+        for one in queries
+    ]
     scores = {
         (one["query"], one["document"]): one["score"]
         for one in candidates.select(["query", "document", "score"]).to_pylist()

@@ -58,7 +58,7 @@ class Scale:
     def holds(self) -> frozenset[str]:
         """What of :data:`workbench.data.export_held.SAID` has a place in it."""
         if self.source == OWN:
-            return frozenset(SAID.keys() - {"queries"})
+            return frozenset(SAID.keys() - {"queries", "pair_fields"})
         if self.source == TEACHER:
             return frozenset({"queries", "scores", "candidates", "zeros_offered", "pairs"})
         return frozenset({"queries", "grades", "candidates", "zeros", "zeros_offered", "pairs"})

@@ -139,7 +139,7 @@ def beir(job: Job) -> None:
         qrels = Delimited(job.folder / name, ("query-id", "corpus-id", "score"), "\t")
         for row in job.rows(split):
             prompt = {"prompt": row.prompt} if row.prompt else {}
-            queries.write({"_id": row.id, "text": row.text, **prompt, "metadata": {}})
+            queries.write({"_id": row.id, "text": row.text, **prompt, "metadata": row.fields})
             for one in [*row.positives, *(other for other in row.others if other.judged)]:
                 record = {"query-id": row.id, "corpus-id": one.id, "score": one.grade}
                 qrels.write(record)
@@ -223,7 +223,7 @@ _OFFERED = {"queries", "candidates", "zeros"}
 #: They are left out.
 _RELEVANT = {"queries", "zeros_offered"}
 _IDS = {"document_ids", "query_ids", "unlinked"}
-_BEIR = {"titles", "grades", "zeros", "fields", "prompts", *REPEATED}
+_BEIR = {"titles", "grades", "zeros", "fields", "query_fields", "prompts", *REPEATED}
 SHAPES: dict[str, Shape] = {
     "flagembedding": Shape(flagembedding, ".jsonl", frozenset(_OFFERED | {"scores", "prompts"})),
     "pairs": Shape(pairs, ".jsonl", frozenset(_RELEVANT), typed=True),

@@ -91,7 +91,8 @@ def _write_queries(builder: Builder, splits: Array, check: Callable[[], None]) -
             for name, writer in writers.items():
                 part = table.filter(pa.array(codes == CODES[name]))
                 label = pa.array([name] * part.num_rows, pa.string())
-                writer.write(part.append_column("split", label).cast(QUERIES))
+                labelled = part.append_column("split", label)
+                writer.write(labelled.select(QUERIES.names).cast(QUERIES))
     for writer in writers.values():
         writer.close()
 

@@ -1,13 +1,15 @@
-"""Data sets of a hub: fetched by the ``datasets`` library as Parquet files, then read as any files.
+"""Data sets of a hub: streamed by the ``datasets`` library into Parquet files, then read as any.
 
 A path 'hf:OWNER/NAME' stands for one. Where it has its corpus and its queries apart, as MTEB's
-retrieval sets do, all parts are fetched.
+retrieval sets do, all parts are fetched. Rows are streamed: of what was not asked for nothing is
+downloaded, and nothing lies on the disk twice.
 """
 
 import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,17 @@ def repo_of(path: str) -> str:
     return repo
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One split of one subset on the hub; ``rows`` are streamed. ``texts``: a corpus or queries,
+    which are taken whichever splits are wanted."""
+
+    subset: str
+    split: str
+    texts: bool
+    rows: Any
+
+
 def fetch(
     repo: str,
     subset: str,
@@ -56,53 +69,106 @@ def fetch(
 ) -> Path:
     """Write the data set's rows as Parquet files below ``folder``; returns their folder.
 
-    ``split``: names with commas between them, or '' for all; ``library`` is ``datasets``.
-    Raises :class:`BadInput` for what the data set does not have, :class:`HubFailed` otherwise.
+    ``split``: names with commas between them, or '' for all; ``library`` is ``datasets``; ``say``
+    is called often, and may raise. Raises :class:`BadInput` for what the data set does not have,
+    :class:`HubFailed` otherwise.
     """
-    hub = library or _library()
-    into = folder / _plain(repo.rsplit("/", 1)[-1])
-    into.mkdir(parents=True, exist_ok=True)
-    wanted = [name.strip() for name in split.split(",") if name.strip()]
-    for config in _configs(hub, repo, subset):
-        say(f"fetching {repo}" + (f", {config}" if config else ""))
-        texts = config in _TEXTS
-        found = _load(hub, repo, config)
-        if not texts:
-            _check_splits(repo, wanted, list(found))
-        for name, table in found.items():
-            if texts or not wanted or name in wanted:
-                target = into / _file(config, name)
-                target.parent.mkdir(exist_ok=True)
-                table.to_parquet(str(target), batch_size=_ROWS_AT_ONCE)
+    hub = library or load_library()
+    into = folder / plain_name(repo.rsplit("/", 1)[-1])
+    for part in parts(hub, repo, subset, split):
+        where = ", ".join(one for one in (part.subset, part.split) if one)
+
+        def told(count: int, where: str = where) -> None:
+            say(f"fetching {repo}, {where}: {count:,} rows")
+
+        write(repo, part, into, told)
     return into
 
 
-def _library() -> Any:
+def parts(hub: Any, repo: str, subset: str, split: str) -> Iterator[Part]:
+    """What there is to fetch; nothing is downloaded yet but the lists of names."""
+    wanted = [name.strip() for name in split.split(",") if name.strip()]
+    for config in _configs(repo, subsets(hub, repo), subset):
+        texts = config in _TEXTS
+        found = _stream(hub, repo, config)
+        if not texts:
+            _check_splits(repo, wanted, list(found))
+        for name, rows in found.items():
+            if texts or not wanted or name in wanted:
+                yield Part(config, name, texts, rows)
+
+
+def write(
+    repo: str, part: Part, into: Path, told: Callable[[int], None], most: int | None = None
+) -> list[str]:
+    """Write a part's rows, or the first ``most`` of them; the files' paths below ``into``.
+
+    ``told`` gets the number of rows after each batch. Streamed JSON may change its columns on the
+    way: what follows then goes to a file of its own.
+    """
+    import pyarrow.parquet as pq
+
+    files: list[str] = []
+    writer: Any = None
+    count = 0
+    with _telling(repo):
+        try:
+            size = _ROWS_AT_ONCE if most is None else most
+            for table in part.rows.with_format("arrow").iter(batch_size=size):
+                if writer is None or table.schema != writer.schema:
+                    if writer is not None:
+                        writer.close()
+                    files.append(_file(part, len(files)))
+                    target = into / files[-1]
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    writer = pq.ParquetWriter(target, table.schema)
+                writer.write_table(table)
+                count += table.num_rows
+                told(count)
+                if most is not None:
+                    break
+        finally:
+            if writer is not None:
+                writer.close()
+    return files
+
+
+def load_library() -> Any:
+    """``datasets``."""
     # Imported here: it takes seconds, and most imports ask no hub.
     import datasets
 
     return datasets
 
 
-def _configs(hub: Any, repo: str, subset: str) -> list[str]:
-    """The configurations to fetch: the one asked for, all of a retrieval set, or the only one."""
+def subsets(hub: Any, repo: str) -> list[str]:
+    """The names of its subsets (configurations)."""
     with _telling(repo):
-        names = list(hub.get_dataset_config_names(repo))
+        return list(hub.get_dataset_config_names(repo))
+
+
+def is_retrieval(names: list[str]) -> bool:
+    """Whether these subsets are the parts of one retrieval set."""
+    return set(names) >= _TEXTS
+
+
+def _configs(repo: str, names: list[str], subset: str) -> list[str]:
+    """The configurations to fetch: the one asked for, all of a retrieval set, or the only one."""
     if subset and subset not in names:
         raise BadInput(f"'{repo}' has no subset '{subset}'.", f"It has: {_listed(names)}.")
     if subset:
         return [subset]
-    if set(names) >= _TEXTS:
+    if is_retrieval(names):
         return sorted(names, key=lambda name: (name not in _TEXTS, name))
     if len(names) > 1 and "default" not in names:
         raise BadInput(f"'{repo}' has several subsets.", f"Choose one of: {_listed(names)}.")
     return ["default" if "default" in names else names[0] if names else ""]
 
 
-def _load(hub: Any, repo: str, config: str) -> dict[str, Any]:
+def _stream(hub: Any, repo: str, config: str) -> dict[str, Any]:
     with _telling(repo):
-        found = hub.load_dataset(repo, config) if config else hub.load_dataset(repo)
-    return dict(found)
+        named = (repo, config) if config else (repo,)
+        return dict(hub.load_dataset(*named, streaming=True))
 
 
 @contextmanager
@@ -132,17 +198,20 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:30]) or "none"
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """A name that a file may have."""
     return re.sub(r"[^\w.-]+", "-", name)
 
 
-def _file(config: str, split: str) -> str:
+def _file(part: Part, number: int) -> str:
     """A name that says what the rows are for: the importer goes by it."""
-    if config in _TEXTS:
-        return f"{config}.parquet" if split == config else f"{config}-{split}.parquet"
-    plain = _plain(split)
-    named = plain if split_of(plain) else f"rows-{plain}"
-    return f"{named}.parquet" if config in ("", "default") else f"{_plain(config)}/{named}.parquet"
+    config, split, more = part.subset, part.split, f"-{number}" if number else ""
+    if part.texts:
+        return f"{config}{more}.parquet" if split == config else f"{config}-{split}{more}.parquet"
+    plain = plain_name(split)
+    named = (plain if split_of(plain) else f"rows-{plain}") + more
+    alone = config in ("", "default")
+    return f"{named}.parquet" if alone else f"{plain_name(config)}/{named}.parquet"
 
 
 def local_paths(

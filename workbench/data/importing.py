@@ -173,6 +173,7 @@ class Import:
         self._assembly.texts.flush()
         one.rows = sum(recogniser.formats.values())
         self._assembly.formats.update(recogniser.formats)
+        self._assembly.own |= recogniser.own
         if not one.rows and not report.spoken:
             report.add("no-rows", 0)
 

@@ -80,17 +80,15 @@ def _remove_left_over(id: str, context: JobContext) -> None:
 
 
 def _remove_uploads(paths: list[str], context: JobContext) -> None:
-    """Delete files uploaded through the page, and nothing that lies elsewhere."""
+    """Delete what was uploaded through the page, and nothing that lies elsewhere."""
     uploads = (context.workspace.home / "uploads").resolve()
     for path in map(Path, paths):
         inside = path.parent.resolve() / path.name
         if inside == uploads or not inside.is_relative_to(uploads):
             continue
-        if inside.is_dir() and not inside.is_symlink():
-            shutil.rmtree(inside, ignore_errors=True)
+        # The folder of one upload goes with what was in it, and what was noted about it.
+        whole = uploads / inside.relative_to(uploads).parts[0]
+        if whole.is_dir() and not whole.is_symlink():
+            shutil.rmtree(whole, ignore_errors=True)
         else:
-            inside.unlink(missing_ok=True)
-        # The folder of one upload goes with its last file.
-        parent = inside.parent
-        if parent != uploads and parent.is_dir() and not any(parent.iterdir()):
-            parent.rmdir()
+            whole.unlink(missing_ok=True)

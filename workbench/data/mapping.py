@@ -23,6 +23,8 @@ ROLES = {
     "prompt": "prompt",
     "picture": "picture",
 }
+#: Where columns without a role wait: the readers unpack it into the row's own.
+_REST = "metadata"
 #: Roles that several columns may have: their texts become one list.
 _MANY = ("positive", "negative")
 #: What people call such a column, in the languages we have met.
@@ -58,17 +60,19 @@ class ColumnMap:
         return any(column in row for _, column in self.pairs)
 
     def rename(self, row: dict[str, Any]) -> dict[str, Any]:
-        """The row by its roles. What was not mapped is left out, unless it is a document's own."""
+        """The row by its roles. What was not mapped is a document's own, or goes along packed, so
+        that its name means nothing."""
         if not self.applies(row):
             return row
         out: dict[str, Any] = {}
         for role, column in self.pairs:
             if column in row:
                 _put(out, role, row[column])
-        if not {"query", "positive", "left"} & {role for role, _ in self.pairs}:
-            taken = {column for _, column in self.pairs}
-            out |= {name: value for name, value in row.items() if name not in out.keys() | taken}
-        return out
+        taken = {column for _, column in self.pairs}
+        rest = {name: value for name, value in row.items() if name not in taken}
+        if {"query", "positive", "left"} & {role for role, _ in self.pairs}:
+            return {**out, _REST: rest} if rest else out
+        return out | {name: value for name, value in rest.items() if name not in out}
 
 
 def _put(out: dict[str, Any], role: str, value: Any) -> None:

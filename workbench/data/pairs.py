@@ -23,7 +23,7 @@ from workbench.data.writer import PAIRS, Background, Inline, TableWriter
 
 Array = np.ndarray[Any, Any]
 FILE = "files/pairs.parquet"
-_SPOOLED = pa.schema([PAIRS.field(name) for name in ("left", "right", "score")])
+_SPOOLED = pa.schema([PAIRS.field(name) for name in ("left", "right", "score", "fields")])
 _BATCH = 5_000
 #: An odd number: it spreads a score's bits over a digest.
 _ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -71,6 +71,7 @@ class PairSpool:
                 pa.array([pair.left for _, pair in items], pa.string()),
                 pa.array([pair.right for _, pair in items], pa.string()),
                 pa.array([pair.score for _, pair in items], pa.float32()),
+                pa.array([pair.fields or None for _, pair in items], pa.string()),
             ],
             schema=_SPOOLED,
         )
@@ -139,7 +140,8 @@ class PairSpool:
                 codes = splits[start : start + table.num_rows]
                 start += table.num_rows
                 label = pa.array(names[codes].tolist(), pa.string())
-                writer.write(table.append_column("split", label).cast(PAIRS))
+                labelled = table.append_column("split", label)
+                writer.write(labelled.select(PAIRS.names).cast(PAIRS))
         writer.close()
 
 

@@ -11,8 +11,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.data.shapes.own import as_fields
 from workbench.data.shapes.row import Document
-from workbench.data.shapes.texts import as_fields
 from workbench.errors import BadInput
 from workbench.models import packaged
 from workbench.models.resolve import resolve

@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from workbench.data.deciding import finder
+from workbench.data.hub import is_hub
+from workbench.data.hub_look import described, look_at, sample
 from workbench.data.importing import BROKEN
 from workbench.data.intake import Input, inspect
 from workbench.data.mapping import guess_roles, read_map
 from workbench.data.pieces import Cutter, cutter_for
 from workbench.data.problems import ProblemLog
+from workbench.data.shapes import beir
 from workbench.data.shapes.recognise import Recogniser
 from workbench.data.shapes.row import Document, Item, Pair, Row
 from workbench.data.sources import Source, find
@@ -30,6 +33,8 @@ from workbench.workspace import Workspace
 
 #: Rows that are looked at, and how many of them are shown.
 _LOOKED_AT, SHOWN = 200, 5
+#: Of a corpus, and of the queries beside it.
+_BY_ID = 2
 #: Files that are looked into; a folder of documents may hold thousands.
 _FILES = 20
 
@@ -76,7 +81,7 @@ def preview(workspace: Workspace, recipe: ImportRecipe, shown: int = SHOWN) -> P
     formats: dict[str, None] = {}
     with tempfile.TemporaryDirectory(prefix="workbench-preview-") as made:
         log = ProblemLog(Path(made) / "problems.parquet")
-        pictures, others = apart(find([Path(one) for one in recipe.paths], log, out.notes))
+        pictures, others = apart(_sources(workspace, recipe, log, out.notes))
         inputs: list[Input] = []
         for source in others[:_FILES]:
             with _told(source, log):
@@ -94,6 +99,20 @@ def preview(workspace: Workspace, recipe: ImportRecipe, shown: int = SHOWN) -> P
         log.abandon()
     out.format = " + ".join(formats)
     return out
+
+
+def _sources(
+    workspace: Workspace, recipe: ImportRecipe, log: ProblemLog, notes: list[str]
+) -> Iterator[Source]:
+    """The files; for a hub's data set the rows that the last look at it has left here."""
+    for path in recipe.paths:
+        if not is_hub(path):
+            yield from find([Path(path)], log, notes)
+        elif look := look_at(workspace, path, recipe.hub_subset):
+            notes.append(described(look))
+            yield from sample(look, recipe.hub_split, log)
+        else:
+            notes.append(f"{path}: its rows are shown here once it was looked at.")
 
 
 @contextmanager
@@ -152,6 +171,36 @@ def _look(
             out.columns, out.guess = _columns(samples), guess_roles(samples)
     else:
         formats["llamaindex" if one.kind == "llamaindex" else "beir"] = None
+        if one.part in ("corpus", "queries"):
+            out.rows += _by_id(one, scratch, min(_BY_ID, shown - len(out.rows)))
+
+
+class _Gathered:
+    """Takes what a reader of texts by id gives."""
+
+    def __init__(self) -> None:
+        self.items: list[tuple[str, int, Document]] = []
+
+    def add(self, kind: str, line: int, item: Document) -> None:
+        self.items.append((kind, line, item))
+
+    def flush(self) -> None:
+        """Nothing waits here."""
+
+
+def _by_id(one: Input, scratch: Path, most: int) -> list[PreviewRow]:
+    """The first texts of a corpus, or of the queries beside it."""
+    gathered = _Gathered()
+    kind = "document" if one.part == "corpus" else "query"
+    records = islice(one.records(_nothing, scratch), max(0, most))
+    beir.read_texts(kind, records, gathered, one.report)
+    rows = []
+    for found, line, item in gathered.items:
+        texts = tuple(_texts(item))
+        if found == "query":
+            texts = tuple((role if role != "text" else "query", text) for role, text in texts)
+        rows.append(PreviewRow(one.source.label, line, found, texts))
+    return rows
 
 
 def _rows(

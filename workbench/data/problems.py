@@ -102,6 +102,11 @@ MENDS: dict[str, Mend] = {
         altered=True,
     ),
     "unknown-columns": Mend("warning", "The column '{detail}' is not known.", "{hint}"),
+    "ids-left-out": Mend(
+        "warning",
+        "The ids do not run side by side with the texts: {detail}.",
+        "They were left out; give each text an id, in the same order.",
+    ),
     "unsupported-shape": Mend("error", "{detail}", "{hint}"),
     "unknown-id": Mend(
         "error",

@@ -5,6 +5,7 @@ there are any; the card names them, so that ``hf:OWNER/NAME`` reads them back. T
 place for given negatives: an export keeps them.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workbench.data.export_held import told
 from workbench.data.parts import SPLITS
 from workbench.data.reader import DatasetReader
 from workbench.takeaway.push import send
@@ -42,7 +44,24 @@ def push_dataset(
         make_api=make_api,
         kind="dataset",
     )
-    return {"dataset": reader.name, "repo": repo.strip(), "address": address, "private": private}
+    return {
+        "dataset": reader.name,
+        "repo": repo.strip(),
+        "address": address,
+        "private": private,
+        "left_out": left_out(reader),
+    }
+
+
+def left_out(reader: DatasetReader) -> list[str]:
+    """What a hub's layout has no place for, in sentences with how many there are."""
+    candidates = reader.candidates()
+    counts = Counter(
+        candidates=candidates.num_rows, scores=candidates.num_rows - candidates["score"].null_count
+    )
+    for table in reader.iter_documents():
+        counts["pictures"] += table.num_rows - table["picture"].null_count
+    return told(counts, ())
 
 
 def stage(reader: DatasetReader, folder: Path) -> None:
@@ -59,7 +78,7 @@ def stage(reader: DatasetReader, folder: Path) -> None:
             target = f"qrels/{_HUB_NAMES[split]}.parquet"
             _write(folder / target, [_qrels(reader, split)])
             files.setdefault("qrels", {})[_HUB_NAMES[split]] = target
-        pairs = reader.pairs(split).select(["left", "right", "score"])
+        pairs = reader.pairs(split).select(["left", "right", "score", "fields"])
         if pairs.num_rows:
             target = f"pairs/{_HUB_NAMES[split]}.parquet"
             _write(folder / target, [pairs])
@@ -97,9 +116,8 @@ def _corpus(reader: DatasetReader) -> Iterator[pa.Table]:
 
 
 def _queries(reader: DatasetReader) -> pa.Table:
-    return (
-        reader.queries().select(["id", "text", "prompt"]).rename_columns(["_id", "text", "prompt"])
-    )
+    chosen = reader.queries().select(["id", "text", "prompt", "fields"])
+    return chosen.rename_columns(["_id", "text", "prompt", "fields"])
 
 
 def _qrels(reader: DatasetReader, split: str) -> pa.Table:

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from workbench.data.manifest import Manifest
 from workbench.data.parts import SPLITS
 from workbench.data.problems import Problem, read_problems
-from workbench.data.writer import PAIRS
+from workbench.data.row_table import RowTable
+from workbench.data.writer import PAIRS, QUERIES
 from workbench.errors import BadInput
 
 _ROW = pa.field("row", pa.int64())
@@ -95,18 +95,19 @@ class DatasetReader:
     # -- queries and what belongs to them ----------------------------------------------------
 
     def queries(self, split: str | None = None) -> pa.Table:
-        """id, text, prompt, split, and ``row``: the number other tables call the query by."""
+        """id, text, prompt, split, fields, and ``row``: the number other tables call the query
+        by."""
         return pa.concat_tables(
             [self._numbered(name, 0, self.manifest.splits[name]) for name in self._chosen(split)]
         )
 
     def iter_queries(self, split: str | None = None) -> Iterator[pa.Table]:
-        """id, text, prompt and split of the queries in the order of their rows, part by part."""
+        """id, text, prompt, split and fields of the queries in their order, part by part."""
         for name in self._chosen(split):
             yield from self._queries[name].groups()
 
     def queries_between(self, split: str, start: int, stop: int) -> pa.Table:
-        """id, text, prompt and split of a split's queries ``start`` to ``stop``."""
+        """id, text, prompt, split and fields of a split's queries ``start`` to ``stop``."""
         return self._queries[self._chosen(split)[0]].slice(start, stop)
 
     def iter_edges(self, kind: str) -> Iterator[pa.Table]:
@@ -126,20 +127,20 @@ class DatasetReader:
         return self._candidates.between(*self._range(split))
 
     def pairs(self, split: str | None = None) -> pa.Table:
-        """Scored pairs: left, right, score, split. Empty where the data set has none."""
+        """Scored pairs: left, right, score, split, fields. Empty where the data set has none."""
         if split is not None:
             self._chosen(split)
         if not self.manifest.pairs:
             return PAIRS.empty_table()
         parts = []
-        for table in _Table(self._folder / self.manifest.pairs).groups():
+        for table in RowTable(self._folder / self.manifest.pairs, PAIRS).groups():
             parts.append(table if split is None else table.filter(pc.equal(table["split"], split)))
         return pa.concat_tables([PAIRS.empty_table(), *parts])
 
     def pair_page(self, start: int, stop: int, split: str | None = None) -> pa.Table:
         """Scored pairs ``start`` to ``stop`` of a split or of all, in the order they came."""
         if split is None and self.manifest.pairs:
-            return _Table(self._folder / self.manifest.pairs).slice(start, stop)
+            return RowTable(self._folder / self.manifest.pairs, PAIRS).slice(start, stop)
         return self.pairs(split).slice(start, max(0, stop - start))
 
     def training_rows(self, negatives: int, seed: int, split: str = "train") -> pa.Table:
@@ -219,7 +220,7 @@ class DatasetReader:
         return pa.concat_tables(parts).slice(offset, limit)
 
     def _linked(
-        self, table: "_Table", rows: list[int], graded: bool = False
+        self, table: RowTable, rows: list[int], graded: bool = False
     ) -> dict[int, list[int]]:
         """Query row -> its documents. The rows come in order, with gaps where they were searched
         for; a gap is cheaper to step over by reading each run of rows by itself."""
@@ -265,93 +266,25 @@ class DatasetReader:
             self._queries[split].slice(start, stop), self.manifest.start(split) + start
         )
 
-    def _edges(self, kind: str) -> "_Table":
+    def _edges(self, kind: str) -> RowTable:
         return self._judgments if kind == "judgments" else self._candidates
 
     @cached_property
-    def _documents(self) -> "_Table":
-        return _Table(self._folder / self.manifest.documents)
+    def _documents(self) -> RowTable:
+        return RowTable(self._folder / self.manifest.documents)
 
     @cached_property
-    def _queries(self) -> dict[str, "_Table"]:
-        return {name: _Table(self._folder / path) for name, path in self.manifest.queries.items()}
+    def _queries(self) -> dict[str, RowTable]:
+        paths = self.manifest.queries.items()
+        return {name: RowTable(self._folder / path, QUERIES) for name, path in paths}
 
     @cached_property
-    def _judgments(self) -> "_Table":
-        return _Table(self._folder / self.manifest.judgments)
+    def _judgments(self) -> RowTable:
+        return RowTable(self._folder / self.manifest.judgments)
 
     @cached_property
-    def _candidates(self) -> "_Table":
-        return _Table(self._folder / self.manifest.candidates)
-
-
-class _Table:
-    """A Parquet file by row number. Its footer is read once; the file is open only while read."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._footer = pq.read_metadata(path)
-        groups = range(self._footer.num_row_groups)
-        sizes = [self._footer.row_group(group).num_rows for group in groups]
-        self._starts = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
-
-    @property
-    def rows(self) -> int:
-        return int(self._starts[-1])
-
-    def slice(self, start: int, stop: int) -> pa.Table:
-        start, stop = max(0, min(start, self.rows)), max(0, min(stop, self.rows))
-        groups = [
-            group
-            for group in range(len(self._starts) - 1)
-            if self._starts[group] < stop and self._starts[group + 1] > start
-        ]
-        table = self._read(groups if start < stop else [])
-        return table.slice(start - int(self._starts[groups[0]]), stop - start) if groups else table
-
-    def at(self, rows: Sequence[int], columns: list[str] | None = None) -> pa.Table:
-        """These rows in this order, reading only the row groups they lie in."""
-        wanted = np.asarray(rows, np.int64)
-        if len(wanted) and (wanted.min() < 0 or wanted.max() >= self.rows):
-            raise IndexError(f"row numbers go from 0 to {self.rows - 1}")
-        homes = np.searchsorted(self._starts, wanted, side="right") - 1
-        groups = np.unique(homes)
-        # Where each wanted row lies once the row groups' wanted rows are put one after another.
-        places = np.empty(len(wanted), np.int64)
-        parts, before = [], 0
-        for group in groups.tolist():
-            mine = np.flatnonzero(homes == group)
-            parts.append(
-                self._read([group], columns).take(pa.array(wanted[mine] - self._starts[group]))
-            )
-            places[mine] = before + np.arange(len(mine))
-            before += len(mine)
-        table = pa.concat_tables(parts) if parts else self._read([], columns)
-        return table.take(pa.array(places))
-
-    def between(self, first: int, stop: int) -> pa.Table:
-        """Rows of an edge table whose query is in ``first`` to ``stop``; it is sorted by query."""
-        groups = [
-            group for group in range(len(self._starts) - 1) if self._touches(group, first, stop)
-        ]
-        table = self._read(groups)
-        if not table.num_rows:
-            return table
-        queries = table["query"].to_numpy()
-        low, high = np.searchsorted(queries, [first, stop])
-        return table.slice(int(low), int(high - low))
-
-    def groups(self) -> Iterator[pa.Table]:
-        for group in range(len(self._starts) - 1):
-            yield self._read([group])
-
-    def _touches(self, group: int, first: int, stop: int) -> bool:
-        known = self._footer.row_group(group).column(0).statistics
-        return known is None or not known.has_min_max or (known.min < stop and known.max >= first)
-
-    def _read(self, groups: list[int], columns: list[str] | None = None) -> pa.Table:
-        with pq.ParquetFile(self._path, metadata=self._footer) as file:
-            return file.read_row_groups(groups, columns)
+    def _candidates(self) -> RowTable:
+        return RowTable(self._folder / self.manifest.candidates)
 
 
 class _Candidates:

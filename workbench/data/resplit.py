@@ -4,8 +4,6 @@ Whatever goes by chance goes in groups: queries of one text are never parted, no
 queries that share something relevant, directly or through others.
 """
 
-import json
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,8 +15,9 @@ from scipy.sparse.csgraph import connected_components
 from workbench.data import digests
 from workbench.data.edit import Changes
 from workbench.data.edit_plan import split_codes
-from workbench.data.parts import SPLITS, split_of
+from workbench.data.parts import SPLITS
 from workbench.data.reader import DatasetReader
+from workbench.data.resplit_field import by_field
 from workbench.data.splits import CODES, DEV, TEST, TRAIN
 from workbench.data.versions import new_version
 from workbench.errors import BadInput
@@ -26,8 +25,6 @@ from workbench.jobs.context import JobContext
 from workbench.recipes.data_change import ResplitRecipe
 
 Array = np.ndarray[Any, Any]
-#: 2024, 2024-06, 2024-06-15, with a time after it or without; also 2024/06/15 and 20240615T12:00.
-_YEAR_FIRST = re.compile(r"[12]\d{3}($|[-/.]\d{2}($|\D)|\d{4}($|\D))")
 Check = Callable[[], None]
 
 
@@ -60,7 +57,7 @@ def resplit(reader: DatasetReader, recipe: ResplitRecipe, check: Check) -> Chang
     if recipe.dev_share + recipe.test_share >= 1:
         raise BadInput("Nothing would be left to train on.", "Set smaller shares.")
     if recipe.by == "field":
-        return Changes(move_queries=_moved(_old(reader), _by_field(reader, recipe, check)))
+        return _field_changes(reader, recipe, check)
     if not reader.counts["queries"] + reader.counts["pairs"]:
         raise BadInput(f"'{reader.name}' has no queries to split.", "Add queries first.")
     queries, pairs = {}, {}
@@ -69,9 +66,24 @@ def resplit(reader: DatasetReader, recipe: ResplitRecipe, check: Check) -> Chang
         queries = _moved(_old(reader), _deal(groups, recipe))
     if reader.counts["pairs"]:
         table = reader.pairs()
-        old = np.array([CODES[split] for split in table["split"].to_pylist()])
-        pairs = _moved(old, _deal(_pair_groups(table, recipe.by == "document"), recipe))
+        pairs = _moved(
+            _old_pairs(table), _deal(_pair_groups(table, recipe.by == "document"), recipe)
+        )
     return Changes(move_queries=queries, move_pairs=pairs)
+
+
+def _field_changes(reader: DatasetReader, recipe: ResplitRecipe, check: Check) -> Changes:
+    """By a column of the queries, of their documents, or of scored pairs."""
+    found = by_field(reader, recipe, check)
+    table = reader.pairs()
+    return Changes(
+        move_queries=_moved(_old(reader), found.queries) if found.queries is not None else {},
+        move_pairs=_moved(_old_pairs(table), found.pairs) if found.pairs is not None else {},
+    )
+
+
+def _old_pairs(table: pa.Table) -> Array:
+    return np.array([CODES[split] for split in table["split"].to_pylist()], np.int64)
 
 
 def _old(reader: DatasetReader) -> Array:
@@ -153,98 +165,3 @@ def _deal(groups: Array, recipe: ResplitRecipe) -> Array:
             "Split by query, or set larger shares.",
         )
     return np.asarray(codes[place])
-
-
-# -- by a column of the documents ------------------------------------------------------------
-
-
-def _by_field(reader: DatasetReader, recipe: ResplitRecipe, check: Check) -> Array:
-    """Each query by the latest of its relevant documents; those without a value train."""
-    values = _field_values(reader, recipe.field, check)
-    latest: list[Any] = [None] * reader.counts["queries"]
-    for edges in reader.iter_edges("judgments"):
-        check()
-        columns = (edges[name].to_pylist() for name in ("query", "document", "grade"))
-        for query, document, grade in zip(*columns, strict=True):
-            value = values.get(document)
-            if grade > 0 and value is not None:
-                known = latest[query]
-                latest[query] = value if known is None else max(known, value)
-    if named := _named_splits(latest):
-        return named_codes(latest, named)
-    return _by_order(latest, recipe)
-
-
-def _named_splits(values: list[Any]) -> dict[str, str]:
-    """Value -> split, where all values are names of splits."""
-    held = {value for value in values if value is not None}
-    named = {value: split_of(value) for value in held if isinstance(value, str)}
-    known = {value: split for value, split in named.items() if split}
-    return known if held and len(known) == len(held) else {}
-
-
-def named_codes(values: list[Any], named: dict[str, str]) -> Array:
-    return np.array([CODES[named[one]] if one is not None else TRAIN for one in values])
-
-
-def _by_order(values: list[Any], recipe: ResplitRecipe) -> Array:
-    held = [value for value in values if value is not None]
-    _refuse_unordered(held, recipe.field)
-    order = {value: place for place, value in enumerate(sorted(set(held)))}
-    ranks = np.array([-1 if value is None else order[value] for value in values])
-    codes = np.full(len(values), TRAIN)
-    later = 0
-    for code, share in ((TEST, recipe.test_share), (DEV, recipe.dev_share)):
-        later += round(share * len(values))
-        # Equal values are never parted: the border moves to where a value begins.
-        border = np.sort(ranks)[len(ranks) - later] if later else len(order)
-        codes[(codes == TRAIN) & (ranks >= max(border, 0))] = code
-    if (codes != TRAIN).all():
-        raise BadInput(
-            f"'{recipe.field}' has too few different values to leave anything to train on.",
-            "Set smaller shares, or split by query.",
-        )
-    return codes
-
-
-def _refuse_unordered(held: list[Any], field: str) -> None:
-    """Texts are put in order as texts are, which is right for dates that begin with the year."""
-    wrong = next((one for one in held if isinstance(one, str) and not _YEAR_FIRST.match(one)), None)
-    if wrong is not None:
-        raise BadInput(
-            f"'{wrong}' in '{field}' is neither a number nor a date that begins with the year: "
-            "there is no telling what came later.",
-            "Write dates as 2024-06-15, or split by query.",
-        )
-
-
-def _field_values(reader: DatasetReader, name: str, check: Check) -> dict[int, Any]:
-    """Document -> its value; numbers where all of them are."""
-    if not name:
-        raise BadInput("By which column?", "Name a column of the documents as 'field'.")
-    found: dict[int, Any] = {}
-    seen: set[str] = set()
-    row = 0
-    for table in reader.iter_documents():
-        check()
-        for text in table["fields"].to_pylist():
-            fields = json.loads(text) if text else {}
-            seen.update(fields)
-            value = fields.get(name)
-            if isinstance(value, str | int | float) and value != "":
-                found[row] = value
-            row += 1
-    if not found:
-        known = ", ".join(sorted(seen)[:20]) or "none"
-        raise BadInput(
-            f"No document of '{reader.name}' has a value in '{name}'.",
-            f"The documents' own columns: {known}.",
-        )
-    return _comparable(found)
-
-
-def _comparable(found: dict[int, Any]) -> dict[int, Any]:
-    try:
-        return {row: float(value) for row, value in found.items()}
-    except ValueError:  # Dates that begin with the year sort as texts do.
-        return {row: str(value) for row, value in found.items()}

@@ -13,7 +13,8 @@ from workbench.data.problems import ProblemLog
 from workbench.pictures.opening import SUFFIXES as PICTURES
 
 TEXT = {".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".tab", ".txt"}
-_READABLE = {*TEXT, *prose.KINDS, *PICTURES, ".parquet", ".zip"}
+#: Kinds of file that are read when they lie in a folder.
+READABLE = {*TEXT, *prose.KINDS, *PICTURES, ".parquet", ".zip"}
 _LATER = {".docx", ".doc", ".odt", ".html", ".heic", ".svg", ".psd"}
 _PACKED = {".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".tgz"}
 
@@ -37,7 +38,7 @@ def find(paths: list[Path], log: ProblemLog, notes: list[str]) -> Iterator[Sourc
         if path.is_dir():
             yield from _folder(path, log, notes)
         else:
-            yield from _file(path, path.name, log)
+            yield from named(path, path.name, log)
 
 
 def _folder(root: Path, log: ProblemLog, notes: list[str]) -> Iterator[Source]:
@@ -49,16 +50,17 @@ def _folder(root: Path, log: ProblemLog, notes: list[str]) -> Iterator[Source]:
         label = f"{root.name}/{inside.as_posix()}"
         if not path.resolve().is_relative_to(root.resolve()):
             log.add("unsafe-path", label, detail="a link that leads outside")
-        elif path.suffix.lower() not in _READABLE or not stat.S_ISREG(path.stat().st_mode):
+        elif path.suffix.lower() not in READABLE or not stat.S_ISREG(path.stat().st_mode):
             ignored.append(inside.as_posix())
         else:
-            yield from _file(path, label, log)
+            yield from named(path, label, log)
     if ignored:
         some = ", ".join(ignored[:5]) + (" and others" if len(ignored) > 5 else "")
         notes.append(f"Not read, for their kind of file: {some}.")
 
 
-def _file(path: Path, label: str, log: ProblemLog) -> Iterator[Source]:
+def named(path: Path, label: str, log: ProblemLog) -> Iterator[Source]:
+    """A file under that name, or the members of a zip."""
     try:
         with path.open("rb") as stream:
             start = stream.read(4)

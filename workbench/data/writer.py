@@ -26,8 +26,15 @@ DOCUMENTS = pa.schema(
         ("fields", pa.string()),
     ]
 )
+#: ``fields`` are a query's other columns, as those of documents; older files have none.
 QUERIES = pa.schema(
-    [("id", pa.string()), ("text", pa.string()), ("prompt", pa.string()), ("split", pa.string())]
+    [
+        ("id", pa.string()),
+        ("text", pa.string()),
+        ("prompt", pa.string()),
+        ("split", pa.string()),
+        ("fields", pa.string()),
+    ]
 )
 JUDGMENTS = pa.schema([("query", pa.int64()), ("document", pa.int64()), ("grade", pa.int32())])
 CANDIDATES = pa.schema(
@@ -46,6 +53,7 @@ PAIRS = pa.schema(
         ("right", pa.string()),
         ("score", pa.float32()),
         ("split", pa.string()),
+        ("fields", pa.string()),
     ]
 )
 

@@ -16,8 +16,8 @@ from workbench.data.intake import Input
 from workbench.data.parts import split_of
 from workbench.data.problems import shorten
 from workbench.data.report import Report
+from workbench.data.shapes.own import own_fields
 from workbench.data.shapes.row import Document, Row
-from workbench.data.shapes.texts import own_fields
 from workbench.data.sources import Source
 from workbench.errors import PictureUnusable
 from workbench.pictures.captions import (

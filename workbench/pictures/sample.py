@@ -9,8 +9,8 @@ from workbench.data.job import dataset_folder, register
 from workbench.data.lean import be_lean
 from workbench.data.prepare import free_dataset_name
 from workbench.data.report import Report
+from workbench.data.shapes.own import as_fields
 from workbench.data.shapes.row import Document, Row
-from workbench.data.shapes.texts import as_fields
 from workbench.data.splits import Shares
 from workbench.errors import NameTaken
 from workbench.jobs.context import JobContext

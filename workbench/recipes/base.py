@@ -43,8 +43,8 @@ def setting(
 ) -> Any:
     """A recipe's field. ``depends_on=("early_stopping", (True,))`` hides it unless that holds.
 
-    ``widget`` names what a plain type cannot say: 'dataset', 'model', 'split', 'lines', 'files',
-    'numbers' (with commas).
+    ``widget`` names what a plain type cannot say: 'dataset', 'model', 'column' (of a data set's
+    own), 'split', 'lines', 'files', 'numbers' (with commas).
     """
     about: dict[str, Any] = {
         "group": group,

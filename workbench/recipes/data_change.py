@@ -67,13 +67,15 @@ class ResplitRecipe(Recipe):
     by: Literal["query", "document", "field"] = setting(
         "query",
         help="'query' deals queries out by chance; 'document' keeps queries that share a relevant "
-        "document in one split; 'field' goes by a column of the documents, such as a date.",
+        "document in one split; 'field' goes by an own column, such as a date.",
     )
     field: str = setting(
         "",
-        help="The documents' own column: its latest values become test, those before them dev; "
-        "values that are called train, dev and test are taken at their word.",
+        help="An own column of the queries, their documents or scored pairs: its latest values "
+        "become test, those before them dev; values that are called train, dev and test are taken "
+        "at their word.",
         depends_on=("by", ("field",)),
+        widget="column",
         max_length=200,
     )
     dev_share: float = setting(0.1, help="The share of queries that become dev.", ge=0.0, le=0.5)

@@ -116,3 +116,13 @@ def test_a_data_set_is_sent_to_a_hub_from_the_page(
     assert sent == [("tea", "me/tea", {"token": "secret", "private": True})]
     # The token leaves the page, and what the hub answers stays text.
     assert token == "" and "<b>" not in said and "hub.example" in said
+
+
+def test_the_own_columns_are_offered_to_split_by(services: Services, tmp_path: Path) -> None:
+    rows = [{"query": f"q{n}", "pos": [f"p{n}"], "date": f"202{n}", BAD: "x"} for n in range(5)]
+    path = tmp_path / "dated.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    run_import(ImportRecipe(paths=[str(path)], name="dated"), context(services.workspace))
+    update = data_change.view(services, services.workspace.datasets.get("dated"))[4]
+    assert update["choices"] == ["date", BAD]
+    assert "value" not in update

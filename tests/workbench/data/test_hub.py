@@ -31,11 +31,11 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path],
         cache = str(tmp_path / "cache")
         fake = SimpleNamespace(
             get_dataset_config_names=lambda _repo: datasets.get_dataset_config_names(str(folder)),
-            load_dataset=lambda _repo, *config: datasets.load_dataset(
-                str(folder), *config, cache_dir=cache
+            load_dataset=lambda _repo, *config, **more: datasets.load_dataset(
+                str(folder), *config, cache_dir=cache, **more
             ),
         )
-        monkeypatch.setattr(hub, "_library", lambda: fake)
+        monkeypatch.setattr(hub, "load_library", lambda: fake)
         return fake
 
     return of

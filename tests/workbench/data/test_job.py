@@ -71,7 +71,7 @@ def test_strict_refuses_and_leaves_nothing(workspace: Workspace, tmp_path: Path)
 def test_strict_minds_what_is_changed_and_not_what_is_only_said(
     workspace: Workspace, tmp_path: Path
 ) -> None:
-    said = [*GOOD, {"query": "q0", "pos": ["more"], "comment": "unknown column"}]
+    said = [*GOOD, {"query": "q0", "pos": ["more"], "negatve": "unknown column"}]
     result, _ = bring(workspace, lines(tmp_path / "a.jsonl", said), strict=True)
     assert set(result["problem_counts"]) == {"duplicate-query", "unknown-columns"}
     changed = [*GOOD, {"query": "q", "pos": ["p"], "neg": ["p", "n"]}]
@@ -124,10 +124,15 @@ def test_what_a_killed_attempt_left_is_removed(workspace: Workspace, tmp_path: P
 
 def test_uploads_are_removed_and_nothing_else(workspace: Workspace, tmp_path: Path) -> None:
     staged = lines(workspace.home / "uploads" / "abc" / "rows.jsonl", GOOD)
+    (staged.parent / "upload.json").write_text("{}")
+    folder = lines(workspace.home / "uploads" / "def" / "set" / "rows.jsonl", GOOD).parent
+    other = lines(workspace.home / "uploads" / "ghi" / "rows.jsonl", GOOD)
     own = lines(tmp_path / "own.jsonl", GOOD)
-    bring(workspace, staged, own, remove_after=True)
+    bring(workspace, staged, folder, own, remove_after=True)
     assert own.exists()
+    assert other.exists()
     assert not staged.parent.exists()
+    assert not folder.parent.exists()
     assert (workspace.home / "uploads").is_dir()
 
 

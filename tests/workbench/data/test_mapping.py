@@ -148,3 +148,15 @@ def test_the_preview_of_a_broken_file_says_so(workspace: Workspace, tmp_path: Pa
     (tmp_path / "a.pdf").write_bytes(b"%PDF-1.4 nothing")
     found = preview(workspace, ImportRecipe(paths=[str(tmp_path / "a.pdf")], name="-"))
     assert [one["code"] for one in found.problems] == ["unreadable"]
+
+
+def test_the_preview_of_a_corpus_shows_its_texts(workspace: Workspace, tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    lines(folder / "corpus.jsonl", [{"_id": f"d{n}", "title": "T", "text": "t"} for n in range(9)])
+    lines(folder / "queries.jsonl", [{"_id": f"q{n}", "text": f"text {n}?"} for n in range(9)])
+    (folder / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\nq1\td1\t1\n")
+    found = preview(workspace, ImportRecipe(paths=[str(folder)], name="-"))
+    assert (found.format, found.known) == ("beir", True)
+    assert [row.kind for row in found.rows] == ["document"] * 2 + ["query"] * 2
+    assert found.rows[0].texts == (("id", "d0"), ("title", "T"), ("text", "t"))
+    assert found.rows[2].texts == (("id", "q0"), ("query", "text 0?"))

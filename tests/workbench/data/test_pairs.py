@@ -28,7 +28,7 @@ def test_two_sentences_with_a_score_are_a_pair(workspace: Workspace, tmp_path: P
     assert (result["format"], result["pairs"], result["queries"]) == ("scored-pairs", 100, 0)
     assert result["pair_splits"] == {"train": 80, "dev": 10, "test": 10}
     table = reader.pairs()
-    assert table.column_names == ["left", "right", "score", "split"]
+    assert table.column_names == ["left", "right", "score", "split", "fields"]
     assert sorted(table["score"].to_pylist()) == pytest.approx([n / 10 for n in range(100)])
     assert reader.pairs("test").num_rows == 10
     assert set(reader.pairs("dev")["split"].to_pylist()) == {"dev"}
@@ -53,7 +53,7 @@ def test_names_and_formats(name: str, data: str, workspace: Workspace, tmp_path:
     (tmp_path / name).write_text(data)
     result, reader = bring(workspace, tmp_path / name)
     assert result["problems"] == []
-    assert reader.pairs().to_pylist() == [
+    assert reader.pairs().drop_columns("fields").to_pylist() == [
         {"left": "a", "right": "b", "score": 0.5, "split": "train"}
     ]
 
@@ -105,7 +105,7 @@ def test_an_old_manifest_has_no_pairs(workspace: Workspace, tmp_path: Path) -> N
     path.write_text(json.dumps(old))
     again = workspace.datasets.read(reader.name)
     assert again.counts["pairs"] == 0
-    assert again.pairs().schema.names == ["left", "right", "score", "split"]
+    assert again.pairs().schema.names == ["left", "right", "score", "split", "fields"]
     assert Manifest.read(path).pairs == ""
 
 

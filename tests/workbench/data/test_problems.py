@@ -127,6 +127,13 @@ CASES: list[tuple[str, dict[str, bytes], int | None, str | None, str]] = [
         "warning",
     ),
     ("bad-score", beir("q\td\t1\nq\td\tmuch\n"), 3, "score", "error"),
+    (
+        "ids-left-out",
+        jsonl({"query": "q", "pos": ["p", "r"], "pos_id": ["d1"]}),
+        2,
+        "pos_id",
+        "warning",
+    ),
     ("unknown-columns", jsonl({"query": "q", "pos": ["p"], "negs": ["n"]}), 2, "negs", "warning"),
     ("missing-field", jsonl({"id": "1", "text": "a document among queries"}), 2, "query", "error"),
     ("bad-score", jsonl({"text1": "a", "text2": "b", "score": None}), 2, "score", "error"),

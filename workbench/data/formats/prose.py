@@ -8,8 +8,8 @@ from workbench.data.lines import Block
 from workbench.data.pieces import Cutter
 from workbench.data.problems import shorten
 from workbench.data.report import Report
+from workbench.data.shapes.own import as_fields
 from workbench.data.shapes.row import Document
-from workbench.data.shapes.texts import as_fields
 
 #: Kinds of file, by the end of their names.
 KINDS = {".txt": "text", ".text": "text", ".md": "markdown", ".markdown": "markdown", ".pdf": "pdf"}

@@ -6,14 +6,14 @@ Each may be JSONL, CSV/TSV or Parquet. Qrels also come as TREC writes them, with
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from workbench.data.collection import Collection
 from workbench.data.formats.jsonlines import Record, describe
 from workbench.data.report import Report
 from workbench.data.shapes.fields import identifier
+from workbench.data.shapes.own import own_fields
 from workbench.data.shapes.row import Document
-from workbench.data.shapes.texts import own_fields
 
 IDS = (
     "_id",
@@ -55,7 +55,15 @@ def looks_like_texts(sample: dict[str, Any]) -> bool:
     return any(name in sample for name in IDS) and any(name in sample for name in TEXTS)
 
 
-def read_texts(kind: str, records: Iterator[Record], into: Collection, report: Report) -> None:
+class Taker(Protocol):
+    """What texts by id are given to."""
+
+    def add(self, kind: str, line: int, item: Document) -> None: ...
+
+    def flush(self) -> None: ...
+
+
+def read_texts(kind: str, records: Iterator[Record], into: Taker, report: Report) -> None:
     """A corpus (kind 'document') or queries (kind 'query')."""
     for line, row in records:
         report.line = line
@@ -74,19 +82,19 @@ def read_texts(kind: str, records: Iterator[Record], into: Collection, report: R
         elif not title and (not text or text.isspace()):
             report.add("empty-text", None, field)
         else:
-            into.add(kind, line, Document(text or "", title, id, _beside(kind, row, field)))
+            prompt = row.get("prompt") if kind == "query" else None
+            prompt = prompt if isinstance(prompt, str) else ""
+            fields = _beside(kind, row, field)
+            into.add(kind, line, Document(text or "", title, id, fields, prompt=prompt))
     into.flush()
 
 
 def _beside(kind: str, row: dict[str, Any], text: str) -> str:
-    """What goes along: a document's own fields, a query's prompt."""
-    if kind == "query":
-        prompt = row.get("prompt")
-        return prompt if isinstance(prompt, str) else ""
-    if row.keys() <= _PLAIN:
+    """What goes along as the text's own fields."""
+    if row.keys() <= _PLAIN and kind == "document":
         return ""
     id = next((name for name in IDS if row.get(name) is not None), None)
-    return own_fields(row, {text, "title", id})
+    return own_fields(row, {text, id, "title" if kind == "document" else "prompt"})
 
 
 def read_qrels(records: Iterator[Record], into: Collection, report: Report) -> None:

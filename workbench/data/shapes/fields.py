@@ -6,11 +6,14 @@ from typing import Any
 
 from workbench.data.formats.jsonlines import describe
 from workbench.data.report import Report
+from workbench.data.shapes.own import own_fields
 from workbench.data.shapes.row import Document
 
 Doc = str | Document
 
 _TEXT = ("text", "contents", "content", "body", "passage")
+#: What a row says of its passage, and not the passage of itself.
+_ROWS = {"score", "title_score", "label", "grade", "relevance", "rank", "has_answer"}
 _ID = ("docid", "doc_id", "_id", "id", "pid", "passage_id", "psg_id")
 
 
@@ -84,8 +87,10 @@ def _passage(item: dict[str, Any], name: str, problems: list[tuple[str, str, str
     if not title and (not text or text.isspace()):
         problems.append(("empty-text", f"{name}.{field}", ""))
         return None
-    found = next((identifier(item[key]) for key in _ID if key in item), None)
-    return Document(text, title, found) if title or found else text
+    key = next((key for key in _ID if key in item), None)
+    found = identifier(item[key]) if key else None
+    fields = own_fields(item, {field, "title", key, *_ROWS}) if len(item) > 1 else ""
+    return Document(text, title, found, fields) if title or found or fields else text
 
 
 def tell(

@@ -6,13 +6,16 @@ FlagEmbedding and EmbedRAG (``query, pos, neg`` with scores and prompt), open-re
 negative_1 ...``: they differ in the names of their fields only.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from workbench.data.report import Report
 from workbench.data.shapes.fields import Doc, documents, plain, query_text, scores_of, tell
 from workbench.data.shapes.fields import identifier as as_id
-from workbench.data.shapes.row import Row
+from workbench.data.shapes.row import Document, Row
+
+#: Documents, and their scores where they have any.
+Side = tuple[list[Doc], list[float | None] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,18 @@ class ListReader:
     negative_scores: str | None = None
     prompt: str | None = None
     query_id: str | None = None
+    #: The documents' ids, side by side with the documents.
+    positive_ids: str | None = None
+    negative_ids: str | None = None
+    #: A number that says how good the row is: it is checked, and kept as the row's own.
     extra_score: str | None = None
+
+    @property
+    def columns(self) -> set[str | None]:
+        """All that it reads."""
+        scores = (self.positive_scores, self.negative_scores)
+        sides = (self.positive, *self.negatives, self.positive_ids, self.negative_ids)
+        return {self.query, *sides, *scores, self.prompt, self.query_id}
 
     def __call__(self, row: dict[str, Any], report: Report) -> Row | None:
         query = query_text(row, self.query, report)
@@ -36,22 +50,43 @@ class ListReader:
         if positives is None:
             return None
         negatives = self._side(self.negatives, self.negative_scores, row, report) or ([], None)
-        return self._row(query, positives, negatives, row, report)
+        positives = self._called(positives, (self.positive,), self.positive_ids, row, report)
+        negatives = self._called(negatives, self.negatives, self.negative_ids, row, report)
+        if self.extra_score:
+            scores_of([row.get(self.extra_score)], 1, self.extra_score, report)
+        return self._row(query, positives, negatives, row)
+
+    def _called(
+        self,
+        found: Side,
+        fields: tuple[str, ...],
+        ids: str | None,
+        row: dict[str, Any],
+        report: Report,
+    ) -> Side:
+        """The documents under the ids that a row gives them; a list of another length is told."""
+        given = row.get(ids) if ids else None
+        if ids is None or given is None or given == []:
+            return found
+        named = [as_id(one) for one in (given if isinstance(given, list) else [given])]
+        if len(named) != len(found[0]) or len(fields) != 1:
+            detail = f"{len(named)} for {len(found[0])} texts"
+            report.add("ids-left-out", None, ids, detail=detail)
+            return found
+        pairs = zip(found[0], named, strict=True)
+        return [one if id is None else _with_id(one, id) for one, id in pairs], found[1]
 
     def _row(
         self,
         query: str,
-        positives: tuple[list[Doc], list[float | None] | None],
-        negatives: tuple[list[Doc], list[float | None] | None],
+        positives: Side,
+        negatives: Side,
         row: dict[str, Any],
-        report: Report,
     ) -> Row:
         good, bad = positives[0], negatives[0]
         scores: list[float | None] | None = None
         if positives[1] or negatives[1]:
             scores = (positives[1] or [None] * len(good)) + (negatives[1] or [None] * len(bad))
-        if self.extra_score:
-            scores_of([row.get(self.extra_score)], 1, self.extra_score, report)
         return Row(
             query,
             good + bad,
@@ -68,7 +103,7 @@ class ListReader:
         row: dict[str, Any],
         report: Report,
         needed: bool = False,
-    ) -> tuple[list[Doc], list[float | None] | None] | None:
+    ) -> Side | None:
         """The documents of one side and their scores; None when positives are needed and none is
         there, which has then been reported."""
         if len(fields) == 1:
@@ -87,7 +122,7 @@ class ListReader:
         row: dict[str, Any],
         report: Report,
         needed: bool,
-    ) -> tuple[list[Doc], list[float | None] | None] | None:
+    ) -> Side | None:
         wrong: list[tuple[str, str, str]] = []
         texts: list[Doc] = []
         marks: list[float | None] = []
@@ -117,6 +152,13 @@ def _none(field: str, wrong: list[tuple[str, str, str]], report: Report) -> None
         report.add("no-positive", None, field, detail=f": '{wrong[0][1]}' is empty")
     else:
         report.add("no-positive", None, field)
+
+
+def _with_id(document: Doc, id: str) -> Doc:
+    """One that has an id keeps it."""
+    if isinstance(document, str):
+        return Document(document, "", id)
+    return document if document.id else replace(document, id=id)
 
 
 def _prompt(row: dict[str, Any], field: str | None) -> str | None:

@@ -3,10 +3,12 @@
 import difflib
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from workbench.data.mapping import guess_roles, role_of
 from workbench.data.report import Report
+from workbench.data.shapes.beside import keeping
 from workbench.data.shapes.hits import HitsReader
 from workbench.data.shapes.instructed import InstructedReader, is_instructed
 from workbench.data.shapes.lists import ListReader
@@ -52,24 +54,16 @@ PAIRED = (
 )
 _NUMBERED = re.compile(r"neg(ative)?[_-]?\d+")
 _QUERY_ID = ("query_id", "query-id", "qid", "question_id", "_id", "id")
-_SIDE = {
-    "pos_scores",
-    "neg_scores",
-    "prompt",
-    "type",
-    "score",
-    "task_name",
-    "dataset",
-    "answers",
-    "pos_id",
-    "neg_id",
-}
+#: Columns beside them that mean something.
+_SIDE = ("pos_scores", "neg_scores", "prompt", "pos_id", "neg_id")
 _DOCUMENT_ID = ("doc_id", "docid", "document_id", "corpus_id", "corpus-id", "passage_id", "pid")
-_KNOWN = {*QUERY, *POSITIVE, *NEGATIVE, *_SIDE, *_QUERY_ID, "hits"}
+#: What a column may be meant for whose name is nearly one of these.
+_MEANT = sorted({*QUERY, *POSITIVE, *NEGATIVE, *_SIDE, *_QUERY_ID, "hits"} - {"q", "id", "_id"})
 #: Columns that tell of a text and are none.
 _ABOUT = {"title", "url", "image", "source", "lang", "language", "date", "author", "category"}
 _MAP = "Say which column holds what, for example: --map query=COLUMN --map positive=COLUMN."
-_RENAME = "It was not read. Rename it to {0} if that is what it holds."
+_RENAME = "It is kept as the query's own. Rename it to {0} if that is what it holds."
+_ALIKE = 0.75
 
 
 def recognise(row: dict[str, Any], scores: str = "auto") -> Plan:
@@ -80,10 +74,10 @@ def recognise(row: dict[str, Any], scores: str = "auto") -> Plan:
     names = {str(key).strip().lower(): key for key in reversed(row)}
     query = _first(names, QUERY)
     if plan := _scored(names, query, row, scores):
-        return plan
+        return keeping(plan)
     for attempt in (_hits, _lists, _pairs):
         if query is not None and (plan := attempt(names, query)):
-            return _instructed(plan, row.get(query))
+            return keeping(_instructed(plan, row.get(query)))
     if plan := _two_texts(row) or (_texts(names) if query is None else None):
         return plan
     return _other(names, query, row)
@@ -99,7 +93,7 @@ def _scored(
         return None
     if sides is not None and scores != "grades":
         reader = PairReader(*sides, score)
-        return Plan("scored-pairs", reader, _unknown(names, {*sides, score}), family="pairs")
+        return _plan("scored-pairs", reader, names, {*sides, score}, family="pairs")
     query, other = (sides[0], sides[1]) if sides else (query, _beside(names, query))
     if query is None or other is None or any(name in names for name in NEGATIVE):
         return None
@@ -107,14 +101,15 @@ def _scored(
     if listed and not isinstance(row.get(score), list):
         return None
     if not listed and (scores == "pairs" or (scores == "auto" and not _grades(row[score]))):
-        unknown = _unknown(names, {query, other, score})
-        return Plan("scored-pairs", PairReader(query, other, score), unknown, False, "pairs", score)
+        pairs = PairReader(query, other, score)
+        used = {query, other, score}
+        return _plan("scored-pairs", pairs, names, used, family="pairs", score=score)
     title = names.get("title") if names.get("title") != other else None
     id = _first(names, _DOCUMENT_ID)
     graded = GradedReader(query, other, score, title, id, _query_id(names, query))
     used = {query, other, score, *filter(None, (title, id, graded.query_id))}
     family = "rows" if listed else "graded"
-    return Plan("graded-pairs", graded, _unknown(names, used), False, family, score)
+    return _plan("graded-pairs", graded, names, used, family=family, score=score)
 
 
 def _grades(value: Any) -> bool:
@@ -132,7 +127,7 @@ def _instructed(plan: Plan, query: Any) -> Plan:
     """The same rows with ``[instruction, text]`` for texts."""
     if not is_instructed(query) or not isinstance(plan.read, ListReader):
         return plan
-    return Plan("instructed", InstructedReader(plan.read), plan.unknown)
+    return replace(plan, format="instructed", read=InstructedReader(plan.read))
 
 
 def _texts(names: dict[str, str]) -> Plan | None:
@@ -148,7 +143,7 @@ def _hits(names: dict[str, str], query: str) -> Plan | None:
     if "hits" not in names:
         return None
     reader = HitsReader(query, names["hits"], _query_id(names, query))
-    return Plan("query-hits", reader, _unknown(names, {query, names["hits"]}))
+    return _plan("query-hits", reader, names, {query, names["hits"], reader.query_id})
 
 
 def _lists(names: dict[str, str], query: str) -> Plan | None:
@@ -166,10 +161,11 @@ def _lists(names: dict[str, str], query: str) -> Plan | None:
         names.get("neg_scores"),
         names.get("prompt"),
         _query_id(names, query),
+        names.get("pos_id"),
+        names.get("neg_id"),
         names.get("score"),
     )
-    used = {query, reader.positive, *negatives}
-    return Plan(_list_format(names), reader, _unknown(names, used))
+    return _plan(_list_format(names), reader, names, reader.columns)
 
 
 def _list_format(names: dict[str, str]) -> str:
@@ -185,7 +181,7 @@ def _pairs(names: dict[str, str], query: str) -> Plan | None:
     if other is None:
         return None
     reader = ListReader(query, other, query_id=_query_id(names, query))
-    return Plan("text-pairs", reader, _unknown(names, {query, other}))
+    return _plan("text-pairs", reader, names, reader.columns)
 
 
 def _two_texts(row: dict[str, Any]) -> Plan | None:
@@ -212,7 +208,7 @@ def _other(names: dict[str, str], query: str | None, row: dict[str, Any]) -> Pla
         return _missing("pos")
     positive = _first(names, POSITIVE)
     if query is None and positive is not None:
-        return _missing("query", _unknown(names, set()))
+        return _missing("query")
     if {"image", "file_name"} & set(names):
         return _later(
             "The rows name pictures, and no pictures are among the files.",
@@ -225,12 +221,12 @@ def _other(names: dict[str, str], query: str | None, row: dict[str, Any]) -> Pla
     )
 
 
-def _missing(field: str, unknown: tuple[tuple[str, str], ...] = ()) -> Plan:
+def _missing(field: str) -> Plan:
     def read(_row: dict[str, Any], report: Report) -> Item | None:
         report.add("missing-field", None, field, detail=field)
         return None
 
-    return Plan("", read, unknown)
+    return Plan("", read)
 
 
 def _later(detail: str, hint: str) -> Plan:
@@ -272,17 +268,23 @@ def _query_id(names: dict[str, str], query: str) -> str | None:
     return found if found != query else None
 
 
-def _unknown(names: dict[str, str], used: set[str]) -> tuple[tuple[str, str], ...]:
-    return tuple(
-        (key, _hint(name))
-        for name, key in names.items()
-        if key not in used and name not in _KNOWN and not _NUMBERED.fullmatch(name)
-    )
-
-
-def _hint(name: str) -> str:
-    close = difflib.get_close_matches(name, sorted(_KNOWN), n=1, cutoff=0.7)
-    return _RENAME.format(f"'{close[0]}'") if close else "It was not read."
+def _plan(
+    format: str,
+    read: Callable[[dict[str, Any], Report], Item | None],
+    names: dict[str, str],
+    used: Iterable[str | None],
+    **more: Any,
+) -> Plan:
+    """A plan that uses these columns: the others are the query's own. Those of them whose names
+    are nearly that of a column with a meaning are told of."""
+    taken = set(used)
+    own = tuple(key for key in reversed(names.values()) if key not in taken)
+    unknown = []
+    for name, key in names.items():
+        close = difflib.get_close_matches(name, _MEANT, n=1, cutoff=_ALIKE)
+        if key not in taken and close and name not in _MEANT:
+            unknown.append((key, _RENAME.format(f"'{close[0]}'")))
+    return Plan(format, read, tuple(unknown), own=own, **more)
 
 
 class Recogniser:
@@ -294,6 +296,8 @@ class Recogniser:
         self._plans: dict[tuple[str, ...], Plan] = {}
         self._refused: dict[tuple[Any, ...], Plan] = {}
         self.formats: dict[str, int] = {}
+        #: Columns that were kept as they are.
+        self.own: dict[str, None] = {}
         #: Rows with a query have been read: a text without one is then a row that lacks it.
         self._queried = False
 
@@ -329,4 +333,5 @@ class Recogniser:
         else:
             self._refused[kinds] = plan
         self._report.unknown(plan.unknown)
+        self.own |= dict.fromkeys(plan.own)
         return plan

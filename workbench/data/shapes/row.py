@@ -18,6 +18,8 @@ class Document:
     fields: str = ""
     #: A picture's path below the data set's folder; its text is then its caption.
     picture: str = ""
+    #: The prompt of a query that is called by its id.
+    prompt: str = ""
 
     def __len__(self) -> int:
         return len(self.text) + len(self.title)
@@ -38,6 +40,8 @@ class Row:
     scores: list[float | None] | None = None
     prompt: str | None = None
     query_id: str | None = None
+    #: The row's other columns as a JSON object, kept with the query; '' where there are none.
+    fields: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,8 @@ class Pair:
     left: str
     right: str
     score: float
+    #: The row's other columns as a JSON object; '' where there are none.
+    fields: str = ""
 
 
 #: What one row of a file becomes.
@@ -68,3 +74,5 @@ class Plan:
     family: str = "rows"
     #: The column whose numbers decide between 'graded' and 'pairs', where they do.
     score: str | None = None
+    #: Columns that are kept as they are, with the query or the pair.
+    own: tuple[str, ...] = ()
