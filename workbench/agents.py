@@ -142,7 +142,7 @@ class Tools:
         """Answer a question from the documents of an index: a written answer with numbered citations where the person has set up a language model for answers, and the passages it rests on (long texts are cut). The state says whether something relevant was found.
 
         Args:
-            index: the name of a search index; list_models names them.
+            index: the name of a search index; list_indexes names them.
             question: the question, in words.
             top_k: how many passages to rest on, from 1 to 50.
         """  # noqa: E501
@@ -193,7 +193,7 @@ class Tools:
         if models.exists(name.strip()):
             return models.get(name.strip()).name
         known = [one.name for one in models.list()]
-        raise ModelNotFound.among("model", name, known, "list_models names them.")
+        raise ModelNotFound.among("model", name, known, "list_indexes names them.")
 
 
 def _compared(job: str, result: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Milliseconds to wait for the page, and for what a worker does; a busy machine takes long.
-PATIENCE = 60_000
+PATIENCE = 120_000
 LONG = 600_000
 
 #: Serves the page as ``python app.py`` does; once stopped, writes down what it had imported.
