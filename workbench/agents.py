@@ -193,7 +193,7 @@ class Tools:
         if models.exists(name.strip()):
             return models.get(name.strip()).name
         known = [one.name for one in models.list()]
-        raise ModelNotFound.among("model", name, known, "list_indexes names them.")
+        raise ModelNotFound.among("model", name, known, "list_models names them.")
 
 
 def _compared(job: str, result: dict[str, Any]) -> dict[str, Any]:
