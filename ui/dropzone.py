@@ -23,9 +23,18 @@ from workbench.errors import BadInput
 
 
 def dropzone(
-    services: Services, elem_id: str, label: str = "", hint: str = "", accept: str = ""
+    services: Services,
+    elem_id: str,
+    label: str = "",
+    hint: str = "",
+    accept: str = "",
+    *,
+    single: bool = False,
 ) -> gr.HTML:
-    """``label`` names the input, ``hint`` stands below the prompt, ``accept`` is the browser's."""
+    """``label`` names the input, ``hint`` stands below the prompt, ``accept`` is the browser's.
+
+    ``single``: one file is wanted, and no folder is offered.
+    """
     config = {
         "base": services.root_path,
         "slice": SLICE,
@@ -34,6 +43,7 @@ def dropzone(
         "accept": accept,
         "kinds": sorted(READABLE),
         "most_files": MOST_FILES,
+        "single": single,
         "words": section("drop"),
     }
     return gr.HTML(

@@ -23,10 +23,13 @@
       this.zone = make("label", "rw-drop-zone");
       this.input = make("input");
       this.input.type = "file";
-      this.input.multiple = true;
+      this.input.multiple = !this.config.single;
       this.input.accept = this.config.accept;
       this.input.setAttribute("aria-label", this.config.label);
-      this.zone.append(`${this.words.prompt} `, make("u", "", this.words.choose), this.input);
+      const [prompt, choose] = this.config.single
+        ? [this.words.prompt_single, this.words.choose_single]
+        : [this.words.prompt, this.words.choose];
+      this.zone.append(`${prompt} `, make("u", "", choose), this.input);
       if (this.config.hint) this.zone.append(make("small", "", this.config.hint));
       this.list = make("ul");
       this.list.setAttribute("aria-label", this.words.region);
@@ -39,7 +42,8 @@
       this.said.setAttribute("role", "status");
       this.trouble = make("p", "rw-live-note bad");
       this.trouble.setAttribute("role", "alert");
-      root.append(this.zone, more, this.trouble, this.list, this.said);
+      root.append(this.zone, ...(this.config.single ? [] : [more]));
+      root.append(this.trouble, this.list, this.said);
       element.replaceChildren(root);
       this.listen();
     }

@@ -70,6 +70,7 @@ def render(services: Services) -> ByPicture:
             label=t("bypicture.label"),
             hint=t("bypicture.hint"),
             accept=",".join(sorted(SUFFIXES)),
+            single=True,
         )
         asked = gr.Textbox(visible=False, label=t("bypicture.title"))
         with gr.Row(elem_classes="rw-actions"):
