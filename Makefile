@@ -25,7 +25,7 @@ run: $(VENV)/.run-stamp ## Install what is needed and start the workbench (ARGS=
 test: lint ## Lint, then every test, the browser's included, in two processes
 	$(BIN)/python tests/browser/install.py
 	# A file stays in one process, which shares what it made. The browser, which takes longest, is first.
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=25
 
 check: lint ## Lint, types and the fast tests
 	$(BIN)/python -m pytest -m "not slow"
