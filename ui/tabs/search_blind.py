@@ -71,7 +71,8 @@ def render(services: Services) -> Blind:
 
 
 def listen(services: Services, blind: Blind, sides: list[Any], results: gr.HTML) -> None:
-    """``sides``: the components of left and right index, left and right second stage, filter.
+    """``sides``: the components of left and right index, left and right second stage, filter,
+    numbers of hits and candidates.
     ``results``: where the open answers stand; to the same question they would tell the sides."""
     waiting: OrderedDict[str, tuple[SearchResult, SearchResult]] = OrderedDict()
 
@@ -135,11 +136,13 @@ def ask(
     second: str | None,
     second_right: str | None,
     where: str | None,
+    hits: float | None = None,
+    candidates: float | None = None,
 ) -> tuple[str, tuple[SearchResult, SearchResult]]:
     """A question's name, and what both sides found, in an order that chance decided."""
     sides = sides_of([left, right], [second, second_right])
     check(services, sides)
-    found = search_sides(services, sides, query, where)
+    found = search_sides(services, sides, query, where, hits, candidates)
     if secrets.randbelow(2):
         found.reverse()
     return secrets.token_hex(8), (found[0], found[1])

@@ -49,11 +49,20 @@ class FakeSearch:
         self.warmed: list[list[str]] = []
         self.rerankers: list[str | None] = []
         self.filters: list[str] = []
+        self.amounts: list[tuple[int, int]] = []
 
     def search_many(
-        self, indexes: list[str], query: str, top_k: int, *, reranker: str | None, where: str
+        self,
+        indexes: list[str],
+        query: str,
+        top_k: int,
+        *,
+        reranker: str | None,
+        candidates: int,
+        where: str,
     ) -> list[SearchResult]:
         self.rerankers.append(reranker)
+        self.amounts.append((top_k, candidates))
         self.filters.append(where)
         return [found(name, text=f"about {query}") for name in indexes]
 
@@ -202,3 +211,15 @@ def test_a_blind_test_needs_two_sides_over_the_same_documents(services: Services
     with pytest.raises(BadInput, match="different data sets"):
         search_blind.check(services, search_hits.sides_of(["one", "two"], ["", ""]))
     search_blind.check(services, search_hits.sides_of(["one", "one"], ["", "orders"]))
+
+
+def test_as_many_are_asked_for_as_the_fields_say(services: Services) -> None:
+    fake = FakeSearch()
+    asked = replace(services, search=fake)
+    search_hits.ask_html(asked, ["one"], "tea", ["orders"], "", 25, 200)
+    search_hits.ask_html(asked, ["one"], "tea", ["orders"], "", None, None)
+    assert fake.amounts == [(25, 200), (10, 50)]
+    with pytest.raises(BadInput, match="Hits: a number from 1 to 1000"):
+        search_hits.ask_html(asked, ["one"], "tea", [""], "", 0, 50)
+    with pytest.raises(BadInput, match="Candidates for a second stage: a number"):
+        search_hits.ask_html(asked, ["one"], "tea", [""], "", 10, 1001)
