@@ -180,7 +180,7 @@ def revealed_html(made: Pick, pair: tuple[SearchResult, SearchResult]) -> Markup
 
 def tally_html(services: Services) -> Markup:
     """Every pair of sides that was compared, with what can be said beyond luck."""
-    found = tallies(services.workspace.store.picks.list())
+    found = tallies(services.workspace)
     if not found:
         return EMPTY
     heads = [t("blind.pair"), t("blind.wins"), t("blind.ties")]
@@ -200,8 +200,12 @@ def _row(one: Tally) -> list[str]:
         share = t("blind.interval", **{name: f"{value:.2f}" for name, value in numbers.items()})
         chance = f"{one.p_value:.3f}"
     verdict = t("blind.prefers", name=one.preferred) if one.preferred else t("blind.open")
+    names = t("blind.versus", first=one.first, second=one.second)
+    if one.earlier:
+        about = Markup('{}<br><span class="rw-quiet rw-small">{}</span>')
+        names = about.format(names, t("blind.earlier"))
     return [
-        t("blind.versus", first=one.first, second=one.second),
+        names,
         t("blind.counts", wins=one.wins, losses=one.losses),
         str(one.ties),
         share,
