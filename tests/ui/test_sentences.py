@@ -162,3 +162,26 @@ def test_what_nobody_translated_stays_as_it_is() -> None:
     with speaking("zh"):
         assert said("Zut alors, un café. Et puis?") == "Zut alors, un café. Et puis?"
         assert said("") == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A decoder of 7 billion parameters and more of that: QLoRA",
+        "Anything and more",
+        "What it counts in tokens",
+        "A step of many: x",
+        "The notes: a file as it was.",
+    ],
+)
+def test_a_short_sentence_of_counts_fits_no_other(text: str) -> None:
+    with speaking("zh"):
+        assert said(text) == text
+
+
+def test_counts_are_read_with_what_stands_between_their_digits() -> None:
+    with speaking("zh"):
+        assert said("1,200 tokens") == "1,200 个 token"
+        assert said("3 of 5: mini") == "第 3 个，共 5 个：mini"
+        assert said("640 x 480 pixels") == "640 × 480 像素"
+        assert said("notes.csv: detected as GB18030.") == "notes.csv：识别为 GB18030。"

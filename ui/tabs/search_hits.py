@@ -190,13 +190,14 @@ def _hit(
     mark = badge(t("search.relevant"), "good") if relevant else EMPTY
     if hit.grade is not None and not hit.relevant and not hidden:
         mark = badge(t("search.not_relevant"), "warn")
-    return Markup("<li{}><div><span>{}</span>{}{}{}{}</div>{}</li>").format(
+    return Markup("<li{}><div><span>{}</span>{}{}{}{}{}</div>{}</li>").format(
         Markup(' class="relevant"') if relevant else EMPTY,
         at,
         EMPTY if hidden else Markup("<span>{}</span>").format(_score(hit)),
         EMPTY if hidden else _change(at, hit),
         beside,
         mark,
+        EMPTY if hidden else Markup('<code class="rw-quiet">{}</code>').format(hit.id),
         draw(hit, query) if draw else _text(hit, query),
     )
 
