@@ -313,7 +313,9 @@ def listen(services: Services, page: "Page") -> None:
         then=t("outside.start"),
     )
     search_filter.listen(services, search.filter, search.indexes)
-    search_pictures.listen(services, search.by_picture, search.results, [*sides[:2], where, amounts[0]])
+    search_pictures.listen(
+        services, search.by_picture, search.results, [*sides[:2], where, amounts[0]]
+    )
     search_blind.listen(services, search.blind, [*sides, where, *amounts], search.results)
     search_answers.listen(services, search.answers, [search.indexes, search.second, where])
     everything = [search.chosen, *search.outputs]

@@ -72,9 +72,7 @@ def ask_html(
 ) -> str:
     """Ask, and show what was found; ``seconds`` has each side's second stage, or nothing. ``hits``
     and ``candidates`` are the usual ones where None."""
-    results = search_sides(
-        services, sides_of(names, seconds), query, where, hits, candidates
-    )
+    results = search_sides(services, sides_of(names, seconds), query, where, hits, candidates)
     return results_html(results, draws=tiles(services, results))
 
 

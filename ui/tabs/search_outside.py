@@ -62,9 +62,7 @@ def begin(services: Services, name: str | None, *raw: Any) -> Job:
     index = services.workspace.indexes.get(name)
     for id in values["take_back"]:
         if id not in left_out(index):
-            raise BadInput(
-                t("outside.not_out", id=id, index=index.name), t("outside.not_out_hint")
-            )
+            raise BadInput(t("outside.not_out", id=id, index=index.name), t("outside.not_out_hint"))
     return services.workspace.jobs.submit(IndexUpdateRecipe.read({"index": name, **values}))
 
 

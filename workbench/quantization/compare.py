@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from workbench.comparison.names import HEADLINE
+from workbench.comparison.names import HEADLINE, label
 
 #: What is to be small: a model on disk; embeddings in memory, where they are searched.
 WEIGHED = {"models": "bytes", "vectors": "memory"}
@@ -98,7 +98,7 @@ def _why(best: Row, original: Row, size: str, metric: str, *, slower: bool) -> s
         else ("The smallest within its bound that is no slower")
     )
     return (
-        f"{which}: {times:.1f} times smaller, it {value} {metric} "
+        f"{which}: {times:.1f} times smaller, it {value} {label(metric)} "
         f"({best['bound']:g} is allowed), and {pace}."
     )
 

@@ -32,9 +32,9 @@ SURE = 0.05
 @dataclass(frozen=True, slots=True)
 class Tally:
     """Of two sides, how often each was picked. ``earlier``: an index has been built anew or brought
-    up to date since, so that these answers are about what it was. ``share``: the first side's part of the answers
-    that were no tie, with its exact (Clopper-Pearson) 95 % interval; None where all were ties.
-    ``p_value``: of the exact two-sided binomial test against an even chance."""
+    up to date since, so that these answers are about what it was. ``share``: the first side's part
+    of the answers that were no tie, with its exact (Clopper-Pearson) 95 % interval; None where all
+    were ties. ``p_value``: of the exact two-sided binomial test against an even chance."""
 
     first: str
     second: str

@@ -60,6 +60,7 @@ def test_the_smallest_sound_one_that_is_no_slower_is_recommended() -> None:
     take, why = recommended(rows(half, slow, bad))
     assert take == "half"
     assert "2.0 times smaller" in why and "2.0 times as fast" in why
+    assert "it loses 0.001 MAP@100" in why
     take, why = recommended(rows(slow, bad))
     assert take == "slow" and "3.0 times as long" in why
     take, why = recommended(rows(bad))

@@ -288,7 +288,7 @@ def test_an_index_outlives_its_data_set(opened: Workspace) -> None:
     text = opened_text(opened, 1, 7)
     opened.datasets.remove("notes")
     (result,) = Engine(opened).search(["alone"], text, 5, where="lang = en")
-    assert dict((hit.id, hit.text) for hit in result.hits)["n7"] == text
+    assert {hit.id: hit.text for hit in result.hits}["n7"] == text
     # Nobody is left who says what is right.
     assert result.known_relevant is None
     (opened.indexes.folder("alone") / "documents.arrow").unlink()
