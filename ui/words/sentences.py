@@ -2,10 +2,10 @@
 
 A translation is found by the English sentence itself, with ``{}`` where the engine fills something
 in, ``{n}`` where that is a count in digits: 'There is no {} named '{}'.' The other language's
-sentence names these places by number. So a
-record, a log or an error of an earlier day is read in any language, and what has no translation is
-shown as it is. The files ``sentences/<language>.*.json`` hold the pairs; a test fails where the
-engine has a sentence that they lack.
+sentence names these places by number. So a record, a log or an error of an earlier day is read in
+any language, and what has no translation is shown as it is. The files
+``sentences/<language>.*.json`` hold the pairs; a test fails where the engine has a sentence that
+they lack.
 """
 
 import json
