@@ -179,7 +179,8 @@ class Pick:
     or 'index + reranker'), ``winner`` is 'first', 'second' or 'tie'. The sides were shuffled when
     they were shown; here they are in a fixed order.
 
-    ``detail`` has what was shown: the documents' ids of each side, and on which side each stood.
+    ``detail`` has what was shown: the documents' ids of each side, on which side each stood,
+    and which build of its index answered.
     """
 
     id: str

@@ -42,7 +42,17 @@ def sentence(error: WorkbenchError) -> str:
 def told(error: WorkbenchError) -> gr.Error:
     """The error as a toast."""
     title = t("feedback.bad_input") if error.bad_input else t("feedback.failed")
-    return gr.Error(sentence(error), duration=SECONDS, title=title, print_exception=False)
+    return _toast(title, sentence(error))
+
+
+def headed(title: str, words: str) -> str:
+    """A toast's text under its own title (words are HTML): Gradio writes 'Error' or 'Warning' above
+    it whatever title it is given, in English, which the page's style hides."""
+    return f"<strong>{escape(title)}</strong><br>{words}"
+
+
+def _toast(title: str, words: str) -> gr.Error:
+    return gr.Error(headed(title, words), duration=SECONDS, title=title, print_exception=False)
 
 
 def guarded(callback: Callable[..., Any]) -> Callable[..., Any]:
@@ -67,12 +77,7 @@ def _answered(callback: Callable[..., Any], values: tuple[Any, ...]) -> Any:
         raise
     except Exception as error:
         log.exception("A callback of the page failed: %s", callback)
-        raise gr.Error(
-            t("feedback.unexpected"),
-            duration=SECONDS,
-            title=t("feedback.failed"),
-            print_exception=False,
-        ) from error
+        raise _toast(t("feedback.failed"), escape(t("feedback.unexpected"))) from error
 
 
 def field_messages(error: WorkbenchError, names: Sequence[str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui.feedback import SECONDS, field_messages, sentence
+from ui.feedback import SECONDS, field_messages, headed, sentence
 from ui.words import known, sentences, t
 from workbench.errors import WorkbenchError
 
@@ -58,7 +58,7 @@ def _tell(error: WorkbenchError, said: Mapping[str, str]) -> None:
     page without the updates of its fields."""
     words = "<br>".join(escape(f"{_label(name)}: {text}") for name, text in said.items())
     title = t("feedback.fields" if said else "feedback.bad_input")
-    gr.Warning(words or sentence(error), duration=SECONDS, title=title)
+    gr.Warning(headed(title, words or sentence(error)), duration=SECONDS, title=title)
 
 
 def _label(name: str) -> str:

@@ -6,7 +6,7 @@ import gradio as gr
 import pytest
 
 from ui.feedback import field_messages, guarded, told
-from ui.words import t
+from ui.words import speaking, t
 from workbench.errors import BadInput, BadRecipe, SearchUnavailable
 from workbench.recipes.evaluate import EvaluateRecipe
 
@@ -17,13 +17,20 @@ def test_an_error_of_ours_is_its_own_sentence() -> None:
 
     with pytest.raises(gr.Error) as raised:
         guarded(fails)()
-    assert raised.value.message == "There is no file. Drop one."
+    title = t("feedback.bad_input")
+    assert raised.value.message == f"<strong>{title}</strong><br>There is no file. Drop one."
     assert raised.value.title == t("feedback.bad_input")
     assert not raised.value.print_exception
 
 
 def test_a_failure_that_is_not_the_persons_has_another_title() -> None:
     assert told(SearchUnavailable("No.")).title == t("feedback.failed")
+
+
+def test_a_toasts_title_is_in_the_language_spoken() -> None:
+    """Gradio shows its own English word in the place of the title."""
+    with speaking("zh"):
+        assert told(SearchUnavailable("No.")).message.startswith("<strong>操作未成功</strong>")
 
 
 def test_what_was_not_foreseen_is_one_quiet_sentence_and_logged(
@@ -34,7 +41,7 @@ def test_what_was_not_foreseen_is_one_quiet_sentence_and_logged(
 
     with caplog.at_level(logging.ERROR), pytest.raises(gr.Error) as raised:
         guarded(fails)()
-    assert raised.value.message == t("feedback.unexpected")
+    assert raised.value.message.endswith(f"<br>{t('feedback.unexpected')}")
     assert "secret" not in raised.value.message
     assert "secret path" in caplog.text
     assert "Traceback" in caplog.text

@@ -40,7 +40,8 @@ def test_events_are_quick_private_and_without_a_veil(demo: gr.Blocks) -> None:
         if names & {"look", "load"} or ("select" in names and on_tabs):
             assert event.queue is False, event.name
         assert event.concurrency_limit is None
-        assert event.show_progress == "hidden"
+        # 'minimal' puts a clock beside an answer that takes seconds, and hides nothing.
+        assert event.show_progress in ("hidden", "minimal")
         assert event.api_visibility == "private"
 
 

@@ -10,6 +10,7 @@ import pytest
 import storage
 import workbench
 from ui.words import LANGUAGE, LANGUAGES, speaking
+from ui.words.metrics import label
 from ui.words.sentences import PLACE, pairs, said
 from workbench.data.problems import MENDS
 from workbench.errors import BadRecipe, ModelNotFound
@@ -162,3 +163,35 @@ def test_what_nobody_translated_stays_as_it_is() -> None:
     with speaking("zh"):
         assert said("Zut alors, un café. Et puis?") == "Zut alors, un café. Et puis?"
         assert said("") == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A decoder of 7 billion parameters and more of that: QLoRA",
+        "Anything and more",
+        "What it counts in tokens",
+        "A step of many: x",
+        "The notes: a file as it was.",
+    ],
+)
+def test_a_short_sentence_of_counts_fits_no_other(text: str) -> None:
+    with speaking("zh"):
+        assert said(text) == text
+
+
+def test_counts_are_read_with_what_stands_between_their_digits() -> None:
+    with speaking("zh"):
+        assert said("1,200 tokens") == "1,200 个 token"
+        assert said("3 of 5: mini") == "第 3 个，共 5 个：mini"
+        assert said("640 x 480 pixels") == "640 × 480 像素"
+        assert said("notes.csv: detected as GB18030.") == "notes.csv：识别为 GB18030。"
+
+
+def test_a_difference_and_a_metric_are_read() -> None:
+    with speaking("zh"):
+        text = said("+0.094 [+0.050, +0.130], p < 0.001 (< 0.001 after Holm)")
+        assert text == "+0.094 [+0.050, +0.130]，p < 0.001（Holm 校正后 < 0.001）"
+        assert label("hit_rate@5") == "命中率@5"
+        assert label("map@100") == "MAP@100"
+    assert label("hit_rate@5") == "Hit rate@5"

@@ -24,8 +24,8 @@ from ui.tabs.compare_sections import Section, measured
 from ui.tabs.explorer import Explorer
 from ui.words import t
 from ui.words.amounts import ago
+from ui.words.metrics import label
 from workbench.comparison.matrix import MEASURED
-from workbench.comparison.names import label
 from workbench.evaluation.named import BM25
 from workbench.recipes.matrix import MatrixRecipe
 from workbench.records import Job

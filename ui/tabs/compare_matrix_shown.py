@@ -14,6 +14,7 @@ from ui.services import Services
 from ui.tabs.compare_links import links
 from ui.words import t
 from ui.words.amounts import count
+from ui.words.metrics import label
 from workbench.comparison.matrix import (
     MEASURED,
     PUBLISHED,
@@ -23,7 +24,6 @@ from workbench.comparison.matrix import (
     to_published,
     value_at,
 )
-from workbench.comparison.names import label
 from workbench.records import Job, JobStatus
 
 #: Instead of a top k: the table as rerankers are published.

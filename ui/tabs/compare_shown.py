@@ -12,7 +12,7 @@ from ui.markup import EMPTY, badge, empty, heading, join, table
 from ui.plots import grouped_bars
 from ui.services import Services
 from ui.tabs.compare_links import links
-from ui.words import sentences, t
+from ui.words import metrics, sentences, t
 from ui.words.amounts import count
 from workbench.comparison.forgetting import Forgetting, forgetting, tables
 from workbench.comparison.names import HEADLINE, label
@@ -89,7 +89,7 @@ def card_html(job: Job) -> str:
 def chart(measured: Table) -> Any:
     return grouped_bars(
         [row.model for row in measured.rows],
-        measured.labels,
+        list(map(metrics.said, measured.labels)),
         [row.values for row in measured.rows],
         t("compare.chart_title", dataset=measured.dataset, split=t(f"split.{measured.split}")),
     )
@@ -98,7 +98,7 @@ def chart(measured: Table) -> Any:
 def table_html(measured: Table, result: Mapping[str, Any]) -> Markup:
     """Models as rows, metrics as columns, and what each difference is worth."""
     model = t("compare.model_searched" if measured.staged else "compare.model")
-    heads = [model, *measured.labels, t("compare.difference")]
+    heads = [model, *map(metrics.said, measured.labels), t("compare.difference")]
     numeric = range(1, len(measured.labels) + 1)
     caption = t("compare.caption_pairs" if measured.unit == "pairs" else "compare.caption")
     parts: list[str] = [heading(measured.dataset, _about(measured, result))]
@@ -137,7 +137,12 @@ def short_table(result: Mapping[str, Any]) -> Markup:
     """The headline only: two models, one number each, and the verdict."""
     measured = build_table(result)
     at = measured.metrics.index(HEADLINE) if HEADLINE in measured.metrics else 0
-    heads = [t("compare.model"), measured.labels[at], t("compare.difference"), t("compare.verdict")]
+    heads = [
+        t("compare.model"),
+        metrics.said(measured.labels[at]),
+        t("compare.difference"),
+        t("compare.verdict"),
+    ]
     rows = [[row.model, _value(row, at), *_difference(row, measured)] for row in measured.rows]
     return table(heads, rows, caption=t("compare.caption"), numeric=[1])
 
@@ -183,7 +188,7 @@ def _difference(row: Row, measured: Table) -> list[str]:
         first_stage = row.kind == "first-stage"
         return [t("compare.stage_order" if first_stage else "compare.reference"), EMPTY]
     tone = "" if not one.sure else "good" if one.delta > 0 else "bad"
-    text = Markup('<span class="rw-difference">{}</span>').format(one.text)
+    text = Markup('<span class="rw-difference">{}</span>').format(sentences.said(one.text))
     quiet = Markup('<span class="rw-quiet rw-small">{}</span>')
     counted = t("compare.counted", wins=one.wins, losses=one.losses, ties=one.ties)
     if measured.staged:

@@ -14,7 +14,8 @@ from ui.tabs.compare_past import find
 from ui.tabs.compare_sections import Section, measured
 from ui.words import sentences, t
 from ui.words.amounts import count
-from workbench.comparison.names import HEADLINE, METRICS, label
+from ui.words.metrics import label
+from workbench.comparison.names import HEADLINE, METRICS
 from workbench.comparison.slices import Slicing
 from workbench.comparison.table import build_table
 from workbench.records import Job

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from ui.markup import join, table
 from ui.words import t
 from ui.words.amounts import count
-from workbench.comparison.names import label
+from ui.words.metrics import label
 from workbench.comparison.recipes import shown
 from workbench.reports.measurement import Measurement, headline_metrics
 

@@ -15,11 +15,13 @@ from ui.markup import EMPTY, empty, heading, join, piece
 from ui.pulse import pulse
 from ui.services import Services
 from ui.tabs import (
+    search_amounts,
     search_answers,
     search_blind,
     search_build,
     search_filter,
     search_indexes,
+    search_outside,
     search_pictures,
     search_upload,
 )
@@ -31,7 +33,6 @@ from ui.words.amounts import size
 from workbench.recipes.evaluate import IndexRecipe
 from workbench.recipes.index_update import IndexUpdateRecipe
 from workbench.records import Job, JobStatus
-from workbench.search.results import CANDIDATES
 
 if TYPE_CHECKING:
     from ui.page import Page
@@ -53,9 +54,11 @@ class Search:
     other: gr.Dropdown
     second_other: gr.Dropdown
     filter: search_filter.Filter
+    amounts: search_amounts.Amounts
     blind: search_blind.Blind
     answers: search_answers.Answers
     listed: search_indexes.Indexes
+    outside: search_outside.Outside
     query: gr.Textbox
     ask: gr.Button
     examples: gr.HTML
@@ -97,7 +100,7 @@ def render(services: Services) -> Search:
                     second = open_menu(
                         visible=False,
                         label=t("search.second"),
-                        info=t("search.second_help", count=CANDIDATES),
+                        info=t("search.second_help"),
                         elem_id="search-second",
                     )
                 with gr.Column(min_width=260):
@@ -109,10 +112,11 @@ def render(services: Services) -> Search:
                     second_other = open_menu(
                         visible=False,
                         label=t("search.second_other"),
-                        info=t("search.second_help", count=CANDIDATES),
+                        info=t("search.second_help"),
                         elem_id="search-second-other",
                     )
             filter = search_filter.render()
+            amounts = search_amounts.render()
             query = gr.Textbox(
                 label=t("search.query"),
                 placeholder=t("search.query_hint"),
@@ -137,6 +141,7 @@ def render(services: Services) -> Search:
                 remove = confirm.render(t("search.remove"), t("search.remove_yes"))
         job = piece(elem_id="index-job")
         listed = search_indexes.render()
+        outside = search_outside.render()
     outputs = [indexes, second, examples, nothing, asking, building]
     outputs += [form.dataset, form.model, job, cancel]
     return Search(
@@ -148,9 +153,11 @@ def render(services: Services) -> Search:
         other=other,
         second_other=second_other,
         filter=filter,
+        amounts=amounts,
         blind=blind,
         answers=answers,
         listed=listed,
+        outside=outside,
         query=query,
         ask=ask,
         examples=examples,
@@ -166,8 +173,11 @@ def render(services: Services) -> Search:
         job=job,
         remove=remove,
         refresh=lambda *now: fill(services, *now),
-        inputs=[chosen, second, form.dataset, form.model, second_other],
-        outputs=[*outputs, remove_box, other, second_other, listed.listed, by_picture.box],
+        inputs=[chosen, second, form.dataset, form.model, second_other, outside.index],
+        outputs=[
+            *[*outputs, remove_box, other, second_other, listed.listed],
+            *[outside.box, outside.index, by_picture.box],
+        ],
     )
 
 
@@ -175,11 +185,20 @@ def listen(services: Services, page: "Page") -> None:
     search = page.search
     workspace = services.workspace
 
-    def ask(query: str | None, where: str | None, *sides: str | None) -> str:
-        return ask_html(services, sides[:2], query or "", sides[2:], where)
+    def ask(
+        query: str | None,
+        where: str | None,
+        hits: float | None,
+        candidates: float | None,
+        *sides: str | None,
+    ) -> str:
+        more = (sides[2:], where, hits, candidates)
+        return ask_html(services, sides[:2], query or "", *more)
 
     def example(
         where: str | None,
+        hits: float | None,
+        candidates: float | None,
         left: str | None,
         right: str | None,
         second: str | None,
@@ -187,7 +206,8 @@ def listen(services: Services, page: "Page") -> None:
         event: gr.EventData,
     ) -> list[Any]:
         query = str(event.value)
-        return [query, query, ask(query, where, left, right, second, second_right)]
+        sides = (left, right, second, second_right)
+        return [query, query, ask(query, where, hits, candidates, *sides)]
 
     def pick_indexes(left: str | None, right: str | None) -> list[Any]:
         names = [name for name in (left, right) if name]
@@ -206,6 +226,10 @@ def listen(services: Services, page: "Page") -> None:
     def bring(event: gr.EventData) -> list[Any]:
         job = search_indexes.update(services, str(event.value))
         return [job_html(services, job), gr.Button(visible=True)]
+
+    def leave_out(*raw: Any) -> list[Any]:
+        job = search_outside.begin(services, *raw)
+        return ["", "", False, job_html(services, job), gr.Button(visible=True)]
 
     def cancel() -> list[Any]:
         job = newest_job(services)
@@ -239,7 +263,8 @@ def listen(services: Services, page: "Page") -> None:
 
     sides = [search.indexes, search.other, search.second, search.second_other]
     where = search.filter.where
-    asked = [search.query, where, *sides]
+    amounts = search.amounts.inputs
+    asked = [search.query, where, *amounts, *sides]
     busy: dict[str, Any] = {"says": t("search.asking"), "then": t("search.ask")}
     on_busy(search.ask, ask, asked, search.results, **busy)
     on_busy(search.ask, ask, asked, search.results, listener=search.query.submit, **busy)
@@ -248,7 +273,7 @@ def listen(services: Services, page: "Page") -> None:
     on(
         search.examples.select,
         example,
-        [where, *sides],
+        [where, *amounts, *sides],
         [search.query, search.blind.query, search.results],
     )
     for index, second in ((search.indexes, search.second), (search.other, search.second_other)):
@@ -278,9 +303,20 @@ def listen(services: Services, page: "Page") -> None:
     search_build.listen(services, search.form)
     on(search.cancel.click, cancel, None, [search.job, search.cancel])
     on(search.listed.listed.select, bring, None, [search.job, search.cancel], queue=True)
+    outside = search.outside
+    on_busy(
+        outside.start,
+        leave_out,
+        [outside.index, *outside.fields],
+        [*outside.fields, search.job, search.cancel],
+        says=t("outside.starting"),
+        then=t("outside.start"),
+    )
     search_filter.listen(services, search.filter, search.indexes)
-    search_pictures.listen(services, search.by_picture, search.results, [*sides[:2], where])
-    search_blind.listen(services, search.blind, [*sides, where], search.results)
+    search_pictures.listen(
+        services, search.by_picture, search.results, [*sides[:2], where, amounts[0]]
+    )
+    search_blind.listen(services, search.blind, [*sides, where, *amounts], search.results)
     search_answers.listen(services, search.answers, [search.indexes, search.second, where])
     everything = [search.chosen, *search.outputs]
     now = search.inputs[1:]
@@ -301,6 +337,7 @@ def fill(
     dataset: str | None,
     model: str | None,
     second_other: str | None = "",
+    outside: str | None = "",
 ) -> list[Any]:
     """Updates for ``Search.outputs``: menus, examples and the build in progress."""
     indexes = services.workspace.indexes.list()
@@ -326,6 +363,8 @@ def fill(
         update([(t("search.other_none"), ""), *choices], right),
         second_menu(services, second_other),
         search_indexes.list_html(services),
+        gr.Accordion(visible=bool(names)),
+        menu(names, outside),
         search_pictures.box_update(services, picked),
     ]
 
@@ -359,9 +398,12 @@ def newest_job(services: Services) -> Job | None:
 
 def job_html(services: Services, job: Job | None) -> str:
     """A build on its way or failed, and the import it waits for; one that succeeded is in the
-    menu."""
-    if job is None or job.status is JobStatus.SUCCEEDED:
+    menu, and an update that did says what it changed."""
+    if job is None:
         return EMPTY
+    if job.status is JobStatus.SUCCEEDED:
+        updated = job.task == IndexUpdateRecipe.task
+        return search_outside.done_html(services, job) if updated else EMPTY
     waits = job.after is not None and job.status is JobStatus.QUEUED
     before = [job_card(services.workspace.jobs.get(job.after))] if waits and job.after else []
     return str(join([*before, job_card(job)]))

@@ -71,7 +71,8 @@ def render(services: Services) -> Blind:
 
 
 def listen(services: Services, blind: Blind, sides: list[Any], results: gr.HTML) -> None:
-    """``sides``: the components of left and right index, left and right second stage, filter.
+    """``sides``: the components of left and right index, left and right second stage, filter,
+    numbers of hits and candidates.
     ``results``: where the open answers stand; to the same question they would tell the sides."""
     waiting: OrderedDict[str, tuple[SearchResult, SearchResult]] = OrderedDict()
 
@@ -135,11 +136,13 @@ def ask(
     second: str | None,
     second_right: str | None,
     where: str | None,
+    hits: float | None = None,
+    candidates: float | None = None,
 ) -> tuple[str, tuple[SearchResult, SearchResult]]:
     """A question's name, and what both sides found, in an order that chance decided."""
     sides = sides_of([left, right], [second, second_right])
     check(services, sides)
-    found = search_sides(services, sides, query, where)
+    found = search_sides(services, sides, query, where, hits, candidates)
     if secrets.randbelow(2):
         found.reverse()
     return secrets.token_hex(8), (found[0], found[1])
@@ -177,7 +180,7 @@ def revealed_html(made: Pick, pair: tuple[SearchResult, SearchResult]) -> Markup
 
 def tally_html(services: Services) -> Markup:
     """Every pair of sides that was compared, with what can be said beyond luck."""
-    found = tallies(services.workspace.store.picks.list())
+    found = tallies(services.workspace)
     if not found:
         return EMPTY
     heads = [t("blind.pair"), t("blind.wins"), t("blind.ties")]
@@ -197,8 +200,12 @@ def _row(one: Tally) -> list[str]:
         share = t("blind.interval", **{name: f"{value:.2f}" for name, value in numbers.items()})
         chance = f"{one.p_value:.3f}"
     verdict = t("blind.prefers", name=one.preferred) if one.preferred else t("blind.open")
+    names = t("blind.versus", first=one.first, second=one.second)
+    if one.earlier:
+        about = Markup('{}<br><span class="rw-quiet rw-small">{}</span>')
+        names = about.format(names, t("blind.earlier"))
     return [
-        t("blind.versus", first=one.first, second=one.second),
+        names,
         t("blind.counts", wins=one.wins, losses=one.losses),
         str(one.ties),
         share,

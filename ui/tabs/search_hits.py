@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from ui.markup import EMPTY, badge, join, moved
 from ui.services import Services
 from ui.tabs.compare_rankings import marked, marked_text
+from ui.tabs.search_amounts import candidates_of, hits_of
 from ui.tabs.search_slopes import slopes
 from ui.tabs.search_tiles import Tiles, tiles
 from ui.words import t
@@ -17,8 +18,6 @@ from workbench.errors import BadInput, SearchUnavailable
 
 if TYPE_CHECKING:
     from workbench.search.results import Hit, SearchResult
-
-HITS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,12 @@ def sides_of(names: Sequence[str | None], seconds: Sequence[str | None] = ("",))
 
 
 def search_sides(
-    services: Services, sides: Sequence[Side], query: str, where: str | None = ""
+    services: Services,
+    sides: Sequence[Side],
+    query: str,
+    where: str | None = "",
+    hits: float | None = None,
+    candidates: float | None = None,
 ) -> "list[SearchResult]":
     """Ask every side the same; raises :class:`BadInput` where nothing is chosen.
 
@@ -46,11 +50,13 @@ def search_sides(
         raise BadInput(t("search.no_index"), t("search.no_index_hint"))
     if services.search is None:
         raise SearchUnavailable(t("search.off"))
+    more: dict[str, Any] = {"candidates": candidates_of(candidates), "where": where or ""}
+    top_k = hits_of(hits)
     return [
         result
         for side in sides
         for result in services.search.search_many(
-            [side.index], query, HITS, reranker=side.second or None, where=where or ""
+            [side.index], query, top_k, reranker=side.second or None, **more
         )
     ]
 
@@ -61,9 +67,12 @@ def ask_html(
     query: str,
     seconds: Sequence[str | None] = ("",),
     where: str | None = "",
+    hits: float | None = None,
+    candidates: float | None = None,
 ) -> str:
-    """Ask, and show what was found; ``seconds`` has each side's second stage, or nothing."""
-    results = search_sides(services, sides_of(names, seconds), query, where)
+    """Ask, and show what was found; ``seconds`` has each side's second stage, or nothing. ``hits``
+    and ``candidates`` are the usual ones where None."""
+    results = search_sides(services, sides_of(names, seconds), query, where, hits, candidates)
     return results_html(results, draws=tiles(services, results))
 
 
@@ -179,13 +188,14 @@ def _hit(
     mark = badge(t("search.relevant"), "good") if relevant else EMPTY
     if hit.grade is not None and not hit.relevant and not hidden:
         mark = badge(t("search.not_relevant"), "warn")
-    return Markup("<li{}><div><span>{}</span>{}{}{}{}</div>{}</li>").format(
+    return Markup("<li{}><div><span>{}</span>{}{}{}{}{}</div>{}</li>").format(
         Markup(' class="relevant"') if relevant else EMPTY,
         at,
         EMPTY if hidden else Markup("<span>{}</span>").format(_score(hit)),
         EMPTY if hidden else _change(at, hit),
         beside,
         mark,
+        EMPTY if hidden else Markup('<code class="rw-quiet">{}</code>').format(hit.id),
         draw(hit, query) if draw else _text(hit, query),
     )
 

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from ui.markup import EMPTY, badge, join, pick, piece, table
 from ui.services import Services
+from ui.tabs.search_outside import listed_html
 from ui.words import sentences, t
 from ui.words.amounts import count, size
 from workbench.recipes.index_update import IndexUpdateRecipe
@@ -80,7 +81,7 @@ def _state(index: Index, reasons: list[Stale]) -> Markup:
         Markup('<p class="rw-quiet rw-small">{}</p>').format(sentences.said(one))
         for one in index.summary.get("notes", [])
     ]
-    notes += [_low(index.summary), _skipped(index.summary)]
+    notes += [_low(index.summary), _skipped(index.summary), listed_html(index)]
     if not reasons:
         return join([badge(t("indexes.fits"), "good"), *notes])
     said = [

@@ -16,7 +16,8 @@ from ui.markup import join
 from ui.routes.pictures import picture_url
 from ui.routes.uploads import uploads_of
 from ui.services import Services
-from ui.tabs.search_hits import HITS, results_html
+from ui.tabs.search_amounts import hits_of
+from ui.tabs.search_hits import results_html
 from ui.tabs.search_tiles import SMALL, tiles
 from ui.words import t
 from workbench.errors import BadInput, SearchUnavailable
@@ -79,7 +80,7 @@ def render(services: Services) -> ByPicture:
 
 
 def listen(services: Services, by: ByPicture, results: gr.HTML, sides: list[Any]) -> None:
-    """``sides``: the components of left and right index, and the filter."""
+    """``sides``: the components of left and right index, the filter, number of hits."""
 
     def shown(name: str, *raw: Any) -> list[Any]:
         return [name, gr.Button(visible=True), ask_html(services, name, *raw)]
@@ -91,9 +92,13 @@ def listen(services: Services, by: ByPicture, results: gr.HTML, sides: list[Any]
         return ["", *shown(f"{_UPLOAD}:{last}", *raw)]
 
     def found(
-        left: str | None, right: str | None, where: str | None, event: gr.EventData
+        left: str | None,
+        right: str | None,
+        where: str | None,
+        hits: float | None,
+        event: gr.EventData,
     ) -> list[Any]:
-        return shown(f"{_FOUND}:{event.value}", left, right, where)
+        return shown(f"{_FOUND}:{event.value}", left, right, where, hits)
 
     outputs = [by.asked, by.again, results]
     on(
@@ -123,7 +128,12 @@ def box_update(services: Services, names: Sequence[str | None]) -> dict[str, Any
 
 
 def ask_html(
-    services: Services, name: str, left: str | None, right: str | None, where: str | None
+    services: Services,
+    name: str,
+    left: str | None,
+    right: str | None,
+    where: str | None,
+    hits: float | None = None,
 ) -> str:
     """Ask those sides that are of pictures, and show what they found below what was asked for."""
     chosen = [services.workspace.indexes.get(one) for one in (left, right) if one]
@@ -134,7 +144,11 @@ def ask_html(
         raise SearchUnavailable(t("search.off"))
     sought = _sought(services, name)
     results = services.search.search_picture(
-        [one.name for one in asked], sought.path, HITS, where=where or "", without=sought.without
+        [one.name for one in asked],
+        sought.path,
+        hits_of(hits),
+        where=where or "",
+        without=sought.without,
     )
     drawn = results_html(results, draws=tiles(services, results))
     return _above(sought.url(services), [one.name for one in chosen if one not in asked]) + drawn

@@ -1,10 +1,11 @@
 """What the engine says, in the language spoken: its sentences are English and stand in records.
 
 A translation is found by the English sentence itself, with ``{}`` where the engine fills something
-in: 'There is no {} named '{}'.' The other language's sentence names these places by number. So a
-record, a log or an error of an earlier day is read in any language, and what has no translation is
-shown as it is. The files ``sentences/<language>.*.json`` hold the pairs; a test fails where the
-engine has a sentence that they lack.
+in, ``{n}`` where that is a count in digits: 'There is no {} named '{}'.' The other language's
+sentence names these places by number. So a record, a log or an error of an earlier day is read in
+any language, and what has no translation is shown as it is. The files
+``sentences/<language>.*.json`` hold the pairs; a test fails where the engine has a sentence that
+they lack.
 """
 
 import json
@@ -16,10 +17,13 @@ from ui.words import LANGUAGE, language, load
 
 FOLDER = Path(__file__).parent / "sentences"
 PLACE = re.compile(r"{\w*}")
+#: A place for a count: takes digits only, so that short sentences fit nothing else.
+_COUNT = "{n}"
+_PIECES = {_COUNT: r"(\d[\d,.]*)"}
 #: Between two sentences.
 _GAP = re.compile(r"(?<=[.?!])\s+(?=\S)")
 #: A place in quotation marks or braces holds a name: those stay as they are.
-_NAMED = re.compile(r"('|\\{|\"|`|)\(\.\*\?\)")
+_NAMED = re.compile(r"('|\\{|\"|`|)\((?:\.\*\?|\\d\[\\d,\.\]\*)\)")
 #: What is filled in can be a sentence with places itself.
 _DEEPEST = 3
 
@@ -49,7 +53,10 @@ def _patterns(wanted: str) -> list[tuple[re.Pattern[str], str]]:
 
 
 def _pattern(key: str) -> re.Pattern[str]:
-    return re.compile("(.*?)".join(map(re.escape, PLACE.split(key))), re.DOTALL)
+    first, *rest = map(re.escape, PLACE.split(key))
+    places = (_PIECES.get(place, "(.*?)") for place in PLACE.findall(key))
+    after = "".join(place + text for place, text in zip(places, rest, strict=True))
+    return re.compile(first + after, re.DOTALL)
 
 
 def _numbered(key: str, words: str) -> str:

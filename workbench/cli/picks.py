@@ -26,7 +26,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
 
 
 def _tally(workspace: Workspace, _args: argparse.Namespace) -> tuple[Any, str]:
-    found = tallies(workspace.store.picks.list())
+    found = tallies(workspace)
     if not found:
         say("No blind test was answered yet. There is one on the page's Search tab.")
     heads = ["first", "second", "won", "lost", "ties", "share", "95% interval", "p", "preferred"]
@@ -39,7 +39,8 @@ def _row(one: Tally) -> list[Any]:
     if one.share is not None and one.low is not None and one.high is not None:
         numbers = [f"{one.share:.2f}", f"{one.low:.2f} to {one.high:.2f}", f"{one.p_value:.3f}"]
     preferred = one.preferred or "nobody, yet"
-    return [one.first, one.second, one.wins, one.losses, one.ties, *numbers, preferred]
+    first = f"{one.first} (earlier build)" if one.earlier else one.first
+    return [first, one.second, one.wins, one.losses, one.ties, *numbers, preferred]
 
 
 def _list(workspace: Workspace, _args: argparse.Namespace) -> tuple[Any, str]:

@@ -298,8 +298,10 @@ class Import:
     def _about(self, one: Input) -> None:
         encoding = one.found.label if one.found else "UTF-8"
         if one.found and one.found.codec != "utf-8":
-            how = "read" if self._recipe.encoding != "auto" else "detected"
-            self._assembly.notes.append(f"{one.source.label}: {how} as {encoding}.")
+            label, asked = one.source.label, self._recipe.encoding != "auto"
+            self._assembly.notes.append(
+                f"{label}: read as {encoding}." if asked else f"{label}: detected as {encoding}."
+            )
         self._assembly.sources.append(
             {
                 "file": one.source.label,

@@ -6,7 +6,7 @@ A side is named by its index, and by its second stage where it has one. Torch-fr
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
@@ -31,9 +31,10 @@ SURE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Of two sides, how often each was picked. ``share``: the first side's part of the answers
-    that were no tie, with its exact (Clopper-Pearson) 95 % interval; None where all were ties.
-    ``p_value``: of the exact two-sided binomial test against an even chance."""
+    """Of two sides, how often each was picked. ``earlier``: an index has been built anew or brought
+    up to date since, so that these answers are about what it was. ``share``: the first side's part
+    of the answers that were no tie, with its exact (Clopper-Pearson) 95 % interval; None where all
+    were ties. ``p_value``: of the exact two-sided binomial test against an even chance."""
 
     first: str
     second: str
@@ -44,6 +45,7 @@ class Tally:
     low: float | None
     high: float | None
     p_value: float | None
+    earlier: bool = False
 
     @property
     def preferred(self) -> str:
@@ -79,6 +81,7 @@ def keep(
         "left": names["left"],
         "first": [hit.id for hit in results[first].hits],
         "second": [hit.id for hit in results[second].hits],
+        "builds": [results[first].build, results[second].build],
     }
     pick = Pick(
         id=uuid.uuid4().hex[:8],
@@ -94,13 +97,22 @@ def keep(
     return workspace.store.picks.insert(pick)
 
 
-def tallies(picks: Sequence[Pick]) -> list[Tally]:
-    """One tally per pair of sides, the most answered first."""
-    pairs: dict[tuple[str, str], list[str]] = {}
-    for pick in picks:
-        pairs.setdefault((pick.first, pick.second), []).append(pick.winner)
-    found = [tally(*sides, winners) for sides, winners in pairs.items()]
-    return sorted(found, key=lambda one: -(one.wins + one.losses + one.ties))
+def tallies(workspace: "Workspace") -> list[Tally]:
+    """One tally per pair of sides and builds of their indexes: those of today first, then the most
+    answered.
+
+    Answers from before builds were kept stand by themselves, as earlier ones.
+    """
+    now = {index.path for index in workspace.indexes.list()}
+    pairs: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for pick in workspace.store.picks.list():
+        builds = tuple(pick.detail.get("builds", ()))
+        pairs.setdefault((pick.first, pick.second, builds), []).append(pick.winner)
+    found = [
+        replace(tally(first, second, winners), earlier=not (builds and now.issuperset(builds)))
+        for (first, second, builds), winners in pairs.items()
+    ]
+    return sorted(found, key=lambda one: (one.earlier, -(one.wins + one.losses + one.ties)))
 
 
 def tally(first: str, second: str, winners: Sequence[str]) -> Tally:

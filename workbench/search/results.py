@@ -59,6 +59,8 @@ class SearchResult:
     #: The id of the data set whose documents were searched: the same document id elsewhere is
     #: another document.
     dataset_id: str = ""
+    #: Which build of the index answered: one that is updated or built anew has another.
+    build: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         # Not ``asdict``, which looks through every value for dataclasses.

@@ -31,8 +31,9 @@ from workbench.search.structures import read
 from workbench.search.texts import DOCUMENTS_FILE, OwnDocuments
 
 Rows = NDArray[np.int64]
-#: Grown or shrunk by more than this, lists and codes no longer fit the documents.
-_TIMES = 2.0
+#: Lists and codes no longer fit where, since they were learned, as many documents came and went as
+#: there were then, or fewer than this part of them is left.
+_LEFT = 0.5
 
 
 def run(recipe: IndexUpdateRecipe, context: JobContext) -> dict[str, Any]:
@@ -63,7 +64,12 @@ def run(recipe: IndexUpdateRecipe, context: JobContext) -> dict[str, Any]:
             documents=made.documents,
             bytes=made.bytes,
             contract=material.encoder.contract.model_dump(),
-            summary={**made.summary, "left_out": sorted(left_out), "updated_at": time.time()},
+            summary={
+                **made.summary,
+                "left_out": sorted(left_out),
+                "learned": _learned(index, made, change, anew=bool(why)),
+                "updated_at": time.time(),
+            },
         )
         workspace.indexes.replace(record)
     except BaseException:
@@ -190,9 +196,23 @@ def _rebuild(index: Index, resolved: ResolvedModel, change: Change) -> str:
         return "model"
     if not len(change.kept):
         return "documents"
-    plan, times = plan_of(index), len(change.rows) / max(1, index.documents)
-    trained = plan.structure not in ("flat", "hnsw", "binary")
-    return "size" if trained and not 1 / _TIMES <= times <= _TIMES else ""
+    if plan_of(index).structure in ("flat", "hnsw", "binary"):
+        return ""
+    since = _since(index, change)
+    much = since["changed"] >= since["documents"]
+    return "size" if much or len(change.rows) < _LEFT * since["documents"] else ""
+
+
+def _since(index: Index, change: Change) -> dict[str, int]:
+    """How many documents there were when the structure was learned, and how many have come and
+    gone since, with this change: many small ones are one large one."""
+    before = index.summary.get("learned", {"documents": index.documents, "changed": 0})
+    moved = len(change.added) + int(change.gone.sum())
+    return {"documents": int(before["documents"]), "changed": int(before["changed"]) + moved}
+
+
+def _learned(index: Index, made: Made, change: Change, *, anew: bool) -> dict[str, int]:
+    return {"documents": made.documents, "changed": 0} if anew else _since(index, change)
 
 
 def _changed(material: Material, index: Index, folder: Path, change: Change) -> tuple[Made, Change]:

@@ -3,12 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
+import gradio as gr
 import pytest
 
 from tests.storage import make
 from tests.ui.tabs.conftest import BAD
 from ui.services import Services
-from ui.tabs import search, search_blind, search_filter, search_hits
+from ui.tabs import search, search_blind, search_filter, search_hits, search_indexes
 from workbench.errors import BadInput, SearchUnavailable
 from workbench.search.results import Hit, SearchResult
 
@@ -49,11 +50,20 @@ class FakeSearch:
         self.warmed: list[list[str]] = []
         self.rerankers: list[str | None] = []
         self.filters: list[str] = []
+        self.amounts: list[tuple[int, int]] = []
 
     def search_many(
-        self, indexes: list[str], query: str, top_k: int, *, reranker: str | None, where: str
+        self,
+        indexes: list[str],
+        query: str,
+        top_k: int,
+        *,
+        reranker: str | None,
+        candidates: int,
+        where: str,
     ) -> list[SearchResult]:
         self.rerankers.append(reranker)
+        self.amounts.append((top_k, candidates))
         self.filters.append(where)
         return [found(name, text=f"about {query}") for name in indexes]
 
@@ -202,3 +212,79 @@ def test_a_blind_test_needs_two_sides_over_the_same_documents(services: Services
     with pytest.raises(BadInput, match="different data sets"):
         search_blind.check(services, search_hits.sides_of(["one", "two"], ["", ""]))
     search_blind.check(services, search_hits.sides_of(["one", "one"], ["", "orders"]))
+
+
+def test_as_many_are_asked_for_as_the_fields_say(services: Services) -> None:
+    fake = FakeSearch()
+    asked = replace(services, search=fake)
+    search_hits.ask_html(asked, ["one"], "tea", ["orders"], "", 25, 200)
+    search_hits.ask_html(asked, ["one"], "tea", ["orders"], "", None, None)
+    assert fake.amounts == [(25, 200), (10, 50)]
+    with pytest.raises(BadInput, match="Hits: a number from 1 to 1000"):
+        search_hits.ask_html(asked, ["one"], "tea", [""], "", 0, 50)
+    with pytest.raises(BadInput, match="Candidates for a second stage: a number"):
+        search_hits.ask_html(asked, ["one"], "tea", [""], "", 10, 1001)
+
+
+@pytest.mark.parametrize(("other", "joined"), [("ds1", True), ("ds2", False)])
+def test_sides_are_joined_only_over_one_data_set(other: str, joined: bool) -> None:
+    """'1' here and '1' there are two documents."""
+    left = replace(side("a", "1", "2"), dataset_id="ds1")
+    right = replace(side("b", "2", "1"), dataset_id=other)
+    html = search_hits.results_html([left, right])
+    assert ("stand on both sides" in html) == joined
+    assert ("on the left at place 2" in html) == joined
+    assert ("not on the" in html) is False
+
+
+def test_a_document_judged_not_relevant_is_told_from_an_unjudged_one() -> None:
+    judged = search_hits.results_html([found("a", relevant=False, grade=0)])
+    assert ">judged not relevant<" in judged
+    assert "judged" not in search_hits.results_html([found("a", relevant=False)])
+    assert "judged" not in search_hits.results_html([found("a", relevant=True, grade=1)])
+    hidden = search_hits.results_html([found("a", relevant=False, grade=0)], hidden=True)
+    assert "judged" not in hidden
+
+
+@pytest.mark.parametrize(
+    ("summary", "mend"),
+    [
+        ({"recall@10": 0.899, "structure": "ivf"}, "more probes"),
+        ({"recall@10": 0.5, "structure": "binary"}, "larger rescore"),
+        ({"recall@10": 0.5, "structure": "binary", "plan": {"cut": 100}}, "more dimensions"),
+        ({"recall@10": 0.9, "structure": "ivf"}, ""),
+        ({"structure": "flat"}, ""),
+    ],
+)
+def test_an_index_that_misses_much_says_what_would_find_more(
+    services: Services, summary: dict[str, Any], mend: str
+) -> None:
+    record = replace(make.index("i1", "one"), summary={"dimensions": 100, **summary})
+    services.workspace.store.indexes.insert(record)
+    html = search_indexes.list_html(services)
+    assert ("is missed" in html) == bool(mend)
+    assert mend in html
+
+
+def test_a_blind_test_takes_the_open_answers_away(services: Services) -> None:
+    """To the same question they would tell which side is which."""
+    store = services.workspace.store.indexes
+    for id, name in (("i1", "one"), ("i2", "two")):
+        store.insert(make.index(id, name))
+    with gr.Blocks() as page:
+        part = search.render(replace(services, search=FakeSearch()))
+        sides = [part.indexes, part.other, part.second, part.second_other, part.filter.where]
+        search_blind.listen(
+            replace(services, search=FakeSearch()),
+            part.blind,
+            [*sides, *part.amounts.inputs],
+            part.results,
+        )
+    begin = [one for one in page.fns.values() if one.outputs[-1:] == [part.results] and one.fn]
+    assert len(begin) == 2  # the button, and Enter in the field
+    for one in begin:
+        values = one.fn("tea", "one", "two", "", "", "", 10, 50)
+        shown = dict(zip(one.outputs, values, strict=True))
+        assert shown[part.results] == ""
+        assert shown[part.blind.shown].count("about tea") == 2
+        assert "one" not in shown[part.blind.shown]

@@ -1,6 +1,7 @@
 """Blind tests: the count, its exact interval and test, and picks that become judgments."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import comb
 from pathlib import Path
 
@@ -72,15 +73,30 @@ def test_answers_are_counted_however_the_sides_were_shown(opened: Workspace) -> 
     )
     assert winner_top(kept) == "x"
     assert winner_top(keep(opened, index, a, b, "tie")) == ""
-    (one,) = tallies(opened.store.picks.list())
+    (one,) = tallies(opened)
     assert (one.first, one.second, one.wins, one.losses, one.ties) == ("a", "b + r", 2, 1, 1)
     with pytest.raises(BadInput, match="the same"):
         keep(opened, index, a, a, "left")
 
 
-def test_a_pick_becomes_a_judgment_of_a_new_version(opened: Workspace) -> None:
-    from dataclasses import replace
+def test_an_index_that_was_built_anew_begins_a_tally_of_its_own(opened: Workspace) -> None:
+    one, other = make.index("i1", "a"), make.index("i2", "b")
+    for record in (one, other):
+        opened.store.indexes.insert(record)
+    a, b = (replace(result(x.name, "x"), build=x.path) for x in (one, other))
+    before = keep(opened, one, replace(a, build="indexes/old"), b, "left")
+    for winner in ("left", "left", "tie"):
+        keep(opened, one, a, b, winner)
+    found = [(tally.wins, tally.ties, tally.earlier) for tally in tallies(opened)]
+    assert found == [(2, 1, False), (1, 0, True)]
+    # From before builds were kept.
+    detail = {name: value for name, value in before.detail.items() if name != "builds"}
+    opened.store.picks.insert(replace(before, id="older", detail=detail))
+    found = [(tally.wins, tally.ties, tally.earlier) for tally in tallies(opened)]
+    assert found == [(2, 1, False), (1, 0, True), (1, 0, True)]
 
+
+def test_a_pick_becomes_a_judgment_of_a_new_version(opened: Workspace) -> None:
     dataset = opened.datasets.get("code")
     index = replace(make.index("i1", "one"), dataset_id=dataset.id)
     reader = opened.datasets.read("code")

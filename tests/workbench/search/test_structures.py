@@ -104,6 +104,19 @@ def test_recall_is_measured_and_as_good_as_it_should_be(
     assert measured["pq"]["recall@10"] < measured["sq8"]["recall@10"]
 
 
+def test_an_exact_index_of_long_vectors_misses_nothing(tmp_path: Path) -> None:
+    """Scores of hundreds differ in their last digits by how they were added up."""
+    rng = np.random.default_rng(3)
+    long = (20 * rng.standard_normal((3_000, 384)) / np.sqrt(384)).astype(np.float32)
+    spool = Spool(tmp_path / "vectors", *long.shape)
+    spool.add(long)
+    recipe = IndexRecipe(dataset="any", structure="flat")
+    exact = make_plan(recipe, *long.shape, False)
+    build(exact, spool, lambda _: None, lambda _: None).write(tmp_path)
+    measured = measure(Searcher(exact, tmp_path), spool, long[:200])
+    assert measured["recall@10"] == 1.0
+
+
 def test_every_structure_is_read_by_a_new_process(built: Any, queries: np.ndarray) -> None:
     import json
 

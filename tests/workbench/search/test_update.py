@@ -15,7 +15,7 @@ from tests.workbench.models import tiny
 from tests.workbench.models.fakes import FakeContext
 from workbench.data.edit import Changes
 from workbench.data.versions import new_version
-from workbench.errors import BadInput, JobCancelled
+from workbench.errors import BadInput, DatasetNotFound, JobCancelled
 from workbench.recipes.data import AddModelRecipe, ImportRecipe
 from workbench.recipes.evaluate import IndexRecipe
 from workbench.recipes.index_update import IndexUpdateRecipe
@@ -257,3 +257,40 @@ def test_an_index_from_before_is_asked_and_brought_up_to_date(opened: Workspace)
     assert "n9" in found(opened, "old", opened_text(opened, 1, 9), where="lang = de")
     assert update(opened, "old")["rebuilt"] == "documents"
     assert "n9" in found(opened, "old", opened_text(opened, 1, 9))
+
+
+def replaced(workspace: Workspace, rows: range, name: str) -> None:
+    """These documents go, and as many others come."""
+    texts = [f"the {name} hen {row} eats" for row in rows]
+    fresh = pa.table({"id": [f"{name}{row}" for row in rows], "text": texts})
+    changes = Changes(drop_documents=list(rows), new_documents=fresh)
+    new_version(workspace, "notes", changes, {"what": "changed", "by": "a test"})
+
+
+def test_codes_are_learned_anew_when_many_documents_were_replaced(opened: Workspace) -> None:
+    """Their number stays the same throughout."""
+    index(opened, "codes", structure="sq8")
+    index(opened, "exact", structure="flat")
+    replaced(opened, range(100), "red")
+    assert update(opened, "codes")["rebuilt"] == ""
+    replaced(opened, range(100), "old")
+    # 200 and 200 of 300: each of the two by itself would do.
+    assert update(opened, "codes")["rebuilt"] == "size"
+    assert update(opened, "exact")["rebuilt"] == ""
+    learned = opened.indexes.get("codes").summary["learned"]
+    assert learned == {"documents": DOCUMENTS, "changed": 0}
+
+
+def test_an_index_outlives_its_data_set(opened: Workspace) -> None:
+    from workbench.search.engine import Engine
+
+    index(opened, "alone")
+    text = opened_text(opened, 1, 7)
+    opened.datasets.remove("notes")
+    (result,) = Engine(opened).search(["alone"], text, 5, where="lang = en")
+    assert {hit.id: hit.text for hit in result.hits}["n7"] == text
+    # Nobody is left who says what is right.
+    assert result.known_relevant is None
+    (opened.indexes.folder("alone") / "documents.arrow").unlink()
+    with pytest.raises(DatasetNotFound):
+        Engine(opened).search(["alone"], text, 5)
