@@ -112,7 +112,7 @@ def test_what_was_written_is_read(
         assert facts(reader) == wanted
 
 
-@settings(max_examples=8, phases=UNSHRUNK)
+@settings(max_examples=6, phases=UNSHRUNK)
 @given(rows=asked())
 @pytest.mark.parametrize("shape", SHAPES)
 def test_and_nothing_is_lost_on_the_way_out(
