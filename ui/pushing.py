@@ -1,6 +1,6 @@
 """Sending something to a hub from the page: where to, with which token, and what came of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from ui.confirm import sentence
 from ui.feedback import on_busy
-from ui.markup import piece
-from ui.words import t
+from ui.markup import EMPTY, piece
+from ui.words import sentences, t
 from workbench.errors import WorkbenchError
 
 
@@ -58,7 +58,8 @@ def listen(pushing: Pushing, chosen: Any, push: Callable[..., dict[str, Any]]) -
         except WorkbenchError as error:
             # Said here, not in a toast: uploads take long, and nobody watches the corner.
             return ["", sentence(str(error))]
-        return ["", Markup("<p>{}</p>").format(t("take.sent", address=done["address"]))]
+        sent = Markup("<p>{}</p>").format(t("take.sent", address=done["address"]))
+        return ["", sent + stays(done.get("left_out", []))]
 
     on_busy(
         pushing.send,
@@ -68,3 +69,11 @@ def listen(pushing: Pushing, chosen: Any, push: Callable[..., dict[str, Any]]) -
         says=t("take.sending"),
         then=t("take.send"),
     )
+
+
+def stays(left_out: Sequence[str]) -> Markup:
+    """What a place elsewhere has no room for; nothing where it has room for all."""
+    if not left_out:
+        return EMPTY
+    lines = [t("change.left_out"), *map(sentences.said, left_out)]
+    return Markup('<p class="rw-quiet">{}</p>').format(Markup("<br>").join(lines))

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import workbench
 from ui.words import LANGUAGE, LANGUAGES, speaking
 from ui.words.metrics import label
 from ui.words.sentences import PLACE, pairs, said
+from workbench.data.export_held import SAID, told
+from workbench.data.export_scored import GRADES, OWN, TEACHER, Scale
 from workbench.data.problems import MENDS
 from workbench.errors import BadRecipe, ModelNotFound
 from workbench.models.catalogue import catalogue
@@ -102,6 +105,16 @@ def test_every_problem_of_data_can_be_read(other: str) -> None:
         for code, one in MENDS.items():
             for text in (one.what.format(detail="x"), one.mend.format(hint="")):
                 assert not text or text == "x" or said(text) != text, code
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_what_an_export_leaves_out_can_be_read(other: str) -> None:
+    with speaking(other):
+        for what, sentence in SAID.items():
+            [line] = told(Counter({what: 1234}), ())
+            assert said(line) == pairs(other)[sentence].format("1,234"), what
+        for scale in (Scale(OWN), Scale(TEACHER), Scale(GRADES), Scale(GRADES, 3)):
+            assert not re.search("[a-z]{3}", said(scale.says()))
 
 
 @pytest.mark.parametrize("other", OTHERS)

@@ -141,7 +141,7 @@ def render(services: Services) -> Data:
         outputs=[
             *(chosen, job, cancel, sets, train, remove_box),
             *(*shown.outputs, *versions.outputs, *change.outputs, *mine.outputs),
-            *(*synth.outputs, *doctor.outputs, bring.hub.job),
+            *(*synth.outputs, *doctor.outputs, *bring.hub.outputs),
         ],
     )
 

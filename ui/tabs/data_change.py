@@ -215,11 +215,10 @@ def exported_html(services: Services, job: Job | None) -> Markup:
         link = Markup('<a class="rw-pick" href="{}" download>{}</a>').format(
             url, t("change.download")
         )
-    lost = EMPTY
-    how = [sentences.said(said["scores"])] if said.get("scores") else []
-    if said["left_out"] or how:
-        lines = [*how, *([t("change.left_out"), *said["left_out"]] if said["left_out"] else [])]
-        lost = Markup('<p class="rw-quiet">{}</p>').format(Markup("<br>").join(lines))
+    how = EMPTY
+    if said.get("scores"):
+        how = Markup('<p class="rw-quiet">{}</p>').format(sentences.said(said["scores"]))
+    lost = how + pushing.stays(said["left_out"])
     return Markup('<article class="rw-card"><p>{} {}</p>{}</article>').format(about, link, lost)
 
 

@@ -30,6 +30,11 @@ class Hub:
     split: gr.Dropdown
     #: The look that is running, or else the last one.
     job: gr.HTML
+    cancel: gr.Button
+
+    @property
+    def outputs(self) -> list[Any]:
+        return [self.job, self.cancel]
 
     @property
     def inputs(self) -> list[Any]:
@@ -62,36 +67,51 @@ def render() -> Hub:
                 elem_id="data-hub-split",
             )
         job = piece(elem_id="data-hub-job")
-    return Hub(id, look, subset, split, job)
+        cancel = gr.Button(
+            t("job.cancel"),
+            variant="stop",
+            size="sm",
+            visible=False,
+            elem_id="data-hub-cancel",
+            elem_classes="rw-fit",
+        )
+    return Hub(id, look, subset, split, job, cancel)
 
 
 def listen(services: Services, hub: Hub) -> None:
-    """Only what asks for a look. What comes of it is the concern of ``data_bring``."""
+    """Only what asks for a look, or stops it. What comes of it is the concern of ``data_bring``."""
 
-    def ask(id: str, subset: str | None) -> str:
+    def ask(id: str, subset: str | None) -> list[Any]:
         recipe = HubLookRecipe.read({"dataset_id": (id or "").strip(), "subset": subset or ""})
         services.workspace.jobs.submit(recipe)
-        return view(services)[0]
+        return view(services)
 
     def other(id: str, subset: str | None) -> Any:
         """Another subset has columns of its own: it is looked at unless that was done before."""
         if not id or look_of(services, id, subset):
-            return gr.skip()
+            return [gr.skip()] * len(hub.outputs)
         return ask(id, subset)
 
-    def again(id: str) -> str:
+    def again(id: str) -> list[Any]:
         return ask(id, "")
+
+    def cancel() -> list[Any]:
+        job = hub_look.newest(services.workspace)
+        if job is not None and not job.status.finished:
+            services.workspace.jobs.cancel(job.id)
+        return view(services)
 
     on_busy(
         hub.look,
         ask,
         [hub.id, hub.subset],
-        hub.job,
+        hub.outputs,
         says=t("bring.looking"),
         then=t("bring.look"),
     )
-    on(hub.id.submit, again, hub.id, hub.job)
-    on(hub.subset.input, other, [hub.id, hub.subset], hub.job)
+    on(hub.id.submit, again, hub.id, hub.outputs)
+    on(hub.subset.input, other, [hub.id, hub.subset], hub.outputs)
+    on(hub.cancel.click, cancel, None, hub.outputs)
     # Another id has other subsets; the page forgets them by itself, at every key.
     hub.id.input(None, None, [hub.subset, hub.split], js="() => [null, []]", **QUICK)
 
@@ -124,8 +144,10 @@ def menus(look: hub_look.Look, split: list[str] | None) -> list[Any]:
 
 
 def view(services: Services) -> list[Any]:
-    """The update for the card of the newest look."""
-    return [job_html(hub_look.newest(services.workspace))]
+    """Updates for ``Hub.outputs``: the card of the newest look, and whether it can be stopped."""
+    job = hub_look.newest(services.workspace)
+    running = job is not None and not job.status.finished
+    return [job_html(job), gr.Button(visible=running)]
 
 
 def job_html(job: Job | None) -> str:
@@ -139,5 +161,5 @@ def job_html(job: Job | None) -> str:
 
 def changed(services: Services, hub: Hub, card: str) -> dict[Any, Any]:
     """What a look after the job changes."""
-    html = str(view(services)[0])
-    return {} if html == card else {hub.job: html}
+    html, stop = view(services)
+    return {} if str(html) == card else {hub.job: html, hub.cancel: stop}

@@ -121,11 +121,19 @@ class Assembly:
         if self.own:
             names = ", ".join(f"'{name}'" for name in list(self.own)[:20])
             said.append(f"Own columns of the rows were kept: {names}.")
-        if count := self.builder.differing:
+        queries, documents = (self.builder.said[kind].differing for kind in ("query", "document"))
+        if count := queries["own"]:
             rows = "1 row says" if count == 1 else f"{count:,} rows say"
             said.append(
                 f"{rows} something else in its own columns than its query's first row, which stays."
             )
+        if count := documents["own"]:
+            said.append(
+                f"Documents that came again with other columns of their own: {count:,}. "
+                "The first ones stay."
+            )
+        if count := queries["ids"] + documents["ids"]:
+            said.append(f"Texts that came again under another id: {count:,}. The first ids stay.")
         return said
 
     def _manifest(self, finished: Finished, summary: dict[str, Any]) -> Manifest:

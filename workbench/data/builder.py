@@ -16,6 +16,7 @@ from workbench.data import digests
 from workbench.data.batch import Batch, from_rows
 from workbench.data.edges import EdgeSpool
 from workbench.data.histogram import Lengths
+from workbench.data.repeats import Said
 from workbench.data.report import Report
 from workbench.data.shapes.row import Document, Row
 from workbench.data.splits import CODES, DEV, TRAIN, UNKNOWN
@@ -50,10 +51,8 @@ class Builder:
         self.splits = array.array("b")  # per query: its split as the files say
         self.marks = array.array("b")  # per query: POSITIVE, LEAKED
         self.groups = array.array("i")  # per query: the first query of the same text
-        self.fields = array.array("q")  # per query: a hash of its own columns; 0: none
         self.leaked: Counter[str] = Counter()
-        #: Rows whose own columns differ from those of their query's first row.
-        self.differing = 0
+        self.said = {"query": Said(), "document": Said()}
         self.rows = 0
         #: Rows of one query are meant to come one by one: that one comes again is no news.
         self.gathers = False
@@ -117,6 +116,13 @@ class Builder:
         scores = batch.scores[places] if batch.scores is not None else None
         owners = query_rows[batch.owner[places]]
         self._add_edges(owners, document_rows, batch.grades[places], scores)
+        if batch.details:
+            again = np.ones(len(places), bool)
+            again[first] = False
+            known = [batch.details[place] for place in places[again].tolist()]
+            ids = [one.id if one else None for one in known]
+            own = [one.fields if one else None for one in known]
+            self.said["document"].again(document_rows[again], ids, own, self._ids["document"])
         self.rows += int(keep.sum())
 
     def _queries(self, batch: Batch) -> tuple[Array, Array]:
@@ -137,14 +143,14 @@ class Builder:
             self._split,
             own,
         )
-        self._compare(batch.fields, numbers, fresh)
+        if batch.ids or batch.fields:
+            again = np.flatnonzero(~fresh)
+            ids, fields = (
+                [column[place] for place in again.tolist()] if column else None
+                for column in (batch.ids, batch.fields)
+            )
+            self.said["query"].again(numbers[again], ids, fields, self._ids["query"])
         return numbers, fresh
-
-    def _compare(self, fields: list[str] | None, numbers: Array, fresh: Array) -> None:
-        """Count the rows of known queries that say something else in their own columns."""
-        for place in np.flatnonzero(~fresh).tolist() if fields else ():
-            if fields and fields[place]:
-                self.differing += self.fields[numbers[place]] != hash(fields[place])
 
     def write_queries(
         self,
@@ -172,7 +178,7 @@ class Builder:
         self.queries.write_later(table, count, _share(texts, count))
         self.splits.extend([split] * count)
         self.marks.extend([0] * count)
-        self.fields.extend([hash(one) if one else 0 for one in fields or [""] * count])
+        self.said["query"].extend(fields, count)
         self.groups.extend(groups.tolist())
 
     def write_documents(
@@ -188,6 +194,7 @@ class Builder:
         ids = self._claim("document", wanted, self.documents.rows, lines)
         titles = [one.title if one else "" for one in details] if details else [""] * count
         fields = [(one.fields or None) if one else None for one in details] if details else None
+        self.said["document"].extend(fields, count)
         pictures = [(one.picture or None) if one else None for one in details or ()]
 
         def table() -> pa.Table:

@@ -47,7 +47,7 @@ def run(recipe: ExportDataRecipe, context: JobContext) -> dict[str, Any]:
             lost = "; ".join(told(job.lost, ()))
             message = f"There is nothing to write but {lost}." if lost else "There are no rows."
             raise BadInput(message, "Choose another format.")
-        counts = held(reader, splits, context) + job.lost
+        counts = held(reader, _asked(recipe), context) + job.lost
         size = folder_bytes(job.folder)
         _place(job.folder, output, beside)
     finally:
@@ -70,7 +70,7 @@ def _splits(
 ) -> tuple[list[str], Scale | None]:
     """The splits that have something to write, and of scored pairs whose scores; raises
     :class:`BadInput` without any."""
-    asked: list[str] = list(SPLITS) if recipe.split == "all" else [recipe.split]
+    asked = _asked(recipe)
     if recipe.format == "scored":
         scale = scale_of(reader, recipe, asked, context)
         return splits_with(reader, scale, asked), scale
@@ -83,6 +83,10 @@ def _splits(
             "Choose another format or split.",
         )
     return found, None
+
+
+def _asked(recipe: ExportDataRecipe) -> list[str]:
+    return list(SPLITS) if recipe.split == "all" else [recipe.split]
 
 
 def _file_type(recipe: ExportDataRecipe, shape: Shape, output: Path) -> str:

@@ -17,33 +17,33 @@ from workbench.jobs.context import JobContext
 REPEATED = ("repeated_queries", "repeated_documents")
 _GENERATED = re.compile(r"(document|query):\d+(~\d+)?")
 
-#: What may be there -> how a person is told that a shape has no place for it.
+#: What may be there -> how a person is told that a shape has no place for it, and for how many.
 SAID = {
-    "titles": "titles of their own: each is the first line of its text",
-    "document_ids": "the documents' own ids",
-    "query_ids": "the queries' own ids",
-    "repeated_queries": "queries that have another one's text: they become one",
-    "repeated_documents": "documents that have another one's text: they become one",
-    "unlinked": "documents that belong to none of these queries",
-    "grades": "grades above 1: such documents are relevant, and no more",
-    "zeros": "judgments of grade 0",
-    "zeros_offered": "judgments of grade 0: they are written as negatives",
-    "candidates": "candidates (negatives)",
-    "origins": "where candidates were mined",
-    "scores": "a teacher's scores",
-    "partial_scores": "a teacher's scores of queries for which others are missing",
-    "prompts": "prompts of queries",
-    "fields": "the documents' own columns",
-    "query_fields": "the queries' own columns",
-    "pair_fields": "own columns of scored pairs",
-    "pictures": "pictures",
-    "unseen": "documents without a picture",
-    "pairs": "scored pairs: write them as 'scored'",
-    "own_pairs": "scored pairs of its own: write them with --scores-from own",
-    "unjudged": "candidates that nobody judged: they are written with the score 0",
-    "unscored": "documents of queries without a teacher's score",
-    "queries": "queries with their judgments: they are no scored pairs",
-    "bare": "queries without a negative: a triplet needs one",
+    "titles": "titles of their own: each is the first line of its text ({})",
+    "document_ids": "the documents' own ids ({})",
+    "query_ids": "the queries' own ids ({})",
+    "repeated_queries": "queries that have another one's text: they become one ({})",
+    "repeated_documents": "documents that have another one's text: they become one ({})",
+    "unlinked": "documents that belong to none of these queries ({})",
+    "grades": "grades above 1: such documents are relevant, and no more ({})",
+    "zeros": "judgments of grade 0 ({})",
+    "zeros_offered": "judgments of grade 0: they are written as negatives ({})",
+    "candidates": "candidates (negatives) ({})",
+    "origins": "where candidates were mined ({})",
+    "scores": "a teacher's scores ({})",
+    "partial_scores": "a teacher's scores of queries for which others are missing ({})",
+    "prompts": "prompts of queries ({})",
+    "fields": "the documents' own columns ({})",
+    "query_fields": "the queries' own columns ({})",
+    "pair_fields": "own columns of scored pairs ({})",
+    "pictures": "pictures ({})",
+    "unseen": "documents without a picture ({})",
+    "pairs": "scored pairs: write them as 'scored' ({})",
+    "own_pairs": "scored pairs of its own: write them with --scores-from own ({})",
+    "unjudged": "candidates that nobody judged: they are written with the score 0 ({})",
+    "unscored": "documents of queries without a teacher's score ({})",
+    "queries": "queries with their judgments: they are no scored pairs ({})",
+    "bare": "queries without a negative: a triplet needs one ({})",
 }
 
 
@@ -101,7 +101,7 @@ def told(counts: Counter[str], holds: Iterable[str]) -> list[str]:
     """What a shape that holds these has no place for, each with how many there are."""
     known = set(holds)
     return [
-        f"{said} ({counts[what]:,})"
+        said.format(f"{counts[what]:,}")
         for what, said in SAID.items()
         if counts[what] and what not in known
     ]

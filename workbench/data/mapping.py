@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.data.names import OF_POSITIVE
 from workbench.errors import BadInput
 
 #: Role -> the name by which that column is known, and what it holds.
@@ -68,9 +69,13 @@ class ColumnMap:
         for role, column in self.pairs:
             if column in row:
                 _put(out, role, row[column])
+        roles = {role for role, _ in self.pairs}
+        if "query" in roles and roles & {"positive", "text"} and "title" in out:
+            # Said by hand: it is the relevant text's, whatever stands beside it.
+            out[OF_POSITIVE[0]] = out.pop("title")
         taken = {column for _, column in self.pairs}
         rest = {name: value for name, value in row.items() if name not in taken}
-        if {"query", "positive", "left"} & {role for role, _ in self.pairs}:
+        if {"query", "positive", "left"} & roles:
             return {**out, _REST: rest} if rest else out
         return out | {name: value for name, value in rest.items() if name not in out}
 

@@ -145,6 +145,12 @@ MENDS: dict[str, Mend] = {
         "{hint}",
         altered=True,
     ),
+    "passage-key-dropped": Mend(
+        "warning",
+        "Passages carry '{detail}', said of query and passage together: it was left out.",
+        "Name it 'score' to keep it as a teacher's score.",
+        altered=True,
+    ),
     "no-text": Mend(
         "error",
         "There is no text in this PDF; its pages may be pictures.",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 from workbench.data.intake import Input
-from workbench.data.shapes.texts import own_fields
+from workbench.data.shapes.own import own_fields
 from workbench.data.sources import Source
 from workbench.errors import PictureUnusable
 from workbench.pictures.embedded import Cell, Entry, Layout, entries, file_name, layout_of

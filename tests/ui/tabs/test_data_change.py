@@ -10,8 +10,10 @@ import pytest
 from storage.records import Evaluation, JobStatus
 from tests.ui.tabs.conftest import BAD, put
 from tests.workbench.data.fakes import context
+from ui import pushing
 from ui.services import Services
 from ui.tabs import data, data_change, data_versions
+from ui.words import speaking
 from workbench.data.job import run_import
 from workbench.data.registry import Dependents
 from workbench.data.versions import Changes, new_version
@@ -102,7 +104,8 @@ def test_a_data_set_is_sent_to_a_hub_from_the_page(
 
     def push(_workspace: Any, name: str, repo: str, **more: Any) -> dict[str, Any]:
         sent.append((name, repo, more))
-        return {"address": "https://hub.example/<b>"}
+        left_out = [BAD, "pictures (2)"]
+        return {"address": "https://hub.example/<b>", "left_out": left_out}
 
     monkeypatch.setattr(data_change, "push_dataset", push)
     with gr.Blocks() as page:
@@ -116,6 +119,10 @@ def test_a_data_set_is_sent_to_a_hub_from_the_page(
     assert sent == [("tea", "me/tea", {"token": "secret", "private": True})]
     # The token leaves the page, and what the hub answers stays text.
     assert token == "" and "<b>" not in said and "hub.example" in said
+    # What the hub's layout has no place for is said, in the page's language.
+    assert "has no place for" in said and "pictures (2)" in said and "<script" not in said
+    with speaking("zh"):
+        assert "图片（2）" in pushing.stays(["pictures (2)"])
 
 
 def test_the_own_columns_are_offered_to_split_by(services: Services, tmp_path: Path) -> None:

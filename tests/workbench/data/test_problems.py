@@ -175,6 +175,13 @@ CASES: list[tuple[str, dict[str, bytes], int | None, str | None, str]] = [
         "pos",
         "warning",
     ),
+    (
+        "passage-key-dropped",
+        jsonl({"question": "q", "positive_ctxs": [{"text": "p", "score": 7, "title_score": 1}]}),
+        2,
+        "title_score",
+        "warning",
+    ),
     ("unsupported-shape", {**jsonl(), "a.csv": b"a,b,c\n1,2,3\n"}, 1, None, "error"),
     ("unknown-id", beir("q\td\t1\nq\tnobody\t1\n"), 3, "document", "error"),
     (

@@ -13,7 +13,7 @@ Doc = str | Document
 
 _TEXT = ("text", "contents", "content", "body", "passage")
 #: What a row says of its passage, and not the passage of itself.
-_ROWS = {"score", "title_score", "label", "grade", "relevance", "rank", "has_answer"}
+SAID_TOGETHER = {"score", "title_score", "label", "grade", "relevance", "rank", "has_answer"}
 _ID = ("docid", "doc_id", "_id", "id", "pid", "passage_id", "psg_id")
 
 
@@ -89,7 +89,7 @@ def _passage(item: dict[str, Any], name: str, problems: list[tuple[str, str, str
         return None
     key = next((key for key in _ID if key in item), None)
     found = identifier(item[key]) if key else None
-    fields = own_fields(item, {field, "title", key, *_ROWS}) if len(item) > 1 else ""
+    fields = own_fields(item, {field, "title", key, *SAID_TOGETHER}) if len(item) > 1 else ""
     return Document(text, title, found, fields) if title or found or fields else text
 
 
@@ -99,6 +99,12 @@ def tell(
     """Report what :func:`documents` found wrong: as warnings where the row was kept."""
     for code, field, detail in problems:
         report.add(code, None, field, detail=detail, severity=severity)
+
+
+def prompt_of(row: dict[str, Any], field: str | None) -> str | None:
+    """The query's prompt, where the row has one."""
+    value = row.get(field) if field else None
+    return value if isinstance(value, str) and value else None
 
 
 def scores_of(value: Any, count: int, field: str, report: Report) -> list[float | None]:

@@ -11,11 +11,13 @@ from typing import Any
 
 from workbench.data.formats.jsonlines import describe
 from workbench.data.report import Report
-from workbench.data.shapes.fields import Doc, documents, query_text, tell
+from workbench.data.shapes.fields import Doc, documents, prompt_of, query_text, tell
 from workbench.data.shapes.fields import identifier as as_id
 from workbench.data.shapes.row import Row
+from workbench.data.shapes.together import passage_scores
 
-_LABELS = ("label", "score", "grade", "relevance")
+#: What a hit is graded by: the first that it has. A score beside another is a teacher's.
+_LABELS = ("label", "grade", "relevance", "has_answer", "score")
 _LARGEST = 1_000_000
 
 
@@ -24,6 +26,7 @@ class HitsReader:
     query: str
     hits: str
     query_id: str | None = None
+    prompt: str | None = None
 
     def __call__(self, row: dict[str, Any], report: Report) -> Row | None:
         query = query_text(row, self.query, report)
@@ -36,7 +39,7 @@ class HitsReader:
             return None
         wrong: list[tuple[str, str, str]] = []
         found = documents(hits, self.hits, wrong)
-        labels = [_label(hits[place], f"{self.hits}[{place}]", report) for place, _ in found]
+        labels = [self._graded(hits[place], place, report) for place, _ in found]
         if not any(grade > 0 for grade, _ in labels):
             said = wrong[:1] if wrong and not found else []
             tell(said, report, "error")
@@ -45,6 +48,14 @@ class HitsReader:
             return None
         tell(wrong, report)
         return self._row(query, [document for _, document in found], labels, row)
+
+    def _graded(self, hit: Any, place: int, report: Report) -> tuple[int, float | None]:
+        """A hit's grade, and its score: its label where that is no grade, else its own."""
+        name = f"{self.hits}[{place}]"
+        key = next((key for key in _LABELS if isinstance(hit, dict) and key in hit), "label")
+        grade, score = _label(hit, key, name, report)
+        [given] = passage_scores([hit], self.hits, report, {key})
+        return grade, given if score is None else score
 
     def _row(
         self,
@@ -59,6 +70,7 @@ class HitsReader:
             found,
             [grade for grade, _ in labels],
             scores if any(score is not None for score in scores) else None,
+            prompt=prompt_of(row, self.prompt),
             query_id=as_id(row.get(self.query_id)) if self.query_id else None,
         )
 
@@ -69,9 +81,9 @@ def _why(labels: list[tuple[int, float | None]]) -> str:
     return ": no label is 1 or more"
 
 
-def _label(hit: Any, name: str, report: Report) -> tuple[int, float | None]:
+def _label(hit: Any, key: str, name: str, report: Report) -> tuple[int, float | None]:
     """The hit's grade, and its label as a score where it is no grade."""
-    value = next((hit[key] for key in _LABELS if key in hit), None) if type(hit) is dict else None
+    value = hit.get(key) if isinstance(hit, dict) else None
     if isinstance(value, str):
         with suppress(ValueError):  # Said below: it is a text, not a number.
             value = float(value)
@@ -79,7 +91,7 @@ def _label(hit: Any, name: str, report: Report) -> tuple[int, float | None]:
         return int(value), None
     if not isinstance(value, int | float) or not math.isfinite(value) or abs(value) > _LARGEST:
         shown = describe(value) if not isinstance(value, float) else "not a usable number"
-        report.add("bad-score", None, f"{name}.label", detail=shown)
+        report.add("bad-score", None, f"{name}.{key}", detail=shown)
         return 0, None
     if value >= 0 and float(value).is_integer():
         return int(value), None

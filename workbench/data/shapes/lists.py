@@ -10,9 +10,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from workbench.data.report import Report
-from workbench.data.shapes.fields import Doc, documents, plain, query_text, scores_of, tell
+from workbench.data.shapes.fields import (
+    Doc,
+    documents,
+    plain,
+    prompt_of,
+    query_text,
+    scores_of,
+    tell,
+)
 from workbench.data.shapes.fields import identifier as as_id
 from workbench.data.shapes.row import Document, Row
+from workbench.data.shapes.together import passage_scores
 
 #: Documents, and their scores where they have any.
 Side = tuple[list[Doc], list[float | None] | None]
@@ -92,7 +101,7 @@ class ListReader:
             good + bad,
             [1] * len(good) + [0] * len(bad),
             scores,
-            _prompt(row, self.prompt),
+            prompt_of(row, self.prompt),
             as_id(row.get(self.query_id)) if self.query_id else None,
         )
 
@@ -133,6 +142,9 @@ class ListReader:
             given = row.get(scores) if scores else None
             count = len(value) if isinstance(value, list) else 1
             listed = scores_of(given, count, str(scores), report)
+            said = passage_scores(value if isinstance(value, list) else [value], field, report)
+            if given is None or given == []:
+                listed = said
             for place, document in documents(value, field, wrong):
                 texts.append(document)
                 marks.append(listed[place])
@@ -159,8 +171,3 @@ def _with_id(document: Doc, id: str) -> Doc:
     if isinstance(document, str):
         return Document(document, "", id)
     return document if document.id else replace(document, id=id)
-
-
-def _prompt(row: dict[str, Any], field: str | None) -> str | None:
-    value = row.get(field) if field else None
-    return value if isinstance(value, str) and value else None

@@ -17,7 +17,9 @@ def own_fields(row: Mapping[str, Any], used: Set[str | None]) -> str:
             continue
         # Exports put what they have no column for into one.
         inner = _unpacked(value) if key in _PACKED else {}
-        kept |= inner or {str(key): value}
+        # Two of one name stay two.
+        beside = {*kept, *row} - {key, *used}
+        kept |= {str(key): value} if inner.keys() & beside or not inner else inner
     return as_fields(kept)
 
 
@@ -28,8 +30,16 @@ def as_fields(values: dict[str, Any]) -> str:
     try:
         return json.dumps(values, ensure_ascii=False, default=str, allow_nan=False)
     except ValueError:  # A number somewhere inside that is none.
-        kept = {name: str(value) for name, value in values.items()}
-        return json.dumps(kept, ensure_ascii=False)
+        kept = {name: value if _finite(value) else str(value) for name, value in values.items()}
+        return json.dumps(kept, ensure_ascii=False, default=str)
+
+
+def _finite(value: Any) -> bool:
+    try:
+        json.dumps(value, default=str, allow_nan=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _unpacked(value: Any) -> dict[str, Any]:

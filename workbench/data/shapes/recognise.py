@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from workbench.data.mapping import guess_roles, role_of
+from workbench.data.names import OF_POSITIVE
 from workbench.data.report import Report
 from workbench.data.shapes.beside import keeping
 from workbench.data.shapes.hits import HitsReader
@@ -15,6 +16,7 @@ from workbench.data.shapes.lists import ListReader
 from workbench.data.shapes.row import Item, Plan
 from workbench.data.shapes.scored import SCORES, SIDES, GradedReader, PairReader, are_grades
 from workbench.data.shapes.texts import IDS, TEXTS, DocumentReader
+from workbench.data.shapes.titled import with_title
 
 #: Names a field goes by, the first found wins. Compared in lower case.
 QUERY = ("query", "question", "anchor", "queries", "search_query", "sentence1", "q")
@@ -37,6 +39,8 @@ NEGATIVE = (
     "hard_negatives",
     "hard_negative",
 )
+#: What a retriever found, each with how good it is.
+HITS = ("hits", "ctxs")
 #: Second columns of plain pairs; a score beside them makes another shape of it.
 PAIRED = (
     "passage",
@@ -77,7 +81,8 @@ def recognise(row: dict[str, Any], scores: str = "auto") -> Plan:
         return keeping(plan)
     for attempt in (_hits, _lists, _pairs):
         if query is not None and (plan := attempt(names, query)):
-            return keeping(_instructed(plan, row.get(query)))
+            kept = keeping(_instructed(plan, row.get(query)))
+            return with_title(kept, plan.read, names, row)
     if plan := _two_texts(row) or (_texts(names) if query is None else None):
         return plan
     return _other(names, query, row)
@@ -89,7 +94,7 @@ def _scored(
     """Two texts and a number; a list of positives with a number is a plain row with a score."""
     score = _first(names, SCORES)
     sides = next(((names[a], names[b]) for a, b in SIDES if a in names and b in names), None)
-    if score is None or "hits" in names or score == query:
+    if score is None or set(HITS) & names.keys() or score == query:
         return None
     if sides is not None and scores != "grades":
         reader = PairReader(*sides, score)
@@ -104,10 +109,12 @@ def _scored(
         pairs = PairReader(query, other, score)
         used = {query, other, score}
         return _plan("scored-pairs", pairs, names, used, family="pairs", score=score)
-    title = names.get("title") if names.get("title") != other else None
+    title = _first(names, ("title", *OF_POSITIVE))
+    title = None if title == other else title
     id = _first(names, _DOCUMENT_ID)
-    graded = GradedReader(query, other, score, title, id, _query_id(names, query))
-    used = {query, other, score, *filter(None, (title, id, graded.query_id))}
+    prompt = names.get("prompt")
+    graded = GradedReader(query, other, score, title, id, _query_id(names, query), prompt)
+    used = {query, other, score, *filter(None, (title, id, graded.query_id, prompt))}
     family = "rows" if listed else "graded"
     return _plan("graded-pairs", graded, names, used, family=family, score=score)
 
@@ -133,17 +140,18 @@ def _instructed(plan: Plan, query: Any) -> Plan:
 def _texts(names: dict[str, str]) -> Plan | None:
     """Documents: a text, and no query to it."""
     text = _first(names, TEXTS)
-    if text is None or {*POSITIVE, *NEGATIVE, "hits", "image", "file_name"} & names.keys():
+    if text is None or {*POSITIVE, *NEGATIVE, *HITS, "image", "file_name"} & names.keys():
         return None
     reader = DocumentReader(text, names.get("title"), _first(names, IDS))
     return Plan("documents", reader, family="documents")
 
 
 def _hits(names: dict[str, str], query: str) -> Plan | None:
-    if "hits" not in names:
+    hits = _first(names, HITS)
+    if hits is None:
         return None
-    reader = HitsReader(query, names["hits"], _query_id(names, query))
-    return _plan("query-hits", reader, names, {query, names["hits"], reader.query_id})
+    reader = HitsReader(query, hits, _query_id(names, query), names.get("prompt"))
+    return _plan("query-hits", reader, names, {query, hits, reader.query_id, reader.prompt})
 
 
 def _lists(names: dict[str, str], query: str) -> Plan | None:
@@ -180,7 +188,7 @@ def _pairs(names: dict[str, str], query: str) -> Plan | None:
     other = next((names[name] for name in PAIRED if name in names and names[name] != query), None)
     if other is None:
         return None
-    reader = ListReader(query, other, query_id=_query_id(names, query))
+    reader = ListReader(query, other, prompt=names.get("prompt"), query_id=_query_id(names, query))
     return _plan("text-pairs", reader, names, reader.columns)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from workbench.data.formats.jsonlines import describe
 from workbench.data.report import Report
-from workbench.data.shapes.fields import Doc, documents, query_text, tell
+from workbench.data.shapes.fields import Doc, documents, prompt_of, query_text, tell
 from workbench.data.shapes.fields import identifier as as_id
 from workbench.data.shapes.row import Document, Pair, Row
 
@@ -68,6 +68,7 @@ class GradedReader:
     title: str | None = None
     document_id: str | None = None
     query_id: str | None = None
+    prompt: str | None = None
 
     def __call__(self, row: dict[str, Any], report: Report) -> Row | None:
         query = query_text(row, self.query, report)
@@ -80,7 +81,13 @@ class GradedReader:
         if not found:
             return None
         id = as_id(row.get(self.query_id)) if self.query_id else None
-        return Row(query, [one for one, _ in found], [grade for _, grade in found], query_id=id)
+        return Row(
+            query,
+            [one for one, _ in found],
+            [grade for _, grade in found],
+            prompt=prompt_of(row, self.prompt),
+            query_id=id,
+        )
 
     def _single(self, row: dict[str, Any], report: Report) -> list[tuple[Doc, int]]:
         document = _one(row, self.document, report)
