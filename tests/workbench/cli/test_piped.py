@@ -25,6 +25,8 @@ def test_nobody_reads(home: Path, argv: list[str], both: bool) -> None:
             stderr=writing if both else subprocess.PIPE,
             text=True,
             check=False,
+            # Unbuffered, argparse would meet the failure, and says nothing of it.
+            env={name: one for name, one in os.environ.items() if name != "PYTHONUNBUFFERED"},
         )
     finally:
         os.close(writing)
