@@ -6,9 +6,9 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
-import orjson
 from numpy.typing import NDArray
 
 from storage.records import Index
