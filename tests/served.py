@@ -1,5 +1,6 @@
 """A workspace with tiny real models and an index, and an app that offers them to programs."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -17,7 +18,7 @@ QUERY_PROMPT = "the quick fox "
 
 def fill(folder: Path) -> Workspace:
     """Models 'encodes', 'prompted' (with a query prompt), 'orders' and 'colbert'; the data set
-    'animals' and its index 'one'."""
+    'animals' and its index 'one'; 'notes', of documents with fields, and its index 'dated'."""
     from workbench.data.job import run_import
     from workbench.data.prepare import prepare_import
     from workbench.search.build import run
@@ -33,7 +34,22 @@ def fill(folder: Path) -> Workspace:
     _prompted(workspace, folder / "encodes")
     wanted = IndexRecipe(dataset="animals", model="encodes", name="one")
     run(prepare_index(wanted, workspace, False), context)
+    notes = ImportRecipe(paths=[str(_notes(folder))], name="notes")
+    run_import(prepare_import(notes, workspace, False), context)
+    wanted = IndexRecipe(dataset="notes", model="encodes", name="dated")
+    run(prepare_index(wanted, workspace, False), context)
     return workspace
+
+
+def _notes(folder: Path) -> Path:
+    """Documents with fields of their own; one has a name that hits have too."""
+    rows = [
+        {"_id": f"n{at}", "text": f"dog {at}", "year": 2018 + at, "tags": ["a"], "score": "high"}
+        for at in range(6)
+    ]
+    path = folder / "notes.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    return path
 
 
 def _prompted(workspace: Workspace, source: Path) -> None:

@@ -23,6 +23,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ui.login_page import login_page
+from ui.offering import Held
 from ui.routes.replies import refusal
 from ui.words import t
 from workbench.errors import BadInput
@@ -161,12 +162,20 @@ class RequireLogin:
             answer = await self._login(request)
         elif where == "/logout":
             answer = self._logout(request)
-        elif self._known(request):
+        elif (refused := self._refused(request)) is not None:
+            answer = refused
+        else:
             await self.app(scope, receive, send)
             return
-        else:
-            answer = self._ask(request)
         await answer(scope, receive, send)
+
+    def _refused(self, request: Request) -> Response | None:
+        """None for who may enter."""
+        try:
+            return None if self._known(request) else self._ask(request)
+        except Held as held:
+            words = t("refused.keys", seconds=held.seconds)
+            return refusal(429, words, {"retry-after": str(held.seconds)})
 
     def _known(self, request: Request) -> bool:
         cookie = request.cookies.get(self.sessions.cookie, "")

@@ -7,6 +7,7 @@ and where the page has a login the key stands for it at the tools' address.
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from starlette.types import Scope
 
 from ui.routes.replies import refusal
 from ui.words import t
+from workbench.serving.brake import Brake
 from workbench.serving.failures import failure
 from workbench.serving.keys import VARIABLE, ApiKey, take_key
 
@@ -25,6 +27,15 @@ if TYPE_CHECKING:
     from ui.services import Services
     from workbench.serving.models import Catalogue
     from workbench.workspace import Workspace
+
+
+class Held(Exception):
+    """An address has to wait; ``seconds`` is how long."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
 
 log = logging.getLogger(__name__)
 API = "/v1"
@@ -50,7 +61,9 @@ def choose(workspace: "Workspace", names: Sequence[str]) -> "Catalogue | None":
 
 
 def programs(key: ApiKey | None, serving: bool) -> Callable[[Request], bool]:
-    """Who may pass the login without a cookie."""
+    """Who may pass the login without a cookie. Raises :class:`Held` for an address that has sent
+    too many wrong keys to the tools; at /v1 the routes themselves see to that."""
+    brake = Brake()
 
     def passes(request: Request) -> bool:
         path = request.url.path
@@ -59,9 +72,22 @@ def programs(key: ApiKey | None, serving: bool) -> Callable[[Request], bool]:
         if serving and any(path == one or path.startswith(f"{one}/") for one in ROUTES):
             return True
         tools = path == TOOLS or path.startswith(f"{TOOLS}/")
-        return tools and key.opened_by(request.headers.get("authorization", ""))
+        return tools and _opens(key, brake, request)
 
     return passes
+
+
+def _opens(key: ApiKey, brake: Brake, request: Request) -> bool:
+    given = request.headers.get("authorization")
+    if given is None:
+        return False
+    address, now = request.client.host if request.client else "", time.monotonic()
+    if seconds := brake.wait(address, now):
+        raise Held(seconds)
+    if key.opened_by(given):
+        return True
+    brake.failed(address, given, now)
+    return False
 
 
 def refused_at(scope: Scope, status: int, sentence: str) -> Response:

@@ -17,7 +17,8 @@ from workbench.errors import BadInput, ModelNotFound, NotFound, SearchUnavailabl
 from workbench.recipes.answer import AnswerRecipe
 from workbench.recipes.evaluate import EvaluateRecipe
 from workbench.records import JobStatus
-from workbench.search.results import CANDIDATES
+from workbench.search.fields import as_text
+from workbench.search.results import CANDIDATES, Hit
 from workbench.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ MOST_JOBS = 100
 MOST_HITS = 50
 #: Characters of a document that an agent is shown: its window is not for whole books.
 LONGEST_TEXT = 2000
+#: Characters of one value of a document's own fields.
+LONGEST_VALUE = 500
 Answer = list[dict[str, Any]]
 
 
@@ -62,7 +65,7 @@ class Tools:
                 "kind": one.kind,
                 "base": one.base,
                 "dimensions": one.contract.get("dimensions"),
-                "before": one.summary.get("untrained") or one.summary.get("baseline"),
+                "before": _before(one.summary),
                 "after": one.summary.get("best"),
                 "verdict": one.verdict or None,
                 "indexes": [i.name for i in indexes if one.id == i.model_id],
@@ -111,7 +114,7 @@ class Tools:
     def search(
         self, index: str, query: str, top_k: int = 10, reranker: str = "", where: str = ""
     ) -> dict[str, Any]:
-        """Search the documents of an index for what answers a question. Returns the best documents with id, score, title and text (long texts are cut).
+        """Search the documents of an index for what answers a question. Returns the best documents with id, score, title, text (long texts are cut), the documents' own fields, and for a picture its file.
 
         Args:
             index: the name of a search index; list_indexes names them.
@@ -132,10 +135,7 @@ class Tools:
             candidates=max(CANDIDATES, top_k),
             where=where,
         )
-        hits = [
-            {"id": hit.id, "score": hit.score, "title": hit.title, "text": hit.text[:LONGEST_TEXT]}
-            for hit in found.hits
-        ]
+        hits = [_hit(hit) for hit in found.hits]
         return {"index": found.index, "model": found.model, "query": found.query, "hits": hits}
 
     def answer(self, index: str, question: str, top_k: int = 5) -> dict[str, Any]:
@@ -196,11 +196,36 @@ class Tools:
         raise ModelNotFound.among("model", name, known, "list_models names them.")
 
 
+def _hit(hit: Hit) -> dict[str, Any]:
+    """A picture by its file's path below the data set's folder: where that lies is nobody's."""
+    about: dict[str, Any] = {
+        "id": hit.id,
+        "score": hit.score,
+        "title": hit.title,
+        "text": hit.text[:LONGEST_TEXT],
+        "fields": {name: _cut(value) for name, value in hit.fields.items()},
+    }
+    return {**about, "picture": hit.picture} if hit.picture else about
+
+
+def _cut(value: Any) -> Any:
+    """A field's value; a long one becomes text that is cut."""
+    text = as_text(value)
+    return value if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE]
+
+
 def _compared(job: str, result: dict[str, Any]) -> dict[str, Any]:
     """A result's rows and comparisons, and its tables as text."""
     kept = ("dataset", "split", "rows", "comparisons")
     about = {name: result[name] for name in kept if name in result}
     return {"job": job, **about, "table": "\n".join(to_text(one) for one in tables(result))}
+
+
+def _before(summary: dict[str, Any]) -> dict[str, float] | None:
+    """What dev queries measured before training. Homes of an earlier day have models of random
+    weights that say 'untrained': true alone, which is no measurement."""
+    found = (summary.get(name) for name in ("untrained", "baseline"))
+    return next((one for one in found if one and isinstance(one, dict)), None)
 
 
 def _time(seconds: float) -> str:

@@ -11,6 +11,8 @@ from starlette.testclient import TestClient
 from tests.ui.conftest import Ask
 from ui.login import LIFETIME, Credentials, Sessions, Throttle, read_secret
 from workbench.errors import BadInput
+from workbench.serving.brake import MOST
+from workbench.serving.keys import ApiKey
 
 ANNA = Credentials("anna", "correct horse")
 FORM = {"user": "anna", "password": "correct horse"}
@@ -121,6 +123,27 @@ def test_five_failures_in_a_minute_are_enough(guarded: TestClient) -> None:
     assert answer.status_code == 429
     assert 0 < int(answer.headers["retry-after"]) <= 60
     assert "Too many attempts" in answer.text
+
+
+def test_wrong_keys_for_agents_have_to_wait_and_the_same_again_has_not(ask: Ask) -> None:
+    """Behind a login a key stands for it at the tools; guessing it is slowed down as at /v1."""
+    key = "0123456789-0123456789"
+    client = ask(credentials=ANNA, key=ApiKey.of(key), mcp=True)
+
+    def tools(given: str) -> int:
+        headers = {"authorization": f"Bearer {given}"}
+        return client.post("/gradio_api/mcp", headers=headers, json={}).status_code
+
+    assert {tools("last year's key") for _ in range(2 * MOST)} == {401}
+    # Let in: what it says there is no call of a tool.
+    assert tools(key) not in (401, 429)
+    assert [tools(f"guess {number}") for number in range(MOST - 1)] == [401] * (MOST - 1)
+    assert tools(key) == 429
+    held = client.get("/gradio_api/mcp/", headers={"authorization": "Bearer one more"})
+    assert held.status_code == 429 and int(held.headers["retry-after"]) > 0
+    assert "wrong keys" in held.json()["error"]
+    # Who signs in with the password is not held.
+    assert client.post("/login", data=FORM, follow_redirects=False).status_code == 303
 
 
 def test_the_brake_is_per_address_forgets_and_holds_everybody_at_last() -> None:

@@ -118,7 +118,15 @@ def test_each_tab_has_at_most_one_primary_action(demo: gr.Blocks) -> None:
 # A process of its own, because other tests of this run may have imported torch: about 5 s.
 @pytest.mark.slow
 def test_building_the_page_leaves_torch_out() -> None:
-    heavy = ("torch", "transformers", "sentence_transformers", "faiss", "datasets", "peft")
+    heavy = (
+        "ir_measures",
+        "torch",
+        "transformers",
+        "sentence_transformers",
+        "faiss",
+        "datasets",
+        "peft",
+    )
     code = (
         f"import sys, ui.main, ui.server, ui.theme; print([n for n in {heavy} if n in sys.modules])"
     )

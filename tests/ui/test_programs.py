@@ -288,6 +288,8 @@ def test_agents_find_these_tools_and_no_other(url: str) -> None:
 
 
 def test_agents_get_answers(url: str, filled: Workspace, search: SearchClient) -> None:
+    filtered = {"index": "dated", "query": QUERY, "where": "year >= 2022"}
+
     async def ask(session: ClientSession) -> list[Any]:
         return [
             read(await session.call_tool("list_datasets", {})),
@@ -296,13 +298,15 @@ def test_agents_get_answers(url: str, filled: Workspace, search: SearchClient) -
             read(await session.call_tool("search", {"index": "one", "query": QUERY, "top_k": 3})),
             read(await session.call_tool("compare", {"dataset": "animals"})),
             read(await session.call_tool("list_indexes", {})),
+            read(await session.call_tool("search", filtered)),
         ]
 
-    datasets, models, jobs, found, compared, indexes = agent(url, ask)
-    assert [(one["name"], one["dataset"]) for one in indexes] == [("one", "animals")]
-    assert [one["name"] for one in datasets] == ["animals"]
+    datasets, models, jobs, found, compared, indexes, dated = agent(url, ask)
+    assert {one["name"]: one["dataset"] for one in indexes} == {"one": "animals", "dated": "notes"}
+    assert {one["name"] for one in datasets} == {"animals", "notes"}
+    assert {one["fields"]["year"] for one in dated["hits"]} == {2022, 2023}
     assert {"encodes", "orders"} < {one["name"] for one in models}
-    assert {one["name"]: one["indexes"] for one in models}["encodes"] == ["one"]
+    assert {one["name"]: one["indexes"] for one in models}["encodes"] == ["dated", "one"]
     assert [one["task"] for one in jobs] == ["evaluate"]
     hits = search.search("one", QUERY, 3).hits
     assert [one["id"] for one in found["hits"]] == [hit.id for hit in hits]
@@ -354,7 +358,7 @@ def test_a_login_stands_before_agents_and_the_key_opens_it(
         async def ask(session: ClientSession) -> int:
             return len((await session.list_tools()).tools)
 
-        assert agent(url, ask, bearer) == 6
+        assert agent(url, ask, bearer) == 7
     finally:
         os.kill(app.process.pid, signal.SIGTERM)
         app.process.wait(60)

@@ -8,21 +8,24 @@ import pytest
 
 from storage.records import JobStatus
 from tests.storage import make
-from workbench.agents import Tools
+from workbench.agents import LONGEST_TEXT, LONGEST_VALUE, Tools
 from workbench.errors import ModelNotFound, NotFound
-from workbench.search.results import SearchResult
+from workbench.search.results import Hit, SearchResult
 from workbench.workspace import Workspace
 
 
 class FakeSearch:
-    """Finds nothing and keeps what it was asked."""
+    """Finds what it is told to, and keeps what it was asked."""
 
     def __init__(self) -> None:
         self.asked: list[str | None] = []
+        self.hits: list[Hit] = []
+        self.where = ""
 
     def search(self, index: str, query: str, _top_k: int, **about: Any) -> SearchResult:
         self.asked.append(about["reranker"])
-        return SearchResult([], {}, "MiniLM", index, query)
+        self.where = about["where"]
+        return SearchResult(self.hits, {}, "MiniLM", index, query)
 
 
 @pytest.fixture
@@ -39,6 +42,42 @@ def opened(home: Path) -> Iterator[Workspace]:
     put_job(workspace, "one", "d1")
     yield workspace
     workspace.close()
+
+
+@pytest.mark.parametrize(
+    ("summary", "before"),
+    [
+        ({"untrained": {"map@100": 0.2}, "baseline": {"map@100": 0.3}}, {"map@100": 0.2}),
+        ({"baseline": {"map@100": 0.3}}, {"map@100": 0.3}),
+        ({"untrained": True}, None),
+        ({}, None),
+    ],
+)
+def test_what_was_not_measured_before_training_is_not_told(
+    opened: Workspace, summary: dict[str, Any], before: Any
+) -> None:
+    """Models of random weights once said 'untrained': true."""
+    opened.store.models.insert(make.model("m2", "sees", kind="image-text", summary=summary))
+    told = {one["name"]: one["before"] for one in tools(opened).list_models()}
+    assert told == {"orders": None, "sees": before}
+
+
+def test_hits_come_with_their_own_fields_and_long_values_are_cut(
+    opened: Workspace, search: FakeSearch
+) -> None:
+    fields = {"year": 2020, "tags": ["a", "b"], "abstract": "x" * 2_000, "many": [7] * 2_000}
+    search.hits = [
+        Hit("d1", 0, 0.5, "", "y" * 3_000, fields=fields),
+        Hit("d2", 1, 0.4, "", "a caption", picture="pictures/2.png"),
+    ]
+    text, picture = tools(opened, search).search("any", "q", where="year >= 2020")["hits"]
+    assert search.where == "year >= 2020"
+    assert text["fields"] == {
+        **{"year": 2020, "tags": ["a", "b"], "abstract": "x" * LONGEST_VALUE},
+        "many": ("[" + "7," * 2_000)[:LONGEST_VALUE],
+    }
+    assert len(text["text"]) == LONGEST_TEXT and "picture" not in text
+    assert picture["picture"] == "pictures/2.png" and picture["fields"] == {}
 
 
 def put_job(workspace: Workspace, id: str, dataset: str, split: str = "test") -> None:

@@ -28,6 +28,7 @@ from ui.tabs.models_list import list_html
 from ui.tabs.search import lead_to
 from ui.words import t
 from ui.words.amounts import size
+from workbench.models.towers import can_be_trained
 
 if TYPE_CHECKING:
     from ui.page import Page
@@ -69,7 +70,7 @@ class Models:
         merge = [self.merge.name, self.merge.start, self.merge.shown]
         blend = self.blend.shown
         jobs = [*self.add.job.parts, *self.job.parts]
-        shown = [self.list, self.box, self.details, self.download]
+        shown = [self.list, self.box, self.details, self.to_train, self.download]
         return [*shown, *jobs, self.take.shown, *merge, *blend, self.cache.line]
 
 
@@ -207,6 +208,7 @@ def view(services: Services, picked: str | None) -> list[Any]:
         list_html(services, picked),
         gr.Column(visible=model is not None),
         details_html(services, model) if model else EMPTY,
+        gr.Button(visible=model is not None and can_be_trained(model.contract)),
         download_html(services, model) if model else EMPTY,
         *models_job.view(services, models_add.TASKS),
         *models_job.view(services, TASKS),

@@ -2,13 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import openai
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
+from workbench.answers.at_once import is_whole, read_whole
 from workbench.answers.written import Took
 from workbench.errors import EndpointFailed, WorkbenchError
 from workbench.recipes.answer import AnswerRecipe
@@ -121,10 +122,19 @@ class _Stream:
                 chunks = await self._endpoint.request(self._client, self._prompt)
                 if not isinstance(chunks, openai.AsyncStream):
                     raise no_completion(recipe)
-                self._chunks = aiter(chunks)
+                self._chunks = await self._whole(chunks) if is_whole(chunks) else aiter(chunks)
         except TimeoutError as error:
             raise too_slow(recipe) from error
         return await self.next()
+
+    async def _whole(self, chunks: Any) -> AsyncIterator[Any]:
+        """What a server that knows no streams sent instead."""
+        try:
+            return _one(await read_whole(chunks))
+        except openai.OpenAIError as error:
+            raise self._endpoint.explained(error) from None
+        except (ValueError, TypeError, LookupError) as error:
+            raise no_completion(self._endpoint.recipe) from error
 
     async def next(self) -> str | None:
         """The next piece of text; None at the end.
@@ -169,6 +179,10 @@ class _Stream:
         if not isinstance(text, str):
             raise TypeError(type(text).__name__)
         return text
+
+
+async def _one(chunk: Any) -> AsyncIterator[Any]:
+    yield chunk
 
 
 def _pause(state: RetryCallState) -> float:

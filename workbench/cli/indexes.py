@@ -135,10 +135,9 @@ def _search(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
             )
     finally:
         client.close()
-    folder = workspace.datasets.read(*_documents_of(workspace, args.index)).folder
     said: dict[str, Any] = {
         "query": args.text if args.image is None else args.image,
-        "hits": [_hit(hit, folder) for hit in found.hits],
+        "hits": [_hit(hit, client.picture_file(found, hit)) for hit in found.hits],
         "milliseconds": found.milliseconds["total"],
     }
     if args.image is not None:
@@ -150,11 +149,6 @@ def _search(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     return said, _hits_table(found.hits)
 
 
-def _documents_of(workspace: Workspace, name: str) -> tuple[str, int]:
-    index = workspace.indexes.get(name)
-    return index.dataset_id, index.version
-
-
 def _refuse_second(args: argparse.Namespace) -> None:
     if args.reranker:
         raise BadInput(
@@ -162,12 +156,17 @@ def _refuse_second(args: argparse.Namespace) -> None:
         )
 
 
-def _hit(hit: Hit, folder: Path) -> dict[str, Any]:
-    """As JSON; a picture with its file below the data set's folder, its text is the caption. After
-    a second stage also where the index had it."""
-    document: dict[str, Any] = {"id": hit.id, "score": hit.score, "text": hit.text}
-    if hit.picture:
-        document["image"] = str(folder / hit.picture)
+def _hit(hit: Hit, picture: Path | None) -> dict[str, Any]:
+    """As JSON, with the document's own fields; a picture with its file, its text is the caption.
+    After a second stage also where the index had it."""
+    document: dict[str, Any] = {
+        "id": hit.id,
+        "score": hit.score,
+        "text": hit.text,
+        "fields": hit.fields,
+    }
+    if picture is not None:
+        document["image"] = str(picture)
     if hit.first_rank is not None:
         document |= {"first_rank": hit.first_rank, "first_score": hit.first_score}
     return document

@@ -1,6 +1,7 @@
 """Reads the command line, runs one command, and turns its outcome into an exit status.
 
-0 done, 1 the job failed, 2 bad usage or bad input (nothing written), 130 interrupted.
+0 done, 1 the job failed, 2 bad usage or bad input (nothing written), 130 interrupted, 141 nobody
+reads the output any more.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from workbench.cli import (
     synthesize,
 )
 from workbench.cli.output import print_json, say
+from workbench.cli.piped import until_unread
 from workbench.cli.running import JobFailed
 from workbench.errors import WorkbenchError
 from workbench.workspace import Workspace
@@ -37,6 +39,10 @@ Command = Callable[[Workspace, argparse.Namespace], "tuple[Any, str]"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the returned number is the process's exit status."""
+    return until_unread(lambda: _main(argv))
+
+
+def _main(argv: Sequence[str] | None) -> int:
     args = build_parser().parse_args(argv)
     try:
         document, text = _run(args)

@@ -18,8 +18,7 @@ from workbench.comparison.names import HEADLINE
 from workbench.comparison.ways import ALL_CAPTIONS
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput, NotFound
-from workbench.evaluation.bm25 import tokenize
-from workbench.evaluation.save import QRELS_FILE, QUERIES_FILE, RUN_FILE
+from workbench.evaluation.files import QRELS_FILE, QUERIES_FILE, RUN_FILE
 
 if TYPE_CHECKING:
     from workbench.workspace import Workspace
@@ -210,6 +209,9 @@ def rankings(workspace: "Workspace", pair: Pairing, query: int, depth: int = DEP
 
 def common(query: str, text: str) -> list[tuple[str, bool]]:
     """The text in pieces, each with whether it is a word of the query (as BM25 counts words)."""
+    # It brings along what measures, ir_measures too: not at the app's start.
+    from workbench.evaluation.bm25 import tokenize
+
     words = sorted(set(tokenize(query)), key=len, reverse=True)
     if not words:
         return [(text, False)]

@@ -20,12 +20,13 @@ from numpy.typing import NDArray
 from workbench.data.digests import of_strings
 from workbench.errors import ModelUnusable
 from workbench.evaluation.cache import EncodingCache, Shelf
-from workbench.evaluation.measure import Encoder, Stop
 from workbench.models.contract import CONTRACT_FILE, Contract
 from workbench.models.files import model_files
 from workbench.models.resolve import ResolvedModel, cached_snapshot
 
 if TYPE_CHECKING:
+    # It brings ir_measures along, and the page looks at digests of weights.
+    from workbench.evaluation.measure import Encoder, Stop
     from workbench.evaluation.pictures import OnPictures
     from workbench.models.load import LoadedEmbedding
     from workbench.workspace import Workspace
@@ -73,7 +74,7 @@ def with_cache(
 class CachedEncoder:
     """An encoder with a memory. ``how``: what decides its vectors beside the contract."""
 
-    encoder: Encoder
+    encoder: "Encoder"
     cache: EncodingCache
     name: str
     how: dict[str, Any]
@@ -93,7 +94,7 @@ class CachedEncoder:
         role: Any,
         *,
         progress: Callable[[int, int], None] | None = None,
-        stop: Stop | None = None,
+        stop: "Stop | None" = None,
     ) -> NDArray[np.float32]:
         """As :meth:`Encoder.encode`; each piece is kept as soon as it is encoded."""
         if stop:

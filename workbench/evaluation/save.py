@@ -9,13 +9,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from workbench.data.reader import DatasetReader
+from workbench.evaluation.files import QRELS_FILE, QUERIES_FILE, RUN_FILE
 from workbench.evaluation.measure import Measured
 from workbench.evaluation.pictures import Turned
 from workbench.evaluation.pool import Rows
-
-RUN_FILE = "run.parquet"
-QUERIES_FILE = "queries.parquet"
-QRELS_FILE = "qrels.parquet"
 
 
 def save_measured(

@@ -6,9 +6,10 @@ texts' files in its folder, the pictures' in the folder 'pictures' below it. Tor
 are converted.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.errors import BadInput
 from workbench.jobs.context import JobContext
@@ -67,6 +68,12 @@ def _refuse_parts(model: ResolvedModel) -> None:
             f"'{model.name}' was made here from another model already.",
             "Take the model it was made from.",
         )
+
+
+def can_be_trained(contract: Mapping[str, Any]) -> bool:
+    """Whether a model of this contract could be trained further: a pair of two could not, nor one
+    of a smaller format."""
+    return not contract.get("pictures_by") and not contract.get("weights")
 
 
 def refuse_two(name: str, contract: Contract | None) -> None:

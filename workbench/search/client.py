@@ -5,7 +5,8 @@ under a request is rebuilt and asked once more; one that hangs is killed.
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,9 @@ from workbench.models.resolve import resolve
 from workbench.search.asked import Encoded, Role, Scored, Vectors, embed_request, score_request
 from workbench.search.generation import generation
 from workbench.search.pictures import picture_request
-from workbench.search.process import Busy, ResidentProcess, TimedOut
+from workbench.search.process import Busy, Gone, ResidentProcess, TimedOut
 from workbench.search.protocol import WRITE, rebuild_error
-from workbench.search.results import CANDIDATES, SearchResult
+from workbench.search.results import CANDIDATES, Hit, SearchResult
 from workbench.search.second import check_candidates, check_kind
 from workbench.search.where import parse
 from workbench.workspace import Workspace
@@ -117,6 +118,13 @@ class SearchClient:
         request = picture_request(found, picture, top_k, where, without)
         return [SearchResult.from_dict(result) for result in self._ask(request)]
 
+    def picture_file(self, found: SearchResult, hit: Hit) -> Path | None:
+        """Where a hit's picture lies; None for a text, and where the data set was removed."""
+        datasets = self._workspace.datasets
+        if not hit.picture or not datasets.exists(found.dataset_id):
+            return None
+        return datasets.read(found.dataset_id).folder / hit.picture
+
     def fields(self, index: str) -> dict[str, list[tuple[str, int]]]:
         """The own fields of an index's documents: the most frequent values of each, and how many
         documents have them."""
@@ -169,7 +177,9 @@ class SearchClient:
         request = score_request(self._second(model), queries, documents, pairs)
         return Scored.from_dict(self._ask(request))
 
-    def write(self, request: dict[str, Any], check: Callable[[], None]) -> Iterator[dict[str, Any]]:
+    def write(
+        self, request: dict[str, Any], check: Callable[[], None]
+    ) -> Generator[dict[str, Any], None, None]:
         """What a causal language model of the worker writes: messages with a 'text' each, and at
         the end one with the 'answer' (:mod:`workbench.search.writer`).
 
@@ -178,11 +188,22 @@ class SearchClient:
         written before is not asked for again.
         """
         process = self._ensure()
+        about = {**request, "do": WRITE}
         try:
-            for said in process.converse({**request, "do": WRITE}, WRITE_SECONDS, check):
-                if "error" in said:
-                    raise rebuild_error(said["error"])
-                yield said
+            with closing(process.converse(about, WRITE_SECONDS, check)) as told:
+                for said in told:
+                    if "error" in said:
+                        raise rebuild_error(said["error"])
+                    yield said
+        except Gone:
+            self._discard(process)
+            yield from self.write(request, check)
+        except Busy as error:
+            raise SearchUnavailable(
+                f"The language model was busy with other questions for {WRITE_SECONDS:.0f} seconds.",
+                "Try again when they are answered.",
+                late=True,
+            ) from error
         except TimedOut as error:
             self._discard(process)
             raise SearchUnavailable(

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ from workbench.search.where import parse
 
 #: Filters whose documents are remembered, per index.
 _MASKS_KEPT = 8
+#: A document's columns that a hit has.
+_SHOWN = ("id", "title", "text", "picture", "fields")
 _NO_DIGESTS = np.empty((0, 2), np.uint64)
 
 
@@ -100,7 +103,8 @@ class OpenIndex:
 
 @dataclass(frozen=True)
 class Found:
-    """Documents found, best first: rows (n,), scores (n,) and their Arrow table (id, title, text).
+    """Documents found, best first: rows (n,), scores (n,) and their Arrow table (id, title, text,
+    picture, fields).
 
     ``first`` has rank and score of each in the stage before, where there was one.
     """
@@ -128,7 +132,7 @@ class Found:
 
     def hits(self, known: dict[int, int] | None) -> list[Hit]:
         """As hits; ``known``: rows and grades of judged documents, None for an unknown query."""
-        columns = (self.documents[name].to_pylist() for name in ("id", "title", "text", "picture"))
+        columns = (self.documents[name].to_pylist() for name in _SHOWN)
         nothing: list[tuple[None, None]] = [(None, None)] * len(self.rows)
         return [
             Hit(
@@ -142,8 +146,9 @@ class Found:
                 first_rank=rank,
                 first_score=before,
                 picture=picture or "",
+                fields=orjson.loads(own) if own else {},
             )
-            for row, score, id, title, text, picture, (rank, before) in zip(
+            for row, score, id, title, text, picture, own, (rank, before) in zip(
                 self.rows.tolist(),
                 self.scores.tolist(),
                 *columns,

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from multiprocessing.connection import Client, Connection
@@ -42,6 +42,10 @@ class Busy(Exception):
     """Others' requests took all the time there was to wait; the process goes on with them."""
 
 
+class Gone(Exception):
+    """The process ended while others had their turn: nothing was asked of it."""
+
+
 class ResidentProcess:
     """A started worker, listening. Raises :class:`SearchUnavailable` if it cannot be started."""
 
@@ -51,6 +55,8 @@ class ResidentProcess:
         #: The engine does one thing at a time, so the line for it is here: then a request's clock
         #: runs only while it is worked on, and who gives up waiting disturbs nobody.
         self._turn = threading.Lock()
+        #: Texts are written beside searches, one at a time: a line of their own, for the same end.
+        self._writing = threading.Lock()
         self._folder = _private_folder()
         self._key = secrets.token_hex(32)
         self._log = workspace.path(LOG)
@@ -117,25 +123,45 @@ class ResidentProcess:
 
     def converse(
         self, request: dict[str, Any], timeout: float, check: Callable[[], None]
-    ) -> Iterator[dict[str, Any]]:
-        """Send a request and hand on its messages, until one is its answer or its error.
+    ) -> Generator[dict[str, Any], None, None]:
+        """Send a request when its turn has come, and hand on its messages, until one is its answer
+        or its error. Close it when it is not read to its end: the next one waits for that.
 
         ``check`` is called again and again and may raise: the worker then stops at its next piece.
-        Raises what :meth:`ask` raises; ``timeout`` is for each message.
+        Raises what :meth:`ask` raises, and :class:`Gone`; ``timeout`` is for the turn, and for each
+        message.
         """
+        self._await_writing(timeout, check)
+        try:
+            if not self.alive():
+                raise Gone
+            yield from self._converse(request, timeout, check)
+        finally:
+            self._writing.release()
+
+    def _await_writing(self, timeout: float, check: Callable[[], None]) -> None:
+        end = time.monotonic() + timeout
+        while not self._writing.acquire(timeout=_LOOK):
+            check()
+            if time.monotonic() > end:
+                raise Busy
+
+    def _converse(
+        self, request: dict[str, Any], timeout: float, check: Callable[[], None]
+    ) -> Generator[dict[str, Any], None, None]:
         with self._deadline(timeout):
             connection = self._connect()
         with connection:
             with self._deadline(timeout):
                 connection.send_bytes(pack(request))
             while True:
-                self._await(connection, timeout, check)
+                self._await_message(connection, timeout, check)
                 said = receive(connection)
                 yield said
                 if "answer" in said or "error" in said:
                     return
 
-    def _await(
+    def _await_message(
         self, connection: "Connection[Any, Any]", timeout: float, check: Callable[[], None]
     ) -> None:
         end = time.monotonic() + timeout

@@ -1,6 +1,6 @@
 """What a search answers."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 #: How many of the first stage's documents a second stage orders again, unless said.
@@ -20,6 +20,8 @@ class Hit:
 
     ``picture``: the document's picture, as a path below the data set's folder; '' without one, and
     then ``text`` is the document, else the picture's caption.
+
+    ``fields``: the document's own fields, as they are in the data set.
     """
 
     id: str
@@ -32,6 +34,7 @@ class Hit:
     first_score: float | None = None
     picture: str = ""
     grade: int | None = None
+    fields: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ OPEN = ("/docs", "/openapi.json")
 class RequireKey:
     """Lets a request through that carries the key; the page about the routes is open.
 
-    Who sends wrong keys again and again has to wait, and is told nothing of the next ones.
+    Who sends one wrong key after the other has to wait, and is told nothing of the next ones.
     """
 
     app: ASGIApp
@@ -46,7 +46,7 @@ class RequireKey:
             headers = {"www-authenticate": "Bearer"}
             words = "A key is needed: send the header 'Authorization: Bearer KEY'."
             if given is not None:
-                self.brake.failed(address, now)
+                self.brake.failed(address, given, now)
                 words = "The key is not right."
             refused = failure(401, words, code="invalid_api_key", headers=headers)
             await refused(scope, receive, send)

@@ -177,6 +177,29 @@ async def test_what_was_written_before_a_break_is_kept(
     assert "resume" not in end["error"]["hint"]
 
 
+def drips(handler: Handler) -> None:
+    """A document that never ends."""
+    begin_document(handler)
+    while not handler.ours.over.wait(0.05):
+        try:
+            handler.wfile.write(b" ")
+            handler.wfile.flush()
+        except OSError:
+            return
+
+
+def breaks_off(handler: Handler) -> None:
+    begin_document(handler)
+    handler.hang_up(b'{"choices": [')
+
+
+def begin_document(handler: Handler) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json; charset=utf-8")
+    handler.send_header("Content-Length", "100000")
+    handler.end_headers()
+
+
 FAILURES: dict[str, tuple[Manner, str]] = {
     "429": (lambda h, _: h.refuse(429), "takes no more requests"),
     "500": (lambda h, _: h.refuse(500), "failed with status 500"),
@@ -184,6 +207,19 @@ FAILURES: dict[str, tuple[Manner, str]] = {
     "hangs up": (lambda h, _: h.hang_up(), "closed the connection"),
     "a page": (lambda h, _: h.send(b"<html>hello</html>", type="text/html"), "no chat completion"),
     "json": (lambda h, _: h.send({"hello": ["world"]}), "no chat completion"),
+    "no document": (lambda h, _: h.send(b"{"), "no chat completion"),
+    "no object": (lambda h, _: h.send([1]), "no chat completion"),
+    "no message": (lambda h, _: h.send({"choices": [{"text": "a"}]}), "no chat completion"),
+    "odd text": (
+        lambda h, _: h.good(choices=[{"message": {"content": [1]}}]),
+        "no chat completion",
+    ),
+    "an error all the same": (
+        lambda h, _: h.refuse(200, "out of memory"),
+        "failed. It says: 'out of memory'",
+    ),
+    "drips": (lambda h, _: drips(h), "did not answer within 0.5 seconds"),
+    "breaks off": (lambda h, _: breaks_off(h), "closed the connection"),
     "empty": (lambda h, _: h.begin_stream(), "no chat completion"),
     "list": (lambda h, _: (h.begin_stream(), h.chunk([1, 2])), "no chat completion"),
     "odd": (
@@ -232,6 +268,26 @@ async def test_what_a_server_does_not_know_is_left_out(asking: Asking, server: S
     assert end["state"] == "answered" and end["tokens"]["completion"] is None
     assert server.asked[-1]["max_completion_tokens"] == 77
     assert server.asked[-1]["temperature"] == 0.5
+
+
+@pytest.mark.parametrize("finish", ["stop", "length", None])
+async def test_a_server_that_knows_no_streams(
+    asking: Asking, server: Server, finish: str | None
+) -> None:
+    """It answers in plain JSON, whatever it was asked."""
+    text = "<think>hm</think>Three minutes [1], says one."
+
+    def plainly(handler: Handler, _: int) -> None:
+        message = {"role": "assistant", "content": text}
+        choice = {"index": 0, "finish_reason": finish, "message": message}
+        handler.good(text, choices=[choice])
+
+    server.manner = plainly
+    end = await end_of(asking())
+    assert (end["state"], end["answer"]) == ("answered", "Three minutes [1], says one.")
+    assert [one["number"] for one in end["citations"]] == [1]
+    assert end["tokens"] == {"prompt": 10, "completion": 5}
+    assert end["cut_off"] == (finish == "length") and len(server.asked) == 1
 
 
 async def test_an_answer_without_words(asking: Asking, server: Server) -> None:

@@ -21,6 +21,8 @@ from tests.served import QUERY_PROMPT, fill
 from workbench.errors import BadInput, IndexNotFound, ModelNotFound, ModelUnusable
 from workbench.langchain import WorkbenchEmbeddings, WorkbenchReranker, WorkbenchRetriever
 from workbench.langchain.connection import close, connect
+from workbench.langchain.retriever import _document
+from workbench.search.results import Hit
 
 # Importing sentence-transformers takes 6 to 11 seconds, here and once more in the search process.
 pytestmark = pytest.mark.slow
@@ -116,6 +118,26 @@ def test_a_retriever_finds_what_the_search_finds() -> None:
     expected = search.search("one", QUERY, 3, reranker="orders").hits
     assert [one.id for one in again] == [hit.id for hit in expected]
     assert [one.metadata["first_rank"] for one in again] == [hit.first_rank for hit in expected]
+
+
+def test_a_filter_keeps_what_fits_and_the_fields_are_told() -> None:
+    found = WorkbenchRetriever(index="dated", where="year >= 2021").invoke(QUERY)
+    assert sorted(one.id or "" for one in found) == ["n3", "n4", "n5"]
+    own = {one.id: one.metadata["year"] for one in found}
+    assert own == {"n3": 2021, "n4": 2022, "n5": 2023}
+    first = found[0].metadata
+    # A field that is called as something of ours is found among all fields.
+    assert first["fields"]["score"] == "high" and isinstance(first["score"], float)
+    assert first["tags"] == ["a"] and "picture" not in first
+    few = WorkbenchRetriever(index="dated").invoke(QUERY, where="year in 2018, 2019")
+    assert {one.metadata["year"] for one in few} == {2018, 2019}
+
+
+def test_a_picture_is_told_by_its_file() -> None:
+    hit = Hit("d1", 0, 0.5, "", "a caption", picture="pictures/0.png", fields={"colour": "red"})
+    file = Path("/data") / hit.picture
+    told = _document(hit, 1, "one", file).metadata
+    assert told["picture"] == str(file) and told["colour"] == "red"
 
 
 def test_a_call_may_say_otherwise() -> None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.search.found import Known
+from workbench.search.found import Found, Known
 from workbench.search.texts import SCHEMA, OwnDocuments, write_documents
 
 
@@ -48,6 +48,26 @@ def test_a_query_has_the_documents_of_all_its_rows(texts: list[str]) -> None:
     for text in texts:
         same = {100 + row: 1 for row, one in enumerate(texts) if one.strip() == text.strip()}
         assert known.grades(text) == same
+
+
+def test_a_hit_has_its_documents_own_fields_and_picture() -> None:
+    table = pa.table(
+        {
+            "row": [4, 5, 6],
+            "id": ["d4", "d5", "d6"],
+            "title": ["T", None, None],
+            "text": ["a", "b", None],
+            "picture": [None, None, "pictures/6.png"],
+            "fields": ['{"year": 2020, "tags": ["x", {"y": 1}]}', None, ""],
+        },
+        SCHEMA,
+    )
+    found = Found(np.array([4, 5, 6]), np.array([0.5, 0.25, 0.125], np.float32), table)
+    hits = found.hits(None)
+    assert [hit.fields for hit in hits] == [{"year": 2020, "tags": ["x", {"y": 1}]}, {}, {}]
+    assert [hit.picture for hit in hits] == ["", "", "pictures/6.png"]
+    again = found.reordered(np.array([0.1, 0.2, 0.3], np.float32), 2).hits(None)
+    assert [hit.id for hit in again] == ["d6", "d5"]
 
 
 def test_documents_by_position_over_several_batches(tmp_path: Path) -> None:

@@ -8,14 +8,23 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
-from workbench.errors import BadInput, IndexNotFound, SearchUnavailable
+from workbench.errors import (
+    BadInput,
+    IndexNotFound,
+    JobCancelled,
+    SearchUnavailable,
+    WorkbenchError,
+)
+from workbench.search import client as search_client
 from workbench.search import process as resident_process
 from workbench.search.client import SearchClient
 from workbench.workspace import Workspace
@@ -51,6 +60,16 @@ def gone(pid: int) -> bool:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def stop(pid: int) -> None:
+    """Let a process stand still; a moment passes until it does."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+
+
+def nothing() -> None:
+    """Nobody asks to stop."""
 
 
 def test_it_answers_and_stays_the_same_process(client: SearchClient) -> None:
@@ -105,7 +124,7 @@ def test_it_is_killed_when_stuck(opened: Workspace) -> None:
     try:
         client._ask(_STATUS)
         stuck = client.status()["pid"]
-        os.kill(stuck, signal.SIGSTOP)
+        stop(stuck)
         with pytest.raises(SearchUnavailable, match="did not answer within 2 seconds"):
             client._ask(_STATUS)
         assert gone(stuck)
@@ -150,9 +169,7 @@ def test_who_gives_up_waiting_leaves_the_others_request_alone(opened: Workspace)
     try:
         client._ask(_STATUS)
         pid = client.status()["pid"]
-        os.kill(pid, signal.SIGSTOP)
-        # A moment passes until it stands still.
-        wait_until(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+        stop(pid)
         with ThreadPoolExecutor(2) as pool:
             long = pool.submit(client._ask, {**_STATUS, "reranker": "allowed tenfold"})
             process = client._process
@@ -189,6 +206,80 @@ def test_waiting_for_others_takes_nothing_of_ones_own_time(opened: Workspace) ->
         assert [timeout for _, timeout in asked] == [4, 4, 4]
     finally:
         client.close()
+
+
+def test_who_gives_up_waiting_to_write_leaves_the_other_one_alone(client: SearchClient) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    client._ask(_STATUS)
+    process = client._process
+    assert process is not None
+    stop(process.pid)
+
+    def cancelled() -> None:
+        raise JobCancelled("stopped")
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(lambda: list(process.converse(_STATUS, 60, nothing)))
+        wait_until(process._writing.locked)
+        with pytest.raises(resident_process.Busy):
+            list(process.converse(_STATUS, 0.3, nothing))
+        with pytest.raises(JobCancelled):
+            list(process.converse(_STATUS, 60, cancelled))
+        assert not gone(process.pid)
+        os.kill(process.pid, signal.SIGCONT)
+        assert first.result(60) == [{"answer": {"models": [], "indexes": []}}]
+    # The clock of each is its own, and the line goes on.
+    assert list(process.converse(_STATUS, 60, nothing)) == first.result()
+
+
+def test_who_could_not_write_in_time_is_told_so(
+    client: SearchClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client._ask(_STATUS)
+    process = client._process
+    assert process is not None
+    monkeypatch.setattr(search_client, "WRITE_SECONDS", 0.3)
+    with process._writing, pytest.raises(SearchUnavailable, match="busy with other questions"):
+        list(client.write({}, nothing))
+    assert not gone(process.pid)
+
+
+def test_a_failed_text_and_one_not_read_on_let_the_next_be_written(
+    client: SearchClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[dict[str, Any]] = [{"error": {"code": "bad-input", "message": "no"}}]
+    monkeypatch.setattr(resident_process.ResidentProcess, "_converse", lambda *_: iter(said))
+    with pytest.raises(WorkbenchError, match="no") as kept:
+        list(client.write({}, nothing))
+    said[:] = [{"text": "a"}, {"answer": {}}]
+    unread = client.write({}, nothing)
+    assert next(unread) == {"text": "a"}
+    unread.close()
+    assert list(client.write({}, nothing)) == said
+    assert kept.value.message == "no"
+
+
+def test_who_waited_while_the_process_ended_gets_another_one(
+    client: SearchClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    monkeypatch.setattr(
+        resident_process.ResidentProcess, "_converse", lambda *_: iter([{"answer": {}}])
+    )
+    client._ask(_STATUS)
+    process = client._process
+    assert process is not None
+    waits = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        with process._writing:
+            second = pool.submit(lambda: list(client.write({}, waits.set)))
+            assert waits.wait(60)
+            os.kill(process.pid, signal.SIGKILL)
+            wait_until(lambda: not process.alive())
+        assert second.result(60) == [{"answer": {}}]
+    assert client.status()["pid"] not in (None, process.pid)
 
 
 def test_one_that_dies_each_time_is_a_sentence(

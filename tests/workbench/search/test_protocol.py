@@ -1,5 +1,6 @@
 """Messages between client and worker, and waiting for one."""
 
+from dataclasses import replace
 from multiprocessing import Pipe
 
 from workbench.search.protocol import arrives, pack, receive, send, unpack
@@ -8,6 +9,7 @@ from workbench.search.results import Hit, SearchResult
 
 def test_what_is_packed_is_unpacked() -> None:
     hit = Hit("d1", 3, 0.1234567890123, "Tëa", "两", relevant=True, first_rank=2, first_score=-1.5)
+    hit = replace(hit, fields={"year": 2020, "tags": ["a", "两"], "more": {"by": None}})
     result = SearchResult([hit], {"total": 1.25}, "m", "i", query="q", known_relevant=0)
     assert SearchResult.from_dict(unpack(pack(result.to_dict()))) == result
 
