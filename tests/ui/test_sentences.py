@@ -10,6 +10,7 @@ import pytest
 
 import storage
 import workbench
+from ui.form import choice_label
 from ui.words import LANGUAGE, LANGUAGES, speaking
 from ui.words.metrics import label
 from ui.words.sentences import PLACE, pairs, said
@@ -20,7 +21,7 @@ from workbench.errors import BadRecipe, ModelNotFound
 from workbench.models.catalogue import catalogue
 from workbench.recipes.answer import AnswerRecipe
 from workbench.recipes.describe import describe
-from workbench.recipes.evaluate import EvaluateRecipe
+from workbench.recipes.evaluate import EvaluateRecipe, IndexRecipe
 from workbench.tasks import TASKS
 
 ENGINE = Path(workbench.__file__).parent
@@ -143,6 +144,16 @@ def test_places_are_those_of_the_english_sentence(other: str) -> None:
     for key, words in pairs(other).items():
         numbered = {int(number) for number in re.findall(r"{(\d+)}", words)}
         assert all(number < len(PLACE.findall(key)) for number in numbered), key
+
+
+def test_the_help_of_an_index_names_its_choices_as_the_page_does() -> None:
+    with speaking("zh"):
+        for spec in describe(IndexRecipe):
+            if spec.name in ("type", "structure"):
+                help = said(spec.help)
+                named = [one for one in spec.choices if f"'{one}'" in spec.help]
+                assert named and not [one for one in named if f"'{one}'" in help]
+                assert all(f"“{choice_label(spec, one)}”" in help for one in named)
 
 
 def test_an_error_is_read_with_what_it_names() -> None:

@@ -73,7 +73,9 @@ def test_hits_come_with_their_own_fields_and_long_values_are_cut(
     text, picture = tools(opened, search).search("any", "q", where="year >= 2020")["hits"]
     assert search.where == "year >= 2020"
     assert text["fields"] == {
-        **{"year": 2020, "tags": ["a", "b"], "abstract": "x" * LONGEST_VALUE},
+        "year": 2020,
+        "tags": ["a", "b"],
+        "abstract": "x" * LONGEST_VALUE,
         "many": ("[" + "7," * 2_000)[:LONGEST_VALUE],
     }
     assert len(text["text"]) == LONGEST_TEXT and "picture" not in text

@@ -1,5 +1,7 @@
-"""An answer that a server sends whole, as JSON, though it was asked for piece by piece: some know no
-streams. It is read as a stream of one piece."""
+"""An answer that a server sends whole, as JSON, though it was asked for a stream: some know none.
+
+It is read as a stream of one piece.
+"""
 
 import json
 from typing import Any
@@ -26,8 +28,9 @@ async def read_whole(stream: "openai.AsyncStream[Any]") -> ChatCompletionChunk:
         told = json.loads(await response.aread())
     except httpx2.HTTPError as error:
         raise openai.APIConnectionError(request=response.request) from error
-    if error := told.get("error") if isinstance(told, dict) else None:
-        raise openai.APIError("", response.request, body=error)
+    failure = told.get("error") if isinstance(told, dict) else None
+    if failure:
+        raise openai.APIError("", response.request, body=failure)
     choices = [
         {**one, "delta": one["message"], "finish_reason": one.get("finish_reason") or "stop"}
         for one in told["choices"]

@@ -15,12 +15,24 @@ def prepare_doctor(recipe: DoctorRecipe, workspace: Workspace, waits: bool) -> D
             raise NotFound.among("check", check, CHECKS, f"There are: {', '.join(CHECKS)}.")
     if recipe.tokenizer:
         resolve(workspace, recipe.tokenizer)
-    if recipe.judge and find(workspace, recipe.judge).kind == BM25:
-        raise BadInput("BM25 cannot judge.", "Choose an embedding model or a reranker.")
+    if recipe.judge:
+        refuse_judge(recipe.judge, find(workspace, recipe.judge).kind)
     if waits:
         return recipe
     version = workspace.datasets.read(recipe.dataset, recipe.dataset_version).version
     return recipe.model_copy(update={"dataset_version": version})
+
+
+def refuse_judge(name: str, kind: str | None) -> None:
+    """Raise :class:`BadInput` for what cannot compare texts; None is not known yet."""
+    hint = "Choose an embedding model or a reranker."
+    if kind == BM25:
+        raise BadInput("BM25 cannot judge.", hint)
+    if kind == "image-text":
+        raise BadInput(
+            f"'{name}' cannot judge: it compares texts with pictures, and negatives are texts.",
+            hint,
+        )
 
 
 def prepare_mend(recipe: MendRecipe, workspace: Workspace, waits: bool) -> MendRecipe:

@@ -104,6 +104,7 @@ class _Judge:
     """A model of any kind that scores (query, document) rows."""
 
     def __init__(self, exam: "Exam") -> None:
+        from workbench.doctor.prepare import refuse_judge
         from workbench.evaluation.encode import with_cache
         from workbench.evaluation.scores import with_kept_scores
         from workbench.models.load import LoadedEmbedding, load_model
@@ -116,6 +117,8 @@ class _Judge:
             precision=recipe.precision,
             trust_remote_code=workspace.trust_remote_code,
         )
+        # Of a model that was on the hub only, this is known now.
+        refuse_judge(recipe.judge, model.contract.kind)
         self._embeds = isinstance(model, LoadedEmbedding)
         if self._embeds:
             model = with_cache(model, resolved, workspace, recipe.use_cache)

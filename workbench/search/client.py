@@ -200,7 +200,8 @@ class SearchClient:
             yield from self.write(request, check)
         except Busy as error:
             raise SearchUnavailable(
-                f"The language model was busy with other questions for {WRITE_SECONDS:.0f} seconds.",
+                f"The language model was busy with other questions for {WRITE_SECONDS:.0f}"
+                " seconds.",
                 "Try again when they are answered.",
                 late=True,
             ) from error
