@@ -8,10 +8,9 @@ import gradio as gr
 
 from ui import confirm
 from ui import pulse as pulses
-from ui.cards import job_card
 from ui.choices import PACKAGED, dataset_names, menu, model_menu, open_menu, update
 from ui.feedback import on, on_busy
-from ui.markup import EMPTY, empty, heading, join, piece
+from ui.markup import empty, heading, piece
 from ui.pulse import pulse
 from ui.services import Services
 from ui.tabs import (
@@ -26,13 +25,12 @@ from ui.tabs import (
     search_upload,
 )
 from ui.tabs.search_hits import ask_html
+from ui.tabs.search_job import job_html, newest_job
 from ui.tabs.search_menus import SECOND, encoders, examples_html, index_label, second_menu
 from ui.tabs.search_tiles import gallery_piece
 from ui.words import t
 from ui.words.amounts import size
-from workbench.recipes.evaluate import IndexRecipe
-from workbench.recipes.index_update import IndexUpdateRecipe
-from workbench.records import Job, JobStatus
+from workbench.records import JobStatus
 
 if TYPE_CHECKING:
     from ui.page import Page
@@ -387,23 +385,3 @@ def warm(services: Services, names: Sequence[str], second: str | None = None) ->
     """Let the search worker load what will be asked, while the question is being typed."""
     if services.search is not None and names:
         services.search.warm(list(names), reranker=second or None)
-
-
-def newest_job(services: Services) -> Job | None:
-    """The build or update that was asked for last."""
-    tasks = (IndexRecipe.task, IndexUpdateRecipe.task)
-    jobs = [job for task in tasks for job in services.workspace.jobs.list(task=task, limit=1)]
-    return max(jobs, key=lambda job: job.created_at, default=None)
-
-
-def job_html(services: Services, job: Job | None) -> str:
-    """A build on its way or failed, and the import it waits for; one that succeeded is in the
-    menu, and an update that did says what it changed."""
-    if job is None:
-        return EMPTY
-    if job.status is JobStatus.SUCCEEDED:
-        updated = job.task == IndexUpdateRecipe.task
-        return search_outside.done_html(services, job) if updated else EMPTY
-    waits = job.after is not None and job.status is JobStatus.QUEUED
-    before = [job_card(services.workspace.jobs.get(job.after))] if waits and job.after else []
-    return str(join([*before, job_card(job)]))

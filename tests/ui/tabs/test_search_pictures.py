@@ -18,6 +18,7 @@ from ui.tabs import (
     search,
     search_build,
     search_hits,
+    search_job,
     search_indexes,
     search_pictures,
     search_upload,
@@ -194,7 +195,7 @@ def test_files_become_a_data_set_and_its_index(services: Services) -> None:
     assert (before.recipe["name"], before.recipe["remove_after"]) == ("holiday", True)
     assert (job.recipe["dataset"], job.recipe["type"]) == ("holiday", "fast")
     assert job.status is JobStatus.QUEUED
-    cards = search.job_html(services, job)
+    cards = search_job.job_html(services, job)
     assert cards.count("<article") == 2 and before.id in cards
 
 
