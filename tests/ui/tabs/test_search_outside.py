@@ -10,7 +10,7 @@ from tests.storage import make
 from tests.ui.tabs.conftest import BAD, put
 from tests.workbench.data.fakes import context
 from ui.services import Services
-from ui.tabs import search_indexes, search_job, search_outside
+from ui.tabs import search, search_indexes, search_job, search_outside
 from workbench.data.job import run_sample
 from workbench.errors import BadInput
 from workbench.recipes.data import SampleRecipe

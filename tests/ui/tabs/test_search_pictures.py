@@ -18,8 +18,8 @@ from ui.tabs import (
     search,
     search_build,
     search_hits,
-    search_job,
     search_indexes,
+    search_job,
     search_pictures,
     search_upload,
 )
