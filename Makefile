@@ -22,10 +22,11 @@ $(VENV)/.dev-stamp: requirements.txt requirements-dev.txt constraints.txt
 run: $(VENV)/.run-stamp ## Install what is needed and start the workbench (ARGS="--port 7861")
 	$(BIN)/python app.py $(ARGS)
 
-test: lint ## Lint, then every test, the browser's included, in two processes
+test: lint ## Lint, then every test, the browser's included, in three processes
 	$(BIN)/python tests/browser/install.py
 	# A file stays in one process, which shares what it made. The browser, which takes longest, is first.
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=25
+	# Three for two cores: a fifth of their time is spent on waiting for pages and processes.
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=25
 
 check: lint ## Lint, types and the fast tests
 	$(BIN)/python -m pytest -m "not slow"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from tests.ui.conftest import Ask
-from ui.feedback import guarded
+from ui.feedback import guarded, headed
 from ui.gate import Gate
 from ui.language import COOKIE, TAGS, choose
 from ui.main import build
@@ -174,8 +174,8 @@ def test_a_callback_speaks_its_pages_language_in_any_thread() -> None:
     thread.join()
     run(guarded(refuse))
     assert said == [
-        ("请检查", "没有名为“mini”的模型。"),
-        ("Please check", "There is no model named &#x27;mini&#x27;."),
+        ("请检查", headed("请检查", "没有名为“mini”的模型。")),
+        ("Please check", headed("Please check", "There is no model named &#x27;mini&#x27;.")),
     ]
     assert (language(), t("tab.jobs")) == ("en", "Jobs")
 
