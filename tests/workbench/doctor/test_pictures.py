@@ -23,8 +23,12 @@ def test_captions_of_none_and_of_several(
     folder = written(tmp_path / "set", {**files, "train/metadata.jsonl": rows(*captions)})
     _, reader = bring(workspace, folder, dev_share=0.0, test_share=0.0)
     found = doctor.examine(reader.name, "captions", "duplicates", "near-duplicates", "languages")
-    # Six captions differ by a digit; their pictures are no copies of each other.
-    assert set(found) == {"picture-without-caption", "caption-of-several-pictures"}
+    # Six captions differ by a digit: nearly equal queries, whose pictures are no copies.
+    assert set(found) == {
+        "picture-without-caption",
+        "caption-of-several-pictures",
+        "near-duplicate-query",
+    }
     assert found["picture-without-caption"]["count"] == 1
     assert found["picture-without-caption"]["of"] == 10
     shared = found["caption-of-several-pictures"]
