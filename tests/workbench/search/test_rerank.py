@@ -206,5 +206,6 @@ def test_the_command_line_says_both_ranks(
     said = json.loads(capsys.readouterr().out)
     assert said["reranker"] == "orders"
     assert said["milliseconds"] == said["stage_milliseconds"]["total"]
-    assert {"id", "score", "text", "first_rank", "first_score"} == set(said["hits"][0])
+    known = {"id", "score", "text", "fields", "first_rank", "first_score"}
+    assert known == set(said["hits"][0])
     assert main([*argv, "--candidates", "2", QUERY]) == 2
