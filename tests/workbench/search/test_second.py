@@ -42,6 +42,7 @@ def documents(*texts: str | None, titles: Sequence[str | None] | None = None) ->
         "title": titles or [None] * len(texts),
         "text": list(texts),
         "picture": [None] * len(texts),
+        "fields": [None] * len(texts),
     }
     return pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
 
