@@ -69,12 +69,13 @@ def test_ctrl_c_in_the_apps_terminal_does_not_reach_the_job(
     workspace: Workspace, start_app: StartApp
 ) -> None:
     app = start_app()
-    job = workspace.jobs.submit(CountRecipe(steps=20, delay=0.05))
+    # Longer than an app takes to stop on a busy machine.
+    job = workspace.jobs.submit(CountRecipe(steps=200, delay=0.05))
     job = wait_for_steps(workspace, job, 1)
-    os.killpg(app.pid, signal.SIGINT)
-    app.wait()
     assert job.runner is not None
     assert os.getsid(job.runner.pid) != os.getsid(0)
+    os.killpg(app.pid, signal.SIGINT)
+    app.wait()
     job = Supervisor(workspace).run_until(job.id)
     assert job.status is JobStatus.SUCCEEDED
     assert "adopted" in kinds(workspace, job)
