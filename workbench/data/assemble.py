@@ -50,10 +50,13 @@ class Assembly:
         self.builder.flush()
         self.pairs.flush()
         self.texts.flush()
+        self.builder.tell_lacking()
         self._refuse(strict)
         context.note(f"{self.builder.rows:,} rows were read; now they are sorted by query.")
         pairs = self.pairs.finish(shares, context.check_cancelled)
         finished = finish(self.builder, shares, context.check_cancelled)
+        # What contradicts itself is known only now.
+        self._refuse_strictly(strict)
         self.log.close()
         finished.rows["pairs"] = sum(pairs.values())
         self.notes += self._remarks(finished, pairs)
@@ -64,6 +67,12 @@ class Assembly:
             **({"pair_splits": pairs} if pairs else {}),
             "problem_counts": dict(self.log.counts.most_common()),
             "problems_total": self.log.total,
+            "set_aside": {
+                "rows_refused": self.log.refused_rows,
+                "files_without_rows": sum(not one["rows"] for one in self.sources),
+                "own_columns": list(self.own),
+                "list_texts": self.builder.list_texts,
+            },
             "notes": self.notes,
             "too_few": bool(finished.rows["queries"]) and finished.splits["test"] < ENOUGH,
         }
@@ -79,22 +88,32 @@ class Assembly:
     def _format(self) -> str:
         return " + ".join(sorted(name for name in self.formats if name)) or "unknown"
 
-    def _refuse(self, strict: bool) -> None:
-        problems = [problem.to_dict() for problem in self.log.first]
-        about = {"problems": problems[:SHOWN], "problem_counts": dict(self.log.counts)}
+    def _refuse_strictly(self, strict: bool) -> None:
         if strict and self.log.refusable:
             raise StrictRefused(
                 f"'strict' refuses these files: {self.log.refusable:,} problems were found, "
-                f"first {_first(problems)}",
+                f"first {_first(self._found)}",
                 "Mend the rows, or import without 'strict' to leave them out.",
-                **about,
+                **self._about,
             )
+
+    @property
+    def _found(self) -> list[dict[str, Any]]:
+        return [problem.to_dict() for problem in self.log.first]
+
+    @property
+    def _about(self) -> dict[str, Any]:
+        return {"problems": self._found[:SHOWN], "problem_counts": dict(self.log.counts)}
+
+    def _refuse(self, strict: bool) -> None:
+        self._refuse_strictly(strict)
+        problems = self._found
         if not (self.builder.has_positive or self.pairs.rows or self.texts.used):
             said = f" The first problem: {_first(problems)}" if problems else ""
             raise NoGoodRows(
                 f"No row of these files could be used.{said}",
                 "Mend the files, or see in the documentation which rows are read.",
-                **about,
+                **self._about,
             )
 
     def _remarks(self, finished: Finished, pairs: dict[str, int]) -> list[str]:

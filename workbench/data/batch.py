@@ -30,6 +30,8 @@ class Batch:
     prompts: list[str | None] | None = None
     ids: list[str | None] | None = None
     fields: list[str] | None = None
+    #: Per row: the column that has no relevant text, '' where one is there.
+    lacks: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -55,6 +57,7 @@ def from_rows(rows: list[Row], lines: list[int]) -> Batch:
         prompts=[row.prompt for row in rows] if any(row.prompt for row in rows) else None,
         ids=[row.query_id for row in rows] if any(row.query_id for row in rows) else None,
         fields=[row.fields for row in rows] if any(row.fields for row in rows) else None,
+        lacks=[row.lacks for row in rows] if any(row.lacks for row in rows) else None,
     )
 
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from workbench.data import digests
 from workbench.data.batch import Batch, from_rows
-from workbench.data.edges import EdgeSpool
+from workbench.data.edges import GIVEN, IRRELEVANT, SCORED, EdgeSpool
 from workbench.data.histogram import Lengths
 from workbench.data.repeats import Said
 from workbench.data.report import Report
@@ -25,6 +26,8 @@ from workbench.data.writer import DOCUMENTS, QUERIES, Background, TableWriter
 Array = np.ndarray[Any, Any]
 _BATCH_ROWS = 5_000
 _BATCH_CHARS = 1 << 20
+#: A text that is a list as JSON, Python or numpy writes it: of quoted texts, or empty.
+LIST_TEXT = r"""^\s*\[\s*(\]|["'][^\x00]*["']\s*\])\s*$"""
 #: Marks on a query: something is relevant to it; a judgment was left out for its split.
 POSITIVE, LEAKED = 1, 2
 SPOOLED_QUERIES = pa.schema(
@@ -65,6 +68,12 @@ class Builder:
         self._chars = 0
         self._report: Report | None = None
         self._split = TRAIN
+        #: The files that rows came from, in their order.
+        self.files: list[Report] = []
+        #: Rows without a relevant text: file, line, column, query. Another row may bring one.
+        self._lacking: list[tuple[int, int, str, int]] = []
+        #: Texts that look like a list, each counted once.
+        self.list_texts = 0
 
     @property
     def has_positive(self) -> bool:
@@ -75,6 +84,7 @@ class Builder:
         """The rows that follow come from this file."""
         self.flush()
         self._report, self._split, self.gathers = report, CODES[split or "train"], False
+        self.files.append(report)
 
     def add(self, line: int, row: Row) -> None:
         """One row; rows are collected until there are enough of them."""
@@ -108,6 +118,7 @@ class Builder:
         keys = content(batch.texts, batch.details)
         keep = self.tell_leaks(query_rows, self._split, batch.lines)
         keep &= self._unseen(batch, query_rows, fresh, keys, keep)
+        self._remember_lacking(batch, query_rows, keep)
         places = np.flatnonzero(keep[batch.owner] & self._no_positive(batch, keys, keep))
         document_rows, first = self.document_texts.resolve(keys[places], self.documents.rows)
         new = places[first]
@@ -115,7 +126,8 @@ class Builder:
         self.write_documents(batch.texts, new, details, batch.lines[batch.owner[new]])
         scores = batch.scores[places] if batch.scores is not None else None
         owners = query_rows[batch.owner[places]]
-        self._add_edges(owners, document_rows, batch.grades[places], scores)
+        lines = batch.lines[batch.owner[places]]
+        self._add_edges(owners, document_rows, batch.grades[places], scores, lines)
         if batch.details:
             again = np.ones(len(places), bool)
             again[first] = False
@@ -171,6 +183,7 @@ class Builder:
         def table() -> pa.Table:
             chosen = texts.take(pa.array(places))
             self.lengths["query"].add(chosen)
+            self.list_texts += lists_in(chosen)
             said = pa.array(prompts, pa.string()) if prompts else pa.nulls(count, pa.string())
             own = pa.array([one or None for one in fields or [""] * count], pa.string())
             return pa.table([pa.array(names), chosen, said, own], schema=SPOOLED_QUERIES)
@@ -200,6 +213,7 @@ class Builder:
         def table() -> pa.Table:
             chosen = texts.take(pa.array(places))
             self.lengths["document"].add(chosen)
+            self.list_texts += lists_in(chosen)
             nothing = pa.nulls(count, pa.string())
             own = pa.array(fields, pa.string()) if fields else nothing
             seen = pa.array(pictures, pa.string()) if pictures else nothing
@@ -233,6 +247,8 @@ class Builder:
     ) -> Array:
         """False for rows that stood before as they are; both kinds of repetition are reported."""
         marks = _PLACES[(batch.place * 2 + (batch.grades > 0)) % len(_PLACES)]
+        # A judgment of another grade is no repetition.
+        marks *= np.where(batch.grades > 1, 2 * batch.grades + 1, 1).astype(np.uint64)
         row_keys = query_rows.astype(np.uint64)[:, None] * _PLACES[:2]
         # A sum of digests, each times an odd number of its place, is as evenly spread as they are.
         for half in (0, 1):
@@ -263,20 +279,47 @@ class Builder:
         return np.asarray(~doubled)
 
     def _add_edges(
-        self, queries: Array, documents: Array, grades: Array, scores: Array | None
+        self, queries: Array, documents: Array, grades: Array, scores: Array | None, lines: Array
     ) -> None:
         """Grades of 1 and more become judgments; the others, and all scores, candidates."""
         relevant = grades > 0
-        self.judge(queries[relevant], documents[relevant], grades[relevant])
+        self.judge(queries[relevant], documents[relevant], grades[relevant], lines[relevant])
         given = ~relevant if scores is None else ~relevant | ~np.isnan(scores)
-        marks = np.full(int(given.sum()), -1, np.int32)
+        negative = IRRELEVANT if self.gathers else GIVEN
+        marks = np.where(relevant[given], SCORED, negative)
         said = np.full(len(marks), np.nan, np.float32) if scores is None else scores[given]
-        self.edges.add(queries[given], documents[given], marks, said)
+        file = len(self.files) - 1
+        self.edges.add(queries[given], documents[given], marks, said, file, lines[given])
 
-    def judge(self, queries: Array, documents: Array, grades: Array) -> None:
-        """Add judgments, of grade 0 too."""
-        self.edges.add(queries, documents, grades, np.full(len(queries), np.nan, np.float32))
+    def judge(
+        self,
+        queries: Array,
+        documents: Array,
+        grades: Array,
+        lines: Array | int = 0,
+        scores: Array | None = None,
+    ) -> None:
+        """Add judgments, of grade 0 too; a grade below 0 is a candidate's, with its score."""
+        none = np.full(len(queries), np.nan, np.float32) if scores is None else scores
+        self.edges.add(queries, documents, grades, none, len(self.files) - 1, lines)
         np.frombuffer(self.marks, np.int8)[queries[grades > 0]] |= POSITIVE
+
+    def _remember_lacking(self, batch: Batch, queries: Array, keep: Array) -> None:
+        file = len(self.files) - 1
+        for place, field in enumerate(batch.lacks or ()):
+            if field and keep[place]:
+                where = (file, int(batch.lines[place]), field, int(queries[place]))
+                self._lacking.append(where)
+
+    def tell_lacking(self) -> None:
+        """Report the rows of negatives alone whose query has nothing relevant in any row. Call it
+        once, when all rows are in."""
+        marks = np.frombuffer(self.marks, np.int8)
+        for file, line, field, query in self._lacking:
+            if not marks[query] & POSITIVE:
+                detail = ", here or in another row"
+                self.files[file].add("no-positive", line, field, detail=detail)
+        self._lacking = []
 
     def _claim(
         self, kind: str, wanted: list[str | None] | None, start: int, lines: Array
@@ -302,6 +345,11 @@ class Builder:
 def _share(texts: pa.StringArray, count: int) -> int:
     """About how many bytes some of the texts take."""
     return int(texts.nbytes * count / max(1, len(texts)))
+
+
+def lists_in(texts: pa.StringArray) -> int:
+    """How many texts look like a list that was written out: "['a', 'b']", '[]'."""
+    return int(pc.sum(pc.match_substring_regex(texts, LIST_TEXT)).as_py() or 0)
 
 
 def content(texts: pa.StringArray, details: list[Document | None] | None) -> Array:

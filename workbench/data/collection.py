@@ -5,6 +5,7 @@ the numbers measured here are those that others measure. (They do go into one sp
 Where ids are made up per file, as LlamaIndex does, ``merge`` joins equal texts as for plain rows.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ import pyarrow as pa
 
 from workbench.data import digests
 from workbench.data.builder import Builder, content
+from workbench.data.edges import GIVEN, SCORED
 from workbench.data.report import Report
+from workbench.data.shapes.fields import whole_number
 from workbench.data.shapes.row import Document
 from workbench.data.splits import CODES, UNKNOWN
 
@@ -31,7 +34,9 @@ class Collection:
         self._items: list[tuple[int, Document]] = []
         self._kind = "document"
         self._chars = 0
-        self._judgments: list[tuple[int, str, str, int]] = []
+        self._judgments: list[tuple[int, str, str, int, float]] = []
+        #: Ids such as '1.0' of each kind as whole numbers, with their rows; -1 where two are one.
+        self._whole: dict[str, dict[str, int]] = {"query": {}, "document": {}}
         self._report: Report | None = None
         self._split = "train"
         self.used = {"query": 0, "document": 0, "judgment": 0}
@@ -53,7 +58,17 @@ class Collection:
             self._flush_items()
 
     def judge(self, line: int, query: str, document: str, grade: int) -> None:
-        self._judgments.append((line, query, document, grade))
+        self._name(line, query, document, grade, math.nan)
+
+    def offer(self, line: int, query: str, document: str, score: float | None = None) -> None:
+        """A candidate of the query: a given negative, or a document that a teacher scored."""
+        scored = score is not None
+        self._name(
+            line, query, document, SCORED if scored else GIVEN, score if scored else math.nan
+        )
+
+    def _name(self, line: int, query: str, document: str, grade: int, score: float) -> None:
+        self._judgments.append((line, query, document, grade, score))
         if len(self._judgments) >= 4 * _BATCH_ROWS:
             self._flush_judgments()
 
@@ -74,8 +89,19 @@ class Collection:
         flat = [items[place][1] for place in places.tolist()]
         write = self._documents if self._kind == "document" else self._queries
         lines = np.array([items[place][0] for place in places.tolist()], np.int64)
-        known.assign(keys[places], write(flat, lines))
+        rows = write(flat, lines)
+        known.assign(keys[places], rows)
+        self._remember_whole(self._kind, flat, rows)
         self.used[self._kind] += len(flat)
+
+    def _remember_whole(self, kind: str, flat: list[Document], rows: Array) -> None:
+        """Keep the ids that are whole numbers written otherwise, such as '1.0'."""
+        into = self._whole[kind]
+        for item, row in zip(flat, rows.tolist(), strict=True):
+            id = str(item.id)
+            whole = whole_number(id)
+            if whole is not None and whole != id:
+                into[whole] = -1 if whole in into else row
 
     def _documents(self, flat: list[Document], lines: Array) -> Array:
         """Write the documents and return their rows; with ``merge`` known texts keep theirs."""
@@ -114,27 +140,52 @@ class Collection:
         return np.asarray(rows)
 
     def _flush_judgments(self) -> None:
+        self._flush_items()
         judgments, self._judgments = self._judgments, []
         if not judgments:
             return
         lines = np.array([line for line, *_ in judgments], np.int64)
-        queries = self._find("query", [query for _, query, _, _ in judgments], lines)
-        documents = self._find("document", [one for _, _, one, _ in judgments], lines)
-        grades = np.array([grade for *_, grade in judgments], np.int32)
+        queries = self._find("query", [query for _, query, *_ in judgments], lines)
+        grades = np.array([grade for *_, grade, _ in judgments], np.int32)
+        # A candidate is left out alone: its row has others, or its positives.
+        severities = ["" if grade >= 0 else "warning" for grade in grades.tolist()]
+        documents = self._find("document", [one for _, _, one, *_ in judgments], lines, severities)
+        scores = np.array([score for *_, score in judgments], np.float32)
         good = np.flatnonzero((queries >= 0) & (documents >= 0))
-        queries, documents, grades = queries[good], documents[good], grades[good]
-        split = CODES[self._split]
-        stay = self._builder.tell_leaks(queries, split, lines[good])
-        self._builder.judge(queries[stay], documents[stay], grades[stay])
-        self._builder.rows += int(stay.sum())
-        self.used["judgment"] += int(stay.sum())
+        stay = good[self._builder.tell_leaks(queries[good], CODES[self._split], lines[good])]
+        self._builder.judge(queries[stay], documents[stay], grades[stay], lines[stay], scores[stay])
+        self._builder.rows += len(stay)
+        self.used["judgment"] += len(stay)
 
-    def _find(self, kind: str, ids: list[str], lines: Array) -> Array:
-        rows = self._ids[kind].find(digests.of_bytes([one.encode() for one in ids]))
+    def _find(
+        self, kind: str, ids: list[str], lines: Array, severities: list[str] | None = None
+    ) -> Array:
+        rows = self._exact(kind, ids)
         for place in np.flatnonzero(rows < 0).tolist():
-            self._tell("unknown-id", int(lines[place]), kind, ids[place])
+            rows[place] = self._as_whole_number(kind, ids[place])
+            if rows[place] < 0:
+                severity = severities[place] if severities else ""
+                self._tell("unknown-id", int(lines[place]), kind, ids[place], severity)
+            elif self._report is not None:
+                self._report.line = int(lines[place])
+                self._report.once("id-as-number", kind, detail=ids[place], hint="")
         return rows
 
-    def _tell(self, code: str, line: int, field: str, detail: str) -> None:
+    def _exact(self, kind: str, ids: list[str]) -> Array:
+        return self._ids[kind].find(digests.of_bytes([one.encode() for one in ids]))
+
+    def _as_whole_number(self, kind: str, id: str) -> int:
+        """The row of the one text whose id is the same number ('1', '1.0', '1e0'), else -1."""
+        whole = whole_number(id)
+        if whole is None:
+            return -1
+        rows = [self._whole[kind].get(whole)]
+        if whole != id:
+            exact = int(self._exact(kind, [whole])[0])
+            rows.append(exact if exact >= 0 else None)
+        found = [row for row in rows if row is not None]
+        return found[0] if len(found) == 1 else -1
+
+    def _tell(self, code: str, line: int, field: str, detail: str, severity: str = "") -> None:
         if self._report is not None:
-            self._report.add(code, line, field, detail=detail)
+            self._report.add(code, line, field, detail=detail, severity=severity)

@@ -15,8 +15,8 @@ from workbench.data.shapes.row import Plan
 from workbench.data.shapes.scored import are_grades
 
 Find = Callable[[dict[str, Any]], Plan]
-#: So many rows tell whether the numbers of a file are grades or scores.
-_LOOKED_AT = 1_000
+#: So many rows tell whether the numbers of a file are grades or scores, and what columns hold.
+_LOOKED_AT, _SEEN = 1_000, 20
 
 
 def finder(
@@ -26,13 +26,17 @@ def finder(
 
     What a number beside two texts means is decided once for a file, by its first rows.
     """
-    plan = recognise(one.sample, scores)
-    if plan.family not in ("graded", "pairs"):
-        return partial(recognise, scores=scores), False
-    if scores == "auto" and plan.score is not None:
-        silent = replace(one, report=Report(log, one.source.label, quiet=True))
-        first = islice(silent.records(look, scratch), _LOOKED_AT)
-        values = [row.get(plan.score) for _, row in first if row.get(plan.score) is not None]
-        scores = "grades" if are_grades(values) else "pairs"
-    family = recognise(one.sample, scores).family
-    return partial(recognise, scores=scores), family == "graded"
+    silent = replace(one, report=Report(log, one.source.label, quiet=True))
+    first = silent.records(look, scratch)
+    seen = [row for _, row in islice(first, _SEEN)]
+    sample = seen[0] if seen else one.sample
+    plan = recognise(sample, scores, seen)
+    if plan.family in ("graded", "pairs") and plan.score is not None:
+        # Only the numbers are kept of the rows that follow.
+        rest = islice(first, _LOOKED_AT - len(seen))
+        seen += [{plan.score: row.get(plan.score)} for _, row in rest]
+        if scores == "auto":
+            values = [row[plan.score] for row in seen if row.get(plan.score) is not None]
+            scores = "grades" if are_grades(values) else "pairs"
+    find = partial(recognise, scores=scores, seen=seen)
+    return find, find(sample).family == "graded"

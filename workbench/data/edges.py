@@ -12,15 +12,22 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 EDGE = np.dtype(
-    [("query", np.int32), ("document", np.int32), ("grade", np.int32), ("score", np.float32)]
+    [
+        *(("query", np.int32), ("document", np.int32), ("grade", np.int32), ("score", np.float32)),
+        *(("file", np.int32), ("line", np.int32)),
+    ]
 )
+#: Grades of what is no judgment: a negative that was given, one that a graded row says is
+#: irrelevant, and a judged document that a teacher scored besides.
+GIVEN, IRRELEVANT, SCORED = -1, -2, -3
 #: Edges sorted at a time: this many, or so many that the spool is not read more often than that.
 RANGE, SCANS = 60_000, 64
 _SCAN = 100_000
 
 
 class EdgeSpool:
-    """Edges in the order they arrive. ``grade`` -1 marks a candidate; ``score`` NaN: none."""
+    """Edges in the order they arrive. A ``grade`` below 0 marks a candidate; ``score`` NaN: none;
+    ``file`` and ``line`` say where it stands."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -28,10 +35,19 @@ class EdgeSpool:
         self._file = path.open("wb")
         self.count = 0
 
-    def add(self, query: Array, document: Array, grade: Array, score: Array) -> None:
+    def add(
+        self,
+        query: Array,
+        document: Array,
+        grade: Array,
+        score: Array,
+        file: int = -1,
+        line: Array | int = 0,
+    ) -> None:
         edges = np.empty(len(query), EDGE)
         edges["query"], edges["document"] = query, document
         edges["grade"], edges["score"] = grade, score
+        edges["file"], edges["line"] = file, line
         edges.tofile(self._file)
         self.count += len(edges)
 
@@ -99,6 +115,21 @@ def offered(edges: Array, judgments: Array) -> tuple[Array, Array]:
     begins = _first_of_each(picked["query"])
     starts = np.flatnonzero(begins)[np.cumsum(begins) - 1] if len(picked) else begins
     return picked, np.arange(len(picked)) - starts + 1
+
+
+def disputed(edges: Array) -> tuple[Array, Array, Array]:
+    """Among sorted edges: judgments whose document was judged before with another grade, that
+    grade of each, and given negatives that another row calls relevant."""
+    said = edges[(edges["grade"] >= 0) | (edges["grade"] == IRRELEVANT)]
+    said["grade"] = np.maximum(said["grade"], 0)
+    order = np.argsort(_keys(said), kind="stable")
+    said = said[order]
+    begins = _first_of_each(_keys(said))
+    before = said["grade"][np.flatnonzero(begins)[np.cumsum(begins) - 1]] if len(said) else begins
+    other = said["grade"] != before
+    given = edges[edges["grade"] == GIVEN]
+    relevant = _keys(edges[edges["grade"] > 0])
+    return said[other], before[other], given[np.isin(_keys(given), relevant)]
 
 
 def _keys(edges: Array) -> Array:

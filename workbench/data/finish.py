@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workbench.data.builder import POSITIVE, Builder
-from workbench.data.edges import judged, offered
+from workbench.data.edges import disputed, judged, offered
 from workbench.data.parts import SPLITS
 from workbench.data.splits import CODES, Shares, carve
 from workbench.data.writer import CANDIDATES, JUDGMENTS, QUERIES, Inline, TableWriter
@@ -105,6 +105,7 @@ def _write_edges(builder: Builder, new_row: Array, check: Callable[[], None]) ->
     for edges in builder.edges.ranges(new_row):
         check()
         pa.default_memory_pool().release_unused()
+        _tell_disputed(builder, edges)
         sure = judged(edges)
         columns = [sure["query"], sure["document"], sure["grade"]]
         judgments.write(_table(columns, JUDGMENTS))
@@ -116,6 +117,20 @@ def _write_edges(builder: Builder, new_row: Array, check: Callable[[], None]) ->
     judgments.close()
     candidates.close()
     return {"judgments": judgments.rows, "candidates": candidates.rows}
+
+
+def _tell_disputed(builder: Builder, edges: Array) -> None:
+    """Report judgments of one query and document that contradict each other."""
+    said, before, negatives = disputed(edges)
+    for edge, first in zip(said, before.tolist(), strict=True):
+        if edge["file"] >= 0:
+            detail = f"{edge['grade']} here, {first} before"
+            report = builder.files[edge["file"]]
+            report.add("two-grades", int(edge["line"]), None, detail=detail)
+    for edge in negatives:
+        if edge["file"] >= 0:
+            report = builder.files[edge["file"]]
+            report.add("positive-equals-negative", int(edge["line"]), None)
 
 
 def _table(columns: list[Any], schema: pa.Schema) -> pa.Table:

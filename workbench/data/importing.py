@@ -25,6 +25,7 @@ from workbench.data.report import Report
 from workbench.data.shapes import beir, llamaindex
 from workbench.data.shapes.recognise import Recogniser, recognise
 from workbench.data.shapes.row import Document, Item, Pair, Plan, Row
+from workbench.data.shapes.shape import Shape, judged_shape
 from workbench.data.sources import Source, find
 from workbench.jobs.context import JobContext
 from workbench.pictures.importing import PictureImport
@@ -242,8 +243,11 @@ class Import:
     def _judged(self, group: list[Input]) -> None:
         """A BEIR set: all texts first, then the judgments, test before the others."""
         parts = {name: [one for one in group if one.part == name] for name in _PARTS}
+        # TREC's own judgments have no header to tell them by.
+        kinds = {one.source.label: judged_shape(one.sample) or beir.SHAPE for one in parts["qrels"]}
+        brought = all(kind.judging and kind.judging.with_queries for kind in kinds.values())
         for needed in ("corpus", "queries"):
-            if not parts[needed]:
+            if not parts[needed] and not (needed == "queries" and brought):
                 first = parts["qrels"][0].report
                 first.add("missing-file", 0, detail=needed)
                 return
@@ -258,14 +262,20 @@ class Import:
                     one.rows = into.used[kind] - before
         for one in sorted(parts["qrels"], key=lambda one: _ORDER[one.split]):
             with self._reading(one):
-                self._qrels(one, into)
+                self._qrels(one, into, kinds[one.source.label])
+        if not self._assembly.builder.has_positive:
+            for one in parts["qrels"]:
+                kind = kinds[one.source.label]
+                if kind.judging and kind.judging.alone:
+                    one.report.add(kind.judging.alone, 0)
 
-    def _qrels(self, one: Input, into: Collection) -> None:
+    def _qrels(self, one: Input, into: Collection, shape: Shape) -> None:
         into.begin(one.report, one.split)
         before = into.used["judgment"]
-        beir.read_qrels(one.records(self._tick, self._scratch), into, one.report)
+        if shape.judging is not None:
+            shape.judging.read(one.records(self._tick, self._scratch), into, one.report)
         one.rows = into.used["judgment"] - before
-        self._assembly.formats["beir"] += one.rows
+        self._assembly.formats[shape.name] += one.rows
         if not one.rows and not one.report.spoken:
             one.report.add("no-rows", 0)
 

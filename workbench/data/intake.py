@@ -20,6 +20,7 @@ from workbench.data.problems import ProblemLog
 from workbench.data.report import Report
 from workbench.data.shapes import beir, llamaindex
 from workbench.data.shapes.recognise import recognise
+from workbench.data.shapes.shape import judged_shape
 from workbench.data.sources import TEXT, Source
 from workbench.errors import BadInput
 
@@ -288,7 +289,7 @@ def _part(label: str, kind: str, sample: dict[str, Any]) -> str:
         return "texts"
     if kind == "llamaindex":
         return "rows"
-    if kind == "trec" or beir.looks_like_qrels(sample):
+    if kind == "trec" or judged_shape(sample) is not None:
         return "qrels"
     named = part_of(label)
     if named in ("corpus", "queries") and beir.looks_like_texts(sample):

@@ -26,6 +26,13 @@ ROLES = {
 }
 #: Where columns without a role wait: the readers unpack it into the row's own.
 _REST = "metadata"
+#: Roles that say what a row is whatever else it holds.
+_BOTH_TEXTS: tuple[set[str], ...] = (
+    {"query", "positive"},
+    {"query", "text"},
+    {"query", "picture"},
+    {"left", "right"},
+)
 #: Roles that several columns may have: their texts become one list.
 _MANY = ("positive", "negative")
 #: What people call such a column, in the languages we have met.
@@ -75,8 +82,9 @@ class ColumnMap:
             out[OF_POSITIVE[0]] = out.pop("title")
         taken = {column for _, column in self.pairs}
         rest = {name: value for name, value in row.items() if name not in taken}
-        if {"query", "positive", "left"} & roles:
-            return {**out, _REST: rest} if rest else out
+        # Where both texts are named, no other column means anything by its name.
+        if rest and any(both <= roles for both in _BOTH_TEXTS):
+            return {**out, _REST: rest}
         return out | {name: value for name, value in rest.items() if name not in out}
 
 
@@ -130,6 +138,22 @@ def guess_roles(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         if text is not None:
             found[text] = "positive"
     return found
+
+
+def map_words(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The mapping that the columns suggest, as a sentence; '' where they suggest none."""
+    roles = guess_roles(rows)
+    said = [(role, column) for column, role in roles.items()]
+    if not {"query", "positive"} <= set(roles.values()):
+        return ""
+    if all(ROLES[role] == column for role, column in said):
+        return ""
+    words = " ".join(f"--map {role}={_quoted(column)}" for role, column in said)
+    return f"Say which column holds what, perhaps: {words}."
+
+
+def _quoted(column: str) -> str:
+    return f"'{column}'" if " " in column else column
 
 
 def role_of(column: str) -> str | None:

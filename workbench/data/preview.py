@@ -22,6 +22,7 @@ from workbench.data.problems import ProblemLog
 from workbench.data.shapes import beir
 from workbench.data.shapes.recognise import Recogniser
 from workbench.data.shapes.row import Document, Item, Pair, Row
+from workbench.data.shapes.shape import judged_shape
 from workbench.data.sources import Source, find
 from workbench.pictures.embedded import layout_of
 from workbench.pictures.importing import FORMAT as PICTURES
@@ -170,19 +171,26 @@ def _look(
         if not out.columns or not found:
             out.columns, out.guess = _columns(samples), guess_roles(samples)
     else:
-        formats["llamaindex" if one.kind == "llamaindex" else "beir"] = None
+        shape = judged_shape(one.sample) or beir.SHAPE
+        formats["llamaindex" if one.kind == "llamaindex" else shape.name] = None
         if one.part in ("corpus", "queries"):
             out.rows += _by_id(one, scratch, min(_BY_ID, shown - len(out.rows)))
 
 
 class _Gathered:
-    """Takes what a reader of texts by id gives."""
+    """Takes what a reader by id gives."""
 
     def __init__(self) -> None:
         self.items: list[tuple[str, int, Document]] = []
 
     def add(self, kind: str, line: int, item: Document) -> None:
         self.items.append((kind, line, item))
+
+    def judge(self, line: int, query: str, document: str, grade: int) -> None:
+        """Judgments are not shown."""
+
+    def offer(self, line: int, query: str, document: str, score: float | None = None) -> None:
+        """Candidates neither."""
 
     def flush(self) -> None:
         """Nothing waits here."""

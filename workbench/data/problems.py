@@ -47,6 +47,8 @@ class Mend:
     what: str
     mend: str
     altered: bool = False
+    #: What happened where the severity is 'error' and not the usual one.
+    refused: str = ""
 
 
 MENDS: dict[str, Mend] = {
@@ -100,6 +102,36 @@ MENDS: dict[str, Mend] = {
         "A score is {detail}; the row was read without it.",
         "Give finite numbers, one per text.",
         altered=True,
+        refused="A score or label is {detail}; the row was left out.",
+    ),
+    "neutral-label": Mend(
+        "error",
+        "The label is 'neutral', neither relevant nor its opposite; the row was left out.",
+        "Nothing needs to be done, or give it another label.",
+    ),
+    "numbered-inference": Mend(
+        "error",
+        "These labels of premise and hypothesis are numbers that mean a class: in SNLI and MNLI 0 "
+        "is entailment and 2 contradiction.",
+        "Write them as words (entailment, neutral, contradiction), or say what they are with "
+        "--scores pairs or --scores grades.",
+    ),
+    "two-grades": Mend(
+        "warning",
+        "This query and document are judged with two grades ({detail}); the higher one was kept.",
+        "Take the wrong one out.",
+        altered=True,
+    ),
+    "id-as-number": Mend(
+        "warning",
+        "Ids such as '{detail}' stand in the texts as a whole number written otherwise; the two "
+        "were taken for the same.",
+        "Nothing needs to be done if that is right.",
+    ),
+    "scores-alone": Mend(
+        "error",
+        "These are a teacher's scores of documents, and nothing says which documents are relevant.",
+        "Add judgments (qrels: query-id, corpus-id, score) beside them.",
     ),
     "unknown-columns": Mend("warning", "The column '{detail}' is not known.", "{hint}"),
     "ids-left-out": Mend(
@@ -236,6 +268,9 @@ class ProblemLog:
         self._first: list[Problem] = []
         self._files: dict[str, int] = {}
         self.refusable = 0
+        #: Rows that were left out.
+        self.refused_rows = 0
+        self._last_refused: tuple[str, int] | None = None
         self._path = path
         self._stored = 0
         self._buffer: list[Problem] = []
@@ -262,9 +297,13 @@ class ProblemLog:
         # A warning that is usually an error says that a part of the row was left out.
         if found == "error" or mend.altered or mend.severity == "error":
             self.refusable += 1
+        if found == "error" and line is not None and (file, line) != self._last_refused:
+            self._last_refused = (file, line)
+            self.refused_rows += 1
         if self._stored + len(self._buffer) >= LISTED:
             return
-        what = mend.what.format(detail=shorten(detail))
+        sentence = mend.refused if found == "error" and mend.refused else mend.what
+        what = sentence.format(detail=shorten(detail))
         message = f"{what} {mend.mend.format(hint=hint)}".strip()
         problem = Problem(
             _plain(file), line, _plain(field) if field else None, code, found, message

@@ -15,7 +15,7 @@ class Report:
         self.spoken = False
         self._log = log
         self._quiet = quiet
-        self._named: set[str] = set()
+        self._named: set[tuple[str, str]] = set()
 
     def add(
         self,
@@ -42,8 +42,8 @@ class Report:
 
     def once(self, code: str, field: str, *, detail: str, hint: str) -> None:
         """Say it for the first row only: a column that is not known is not known in all of them."""
-        if field not in self._named and len(self._named) < 100:
-            self._named.add(field)
+        if (code, field) not in self._named and len(self._named) < 100:
+            self._named.add((code, field))
             self.add(code, None, field, detail=detail, hint=hint)
 
     def unknown(self, columns: Iterable[tuple[str, str]]) -> None:

@@ -5,15 +5,15 @@ Each may be JSONL, CSV/TSV or Parquet. Qrels also come as TREC writes them, with
 """
 
 import math
-from collections.abc import Iterator
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from workbench.data.collection import Collection
 from workbench.data.formats.jsonlines import Record, describe
 from workbench.data.report import Report
 from workbench.data.shapes.fields import identifier
 from workbench.data.shapes.own import own_fields
 from workbench.data.shapes.row import Document
+from workbench.data.shapes.shape import ById, Judging, Shape
 
 IDS = (
     "_id",
@@ -22,6 +22,7 @@ IDS = (
     "doc_id",
     "corpus-id",
     "corpus_id",
+    "document_id",
     "pid",
     "query_id",
     "query-id",
@@ -35,7 +36,7 @@ _LARGEST = 1_000_000
 _PLAIN = {"_id", "title", "text"}
 
 
-def looks_like_qrels(sample: dict[str, Any]) -> bool:
+def looks_like_qrels(sample: Mapping[str, Any]) -> bool:
     """Rows that name a query and a document, with a grade that is a number or none at all."""
     lower = {str(name).strip().lower(): value for name, value in sample.items()}
     grade = next((lower[name] for name in GRADES if name in lower), None)
@@ -55,15 +56,7 @@ def looks_like_texts(sample: dict[str, Any]) -> bool:
     return any(name in sample for name in IDS) and any(name in sample for name in TEXTS)
 
 
-class Taker(Protocol):
-    """What texts by id are given to."""
-
-    def add(self, kind: str, line: int, item: Document) -> None: ...
-
-    def flush(self) -> None: ...
-
-
-def read_texts(kind: str, records: Iterator[Record], into: Taker, report: Report) -> None:
+def read_texts(kind: str, records: Iterator[Record], into: ById, report: Report) -> None:
     """A corpus (kind 'document') or queries (kind 'query')."""
     for line, row in records:
         report.line = line
@@ -97,7 +90,7 @@ def _beside(kind: str, row: dict[str, Any], text: str) -> str:
     return own_fields(row, {text, id, "title" if kind == "document" else "prompt"})
 
 
-def read_qrels(records: Iterator[Record], into: Collection, report: Report) -> None:
+def read_qrels(records: Iterator[Record], into: ById, report: Report) -> None:
     for line, row in records:
         report.line = line
         names = {str(key).strip().lower(): key for key in row}
@@ -149,3 +142,11 @@ def trec(lines: Iterator[tuple[int, str]], report: Report) -> Iterator[Record]:
             yield number, {"query-id": cells[0], "corpus-id": cells[2], "score": cells[3]}
         elif cells:
             report.add("missing-field", number, None, detail="query, document and grade")
+
+
+SHAPE = Shape(
+    "beir",
+    "corpus (_id, title, text), queries (_id, text) and qrels (query-id, corpus-id, score)",
+    "BEIR, MTEB, TREC",
+    judging=Judging(looks_like_qrels, read_qrels),
+)

@@ -1,6 +1,7 @@
 """Checks on single fields, shared by the shapes: texts, lists of texts, scores."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,9 @@ Doc = str | Document
 _TEXT = ("text", "contents", "content", "body", "passage")
 #: What a row says of its passage, and not the passage of itself.
 SAID_TOGETHER = {"score", "title_score", "label", "grade", "relevance", "rank", "has_answer"}
+#: A number as programs write floats; and the first whole number that floats do not tell apart.
+_FLOAT = re.compile(r"-?\d+(\.\d*)?([eE][+-]?\d+)?")
+_EXACT = 2.0**53
 _ID = ("docid", "doc_id", "_id", "id", "pid", "passage_id", "psg_id")
 
 
@@ -32,10 +36,22 @@ def query_text(row: dict[str, Any], field: str, report: Report) -> str | None:
 
 
 def identifier(value: Any) -> str | None:
-    """An id as text; None for what cannot be one."""
+    """An id as text; None for what cannot be one. A whole number that a table keeps as a float
+    (1.0) is that number (1)."""
     if isinstance(value, str):
         return value if value and not value.isspace() else None
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < _EXACT else None
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def whole_number(id: str) -> str | None:
+    """The whole number that an id is or is written as: '7' for '7', '7.0' and '7e0'; else None."""
+    if id.isascii() and id.isdigit():
+        return id
+    if _FLOAT.fullmatch(id) and (value := float(id)).is_integer() and abs(value) < _EXACT:
+        return str(int(value))
+    return None
 
 
 def plain(values: list[Any]) -> bool:

@@ -4,6 +4,7 @@ The query's instruction becomes its prompt. A document's instruction belongs to 
 document: it is left out, and the report says so once.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
@@ -32,7 +33,7 @@ class InstructedReader:
         if not is_instructed(query):
             return self.plain(row, report)
         bare = {**row, self.plain.query: query[1]}
-        for name in (self.plain.positive, *self.plain.negatives):
+        for name in (*self.plain.positives, *self.plain.negatives):
             if name in row:
                 bare[name] = _bare(row[name], name, report)
         found = self.plain(bare, report)
@@ -50,3 +51,10 @@ def _bare(value: Any, name: str, report: Report) -> Any:
         report.once("instruction-dropped", name, detail=value[0][0], hint=_ASIDE)
         return [one[1] for one in value]
     return value
+
+
+def instructed(
+    format: str, reader: ListReader, query: Any
+) -> tuple[str, Callable[[dict[str, Any], Report], Row | None]]:
+    """The format and the reader for rows with instructions, where the query has one."""
+    return ("instructed", InstructedReader(reader)) if is_instructed(query) else (format, reader)

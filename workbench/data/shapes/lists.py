@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from workbench.data.report import Report
+from workbench.data.shapes.columns import HITS, Columns
 from workbench.data.shapes.fields import (
     Doc,
     documents,
@@ -20,7 +21,9 @@ from workbench.data.shapes.fields import (
     tell,
 )
 from workbench.data.shapes.fields import identifier as as_id
-from workbench.data.shapes.row import Document, Row
+from workbench.data.shapes.plans import plan_for
+from workbench.data.shapes.row import Document, Plan, Row
+from workbench.data.shapes.shape import Shape
 from workbench.data.shapes.together import passage_scores
 
 #: Documents, and their scores where they have any.
@@ -32,7 +35,7 @@ class ListReader:
     """Reads rows of one set of columns: the names are the row's own."""
 
     query: str
-    positive: str
+    positives: tuple[str, ...]
     negatives: tuple[str, ...] = ()
     positive_scores: str | None = None
     negative_scores: str | None = None
@@ -48,22 +51,38 @@ class ListReader:
     def columns(self) -> set[str | None]:
         """All that it reads."""
         scores = (self.positive_scores, self.negative_scores)
-        sides = (self.positive, *self.negatives, self.positive_ids, self.negative_ids)
+        sides = (*self.positives, *self.negatives, self.positive_ids, self.negative_ids)
         return {self.query, *sides, *scores, self.prompt, self.query_id}
+
+    @property
+    def positive(self) -> str:
+        """The first column of relevant texts."""
+        return self.positives[0]
 
     def __call__(self, row: dict[str, Any], report: Report) -> Row | None:
         query = query_text(row, self.query, report)
         if query is None:
             return None
-        positives = self._side((self.positive,), self.positive_scores, row, report, needed=True)
+        alone = self._without_positives(row)
+        positives: Side | None = ([], None)
+        if not alone:
+            positives = self._side(self.positives, self.positive_scores, row, report, needed=True)
         if positives is None:
             return None
         negatives = self._side(self.negatives, self.negative_scores, row, report) or ([], None)
-        positives = self._called(positives, (self.positive,), self.positive_ids, row, report)
+        if alone and not negatives[0]:
+            report.add("no-positive", None, self.positive)
+            return None
+        positives = self._called(positives, self.positives, self.positive_ids, row, report)
         negatives = self._called(negatives, self.negatives, self.negative_ids, row, report)
         if self.extra_score:
             scores_of([row.get(self.extra_score)], 1, self.extra_score, report)
         return self._row(query, positives, negatives, row)
+
+    def _without_positives(self, row: dict[str, Any]) -> bool:
+        """Whether a row holds negatives alone: its query may have its positives in another row."""
+        given = any(row.get(name) for name in self.negatives)
+        return given and all(row.get(name) in (None, "", []) for name in self.positives)
 
     def _called(
         self,
@@ -103,6 +122,7 @@ class ListReader:
             scores,
             prompt_of(row, self.prompt),
             as_id(row.get(self.query_id)) if self.query_id else None,
+            lacks="" if good else self.positive,
         )
 
     def _side(
@@ -137,9 +157,11 @@ class ListReader:
         marks: list[float | None] = []
         for field in fields:
             value = row.get(field)
-            if value == "" and not needed:  # An empty cell says that there is none.
+            if value in (None, "") and (
+                len(fields) > 1 or not needed
+            ):  # An empty cell says that there is none.
                 continue
-            given = row.get(scores) if scores else None
+            given = row.get(scores) if scores and len(fields) == 1 else None
             count = len(value) if isinstance(value, list) else 1
             listed = scores_of(given, count, str(scores), report)
             said = passage_scores(value if isinstance(value, list) else [value], field, report)
@@ -171,3 +193,55 @@ def _with_id(document: Doc, id: str) -> Doc:
     if isinstance(document, str):
         return Document(document, "", id)
     return document if document.id else replace(document, id=id)
+
+
+def _plan(columns: Columns) -> Plan | None:
+    query = columns.query
+    if query is None or columns.first(HITS) is not None:
+        return None
+    if not columns.positives and not columns.negatives:
+        return None
+    names = columns.names
+    paired = (columns.beside,) if columns.beside else ("pos",)
+    reader = ListReader(
+        query,
+        columns.positives or paired,
+        columns.negatives,
+        columns.of_side("positive", "scores"),
+        columns.of_side("negative", "scores"),
+        names.get("prompt"),
+        columns.query_id(query),
+        columns.of_side("positive", "ids"),
+        columns.of_side("negative", "ids"),
+        names.get("score"),
+    )
+    return list_plan(_format(columns), reader, columns)
+
+
+def list_plan(format: str, reader: ListReader, columns: Columns) -> Plan:
+    """The plan of a list reader, for rows with instructions and titles too."""
+    # Imported here: both readers go around this one.
+    from workbench.data.shapes.instructed import instructed
+    from workbench.data.shapes.titled import with_title
+
+    format, read = instructed(format, reader, columns.row.get(reader.query))
+    plan = plan_for(format, read, columns, reader.columns)
+    return with_title(plan, reader, columns.names, columns.row)
+
+
+def _format(columns: Columns) -> str:
+    if "positive_passages" in columns.names or "positive_ctxs" in columns.names:
+        return "passages"
+    if "anchor" in columns.names:
+        return "anchor-positive"
+    return "query-pos-neg"
+
+
+SHAPE = Shape(
+    "query-pos-neg",
+    "query, pos[], neg[]; query, positive, negative (texts, lists or passages); any column whose "
+    "name says positive, negative, rejected or distractor; pos_scores[], neg_scores[], prompt",
+    "FlagEmbedding, EmbedRAG, open-retrievals, Tevatron, DPR, ms-swift, sentence-transformers",
+    order=30,
+    plan=_plan,
+)

@@ -7,13 +7,13 @@ walked over, not loaded: first the texts, then, in a second reading, what belong
 from collections.abc import Iterator
 from typing import Any
 
-from workbench.data.collection import Collection
 from workbench.data.formats.jsonlines import describe
 from workbench.data.formats.jsonwhole import Cursor, members, reason, value_of
 from workbench.data.lines import Block
 from workbench.data.report import Report
 from workbench.data.shapes.fields import identifier
 from workbench.data.shapes.row import Document
+from workbench.data.shapes.shape import ById, Shape
 
 KEYS = {"queries", "corpus", "relevant_docs"}
 
@@ -21,7 +21,7 @@ KEYS = {"queries", "corpus", "relevant_docs"}
 def read(
     first: Iterator[Block],
     again: Iterator[Block],
-    into: Collection,
+    into: ById,
     report: Report,
     silent: Report,
 ) -> None:
@@ -35,7 +35,7 @@ def read(
     into.flush()
 
 
-def _texts(cursor: Cursor, into: Collection, report: Report) -> None:
+def _texts(cursor: Cursor, into: ById, report: Report) -> None:
     for line, key in members(cursor, report):
         if key not in ("queries", "corpus"):
             value_of(cursor, report, line)
@@ -60,7 +60,7 @@ def _text(value: Any, field: str, line: int, report: Report) -> str | None:
     return None
 
 
-def _relations(cursor: Cursor, into: Collection, report: Report, silent: Report) -> None:
+def _relations(cursor: Cursor, into: ById, report: Report, silent: Report) -> None:
     for line, key in members(cursor, silent):
         if key != "relevant_docs":
             value_of(cursor, silent, line)
@@ -69,7 +69,7 @@ def _relations(cursor: Cursor, into: Collection, report: Report, silent: Report)
             _judge(value_of(cursor, report, at), query, at, into, report)
 
 
-def _judge(value: Any, query: str, line: int, into: Collection, report: Report) -> None:
+def _judge(value: Any, query: str, line: int, into: ById, report: Report) -> None:
     """Ids in a list (relevant), or id -> grade."""
     items = value if isinstance(value, list | dict) else [value]
     if not items:
@@ -82,3 +82,6 @@ def _judge(value: Any, query: str, line: int, into: Collection, report: Report) 
             report.add("wrong-type", line, f"relevant_docs.{query}", detail=detail)
         else:
             into.judge(line, query, id, grade)
+
+
+SHAPE = Shape("llamaindex", "one JSON object with queries, corpus and relevant_docs", "LlamaIndex")

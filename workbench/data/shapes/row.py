@@ -42,6 +42,8 @@ class Row:
     query_id: str | None = None
     #: The row's other columns as a JSON object, kept with the query; '' where there are none.
     fields: str = ""
+    #: The column that has no relevant text in this row: another row must bring one for the query.
+    lacks: str = ""
 
 
 @dataclass(frozen=True, slots=True)

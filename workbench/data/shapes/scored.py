@@ -1,38 +1,34 @@
 """Two texts with a number: scored pairs (STS), or a query's documents judged one by one.
 
 Which of the two it is, the numbers tell: fractions are scores; whole numbers from 0 on, beside a
-query and a passage, are grades, as in a reranker's CSV. Two sentences are always a scored pair.
+query and a passage, are grades, as in a reranker's CSV, and so are words such as 'relevant'. Two
+sentences are a scored pair, unless their labels are those of natural language inference.
 """
 
-import math
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from workbench.data.formats.jsonlines import describe
+from workbench.data.names import OF_POSITIVE
+from workbench.data.problems import shorten
 from workbench.data.report import Report
+from workbench.data.shapes.columns import DOCUMENT_ID, HITS, Columns
 from workbench.data.shapes.fields import Doc, documents, prompt_of, query_text, tell
 from workbench.data.shapes.fields import identifier as as_id
-from workbench.data.shapes.row import Document, Pair, Row
+from workbench.data.shapes.labels import (
+    PLAIN,
+    Labels,
+    are_inferences,
+    is_neutral,
+    label_number,
+)
+from workbench.data.shapes.plans import plan_for
+from workbench.data.shapes.row import Document, Pair, Plan, Row
+from workbench.data.shapes.shape import Shape
 
-#: Names of two texts of which neither is the query.
-SIDES = (
-    ("sentence1", "sentence2"),
-    ("sentence_1", "sentence_2"),
-    ("sentence_a", "sentence_b"),
-    ("text1", "text2"),
-    ("text_1", "text_2"),
-    ("text_a", "text_b"),
-    ("left", "right"),
-)
-SCORES = (
-    *("label", "labels", "score", "scores", "similarity", "similarity_score", "grade"),
-    "relevance",
-)
 #: Whole numbers beyond this are no grades.
 _HIGHEST_GRADE = 100
-_LARGEST = 3e38
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +38,7 @@ class PairReader:
     left: str
     right: str
     score: str
+    labels: Labels = PLAIN
 
     def __call__(self, row: dict[str, Any], report: Report) -> Pair | None:
         left = query_text(row, self.left, report)
@@ -50,7 +47,8 @@ class PairReader:
         right = _one(row, self.right, report)
         if right is None:
             return None
-        score = number(row.get(self.score))
+        value = row.get(self.score)
+        score = 0.5 if is_neutral(value) else self.labels.number(value)
         if score is None:
             _no_number(row.get(self.score), self.score, report)
             return None
@@ -69,6 +67,7 @@ class GradedReader:
     document_id: str | None = None
     query_id: str | None = None
     prompt: str | None = None
+    labels: Labels = PLAIN
 
     def __call__(self, row: dict[str, Any], report: Report) -> Row | None:
         query = query_text(row, self.query, report)
@@ -91,7 +90,9 @@ class GradedReader:
 
     def _single(self, row: dict[str, Any], report: Report) -> list[tuple[Doc, int]]:
         document = _one(row, self.document, report)
-        grade = _grade(row.get(self.grade), self.grade, report) if document is not None else None
+        grade = None
+        if document is not None:
+            grade = _grade(row.get(self.grade), self.grade, report, self.labels)
         if document is None or grade is None:
             return []
         return [(self._named(document, row), grade)]
@@ -115,32 +116,18 @@ class GradedReader:
         wrong: list[tuple[str, str, str]] = []
         found: list[tuple[Doc, int]] = []
         for place, document in documents(row[self.document], self.document, wrong):
-            grade = _grade(grades[place], f"{self.grade}[{place}]", report, "warning")
+            grade = _grade(grades[place], f"{self.grade}[{place}]", report, self.labels, "warning")
             if grade is not None:
                 found.append((document, grade))
         tell(wrong, report, "warning" if found else "error")
         return found
 
 
-def number(value: Any) -> float | None:
-    """A finite number, also one written as text ('0.5', '0,5'); None for anything else."""
-    if isinstance(value, str):
-        with suppress(ValueError):
-            value = float(value.strip().replace(",", "."))
-    if isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, int | float):
-        return None
-    with suppress(OverflowError):
-        if math.isfinite(value) and abs(float(value)) < _LARGEST:
-            return float(value)
-    return None
-
-
 def are_grades(values: Iterable[Any]) -> bool:
-    """Whether these are grades of relevance: whole numbers from 0 on, of which one is above 0."""
-    numbers = [number(value) for value in _flat(values)]
-    good = [one for one in numbers if one is not None]
+    """Whether these are grades: whole numbers from 0 on, or words such as 'relevant'."""
+    flat = list(_flat(values))
+    labels = Labels.of(flat)
+    good = [one for one in map(labels.grade, flat) if one is not None]
     return bool(good) and all(one.is_integer() and 0 <= one <= _HIGHEST_GRADE for one in good)
 
 
@@ -164,8 +151,13 @@ def _one(row: dict[str, Any], field: str, report: Report) -> Doc | None:
     return None
 
 
-def _grade(value: Any, field: str, report: Report, severity: str = "error") -> int | None:
-    found = number(value)
+def _grade(
+    value: Any, field: str, report: Report, labels: Labels, severity: str = "error"
+) -> int | None:
+    if is_neutral(value):
+        report.add("neutral-label", None, field)
+        return None
+    found = labels.grade(value)
     if found is None:
         _no_number(value, field, report, severity)
         return None
@@ -181,6 +173,93 @@ def _no_number(value: Any, field: str, report: Report, severity: str = "error") 
         detail = "missing"
     elif isinstance(value, float):
         detail = "not a finite number"
+    elif isinstance(value, str):
+        detail = f"'{shorten(value, 40)}', which is no number and no label that is known"
     else:
         detail = f"{describe(value)}, where a number is needed"
     report.add("bad-score", None, field, detail=detail, severity=severity)
+
+
+def _plan(columns: Columns) -> Plan | None:
+    """Two texts and a number; a list of positives with a number is a plain row with a score."""
+    query, score, sides = columns.query, columns.score, columns.sides
+    if score is None or columns.first(HITS) is not None or score == query:
+        return None
+    values = list(_flat(columns.values(score)))
+    labels = Labels.of(values)
+    inferred = are_inferences(values)
+    if sides is not None and columns.scores != "grades" and not inferred:
+        if _is_inference_by_number(columns, values):
+            return Plan("", _inference_by_number)
+        reader = PairReader(*sides, score, labels)
+        used = {*sides, score}
+        return plan_for("scored-pairs", reader, columns, used, family="pairs")
+    query, other = sides or (query, columns.beside)
+    if query is None or other is None or columns.negatives or len(columns.positives) > 1:
+        return None
+    listed = isinstance(columns.row.get(other), list)
+    if listed and not isinstance(columns.row.get(score), list):
+        return None
+    if not listed and not _are_judged(columns, values):
+        pairs = PairReader(query, other, score, labels)
+        used = {query, other, score}
+        return plan_for("scored-pairs", pairs, columns, used, family="pairs", score=score)
+    return _graded(columns, query, other, score, labels)
+
+
+def _are_judged(columns: Columns, values: list[Any]) -> bool:
+    """Whether the numbers are grades. A header alone says nothing: then they are."""
+    if columns.scores != "auto":
+        return columns.scores == "grades"
+    return not values or are_grades(values)
+
+
+def _graded(columns: Columns, query: str, other: str, score: str, labels: Labels) -> Plan:
+    title = columns.first(("title", *OF_POSITIVE))
+    title = None if title == other else title
+    reader = GradedReader(
+        query,
+        other,
+        score,
+        title,
+        columns.first(DOCUMENT_ID),
+        columns.query_id(query),
+        columns.names.get("prompt"),
+        labels,
+    )
+    beside = filter(None, (title, reader.document_id, reader.query_id, reader.prompt))
+    family = "rows" if isinstance(columns.row.get(other), list) else "graded"
+    used = {query, other, score, *beside}
+    return plan_for("graded-pairs", reader, columns, used, family=family, score=score)
+
+
+def _is_inference_by_number(columns: Columns, values: list[Any]) -> bool:
+    """SNLI and MNLI write 0 for entailment and 2 for contradiction: no score and no grade."""
+    if not {"premise", "hypothesis"} <= columns.names.keys() or columns.scores != "auto":
+        return False
+    numbers = [label_number(one) for one in values]
+    return bool(numbers) and all(one in (-1, 0, 1, 2) for one in numbers)
+
+
+def _inference_by_number(_row: dict[str, Any], report: Report) -> None:
+    report.add("numbered-inference")
+
+
+SHAPES = (
+    Shape(
+        "scored-pairs",
+        "sentence1, sentence2, score; question1, question2, is_duplicate; query, passage, score "
+        "with fractions",
+        "scored pairs, STS, Quora",
+        order=10,
+        plan=_plan,
+    ),
+    Shape(
+        "graded-pairs",
+        "query, passage, label with whole numbers, true / false or words (relevant, yes, "
+        "duplicate ...); query_id, queries, passages, labels (also as lists); premise, "
+        "hypothesis, label with entailment, neutral, contradiction",
+        "reranker CSV, RAG-Retrieval, NLI",
+        order=10,
+    ),
+)

@@ -5,9 +5,11 @@ from typing import Any
 
 from workbench.data.formats.jsonlines import describe
 from workbench.data.report import Report
+from workbench.data.shapes.columns import HITS, Columns
 from workbench.data.shapes.fields import identifier
 from workbench.data.shapes.own import own_fields
-from workbench.data.shapes.row import Document
+from workbench.data.shapes.row import Document, Plan
+from workbench.data.shapes.shape import Shape
 
 TEXTS = ("text", "contents", "content", "body", "passage", "document", "chunk", "page_content")
 IDS = ("_id", "id", "docid", "doc_id", "document_id", "pid", "passage_id", "psg_id")
@@ -37,3 +39,17 @@ class DocumentReader:
             used = {self.text, self.title, self.id}
             return Document(text or "", title, id, own_fields(row, used))
         return None
+
+
+def _plan(columns: Columns) -> Plan | None:
+    """A text, and no query to it."""
+    text = columns.first(TEXTS)
+    if columns.query is not None or text is None or columns.positives or columns.negatives:
+        return None
+    if {*HITS, "image", "file_name"} & columns.names.keys():
+        return None
+    reader = DocumentReader(text, columns.names.get("title"), columns.first(IDS))
+    return Plan("documents", reader, family="documents")
+
+
+SHAPE = Shape("documents", "_id, title, text (or contents)", "documents only", order=70, plan=_plan)

@@ -48,7 +48,7 @@ class Titled:
 def with_title(plan: Plan, plain: Any, names: Mapping[str, str], sample: Mapping[str, Any]) -> Plan:
     """The plan, whose rows give their title away if they have one; ``plain`` is its reader without
     anything around it."""
-    if not isinstance(plain, ListReader):
+    if not isinstance(plain, ListReader) or len(plain.positives) > 1:
         return plan
     title = next((names[name] for name in (*OF_POSITIVE, "title") if name in names), None)
     if title is None or title not in plan.own:

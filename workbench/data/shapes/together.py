@@ -10,7 +10,7 @@ from typing import Any
 from workbench.data.formats.jsonlines import describe
 from workbench.data.report import Report
 from workbench.data.shapes.fields import SAID_TOGETHER
-from workbench.data.shapes.scored import number
+from workbench.data.shapes.labels import label_number
 
 
 def passage_scores(
@@ -31,7 +31,7 @@ def passage_scores(
 
 def _score(passage: dict[str, Any], name: str, report: Report) -> float | None:
     value = passage.get("score")
-    score = number(value)
+    score = label_number(value)
     if score is None and value not in (None, ""):
         shown = "not a finite number" if isinstance(value, float) else describe(value)
         report.add("bad-score", None, f"{name}.score", detail=shown)

@@ -1,0 +1,278 @@
+"""What a row's columns are for, told by the words of their names.
+
+'hardNegatives', 'neg_passages' and 'rejected_response_2' hold negatives; 'positive_ids' and
+'neg_score' say something of documents without being their texts.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+from workbench.data.shapes.labels import is_label, label_number
+
+#: Names of a query's column, the first found wins. Compared in lower case.
+QUERY = (
+    "query",
+    "question",
+    "anchor",
+    "queries",
+    "search_query",
+    "query_text",
+    "question_text",
+    "sentence1",
+    "q",
+)
+POSITIVE = (
+    "pos",
+    "positive",
+    "positives",
+    "positive_passages",
+    "positive_ctxs",
+    "positive_texts",
+    "relevant",
+)
+NEGATIVE = (
+    "neg",
+    "negative",
+    "negatives",
+    "negative_passages",
+    "hard_negative_ctxs",
+    "negative_ctxs",
+    "hard_negatives",
+    "hard_negative",
+)
+#: What a retriever found, each with how good it is.
+HITS = ("hits", "ctxs")
+#: Second columns of plain pairs; a score beside them makes another shape of it.
+PAIRED = (
+    "passage",
+    "passages",
+    "document",
+    "doc",
+    "answer",
+    "response",
+    "context",
+    "sentence2",
+    "text",
+    "content",
+    "title",
+    "contents",
+)
+#: Names of two texts of which neither is the query.
+SIDES = (
+    ("sentence1", "sentence2"),
+    ("sentence_1", "sentence_2"),
+    ("sentence_a", "sentence_b"),
+    ("text1", "text2"),
+    ("text_1", "text_2"),
+    ("text_a", "text_b"),
+    ("question1", "question2"),
+    ("question_1", "question_2"),
+    ("premise", "hypothesis"),
+    ("left", "right"),
+)
+SCORES = (
+    *("label", "labels", "score", "scores", "similarity", "similarity_score", "grade"),
+    "relevance",
+)
+QUERY_ID = ("query_id", "query-id", "qid", "question_id", "_id", "id")
+DOCUMENT_ID = ("doc_id", "docid", "document_id", "corpus_id", "corpus-id", "passage_id", "pid")
+
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+[^\W\d_]*")
+#: Words that are written without a mark between them: 'hardneg', 'negdocs'.
+_GLUED = re.compile(
+    r"(hard|soft|easy|random)?(neg|negative|pos|positive)s?"
+    r"(passage|doc|document|text|ctx|context|response|answer|id|score|label|title)?(s?)"
+)
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_NEGATIVE = _set(
+    "neg negative negativ negativo negativa negatif négatif reject rejected rejection distractor "
+    "distracter irrelevant nonrelevant wrong incorrect falsch 负例 負例 不相关"
+)
+_POSITIVE = _set("pos positive relevant chosen correct gold golden accepted 正例")
+_NOT = _set("non not")
+_IDS = _set("id idx index indices docid pid key uuid")
+_SCORES = _set("score sim similarity similarities logit prob probability margin weight")
+#: What is said of a text and is none.
+_ABOUT = _set(
+    "label title url link count num number n nb len length size rank type kind source origin lang "
+    "language split ratio rate share meta metadata prompt instruction embedding emb vector token "
+    "has is image picture audio video path file date time by from method strategy reason "
+    "explanation comment flag mask span start end offset author feedback"
+)
+#: Words of a column with labels or scores: at least one of the first, all of both.
+_SCORED = _set(
+    "label score grade relevance relevancy relevant similarity similar duplicate paraphrase rating "
+    "judgment judgement match"
+)
+_OF_SCORES = _set("is gold human avg average mean final the text pair query doc")
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """``side``: 'positive' or 'negative'; ``holds``: 'texts', 'ids', 'scores' or 'other'."""
+
+    side: str
+    holds: str
+
+
+def words_of(name: str) -> tuple[str, ...]:
+    """The words of a column's name, in lower case and without a plural's s."""
+    plain = re.sub(r"\bIDs\b|(?<=[a-z])IDs\b", "Ids", name)
+    return tuple(_singular(word.lower()) for word in _WORD.findall(plain))
+
+
+def _singular(word: str) -> str:
+    return word[:-1] if len(word) > 2 and word.endswith("s") and word not in ("pos", "is") else word
+
+
+@lru_cache(maxsize=4096)
+def meaning(name: str) -> Meaning | None:
+    """What a column of positives or negatives holds by its name; None for any other column."""
+    words = [part for word in words_of(name) for part in _unglued(word)]
+    side = _side(words)
+    if side is None:
+        return None
+    if set(words) & _IDS:
+        return Meaning(side, "ids")
+    if set(words) & _SCORES:
+        return Meaning(side, "scores")
+    return Meaning(side, "other" if set(words) & _ABOUT else "texts")
+
+
+def _unglued(word: str) -> list[str]:
+    match = _GLUED.fullmatch(word)
+    return [part for part in match.groups()[:3] if part] if match else [word]
+
+
+def _side(words: Sequence[str]) -> str | None:
+    if set(words) & _NEGATIVE:
+        return "negative"
+    if not set(words) & _POSITIVE:
+        return None
+    return "negative" if set(words) & _NOT else "positive"
+
+
+def looks_like_scores(name: str) -> bool:
+    """Whether a column of this name holds labels or scores of the row's texts."""
+    words = set(words_of(name))
+    return bool(words & _SCORED) and words <= _SCORED | _OF_SCORES
+
+
+class Columns:
+    """A row's columns. ``seen`` are rows from the file's beginning: they tell what a column holds
+    where its name does not. ``scores``: 'pairs', 'grades' or 'auto', as an import is told."""
+
+    def __init__(
+        self, row: Mapping[str, Any], scores: str = "auto", seen: Sequence[Mapping[str, Any]] = ()
+    ) -> None:
+        self.row = row
+        self.scores = scores
+        self.seen = seen
+        #: Name in lower case -> the row's own name; the first of two that differ in case only.
+        self.names: dict[str, str] = {str(key).strip().lower(): key for key in reversed(row)}
+
+    def first(self, wanted: Iterable[str]) -> str | None:
+        """The first of these names that the row has, as the row writes it."""
+        return next((self.names[name] for name in wanted if name in self.names), None)
+
+    @cached_property
+    def query(self) -> str | None:
+        return self.first(QUERY)
+
+    def query_id(self, query: str) -> str | None:
+        found = self.first(QUERY_ID)
+        return found if found != query else None
+
+    @property
+    def sides(self) -> tuple[str, str] | None:
+        """Two texts of which neither is the query."""
+        both = ((a, b) for a, b in SIDES if a in self.names and b in self.names)
+        return next(((self.names[a], self.names[b]) for a, b in both), None)
+
+    @cached_property
+    def positives(self) -> tuple[str, ...]:
+        """All columns with relevant texts."""
+        known = [self.names[name] for name in POSITIVE if name in self.names]
+        if len(known) == 1 and known[0] == self._labels:
+            known = []
+        return (*known, *(name for name in self._alike("positive") if name not in known))
+
+    @cached_property
+    def negatives(self) -> tuple[str, ...]:
+        """All columns with texts that are not relevant."""
+        known = [self.names[name] for name in NEGATIVE if name in self.names]
+        return (*known, *(name for name in self._alike("negative") if name not in known))
+
+    def _alike(self, side: str) -> list[str]:
+        wanted = Meaning(side, "texts")
+        return [
+            key
+            for key in self.row
+            if meaning(str(key)) == wanted and key != self._labels and self._textual(key)
+        ]
+
+    def of_side(self, side: str, holds: str) -> str | None:
+        """The column that says something of the documents of one side: their 'ids', 'scores'."""
+        wanted = Meaning(side, holds)
+        return next((key for key in self.row if meaning(str(key)) == wanted), None)
+
+    @cached_property
+    def score(self) -> str | None:
+        """The column that says how good the row's document is, or how alike its two texts are."""
+        exact = self.first(SCORES)
+        if exact is not None:
+            return exact
+        for key in self.row:
+            if looks_like_scores(str(key)) and self._are_labels(key, unknown=True):
+                return key
+        return self._labels
+
+    @cached_property
+    def _labels(self) -> str | None:
+        """A column such as 'relevant' or 'is_correct' whose values are labels and no texts."""
+        if self.sides is None and self.first(PAIRED) is None:
+            return None
+        for key in self.row:
+            found = meaning(str(key))
+            may_be = found and found.side == "positive" and found.holds in ("texts", "other")
+            if may_be and self._are_labels(key, unknown=False):
+                return key
+        return None
+
+    def values(self, key: str) -> list[Any]:
+        """What the column holds in the rows that were seen, where it holds anything."""
+        every = (row.get(key) for row in (self.row, *self.seen))
+        return [one for one in every if one is not None and one != ""]
+
+    def _are_labels(self, key: str, *, unknown: bool) -> bool:
+        """``unknown``: what to say where no value was seen."""
+        found = self.values(key)
+        return all(map(is_label, found)) if found else unknown
+
+    def _textual(self, key: str) -> bool:
+        found = self.values(key)
+        return not found or any(_is_text(one) for one in found)
+
+    @cached_property
+    def beside(self) -> str | None:
+        """The one text that stands beside the query."""
+        positive = next(iter(self.positives), None)
+        if positive is not None:
+            return positive
+        texts = (self.names[name] for name in PAIRED if name in self.names)
+        return next((key for key in texts if key != self.query), None)
+
+
+def _is_text(value: Any) -> bool:
+    """Whether it can be a document: a text that is no number, or a list or passage of texts."""
+    if isinstance(value, str):
+        return label_number(value) is None or not any(map(str.isdigit, value))
+    return isinstance(value, list | dict)

@@ -1,0 +1,74 @@
+"""How a shape's reader becomes the plan for a set of columns: what it does not use is kept."""
+
+import difflib
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+from workbench.data.report import Report
+from workbench.data.shapes.beside import keeping
+from workbench.data.shapes.columns import (
+    NEGATIVE,
+    POSITIVE,
+    QUERY,
+    QUERY_ID,
+    Columns,
+    looks_like_scores,
+    meaning,
+)
+from workbench.data.shapes.row import Item, Plan
+
+Read = Callable[[dict[str, Any], Report], Item | None]
+
+#: Columns beside the texts that mean something.
+_SIDE = ("pos_scores", "neg_scores", "prompt", "pos_id", "neg_id")
+#: What a column may be meant for whose name is nearly one of these.
+_MEANT = sorted({*QUERY, *POSITIVE, *NEGATIVE, *_SIDE, *QUERY_ID, "hits"} - {"q", "id", "_id"})
+_KEPT = "It is kept as the query's own."
+_RENAME = "It is kept as the query's own. Rename it to {0} if that is what it holds."
+_ALIKE = 0.8
+
+
+def plan_for(
+    format: str, read: Read, columns: Columns, used: Iterable[str | None], **more: Any
+) -> Plan:
+    """A plan that uses these columns: the others are kept as the query's own, or the pair's.
+
+    Those of them whose names are nearly that of a column with a meaning, or that speak of
+    positives, negatives or scores, are told of."""
+    taken = set(used)
+    own = tuple(key for key in columns.row if key not in taken)
+    plan = Plan(format, read, own=own, **more)
+    hints = [(str(key), _hint(str(key), columns, plan.family)) for key in own]
+    return keeping(replace(plan, unknown=tuple(one for one in hints if one[1])))
+
+
+def refused(detail: str, hint: str) -> Plan:
+    """A plan that reads nothing, and says so of each row."""
+
+    def read(_row: dict[str, Any], report: Report) -> Item | None:
+        report.add("unsupported-shape", detail=detail, hint=hint)
+        return None
+
+    return Plan("", read)
+
+
+def _hint(key: str, columns: Columns, family: str) -> str:
+    """What to say of a column that is kept aside; '' for one whose name says nothing."""
+    name = key.strip().lower()
+    if name in columns.names and columns.names[name] != key:
+        return f"{_KEPT} It is called like '{columns.names[name]}', which was read."
+    found = meaning(key)
+    if found is not None and found.holds == "texts":
+        what = "relevant texts" if found.side == "positive" else "negatives"
+        return f"{_KEPT} Its name says {what}, and there are no texts in it that could be read so."
+    if found is not None:
+        return f"{_KEPT} If it holds texts, say so: --map {found.side}={key}."
+    if looks_like_scores(key) and name not in ("score", "relevance"):
+        return f"{_KEPT} Scores of texts are read from pos_scores and neg_scores."
+    if family == "pairs" or name in (*_MEANT, *QUERY_ID):
+        return ""
+    close = difflib.get_close_matches(name, _MEANT, n=1, cutoff=_ALIKE)
+    if not close or close[0] in columns.names:
+        return ""
+    return _RENAME.format(f"'{close[0]}'")
