@@ -117,18 +117,34 @@ def result_text(job: Job) -> str:
     if job.status is not JobStatus.SUCCEEDED:
         return t("job.ended", status=t(f"status.{job.status.value}"))
     if job.task in ("import", "sample"):
-        return t(
+        done = t(
             "job.done_data",
             queries=count(result.get("queries", 0)),
             documents=count(result.get("documents", 0)),
             problems=count(sum((result.get("problem_counts") or {}).values())),
             time=time_taken,
         )
+        return " · ".join(filter(None, [done, set_aside_text(result)]))
     if job.task.startswith("train"):
         return train_text(result)
     if job.task == "index":
         return t("job.done_index", documents=count(result.get("documents", 0)), time=time_taken)
     return t("job.done", time=time_taken)
+
+
+def set_aside_text(result: Mapping[str, Any]) -> str:
+    """What an import did not read as it stands in the files, or ''."""
+    found = result.get("set_aside") or {}
+    own = found.get("own_columns") or []
+    counts = (
+        ("rows_refused", found.get("rows_refused", 0)),
+        ("files_without_rows", found.get("files_without_rows", 0)),
+        ("list_texts", found.get("list_texts", 0)),
+        ("own_columns", len(own)),
+    )
+    names = ", ".join([*own[:5], *(["…"] if len(own) > 5 else [])])
+    said = [t(f"rows.{key}", n=count(number), names=names) for key, number in counts if number]
+    return " · ".join(said)
 
 
 def train_text(result: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from ui.cards import set_aside_text
 from ui.choices import shown_dataset
 from ui.feedback import on
 from ui.markup import EMPTY, badge, clipped, facts, heading, join, pick, piece, table
@@ -280,8 +281,15 @@ def summary_html(dataset: Dataset) -> Markup:
         Markup("<li>{}</li>").format(sentences.said(note)) for note in summary.get("notes", ())
     )
     listed = Markup('<ul class="rw-notes">{}</ul>').format(notes) if notes else EMPTY
-    return Markup('{}<article class="rw-card"><header>{}{}</header>{}{}</article>').format(
-        heading(dataset.name), badge(str(summary.get("format", ""))), few, facts(pairs), listed
+    aside = set_aside_text(summary)
+    first = Markup('<p class="warning">{}</p>').format(aside) if aside else EMPTY
+    return Markup('{}<article class="rw-card"><header>{}{}</header>{}{}{}</article>').format(
+        heading(dataset.name),
+        badge(str(summary.get("format", ""))),
+        few,
+        first,
+        facts(pairs),
+        listed,
     )
 
 

@@ -81,6 +81,7 @@ def report(result: dict[str, Any]) -> str:
     lines = [
         f"{result['name']} ({result['format']}): {result['queries']:,} queries ({splits}), "
         f"{result['documents']:,} documents, {result['judgments']:,} judgments"
+        f"{_set_aside(result.get('set_aside') or {})}"
     ]
     if result.get("pairs"):
         splits = ", ".join(f"{count:,} {name}" for name, count in result["pair_splits"].items())
@@ -91,3 +92,26 @@ def report(result: dict[str, Any]) -> str:
         field = f", {problem['field']}" if problem.get("field") else ""
         lines.append(f"    {problem['file']}:{problem['line']}{field}: {problem['message']}")
     return "\n".join(lines)
+
+
+def _set_aside(found: dict[str, Any]) -> str:
+    """What was not read as it stands in the files: '; 2 rows refused, 1 column kept aside'."""
+    counts = (
+        (found.get("rows_refused", 0), "row refused", "rows refused"),
+        (
+            found.get("files_without_rows", 0),
+            "file without a usable row",
+            "files without a usable row",
+        ),
+        (found.get("list_texts", 0), "list read as text", "lists read as text"),
+    )
+    said = [f"{n:,} {one if n == 1 else many}" for n, one, many in counts if n]
+    if own := found.get("own_columns"):
+        columns = "1 column" if len(own) == 1 else f"{len(own):,} columns"
+        said.append(f"{columns} kept aside ({_listed(own)})")
+    return f"; {', '.join(said)}" if said else ""
+
+
+def _listed(names: list[str], most: int = 5) -> str:
+    """The first few names."""
+    return ", ".join([*names[:most], *(["..."] if len(names) > most else [])])

@@ -17,6 +17,7 @@ from workbench.data import digests
 from workbench.data.batch import Batch, from_rows
 from workbench.data.edges import GIVEN, IRRELEVANT, SCORED, EdgeSpool
 from workbench.data.histogram import Lengths
+from workbench.data.odd_texts import LIST
 from workbench.data.repeats import Said
 from workbench.data.report import Report
 from workbench.data.shapes.row import Document, Row
@@ -26,8 +27,6 @@ from workbench.data.writer import DOCUMENTS, QUERIES, Background, TableWriter
 Array = np.ndarray[Any, Any]
 _BATCH_ROWS = 5_000
 _BATCH_CHARS = 1 << 20
-#: A text that is a list as JSON, Python or numpy writes it: of quoted texts, or empty.
-LIST_TEXT = r"""^\s*\[\s*(\]|["'][^\x00]*["']\s*\])\s*$"""
 #: Marks on a query: something is relevant to it; a judgment was left out for its split.
 POSITIVE, LEAKED = 1, 2
 SPOOLED_QUERIES = pa.schema(
@@ -349,7 +348,7 @@ def _share(texts: pa.StringArray, count: int) -> int:
 
 def lists_in(texts: pa.StringArray) -> int:
     """How many texts look like a list that was written out: "['a', 'b']", '[]'."""
-    return int(pc.sum(pc.match_substring_regex(texts, LIST_TEXT)).as_py() or 0)
+    return int(pc.sum(pc.match_substring_regex(texts, LIST)).as_py() or 0)
 
 
 def content(texts: pa.StringArray, details: list[Document | None] | None) -> Array:

@@ -263,11 +263,9 @@ class Import:
         for one in sorted(parts["qrels"], key=lambda one: _ORDER[one.split]):
             with self._reading(one):
                 self._qrels(one, into, kinds[one.source.label])
-        if not self._assembly.builder.has_positive:
-            for one in parts["qrels"]:
-                kind = kinds[one.source.label]
-                if kind.judging and kind.judging.alone:
-                    one.report.add(kind.judging.alone, 0)
+        alone = {kind.judging.alone for kind in kinds.values() if kind.judging}
+        if "" not in alone:
+            parts["qrels"][0].report.add(alone.pop(), 0)
 
     def _qrels(self, one: Input, into: Collection, shape: Shape) -> None:
         into.begin(one.report, one.split)

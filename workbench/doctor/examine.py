@@ -9,6 +9,7 @@ from workbench.doctor.judgments import imbalance, popular, positive_is_negative
 from workbench.doctor.languages import languages, pair_languages
 from workbench.doctor.lengths import cut_pairs, cut_texts
 from workbench.doctor.near_queries import near_leaks, near_queries
+from workbench.doctor.odd_texts import odd_documents, odd_pairs, odd_queries
 from workbench.doctor.pairs import near_pairs, pair_leaks, same_pairs, weak_pairs
 from workbench.doctor.pictures import captions
 from workbench.doctor.queries import weak_queries
@@ -21,6 +22,7 @@ _Look = Callable[[Exam], Iterator[Finding]]
 #: Each check: what is said meanwhile, and the looks it takes.
 _CHECKS: dict[str, tuple[str, tuple[_Look, ...]]] = {
     "queries": ("looking at queries", (weak_queries, weak_pairs)),
+    "texts": ("looking at texts", (odd_queries, odd_documents, odd_pairs)),
     "splits": ("comparing splits", (leaks, near_leaks, pair_leaks)),
     "duplicates": ("looking for duplicates", (same_texts, same_pairs)),
     "near-duplicates": (

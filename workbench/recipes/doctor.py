@@ -9,6 +9,7 @@ from workbench.recipes.base import Recipe, setting
 #: Every check, in the order in which they run.
 CHECKS = (
     "queries",
+    "texts",
     "splits",
     "duplicates",
     "near-duplicates",

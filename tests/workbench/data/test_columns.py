@@ -1,0 +1,223 @@
+"""Columns are told by the words of their names; none that looks like texts is lost in silence."""
+
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.workbench.data.fakes import bring, everything, lines
+from workbench.data.preview import preview
+from workbench.data.problems import ProblemLog
+from workbench.data.report import Report
+from workbench.data.shapes.columns import Meaning, meaning
+from workbench.data.shapes.recognise import recognise
+from workbench.errors import NoGoodRows
+from workbench.recipes.data import ImportRecipe
+from workbench.workspace import Workspace
+
+NEGATIVES = [
+    *("rejected", "rejecteds", "rejected_response", "rejected_responses", "rejectedResponses"),
+    *("hard_neg", "hard_negs", "hardNeg", "hardneg", "HardNegatives", "hard-negative", "negs"),
+    *("neg_passages", "negPassage", "negative_documents", "negative_doc", "Negative Texts"),
+    *("neg_1", "neg2", "negative3", "hard_negative_4", "distractor", "distractors", "distractor1"),
+    *("irrelevant_passages", "non_relevant_docs", "not_relevant", "wrong_answers", "falsch"),
+    *("incorrect_answers", "negdocs", "NEG", "bm25_negatives", "负例"),
+]
+POSITIVES = [
+    *("pos_passages", "positiveDocuments", "positive_1", "pos_docs", "relevant_passages"),
+    *("chosen", "chosen_response", "correct_answer", "gold_passage", "accepted_answer"),
+]
+
+
+@pytest.mark.parametrize("name", NEGATIVES)
+def test_a_name_that_says_negatives(name: str, workspace: Workspace, tmp_path: Path) -> None:
+    assert meaning(name) == Meaning("negative", "texts")
+    for value in (["bad", "worse"], "bad"):
+        row = {"query": "q", "response": "good", name: value}
+        result, reader = bring(workspace, lines(tmp_path / "a.jsonl", [row]))
+        wanted = value if isinstance(value, list) else [value]
+        assert everything(reader) == {"q": ("train", ["good"], wanted)}
+        assert (result["problems"], result["set_aside"]["own_columns"]) == ([], [])
+
+
+@pytest.mark.parametrize("name", POSITIVES)
+def test_a_name_that_says_positives(name: str, workspace: Workspace, tmp_path: Path) -> None:
+    assert meaning(name) == Meaning("positive", "texts")
+    row = {"question": "q", name: ["good", "fine"], "rejected": "bad"}
+    _, reader = bring(workspace, lines(tmp_path / "a.jsonl", [row]))
+    assert everything(reader) == {"q": ("train", ["good", "fine"], ["bad"])}
+
+
+@pytest.mark.parametrize(
+    ("name", "holds"),
+    [
+        ("neg_ids", "ids"),
+        ("negativeDocIds", "ids"),
+        ("rejected_scores", "scores"),
+        ("positive_similarity", "scores"),
+        ("negative_title", "other"),
+        ("num_negatives", "other"),
+        ("is_correct", "other"),
+    ],
+)
+def test_what_is_said_of_texts_and_is_none(name: str, holds: str) -> None:
+    found = meaning(name)
+    assert found is not None and found.holds == holds
+
+
+@pytest.mark.parametrize(
+    "name", ["position", "postal", "negotiation", "notes", "text", "irrelevance"]
+)
+def test_a_name_that_says_neither(name: str) -> None:
+    assert meaning(name) is None
+
+
+def test_several_columns_of_each_side(workspace: Workspace, tmp_path: Path) -> None:
+    row = {
+        "query": "q", "positive_1": "a", "positive_2": "b", "hardNegatives": ["c"], "neg_1": "d",
+        "positive_ids": ["x", "y"],
+    }  # fmt: skip
+    result, reader = bring(workspace, lines(tmp_path / "a.jsonl", [row]))
+    assert everything(reader)["q"][1:] == (["a", "b"], ["c", "d"])
+    assert result["problem_counts"] == {"ids-left-out": 1}  # Two columns, and one list of ids.
+
+
+def test_scores_and_ids_under_other_names(workspace: Workspace, tmp_path: Path) -> None:
+    row = {
+        "query": "q", "positives": ["a"], "negatives": ["b"], "positive_ids": [7],
+        "negative_scores": [0.25],
+    }  # fmt: skip
+    result, reader = bring(workspace, lines(tmp_path / "a.jsonl", [row]))
+    assert result["problems"] == []
+    assert reader.candidates()["score"].to_pylist() == [0.25]
+    assert reader.documents()["id"].to_pylist()[0] == "7"
+
+
+@pytest.mark.parametrize(
+    "aside",
+    [
+        {"rejected": 5},
+        {"neg_count": 3},
+        {"negative_title": "T"},
+        {"negative_url": "http://x"},
+        {"Query": "another"},
+        {"relevance_scores": [0.5]},
+    ],
+)
+def test_what_is_kept_aside_is_told(
+    aside: dict[str, Any], workspace: Workspace, tmp_path: Path
+) -> None:
+    row = {"query": "q", "positive": "p", "negative": "n", **aside}
+    result, reader = bring(workspace, lines(tmp_path / "a.jsonl", [row]))
+    assert [one["field"] for one in result["problems"]] == list(aside)
+    assert result["problem_counts"] == {"unknown-columns": 1}
+    assert result["set_aside"]["own_columns"] == list(aside)
+    assert everything(reader)["q"][1:] == (["p"], ["n"])
+
+
+def test_the_preview_says_what_the_import_says(workspace: Workspace, tmp_path: Path) -> None:
+    row = {"query": "q", "response": "p", "rejected": ["n"], "neg_count": 1}
+    file = lines(tmp_path / "a.jsonl", [row])
+    result, _ = bring(workspace, file)
+    found = preview(workspace, ImportRecipe(paths=[str(file)], name="-"))
+    assert found.format == result["format"] == "query-pos-neg"
+    assert found.rows[0].texts == (("query", "q"), ("positive", "p"), ("negative", "n"))
+    assert found.problems == result["problems"]
+
+
+# -- hints -----------------------------------------------------------------------------------
+
+ODD = [
+    {"query": "q", "documents_text": ["p"]},
+    {"query_id": "1", "query": "q", "candidate_list": ["a"]},
+    {"query": "q", "passages_found": ["a"], "text_b": 3},
+    {"question1": "a", "question2": None, "questio": 4},
+    {"prompt": "p", "chosen": "a", "rejected": "b"},
+    {"input": "a", "output": "b", "more": 3},
+    {"anchor": "a", "messages": [{"role": "user", "content": "x"}]},
+]
+
+
+@pytest.mark.parametrize("row", ODD)
+def test_no_hint_proposes_what_is_there(
+    row: dict[str, Any], workspace: Workspace, tmp_path: Path
+) -> None:
+    with pytest.raises(NoGoodRows) as refused:
+        bring(workspace, lines(tmp_path / "a.jsonl", [row]))
+    message = refused.value.details["problems"][0]["message"]
+    for name in row:
+        assert f"'{name}' to '{name}'" not in message
+        assert f"to '{name}'" not in message
+    renamed = [part.split("' to '")[1] for part in message.split(", ") if "' to '" in part]
+    assert len(renamed) == len(set(renamed))
+
+
+def test_one_column_may_be_mapped_beside_others_that_are_known(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    row = {"query": "q", "antwort": "p", "neg": ["n"]}
+    file = lines(tmp_path / "a.jsonl", [row])
+    _, reader = bring(workspace, file, mapping=["positive=antwort"])
+    assert everything(reader) == {"q": ("train", ["p"], ["n"])}
+    row = {"frage": "q", "pos": "p", "neg": ["n"]}
+    _, reader = bring(workspace, lines(tmp_path / "b.jsonl", [row]), mapping=["query=frage"])
+    assert everything(reader) == {"q": ("train", ["p"], ["n"])}
+
+
+# -- nothing is lost -------------------------------------------------------------------------
+
+NAMES = st.sampled_from(
+    [
+        *NEGATIVES,
+        *POSITIVES,
+        *("query", "question", "response", "passage", "answer", "text", "title", "context"),
+        *("pos", "neg", "positive", "negatives", "query_id", "note", "topic", "instruction"),
+        *("pos_title", "sentence1", "sentence2", "neg_count", "rejected_reason", "Query", "hits"),
+    ]
+)
+VALUES = st.sampled_from(["a text", "another one", ["one", "two"]])
+
+
+@settings(max_examples=300)
+@given(row=st.dictionaries(NAMES, VALUES, min_size=1, max_size=7))
+def test_no_text_column_is_lost_in_silence(
+    row: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Each column is read, kept as the row's own, or the row is refused; and what is called like
+    negatives or positives is read or told of."""
+    for order in [tuple(row), tuple(reversed(row))]:
+        marked = {name: _mark(name, row[name]) for name in order}
+        plan = recognise(marked)
+        log = ProblemLog(tmp_path_factory.getbasetemp() / "none.parquet")
+        report = Report(log, "f")
+        report.unknown(plan.unknown)
+        found = plan.read(marked, report)
+        if found is None:
+            assert log.total
+            continue
+        for name in marked:
+            assert name in repr(found), (name, found)
+            read = name not in plan.own
+            side = meaning(name)
+            if not read and side is not None and side.holds == "texts":
+                assert name in [column for column, _ in plan.unknown]
+
+
+def _mark(name: str, value: str | list[str]) -> str | list[str]:
+    """The value with its column's name in it, to be found again."""
+    return [f"{name}: {one}" for one in value] if isinstance(value, list) else f"{name}: {value}"
+
+
+def test_the_order_of_columns_means_nothing_where_names_do(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    row = {"query": "q", "response": "p", "rejected": ["n"], "neg_2": "m"}
+    seen = set()
+    for order in permutations(row):
+        plan = recognise({name: row[name] for name in order})
+        assert plan.format == "query-pos-neg" and not plan.own
+        seen.add(plan.read.query)  # type: ignore[attr-defined]
+    assert seen == {"query"}
