@@ -1,4 +1,4 @@
-"""A shape of rows added from outside, in this one file: recognised, read, told of and documented."""
+"""A shape of rows added from outside, in one file: recognised, read, told of, documented."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,6 @@ from workbench.data.shapes.shape import Shape, register, shapes, unregister
 from workbench.recipes.data import ImportRecipe
 from workbench.reference import reference
 from workbench.workspace import Workspace
-
 
 # -- the shape: a line of dialogue, and what was and was not a fitting reply ------------------
 

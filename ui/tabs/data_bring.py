@@ -41,6 +41,8 @@ _KINDS = {
     "pair": "bring.kind_pair",
     "document": "bring.kind_document",
 }
+#: Warnings that a person can mend before the import.
+_TOLD = ("unknown-columns",)
 _SKIP = ("paths", "name", "strict", "mapping", "remove_after", "hub_subset", "hub_split")
 
 
@@ -191,7 +193,8 @@ def preview_html(found: Preview, guessed: bool = False) -> str:
     if found.rows:
         heads = [t("bring.as"), t("bring.holds"), t("bring.where")]
         parts.append(table(heads, [_cells(row) for row in found.rows], caption=caption))
-    problems = [one for one in found.problems if one["severity"] == "error"][:3]
+    told = [one for one in found.problems if one["severity"] == "error" or one["code"] in _TOLD]
+    problems = sorted(told, key=lambda one: one["severity"])[:3]
     said = [
         Markup("<li>{}: {}</li>").format(one["file"], sentences.said(one["message"]))
         for one in problems

@@ -1,6 +1,7 @@
 """A data set in the making: its builder, its problems and notes, and how it is completed."""
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +139,7 @@ class Assembly:
         """What became of columns beside the texts."""
         said = []
         if self.own:
-            names = ", ".join(f"'{name}'" for name in list(self.own)[:20])
-            said.append(f"Own columns of the rows were kept: {names}.")
+            said.append(own_columns(self.own))
         queries, documents = (self.builder.said[kind].differing for kind in ("query", "document"))
         if count := queries["own"]:
             rows = "1 row says" if count == 1 else f"{count:,} rows say"
@@ -172,6 +172,12 @@ class Assembly:
             notes=self.notes,
             sources=self.sources,
         )
+
+
+def own_columns(names: Iterable[str]) -> str:
+    """The note on columns that are kept as they are."""
+    listed = ", ".join(f"'{name}'" for name in list(names)[:20])
+    return f"Own columns of the rows were kept: {listed}."
 
 
 def _first(problems: list[dict[str, Any]]) -> str:

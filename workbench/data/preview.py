@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from workbench.data.assemble import own_columns
 from workbench.data.deciding import finder
 from workbench.data.hub import is_hub
 from workbench.data.hub_look import described, look_at, sample
@@ -164,8 +165,10 @@ def _look(
         for piece in islice(one.pieces(_nothing, scratch, cutter), max(0, shown - len(out.rows))):
             out.rows.append(_shown(one, piece.place, piece.document))
     elif one.part == "rows" and one.kind != "llamaindex":
-        items, samples, found = _rows(one, recipe, cutter, log, scratch)
+        items, samples, recogniser = _rows(one, recipe, cutter, log, scratch)
+        found = list(recogniser.formats)
         formats.update(dict.fromkeys(found))
+        out.notes += [own_columns(recogniser.own)] if recogniser.own else []
         out.rows += [_shown(one, line, item) for line, item in items[: shown - len(out.rows)]]
         out.known &= bool(found)
         if not out.columns or not found:
@@ -213,8 +216,8 @@ def _by_id(one: Input, scratch: Path, most: int) -> list[PreviewRow]:
 
 def _rows(
     one: Input, recipe: ImportRecipe, cutter: Cutter, log: ProblemLog, scratch: Path
-) -> tuple[list[tuple[int, Item]], list[dict[str, Any]], list[str]]:
-    """The first rows that can be read, the first as the file has them, and their formats."""
+) -> tuple[list[tuple[int, Item]], list[dict[str, Any]], Recogniser]:
+    """The first rows that can be read, the first as the file has them, and how they were read."""
     find_plan, _ = finder(one, recipe.scores, log, _nothing, scratch)
     recogniser = Recogniser(one.report, find_plan)
     items: list[tuple[int, Item]] = []
@@ -227,7 +230,7 @@ def _rows(
             items += [(line, piece) for piece in cutter.document(item)]
         elif item is not None:
             items.append((line, item))
-    return items, samples or [dict.fromkeys(one.names, "")], list(recogniser.formats)
+    return items, samples or [dict.fromkeys(one.names, "")], recogniser
 
 
 def _shown(one: Input, line: int, item: Item) -> PreviewRow:

@@ -9,8 +9,10 @@ import pytest
 from storage.records import JobStatus
 from tests.ui.tabs.conftest import BAD, put
 from tests.workbench.data.fakes import context
+from ui.cards import set_aside_text
 from ui.services import Services
 from ui.tabs import data, data_rows
+from ui.words import speaking
 from workbench.data.job import run_import
 from workbench.recipes.data import ImportRecipe
 from workbench.records import Dataset
@@ -55,6 +57,24 @@ def test_a_script_in_the_data_is_text(services: Services, tea: Dataset) -> None:
     assert "&lt;script&gt;" in html
     assert "<script" not in html
     assert "<img" not in html
+
+
+def test_what_was_not_read_as_sent_is_counted_first(services: Services, tmp_path: Path) -> None:
+    rows = [{"query": "q", "pos": ["['a', 'b']"], "note": "x"}, {"query": "r"}]
+    path = tmp_path / "aside.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    run_import(ImportRecipe(paths=[str(path)], name="aside"), context(services.workspace))
+    dataset = services.workspace.datasets.get("aside")
+    wanted = {
+        "en": "Rows refused: 1 · Lists read as text: 1 · Columns kept aside: 1 (note)",
+        "zh": "被拒绝的行：1 · 按文本读取的列表：1 · 另行保留的列：1（note）",
+    }
+    for language, words in wanted.items():
+        with speaking(language):
+            html = data_rows.summary_html(dataset)
+            assert words in html
+            assert html.index(words) < html.index("<dl")
+            assert words in set_aside_text(dataset.summary)
 
 
 def test_the_problem_names_its_line_and_code(services: Services, tea: Dataset) -> None:

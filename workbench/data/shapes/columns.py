@@ -5,7 +5,7 @@
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -200,9 +200,8 @@ class Columns:
     @cached_property
     def positives(self) -> tuple[str, ...]:
         """All columns with relevant texts."""
-        known = [self.names[name] for name in POSITIVE if name in self.names]
-        if len(known) == 1 and known[0] == self._labels:
-            known = []
+        found = (self.names[name] for name in POSITIVE if name in self.names)
+        known = [key for key in found if key != self._labels]
         return (*known, *(name for name in self._alike("positive") if name not in known))
 
     @cached_property
@@ -231,31 +230,36 @@ class Columns:
         if exact is not None:
             return exact
         for key in self.row:
-            if looks_like_scores(str(key)) and self._are_labels(key, unknown=True):
+            if looks_like_scores(str(key)) and self.are_labels(key):
                 return key
         return self._labels
 
     @cached_property
     def _labels(self) -> str | None:
-        """A column such as 'relevant' or 'is_correct' whose values are labels and no texts."""
-        if self.sides is None and self.first(PAIRED) is None:
-            return None
+        """A column such as 'relevant' or 'is_correct' whose values are labels and no texts, where
+        another column has the text."""
         for key in self.row:
             found = meaning(str(key))
             may_be = found and found.side == "positive" and found.holds in ("texts", "other")
-            if may_be and self._are_labels(key, unknown=False):
+            values = self.values(key) if may_be else []
+            if values and all(map(_is_flag, values)) and self._another_text(key):
                 return key
         return None
+
+    def _another_text(self, label: str) -> bool:
+        if self.sides is not None or self.first(PAIRED) is not None:
+            return True
+        wanted = Meaning("positive", "texts")
+        return any(meaning(str(key)) == wanted for key in self.row if key != label)
 
     def values(self, key: str) -> list[Any]:
         """What the column holds in the rows that were seen, where it holds anything."""
         every = (row.get(key) for row in (self.row, *self.seen))
         return [one for one in every if one is not None and one != ""]
 
-    def _are_labels(self, key: str, *, unknown: bool) -> bool:
-        """``unknown``: what to say where no value was seen."""
-        found = self.values(key)
-        return all(map(is_label, found)) if found else unknown
+    def are_labels(self, key: str) -> bool:
+        """Whether the column holds scores or labels, as far as its values are known."""
+        return all(map(is_label, _flat(self.values(key))))
 
     def _textual(self, key: str) -> bool:
         found = self.values(key)
@@ -269,6 +273,17 @@ class Columns:
             return positive
         texts = (self.names[name] for name in PAIRED if name in self.names)
         return next((key for key in texts if key != self.query), None)
+
+
+def _flat(values: Iterable[Any]) -> Iterator[Any]:
+    for value in values:
+        yield from value if isinstance(value, list) else [value]
+
+
+def _is_flag(value: Any) -> bool:
+    """Whether it says yes, no, or a small grade: a larger number may be an answer."""
+    number = label_number(value)
+    return number is not None and number in (0, 1, 2, 3)
 
 
 def _is_text(value: Any) -> bool:

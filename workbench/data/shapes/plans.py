@@ -24,6 +24,8 @@ Read = Callable[[dict[str, Any], Report], Item | None]
 _SIDE = ("pos_scores", "neg_scores", "prompt", "pos_id", "neg_id")
 #: What a column may be meant for whose name is nearly one of these.
 _MEANT = sorted({*QUERY, *POSITIVE, *NEGATIVE, *_SIDE, *QUERY_ID, "hits"} - {"q", "id", "_id"})
+#: Names that are compared letter by letter: a wide table has thousands.
+_COMPARED = 100
 _KEPT = "It is kept as the query's own."
 _RENAME = "It is kept as the query's own. Rename it to {0} if that is what it holds."
 _ALIKE = 0.8
@@ -39,7 +41,7 @@ def plan_for(
     taken = set(used)
     own = tuple(key for key in columns.row if key not in taken)
     plan = Plan(format, read, own=own, **more)
-    hints = [(str(key), _hint(str(key), columns, plan.family)) for key in own]
+    hints = [(str(key), _hint(str(key), columns, plan.family, n)) for n, key in enumerate(own)]
     return keeping(replace(plan, unknown=tuple(one for one in hints if one[1])))
 
 
@@ -53,7 +55,7 @@ def refused(detail: str, hint: str) -> Plan:
     return Plan("", read)
 
 
-def _hint(key: str, columns: Columns, family: str) -> str:
+def _hint(key: str, columns: Columns, family: str, place: int) -> str:
     """What to say of a column that is kept aside; '' for one whose name says nothing."""
     name = key.strip().lower()
     if name in columns.names and columns.names[name] != key:
@@ -64,9 +66,11 @@ def _hint(key: str, columns: Columns, family: str) -> str:
         return f"{_KEPT} Its name says {what}, and there are no texts in it that could be read so."
     if found is not None:
         return f"{_KEPT} If it holds texts, say so: --map {found.side}={key}."
-    if looks_like_scores(key) and name not in ("score", "relevance"):
-        return f"{_KEPT} Scores of texts are read from pos_scores and neg_scores."
-    if family == "pairs" or name in (*_MEANT, *QUERY_ID):
+    if looks_like_scores(key) and not (name == "score" and family == "rows"):
+        if columns.are_labels(key):
+            return f"{_KEPT} Scores of texts are read from pos_scores and neg_scores."
+        return f"{_KEPT} It is called like a score, and holds no numbers and no known labels."
+    if family == "pairs" or place >= _COMPARED or name in (*_MEANT, *QUERY_ID):
         return ""
     close = difflib.get_close_matches(name, _MEANT, n=1, cutoff=_ALIKE)
     if not close or close[0] in columns.names:
