@@ -58,6 +58,15 @@ TITLES = {
     "cut-query": "doctor.cut_query",
     "cut-document": "doctor.cut_document",
     "likely-false-negative": "doctor.likely_false_negative",
+    "placeholder-query": "doctor.placeholder_query",
+    "placeholder-document": "doctor.placeholder_document",
+    "placeholder-pair-text": "doctor.placeholder_pair_text",
+    "list-query": "doctor.list_query",
+    "list-document": "doctor.list_document",
+    "list-pair-text": "doctor.list_pair_text",
+    "number-query": "doctor.number_query",
+    "number-document": "doctor.number_document",
+    "number-pair-text": "doctor.number_pair_text",
 }
 
 

@@ -62,10 +62,10 @@ class Collection:
 
     def offer(self, line: int, query: str, document: str, score: float | None = None) -> None:
         """A candidate of the query: a given negative, or a document that a teacher scored."""
-        scored = score is not None
-        self._name(
-            line, query, document, SCORED if scored else GIVEN, score if scored else math.nan
-        )
+        if score is None:
+            self._name(line, query, document, GIVEN, math.nan)
+        else:
+            self._name(line, query, document, SCORED, score)
 
     def _name(self, line: int, query: str, document: str, grade: int, score: float) -> None:
         self._judgments.append((line, query, document, grade, score))

@@ -103,7 +103,7 @@ def test_edges_come_out_by_query(
     candidates = [tuple(row) for _, given_, _ in found for row in given_.tolist()]
     pairs = [(query, document) for query, document, *_ in candidates]
     assert len(set(pairs)) == len(pairs)
-    for query, document, _, score in candidates:
+    for query, document, _, score, *_ in candidates:
         assert best.get((query, document), 0) == 0 or not np.isnan(score)
     ranks = [rank for *_, rank in found for rank in rank.tolist()]
     expected, counts = [], {}

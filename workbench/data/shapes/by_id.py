@@ -22,7 +22,7 @@ _SCORES = ("scores", "score", "teacher_scores")
 
 
 def _column(row: Mapping[str, Any], wanted: tuple[str, ...]) -> str | None:
-    lower = {str(key).strip().lower(): key for key in reversed(row)}
+    lower = {str(key).strip().lower(): key for key in reversed(list(row))}
     return next((lower[name] for name in wanted if name in lower), None)
 
 

@@ -177,7 +177,7 @@ class Columns:
         self.scores = scores
         self.seen = seen
         #: Name in lower case -> the row's own name; the first of two that differ in case only.
-        self.names: dict[str, str] = {str(key).strip().lower(): key for key in reversed(row)}
+        self.names: dict[str, str] = {str(key).strip().lower(): key for key in reversed(list(row))}
 
     def first(self, wanted: Iterable[str]) -> str | None:
         """The first of these names that the row has, as the row writes it."""

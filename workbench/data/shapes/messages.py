@@ -87,7 +87,7 @@ def _content(message: dict[str, Any]) -> Any:
     if isinstance(content, list) and content:
         parts = [one.get("text") if isinstance(one, dict) else one for one in content]
         if all(isinstance(part, str) for part in parts):
-            return "\n".join(parts)
+            return "\n".join(map(str, parts))
     return content
 
 

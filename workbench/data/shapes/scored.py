@@ -126,6 +126,8 @@ class GradedReader:
 def are_grades(values: Iterable[Any]) -> bool:
     """Whether these are grades: whole numbers from 0 on, or words such as 'relevant'."""
     flat = list(_flat(values))
+    if are_inferences(flat):
+        return True
     labels = Labels.of(flat)
     good = [one for one in map(labels.grade, flat) if one is not None]
     return bool(good) and all(one.is_integer() and 0 <= one <= _HIGHEST_GRADE for one in good)
