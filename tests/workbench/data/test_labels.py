@@ -115,6 +115,24 @@ def test_duplicate_questions(right: str, wrong: str, workspace: Workspace, tmp_p
     assert scores(reader) == {"a": 1.0, "c": 0.0}
 
 
+@pytest.mark.parametrize(("right", "wrong"), [("True", "False"), ("relevant", "not relevant")])
+def test_judgments_in_words(right: str, wrong: str, workspace: Workspace, tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    lines(folder / "corpus.jsonl", [{"_id": f"d{n}", "text": f"t{n}"} for n in range(2)])
+    lines(folder / "queries.jsonl", [{"_id": "q", "text": "question"}])
+    rows = [{"query-id": "q", "corpus-id": f"d{n}", "score": (right, wrong)[n]} for n in range(2)]
+    for name in ("qrels/test.jsonl", "qrels/test.tsv"):
+        file = folder / name
+        file.parent.mkdir(exist_ok=True)
+        if name.endswith("tsv"):
+            (folder / "qrels/test.jsonl").unlink()
+            table(file, "query-id\tcorpus-id\tscore", *("\t".join(row.values()) for row in rows))
+        else:
+            lines(file, rows)
+        result, reader = bring(workspace, folder)
+        assert (result["problems"], reader.judgments()["grade"].to_pylist()) == ([], [1, 0])
+
+
 def test_decimal_commas(workspace: Workspace, tmp_path: Path) -> None:
     rows = ["sentence1,sentence2,score", 'a,b,"4,5"', 'c,d,"1,0"']
     _, reader = bring(workspace, table(tmp_path / "a.csv", *rows))

@@ -4,13 +4,13 @@ Each may be JSONL, CSV/TSV or Parquet. Qrels also come as TREC writes them, with
 ``query 0 document grade``.
 """
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from workbench.data.formats.jsonlines import Record, describe
 from workbench.data.report import Report
 from workbench.data.shapes.fields import identifier
+from workbench.data.shapes.labels import label_number
 from workbench.data.shapes.own import own_fields
 from workbench.data.shapes.row import Document
 from workbench.data.shapes.shape import ById, Judging, Shape
@@ -45,10 +45,7 @@ def looks_like_qrels(sample: Mapping[str, Any]) -> bool:
 
 
 def _numeric(value: Any) -> bool:
-    try:
-        return value in (None, "") or math.isfinite(float(value))
-    except (TypeError, ValueError, OverflowError):
-        return False
+    return value in (None, "") or label_number(value) is not None
 
 
 def looks_like_texts(sample: dict[str, Any]) -> bool:
@@ -122,12 +119,8 @@ def _grade(row: dict[str, Any], report: Report) -> int | None:
     field = next((name for name in GRADES if row.get(name) not in (None, "")), None)
     if field is None:
         return 1
-    value = row[field]
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number) or not number.is_integer() or abs(number) > _LARGEST:
+    number = label_number(row[field])
+    if number is None or not number.is_integer() or abs(number) > _LARGEST:
         detail = "no whole number, which a grade must be"
         report.add("bad-score", None, field, detail=detail, severity="error")
         return None

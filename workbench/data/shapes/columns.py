@@ -70,7 +70,13 @@ SIDES = (
     ("text_a", "text_b"),
     ("question1", "question2"),
     ("question_1", "question_2"),
+    ("question_a", "question_b"),
+    ("query1", "query2"),
     ("premise", "hypothesis"),
+    ("sent1", "sent2"),
+    ("text", "text_pair"),
+    ("q1", "q2"),
+    ("s1", "s2"),
     ("left", "right"),
 )
 SCORES = (
@@ -94,7 +100,7 @@ def _set(words: str) -> frozenset[str]:
 
 _NEGATIVE = _set(
     "neg negative negativ negativo negativa negatif négatif reject rejected rejection distractor "
-    "distracter irrelevant nonrelevant wrong incorrect falsch 负例 負例 不相关"
+    "distracter irrelevant nonrelevant unrelated decoy wrong incorrect falsch 负例 負例 不相关"
 )
 _POSITIVE = _set("pos positive relevant chosen correct gold golden accepted 正例")
 _NOT = _set("non not")
@@ -110,9 +116,11 @@ _ABOUT = _set(
 #: Words of a column with labels or scores: at least one of the first, all of both.
 _SCORED = _set(
     "label score grade relevance relevancy relevant similarity similar duplicate paraphrase rating "
-    "judgment judgement match"
+    "judgment judgement match relatedness dup entailment sim"
 )
-_OF_SCORES = _set("is gold human avg average mean final the text pair query doc")
+_OF_SCORES = _set(
+    "is gold human avg average mean final the text pair query doc cosine cos norm normalized binary"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +141,7 @@ def _singular(word: str) -> str:
     return word[:-1] if len(word) > 2 and word.endswith("s") and word not in ("pos", "is") else word
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=65_536)
 def meaning(name: str) -> Meaning | None:
     """What a column of positives or negatives holds by its name; None for any other column."""
     words = [part for word in words_of(name) for part in _unglued(word)]
@@ -160,6 +168,7 @@ def _side(words: Sequence[str]) -> str | None:
     return "negative" if set(words) & _NOT else "positive"
 
 
+@lru_cache(maxsize=65_536)
 def looks_like_scores(name: str) -> bool:
     """Whether a column of this name holds labels or scores of the row's texts."""
     words = set(words_of(name))

@@ -19,6 +19,7 @@ _ZERO = frozenset(
         *("different", "not paraphrase", "non paraphrase", "not equivalent", "dissimilar"),
         *("not similar", "no match", "mismatch", "negative", "neg", "incorrect", "wrong"),
         *("contradiction", "not entailment", "non entailment", "not answer", "rejected"),
+        *("nein", "否", "假", "错", "错误", "不相关", "无关"),
     )
 )
 _ONE = frozenset(
@@ -26,6 +27,7 @@ _ONE = frozenset(
         *("true", "yes", "y", "t", "relevant", "related", "duplicate", "duplicated", "same"),
         *("paraphrase", "equivalent", "similar", "match", "positive", "pos", "correct", "right"),
         *("entailment", "entailed", "answer", "accepted"),
+        *("ja", "是", "真", "对", "正确", "相关"),
     )
 )
 _PARTLY = ("partially", "partly", "somewhat", "marginally", "slightly")

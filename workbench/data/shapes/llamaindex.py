@@ -12,6 +12,7 @@ from workbench.data.formats.jsonwhole import Cursor, members, reason, value_of
 from workbench.data.lines import Block
 from workbench.data.report import Report
 from workbench.data.shapes.fields import identifier
+from workbench.data.shapes.labels import label_number
 from workbench.data.shapes.row import Document
 from workbench.data.shapes.shape import ById, Shape
 
@@ -76,12 +77,17 @@ def _judge(value: Any, query: str, line: int, into: ById, report: Report) -> Non
         report.add("no-positive", line, f"relevant_docs.{query}")
     for item in items:
         id = identifier(item)
-        grade = value[item] if isinstance(value, dict) else 1
-        if id is None or type(grade) is not int or not 0 <= grade <= 1_000_000:
-            detail = f"{describe(item if id is None else grade)}, where an id is needed"
-            report.add("wrong-type", line, f"relevant_docs.{query}", detail=detail)
+        given = value[item] if isinstance(value, dict) else 1
+        grade = label_number(given)
+        field = f"relevant_docs.{query}"
+        if id is None:
+            detail = f"{describe(item)}, where an id is needed"
+            report.add("wrong-type", line, field, detail=detail)
+        elif grade is None or not grade.is_integer() or not 0 <= grade <= 1_000_000:
+            detail = "no whole number from 0 on, which a grade must be"
+            report.add("bad-score", line, field, detail=detail, severity="error")
         else:
-            into.judge(line, query, id, grade)
+            into.judge(line, query, id, int(grade))
 
 
 SHAPE = Shape("llamaindex", "one JSON object with queries, corpus and relevant_docs", "LlamaIndex")
