@@ -132,6 +132,11 @@ def guess_roles(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return found
 
 
+def is_column_word(name: str) -> bool:
+    """Whether this very word is what people call a column that holds something known."""
+    return any(name.strip().lower() in words.split() for words in _WORDS.values())
+
+
 def role_of(column: str) -> str | None:
     """What a column of this name most likely holds."""
     name = column.strip().lower()

@@ -85,7 +85,8 @@ def preview(workspace: Workspace, recipe: ImportRecipe, shown: int = SHOWN) -> P
         inputs: list[Input] = []
         for source in others[:_FILES]:
             with _told(source, log):
-                inputs.append(inspect(source, recipe.encoding, log, columns))
+                if one := inspect(source, recipe.encoding, log, columns, recipe.header):
+                    inputs.append(one)
         inputs = _embedded(inputs, out, formats, Path(made), shown)
         if pictures:
             seen, inputs, note = look(pictures, inputs, Path(made))
@@ -158,11 +159,12 @@ def _look(
     shown: int,
 ) -> None:
     """Add what one file shows."""
+    one.tell()
     if one.part == "texts":
         formats[one.kind] = None
         for piece in islice(one.pieces(_nothing, scratch, cutter), max(0, shown - len(out.rows))):
             out.rows.append(_shown(one, piece.place, piece.document))
-    elif one.part == "rows" and one.kind != "llamaindex":
+    elif one.part == "rows":
         items, samples, found = _rows(one, recipe, cutter, log, scratch)
         formats.update(dict.fromkeys(found))
         out.rows += [_shown(one, line, item) for line, item in items[: shown - len(out.rows)]]
@@ -170,7 +172,7 @@ def _look(
         if not out.columns or not found:
             out.columns, out.guess = _columns(samples), guess_roles(samples)
     else:
-        formats["llamaindex" if one.kind == "llamaindex" else "beir"] = None
+        formats["llamaindex" if one.part == "llamaindex" else "beir"] = None
         if one.part in ("corpus", "queries"):
             out.rows += _by_id(one, scratch, min(_BY_ID, shown - len(out.rows)))
 

@@ -15,7 +15,7 @@ class Report:
         self.spoken = False
         self._log = log
         self._quiet = quiet
-        self._named: set[str] = set()
+        self._named: set[tuple[str, str]] = set()
 
     def add(
         self,
@@ -26,6 +26,7 @@ class Report:
         detail: str = "",
         hint: str = "",
         severity: str = "",
+        count: int = 1,
     ) -> None:
         if not self._quiet:
             self.spoken = True
@@ -38,13 +39,16 @@ class Report:
                 detail=detail,
                 hint=hint,
                 severity=severity,
+                count=count,
             )
 
-    def once(self, code: str, field: str, *, detail: str, hint: str) -> None:
+    def once(
+        self, code: str, field: str, *, detail: str, hint: str = "", line: int | None = None
+    ) -> None:
         """Say it for the first row only: a column that is not known is not known in all of them."""
-        if field not in self._named and len(self._named) < 100:
-            self._named.add(field)
-            self.add(code, None, field, detail=detail, hint=hint)
+        if (code, field) not in self._named and len(self._named) < 100:
+            self._named.add((code, field))
+            self.add(code, line, field, detail=detail, hint=hint)
 
     def unknown(self, columns: Iterable[tuple[str, str]]) -> None:
         for column, hint in columns:

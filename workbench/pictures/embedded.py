@@ -137,7 +137,7 @@ def entries(
     if layout.too_big:
         one.report.add("archive-too-big", 0, detail=layout.too_big)
         return
-    for line, raw in one.few_records(tick, scratch, ROWS):
+    for line, raw in one.raw_records(tick, scratch, ROWS):
         one.report.line = line
         plain = {name: value for name, value in raw.items() if name not in layout.bare}
         row = one.columns.rename(plain) if one.columns else plain

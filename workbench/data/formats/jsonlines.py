@@ -30,6 +30,7 @@ def read(blocks: Iterator[Block], report: Report) -> Iterator[Record]:
                     yield number, value
                 continue
             if type(value) is dict:
+                tell_doubled(line, value, number, report)
                 yield number, value
             else:
                 report.add("not-object", number, detail=describe(value))
@@ -66,9 +67,29 @@ def _second_look(line: bytes, number: int, report: Report) -> Iterator[dict[str,
             report.add("not-json", number, detail=_where(error))
         return
     if isinstance(value, dict):
+        tell_doubled(line, value, number, report)
         yield whole_characters(value, text, number, report)
     else:
         report.add("not-object", number, detail=describe(value))
+
+
+def tell_doubled(source: bytes, value: dict[str, Any], number: int, report: Report) -> None:
+    """Report a name that an object has twice: readers of JSON keep the last value."""
+    for key in value:
+        name = orjson.dumps(key)
+        if source.count(name + b":") + source.count(name + b" :") > 1:
+            break
+    else:
+        return  # Nearly always.
+    doubled: dict[str, None] = {}
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        names = [name for name, _ in pairs]
+        doubled.update(dict.fromkeys(name for name in names if names.count(name) > 1))
+
+    json.loads(source, object_pairs_hook=look)
+    for name in doubled:
+        report.add("doubled-key", number, name, detail=name)
 
 
 def _by_cr(line: bytes, number: int, report: Report) -> Iterator[dict[str, Any]]:
