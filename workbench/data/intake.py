@@ -151,7 +151,7 @@ def inspect(
         start = stream.read(HEAD)
     head = Head(source.label, start, source.open, encoding, header, columns)
     form, look = known.format_of(head)
-    if not form.first_bytes and (told := packed(start)):
+    if not start.startswith(tuple(form.first_bytes)) and (told := packed(start)):
         log.add("unsupported-shape", source.label, detail=told[0], hint=told[1])
         return None
     raw = dict(look.sample)

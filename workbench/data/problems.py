@@ -185,7 +185,7 @@ MENDS: dict[str, Mend] = {
     ),
     "doubled-column": Mend(
         "warning",
-        "Another column has the same name: it was {detail}.",
+        "Several columns have this name: {detail}.",
         "Give every column its own name.",
     ),
     "doubled-key": Mend(

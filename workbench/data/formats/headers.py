@@ -44,7 +44,7 @@ def header_of(head: Head, rows: Sequence[Cells]) -> Header:
     first, others = rows[0], rows[1:]
     if head.header == "no":
         return Header(_names(head, rows))
-    sample = dict.fromkeys(first, "")
+    sample = {cell: "" for cell in first if cell.strip()}
     if (head.columns and head.columns.applies(sample)) or _known(first):
         return Header()
     some = _some_known(first)
@@ -78,7 +78,7 @@ def _known(first: Cells) -> bool:
     told = [cell for cell in lower if cell]
     if not told or not all(_is_name(cell) for cell in told):
         return False
-    sample = dict.fromkeys(lower, "")
+    sample = dict.fromkeys(told, "")
     if beir.looks_like_qrels(sample) or beir.looks_like_texts(sample):
         return True
     plan = recognise(sample)

@@ -63,9 +63,14 @@ class Columns:
 
 
 def same_names(names: Sequence[str]) -> list[str]:
-    """The names as they are, those that differ in case only all as the first of them."""
+    """The names as they are, those that differ in case only all as the first of them. A column
+    without a name is called by its place, but for the first, where pandas has its row numbers."""
     first: dict[str, str] = {}
-    return [first.setdefault(name.strip().lower(), name) for name in names]
+    named = [
+        name if name.strip() or not place else f"column {place + 1}"
+        for place, name in enumerate(names)
+    ]
+    return [first.setdefault(name.strip().lower(), name) for name in named]
 
 
 def join(names: Sequence[str], values: Sequence[Any], line: int, report: Report) -> dict[str, Any]:
@@ -75,12 +80,15 @@ def join(names: Sequence[str], values: Sequence[Any], line: int, report: Report)
         if name not in row:
             row[name] = value
         elif role_of(name) in ("positive", "negative"):
-            report.once("doubled-column", name, line=line, detail="read as one list")
+            report.once(
+                "doubled-column", name, line=line, detail="their texts are read as one list"
+            )
             row[name] = [*_many(row[name]), *_many(value)]
         else:
             number = next(n for n in range(2, len(names) + 2) if f"{name} ({n})" not in row)
-            report.once("doubled-column", name, line=line, detail=f"kept as '{name} ({number})'")
-            row[f"{name} ({number})"] = value
+            kept = f"{name} ({number})"
+            report.once("doubled-column", name, line=line, detail=f"another is kept as '{kept}'")
+            row[kept] = value
     return row
 
 

@@ -1,8 +1,10 @@
 """Excel's workbooks and their kin: the rows of the first sheet that has any."""
 
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
@@ -67,24 +69,27 @@ def _look(head: Head, format: FileFormat) -> Look | None:
         return None
     if not head.data.startswith((_ZIP, _OLE)):
         return None  # Excel opens a text of that name too, and so do we: as what it is.
-    with head.open() as stream:
-        if not stream.seekable() or not hasattr(stream, "fileno") or _in_zip(stream):
-            return Look(memo=head)
-        with _process(stream, LOOKED_AT) as lines:
-            about = _about(lines)
-            first = [cells for _, cells in _cells(lines)] if "error" not in about else []
+    with head.open() as stream, _on_disk(stream) as file, _process(file, LOOKED_AT) as lines:
+        about = _about(lines)
+        first = [cells for _, cells in _cells(lines)] if "error" not in about else []
     header = header_of(head, first)
     names = header.names or tuple(cell.strip() for cell in (first or [()])[0])
     said = ((header.problem[0], 1, header.problem[1]),) if header.problem else ()
     return Look(dict.fromkeys(names, ""), memo=head, problems=said)
 
 
-def _in_zip(stream: Any) -> bool:
+@contextmanager
+def _on_disk(stream: Any) -> Iterator[Any]:
+    """A file that a process can read: a member of a zip is copied out."""
     try:
         stream.fileno()
     except OSError:
-        return True
-    return False
+        with tempfile.TemporaryFile() as copy:
+            shutil.copyfileobj(stream, copy)
+            copy.flush()
+            yield copy
+    else:
+        yield stream
 
 
 @contextmanager
