@@ -67,7 +67,7 @@ def _look(head: Head, format: FileFormat) -> Look | None:
 
 FORMAT = FileFormat(
     "arrow",
-    "Arrow and Feather",
+    "Arrow/Feather",
     (".arrow", ".feather", ".ipc"),
     read,
     first_bytes=(_FILE, _STREAM, _OLD),

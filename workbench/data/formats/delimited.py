@@ -318,5 +318,5 @@ def _all(rows: Rows) -> Iterator[tuple[int, list[str]]]:
 
 
 FORMAT = FileFormat(
-    "delimited", "CSV and TSV", (".csv", ".tsv", ".tab"), read, look=_look, headed=True
+    "delimited", "CSV/TSV", (".csv", ".tsv", ".tab"), read, look=_look, headed=True
 )

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -75,12 +76,10 @@ def _second_look(line: bytes, number: int, report: Report) -> Iterator[dict[str,
 
 def tell_doubled(source: bytes, value: dict[str, Any], number: int, report: Report) -> None:
     """Report a name that an object has twice: readers of JSON keep the last value."""
-    for key in value:
-        name = orjson.dumps(key)
-        if source.count(name + b":") + source.count(name + b" :") > 1:
-            break
-    else:
-        return  # Nearly always.
+    if source.count(b'":') == len(value):
+        return  # Nearly always: as many names in it as it has.
+    if not any(source.count(tight) + source.count(wide) > 1 for tight, wide in map(_named, value)):
+        return
     doubled: dict[str, None] = {}
 
     def look(pairs: list[tuple[str, Any]]) -> None:
@@ -90,6 +89,13 @@ def tell_doubled(source: bytes, value: dict[str, Any], number: int, report: Repo
     json.loads(source, object_pairs_hook=look)
     for name in doubled:
         report.add("doubled-key", number, name, detail=name)
+
+
+@lru_cache(1_000)
+def _named(key: str) -> tuple[bytes, bytes]:
+    """A name as it stands before its value."""
+    name = orjson.dumps(key)
+    return name + b":", name + b" :"
 
 
 def _by_cr(line: bytes, number: int, report: Report) -> Iterator[dict[str, Any]]:

@@ -46,9 +46,9 @@ class _NoList(ValueError):
 def listed(cell: str) -> Any:
     """The list that a cell holds, or the cell where it holds a text. Raises :class:`BadList`."""
     if cell[:1] not in _STARTS:
-        if not cell[:1].isspace() or cell.lstrip()[:1] not in _STARTS:
-            return cell
-        cell = cell.strip()
+        inner = cell.strip() if cell[:1].isspace() else ""
+        found = listed(inner) if inner else cell
+        return cell if found == inner else found
     if cell[0] == "a" and not cell.startswith("array("):
         return cell
     if cell[0] == "[" and (found := _json(cell)) is not None:

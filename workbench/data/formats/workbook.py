@@ -124,5 +124,5 @@ def _cells(lines: Iterator[bytes]) -> Iterator[tuple[int, list[str]]]:
 
 
 FORMAT = FileFormat(
-    "workbook", "Excel workbooks", SUFFIXES, read, first_bytes=(_ZIP, _OLE), look=_look, headed=True
+    "workbook", "Excel/OpenDocument", SUFFIXES, read, first_bytes=(_ZIP, _OLE), look=_look, headed=True
 )
