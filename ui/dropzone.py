@@ -18,7 +18,7 @@ from ui.services import Services
 from ui.upload_folders import MOST_FILES
 from ui.uploads import SLICE
 from ui.words import section, t
-from workbench.data.sources import READABLE
+from workbench.data.sources import readable
 from workbench.errors import BadInput
 
 
@@ -41,7 +41,7 @@ def dropzone(
         "label": label or t("drop.label"),
         "hint": hint,
         "accept": accept,
-        "kinds": sorted(READABLE),
+        "kinds": sorted(readable()),
         "most_files": MOST_FILES,
         "single": single,
         "words": section("drop"),

@@ -29,6 +29,7 @@ from ui.tabs import data_synthesize as synthesis
 from ui.tabs import data_versions as history
 from ui.words import t
 from ui.words.amounts import ago, count, size
+from workbench.data.formats import known
 from workbench.errors import BadInput
 from workbench.pictures.sample import drawn
 from workbench.recipes.data import ImportRecipe, SampleRecipe
@@ -74,7 +75,8 @@ def render(services: Services) -> Data:
     with gr.Tab(t("tab.data"), id="data") as tab:
         beat = pulse(services)
         chosen = gr.BrowserState("", storage_key="workbench-dataset", secret="workbench")
-        piece(heading(t("data.add"), t("data.add_about")))
+        about = t("data.add_about", rows=known.named(texts=False), texts=known.named(texts=True))
+        piece(heading(t("data.add"), about))
         drop = dropzone(services, elem_id="data-drop", hint=t("bring.hint"))
         bring = brings.render()
         name = gr.Textbox(

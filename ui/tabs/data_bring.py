@@ -126,7 +126,7 @@ def listen(services: Services, bring: Bring, drop: gr.HTML) -> None:
         *bring.roles,
         bring.hub.subset,
         bring.hub.split,
-        *(bring.form.components[name] for name in ("scores", "pieces")),
+        *(bring.form.components[name] for name in ("header", "scores", "pieces")),
     ]
     written = [bring.form.components[name] for name in ("piece_size", "piece_overlap", "encoding")]
     for listener in (*(one.input for one in made), *(one.blur for one in written)):

@@ -14,11 +14,11 @@ from workbench.data.collection import Collection
 from workbench.data.deciding import finder
 from workbench.data.formats import jsonblocks, jsonlines
 from workbench.data.formats.jsonlines import Record
+from workbench.data.groups import groups
 from workbench.data.hub import local_paths
 from workbench.data.intake import Input, inspect, none_mapped
 from workbench.data.lines import Block
 from workbench.data.mapping import read_map
-from workbench.data.parts import group_of
 from workbench.data.pieces import Cutter, cutter_for
 from workbench.data.problems import shorten
 from workbench.data.report import Report
@@ -60,11 +60,9 @@ class Import:
         inputs = self._without_readmes(self._inputs())
         self._total = sum(one.source.size for one in inputs)
         inputs = self._with_pictures(inputs)
-        for group in sorted({group_of(one.source.label) for one in inputs}):
-            mine = [one for one in inputs if group_of(one.source.label) == group]
-            if any(one.part == "qrels" for one in mine):
-                self._judged(mine)
-                inputs = [one for one in inputs if one not in mine or self._stays(one)]
+        for group in groups(inputs):
+            self._judged(group)
+            inputs = [one for one in inputs if one not in group or self._stays(one)]
         # Documents before rows: what a row calls relevant is then found among them.
         for one in sorted(inputs, key=lambda one: (not self._is_texts(one), _ORDER[one.split])):
             self._file(one)
@@ -105,7 +103,9 @@ class Import:
                 self._pictures.append(source)
                 continue
             try:
-                found.append(inspect(source, self._recipe.encoding, log, self._map))
+                encoding, header = self._recipe.encoding, self._recipe.header
+                if one := inspect(source, encoding, log, self._map, header):
+                    found.append(one)
             except BROKEN as error:
                 log.add("unreadable", source.label, detail=_why(error))
         if self._map and not any(one.mapped for one in found):
@@ -139,13 +139,13 @@ class Import:
 
     def _file(self, one: Input) -> None:
         with self._reading(one):
-            if one.kind == "llamaindex":
+            if one.part == "llamaindex":
                 self._llamaindex(one)
             elif one.part == "queries":
                 one.report.add("queries-alone", 0)
             elif one.part == "texts":
                 self._pieces(one)
-            elif one.kind != "delimited" or self._is_table(one):
+            elif not one.format.headed or self._is_table(one):
                 self._rows(one)
 
     def _is_table(self, one: Input) -> bool:
@@ -165,7 +165,7 @@ class Import:
         self._assembly.texts.begin(report)
         builder.begin(report, one.split)
         builder.gathers = grades
-        if one.kind == "jsonl" and not self._map:
+        if one.format.lined and not self._map:
             self._lines(one, recogniser)
         else:
             self._records(one.records(self._tick, self._scratch), report, recogniser)
@@ -296,6 +296,9 @@ class Import:
     def _reading(self, one: Input) -> Iterator[None]:
         """Around the reading of one file: a file that breaks costs itself only."""
         self._message = f"reading {one.source.label}"
+        spoken = one.report.spoken
+        one.tell()
+        one.report.spoken = spoken
         try:
             yield
         except BROKEN as error:

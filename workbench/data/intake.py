@@ -2,31 +2,27 @@
 
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import orjson
-
 from workbench.data.encoding import Encoding
-from workbench.data.formats import delimited, jsonlines, jsonwhole, parquet, prose
+from workbench.data.formats import known, prose
+from workbench.data.formats.fileformat import HEAD, FileFormat, Head, OpenFile
 from workbench.data.formats.jsonlines import Record
-from workbench.data.lines import Block, Decoding, Stream, read_blocks
+from workbench.data.lines import Block, Decoding, read_blocks
 from workbench.data.mapping import ColumnMap
 from workbench.data.parts import part_of, split_of
 from workbench.data.pieces import Cutter
 from workbench.data.problems import ProblemLog
 from workbench.data.report import Report
-from workbench.data.shapes import beir, llamaindex
-from workbench.data.shapes.recognise import recognise
+from workbench.data.shapes import beir
 from workbench.data.shapes.shape import judged_shape
-from workbench.data.sources import TEXT, Source
+from workbench.data.sources import Source, packed
 from workbench.errors import BadInput
 
-_HEAD = 1 << 18
-#: Kinds of file that are texts and not rows.
-PROSE = {"text", "markdown", "pdf"}
+_ROWS_AT_ONCE = 1_000
 
 
 class Counted:
@@ -44,23 +40,32 @@ class Counted:
 
 @dataclass(slots=True)
 class Input:
-    """One file and how it will be read. ``kind``: jsonl, json, llamaindex, delimited, trec,
-    parquet, text, markdown or pdf; ``part``: rows, corpus, queries, qrels or texts."""
+    """One file and how it will be read. ``part``: rows, corpus, queries, qrels, texts, or
+    llamaindex for all three in one."""
 
     source: Source
-    kind: str
+    format: FileFormat
     part: str
     split: str | None
     report: Report
     encoding: str = "auto"
+    #: What its format wants to know when it reads the file.
+    memo: Any = None
     #: The first row, or its columns with empty values where that is all that is known.
     sample: dict[str, Any] = field(default_factory=dict)
     #: Its columns as the file calls them.
     names: tuple[str, ...] = ()
+    #: What is to be said of it once it is read: (code, line, detail).
+    problems: tuple[tuple[str, int, str], ...] = ()
     found: Encoding | None = None
     rows: int = 0
     columns: ColumnMap | None = None
     mapped: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The format's name."""
+        return self.format.name
 
     def blocks(self, tick: Callable[[int], None]) -> Iterator[Block]:
         """The file's lines, for the formats that are made of lines."""
@@ -79,96 +84,92 @@ class Input:
             return ((line, self.columns.rename(row)) for line, row in rows)
         return rows
 
-    def raw_records(self, tick: Callable[[int], None], scratch: Path) -> Iterator[Record]:
-        """The rows as the file has them."""
-        if self.kind == "parquet":
-            yield from self.few_records(tick, scratch, parquet.BATCH)
-            return
-        blocks = self.blocks(tick)
-        if self.kind == "trec":
-            yield from beir.trec(delimited.numbered(blocks, self.report), self.report)
-        elif self.kind == "delimited":
-            yield from delimited.read(blocks, self.report)
-        elif self.kind == "json":
-            yield from jsonwhole.read(blocks, self.report)
-        else:
-            yield from jsonlines.read(blocks, self.report)
+    def raw_records(
+        self, tick: Callable[[int], None], scratch: Path, rows: int = _ROWS_AT_ONCE
+    ) -> Iterator[Record]:
+        """The rows as the file has them; ``rows`` are in memory at a time where a format reads so
+        many at once."""
+        if self.format.rows is None:
+            return iter(())
+        return self.format.rows(self._opened(tick, scratch, rows))
 
     def pieces(
         self, tick: Callable[[int], None], scratch: Path, cutter: Cutter
     ) -> Iterator[prose.Piece]:
         """The documents of a file that is a text."""
-        if self.kind == "pdf":
-            with self.source.open() as stream, _seekable(stream, self.source.size, scratch) as file:
-                yield from prose.read_pdf(file, self.source.label, cutter, self.report)
-            tick(self.source.size)
-            return
-        lines = prose.text_lines(self.blocks(tick), self.report)
-        yield from prose.read(self.kind, lines, self.source.label, cutter)
+        if self.format.pieces is None:
+            return iter(())
+        return self.format.pieces(self._opened(tick, scratch), cutter)
 
-    def few_records(
-        self, tick: Callable[[int], None], scratch: Path, rows: int
-    ) -> Iterator[Record]:
-        """The rows of a Parquet file as it has them, so many in memory at a time."""
-        told = 0
+    def tell(self) -> None:
+        """Report what its beginning left in doubt."""
+        for code, line, detail in self.problems:
+            self.report.add(code, line, detail=detail)
 
-        def done(share: float) -> None:
-            nonlocal told
-            now = int(share * self.source.size)
-            tick(now - told)
-            told = now
+    def _opened(
+        self, tick: Callable[[int], None], scratch: Path, rows: int = _ROWS_AT_ONCE
+    ) -> OpenFile:
+        def blocks() -> Iterator[Block]:
+            return self.blocks(tick)
 
-        with self.source.open() as stream, _seekable(stream, self.source.size, scratch) as file:
-            yield from parquet.read(file, self.report, done, rows)
+        def whole() -> AbstractContextManager[Any]:
+            return _whole(self.source, scratch)
+
+        source = self.source
+        return OpenFile(
+            source.label, source.size, self.report, self.memo, blocks, whole, tick, rows
+        )
 
 
 @contextmanager
-def _seekable(stream: BinaryIO, size: int, scratch: Path) -> Iterator[Any]:
-    """Parquet is read from its end: a member of a zip is copied out first."""
-    if not isinstance(stream, zipfile.ZipExtFile):
-        yield stream
-        return
-    scratch.mkdir(parents=True, exist_ok=True)
-    path = scratch / "member"
-    left = size
-    with path.open("wb") as copy:
-        while left > 0 and (data := stream.read(min(1 << 20, left))):
-            copy.write(data)
-            left -= len(data)
-    with path.open("rb") as whole:
-        yield whole
+def _whole(source: Source, scratch: Path) -> Iterator[Any]:
+    """A file that can be read at any place: a member of a zip is copied out first."""
+    with source.open() as stream:
+        if not isinstance(stream, zipfile.ZipExtFile):
+            yield stream
+            return
+        scratch.mkdir(parents=True, exist_ok=True)
+        path = scratch / "member"
+        left = source.size
+        with path.open("wb") as copy:
+            while left > 0 and (data := stream.read(min(1 << 20, left))):
+                copy.write(data)
+                left -= len(data)
+        with path.open("rb") as whole:
+            yield whole
 
 
 def inspect(
-    source: Source, encoding: str, log: ProblemLog, columns: ColumnMap | None = None
-) -> Input:
-    """Look at the beginning of a file. Raises OSError where it cannot be read."""
-    report = Report(log, source.label)
+    source: Source,
+    encoding: str,
+    log: ProblemLog,
+    columns: ColumnMap | None = None,
+    header: str = "auto",
+) -> Input | None:
+    """Look at the beginning of a file; None for one that is packed, after saying so. Raises OSError
+    where it cannot be read."""
     with source.open() as stream:
-        head = stream.read(_HEAD)
-    if source.suffix == ".parquet" or (head[:4] == b"PAR1" and source.suffix not in TEXT):
-        kind, sample = "parquet", _parquet_columns(source)
-    elif prose.KINDS.get(source.suffix) in ("markdown", "pdf"):
-        kind, sample = prose.KINDS[source.suffix], {}
-    else:
-        kind, sample = _text_kind(source, head, encoding)
-        named = columns.rename(sample) if columns else sample
-        if source.suffix in prose.KINDS and kind != "trec" and not _is_table(kind, named):
-            kind, sample = "text", {}
-    mapped = columns is not None and columns.applies(sample)
-    raw, sample = sample, columns.rename(sample) if columns else sample
-    part, split = _part(source.label, kind, sample), split_of(source.label)
+        start = stream.read(HEAD)
+    head = Head(source.label, start, source.open, encoding, header, columns)
+    form, look = known.format_of(head)
+    if not start.startswith(tuple(form.first_bytes)) and (told := packed(start)):
+        log.add("unsupported-shape", source.label, detail=told[0], hint=told[1])
+        return None
+    raw = dict(look.sample)
+    sample = head.renamed(raw)
     return Input(
         source,
-        kind,
-        part,
-        split,
-        report,
+        form,
+        look.part or _part(source.label, sample),
+        split_of(source.label),
+        Report(log, source.label),
         encoding,
+        look.memo,
         sample,
         tuple(raw),
+        look.problems,
         columns=columns,
-        mapped=mapped,
+        mapped=columns is not None and columns.applies(raw),
     )
 
 
@@ -180,116 +181,8 @@ def none_mapped(columns: ColumnMap, inputs: list[Input]) -> BadInput:
     return BadInput(f"No file has the columns {wanted}.", f"The columns there are: {listed}.")
 
 
-def _text_kind(source: Source, head: bytes, encoding: str) -> tuple[str, dict[str, Any]]:
-    lines = _lines(head, encoding)
-    text = b"\n".join(lines).lstrip(b"\xef\xbb\xbf \t\r\n")
-    lined = source.suffix in (".jsonl", ".ndjson")
-    if text[:1] in (b"{", b"[") or lined or source.suffix == ".json":
-        return _json_kind(text, lines, lined)
-    if source.suffix not in (".csv", ".tsv", ".tab") and not _tabular(lines):
-        return ("jsonl" if text[:1] == b'"' else "delimited"), {}
-    first = (
-        next((line for line in lines if line.strip()), b"")
-        .strip()
-        .split(b"\r")[0]
-        .decode("utf-8", "replace")
-    )
-    if _is_trec(first) and part_of(source.label) == "qrels":
-        return "trec", {}
-    mark = delimited.separator(first)
-    return "delimited", {cell.strip(): "" for cell in delimited.cells(first, mark)}
-
-
-def _is_table(kind: str, sample: dict[str, Any]) -> bool:
-    """Whether a .txt holds rows: objects, or lines below a header of which all is known."""
-    if kind != "delimited" or not sample or beir.looks_like_qrels(sample):
-        return bool(sample)
-    plan = recognise(sample)
-    known = plan.format and not plan.guessed and not plan.unknown
-    # A line of prose may well hold the word 'text'.
-    return bool(known) and (plan.family != "documents" or beir.looks_like_texts(sample))
-
-
-def _tabular(lines: list[bytes]) -> bool:
-    return any(mark in line for line in lines[:1] for mark in (b"\t", b",", b";", b"|"))
-
-
-def _is_trec(line: str) -> bool:
-    cells = line.split()
-    return len(cells) == 4 and cells[3].lstrip("-").isdigit()
-
-
-def _lines(head: bytes, encoding: str) -> list[bytes]:
-    class Once:
-        def __init__(self) -> None:
-            self.data = head
-
-        def read(self, _size: int = -1, /) -> bytes:
-            data, self.data = self.data, b""
-            return data
-
-    stream: Stream = Once()
-    return [line for block in read_blocks(stream, Decoding(encoding)) for line in block.lines]
-
-
-def _json_kind(text: bytes, lines: list[bytes], lined: bool) -> tuple[str, dict[str, Any]]:
-    """JSON lines unless the file is one value: an array of objects, or objects over many lines."""
-    if text[:1] == b"[" and text[1:].lstrip()[:1] == b"{":
-        return "json", _within(text[1:].lstrip())
-    for line in lines[:50]:
-        try:
-            value = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            continue
-        if isinstance(value, dict):
-            return ("llamaindex" if value.keys() >= llamaindex.KEYS else "jsonl"), value
-    if lined or text[:1] != b"{":
-        return "jsonl", {}
-    # A long object on one line, or an object over many lines.
-    sample = _within(text)
-    names = set(sample)
-    if names & llamaindex.KEYS and not names - llamaindex.KEYS - {"mode"}:
-        return "llamaindex", sample
-    return ("json" if len(text.split(b"\n", 1)[0].strip()) <= 1 else "jsonl"), sample
-
-
-def _within(text: bytes) -> dict[str, Any]:
-    """The first members of the object that begins here, as far as the file's beginning goes."""
-    block = Block(1, text)
-    cursor = jsonwhole.Cursor(iter([block]))
-    found: dict[str, Any] = {}
-    try:
-        for _, key in jsonwhole.members(cursor, _nowhere()):
-            found[key] = None
-            found[key] = cursor.value()[0]
-    except ValueError:
-        return found  # The sample ends in the middle of the object, or it is broken.
-    return found
-
-
-def _nowhere() -> Report:
-    return Report(ProblemLog(Path()), "", quiet=True)
-
-
-def _parquet_columns(source: Source) -> dict[str, Any]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with source.open() as stream:
-            if not stream.seekable():
-                return {}
-            return dict.fromkeys(pq.read_schema(stream).names)
-    except (pa.ArrowException, OSError, ValueError):
-        return {}  # The reader says what is wrong with it.
-
-
-def _part(label: str, kind: str, sample: dict[str, Any]) -> str:
-    if kind in PROSE:
-        return "texts"
-    if kind == "llamaindex":
-        return "rows"
-    if kind == "trec" or judged_shape(sample) is not None:
+def _part(label: str, sample: dict[str, Any]) -> str:
+    if judged_shape(sample) is not None:
         return "qrels"
     named = part_of(label)
     if named in ("corpus", "queries") and beir.looks_like_texts(sample):

@@ -156,6 +156,11 @@ def _quoted(column: str) -> str:
     return f"'{column}'" if " " in column else column
 
 
+def is_column_word(name: str) -> bool:
+    """Whether this very word is what people call a column that holds something known."""
+    return any(name.strip().lower() in words.split() for words in _WORDS.values())
+
+
 def role_of(column: str) -> str | None:
     """What a column of this name most likely holds."""
     name = column.strip().lower()

@@ -23,13 +23,16 @@ _PART_NAMES = {
     "topics": "queries",
     "qrels": "qrels",
     "qrel": "qrels",
+    "judgments": "qrels",
+    "judgements": "qrels",
 }
 #: What large sets add to a name: train-00000-of-00004.parquet.
 _SHARD = re.compile(r"[-_.]?\d+(?:[-_]of[-_]\d+)?$")
 
 
 def split_of(path: str) -> str | None:
-    """'train', 'dev' or 'test' when the name begins or ends with it, or its folder is called so."""
+    """'train', 'dev' or 'test' when a part of the name begins or ends with it, or its folder is
+    called so."""
     return _said(path, _SPLIT_NAMES)
 
 
@@ -40,21 +43,16 @@ def part_of(path: str) -> str | None:
 
 def _said(path: str, names: dict[str, str]) -> str | None:
     where = PurePosixPath(path)
-    words = _words(where.name)
-    for word in (words[0], words[-1]):
-        if word in names:
-            return names[word]
+    for words in _words(where.name):
+        for word in (words[0], words[-1]):
+            if word in names:
+                return names[word]
     folder = where.parent.name.lower()
     return names.get(folder)
 
 
-def _words(name: str) -> list[str]:
-    stem = name.lower().split(".")[0] or name.lower()
-    return re.split(r"[^a-z0-9]+", _SHARD.sub("", stem)) or [""]
-
-
-def group_of(path: str) -> str:
-    """The folder whose corpus, queries and qrels belong together."""
-    parent = PurePosixPath(path).parent
-    named = parent.name.lower() in _PART_NAMES or parent.name.lower() in _SPLIT_NAMES
-    return str(parent.parent if named else parent)
+def _words(name: str) -> list[list[str]]:
+    """The words of each part between dots: the name itself first, without its ending."""
+    first, *others = name.lower().split(".")
+    stems = [first or name.lower(), *others[:-1]]
+    return [re.split(r"[^a-z0-9]+", _SHARD.sub("", stem)) or [""] for stem in stems]

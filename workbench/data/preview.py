@@ -87,7 +87,8 @@ def preview(workspace: Workspace, recipe: ImportRecipe, shown: int = SHOWN) -> P
         inputs: list[Input] = []
         for source in others[:_FILES]:
             with _told(source, log):
-                inputs.append(inspect(source, recipe.encoding, log, columns))
+                if one := inspect(source, recipe.encoding, log, columns, recipe.header):
+                    inputs.append(one)
         inputs = _embedded(inputs, out, formats, Path(made), shown)
         if pictures:
             seen, inputs, note = look(pictures, inputs, Path(made))
@@ -160,11 +161,12 @@ def _look(
     shown: int,
 ) -> None:
     """Add what one file shows."""
+    one.tell()
     if one.part == "texts":
         formats[one.kind] = None
         for piece in islice(one.pieces(_nothing, scratch, cutter), max(0, shown - len(out.rows))):
             out.rows.append(_shown(one, piece.place, piece.document))
-    elif one.part == "rows" and one.kind != "llamaindex":
+    elif one.part == "rows":
         items, samples, recogniser = _rows(one, recipe, cutter, log, scratch)
         found = list(recogniser.formats)
         formats.update(dict.fromkeys(found))
@@ -175,7 +177,7 @@ def _look(
             out.columns, out.guess = _columns(samples), guess_roles(samples)
     else:
         shape = judged_shape(one.sample) or beir.SHAPE
-        formats["llamaindex" if one.kind == "llamaindex" else shape.name] = None
+        formats["llamaindex" if one.part == "llamaindex" else shape.name] = None
         if one.part in ("corpus", "queries"):
             out.rows += _by_id(one, scratch, min(_BY_ID, shown - len(out.rows)))
 

@@ -204,6 +204,46 @@ MENDS: dict[str, Mend] = {
         "A quotation mark is opened and not closed as it should be.",
         "Double the quotes inside a quoted cell, or save the file again from its program.",
     ),
+    "bad-list": Mend(
+        "error",
+        "The cell holds a list that cannot be read: {detail}.",
+        'Write it as JSON: ["first text", "second text"], and save the file as JSONL or Parquet '
+        "where lists are long.",
+    ),
+    "missing-values": Mend(
+        "warning",
+        "Cells that hold {detail} were read as empty.",
+        "Nothing needs to be done if they are missing values; JSONL keeps such texts.",
+    ),
+    "doubled-column": Mend(
+        "warning",
+        "Several columns have this name: {detail}.",
+        "Give every column its own name.",
+    ),
+    "doubled-key": Mend(
+        "warning",
+        "The name '{detail}' stands twice in this object: the last value was read.",
+        "Take one of them out, or write both values as one list.",
+        altered=True,
+    ),
+    "no-header": Mend(
+        "warning",
+        "The first line is a row, not a header: the columns were read as {detail}.",
+        "If it names the columns, import with 'header' yes; else a line of names above it says "
+        "for certain what they are.",
+    ),
+    "unclear-header": Mend(
+        "warning",
+        "The first line ({detail}) was read as the names of the columns, which are not known.",
+        "If it is a row, import with 'header' no; else name the columns, such as 'query' and "
+        "'positive'.",
+    ),
+    "other-sheets": Mend(
+        "warning",
+        "Only the first sheet was read; these were not: {detail}.",
+        "Save each sheet that is meant as a file of its own.",
+        altered=True,
+    ),
     "extra-cells": Mend(
         "error",
         "The row has {detail} cells, more than there are columns.",
@@ -290,13 +330,15 @@ class ProblemLog:
         detail: str = "",
         hint: str = "",
         severity: str = "",
+        count: int = 1,
     ) -> None:
+        """``count``: how many cells or rows the one entry of the list stands for."""
         mend = MENDS[code]
-        self.counts[code] += 1
+        self.counts[code] += count
         found = severity or mend.severity
         # A warning that is usually an error says that a part of the row was left out.
         if found == "error" or mend.altered or mend.severity == "error":
-            self.refusable += 1
+            self.refusable += count
         if found == "error" and line is not None and (file, line) != self._last_refused:
             self._last_refused = (file, line)
             self.refused_rows += 1

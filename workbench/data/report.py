@@ -26,6 +26,7 @@ class Report:
         detail: str = "",
         hint: str = "",
         severity: str = "",
+        count: int = 1,
     ) -> None:
         if not self._quiet:
             self.spoken = True
@@ -38,13 +39,16 @@ class Report:
                 detail=detail,
                 hint=hint,
                 severity=severity,
+                count=count,
             )
 
-    def once(self, code: str, field: str, *, detail: str, hint: str) -> None:
+    def once(
+        self, code: str, field: str, *, detail: str, hint: str = "", line: int | None = None
+    ) -> None:
         """Say it for the first row only: a column that is not known is not known in all of them."""
         if (code, field) not in self._named and len(self._named) < 100:
             self._named.add((code, field))
-            self.add(code, None, field, detail=detail, hint=hint)
+            self.add(code, line, field, detail=detail, hint=hint)
 
     def unknown(self, columns: Iterable[tuple[str, str]]) -> None:
         for column, hint in columns:

@@ -1,22 +1,42 @@
 """The files to read: those named, those in folders named, and the members of zips."""
 
+import json
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from workbench.data import archives
-from workbench.data.formats import prose
+from workbench.data.formats import known
+from workbench.data.formats.workbook import SUFFIXES as WORKBOOKS
+from workbench.data.formats.workbook import is_workbook
 from workbench.data.problems import ProblemLog
 from workbench.pictures.opening import SUFFIXES as PICTURES
 
-TEXT = {".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".tab", ".txt"}
-#: Kinds of file that are read when they lie in a folder.
-READABLE = {*TEXT, *prose.KINDS, *PICTURES, ".parquet", ".zip"}
 _LATER = {".docx", ".doc", ".odt", ".html", ".heic", ".svg", ".psd"}
 _PACKED = {".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".tgz"}
+#: What packed files begin with, whatever they are called.
+_PACKED_STARTS = {
+    b"\x1f\x8b\x08": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\x00": "xz",
+    b"\x28\xb5\x2f\xfd": "Zstandard",
+    b"7z\xbc\xaf\x27\x1c": "7-Zip",
+    b"Rar!\x1a\x07": "RAR",
+    b"PK\x03\x04": "zip",
+}
+_ZIP = b"PK\x03\x04"
+_UNPACK = "Unpack it first, or pack the files as a zip."
+#: What the ``datasets`` library writes beside the rows.
+_NOTES = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json"}
+_STATE = "state.json"
+
+
+def readable() -> frozenset[str]:
+    """How the names of files end that are read when they lie in a folder."""
+    return known.suffixes() | PICTURES | {".zip"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +63,7 @@ def find(paths: list[Path], log: ProblemLog, notes: list[str]) -> Iterator[Sourc
 
 def _folder(root: Path, log: ProblemLog, notes: list[str]) -> Iterator[Source]:
     ignored: list[str] = []
+    kinds = readable()
     for path in sorted(root.rglob("*")):
         inside = path.relative_to(root)
         if any(part.startswith((".", "__MACOSX")) for part in inside.parts) or path.is_dir():
@@ -50,42 +71,88 @@ def _folder(root: Path, log: ProblemLog, notes: list[str]) -> Iterator[Source]:
         label = f"{root.name}/{inside.as_posix()}"
         if not path.resolve().is_relative_to(root.resolve()):
             log.add("unsafe-path", label, detail="a link that leads outside")
-        elif path.suffix.lower() not in READABLE or not stat.S_ISREG(path.stat().st_mode):
+        elif path.suffix.lower() not in kinds or not stat.S_ISREG(path.stat().st_mode):
             ignored.append(inside.as_posix())
-        else:
+        elif not _is_about(path):
             yield from named(path, label, log)
     if ignored:
         some = ", ".join(ignored[:5]) + (" and others" if len(ignored) > 5 else "")
         notes.append(f"Not read, for their kind of file: {some}.")
 
 
+def _is_about(path: Path) -> bool:
+    """Whether a file holds no rows, but what ``datasets`` keeps beside them: its notes, and what it
+    once computed."""
+    if path.name in _NOTES:
+        return True
+    state = path.parent / _STATE
+    if (path.suffix != ".arrow" and path.name != _STATE) or not state.is_file():
+        return False
+    files = _saved(state)
+    return bool(files) and path.name not in files
+
+
+def _saved(state: Path) -> set[str]:
+    """The files that a folder of ``save_to_disk`` names as its own."""
+    try:
+        with state.open("rb") as stream:
+            found = json.loads(stream.read(1 << 20))["_data_files"]
+        return {str(one["filename"]) for one in found}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+
+
 def named(path: Path, label: str, log: ProblemLog) -> Iterator[Source]:
     """A file under that name, or the members of a zip."""
     try:
         with path.open("rb") as stream:
-            start = stream.read(4)
+            start = stream.read(1 << 16)
         size = path.stat().st_size
     except OSError as error:
         log.add("unreadable", label, detail=(error.strerror or "it does not open").lower())
         return
     suffix = path.suffix.lower()
-    if suffix == ".zip" or (start == b"PK\x03\x04" and suffix not in TEXT):
-        for member in archives.members(path, label, log):
+    packed_as_zip = start.startswith(_ZIP) and suffix not in (*WORKBOOKS, *_LATER)
+    if suffix == ".zip" or (packed_as_zip and not is_workbook(start)):
+        for member in _rows_only(list(archives.members(path, label, log))):
             if wanted(member.label, log):
                 yield Source(member.label, member.size, member.open)
     elif wanted(label, log):
         yield Source(label, size, lambda: path.open("rb"))
 
 
+def _rows_only(members: list[archives.Member]) -> Iterator[archives.Member]:
+    """Without what ``datasets`` keeps beside its rows."""
+    paths = [PurePosixPath(one.label) for one in members]
+    saved = {path.parent for path in paths if path.suffix == ".arrow"}
+    for path, one in zip(paths, members, strict=True):
+        state = path.name == _STATE and path.parent in saved
+        if path.name not in _NOTES and not state:
+            yield one
+
+
 def wanted(label: str, log: ProblemLog) -> bool:
     """False, with a problem that says what to do, for kinds of file that are not read."""
     suffix = Path(label).suffix.lower()
-    hints: dict[str, Any] = dict.fromkeys(
-        _LATER,
-        "Rows are read from JSONL, JSON, CSV, TSV and Parquet, texts from .txt, .md and .pdf, "
-        "pictures from PNG, JPEG, WebP, GIF, BMP and TIFF.",
-    ) | dict.fromkeys(_PACKED, "Unpack it first, or pack the files as a zip.")
-    if suffix in hints:
-        detail = f"Files of the kind '{suffix}' are not supported yet."
-        log.add("unsupported-shape", label, detail=detail, hint=hints[suffix])
-    return suffix not in hints
+    if suffix not in _LATER | _PACKED:
+        return True
+    rows, texts = known.named(texts=False), known.named(texts=True)
+    hint = (
+        f"Rows are read from {rows}, texts from {texts}, "
+        "pictures from PNG, JPEG, WebP, GIF, BMP and TIFF."
+    )
+    log.add(
+        "unsupported-shape",
+        label,
+        detail=f"Files of the kind '{suffix}' are not supported yet.",
+        hint=_UNPACK if suffix in _PACKED else hint,
+    )
+    return False
+
+
+def packed(start: bytes) -> tuple[str, str] | None:
+    """What to say of a file that is packed, whatever it is called, and what to do; else None."""
+    for first, name in _PACKED_STARTS.items():
+        if start.startswith(first) and (first != b"BZh" or start[4:10] == b"1AY&SY"):
+            return f"The file is packed by {name}, though its name ends otherwise.", _UNPACK
+    return None

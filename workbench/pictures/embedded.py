@@ -78,7 +78,7 @@ def layout_of(one: Input) -> Layout | None:
 
 def _layout(file: Any, one: Input) -> Layout | None:
     schema = file.schema_arrow
-    kinds = {name: _kind(schema.field(name).type) for name in dict.fromkeys(schema.names)}
+    kinds = {one.name: _kind(one.type) for one in reversed(list(schema))}
     seen = [name for name, kind in kinds.items() if kind]
     named = dict(one.columns.pairs).get("picture") if one.columns else None
     column = named if named in seen else _likely(seen, kinds)
@@ -137,7 +137,7 @@ def entries(
     if layout.too_big:
         one.report.add("archive-too-big", 0, detail=layout.too_big)
         return
-    for line, raw in one.few_records(tick, scratch, ROWS):
+    for line, raw in one.raw_records(tick, scratch, ROWS):
         one.report.line = line
         plain = {name: value for name, value in raw.items() if name not in layout.bare}
         row = one.columns.rename(plain) if one.columns else plain

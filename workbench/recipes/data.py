@@ -27,6 +27,12 @@ class ImportRecipe(Recipe):
         help="The files' text encoding; 'auto' detects UTF-8, UTF-16, GBK, Big5 and others.",
         advanced=True,
     )
+    header: Literal["auto", "yes", "no"] = setting(
+        "auto",
+        help="Whether the first line of a CSV, a TSV or a workbook names its columns; 'auto' tells "
+        "by its words and by the lines below it.",
+        advanced=True,
+    )
     scores: Literal["auto", "pairs", "grades"] = setting(
         "auto",
         help="What a number beside two texts is: a grade of relevance, or the score of a pair; "

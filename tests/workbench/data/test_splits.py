@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.workbench.data.fakes import bring, everything, lines
-from workbench.data.parts import group_of, part_of, split_of
+from workbench.data.parts import part_of, split_of
 from workbench.data.splits import DEV, TEST, TRAIN, Shares, carve
 from workbench.workspace import Workspace
 
@@ -62,6 +62,8 @@ def test_names_say_the_split() -> None:
         "validation-00000-of-00001.parquet": "dev",
         "my_test.csv": "test",
         "dev.v2.jsonl": "dev",
+        "qrels.dev.small.tsv": "dev",
+        "triples.train.small.tsv": "train",
         "test/part1.jsonl": "test",
         "contest.jsonl": None,
         "latest_results.jsonl": None,
@@ -71,7 +73,7 @@ def test_names_say_the_split() -> None:
     assert {name: split_of(name) for name in expected} == expected
     assert part_of("set/qrels/test.tsv") == "qrels"
     assert part_of("corpus.jsonl") == "corpus"
-    assert group_of("set/qrels/test.tsv") == group_of("set/corpus.jsonl") == "set"
+    assert part_of("queries.dev.small.tsv") == "queries"
 
 
 def test_test_is_never_touched(workspace: Workspace, tmp_path: Path) -> None:

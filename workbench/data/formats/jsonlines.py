@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -30,6 +31,7 @@ def read(blocks: Iterator[Block], report: Report) -> Iterator[Record]:
                     yield number, value
                 continue
             if type(value) is dict:
+                tell_doubled(line, value, number, report)
                 yield number, value
             else:
                 report.add("not-object", number, detail=describe(value))
@@ -66,9 +68,34 @@ def _second_look(line: bytes, number: int, report: Report) -> Iterator[dict[str,
             report.add("not-json", number, detail=_where(error))
         return
     if isinstance(value, dict):
+        tell_doubled(line, value, number, report)
         yield whole_characters(value, text, number, report)
     else:
         report.add("not-object", number, detail=describe(value))
+
+
+def tell_doubled(source: bytes, value: dict[str, Any], number: int, report: Report) -> None:
+    """Report a name that an object has twice: readers of JSON keep the last value."""
+    if source.count(b'":') == len(value):
+        return  # Nearly always: as many names in it as it has.
+    if not any(source.count(tight) + source.count(wide) > 1 for tight, wide in map(_named, value)):
+        return
+    doubled: dict[str, None] = {}
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        names = [name for name, _ in pairs]
+        doubled.update(dict.fromkeys(name for name in names if names.count(name) > 1))
+
+    json.loads(source, object_pairs_hook=look)
+    for name in doubled:
+        report.add("doubled-key", number, name, detail=name)
+
+
+@lru_cache(1_000)
+def _named(key: str) -> tuple[bytes, bytes]:
+    """A name as it stands before its value."""
+    name = orjson.dumps(key)
+    return name + b":", name + b" :"
 
 
 def _by_cr(line: bytes, number: int, report: Report) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from workbench.data.formats.jsonlines import Record, describe, whole_characters
+from workbench.data.formats.jsonlines import Record, describe, tell_doubled, whole_characters
 from workbench.data.lines import Block
 from workbench.data.report import Report
 
@@ -122,6 +122,7 @@ def read(blocks: Iterator[Block], report: Report) -> Iterator[Record]:
         elif _undecoded(source):
             report.add("not-utf8", line, detail=report.encoding)
         else:
+            tell_doubled(source.encode("utf-8"), value, line, report)
             yield line, whole_characters(value, source, line, report)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.data.formats.fileformat import PROSE, FileFormat, Head, Look, OpenFile
 from workbench.data.lines import Block
 from workbench.data.pieces import Cutter
 from workbench.data.problems import shorten
@@ -11,8 +12,6 @@ from workbench.data.report import Report
 from workbench.data.shapes.own import as_fields
 from workbench.data.shapes.row import Document
 
-#: Kinds of file, by the end of their names.
-KINDS = {".txt": "text", ".text": "text", ".md": "markdown", ".markdown": "markdown", ".pdf": "pdf"}
 #: A text is cut a stretch of about so many characters at a time, so that memory stays bounded.
 STRETCH = 1 << 20
 #: Titles longer than this are no titles.
@@ -134,3 +133,29 @@ def _document(text: str, title: str, about: dict[str, Any]) -> Document:
 
 def _last(heading: str) -> str:
     return heading.rsplit(" > ", 1)[-1]
+
+
+def _look(head: Head, format: FileFormat) -> Look | None:
+    """By its name, which says what text is for; a PDF by its first bytes too."""
+    named = head.suffix in format.suffixes
+    begins = any(head.data.startswith(start) for start in format.first_bytes)
+    return Look(part="texts") if named or begins else None
+
+
+def _text(file: OpenFile, cutter: Cutter) -> Iterator[Piece]:
+    return read("text", text_lines(file.blocks(), file.report), file.label, cutter)
+
+
+def _markdown(file: OpenFile, cutter: Cutter) -> Iterator[Piece]:
+    return read("markdown", text_lines(file.blocks(), file.report), file.label, cutter)
+
+
+def _pdf(file: OpenFile, cutter: Cutter) -> Iterator[Piece]:
+    with file.whole() as stream:
+        yield from read_pdf(stream, file.label, cutter, file.report)
+    file.tick(file.size)
+
+
+TEXT = FileFormat("text", "plain text", PROSE, pieces=_text, look=_look)
+MARKDOWN = FileFormat("markdown", "Markdown", (".md", ".markdown"), pieces=_markdown, look=_look)
+PDF = FileFormat("pdf", "PDF", (".pdf",), pieces=_pdf, first_bytes=(b"%PDF-",), look=_look)

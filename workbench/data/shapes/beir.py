@@ -1,7 +1,6 @@
 """BEIR and MTEB: ``corpus`` and ``queries`` by id, and ``qrels`` that say which belong together.
 
-Each may be JSONL, CSV/TSV or Parquet. Qrels also come as TREC writes them, without a header:
-``query 0 document grade``.
+Each may be JSONL, CSV/TSV or Parquet.
 """
 
 from collections.abc import Iterator, Mapping
@@ -125,16 +124,6 @@ def _grade(row: dict[str, Any], report: Report) -> int | None:
         report.add("bad-score", None, field, detail=detail, severity="error")
         return None
     return max(0, int(number))
-
-
-def trec(lines: Iterator[tuple[int, str]], report: Report) -> Iterator[Record]:
-    """TREC's four columns without a header."""
-    for number, line in lines:
-        cells = line.split()
-        if len(cells) == 4:
-            yield number, {"query-id": cells[0], "corpus-id": cells[2], "score": cells[3]}
-        elif cells:
-            report.add("missing-field", number, None, detail="query, document and grade")
 
 
 SHAPE = Shape(
