@@ -150,9 +150,9 @@ class Rows:
     def _quoted(self) -> tuple[int, list[str]]:
         number, line = self._waiting[0]
         tabs = self._mark == "\t" and '"' in line and line.count("\t") == self._width - 1 > 0
-        if tabs and (found := _each_unquoted(line)):
+        if tabs and (cells := _each_unquoted(line)):
             self._waiting.popleft()
-            return number, found
+            return number, cells
         other = "" if self._backslash else '"'
         for backslash in (self._backslash, other):
             if (found := self._strict(backslash)) is not None:
@@ -317,6 +317,4 @@ def _all(rows: Rows) -> Iterator[tuple[int, list[str]]]:
     yield from rows
 
 
-FORMAT = FileFormat(
-    "delimited", "CSV/TSV", (".csv", ".tsv", ".tab"), read, look=_look, headed=True
-)
+FORMAT = FileFormat("delimited", "CSV/TSV", (".csv", ".tsv", ".tab"), read, look=_look, headed=True)
