@@ -158,7 +158,7 @@ class Rows:
             if (found := self._strict(backslash)) is not None:
                 # A line with all cells is a row of its own, not the inside of a quoted cell.
                 if not (tabs and any(self._is_row(line) for _, line in self._row[1:])):
-                    self._backslash = backslash
+                    self._backslash = self._backslash or backslash
                     return number, found
                 break
             if not any('\\"' in line for _, line in self._row):
