@@ -3,6 +3,7 @@
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 from xml.sax.saxutils import escape
 
 _XML = '<?xml version="1.0"?>'
@@ -15,11 +16,12 @@ Cell = str | int | float | bool
 
 def workbook(path: Path, **sheets: Sequence[Sequence[Cell]]) -> Path:
     """A workbook with these sheets; returns its path."""
-    return packed(path, {name: _sheet(rows) for name, rows in sheets.items()})
+    packed(path, {name: sheet(rows) for name, rows in sheets.items()})
+    return path
 
 
-def packed(path: Path, sheets: dict[str, str]) -> Path:
-    """A workbook of sheets that are XML already."""
+def packed(path: Path | IO[bytes], sheets: dict[str, str]) -> None:
+    """Write a workbook of sheets that are XML already."""
     names = list(enumerate(sheets, 1))
     listed = "".join(f'<sheet name="{one}" sheetId="{at}" r:id="r{at}"/>' for at, one in names)
     links = "".join(
@@ -44,10 +46,9 @@ def packed(path: Path, sheets: dict[str, str]) -> Path:
         )
         for at, name in names:
             archive.writestr(f"xl/worksheets/sheet{at}.xml", sheets[name])
-    return path
 
 
-def _sheet(rows: Sequence[Sequence[Cell]]) -> str:
+def sheet(rows: Sequence[Sequence[Cell]]) -> str:
     said = "".join(f"<row>{''.join(map(_cell, row))}</row>" for row in rows)
     return f'{_XML}<worksheet xmlns="{_MAIN}"><sheetData>{said}</sheetData></worksheet>'
 

@@ -14,7 +14,10 @@ from workbench.errors import WorkbenchError
 from workbench.workspace import Workspace
 
 SUFFIXES = st.sampled_from(
-    [".jsonl", ".json", ".csv", ".tsv", ".txt", ".md", ".pdf", ".parquet", ".zip", ""]
+    [
+        *(".jsonl", ".json", ".csv", ".tsv", ".txt", ".md", ".pdf", ".parquet", ".zip", ""),
+        *(".qrels", ".arrow", ".feather", ".xlsx"),
+    ]
 )
 PIECES = st.sampled_from(
     [
@@ -22,6 +25,11 @@ PIECES = st.sampled_from(
         *(b'"', b"{", b"[", b"]", b",", b"\n", b"\r", b"\t", b"\xef\xbb\xbf", b"\xff\xfe", b"\x00"),
         *(
             b"PAR1",
+            b"ARROW1\x00\x00",
+            b"\xff\xff\xff\xff\x10\x00\x00\x00",
+            b"['a' \"b's\"]",
+            b'\\"',
+            b"nan",
             b"%PDF-1.4\n",
             b"# Heading\n",
             b"id,text\n",

@@ -103,6 +103,36 @@ def test_a_header_of_known_names_is_one(text: str, workspace: Workspace, tmp_pat
     assert not set(result["problem_counts"]) - {"unknown-columns"}
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "first"),
+    [
+        ("collection.tsv", "steel-1a\tSteel is hard.\nwood\tWood, it burns\n", "steel-1a"),
+        ("my-docs.csv", "d1,Steel is hard\nd2,Wood burns\n", "d1"),
+        ("corpus.tsv", "a1\tA title\tThe text, a longer one\nb2\tB\tAnother text\n", "a1"),
+        ("docs.tsv", "D1\thttp://x.y\tTitle\tText of it\nD2\thttp://x.z\tT\tMore\n", "D1"),
+        ("corpus.tsv", "nummer\tinhalt\n1\tDer Text von eins.\n2\tDer andere.\n", "nummer"),
+    ],
+)
+def test_a_corpus_without_a_header(
+    name: str, text: str, first: str, workspace: Workspace, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(text)
+    result, reader = bring(workspace, tmp_path / name)
+    lines = text.count("\n")
+    if first == "nummer":
+        assert result["documents"] == lines - 1
+        return
+    assert reader.documents()["id"].to_pylist()[0] == first
+    assert result["documents"] == lines
+    assert set(result["problem_counts"]) == {"no-header"}
+
+
+def test_pictures_and_their_captions_have_a_header(tmp_path: Path) -> None:
+    for names in (["file_name", "caption"], ["image", "alt_text"], ["path", "prompt"]):
+        head = Head("metadata.csv", b"", lambda: None)  # type: ignore[arg-type, return-value]
+        assert header_of(head, [names, ["a.png", "a cat"], ["b.png", "a dog"]]).names == ()
+
+
 def test_an_unnamed_first_column_does_not_move_the_others(
     workspace: Workspace, tmp_path: Path
 ) -> None:

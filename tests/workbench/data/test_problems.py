@@ -2,12 +2,14 @@
 
 import json
 import zipfile
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.workbench.data.fakes import bring, lines, pdf
+from tests.workbench.data.sheets import packed, sheet
 from tests.workbench.pictures.fakes import bomb, noise
 from workbench.data import archives
 from workbench.data import lines as lines_module
@@ -16,6 +18,12 @@ from workbench.errors import NoGoodRows
 from workbench.workspace import Workspace
 
 GOOD = {"query": "good", "pos": ["yes"]}
+
+
+def two_sheets() -> bytes:
+    out = BytesIO()
+    packed(out, {"rows": sheet([["query", "positive"], ["q", "p"]]), "more": sheet([["x"]])})
+    return out.getvalue()
 
 
 def jsonl(*rows: Any, name: str = "rows.jsonl") -> dict[str, bytes]:
@@ -269,6 +277,13 @@ CASES: list[tuple[str, dict[str, bytes], int | None, str | None, str]] = [
     ),
     ("line-too-long", jsonl('{"query": "' + "x" * 3_000_000 + '"}'), 2, None, "error"),
     ("bad-quotes", {"a.csv": b'query,pos\nq,p\n"open,p\nr,p\n'}, 3, None, "error"),
+    ("bad-list", {**jsonl(), "a.csv": b"query,pos\nq,\"['a' ... 'b']\"\n"}, 2, "pos", "error"),
+    ("missing-values", {"a.csv": b"query,pos,neg\nq,p,nan\n"}, 2, "neg", "warning"),
+    ("doubled-column", {"a.csv": b"query,pos,neg,neg\nq,p,n,m\n"}, 2, "neg", "warning"),
+    ("doubled-key", jsonl('{"query": "q", "pos": ["p"], "pos": ["r"]}'), 2, "pos", "warning"),
+    ("no-header", {"a.csv": b"who is it?,It is she.\n"}, 1, None, "warning"),
+    ("unclear-header", {"a.csv": b"foo,bar\nwho is it?,It is she.\n"}, 1, None, "warning"),
+    ("other-sheets", {"a.xlsx": two_sheets()}, None, None, "warning"),
     ("extra-cells", {"a.csv": b"query,pos\nq,p\nr,p,one,two\n"}, 3, None, "error"),
     ("unreadable", {**jsonl(), "a.parquet": b"PAR1 and nothing more"}, None, None, "error"),
     ("unreadable", {**jsonl(), "a.zip": b"PK\x03\x04 and nothing more"}, None, None, "error"),

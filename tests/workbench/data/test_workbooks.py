@@ -102,6 +102,7 @@ def test_one_that_unpacks_to_all_memory_is_refused(
     )
     space = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
     sheet = f'<worksheet xmlns="{space}"><sheetData>{first}{last}</sheetData></worksheet>'
-    file = packed(tmp_path / "bomb.xlsx", {"rows": sheet})
+    file = tmp_path / "bomb.xlsx"
+    packed(file, {"rows": sheet})
     with pytest.raises(NoGoodRows, match="unpacks to more than 512 MB"):
         bring(workspace, file)

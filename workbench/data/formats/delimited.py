@@ -150,15 +150,15 @@ class Rows:
     def _quoted(self) -> tuple[int, list[str]]:
         number, line = self._waiting[0]
         tabs = self._mark == "\t" and '"' in line and line.count("\t") == self._width - 1 > 0
-        if tabs and (found := _each_unquoted(line)):
+        if tabs and (cells := _each_unquoted(line)):
             self._waiting.popleft()
-            return number, found
+            return number, cells
         other = "" if self._backslash else '"'
         for backslash in (self._backslash, other):
             if (found := self._strict(backslash)) is not None:
                 # A line with all cells is a row of its own, not the inside of a quoted cell.
                 if not (tabs and any(self._is_row(line) for _, line in self._row[1:])):
-                    self._backslash = backslash
+                    self._backslash = self._backslash or backslash
                     return number, found
                 break
             if not any('\\"' in line for _, line in self._row):

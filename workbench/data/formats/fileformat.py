@@ -57,7 +57,7 @@ class Head:
     @cached_property
     def whole_lines(self) -> list[str]:
         """Its lines as text, without one that is cut off."""
-        lines = self.lines[:-1] if len(self.data) == HEAD else self.lines
+        lines = (self.lines[:-1] or self.lines) if len(self.data) == HEAD else self.lines
         return [line.decode("utf-8", "replace") + "\n" for line in lines]
 
     @cached_property

@@ -16,15 +16,21 @@ from workbench.data.mapping import is_column_word
 from workbench.data.parts import part_of
 from workbench.data.shapes import beir
 from workbench.data.shapes.recognise import recognise
+from workbench.pictures.captions import CAPTIONS, FILES
 
 Cells = Sequence[str]
 #: So many rows are looked at.
 LOOKED_AT = 50
+#: No file without a header is as wide as this.
+_WIDEST = 200
 #: What is longer, or of more words, is no name of a column. Chinese says more in fewer signs.
 _LONGEST, _MOST_WORDS, _LONGEST_UNSPACED = 30, 3, 8
 _ENDS = tuple(".?!:;,。？！：；，")
 _UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]")
+_BLANK = re.compile(r"\s")
 _IDENTIFIER = re.compile(r"[A-Za-z_][\w-]*")
+#: Names of columns beside pictures.
+_PICTURES = {*FILES, *CAPTIONS}
 _TRIPLES = re.compile(r"tripl(e|et)s?")
 
 
@@ -39,7 +45,7 @@ class Header:
 
 def header_of(head: Head, rows: Sequence[Cells]) -> Header:
     """What the first rows say, the first line among them; ``head.header`` overrules it."""
-    if not rows or head.header == "yes":
+    if not rows or head.header == "yes" or len(rows[0]) > _WIDEST:
         return Header()
     first, others = rows[0], rows[1:]
     if head.header == "no":
@@ -48,7 +54,7 @@ def header_of(head: Head, rows: Sequence[Cells]) -> Header:
     if (head.columns and head.columns.applies(sample)) or _known(first):
         return Header()
     some = _some_known(first)
-    if not some and (published(head.label) or _is_row(first, others)):
+    if not some and (_is_row(first, others) or _is_published(head, first, others)):
         names = _names(head, rows)
         said = ", ".join(f"'{name}'" for name in names[:6])
         return Header(names, ("no-header", said + (" ..." if len(names) > 6 else "")))
@@ -60,6 +66,14 @@ def header_of(head: Head, rows: Sequence[Cells]) -> Header:
 def published(label: str) -> bool:
     """Whether files called so are usually without a header."""
     return part_of(label) is not None or _is_triples(label)
+
+
+def _is_published(head: Head, first: Cells, others: Sequence[Cells]) -> bool:
+    """Whether the first line is like the others of a file that usually has no header."""
+    if not published(head.label):
+        return False
+    ids = bool(others) and _are_ids([row[0] for row in others if row])
+    return not ids or _are_ids(first[:1])
 
 
 def is_named(sample: Mapping[str, Any]) -> bool:
@@ -84,14 +98,18 @@ def _known(first: Cells) -> bool:
     plan = recognise(sample)
     if plan.format and not plan.guessed and plan.family != "documents":
         return len(plan.own) < len(told) - 1
-    return sum(is_column_word(cell) for cell in told) >= min(2, len(told))
+    return sum(map(_is_word, told)) >= min(2, len(told))
 
 
 def _some_known(first: Cells) -> bool:
     """Whether one of several single words is such a name."""
     told = [cell.strip() for cell in first if cell.strip()]
     plain = all(_IDENTIFIER.fullmatch(cell) for cell in told)
-    return plain and any(is_column_word(cell) for cell in told)
+    return plain and any(map(_is_word, told))
+
+
+def _is_word(cell: str) -> bool:
+    return is_column_word(cell) or cell.strip().lower() in _PICTURES
 
 
 def _is_row(first: Cells, others: Sequence[Cells]) -> bool:
@@ -142,8 +160,9 @@ def _names(head: Head, rows: Sequence[Cells]) -> tuple[str, ...]:
             3: ("query-id", "corpus-id", "score"),
             4: ("query-id", "iteration", "corpus-id", "score"),
         }[width]
-    numbers = all(map(is_number, columns[0]))
-    if ids[0] and not any(ids[1:]) and (part in ("corpus", "queries") or numbers):
+    if part in ("corpus", "queries"):  # An id may be a word.
+        ids[0] |= not any(map(_BLANK.search, columns[0]))
+    if ids[0] and not any(ids[1:]):
         return _by_id(columns) or plain
     if not any(ids) and width <= 3:
         return (("text",), ("query", "positive"), ("query", "positive", "negative"))[width - 1]
@@ -167,8 +186,7 @@ def _by_id(columns: list[list[str]]) -> tuple[str, ...]:
 def _are_ids(column: list[str]) -> bool:
     """Numbers, or names without a blank of which each has a digit."""
     return all(
-        is_number(one)
-        or (bool(one) and not any(map(str.isspace, one)) and any(map(str.isdigit, one)))
+        is_number(one) or (bool(one) and not _BLANK.search(one) and any(map(str.isdigit, one)))
         for one in column
     )
 

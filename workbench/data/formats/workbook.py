@@ -73,7 +73,7 @@ def _look(head: Head, format: FileFormat) -> Look | None:
         about = _about(lines)
         first = [cells for _, cells in _cells(lines)] if "error" not in about else []
     header = header_of(head, first)
-    names = header.names or tuple(cell.strip() for cell in (first or [()])[0])
+    names = header.names or tuple(cell.strip() for row in first[:1] for cell in row)
     said = ((header.problem[0], 1, header.problem[1]),) if header.problem else ()
     return Look(dict.fromkeys(names, ""), memo=head, problems=said)
 
