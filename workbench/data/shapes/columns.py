@@ -137,6 +137,12 @@ def words_of(name: str) -> tuple[str, ...]:
     return tuple(_singular(word.lower()) for word in _WORD.findall(plain))
 
 
+def is_id(name: str) -> bool:
+    """Whether a column's name says that it holds ids: 'doc_id', '_id', 'documentId'."""
+    words = words_of(name)
+    return bool(words) and words[-1] in _IDS
+
+
 def _singular(word: str) -> str:
     return word[:-1] if len(word) > 2 and word.endswith("s") and word not in ("pos", "is") else word
 

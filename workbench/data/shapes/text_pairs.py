@@ -3,7 +3,7 @@
 from typing import Any
 
 from workbench.data.mapping import role_of
-from workbench.data.shapes.columns import NEGATIVE, PAIRED, POSITIVE, QUERY_ID, SCORES, Columns
+from workbench.data.shapes.columns import NEGATIVE, PAIRED, POSITIVE, SCORES, Columns, is_id
 from workbench.data.shapes.lists import ListReader, list_plan
 from workbench.data.shapes.row import Plan
 from workbench.data.shapes.shape import Shape
@@ -33,7 +33,7 @@ def _guessed(columns: Columns) -> Plan | None:
     row = columns.row
     texts = [key for key, value in row.items() if isinstance(value, str) and str(key).strip()]
     known = {str(key).strip().lower() for key in texts}
-    alone = known & {*QUERY_ID, *SCORES, *POSITIVE, *NEGATIVE, *_ABOUT}
+    alone = known & {*SCORES, *POSITIVE, *NEGATIVE, *_ABOUT} or any(map(is_id, known))
     sided = columns.positives or columns.negatives
     if len(row) != 2 or len(texts) != 2 or alone or sided:
         return None
