@@ -51,7 +51,8 @@ class Synthesize:
 
     @property
     def outputs(self) -> list[Any]:
-        menus = [self.form.components[name] for name in ("local_model", "round_trip")]
+        names = ("local_model", "round_trip", "key_variable")
+        menus = [self.form.components[name] for name in names]
         return [self.box, *menus, *self.own]
 
 
@@ -148,13 +149,14 @@ def changed(services: Services, synth: Synthesize, name: str, card: str) -> dict
 def view(services: Services, dataset: Dataset | None) -> list[Any]:
     """Updates for ``Synthesize.outputs``. Where there are documents only, this comes next."""
     if dataset is None or not dataset.summary.get("documents"):
-        skipped = [gr.skip()] * 2
+        skipped = [gr.skip()] * 3
         return [gr.Accordion(visible=False), *skipped, gr.Button(visible=False), EMPTY, EMPTY]
     nothing = (t("synth.none"), "")
     names = [*choices.model_names(services.workspace), "bm25"]
     menus = [
         gr.update(choices=[nothing]),
         gr.update(choices=[nothing, *((name, name) for name in names)]),
+        gr.update(choices=choices.endpoint_keys(services.workspace)),
     ]
     bare = not dataset.summary.get("queries") and not dataset.summary.get("pairs")
     box = gr.Accordion(visible=True, open=True) if bare else gr.Accordion(visible=True)

@@ -20,6 +20,7 @@ def prepare_synthesize(
 
     ``waits``: another job comes first, and names that are not there yet are left for the run.
     """
+    workspace.endpoint_keys.variable(recipe)
     changes: dict[str, object] = {}
     for field in ("local_model", "round_trip"):
         name = (getattr(recipe, field) or "").strip()
