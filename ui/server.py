@@ -11,6 +11,7 @@ import gradio as gr
 from fastapi import FastAPI
 
 from ui import theme
+from ui.agents import take_nulls
 from ui.editions import Editions
 from ui.gate import GATE
 from ui.guards import SameOrigin, SecurityHeaders, StripPrefix, TrustedHosts, allowed_hosts
@@ -127,6 +128,8 @@ def _mount(app: FastAPI, services: Services, options: ServerOptions, blocks: gr.
         css=theme.CSS,
         head=theme.HEAD,
     )
+    if options.mcp:
+        take_nulls(blocks)
 
 
 def _private(services: Services) -> list[str]:

@@ -42,7 +42,7 @@ class Credentials:
     def parse(cls, text: str) -> "Credentials":
         """'user:password'; raises :class:`BadInput` where it is not that, or easily guessed."""
         user, colon, password = text.strip().partition(":")
-        if not (user and colon and len(password) >= MIN_PASSWORD):
+        if not (user and colon and len(password.strip()) >= MIN_PASSWORD):
             raise BadInput(t("server.bad_auth", length=MIN_PASSWORD))
         return cls(user, password)
 

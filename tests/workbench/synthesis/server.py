@@ -24,6 +24,8 @@ class Server:
     headers: list[dict[str, str]] = field(default_factory=list)
     #: Set when the test is over: a stalling request ends.
     over: threading.Event = field(default_factory=threading.Event)
+    #: Set when a reply that does not end is read no more.
+    gone: threading.Event = field(default_factory=threading.Event)
     #: The most requests that were under way at once.
     most: int = 0
     _now: int = 0

@@ -11,6 +11,7 @@ from tests.workbench.synthesis.conftest import KEY, Asking
 from tests.workbench.synthesis.server import Handler, Manner, Server, serving
 from workbench.endpoint_keys import EndpointKeys, KeyNotAllowed
 from workbench.errors import EndpointFailed
+from workbench.synthesis import client
 from workbench.synthesis.answers import IN_A_ROW
 from workbench.synthesis.failures import Fatal
 from workbench.synthesis.prepare import prepare_synthesize
@@ -76,6 +77,40 @@ def test_what_does_not_pass_ends_it_in_a_sentence(
     assert server.url in caught.value.message and "resume the job" in caught.value.hint
     if name != "stalls":  # a busy machine may give up before the server has looked
         assert len(server.asked) == 2 * IN_A_ROW
+
+
+def _for_ever(handler: Handler, block: bytes, status: int = 200) -> None:
+    handler.send_response(status)
+    handler.send_header("Content-Type", "application/json")
+    handler.end_headers()
+    while not handler.ours.over.is_set():
+        try:
+            handler.wfile.write(block)
+        except OSError:
+            handler.ours.gone.set()
+            return
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_reply_without_end_is_not_read_on(
+    asking: Asking, server: Server, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr(client, "MOST_BYTES", 100_000)
+    server.manner = lambda handler, number: (
+        _for_ever(handler, b" " * 5000, status) if number == 0 else handler.good()
+    )
+    result = run(*asking(passages=3, concurrency=1, preview=True, max_tokens=16, timeout=60.0))
+    assert (result["failed"], result["answered"]) == (1, 2)
+    assert "sent more than an answer" in next(iter(result["failures"]))
+    assert server.gone.wait(30) and len(server.asked) == 3
+
+
+def test_more_tokens_than_asked_for_are_cut_off(asking: Asking, server: Server) -> None:
+    server.manner = lambda handler, _: handler.good("What is tea? \n" * 10_000)
+    recipe, job = asking(passages=1, preview=True, max_tokens=16, questions=20)
+    assert run(recipe, job)["answered"] == 1
+    (kept,) = (job.folder / "answers.jsonl").read_text().splitlines()
+    assert len(kept) < 16 * 16 + 500
 
 
 def _quota(handler: Handler, _: int) -> None:
