@@ -3,6 +3,7 @@ Gradio's, and a test misses none. What stands nowhere is allowed next to nothing
 """
 
 import re
+from collections.abc import Callable
 from functools import cache
 
 from starlette.responses import Response
@@ -75,15 +76,20 @@ def limit_of(scope: Scope) -> BodyLimit | None:
 
 
 def said(scope: Scope, refused: Refused, limit: BodyLimit) -> Response:
-    limits = {
-        "bytes": amounts.size(limit.bytes),
-        "values": amounts.count(limit.values),
-        "depth": str(limit.depth),
-        "slow": f"{limit.seconds:.0f}",
-    }
-    return refused_at(
-        scope, refused.status, t(f"refused.{refused.why}", limit=limits.get(refused.why, ""))
-    )
+    key, place = _WORDS[refused.why]
+    return refused_at(scope, refused.status, t(key, limit=place(limit)))
+
+
+#: Why a request is refused -> the words for it, and the limit that they name.
+_WORDS: dict[str, tuple[str, Callable[[BodyLimit], str]]] = {
+    "bytes": ("refused.bytes", lambda limit: amounts.size(limit.bytes)),
+    "values": ("refused.values", lambda limit: amounts.count(limit.values)),
+    "depth": ("refused.depth", lambda limit: str(limit.depth)),
+    "slow": ("refused.slow", lambda limit: f"{limit.seconds:.0f}"),
+    "parts": ("refused.parts", lambda _limit: ""),
+    "encoding": ("refused.encoding", lambda _limit: ""),
+    "closed": ("refused.closed", lambda _limit: ""),
+}
 
 
 @cache

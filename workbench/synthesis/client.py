@@ -66,13 +66,13 @@ class _Bounded(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         if self._where is None or origin(str(request.url)) != self._where:
-            raise httpx2.UnsupportedProtocol("The request would go elsewhere than was asked.")
+            raise httpx2.UnsupportedProtocol("the request would go elsewhere than was asked")
         request.headers = self._headers(request.headers)
         response = await self._inner.send(request, stream=True)
         packed = response.headers.get("content-encoding", "identity").strip().lower()
         if packed not in ("", "identity"):
             await response.aclose()
-            raise Packed(f"The reply is compressed ({packed[:20]}).")
+            raise Packed(f"the reply is compressed: {packed[:20]}")
         return httpx2.Response(
             response.status_code,
             headers=response.headers,
@@ -101,7 +101,7 @@ class _Counted(httpx2.AsyncByteStream):
         async for block in self._response.aiter_raw():
             self._left -= len(block)
             if self._left < 0:
-                raise TooMuch("The reply does not end.")
+                raise TooMuch("the reply does not end")
             yield block
 
     async def aclose(self) -> None:
