@@ -20,7 +20,7 @@ GRACE_SECONDS = 1
 #: A request's head is here within so many seconds, or the connection is closed.
 HEAD_SECONDS = 20.0
 #: What is still sent of a request that was answered (refused, say) is read no longer than that.
-LINGER_SECONDS = 10.0
+LINGER_SECONDS = 60.0
 #: More connections at once are answered with 503: a process has only so many files.
 MOST_CONNECTIONS = 500
 
