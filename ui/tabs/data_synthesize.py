@@ -51,16 +51,16 @@ class Synthesize:
 
     @property
     def outputs(self) -> list[Any]:
-        names = ("local_model", "round_trip", "key_variable")
-        menus = [self.form.components[name] for name in names]
+        menus = [self.form.components[name] for name in ("local_model", "round_trip")]
         return [self.box, *menus, *self.own]
 
 
-def render() -> Synthesize:
+def render(services: Services) -> Synthesize:
     """Draw it inside the current block."""
     with gr.Accordion(t("synth.title"), open=False, visible=False, elem_id="data-synth") as box:
         piece(heading(t("synth.heading"), t("synth.about")))
         drawn = form.render(SynthesizeRecipe, skip=_SKIP, prefix="synth")
+        choices.offer_keys(services.workspace, drawn.components["key_variable"])
         for name, empty in _EMPTY.items():
             field = drawn.components[name]
             if isinstance(field, gr.Textbox):
@@ -149,14 +149,13 @@ def changed(services: Services, synth: Synthesize, name: str, card: str) -> dict
 def view(services: Services, dataset: Dataset | None) -> list[Any]:
     """Updates for ``Synthesize.outputs``. Where there are documents only, this comes next."""
     if dataset is None or not dataset.summary.get("documents"):
-        skipped = [gr.skip()] * 3
+        skipped = [gr.skip()] * 2
         return [gr.Accordion(visible=False), *skipped, gr.Button(visible=False), EMPTY, EMPTY]
     nothing = (t("synth.none"), "")
     names = [*choices.model_names(services.workspace), "bm25"]
     menus = [
         gr.update(choices=[nothing]),
         gr.update(choices=[nothing, *((name, name) for name in names)]),
-        gr.update(choices=choices.endpoint_keys(services.workspace)),
     ]
     bare = not dataset.summary.get("queries") and not dataset.summary.get("pairs")
     box = gr.Accordion(visible=True, open=True) if bare else gr.Accordion(visible=True)

@@ -61,7 +61,7 @@ def render(services: Services) -> Answers:
         )
         with gr.Accordion(t("answer.who"), open=False, elem_id="answer-who"):
             drawn = form.render(AnswerRecipe, skip=(*_ABOVE, *_TEMPLATES), prefix="answer")
-            _menu(drawn).choices = choices.endpoint_keys(services.workspace)
+            choices.offer_keys(services.workspace, drawn.components["key_variable"])
             key = piece(str(key_html(services, "")), elem_id="answer-key")
             with gr.Accordion(t("group.prompt"), open=False, elem_id="answer-prompt"):
                 templates = {name: _template(name, text) for name, text in _TEMPLATES.items()}
@@ -120,7 +120,8 @@ def listen(services: Services, answers: Answers, above: Sequence[Any]) -> None:
     on_busy(answers.ask, ask, inputs, outputs, **busy)
     on_busy(answers.ask, ask, inputs, outputs, listener=answers.question.submit, **busy)
     on(answers.box.expand, opened, answers.fields, [*answers.fields, answers.key])
-    variable = _menu(answers.form)
+    variable = answers.form.components["key_variable"]
+    assert isinstance(variable, gr.Dropdown)
     on(variable.change, lambda name: key_html(services, name), variable, answers.key)
     form.listen_depends(answers.form)
 
@@ -157,9 +158,3 @@ def key_html(services: Services, variable: str | None) -> Markup:
         there = bool(os.environ.get(variable, "").strip())
         words = t("answer.key_set" if there else "answer.key_unset", variable=variable)
     return Markup('<p class="rw-quiet rw-small">{}</p>').format(words)
-
-
-def _menu(drawn: form.Form) -> gr.Dropdown:
-    menu = drawn.components["key_variable"]
-    assert isinstance(menu, gr.Dropdown)
-    return menu
