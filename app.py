@@ -50,6 +50,22 @@ def read_options(arguments: list[str] | None = None) -> Options:
         help="let models run the code they bring with them",
     )
     add(
+        "--trusted-proxy",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="a reverse proxy's address or network, whose X-Forwarded-For says who asks; may be"
+        " given several times",
+    )
+    add(
+        "--endpoint-key",
+        action="append",
+        default=[],
+        metavar="NAME=ORIGIN",
+        help="let endpoints at this scheme, host and port be sent the key in the environment"
+        " variable NAME; may be given several times",
+    )
+    add(
         "--open",
         action=argparse.BooleanOptionalAction,
         default=False,

@@ -33,6 +33,16 @@ def model_names(workspace: Workspace) -> list[str]:
     return [PACKAGED, *(name for name in names if name != PACKAGED)]
 
 
+def offer_keys(workspace: Workspace, menu: Any) -> None:
+    """Fill a menu with the variables whose value may be sent to an endpoint, and where each may; ''
+    stands for the first that may be sent to the endpoint's address."""
+    places: dict[str, list[str]] = {}
+    for name, where in workspace.endpoint_keys.pairs:
+        places.setdefault(name, []).append(where)
+    first = (t("answer.key_by_address" if places else "answer.key_none"), "")
+    menu.choices = [first, *((f"{name} → {', '.join(at)}", name) for name, at in places.items())]
+
+
 def open_menu(**about: Any) -> gr.Dropdown:
     """A menu that the page fills later.
 

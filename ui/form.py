@@ -170,7 +170,7 @@ def draw(
         "visible": matters and not (spec.kind == "choice" and len(spec.choices) < 2),
         "elem_id": f"{prefix}-{spec.name}",
     }
-    if spec.widget in ("dataset", "model", "models", "column"):
+    if spec.widget in ("dataset", "model", "models", "column", "endpoint_key"):
         return menu(multiselect=spec.widget == "models", **common)
     return _DRAW[spec.kind](spec, common)
 

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING
 
 from ui import offering
 from ui.listen import listen, port_of
-from ui.login import Credentials
+from ui.sessions import Credentials
 from ui.words import t
+from workbench.endpoint_keys import EndpointKeys
 from workbench.errors import BadInput, WorkbenchError
+from workbench.serving.proxies import Proxies
 
 if TYPE_CHECKING:
     from ui.services import Services
@@ -42,6 +44,8 @@ class Options:
     allowed_host: list[str] = field(default_factory=list)
     auth: str | None = None
     trust_remote_code: bool = False
+    trusted_proxy: list[str] = field(default_factory=list)
+    endpoint_key: list[str] = field(default_factory=list)
     open: bool = False
     serve: list[str] = field(default_factory=list)
     mcp: bool = False
@@ -56,7 +60,9 @@ def run(options: Options) -> int:
     if credentials is None and not is_loopback(options.host):
         raise BadInput(t("server.needs_auth", host=options.host))
     prefix = read_prefix(options.root_path)
-    with listen(options.host, options.port) as socket, _workspace(options) as workspace:
+    proxies = Proxies.read(options.trusted_proxy)
+    keys = EndpointKeys.read(options.endpoint_key)
+    with listen(options.host, options.port) as socket, _workspace(options, keys) as workspace:
         _prepare(workspace)
         catalogue = offering.choose(workspace, options.serve)
         with _services(workspace, prefix, len(options.serve)) as services:
@@ -66,7 +72,7 @@ def run(options: Options) -> int:
             port = port_of(socket)
             hosts = tuple(options.allowed_host)
             wanted = ServerOptions(
-                options.host, port, prefix, hosts, credentials, catalogue, key, options.mcp
+                options.host, port, prefix, hosts, credentials, catalogue, key, options.mcp, proxies
             )
             app = create_app(services, wanted)
 
@@ -108,10 +114,11 @@ def read_prefix(root_path: str) -> str:
 
 
 @contextmanager
-def _workspace(options: Options) -> Iterator["Workspace"]:
+def _workspace(options: Options, keys: EndpointKeys) -> Iterator["Workspace"]:
     from workbench.workspace import Workspace
 
-    workspace = Workspace.open(options.home, trust_remote_code=options.trust_remote_code)
+    trusted = options.trust_remote_code
+    workspace = Workspace.open(options.home, trust_remote_code=trusted, endpoint_keys=keys)
     try:
         yield workspace
     finally:

@@ -1,142 +1,43 @@
 """One login before everything: a page of ours, a signed cookie, and a brake on guessing.
 
 Gradio's own login guards Gradio's routes only and has no throttling, so it is not used: this
-middleware stands before its routes and ours alike. The cookie carries the user and an end time,
-signed with HMAC-SHA256 (RFC 2104) under a key made of a secret in the home folder and the password:
-it outlives a restart of the app, and a new password makes every old cookie worthless.
+middleware stands before its routes and ours alike.
 """
 
-import hashlib
-import hmac
-import os
-import secrets
+import asyncio
+import logging
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qs, quote
 
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ui.login_page import login_page
 from ui.offering import Held
 from ui.routes.replies import refusal
+from ui.sessions import KNOWN, LIFETIME, Credentials, Sessions, read_secret
+from ui.throttle import Guesser, Throttle
 from ui.words import t
-from workbench.errors import BadInput
+from workbench.serving.proxies import NO_PROXIES, Proxies
 
-COOKIE = "workbench-session"
-LIFETIME = 7 * 24 * 3600.0
-MIN_PASSWORD = 4
-#: A login form is a few dozen bytes; what is longer is not one.
-MAX_FORM = 4096
+#: A login form is a few dozen bytes, sent at once; what is longer, or slower, is not one.
+MAX_FORM, FORM_SECONDS = 4096, 10.0
 
+SECRET_FILE = "session.key"
+#: Sessions that were signed out before their time.
+ENDED_FILE = "sessions.ended.json"
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """The one user who may enter."""
-
-    user: str
-    password: str = field(repr=False)
-
-    @classmethod
-    def parse(cls, text: str) -> "Credentials":
-        """'user:password'; raises :class:`BadInput` where it is not that."""
-        user, colon, password = text.strip().partition(":")
-        if not (user and colon and len(password) >= MIN_PASSWORD):
-            raise BadInput(t("server.bad_auth", length=MIN_PASSWORD))
-        return cls(user, password)
-
-    def match(self, user: str, password: str) -> bool:
-        """Compared in constant time, both halves always, so that timing tells nothing."""
-        same_user = hmac.compare_digest(_digest(user), _digest(self.user))
-        same_password = hmac.compare_digest(_digest(password), _digest(self.password))
-        return same_user & same_password
+log = logging.getLogger(__name__)
 
 
-def read_secret(path: Path) -> bytes:
-    """The home's signing secret, made on first use, readable by its owner only."""
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_bytes()
-    with os.fdopen(handle, "wb") as file:
-        file.write(secret := secrets.token_bytes(32))
-    return secret
-
-
-@dataclass(frozen=True, slots=True)
-class Sessions:
-    """Makes and reads the cookie's value: 'end.signature'.
-
-    Browsers do not keep cookies of two ports apart, so the cookie's name tells workspaces apart.
-    """
-
-    key: bytes
-
-    @property
-    def cookie(self) -> str:
-        return f"{COOKIE}-{self._sign('name')[:8]}"
-
-    @classmethod
-    def open(cls, credentials: Credentials, secret: bytes) -> "Sessions":
-        about = f"{credentials.user}:{credentials.password}".encode()
-        return cls(hmac.digest(secret, about, hashlib.sha256))
-
-    def make(self, now: float | None = None) -> str:
-        end = str(int((time.time() if now is None else now) + LIFETIME))
-        return f"{end}.{self._sign(end)}"
-
-    def valid(self, value: str, now: float | None = None) -> bool:
-        end, _, signature = value.partition(".")
-        if not hmac.compare_digest(self._sign(end).encode(), signature.encode()):
-            return False
-        return int(end) > (time.time() if now is None else now)
-
-    def _sign(self, end: str) -> str:
-        return hmac.digest(self.key, end.encode(), hashlib.sha256).hex()
-
-
-@dataclass(slots=True)
-class Throttle:
-    """At most ``per_address`` failures a minute from one address, and ``overall`` from all."""
-
-    per_address: int = 5
-    overall: int = 60
-    window: float = 60.0
-    _failures: dict[str, deque[float]] = field(default_factory=dict)
-
-    def wait(self, address: str, now: float) -> int:
-        """Whole seconds until that address may try again; 0 for at once."""
-        self._forget(now)
-        own = self._failures.get(address, deque())
-        everybody = sorted(at for times in self._failures.values() for at in times)
-        waits = [
-            times[-limit] + self.window - now
-            for times, limit in ((list(own), self.per_address), (everybody, self.overall))
-            if len(times) >= limit
-        ]
-        return max(1, round(max(waits))) if waits else 0
-
-    def failed(self, address: str, now: float) -> None:
-        self._failures.setdefault(address, deque()).append(now)
-
-    def succeeded(self, address: str) -> None:
-        self._failures.pop(address, None)
-
-    def _forget(self, now: float) -> None:
-        for address, times in list(self._failures.items()):
-            while times and times[0] <= now - self.window:
-                times.popleft()
-            if not times:
-                del self._failures[address]
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()
+def sessions_of(home: Path, credentials: Credentials) -> Sessions:
+    """The sessions of a workspace's home, as they were before a restart."""
+    return Sessions.open(credentials, read_secret(home / SECRET_FILE), home / ENDED_FILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +49,7 @@ class RequireLogin:
     sessions: Sessions
     root_path: str = ""
     throttle: Throttle = field(default_factory=Throttle)
+    proxies: Proxies = NO_PROXIES
     #: What may enter without a cookie: programs, which are asked for a key.
     passes: Callable[[Request], bool] = lambda _request: False
 
@@ -161,7 +63,7 @@ class RequireLogin:
         if where == "/login":
             answer = await self._login(request)
         elif where == "/logout":
-            answer = self._logout(request)
+            answer = await self._logout(request)
         elif (refused := self._refused(request)) is not None:
             answer = refused
         else:
@@ -193,33 +95,45 @@ class RequireLogin:
         after = _inside(request.query_params.get("next", "/"))
         if request.method != "POST":
             return self._form(after)
-        address = request.client.host if request.client else ""
-        if seconds := self.throttle.wait(address, time.monotonic()):
+        user, password = await _fields(request)
+        who = self._guesser(request, user)
+        # From here to the count of the attempt nothing is waited for.
+        if seconds := self.throttle.attempt(who, time.monotonic()):
             sentence = t("login.throttled", seconds=seconds)
             return self._form(after, sentence, 429, {"retry-after": str(seconds)})
-        user, password = await _fields(request)
-        if not await run_in_threadpool(self.credentials.match, user, password):
-            self.throttle.failed(address, time.monotonic())
+        if not self.credentials.match(user, password):
+            log.warning("a login from %s was wrong", who.address)
             return self._form(after, t("login.wrong"), 401)
-        self.throttle.succeeded(address)
+        self.throttle.succeeded(who, time.monotonic())
         return self._enter(request, after)
+
+    def _guesser(self, request: Request, user: str) -> Guesser:
+        known = self.sessions.device(request.cookies.get(self.sessions.device_cookie, ""))
+        return Guesser(user, self.proxies.client(request.scope), known)
 
     def _enter(self, request: Request, after: str) -> Response:
         answer = RedirectResponse(self.root_path + after, 303)
-        answer.set_cookie(
-            self.sessions.cookie,
-            self.sessions.make(),
-            max_age=int(LIFETIME),
-            path=self.root_path or "/",
-            httponly=True,
-            samesite="lax",
-            secure=_is_https(request),
-        )
+        cookies = [(self.sessions.cookie, self.sessions.make(), LIFETIME)]
+        if not self.sessions.device(request.cookies.get(self.sessions.device_cookie, "")):
+            device = (self.sessions.device_cookie, self.sessions.make_device(), KNOWN)
+            cookies.append(device)
+        for name, value, seconds in cookies:
+            answer.set_cookie(
+                name,
+                value,
+                max_age=int(seconds),
+                path=self.root_path or "/",
+                httponly=True,
+                samesite="lax",
+                secure=_is_https(request),
+            )
         return answer
 
-    def _logout(self, request: Request) -> Response:
+    async def _logout(self, request: Request) -> Response:
         if request.method != "POST":
             return RedirectResponse(f"{self.root_path}/", 303)
+        value = request.cookies.get(self.sessions.cookie, "")
+        await run_in_threadpool(self.sessions.end, value)
         answer = RedirectResponse(f"{self.root_path}/login", 303)
         answer.delete_cookie(self.sessions.cookie, path=self.root_path or "/", httponly=True)
         return answer
@@ -234,10 +148,14 @@ class RequireLogin:
 
 async def _fields(request: Request) -> tuple[str, str]:
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_FORM:
-            return "", ""
+    try:
+        async with asyncio.timeout(FORM_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_FORM:
+                    return "", ""
+    except (TimeoutError, ClientDisconnect):
+        return "", ""
     form = parse_qs(body.decode("utf-8", "replace"))
     return form.get("user", [""])[0], form.get("password", [""])[0]
 

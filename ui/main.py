@@ -9,11 +9,11 @@ from ui import page as pages
 from ui.agents import add_tools
 from ui.feedback import on
 from ui.language import switch
-from ui.login import COOKIE
 from ui.markup import EMPTY, piece
 from ui.notices import notices
 from ui.page import Page
 from ui.services import Services
+from ui.sessions import COOKIE
 from ui.tabs import compare, data, jobs, models, quantize, search, start, train
 from ui.words import t
 

@@ -20,6 +20,7 @@ from ui.words import t
 from workbench.serving.brake import Brake
 from workbench.serving.failures import failure
 from workbench.serving.keys import VARIABLE, ApiKey, take_key
+from workbench.serving.proxies import NO_PROXIES, Proxies
 
 if TYPE_CHECKING:
     from ui.launch import Options
@@ -60,7 +61,9 @@ def choose(workspace: "Workspace", names: Sequence[str]) -> "Catalogue | None":
     return Catalogue.choose(workspace, names) if names else None
 
 
-def programs(key: ApiKey | None, serving: bool) -> Callable[[Request], bool]:
+def programs(
+    key: ApiKey | None, serving: bool, proxies: Proxies = NO_PROXIES
+) -> Callable[[Request], bool]:
     """Who may pass the login without a cookie. Raises :class:`Held` for an address that has sent
     too many wrong keys to the tools; at /v1 the routes themselves see to that."""
     brake = Brake()
@@ -72,16 +75,17 @@ def programs(key: ApiKey | None, serving: bool) -> Callable[[Request], bool]:
         if serving and any(path == one or path.startswith(f"{one}/") for one in ROUTES):
             return True
         tools = path == TOOLS or path.startswith(f"{TOOLS}/")
-        return tools and _opens(key, brake, request)
+        return tools and _opens(key, brake, request, proxies)
 
     return passes
 
 
-def _opens(key: ApiKey, brake: Brake, request: Request) -> bool:
+def _opens(key: ApiKey, brake: Brake, request: Request, proxies: Proxies) -> bool:
     given = request.headers.get("authorization")
     if given is None:
         return False
-    address, now = request.client.host if request.client else "", time.monotonic()
+    # Looked at and counted in one go: requests that come together do not slip through between.
+    address, now = proxies.client(request.scope), time.monotonic()
     if seconds := brake.wait(address, now):
         raise Held(seconds)
     if key.opened_by(given):

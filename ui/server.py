@@ -1,7 +1,7 @@
 """The FastAPI app that carries the page: our routes, Gradio mounted beside them, guards before all.
 
 From the outside in: security headers, language, trusted hosts, same origin, prefix, the language's
-switch, login, routes.
+switch, login, limits, routes.
 """
 
 from dataclasses import dataclass
@@ -11,11 +11,13 @@ import gradio as gr
 from fastapi import FastAPI
 
 from ui import theme
+from ui.agents import take_nulls
 from ui.editions import Editions
 from ui.gate import GATE
 from ui.guards import SameOrigin, SecurityHeaders, StripPrefix, TrustedHosts, allowed_hosts
 from ui.language import Speaks, Switches
-from ui.login import Credentials, RequireLogin, Sessions, read_secret
+from ui.limits import limit_bodies
+from ui.login import RequireLogin, sessions_of
 from ui.offering import programs
 from ui.routes import (
     answers,
@@ -30,15 +32,16 @@ from ui.routes import (
 )
 from ui.routes.replies import add_error_answers
 from ui.services import Services
+from ui.sessions import Credentials
 from workbench.serving.api import PATH, create_api
 from workbench.serving.keys import ApiKey
 from workbench.serving.models import Catalogue
+from workbench.serving.proxies import NO_PROXIES, Proxies
 
 ROUTERS = (
     *(answers.router, assets.router, changes.router, downloads.router),
     *(pictures.router, points.router, reports.router, sweeps.router, uploads.router),
 )
-SECRET_FILE = "session.key"
 #: FastAPI's pages about its routes, ours and Gradio's: nobody needs them here.
 NO_PAGES: dict[str, Any] = {"docs_url": None, "redoc_url": None, "openapi_url": None}
 #: Gradio's own file inputs; large files come through the drop zone.
@@ -59,6 +62,8 @@ class ServerOptions:
     key: ApiKey | None = None
     #: Whether agents find tools at /gradio_api/mcp.
     mcp: bool = False
+    #: Whose word is taken for who asks.
+    proxies: Proxies = NO_PROXIES
 
 
 def create_app(
@@ -76,7 +81,13 @@ def create_app(
     for router in ROUTERS:
         app.include_router(router(services))
     if options.catalogue is not None and options.key is not None and services.search is not None:
-        api = create_api(services.search, options.catalogue, options.key, services.root_path)
+        api = create_api(
+            services.search,
+            options.catalogue,
+            options.key,
+            services.root_path,
+            proxies=options.proxies,
+        )
         app.mount(PATH, api)
     app.mount("/", pages)
     _guard(app, services, options)
@@ -117,6 +128,8 @@ def _mount(app: FastAPI, services: Services, options: ServerOptions, blocks: gr.
         css=theme.CSS,
         head=theme.HEAD,
     )
+    if options.mcp:
+        take_nulls(blocks)
 
 
 def _private(services: Services) -> list[str]:
@@ -127,15 +140,16 @@ def _private(services: Services) -> list[str]:
 
 def _guard(app: FastAPI, services: Services, options: ServerOptions) -> None:
     """Middleware added last is asked first."""
+    app.add_middleware(limit_bodies)
     hosts = allowed_hosts(options.host, options.allowed_hosts)
     if options.credentials is not None:
-        secret = read_secret(services.workspace.home / SECRET_FILE)
         app.add_middleware(
             RequireLogin,
             credentials=options.credentials,
-            sessions=Sessions.open(options.credentials, secret),
+            sessions=sessions_of(services.workspace.home, options.credentials),
             root_path=services.root_path,
-            passes=programs(options.key, options.catalogue is not None),
+            proxies=options.proxies,
+            passes=programs(options.key, options.catalogue is not None, options.proxies),
         )
     app.add_middleware(Switches, root_path=services.root_path)
     app.add_middleware(StripPrefix, prefix=services.root_path)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.records import Job, JobStatus
+from workbench.endpoint_keys import EndpointKeys
 from workbench.errors import JobNotFound, WorkbenchError, WorkerCrashed
 from workbench.jobs import files, follower
 from workbench.jobs.memory import out_of_memory
@@ -33,7 +34,10 @@ def main(arguments: list[str]) -> int:
 
 def _work(job_id: str, attempt: int) -> dict[str, Any] | None:
     """The task's result, or None when this attempt is no longer wanted."""
-    workspace = Workspace.open(trust_remote_code=os.environ.get(TRUST_VARIABLE) == "1")
+    workspace = Workspace.open(
+        trust_remote_code=os.environ.get(TRUST_VARIABLE) == "1",
+        endpoint_keys=EndpointKeys.of_environment(),
+    )
     job = workspace.jobs.get(job_id)
     if job.attempt != attempt or job.status is not JobStatus.RUNNING:
         return None

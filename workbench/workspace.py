@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from storage.engine import DATABASE_FILE
 from storage.errors import NewerStore, WorkersAlive
 from storage.store import Store, open_store
+from workbench.endpoint_keys import NO_KEYS, EndpointKeys
 from workbench.errors import BadInput, StoreError
 from workbench.jobs.processes import alive
 
@@ -38,12 +39,20 @@ class Workspace:
     """Everything of one home. The registries are made, and imported, on first use."""
 
     def __init__(
-        self, home: Path, store: Store, *, url: str | None = None, trust_remote_code: bool = False
+        self,
+        home: Path,
+        store: Store,
+        *,
+        url: str | None = None,
+        trust_remote_code: bool = False,
+        endpoint_keys: EndpointKeys = NO_KEYS,
     ) -> None:
         self.home = home
         self.store = store
         self.url = url
         self.trust_remote_code = trust_remote_code
+        #: Which keys endpoints may be sent.
+        self.endpoint_keys = endpoint_keys
 
     @classmethod
     def open(
@@ -52,6 +61,7 @@ class Workspace:
         *,
         url: str | None = None,
         trust_remote_code: bool = False,
+        endpoint_keys: EndpointKeys = NO_KEYS,
     ) -> Self:
         """Open a home, creating or migrating it where needed.
 
@@ -62,7 +72,13 @@ class Workspace:
         where = where.expanduser().absolute()
         url = url or os.environ.get(URL_VARIABLE) or None
         _make_folders(where)
-        return cls(where, _open(where, url), url=url, trust_remote_code=trust_remote_code)
+        return cls(
+            where,
+            _open(where, url),
+            url=url,
+            trust_remote_code=trust_remote_code,
+            endpoint_keys=endpoint_keys,
+        )
 
     def close(self) -> None:
         """Let go of the database."""

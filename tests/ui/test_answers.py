@@ -17,6 +17,8 @@ from tests.workbench.synthesis.server import Handler, Server, serving
 from ui.answering import worded
 from ui.services import Services
 from ui.words import speaking
+from workbench.endpoint_keys import EndpointKeys
+from workbench.recipes.answer import AnswerRecipe
 from workbench.workspace import Workspace
 
 
@@ -118,6 +120,40 @@ def test_what_cannot_be_asked_is_a_sentence(url: str) -> None:
     assert refused({"question": "a"})[0] == 422
     status, said = refused(body(local_model="no/such/folder"))
     assert status in (400, 404) and "no/such/folder" in said
+
+
+def test_no_variable_is_sent_anywhere_that_was_not_allowed(
+    url: str, services: Services, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "a value that is nobody's business"
+    monkeypatch.setenv("WORKBENCH_SECRET", secret)
+    monkeypatch.setenv("OPENAI_API_KEY", secret)
+    server.manner = lambda handler, _: handler.stream("Fine [1].")
+
+    def answered(**more: Any) -> tuple[int, str]:
+        answer = httpx.post(f"{url}/api/answers", json=body(server, **more), timeout=60)
+        return answer.status_code, answer.text
+
+    for variable in ("WORKBENCH_SECRET", "OPENAI_API_KEY", "PATH", "NOT_SET"):
+        status, said = answered(key_variable=variable)
+        assert status == 400 and f"{variable} may not be sent" in said and secret not in said
+    assert server.asked == []
+    assert answered()[0] == 200
+    assert server.keys == ["Bearer none"]
+    allowed = EndpointKeys.read([f"WORKBENCH_SECRET={server.origin}"])
+    monkeypatch.setattr(services.workspace, "endpoint_keys", allowed)
+    for variable in ("", "WORKBENCH_SECRET"):
+        assert answered(key_variable=variable)[0] == 200
+    assert server.keys[1:] == [f"Bearer {secret}"] * 2
+
+
+def test_null_means_the_default(url: str, server: Server) -> None:
+    server.manner = lambda handler, _: handler.stream("Fine [1].")
+    usual = AnswerRecipe(index="tea")
+    nulls = {name: None for name in AnswerRecipe.model_fields if name != "index"}
+    about = {"endpoint": server.url, "endpoint_model": "m", "min_score": 0.2}
+    end = ask(url, {"question": "How long?", "recipe": {"index": "tea", **nulls, **about}})[-1]
+    assert end["answer"] == "Fine [1]." and server.asked[0]["max_tokens"] == usual.max_tokens
 
 
 def test_a_page_of_another_site_cannot_ask(url: str) -> None:

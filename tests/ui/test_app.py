@@ -180,6 +180,38 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
     assert said in fails(capfd, *options)
 
 
+@pytest.mark.parametrize("password", ["1", "1234567", " 12345 "])
+def test_a_short_password_is_refused_at_the_start(
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    password: str,
+) -> None:
+    """From the environment and from a file alike; it is not repeated."""
+    monkeypatch.setenv("WORKBENCH_AUTH", f"anna:{password}")
+    (tmp_path / "login").write_text(f"anna:{password}\n")
+    for options in (["--auth"], ["--auth", str(tmp_path / "login")]):
+        said = fails(capfd, *options, "--home", str(tmp_path / "home"))
+        assert "a password of at least 8 characters" in said
+        assert f":{password}" not in said
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--endpoint-key", "OPENAI_API_KEY"], "NAME=ORIGIN"),
+        (["--endpoint-key", "OPENAI_API_KEY=https://api.openai.com/v1"], "NAME=ORIGIN"),
+        (["--trusted-proxy", "my-proxy"], "is no address of a proxy"),
+    ],
+)
+def test_who_may_be_trusted_is_read_at_the_start(
+    capfd: pytest.CaptureFixture[str], home: Path, options: list[str], said: str
+) -> None:
+    assert said in fails(capfd, *options, "--home", str(home))
+    assert not home.exists()
+
+
 @pytest.mark.parametrize("options", [["--port", "0"], ["--port", "x"], ["--nonsense"]])
 def test_wrong_options_end_with_2(options: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:

@@ -108,7 +108,7 @@ def test_a_choice_holds_against_the_browsers_language(ask: Ask) -> None:
 
 
 def test_the_sign_in_page_too(ask: Ask) -> None:
-    from ui.login import Credentials
+    from ui.sessions import Credentials
 
     client = ask(credentials=Credentials("anna", "correct horse"))
     page = client.get("/login", headers=CHINESE).text

@@ -6,9 +6,9 @@ from starlette.testclient import TestClient
 from tests.ui.conftest import Ask
 from tests.workbench.data.fakes import bring
 from tests.workbench.pictures.fakes import noise
-from ui.login import Credentials
 from ui.routes.pictures import picture_html, picture_url
 from ui.services import Services
+from ui.sessions import Credentials
 from workbench.workspace import Workspace
 
 

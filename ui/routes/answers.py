@@ -13,6 +13,7 @@ from workbench.answers.answering import answer
 from workbench.answers.prepare import prepare
 from workbench.errors import SearchUnavailable
 from workbench.recipes.answer import AnswerRecipe
+from workbench.recipes.describe import without_nulls
 
 #: No cache keeps it, no proxy gathers it.
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
@@ -33,7 +34,7 @@ def router(services: Services) -> APIRouter:
     def ask(asked: Asked) -> Response:
         if services.search is None:
             raise SearchUnavailable(t("search.off"))
-        read = AnswerRecipe.read(asked.recipe)
+        read = AnswerRecipe.read(without_nulls(AnswerRecipe, asked.recipe))
         recipe = prepare(services.workspace, read, asked.question)
         events = answer(services.workspace, services.search, recipe, asked.question)
         return StreamingResponse(lines(events), 200, HEADERS, "application/x-ndjson")

@@ -45,10 +45,11 @@ def router(services: Services) -> APIRouter:
     @routes.put("/api/uploads/{id}")
     async def send(id: str, offset: int, request: Request) -> Response:
         """Bytes from ``offset`` on. What arrived before a break is kept."""
-        upload = uploads.get(id)
+        # A folder's list of files is read with it: not in the event loop.
+        upload = await run_in_threadpool(uploads.get, id)
         lock = writing[upload.id]
         if not lock.acquire(blocking=False):
-            raise Refused(409, t("upload.offset"), received=uploads.get(id).received)
+            raise Refused(409, t("upload.offset"), received=upload.received)
         try:
             upload = await _receive(uploads, upload, offset, request)
         finally:

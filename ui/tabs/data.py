@@ -107,7 +107,7 @@ def render(services: Services) -> Data:
         shown = rows.render(summary)
         versions = history.render()
         change = changes.render()
-        synth = synthesis.render()
+        synth = synthesis.render(services)
         doctor = doctors.render()
         mine = mining.render()
         with gr.Column(visible=False) as remove_box:

@@ -55,11 +55,12 @@ class Synthesize:
         return [self.box, *menus, *self.own]
 
 
-def render() -> Synthesize:
+def render(services: Services) -> Synthesize:
     """Draw it inside the current block."""
     with gr.Accordion(t("synth.title"), open=False, visible=False, elem_id="data-synth") as box:
         piece(heading(t("synth.heading"), t("synth.about")))
         drawn = form.render(SynthesizeRecipe, skip=_SKIP, prefix="synth")
+        choices.offer_keys(services.workspace, drawn.components["key_variable"])
         for name, empty in _EMPTY.items():
             field = drawn.components[name]
             if isinstance(field, gr.Textbox):

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui import form
+from ui import choices, form
 from ui.feedback import on, on_busy
 from ui.live import scripts, settings
 from ui.markup import piece
@@ -61,7 +61,8 @@ def render(services: Services) -> Answers:
         )
         with gr.Accordion(t("answer.who"), open=False, elem_id="answer-who"):
             drawn = form.render(AnswerRecipe, skip=(*_ABOVE, *_TEMPLATES), prefix="answer")
-            key = piece(elem_id="answer-key")
+            choices.offer_keys(services.workspace, drawn.components["key_variable"])
+            key = piece(str(key_html(services, "")), elem_id="answer-key")
             with gr.Accordion(t("group.prompt"), open=False, elem_id="answer-prompt"):
                 templates = {name: _template(name, text) for name, text in _TEMPLATES.items()}
     return Answers(box, question, ask, drawn, templates, key, shown)
@@ -99,7 +100,7 @@ def listen(services: Services, answers: Answers, above: Sequence[Any]) -> None:
             values |= {"index": index, "reranker": second or None, "where": where or ""}
             recipe = prepare(services.workspace, AnswerRecipe.read(values), question or "")
             kept.save(services.workspace, recipe)
-            return [asked(recipe, question or ""), str(key_html(recipe.key_variable))]
+            return [asked(recipe, question or ""), str(key_html(services, recipe.key_variable))]
 
         return told_at_fields(act, helps, 2)
 
@@ -107,10 +108,11 @@ def listen(services: Services, answers: Answers, above: Sequence[Any]) -> None:
         """The kept settings, unless something was typed since the page was drawn."""
         found = kept.load(services.workspace)
         if not found or values_of(answers, raw) != _first(answers):
-            return [gr.skip()] * len(raw) + [key_html(str(raw[names.index("key_variable")]))]
+            named = str(raw[names.index("key_variable")] or "")
+            return [gr.skip()] * len(raw) + [key_html(services, named)]
         shown = [form.to_component(spec, found[spec.name]) for spec in answers.form.specs]
         templates = [found[name] or text for name, text in _TEMPLATES.items()]
-        return [*shown, *templates, key_html(found["key_variable"])]
+        return [*shown, *templates, key_html(services, found["key_variable"])]
 
     inputs = [answers.question, *above, *answers.fields]
     outputs = [answers.shown, answers.key, *answers.fields]
@@ -119,7 +121,8 @@ def listen(services: Services, answers: Answers, above: Sequence[Any]) -> None:
     on_busy(answers.ask, ask, inputs, outputs, listener=answers.question.submit, **busy)
     on(answers.box.expand, opened, answers.fields, [*answers.fields, answers.key])
     variable = answers.form.components["key_variable"]
-    on(variable.blur, key_html, variable, answers.key)
+    assert isinstance(variable, gr.Dropdown)
+    on(variable.change, lambda name: key_html(services, name), variable, answers.key)
     form.listen_depends(answers.form)
 
 
@@ -146,8 +149,12 @@ def asked(recipe: AnswerRecipe, question: str) -> str:
     return json.dumps(about)
 
 
-def key_html(variable: str | None) -> Markup:
-    """Whether there is a key, never what it is."""
-    there = bool(os.environ.get(variable or "", "").strip())
-    words = t("answer.key_set" if there else "answer.key_unset", variable=variable or "–")
+def key_html(services: Services, variable: str | None) -> Markup:
+    """Whether there is a key, never what it is; of other variables than may be sent, nothing."""
+    allowed = [name for name, _ in services.workspace.endpoint_keys.pairs]
+    if not variable or variable not in allowed:
+        words = t("answer.keys_allowed" if allowed else "answer.keys_none")
+    else:
+        there = bool(os.environ.get(variable, "").strip())
+        words = t("answer.key_set" if there else "answer.key_unset", variable=variable)
     return Markup('<p class="rw-quiet rw-small">{}</p>').format(words)

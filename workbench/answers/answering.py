@@ -50,19 +50,19 @@ async def answer(
     told = Told(recipe, found, least, began)
     yield told.passages()
     if told.enough and recipe.writer:
-        async with aclosing(_write(_writer(recipe, search), told, question)) as events:
+        async with aclosing(_write(_writer(workspace, recipe, search), told, question)) as events:
             async for event in events:
                 yield event
     yield told.end()
 
 
-def _writer(recipe: AnswerRecipe, search: "SearchClient") -> Writer:
+def _writer(workspace: Workspace, recipe: AnswerRecipe, search: "SearchClient") -> Writer:
     if not recipe.endpoint:
         return Local(recipe, search)
     # Here, and not above: the client takes a second to import, and the page starts without it.
     from workbench.answers.endpoint import Endpoint
 
-    return Endpoint(recipe)
+    return Endpoint(recipe, workspace.endpoint_keys)
 
 
 def _search(search: "SearchClient", recipe: AnswerRecipe, question: str) -> SearchResult:

@@ -1,18 +1,21 @@
 """Asks an OpenAI-compatible endpoint for an answer and hands it on as it is written."""
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
+import httpx2
 import openai
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
 from workbench.answers.at_once import is_whole, read_whole
 from workbench.answers.written import Took
+from workbench.endpoint_keys import EndpointKeys
 from workbench.errors import EndpointFailed, WorkbenchError
 from workbench.recipes.answer import AnswerRecipe
+from workbench.synthesis.amount import Limit
+from workbench.synthesis.client import Packed, TooMuch, client
 from workbench.synthesis.failures import (
     RESUME,
     Passing,
@@ -30,12 +33,12 @@ _MOST_ASKED = 30.0
 
 class Endpoint:
     """One question to one endpoint. The key is read here, from the environment, and goes nowhere
-    else; what the endpoint says is shown without it."""
+    else; what the endpoint says is shown without it. Raises :class:`KeyNotAllowed`."""
 
-    def __init__(self, recipe: AnswerRecipe) -> None:
+    def __init__(self, recipe: AnswerRecipe, keys: EndpointKeys) -> None:
         self.recipe = recipe
         self.took = Took()
-        self._key = os.environ.get(recipe.key_variable, "").strip()
+        self._variable, self._key = keys.variable(recipe), keys.key(recipe)
         self._more: dict[str, Any] = {
             "max_tokens": recipe.max_tokens,
             "stream_options": {"include_usage": True},
@@ -44,22 +47,22 @@ class Endpoint:
             self._more["temperature"] = recipe.temperature
 
     async def write(self, prompt: str) -> AsyncGenerator[str, None]:
-        """The answer, piece by piece. A request that fails before its first word is sent again.
+        """The answer, piece by piece. A request that fails before its first word is sent again; one
+        that goes on beyond the tokens that were asked for is ended there.
 
         Raises :class:`EndpointFailed` where that did not help, or where the stream breaks.
         """
+        limit = Limit(self.recipe.max_tokens)
         try:
-            async with openai.AsyncOpenAI(
-                # A server without keys is sent one that says so; the client insists on some.
-                api_key=self._key or "none",
-                base_url=self.recipe.endpoint,
-                timeout=self.recipe.timeout,
-                max_retries=0,
-            ) as client:
-                stream = _Stream(self, client, prompt)
+            async with client(self.recipe, self._key) as opened:
+                stream = _Stream(self, opened, prompt)
                 text = await self._trying(stream.begin)
                 while text is not None:
-                    yield self._shown(text)
+                    if text := limit.take(text):
+                        yield self._shown(text)
+                    if limit.reached:
+                        self.took.ended = self.took.cut = True
+                        return
                     text = await stream.next()
         except EndpointFailed as error:
             raise _told(error) from error
@@ -86,11 +89,11 @@ class Endpoint:
                 stream=True,
                 **self._more,
             )
-        except (openai.OpenAIError, ValueError) as error:
+        except (openai.OpenAIError, httpx2.HTTPError, ValueError, RecursionError) as error:
             raise self.explained(error) from None
 
     def explained(self, error: Exception) -> WorkbenchError:
-        said = explain(error, self.recipe, self._key)
+        said = explain(error, self.recipe, self._key, self._variable)
         return self._mended(said) if isinstance(said, Refused) else said
 
     def _mended(self, said: Refused) -> WorkbenchError:
@@ -105,12 +108,28 @@ class Endpoint:
 
 
 class _Stream:
-    """The pieces of one request that was accepted, each waited for so long as the recipe says."""
+    """The pieces of one request that was accepted. Each is waited for so long as the recipe says,
+    and no longer than all of it may take."""
 
     def __init__(self, endpoint: Endpoint, client: Any, prompt: str) -> None:
         self._endpoint, self._client, self._prompt = endpoint, client, prompt
         self._chunks: Any = None
         self._seen = False
+        self._end = asyncio.get_running_loop().time() + endpoint.recipe.total_timeout
+
+    def _patience(self) -> asyncio.Timeout:
+        now = asyncio.get_running_loop().time()
+        return asyncio.timeout_at(min(now + self._endpoint.recipe.timeout, self._end))
+
+    def _late(self) -> Passing | Refused:
+        """Whichever of the two times is up."""
+        recipe = self._endpoint.recipe
+        if asyncio.get_running_loop().time() < self._end:
+            return too_slow(recipe)
+        return Refused(
+            f"{recipe.endpoint} was not done after {recipe.total_timeout:g} seconds.",
+            "Raise 'total_timeout', or ask for fewer tokens.",
+        )
 
     async def begin(self) -> str | None:
         """The first piece of text, of a new request; None for an answer without any."""
@@ -118,13 +137,13 @@ class _Stream:
         self._endpoint.took.reset()
         self._seen = False
         try:
-            async with asyncio.timeout(recipe.timeout):
+            async with self._patience():
                 chunks = await self._endpoint.request(self._client, self._prompt)
                 if not isinstance(chunks, openai.AsyncStream):
                     raise no_completion(recipe)
                 self._chunks = await self._whole(chunks) if is_whole(chunks) else aiter(chunks)
         except TimeoutError as error:
-            raise too_slow(recipe) from error
+            raise self._late() from error
         return await self.next()
 
     async def _whole(self, chunks: Any) -> AsyncIterator[Any]:
@@ -133,7 +152,7 @@ class _Stream:
             return _one(await read_whole(chunks))
         except openai.OpenAIError as error:
             raise self._endpoint.explained(error) from None
-        except (ValueError, TypeError, LookupError) as error:
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
             raise no_completion(self._endpoint.recipe) from error
 
     async def next(self) -> str | None:
@@ -143,17 +162,21 @@ class _Stream:
         """
         recipe = self._endpoint.recipe
         try:
-            async with asyncio.timeout(recipe.timeout):
+            async with self._patience():
                 async for chunk in self._chunks:
                     if text := self._read(chunk):
                         return text
-        except TimeoutError as error:
-            raise too_slow(recipe) from error
-        except openai.APIConnectionError as error:
+        except (TimeoutError, openai.APIConnectionError) as error:
+            if self._endpoint.took.ended:  # What follows the answer's end says nothing.
+                return None
+            if isinstance(error, TimeoutError):
+                raise self._late() from error
+            if isinstance(error.__cause__, TooMuch | Packed):
+                raise self._endpoint.explained(error) from None
             raise self._broken() from error
         except openai.OpenAIError as error:
             raise self._endpoint.explained(error) from None
-        except (ValueError, AttributeError, TypeError, IndexError) as error:
+        except (ValueError, AttributeError, TypeError, IndexError, RecursionError) as error:
             # The client builds what it is sent without a look: anything can be in it.
             raise no_completion(recipe) from error
         if not self._endpoint.took.ended:

@@ -4,6 +4,7 @@ import json
 import logging
 from typing import Any
 
+from workbench.endpoint_keys import KeyNotAllowed
 from workbench.errors import BadRecipe
 from workbench.jobs.files import write_json
 from workbench.recipes.answer import AnswerRecipe
@@ -27,6 +28,11 @@ def load(workspace: Workspace) -> dict[str, Any]:
     except (ValueError, TypeError, BadRecipe) as error:
         log.warning("%s cannot be read: %s", path, error)
         return {}
+    try:
+        workspace.endpoint_keys.variable(read)
+    except KeyNotAllowed:
+        # It could be sent there once; a key that may be is chosen by the address.
+        read = read.model_copy(update={"key_variable": ""})
     return settings(read)
 
 

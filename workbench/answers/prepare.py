@@ -21,6 +21,7 @@ def prepare(workspace: Workspace, recipe: AnswerRecipe, question: str) -> Answer
             f"The question is longer than {LONGEST_QUESTION:,} characters.", "Shorten it."
         )
     workspace.indexes.get(recipe.index)
+    workspace.endpoint_keys.variable(recipe)
     if recipe.where.strip():
         parse(recipe.where)
     if recipe.reranker:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from workbench.recipes.answer import NOTHING, PASSAGES, QUESTION, AnswerRecipe
 from workbench.search.results import Hit
+from workbench.synthesis.amount import tokens
 from workbench.synthesis.templates import is_chinese
 
 ENGLISH = """\
@@ -43,7 +44,6 @@ NO_ANSWER = {"en": "NOT IN THE PASSAGES", "zh": "段落中没有答案"}
 
 #: Tokens of the budget for the first passage at least, and below which another is not begun.
 _WORTH = 40
-_CHINESE = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
 #: Our own marks, wherever a passage has something like them.
 _MARKS = re.compile(r"<(?=\s*/?\s*passage)", re.IGNORECASE)
 #: What may stand around the agreed reply.
@@ -57,12 +57,6 @@ class Passage:
     number: int
     text: str
     cut: bool
-
-
-def tokens(text: str) -> int:
-    """About how many tokens a text is: one for each Chinese character or four others."""
-    wide = len(_CHINESE.findall(text))
-    return wide + -(-(len(text) - wide) // 4)
 
 
 def passages(hits: Sequence[Hit], budget: int) -> list[Passage]:

@@ -7,7 +7,7 @@ from typing import Any
 from workbench.answers.kept import load, over
 from workbench.answers.prepare import prepare
 from workbench.answers.whole import whole
-from workbench.cli.options import add_fields, add_settings, read_values
+from workbench.cli.options import add_fields, add_settings, allow_typed_key, read_values
 from workbench.cli.output import say
 from workbench.errors import EndpointFailed
 from workbench.recipes.answer import AnswerRecipe
@@ -40,6 +40,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
 def _answer(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     from workbench.search.client import SearchClient
 
+    allow_typed_key(workspace, args)
     values = over(load(workspace), read_values(args, AnswerRecipe))
     recipe = AnswerRecipe.read({**values, "index": args.index})
     recipe = prepare(workspace, recipe, args.question)

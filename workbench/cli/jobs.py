@@ -69,7 +69,12 @@ def _cancel(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _resume(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-    job = workspace.jobs.resume(workspace.jobs.get(args.job).id)
+    job = workspace.jobs.get(args.job)
+    # Whoever started it could name no key for its endpoint that was not allowed.
+    if job.recipe.get("endpoint") and job.recipe.get("key_variable"):
+        pair = (str(job.recipe["key_variable"]), str(job.recipe["endpoint"]))
+        workspace.endpoint_keys = workspace.endpoint_keys.also(*pair)
+    job = workspace.jobs.resume(job.id)
     ended = follow(workspace, job)
     return _about(ended), f"'{ended.name}' is done."
 

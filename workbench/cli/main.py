@@ -31,6 +31,7 @@ from workbench.cli import (
 from workbench.cli.output import print_json, say
 from workbench.cli.piped import until_unread
 from workbench.cli.running import JobFailed
+from workbench.endpoint_keys import EndpointKeys
 from workbench.errors import WorkbenchError
 from workbench.workspace import Workspace
 
@@ -66,6 +67,13 @@ def build_parser() -> argparse.ArgumentParser:
     shared.add_argument(
         "--trust-remote-code", action="store_true", default=argparse.SUPPRESS, help=_TRUST
     )
+    shared.add_argument(
+        "--endpoint-key",
+        action="append",
+        default=argparse.SUPPRESS,
+        metavar="NAME=ORIGIN",
+        help=_KEY,
+    )
     parser = argparse.ArgumentParser(
         prog="python -m workbench",
         description="Fine-tune retrieval models and see whether retrieval got better.",
@@ -98,12 +106,18 @@ def build_parser() -> argparse.ArgumentParser:
 _HOME = "the workspace's folder (default: WORKBENCH_HOME or ~/.retrieval-workbench)"
 _JSON = "write exactly one JSON document to stdout"
 _TRUST = "let models run the code they bring with them"
+_KEY = (
+    "let endpoints at this scheme, host and port be sent the key in the environment variable NAME; "
+    "may be given several times"
+)
 
 
 def _run(args: argparse.Namespace) -> tuple[Any, str]:
     args.json = getattr(args, "json", False)
     workspace = Workspace.open(
-        getattr(args, "home", None), trust_remote_code=getattr(args, "trust_remote_code", False)
+        getattr(args, "home", None),
+        trust_remote_code=getattr(args, "trust_remote_code", False),
+        endpoint_keys=EndpointKeys.read(getattr(args, "endpoint_key", [])),
     )
     try:
         # What died while nobody watched must not be shown as running.

@@ -9,9 +9,11 @@ import orjson
 from workbench.errors import BadInput, BadRecipe
 from workbench.recipes.base import Recipe
 from workbench.recipes.describe import FieldSpec, describe
+from workbench.workspace import Workspace
 
 #: Where a recipe option's value is kept in the parsed arguments, apart from the commands' own.
 PREFIX = "field_"
+USUAL_KEY = "OPENAI_API_KEY"
 
 
 def add_fields(
@@ -81,6 +83,22 @@ def add_field(parser: argparse.ArgumentParser, spec: FieldSpec) -> None:
     else:
         metavar = {"int": "N", "float": "X"}.get(spec.kind, "TEXT")
         parser.add_argument(flag, metavar=metavar, required=spec.required, **common)
+
+
+def allow_typed_key(workspace: Workspace, args: argparse.Namespace) -> None:
+    """Whoever types an endpoint's address means to send it the key: the one typed with it, else
+    that of OPENAI_API_KEY. What a file or kept settings say of either is no such word."""
+    typed = {
+        name.removeprefix(PREFIX): str(value)
+        for name, value in vars(args).items()
+        if name.startswith(PREFIX)
+    }
+    for setting in getattr(args, "settings", []):
+        name, _, value = setting.partition("=")
+        typed[name.strip().replace("-", "_")] = value
+    if typed.get("endpoint"):
+        name = typed.get("key_variable") or USUAL_KEY
+        workspace.endpoint_keys = workspace.endpoint_keys.also(name, typed["endpoint"].strip())
 
 
 def _default_words(spec: FieldSpec) -> str:

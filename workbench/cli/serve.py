@@ -23,6 +23,13 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         "--host", default="127.0.0.1", help="where to listen (default: %(default)s)"
     )
     parser.add_argument("--port", type=int, default=PORT, metavar="N", help=f"default: {PORT}")
+    parser.add_argument(
+        "--trusted-proxy",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="a reverse proxy's address or network, whose X-Forwarded-For says who asks",
+    )
     parser.set_defaults(command=_serve)
 
 
@@ -34,8 +41,10 @@ def _serve(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     from workbench.serving.api import PATH, create_api
     from workbench.serving.keys import take_key
     from workbench.serving.models import Catalogue
+    from workbench.serving.proxies import Proxies
     from workbench.serving.server import serve
 
+    proxies = Proxies.read(args.trusted_proxy)
     catalogue = Catalogue.choose(workspace, args.models)
     key, made = take_key()
     started = time.time()
@@ -46,7 +55,7 @@ def _serve(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
             for error in catalogue.warm(search).values():
                 raise error
             app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-            app.mount(PATH, create_api(search, catalogue, key))
+            app.mount(PATH, create_api(search, catalogue, key, proxies=proxies))
             address = f"http://{_name(args.host)}:{listening.getsockname()[1]}{PATH}"
             serve(app, listening, lambda: _ready(address, made))
         finally:

@@ -3,7 +3,13 @@
 import argparse
 from typing import Any
 
-from workbench.cli.options import PREFIX, add_fields, add_settings, read_values
+from workbench.cli.options import (
+    PREFIX,
+    add_fields,
+    add_settings,
+    allow_typed_key,
+    read_values,
+)
 from workbench.cli.running import run_job
 from workbench.recipes.describe import describe
 from workbench.recipes.synthesize import SynthesizeRecipe
@@ -31,6 +37,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
 
 
 def _command(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    allow_typed_key(workspace, args)
     recipe = SynthesizeRecipe.read(read_values(args, SynthesizeRecipe))
     job = run_job(workspace, recipe)
     result = {"job": job.id, **(job.result or {})}

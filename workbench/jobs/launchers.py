@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from storage.records import Job, ProcessRef
+from workbench.endpoint_keys import KEYS_VARIABLE
 from workbench.jobs import files, slots
 from workbench.jobs.processes import process_ref
 from workbench.workspace import HOME_VARIABLE, TRUST_VARIABLE, URL_VARIABLE
@@ -56,13 +57,15 @@ class LocalLauncher:
 def environment(workspace: "Workspace", job: Job) -> dict[str, str]:
     """The worker's environment: ours (hub settings and tokens included) and what the job needs."""
     env = dict(os.environ)
-    for name in (HOME_VARIABLE, URL_VARIABLE, TRUST_VARIABLE):
+    for name in (HOME_VARIABLE, URL_VARIABLE, TRUST_VARIABLE, KEYS_VARIABLE):
         env.pop(name, None)
     env[HOME_VARIABLE] = str(workspace.home)
     if workspace.url:
         env[URL_VARIABLE] = workspace.url
     if workspace.trust_remote_code:
         env[TRUST_VARIABLE] = "1"
+    if workspace.endpoint_keys.pairs:
+        env[KEYS_VARIABLE] = str(workspace.endpoint_keys)
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH")]))
     env |= {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", "PYTHONFAULTHANDLER": "1"}
     env["TOKENIZERS_PARALLELISM"] = "false"

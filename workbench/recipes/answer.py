@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import ValidationInfo, field_validator
 
 from workbench.recipes.base import Recipe, setting
-from workbench.recipes.endpoints import address
+from workbench.recipes.endpoints import address, key_variable
 
 #: What a template takes: the passages, the question, and what to say where they do not answer it.
 PASSAGES, QUESTION, NOTHING = "{passages}", "{question}", "{nothing}"
@@ -58,14 +58,7 @@ class AnswerRecipe(Recipe):
     endpoint_model: str = setting(
         "", help="What the endpoint calls the model that answers.", group="endpoint", max_length=200
     )
-    key_variable: str = setting(
-        "OPENAI_API_KEY",
-        help="The environment variable that holds the endpoint's key, never the key itself. One "
-        "that is not set means: no key.",
-        group="endpoint",
-        pattern=r"^[A-Z_][A-Z0-9_]*$",
-        max_length=100,
-    )
+    key_variable: str = key_variable()
     local_model: str = setting(
         "",
         help="Instead of an endpoint: a causal language model on this machine, as a name of the "
@@ -126,6 +119,14 @@ class AnswerRecipe(Recipe):
         advanced=True,
         gt=0.0,
         le=3600.0,
+    )
+    total_timeout: float = setting(
+        600.0,
+        help="Seconds after which an answer is ended, though it is still being written.",
+        group="endpoint",
+        advanced=True,
+        gt=0.0,
+        le=7200.0,
     )
     retries: int = setting(
         2,

@@ -44,7 +44,7 @@ def setting(
     """A recipe's field. ``depends_on=("early_stopping", (True,))`` hides it unless that holds.
 
     ``widget`` names what a plain type cannot say: 'dataset', 'model', 'column' (of a data set's
-    own), 'split', 'lines', 'files', 'numbers' (with commas).
+    own), 'split', 'lines', 'files', 'numbers' (with commas), 'endpoint_key'.
     """
     about: dict[str, Any] = {
         "group": group,

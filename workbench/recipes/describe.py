@@ -34,6 +34,16 @@ def describe(recipe: type[Recipe]) -> list[FieldSpec]:
     return [_spec(name, info) for name, info in recipe.model_fields.items()]
 
 
+def without_nulls(recipe: type[Recipe], values: dict[str, Any]) -> dict[str, Any]:
+    """Values of a JSON document, without those null ones that only say: as usual."""
+    may_be_none = {spec.name for spec in describe(recipe) if spec.optional}
+    return {
+        name: value
+        for name, value in values.items()
+        if value is not None or name in may_be_none or name not in recipe.model_fields
+    }
+
+
 def _spec(name: str, info: FieldInfo) -> FieldSpec:
     kind, choices, optional = _kind(info.annotation)
     extra = info.json_schema_extra

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import ValidationInfo, field_validator, model_validator
 
 from workbench.recipes.base import Recipe, setting
-from workbench.recipes.endpoints import address
+from workbench.recipes.endpoints import address, key_variable
 
 #: Where a template takes the passage, and how many questions are wanted.
 PASSAGE, COUNT = "{passage}", "{n}"
@@ -36,14 +36,7 @@ class SynthesizeRecipe(Recipe):
         group="endpoint",
         max_length=200,
     )
-    key_variable: str = setting(
-        "OPENAI_API_KEY",
-        help="The environment variable that holds the endpoint's key, never the key itself. One "
-        "that is not set means: no key.",
-        group="endpoint",
-        pattern=r"^[A-Z_][A-Z0-9_]*$",
-        max_length=100,
-    )
+    key_variable: str = key_variable()
     local_model: str = setting(
         "",
         help="Instead of an endpoint: a causal language model on this machine, as a name of the "

@@ -20,9 +20,10 @@ from workbench.errors import BadInput
 from workbench.search.client import SearchClient
 from workbench.serving import shapes
 from workbench.serving.failures import add_failures, answer
-from workbench.serving.guard import LimitBody, RequireKey
+from workbench.serving.guard import RequireKey, limit_body
 from workbench.serving.keys import ApiKey
 from workbench.serving.models import Catalogue, Served
+from workbench.serving.proxies import NO_PROXIES, Proxies
 from workbench.serving.there import while_there
 from workbench.serving.work import Embedded, Work, cut, probability
 
@@ -46,7 +47,12 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
 
 
 def create_api(
-    search: SearchClient, catalogue: Catalogue, key: ApiKey, root_path: str = ""
+    search: SearchClient,
+    catalogue: Catalogue,
+    key: ApiKey,
+    root_path: str = "",
+    *,
+    proxies: Proxies = NO_PROXIES,
 ) -> FastAPI:
     """The API's app, to be mounted at :data:`PATH`; ``root_path`` is a proxy's prefix before it."""
     api = FastAPI(
@@ -64,8 +70,8 @@ def create_api(
     _add_embeddings(api, catalogue, work := Work(search))
     _add_rerank(api, catalogue, work)
     _add_page(api, root_path)
-    api.add_middleware(LimitBody)
-    api.add_middleware(RequireKey, key=key, at=PATH)
+    api.add_middleware(limit_body)
+    api.add_middleware(RequireKey, key=key, at=PATH, proxies=proxies)
     return api
 
 

@@ -2,17 +2,19 @@
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
 from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from workbench.serving.bodies import BodyLimit, LimitBodies, Refused
 from workbench.serving.brake import Brake
 from workbench.serving.failures import failure
 from workbench.serving.keys import ApiKey
+from workbench.serving.proxies import NO_PROXIES, Proxies
 
-#: Bytes of a request: 2,048 texts of 8 kB.
-LARGEST = 16 * 1024 * 1024
+#: Of a request: 2,048 texts of 8 kB, each with some fields of its own.
+LIMIT = BodyLimit(16 * 1024 * 1024, values=50_000, seconds=120.0)
 #: Below the API's own path. They say what the routes take, and nothing of the workspace.
 OPEN = ("/docs", "/openapi.json")
 
@@ -28,13 +30,15 @@ class RequireKey:
     key: ApiKey
     at: str
     brake: Brake = field(default_factory=Brake)
+    proxies: Proxies = NO_PROXIES
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or self._open(scope):
             await self.app(scope, receive, send)
             return
         given = Headers(scope=scope).get("authorization")
-        address, now = (scope.get("client") or ("",))[0], time.monotonic()
+        # Looked at and counted in one go: requests that come together do not slip through between.
+        address, now = self.proxies.client(scope), time.monotonic()
         if given is not None and (seconds := self.brake.wait(address, now)):
             words = f"Too many wrong keys. Try again in {seconds} seconds."
             headers = {"retry-after": str(seconds)}
@@ -56,44 +60,20 @@ class RequireKey:
         return any(path == one or path.startswith(f"{one}/") for one in OPEN)
 
 
-@dataclass(frozen=True, slots=True)
-class LimitBody:
-    """Refuses a request that is too large, before it is all here."""
-
-    app: ASGIApp
-    largest: int = LARGEST
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        length = Headers(scope=scope).get("content-length", "")
-        body = None
-        if not (length.isdecimal() and int(length) > self.largest):
-            body = await self._read(receive)
-        if body is None:
-            words = f"The request is larger than {self.largest // 2**20} MB. Send it in parts."
-            await failure(413, words, code="too-large")(scope, receive, send)
-            return
-        await self.app(scope, _once(body, receive), send)
-
-    async def _read(self, receive: Receive) -> bytes | None:
-        """The whole body, or None where it is too large. A client that went away ends it."""
-        body = bytearray()
-        while True:
-            message = await receive()
-            body += message.get("body", b"")
-            if len(body) > self.largest:
-                return None
-            if not message.get("more_body", False):
-                return bytes(body)
+def limit_body(app: ASGIApp) -> LimitBodies:
+    """What stands before the routes: a request is no larger than :data:`LIMIT`."""
+    return LimitBodies(app, lambda _scope: LIMIT, _refused)
 
 
-def _once(body: bytes, receive: Receive) -> Receive:
-    """The body in one piece, then what the client says afterwards."""
-    left: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def next_message() -> Any:
-        return left.pop() if left else await receive()
-
-    return next_message
+def _refused(_scope: Scope, refused: Refused, limit: BodyLimit) -> Response:
+    words = {
+        "bytes": f"The request is larger than {limit.bytes // 2**20} MB. Send it in parts.",
+        "values": f"The request's JSON holds more than {limit.values:,} values. Send it in parts,"
+        " and texts in place of tokens.",
+        "depth": f"The request's JSON is nested deeper than {limit.depth} levels.",
+        "slow": f"The request did not arrive within {limit.seconds:.0f} seconds.",
+        "parts": "The request is a form of several parts. Send JSON.",
+        "encoding": "The request is not written in UTF-8.",
+    }
+    code = "too-large" if refused.status == 413 else None
+    return failure(refused.status, words[refused.why], code=code)

@@ -1,11 +1,11 @@
 """What is sent and answered: OpenAI's shape for embeddings, Jina's and Cohere's for reranking.
 
-Fields that nobody here knows are let through unread, as clients send many.
+Fields that nobody here knows are let through unread, as clients send many; null means the default.
 """
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from workbench.errors import BadInput
 from workbench.search.asked import Role
@@ -36,6 +36,14 @@ class TooLarge(BadInput):
 
 class _Open(BaseModel):
     model_config = ConfigDict(extra="ignore", protected_namespaces=())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, values: Any) -> Any:
+        """Null is no value: clients send it for what they leave out."""
+        if not isinstance(values, dict):
+            return values
+        return {name: value for name, value in values.items() if value is not None}
 
 
 class TextObject(_Open):

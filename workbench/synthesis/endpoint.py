@@ -1,17 +1,20 @@
 """Asks an OpenAI-compatible endpoint: many at once, no more than allowed, again where it failed."""
 
 import asyncio
-import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import httpx2
 import openai
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
+from workbench.endpoint_keys import EndpointKeys
 from workbench.errors import WorkbenchError
 from workbench.recipes.synthesize import SynthesizeRecipe
+from workbench.synthesis.amount import Limit
 from workbench.synthesis.answers import Answer, Answers
+from workbench.synthesis.client import client
 from workbench.synthesis.failures import Passing, Refused, explain, no_completion, too_slow
 
 #: Seconds: the first pause before trying again is drawn up to this, the next up to twice, ...
@@ -24,11 +27,11 @@ Prompts = Iterable[tuple[int, str]]
 
 class Endpoint:
     """One endpoint and its limits. The key is read here, from the environment, and goes nowhere
-    else; what the endpoint says is shown without it."""
+    else; what the endpoint says is shown without it. Raises :class:`KeyNotAllowed`."""
 
-    def __init__(self, recipe: SynthesizeRecipe) -> None:
+    def __init__(self, recipe: SynthesizeRecipe, keys: EndpointKeys) -> None:
         self.recipe = recipe
-        self._key = os.environ.get(recipe.key_variable, "").strip()
+        self._variable, self._key = keys.variable(recipe), keys.key(recipe)
         #: Newer models of OpenAI take their limit by another name.
         self._limit = "max_tokens"
         self._next = 0.0
@@ -63,13 +66,7 @@ class Endpoint:
                 check()
                 await asyncio.sleep(LOOK)
 
-        async with openai.AsyncOpenAI(
-            # A server without keys is sent one that says so; the client insists on some.
-            api_key=self._key or "none",
-            base_url=self.recipe.endpoint,
-            timeout=self.recipe.timeout,
-            max_retries=0,
-        ) as self._client:
+        async with client(self.recipe, self._key) as self._client:
             workers = [asyncio.ensure_future(work()) for _ in range(self.recipe.concurrency)]
             looking = asyncio.ensure_future(look())
             whole = asyncio.gather(*workers)
@@ -116,12 +113,12 @@ class Endpoint:
                 )
         except TimeoutError as error:
             raise too_slow(recipe) from error
-        except (openai.OpenAIError, ValueError) as error:
+        except (openai.OpenAIError, httpx2.HTTPError, ValueError, RecursionError) as error:
             raise self._explained(error) from None
         return _answer(reply, recipe, self._key)
 
     def _explained(self, error: Exception) -> WorkbenchError:
-        said = explain(error, self.recipe, self._key)
+        said = explain(error, self.recipe, self._key, self._variable)
         newer = "max_completion_tokens"
         if isinstance(said, Refused) and self._limit != newer and newer in said.message:
             self._limit = newer
@@ -152,4 +149,5 @@ def _answer(reply: Any, recipe: SynthesizeRecipe, key: str) -> Answer:
     if not isinstance(text, str):
         raise no_completion(recipe)
     told = [one if isinstance(one, int) and one >= 0 else None for one in counts]
+    text = Limit(recipe.max_tokens).take(text)
     return Answer(text.replace(key, "***") if key else text, *told)

@@ -4,9 +4,11 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Protocol
 
+import httpx2
 import openai
 
 from workbench.errors import EndpointFailed, WorkbenchError
+from workbench.synthesis.client import Packed, TooMuch
 
 #: The longest pause an endpoint is granted.
 LONGEST_WAIT = 600.0
@@ -23,8 +25,6 @@ class Asked(Protocol):
     def endpoint(self) -> str: ...
     @property
     def endpoint_model(self) -> str: ...
-    @property
-    def key_variable(self) -> str: ...
     @property
     def timeout(self) -> float: ...
 
@@ -59,14 +59,30 @@ def no_completion(recipe: Asked) -> Passing:
     )
 
 
-def explain(error: Exception, recipe: Asked, key: str) -> WorkbenchError:
-    """What the client raised, in a sentence without the key."""
+def too_much(recipe: Asked) -> Refused:
+    return Refused(
+        f"{recipe.endpoint} sent more than an answer of the longest length can be, and was cut "
+        "off.",
+        f"Check what runs at the address, or raise 'max_tokens'. {RESUME}",
+    )
+
+
+def explain(error: Exception, recipe: Asked, key: str, variable: str = "") -> WorkbenchError:
+    """What the client raised, in a sentence without the key, which is that of ``variable``."""
     if isinstance(error, openai.APITimeoutError):
         return too_slow(recipe)
     if isinstance(error, openai.APIStatusError):
-        return _by_status(error, recipe, key)
-    if isinstance(error, openai.APIConnectionError):
-        cause = type(error.__cause__).__name__
+        return _by_status(error, recipe, key, variable)
+    if isinstance(error, openai.APIConnectionError | httpx2.HTTPError):
+        told = error if isinstance(error, httpx2.HTTPError) else error.__cause__
+        if isinstance(told, TooMuch):
+            return too_much(recipe)
+        if isinstance(told, Packed):
+            return Refused(
+                f"{recipe.endpoint} sends compressed answers, which was not asked for.",
+                f"Turn compression off there. {RESUME}",
+            )
+        cause = type(told).__name__
         if cause in ("ConnectError", "UnsupportedProtocol", "ProxyError"):
             return Passing(
                 f"{recipe.endpoint} cannot be reached.",
@@ -79,13 +95,16 @@ def explain(error: Exception, recipe: Asked, key: str) -> WorkbenchError:
     return no_completion(recipe)
 
 
-def _by_status(error: openai.APIStatusError, recipe: Asked, key: str) -> WorkbenchError:
+def _by_status(
+    error: openai.APIStatusError, recipe: Asked, key: str, variable: str
+) -> WorkbenchError:
     status, said = error.status_code, _said(error, key)
     if status in (401, 403):
-        what = "the key in" if key else "a request without a key: there is none in"
+        return _by_key(status, recipe, key, variable)
+    if 300 <= status < 400:
         return Fatal(
-            f"{recipe.endpoint} refuses {what} {recipe.key_variable} ({status}).",
-            f"Set {recipe.key_variable} to a valid key where the workbench is started. {RESUME}",
+            f"{recipe.endpoint} leads to another address ({status}), which is not followed.",
+            "Give the address that it leads to.",
         )
     if status == 404:
         return Fatal(
@@ -106,6 +125,20 @@ def _by_status(error: openai.APIStatusError, recipe: Asked, key: str) -> Workben
     return Refused(
         f"{recipe.endpoint} refuses the request ({status}).{said}",
         f"Correct the settings it names, or cut passages shorter. {RESUME}",
+    )
+
+
+def _by_key(status: int, recipe: Asked, key: str, variable: str) -> Fatal:
+    if not variable:
+        return Fatal(
+            f"{recipe.endpoint} refuses a request without a key ({status}).",
+            "Whoever starts the workbench can name one with --endpoint-key NAME=ORIGIN, NAME being "
+            f"the environment variable that holds it. {RESUME}",
+        )
+    what = "the key in" if key else "a request without a key: there is none in"
+    return Fatal(
+        f"{recipe.endpoint} refuses {what} {variable} ({status}).",
+        f"Set {variable} to a valid key where the workbench is started. {RESUME}",
     )
 
 

@@ -20,7 +20,8 @@ def prepare_synthesize(
 
     ``waits``: another job comes first, and names that are not there yet are left for the run.
     """
-    changes: dict[str, object] = {}
+    # The key that may be sent now is the one that may be sent when the job is resumed.
+    changes: dict[str, object] = {"key_variable": workspace.endpoint_keys.variable(recipe)}
     for field in ("local_model", "round_trip"):
         name = (getattr(recipe, field) or "").strip()
         folder = Path(name or "-").expanduser()

@@ -75,7 +75,7 @@ def _writer(recipe: SynthesizeRecipe, context: JobContext) -> Any:
     if recipe.endpoint:
         from workbench.synthesis.endpoint import Endpoint
 
-        return Endpoint(recipe)
+        return Endpoint(recipe, context.workspace.endpoint_keys)
     from workbench.synthesis.local import LocalWriter
 
     return LocalWriter(recipe, context.workspace)

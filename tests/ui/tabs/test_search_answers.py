@@ -11,6 +11,7 @@ from ui.tabs import search_answers
 from ui.tabs.search_answers import Answers, asked, key_html, values_of
 from workbench.answers import kept
 from workbench.answers.prompt import CHINESE, ENGLISH
+from workbench.endpoint_keys import EndpointKeys
 from workbench.recipes.answer import AnswerRecipe
 
 
@@ -51,16 +52,45 @@ def test_a_question_asked_again_is_another(answers: Answers) -> None:
 
 def test_a_key_is_named_never_shown(monkeypatch: pytest.MonkeyPatch, services: Services) -> None:
     monkeypatch.setenv("MY_KEY", "sk-secret-123")
-    assert "MY_KEY holds a key" in key_html("MY_KEY")
-    assert "is not set" in key_html("OTHER_KEY_OF_MINE")
+    monkeypatch.setenv("NOT_ALLOWED", "x")
+    services.workspace.endpoint_keys = EndpointKeys.read(["MY_KEY=http://x", "UNSET=http://x"])
+    assert "MY_KEY holds a key" in key_html(services, "MY_KEY")
+    assert "UNSET is not set" in key_html(services, "UNSET")
+    # Whether any other variable is set is nobody's business.
+    assert key_html(services, "NOT_ALLOWED") == key_html(services, "NOT_SET_EITHER")
     recipe = AnswerRecipe(
         index="tea", endpoint="http://x/v1", endpoint_model="m", key_variable="MY_KEY"
     )
     kept.save(services.workspace, recipe)
-    everything = (
-        services.workspace.path(kept.FILE).read_text() + asked(recipe, "q") + key_html("MY_KEY")
-    )
+    shown = asked(recipe, "q") + key_html(services, "MY_KEY")
+    everything = services.workspace.path(kept.FILE).read_text() + shown
     assert "sk-secret-123" not in everything
+
+
+def test_the_menu_offers_what_may_be_sent(services: Services) -> None:
+    def offered() -> list[tuple[str, str]]:
+        with gr.Blocks():
+            menu = search_answers.render(services).form.components["key_variable"]
+        assert isinstance(menu, gr.Dropdown)
+        return list(menu.choices or [])  # type: ignore[arg-type]
+
+    assert [value for _, value in offered()] == [""]
+    pairs = ["MY_KEY=http://x", "MY_KEY=http://y:8000", "OTHER=https://z"]
+    services.workspace.endpoint_keys = EndpointKeys.read(pairs)
+    assert offered()[1:] == [
+        ("MY_KEY → http://x, http://y:8000", "MY_KEY"),
+        ("OTHER → https://z", "OTHER"),
+    ]
+
+
+def test_a_kept_key_that_may_not_be_sent_any_more_is_left_out(services: Services) -> None:
+    recipe = AnswerRecipe(
+        index="tea", endpoint="http://x/v1", endpoint_model="m", key_variable="MY_KEY"
+    )
+    kept.save(services.workspace, recipe)
+    assert kept.load(services.workspace)["key_variable"] == ""
+    services.workspace.endpoint_keys = EndpointKeys.read(["MY_KEY=http://x"])
+    assert kept.load(services.workspace)["key_variable"] == "MY_KEY"
 
 
 def test_settings_are_kept_without_the_question(services: Services) -> None:

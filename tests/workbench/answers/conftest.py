@@ -11,6 +11,7 @@ from tests.storage import make
 from tests.workbench.synthesis.server import Server, serving
 from workbench.answers import endpoint
 from workbench.answers.answering import answer
+from workbench.endpoint_keys import EndpointKeys
 from workbench.recipes.answer import AnswerRecipe
 from workbench.search.results import Hit, SearchResult
 from workbench.workspace import Workspace
@@ -47,10 +48,12 @@ def workspace(home: Path) -> Iterator[Workspace]:
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def server(monkeypatch: pytest.MonkeyPatch, workspace: Workspace) -> Iterator[Server]:
+    """Its key may be sent there."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setattr(endpoint, "FIRST_PAUSE", 0.01)
     with serving() as one:
+        workspace.endpoint_keys = EndpointKeys.read([f"OPENAI_API_KEY={one.origin}"])
         yield one
 
 

@@ -104,6 +104,35 @@ def test_kept_settings_count_and_typed_ones_more(home: Path, server: Server, cap
     assert json.loads(capsys.readouterr().out)["writer"] == "typed"
 
 
+def test_a_key_goes_where_its_address_was_typed(
+    home: Path, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Kept settings and recipe files come from others: there the pair is to be named."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-usual")
+    monkeypatch.setenv("MY_KEY", "sk-mine")
+    server.manner = lambda handler, _: handler.stream("Three minutes [1].")
+    settings = ["--set", f"endpoint={server.url}", "--set", "key_variable=MY_KEY"]
+    for typed in (through(server), [*through(server), "--key-variable", "MY_KEY"], settings):
+        assert run(home, "--endpoint-model", "m", *typed) == 0
+    assert server.keys == ["Bearer sk-usual", "Bearer sk-mine", "Bearer sk-mine"]
+    server.keys.clear()
+
+    workspace = Workspace.open(home)
+    kept.save(workspace, AnswerRecipe(index="x", endpoint=server.url, endpoint_model="kept"))
+    workspace.close()
+    file = tmp_path / "recipe.json"
+    about = {"endpoint": server.url, "endpoint_model": "m", "key_variable": "MY_KEY"}
+    file.write_text(json.dumps(about))
+    assert run(home) == 0
+    assert server.keys == ["Bearer none"]
+    assert run(home, "--recipe", str(file)) == 2
+    said = capsys.readouterr().err
+    assert "MY_KEY may not be sent to" in said and f"--endpoint-key MY_KEY={server.origin}" in said
+    assert run(home, "--recipe", str(file), "--endpoint-key", f"MY_KEY={server.origin}") == 0
+    assert server.keys == ["Bearer none", "Bearer sk-mine"]
+    assert run(home, "--endpoint-key", "nonsense") == 2
+
+
 def test_bad_input_is_two(home: Path, capsys: Any) -> None:
     assert run(home, "--endpoint", "ftp://x") == 2
     assert run(home, "--top-k", "0") == 2

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.storage import make
+from workbench.endpoint_keys import KEYS_VARIABLE, EndpointKeys
 from workbench.jobs import slots
 from workbench.jobs.launchers import ROOT, cpu_quota, environment, patient
 from workbench.workspace import Workspace
@@ -16,6 +17,7 @@ def test_ours_goes_through_and_the_home_is_named(
     monkeypatch.setenv("HF_ENDPOINT", "https://mirror.example")
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
     monkeypatch.setenv("WORKBENCH_TRUST_REMOTE_CODE", "1")
+    monkeypatch.setenv(KEYS_VARIABLE, "MY_KEY=https://evil.example")
     env = environment(workspace, make.job(slot="heavy"))
     assert env["HF_ENDPOINT"] == "https://mirror.example"
     assert env["HF_HUB_OFFLINE"] == "1"
@@ -23,13 +25,15 @@ def test_ours_goes_through_and_the_home_is_named(
     assert env["PYTHONPATH"].split(":") == [str(ROOT), "/elsewhere"]
     assert "WORKBENCH_DB" not in env
     # Only the person who started the server says so, not what happens to stand in the environment.
-    assert "WORKBENCH_TRUST_REMOTE_CODE" not in env
+    assert "WORKBENCH_TRUST_REMOTE_CODE" not in env and KEYS_VARIABLE not in env
 
 
 def test_trust_and_another_database_are_handed_on(home: Path) -> None:
     url = f"sqlite:///{home.parent / 'other.db'}"
-    workspace = Workspace.open(home, url=url, trust_remote_code=True)
+    keys = EndpointKeys.read(["MY_KEY=https://host", "OTHER=http://[::1]:80"])
+    workspace = Workspace.open(home, url=url, trust_remote_code=True, endpoint_keys=keys)
     env = environment(workspace, make.job())
+    assert EndpointKeys.read(env[KEYS_VARIABLE].split()) == keys
     assert env["WORKBENCH_TRUST_REMOTE_CODE"] == "1"
     assert env["WORKBENCH_DB"] == url
     workspace.close()

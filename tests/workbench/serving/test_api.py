@@ -2,9 +2,11 @@
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import httpx
 import numpy as np
 import orjson
 import pytest
@@ -15,11 +17,13 @@ from starlette.testclient import TestClient
 
 from workbench.errors import ModelUnusable, SearchUnavailable
 from workbench.search.asked import Encoded, Scored
-from workbench.serving import queue
+from workbench.serving import queue, shapes
 from workbench.serving.api import create_api
+from workbench.serving.brake import MOST
 from workbench.serving.failures import status_of
 from workbench.serving.keys import ApiKey
 from workbench.serving.models import Catalogue, Served
+from workbench.serving.proxies import Proxies
 from workbench.serving.there import Gone, while_there
 from workbench.serving.work import cut, probability
 
@@ -124,6 +128,51 @@ def test_a_body_that_grows_beyond_all_bounds_is_refused_on_the_way(client: TestC
     assert "16 MB" in answer.json()["error"]["message"]
 
 
+def test_a_body_is_looked_through_before_it_is_parsed(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "workbench.serving.shapes.EmbeddingsAsked.texts", lambda _: pytest.fail("was read")
+    )
+    headers = {"content-type": "application/json"}
+    many = b'{"model":"e","input":[' + b"1," * 100_000 + b"1]}"
+    for body, words in ((many, "50,000 values"), (b"[" * 100_000, "values"), (b"[" * 99, "deeper")):
+        answer = client.post("/embeddings", content=body, headers=headers)
+        assert answer.status_code == 413 and words in answer.json()["error"]["message"]
+        assert answer.json()["error"]["code"] == "too-large"
+    form = {"content-type": "multipart/form-data; boundary=x"}
+    assert client.post("/embeddings", content=b"--x--", headers=form).status_code == 415
+
+
+def test_as_many_texts_as_allowed_are_taken(client: TestClient) -> None:
+    texts = [{"text": "a, [b] {c}", "title": "x", "lang": "en"} for _ in range(shapes.MOST_INPUTS)]
+    assert client.post("/embeddings", json={"model": "e", "input": texts}).status_code == 200
+
+
+async def test_sixty_wrong_keys_at_once_are_sixty() -> None:
+    api = create_api(FakeSearch(), CATALOGUE, ApiKey.of(KEY))  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(app=api, client=("192.0.2.77", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://x") as asking:
+        keys = [{"authorization": f"Bearer guess {number}"} for number in range(60)]
+        answers = await asyncio.gather(*(asking.get("/models", headers=one) for one in keys))
+    assert Counter(one.status_code for one in answers) == {401: MOST, 429: 60 - MOST}
+
+
+async def test_behind_a_proxy_each_program_has_an_address_of_its_own() -> None:
+    proxies = Proxies.read(["192.0.2.0/24"])
+    api = create_api(FakeSearch(), CATALOGUE, ApiKey.of(KEY), proxies=proxies)  # type: ignore[arg-type]
+    transport = httpx.ASGITransport(app=api, client=("192.0.2.78", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://x") as asking:
+
+        async def status(address: str, key: str) -> int:
+            headers = {"authorization": f"Bearer {key}", "x-forwarded-for": address}
+            return (await asking.get("/models", headers=headers)).status_code
+
+        guesses = [await status("203.0.113.1", f"guess {number}") for number in range(MOST + 1)]
+        assert guesses == [401] * MOST + [429]
+        assert await status("203.0.113.2", KEY) == 200
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"x"', b'{"model": 1, "input": "x"}', b"\xff"])
 def test_what_is_not_json_of_that_shape_is_a_sentence(client: TestClient, body: bytes) -> None:
     headers = {"content-type": "application/json"}
@@ -144,6 +193,61 @@ def test_a_model_that_nobody_knows_yet_may_be_asked_for_both(client: TestClient)
 def test_fields_that_nobody_knows_are_let_through(client: TestClient) -> None:
     body = {"model": "e", "input": "x", "user": "anna", "truncate": "END", "late_chunking": True}
     assert client.post("/embeddings", json=body).status_code == 200
+
+
+NULLS = {"encoding_format", "dimensions", "input_type", "task", "user", "truncate"}
+
+
+@pytest.mark.parametrize("names", [{one} for one in sorted(NULLS)] + [NULLS])
+def test_null_means_the_default_of_an_embedding(client: TestClient, names: set[str]) -> None:
+    """LiteLLM sends it for what its caller left out."""
+    asked = {"model": "e", "input": ["a", "bcd"]}
+    usual = client.post("/embeddings", json=asked)
+    answer = client.post("/embeddings", json=asked | dict.fromkeys(names))
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["data"] == usual.json()["data"]
+
+
+RERANK_NULLS = {"top_n", "return_documents", "raw_scores", "max_chunks_per_doc", "rank_fields"}
+
+
+@pytest.mark.parametrize("names", [{one} for one in sorted(RERANK_NULLS)] + [RERANK_NULLS])
+def test_null_means_the_default_of_a_reranking(client: TestClient, names: set[str]) -> None:
+    asked = {"model": "r", "query": "q", "documents": ["a", {"text": "bcd", "title": None}]}
+    usual = client.post("/rerank", json=asked)
+    answer = client.post("/rerank", json=asked | dict.fromkeys(names))
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["results"] == usual.json()["results"]
+
+
+def test_every_field_of_the_api_that_has_a_default_may_be_null() -> None:
+    """A new one, too."""
+    for shape, needed in (
+        (shapes.EmbeddingsAsked, {"model": "e", "input": "x"}),
+        (shapes.RerankAsked, {"model": "r", "query": "q", "documents": ["a"]}),
+    ):
+        usual = shape.model_validate(needed)
+        left_out = {name for name, one in shape.model_fields.items() if not one.is_required()}
+        assert shape.model_validate(needed | dict.fromkeys(left_out)) == usual
+        assert set(needed) == set(shape.model_fields) - left_out
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/embeddings", {"model": "e", "input": None}),
+        ("/embeddings", {"model": None, "input": "x"}),
+        ("/embeddings", {"model": "e", "input": ["x", None]}),
+        ("/embeddings", {"model": "e", "input": {"text": None}}),
+        ("/rerank", {"model": "r", "query": None, "documents": ["a"]}),
+        ("/rerank", {"model": "r", "query": "q", "documents": [None]}),
+        ("/rerank", {"model": "r", "query": "q", "documents": None}),
+    ],
+)
+def test_null_is_no_text(client: TestClient, path: str, body: dict[str, Any]) -> None:
+    answer = client.post(path, json=body)
+    assert answer.status_code == 400
+    assert "cannot be read" in answer.json()["error"]["message"]
 
 
 @given(st.floats(-1e4, 1e4), st.floats(-1e4, 1e4))

@@ -10,6 +10,7 @@ import pytest
 
 from tests.workbench.data.fakes import FakeContext, bring, context, lines
 from tests.workbench.synthesis.server import Server, serving
+from workbench.endpoint_keys import EndpointKeys
 from workbench.recipes.synthesize import SynthesizeRecipe
 from workbench.synthesis import endpoint
 from workbench.workspace import Workspace
@@ -25,10 +26,13 @@ def workspace(home: Path) -> Iterator[Workspace]:
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def server(monkeypatch: pytest.MonkeyPatch, workspace: Workspace) -> Iterator[Server]:
+    """Two keys may be sent there."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     monkeypatch.setattr(endpoint, "FIRST_PAUSE", 0.01)
     with serving() as one:
+        pairs = [f"{name}={one.origin}" for name in ("OPENAI_API_KEY", "MY_KEY")]
+        workspace.endpoint_keys = EndpointKeys.read(pairs)
         yield one
 
 

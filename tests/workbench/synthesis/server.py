@@ -20,22 +20,31 @@ class Server:
     manner: Manner = field(default=lambda handler, _n: handler.good())
     asked: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    #: All that was said in the headers of each request.
+    headers: list[dict[str, str]] = field(default_factory=list)
     #: Set when the test is over: a stalling request ends.
     over: threading.Event = field(default_factory=threading.Event)
+    #: Set when a reply that does not end is read no more.
+    gone: threading.Event = field(default_factory=threading.Event)
     #: The most requests that were under way at once.
     most: int = 0
     _now: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
+    def origin(self) -> str:
+        return self.url.removesuffix("/v1")
+
+    @property
     def passages(self) -> list[str]:
         """The last line of each prompt."""
         return [one["messages"][0]["content"].splitlines()[-1] for one in self.asked]
 
-    def enter(self, body: dict[str, Any], key: str) -> int:
+    def enter(self, body: dict[str, Any], headers: dict[str, str]) -> int:
         with self._lock:
             self.asked.append(body)
-            self.keys.append(key)
+            self.headers.append(headers)
+            self.keys.append(headers.get("authorization", ""))
             self._now += 1
             self.most = max(self.most, self._now)
             return len(self.asked) - 1
@@ -50,7 +59,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        number = self.ours.enter(self.body, self.headers.get("Authorization", ""))
+        said = {name.lower(): value for name, value in self.headers.items()}
+        number = self.ours.enter(self.body, said)
         try:
             self.ours.manner(self, number)
         finally:

@@ -8,11 +8,15 @@ from typing import Any
 import pytest
 
 from tests.workbench.synthesis.conftest import KEY, Asking
-from tests.workbench.synthesis.server import Handler, Manner, Server
+from tests.workbench.synthesis.server import Handler, Manner, Server, serving
+from workbench.endpoint_keys import EndpointKeys, KeyNotAllowed
 from workbench.errors import EndpointFailed
+from workbench.synthesis import client
 from workbench.synthesis.answers import IN_A_ROW
 from workbench.synthesis.failures import Fatal
+from workbench.synthesis.prepare import prepare_synthesize
 from workbench.synthesis.write import run
+from workbench.workspace import Workspace
 
 FAILURES: dict[str, Manner] = {
     "429": lambda handler, _: handler.refuse(429),
@@ -75,6 +79,40 @@ def test_what_does_not_pass_ends_it_in_a_sentence(
         assert len(server.asked) == 2 * IN_A_ROW
 
 
+def _for_ever(handler: Handler, block: bytes, status: int = 200) -> None:
+    handler.send_response(status)
+    handler.send_header("Content-Type", "application/json")
+    handler.end_headers()
+    while not handler.ours.over.is_set():
+        try:
+            handler.wfile.write(block)
+        except OSError:
+            handler.ours.gone.set()
+            return
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_reply_without_end_is_not_read_on(
+    asking: Asking, server: Server, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr(client, "MOST_BYTES", 100_000)
+    server.manner = lambda handler, number: (
+        _for_ever(handler, b" " * 5000, status) if number == 0 else handler.good()
+    )
+    result = run(*asking(passages=3, concurrency=1, preview=True, max_tokens=16, timeout=60.0))
+    assert (result["failed"], result["answered"]) == (1, 2)
+    assert "sent more than an answer" in next(iter(result["failures"]))
+    assert server.gone.wait(30) and len(server.asked) == 3
+
+
+def test_more_tokens_than_asked_for_are_cut_off(asking: Asking, server: Server) -> None:
+    server.manner = lambda handler, _: handler.good("What is tea? \n" * 10_000)
+    recipe, job = asking(passages=1, preview=True, max_tokens=16, questions=20)
+    assert run(recipe, job)["answered"] == 1
+    (kept,) = (job.folder / "answers.jsonl").read_text().splitlines()
+    assert len(kept) < 16 * 16 + 500
+
+
 def _quota(handler: Handler, _: int) -> None:
     handler.send({"error": {"message": "pay", "code": "insufficient_quota"}}, 429)
 
@@ -113,6 +151,61 @@ def test_a_key_that_is_not_set_is_named(
     server.manner = lambda handler, _: handler.refuse(401)
     with pytest.raises(Fatal, match="without a key: there is none in OPENAI_API_KEY"):
         run(*asking())
+
+
+SECRET = "a value that is nobody's business"
+
+
+@pytest.mark.parametrize("variable", ["WORKBENCH_SECRET", "PATH", "NOT_SET"])
+def test_a_key_goes_nowhere_that_was_not_allowed(
+    asking: Asking,
+    server: Server,
+    workspace: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+) -> None:
+    """Neither at the click nor in a worker that is handed such a recipe."""
+    monkeypatch.setenv("WORKBENCH_SECRET", SECRET)
+    recipe, job = asking(key_variable=variable)
+    for act in (lambda: prepare_synthesize(recipe, workspace), lambda: run(recipe, job)):
+        with pytest.raises(KeyNotAllowed, match=f"{variable} may not be sent to {server.origin}"):
+            act()
+    assert server.asked == []
+
+
+def test_without_a_pair_the_endpoint_is_asked_without_a_key(
+    asking: Asking, server: Server, workspace: Workspace
+) -> None:
+    workspace.endpoint_keys = EndpointKeys.read(["OPENAI_API_KEY=https://api.example.com"])
+    run(*asking(preview=True, passages=1))
+    assert server.keys == ["Bearer none"]
+    server.manner = lambda handler, _: handler.refuse(401)
+    with pytest.raises(Fatal, match="refuses a request without a key") as caught:
+        run(*asking())
+    assert "--endpoint-key" in caught.value.hint
+
+
+def test_nothing_else_of_the_environment_is_sent(
+    asking: Asking, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library has habits of its own."""
+    for name in ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_ADMIN_KEY"):
+        monkeypatch.setenv(name, SECRET)
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", f"X-Tenant: {SECRET}\nAuthorization: {SECRET}")
+    run(*asking(preview=True, passages=1))
+    assert server.keys == [f"Bearer {KEY}"]
+    assert SECRET not in str(server.headers) and "x-stainless-os" not in server.headers[0]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_another_address_is_not_followed(asking: Asking, server: Server, status: int) -> None:
+    with serving() as other:
+        server.manner = lambda handler, _: handler.refuse(status, Location=f"{other.url}/x")
+        with pytest.raises(Fatal, match="leads to another address") as caught:
+            run(*asking(concurrency=1))
+    assert other.asked == [] and len(server.asked) == 1
+    assert "Give the address that it leads to" in caught.value.hint
 
 
 def test_another_variable_holds_the_key(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.workbench.synthesis.conftest import KEY, Asking
+from workbench.endpoint_keys import EndpointKeys
 from workbench.errors import BadInput, BadRecipe, DatasetNotFound, ModelUnusable, NotFound
 from workbench.recipes.synthesize import SynthesizeRecipe
 from workbench.synthesis.prepare import prepare_synthesize
@@ -58,6 +59,16 @@ def test_what_is_missing_is_said_at_its_field() -> None:
 def test_version_and_templates_are_pinned(asking: Asking, workspace: Workspace) -> None:
     ready = prepare_synthesize(SynthesizeRecipe.read({**GOOD, "round_trip": "bm25"}), workspace)
     assert (ready.dataset_version, ready.template_en, ready.template_zh) == (1, ENGLISH, CHINESE)
+
+
+def test_the_key_that_may_be_sent_is_pinned(asking: Asking, workspace: Workspace) -> None:
+    """So that resuming sends no other; a job without one stays without."""
+    recipe = SynthesizeRecipe.read({**GOOD, "round_trip": "bm25"})
+    assert prepare_synthesize(recipe, workspace).key_variable == ""
+    workspace.endpoint_keys = EndpointKeys.read(["MY_KEY=https://host", "OTHER=https://host"])
+    assert prepare_synthesize(recipe, workspace).key_variable == "MY_KEY"
+    chosen = recipe.model_copy(update={"key_variable": "OTHER"})
+    assert prepare_synthesize(chosen, workspace).key_variable == "OTHER"
 
 
 def test_unknown_names_stop(asking: Asking, workspace: Workspace) -> None:
