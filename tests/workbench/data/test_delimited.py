@@ -145,7 +145,7 @@ def test_missing_values_are_empty_and_counted(
 
 
 def test_an_id_may_be_called_so(workspace: Workspace, tmp_path: Path) -> None:
-    (tmp_path / "rows.csv").write_text("doc_id,text\nNA,Namibia is dry.\nDE,Germany is wet.\n")
+    (tmp_path / "rows.csv").write_text("id,text\nNA,Namibia is dry.\nDE,Germany is wet.\n")
     result, reader = bring(workspace, tmp_path / "rows.csv")
     assert reader.documents()["id"].to_pylist() == ["NA", "DE"]
     assert result["problems"] == []

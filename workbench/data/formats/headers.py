@@ -183,7 +183,7 @@ def _by_id(columns: list[list[str]]) -> tuple[str, ...]:
     return ()
 
 
-def _are_ids(column: list[str]) -> bool:
+def _are_ids(column: Sequence[str]) -> bool:
     """Numbers, or names without a blank of which each has a digit."""
     return all(
         is_number(one) or (bool(one) and not _BLANK.search(one) and any(map(str.isdigit, one)))
