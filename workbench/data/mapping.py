@@ -143,10 +143,8 @@ def guess_roles(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 def map_words(rows: Sequence[Mapping[str, Any]]) -> str:
     """The mapping that the columns suggest, as a sentence; '' where they suggest none."""
     roles = guess_roles(rows)
-    said = [(role, column) for column, role in roles.items()]
-    if not {"query", "positive"} <= set(roles.values()):
-        return ""
-    if all(ROLES[role] == column for role, column in said):
+    said = [(role, column) for column, role in roles.items() if ROLES[role] != column]
+    if not {"query", "positive"} <= set(roles.values()) or not said:
         return ""
     words = " ".join(f"--map {role}={_quoted(column)}" for role, column in said)
     return f"Say which column holds what, perhaps: {words}."

@@ -134,7 +134,6 @@ ODD = [
     {"query": "q", "documents_text": ["p"]},
     {"query_id": "1", "query": "q", "candidate_list": ["a"]},
     {"query": "q", "passages_found": ["a"], "text_b": 3},
-    {"question1": "a", "question2": None, "questio": 4},
     {"prompt": "p", "chosen": "a", "rejected": "b"},
     {"input": "a", "output": "b", "more": 3},
     {"anchor": "a", "messages": [{"role": "user", "content": "x"}]},
@@ -150,6 +149,7 @@ def test_no_hint_proposes_what_is_there(
     message = refused.value.details["problems"][0]["message"]
     for name in row:
         assert f"'{name}' to '{name}'" not in message
+        assert f"--map {name}={name}" not in message
         assert f"to '{name}'" not in message
     renamed = [part.split("' to '")[1] for part in message.split(", ") if "' to '" in part]
     assert len(renamed) == len(set(renamed))

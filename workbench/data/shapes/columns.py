@@ -230,7 +230,7 @@ class Columns:
         return [
             key
             for key in self.row
-            if meaning(str(key)) == wanted and key != self._labels and self._textual(key)
+            if meaning(str(key)) == wanted and key != self._labels and self.textual(key)
         ]
 
     def of_side(self, side: str, holds: str) -> str | None:
@@ -276,7 +276,8 @@ class Columns:
         """Whether the column holds scores or labels, as far as its values are known."""
         return all(map(is_label, _flat(self.values(key))))
 
-    def _textual(self, key: str) -> bool:
+    def textual(self, key: str) -> bool:
+        """Whether the column can hold texts, as far as its values are known."""
         found = self.values(key)
         return not found or any(_is_text(one) for one in found)
 

@@ -65,7 +65,7 @@ def _hint(key: str, columns: Columns, family: str, place: int) -> str:
         what = "relevant texts" if found.side == "positive" else "negatives"
         return f"{_KEPT} Its name says {what}, and there are no texts in it that could be read so."
     if found is not None:
-        return f"{_KEPT} If it holds texts, say so: --map {found.side}={key}."
+        return f"{_KEPT} If it holds texts, say so: '--map {found.side}={key}'."
     if looks_like_scores(key) and not (name == "score" and family == "rows"):
         if columns.are_labels(key):
             return f"{_KEPT} Scores of texts are read from pos_scores and neg_scores."

@@ -12,6 +12,7 @@ from workbench.data.shapes.row import Item, Plan
 from workbench.data.shapes.shape import shapes
 
 _MAP = "Say which column holds what, for example: --map query=COLUMN --map positive=COLUMN."
+_MAP_RELEVANT = "Say which column is relevant to the query, for example: --map positive=COLUMN."
 _ALIKE = 0.8
 #: What columns of these names are often meant for.
 _MEANT = {
@@ -58,7 +59,7 @@ def _other(columns: Columns) -> Plan:
         )
     return refused(
         f"The columns {listed} are not a shape that is known.",
-        hint or _MAP,
+        hint or (_MAP if query is None else _MAP_RELEVANT),
     )
 
 
@@ -79,7 +80,7 @@ def _guesses(columns: Columns) -> str:
     for name, key in columns.names.items():
         close = difflib.get_close_matches(name, _MEANT, n=1, cutoff=_ALIKE)
         part = _MEANT[close[0]] if close else ""
-        if part and free[part] and name not in _KNOWN:
+        if part and free[part] and name not in _KNOWN and columns.textual(key):
             free[part] = False
             said.append(f"'{key}' to '{part}'")
     return f"Perhaps rename {', '.join(said)}." if said else ""
