@@ -207,6 +207,11 @@ MENDS: dict[str, Mend] = {
         "The picture would unpack to {detail}.",
         "Make it smaller: models look at a few hundred pixels.",
     ),
+    "picture-too-slow": Mend(
+        "error",
+        "The picture was not open after {detail}.",
+        "Save it again as PNG or JPEG, or take it out.",
+    ),
     "picture-missing": Mend(
         "error",
         "The row names the picture '{detail}', which is not among the files.",
