@@ -6,6 +6,7 @@ starts it anew. It ends when the process that started it does. Requests and answ
 object and bytes, each with its length before it, over its standard input and output.
 """
 
+import atexit
 import contextlib
 import importlib
 import json
@@ -18,6 +19,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import LifoQueue
 from typing import IO, Any
 
 from workbench.errors import WorkbenchError, rebuilt
@@ -28,10 +30,10 @@ Work = Callable[[dict[str, Any], bytes], Answer]
 
 ROOT = Path(__file__).resolve().parent.parent
 _LENGTHS = struct.Struct(">QQ")
-#: Numeric libraries start a thread for each core, and each reserves memory.
+#: Numeric libraries start a thread for each core, and each reserves memory; so do allocators.
 _ONE_THREAD = {
     "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1",
-    "MALLOC_ARENA_MAX": "1", "RAYON_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "1", "RAYON_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system",
 }  # fmt: skip
 
 
@@ -131,6 +133,46 @@ class LimitedProcess:
             raise (TookTooLong if late.is_set() else Ended) from error
         finally:
             timer.cancel()
+
+
+class LimitedPool:
+    """Several such processes for one work: as many as were busy at once have been started. It
+    belongs to the process that made it; one that was forked from that makes its own."""
+
+    def __init__(self, work: str, *, count: int, memory: int, seconds: float) -> None:
+        self._make = lambda: LimitedProcess(work, memory=memory, seconds=seconds)
+        self._count = count
+        self._owner = 0
+        self._making = threading.Lock()
+        self._all: list[LimitedProcess] = []
+        self._free: LifoQueue[LimitedProcess] = LifoQueue()
+
+    def ask(self, request: dict[str, Any], data: bytes = b"") -> Answer:
+        """As :meth:`LimitedProcess.ask`, of one that is free."""
+        self._belong_here()
+        # The one used last has been started: it comes first.
+        process = self._free.get()
+        try:
+            return process.ask(request, data)
+        finally:
+            self._free.put(process)
+
+    def close(self) -> None:
+        """End those that were started here."""
+        if self._owner == os.getpid():
+            for one in self._all:
+                one.close()
+
+    def _belong_here(self) -> None:
+        with self._making:
+            if self._owner == os.getpid():
+                return
+            self._all = [self._make() for _ in range(self._count)]
+            self._free = LifoQueue()
+            for one in self._all:
+                self._free.put(one)
+            self._owner = os.getpid()
+            atexit.register(self.close)
 
 
 def _write(stream: IO[bytes], head: dict[str, Any], data: bytes) -> None:

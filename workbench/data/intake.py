@@ -21,6 +21,7 @@ from workbench.data.report import Report
 from workbench.data.shapes import beir, llamaindex
 from workbench.data.shapes.recognise import recognise
 from workbench.data.sources import TEXT, Source
+from workbench.data.wide import first_columns, narrow
 from workbench.errors import BadInput
 
 _HEAD = 1 << 18
@@ -73,7 +74,7 @@ class Input:
 
     def records(self, tick: Callable[[int], None], scratch: Path) -> Iterator[Record]:
         """The file's rows; problems with the file's form go to its report."""
-        rows = self.raw_records(tick, scratch)
+        rows = narrow(self.raw_records(tick, scratch), self.report)
         if self.columns:
             return ((line, self.columns.rename(row)) for line, row in rows)
         return rows
@@ -154,6 +155,7 @@ def inspect(
         named = columns.rename(sample) if columns else sample
         if source.suffix in prose.KINDS and kind != "trec" and not _is_table(kind, named):
             kind, sample = "text", {}
+    sample = first_columns(sample)
     mapped = columns is not None and columns.applies(sample)
     raw, sample = sample, columns.rename(sample) if columns else sample
     part, split = _part(source.label, kind, sample), split_of(source.label)

@@ -157,6 +157,11 @@ MENDS: dict[str, Mend] = {
         "Run a text recognition (OCR) over it, and import what that writes.",
     ),
     "no-rows": Mend("error", "The file has no rows.", "Check that it is the file you meant."),
+    "too-many-columns": Mend(
+        "error",
+        "The row has {detail} columns, more than the 10,000 that are read.",
+        "Keep the columns with texts and ids, and leave the others out.",
+    ),
     "missing-file": Mend(
         "error",
         "There are judgments (qrels), but no {detail} file beside them.",

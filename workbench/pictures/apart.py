@@ -5,19 +5,14 @@ uploaded, is not unpacked where it could take the app, an import or the search p
 here when it was brought.)
 """
 
-import atexit
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from queue import LifoQueue
 from typing import Any
 
 from PIL import AvifImagePlugin, Image
 
 from workbench.errors import PictureUnusable
-from workbench.limited import Answer, Ended, LimitedProcess, NeededTooMuch, TookTooLong
+from workbench.limited import Answer, Ended, LimitedPool, NeededTooMuch, TookTooLong
 from workbench.pictures.opening import MOST_MEMORY, open_picture, too_much_memory
 
 #: A file larger than this is no picture that anybody searches.
@@ -32,35 +27,7 @@ MEDIA = "image/webp"
 _QUALITY = 82
 
 
-class _Pool:
-    """The processes of this process: as many as are busy at once have been started."""
-
-    def __init__(self) -> None:
-        self.owner = os.getpid()
-        self._free: LifoQueue[LimitedProcess] = LifoQueue()
-        self._all = [
-            LimitedProcess(f"{__name__}:answer", memory=_ROOM, seconds=_SECONDS)
-            for _ in range(_AT_ONCE)
-        ]
-        for one in self._all:
-            self._free.put(one)
-
-    @contextmanager
-    def one(self) -> Iterator[LimitedProcess]:
-        """The one used last is free first: it has been started."""
-        process = self._free.get()
-        try:
-            yield process
-        finally:
-            self._free.put(process)
-
-    def close(self) -> None:
-        if self.owner == os.getpid():
-            for one in self._all:
-                one.close()
-
-
-_pools: list[_Pool] = []
+POOL = LimitedPool(f"{__name__}:answer", count=_AT_ONCE, memory=_ROOM, seconds=_SECONDS)
 
 
 def check(data: bytes) -> None:
@@ -82,8 +49,7 @@ def shrunk(path: Path, size: int) -> bytes:
 
 def _ask(request: dict[str, Any], data: bytes = b"") -> Answer:
     try:
-        with _pool().one() as process:
-            return process.ask(request, data)
+        return POOL.ask(request, data)
     except TookTooLong as error:
         raise PictureUnusable.of("picture-too-slow", f"{_SECONDS:g} seconds") from error
     except NeededTooMuch as error:
@@ -91,14 +57,6 @@ def _ask(request: dict[str, Any], data: bytes = b"") -> Answer:
     except Ended as error:
         detail = "the program that reads such files crashed"
         raise PictureUnusable.of("picture-broken", detail) from error
-
-
-def _pool() -> _Pool:
-    # A forked process cannot share pipes with the one it comes from.
-    if not _pools or _pools[-1].owner != os.getpid():
-        _pools.append(_Pool())
-        atexit.register(_pools[-1].close)
-    return _pools[-1]
 
 
 def answer(request: dict[str, Any], data: bytes) -> Answer:

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from workbench.data.intake import Input
 from workbench.data.shapes.fields import identifier
 from workbench.data.shapes.texts import IDS
+from workbench.data.wide import narrow
 from workbench.pictures.captions import FILES, caption_column, caption_of_name, captions_in
 from workbench.pictures.opening import is_picture
 
@@ -146,7 +147,7 @@ def entries(
     if layout.too_big:
         one.report.add("archive-too-big", 0, detail=layout.too_big)
         return
-    for line, raw in one.few_records(tick, scratch, ROWS):
+    for line, raw in narrow(one.few_records(tick, scratch, ROWS), one.report):
         one.report.line = line
         plain = {name: value for name, value in raw.items() if name not in layout.bare}
         row = one.columns.rename(plain) if one.columns else plain

@@ -185,21 +185,19 @@ NOISE = noise(7, 40, "JPEG")
 
 
 def test_a_crash_and_a_hang_are_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Dead:
-        def __init__(self, error: type[Exception]) -> None:
-            self.error = error
-
-        def ask(self, *_: Any) -> Any:
-            raise self.error
-
     for error, problem in (
         (apart.Ended, "picture-broken"),
         (apart.TookTooLong, "picture-too-slow"),
         (apart.NeededTooMuch, "picture-too-large"),
     ):
-        pool = apart._Pool()
-        pool._free.queue[:] = [Dead(error)]  # type: ignore[list-item]
-        monkeypatch.setattr(apart, "_pools", [pool])
+        monkeypatch.setattr(apart.POOL, "ask", _raising(error))
         with pytest.raises(PictureUnusable) as caught:
             apart.check(plain())
         assert caught.value.problem == problem in MENDS
+
+
+def _raising(error: type[Exception]) -> Any:
+    def ask(*_: Any) -> Any:
+        raise error
+
+    return ask

@@ -7,6 +7,8 @@ from typing import Any
 
 #: Columns of other columns.
 _PACKED = ("metadata", "fields")
+#: In place of a value that JSON cannot write: it holds a list in a list, hundreds deep.
+_TOO_DEEP = "(nested too deeply)"
 
 
 def own_fields(row: Mapping[str, Any], used: Set[str | None]) -> str:
@@ -17,10 +19,22 @@ def own_fields(row: Mapping[str, Any], used: Set[str | None]) -> str:
             continue
         # Exports put what they have no column for into one.
         inner = _unpacked(value) if key in _PACKED else {}
-        # Two of one name stay two.
-        beside = {*kept, *row} - {key, *used}
-        kept |= {str(key): value} if inner.keys() & beside or not inner else inner
+        if not inner or _twice(inner, key, row, kept, used):
+            kept[str(key)] = value
+        else:
+            kept |= inner
     return as_fields(kept)
+
+
+def _twice(
+    inner: dict[str, Any],
+    key: str,
+    row: Mapping[str, Any],
+    kept: dict[str, Any],
+    used: Set[str | None],
+) -> bool:
+    """Whether a name inside a packed column stands beside it, too: two of one name stay two."""
+    return any((name in row or name in kept) and name != key and name not in used for name in inner)
 
 
 def as_fields(values: dict[str, Any]) -> str:
@@ -29,17 +43,19 @@ def as_fields(values: dict[str, Any]) -> str:
         return ""
     try:
         return json.dumps(values, ensure_ascii=False, default=str, allow_nan=False)
-    except ValueError:  # A number somewhere inside that is none.
-        kept = {name: value if _finite(value) else str(value) for name, value in values.items()}
+    except (ValueError, RecursionError):  # A number somewhere inside that is none, or depth.
+        kept = {name: _storable(value) for name, value in values.items()}
         return json.dumps(kept, ensure_ascii=False, default=str)
 
 
-def _finite(value: Any) -> bool:
+def _storable(value: Any) -> Any:
     try:
         json.dumps(value, default=str, allow_nan=False)
     except ValueError:
-        return False
-    return True
+        return str(value)
+    except RecursionError:
+        return _TOO_DEEP
+    return value
 
 
 def _unpacked(value: Any) -> dict[str, Any]:
@@ -47,7 +63,7 @@ def _unpacked(value: Any) -> dict[str, Any]:
     if isinstance(value, str) and value.startswith("{"):
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
     return value if isinstance(value, dict) else {}
 
