@@ -61,6 +61,8 @@ _ACTIVATIONS = (
 )  # fmt: skip
 #: Methods of a transformer that give vectors of an input; a file may name one for each modality.
 _METHOD = re.compile(r"forward|get_[a-z]+_(features|embeddings?)")
+#: What can be the path of a class of a package, or of a hub's repository.
+_PATH = re.compile(r"[\w:-]+[./][\w./:-]+")
 #: Keys whose value is a class's path.
 _ACTIVATION_KEYS = frozenset({
     "activation_function", "activation_fn", "default_activation_function",
@@ -196,9 +198,9 @@ def _leading_outside(path: Any) -> Iterator[str]:
 
 
 def _refuse(path: Path, name: str, trust_remote_code: bool) -> None:
-    ours = name.split(".")[0] in (_ROOT, "torch")
+    libraries = name.split(".")[0] in (_ROOT, "torch")
     outside = name.startswith("/") or ".." in PurePosixPath(name.replace("\\", "/")).parts
-    if ours or outside or not {".", "/"} & set(name):
+    if libraries or outside or not _PATH.fullmatch(name):
         raise ModelUnusable(f"{path} names '{name}', which is no part of a model.", _HARMFUL)
     if not trust_remote_code:
         raise ModelUnusable(f"{path} names '{name}', code of its own, which is not run.", _ALLOW)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from workbench.errors import PictureUnusable
 
@@ -43,6 +43,9 @@ _PIXELS_PER_BYTE = 10_000
 # warning. (To silence it around each call would not be safe among threads.)
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+#: A PNG's compressed notes, which nobody here reads: a program that draws pictures writes down all
+#: its settings. (All notes of one picture may have 64 MB, by Pillow's own bound.)
+PngImagePlugin.MAX_TEXT_CHUNK = 16 << 20
 #: Models make the shorter side some hundred pixels: of a hair-thin picture that would make a
 #: gigantic one, so it gets edges in white up to this ratio.
 _THINNEST = 16
@@ -100,6 +103,8 @@ def open_picture(source: Path | bytes | BinaryIO, most: int = 0) -> Image.Image:
     except MemoryError as error:
         raise too_much_memory() from error
     except Exception as error:
+        if "MAX_TEXT" in str(error):
+            raise PictureUnusable.of("picture-too-large", "notes of more than 16 MB") from error
         # A damaged file can make Pillow's readers raise nearly anything.
         raise PictureUnusable.of("picture-broken", _why(error)) from error
 

@@ -140,7 +140,17 @@ def png_with_a_note(size: int) -> bytes:
     return encoded(Image.new("RGB", (24, 16), "red"), "PNG", pnginfo=note)
 
 
-@pytest.mark.parametrize("data", [tiff_with_a_giant_tile(), png_with_a_note(8 << 20)])
+def test_long_notes_are_nothing_but_gigantic_ones_are_too_large(small: Any) -> None:
+    assert small(png_with_a_note(8 << 20)) == (24, 16)
+    with pytest.raises(PictureUnusable) as caught:
+        small(png_with_a_note(20 << 20))
+    assert (caught.value.problem, caught.value.detail) == (
+        "picture-too-large",
+        "notes of more than 16 MB",
+    )
+
+
+@pytest.mark.parametrize("data", [tiff_with_a_giant_tile()])
 def test_what_no_header_tells_meets_the_limit(small: Any, data: bytes) -> None:
     try:
         small(data)
