@@ -3,7 +3,8 @@
 sentence-transformers imports what ``modules.json`` and other files of a folder name, and calls
 ``load`` of it: of anything below ``sentence_transformers.``, the modules that stand there for other
 ends (``pickle``, ``torch``) included, and of anything below ``torch.`` as an activation. A folder
-that somebody else made could run code that way. So each name is looked up in a list here first.
+that somebody else made could run code that way. So each name is looked up in a list here first, and so is
+what a folder's settings hand on to transformers.
 """
 
 import json
@@ -69,6 +70,17 @@ _ACTIVATION_KEYS = frozenset({
     "sbert_ce_default_activation_function",
 })  # fmt: skip
 _ATTENTION_KEYS = frozenset({"attn_implementation", "_attn_implementation"})
+#: What a transformer's settings hand on to transformers, and what they may not decide: how, and
+#: from where, files are read (without unpickling, from the model's folder).
+_ARGUMENT_KEYS = frozenset({
+    "model_args", "model_kwargs", "tokenizer_args", "processor_kwargs", "config_args",
+    "config_kwargs",
+})  # fmt: skip
+_HOW_FILES_ARE_READ = frozenset({
+    "weights_only", "use_safetensors", "trust_remote_code", "code_revision", "revision",
+    "cache_dir", "subfolder", "gguf_file", "state_dict", "pretrained_model_name_or_path", "proxies",
+    "tokenizer_file", "vocab_file", "merges_file", "offload_folder", "adapter_kwargs",
+})  # fmt: skip
 #: Large files that hold vocabularies and lists of weights and name no classes.
 _NO_CLASSES = re.compile(r"(tokenizer|vocab|added_tokens|special_tokens_map)\.json|.*\.index\.json")
 #: A file of settings has some kilobytes.
@@ -163,6 +175,8 @@ def _foreign(path: Path, said: Any) -> Iterator[str]:
         elif key in _ATTENTION_KEYS and "/" in str(value):
             # A hub repository, whose program would be fetched and run.
             yield str(value)
+        elif key in _ARGUMENT_KEYS:
+            yield from (str(name) for name, _ in _members(value) if name in _HOW_FILES_ARE_READ)
         elif key == "modality_config" and isinstance(value, dict):
             yield from _no_methods(value)
 

@@ -72,12 +72,14 @@ def test_packed_columns_are_unpacked_unless_two_would_be_one(
     assert found == (row if kept is None else kept)
 
 
-def test_a_value_nested_too_deeply_is_kept_as_its_text() -> None:
+@pytest.mark.parametrize("levels", [90, 110, 900, 5_000])
+def test_what_is_stored_can_be_read_from_anywhere(levels: int) -> None:
     deep: Any = "x"
-    for _ in range(5_000):
-        deep = [deep]
-    kept = json.loads(own_fields({"deep": deep, "a": 1}, set()))
-    assert kept["a"] == 1 and kept["deep"] == "(nested too deeply)"
+    for at in range(levels):
+        deep = [deep] if at % 2 else {"in": deep}
+    kept = json.loads(own_fields({"deep": deep, "flat": [[1]] * 200, "nan": float("inf")}, set()))
+    assert (kept["flat"], kept["nan"]) == ([[1]] * 200, "inf")
+    assert (kept["deep"] == "(nested too deeply)") == (levels > 100)
 
 
 def test_deep_values_cost_no_row_and_no_import(workspace: Workspace, tmp_path: Path) -> None:

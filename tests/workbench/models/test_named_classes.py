@@ -82,6 +82,11 @@ def test_modules_lie_in_the_folder(tmp_path: Path, path: str) -> None:
         ("config.json", {"sbert_ce_default_activation_function": "torch.nn.init.os"}),
         ("config_sentence_transformers.json", {"activation_fn": "torch.backends.mps.torch"}),
         ("wordembedding_config.json", {"tokenizer_class": "sentence_transformers.util.misc.os"}),
+        ("sentence_bert_config.json", {"model_args": {"weights_only": False}}),
+        ("sentence_bert_config.json", {"model_kwargs": {"use_safetensors": False}}),
+        ("sentence_bert_config.json", {"tokenizer_args": {"vocab_file": "/etc/hostname"}}),
+        ("sentence_bert_config.json", {"processor_kwargs": {"text": {"subfolder": "../.."}}}),
+        ("sentence_bert_config.json", {"config_args": {"trust_remote_code": True}}),
         ("sentence_bert_config.json", {"modality_config": {"text": {"method": "save"}}}),
     ],
 )
@@ -121,6 +126,8 @@ def test_what_models_have_is_left_alone(tmp_path: Path) -> None:
     # GPT-2's name of a function; a tokenizer's class; types of another meaning.
     more = {"activation_function": "gelu_new", "tokenizer_class": "BertTokenizer", "types": {}}
     write_json(folder / "config.json", {**about, **more, "attn_implementation": "sdpa"})
+    known = {"model_args": {"attn_implementation": "sdpa", "torch_dtype": "float16"}}
+    write_json(folder / "sentence_bert_config.json", {**known, "max_seq_length": 128})
     refuse_foreign_classes(folder)
     (folder / "broken_config.json").write_text("{")
     (folder / "deep.json").write_text("[" * 100_000)

@@ -7,7 +7,10 @@ from typing import Any
 
 #: Columns of other columns.
 _PACKED = ("metadata", "fields")
-#: In place of a value that JSON cannot write: it holds a list in a list, hundreds deep.
+#: Lists and objects in each other: what reads JSON gives up at some hundred, sooner the more calls
+#: it stands in.
+_DEEPEST = 100
+#: In place of a value that is deeper.
 _TOO_DEEP = "(nested too deeply)"
 
 
@@ -42,20 +45,39 @@ def as_fields(values: dict[str, Any]) -> str:
     if not values:
         return ""
     try:
-        return json.dumps(values, ensure_ascii=False, default=str, allow_nan=False)
-    except (ValueError, RecursionError):  # A number somewhere inside that is none, or depth.
-        kept = {name: _storable(value) for name, value in values.items()}
-        return json.dumps(kept, ensure_ascii=False, default=str)
+        text = json.dumps(values, ensure_ascii=False, default=str, allow_nan=False)
+        # Nearly all have fewer brackets than would be too deep, which is quick to see.
+        if text.count("[") + text.count("{") <= _DEEPEST:
+            return text
+    except (ValueError, RecursionError):
+        pass  # A number somewhere inside that is none, or a list in a list, thousands deep.
+    kept = {name: _storable(value) for name, value in values.items()}
+    return json.dumps(kept, ensure_ascii=False, default=str)
 
 
 def _storable(value: Any) -> Any:
+    if _deep(value):
+        return _TOO_DEEP
     try:
         json.dumps(value, default=str, allow_nan=False)
     except ValueError:
         return str(value)
-    except RecursionError:
-        return _TOO_DEEP
     return value
+
+
+def _deep(value: Any) -> bool:
+    """Whether lists and objects lie in each other further than is stored."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _unpacked(value: Any) -> dict[str, Any]:
