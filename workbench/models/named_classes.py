@@ -3,8 +3,8 @@
 sentence-transformers imports what ``modules.json`` and other files of a folder name, and calls
 ``load`` of it: of anything below ``sentence_transformers.``, the modules that stand there for other
 ends (``pickle``, ``torch``) included, and of anything below ``torch.`` as an activation. A folder
-that somebody else made could run code that way. So each name is looked up in a list here first, and so is
-what a folder's settings hand on to transformers.
+that somebody else made could run code that way. So each name is looked up in a list here first, and
+so is what a folder's settings hand on to transformers.
 """
 
 import json

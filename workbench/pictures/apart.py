@@ -30,9 +30,12 @@ _QUALITY = 82
 POOL = LimitedPool(f"{__name__}:answer", count=_AT_ONCE, memory=_ROOM, seconds=_SECONDS)
 
 
-def check(data: bytes) -> None:
+def check(source: Path | bytes) -> None:
     """Open a picture's file, and forget it. Raises :class:`PictureUnusable`."""
-    _ask({"do": "check"}, data)
+    if isinstance(source, bytes):
+        _ask({"do": "check"}, source)
+    else:
+        _ask({"do": "check", "path": str(source)})
 
 
 def opened(path: Path) -> Image.Image:

@@ -86,7 +86,7 @@ class Seeing(OnPictures):
         path = self.folder / place
         try:
             if path.is_file():
-                apart.opened(path)
+                apart.check(path)
                 return True
         except PictureUnusable as error:
             self.broken[place] = error
