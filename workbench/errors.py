@@ -104,10 +104,13 @@ class PictureUnusable(BadInput):
 
     code = "picture-unusable"
 
-    def __init__(self, message: str, hint: str = "", **details: Any) -> None:
-        super().__init__(message, hint, **details)
-        self.problem = str(details.get("problem", "picture-broken"))
-        self.detail = str(details.get("detail", ""))
+    @property
+    def problem(self) -> str:
+        return str(self.details.get("problem", "picture-broken"))
+
+    @property
+    def detail(self) -> str:
+        return str(self.details.get("detail", ""))
 
     @classmethod
     def of(cls, problem: str, detail: str) -> "PictureUnusable":
@@ -169,3 +172,21 @@ class EndpointFailed(WorkbenchError):
     """The language model behind an address did not answer as it should."""
 
     code = "endpoint-failed"
+
+
+def rebuilt(
+    said: dict[str, Any], otherwise: type[WorkbenchError] = WorkbenchError
+) -> WorkbenchError:
+    """What another process has reported by ``to_dict``, as the class it was; ``otherwise``: what it
+    is where that class is not known here."""
+    kind = _by_code(WorkbenchError).get(str(said.get("code")), otherwise)
+    error = kind(str(said.get("message")), str(said.get("hint", "")))
+    error.details |= said.get("details") or {}
+    return error
+
+
+def _by_code(base: type[WorkbenchError]) -> dict[str, type[WorkbenchError]]:
+    found = {base.code: base}
+    for one in base.__subclasses__():
+        found.update(_by_code(one))
+    return found

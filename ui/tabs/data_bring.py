@@ -17,7 +17,8 @@ from ui.markup import EMPTY, badge, clipped, join, piece, table
 from ui.services import Services
 from ui.tabs import data_hub as hubs
 from ui.words import sentences, t
-from workbench.data.preview import Preview, PreviewRow, preview
+from workbench.data.preview import Preview, PreviewRow
+from workbench.data.preview_subprocess import preview_in_subprocess
 from workbench.recipes.data import ImportRecipe
 
 #: Every role a column may have, and its words; 'negative' may be several columns.
@@ -43,6 +44,9 @@ _KINDS = {
 }
 #: Warnings that a person can mend before the import.
 _TOLD = ("unknown-columns",)
+#: Columns that each menu offers; others can be typed. A page of a dozen menus with ten thousand
+#: each would take seconds to arrive.
+_OFFERED = 300
 _SKIP = ("paths", "name", "strict", "mapping", "remove_after", "hub_subset", "hub_split")
 
 
@@ -90,23 +94,23 @@ def listen(services: Services, bring: Bring, drop: gr.HTML) -> None:
         recipe = read(services, bring, files, "-", raw)
         if recipe is None:
             return cleared()
-        found = preview(services.workspace, recipe)
+        found = preview_in_subprocess(services.workspace, recipe)
         if not found.known and found.guess and not recipe.mapping:
             guessed = [f"{role}={column}" for column, role in found.guess.items()]
             recipe = recipe.model_copy(update={"mapping": guessed})
-            tried = preview(services.workspace, recipe)
+            tried = preview_in_subprocess(services.workspace, recipe)
             html = preview_html(tried, guessed=True)
         else:
             html = preview_html(found)
         model = choices.model_menu(choices.model_names(services.workspace), recipe.piece_model)
         opened = gr.Accordion(open=not found.known)
-        return [html, opened, *_menus(list(found.columns), recipe.mapping), model]
+        return [html, opened, *_menus(list(found.columns)[:_OFFERED], recipe.mapping), model]
 
     def again(files: Any, *raw: Any) -> str:
         recipe = read(services, bring, files, "-", raw)
         if recipe is None:
             return EMPTY
-        return preview_html(preview(services.workspace, recipe))
+        return preview_html(preview_in_subprocess(services.workspace, recipe))
 
     def looked(files: Any, *raw: Any) -> list[Any]:
         """A look at a hub's data set is over: it is shown, as new files are."""

@@ -21,8 +21,8 @@ from ui.tabs.search_hits import results_html
 from ui.tabs.search_tiles import SMALL, tiles
 from ui.words import t
 from workbench.errors import BadInput, SearchUnavailable
+from workbench.pictures.apart import MEDIA, shrunk
 from workbench.pictures.opening import SUFFIXES
-from workbench.pictures.thumbnails import MEDIA, preview
 from workbench.records import Index
 from workbench.search.pictures import of_pictures
 
@@ -57,7 +57,7 @@ class Sought:
         if self.document is not None:
             index, row, _ = self.document
             return picture_url(services, index.dataset_id, index.version, row, SMALL)
-        data = base64.b64encode(preview(self.path, SMALL)).decode()
+        data = base64.b64encode(shrunk(self.path, SMALL)).decode()
         return f"data:{MEDIA};base64,{data}"
 
 

@@ -32,6 +32,8 @@ POSITIVE, LEAKED = 1, 2
 SPOOLED_QUERIES = pa.schema(
     [QUERIES.field(name) for name in ("id", "text", "prompt", "fields")],
 )
+#: Positives of a row that are compared one after the other; more are sorted.
+_FEW = 8
 #: Odd numbers that tell a row's places apart when its digests are added up.
 _PLACES = np.random.default_rng(7).integers(1, 2**63, 4096, dtype=np.uint64) * np.uint64(2) + (
     np.uint64(1)
@@ -267,11 +269,15 @@ class Builder:
         doubled = np.zeros(len(keys), bool)
         seen = np.zeros((len(batch), 2), np.uint64)
         # A row has one positive or a few: each is compared with all documents of its row at once.
-        while len(positive):
+        for _ in range(_FEW):
             seen[batch.owner[positive]] = keys[positive]
             taken = (seen[batch.owner[positive]] == keys[positive]).all(axis=1)
             doubled |= (batch.grades <= 0) & (seen[batch.owner] == keys).all(axis=1)
             positive = positive[~taken]
+            if not len(positive):
+                break
+        else:
+            doubled |= (batch.grades <= 0) & _also_among(batch.owner, keys, positive)
         for row in dict.fromkeys(batch.owner[doubled].tolist()):
             if keep[row]:
                 self._tell("positive-equals-negative", int(batch.lines[row]), None)
@@ -339,6 +345,20 @@ class Builder:
     def _tell(self, code: str, line: int, field: str | None, detail: str = "") -> None:
         if self._report is not None:
             self._report.add(code, line, field, detail=detail)
+
+
+def _also_among(owner: Array, keys: Array, some: Array) -> Array:
+    """Which documents are, in the same row, also among ``some`` of them. Sorts all."""
+    order = np.lexsort((keys[:, 1], keys[:, 0], owner))
+    sorted_keys, sorted_owner = keys[order], owner[order]
+    differs = np.ones(len(order), bool)
+    differs[1:] = (sorted_keys[1:] != sorted_keys[:-1]).any(axis=1)
+    differs[1:] |= sorted_owner[1:] != sorted_owner[:-1]
+    group = np.empty(len(order), np.int64)
+    group[order] = np.cumsum(differs) - 1
+    marked = np.zeros(len(order), bool)
+    marked[group[some]] = True
+    return np.asarray(marked[group])
 
 
 def _share(texts: pa.StringArray, count: int) -> int:

@@ -27,6 +27,7 @@ from workbench.data.shapes.recognise import Recogniser, recognise
 from workbench.data.shapes.row import Document, Item, Pair, Plan, Row
 from workbench.data.shapes.shape import Shape, judged_shape
 from workbench.data.sources import Source, find
+from workbench.data.wide import narrow
 from workbench.jobs.context import JobContext
 from workbench.pictures.importing import PictureImport
 from workbench.pictures.in_rows import RowPictures
@@ -203,7 +204,9 @@ class Import:
     ) -> dict[str, Any] | None:
         """Add rows one by one; returns the last that could be read."""
         last, add = None, self._assembly.builder.add
-        for line, record in records:
+        for line, record in narrow(records, report):
+            # A flag that a thread raises: to look at it costs nothing, and a row may be large.
+            self._context.check_cancelled()
             report.line = line
             row = recogniser.read(record)
             if type(row) is Row:

@@ -20,6 +20,7 @@ from workbench.data.report import Report
 from workbench.data.shapes import beir
 from workbench.data.shapes.shape import judged_shape
 from workbench.data.sources import Source, packed
+from workbench.data.wide import first_columns, narrow
 from workbench.errors import BadInput
 
 _ROWS_AT_ONCE = 1_000
@@ -79,7 +80,7 @@ class Input:
 
     def records(self, tick: Callable[[int], None], scratch: Path) -> Iterator[Record]:
         """The file's rows; problems with the file's form go to its report."""
-        rows = self.raw_records(tick, scratch)
+        rows = narrow(self.raw_records(tick, scratch), self.report)
         if self.columns:
             return ((line, self.columns.rename(row)) for line, row in rows)
         return rows
@@ -155,7 +156,7 @@ def inspect(
     if not start.startswith(tuple(form.first_bytes)) and (told := packed(start)):
         log.add("unsupported-shape", source.label, detail=told[0], hint=told[1])
         return None
-    raw = dict(look.sample)
+    raw = first_columns(dict(look.sample))
     sample = head.renamed(raw)
     return Input(
         source,

@@ -126,10 +126,12 @@ def guess_roles(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """A role for each column that has a likely one: by its name, else by its texts' lengths."""
     columns = list(dict.fromkeys(str(name) for row in rows for name in row))
     found: dict[str, str] = {}
+    given: set[str] = set()
     for column in columns:
         role = role_of(column)
-        if role and (role in _MANY or role not in found.values()):
+        if role and (role in _MANY or role not in given):
             found[column] = role
+            given.add(role)
     _by_length(rows, [column for column in columns if column not in found], found)
     if "positive" in found.values() and "query" not in found.values():
         return found

@@ -25,6 +25,7 @@ from workbench.data.shapes.recognise import Recogniser
 from workbench.data.shapes.row import Document, Item, Pair, Row
 from workbench.data.shapes.shape import judged_shape
 from workbench.data.sources import Source, find
+from workbench.data.wide import narrow
 from workbench.pictures.embedded import layout_of
 from workbench.pictures.importing import FORMAT as PICTURES
 from workbench.pictures.importing import apart
@@ -224,7 +225,8 @@ def _rows(
     recogniser = Recogniser(one.report, find_plan)
     items: list[tuple[int, Item]] = []
     samples: list[dict[str, Any]] = []
-    for line, raw in islice(one.raw_records(_nothing, scratch), _LOOKED_AT):
+    records = narrow(one.raw_records(_nothing, scratch), one.report)
+    for line, raw in islice(records, _LOOKED_AT):
         one.report.line = line
         samples.append(raw)
         item = recogniser.read(one.columns.rename(raw) if one.columns else raw)

@@ -189,6 +189,11 @@ MENDS: dict[str, Mend] = {
         "Run a text recognition (OCR) over it, and import what that writes.",
     ),
     "no-rows": Mend("error", "The file has no rows.", "Check that it is the file you meant."),
+    "too-many-columns": Mend(
+        "error",
+        "The row has {detail} columns, more than the 10,000 that are read.",
+        "Keep the columns with texts and ids, and leave the others out.",
+    ),
     "missing-file": Mend(
         "error",
         "There are judgments (qrels), but no {detail} file beside them.",
@@ -278,6 +283,11 @@ MENDS: dict[str, Mend] = {
         "error",
         "The picture would unpack to {detail}.",
         "Make it smaller: models look at a few hundred pixels.",
+    ),
+    "picture-too-slow": Mend(
+        "error",
+        "The picture was not open after {detail}.",
+        "Save it again as PNG or JPEG, or take it out.",
     ),
     "picture-missing": Mend(
         "error",

@@ -19,6 +19,9 @@ LOG = "log.txt"
 PROCESSES = "processes.json"
 #: The runner's: how the worker ended.
 EXIT = "exit.json"
+#: For the runner: the job is to stop, and how many seconds its worker has to do so by itself
+#: ("flag"), and then after SIGTERM ("terminate").
+CANCEL = "cancel.json"
 #: The worker's: what its task gave back, or what it raised.
 RESULT = "result.json"
 ERROR = "error.json"

@@ -5,6 +5,7 @@ import shutil
 import threading
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,9 @@ JobList = list[Job]
 EventList = list[JobEvent]
 MetricList = list[MetricRow]
 FOLDER = "jobs"
+#: A cancelled worker that no supervisor has ended is ended by its runner: only when the patience of
+#: any supervisor (:class:`workbench.jobs.watch.Patience`) would be over.
+RUNNERS_PATIENCE = {"flag": 90.0, "terminate": 20.0}
 _ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
 
 
@@ -126,7 +130,17 @@ class Jobs:
         job = self.get(id)
         self._queue.request_cancel(job.id)
         self.submitted.set()
-        return self.get(job.id)
+        job = self.get(job.id)
+        if job.status is JobStatus.RUNNING:
+            self._tell_runner(job)
+        return job
+
+    def _tell_runner(self, job: Job) -> None:
+        """Whoever supervises may be gone, or go: the runner outlives them all."""
+        # A folder that was removed from under a job has no runner that could read there.
+        with suppress(OSError):
+            content = {"attempt": job.attempt, **RUNNERS_PATIENCE}
+            files.write_json(self.folder(job.id) / files.CANCEL, content)
 
     def resume(self, id: str) -> Job:
         """Queue a failed, cancelled or interrupted job again; it goes on from its files."""

@@ -2,6 +2,8 @@
 
 It starts the worker, waits for it, and writes down how it ended, so that the exit code is known to
 whichever app or command line looks next. It is small, loads nothing heavy, and outlives the app.
+A cancelled worker that does not stop is a supervisor's to end; where there is none any more, the
+runner ends it.
 """
 
 import fcntl
@@ -9,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from dataclasses import asdict
@@ -24,6 +27,8 @@ from workbench.jobs.processes import process_ref, this_process
 LOCK = "run.lock"
 #: After a request to stop, the worker has this many seconds before it is killed.
 STOP_SECONDS = 20
+#: Between two looks whether it is to be cancelled.
+LOOK_SECONDS = 1.0
 EXIT_BUSY = 3
 
 
@@ -42,6 +47,7 @@ def main(arguments: list[str]) -> int:
     worker = _start(job_id, attempt, lock)
     stop = _Stop(worker.pid)
     _note_processes(folder, attempt, worker.pid)
+    _heed_cancel(folder, attempt, worker.pid)
     files.write_json(folder / files.EXIT, {"attempt": attempt, **_wait(worker, stop, before)})
     return 0
 
@@ -80,6 +86,20 @@ def _note_processes(folder: Path, attempt: int, worker_pid: int) -> None:
     worker = process_ref(worker_pid)
     content = {"runner": asdict(this_process()), "worker": asdict(worker) if worker else None}
     files.write_json(folder / files.PROCESSES, {"attempt": attempt, **content})
+
+
+def _heed_cancel(folder: Path, attempt: int, group: int) -> None:
+    """End the worker when its time to stop by itself is over."""
+
+    def watch() -> None:
+        while (said := files.read_json(folder / files.CANCEL, attempt)) is None:
+            time.sleep(LOOK_SECONDS)
+        time.sleep(said["flag"])
+        kill_group(group, signal.SIGTERM)
+        time.sleep(said["terminate"])
+        kill_group(group, signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True, name="heed-cancel").start()
 
 
 class _Stop:

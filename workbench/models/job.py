@@ -15,6 +15,7 @@ from workbench.models.edit import differences, rules_for, write
 from workbench.models.fetch import fetch
 from workbench.models.files import copy_model
 from workbench.models.inspect import inspect_folder
+from workbench.models.named_classes import refuse_foreign_classes
 from workbench.models.registry import from_job, new_model
 from workbench.models.resolve import ResolvedModel, from_folder, listed_contract
 from workbench.models.towers import with_pictures
@@ -33,6 +34,7 @@ def run_add(recipe: AddModelRecipe, context: JobContext) -> dict[str, Any]:
         source = fetch(recipe.source)
     # Read before anything is copied: what is no model stops here.
     inspect_folder(source)
+    refuse_foreign_classes(source, trust_remote_code=workspace.trust_remote_code)
     id, folder = workspace.models.new_folder()
     try:
         return _add(recipe, context, source, id, folder)

@@ -35,6 +35,7 @@ from workbench.models.keeping import (
     stored_keeping,
 )
 from workbench.models.late import LoadedLateInteraction
+from workbench.models.named_classes import refuse_foreign_classes
 from workbench.models.onnx import computed_by_onnx
 from workbench.models.precision import Precision, choose, pick_device
 from workbench.models.resolve import ResolvedModel, listed_contract
@@ -205,6 +206,7 @@ class _How:
 def _load(resolved: ResolvedModel, how: _How) -> tuple[Any, Contract]:
     folder = Path(resolved.source) if resolved.local else fetch(resolved.source)
     found = inspect_folder(folder)
+    refuse_foreign_classes(folder, trust_remote_code=how.trust_remote_code)
     safe = safe_folder(folder, resolved.cache)
     own = found.contract if resolved.local else listed_contract(resolved.source, found)
     contract = how.contract or resolved.contract or own
@@ -249,6 +251,7 @@ def _around_adapter(
 ) -> Any:
     """The base's weights inside the modules that were saved with the adapter."""
     source = Path(base.source) if base.local else fetch(base.source)
+    refuse_foreign_classes(source, trust_remote_code=how.trust_remote_code)
     layout: Layout = "sentence-transformers"
     with overlay(folder, safe_folder(source, base.cache)) as joined:
         parts = Parts(joined, layout, contract, how.device, how.trust_remote_code, keeping)

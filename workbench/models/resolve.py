@@ -18,6 +18,7 @@ from workbench.models.catalogue import contract_for
 from workbench.models.contract import CONTRACT_FILE, Contract
 from workbench.models.inspect import ModelFolder, inspect_folder
 from workbench.models.kinds import as_kind
+from workbench.models.named_classes import refuse_foreign_classes
 
 if TYPE_CHECKING:
     from workbench.workspace import Workspace
@@ -96,6 +97,7 @@ def from_folder(
 ) -> ResolvedModel:
     """The model in a folder; an adapter comes with its base."""
     found = inspect_folder(folder)
+    refuse_foreign_classes(folder, trust_remote_code=workspace.trust_remote_code)
     known = model.summary.get("base_id") if model else None
     base = resolve_base(workspace, found, known) if found.layout == "adapter" else None
     return ResolvedModel(

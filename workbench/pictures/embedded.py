@@ -5,19 +5,19 @@ Beside them stand captions, or the number of a class whose names the file's own 
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
 
 from workbench.data.intake import Input
 from workbench.data.shapes.fields import identifier
 from workbench.data.shapes.texts import IDS
+from workbench.data.wide import narrow
 from workbench.pictures.captions import FILES, caption_column, caption_of_name, captions_in
 from workbench.pictures.opening import is_picture
 
@@ -25,8 +25,18 @@ from workbench.pictures.opening import is_picture
 ROWS = 8
 #: What pictures pack to hardly differs from what they unpack to.
 _RATIO, _ALWAYS_FINE = 200, 256 << 20
-#: Pillow's name of a format -> how a file of it is called.
-_SUFFIXES = {"JPEG": ".jpg", "JPEG2000": ".jp2", "MPO": ".jpg", "TIFF": ".tif"}
+#: How a file of a format is called -> how it begins.
+_BEGINNINGS = {
+    ".png": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    ".jpg": re.compile(rb"\xff\xd8\xff"),
+    ".webp": re.compile(rb"RIFF....WEBP", re.DOTALL),
+    ".gif": re.compile(rb"GIF8[79]a"),
+    ".tif": re.compile(rb"II[*+]\0|MM\0[*+]"),
+    ".jp2": re.compile(rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51"),
+    ".avif": re.compile(rb"....ftyp(avi[fs]|m[is]f1)", re.DOTALL),
+    ".bmp": re.compile(rb"BM"),
+    ".ppm": re.compile(rb"P[1-6]\s"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +147,7 @@ def entries(
     if layout.too_big:
         one.report.add("archive-too-big", 0, detail=layout.too_big)
         return
-    for line, raw in one.raw_records(tick, scratch, ROWS):
+    for line, raw in narrow(one.raw_records(tick, scratch, ROWS), one.report):
         one.report.line = line
         plain = {name: value for name, value in raw.items() if name not in layout.bare}
         row = one.columns.rename(plain) if one.columns else plain
@@ -170,10 +180,7 @@ def file_name(cell: Cell) -> str:
     """What a picture's file is called: as its row says, else by its format."""
     if is_picture(cell.name):
         return PurePosixPath(cell.name.replace("\\", "/")).name
-    try:
-        with Image.open(BytesIO(cell.data or b"")) as image:
-            form = str(image.format)
-    except Exception:  # noqa: BLE001 - a damaged file can make Pillow's readers raise anything
-        # Whoever opens it next says what is wrong.
-        return "picture.img"
-    return f"picture{_SUFFIXES.get(form, f'.{form.lower()}')}"
+    start = (cell.data or b"")[:32]
+    # Of another format, whoever opens it says what is wrong.
+    found = (suffix for suffix, begins in _BEGINNINGS.items() if begins.match(start))
+    return f"picture{next(found, '.img')}"

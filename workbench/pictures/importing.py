@@ -20,6 +20,7 @@ from workbench.data.shapes.own import own_fields
 from workbench.data.shapes.row import Document, Row
 from workbench.data.sources import Source
 from workbench.errors import PictureUnusable
+from workbench.pictures.apart import MOST_BYTES
 from workbench.pictures.captions import (
     caption_column,
     caption_of_name,
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from workbench.data.assemble import Assembly
 
 FORMAT = "pictures"
-#: A file larger than this is no picture that anybody searches.
-MOST_BYTES = 256 << 20
 #: A caption in a file of its own is a few sentences.
 _SIDECAR = 20_000
 _ORDER = {"test": 0, "dev": 1, "train": 2, None: 2}

@@ -7,8 +7,9 @@ from workbench.data.intake import Input
 from workbench.data.shapes.own import own_fields
 from workbench.data.sources import Source
 from workbench.errors import PictureUnusable
+from workbench.pictures.apart import MOST_BYTES
 from workbench.pictures.embedded import Cell, Entry, Layout, entries, file_name, layout_of
-from workbench.pictures.importing import MOST_BYTES, PictureImport, Places, Shown
+from workbench.pictures.importing import PictureImport, Places, Shown
 from workbench.pictures.looking import Seen
 
 #: Test first: what stands there leaves the others.

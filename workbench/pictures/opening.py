@@ -1,17 +1,23 @@
-"""Opens pictures as people have them, and hands on one form: RGB, upright, one frame.
+"""Opens pictures as people have them, and hands on one form: RGB, upright, one frame, of a bounded
+size.
 
-What cannot be opened safely or wholly is refused in a sentence; nothing is guessed from half a
-file. Pillow alone, no torch.
+What is bounded is the memory that opening takes, not the file: what a header promises is computed
+before anything is unpacked, because a file of a hundred bytes may promise gigabytes. What cannot be
+opened safely or wholly is refused in a sentence; nothing is guessed from half a file. Pillow alone,
+no torch.
 """
 
+import math
 import struct
 import warnings
+from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from workbench.errors import PictureUnusable
 
@@ -22,17 +28,41 @@ SUFFIXES = frozenset({
     ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2",
 })  # fmt: skip
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "JPEG2000")
-#: More pixels than any camera in common use has; in memory they take three bytes each.
+#: More pixels than any camera in common use has.
 MOST_PIXELS = 120_000_000
+#: Bytes that one picture may take while it is opened, its file apart: an RGB PNG of 67 million
+#: pixels, or a JPEG of any size, whose decoder makes it smaller as it reads.
+MOST_MEMORY = 512 << 20
+#: Pixels of what is handed on. Models read a few hundred a side, and a batch of 32 is in memory at
+#: once; a larger picture is made smaller by a whole number.
+MOST_OUT = 16_000_000
+#: Pixels that a byte of a file may stand for, in a picture larger than that. A blank page scanned
+#: in black and white packs to a tenth of this; what packs better shows nothing.
+_PIXELS_PER_BYTE = 10_000
 # Pillow's own bound refuses what is twice as large; what lies between is refused here, and needs no
 # warning. (To silence it around each call would not be safe among threads.)
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+#: A PNG's compressed notes, which nobody here reads: a program that draws pictures writes down all
+#: its settings. (All notes of one picture may have 64 MB, by Pillow's own bound.)
+PngImagePlugin.MAX_TEXT_CHUNK = 16 << 20
 #: Models make the shorter side some hundred pixels: of a hair-thin picture that would make a
 #: gigantic one, so it gets edges in white up to this ratio.
 _THINNEST = 16
+#: The longer side of a picture that gets such edges: with them it has MOST_OUT pixels.
+_LONGEST_THIN = math.isqrt(MOST_OUT * _THINNEST)
 #: transformers takes a side of 3 pixels for the colours.
 _SMALLEST = 8
+#: Bytes a pixel takes as Pillow keeps it; all other modes take four, RGB too.
+_KEPT = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
+#: Bytes a pixel takes inside a format's own decoder besides: libtiff's strip; libwebp's two
+#: canvases and the frame handed over; libavif's planes of 16 bits, its RGBA, and that handed over;
+#: four components of 32 bits, twice, in OpenJPEG.
+_DECODER = {"TIFF": 4, "WEBP": 12, "AVIF": 16, "JPEG2000": 32}
+#: A pixel as it is handed on, RGB in four bytes: there are both for a moment.
+_OUT = 4
+#: Pixels converted at a time: what lies between two modes may take 24 bytes a pixel.
+_BAND = 1_000_000
 #: What broken notes (EXIF) make Pillow raise.
 _NO_NOTES = (
     OSError,
@@ -43,13 +73,14 @@ _NO_NOTES = (
     ArithmeticError,
     struct.error,
 )
+Size = tuple[int, int]
 #: What stands behind transparent parts.
 _PAPER = (255, 255, 255)
 
 
 def open_picture(source: Path | bytes | BinaryIO, most: int = 0) -> Image.Image:
-    """The picture as RGB: the first frame of an animation, turned as its EXIF says, transparency
-    on white, 16 bits scaled to 8, CMYK and palettes converted.
+    """The picture as RGB of MOST_OUT pixels at most: the first frame of an animation, turned as its
+    EXIF says, transparency on white, 16 bits scaled to 8, CMYK and palettes converted.
 
     With ``most`` a JPEG may come smaller than it is, though not below so many pixels a side: that
     is unpacked several times as fast.
@@ -59,18 +90,21 @@ def open_picture(source: Path | bytes | BinaryIO, most: int = 0) -> Image.Image:
     try:
         with Image.open(stream, formats=_FORMATS) as image:
             # Nothing is unpacked yet.
-            _refuse_too_large(image.size)
-            if most:
-                image.draft(None, (most, most))
+            _refuse_too_large(image.size, _length(stream))
+            _refuse_too_costly(image, *_ask_for_less(image, most))
             image.load()
-            return _sound(_rgb(_upright(image)))
+            return _sound(_smaller(_rgb(_upright(image))))
     except PictureUnusable:
         raise
     except UnidentifiedImageError as error:
         raise PictureUnusable.of("picture-unknown", "no picture that is known") from error
     except Image.DecompressionBombError as error:
         raise PictureUnusable.of("picture-too-large", "far too many pixels") from error
+    except MemoryError as error:
+        raise too_much_memory() from error
     except Exception as error:
+        if "MAX_TEXT" in str(error):
+            raise PictureUnusable.of("picture-too-large", "notes of more than 16 MB") from error
         # A damaged file can make Pillow's readers raise nearly anything.
         raise PictureUnusable.of("picture-broken", _why(error)) from error
 
@@ -80,44 +114,150 @@ def is_picture(name: str) -> bool:
     return Path(name).suffix.lower() in SUFFIXES
 
 
-def _refuse_too_large(size: tuple[int, int]) -> None:
-    if size[0] * size[1] > MOST_PIXELS:
-        detail = f"{size[0]:,} x {size[1]:,} pixels"
-        raise PictureUnusable.of("picture-too-large", detail)
+def too_much_memory() -> PictureUnusable:
+    """For a picture that a decoder finds no memory for."""
+    return PictureUnusable.of("picture-too-large", f"more than {MOST_MEMORY >> 20} MB")
+
+
+def memory(image: Image.Image, whole: Size, read: Size) -> int:
+    """Bytes that unpacking takes at its peak, by the header of an open picture: one of the size
+    ``whole`` that its decoder hands over in the size ``read``."""
+    kept = _KEPT.get(image.mode, 4)
+    inside = _DECODER.get(image.format or "", 0)
+    total = read[0] * read[1] * (kept + inside + max(kept, _OUT))
+    if image.info.get("progressive") or image.info.get("progression"):
+        # libjpeg holds every coefficient, of 16 bits, whatever size it is asked for.
+        total += round(whole[0] * whole[1] * 2 * _components(image))
+    return total
+
+
+def _components(image: Image.Image) -> float:
+    """How many values a JPEG has per pixel: colours may be sampled in fewer places than light."""
+    sampled = [wide * high for _, wide, high, _ in getattr(image, "layer", [])]
+    return sum(sampled) / max(sampled) if sampled and max(sampled) else len(image.getbands())
+
+
+def _length(stream: Path | BinaryIO) -> int | None:
+    """The file's bytes; None where a stream does not say."""
+    if isinstance(stream, Path):
+        return stream.stat().st_size
+    if not stream.seekable():
+        return None
+    at = stream.tell()
+    length = stream.seek(0, 2)
+    stream.seek(at)
+    return length
+
+
+def _refuse_too_large(size: Size, length: int | None) -> None:
+    pixels = size[0] * size[1]
+    said = f"{size[0]:,} x {size[1]:,} pixels"
+    if pixels > MOST_PIXELS:
+        raise PictureUnusable.of("picture-too-large", said)
     if min(size) < 1:
         raise PictureUnusable.of("picture-broken", "it has no pixels")
+    if length is not None and pixels > max(MOST_OUT, _PIXELS_PER_BYTE * length):
+        raise PictureUnusable.of("picture-too-large", f"{said}, from a file of {length:,} bytes")
+
+
+def _ask_for_less(image: Image.Image, most: int) -> tuple[Size, Size]:
+    """Have the decoders that can do so make a large picture smaller as they read it. Returns the
+    picture's size and the one it will be handed over in."""
+    whole = image.size
+    if image.format == "JPEG2000":
+        read, halvings = whole, 0
+        while memory(image, whole, read) > MOST_MEMORY:
+            halvings += 1
+            read = (-(-whole[0] // 2**halvings), -(-whole[1] // 2**halvings))
+        if halvings:
+            image.reduce = halvings  # type: ignore[method-assign, assignment]
+        return whole, read
+    by = _factor(whole)
+    if most or by > 1:
+        image.draft(None, (most, most) if most else (-(-whole[0] // by), -(-whole[1] // by)))
+    return whole, image.size
+
+
+def _refuse_too_costly(image: Image.Image, whole: Size, read: Size) -> None:
+    if (needed := memory(image, whole, read)) > MOST_MEMORY:
+        said = f"{whole[0]:,} x {whole[1]:,} pixels, which take {needed >> 20:,} MB"
+        raise PictureUnusable.of("picture-too-large", said)
+
+
+def _factor(size: Size) -> int:
+    """How many times smaller each side has to be for MOST_OUT pixels."""
+    by = 1
+    while -(-size[0] // by) * -(-size[1] // by) > MOST_OUT:
+        by += 1
+    return by
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except _NO_NOTES:
-        # Notes about the picture that cannot be read take nothing from it.
-        return image
+    # Notes about the picture that cannot be read take nothing from it.
+    with suppress(*_NO_NOTES):
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB" and "transparency" not in image.info:
         return image.copy()
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return Image.fromarray(_eight_bits(image)).convert("RGB")
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        paper = Image.new("RGBA", layer.size, (*_PAPER, 255))
-        return Image.alpha_composite(paper, layer).convert("RGB")
+        low, high = _range(image)
+        return _in_bands(image, lambda band: _eight_bits(band, low, high))
+    return _in_bands(image, _on_paper if image.has_transparency_data else _converted)
+
+
+def _in_bands(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """The picture as RGB, converted some rows at a time: what a conversion needs besides is small
+    then, however large the picture is."""
+    out = Image.new("RGB", image.size)
+    rows = max(1, _BAND // image.width)
+    for top in range(0, image.height, rows):
+        bottom = min(top + rows, image.height)
+        out.paste(convert(image.crop((0, top, image.width, bottom))), (0, top))
+    return out
+
+
+def _converted(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _eight_bits(image: Image.Image) -> Any:
-    """Grey values of more than 8 bits, (height, width) as bytes: 16 bits by their range, others by
-    the range of 8 or 16 bits they fit in, else by their own."""
-    values = np.nan_to_num(np.asarray(image).astype(np.float64), posinf=0.0, neginf=0.0)
-    low, high = float(values.min()), float(values.max())
+def _on_paper(image: Image.Image) -> Image.Image:
+    layer = image.convert("RGBA")
+    paper = Image.new("RGBA", layer.size, (*_PAPER, 255))
+    return Image.alpha_composite(paper, layer).convert("RGB")
+
+
+def _range(image: Image.Image) -> tuple[float, float]:
+    """What becomes black and white of grey values with more than 8 bits: 16 bits by their range,
+    others by the range of 8 or 16 bits they fit in, else by their own."""
     if image.mode.startswith("I;16"):
-        low, high = 0.0, 65535.0
-    elif low >= 0:
-        low, high = 0.0, next((top for top in (1.0, 255.0, 65535.0) if high <= top), high)
-    return ((values - low) * (255.0 / ((high - low) or 1.0))).round().astype(np.uint8)
+        return 0.0, 65535.0
+    low, high = math.inf, -math.inf
+    rows = max(1, _BAND // image.width)
+    for top in range(0, image.height, rows):
+        bottom = min(top + rows, image.height)
+        values = _values(image.crop((0, top, image.width, bottom)))
+        low, high = min(low, float(values.min())), max(high, float(values.max()))
+    if low >= 0:
+        return 0.0, next((top for top in (1.0, 255.0, 65535.0) if high <= top), high)
+    return low, high
+
+
+def _eight_bits(image: Image.Image, low: float, high: float) -> Image.Image:
+    scaled = (_values(image) - low) * (255.0 / ((high - low) or 1.0))
+    return Image.fromarray(scaled.round().astype(np.uint8)).convert("RGB")
+
+
+def _values(image: Image.Image) -> Any:
+    """Grey values as (height, width) float64; those that are no numbers are 0."""
+    return np.nan_to_num(np.asarray(image).astype(np.float64), posinf=0.0, neginf=0.0)
+
+
+def _smaller(image: Image.Image) -> Image.Image:
+    by = _factor(image.size)
+    return image if by == 1 else image.reduce(by)
 
 
 def _sound(image: Image.Image) -> Image.Image:
@@ -127,6 +267,11 @@ def _sound(image: Image.Image) -> Image.Image:
         factor = -(-_SMALLEST // short)
         if long * factor <= _SMALLEST * _THINNEST:
             return image.resize((image.width * factor, image.height * factor), 0)
+    if short * _THINNEST < long and long > _LONGEST_THIN:
+        share = _LONGEST_THIN / long
+        width, height = (max(1, round(side * share)) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.BOX)
+        short, long = min(image.size), max(image.size)
     least = max(_SMALLEST, -(-long // _THINNEST))
     if short >= least:
         return image

@@ -5,7 +5,8 @@ import os
 import shutil
 from pathlib import Path, PurePosixPath
 
-from workbench.pictures.opening import SUFFIXES, open_picture
+from workbench.pictures import apart
+from workbench.pictures.opening import SUFFIXES
 
 FOLDER = "pictures"
 
@@ -18,7 +19,7 @@ def keep_picture(folder: Path, data: bytes, name: str) -> str:
     place = place_of(data, name)
     target = folder / place
     if not target.is_file():
-        open_picture(data)
+        apart.check(data)
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = target.with_suffix(".new")
         beside.write_bytes(data)

@@ -1,24 +1,16 @@
 """Small pictures for people to look at: made once, kept by content, never the file as it came."""
 
-from io import BytesIO
 from pathlib import Path, PurePosixPath
-from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
-from PIL import Image
-
 from workbench.errors import NotFound
-from workbench.pictures.opening import open_picture
+from workbench.pictures import apart
 
 if TYPE_CHECKING:
     from workbench.workspace import Workspace
 
 #: The longer side in pixels. A few fixed sizes, so that nobody can fill the disk with others.
 SIZES = (64, 128, 256, 512, 1024)
-MEDIA = "image/webp"
-_QUALITY = 82
-#: Unpacked at the same time at most: a large picture takes some hundred megabytes.
-_AT_ONCE = BoundedSemaphore(2)
 
 
 def thumbnail(
@@ -46,24 +38,8 @@ def small(home: Path, picture: Path, size: int) -> bytes:
     kept = home / "cache" / "thumbnails" / name[:2] / f"{name}-{wanted}.webp"
     if not kept.is_file():
         kept.parent.mkdir(parents=True, exist_ok=True)
-        with _AT_ONCE:
-            data = shrunk(open_picture(picture, wanted), wanted)
+        data = apart.shrunk(picture, wanted)
         beside = kept.with_suffix(f".{id(data)}.new")
         beside.write_bytes(data)
         beside.replace(kept)
     return kept.read_bytes()
-
-
-def preview(picture: Path, size: int) -> bytes:
-    """A picture that is in no data set, as WebP of ``size`` pixels at most; kept nowhere. Raises
-    :class:`PictureUnusable`."""
-    with _AT_ONCE:
-        return shrunk(open_picture(picture, size), size)
-
-
-def shrunk(image: Image.Image, size: int) -> bytes:
-    """An open picture as WebP, without anything that its file said besides."""
-    image.thumbnail((size, size), Image.Resampling.LANCZOS)
-    out = BytesIO()
-    image.save(out, "WEBP", quality=_QUALITY)
-    return out.getvalue()

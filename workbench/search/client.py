@@ -12,13 +12,13 @@ from typing import Any
 
 import psutil
 
-from workbench.errors import BadInput, SearchUnavailable, WorkbenchError
+from workbench.errors import BadInput, SearchUnavailable, WorkbenchError, rebuilt
 from workbench.models.resolve import resolve
 from workbench.search.asked import Encoded, Role, Scored, Vectors, embed_request, score_request
 from workbench.search.generation import generation
 from workbench.search.pictures import picture_request
 from workbench.search.process import Busy, Gone, ResidentProcess, TimedOut
-from workbench.search.protocol import WRITE, rebuild_error
+from workbench.search.protocol import WRITE
 from workbench.search.results import CANDIDATES, Hit, SearchResult
 from workbench.search.second import check_candidates, check_kind
 from workbench.search.where import parse
@@ -193,7 +193,7 @@ class SearchClient:
             with closing(process.converse(about, WRITE_SECONDS, check)) as told:
                 for said in told:
                     if "error" in said:
-                        raise rebuild_error(said["error"])
+                        raise rebuilt(said["error"], SearchUnavailable)
                     yield said
         except Gone:
             self._discard(process)
@@ -293,7 +293,7 @@ class SearchClient:
                     raise _died(process) from error
                 continue
             if "error" in said:
-                raise rebuild_error(said["error"])
+                raise rebuilt(said["error"], SearchUnavailable)
             return said["answer"]
         raise AssertionError("unreachable")
 

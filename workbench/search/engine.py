@@ -15,7 +15,7 @@ from workbench.models.image_text import LoadedImageText
 from workbench.models.load import Loaded, LoadedEmbedding, Role, load_model
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.models.scorer import Scorer
-from workbench.pictures.opening import open_picture
+from workbench.pictures import apart
 from workbench.search import encode
 from workbench.search.asked import Encoded, Scored
 from workbench.search.found import Clock, Known, OpenIndex, find
@@ -76,7 +76,7 @@ class Engine:
         """
         started = time.perf_counter()
         # Whatever the file is, others' searches do not wait while it is opened.
-        image = open_picture(Path(picture))
+        image = apart.opened(Path(picture))
         opening = (time.perf_counter() - started) * 1000
         found = []
         with self._lock:

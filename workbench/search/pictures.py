@@ -21,7 +21,7 @@ from workbench.errors import BadInput, ModelUnusable, PictureUnusable, Workbench
 from workbench.evaluation.pictures import PICTURE, OnPictures
 from workbench.evaluation.texts import join_documents
 from workbench.models.contract import Contract
-from workbench.pictures.opening import open_picture
+from workbench.pictures import apart
 from workbench.search.where import parse
 
 Rows = NDArray[np.int64]
@@ -86,7 +86,7 @@ class Seeing(OnPictures):
         path = self.folder / place
         try:
             if path.is_file():
-                open_picture(path)
+                apart.check(path)
                 return True
         except PictureUnusable as error:
             self.broken[place] = error

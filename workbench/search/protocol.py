@@ -10,8 +10,6 @@ from typing import Any
 
 import orjson
 
-from workbench.errors import SearchUnavailable, WorkbenchError
-
 #: A line on the worker's standard output once it listens.
 READY = "ready"
 #: The one request that is answered by many messages: pieces, then the answer.
@@ -51,16 +49,3 @@ def arrives(connection: "Connection[Any, Any]", seconds: float) -> bool:
     waiting = select.poll()
     waiting.register(connection.fileno(), select.POLLIN)
     return bool(waiting.poll(seconds * 1000))
-
-
-def rebuild_error(said: dict[str, Any]) -> WorkbenchError:
-    """The error the worker reported, as the class it was."""
-    kind = _classes(WorkbenchError).get(str(said.get("code")), SearchUnavailable)
-    return kind(str(said.get("message")), str(said.get("hint", "")))
-
-
-def _classes(base: type[WorkbenchError]) -> dict[str, type[WorkbenchError]]:
-    found = {base.code: base}
-    for one in base.__subclasses__():
-        found.update(_classes(one))
-    return found

@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, StoppingCriteria
 from workbench.errors import ModelUnusable
 from workbench.models.convert import safe_folder
 from workbench.models.fetch import fetch
+from workbench.models.named_classes import refuse_foreign_classes
 from workbench.models.precision import choose, dtype_of, pick_device
 from workbench.models.resolve import resolve
 from workbench.recipes.synthesize import SynthesizeRecipe
@@ -94,6 +95,7 @@ def load_writer(workspace: Workspace, name: str, device: str) -> tuple[Any, Any]
     """
     resolved = resolve(workspace, name)
     folder = Path(resolved.source) if resolved.local else fetch(resolved.source)
+    refuse_foreign_classes(folder, trust_remote_code=workspace.trust_remote_code)
     refuse_mute(folder, name)
     folder = safe_folder(folder, resolved.cache)
     where = pick_device(device)

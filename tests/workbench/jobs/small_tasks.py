@@ -28,6 +28,7 @@ class CountRecipe(Recipe):
     device: str = setting("auto", help="As the training recipes have it.")
     fail_at: int = setting(-1, help="The step at which it fails, in the first attempt only.")
     how: str = setting("", help="How it fails.")
+    idle: bool = setting(False, help="Looks at no cancel flag.")
     deaf: bool = setting(False, help="Looks at no cancel flag and ignores SIGTERM.")
     child: bool = setting(False, help="Starts a process of its own that would stay.")
 
@@ -51,7 +52,7 @@ def run(recipe: CountRecipe, context: JobContext) -> dict[str, Any]:
         context.forget_metrics_after(begin)
     print(f"counting from {begin}")
     for step in range(begin + 1, recipe.steps + 1):
-        if not recipe.deaf:
+        if not (recipe.deaf or recipe.idle):
             context.check_cancelled()
         if step == recipe.fail_at and not context.resuming:
             print("about to stumble", flush=True)

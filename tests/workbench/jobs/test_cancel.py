@@ -5,6 +5,7 @@ import pytest
 from storage.records import JobStatus
 from tests.workbench.jobs.conftest import kinds, steps, wait_for_steps, wait_until
 from tests.workbench.jobs.small_tasks import CountRecipe
+from workbench.jobs import files
 from workbench.jobs.processes import alive, process_ref
 from workbench.jobs.supervisor import Supervisor
 from workbench.jobs.watch import Patience
@@ -12,6 +13,8 @@ from workbench.workspace import Workspace
 
 # Real processes: each job starts two, which takes about a second.
 pytestmark = pytest.mark.slow
+
+SOON = {"flag": 0.2, "terminate": 0.2}
 
 
 def test_a_job_that_looks_at_the_flag_stops_by_itself(workspace: Workspace) -> None:
@@ -58,6 +61,50 @@ def test_a_worker_stops_without_any_supervisor(workspace: Workspace) -> None:
     wait_until(lambda: not alive(job.runner), "the runner is gone")
     assert workspace.jobs.recover() == []
     assert workspace.jobs.get(job.id).status is JobStatus.CANCELLED
+
+
+def test_one_that_ignores_the_flag_is_ended_without_any_supervisor(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command line that ran it is gone, and no app is there: its runner does it."""
+    monkeypatch.setattr("workbench.jobs.registry.RUNNERS_PATIENCE", SOON)
+    supervisor = Supervisor(workspace)
+    supervisor.start()
+    job = workspace.jobs.submit(CountRecipe(steps=20_000, delay=0.05, idle=True, child=True))
+    job = wait_for_steps(workspace, job, 1)
+    supervisor.stop()
+    child = int((workspace.jobs.folder(job.id) / "child.pid").read_text())
+    workspace.jobs.cancel(job.id)
+    wait_until(lambda: not alive(job.runner), "the runner is gone")
+    assert not alive(job.worker)
+    wait_until(lambda: process_ref(child) is None, "the worker's child is gone")
+    assert workspace.jobs.recover() == []
+    assert workspace.jobs.get(job.id).status is JobStatus.CANCELLED
+
+
+def test_one_that_ignores_sigterm_too_is_killed_by_its_runner(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.jobs.registry.RUNNERS_PATIENCE", SOON)
+    supervisor = Supervisor(workspace)
+    supervisor.start()
+    job = workspace.jobs.submit(CountRecipe(steps=20_000, delay=0.05, deaf=True))
+    job = wait_for_steps(workspace, job, 1)
+    supervisor.stop()
+    workspace.jobs.cancel(job.id)
+    wait_until(lambda: not alive(job.runner), "the runner is gone")
+    assert not alive(job.worker)
+    assert workspace.jobs.recover() == []
+    assert workspace.jobs.get(job.id).status is JobStatus.CANCELLED
+
+
+def test_a_cancel_of_an_earlier_attempt_does_not_end_the_next(workspace: Workspace) -> None:
+    supervisor = Supervisor(workspace)
+    job = workspace.jobs.submit(CountRecipe(steps=60, delay=0.05))
+    folder = workspace.jobs.folder(job.id)
+    files.write_json(folder / files.CANCEL, {"attempt": 0, **SOON})
+    job = supervisor.run_until(job.id)
+    assert job.status is JobStatus.SUCCEEDED
 
 
 def test_a_job_that_waits_is_cancelled_at_once(workspace: Workspace) -> None:

@@ -7,6 +7,11 @@ from typing import Any
 
 #: Columns of other columns.
 _PACKED = ("metadata", "fields")
+#: Lists and objects in each other: what reads JSON gives up at some hundred, sooner the more calls
+#: it stands in.
+_DEEPEST = 100
+#: In place of a value that is deeper.
+_TOO_DEEP = "(nested too deeply)"
 
 
 def own_fields(row: Mapping[str, Any], used: Set[str | None]) -> str:
@@ -17,10 +22,22 @@ def own_fields(row: Mapping[str, Any], used: Set[str | None]) -> str:
             continue
         # Exports put what they have no column for into one.
         inner = _unpacked(value) if key in _PACKED else {}
-        # Two of one name stay two.
-        beside = {*kept, *row} - {key, *used}
-        kept |= {str(key): value} if inner.keys() & beside or not inner else inner
+        if not inner or _twice(inner, key, row, kept, used):
+            kept[str(key)] = value
+        else:
+            kept |= inner
     return as_fields(kept)
+
+
+def _twice(
+    inner: dict[str, Any],
+    key: str,
+    row: Mapping[str, Any],
+    kept: dict[str, Any],
+    used: Set[str | None],
+) -> bool:
+    """Whether a name inside a packed column stands beside it, too: two of one name stay two."""
+    return any((name in row or name in kept) and name != key and name not in used for name in inner)
 
 
 def as_fields(values: dict[str, Any]) -> str:
@@ -28,17 +45,38 @@ def as_fields(values: dict[str, Any]) -> str:
     if not values:
         return ""
     try:
-        return json.dumps(values, ensure_ascii=False, default=str, allow_nan=False)
-    except ValueError:  # A number somewhere inside that is none.
-        kept = {name: value if _finite(value) else str(value) for name, value in values.items()}
-        return json.dumps(kept, ensure_ascii=False, default=str)
+        text = json.dumps(values, ensure_ascii=False, default=str, allow_nan=False)
+        # Nearly all have fewer brackets than would be too deep, which is quick to see.
+        if text.count("[") + text.count("{") <= _DEEPEST:
+            return text
+    except (ValueError, RecursionError):
+        pass  # A number somewhere inside that is none, or a list in a list, thousands deep.
+    kept = {name: _storable(value) for name, value in values.items()}
+    return json.dumps(kept, ensure_ascii=False, default=str)
 
 
-def _finite(value: Any) -> bool:
+def _storable(value: Any) -> Any:
+    if _deep(value):
+        return _TOO_DEEP
     try:
         json.dumps(value, default=str, allow_nan=False)
     except ValueError:
-        return False
+        return str(value)
+    return value
+
+
+def _deep(value: Any) -> bool:
+    """Whether lists and objects lie in each other further than is stored."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return False
     return True
 
 
@@ -47,7 +85,7 @@ def _unpacked(value: Any) -> dict[str, Any]:
     if isinstance(value, str) and value.startswith("{"):
         try:
             value = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
     return value if isinstance(value, dict) else {}
 
