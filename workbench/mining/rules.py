@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.evaluation.retrieve import Run
+from workbench.evaluation.retrieve import Run, to_the_left
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -111,11 +111,3 @@ def _drawn(run: Run, most: int, random: np.random.Generator) -> Run:
     place = np.argsort(np.argsort(ticket, axis=1), axis=1)
     documents = np.where(place < most, run.documents, -1)
     return to_the_left(Run(documents, run.scores), documents.shape[1])
-
-
-def to_the_left(run: Run, most: int) -> Run:
-    """Each line without its gaps, cut at ``most``."""
-    order = np.argsort(run.documents < 0, axis=1, kind="stable")[:, :most]
-    documents = np.take_along_axis(run.documents, order, axis=1)
-    scores = np.take_along_axis(run.scores, order, axis=1)
-    return Run(documents, np.where(documents >= 0, scores, np.float32(-np.inf)))

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from workbench.comparison.conditions import SWITCH
 from workbench.errors import JobCancelled, WorkbenchError
 from workbench.evaluation.measure import score
 from workbench.evaluation.metrics import DEPTH
@@ -84,6 +85,8 @@ class _Lab:
             "split": self.recipe.split,
             "queries": original["queries"],
             "documents": original["documents"],
+            SWITCH: self.recipe.exclude_query_document,
+            **original["conditions"],
             "against": original["against"],
             "device": original["device"],
             "rescore": self.recipe.rescore,
@@ -151,6 +154,7 @@ class _Lab:
             candidates=recipe.candidates,
             device=recipe.device,
             seed=recipe.seed,
+            exclude=recipe.exclude_query_document,
             trust_remote_code=self.context.workspace.trust_remote_code,
             folder=folder,
             vectors=not method and bool(recipe.vectors or recipe.dimensions),
@@ -181,6 +185,7 @@ class _Lab:
             self.recipe.split,
             max_queries=self.recipe.max_queries,
             seed=self.recipe.seed,
+            exclude=self.recipe.exclude_query_document,
         )
         row, _ = self._coded(VectorFormat("float32"), original, queries, documents, pool)
         rows = [{**row, **_same(), "name": ORIGINAL, "bound": 0.0}]
@@ -203,12 +208,13 @@ class _Lab:
             documents, format, unit=original["normalize"], rescored=self.recipe.rescore > 0
         )
         coded = time.monotonic() - began
-        ready, about = Ready(codes), {"k": DEPTH, "rescore": self.recipe.rescore}
+        ready, about = Ready(codes), {"k": pool.depth(DEPTH), "rescore": self.recipe.rescore}
         # The first search prepares what the others find ready.
         ready.search(queries[:1], order=pool.order, **about)
         began = time.monotonic()
-        run = ready.search(queries, order=pool.order, **about)
+        found = ready.search(queries, order=pool.order, **about)
         searched = time.monotonic() - began
+        run = pool.without_own(found, DEPTH)
         per_query = original["milliseconds_per_query"] + 1000 * searched / len(queries)
         per_document = original["milliseconds_per_document"] + 1000 * coded / len(documents)
         row = {

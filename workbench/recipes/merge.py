@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator
 
 from workbench.recipes.base import Recipe, setting
+from workbench.recipes.query_document import QueryDocument, query_document
 
 MOST_RATIOS = 21
 
@@ -86,6 +87,7 @@ class BlendRecipe(Recipe):
         ge=2,
         le=1000,
     )
+    exclude_query_document: QueryDocument = query_document()
     metric: Literal["map@100", "mrr@10", "ndcg@10", "recall@100"] = setting(
         "map@100", help="The metric that the chart shows.", advanced=True
     )

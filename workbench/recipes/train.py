@@ -10,6 +10,7 @@ from pydantic import AfterValidator, model_validator
 from workbench.recipes.adapter import AdapterFields
 from workbench.recipes.base import setting
 from workbench.recipes.devices import Devices
+from workbench.recipes.query_document import QueryDocument, query_document
 
 #: Objectives that learn scored pairs, and what those are judged by.
 PAIR_OBJECTIVES = ("cosent", "cosine")
@@ -194,6 +195,7 @@ class TrainRecipe(AdapterFields):
         advanced=True,
         ge=10,
     )
+    exclude_query_document: QueryDocument = query_document("evaluation")
     early_stopping: int = setting(
         0,
         help="Stop after this many dev evaluations without a new best; 0 never stops early.",
