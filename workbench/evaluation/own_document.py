@@ -6,7 +6,7 @@ text is unlike itself, so for training and mining a document that says the query
 as the query, whatever its id. Torch-free.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -102,15 +102,6 @@ def plain(texts: Any) -> Any:
     array = pc.utf8_normalize(pc.fill_null(array, ""), form="NFKC")
     array = pc.replace_substring_regex(array, r"[\s\p{Z}]+", " ")
     return pc.utf8_lower(pc.utf8_trim_whitespace(array))
-
-
-def without(
-    lists: Sequence[Sequence[int] | None], gone: Sequence[Sequence[int]]
-) -> list[list[int]]:
-    """Each list without what stands in the other at its place."""
-    return [
-        [one for one in own or () if one not in shut] for own, shut in zip(lists, gone, strict=True)
-    ]
 
 
 def _said(reader: Any) -> Iterator[tuple[int, Any, Any]]:
