@@ -10,6 +10,7 @@ from pydantic import AfterValidator, model_validator
 from workbench.recipes.adapter import AdapterFields
 from workbench.recipes.base import setting
 from workbench.recipes.devices import Devices
+from workbench.recipes.prompts import OptionalPrompt
 from workbench.recipes.query_document import QueryDocument, query_document
 
 #: Objectives that learn scored pairs, and what those are judged by.
@@ -346,15 +347,17 @@ class TrainEmbeddingRecipe(TrainRecipe):
         group="model",
         advanced=True,
     )
-    query_prompt: str | None = setting(
+    query_prompt: OptionalPrompt = setting(
         None,
-        help="Put before every query, in training and ever after; empty keeps the base model's.",
+        help="Put before every query, in training and ever after; empty keeps the base model's, "
+        'two quotation marks ("") use none.',
         group="model",
         advanced=True,
     )
-    document_prompt: str | None = setting(
+    document_prompt: OptionalPrompt = setting(
         None,
-        help="Put before every document, in training and ever after; empty keeps the base model's.",
+        help="Put before every document, in training and ever after; empty keeps the base model's, "
+        'two quotation marks ("") use none.',
         group="model",
         advanced=True,
     )

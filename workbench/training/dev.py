@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from workbench.evaluation.candidates import Frozen, first_stage, rerank
 from workbench.evaluation.measure import Measured, measure
-from workbench.evaluation.pool import Pool
+from workbench.evaluation.pool import Pool, excluding
 from workbench.jobs.context import JobContext
 
 BASELINE_FILE = "baseline.json"
@@ -62,6 +62,10 @@ class Retrieval:
     def documents(self) -> int:
         return self.pool.documents
 
+    @property
+    def excluding(self) -> dict[str, int]:
+        return excluding(self.pool)
+
     def baseline(self) -> Means | None:
         return None
 
@@ -84,6 +88,10 @@ class Reranking:
         return len(self.frozen.rows)
 
     @property
+    def excluding(self) -> dict[str, int]:
+        return dict(self.frozen.excluding)
+
+    @property
     def baseline_name(self) -> str:
         depth = self.frozen.run.documents.shape[1]
         if self.frozen.origin == "given":
@@ -104,6 +112,11 @@ class Dev:
         self.ground = ground
         self.context = context
         self.output = output
+
+    @property
+    def excluding(self) -> dict[str, int]:
+        """For how many dev queries their own document was left out, where there are some."""
+        return dict(getattr(self.ground, "excluding", {}))
 
     def before(self, load: Callable[[], Any]) -> tuple[Means, Means]:
         """The baseline, and the untrained model's values; measured once per job.
