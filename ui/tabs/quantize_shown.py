@@ -35,7 +35,7 @@ def _about(result: Mapping[str, Any]) -> Markup:
         device=result["device"],
     )
     about = Markup('<p class="rw-quiet">{}</p>').format(words)
-    return join([about, quiet_lines(conditions(result, [result]))])
+    return join([about, quiet_lines([*conditions(result, [result]), *result.get("notes", ())])])
 
 
 def _panel(result: Mapping[str, Any], name: str) -> Markup:

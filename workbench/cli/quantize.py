@@ -75,8 +75,12 @@ def lab_words(result: Mapping[str, Any]) -> str:
         if result[panel]:
             parts += [title, columns(_HEAD, [_row(row) for row in result[panel]])]
             parts += _taken(result, panel)
-    parts += [" ".join(said)] if (said := conditions(result, [result])) else []
+    parts += [" ".join(said)] if (said := _how(result)) else []
     return "\n\n".join(parts)
+
+
+def _how(result: Mapping[str, Any]) -> list[str]:
+    return [*conditions(result, [result]), *result.get("notes", ())]
 
 
 def _taken(result: Mapping[str, Any], panel: str) -> list[str]:

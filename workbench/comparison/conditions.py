@@ -18,6 +18,14 @@ def conditions(result: Mapping[str, Any], rows: Sequence[Mapping[str, Any]] = ()
     return [*excluded(result), *lengths(rows or result.get("rows") or ())]
 
 
+def blended(result: Mapping[str, Any]) -> list[str]:
+    """The conditions of a blend: each data set has its own queries; the lengths are the tuned
+    model's at every ratio."""
+    left_out = [said for row in result["rows"] for said in excluded({**result, **row})]
+    said = [*dict.fromkeys(left_out), *lengths([{**result, "model": result["tuned"]}])]
+    return [*said, *result.get("notes", ())]
+
+
 def excluded(result: Mapping[str, Any]) -> list[str]:
     """Whether queries could find their own documents, where they have some."""
     if result.get(SWITCH) == "no":

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from workbench.comparison.conditions import SWITCH
+from workbench.data.needs import choosing_split, chosen_by
 from workbench.errors import JobCancelled, WorkbenchError
 from workbench.evaluation.measure import score
 from workbench.evaluation.metrics import DEPTH
@@ -62,6 +63,7 @@ class _Lab:
         self.reader: Any = context.workspace.datasets.read(
             self.dataset.id, recipe.dataset_version or self.dataset.version
         )
+        self.split = choosing_split(self.reader, recipe.split, or_test=True)
         self.steps = 1 + len(recipe.methods)
         self.step = 0
 
@@ -82,7 +84,8 @@ class _Lab:
             "dataset": self.dataset.name,
             "dataset_id": self.dataset.id,
             "dataset_version": self.reader.version,
-            "split": self.recipe.split,
+            "split": self.split,
+            "notes": chosen_by(self.split, self.dataset.name),
             "queries": original["queries"],
             "documents": original["documents"],
             SWITCH: self.recipe.exclude_query_document,
@@ -149,7 +152,7 @@ class _Lab:
             model=recipe.model,
             dataset=self.dataset.id,
             version=self.reader.version,
-            split=recipe.split,
+            split=self.split,
             max_queries=recipe.max_queries,
             candidates=recipe.candidates,
             device=recipe.device,
@@ -182,7 +185,7 @@ class _Lab:
         queries, documents = written(folder, "query"), written(folder, "document")
         pool = whole_pool(
             self.reader,
-            self.recipe.split,
+            self.split,
             max_queries=self.recipe.max_queries,
             seed=self.recipe.seed,
             exclude=self.recipe.exclude_query_document,

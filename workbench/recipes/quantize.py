@@ -72,8 +72,11 @@ class QuantizeLabRecipe(Recipe):
         ge=0,
         le=100,
     )
-    split: Literal["test", "dev", "train"] = setting(
-        "test", help="The split whose queries are asked.", widget="split"
+    split: Literal["auto", "dev", "train", "test"] = setting(
+        "auto",
+        help="The split whose queries are asked, and by which a format is recommended; 'auto' "
+        "takes dev where there is one, else train.",
+        widget="split",
     )
     max_queries: int | None = setting(
         None,

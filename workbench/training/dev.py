@@ -1,7 +1,7 @@
 """Measuring on dev: before the first step, during training, and the saved model."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -39,6 +39,11 @@ class Ground(Protocol):
 
     @property
     def baseline_name(self) -> str: ...
+
+    @property
+    def excluding(self) -> Mapping[str, int]:
+        """For how many queries their own document was left out, where there are some."""
+        ...
 
     def baseline(self) -> Means | None:
         """What must be beaten, where that is not the untrained model itself."""
@@ -115,8 +120,8 @@ class Dev:
 
     @property
     def excluding(self) -> dict[str, int]:
-        """For how many dev queries their own document was left out, where there are some."""
-        return dict(getattr(self.ground, "excluding", {}))
+        """As the ground says."""
+        return dict(self.ground.excluding)
 
     def before(self, load: Callable[[], Any]) -> tuple[Means, Means]:
         """The baseline, and the untrained model's values; measured once per job.
