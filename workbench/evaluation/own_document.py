@@ -80,8 +80,8 @@ def documents_saying(reader: Any, texts: Any) -> list[list[int]]:
     known = known.filter(pc.not_equal(known, ""))
     rows: list[dict[int, None]] = [{} for _ in range(len(known))]
     for start, title, text in _said(reader):
-        whole = pc.binary_join_element_wise(title, text, " ")
-        for said in (text, whole):
+        titled = bool(pc.any(pc.not_equal(title, "")).as_py())
+        for said in (text, pc.binary_join_element_wise(title, text, " ")) if titled else (text,):
             at = pc.fill_null(pc.index_in(plain(said), value_set=known), -1).to_numpy()
             for here in np.flatnonzero(at >= 0).tolist():
                 rows[int(at[here])][start + here] = None
