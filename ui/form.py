@@ -17,6 +17,7 @@ from ui.refusals import told_at_fields
 from ui.words import known, sentences, t
 from workbench.recipes.base import Recipe
 from workbench.recipes.describe import FieldSpec, describe
+from workbench.recipes.prompts import NO_PROMPT
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ def from_component(spec: FieldSpec, value: Any) -> Any:
     """A component's raw value as the recipe wants it: nothing typed is None where that may be."""
     if isinstance(value, str):
         # A prompt's trailing space is part of it ('query: '), so only short answers are trimmed.
-        value = value if is_prompt(spec) else value.strip()
+        # One of spaces alone is none that anybody typed on purpose.
+        value = value if is_prompt(spec) and value.strip() else value.strip()
     if spec.kind == "list":
         return [
             one for one in (value.splitlines() if isinstance(value, str) else value or []) if one
@@ -86,6 +88,8 @@ def to_component(spec: FieldSpec, value: Any) -> Any:
         return "\n".join(str(one) for one in value or [])
     if spec.kind in ("int", "float") and spec.optional:
         return "" if value is None else str(value)
+    if value == "" and spec.optional and is_prompt(spec):
+        return NO_PROMPT  # An empty field means another thing: the base model's own.
     if value is None and spec.kind == "text" and spec.widget not in ("dataset", "model"):
         return ""
     return value

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import gradio as gr
 from markupsafe import Markup
 
-from ui.words import t
+from ui.words import sentences, t
 
 EMPTY = Markup("")
 
@@ -76,6 +76,14 @@ def pick(value: str, text: str, chosen: bool = False) -> Markup:
     return Markup(
         '<button type="button" class="rw-pick" data-pick="{}" aria-pressed="{}">{}</button>'
     ).format(value, "true" if chosen else "false", text)
+
+
+def quiet_lines(lines: Sequence[str]) -> Markup:
+    """Sentences of the engine in small print; nothing where there are none."""
+    if not lines:
+        return EMPTY
+    said = " ".join(map(sentences.said, lines))
+    return Markup('<p class="rw-quiet rw-small" data-conditions>{}</p>').format(said)
 
 
 def table(

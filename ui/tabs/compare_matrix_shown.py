@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from ui.cards import job_card
 from ui.choices import update
-from ui.markup import EMPTY, empty, heading, join, table
+from ui.markup import EMPTY, empty, heading, join, quiet_lines, table
 from ui.plots_matrix import matrix_chart
 from ui.services import Services
 from ui.tabs.compare_links import links
@@ -19,6 +19,7 @@ from workbench.comparison.matrix import (
     MEASURED,
     PUBLISHED,
     best_at,
+    notes,
     pipeline_rows,
     to_markdown,
     to_published,
@@ -83,7 +84,7 @@ def table_html(result: Mapping[str, Any], k: int) -> Markup:
         candidates=count(result["candidates"]),
     )
     drawn = _published(result) if int(k) == AS_PUBLISHED else _at(result, int(k))
-    return join([heading(str(result["dataset"]), about), drawn])
+    return join([heading(str(result["dataset"]), about), drawn, quiet_lines(notes(result))])
 
 
 def _at(result: Mapping[str, Any], k: int) -> Markup:

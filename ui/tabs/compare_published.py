@@ -6,7 +6,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from ui.feedback import QUICK
-from ui.markup import EMPTY, join, piece, table
+from ui.markup import EMPTY, join, piece, quiet_lines, table
 from ui.services import Services
 from ui.tabs.compare_copy import copy_button
 from ui.tabs.compare_sections import Section, measured
@@ -15,7 +15,12 @@ from ui.words.amounts import count
 from workbench.comparison.names import HEADLINE, label
 from workbench.errors import NotFound
 from workbench.records import Job
-from workbench.reports.published import PublishedRow, published, published_markdown
+from workbench.reports.published import (
+    PublishedRow,
+    published,
+    published_markdown,
+    published_notes,
+)
 
 
 def section(services: Services) -> Section:
@@ -63,7 +68,7 @@ def published_html(rows: list[PublishedRow], dataset: str, split: str) -> Markup
     original, finetuned = t("compare.published_original"), t("compare.published_finetuned")
     heads = [t("compare.model"), original, finetuned]
     drawn = table(heads, map(_row, rows), caption=t("compare.published"), numeric=[1, 2])
-    return join([quiet.format(about), drawn])
+    return join([quiet.format(about), drawn, quiet_lines(published_notes(rows))])
 
 
 def _row(row: PublishedRow) -> list[str]:

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from ui.cards import job_card
 from ui.choices import dataset_names
-from ui.markup import EMPTY, badge, empty, heading, join, table
+from ui.markup import EMPTY, badge, empty, heading, join, quiet_lines, table
 from ui.plots import grouped_bars
 from ui.services import Services
 from ui.tabs.compare_links import links
@@ -107,7 +107,7 @@ def table_html(measured: Table, result: Mapping[str, Any]) -> Markup:
             parts.append(Markup('<h3 class="rw-way">{}</h3>').format(_way_title(way)))
         rows = [_cells(row, measured) for row in measured.rows if row.way == way]
         parts.append(table(heads, rows, caption=caption, numeric=numeric, stacked=True))
-    return join([*parts, _legend(measured)])
+    return join([*parts, quiet_lines(measured.notes), _legend(measured)])
 
 
 def _way_title(way: str) -> str:
@@ -144,7 +144,8 @@ def short_table(result: Mapping[str, Any]) -> Markup:
         t("compare.verdict"),
     ]
     rows = [[row.model, _value(row, at), *_difference(row, measured)] for row in measured.rows]
-    return table(heads, rows, caption=t("compare.caption"), numeric=[1])
+    drawn = table(heads, rows, caption=t("compare.caption"), numeric=[1])
+    return join([drawn, quiet_lines(measured.notes)])
 
 
 def _cells(row: Row, measured: Table) -> list[str]:

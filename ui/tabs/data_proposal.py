@@ -22,6 +22,7 @@ _SPREAD = {
 }
 _REASONS = {
     "judged": "mine.reason.judged",
+    "query_itself": "mine.reason.query_itself",
     "equal_text": "mine.reason.equal_text",
     "repeated": "mine.reason.repeated",
     "absolute_margin": "mine.reason.absolute_margin",

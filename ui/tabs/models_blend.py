@@ -10,12 +10,13 @@ from markupsafe import Markup
 from ui import form
 from ui.choices import dataset_names, model_names, update
 from ui.feedback import on
-from ui.markup import piece
+from ui.markup import EMPTY, piece, quiet_lines
 from ui.plots_blend import blend_chart
 from ui.refusals import told_at_fields
 from ui.services import Services
 from ui.tabs.models_details import find
 from ui.words import t
+from workbench.comparison.conditions import blended
 from workbench.comparison.names import label
 from workbench.merging.prepare import is_adapter
 from workbench.recipes.merge import BlendRecipe
@@ -40,11 +41,13 @@ class Blend:
     point: gr.Dropdown
     name: gr.Textbox
     keep: gr.Button
+    #: How the points were measured.
+    said: gr.HTML
 
     @property
     def shown(self) -> list[Any]:
         """What a chosen model changes."""
-        return [self.open, self.plot, self.kept, self.point]
+        return [self.open, self.plot, self.kept, self.point, self.said]
 
 
 def render() -> Blend:
@@ -59,10 +62,11 @@ def render() -> Blend:
             start = gr.Button(t("blend.start"), variant="primary", elem_id="blend-start")
             close = gr.Button(t("blend.close"))
     plot = gr.Plot(show_label=False, visible=False, elem_id="model-blend")
+    said = piece(elem_id="blend-said")
     with gr.Column(visible=False, elem_id="blend-kept") as kept:
         point, name = _point()
         keep = gr.Button(t("blend.keep"), elem_id="blend-keep", elem_classes="rw-fit")
-    return Blend(begin, box, drawn, start, close, plot, kept, point, name, keep)
+    return Blend(begin, box, drawn, start, close, plot, kept, point, name, keep, said)
 
 
 def _point() -> tuple[gr.Dropdown, gr.Textbox]:
@@ -158,13 +162,15 @@ def view(services: Services, model: Model | None) -> list[Any]:
     found = newest(services, model.name) if model else None
     button = gr.Button(visible=model is not None and may_blend(services, model))
     if found is None:
-        return [button, gr.Plot(value=None, visible=False), gr.Column(visible=False), gr.skip()]
+        nothing = [gr.Plot(value=None, visible=False), gr.Column(visible=False), gr.skip()]
+        return [button, *nothing, EMPTY]
     result = found.result or {}
     return [
         button,
         gr.Plot(value=blend_chart(result), visible=True),
         gr.Column(visible=True),
         update(points(result), best_point(result)),
+        quiet_lines(blended(result)),
     ]
 
 
@@ -194,9 +200,12 @@ def points(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def best_point(result: Mapping[str, Any]) -> str:
-    """The point that is best over all data sets alike; of equals the one most between the two."""
+def best_point(result: Mapping[str, Any]) -> str | None:
+    """The point that is best over all data sets alike; of equals the one most between the two.
+    None by test queries, which blends of before were measured by: nothing is chosen by these."""
     metric = str(result["metric"])
+    if any(row.get("split") == "test" for row in result["rows"]):
+        return None
     sums: dict[float, float] = {}
     for row in result["rows"]:
         sums[row["ratio"]] = sums.get(row["ratio"], 0.0) + row[metric]

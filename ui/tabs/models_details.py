@@ -5,12 +5,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ui.markup import facts, heading
+from ui.markup import facts, heading, join, quiet_lines
 from ui.routes.downloads import download_url
 from ui.services import Services
 from ui.tabs.models_list import kind_name, measure
 from ui.words import t
-from ui.words.amounts import size
+from ui.words.amounts import count, size
+from workbench.comparison.conditions import LENGTHS, excluded
 from workbench.comparison.names import HEADLINE, label
 from workbench.errors import ModelNotFound
 from workbench.records import Model
@@ -60,12 +61,23 @@ def details_html(services: Services, model: Model) -> Markup:
         '<p class="rw-quiet rw-mono">{}</p></article>'
     ).format(
         heading(model.name, (model.base and t("models.from_base", base=model.base)) or ""),
-        facts(measured | {t("models.trained_on"): str(model.summary.get("dataset") or "–")}),
+        join([facts(measured | _training(model)), quiet_lines(excluded(model.summary))]),
         t("models.contract"),
         t("models.contract_about"),
         facts(contract_facts(model.contract)),
         folder,
     )
+
+
+def _training(model: Model) -> dict[str, str]:
+    """What it was trained on, and at which lengths: those of its use are in the contract."""
+    found = {t("models.trained_on"): str(model.summary.get("dataset") or "–")}
+    lengths = model.summary.get("training_lengths")
+    if lengths:
+        query, document = (count(int(lengths[name])) for name in LENGTHS)
+        said = t("models.trained_at_tokens", query=query, document=document)
+        found[t("models.trained_at")] = said
+    return found
 
 
 def download_html(services: Services, model: Model) -> Markup:

@@ -5,9 +5,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ui.markup import EMPTY, badge, heading, join, table
+from ui.markup import EMPTY, badge, heading, join, quiet_lines, table
 from ui.words import sentences, t
 from ui.words.amounts import count, size
+from workbench.comparison.conditions import conditions
 from workbench.comparison.names import HEADLINE, label
 from workbench.quantization.methods import signed
 
@@ -33,7 +34,8 @@ def _about(result: Mapping[str, Any]) -> Markup:
         documents=count(result["documents"]),
         device=result["device"],
     )
-    return Markup('<p class="rw-quiet">{}</p>').format(words)
+    about = Markup('<p class="rw-quiet">{}</p>').format(words)
+    return join([about, quiet_lines([*conditions(result, [result]), *result.get("notes", ())])])
 
 
 def _panel(result: Mapping[str, Any], name: str) -> Markup:

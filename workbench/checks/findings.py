@@ -41,8 +41,8 @@ class Facts:
 def findings(facts: Facts) -> list[Warning_]:
     """All warnings, those about the data first."""
     rules = (
-        _negatives, _batch, _dev, _scores, _precision, _prompts, _lengths, _positions, _idle,
-        _memory,
+        _negatives, _batch, _dev, _scores, _precision, _prompts, _lengths, _longer, _positions,
+        _idle, _memory,
     )  # fmt: skip
     return [warning for rule in rules for warning in rule(facts)]
 
@@ -123,6 +123,21 @@ def _prompts(facts: Facts) -> Iterator[Warning_]:
                 "prompt-missing",
                 f"{facts.listed.id} was made with a {name.replace('_', ' ')}, and there is none.",
                 f"Set {name} to {wanted!r}.",
+            )
+
+
+def _longer(facts: Facts) -> Iterator[Warning_]:
+    """What a fresh head makes of an encoder has lengths of its own; those are not known yet."""
+    if facts.contract.kind != facts.recipe.kind:
+        return
+    for name in ("query_max_len", "passage_max_len"):
+        used, asked = getattr(facts.contract, name), getattr(facts.recipe, name)
+        trained = min(asked, facts.positions or asked)
+        if trained > used:
+            yield Warning_(
+                "longer-than-used",
+                f"{name} is {trained}, and the model is measured and used at its base's {used}.",
+                f"After training, set {name}={trained} with 'models set', if longer texts help.",
             )
 
 

@@ -124,7 +124,7 @@ def _contract(model: ResolvedModel, recipe: TrainRecipe) -> Contract:
     """The contract the run would begin with: the model's, and the recipe's prompts."""
     known = model.contract or Contract()
     typed = {name: getattr(recipe, name, None) for name in ("query_prompt", "document_prompt")}
-    return known.model_copy(update={name: text for name, text in typed.items() if text})
+    return known.model_copy(update={name: text for name, text in typed.items() if text is not None})
 
 
 def _learned(

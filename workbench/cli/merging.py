@@ -6,6 +6,7 @@ from typing import Any
 from workbench.cli.options import PREFIX, add_fields, read_values
 from workbench.cli.output import columns
 from workbench.cli.running import run_job
+from workbench.comparison.conditions import blended
 from workbench.recipes.merge import BlendRecipe, MergeRecipe
 from workbench.workspace import Workspace
 
@@ -70,6 +71,9 @@ def blend_words(result: dict[str, Any]) -> str:
         for ratio in result["ratios"]
     ]
     text = columns(["ratio", *(f"{metric} on {name}" for name in names)], lines)
+    splits = list(dict.fromkeys(f"{row['dataset']}: {row['split']}" for row in rows))
+    said = [f"Queries asked: {', '.join(splits)}.", *blended(result)]
+    text += f"\n\n{' '.join(said)}"
     if result["model"]:
         text += f"\n\nKept the ratio {result['kept']:g} as the model '{result['model']}'."
     return text

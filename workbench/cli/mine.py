@@ -203,6 +203,7 @@ def words(result: dict[str, Any]) -> str:
 
 _REASONS = {
     "judged": "judged relevant",
+    "query_itself": "the query itself",
     "equal_text": "with a positive's text",
     "repeated": "repeated texts",
     "absolute_margin": "by the absolute margin",

@@ -7,6 +7,7 @@ from typing import Any
 from workbench.cli.options import PREFIX, add_fields, read_values
 from workbench.cli.output import columns, size_words
 from workbench.cli.running import run_job
+from workbench.comparison.conditions import conditions
 from workbench.comparison.names import HEADLINE
 from workbench.quantization.methods import signed
 from workbench.recipes.quantize import QuantizeLabRecipe, QuantizeRecipe
@@ -74,7 +75,12 @@ def lab_words(result: Mapping[str, Any]) -> str:
         if result[panel]:
             parts += [title, columns(_HEAD, [_row(row) for row in result[panel]])]
             parts += _taken(result, panel)
+    parts += [" ".join(said)] if (said := _how(result)) else []
     return "\n\n".join(parts)
+
+
+def _how(result: Mapping[str, Any]) -> list[str]:
+    return [*conditions(result, [result]), *result.get("notes", ())]
 
 
 def _taken(result: Mapping[str, Any], panel: str) -> list[str]:

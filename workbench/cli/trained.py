@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from workbench.comparison.conditions import conditions
+
 _VERDICTS = {
     "": "better than the first stage",
     "no-better": "no better than untrained",
@@ -27,4 +29,5 @@ def words(result: dict[str, Any]) -> str:
             f"{result['untrained'][metric]:.3f} untrained, {after:.3f} after: "
             f"{_VERDICTS[result['verdict']]}."
         )
-    return "\n".join(lines)
+    said = conditions(result, [result])
+    return "\n".join([*lines, *([" ".join(said)] if said and after is not None else [])])

@@ -6,6 +6,7 @@ Torch-free: the page and the command line show with it what a worker measured.
 from collections.abc import Mapping
 from typing import Any
 
+from workbench.comparison.conditions import conditions
 from workbench.comparison.names import label
 from workbench.comparison.table import markdown_line
 
@@ -47,7 +48,7 @@ def to_markdown(result: Mapping[str, Any], k: int | None = None) -> str:
     k = k or max(result["top_k"])
     lines = [markdown_line(heads(k)), markdown_line(["---", "---", *["---:"] * 5])]
     lines += [markdown_line(_cells(result, row, k, "**{}**")) for row in result["rows"]]
-    return "\n".join(lines) + "\n"
+    return _with_notes(result, lines)
 
 
 def to_published(result: Mapping[str, Any]) -> str:
@@ -62,7 +63,7 @@ def to_published(result: Mapping[str, Any]) -> str:
             values = [f"{value_at(row, metric, k):.4f}" for k in result["top_k"]]
             names = [str(row["retriever"]), str(row["reranker"] or NONE)]
             lines.append(markdown_line([*names, metric, *values]))
-    return "\n".join(lines) + "\n"
+    return _with_notes(result, lines)
 
 
 def to_text(result: Mapping[str, Any]) -> str:
@@ -84,7 +85,18 @@ def to_text(result: Mapping[str, Any]) -> str:
         f"{result['dataset']}, {result['queries']} {result['split']} queries over "
         f"{result['documents']} documents; rerankers order the first {result['candidates']}"
     )
-    return "\n".join([about, *aligned]) + "\n"
+    return "\n".join([about, *aligned, *notes(result)]) + "\n"
+
+
+def notes(result: Mapping[str, Any]) -> list[str]:
+    """How it was measured: what was left out, and the lengths of each model."""
+    rows = [{**row, "model": row["reranker"] or row["retriever"]} for row in result["rows"]]
+    return conditions(result, rows)
+
+
+def _with_notes(result: Mapping[str, Any], lines: list[str]) -> str:
+    said = notes(result)
+    return "\n".join([*lines, *(["", " ".join(said)] if said else [])]) + "\n"
 
 
 def _cells(result: Mapping[str, Any], row: Mapping[str, Any], k: int, emphasis: str) -> list[str]:

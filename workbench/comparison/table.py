@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.comparison.conditions import LENGTHS, conditions, lengths
 from workbench.comparison.names import CORRELATIONS, METRICS, label
 from workbench.comparison.significance import holm, second_stage_verdict, verdict
 from workbench.comparison.ways import ORDER, TITLES, way_of
@@ -28,6 +29,8 @@ class Row:
     kind: str = ""
     #: Of each value, its 95% interval; () where none was computed.
     intervals: tuple[tuple[float, float], ...] = ()
+    #: After how many tokens the model cuts a query, and a document; () where that is not known.
+    lengths: tuple[int, ...] = ()
 
     @property
     def way(self) -> str:
@@ -81,6 +84,8 @@ class Table:
     rows: tuple[Row, ...]
     #: What was asked: 'queries', or 'pairs' where scores were compared with given ones.
     unit: str = "queries"
+    #: How it was measured, in sentences: see ``conditions``.
+    notes: tuple[str, ...] = ()
 
     @property
     def compared(self) -> tuple[Difference, ...]:
@@ -146,6 +151,7 @@ def _table(
             for row in found
         ),
         unit=unit,
+        notes=tuple(lengths(rows) if unit == "pairs" else conditions(result, rows)),
     )
 
 
@@ -163,6 +169,8 @@ def to_markdown(table: Table) -> str:
     rule = ["---"] + ["---:"] * numbers + ["---"] * (len(head) - 1 - numbers)
     lines = [markdown_line(head), markdown_line(rule)]
     lines += [markdown_line(cells(row, "**{}**", table.staged)) for row in table.rows]
+    if table.notes:
+        lines += ["", " ".join(table.notes)]
     return "\n".join(lines) + "\n"
 
 
@@ -179,7 +187,7 @@ def to_text(table: Table) -> str:
     pairs = ", scored pairs" if table.unit == "pairs" else ""
     title = f"{table.dataset}, {table.split} split{pairs}"
     first, *body = (line.rstrip() for line in aligned)
-    return "\n".join([title, first, *_in_groups(table, body)]) + "\n"
+    return "\n".join([title, first, *_in_groups(table, body), *table.notes]) + "\n"
 
 
 def _in_groups(table: Table, lines: Sequence[str]) -> list[str]:
@@ -199,12 +207,12 @@ def to_csv(table: Table) -> str:
     writer = csv.writer(out, lineterminator="\n")
     compared = ("against", "metric", "delta", "ci95_low", "ci95_high", "p_value")
     counted = ("wins", "losses", "ties", "verdict")
-    more = ("searched", "p_holm")
+    more = ("searched", "p_holm", *LENGTHS)
     writer.writerow(["model", table.unit, *table.metrics, *compared, *counted, *more])
     for row in table.rows:
         values = [safe_cell(row.model), row.queries, *row.values, *_compared(row)]
         p_holm = row.comparison.p_holm if row.comparison else ""
-        writer.writerow([*values, safe_cell(row.searched), p_holm])
+        writer.writerow([*values, safe_cell(row.searched), p_holm, *(row.lengths or ("", ""))])
     return out.getvalue()
 
 
@@ -276,6 +284,7 @@ def _row(
             (float(low), float(high))
             for low, high in (row[f"{m}_ci95"] for m in metrics if f"{m}_ci95" in row)
         ),
+        lengths=tuple(int(row[name]) for name in LENGTHS if name in row),
     )
 
 

@@ -38,3 +38,38 @@ def no_queries(reader: DatasetReader, split: str) -> BadInput:
         "It can be indexed and searched. To train or to evaluate, import queries with their "
         "relevant documents, or have queries written from the documents.",
     )
+
+
+def choosing_split(reader: DatasetReader, wanted: str, *, or_test: bool = False) -> str:
+    """The split whose queries something is chosen by: for 'auto' dev, else train.
+
+    Never test, for what was chosen by it cannot be judged by it any more; ``or_test`` takes it
+    where nothing else is there. Raises :class:`BadInput` where the split has no queries.
+    """
+    splits = reader.counts["splits"]
+    known = ("dev", "train", "test") if or_test else ("dev", "train")
+    asked = known if wanted == "auto" else (wanted,)
+    for name in asked:
+        if splits.get(name):
+            return name
+    if wanted != "auto":
+        raise no_queries(reader, wanted)
+    raise BadInput(
+        f"The data set '{reader.name}' has neither dev nor train queries to choose by.",
+        "Choose another data set, or have some of its queries set aside as dev.",
+    )
+
+
+def chosen_by(split: str, name: str) -> list[str]:
+    """What has to be known of a choice that was not made by dev queries."""
+    if split == "train":
+        return [
+            f"'{name}' was measured by training queries, which a model trained on them has seen: "
+            "they favour it."
+        ]
+    if split == "test":
+        return [
+            f"'{name}' was measured by test queries: what is chosen by them cannot be judged by "
+            "them any more."
+        ]
+    return []

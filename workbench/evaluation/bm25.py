@@ -117,7 +117,7 @@ class Bm25:
 def retrieve_bm25(
     pool: Pool, *, k: int, progress: Progress | None = None, stop: Stop | None = None
 ) -> Run:
-    """BM25's ``k`` best of the pool's documents (rows) per query of the pool.
+    """BM25's ``k`` best of the pool's documents (rows) per query of the pool, its own aside.
 
     ``progress`` gets (texts done, texts in all): documents are indexed, then queries asked.
     """
@@ -142,11 +142,12 @@ def retrieve_bm25(
         if progress:
             progress(pool.documents + done, total)
 
-    found = index.search(pool.texts, k, progress=asked, stop=stop)
+    deep = pool.depth(k)
+    found = index.search(pool.texts, deep, progress=asked, stop=stop)
     known = _all(rows)
     places = np.maximum(found.documents, 0)
     documents = np.where(found.documents >= 0, known[places], -1) if len(known) else found.documents
-    return widen(Run(documents, found.scores), k)
+    return pool.without_own(widen(Run(documents, found.scores), deep), k)
 
 
 def _all(rows: list[Rows]) -> Rows:

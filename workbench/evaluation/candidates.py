@@ -3,8 +3,8 @@
 Rerankers and late interaction put them in order; the first stage's own order is their baseline.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,8 @@ from workbench.evaluation.given import (
 from workbench.evaluation.measure import Encoder, Measured, retrieve
 from workbench.evaluation.metrics import Judgments, score_run
 from workbench.evaluation.named import AUTO, BM25, GIVEN
-from workbench.evaluation.pool import Pool, Rows, whole_pool
+from workbench.evaluation.own_document import NO, query_itself
+from workbench.evaluation.pool import Pool, Rows, excluding, whole_pool
 from workbench.evaluation.retrieve import Run, cut
 from workbench.evaluation.scores import counted, score_some
 from workbench.evaluation.texts import join_documents
@@ -57,6 +58,8 @@ class Frozen:
     order: Callable[[Rows], Rows]
     #: Queries without a wrong candidate of their own ('given' only): nothing could be put in order.
     left_out: int = 0
+    #: What :func:`workbench.evaluation.pool.excluding` says of the pool it was found in.
+    excluding: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def pairs(self) -> NDArray[np.int64]:
@@ -76,6 +79,7 @@ def freeze(
     encoder: Encoder | None = None,
     judged_only: bool = True,
     whole: bool = False,
+    exclude: str = "auto",
     progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> Frozen:
@@ -86,13 +90,20 @@ def freeze(
     embedding model in ``encoder``. What a first stage other than 'given' missed stays missed.
     ``whole`` takes all of the data's own, however many: cut, they would lose wrong ones only, and
     the numbers would be better than those that others report of the same lists.
-    ``progress`` gets (texts done, texts in all). Raises :class:`BadInput` when there are no
-    queries to judge by, or none has candidates of its own.
+    ``exclude`` is the switch ``exclude_query_document``. ``progress`` gets (texts done, texts in
+    all). Raises :class:`BadInput` when there are no queries to judge by, or none has candidates of
+    its own.
     """
+    pool = whole_pool(
+        reader,
+        split,
+        max_queries=max_queries,
+        seed=seed,
+        judged_only=judged_only,
+        exclude=exclude,
+    )
     if first_stage == GIVEN or (first_stage == AUTO and given_for_most(reader, split)):
-        most = None if whole else k
-        return _given(reader, split, most, max_queries, seed, judged_only)
-    pool = whole_pool(reader, split, max_queries=max_queries, seed=seed, judged_only=judged_only)
+        return _given(reader, split, pool, None if whole else k)
     if first_stage in (AUTO, BM25):
         run = retrieve_bm25(pool, k=k, progress=progress, stop=stop)
         return frozen_run(reader, pool, run, BM25)
@@ -115,6 +126,7 @@ def frozen_run(
         origin=origin,
         order=pool.order,
         left_out=left_out,
+        excluding=excluding(pool),
     )
 
 
@@ -172,14 +184,15 @@ def mine(
     progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> tuple[dict[int, list[int]], str]:
-    """Documents to train against: query row -> up to ``k`` rows not judged relevant, best first.
+    """Documents to train against: query row -> up to ``k`` rows not judged relevant, best first;
+    never the query itself, by id or by its words.
 
     'auto' takes the data's own candidates, filled up from BM25 where there are fewer, and, where
     BM25 finds too few as well, from all documents by chance (``seed``); 'given' takes the data's
     own alone. Also returns where they come from, such as 'given', 'bm25' or 'given + bm25'.
     Raises :class:`BadInput` when 'given' is asked for and there are none.
     """
-    pool = whole_pool(reader, split, judged_only=False)
+    pool = _never_itself(reader, split, whole_pool(reader, split, judged_only=False, exclude=NO))
     found: dict[int, list[int]] = {int(query): [] for query in pool.queries}
     origins: list[str] = []
     if first_stage in (AUTO, GIVEN):
@@ -191,7 +204,7 @@ def mine(
             return found, GIVEN
     short = [at for at, query in enumerate(pool.queries) if len(found[int(query)]) < k]
     if short:
-        asked = _asking(pool, short)
+        asked = pool.asking(short)
         # As many more as could be judged relevant or be there already.
         known = max(len(pool.judgments.get(int(query), ())) for query in asked.queries)
         deep = k + known + max(len(found[int(query)]) for query in asked.queries)
@@ -205,6 +218,14 @@ def mine(
         _extend(found, dict(zip(asked.queries.tolist(), rows, strict=True)), pool, k, name, origins)
         _extend(found, _by_chance(asked, found, k, seed), pool, k, "chance", origins)
     return found, " + ".join(origins)
+
+
+def _never_itself(reader: DatasetReader, split: str, pool: Pool) -> Pool:
+    """The pool with each query's own documents among those that are no wrong answers to it."""
+    judgments = {query: dict(grades) for query, grades in pool.judgments.items()}
+    for query, own in query_itself(reader, reader.queries(split)).items():
+        judgments[query] = {**judgments.get(query, {}), **dict.fromkeys(own, 1)}
+    return replace(pool, judgments=judgments)
 
 
 def _extend(
@@ -237,26 +258,12 @@ def _by_chance(asked: Pool, found: dict[int, list[int]], k: int, seed: int) -> d
     return drawn
 
 
-def _given(
-    reader: DatasetReader,
-    split: str,
-    k: int | None,
-    max_queries: int | None,
-    seed: int,
-    judged_only: bool,
-) -> Frozen:
-    pool = whole_pool(reader, split, max_queries=max_queries, seed=seed, judged_only=judged_only)
+def _given(reader: DatasetReader, split: str, pool: Pool, k: int | None) -> Frozen:
     kept, run = own_run(pool, own_candidates(brought(reader, split)), k)
     if not len(kept):
         raise none_given(reader, split)
     left_out = len(pool.queries) - len(kept)
-    return frozen_run(reader, _asking(pool, kept.tolist()), run, GIVEN, left_out)
-
-
-def _asking(pool: Pool, places: list[int]) -> Pool:
-    """The pool with some of its queries."""
-    texts = [pool.texts[at] for at in places]
-    return replace(pool, queries=pool.queries[places], texts=texts)
+    return frozen_run(reader, pool.asking(kept.tolist()), run, GIVEN, left_out)
 
 
 def _measured(frozen: Frozen, run: Run) -> Measured:

@@ -1,11 +1,12 @@
 """One row of a comparison, and what the rows' differences are worth."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from workbench.comparison.conditions import LENGTHS
 from workbench.comparison.significance import (
     Comparison,
     compare,
@@ -18,6 +19,7 @@ from workbench.comparison.ways import OWN_CANDIDATES, way_of
 from workbench.evaluation.measure import Measured
 from workbench.evaluation.named import GIVEN
 from workbench.evaluation.pool import Rows
+from workbench.models.contract import Contract
 from workbench.models.resolve import ResolvedModel
 
 
@@ -40,6 +42,10 @@ class Entry:
     turned: bool = False
     #: Of lists longer than the metrics look: see ``evaluation/whole.py``.
     whole: dict[str, float] = field(default_factory=dict)
+    #: What :func:`workbench.evaluation.pool.excluding` says of the queries asked.
+    excluding: Mapping[str, int] = field(default_factory=dict)
+    #: The model's own, by the contract it was used with; {} where no model has a part.
+    lengths: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def way(self) -> str:
@@ -51,7 +57,12 @@ class Entry:
         scores = self.measured.scores
         about: dict[str, Any] = {"model": self.name, "queries": len(scores.queries)}
         about |= {"searched": self.searched, "way": self.way, "kind": self.kind}
-        return {**about, **scores.means(), **self.whole}
+        return {**about, **self.lengths, **scores.means(), **self.whole}
+
+
+def lengths_of(contract: Contract) -> dict[str, int]:
+    """After how many tokens a model cuts queries and documents: a row says it."""
+    return {name: getattr(contract, name) for name in LENGTHS}
 
 
 def order_name(origin: str, k: int) -> str:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from workbench.data.splits import CODES
 from workbench.errors import WorkbenchError
+from workbench.evaluation.own_document import query_itself
 from workbench.evaluation.texts import join_documents
 from workbench.models.resolve import resolve
 
@@ -41,7 +42,7 @@ class Suspects:
 def suspects(exam: "Exam") -> Suspects:
     """Ask the recipe's judge about the negatives of (some) queries."""
     queries, documents = exam.positives()
-    wrong, offered, judged = exam.negatives()
+    wrong, offered, judged = _others(exam, *exam.negatives())
     order = np.argsort(wrong, kind="stable")
     wrong, offered, judged = wrong[order], offered[order], judged[order]
     able, asked = _asked(exam, queries, wrong)
@@ -63,6 +64,17 @@ def suspects(exam: "Exam") -> Suspects:
         first = [positive[query] for query in wrong[places].tolist()]
         found.append((wrong[places], offered[places], first, above[high], judged[places]))
     return _together(found, looked, len(asked), able)
+
+
+def _others(
+    exam: "Exam", wrong: Rows, offered: Rows, judged: NDArray[np.bool_]
+) -> tuple[Rows, Rows, NDArray[np.bool_]]:
+    """Negatives without those that are their query itself: they score highest and answer
+    nothing."""
+    itself = query_itself(exam.reader, exam.reader.queries())
+    pairs = zip(wrong.tolist(), offered.tolist(), strict=True)
+    keep = np.array([one not in itself.get(query, ()) for query, one in pairs], bool)
+    return wrong[keep], offered[keep], judged[keep]
 
 
 def _asked(exam: "Exam", queries: Rows, wrong: Rows) -> tuple[int, Rows]:

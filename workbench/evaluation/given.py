@@ -49,12 +49,15 @@ def own_candidates(table: Any) -> dict[int, list[int]]:
 
 def own_run(pool: Pool, own: dict[int, list[int]], k: int | None) -> tuple[Rows, Run]:
     """The pool's queries that bring a wrong candidate (places in the pool), and each one's
-    candidates: all of them, or up to ``k``, those judged first, then the others by rank.
+    candidates, its own document aside: all of them, or up to ``k``, those judged first, then the
+    others by rank.
 
     The order they are put in is fixed and tells nothing: it is that of a hash of query and
     document. In the data's order the relevant ones would come first, or last.
     """
-    chosen = [_chosen(int(query), own, pool.judgments, k) for query in pool.queries]
+    shut = np.full(len(pool.queries), -1) if pool.own is None else pool.own
+    asked = zip(pool.queries.tolist(), shut.tolist(), strict=True)
+    chosen = [_chosen(query, itself, own, pool.judgments, k) for query, itself in asked]
     kept = np.array([at for at, one in enumerate(chosen) if one], dtype=np.int64)
     width = max((len(chosen[at]) for at in kept), default=0)
     documents = np.full((len(kept), width), -1, dtype=np.int64)
@@ -67,11 +70,12 @@ def own_run(pool: Pool, own: dict[int, list[int]], k: int | None) -> tuple[Rows,
 
 
 def _chosen(
-    query: int, own: dict[int, list[int]], judgments: Judgments, k: int | None
+    query: int, itself: int, own: dict[int, list[int]], judgments: Judgments, k: int | None
 ) -> list[int]:
     """Empty where nothing is there that is not relevant: any order would be a perfect one."""
     grades = judgments.get(query, {})
     everything = list(dict.fromkeys([*grades, *own.get(query, [])]))
+    everything = [one for one in everything if one != itself]
     if all(grades.get(one, 0) >= 1 for one in everything):
         return []
     return everything if k is None else everything[: max(k, len(grades) + 1)]

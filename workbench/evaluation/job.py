@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from workbench.comparison.conditions import SWITCH
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
-from workbench.evaluation.entry import ALL_DOCUMENTS, Entry, comparisons
+from workbench.evaluation.entry import ALL_DOCUMENTS, Entry, comparisons, lengths_of
 from workbench.evaluation.matryoshka import measure_cut
 from workbench.evaluation.metrics import DEPTH
 from workbench.evaluation.named import BM25, Named, find
 from workbench.evaluation.pairs import ScoredPairs, pair_comparisons, pair_rows, score_pairs
 from workbench.evaluation.pictures import Turned
-from workbench.evaluation.pool import whole_pool
+from workbench.evaluation.pool import Pool, excluding, whole_pool
 from workbench.evaluation.prepare import split_of
 from workbench.evaluation.record import record_entry, record_pairs
 from workbench.evaluation.stages import Progress, Stages, load
@@ -74,7 +75,13 @@ class _Ground:
 
     def _retrieval(self, reader: DatasetReader) -> dict[str, Any]:
         recipe, context = self.recipe, self.context
-        pool = whole_pool(reader, recipe.split, max_queries=recipe.max_queries, seed=recipe.seed)
+        pool = whole_pool(
+            reader,
+            recipe.split,
+            max_queries=recipe.max_queries,
+            seed=recipe.seed,
+            exclude=recipe.exclude_query_document,
+        )
         entries = Stages(recipe, context, reader, pool).measure(self.models, self.rerankers)
         evaluations = [
             record_entry(recipe, context, Turned(reader) if entry.turned else reader, entry)
@@ -83,6 +90,8 @@ class _Ground:
         found = comparisons(entries, self.models[0].name, metric=recipe.metric, seed=recipe.seed)
         result: dict[str, Any] = {
             "documents": pool.documents,
+            SWITCH: recipe.exclude_query_document,
+            **excluding(pool),
             "rows": [entry.row() for entry in entries],
             "comparisons": found,
             "evaluations": [one.id for one in evaluations],
@@ -91,7 +100,7 @@ class _Ground:
             result["dimensions"] = self._dimensions(reader, pool)
         return result
 
-    def _dimensions(self, reader: DatasetReader, pool: Any) -> list[dict[str, Any]]:
+    def _dimensions(self, reader: DatasetReader, pool: Pool) -> list[dict[str, Any]]:
         """Each embedding model at each number of dimensions."""
         context = self.context
         rows = []
@@ -118,6 +127,8 @@ class _Ground:
                     documents=pool.documents,
                     measured=one,
                     model=named.resolved,
+                    excluding=excluding(pool),
+                    lengths=lengths_of(model.contract),
                 )
                 row = {**entry.row(), "dimensions": size}
                 if size != max(measured):  # whole, it is on record already

@@ -11,18 +11,19 @@ from typing import Any
 
 import numpy as np
 
+from workbench.comparison.conditions import SWITCH
 from workbench.comparison.ways import ALL_DOCUMENTS, PIPELINE, RETRIEVAL
 from workbench.data.reader import DatasetReader
 from workbench.evaluation.bm25 import Bm25
 from workbench.evaluation.candidates import Frozen, frozen_run, rerank
 from workbench.evaluation.cutoffs import cut_scores
 from workbench.evaluation.encode import CachedEncoder
-from workbench.evaluation.entry import Entry, searched_words
+from workbench.evaluation.entry import Entry, lengths_of, searched_words
 from workbench.evaluation.matrix_prepare import no_retriever
 from workbench.evaluation.measure import score
 from workbench.evaluation.metrics import DEPTH
 from workbench.evaluation.named import BM25, Named, find, no_second_stage
-from workbench.evaluation.pool import Pool, Rows, whole_pool
+from workbench.evaluation.pool import Pool, Rows, excluding, whole_pool
 from workbench.evaluation.record import record_entry
 from workbench.evaluation.retrieve import Run, search
 from workbench.evaluation.stages import load
@@ -65,6 +66,7 @@ class _Found:
     kind: str
     run: Run
     milliseconds: dict[str, float]
+    lengths: dict[str, int]
 
 
 class _Matrix:
@@ -73,7 +75,11 @@ class _Matrix:
         self.context = context
         self.reader = reader
         self.pool = whole_pool(
-            reader, recipe.split, max_queries=recipe.max_queries, seed=recipe.seed
+            reader,
+            recipe.split,
+            max_queries=recipe.max_queries,
+            seed=recipe.seed,
+            exclude=recipe.exclude_query_document,
         )
         #: As the evaluation these measurements are on record as.
         self.settings = EvaluateRecipe(
@@ -84,6 +90,7 @@ class _Matrix:
             rerankers=recipe.rerankers,
             candidates=recipe.candidates,
             max_queries=recipe.max_queries,
+            exclude_query_document=recipe.exclude_query_document,
             precision=recipe.precision,
             device=recipe.device,
             use_cache=recipe.use_cache,
@@ -113,6 +120,8 @@ class _Matrix:
             "queries": len(self.pool.queries),
             "documents": self.pool.documents,
             "candidates": self.recipe.candidates,
+            SWITCH: self.recipe.exclude_query_document,
+            **excluding(self.pool),
             "top_k": list(range(1, self.recipe.top_k + 1)),
             "rows": [
                 {**cells[key][0], "evaluation": one.id}
@@ -130,15 +139,17 @@ class _Matrix:
         progress = self._progress(named.name)
         if named.resolved is None:
             run = _search_words(self.pool, k, clock, progress, self.context.check_cancelled)
-            return self._found(named, BM25, run, clock)
+            return self._found(named, BM25, run, clock, {})
         model = load(self.settings, self.context, named.resolved)
         if model.contract.kind != "embedding":
             raise no_retriever(named.name)
         run = _search_vectors(model, self.pool, k, clock, progress, self.context.check_cancelled)
-        return self._found(named, "embedding", run, clock)
+        return self._found(named, "embedding", run, clock, lengths_of(model.contract))
 
-    def _found(self, named: Named, kind: str, run: Run, clock: _Clock) -> _Found:
-        return _Found(named, kind, run, self._per_query(clock.seconds))
+    def _found(
+        self, named: Named, kind: str, run: Run, clock: _Clock, lengths: dict[str, int]
+    ) -> _Found:
+        return _Found(named, kind, run, self._per_query(clock.seconds), lengths)
 
     def _per_query(self, seconds: dict[str, float]) -> dict[str, float]:
         return {stage: 1000 * took / len(self.pool.queries) for stage, took in seconds.items()}
@@ -152,6 +163,8 @@ class _Matrix:
             documents=self.pool.documents,
             measured=score(self.pool, found.run),
             model=found.named.resolved,
+            excluding=excluding(self.pool),
+            lengths=found.lengths,
         )
         return self._row(entry, found.named.name, "", RETRIEVAL, found.milliseconds), entry
 
@@ -192,6 +205,8 @@ class _Matrix:
                 measured=measured,
                 model=named.resolved,
                 against=first.named.name,
+                excluding=excluding(self.pool),
+                lengths=lengths_of(model.contract),
             )
             milliseconds = {**first.milliseconds, **took}
             row = self._row(entry, first.named.name, named.name, PIPELINE, milliseconds)
@@ -213,6 +228,7 @@ class _Matrix:
             "reranker": reranker,
             "way": way,
             "kind": entry.kind,
+            **entry.lengths,
             "milliseconds": {**milliseconds, "total": sum(milliseconds.values())},
             "top": cut_scores(entry.asked, ranked, self.pool.judgments, cutoffs),
         }
@@ -262,11 +278,12 @@ def _search_words(
     index = Bm25(order).fit(texts())
     known.append(np.concatenate([np.zeros(0, np.int64), *rows]))
     started = time.perf_counter()
-    found = index.search(pool.texts, k, stop=stop)
+    found = index.search(pool.texts, pool.depth(k), stop=stop)
     clock.add("search", started)
     progress(total, total)
     places = np.maximum(found.documents, 0)
-    return Run(np.where(found.documents >= 0, known[0][places], -1), found.scores)
+    documents = np.where(found.documents >= 0, known[0][places], -1)
+    return pool.without_own(Run(documents, found.scores), k)
 
 
 def _search_vectors(
@@ -302,7 +319,8 @@ def _search_vectors(
             yield rows, vectors
 
     started = time.perf_counter()
-    run = search(queries, blocks(), k=k, order=pool.order)
+    found = search(queries, blocks(), k=pool.depth(k), order=pool.order)
+    run = pool.without_own(found, k)
     clock.add("search", started)
     clock.seconds["search"] -= outside.seconds.get("documents", 0.0)
     return run

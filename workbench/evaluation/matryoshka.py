@@ -39,17 +39,18 @@ def measure_cut(
     asked = {size: cut_to(queries, size, unit) for size in sizes}
     best: dict[int, Run] = {size: nothing(len(queries)) for size in sizes}
     done, total = len(pool.texts), len(pool.texts) + pool.documents
+    deep = pool.depth(k)
     for rows, table in pool.blocks():
         texts = join_documents(table, encoder.contract).to_pylist()
         vectors = encoder.encode(texts, "document", stop=stop)
         for size in sizes:
             blocks = [(rows, cut_to(vectors, size, unit))]
-            found = search(asked[size], blocks, k=k, order=pool.order)
-            best[size] = merge(best[size], found, k, pool.order)
+            found = search(asked[size], blocks, k=deep, order=pool.order)
+            best[size] = merge(best[size], found, deep, pool.order)
         done += len(texts)
         if progress is not None:
             progress(done, total)
-    return {size: score(pool, best[size]) for size in sizes}
+    return {size: score(pool, pool.without_own(best[size], k)) for size in sizes}
 
 
 def cut_to(vectors: Vectors, size: int, unit: bool) -> Vectors:

@@ -43,14 +43,14 @@ def search_exactly(
     progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> Run:
-    """The ``k`` documents of highest MaxSim per query; equal scores by document id.
+    """The ``k`` documents of highest MaxSim per query, its own aside; equal scores by id.
 
     ``progress`` gets (texts encoded, texts in all). Raises :class:`WorkbenchError` when scores are
     not numbers, and what ``stop`` raises.
     """
     total = len(pool.texts) + pool.documents
     queries = model.encode(pool.texts, "query", stop=stop)
-    done = len(pool.texts)
+    done, deep = len(pool.texts), pool.depth(k)
     best = Run(
         np.full((len(queries), 0), -1, dtype=np.int64),
         np.full((len(queries), 0), -np.inf, dtype=np.float32),
@@ -66,8 +66,9 @@ def search_exactly(
                     "Try fp32 precision; if that does not help, the model's weights are broken.",
                 )
             found = np.broadcast_to(rows[start : start + BLOCK], scores.shape)
-            best = merge(best, cut(Run(found, scores), k, pool.order), k, pool.order)
+            here = cut(Run(found, scores), deep, pool.order)
+            best = merge(best, here, deep, pool.order)
             done += len(documents)
             if progress:
                 progress(done, total)
-    return widen(best, k)
+    return pool.without_own(widen(best, deep), k)

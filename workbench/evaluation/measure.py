@@ -73,7 +73,8 @@ def retrieve(
     progress: Callable[[int, int], None] | None = None,
     stop: Stop | None = None,
 ) -> Run:
-    """The ``k`` documents of the pool whose vectors are closest to each query's."""
+    """The ``k`` documents of the pool whose vectors are closest to each query's, the query's own
+    document aside."""
     counter = _Counter(progress, len(pool.queries) + pool.documents)
     queries = _encode(encoder, pool.texts, "query", counter, stop)
 
@@ -81,7 +82,8 @@ def retrieve(
         for rows, table in pool.blocks():
             yield rows, encode_documents(encoder, table, counter, stop)
 
-    return search(queries, blocks(), k=k, order=pool.order)
+    found = search(queries, blocks(), k=pool.depth(k), order=pool.order)
+    return pool.without_own(found, k)
 
 
 def encode_documents(

@@ -1,7 +1,7 @@
 """What a measurement asks and searches: queries, their judgments, and blocks of documents."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,10 +10,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from workbench.comparison.conditions import EXCLUDED, STAYED
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.evaluation.metrics import Judgments
+from workbench.evaluation.own_document import AUTO, own_documents
 from workbench.evaluation.pictures import Turned
+from workbench.evaluation.retrieve import Run, to_the_left
 
 Rows = NDArray[np.int64]
 
@@ -35,6 +38,11 @@ class Pool:
     blocks: Callable[[], Iterator[tuple[Rows, Any]]]
     #: Computed when first needed: every document's place among all ids in ascending order.
     places: Callable[[], Rows]
+    #: (n,) rows of the queries' own documents, which are left out of their rankings; -1 where there
+    #: is none. None: no query has one.
+    own: Rows | None = None
+    #: Queries whose own document stays, because it is judged relevant to them.
+    own_relevant: int = 0
 
     @cached_property
     def _places(self) -> Rows:
@@ -44,6 +52,28 @@ class Pool:
         """Document rows -> their place among all ids in ascending order."""
         return self._places[rows]
 
+    @property
+    def left_out(self) -> int:
+        """How many queries have a document of their own that is left out of their ranking."""
+        return 0 if self.own is None else int((self.own >= 0).sum())
+
+    def depth(self, k: int) -> int:
+        """How deep to search for ``k`` documents to be left by :meth:`without_own`."""
+        return k + 1 if self.left_out else k
+
+    def without_own(self, run: Run, k: int) -> Run:
+        """The first ``k`` documents of each query (n, at most k), its own document aside."""
+        if self.own is None or not self.left_out:
+            return run
+        documents = np.where(run.documents == self.own[:, None], -1, run.documents)
+        return to_the_left(Run(documents, run.scores), k)
+
+    def asking(self, places: Sequence[int]) -> "Pool":
+        """The pool with the queries at these places alone."""
+        own = None if self.own is None else self.own[places]
+        texts = [self.texts[at] for at in places]
+        return replace(self, queries=self.queries[places], texts=texts, own=own)
+
 
 def whole_pool(
     reader: DatasetReader | Turned,
@@ -52,10 +82,12 @@ def whole_pool(
     max_queries: int | None = None,
     seed: int = 0,
     judged_only: bool = True,
+    exclude: str = AUTO,
 ) -> Pool:
     """A split's judged queries against all documents of the data set.
 
-    ``judged_only=False`` asks the others too, for candidates to train on. Raises
+    ``judged_only=False`` asks the others too, for candidates to train on. ``exclude`` is the
+    recipes' switch ``exclude_query_document``. Raises
     :class:`BadInput` when the split has no query with a relevant document.
     """
     judgments = read_judgments(reader, split)
@@ -64,6 +96,7 @@ def whole_pool(
         if judged_only
         else _fewer(reader.queries(split), max_queries, seed)
     )
+    own, own_relevant = own_documents(reader, queries, judgments, exclude)
     return Pool(
         queries=queries["row"].to_numpy().astype(np.int64),
         texts=queries["text"].to_pylist(),
@@ -71,10 +104,19 @@ def whole_pool(
         documents=int(reader.counts["documents"]),
         blocks=lambda: _all_blocks(reader),
         places=lambda: _all_places(reader),
+        own=own,
+        own_relevant=own_relevant,
     )
 
 
-def dev_pool(reader: DatasetReader, *, max_queries: int, max_documents: int, seed: int) -> Pool:
+def dev_pool(
+    reader: DatasetReader,
+    *,
+    max_queries: int,
+    max_documents: int,
+    seed: int,
+    exclude: str = AUTO,
+) -> Pool:
     """A fixed, small pool that dev evaluations during training can afford.
 
     The documents are those judged for the chosen queries, then the queries' given candidates (they
@@ -88,6 +130,7 @@ def dev_pool(reader: DatasetReader, *, max_queries: int, max_documents: int, see
     # Rows are those of the whole data set, so the places are laid out over all of them.
     places = np.zeros(int(reader.counts["documents"]), dtype=np.int64)
     places[chosen] = pc.rank(table["id"], tiebreaker="first").to_numpy()
+    own, own_relevant = own_documents(reader, queries, judgments, exclude)
     return Pool(
         queries=rows,
         texts=queries["text"].to_pylist(),
@@ -95,7 +138,15 @@ def dev_pool(reader: DatasetReader, *, max_queries: int, max_documents: int, see
         documents=len(chosen),
         blocks=lambda: iter([(chosen, table)]),
         places=lambda: places,
+        own=own,
+        own_relevant=own_relevant,
     )
+
+
+def excluding(pool: Pool) -> dict[str, int]:
+    """What is on record of the documents that were left out of their own queries' rankings."""
+    found = {EXCLUDED: pool.left_out, STAYED: pool.own_relevant}
+    return {name: count for name, count in found.items() if count}
 
 
 def read_judgments(reader: DatasetReader | Turned, split: str) -> dict[int, dict[int, int]]:

@@ -44,7 +44,14 @@ def record_entry(
         queries=len(entry.measured.scores.queries),
         documents=entry.documents,
         metrics=entry.measured.scores.means(),
-        about={"row": entry.name, "kind": entry.kind, "searched": entry.searched, **about},
+        about={
+            "row": entry.name,
+            "kind": entry.kind,
+            "searched": entry.searched,
+            **entry.excluding,
+            **entry.lengths,
+            **about,
+        },
     )
 
 

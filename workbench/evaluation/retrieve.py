@@ -171,3 +171,11 @@ def widen(run: Run, k: int) -> Run:
         np.pad(run.documents, edge, constant_values=-1),
         np.pad(run.scores, edge, constant_values=-np.inf),
     )
+
+
+def to_the_left(run: Run, most: int) -> Run:
+    """Each line without its empty places, cut at ``most``."""
+    order = np.argsort(run.documents < 0, axis=1, kind="stable")[:, :most]
+    documents = np.take_along_axis(run.documents, order, axis=1)
+    scores = np.take_along_axis(run.scores, order, axis=1)
+    return Run(documents, np.where(documents >= 0, scores, np.float32(-np.inf)))

@@ -26,7 +26,13 @@ from workbench.evaluation.candidates import (
     rerank,
 )
 from workbench.evaluation.encode import with_cache
-from workbench.evaluation.entry import ALL_DOCUMENTS, Entry, order_name, searched_words
+from workbench.evaluation.entry import (
+    ALL_DOCUMENTS,
+    Entry,
+    lengths_of,
+    order_name,
+    searched_words,
+)
 from workbench.evaluation.maxsim import search_exactly
 from workbench.evaluation.measure import Measured, retrieve, score
 from workbench.evaluation.metrics import DEPTH
@@ -44,7 +50,7 @@ from workbench.evaluation.named import (
 )
 from workbench.evaluation.own import EmbeddingOrder, WordOrder
 from workbench.evaluation.pictures import FromPictures, OnPictures, Turned, has_pictures
-from workbench.evaluation.pool import Pool, whole_pool
+from workbench.evaluation.pool import Pool, excluding, whole_pool
 from workbench.evaluation.retrieve import Run
 from workbench.evaluation.scores import with_kept_scores
 from workbench.evaluation.whole import whole_lists
@@ -117,7 +123,7 @@ class Stages:
             return self._own(named)
         if named.resolved is None:
             run = retrieve_bm25(self.pool, k=k, progress=self._progress(named.name), stop=stop)
-            return [self._searched(named, BM25, run)]
+            return [self._searched(named, BM25, run, None)]
         model = load(self.recipe, self.context, named.resolved)
         kind = model.contract.kind
         progress = self._progress(named.name)
@@ -125,13 +131,13 @@ class Stages:
             return self._both_ways(model, named)
         if kind == "embedding":
             run = retrieve(model, self.pool, k=k, progress=progress, stop=stop)
-            return [self._searched(named, kind, run)]
+            return [self._searched(named, kind, run, model)]
         everything = self.recipe.way == RETRIEVAL
         if kind == "late-interaction" and (
             everything or self.pool.documents <= self.recipe.exact_documents
         ):
             run = search_exactly(model, self.pool, k=k, progress=progress, stop=stop)
-            return [self._searched(named, kind, run)]
+            return [self._searched(named, kind, run, model)]
         if everything:
             raise no_search(named.name)
         frozen = self._candidates()
@@ -150,11 +156,15 @@ class Stages:
         seen = has_pictures(reader)
         progress = self._progress(named.name, 0, 2 if seen else 1)
         run = retrieve(encoder, self.pool, k=k, progress=progress, stop=stop)
-        entry = self._searched(named, "image-text", run)
+        entry = self._searched(named, "image-text", run, model)
         if not seen:
             return [entry]
         turned = whole_pool(
-            Turned(reader), recipe.split, max_queries=recipe.max_queries, seed=recipe.seed
+            Turned(reader),
+            recipe.split,
+            max_queries=recipe.max_queries,
+            seed=recipe.seed,
+            exclude=recipe.exclude_query_document,
         )
         progress = self._progress(named.name, 1, 2)
         run = retrieve(FromPictures(encoder), turned, k=k, progress=progress, stop=stop)
@@ -167,6 +177,8 @@ class Stages:
             measured=score(turned, run),
             model=named.resolved,
             turned=True,
+            excluding=excluding(turned),
+            lengths=lengths_of(model.contract),
         )
         return [replace(entry, searched=ALL_PICTURES), back]
 
@@ -187,7 +199,7 @@ class Stages:
         row = self._reordered(scorer, named, name, frozen, self._progress(name))
         return [self._order(frozen), replace(row, kind=kind, against="")]
 
-    def _searched(self, named: Named, kind: str, run: Run) -> Entry:
+    def _searched(self, named: Named, kind: str, run: Run, model: Any) -> Entry:
         """A run over all documents; what a first stage found is kept for the rerankers."""
         if self.recipe.rerankers and kind in (BM25, "embedding"):
             best = slice(None), slice(self.recipe.candidates)
@@ -201,6 +213,8 @@ class Stages:
             documents=self.pool.documents,
             measured=score(self.pool, run),
             model=named.resolved,
+            excluding=excluding(self.pool),
+            lengths={} if model is None else lengths_of(model.contract),
         )
 
     def _candidates(self) -> Frozen:
@@ -222,6 +236,7 @@ class Stages:
                 seed=recipe.seed,
                 encoder=encoder,
                 whole=True,
+                exclude=recipe.exclude_query_document,
                 progress=self._progress(f"candidates of {name}"),
                 stop=self.context.check_cancelled,
             )
@@ -264,6 +279,7 @@ class Stages:
             measured=measured,
             model=named.resolved,
             against=order_name(frozen.origin, self.recipe.candidates),
+            lengths={} if named.resolved is None else lengths_of(model.contract),
             whole=_whole(frozen, measured),
         )
 
@@ -278,6 +294,7 @@ class Stages:
             documents=len(frozen.rows),
             measured=measured,
             whole=_whole(frozen, measured),
+            excluding=frozen.excluding,
         )
 
     # -- progress --------------------------------------------------------------------------------

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from storage.records import Model
-from workbench.data.reader import DatasetReader
+from workbench.comparison.conditions import SWITCH
+from workbench.data.needs import choosing_split, chosen_by
 from workbench.errors import BadInput
 from workbench.evaluation.candidates import freeze
+from workbench.evaluation.entry import lengths_of
 from workbench.evaluation.pool import whole_pool
 from workbench.jobs.context import JobContext
 from workbench.merging.card import write_blended
@@ -57,6 +59,9 @@ def run(recipe: BlendRecipe, context: JobContext) -> dict[str, Any]:
     ratios = read_ratios(recipe.ratios)
     names = list(dict.fromkeys([recipe.dataset, recipe.second]))
     fields = [_field(recipe, context, name, model.contract.kind) for name in names]
+    notes = [said for field in fields for said in chosen_by(field.split, field.dataset)]
+    for said in notes:
+        context.note(said)
     rows = []
     for at, ratio in enumerate(ratios):
         put(model.model, between(here, there, ratio))
@@ -73,6 +78,9 @@ def run(recipe: BlendRecipe, context: JobContext) -> dict[str, Any]:
         "metric": recipe.metric,
         "ratios": ratios,
         "rows": rows,
+        "notes": notes,
+        SWITCH: recipe.exclude_query_document,
+        **lengths_of(model.contract),
         "kept": recipe.keep,
         "model": kept.name if kept else None,
         "model_id": kept.id if kept else None,
@@ -124,12 +132,18 @@ def _brings_head(base: ResolvedModel, contract: Contract) -> bool:
 
 def _field(recipe: BlendRecipe, context: JobContext, name: str, kind: str) -> _Field:
     reader = context.workspace.datasets.read(name)
-    split = _split(reader)
+    split = choosing_split(reader, recipe.split)
+    if kind in ("embedding", "image-text"):
+        pool = whole_pool(
+            reader,
+            split,
+            max_queries=recipe.max_queries,
+            seed=recipe.seed,
+            exclude=recipe.exclude_query_document,
+        )
     if kind == "embedding":
-        pool = whole_pool(reader, split, max_queries=recipe.max_queries, seed=recipe.seed)
         return _Field(name, reader.version, split, Retrieval(pool))
     if kind == "image-text":
-        pool = whole_pool(reader, split, max_queries=recipe.max_queries, seed=recipe.seed)
         ground = TextToPicture(pool, reader.folder, Pixels(ROOM))
         return _Field(name, reader.version, split, ground)
     found = freeze(
@@ -138,20 +152,10 @@ def _field(recipe: BlendRecipe, context: JobContext, name: str, kind: str) -> _F
         k=recipe.candidates,
         max_queries=recipe.max_queries,
         seed=recipe.seed,
+        exclude=recipe.exclude_query_document,
         stop=context.check_cancelled,
     )
     return _Field(name, reader.version, split, Reranking(found))
-
-
-def _split(reader: DatasetReader) -> str:
-    splits = reader.counts["splits"]
-    for name in ("test", "dev"):
-        if splits.get(name):
-            return name
-    raise BadInput(
-        f"The data set '{reader.name}' has neither test nor dev queries to measure on.",
-        "Choose one that has, or import it with a part held out.",
-    )
 
 
 def _measure(
@@ -167,6 +171,7 @@ def _measure(
         "dataset_version": field.version,
         "split": field.split,
         "queries": field.ground.queries,
+        **field.ground.excluding,
         **measured.scores.means(),
     }
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from workbench.data.needs import choosing_split
 from workbench.errors import BadInput, NameTaken
 from workbench.models.names import check_name, name_from
 from workbench.models.resolve import ResolvedModel, resolve
@@ -45,7 +46,7 @@ def prepare_blend(recipe: BlendRecipe, workspace: Workspace, waits: bool = False
         for model in (recipe.model, recipe.base):
             full_model(workspace, model)
         for dataset in (recipe.dataset, recipe.second):
-            workspace.datasets.get(dataset)
+            choosing_split(workspace.datasets.read(dataset), recipe.split)
     changes = {
         "model": absolute(recipe.model, workspace),
         "base": absolute(recipe.base, workspace),

@@ -10,6 +10,7 @@ from workbench.data.edit import Changes, keys_of
 from workbench.data.reader import DatasetReader
 from workbench.data.versions import new_version
 from workbench.errors import BadInput
+from workbench.evaluation.own_document import query_itself
 from workbench.mining.proposal import NEGATIVE, POSITIVE, Proposal, proposal_of
 from workbench.recipes.mine import MINED, MineRecipe
 
@@ -28,7 +29,7 @@ def accept(workspace: "Workspace", job_id: str) -> int:
     recipe = MineRecipe.read(proposal.job.recipe)
     reader = workspace.datasets.read(recipe.dataset)
     _refuse_changed(proposal, reader)
-    table = _kept(proposal)
+    table = _without_itself(_kept(proposal), reader)
     negatives = int(pc.sum(_is(table, NEGATIVE)).as_py() or 0)
     if not negatives:
         raise BadInput(
@@ -68,6 +69,19 @@ def _kept(proposal: Proposal) -> pa.Table:
     keys = keys_of(table["query"].to_numpy(), table["document"].to_numpy())
     free = ~np.isin(keys, keys_of(gone[:, 0], gone[:, 1]))
     return table.filter(pa.array(free | ~_is(table, NEGATIVE).to_numpy()))
+
+
+def _without_itself(table: pa.Table, reader: DatasetReader) -> pa.Table:
+    """Without negatives that are their query itself, which earlier versions proposed."""
+    links = [
+        (query, document)
+        for query, own in query_itself(reader, reader.queries()).items()
+        for document in own
+    ]
+    own = np.array(links, np.int64).reshape(-1, 2)
+    keys = keys_of(table["query"].to_numpy(), table["document"].to_numpy())
+    same = np.isin(keys, keys_of(own[:, 0], own[:, 1]))
+    return table.filter(pa.array(~same | ~_is(table, NEGATIVE).to_numpy()))
 
 
 def _candidates(table: pa.Table, recipe: MineRecipe) -> pa.Table:

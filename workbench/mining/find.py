@@ -6,6 +6,7 @@ import numpy as np
 
 from workbench.evaluation.bm25 import retrieve_bm25
 from workbench.evaluation.measure import Encoder, retrieve
+from workbench.evaluation.own_document import same_words
 from workbench.evaluation.pool import Pool, Rows
 from workbench.evaluation.retrieve import Run
 
@@ -25,8 +26,8 @@ def positives_of(pool: Pool) -> list[Rows]:
 def never(pool: Pool, positives: Sequence[Rows]) -> list[Rows]:
     """What can be no negative: each query's positives, and those of queries with the same text
     (one question may stand under several ids, with its judgments spread over them)."""
-    texts = [_plain(text) for text in pool.texts]
-    by_text: dict[str, set[int]] = {}
+    texts = same_words(pool.texts)
+    by_text: dict[int, set[int]] = {}
     for text, own in zip(texts, positives, strict=True):
         by_text.setdefault(text, set()).update(own.tolist())
     return [np.array(sorted(by_text[text]), np.int64) for text in texts]
@@ -54,7 +55,3 @@ def drawn(pool: Pool, positives: Sequence[Rows], count: int, seed: int, stop: St
             stop()
         documents[at] = random.choice(pool.documents, width, replace=False)
     return Run(documents, np.zeros(documents.shape, np.float32))
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.split()).casefold()

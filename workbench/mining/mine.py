@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.evaluation.encode import with_cache
+from workbench.evaluation.own_document import NO, query_itself
 from workbench.evaluation.pool import Pool, Rows, whole_pool
 from workbench.evaluation.retrieve import Run, cut
 from workbench.evaluation.scores import with_kept_scores
@@ -157,23 +158,25 @@ class Miner:
 
     def _find(self, split: str, encoder: Any) -> Hunt:
         recipe, stop = self.recipe, self.context.check_cancelled
+        # The query itself is found, counted and left out below, with what has its words.
         pool = whole_pool(
-            self.reader, split, max_queries=recipe.max_queries, seed=recipe.seed, judged_only=True
+            self.reader, split, max_queries=recipe.max_queries, seed=recipe.seed, exclude=NO
         )
         positives = positives_of(pool)
-        shut = never(pool, positives)
+        shut, itself = never(pool, positives), self._itself(split, pool)
+        spared = [np.union1d(one, other) for one, other in zip(shut, itself, strict=True)]
         if recipe.method == "random":
-            found, most = drawn(pool, shut, recipe.num_negatives, recipe.seed, stop), None
+            found, most = drawn(pool, spared, recipe.num_negatives, recipe.seed, stop), None
         else:
             # Positives take places that negatives are to have.
             most = recipe.range_max
-            depth = most + max(len(one) for one in shut)
+            depth = most + max(len(one) for one in spared)
             name = recipe.origin.removeprefix(MINED)
             progress = self._say(f"{split}: {name} searches", "texts")
             found = searched(pool, encoder, depth, progress, stop)
-        everything = [found.documents[found.documents >= 0], *shut]
+        everything = [found.documents[found.documents >= 0], *spared]
         keys = TextKeys(self.reader, np.concatenate(everything))
-        run, left_out = screen(found, shut, keys, most or found.documents.shape[1])
+        run, left_out = screen(found, shut, itself, keys, most or found.documents.shape[1])
         if recipe.method == "random":
             # More were drawn than are wanted; a teacher need not read them, unless margins may
             # leave out some.
@@ -181,6 +184,12 @@ class Miner:
             most = spare * recipe.num_negatives
             run = Run(run.documents[:, :most], run.scores[:, :most])
         return Hunt(split, pool, positives, run, left_out, self._staying(split, pool, positives))
+
+    def _itself(self, split: str, pool: Pool) -> list[Rows]:
+        """For each of the pool's queries the documents that are the query, by id or by words."""
+        queries = self.reader.queries(split)
+        known = query_itself(self.reader, queries)
+        return [np.array(known.get(query, []), np.int64) for query in pool.queries.tolist()]
 
     def _staying(
         self, split: str, pool: Pool, positives: list[Rows]

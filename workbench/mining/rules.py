@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.evaluation.retrieve import Run
+from workbench.evaluation.retrieve import Run, to_the_left
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -41,27 +41,31 @@ class Chosen:
     left_out: dict[str, int] = field(default_factory=dict)
 
 
-def screen(run: Run, relevant: Sequence[Any], keys: Any, most: int) -> tuple[Run, dict[str, int]]:
+def screen(
+    run: Run, relevant: Sequence[Any], itself: Sequence[Any], keys: Any, most: int
+) -> tuple[Run, dict[str, int]]:
     """The first ``most`` documents of each query that could be negatives at all.
 
-    ``relevant``: for each query the rows (m,) of its positives. ``keys`` maps rows (m,) to numbers
-    that are equal where the documents' texts are. A positive goes, so does what has a positive's
-    text, and of several documents with one text only the first stays.
+    ``relevant``: for each query the rows (m,) of its positives; ``itself``: those of the documents
+    that are the query. ``keys`` maps rows (m,) to numbers that are equal where the documents' texts
+    are. A positive goes and so does the query itself, what has the text of either, and of several
+    documents with one text all but the first.
     """
     documents = run.documents.copy()
-    counts = {"judged": 0, "equal_text": 0, "repeated": 0}
-    for at, own in enumerate(relevant):
+    counts = {"judged": 0, "query_itself": 0, "equal_text": 0, "repeated": 0}
+    for at, (own, same) in enumerate(zip(relevant, itself, strict=True)):
         line = documents[at]
         there = np.flatnonzero(line >= 0)
-        known = np.asarray(own, np.int64)
+        known, query = np.asarray(own, np.int64), np.asarray(same, np.int64)
         judged = np.isin(line[there], known)
         texts = keys(line[there])
-        equal = np.isin(texts, keys(known)) & ~judged
+        asked = (np.isin(line[there], query) | np.isin(texts, keys(query))) & ~judged
+        equal = np.isin(texts, keys(known)) & ~judged & ~asked
         first = np.zeros(len(there), bool)
         first[np.unique(texts, return_index=True)[1]] = True
-        repeated = ~first & ~judged & ~equal
-        line[there[judged | equal | repeated]] = -1
-        for name, gone in (("judged", judged), ("equal_text", equal), ("repeated", repeated)):
+        repeated = ~first & ~judged & ~asked & ~equal
+        line[there[judged | asked | equal | repeated]] = -1
+        for name, gone in zip(counts, (judged, asked, equal, repeated), strict=True):
             counts[name] += int(gone.sum())
     return to_the_left(Run(documents, run.scores), most), counts
 
@@ -111,11 +115,3 @@ def _drawn(run: Run, most: int, random: np.random.Generator) -> Run:
     place = np.argsort(np.argsort(ticket, axis=1), axis=1)
     documents = np.where(place < most, run.documents, -1)
     return to_the_left(Run(documents, run.scores), documents.shape[1])
-
-
-def to_the_left(run: Run, most: int) -> Run:
-    """Each line without its gaps, cut at ``most``."""
-    order = np.argsort(run.documents < 0, axis=1, kind="stable")[:, :most]
-    documents = np.take_along_axis(run.documents, order, axis=1)
-    scores = np.take_along_axis(run.scores, order, axis=1)
-    return Run(documents, np.where(documents >= 0, scores, np.float32(-np.inf)))

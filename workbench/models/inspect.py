@@ -204,8 +204,10 @@ def _prompts(about: JsonDict) -> tuple[str, str]:
     prompts = about.get("prompts") or {}
     default = prompts.get(about.get("default_prompt_name") or "")
     query = prompts.get("query")
-    named = (prompts.get(name) for name in ("document", "passage", "corpus"))
-    document = next((text for text in named if text is not None), default)
+    named = [prompts.get(name) for name in ("document", "passage", "corpus")]
+    # sentence-transformers writes an empty 'document' itself beside a model's own 'passage'.
+    said = next((text for text in named if text), None)
+    document = said or next((text for text in named if text is not None), default)
     return str((default if query is None else query) or ""), str(document or "")
 
 

@@ -40,6 +40,8 @@ class Order:
     candidates: int
     device: str
     seed: int
+    #: The switch ``exclude_query_document``.
+    exclude: str
     trust_remote_code: bool
     #: Where the run is written (``run.npz``), and an embedding model's vectors if ``vectors``.
     folder: Path

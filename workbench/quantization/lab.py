@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from workbench.comparison.conditions import SWITCH
+from workbench.data.needs import choosing_split, chosen_by
 from workbench.errors import JobCancelled, WorkbenchError
 from workbench.evaluation.measure import score
 from workbench.evaluation.metrics import DEPTH
@@ -61,6 +63,7 @@ class _Lab:
         self.reader: Any = context.workspace.datasets.read(
             self.dataset.id, recipe.dataset_version or self.dataset.version
         )
+        self.split = choosing_split(self.reader, recipe.split, or_test=True)
         self.steps = 1 + len(recipe.methods)
         self.step = 0
 
@@ -81,9 +84,12 @@ class _Lab:
             "dataset": self.dataset.name,
             "dataset_id": self.dataset.id,
             "dataset_version": self.reader.version,
-            "split": self.recipe.split,
+            "split": self.split,
+            "notes": chosen_by(self.split, self.dataset.name),
             "queries": original["queries"],
             "documents": original["documents"],
+            SWITCH: self.recipe.exclude_query_document,
+            **original["conditions"],
             "against": original["against"],
             "device": original["device"],
             "rescore": self.recipe.rescore,
@@ -146,11 +152,12 @@ class _Lab:
             model=recipe.model,
             dataset=self.dataset.id,
             version=self.reader.version,
-            split=recipe.split,
+            split=self.split,
             max_queries=recipe.max_queries,
             candidates=recipe.candidates,
             device=recipe.device,
             seed=recipe.seed,
+            exclude=recipe.exclude_query_document,
             trust_remote_code=self.context.workspace.trust_remote_code,
             folder=folder,
             vectors=not method and bool(recipe.vectors or recipe.dimensions),
@@ -178,9 +185,10 @@ class _Lab:
         queries, documents = written(folder, "query"), written(folder, "document")
         pool = whole_pool(
             self.reader,
-            self.recipe.split,
+            self.split,
             max_queries=self.recipe.max_queries,
             seed=self.recipe.seed,
+            exclude=self.recipe.exclude_query_document,
         )
         row, _ = self._coded(VectorFormat("float32"), original, queries, documents, pool)
         rows = [{**row, **_same(), "name": ORIGINAL, "bound": 0.0}]
@@ -203,12 +211,13 @@ class _Lab:
             documents, format, unit=original["normalize"], rescored=self.recipe.rescore > 0
         )
         coded = time.monotonic() - began
-        ready, about = Ready(codes), {"k": DEPTH, "rescore": self.recipe.rescore}
+        ready, about = Ready(codes), {"k": pool.depth(DEPTH), "rescore": self.recipe.rescore}
         # The first search prepares what the others find ready.
         ready.search(queries[:1], order=pool.order, **about)
         began = time.monotonic()
-        run = ready.search(queries, order=pool.order, **about)
+        found = ready.search(queries, order=pool.order, **about)
         searched = time.monotonic() - began
+        run = pool.without_own(found, DEPTH)
         per_query = original["milliseconds_per_query"] + 1000 * searched / len(queries)
         per_document = original["milliseconds_per_document"] + 1000 * coded / len(documents)
         row = {

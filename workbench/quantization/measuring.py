@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from workbench.evaluation.candidates import Frozen, freeze, rerank
+from workbench.evaluation.entry import lengths_of
 from workbench.evaluation.maxsim import search_exactly
 from workbench.evaluation.measure import Measured, measure, score
 from workbench.evaluation.metrics import DEPTH
 from workbench.evaluation.pictures import OnPictures, has_pictures
-from workbench.evaluation.pool import Pool, whole_pool
+from workbench.evaluation.pool import Pool, excluding, whole_pool
 from workbench.evaluation.texts import join_documents
 from workbench.models.contract import Contract
 from workbench.models.image_text import LoadedImageText
@@ -73,7 +74,11 @@ def _take(workspace: Workspace, order: Order, progress: Progress) -> dict[str, A
     second = kind == "reranker" or (
         kind == "late-interaction" and reader.counts["documents"] > EXACT
     )
-    about: dict[str, Any] = {"max_queries": order.max_queries, "seed": order.seed}
+    about: dict[str, Any] = {
+        "max_queries": order.max_queries,
+        "seed": order.seed,
+        "exclude": order.exclude,
+    }
     ground: Any = (
         freeze(reader, order.split, k=order.candidates, **about)
         if second
@@ -104,6 +109,10 @@ def _take(workspace: Workspace, order: Order, progress: Progress) -> dict[str, A
         "kind": model.contract.kind,
         "device": model.device,
         "against": getattr(ground, "origin", ""),
+        "conditions": {
+            **(ground.excluding if second else excluding(ground)),
+            **lengths_of(model.contract),
+        },
     }
 
 

@@ -1,5 +1,6 @@
 """Checks quantize recipes when they are submitted. Torch-free, without network."""
 
+from workbench.data.needs import choosing_split
 from workbench.errors import BadInput, BadRecipe
 from workbench.merging.prepare import absolute, chosen
 from workbench.models.names import name_from
@@ -51,7 +52,9 @@ def _version(recipe: QuantizeLabRecipe, workspace: Workspace, waits: bool) -> in
     """The version that is measured on, whatever becomes current before the job starts."""
     if waits and not workspace.datasets.exists(recipe.dataset):
         return recipe.dataset_version
-    return workspace.datasets.read(recipe.dataset, recipe.dataset_version).version
+    reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
+    choosing_split(reader, recipe.split, or_test=True)
+    return int(reader.version)
 
 
 def whole_model(workspace: Workspace, model: str) -> ResolvedModel:

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator
 
 from workbench.recipes.base import Recipe, setting
+from workbench.recipes.prompts import OptionalPrompt
 
 _VECTOR = ("kind", ("auto", "embedding"))
 _PROMPTED = ("kind", ("auto", "embedding", "late-interaction"))
@@ -58,14 +59,14 @@ class ContractRecipe(Recipe):
         ge=4,
         le=32768,
     )
-    query_prompt: str | None = setting(
+    query_prompt: OptionalPrompt = setting(
         None,
         help="Put before every query.",
         group="contract",
         depends_on=_PROMPTED,
         max_length=2000,
     )
-    document_prompt: str | None = setting(
+    document_prompt: OptionalPrompt = setting(
         None,
         help="Put before every document.",
         group="contract",

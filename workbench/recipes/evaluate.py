@@ -6,6 +6,7 @@ from pydantic import AfterValidator
 
 from workbench.recipes.base import Recipe, setting
 from workbench.recipes.dimensions import checked_dimensions
+from workbench.recipes.query_document import QueryDocument, query_document
 
 
 class EvaluateRecipe(Recipe):
@@ -89,6 +90,7 @@ class EvaluateRecipe(Recipe):
     top_k: int = setting(
         100, help="How many documents each query's run keeps.", advanced=True, ge=10, le=1000
     )
+    exclude_query_document: QueryDocument = query_document()
     metric: Literal["map@100", "mrr@10", "ndcg@10", "recall@100"] = setting(
         "map@100", help="The metric whose differences are tested for luck.", advanced=True
     )

@@ -5,6 +5,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import model_validator
 
 from workbench.recipes.base import Recipe, setting
+from workbench.recipes.query_document import QueryDocument, query_document
 
 
 class MatrixRecipe(Recipe):
@@ -52,6 +53,7 @@ class MatrixRecipe(Recipe):
         advanced=True,
         ge=1,
     )
+    exclude_query_document: QueryDocument = query_document()
     precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
         "auto",
         help="Number format while encoding; 'auto' takes bf16 where this machine is fast at it.",

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator
 
 from workbench.recipes.base import Recipe, setting
+from workbench.recipes.query_document import QueryDocument, query_document
 
 MOST_RATIOS = 21
 
@@ -62,6 +63,12 @@ class BlendRecipe(Recipe):
     )
     dataset: str = setting(help="The data set it was fine-tuned on.", widget="dataset")
     second: str = setting(help="A data set that shows what the base knew before.", widget="dataset")
+    split: Literal["auto", "dev", "train"] = setting(
+        "auto",
+        help="The split whose queries the ratio is chosen by; 'auto' takes dev where there is one, "
+        "else train. Never test: what was chosen by it cannot be judged by it.",
+        widget="split",
+    )
     ratios: Annotated[str, AfterValidator(_checked)] = setting(
         "0, 0.25, 0.5, 0.75, 1",
         help="The fine-tuned model's shares to measure: 0 is the base, 1 the fine-tuned model.",
@@ -86,6 +93,7 @@ class BlendRecipe(Recipe):
         ge=2,
         le=1000,
     )
+    exclude_query_document: QueryDocument = query_document()
     metric: Literal["map@100", "mrr@10", "ndcg@10", "recall@100"] = setting(
         "map@100", help="The metric that the chart shows.", advanced=True
     )

@@ -7,6 +7,7 @@ from pydantic import AfterValidator
 from workbench.quantization.methods import ModelMethod, VectorMethod
 from workbench.recipes.base import Recipe, setting
 from workbench.recipes.dimensions import checked_dimensions
+from workbench.recipes.query_document import QueryDocument, query_document
 
 
 def _once(values: list[str]) -> list[str]:
@@ -71,8 +72,11 @@ class QuantizeLabRecipe(Recipe):
         ge=0,
         le=100,
     )
-    split: Literal["test", "dev", "train"] = setting(
-        "test", help="The split whose queries are asked.", widget="split"
+    split: Literal["auto", "dev", "train", "test"] = setting(
+        "auto",
+        help="The split whose queries are asked, and by which a format is recommended; 'auto' "
+        "takes dev where there is one, else train.",
+        widget="split",
     )
     max_queries: int | None = setting(
         None,
@@ -90,6 +94,7 @@ class QuantizeLabRecipe(Recipe):
     device: Literal["auto", "cpu", "cuda"] = setting(
         "auto", help="Where to compute; 'auto' takes a GPU if there is one.", advanced=True
     )
+    exclude_query_document: QueryDocument = query_document()
     dataset_version: int | None = setting(
         None, help="The data set's version; empty takes the newest.", advanced=True, ge=1
     )

@@ -10,6 +10,8 @@ from pydantic import AfterValidator, model_validator
 from workbench.recipes.adapter import AdapterFields
 from workbench.recipes.base import setting
 from workbench.recipes.devices import Devices
+from workbench.recipes.prompts import OptionalPrompt
+from workbench.recipes.query_document import QueryDocument, query_document
 
 #: Objectives that learn scored pairs, and what those are judged by.
 PAIR_OBJECTIVES = ("cosent", "cosine")
@@ -194,6 +196,7 @@ class TrainRecipe(AdapterFields):
         advanced=True,
         ge=10,
     )
+    exclude_query_document: QueryDocument = query_document("evaluation")
     early_stopping: int = setting(
         0,
         help="Stop after this many dev evaluations without a new best; 0 never stops early.",
@@ -344,15 +347,17 @@ class TrainEmbeddingRecipe(TrainRecipe):
         group="model",
         advanced=True,
     )
-    query_prompt: str | None = setting(
+    query_prompt: OptionalPrompt = setting(
         None,
-        help="Put before every query, in training and ever after; empty keeps the base model's.",
+        help="Put before every query, in training and ever after; empty keeps the base model's, "
+        'two quotation marks ("") use none.',
         group="model",
         advanced=True,
     )
-    document_prompt: str | None = setting(
+    document_prompt: OptionalPrompt = setting(
         None,
-        help="Put before every document, in training and ever after; empty keeps the base model's.",
+        help="Put before every document, in training and ever after; empty keeps the base model's, "
+        'two quotation marks ("") use none.',
         group="model",
         advanced=True,
     )

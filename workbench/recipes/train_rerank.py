@@ -3,6 +3,7 @@
 from typing import Any, ClassVar, Literal
 
 from workbench.recipes.base import setting
+from workbench.recipes.prompts import OptionalPrompt
 from workbench.recipes.train import TrainRecipe
 
 #: First stages that need no model.
@@ -182,15 +183,17 @@ class TrainLateInteractionRecipe(TrainCandidatesRecipe):
         ge=8,
         le=4096,
     )
-    query_prompt: str | None = setting(
+    query_prompt: OptionalPrompt = setting(
         None,
-        help="Put before every query; empty keeps the base model's.",
+        help='Put before every query; empty keeps the base model\'s, two quotation marks ("") use '
+        "none.",
         group="model",
         advanced=True,
     )
-    document_prompt: str | None = setting(
+    document_prompt: OptionalPrompt = setting(
         None,
-        help="Put before every document; empty keeps the base model's.",
+        help='Put before every document; empty keeps the base model\'s, two quotation marks ("") '
+        "use none.",
         group="model",
         advanced=True,
     )

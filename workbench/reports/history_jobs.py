@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from storage.records import Job, MetricRow
+from workbench.comparison.conditions import EXCLUDED, LENGTHS, STAYED
 from workbench.comparison.names import CORRELATIONS, METRICS
 from workbench.recipes.base import Recipe
 from workbench.reports.measurement import BLEND, QUANTIZATION, TRAINING, Measurement, unusual
@@ -120,6 +121,13 @@ def _metrics(row: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(row[name]) for name in (*METRICS, *CORRELATIONS) if name in row}
 
 
+def _measured_how(job: Job) -> dict[str, Any]:
+    """The lengths it was measured at, in place of those it was trained at, and what was left out of
+    the rankings; {} in results from before they said so."""
+    result = job.result or {}
+    return {name: result[name] for name in (*LENGTHS, EXCLUDED, STAYED) if result.get(name)}
+
+
 def _of_job(job: Job, source: str, id: str, removed: Removed, **values: Any) -> Measurement:
     # A record can be older than its task's name.
     recipe: type[Recipe] = TASKS[job.task].recipe if job.task in TASKS else Recipe
@@ -144,6 +152,6 @@ def _of_job(job: Job, source: str, id: str, removed: Removed, **values: Any) -> 
         cut_to=None,
         searched="",
         milliseconds=None,
-        settings=unusual(job.recipe, recipe, _SAID),
+        settings={**unusual(job.recipe, recipe, _SAID), **_measured_how(job)},
         **{**usual, **values},
     )

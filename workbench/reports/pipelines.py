@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 from storage.records import Job, JobStatus
-from workbench.comparison.matrix import MEASURED, NONE, best_at, pipeline_name, value_at
+from workbench.comparison.matrix import MEASURED, NONE, best_at, notes, pipeline_name, value_at
 from workbench.comparison.names import label
 from workbench.errors import BadInput
 from workbench.recipes.matrix import MatrixRecipe
@@ -59,6 +59,7 @@ def _facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Split", f"{result['split']}, {result['queries']:,} queries"),
         ("Documents", f"{result['documents']:,}"),
         ("Rerankers order", f"the first {result['candidates']:,} of each retriever"),
+        *(("How", one) for one in notes(result)),
     ]
 
 

@@ -1,11 +1,12 @@
 """The table people publish: ``Model | Original | Finetuned``, one row per base model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from storage.records import Evaluation, Model
+from workbench.comparison.conditions import excluded, excludes, lengths
 from workbench.comparison.names import HEADLINE, label
 from workbench.comparison.table import markdown_line
 from workbench.comparison.ways import ALL_CAPTIONS
@@ -26,6 +27,8 @@ class PublishedRow:
     version: int
     queries: int
     measured_at: float
+    #: Of the base and of the trained model: the name, the lengths, and what was left out.
+    measured: tuple[Mapping[str, Any], ...] = ()
 
 
 def published(
@@ -53,6 +56,7 @@ def published(
                 version=one.version,
                 queries=one.queries,
                 measured_at=one.created_at,
+                measured=tuple({**its.settings, "model": its.model} for its in (original, one)),
             )
     return sorted(rows.values(), key=lambda row: row.model.lower())
 
@@ -68,7 +72,16 @@ def published_markdown(rows: Sequence[PublishedRow], metric: str = HEADLINE) -> 
         elif original > finetuned:
             original = f"**{original}**"
         lines.append(markdown_line([row.model, original, finetuned]))
+    if said := published_notes(rows):
+        lines += ["", " ".join(said)]
     return "\n".join(lines) + "\n"
+
+
+def published_notes(rows: Sequence[PublishedRow]) -> list[str]:
+    """How the rows were measured, in sentences."""
+    measured = [one for row in rows for one in row.measured]
+    left_out = next((said for one in measured if (said := excluded(one))), [])
+    return [*left_out, *lengths(measured)]
 
 
 def _counts_as_row(one: Evaluation, metric: str) -> bool:
@@ -96,7 +109,7 @@ def _manner(one: Evaluation) -> tuple[object, ...]:
     settings = one.settings
     fewer = settings.get("max_queries")
     chosen = (fewer, settings.get("seed") if fewer else None)
-    return (one.version, one.queries, settings.get("searched"), *chosen)
+    return (one.version, one.queries, settings.get("searched"), *excludes(settings), *chosen)
 
 
 def _short(name: str) -> str:

@@ -72,6 +72,8 @@ def _html_parts(found: Report) -> Iterator[str]:
     for table in found.tables:
         yield f"<h2>{escape(table_title(table))}</h2>"
         yield _numbers(table)
+        if table.notes:
+            yield f'<p class="quiet">{escape(" ".join(table.notes))}</p>'
         yield svg.bars(table)
         compared = [(row.model, row.comparison) for row in table.rows if row.comparison]
         if compared:

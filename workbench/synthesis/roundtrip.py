@@ -11,6 +11,7 @@ from workbench.evaluation.bm25 import retrieve_bm25
 from workbench.evaluation.encode import with_cache
 from workbench.evaluation.measure import Encoder, retrieve
 from workbench.evaluation.named import BM25
+from workbench.evaluation.own_document import NO
 from workbench.evaluation.pool import Pool, whole_pool
 from workbench.models.resolve import resolve
 from workbench.synthesis.prepare import no_searcher
@@ -53,9 +54,10 @@ def find_again(
 
 def _pool(reader: DatasetReader, texts: list[str]) -> Pool:
     """The new questions against all documents."""
-    pool = whole_pool(reader, "train", judged_only=False)
+    # New questions have no ids yet, so none is a document by its id.
+    pool = whole_pool(reader, "train", judged_only=False, exclude=NO)
     rows = np.arange(len(texts), dtype=np.int64)
-    return replace(pool, queries=rows, texts=texts, judgments={})
+    return replace(pool, queries=rows, texts=texts, judgments={}, own=None)
 
 
 def load_encoder(workspace: "Workspace", name: str, device: str) -> Any:

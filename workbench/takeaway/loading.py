@@ -148,7 +148,7 @@ def _method(this: Any, recipe: Any, heads: list[str] | None) -> str:
 
 
 def _manner(recipe: Any) -> str:
-    """Prompts and lengths, for those who load what the script saves."""
+    """The prompts, and the lengths that the run cut texts at."""
     if recipe.kind == "reranker":
         return (
             "    # A pair has room for both lengths.\n"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workbench.comparison.conditions import LENGTHS
 from workbench.errors import BadInput
 from workbench.models import packaged
 from workbench.models.contract import Contract
@@ -28,6 +29,13 @@ class Origin:
     @property
     def contract(self) -> Contract:
         return Contract.model_validate(self.resolved["contract"])
+
+    @property
+    def lengths(self) -> dict[str, int]:
+        """After how many tokens the run cut texts; older runs wrote it into the contract."""
+        contract = self.contract
+        own = {name: getattr(contract, name) for name in LENGTHS}
+        return {**own, **self.resolved.get("training_lengths", {})}
 
 
 def origin(workspace: Any, model: Model) -> Origin:

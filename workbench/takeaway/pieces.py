@@ -171,7 +171,10 @@ class Keep(TrainerCallback):
 
     def on_step_end(self, args, state, control, **_):
         if state.global_step == KEEP_STEP and state.is_world_process_zero:
+            # Saved with the length that the model is used at, which may be another.
+            trained, self.model.max_seq_length = self.model.max_seq_length, USED_MAX_LEN
             self.model.save_pretrained(str(OUTPUT), create_model_card=False)
+            self.model.max_seq_length = trained
         if state.global_step >= LAST_STEP:
             control.should_training_stop = True
 

@@ -110,6 +110,8 @@ def script(workspace: Any, of: Origin, base: ResolvedModel) -> str:
     m3 = has_token_head(place)
     this.parts.append(load_function(this, recipe, contract, layout, keeping, heads, m3=m3))
     summary = of.model.summary
+    both = contract.query_max_len, contract.passage_max_len
+    this.constants["USED_MAX_LEN"] = sum(both) if kind == "reranker" else max(both)
     this.constants["KEEP_STEP"] = summary["best_step"]
     this.constants["LAST_STEP"] = summary["steps"]
     this.parts.append(_main(of, loss, kind))
@@ -121,8 +123,7 @@ def script(workspace: Any, of: Origin, base: ResolvedModel) -> str:
         imports=_imports(this.imports, arrays=kind != "reranker"),
         base=repr(_base(base, workspace)),
         seed=recipe.seed,
-        query_max_len=contract.query_max_len,
-        passage_max_len=contract.passage_max_len,
+        **of.lengths,
         constants="\n".join(f"{name} = {value!r}" for name, value in this.constants.items()),
     )
     return "\n".join([head.rstrip() + "\n\n", *(part.strip("\n") + "\n\n" for part in this.parts)])

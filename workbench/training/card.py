@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+from workbench.comparison.conditions import LENGTHS, lengths
 from workbench.comparison.names import label
 from workbench.evaluation.pairs import SPEARMAN
 from workbench.models.contract import Contract
@@ -33,6 +34,10 @@ class Card:
     rows: int
     steps: int
     best_step: int
+    #: After how many tokens training cut texts.
+    trained_at: Mapping[str, int]
+    #: What was left out of the rankings, in sentences.
+    excluded: tuple[str, ...]
     settings: Mapping[str, object]
 
 
@@ -77,7 +82,7 @@ $measured
 $use
 ```
 
-| What | How it was trained and measured |
+| What | How it is used, and was measured |
 | --- | --- |
 $facts
 
@@ -105,7 +110,7 @@ def write_card(folder: Path, card: Card) -> None:
         "best_step": f"{card.best_step:,}",
         "adapter": _adapter(card),
         "measured": _measured(card),
-        "facts": "\n".join(f"| {name} | {value} |" for name, value in _facts(contract)),
+        "facts": "\n".join(f"| {name} | {value} |" for name, value in _all_facts(card)),
         "settings": "\n".join(f"- {name}: {value}" for name, value in card.settings.items()),
     }
     (folder / "README.md").write_text(Template(PAGE).substitute(values), encoding="utf-8")
@@ -116,6 +121,12 @@ def _adapter(card: Card) -> str:
         return ""
     kept = card.contract.quantization or card.contract.dtype
     return f" This folder holds an adapter over its base model, whose weights were kept in {kept}."
+
+
+def _all_facts(card: Card) -> list[tuple[str, str]]:
+    query, document = (card.trained_at[name] for name in LENGTHS)
+    trained = f"queries cut after {query} tokens, documents after {document}"
+    return [*_facts(card.contract), ("In training", trained)]
 
 
 def _facts(contract: Contract) -> list[tuple[str, str]]:
@@ -149,8 +160,9 @@ def _measured(card: Card) -> str:
     where = f"{card.dev_queries} dev queries over {card.dev_documents:,} documents"
     if SPEARMAN in card.after:
         where = f"{card.dev_queries:,} scored pairs of dev (correlation with their scores)"
+    said = " ".join([*card.excluded, *lengths([card.contract.model_dump()])])
     lines = [
-        f"On {where}. The best "
+        f"On {where}. {said} The best "
         "checkpoint was chosen by these, so compare on the test split before you decide.",
         "",
         f"| Metric |{first} {'Untrained' if staged else 'Original'} | Fine-tuned | Difference |",

@@ -1,14 +1,14 @@
 """Measuring on dev: before the first step, during training, and the saved model."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from workbench.evaluation.candidates import Frozen, first_stage, rerank
 from workbench.evaluation.measure import Measured, measure
-from workbench.evaluation.pool import Pool
+from workbench.evaluation.pool import Pool, excluding
 from workbench.jobs.context import JobContext
 
 BASELINE_FILE = "baseline.json"
@@ -40,6 +40,11 @@ class Ground(Protocol):
     @property
     def baseline_name(self) -> str: ...
 
+    @property
+    def excluding(self) -> Mapping[str, int]:
+        """For how many queries their own document was left out, where there are some."""
+        ...
+
     def baseline(self) -> Means | None:
         """What must be beaten, where that is not the untrained model itself."""
         ...
@@ -61,6 +66,10 @@ class Retrieval:
     @property
     def documents(self) -> int:
         return self.pool.documents
+
+    @property
+    def excluding(self) -> dict[str, int]:
+        return excluding(self.pool)
 
     def baseline(self) -> Means | None:
         return None
@@ -84,6 +93,10 @@ class Reranking:
         return len(self.frozen.rows)
 
     @property
+    def excluding(self) -> dict[str, int]:
+        return dict(self.frozen.excluding)
+
+    @property
     def baseline_name(self) -> str:
         depth = self.frozen.run.documents.shape[1]
         if self.frozen.origin == "given":
@@ -104,6 +117,11 @@ class Dev:
         self.ground = ground
         self.context = context
         self.output = output
+
+    @property
+    def excluding(self) -> dict[str, int]:
+        """As the ground says."""
+        return dict(self.ground.excluding)
 
     def before(self, load: Callable[[], Any]) -> tuple[Means, Means]:
         """The baseline, and the untrained model's values; measured once per job.

@@ -19,7 +19,7 @@ from workbench.training.cadence import Cadence
 from workbench.training.collator import Collator
 from workbench.training.dev import Dev, Retrieval
 from workbench.training.loss import embedding_loss
-from workbench.training.model import ready_for_training, trained_contract
+from workbench.training.model import ready_for_training, trained_contract, training_lengths
 from workbench.training.recorder import Recorder
 from workbench.training.rows import (
     Texts,
@@ -89,6 +89,8 @@ class EmbeddingKind:
         recipe, contract = this.recipe, loaded.contract
         rows, columns, queries, documents = _learned(this.reader, recipe, contract)
         model = ready_for_training(loaded.model, contract)
+        lengths = training_lengths(model, recipe)
+        cut = contract.model_copy(update=lengths)
         arguments = batched_arguments(SentenceTransformerTrainingArguments, this, rows)
         guide = self._guide(this) if recipe.objective in GUIDED else None
         trainer = EmbeddingTrainer(
@@ -101,7 +103,7 @@ class EmbeddingKind:
             loss=embedding_loss(
                 model, contract, recipe, guide, across=across_devices(recipe, this.together)
             ),
-            data_collator=Collator(model.preprocess, queries, documents, contract),
+            data_collator=Collator(model.preprocess, queries, documents, cut),
             callbacks=[recorder, cadence],
         )
         notes = rows.notes
@@ -109,7 +111,7 @@ class EmbeddingKind:
             notes += own_prompts_note(this.reader, contract)
         if guide is not None and not contract.normalize:
             notes += (BY_COSINE,)
-        return Prepared(trainer, len(rows), rows.negatives.shape[1], notes)
+        return Prepared(trainer, len(rows), rows.negatives.shape[1], notes, lengths)
 
     def _guide(self, this: Run) -> Any:
         workspace = this.context.workspace

@@ -19,7 +19,7 @@ from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.evaluation.measure import Measured, measure
 from workbench.evaluation.pictures import OnPictures, has_pictures, no_pictures
-from workbench.evaluation.pool import Pool
+from workbench.evaluation.pool import Pool, excluding
 from workbench.jobs.context import JobContext
 from workbench.models.contract import Contract
 from workbench.models.image_text import (
@@ -34,7 +34,7 @@ from workbench.recipes.train_image_text import TrainImageTextRecipe
 from workbench.training.cadence import Cadence
 from workbench.training.collator import Collator
 from workbench.training.dev import ORIGINAL, Dev, Means
-from workbench.training.model import as_trained
+from workbench.training.model import as_trained, training_lengths
 from workbench.training.recorder import Recorder
 from workbench.training.rows import Texts, TrainingRows, build_rows, load_texts
 from workbench.training.run import Place, Prepared, Run
@@ -98,6 +98,8 @@ class ImageTextKind:
         rows, notes = _seen(this.reader, build_rows(this.reader, recipe))
         captions, _ = load_texts(this.reader, rows, contract)
         model.prompts = {"query": contract.query_prompt, "document": contract.document_prompt}
+        lengths = training_lengths(model, recipe)
+        cut = contract.model_copy(update=lengths)
         arguments = batched_arguments(SentenceTransformerTrainingArguments, this, rows)
         pictures = Pictures(this.reader, rows, self.pixels)
         trainer = EmbeddingTrainer(
@@ -114,10 +116,10 @@ class ImageTextKind:
                 partition_mode="per_direction",
                 gather_across_devices=across_devices(recipe, this.together),
             ),
-            data_collator=PictureCollator(model, captions, pictures, contract),
+            data_collator=PictureCollator(model, captions, pictures, cut),
             callbacks=[recorder, cadence],
         )
-        return Prepared(trainer, len(rows), rows.negatives.shape[1], rows.notes + notes)
+        return Prepared(trainer, len(rows), rows.negatives.shape[1], rows.notes + notes, lengths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,10 @@ class TextToPicture:
     @property
     def documents(self) -> int:
         return self.pool.documents
+
+    @property
+    def excluding(self) -> dict[str, int]:
+        return excluding(self.pool)
 
     def baseline(self) -> Means | None:
         return None

@@ -23,7 +23,7 @@ from workbench.recipes.train_rerank import TrainLateInteractionRecipe
 from workbench.training.cadence import Cadence
 from workbench.training.collator import Collator
 from workbench.training.dev import Dev
-from workbench.training.model import as_trained
+from workbench.training.model import as_trained, training_lengths, wanted_prompts
 from workbench.training.recorder import Recorder
 from workbench.training.rows import build_rows, load_texts, own_prompts_note
 from workbench.training.run import Place, Prepared, Run
@@ -55,12 +55,7 @@ class LateInteractionKind:
                 f"'{base.name}' is a reranker, which has no vectors to compare.",
                 "Start from an encoder or a late-interaction model.",
             )
-        changes: dict[str, Any] = {
-            "query_max_len": recipe.query_max_len,
-            "passage_max_len": recipe.passage_max_len,
-            "query_prompt": recipe.query_prompt or contract.query_prompt,
-            "document_prompt": recipe.document_prompt or contract.document_prompt,
-        }
+        changes: dict[str, Any] = {**wanted_prompts(contract, recipe)}
         if contract.kind == "embedding":
             contract = as_kind(contract, "late-interaction")
             # Of the vector per token; the files decide where they bring a projection.
@@ -90,6 +85,8 @@ class LateInteractionKind:
         queries, documents = load_texts(this.reader, rows, contract)
         model.prompts = {"query": contract.query_prompt, "document": contract.document_prompt}
         model.max_seq_length = max(contract.query_max_len, contract.passage_max_len)
+        lengths = training_lengths(model, recipe)
+        cut = contract.model_copy(update=lengths)
         arguments = batched_arguments(MultiVectorEncoderTrainingArguments, this, rows)
         trainer = LateInteractionTrainer(
             model,
@@ -103,10 +100,10 @@ class LateInteractionKind:
                 scale=1.0 / recipe.temperature,
                 gather_across_devices=across_devices(recipe, this.together),
             ),
-            data_collator=Collator(model.preprocess, queries, documents, contract),
+            data_collator=Collator(model.preprocess, queries, documents, cut),
             callbacks=[recorder, cadence],
         )
         notes = rows.notes + own_prompts_note(this.reader, contract)
         if not brings_projection(this.base):
             notes += (FRESH.format(contract.dimensions),)
-        return Prepared(trainer, len(rows), rows.negatives.shape[1], notes)
+        return Prepared(trainer, len(rows), rows.negatives.shape[1], notes, lengths)

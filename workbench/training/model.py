@@ -17,23 +17,63 @@ def trained_contract(
     """An embedding model's contract, which training, dev evaluation and every later use obey."""
     changes = {
         "pooling": base.pooling if recipe.pooling == "auto" else recipe.pooling,
-        # An empty prompt keeps the base model's, which was trained with it.
-        "query_prompt": recipe.query_prompt or base.query_prompt,
-        "document_prompt": recipe.document_prompt or base.document_prompt,
+        **wanted_prompts(base, recipe),
     }
     return as_trained(base.model_copy(update=changes), model, recipe, base_name)
 
 
+def wanted_prompts(base: Contract, recipe: Any) -> dict[str, str]:
+    """The recipe's prompts, and the base's, which was trained with them, where it names none; an
+    empty one is a prompt that is named: there shall be none."""
+    found = {}
+    for name in ("query_prompt", "document_prompt"):
+        asked = getattr(recipe, name)
+        found[name] = getattr(base, name) if asked is None else asked
+    return found
+
+
 def as_trained(contract: Contract, model: Any, recipe: TrainRecipe, base_name: str) -> Contract:
-    """A contract with the run's lengths, as far as the model can read, and with its origin."""
+    """A contract with its origin. Its lengths stay the base's, as far as the model can read: at
+    them the model is measured and used, and the base is measured beside it."""
     limit = within_limit(model)
     return contract.model_copy(
         update={
-            "query_max_len": min(recipe.query_max_len, limit),
-            "passage_max_len": min(recipe.passage_max_len, limit),
+            "query_max_len": min(contract.query_max_len, limit),
+            "passage_max_len": min(contract.passage_max_len, limit),
             "base_model": base_name,
             "dataset": recipe.dataset,
         }
+    )
+
+
+def training_lengths(model: Any, recipe: TrainRecipe) -> dict[str, int]:
+    """After how many tokens the run cuts texts: the recipe's lengths, as far as the model reads."""
+    limit = within_limit(model)
+    return {
+        "query_max_len": min(recipe.query_max_len, limit),
+        "passage_max_len": min(recipe.passage_max_len, limit),
+    }
+
+
+def pair_lengths(model: Any, recipe: TrainRecipe) -> dict[str, int]:
+    """The same of a reranker, which reads both together: the query leaves half to the document."""
+    limit = within_limit(model)
+    query = min(recipe.query_max_len, limit // 2)
+    passage = min(recipe.passage_max_len, limit - query)
+    return {"query_max_len": query, "passage_max_len": passage}
+
+
+def longer_note(contract: Contract, lengths: dict[str, int]) -> tuple[str, ...]:
+    """A remark where a run reads longer texts than the model will be shown afterwards."""
+    longer = [name for name, length in lengths.items() if length > getattr(contract, name)]
+    if not longer:
+        return ()
+    trained = ", ".join(f"{name} {lengths[name]}" for name in longer)
+    used = ", ".join(f"{name} {getattr(contract, name)}" for name in longer)
+    wanted = " ".join(f"{name}={lengths[name]}" for name in longer)
+    return (
+        f"Trained with {trained}, but measured and used at the base model's own {used}. To use the "
+        f"trained model at the longer length: models set MODEL {wanted}.",
     )
 
 

@@ -10,7 +10,14 @@ from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.evaluation.candidates import mine
 from workbench.recipes.train_rerank import TrainCandidatesRecipe
-from workbench.training.rows import Rows, Texts, TrainingRows, training_table
+from workbench.training.rows import (
+    Rows,
+    Texts,
+    TrainingRows,
+    no_negatives,
+    training_table,
+    without_itself,
+)
 
 #: Wrong documents are drawn from the first stage's best so many; the very first ones alone would
 #: often be right ones that nobody judged.
@@ -28,7 +35,8 @@ def candidate_rows(
     Those that the data gives come first, then those that the first stage finds. Raises
     :class:`BadInput` when there is nothing to learn from.
     """
-    table, relevant = training_table(reader, recipe, negatives=recipe.negatives)
+    table, judged = training_table(reader, recipe, negatives=recipe.negatives)
+    relevant, itself = no_negatives(reader, judged)
     found, origin = mine(
         reader,
         "train",
@@ -41,9 +49,10 @@ def candidate_rows(
     random = np.random.default_rng(recipe.seed)
     queries = table["query"].to_numpy().astype(np.int64)
     documents = int(reader.counts["documents"])
+    given, gone = without_itself(queries.tolist(), table["negatives"].to_pylist(), itself)
     chosen = [
-        _choose(own or [], found.get(query, []), relevant.get(query, []), documents, recipe, random)
-        for query, own in zip(queries.tolist(), table["negatives"].to_pylist(), strict=True)
+        _choose(own, found.get(query, []), relevant.get(query, []), documents, recipe, random)
+        for query, own in zip(queries.tolist(), given, strict=True)
     ]
     width = recipe.negatives
     if any(len(one) < width for one in chosen):
@@ -53,7 +62,7 @@ def candidate_rows(
         )
     positives = table["positive"].to_numpy().astype(np.int64)
     note = f"Wrong documents come from: {origin}." if origin else ""
-    notes = (note,) if note else ()
+    notes = ((note,) if note else ()) + gone
     return TrainingRows(queries, positives, np.array(chosen, dtype=np.int64), relevant, notes)
 
 

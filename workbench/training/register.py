@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.records import Model
+from workbench.comparison.conditions import excluded
 from workbench.errors import WorkbenchError
 from workbench.models.inspect import read_json
 from workbench.models.resolve import ResolvedModel
@@ -72,6 +73,8 @@ def register(this: Run, trained: Trained, outcome: Outcome) -> Model:
         rows=trained.rows,
         steps=trained.steps,
         best_step=trained.best_step,
+        trained_at=trained.lengths,
+        excluded=tuple(excluded(this.dev.excluding)) if this.dev else (),
         settings=recipe.model_dump(mode="json", exclude={"dataset", "model", "name"}),
     )
     id, folder = workspace.models.new_folder()
@@ -124,5 +127,7 @@ def _summary(this: Run, trained: Trained, outcome: Outcome) -> dict[str, Any]:
         "best": outcome.best,
         "steps": trained.steps,
         "best_step": trained.best_step,
+        "training_lengths": trained.lengths,
+        **(this.dev.excluding if this.dev else {}),
         **needs,
     }

@@ -12,17 +12,17 @@ from sentence_transformers.cross_encoder.training_args import CrossEncoderTraini
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.jobs.context import JobContext
-from workbench.models.architecture import position_limit
 from workbench.models.contract import Contract
 from workbench.models.inspect import is_language_model
 from workbench.models.kinds import as_kind
 from workbench.models.prompts import INSTRUCTION, NO, TEMPLATE, YES, own_template
 from workbench.models.resolve import ResolvedModel
-from workbench.models.score import LoadedReranker, cut, pair_length
+from workbench.models.score import LoadedReranker, cut
 from workbench.recipes.train_rerank import TrainRerankerRecipe
 from workbench.training.arguments import training_arguments
 from workbench.training.cadence import Cadence
 from workbench.training.dev import Dev
+from workbench.training.model import as_trained, pair_lengths
 from workbench.training.pairs import PairCollator, candidate_rows
 from workbench.training.recorder import Recorder
 from workbench.training.rows import TrainingRows, load_texts
@@ -59,11 +59,7 @@ class RerankerKind:
             contract = as_kind(contract, "reranker", llm=llm)
         if contract.architecture == "llm":
             contract = _asked(contract, recipe, Path(base.source))
-        lengths = {
-            "query_max_len": recipe.query_max_len,
-            "passage_max_len": recipe.passage_max_len,
-        }
-        return contract.model_copy(update=lengths)
+        return contract
 
     def dev(
         self,
@@ -78,18 +74,7 @@ class RerankerKind:
     def contract(
         self, loaded: LoadedReranker, recipe: TrainRerankerRecipe, base_name: str
     ) -> Contract:
-        config: Any = loaded.model.config
-        limit = position_limit(config.to_dict(), {}) if config is not None else None
-        query = min(recipe.query_max_len, limit // 2 if limit else recipe.query_max_len)
-        most = limit - query if limit else recipe.passage_max_len
-        return loaded.contract.model_copy(
-            update={
-                "query_max_len": query,
-                "passage_max_len": min(recipe.passage_max_len, most),
-                "base_model": base_name,
-                "dataset": recipe.dataset,
-            }
-        )
+        return as_trained(loaded.contract, loaded.model, recipe, base_name)
 
     def prepare(
         self, this: Run, loaded: LoadedReranker, recorder: Recorder, cadence: Cadence
@@ -98,11 +83,12 @@ class RerankerKind:
         rows = this.together.tell(partial(_rows, this))
         queries, documents = load_texts(this.reader, rows, contract)
         # The losses tokenize pairs themselves, and know no other length than the model's.
-        model.max_seq_length = pair_length(contract)
+        lengths = pair_lengths(model, recipe)
+        model.max_seq_length = sum(lengths.values())
         collator = PairCollator(
             queries,
             documents,
-            partial(cut, model.tokenizer, length=contract.query_max_len),
+            partial(cut, model.tokenizer, length=lengths["query_max_len"]),
             listwise=recipe.objective != "bce",
             right=ONE_HOT if recipe.objective == "contrastive" else 1.0,
         )
@@ -127,7 +113,7 @@ class RerankerKind:
             data_collator=collator,
             callbacks=[recorder, cadence],
         )
-        return Prepared(trainer, len(rows), rows.negatives.shape[1], rows.notes)
+        return Prepared(trainer, len(rows), rows.negatives.shape[1], rows.notes, lengths)
 
 
 def _asked(contract: Contract, recipe: TrainRerankerRecipe, folder: Path) -> Contract:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
+from workbench.evaluation.own_document import query_itself, same_words
 from workbench.evaluation.texts import join_documents
 from workbench.models.contract import Contract
 from workbench.recipes.train import TrainRecipe
@@ -35,7 +36,8 @@ class Texts:
 class TrainingRows:
     """``queries`` and ``positives`` (n,), ``negatives`` (n, m): row numbers in the data set.
 
-    ``relevant`` maps a query's row to all documents judged relevant to it.
+    ``relevant`` maps a query's row to the documents that are no wrong answer to it: see
+    :func:`no_negatives`.
     """
 
     queries: Rows
@@ -75,13 +77,46 @@ def training_table(
     return table, _relevant(reader)
 
 
+def no_negatives(
+    reader: DatasetReader, relevant: dict[int, list[int]]
+) -> tuple[dict[int, list[int]], dict[int, list[int]]]:
+    """What can be no negative of a training query: the documents that are the query itself, then
+    those judged relevant to it or to a query of the same words. Also the former alone."""
+    queries = reader.queries("train")
+    itself = query_itself(reader, queries)
+    words, by_words = same_words(queries["text"]), dict[int, list[int]]()
+    rows = queries["row"].to_pylist()
+    for row, said in zip(rows, words, strict=True):
+        by_words.setdefault(said, []).extend(relevant.get(row, ()))
+    found = {
+        row: list(dict.fromkeys([*itself.get(row, ()), *relevant.get(row, ()), *by_words[said]]))
+        for row, said in zip(rows, words, strict=True)
+        if row in relevant or row in itself
+    }
+    return found, itself
+
+
+def without_itself(
+    queries: Sequence[int], given: Sequence[list[int] | None], itself: dict[int, list[int]]
+) -> tuple[list[list[int]], tuple[str, ...]]:
+    """Each row's negatives without the query itself, and a remark where some were it."""
+    kept = [
+        [one for one in own or () if one not in itself.get(query, ())]
+        for query, own in zip(queries, given, strict=True)
+    ]
+    gone = sum(len(own or ()) for own in given) - sum(map(len, kept))
+    note = f"{gone} negatives of the data are the query itself and were left out."
+    return kept, (note,) if gone else ()
+
+
 def build_rows(reader: DatasetReader, recipe: Any) -> TrainingRows:
     """The training split as rows; raises :class:`BadInput` when there is nothing to learn from."""
-    table, relevant = training_table(reader, recipe, recipe.negatives)
+    table, judged = training_table(reader, recipe, recipe.negatives)
+    relevant, itself = no_negatives(reader, judged)
     random = np.random.default_rng(recipe.seed)
     queries = table["query"].to_numpy().astype(np.int64)
     positives = table["positive"].to_numpy().astype(np.int64)
-    given = table["negatives"].to_pylist()
+    given, gone = without_itself(queries.tolist(), table["negatives"].to_pylist(), itself)
     documents = int(reader.counts["documents"])
     width, notes = _width(recipe, given)
     filler = _Filler(documents, relevant, random)
@@ -94,10 +129,10 @@ def build_rows(reader: DatasetReader, recipe: Any) -> TrainingRows:
             f"{filler.drawn} of {len(queries)} rows bring no negatives of their own; they were "
             "given documents at random that nobody judged relevant to their query.",
         )
-    return TrainingRows(queries, positives, negatives, relevant, notes)
+    return TrainingRows(queries, positives, negatives, relevant, notes + gone)
 
 
-def _width(recipe: Any, given: list[list[int] | None]) -> tuple[int, tuple[str, ...]]:
+def _width(recipe: Any, given: list[list[int]]) -> tuple[int, tuple[str, ...]]:
     most = max((len(own) for own in given if own), default=0)
     width = min(recipe.negatives, most)
     if width == 0 and min(recipe.batch_size, len(given)) < 2:

@@ -1,6 +1,6 @@
 """What the steps of one training task hand to each other, and what a kind of model brings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -70,6 +70,8 @@ class Prepared:
     rows: int
     negatives: int
     notes: tuple[str, ...] = ()
+    #: After how many tokens the run cuts texts; the contract's are those of every later use.
+    lengths: dict[str, int] = field(default_factory=dict)
 
 
 class Kind(Protocol):
@@ -113,6 +115,7 @@ class Trained:
     contract: Contract
     history: list[dict[str, Any]]
     notes: tuple[str, ...]
+    lengths: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)

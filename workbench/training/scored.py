@@ -84,6 +84,10 @@ class Correlating:
     def documents(self) -> int:
         return len(self.right)
 
+    @property
+    def excluding(self) -> dict[str, int]:
+        return {}
+
     def baseline(self) -> Means | None:
         return None
 

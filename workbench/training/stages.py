@@ -53,6 +53,7 @@ def reranking_dev(
         k=recipe.candidates,
         max_queries=recipe.dev_queries,
         seed=recipe.seed,
+        exclude=recipe.exclude_query_document,
         encoder=first_stage_model(recipe, context, place),
         **reports(context, "Finding candidates for dev"),
     )

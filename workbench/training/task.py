@@ -13,6 +13,7 @@ from typing import Any
 from transformers import PrinterCallback, set_seed
 
 from workbench.errors import BadInput, JobCancelled
+from workbench.evaluation.entry import lengths_of
 from workbench.jobs.context import JobContext
 from workbench.models.contract import Contract
 from workbench.models.fetch import fetched
@@ -26,6 +27,7 @@ from workbench.training.checkpoints import newest_checkpoint
 from workbench.training.dev import BASELINE_FILE
 from workbench.training.guard import Guard
 from workbench.training.method import adapted_contract, apply_method, keeping_for, share_note
+from workbench.training.model import longer_note
 from workbench.training.prepare import rows_of
 from workbench.training.recorder import Recorder
 from workbench.training.register import read_back, register
@@ -77,6 +79,9 @@ def train(recipe: Any, context: JobContext, kind: Kind) -> dict[str, Any]:
         "steps": trained.steps,
         "best_step": trained.best_step,
         "rows": trained.rows,
+        **lengths_of(trained.contract),
+        "training_lengths": trained.lengths,
+        **(this.dev.excluding if this.dev else {}),
         "dev_queries": this.dev.ground.queries if this.dev else 0,
         "notes": list(trained.notes),
         "seconds": round(time.monotonic() - started, 3),
@@ -190,7 +195,8 @@ def set_up(
     _refuse_too_few(this, prepared)
     recorder.samples_per_step = _samples_per_step(this, prepared.rows)
     unused = tuple(f"{one.message} {one.mend}" for one in idle(recipe, this.together.size))
-    for note in prepared.notes + share_note(loaded.model, recipe) + unused:
+    longer = longer_note(contract, prepared.lengths)
+    for note in longer + prepared.notes + share_note(loaded.model, recipe) + unused:
         context.note(note)
     # The recorder writes the log, in words.
     prepared.trainer.remove_callback(PrinterCallback)
@@ -219,14 +225,21 @@ def _trained(this: Run, prepared: Prepared, cadence: Cadence, contract: Contract
         for name, value in entry.items()
         if name.startswith(prefix)
     }
-    notes = list(prepared.notes)
+    notes = [*longer_note(contract, prepared.lengths), *prepared.notes]
     if not this.has_dev:
         notes.append("The data set has no dev queries: the last step's weights were kept.")
     if cadence.stopped_early:
         notes.append(f"Stopped early at step {state.global_step}: dev did not get better.")
     history = list(state.log_history)
     return Trained(
-        state.global_step, best_step, best, prepared.rows, contract, history, tuple(notes)
+        state.global_step,
+        best_step,
+        best,
+        prepared.rows,
+        contract,
+        history,
+        tuple(notes),
+        prepared.lengths,
     )
 
 
@@ -260,5 +273,6 @@ def _resolved(this: Run, prepared: Prepared, contract: Contract) -> dict[str, An
         "precision": this.precision,
         "training_rows": prepared.rows,
         "negatives_per_row": prepared.negatives,
+        "training_lengths": prepared.lengths,
         "contract": contract.model_dump(mode="json"),
     }

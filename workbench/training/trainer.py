@@ -12,6 +12,7 @@ from sentence_transformers import (
 
 from workbench.errors import JobCancelled
 from workbench.models.contract import Contract
+from workbench.models.score import pair_length
 from workbench.training.checkpoints import restore_adapter
 
 #: step -> metric values on dev.
@@ -89,8 +90,11 @@ class _Ours:
             return  # The library calls this in every process, and they would write one file.
         folder = Path(output_dir or self.args.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        self.model.save_pretrained(str(folder), create_model_card=False)
+        self._save_model(folder)
         self.contract.write(folder)
+
+    def _save_model(self, folder: Path) -> None:
+        self.model.save_pretrained(str(folder), create_model_card=False)
 
     def _load_from_checkpoint(self, checkpoint_path: str) -> None:
         """Resume. The library would load an adapter's base again, in another number format."""
@@ -113,3 +117,12 @@ class RerankerTrainer(_Ours, CrossEncoderTrainer):
 
     def comparable(self, inputs: dict[str, Any]) -> bool:  # noqa: ARG002 - by its base's name
         return True
+
+    def _save_model(self, folder: Path) -> None:
+        """The losses cut pairs at the model's own length; who loads the folder alone is to read
+        as much of them as the contract says."""
+        trained, self.model.max_seq_length = self.model.max_seq_length, pair_length(self.contract)
+        try:
+            super()._save_model(folder)
+        finally:
+            self.model.max_seq_length = trained

@@ -37,4 +37,5 @@ def searched(recipe: TrainRecipe, reader: DatasetReader) -> Pool:
         max_queries=recipe.dev_queries,
         max_documents=recipe.dev_documents,
         seed=recipe.seed,
+        exclude=recipe.exclude_query_document,
     )

@@ -19,7 +19,7 @@ RESULT: dict[str, Any] = {
     "metric": "map@100",
     "model": "half",
     "rows": [
-        {"ratio": ratio, "dataset": name, "split": "test", "map@100": value}
+        {"ratio": ratio, "dataset": name, "split": "dev", "map@100": value}
         for ratio, name, value in ((0.0, "a", 0.1), (0.0, BAD, 0.9), (1.0, "a", 0.8))
     ],
 }
@@ -30,7 +30,7 @@ def test_a_line_per_data_set() -> None:
     first, second = figure.data
     assert np.allclose(first.x, [0.0, 1.0])
     assert np.allclose(first.y, [0.1, 0.8])
-    assert first.name == "a (test)"
+    assert first.name == "a (dev)"
     assert len(second.x) == 1
     assert "<script" not in figure.to_json()
     assert figure.layout.yaxis.title.text == "MAP@100"
@@ -83,3 +83,5 @@ def test_a_point_is_kept_by_measuring_it_once_more(services: Services) -> None:
     assert shown == [("0: MAP@100 0.100, 0.900", "0"), ("1: MAP@100 0.800", "1")]
     flat = [{"ratio": ratio, "dataset": "a", "map@100": 1.0} for ratio in (0.0, 0.25, 1.0)]
     assert models_blend.best_point({**RESULT, "rows": flat}) == "0.25"
+    # Blends of before were measured by test queries: nothing is chosen by these.
+    assert models_blend.best_point({**RESULT, "rows": [{**flat[0], "split": "test"}]}) is None

@@ -38,9 +38,22 @@ def test_a_merge_is_told_in_words() -> None:
 
 def test_a_blend_is_a_line_per_ratio() -> None:
     measured = ((0.0, "a", 0.1), (0.0, "b", 0.9), (1.0, "a", 0.8), (1.0, "b", 0.7))
-    rows = [{"ratio": ratio, "dataset": name, "map@100": value} for ratio, name, value in measured]
-    result = {"metric": "map@100", "ratios": [0.0, 1.0], "rows": rows, "kept": 1.0, "model": "x"}
+    rows = [
+        {"ratio": ratio, "dataset": name, "split": "dev", "map@100": value}
+        for ratio, name, value in measured
+    ]
+    result = {
+        "metric": "map@100",
+        "tuned": "mine",
+        "query_max_len": 64,
+        "passage_max_len": 128,
+        "ratios": [0.0, 1.0],
+        "rows": rows,
+        "kept": 1.0,
+        "model": "x",
+    }
     said = blend_words(result).splitlines()
     assert said[0].split("  ")[0] == "ratio"
     assert said[2].split() == ["0", "0.100", "0.900"]
+    assert "Queries asked: a: dev, b: dev. Texts are cut: queries after 64 tokens" in said[-3]
     assert said[-1] == "Kept the ratio 1 as the model 'x'."

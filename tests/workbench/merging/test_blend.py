@@ -9,8 +9,10 @@ import pytest
 import torch
 
 from tests.workbench.merging.conftest import Bench
+from tests.workbench.training.fakes import FakeDatasets, FakeReader, animal_splits
 from tests.workbench.training.test_cells import scores
-from workbench.errors import BadInput
+from workbench.data.needs import choosing_split, chosen_by
+from workbench.errors import BadInput, BadRecipe
 from workbench.evaluation.measure import measure
 from workbench.evaluation.pool import whole_pool
 from workbench.merging.blend import run
@@ -121,3 +123,54 @@ def test_bad_ratios_are_a_sentence(ratios: str) -> None:
         BlendRecipe.read(
             {"model": "m", "base": "b", "dataset": "d", "second": "s", "ratios": ratios}
         )
+
+
+class _Reader:
+    name = "pets"
+
+    def __init__(self, **splits: int) -> None:
+        self.counts = {"splits": splits, "queries": sum(splits.values()), "pairs": 0}
+
+
+@pytest.mark.parametrize(
+    ("splits", "wanted"),
+    [
+        ({"train": 5, "dev": 5, "test": 5}, "dev"),
+        ({"train": 5, "dev": 0, "test": 5}, "train"),
+        ({"train": 0, "dev": 0, "test": 5}, None),
+    ],
+)
+def test_a_ratio_is_never_chosen_on_test(splits: dict[str, int], wanted: str | None) -> None:
+    reader: Any = _Reader(**splits)
+    if wanted is None:
+        with pytest.raises(BadInput, match="neither dev nor train"):
+            choosing_split(reader, "auto")
+        # What measures a loss may, where nothing else is there; it says so.
+        assert choosing_split(reader, "auto", or_test=True) == "test"
+        assert "cannot be judged" in chosen_by("test", "pets")[0]
+        return
+    assert choosing_split(reader, "auto") == wanted
+    assert bool(chosen_by(wanted, "pets")) == (wanted == "train")
+    if not splits["dev"]:
+        with pytest.raises(BadInput, match="no dev queries"):
+            choosing_split(reader, "dev")
+
+
+def test_test_is_no_choice_of_a_blend(bases: dict[str, Path]) -> None:
+    with pytest.raises(BadRecipe, match="split"):
+        recipe(bases["bert"], split="test")
+
+
+@pytest.mark.slow  # trains a tiny model
+def test_without_dev_train_is_asked_and_it_is_said(
+    trained: Callable[..., Bench], bases: dict[str, Path]
+) -> None:
+    bench = trained("embedding", "bert", "full", max_steps=2, query_max_len=6)
+    splits = animal_splits(20, 20)
+    splits = {"train": splits["train"], "test": splits["dev"]}
+    bench.workspace.__dict__["datasets"] = FakeDatasets(FakeReader(splits))
+    result = run(recipe(bases["bert"], ratios="0,1"), bench.context)
+    assert {row["split"] for row in result["rows"]} == {"train"}
+    assert "training queries" in result["notes"][0] and result["notes"][0] in bench.context.notes
+    # Both ends at the base's lengths, whatever the run was trained at.
+    assert result["query_max_len"] == bench.record.contract["query_max_len"] > 6

@@ -56,7 +56,7 @@ def found(draw: Any) -> tuple[Run, list[Any], Any, np.ndarray[Any, Any]]:
 def test_no_positive_is_ever_a_negative(given: Any, rules: Rules, most: int) -> None:
     run, positives, texts, floor = given
     keys: Callable[[Any], Any] = lambda rows: texts[rows]  # noqa: E731
-    screened, gone = screen(run, positives, keys, most)
+    screened, gone = screen(run, positives, [[] for _ in positives], keys, most)
     chosen = choose(screened, floor, rules, np.random.default_rng(1))
     for at, right in enumerate(positives):
         line, scores = chosen.run.documents[at], chosen.run.scores[at]
@@ -127,5 +127,5 @@ def test_gaps_close() -> None:
 @pytest.mark.parametrize("most", [1, 2])
 def test_only_so_many_are_looked_at(most: int) -> None:
     run = line(0.9, 0.8, 0.7, 0.6)
-    screened, counts = screen(run, [np.array([0])], lambda rows: rows, most)
+    screened, counts = screen(run, [np.array([0])], [[]], lambda rows: rows, most)
     assert screened.documents.tolist() == [[1, 2][:most]] and counts["judged"] == 1
