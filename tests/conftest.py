@@ -8,12 +8,16 @@ from typing import Any
 
 import pytest
 
+from tests import warm
+
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 # As workers have it (launchers.patient): two tests beside each other must not spin for the cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Several tests run at once: a second thread of one would only wait for the core of another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.pop("WORKBENCH_HOME", None)
 
 _connect = socket.socket.connect
@@ -33,6 +37,24 @@ def no_network() -> Iterator[None]:
     patch.setattr(socket.socket, "connect", _loopback_only)
     yield
     patch.undo()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        folder = warm.begin()
+        config.add_cleanup(lambda: warm.end(folder))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def warm_processes() -> None:
+    """What the project starts is forked from processes that have imported what it needs."""
+    warm.use()
+
+
+@pytest.fixture
+def cold_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the project starts begins from nothing, as it does outside the tests."""
+    monkeypatch.delenv(warm.VARIABLE)
 
 
 @pytest.fixture

@@ -29,6 +29,9 @@ from workbench.search import process as resident_process
 from workbench.search.client import SearchClient
 from workbench.workspace import Workspace
 
+# What is tested is the process itself.
+pytestmark = pytest.mark.usefixtures("cold_processes")
+
 _STATUS = {"do": "status"}
 
 

@@ -1,8 +1,6 @@
 """Every kind with every method: trained here, read back by one other process."""
 
 import json
-import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests import warm
 from tests.workbench.training.fakes import (
     LEARNS,
     PLACE,
@@ -189,14 +188,7 @@ print(json.dumps(found))
 def test_another_process_gets_the_same_scores(trained: dict[str, Any]) -> None:
     assert trained, "the cells are trained first"
     folders = {name: folder for name, (folder, _) in trained.items()}
-    done = subprocess.run(
-        [sys.executable, "-c", _READ, json.dumps(folders)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = warm.run([sys.executable, "-c", _READ, json.dumps(folders)], cwd=ROOT)
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
     for name, (_, expected) in trained.items():
