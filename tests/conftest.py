@@ -51,6 +51,26 @@ def warm_processes() -> None:
     warm.use()
 
 
+@pytest.fixture(autouse=True, scope="session")
+def library_read_once() -> Iterator[None]:
+    """Reading Python's library for the sample takes seconds; it is the same for every sample."""
+    from workbench.data import sample
+
+    read: dict[Path, list[Any]] = {}
+
+    def collect(progress: Any, check: Any) -> Iterator[Any]:
+        where = sample._library()
+        if where not in read:
+            read[where] = list(original(progress, check))
+        return iter(read[where])
+
+    original = sample.collect
+    patch = pytest.MonkeyPatch()
+    patch.setattr(sample, "collect", collect)
+    yield
+    patch.undo()
+
+
 @pytest.fixture
 def cold_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the project starts begins from nothing, as it does outside the tests."""

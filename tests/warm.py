@@ -10,6 +10,7 @@ What is tested for how a process starts (its imports, its memory, its parent) as
 ``cold_processes``, which starts it as the project does.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -23,7 +24,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Mapping
+import traceback
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -56,6 +58,7 @@ KINDS: dict[str, list[str]] = {
         "workbench.training.embedding",
         "workbench.training.reranker",
         "workbench.evaluation.job",
+        "torch.distributed.run",
     ],
     "page": ["ui.main", "ui.server", "ui.launch", "app"],
 }
@@ -70,6 +73,8 @@ PROGRAMS = {
     "workbench.search.resident": "worker",
     "tests.browser.served_app": "page",
 }
+#: In the session's folder: the processor's seconds that each process took, for who measures.
+USED = "seconds.txt"
 #: Only a server that hangs takes so long to import.
 PATIENCE = 600.0
 
@@ -283,8 +288,6 @@ class Server:
         for name in KINDS[kind]:
             importlib.import_module(name)
         # What was made so far is in every process: no use in looking at it, or copying it, again.
-        import gc
-
         gc.collect()
         gc.freeze()
         self.listening = socket.socket(socket.AF_UNIX)
@@ -334,8 +337,10 @@ class Server:
 
     def _reap(self) -> None:
         for pid in list(self.lines):
-            found, status = os.waitpid(pid, os.WNOHANG)
+            found, status, used = os.wait4(pid, os.WNOHANG)
             if found:
+                with (self.folder / USED).open("a", encoding="utf-8") as file:
+                    file.write(f"{used.ru_utime + used.ru_stime:.3f}\n")
                 line = self.lines.pop(pid)
                 with suppress(OSError):
                     line.sendall(_framed({"code": os.waitstatus_to_exitcode(status)}))
@@ -360,8 +365,6 @@ def _become(about: dict[str, Any], files: Iterable[int]) -> NoReturn:
     except SystemExit as end:
         code = _exit_code(end)
     except BaseException:  # noqa: BLE001 - the last stop
-        import traceback
-
         traceback.print_exc()
     finally:
         _leave(code)
@@ -411,46 +414,86 @@ def _use_environment() -> None:
 
 
 def _fork_its_worker(runner: Any) -> None:
-    """The runner's own child, the worker, is a fork of the runner."""
-    start_cold = runner._start
+    """The runner's own child, the worker, is a fork of the runner; so is what starts several."""
 
-    def start(job_id: str, attempt: int, lock: int) -> Any:
-        if int(os.environ.get(runner.PROCESSES_VARIABLE, "1")) > 1:
-            return start_cold(job_id, attempt, lock)
-        pid = os.fork()
-        if pid == 0:
-            _become_worker([job_id, str(attempt)])
+    def start(job_id: str, attempt: int, lock: int) -> Forked:
+        about = [job_id, str(attempt)]
+        together = int(os.environ.get(runner.PROCESSES_VARIABLE, "1"))
+        if together == 1:
+            child = Forked(lambda: _worker(about), os.setpgrp)
+        else:
+            # After torchrun's own program: its options, then the program for it to start.
+            options = runner._torchrun(together)[4:]
+            child = Forked(lambda: _torchrun([*options, *about]), os.setpgrp)
         with suppress(OSError):
-            os.setpgid(pid, pid)
-        return Forked(pid)
+            os.setpgid(child.pid, child.pid)
+        return child
 
     runner._start = start
 
 
-def _become_worker(arguments: list[str]) -> NoReturn:
-    code = 1
-    try:
-        os.setpgid(0, 0)
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(nothing, 0)
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
-            signal.signal(number, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        from workbench import worker
+def _worker(arguments: list[str]) -> int:
+    from workbench import worker
 
-        code = worker.main(arguments)
-    finally:
-        _leave(code)
+    return worker.main(arguments)
+
+
+def _torchrun(arguments: list[str]) -> int:
+    """``torchrun``, whose workers are forks of it."""
+    from torch.distributed import run as torchrun
+    from torch.distributed.elastic.multiprocessing.subprocess_handler import subprocess_handler
+
+    def fork(args: list[str], env: dict[str, str], **_options: Any) -> Forked:
+        return Forked(lambda: _ranked(list(args), env), os.setsid)
+
+    subprocess_handler.Popen = fork
+    torchrun.main([*arguments[:-2], "fork", *arguments[-2:]])
+    return 0
+
+
+def _ranked(arguments: list[str], environment: dict[str, str]) -> int:
+    """One of several workers; the environment says which."""
+    os.environ.update(environment)
+    _use_environment()
+    return _worker(arguments[-2:])
 
 
 class Forked:
-    """A child of ours; as much of it as the runner asks."""
+    """A child of ours that does ``work``; as much of ``Popen`` as the runner and torchrun ask."""
 
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
+    def __init__(self, work: Callable[[], int], begin: Callable[[], Any]) -> None:
+        self.returncode: int | None = None
+        self.pid = os.fork()
+        if self.pid == 0:
+            code = 1
+            try:
+                begin()
+                os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+                for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
+                    signal.signal(number, signal.SIG_DFL)
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+                code = work()
+            except SystemExit as end:
+                code = _exit_code(end)
+            except BaseException:  # noqa: BLE001 - the last stop
+                traceback.print_exc()
+            finally:
+                _leave(code)
+
+    def poll(self) -> int | None:
+        return self._collect(os.WNOHANG)
 
     def wait(self) -> int:
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        code = self._collect(0)
+        assert code is not None
+        return code
+
+    def _collect(self, how: int) -> int | None:
+        if self.returncode is None:
+            found, status = os.waitpid(self.pid, how)
+            if found:
+                self.returncode = os.waitstatus_to_exitcode(status)
+        return self.returncode
 
 
 if __name__ == "__main__":

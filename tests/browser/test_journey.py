@@ -53,7 +53,6 @@ def picture(page: Any, name: str, folder: Path) -> None:
     page.screenshot(path=where / f"{name}.png", full_page=True)
 
 
-@pytest.mark.usefixtures("cold_processes")
 def test_from_the_sample_to_a_better_model(page: Any, tmp_path: Path) -> None:
     if not UPDATE:
         small_sample(tmp_path / "home")

@@ -8,7 +8,6 @@ import gradio as gr
 import pytest
 
 from storage.records import JobStatus
-from tests.browser.browser import open_browser
 from tests.ui.serving import Run, served, wait_until
 from ui.live import live_chart, live_log
 from ui.notices import notices
@@ -22,12 +21,6 @@ POINTS = """id => Object.fromEntries([...document.querySelectorAll(`#${id} .rw-l
   (div, at) => [['loss', 'dev', 'learning_rate', 'grad_norm'][at], div.data?.[0].x ?? []]))"""
 ASKED = """() => performance.getEntriesByType('resource').filter(
   entry => entry.name.includes('/points')).length"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with open_browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import pytest
 
 from storage.records import JobStatus
 from tests.browser.app import open_tab
-from tests.browser.browser import open_browser
 from tests.storage import make
 from tests.ui.serving import served, wait_until
 from tests.workbench.models.fakes import write_modules
@@ -24,12 +23,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 CURVES = "() => (document.querySelector('#sweep-chart .rw-live-plot')?.data ?? []).map(t => t.y)"
 DASHED = "() => document.querySelector('#sweep-chart .rw-live-plot').layout.shapes[0].line.dash"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with open_browser() as opened:
-        yield opened
 
 
 @pytest.fixture

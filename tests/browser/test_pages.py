@@ -8,22 +8,15 @@ import pytest
 from playwright.sync_api import Error
 
 from storage.records import JobStatus
-from tests.browser.browser import open_browser
 from tests.ui.serving import Run, served, wait_until
 from ui.main import build
 from ui.services import Services
 from workbench.workspace import Workspace
 
-# A real browser with ten real pages: half a minute.
+# A real browser with the whole page: half a minute.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 LOSS = "() => document.querySelector('#train-chart .rw-live-plot')?.data?.[0].x.length ?? 0"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with open_browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +60,9 @@ def sees_again(page: Any, steps: int) -> None:
     wait_until(looks, f"{steps} steps on the chart")
 
 
+# Ten whole pages; test_live.py has ten small ones.
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
 def test_ten_pages_of_one_browser_stay_responsive(
     browser: Any, workspace: Workspace, run: Run
 ) -> None:

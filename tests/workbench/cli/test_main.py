@@ -105,7 +105,10 @@ def test_bad_usage_ends_with_two(home: Path) -> None:
     assert not home.exists()
 
 
-@pytest.mark.slow  # Trains MiniLM's real weights in a worker, then loads them twice more.
+# Trains MiniLM's real weights in a worker, then loads them twice more; each process imports what
+# it needs by itself.
+@pytest.mark.slow
+@pytest.mark.usefixtures("cold_processes")
 def test_two_rows_train_compare_and_search(home: Path, tmp_path: Path) -> None:
     file = write(tmp_path / "two.jsonl", TWO_ROWS)
     document(workbench(home, "data", "add", str(file), "--name", "two", "--json"))

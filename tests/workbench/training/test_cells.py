@@ -20,6 +20,7 @@ from tests.workbench.training.fakes import (
     save_decoder,
     save_late,
     save_tiny_model,
+    today_splits,
 )
 from workbench.errors import JobCancelled
 from workbench.recipes.train import TrainEmbeddingRecipe
@@ -138,15 +139,18 @@ def test_it_learns_and_is_kept(
     from workbench.models.resolve import from_folder
 
     home = tmp_path_factory.mktemp(cell.name)
-    workspace = FakeWorkspace(home, FakeReader(animal_splits()))
+    ranks = cell.kind == "reranker"
+    workspace = FakeWorkspace(home, FakeReader(today_splits() if ranks else animal_splits()))
     context = FakeContext(workspace, home / "jobs" / "job")
-    result = module_of(cell.kind).run(recipe_for(cell, bases[cell.base]), context)
+    values = {"objective": "contrastive", "candidates": 5, "eval_steps": 8} if ranks else {}
+    result = module_of(cell.kind).run(recipe_for(cell, bases[cell.base], **values), context)
 
     losses = [values["loss"] for _, values in context.of("train")]
     metric = result["metric"]
     if LEARNS:
         assert np.mean(losses[-6:]) < 0.85 * np.mean(losses[:6])
-        assert result["best"][metric] > result["untrained"][metric]
+        # Far more than what rounding, threads or another order of the rows change.
+        assert result["best"][metric] > result["untrained"][metric] + 0.15
     model = workspace.models.added[0]
     assert model.kind == cell.kind == result["kind"]
     folder = home / model.path

@@ -13,7 +13,7 @@ from tests.workbench.training.real import Real, assert_same, running, wait_until
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.recipes.train_rerank import TrainRerankerRecipe
 
-# Real workers, two per job, each of which imports torch.
+# Real workers, two per job.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
@@ -94,6 +94,7 @@ def test_cancel_and_resume_end_with_the_same_weights(real: Real, tiny: Path, two
     assert_same(real.weights(again, steps), real.weights(two, steps), 1e-5)
 
 
+@pytest.mark.usefixtures("cold_processes")
 def test_no_process_is_left_when_the_workers_are_killed(real: Real, tiny: Path) -> None:
     """torchrun gives each worker a session of its own: the group's end does not reach it."""
     jobs = real.workspace.jobs
