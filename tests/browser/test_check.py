@@ -13,7 +13,7 @@ from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.workspace import Workspace
 
 # A browser, an app and a worker that trains MiniLM for five steps: about a minute on two cores.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 
 SUGGESTED = {
     "message": "There was not enough memory on this machine.",

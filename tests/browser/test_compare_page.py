@@ -15,7 +15,7 @@ from tests.workbench.comparison.exploring import evaluation, grounds
 from workbench.workspace import Workspace
 
 # A browser and an app: half a minute on two cores.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 #: Where the first dot of a colour is on the page: {x, y}.
 DOT = """

@@ -21,7 +21,7 @@ from workbench.models.registry import new_model
 from workbench.workspace import Workspace
 
 # A browser, an app, and five jobs of which two import torch: about a minute on two cores.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 
 #: 16 steps of 16: enough for the tiny model to learn what the words mean.
 FIELDS = {"name": "mended", "epochs": "2", "batch_size": "16", "learning_rate": "0.005"}

@@ -20,7 +20,7 @@ from workbench.recipes.data import SampleRecipe
 from workbench.workspace import Workspace
 
 # A browser, an app and four workers that import torch and train: a minute and a half.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 
 IMAGES = ROOT / "docs" / "images"
 UPDATE = os.environ.get("UPDATE_SCREENSHOTS") == "1"

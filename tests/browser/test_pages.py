@@ -8,13 +8,14 @@ import pytest
 from playwright.sync_api import Error
 
 from storage.records import JobStatus
+from tests.browser.app import PATIENCE
 from tests.ui.serving import Run, served, wait_until
 from ui.main import build
 from ui.services import Services
 from workbench.workspace import Workspace
 
 # A real browser with the whole page: half a minute.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 LOSS = "() => document.querySelector('#train-chart .rw-live-plot')?.data?.[0].x.length ?? 0"
 
@@ -62,13 +63,13 @@ def sees_again(page: Any, steps: int) -> None:
 
 # Ten whole pages; test_live.py has ten small ones.
 @pytest.mark.soak
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 def test_ten_pages_of_one_browser_stay_responsive(
     browser: Any, workspace: Workspace, run: Run
 ) -> None:
     services = Services(workspace)
     context = browser.new_context(viewport={"width": 1100, "height": 800})
-    context.set_default_timeout(120_000)
+    context.set_default_timeout(PATIENCE)
     with served(services, build(services)) as url:
         pages = [context.new_page() for _ in range(10)]
         for page in pages:
@@ -89,7 +90,7 @@ def test_an_open_page_goes_on_after_the_app_was_restarted(
 ) -> None:
     services = Services(workspace)
     context = browser.new_context()
-    context.set_default_timeout(120_000)
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     with served(services, build(services)) as url:
         page.goto(url)
@@ -111,7 +112,7 @@ def test_an_open_page_goes_on_after_the_app_was_restarted(
 def test_a_bad_value_speaks_at_its_field(browser: Any, workspace: Workspace) -> None:
     services = Services(workspace)
     page = browser.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(PATIENCE)
     with served(services, build(services)) as url:
         page.goto(url)
         open_tab(page, "Train")
@@ -133,7 +134,7 @@ def test_both_themes_follow_the_system(browser: Any, workspace: Workspace, schem
     services = Services(workspace)
     context = browser.new_context(color_scheme=scheme)
     page = context.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(PATIENCE)
     with served(services, build(services)) as url:
         page.goto(url)
         page.locator("h1").wait_for()

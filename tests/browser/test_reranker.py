@@ -12,7 +12,7 @@ from workbench.recipes.data import SampleRecipe
 from workbench.workspace import Workspace
 
 # A browser, an app and four workers that import torch: about two minutes on two cores.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 
 FIELDS = {"epochs": "0.3", "passage_max_len": "64", "dev_queries": "6", "candidates": "10"}
 

@@ -52,7 +52,7 @@ class App:
 
     def stop(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(300)
 
 
 @contextmanager
@@ -67,7 +67,7 @@ def started(folder: Path, *options: str, **environment: str) -> Iterator[App]:
 
 
 def get(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=60) as answer:
+    with urllib.request.urlopen(url, timeout=300) as answer:
         body: bytes = answer.read()
     return body
 

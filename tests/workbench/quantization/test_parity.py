@@ -18,7 +18,7 @@ from workbench.recipes.quantize import QuantizeLabRecipe
 from workbench.workspace import Workspace
 
 # The real model is converted five times and reads 360 functions with each result.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.slow
 MODEL, SAMPLE = "all-MiniLM-L6-v2", "stdlib-code"
 
 

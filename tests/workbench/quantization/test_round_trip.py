@@ -18,7 +18,7 @@ from tests.workbench.training.fakes import (
 from workbench.pictures.drawing import draw, scenes, words
 
 # Real conversions of tiny models, and one more process that imports the libraries: half a minute.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[3]
 TEXTS = ["what is a cat", "a dog", "here is bird today and the cat", ""]

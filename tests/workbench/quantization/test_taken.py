@@ -24,7 +24,7 @@ from workbench.workspace import Workspace
 
 # A tiny model is converted six times; torch is imported here, where what was taken is used, and in
 # the search process: half a minute.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 METHODS = ("bf16", "fp16", "int8", "nf4", "onnx", "onnx-int8")
 TITLE, TEXTS = "the fox", ["jumps over the lazy dog", "a cat sat on the mat"]

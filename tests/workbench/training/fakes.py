@@ -267,19 +267,18 @@ def animal_splits(train: int = 96, dev: int = 24) -> dict[str, list[Any]]:
     return {"train": rest[:train], "dev": found} if dev else {"train": rest[:train]}
 
 
-def today_splits(train: int = 64, dev: int = 16) -> dict[str, list[Any]]:
-    """Queries whose words stand in five documents each: the one with 'today' is relevant.
+def told_by_a_word(right: str, wrong: str, train: int = 64, dev: int = 16) -> dict[str, list[Any]]:
+    """Queries whose words stand in five documents each; the one that ends in ``right`` is relevant.
 
     One word tells right from wrong, which a reranker with random weights learns in a few steps; the
-    words that queries and documents share, it does not. BM25 puts the relevant one last, for its
-    length, and so do these tests' rerankers before they are trained.
+    words that queries and documents share, it does not.
     """
     pairs = [(animal, trait) for trait in TRAITS for animal in ANIMALS][: train + dev]
     rows = [
         (
             f"which {trait} {animal}",
-            [f"here is {trait} {animal} today is is today"],
-            [f"here is {trait} {animal} number {(at + n) % 10}" for n in range(4)],
+            [f"here is {trait} {animal} {right} {at % 10}"],
+            [f"here is {trait} {animal} {wrong} {(at + n) % 10}" for n in range(4)],
         )
         for at, (animal, trait) in enumerate(pairs)
     ]

@@ -20,7 +20,7 @@ from workbench.workspace import Workspace
 
 # Real runs: fifteen seconds for each of the three seeds on two quiet cores (fewer steps would not
 # show the gain), a second or two for each of the others.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[3]
 HELD_OUT = 520

@@ -13,7 +13,7 @@ from tests.workbench.training.real import Real, running
 from tests.workbench.training.test_cells import Cell, recipe_for
 
 # A worker each, which imports torch, and one process that compares all models.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 ROWS = [
     Cell("embedding", "bert", "qlora-4"),
