@@ -81,7 +81,9 @@ def recall_at_10(workspace: Workspace, folder: Path) -> float:
     return float((places < 10).mean())
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(
+    "seed", [1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in (2, 3))]
+)
 def test_text_finds_picture_after_training(seed: int, workspace: Workspace, tmp_path: Path) -> None:
     from workbench.training.image_text import run
 
