@@ -22,7 +22,7 @@ $(VENV)/.dev-stamp: requirements.txt requirements-dev.txt constraints.txt
 run: $(VENV)/.run-stamp ## Install what is needed and start the workbench (ARGS="--port 7861")
 	$(BIN)/python app.py $(ARGS)
 
-test: lint ## Lint, then every test, the browser's included, in three processes
+test: lint ## Lint, then every test but those of `make soak`, the browser's included
 	$(BIN)/python tests/browser/install.py
 	# A file stays in one process, which shares what it made. The browser, which takes longest, is first.
 	# Three for two cores: a fifth of their time is spent on waiting for pages and processes.
