@@ -24,7 +24,7 @@ run: $(VENV)/.run-stamp ## Install what is needed and start the workbench (ARGS=
 
 test: lint ## Lint, then every test but those of `make soak`, the browser's included
 	$(BIN)/python tests/browser/install.py
-	# A file stays in one process, which shares what it made. The browser, which takes longest, is first.
+	# A file stays in one process, which shares what it made; those with slow tests are first.
 	# Three for two cores: a fifth of their time is spent on waiting for pages and processes.
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=25
 
