@@ -122,7 +122,7 @@ def test_a_reranker_learns_on_two(real: Real, tiny: Path) -> None:
     assert job.result["rows"] == 120
     assert job.result["steps"] == 15
     losses = [numbers["loss"] for _, kind, numbers in real.rows(job) if kind == "train"]
-    assert losses[-1] < losses[0]
+    assert sum(losses[-3:]) < sum(losses[:3])
 
 
 def test_too_few_rows_for_all_are_refused(real: Real, tiny: Path) -> None:
