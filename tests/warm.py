@@ -94,6 +94,12 @@ def end(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def seconds() -> float:
+    """What the processes took of the processor that were forked so far and have ended."""
+    file = Path(os.environ.get(VARIABLE, "")) / USED
+    return sum(map(float, file.read_text(encoding="utf-8").split())) if file.is_file() else 0.0
+
+
 def _session(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((folder / "session.json").read_text(encoding="utf-8"))
     return found
