@@ -20,8 +20,10 @@ def short_texts(folder: Path) -> None:
     """The data set 'code' in the folder's home: 120 rows to train on, 24 for dev, 50 for test, of a
     few words each, which the real model reads in no time."""
     found = animal_splits(train=170, dev=24)
-    rows = [{"query": query, "pos": right, "neg": wrong} for query, right, wrong in found["train"]]
-    dev = [{"query": query, "pos": right, "neg": wrong} for query, right, wrong in found["dev"]]
+    rows, dev = (
+        [{"query": query, "pos": right} for query, right, _ in found[split]]
+        for split in ("train", "dev")
+    )
     parts = {"train": rows[:120], "dev": dev, "test": rows[120:]}
     files = [lines(folder / f"{name}.jsonl", some) for name, some in parts.items()]
     workspace = Workspace.open(folder / "home")
