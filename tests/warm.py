@@ -71,6 +71,7 @@ PROGRAMS = {
     "workbench.jobs.runner": "worker",
     "workbench.worker": "worker",
     "workbench.search.resident": "worker",
+    "workbench.takeaway": "worker",
     "tests.browser.served_app": "page",
 }
 #: In the session's folder: the processor's seconds that each process took, for who measures.
@@ -109,9 +110,11 @@ def use() -> None:
     """Let the project's own places that start processes start warm ones, from now on."""
     from workbench.jobs import launchers
     from workbench.search import process
+    from workbench.takeaway import apart
 
-    stand_in = SimpleNamespace(**{**vars(subprocess), "Popen": popen})
-    launchers.subprocess = process.subprocess = stand_in  # type: ignore[attr-defined]
+    stand_in = SimpleNamespace(**{**vars(subprocess), "Popen": popen, "run": run})
+    for module in (launchers, process, apart):
+        module.subprocess = stand_in  # type: ignore[attr-defined]
 
 
 def popen(command: list[str], **options: Any) -> Any:
@@ -126,7 +129,9 @@ def popen(command: list[str], **options: Any) -> Any:
 
 
 def run(command: list[str], input: str = "", **options: Any) -> "subprocess.CompletedProcess[str]":
-    """Like ``subprocess.run(..., capture_output=True, text=True)``."""
+    """Like ``subprocess.run(..., capture_output=True, text=True, check=False)``."""
+    for always in ("capture_output", "text", "check"):
+        options.pop(always, None)
     with ExitStack() as files:
         given, said, wrong = (files.enter_context(tempfile.TemporaryFile()) for _ in range(3))
         given.write(input.encode())
