@@ -223,8 +223,8 @@ def test_a_resumed_run_ends_with_the_same_weights(
     cell: Cell, bases: dict[str, Path], tmp_path: Path
 ) -> None:
     module = module_of(cell.kind)
-    recipe = recipe_for(cell, bases[cell.base], epochs=1.0, eval_steps=3, lora_dropout=0.0)
-    reader = FakeReader(animal_splits())
+    recipe = recipe_for(cell, bases[cell.base], max_steps=6, eval_steps=3, lora_dropout=0.0)
+    reader = FakeReader(animal_splits(dev=8))
     straight = FakeContext(FakeWorkspace(tmp_path / "a", reader), tmp_path / "a" / "job")
     whole = module.run(recipe, straight)
     home = tmp_path / "b"
