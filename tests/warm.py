@@ -72,6 +72,7 @@ PROGRAMS = {
     "workbench.worker": "worker",
     "workbench.search.resident": "worker",
     "workbench.takeaway": "worker",
+    "app": "page",
     "tests.browser.served_app": "page",
 }
 #: In the session's folder: the processor's seconds that each process took, for who measures.
