@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run test check lint format docs clean
+.PHONY: help run test soak check lint format docs clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -22,14 +22,18 @@ $(VENV)/.dev-stamp: requirements.txt requirements-dev.txt constraints.txt
 run: $(VENV)/.run-stamp ## Install what is needed and start the workbench (ARGS="--port 7861")
 	$(BIN)/python app.py $(ARGS)
 
-test: lint ## Lint, then every test, the browser's included, in three processes
+test: lint ## Lint, then every test but those of `make soak`, the browser's included
 	$(BIN)/python tests/browser/install.py
-	# A file stays in one process, which shares what it made. The browser, which takes longest, is first.
+	# A file stays in one process, which shares what it made; those with slow tests are first.
 	# Three for two cores: a fifth of their time is spent on waiting for pages and processes.
 	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=25
 
+soak: $(VENV)/.dev-stamp ## The long tests that `make test` leaves out: endurance, in an hour or so
+	$(BIN)/python tests/browser/install.py
+	$(BIN)/python -m pytest -m soak -n 2 --dist loadfile --durations=25
+
 check: lint ## Lint, types and the fast tests
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not soak"
 
 lint: $(VENV)/.dev-stamp ## Formatting, lint and types
 	$(BIN)/ruff format --check .

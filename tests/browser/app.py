@@ -9,18 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests import warm
+
 ROOT = Path(__file__).resolve().parents[2]
 #: Milliseconds to wait for the page, and for what a worker does; a busy machine takes long.
-PATIENCE = 120_000
-LONG = 600_000
-
-#: Serves the page as ``python app.py`` does; once stopped, writes down what it had imported.
-LAUNCH = """
-import sys, app
-status = app.main(sys.argv[2:])
-open(sys.argv[1], "w").write("\\n".join(sys.modules))
-sys.exit(status)
-"""
+PATIENCE = 300_000
+LONG = 1_200_000
 
 
 class App:
@@ -30,13 +24,16 @@ class App:
         self.home = folder / "home"
         self._modules = folder / "modules.txt"
         self._output = folder / "output.txt"
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", LAUNCH, str(self._modules), "--home", str(self.home)],
-            cwd=ROOT,
-            stdout=self._output.open("w"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        program = [sys.executable, "-m", "tests.browser.served_app", str(self._modules)]
+        with self._output.open("w") as output:
+            self.process = warm.popen(
+                [*program, "--home", str(self.home)],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
 
     def url(self) -> str:
         """Wait for the address it prints."""
@@ -51,7 +48,7 @@ class App:
     def stop(self) -> set[str]:
         """End it as Ctrl-C does; the modules it had imported."""
         self.process.send_signal(signal.SIGINT)
-        self.process.wait(60)
+        self.process.wait(PATIENCE / 1000)
         assert "Traceback" not in self._output.read_text()
         return set(self._modules.read_text().split())
 

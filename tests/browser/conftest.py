@@ -18,7 +18,8 @@ GONE = (
 )
 
 
-@pytest.fixture(scope="module")
+# For all files of this folder, and no longer: Playwright's loop would be in the way of coroutines.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
     with open_browser() as opened:
         yield opened

@@ -56,6 +56,8 @@ def test_a_folder_of_corpus_queries_and_judgments_is_imported(page: Any, tmp_pat
         assert not list((app.home / "uploads").iterdir())
 
 
+# The hub's library reads its address where it is imported.
+@pytest.mark.usefixtures("cold_processes")
 def test_a_hubs_data_set_is_looked_at_mapped_and_imported(
     page: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

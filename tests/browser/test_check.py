@@ -7,13 +7,13 @@ import pytest
 
 from storage.records import JobStatus
 from tests.browser.app import LONG, click, open_tab, running
-from tests.browser.test_reranker import sample
+from tests.browser.test_reranker import short_texts
 from tests.storage import make
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.workspace import Workspace
 
 # A browser, an app and a worker that trains MiniLM for five steps: about a minute on two cores.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 
 SUGGESTED = {
     "message": "There was not enough memory on this machine.",
@@ -47,7 +47,7 @@ def run_out(home: Path) -> None:
 
 
 def test_check_measure_and_start_with_what_fits(page: Any, tmp_path: Path) -> None:
-    sample(tmp_path / "home")
+    short_texts(tmp_path)
     run_out(tmp_path / "home")
     with running(tmp_path) as app:
         page.goto(app.url())

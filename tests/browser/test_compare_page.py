@@ -11,11 +11,12 @@ import pytest
 from storage.records import JobStatus
 from tests.browser.app import open_tab, running
 from tests.storage import make
+from tests.ui.serving import wait_until
 from tests.workbench.comparison.exploring import evaluation, grounds
 from workbench.workspace import Workspace
 
 # A browser and an app: half a minute on two cores.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 #: Where the first dot of a colour is on the page: {x, y}.
 DOT = """
@@ -90,12 +91,17 @@ def a_dot_opens_its_query(page: Any) -> None:
     page.locator("#compare-explorer button").first.click()
     page.locator("#explore-plot .scatterlayer .point").first.wait_for()
     page.locator("#explore-plot").scroll_into_view_if_needed()
-    page.wait_for_timeout(500)  # The chart draws itself once more at its width.
-    # The only query that lost, the last one.
-    at = page.evaluate(DOT, LOST)
-    page.mouse.move(at["x"], at["y"])
-    page.mouse.click(at["x"], at["y"])
-    page.locator("#explore-rankings", has_text="which grey thing 29").wait_for()
+    wanted = page.locator("#explore-rankings", has_text="which grey thing 29")
+
+    def click() -> bool:
+        """On the only query that lost, the last one. The chart may draw itself anew meanwhile."""
+        at = page.evaluate(DOT, LOST)
+        page.mouse.move(at["x"], at["y"])
+        page.mouse.click(at["x"], at["y"])
+        page.wait_for_timeout(500)
+        return bool(wanted.is_visible())
+
+    wait_until(click, "the query of the dot")
     assert page.locator("#explore-rankings li.relevant").count() == 2
 
 

@@ -21,7 +21,7 @@ from workbench.models.registry import new_model
 from workbench.workspace import Workspace
 
 # A browser, an app, and five jobs of which two import torch: about a minute on two cores.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 
 #: 16 steps of 16: enough for the tiny model to learn what the words mean.
 FIELDS = {"name": "mended", "epochs": "2", "batch_size": "16", "learning_rate": "0.005"}
@@ -81,8 +81,8 @@ def pictures(page: Any, name: str, folder: Path) -> None:
     page.evaluate(CLOSE_NOTICES)
     page.screenshot(path=folder / f"{name}.png", full_page=True)
     page.set_viewport_size({"width": 400, "height": 860})
-    page.wait_for_timeout(800)  # charts draw themselves again at their new width
-    assert page.evaluate(OVERFLOW) <= 0
+    page.wait_for_timeout(400)
+    page.wait_for_function(f"({OVERFLOW})() <= 0")  # once charts have drawn themselves anew
     page.screenshot(path=folder / f"{name}-400.png", full_page=True)
 
 

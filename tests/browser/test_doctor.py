@@ -12,7 +12,7 @@ from workbench.data.versions import versions
 from workbench.workspace import Workspace
 
 # A browser, an app and three short jobs: under a minute on two cores.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 
 
 def test_a_finding_is_mended_with_one_click(page: Any, tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from tests.browser.browser import open_browser
 from tests.ui.serving import served, wait_until
 from ui import dropzone as dropzones
 from ui.dropzone import dropzone, staged_files
@@ -42,12 +41,6 @@ def site(services: Services) -> Iterator[str]:
     with served(services, blocks) as url:
         yield url
     patch.undo()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with open_browser() as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from tests.browser.app import PATIENCE, open_tab, running
 
 # The real app and a real browser: half a minute.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 
 def test_a_chinese_browser_reads_chinese_until_english_is_chosen(

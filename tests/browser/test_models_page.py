@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from storage.records import JobStatus
-from tests.browser.app import open_tab
-from tests.browser.browser import open_browser
+from tests.browser.app import PATIENCE, open_tab
 from tests.storage import make
 from tests.ui.serving import served, wait_until
 from tests.workbench.models.fakes import write_modules
@@ -20,16 +19,10 @@ from workbench.takeaway.sweeps import Started, remember
 from workbench.workspace import Workspace
 
 # A real browser on the real page: several seconds each.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 CURVES = "() => (document.querySelector('#sweep-chart .rw-live-plot')?.data ?? []).map(t => t.y)"
 DASHED = "() => document.querySelector('#sweep-chart .rw-live-plot').layout.shapes[0].line.dash"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with open_browser() as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -41,7 +34,7 @@ def workspace(home: Any) -> Iterator[Workspace]:
 
 def opened(browser: Any, url: str, tab: str) -> Any:
     page = browser.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(PATIENCE)
     page.goto(url)
     page.get_by_role("tab", name="Start", exact=True).first.wait_for()
     open_tab(page, tab)

@@ -8,22 +8,16 @@ import pytest
 from playwright.sync_api import Error
 
 from storage.records import JobStatus
-from tests.browser.browser import open_browser
+from tests.browser.app import PATIENCE
 from tests.ui.serving import Run, served, wait_until
 from ui.main import build
 from ui.services import Services
 from workbench.workspace import Workspace
 
-# A real browser with ten real pages: half a minute.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+# A real browser with the whole page: half a minute.
+pytestmark = pytest.mark.slow
 
 LOSS = "() => document.querySelector('#train-chart .rw-live-plot')?.data?.[0].x.length ?? 0"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with open_browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -67,12 +61,15 @@ def sees_again(page: Any, steps: int) -> None:
     wait_until(looks, f"{steps} steps on the chart")
 
 
+# Ten whole pages; test_live.py has ten small ones.
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
 def test_ten_pages_of_one_browser_stay_responsive(
     browser: Any, workspace: Workspace, run: Run
 ) -> None:
     services = Services(workspace)
     context = browser.new_context(viewport={"width": 1100, "height": 800})
-    context.set_default_timeout(120_000)
+    context.set_default_timeout(PATIENCE)
     with served(services, build(services)) as url:
         pages = [context.new_page() for _ in range(10)]
         for page in pages:
@@ -93,7 +90,7 @@ def test_an_open_page_goes_on_after_the_app_was_restarted(
 ) -> None:
     services = Services(workspace)
     context = browser.new_context()
-    context.set_default_timeout(120_000)
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     with served(services, build(services)) as url:
         page.goto(url)
@@ -115,7 +112,7 @@ def test_an_open_page_goes_on_after_the_app_was_restarted(
 def test_a_bad_value_speaks_at_its_field(browser: Any, workspace: Workspace) -> None:
     services = Services(workspace)
     page = browser.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(PATIENCE)
     with served(services, build(services)) as url:
         page.goto(url)
         open_tab(page, "Train")
@@ -132,17 +129,16 @@ def test_a_bad_value_speaks_at_its_field(browser: Any, workspace: Workspace) -> 
     page.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_both_themes_follow_the_system(browser: Any, workspace: Workspace, scheme: str) -> None:
+def test_both_themes_follow_the_system(browser: Any, workspace: Workspace) -> None:
     services = Services(workspace)
-    context = browser.new_context(color_scheme=scheme)
-    page = context.new_page()
-    page.set_default_timeout(60_000)
+    dark = "document.body.classList.contains('dark')"
     with served(services, build(services)) as url:
-        page.goto(url)
-        page.locator("h1").wait_for()
-        dark = "document.body.classList.contains('dark')"
-        wait_until(lambda: page.evaluate(dark) is (scheme == "dark"), scheme)
-        page.goto(f"{url}/?__theme=dark")
-        wait_until(lambda: page.evaluate(dark), "the theme that was asked for")
-    context.close()
+        for scheme, asked in (("dark", ""), ("light", ""), ("light", "/?__theme=dark")):
+            context = browser.new_context(color_scheme=scheme)
+            page = context.new_page()
+            page.set_default_timeout(PATIENCE)
+            page.goto(url + asked)
+            page.locator("h1").wait_for()
+            wanted = bool(asked) or scheme == "dark"
+            wait_until(lambda: page.evaluate(dark) is wanted, f"{scheme} {asked}")  # noqa: B023
+            context.close()

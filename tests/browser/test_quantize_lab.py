@@ -16,7 +16,7 @@ from ui.services import Services
 from workbench.workspace import Workspace
 
 # A real browser on the real page: several seconds each.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tests.browser.test_search_sides import build, corpus
 from tests.workbench.synthesis.server import Handler, Server, serving
 
 # A browser, an app, a build and a search process that import torch: half a minute on two cores.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 
 HOSTILE = "<img src=x onerror=\"document.title='taken'\"><b>no</b>"
 

@@ -20,7 +20,7 @@ from workbench.recipes.draw import DrawPicturesRecipe
 from workbench.workspace import Workspace
 
 # A browser, an app, three builds and a search process that import torch: a minute on two cores.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 
 PICTURES = {"train_pictures": 50, "dev_pictures": 10, "test_pictures": 50}
 

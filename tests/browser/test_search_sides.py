@@ -15,7 +15,7 @@ from workbench.recipes.data import ImportRecipe
 from workbench.workspace import Workspace
 
 # A browser, an app, two builds and a search process that import torch: a minute on two cores.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 
 THEMES = ("tea in the rain", "a dog in the snow", "a river at night", "trains in the sun")
 

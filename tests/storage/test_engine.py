@@ -75,7 +75,7 @@ def test_processes_write_at_the_same_time(home: Path, store: Store) -> None:
     for number in range(100):
         store.jobs.report("job", 1, progress={"done": number})
     for writer in writers:
-        _, errors = writer.communicate(timeout=120)
+        _, errors = writer.communicate(timeout=300)
         assert writer.returncode == 0, errors
     assert store.metrics.count("job") == 300
 

@@ -175,7 +175,7 @@ def test_processes_may_open_a_fresh_home_at_once(home: Path) -> None:
         for number in range(4)
     ]
     for process in started:
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
     assert len(open_store(home).jobs.list()) == 4
 

@@ -19,7 +19,8 @@ from ui.services import Services
 from workbench.jobs.processes import this_process
 from workbench.workspace import Workspace
 
-PATIENCE = 60.0
+#: Seconds that only a hang takes.
+PATIENCE = 300.0
 TOTAL = 400
 
 

@@ -48,7 +48,7 @@ def body(server: Server | None = None, question: str = "How long?", **more: Any)
 
 
 def ask(url: str, asked: dict[str, Any], **headers: str) -> list[dict[str, Any]]:
-    answer = httpx.post(f"{url}/api/answers", json=asked, headers=headers, timeout=60)
+    answer = httpx.post(f"{url}/api/answers", json=asked, headers=headers, timeout=300)
     assert answer.status_code == 200, answer.text
     assert answer.headers["cache-control"] == "no-store"
     return [json.loads(line) for line in answer.text.splitlines()]
@@ -77,7 +77,7 @@ def test_text_arrives_before_the_answer_is_whole(url: str, server: Server) -> No
         handler.ours.over.wait(30)
 
     server.manner = waits
-    with httpx.stream("POST", f"{url}/api/answers", json=body(server), timeout=60) as answer:
+    with httpx.stream("POST", f"{url}/api/answers", json=body(server), timeout=300) as answer:
         lines = answer.iter_lines()
         assert json.loads(next(lines))["event"] == "passages"
         assert json.loads(next(lines)) == {"event": "text", "text": "Three "}
@@ -95,7 +95,7 @@ def test_a_browser_that_goes_away_stops_the_model(url: str, server: Server) -> N
             gone.append(True)
 
     server.manner = writes_on
-    with httpx.stream("POST", f"{url}/api/answers", json=body(server), timeout=60) as answer:
+    with httpx.stream("POST", f"{url}/api/answers", json=body(server), timeout=300) as answer:
         lines = answer.iter_lines()
         next(lines)
         next(lines)
@@ -109,7 +109,7 @@ def test_it_speaks_the_browsers_language(url: str) -> None:
 
 def test_what_cannot_be_asked_is_a_sentence(url: str) -> None:
     def refused(asked: Any) -> tuple[int, str]:
-        answer = httpx.post(f"{url}/api/answers", json=asked, timeout=60)
+        answer = httpx.post(f"{url}/api/answers", json=asked, timeout=300)
         return answer.status_code, answer.json()["error"]
 
     status, said = refused(body(index="none"))
@@ -165,7 +165,7 @@ def test_a_page_of_another_site_cannot_ask(url: str) -> None:
 
 def test_without_a_search_it_says_so(services: Services) -> None:
     with served(replace(services, search=None), gr.Blocks()) as url:
-        answer = httpx.post(f"{url}/api/answers", json=body(), timeout=60)
+        answer = httpx.post(f"{url}/api/answers", json=body(), timeout=300)
     assert answer.status_code == 500 and "search" in answer.json()["error"].lower()
 
 

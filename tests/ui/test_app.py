@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from app import main, read_options
+from tests import warm
 from tests.ui.serving import Run, wait_until
 from ui.launch import address, read_credentials, read_prefix
 from workbench.errors import BadInput
@@ -29,8 +30,8 @@ class App:
 
     def __init__(self, output: Path, *options: str, **environment: str) -> None:
         self.output = output
-        self.process = subprocess.Popen(
-            [sys.executable, "app.py", *options],
+        self.process = warm.popen(
+            [sys.executable, "-m", "app", *options],
             cwd=ROOT,
             stdout=output.open("w"),
             stderr=subprocess.STDOUT,
@@ -52,7 +53,7 @@ class App:
 
     def stop(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(300)
 
 
 @contextmanager
@@ -67,7 +68,7 @@ def started(folder: Path, *options: str, **environment: str) -> Iterator[App]:
 
 
 def get(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=60) as answer:
+    with urllib.request.urlopen(url, timeout=300) as answer:
         body: bytes = answer.read()
     return body
 
@@ -81,6 +82,7 @@ def taken() -> Iterator[int]:
 
 # Starts the whole app, once: several seconds of imports.
 @pytest.mark.slow
+@pytest.mark.usefixtures("cold_processes")
 def test_it_serves_without_torch_and_ctrl_c_says_which_jobs_go_on(tmp_path: Path) -> None:
     with started(tmp_path, WORKBENCH_AUTH="anna:correct horse") as app:
         url = app.url()

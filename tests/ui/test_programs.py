@@ -62,13 +62,13 @@ def url(app: App) -> str:
 
 @pytest.fixture(scope="module")
 def client(url: str) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{url}v1", api_key=KEY, max_retries=0, timeout=120)
+    return openai.OpenAI(base_url=f"{url}v1", api_key=KEY, max_retries=0, timeout=300)
 
 
 @pytest.fixture(scope="module")
 def web(url: str) -> Iterator[httpx.Client]:
     headers = {"authorization": f"Bearer {KEY}"}
-    with httpx.Client(base_url=f"{url}v1", headers=headers, timeout=120) as opened:
+    with httpx.Client(base_url=f"{url}v1", headers=headers, timeout=300) as opened:
         yield opened
 
 
@@ -361,7 +361,7 @@ def test_a_login_stands_before_agents_and_the_key_opens_it(
         assert agent(url, ask, bearer) == 7
     finally:
         os.kill(app.process.pid, signal.SIGTERM)
-        app.process.wait(60)
+        app.process.wait(300)
 
 
 def agent(url: str, ask: Any, headers: dict[str, str] | None = None) -> Any:

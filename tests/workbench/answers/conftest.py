@@ -71,7 +71,7 @@ def asking(workspace: Workspace, server: Server, search: FakeSearch) -> Asking:
 
     def ask(question: str = "How long?", **more: Any) -> AsyncIterator[dict[str, Any]]:
         about = {"index": "tea", "endpoint": server.url, "endpoint_model": "m", "min_score": 0.2}
-        recipe = AnswerRecipe.read({**about, "timeout": 5.0, **more})
+        recipe = AnswerRecipe.read({**about, "timeout": 60.0, **more})
         return answer(workspace, search, recipe, question)  # type: ignore[arg-type]
 
     return ask

@@ -18,7 +18,8 @@ from workbench.recipes.data import ImportRecipe
 from workbench.tasks import EXTRA_TASKS_VARIABLE
 from workbench.workspace import Workspace
 
-pytestmark = pytest.mark.slow  # Real workers; each run is a process or two.
+# Real workers, whose memory is limited: each run is a process or two.
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cold_processes")]
 
 ROWS = [
     {"query": f"the quick fox {n}", "pos": [f"a lazy dog sat on the mat by it {n} " * 30]}

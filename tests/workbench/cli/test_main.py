@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests import warm
+
 ROOT = Path(__file__).resolve().parents[3]
 
 # The example of two rows with which EmbedRAG's users begin has this shape.
@@ -19,14 +21,8 @@ TWO_ROWS = [
 
 
 def workbench(home: Path, *argv: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "workbench", "--home", str(home), *argv],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "HF_HUB_OFFLINE": "1"},
-    )
+    command = [sys.executable, "-m", "workbench", "--home", str(home), *argv]
+    return warm.run(command, cwd=ROOT, env={**os.environ, "HF_HUB_OFFLINE": "1"})
 
 
 def document(done: subprocess.CompletedProcess[str]) -> Any:
@@ -109,7 +105,10 @@ def test_bad_usage_ends_with_two(home: Path) -> None:
     assert not home.exists()
 
 
-@pytest.mark.slow  # Trains MiniLM's real weights in a worker, then loads them twice more.
+# Trains MiniLM's real weights in a worker, then loads them twice more; each process imports what
+# it needs by itself.
+@pytest.mark.slow
+@pytest.mark.usefixtures("cold_processes")
 def test_two_rows_train_compare_and_search(home: Path, tmp_path: Path) -> None:
     file = write(tmp_path / "two.jsonl", TWO_ROWS)
     document(workbench(home, "data", "add", str(file), "--name", "two", "--json"))

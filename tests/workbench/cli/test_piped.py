@@ -47,7 +47,7 @@ def test_more_than_a_buffer_is_cut_off_by_the_reader(tmp_path: Path) -> None:
     assert process.stdout is not None and process.stderr is not None
     assert process.stdout.read(10) == b"x" * 10
     process.stdout.close()
-    assert process.wait(60) == UNREAD
+    assert process.wait(300) == UNREAD
     assert process.stderr.read() == b""
     process.stderr.close()
 

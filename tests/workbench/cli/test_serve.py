@@ -11,6 +11,7 @@ from pathlib import Path
 import openai
 import pytest
 
+from tests import warm
 from tests.ui.serving import wait_until
 from tests.workbench.cli.test_main import ROOT, workbench
 
@@ -22,9 +23,10 @@ def test_models_are_served_until_ctrl_c(home: Path, tmp_path: Path) -> None:
     said = tmp_path / "said.txt"
     command = [sys.executable, "-m", "workbench", "--home", str(home), "serve"]
     with said.open("w") as errors:
-        process = subprocess.Popen(
+        process = warm.popen(
             [*command, "all-MiniLM-L6-v2", "--port", "0", "--json"],
             cwd=ROOT,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
             env={k: v for k, v in os.environ.items() if k != "WORKBENCH_API_KEY"},
@@ -40,14 +42,14 @@ def test_models_are_served_until_ctrl_c(home: Path, tmp_path: Path) -> None:
         with pytest.raises(openai.AuthenticationError, match="not right"):
             client.with_options(api_key=f"{key}x").models.list()
         process.send_signal(signal.SIGINT)
-        output, _ = process.communicate(timeout=60)
-        assert process.returncode == 0
-        assert json.loads(output)["served"] == ["all-MiniLM-L6-v2"]
+        assert process.wait(300) == 0
+        assert json.loads(process.stdout.read())["served"] == ["all-MiniLM-L6-v2"]
         assert said.read_text().count(key) == 1
         assert "Traceback" not in said.read_text()
     finally:
         process.kill()
         process.wait()
+        process.stdout.close()
 
 
 def test_what_cannot_be_served_is_a_sentence(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

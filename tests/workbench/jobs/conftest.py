@@ -21,7 +21,7 @@ from workbench.tasks import EXTRA_TASKS_VARIABLE
 from workbench.workspace import Workspace
 
 #: Generous: only a test that fails waits so long.
-LIMIT = 90.0
+LIMIT = 300.0
 
 StartApp = Callable[[], "subprocess.Popen[str]"]
 
@@ -34,7 +34,9 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
 
 
 @pytest.fixture
-def workspace(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+def workspace(
+    home: Path, monkeypatch: pytest.MonkeyPatch, cold_processes: None
+) -> Iterator[Workspace]:
     monkeypatch.setenv(EXTRA_TASKS_VARIABLE, small_tasks.WHERE)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     slots.gpus.cache_clear()

@@ -44,25 +44,25 @@ def end(ref: ProcessRef | None) -> None:
 def test_a_killed_app_does_not_end_its_job_and_the_next_adopts_it(
     workspace: Workspace, start_app: StartApp
 ) -> None:
-    job = running(workspace, start_app, 60)
+    job = running(workspace, start_app, 120)
     assert alive(job.worker) and alive(job.runner) and not alive(job.supervisor)
     start_app()
     job = follow(workspace, job)
     assert (job.status, job.attempt) == (JobStatus.SUCCEEDED, 1)
-    assert steps(workspace, job) == list(range(1, 61))
+    assert steps(workspace, job) == list(range(1, 121))
     assert kinds(workspace, job) == ["submitted", "started", "adopted", "succeeded"]
 
 
 def test_a_job_that_ends_while_no_app_runs_is_settled_by_the_next(
     workspace: Workspace, start_app: StartApp
 ) -> None:
-    job = running(workspace, start_app, 15)
+    job = running(workspace, start_app, 60)
     wait_until(lambda: not alive(job.runner), "the job's processes are gone")
     assert workspace.jobs.get(job.id).status is JobStatus.RUNNING
     assert workspace.jobs.recover() == []
     job = workspace.jobs.get(job.id)
     assert job.status is JobStatus.SUCCEEDED
-    assert steps(workspace, job) == list(range(1, 16))
+    assert steps(workspace, job) == list(range(1, 61))
 
 
 def test_ctrl_c_in_the_apps_terminal_does_not_reach_the_job(
@@ -98,19 +98,19 @@ def test_without_its_runner_a_job_still_ends_well(
     workspace: Workspace, start_app: StartApp
 ) -> None:
     start_app()
-    job = workspace.jobs.submit(CountRecipe(steps=30, delay=0.05))
+    job = workspace.jobs.submit(CountRecipe(steps=120, delay=0.05))
     job = wait_for_steps(workspace, job, 1)
     end(job.runner)
     job = follow(workspace, job)
     assert job.status is JobStatus.SUCCEEDED
-    assert steps(workspace, job) == list(range(1, 31))
+    assert steps(workspace, job) == list(range(1, 121))
 
 
 def test_dead_without_exit_json_is_interrupted_and_resumes_to_the_same_steps(
     workspace: Workspace, start_app: StartApp
 ) -> None:
     """As after a power cut: app, runner and worker are gone and nobody wrote down why."""
-    job = running(workspace, start_app, 40)
+    job = running(workspace, start_app, 120)
     end(job.runner)
     end(job.worker)
     workspace.jobs.recover()
@@ -124,7 +124,7 @@ def test_dead_without_exit_json_is_interrupted_and_resumes_to_the_same_steps(
     assert (job.status, job.attempt) == (JobStatus.SUCCEEDED, 2)
     assert job.result is not None
     assert job.result["from"] >= 5
-    assert steps(workspace, job) == list(range(1, 41))
+    assert steps(workspace, job) == list(range(1, 121))
 
 
 def test_a_machine_that_shuts_down_interrupts(workspace: Workspace, start_app: StartApp) -> None:
@@ -144,7 +144,7 @@ def test_an_app_that_died_before_it_noted_the_runner_is_no_loss(
     workspace: Workspace, start_app: StartApp
 ) -> None:
     """The runner's own note in the job's folder says who it is."""
-    job = running(workspace, start_app, 40)
+    job = running(workspace, start_app, 120)
     with workspace.store.database.write() as connection:
         connection.exec_driver_sql("UPDATE jobs SET runner_pid=NULL, worker_pid=NULL")
     assert [one.id for one in workspace.jobs.recover()] == [job.id]
@@ -155,7 +155,7 @@ def test_an_app_that_died_before_it_noted_the_runner_is_no_loss(
 def test_no_second_worker_enters_a_folder_that_is_in_use(
     workspace: Workspace, start_app: StartApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = running(workspace, start_app, 60)
+    job = running(workspace, start_app, 2000)
     folder = workspace.jobs.folder(job.id)
     monkeypatch.chdir(folder)
     assert runner_main([job.id, "2"]) != 0

@@ -34,7 +34,7 @@ def run(workspace: Workspace, recipe: CountRecipe) -> Job:
 
 def test_success_leaves_result_numbers_and_log(workspace: Workspace) -> None:
     seen: list[Job] = []
-    job = workspace.jobs.submit(CountRecipe(steps=40, delay=0.03))
+    job = workspace.jobs.submit(CountRecipe(steps=40, delay=0.1))
     job = Supervisor(workspace).run_until(job.id, seen.append)
     assert job.status is JobStatus.SUCCEEDED, job.error
     assert job.result is not None
@@ -203,7 +203,8 @@ def test_what_waits_for_a_failure_is_cancelled(workspace: Workspace) -> None:
 def test_a_started_supervisor_takes_jobs_submitted_later(workspace: Workspace) -> None:
     supervisor = Supervisor(workspace)
     supervisor.start()
-    job = workspace.jobs.submit(CountRecipe(steps=30, delay=0.05))
+    # Longer than a busy machine takes to look at it and to let go.
+    job = workspace.jobs.submit(CountRecipe(steps=120, delay=0.05))
     wait_for_steps(workspace, job, 1)
     assert [one.id for one in supervisor.running()] == [job.id]
     supervisor.stop()
@@ -213,5 +214,5 @@ def test_a_started_supervisor_takes_jobs_submitted_later(workspace: Workspace) -
     assert workspace.jobs.recover() == [workspace.jobs.get(job.id)]
     job = Supervisor(workspace).run_until(job.id)
     assert job.status is JobStatus.SUCCEEDED
-    assert steps(workspace, job) == list(range(1, 31))
+    assert steps(workspace, job) == list(range(1, 121))
     assert os.getpid() != (job.worker and job.worker.pid)

@@ -59,7 +59,7 @@ def test_two_processes_copy_it_once(home: Path) -> None:
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
         for _ in range(2)
     ]
-    said = [process.communicate(timeout=120)[0].split() for process in both]
+    said = [process.communicate(timeout=300)[0].split() for process in both]
     assert said[0] == said[1]
     assert said[0][1] == "False"
     assert len([path for path in (home / "models").iterdir() if path.is_dir()]) == 1

@@ -9,7 +9,7 @@ from workbench.recipes.evaluate import EvaluateRecipe
 from workbench.recipes.quantize import QuantizeLabRecipe, QuantizeRecipe
 
 # Four workers and the processes they measure in, each of which reads the real model.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.slow
 MODEL = "all-MiniLM-L6-v2"
 
 

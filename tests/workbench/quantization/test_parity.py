@@ -1,12 +1,12 @@
 """How much each method may lose on the sample, by the lab's own verdict, with the real model."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.workbench.data.fakes import context
+from tests.workbench.data.fakes import bring, context
+from tests.workbench.training.real import write_animals
 from workbench.cli.quantize import lab_words
 from workbench.data.job import run_sample
 from workbench.quantization import lab
@@ -17,33 +17,30 @@ from workbench.recipes.data import SampleRecipe
 from workbench.recipes.quantize import QuantizeLabRecipe
 from workbench.workspace import Workspace
 
-# The real model is converted five times and reads 360 functions with each result.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+# The real model reads functions of Python's library, once for each result: 360 of them, and five
+# conversions, where every method is measured. test_lab.py has two methods on a few animals.
+pytestmark = pytest.mark.slow
 MODEL, SAMPLE = "all-MiniLM-L6-v2", "stdlib-code"
 
 
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    opened = Workspace.open(tmp_path_factory.mktemp("parity") / "home")
-    opened.models.ensure_packaged()
+def measured(workspace: Workspace, **wanted: Any) -> dict[str, Any]:
+    return lab.run(QuantizeLabRecipe(model=MODEL, **wanted), context(workspace))
+
+
+@pytest.mark.soak
+def test_every_method_is_within_its_bound_on_the_sample(home: Path) -> None:
+    workspace = Workspace.open(home)
+    workspace.models.ensure_packaged()
     # The sample's number of test queries (with 100, chance moved int8 by .014); fewer documents.
     few = SampleRecipe(name=SAMPLE, train_pairs=50, dev_pairs=10, test_pairs=300)
-    run_sample(few, context(opened))
-    yield opened
-    opened.close()
-
-
-def measured(workspace: Workspace, **wanted: Any) -> dict[str, Any]:
-    recipe = QuantizeLabRecipe(model=MODEL, dataset=SAMPLE, **wanted)
-    return lab.run(recipe, context(workspace))
-
-
-def test_every_method_is_within_its_bound_on_the_sample(workspace: Workspace) -> None:
+    run_sample(few, context(workspace))
     found = measured(
         workspace,
+        dataset=SAMPLE,
         methods=["bf16", "fp16", "onnx", "onnx-int8", "nf4"],
         vectors=["int8", "binary"],
     )
+    workspace.close()
     assert (found["queries"], found["documents"]) == (300, 360)
     models = {row["name"]: row for row in found["models"]}
     vectors = {row["name"]: row for row in found["vectors"]}
@@ -65,7 +62,7 @@ def test_every_method_is_within_its_bound_on_the_sample(workspace: Workspace) ->
 
 
 def test_a_model_that_lost_too_much_has_failed_and_is_not_recommended(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def spoiled(function: Any, order: Any, *others: Any) -> dict[str, Any]:
         """Made as ever, and then damaged on disk: what measures it knows nothing of that."""
@@ -75,7 +72,12 @@ def test_a_model_that_lost_too_much_has_failed_and_is_not_recommended(
         return found
 
     monkeypatch.setattr(lab, "apart", spoiled)
-    found = measured(workspace, methods=["bf16"], vectors=[], max_queries=50)
+    workspace = Workspace.open(home)
+    workspace.models.ensure_packaged()
+    # Texts of a few words, which the real model reads in no time.
+    _, animals = bring(workspace, *sorted(write_animals(tmp_path / "animals").iterdir()))
+    found = measured(workspace, dataset=animals.name, split="dev", methods=["bf16"], vectors=[])
+    workspace.close()
     _, bad = found["models"]
     assert bad["name"] == "bf16" and bad["lost"] > bad["bound"]
     assert bad["met"] is False and "failed" in lab_words(found)

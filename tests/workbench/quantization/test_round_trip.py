@@ -1,7 +1,6 @@
 """Every method of every kind, written by one process and read back by another."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests import warm
 from tests.workbench.models.shapes import siglip2
 from tests.workbench.training.fakes import (
     save_decoder,
@@ -18,7 +18,7 @@ from tests.workbench.training.fakes import (
 from workbench.pictures.drawing import draw, scenes, words
 
 # Real conversions of tiny models, and one more process that imports the libraries: half a minute.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[3]
 TEXTS = ["what is a cat", "a dog", "here is bird today and the cat", ""]
@@ -131,14 +131,7 @@ def test_every_method_is_read_back_by_another_process(tmp_path: Path) -> None:
             )
             assert bool(list(target.glob("model*.safetensors"))) == (method not in GRAPHS)
             made[str(target)] = (base, method)
-    done = subprocess.run(
-        [sys.executable, "-c", READ],
-        input=json.dumps(list(made)),
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        check=False,
-    )
+    done = warm.run([sys.executable, "-c", READ], input=json.dumps(list(made)), cwd=ROOT)
     assert done.returncode == 0, done.stderr[-3000:]
     read = json.loads(done.stdout.splitlines()[-1])
     agreed = {made[path]: agreement(before[made[path][0]], read[path]) for path in made}

@@ -1,7 +1,6 @@
 """Quantized models in use: taken away as a zip and used by their own lines, and searched with."""
 
 import json
-import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests import warm
 from tests.workbench.models import tiny
 from tests.workbench.models.fakes import FakeContext
 from tests.workbench.search.test_search import QUERY, corpus
@@ -24,7 +24,7 @@ from workbench.workspace import Workspace
 
 # A tiny model is converted six times; torch is imported here, where what was taken is used, and in
 # the search process: half a minute.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 METHODS = ("bf16", "fp16", "int8", "nf4", "onnx", "onnx-int8")
 TITLE, TEXTS = "the fox", ["jumps over the lazy dog", "a cat sat on the mat"]
@@ -110,14 +110,7 @@ def test_a_quantized_model_is_used_elsewhere_by_its_own_lines(
         with zipfile.ZipFile(path) as archive:
             archive.extractall(tmp_path)
         lines[method] = ours(use_lines(workspace, model, str(tmp_path / method)))
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", USE],
-        input=json.dumps(lines),
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        check=False,
-    )
+    done = warm.run([sys.executable, "-P", "-c", USE], input=json.dumps(lines), cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
     for method in METHODS:

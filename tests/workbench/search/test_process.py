@@ -29,6 +29,9 @@ from workbench.search import process as resident_process
 from workbench.search.client import SearchClient
 from workbench.workspace import Workspace
 
+# What is tested is the process itself.
+pytestmark = pytest.mark.usefixtures("cold_processes")
+
 _STATUS = {"do": "status"}
 
 
@@ -46,7 +49,7 @@ def client(opened: Workspace) -> Iterator[SearchClient]:
     made.close()
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 60) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not happen"
@@ -120,12 +123,12 @@ def test_it_is_rebuilt_after_its_death(client: SearchClient) -> None:
 
 
 def test_it_is_killed_when_stuck(opened: Workspace) -> None:
-    client = SearchClient(opened, request_seconds=2)
+    client = SearchClient(opened, request_seconds=6)
     try:
         client._ask(_STATUS)
         stuck = client.status()["pid"]
         stop(stuck)
-        with pytest.raises(SearchUnavailable, match="did not answer within 2 seconds"):
+        with pytest.raises(SearchUnavailable, match="did not answer within 6 seconds"):
             client._ask(_STATUS)
         assert gone(stuck)
         assert client._ask(_STATUS) == {"models": [], "indexes": []}
@@ -165,7 +168,7 @@ def test_who_gives_up_waiting_leaves_the_others_request_alone(opened: Workspace)
     """A long request that is allowed its time, and a quick one behind it that is not."""
     from concurrent.futures import ThreadPoolExecutor
 
-    client = SearchClient(opened, request_seconds=1)
+    client = SearchClient(opened, request_seconds=4)
     try:
         client._ask(_STATUS)
         pid = client.status()["pid"]
@@ -175,11 +178,11 @@ def test_who_gives_up_waiting_leaves_the_others_request_alone(opened: Workspace)
             process = client._process
             assert process is not None
             wait_until(process._turn.locked)
-            with pytest.raises(SearchUnavailable, match="busy with other requests for 1 seconds"):
+            with pytest.raises(SearchUnavailable, match="busy with other requests for 4 seconds"):
                 client._ask(_STATUS)
             assert not gone(pid)
             os.kill(pid, signal.SIGCONT)
-            assert long.result(60) == {"models": [], "indexes": []}
+            assert long.result(300) == {"models": [], "indexes": []}
         assert client._ask(_STATUS) == {"models": [], "indexes": []}
         assert client.status()["pid"] == pid
     finally:
@@ -228,7 +231,7 @@ def test_who_gives_up_waiting_to_write_leaves_the_other_one_alone(client: Search
             list(process.converse(_STATUS, 60, cancelled))
         assert not gone(process.pid)
         os.kill(process.pid, signal.SIGCONT)
-        assert first.result(60) == [{"answer": {"models": [], "indexes": []}}]
+        assert first.result(300) == [{"answer": {"models": [], "indexes": []}}]
     # The clock of each is its own, and the line goes on.
     assert list(process.converse(_STATUS, 60, nothing)) == first.result()
 
@@ -275,10 +278,10 @@ def test_who_waited_while_the_process_ended_gets_another_one(
     with ThreadPoolExecutor(1) as pool:
         with process._writing:
             second = pool.submit(lambda: list(client.write({}, waits.set)))
-            assert waits.wait(60)
+            assert waits.wait(300)
             os.kill(process.pid, signal.SIGKILL)
             wait_until(lambda: not process.alive())
-        assert second.result(60) == [{"answer": {}}]
+        assert second.result(300) == [{"answer": {}}]
     assert client.status()["pid"] not in (None, process.pid)
 
 
@@ -303,7 +306,7 @@ def test_one_that_cannot_start_is_a_sentence(
 
 
 def test_it_ends_when_idle_and_comes_back_when_needed(opened: Workspace) -> None:
-    client = SearchClient(opened, idle_seconds=1)
+    client = SearchClient(opened, idle_seconds=3)
     try:
         client._ask(_STATUS)
         first = client.status()["pid"]
@@ -339,7 +342,7 @@ def test_it_ends_with_its_parent(home: Path, how: signal.Signals) -> None:
         pid, address = parent.stdout.readline().split()
         assert not gone(int(pid))
         parent.send_signal(how)
-        parent.wait(60)
+        parent.wait(300)
         wait_until(lambda: gone(int(pid)))
         wait_until(lambda: not Path(address).parent.exists())
     finally:

@@ -18,6 +18,8 @@ from workbench.synthesis.prepare import prepare_synthesize
 from workbench.synthesis.write import run
 from workbench.workspace import Workspace
 
+#: Seconds that only a hang takes.
+PATIENT = 60.0
 FAILURES: dict[str, Manner] = {
     "429": lambda handler, _: handler.refuse(429),
     "500": lambda handler, _: handler.refuse(500),
@@ -52,7 +54,9 @@ def test_what_may_pass_is_tried_again(asking: Asking, server: Server, failure: M
         return failure(handler, number)
 
     server.manner = first_fails
-    result = run(*asking(timeout=2.0, passages=3, preview=True))
+    never = failure in (FAILURES["stalls"], FAILURES["drips"])
+    wait = 3.0 if never else PATIENT
+    result = run(*asking(timeout=wait, passages=3, preview=True))
     assert (result["answered"], result["failed"]) == (3, 0)
     assert len(server.asked) >= 6
 
@@ -73,7 +77,7 @@ def test_what_does_not_pass_ends_it_in_a_sentence(
 ) -> None:
     server.manner = FAILURES[name]
     with pytest.raises(EndpointFailed, match=sentence) as caught:
-        run(*asking(timeout=0.3, retries=1, concurrency=1))
+        run(*asking(timeout=0.3 if name == "stalls" else PATIENT, retries=1, concurrency=1))
     assert server.url in caught.value.message and "resume the job" in caught.value.hint
     if name != "stalls":  # a busy machine may give up before the server has looked
         assert len(server.asked) == 2 * IN_A_ROW

@@ -267,6 +267,28 @@ def animal_splits(train: int = 96, dev: int = 24) -> dict[str, list[Any]]:
     return {"train": rest[:train], "dev": found} if dev else {"train": rest[:train]}
 
 
+def told_by_a_word(right: str, wrong: str, train: int = 64, dev: int = 16) -> dict[str, list[Any]]:
+    """Queries whose words stand in five documents each; the one that ends in ``right`` is relevant.
+
+    One word tells right from wrong, which a reranker with random weights learns in a few steps; the
+    words that queries and documents share, it does not.
+    """
+    pairs = [(animal, trait) for trait in TRAITS for animal in ANIMALS][: train + dev]
+    rows = [
+        (
+            f"which {trait} {animal}",
+            [f"here is {trait} {animal} {right} {at % 10}"],
+            [f"here is {trait} {animal} {wrong} {(at + n) % 10}" for n in range(4)],
+        )
+        for at, (animal, trait) in enumerate(pairs)
+    ]
+    step = len(rows) // dev
+    return {
+        "train": [row for at, row in enumerate(rows) if at % step],
+        "dev": [row for at, row in enumerate(rows) if at % step == 0],
+    }
+
+
 def animal_tokenizer() -> Any:
     """A tokenizer whose vocabulary is the words of ``animal_splits``."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors

@@ -16,7 +16,7 @@ from workbench.recipes.data import ImportRecipe
 from workbench.workspace import Workspace
 
 #: Generous: only a test that fails waits so long.
-LIMIT = 200.0
+LIMIT = 600.0
 
 
 @contextmanager

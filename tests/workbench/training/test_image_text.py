@@ -1,8 +1,6 @@
 """What a small CLIP of random weights learns from the pictures' sample, and how it is kept."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests import warm
 from tests.workbench.data.fakes import context as data_context
 from tests.workbench.training.fakes import FakeContext
 from workbench.errors import BadInput, JobCancelled
@@ -21,7 +20,7 @@ from workbench.workspace import Workspace
 
 # Real runs: fifteen seconds for each of the three seeds on two quiet cores (fewer steps would not
 # show the gain), a second or two for each of the others.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[3]
 HELD_OUT = 520
@@ -82,7 +81,9 @@ def recall_at_10(workspace: Workspace, folder: Path) -> float:
     return float((places < 10).mean())
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(
+    "seed", [1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in (2, 3))]
+)
 def test_text_finds_picture_after_training(seed: int, workspace: Workspace, tmp_path: Path) -> None:
     from workbench.training.image_text import run
 
@@ -154,17 +155,8 @@ def test_full_and_lora_are_kept_and_read_by_another_process(
     for tower in ("text_model", "vision_model"):
         learnt = [value for name, value in adapter.items() if tower in name and "lora_B" in name]
         assert learnt and all(np.abs(value).max() > 0 for value in learnt)
-    done = subprocess.run(
-        [
-            *(sys.executable, "-c", _READ, str(workspace.home)),
-            json.dumps({name: str(folder) for name, folder in folders.items()}),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    asked = json.dumps({name: str(folder) for name, folder in folders.items()})
+    done = warm.run([sys.executable, "-c", _READ, str(workspace.home), asked], cwd=ROOT)
     assert done.returncode == 0, done.stderr[-3000:]
     there = json.loads(done.stdout.splitlines()[-1])
     for name, expected in here.items():

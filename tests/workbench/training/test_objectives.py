@@ -17,6 +17,7 @@ from tests.workbench.training.fakes import (
     FakeWorkspace,
     animal_splits,
     save_tiny_model,
+    told_by_a_word,
 )
 from workbench.errors import BadInput
 from workbench.recipes.train import TrainEmbeddingRecipe
@@ -154,9 +155,10 @@ def test_scored_pairs_are_judged_by_correlation(objective: str, tiny: Path, tmp_
 def test_reranker(objective: str, tiny: Path, tmp_path: Path) -> None:
     from workbench.training.reranker import run
 
-    context = start(tmp_path)
+    reader = FakeReader(told_by_a_word("today today today", "number"))
+    context = FakeContext(FakeWorkspace(tmp_path, reader), tmp_path / "job")
     values: dict[str, Any] = {"objective": objective, "batch_size": 8, "epochs": 4.0}
-    lengths = {"query_max_len": 16, "passage_max_len": 32, "first_stage": "bm25", "candidates": 10}
+    lengths = {"query_max_len": 16, "passage_max_len": 32, "first_stage": "bm25", "candidates": 5}
     recipe = TrainRerankerRecipe(**settings(tiny, **values, **lengths, eval_steps=12))
     learned(context, run(recipe, context))
 

@@ -12,8 +12,9 @@ from workbench.recipes.data import SampleRecipe
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.workspace import Workspace
 
-# Three real runs of half a minute each on two cores: fewer steps would not show the gain.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+# Three real runs of half a minute each on two cores: fewer steps would not show the gain. That a
+# decoder with random weights learns by LoRA is in test_cells.py, too, on a few animals.
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")

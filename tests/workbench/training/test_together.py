@@ -13,8 +13,8 @@ from tests.workbench.training.real import Real, assert_same, running, wait_until
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.recipes.train_rerank import TrainRerankerRecipe
 
-# Real workers, two per job, each of which imports torch.
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+# Real workers, two per job.
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +94,7 @@ def test_cancel_and_resume_end_with_the_same_weights(real: Real, tiny: Path, two
     assert_same(real.weights(again, steps), real.weights(two, steps), 1e-5)
 
 
+@pytest.mark.usefixtures("cold_processes")
 def test_no_process_is_left_when_the_workers_are_killed(real: Real, tiny: Path) -> None:
     """torchrun gives each worker a session of its own: the group's end does not reach it."""
     jobs = real.workspace.jobs
@@ -106,7 +107,7 @@ def test_no_process_is_left_when_the_workers_are_killed(real: Real, tiny: Path) 
     launcher = psutil.Process(runner.pid).children()[0]
     assert len(workers) >= 2
     launcher.kill()
-    _, alive = psutil.wait_procs(started, timeout=60)
+    _, alive = psutil.wait_procs(started, timeout=300)
     assert not alive
     ended = real.supervisor.run_until(job.id)
     assert ended.status in (JobStatus.FAILED, JobStatus.INTERRUPTED)
@@ -121,7 +122,7 @@ def test_a_reranker_learns_on_two(real: Real, tiny: Path) -> None:
     assert job.result["rows"] == 120
     assert job.result["steps"] == 15
     losses = [numbers["loss"] for _, kind, numbers in real.rows(job) if kind == "train"]
-    assert losses[-1] < losses[0]
+    assert sum(losses[-3:]) < sum(losses[:3])
 
 
 def test_too_few_rows_for_all_are_refused(real: Real, tiny: Path) -> None:
