@@ -228,26 +228,26 @@ def _connect(kind: str) -> socket.socket:
     with suppress(FileNotFoundError, ConnectionRefusedError):
         line.connect(address)
         return line
-    _start(kind, folder)
+    server = _start(kind, folder)
     end = time.monotonic() + PATIENCE
     while True:
         try:
             line.connect(address)
             return line
         except (FileNotFoundError, ConnectionRefusedError):
-            said = folder / f"{kind}.log"
-            assert time.monotonic() < end, f"no warm processes: {said.read_text()[-2000:]}"
+            waits = time.monotonic() < end and (server is None or server.poll() is None)
+            assert waits, f"no server: {(folder / f'{kind}.log').read_text()[-2000:]}"
             time.sleep(0.05)
 
 
-def _start(kind: str, folder: Path) -> None:
+def _start(kind: str, folder: Path) -> "subprocess.Popen[bytes] | None":
     """Start the server, unless somebody else has."""
     try:
         (folder / f"{kind}.started").touch(exist_ok=False)
     except FileExistsError:
-        return
+        return None
     with (folder / f"{kind}.log").open("ab") as log:
-        subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-m", "tests.warm_server", kind],
             cwd=ROOT,
             env=session(folder)["environment"],
