@@ -191,7 +191,8 @@ def test_a_hit_that_was_not_judged_is_judged_right(page: Any, place: Place, tmp_
     open_tab(page, "Compare")
     choose(page, "#compare-dataset", place.judged)
     page.locator("#compare-explorer button").first.click()
-    query = page.locator("#explore-list .rw-pick").first
+    # Not one of the data set that was shown before.
+    query = page.locator("#explore-list .rw-pick", has_text="grey thing").first
     asked = query.inner_text()
     query.click()
     hit = page.locator("#explore-rankings section").nth(1).locator("li", has_text="unjudged").first
