@@ -18,6 +18,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from queue import LifoQueue
 from typing import IO, Any
@@ -140,7 +141,7 @@ class LimitedPool:
     belongs to the process that made it; one that was forked from that makes its own."""
 
     def __init__(self, work: str, *, count: int, memory: int, seconds: float) -> None:
-        self._make = lambda: LimitedProcess(work, memory=memory, seconds=seconds)
+        self._make = partial(LimitedProcess, work, memory=memory, seconds=seconds)
         self._count = count
         self._owner = 0
         self._making = threading.Lock()
