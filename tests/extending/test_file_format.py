@@ -58,9 +58,10 @@ query: what has no answer
 
 
 @pytest.fixture(autouse=True)
-def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known, "_FORMATS", list(known.formats()))
+def registered() -> Iterator[None]:
     known.register(CARDS)
+    yield
+    known.unregister(CARDS.name)
 
 
 @pytest.fixture

@@ -70,6 +70,7 @@ FORMAT = FileFormat(
     "Arrow/Feather",
     (".arrow", ".feather", ".ipc"),
     read,
+    order=20,
     first_bytes=(_FILE, _STREAM, _OLD),
     look=_look,
 )

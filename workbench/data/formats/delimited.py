@@ -317,4 +317,6 @@ def _all(rows: Rows) -> Iterator[tuple[int, list[str]]]:
     yield from rows
 
 
-FORMAT = FileFormat("delimited", "CSV/TSV", (".csv", ".tsv", ".tab"), read, look=_look, headed=True)
+FORMAT = FileFormat(
+    "delimited", "CSV/TSV", (".csv", ".tsv", ".tab"), read, order=80, look=_look, headed=True
+)

@@ -155,6 +155,9 @@ class FileFormat:
     rows: Callable[[OpenFile], Iterator[Record]] | None = None
     #: The documents of a format that is a text.
     pieces: "Callable[[OpenFile, Cutter], Iterator[Piece]] | None" = None
+    #: The formats are asked in this order, the lowest first: those that know their files for
+    #: certain before those that take what looks like theirs.
+    order: int = 0
     #: Bytes that such files begin with; then the name alone is not enough.
     first_bytes: Sequence[bytes] = ()
     #: Whether a file is of this format; None where it is not.

@@ -78,6 +78,7 @@ def _read_value(file: OpenFile) -> Iterator[Record]:
     return jsonwhole.read(file.blocks(), file.report)
 
 
-LINES = FileFormat("jsonl", "JSON Lines", _LINED, _read_lines, look=_look, lined=True)
-VALUE = FileFormat("json", "JSON", (".json",), _read_value, look=_look)
-LLAMAINDEX = FileFormat("llamaindex", "LlamaIndex's JSON", (), look=_look)
+LINES = FileFormat("jsonl", "JSON Lines", _LINED, _read_lines, order=62, look=_look, lined=True)
+VALUE = FileFormat("json", "JSON", (".json",), _read_value, order=61, look=_look)
+LLAMAINDEX = FileFormat("llamaindex", "LlamaIndex's JSON", (), order=60, look=_look)
+FORMATS = (LLAMAINDEX, VALUE, LINES)

@@ -36,4 +36,6 @@ def _look(head: Head, format: FileFormat) -> Look | None:
         return Look()  # The reader says what is wrong with it.
 
 
-FORMAT = FileFormat("parquet", "Parquet", (".parquet",), read, first_bytes=(b"PAR1",), look=_look)
+FORMAT = FileFormat(
+    "parquet", "Parquet", (".parquet",), read, order=10, first_bytes=(b"PAR1",), look=_look
+)

@@ -156,6 +156,11 @@ def _pdf(file: OpenFile, cutter: Cutter) -> Iterator[Piece]:
     file.tick(file.size)
 
 
-TEXT = FileFormat("text", "plain text", PROSE, pieces=_text, look=_look)
-MARKDOWN = FileFormat("markdown", "Markdown", (".md", ".markdown"), pieces=_markdown, look=_look)
-PDF = FileFormat("pdf", "PDF", (".pdf",), pieces=_pdf, first_bytes=(b"%PDF-",), look=_look)
+TEXT = FileFormat("text", "plain text", PROSE, pieces=_text, order=90, look=_look)
+MARKDOWN = FileFormat(
+    "markdown", "Markdown", (".md", ".markdown"), pieces=_markdown, order=50, look=_look
+)
+PDF = FileFormat(
+    "pdf", "PDF", (".pdf",), pieces=_pdf, order=40, first_bytes=(b"%PDF-",), look=_look
+)
+FORMATS = (PDF, MARKDOWN, TEXT)

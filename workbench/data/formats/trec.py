@@ -51,4 +51,4 @@ def read(file: OpenFile) -> Iterator[Record]:
             file.report.add("missing-field", number, None, detail="query, document and grade")
 
 
-FORMAT = FileFormat("trec", "TREC qrels", SUFFIXES, read, look=_look)
+FORMAT = FileFormat("trec", "TREC qrels", SUFFIXES, read, order=70, look=_look)

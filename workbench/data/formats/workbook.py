@@ -128,6 +128,7 @@ FORMAT = FileFormat(
     "Excel/OpenDocument",
     SUFFIXES,
     read,
+    order=30,
     first_bytes=(_ZIP, _OLE),
     look=_look,
     headed=True,
