@@ -110,13 +110,14 @@ def test_the_tables(make: Make) -> None:
     assert published[0] == "| Retriever | Reranker | Metric | top_1 | top_2 |"
     assert "| embed | none | hit_rate | 1.0000 | 1.0000 |" in published
     assert "| embed | wrong | mrr | 0.0000 | 0.0000 |" in published
-    assert len(published) == 2 + 2 * 4
+    # Below the table stand the lengths of its models.
+    assert len(published) == 2 + 2 * 4 + 2 and published[-1].startswith("Texts are cut")
     markdown = to_markdown(result).splitlines()
     assert "Hit rate@2" in markdown[0] and "ms per query" in markdown[0]
     assert "| embed | none | **1.000** |" in to_markdown(result)
     assert "MRR@1 " in to_markdown(result, 1)
-    # A line for every pipeline and every k, below a title and a head.
-    assert len(to_text(result).splitlines()) == 2 + 2 * 4
+    # A line for every pipeline and every k, below a title and a head; then the lengths.
+    assert len(to_text(result).splitlines()) == 2 + 2 * 4 + 1
 
 
 def test_cutoffs_divide_by_all_that_is_relevant() -> None:

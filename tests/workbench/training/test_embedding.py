@@ -274,7 +274,8 @@ def test_settings_reach_the_trainer(tiny: Path, tmp_path: Path) -> None:
     model = context.workspace.models.added[0]
     contract = Contract.model_validate(model.contract)
     assert (contract.pooling, contract.query_prompt) == ("cls", "query : ")
-    assert (contract.query_max_len, contract.passage_max_len) == (5, 64)  # the model reads 64
+    assert result["training_lengths"] == {"query_max_len": 5, "passage_max_len": 64}  # it reads 64
+    assert (contract.query_max_len, contract.passage_max_len) == (64, 64)  # as the base has it
     assert (contract.base_model, contract.dataset, contract.dataset_version) == ("tiny", "pets", 1)
     folder = context.workspace.home / model.path
     assert json.loads((folder / "1_Pooling" / "config.json").read_text())["pooling_mode"] == "cls"

@@ -81,6 +81,8 @@ def card(**values: object) -> Card:
         "rows": 96,
         "steps": 24,
         "best_step": 9,
+        "trained_at": {"query_max_len": 64, "passage_max_len": 128},
+        "excluded": ("Its own document is left out.",),
         "settings": {"epochs": 1.0},
     }
     known |= values
@@ -94,6 +96,8 @@ def test_card_has_the_table_and_the_prompts(tmp_path: Path) -> None:
     assert "| MAP@100 | 0.500 | 0.625 | +0.125 |" in page
     assert "| Query prompt | `query: ` |" in page and "- epochs: 1.0" in page
     assert "use the original" not in page
+    assert "Its own document is left out. Texts are cut: queries after 512 tokens" in page
+    assert "| In training | queries cut after 64 tokens, documents after 128 |" in page
 
 
 def test_card_says_when_nothing_was_gained_or_measured(tmp_path: Path) -> None:
