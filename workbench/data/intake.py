@@ -25,6 +25,8 @@ from workbench.data.wide import first_columns, narrow
 from workbench.errors import BadInput
 
 _HEAD = 1 << 18
+#: JSON of one value: many programs write it on one line, however long.
+_UNLINED = ("json", "llamaindex")
 #: Kinds of file that are texts and not rows.
 PROSE = {"text", "markdown", "pdf"}
 
@@ -66,7 +68,7 @@ class Input:
         """The file's lines, for the formats that are made of lines."""
         decoding = Decoding(self.encoding, on_found=self._settle)
         with self.source.open() as stream:
-            yield from read_blocks(Counted(stream, tick), decoding)
+            yield from read_blocks(Counted(stream, tick), decoding, parts=self.kind in _UNLINED)
 
     def _settle(self, encoding: Encoding) -> None:
         self.found = encoding
