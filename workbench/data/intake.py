@@ -72,7 +72,7 @@ class Input:
         """The file's lines, for the formats that are made of lines."""
         decoding = Decoding(self.encoding, on_found=self._settle)
         with self.source.open() as stream:
-            yield from read_blocks(Counted(stream, tick), decoding)
+            yield from read_blocks(Counted(stream, tick), decoding, parts=self.format.one_value)
 
     def _settle(self, encoding: Encoding) -> None:
         self.found = encoding

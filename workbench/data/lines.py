@@ -13,6 +13,8 @@ from workbench.data.encoding import UTF8, Encoding, from_start, named, of_lines,
 
 BLOCK = 3 << 18
 LONGEST_LINE = 64 << 20
+#: A line of so many bytes is handed over in parts where it may be.
+LONG_PART = 1 << 20
 
 
 class Stream(Protocol):
@@ -27,13 +29,14 @@ class Block:
     their line ends (``data``; empty where they had to be decoded), and as a list when asked for.
 
     ``bad`` holds the positions of lines that do not decode, ``long`` of those that were cut off
-    because they are longer than we read."""
+    because they are longer than we read. ``open``: the last line goes on in the next block."""
 
     first: int
     data: bytes
     decoded: list[bytes] | None = None
     bad: frozenset[int] = frozenset()
     long: frozenset[int] = frozenset()
+    open: bool = False
 
     @property
     def lines(self) -> list[bytes]:
@@ -59,16 +62,21 @@ class Decoding:
         return encoding
 
 
-def read_blocks(stream: Stream, decoding: Decoding, size: int | None = None) -> Iterator[Block]:
-    """The stream's lines without their line ends, as UTF-8."""
+def read_blocks(
+    stream: Stream, decoding: Decoding, size: int | None = None, *, parts: bool = False
+) -> Iterator[Block]:
+    """The stream's lines without their line ends, as UTF-8. With ``parts`` a long line comes in
+    several blocks, cut after a comma: for formats in which a line end means nothing."""
     number = 1
-    for data, long in _pieces(_utf8_or_ascii_compatible(stream, decoding, size or BLOCK)):
+    blocks = _utf8_or_ascii_compatible(stream, decoding, size or BLOCK)
+    for data, long in _pieces(blocks, parts):
         encoding = _settled(data, decoding)
-        block = Block(number, data, long=frozenset({0}) if long else frozenset())
+        cut = parts and not data.endswith(b"\n")
+        block = Block(number, data, long=frozenset({0}) if long else frozenset(), open=cut)
         if encoding.codec != "utf-8" and not encoding.wide:
             lines, bad = _transcode(block.lines, encoding.codec, decoding.wanted == "auto")
-            block = Block(number, b"", lines, bad, block.long)
-        number += len(block.decoded) if block.decoded is not None else data.count(b"\n")
+            block = Block(number, b"", lines, bad, block.long, cut)
+        number += data.count(b"\n")
         yield block
 
 
@@ -124,8 +132,9 @@ def _narrow(stream: Stream, head: bytes, encoding: Encoding, block: int) -> Iter
     yield decoder.decode(b"", True).encode("utf-8", "replace")
 
 
-def _pieces(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
-    """Blocks cut at line ends. True marks the start of a line that is too long to read."""
+def _pieces(blocks: Iterator[bytes], parts: bool) -> Iterator[tuple[bytes, bool]]:
+    """Blocks cut at line ends, with ``parts`` after a comma where a line is long. True marks the
+    start of a line that is too long to read."""
     kept: list[bytes] = []
     size, skipping = 0, False
     for data in blocks:
@@ -138,6 +147,11 @@ def _pieces(blocks: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
         if end < len(data) and not skipping:
             kept.append(data[end:])
             size += len(data) - end
+        # In no encoding that is read is a comma's byte a part of another character.
+        if parts and size > LONG_PART and (comma := data.rfind(b",", end) + 1):
+            kept[-1] = data[end:comma]
+            yield b"".join(kept), False
+            kept, size = [data[comma:]], len(data) - comma
         if size > LONGEST_LINE:
             yield b"".join(kept)[:200] + b"\n", True
             kept, size, skipping = [], 0, True

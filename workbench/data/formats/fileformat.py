@@ -166,3 +166,5 @@ class FileFormat:
     headed: bool = False
     #: Each line is a JSON object: many of them can be read at once.
     lined: bool = False
+    #: The file is one value, which many programs write on one line, however long.
+    one_value: bool = False

@@ -79,6 +79,6 @@ def _read_value(file: OpenFile) -> Iterator[Record]:
 
 
 LINES = FileFormat("jsonl", "JSON Lines", _LINED, _read_lines, order=62, look=_look, lined=True)
-VALUE = FileFormat("json", "JSON", (".json",), _read_value, order=61, look=_look)
-LLAMAINDEX = FileFormat("llamaindex", "LlamaIndex's JSON", (), order=60, look=_look)
+VALUE = FileFormat("json", "JSON", (".json",), _read_value, order=61, look=_look, one_value=True)
+LLAMAINDEX = FileFormat("llamaindex", "LlamaIndex's JSON", (), order=60, look=_look, one_value=True)
 FORMATS = (LLAMAINDEX, VALUE, LINES)

@@ -12,6 +12,9 @@ from workbench.data.lines import LONGEST_LINE, Block
 from workbench.data.report import Report
 
 Record = tuple[int, dict[str, Any]]
+#: Lists and objects in each other, in a row that has to be mended: Python's own calls go no deeper
+#: than some hundred.
+_DEEPEST = 100
 
 
 def read(blocks: Iterator[Block], report: Report) -> Iterator[Record]:
@@ -121,14 +124,16 @@ def whole_characters(value: Any, source: str, number: int, report: Report) -> An
     return mended
 
 
-def _mend(value: Any) -> Any:
+def _mend(value: Any, left: int = _DEEPEST) -> Any:
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if not isinstance(value, dict | list):
+        return value
+    if not left:
+        return "(nested too deeply)"
     if isinstance(value, list):
-        return [_mend(item) for item in value]
-    if isinstance(value, dict):
-        return {_mend(key): _mend(item) for key, item in value.items()}
-    return value
+        return [_mend(item, left - 1) for item in value]
+    return {_mend(key): _mend(item, left - 1) for key, item in value.items()}
 
 
 def _where(error: ValueError) -> str:

@@ -88,16 +88,22 @@ class Cursor:
         block = next(self._blocks, None)
         if block is None:
             return False
-        fresh = "".join(_text(line) + "\n" for line in block.lines)
+        fresh = _whole(block)
         wanted = max(0, (len(self._text) - self._at) - len(fresh))
         parts = [self._text[self._at :], fresh]
         # Double the window rather than add to it: a long value is then decoded a few times only.
         while wanted > 0 and (block := next(self._blocks, None)) is not None:
-            parts.append("".join(_text(line) + "\n" for line in block.lines))
+            parts.append(_whole(block))
             wanted -= len(parts[-1])
         self._text = "".join(parts)
         self._at = 0
         return True
+
+
+def _whole(block: Block) -> str:
+    """A block as it stands in the file, but for its line ends."""
+    text = "\n".join(map(_text, block.lines))
+    return text if block.open else text + "\n"
 
 
 def _text(line: bytes) -> str:
