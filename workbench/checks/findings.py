@@ -7,7 +7,7 @@ from workbench.checks.report import Lengths, Memory, Warning_
 from workbench.models.catalogue import CatalogueModel
 from workbench.models.contract import Contract
 from workbench.recipes.idle import idle
-from workbench.recipes.train import TrainRecipe
+from workbench.recipes.train import TAUGHT, TrainRecipe
 
 #: Fewer dev queries than this cannot tell a better model from luck.
 ENOUGH_QUERIES = 50
@@ -96,7 +96,7 @@ def _dev(facts: Facts) -> Iterator[Warning_]:
 
 def _scores(facts: Facts) -> Iterator[Warning_]:
     objective = getattr(facts.recipe, "objective", "")
-    if objective in ("distill-kl", "margin-mse") and not facts.scored:
+    if objective in TAUGHT and not facts.scored:
         yield Warning_(
             "no-scores",
             f"The objective {objective} learns a teacher's scores, and the data brings none.",

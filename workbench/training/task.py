@@ -7,6 +7,7 @@ checkpoint back, register it, say how it went.
 import gc
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ from workbench.models.resolve import resolve
 from workbench.recipes.idle import idle
 from workbench.recipes.train import TrainRecipe
 from workbench.training import outputs
+from workbench.training.batches import Batching
 from workbench.training.cadence import Cadence
 from workbench.training.checkpoints import newest_checkpoint
 from workbench.training.dev import BASELINE_FILE
+from workbench.training.epoch import steps, steps_of_epoch, unseen
 from workbench.training.guard import Guard
 from workbench.training.method import adapted_contract, apply_method, keeping_for, share_note
 from workbench.training.prepare import rows_of
@@ -77,6 +80,7 @@ def train(recipe: Any, context: JobContext, kind: Kind) -> dict[str, Any]:
         "steps": trained.steps,
         "best_step": trained.best_step,
         "rows": trained.rows,
+        "rows_left_out": trained.left_out,
         "dev_queries": this.dev.ground.queries if this.dev else 0,
         "notes": list(trained.notes),
         "seconds": round(time.monotonic() - started, 3),
@@ -182,14 +186,16 @@ def set_up(
         context,
         Guard(fp16=this.precision == "fp16"),
         this.output / outputs.RUNS,
-        samples_per_step=_samples_per_step(this, recipe.batch_size),
+        samples_per_step=recipe.batch_size,
         leads=this.together.leads,
     )
     set_seed(recipe.seed)
     prepared = kind.prepare(this, loaded.with_contract(contract), recorder, cadence)
     _refuse_too_few(this, prepared)
-    recorder.samples_per_step = _samples_per_step(this, prepared.rows)
+    recorder.samples_per_step = _samples_per_step(this, prepared.batching)
     unused = tuple(f"{one.message} {one.mend}" for one in idle(recipe, this.together.size))
+    never = unseen(recipe, prepared.batching)
+    prepared = replace(prepared, notes=prepared.notes + never)
     for note in prepared.notes + share_note(loaded.model, recipe) + unused:
         context.note(note)
     # The recorder writes the log, in words.
@@ -226,21 +232,28 @@ def _trained(this: Run, prepared: Prepared, cadence: Cadence, contract: Contract
         notes.append(f"Stopped early at step {state.global_step}: dev did not get better.")
     history = list(state.log_history)
     return Trained(
-        state.global_step, best_step, best, prepared.rows, contract, history, tuple(notes)
+        state.global_step,
+        best_step,
+        best,
+        len(prepared.rows),
+        prepared.batching.left_out,
+        contract,
+        history,
+        tuple(notes),
     )
 
 
-def _samples_per_step(this: Run, rows: int) -> int:
-    """Queries that one optimizer step sees, on all devices together."""
-    recipe = this.recipe
-    return min(recipe.batch_size, rows) * recipe.gradient_accumulation * this.together.size
+def _samples_per_step(this: Run, made: Batching) -> int:
+    """Queries that one optimizer step sees on average, on all devices together."""
+    seen = len(made.rows) - made.left_out
+    return max(1, round(seen / steps_of_epoch(this.recipe, made)))
 
 
 def _refuse_too_few(this: Run, prepared: Prepared) -> None:
     size, batch = this.together.size, this.recipe.batch_size
-    if size > 1 and prepared.rows < batch * size:
+    if size > 1 and len(prepared.rows) < batch * size:
         raise BadInput(
-            f"{prepared.rows} training rows do not fill a batch of {batch} on each of {size} "
+            f"{len(prepared.rows)} training rows do not fill a batch of {batch} on each of {size} "
             "devices.",
             "Lower batch_size, or train on fewer devices.",
         )
@@ -258,7 +271,8 @@ def _resolved(this: Run, prepared: Prepared, contract: Contract) -> dict[str, An
         "device": this.device,
         "devices": this.together.size,
         "precision": this.precision,
-        "training_rows": prepared.rows,
+        "training_rows": len(prepared.rows),
+        "steps": steps(this.recipe, prepared.batching),
         "negatives_per_row": prepared.negatives,
         "contract": contract.model_dump(mode="json"),
     }
