@@ -26,6 +26,8 @@ def check(workspace: Workspace, recipe: TrainRecipe, *, gpu: bool | None = None)
     shape, width, rows = footing.shape, footing.width, footing.rows
     memory = footing.memory(recipe)
     available = free_memory(footing.gpu)
+    devices = how_many(recipe.devices, gpus() if footing.gpu else ())
+    made = planned(looked.reader, recipe, devices)
     facts = Facts(
         recipe=recipe,
         rows=rows,
@@ -39,9 +41,9 @@ def check(workspace: Workspace, recipe: TrainRecipe, *, gpu: bool | None = None)
         gpu=footing.gpu,
         memory=memory,
         available=available,
-        devices=how_many(recipe.devices, gpus() if footing.gpu else ()),
+        devices=devices,
+        steps=steps(recipe, made),
     )
-    made = planned(looked.reader, recipe, facts.devices)
     return CheckReport(
         rows=rows,
         left_out=made.left_out,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from workbench.checks.report import Lengths, Memory, Warning_
 from workbench.models.catalogue import CatalogueModel
 from workbench.models.contract import Contract
-from workbench.recipes.idle import idle
+from workbench.recipes.idle import early_stopping, idle
 from workbench.recipes.train import TAUGHT, TrainRecipe
 
 #: Fewer dev queries than this cannot tell a better model from luck.
@@ -36,6 +36,8 @@ class Facts:
     available: int | None
     #: How many devices would train together.
     devices: int = 1
+    #: Optimizer steps of the whole run.
+    steps: int = 1
 
 
 def findings(facts: Facts) -> list[Warning_]:
@@ -152,7 +154,8 @@ def _positions(facts: Facts) -> Iterator[Warning_]:
 
 
 def _idle(facts: Facts) -> Iterator[Warning_]:
-    for one in idle(facts.recipe, facts.devices):
+    stops = early_stopping(facts.recipe, facts.steps, dev=facts.dev_queries > 0)
+    for one in [*idle(facts.recipe, facts.devices), *stops]:
         yield Warning_("no-effect", one.message, one.mend)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from workbench.errors import TrainingDiverged
+from workbench.recipes.train import GUIDED
 
 #: So many steps in a row with a loss (or gradient norm) of 0 mean that nothing is learned any more.
 ZEROS_ALLOWED = 5
@@ -24,6 +25,15 @@ _HARDER = (
     "Check that queries and documents differ, and that each query has documents that do not answer "
     "it; a larger batch or given negatives make the task harder."
 )
+
+_GUIDED = (
+    "The guide may leave out every negative: lower guide_margin, or name another guide_model. "
+)
+
+
+def hint_for(objective: str) -> str:
+    """What to do where an objective's loss stays 0."""
+    return _GUIDED + _HARDER if objective in GUIDED else _HARDER
 
 
 def _zeros() -> dict[str, int]:

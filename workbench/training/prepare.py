@@ -15,9 +15,13 @@ from workbench.models.towers import refuse_two
 from workbench.recipes.devices import how_many, named
 from workbench.recipes.train import CONTRASTIVE, GUIDED, TAUGHT, TrainRecipe
 from workbench.recipes.train_rerank import MODEL_FREE
+from workbench.training.epoch import planned
 from workbench.workspace import Workspace
 
 R = TypeVar("R", bound=TrainRecipe)
+
+#: Of so few training queries it is seen at once whether they make any batch.
+AT_ONCE = 500
 
 
 def prepare_train(recipe: R, workspace: Workspace, waits: bool = False) -> R:
@@ -127,6 +131,8 @@ def _version(recipe: TrainRecipe, workspace: Workspace) -> int:
         raise no_pairs(reader, "train") if recipe.on_pairs else no_queries(reader, "train")
     if recipe.kind == "image-text" and not has_pictures(reader):
         raise no_pictures(reader)
+    if recipe.in_batch and reader.counts["splits"]["train"] <= AT_ONCE:
+        planned(reader, recipe, 1)
     return int(reader.version)
 
 

@@ -19,7 +19,7 @@ from workbench.models.contract import Contract
 from workbench.models.fetch import fetched
 from workbench.models.precision import choose, pick_device
 from workbench.models.resolve import resolve
-from workbench.recipes.idle import idle
+from workbench.recipes.idle import early_stopping, idle
 from workbench.recipes.train import TrainRecipe
 from workbench.training import outputs
 from workbench.training.batches import Batching
@@ -27,8 +27,14 @@ from workbench.training.cadence import Cadence
 from workbench.training.checkpoints import newest_checkpoint
 from workbench.training.dev import BASELINE_FILE
 from workbench.training.epoch import steps, steps_of_epoch, unseen
-from workbench.training.guard import Guard
-from workbench.training.method import adapted_contract, apply_method, keeping_for, share_note
+from workbench.training.guard import Guard, hint_for
+from workbench.training.method import (
+    adapted_contract,
+    apply_method,
+    keeping_for,
+    refuse_frozen,
+    share_note,
+)
 from workbench.training.prepare import rows_of
 from workbench.training.recorder import Recorder
 from workbench.training.register import read_back, register
@@ -182,9 +188,10 @@ def set_up(
     contract = adapted_contract(contract, recipe, this.precision)
     contract = contract.model_copy(update={"dataset_version": this.reader.version})
     apply_method(loaded.model, recipe, this.base)
+    refuse_frozen(loaded.model)
     recorder = Recorder(
         context,
-        Guard(fp16=this.precision == "fp16"),
+        Guard(fp16=this.precision == "fp16", hint=hint_for(getattr(recipe, "objective", ""))),
         this.output / outputs.RUNS,
         samples_per_step=recipe.batch_size,
         leads=this.together.leads,
@@ -193,7 +200,9 @@ def set_up(
     prepared = kind.prepare(this, loaded.with_contract(contract), recorder, cadence)
     _refuse_too_few(this, prepared)
     recorder.samples_per_step = _samples_per_step(this, prepared.batching)
-    unused = tuple(f"{one.message} {one.mend}" for one in idle(recipe, this.together.size))
+    total = steps(recipe, prepared.batching)
+    without = idle(recipe, this.together.size) + early_stopping(recipe, total, dev=this.has_dev)
+    unused = tuple(f"{one.message} {one.mend}" for one in without)
     never = unseen(recipe, prepared.batching)
     prepared = replace(prepared, notes=prepared.notes + never)
     for note in prepared.notes + share_note(loaded.model, recipe) + unused:
