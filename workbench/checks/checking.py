@@ -1,7 +1,5 @@
 """``train --check``: rows, steps, tokens, memory and warnings, at once and without torch."""
 
-import math
-
 from workbench.checks.findings import Facts, findings
 from workbench.checks.footing import Looked, look
 from workbench.checks.machine import free_memory
@@ -12,6 +10,7 @@ from workbench.jobs.slots import gpus
 from workbench.models.catalogue import find
 from workbench.recipes.devices import how_many
 from workbench.recipes.train import TrainRecipe
+from workbench.training.epoch import planned, steps, unseen
 from workbench.training.prepare import rows_of
 from workbench.workspace import Workspace
 
@@ -27,6 +26,8 @@ def check(workspace: Workspace, recipe: TrainRecipe, *, gpu: bool | None = None)
     shape, width, rows = footing.shape, footing.width, footing.rows
     memory = footing.memory(recipe)
     available = free_memory(footing.gpu)
+    devices = how_many(recipe.devices, gpus() if footing.gpu else ())
+    made = planned(looked.reader, recipe, devices)
     facts = Facts(
         recipe=recipe,
         rows=rows,
@@ -40,34 +41,24 @@ def check(workspace: Workspace, recipe: TrainRecipe, *, gpu: bool | None = None)
         gpu=footing.gpu,
         memory=memory,
         available=available,
-        devices=how_many(recipe.devices, gpus() if footing.gpu else ()),
+        devices=devices,
+        steps=steps(recipe, made),
     )
-    batches, steps = count_steps(recipe, rows, gpu=footing.gpu)
     return CheckReport(
         rows=rows,
-        batches=batches,
-        steps=steps,
-        texts_per_batch=_texts(recipe, width, rows),
-        tokens_per_batch=_tokens(recipe, width, rows, looked.lengths),
+        left_out=made.left_out,
+        batches=len(made),
+        steps=steps(recipe, made),
+        texts_per_batch=_texts(recipe, width, made.largest),
+        tokens_per_batch=_tokens(recipe, width, made.largest, looked.lengths),
         lengths=looked.lengths,
         parameters=shape.parameters if shape else None,
         trainable=trainable_parameters(shape, recipe) if shape else None,
         memory=memory,
         available=available,
         warnings=findings(facts),
-        notes=_notes(looked),
+        notes=[*unseen(recipe, made), *_notes(looked)],
     )
-
-
-def count_steps(recipe: TrainRecipe, rows: int, *, gpu: bool) -> tuple[int, int]:
-    """Batches in an epoch and optimizer steps in all; 'max_steps' overrules the epochs.
-
-    Devices that train together share the batches.
-    """
-    together = how_many(recipe.devices, gpus() if gpu else ())
-    batches = math.ceil(rows / recipe.batch_size)
-    each = math.ceil(batches / together / recipe.gradient_accumulation)
-    return batches, recipe.max_steps or math.ceil(recipe.epochs * each)
 
 
 def _notes(looked: Looked) -> list[str]:
@@ -84,18 +75,16 @@ def _notes(looked: Looked) -> list[str]:
     return []
 
 
-def _texts(recipe: TrainRecipe, width: int, rows: int) -> int:
-    """Texts of a batch; pairs of texts for a reranker."""
-    batch = min(recipe.batch_size, rows)
+def _texts(recipe: TrainRecipe, width: int, batch: int) -> int:
+    """Texts of a batch of so many rows; pairs of texts for a reranker."""
     return batch * (1 + width) if recipe.kind == "reranker" else batch * (2 + width)
 
 
-def _tokens(recipe: TrainRecipe, width: int, rows: int, measured: list[Lengths]) -> int | None:
-    """Tokens of a batch, as they are on average."""
+def _tokens(recipe: TrainRecipe, width: int, batch: int, measured: list[Lengths]) -> int | None:
+    """Tokens of a batch of so many rows, as they are on average."""
     if len(measured) < 2:
         return None
     query, document = (one.mean for one in measured)
-    batch = min(recipe.batch_size, rows)
     if recipe.kind == "reranker":
         return round(batch * (1 + width) * (query + document))
     return round(batch * query + batch * (1 + width) * document)

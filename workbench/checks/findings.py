@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from workbench.checks.report import Lengths, Memory, Warning_
 from workbench.models.catalogue import CatalogueModel
 from workbench.models.contract import Contract
-from workbench.recipes.idle import idle
-from workbench.recipes.train import TrainRecipe
+from workbench.recipes.idle import early_stopping, idle
+from workbench.recipes.train import TAUGHT, TrainRecipe
 
 #: Fewer dev queries than this cannot tell a better model from luck.
 ENOUGH_QUERIES = 50
@@ -36,6 +36,8 @@ class Facts:
     available: int | None
     #: How many devices would train together.
     devices: int = 1
+    #: Optimizer steps of the whole run.
+    steps: int = 1
 
 
 def findings(facts: Facts) -> list[Warning_]:
@@ -96,7 +98,7 @@ def _dev(facts: Facts) -> Iterator[Warning_]:
 
 def _scores(facts: Facts) -> Iterator[Warning_]:
     objective = getattr(facts.recipe, "objective", "")
-    if objective in ("distill-kl", "margin-mse") and not facts.scored:
+    if objective in TAUGHT and not facts.scored:
         yield Warning_(
             "no-scores",
             f"The objective {objective} learns a teacher's scores, and the data brings none.",
@@ -167,7 +169,8 @@ def _positions(facts: Facts) -> Iterator[Warning_]:
 
 
 def _idle(facts: Facts) -> Iterator[Warning_]:
-    for one in idle(facts.recipe, facts.devices):
+    stops = early_stopping(facts.recipe, facts.steps, dev=facts.dev_queries > 0)
+    for one in [*idle(facts.recipe, facts.devices), *stops]:
         yield Warning_("no-effect", one.message, one.mend)
 
 

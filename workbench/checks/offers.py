@@ -1,10 +1,7 @@
 """Which objectives a data set's rows can be learned with. Torch-free."""
 
 from workbench.data.reader import DatasetReader
-from workbench.recipes.train import PAIR_OBJECTIVES
-
-#: Objectives that learn a teacher's scores of a query's documents.
-TAUGHT = ("distill-kl", "margin-mse")
+from workbench.recipes.train import PAIR_OBJECTIVES, TAUGHT
 
 
 def objectives(reader: DatasetReader, choices: tuple[str, ...]) -> tuple[str, ...]:

@@ -49,6 +49,8 @@ class CheckReport:
     """Everything a check says. None: not known, and a note says why."""
 
     rows: int
+    #: Of these, how many each epoch does not see.
+    left_out: int
     batches: int
     steps: int
     texts_per_batch: int

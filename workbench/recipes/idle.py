@@ -65,3 +65,31 @@ def _alone(recipe: TrainRecipe, devices: int) -> Iterator[Idle]:
             "negatives_cross_device has no effect on one device.",
             "Set devices to 2 or more, or leave it out.",
         )
+
+
+def early_stopping(recipe: TrainRecipe, steps: int, *, dev: bool) -> list[Idle]:
+    """That a run of so many steps cannot stop early although it was asked to."""
+    if not recipe.early_stopping:
+        return []
+    if not dev:
+        return [
+            Idle(
+                "early_stopping has no effect without dev queries.",
+                "Import the data with a dev part, or leave it out.",
+            )
+        ]
+    measured = -(-steps // eval_steps(recipe, steps))
+    if measured > recipe.early_stopping:
+        return []
+    return [
+        Idle(
+            f"early_stopping {recipe.early_stopping} has no effect: the run is measured on dev "
+            f"{measured} times.",
+            "Lower eval_steps or early_stopping, or train longer.",
+        )
+    ]
+
+
+def eval_steps(recipe: TrainRecipe, steps: int) -> int:
+    """Steps between two dev evaluations in a run of so many."""
+    return recipe.eval_steps or max(1, round(steps / recipe.evaluations))

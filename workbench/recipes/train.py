@@ -18,6 +18,10 @@ PAIR_OBJECTIVES = ("cosent", "cosine")
 SPEARMAN = "spearman"
 #: Objectives that need a guide model.
 GUIDED = ("gist", "cached-gist")
+#: Objectives that learn a teacher's scores of a query's documents.
+TAUGHT = ("distill-kl", "margin-mse")
+#: Objectives that set each row's document against those of the batch's other rows.
+CONTRASTIVE = ("contrastive", "cached-contrastive", *GUIDED)
 
 
 Metric = Literal["map@100", "mrr@10", "ndcg@10", "recall@100", "spearman"]
@@ -226,6 +230,15 @@ class TrainRecipe(AdapterFields):
         return "qlora" in get_args(type(self).model_fields["method"].annotation)
 
     @property
+    def in_batch(self) -> bool:
+        """Whether a row's right document is told from the documents of the batch's other rows."""
+        return True
+
+    def needs_other_rows(self, negatives: int) -> bool:
+        """Whether a batch of one row, with so many negatives, would teach nothing."""
+        return self.in_batch and negatives == 0
+
+    @property
     def on_pairs(self) -> bool:
         """Whether it learns scored pairs instead of queries and their documents."""
         return getattr(self, "objective", "") in PAIR_OBJECTIVES
@@ -308,12 +321,23 @@ class TrainEmbeddingRecipe(TrainRecipe):
         depends_on=("objective", ("contrastive", "cached-contrastive")),
     )
     guide_model: str = setting(
-        "all-MiniLM-L6-v2",
-        help="The embedding model that tells false negatives.",
+        "",
+        help="The embedding model that tells false negatives; empty takes the base model as it "
+        "was before training.",
         group="objective",
         advanced=True,
         depends_on=("objective", GUIDED),
         widget="model",
+    )
+    guide_margin: float = setting(
+        0.0,
+        help="A negative is left out where the guide scores it above the positive's score less "
+        "this; below 0 keeps some that score higher than the positive.",
+        group="objective",
+        advanced=True,
+        depends_on=("objective", GUIDED),
+        ge=-100.0,
+        le=100.0,
     )
     mini_batch_size: int = setting(
         16,
@@ -334,12 +358,24 @@ class TrainEmbeddingRecipe(TrainRecipe):
     )
     temperature: float = setting(
         0.05,
-        help="Scores are divided by this before the softmax; smaller presses harder on mistakes.",
+        help="Scores are divided by this before the softmax; smaller presses harder on mistakes. "
+        "Inner products of vectors that keep their lengths are divided by it only where it is set "
+        "to another number than the default.",
         group="objective",
         advanced=True,
-        depends_on=("objective", ("contrastive", "cached-contrastive", "gist", "cached-gist")),
+        depends_on=("objective", (*CONTRASTIVE, "distill-kl", "cosent")),
         gt=0,
         le=10,
+    )
+    teacher_temperature: float | None = setting(
+        None,
+        help="A teacher's scores are divided by this before they are learnt; empty takes what "
+        "brings their usual spread to one that the model's scores can reach.",
+        group="objective",
+        advanced=True,
+        depends_on=("objective", TAUGHT),
+        gt=0,
+        le=10000,
     )
     pooling: Literal["auto", "mean", "cls", "lasttoken"] = setting(
         "auto",
@@ -361,3 +397,12 @@ class TrainEmbeddingRecipe(TrainRecipe):
         group="model",
         advanced=True,
     )
+
+    @property
+    def in_batch(self) -> bool:
+        plain = self.objective in GUIDED or self.in_batch_negatives
+        return self.objective in CONTRASTIVE and plain
+
+    def needs_other_rows(self, negatives: int) -> bool:
+        # CoSENT learns which of two pairs is more alike.
+        return self.objective == "cosent" or super().needs_other_rows(negatives)

@@ -126,6 +126,10 @@ class TrainRerankerRecipe(TrainCandidatesRecipe):
         max_length=8000,
     )
 
+    @property
+    def in_batch(self) -> bool:
+        return False
+
 
 class TrainLateInteractionRecipe(TrainCandidatesRecipe):
     """Fine-tune a late-interaction model (ColBERT): a vector per token, compared by MaxSim."""

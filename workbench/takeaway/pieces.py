@@ -9,7 +9,9 @@ HEAD = '''\
     pip install $packages
     $launch train.py [BASE_MODEL]
 
-rows.jsonl beside this file holds the training rows in the run's order. Written for the versions
+rows.jsonl beside this file holds the training rows, batches.jsonl which of them the run saw
+together, a line for each epoch: no two rows of one query, and no document that is relevant to
+another row's query, where a batch's other documents are negatives. Written for the versions
 above; with others the losses may differ a little. The best checkpoint of the run was that of step
 $best_step, which is the one this script keeps, in output/.
 """
@@ -76,21 +78,24 @@ class ByRole:
             batch[f"{column}_task"] = "query" if query else "document"
         return batch
 
+'''
 
-class Apart(NoDuplicatesBatchSampler):
-    """NO_DUPLICATES by the numbers in rows.jsonl: two rows that share one never meet in a batch.
-
-    They stand for texts, and for a query's other relevant documents, which must not become its
-    negatives. The library's own NO_DUPLICATES compares texts alone.
-    """
+BATCHES = '''
+class Batches(DefaultBatchSampler):
+    """The batches of the run, as numbers of rows, epoch by epoch."""
 
     def __init__(self, dataset, **options):
         super().__init__(dataset, **options)
-        kept = [row["keep_apart"] for row in read_rows()]
-        width = max(len(numbers) for numbers in kept)
-        self.precompute_hashes = True
-        filled = [numbers + numbers[:1] * (width - len(numbers)) for numbers in kept]
-        self._row_hashes = np.array(filled)
+        # They have several sizes: devices that share them shall not wait for full ones.
+        self.batch_size = None
+        with (HERE / "batches.jsonl").open(encoding="utf-8") as file:
+            self.epochs = [json.loads(line) for line in file]
+
+    def __iter__(self):
+        yield from self.epochs[min(self.epoch, len(self.epochs) - 1)]
+
+    def __len__(self):
+        return len(self.epochs[0])
 
 '''
 
@@ -140,25 +145,6 @@ class Divide(torch.nn.Module):
 
     def forward(self, scores):
         return scores / TEMPERATURE
-
-'''
-
-OWN_CANDIDATES = '''
-class OwnCandidates(torch.nn.Module):
-    """Cross-entropy of a query's positive among its own candidates, not the batch's."""
-
-    def __init__(self, model):
-        super().__init__()
-        self.model = model
-
-    def forward(self, sentence_features, labels=None):
-        vectors = [self.model(features)["sentence_embedding"] for features in sentence_features]
-        if NORMALIZE:
-            vectors = [torch.nn.functional.normalize(one, dim=1) for one in vectors]
-        query, documents = vectors[0], torch.stack(vectors[1:], dim=1)
-        scores = torch.einsum("bd,bcd->bc", query, documents) * SCALE
-        right = torch.zeros(len(query), dtype=torch.long, device=scores.device)
-        return torch.nn.functional.cross_entropy(scores, right)
 
 '''
 
@@ -292,7 +278,8 @@ def main():
         use_cpu=DEVICE == "cpu",
 $arguments
     )
-$sampler    trainer = $trainer_class(
+    arguments.batch_sampler = Batches
+    trainer = $trainer_class(
         model=model,
         args=arguments,
         train_dataset=dataset,
@@ -320,5 +307,6 @@ README = """\
 sentence-transformers alone: `pip install $packages`, then `$launch train.py`, or
 `$launch train.py BASE_MODEL` where the base model lies elsewhere.
 
-`rows.jsonl` holds the $rows training rows.
+`rows.jsonl` holds the $rows training rows, `batches.jsonl` the run's batches as numbers of rows
+(from 0), a line for each epoch.
 """

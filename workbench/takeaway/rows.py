@@ -1,6 +1,7 @@
 """The training rows of a run as texts, in the run's order. Imports torch: worker processes only."""
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,20 +10,22 @@ from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.models.load import load_embedding
 from workbench.models.resolve import resolve
+from workbench.recipes.train import TAUGHT
 from workbench.recipes.train_rerank import MODEL_FREE
 from workbench.takeaway.origin import Origin
+from workbench.training.epoch import batching, steps_of_epoch
 from workbench.training.pairs import candidate_rows
 from workbench.training.rows import TrainingRows, build_rows, load_texts
-from workbench.training.sampler import conflict_matrix
+from workbench.training.scale import fitted
 from workbench.training.scored import Scored, scored_rows
 from workbench.training.teacher import teacher_scores
 
 
-def write_rows(workspace: Any, of: Origin, path: Path) -> int:
-    """Write query, positive and negatives of each training row as JSONL; returns their number.
+def write_rows(workspace: Any, of: Origin, folder: Path) -> int:
+    """Write query, positive and negatives of each training row as JSONL, and the batches of each
+    epoch; returns the number of rows.
 
-    ``keep_apart`` are numbers: two rows that share one never met in a batch. Raises
-    :class:`BadInput` where the data is not what the run was trained on any more.
+    Raises :class:`BadInput` where the data is not what the run was trained on any more.
     """
     reader = workspace.datasets.read(of.recipe.dataset, of.recipe.dataset_version)
     scored = scored_rows(reader, of.recipe) if of.recipe.on_pairs else None
@@ -33,10 +36,21 @@ def write_rows(workspace: Any, of: Origin, path: Path) -> int:
             f"{len(rows):,} now.",
             "The data set was changed since; train again, then take the new run's script.",
         )
-    with path.open("w", encoding="utf-8") as file:
+    with (folder / "rows.jsonl").open("w", encoding="utf-8") as file:
         for line in _pairs(scored) if scored else _lines(of, reader, rows):
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    with (folder / "batches.jsonl").open("w", encoding="utf-8") as file:
+        for epoch in _epochs(of, reader, rows):
+            file.write(json.dumps(epoch) + "\n")
     return len(rows)
+
+
+def _epochs(of: Origin, reader: DatasetReader, rows: TrainingRows) -> Iterator[list[list[int]]]:
+    """Of each epoch that the run began, its batches."""
+    made = batching(reader, rows, of.recipe, int(of.resolved.get("devices", 1)))
+    begun = math.ceil(of.model.summary["steps"] / steps_of_epoch(of.recipe, made))
+    for number in range(begun):
+        yield [batch.tolist() for batch in made.epoch(number)]
 
 
 def _rows(workspace: Any, of: Origin, reader: DatasetReader) -> TrainingRows:
@@ -60,8 +74,6 @@ def _pairs(scored: Scored) -> Iterator[dict[str, Any]]:
             "query": scored.left.get([at])[0],
             "positive": scored.right.get([at])[0],
             "negatives": [],
-            # No two pairs need to be kept apart: nothing in the batch is a negative.
-            "keep_apart": [at],
             "label": score,
         }
 
@@ -69,9 +81,9 @@ def _pairs(scored: Scored) -> Iterator[dict[str, Any]]:
 def _lines(of: Origin, reader: DatasetReader, rows: TrainingRows) -> Iterator[dict[str, Any]]:
     recipe: Any = of.recipe
     queries, documents = load_texts(reader, rows, of.contract)
-    apart = conflict_matrix(rows) if recipe.kind != "reranker" else None
-    taught = getattr(recipe, "objective", "") in ("distill-kl", "margin-mse")
-    labels = teacher_scores(reader, rows) if taught else None
+    labels = None
+    if getattr(recipe, "objective", "") in TAUGHT:
+        labels = fitted(teacher_scores(reader, rows), recipe, of.contract).scores
     for at in range(len(rows)):
         negatives = rows.negatives[at].tolist()
         line: dict[str, Any] = {
@@ -79,8 +91,6 @@ def _lines(of: Origin, reader: DatasetReader, rows: TrainingRows) -> Iterator[di
             "positive": documents.get([int(rows.positives[at])])[0],
             "negatives": documents.get(negatives) if negatives else [],
         }
-        if apart is not None:
-            line["keep_apart"] = list(dict.fromkeys(apart[at].tolist()))
         if labels is not None:
             line["label"] = labels[at]
         yield line

@@ -7,15 +7,17 @@ from string import Template
 from typing import Any
 
 from workbench.errors import BadInput, ModelUnusable
+from workbench.models.contract import Contract
 from workbench.models.inspect import inspect_folder, read_json
 from workbench.models.keeping import FULL, keeping_of
 from workbench.models.kinds import has_token_head
 from workbench.models.prompts import template_of
 from workbench.models.resolve import ResolvedModel, cached_snapshot, resolve
+from workbench.recipes.train import GUIDED
 from workbench.records import Model
 from workbench.takeaway import pieces
 from workbench.takeaway.loading import load_function
-from workbench.takeaway.losses import Loss, loss_of
+from workbench.takeaway.losses import GuideAs, Loss, loss_of
 from workbench.takeaway.origin import Origin, name_elsewhere, origin
 from workbench.takeaway.rows import write_rows
 from workbench.training.arguments import training_arguments
@@ -46,7 +48,7 @@ class Pieces:
 
 
 def write_script(workspace: Any, model: Model, folder: Path) -> dict[str, Any]:
-    """Write train.py, rows.jsonl and README.md into ``folder``; returns their names and numbers.
+    """Write train.py, its rows and batches, and README.md into ``folder``; returns their number.
 
     Raises :class:`BadInput` where the model was not trained here, or its data is another by now.
     """
@@ -63,7 +65,7 @@ def write_script(workspace: Any, model: Model, folder: Path) -> dict[str, Any]:
             "Merge the adapter into its base, and train from the merged model.",
         )
     folder.mkdir(parents=True, exist_ok=True)
-    rows = write_rows(workspace, of, folder / "rows.jsonl")
+    rows = write_rows(workspace, of, folder)
     (folder / "train.py").write_text(script(workspace, of, base), encoding="utf-8")
     about = {
         "name": model.name,
@@ -92,14 +94,16 @@ def script(workspace: Any, of: Origin, base: ResolvedModel) -> str:
     this.imports |= {
         "from datasets import Dataset",
         "from transformers import TrainerCallback, set_seed",
+        "from sentence_transformers.base.sampler import DefaultBatchSampler",
         f"from sentence_transformers import {trainer_class}",
         f"from sentence_transformers.{kind_package(kind)}.training_args import {arguments_class}",
     }
     together = _together(of)
     across = across_devices(recipe, together)
-    loss = loss_of(recipe, contract, _guide(workspace, recipe), across=across)
+    loss = loss_of(recipe, contract, _guide(workspace, recipe, base), across=across)
     this.parts.append(pieces.ROWS)
     _collator(this, kind, recipe, contract)
+    this.parts.append(pieces.BATCHES)
     _add_loss(this, loss)
     this.parts.append(pieces.KEEPER)
     if contract.architecture == "llm":
@@ -120,7 +124,7 @@ def script(workspace: Any, of: Origin, base: ResolvedModel) -> str:
         packages=_packages(of),
         launch=_launch(together),
         best_step=summary["best_step"],
-        imports=_imports(this.imports, arrays=kind != "reranker"),
+        imports=_imports(this.imports),
         base=repr(_base(base, workspace)),
         seed=recipe.seed,
         **of.lengths,
@@ -129,15 +133,14 @@ def script(workspace: Any, of: Origin, base: ResolvedModel) -> str:
     return "\n".join([head.rstrip() + "\n\n", *(part.strip("\n") + "\n\n" for part in this.parts)])
 
 
-def _imports(lines: set[str], *, arrays: bool) -> str:
+def _imports(lines: set[str]) -> str:
     """One line per module, in order of their names."""
     modules: dict[str, set[str]] = {}
     for line in lines:
         module, names = line.removeprefix("from ").split(" import ")
         modules.setdefault(module, set()).update(names.split(", "))
-    first = ["import numpy as np"] if arrays else []
     whole = [f"from {module} import {', '.join(sorted(modules[module]))}" for module in modules]
-    return "\n".join([*first, "import torch", *sorted(whole)])
+    return "\n".join(["import torch", *sorted(whole)])
 
 
 def kind_package(kind: str) -> str:
@@ -172,7 +175,6 @@ def _collator(this: Pieces, kind: str, recipe: Any, contract: Any) -> None:
         this.constants["RIGHT"] = 100.0 if recipe.objective == "contrastive" else 1.0
         this.parts.append(pieces.PAIRS)
         return
-    this.imports.add("from sentence_transformers.base.sampler import NoDuplicatesBatchSampler")
     this.constants["QUERY_PROMPT"] = contract.query_prompt
     this.constants["DOCUMENT_PROMPT"] = contract.document_prompt
     this.parts.append(pieces.BY_ROLE)
@@ -196,10 +198,13 @@ def _launch(together: Together) -> str:
     return f"torchrun --nproc_per_node {together.size}"
 
 
-def _guide(workspace: Any, recipe: Any) -> str:
-    if "gist" not in getattr(recipe, "objective", ""):
-        return ""
-    return _base(resolve(workspace, recipe.guide_model), workspace)
+def _guide(workspace: Any, recipe: Any, base: ResolvedModel) -> GuideAs | None:
+    if getattr(recipe, "objective", "") not in GUIDED:
+        return None
+    if not recipe.guide_model:
+        return GuideAs("", base.contract or Contract())
+    guide = resolve(workspace, recipe.guide_model)
+    return GuideAs(_base(guide, workspace), guide.contract or Contract())
 
 
 def _main(of: Origin, loss: Loss, kind: str) -> str:
@@ -214,18 +219,17 @@ def _main(of: Origin, loss: Loss, kind: str) -> str:
         device=of.resolved["device"],
         precision=of.resolved["precision"],
         together=_together(of),
+        steps=of.resolved.get("steps"),
     )
     if not recipe.gradient_checkpointing:
         given = {name: value for name, value in given.items() if "checkpointing" not in name}
     kept = {name: value for name, value in given.items() if name not in _LEFT_OUT}
     lines = [f"        {name}={value!r}," for name, value in kept.items()]
     lines.append('        save_strategy="no",')
-    sampler = "" if kind == "reranker" else "    arguments.batch_sampler = Apart\n"
     return Template(pieces.MAIN).substitute(
         arguments_class=arguments_class,
         trainer_class=trainer_class,
         arguments="\n".join(lines),
-        sampler=sampler,
         loss=loss.make,
         collator="Pairs" if kind == "reranker" else "ByRole",
     )

@@ -1,5 +1,6 @@
 """A recipe as the trainer's arguments. Every choice of ours that is not the library's has a why."""
 
+import math
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,9 +24,13 @@ def training_arguments(
     device: str,
     precision: str,
     together: Together,
+    steps: int | None = None,
     **more: Any,
 ) -> A:
-    """``device`` is 'cpu' or 'cuda', ``precision`` 'fp32', 'bf16' or 'fp16': both decided."""
+    """``device`` is 'cpu' or 'cuda', ``precision`` 'fp32', 'bf16' or 'fp16': both decided.
+
+    ``steps`` of the whole run, where they are known.
+    """
     return kind(
         output_dir=str(output),
         num_train_epochs=recipe.epochs,
@@ -34,7 +39,7 @@ def training_arguments(
         gradient_accumulation_steps=recipe.gradient_accumulation,
         learning_rate=recipe.learning_rate,
         lr_scheduler_type=SCHEDULERS[recipe.scheduler],
-        warmup_steps=min(recipe.warmup, ALL_OF_THEM),
+        warmup_steps=warmup_steps(recipe, steps),
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.max_grad_norm,
         bf16=precision == "bf16",
@@ -69,3 +74,10 @@ def training_arguments(
         gradient_checkpointing_kwargs={"use_reentrant": False},
         **more,
     )
+
+
+def warmup_steps(recipe: TrainRecipe, steps: int | None) -> float:
+    """Fewer than the run has: the learning rate would be 0 throughout a run of one step else."""
+    if steps is None:
+        return min(recipe.warmup, ALL_OF_THEM)
+    return max(0, min(math.ceil(recipe.warmup * steps), steps - 1))

@@ -6,6 +6,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from workbench.jobs.context import JobContext
+from workbench.recipes.idle import eval_steps
 from workbench.recipes.train import TrainRecipe
 from workbench.training.together import Together
 
@@ -54,4 +55,4 @@ class Cadence(TrainerCallback):
             control.should_save = control.should_training_stop = True
 
     def eval_steps(self, total: int) -> int:
-        return self.recipe.eval_steps or max(1, round(total / self.recipe.evaluations))
+        return eval_steps(self.recipe, total)

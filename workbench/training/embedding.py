@@ -1,5 +1,6 @@
 """The task 'train-embedding': an embedding model fine-tuned, measured against the original."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,13 @@ from workbench.jobs.context import JobContext
 from workbench.models.contract import Contract
 from workbench.models.load import LoadedEmbedding, load_embedding
 from workbench.models.resolve import ResolvedModel, resolve
-from workbench.recipes.train import GUIDED, TrainEmbeddingRecipe
+from workbench.recipes.train import GUIDED, TAUGHT, TrainEmbeddingRecipe
 from workbench.training.cadence import Cadence
 from workbench.training.collator import Collator
 from workbench.training.dev import Dev, Retrieval
 from workbench.training.loss import embedding_loss
 from workbench.training.model import ready_for_training, trained_contract, training_lengths
+from workbench.training.objectives import Guide
 from workbench.training.recorder import Recorder
 from workbench.training.rows import (
     Texts,
@@ -27,20 +29,16 @@ from workbench.training.rows import (
     build_rows,
     load_texts,
     own_prompts_note,
+    refuse_no_negatives,
 )
 from workbench.training.run import Place, Prepared, Run
+from workbench.training.scale import fitted
 from workbench.training.scored import correlating_dev, scored_rows
 from workbench.training.task import train
 from workbench.training.teacher import teacher_scores
 from workbench.training.together import across_devices
 from workbench.training.trainer import EmbeddingTrainer
 from workbench.training.vectors import batched_arguments, searched
-
-#: The library's loss has no other way.
-BY_COSINE = (
-    "GIST compares by cosine, although this model's vectors keep their own lengths in search; "
-    "'contrastive' compares them as the search does."
-)
 
 
 def run(recipe: TrainEmbeddingRecipe, context: JobContext) -> dict[str, Any]:
@@ -87,51 +85,71 @@ class EmbeddingKind:
         self, this: Run, loaded: LoadedEmbedding, recorder: Recorder, cadence: Cadence
     ) -> Prepared:
         recipe, contract = this.recipe, loaded.contract
-        rows, columns, queries, documents = _learned(this.reader, recipe, contract)
+        learned = _learned(this.reader, recipe, contract)
+        rows = learned.rows
         model = ready_for_training(loaded.model, contract)
         lengths = training_lengths(model, recipe)
         cut = contract.model_copy(update=lengths)
-        arguments = batched_arguments(SentenceTransformerTrainingArguments, this, rows)
-        guide = self._guide(this) if recipe.objective in GUIDED else None
+        arguments, made = batched_arguments(SentenceTransformerTrainingArguments, this, rows)
+        guide = self._guide(this, loaded) if recipe.objective in GUIDED else None
         trainer = EmbeddingTrainer(
             model,
             contract=contract,
             dev=this.dev_evaluation(loaded),
-            on_batch=recorder.on_batch,
             args=arguments,
-            train_dataset=Dataset.from_dict(columns),
+            train_dataset=Dataset.from_dict(learned.columns),
             loss=embedding_loss(
                 model, contract, recipe, guide, across=across_devices(recipe, this.together)
             ),
-            data_collator=Collator(model.preprocess, queries, documents, cut),
+            data_collator=Collator(model.preprocess, learned.queries, learned.documents, cut),
             callbacks=[recorder, cadence],
         )
-        notes = rows.notes
+        notes = rows.notes + learned.notes
         if not recipe.on_pairs:
             notes += own_prompts_note(this.reader, contract)
-        if guide is not None and not contract.normalize:
-            notes += (BY_COSINE,)
-        return Prepared(trainer, len(rows), rows.negatives.shape[1], notes, lengths)
+        return Prepared(trainer, rows, made, notes, lengths)
 
-    def _guide(self, this: Run) -> Any:
+    def _guide(self, this: Run, loaded: LoadedEmbedding) -> Guide:
+        """The model that GIST is guided by: the base itself, as it was, where none is named."""
+        named = this.recipe.guide_model
         workspace = this.context.workspace
-        return load_embedding(
-            resolve(workspace, this.recipe.guide_model),
+        guide = load_embedding(
+            resolve(workspace, named) if named else this.base,
             device=this.device,
             trust_remote_code=workspace.trust_remote_code,
-        ).model
+        )
+        own, other = loaded.contract, guide.contract
+        prompts = (other.query_prompt, other.document_prompt)
+        alike = prompts == (own.query_prompt, own.document_prompt)
+        return Guide(
+            guide.model,
+            loaded.model.tokenizer,
+            by_cosine=other.normalize,
+            prompts=None if alike else prompts,
+        )
 
 
-def _learned(
-    reader: DatasetReader, recipe: TrainEmbeddingRecipe, contract: Contract
-) -> tuple[TrainingRows, dict[str, Any], Texts, Texts]:
+@dataclass(frozen=True, slots=True)
+class Learned:
     """The rows, their columns for the trainer (labels too), and the texts the rows stand for."""
+
+    rows: TrainingRows
+    columns: dict[str, Any]
+    queries: Texts
+    documents: Texts
+    notes: tuple[str, ...] = ()
+
+
+def _learned(reader: DatasetReader, recipe: TrainEmbeddingRecipe, contract: Contract) -> Learned:
     if recipe.on_pairs:
         scored = scored_rows(reader, recipe)
         columns: dict[str, Any] = {**scored.rows.columns, "label": scored.scores.astype("float32")}
-        return scored.rows, columns, scored.left, scored.right
+        return Learned(scored.rows, columns, scored.left, scored.right)
     rows = build_rows(reader, recipe)
+    refuse_no_negatives(recipe, rows)
     columns = {**rows.columns}
-    if recipe.objective in ("distill-kl", "margin-mse"):
-        columns["label"] = teacher_scores(reader, rows)
-    return rows, columns, *load_texts(reader, rows, contract)
+    notes: tuple[str, ...] = ()
+    if recipe.objective in TAUGHT:
+        teacher = fitted(teacher_scores(reader, rows), recipe, contract)
+        columns["label"], notes = teacher.scores, teacher.notes
+    return Learned(rows, columns, *load_texts(reader, rows, contract), notes)

@@ -14,6 +14,7 @@ from sentence_transformers.sentence_transformer.losses import MultipleNegativesR
 from sentence_transformers.sentence_transformer.training_args import (
     SentenceTransformerTrainingArguments,
 )
+from sentence_transformers.util import dot_score
 
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
@@ -35,17 +36,20 @@ from workbench.training.cadence import Cadence
 from workbench.training.collator import Collator
 from workbench.training.dev import ORIGINAL, Dev, Means
 from workbench.training.model import as_trained, training_lengths
+from workbench.training.objectives import VectorLoss
 from workbench.training.recorder import Recorder
-from workbench.training.rows import Texts, TrainingRows, build_rows, load_texts
+from workbench.training.rows import (
+    Texts,
+    TrainingRows,
+    build_rows,
+    load_texts,
+    with_pictures,
+)
 from workbench.training.run import Place, Prepared, Run
 from workbench.training.task import train
 from workbench.training.together import across_devices
 from workbench.training.trainer import EmbeddingTrainer
 from workbench.training.vectors import batched_arguments, searched
-
-LEFT_OUT = (
-    "{0:,} of {1:,} training rows were left out: their documents are texts without a picture."
-)
 
 
 def run(recipe: TrainImageTextRecipe, context: JobContext) -> dict[str, Any]:
@@ -95,31 +99,41 @@ class ImageTextKind:
         self, this: Run, loaded: LoadedImageText, recorder: Recorder, cadence: Cadence
     ) -> Prepared:
         recipe, contract, model = this.recipe, loaded.contract, loaded.model
-        rows, notes = _seen(this.reader, build_rows(this.reader, recipe))
+        rows = with_pictures(this.reader, build_rows(this.reader, recipe))
         captions, _ = load_texts(this.reader, rows, contract)
         model.prompts = {"query": contract.query_prompt, "document": contract.document_prompt}
         lengths = training_lengths(model, recipe)
         cut = contract.model_copy(update=lengths)
-        arguments = batched_arguments(SentenceTransformerTrainingArguments, this, rows)
+        arguments, made = batched_arguments(SentenceTransformerTrainingArguments, this, rows)
         pictures = Pictures(this.reader, rows, self.pixels)
         trainer = EmbeddingTrainer(
             model,
             contract=contract,
             dev=this.dev_evaluation(loaded),
-            on_batch=recorder.on_batch,
             args=arguments,
             train_dataset=Dataset.from_dict(rows.columns),
-            loss=MultipleNegativesRankingLoss(
-                model,
-                scale=1.0 / recipe.temperature,
-                directions=("query_to_doc", "doc_to_query"),
-                partition_mode="per_direction",
-                gather_across_devices=across_devices(recipe, this.together),
+            loss=picture_loss(
+                model, contract, recipe, across=across_devices(recipe, this.together)
             ),
             data_collator=PictureCollator(model, captions, pictures, cut),
             callbacks=[recorder, cadence],
         )
-        return Prepared(trainer, len(rows), rows.negatives.shape[1], rows.notes + notes, lengths)
+        return Prepared(trainer, rows, made, rows.notes, lengths)
+
+
+def picture_loss(
+    model: Any, contract: Contract, recipe: TrainImageTextRecipe, *, across: bool = False
+) -> VectorLoss:
+    """A caption shall find its picture, and a picture its caption, by the scores of search."""
+    objective = MultipleNegativesRankingLoss(
+        model,
+        scale=1.0 / recipe.temperature,
+        similarity_fct=dot_score,
+        directions=("query_to_doc", "doc_to_query"),
+        partition_mode="per_direction",
+        gather_across_devices=across,
+    )
+    return VectorLoss(model, objective, by_cosine=contract.normalize)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,22 +196,3 @@ class PictureCollator(Collator):
                 self.model, texts, contract.query_prompt, contract.query_max_len
             )
         return picture_features(self.model, self.pictures.pixels, self.pictures.get(rows))
-
-
-def _seen(reader: DatasetReader, rows: TrainingRows) -> tuple[TrainingRows, tuple[str, ...]]:
-    """The rows whose documents all have a picture; raises :class:`BadInput` where none has."""
-    table = reader.documents_at(range(int(reader.counts["documents"])))["picture"]
-    seen = table.is_valid().to_numpy()
-    keep = seen[rows.positives] & seen[rows.negatives].all(axis=1)
-    if not keep.any():
-        raise no_pictures(reader)
-    if keep.all():
-        return rows, ()
-    note = LEFT_OUT.format(int((~keep).sum()), len(rows))
-    kept = replace(
-        rows,
-        queries=rows.queries[keep],
-        positives=rows.positives[keep],
-        negatives=rows.negatives[keep],
-    )
-    return kept, (note,)

@@ -24,6 +24,7 @@ from workbench.training.cadence import Cadence
 from workbench.training.collator import Collator
 from workbench.training.dev import Dev
 from workbench.training.model import as_trained, training_lengths, wanted_prompts
+from workbench.training.objectives import max_sim
 from workbench.training.recorder import Recorder
 from workbench.training.rows import build_rows, load_texts, own_prompts_note
 from workbench.training.run import Place, Prepared, Run
@@ -87,17 +88,17 @@ class LateInteractionKind:
         model.max_seq_length = max(contract.query_max_len, contract.passage_max_len)
         lengths = training_lengths(model, recipe)
         cut = contract.model_copy(update=lengths)
-        arguments = batched_arguments(MultiVectorEncoderTrainingArguments, this, rows)
+        arguments, made = batched_arguments(MultiVectorEncoderTrainingArguments, this, rows)
         trainer = LateInteractionTrainer(
             model,
             contract=contract,
             dev=this.dev_evaluation(loaded),
-            on_batch=recorder.on_batch,
             args=arguments,
             train_dataset=Dataset.from_dict(rows.columns),
             loss=MultiVectorMultipleNegativesRankingLoss(
                 model,
                 scale=1.0 / recipe.temperature,
+                similarity_fct=max_sim,
                 gather_across_devices=across_devices(recipe, this.together),
             ),
             data_collator=Collator(model.preprocess, queries, documents, cut),
@@ -106,4 +107,4 @@ class LateInteractionKind:
         notes = rows.notes + own_prompts_note(this.reader, contract)
         if not brings_projection(this.base):
             notes += (FRESH.format(contract.dimensions),)
-        return Prepared(trainer, len(rows), rows.negatives.shape[1], notes, lengths)
+        return Prepared(trainer, rows, made, notes, lengths)

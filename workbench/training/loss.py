@@ -1,20 +1,32 @@
-"""The losses of embedding models, all sentence-transformers' own.
+"""The losses of embedding models: sentence-transformers' own, over vectors made ready for them.
 
 InfoNCE: van den Oord et al. 2018. GradCache: Gao et al. 2021. GISTEmbed: Solatorio 2024.
-Matryoshka: Kusupati et al. 2022. Distillation: MarginMSE, Hofstätter et al. 2020. Scored pairs:
-CoSENT, Su 2022 (https://kexue.fm/archives/8847); cosine, Reimers and Gurevych 2019.
+Matryoshka: Kusupati et al. 2022. Distillation: Lin et al. 2020; MarginMSE, Hofstätter et al. 2020.
+Scored pairs: CoSENT, Su 2022 (https://kexue.fm/archives/8847); cosine, Reimers and Gurevych 2019.
 """
 
 from typing import Any
 
 import torch
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.losses.gradcache import has_static_embedding_input
 from sentence_transformers.sentence_transformer import losses
-from sentence_transformers.util import dot_score
+from sentence_transformers.util import dot_score, pairwise_dot_score
 
 from workbench.errors import BadInput
 from workbench.models.contract import Contract
 from workbench.recipes.train import TrainEmbeddingRecipe
+from workbench.training.objectives import (
+    CachedVectorLoss,
+    GuidedContrast,
+    OwnCandidates,
+    PairScore,
+    VectorLoss,
+)
+from workbench.training.scale import scale_of
+
+#: Objectives that compute the batch in parts.
+CACHED = ("cached-contrastive", "cached-gist")
 
 
 def embedding_loss(
@@ -27,92 +39,79 @@ def embedding_loss(
 ) -> torch.nn.Module:
     """The recipe's objective over ``model``, with shorter vectors trained along where wanted.
 
-    ``across``: the documents of other devices' batches are negatives, too.
+    ``across``: the documents of other devices' batches are negatives, too. ``guide``: GIST's.
 
-    Scores are what the contract searches by: cosines, divided by the temperature; or plain inner
-    products for a model whose vectors keep their length, which are large as they are. Raises
-    :class:`BadInput` for Matryoshka dimensions that the model does not have.
+    Scores are what the contract searches by, whatever the objective: cosines, or plain inner
+    products for a model whose vectors keep their length. Raises :class:`BadInput` for Matryoshka
+    dimensions that the model does not have.
     """
-    loss = _objective(model, contract, recipe, guide, across)
+    options: dict[str, Any] = {
+        "by_cosine": contract.normalize,
+        "dimensions": lengths(recipe, model.get_embedding_dimension() or 0),
+        "guide": guide,
+    }
+    made = _objective(model, contract, recipe, across)
+    if recipe.objective not in CACHED or not recipe.in_batch:
+        return VectorLoss(model, made, **options)
+    if has_static_embedding_input(model):
+        raise BadInput(
+            "A model of static embeddings has nothing that is worth keeping in parts.",
+            "Choose the objective without 'cached'.",
+        )
+    return CachedVectorLoss(model, made, mini_batch_size=recipe.mini_batch_size, **options)
+
+
+def lengths(recipe: TrainEmbeddingRecipe, whole: int) -> list[int]:
+    """The dimensions that are trained, the whole one first; none: whole vectors alone."""
     dimensions = [int(part) for part in recipe.matryoshka_dims.split(",") if part.strip()]
-    if not dimensions:
-        return loss
-    whole = model.get_embedding_dimension() or 0
-    if max(dimensions) > whole or min(dimensions) < 1:
+    if dimensions and (max(dimensions) > whole or min(dimensions) < 1):
         raise BadInput(
             f"The model's vectors have {whole} dimensions; {max(dimensions)} were asked for.",
             f"Give matryoshka_dims between 1 and {whole}.",
         )
-    every = sorted({whole, *dimensions}, reverse=True)
-    return losses.MatryoshkaLoss(model, loss, matryoshka_dims=every)
+    return sorted({whole, *dimensions}, reverse=True) if dimensions else []
 
 
 def _objective(
-    model: SentenceTransformer,
-    contract: Contract,
-    recipe: TrainEmbeddingRecipe,
-    guide: Any,
-    across: bool,
+    model: SentenceTransformer, contract: Contract, recipe: TrainEmbeddingRecipe, across: bool
 ) -> torch.nn.Module:
-    scale: dict[str, Any] = {"scale": 1.0 / recipe.temperature}
-    if not contract.normalize:
-        scale = {"scale": 1.0, "similarity_fct": dot_score}
-    name = recipe.objective
+    """What is computed of vectors that are ready: their inner products are the scores."""
+    scale, name = scale_of(recipe, contract), recipe.objective
     if name in ("contrastive", "cached-contrastive"):
         if not recipe.in_batch_negatives:
-            return OwnCandidatesLoss(model, contract, recipe.temperature)
-        both: dict[str, Any] = {}
-        if recipe.symmetric:
-            ways = ("query_to_doc", "doc_to_query")
-            both = {"directions": ways, "partition_mode": "per_direction"}
-        both["gather_across_devices"] = across
-        if name == "contrastive":
-            return losses.MultipleNegativesRankingLoss(model, **scale, **both)
-        return losses.CachedMultipleNegativesRankingLoss(
-            model, mini_batch_size=recipe.mini_batch_size, **scale, **both
-        )
-    if name == "gist":
-        return losses.GISTEmbedLoss(
-            model, guide, temperature=recipe.temperature, gather_across_devices=across
-        )
-    if name == "cached-gist":
-        return losses.CachedGISTEmbedLoss(
-            model,
-            guide,
-            temperature=recipe.temperature,
-            mini_batch_size=recipe.mini_batch_size,
-            gather_across_devices=across,
-        )
+            return OwnCandidates(scale=scale)
+        return _contrastive(model, recipe, scale, across)
+    if name in ("gist", "cached-gist"):
+        size = recipe.mini_batch_size if name in CACHED else 0
+        return GuidedContrast(scale=scale, margin=recipe.guide_margin, across=across, size=size)
     if name == "distill-kl":
-        return losses.DistillKLDivLoss(model, temperature=1.0)
+        # The teacher's scores come divided by its own temperature.
+        return losses.DistillKLDivLoss(
+            model,
+            similarity_fct=pairwise_dot_score,
+            student_temperature=1.0 / scale,
+            teacher_temperature=1.0,
+        )
+    if name == "margin-mse":
+        return losses.MarginMSELoss(model, similarity_fct=pairwise_dot_score)
     if name == "cosent":
-        return losses.CoSENTLoss(model)
-    if name == "cosine":
-        return losses.CosineSimilarityLoss(model)
-    return losses.MarginMSELoss(model)
+        return losses.CoSENTLoss(model, scale=scale, similarity_fct=pairwise_dot_score)
+    return PairScore()
 
 
-class OwnCandidatesLoss(torch.nn.Module):
-    """Cross-entropy of a query's positive among its own candidates, without the batch's others
-    (FlagEmbedding's ``use_inbatch_neg`` off)."""
-
-    def __init__(self, model: SentenceTransformer, contract: Contract, temperature: float) -> None:
-        super().__init__()
-        self.model = model
-        self.scale = 1.0 / temperature if contract.normalize else 1.0
-        self.normalize = contract.normalize
-
-    def forward(self, sentence_features: Any, labels: Any = None) -> torch.Tensor:  # noqa: ARG002
-        """``sentence_features``: query, positive, negatives; each (batch, tokens) -> a scalar."""
-        vectors = [self.model(features)["sentence_embedding"] for features in sentence_features]
-        if self.normalize:
-            vectors = [torch.nn.functional.normalize(one, dim=1) for one in vectors]
-        if len(vectors) < 3:
-            raise BadInput(
-                "Without in-batch negatives each query needs negatives of its own.",
-                "Raise negatives, give some in the data, or turn in_batch_negatives on.",
-            )
-        query, documents = vectors[0], torch.stack(vectors[1:], dim=1)
-        scores = torch.einsum("bd,bcd->bc", query, documents) * self.scale
-        right = torch.zeros(len(query), dtype=torch.long, device=scores.device)
-        return torch.nn.functional.cross_entropy(scores, right)
+def _contrastive(
+    model: SentenceTransformer, recipe: TrainEmbeddingRecipe, scale: float, across: bool
+) -> torch.nn.Module:
+    options: dict[str, Any] = {
+        "scale": scale,
+        "similarity_fct": dot_score,
+        "gather_across_devices": across,
+    }
+    if recipe.symmetric:
+        ways = ("query_to_doc", "doc_to_query")
+        options |= {"directions": ways, "partition_mode": "per_direction"}
+    if recipe.objective not in CACHED:
+        return losses.MultipleNegativesRankingLoss(model, **options)
+    return losses.CachedMultipleNegativesRankingLoss(
+        model, mini_batch_size=recipe.mini_batch_size, **options
+    )

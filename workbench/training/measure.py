@@ -16,20 +16,22 @@ import psutil
 import torch
 from transformers import TrainerCallback
 
-from workbench.checks.checking import count_steps
 from workbench.checks.footing import look
 from workbench.checks.machine import free_memory
 from workbench.errors import JobCancelled
 from workbench.jobs.context import JobContext
+from workbench.jobs.slots import gpus
+from workbench.recipes.devices import how_many
 from workbench.recipes.measure import MeasureRecipe
 from workbench.recipes.train import TrainRecipe
 from workbench.training.cadence import Cadence
 from workbench.training.embedding import EmbeddingKind
+from workbench.training.epoch import batching, steps
 from workbench.training.image_text import ImageTextKind
 from workbench.training.late_interaction import LateInteractionKind
 from workbench.training.prepare import rows_of
 from workbench.training.reranker import RerankerKind
-from workbench.training.run import Kind, Run
+from workbench.training.run import Kind, Prepared, Run
 from workbench.training.task import go, look_up, set_up
 
 KINDS: dict[str, Kind] = {
@@ -106,7 +108,7 @@ def _measure(this: Run, whole: TrainRecipe) -> dict[str, Any]:
         raise JobCancelled("The measured check was stopped; nothing was kept.")
     # The first step also prepares what the others find ready.
     each = fmean(watch.seconds[1:] or watch.seconds)
-    _, total = count_steps(whole, prepared.rows, gpu=gpu)
+    total = _steps(this, whole, prepared, gpu=gpu)
     return {
         "kind": whole.kind,
         "method": whole.method,
@@ -127,6 +129,12 @@ def _measure(this: Run, whole: TrainRecipe) -> dict[str, Any]:
         "dev_evaluations": _dev_evaluations(this, cadence, total),
         "notes": _notes(whole, prepared.notes),
     }
+
+
+def _steps(this: Run, whole: TrainRecipe, prepared: Prepared, *, gpu: bool) -> int:
+    """Of the whole run, on as many devices as it shall have."""
+    devices = how_many(whole.devices, gpus() if gpu else ())
+    return steps(whole, batching(this.reader, prepared.rows, whole, devices))
 
 
 def _peak() -> int:

@@ -91,6 +91,15 @@ def apply_method(model: Any, recipe: TrainRecipe, base: ResolvedModel) -> None:
         named.base_model_name_or_path = base.source
 
 
+def refuse_frozen(model: Any) -> None:
+    """Raise :class:`BadInput` where no weight would be trained."""
+    if not any(one.requires_grad for one in model.parameters()):
+        raise BadInput(
+            "No weight of the model would be trained.",
+            "Write all-linear as target_modules, or train with the method full.",
+        )
+
+
 def fresh_heads(inner: Any, base: ResolvedModel) -> list[str]:
     """Parts of the inner model that the base's files do not hold: drawn at random, so trained
     and saved in full, else nobody could load the same model again."""

@@ -13,11 +13,15 @@ from workbench.models.contract import Contract
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.models.towers import refuse_two
 from workbench.recipes.devices import how_many, named
-from workbench.recipes.train import GUIDED, TrainRecipe
+from workbench.recipes.train import CONTRASTIVE, GUIDED, TAUGHT, TrainRecipe
 from workbench.recipes.train_rerank import MODEL_FREE
+from workbench.training.epoch import planned
 from workbench.workspace import Workspace
 
 R = TypeVar("R", bound=TrainRecipe)
+
+#: Of so few training queries it is seen at once whether they make any batch.
+AT_ONCE = 500
 
 
 def prepare_train(recipe: R, workspace: Workspace, waits: bool = False) -> R:
@@ -28,6 +32,7 @@ def prepare_train(recipe: R, workspace: Workspace, waits: bool = False) -> R:
     :class:`BadInput` that says what is missing.
     """
     changes: dict[str, object] = {}
+    _refuse_nothing_to_learn(recipe)
     if workspace.datasets.exists(recipe.dataset):
         changes["dataset_version"] = _version(recipe, workspace)
     elif not waits:
@@ -50,6 +55,28 @@ def prepare_train(recipe: R, workspace: Workspace, waits: bool = False) -> R:
     return recipe.model_copy(update=changes)
 
 
+def _refuse_nothing_to_learn(recipe: TrainRecipe) -> None:
+    """Settings with which no row has anything to be told from, whatever the data."""
+    objective, negatives = getattr(recipe, "objective", ""), int(getattr(recipe, "negatives", 1))
+    if negatives == 0 and objective in TAUGHT:
+        raise BadInput(
+            f"The objective {objective} learns how a teacher scores a query's documents against "
+            "each other, and with negatives 0 each query has one.",
+            "Set negatives to 1 or more.",
+        )
+    if negatives == 0 and objective in CONTRASTIVE and not recipe.in_batch:
+        raise BadInput(
+            "Without in-batch negatives each query needs negatives of its own.",
+            "Raise negatives, give some in the data, or turn in_batch_negatives on.",
+        )
+    if objective == "cosent" and recipe.batch_size == 1:
+        raise BadInput(
+            "Nothing can be learnt in batches of one: CoSENT learns which of two pairs is more "
+            "alike.",
+            "Set batch_size to 2 or more, or choose the objective cosine.",
+        )
+
+
 def _refuse_other_towers(recipe: TrainRecipe, contract: Contract | None) -> None:
     """Pictures need a model that sees them, and such a model is no other kind's base."""
     if contract is None or (contract.kind == "image-text") == (recipe.kind == "image-text"):
@@ -67,7 +94,7 @@ def _refuse_other_towers(recipe: TrainRecipe, contract: Contract | None) -> None
 
 def _helpers(recipe: TrainRecipe) -> list[str]:
     """The fields that name other models this run needs: a guide, a first stage."""
-    guided = getattr(recipe, "objective", "") in GUIDED
+    guided = getattr(recipe, "objective", "") in GUIDED and bool(getattr(recipe, "guide_model", ""))
     staged = getattr(recipe, "first_stage", "auto") not in MODEL_FREE
     return ["guide_model"] * guided + ["first_stage"] * staged
 
@@ -104,6 +131,8 @@ def _version(recipe: TrainRecipe, workspace: Workspace) -> int:
         raise no_pairs(reader, "train") if recipe.on_pairs else no_queries(reader, "train")
     if recipe.kind == "image-text" and not has_pictures(reader):
         raise no_pictures(reader)
+    if recipe.in_batch and reader.counts["splits"]["train"] <= AT_ONCE:
+        planned(reader, recipe, 1)
     return int(reader.version)
 
 

@@ -38,14 +38,10 @@ class Recorder(TrainerCallback):
         self.samples_per_step = samples_per_step
         self.runs = runs
         self.process = psutil.Process()
-        self.comparable = True
         self.writer: SummaryWriter | None = None
         self.steps_timed = 0
         self.seconds_timed = 0.0
         self.mark = self.reported = 0.0
-
-    def on_batch(self, comparable: bool) -> None:
-        self.comparable = comparable
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         # Events beyond a resumed step are those of the attempt that was interrupted.
@@ -72,9 +68,7 @@ class Recorder(TrainerCallback):
         names = ("loss", "learning_rate", "grad_norm", "epoch")
         values = {name: float(logs[name]) for name in names if name in logs}
         self.context.metrics(state.global_step, "train", values)
-        self.guard.check(
-            state.global_step, values["loss"], values.get("grad_norm"), comparable=self.comparable
-        )
+        self.guard.check(state.global_step, values)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         # Samples per second are those of the step loop, without evaluating and saving.
@@ -85,6 +79,8 @@ class Recorder(TrainerCallback):
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.close()
+        if state.global_step >= state.max_steps:
+            self.guard.end(state.global_step)
 
     def close(self) -> None:
         if self.writer is not None:

@@ -19,7 +19,6 @@ from workbench.models.prompts import INSTRUCTION, NO, TEMPLATE, YES, own_templat
 from workbench.models.resolve import ResolvedModel
 from workbench.models.score import LoadedReranker, cut
 from workbench.recipes.train_rerank import TrainRerankerRecipe
-from workbench.training.arguments import training_arguments
 from workbench.training.cadence import Cadence
 from workbench.training.dev import Dev
 from workbench.training.model import as_trained, pair_lengths
@@ -30,6 +29,7 @@ from workbench.training.run import Place, Prepared, Run
 from workbench.training.stages import first_stage_model, reports, reranking_dev
 from workbench.training.task import train
 from workbench.training.trainer import RerankerTrainer
+from workbench.training.vectors import batched_arguments
 
 #: ListNet compares softmaxes: labels this far apart leave all the weight on the right document,
 #: which makes it the contrastive cross-entropy over a query's own candidates.
@@ -92,28 +92,25 @@ class RerankerKind:
             listwise=recipe.objective != "bce",
             right=ONE_HOT if recipe.objective == "contrastive" else 1.0,
         )
+        arguments, made = batched_arguments(
+            CrossEncoderTrainingArguments,
+            this,
+            rows,
+            # All are used. Looking for others fails: the library's losses get their scores in a
+            # BatchEncoding, into which torch does not look.
+            ddp_find_unused_parameters=False,
+        )
         trainer = RerankerTrainer(
             model,
             contract=contract,
             dev=this.dev_evaluation(loaded),
-            on_batch=recorder.on_batch,
-            args=training_arguments(
-                CrossEncoderTrainingArguments,
-                recipe,
-                this.output,
-                device=this.device,
-                precision=this.precision,
-                together=this.together,
-                # All are used. Looking for others fails: the library's losses get their scores in
-                # a BatchEncoding, into which torch does not look.
-                ddp_find_unused_parameters=False,
-            ),
+            args=arguments,
             train_dataset=Dataset.from_dict(rows.columns),
             loss=reranker_loss(model, recipe),
             data_collator=collator,
             callbacks=[recorder, cadence],
         )
-        return Prepared(trainer, len(rows), rows.negatives.shape[1], rows.notes, lengths)
+        return Prepared(trainer, rows, made, rows.notes, lengths)
 
 
 def _asked(contract: Contract, recipe: TrainRerankerRecipe, folder: Path) -> Contract:

@@ -1,7 +1,7 @@
 """What a run trains on: rows of numbers, and the texts these numbers stand for, each kept once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,14 @@ from numpy.typing import NDArray
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.evaluation.own_document import query_itself, same_words
+from workbench.evaluation.pictures import no_pictures
 from workbench.evaluation.texts import join_documents
 from workbench.models.contract import Contract
 from workbench.recipes.train import TrainRecipe
+
+WITHOUT_PICTURE = (
+    "{0:,} of {1:,} training rows were left out: their documents are texts without a picture."
+)
 
 Rows = NDArray[np.int64]
 
@@ -130,6 +135,37 @@ def build_rows(reader: DatasetReader, recipe: Any) -> TrainingRows:
             "given documents at random that nobody judged relevant to their query.",
         )
     return TrainingRows(queries, positives, negatives, relevant, notes + gone)
+
+
+def refuse_no_negatives(recipe: TrainRecipe, rows: TrainingRows) -> None:
+    """Raise :class:`BadInput` where an objective looks at a query's own documents alone, and the
+    data gives one."""
+    if rows.negatives.shape[1] or recipe.in_batch or recipe.on_pairs:
+        return
+    raise BadInput(
+        "The data gives no negatives, and this objective tells a query's document from the "
+        "query's own negatives only.",
+        "Give negatives in the data or mine them, and set negatives to 1 or more; or choose "
+        "contrastive, with in_batch_negatives on.",
+    )
+
+
+def with_pictures(reader: DatasetReader, rows: TrainingRows) -> TrainingRows:
+    """The rows whose documents all have a picture; raises :class:`BadInput` where none has."""
+    table = reader.documents_at(range(int(reader.counts["documents"])))["picture"]
+    seen = table.is_valid().to_numpy()
+    keep = seen[rows.positives] & seen[rows.negatives].all(axis=1)
+    if not keep.any():
+        raise no_pictures(reader)
+    if keep.all():
+        return rows
+    return replace(
+        rows,
+        queries=rows.queries[keep],
+        positives=rows.positives[keep],
+        negatives=rows.negatives[keep],
+        notes=(*rows.notes, WITHOUT_PICTURE.format(int((~keep).sum()), len(rows))),
+    )
 
 
 def _width(recipe: Any, given: list[list[int]]) -> tuple[int, tuple[str, ...]]:

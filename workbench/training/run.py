@@ -11,9 +11,11 @@ from workbench.models.contract import Contract
 from workbench.models.keeping import Keeping
 from workbench.models.load import load_model
 from workbench.models.resolve import ResolvedModel
+from workbench.training.batches import Batching
 from workbench.training.cadence import Cadence
 from workbench.training.dev import ORIGINAL, Dev
 from workbench.training.recorder import Recorder
+from workbench.training.rows import TrainingRows
 from workbench.training.together import Together
 from workbench.training.trainer import DevEvaluation
 
@@ -67,11 +69,15 @@ class Prepared:
     """A trainer that is ready to go, and what it trains on."""
 
     trainer: Any
-    rows: int
-    negatives: int
+    rows: TrainingRows
+    batching: Batching
     notes: tuple[str, ...] = ()
     #: After how many tokens the run cuts texts; the contract's are those of every later use.
     lengths: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def negatives(self) -> int:
+        return int(self.rows.negatives.shape[1])
 
 
 class Kind(Protocol):
@@ -112,6 +118,8 @@ class Trained:
     best_step: int
     best: dict[str, float]
     rows: int
+    #: Of these, how many each epoch does not see.
+    left_out: int
     contract: Contract
     history: list[dict[str, Any]]
     notes: tuple[str, ...]

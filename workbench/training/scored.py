@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from workbench.data.needs import no_pairs
 from workbench.data.reader import DatasetReader
+from workbench.errors import BadInput
 from workbench.evaluation.pairs import correlations, score_pairs
 from workbench.recipes.train import TrainRecipe
 from workbench.training.dev import ORIGINAL, Means
@@ -45,6 +46,13 @@ def scored_rows(reader: DatasetReader, recipe: TrainRecipe) -> Scored:
     scores = table["score"].to_numpy().astype(np.float64)
     notes: tuple[str, ...] = ()
     low, high = float(scores.min()), float(scores.max())
+    if low == high:
+        raise BadInput(
+            f"All {len(scores):,} training pairs have the score {low:g}: there is no difference to "
+            "learn.",
+            "Give pairs that are alike and pairs that are not; for alike ones alone, import them "
+            "as queries with their documents.",
+        )
     if getattr(recipe, "objective", "") == "cosine" and (low < -1 or high > 1):
         scores = (scores - low) / (high - low or 1.0)
         notes = (f"Scores from {low:g} to {high:g} were brought to 0 to 1, as cosines are.",)

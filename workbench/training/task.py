@@ -7,6 +7,7 @@ checkpoint back, register it, say how it went.
 import gc
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,22 @@ from workbench.models.contract import Contract
 from workbench.models.fetch import fetched
 from workbench.models.precision import choose, pick_device
 from workbench.models.resolve import resolve
-from workbench.recipes.idle import idle
+from workbench.recipes.idle import early_stopping, idle
 from workbench.recipes.train import TrainRecipe
 from workbench.training import outputs
+from workbench.training.batches import Batching
 from workbench.training.cadence import Cadence
 from workbench.training.checkpoints import newest_checkpoint
 from workbench.training.dev import BASELINE_FILE
-from workbench.training.guard import Guard
-from workbench.training.method import adapted_contract, apply_method, keeping_for, share_note
+from workbench.training.epoch import steps, steps_of_epoch, unseen
+from workbench.training.guard import Guard, hint_for
+from workbench.training.method import (
+    adapted_contract,
+    apply_method,
+    keeping_for,
+    refuse_frozen,
+    share_note,
+)
 from workbench.training.model import longer_note
 from workbench.training.prepare import rows_of
 from workbench.training.recorder import Recorder
@@ -79,6 +88,7 @@ def train(recipe: Any, context: JobContext, kind: Kind) -> dict[str, Any]:
         "steps": trained.steps,
         "best_step": trained.best_step,
         "rows": trained.rows,
+        "rows_left_out": trained.left_out,
         **lengths_of(trained.contract),
         "training_lengths": trained.lengths,
         **(this.dev.excluding if this.dev else {}),
@@ -183,19 +193,24 @@ def set_up(
     contract = adapted_contract(contract, recipe, this.precision)
     contract = contract.model_copy(update={"dataset_version": this.reader.version})
     apply_method(loaded.model, recipe, this.base)
+    refuse_frozen(loaded.model)
     recorder = Recorder(
         context,
-        Guard(fp16=this.precision == "fp16"),
+        Guard(fp16=this.precision == "fp16", hint=hint_for(getattr(recipe, "objective", ""))),
         this.output / outputs.RUNS,
-        samples_per_step=_samples_per_step(this, recipe.batch_size),
+        samples_per_step=recipe.batch_size,
         leads=this.together.leads,
     )
     set_seed(recipe.seed)
     prepared = kind.prepare(this, loaded.with_contract(contract), recorder, cadence)
     _refuse_too_few(this, prepared)
-    recorder.samples_per_step = _samples_per_step(this, prepared.rows)
-    unused = tuple(f"{one.message} {one.mend}" for one in idle(recipe, this.together.size))
+    recorder.samples_per_step = _samples_per_step(this, prepared.batching)
+    total = steps(recipe, prepared.batching)
+    without = idle(recipe, this.together.size) + early_stopping(recipe, total, dev=this.has_dev)
+    unused = tuple(f"{one.message} {one.mend}" for one in without)
+    never = unseen(recipe, prepared.batching)
     longer = longer_note(contract, prepared.lengths)
+    prepared = replace(prepared, notes=prepared.notes + never)
     for note in longer + prepared.notes + share_note(loaded.model, recipe) + unused:
         context.note(note)
     # The recorder writes the log, in words.
@@ -235,7 +250,8 @@ def _trained(this: Run, prepared: Prepared, cadence: Cadence, contract: Contract
         state.global_step,
         best_step,
         best,
-        prepared.rows,
+        len(prepared.rows),
+        prepared.batching.left_out,
         contract,
         history,
         tuple(notes),
@@ -243,17 +259,17 @@ def _trained(this: Run, prepared: Prepared, cadence: Cadence, contract: Contract
     )
 
 
-def _samples_per_step(this: Run, rows: int) -> int:
-    """Queries that one optimizer step sees, on all devices together."""
-    recipe = this.recipe
-    return min(recipe.batch_size, rows) * recipe.gradient_accumulation * this.together.size
+def _samples_per_step(this: Run, made: Batching) -> int:
+    """Queries that one optimizer step sees on average, on all devices together."""
+    seen = len(made.rows) - made.left_out
+    return max(1, round(seen / steps_of_epoch(this.recipe, made)))
 
 
 def _refuse_too_few(this: Run, prepared: Prepared) -> None:
     size, batch = this.together.size, this.recipe.batch_size
-    if size > 1 and prepared.rows < batch * size:
+    if size > 1 and len(prepared.rows) < batch * size:
         raise BadInput(
-            f"{prepared.rows} training rows do not fill a batch of {batch} on each of {size} "
+            f"{len(prepared.rows)} training rows do not fill a batch of {batch} on each of {size} "
             "devices.",
             "Lower batch_size, or train on fewer devices.",
         )
@@ -271,7 +287,8 @@ def _resolved(this: Run, prepared: Prepared, contract: Contract) -> dict[str, An
         "device": this.device,
         "devices": this.together.size,
         "precision": this.precision,
-        "training_rows": prepared.rows,
+        "training_rows": len(prepared.rows),
+        "steps": steps(this.recipe, prepared.batching),
         "negatives_per_row": prepared.negatives,
         "training_lengths": prepared.lengths,
         "contract": contract.model_dump(mode="json"),

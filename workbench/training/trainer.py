@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from sentence_transformers import (
     CrossEncoderTrainer,
     MultiVectorEncoderTrainer,
@@ -34,12 +35,10 @@ class _Ours:
         *,
         contract: Contract,
         dev: DevEvaluation | None,
-        on_batch: Callable[[bool], None],
         **options: Any,
     ) -> None:
         self.contract = contract
         self.dev = dev
-        self.on_batch = on_batch
         super().__init__(model=model, **options)  # type: ignore[call-arg]
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
@@ -56,17 +55,10 @@ class _Ours:
         return loader
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **options: Any) -> Any:
-        self.on_batch(self.comparable(inputs))
-        return super().compute_loss(model, inputs, *args, **options)  # type: ignore[misc]
-
-    def comparable(self, inputs: dict[str, Any]) -> bool:
-        """Whether the batch holds anything to tell a right document from.
-
-        One row without negatives has nothing to compare with: its loss is 0 by nature.
-        """
-        shape = next(value.shape for key, value in inputs.items() if key.endswith("input_ids"))
-        columns = sum(key.endswith("input_ids") for key in inputs)
-        return bool(shape[0] > 1 or columns > 2)
+        # The model alone is computed in the run's precision, by accelerate; what the loss makes of
+        # its vectors or scores is fp32.
+        with torch.autocast(self.args.device.type, enabled=False):
+            return super().compute_loss(model, inputs, *args, **options)  # type: ignore[misc]
 
     def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
         """Measure on dev as every other place of the workbench measures."""
@@ -114,9 +106,6 @@ class LateInteractionTrainer(_Ours, MultiVectorEncoderTrainer):
 
 class RerankerTrainer(_Ours, CrossEncoderTrainer):
     """For rerankers; their losses get texts and tokenize pairs themselves."""
-
-    def comparable(self, inputs: dict[str, Any]) -> bool:  # noqa: ARG002 - by its base's name
-        return True
 
     def _save_model(self, folder: Path) -> None:
         """The losses cut pairs at the model's own length; who loads the folder alone is to read

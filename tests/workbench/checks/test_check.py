@@ -13,7 +13,7 @@ from tests.workbench.cli.test_main import ROOT, document, workbench, write
 from tests.workbench.models import tiny
 from workbench.checks import CheckReport, check
 from workbench.cli.running import run_job
-from workbench.errors import DatasetNotFound, ModelNotFound
+from workbench.errors import BadInput, DatasetNotFound, ModelNotFound
 from workbench.recipes.data import ImportRecipe
 from workbench.recipes.kinds import KINDS
 from workbench.workspace import Workspace
@@ -32,15 +32,25 @@ PAIRS = [
 ]
 
 
+#: One query with sixty texts among ten others.
+MANY = [
+    {"query": "the fox", "pos": [f"a dog {n}" for n in range(60)]},
+    *({"query": f"the cat {n}", "pos": [f"on the mat {n}"]} for n in range(10)),
+]
+
+
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     folder = tmp_path_factory.mktemp("check")
     opened = Workspace.open(folder / "home")
     write(folder / "rows.jsonl", ROWS)
     write(folder / "scored.jsonl", PAIRS)
-    for name in ("rows", "scored"):
+    write(folder / "many.jsonl", MANY)
+    write(folder / "same.jsonl", [{"query": "the cat", "pos": [f"a dog {n}" for n in range(9)]}])
+    for name in ("rows", "scored", "many", "same"):
         paths = [str(folder / f"{name}.jsonl")]
-        run_job(opened, ImportRecipe.read({"paths": paths, "name": name}))
+        shares = {"dev_share": 0.0, "test_share": 0.0} if name in ("many", "same") else {}
+        run_job(opened, ImportRecipe.read({"paths": paths, "name": name, **shares}))
     yield opened
     opened.close()
 
@@ -66,6 +76,18 @@ def test_rows_steps_and_tokens_of_the_packaged_model(workspace: Workspace) -> No
     assert report.memory is not None
     assert report.memory.total > 16 * report.parameters
     assert checked(workspace, max_steps=3).steps == 3
+
+
+def test_rows_that_no_batch_has_room_for_are_counted_as_the_run_counts(
+    workspace: Workspace,
+) -> None:
+    report = checked(workspace, dataset="many", batch_size=32)
+    assert (report.rows, report.left_out, report.batches, report.steps) == (70, 50, 10, 10)
+    assert report.texts_per_batch == 4
+    assert any("50 of 70 training rows are left out" in note for note in report.notes)
+    assert report.to_dict()["left_out"] == 50
+    with pytest.raises(BadInput, match="All 9 training rows have the same query"):
+        checked(workspace, dataset="same")
 
 
 def test_every_warning_names_its_mend(workspace: Workspace) -> None:

@@ -18,7 +18,7 @@ PLACE = {
 }
 #: What a tiny model gets better at in a few steps is asserted where the tests' rates were chosen.
 LEARNS = PLACE == {"device": "cpu", "precision": "fp32"}
-DOCUMENTS = pa.schema([("id", pa.string()), ("title", pa.string()), ("text", pa.string())])
+DOCUMENTS = pa.schema([(name, pa.string()) for name in ("id", "title", "text", "picture")])
 
 
 class FakeReader:

@@ -36,6 +36,18 @@ def start(home: Path) -> FakeContext:
     return FakeContext(FakeWorkspace(home, FakeReader(animal_splits())), home / "job")
 
 
+def hard_splits() -> dict[str, list[Any]]:
+    """Negatives are other queries' relevant documents, else "today" alone would tell wrong from
+    right."""
+    splits = animal_splits()
+    texts = [positives[0] for _, positives, _ in splits["train"]]
+    splits["train"] = [
+        (query, positives, [texts[(at + step) % len(texts)] for step in (1, 5, 16)])
+        for at, (query, positives, _) in enumerate(splits["train"])
+    ]
+    return splits
+
+
 def settings(tiny: Path, **values: Any) -> dict[str, Any]:
     shared = {"dataset": "pets", "model": str(tiny), "name": "mine", "learning_rate": 5e-3}
     return {**shared, **PLACE, "eval_steps": 6, **values}
@@ -56,7 +68,7 @@ def learned(context: FakeContext, result: dict[str, Any]) -> None:
         {"objective": "gist"},
         {"objective": "cached-gist", "mini_batch_size": 4},
         {"symmetric": True},
-        {"in_batch_negatives": False},
+        {"in_batch_negatives": False, "negatives": 3},
         {"matryoshka_dims": "16, 8"},
         {"gradient_checkpointing": True},
     ],
@@ -65,8 +77,8 @@ def learned(context: FakeContext, result: dict[str, Any]) -> None:
 def test_embedding(values: dict[str, Any], tiny: Path, tmp_path: Path) -> None:
     from workbench.training.embedding import run
 
-    context = start(tmp_path)
-    more = {"guide_model": str(tiny)} if "gist" in str(values.get("objective")) else {}
+    context = FakeContext(FakeWorkspace(tmp_path, FakeReader(hard_splits())), tmp_path / "job")
+    more = {"guide_model": str(tiny)} if values.get("objective") == "gist" else {}
     recipe = TrainEmbeddingRecipe(**settings(tiny, batch_size=16, epochs=3.0, **values, **more))
     learned(context, run(recipe, context))
 
@@ -97,14 +109,7 @@ class Taught(FakeReader):
 def test_a_teachers_scores(objective: str, right: float, tiny: Path, tmp_path: Path) -> None:
     from workbench.training.embedding import run
 
-    splits = animal_splits()
-    texts = [positives[0] for _, positives, _ in splits["train"]]
-    # Other queries' relevant documents, else "today" alone would tell wrong from right.
-    splits["train"] = [
-        (query, positives, [texts[(at + step) % len(texts)] for step in (1, 5, 16)])
-        for at, (query, positives, _) in enumerate(splits["train"])
-    ]
-    reader = Taught(splits)
+    reader = Taught(hard_splits())
     reader.right = right
     context = FakeContext(FakeWorkspace(tmp_path, reader), tmp_path / "job")
     values = {"objective": objective, "batch_size": 16, "epochs": 6.0, "negatives": 3}
@@ -168,7 +173,7 @@ def test_reranker(objective: str, tiny: Path, tmp_path: Path) -> None:
     [
         ({"objective": "margin-mse"}, "needs its score for every document"),
         ({"matryoshka_dims": "64"}, "32 dimensions; 64 were asked for"),
-        ({"in_batch_negatives": False, "negatives": 0}, "negatives of its own"),
+        ({"in_batch_negatives": False, "negatives": 0}, "the query's own negatives only"),
     ],
     ids=["no-teacher", "too-long", "no-negatives"],
 )

@@ -100,3 +100,23 @@ def test_a_guide_and_a_first_stage_are_looked_up_too(workspace: Workspace, tmp_p
     with pytest.raises(ModelNotFound, match="no-such-stage"):
         prepare_train(TrainRerankerRecipe(**staged), workspace)
     prepare_train(TrainRerankerRecipe(**{**staged, "first_stage": "bm25"}), workspace)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"objective": "distill-kl", "negatives": 0}, "with negatives 0 each query has one"),
+        ({"objective": "margin-mse", "negatives": 0}, "with negatives 0 each query has one"),
+        ({"in_batch_negatives": False, "negatives": 0}, "negatives of its own"),
+        ({"objective": "cosent", "batch_size": 1}, "learnt in batches of one"),
+    ],
+)
+def test_what_cannot_be_learnt_whatever_the_data_is_refused(
+    workspace: Workspace, values: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(BadInput, match=said):
+        prepare_train(recipe(**values), workspace)
+
+
+def test_gist_is_guided_by_the_base_where_no_guide_is_named(workspace: Workspace) -> None:
+    assert prepare_train(recipe(objective="gist"), workspace).guide_model == ""

@@ -9,7 +9,6 @@ from workbench.errors import BadInput
 from workbench.models.contract import Contract
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.training.rows import build_rows, load_texts, own_prompts_note
-from workbench.training.sampler import conflict_matrix
 
 
 def recipe(**values: Any) -> TrainEmbeddingRecipe:
@@ -83,17 +82,6 @@ def test_max_rows_is_decided_by_the_seed() -> None:
     chosen = [build_rows(reader, recipe(max_rows=10, seed=s)).queries.tolist() for s in (1, 1, 2)]
     assert chosen[0] == chosen[1] != chosen[2]
     assert len(set(chosen[0])) == 10
-
-
-def test_rows_that_share_a_relevant_document_conflict() -> None:
-    reader = FakeReader({"train": [("a", ["x", "y"], []), ("b", ["y"], []), ("c", ["z"], [])]})
-    rows = build_rows(reader, recipe(negatives=0))
-    numbers = [set(row) for row in conflict_matrix(rows).tolist()]
-    # (a, x): y is relevant to a too, so (b, y) must not be its in-batch negative.
-    assert numbers[0] & numbers[2] and numbers[1] & numbers[2]
-    assert not numbers[0] & numbers[3] and not numbers[2] & numbers[3]
-    # Queries and documents never collide by number.
-    assert all(min(row) < 0 <= max(row) for row in conflict_matrix(rows).tolist())
 
 
 def test_prompts_of_the_data_are_mentioned() -> None:

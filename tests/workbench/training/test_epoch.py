@@ -1,0 +1,111 @@
+"""What an epoch sees of real rows, and what is said of the rest, before and after."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.workbench.training.fakes import FakeReader, animal_splits
+from workbench.errors import BadInput
+from workbench.recipes.train import TrainEmbeddingRecipe
+from workbench.recipes.train_rerank import TrainLateInteractionRecipe, TrainRerankerRecipe
+from workbench.training.epoch import planned, row_texts, steps, unseen
+from workbench.training.rows import build_rows
+
+Queries = list[tuple[str, list[str], list[str]]]
+
+
+def recipe(**values: Any) -> TrainEmbeddingRecipe:
+    return TrainEmbeddingRecipe(**{"dataset": "pets", "batch_size": 32, **values})
+
+
+def many(positives: int, others: int, *, negatives: bool = False) -> FakeReader:
+    """One query with many positives beside others with one."""
+    wrong = ["nothing of the kind"] if negatives else []
+    big = ("big question", [f"relevant passage {at}" for at in range(positives)], wrong)
+    rest: Queries = [(f"question {at}", [f"answer {at}"], wrong) for at in range(others)]
+    return FakeReader({"train": [big, *rest]})
+
+
+def test_rows_that_are_left_out_are_told_before() -> None:
+    made = planned(many(1000, 20), recipe(), 1)
+    assert (len(made), made.left_out) == (20, 980)
+    (said,) = unseen(recipe(), made)
+    assert said.startswith("980 of 1,020 training rows are left out of each epoch")
+    assert steps(recipe(epochs=2.5, gradient_accumulation=3), made) == 18
+
+
+def test_given_negatives_let_all_rows_be_seen() -> None:
+    made = planned(many(100, 20, negatives=True), recipe(), 1)
+    assert (len(made), made.left_out, unseen(recipe(), made)) == (100, 0, ())
+
+
+@pytest.mark.parametrize("kind", [TrainEmbeddingRecipe, TrainLateInteractionRecipe])
+def test_one_query_alone_is_refused(kind: Any) -> None:
+    rows: Queries = [("the same question", [f"answer {at}" for at in range(200)], [])]
+    with pytest.raises(BadInput, match="All 200 training rows have the same query") as caught:
+        planned(FakeReader({"train": rows}), kind(dataset="pets"), 1)
+    assert "Give negatives" in caught.value.hint
+
+
+def test_documents_that_answer_all_queries_are_refused() -> None:
+    rows: Queries = [(f"question {at}", ["the one answer"], []) for at in range(30)]
+    with pytest.raises(BadInput, match="No two of the 30 training rows can share a batch"):
+        planned(FakeReader({"train": rows}), recipe(), 1)
+
+
+def test_a_reranker_tells_a_document_from_its_own_query_s() -> None:
+    made = planned(many(100, 20), TrainRerankerRecipe(dataset="pets", batch_size=8), 1)
+    assert (len(made), made.left_out) == (15, 0)
+
+
+def test_equal_texts_are_one_text() -> None:
+    """Files with ids bring the same words under several of them."""
+    reader = FakeReader({"train": [("a", ["x"], []), ("b", ["y"], []), ("c", ["z"], [])]})
+    reader._queries[1]["text"] = "a"
+    table = reader._documents.to_pylist()
+    table[2]["text"] = "x"
+    reader._documents = reader._documents.from_pylist(table, schema=reader._documents.schema)
+    rows = build_rows(reader, recipe(negatives=0))
+    found = row_texts(reader, rows)
+    assert found.queries[0] == found.queries[1] != found.queries[2]
+    assert found.documents[0] == found.documents[2] != found.documents[1]
+    # What is relevant to one of two equal queries is relevant to both: all three conflict.
+    with pytest.raises(BadInput, match="No two of the 3 training rows"):
+        planned(reader, recipe(negatives=0), 1)
+
+
+def test_a_relevant_document_of_another_query_never_becomes_its_negative() -> None:
+    reader = FakeReader({"train": [("a", ["x", "y"], []), ("b", ["y"], []), ("c", ["z"], [])]})
+    made = planned(reader, recipe(negatives=0), 1)
+    rows = build_rows(reader, recipe(negatives=0))
+    batches = [rows.queries[batch].tolist() for batch in made.epoch(0)]
+    # (a, x) may not meet (b, y): y is relevant to a, too. Each finds c, or is left out.
+    assert all(sorted(batch) in ([0, 2], [1, 2]) for batch in batches)
+
+
+def test_a_run_that_ends_before_its_first_epoch_says_so() -> None:
+    reader = FakeReader(animal_splits())
+    short = recipe(max_steps=2)
+    (said,) = unseen(short, planned(reader, short, 1))
+    assert said == (
+        "The run ends after 2 of the 3 steps of an epoch, because of max_steps: about 32 of 96 "
+        "training rows are never seen."
+    )
+    half = recipe(epochs=0.5)
+    (said,) = unseen(half, planned(reader, half, 1))
+    assert "because of epochs" in said
+
+
+def test_devices_get_the_same_and_the_rest_is_told() -> None:
+    reader = FakeReader(animal_splits(train=95))
+    across = recipe(batch_size=8, negatives_cross_device=True)
+    made = planned(reader, across, 2)
+    assert len(made) % 2 == 0 and made.left_out == 1
+    assert "so that each of 2 devices" in unseen(across, made)[0]
+
+
+def test_labels_of_rows_stay_with_them() -> None:
+    """Batches are numbers of rows, in whatever order."""
+    made = planned(FakeReader(animal_splits()), recipe(), 1)
+    assert np.sort(np.concatenate(made.epoch(2))).tolist() == list(range(96))
