@@ -18,7 +18,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from queue import LifoQueue
 from typing import IO, Any
@@ -141,7 +140,7 @@ class LimitedPool:
     belongs to the process that made it; one that was forked from that makes its own."""
 
     def __init__(self, work: str, *, count: int, memory: int, seconds: float) -> None:
-        self._make = partial(LimitedProcess, work, memory=memory, seconds=seconds)
+        self._work, self._memory, self._seconds = work, memory, seconds
         self._count = count
         self._owner = 0
         self._making = threading.Lock()
@@ -168,7 +167,10 @@ class LimitedPool:
         with self._making:
             if self._owner == os.getpid():
                 return
-            self._all = [self._make() for _ in range(self._count)]
+            self._all = [
+                LimitedProcess(self._work, memory=self._memory, seconds=self._seconds)
+                for _ in range(self._count)
+            ]
             self._free = LifoQueue()
             for one in self._all:
                 self._free.put(one)
