@@ -210,6 +210,22 @@ def test_a_field_is_hidden_where_what_it_depends_on_is() -> None:
     assert not visible()
 
 
+@pytest.mark.parametrize(
+    ("typed", "wanted"), [("", None), ("  ", None), ('""', ""), ("query: ", "query: ")]
+)
+def test_an_empty_prompt_field_keeps_the_base_models(typed: str, wanted: str | None) -> None:
+    """Two quotation marks say that there shall be none, and are shown where there is none."""
+    with gr.Blocks():
+        one = form.render(TrainEmbeddingRecipe, skip=("dataset",))
+    raw = [typed if spec.name == "query_prompt" else spec.default for spec in one.specs]
+    values = {**one.values(raw), "dataset": "pets"}
+    recipe = TrainEmbeddingRecipe.read(values)
+    assert recipe.query_prompt == wanted and recipe.document_prompt is None
+    spec = next(spec for spec in one.specs if spec.name == "query_prompt")
+    again = form.from_component(spec, form.to_component(spec, wanted))
+    assert TrainEmbeddingRecipe.read({**values, "query_prompt": again}).query_prompt == wanted
+
+
 def test_a_prompt_may_break_lines() -> None:
     with gr.Blocks():
         one = form.render(TrainEmbeddingRecipe)

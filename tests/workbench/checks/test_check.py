@@ -97,13 +97,15 @@ def test_every_warning_names_its_mend(workspace: Workspace) -> None:
     )  # fmt: skip
     assert codes(report) == {
         "few-negatives", "fp16-without-gpu", "batch-too-large", "texts-cut", "beyond-the-model",
-        "few-dev-queries", "no-scores", "no-effect",
+        "few-dev-queries", "no-scores", "no-effect", "longer-than-used",
     }  # fmt: skip
     assert all(one.mend for one in report.warnings)
     mends = {one.code: one.mend for one in report.warnings}
     assert mends["few-negatives"].startswith("Set negatives to 1")
     assert mends["batch-too-large"] == "Set batch_size to 48 or less."
     assert mends["texts-cut"].startswith("Set passage_max_len to ")
+    # The model reads 512 tokens, and is used at 256 of them.
+    assert mends["longer-than-used"].startswith("After training, set query_max_len=512")
 
 
 def test_scored_pairs_are_rows_too(workspace: Workspace) -> None:

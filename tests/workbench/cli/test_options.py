@@ -48,6 +48,19 @@ def test_none_typed_for_an_optional_field_is_no_value() -> None:
     assert parse("--name", "none") == {"name": "none"}
 
 
+def test_an_empty_prompt_wants_none_and_an_absent_one_the_base_models() -> None:
+    said = {
+        (): None,
+        ("--set", "query_prompt="): "",
+        ("--set", 'query_prompt=""'): "",
+        ("--query-prompt", ""): "",
+        ("--query-prompt", "query: "): "query: ",
+    }
+    for argv, wanted in said.items():
+        recipe = TrainEmbeddingRecipe.read({"dataset": "pets", **parse(*argv)})
+        assert recipe.query_prompt == wanted, argv
+
+
 def test_a_setting_without_equals_or_of_no_field_is_a_sentence() -> None:
     with pytest.raises(BadInput, match="has no '='"):
         parse("--set", "epochs")

@@ -71,6 +71,24 @@ def test_a_plain_encoder_is_pooled_by_the_mean(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("prompts", "wanted"),
+    [
+        # What sentence-transformers writes when it saves a model that has 'passage' alone.
+        ({"query": "query: ", "document": "", "passage": "passage: "}, ("query: ", "passage: ")),
+        ({"query": "", "document": "", "corpus": "text: "}, ("", "text: ")),
+        ({"query": "query: ", "document": ""}, ("query: ", "")),
+    ],
+)
+def test_an_empty_prompt_hides_no_other(
+    tmp_path: Path, prompts: dict[str, str], wanted: tuple[str, str]
+) -> None:
+    folder = write_modules(tmp_path)
+    write_json(folder / "config_sentence_transformers.json", {"prompts": prompts})
+    contract = inspect_folder(folder).contract
+    assert (contract.query_prompt, contract.document_prompt) == wanted
+
+
+@pytest.mark.parametrize(
     ("config", "pooling", "causal"),
     [
         ({"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"]}, "lasttoken", True),
