@@ -145,7 +145,8 @@ def _learned(reader: DatasetReader, recipe: TrainEmbeddingRecipe, contract: Cont
         return Learned(scored.rows, columns, scored.left, scored.right)
     rows = build_rows(reader, recipe)
     refuse_no_negatives(recipe, rows)
-    columns, notes = {**rows.columns}, ()
+    columns = {**rows.columns}
+    notes: tuple[str, ...] = ()
     if recipe.objective in TAUGHT:
         teacher = fitted(teacher_scores(reader, rows), recipe, contract)
         columns["label"], notes = teacher.scores, teacher.notes
