@@ -42,7 +42,7 @@ def _script(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     model = _trained(workspace, args.name)
     folder = Path(args.output).expanduser().absolute()
     written = write_in_own_process(workspace, model, folder)
-    return written, f"Wrote train.py, rows.jsonl and README.md into {folder}."
+    return written, f"Wrote train.py, rows.jsonl, batches.jsonl and README.md into {folder}."
 
 
 def _trained(workspace: Workspace, name: str) -> str:

@@ -114,10 +114,12 @@ class Batching:
 
     def _again(self, number: int) -> list[Numbers]:
         """Another arrangement of as many batches; where chance finds none, the first one."""
+        if not self._first:
+            return []
         found, _ = self._dealt(self._kept(number), len(self._first), number)
         found = self._whole(found)
         seen = sum(map(len, found))
-        same = len(found) == len(self._first) and seen >= len(self.rows) - self.left_out
+        same = len(found) == len(self._first) and seen == len(self.rows) - self.left_out
         return found if same else self._first
 
     def _kept(self, number: int) -> Numbers:

@@ -15,7 +15,6 @@ from workbench.training.batches import Batching, Numbers, RowTexts
 from workbench.training.rows import (
     TrainingRows,
     build_rows,
-    refuse_no_negatives,
     training_table,
     with_pictures,
 )
@@ -61,7 +60,6 @@ def planned(reader: DatasetReader, recipe: TrainRecipe, devices: int) -> Batchin
         table, _ = training_table(reader, recipe, asked)
         return batching(reader, _numbered(table.num_rows, asked), recipe, devices)
     rows = build_rows(reader, recipe)
-    refuse_no_negatives(recipe, rows)
     if recipe.kind == "image-text":
         rows = with_pictures(reader, rows)
     return batching(reader, rows, recipe, devices)

@@ -13,7 +13,7 @@ from workbench.models.contract import Contract
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.models.towers import refuse_two
 from workbench.recipes.devices import how_many, named
-from workbench.recipes.train import CONTRASTIVE, GUIDED, TAUGHT, TrainRecipe
+from workbench.recipes.train import GUIDED, TAUGHT, TrainRecipe
 from workbench.recipes.train_rerank import MODEL_FREE
 from workbench.training.epoch import planned
 from workbench.workspace import Workspace
@@ -63,11 +63,6 @@ def _refuse_nothing_to_learn(recipe: TrainRecipe) -> None:
             f"The objective {objective} learns how a teacher scores a query's documents against "
             "each other, and with negatives 0 each query has one.",
             "Set negatives to 1 or more.",
-        )
-    if negatives == 0 and objective in CONTRASTIVE and not recipe.in_batch:
-        raise BadInput(
-            "Without in-batch negatives each query needs negatives of its own.",
-            "Raise negatives, give some in the data, or turn in_batch_negatives on.",
         )
     if objective == "cosent" and recipe.batch_size == 1:
         raise BadInput(

@@ -15,7 +15,7 @@ from workbench.evaluation.own_document import query_itself, same_words
 from workbench.evaluation.pictures import no_pictures
 from workbench.evaluation.texts import join_documents
 from workbench.models.contract import Contract
-from workbench.recipes.train import TrainRecipe
+from workbench.recipes.train import TAUGHT, TrainRecipe
 
 WITHOUT_PICTURE = (
     "{0:,} of {1:,} training rows were left out: their documents are texts without a picture."
@@ -142,11 +142,15 @@ def refuse_no_negatives(recipe: TrainRecipe, rows: TrainingRows) -> None:
     data gives one."""
     if rows.negatives.shape[1] or recipe.in_batch or recipe.on_pairs:
         return
+    if getattr(recipe, "objective", "") in TAUGHT:
+        raise BadInput(
+            "The data gives no negatives, and a teacher's scores are learnt of a query's documents "
+            "against each other.",
+            "Give negatives in the data or mine them, and set negatives to 1 or more.",
+        )
     raise BadInput(
-        "The data gives no negatives, and this objective tells a query's document from the "
-        "query's own negatives only.",
-        "Give negatives in the data or mine them, and set negatives to 1 or more; or choose "
-        "contrastive, with in_batch_negatives on.",
+        "Without in-batch negatives each query needs negatives of its own.",
+        "Raise negatives, give some in the data, or turn in_batch_negatives on.",
     )
 
 

@@ -90,8 +90,10 @@ class FakeReader:
 
     def training_rows(self, negatives: int, seed: int, split: str = "train") -> Any:
         given: dict[int, list[int]] = {}
+        relevant = {(one["query"], one["document"]) for one in self._judgments}
         for one in self.candidates(split).to_pylist():
-            given.setdefault(one["query"], []).append(one["document"])
+            if (one["query"], one["document"]) not in relevant:
+                given.setdefault(one["query"], []).append(one["document"])
         rows = [
             {
                 "query": one["query"],

@@ -142,7 +142,9 @@ def test_a_teacher_that_tells_nothing_is_refused(tiny: Path, tmp_path: Path) -> 
 
 
 def test_pairs_of_one_score_are_refused(tiny: Path, tmp_path: Path) -> None:
-    context = FakeContext(FakeWorkspace(tmp_path, Alike(top=0.0)), tmp_path / "job")
+    reader = Alike(top=0.0)
+    reader.summary["pair_splits"]["dev"] = 0
+    context = FakeContext(FakeWorkspace(tmp_path, reader), tmp_path / "job")
     with pytest.raises(BadInput, match="All 300 training pairs have the score 0"):
         module_of("embedding").run(
             TrainEmbeddingRecipe(**shared(tiny, objective="cosent")), context

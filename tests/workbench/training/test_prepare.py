@@ -107,7 +107,6 @@ def test_a_guide_and_a_first_stage_are_looked_up_too(workspace: Workspace, tmp_p
     [
         ({"objective": "distill-kl", "negatives": 0}, "with negatives 0 each query has one"),
         ({"objective": "margin-mse", "negatives": 0}, "with negatives 0 each query has one"),
-        ({"in_batch_negatives": False, "negatives": 0}, "negatives of its own"),
         ({"objective": "cosent", "batch_size": 1}, "learnt in batches of one"),
     ],
 )
