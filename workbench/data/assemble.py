@@ -124,6 +124,9 @@ class Assembly:
             said.append(
                 f"{rows} left out of the other splits, for a query that stands in {split} too."
             )
+        if count := finished.irrelevant:
+            some = "1 query has" if count == 1 else f"{count:,} queries have"
+            said.append(f"{some} no relevant document: kept, never trained or measured on.")
         if finished.unjudged:
             some = (
                 "1 query was" if finished.unjudged == 1 else f"{finished.unjudged:,} queries were"
