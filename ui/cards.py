@@ -137,13 +137,14 @@ def set_aside_text(result: Mapping[str, Any]) -> str:
     found = result.get("set_aside") or {}
     own = found.get("own_columns") or []
     counts = (
-        ("rows_refused", found.get("rows_refused", 0)),
-        ("files_without_rows", found.get("files_without_rows", 0)),
-        ("list_texts", found.get("list_texts", 0)),
-        ("own_columns", len(own)),
+        ("rows.rows_refused", found.get("rows_refused", 0)),
+        ("rows.files_without_rows", found.get("files_without_rows", 0)),
+        ("rows.queries_left_out", found.get("queries_left_out", 0)),
+        ("rows.list_texts", found.get("list_texts", 0)),
+        ("rows.own_columns", len(own)),
     )
     names = ", ".join([*own[:5], *(["…"] if len(own) > 5 else [])])
-    said = [t(f"rows.{key}", n=count(number), names=names) for key, number in counts if number]
+    said = [t(key, n=count(number), names=names) for key, number in counts if number]
     return " · ".join(said)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.data.names import OF_POSITIVE
+from workbench.data.shapes.columns import meaning
 from workbench.errors import BadInput
 
 #: Role -> the name by which that column is known, and what it holds.
@@ -170,7 +171,8 @@ def role_of(column: str) -> str | None:
     for role, words in _WORDS.items():
         if any(word in name for word in words.split() if len(word) > _SHORT or not word.isascii()):
             return role
-    return None
+    found = meaning(column)
+    return found.side if found is not None and found.holds == "texts" else None
 
 
 def _by_length(

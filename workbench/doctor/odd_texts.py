@@ -61,13 +61,15 @@ def odd_documents(exam: Exam) -> Iterator[Finding]:
         right = np.isin(rows, relevant)
         # The relevant ones do the most harm: they are shown first.
         shown = [*rows[right].tolist(), *rows[~right].tolist()][:EXAMPLES]
-        some = f"{int(right.sum()):,} of them relevant to a query"
+        some = (
+            f"{counted(len(rows), 'document')} ({int(right.sum()):,} of them relevant to a query)"
+        )
         yield Finding(
             f"{kind}-document",
             _SEVERITY[kind],
             len(rows),
             exam.documents,
-            _sentence(kind, counted(len(rows), "document"), some),
+            _sentence(kind, some),
             [_example(exam, row, bool(row in relevant)) for row in shown],
             [_without(exam, rows)] if kind == "placeholder" else [],
         )
@@ -108,10 +110,9 @@ def _found(parts: Iterable[tuple[int, list[str]]]) -> dict[str, Array]:
     return {kind: np.array(found, np.int64) for kind, found in rows.items() if found}
 
 
-def _sentence(kind: str, what: str, some: str = "") -> str:
+def _sentence(kind: str, what: str) -> str:
     looks, hint = _SAID[kind]
-    whose = f" ({some})" if some else ""
-    return f"The whole text looks like {looks}: {what}{whose}. {hint}"
+    return f"The whole text looks like {looks}: {what}. {hint}"
 
 
 def _example(exam: Exam, row: int, relevant: bool) -> Example:

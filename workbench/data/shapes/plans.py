@@ -27,6 +27,10 @@ _MEANT = sorted({*QUERY, *POSITIVE, *NEGATIVE, *_SIDE, *QUERY_ID, "hits"} - {"q"
 #: Names that are compared letter by letter: a wide table has thousands.
 _COMPARED = 100
 _KEPT = "It is kept as the query's own."
+_UNREAD = {
+    "positive": "Its name says relevant texts, and there are no texts in it that could be read so.",
+    "negative": "Its name says negatives, and there are no texts in it that could be read so.",
+}
 _RENAME = "It is kept as the query's own. Rename it to {0} if that is what it holds."
 _ALIKE = 0.8
 
@@ -62,8 +66,7 @@ def _hint(key: str, columns: Columns, family: str, place: int) -> str:
         return f"{_KEPT} It is called like '{columns.names[name]}', which was read."
     found = meaning(key)
     if found is not None and found.holds == "texts":
-        what = "relevant texts" if found.side == "positive" else "negatives"
-        return f"{_KEPT} Its name says {what}, and there are no texts in it that could be read so."
+        return f"{_KEPT} {_UNREAD[found.side]}"
     if found is not None:
         return f"{_KEPT} If it holds texts, say so: '--map {found.side}={key}'."
     if looks_like_scores(key) and not (name == "score" and family == "rows"):
