@@ -73,7 +73,8 @@ class Assembly:
                 "files_without_rows": sum(not one["rows"] for one in self.sources),
                 "own_columns": [shown_name(name) for name in self.own],
                 "list_texts": self.builder.list_texts,
-                "queries_left_out": finished.unjudged,
+                # Those whose rows were refused are counted there.
+                "queries_left_out": finished.unjudged - len(self.builder.told_lacking),
             },
             "notes": self.notes,
             "too_few": bool(finished.rows["queries"]) and finished.splits["test"] < ENOUGH,

@@ -74,6 +74,8 @@ class Builder:
         self.files: list[Report] = []
         #: Rows without a relevant text: file, line, column, query. Another row may bring one.
         self._lacking: list[tuple[int, int, str, int]] = []
+        #: The queries of those that were told of.
+        self.told_lacking: set[int] = set()
         #: Texts that look like a list, each counted once.
         self.list_texts = 0
 
@@ -325,6 +327,7 @@ class Builder:
         marks = np.frombuffer(self.marks, np.int8)
         for file, line, field, query in self._lacking:
             if not marks[query] & POSITIVE:
+                self.told_lacking.add(query)
                 detail = ", here or in another row"
                 self.files[file].add("no-positive", line, field, detail=detail)
         self._lacking = []

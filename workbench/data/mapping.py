@@ -38,7 +38,7 @@ _BOTH_TEXTS: tuple[set[str], ...] = (
 _MANY = ("positive", "negative")
 #: What people call such a column, in the languages we have met.
 _WORDS = {
-    "query": "query question anchor search utterance input instruction frage anfrage suche "
+    "query": "query q question anchor search utterance input instruction frage anfrage suche "
     "pregunta consulta requête recherche domanda вопрос запрос 问题 问 提问 查询 問題 查詢 "
     "検索 質問 질문",
     "positive": "positive pos answer response reply passage document context output completion "

@@ -262,3 +262,11 @@ def test_a_refusal_names_what_refused(workspace: Workspace, tmp_path: Path) -> N
     )
     with pytest.raises(NoGoodRows, match="not a shape that is known"):
         bring(workspace, tmp_path / "sts.tsv")
+
+
+def test_q_and_a_are_names(workspace: Workspace, tmp_path: Path) -> None:
+    rows = "".join(f"what is number {n} of them?,it is number {n} of all\n" for n in range(4))
+    (tmp_path / "a.csv").write_text("q,a\n" + rows)
+    result, reader = bring(workspace, tmp_path / "a.csv")
+    assert len(everything(reader)) == 4
+    assert [(one["code"], one["field"]) for one in result["problems"]] == [("unknown-columns", "a")]
