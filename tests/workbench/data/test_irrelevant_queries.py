@@ -68,6 +68,11 @@ def test_a_set_of_them_comes_back_from_its_export(workspace: Workspace, tmp_path
     _, reader = bring(workspace, by_ids(tmp_path / "set", {"dev": DEV}))
     recipe = ExportDataRecipe(dataset=reader.name, format="beir", output=str(tmp_path / "out"))
     export.run(recipe, context(workspace))
+    pairs = ExportDataRecipe(
+        dataset=reader.name, format="flagembedding", output=str(tmp_path / "flag")
+    )
+    lost = export.run(pairs, context(workspace))["left_out"]
+    assert "queries without a relevant document, and what is judged or given of them (1)" in lost
     result, again = bring(workspace, tmp_path / "out")
     assert grades(again) == sorted(DEV)
     assert result["splits"] == {"train": 0, "dev": 3, "test": 0}
