@@ -139,6 +139,7 @@ def set_aside_text(result: Mapping[str, Any]) -> str:
     counts = (
         ("rows.rows_refused", found.get("rows_refused", 0)),
         ("rows.files_without_rows", found.get("files_without_rows", 0)),
+        ("rows.queries_left_out", found.get("queries_left_out", 0)),
         ("rows.list_texts", found.get("list_texts", 0)),
         ("rows.own_columns", len(own)),
     )

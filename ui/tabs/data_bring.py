@@ -11,6 +11,7 @@ import gradio as gr
 from markupsafe import Markup
 
 from ui import choices, form
+from ui.cards import set_aside_text
 from ui.dropzone import staged_files
 from ui.feedback import on
 from ui.markup import EMPTY, badge, clipped, join, piece, table
@@ -43,7 +44,10 @@ _KINDS = {
     "document": "bring.kind_document",
 }
 #: Warnings that a person can mend before the import.
-_TOLD = ("unknown-columns",)
+_TOLD = (
+    *("unknown-columns", "no-header", "unclear-header", "lines-above-header", "doubled-column"),
+    *("missing-values", "other-sheets", "id-as-number"),
+)
 #: Columns that each menu offers; others can be typed. A page of a dozen menus with ten thousand
 #: each would take seconds to arrive.
 _OFFERED = 300
@@ -197,6 +201,8 @@ def preview_html(found: Preview, guessed: bool = False) -> str:
     if found.rows:
         heads = [t("bring.as"), t("bring.holds"), t("bring.where")]
         parts.append(table(heads, [_cells(row) for row in found.rows], caption=caption))
+    if aside := set_aside_text({"set_aside": found.set_aside}):
+        parts.append(Markup('<p class="warning">{}</p>').format(aside))
     told = [one for one in found.problems if one["severity"] == "error" or one["code"] in _TOLD]
     problems = sorted(told, key=lambda one: one["severity"])[:3]
     said = [

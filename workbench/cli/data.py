@@ -103,6 +103,7 @@ def _set_aside(found: dict[str, Any]) -> str:
             "file without a usable row",
             "files without a usable row",
         ),
+        (found.get("queries_left_out", 0), "query left out", "queries left out"),
         (found.get("list_texts", 0), "list read as text", "lists read as text"),
     )
     said = [f"{n:,} {one if n == 1 else many}" for n, one, many in counts if n]

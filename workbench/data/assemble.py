@@ -71,8 +71,10 @@ class Assembly:
             "set_aside": {
                 "rows_refused": self.log.refused_rows,
                 "files_without_rows": sum(not one["rows"] for one in self.sources),
-                "own_columns": list(self.own),
+                "own_columns": [shown_name(name) for name in self.own],
                 "list_texts": self.builder.list_texts,
+                # Those whose rows were refused are counted there.
+                "queries_left_out": finished.unjudged - len(self.builder.told_lacking),
             },
             "notes": self.notes,
             "too_few": bool(finished.rows["queries"]) and finished.splits["test"] < ENOUGH,
@@ -110,7 +112,8 @@ class Assembly:
         self._refuse_strictly(strict)
         problems = self._found
         if not (self.builder.has_positive or self.pairs.rows or self.texts.used):
-            said = f" The first problem: {_first(problems)}" if problems else ""
+            errors = [one for one in problems if one["severity"] == "error"]
+            said = f" The first problem: {_first(errors or problems)}" if problems else ""
             raise NoGoodRows(
                 f"No row of these files could be used.{said}",
                 "Mend the files, or see in the documentation which rows are read.",
@@ -124,6 +127,9 @@ class Assembly:
             said.append(
                 f"{rows} left out of the other splits, for a query that stands in {split} too."
             )
+        if count := finished.irrelevant:
+            some = "1 query has" if count == 1 else f"{count:,} queries have"
+            said.append(f"{some} no relevant document: kept, never trained or measured on.")
         if finished.unjudged:
             some = (
                 "1 query was" if finished.unjudged == 1 else f"{finished.unjudged:,} queries were"
@@ -176,8 +182,13 @@ class Assembly:
 
 def own_columns(names: Iterable[str]) -> str:
     """The note on columns that are kept as they are."""
-    listed = ", ".join(f"'{name}'" for name in list(names)[:20])
+    listed = ", ".join(f"'{shown_name(name)}'" for name in list(names)[:20])
     return f"Own columns of the rows were kept: {listed}."
+
+
+def shown_name(name: str) -> str:
+    """A column's name; pandas writes its row numbers under none."""
+    return name if name.strip() else "(no name)"
 
 
 def _first(problems: list[dict[str, Any]]) -> str:

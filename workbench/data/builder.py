@@ -27,8 +27,9 @@ from workbench.data.writer import DOCUMENTS, QUERIES, Background, TableWriter
 Array = np.ndarray[Any, Any]
 _BATCH_ROWS = 5_000
 _BATCH_CHARS = 1 << 20
-#: Marks on a query: something is relevant to it; a judgment was left out for its split.
-POSITIVE, LEAKED = 1, 2
+#: Marks on a query: something is relevant to it; a judgment was left out for its split; it is
+#: judged, if only irrelevant.
+POSITIVE, LEAKED, JUDGED = 1, 2, 4
 SPOOLED_QUERIES = pa.schema(
     [QUERIES.field(name) for name in ("id", "text", "prompt", "fields")],
 )
@@ -53,7 +54,7 @@ class Builder:
         self.edges = EdgeSpool(folder / "spool/edges.bin")
         self.lengths = {"query": Lengths(), "document": Lengths()}
         self.splits = array.array("b")  # per query: its split as the files say
-        self.marks = array.array("b")  # per query: POSITIVE, LEAKED
+        self.marks = array.array("b")  # per query: POSITIVE, LEAKED, JUDGED
         self.groups = array.array("i")  # per query: the first query of the same text
         self.leaked: Counter[str] = Counter()
         self.said = {"query": Said(), "document": Said()}
@@ -73,6 +74,8 @@ class Builder:
         self.files: list[Report] = []
         #: Rows without a relevant text: file, line, column, query. Another row may bring one.
         self._lacking: list[tuple[int, int, str, int]] = []
+        #: The queries of those that were told of.
+        self.told_lacking: set[int] = set()
         #: Texts that look like a list, each counted once.
         self.list_texts = 0
 
@@ -307,7 +310,9 @@ class Builder:
         """Add judgments, of grade 0 too; a grade below 0 is a candidate's, with its score."""
         none = np.full(len(queries), np.nan, np.float32) if scores is None else scores
         self.edges.add(queries, documents, grades, none, len(self.files) - 1, lines)
-        np.frombuffer(self.marks, np.int8)[queries[grades > 0]] |= POSITIVE
+        marks = np.frombuffer(self.marks, np.int8)
+        marks[queries[grades > 0]] |= POSITIVE
+        marks[queries[grades >= 0]] |= JUDGED
 
     def _remember_lacking(self, batch: Batch, queries: Array, keep: Array) -> None:
         file = len(self.files) - 1
@@ -322,6 +327,7 @@ class Builder:
         marks = np.frombuffer(self.marks, np.int8)
         for file, line, field, query in self._lacking:
             if not marks[query] & POSITIVE:
+                self.told_lacking.add(query)
                 detail = ", here or in another row"
                 self.files[file].add("no-positive", line, field, detail=detail)
         self._lacking = []

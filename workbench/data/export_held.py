@@ -43,6 +43,7 @@ SAID = {
     "unjudged": "candidates that nobody judged: they are written with the score 0 ({})",
     "unscored": "documents of queries without a teacher's score ({})",
     "queries": "queries with their judgments: they are no scored pairs ({})",
+    "irrelevant": "queries without a relevant document, and what is judged or given of them ({})",
     "bare": "queries without a negative: a triplet needs one ({})",
 }
 
@@ -118,6 +119,8 @@ def _edges(
     counts["grades"] += int((grades > 1).sum())
     counts["zeros"] += int((grades <= 0).sum())
     counts["zeros_offered"] = counts["zeros"]
+    asked = len(np.unique(judged["query"].to_numpy()[grades > 0]))
+    counts["irrelevant"] += reader.counts["splits"][split] - asked
     counts["candidates"] += offered.num_rows
     counts["origins"] += int(pc.sum(pc.not_equal(offered["origin"], "given")).as_py() or 0)
     counts["scores"] += offered.num_rows - offered["score"].null_count

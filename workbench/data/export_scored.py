@@ -60,8 +60,12 @@ class Scale:
         if self.source == OWN:
             return frozenset(SAID.keys() - {"queries", "pair_fields"})
         if self.source == TEACHER:
-            return frozenset({"queries", "scores", "candidates", "zeros_offered", "pairs"})
-        return frozenset({"queries", "grades", "candidates", "zeros", "zeros_offered", "pairs"})
+            return frozenset(
+                {"queries", "scores", "candidates", "zeros_offered", "irrelevant", "pairs"}
+            )
+        return frozenset(
+            {"queries", "grades", "candidates", "zeros", "zeros_offered", "irrelevant", "pairs"}
+        )
 
 
 def scale_of(

@@ -89,7 +89,7 @@ def triplets(job: Job) -> None:
         for row in job.rows(split):
             good, bad = row.positives, row.others
             if not good or not bad:
-                job.lost["bare"] += 1
+                job.lost["bare"] += bool(good)
                 continue
             for place in range(max(len(good), len(bad))):
                 positive, negative = good[place % len(good)], bad[place % len(bad)]
@@ -222,7 +222,7 @@ def _close(job: Job, sink: Any, name: str) -> None:
 _OFFERED = {"queries", "candidates", "zeros"}
 #: They are left out.
 _RELEVANT = {"queries", "zeros_offered"}
-_IDS = {"document_ids", "query_ids", "unlinked"}
+_IDS = {"document_ids", "query_ids", "unlinked", "irrelevant"}
 _BEIR = {"titles", "grades", "zeros", "fields", "query_fields", "prompts", *REPEATED}
 SHAPES: dict[str, Shape] = {
     "flagembedding": Shape(flagembedding, ".jsonl", frozenset(_OFFERED | {"scores", "prompts"})),
@@ -232,6 +232,8 @@ SHAPES: dict[str, Shape] = {
     "scored": Shape(scored, ".jsonl", frozenset(), typed=True),
     "beir": Shape(beir, "", frozenset(_RELEVANT | _IDS | _BEIR)),
     "llamaindex": Shape(llamaindex, ".json", frozenset(_RELEVANT | _IDS)),
-    "reranker-csv": Shape(reranker_csv, ".csv", frozenset(_OFFERED | {"query_ids", "grades"})),
+    "reranker-csv": Shape(
+        reranker_csv, ".csv", frozenset(_OFFERED | {"query_ids", "grades", "irrelevant"})
+    ),
     "imagefolder": Shape(imagefolder, "", frozenset({"queries", "pictures", "fields"})),
 }

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workbench.data.builder import POSITIVE, Builder
+from workbench.data.builder import JUDGED, POSITIVE, Builder
 from workbench.data.edges import disputed, judged, offered
 from workbench.data.parts import SPLITS
-from workbench.data.splits import CODES, Shares, carve
+from workbench.data.splits import CODES, Shares, carve, seated
 from workbench.data.writer import CANDIDATES, JUDGMENTS, QUERIES, Inline, TableWriter
 
 Array = np.ndarray[Any, Any]
@@ -29,11 +29,13 @@ _TRIM = 8
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What became of the rows. ``carved``: queries set aside because the files brought none."""
+    """What became of the rows. ``carved``: queries set aside because the files brought none;
+    ``irrelevant``: queries whose judgments are all 0; ``unjudged``: those left out."""
 
     rows: dict[str, int]
     splits: dict[str, int]
     carved: dict[str, int]
+    irrelevant: int
     unjudged: int
 
 
@@ -46,9 +48,11 @@ def finish(builder: Builder, shares: Shares, check: Callable[[], None]) -> Finis
     groups = np.frombuffer(builder.groups, np.int32)
     said = np.frombuffer(builder.splits, np.int8)[groups] if len(groups) else np.zeros(0, np.int8)
     marks = np.frombuffer(builder.marks, np.int8)
-    keep = (marks & POSITIVE) != 0
+    relevant = (marks & POSITIVE) != 0
+    keep = relevant | ((marks & JUDGED) != 0) & relevant.any()
     splits = said.copy()
-    splits[keep] = carve(said[keep], groups[keep], shares)
+    splits[relevant] = carve(said[relevant], groups[relevant], shares)
+    splits = seated(splits, groups, relevant)
     new_row = _renumber(splits, keep)
     counts = {name: int((keep & (splits == code)).sum()) for name, code in CODES.items()}
     builder.background.submit(_write_queries, builder, np.where(keep, splits, -1), check)
@@ -58,7 +62,11 @@ def finish(builder: Builder, shares: Shares, check: Callable[[], None]) -> Finis
     return Finished(
         {"documents": builder.documents.rows, "queries": int(keep.sum()), **rows},
         counts,
-        {name: int((splits != said)[splits == CODES[name]].sum()) for name in ("test", "dev")},
+        {
+            name: int((relevant & (splits != said) & (splits == CODES[name])).sum())
+            for name in ("test", "dev")
+        },
+        int((keep & ~relevant).sum()),
         int((marks == 0).sum()),
     )
 

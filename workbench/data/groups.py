@@ -4,8 +4,24 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from workbench.data.intake import Input
+from workbench.data.parts import split_of
+from workbench.data.shapes.beir import looks_like_texts
 
 _TEXTS = ("corpus", "queries")
+
+
+def name_corpus(inputs: Sequence[Input]) -> None:
+    """Where there are judgments and no file that is called a corpus: the files of texts with ids,
+    as MS MARCO calls them 'msmarco_passage_00.jsonl', are it."""
+    parts = {one.part for one in inputs}
+    if "qrels" in parts and "corpus" not in parts:
+        for one in inputs:
+            if (
+                one.part == "rows"
+                and looks_like_texts(one.sample)
+                and not split_of(one.source.label)
+            ):
+                one.part = "corpus"
 
 
 def groups(inputs: Sequence[Input]) -> Iterator[list[Input]]:

@@ -14,7 +14,7 @@ from workbench.data.collection import Collection
 from workbench.data.deciding import finder
 from workbench.data.formats import jsonblocks, jsonlines
 from workbench.data.formats.jsonlines import Record
-from workbench.data.groups import groups
+from workbench.data.groups import groups, name_corpus
 from workbench.data.hub import local_paths
 from workbench.data.intake import Input, inspect, none_mapped
 from workbench.data.lines import Block
@@ -59,6 +59,7 @@ class Import:
     def run(self) -> None:
         """Add every good row to the assembly, and every problem to its log."""
         inputs = self._without_readmes(self._inputs())
+        name_corpus(inputs)
         self._total = sum(one.source.size for one in inputs)
         inputs = self._with_pictures(inputs)
         for group in groups(inputs):

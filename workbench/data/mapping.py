@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.data.names import OF_POSITIVE
+from workbench.data.shapes.columns import meaning
 from workbench.errors import BadInput
 
 #: Role -> the name by which that column is known, and what it holds.
@@ -37,7 +38,7 @@ _BOTH_TEXTS: tuple[set[str], ...] = (
 _MANY = ("positive", "negative")
 #: What people call such a column, in the languages we have met.
 _WORDS = {
-    "query": "query question anchor search utterance input instruction frage anfrage suche "
+    "query": "query q question anchor search utterance input instruction frage anfrage suche "
     "pregunta consulta requête recherche domanda вопрос запрос 问题 问 提问 查询 問題 查詢 "
     "検索 質問 질문",
     "positive": "positive pos answer response reply passage document context output completion "
@@ -170,7 +171,8 @@ def role_of(column: str) -> str | None:
     for role, words in _WORDS.items():
         if any(word in name for word in words.split() if len(word) > _SHORT or not word.isascii()):
             return role
-    return None
+    found = meaning(column)
+    return found.side if found is not None and found.holds == "texts" else None
 
 
 def _by_length(

@@ -11,13 +11,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from workbench.data.assemble import own_columns
+from workbench.data.assemble import own_columns, shown_name
 from workbench.data.deciding import finder
+from workbench.data.groups import name_corpus
 from workbench.data.hub import is_hub
 from workbench.data.hub_look import described, look_at, sample
 from workbench.data.importing import BROKEN
 from workbench.data.intake import Input, inspect
 from workbench.data.mapping import guess_roles, read_map
+from workbench.data.odd_texts import kind_of
 from workbench.data.pieces import Cutter, cutter_for
 from workbench.data.problems import ProblemLog
 from workbench.data.shapes import beir
@@ -65,13 +67,15 @@ class Preview:
     rows: list[PreviewRow] = field(default_factory=list)
     problems: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    #: What is not read as it stands, counted as an import counts it.
+    set_aside: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         rows = [
             {"file": row.file, "line": row.line, "kind": row.kind, "texts": list(row.texts)}
             for row in self.rows
         ]
-        plain = ("format", "known", "columns", "guess", "problems", "notes")
+        plain = ("format", "known", "columns", "guess", "problems", "notes", "set_aside")
         return {**{name: getattr(self, name) for name in plain}, "rows": rows}
 
 
@@ -90,6 +94,7 @@ def preview(workspace: Workspace, recipe: ImportRecipe, shown: int = SHOWN) -> P
             with _told(source, log):
                 if one := inspect(source, recipe.encoding, log, columns, recipe.header):
                     inputs.append(one)
+        name_corpus(inputs)
         inputs = _embedded(inputs, out, formats, Path(made), shown)
         if pictures:
             seen, inputs, note = look(pictures, inputs, Path(made))
@@ -99,6 +104,7 @@ def preview(workspace: Workspace, recipe: ImportRecipe, shown: int = SHOWN) -> P
         for one in inputs:
             with _told(one.source, log):
                 _look(one, recipe, cutter, out, formats, log, Path(made), shown)
+        out.set_aside["rows_refused"] = log.refused_rows
         out.problems = [problem.to_dict() for problem in log.first[:20]]
         log.abandon()
     out.format = " + ".join(formats)
@@ -171,7 +177,7 @@ def _look(
         items, samples, recogniser = _rows(one, recipe, cutter, log, scratch)
         found = list(recogniser.formats)
         formats.update(dict.fromkeys(found))
-        out.notes += [own_columns(recogniser.own)] if recogniser.own else []
+        _put_aside(out, recogniser, items)
         out.rows += [_shown(one, line, item) for line, item in items[: shown - len(out.rows)]]
         out.known &= bool(found)
         if not out.columns or not found:
@@ -181,6 +187,16 @@ def _look(
         formats["llamaindex" if one.part == "llamaindex" else shape.name] = None
         if one.part in ("corpus", "queries"):
             out.rows += _by_id(one, scratch, min(_BY_ID, shown - len(out.rows)))
+
+
+def _put_aside(out: Preview, recogniser: Recogniser, items: list[tuple[int, Item]]) -> None:
+    """Count the columns that are kept as they are, and the lists that are read as text."""
+    out.notes += [own_columns(recogniser.own)] if recogniser.own else []
+    own = out.set_aside.setdefault("own_columns", [])
+    own += [name for name in map(shown_name, recogniser.own) if name not in own]
+    texts = {text for _, item in items for _, text in _texts(item)}
+    lists = sum(kind_of(text) == "list" or text.strip() == "[]" for text in texts)
+    out.set_aside["list_texts"] = out.set_aside.get("list_texts", 0) + lists
 
 
 class _Gathered:

@@ -18,6 +18,8 @@ LISTED = 100_000
 #: How many problems a job's result and an error carry along.
 SHOWN = 100
 _BUFFER = 2_000
+#: Characters of a detail inside a sentence, and of one that is the whole sentence.
+_DETAIL, _SENTENCE = 80, 320
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +239,12 @@ MENDS: dict[str, Mend] = {
         "If it names the columns, import with 'header' yes; else a line of names above it says "
         "for certain what they are.",
     ),
+    "lines-above-header": Mend(
+        "warning",
+        "The names of the columns stand below another line ({detail}), which was left out.",
+        "If that line is a row, import with 'header' no.",
+        altered=True,
+    ),
     "unclear-header": Mend(
         "warning",
         "The first line ({detail}) was read as the names of the columns, which are not known.",
@@ -355,7 +363,8 @@ class ProblemLog:
         if self._stored + len(self._buffer) >= LISTED:
             return
         sentence = mend.refused if found == "error" and mend.refused else mend.what
-        what = sentence.format(detail=shorten(detail))
+        room = _SENTENCE if sentence == "{detail}" else _DETAIL
+        what = sentence.format(detail=shorten(detail, room))
         message = f"{what} {mend.mend.format(hint=hint)}".strip()
         problem = Problem(
             _plain(file), line, _plain(field) if field else None, code, found, message
@@ -408,7 +417,7 @@ _SCHEMA = pa.schema(
 )
 
 
-def shorten(text: str, limit: int = 80) -> str:
+def shorten(text: str, limit: int = _DETAIL) -> str:
     """A text short enough for a sentence, on one line, and safe to print and store."""
     flat = " ".join(_plain(text).split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"

@@ -18,7 +18,7 @@ from workbench.data.edit_plan import split_codes
 from workbench.data.parts import SPLITS
 from workbench.data.reader import DatasetReader
 from workbench.data.resplit_field import by_field
-from workbench.data.splits import CODES, DEV, TEST, TRAIN
+from workbench.data.splits import CODES, DEV, TEST, TRAIN, seated
 from workbench.data.versions import new_version
 from workbench.errors import BadInput
 from workbench.jobs.context import JobContext
@@ -63,7 +63,7 @@ def resplit(reader: DatasetReader, recipe: ResplitRecipe, check: Check) -> Chang
     queries, pairs = {}, {}
     if reader.counts["queries"]:
         groups = _query_groups(reader, recipe.by == "document", check)
-        queries = _moved(_old(reader), _deal(groups, recipe))
+        queries = _moved(_old(reader), _dealt(reader, groups, recipe))
     if reader.counts["pairs"]:
         table = reader.pairs()
         pairs = _moved(
@@ -142,6 +142,16 @@ def _components(left: Array, right: Array, lefts: int, rights: int, same: bool =
     ones = np.ones(len(left), np.int8)
     graph = coo_array((ones, (left, right if same else right + lefts)), shape=(size, size))
     return np.asarray(connected_components(graph, directed=False)[1][:lefts])
+
+
+def _dealt(reader: DatasetReader, groups: Array, recipe: ResplitRecipe) -> Array:
+    """The new split of each query: dealt among those that have something relevant."""
+    relevant = np.zeros(len(groups), bool)
+    for edges in reader.iter_edges("judgments"):
+        relevant[edges["query"].to_numpy()[edges["grade"].to_numpy() > 0]] = True
+    codes = _old(reader)
+    codes[relevant] = _deal(groups[relevant], recipe)
+    return seated(codes, groups, relevant)
 
 
 def _deal(groups: Array, recipe: ResplitRecipe) -> Array:

@@ -46,6 +46,22 @@ def carve(splits: Array, groups: Array, shares: Shares) -> Array:
     return result
 
 
+def seated(splits: Array, groups: Array, relevant: Array) -> Array:
+    """The splits with queries that have nothing relevant put beside others that have: with those of
+    the same text, else in their own split, else in one that can be measured."""
+    result = splits.copy()
+    filled = [code for code in (TEST, DEV, TRAIN) if (splits[relevant] == code).any()]
+    if not filled:
+        return result
+    alone = ~relevant & ~np.isin(splits, filled)
+    result[alone] = filled[0]
+    home = np.full(int(groups.max()) + 1, UNKNOWN, np.int8)
+    home[groups[relevant]] = splits[relevant]
+    shared = ~relevant & (home[groups] != UNKNOWN)
+    result[shared] = home[groups[shared]]
+    return result
+
+
 def _count(queries: int, share: float, limit: int, room: int) -> int:
     if share <= 0 or queries < 2:
         return 0

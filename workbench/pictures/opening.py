@@ -157,7 +157,8 @@ def _refuse_too_large(size: Size, length: int | None) -> None:
     if min(size) < 1:
         raise PictureUnusable.of("picture-broken", "it has no pixels")
     if length is not None and pixels > max(MOST_OUT, _PIXELS_PER_BYTE * length):
-        raise PictureUnusable.of("picture-too-large", f"{said}, from a file of {length:,} bytes")
+        from_file = f"{size[0]:,} x {size[1]:,} pixels, from a file of {length:,} bytes"
+        raise PictureUnusable.of("picture-too-large", from_file)
 
 
 def _ask_for_less(image: Image.Image, most: int) -> tuple[Size, Size]:

@@ -24,7 +24,7 @@ NEGATIVES = [
     *("neg_passages", "negPassage", "negative_documents", "negative_doc", "Negative Texts"),
     *("neg_1", "neg2", "negative3", "hard_negative_4", "distractor", "distractors", "distractor1"),
     *("irrelevant_passages", "non_relevant_docs", "not_relevant", "wrong_answers", "falsch"),
-    *("incorrect_answers", "negdocs", "NEG", "bm25_negatives", "负例"),
+    *("incorrect_answers", "negdocs", "NEG", "bm25_negatives", "负例", "bad_passages", "负样本"),
 ]
 POSITIVES = [
     *("pos_passages", "positiveDocuments", "positive_1", "pos_docs", "relevant_passages"),
@@ -134,7 +134,7 @@ ODD = [
     {"query": "q", "documents_text": ["p"]},
     {"query_id": "1", "query": "q", "candidate_list": ["a"]},
     {"query": "q", "passages_found": ["a"], "text_b": 3},
-    {"prompt": "p", "chosen": "a", "rejected": "b"},
+    {"instruction": "p", "chosen": "a", "rejected": "b"},
     {"input": "a", "output": "b", "more": 3},
     {"anchor": "a", "messages": [{"role": "user", "content": "x"}]},
 ]
@@ -221,3 +221,86 @@ def test_the_order_of_columns_means_nothing_where_names_do(
         assert plan.format == "query-pos-neg" and not plan.own
         seen.add(plan.read.query)  # type: ignore[attr-defined]
     assert seen == {"query"}
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ({"query": "q one", "antwort": "p one"}, ["antwort"]),
+        ({"Query": "q one", "frei": "p one"}, ["frei"]),
+        ({"frage": "q one", "passage": "p one"}, ["frage"]),
+        ({"eins": "q one", "zwei": "p one"}, ["eins", "zwei"]),
+    ],
+)
+def test_a_guess_tells_only_of_names_that_are_not_known(
+    row: dict[str, str], told: list[str], workspace: Workspace, tmp_path: Path
+) -> None:
+    result, reader = bring(workspace, lines(tmp_path / "a.jsonl", [row]))
+    assert everything(reader)["q one"][1] == ["p one"]
+    assert [one["field"] for one in result["problems"]] == told
+
+
+def test_preferences_are_a_query_with_a_negative(workspace: Workspace, tmp_path: Path) -> None:
+    row = {"prompt": "explain x", "chosen": "good x", "rejected": "bad x"}
+    _, reader = bring(workspace, lines(tmp_path / "a.jsonl", [row]))
+    assert everything(reader) == {"explain x": ("train", ["good x"], ["bad x"])}
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        # The rejected text is no query.
+        ({"chosen": "a: hello", "rejected": "a: go away"}, "has no 'query'"),
+        (
+            {"instruction": "explain x", "input": "", "chosen": "good", "rejected": "bad"},
+            "Perhaps rename 'instruction' to 'query'.",
+        ),
+        (
+            {"instruction": "explain x", "input": "", "output": "good"},
+            "Perhaps rename 'instruction' to 'query', 'output' to 'pos'.",
+        ),
+    ],
+)
+def test_hints_that_help(
+    row: dict[str, Any], says: str, workspace: Workspace, tmp_path: Path
+) -> None:
+    with pytest.raises(NoGoodRows) as caught:
+        bring(workspace, lines(tmp_path / "a.jsonl", [row]))
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("documents", ["texts", "documents", "candidates"])
+@pytest.mark.parametrize("labels", ["labels", "relevance", "scores"])
+def test_a_list_of_labels_beside_a_list_of_documents(
+    documents: str, labels: str, workspace: Workspace, tmp_path: Path
+) -> None:
+    row = {"query": "q", documents: ["a", "b", "c"], labels: [0, 1, 0]}
+    _, reader = bring(workspace, lines(tmp_path / "a.jsonl", [row]))
+    assert everything(reader) == {"q": ("train", ["b"], ["a", "c"])}
+
+
+def test_a_label_that_is_none_costs_its_row_only(workspace: Workspace, tmp_path: Path) -> None:
+    """SNLI writes '-' where its annotators did not agree: the others are still labels."""
+    rows = [
+        {"sentence1": "a man eats", "sentence2": "someone eats", "gold_label": "entailment"},
+        {"sentence1": "a man eats", "sentence2": "nobody eats", "gold_label": "contradiction"},
+        {"sentence1": "a dog eats", "sentence2": "a cat eats", "gold_label": "-"},
+    ]
+    result, reader = bring(workspace, lines(tmp_path / "a.jsonl", rows))
+    assert everything(reader) == {"a man eats": ("train", ["someone eats"], ["nobody eats"])}
+    assert [(one["code"], one["line"]) for one in result["problems"]] == [("bad-score", 3)]
+
+
+def test_the_preview_counts_what_the_import_sets_aside(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    rows = [
+        {"query": "q one", "pos": ["p", "['a', 'b']"], "scene": "s"},
+        {"query": "", "pos": ["p"], "scene": "s"},
+    ]
+    path = lines(tmp_path / "a.jsonl", rows)
+    result, _ = bring(workspace, path)
+    found = preview(workspace, ImportRecipe(paths=[str(path)], name="x")).set_aside
+    wanted = {"rows_refused": 1, "own_columns": ["scene"], "list_texts": 1}
+    assert found == wanted
+    assert {key: result["set_aside"][key] for key in wanted} == wanted

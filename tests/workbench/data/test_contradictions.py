@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.workbench.data.fakes import bring, codes, everything, lines
+from workbench.cli.data import report
 from workbench.errors import NoGoodRows, StrictRefused
 from workbench.workspace import Workspace
 
@@ -40,6 +41,7 @@ def test_without_positives_anywhere_the_row_is_told_of(
     result, _ = bring(workspace, lines(tmp_path / "a.jsonl", rows))
     assert codes(result) == [("no-positive", 2, "error")]
     assert result["set_aside"]["rows_refused"] == 1
+    assert result["set_aside"]["queries_left_out"] == 0  # It is counted once.
     with pytest.raises(NoGoodRows, match="here or in another row"):
         bring(workspace, lines(tmp_path / "b.jsonl", rows[1:]))
 
@@ -81,3 +83,13 @@ def test_two_grades_in_files_of_judgments(workspace: Workspace, tmp_path: Path) 
     result, reader = bring(workspace, folder)
     assert codes(result) == [("two-grades", 4, "warning"), ("two-grades", 5, "warning")]
     assert reader.judgments()["grade"].to_pylist() == [2]
+
+
+def test_a_query_that_only_irrelevant_rows_have_is_counted(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_text("query,passage,label\nq,a,1\nr,b,0\n")
+    result, reader = bring(workspace, tmp_path / "a.csv")
+    assert list(everything(reader)) == ["q"]
+    assert result["set_aside"]["queries_left_out"] == 1
+    assert "; 1 query left out" in report(result).split("\n")[0]

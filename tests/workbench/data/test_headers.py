@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.workbench.data.fakes import bring, everything
+from tests.workbench.data.fakes import bring, everything, lines
+from tests.workbench.data.sheets import workbook
 from workbench.data.formats.fileformat import Head
 from workbench.data.formats.headers import header_of
 from workbench.data.mapping import read_map
 from workbench.data.preview import preview
+from workbench.errors import NoGoodRows
 from workbench.recipes.data import ImportRecipe
 from workbench.workspace import Workspace
 
@@ -181,3 +183,90 @@ def test_any_rows_get_an_answer(rows: list[list[str]]) -> None:
         header = header_of(head, rows)
         if header.names:
             assert len(header.names) in {len(row) for row in rows}
+
+
+@pytest.mark.parametrize("first", ["sep=;", "\ufeffsep=;", '"sep=;"', "SEP=;"])
+def test_excels_own_first_line_is_no_row(first: str, workspace: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"{first}\nquery;positive\nq one;p, one\nq two;p two\n", encoding="utf-8")
+    result, reader = bring(workspace, path, dev_share=0, test_share=0)
+    assert {query: row[1] for query, row in everything(reader).items()} == {
+        "q one": ["p, one"],
+        "q two": ["p two"],
+    }
+    assert result["problems"] == []
+
+
+@pytest.mark.parametrize(
+    "above", ["# made by a program\n", "My export,\n", "My export,\n\nof today,\n", "# a\n# b\n"]
+)
+def test_lines_above_the_names_are_told_and_are_no_rows(
+    above: str, workspace: Workspace, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(above + "query,positive\nq one,p one\nq two,p two\n")
+    result, reader = bring(workspace, path, dev_share=0, test_share=0)
+    assert sorted(everything(reader)) == ["q one", "q two"]
+    assert [one["code"] for one in result["problems"]] == ["lines-above-header"]
+
+
+def test_lines_above_the_names_in_a_workbook(workspace: Workspace, tmp_path: Path) -> None:
+    rows = [["An export", ""], ["query", "positive"], ["q one", "p one"]]
+    result, reader = bring(workspace, workbook(tmp_path / "a.xlsx", rows=rows))
+    assert list(everything(reader)) == ["q one"]
+    assert [one["code"] for one in result["problems"]] == ["lines-above-header"]
+
+
+def test_a_row_of_words_is_no_header_further_down(workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("what is it?,a thing\nquery,answer\nwho is it?,a person\n")
+    _, reader = bring(workspace, tmp_path / "a.csv")
+    assert len(everything(reader)) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        (
+            "msmarco_passage_00.jsonl",
+            [{"pid": "m_0", "passage": "copper is soft", "spans": "(0,3)", "docid": "d_0"},
+             {"pid": "m_1", "passage": "iron rusts", "spans": "(0,3)", "docid": "d_0"}],
+        ),
+        (
+            "msmarco_doc_00.jsonl",
+            [{"url": "http://a", "title": "", "headings": "h", "body": "copper is soft",
+              "docid": "m_0"},
+             {"url": "http://b", "title": "", "headings": "h", "body": "iron rusts",
+              "docid": "m_1"}],
+        ),
+    ],
+)  # fmt: skip
+def test_ms_marco_of_the_second_version(
+    name: str, rows: list[dict[str, str]], workspace: Workspace, tmp_path: Path
+) -> None:
+    """Its corpora are not called so, and its passages have their document's id too."""
+    lines(tmp_path / "in" / name, rows)
+    (tmp_path / "in/passv2_dev_queries.tsv").write_text("10\tis copper soft\n11\tdoes iron rust\n")
+    (tmp_path / "in/passv2_dev_qrels.tsv").write_text("10\t0\tm_0\t1\n11\t0\tm_1\t1\n")
+    result, reader = bring(workspace, tmp_path / "in", dev_share=0, test_share=0)
+    assert {query: row[1] for query, row in everything(reader).items()} == {
+        "is copper soft": ["copper is soft"],
+        "does iron rust": ["iron rusts"],
+    }
+    assert result["set_aside"]["rows_refused"] == 0
+
+
+def test_a_refusal_names_what_refused(workspace: Workspace, tmp_path: Path) -> None:
+    """Not a remark about the header that stands before it in the list."""
+    (tmp_path / "sts.tsv").write_text(
+        "a\tb\t2012\t1\t5.0\tA plane flies.\tAn air plane flies.\n" * 2
+    )
+    with pytest.raises(NoGoodRows, match="not a shape that is known"):
+        bring(workspace, tmp_path / "sts.tsv")
+
+
+def test_q_and_a_are_names(workspace: Workspace, tmp_path: Path) -> None:
+    rows = "".join(f"what is number {n} of them?,it is number {n} of all\n" for n in range(4))
+    (tmp_path / "a.csv").write_text("q,a\n" + rows)
+    result, reader = bring(workspace, tmp_path / "a.csv")
+    assert len(everything(reader)) == 4
+    assert [(one["code"], one["field"]) for one in result["problems"]] == [("unknown-columns", "a")]

@@ -140,3 +140,14 @@ def test_a_teachers_scores_by_id(listed: bool, workspace: Workspace, tmp_path: P
     assert result["problems"] == []
     assert reader.judgments()["document"].to_pylist() == [0, 1]
     assert reader.candidates()["score"].to_pylist() == [0.5, 0.25, 0.125] * 2
+
+
+def test_a_judgment_whose_grade_is_missing_is_none(workspace: Workspace, tmp_path: Path) -> None:
+    """Without the column each judgment is of grade 1; an empty cell in it says nothing."""
+    folder = qrels(collection(tmp_path / "a", [0, 1]), HEAD + "0\t0\t\n1\t1\t1\n")
+    result, reader = bring(workspace, folder)
+    assert list(everything(reader)) == ["topic 1"]
+    assert codes(result) == [("bad-score", 2, "error")]
+    assert result["set_aside"]["queries_left_out"] == 1
+    folder = qrels(collection(tmp_path / "b", [0, 1]), "query-id\tcorpus-id\n0\t0\n1\t1\n")
+    assert len(everything(bring(workspace, folder)[1])) == 2

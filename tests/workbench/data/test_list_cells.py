@@ -29,6 +29,8 @@ from workbench.workspace import Workspace
         ("[ ]", []),
         ("()", []),
         ("('a', 'b')", ["a", "b"]),
+        ("{'b', \"it's a\"}", ["b", "it's a"]),
+        ("set()", []),
         ("array(['a', 'b'], dtype=object)", ["a", "b"]),
         ("[array(['a'], dtype='<U1') array(['b'], dtype='<U1')]", [["a"], ["b"]]),
         ("[['a'], ['b']]", [["a"], ["b"]]),

@@ -121,7 +121,7 @@ def test_too_many_columns_cost_their_row_only(workspace: Workspace, tmp_path: Pa
     assert result["queries"] == 13
     wide = [one for one in result["problems"] if one["code"] == "too-many-columns"]
     assert [(one["file"], one["line"]) for one in wide] == [("rows.jsonl", 4)]
-    assert "21 columns" in wide[0]["message"]
+    assert "21 columns" in wide[0]["message"] and "leave the others out" in wide[0]["message"]
 
 
 @pytest.mark.usefixtures("twenty")

@@ -28,17 +28,20 @@ _LONGEST_ROW = 2_000
 _LOOKED_AT = 20
 #: A quotation mark after a backslash that is not itself one of a pair.
 _ESCAPED = re.compile(r'(?<!\\)((?:\\\\)*)\\"')
+#: Excel's own first line, which names the separator.
+_MARK = re.compile(r'\ufeff?"?sep=.?"?\s*\Z', re.IGNORECASE)
 csv.field_size_limit(64 << 20)
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How a file is written. ``names``: its columns, where no header names them; ``quotes``: cells
-    may be quoted; ``backslash``: what may stand after one: '' nothing, '"' quotes, '*' anything
-    that means something, backslashes too."""
+    """How a file is written. ``names``: its columns, where no header names them; ``above``: so many
+    lines stand above the header; ``quotes``: cells may be quoted; ``backslash``: what may stand
+    after one: '' nothing, '"' quotes, '*' anything that means something, backslashes too."""
 
     mark: str = ","
     names: tuple[str, ...] = ()
+    above: int = 0
     quotes: bool = True
     backslash: str = ""
 
@@ -46,6 +49,10 @@ class Form:
 def form_of(lines: Sequence[str], suffix: str = "") -> Form:
     """How a file that begins with these lines is written."""
     told = [line for line in lines if line.strip()][:_LOOKED_AT]
+    if told and _MARK.match(told[0]):
+        told = told[1:]
+    while len(told) > 1 and told[0].startswith("#"):
+        told = told[1:]  # A remark says nothing of the separator.
     if not told:
         return Form()
     told[0] = told[0].strip("\r\n").split("\r")[0]
@@ -262,10 +269,27 @@ def numbered(blocks: Iterator[Block], report: Report) -> Iterator[tuple[int, str
                 report.add(code, number, detail=detail)
 
 
+def _without_mark(lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """The lines without a first one that only names the separator."""
+    for number, line in lines:
+        if number > 1 or not _MARK.match(line):
+            yield number, line
+
+
+def _below(lines: Iterator[tuple[int, str]], above: int) -> Iterator[tuple[int, str]]:
+    """The lines without so many that stand above the header, blank ones not counted."""
+    for number, line in lines:
+        if above and line.strip():
+            above -= 1
+        else:
+            yield number, line
+
+
 def read(file: OpenFile) -> Iterator[Record]:
     """Each row as column -> text. Blank rows are passed over."""
     report, form = file.report, file.memo or Form()
-    rows = Rows(numbered(file.blocks(), report), report, form)
+    lines = _without_mark(numbered(file.blocks(), report))
+    rows = Rows(_below(lines, form.above), report, form)
     columns = Columns(rows.header(), report)
     width = len(columns.names)
     try:
@@ -289,17 +313,18 @@ def _look(head: Head, format: FileFormat) -> Look | None:
         return None if head.is_prose else Look()
     form = form_of(lines, head.suffix)
     quiet = Report(ProblemLog(Path()), head.label, quiet=True)
-    rows = Rows(enumerate(lines, 1), quiet, form)
+    rows = Rows(_without_mark(enumerate(lines, 1)), quiet, form)
     first = list(islice((cells for _, cells in _all(rows)), LOOKED_AT))
     if not first:
         return None if head.is_prose else Look()
     header = header_of(head, first)
-    names = header.names or [cell.strip() for cell in first[0]]
+    names = header.names or [cell.strip() for cell in first[header.above]]
     sample = dict.fromkeys(names, "")
     if head.is_prose and not _is_table(head, header, sample):
         return None
     said = ((header.problem[0], 1, header.problem[1]),) if header.problem else ()
-    return Look(sample, memo=replace(form, names=header.names), problems=said)
+    memo = replace(form, names=header.names, above=header.above)
+    return Look(sample, memo=memo, problems=said)
 
 
 def _is_table(head: Head, header: Header, sample: dict[str, str]) -> bool:

@@ -21,6 +21,8 @@ from workbench.pictures.captions import CAPTIONS, FILES
 Cells = Sequence[str]
 #: So many rows are looked at.
 LOOKED_AT = 50
+#: The names of the columns stand in one of the first lines.
+_TITLE_LINES = 6
 #: No file without a header is as wide as this.
 _WIDEST = 200
 #: What is longer, or of more words, is no name of a column. Chinese says more in fewer signs.
@@ -36,11 +38,13 @@ _TRIPLES = re.compile(r"tripl(e|et)s?")
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """``names`` are the columns of a table without a header; empty where the first line names
-    them. ``problem``: (code, detail) where that was not beyond doubt."""
+    """``names`` are the columns of a table without a header; empty where a line names them: the
+    first, or that below so many lines ``above`` it. ``problem``: (code, detail) where that was not
+    beyond doubt."""
 
     names: tuple[str, ...] = ()
     problem: tuple[str, str] | None = None
+    above: int = 0
 
 
 def header_of(head: Head, rows: Sequence[Cells]) -> Header:
@@ -53,6 +57,8 @@ def header_of(head: Head, rows: Sequence[Cells]) -> Header:
     sample = {cell: "" for cell in first if cell.strip()}
     if (head.columns and head.columns.applies(sample)) or _known(first):
         return Header()
+    if above := _lines_above(rows):
+        return Header((), ("lines-above-header", " / ".join(rows[0])), above)
     some = _some_known(first)
     if not some and (_is_row(first, others) or _is_published(head, first, others)):
         names = _names(head, rows)
@@ -61,6 +67,17 @@ def header_of(head: Head, rows: Sequence[Cells]) -> Header:
     if not recognise(sample).format or (some and not _is_row(first, others)):
         return Header()  # Whoever reads it says which columns are not known.
     return Header((), ("unclear-header", ", ".join(f"'{name}'" for name in first)))
+
+
+def _lines_above(rows: Sequence[Cells]) -> int:
+    """How many lines stand above the names of the columns: a title, a remark."""
+    for at, row in enumerate(rows[:_TITLE_LINES]):
+        told = [cell for cell in row if cell.strip()]
+        if at and len(told) > 1 and _known(row):
+            return at
+        if len(told) > 1 and not told[0].lstrip().startswith("#"):
+            return 0
+    return 0
 
 
 def published(label: str) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -12,9 +13,10 @@ from workbench.data.lines import LONGEST_LINE, Block
 from workbench.data.report import Report
 
 Record = tuple[int, dict[str, Any]]
-#: Lists and objects in each other, in a row that has to be mended: Python's own calls go no deeper
-#: than some hundred.
-_DEEPEST = 100
+#: What a backslash begins in JSON: two halves of one character, half a character, anything else.
+_ESCAPED = re.compile(
+    r"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<half>u[dD][89a-fA-F]..)|.)", re.DOTALL
+)
 
 
 def read(blocks: Iterator[Block], report: Report) -> Iterator[Record]:
@@ -118,22 +120,16 @@ def whole_characters(value: Any, source: str, number: int, report: Report) -> An
     """The value with each lone surrogate replaced, which no file of text can hold."""
     if "\\ud" not in source.lower():
         return value
-    mended = _mend(value)
-    if mended != value:
-        report.add("odd-characters", number)
-    return mended
-
-
-def _mend(value: Any, left: int = _DEEPEST) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if not isinstance(value, dict | list):
+    mended = _ESCAPED.sub(_whole, source)
+    if mended == source:
         return value
-    if not left:
-        return "(nested too deeply)"
-    if isinstance(value, list):
-        return [_mend(item, left - 1) for item in value]
-    return {_mend(key): _mend(item, left - 1) for key, item in value.items()}
+    report.add("odd-characters", number)
+    return lenient(mended)
+
+
+def _whole(found: re.Match[str]) -> str:
+    """An escape as it stands; half a character is none."""
+    return "\\ufffd" if found["half"] else found.group()
 
 
 def _where(error: ValueError) -> str:

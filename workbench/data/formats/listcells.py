@@ -10,8 +10,10 @@ import json
 import re
 from typing import Any
 
-#: What a cell with a list begins with: a list, a tuple, ``array([...])``.
-_STARTS = frozenset("[(a")
+#: What a cell with a list begins with: a list, a tuple, ``array([...])``, a set.
+_STARTS = frozenset("[(a{s")
+#: A set of texts as Python writes it.
+_SET = re.compile(r"\{\s*['\"].*['\"]\s*\}\s*\Z|set\(\)\s*\Z", re.DOTALL)
 _TOKEN = re.compile(
     r"""\s*(?:
     (?P<text>[bBuU]?(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"))
@@ -51,6 +53,9 @@ def listed(cell: str) -> Any:
         return cell if found == inner else found
     if cell[0] == "a" and not cell.startswith("array("):
         return cell
+    if cell[0] in "{s":
+        found = _set(cell)
+        return cell if found is None else found
     if cell[0] == "[" and (found := _json(cell)) is not None:
         return found
     reading = _Reading(cell)
@@ -77,6 +82,22 @@ def _json(cell: str) -> list[Any] | None:
     if not isinstance(found, list):
         return None
     return [None if one != one else one for one in found]
+
+
+def _set(cell: str) -> list[str] | None:
+    """The texts of a set, in the order they are written; None where it is none."""
+    if not _SET.match(cell):
+        return None
+    try:
+        node = ast.parse(cell.strip(), mode="eval").body
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+    if isinstance(node, ast.Call):
+        return []
+    items = node.elts if isinstance(node, ast.Set) else []
+    texts = [one.value for one in items if isinstance(one, ast.Constant)]
+    whole = bool(texts) and len(texts) == len(items)
+    return [str(one) for one in texts] if whole and all(type(one) is str for one in texts) else None
 
 
 class _Reading:

@@ -48,7 +48,9 @@ def read(file: OpenFile) -> Iterator[Record]:
             report.add("other-sheets", 0, detail=", ".join(f"'{name}'" for name in others))
         rows = _cells(lines)
         first = list(islice(rows, LOOKED_AT))
-        names = list(header_of(head, [cells for _, cells in first]).names)
+        header = header_of(head, [cells for _, cells in first])
+        names = list(header.names)
+        first = first[header.above :]
         if not names and first:
             names = [cell.strip() for cell in first.pop(0)[1]]
         columns = Columns(names, report)
@@ -73,7 +75,7 @@ def _look(head: Head, format: FileFormat) -> Look | None:
         about = _about(lines)
         first = [cells for _, cells in _cells(lines)] if "error" not in about else []
     header = header_of(head, first)
-    names = header.names or tuple(cell.strip() for row in first[:1] for cell in row)
+    names = header.names or tuple(cell.strip() for row in first[header.above :][:1] for cell in row)
     said = ((header.problem[0], 1, header.problem[1]),) if header.problem else ()
     return Look(dict.fromkeys(names, ""), memo=head, problems=said)
 

@@ -17,12 +17,12 @@ from workbench.data.shapes.shape import ById, Judging, Shape
 IDS = (
     "_id",
     "id",
+    "pid",  # Before the document's: MS MARCO's passages have both.
     "docid",
     "doc_id",
     "corpus-id",
     "corpus_id",
     "document_id",
-    "pid",
     "query_id",
     "query-id",
     "qid",
@@ -114,10 +114,15 @@ def _id(row: dict[str, Any], names: tuple[str, ...], usual: str, report: Report)
 
 
 def _grade(row: dict[str, Any], report: Report) -> int | None:
-    """The grade as a whole number; a judgment without one is 1, as in BEIR's smallest files."""
+    """The grade as a whole number; without a column of grades each is 1, as in BEIR's smallest
+    files."""
     field = next((name for name in GRADES if row.get(name) not in (None, "")), None)
     if field is None:
-        return 1
+        field = next((name for name in GRADES if name in row), None)
+        if field is None:
+            return 1
+        report.add("bad-score", None, field, detail="missing", severity="error")
+        return None
     number = label_number(row[field])
     if number is None or not number.is_integer() or abs(number) > _LARGEST:
         detail = "no whole number, which a grade must be"

@@ -79,6 +79,8 @@ SIDES = (
     ("s1", "s2"),
     ("left", "right"),
 )
+#: A list of texts that are relevant only as far as a list of labels beside it says so.
+LISTED = ("documents", "docs", "texts", "candidates", "contexts")
 SCORES = (
     *("label", "labels", "score", "scores", "similarity", "similarity_score", "grade"),
     "relevance",
@@ -100,9 +102,10 @@ def _set(words: str) -> frozenset[str]:
 
 _NEGATIVE = _set(
     "neg negative negativ negativo negativa negatif négatif reject rejected rejection distractor "
-    "distracter irrelevant nonrelevant unrelated decoy wrong incorrect falsch 负例 負例 不相关"
+    "distracter irrelevant nonrelevant unrelated decoy wrong incorrect bad dispreferred "
+    "foil falsch 负例 負例 负样本 負樣本 不相关"
 )
-_POSITIVE = _set("pos positive relevant chosen correct gold golden accepted 正例")
+_POSITIVE = _set("pos positive relevant chosen correct gold golden accepted preferred 正例 正样本")
 _NOT = _set("non not")
 _IDS = _set("id idx index indices docid pid key uuid")
 _SCORES = _set("score sim similarity similarities logit prob probability margin weight")
@@ -273,8 +276,10 @@ class Columns:
         return [one for one in every if one is not None and one != ""]
 
     def are_labels(self, key: str) -> bool:
-        """Whether the column holds scores or labels, as far as its values are known."""
-        return all(map(is_label, _flat(self.values(key))))
+        """Whether the column holds scores or labels, as far as its values are known: one that is
+        none ('-', 'unsure') costs its own row."""
+        found = list(_flat(self.values(key)))
+        return 2 * sum(map(is_label, found)) >= len(found)
 
     def textual(self, key: str) -> bool:
         """Whether the column can hold texts, as far as its values are known."""
@@ -306,4 +311,6 @@ def _is_text(value: Any) -> bool:
     """Whether it can be a document: a text that is no number, or a list or passage of texts."""
     if isinstance(value, str):
         return label_number(value) is None or not any(map(str.isdigit, value))
-    return isinstance(value, list | dict)
+    if isinstance(value, list):
+        return not value or any(map(_is_text, value))
+    return isinstance(value, dict)

@@ -196,12 +196,14 @@ def _with_id(document: Doc, id: str) -> Doc:
 
 
 def _plan(columns: Columns) -> Plan | None:
-    query = columns.query
+    names = columns.names
+    query, prompt = columns.query, names.get("prompt")
+    if query is None and columns.positives and columns.negatives:
+        query, prompt = prompt, None  # Preferences: prompt, chosen, rejected.
     if query is None or columns.first(HITS) is not None:
         return None
     if not columns.positives and not columns.negatives:
         return None
-    names = columns.names
     paired = (columns.beside,) if columns.beside else ("pos",)
     reader = ListReader(
         query,
@@ -209,7 +211,7 @@ def _plan(columns: Columns) -> Plan | None:
         columns.negatives,
         columns.of_side("positive", "scores"),
         columns.of_side("negative", "scores"),
-        names.get("prompt"),
+        prompt,
         columns.query_id(query),
         columns.of_side("positive", "ids"),
         columns.of_side("negative", "ids"),

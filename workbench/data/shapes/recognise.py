@@ -1,10 +1,11 @@
 """From a row's columns to the shape it has, or to a sentence about why it cannot be read."""
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from workbench.data.mapping import map_words
+from workbench.data.problems import shorten
 from workbench.data.report import Report
 from workbench.data.shapes.columns import NEGATIVE, PAIRED, POSITIVE, QUERY, QUERY_ID, Columns
 from workbench.data.shapes.plans import refused
@@ -14,6 +15,8 @@ from workbench.data.shapes.shape import shapes
 _MAP = "Say which column holds what, for example: --map query=COLUMN --map positive=COLUMN."
 _MAP_RELEVANT = "Say which column is relevant to the query, for example: --map positive=COLUMN."
 _ALIKE = 0.8
+#: Columns that a sentence names, and characters for each.
+_SHOWN, _ROOM = 8, 24
 #: What columns of these names are often meant for.
 _MEANT = {
     **dict.fromkeys(QUERY, "query"),
@@ -46,7 +49,6 @@ def recognise(
 
 def _other(columns: Columns) -> Plan:
     names, query = columns.names, columns.query
-    listed = ", ".join(f"'{name}'" for name in list(columns.row)[:8]) or "none"
     if query is not None and not set(names) - {*QUERY_ID, query.strip().lower(), "prompt"}:
         return _missing("pos")
     hint = _guesses(columns) or map_words([columns.row])
@@ -58,9 +60,16 @@ def _other(columns: Columns) -> Plan:
             "Import a folder or zip with the pictures and this file, or give pairs of texts.",
         )
     return refused(
-        f"The columns {listed} are not a shape that is known.",
+        f"The columns {_listed(columns.row)} are not a shape that is known.",
         hint or (_MAP if query is None else _MAP_RELEVANT),
     )
+
+
+def _listed(names: Iterable[Any]) -> str:
+    """The first names, and how many more there are."""
+    said = [f"'{shorten(str(name), _ROOM)}'" for name in names]
+    more = len(said) - _SHOWN
+    return (", ".join(said[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")) or "none"
 
 
 def _missing(field: str) -> Plan:
@@ -77,7 +86,8 @@ def _guesses(columns: Columns) -> str:
         part: not any(name in columns.names for name in known) for part, known in _PARTS.items()
     }
     said: list[str] = []
-    for name, key in columns.names.items():
+    for key in columns.row:
+        name = str(key).strip().lower()
         close = difflib.get_close_matches(name, _MEANT, n=1, cutoff=_ALIKE)
         part = _MEANT[close[0]] if close else ""
         if part and free[part] and name not in _KNOWN and columns.textual(key):

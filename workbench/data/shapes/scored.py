@@ -13,7 +13,7 @@ from workbench.data.formats.jsonlines import describe
 from workbench.data.names import OF_POSITIVE
 from workbench.data.problems import shorten
 from workbench.data.report import Report
-from workbench.data.shapes.columns import DOCUMENT_ID, HITS, Columns
+from workbench.data.shapes.columns import DOCUMENT_ID, HITS, LISTED, Columns
 from workbench.data.shapes.fields import Doc, documents, prompt_of, query_text, tell
 from workbench.data.shapes.fields import identifier as as_id
 from workbench.data.shapes.labels import (
@@ -196,7 +196,7 @@ def _plan(columns: Columns) -> Plan | None:
         reader = PairReader(*sides, score, labels)
         used = {*sides, score}
         return plan_for("scored-pairs", reader, columns, used, family="pairs")
-    query, other = sides or (query, columns.beside)
+    query, other = sides or (query, columns.beside or _listed(columns, score))
     if query is None or other is None or columns.negatives or len(columns.positives) > 1:
         return None
     listed = isinstance(columns.row.get(other), list)
@@ -207,6 +207,13 @@ def _plan(columns: Columns) -> Plan | None:
         used = {query, other, score}
         return plan_for("scored-pairs", pairs, columns, used, family="pairs", score=score)
     return _graded(columns, query, other, score, labels)
+
+
+def _listed(columns: Columns, score: str) -> str | None:
+    """The list of documents beside a list of labels."""
+    key = columns.first(LISTED)
+    both = key is not None and isinstance(columns.row[key], list)
+    return key if both and isinstance(columns.row[score], list) else None
 
 
 def _are_judged(columns: Columns, values: list[Any]) -> bool:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from workbench.data.mapping import role_of
-from workbench.data.shapes.columns import NEGATIVE, PAIRED, POSITIVE, SCORES, Columns, is_id
+from workbench.data.shapes.columns import NEGATIVE, PAIRED, POSITIVE, QUERY, SCORES, Columns, is_id
 from workbench.data.shapes.lists import ListReader, list_plan
 from workbench.data.shapes.row import Plan
 from workbench.data.shapes.shape import Shape
@@ -44,9 +44,17 @@ def _guessed(columns: Columns) -> Plan | None:
 
 
 def _taken(first: Any, second: Any) -> tuple[tuple[str, str], ...]:
-    return (
-        (str(first), "It was taken for the query: name it 'query' if that is right."),
-        (str(second), "It was taken for the relevant text: name it 'positive' if that is right."),
+    """What to say of the two; nothing of one whose name says it already."""
+    said = (
+        (QUERY, first, "It was taken for the query: name it 'query' if that is right."),
+        (
+            (*POSITIVE, *PAIRED),
+            second,
+            "It was taken for the relevant text: name it 'positive' if that is right.",
+        ),
+    )
+    return tuple(
+        (str(key), hint) for known, key, hint in said if str(key).strip().lower() not in known
     )
 
 

@@ -12,7 +12,7 @@ from workbench.data.shapes.row import Document, Plan
 from workbench.data.shapes.shape import Shape
 
 TEXTS = ("text", "contents", "content", "body", "passage", "document", "chunk", "page_content")
-IDS = ("_id", "id", "docid", "doc_id", "document_id", "pid", "passage_id", "psg_id")
+IDS = ("_id", "id", "pid", "docid", "doc_id", "document_id", "passage_id", "psg_id")
 
 
 @dataclass(frozen=True, slots=True)
