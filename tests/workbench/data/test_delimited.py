@@ -56,6 +56,7 @@ PLAIN = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0\x1a\ufef
 
 @given(rows=st.lists(st.tuples(PLAIN.map(lambda text: f"x{text}"), PLAIN), min_size=1, max_size=6))
 @example(rows=[("x", 'he said "hi", ok'), ('x"', '"'), ("x", '""')])
+@example(rows=[('x"', ",0")])
 def test_quotes_escaped_with_a_backslash_come_back(rows: list[tuple[str, str]]) -> None:
     text = written(
         [HEADER[:2], *map(list, rows)],

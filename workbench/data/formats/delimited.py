@@ -93,10 +93,12 @@ def _backslash(lines: list[str], mark: str) -> str:
 
 
 def _strictly(line: str, mark: str) -> list[str] | None:
-    try:
-        return next(csv.reader([line.rstrip("\r\n")], delimiter=mark, strict=True), None)
-    except csv.Error:
+    """The line's cells; None where a quotation mark stands where RFC 4180 allows none."""
+    line = line.rstrip("\r\n")
+    cell = f'(?:"(?:[^"]|"")*"|[^"{re.escape(mark)}]*)'
+    if not re.fullmatch(f"{cell}(?:{re.escape(mark)}{cell})*", line):
         return None
+    return next(csv.reader([line], delimiter=mark), None)
 
 
 def cells(line: str, mark: str) -> list[str]:
