@@ -19,9 +19,10 @@ from workbench.mining.accept import accept
 from workbench.mining.proposal import FILE, NEGATIVE, SCHEMA
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.recipes.train_rerank import TrainRerankerRecipe
+from workbench.training.batches import Batching
+from workbench.training.epoch import row_texts
 from workbench.training.pairs import candidate_rows
-from workbench.training.rows import build_rows
-from workbench.training.sampler import conflict_matrix
+from workbench.training.rows import TrainingRows, build_rows
 from workbench.workspace import Workspace
 
 THINGS = [
@@ -123,9 +124,14 @@ def test_training_neither_draws_it_nor_meets_it_in_a_batch(reader: DatasetReader
     first, second = rows.queries[:2].tolist()
     mine_ = next(document for query, document in sorted(own) if query == first)
     swapped = replace(rows, positives=np.where(rows.queries == second, mine_, rows.positives))
-    numbers = [set(line) for line in conflict_matrix(swapped).tolist()]
-    assert numbers[0] & numbers[1]
-    assert not {*conflict_matrix(rows)[0].tolist()} & {*conflict_matrix(rows)[1].tolist()}
+    assert not any({0, 1} <= batch for batch in batches(reader, swapped))
+    assert any({0, 1} <= batch for batch in batches(reader, rows))
+
+
+def batches(reader: DatasetReader, rows: TrainingRows) -> list[set[int]]:
+    """The batches of ten epochs."""
+    made = Batching(row_texts(reader, rows), size=len(rows))
+    return [set(batch.tolist()) for number in range(10) for batch in made.epoch(number)]
 
 
 def test_a_reranker_is_not_trained_against_it(reader: DatasetReader) -> None:
