@@ -39,7 +39,8 @@ ERROR: dict[str, Any] = {
 
 def report(**more: Any) -> CheckReport:
     values: dict[str, Any] = {
-        "rows": 1200, "left_out": 0, "batches": 38, "steps": 38, "texts_per_batch": 96, "tokens_per_batch": 5000,
+        "rows": 1200, "left_out": 0, "batches": 38, "steps": 38, "texts_per_batch": 96,
+        "tokens_per_batch": 5000,
         "lengths": [Lengths("query", 64, 1000, 12.4, 30, 64, 0.01)], "parameters": 22_713_216,
         "trainable": 1_000, "memory": Memory(10**9, 0, 0, 0), "available": 8 * 10**9,
         "warnings": [Warning_("memory", BAD, "Try batch_size 16.")],
