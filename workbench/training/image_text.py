@@ -36,7 +36,7 @@ from workbench.training.cadence import Cadence
 from workbench.training.collator import Collator
 from workbench.training.dev import ORIGINAL, Dev, Means
 from workbench.training.model import as_trained, training_lengths
-from workbench.training.objectives import VectorLoss
+from workbench.training.objectives import Ready, VectorLoss
 from workbench.training.recorder import Recorder
 from workbench.training.rows import (
     Texts,
@@ -126,7 +126,7 @@ def picture_loss(
 ) -> VectorLoss:
     """A caption shall find its picture, and a picture its caption, by the scores of search."""
     objective = MultipleNegativesRankingLoss(
-        model,
+        Ready(),
         scale=1.0 / recipe.temperature,
         similarity_fct=dot_score,
         directions=("query_to_doc", "doc_to_query"),

@@ -21,6 +21,7 @@ from workbench.training.objectives import (
     GuidedContrast,
     OwnCandidates,
     PairScore,
+    Ready,
     VectorLoss,
 )
 from workbench.training.scale import scale_of
@@ -87,15 +88,15 @@ def _objective(
     if name == "distill-kl":
         # The teacher's scores come divided by its own temperature.
         return losses.DistillKLDivLoss(
-            model,
+            Ready(),
             similarity_fct=pairwise_dot_score,
             student_temperature=1.0 / scale,
             teacher_temperature=1.0,
         )
     if name == "margin-mse":
-        return losses.MarginMSELoss(model, similarity_fct=pairwise_dot_score)
+        return losses.MarginMSELoss(Ready(), similarity_fct=pairwise_dot_score)
     if name == "cosent":
-        return losses.CoSENTLoss(model, scale=scale, similarity_fct=pairwise_dot_score)
+        return losses.CoSENTLoss(Ready(), scale=scale, similarity_fct=pairwise_dot_score)
     return PairScore()
 
 
@@ -111,7 +112,7 @@ def _contrastive(
         ways = ("query_to_doc", "doc_to_query")
         options |= {"directions": ways, "partition_mode": "per_direction"}
     if recipe.objective not in CACHED:
-        return losses.MultipleNegativesRankingLoss(model, **options)
+        return losses.MultipleNegativesRankingLoss(Ready(), **options)
     return losses.CachedMultipleNegativesRankingLoss(
         model, mini_batch_size=recipe.mini_batch_size, **options
     )

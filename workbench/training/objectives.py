@@ -21,13 +21,21 @@ from torch.nn.functional import cross_entropy, mse_loss, normalize
 Vectors = Sequence[torch.Tensor]
 
 
+class Ready(torch.nn.Module):
+    """Stands for the model where a loss gets vectors that are ready."""
+
+    def forward(self, features: Any) -> Any:
+        return features
+
+
 class VectorLoss(torch.nn.Module):
     """An objective over the vectors of a model, whose inner products are the scores of search.
 
     ``by_cosine`` scales vectors to length 1, as search does where the model's contract says so.
     ``dimensions``: shorter vectors that are trained along (Matryoshka), the whole ones among them;
-    none trains whole ones alone. ``objective`` gets a batch's vectors, column by column: queries,
-    positives, negatives; ``guide`` the batch's features, whose vectors are its labels then.
+    none trains whole ones alone. ``objective`` is a loss over the model ``Ready``; it gets vectors
+    column by column: queries, positives, negatives. ``guide`` gets the batch's features, and its
+    vectors of them are the objective's labels.
     """
 
     def __init__(
@@ -58,7 +66,7 @@ class VectorLoss(torch.nn.Module):
         """The loss of vectors (n, d) of each column."""
         with torch.autocast(vectors[0].device.type, enabled=False):
             losses = [
-                self.objective.compute_loss_from_embeddings(found, labels)
+                self.objective([{"sentence_embedding": one} for one in found], labels)
                 for found in self.scored(vectors)
             ]
             return torch.stack(losses).sum()
@@ -174,7 +182,8 @@ class GuidedContrast(torch.nn.Module):
         self.across = across
         self.size = size
 
-    def compute_loss_from_embeddings(self, vectors: Vectors, guided: Vectors) -> torch.Tensor:
+    def forward(self, features: list[dict[str, Any]], guided: Vectors) -> torch.Tensor:
+        vectors = [one["sentence_embedding"] for one in features]
         return self._loss(vectors, guided, slice(0, len(vectors[0])))
 
     def calculate_loss(
@@ -238,7 +247,8 @@ class OwnCandidates(torch.nn.Module):
         super().__init__()
         self.scale = scale
 
-    def compute_loss_from_embeddings(self, vectors: Vectors, _: Any = None) -> torch.Tensor:
+    def forward(self, features: list[dict[str, Any]], _: Any = None) -> torch.Tensor:
+        vectors = [one["sentence_embedding"] for one in features]
         scores = torch.stack([pairwise_dot_score(vectors[0], one) for one in vectors[1:]], dim=1)
         right = torch.zeros(len(scores), dtype=torch.long, device=scores.device)
         return cross_entropy(scores * self.scale, right)
@@ -247,8 +257,9 @@ class OwnCandidates(torch.nn.Module):
 class PairScore(torch.nn.Module):
     """The squared difference between a pair's score and the given one."""
 
-    def compute_loss_from_embeddings(self, vectors: Vectors, labels: Any) -> torch.Tensor:
-        return mse_loss(pairwise_dot_score(*vectors), labels.float().view(-1))
+    def forward(self, features: list[dict[str, Any]], labels: Any) -> torch.Tensor:
+        left, right = (one["sentence_embedding"] for one in features)
+        return mse_loss(pairwise_dot_score(left, right), labels.float().view(-1))
 
 
 def max_sim(queries: torch.Tensor, documents: torch.Tensor, **masks: Any) -> torch.Tensor:
