@@ -1,5 +1,9 @@
 """Numbers of dimensions as a person types them: '64, 128, 256', or 'auto'."""
 
+from typing import Annotated
+
+from pydantic import AfterValidator
+
 from workbench.errors import BadInput
 
 AUTO = "auto"
@@ -44,3 +48,13 @@ def dimensions_of(text: str, full: int) -> list[int]:
             "Give numbers below that, or 'auto'.",
         )
     return [full, *fewer]
+
+
+def _numbers(text: str) -> str:
+    if any(not part.strip().isdecimal() for part in text.split(",") if text.strip()):
+        raise ValueError("Write whole numbers with commas between them, such as 256, 128.")
+    return text
+
+
+#: Whole numbers in one line; an empty line is none.
+Numbers = Annotated[str, AfterValidator(_numbers)]

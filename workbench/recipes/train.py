@@ -3,13 +3,14 @@
 The other kinds' are in train_rerank.py.
 """
 
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
-from pydantic import AfterValidator, model_validator
+from pydantic import model_validator
 
 from workbench.recipes.adapter import AdapterFields
 from workbench.recipes.base import setting
 from workbench.recipes.devices import Devices
+from workbench.recipes.dimensions import Numbers
 from workbench.recipes.prompts import OptionalPrompt
 from workbench.recipes.query_document import QueryDocument, query_document
 
@@ -25,16 +26,6 @@ CONTRASTIVE = ("contrastive", "cached-contrastive", *GUIDED)
 
 
 Metric = Literal["map@100", "mrr@10", "ndcg@10", "recall@100", "spearman"]
-
-
-def _numbers(text: str) -> str:
-    if any(not part.strip().isdecimal() for part in text.split(",") if text.strip()):
-        raise ValueError("Write whole numbers with commas between them, such as 256, 128.")
-    return text
-
-
-#: Whole numbers in one line; an empty line is none.
-Numbers = Annotated[str, AfterValidator(_numbers)]
 
 
 class TrainRecipe(AdapterFields):

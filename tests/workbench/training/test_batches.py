@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.training.batches import Batching, RowTexts
+from workbench.training.batches import Batching
+from workbench.training.conflicts import RowTexts
 
 
 def texts(queries: Any, documents: Any, relevant: Any = None) -> RowTexts:
