@@ -126,6 +126,10 @@ _OF_SCORES = _set(
 )
 
 
+#: A name of more words is a sentence, in which a word like 'wrong' tells nothing of the column.
+_MOST_WORDS = 6
+
+
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """``side``: 'positive' or 'negative'; ``holds``: 'texts', 'ids', 'scores' or 'other'."""
@@ -154,7 +158,7 @@ def _singular(word: str) -> str:
 def meaning(name: str) -> Meaning | None:
     """What a column of positives or negatives holds by its name; None for any other column."""
     words = [part for word in words_of(name) for part in _unglued(word)]
-    side = _side(words)
+    side = _side(words) if len(words) <= _MOST_WORDS else None
     if side is None:
         return None
     if set(words) & _IDS:
