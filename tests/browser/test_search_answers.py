@@ -1,9 +1,11 @@
 """Answers through the real page, written by a loopback server: sources, nothing relevant, down."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import TimeoutError as PageTimeout
 from playwright.sync_api import expect
 
 from tests.browser.app import LONG, open_tab, running
@@ -71,15 +73,22 @@ def passages_alone(page: Any) -> None:
 
 def refused_at_the_field(page: Any) -> None:
     page.locator("#answer-who > button").click()
-    setting(page, "endpoint").fill("http://127.0.0.1:1/v1")
-    page.locator("#answer-ask").click()
-    page.locator("#answer-endpoint_model", has_text="Say what the endpoint").wait_for(timeout=LONG)
+    refusal = page.locator("#answer-endpoint_model", has_text="Say what the endpoint")
+    for _ in range(10):
+        # What is written while the section is still being drawn can be lost: once more, then.
+        setting(page, "endpoint").fill("http://127.0.0.1:1/v1")
+        page.locator("#answer-ask").click()
+        with suppress(PageTimeout):
+            refusal.wait_for(timeout=30_000)
+            return
+    raise AssertionError("the field was never told of what is missing")
 
 
 def answered(page: Any, server: Server) -> None:
     """Streamed, safe to look at, and each source one click away."""
     setting(page, "endpoint").fill(server.url)
     setting(page, "endpoint_model").fill("m")
+    expect(setting(page, "endpoint")).to_have_value(server.url)
     ask(page, "tea when it rains")
     says(page, "The answer is complete. Passages cited: 2.")
     text = page.locator("#answer-shown article")
