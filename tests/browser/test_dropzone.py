@@ -107,8 +107,8 @@ def test_after_a_reload_it_goes_on(page: Any, services: Services, tmp_path: Path
     file = write(tmp_path, "train.jsonl", 4 * SLICE)
     choose(page, file)
     page.locator("#drop li", has_text="50%").wait_for()
+    page.reload()  # before the connection is mended: it would go on by itself and be done
     page.unroute_all()
-    page.reload()
     sent.clear()
     choose(page, file)
     [staged] = arrived(page, services)
@@ -220,8 +220,8 @@ def test_a_folder_goes_on_after_a_reload(page: Any, services: Services, tmp_path
     page.route("**/api/uploads/*offset=65536", lambda route: route.abort("connectionreset"))
     drag(page, folder)
     page.locator("#drop li", has_text="49%").wait_for()
+    page.reload()  # before the connection is mended: it would go on by itself and be done
     page.unroute_all()
-    page.reload()
     sent.clear()
     choose_folder(page, folder)
     [staged] = arrived(page, services)
