@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from storage.records import SlotKind
 from workbench.errors import NotFound
@@ -37,12 +37,10 @@ from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.recipes.train_image_text import TrainImageTextRecipe
 from workbench.recipes.train_rerank import TrainLateInteractionRecipe, TrainRerankerRecipe
 
-if TYPE_CHECKING:
-    from workbench.jobs.context import JobContext
-
 EXTRA_TASKS_VARIABLE = "WORKBENCH_EXTRA_TASKS"
 
-TaskFunction = Callable[[Any, "JobContext"], dict[str, Any]]
+#: Called with the recipe and a :class:`workbench.jobs.context.JobContext`.
+TaskFunction = Callable[[Any, Any], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from workbench.jobs import files
 from workbench.jobs.processes import alive
 from workbench.jobs.settle import settle_if_dead
 from workbench.recipes.base import Recipe
+from workbench.references import ACTIVE, in_words, jobs_using, subjects
 from workbench.tasks import get_task, read_recipe
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ FOLDER = "jobs"
 #: A cancelled worker that no supervisor has ended is ended by its runner: only when the patience of
 #: any supervisor (:class:`workbench.jobs.watch.Patience`) would be over.
 RUNNERS_PATIENCE = {"flag": 90.0, "terminate": 20.0}
-_ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
 
 
 class Jobs:
@@ -88,13 +88,13 @@ class Jobs:
         return [
             job
             for job in self._rows.list(status, task)
-            if job.recipe.get("dataset") == dataset
+            if dataset in subjects(job, "dataset")
             and (job.started_at is None or job.started_at >= there_since)
         ]
 
     def active(self) -> JobList:
         """Jobs that run or wait, newest first."""
-        return self._rows.list(_ACTIVE)
+        return self._rows.list(ACTIVE)
 
     def changes(self, since: float) -> JobList:
         """Jobs whose status changed after that time (seconds since the epoch)."""
@@ -155,16 +155,29 @@ class Jobs:
         return self.get(job.id)
 
     def remove(self, id: str) -> None:
-        """Delete a job's record, numbers, log and checkpoints. Models made by it stay."""
+        """Delete a job's record, numbers, log and checkpoints. Models made by it stay.
+
+        Raises :class:`InUse` while it runs, and while another job waits for it or reads its files.
+        """
         job = self.get(id)
         waiting = self._rows.waiting_for(job.id)
         if waiting:
             raise InUse(f"Job {waiting[0].id} waits for this one.", "Cancel that one first.")
+        if users := self.used_by(job.id):
+            raise InUse(
+                f"Job {job.id} is needed by {', '.join(users)}.",
+                "Wait until the job is done, or cancel it.",
+            )
         if not self._rows.delete(job.id):
             raise InUse(f"Job {job.id} is running.", "Cancel it first.")
         folder = self.folder(job.id)
         if folder.exists():
             shutil.rmtree(folder)
+
+    def used_by(self, id: str) -> tuple[str, ...]:
+        """The jobs that run or wait with what this one wrote, in words."""
+        using = jobs_using(self._workspace.store, "job", {self.get(id).id})
+        return tuple(map(in_words, using))
 
     def bytes(self, id: str) -> int:
         """What the job's folder takes on disk."""
