@@ -7,19 +7,16 @@ import time
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from storage.records import Job, JobEvent, JobStatus, MetricRow
+from storage.store import Store
 from workbench.errors import BadInput, InUse, JobNotFound
 from workbench.jobs import files
 from workbench.jobs.processes import alive
 from workbench.jobs.settle import settle_if_dead
 from workbench.recipes.base import Recipe
 from workbench.references import ACTIVE, in_words, jobs_using, subjects
-from workbench.tasks import get_task, read_recipe
-
-if TYPE_CHECKING:
-    from workbench.workspace import Workspace
+from workbench.tasks import Tasks, get_task, read_recipe
 
 JobList = list[Job]
 EventList = list[JobEvent]
@@ -33,10 +30,13 @@ RUNNERS_PATIENCE = {"flag": 90.0, "terminate": 20.0}
 class Jobs:
     """Records only: what runs them is :class:`workbench.jobs.supervisor.Supervisor`."""
 
-    def __init__(self, workspace: "Workspace") -> None:
-        self._workspace = workspace
-        self._rows = workspace.store.jobs
-        self._queue = workspace.store.queue
+    def __init__(self, store: Store, home: Path, tasks: Tasks) -> None:
+        self._store = store
+        self._home = home
+        #: What is to be done for each kind of job, with the workspace that it is done in.
+        self.tasks = tasks
+        self._rows = store.jobs
+        self._queue = store.queue
         #: Set when this process queued something; a supervisor in it need not wait for its poll.
         self.submitted = threading.Event()
 
@@ -46,11 +46,8 @@ class Jobs:
         ``after``: wait until that job has succeeded. Raises what the task's ``prepare`` raises for
         bad input; then nothing was written.
         """
-        task = get_task(recipe.task)
         before = self.get(after).id if after else None
-        prepare = task.load_prepare()
-        if prepare is not None:
-            recipe = prepare(recipe, self._workspace, before is not None)
+        recipe = self.tasks.prepare(recipe, waits=before is not None)
         job = self._rows.insert(_new_job(recipe, name, before))
         self._write_recipe(job)
         self.submitted.set()
@@ -83,8 +80,8 @@ class Jobs:
         A job that had begun before the data set was there is about another of the same name, which
         has been removed since.
         """
-        datasets = self._workspace.datasets
-        there_since = datasets.get(dataset).created_at if datasets.exists(dataset) else 0.0
+        found = self._store.datasets.by_name(dataset)
+        there_since = found.created_at if found else 0.0
         return [
             job
             for job in self._rows.list(status, task)
@@ -106,15 +103,15 @@ class Jobs:
 
     def metrics(self, id: str, after: int = 0, limit: int | None = None) -> MetricList:
         """Rows whose id is greater than ``after``, in the order in which they came."""
-        return self._workspace.store.metrics.after(id, after, limit)
+        return self._store.metrics.after(id, after, limit)
 
     def metrics_of_kinds(self, kinds: Collection[str]) -> MetricList:
         """Rows of these kinds, of all jobs, in the order in which they came."""
-        return self._workspace.store.metrics.of_kinds(kinds)
+        return self._store.metrics.of_kinds(kinds)
 
     def folder(self, id: str) -> Path:
         """jobs/<id>/ of a job's full id."""
-        return self._workspace.path(f"{FOLDER}/{id}")
+        return files.inside(self._home, f"{FOLDER}/{id}")
 
     def log_tail(self, id: str, max_bytes: int = 20_000) -> str:
         """The end of what the job's worker printed."""
@@ -176,7 +173,7 @@ class Jobs:
 
     def used_by(self, id: str) -> tuple[str, ...]:
         """The jobs that run or wait with what this one wrote, in words."""
-        using = jobs_using(self._workspace.store, "job", {self.get(id).id})
+        using = jobs_using(self._store, "job", {self.get(id).id})
         return tuple(map(in_words, using))
 
     def bytes(self, id: str) -> int:
@@ -191,7 +188,11 @@ class Jobs:
         """
         self._queue.cancel_orphans()
         lost = [job for job in self.list(JobStatus.RUNNING) if not alive(job.supervisor)]
-        return [job for job in lost if not settle_if_dead(self._workspace, job)]
+        return [
+            job
+            for job in lost
+            if not settle_if_dead(self._store, self.tasks, self.folder(job.id), job)
+        ]
 
     def _write_recipe(self, job: Job) -> None:
         folder = self.folder(job.id)
