@@ -10,9 +10,10 @@ import pytest
 
 from storage.records import Index, JobStatus
 from tests.workbench.models.fakes import queued_job, write_modules
+from workbench.cli.main import main
 from workbench.errors import InUse
 from workbench.models import packaged
-from workbench.models.registry import new_model
+from workbench.models.registry import Models, new_model
 from workbench.recipes.answer import AnswerRecipe
 from workbench.recipes.base import Recipe, Referent
 from workbench.recipes.contract import ContractRecipe
@@ -196,6 +197,28 @@ def test_a_data_set_stays_while_its_index_is_brought_up_to_date(full: Workspace)
     full.store.jobs.insert(queued_job("index-update", "the job", {"index": "mine"}))
     with pytest.raises(InUse, match="'mine' is needed by the job 'the job'"):
         full.datasets.remove("mine")
+
+
+@pytest.mark.parametrize(
+    ("command", "task", "recipe"),
+    [
+        ("models", "mine", {"dataset": "d", "reranker": "mine"}),
+        ("index", "index-update", {"index": "mine"}),
+    ],
+)
+def test_the_command_line_shows_the_job(
+    full: Workspace,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    task: str,
+    recipe: dict[str, Any],
+) -> None:
+    monkeypatch.setattr(Models, "ensure_packaged", lambda _self: None)  # Copies 90 MB.
+    full.store.jobs.insert(queued_job(task, "the job", recipe))
+    assert main(["--home", str(full.home), command, "show", "mine", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["used_by"] == ["the job 'the job' (job00001, queued)"]
 
 
 def test_a_job_is_about_what_its_first_field_names(full: Workspace) -> None:
