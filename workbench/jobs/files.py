@@ -10,6 +10,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from workbench.errors import BadInput
+
 #: In the runner's environment: how many workers it starts.
 PROCESSES_VARIABLE = "WORKBENCH_PROCESSES"
 
@@ -30,6 +32,14 @@ ATTEMPT_LINE = "--- attempt "
 
 
 logger = logging.getLogger(__name__)
+
+
+def inside(home: Path, relative: str) -> Path:
+    """The absolute path of something in a home folder; raises :class:`BadInput` for one outside."""
+    target = (home / relative).resolve()
+    if not target.is_relative_to(home.resolve()):
+        raise BadInput(f"'{relative}' leads outside the workspace.", "Use a path inside it.")
+    return target
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from workbench.recipes.base import Recipe
+from workbench.recipes.base import Recipe, Referent
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,9 @@ class FieldSpec:
     group: str
     advanced: bool
     depends_on: tuple[str, tuple[Any, ...]] | None
+    #: What it names: 'dataset', 'model', 'index' or 'job'.
+    refers_to: Referent | None
+    #: How it is asked for; a reference's is what it refers to, with an s where it is a list.
     widget: str
 
 
@@ -48,6 +51,8 @@ def _spec(name: str, info: FieldInfo) -> FieldSpec:
     kind, choices, optional = _kind(info.annotation)
     extra = info.json_schema_extra
     about: dict[str, Any] = dict(extra.get("workbench", {})) if isinstance(extra, dict) else {}  # type: ignore[arg-type]
+    refers_to: Referent | None = about.get("refers_to")
+    menu = f"{refers_to or ''}{'s' * (kind == 'list')}" if refers_to else ""
     default = None if info.default is PydanticUndefined else info.default
     return FieldSpec(
         name=name,
@@ -62,7 +67,8 @@ def _spec(name: str, info: FieldInfo) -> FieldSpec:
         group=about.get("group", "basics"),
         advanced=about.get("advanced", False),
         depends_on=about.get("depends_on"),
-        widget=about.get("widget", ""),
+        refers_to=refers_to,
+        widget=about.get("widget") or menu,
     )
 
 

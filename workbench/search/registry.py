@@ -6,7 +6,8 @@ from pathlib import Path
 from storage.errors import NameExists
 from storage.records import Index
 from workbench.errors import IndexNotFound, InUse, NameTaken
-from workbench.models.registry import Store, active_jobs, folder_bytes, free_name, new_folder
+from workbench.models.registry import Store, folder_bytes, free_name, new_folder
+from workbench.references import in_words, jobs_using
 from workbench.search.plan import Plan
 
 #: The FAISS file in an index's folder.
@@ -73,14 +74,18 @@ class Indexes:
     def remove(self, name: str) -> None:
         """Delete an index and its folder; raises :class:`InUse` while a job makes use of it."""
         index = self.get(name)
-        for job in active_jobs(self._store):
-            if job.recipe.get("index") in (index.name, index.id):
-                raise InUse(
-                    f"The index '{index.name}' is needed by the job '{job.name or job.task}'.",
-                    "Wait until the job is done, or cancel it.",
-                )
+        if users := self.used_by(index.id):
+            raise InUse(
+                f"The index '{index.name}' is needed by {', '.join(users)}.",
+                "Wait until the job is done, or cancel it.",
+            )
         self._store.indexes.delete(index.id)
         shutil.rmtree(self._home / index.path, ignore_errors=True)
+
+    def used_by(self, name: str) -> tuple[str, ...]:
+        """The jobs that keep the index from being removed, in words."""
+        index = self.get(name)
+        return tuple(map(in_words, jobs_using(self._store, "index", {index.id, index.name})))
 
     def folder(self, name: str) -> Path:
         """Where the index's files are."""
