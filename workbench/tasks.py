@@ -23,6 +23,7 @@ from workbench.recipes.data_change import (
     ResplitRecipe,
     SampleRowsRecipe,
 )
+from workbench.recipes.describe import with_absolute_folders
 from workbench.recipes.doctor import DoctorRecipe, MendRecipe
 from workbench.recipes.draw import DrawPicturesRecipe
 from workbench.recipes.evaluate import EvaluateRecipe, IndexRecipe
@@ -73,6 +74,7 @@ class Tasks:
 
     def prepare(self, recipe: Recipe, *, waits: bool) -> Recipe:
         """The recipe as it is queued; raises what the task's ``prepare`` raises."""
+        recipe = with_absolute_folders(recipe, self.workspace.models.exists)
         prepare = get_task(recipe.task).load_prepare()
         return recipe if prepare is None else prepare(recipe, self.workspace, waits)
 

@@ -17,7 +17,7 @@ from workbench.models.registry import Models, new_model
 from workbench.recipes.answer import AnswerRecipe
 from workbench.recipes.base import Recipe, Referent
 from workbench.recipes.contract import ContractRecipe
-from workbench.recipes.describe import describe
+from workbench.recipes.describe import describe, with_absolute_folders
 from workbench.recipes.kinds import KINDS
 from workbench.references import references, referring_fields, renamed
 from workbench.tasks import TASKS
@@ -238,3 +238,40 @@ def test_a_renamed_recipe_can_still_be_read() -> None:
     job = queued_job("measure", "the job", json.loads(recipe.model_dump_json()))
     after = RECIPES["measure"].read(renamed(job, "dataset", "mine", "yours").recipe)
     assert (after.dataset, after.training().dataset) == ("yours", "yours")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("task", "field"), [(task, field) for task, field, kind in fields() if kind == "model"]
+)
+def test_a_folder_is_found_from_where_the_job_runs(
+    task: str, field: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("mine", "bm25"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    def read(name: str) -> dict[str, Any]:
+        recipe = RECIPES[task].model_construct(**naming(task, field, name))
+        found = with_absolute_folders(recipe, {"another"}.__contains__)
+        values = {**recipe.model_dump(), **dict(found)}
+        return {name: values[name] for name in naming(task, field, name)}
+
+    assert read("mine") == naming(task, field, str(tmp_path / "mine"))
+    (tmp_path / "another").mkdir()
+    for name in ("another", "bm25", "no-folder"):
+        assert read(name) == naming(task, field, name), "a model's name, or a word"
+
+
+def test_an_evaluation_names_a_folder_from_here(
+    full: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packaged.copy_packaged(tmp_path / "tuned")
+    monkeypatch.chdir(tmp_path)
+    job = full.jobs.submit(
+        RECIPES["add-model"].read({"source": "tuned", "name": "from-here"}), name="a folder"
+    )
+    assert job.recipe["source"] == str(tmp_path / "tuned")
+    queued = full.jobs.tasks.prepare(
+        RECIPES["evaluate"].read({"dataset": "later", "models": ["tuned", "bm25"]}), waits=True
+    )
+    assert queued.models == [str(tmp_path / "tuned"), "bm25"]  # type: ignore[attr-defined]
