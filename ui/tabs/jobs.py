@@ -143,7 +143,7 @@ def listen(services: Services, page: "Page") -> None:
         return view(services, id, wanted)
 
     def warn(id: str, _wanted: str) -> str:
-        taken = size(workspace.jobs.bytes(id))
+        taken = size(workspace.jobs.bytes(workspace.jobs.get(id)))
         return confirm.sentence(t("jobs.remove_warning", size=taken))
 
     def remove(id: str, wanted: str) -> list[Any]:
@@ -230,7 +230,7 @@ def _line(services: Services, job: Job, chosen: bool) -> list[str]:
         progress_text(job) if job.status is JobStatus.RUNNING else "–",
         # The time of a running job moves with its progress line, not by itself.
         took(job) if job.status.finished else "–",
-        size(services.workspace.jobs.bytes(job.id)) if job.status.finished else "–",
+        size(services.workspace.jobs.bytes(job)) if job.status.finished else "–",
         ago(job.created_at),
     ]
 

@@ -146,7 +146,7 @@ def listen(services: Services, page: "Page") -> None:
         return found
 
     def warn(picked: str) -> str:
-        taken = size(workspace.models.bytes(picked))
+        taken = size(workspace.models.bytes(workspace.models.get(picked)))
         return confirm.sentence(t("models.remove_warning", name=picked, size=taken))
 
     def remove(picked: str) -> list[Any]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from storage.errors import NameExists
 from storage.records import Dataset, DatasetVersion, Model
 from workbench.errors import BadInput, DatasetNotFound, InUse, NameTaken
-from workbench.models.registry import active_jobs, folder_bytes, free_name, mentions, new_folder
+from workbench.jobs.files import folder_bytes
+from workbench.models.registry import active_jobs, free_name, mentions, new_folder
 from workbench.records import Job
 
 if TYPE_CHECKING:

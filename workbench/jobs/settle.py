@@ -62,7 +62,9 @@ def settle(workspace: "Workspace", job: Job) -> None:
     error = outcome.error
     if error is not None and about_memory(error):
         error = {**error, "suggestions": _suggestions(workspace, job)}
-    workspace.store.queue.finish(job, outcome.status, result=outcome.result, error=error)
+    workspace.store.queue.finish(
+        job, outcome.status, result=outcome.result, error=error, bytes=files.folder_bytes(folder)
+    )
 
 
 def _suggestions(workspace: "Workspace", job: Job) -> list[dict[str, Any]]:

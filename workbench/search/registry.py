@@ -6,7 +6,8 @@ from pathlib import Path
 from storage.errors import NameExists
 from storage.records import Index
 from workbench.errors import IndexNotFound, InUse, NameTaken
-from workbench.models.registry import Store, active_jobs, folder_bytes, free_name, new_folder
+from workbench.jobs.files import folder_bytes
+from workbench.models.registry import Store, active_jobs, free_name, new_folder
 from workbench.search.plan import Plan
 
 #: The FAISS file in an index's folder.
@@ -70,17 +71,23 @@ class Indexes:
             shutil.rmtree(self._home / before.path, ignore_errors=True)
         return index
 
-    def remove(self, name: str) -> None:
-        """Delete an index and its folder; raises :class:`InUse` while a job makes use of it."""
-        index = self.get(name)
+    def remove(self, *names: str) -> None:
+        """Delete indexes and their folders; raises :class:`InUse` while a job makes use of one of
+        them, and then none is deleted."""
+        found = [self.get(name) for name in names]
+        for index in found:
+            self._refuse_needed(index)
+        for index in found:
+            self._store.indexes.delete(index.id)
+            shutil.rmtree(self._home / index.path, ignore_errors=True)
+
+    def _refuse_needed(self, index: Index) -> None:
         for job in active_jobs(self._store):
             if job.recipe.get("index") in (index.name, index.id):
                 raise InUse(
                     f"The index '{index.name}' is needed by the job '{job.name or job.task}'.",
                     "Wait until the job is done, or cancel it.",
                 )
-        self._store.indexes.delete(index.id)
-        shutil.rmtree(self._home / index.path, ignore_errors=True)
 
     def folder(self, name: str) -> Path:
         """Where the index's files are."""
