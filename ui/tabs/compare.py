@@ -172,9 +172,13 @@ def render(services: Services) -> Compare:
         picked: list[str],
         second: list[str] | None,
         other: str | None,
+        *on_page: Any,
     ) -> Any:
-        filled = fill(services, state or {}, name, picked, second or [], beside)
-        return [*filled, also_menu(services, other)]
+        state = state or {}
+        filled = fill(services, state, name, picked, second or [], beside, on_page)
+        # What another tab handed over is filled in once; then a person may choose other models.
+        taken = {**state, "taken": True} if state.get("models") else gr.skip()
+        return [*filled, taken, also_menu(services, other)]
 
     inside = [part for section in beside for part in section.outputs]
     result = [card, cancel, table, actions, plot, markdown, csv, shown, *inside]
@@ -204,8 +208,8 @@ def render(services: Services) -> Compare:
         shown=shown,
         beside=beside,
         refresh=refresh,
-        inputs=[chosen, dataset, models, rerankers, also],
-        outputs=[dataset, models, rerankers, past, *result, also],
+        inputs=[chosen, dataset, models, rerankers, also, shown, card],
+        outputs=[dataset, models, rerankers, past, *result, chosen, also],
     )
 
 
@@ -309,8 +313,10 @@ def fill(
     picked: list[str],
     second: list[str],
     beside: Sequence[Section] = (),
+    on_page: Sequence[Any] = (),
 ) -> Any:
-    """Menus and the chosen evaluation, as they are now."""
+    """Menus and the chosen evaluation, as they are now. ``on_page``: the values of what shows one,
+    ``Compare.shown`` and its card."""
     names = dataset_names(services.workspace)
     job = find(services, state.get("job"))
     dataset = state.get("dataset") or name
@@ -318,7 +324,7 @@ def fill(
     dataset = dataset or (job.recipe["dataset"] if job else None)
     dataset = dataset if dataset in names else next(iter(names), None)
     known = model_names(services.workspace)
-    handed = state.get("models")
+    handed = None if state.get("taken") and picked else state.get("models")
     models = handed or picked or (job.recipe["models"] if job else known[:2])
     if handed or not (picked or job):
         # The humble baseline is proposed with the rest; a person may take it out.
@@ -328,18 +334,27 @@ def fill(
         models_menu([*known, BM25], models),
         models_menu(second_stages(services), second),
         past_menu(services, dataset, job.id if job else None),
-        *view(services, beside, job),
+        *view(services, beside, job, on_page),
     ]
 
 
-def view(services: Services, beside: Sequence[Section], job: Job | None) -> list[Any]:
-    """The comparison, and what stands beside it."""
+def view(
+    services: Services, beside: Sequence[Section], job: Job | None, on_page: Sequence[Any] = ()
+) -> list[Any]:
+    """The comparison, and what stands beside it. What is chosen there stays where the same is
+    ``on_page`` already, as it is now."""
     shown = {"job": job.id if job else ""}
+    before = [one or "" for one in on_page]
+    same = job is not None and before == [shown, card_html(job)]
     return [
         *main_view(services, job),
         shown,
-        *(one for section in beside for one in section.show(job)),
+        *(one for section in beside for one in _beside(section, job, same)),
     ]
+
+
+def _beside(section: Section, job: Job | None, same: bool) -> list[Any]:
+    return section.again(job) if same and section.again else section.show(job)
 
 
 def also_menu(services: Services, chosen: str | None) -> dict[str, Any]:

@@ -11,4 +11,5 @@ def section(services: Services) -> Section:
         explorer.outputs,
         lambda job: explorer.show(measured(job)),
         lambda compare: explorer.wire(compare.shown),
+        again=lambda job: explorer.again(measured(job)),
     )

@@ -44,11 +44,11 @@ def section(services: Services) -> Section:
     filters = [model, dataset, source]
     page = [rows, newer, older, offset]
 
-    def fill(*chosen: str | None) -> list[Any]:
+    def fill(start: float, *chosen: str | None) -> list[Any]:
         """Read when it is opened: most visits to the page never look."""
         everything = history(services.workspace)
         menus = filter_menus(everything, *chosen)
-        return [*menus, *page_of(_kept(everything, *chosen), 0)]
+        return [*menus, *page_of(_kept(everything, *chosen), int(start))]
 
     def choose(*chosen: str | None) -> list[Any]:
         return page_of(_kept(history(services.workspace), *chosen), 0)
@@ -68,7 +68,7 @@ def section(services: Services) -> Section:
         return diff_html(find(services, one), find(services, other))
 
     def wire(_compare: Any) -> None:
-        on(box.expand, fill, filters, [*filters, *page])
+        on(box.expand, fill, [offset, *filters], [*filters, *page])
         for menu in filters:
             on(menu.input, choose, filters, page)
         on(newer.click, turn(-ROWS), [offset, *filters], page)

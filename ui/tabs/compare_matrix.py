@@ -76,11 +76,18 @@ def section(services: Services) -> Section:
         return [*matrix_view(services, job), MEASURED[0], *explorer.show(measured(job))]
 
     def fill(
-        dataset: str | None, first: list[str], second: list[str], shown: str | None
+        dataset: str | None,
+        first: list[str],
+        second: list[str],
+        shown: str | None,
+        before: str | None,
     ) -> list[Any]:
         found = chosen(services, dataset, shown)
         own = past_menu(services, dataset, found.id if found else None)
-        return [*menu_updates(services, first, second), own, *view(found)]
+        # Unfolded again: what is chosen in it stays.
+        same = found is not None and (found.id, card_html(found)) == (shown, before or "")
+        matrix = [gr.skip()] * len(result) if same else view(found)
+        return [*menu_updates(services, first, second), own, *matrix]
 
     def begin(dataset: str | None, split: str, *raw: Any) -> list[Any]:
         values = {**drawn.values(raw), "dataset": dataset or "", "split": split}
@@ -110,7 +117,7 @@ def section(services: Services) -> Section:
         return matrix_chart(found, name) if found else None
 
     def wire(compare: Any) -> None:
-        inputs = [compare.dataset, *menus, job_id]
+        inputs = [compare.dataset, *menus, job_id, card]
         on(box.expand, fill, inputs, [*menus, past, *result])
         on(compare.dataset.input, fill, inputs, [*menus, past, *result])
         on_busy(

@@ -61,7 +61,7 @@ def section(services: Services) -> Section:
         on(metric.input, pick, [compare.shown, metric], tables)
         on(box.expand, pick, [compare.shown, metric], tables)
 
-    return Section([box, metric, tables], show, wire)
+    return Section([box, metric, tables], show, wire, again=lambda _job: [gr.skip()] * 3)
 
 
 def slices_html(found: list[Slicing]) -> Markup:

@@ -106,7 +106,7 @@ def render() -> Doctor:
 def listen(
     services: Services,
     doctor: Doctor,
-    chosen: gr.BrowserState,
+    chosen: gr.Textbox,
 ) -> None:
     jobs = services.workspace.jobs
     own = [doctor.cancel, doctor.job, doctor.report]

@@ -115,11 +115,10 @@ def render() -> Mine:
 def listen(
     services: Services,
     mine: Mine,
-    chosen: gr.BrowserState,
-    outputs: list[Any],
-    again: Callable[[str], list[Any]],
+    chosen: gr.Textbox,
+    again: Callable[[Any], None],
 ) -> None:
-    """``outputs`` are the whole tab's; ``again`` gives updates for them."""
+    """``chosen`` holds the data set's id; ``again`` has the whole tab filled after an event."""
     jobs = services.workspace.jobs
     helps = {spec.name: spec.help for spec in mine.form.specs}
 
@@ -149,9 +148,8 @@ def listen(
         wanted(services, name).leave_out_above()
         return own(services, name, above, int(offset))
 
-    def accepted(name: str) -> list[Any]:
+    def accepted(name: str) -> None:
         accept(services.workspace, wanted(services, name).job.id)
-        return again(shown_dataset(services.workspace, name))
 
     def turn(step: int) -> Any:
         def turned(name: str, above: bool, offset: float) -> list[Any]:
@@ -175,14 +173,8 @@ def listen(
     on(mine.above.input, lambda name, above: own(services, name, above), where[:2], mine.own)
     on(mine.before.click, turn(-1), where, mine.own)
     on(mine.after.click, turn(+1), where, mine.own)
-    on_busy(
-        mine.accept,
-        accepted,
-        chosen,
-        outputs,
-        says=t("mine.accepting"),
-        then=t("mine.accept"),
-    )
+    says = t("mine.accepting")
+    again(on_busy(mine.accept, accepted, chosen, None, says=says, then=t("mine.accept")))
     on(
         mine.form.components["method"].change,
         lambda method: gr.update(visible=method == "model"),
@@ -203,8 +195,10 @@ def changed(services: Services, mine: Mine, name: str, above: bool, card: str) -
     return dict(zip(mine.own, own(services, name, above), strict=True))
 
 
-def view(services: Services, dataset: Dataset | None) -> list[Any]:
-    """Updates for ``Mine.outputs``."""
+def view(
+    services: Services, dataset: Dataset | None, above: bool = False, offset: float = 0
+) -> list[Any]:
+    """Updates for ``Mine.outputs``; ``above`` and ``offset``: what of the proposal is looked at."""
     if dataset is None or not dataset.summary.get("queries"):
         return [gr.Accordion(visible=False), *[gr.skip()] * 13]
     names = choices.model_names(services.workspace)
@@ -213,7 +207,7 @@ def view(services: Services, dataset: Dataset | None) -> list[Any]:
         gr.Accordion(visible=True),
         gr.update(choices=pairs),
         gr.update(choices=[("", ""), *pairs]),
-        *own(services, dataset.name),
+        *own(services, dataset.name, above, int(offset)),
     ]
 
 

@@ -89,7 +89,7 @@ def render(services: Services) -> Synthesize:
 def listen(
     services: Services,
     synth: Synthesize,
-    chosen: gr.BrowserState,
+    chosen: gr.Textbox,
 ) -> None:
     jobs = services.workspace.jobs
     helps = {spec.name: spec.help for spec in synth.form.specs}
@@ -146,8 +146,9 @@ def changed(services: Services, synth: Synthesize, name: str, card: str) -> dict
     return dict(zip(synth.own, own(services, job), strict=True))
 
 
-def view(services: Services, dataset: Dataset | None) -> list[Any]:
-    """Updates for ``Synthesize.outputs``. Where there are documents only, this comes next."""
+def view(services: Services, dataset: Dataset | None, fresh: bool = True) -> list[Any]:
+    """Updates for ``Synthesize.outputs``. Where there are documents only, this comes next; what a
+    person folded stays so, while the data set is not shown afresh."""
     if dataset is None or not dataset.summary.get("documents"):
         skipped = [gr.skip()] * 2
         return [gr.Accordion(visible=False), *skipped, gr.Button(visible=False), EMPTY, EMPTY]
@@ -158,7 +159,7 @@ def view(services: Services, dataset: Dataset | None) -> list[Any]:
         gr.update(choices=[nothing, *((name, name) for name in names)]),
     ]
     bare = not dataset.summary.get("queries") and not dataset.summary.get("pairs")
-    box = gr.Accordion(visible=True, open=True) if bare else gr.Accordion(visible=True)
+    box = gr.Accordion(visible=True, open=True) if bare and fresh else gr.Accordion(visible=True)
     return [box, *menus, *own(services, newest_job(services, dataset.name))]
 
 

@@ -139,6 +139,11 @@ class Explorer:
             # Scored pairs have no rankings; files, or the data set, may be gone: nothing to offer.
             return self._hidden()
 
+    def again(self, job: Job | None) -> list[Any]:
+        """As :meth:`show`, for the job that is shown: what is chosen, sorted and opened stays."""
+        offered = self.show(job)
+        return [gr.skip()] * len(offered) if offered[0].visible else offered
+
     def _offer(self, job: Job) -> list[Any]:
         rows = rows_of(self._services.workspace, job.id)
         if len(rows) < 2:

@@ -125,7 +125,7 @@ def listen(services: Services, page: "Page") -> None:
 
     def show(wanted: str, event: gr.EventData) -> list[Any]:
         id = str(event.value)
-        return [id, *view(services, id, wanted)]
+        return [id, *view(services, id, wanted), *confirm.closed()]
 
     def cancel(id: str, wanted: str) -> list[Any]:
         workspace.jobs.cancel(id)
@@ -142,12 +142,14 @@ def listen(services: Services, page: "Page") -> None:
             return gr.skip()
         return view(services, id, wanted)
 
-    def warn(id: str, _wanted: str) -> str:
-        taken = size(workspace.jobs.bytes(workspace.jobs.get(id)))
-        return confirm.sentence(t("jobs.remove_warning", size=taken))
+    def warn(id: str) -> tuple[list[Job], str]:
+        job = workspace.jobs.get(id)
+        taken = size(workspace.jobs.bytes(job))
+        return [job], t("jobs.remove_warning", name=job_title(job), size=taken)
 
-    def remove(id: str, wanted: str) -> list[Any]:
-        workspace.jobs.remove(id)
+    def remove(jobs: list[Job], wanted: str) -> list[Any]:
+        for job in jobs:
+            workspace.jobs.remove(job.id)
         return ["", *view(services, "", wanted)]
 
     def fitted(id: str, wanted: str, event: gr.EventData) -> list[Any]:
@@ -155,14 +157,16 @@ def listen(services: Services, page: "Page") -> None:
         return [job.id, *view(services, job.id, wanted)]
 
     here = [jobs.chosen, jobs.status]
-    on(jobs.list.select, show, jobs.status, [jobs.chosen, *jobs.outputs])
+    everything = [jobs.chosen, *jobs.outputs]
+    on(jobs.list.select, show, jobs.status, [*everything, *jobs.remove.outputs])
     on(jobs.status.input, jobs.refresh, here, jobs.outputs)
     on(jobs.cancel.click, cancel, here, jobs.outputs)
     on(jobs.resume.click, resume, here, jobs.outputs)
     # Queued, like a click: it may be refused.
-    on(jobs.fitting.select, fitted, here, [jobs.chosen, *jobs.outputs], queue=True)
+    on(jobs.fitting.select, fitted, here, everything, queue=True)
     pulses.listen(jobs.beat, tick, [jobs.list, jobs.card, *here], jobs.outputs)
-    confirm.listen(jobs.remove, warn, remove, here, [jobs.chosen, *jobs.outputs])
+    get = workspace.jobs.get
+    confirm.listen(jobs.remove, warn, remove, get, [jobs.chosen], everything, [jobs.status])
 
 
 def view(services: Services, picked: str | None, wanted: str) -> list[Any]:

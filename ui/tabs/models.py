@@ -29,6 +29,7 @@ from ui.tabs.search import lead_to
 from ui.words import t
 from ui.words.amounts import size
 from workbench.models.towers import can_be_trained
+from workbench.records import Model
 
 if TYPE_CHECKING:
     from ui.page import Page
@@ -62,7 +63,7 @@ class Models:
 
     @property
     def inputs(self) -> list[Any]:
-        return [self.chosen]
+        return [self.chosen, self.blend.curve]
 
     @property
     def outputs(self) -> list[Any]:
@@ -115,7 +116,7 @@ def render(services: Services) -> Models:
         remove=remove,
         add=add,
         cache=cache,
-        refresh=lambda picked: view(services, picked),
+        refresh=lambda *now: view(services, *now),
     )
 
 
@@ -131,34 +132,29 @@ def listen(services: Services, page: "Page") -> None:
         name = str(event.value)
         return [name, *shown(name), *_closed()]
 
-    def tick(add: str | None, work: str | None, listed: str | None, picked: str) -> Any:
-        now = [models_job.view(services, tasks)[0] for tasks in (models_add.TASKS, TASKS)]
-        if [*now, list_html(services, picked)] == [add or "", work or "", listed or ""]:
+    def tick(add: str | None, work: str | None, listed: str | None, *now: str) -> Any:
+        cards = [models_job.view(services, tasks)[0] for tasks in (models_add.TASKS, TASKS)]
+        if [*cards, list_html(services, now[0])] == [add or "", work or "", listed or ""]:
             return gr.skip()
-        found = view(services, picked)
-        # The card that is sent, not the one looked at above: the job may have ended in between.
-        sent = found[outputs.index(models.job.card)]
-        if sent == (work or "") or sent:
-            # The blend's chart is drawn anew only once a job has ended.
-            at = outputs.index(models.blend.plot)
-            found[at] = gr.skip()
-            found[at + 2] = gr.skip()
-        return found
+        return view(services, *now)
 
-    def warn(picked: str) -> str:
-        taken = size(workspace.models.bytes(workspace.models.get(picked)))
-        return confirm.sentence(t("models.remove_warning", name=picked, size=taken))
+    def warn(picked: str) -> tuple[list[Model], str]:
+        model = workspace.models.get(picked)
+        taken = size(workspace.models.bytes(model))
+        return [model], t("models.remove_warning", name=model.name, size=taken)
 
-    def remove(picked: str) -> list[Any]:
-        workspace.models.remove(picked)
+    def remove(found: list[Model]) -> list[Any]:
+        for model in found:
+            workspace.models.remove(model.id)
         return ["", *shown(""), *_closed()]
 
-    closing = [models.contract.box, models.contract.said, models.blend.box]
+    closing = [models.contract.box, models.contract.said, models.blend.box, *models.remove.outputs]
     everything = [models.chosen, *outputs, *closing]
     on(models.list.select, show, None, everything)
-    ticked = [models.add.job.card, models.job.card, models.list, models.chosen]
+    ticked = [models.add.job.card, models.job.card, models.list, *models.inputs]
     pulses.listen(models.beat, tick, ticked, outputs)
-    confirm.listen(models.remove, warn, remove, [models.chosen], everything)
+    get = workspace.models.get
+    confirm.listen(models.remove, warn, remove, get, [models.chosen], everything)
     models_take.listen(services, models.take, models.chosen)
     models_cache.listen(services, models.cache)
     for part, one in (
@@ -197,12 +193,12 @@ def _lead_on(services: Services, page: "Page") -> None:
 
 
 def _closed() -> list[Any]:
-    """The forms of another model are folded away."""
-    return [*models_contract.closed(), gr.Column(visible=False)]
+    """The forms of another model are folded away, and what was asked about it."""
+    return [*models_contract.closed(), gr.Column(visible=False), *confirm.closed()]
 
 
-def view(services: Services, picked: str | None) -> list[Any]:
-    """Updates for ``Models.outputs``."""
+def view(services: Services, picked: str | None, curve: str = "") -> list[Any]:
+    """Updates for ``Models.outputs``; the values of ``Models.inputs``."""
     model = find(services, picked)
     return [
         list_html(services, picked),
@@ -214,6 +210,6 @@ def view(services: Services, picked: str | None) -> list[Any]:
         *models_job.view(services, TASKS),
         models_take.html(services, model) if model else EMPTY,
         *models_merge.view(services, model),
-        *models_blend.view(services, model),
+        *models_blend.view(services, model, curve),
         models_cache.html(services),
     ]

@@ -30,7 +30,8 @@ from ui.tabs.search_menus import SECOND, encoders, examples_html, index_label, s
 from ui.tabs.search_tiles import gallery_piece
 from ui.words import t
 from ui.words.amounts import size
-from workbench.records import JobStatus
+from workbench.errors import BadInput
+from workbench.records import Index, JobStatus
 
 if TYPE_CHECKING:
     from ui.page import Page
@@ -211,7 +212,7 @@ def listen(services: Services, page: "Page") -> None:
         names = [name for name in (left, right) if name]
         warm(services, names)
         box = search_pictures.box_update(services, names)
-        return [names, examples_html(services, names), box]
+        return [names, examples_html(services, names), box, *confirm.closed()]
 
     def build(*raw: Any) -> list[Any]:
         job = workspace.jobs.submit(search.form.read(raw))
@@ -248,15 +249,18 @@ def listen(services: Services, page: "Page") -> None:
             names = [*[name for name in names or [] if name != made][:1], made]
         return [names, *fill(services, names, *now)]
 
-    def warn(name: str | None) -> str:
-        taken = workspace.indexes.bytes(name) if name else 0
-        words = t("search.remove_warning", names=name or "", size=size(taken))
-        return confirm.sentence(words)
+    def warn(*picked: str | None) -> tuple[list[Index], str]:
+        found = [workspace.indexes.get(name) for name in dict.fromkeys(picked) if name]
+        if not found:
+            raise BadInput(t("search.no_index"), t("search.no_index_hint"))
+        names = ", ".join(f"“{one.name}”" for one in found)
+        taken = size(sum(workspace.indexes.bytes(one.id) for one in found))
+        return found, t("search.remove_warning", names=names, size=taken)
 
-    def remove(name: str | None, chosen: list[str], *now: Any) -> list[Any]:
-        if name:
-            workspace.indexes.remove(name)
-        left = [one for one in chosen or [] if one != name]
+    def remove(found: list[Index], chosen: list[str], *now: Any) -> list[Any]:
+        workspace.indexes.remove(*(one.id for one in found))
+        gone = {one.name for one in found}
+        left = [one for one in chosen or [] if one not in gone]
         return [left, *fill(services, left, *now)]
 
     sides = [search.indexes, search.other, search.second, search.second_other]
@@ -280,7 +284,7 @@ def listen(services: Services, page: "Page") -> None:
             index.input,
             pick_indexes,
             sides[:2],
-            [search.chosen, search.examples, search.by_picture.box],
+            [search.chosen, search.examples, search.by_picture.box, *search.remove.outputs],
         )
     on_busy(
         search.build,
@@ -319,13 +323,9 @@ def listen(services: Services, page: "Page") -> None:
     everything = [search.chosen, *search.outputs]
     now = search.inputs[1:]
     pulses.listen(search.beat, tick, [search.job, search.chosen, *now], everything)
-    confirm.listen(
-        search.remove,
-        lambda name, *_: warn(name),
-        remove,
-        [search.indexes, search.chosen, *now],
-        everything,
-    )
+    get = workspace.indexes.get
+    here = [search.chosen, *now]
+    confirm.listen(search.remove, warn, remove, get, sides[:2], everything, here)
 
 
 def fill(
