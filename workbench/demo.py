@@ -117,6 +117,14 @@ def latest(workspace: Workspace) -> DemoJobs | None:
     return None
 
 
+def find(workspace: Workspace, index: str) -> DemoJobs:
+    """The sample run that ends with the job of that id; raises :class:`JobNotFound`."""
+    found = _chain(workspace, workspace.jobs.get(index))
+    if found is None:
+        raise JobNotFound(f"Job {index} ends no sample run that is whole.", "Run the sample again.")
+    return found
+
+
 def _chain(workspace: Workspace, index: Job) -> DemoJobs | None:
     """The sample run that ends with this job, followed back along what each one waited for."""
     if index.recipe.get("dataset") != DATASET or index.after is None:

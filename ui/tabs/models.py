@@ -10,6 +10,7 @@ from ui import confirm
 from ui import pulse as pulses
 from ui.choices import PACKAGED
 from ui.feedback import on
+from ui.job_slot import JobSlot, card_html, newest, updates
 from ui.markup import EMPTY, heading, piece
 from ui.pulse import pulse
 from ui.services import Services
@@ -19,7 +20,6 @@ from ui.tabs import (
     models_cache,
     models_catalogue,
     models_contract,
-    models_job,
     models_merge,
     models_take,
 )
@@ -54,7 +54,7 @@ class Models:
     take: models_take.Take
     merge: models_merge.Merge
     blend: models_blend.Blend
-    job: models_job.JobSlot
+    job: JobSlot
     remove: confirm.Confirm
     add: models_add.Add
     cache: models_cache.Cache
@@ -69,7 +69,7 @@ class Models:
         """What :func:`view` gives updates for."""
         merge = [self.merge.name, self.merge.start, self.merge.shown]
         blend = self.blend.shown
-        jobs = [*self.add.job.parts, *self.job.parts]
+        jobs = [*self.add.job.outputs, *self.job.outputs]
         shown = [self.list, self.box, self.details, self.to_train, self.download]
         return [*shown, *jobs, self.take.shown, *merge, *blend, self.cache.line]
 
@@ -90,7 +90,7 @@ def render(services: Services) -> Models:
             download = piece(elem_id="model-download")
             merge = models_merge.render()
             blend = models_blend.render()
-            job = models_job.render(TASKS, "model-work")
+            job = JobSlot("model-work")
             take = models_take.render()
             remove = confirm.render(t("models.remove"), t("models.remove_yes"))
         add = models_add.render()
@@ -131,15 +131,14 @@ def listen(services: Services, page: "Page") -> None:
         name = str(event.value)
         return [name, *shown(name), *_closed()]
 
-    def tick(add: str | None, work: str | None, listed: str | None, picked: str) -> Any:
-        now = [models_job.view(services, tasks)[0] for tasks in (models_add.TASKS, TASKS)]
+    def tick(add: str, work: str, listed: str, curve: str, picked: str) -> Any:
+        now = [str(card_html(newest(services, tasks))) for tasks in (models_add.TASKS, TASKS)]
         if [*now, list_html(services, picked)] == [add or "", work or "", listed or ""]:
             return gr.skip()
         found = view(services, picked)
-        # The card that is sent, not the one looked at above: the job may have ended in between.
-        sent = found[outputs.index(models.job.card)]
-        if sent == (work or "") or sent:
-            # The blend's chart is drawn anew only once a job has ended.
+        # The blend's chart is drawn anew only once another blend has ended. The curve that is sent
+        # is asked, not the card looked at above: the job may have ended in between.
+        if found[outputs.index(models.blend.curve)] == curve:
             at = outputs.index(models.blend.plot)
             found[at] = gr.skip()
             found[at + 2] = gr.skip()
@@ -156,7 +155,7 @@ def listen(services: Services, page: "Page") -> None:
     closing = [models.contract.box, models.contract.said, models.blend.box]
     everything = [models.chosen, *outputs, *closing]
     on(models.list.select, show, None, everything)
-    ticked = [models.add.job.card, models.job.card, models.list, models.chosen]
+    ticked = [models.add.job.card, models.job.card, models.list, models.blend.curve, models.chosen]
     pulses.listen(models.beat, tick, ticked, outputs)
     confirm.listen(models.remove, warn, remove, [models.chosen], everything)
     models_take.listen(services, models.take, models.chosen)
@@ -166,9 +165,10 @@ def listen(services: Services, page: "Page") -> None:
         (models_contract, models.contract),
         (models_merge, models.merge),
         (models_blend, models.blend),
-        (models_job, models.job),
     ):
         part.listen(services, one, models.chosen, outputs, shown)
+    for slot in (models.add.job, models.job):
+        slot.listen(services, lambda _job, picked: shown(picked), [models.chosen], outputs)
     _lead_on(services, page)
 
 
@@ -204,14 +204,14 @@ def _closed() -> list[Any]:
 def view(services: Services, picked: str | None) -> list[Any]:
     """Updates for ``Models.outputs``."""
     model = find(services, picked)
+    jobs = [newest(services, tasks) for tasks in (models_add.TASKS, TASKS)]
     return [
         list_html(services, picked),
         gr.Column(visible=model is not None),
         details_html(services, model) if model else EMPTY,
         gr.Button(visible=model is not None and can_be_trained(model.contract)),
         download_html(services, model) if model else EMPTY,
-        *models_job.view(services, models_add.TASKS),
-        *models_job.view(services, TASKS),
+        *(part for job in jobs for part in updates(card_html(job), job)),
         models_take.html(services, model) if model else EMPTY,
         *models_merge.view(services, model),
         *models_blend.view(services, model),
