@@ -35,7 +35,7 @@ class JobSlot:
 
     @property
     def outputs(self) -> list[Any]:
-        return [self.shown, self.card, self.stop, self.resume]
+        return [self.card, self.stop, self.resume, self.shown]
 
     def changed(self, card: str | None, html: str, *jobs: Job | None) -> dict[Any, Any]:
         """What a look after the jobs changes where ``card`` is what stands in the card."""
@@ -74,10 +74,10 @@ def updates(html: str, *jobs: Job | None) -> list[Any]:
     found = [job for job in jobs if job is not None]
     active = any(not job.status.finished for job in found)
     return [
-        " ".join(job.id for job in found),
         str(html),
         gr.Button(visible=active),
         gr.Button(visible=not active and any(job.status.resumable for job in found)),
+        " ".join(job.id for job in found),
     ]
 
 
