@@ -11,6 +11,7 @@ from storage.records import JobStatus
 from tests.ui.serving import Run, served, wait_until
 from ui.live import live_chart, live_log
 from ui.notices import notices
+from ui.routes import points
 from ui.services import Services
 from workbench.workspace import Workspace
 
@@ -179,6 +180,25 @@ def test_a_resumed_run_takes_back_what_was_forgotten(page: Any, address: str, ru
     run.train(2)
     wait_until(lambda: len(steps(page)["loss"]) == 22, "the forgotten points to go")
     sees(page, 22)
+
+
+def test_a_resumed_run_with_many_points_is_read_to_its_end(
+    page: Any, address: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first answers end with rows of the first attempt, later ones with the second's."""
+    monkeypatch.setattr(points, "MOST_ROWS", 7)
+    run.train(20)
+    run.end(JobStatus.INTERRUPTED)
+    run.store.queue.requeue(run.job.id)
+    run.start()
+    run.forget_after(15)
+    run.train(20)
+    run.end()
+    page.goto(address)
+    sees(page, 35)
+    falls_silent(page)
+    # Seven rows an answer, and no row twice.
+    assert page.evaluate(ASKED) <= 2 * (run.store.metrics.count(run.job.id) // 7 + 2)
 
 
 def test_it_turns_to_another_run(page: Any, address: str, run: Run, workspace: Workspace) -> None:
