@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from ui.choices import update
 from ui.feedback import QUICK, on
+from ui.live import scripts
 from ui.markup import EMPTY, piece
 from ui.plots_matrix import NAMED, scatter
 from ui.services import Services
@@ -53,7 +54,8 @@ const listen = (event) => {
     }
   });
 };
-for (const name of ['pointerover', 'pointerdown']) document.addEventListener(name, listen, true);
+const { hear } = window.Workbench.tools;
+for (const name of ['pointerover', 'pointerdown']) hear(element, name, listen, true);
 """
 #: The rankings lie below the list: who opened a query is taken there.
 SHOW_JS = """
@@ -86,6 +88,7 @@ class Explorer:
         self.dots = gr.HTML(
             Markup('<p class="rw-quiet rw-small">{}</p>').format(t("explore.dots")),
             js_on_load=DOTS_JS.replace("PLOT", self._id("plot")),
+            head=scripts(self._services, "common.js"),
             apply_default_css=False,
         )
         self.which = gr.Radio(
