@@ -29,22 +29,22 @@ RECIPES: dict[str, dict[str, Any]] = {
     "evaluate": {"dataset": "tea", "split": "test", "models": ["base"]},
     "matrix": {"dataset": "tea", "split": "test", "retrievers": ["base"]},
 }
-#: A tab, the card of a slot in it, and a task whose jobs it shows.
+#: The card of each slot of the page, and a task whose jobs it shows.
 SLOTS = [
-    ("train", "train-job", "train-embedding"),
-    ("train", "train-measured", "measure"),
-    ("compare", "compare-job", "evaluate"),
-    ("compare", "matrix-job", "matrix"),
-    ("data", "data-job", "import"),
-    ("data", "data-hub-job", "hub-look"),
-    ("data", "mine-job", "mine"),
-    ("data", "synth-job", "synthesize"),
-    ("data", "doctor-job", "doctor"),
-    ("quantize", "lab-job", "quantize-lab"),
-    ("search", "index-job", "index"),
-    ("models", "model-job", "add-model"),
-    ("models", "model-work", "merge"),
-    ("jobs", "jobs-job", "count"),
+    ("train-job", "train-embedding"),
+    ("train-measured", "measure"),
+    ("compare-job", "evaluate"),
+    ("matrix-job", "matrix"),
+    ("data-job", "import"),
+    ("data-hub-job", "hub-look"),
+    ("mine-job", "mine"),
+    ("synth-job", "synthesize"),
+    ("doctor-job", "doctor"),
+    ("lab-job", "quantize-lab"),
+    ("index-job", "index"),
+    ("model-job", "add-model"),
+    ("model-work", "merge"),
+    ("jobs-job", "count"),
 ]
 
 
@@ -54,8 +54,8 @@ def running(services: Services, id: str, task: str, at: float) -> Job:
     return put(services, id, task=task, status=JobStatus.RUNNING, attempt=1, **about)
 
 
-def asked_to_stop(services: Services) -> list[str]:
-    return [job.id for job in services.workspace.jobs.list() if job.cancel_requested_at]
+def asked_to_stop(services: Services) -> set[str]:
+    return {job.id for job in services.workspace.jobs.list() if job.cancel_requested_at}
 
 
 @pytest.fixture
@@ -71,28 +71,30 @@ def by_id(page: Page, elem_id: str) -> Any:
     return next(one for one in page.demo.blocks.values() if one.elem_id == elem_id)
 
 
-@pytest.mark.parametrize(("tab", "card", "task"), SLOTS, ids=[card for _, card, _ in SLOTS])
-def test_stop_stops_the_job_that_is_shown(
-    services: Services, tea: str, tab: str, card: str, task: str
-) -> None:
-    running(services, "older", task, 0.0)
+def test_stop_stops_the_job_that_is_shown(services: Services, tea: str) -> None:
+    for _, task in SLOTS:
+        running(services, f"older-{task}", task, 0.0)
     page = build(services)
     visitor = Visitor(page)
     # These two show no job before one was chosen, or started here.
-    visitor.type(page.jobs.chosen, "older")
-    visitor.type(page.train.check.chosen, "older")
-    visitor.open(getattr(page, tab))
-    if card == "matrix-job":
-        visitor.type(page.compare.dataset, "tea")
-        visitor.fire(by_id(page, "compare-matrix"), "expand")
-    if card == "train-measured":
-        visitor.look(page.train)
-    assert 'data-job="older"' in visitor.value(by_id(page, card))
-    running(services, "newer", task, 1.0)
-    visitor.type(page.jobs.chosen, "newer")
-    visitor.type(page.train.check.chosen, "newer")
-    visitor.click(by_id(page, f"{card}-stop"))
-    assert asked_to_stop(services) == ["older"]
+    visitor.type(page.jobs.chosen, "older-count")
+    visitor.type(page.train.check.chosen, "older-measure")
+    visitor.type(page.compare.dataset, tea)
+    for tab in page.parts.values():
+        visitor.open(tab)
+    visitor.look(page.train)
+    visitor.fire(by_id(page, "compare-matrix"), "expand")
+    for _, task in SLOTS:
+        running(services, f"newer-{task}", task, 1.0)
+    visitor.type(page.jobs.chosen, "newer-count")
+    visitor.type(page.train.check.chosen, "newer-measure")
+    stopped: set[str] = set()
+    for card, task in SLOTS:
+        tab = visitor.twin()
+        assert f'data-job="older-{task}"' in tab.value(by_id(page, card)), card
+        tab.click(by_id(page, f"{card}-stop"))
+        stopped.add(f"older-{task}")
+        assert asked_to_stop(services) == stopped, card
 
 
 def test_a_run_that_nobody_chose_is_resumed(services: Services) -> None:

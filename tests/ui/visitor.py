@@ -33,6 +33,12 @@ class Visitor:
         self._functions = page.demo.fns.values()
         self._changed: dict[int, dict[str, Any]] = {}
 
+    def twin(self) -> "Visitor":
+        """Another tab that shows the same."""
+        other = Visitor(self.page)
+        other._changed = {id: dict(about) for id, about in self._changed.items()}
+        return other
+
     def value(self, component: Any) -> Any:
         return self._held(component, "value")
 
