@@ -7,9 +7,9 @@ from markupsafe import Markup
 
 from ui.choices import open_menu, update
 from ui.feedback import on
+from ui.job_slot import find
 from ui.markup import EMPTY, piece, table
 from ui.services import Services
-from ui.tabs.compare_past import find
 from ui.tabs.compare_sections import Section
 from ui.tabs.history_rows import data_words, history_html, source_words
 from ui.words import t

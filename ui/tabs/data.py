@@ -12,10 +12,10 @@ import gradio as gr
 
 from ui import confirm
 from ui import pulse as pulses
-from ui.cards import job_card
 from ui.choices import shown_dataset
 from ui.dropzone import dropzone
 from ui.feedback import on, on_busy
+from ui.job_slot import JobSlot, card_html, newest, updates
 from ui.markup import EMPTY, empty, heading, pick, piece, table
 from ui.pulse import pulse
 from ui.services import Services
@@ -59,8 +59,7 @@ class Data:
     start: gr.Button
     sample: gr.Button
     draw: gr.Button
-    cancel: gr.Button
-    job: gr.HTML
+    job: JobSlot
     sets: gr.HTML
     rows: rows.Rows
     versions: history.Versions
@@ -101,8 +100,7 @@ def render(services: Services) -> Data:
             start = gr.Button(t("data.start"), variant="primary", elem_id="data-start")
             sample = gr.Button(t("data.sample"), elem_id="data-sample")
             draw = gr.Button(t("pictures.draw"), elem_id="data-draw")
-            cancel = gr.Button(t("job.cancel"), variant="stop", visible=False)
-        job = piece(elem_id="data-job")
+        job = JobSlot("data-job")
         piece(heading(t("data.sets")))
         sets = piece(elem_id="data-sets", picks=True)
         summary = piece(elem_id="data-summary")
@@ -135,7 +133,6 @@ def render(services: Services) -> Data:
         start=start,
         sample=sample,
         draw=draw,
-        cancel=cancel,
         job=job,
         sets=sets,
         rows=shown,
@@ -149,9 +146,9 @@ def render(services: Services) -> Data:
         refresh=refresh,
         inputs=[chosen, on_page, *place],
         outputs=[
-            *(chosen, job, cancel, sets, train, remove_box, on_page),
+            *(chosen, *job.outputs, sets, train, remove_box, on_page),
             *(*shown.outputs, *versions.outputs, *change.outputs, *mine.outputs),
-            *(*synth.outputs, *doctor.outputs, *bring.hub.outputs),
+            *(*synth.outputs, *doctor.outputs, *bring.hub.job.outputs),
         ],
     )
 
@@ -178,12 +175,6 @@ def listen(services: Services, page: "Page") -> None:
         recipe = drawn(workspace)
         workspace.jobs.submit(recipe)
         return recipe.name
-
-    def cancel(*now: Any) -> list[Any]:
-        job = newest_job(services)
-        if job is not None and not job.status.finished:
-            workspace.jobs.cancel(job.id)
-        return view(services, *now)
 
     def show(event: gr.EventData) -> list[Any]:
         return [*view(services, str(event.value)), *confirm.closed()]
@@ -218,9 +209,11 @@ def listen(services: Services, page: "Page") -> None:
     again(begun)
     again(on(data.sample.click, sample, None, data.chosen))
     again(on(data.draw.click, draw, None, data.chosen))
-    on(data.cancel.click, cancel, data.inputs, data.outputs)
     on(data.sets.select, show, None, [*data.outputs, *data.remove.outputs])
-    cards = [data.job, data.synth.job, data.doctor.job, data.mine.job, data.bring.hub.job]
+    stopped = lambda _job, *now: view(services, *now)  # noqa: E731
+    data.job.listen(services, stopped, data.inputs, data.outputs)
+    slots = [data.job, data.synth.job, data.doctor.job, data.mine.job, data.bring.hub.job]
+    cards = [slot.card for slot in slots]
     pulses.listen(data.beat, tick, [*data.inputs, *cards], data.outputs)
     get = workspace.datasets.get
     confirm.listen(data.remove, warn, remove, get, [data.shown], data.outputs)
@@ -265,13 +258,10 @@ def look(services: Services, data: Data, now: Sequence[Any], cards: Sequence[str
 
 def changed(services: Services, data: Data, card: str) -> dict[Any, Any] | None:
     """What a look after the import changes; None: the whole tab, since it ended."""
-    job = newest_job(services)
-    html = str(job_html(job))
-    if html == card:
-        return {}
+    job = newest(services, TASKS)
     if job is not None and not job.status.finished:
-        return {data.job: html, data.cancel: gr.Button(visible=True)}
-    return None
+        return data.job.changed(card, job_html(job), job)
+    return {} if job_html(job) == card else None
 
 
 def view(services: Services, picked: str | None, on_page: str = "", *place: Any) -> list[Any]:
@@ -288,14 +278,13 @@ def view(services: Services, picked: str | None, on_page: str = "", *place: Any)
     stays = bool(place) and shown is not None and shown == before
     *where, version, others, name, above, offset = place if stays else _BEGINNING
     renamed = stays and shown is not None and name == picked != shown.name
-    job = newest_job(services)
+    job = newest(services, TASKS)
     running = job is not None and not job.status.finished
     awaited = running and job is not None and job.recipe.get("name") == picked
     return [
         # A data set that is still being made stays chosen, and is shown once it is there.
         picked if picked in by_name or awaited else (shown.name if shown else ""),
-        job_html(job),
-        gr.Button(visible=running),
+        *updates(job_html(job), job),
         sets_html(datasets, shown),
         gr.Button(visible=shown is not None and _trains(shown)),
         gr.Column(visible=shown is not None),
@@ -315,19 +304,10 @@ def _trains(dataset: Dataset) -> bool:
     return bool(dataset.summary.get("queries") or dataset.summary.get("pairs"))
 
 
-def newest_job(services: Services) -> Job | None:
-    """The import that is running, or else the last one."""
-    jobs = [job for task in TASKS for job in services.workspace.jobs.list(task=task, limit=1)]
-    return max(jobs, key=lambda job: job.created_at, default=None)
-
-
 def job_html(job: Job | None) -> str:
-    """An import on its way or failed; one that succeeded is its data set's own page."""
-    if job is None:
-        return EMPTY
-    if job.status is JobStatus.SUCCEEDED:
-        return EMPTY
-    return job_card(job) + rows.refused_html(job)
+    """An import on its way or failed, with the rows that it refused."""
+    refused = job is not None and job.status is not JobStatus.SUCCEEDED
+    return str(card_html(job) + (rows.refused_html(job) if refused and job else EMPTY))
 
 
 def sets_html(datasets: list[Dataset], shown: Dataset | None) -> str:

@@ -10,6 +10,7 @@ from ui import confirm
 from ui import pulse as pulses
 from ui.choices import PACKAGED
 from ui.feedback import on
+from ui.job_slot import JobSlot, card_html, newest, updates
 from ui.markup import EMPTY, heading, piece
 from ui.pulse import pulse
 from ui.services import Services
@@ -19,7 +20,6 @@ from ui.tabs import (
     models_cache,
     models_catalogue,
     models_contract,
-    models_job,
     models_merge,
     models_take,
 )
@@ -55,7 +55,7 @@ class Models:
     take: models_take.Take
     merge: models_merge.Merge
     blend: models_blend.Blend
-    job: models_job.JobSlot
+    job: JobSlot
     remove: confirm.Confirm
     add: models_add.Add
     cache: models_cache.Cache
@@ -70,7 +70,7 @@ class Models:
         """What :func:`view` gives updates for."""
         merge = [self.merge.name, self.merge.start, self.merge.shown]
         blend = self.blend.shown
-        jobs = [*self.add.job.parts, *self.job.parts]
+        jobs = [*self.add.job.outputs, *self.job.outputs]
         shown = [self.list, self.box, self.details, self.to_train, self.download]
         return [*shown, *jobs, self.take.shown, *merge, *blend, self.cache.line]
 
@@ -91,7 +91,7 @@ def render(services: Services) -> Models:
             download = piece(elem_id="model-download")
             merge = models_merge.render()
             blend = models_blend.render()
-            job = models_job.render(TASKS, "model-work")
+            job = JobSlot("model-work")
             take = models_take.render()
             remove = confirm.render(t("models.remove"), t("models.remove_yes"))
         add = models_add.render()
@@ -133,7 +133,7 @@ def listen(services: Services, page: "Page") -> None:
         return [name, *shown(name), *_closed()]
 
     def tick(add: str | None, work: str | None, listed: str | None, *now: str) -> Any:
-        cards = [models_job.view(services, tasks)[0] for tasks in (models_add.TASKS, TASKS)]
+        cards = [str(card_html(newest(services, tasks))) for tasks in (models_add.TASKS, TASKS)]
         if [*cards, list_html(services, now[0])] == [add or "", work or "", listed or ""]:
             return gr.skip()
         return view(services, *now)
@@ -162,9 +162,10 @@ def listen(services: Services, page: "Page") -> None:
         (models_contract, models.contract),
         (models_merge, models.merge),
         (models_blend, models.blend),
-        (models_job, models.job),
     ):
         part.listen(services, one, models.chosen, outputs, shown)
+    for slot in (models.add.job, models.job):
+        slot.listen(services, lambda _job, picked: shown(picked), [models.chosen], outputs)
     _lead_on(services, page)
 
 
@@ -200,14 +201,14 @@ def _closed() -> list[Any]:
 def view(services: Services, picked: str | None, curve: str = "") -> list[Any]:
     """Updates for ``Models.outputs``; the values of ``Models.inputs``."""
     model = find(services, picked)
+    jobs = [newest(services, tasks) for tasks in (models_add.TASKS, TASKS)]
     return [
         list_html(services, picked),
         gr.Column(visible=model is not None),
         details_html(services, model) if model else EMPTY,
         gr.Button(visible=model is not None and can_be_trained(model.contract)),
         download_html(services, model) if model else EMPTY,
-        *models_job.view(services, models_add.TASKS),
-        *models_job.view(services, TASKS),
+        *(part for job in jobs for part in updates(card_html(job), job)),
         models_take.html(services, model) if model else EMPTY,
         *models_merge.view(services, model),
         *models_blend.view(services, model, curve),

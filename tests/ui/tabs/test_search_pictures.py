@@ -19,7 +19,6 @@ from ui.tabs import (
     search_build,
     search_hits,
     search_indexes,
-    search_job,
     search_pictures,
     search_upload,
 )
@@ -208,7 +207,7 @@ def test_files_become_a_data_set_and_its_index(services: Services) -> None:
     assert (before.recipe["name"], before.recipe["remove_after"]) == ("holiday", True)
     assert (job.recipe["dataset"], job.recipe["type"]) == ("holiday", "fast")
     assert job.status is JobStatus.QUEUED
-    cards = search_job.job_html(services, job)
+    cards = search_build.job_html(services, job)
     assert cards.count("<article") == 2 and before.id in cards
 
 
