@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,35 @@ BELOW = (
     "workbench/quantization/",
     "workbench/synthesis/local.py",
 )
+
+#: Imports that still close a circle, behind TYPE_CHECKING or within a function: (who, whom).
+CIRCLES = {
+    # A tab leads to another through the page, which is made of them all.
+    *(
+        ("ui.page", f"ui.tabs.{name}")
+        for name in (
+            "compare", "data", "jobs", "models", "quantize", "search", "start", "train"
+        )
+    ),
+    # What all of a tab's sections are, in one type that each section is given.
+    ("ui.tabs.compare_sections", "ui.tabs.compare"),
+    *(
+        ("ui.tabs.compare_sections", f"ui.tabs.compare_{name}")
+        for name in (
+            "dimensions", "explorer", "history", "matrix", "published", "slices"
+        )
+    ),
+    ("ui.tabs.train_check", "ui.tabs.train"),
+    ("ui.tabs.train_sweep", "ui.tabs.train"),
+    # The page's options and answers stand in the files of what reads them.
+    ("ui.offering", "ui.launch"),
+    ("ui.offering", "ui.server"),
+    # One command in two files.
+    ("workbench.cli.data_bring", "workbench.cli.data"),
+    # Two readers of lists go around the plain one, which begins with them.
+    ("workbench.data.shapes.lists", "workbench.data.shapes.instructed"),
+    ("workbench.data.shapes.lists", "workbench.data.shapes.titled"),
+}  # fmt: skip
 
 
 def sources(folder: str) -> list[Path]:
@@ -61,6 +91,57 @@ def against(folder: str, forbidden: set[str]) -> list[str]:
 def test_no_arrow_points_the_other_way(folder: str, forbidden: set[str]) -> None:
     assert sources(folder)
     assert against(folder, forbidden) == []
+
+
+def graph() -> dict[str, set[str]]:
+    """Module -> our modules that it imports anywhere: for its types and in functions, too."""
+    paths = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for folder in ("storage", "workbench", "ui")
+        for path in sources(folder)
+    }
+    found: dict[str, set[str]] = {}
+    for module, path in paths.items():
+        found[module] = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names: list[str] = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                inner = [f"{node.module}.{alias.name}" for alias in node.names]
+                names = [one if one in paths else node.module for one in inner]
+            found[module].update(name for name in names if name in paths and name != module)
+    return found
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    imported = {
+        module: {one for one in others if (module, one) not in CIRCLES}
+        for module, others in graph().items()
+    }
+    try:
+        TopologicalSorter(imported).prepare()
+    except CycleError as error:
+        raise AssertionError(" is imported by ".join(error.args[1])) from None
+
+
+def test_every_exception_closes_a_circle() -> None:
+    """One that is mended goes from the list."""
+    imported = graph()
+
+    def reached(module: str) -> set[str]:
+        seen, ahead = set[str](), [module]
+        while ahead:
+            seen.add(one := ahead.pop())
+            ahead += imported[one] - seen
+        return seen
+
+    idle = [
+        (module, other)
+        for module, other in sorted(CIRCLES)
+        if other not in imported.get(module, ()) or module not in reached(other)
+    ]
+    assert idle == []
 
 
 def test_torch_is_imported_below_the_line_only() -> None:

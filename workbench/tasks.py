@@ -4,15 +4,16 @@ To add a task, write a recipe, a function ``run(recipe, context) -> dict``, and 
 ``prepare(recipe, workspace, waits)`` is optional and torch-free: it checks the recipe against the
 workspace and fills in names when the job is submitted, so that bad input stops at the click;
 ``waits`` is true when the job waits for another one, whose outputs need not exist yet.
+``advice(job, workspace)`` is optional, too.
 """
 
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from storage.records import SlotKind
+from storage.records import Job, SlotKind
 from workbench.errors import NotFound
 from workbench.recipes.base import Recipe
 from workbench.recipes.data import AddModelRecipe, ImportRecipe, SampleRecipe
@@ -22,6 +23,7 @@ from workbench.recipes.data_change import (
     ResplitRecipe,
     SampleRowsRecipe,
 )
+from workbench.recipes.describe import with_absolute_folders
 from workbench.recipes.doctor import DoctorRecipe, MendRecipe
 from workbench.recipes.draw import DrawPicturesRecipe
 from workbench.recipes.evaluate import EvaluateRecipe, IndexRecipe
@@ -37,12 +39,10 @@ from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.recipes.train_image_text import TrainImageTextRecipe
 from workbench.recipes.train_rerank import TrainLateInteractionRecipe, TrainRerankerRecipe
 
-if TYPE_CHECKING:
-    from workbench.jobs.context import JobContext
-
 EXTRA_TASKS_VARIABLE = "WORKBENCH_EXTRA_TASKS"
 
-TaskFunction = Callable[[Any, "JobContext"], dict[str, Any]]
+#: Called with the recipe and a :class:`workbench.jobs.context.JobContext`.
+TaskFunction = Callable[[Any, Any], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,8 @@ class Task:
     run: str
     slot_kind: SlotKind
     prepare: str | None = None
+    #: ``advice(job, workspace)``: the settings to try when the job ran out of memory.
+    advice: str | None = None
     #: True where a stopped job goes on from its own files instead of starting over.
     resumable: bool = False
 
@@ -62,6 +64,28 @@ class Task:
     def load_prepare(self) -> Callable[..., Recipe] | None:
         return _load(self.prepare) if self.prepare else None
 
+
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """What tasks do beside their jobs, in one workspace. Their functions are given it whole; here
+    it is only passed on, so that nothing of the jobs knows the workspace."""
+
+    workspace: Any
+
+    def prepare(self, recipe: Recipe, *, waits: bool) -> Recipe:
+        """The recipe as it is queued; raises what the task's ``prepare`` raises."""
+        recipe = with_absolute_folders(recipe, self.workspace.models.exists)
+        prepare = get_task(recipe.task).load_prepare()
+        return recipe if prepare is None else prepare(recipe, self.workspace, waits)
+
+    def advice(self, job: Job) -> list[dict[str, Any]]:
+        """The settings to try in place of a job's that ran out of memory; [] for most tasks."""
+        advice = get_task(job.task).advice
+        found: list[dict[str, Any]] = _load(advice)(job, self.workspace) if advice else []
+        return found
+
+
+_ADVICE = "workbench.checks.advice:advice"
 
 TASKS: dict[str, Task] = {
     "import": Task(
@@ -135,6 +159,7 @@ TASKS: dict[str, Task] = {
         "workbench.training.embedding:run",
         SlotKind.TRAIN,
         prepare="workbench.training.prepare:prepare_train",
+        advice=_ADVICE,
         resumable=True,
     ),
     "train-reranker": Task(
@@ -142,6 +167,7 @@ TASKS: dict[str, Task] = {
         "workbench.training.reranker:run",
         SlotKind.TRAIN,
         prepare="workbench.training.prepare:prepare_train",
+        advice=_ADVICE,
         resumable=True,
     ),
     "train-late-interaction": Task(
@@ -149,6 +175,7 @@ TASKS: dict[str, Task] = {
         "workbench.training.late_interaction:run",
         SlotKind.TRAIN,
         prepare="workbench.training.prepare:prepare_train",
+        advice=_ADVICE,
         resumable=True,
     ),
     "train-image-text": Task(
@@ -156,6 +183,7 @@ TASKS: dict[str, Task] = {
         "workbench.training.image_text:run",
         SlotKind.TRAIN,
         prepare="workbench.training.prepare:prepare_train",
+        advice=_ADVICE,
         resumable=True,
     ),
     "measure": Task(
@@ -163,6 +191,7 @@ TASKS: dict[str, Task] = {
         "workbench.training.measure:run",
         SlotKind.TRAIN,
         prepare="workbench.checks.prepare:prepare_measure",
+        advice=_ADVICE,
     ),
     "mine": Task(
         MineRecipe,

@@ -10,7 +10,8 @@ from storage.engine import DATABASE_FILE
 from storage.errors import NewerStore, WorkersAlive
 from storage.store import Store, open_store
 from workbench.endpoint_keys import NO_KEYS, EndpointKeys
-from workbench.errors import BadInput, StoreError
+from workbench.errors import StoreError
+from workbench.jobs import files
 from workbench.jobs.processes import alive
 
 if TYPE_CHECKING:
@@ -86,10 +87,7 @@ class Workspace:
 
     def path(self, relative: str) -> Path:
         """The absolute path of something inside the home; refuses to lead outside."""
-        target = (self.home / relative).resolve()
-        if not target.is_relative_to(self.home.resolve()):
-            raise BadInput(f"'{relative}' leads outside the workspace.", "Use a path inside it.")
-        return target
+        return files.inside(self.home, relative)
 
     @cached_property
     def datasets(self) -> "Datasets":
@@ -118,8 +116,9 @@ class Workspace:
     @cached_property
     def jobs(self) -> "Jobs":
         from workbench.jobs.registry import Jobs
+        from workbench.tasks import Tasks
 
-        return Jobs(self)
+        return Jobs(self.store, self.home, Tasks(self))
 
 
 def default_home() -> Path:

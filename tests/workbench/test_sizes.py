@@ -37,7 +37,9 @@ def ended(workspace: Workspace, id: str, size: int) -> None:
     started = workspace.store.queue.claim(lambda job: [job.id], make.SUPERVISOR, [id])
     assert started is not None
     grow(workspace.jobs.folder(id), size)
-    assert settle_if_dead(workspace, replace(started, started_at=0.0))
+    jobs = workspace.jobs
+    gone = replace(started, started_at=0.0)
+    assert settle_if_dead(workspace.store, jobs.tasks, jobs.folder(id), gone)
 
 
 def test_a_job_that_ends_has_its_size_on_record(workspace: Workspace) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from workbench.errors import BadInput, ModelUnusable
 from workbench.models.resolve import resolve
 from workbench.recipes.answer import AnswerRecipe
+from workbench.recipes.describe import with_absolute_folders
 from workbench.search.where import parse
 from workbench.synthesis.prepare import refuse_mute
 from workbench.workspace import Workspace
@@ -28,14 +29,12 @@ def prepare(workspace: Workspace, recipe: AnswerRecipe, question: str) -> Answer
         resolve(workspace, recipe.reranker)
     if not recipe.local_model:
         return recipe
+    # The search process stands in another folder than the person.
+    recipe = with_absolute_folders(recipe, workspace.models.exists)
     name = recipe.local_model
-    folder = Path(name).expanduser()
-    if folder.is_dir() and not workspace.models.exists(name):
-        # The search process stands in another folder than the person.
-        name = str(folder.resolve())
     found = resolve(workspace, name)
     if found.base is not None:
         raise ModelUnusable(f"'{name}' is an adapter.", "Merge it into its base model first.")
     if found.local:
         refuse_mute(Path(found.source), name)
-    return recipe.model_copy(update={"local_model": name})
+    return recipe

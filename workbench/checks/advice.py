@@ -11,18 +11,17 @@ from workbench.errors import WorkbenchError
 from workbench.recipes.base import Recipe
 from workbench.recipes.measure import MeasureRecipe
 from workbench.recipes.train import TrainRecipe
+from workbench.tasks import read_recipe
 from workbench.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
 
-def advice(workspace: Workspace, job: Job) -> list[dict[str, Any]]:
-    """Suggestions for a job that ran out of memory; none where it trains nothing, or where its
-    data set or model is gone."""
+def advice(job: Job, workspace: Workspace) -> list[dict[str, Any]]:
+    """Suggestions for a training run or measured check that ran out of memory; none where its data
+    set or model is gone."""
     try:
-        recipe = _training(workspace.jobs.recipe(job.id))
-        if recipe is None:
-            return []
+        recipe = _training(read_recipe(job.task, job.recipe))
         # Its own name may be taken by now; what is suggested has nothing to do with it.
         looked = look(workspace, recipe.model_copy(update={"name": ""}))
     except WorkbenchError as error:
@@ -37,7 +36,8 @@ def advice(workspace: Workspace, job: Job) -> list[dict[str, Any]]:
     return [one.to_dict() for one in found]
 
 
-def _training(recipe: Recipe) -> TrainRecipe | None:
+def _training(recipe: Recipe) -> TrainRecipe:
     if isinstance(recipe, MeasureRecipe):
         return recipe.training()
-    return recipe if isinstance(recipe, TrainRecipe) else None
+    assert isinstance(recipe, TrainRecipe), f"{recipe.task} trains nothing"
+    return recipe

@@ -56,7 +56,9 @@ def _show(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     elif not page:
         page = reader.documents(0, wanted).select(["id", "title", "text", "fields"]).to_pylist()
         lines += [f"\n{one['id']}: {one['title']}\n  {one['text'][:200]}" for one in page]
-    return {**about, "rows": page}, "\n".join(lines)
+    users = list(workspace.datasets.used_by(dataset.name))
+    lines += [f"\nused by {', '.join(users)}"] if users else []
+    return {**about, "rows": page, "used_by": users}, "\n".join(lines)
 
 
 def _remove(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:

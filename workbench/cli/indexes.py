@@ -93,7 +93,11 @@ def _show(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     index = workspace.indexes.get(args.name)
     shown = document(workspace, index)
     said = {"path": index.path, "contract": index.contract, "summary": index.summary}
-    return {**shown, **said}, lines(index, stale(workspace, index))
+    users = list(workspace.indexes.used_by(index.name))
+    text = lines(index, stale(workspace, index))
+    if users:
+        text += f"\nused by {', '.join(users)}"
+    return {**shown, **said, "used_by": users}, text
 
 
 def _update(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:

@@ -94,6 +94,7 @@ def _list(workspace: Workspace, _args: argparse.Namespace) -> tuple[Any, str]:
 def _show(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     workspace.models.ensure_packaged()
     about = _about(workspace, workspace.models.get(args.name))
+    about["used_by"] = list(workspace.models.used_by(args.name))
     lines = [f"{key:<16} {value}" for key, value in about.items() if key != "contract"]
     lines += [f"  {key:<18} {value!r}" for key, value in about["contract"].items()]
     about["use"] = use_lines(workspace, workspace.models.get(args.name))

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from workbench.data.encoding import Encoding
-from workbench.data.formats import known, prose
+from workbench.data.formats import known
 from workbench.data.formats.fileformat import HEAD, FileFormat, Head, OpenFile
 from workbench.data.formats.jsonlines import Record
 from workbench.data.lines import Block, Decoding, read_blocks
 from workbench.data.mapping import ColumnMap
 from workbench.data.parts import part_of, split_of
-from workbench.data.pieces import Cutter
+from workbench.data.pieces import Cutter, Piece
 from workbench.data.problems import ProblemLog
 from workbench.data.report import Report
 from workbench.data.shapes import beir
@@ -94,9 +94,7 @@ class Input:
             return iter(())
         return self.format.rows(self._opened(tick, scratch, rows))
 
-    def pieces(
-        self, tick: Callable[[int], None], scratch: Path, cutter: Cutter
-    ) -> Iterator[prose.Piece]:
+    def pieces(self, tick: Callable[[int], None], scratch: Path, cutter: Cutter) -> Iterator[Piece]:
         """The documents of a file that is a text."""
         if self.format.pieces is None:
             return iter(())

@@ -29,6 +29,14 @@ _SEPARATORS = [
 _HEADINGS = [("#" * level, str(level)) for level in range(1, 7)]
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A document and the line (in a PDF: the page) where it was found."""
+
+    place: int
+    document: Document
+
+
 @dataclass(frozen=True)
 class Cutter:
     """``length`` counts the tokens of a text; a ``size`` of 0 leaves texts whole."""

@@ -10,8 +10,9 @@ from storage.errors import NameExists
 from storage.records import Dataset, DatasetVersion, Model
 from workbench.errors import BadInput, DatasetNotFound, InUse, NameTaken
 from workbench.jobs.files import folder_bytes
-from workbench.models.registry import active_jobs, free_name, mentions, new_folder
+from workbench.models.registry import free_name, new_folder
 from workbench.records import Job
+from workbench.references import in_words, jobs_using, renamed
 
 if TYPE_CHECKING:
     from storage.datasets import VersionList
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 LONGEST_NAME = 80
 ModelList = list[Model]
-#: Fields of recipes that name data sets.
-_DATASETS = ("dataset", "second", "also", "datasets")
 _ADD_HINT = "Import one with: python -m workbench data add FILE --name NAME"
 
 
@@ -132,8 +131,9 @@ class Datasets:
         for model in models:  # Their pages say what they were trained on by its name.
             self._store.models.update(replace(model, summary={**model.summary, "dataset": wanted}))
         for job in self._store.jobs.list():  # What was measured and found is looked up by it too.
-            if mentions(job, dataset.name):
-                self._store.jobs.rewrite(renamed(job, dataset.name, wanted))
+            now = _with_result(renamed(job, "dataset", dataset.name, wanted), dataset.name, wanted)
+            if now != job:
+                self._store.jobs.rewrite(now)
         return self.get(dataset.id)
 
     def dependents(self, name: str) -> Dependents:
@@ -152,6 +152,18 @@ class Datasets:
         self._store.datasets.delete(dataset.id)
         shutil.rmtree(self._home / "datasets" / dataset.id, ignore_errors=True)
 
+    def used_by(self, name: str) -> tuple[str, ...]:
+        """The jobs that keep the data set from being removed or renamed, in words: those that name
+        it, and those that work on an index of it."""
+        dataset = self.get(name)
+        indexes = self._store.indexes.list(dataset_id=dataset.id)
+        called = {text for one in indexes for text in (one.id, one.name)}
+        found = [
+            *jobs_using(self._store, "dataset", {dataset.id, dataset.name}),
+            *jobs_using(self._store, "index", called),
+        ]
+        return tuple(dict.fromkeys(map(in_words, found)))
+
     def bytes(self, name: str) -> int:
         """What the data set takes on disk."""
         return folder_bytes(self._home / "datasets" / self.get(name).id)
@@ -160,13 +172,11 @@ class Datasets:
         return [one for one in self._store.models.list() if one.summary.get("dataset") == name]
 
     def _refuse_needed(self, dataset: Dataset) -> None:
-        for job in active_jobs(self._store):
-            if mentions(job, dataset.name, dataset.id):
-                raise InUse(
-                    f"The data set '{dataset.name}' is needed by the job '{job.name or job.task}' "
-                    f"({job.id}, {job.status.value}).",
-                    "Wait until it is done, or cancel it.",
-                )
+        if users := self.used_by(dataset.id):
+            raise InUse(
+                f"The data set '{dataset.name}' is needed by {', '.join(users)}.",
+                "Wait until it is done, or cancel it.",
+            )
 
     def _taken(self, name: str) -> NameTaken:
         return NameTaken(
@@ -178,16 +188,8 @@ class Datasets:
         return self._store.datasets.by_name(name) or self._store.datasets.get(name)
 
 
-def renamed(job: Job, old: str, new: str) -> Job:
-    """The job whose recipe and result call a data set by its new name."""
-    result = job.result
-    if result is not None and result.get("dataset") == old:
-        result = {**result, "dataset": new}
-    recipe = dict(job.recipe)
-    for field in _DATASETS:
-        named = recipe.get(field)
-        if isinstance(named, list):
-            recipe[field] = [new if one == old else one for one in named]
-        elif named == old:
-            recipe[field] = new
-    return replace(job, recipe=recipe, result=result)
+def _with_result(job: Job, old: str, new: str) -> Job:
+    """The job whose result calls a data set by its new name."""
+    if job.result is None or job.result.get("dataset") != old:
+        return job
+    return replace(job, result={**job.result, "dataset": new})

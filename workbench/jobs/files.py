@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from workbench.errors import BadInput
+
 #: In the runner's environment: how many workers it starts.
 PROCESSES_VARIABLE = "WORKBENCH_PROCESSES"
 
@@ -31,6 +33,14 @@ ATTEMPT_LINE = "--- attempt "
 
 
 logger = logging.getLogger(__name__)
+
+
+def inside(home: Path, relative: str) -> Path:
+    """The absolute path of something in a home folder; raises :class:`BadInput` for one outside."""
+    target = (home / relative).resolve()
+    if not target.is_relative_to(home.resolve()):
+        raise BadInput(f"'{relative}' leads outside the workspace.", "Use a path inside it.")
+    return target
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

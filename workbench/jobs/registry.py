@@ -7,18 +7,16 @@ import time
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from storage.records import Job, JobEvent, JobStatus, MetricRow
+from storage.store import Store
 from workbench.errors import BadInput, InUse, JobNotFound
 from workbench.jobs import files
 from workbench.jobs.processes import alive
 from workbench.jobs.settle import settle_if_dead
 from workbench.recipes.base import Recipe
-from workbench.tasks import get_task, read_recipe
-
-if TYPE_CHECKING:
-    from workbench.workspace import Workspace
+from workbench.references import ACTIVE, in_words, jobs_using, subjects
+from workbench.tasks import Tasks, get_task, read_recipe
 
 JobList = list[Job]
 EventList = list[JobEvent]
@@ -27,16 +25,18 @@ FOLDER = "jobs"
 #: A cancelled worker that no supervisor has ended is ended by its runner: only when the patience of
 #: any supervisor (:class:`workbench.jobs.watch.Patience`) would be over.
 RUNNERS_PATIENCE = {"flag": 90.0, "terminate": 20.0}
-_ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
 
 
 class Jobs:
     """Records only: what runs them is :class:`workbench.jobs.supervisor.Supervisor`."""
 
-    def __init__(self, workspace: "Workspace") -> None:
-        self._workspace = workspace
-        self._rows = workspace.store.jobs
-        self._queue = workspace.store.queue
+    def __init__(self, store: Store, home: Path, tasks: Tasks) -> None:
+        self._store = store
+        self._home = home
+        #: What is to be done for each kind of job, with the workspace that it is done in.
+        self.tasks = tasks
+        self._rows = store.jobs
+        self._queue = store.queue
         #: Set when this process queued something; a supervisor in it need not wait for its poll.
         self.submitted = threading.Event()
 
@@ -46,11 +46,8 @@ class Jobs:
         ``after``: wait until that job has succeeded. Raises what the task's ``prepare`` raises for
         bad input; then nothing was written.
         """
-        task = get_task(recipe.task)
         before = self.get(after).id if after else None
-        prepare = task.load_prepare()
-        if prepare is not None:
-            recipe = prepare(recipe, self._workspace, before is not None)
+        recipe = self.tasks.prepare(recipe, waits=before is not None)
         job = self._rows.insert(_new_job(recipe, name, before))
         self._write_recipe(job)
         self.submitted.set()
@@ -83,18 +80,18 @@ class Jobs:
         A job that had begun before the data set was there is about another of the same name, which
         has been removed since.
         """
-        datasets = self._workspace.datasets
-        there_since = datasets.get(dataset).created_at if datasets.exists(dataset) else 0.0
+        found = self._store.datasets.by_name(dataset)
+        there_since = found.created_at if found else 0.0
         return [
             job
             for job in self._rows.list(status, task)
-            if job.recipe.get("dataset") == dataset
+            if dataset in subjects(job, "dataset")
             and (job.started_at is None or job.started_at >= there_since)
         ]
 
     def active(self) -> JobList:
         """Jobs that run or wait, newest first."""
-        return self._rows.list(_ACTIVE)
+        return self._rows.list(ACTIVE)
 
     def changes(self, since: float) -> JobList:
         """Jobs whose status changed after that time (seconds since the epoch)."""
@@ -106,15 +103,15 @@ class Jobs:
 
     def metrics(self, id: str, after: int = 0, limit: int | None = None) -> MetricList:
         """Rows whose id is greater than ``after``, in the order in which they came."""
-        return self._workspace.store.metrics.after(id, after, limit)
+        return self._store.metrics.after(id, after, limit)
 
     def metrics_of_kinds(self, kinds: Collection[str]) -> MetricList:
         """Rows of these kinds, of all jobs, in the order in which they came."""
-        return self._workspace.store.metrics.of_kinds(kinds)
+        return self._store.metrics.of_kinds(kinds)
 
     def folder(self, id: str) -> Path:
         """jobs/<id>/ of a job's full id."""
-        return self._workspace.path(f"{FOLDER}/{id}")
+        return files.inside(self._home, f"{FOLDER}/{id}")
 
     def log_tail(self, id: str, max_bytes: int = 20_000) -> str:
         """The end of what the job's worker printed."""
@@ -155,16 +152,29 @@ class Jobs:
         return self.get(job.id)
 
     def remove(self, id: str) -> None:
-        """Delete a job's record, numbers, log and checkpoints. Models made by it stay."""
+        """Delete a job's record, numbers, log and checkpoints. Models made by it stay.
+
+        Raises :class:`InUse` while it runs, and while another job waits for it or reads its files.
+        """
         job = self.get(id)
         waiting = self._rows.waiting_for(job.id)
         if waiting:
             raise InUse(f"Job {waiting[0].id} waits for this one.", "Cancel that one first.")
+        if users := self.used_by(job.id):
+            raise InUse(
+                f"Job {job.id} is needed by {', '.join(users)}.",
+                "Wait until the job is done, or cancel it.",
+            )
         if not self._rows.delete(job.id):
             raise InUse(f"Job {job.id} is running.", "Cancel it first.")
         folder = self.folder(job.id)
         if folder.exists():
             shutil.rmtree(folder)
+
+    def used_by(self, id: str) -> tuple[str, ...]:
+        """The jobs that run or wait with what this one wrote, in words."""
+        using = jobs_using(self._store, "job", {self.get(id).id})
+        return tuple(map(in_words, using))
 
     def bytes(self, job: Job) -> int:
         """What the job's folder takes on disk: as recorded when it ended, else as it is now."""
@@ -186,7 +196,11 @@ class Jobs:
         """
         self._queue.cancel_orphans()
         lost = [job for job in self.list(JobStatus.RUNNING) if not alive(job.supervisor)]
-        return [job for job in lost if not settle_if_dead(self._workspace, job)]
+        return [
+            job
+            for job in lost
+            if not settle_if_dead(self._store, self.tasks, self.folder(job.id), job)
+        ]
 
     def _write_recipe(self, job: Job) -> None:
         folder = self.folder(job.id)

@@ -4,15 +4,14 @@ import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from storage.records import Job, ProcessRef
+from storage.store import Store
 from workbench.jobs import files
 from workbench.jobs.processes import alive
 from workbench.jobs.status import Remains, about_memory, decide
-
-if TYPE_CHECKING:
-    from workbench.workspace import Workspace
+from workbench.tasks import Tasks
 
 #: A runner that was just started has not yet written down who it is.
 STARTING_SECONDS = 15.0
@@ -52,41 +51,36 @@ def starting(job: Job) -> bool:
     return time.time() - (job.started_at or 0.0) < STARTING_SECONDS
 
 
-def settle(workspace: "Workspace", job: Job) -> None:
-    """Write the outcome of an attempt whose processes are gone."""
-    folder = workspace.jobs.folder(job.id)
-    current = workspace.store.jobs.get(job.id) or job
+def settle(store: Store, tasks: Tasks, folder: Path, job: Job) -> None:
+    """Write the outcome of an attempt whose processes are gone. ``folder``: the job's own."""
+    current = store.jobs.get(job.id) or job
     outcome = decide(
         _remains(folder, job.attempt), cancel_requested=current.cancel_requested_at is not None
     )
     error = outcome.error
     if error is not None and about_memory(error):
-        error = {**error, "suggestions": _suggestions(workspace, job)}
-    workspace.store.queue.finish(
+        error = {**error, "suggestions": _suggestions(tasks, job)}
+    store.queue.finish(
         job, outcome.status, result=outcome.result, error=error, bytes=files.folder_bytes(folder)
     )
 
 
-def _suggestions(workspace: "Workspace", job: Job) -> list[dict[str, Any]]:
+def _suggestions(tasks: Tasks, job: Job) -> list[dict[str, Any]]:
     """Settings that would fit; computed when the job's memory is free again."""
-    # Brings numpy and Arrow, which a supervisor needs for nothing else.
-    from workbench.checks.advice import advice
-
     try:
-        return advice(workspace, job)
+        return tasks.advice(job)
     except Exception:
         # The job must be settled whatever happens here; suggestions come on top.
         logger.exception("No settings can be suggested for job %s", job.id)
         return []
 
 
-def settle_if_dead(workspace: "Workspace", job: Job) -> bool:
+def settle_if_dead(store: Store, tasks: Tasks, folder: Path, job: Job) -> bool:
     """Settle a job nobody supervises, unless one of its processes lives or may be starting."""
-    folder = workspace.jobs.folder(job.id)
     found = processes(folder, job)
     if found.alive or (not found.known and starting(job)):
         return False
-    settle(workspace, job)
+    settle(store, tasks, folder, job)
     return True
 
 

@@ -71,7 +71,8 @@ class Watch:
             return True  # somebody else settled it
         found = processes(self._folder, job)
         if self._over(job, found):
-            settle(self._workspace, job)
+            jobs = self._workspace.jobs
+            settle(self._workspace.store, jobs.tasks, self._folder, job)
             return True
         if job.cancel_requested_at is not None:
             self._press(found.worker)

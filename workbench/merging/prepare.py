@@ -19,7 +19,7 @@ def prepare_merge(recipe: MergeRecipe, workspace: Workspace, waits: bool = False
     """
     if not waits:
         adapter_of(workspace, recipe.model)
-    model = absolute(recipe.model, workspace)
+    model = recipe.model.strip()
     wanted = f"{name_from(model)[:100]}-merged"
     return recipe.model_copy(
         update={"model": model, "name": chosen(recipe.name, wanted, workspace)}
@@ -48,8 +48,8 @@ def prepare_blend(recipe: BlendRecipe, workspace: Workspace, waits: bool = False
         for dataset in (recipe.dataset, recipe.second):
             choosing_split(workspace.datasets.read(dataset), recipe.split)
     changes = {
-        "model": absolute(recipe.model, workspace),
-        "base": absolute(recipe.base, workspace),
+        "model": recipe.model.strip(),
+        "base": recipe.base.strip(),
     }
     if recipe.keep is not None:
         wanted = f"{name_from(changes['model'])[:100]}-blend-{recipe.keep:g}"
@@ -72,14 +72,6 @@ def full_model(workspace: Workspace, model: str) -> ResolvedModel:
 def is_adapter(folder: Path) -> bool:
     """Whether a model's folder holds an adapter."""
     return (folder / "adapter_config.json").is_file()
-
-
-def absolute(model: str, workspace: Workspace) -> str:
-    """A folder by its absolute path: the worker starts elsewhere. Names stay as they are."""
-    folder = Path(model).expanduser()
-    if folder.is_dir() and not workspace.models.exists(model):
-        return str(folder.resolve())
-    return model.strip()
 
 
 def chosen(name: str, wanted: str, workspace: Workspace) -> str:

@@ -1,7 +1,5 @@
 """Checks mining when it is asked for, so that a wrong name stops at the click. Torch-free."""
 
-from pathlib import Path
-
 from workbench.data.needs import no_queries
 from workbench.data.parts import SPLITS
 from workbench.errors import BadInput, BadRecipe
@@ -21,11 +19,6 @@ def prepare_mine(recipe: MineRecipe, workspace: Workspace, waits: bool = False) 
     changes: dict[str, object] = {}
     if recipe.method == "model" and recipe.model.strip().lower() == BM25:
         changes["method"] = BM25
-    for field in ("model", "reranker"):
-        folder = Path(getattr(recipe, field) or "-").expanduser()
-        if folder.is_dir() and not workspace.models.exists(getattr(recipe, field)):
-            # The worker starts in another folder than the one the person stands in.
-            changes[field] = str(folder.resolve())
     if workspace.datasets.exists(recipe.dataset):
         reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
         if not any(reader.counts["splits"].get(name) for name in splits_of(recipe)):

@@ -168,14 +168,10 @@ def _needed(workspace: "Workspace", model: "Model", changed: tuple[str, ...]) ->
         "the new one."
         for one in indexes
     ]
-    if model.summary.get("best") or _measured(workspace, model.name):
+    measured = any(one.model_id == model.id for one in workspace.evaluations.list())
+    if model.summary.get("best") or measured:
         notes.append("What was measured before was measured with the old contract; compare again.")
     return tuple(notes)
-
-
-def _measured(workspace: "Workspace", name: str) -> bool:
-    jobs = workspace.jobs.list(task="evaluate")
-    return any(name in (job.recipe.get("models") or []) for job in jobs)
 
 
 def _touched(rules: Rules, new: Contract) -> list[Path]:

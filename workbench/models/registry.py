@@ -11,26 +11,12 @@ from typing import Any, Protocol
 from filelock import FileLock
 
 from storage.errors import NameExists
-from storage.records import Index, Job, JobStatus, Model
+from storage.records import Index, Model
 from workbench.errors import InUse, ModelNotFound, NameTaken
 from workbench.jobs.files import folder_bytes
 from workbench.models import packaged
+from workbench.references import in_words, jobs_using
 
-#: Fields of recipes that name one thing of the workspace.
-_NAMING = (
-    "model",
-    "index",
-    "dataset",
-    "base",
-    "second",
-    "also",
-    "guide_model",
-    "first_stage",
-    "judge",
-    "tokenizer",
-    "pictures_by",
-)
-_LISTS = ("models", "rerankers", "datasets")
 _ADD_HINT = "Add one with: python -m workbench models add PATH"
 
 
@@ -113,20 +99,32 @@ class Models:
 
     def working(self, model: Model) -> Iterable[str]:
         """The jobs that run or wait with the model, in words."""
-        for job in active_jobs(self._store):
-            if mentions(job, model.name, model.id):
-                yield f"the job '{job.name or job.task}' ({job.id}, {job.status.value})"
+        names = {model.id, model.name, str(self.folder(model.id, model).resolve())}
+        if model.name == packaged.NAME:
+            names.update(packaged.ALIASES)
+        yield from map(in_words, jobs_using(self._store, "model", names))
 
     def remove(self, name: str) -> None:
         """Delete a model and its folder; raises :class:`InUse` while something needs it."""
         model = self.get(name)
-        if users := list(self._users(model)):
+        if users := self.used_by(model.id):
             raise InUse(
                 f"The model '{model.name}' is needed by {', '.join(users)}.",
                 "Remove those first, or wait until the job is done.",
             )
         self._store.models.delete(model.id)
         shutil.rmtree(self.folder(model.id, model), ignore_errors=True)
+
+    def used_by(self, name: str) -> tuple[str, ...]:
+        """What keeps the model from being removed, in words: jobs, indexes, adapters."""
+        model = self.get(name)
+        indexes: list[Index] = self._store.indexes.list()
+        adapters = [one for one in self.list() if one.summary.get("base_id") == model.id]
+        return (
+            *self.working(model),
+            *(f"the index '{one.name}'" for one in indexes if one.model_id == model.id),
+            *(f"the adapter '{one.name}'" for one in adapters if one.id != model.id),
+        )
 
     def folder(self, name: str, model: Model | None = None) -> Path:
         """Where the model's files are."""
@@ -173,17 +171,6 @@ class Models:
         found: Model | None = self._store.models.by_name(name) or self._store.models.get(name)
         return found
 
-    def _users(self, model: Model) -> Iterable[str]:
-        """What would break without the model, in words."""
-        yield from self.working(model)
-        index: Index
-        for index in self._store.indexes.list():
-            if index.model_id == model.id:
-                yield f"the index '{index.name}'"
-        for other in self.list():
-            if other.id != model.id and other.summary.get("base_id") == model.id:
-                yield f"the adapter '{other.name}'"
-
 
 def new_model(id: str, name: str, *, contract: dict[str, Any], summary: dict[str, Any]) -> Model:
     """A record for the folder models/<id>."""
@@ -223,16 +210,3 @@ def new_folder(parent: Path) -> tuple[str, Path]:
     folder = parent / id
     folder.mkdir(parents=True)
     return id, folder
-
-
-def active_jobs(store: Store) -> "list[Job]":
-    """Jobs that run or wait."""
-    waiting = (JobStatus.QUEUED, JobStatus.RUNNING)
-    return [job for status in waiting for job in store.jobs.list(status=status)]
-
-
-def mentions(job: Job, *names: str) -> bool:
-    """Whether a job's recipe names one of these."""
-    said: list[Any] = [job.recipe.get(field) for field in _NAMING]
-    said += [one for many in _LISTS for one in job.recipe.get(many) or []]
-    return any(name in said for name in names)

@@ -2,7 +2,7 @@
 
 from workbench.data.needs import choosing_split
 from workbench.errors import BadInput, BadRecipe
-from workbench.merging.prepare import absolute, chosen
+from workbench.merging.prepare import chosen
 from workbench.models.names import name_from
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.quantization.methods import VectorFormat, refusal
@@ -24,7 +24,7 @@ def prepare_quantize(
     """
     if not waits:
         refuse(whole_model(workspace, recipe.model), recipe.method)
-    model = absolute(recipe.model, workspace)
+    model = recipe.model.strip()
     wanted = f"{name_from(model)[:100]}-{recipe.method}"
     return recipe.model_copy(
         update={"model": model, "name": chosen(recipe.name, wanted, workspace)}
@@ -44,7 +44,7 @@ def prepare_lab(
             refuse(found, "bf16")
         _check_vectors(recipe, found)
     version = _version(recipe, workspace, waits)
-    model = absolute(recipe.model, workspace)
+    model = recipe.model.strip()
     return recipe.model_copy(update={"model": model, "dataset_version": version})
 
 

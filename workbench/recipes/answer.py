@@ -27,12 +27,12 @@ class AnswerRecipe(Recipe):
 
     task: ClassVar[str] = "answer"
 
-    index: str = setting(help="The index that is asked.", max_length=500)
+    index: str = setting(help="The index that is asked.", refers_to="index", max_length=500)
     top_k: int = setting(TOP_K, help="How many passages the answer rests on.", ge=1, le=50)
     reranker: str | None = setting(
         None,
         help="A second stage: a reranker or late-interaction model that orders the passages anew.",
-        widget="model",
+        refers_to="model",
         max_length=500,
     )
     where: str = setting(
@@ -64,7 +64,7 @@ class AnswerRecipe(Recipe):
         help="Instead of an endpoint: a causal language model on this machine, as a name of the "
         "workspace, a folder or a hub id.",
         group="endpoint",
-        widget="model",
+        refers_to="model",
         max_length=500,
     )
     template_language: Literal["auto", "en", "zh"] = setting(

@@ -6,11 +6,15 @@ type, bounds, default, one sentence of help, its group, whether it is advanced, 
 field's value it depends.
 """
 
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workbench.errors import BadRecipe
+
+#: What of a workspace a field can name.
+Referent = Literal["dataset", "model", "index", "job"]
 
 
 class Recipe(BaseModel):
@@ -21,6 +25,11 @@ class Recipe(BaseModel):
     task: ClassVar[str]
     #: Named starting points: preset name -> values of some fields.
     presets: ClassVar[dict[str, dict[str, Any]]] = {}
+
+    @classmethod
+    def nested(cls, values: Mapping[str, Any]) -> "Mapping[str, type[Recipe]]":  # noqa: ARG003
+        """The fields that hold another recipe's values, and whose: field -> recipe."""
+        return {}
 
     @classmethod
     def read(cls, values: dict[str, Any]) -> Self:
@@ -38,18 +47,25 @@ def setting(
     group: str = "basics",
     advanced: bool = False,
     depends_on: tuple[str, tuple[Any, ...]] | None = None,
+    refers_to: Referent | None = None,
     widget: str = "",
     **bounds: Any,
 ) -> Any:
     """A recipe's field. ``depends_on=("early_stopping", (True,))`` hides it unless that holds.
 
-    ``widget`` names what a plain type cannot say: 'dataset', 'model', 'column' (of a data set's
-    own), 'split', 'lines', 'files', 'numbers' (with commas), 'endpoint_key'.
+    ``refers_to``: the value, or each value of a list, is the name of such a thing (a model may be a
+    folder or a hub id instead, and some fields know words of their own, such as 'bm25'). What is
+    used by a job, and what a rename changes, is found by it: :mod:`workbench.references`.
+
+    ``widget`` says how the form asks where the type does not: 'column' (of a data set's own),
+    'split', 'lines', 'files', 'numbers' (with commas), 'endpoint_key', 'text'. Without one, what a
+    field refers to is chosen from a menu.
     """
     about: dict[str, Any] = {
         "group": group,
         "advanced": advanced,
         "depends_on": depends_on,
+        "refers_to": refers_to,
         "widget": widget,
     }
     return Field(default, description=help, json_schema_extra={"workbench": about}, **bounds)

@@ -90,7 +90,7 @@ class ImportRecipe(Recipe):
         group="pieces",
         advanced=True,
         depends_on=("pieces", ("files", "all")),
-        widget="model",
+        refers_to="model",
     )
     dev_share: float = setting(
         0.1,
@@ -153,7 +153,12 @@ class AddModelRecipe(ContractRecipe):
 
     task: ClassVar[str] = "add-model"
 
-    source: str = setting(help="A folder on this machine, or a hub id.", min_length=1)
+    source: str = setting(
+        help="A folder on this machine, or a hub id.",
+        refers_to="model",
+        widget="text",
+        min_length=1,
+    )
     name: str = setting(
         "",
         help="What the model is called in this workspace; empty takes its own name.",
@@ -163,5 +168,7 @@ class AddModelRecipe(ContractRecipe):
         "",
         help="A CLIP-like model that reads the pictures, where the source reads texts only: both "
         "become one model of pictures and texts.",
+        refers_to="model",
+        widget="text",
         max_length=1000,
     )

@@ -23,7 +23,7 @@ class SampleRowsRecipe(Recipe):
 
     task: ClassVar[str] = "data-sample"
 
-    dataset: str = setting(help="The data set to take from.", widget="dataset", min_length=1)
+    dataset: str = setting(help="The data set to take from.", refers_to="dataset", min_length=1)
     dataset_version: int | None = setting(
         None, help="Its version; empty takes the current one.", advanced=True, ge=1
     )
@@ -49,7 +49,9 @@ class MergeDataRecipe(Recipe):
 
     task: ClassVar[str] = "data-merge"
 
-    datasets: list[str] = setting(help="The data sets, two or more.", min_length=2, max_length=50)
+    datasets: list[str] = setting(
+        help="The data sets, two or more.", refers_to="dataset", min_length=2, max_length=50
+    )
     name: str = setting(
         "", help="What the new data set is called; empty joins the names.", max_length=80
     )
@@ -60,7 +62,7 @@ class ResplitRecipe(Recipe):
 
     task: ClassVar[str] = "data-resplit"
 
-    dataset: str = setting(help="The data set to split.", widget="dataset", min_length=1)
+    dataset: str = setting(help="The data set to split.", refers_to="dataset", min_length=1)
     dataset_version: int | None = setting(
         None, help="Its version; empty takes the current one.", advanced=True, ge=1
     )
@@ -88,7 +90,7 @@ class ExportDataRecipe(Recipe):
 
     task: ClassVar[str] = "data-export"
 
-    dataset: str = setting(help="The data set to write.", widget="dataset", min_length=1)
+    dataset: str = setting(help="The data set to write.", refers_to="dataset", min_length=1)
     dataset_version: int | None = setting(
         None, help="Its version; empty takes the current one.", advanced=True, ge=1
     )

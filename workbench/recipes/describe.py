@@ -1,13 +1,19 @@
 """A recipe class as a list of plain field descriptions, for the form, the options and the docs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from workbench.recipes.base import Recipe
+from workbench.recipes.base import Recipe, Referent
+
+R = TypeVar("R", bound=Recipe)
+#: What fields that name models take besides: no folder of such a name is meant.
+_WORDS = {"bm25", "auto", "given"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,9 @@ class FieldSpec:
     group: str
     advanced: bool
     depends_on: tuple[str, tuple[Any, ...]] | None
+    #: What it names: 'dataset', 'model', 'index' or 'job'.
+    refers_to: Referent | None
+    #: How it is asked for; a reference's is what it refers to, with an s where it is a list.
     widget: str
 
 
@@ -44,10 +53,44 @@ def without_nulls(recipe: type[Recipe], values: dict[str, Any]) -> dict[str, Any
     }
 
 
+def with_absolute_folders(recipe: R, is_name: Callable[[str], bool]) -> R:
+    """The recipe with each folder that it names as a model by its absolute path: a job runs in
+    another folder than the one the person stands in.
+
+    ``is_name``: whether the workspace has a model of that name, which goes before a folder of the
+    same name. Recipes inside the recipe (``Recipe.nested``) are treated alike.
+    """
+    return recipe.model_copy(update=_absolute(type(recipe), dict(recipe), is_name))
+
+
+def _absolute(
+    recipe: type[Recipe], values: dict[str, Any], is_name: Callable[[str], bool]
+) -> dict[str, Any]:
+    def whole(name: str) -> str:
+        plain = name.strip()
+        folder = Path(plain or "-").expanduser()
+        if plain.lower() in _WORDS or is_name(plain) or not folder.is_dir():
+            return name
+        return str(folder.resolve())
+
+    changed: dict[str, Any] = {}
+    for spec in describe(recipe):
+        value = values.get(spec.name)
+        if spec.refers_to == "model" and value:
+            found = [whole(one) for one in value] if isinstance(value, list) else whole(value)
+            changed |= {spec.name: found} if found != value else {}
+    for name, inner in recipe.nested(values).items():
+        if isinstance(values.get(name), dict):
+            changed[name] = {**values[name], **_absolute(inner, values[name], is_name)}
+    return changed
+
+
 def _spec(name: str, info: FieldInfo) -> FieldSpec:
     kind, choices, optional = _kind(info.annotation)
     extra = info.json_schema_extra
     about: dict[str, Any] = dict(extra.get("workbench", {})) if isinstance(extra, dict) else {}  # type: ignore[arg-type]
+    refers_to: Referent | None = about.get("refers_to")
+    menu = f"{refers_to or ''}{'s' * (kind == 'list')}" if refers_to else ""
     default = None if info.default is PydanticUndefined else info.default
     return FieldSpec(
         name=name,
@@ -62,7 +105,8 @@ def _spec(name: str, info: FieldInfo) -> FieldSpec:
         group=about.get("group", "basics"),
         advanced=about.get("advanced", False),
         depends_on=about.get("depends_on"),
-        widget=about.get("widget", ""),
+        refers_to=refers_to,
+        widget=about.get("widget") or menu,
     )
 
 

@@ -28,7 +28,7 @@ class DoctorRecipe(Recipe):
 
     task: ClassVar[str] = "doctor"
 
-    dataset: str = setting(help="The data set to examine.", widget="dataset", min_length=1)
+    dataset: str = setting(help="The data set to examine.", refers_to="dataset", min_length=1)
     dataset_version: int | None = setting(
         None, help="Its version; empty takes the current one.", advanced=True, ge=1
     )
@@ -41,7 +41,7 @@ class DoctorRecipe(Recipe):
     tokenizer: str = setting(
         "all-MiniLM-L6-v2",
         help="The model whose tokenizer counts the tokens of texts; empty leaves that check out.",
-        widget="model",
+        refers_to="model",
         max_length=500,
     )
     query_max_len: int = setting(
@@ -54,7 +54,7 @@ class DoctorRecipe(Recipe):
         "",
         help="The model that says which negatives are likely right after all (embedding model, "
         "reranker or late interaction); empty leaves that check out.",
-        widget="model",
+        refers_to="model",
         max_length=500,
     )
     judged_split: Literal["all", "train", "dev", "test"] = setting(
@@ -136,12 +136,15 @@ class MendRecipe(Recipe):
 
     task: ClassVar[str] = "doctor-mend"
 
-    dataset: str = setting(help="The data set to mend.", widget="dataset", min_length=1)
+    dataset: str = setting(help="The data set to mend.", refers_to="dataset", min_length=1)
     dataset_version: int | None = setting(
         None, help="The version that was examined; empty takes the report's.", advanced=True, ge=1
     )
     report: str = setting(
-        "", help="The id of the examination; empty takes the last one of this data set."
+        "",
+        help="The id of the examination; empty takes the last one of this data set.",
+        refers_to="job",
+        widget="text",
     )
     mends: list[str] = setting(
         help="The mends, by their codes or by those of the findings.",

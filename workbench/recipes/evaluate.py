@@ -14,28 +14,28 @@ class EvaluateRecipe(Recipe):
 
     task: ClassVar[str] = "evaluate"
 
-    dataset: str = setting(help="The data set to measure on.", widget="dataset")
+    dataset: str = setting(help="The data set to measure on.", refers_to="dataset")
     split: Literal["test", "dev", "train"] = setting(
         "test", help="The split whose queries are asked.", widget="split"
     )
     models: list[str] = setting(
         help="The models to compare; the first is the one the others are compared with. 'bm25' is "
         "one too.",
-        widget="models",
+        refers_to="model",
         min_length=1,
         max_length=12,
     )
     rerankers: list[str] = setting(
         [],
         help="Second stages: each puts the best documents of each first stage in a new order.",
-        widget="models",
+        refers_to="model",
         max_length=6,
     )
     also: str = setting(
         "",
         help="A second data set on which the same models are measured: a check of whether training "
         "made them forget something; empty measures on one.",
-        widget="dataset",
+        refers_to="dataset",
         advanced=True,
         max_length=200,
     )
@@ -69,6 +69,8 @@ class EvaluateRecipe(Recipe):
         "them, else BM25.",
         advanced=True,
         max_length=500,
+        refers_to="model",
+        widget="text",
     )
     exact_documents: int = setting(
         5000,
@@ -122,9 +124,9 @@ class IndexRecipe(Recipe):
 
     task: ClassVar[str] = "index"
 
-    dataset: str = setting(help="The data set whose documents are indexed.", widget="dataset")
+    dataset: str = setting(help="The data set whose documents are indexed.", refers_to="dataset")
     model: str = setting(
-        "all-MiniLM-L6-v2", help="The model that encodes documents and queries.", widget="model"
+        "all-MiniLM-L6-v2", help="The model that encodes documents and queries.", refers_to="model"
     )
     name: str = setting(
         "",

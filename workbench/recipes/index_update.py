@@ -11,7 +11,12 @@ class IndexUpdateRecipe(Recipe):
 
     task: ClassVar[str] = "index-update"
 
-    index: str = setting(help="The index that is brought up to date.", min_length=1, max_length=200)
+    index: str = setting(
+        help="The index that is brought up to date.",
+        refers_to="index",
+        min_length=1,
+        max_length=200,
+    )
     leave_out: list[str] = setting(
         [],
         help="Documents, by their ids, that the index is to be without from now on.",

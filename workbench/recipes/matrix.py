@@ -13,13 +13,13 @@ class MatrixRecipe(Recipe):
 
     task: ClassVar[str] = "matrix"
 
-    dataset: str = setting(help="The data set to measure on.", widget="dataset")
+    dataset: str = setting(help="The data set to measure on.", refers_to="dataset")
     split: Literal["test", "dev", "train"] = setting(
         "test", help="The split whose queries are asked.", widget="split"
     )
     retrievers: list[str] = setting(
         help="What searches all documents: embedding models, and 'bm25'.",
-        widget="models",
+        refers_to="model",
         min_length=1,
         max_length=6,
     )
@@ -27,7 +27,7 @@ class MatrixRecipe(Recipe):
         [],
         help="What puts each retriever's best documents in a new order: rerankers and "
         "late-interaction models. Every retriever is measured without one too.",
-        widget="models",
+        refers_to="model",
         max_length=6,
     )
     top_k: int = setting(

@@ -1,5 +1,6 @@
 """The recipe of a measured check: a few steps of a training run, for its time and memory."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import ValidationInfo, field_validator
@@ -26,8 +27,17 @@ class MeasureRecipe(Recipe):
         le=100,
     )
     device: str = setting("auto", help="Where the run would train; taken from its recipe.")
-    dataset: str = setting("", help="The run's data set; taken from its recipe.")
-    model: str = setting("", help="The run's base model; taken from its recipe.")
+    dataset: str = setting(
+        "", help="The run's data set; taken from its recipe.", refers_to="dataset", widget="text"
+    )
+    model: str = setting(
+        "", help="The run's base model; taken from its recipe.", refers_to="model", widget="text"
+    )
+
+    @classmethod
+    def nested(cls, values: Mapping[str, Any]) -> Mapping[str, type[Recipe]]:
+        kind = KINDS.get(str(values.get("kind", "embedding")))
+        return {"values": kind} if kind else {}
 
     @field_validator("kind")
     @classmethod

@@ -34,7 +34,7 @@ class MergeRecipe(Recipe):
     task: ClassVar[str] = "merge"
 
     model: str = setting(
-        help="The adapter: a name in the workspace, or a folder.", widget="model", min_length=1
+        help="The adapter: a name in the workspace, or a folder.", refers_to="model", min_length=1
     )
     name: str = setting(
         "",
@@ -53,16 +53,18 @@ class BlendRecipe(Recipe):
 
     model: str = setting(
         help="The fine-tuned model: trained in full, or an adapter that was merged.",
-        widget="model",
+        refers_to="model",
         min_length=1,
     )
     base: str = setting(
         help="The model it was fine-tuned from, with weights of the same shapes.",
-        widget="model",
+        refers_to="model",
         min_length=1,
     )
-    dataset: str = setting(help="The data set it was fine-tuned on.", widget="dataset")
-    second: str = setting(help="A data set that shows what the base knew before.", widget="dataset")
+    dataset: str = setting(help="The data set it was fine-tuned on.", refers_to="dataset")
+    second: str = setting(
+        help="A data set that shows what the base knew before.", refers_to="dataset"
+    )
     split: Literal["auto", "dev", "train"] = setting(
         "auto",
         help="The split whose queries the ratio is chosen by; 'auto' takes dev where there is one, "

@@ -14,7 +14,7 @@ class MineRecipe(Recipe):
 
     task: ClassVar[str] = "mine"
 
-    dataset: str = setting(help="The data set to find negatives for.", widget="dataset")
+    dataset: str = setting(help="The data set to find negatives for.", refers_to="dataset")
     method: Literal["model", "bm25", "random"] = setting(
         "model",
         help="What finds them: an embedding model, the words in common (BM25), or chance.",
@@ -23,7 +23,7 @@ class MineRecipe(Recipe):
         "all-MiniLM-L6-v2",
         help="The embedding model that searches. Best is the one to be trained, or a better one.",
         depends_on=("method", ("model",)),
-        widget="model",
+        refers_to="model",
         max_length=500,
     )
     num_negatives: int = setting(
@@ -40,7 +40,7 @@ class MineRecipe(Recipe):
         None,
         help="A reranker or late-interaction model of the workspace that scores what was found: "
         "its scores decide the margins and are kept for distillation.",
-        widget="model",
+        refers_to="model",
         max_length=500,
     )
     split: Literal["train", "dev", "test", "all"] = setting(

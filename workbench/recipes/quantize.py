@@ -21,7 +21,7 @@ class QuantizeRecipe(Recipe):
 
     model: str = setting(
         help="The model to quantize: a name in the workspace, a folder or a hub id.",
-        widget="model",
+        refers_to="model",
         min_length=1,
     )
     method: ModelMethod = setting(
@@ -45,9 +45,9 @@ class QuantizeLabRecipe(Recipe):
     task: ClassVar[str] = "quantize-lab"
 
     model: str = setting(
-        "all-MiniLM-L6-v2", help="The model to make smaller.", widget="model", min_length=1
+        "all-MiniLM-L6-v2", help="The model to make smaller.", refers_to="model", min_length=1
     )
-    dataset: str = setting(help="The data set to measure on.", widget="dataset")
+    dataset: str = setting(help="The data set to measure on.", refers_to="dataset")
     methods: Annotated[list[ModelMethod], AfterValidator(_once)] = setting(
         ["bf16", "onnx-int8", "nf4"],
         help="Formats of the model's weights to measure.",

@@ -22,7 +22,7 @@ class SynthesizeRecipe(Recipe):
 
     task: ClassVar[str] = "synthesize"
 
-    dataset: str = setting(help="The data set whose documents get questions.", widget="dataset")
+    dataset: str = setting(help="The data set whose documents get questions.", refers_to="dataset")
     endpoint: str = setting(
         "",
         help="The address of an OpenAI-compatible endpoint, up to and with its '/v1'. Passages are "
@@ -42,7 +42,7 @@ class SynthesizeRecipe(Recipe):
         help="Instead of an endpoint: a causal language model on this machine, as a name of the "
         "workspace, a folder or a hub id.",
         group="endpoint",
-        widget="model",
+        refers_to="model",
         max_length=500,
     )
     passages: int | None = setting(
@@ -82,7 +82,7 @@ class SynthesizeRecipe(Recipe):
         help="The embedding model (or 'bm25') that must find a question's passage again; empty "
         "keeps every question.",
         group="round_trip",
-        widget="model",
+        refers_to="model",
         max_length=500,
     )
     round_trip_k: int = setting(

@@ -36,11 +36,11 @@ class TrainRecipe(AdapterFields):
     #: What ``--kind`` calls it, and what the trained model's contract will say.
     kind: ClassVar[str]
 
-    dataset: str = setting(help="The data set to train and evaluate on.", widget="dataset")
+    dataset: str = setting(help="The data set to train and evaluate on.", refers_to="dataset")
     model: str = setting(
         "all-MiniLM-L6-v2",
         help="The base model: a name in the workspace, a local folder, or a hub id.",
-        widget="model",
+        refers_to="model",
     )
     name: str = setting(
         "",
@@ -318,7 +318,7 @@ class TrainEmbeddingRecipe(TrainRecipe):
         group="objective",
         advanced=True,
         depends_on=("objective", GUIDED),
-        widget="model",
+        refers_to="model",
     )
     guide_margin: float = setting(
         0.0,

@@ -35,7 +35,7 @@ class TrainImageTextRecipe(TrainRecipe):
     model: str = setting(
         SMALL_CLIP,
         help="The base model: a CLIP-like one of the workspace, a local folder, or a hub id.",
-        widget="model",
+        refers_to="model",
     )
     method: Literal["full", "lora"] = setting(
         "full", help="Full changes every weight, LoRA trains a small adapter in both towers."

@@ -29,6 +29,8 @@ class TrainCandidatesRecipe(TrainRecipe):
         group="evaluation",
         advanced=True,
         max_length=500,
+        refers_to="model",
+        widget="text",
     )
     candidates: int = setting(
         50,

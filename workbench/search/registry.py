@@ -7,7 +7,8 @@ from storage.errors import NameExists
 from storage.records import Index
 from workbench.errors import IndexNotFound, InUse, NameTaken
 from workbench.jobs.files import folder_bytes
-from workbench.models.registry import Store, active_jobs, free_name, new_folder
+from workbench.models.registry import Store, free_name, new_folder
+from workbench.references import in_words, jobs_using
 from workbench.search.plan import Plan
 
 #: The FAISS file in an index's folder.
@@ -76,18 +77,19 @@ class Indexes:
         them, and then none is deleted."""
         found = [self.get(name) for name in names]
         for index in found:
-            self._refuse_needed(index)
+            if users := self.used_by(index.id):
+                raise InUse(
+                    f"The index '{index.name}' is needed by {', '.join(users)}.",
+                    "Wait until the job is done, or cancel it.",
+                )
         for index in found:
             self._store.indexes.delete(index.id)
             shutil.rmtree(self._home / index.path, ignore_errors=True)
 
-    def _refuse_needed(self, index: Index) -> None:
-        for job in active_jobs(self._store):
-            if job.recipe.get("index") in (index.name, index.id):
-                raise InUse(
-                    f"The index '{index.name}' is needed by the job '{job.name or job.task}'.",
-                    "Wait until the job is done, or cancel it.",
-                )
+    def used_by(self, name: str) -> tuple[str, ...]:
+        """The jobs that keep the index from being removed, in words."""
+        index = self.get(name)
+        return tuple(map(in_words, jobs_using(self._store, "index", {index.id, index.name})))
 
     def folder(self, name: str) -> Path:
         """Where the index's files are."""

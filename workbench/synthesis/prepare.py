@@ -22,12 +22,6 @@ def prepare_synthesize(
     """
     # The key that may be sent now is the one that may be sent when the job is resumed.
     changes: dict[str, object] = {"key_variable": workspace.endpoint_keys.variable(recipe)}
-    for field in ("local_model", "round_trip"):
-        name = (getattr(recipe, field) or "").strip()
-        folder = Path(name or "-").expanduser()
-        if folder.is_dir() and not workspace.models.exists(name):
-            # The worker starts in another folder than the one the person stands in.
-            changes[field] = str(folder.resolve())
     recipe = with_templates(recipe.model_copy(update=changes))
     if workspace.datasets.exists(recipe.dataset):
         reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)

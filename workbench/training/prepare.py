@@ -44,12 +44,6 @@ def prepare_train(recipe: R, workspace: Workspace, waits: bool = False) -> R:
         _refuse_quantized(base)
         for name in _helpers(recipe):
             resolve(workspace, getattr(recipe, name))
-    for name in ("model", *_helpers(recipe)):
-        named = getattr(recipe, name)
-        folder = Path(named).expanduser()
-        if folder.is_dir() and not workspace.models.exists(named):
-            # The worker starts in another folder than the one the person stands in.
-            changes[name] = str(folder.resolve())
     changes["name"] = _name(recipe, workspace)
     _refuse_missing_gpus(recipe)
     return recipe.model_copy(update=changes)

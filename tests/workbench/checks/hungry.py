@@ -53,6 +53,10 @@ def _limit() -> None:
 
 TASKS = {
     HungryRecipe.task: Task(
-        HungryRecipe, f"{__name__}:run", SlotKind.TRAIN, ALL["train-embedding"].prepare
+        HungryRecipe,
+        f"{__name__}:run",
+        SlotKind.TRAIN,
+        ALL["train-embedding"].prepare,
+        ALL["train-embedding"].advice,
     )
 }

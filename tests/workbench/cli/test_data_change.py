@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.workbench.data.fakes import bring, lines
+from tests.workbench.models.fakes import queued_job
 from workbench.cli.data_change import dependents_words, warn
 from workbench.cli.main import main
 from workbench.data.registry import Dependents
@@ -52,6 +53,21 @@ def test_a_data_set_gets_another_name(tea: Path, capsys: pytest.CaptureFixture[s
     assert [one["name"] for one in said(capsys, tea, "data", "list")] == ["chai"]
     assert main(["--home", str(tea), "data", "rename", "chai", " "]) == 2
     assert main(["--home", str(tea), "data", "rename", "tea", "x"]) == 2
+
+
+def test_the_job_that_needs_a_data_set_is_shown(
+    tea: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said(capsys, tea, "data", "show", "tea")["used_by"] == []
+    workspace = Workspace.open(tea)
+    workspace.store.jobs.insert(queued_job("evaluate", "waits", {"also": "tea"}))
+    workspace.close()
+    job = "the job 'waits' (job00001, queued)"
+    assert said(capsys, tea, "data", "show", "tea")["used_by"] == [job]
+    assert main(["--home", str(tea), "data", "show", "tea"]) == 0
+    assert f"used by {job}" in capsys.readouterr().out
+    assert main(["--home", str(tea), "data", "rename", "tea", "chai"]) == 2
+    assert job in capsys.readouterr().err
 
 
 def test_what_depends_on_a_data_set_is_said_before_it_goes(

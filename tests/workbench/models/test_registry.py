@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from storage.records import Index
-from tests.workbench.models.fakes import queued_job, write_modules
+from tests.workbench.models.fakes import write_modules
 from workbench.errors import InUse, ModelNotFound, ModelUnusable, NameTaken
 from workbench.models import packaged
 from workbench.models.registry import new_model
@@ -91,24 +91,3 @@ def test_a_model_that_an_index_or_adapter_needs_stays(workspace: Any) -> None:
     with pytest.raises(InUse, match="the index 'my index', the adapter 'my-lora'"):
         workspace.models.remove("mine")
     assert workspace.models.folder("mine").is_dir()
-
-
-@pytest.mark.parametrize(
-    "recipe",
-    [
-        {"model": "mine"},
-        {"models": ["other", "mine"]},
-        {"model": "ID"},
-        {"model": "other", "base": "mine"},
-        {"models": ["other"], "rerankers": ["mine"]},
-        {"model": "other", "first_stage": "mine"},
-    ],
-)
-def test_a_model_that_a_waiting_job_needs_stays(home: Path, recipe: dict[str, Any]) -> None:
-    workspace = Workspace.open(home)
-    id = register(workspace, "mine")
-    recipe = {key: id if value == "ID" else value for key, value in recipe.items()}
-    workspace.store.jobs.insert(queued_job("evaluate", "an evaluation", recipe))
-    with pytest.raises(InUse, match="the job 'an evaluation'"):
-        workspace.models.remove("mine")
-    workspace.close()

@@ -31,8 +31,8 @@ def measured(workspace: Workspace, **wanted: Any) -> dict[str, Any]:
 def test_every_method_is_within_its_bound_on_the_sample(home: Path) -> None:
     workspace = Workspace.open(home)
     workspace.models.ensure_packaged()
-    # The sample's number of test queries (with 100, chance moved int8 by .014); fewer documents.
-    few = SampleRecipe(name=SAMPLE, train_pairs=50, dev_pairs=10, test_pairs=300)
+    # By dev queries, so many that chance does not decide (with 100 it moved int8 by .014).
+    few = SampleRecipe(name=SAMPLE, train_pairs=50, dev_pairs=300, test_pairs=10)
     run_sample(few, context(workspace))
     found = measured(
         workspace,

@@ -58,17 +58,6 @@ def test_what_an_earlier_job_brings_may_be_missing(home: Path) -> None:
     assert ready.dataset_version is None and ready.name == "made-by-the-job-before-pets"
 
 
-def test_a_relative_folder_becomes_absolute(
-    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from workbench.models.packaged import copy_packaged
-
-    copy_packaged(tmp_path / "mine")
-    monkeypatch.chdir(tmp_path)
-    ready = prepare_train(recipe(model="mine"), workspace)
-    assert ready.model == str(tmp_path / "mine") and ready.name == "mine-pets"
-
-
 @pytest.mark.parametrize(
     ("gpus", "devices", "said"),
     [

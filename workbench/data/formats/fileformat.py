@@ -18,8 +18,7 @@ from workbench.data.problems import ProblemLog
 from workbench.data.report import Report
 
 if TYPE_CHECKING:
-    from workbench.data.formats.prose import Piece
-    from workbench.data.pieces import Cutter
+    from workbench.data.pieces import Cutter, Piece
 
 #: So much of a file's beginning is looked at.
 HEAD = 1 << 18

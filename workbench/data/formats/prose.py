@@ -1,12 +1,11 @@
 """Texts that are no table: plain text, Markdown and PDF, read as documents in pieces."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from workbench.data.formats.fileformat import PROSE, FileFormat, Head, Look, OpenFile
 from workbench.data.lines import Block
-from workbench.data.pieces import Cutter
+from workbench.data.pieces import Cutter, Piece
 from workbench.data.problems import shorten
 from workbench.data.report import Report
 from workbench.data.shapes.own import as_fields
@@ -16,14 +15,6 @@ from workbench.data.shapes.row import Document
 STRETCH = 1 << 20
 #: Titles longer than this are no titles.
 _TITLE = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A document and the line (in a PDF: the page) where it was found."""
-
-    place: int
-    document: Document
 
 
 def read(

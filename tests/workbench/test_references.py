@@ -1,0 +1,277 @@
+"""What a job names stays while it runs or waits, whatever field of whatever recipe names it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage.records import Index, JobStatus
+from tests.workbench.models.fakes import queued_job, write_modules
+from workbench.cli.main import main
+from workbench.errors import InUse
+from workbench.models import packaged
+from workbench.models.registry import Models, new_model
+from workbench.recipes.answer import AnswerRecipe
+from workbench.recipes.base import Recipe, Referent
+from workbench.recipes.contract import ContractRecipe
+from workbench.recipes.describe import describe, with_absolute_folders
+from workbench.recipes.kinds import KINDS
+from workbench.references import references, referring_fields, renamed
+from workbench.tasks import TASKS
+from workbench.workspace import Workspace
+
+RECIPES = {name: task.recipe for name, task in TASKS.items()}
+#: Fields of text that name nothing which is there, and why not. Every other one says ``refers_to``.
+NO_REFERENCE = {
+    "what is made will be called so": ("name", "draw-pictures.model"),
+    "a place outside the workspace": ("paths", "output", "endpoint", "key_variable"),
+    "a name elsewhere": ("endpoint_model", "dataset_id", "subset", "hub_subset", "hub_split"),
+    "a part of the data": ("field", "mapping", "mends", "where", "leave_out", "take_back"),
+    "a part of a model": ("target_modules", "yes_token", "no_token", "title_separator"),
+    "words for a model": (
+        "query_prompt", "document_prompt", "instruction", "prompt_template", "template_en",
+        "template_zh",
+    ),
+    "one of a few choices": ("encoding", "checks", "kind", "methods", "vectors"),
+    "a machine's part": ("device", "devices"),
+    "numbers": ("matryoshka_dims", "dimensions", "ratios"),
+    "another recipe, which says it itself": ("values",),
+}  # fmt: skip
+
+
+def fields() -> Iterator[tuple[str, str, Referent]]:
+    """Every field of every task that refers to something; 'values.x' of a nested recipe."""
+    for task, recipe in RECIPES.items():
+        for name, kind in referring_fields(recipe).items():
+            yield task, name, kind
+    for kind_of_model, recipe in KINDS.items():
+        for name, kind in referring_fields(recipe).items():
+            yield "measure", f"{kind_of_model}:values.{name}", kind
+
+
+def naming(task: str, field: str, name: str) -> dict[str, Any]:
+    """A recipe's values in which that field names the thing, and has an effect."""
+    if ":" in field:
+        of, inner = field.split(":values.")
+        return {"kind": of, "values": values_of(KINDS[of], inner, name)}
+    return values_of(RECIPES[task], field, name)
+
+
+def values_of(recipe: type[Recipe], field: str, name: str) -> dict[str, Any]:
+    specs = {spec.name: spec for spec in describe(recipe)}
+    spec = specs[field]
+    values: dict[str, Any] = {field: ["another", name] if spec.kind == "list" else name}
+    if spec.depends_on:
+        values[spec.depends_on[0]] = spec.depends_on[1][0]
+    return values
+
+
+@pytest.fixture
+def full(home: Path) -> Iterator[Workspace]:
+    """A workspace with one thing of each kind, each called 'mine'."""
+    workspace = Workspace.open(home)
+    id, folder = workspace.models.new_folder()
+    write_modules(folder)
+    workspace.models.add(new_model(id, "mine", contract={}, summary={}))
+    id, _ = workspace.datasets.new_folder()
+    workspace.datasets.add(id, "mine", f"datasets/{id}/1.json", {})
+    workspace.store.indexes.insert(
+        Index("i1", "mine", "elsewhere", 1, "other", None, "exact", "indexes/i1", 3, 10)
+    )
+    (home / "indexes/i1").mkdir()
+    done = replace(queued_job("doctor", "mine", {}), id="mine", status=JobStatus.SUCCEEDED)
+    workspace.store.jobs.insert(done)
+    yield workspace
+    workspace.close()
+
+
+def registry(workspace: Workspace, kind: Referent) -> Any:
+    return {
+        "model": workspace.models,
+        "dataset": workspace.datasets,
+        "index": workspace.indexes,
+        "job": workspace.jobs,
+    }[kind]
+
+
+@pytest.mark.parametrize(("task", "field", "kind"), list(fields()))
+def test_what_a_job_names_stays(full: Workspace, task: str, field: str, kind: Referent) -> None:
+    things = registry(full, kind)
+    recipe = naming(task, field, "mine")
+    for status in (JobStatus.QUEUED, JobStatus.RUNNING):
+        full.store.jobs.insert(
+            replace(queued_job(task, "the job", recipe), id=status.value, status=status)
+        )
+    said = ("the job 'the job' (queued, queued)", "the job 'the job' (running, running)")
+    assert sorted(things.used_by("mine")) == sorted(said)
+    with pytest.raises(InUse) as refused:
+        things.remove("mine")
+    assert all(one in refused.value.message for one in said)
+    assert things.get("mine")
+    if kind == "dataset":
+        with pytest.raises(InUse, match="the job 'the job'"):
+            things.rename("mine", "yours")
+
+
+@pytest.mark.parametrize(
+    ("task", "field"), [(task, field) for task, field, kind in fields() if kind == "dataset"]
+)
+def test_what_a_finished_job_names_follows_a_rename(full: Workspace, task: str, field: str) -> None:
+    before = naming(task, field, "mine")
+    job = replace(queued_job(task, "the job", before), status=JobStatus.SUCCEEDED)
+    full.store.jobs.insert(job)
+    full.datasets.rename("mine", "yours")
+    assert full.jobs.get(job.id).recipe == naming(task, field, "yours")
+    assert full.datasets.used_by("yours") == ()
+    full.datasets.remove("yours")
+
+
+@pytest.mark.parametrize(("task", "field", "kind"), list(fields()))
+def test_a_recipe_is_renamed_where_it_refers_to_that_kind_of_thing(
+    task: str, field: str, kind: Referent
+) -> None:
+    job = queued_job(task, "the job", naming(task, field, "mine"))
+    assert renamed(job, kind, "mine", "yours").recipe == naming(task, field, "yours")
+    for other in {"model", "dataset", "index", "job"} - {kind}:
+        assert renamed(job, other, "mine", "yours") == job  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("recipe", [*RECIPES.values(), AnswerRecipe, ContractRecipe])
+def test_a_field_that_names_something_says_so(recipe: type[Recipe]) -> None:
+    known = {name for names in NO_REFERENCE.values() for name in names}
+    untyped = [
+        spec.name
+        for spec in describe(recipe)
+        if spec.refers_to is None
+        and spec.kind in ("text", "list", "fields")
+        and not {spec.name, f"{recipe.task}.{spec.name}"} & known
+    ]
+    assert untyped == [], "give it refers_to, or say above why it names nothing"
+
+
+def test_what_is_answered_with_is_known() -> None:
+    assert referring_fields(AnswerRecipe) == {
+        "index": "index",
+        "reranker": "model",
+        "local_model": "model",
+    }
+
+
+def test_a_setting_without_effect_refers_to_nothing() -> None:
+    mining = RECIPES["mine"]
+    named = {one.field for one in references(mining, {"method": "bm25", "model": "mine"})}
+    assert named == set()
+    # What was left out has its default, as the recipe has it.
+    assert {one.name for one in references(mining, {"model": "mine"})} == {"mine"}
+
+
+@pytest.mark.parametrize("task", ["evaluate", "a-task-of-another-day"])
+def test_a_model_is_known_by_whatever_it_is_called(full: Workspace, task: str) -> None:
+    model = full.models.get("mine")
+    folder = str(full.models.folder("mine"))
+    for called in (model.id, model.name, folder):
+        recipe = {"models": ["bm25", called]}
+        full.store.jobs.insert(queued_job(task, "the job", recipe))
+        with pytest.raises(InUse, match="the job 'the job'"):
+            full.models.remove("mine")
+        full.jobs.cancel("job00001")
+        full.jobs.remove("job00001")
+    full.models.remove("mine")
+
+
+def test_the_packaged_model_is_known_by_the_hubs_name(home: Path) -> None:
+    workspace = Workspace.open(home)
+    workspace.models.add(new_model("m1", packaged.NAME, contract={}, summary={}))
+    recipe = {"model": packaged.ALIASES[1]}
+    workspace.store.jobs.insert(queued_job("train-embedding", "the job", recipe))
+    assert len(workspace.models.used_by(packaged.NAME)) == 1
+    workspace.close()
+
+
+def test_a_data_set_stays_while_its_index_is_brought_up_to_date(full: Workspace) -> None:
+    id = full.datasets.get("mine").id
+    full.store.indexes.update(replace(full.indexes.get("mine"), dataset_id=id))
+    full.store.jobs.insert(queued_job("index-update", "the job", {"index": "mine"}))
+    with pytest.raises(InUse, match="'mine' is needed by the job 'the job'"):
+        full.datasets.remove("mine")
+
+
+@pytest.mark.parametrize(
+    ("command", "task", "recipe"),
+    [
+        ("models", "mine", {"dataset": "d", "reranker": "mine"}),
+        ("index", "index-update", {"index": "mine"}),
+    ],
+)
+def test_the_command_line_shows_the_job(
+    full: Workspace,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    task: str,
+    recipe: dict[str, Any],
+) -> None:
+    monkeypatch.setattr(Models, "ensure_packaged", lambda _self: None)  # Copies 90 MB.
+    full.store.jobs.insert(queued_job(task, "the job", recipe))
+    assert main(["--home", str(full.home), command, "show", "mine", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["used_by"] == ["the job 'the job' (job00001, queued)"]
+
+
+def test_a_job_is_about_what_its_first_field_names(full: Workspace) -> None:
+    recipes = {
+        "a1": ("evaluate", {"dataset": "mine", "also": "other"}),
+        "a2": ("evaluate", {"dataset": "other", "also": "mine"}),
+        "a3": ("data-merge", {"datasets": ["other", "mine"]}),
+    }
+    for id, (task, recipe) in recipes.items():
+        full.store.jobs.insert(replace(queued_job(task, id, recipe), id=id))
+    assert [job.id for job in full.jobs.about("mine", "evaluate")] == ["a1"]
+    assert [job.id for job in full.jobs.about("mine", "data-merge")] == ["a3"]
+
+
+def test_a_renamed_recipe_can_still_be_read() -> None:
+    recipe = RECIPES["measure"].read({"values": {"dataset": "mine"}, "dataset": "mine"})
+    job = queued_job("measure", "the job", json.loads(recipe.model_dump_json()))
+    after = RECIPES["measure"].read(renamed(job, "dataset", "mine", "yours").recipe)
+    assert (after.dataset, after.training().dataset) == ("yours", "yours")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("task", "field"), [(task, field) for task, field, kind in fields() if kind == "model"]
+)
+def test_a_folder_is_found_from_where_the_job_runs(
+    task: str, field: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("mine", "bm25"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    def read(name: str) -> dict[str, Any]:
+        recipe = RECIPES[task].model_construct(**naming(task, field, name))
+        found = with_absolute_folders(recipe, {"another"}.__contains__)
+        values = {**recipe.model_dump(), **dict(found)}
+        return {name: values[name] for name in naming(task, field, name)}
+
+    assert read("mine") == naming(task, field, str(tmp_path / "mine"))
+    (tmp_path / "another").mkdir()
+    for name in ("another", "bm25", "no-folder"):
+        assert read(name) == naming(task, field, name), "a model's name, or a word"
+
+
+def test_an_evaluation_names_a_folder_from_here(
+    full: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packaged.copy_packaged(tmp_path / "tuned")
+    monkeypatch.chdir(tmp_path)
+    job = full.jobs.submit(
+        RECIPES["add-model"].read({"source": "tuned", "name": "from-here"}), name="a folder"
+    )
+    assert job.recipe["source"] == str(tmp_path / "tuned")
+    queued = full.jobs.tasks.prepare(
+        RECIPES["evaluate"].read({"dataset": "later", "models": ["tuned", "bm25"]}), waits=True
+    )
+    assert queued.models == [str(tmp_path / "tuned"), "bm25"]  # type: ignore[attr-defined]
