@@ -59,6 +59,12 @@ class JobRows:
         with self._database.write() as connection:
             connection.execute(update(jobs).filter_by(id=job.id).values(**values))
 
+    def set_bytes(self, job: Job, bytes: int) -> None:
+        """Keep what an ended job's folder takes, unless another attempt has begun since."""
+        change = update(jobs).filter_by(id=job.id, attempt=job.attempt, status=job.status.value)
+        with self._database.write() as connection:
+            connection.execute(change.values(bytes=bytes))
+
     def changed_since(self, since: float) -> JobList:
         """Jobs whose status changed after that time, oldest change first."""
         query = select(jobs).where(jobs.c.changed_at > since)

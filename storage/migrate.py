@@ -13,7 +13,7 @@ from storage.errors import NewerStore, WorkersAlive
 from storage.records import ProcessRef
 
 #: The newest migration. A test compares it with the files in migrations/versions.
-HEAD = "0002"
+HEAD = "0003"
 LOCK_FILE = "migrate.lock"
 MIGRATIONS = Path(__file__).parent / "migrations"
 

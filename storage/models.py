@@ -19,3 +19,8 @@ class ModelRows(NamedRows[Model]):
         with self._database.write() as connection:
             connection.execute(update(models).filter_by(id=values.pop("id")).values(**values))
         return model
+
+    def set_bytes(self, id: str, bytes: int) -> None:
+        """Keep what a model's folder takes."""
+        with self._database.write() as connection:
+            connection.execute(update(models).filter_by(id=id).values(bytes=bytes))

@@ -24,6 +24,7 @@ _FRESH: dict[str, Any] = {
     "result": None,
     "error": None,
     "finished_at": None,
+    "bytes": None,
     "runner_pid": None,
     "runner_started": None,
     "worker_pid": None,
@@ -136,13 +137,16 @@ class JobQueue:
         *,
         result: dict[str, Any] | None = None,
         error: dict[str, Any] | None = None,
+        bytes: int | None = None,
     ) -> bool:
-        """Write a running job's outcome; False if it no longer runs at that attempt."""
+        """Write a running job's outcome, and what its folder takes on disk; False if it no longer
+        runs at that attempt."""
         now = time.time()
         change = update(jobs).filter_by(id=job.id, attempt=job.attempt, status=_RUNNING)
-        values = {"status": status.value, "finished_at": now, "changed_at": now}
+        values: dict[str, Any] = {"status": status.value, "finished_at": now, "changed_at": now}
         with self._database.write() as connection:
-            done = connection.execute(change.values(**values, result=result, error=error))
+            values |= {"result": result, "error": error, "bytes": bytes}
+            done = connection.execute(change.values(**values))
             if done.rowcount:
                 detail = str(error.get("message", "")) if error else ""
                 add_event(connection, job.id, job.attempt, status.value, detail)

@@ -63,7 +63,8 @@ class DatasetVersion:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model in the workspace. ``path``: relative to the home; ``verdict``: '' or 'no-better'."""
+    """A model in the workspace. ``path``: relative to the home; ``verdict``: '' or 'no-better';
+    ``bytes``: what its folder takes on disk, None where that was not measured yet."""
 
     id: str
     name: str
@@ -75,11 +76,13 @@ class Model:
     verdict: str
     job_id: str | None
     created_at: float
+    bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A recipe and what became of it. ``name`` is what the person sees in lists."""
+    """A recipe and what became of it. ``name`` is what the person sees in lists; ``bytes`` what its
+    folder takes on disk since it ended, None where that was not measured."""
 
     id: str
     task: str
@@ -101,6 +104,7 @@ class Job:
     created_at: float
     started_at: float | None
     finished_at: float | None
+    bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

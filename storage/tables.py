@@ -62,6 +62,7 @@ models = Table(
     Column("verdict", String(40), nullable=False),
     Column("job_id", String(40)),
     Column("created_at", Time, nullable=False),
+    Column("bytes", BigInteger),
 )
 
 jobs = Table(
@@ -91,6 +92,7 @@ jobs = Table(
     Column("started_at", Time),
     Column("finished_at", Time),
     Column("changed_at", Time, nullable=False, index=True),
+    Column("bytes", BigInteger),
 )
 
 # Two supervisors can never give one slot to two jobs, whatever database stands behind: it refuses.

@@ -17,14 +17,14 @@ def dataset_names(workspace: Workspace) -> list[str]:
     return [dataset.name for dataset in workspace.datasets.list()]
 
 
-def shown_dataset(workspace: Workspace, name: str) -> str:
-    """The data set that *Data* shows: the newest until one was chosen."""
-    if name and workspace.datasets.exists(name):
-        return name
-    found = workspace.datasets.list()
-    if not found:
+def shown_dataset(workspace: Workspace, shown: str) -> str:
+    """The name of the data set that *Data* shows, by its id: what is done there is done to this
+    one. Raises :class:`BadInput` where it is gone, or none was there to be shown."""
+    if not shown:
         raise BadInput(t("data.empty"), t("data.empty_hint"))
-    return found[0].name
+    if not workspace.datasets.exists(shown):
+        raise BadInput(t("data.gone"), t("data.gone_hint"))
+    return workspace.datasets.get(shown).name
 
 
 def model_names(workspace: Workspace) -> list[str]:

@@ -4,6 +4,7 @@ Four jobs, each waiting for the one before. The page's first button and ``demo``
 both start them here.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,20 +112,17 @@ def _free(workspace: Workspace, task: str, wanted: str, free_name: Any) -> str:
 def latest(workspace: Workspace) -> DemoJobs | None:
     """The newest sample run whose jobs are all still on record, read back from the store."""
     for index in workspace.jobs.list(task=IndexRecipe.task, limit=50):
-        found = _chain(workspace, index)
-        if found is not None:
-            return found
+        if index.recipe.get("dataset") == DATASET and index.after is not None:
+            with suppress(JobNotFound):
+                return find(workspace, index.id)
     return None
 
 
-def _chain(workspace: Workspace, index: Job) -> DemoJobs | None:
-    """The sample run that ends with this job, followed back along what each one waited for."""
-    if index.recipe.get("dataset") != DATASET or index.after is None:
-        return None
-    try:
-        evaluate = workspace.jobs.get(index.after)
-        train = workspace.jobs.get(evaluate.after or "")
-        sample = workspace.jobs.get(train.after) if train.after else None
-    except JobNotFound:
-        return None
-    return DemoJobs(sample, train, evaluate, index)
+def find(workspace: Workspace, index: str) -> DemoJobs:
+    """The sample run that ends with the job of that id, followed back along what each one waited
+    for; raises :class:`JobNotFound` where one of its jobs is gone."""
+    last = workspace.jobs.get(index)
+    evaluate = workspace.jobs.get(last.after or "")
+    train = workspace.jobs.get(evaluate.after or "")
+    sample = workspace.jobs.get(train.after) if train.after else None
+    return DemoJobs(sample, train, evaluate, last)

@@ -61,10 +61,10 @@ def test_check_measure_and_start_with_what_fits(page: Any, tmp_path: Path) -> No
 
         page.locator("#field-batch_size input").fill("4")
         click(page, "Measure a few steps")
-        page.locator("#train-measure-stop").wait_for()
+        page.locator("#train-measured-stop").wait_for()
         page.locator("#train-measured", has_text="samples/s").wait_for(timeout=LONG)
         assert "of which" in page.locator("#train-measured").inner_text()
-        page.locator("#train-measure-stop").wait_for(state="hidden")
+        page.locator("#train-measured-stop").wait_for(state="hidden")
 
         page.locator("#train-fitting li").nth(1).get_by_role("button").click()
         page.locator("#train-job .verdict").wait_for(timeout=LONG)

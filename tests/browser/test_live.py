@@ -11,7 +11,12 @@ from storage.records import JobStatus
 from tests.ui.serving import Run, served, wait_until
 from ui.live import live_chart, live_log
 from ui.notices import notices
+from ui.plots_sweep import sweep_chart
+from ui.pulse import pulse
+from ui.routes import points
 from ui.services import Services
+from ui.tabs import search_blind
+from ui.tabs.explorer import Explorer
 from workbench.workspace import Workspace
 
 # A real browser on a real page: several seconds each.
@@ -21,6 +26,33 @@ POINTS = """id => Object.fromEntries([...document.querySelectorAll(`#${id} .rw-l
   (div, at) => [['loss', 'dev', 'learning_rate', 'grad_norm'][at], div.data?.[0].x ?? []]))"""
 ASKED = """() => performance.getEntriesByType('resource').filter(
   entry => entry.name.includes('/points')).length"""
+
+#: How many listeners document and window have by name, and how many timers are set.
+COUNTED = """
+const kept = { timers: new Set() };
+for (const name of ['workbench:changes', 'visibilitychange', 'keydown', 'pointerover']) {
+  kept[name] = new Set();
+}
+const counts = (target, name) => (target === document || target === window) && kept[name];
+const { addEventListener: add, removeEventListener: remove } = EventTarget.prototype;
+EventTarget.prototype.addEventListener = function (name, heard, ...more) {
+  if (counts(this, name)) kept[name].add(heard);
+  return add.call(this, name, heard, ...more);
+};
+EventTarget.prototype.removeEventListener = function (name, heard, ...more) {
+  if (counts(this, name)) kept[name].delete(heard);
+  return remove.call(this, name, heard, ...more);
+};
+const { setInterval: begin, clearInterval: end } = window;
+window.setInterval = (...about) => {
+  const one = begin(...about);
+  kept.timers.add(one);
+  return one;
+};
+window.clearInterval = (one) => { kept.timers.delete(one); return end(one); };
+window.listening = () =>
+  Object.fromEntries(Object.entries(kept).map(([name, all]) => [name, all.size]));
+"""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +83,8 @@ def page(browser: Any) -> Iterator[Any]:
 
 
 def build(services: Services) -> gr.Blocks:
-    """Two charts and a log of the job that the address names; a button turns one to another."""
+    """Two charts and a log of the job that the address names; a button turns one to another, and
+    a switch draws everything that listens to the document anew."""
     with gr.Blocks() as blocks:
         notices(services)
         with gr.Tab("Run"):
@@ -60,6 +93,14 @@ def build(services: Services) -> gr.Blocks:
             gr.Button("Turn").click(_other, outputs=first)
         with gr.Tab("Other"):
             gr.Markdown("elsewhere")
+            switch = gr.Checkbox(label="Drawn")
+            with gr.Column(visible=False) as drawn:
+                pulse(services)
+                again = [live_chart(services, "third"), live_log(services, "fourth")]
+                again.append(sweep_chart(services, "fifth"))
+                explorer = Explorer(services, "explore", "explorer")
+                search_blind.render(services)
+            switch.input(_draw, switch, [drawn, explorer.box, *again], queue=False)
         blocks.load(_thrice, outputs=[first, second, log], queue=False)
     return blocks
 
@@ -70,6 +111,11 @@ def _job(request: gr.Request) -> str:
 
 def _thrice(request: gr.Request) -> list[str]:
     return [_job(request)] * 3
+
+
+def _draw(wanted: bool, request: gr.Request) -> list[Any]:
+    parts = [gr.Column(visible=wanted), gr.Accordion(visible=True, open=True)]
+    return [*parts, *[_job(request)] * 3]
 
 
 def _other(request: gr.Request) -> str:
@@ -181,6 +227,25 @@ def test_a_resumed_run_takes_back_what_was_forgotten(page: Any, address: str, ru
     sees(page, 22)
 
 
+def test_a_resumed_run_with_many_points_is_read_to_its_end(
+    page: Any, address: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first answers end with rows of the first attempt, later ones with the second's."""
+    monkeypatch.setattr(points, "MOST_ROWS", 7)
+    run.train(20)
+    run.end(JobStatus.INTERRUPTED)
+    run.store.queue.requeue(run.job.id)
+    run.start()
+    run.forget_after(15)
+    run.train(20)
+    run.end()
+    page.goto(address)
+    sees(page, 35)
+    falls_silent(page)
+    # Seven rows an answer, and no row twice.
+    assert page.evaluate(ASKED) <= 2 * (run.store.metrics.count(run.job.id) // 7 + 2)
+
+
 def test_it_turns_to_another_run(page: Any, address: str, run: Run, workspace: Workspace) -> None:
     other = Run(workspace, name="other", id=f"{run.job.id}-other")
     other.start()
@@ -208,6 +273,34 @@ def test_it_goes_on_after_the_app_was_away(page: Any, workspace: Workspace, run:
         sees(page, 20)
         alarm = page.locator("#first .rw-live-alarm")
         wait_until(lambda: not alarm.is_visible(), "the alarm to go")
+
+
+def test_what_is_drawn_again_listens_once(page: Any, address: str, run: Run) -> None:
+    page.add_init_script(COUNTED)
+    page.goto(address)
+    run.train(3)
+    sees(page, 3)
+    page.get_by_role("tab", name="Other").click()
+    switch = page.get_by_label("Drawn")
+
+    def listening(drawn: bool) -> dict[str, int]:
+        switch.set_checked(drawn)
+        page.locator("#search-blind").wait_for(state="visible" if drawn else "detached")
+        page.locator("#third .rw-live").wait_for(state="attached" if drawn else "detached")
+        return dict(page.evaluate("() => window.listening()"))
+
+    first = listening(True)
+    assert first["workbench:changes"] and first["pointerover"] and first["keydown"]
+    for _ in range(4):
+        listening(False)
+        listening(True)
+
+    def settled() -> bool:
+        """A timer that finds its element gone ends itself, at its next second."""
+        counts = page.evaluate("() => window.listening()")
+        return all(counts[name] <= first[name] for name in first)
+
+    wait_until(settled, f"no more than {first}")
 
 
 def test_the_log_is_text_and_grows(page: Any, address: str, run: Run, workspace: Workspace) -> None:

@@ -45,13 +45,13 @@ def test_only_what_follows_comes_and_nothing_is_lost(client: TestClient, run: Ru
     assert first["series"]["baseline"] == [[0], [0.5]]
     assert first["series"]["loss"][0] == list(range(1, 31))
     assert first["series"]["dev"][0] == [20]
-    assert (first["metric"], first["attempt"]) == ("MAP@100", 1)
+    assert (first["metric"], first["anew"]) == ("MAP@100", False)
     run.train(5)
     second = ask(client, run, first["last"])
     assert second["series"]["loss"][0] == [31, 32, 33, 34, 35]
     assert set(second["series"]) == {"loss", "learning_rate", "grad_norm"}
     third = ask(client, run, second["last"])
-    assert (third["series"], third["last"], third["attempt"]) == ({}, second["last"], None)
+    assert (third["series"], third["last"], third["anew"]) == ({}, second["last"], False)
 
 
 def test_a_long_run_comes_in_parts(
@@ -77,8 +77,46 @@ def test_a_resumed_run_shows_its_new_attempt(client: TestClient, run: Run) -> No
     run.forget_after(6)
     run.train(1)
     answer = ask(client, run, last)
-    assert (answer["attempt"], answer["series"]["loss"][0]) == (2, [7])
-    assert ask(client, run)["series"]["loss"][0] == [1, 2, 3, 4, 5, 6, 7]
+    assert (answer["anew"], answer["series"]["loss"][0]) == (True, [1, 2, 3, 4, 5, 6, 7])
+    run.train(1)
+    answer = ask(client, run, answer["last"])
+    assert (answer["anew"], answer["series"]["loss"][0]) == (False, [8])
+
+
+def test_a_resumed_run_with_many_points_comes_to_an_end(
+    client: TestClient, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for as the chart does, also where it is resumed meanwhile: the cursor moves on."""
+    monkeypatch.setattr(points, "MOST_ROWS", 7)
+
+    def resume(step: int) -> None:
+        run.end(JobStatus.INTERRUPTED)
+        run.store.queue.requeue(run.job.id)
+        run.start()
+        run.forget_after(step)
+        run.train(10)
+
+    def read(after: int, steps: list[int]) -> int:
+        for _ in range(10):
+            answer = ask(client, run, after)
+            if answer["anew"]:
+                steps.clear()
+            steps += answer["series"].get("loss", [[]])[0]
+            after = answer["last"]
+            if not answer["more"]:
+                return after
+        raise AssertionError(f"asked ten times, and no end after {steps}")
+
+    run.train(20)
+    resume(15)
+    steps: list[int] = []
+    last = read(0, steps)
+    assert steps == list(range(1, 26))
+    resume(22)
+    read(last, steps)
+    assert steps == list(range(1, 33))
+    run.forget_after(-1)
+    assert ask(client, run, last)["last"] == 0
 
 
 def test_badges_say_how_it_stands(client: TestClient, run: Run) -> None:

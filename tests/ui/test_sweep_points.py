@@ -7,6 +7,7 @@ from starlette.testclient import TestClient
 
 from storage.records import JobStatus
 from tests.storage import make
+from ui.routes import points
 from workbench.takeaway.sweeps import Started, remember
 from workbench.workspace import Workspace
 
@@ -55,7 +56,24 @@ def test_each_run_gives_what_is_new(
     report(shared, second, 4, 0.4)
     one, other = ask(client, first, found["runs"])["runs"]
     assert (one["baseline"], one["steps"], other["values"]) == (None, [8], [0.4])
-    assert (one["attempt"], one["finished"], one["more"]) == (1, False, False)
+    assert (one["anew"], one["finished"], one["more"]) == (False, False, False)
+
+
+def test_a_run_that_took_rows_back_begins_anew_and_comes_to_an_end(
+    client: TestClient, shared: Workspace, sweep: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(points, "MOST_ROWS", 3)
+    first, second = sweep
+    for step in range(1, 6):
+        report(shared, first, step, 0.1 * step)
+    seen = ask(client, first)["runs"]
+    shared.store.metrics.delete_after(first, 1, 2)
+    report(shared, first, 3, 0.9)
+    again, other = ask(client, first, seen)["runs"]
+    assert (again["anew"], again["steps"], again["more"]) == (True, [1, 2, 3], True)
+    assert (other["job"], other["anew"]) == (second, False)
+    last = ask(client, first, [again, other])["runs"][0]
+    assert (last["anew"], last["steps"], last["more"]) == (False, [], False)
 
 
 def test_a_run_that_was_removed_is_left_out(

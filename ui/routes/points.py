@@ -36,14 +36,13 @@ def router(services: Services) -> APIRouter:
         The job is read first: a finished job has no rows beyond those that follow here.
         """
         job = jobs.get(id)
-        rows = jobs.metrics(job.id, after, MOST_ROWS)
+        rows, anew = rows_after(services, job.id, after)
         return reply(
             {
                 "job": describe(job, rows),
                 "metric": label(metric_of(job)),
-                "last": rows[-1].id if rows else after,
-                "attempt": rows[-1].attempt if rows else None,
-                "more": len(rows) == MOST_ROWS,
+                **cursor(rows, 0 if anew else after),
+                "anew": anew,
                 "series": columns(rows, metric_of(job)),
             }
         )
@@ -56,6 +55,23 @@ def router(services: Services) -> APIRouter:
         return reply({"text": text, "start": begin, "end": end, "finished": job.status.finished})
 
     return routes
+
+
+def rows_after(services: Services, id: str, after: int) -> tuple[list[MetricRow], bool]:
+    """The rows after row ``after``; and whether they are a job's first ones instead, since that row
+    is gone. A resumed run takes back what it had reported beyond its checkpoint, the last rows
+    first: as long as the last row that a page has is there, so are all the others that it has."""
+    jobs = services.workspace.jobs
+    if after > 0:
+        rows = jobs.metrics(id, after - 1, MOST_ROWS + 1)
+        if rows and rows[0].id == after:
+            return rows[1:], False
+    return jobs.metrics(id, 0, MOST_ROWS), after > 0
+
+
+def cursor(rows: list[MetricRow], after: int) -> dict[str, object]:
+    """What to ask for next, and whether there is something at once."""
+    return {"last": rows[-1].id if rows else after, "more": len(rows) == MOST_ROWS}
 
 
 def describe(job: Job, rows: list[MetricRow]) -> dict[str, object]:

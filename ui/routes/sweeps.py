@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from ui.form import label
-from ui.routes.points import MOST_ROWS, metric_of
+from ui.routes.points import cursor, metric_of, rows_after
 from ui.routes.replies import Refused, reply
 from ui.services import Services
 from ui.words import t
@@ -66,7 +66,7 @@ def _metric(services: Services, started: Started) -> str:
 
 def _run(services: Services, job: Job, name: str, after: int) -> dict[str, object]:
     """The job is read first: a finished one has no rows beyond those that follow here."""
-    rows = services.workspace.jobs.metrics(job.id, after, MOST_ROWS)
+    rows, anew = rows_after(services, job.id, after)
     metric = metric_of(job)
     measured = [row for row in rows if row.kind in ("dev", "baseline") and metric in row.values]
     dev = [row for row in measured if row.kind == "dev"]
@@ -75,9 +75,8 @@ def _run(services: Services, job: Job, name: str, after: int) -> dict[str, objec
         "job": job.id,
         "name": name,
         "finished": job.status.finished,
-        "last": rows[-1].id if rows else after,
-        "attempt": rows[-1].attempt if rows else None,
-        "more": len(rows) == MOST_ROWS,
+        **cursor(rows, 0 if anew else after),
+        "anew": anew,
         "steps": [row.step for row in dev],
         "values": [row.values[metric] for row in dev],
         "baseline": baselines[-1] if baselines else None,

@@ -29,6 +29,27 @@
     throw Object.assign(new Error(String(answer.status)), { status: answer.status });
   }
 
+  /* `heard(event)` is called at each event of that name on the document, for as long as the element
+     is on the page. The document has one listener a name, however often parts of the page are
+     drawn; who comes first says whether it captures. */
+  const hearers = {};
+  function hear(element, name, heard, capture = false) {
+    if (!hearers[name]) {
+      hearers[name] = new Set();
+      const tell = (event) => living(name).forEach((one) => one.heard(event));
+      document.addEventListener(name, tell, capture);
+    }
+    living(name);
+    hearers[name].add({ element, heard, placed: element.isConnected });
+  }
+  function living(name) {
+    for (const one of hearers[name]) {
+      one.placed ||= one.element.isConnected;
+      if (one.placed && !one.element.isConnected) hearers[name].delete(one);
+    }
+    return [...hearers[name]].filter((one) => one.placed);
+  }
+
   /* Calls `turn` every second while the element is seen. Failures make it wait longer, never stop.
      Once the element has left the page, `leave` is called and nothing remains. */
   function poll(element, turn, failed, leave) {
@@ -55,10 +76,9 @@
       }
     };
     const timer = setInterval(tick, PERIOD);
-    document.addEventListener("visibilitychange", tick);
+    hear(element, "visibilitychange", tick);
     const stop = () => {
       clearInterval(timer);
-      document.removeEventListener("visibilitychange", tick);
       leave();
     };
     tick();
@@ -74,32 +94,26 @@
   }
 
   /* Something about a job may have changed: notices.js says so, and a settled chart looks again. */
-  function wake(one, tick) {
-    const listen = (event) => {
+  function wake(one, tick, element) {
+    hear(element, "workbench:changes", (event) => {
       if (!event.detail.some((job) => job.id === one.job)) return;
       one.settled = false;
       tick();
-    };
-    document.addEventListener("workbench:changes", listen);
-    return () => document.removeEventListener("workbench:changes", listen);
+    });
   }
 
   /* Keeps a chart or a log going: polled, pointed at the component's value, woken, taken down. */
   function run(one, element, props, watch) {
-    let unlisten = () => {};
     const turn = () => one.turn();
     const failed = (failures, error) => one.failed(failures, error);
     one.target(props.value || "");
-    const tick = poll(element, turn, failed, () => {
-      unlisten();
-      one.leave();
-    });
-    unlisten = wake(one, tick);
+    const tick = poll(element, turn, failed, () => one.leave());
+    wake(one, tick, element);
     watch("value", () => {
       one.target(props.value || "");
       tick();
     });
   }
 
-  Workbench.tools = { make, fill, show, settings, ask, poll, trouble, run };
+  Workbench.tools = { make, fill, show, settings, ask, hear, poll, trouble, run };
 })();

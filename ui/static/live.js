@@ -73,7 +73,6 @@
 
     forget() {
       this.after = 0;
-      this.attempt = 0;
       this.settled = false;
       Object.values(this.panels ?? {}).forEach((panel) => panel.clear());
     }
@@ -86,10 +85,7 @@
         if (answer.job.training) await plotly(this.config.plotly);
         if (job !== this.job) continue;
         /* A run that was resumed has taken back what it had reported beyond its checkpoint. */
-        if (this.after && answer.attempt > this.attempt) {
-          this.forget();
-          continue;
-        }
+        if (answer.anew) this.forget();
         this.take(answer);
         if (!answer.more) return;
       }
@@ -98,7 +94,6 @@
     take(answer) {
       if (answer.job.training) this.draw(answer);
       this.after = answer.last;
-      this.attempt = answer.attempt ?? this.attempt;
       this.settled = answer.job.finished && !answer.more;
       for (const name of BADGES) {
         const badge = answer.job.badges[name];

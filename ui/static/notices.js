@@ -20,7 +20,7 @@
       this.stack.setAttribute("aria-label", this.words.region);
       element.replaceChildren(this.stack);
       this.title = document.title;
-      document.addEventListener("visibilitychange", () => this.seen());
+      Workbench.tools.hear(element, "visibilitychange", () => this.seen());
       this.turn();
     }
 

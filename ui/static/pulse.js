@@ -3,7 +3,7 @@
    even one that changes nothing, so the question whether there is anything new is asked past it. */
 (() => {
   const Workbench = window.Workbench;
-  const { settings, ask, poll } = Workbench.tools;
+  const { settings, ask, hear, poll } = Workbench.tools;
   const REST = 30000;
 
   Workbench.pulse = (element, trigger) => {
@@ -17,9 +17,6 @@
       told = Date.now();
       trigger("look");
     };
-    const tick = poll(element, turn, () => {}, () => {
-      document.removeEventListener("workbench:changes", tick);
-    });
-    document.addEventListener("workbench:changes", tick);
+    hear(element, "workbench:changes", poll(element, turn, () => {}, () => {}));
   };
 })();

@@ -64,7 +64,7 @@
 
     take(answer) {
       show(this.name, fill(this.words.title, { metric: answer.metric }));
-      if (answer.runs.some((one) => this.runs.has(one.job) && this.takenBack(one))) {
+      if (answer.runs.some((one) => one.anew)) {
         /* A resumed run has taken back what it had reported beyond its checkpoint: all anew. */
         this.forget();
         return;
@@ -87,7 +87,6 @@
       for (const one of answer.runs) {
         const kept = this.runs.get(one.job);
         kept.last = one.last;
-        kept.attempt = one.attempt ?? kept.attempt;
         kept.points += one.steps.length;
         kept.value = one.values.at(-1) ?? kept.value;
         if (one.baseline === null || one.baseline === kept.baseline) continue;
@@ -104,16 +103,11 @@
       );
     }
 
-    takenBack(one) {
-      const kept = this.runs.get(one.job);
-      return kept.last > 0 && one.attempt !== null && one.attempt > kept.attempt;
-    }
-
     draw(answer) {
       this.drawn = true;
       const colours = this.config.colours;
       const traces = answer.runs.map((one, at) => {
-        this.runs.set(one.job, { job: one.job, name: one.name, last: 0, attempt: 0, points: 0, baseline: null });
+        this.runs.set(one.job, { job: one.job, name: one.name, last: 0, points: 0, baseline: null });
         const colour = colours[at % colours.length];
         const symbol = MARKS[Math.floor(at / colours.length) % MARKS.length];
         const name = plain(one.name);

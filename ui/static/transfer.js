@@ -118,11 +118,14 @@
       if (failures > 1) this.text.textContent = this.words.retry;
       this.received = undefined;
       const wait = Math.min(LONGEST_PAUSE, 500 * 2 ** failures);
+      let timer;
       await new Promise((resolve) => {
         this.wake = resolve;
-        setTimeout(resolve, wait);
-        window.addEventListener("online", resolve, { once: true });
+        timer = setTimeout(resolve, wait);
+        window.addEventListener("online", resolve);
       });
+      clearTimeout(timer);
+      window.removeEventListener("online", this.wake);
     }
 
     progress(bytes) {

@@ -15,13 +15,13 @@ from ui import form
 from ui import pulse as pulses
 from ui.choices import dataset_names, menu, model_names, models_menu, open_menu, splits, update
 from ui.feedback import QUICK, on, on_busy
+from ui.job_slot import JobSlot, card_html, find
 from ui.markup import heading, piece
 from ui.pulse import pulse
 from ui.services import Services
 from ui.tabs.compare_copy import SAVE_JS, copy_button
-from ui.tabs.compare_past import find, newest, past_menu
+from ui.tabs.compare_past import newest, past_menu
 from ui.tabs.compare_sections import Section, sections
-from ui.tabs.compare_shown import card_html
 from ui.tabs.compare_shown import short_table as short_table  # Start shows it too.
 from ui.tabs.compare_shown import view as main_view
 from ui.words import t
@@ -54,9 +54,9 @@ class Compare:
     dimensions: gr.Textbox
     settings: form.Form
     start: gr.Button
-    cancel: gr.Button
     past: gr.Dropdown
-    card: gr.HTML
+    #: The comparison that is shown, also where nobody chose it.
+    job: JobSlot
     table: gr.HTML
     actions: gr.Row
     copy: gr.Button
@@ -64,8 +64,6 @@ class Compare:
     plot: gr.Plot
     markdown: gr.Textbox
     csv: gr.Textbox
-    #: {"job": id of the comparison that is shown}, also where nobody chose it.
-    shown: gr.JSON
     beside: list[Section]
     refresh: Callable[..., Any]
     inputs: list[Any]
@@ -75,14 +73,8 @@ class Compare:
     def result(self) -> list[Any]:
         """What shows one evaluation."""
         return [
-            self.card,
-            self.cancel,
-            self.table,
-            self.actions,
-            self.plot,
-            self.markdown,
-            self.csv,
-            self.shown,
+            *(*self.job.outputs, self.table, self.actions),
+            *(self.plot, self.markdown, self.csv),
             *(part for section in self.beside for part in section.outputs),
         ]
 
@@ -147,13 +139,12 @@ def render(services: Services) -> Compare:
         settings = form.render(EvaluateRecipe, skip=DRAWN, prefix="compare")
         with gr.Row(elem_classes="rw-actions"):
             start = gr.Button(t("compare.start"), variant="primary", elem_id="compare-start")
-            cancel = gr.Button(t("job.cancel"), variant="stop", visible=False)
         past = open_menu(
             label=t("compare.past"),
             info=t("compare.past_help"),
             elem_id="compare-past",
         )
-        card = piece(elem_id="compare-job")
+        job = JobSlot("compare-job")
         table = piece(elem_id="compare-table")
         with gr.Row(visible=False, elem_classes="rw-actions") as actions:
             copy = gr.Button(t("compare.copy"), size="sm", elem_id="compare-copy")
@@ -163,7 +154,6 @@ def render(services: Services) -> Compare:
         )
         markdown = gr.Textbox(visible=False, label=t("compare.copy"))
         csv = gr.Textbox(visible=False, label=t("compare.save"))
-        shown = gr.JSON({}, visible=False)
         beside = sections(services)
 
     def refresh(
@@ -172,12 +162,16 @@ def render(services: Services) -> Compare:
         picked: list[str],
         second: list[str] | None,
         other: str | None,
+        *on_page: Any,
     ) -> Any:
-        filled = fill(services, state or {}, name, picked, second or [], beside)
-        return [*filled, also_menu(services, other)]
+        state = state or {}
+        filled = fill(services, state, name, picked, second or [], beside, on_page)
+        # What another tab handed over is filled in once; then a person may choose other models.
+        taken = {**state, "taken": True} if state.get("models") else gr.skip()
+        return [*filled, taken, also_menu(services, other)]
 
     inside = [part for section in beside for part in section.outputs]
-    result = [card, cancel, table, actions, plot, markdown, csv, shown, *inside]
+    result = [*job.outputs, table, actions, plot, markdown, csv, *inside]
     return Compare(
         tab=tab,
         beat=beat,
@@ -191,9 +185,8 @@ def render(services: Services) -> Compare:
         dimensions=dimensions,
         settings=settings,
         start=start,
-        cancel=cancel,
         past=past,
-        card=card,
+        job=job,
         table=table,
         actions=actions,
         copy=copy,
@@ -201,11 +194,10 @@ def render(services: Services) -> Compare:
         plot=plot,
         markdown=markdown,
         csv=csv,
-        shown=shown,
         beside=beside,
         refresh=refresh,
-        inputs=[chosen, dataset, models, rerankers, also],
-        outputs=[dataset, models, rerankers, past, *result, also],
+        inputs=[chosen, dataset, models, rerankers, also, job.shown, job.card],
+        outputs=[dataset, models, rerankers, past, *result, chosen, also],
     )
 
 
@@ -234,25 +226,20 @@ def listen(services: Services, page: "Page") -> None:
 
         return compare.settings.told(act, len(started))
 
-    def cancel(state: dict[str, Any]) -> list[Any]:
-        return compare.view(services, workspace.jobs.cancel(state["job"]))
-
     def choose(dataset: str | None) -> list[Any]:
         job = newest(services, dataset)
-        state = {"job": job.id if job else "", "dataset": dataset}
-        return [state, past_menu(services, dataset, state["job"]), *compare.view(services, job)]
+        return show(job.id if job else "", dataset)
 
-    def show(job: str | None, dataset: str | None) -> list[Any]:
-        return [
-            {"job": job or "", "dataset": dataset},
-            *compare.view(services, find(services, job)),
-        ]
+    def show(id: str | None, dataset: str | None) -> list[Any]:
+        state = {"job": id or "", "dataset": dataset}
+        past = past_menu(services, dataset, id)
+        return [state, past, *compare.view(services, find(services, id))]
 
     def tick(state: dict[str, Any], card: str | None, dataset: str | None, *watched: Any) -> Any:
         found: dict[Any, Any] = {}
-        job = find(services, (state or {}).get("job"))
-        if job is not None and card_html(job) != (card or ""):
-            found = {compare.past: past_menu(services, dataset, job.id)}
+        job = shown_job(services, state or {}, dataset)
+        if card_html(job) != (card or ""):
+            found = {compare.past: past_menu(services, dataset, job.id if job else None)}
             found |= zip(compare.result, compare.view(services, job), strict=True)
         raw = iter(watched)
         for section in compare.beside:
@@ -271,24 +258,14 @@ def listen(services: Services, page: "Page") -> None:
         says=t("compare.starting"),
         then=t("compare.start"),
     )
-    on(compare.cancel.click, cancel, compare.chosen, compare.result)
-    on(
-        compare.dataset.input,
-        choose,
-        compare.dataset,
-        [compare.chosen, compare.past, *compare.result],
-    )
-    on(
-        compare.past.input,
-        show,
-        [compare.past, compare.dataset],
-        [compare.chosen, *compare.result],
-    )
+    compare.job.listen(services, show, [compare.dataset], started)
+    on(compare.dataset.input, choose, compare.dataset, started)
+    on(compare.past.input, show, [compare.past, compare.dataset], started)
     pulses.listen(
         compare.beat,
         tick,
         [
-            *(compare.chosen, compare.card, compare.dataset),
+            *(compare.chosen, compare.job.card, compare.dataset),
             *(one for section in compare.beside for one in section.watched),
         ],
         [
@@ -309,16 +286,17 @@ def fill(
     picked: list[str],
     second: list[str],
     beside: Sequence[Section] = (),
+    on_page: Sequence[Any] = (),
 ) -> Any:
-    """Menus and the chosen evaluation, as they are now."""
+    """Menus and the chosen evaluation, as they are now. ``on_page``: the id and the card of the
+    one that is shown."""
     names = dataset_names(services.workspace)
-    job = find(services, state.get("job"))
+    job = shown_job(services, state, name)
     dataset = state.get("dataset") or name
-    job = job or newest(services, dataset, state.get("models") or ())
     dataset = dataset or (job.recipe["dataset"] if job else None)
     dataset = dataset if dataset in names else next(iter(names), None)
     known = model_names(services.workspace)
-    handed = state.get("models")
+    handed = None if state.get("taken") and picked else state.get("models")
     models = handed or picked or (job.recipe["models"] if job else known[:2])
     if handed or not (picked or job):
         # The humble baseline is proposed with the rest; a person may take it out.
@@ -328,18 +306,30 @@ def fill(
         models_menu([*known, BM25], models),
         models_menu(second_stages(services), second),
         past_menu(services, dataset, job.id if job else None),
-        *view(services, beside, job),
+        *view(services, beside, job, on_page),
     ]
 
 
-def view(services: Services, beside: Sequence[Section], job: Job | None) -> list[Any]:
-    """The comparison, and what stands beside it."""
-    shown = {"job": job.id if job else ""}
+def shown_job(services: Services, state: dict[str, Any], dataset: str | None) -> Job | None:
+    """The chosen comparison, or the newest one of the data set and models that are chosen."""
+    chosen = state.get("dataset") or dataset
+    return find(services, state.get("job")) or newest(services, chosen, state.get("models") or ())
+
+
+def view(
+    services: Services, beside: Sequence[Section], job: Job | None, on_page: Sequence[Any] = ()
+) -> list[Any]:
+    """The comparison, and what stands beside it. What is chosen there stays where the same is
+    ``on_page`` already, as it is now."""
+    same = job is not None and list(on_page) == [job.id, str(card_html(job))]
     return [
         *main_view(services, job),
-        shown,
-        *(one for section in beside for one in section.show(job)),
+        *(one for section in beside for one in _beside(section, job, same)),
     ]
+
+
+def _beside(section: Section, job: Job | None, same: bool) -> list[Any]:
+    return section.again(job) if same and section.again else section.show(job)
 
 
 def also_menu(services: Services, chosen: str | None) -> dict[str, Any]:

@@ -10,5 +10,6 @@ def section(services: Services) -> Section:
     return Section(
         explorer.outputs,
         lambda job: explorer.show(measured(job)),
-        lambda compare: explorer.wire(compare.shown),
+        lambda compare: explorer.wire(compare.job.shown),
+        again=lambda job: explorer.again(measured(job)),
     )

@@ -7,9 +7,9 @@ from markupsafe import Markup
 
 from ui.choices import open_menu, update
 from ui.feedback import on
+from ui.job_slot import find
 from ui.markup import EMPTY, piece, table
 from ui.services import Services
-from ui.tabs.compare_past import find
 from ui.tabs.compare_sections import Section
 from ui.tabs.history_rows import data_words, history_html, source_words
 from ui.words import t
@@ -44,11 +44,11 @@ def section(services: Services) -> Section:
     filters = [model, dataset, source]
     page = [rows, newer, older, offset]
 
-    def fill(*chosen: str | None) -> list[Any]:
+    def fill(start: float, *chosen: str | None) -> list[Any]:
         """Read when it is opened: most visits to the page never look."""
         everything = history(services.workspace)
         menus = filter_menus(everything, *chosen)
-        return [*menus, *page_of(_kept(everything, *chosen), 0)]
+        return [*menus, *page_of(_kept(everything, *chosen), int(start))]
 
     def choose(*chosen: str | None) -> list[Any]:
         return page_of(_kept(history(services.workspace), *chosen), 0)
@@ -68,7 +68,7 @@ def section(services: Services) -> Section:
         return diff_html(find(services, one), find(services, other))
 
     def wire(_compare: Any) -> None:
-        on(box.expand, fill, filters, [*filters, *page])
+        on(box.expand, fill, [offset, *filters], [*filters, *page])
         for menu in filters:
             on(menu.input, choose, filters, page)
         on(newer.click, turn(-ROWS), [offset, *filters], page)

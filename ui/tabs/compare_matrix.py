@@ -8,18 +8,18 @@ from markupsafe import Markup
 from ui import form
 from ui.choices import model_names, models_menu, open_menu, update
 from ui.feedback import QUICK, on, on_busy
+from ui.job_slot import JobSlot, card_html, find
 from ui.markup import EMPTY, piece
 from ui.plots_matrix import matrix_chart
 from ui.services import Services
 from ui.tabs.compare_copy import copy_button
 from ui.tabs.compare_matrix_shown import (
-    card_html,
     markdown_at,
     matrix_view,
     measured_result,
     table_html,
 )
-from ui.tabs.compare_past import LISTED, find
+from ui.tabs.compare_past import LISTED
 from ui.tabs.compare_sections import Section, measured
 from ui.tabs.explorer import Explorer
 from ui.words import t
@@ -38,13 +38,11 @@ def section(services: Services) -> Section:
     with gr.Accordion(t("matrix.title"), open=False, elem_id="compare-matrix") as box:
         piece(Markup('<p class="rw-quiet">{}</p>').format(t("matrix.about")))
         drawn = form.render(MatrixRecipe, skip=_KNOWN, prefix="matrix")
-        with gr.Row(elem_classes="rw-actions"):
-            start = gr.Button(t("matrix.start"), elem_id="matrix-start")
-            cancel = gr.Button(t("job.cancel"), variant="stop", visible=False)
+        start = gr.Button(t("matrix.start"), elem_id="matrix-start", elem_classes="rw-fit")
         past = open_menu(
             label=t("matrix.past"), info=t("matrix.past_help"), elem_id="matrix-past", visible=False
         )
-        card = piece(elem_id="matrix-job")
+        slot = JobSlot("matrix-job")
         with gr.Row(visible=False, equal_height=False) as choose:
             at = gr.Dropdown(
                 [], label=t("matrix.show"), interactive=True, elem_id="matrix-at", min_width=180
@@ -65,10 +63,9 @@ def section(services: Services) -> Section:
             label=t("matrix.title"), visible=False, show_label=False, elem_id="matrix-plot"
         )
         markdown = gr.Textbox(visible=False, label=t("matrix.copy"))
-        job_id = gr.Textbox(visible=False, label=t("matrix.title"))
         explorer = Explorer(services, "matrix-explore", "matrix-explorer")
     menus = [drawn.components["retrievers"], drawn.components["rerankers"]]
-    table = [card, cancel, choose, at, shown, takeaway, actions, plot, markdown, job_id]
+    table = [*slot.outputs, choose, at, shown, takeaway, actions, plot, markdown]
     result = [*table, metric, *explorer.outputs]
     jobs = services.workspace.jobs
 
@@ -76,11 +73,18 @@ def section(services: Services) -> Section:
         return [*matrix_view(services, job), MEASURED[0], *explorer.show(measured(job))]
 
     def fill(
-        dataset: str | None, first: list[str], second: list[str], shown: str | None
+        dataset: str | None,
+        first: list[str],
+        second: list[str],
+        shown: str | None,
+        before: str | None,
     ) -> list[Any]:
         found = chosen(services, dataset, shown)
         own = past_menu(services, dataset, found.id if found else None)
-        return [*menu_updates(services, first, second), own, *view(found)]
+        # Unfolded again: what is chosen in it stays.
+        same = found is not None and (found.id, str(card_html(found))) == (shown, before)
+        matrix = [gr.skip()] * len(result) if same else view(found)
+        return [*menu_updates(services, first, second), own, *matrix]
 
     def begin(dataset: str | None, split: str, *raw: Any) -> list[Any]:
         values = {**drawn.values(raw), "dataset": dataset or "", "split": split}
@@ -90,9 +94,6 @@ def section(services: Services) -> Section:
             return [past_menu(services, dataset, job.id), *view(job)]
 
         return drawn.told(act, 1 + len(result))
-
-    def stop(id: str) -> list[Any]:
-        return view(jobs.cancel(id))
 
     def look(id: str | None, before: str | None) -> dict[Any, Any]:
         job = find(services, id)
@@ -110,7 +111,7 @@ def section(services: Services) -> Section:
         return matrix_chart(found, name) if found else None
 
     def wire(compare: Any) -> None:
-        inputs = [compare.dataset, *menus, job_id]
+        inputs = [compare.dataset, *menus, slot.shown, slot.card]
         on(box.expand, fill, inputs, [*menus, past, *result])
         on(compare.dataset.input, fill, inputs, [*menus, past, *result])
         on_busy(
@@ -121,14 +122,14 @@ def section(services: Services) -> Section:
             says=t("matrix.starting"),
             then=t("matrix.start"),
         )
-        on(cancel.click, stop, job_id, result)
+        slot.listen(services, lambda id: view(jobs.get(id)), [], result)
         on(past.input, lambda id: view(find(services, id)), past, result)
-        on(at.input, pick, [job_id, at], [shown, markdown])
-        on(metric.input, draw, [job_id, metric], plot)
+        on(at.input, pick, [slot.shown, at], [shown, markdown])
+        on(metric.input, draw, [slot.shown, metric], plot)
         copy_button(copy, markdown, t("matrix.copy"), QUICK)
-        explorer.wire(job_id)
+        explorer.wire(slot.shown)
 
-    return Section([], lambda _job: [], wire, [job_id, card], look, [past, *result])
+    return Section([], lambda _job: [], wire, [slot.shown, slot.card], look, [past, *result])
 
 
 def menu_updates(services: Services, first: list[str], second: list[str]) -> list[Any]:

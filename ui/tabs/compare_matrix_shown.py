@@ -6,8 +6,8 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.cards import job_card
 from ui.choices import update
+from ui.job_slot import card_html, updates
 from ui.markup import EMPTY, empty, heading, join, quiet_lines, table
 from ui.plots_matrix import matrix_chart
 from ui.services import Services
@@ -36,17 +36,15 @@ def matrix_view(services: Services, job: Job | None) -> list[Any]:
     nothing = [gr.Row(visible=False), gr.skip()]
     if job is None:
         hint = empty(t("matrix.empty"), t("matrix.empty_hint"))
-        return [EMPTY, gr.Button(visible=False), *nothing, hint, *_nomeasured_result(), ""]
-    running = gr.Button(visible=not job.status.finished)
+        return [*updates(EMPTY), *nothing, hint, *_nomeasured_result()]
     found = measured_result(job)
     if found is None:
-        return [card_html(job), running, *nothing, EMPTY, *_nomeasured_result(), job.id]
+        return [*updates(card_html(job), job), *nothing, EMPTY, *_nomeasured_result()]
     deepest = max(found["top_k"])
     choices: list[Any] = [(t("matrix.at", k=k), k) for k in found["top_k"]]
     choices.append((t("matrix.published", k=deepest), AS_PUBLISHED))
     return [
-        EMPTY,
-        running,
+        *updates(card_html(job), job),
         gr.Row(visible=True),
         update(choices, deepest),
         table_html(found, deepest),
@@ -54,20 +52,16 @@ def matrix_view(services: Services, job: Job | None) -> list[Any]:
         gr.Row(visible=True),
         gr.Plot(value=matrix_chart(found, MEASURED[0]), visible=True),
         markdown_at(found, deepest),
-        job.id,
     ]
 
 
 def _nomeasured_result() -> list[Any]:
-    return [gr.Row(visible=False), gr.Plot(value=None, visible=False), ""]
+    """Nothing to take away, no actions, no chart, no text to copy."""
+    return [EMPTY, gr.Row(visible=False), gr.Plot(value=None, visible=False), ""]
 
 
 def measured_result(job: Job | None) -> Mapping[str, Any] | None:
     return job.result if job and job.status is JobStatus.SUCCEEDED and job.result else None
-
-
-def card_html(job: Job) -> str:
-    return EMPTY if job.status is JobStatus.SUCCEEDED else str(job_card(job))
 
 
 def markdown_at(result: Mapping[str, Any], k: int) -> str:

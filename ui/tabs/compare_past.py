@@ -1,4 +1,4 @@
-"""The comparisons of a workspace: the one chosen, and the menu of earlier ones."""
+"""The comparisons of a workspace: the newest, and the menu of earlier ones."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -7,22 +7,11 @@ from ui.choices import update
 from ui.services import Services
 from ui.words import t
 from ui.words.amounts import ago
-from workbench.errors import JobNotFound
 from workbench.recipes.evaluate import EvaluateRecipe
 from workbench.records import Job
 
 #: Past evaluations in the menu, newest first.
 LISTED = 50
-
-
-def find(services: Services, job: str | None) -> Job | None:
-    """The evaluate job with that id, if it is still on record."""
-    if not job:
-        return None
-    try:
-        return services.workspace.jobs.get(job)
-    except JobNotFound:
-        return None
 
 
 def evaluations(services: Services, dataset: str | None) -> Sequence[Job]:

@@ -26,6 +26,8 @@ class Section:
     watched: list[Any] = field(default_factory=list)
     look: Callable[..., dict[Any, Any]] = dict
     changes: list[Any] = field(default_factory=list)
+    #: Where something is chosen in it: the updates for the comparison that it shows already.
+    again: Callable[[Job | None], list[Any]] | None = None
 
 
 def sections(services: Services) -> list[Section]:

@@ -6,8 +6,8 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.cards import job_card
 from ui.choices import dataset_names
+from ui.job_slot import card_html, updates
 from ui.markup import EMPTY, badge, empty, heading, join, quiet_lines, table
 from ui.plots import grouped_bars
 from ui.services import Services
@@ -26,14 +26,12 @@ def view(services: Services, job: Job | None) -> list[Any]:
     if job is None:
         hint = t("compare.empty_hint" if dataset_names(services.workspace) else "compare.no_data")
         nothing = empty(t("compare.empty"), hint)
-        return [EMPTY, gr.Button(visible=False), nothing, *_no_result()]
-    running = gr.Button(visible=not job.status.finished)
+        return [*updates(EMPTY), nothing, *_no_result()]
     if job.status is not JobStatus.SUCCEEDED or not job.result:
-        return [card_html(job), running, EMPTY, *_no_result()]
+        return [*updates(card_html(job), job), EMPTY, *_no_result()]
     found = tables(job.result)
     return [
-        card_html(job),
-        running,
+        *updates(card_html(job), job),
         join([results_html(job.result), links(services, job)]),
         gr.Row(visible=True),
         gr.Plot(value=chart(found[0]), visible=True),
@@ -79,11 +77,6 @@ def _forgotten(found: Sequence[Forgetting]) -> Markup:
 
 def _no_result() -> list[Any]:
     return [gr.Row(visible=False), gr.Plot(value=None, visible=False), "", ""]
-
-
-def card_html(job: Job) -> str:
-    """The job while it runs or when it failed; a finished one is its table."""
-    return EMPTY if job.status is JobStatus.SUCCEEDED else str(job_card(job))
 
 
 def chart(measured: Table) -> Any:

@@ -8,9 +8,9 @@ from markupsafe import Markup
 
 from ui.choices import update
 from ui.feedback import on
+from ui.job_slot import find
 from ui.markup import EMPTY, join, piece, table
 from ui.services import Services
-from ui.tabs.compare_past import find
 from ui.tabs.compare_sections import Section, measured
 from ui.words import sentences, t
 from ui.words.amounts import count
@@ -54,14 +54,11 @@ def section(services: Services) -> Section:
         return [gr.Accordion(visible=True, open=False), update(choices, chosen), EMPTY]
 
     def wire(compare: Any) -> None:
-        def pick(state: dict[str, Any] | None, wanted: str) -> str:
-            return drawn((state or {}).get("job") or "", wanted)
-
         # The comparison shown may be the newest without having been chosen.
-        on(metric.input, pick, [compare.shown, metric], tables)
-        on(box.expand, pick, [compare.shown, metric], tables)
+        for listener in (metric.input, box.expand):
+            on(listener, drawn, [compare.job.shown, metric], tables)
 
-    return Section([box, metric, tables], show, wire)
+    return Section([box, metric, tables], show, wire, again=lambda _job: [gr.skip()] * 3)
 
 
 def slices_html(found: list[Slicing]) -> Markup:

@@ -12,10 +12,10 @@ import gradio as gr
 
 from ui import confirm
 from ui import pulse as pulses
-from ui.cards import job_card
 from ui.choices import shown_dataset
 from ui.dropzone import dropzone
 from ui.feedback import on, on_busy
+from ui.job_slot import JobSlot, card_html, newest, updates
 from ui.markup import EMPTY, empty, heading, pick, piece, table
 from ui.pulse import pulse
 from ui.services import Services
@@ -39,6 +39,8 @@ from workbench.records import Dataset, Job, JobStatus
 if TYPE_CHECKING:
     from ui.page import Page
 
+#: Where nobody has been yet: no version looked into, nothing to merge with, no name, no page.
+_BEGINNING = (0, None, "", False, 0)
 TASKS = (ImportRecipe.task, SampleRecipe.task, DrawPicturesRecipe.task, *changes.TASKS)
 
 
@@ -46,8 +48,10 @@ TASKS = (ImportRecipe.task, SampleRecipe.task, DrawPicturesRecipe.task, *changes
 class Data:
     tab: gr.Tab
     beat: gr.HTML
-    #: The name of the data set that is shown.
+    #: The name of the data set that was chosen; it may be one that is still being made.
     chosen: gr.BrowserState
+    #: The id of the one that is shown: what is done on the tab is done to this one.
+    shown: gr.Textbox
     drop: gr.HTML
     bring: brings.Bring
     name: gr.Textbox
@@ -55,8 +59,7 @@ class Data:
     start: gr.Button
     sample: gr.Button
     draw: gr.Button
-    cancel: gr.Button
-    job: gr.HTML
+    job: JobSlot
     sets: gr.HTML
     rows: rows.Rows
     versions: history.Versions
@@ -75,6 +78,7 @@ def render(services: Services) -> Data:
     with gr.Tab(t("tab.data"), id="data") as tab:
         beat = pulse(services)
         chosen = gr.BrowserState("", storage_key="workbench-dataset", secret="workbench")
+        on_page = gr.Textbox("", visible=False, label=t("data.sets"))
         about = t("data.add_about", rows=known.named(texts=False), texts=known.named(texts=True))
         piece(heading(t("data.add"), about))
         drop = dropzone(services, elem_id="data-drop", hint=t("bring.hint"))
@@ -96,8 +100,7 @@ def render(services: Services) -> Data:
             start = gr.Button(t("data.start"), variant="primary", elem_id="data-start")
             sample = gr.Button(t("data.sample"), elem_id="data-sample")
             draw = gr.Button(t("pictures.draw"), elem_id="data-draw")
-            cancel = gr.Button(t("job.cancel"), variant="stop", visible=False)
-        job = piece(elem_id="data-job")
+        job = JobSlot("data-job")
         piece(heading(t("data.sets")))
         sets = piece(elem_id="data-sets", picks=True)
         summary = piece(elem_id="data-summary")
@@ -113,13 +116,16 @@ def render(services: Services) -> Data:
         with gr.Column(visible=False) as remove_box:
             remove = confirm.render(t("data.remove"), t("data.remove_yes"))
 
-    def refresh(picked: str | None) -> Any:
-        return view(services, picked)
+    place = [*shown.place, versions.picked, change.others, change.name, mine.above, mine.offset]
+
+    def refresh(*now: Any) -> Any:
+        return view(services, *now)
 
     return Data(
         tab=tab,
         beat=beat,
         chosen=chosen,
+        shown=on_page,
         drop=drop,
         bring=bring,
         name=name,
@@ -127,7 +133,6 @@ def render(services: Services) -> Data:
         start=start,
         sample=sample,
         draw=draw,
-        cancel=cancel,
         job=job,
         sets=sets,
         rows=shown,
@@ -139,11 +144,11 @@ def render(services: Services) -> Data:
         train=train,
         remove=remove,
         refresh=refresh,
-        inputs=[chosen],
+        inputs=[chosen, on_page, *place],
         outputs=[
-            *(chosen, job, cancel, sets, train, remove_box),
+            *(chosen, *job.outputs, sets, train, remove_box, on_page),
             *(*shown.outputs, *versions.outputs, *change.outputs, *mine.outputs),
-            *(*synth.outputs, *doctor.outputs, *bring.hub.outputs),
+            *(*synth.outputs, *doctor.outputs, *bring.hub.job.outputs),
         ],
     )
 
@@ -159,130 +164,136 @@ def listen(services: Services, page: "Page") -> None:
             raise BadInput(t("data.no_files"), t("data.no_files_hint"))
         wanted = name.strip() or workspace.datasets.free_name(rows.name_from(recipe.paths))
         workspace.jobs.submit(recipe.model_copy(update={"name": wanted}))
-        return ["", "", "", None, [], *brings.cleared(), *view(services, wanted)]
+        return ["", "", "", None, [], *brings.cleared(), wanted]
 
-    def sample() -> list[Any]:
+    def sample() -> str:
         name = workspace.datasets.free_name("stdlib-code")
         workspace.jobs.submit(SampleRecipe(name=name))
-        return view(services, name)
+        return name
 
-    def draw() -> list[Any]:
+    def draw() -> str:
         recipe = drawn(workspace)
         workspace.jobs.submit(recipe)
-        return view(services, recipe.name)
-
-    def cancel(picked: str) -> list[Any]:
-        job = newest_job(services)
-        if job is not None and not job.status.finished:
-            workspace.jobs.cancel(job.id)
-        return view(services, picked)
+        return recipe.name
 
     def show(event: gr.EventData) -> list[Any]:
-        return view(services, str(event.value))
+        return [*view(services, str(event.value)), *confirm.closed()]
 
-    def tick(picked: str, above: bool, *cards: str | None) -> Any:
-        return look(services, data, picked, above, [card or "" for card in cards])
+    def tick(*raw: Any) -> Any:
+        now, cards = raw[: len(data.inputs)], raw[len(data.inputs) :]
+        return look(services, data, now, [card or "" for card in cards])
 
-    def warn(picked: str) -> str:
-        name = shown_dataset(workspace, picked)
-        taken = size(workspace.datasets.bytes(name))
-        said = t("data.remove_warning", name=name, size=taken)
-        return f"{said} {changes.warning(workspace.datasets.dependents(name))}".strip()
+    def warn(shown: str) -> tuple[list[Dataset], str]:
+        dataset = workspace.datasets.get(shown_dataset(workspace, shown))
+        taken = size(workspace.datasets.bytes(dataset.id))
+        said = t("data.remove_warning", name=dataset.name, size=taken)
+        lost = changes.warning(workspace.datasets.dependents(dataset.id))
+        return [dataset], f"{said} {lost}".strip()
 
-    def remove(picked: str) -> list[Any]:
-        # The one that was warned of, and never another that has become the newest since.
-        workspace.datasets.remove(picked)
+    def remove(found: list[Dataset]) -> list[Any]:
+        for dataset in found:
+            workspace.datasets.remove(dataset.id)
         return view(services, "")
 
-    on_busy(
+    def again(done: Any) -> None:
+        on(done.success, data.refresh, data.inputs, data.outputs)
+
+    begun = on_busy(
         data.start,
         start,
         [data.drop, data.name, data.strict, *data.bring.inputs],
-        [data.drop, data.name, *data.bring.hub.inputs, *data.bring.looked, *data.outputs],
+        [data.drop, data.name, *data.bring.hub.inputs, *data.bring.looked, data.chosen],
         says=t("data.starting"),
         then=t("data.start"),
     )
-    on(data.sample.click, sample, None, data.outputs)
-    on(data.draw.click, draw, None, data.outputs)
-    on(data.cancel.click, cancel, data.chosen, data.outputs)
-    on(data.sets.select, show, None, data.outputs)
-    cards = [data.job, data.synth.job, data.doctor.job, data.mine.job, data.bring.hub.job]
-    pulses.listen(data.beat, tick, [data.chosen, data.mine.above, *cards], data.outputs)
-    confirm.listen(
-        data.remove,
-        lambda picked: confirm.sentence(warn(picked)),
-        remove,
-        [data.chosen],
-        data.outputs,
-    )
+    again(begun)
+    again(on(data.sample.click, sample, None, data.chosen))
+    again(on(data.draw.click, draw, None, data.chosen))
+    on(data.sets.select, show, None, [*data.outputs, *data.remove.outputs])
+    stopped = lambda _job, *now: view(services, *now)  # noqa: E731
+    data.job.listen(services, stopped, data.inputs, data.outputs)
+    slots = [data.job, data.synth.job, data.doctor.job, data.mine.job, data.bring.hub.job]
+    cards = [slot.card for slot in slots]
+    pulses.listen(data.beat, tick, [*data.inputs, *cards], data.outputs)
+    get = workspace.datasets.get
+    confirm.listen(data.remove, warn, remove, get, [data.shown], data.outputs)
     brings.listen(services, data.bring, data.drop)
-    again = lambda name: view(services, name)  # noqa: E731
-    history.listen(services, data.versions, data.chosen, data.outputs, again)
+    history.listen(services, data.versions, data.shown, again)
     picked = data.versions.picked
-    changes.listen(services, data.change, data.chosen, picked, data.outputs, again)
-    synthesis.listen(services, data.synth, data.chosen)
-    mining.listen(services, data.mine, data.chosen, data.outputs, again)
-    doctors.listen(services, data.doctor, data.chosen)
+    changes.listen(services, data.change, data.chosen, data.shown, picked, again)
+    synthesis.listen(services, data.synth, data.shown)
+    mining.listen(services, data.mine, data.shown, again)
+    doctors.listen(services, data.doctor, data.shown)
     forms = page.train.forms.each
     chosen = [one.dataset for one in forms]
-    named = lambda picked: [shown_dataset(workspace, picked)] * len(chosen)  # noqa: E731
-    page.go(data.train.click, "train", named, data.chosen, chosen)
-    rows.listen(services, data.rows, data.chosen)
+    named = lambda shown: [shown_dataset(workspace, shown)] * len(chosen)  # noqa: E731
+    page.go(data.train.click, "train", named, data.shown, chosen)
+    rows.listen(services, data.rows, data.shown)
 
 
-def look(services: Services, data: Data, picked: str, above: bool, cards: Sequence[str]) -> Any:
+def look(services: Services, data: Data, now: Sequence[Any], cards: Sequence[str]) -> Any:
     """A look after every job of the tab, one event for all of them: what changed since ``cards``
-    (the import's, the synthesis', the doctor's, the mining's, the hub's) were drawn."""
+    (the import's, the synthesis', the doctor's, the mining's, the hub's) were drawn. ``now``: the
+    values of ``Data.inputs``."""
     mine, synth, doctor, mined, hub = cards
     parts = [changed(services, data, mine), hubs.changed(services, data.bring.hub, hub)]
-    if services.workspace.datasets.list():
-        name = shown_dataset(services.workspace, picked)
+    datasets = services.workspace.datasets.list()
+    shown = next((one.name for one in datasets if one.id == now[1]), None)
+    if shown is not None:
+        above = now[data.inputs.index(data.mine.above)]
         parts += [
-            synthesis.changed(services, data.synth, name, synth),
-            doctors.changed(services, data.doctor, name, doctor),
-            mining.changed(services, data.mine, name, above, mined),
+            synthesis.changed(services, data.synth, shown, synth),
+            doctors.changed(services, data.doctor, shown, doctor),
+            mining.changed(services, data.mine, shown, above, mined),
         ]
+    elif datasets or now[1]:
+        parts.append(None)  # What is shown is gone, or something to be shown has come.
     found: dict[Any, Any] = {}
     for part in parts:
         if part is None:
-            return view(services, picked)
+            return view(services, *now)
         found |= part
     return found or gr.skip()
 
 
 def changed(services: Services, data: Data, card: str) -> dict[Any, Any] | None:
     """What a look after the import changes; None: the whole tab, since it ended."""
-    job = newest_job(services)
-    html = str(job_html(job))
-    if html == card:
-        return {}
+    job = newest(services, TASKS)
     if job is not None and not job.status.finished:
-        return {data.job: html, data.cancel: gr.Button(visible=True)}
-    return None
+        return data.job.changed(card, job_html(job), job)
+    return {} if job_html(job) == card else None
 
 
-def view(services: Services, picked: str | None) -> list[Any]:
-    """Updates for ``Data.outputs``."""
+def view(services: Services, picked: str | None, on_page: str = "", *place: Any) -> list[Any]:
+    """Updates for ``Data.outputs``. ``picked`` and what follows: the values of ``Data.inputs``.
+
+    Where a person is in the data set that is on the page, they stay while it is shown. Without
+    these values, or for another data set, everything is shown from its beginning.
+    """
     workspace = services.workspace
     datasets = workspace.datasets.list()
     by_name = {dataset.name: dataset for dataset in datasets}
-    shown = by_name.get(picked or "") or (datasets[0] if datasets else None)
-    job = newest_job(services)
+    before = next((one for one in datasets if one.id == on_page), None)
+    shown = by_name.get(picked or "") or before or (datasets[0] if datasets else None)
+    stays = bool(place) and shown is not None and shown == before
+    *where, version, others, name, above, offset = place if stays else _BEGINNING
+    renamed = stays and shown is not None and name == picked != shown.name
+    job = newest(services, TASKS)
     running = job is not None and not job.status.finished
     awaited = running and job is not None and job.recipe.get("name") == picked
     return [
         # A data set that is still being made stays chosen, and is shown once it is there.
         picked if picked in by_name or awaited else (shown.name if shown else ""),
-        job_html(job),
-        gr.Button(visible=running),
+        *updates(job_html(job), job),
         sets_html(datasets, shown),
         gr.Button(visible=shown is not None and _trains(shown)),
         gr.Column(visible=shown is not None),
-        *rows.view(services, shown),
-        *history.view(services, shown),
-        *changes.view(services, shown),
-        *mining.view(services, shown),
-        *synthesis.view(services, shown),
+        shown.id if shown else "",
+        *rows.view(services, shown, rows.Place(*where) if stays else None),
+        *history.view(services, shown, int(version or 0)),
+        *changes.view(services, shown, others, not stays or renamed),
+        *mining.view(services, shown, above, offset),
+        *synthesis.view(services, shown, not stays),
         *doctors.view(services, shown),
         *hubs.view(services),
     ]
@@ -293,19 +304,10 @@ def _trains(dataset: Dataset) -> bool:
     return bool(dataset.summary.get("queries") or dataset.summary.get("pairs"))
 
 
-def newest_job(services: Services) -> Job | None:
-    """The import that is running, or else the last one."""
-    jobs = [job for task in TASKS for job in services.workspace.jobs.list(task=task, limit=1)]
-    return max(jobs, key=lambda job: job.created_at, default=None)
-
-
 def job_html(job: Job | None) -> str:
-    """An import on its way or failed; one that succeeded is its data set's own page."""
-    if job is None:
-        return EMPTY
-    if job.status is JobStatus.SUCCEEDED:
-        return EMPTY
-    return job_card(job) + rows.refused_html(job)
+    """An import on its way or failed, with the rows that it refused."""
+    refused = job is not None and job.status is not JobStatus.SUCCEEDED
+    return str(card_html(job) + (rows.refused_html(job) if refused and job else EMPTY))
 
 
 def sets_html(datasets: list[Dataset], shown: Dataset | None) -> str:

@@ -127,7 +127,12 @@ def listen(services: Services, bring: Bring, drop: gr.HTML) -> None:
 
     inputs = [drop, *bring.inputs]
     hubs.listen(services, bring.hub)
-    on(bring.hub.job.change, looked, inputs, [bring.hub.subset, bring.hub.split, *bring.looked])
+    on(
+        bring.hub.job.card.change,
+        looked,
+        inputs,
+        [bring.hub.subset, bring.hub.split, *bring.looked],
+    )
     on(drop.upload, first, inputs, bring.looked, trigger_mode="always_last")
     # A number is looked at when it is written, a choice when it is made.
     made = [

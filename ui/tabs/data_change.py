@@ -1,6 +1,6 @@
 """A data set changed or taken out: a sample, other splits, a merge, a name, an export, a hub."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,24 +123,24 @@ def _name(label: str, id: str) -> gr.Textbox:
 def listen(
     services: Services,
     change: Change,
-    chosen: gr.BrowserState,
+    name: gr.BrowserState,
+    chosen: gr.Textbox,
     picked: gr.Number,
-    outputs: list[Any],
-    view_all: Callable[[str], list[Any]],
+    again: Callable[[Any], None],
 ) -> None:
-    """``picked``: the version that is looked into, which is what is written out; 0: the current.
+    """``name`` and ``chosen`` hold the name and the id of the data set that is shown.
 
-    ``view_all`` gives the updates of ``outputs`` for the data set of that name.
+    ``picked``: the version that is looked into, which is what is written out; 0: the current.
+    ``again`` has the whole tab filled after an event.
     """
     jobs = services.workspace.jobs
 
-    def starter(drawn: form.Form) -> Callable[..., list[Any]]:
-        def start(name: str, version: float, *raw: Any) -> list[Any]:
+    def starter(drawn: form.Form) -> Callable[..., None]:
+        def start(name: str, version: float, *raw: Any) -> None:
             name = shown_dataset(services.workspace, name)
             about = {"dataset": name, "dataset_version": int(version) or None}
             recipe = drawn.recipe.read({**drawn.values(raw), **about})
             jobs.submit(recipe, name="" if getattr(recipe, "name", "") else name)
-            return view_all(name)
 
         return start
 
@@ -150,12 +150,11 @@ def listen(
         if len(names) < 2:
             raise BadInput(t("change.no_others"), t("change.others_help"))
         jobs.submit(MergeDataRecipe.read({"datasets": names, "name": wanted.strip()}))
-        return view_all(name)
+        return [[], ""]
 
-    def rename(name: str, wanted: str) -> list[Any]:
+    def rename(name: str, wanted: str) -> str:
         before = shown_dataset(services.workspace, name)
-        after = services.workspace.datasets.rename(before, wanted).name
-        return view_all(after)
+        return services.workspace.datasets.rename(before, wanted).name
 
     for drawn, button, words in (
         (change.sample, change.sample_start, "change.sample_start"),
@@ -164,16 +163,18 @@ def listen(
     ):
         form.listen_depends(drawn)
         inputs = [chosen, picked, *drawn.inputs]
-        on_busy(button, starter(drawn), inputs, outputs, says=t("change.starting"), then=t(words))
-    on_busy(
+        says = t("change.starting")
+        again(on_busy(button, starter(drawn), inputs, None, says=says, then=t(words)))
+    merged = on_busy(
         change.merge_start,
         merge,
         [chosen, change.others, change.merge_name],
-        outputs,
+        [change.others, change.merge_name],
         says=t("change.starting"),
         then=t("change.merge_start"),
     )
-    on(change.rename.click, rename, [chosen, change.name], outputs)
+    again(merged)
+    again(on(change.rename.click, rename, [chosen, change.name], name))
 
     def push(picked: str, repo: str, **more: Any) -> dict[str, Any]:
         name = shown_dataset(services.workspace, picked)
@@ -182,15 +183,25 @@ def listen(
     pushing.listen(change.push, chosen, push)
 
 
-def view(services: Services, dataset: Dataset | None) -> list[Any]:
-    """Updates for ``Change.outputs``."""
+def view(
+    services: Services,
+    dataset: Dataset | None,
+    others: Sequence[str] | None = None,
+    named: bool = True,
+) -> list[Any]:
+    """Updates for ``Change.outputs``. ``others``: what is chosen to be merged with it, None in a
+    data set that was not shown before; ``named``: the field of its name is to hold it."""
     if dataset is None:
         return [gr.Accordion(visible=False), gr.skip(), gr.skip(), EMPTY, gr.skip()]
-    others = [name for name in dataset_names(services.workspace) if name != dataset.name]
+    names = [name for name in dataset_names(services.workspace) if name != dataset.name]
+    kept = [name for name in others or () if name in names]
+    offered = models_menu(names, kept)
+    if others is not None and len(kept) == len(others):
+        del offered["value"]  # What is chosen meanwhile is not written over.
     return [
         gr.Accordion(visible=True),
-        models_menu(others, []),
-        dataset.name,
+        offered,
+        dataset.name if named else gr.skip(),
         exported_html(services, _newest_export(services, dataset)),
         # Only what is offered: what is chosen stays, however often the tab looks again.
         gr.update(choices=columns_of(services.workspace.datasets.read(dataset.name))),

@@ -11,6 +11,7 @@ from ui import choices, form
 from ui.cards import job_card
 from ui.choices import shown_dataset
 from ui.feedback import on, on_busy
+from ui.job_slot import JobSlot, find, newest, updates
 from ui.markup import EMPTY, badge, clipped, heading, join, pick, piece
 from ui.services import Services
 from ui.words import sentences, t
@@ -75,14 +76,13 @@ class Doctor:
     box: gr.Accordion
     form: form.Form
     examine: gr.Button
-    cancel: gr.Button
-    job: gr.HTML
+    job: JobSlot
     report: gr.HTML
 
     @property
     def outputs(self) -> list[Any]:
         menus = [self.form.components[name] for name in ("tokenizer", "judge")]
-        return [self.box, *menus, self.cancel, self.job, self.report]
+        return [self.box, *menus, *self.job.outputs, self.report]
 
 
 def render() -> Doctor:
@@ -95,21 +95,19 @@ def render() -> Doctor:
             start={"judge": choices.PACKAGED},
             prefix="doctor",
         )
-        with gr.Row(elem_classes="rw-actions"):
-            examine = gr.Button(t("doctor.examine"), elem_id="doctor-examine")
-            cancel = gr.Button(t("job.cancel"), variant="stop", visible=False)
-        job = piece(elem_id="doctor-job")
+        examine = gr.Button(t("doctor.examine"), elem_id="doctor-examine", elem_classes="rw-fit")
+        job = JobSlot("doctor-job")
         report = piece(elem_id="doctor-report", picks=True)
-    return Doctor(box, drawn, examine, cancel, job, report)
+    return Doctor(box, drawn, examine, job, report)
 
 
 def listen(
     services: Services,
     doctor: Doctor,
-    chosen: gr.BrowserState,
+    chosen: gr.Textbox,
 ) -> None:
     jobs = services.workspace.jobs
-    own = [doctor.cancel, doctor.job, doctor.report]
+    own = [*doctor.job.outputs, doctor.report]
 
     def examine(name: str, *raw: Any) -> list[Any]:
         values = {**doctor.form.values(raw), "dataset": shown_dataset(services.workspace, name)}
@@ -118,26 +116,21 @@ def listen(
 
     def mend(name: str, event: gr.EventData) -> list[Any]:
         name = shown_dataset(services.workspace, name)
-        done = _last(services, name, DoctorRecipe.task, JobStatus.SUCCEEDED)
-        if done is None:
+        # The report's own buttons say whose it is: another may have been made since.
+        report, _, code = str(event.value).partition(":")
+        done = find(services, report, [DoctorRecipe.task])
+        if done is None or done.recipe["dataset"] != name:
             raise BadInput(t("doctor.gone"))
-        job = jobs.submit(MendRecipe(dataset=name, report=done.id, mends=[str(event.value)]))
+        job = jobs.submit(MendRecipe(dataset=name, report=done.id, mends=[code]))
         # What is left to mend is told of the new version, by the same settings.
         jobs.submit(DoctorRecipe.read({**done.recipe, "dataset_version": None}), after=job.id)
-        return _own(services, name)
-
-    def cancel(name: str) -> list[Any]:
-        name = shown_dataset(services.workspace, name)
-        for job in _jobs(services, name):
-            if not job.status.finished:
-                jobs.cancel(job.id)
         return _own(services, name)
 
     inputs = [chosen, *doctor.form.inputs]
     says = t("doctor.examining")
     on_busy(doctor.examine, examine, inputs, own, says=says, then=t("doctor.examine"))
     on(doctor.report.select, mend, chosen, own, queue=True)
-    on(doctor.cancel.click, cancel, chosen, own)
+    doctor.job.listen(services, lambda _id, name: _own(services, name), [chosen], own)
     form.listen_depends(doctor.form)
 
 
@@ -148,17 +141,18 @@ def changed(services: Services, doctor: Doctor, name: str, card: str) -> dict[An
     second time may have gone on, and a card that is ahead of its report would hide the difference
     from the next look.
     """
-    html = str(job_html(services, name))
-    if html == card:
-        return {}
-    return None if _state(html) != _state(card) else {doctor.job: html}
+    found = _jobs(services, name)
+    html = str(job_html(found))
+    if html != card and _state(html) != _state(card):
+        return None
+    return doctor.job.changed(card, html, *found)
 
 
 def view(services: Services, dataset: Dataset | None) -> list[Any]:
     """Updates for ``Doctor.outputs``."""
     if dataset is None:
         skipped = [gr.skip()] * 2
-        return [gr.Accordion(visible=False), *skipped, gr.Button(visible=False), EMPTY, EMPTY]
+        return [gr.Accordion(visible=False), *skipped, *updates(EMPTY), EMPTY]
     names = choices.model_names(services.workspace)
     menus = [_offered(names), _offered(names)]
     return [gr.Accordion(visible=True), *menus, *_own(services, dataset.name)]
@@ -170,31 +164,24 @@ def _offered(names: Sequence[str]) -> dict[str, Any]:
 
 
 def _own(services: Services, name: str) -> list[Any]:
-    running = any(not job.status.finished for job in _jobs(services, name))
-    html = str(job_html(services, name))
-    return [gr.Button(visible=running), html, str(report_html(services, name))]
+    found = _jobs(services, name)
+    return [*updates(job_html(found), *found), str(report_html(services, name))]
 
 
 def _jobs(services: Services, name: str) -> list[Job]:
-    """The last examination and the last mend of a data set, the newest first."""
-    last = [_last(services, name, task) for task in (DoctorRecipe.task, MendRecipe.task)]
-    return sorted((job for job in last if job), key=lambda job: -job.created_at)
-
-
-def _last(services: Services, name: str, task: str, status: JobStatus | None = None) -> Job | None:
-    found = services.workspace.jobs.about(name, task, status)
-    return found[0] if found else None
+    """The last examination and the last mend of a data set, the newest last."""
+    last = [newest(services, [task], name) for task in (DoctorRecipe.task, MendRecipe.task)]
+    return sorted((job for job in last if job), key=lambda job: job.created_at)
 
 
 # -- what is shown ---------------------------------------------------------------------------
 
 
-def job_html(services: Services, name: str) -> Markup:
+def job_html(found: Sequence[Job]) -> Markup:
     """What runs or failed, and what the last mend did. It begins with how the jobs stand."""
-    found = _jobs(services, name)
     state = ",".join(f"{job.id}:{job.status.value}" for job in found)
     parts: list[str] = []
-    for job in reversed(found):
+    for job in found:
         if job.status is not JobStatus.SUCCEEDED:
             parts.append(job_card(job))
         elif job.task == MendRecipe.task:
@@ -235,26 +222,28 @@ _KINDS = {
 
 def report_html(services: Services, name: str) -> Markup:
     """The last examination's findings; mends only while they are about the current version."""
-    job = _last(services, name, DoctorRecipe.task, JobStatus.SUCCEEDED)
+    about = services.workspace.jobs.about(name, DoctorRecipe.task, JobStatus.SUCCEEDED)
+    job = next(iter(about), None)
     if job is None:
         return Markup('<p class="rw-quiet">{}</p>').format(t("doctor.never"))
     report = read_report(services.workspace, job.id)
     current = services.workspace.datasets.get(name).version
     fresh = report["version"] == current
     key = "doctor.examined" if fresh else "doctor.outdated"
-    about = t(key, version=report["version"], **({} if fresh else {"current": current}))
-    cards = [_finding(one, fresh) for one in report["findings"]]
+    words = t(key, version=report["version"], **({} if fresh else {"current": current}))
+    cards = [_finding(one, job.id if fresh else "") for one in report["findings"]]
     notes = [
         Markup('<p class="rw-quiet">{}</p>').format(sentences.said(note))
         for note in report["notes"]
     ]
     if not cards:
         cards = [Markup("<p>{}</p>").format(t("doctor.healthy"))]
-    head = Markup('<p class="rw-quiet">{}</p>').format(about)
+    head = Markup('<p class="rw-quiet">{}</p>').format(words)
     return join([head, *cards, *notes])
 
 
-def _finding(one: dict[str, Any], fresh: bool) -> Markup:
+def _finding(one: dict[str, Any], report: str) -> Markup:
+    """``report``: the id of its job while it can be mended by it, else ''."""
     title = t(TITLES[one["code"]]) if one["code"] in TITLES else one["code"]
     share = t("doctor.share", count=count(one["count"]), of=count(one["of"]))
     examples = [_example(example) for example in one["examples"]]
@@ -269,7 +258,7 @@ def _finding(one: dict[str, Any], fresh: bool) -> Markup:
         sentences.said(one["sentence"]),
         Markup('<ul class="rw-notes">{}</ul>').format(join(examples[:SHOWN])),
         _more(examples[SHOWN:]),
-        join(_mend(mend, fresh) for mend in one["mends"]),
+        join(_mend(mend, report) for mend in one["mends"]),
     )
 
 
@@ -293,8 +282,8 @@ def _example(example: dict[str, Any]) -> Markup:
     )
 
 
-def _mend(mend: dict[str, Any], fresh: bool) -> Markup:
-    button = pick(mend["code"], t("doctor.mend")) if fresh else EMPTY
+def _mend(mend: dict[str, Any], report: str) -> Markup:
+    button = pick(f"{report}:{mend['code']}", t("doctor.mend")) if report else EMPTY
     return Markup('<p class="rw-mend">{}<span>{}</span></p>').format(
         button, sentences.said(mend["sentence"])
     )

@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
-from markupsafe import Markup
 
 from ui import choices
-from ui.cards import job_card
 from ui.feedback import QUICK, on, on_busy
-from ui.markup import EMPTY, piece
+from ui.job_slot import JobSlot, card_html, newest, updates
 from ui.services import Services
 from ui.words import t
 from workbench.data import hub_look
 from workbench.data.hub import PREFIX
 from workbench.recipes.hub_look import HubLookRecipe
-from workbench.records import Job, JobStatus
+
+TASKS = (HubLookRecipe.task,)
 
 
 @dataclass(frozen=True)
@@ -29,12 +28,7 @@ class Hub:
     subset: gr.Dropdown
     split: gr.Dropdown
     #: The look that is running, or else the last one.
-    job: gr.HTML
-    cancel: gr.Button
-
-    @property
-    def outputs(self) -> list[Any]:
-        return [self.job, self.cancel]
+    job: JobSlot
 
     @property
     def inputs(self) -> list[Any]:
@@ -66,20 +60,12 @@ def render() -> Hub:
                 multiselect=True,
                 elem_id="data-hub-split",
             )
-        job = piece(elem_id="data-hub-job")
-        cancel = gr.Button(
-            t("job.cancel"),
-            variant="stop",
-            size="sm",
-            visible=False,
-            elem_id="data-hub-cancel",
-            elem_classes="rw-fit",
-        )
-    return Hub(id, look, subset, split, job, cancel)
+        job = JobSlot("data-hub-job")
+    return Hub(id, look, subset, split, job)
 
 
 def listen(services: Services, hub: Hub) -> None:
-    """Only what asks for a look, or stops it. What comes of it is the concern of ``data_bring``."""
+    """Only what asks for a look. What comes of it is the concern of ``data_bring``."""
 
     def ask(id: str, subset: str | None) -> list[Any]:
         recipe = HubLookRecipe.read({"dataset_id": (id or "").strip(), "subset": subset or ""})
@@ -89,29 +75,23 @@ def listen(services: Services, hub: Hub) -> None:
     def other(id: str, subset: str | None) -> Any:
         """Another subset has columns of its own: it is looked at unless that was done before."""
         if not id or look_of(services, id, subset):
-            return [gr.skip()] * len(hub.outputs)
+            return [gr.skip()] * len(hub.job.outputs)
         return ask(id, subset)
 
     def again(id: str) -> list[Any]:
         return ask(id, "")
 
-    def cancel() -> list[Any]:
-        job = hub_look.newest(services.workspace)
-        if job is not None and not job.status.finished:
-            services.workspace.jobs.cancel(job.id)
-        return view(services)
-
     on_busy(
         hub.look,
         ask,
         [hub.id, hub.subset],
-        hub.outputs,
+        hub.job.outputs,
         says=t("bring.looking"),
         then=t("bring.look"),
     )
-    on(hub.id.submit, again, hub.id, hub.outputs)
-    on(hub.subset.input, other, [hub.id, hub.subset], hub.outputs)
-    on(hub.cancel.click, cancel, None, hub.outputs)
+    on(hub.id.submit, again, hub.id, hub.job.outputs)
+    on(hub.subset.input, other, [hub.id, hub.subset], hub.job.outputs)
+    hub.job.listen(services, lambda _id: view(services), [], hub.job.outputs)
     # Another id has other subsets; the page forgets them by itself, at every key.
     hub.id.input(None, None, [hub.subset, hub.split], js="() => [null, []]", **QUICK)
 
@@ -144,22 +124,12 @@ def menus(look: hub_look.Look, split: list[str] | None) -> list[Any]:
 
 
 def view(services: Services) -> list[Any]:
-    """Updates for ``Hub.outputs``: the card of the newest look, and whether it can be stopped."""
-    job = hub_look.newest(services.workspace)
-    running = job is not None and not job.status.finished
-    return [job_html(job), gr.Button(visible=running)]
-
-
-def job_html(job: Job | None) -> str:
-    """A look on its way or failed; one that succeeded leaves no more than a mark."""
-    if job is None:
-        return EMPTY
-    if job.status is JobStatus.SUCCEEDED:
-        return Markup('<span data-looked="{}"></span>').format(job.id)
-    return job_card(job)
+    """Updates for ``Hub.job``: the newest look."""
+    job = newest(services, TASKS)
+    return updates(card_html(job), job)
 
 
 def changed(services: Services, hub: Hub, card: str) -> dict[Any, Any]:
     """What a look after the job changes."""
-    html, stop = view(services)
-    return {} if str(html) == card else {hub.job: html, hub.cancel: stop}
+    job = newest(services, TASKS)
+    return hub.job.changed(card, card_html(job), job)

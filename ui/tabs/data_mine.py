@@ -7,9 +7,9 @@ from typing import Any
 import gradio as gr
 
 from ui import choices, form
-from ui.cards import job_card
 from ui.choices import shown_dataset
 from ui.feedback import on, on_busy
+from ui.job_slot import JobSlot, card_html, find, newest, updates
 from ui.markup import EMPTY, heading, piece
 from ui.refusals import told_at_fields
 from ui.services import Services
@@ -19,8 +19,9 @@ from workbench.errors import BadInput
 from workbench.mining.accept import accept
 from workbench.mining.proposal import Proposal, proposals
 from workbench.recipes.mine import MineRecipe
-from workbench.records import Dataset, Job, JobStatus
+from workbench.records import Dataset
 
+TASKS = (MineRecipe.task,)
 PAGE = 5
 #: Rules that are off while nothing is typed.
 _OFF = ("relative_margin", "absolute_margin", "max_score", "min_score")
@@ -33,9 +34,10 @@ class Mine:
     form: form.Form
     model: gr.Dropdown
     start: gr.Button
-    cancel: gr.Button
-    job: gr.HTML
+    job: JobSlot
     proposal: gr.HTML
+    #: The id of the job whose proposal is shown, on which the buttons below act.
+    proposed: gr.Textbox
     shown: gr.Column
     above: gr.Checkbox
     table: gr.HTML
@@ -48,8 +50,17 @@ class Mine:
     @property
     def own(self) -> list[Any]:
         """What a job or a click on the proposal changes."""
-        first = [self.cancel, self.job, self.proposal, self.shown, self.above, self.table]
-        return [*first, self.before, self.after, self.offset, self.leave, self.accept]
+        first = [*self.job.outputs, self.proposal, self.proposed, self.shown]
+        return [
+            *first,
+            self.above,
+            self.table,
+            self.before,
+            self.after,
+            self.offset,
+            self.leave,
+            self.accept,
+        ]
 
     @property
     def outputs(self) -> list[Any]:
@@ -71,11 +82,10 @@ def render() -> Mine:
             field = drawn.components[name]
             if isinstance(field, gr.Textbox):
                 field.placeholder = t("mine.off")
-        with gr.Row(elem_classes="rw-actions"):
-            start = gr.Button(t("mine.start"), elem_id="mine-start")
-            cancel = gr.Button(t("job.cancel"), variant="stop", visible=False)
-        job = piece(elem_id="mine-job")
+        start = gr.Button(t("mine.start"), elem_id="mine-start", elem_classes="rw-fit")
+        job = JobSlot("mine-job")
         proposal = piece(elem_id="mine-proposal")
+        proposed = gr.Textbox("", visible=False, label=t("mine.heading"))
         with gr.Column(visible=False) as shown:
             above = gr.Checkbox(
                 label=t("mine.filter"),
@@ -98,9 +108,9 @@ def render() -> Mine:
         form=drawn,
         model=model,
         start=start,
-        cancel=cancel,
         job=job,
         proposal=proposal,
+        proposed=proposed,
         shown=shown,
         above=above,
         table=table,
@@ -115,11 +125,10 @@ def render() -> Mine:
 def listen(
     services: Services,
     mine: Mine,
-    chosen: gr.BrowserState,
-    outputs: list[Any],
-    again: Callable[[str], list[Any]],
+    chosen: gr.Textbox,
+    again: Callable[[Any], None],
 ) -> None:
-    """``outputs`` are the whole tab's; ``again`` gives updates for them."""
+    """``chosen`` holds the data set's id; ``again`` has the whole tab filled after an event."""
     jobs = services.workspace.jobs
     helps = {spec.name: spec.help for spec in mine.form.specs}
 
@@ -133,29 +142,26 @@ def listen(
 
         return told_at_fields(act, helps, len(mine.own))
 
-    def cancel(name: str) -> list[Any]:
-        job = newest_job(services, shown_dataset(services.workspace, name))
-        if job is not None and not job.status.finished:
-            jobs.cancel(job.id)
-        return own(services, name)
-
-    def toggle(name: str, above: bool, offset: float, event: gr.EventData) -> list[Any]:
+    def toggle(id: str, above: bool, offset: float, event: gr.EventData) -> list[Any]:
         query, _, document = str(event.value).partition(":")
-        found = wanted(services, name)
+        found = wanted(services, id)
         found.tick(int(query), int(document))
-        return own(services, name, above, int(offset))
+        return proposed(found, above, int(offset))
 
-    def leave(name: str, above: bool, offset: float) -> list[Any]:
-        wanted(services, name).leave_out_above()
-        return own(services, name, above, int(offset))
+    def leave(id: str, above: bool, offset: float) -> list[Any]:
+        found = wanted(services, id)
+        found.leave_out_above()
+        return proposed(found, above, int(offset))
 
-    def accepted(name: str) -> list[Any]:
-        accept(services.workspace, wanted(services, name).job.id)
-        return again(shown_dataset(services.workspace, name))
+    def accepted(id: str) -> None:
+        accept(services.workspace, wanted(services, id).job.id)
+
+    def filtered(id: str, above: bool) -> list[Any]:
+        return proposed(wanted(services, id), above)
 
     def turn(step: int) -> Any:
-        def turned(name: str, above: bool, offset: float) -> list[Any]:
-            return own(services, name, above, max(0, int(offset) + step * PAGE))
+        def turned(id: str, above: bool, offset: float) -> list[Any]:
+            return proposed(wanted(services, id), above, max(0, int(offset) + step * PAGE))
 
         return turned
 
@@ -168,21 +174,16 @@ def listen(
         says=t("mine.starting"),
         then=t("mine.start"),
     )
-    on(mine.cancel.click, cancel, chosen, mine.own)
-    where = [chosen, mine.above, mine.offset]
-    on(mine.table.select, toggle, where, mine.own, queue=True)
-    on(mine.leave.click, leave, where, mine.own)
-    on(mine.above.input, lambda name, above: own(services, name, above), where[:2], mine.own)
-    on(mine.before.click, turn(-1), where, mine.own)
-    on(mine.after.click, turn(+1), where, mine.own)
-    on_busy(
-        mine.accept,
-        accepted,
-        chosen,
-        outputs,
-        says=t("mine.accepting"),
-        then=t("mine.accept"),
-    )
+    stopped = lambda _id, name, above, offset: own(services, name, above, int(offset))  # noqa: E731
+    mine.job.listen(services, stopped, [chosen, mine.above, mine.offset], mine.own)
+    where, shown = [mine.proposed, mine.above, mine.offset], mine.own[len(mine.job.outputs) :]
+    on(mine.table.select, toggle, where, shown, queue=True)
+    on(mine.leave.click, leave, where, shown)
+    on(mine.above.input, filtered, where[:2], shown)
+    on(mine.before.click, turn(-1), where, shown)
+    on(mine.after.click, turn(+1), where, shown)
+    says = t("mine.accepting")
+    again(on_busy(mine.accept, accepted, mine.proposed, None, says=says, then=t("mine.accept")))
     on(
         mine.form.components["method"].change,
         lambda method: gr.update(visible=method == "model"),
@@ -194,44 +195,47 @@ def listen(
 
 def changed(services: Services, mine: Mine, name: str, above: bool, card: str) -> dict[Any, Any]:
     """What a look after the job changes; ``card`` is what stands in ``Mine.job``."""
-    job = newest_job(services, name)
-    html = str(job_html(job))
-    if html == card:
-        return {}
-    if job is not None and not job.status.finished:
-        return {mine.job: html, mine.cancel: gr.Button(visible=True)}
+    job = newest(services, TASKS, name)
+    changed = mine.job.changed(card, card_html(job), job)
+    if not changed or (job is not None and not job.status.finished):
+        return changed
     return dict(zip(mine.own, own(services, name, above), strict=True))
 
 
-def view(services: Services, dataset: Dataset | None) -> list[Any]:
-    """Updates for ``Mine.outputs``."""
+def view(
+    services: Services, dataset: Dataset | None, above: bool = False, offset: float = 0
+) -> list[Any]:
+    """Updates for ``Mine.outputs``; ``above`` and ``offset``: what of the proposal is looked at."""
     if dataset is None or not dataset.summary.get("queries"):
-        return [gr.Accordion(visible=False), *[gr.skip()] * 13]
+        return [gr.Accordion(visible=False), *[gr.skip()] * 16]
     names = choices.model_names(services.workspace)
     pairs = [(name, name) for name in names]
     return [
         gr.Accordion(visible=True),
         gr.update(choices=pairs),
         gr.update(choices=[("", ""), *pairs]),
-        *own(services, dataset.name),
+        *own(services, dataset.name, above, int(offset)),
     ]
 
 
 def own(services: Services, name: str, above: bool = False, offset: int = 0) -> list[Any]:
     """Updates for ``Mine.own``."""
     name = shown_dataset(services.workspace, name)
-    job = newest_job(services, name)
-    running = job is not None and not job.status.finished
-    first = [gr.Button(visible=running), str(job_html(job))]
-    found = newest(services, name)
+    job = newest(services, TASKS, name)
+    last = next(proposals(services.workspace, name), None)
+    return [*updates(card_html(job), job), *proposed(last, above, offset)]
+
+
+def proposed(found: Proposal | None, above: bool = False, offset: int = 0) -> list[Any]:
+    """Updates for what of ``Mine.own`` shows a proposal."""
     if found is None:
-        return [*first, EMPTY, gr.Column(visible=False), gr.skip(), EMPTY, *[gr.skip()] * 5]
+        return [EMPTY, "", gr.Column(visible=False), gr.skip(), EMPTY, *[gr.skip()] * 5]
     page = Page.read(found, above, offset, PAGE)
     version = found.accepted
     open_ = version is None and not found.outdated
     return [
-        *first,
         str(proposal_html(found, version)),
+        found.job.id,
         gr.Column(visible=True),
         gr.update(visible=bool(found.result["teacher"]), value=above),
         str(page_html(page, open_)),
@@ -243,25 +247,10 @@ def own(services: Services, name: str, above: bool = False, offset: int = 0) -> 
     ]
 
 
-def job_html(job: Job | None) -> str:
-    """What runs or failed; a proposal speaks for itself."""
-    if job is None or job.status is JobStatus.SUCCEEDED:
-        return EMPTY
-    return job_card(job)
-
-
-def newest_job(services: Services, name: str) -> Job | None:
-    found = services.workspace.jobs.about(name, MineRecipe.task)
-    return found[0] if found else None
-
-
-def newest(services: Services, name: str) -> Proposal | None:
-    """The data set's last proposal that is still on disk."""
-    return next(proposals(services.workspace, name), None)
-
-
-def wanted(services: Services, name: str) -> Proposal:
-    found = newest(services, shown_dataset(services.workspace, name))
-    if found is None:
+def wanted(services: Services, id: str) -> Proposal:
+    """The proposal that is shown, while it is on disk."""
+    job = find(services, id, TASKS)
+    found = Proposal(services.workspace, job) if job and job.result else None
+    if found is None or not found.there:
         raise BadInput(t("mine.gone"))
     return found

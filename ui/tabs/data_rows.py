@@ -27,6 +27,17 @@ TEXTS = 3
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a person is in a data set: the values of ``Rows.place``."""
+
+    split: str = ""
+    find: str = ""
+    offset: float = 0
+    code: str = ""
+    problems_offset: float = 0
+
+
+@dataclass(frozen=True)
 class Rows:
     summary: gr.HTML
     box: gr.Column
@@ -60,6 +71,11 @@ class Rows:
             self.problems_after,
             self.problems_offset,
         ]
+
+    @property
+    def place(self) -> list[Any]:
+        """What a person chose, typed and turned to."""
+        return [self.split, self.find, self.offset, self.code, self.problems_offset]
 
     @property
     def outputs(self) -> list[Any]:
@@ -121,7 +137,9 @@ def render(summary: gr.HTML) -> Rows:
     )
 
 
-def listen(services: Services, rows: Rows, chosen: gr.BrowserState) -> None:
+def listen(services: Services, rows: Rows, chosen: gr.Textbox) -> None:
+    """``chosen`` holds the id of the data set that is shown."""
+
     def turn(step: int) -> Any:
         def turned(name: str, split: str, find: str, offset: float) -> list[Any]:
             return page(services, name, split, find, max(0, int(offset) + step * PAGE))
@@ -149,21 +167,24 @@ def listen(services: Services, rows: Rows, chosen: gr.BrowserState) -> None:
     on(rows.codes.select, pick_code, chosen, rows.problem_page)
 
 
-def view(services: Services, dataset: Dataset | None) -> list[Any]:
-    """Updates for ``Rows.outputs``: the first page of everything."""
+def view(services: Services, dataset: Dataset | None, place: Place | None = None) -> list[Any]:
+    """Updates for ``Rows.outputs``: the first page of everything, or where a person is already."""
     if dataset is None:
         return [EMPTY, gr.Column(visible=False), *[gr.skip()] * 14]
     reader = services.workspace.datasets.read(dataset.name)
     lengths = reader.histograms
+    # What is typed meanwhile is not written over.
+    fields = [gr.skip()] * 2 if place else [gr.Radio(value=""), gr.Textbox(value="")]
+    at = place or Place()
+    code = at.code if at.code in reader.problem_counts else ""
     return [
         summary_html(dataset),
         gr.Column(visible=True),
-        gr.Radio(value=""),
-        gr.Textbox(value=""),
-        *page(services, dataset.name, "", "", 0),
+        *fields,
+        *page(services, dataset.name, at.split, at.find, int(at.offset)),
         histogram(lengths["query"], t("rows.query_lengths")),
         histogram(lengths["document"], t("rows.document_lengths")),
-        *problem_page(services, dataset.name, "", 0),
+        *problem_page(services, dataset.name, code, int(at.problems_offset)),
     ]
 
 
@@ -177,6 +198,8 @@ def page(services: Services, picked: str, split: str, find: str, offset: int) ->
         heads, lines = _query_lines(reader, split, find, offset, see)
     else:
         heads, lines = data_items.lines(reader, offset, PAGE + 1, split, see)
+    if offset and not lines:  # Another version has fewer.
+        return page(services, picked, split, find, 0)
     more = len(lines) > PAGE
     lines = lines[:PAGE]
     caption = t("rows.caption", first=offset + 1, last=offset + len(lines), name=name)
@@ -210,6 +233,8 @@ def problem_page(services: Services, picked: str, code: str, offset: int) -> lis
     reader = services.workspace.datasets.read(shown_dataset(services.workspace, picked))
     counts: dict[str, int] = reader.problem_counts
     found = reader.problems(offset, PROBLEMS + 1, code=code or None)
+    if offset and not found:
+        return problem_page(services, picked, code, 0)
     return [
         codes_html(counts, code),
         code,

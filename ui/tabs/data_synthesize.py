@@ -8,9 +8,9 @@ import gradio as gr
 from markupsafe import Markup
 
 from ui import choices, form
-from ui.cards import job_card
 from ui.choices import shown_dataset
-from ui.feedback import on, on_busy
+from ui.feedback import on_busy
+from ui.job_slot import JobSlot, card_html, newest, updates
 from ui.markup import EMPTY, badge, clipped, facts, heading, join, piece
 from ui.refusals import told_at_fields
 from ui.routes.downloads import download_url
@@ -21,6 +21,8 @@ from workbench.recipes.synthesize import COUNT, DROPPED, PASSAGE, SynthesizeReci
 from workbench.records import Dataset, Job, JobStatus
 from workbench.synthesis.templates import CHINESE, ENGLISH
 
+#: Syntheses, and previews of one.
+TASKS = (SynthesizeRecipe.task,)
 #: Passages of a preview.
 FEW = 3
 _SKIP = ("dataset", "dataset_version", "preview", "template_en", "template_zh")
@@ -40,14 +42,13 @@ class Synthesize:
     templates: Mapping[str, gr.Textbox]
     preview: gr.Button
     start: gr.Button
-    cancel: gr.Button
-    job: gr.HTML
+    job: JobSlot
     report: gr.HTML
 
     @property
     def own(self) -> list[Any]:
         """What a job changes."""
-        return [self.cancel, self.job, self.report]
+        return [*self.job.outputs, self.report]
 
     @property
     def outputs(self) -> list[Any]:
@@ -80,16 +81,15 @@ def render(services: Services) -> Synthesize:
         with gr.Row(elem_classes="rw-actions"):
             preview = gr.Button(t("synth.preview"), elem_id="synth-preview")
             start = gr.Button(t("synth.start"), variant="primary", elem_id="synth-start")
-            cancel = gr.Button(t("job.cancel"), variant="stop", visible=False)
-        job = piece(elem_id="synth-job")
+        job = JobSlot("synth-job")
         report = piece(elem_id="synth-report")
-    return Synthesize(box, drawn, templates, preview, start, cancel, job, report)
+    return Synthesize(box, drawn, templates, preview, start, job, report)
 
 
 def listen(
     services: Services,
     synth: Synthesize,
-    chosen: gr.BrowserState,
+    chosen: gr.Textbox,
 ) -> None:
     jobs = services.workspace.jobs
     helps = {spec.name: spec.help for spec in synth.form.specs}
@@ -104,19 +104,13 @@ def listen(
                     values["passages"] = min(FEW, values["passages"] or FEW)
                 name_shown = shown_dataset(services.workspace, name)
                 jobs.submit(SynthesizeRecipe.read({**values, "dataset": name_shown}))
-                return own(services, newest_job(services, name_shown))
+                return own(services, newest(services, TASKS, name_shown))
 
             return told_at_fields(act, helps, len(synth.own))
 
         return start
 
-    def cancel(name: str) -> list[Any]:
-        name = shown_dataset(services.workspace, name)
-        job = newest_job(services, name)
-        if job is not None and not job.status.finished:
-            jobs.cancel(job.id)
-        return own(services, newest_job(services, name))
-
+    synth.job.listen(services, lambda id: own(services, jobs.get(id)), [], synth.own)
     fields = [*synth.form.inputs, *synth.templates.values()]
     inputs = [chosen, *synth.templates.values(), *synth.form.inputs]
     for button, preview, word in (
@@ -131,26 +125,26 @@ def listen(
             says=t("synth.asking"),
             then=t(word),
         )
-    on(synth.cancel.click, cancel, chosen, synth.own)
     form.listen_depends(synth.form)
 
 
 def changed(services: Services, synth: Synthesize, name: str, card: str) -> dict[Any, Any] | None:
     """What a look after the job changes; None: there is a new version, of which the whole tab
     tells. ``card`` is what stands in ``Synthesize.job``."""
-    job = newest_job(services, name)
-    if str(job_html(job)) == card:
+    job = newest(services, TASKS, name)
+    if str(card_html(job)) == card:
         return {}
     if job is not None and job.status is JobStatus.SUCCEEDED and job.result:
         return None
     return dict(zip(synth.own, own(services, job), strict=True))
 
 
-def view(services: Services, dataset: Dataset | None) -> list[Any]:
-    """Updates for ``Synthesize.outputs``. Where there are documents only, this comes next."""
+def view(services: Services, dataset: Dataset | None, fresh: bool = True) -> list[Any]:
+    """Updates for ``Synthesize.outputs``. Where there are documents only, this comes next; what a
+    person folded stays so, while the data set is not shown afresh."""
     if dataset is None or not dataset.summary.get("documents"):
         skipped = [gr.skip()] * 2
-        return [gr.Accordion(visible=False), *skipped, gr.Button(visible=False), EMPTY, EMPTY]
+        return [gr.Accordion(visible=False), *skipped, *updates(EMPTY), EMPTY]
     nothing = (t("synth.none"), "")
     names = [*choices.model_names(services.workspace), "bm25"]
     menus = [
@@ -158,33 +152,16 @@ def view(services: Services, dataset: Dataset | None) -> list[Any]:
         gr.update(choices=[nothing, *((name, name) for name in names)]),
     ]
     bare = not dataset.summary.get("queries") and not dataset.summary.get("pairs")
-    box = gr.Accordion(visible=True, open=True) if bare else gr.Accordion(visible=True)
-    return [box, *menus, *own(services, newest_job(services, dataset.name))]
+    box = gr.Accordion(visible=True, open=True) if bare and fresh else gr.Accordion(visible=True)
+    return [box, *menus, *own(services, newest(services, TASKS, dataset.name))]
 
 
 def own(services: Services, job: Job | None) -> list[Any]:
     """Updates for ``Synthesize.own``."""
-    running = job is not None and not job.status.finished
-    return [gr.Button(visible=running), str(job_html(job)), str(report_html(services, job))]
-
-
-def newest_job(services: Services, name: str) -> Job | None:
-    """The data set's last synthesis, or preview of one."""
-    found = services.workspace.jobs.about(name, SynthesizeRecipe.task)
-    return found[0] if found else None
+    return [*updates(card_html(job), job), str(report_html(services, job))]
 
 
 # -- what is shown ---------------------------------------------------------------------------
-
-
-def job_html(job: Job | None) -> Markup:
-    """What runs, waits or failed. What succeeded is told by its report; that it did stands here
-    out of sight, so that the next look sees the difference."""
-    if job is None:
-        return EMPTY
-    if job.status is JobStatus.SUCCEEDED:
-        return Markup('<div data-job="{}"></div>').format(job.id)
-    return job_card(job)
 
 
 def report_html(services: Services, job: Job | None) -> Markup:

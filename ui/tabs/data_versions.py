@@ -55,23 +55,21 @@ def render() -> Versions:
 def listen(
     services: Services,
     parts: Versions,
-    chosen: gr.BrowserState,
-    outputs: list[Any],
-    view_all: Callable[[str], list[Any]],
+    chosen: gr.Textbox,
+    again: Callable[[Any], None],
 ) -> None:
-    """``chosen`` holds the data set's name; ``view_all`` gives the updates of ``outputs``."""
+    """``chosen`` holds the data set's id; ``again`` has the whole tab filled after an event."""
 
     def look(name: str, event: gr.EventData) -> list[Any]:
         dataset = services.workspace.datasets.get(shown_dataset(services.workspace, name))
         return view(services, dataset, int(str(event.value)))
 
-    def use(name: str, picked: float) -> list[Any]:
+    def use(name: str, picked: float) -> None:
         name = shown_dataset(services.workspace, name)
         services.workspace.datasets.make_current(name, int(picked))
-        return view_all(name)
 
     on(parts.table.select, look, chosen, parts.outputs)
-    on(parts.use.click, use, [chosen, parts.picked], outputs)
+    again(on(parts.use.click, use, [chosen, parts.picked]))
 
 
 def view(services: Services, dataset: Dataset | None, picked: int = 0) -> list[Any]:

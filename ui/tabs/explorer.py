@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from ui.choices import update
 from ui.feedback import QUICK, on
+from ui.live import scripts
 from ui.markup import EMPTY, piece
 from ui.plots_matrix import NAMED, scatter
 from ui.services import Services
@@ -53,7 +54,8 @@ const listen = (event) => {
     }
   });
 };
-for (const name of ['pointerover', 'pointerdown']) document.addEventListener(name, listen, true);
+const { hear } = window.Workbench.tools;
+for (const name of ['pointerover', 'pointerdown']) hear(element, name, listen, true);
 """
 #: The rankings lie below the list: who opened a query is taken there.
 SHOW_JS = """
@@ -86,6 +88,7 @@ class Explorer:
         self.dots = gr.HTML(
             Markup('<p class="rw-quiet rw-small">{}</p>').format(t("explore.dots")),
             js_on_load=DOTS_JS.replace("PLOT", self._id("plot")),
+            head=scripts(self._services, "common.js"),
             apply_default_css=False,
         )
         self.which = gr.Radio(
@@ -138,6 +141,11 @@ class Explorer:
         except (BadInput, NotFound):
             # Scored pairs have no rankings; files, or the data set, may be gone: nothing to offer.
             return self._hidden()
+
+    def again(self, job: Job | None) -> list[Any]:
+        """As :meth:`show`, for the job that is shown: what is chosen, sorted and opened stays."""
+        offered = self.show(job)
+        return [gr.skip()] * len(offered) if offered[0].visible else offered
 
     def _offer(self, job: Job) -> list[Any]:
         rows = rows_of(self._services.workspace, job.id)
@@ -200,7 +208,7 @@ class Explorer:
     # -- what can be pressed ---------------------------------------------------------------------
 
     def wire(self, job: Any) -> None:
-        """``job``: the component that holds the id of the job shown, or {"job": id}."""
+        """``job``: the component that holds the id of the job shown."""
         chosen = [job, self.before, self.after]
         for menu in (self.before, self.after):
             on(menu.input, self._choose, [*chosen, self.which], [self.plot, *self._below])
@@ -215,17 +223,17 @@ class Explorer:
         inputs = [*chosen, self.query]
         on(self.sides.select, self._judge, inputs, [self.said, self.sides], queue=True)
 
-    def _choose(self, job: Any, before: str, after: str, which: str) -> list[Any]:
-        return self._look(_job_id(job), before, after, which)
+    def _choose(self, job: str, before: str, after: str, which: str) -> list[Any]:
+        return self._look(job, before, after, which)
 
     def _choose_which(self, *raw: Any) -> list[Any]:
         return self._choose(*raw)[1:]
 
     def _turn(self, step: int) -> Any:
         def turned(
-            job: Any, before: str, after: str, which: str, sort: str, start: float, at: float
+            job: str, before: str, after: str, which: str, sort: str, start: float, at: float
         ) -> list[Any]:
-            pair, every = self._pair(_job_id(job), before, after)
+            pair, every = self._pair(job, before, after)
             return self._listed(pair, every, which, sort, int(start) + step, int(at))
 
         return turned
@@ -242,7 +250,7 @@ class Explorer:
         event: gr.EventData,
     ) -> list[Any]:
         """A click on a head of the list sorts by it, one on a query or a dot opens the query."""
-        pair, every = self._pair(_job_id(job), before, after)
+        pair, every = self._pair(job, before, after)
         value = str(event.value)
         if value.startswith(SORT):
             wanted = turned_over(which, sort, value.removeprefix(SORT))
@@ -257,19 +265,15 @@ class Explorer:
         return [*self._listed(pair, every, which, sort, int(start), row), EMPTY, drawn]
 
     def _judge(
-        self, job: Any, before: str, after: str, at: float, event: gr.EventData
+        self, job: str, before: str, after: str, at: float, event: gr.EventData
     ) -> list[Any]:
         workspace = self._services.workspace
-        pair, _ = self._pair(_job_id(job), before, after)
+        pair, _ = self._pair(job, before, after)
         row = int(at)
         dataset, version = judge(workspace, pair, row, int(str(event.value)))
         words = t("explore.judged", dataset=dataset, version=count(version))
         card = Markup('<article class="rw-card" role="status"><p>{}</p></article>').format(words)
         return [card, rankings_html(rankings(workspace, pair, row), before, after)]
-
-
-def _job_id(shown: Any) -> str:
-    return str(shown.get("job") if isinstance(shown, dict) else shown)
 
 
 def sorting(which: str, sort: str) -> tuple[str, bool]:

@@ -12,6 +12,7 @@ from ui import confirm
 from ui import pulse as pulses
 from ui.cards import job_badge, job_card, job_title, progress_text, task_name, took
 from ui.feedback import on
+from ui.job_slot import JobSlot, find, updates
 from ui.live import live_chart, live_log
 from ui.markup import EMPTY, empty, heading, join, pick, piece, table
 from ui.pulse import pulse
@@ -19,7 +20,6 @@ from ui.services import Services
 from ui.tabs import fitting
 from ui.words import known, sentences, t
 from ui.words.amounts import ago, size
-from workbench.errors import JobNotFound
 from workbench.evaluation.cache import EncodingCache
 from workbench.records import Job, JobStatus
 
@@ -38,9 +38,7 @@ class Jobs:
     status: gr.Dropdown
     list: gr.HTML
     box: gr.Column
-    card: gr.HTML
-    cancel: gr.Button
-    resume: gr.Button
+    job: JobSlot
     remove: confirm.Confirm
     fitting: gr.HTML
     chart_box: gr.Column
@@ -68,13 +66,10 @@ def render(services: Services) -> Jobs:
         )
         listed = piece(elem_id="jobs-list", picks=True)
         with gr.Column(visible="hidden") as box:
-            card = piece(elem_id="jobs-job")
+            job = JobSlot("jobs-job")
+            with job.actions, gr.Column(visible=False, min_width=160) as remove_box:
+                remove = confirm.render(t("jobs.remove"), t("jobs.remove_yes"))
             fits = fitting.render("jobs-fitting")
-            with gr.Row(elem_classes="rw-actions"):
-                cancel = gr.Button(t("job.cancel"), size="sm", variant="stop", visible=False)
-                resume = gr.Button(t("job.resume"), size="sm", visible=False)
-                with gr.Column(visible=False, min_width=160) as remove_box:
-                    remove = confirm.render(t("jobs.remove"), t("jobs.remove_yes"))
             with gr.Column(visible="hidden") as chart_box:
                 chart = live_chart(services, elem_id="jobs-chart")
             with gr.Accordion(t("jobs.log"), open=True):
@@ -90,9 +85,7 @@ def render(services: Services) -> Jobs:
         status=status,
         list=listed,
         box=box,
-        card=card,
-        cancel=cancel,
-        resume=resume,
+        job=job,
         remove=remove,
         fitting=fits,
         chart_box=chart_box,
@@ -105,9 +98,7 @@ def render(services: Services) -> Jobs:
         outputs=[
             listed,
             box,
-            card,
-            cancel,
-            resume,
+            *job.outputs,
             remove_box,
             chart_box,
             chart,
@@ -125,15 +116,7 @@ def listen(services: Services, page: "Page") -> None:
 
     def show(wanted: str, event: gr.EventData) -> list[Any]:
         id = str(event.value)
-        return [id, *view(services, id, wanted)]
-
-    def cancel(id: str, wanted: str) -> list[Any]:
-        workspace.jobs.cancel(id)
-        return view(services, id, wanted)
-
-    def resume(id: str, wanted: str) -> list[Any]:
-        workspace.jobs.resume(id)
-        return view(services, id, wanted)
+        return [id, *view(services, id, wanted), *confirm.closed()]
 
     def tick(shown: str | None, card: str | None, id: str, wanted: str) -> Any:
         job = find(services, id)
@@ -142,12 +125,14 @@ def listen(services: Services, page: "Page") -> None:
             return gr.skip()
         return view(services, id, wanted)
 
-    def warn(id: str, _wanted: str) -> str:
-        taken = size(workspace.jobs.bytes(id))
-        return confirm.sentence(t("jobs.remove_warning", size=taken))
+    def warn(id: str) -> tuple[list[Job], str]:
+        job = workspace.jobs.get(id)
+        taken = size(workspace.jobs.bytes(job))
+        return [job], t("jobs.remove_warning", name=job_title(job), size=taken)
 
-    def remove(id: str, wanted: str) -> list[Any]:
-        workspace.jobs.remove(id)
+    def remove(jobs: list[Job], wanted: str) -> list[Any]:
+        for job in jobs:
+            workspace.jobs.remove(job.id)
         return ["", *view(services, "", wanted)]
 
     def fitted(id: str, wanted: str, event: gr.EventData) -> list[Any]:
@@ -155,14 +140,15 @@ def listen(services: Services, page: "Page") -> None:
         return [job.id, *view(services, job.id, wanted)]
 
     here = [jobs.chosen, jobs.status]
-    on(jobs.list.select, show, jobs.status, [jobs.chosen, *jobs.outputs])
+    everything = [jobs.chosen, *jobs.outputs]
+    on(jobs.list.select, show, jobs.status, [*everything, *jobs.remove.outputs])
     on(jobs.status.input, jobs.refresh, here, jobs.outputs)
-    on(jobs.cancel.click, cancel, here, jobs.outputs)
-    on(jobs.resume.click, resume, here, jobs.outputs)
+    jobs.job.listen(services, lambda id, wanted: view(services, id, wanted), here[1:], jobs.outputs)
     # Queued, like a click: it may be refused.
-    on(jobs.fitting.select, fitted, here, [jobs.chosen, *jobs.outputs], queue=True)
-    pulses.listen(jobs.beat, tick, [jobs.list, jobs.card, *here], jobs.outputs)
-    confirm.listen(jobs.remove, warn, remove, here, [jobs.chosen, *jobs.outputs])
+    on(jobs.fitting.select, fitted, [jobs.job.shown, jobs.status], everything, queue=True)
+    pulses.listen(jobs.beat, tick, [jobs.list, jobs.job.card, *here], jobs.outputs)
+    get = workspace.jobs.get
+    confirm.listen(jobs.remove, warn, remove, get, [jobs.chosen], everything, [jobs.status])
 
 
 def view(services: Services, picked: str | None, wanted: str) -> list[Any]:
@@ -172,14 +158,12 @@ def view(services: Services, picked: str | None, wanted: str) -> list[Any]:
     if job is None:
         hidden = gr.Column(visible="hidden")
         none = [EMPTY] * 3
-        return [listed, hidden, EMPTY, *[gr.skip()] * 2, hidden, hidden, "", "", *none]
+        return [listed, hidden, *updates(EMPTY), hidden, hidden, "", "", *none]
     trains = job.task.startswith("train")
     return [
         listed,
         gr.Column(visible=True),
-        str(job_card(job)),
-        gr.Button(visible=not job.status.finished),
-        gr.Button(visible=job.status.resumable),
+        *updates(job_card(job), job),
         gr.Column(visible=job.status is not JobStatus.RUNNING),
         gr.Column(visible=trains or "hidden"),
         job.id if trains else "",
@@ -188,15 +172,6 @@ def view(services: Services, picked: str | None, wanted: str) -> list[Any]:
         events_html(services, job),
         recipe_html(job),
     ]
-
-
-def find(services: Services, picked: str | None) -> Job | None:
-    if not picked:
-        return None
-    try:
-        return services.workspace.jobs.get(picked)
-    except JobNotFound:
-        return None
 
 
 def list_html(services: Services, picked: str | None, wanted: str) -> str:
@@ -230,7 +205,7 @@ def _line(services: Services, job: Job, chosen: bool) -> list[str]:
         progress_text(job) if job.status is JobStatus.RUNNING else "–",
         # The time of a running job moves with its progress line, not by itself.
         took(job) if job.status.finished else "–",
-        size(services.workspace.jobs.bytes(job.id)) if job.status.finished else "–",
+        size(services.workspace.jobs.bytes(job)) if job.status.finished else "–",
         ago(job.created_at),
     ]
 

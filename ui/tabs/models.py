@@ -10,6 +10,7 @@ from ui import confirm
 from ui import pulse as pulses
 from ui.choices import PACKAGED
 from ui.feedback import on
+from ui.job_slot import JobSlot, card_html, newest, updates
 from ui.markup import EMPTY, heading, piece
 from ui.pulse import pulse
 from ui.services import Services
@@ -19,7 +20,6 @@ from ui.tabs import (
     models_cache,
     models_catalogue,
     models_contract,
-    models_job,
     models_merge,
     models_take,
 )
@@ -29,6 +29,7 @@ from ui.tabs.search import lead_to
 from ui.words import t
 from ui.words.amounts import size
 from workbench.models.towers import can_be_trained
+from workbench.records import Model
 
 if TYPE_CHECKING:
     from ui.page import Page
@@ -54,7 +55,7 @@ class Models:
     take: models_take.Take
     merge: models_merge.Merge
     blend: models_blend.Blend
-    job: models_job.JobSlot
+    job: JobSlot
     remove: confirm.Confirm
     add: models_add.Add
     cache: models_cache.Cache
@@ -62,14 +63,14 @@ class Models:
 
     @property
     def inputs(self) -> list[Any]:
-        return [self.chosen]
+        return [self.chosen, self.blend.curve]
 
     @property
     def outputs(self) -> list[Any]:
         """What :func:`view` gives updates for."""
         merge = [self.merge.name, self.merge.start, self.merge.shown]
         blend = self.blend.shown
-        jobs = [*self.add.job.parts, *self.job.parts]
+        jobs = [*self.add.job.outputs, *self.job.outputs]
         shown = [self.list, self.box, self.details, self.to_train, self.download]
         return [*shown, *jobs, self.take.shown, *merge, *blend, self.cache.line]
 
@@ -90,7 +91,7 @@ def render(services: Services) -> Models:
             download = piece(elem_id="model-download")
             merge = models_merge.render()
             blend = models_blend.render()
-            job = models_job.render(TASKS, "model-work")
+            job = JobSlot("model-work")
             take = models_take.render()
             remove = confirm.render(t("models.remove"), t("models.remove_yes"))
         add = models_add.render()
@@ -115,7 +116,7 @@ def render(services: Services) -> Models:
         remove=remove,
         add=add,
         cache=cache,
-        refresh=lambda picked: view(services, picked),
+        refresh=lambda *now: view(services, *now),
     )
 
 
@@ -131,34 +132,29 @@ def listen(services: Services, page: "Page") -> None:
         name = str(event.value)
         return [name, *shown(name), *_closed()]
 
-    def tick(add: str | None, work: str | None, listed: str | None, picked: str) -> Any:
-        now = [models_job.view(services, tasks)[0] for tasks in (models_add.TASKS, TASKS)]
-        if [*now, list_html(services, picked)] == [add or "", work or "", listed or ""]:
+    def tick(add: str | None, work: str | None, listed: str | None, *now: str) -> Any:
+        cards = [str(card_html(newest(services, tasks))) for tasks in (models_add.TASKS, TASKS)]
+        if [*cards, list_html(services, now[0])] == [add or "", work or "", listed or ""]:
             return gr.skip()
-        found = view(services, picked)
-        # The card that is sent, not the one looked at above: the job may have ended in between.
-        sent = found[outputs.index(models.job.card)]
-        if sent == (work or "") or sent:
-            # The blend's chart is drawn anew only once a job has ended.
-            at = outputs.index(models.blend.plot)
-            found[at] = gr.skip()
-            found[at + 2] = gr.skip()
-        return found
+        return view(services, *now)
 
-    def warn(picked: str) -> str:
-        taken = size(workspace.models.bytes(picked))
-        return confirm.sentence(t("models.remove_warning", name=picked, size=taken))
+    def warn(picked: str) -> tuple[list[Model], str]:
+        model = workspace.models.get(picked)
+        taken = size(workspace.models.bytes(model))
+        return [model], t("models.remove_warning", name=model.name, size=taken)
 
-    def remove(picked: str) -> list[Any]:
-        workspace.models.remove(picked)
+    def remove(found: list[Model]) -> list[Any]:
+        for model in found:
+            workspace.models.remove(model.id)
         return ["", *shown(""), *_closed()]
 
-    closing = [models.contract.box, models.contract.said, models.blend.box]
+    closing = [models.contract.box, models.contract.said, models.blend.box, *models.remove.outputs]
     everything = [models.chosen, *outputs, *closing]
     on(models.list.select, show, None, everything)
-    ticked = [models.add.job.card, models.job.card, models.list, models.chosen]
+    ticked = [models.add.job.card, models.job.card, models.list, *models.inputs]
     pulses.listen(models.beat, tick, ticked, outputs)
-    confirm.listen(models.remove, warn, remove, [models.chosen], everything)
+    get = workspace.models.get
+    confirm.listen(models.remove, warn, remove, get, [models.chosen], everything)
     models_take.listen(services, models.take, models.chosen)
     models_cache.listen(services, models.cache)
     for part, one in (
@@ -166,9 +162,10 @@ def listen(services: Services, page: "Page") -> None:
         (models_contract, models.contract),
         (models_merge, models.merge),
         (models_blend, models.blend),
-        (models_job, models.job),
     ):
         part.listen(services, one, models.chosen, outputs, shown)
+    for slot in (models.add.job, models.job):
+        slot.listen(services, lambda _job, picked: shown(picked), [models.chosen], outputs)
     _lead_on(services, page)
 
 
@@ -197,23 +194,23 @@ def _lead_on(services: Services, page: "Page") -> None:
 
 
 def _closed() -> list[Any]:
-    """The forms of another model are folded away."""
-    return [*models_contract.closed(), gr.Column(visible=False)]
+    """The forms of another model are folded away, and what was asked about it."""
+    return [*models_contract.closed(), gr.Column(visible=False), *confirm.closed()]
 
 
-def view(services: Services, picked: str | None) -> list[Any]:
-    """Updates for ``Models.outputs``."""
+def view(services: Services, picked: str | None, curve: str = "") -> list[Any]:
+    """Updates for ``Models.outputs``; the values of ``Models.inputs``."""
     model = find(services, picked)
+    jobs = [newest(services, tasks) for tasks in (models_add.TASKS, TASKS)]
     return [
         list_html(services, picked),
         gr.Column(visible=model is not None),
         details_html(services, model) if model else EMPTY,
         gr.Button(visible=model is not None and can_be_trained(model.contract)),
         download_html(services, model) if model else EMPTY,
-        *models_job.view(services, models_add.TASKS),
-        *models_job.view(services, TASKS),
+        *(part for job in jobs for part in updates(card_html(job), job)),
         models_take.html(services, model) if model else EMPTY,
         *models_merge.view(services, model),
-        *models_blend.view(services, model),
+        *models_blend.view(services, model, curve),
         models_cache.html(services),
     ]

@@ -7,10 +7,11 @@ from typing import Any
 import gradio as gr
 
 from ui.feedback import on
+from ui.job_slot import JobSlot
 from ui.markup import heading, piece
 from ui.refusals import told_at_fields
 from ui.services import Services
-from ui.tabs import models_contract, models_job
+from ui.tabs import models_contract
 from ui.words import sentences, t
 from workbench.recipes.data import AddModelRecipe
 
@@ -27,7 +28,7 @@ class Add:
     pictures: gr.Textbox
     fields: models_contract.Fields
     start: gr.Button
-    job: models_job.JobSlot
+    job: JobSlot
 
 
 def render() -> Add:
@@ -45,7 +46,7 @@ def render() -> Add:
         fields = models_contract.draw("add", t("contract.own"))
     with gr.Row(elem_classes="rw-actions"):
         start = gr.Button(t("models.add"), variant="primary", elem_id="model-add")
-    return Add(source, name, pictures, fields, start, models_job.render(TASKS, "model-job"))
+    return Add(source, name, pictures, fields, start, JobSlot("model-job"))
 
 
 def _line(label: str, hint: str, id: str, info: str = "") -> gr.Textbox:
@@ -84,4 +85,3 @@ def listen(
     models_contract.listen_kind(add.fields)
     fields = [add.source, add.name, add.pictures, *add.fields.inputs]
     on(add.start.click, start, [chosen, *fields], [*outputs, *fields])
-    models_job.listen(services, add.job, chosen, outputs, view)

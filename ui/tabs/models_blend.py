@@ -37,6 +37,8 @@ class Blend:
     start: gr.Button
     close: gr.Button
     plot: gr.Plot
+    #: The id of the blend whose curve is shown.
+    curve: gr.Textbox
     kept: gr.Column
     point: gr.Dropdown
     name: gr.Textbox
@@ -47,7 +49,7 @@ class Blend:
     @property
     def shown(self) -> list[Any]:
         """What a chosen model changes."""
-        return [self.open, self.plot, self.kept, self.point, self.said]
+        return [self.open, self.plot, self.kept, self.point, self.said, self.curve]
 
 
 def render() -> Blend:
@@ -63,10 +65,11 @@ def render() -> Blend:
             close = gr.Button(t("blend.close"))
     plot = gr.Plot(show_label=False, visible=False, elem_id="model-blend")
     said = piece(elem_id="blend-said")
+    curve = gr.Textbox("", visible=False, label=t("blend.open"))
     with gr.Column(visible=False, elem_id="blend-kept") as kept:
         point, name = _point()
         keep = gr.Button(t("blend.keep"), elem_id="blend-keep", elem_classes="rw-fit")
-    return Blend(begin, box, drawn, start, close, plot, kept, point, name, keep, said)
+    return Blend(begin, box, drawn, start, close, plot, curve, kept, point, name, keep, said)
 
 
 def _point() -> tuple[gr.Dropdown, gr.Textbox]:
@@ -116,17 +119,16 @@ def listen(
 
         return told_at_fields(act, helps, 1 + len(outputs))
 
-    def keep(picked: str, point: Any, name: str) -> list[Any]:
-        found = newest(services, picked)
-        assert found is not None  # the button stands below a chart only
-        jobs.submit(BlendRecipe.read(keeping(found, point, name)))
+    def keep(picked: str, curve: str, point: Any, name: str) -> list[Any]:
+        jobs.submit(BlendRecipe.read(keeping(jobs.get(curve), point, name)))
         return ["", *view(picked)]
 
     on(blend.open.click, begin, chosen, [blend.box, *menus])
     on(blend.close.click, lambda: gr.Column(visible=False), None, blend.box)
     fields = blend.form.inputs
     on(blend.start.click, start, [chosen, *fields], [blend.box, *outputs, *fields])
-    on(blend.keep.click, keep, [chosen, blend.point, blend.name], [blend.name, *outputs])
+    kept = [chosen, blend.curve, blend.point, blend.name]
+    on(blend.keep.click, keep, kept, [blend.name, *outputs])
 
 
 def first_values(services: Services, picked: str) -> list[Any]:
@@ -157,13 +159,16 @@ def keeping(job: Job, point: Any, name: str) -> dict[str, Any]:
     }
 
 
-def view(services: Services, model: Model | None) -> list[Any]:
-    """Updates for ``Blend.shown``; the chart is hidden where no blend has the model in it."""
+def view(services: Services, model: Model | None, curve: str = "") -> list[Any]:
+    """Updates for ``Blend.shown``; the chart is hidden where no blend has the model in it.
+    ``curve``: that of the page; where it is the one to be shown, the chosen point stays."""
     found = newest(services, model.name) if model else None
     button = gr.Button(visible=model is not None and may_blend(services, model))
     if found is None:
         nothing = [gr.Plot(value=None, visible=False), gr.Column(visible=False), gr.skip()]
-        return [button, *nothing, EMPTY]
+        return [button, *nothing, EMPTY, ""]
+    if found.id == curve:
+        return [button, *[gr.skip()] * 5]
     result = found.result or {}
     return [
         button,
@@ -171,6 +176,7 @@ def view(services: Services, model: Model | None) -> list[Any]:
         gr.Column(visible=True),
         update(points(result), best_point(result)),
         quiet_lines(blended(result)),
+        found.id,
     ]
 
 

@@ -12,6 +12,7 @@ from ui.services import Services
 from ui.words import t
 from ui.words.amounts import count, size
 from workbench.evaluation.cache import EncodingCache
+from workbench.records import Model
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,14 @@ def render() -> Cache:
 
 
 def listen(services: Services, cache: Cache) -> None:
-    def warn() -> str:
-        return confirm.sentence(t("models.cache_warning", size=size(_cache(services).bytes())))
+    def warn() -> tuple[list[Model], str]:
+        return [], t("models.cache_warning", size=size(_cache(services).bytes()))
 
     def clear() -> str:
         _cache(services).clear()
         return html(services)
 
-    confirm.listen(cache.clear, warn, clear, [], [cache.line])
+    confirm.listen(cache.clear, warn, clear, None, [], [cache.line])
 
 
 def html(services: Services) -> str:

@@ -84,7 +84,7 @@ def download_html(services: Services, model: Model) -> Markup:
     """A link to the model's folder as a zip, made while it is sent."""
     return Markup('<p><a class="rw-link" href="{}" download>{}</a></p>').format(
         download_url(services, "models", model.name),
-        t("models.download", size=size(services.workspace.models.bytes(model.id))),
+        t("models.download", size=size(services.workspace.models.bytes(model))),
     )
 
 

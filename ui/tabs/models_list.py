@@ -31,7 +31,7 @@ def _line(services: Services, model: Model, chosen: bool) -> list[str]:
         measure(model, "untrained", "baseline"),
         measure(model, "best"),
         verdict(model),
-        size(services.workspace.models.bytes(model.id)),
+        size(services.workspace.models.bytes(model)),
         ago(model.created_at),
     ]
 

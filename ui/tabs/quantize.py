@@ -12,7 +12,8 @@ from ui import pulse as pulses
 from ui.cards import job_card
 from ui.choices import PACKAGED, dataset_names, menu, model_menu, model_names, open_menu, update
 from ui.feedback import on, on_busy
-from ui.markup import EMPTY, empty, heading, piece
+from ui.job_slot import JobSlot, card_html, find, newest, updates
+from ui.markup import empty, heading, piece
 from ui.plots_quantize import lab_chart, measured
 from ui.pulse import pulse
 from ui.refusals import told_at_fields
@@ -20,7 +21,7 @@ from ui.services import Services
 from ui.tabs.quantize_shown import PANELS, lab_html
 from ui.words import sentences, t
 from ui.words.amounts import ago
-from workbench.errors import BadInput, JobNotFound
+from workbench.errors import BadInput
 from workbench.quantization.keep import keepable, keeping
 from workbench.quantization.methods import MODEL_METHODS, VECTOR_METHODS
 from workbench.recipes.quantize import QuantizeLabRecipe
@@ -45,8 +46,7 @@ class Quantize:
     vectors: gr.CheckboxGroup
     form: form.Form
     start: gr.Button
-    cancel: gr.Button
-    job: gr.HTML
+    job: JobSlot
     past: gr.Dropdown
     shown: gr.HTML
     models: gr.Plot
@@ -55,9 +55,9 @@ class Quantize:
     point: gr.Dropdown
     name: gr.Textbox
     keep: gr.Button
-    #: The id of the job that keeps something, and its card.
+    #: The id of the job that keeps something, and the job.
     kept_id: gr.BrowserState
-    kept: gr.HTML
+    kept: JobSlot
     refresh: Callable[..., Any]
     inputs: list[Any]
     outputs: list[Any]
@@ -77,10 +77,10 @@ def render(services: Services) -> Quantize:
         methods = _several("methods", MODEL_METHODS)
         vectors = _several("vectors", VECTOR_METHODS[1:])
         drawn = form.render(QuantizeLabRecipe, skip=_DRAWN, prefix="lab")
-        with gr.Row(elem_classes="rw-actions"):
-            start = gr.Button(t("lab.start"), variant="primary", elem_id="lab-start")
-            cancel = gr.Button(t("job.cancel"), variant="stop", visible=False)
-        job = piece(elem_id="lab-job")
+        start = gr.Button(
+            t("lab.start"), variant="primary", elem_id="lab-start", elem_classes="rw-fit"
+        )
+        job = JobSlot("lab-job")
         past = open_menu(label=t("lab.past"), visible=False, elem_id="lab-past")
         shown = piece(elem_id="lab-shown")
         with gr.Row(equal_height=False):
@@ -100,10 +100,11 @@ def render(services: Services) -> Quantize:
                 )
             keep = gr.Button(t("lab.keep"), elem_id="lab-keep", elem_classes="rw-fit")
         kept_id = gr.BrowserState("", storage_key="workbench-kept", secret="workbench")
-        kept = piece(elem_id="lab-kept")
-    outputs = [model, dataset, job, cancel, past, shown, models, codes, keep_box, point, kept]
+        kept = JobSlot("lab-kept")
+    outputs = [model, dataset, *job.outputs, past, shown, models, codes, keep_box, point]
+    outputs += kept.outputs
     return Quantize(
-        tab, beat, model, dataset, methods, vectors, drawn, start, cancel, job, past, shown,
+        tab, beat, model, dataset, methods, vectors, drawn, start, job, past, shown,
         models, codes,
         keep_box, point, name, keep, kept_id, kept,
         refresh=lambda *now: fill(services, *now),
@@ -142,40 +143,38 @@ def listen(services: Services, page: "Page") -> None:
                     }
                 )
             )
-            return [job_html(job), gr.Button(visible=True)]
+            return now(job.id)
 
-        return told_at_fields(act, helps, 2)
+        return told_at_fields(act, helps, len(lab.job.outputs))
 
-    def cancel() -> list[Any]:
-        job = newest(services)
-        if job is not None and not job.status.finished:
-            job = jobs.cancel(job.id)
-        return [job_html(job), gr.Button(visible=False)]
+    def now(id: str) -> list[Any]:
+        job = jobs.get(id)
+        return updates(card_html(job), job)
+
+    def kept(id: str) -> list[Any]:
+        job = jobs.get(id)
+        return updates(kept_html(job), job)
 
     def keep(past: str | None, point: str | None, name: str) -> list[Any]:
-        found = find(services, past)
+        found = find_lab(services, past)
         if found is None or not point:
             raise BadInput(t("lab.nothing_kept"))
         job = jobs.submit(keeping(services.workspace, found.result or {}, point, name or ""))
-        return ["", job.id, str(job_card(job))]
+        return ["", job.id, *kept(job.id)]
 
     def look(card: str | None, kept: str | None, *now: Any) -> Any:
         model, dataset, past, point, kept_id = now
-        job = newest(services)
-        now_kept = kept_html(services, kept_id)
-        if job_html(job) == (card or "") and now_kept == (kept or ""):
-            return gr.skip()
-        if job is not None and not job.status.finished:
-            return {
-                lab.job: job_html(job),
-                lab.cancel: gr.Button(visible=True),
-                lab.kept: now_kept,
-            }
-        ended = job is not None and job.status is JobStatus.SUCCEEDED and (card or "")
+        job, keeper = newest(services, [TASK]), find(services, kept_id)
+        changed = lab.job.changed(card, card_html(job), job)
+        changed_kept = lab.kept.changed(kept, kept_html(keeper), keeper)
+        if not (changed or changed_kept) or (job is not None and not job.status.finished):
+            return {**changed, **changed_kept} or gr.skip()
+        ended = changed and card and job is not None and job.status is JobStatus.SUCCEEDED
         return fill(services, model, dataset, job.id if ended and job else past, point, kept_id)
 
-    on(lab.start.click, start, lab.fields, [lab.job, lab.cancel, *lab.form.inputs])
-    on(lab.cancel.click, cancel, None, [lab.job, lab.cancel])
+    on(lab.start.click, start, lab.fields, [*lab.job.outputs, *lab.form.inputs])
+    lab.job.listen(services, now, [], lab.job.outputs)
+    lab.kept.listen(services, kept, [], lab.kept.outputs)
     on(lab.past.input, lambda past: view(services, past, None), lab.past, [
         lab.past, lab.shown, lab.models, lab.codes, lab.keep_box, lab.point,
     ])  # fmt: skip
@@ -183,11 +182,11 @@ def listen(services: Services, page: "Page") -> None:
         lab.keep,
         keep,
         [lab.past, lab.point, lab.name],
-        [lab.name, lab.kept_id, lab.kept],
+        [lab.name, lab.kept_id, *lab.kept.outputs],
         says=t("lab.keeping"),
         then=t("lab.keep"),
     )
-    pulses.listen(lab.beat, look, [lab.job, lab.kept, *lab.inputs], lab.outputs)
+    pulses.listen(lab.beat, look, [lab.job.card, lab.kept.card, *lab.inputs], lab.outputs)
     form.listen_depends(lab.form)
 
 
@@ -200,14 +199,13 @@ def fill(
     kept: str | None,
 ) -> list[Any]:
     """Updates for ``Quantize.outputs``."""
-    job = newest(services)
+    job, keeper = newest(services, [TASK]), find(services, kept)
     return [
         model_menu(_whole(services), model or PACKAGED),
         menu(dataset_names(services.workspace), dataset),
-        job_html(job),
-        gr.Button(visible=job is not None and not job.status.finished),
+        *updates(card_html(job), job),
         *view(services, past, point),
-        kept_html(services, kept),
+        *updates(kept_html(keeper), keeper),
     ]
 
 
@@ -220,7 +218,7 @@ def _whole(services: Services) -> list[str]:
 def view(services: Services, past: str | None, point: str | None) -> list[Any]:
     """Updates for the menu of past labs and what the chosen one measured."""
     done = labs(services)
-    chosen = find(services, past) or next(iter(done), None)
+    chosen = find_lab(services, past) or next(iter(done), None)
     choices = [(_label(job), job.id) for job in done]
     listed = update(choices, chosen.id if chosen else None, visible=len(done) > 1)
     if chosen is None:
@@ -261,34 +259,15 @@ def labs(services: Services) -> list[Job]:
     return [job for job in found if job.status is JobStatus.SUCCEEDED and job.result]
 
 
-def find(services: Services, id: str | None) -> Job | None:
+def find_lab(services: Services, id: str | None) -> Job | None:
     """That lab, if it is on record and measured something."""
-    if not id:
-        return None
-    try:
-        job = services.workspace.jobs.get(id)
-    except JobNotFound:
-        return None
-    return job if job.status is JobStatus.SUCCEEDED and job.result else None
+    job = find(services, id, [TASK])
+    return job if job and job.status is JobStatus.SUCCEEDED and job.result else None
 
 
-def newest(services: Services) -> Job | None:
-    return next(iter(services.workspace.jobs.list(task=TASK, limit=1)), None)
-
-
-def job_html(job: Job | None) -> str:
-    """A lab on its way or failed; what one measured stands below."""
-    if job is None or job.status is JobStatus.SUCCEEDED:
-        return EMPTY
-    return str(job_card(job))
-
-
-def kept_html(services: Services, id: str | None) -> str:
+def kept_html(job: Job | None) -> str:
     """The job that keeps what was chosen, on its way or done."""
-    try:
-        return str(job_card(services.workspace.jobs.get(id))) if id else EMPTY
-    except JobNotFound:
-        return EMPTY
+    return str(job_card(job)) if job else ""
 
 
 def _label(job: Job) -> str:

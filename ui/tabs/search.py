@@ -10,6 +10,7 @@ from ui import confirm
 from ui import pulse as pulses
 from ui.choices import PACKAGED, dataset_names, menu, model_menu, open_menu, update
 from ui.feedback import on, on_busy
+from ui.job_slot import JobSlot, newest, updates
 from ui.markup import empty, heading, piece
 from ui.pulse import pulse
 from ui.services import Services
@@ -24,13 +25,14 @@ from ui.tabs import (
     search_pictures,
     search_upload,
 )
+from ui.tabs.search_build import TASKS, job_html
 from ui.tabs.search_hits import ask_html
-from ui.tabs.search_job import job_html, newest_job
 from ui.tabs.search_menus import SECOND, encoders, examples_html, index_label, second_menu
 from ui.tabs.search_tiles import gallery_piece
 from ui.words import t
 from ui.words.amounts import size
-from workbench.records import JobStatus
+from workbench.errors import BadInput
+from workbench.records import Index, JobStatus
 
 if TYPE_CHECKING:
     from ui.page import Page
@@ -68,8 +70,7 @@ class Search:
     form: search_build.Build
     upload: search_upload.Upload
     build: gr.Button
-    cancel: gr.Button
-    job: gr.HTML
+    job: JobSlot
     remove: confirm.Confirm
     refresh: Callable[..., Any]
     inputs: list[Any]
@@ -131,17 +132,15 @@ def render(services: Services) -> Search:
             blind = search_blind.render(services)
         with gr.Accordion(t("search.build_title"), open=False) as building:
             form = search_build.render()
-            with gr.Row(elem_classes="rw-actions"):
-                build = gr.Button(t("search.build"), elem_id="index-build")
-                cancel = gr.Button(t("job.cancel"), variant="stop", visible=False)
+            build = gr.Button(t("search.build"), elem_id="index-build", elem_classes="rw-fit")
             upload = search_upload.render(services)
             with gr.Column(visible=False) as remove_box:
                 remove = confirm.render(t("search.remove"), t("search.remove_yes"))
-        job = piece(elem_id="index-job")
+        job = JobSlot("index-job")
         listed = search_indexes.render()
         outside = search_outside.render()
     outputs = [indexes, second, examples, nothing, asking, building]
-    outputs += [form.dataset, form.model, job, cancel]
+    outputs += [form.dataset, form.model, *job.outputs]
     return Search(
         tab=tab,
         beat=beat,
@@ -167,7 +166,6 @@ def render(services: Services) -> Search:
         form=form,
         upload=upload,
         build=build,
-        cancel=cancel,
         job=job,
         remove=remove,
         refresh=lambda *now: fill(services, *now),
@@ -211,52 +209,50 @@ def listen(services: Services, page: "Page") -> None:
         names = [name for name in (left, right) if name]
         warm(services, names)
         box = search_pictures.box_update(services, names)
-        return [names, examples_html(services, names), box]
+        return [names, examples_html(services, names), box, *confirm.closed()]
 
     def build(*raw: Any) -> list[Any]:
         job = workspace.jobs.submit(search.form.read(raw))
-        return ["", job_html(services, job), gr.Button(visible=True)]
+        return ["", *shown(job.id)]
 
     def index_files(files: str | None, *raw: Any) -> list[Any]:
         job = search_upload.begin(services, search.form, files, raw)
-        return ["", "", job_html(services, job), gr.Button(visible=True)]
+        return ["", "", *shown(job.id)]
 
     def bring(event: gr.EventData) -> list[Any]:
-        job = search_indexes.update(services, str(event.value))
-        return [job_html(services, job), gr.Button(visible=True)]
+        return shown(search_indexes.update(services, str(event.value)).id)
 
     def leave_out(*raw: Any) -> list[Any]:
         job = search_outside.begin(services, *raw)
-        return ["", "", False, job_html(services, job), gr.Button(visible=True)]
+        return ["", "", False, *shown(job.id)]
 
-    def cancel() -> list[Any]:
-        job = newest_job(services)
-        if job is not None and not job.status.finished:
-            job = workspace.jobs.cancel(job.id)
-        return [job_html(services, job), gr.Button(visible=False)]
+    def shown(id: str) -> list[Any]:
+        job = workspace.jobs.get(id)
+        return updates(job_html(services, job), job)
 
     def tick(card: str | None, names: list[str], *now: Any) -> Any:
-        job = newest_job(services)
-        html = job_html(services, job)
-        if html == (card or ""):
-            return gr.skip()
-        if job is not None and not job.status.finished:
-            return {search.job: html, search.cancel: gr.Button(visible=True)}
+        job = newest(services, TASKS)
+        changed = search.job.changed(card, job_html(services, job), job)
+        if not changed or (job is not None and not job.status.finished):
+            return changed or gr.skip()
         made = str((job.recipe if job else {}).get("name", ""))
-        if made and job is not None and job.status is JobStatus.SUCCEEDED:
+        if card and made and job is not None and job.status is JobStatus.SUCCEEDED:
             # What was just built is what one wants to ask, beside what was asked before.
             names = [*[name for name in names or [] if name != made][:1], made]
         return [names, *fill(services, names, *now)]
 
-    def warn(name: str | None) -> str:
-        taken = workspace.indexes.bytes(name) if name else 0
-        words = t("search.remove_warning", names=name or "", size=size(taken))
-        return confirm.sentence(words)
+    def warn(*picked: str | None) -> tuple[list[Index], str]:
+        found = [workspace.indexes.get(name) for name in dict.fromkeys(picked) if name]
+        if not found:
+            raise BadInput(t("search.no_index"), t("search.no_index_hint"))
+        names = ", ".join(f"“{one.name}”" for one in found)
+        taken = size(sum(workspace.indexes.bytes(one.id) for one in found))
+        return found, t("search.remove_warning", names=names, size=taken)
 
-    def remove(name: str | None, chosen: list[str], *now: Any) -> list[Any]:
-        if name:
-            workspace.indexes.remove(name)
-        left = [one for one in chosen or [] if one != name]
+    def remove(found: list[Index], chosen: list[str], *now: Any) -> list[Any]:
+        workspace.indexes.remove(*(one.id for one in found))
+        gone = {one.name for one in found}
+        left = [one for one in chosen or [] if one not in gone]
         return [left, *fill(services, left, *now)]
 
     sides = [search.indexes, search.other, search.second, search.second_other]
@@ -280,13 +276,13 @@ def listen(services: Services, page: "Page") -> None:
             index.input,
             pick_indexes,
             sides[:2],
-            [search.chosen, search.examples, search.by_picture.box],
+            [search.chosen, search.examples, search.by_picture.box, *search.remove.outputs],
         )
     on_busy(
         search.build,
         build,
         search.form.inputs,
-        [search.form.name, search.job, search.cancel],
+        [search.form.name, *search.job.outputs],
         says=t("search.building"),
         then=t("search.build"),
     )
@@ -294,19 +290,19 @@ def listen(services: Services, page: "Page") -> None:
         search.upload.start,
         index_files,
         [search.upload.drop, *search.form.inputs],
-        [search.upload.drop, search.form.name, search.job, search.cancel],
+        [search.upload.drop, search.form.name, *search.job.outputs],
         says=t("upload_index.starting"),
         then=t("upload_index.start"),
     )
     search_build.listen(services, search.form)
-    on(search.cancel.click, cancel, None, [search.job, search.cancel])
-    on(search.listed.listed.select, bring, None, [search.job, search.cancel], queue=True)
+    search.job.listen(services, shown, [], search.job.outputs)
+    on(search.listed.listed.select, bring, None, search.job.outputs, queue=True)
     outside = search.outside
     on_busy(
         outside.start,
         leave_out,
         [outside.index, *outside.fields],
-        [*outside.fields, search.job, search.cancel],
+        [*outside.fields, *search.job.outputs],
         says=t("outside.starting"),
         then=t("outside.start"),
     )
@@ -318,14 +314,10 @@ def listen(services: Services, page: "Page") -> None:
     search_answers.listen(services, search.answers, [search.indexes, search.second, where])
     everything = [search.chosen, *search.outputs]
     now = search.inputs[1:]
-    pulses.listen(search.beat, tick, [search.job, search.chosen, *now], everything)
-    confirm.listen(
-        search.remove,
-        lambda name, *_: warn(name),
-        remove,
-        [search.indexes, search.chosen, *now],
-        everything,
-    )
+    pulses.listen(search.beat, tick, [search.job.card, search.chosen, *now], everything)
+    get = workspace.indexes.get
+    here = [search.chosen, *now]
+    confirm.listen(search.remove, warn, remove, get, sides[:2], everything, here)
 
 
 def fill(
@@ -343,7 +335,7 @@ def fill(
     picked = [name for name in chosen or [] if name in names][:SIDE_BY_SIDE] or names[:1]
     datasets = dataset_names(services.workspace)
     hint = t("search.empty_hint" if datasets else "search.no_data")
-    job = newest_job(services)
+    job = newest(services, TASKS)
     choices = [(index_label(one), one.name) for one in indexes]
     left, right = [*picked, "", ""][:2]
     return [
@@ -355,8 +347,7 @@ def fill(
         gr.skip() if names else gr.Accordion(open=True),
         menu(datasets, dataset),
         model_menu(encoders(services), model or PACKAGED),
-        job_html(services, job),
-        gr.Button(visible=job is not None and not job.status.finished),
+        *updates(job_html(services, job), job),
         gr.Column(visible=bool(names)),
         update([(t("search.other_none"), ""), *choices], right),
         second_menu(services, second_other),

@@ -25,7 +25,7 @@ WINNERS: tuple[Winner, ...] = ("left", "tie", "right")
 #: Arrow keys pick, unless something is being typed. The container outlives its content.
 _KEYS = """
 const keys = {ArrowLeft: 'left', ArrowDown: 'tie', ArrowRight: 'right'};
-document.addEventListener('keydown', (event) => {
+window.Workbench.tools.hear(element, 'keydown', (event) => {
   const busy = event.target.closest('input, textarea, select, [contenteditable], [role=tablist], ' +
     '[role=radiogroup], [role=listbox]');
   const shown = element.offsetParent !== null && element.querySelector('.rw-results');

@@ -1,4 +1,5 @@
-"""The form of an index: data set, model, name, one of three presets, and the rest folded away."""
+"""An index in the making: the form (data set, model, name, one of three presets, the rest folded
+away) and the job."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,16 +8,23 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from ui.cards import job_card
 from ui.choices import open_menu
 from ui.feedback import on
 from ui.form import choice_label, draw, from_component, label
-from ui.markup import EMPTY, piece
+from ui.job_slot import card_html, find
+from ui.markup import EMPTY, join, piece
 from ui.services import Services
+from ui.tabs import search_outside
 from ui.words import sentences, t
 from workbench.recipes.describe import describe
 from workbench.recipes.evaluate import IndexRecipe
+from workbench.recipes.index_update import IndexUpdateRecipe
+from workbench.records import Job, JobStatus
 from workbench.search.pictures import KIND
 
+#: Jobs that make or update an index.
+TASKS = (IndexRecipe.task, IndexUpdateRecipe.task)
 SPECS = {spec.name: spec for spec in describe(IndexRecipe)}
 EXTRA = ("structure", "truncate_dim", "rescore", "probes", "code_bytes", "precision", "device")
 
@@ -82,6 +90,16 @@ def listen(services: Services, form: Build) -> None:
             [form.dataset, form.model],
             form.hint,
         )
+
+
+def job_html(services: Services, job: Job | None) -> str:
+    """A build on its way or failed, and the import it waits for; one that succeeded is in the
+    menu, and an update that did says what it changed."""
+    if job is not None and job.status is JobStatus.SUCCEEDED and job.task == IndexUpdateRecipe.task:
+        return search_outside.done_html(services, job)
+    waits = job is not None and job.status is JobStatus.QUEUED
+    before = find(services, job.after) if job and waits else None
+    return str(join([job_card(before) if before else EMPTY, card_html(job)]))
 
 
 def hint_html(services: Services, dataset: str | None, model: str | None) -> Markup:

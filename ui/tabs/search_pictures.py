@@ -23,11 +23,10 @@ from ui.words import t
 from workbench.errors import BadInput, SearchUnavailable
 from workbench.pictures.apart import MEDIA, shrunk
 from workbench.pictures.opening import SUFFIXES
-from workbench.records import Index
 from workbench.search.pictures import of_pictures
 
-#: What was asked for last: a file of the drop zone by its upload's id, or a document by index and
-#: row.
+#: What was asked for last: a file of the drop zone by its upload's id, or a document by index,
+#: version of the data set and row.
 _UPLOAD, _FOUND = "upload", "found"
 
 
@@ -45,18 +44,19 @@ class Sought:
     """A picture to look for: its file, and which document's it is; of an uploaded one, none."""
 
     path: Path
-    document: tuple[Index, int, str] | None = None
+    #: The data set's id and version, the row, and where the picture lies among its files.
+    document: tuple[str, int, int, str] | None = None
 
     @property
     def without(self) -> str:
         """The picture that is not to be found: itself."""
-        return self.document[2] if self.document else ""
+        return self.document[3] if self.document else ""
 
     def url(self, services: Services) -> str:
         """For an ``img``; raises :class:`PictureUnusable` for an upload that cannot be opened."""
         if self.document is not None:
-            index, row, _ = self.document
-            return picture_url(services, index.dataset_id, index.version, row, SMALL)
+            dataset, version, row, _ = self.document
+            return picture_url(services, dataset, version, row, SMALL)
         data = base64.b64encode(shrunk(self.path, SMALL)).decode()
         return f"data:{MEDIA};base64,{data}"
 
@@ -170,14 +170,20 @@ def _sought(services: Services, name: str) -> Sought:
     kind, _, rest = name.partition(":")
     if kind == _UPLOAD:
         return Sought(uploads_of(services).whole(rest))
-    id, _, row = rest.partition(":")
+    gone = BadInput(t("bypicture.gone"), t("bypicture.gone_hint"))
+    id, *numbers = rest.split(":")
     indexes = services.workspace.indexes
-    if not (indexes.exists(id) and row.isdecimal()):
-        raise BadInput(t("bypicture.gone"), t("bypicture.gone_hint"))
-    index = indexes.get(id)
-    reader = services.workspace.datasets.read(index.dataset_id, index.version)
-    at = int(row)
-    place = reader.documents(at, at + 1)["picture"].to_pylist() if at < 2**31 else []
+    if len(numbers) != 2 or not (indexes.exists(id) and all(map(_is_number, numbers))):
+        raise gone
+    dataset = indexes.get(id).dataset_id
+    version, row = map(int, numbers)
+    reader = services.workspace.datasets.read(dataset, version)
+    place = reader.documents(row, row + 1)["picture"].to_pylist()
     if not place or not place[0]:
-        raise BadInput(t("bypicture.gone"), t("bypicture.gone_hint"))
-    return Sought(reader.folder / place[0], (index, at, place[0]))
+        raise gone
+    return Sought(reader.folder / place[0], (dataset, version, row, place[0]))
+
+
+def _is_number(text: str) -> bool:
+    """One that a database and a table take."""
+    return text.isdecimal() and int(text) < 2**31

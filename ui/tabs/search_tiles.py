@@ -59,7 +59,9 @@ class Tiles:
     def _more(self, hit: "Hit") -> Markup:
         if not (self.more and of_pictures(self.index)):
             return EMPTY
-        return Markup("<p>{}</p>").format(pick(f"{self.index.id}:{hit.row}", t("gallery.more")))
+        # With its version: after an update of the index the row may be another picture's.
+        at = f"{self.index.id}:{self.index.version}:{hit.row}"
+        return Markup("<p>{}</p>").format(pick(at, t("gallery.more")))
 
 
 def tiles(

@@ -38,6 +38,8 @@ class Start:
     run: gr.Button
     own: gr.Button
     cancel: gr.Button
+    #: The id of the last job of the sample run that is shown.
+    shown: gr.Textbox
     steps: gr.HTML
     chart_box: gr.Column
     chart: gr.HTML
@@ -62,6 +64,7 @@ def render(services: Services) -> Start:
             cancel = gr.Button(
                 t("start.cancel"), variant="stop", visible=False, elem_id="start-cancel"
             )
+        shown = gr.Textbox("", visible=False, label=t("tab.start"))
         steps = piece(elem_id="start-steps")
         comparison = piece(elem_id="start-comparison")
         with gr.Row(visible=False, elem_classes="rw-actions") as links:
@@ -71,7 +74,7 @@ def render(services: Services) -> Start:
             to_data = gr.Button(t("start.to_data"))
         with gr.Column(visible="hidden") as chart_box:
             chart = live_chart(services, elem_id="start-chart")
-    outputs = [run, cancel, steps, chart_box, chart, comparison, links]
+    outputs = [run, cancel, shown, steps, chart_box, chart, comparison, links]
 
     def refresh(shown: str | None) -> Any:
         return view(services, shown)
@@ -82,6 +85,7 @@ def render(services: Services) -> Start:
         run=run,
         own=own,
         cancel=cancel,
+        shown=shown,
         steps=steps,
         chart_box=chart_box,
         chart=chart,
@@ -105,38 +109,30 @@ def listen(services: Services, page: "Page") -> None:
         demo.start(workspace)
         return view(services, None)
 
-    def cancel() -> Any:
-        for job in reversed(_jobs(demo.latest(workspace))):
+    def cancel(id: str) -> Any:
+        for job in reversed(demo.find(workspace, id).jobs):
             if not job.status.finished:
                 workspace.jobs.cancel(job.id)
         return view(services, None)
 
-    def newest() -> demo.DemoJobs:
-        found = demo.latest(workspace)
-        assert found is not None  # the links are shown only where there is a run
-        return found
+    def train(id: str) -> list[Any]:
+        return [demo.find(workspace, id).train.id]
+
+    def compare(id: str) -> list[Any]:
+        return [{"job": demo.find(workspace, id).evaluate.id, "dataset": demo.DATASET}]
+
+    def search(id: str) -> list[Any]:
+        return [[str(demo.find(workspace, id).index.recipe["name"])]]
 
     clicked = on(start.run.click, busy_run, None, start.run)
     on(clicked.then, run, None, start.outputs)
-    on(start.cancel.click, cancel, None, start.outputs)
+    on(start.cancel.click, cancel, start.shown, start.outputs)
     pulses.listen(start.beat, start.refresh, start.inputs, start.outputs)
     page.go(start.own.click, "data")
     page.go(start.to_data.click, "data", lambda: [demo.DATASET], None, [page.data.chosen])
-    page.go(start.to_train.click, "train", lambda: [newest().train.id], None, [page.train.chosen])
-    page.go(
-        start.to_compare.click,
-        "compare",
-        lambda: [{"job": newest().evaluate.id, "dataset": demo.DATASET}],
-        None,
-        [page.compare.chosen],
-    )
-    page.go(
-        start.to_search.click,
-        "search",
-        lambda: [[str(newest().index.recipe["name"])]],
-        None,
-        [page.search.chosen],
-    )
+    page.go(start.to_train.click, "train", train, start.shown, [page.train.chosen])
+    page.go(start.to_compare.click, "compare", compare, start.shown, [page.compare.chosen])
+    page.go(start.to_search.click, "search", search, start.shown, [page.search.chosen])
 
 
 def busy_run() -> gr.Button:
@@ -159,6 +155,7 @@ def view(services: Services, shown: str | None) -> Any:
     return [
         gr.Button(value=t(label), interactive=not active),
         gr.Button(visible=active),
+        run.index.id if run else "",
         html,
         gr.Column(visible=started or "hidden"),
         train.id if train and started else "",

@@ -11,6 +11,7 @@ from ui import pulse as pulses
 from ui.cards import job_badge, job_card, train_text
 from ui.choices import PACKAGED, dataset_names, menu, model_menu, model_names, open_menu, update
 from ui.feedback import on
+from ui.job_slot import JobSlot, find, newest, updates
 from ui.live import live_chart, live_log
 from ui.markup import empty, heading, piece
 from ui.pulse import pulse
@@ -19,7 +20,6 @@ from ui.tabs import fitting, train_check, train_clone, train_command, train_form
 from ui.tabs.search import lead_to
 from ui.words import t
 from ui.words.amounts import ago
-from workbench.errors import JobNotFound
 from workbench.models.catalogue import listed
 from workbench.recipes.draw import SMALL_CLIP
 from workbench.recipes.kinds import KINDS
@@ -43,10 +43,8 @@ class Train:
     no_data: gr.HTML
     to_data: gr.Button
     run: gr.Dropdown
-    card: gr.HTML
+    job: JobSlot
     box: gr.Column
-    cancel: gr.Button
-    resume: gr.Button
     to_compare: gr.Button
     to_search: gr.Button
     clone: gr.Button
@@ -63,9 +61,9 @@ class Train:
     @property
     def shown(self) -> list[Any]:
         """What shows one run."""
+        buttons = [self.to_compare, self.to_search]
         live = [self.chart, self.log]
-        buttons = [self.cancel, self.resume, self.to_compare, self.to_search]
-        return [self.card, self.box, *buttons, *live, self.clone, self.fitting]
+        return [*self.job.outputs, self.box, *buttons, *live, self.clone, self.fitting]
 
 
 def render(services: Services) -> Train:
@@ -87,14 +85,12 @@ def render(services: Services) -> Train:
                     visible=False,
                     elem_id="train-run",
                 )
-                card = piece(elem_id="train-job")
-                fits = fitting.render("train-fitting")
-                with gr.Row(elem_classes="rw-actions"):
-                    cancel = gr.Button(t("job.cancel"), size="sm", variant="stop", visible=False)
-                    resume = gr.Button(t("job.resume"), size="sm", visible=False)
+                job = JobSlot("train-job")
+                with job.actions:
                     to_compare = gr.Button(t("train.to_compare"), visible=False)
                     to_search = gr.Button(t("train.to_search"), visible=False)
                     clone = train_clone.button()
+                fits = fitting.render("train-fitting")
                 # Hidden, not absent: Gradio loses a component's settings when it is first drawn
                 # by the same update that gives it a value.
                 with gr.Column(visible="hidden") as box:
@@ -111,10 +107,8 @@ def render(services: Services) -> Train:
         no_data=no_data,
         to_data=to_data,
         run=run,
-        card=card,
+        job=job,
         box=box,
-        cancel=cancel,
-        resume=resume,
         to_compare=to_compare,
         to_search=to_search,
         clone=clone,
@@ -148,33 +142,25 @@ def listen(services: Services, page: "Page") -> None:
         on(one.start.click, start, one.form.inputs, [*outputs, *one.form.inputs])
 
     def show(id: str | None) -> list[Any]:
-        return [id or "", *view(find(services, id))]
-
-    def cancel(id: str) -> list[Any]:
-        return view(workspace.jobs.cancel(id))
-
-    def resume(id: str) -> list[Any]:
-        return view(workspace.jobs.resume(id))
+        return [id or "", *view(shown_job(services, id))]
 
     def tick(id: str, card: str | None, swept: str | None, check: str, measured: str | None) -> Any:
         found: dict[Any, Any] = {}
         job = shown_job(services, id)
-        if job is not None and card_html(job) != (card or ""):
-            found = {train.run: runs_menu(services, job.id)}
+        if card_html(job) != (card or ""):
+            found = {train.run: runs_menu(services, job.id if job else None)}
             found |= zip(train.shown, view(job), strict=True)
         found |= train_sweep.changed(services, train.sweep, job, swept or "")
-        found |= train_check.changed(services, train.check, check, measured or "")
+        found |= train_check.changed(services, train.check, check, measured)
         return found or gr.skip()
 
     def compare(id: str) -> list[Any]:
-        job = shown_job(services, id)
-        assert job is not None  # the button shows beside a finished run only
+        job = workspace.jobs.get(id)
         models = [job.recipe["model"], (job.result or {})["model"]]
         return [{"dataset": job.recipe["dataset"], "models": models}]
 
     def search(id: str) -> list[Any]:
-        job = shown_job(services, id)
-        assert job is not None
+        job = workspace.jobs.get(id)
         return lead_to(services, (job.result or {})["model"], job.recipe["dataset"])
 
     train_form.listen(services, train.forms)
@@ -183,35 +169,35 @@ def listen(services: Services, page: "Page") -> None:
         wire(one)
 
     def clone(id: str) -> list[Any]:
-        job = shown_job(services, id)
-        assert job is not None  # the button shows beside a run only
-        return train_clone.fill(services, train.forms, job)
+        return train_clone.fill(services, train.forms, workspace.jobs.get(id))
 
     def fitted(id: str, event: gr.EventData) -> list[Any]:
-        shown = shown_job(services, id)
-        assert shown is not None  # the suggestions stand below a run only
-        job = fitting.start(services, shown.id, event)
-        return [job.id, runs_menu(services, job.id), *view(job)]
+        return chosen(fitting.start(services, id, event).id)
 
-    def swept(id: str) -> list[Any]:
-        return [id, runs_menu(services, id), *view(find(services, id))]
+    def chosen(id: str) -> list[Any]:
+        return [id, runs_menu(services, id), *view(workspace.jobs.get(id))]
 
-    train_sweep.listen(services, train, lambda id: shown_job(services, id), swept)
+    train_sweep.listen(services, train, chosen)
     train_check.listen(services, train)
     # Queued, like a click: it may be refused.
     shown = [train.chosen, train.run, *train.shown]
-    on(train.fitting.select, fitted, train.chosen, shown, queue=True)
-    on(train.clone.click, clone, train.chosen, train.forms.filled)
+    on(train.fitting.select, fitted, train.job.shown, shown, queue=True)
+    on(train.clone.click, clone, train.job.shown, train.forms.filled)
     on(train.run.input, show, train.run, [train.chosen, *train.shown])
-    on(train.cancel.click, cancel, train.chosen, train.shown)
-    on(train.resume.click, resume, train.chosen, train.shown)
+    train.job.listen(services, chosen, [], shown)
     # One look after all that goes on here: each event costs the page, even if it changes nothing.
-    ticked = [train.chosen, train.card, train.sweep.shown, train.check.job, train.check.measured]
-    changing = [train.run, *train.shown, *train.sweep.result, *train.check.shown]
+    ticked = [
+        train.chosen,
+        train.job.card,
+        train.sweep.shown,
+        train.check.chosen,
+        train.check.measured.card,
+    ]
+    changing = [train.run, *train.shown, *train.sweep.result, *train.check.measured.outputs]
     pulses.listen(train.beat, tick, ticked, changing)
     page.go(train.to_data.click, "data")
-    page.go(train.to_compare.click, "compare", compare, train.chosen, [page.compare.chosen])
-    page.go(train.to_search.click, "search", search, train.chosen, page.search.led_by)
+    page.go(train.to_compare.click, "compare", compare, train.job.shown, [page.compare.chosen])
+    page.go(train.to_search.click, "search", search, train.job.shown, page.search.led_by)
 
 
 def fill(services: Services, picked: str, menus: Sequence[str | None]) -> list[Any]:
@@ -251,26 +237,12 @@ def view(job: Job | None) -> list[Any]:
     """Updates for ``Train.shown``."""
     hidden = gr.Button(visible=False)
     if job is None:
-        nothing = empty(t("train.nothing"), t("train.nothing_hint"))
-        return [
-            nothing,
-            gr.Column(visible="hidden"),
-            hidden,
-            hidden,
-            hidden,
-            hidden,
-            "",
-            "",
-            hidden,
-            fitting.html(None),
-        ]
-    status = job.status
-    done = status is JobStatus.SUCCEEDED
+        box = gr.Column(visible="hidden")
+        return [*updates(card_html(None)), box, hidden, hidden, "", "", hidden, fitting.html(None)]
+    done = job.status is JobStatus.SUCCEEDED
     return [
-        card_html(job),
+        *updates(card_html(job), job),
         gr.Column(visible=True),
-        gr.Button(visible=not status.finished),
-        gr.Button(visible=status.resumable),
         gr.Button(visible=done),
         gr.Button(visible=done),
         job.id,
@@ -280,8 +252,10 @@ def view(job: Job | None) -> list[Any]:
     ]
 
 
-def card_html(job: Job) -> str:
+def card_html(job: Job | None) -> str:
     """What the chart's own line does not say: the outcome. Progress is counted beside the chart."""
+    if job is None:
+        return str(empty(t("train.nothing"), t("train.nothing_hint")))
     if job.status is JobStatus.SUCCEEDED:
         return str(_verdict(job))
     if job.status is JobStatus.RUNNING and job.progress.get("unit") == "steps":
@@ -320,17 +294,7 @@ def next_step(result: Mapping[str, Any]) -> str:
 
 def shown_job(services: Services, picked: str | None) -> Job | None:
     """The chosen run, or the newest one."""
-    return find(services, picked) or next(iter(runs(services, 1)), None)
-
-
-def find(services: Services, id: str | None) -> Job | None:
-    if not id:
-        return None
-    try:
-        job = services.workspace.jobs.get(id)
-    except JobNotFound:
-        return None
-    return job if job.task in TASKS else None
+    return find(services, picked, TASKS) or newest(services, TASKS)
 
 
 def runs_menu(services: Services, chosen: str | None) -> dict[str, Any]:

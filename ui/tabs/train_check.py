@@ -9,13 +9,13 @@ from markupsafe import Markup
 
 from ui.cards import job_card
 from ui.feedback import on
+from ui.job_slot import JobSlot, find, updates
 from ui.markup import EMPTY, facts, join, piece
 from ui.services import Services
 from ui.tabs import fitting, train_form
 from ui.words import sentences, t
 from ui.words.amounts import count, duration, size
 from workbench.checks import CheckReport, Warning_, check
-from workbench.errors import JobNotFound
 from workbench.recipes.measure import MeasureRecipe
 from workbench.recipes.train import TrainRecipe
 from workbench.records import Job, JobStatus
@@ -28,26 +28,15 @@ if TYPE_CHECKING:
 class Check:
     """The buttons stand in each form; what they found stands here."""
 
-    #: The id of the measuring job that is shown.
-    job: gr.BrowserState
+    #: The id of the measuring job that was started last on this page.
+    chosen: gr.BrowserState
     report: gr.HTML
-    measured: gr.HTML
-    stop: gr.Button
-
-    @property
-    def shown(self) -> list[Any]:
-        """What shows the measuring job."""
-        return [self.measured, self.stop]
+    measured: JobSlot
 
 
 def render() -> Check:
-    job = gr.BrowserState("", storage_key="workbench-measure", secret="workbench")
-    report = piece(elem_id="train-check-report")
-    measured = piece(elem_id="train-measured")
-    stop = gr.Button(
-        t("job.cancel"), size="sm", variant="stop", visible=False, elem_id="train-measure-stop"
-    )
-    return Check(job, report, measured, stop)
+    chosen = gr.BrowserState("", storage_key="workbench-measure", secret="workbench")
+    return Check(chosen, piece(elem_id="train-check-report"), JobSlot("train-measured"))
 
 
 def listen(services: Services, train: "Train") -> None:
@@ -55,7 +44,7 @@ def listen(services: Services, train: "Train") -> None:
 
     def wire(one: train_form.KindForm) -> None:
         fields = one.form.inputs
-        measured = [part.job, part.report, *part.shown]
+        measured = [part.chosen, part.report, *part.measured.outputs]
 
         def look(*raw: Any) -> list[Any]:
             def act() -> list[Any]:
@@ -68,19 +57,20 @@ def listen(services: Services, train: "Train") -> None:
                 recipe = _recipe(one, raw)
                 report = str(report_html(check(workspace, recipe)))
                 job = workspace.jobs.submit(MeasureRecipe.of(recipe))
-                return [job.id, report, *view(job)]
+                return [job.id, report, *updates(card_html(job), job)]
 
             return one.form.told(act, len(measured))
 
         on(one.check.click, look, fields, [part.report, *fields])
         on(one.measure.click, measure, fields, [*measured, *fields])
 
-    def cancel(id: str) -> list[Any]:
-        return view(workspace.jobs.cancel(id))
+    def view(id: str) -> list[Any]:
+        job = workspace.jobs.get(id)
+        return updates(card_html(job), job)
 
     for one in train.forms.each:
         wire(one)
-    on(part.stop.click, cancel, part.job, part.shown)
+    part.measured.listen(services, view, [], part.measured.outputs)
 
 
 def _recipe(one: train_form.KindForm, raw: Any) -> TrainRecipe:
@@ -89,27 +79,18 @@ def _recipe(one: train_form.KindForm, raw: Any) -> TrainRecipe:
     return recipe
 
 
-def find(services: Services, id: str | None) -> Job | None:
-    try:
-        job = services.workspace.jobs.get(id) if id else None
-    except JobNotFound:
-        return None
-    return job if job is not None and job.task == MeasureRecipe.task else None
-
-
-def changed(services: Services, part: Check, id: str, html: str) -> dict[Any, Any]:
+def changed(services: Services, part: Check, id: str, html: str | None) -> dict[Any, Any]:
     """What a look after the measuring job changes; ``html`` is what stands in ``measured``."""
-    found = view(find(services, id))
-    return {} if found[0] == html else dict(zip(part.shown, found, strict=True))
+    job = find(services, id, [MeasureRecipe.task])
+    return part.measured.changed(html, card_html(job), job)
 
 
-def view(job: Job | None) -> list[Any]:
-    """Updates for ``Check.shown``."""
+def card_html(job: Job | None) -> str:
+    """The measuring job while it runs or failed, or what it measured."""
     if job is None:
-        return [str(EMPTY), gr.Button(visible=False)]
+        return str(EMPTY)
     done = job.status is JobStatus.SUCCEEDED
-    html = measured_html(job.result or {}) if done else join([job_card(job), fitting.listed(job)])
-    return [str(html), gr.Button(visible=not job.status.finished)]
+    return measured_html(job.result or {}) if done else join([job_card(job), fitting.listed(job)])
 
 
 def report_html(report: CheckReport) -> Markup:

@@ -83,22 +83,20 @@ def _fields() -> list[str]:
     return [name for name in dict.fromkeys(names) if name not in _NOT_TRIED]
 
 
-def listen(services: Services, train: "Train", find: Any, show: Any) -> None:
-    """``find(id)`` is the shown run; ``show(id)`` gives what the tab shows of a run by its id."""
+def listen(services: Services, train: "Train", show: Any) -> None:
+    """``show(id)`` gives what the tab shows of a run by its id."""
     form, workspace = train.sweep, services.workspace
 
     def begin(id: str, *raw: str) -> list[Any]:
-        job = find(id)
-        assert job is not None  # the form stands below a run
         pairs = zip(raw[::2], raw[1::2], strict=True)
         settings = [f"{field}={values}" for field, values in pairs if field and values.strip()]
-        first = recipe_of(workspace, job.id, free_name=False)
+        first = recipe_of(workspace, id, free_name=False)
         started = start(workspace, plan(workspace, first, settings))
         return [*show(started.jobs[0]), *view(services, started.jobs[0])]
 
     raw = [form.field, form.values, form.field_2, form.values_2]
     outputs = [train.chosen, train.run, *train.shown, *form.result]
-    on(form.start.click, begin, [train.chosen, *raw], outputs)
+    on(form.start.click, begin, [train.job.shown, *raw], outputs)
 
 
 def changed(services: Services, form: SweepForm, job: Job | None, html: str) -> dict[Any, Any]:

@@ -43,7 +43,7 @@ def _list(workspace: Workspace, _args: argparse.Namespace) -> tuple[Any, str]:
 def _show(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     job = workspace.jobs.get(args.job)
     events = [asdict(event) for event in workspace.jobs.events(job.id)]
-    size = workspace.jobs.bytes(job.id)
+    size = workspace.jobs.bytes(job)
     document = {**_about(job), "events": events, "bytes": size}
     lines = [
         f"{job.id}  {job.name}  ({job.task})",

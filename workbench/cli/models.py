@@ -144,6 +144,6 @@ def _about(workspace: Workspace, model: Model) -> dict[str, Any]:
         "summary": model.summary,
         "contract": model.contract,
         "folder": str(workspace.models.folder(model.name)),
-        "bytes": workspace.models.bytes(model.name),
+        "bytes": workspace.models.bytes(model),
         "created_at": model.created_at,
     }

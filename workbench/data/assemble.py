@@ -15,7 +15,7 @@ from workbench.data.splits import ENOUGH, Shares, pair_remarks, remarks
 from workbench.data.texts import Texts
 from workbench.errors import NoGoodRows, StrictRefused
 from workbench.jobs.context import JobContext
-from workbench.models.registry import folder_bytes
+from workbench.jobs.files import folder_bytes
 
 MANIFEST = "v1/manifest.json"
 _PROBLEMS = "v1/problems.parquet"

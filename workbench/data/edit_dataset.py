@@ -20,7 +20,7 @@ from workbench.data.versions import (
     ticker,
 )
 from workbench.jobs.context import JobContext
-from workbench.models.registry import folder_bytes
+from workbench.jobs.files import folder_bytes
 from workbench.pictures.store import link_picture
 
 _PROBLEMS = "v1/problems.parquet"

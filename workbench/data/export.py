@@ -17,7 +17,7 @@ from workbench.data.parts import SPLITS
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.jobs.context import JobContext
-from workbench.models.registry import folder_bytes
+from workbench.jobs.files import folder_bytes
 from workbench.recipes.data_change import KEPT, ExportDataRecipe
 
 _SINGLE = (".jsonl", ".csv", ".parquet", ".json")

@@ -89,11 +89,6 @@ def _first(names: list[str]) -> str:
     return names[0]
 
 
-def newest(workspace: Workspace) -> Job | None:
-    """The look that is running, or else the last one."""
-    return next(iter(workspace.jobs.list(task=HubLookRecipe.task, limit=1)), None)
-
-
 def look_at(workspace: Workspace, path: str, subset: str) -> Look | None:
     """The newest look at this subset of 'hf:OWNER/NAME' that found something."""
     repo = path.removeprefix(hubs.PREFIX).strip()

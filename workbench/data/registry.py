@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from storage.errors import NameExists
 from storage.records import Dataset, DatasetVersion, Model
 from workbench.errors import BadInput, DatasetNotFound, InUse, NameTaken
-from workbench.models.registry import folder_bytes, free_name, new_folder
+from workbench.jobs.files import folder_bytes
+from workbench.models.registry import free_name, new_folder
 from workbench.records import Job
 from workbench.references import in_words, jobs_using, renamed
 

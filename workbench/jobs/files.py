@@ -7,6 +7,7 @@ reader sees a whole file of the attempt it asked for or none.
 import json
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -89,12 +90,12 @@ def log_of_attempt(path: Path, max_bytes: int) -> str:
     return text[max(0, text.rfind(ATTEMPT_LINE)) :]
 
 
-def size(folder: Path) -> int:
-    """Bytes of all files below a folder."""
+def folder_bytes(folder: Path) -> int:
+    """Bytes of all files below a folder; 0 where there is none."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.lstat().st_size
-        except FileNotFoundError:  # a running job removed it meanwhile
-            continue
+    for place, _, names in os.walk(folder):
+        for name in names:
+            # What a running job removes meanwhile is not counted.
+            with suppress(OSError):
+                total += Path(place, name).lstat().st_size
     return total

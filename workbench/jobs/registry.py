@@ -176,9 +176,17 @@ class Jobs:
         using = jobs_using(self._store, "job", {self.get(id).id})
         return tuple(map(in_words, using))
 
-    def bytes(self, id: str) -> int:
-        """What the job's folder takes on disk."""
-        return files.size(self.folder(id))
+    def bytes(self, job: Job) -> int:
+        """What the job's folder takes on disk: as recorded when it ended, else as it is now."""
+        if job.bytes is not None:
+            return job.bytes
+        folder = self.folder(job.id)
+        found = files.folder_bytes(folder)
+        # Jobs of an earlier day, and those that were cancelled while they waited, have none on
+        # record; a folder that is not there may be so because its disk is not.
+        if job.status.finished and folder.is_dir():
+            self._rows.set_bytes(job, found)
+        return found
 
     def recover(self) -> JobList:
         """Settle running jobs that lost their supervisor and whose processes are gone.

@@ -60,7 +60,9 @@ def settle(store: Store, tasks: Tasks, folder: Path, job: Job) -> None:
     error = outcome.error
     if error is not None and about_memory(error):
         error = {**error, "suggestions": _suggestions(tasks, job)}
-    store.queue.finish(job, outcome.status, result=outcome.result, error=error)
+    store.queue.finish(
+        job, outcome.status, result=outcome.result, error=error, bytes=files.folder_bytes(folder)
+    )
 
 
 def _suggestions(tasks: Tasks, job: Job) -> list[dict[str, Any]]:

@@ -68,12 +68,12 @@ def edit(workspace: "Workspace", name: str, wanted: ContractRecipe) -> Edited:
     files = {path: path.read_bytes() if path.is_file() else None for path in _touched(rules, new)}
     try:
         write(rules, new)
+        _note_on_card(folder / _CARD, new, changed)
         now = replace(model, kind=new.kind, contract=new.model_dump(mode="json"))
-        workspace.models.update(now)
+        now = workspace.models.update(now)
     except BaseException:
         _put_back(files)
         raise
-    _note_on_card(folder / _CARD, new, changed)
     return Edited(now, changed, notes)
 
 
@@ -175,7 +175,7 @@ def _needed(workspace: "Workspace", model: "Model", changed: tuple[str, ...]) ->
 
 
 def _touched(rules: Rules, new: Contract) -> list[Path]:
-    return [*own_files(rules, new), rules.found.path / CONTRACT_FILE]
+    return [*own_files(rules, new), rules.found.path / CONTRACT_FILE, rules.found.path / _CARD]
 
 
 def _put_back(files: Mapping[Path, bytes | None]) -> None:

@@ -65,11 +65,11 @@ def _add(
     contract.write(folder)
     context.check_cancelled()
     model = new_model(id, name, contract=contract.model_dump(), summary=_summary(recipe, resolved))
-    models.add(from_job(model, context.job.id))
+    added = models.add(from_job(model, context.job.id))
     return {
         "model": name,
         "id": id,
-        "bytes": models.bytes(id),
+        "bytes": models.bytes(added),
         "converted": converted,
         "contract": contract.model_dump(),
     }

@@ -13,6 +13,7 @@ from filelock import FileLock
 from storage.errors import NameExists
 from storage.records import Index, Model
 from workbench.errors import InUse, ModelNotFound, NameTaken
+from workbench.jobs.files import folder_bytes
 from workbench.models import packaged
 from workbench.references import in_words, jobs_using
 
@@ -29,6 +30,7 @@ class _Rows(Protocol):
 
 class _ModelRows(_Rows, Protocol):
     def update(self, model: Model) -> Model: ...
+    def set_bytes(self, id: str, bytes: int) -> None: ...
 
 
 class _IndexRows(_Rows, Protocol):
@@ -78,6 +80,7 @@ class Models:
 
     def add(self, model: Model) -> Model:
         """Register a model whose folder is complete; raises :class:`NameTaken`."""
+        model = self._measured(model)
         try:
             self._store.models.insert(model)
         except NameExists as error:
@@ -88,8 +91,11 @@ class Models:
 
     def update(self, model: Model) -> Model:
         """Replace a model's record; its folder has to be complete."""
-        updated: Model = self._store.models.update(model)
+        updated: Model = self._store.models.update(self._measured(model))
         return updated
+
+    def _measured(self, model: Model) -> Model:
+        return replace(model, bytes=folder_bytes(self.folder(model.id, model)))
 
     def working(self, model: Model) -> Iterable[str]:
         """The jobs that run or wait with the model, in words."""
@@ -124,9 +130,15 @@ class Models:
         """Where the model's files are."""
         return self._home / (model or self.get(name)).path
 
-    def bytes(self, name: str) -> int:
-        """What the model takes on disk."""
-        return folder_bytes(self.folder(name))
+    def bytes(self, model: Model) -> int:
+        """What the model takes on disk, as recorded; a model of an earlier day is measured once."""
+        if model.bytes is not None:
+            return model.bytes
+        folder = self.folder(model.id, model)
+        found = folder_bytes(folder)
+        if folder.is_dir():  # Else its disk may only be away for now.
+            self._store.models.set_bytes(model.id, found)
+        return found
 
     def ensure_packaged(self) -> Model:
         """The base model that comes with the installation, copied into the home on first use.
@@ -198,8 +210,3 @@ def new_folder(parent: Path) -> tuple[str, Path]:
     folder = parent / id
     folder.mkdir(parents=True)
     return id, folder
-
-
-def folder_bytes(folder: Path) -> int:
-    """The size of all files in a folder; 0 where there is none."""
-    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())

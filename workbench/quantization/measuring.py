@@ -15,10 +15,10 @@ from workbench.evaluation.metrics import DEPTH
 from workbench.evaluation.pictures import OnPictures, has_pictures
 from workbench.evaluation.pool import Pool, excluding, whole_pool
 from workbench.evaluation.texts import join_documents
+from workbench.jobs.files import folder_bytes
 from workbench.models.contract import Contract
 from workbench.models.image_text import LoadedImageText
 from workbench.models.load import load_model
-from workbench.models.registry import folder_bytes
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.quantization.apart import Memory, Order, Progress, middle, spread
 from workbench.quantization.convert import convert

@@ -12,10 +12,11 @@ import numpy as np
 
 from workbench.errors import WorkbenchError
 from workbench.jobs.context import JobContext
+from workbench.jobs.files import folder_bytes
 from workbench.merging.probe import Numbers, apart, numbers, probe_from
 from workbench.models.contract import Contract
 from workbench.models.load import load_model
-from workbench.models.registry import folder_bytes, from_job, new_model
+from workbench.models.registry import from_job, new_model
 from workbench.models.resolve import ResolvedModel
 from workbench.quantization.card import write_card
 from workbench.quantization.convert import convert

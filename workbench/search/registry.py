@@ -6,7 +6,8 @@ from pathlib import Path
 from storage.errors import NameExists
 from storage.records import Index
 from workbench.errors import IndexNotFound, InUse, NameTaken
-from workbench.models.registry import Store, folder_bytes, free_name, new_folder
+from workbench.jobs.files import folder_bytes
+from workbench.models.registry import Store, free_name, new_folder
 from workbench.references import in_words, jobs_using
 from workbench.search.plan import Plan
 
@@ -71,16 +72,19 @@ class Indexes:
             shutil.rmtree(self._home / before.path, ignore_errors=True)
         return index
 
-    def remove(self, name: str) -> None:
-        """Delete an index and its folder; raises :class:`InUse` while a job makes use of it."""
-        index = self.get(name)
-        if users := self.used_by(index.id):
-            raise InUse(
-                f"The index '{index.name}' is needed by {', '.join(users)}.",
-                "Wait until the job is done, or cancel it.",
-            )
-        self._store.indexes.delete(index.id)
-        shutil.rmtree(self._home / index.path, ignore_errors=True)
+    def remove(self, *names: str) -> None:
+        """Delete indexes and their folders; raises :class:`InUse` while a job makes use of one of
+        them, and then none is deleted."""
+        found = [self.get(name) for name in names]
+        for index in found:
+            if users := self.used_by(index.id):
+                raise InUse(
+                    f"The index '{index.name}' is needed by {', '.join(users)}.",
+                    "Wait until the job is done, or cancel it.",
+                )
+        for index in found:
+            self._store.indexes.delete(index.id)
+            shutil.rmtree(self._home / index.path, ignore_errors=True)
 
     def used_by(self, name: str) -> tuple[str, ...]:
         """The jobs that keep the index from being removed, in words."""

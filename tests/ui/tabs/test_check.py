@@ -7,6 +7,7 @@ import pytest
 
 from storage.records import JobStatus
 from tests.ui.tabs.conftest import BAD, put
+from ui.job_slot import find
 from ui.services import Services
 from ui.tabs import fitting, jobs, train, train_check
 from workbench.checks import CheckReport, Warning_
@@ -63,20 +64,17 @@ def test_a_report_says_what_the_run_would_be_and_warns() -> None:
 
 
 def test_a_measurement_as_it_goes_on(services: Services) -> None:
-    assert train_check.view(None)[1].visible is False
+    assert train_check.card_html(None) == ""
     running = put(services, "m1", task="measure", status=JobStatus.RUNNING)
-    html, stop = train_check.view(running)
-    assert "m1" in html
-    assert stop.visible is True
+    assert "m1" in train_check.card_html(running)
     done = put(services, "m2", task="measure", status=JobStatus.SUCCEEDED, result=MEASURED)
-    html, stop = train_check.view(done)
-    assert stop.visible is False
+    html = train_check.card_html(done)
     assert "8.0 samples/s, 4.00 s a step (over 5 steps" in html
     assert "2.8 GB, of which 620.0 MB are Python" in html
     assert "about 2 min 32 s for 38 steps, without its 10 evaluations" in html
     assert "<script" not in html
     failed = put(services, "m3", task="measure", status=JobStatus.FAILED, error=ERROR)
-    html, _ = train_check.view(failed)
+    html = train_check.card_html(failed)
     assert "not enough memory" in html and "Activations are computed again." in html
 
 
@@ -90,9 +88,9 @@ def test_a_measurement_on_a_gpu_without_dev_queries() -> None:
 def test_only_a_measurement_is_found(services: Services) -> None:
     put(services, "m1", task="measure")
     put(services, "t1", task="train-embedding")
-    assert train_check.find(services, "m1") is not None
+    assert find(services, "m1", ["measure"]) is not None
     for other in ("t1", "gone", "", None):
-        assert train_check.find(services, other) is None
+        assert find(services, other, ["measure"]) is None
 
 
 def failed(services: Services, **more: Any) -> Any:

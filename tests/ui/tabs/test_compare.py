@@ -46,8 +46,8 @@ def test_names_are_text() -> None:
 
 def test_a_finished_comparison_is_shown_whole(services: Services) -> None:
     job = evaluated(services)
-    card, _cancel, table, actions, plot, markdown, csv = compare_shown.view(services, job)
-    assert card == ""
+    card, *slot, table, actions, plot, markdown, csv = compare_shown.view(services, job)
+    assert card == '<div data-job="ev1"></div>' and slot[-1] == "ev1"
     assert "0.683" in table
     assert actions.visible
     assert plot.visible
@@ -70,7 +70,7 @@ def test_one_that_runs_says_so_and_can_be_stopped(services: Services) -> None:
         recipe={"dataset": "tea", "models": ["a"], "split": "test"},
         progress={"done": 5, "total": 10, "unit": "texts", "message": "Model 1 of 2"},
     )
-    card, cancel, table, *_ = compare_shown.view(services, job)
+    card, cancel, _resume, _shown, table, *_ = compare_shown.view(services, job)
     assert "5 of 10 texts" in card
     assert cancel.visible
     assert table == ""
@@ -144,13 +144,13 @@ def test_the_humble_baseline_is_there_until_it_is_taken_out(services: Services) 
 def test_models_that_were_compared_before_show_how(services: Services) -> None:
     evaluated(services)
     shown = compare.fill(services, {"dataset": "tea", "models": ["tuned", "base"]}, None, [], [])
-    assert "0.683" in shown[6]
+    assert "0.683" in shown[8]
     other = compare.fill(services, {"dataset": "tea", "models": ["base", "new"]}, None, [], [])
-    assert "rw-empty" in other[6]
+    assert "rw-empty" in other[8]
 
 
 def test_with_nothing_to_show_it_says_what_to_do(services: Services) -> None:
-    table = compare_shown.view(services, None)[2]
+    table = compare_shown.view(services, None)[4]
     assert "rw-empty" in table
     assert "run the sample" in table
 

@@ -180,7 +180,7 @@ def test_reports_are_downloads_never_pages(services: Services, measured: Job) ->
         answer = client.get(address)
         assert answer.status_code == 200 and answer.text.startswith(begins)
         assert answer.headers["content-disposition"].startswith("attachment")
-        assert address in compare_shown.view(services, measured)[2]
+        assert address in compare_shown.view(services, measured)[4]
     for path in ("ev1/report.exe", "none/report.md", "..%2f..%2fx/report.md"):
         assert client.get(f"/api/download/comparisons/{path}").status_code == 404
 

@@ -98,13 +98,13 @@ def test_too_few_queries_are_said(services: Services, tea: Dataset) -> None:
 def test_the_whole_view_of_a_data_set(services: Services, tea: Dataset) -> None:
     shown = data.view(services, "tea")
     assert shown[0] == "tea"
-    sets = shown[3]
+    sets = shown[5]
     assert 'data-pick="tea"' in sets
     assert 'aria-pressed="true"' in sets
 
 
 def test_with_no_data_it_says_what_to_do(services: Services) -> None:
-    assert "rw-empty" in data.view(services, "")[3]
+    assert "rw-empty" in data.view(services, "")[5]
 
 
 def test_what_is_shown_is_chosen_and_what_is_being_made_stays_chosen(

@@ -111,11 +111,12 @@ def test_a_data_set_is_sent_to_a_hub_from_the_page(
     with gr.Blocks() as page:
         chosen = gr.BrowserState("")
         part = data_change.render()
-        data_change.listen(services, part, chosen, gr.Number(0), [], lambda _name: [])
+        shown = gr.Textbox(tea.id)
+        data_change.listen(services, part, chosen, shown, gr.Number(0), lambda _done: None)
     send = next(
         one.fn for one in page.fns.values() if one.outputs == [part.push.token, part.push.said]
     )
-    token, said = send("", "me/tea", "secret", True)
+    token, said = send(tea.id, "me/tea", "secret", True)
     assert sent == [("tea", "me/tea", {"token": "secret", "private": True})]
     # The token leaves the page, and what the hub answers stays text.
     assert token == "" and "<b>" not in said and "hub.example" in said

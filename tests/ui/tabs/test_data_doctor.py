@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import gradio as gr
 import pytest
 
 from storage.records import JobStatus
@@ -50,7 +51,7 @@ def examined(services: Services, id: str = "d1") -> None:
 
 def test_what_was_not_examined_says_so(services: Services, tea: str) -> None:
     assert "not been examined" in data_doctor.report_html(services, tea)
-    assert data_doctor.job_html(services, tea) == '<div data-state=""></div>'
+    assert data_doctor.job_html([]) == '<div data-state=""></div>'
 
 
 def test_findings_are_cards_with_examples_and_mends(services: Services, tea: str) -> None:
@@ -58,26 +59,35 @@ def test_findings_are_cards_with_examples_and_mends(services: Services, tea: str
     html = data_doctor.report_html(services, tea)
     assert html.count('class="rw-card"') == 2
     assert 'data-finding="empty-query"' in html
-    assert 'data-pick="drop-empty-queries"' in html
-    assert 'data-pick="join-queries"' in html
+    assert 'data-pick="d1:drop-empty-queries"' in html
+    assert 'data-pick="d1:join-queries"' in html
     assert "&lt;script&gt;" in html
     assert "<script" not in html
+
+
+def part() -> Any:
+    with gr.Blocks():
+        return data_doctor.render()
+
+
+def card(services: Services, name: str) -> str:
+    return str(data_doctor.job_html(data_doctor._jobs(services, name)))
 
 
 def test_a_look_tells_of_progress_and_leaves_an_end_to_the_whole_tab(
     services: Services, tea: str
 ) -> None:
-    doctor = SimpleNamespace(job="card")
+    doctor = part()
     recipe = DoctorRecipe(dataset="tea").model_dump(mode="json")
     about = {"task": "doctor", "recipe": recipe, "created_at": time.time()}
     put(services, "d1", status=JobStatus.RUNNING, progress={"done": 1, "total": 4}, **about)
-    before = str(data_doctor.job_html(services, tea))
+    before = card(services, tea)
     assert data_doctor.changed(services, doctor, tea, before) == {}
     at = services.workspace.jobs.get("d1").attempt
     services.workspace.store.jobs.report("d1", at, progress={"done": 3, "total": 4})
-    now = str(data_doctor.job_html(services, tea))
+    now = card(services, tea)
     assert now != before
-    assert data_doctor.changed(services, doctor, tea, before) == {"card": now}
+    assert data_doctor.changed(services, doctor, tea, before)[doctor.job.card] == now
     job = services.workspace.jobs.get("d1")
     assert services.workspace.store.queue.finish(job, JobStatus.SUCCEEDED, result={})
     assert data_doctor.changed(services, doctor, tea, now) is None
@@ -90,17 +100,17 @@ def test_a_look_sends_the_card_that_it_compared(
     # would stay the old one for good.
     cards = iter(['<div data-state="d1:running">half</div>', '<div data-state="d1:succeeded"/>'])
     monkeypatch.setattr(data_doctor, "job_html", lambda *_: next(cards))
-    sent = data_doctor.changed(
-        services, SimpleNamespace(job="card"), tea, '<div data-state="d1:running">begun</div>'
-    )
-    assert sent == {"card": '<div data-state="d1:running">half</div>'}
+    doctor = part()
+    begun = '<div data-state="d1:running">begun</div>'
+    sent = data_doctor.changed(services, doctor, tea, begun)
+    assert sent is not None and sent[doctor.job.card] == '<div data-state="d1:running">half</div>'
 
 
 def test_a_mend_is_told_and_the_old_report_mends_no_more(services: Services, tea: str) -> None:
     examined(services)
     recipe = MendRecipe(dataset=tea, report="d1", mends=["drop-empty-queries"])
     job(services, "m1", "doctor-mend", recipe, mend.run)
-    told = data_doctor.job_html(services, tea)
+    told = card(services, tea)
     assert "this is version 2" in told
     assert "23 before, 22 now" in told
     html = data_doctor.report_html(services, tea)

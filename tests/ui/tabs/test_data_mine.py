@@ -41,9 +41,11 @@ def mined(services: Services, **values: Any) -> Proposal:
 
 
 def parts(services: Services, *more: Any) -> dict[str, Any]:
-    names = ("cancel", "job", "proposal", "shown", "above", "table", "before", "after", "offset")
-    values = data_mine.own(services, "tea", *more)
-    return dict(zip((*names, "leave", "accept"), values, strict=True))
+    names = ("proposal", "id", "shown", "above", "table", "before", "after", "offset", "leave")
+    values = data_mine.own(services, "tea")
+    if more:
+        values[4:] = data_mine.proposed(data_mine.wanted(services, values[5]), *more)
+    return {"job": values[0], **dict(zip((*names, "accept"), values[4:], strict=True))}
 
 
 def test_a_proposal_is_shown_page_by_page(services: Services, proposal: Proposal) -> None:
@@ -98,7 +100,6 @@ def test_a_data_set_of_that_name_that_came_later_has_none(
     services.workspace.datasets.remove("tea")
     rows = [{"query": f"other {n}", "pos": [f"text {n}"]} for n in range(4)]
     bring(services.workspace, lines(tmp_path / "new.jsonl", rows), name="tea")
-    assert data_mine.newest(services, "tea") is None
     assert parts(services)["shown"].visible is False
     with pytest.raises(BadInput, match="not there any more"):
         accept(services.workspace, proposal.job.id)

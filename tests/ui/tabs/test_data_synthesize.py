@@ -50,7 +50,7 @@ def job(services: Services, **about: Any) -> Any:
 
 
 def test_it_comes_next_where_there_are_documents_only(services: Services, tea: Dataset) -> None:
-    box, local, trip, cancel, card, report = data_synthesize.view(services, tea)
+    box, local, trip, card, cancel, _resume, _shown, report = data_synthesize.view(services, tea)
     assert box.visible and box.open
     assert local["choices"] == [("none", "")] and ("bm25", "bm25") in trip["choices"]
     assert (cancel.visible, card, report) == (False, "", "")
@@ -62,7 +62,7 @@ def test_it_comes_next_where_there_are_documents_only(services: Services, tea: D
 
 def test_what_was_written_is_told(services: Services, tea: Dataset) -> None:
     done = job(services, result=RESULT)
-    card, html = data_synthesize.view(services, tea)[-2:]
+    card, *_, html = data_synthesize.view(services, tea)[3:]
     assert done.id in card and "<article" not in card
     for said in ("Version 2", "7 of 9", "1,234 + 56", ">15<", ">4<", "no question"):
         assert said in html
@@ -84,5 +84,5 @@ def test_a_preview_and_unknown_costs_are_said(services: Services, tea: Dataset) 
 def test_a_failed_job_shows_its_sentence(services: Services, tea: Dataset) -> None:
     error = {"code": "endpoint-failed", "message": "refused", "hint": "Set it", "bad_input": False}
     job(services, status=JobStatus.FAILED, error=error)
-    card, html = data_synthesize.view(services, tea)[-2:]
+    card, *_, html = data_synthesize.view(services, tea)[3:]
     assert "refused Set it" in card and html == ""

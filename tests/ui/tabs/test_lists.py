@@ -60,12 +60,12 @@ def test_the_outcome_of_training_is_said_plainly() -> None:
 
 def test_a_finished_run_leads_on(services: Services) -> None:
     job = training(services, status=JobStatus.SUCCEEDED, result=TRAINED)
-    card, box, cancel, resume, compare, find, chart, log, clone, fits = train.view(job)
+    card, cancel, resume, shown, box, compare, find, chart, log, clone, fits = train.view(job)
     assert "Better" in card
     assert box.visible is True
     assert (cancel.visible, resume.visible) == (False, False)
     assert compare.visible and find.visible and clone.visible
-    assert chart == log == job.id
+    assert chart == log == shown == job.id
     assert fits == ""
 
 
@@ -82,7 +82,7 @@ def test_stop_and_resume_show_when_they_can_be_used(
     services: Services, status: JobStatus, cancels: bool, resumes: bool
 ) -> None:
     job = training(services, status=status)
-    _, _, cancel, resume, *_ = train.view(job)
+    _, cancel, resume, *_ = train.view(job)
     assert (cancel.visible, resume.visible) == (cancels, resumes)
     _, _, _, cancel, resume, *_ = jobs.view(services, job.id, "")
     assert (cancel.visible, resume.visible) == (cancels, resumes)

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from tests.ui.tabs.conftest import put
+from ui.job_slot import card_html, newest
 from ui.services import Services
-from ui.tabs import models, models_job, models_merge
+from ui.tabs import models, models_merge
 from workbench.models.registry import new_model
 
 SUMMARY: dict[str, Any] = {
@@ -59,7 +60,7 @@ def test_drift_that_could_not_be_measured_is_said(services: Services) -> None:
 def test_the_models_page_shows_the_job_of_a_merge(services: Services) -> None:
     put(services, "add1", task="add-model", name="other", created_at=1.0)
     put(services, "mer1", task="merge", name="whole", created_at=2.0)
-    job = models_job.newest_job(services, models.TASKS)
+    job = newest(services, models.TASKS)
     assert job is not None
     assert job.id == "mer1"
-    assert "Merging: whole" in models_job.job_html(job)
+    assert "Merging: whole" in card_html(job)

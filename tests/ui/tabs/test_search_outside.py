@@ -10,7 +10,7 @@ from tests.storage import make
 from tests.ui.tabs.conftest import BAD, put
 from tests.workbench.data.fakes import context
 from ui.services import Services
-from ui.tabs import search, search_indexes, search_job, search_outside
+from ui.tabs import search, search_build, search_indexes, search_outside
 from workbench.data.job import run_sample
 from workbench.errors import BadInput
 from workbench.recipes.data import SampleRecipe
@@ -68,12 +68,12 @@ def test_an_update_that_is_done_says_what_it_changed(services: Services) -> None
     recipe = {"index": "one"}
     values = {"task": "index-update", "status": JobStatus.SUCCEEDED, "recipe": recipe}
     job = put(services, "u1", **values, result=result)
-    html = search_job.job_html(services, job)
+    html = search_build.job_html(services, job)
     assert "2 taken out, 0 added, 1,298 documents are in it now. 1 left out by hand." in html
     anew = replace(job, result={**result, "rebuilt": "asked"})
-    assert "was built anew: 1,298 documents" in search_job.job_html(services, anew)
+    assert "was built anew: 1,298 documents" in search_build.job_html(services, anew)
     built = put(services, "b1", task="index", status=JobStatus.SUCCEEDED)
-    assert search_job.job_html(services, built) == ""
+    assert search_build.job_html(services, built) == f'<div data-job="{built.id}"></div>'
 
 
 def test_the_list_names_what_was_left_out_as_text(services: Services) -> None:

@@ -19,7 +19,6 @@ from ui.tabs import (
     search_build,
     search_hits,
     search_indexes,
-    search_job,
     search_pictures,
     search_upload,
 )
@@ -88,7 +87,7 @@ def test_hits_that_are_pictures_are_tiles(seen: Services) -> None:
     assert f'src="/api/pictures/{id}/1/0?size=256" alt="picture 0" loading="lazy"' in html
     assert f'href="/api/pictures/{id}/1/1?size=1024"' in html
     # Only where a picture can be asked for.
-    assert html.count("More like this") == 2 and 'data-pick="i1:0"' in html
+    assert html.count("More like this") == 2 and 'data-pick="i1:1:0"' in html
     assert "same place on both sides" in html
 
 
@@ -120,22 +119,35 @@ def test_a_dropped_picture_is_asked_of_the_sides_that_see(seen: Services) -> Non
 
 def test_more_like_a_hit_leaves_itself_out(seen: Services) -> None:
     fake = FakeSearch()
-    html = search_pictures.ask_html(replace(seen, search=fake), "found:i1:1", "sees", "", None)
+    html = search_pictures.ask_html(replace(seen, search=fake), "found:i1:1:1", "sees", "", None)
     reader = seen.workspace.datasets.read("seen")
     place = reader.documents(1, 2)["picture"][0].as_py()
     assert fake.asked == [(["sees"], reader.folder / place, "", place)]
     assert "/1/1?size=256" in html
 
 
+def test_more_like_a_hit_is_about_the_version_that_was_searched(seen: Services) -> None:
+    """The index was brought up to date since the hit was drawn: its rows are others now."""
+    fake = FakeSearch()
+    index = seen.workspace.indexes.get("i1")
+    seen.workspace.store.indexes.update(replace(index, version=2))
+    search_pictures.ask_html(replace(seen, search=fake), "found:i1:1:1", "sees", "", None)
+    reader = seen.workspace.datasets.read("seen", 1)
+    assert fake.asked[0][1] == reader.folder / reader.documents(1, 2)["picture"][0].as_py()
+
+
 @pytest.mark.parametrize(
     "name",
     [
         "",
-        "found:i1:2",
-        "found:i1:-1",
-        "found:i1:99999999999",
-        "found:gone:0",
-        "found:i1:x",
+        "found:i1:1:2",
+        "found:i1:1",
+        "found:i1:1:1:1",
+        "found:i1:99999999999:1",
+        "found:i1:1:-1",
+        "found:i1:1:99999999999",
+        "found:gone:1:0",
+        "found:i1:1:x",
         "found:",
     ],
 )
@@ -195,7 +207,7 @@ def test_files_become_a_data_set_and_its_index(services: Services) -> None:
     assert (before.recipe["name"], before.recipe["remove_after"]) == ("holiday", True)
     assert (job.recipe["dataset"], job.recipe["type"]) == ("holiday", "fast")
     assert job.status is JobStatus.QUEUED
-    cards = search_job.job_html(services, job)
+    cards = search_build.job_html(services, job)
     assert cards.count("<article") == 2 and before.id in cards
 
 

@@ -112,7 +112,7 @@ def test_the_view_is_skipped_when_nothing_changed(services: Services) -> None:
     chain(services, "a")
     first = start.view(services, None)
     assert isinstance(first, list)
-    again = start.view(services, first[2])
+    again = start.view(services, first[3])
     assert again == {"__type__": "update"}
 
 

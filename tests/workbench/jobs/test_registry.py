@@ -77,7 +77,7 @@ def test_only_jobs_that_stopped_can_be_resumed(workspace: Workspace) -> None:
 def test_a_removed_job_leaves_nothing(workspace: Workspace) -> None:
     job = workspace.jobs.submit(CountRecipe())
     (workspace.jobs.folder(job.id) / "checkpoint").write_bytes(b"x" * 1000)
-    assert workspace.jobs.bytes(job.id) > 1000
+    assert workspace.jobs.bytes(job) > 1000
     workspace.jobs.remove(job.id)
     assert not workspace.jobs.folder(job.id).exists()
     with pytest.raises(JobNotFound):

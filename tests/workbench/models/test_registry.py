@@ -38,7 +38,7 @@ def test_the_packaged_model_is_copied_with_its_contract(workspace: Any) -> None:
     assert model.contract["normalize"]
     assert (model.contract["query_max_len"], model.contract["dimensions"]) == (256, 384)
     assert workspace.models.ensure_packaged() == model
-    assert workspace.models.bytes(model.name) > 90_000_000
+    assert workspace.models.bytes(model) > 90_000_000
 
 
 def test_altered_weights_are_refused_and_leave_nothing(
