@@ -42,6 +42,8 @@ def test_events_are_quick_private_and_without_a_veil(demo: gr.Blocks) -> None:
         assert event.concurrency_limit is None
         # 'minimal' puts a clock beside an answer that takes seconds, and hides nothing.
         assert event.show_progress in ("hidden", "minimal")
+        # Nor is any output told of a progress that it does not show, at this event and all later.
+        assert (event.show_progress_on == []) == (event.show_progress == "hidden"), event.name
         assert event.api_visibility == "private"
 
 
