@@ -20,8 +20,8 @@ from ui.words import LANGUAGE, language
 #: Gradio takes its own words ('Drop file here') from the browser's language; this script, before
 #: all others, has it take the page's.
 NAVIGATOR = '<script>Object.defineProperty(navigator, "language", {{value: "{tag}"}})</script>'
-#: The clock beside Gradio's 'Loading...' counts tenths of a second at every frame, and goes on for as
-#: long as the page is open: the browser draws all the time. This lets it count every tenth only.
+#: The clock beside Gradio's 'Loading...' counts tenths of a second at every frame, for as long as
+#: the page is open: the browser draws all the time. This lets it count every tenth only.
 CLOCK = r"""<script>{
   const draw = window.requestAnimationFrame.bind(window);
   const clock = /^\(\)=>\{[^;{}]*performance\.now\(\)[^;{}]*\/1e3[^;{}]*&&[^;{}]*\}$/;

@@ -31,8 +31,8 @@ HEAVY = {"torch", "transformers", "sentence_transformers", "faiss", "peft", "dat
 
 #: So many the small sample has; the whole one has more.
 STEPS = 10
-#: Characters of its functions, which are all read in full four times, and in part three times more.
-SHORT = 300
+#: Characters of its functions, at most: reading them all, six times, is most of the work.
+SHORT = 400
 POINTS = "() => document.querySelector('#start-chart .rw-live-plot')?.data?.[0].x.length ?? 0"
 #: A notice would stand before what a picture is of.
 CLOSE_NOTICES = """() => document.querySelectorAll('.rw-notices button[aria-label]')
