@@ -22,10 +22,12 @@ log = logging.getLogger("workbench.ui")
 SECONDS = 12
 
 #: For events that answer in milliseconds: past the queue, without a veil over the outputs, and
-#: never waiting for one another.
+#: never waiting for one another. Gradio tells each output of the progress even where none is shown,
+#: and at every later event tells all of them again, which takes the page longer than the event.
 QUICK: dict[str, Any] = {
     "queue": False,
     "show_progress": "hidden",
+    "show_progress_on": [],
     "concurrency_limit": None,
     "api_visibility": "private",
 }
@@ -100,6 +102,8 @@ def on(
     Gradio shows a message of an unqueued event to nobody, so what may refuse a person is queued.
     """
     asked = getattr(listener, "event_name", "") in ASKED
+    if "show_progress" in more:
+        more.setdefault("show_progress_on", None)  # on the outputs
     return listener(guarded(callback), inputs, outputs, **{**QUICK, "queue": asked, **more})
 
 

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterator
 from typing import Any
 
+import gradio as gr
 import pytest
 from playwright.sync_api import Error
 
@@ -129,10 +130,16 @@ def test_a_bad_value_speaks_at_its_field(browser: Any, workspace: Workspace) -> 
     page.close()
 
 
+def small() -> gr.Blocks:
+    """A page of one line, which the app themes and serves like the whole one."""
+    with gr.Blocks() as blocks:
+        gr.Markdown("# Small")
+    return blocks
+
+
 def test_both_themes_follow_the_system(browser: Any, workspace: Workspace) -> None:
-    services = Services(workspace)
     dark = "document.body.classList.contains('dark')"
-    with served(services, build(services)) as url:
+    with served(Services(workspace), small()) as url:
         for scheme, asked in (("dark", ""), ("light", ""), ("light", "/?__theme=dark")):
             context = browser.new_context(color_scheme=scheme)
             page = context.new_page()
@@ -142,3 +149,25 @@ def test_both_themes_follow_the_system(browser: Any, workspace: Workspace) -> No
             wanted = bool(asked) or scheme == "dark"
             wait_until(lambda: page.evaluate(dark) is wanted, f"{scheme} {asked}")  # noqa: B023
             context.close()
+
+
+#: Counts the frames that are asked for.
+FRAMES = """window.frames_asked = 0;
+const draw = window.requestAnimationFrame.bind(window);
+window.requestAnimationFrame = turn => { window.frames_asked += 1; return draw(turn); };"""
+
+
+def test_a_page_at_rest_draws_nothing(page: Any, workspace: Workspace) -> None:
+    """Gradio's clock of a page that loads went on, frame by frame, once the page was there."""
+    page.add_init_script(FRAMES)
+    with served(Services(workspace), small()) as url:
+        page.goto(url)
+        page.locator("h1").wait_for()
+
+        def rests() -> bool:
+            asked = page.evaluate("window.frames_asked")
+            page.wait_for_timeout(500)
+            return bool(page.evaluate("window.frames_asked") == asked > 0)
+
+        wait_until(rests, "the page to rest")
+        page.goto("about:blank")

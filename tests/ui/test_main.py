@@ -8,6 +8,7 @@ import pytest
 
 from ui.feedback import ASKED
 from ui.main import build
+from ui.server import ServerOptions, create_app
 from ui.services import Services
 from workbench.workspace import Workspace
 
@@ -42,7 +43,15 @@ def test_events_are_quick_private_and_without_a_veil(demo: gr.Blocks) -> None:
         assert event.concurrency_limit is None
         # 'minimal' puts a clock beside an answer that takes seconds, and hides nothing.
         assert event.show_progress in ("hidden", "minimal")
+        # Nor is any output told of a progress that it does not show, at this event and all later.
+        assert (event.show_progress_on == []) == (event.show_progress == "hidden"), event.name
         assert event.api_visibility == "private"
+
+
+def test_the_queue_rests_where_nothing_waits(demo: gr.Blocks, shared: Workspace) -> None:
+    create_app(Services(shared), ServerOptions(), demo)
+    assert demo._queue.sleep_when_free > 0.01
+    assert demo._queue.progress_update_sleep_when_free > 0.01
 
 
 def test_what_a_browser_keeps_has_a_fixed_key(demo: gr.Blocks) -> None:

@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.workbench.data.fakes import bring, everything
+from workbench.data.formats.known import formats
+from workbench.data.sources import _PACKED_STARTS
 from workbench.errors import WorkbenchError
 from workbench.workspace import Workspace
 
@@ -82,8 +84,12 @@ def test_any_bytes_in_a_zip(data: bytes, name: str, workspace: Workspace, folder
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20).filter(
     lambda t: not t.isspace()
 )
+#: A file that begins with these is no file of lines with junk.
+OTHER_FILES = (*_PACKED_STARTS, *(start for one in formats() for start in one.first_bytes))
 JUNK = st.one_of(
-    st.binary(max_size=40).map(lambda junk: junk.replace(b"\n", b"").replace(b"\r", b"")),
+    st.binary(max_size=40)
+    .map(lambda junk: junk.replace(b"\n", b"").replace(b"\r", b""))
+    .filter(lambda junk: not junk.startswith(OTHER_FILES)),
     st.sampled_from(
         [b"{", b"[]", b'{"query": 1}', b"null", b'{"query": "q"', b'"\\ud800"', b"\xff"]
     ),
