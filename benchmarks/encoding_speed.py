@@ -31,10 +31,10 @@ os.environ.update(patient(os.environ))
 import numpy as np
 from sentence_transformers import SentenceTransformer
 
-from workbench.data.sample import collect
+from workbench.data.demo_dataset import collect
 from workbench.models.contract import Contract
 from workbench.models.load import load_model
-from workbench.models.packaged import copy_packaged
+from workbench.models.registry import copy_packaged
 from workbench.models.resolve import ResolvedModel
 from workbench.quantization.convert import convert
 

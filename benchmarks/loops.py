@@ -68,12 +68,11 @@ def ours(workspace: Workspace, recipe: Any, folder: Path) -> list[float]:
     """The times at which our steps ended, with all that we write down at each."""
     from workbench.models.precision import choose, pick_device
     from workbench.models.resolve import resolve
-    from workbench.training.guard import Guard
+    from workbench.training.callbacks import Guard, Recorder
+    from workbench.training.distributed import ProcessGroup
+    from workbench.training.loss import apply_method, keeping_for
     from workbench.training.measure import Only
-    from workbench.training.method import apply_method, keeping_for
-    from workbench.training.recorder import Recorder
     from workbench.training.run import Run
-    from workbench.training.together import Together
 
     context: Any = Silent(workspace, folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -81,7 +80,9 @@ def ours(workspace: Workspace, recipe: Any, folder: Path) -> list[float]:
     precision = choose(recipe.precision, device)
     reader = workspace.datasets.read(recipe.dataset)
     base = resolve(workspace, recipe.model)
-    this = Run(recipe, context, reader, base, folder, device, precision, None, False, Together())
+    this = Run(
+        recipe, context, reader, base, folder, device, precision, None, False, ProcessGroup()
+    )
     loaded = this.load(base, kind.start(recipe, base), keeping_for(recipe, precision))
     contract = kind.contract(loaded, recipe, base.name)
     apply_method(loaded.model, recipe, base)

@@ -22,8 +22,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from storage.records import JobStatus, SlotKind  # noqa: E402
-from workbench.jobs.context import JobContext  # noqa: E402
 from workbench.jobs.launchers import patient  # noqa: E402
+from workbench.jobs.reporting import JobContext  # noqa: E402
 from workbench.recipes.base import Recipe  # noqa: E402
 from workbench.recipes.data import ImportRecipe  # noqa: E402
 from workbench.recipes.evaluate import EvaluateRecipe, IndexRecipe  # noqa: E402
@@ -93,9 +93,9 @@ def moved(vectors: Any, far: float) -> Any:
 def real_vectors() -> Any:
     import tempfile
 
-    from workbench.data.sample import collect
+    from workbench.data.demo_dataset import collect
     from workbench.models.load import load_embedding
-    from workbench.models.packaged import copy_packaged
+    from workbench.models.registry import copy_packaged
     from workbench.models.resolve import ResolvedModel
 
     texts = [pair.code for pair in islice(collect(lambda *_: None, lambda: None), CENTRES)]
@@ -137,8 +137,8 @@ def fill(home: Path) -> None:
     """Put the vectors where jobs look for what the packaged model has encoded."""
     from dataclasses import replace
 
-    from workbench.evaluation.encode import with_cache
-    from workbench.evaluation.texts import join_documents
+    from workbench.evaluation.measure import with_cache
+    from workbench.evaluation.pool import join_documents
     from workbench.models.load import load_embedding
     from workbench.models.resolve import resolve
     from workbench.workspace import Workspace
@@ -196,9 +196,11 @@ def run_evaluate(recipe: MeasuredEvaluate, context: JobContext) -> dict[str, Any
 
 
 def run_index(recipe: MeasuredIndex, context: JobContext) -> dict[str, Any]:
-    from workbench.search import build
+    from workbench.search import making
 
-    return measured(lambda: build.run(IndexRecipe.model_validate(recipe.model_dump()), context))
+    return measured(
+        lambda: making.run_build(IndexRecipe.model_validate(recipe.model_dump()), context)
+    )
 
 
 def measured(run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -247,14 +249,14 @@ TASKS: dict[str, Task] = {
         MeasuredIndex,
         "benchmarks.made:run_index",
         SlotKind.TRAIN,
-        "workbench.search.prepare:prepare_index",
+        "workbench.search.staleness:prepare_index",
     ),
 }
 
 
 def questions(count: int) -> Iterator[str]:
     """What the standard library's functions say of themselves."""
-    from workbench.data.sample import collect
+    from workbench.data.demo_dataset import collect
 
     pairs = islice(collect(lambda *_: None, lambda: None), CENTRES)
     return (pair.query for pair in islice(pairs, 0, CENTRES, max(1, CENTRES // count)))

@@ -212,7 +212,7 @@ def row(home: Path, at: int, cell: Cell, asked: Any) -> str:
 def one(home: Path, shapes: Shapes, at: int, device: str, steps: int) -> None:
     """One cell, in this process."""
     from benchmarks.loops import WARM_UP, ours, rate
-    from workbench.checks.footing import look
+    from workbench.checks.run_facts import look
     from workbench.models.precision import choose, pick_device
     from workbench.recipes.kinds import KINDS
     from workbench.workspace import Workspace
@@ -229,7 +229,7 @@ def one(home: Path, shapes: Shapes, at: int, device: str, steps: int) -> None:
         **{**shapes.settings, **own, **METHODS[cell.method], **cell.more},
     )
     place = pick_device(device)
-    estimate = look(workspace, recipe, place != "cpu").footing.memory(recipe)
+    estimate = look(workspace, recipe, place != "cpu").facts.memory(recipe)
     times = ours(workspace, recipe, home / "runs" / cell.name.replace(" ", "-"))
     found = {
         "rate": rate(times, recipe.batch_size),

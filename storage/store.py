@@ -5,15 +5,11 @@ from pathlib import Path
 
 from storage.datasets import DatasetRows
 from storage.engine import Database, default_url
-from storage.evaluations import EvaluationRows
-from storage.indexes import IndexRows
 from storage.jobs import JobRows
 from storage.metrics import MetricRows
 from storage.migrate import Alive, ensure_current
-from storage.models import ModelRows
-from storage.picks import PickRows
 from storage.queue import JobQueue
-from storage.state import state_of
+from storage.rows import EvaluationRows, IndexRows, ModelRows, PickRows, state_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,19 +62,19 @@ def warm_processes() -> None:
 @pytest.fixture(autouse=True, scope="session")
 def library_read_once() -> Iterator[None]:
     """Reading Python's library for the sample takes seconds; it is the same for every sample."""
-    from workbench.data import sample
+    from workbench.data import demo_dataset
 
     read: dict[Path, list[Any]] = {}
 
     def collect(progress: Any, check: Any) -> Iterator[Any]:
-        where = sample._library()
+        where = demo_dataset._library()
         if where not in read:
             read[where] = list(original(progress, check))
         return iter(read[where])
 
-    original = sample.collect
+    original = demo_dataset.collect
     patch = pytest.MonkeyPatch()
-    patch.setattr(sample, "collect", collect)
+    patch.setattr(demo_dataset, "collect", collect)
     yield
     patch.undo()
 

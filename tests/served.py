@@ -19,10 +19,10 @@ QUERY_PROMPT = "the quick fox "
 def fill(folder: Path) -> Workspace:
     """Models 'encodes', 'prompted' (with a query prompt), 'orders' and 'colbert'; the data set
     'animals' and its index 'one'; 'notes', of documents with fields, and its index 'dated'."""
+    from workbench.data.import_job import prepare_import
     from workbench.data.job import run_import
-    from workbench.data.prepare import prepare_import
-    from workbench.search.build import run
-    from workbench.search.prepare import prepare_index
+    from workbench.search.making import run_build
+    from workbench.search.staleness import prepare_index
 
     workspace = Workspace.open(folder / "home")
     context = FakeContext(workspace)
@@ -33,11 +33,11 @@ def fill(folder: Path) -> Workspace:
     put_model(workspace, "colbert", late_interaction(folder))
     _prompted(workspace, folder / "encodes")
     wanted = IndexRecipe(dataset="animals", model="encodes", name="one")
-    run(prepare_index(wanted, workspace, False), context)
+    run_build(prepare_index(wanted, workspace, False), context)
     notes = ImportRecipe(paths=[str(_notes(folder))], name="notes")
     run_import(prepare_import(notes, workspace, False), context)
     wanted = IndexRecipe(dataset="notes", model="encodes", name="dated")
-    run(prepare_index(wanted, workspace, False), context)
+    run_build(prepare_index(wanted, workspace, False), context)
     return workspace
 
 

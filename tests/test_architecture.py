@@ -47,10 +47,7 @@ CIRCLES = {
     # The page's options and answers stand in the files of what reads them.
     ("ui.offering", "ui.launch"),
     ("ui.offering", "ui.server"),
-    # One command in two files.
-    ("workbench.cli.data_bring", "workbench.cli.data"),
-    # Two readers of lists go around the plain one, which begins with them.
-    ("workbench.data.shapes.lists", "workbench.data.shapes.instructed"),
+    # A reader of lists goes around the plain one, which begins with it.
     ("workbench.data.shapes.lists", "workbench.data.shapes.titled"),
 }  # fmt: skip
 

@@ -15,9 +15,8 @@ from ui.choices import open_menu as menu
 from ui.feedback import on
 from ui.refusals import told_at_fields
 from ui.words import known, sentences, t
-from workbench.recipes.base import Recipe
+from workbench.recipes.base import NO_PROMPT, Recipe
 from workbench.recipes.describe import FieldSpec, describe
-from workbench.recipes.prompts import NO_PROMPT
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,7 @@ from starlette.types import Scope
 
 from ui.routes.replies import refusal
 from ui.words import t
-from workbench.serving.brake import Brake
-from workbench.serving.failures import failure
-from workbench.serving.keys import VARIABLE, ApiKey, take_key
+from workbench.serving.api import VARIABLE, ApiKey, RateLimit, failure, take_key
 from workbench.serving.proxies import NO_PROXIES, Proxies
 
 if TYPE_CHECKING:
@@ -66,7 +64,7 @@ def programs(
 ) -> Callable[[Request], bool]:
     """Who may pass the login without a cookie. Raises :class:`Held` for an address that has sent
     too many wrong keys to the tools; at /v1 the routes themselves see to that."""
-    brake = Brake()
+    brake = RateLimit()
 
     def passes(request: Request) -> bool:
         path = request.url.path
@@ -80,7 +78,7 @@ def programs(
     return passes
 
 
-def _opens(key: ApiKey, brake: Brake, request: Request, proxies: Proxies) -> bool:
+def _opens(key: ApiKey, brake: RateLimit, request: Request, proxies: Proxies) -> bool:
     given = request.headers.get("authorization")
     if given is None:
         return False

@@ -33,8 +33,7 @@ from ui.routes import (
 from ui.routes.replies import add_error_answers
 from ui.services import Services
 from ui.sessions import Credentials
-from workbench.serving.api import PATH, create_api
-from workbench.serving.keys import ApiKey
+from workbench.serving.api import PATH, ApiKey, create_api
 from workbench.serving.models import Catalogue
 from workbench.serving.proxies import NO_PROXIES, Proxies
 

@@ -8,9 +8,8 @@ line for each argument.
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from workbench.answers.kept import load
-from workbench.answers.prepare import prepare
-from workbench.answers.whole import whole
+from workbench.answers.answer import collect_answer, prepare
+from workbench.answers.answer_settings import load
 from workbench.comparison.forgetting import tables
 from workbench.comparison.table import to_text
 from workbench.errors import BadInput, ModelNotFound, NotFound, SearchUnavailable
@@ -18,7 +17,7 @@ from workbench.recipes.answer import AnswerRecipe
 from workbench.recipes.evaluate import EvaluateRecipe
 from workbench.records import JobStatus
 from workbench.search.fields import as_text
-from workbench.search.results import CANDIDATES, Hit
+from workbench.search.found import CANDIDATES, Hit
 from workbench.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -150,7 +149,7 @@ class Tools:
             raise SearchUnavailable("This page only reads records and cannot search.")
         values = {**load(self._workspace), "index": index, "top_k": top_k}
         recipe = prepare(self._workspace, AnswerRecipe.read(values), question)
-        told = whole(self._workspace, self._search, recipe, question)
+        told = collect_answer(self._workspace, self._search, recipe, question)
         shown = ("number", "id", "title", "score", "cited")
         passages = [
             {**{name: one[name] for name in shown}, "text": one["text"][:LONGEST_TEXT]}

@@ -15,22 +15,26 @@ from typing import Any
 
 from storage.records import Job, SlotKind
 from workbench.errors import NotFound
-from workbench.recipes.base import Recipe
-from workbench.recipes.data import AddModelRecipe, ImportRecipe, SampleRecipe
-from workbench.recipes.data_change import (
+from workbench.recipes.base import DrawPicturesRecipe, Recipe
+from workbench.recipes.data import (
+    AddModelRecipe,
     ExportDataRecipe,
+    HubLookRecipe,
+    ImportRecipe,
     MergeDataRecipe,
     ResplitRecipe,
+    SampleRecipe,
     SampleRowsRecipe,
 )
 from workbench.recipes.describe import with_absolute_folders
 from workbench.recipes.doctor import DoctorRecipe, MendRecipe
-from workbench.recipes.draw import DrawPicturesRecipe
-from workbench.recipes.evaluate import EvaluateRecipe, IndexRecipe
-from workbench.recipes.hub_look import HubLookRecipe
-from workbench.recipes.index_update import IndexUpdateRecipe
-from workbench.recipes.matrix import MatrixRecipe
-from workbench.recipes.measure import MeasureRecipe
+from workbench.recipes.evaluate import (
+    EvaluateRecipe,
+    IndexRecipe,
+    IndexUpdateRecipe,
+    MatrixRecipe,
+    MeasureRecipe,
+)
 from workbench.recipes.merge import BlendRecipe, MergeRecipe
 from workbench.recipes.mine import MineRecipe
 from workbench.recipes.quantize import QuantizeLabRecipe, QuantizeRecipe
@@ -41,7 +45,7 @@ from workbench.recipes.train_rerank import TrainLateInteractionRecipe, TrainRera
 
 EXTRA_TASKS_VARIABLE = "WORKBENCH_EXTRA_TASKS"
 
-#: Called with the recipe and a :class:`workbench.jobs.context.JobContext`.
+#: Called with the recipe and a :class:`workbench.jobs.reporting.JobContext`.
 TaskFunction = Callable[[Any, Any], dict[str, Any]]
 
 
@@ -85,20 +89,20 @@ class Tasks:
         return found
 
 
-_ADVICE = "workbench.checks.advice:advice"
+_ADVICE = "workbench.checks.memory_suggestions:advice"
 
 TASKS: dict[str, Task] = {
     "import": Task(
         ImportRecipe,
         "workbench.data.job:run_import",
         SlotKind.LIGHT,
-        prepare="workbench.data.prepare:prepare_import",
+        prepare="workbench.data.import_job:prepare_import",
     ),
     "sample": Task(
         SampleRecipe,
         "workbench.data.job:run_sample",
         SlotKind.LIGHT,
-        prepare="workbench.data.prepare:prepare_sample",
+        prepare="workbench.data.import_job:prepare_sample",
     ),
     "hub-look": Task(
         HubLookRecipe,
@@ -114,27 +118,27 @@ TASKS: dict[str, Task] = {
     ),
     "data-sample": Task(
         SampleRowsRecipe,
-        "workbench.data.sampling:run",
+        "workbench.data.subset:run",
         SlotKind.LIGHT,
-        prepare="workbench.data.edit_prepare:prepare_sample",
+        prepare="workbench.data.edit:prepare_sample",
     ),
     "data-merge": Task(
         MergeDataRecipe,
         "workbench.data.merge:run",
         SlotKind.LIGHT,
-        prepare="workbench.data.edit_prepare:prepare_merge",
+        prepare="workbench.data.edit:prepare_merge",
     ),
     "data-resplit": Task(
         ResplitRecipe,
         "workbench.data.resplit:run",
         SlotKind.LIGHT,
-        prepare="workbench.data.edit_prepare:prepare_resplit",
+        prepare="workbench.data.edit:prepare_resplit",
     ),
     "data-export": Task(
         ExportDataRecipe,
         "workbench.data.export:run",
         SlotKind.LIGHT,
-        prepare="workbench.data.edit_prepare:prepare_export",
+        prepare="workbench.data.edit:prepare_export",
     ),
     "doctor": Task(
         DoctorRecipe,
@@ -150,9 +154,9 @@ TASKS: dict[str, Task] = {
     ),
     "add-model": Task(
         AddModelRecipe,
-        "workbench.models.job:run_add",
+        "workbench.models.jobs:run_add",
         SlotKind.LIGHT,
-        prepare="workbench.models.prepare:prepare_add",
+        prepare="workbench.models.jobs:prepare_add",
     ),
     "train-embedding": Task(
         TrainEmbeddingRecipe,
@@ -190,14 +194,14 @@ TASKS: dict[str, Task] = {
         MeasureRecipe,
         "workbench.training.measure:run",
         SlotKind.TRAIN,
-        prepare="workbench.checks.prepare:prepare_measure",
+        prepare="workbench.checks.run_facts:prepare_measure",
         advice=_ADVICE,
     ),
     "mine": Task(
         MineRecipe,
         "workbench.mining.mine:run",
         SlotKind.LIGHT,
-        prepare="workbench.mining.prepare:prepare_mine",
+        prepare="workbench.mining.mine:prepare_mine",
     ),
     "synthesize": Task(
         SynthesizeRecipe,
@@ -217,7 +221,7 @@ TASKS: dict[str, Task] = {
         MatrixRecipe,
         "workbench.evaluation.matrix:run",
         SlotKind.LIGHT,
-        prepare="workbench.evaluation.matrix_prepare:prepare_matrix",
+        prepare="workbench.evaluation.prepare:prepare_matrix",
         resumable=True,
     ),
     "merge": Task(
@@ -246,16 +250,16 @@ TASKS: dict[str, Task] = {
     ),
     "index": Task(
         IndexRecipe,
-        "workbench.search.build:run",
+        "workbench.search.making:run_build",
         SlotKind.LIGHT,
-        prepare="workbench.search.prepare:prepare_index",
+        prepare="workbench.search.staleness:prepare_index",
         resumable=True,
     ),
     "index-update": Task(
         IndexUpdateRecipe,
         "workbench.search.update:run",
         SlotKind.LIGHT,
-        prepare="workbench.search.prepare:prepare_update",
+        prepare="workbench.search.staleness:prepare_update",
         resumable=True,
     ),
 }

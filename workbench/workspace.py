@@ -12,7 +12,7 @@ from storage.store import Store, open_store
 from workbench.endpoint_keys import NO_KEYS, EndpointKeys
 from workbench.errors import StoreError
 from workbench.jobs import files
-from workbench.jobs.processes import alive
+from workbench.jobs.files import alive
 
 if TYPE_CHECKING:
     from workbench.data.registry import Datasets

@@ -16,7 +16,7 @@ from tests.browser.app import LONG, ROOT, click, open_tab, running
 from tests.ui.serving import wait_until
 from tests.workbench.data.fakes import context
 from workbench import demo
-from workbench.data import sample
+from workbench.data import demo_dataset
 from workbench.data.job import run_sample
 from workbench.recipes.data import SampleRecipe
 from workbench.workspace import Workspace
@@ -45,9 +45,11 @@ UNNAMED = """() => [...document.querySelectorAll('input, textarea, select, butto
 
 def small_sample(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sample data set with fewer pairs, of short functions, already in the workspace."""
-    collect = sample.collect
+    collect = demo_dataset.collect
     monkeypatch.setattr(
-        sample, "collect", lambda *how: (pair for pair in collect(*how) if len(pair.code) < SHORT)
+        demo_dataset,
+        "collect",
+        lambda *how: (pair for pair in collect(*how) if len(pair.code) < SHORT),
     )
     workspace = Workspace.open(home)
     recipe = SampleRecipe(name=demo.DATASET, train_pairs=320, dev_pairs=30, test_pairs=80)

@@ -13,10 +13,10 @@ from tests.browser.app import LONG, open_tab, running
 from tests.workbench.data.fakes import context
 from tests.workbench.models.fakes import FakeContext
 from tests.workbench.pictures.fakes import bomb, noise
-from workbench.pictures.drawing import words
+from workbench.pictures.captions import words
 from workbench.pictures.sample import run as draw
+from workbench.recipes.base import DrawPicturesRecipe
 from workbench.recipes.data import AddModelRecipe
-from workbench.recipes.draw import DrawPicturesRecipe
 from workbench.workspace import Workspace
 
 # A browser, an app, three builds and a search process that import torch: a minute on two cores.
@@ -27,7 +27,7 @@ PICTURES = {"train_pictures": 50, "dev_pictures": 10, "test_pictures": 50}
 
 def drawn(folder: Path) -> Path:
     """The pictures' sample, small, with two models of random weights; one picture's file."""
-    from workbench.models.job import run_add
+    from workbench.models.jobs import run_add
     from workbench.models.small_clip import make_small_clip
 
     workspace = Workspace.open(folder / "home")

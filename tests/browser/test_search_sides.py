@@ -9,8 +9,8 @@ from playwright.sync_api import expect
 
 from tests.browser.app import LONG, open_tab, running
 from tests.workbench.data.fakes import context
+from workbench.data.import_job import prepare_import
 from workbench.data.job import run_import
-from workbench.data.prepare import prepare_import
 from workbench.recipes.data import ImportRecipe
 from workbench.workspace import Workspace
 

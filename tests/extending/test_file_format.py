@@ -11,7 +11,7 @@ import pytest
 
 from tests.workbench.data.fakes import context
 from ui.dropzone import readable
-from workbench.cli import data_bring
+from workbench.cli import data
 from workbench.cli.main import main
 from workbench.data.formats import known
 from workbench.data.formats.delimited import numbered
@@ -73,7 +73,7 @@ def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
         ready = task.load_prepare()(recipe, workspace, False)
         return SimpleNamespace(result=task.load_run()(ready, context(workspace)))
 
-    monkeypatch.setattr(data_bring, "run_job", run)
+    monkeypatch.setattr(data, "run_job", run)
 
 
 @pytest.mark.usefixtures("in_this_process")

@@ -73,7 +73,7 @@ def in_this_process(workspace: Workspace, recipe: ImportRecipe) -> SimpleNamespa
 @pytest.fixture
 def add(monkeypatch: pytest.MonkeyPatch, home: Path, tmp_path: Path) -> tuple[str, ...]:
     """The command line's own words; what it starts runs in this process."""
-    monkeypatch.setattr("workbench.cli.data_bring.run_job", in_this_process)
+    monkeypatch.setattr("workbench.cli.data.run_job", in_this_process)
     file = lines(tmp_path / "play.jsonl", ROWS)
     return ("--home", str(home), "data", "add", str(file), "--name", "play")
 

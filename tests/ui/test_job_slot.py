@@ -17,7 +17,7 @@ from ui.services import Services
 from workbench import demo
 from workbench.doctor import examine
 from workbench.mining import mine
-from workbench.mining.prepare import prepare_mine
+from workbench.mining.mine import prepare_mine
 from workbench.models.registry import new_model
 from workbench.recipes.base import Recipe
 from workbench.recipes.doctor import DoctorRecipe, MendRecipe

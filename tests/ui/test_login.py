@@ -18,8 +18,7 @@ from ui.sessions import LIFETIME, Credentials, Sessions, read_secret
 from ui.throttle import EVERYWHERE, OWN, SLOTS, Guesser, Throttle
 from ui.throttle import MOST as MOST_COUNTS
 from workbench.errors import BadInput
-from workbench.serving.brake import MOST
-from workbench.serving.keys import ApiKey
+from workbench.serving.api import MOST, ApiKey
 from workbench.serving.proxies import Proxies
 from workbench.workspace import Workspace
 

@@ -15,10 +15,10 @@ from ui.words import LANGUAGE, LANGUAGES, speaking
 from ui.words.metrics import label
 from ui.words.sentences import PLACE, pairs, said
 from workbench.data.export_held import SAID, told
-from workbench.data.export_scored import GRADES, OWN, TEACHER, Scale
+from workbench.data.export_shapes import GRADES, OWN, TEACHER, Scale
 from workbench.data.problems import MENDS
 from workbench.errors import BadRecipe, ModelNotFound
-from workbench.models.catalogue import catalogue
+from workbench.models.resolve import catalogue
 from workbench.recipes.answer import AnswerRecipe
 from workbench.recipes.describe import describe
 from workbench.recipes.evaluate import EvaluateRecipe, IndexRecipe

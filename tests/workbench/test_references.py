@@ -12,11 +12,10 @@ from storage.records import Index, JobStatus
 from tests.workbench.models.fakes import queued_job, write_modules
 from workbench.cli.main import main
 from workbench.errors import InUse
-from workbench.models import packaged
+from workbench.models import registry
 from workbench.models.registry import Models, new_model
 from workbench.recipes.answer import AnswerRecipe
-from workbench.recipes.base import Recipe, Referent
-from workbench.recipes.contract import ContractRecipe
+from workbench.recipes.base import ContractRecipe, Recipe, Referent
 from workbench.recipes.describe import describe, with_absolute_folders
 from workbench.recipes.kinds import KINDS
 from workbench.references import references, referring_fields, renamed
@@ -88,7 +87,7 @@ def full(home: Path) -> Iterator[Workspace]:
     workspace.close()
 
 
-def registry(workspace: Workspace, kind: Referent) -> Any:
+def registry_of(workspace: Workspace, kind: Referent) -> Any:
     return {
         "model": workspace.models,
         "dataset": workspace.datasets,
@@ -99,7 +98,7 @@ def registry(workspace: Workspace, kind: Referent) -> Any:
 
 @pytest.mark.parametrize(("task", "field", "kind"), list(fields()))
 def test_what_a_job_names_stays(full: Workspace, task: str, field: str, kind: Referent) -> None:
-    things = registry(full, kind)
+    things = registry_of(full, kind)
     recipe = naming(task, field, "mine")
     for status in (JobStatus.QUEUED, JobStatus.RUNNING):
         full.store.jobs.insert(
@@ -184,10 +183,10 @@ def test_a_model_is_known_by_whatever_it_is_called(full: Workspace, task: str) -
 
 def test_the_packaged_model_is_known_by_the_hubs_name(home: Path) -> None:
     workspace = Workspace.open(home)
-    workspace.models.add(new_model("m1", packaged.NAME, contract={}, summary={}))
-    recipe = {"model": packaged.ALIASES[1]}
+    workspace.models.add(new_model("m1", registry.NAME, contract={}, summary={}))
+    recipe = {"model": registry.ALIASES[1]}
     workspace.store.jobs.insert(queued_job("train-embedding", "the job", recipe))
-    assert len(workspace.models.used_by(packaged.NAME)) == 1
+    assert len(workspace.models.used_by(registry.NAME)) == 1
     workspace.close()
 
 
@@ -265,7 +264,7 @@ def test_a_folder_is_found_from_where_the_job_runs(
 def test_an_evaluation_names_a_folder_from_here(
     full: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    packaged.copy_packaged(tmp_path / "tuned")
+    registry.copy_packaged(tmp_path / "tuned")
     monkeypatch.chdir(tmp_path)
     job = full.jobs.submit(
         RECIPES["add-model"].read({"source": "tuned", "name": "from-here"}), name="a folder"

@@ -14,7 +14,7 @@ from tests.storage.test_migrate import OLDEST
 from ui.services import Services
 from ui.tabs import jobs as jobs_tab
 from ui.tabs import models_list
-from workbench.jobs.settle import settle_if_dead
+from workbench.jobs.outcome import settle_if_dead
 from workbench.models.registry import new_model
 from workbench.workspace import Workspace
 

@@ -17,11 +17,11 @@ from ui.routes.replies import Refused
 from ui.services import Services
 from ui.words import t
 from workbench.jobs.files import LOG
-from workbench.recipes.data_change import KEPT
+from workbench.recipes.data import KEPT
 from workbench.recipes.synthesize import DROPPED
 from workbench.records import Evaluation, MetricRow
-from workbench.takeaway.apart import write_in_own_process
-from workbench.takeaway.portable import replaced_files
+from workbench.takeaway.script_subprocess import write_in_own_process
+from workbench.takeaway.snippet import replaced_files
 
 if TYPE_CHECKING:
     from workbench.evaluation.trec import TrecFile

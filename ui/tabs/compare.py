@@ -25,7 +25,7 @@ from ui.tabs.compare_sections import Section, sections
 from ui.tabs.compare_shown import short_table as short_table  # Start shows it too.
 from ui.tabs.compare_shown import view as main_view
 from ui.words import t
-from workbench.comparison.ways import WAYS
+from workbench.comparison.table import WAYS
 from workbench.recipes.evaluate import EvaluateRecipe
 from workbench.records import Job
 

@@ -16,8 +16,7 @@ from ui.words import t
 from ui.words.amounts import ago
 from workbench.comparison.recipes import recipe_differences, shown
 from workbench.records import Job
-from workbench.reports.history import history
-from workbench.reports.measurement import SOURCES, Measurement
+from workbench.reports.history import SOURCES, Measurement, history
 
 #: Rows on a page.
 ROWS = 50

@@ -27,7 +27,7 @@ from ui.words.amounts import ago
 from ui.words.metrics import label
 from workbench.comparison.matrix import MEASURED
 from workbench.evaluation.named import BM25
-from workbench.recipes.matrix import MatrixRecipe
+from workbench.recipes.evaluate import MatrixRecipe
 from workbench.records import Job
 
 SECOND_STAGES = ("reranker", "late-interaction")

@@ -15,7 +15,7 @@ from ui.words.amounts import count
 from workbench.comparison.names import HEADLINE, label
 from workbench.errors import NotFound
 from workbench.records import Job
-from workbench.reports.published import (
+from workbench.reports.gather import (
     PublishedRow,
     published,
     published_markdown,

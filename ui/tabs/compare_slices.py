@@ -19,7 +19,7 @@ from workbench.comparison.names import HEADLINE, METRICS
 from workbench.comparison.slices import Slicing
 from workbench.comparison.table import build_table
 from workbench.records import Job
-from workbench.reports.slices import slices_of
+from workbench.reports.gather import slices_of
 
 
 def section(services: Services) -> Section:

@@ -32,8 +32,8 @@ from ui.words.amounts import ago, count, size
 from workbench.data.formats import known
 from workbench.errors import BadInput
 from workbench.pictures.sample import drawn
+from workbench.recipes.base import DrawPicturesRecipe
 from workbench.recipes.data import ImportRecipe, SampleRecipe
-from workbench.recipes.draw import DrawPicturesRecipe
 from workbench.records import Dataset, Job, JobStatus
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from ui.words import sentences, t
 from ui.words.amounts import size
 from workbench.data.push import push_dataset
 from workbench.data.registry import Dependents
-from workbench.data.resplit_field import columns_of
+from workbench.data.resplit import columns_of
 from workbench.errors import BadInput
 from workbench.recipes.base import Recipe
-from workbench.recipes.data_change import (
+from workbench.recipes.data import (
     KEPT,
     ExportDataRecipe,
     MergeDataRecipe,

@@ -16,7 +16,7 @@ from ui.services import Services
 from ui.words import t
 from workbench.data import hub_look
 from workbench.data.hub import PREFIX
-from workbench.recipes.hub_look import HubLookRecipe
+from workbench.recipes.data import HubLookRecipe
 
 TASKS = (HubLookRecipe.task,)
 

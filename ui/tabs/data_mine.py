@@ -16,8 +16,7 @@ from ui.services import Services
 from ui.tabs.data_proposal import Page, page_html, proposal_html
 from ui.words import t
 from workbench.errors import BadInput
-from workbench.mining.accept import accept
-from workbench.mining.proposal import Proposal, proposals
+from workbench.mining.proposal import Proposal, accept, proposals
 from workbench.recipes.mine import MineRecipe
 from workbench.records import Dataset
 

@@ -33,7 +33,7 @@ from workbench.comparison.explore import (
 )
 from workbench.comparison.judge import judge
 from workbench.comparison.order import ordered
-from workbench.comparison.sorting import ALL, GAINED, LOST, UNCHANGED, first_order
+from workbench.comparison.table import ALL, GAINED, LOST, UNCHANGED, first_order
 from workbench.errors import BadInput, NotFound
 from workbench.records import Evaluation, Job
 

@@ -10,7 +10,7 @@ from ui.words import t
 from ui.words.amounts import count
 from ui.words.metrics import label
 from workbench.comparison.recipes import shown
-from workbench.reports.measurement import Measurement, headline_metrics
+from workbench.reports.history import Measurement, headline_metrics
 
 _QUIET = Markup('<span class="rw-quiet rw-small">{}</span>')
 

@@ -20,7 +20,7 @@ from ui.services import Services
 from ui.tabs import fitting
 from ui.words import known, sentences, t
 from ui.words.amounts import ago, size
-from workbench.evaluation.cache import EncodingCache
+from workbench.evaluation.encoding_cache import EncodingCache
 from workbench.records import Job, JobStatus
 
 if TYPE_CHECKING:

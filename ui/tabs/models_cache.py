@@ -11,7 +11,7 @@ from ui.markup import piece
 from ui.services import Services
 from ui.words import t
 from ui.words.amounts import count, size
-from workbench.evaluation.cache import EncodingCache
+from workbench.evaluation.encoding_cache import EncodingCache
 from workbench.records import Model
 
 

@@ -5,7 +5,7 @@ from markupsafe import Markup
 from ui.markup import EMPTY, heading, join, piece, table
 from ui.words import sentences, t
 from ui.words.amounts import size
-from workbench.models.catalogue import CatalogueModel, catalogue, manner
+from workbench.models.resolve import CatalogueModel, catalogue, manner
 
 _KINDS = {
     "embedding": "kind.embedding",

@@ -15,8 +15,8 @@ from ui.services import Services
 from ui.tabs.models_details import separators
 from ui.words import known, sentences, t
 from workbench.models.contract import Contract
-from workbench.models.edit import Edited, edit, rules_of
-from workbench.recipes.contract import ContractRecipe
+from workbench.models.jobs import Edited, edit, rules_of
+from workbench.recipes.base import ContractRecipe
 from workbench.recipes.describe import FieldSpec, describe
 
 SPECS = tuple(describe(ContractRecipe))

@@ -12,9 +12,8 @@ from ui.markup import EMPTY, piece
 from ui.services import Services
 from ui.words import t
 from workbench.records import Model
-from workbench.takeaway.portable import missing_base
 from workbench.takeaway.push import push
-from workbench.takeaway.snippet import use_lines
+from workbench.takeaway.snippet import missing_base, use_lines
 
 
 @dataclass(frozen=True)

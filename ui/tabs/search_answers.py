@@ -17,8 +17,8 @@ from ui.markup import piece
 from ui.refusals import told_at_fields
 from ui.services import Services
 from ui.words import section, t
-from workbench.answers import kept
-from workbench.answers.prepare import prepare
+from workbench.answers import answer_settings
+from workbench.answers.answer import prepare
 from workbench.answers.prompt import CHINESE, ENGLISH
 from workbench.errors import BadInput
 from workbench.recipes.answer import NOTHING, PASSAGES, QUESTION, AnswerRecipe
@@ -99,14 +99,14 @@ def listen(services: Services, answers: Answers, above: Sequence[Any]) -> None:
             values = values_of(answers, raw)
             values |= {"index": index, "reranker": second or None, "where": where or ""}
             recipe = prepare(services.workspace, AnswerRecipe.read(values), question or "")
-            kept.save(services.workspace, recipe)
+            answer_settings.save(services.workspace, recipe)
             return [asked(recipe, question or ""), str(key_html(services, recipe.key_variable))]
 
         return told_at_fields(act, helps, 2)
 
     def opened(*raw: Any) -> list[Any]:
         """The kept settings, unless something was typed since the page was drawn."""
-        found = kept.load(services.workspace)
+        found = answer_settings.load(services.workspace)
         if not found or values_of(answers, raw) != _first(answers):
             named = str(raw[names.index("key_variable")] or "")
             return [gr.skip()] * len(raw) + [key_html(services, named)]

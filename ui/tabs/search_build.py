@@ -18,8 +18,7 @@ from ui.services import Services
 from ui.tabs import search_outside
 from ui.words import sentences, t
 from workbench.recipes.describe import describe
-from workbench.recipes.evaluate import IndexRecipe
-from workbench.recipes.index_update import IndexUpdateRecipe
+from workbench.recipes.evaluate import IndexRecipe, IndexUpdateRecipe
 from workbench.records import Job, JobStatus
 from workbench.search.pictures import KIND
 

@@ -11,7 +11,7 @@ from ui.markup import EMPTY, join, pick, piece
 from ui.services import Services
 from ui.words import t
 from ui.words.amounts import count
-from workbench.search.where import Condition, joined, parse
+from workbench.search.fields import Condition, joined, parse
 
 #: Values of a field that are offered.
 VALUES = 8

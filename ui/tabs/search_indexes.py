@@ -11,10 +11,10 @@ from ui.services import Services
 from ui.tabs.search_outside import listed_html
 from ui.words import sentences, t
 from ui.words.amounts import count, size
-from workbench.recipes.index_update import IndexUpdateRecipe
+from workbench.recipes.evaluate import IndexUpdateRecipe
 from workbench.records import Index, Job
 from workbench.search.pictures import of_pictures
-from workbench.search.stale import Stale, stale
+from workbench.search.staleness import Stale, stale
 
 #: Below this recall@10 a row says what would find more.
 LOW = 0.9

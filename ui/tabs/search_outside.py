@@ -15,7 +15,7 @@ from ui.words import t
 from ui.words.amounts import count
 from workbench.errors import BadInput
 from workbench.recipes.describe import describe
-from workbench.recipes.index_update import IndexUpdateRecipe
+from workbench.recipes.evaluate import IndexUpdateRecipe
 from workbench.records import Index, Job
 
 SPECS = {spec.name: spec for spec in describe(IndexUpdateRecipe)}

@@ -21,7 +21,7 @@ from ui.tabs.search_hits import results_html
 from ui.tabs.search_tiles import SMALL, tiles
 from ui.words import t
 from workbench.errors import BadInput, SearchUnavailable
-from workbench.pictures.apart import MEDIA, shrunk
+from workbench.pictures.decode_subprocess import MEDIA, shrunk
 from workbench.pictures.opening import SUFFIXES
 from workbench.search.pictures import of_pictures
 

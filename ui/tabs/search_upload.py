@@ -16,7 +16,7 @@ from workbench.errors import BadInput
 from workbench.models.resolve import resolve
 from workbench.recipes.data import ImportRecipe
 from workbench.records import Job
-from workbench.search.prepare import prepare_index
+from workbench.search.staleness import prepare_index
 
 
 @dataclass(frozen=True)

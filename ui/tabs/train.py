@@ -20,8 +20,8 @@ from ui.tabs import fitting, train_check, train_clone, train_command, train_form
 from ui.tabs.search import lead_to
 from ui.words import t
 from ui.words.amounts import ago
-from workbench.models.catalogue import listed
-from workbench.recipes.draw import SMALL_CLIP
+from workbench.models.resolve import listed
+from workbench.recipes.base import SMALL_CLIP
 from workbench.recipes.kinds import KINDS
 from workbench.records import Job, JobStatus
 

@@ -16,7 +16,7 @@ from ui.tabs import fitting, train_form
 from ui.words import sentences, t
 from ui.words.amounts import count, duration, size
 from workbench.checks import CheckReport, Warning_, check
-from workbench.recipes.measure import MeasureRecipe
+from workbench.recipes.evaluate import MeasureRecipe
 from workbench.recipes.train import TrainRecipe
 from workbench.records import Job, JobStatus
 

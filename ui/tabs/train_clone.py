@@ -8,7 +8,7 @@ from ui.services import Services
 from ui.tabs import train_form
 from ui.words import t
 from workbench.records import Job
-from workbench.takeaway.again import recipe_of
+from workbench.takeaway.sweeps import recipe_of
 
 
 def button() -> gr.Button:

@@ -10,7 +10,7 @@ from ui import form
 from ui.feedback import on
 from ui.services import Services
 from ui.words import t
-from workbench.checks import offers
+from workbench.checks import run_facts
 from workbench.recipes.kinds import KINDS
 
 FIRST_KIND = next(iter(KINDS))
@@ -105,7 +105,7 @@ def _listen_objectives(services: Services, drawn: form.Form) -> None:
     def offer(dataset: str | None, chosen: str) -> Any:
         if not dataset or not services.workspace.datasets.exists(dataset):
             return gr.skip()
-        found = offers.objectives(services.workspace.datasets.read(dataset), spec.choices)
+        found = run_facts.objectives(services.workspace.datasets.read(dataset), spec.choices)
         choices = [(form.choice_label(spec, name), name) for name in found]
         return gr.Dropdown(choices=choices, value=chosen if chosen in found else found[0])
 

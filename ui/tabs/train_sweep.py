@@ -16,8 +16,7 @@ from workbench.comparison.names import label as metric_label
 from workbench.recipes.describe import describe
 from workbench.recipes.kinds import KINDS
 from workbench.records import Job
-from workbench.takeaway.again import plan, recipe_of
-from workbench.takeaway.sweeps import find_sweep, results, start
+from workbench.takeaway.sweeps import find_sweep, plan, recipe_of, results, start
 
 if TYPE_CHECKING:
     from ui.tabs.train import Train

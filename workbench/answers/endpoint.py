@@ -1,22 +1,30 @@
-"""Asks an OpenAI-compatible endpoint for an answer and hands it on as it is written."""
+"""Asks an OpenAI-compatible endpoint for an answer and hands it on as it is written.
+
+An answer that a server sends whole, as JSON, though it was asked for a stream: some know none.
+
+It is read as a stream of one piece.
+
+What a model thinks aloud before its answer, between ``<think>`` and ``</think>``: left out.
+"""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 import httpx2
 import openai
+from openai.types.chat import ChatCompletionChunk
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
-from workbench.answers.at_once import is_whole, read_whole
-from workbench.answers.written import Took
+from workbench.answers.answer_events import Took
 from workbench.endpoint_keys import EndpointKeys
 from workbench.errors import EndpointFailed, WorkbenchError
 from workbench.recipes.answer import AnswerRecipe
-from workbench.synthesis.amount import Limit
-from workbench.synthesis.client import Packed, TooMuch, client
-from workbench.synthesis.failures import (
+from workbench.synthesis.client import Limit, Packed, TooMuch, client
+from workbench.synthesis.endpoint import (
     RESUME,
     Passing,
     Refused,
@@ -24,6 +32,38 @@ from workbench.synthesis.failures import (
     no_completion,
     too_slow,
 )
+
+# An answer that a server sends whole, as JSON, though it was asked for a stream: some know none.
+#
+# It is read as a stream of one piece.
+
+
+def is_whole(stream: "openai.AsyncStream[Any]") -> bool:
+    """Whether what was called a stream is one JSON document."""
+    kind = stream.response.headers.get("content-type", "").split(";")[0].strip().lower()
+    return kind == "application/json" or kind.endswith("+json")
+
+
+async def read_whole(stream: "openai.AsyncStream[Any]") -> ChatCompletionChunk:
+    """The document as one piece, which ends the answer.
+
+    Raises :class:`openai.OpenAIError` where the connection breaks or the document tells of an
+    error, and ValueError, TypeError or LookupError where it is no completion.
+    """
+    response = stream.response
+    try:
+        told = json.loads(await response.aread())
+    except httpx2.HTTPError as error:
+        raise openai.APIConnectionError(request=response.request) from error
+    failure = told.get("error") if isinstance(told, dict) else None
+    if failure:
+        raise openai.APIError("", response.request, body=failure)
+    choices = [
+        {**one, "delta": one["message"], "finish_reason": one.get("finish_reason") or "stop"}
+        for one in told["choices"]
+    ]
+    return ChatCompletionChunk.construct(**{**told, "choices": choices})
+
 
 #: Seconds: the first pause before trying again is drawn up to this, the next up to twice, ...
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0
@@ -220,3 +260,42 @@ def _told(error: EndpointFailed) -> EndpointFailed:
     """Without what is for jobs only."""
     hint = error.hint.replace(RESUME, "").strip()
     return EndpointFailed(error.message, hint or "Ask again, or choose another endpoint.")
+
+
+# What a model thinks aloud before its answer, between ``<think>`` and ``</think>``: left out.
+
+_BEGIN, _END = "<think>", "</think>"
+
+
+@dataclass
+class Thinking:
+    """Hands on an answer in pieces of any size, without the thought that it begins with."""
+
+    #: 'start' until it is known whether there is one, 'inside' it, 'after' it.
+    _where: str = "start"
+    _held: str = ""
+
+    def feed(self, text: str) -> str:
+        """What is to be shown now."""
+        if self._where == "after":
+            return text
+        self._held += text
+        if self._where == "start":
+            begun = self._held.lstrip()
+            if begun and begun[: len(_BEGIN)] == _BEGIN[: len(begun)] and len(begun) < len(_BEGIN):
+                return ""
+            if begun.startswith(_BEGIN):
+                self._where = "inside"
+            elif begun:
+                return self.close()
+        if self._where == "inside" and _END in self._held:
+            rest = self._held.partition(_END)[2]
+            self._where, self._held = "after", ""
+            return rest
+        return ""
+
+    def close(self) -> str:
+        """The rest, at the end; of a thought that was not ended, nothing."""
+        rest = "" if self._where == "inside" else self._held
+        self._where, self._held = "after", ""
+        return rest

@@ -5,7 +5,7 @@ import threading
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
 
-from workbench.answers.written import Took
+from workbench.answers.answer_events import Took
 from workbench.errors import JobCancelled
 from workbench.recipes.answer import AnswerRecipe
 

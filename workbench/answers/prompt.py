@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from workbench.recipes.answer import NOTHING, PASSAGES, QUESTION, AnswerRecipe
-from workbench.search.results import Hit
-from workbench.synthesis.amount import tokens
-from workbench.synthesis.templates import is_chinese
+from workbench.search.found import Hit
+from workbench.synthesis.client import tokens
+from workbench.synthesis.questions import is_chinese
 
 ENGLISH = """\
 Answer the question from the numbered passages below, and from nothing else.

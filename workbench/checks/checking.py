@@ -1,14 +1,12 @@
 """``train --check``: rows, steps, tokens, memory and warnings, at once and without torch."""
 
 from workbench.checks.findings import Facts, findings
-from workbench.checks.footing import Looked, look
-from workbench.checks.machine import free_memory
-from workbench.checks.memory import trainable_parameters
-from workbench.checks.offers import has_scores
+from workbench.checks.memory_estimate import trainable_parameters
 from workbench.checks.report import CheckReport, Lengths
+from workbench.checks.run_facts import Looked, free_memory, has_scores, look
 from workbench.jobs.slots import gpus
-from workbench.models.catalogue import find
-from workbench.recipes.devices import how_many
+from workbench.models.resolve import find
+from workbench.recipes.base import how_many
 from workbench.recipes.train import TrainRecipe
 from workbench.training.epoch import planned, steps, unseen
 from workbench.training.prepare import rows_of
@@ -22,7 +20,7 @@ def check(workspace: Workspace, recipe: TrainRecipe, *, gpu: bool | None = None)
     would raise: an unknown data set or model, no training rows.
     """
     looked = look(workspace, recipe, gpu)
-    recipe, footing = looked.recipe, looked.footing
+    recipe, footing = looked.recipe, looked.facts
     shape, width, rows = footing.shape, footing.width, footing.rows
     memory = footing.memory(recipe)
     available = free_memory(footing.gpu)
@@ -68,9 +66,9 @@ def _notes(looked: Looked) -> list[str]:
             f"The model {base.name} is not on this machine yet, so its tokens and memory are not "
             "known."
         ]
-    if looked.footing.shape is None:
+    if looked.facts.shape is None:
         return ["The model's weights are no safetensors, so its size is not known."]
-    if looked.footing.shape.tokenizer is None:
+    if looked.facts.shape.tokenizer is None:
         return ["The model has no tokenizer.json, so its tokens and memory are not known."]
     return []
 

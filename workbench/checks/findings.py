@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from workbench.checks.report import Lengths, Memory, Warning_
-from workbench.models.catalogue import CatalogueModel
 from workbench.models.contract import Contract
+from workbench.models.resolve import CatalogueModel
 from workbench.recipes.idle import early_stopping, idle
 from workbench.recipes.train import TAUGHT, TrainRecipe
 

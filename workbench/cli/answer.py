@@ -4,11 +4,10 @@ import argparse
 import sys
 from typing import Any
 
-from workbench.answers.kept import load, over
-from workbench.answers.prepare import prepare
-from workbench.answers.whole import whole
-from workbench.cli.options import add_fields, add_settings, allow_typed_key, read_values
+from workbench.answers.answer import collect_answer, prepare
+from workbench.answers.answer_settings import load, over
 from workbench.cli.output import say
+from workbench.cli.running import add_fields, add_settings, allow_typed_key, read_values
 from workbench.errors import EndpointFailed
 from workbench.recipes.answer import AnswerRecipe
 from workbench.workspace import Workspace
@@ -46,7 +45,9 @@ def _answer(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     recipe = prepare(workspace, recipe, args.question)
     client = SearchClient(workspace)
     try:
-        said = whole(workspace, client, recipe, args.question, None if args.json else _print)
+        said = collect_answer(
+            workspace, client, recipe, args.question, None if args.json else _print
+        )
     finally:
         client.close()
     if not args.json:

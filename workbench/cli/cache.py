@@ -21,7 +21,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
 
 
 def _show(workspace: Workspace, _args: argparse.Namespace) -> tuple[Any, str]:
-    from workbench.evaluation.cache import EncodingCache
+    from workbench.evaluation.encoding_cache import EncodingCache
 
     cache = EncodingCache(workspace.home)
     found = cache.show()
@@ -56,7 +56,7 @@ def _show(workspace: Workspace, _args: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _clear(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-    from workbench.evaluation.cache import EncodingCache
+    from workbench.evaluation.encoding_cache import EncodingCache
 
     freed = EncodingCache(workspace.home).clear(args.model)
     return {"freed": freed}, f"Removed {size_words(freed)} of kept encodings and scores."

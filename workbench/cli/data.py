@@ -1,20 +1,346 @@
-"""``data``: bring data sets in, look at them, remove them."""
+"""``data``: bring data sets in, look at them, remove them.
+
+``data add`` and ``data push``: files or a hub's data set in, a data set to a hub.
+
+``data versions|sample|merge|resplit|rename|export``: data sets made of others, and taken out.
+"""
 
 import argparse
-from typing import Any
+import getpass
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any
 
 from storage.records import Dataset
-from workbench.cli import data_bring, data_change, doctor
+from workbench.cli import doctor
 from workbench.cli.output import columns, say, size_words
+from workbench.cli.running import PREFIX, add_fields, follow, read_values, run_job
+from workbench.data.lineage import VersionInfo, versions
+from workbench.data.registry import Dependents
+from workbench.errors import BadInput
+from workbench.recipes.base import DrawPicturesRecipe
+from workbench.recipes.data import (
+    ExportDataRecipe,
+    HubLookRecipe,
+    ImportRecipe,
+    MergeDataRecipe,
+    ResplitRecipe,
+    SampleRowsRecipe,
+)
+from workbench.takeaway.push import TOKEN_VARIABLE
 from workbench.workspace import Workspace
+
+if TYPE_CHECKING:
+    from workbench.data.preview import Preview
+
+
+# ``data versions|sample|merge|resplit|rename|export``: data sets made of others, and taken out.
+
+
+def _add_change_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
+    """The actions, below ``data``."""
+    listing = actions.add_parser("versions", parents=[shared], help="how a data set came to be")
+    listing.add_argument("name")
+    listing.add_argument("--use", type=int, metavar="N", help="make version N the current one")
+    listing.set_defaults(command=_versions)
+
+    sampling = actions.add_parser(
+        "sample",
+        parents=[shared],
+        help="some queries, with what belongs to them, as a new data set",
+    )
+    _dataset(sampling)
+    add_fields(sampling, SampleRowsRecipe, skip=("dataset",))
+    sampling.set_defaults(command=_sample)
+
+    merging = actions.add_parser(
+        "merge", parents=[shared], help="several data sets as one: equal texts become one"
+    )
+    merging.add_argument(PREFIX + "datasets", nargs="+", metavar="NAME", help="the data sets")
+    add_fields(merging, MergeDataRecipe, skip=("datasets",))
+    merging.set_defaults(command=_merge)
+
+    for name in ("resplit", "split"):
+        splitting = actions.add_parser(
+            name, parents=[shared], help="decide anew which queries are train, dev and test"
+        )
+        _dataset(splitting)
+        add_fields(splitting, ResplitRecipe, skip=("dataset",))
+        splitting.set_defaults(command=_resplit)
+
+    renaming = actions.add_parser("rename", parents=[shared], help="give a data set another name")
+    renaming.add_argument("name")
+    renaming.add_argument("to", metavar="NEW")
+    renaming.set_defaults(command=_rename)
+
+    exporting = actions.add_parser(
+        "export", parents=[shared], help="write a data set in the shape another tool reads"
+    )
+    _dataset(exporting)
+    add_fields(exporting, ExportDataRecipe, skip=("dataset", "output"))
+    exporting.add_argument(
+        "--output",
+        dest=PREFIX + "output",
+        required=True,
+        metavar="PATH",
+        help="a folder, a .zip file, or the one file to write",
+    )
+    exporting.set_defaults(command=_export)
+
+
+def _dataset(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(PREFIX + "dataset", metavar="NAME", help="the data set")
+
+
+def _versions(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    if args.use is not None:
+        workspace.datasets.make_current(args.name, args.use)
+    found = versions(workspace, args.name)
+    head = ["version", "from", "made", "queries", "documents", "judgments", "candidates", "what"]
+    rows = [_line(one) for one in found]
+    name = workspace.datasets.get(args.name).name
+    document = {"name": name, "versions": [one.to_dict() for one in found]}
+    return document, columns(head, rows)
+
+
+def _line(one: VersionInfo) -> list[str]:
+    summary = one.summary
+    made = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.created_at))
+    counts = ", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in one.counts.items())
+    return [
+        f"{one.version}{' *' if one.current else ''}",
+        "" if one.parent is None else str(one.parent),
+        made,
+        *(f"{summary.get(key, 0):,}" for key in ("queries", "documents", "judgments")),
+        f"{summary.get('candidates', 0):,}",
+        one.what + (f" ({counts})" if counts else ""),
+    ]
+
+
+def _sample(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    recipe = SampleRowsRecipe.read(read_values(args, SampleRowsRecipe))
+    result = run_job(workspace, recipe).result or {}
+    return result, made_words(result)
+
+
+def _merge(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    recipe = MergeDataRecipe.read(read_values(args, MergeDataRecipe))
+    result = run_job(workspace, recipe).result or {}
+    return result, made_words(result)
+
+
+def _resplit(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    recipe = ResplitRecipe.read(read_values(args, ResplitRecipe))
+    result = follow(workspace, workspace.jobs.submit(recipe, name=recipe.dataset)).result or {}
+    return result, (
+        f"'{result['dataset']}' is at version {result['version']}: "
+        f"{_splits(result['pair_splits'] or result['splits'])}; {result['moved']:,} moved."
+    )
+
+
+def _rename(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    before = workspace.datasets.get(args.name).name
+    after = workspace.datasets.rename(args.name, args.to).name
+    return {"renamed": before, "name": after}, f"'{before}' is called '{after}' now."
+
+
+def _export(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    recipe = ExportDataRecipe.read(read_values(args, ExportDataRecipe))
+    result = follow(workspace, workspace.jobs.submit(recipe, name=recipe.dataset)).result or {}
+    files = ", ".join(f"{one['file']} ({one['rows']:,} rows)" for one in result["files"])
+    lines = [f"{result['output']}: {files}, {size_words(result['bytes'])}"]
+    if result["scores"]:
+        lines.append(result["scores"])
+    if result["left_out"]:
+        lines.append("This shape has no place for:")
+        lines += [f"  {one}" for one in result["left_out"]]
+    return result, "\n".join(lines)
+
+
+def made_words(result: dict[str, Any]) -> str:
+    """A new data set in one or two lines."""
+    lines = [
+        f"{result['name']}: {result['queries']:,} queries ({_splits(result['splits'])}), "
+        f"{result['documents']:,} documents, {result['judgments']:,} judgments"
+    ]
+    lines += [f"  {key.replace('_', ' ')}: {n:,}" for key, n in result.get("counts", {}).items()]
+    return "\n".join(lines)
+
+
+def _splits(splits: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {split}" for split, count in splits.items())
+
+
+# -- before a data set is removed ------------------------------------------------------------
+
+
+def warn(name: str, found: Dependents, yes: bool) -> None:
+    """Say what a data set's removal costs; ask where somebody can answer."""
+    if not found.any:
+        return
+    for line in dependents_words(found):
+        say(line)
+    if yes or not sys.stdin.isatty():
+        return
+    say(f"Remove '{name}' all the same? Type its name:")
+    if sys.stdin.readline().strip() != name:
+        raise BadInput(f"'{name}' stays.", "")
+
+
+def dependents_words(found: Dependents) -> list[str]:
+    lines = []
+    if found.models:
+        lines.append(f"Trained on it: {_names(found.models)}. Their runs cannot be repeated.")
+    if found.indexes:
+        lines.append(f"Indexes of it: {_names(found.indexes)}. They cannot be searched any more.")
+    if found.evaluations:
+        lines.append(f"Measured on it: {found.evaluations} times. Only the numbers stay.")
+    return lines
+
+
+def _names(names: list[str]) -> str:
+    shown = ", ".join(f"'{name}'" for name in names[:5])
+    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+# ``data add`` and ``data push``: files or a hub's data set in, a data set to a hub.
+
+#: Recipe fields whose options have shorter names here.
+_OWN = ("paths", "name", "mapping", "hub_split", "hub_subset", "remove_after")
+_CLIP = 200
+
+
+def _add_import_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
+    """The two actions, below ``data``."""
+    adding = actions.add_parser(
+        "add", parents=[shared], help="read files, or a hub's data set, into a new data set"
+    )
+    adding.add_argument(
+        PREFIX + "paths", nargs="+", metavar="PATH", help="files, folders or hf:OWNER/NAME"
+    )
+    adding.add_argument(
+        "--name", dest=PREFIX + "name", metavar="TEXT", default="", help="what to call it here"
+    )
+    adding.add_argument(
+        "--map",
+        dest=PREFIX + "mapping",
+        action="append",
+        default=argparse.SUPPRESS,
+        metavar="ROLE=COLUMN",
+        help="which column holds what, for example query=frage; may be given several times",
+    )
+    adding.add_argument(
+        "--split",
+        dest=PREFIX + "hub_split",
+        default=argparse.SUPPRESS,
+        metavar="NAMES",
+        help="the splits of a hub's data set, with commas between them (default: all)",
+    )
+    adding.add_argument(
+        "--subset",
+        dest=PREFIX + "hub_subset",
+        default=argparse.SUPPRESS,
+        metavar="NAME",
+        help="the subset (configuration) of a hub's data set",
+    )
+    adding.add_argument(
+        "--preview",
+        action="store_true",
+        help="show columns, first rows and pieces as they would be read, and write nothing",
+    )
+    add_fields(adding, ImportRecipe, skip=_OWN)
+    adding.set_defaults(command=_add, parser=adding)
+
+    drawing = actions.add_parser(
+        "draw",
+        parents=[shared],
+        help="draw sample pictures with captions, and make a small untrained model for them",
+    )
+    add_fields(drawing, DrawPicturesRecipe)
+    drawing.set_defaults(command=_draw)
+
+    pushing = actions.add_parser("push", parents=[shared], help="send a data set to a hub")
+    pushing.add_argument("name")
+    pushing.add_argument("repo", metavar="OWNER/NAME", help="made where it does not exist yet")
+    pushing.add_argument("--public", action="store_true", help="a repository that all can read")
+    pushing.set_defaults(command=_push)
+
+
+def _add(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+
+    from workbench.data.hub import is_hub
+    from workbench.data.preview import preview  # readers of every shape: a fifth of a second
+
+    values = read_values(args, ImportRecipe)
+    if args.preview:
+        recipe = ImportRecipe.read({**values, "name": values["name"] or "-"})
+        for path in filter(is_hub, recipe.paths):
+            look = HubLookRecipe(dataset_id=path, subset=recipe.hub_subset)
+            run_job(workspace, look)
+        found = preview(workspace, recipe)
+        return found.to_dict(), _preview_words(found)
+    if not values["name"]:
+        args.parser.error("the following arguments are required: --name")
+    job = run_job(workspace, ImportRecipe.read(values))
+    result = job.result or {}
+    return result, report(result)
+
+
+def _draw(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+
+    job = run_job(workspace, DrawPicturesRecipe.read(read_values(args, DrawPicturesRecipe)))
+    result = job.result or {}
+    words = report(result)
+    return result, f"{words}\n  model: {result['model']}" if result["model"] else words
+
+
+def _preview_words(found: "Preview") -> str:
+    lines = [f"Read as: {found.format or 'nothing that is known'}"]
+    if found.columns:
+        lines.append("Columns:")
+        for name, sample in found.columns.items():
+            guess = f"  (perhaps --map {found.guess[name]}={name})" if _guessed(found, name) else ""
+            lines.append(f"  {name}: {_clip(sample)}{guess}")
+    for row in found.rows:
+        lines.append(f"{row.file}:{row.line}, {row.kind}")
+        lines += [f"    {role}: {_clip(text)}" for role, text in row.texts]
+    for problem in found.problems[:5]:
+        lines.append(f"  {problem['file']}:{problem['line']}: {problem['message']}")
+    return "\n".join([*lines, *found.notes])
+
+
+def _guessed(found: "Preview", name: str) -> bool:
+    return not found.known and name in found.guess
+
+
+def _clip(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= _CLIP else flat[: _CLIP - 1] + "…"
+
+
+def _push(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    from workbench.data.push import push_dataset
+
+    token = ""
+    # Never an option: what is typed as one stands in the list of processes and in the history.
+    if not os.environ.get(TOKEN_VARIABLE) and sys.stdin.isatty():
+        token = getpass.getpass("Token (used once, not kept): ")
+    say(f"Sending '{args.name}' ...")
+    done = push_dataset(workspace, args.name, args.repo, token=token, private=not args.public)
+    words = [f"'{done['dataset']}' is at {done['address']}."]
+    if done["left_out"]:
+        words += ["A hub has no place for these, which an export keeps:"]
+        words += [f"  {one}" for one in done["left_out"]]
+    return done, "\n".join(words)
 
 
 def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     parser = commands.add_parser("data", help="data sets: add, list, show, remove")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
 
-    data_bring.add(actions, shared)
-    data_change.add(actions, shared)
+    _add_import_actions(actions, shared)
+    _add_change_actions(actions, shared)
     doctor.add(actions, shared)
 
     listing = actions.add_parser("list", parents=[shared], help="all data sets")
@@ -63,7 +389,7 @@ def _show(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
 
 def _remove(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     dataset = workspace.datasets.get(args.name)
-    data_change.warn(dataset.name, workspace.datasets.dependents(dataset.name), args.yes)
+    warn(dataset.name, workspace.datasets.dependents(dataset.name), args.yes)
     workspace.datasets.remove(dataset.name)
     return {"removed": dataset.name}, f"Removed the data set '{dataset.name}'."
 

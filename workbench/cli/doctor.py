@@ -3,9 +3,8 @@
 import argparse
 from typing import Any
 
-from workbench.cli.options import PREFIX, add_settings, read_values
 from workbench.cli.output import say
-from workbench.cli.running import run_job
+from workbench.cli.running import PREFIX, add_settings, read_values, run_job
 from workbench.errors import BadInput
 from workbench.recipes.doctor import DoctorRecipe, MendRecipe
 from workbench.workspace import Workspace

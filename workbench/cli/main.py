@@ -29,8 +29,7 @@ from workbench.cli import (
     synthesize,
 )
 from workbench.cli.output import print_json, say
-from workbench.cli.piped import until_unread
-from workbench.cli.running import JobFailed
+from workbench.cli.running import JobFailed, until_unread
 from workbench.endpoint_keys import EndpointKeys
 from workbench.errors import WorkbenchError
 from workbench.workspace import Workspace

@@ -4,11 +4,10 @@ import argparse
 from typing import Any
 
 from workbench.cli.evaluations import export_result
-from workbench.cli.options import PREFIX, add_fields, read_values
 from workbench.cli.output import say
-from workbench.cli.running import run_job
+from workbench.cli.running import PREFIX, add_fields, read_values, run_job
 from workbench.comparison.matrix import to_markdown, to_published, to_text
-from workbench.recipes.matrix import MatrixRecipe
+from workbench.recipes.evaluate import MatrixRecipe
 from workbench.workspace import Workspace
 
 

@@ -3,9 +3,8 @@
 import argparse
 from typing import Any
 
-from workbench.cli.options import PREFIX, add_fields, read_values
 from workbench.cli.output import columns
-from workbench.cli.running import run_job
+from workbench.cli.running import PREFIX, add_fields, read_values, run_job
 from workbench.comparison.conditions import blended
 from workbench.recipes.merge import BlendRecipe, MergeRecipe
 from workbench.workspace import Workspace

@@ -3,9 +3,8 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from workbench.cli.options import PREFIX, add_fields, read_values
 from workbench.cli.output import columns
-from workbench.cli.running import run_job
+from workbench.cli.running import PREFIX, add_fields, read_values, run_job
 from workbench.errors import BadInput
 from workbench.recipes.describe import describe
 from workbench.recipes.mine import MineRecipe
@@ -90,7 +89,7 @@ def _mine(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _accept(workspace: Workspace, job_id: str) -> tuple[Any, str]:
-    from workbench.mining.accept import accept
+    from workbench.mining.proposal import accept
 
     job = workspace.jobs.get(job_id)
     version = accept(workspace, job.id)

@@ -1,21 +1,71 @@
-"""``models``: what is in the workspace, from here or from elsewhere."""
+"""``models``: what is in the workspace, from here or from elsewhere.
+
+``models push`` and ``models script``: a model to a hub, and its run as a script.
+"""
 
 import argparse
+import getpass
+import os
+import sys
 from pathlib import Path
 from typing import Any, get_args
 
 from storage.records import Model
-from workbench.cli import models_take
-from workbench.cli.options import PREFIX, add_fields, add_settings, read_values
 from workbench.cli.output import columns, size_words
-from workbench.cli.running import run_job
+from workbench.cli.running import PREFIX, add_fields, add_settings, read_values, run_job
 from workbench.errors import BadInput
-from workbench.models.catalogue import CatalogueKind, catalogue, manner
 from workbench.models.contract import Contract
-from workbench.recipes.contract import ContractRecipe
+from workbench.models.resolve import CatalogueKind, catalogue, manner
+from workbench.recipes.base import ContractRecipe
 from workbench.recipes.data import AddModelRecipe
+from workbench.takeaway.push import TOKEN_VARIABLE, push
+from workbench.takeaway.script_subprocess import write_in_own_process
 from workbench.takeaway.snippet import use_lines
 from workbench.workspace import Workspace
+
+# ``models push`` and ``models script``: a model to a hub, and its run as a script.
+
+
+def _add_take_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
+    """The two actions, below ``models``."""
+    pushing = actions.add_parser("push", parents=[shared], help="send a model to a hub")
+    pushing.add_argument("name")
+    pushing.add_argument("repo", metavar="OWNER/NAME", help="made where it does not exist yet")
+    pushing.add_argument("--public", action="store_true", help="a repository that all can read")
+    pushing.set_defaults(command=_push)
+
+    scripting = actions.add_parser(
+        "script", parents=[shared], help="write a model's run as a plain train.py with its rows"
+    )
+    scripting.add_argument("name", help="a trained model, or the job that trained it")
+    scripting.add_argument("--output", required=True, metavar="FOLDER", help="where to write it")
+    scripting.set_defaults(command=_script)
+
+
+def _push(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    model = workspace.models.get(args.name)
+    token = ""
+    # Never an option: what is typed as one stands in the list of processes and in the history.
+    if not os.environ.get(TOKEN_VARIABLE) and sys.stdin.isatty():
+        token = getpass.getpass("Token (used once, not kept): ")
+    done = push(workspace, model, args.repo, token=token, private=not args.public)
+    return done, f"'{model.name}' is at {done['address']}."
+
+
+def _script(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    model = _trained(workspace, args.name)
+    folder = Path(args.output).expanduser().absolute()
+    written = write_in_own_process(workspace, model, folder)
+    return written, f"Wrote train.py, rows.jsonl, batches.jsonl and README.md into {folder}."
+
+
+def _trained(workspace: Workspace, name: str) -> str:
+    """The id of the model of that name, or of the one that the job of that id trained."""
+    if not workspace.models.exists(name):
+        made = [model for model in workspace.models.list() if model.job_id == name]
+        if made:
+            return made[0].id
+    return workspace.models.get(name).id
 
 
 def add(commands: Any, shared: argparse.ArgumentParser) -> None:
@@ -58,7 +108,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     exporting.add_argument("name")
     exporting.add_argument("--to", required=True, metavar="FILE", help="the zip file to write")
     exporting.set_defaults(command=_export)
-    models_take.add(actions, shared)
+    _add_take_actions(actions, shared)
 
 
 def _add(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
@@ -68,7 +118,7 @@ def _add(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _set(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-    from workbench.models.edit import edit
+    from workbench.models.jobs import edit
 
     for name in (one.partition("=")[0].strip() for one in args.settings):
         if name in Contract.model_fields and name not in ContractRecipe.model_fields:
@@ -109,8 +159,8 @@ def _remove(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _export(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-    from workbench.models.export import export_zip
-    from workbench.takeaway.portable import replaced_files
+    from workbench.models.files import export_zip
+    from workbench.takeaway.snippet import replaced_files
 
     model = workspace.models.get(args.name)
     instead = replaced_files(workspace, model)

@@ -4,9 +4,8 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workbench.cli.options import PREFIX, add_fields, read_values
 from workbench.cli.output import columns, size_words
-from workbench.cli.running import run_job
+from workbench.cli.running import PREFIX, add_fields, read_values, run_job
 from workbench.comparison.conditions import conditions
 from workbench.comparison.names import HEADLINE
 from workbench.quantization.methods import signed

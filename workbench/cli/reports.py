@@ -10,9 +10,7 @@ from workbench.cli.output import columns, say
 from workbench.comparison.names import HEADLINE, METRICS
 from workbench.comparison.recipes import recipe_differences, shown
 from workbench.errors import BadInput
-from workbench.reports.history import history
-from workbench.reports.kinds import BY
-from workbench.reports.measurement import SOURCES, Measurement, headline_metrics
+from workbench.reports.history import BY, SOURCES, Measurement, headline_metrics, history
 from workbench.workspace import Workspace
 
 
@@ -89,7 +87,7 @@ def _model(one: Measurement) -> str:
 
 
 def _published(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-    from workbench.reports.published import published, published_markdown
+    from workbench.reports.gather import published, published_markdown
 
     dataset = workspace.datasets.get(args.dataset).name
     rows = published(workspace, dataset, args.split, args.metric)
@@ -109,8 +107,7 @@ def _published(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str
 
 
 def _slices(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-    from workbench.reports.gather import job_of, slice_table
-    from workbench.reports.slices import slices_of
+    from workbench.reports.gather import job_of, slice_table, slices_of
 
     job = job_of(workspace, args.id)
     found = slices_of(workspace, job.result or {}, args.metric)

@@ -5,9 +5,8 @@ from typing import Any
 
 from workbench.cli import train
 from workbench.cli.evaluations import export_result
-from workbench.cli.options import PREFIX, add_fields, read_values
 from workbench.cli.output import say
-from workbench.cli.running import run_job
+from workbench.cli.running import PREFIX, add_fields, read_values, run_job
 from workbench.comparison.text import result_text
 from workbench.recipes.evaluate import EvaluateRecipe
 from workbench.workspace import Workspace

@@ -4,14 +4,12 @@ import argparse
 from typing import Any
 
 from storage.records import Job
-from workbench.cli.options import read_values
 from workbench.cli.output import columns, say
-from workbench.cli.running import JobFailed, follow
+from workbench.cli.running import JobFailed, follow, read_values
 from workbench.errors import BadInput
 from workbench.recipes.kinds import KINDS
 from workbench.recipes.train import TrainRecipe
-from workbench.takeaway.again import plan, recipe_of
-from workbench.takeaway.sweeps import results, start, sweep_of
+from workbench.takeaway.sweeps import plan, recipe_of, results, start, sweep_of
 from workbench.workspace import Workspace
 
 

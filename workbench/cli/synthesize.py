@@ -3,14 +3,14 @@
 import argparse
 from typing import Any
 
-from workbench.cli.options import (
+from workbench.cli.running import (
     PREFIX,
     add_fields,
     add_settings,
     allow_typed_key,
     read_values,
+    run_job,
 )
-from workbench.cli.running import run_job
 from workbench.recipes.describe import describe
 from workbench.recipes.synthesize import SynthesizeRecipe
 from workbench.workspace import Workspace

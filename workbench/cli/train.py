@@ -6,19 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.cli.options import PREFIX, add_field, add_settings, read_values
 from workbench.cli.output import say
-from workbench.cli.running import run_job
-from workbench.cli.trained import words
+from workbench.cli.running import PREFIX, add_field, add_settings, read_values, run_job, words
 from workbench.errors import BadInput, BadRecipe
 from workbench.jobs.suggested import suggestion
 from workbench.models.resolve import resolve
 from workbench.recipes.data import ImportRecipe
 from workbench.recipes.describe import FieldSpec, describe
+from workbench.recipes.evaluate import STEPS, MeasureRecipe
 from workbench.recipes.kinds import KINDS
-from workbench.recipes.measure import STEPS, MeasureRecipe
 from workbench.recipes.train import TrainRecipe
-from workbench.takeaway.again import recipe_of
+from workbench.takeaway.sweeps import recipe_of
 from workbench.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -105,7 +103,7 @@ def _train(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
 def _check(workspace: Workspace, recipe: TrainRecipe, steps: int | None) -> tuple[Any, str]:
     # Brings numpy and Arrow, which other commands do without.
     from workbench.checks import check
-    from workbench.checks.measured import lines
+    from workbench.checks.run_facts import lines
 
     report = check(workspace, recipe)
     if steps is None:
@@ -204,7 +202,7 @@ def _tell(command: "Imported") -> None:
 
 def _import(workspace: Workspace, command: "Imported") -> str:
     """Import the command's files as a data set; returns its name."""
-    from workbench.commands.files import data_mapping, data_name, data_paths
+    from workbench.commands.read import data_mapping, data_name, data_paths
 
     paths = data_paths(command.data)
     name = workspace.datasets.free_name(data_name(command))

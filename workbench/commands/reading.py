@@ -1,7 +1,10 @@
-"""The state of one reading: what the words so far have become."""
+"""The state of one reading: what the words so far have become.
+
+What a command becomes.
+"""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from workbench.commands.parse import Option
@@ -93,3 +96,39 @@ def shown(option: Option) -> str:
     text = " ".join(option.text.split())
     text = text if len(text) <= 60 else text[:57] + "..."
     return f"{option.word} {text}".strip()
+
+
+# What a command becomes.
+
+
+@dataclass(frozen=True, slots=True)
+class DataSource:
+    """The data a command names. Paths are as they were written; ``train`` may be one folder.
+
+    ``columns`` maps a part (query, positive, negative, score) to the column that plays it.
+    """
+
+    train: tuple[str, ...] = ()
+    dev: tuple[str, ...] = ()
+    columns: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A command in the workbench's words.
+
+    ``values`` are fields of the recipe of ``kind``, checked by it, without those left at their
+    default. ``notes`` says for each word what it became where that is not plain, or why it has no
+    equal or no effect here; ``unknown`` are the words that nothing is known about.
+    """
+
+    kind: str
+    #: Whose command it is, for people: FlagEmbedding, EmbedRAG ...
+    tool: str
+    values: dict[str, Any]
+    data: DataSource
+    notes: list[str]
+    unknown: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from storage.records import Evaluation
 from workbench.comparison.names import HEADLINE
-from workbench.comparison.ways import ALL_CAPTIONS
+from workbench.comparison.table import ALL_CAPTIONS
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput, NotFound
-from workbench.evaluation.files import QRELS_FILE, QUERIES_FILE, RUN_FILE
+from workbench.evaluation.results import QRELS_FILE, QUERIES_FILE, RUN_FILE
 
 if TYPE_CHECKING:
     from workbench.workspace import Workspace

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.comparison.explore import SAME, Change, Pairing
-from workbench.comparison.sorting import (
+from workbench.comparison.table import (
     AFTER,
     ALL,
     BEFORE,

@@ -1,4 +1,12 @@
-"""An evaluation's result as a table: for the page, the terminal, Markdown and CSV."""
+"""An evaluation's result as a table: for the page, the terminal, Markdown and CSV.
+
+What the explorer's list can be narrowed to and sorted by. Imports nothing.
+
+The ways a model can be measured, which are never ranked against each other.
+
+To choose among all documents is harder than among fifty, and what a retriever missed its reranker
+cannot find: a number says something only beside numbers that were measured in the same way.
+"""
 
 import csv
 import io
@@ -9,7 +17,50 @@ from typing import Any
 from workbench.comparison.conditions import LENGTHS, conditions, lengths
 from workbench.comparison.names import CORRELATIONS, METRICS, label
 from workbench.comparison.significance import holm, second_stage_verdict, verdict
-from workbench.comparison.ways import ORDER, TITLES, way_of
+
+# The ways a model can be measured, which are never ranked against each other.
+#
+# To choose among all documents is harder than among fifty, and what a retriever missed its
+# reranker cannot find: a number says something only beside numbers that were measured in the same
+# way.
+
+#: Over all documents of the data set.
+RETRIEVAL = "retrieval"
+#: Over each query's own candidates, which the data brings.
+RERANKING = "reranking"
+#: Over what a retriever found first.
+PIPELINE = "pipeline"
+#: The three that can be asked for.
+WAYS = (RETRIEVAL, RERANKING, PIPELINE)
+#: How a model of pictures and texts is measured on pictures: captions search all pictures, and
+#: pictures search all captions. To find a caption by its words is another matter than either.
+TEXT_TO_PICTURE, PICTURE_TO_TEXT = "text-to-picture", "picture-to-text"
+#: The order in which a table's groups stand.
+ORDER = (*WAYS, TEXT_TO_PICTURE, PICTURE_TO_TEXT)
+
+ALL_DOCUMENTS = "all documents"
+ALL_PICTURES = "all pictures"
+ALL_CAPTIONS = "all captions"
+OWN_CANDIDATES = "the query's own candidates"
+
+#: As headings of tables.
+TITLES = {
+    RETRIEVAL: "Retrieval: over all documents",
+    RERANKING: "Reranking: over each query's own candidates",
+    PIPELINE: "Pipeline: over what a retriever found first",
+    TEXT_TO_PICTURE: "Text to picture: captions search all pictures",
+    PICTURE_TO_TEXT: "Picture to text: pictures search all captions",
+}
+
+
+def way_of(searched: str) -> str:
+    """The way of a row that ``searched`` this; rows from before there were others searched all."""
+    if searched in ("", ALL_DOCUMENTS):
+        return RETRIEVAL
+    if searched in (ALL_PICTURES, ALL_CAPTIONS):
+        return TEXT_TO_PICTURE if searched == ALL_PICTURES else PICTURE_TO_TEXT
+    return RERANKING if searched == OWN_CANDIDATES else PIPELINE
+
 
 #: A spreadsheet runs a cell that begins with one of these.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -334,3 +385,29 @@ def markdown_line(cells: list[str]) -> str:
 
 def _align(cell: str, width: int, text: bool) -> str:
     return cell.ljust(width) if text else cell.rjust(width)
+
+
+# What the explorer's list can be narrowed to and sorted by. Imports nothing.
+
+ALL, GAINED, LOST, UNCHANGED = "all", "gained", "lost", "unchanged"
+#: Which queries are listed.
+WHICH = (ALL, GAINED, LOST, UNCHANGED)
+CHANGE, BEFORE, AFTER, LENGTH, QUERY = "change", "before", "after", "length", "query"
+#: What they can be sorted by.
+COLUMNS = (CHANGE, BEFORE, AFTER, LENGTH, QUERY)
+#: Of each choice, how it is first shown: the column, and whether from the highest down.
+FIRST = {
+    ALL: (CHANGE, True),
+    GAINED: (CHANGE, True),
+    LOST: (CHANGE, False),
+    # Those that still fail in both come first.
+    UNCHANGED: (AFTER, False),
+}
+
+
+def first_order(which: str, by: str | None = None) -> tuple[str, bool]:
+    """How a choice is first shown, by its own column or by the one named: values from the highest
+    down, texts from A on."""
+    if by is None or by == FIRST[which][0]:
+        return FIRST[which]
+    return by, by != QUERY

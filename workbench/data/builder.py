@@ -2,10 +2,14 @@
 
 Nothing is kept per text but its digest; texts go to disk as soon as a batch is full. Queries wait
 in a spool until every file is read, because only then their splits are known.
+
+Some hundred rows as columns: what the builder works on, a few calls for all of them.
 """
 
 import array
 from collections import Counter
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +18,79 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from workbench.data import digests
-from workbench.data.batch import Batch, from_rows
-from workbench.data.edges import GIVEN, IRRELEVANT, SCORED, EdgeSpool
+from workbench.data.edges import GIVEN, IRRELEVANT, SCORED, EdgeSpool, Said
 from workbench.data.histogram import Lengths
 from workbench.data.odd_texts import LIST
-from workbench.data.repeats import Said
 from workbench.data.report import Report
 from workbench.data.shapes.row import Document, Row
 from workbench.data.splits import CODES, DEV, TRAIN, UNKNOWN
 from workbench.data.writer import DOCUMENTS, QUERIES, Background, TableWriter
 
+# Some hundred rows as columns: what the builder works on, a few calls for all of them.
+
 Array = np.ndarray[Any, Any]
+
+
+@dataclass(slots=True)
+class Batch:
+    """``queries``, ``lines``, ``prompts``, ``ids`` and ``fields`` have an item per row. The others
+    have one per document: its row (``owner``), its place in the row, its grade (0: given, not
+    judged relevant) and score (NaN: none). ``details`` has titles and ids; it is empty where no
+    document has any."""
+
+    lines: Array
+    queries: pa.StringArray
+    texts: pa.StringArray
+    owner: Array
+    place: Array
+    grades: Array
+    scores: Array | None = None
+    details: list[Document | None] | None = None
+    prompts: list[str | None] | None = None
+    ids: list[str | None] | None = None
+    fields: list[str] | None = None
+    #: Per row: the column that has no relevant text, '' where one is there.
+    lacks: list[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+
+def from_rows(rows: list[Row], lines: list[int]) -> Batch:
+    """Rows that were read one by one."""
+    counts = np.fromiter((len(row.documents) for row in rows), np.int64, len(rows))
+    flat = list(chain.from_iterable(row.documents for row in rows))
+    details, texts = None, flat
+    if set(map(type, flat)) != {str}:
+        details = [one if type(one) is Document else None for one in flat]
+        texts = [one.text if type(one) is Document else one for one in flat]
+    return Batch(
+        lines=np.array(lines, np.int64),
+        queries=pa.array([row.query for row in rows], pa.string()),
+        texts=pa.array(texts, pa.string()),
+        owner=np.repeat(np.arange(len(rows)), counts),
+        place=np.arange(len(flat)) - np.repeat(np.cumsum(counts) - counts, counts),
+        grades=np.array(list(chain.from_iterable(row.grades for row in rows)), np.int32),
+        scores=_scores(rows, counts) if any(row.scores for row in rows) else None,
+        details=details,
+        prompts=[row.prompt for row in rows] if any(row.prompt for row in rows) else None,
+        ids=[row.query_id for row in rows] if any(row.query_id for row in rows) else None,
+        fields=[row.fields for row in rows] if any(row.fields for row in rows) else None,
+        lacks=[row.lacks for row in rows] if any(row.lacks for row in rows) else None,
+    )
+
+
+def _scores(rows: list[Row], counts: Array) -> Array:
+    scores = np.full(int(counts.sum()), np.nan, np.float32)
+    at = 0
+    for row in rows:
+        if row.scores is not None:
+            given = [np.nan if score is None else score for score in row.scores]
+            scores[at : at + len(given)] = given
+        at += len(row.documents)
+    return scores
+
+
 _BATCH_ROWS = 5_000
 _BATCH_CHARS = 1 << 20
 #: Marks on a query: something is relevant to it; a judgment was left out for its split; it is
@@ -42,7 +108,7 @@ _PLACES = np.random.default_rng(7).integers(1, 2**63, 4096, dtype=np.uint64) * n
 
 
 class Builder:
-    """Collects a data set's rows in ``folder``; :mod:`workbench.data.finish` completes it."""
+    """Collects a data set's rows in ``folder``; ``write_dataset`` completes it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -19,8 +19,8 @@ from workbench.data.versions import (
     summary_of,
     ticker,
 )
-from workbench.jobs.context import JobContext
 from workbench.jobs.files import folder_bytes
+from workbench.jobs.reporting import JobContext
 from workbench.pictures.store import link_picture
 
 _PROBLEMS = "v1/problems.parquet"

@@ -19,9 +19,8 @@ from workbench.data.edit import (
     rows_of,
     with_columns,
 )
-from workbench.data.parts import SPLITS
 from workbench.data.reader import DatasetReader
-from workbench.data.splits import CODES
+from workbench.data.splits import CODES, SPLITS
 from workbench.data.writer import CANDIDATES, DOCUMENTS
 from workbench.errors import BadInput
 

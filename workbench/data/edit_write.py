@@ -1,4 +1,10 @@
-"""From a plan to files. What did not change is shared with the version before, by its path."""
+"""From a plan to files. What did not change is shared with the version before, by its path.
+
+The judgments and candidates of a new version, written range by range of its queries.
+
+Within a split queries keep their order, so one walk through the old edges of each split finds them
+in the order of their new rows; what is added joins them by row. Memory holds one range at a time.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -7,14 +13,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from workbench.data.digests import DigestRows
-from workbench.data.edit_edges import write_edges
-from workbench.data.edit_plan import Plan, free_ids
+from workbench.data.edges import cuts
+from workbench.data.edit import EVERY, keys_of
+from workbench.data.edit_plan import Part, Plan, free_ids
 from workbench.data.histogram import Lengths
 from workbench.data.manifest import Manifest
-from workbench.data.parts import SPLITS
-from workbench.data.splits import CODES
+from workbench.data.splits import CODES, SPLITS
 from workbench.data.writer import (
     CANDIDATES,
     DOCUMENTS,
@@ -25,7 +32,175 @@ from workbench.data.writer import (
     TableWriter,
 )
 
+# The judgments and candidates of a new version, written range by range of its queries.
+#
+# Within a split queries keep their order, so one walk through the old edges of each split finds
+# them in the order of their new rows; what is added joins them by row. Memory holds one range at a
+# time.
+
 Array = np.ndarray[Any, Any]
+#: Edges that are held at a time, where no single query has more.
+RANGE = 200_000
+_FREE = np.zeros(0, bool)
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """New rows ``first`` to ``stop``: the old rows they come from, or none for new queries."""
+
+    first: int
+    stop: int
+    part: Part | None = None
+    start: int = 0
+    end: int = 0
+    chosen: Array | None = None
+
+
+def write_edges(
+    plan: Plan,
+    judgments: TableWriter | None,
+    candidates: TableWriter | None,
+    check: Callable[[], None],
+) -> None:
+    """Write the tables that have a writer."""
+    for one in ranges(plan):
+        check()
+        sure = _judgments(plan, one)
+        if judgments is not None:
+            judgments.write(pa.table(list(sure.T), schema=JUDGMENTS))
+        if candidates is not None:
+            candidates.write(_candidates(plan, one, sure))
+
+
+def ranges(plan: Plan) -> Iterator[Range]:
+    """All queries of the new version in the order of their rows."""
+    counted = [_edge_counts(part) for part in plan.parts]
+    start = 0
+    for name in SPLITS:
+        row, stop = start, start + plan.splits[name]
+        for part, counts in zip(plan.parts, counted, strict=True):
+            chosen = part.own_queries & (part.queries >= 0) & (part.splits == CODES[name])
+            for first, last in _cut(chosen, counts):
+                rows = part.queries[first:last][chosen[first:last]]
+                yield Range(row, row + len(rows), part, first, last, chosen)
+                row += len(rows)
+        if row < stop:
+            yield Range(row, stop)
+        start = stop
+
+
+def _cut(chosen: Array, counts: Array) -> Iterator[tuple[int, int]]:
+    """Ranges of old rows between the first and last chosen one that have a chosen one in them."""
+    places = np.flatnonzero(chosen)
+    if not len(places):
+        return
+    low, high = int(places[0]), int(places[-1]) + 1
+    for first, last in cuts(counts[low:high], RANGE):
+        if chosen[low + first : low + last].any():
+            yield low + first, low + last
+
+
+def _edge_counts(part: Part) -> Array:
+    """How many edges each old query has, and one more: a range of many bare queries ends too."""
+    counts = np.ones(len(part.queries), np.int64)
+    for kind in ("judgments", "candidates"):
+        for edges in part.reader.iter_edges(kind):
+            counts += np.bincount(edges["query"].to_numpy(), minlength=len(counts))
+    return counts
+
+
+# -- judgments -------------------------------------------------------------------------------
+
+
+def _judgments(plan: Plan, one: Range) -> Array:
+    """query, document, grade of a range: each pair once, with its highest grade."""
+    added = plan.judgments
+    low, high = np.searchsorted(added[:, 0], [one.first, one.stop])
+    found = np.concatenate([_old_judgments(one), added[low:high]])
+    keys = keys_of(found[:, 0], found[:, 1])
+    best = _first_of_each(keys, np.lexsort((-found[:, 2], keys)))
+    found = found[np.sort(best)]
+    return np.asarray(found[np.argsort(found[:, 0], kind="stable")])
+
+
+def _old_judgments(one: Range) -> Array:
+    if one.part is None:
+        return np.zeros((0, 3), np.int64)
+    edges = one.part.reader.edges("judgments", one.start, one.end)
+    query, document = edges["query"].to_numpy(), edges["document"].to_numpy()
+    keep = _stays(one, query, document, one.part.dropped_judgments)
+    grades = edges["grade"].to_numpy().astype(np.int64)[keep]
+    return np.stack([*_moved(one.part, query[keep], document[keep]), grades], axis=1)
+
+
+# -- candidates ------------------------------------------------------------------------------
+
+
+def _candidates(plan: Plan, one: Range, sure: Array) -> pa.Table:
+    """The candidates of a range: each pair once, and no positive but with a teacher's score.
+
+    Of a pair given twice the one with a score counts; the newer one if both have it.
+    """
+    old = _old_candidates(one)
+    queries = plan.candidates["query"].to_numpy()
+    low, high = np.searchsorted(queries, [one.first, one.stop])
+    added = plan.candidates.slice(int(low), int(high - low))
+    found = pa.concat_tables([old, added])
+    keys = keys_of(found["query"].to_numpy(), found["document"].to_numpy())
+    scored = pc.is_valid(found["score"]).to_numpy()
+    new = np.arange(len(keys)) >= old.num_rows
+    weight = np.where(scored, np.where(new, 0, 1), np.where(new, 3, 2))
+    best = np.sort(_first_of_each(keys, np.lexsort((weight, keys))))
+    relevant = sure[sure[:, 2] > 0]
+    best = best[~np.isin(keys[best], keys_of(relevant[:, 0], relevant[:, 1])) | scored[best]]
+    best = best[np.argsort(keys[best] >> 32, kind="stable")]
+    return _ranked(found.take(pa.array(best)))
+
+
+def _old_candidates(one: Range) -> pa.Table:
+    if one.part is None or one.part.replaced == EVERY:
+        return CANDIDATES.empty_table()
+    edges = one.part.reader.edges("candidates", one.start, one.end).cast(CANDIDATES)
+    query, document = edges["query"].to_numpy(), edges["document"].to_numpy()
+    keep = _stays(one, query, document, one.part.dropped_candidates)
+    if one.part.replaced:
+        keep &= ~pc.equal(edges["origin"], one.part.replaced).to_numpy()
+    rows = _moved(one.part, query[keep], document[keep])
+    kept = edges.filter(pa.array(keep))
+    for at, name in enumerate(("query", "document")):
+        kept = kept.set_column(at, CANDIDATES.field(name), pa.array(rows[at]))
+    return kept
+
+
+def _ranked(table: pa.Table) -> pa.Table:
+    """Ranks are places among a query's candidates, from 1."""
+    queries = table["query"].to_numpy()
+    begins = np.searchsorted(queries, queries, side="left")
+    ranks = pa.array((np.arange(len(queries)) - begins + 1).astype(np.int32))
+    return table.set_column(3, CANDIDATES.field("rank"), ranks)
+
+
+# -- both ------------------------------------------------------------------------------------
+
+
+def _stays(one: Range, query: Array, document: Array, dropped: Array) -> Array:
+    if one.part is None or one.chosen is None:
+        return _FREE
+    keep = one.chosen[query] & (one.part.documents[document] >= 0)
+    return np.asarray(keep & ~np.isin(keys_of(query, document), dropped))
+
+
+def _moved(part: Part, query: Array, document: Array) -> tuple[Array, Array]:
+    return part.queries[query], part.documents[document]
+
+
+def _first_of_each(keys: Array, order: Array) -> Array:
+    """In an order by keys: the first place of each key."""
+    first = np.ones(len(order), bool)
+    first[1:] = keys[order][1:] != keys[order][:-1]
+    return np.asarray(order[first])
+
+
 Tick = Callable[[str], None]
 _EDGE_GROUP = 50_000
 

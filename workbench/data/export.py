@@ -9,16 +9,15 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from workbench.data.edit_prepare import refuse_taken
+from workbench.data.edit import refuse_taken
 from workbench.data.export_held import held, told
-from workbench.data.export_scored import OWN, Scale, scale_of, splits_with
-from workbench.data.export_shapes import SHAPES, Job, Shape
-from workbench.data.parts import SPLITS
+from workbench.data.export_shapes import OWN, SHAPES, Job, Scale, Shape, scale_of, splits_with
 from workbench.data.reader import DatasetReader
+from workbench.data.splits import SPLITS
 from workbench.errors import BadInput
-from workbench.jobs.context import JobContext
 from workbench.jobs.files import folder_bytes
-from workbench.recipes.data_change import KEPT, ExportDataRecipe
+from workbench.jobs.reporting import JobContext
+from workbench.recipes.data import KEPT, ExportDataRecipe
 
 _SINGLE = (".jsonl", ".csv", ".parquet", ".json")
 

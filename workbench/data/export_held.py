@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow.compute as pc
 
 from workbench.data.export_rows import joined
-from workbench.data.parts import SPLITS
 from workbench.data.reader import DatasetReader
-from workbench.jobs.context import JobContext
+from workbench.data.splits import SPLITS
+from workbench.jobs.reporting import JobContext
 
 #: Equal texts under several ids: held by shapes that call things by their ids.
 REPEATED = ("repeated_queries", "repeated_documents")

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from workbench.data.edges import cuts
-from workbench.data.parts import SPLITS
 from workbench.data.reader import DatasetReader
-from workbench.jobs.context import JobContext
+from workbench.data.splits import SPLITS
+from workbench.jobs.reporting import JobContext
 
 Array = np.ndarray[Any, Any]
 #: Edges whose texts are held at a time.

@@ -1,20 +1,184 @@
-"""The shapes other tools read, each as a function that writes one split, and what it can hold."""
+"""The shapes other tools read, each as a function that writes one split, and what it can hold.
+
+Any data set as scored pairs: its own, or its queries and documents with a grade or a teacher's
+score.
+
+The pictures of a split with their captions, as an ImageFolder names them.
+"""
 
 import json
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+import pyarrow.compute as pc
+
 from workbench.data.export_files import Delimited, JsonLines, JsonObject, table_sink
-from workbench.data.export_held import REPEATED
-from workbench.data.export_pictures import split_pictures
+from workbench.data.export_held import REPEATED, SAID
 from workbench.data.export_rows import QueryRow, joined, query_rows
-from workbench.data.export_scored import OWN, Pair, Scale
 from workbench.data.reader import DatasetReader
-from workbench.jobs.context import JobContext
+from workbench.errors import BadInput
+from workbench.jobs.reporting import JobContext
+from workbench.recipes.data import ExportDataRecipe
+
+# The pictures of a split with their captions, as an ImageFolder names them.
+
+#: What may stand in a file's name everywhere.
+_ODD = re.compile(r"[^\w.-]+")
+_LONGEST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """``place``: its file below the data set's folder; ``name``: what it is written as."""
+
+    place: str
+    name: str
+    captions: list[str] = field(default_factory=list)
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+def split_pictures(reader: DatasetReader, split: str) -> tuple[list[Picture], int]:
+    """The pictures relevant to a split's captions, and how many documents have none to show."""
+    judged = reader.judgments(split)
+    judged = judged.filter(pc.greater_equal(judged["grade"], 1))
+    table = reader.queries(split)
+    texts = dict(zip(table["row"].to_pylist(), table["text"].to_pylist(), strict=True))
+    said: dict[int, list[str]] = {}
+    columns = (judged[name].to_pylist() for name in ("query", "document"))
+    for query, document in zip(*columns, strict=True):
+        said.setdefault(document, []).append(texts[query])
+    rows = sorted(said)
+    found, names = [], set[str]()
+    for row, one in zip(rows, reader.documents_at(rows).to_pylist(), strict=True):
+        if one["picture"]:
+            name = _name(one["id"], one["picture"], names)
+            fields = json.loads(one["fields"]) if one["fields"] else {}
+            found.append(Picture(one["picture"], name, said[row], fields))
+    return found, len(rows) - len(found)
+
+
+def _name(id: str, place: str, taken: set[str]) -> str:
+    """A plain file name from a document's id, which may hold anything; each once."""
+    digest = PurePosixPath(place)
+    stem = _ODD.sub("-", PurePosixPath(id).with_suffix("").as_posix()).strip("-.")[:_LONGEST]
+    name = f"{stem or digest.stem}{digest.suffix}"
+    if name.lower() in taken:
+        name = f"{stem}-{digest.stem[:16]}{digest.suffix}"
+    taken.add(name.lower())
+    return name
+
+
+# Any data set as scored pairs: its own, or its queries and documents with a grade or a teacher's
+# score.
+
+#: What a data set can give as scores, in the order in which 'auto' takes them.
+OWN, TEACHER, GRADES = "own", "teacher", "grades"
+Pair = tuple[str, str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Whose scores are written, and what a grade is divided by: the highest one of the data set,
+    so that all splits share one scale."""
+
+    source: str
+    highest: int = 1
+
+    def says(self) -> str:
+        """How the scores came about, for a person."""
+        if self.source == OWN:
+            return "The scores are the data set's own, as they are."
+        if self.source == TEACHER:
+            return "The scores are the teacher's own, as it gave them: they are on its scale."
+        by = f", divided by {self.highest}, the highest" if self.highest > 1 else ""
+        return (
+            f"The scores are grades{by}: 1 is the best. Candidates that nobody judged are 0, "
+            "which a person might see otherwise."
+        )
+
+    def pairs(self, row: QueryRow) -> Iterator[Pair]:
+        """A query's pairs: query, document, score."""
+        for one in [*row.positives, *row.others]:
+            if self.source == GRADES:
+                yield row.text, one.text, max(0, one.grade) / self.highest
+            elif one.score is not None:
+                yield row.text, one.text, one.score
+
+    def lost(self, row: QueryRow) -> dict[str, int]:
+        """What of a query has no place, or a place that is to be told of."""
+        linked = [*row.positives, *row.others]
+        if self.source == TEACHER:
+            return {"unscored": sum(one.score is None for one in linked)}
+        return {"unjudged": sum(not one.judged for one in linked)}
+
+    @property
+    def holds(self) -> frozenset[str]:
+        """What of :data:`workbench.data.export_held.SAID` has a place in it."""
+        if self.source == OWN:
+            return frozenset(SAID.keys() - {"queries", "pair_fields"})
+        if self.source == TEACHER:
+            return frozenset(
+                {"queries", "scores", "candidates", "zeros_offered", "irrelevant", "pairs"}
+            )
+        return frozenset(
+            {"queries", "grades", "candidates", "zeros", "zeros_offered", "irrelevant", "pairs"}
+        )
+
+
+def scale_of(
+    reader: DatasetReader, recipe: ExportDataRecipe, splits: list[str], context: JobContext
+) -> Scale:
+    """The scores that are asked for, or those there are; raises :class:`BadInput` without any."""
+    there = {
+        OWN: lambda: any(reader.pairs(split).num_rows for split in splits),
+        TEACHER: lambda: any(_taught(reader, split, context) for split in splits),
+        GRADES: lambda: any(reader.judgments(split).num_rows for split in splits),
+    }
+    asked = list(there) if recipe.scores_from == "auto" else [recipe.scores_from]
+    found = next((name for name in asked if there[name]()), None)
+    if found is None:
+        where = "" if recipe.split == "all" else f" in {recipe.split}"
+        lacking = _MISSING[recipe.scores_from]
+        raise BadInput(
+            f"'{reader.name}' has no {lacking}{where}: there is nothing to write.",
+            "Choose another format or split, or other scores.",
+        )
+    return Scale(found, _highest(reader) if found == GRADES else 1)
+
+
+_MISSING = {
+    "auto": "scored pairs, and no judgments to make them of",
+    OWN: "scored pairs",
+    TEACHER: "teacher's scores",
+    GRADES: "judgments",
+}
+
+
+def splits_with(reader: DatasetReader, scale: Scale, splits: list[str]) -> list[str]:
+    """Those with something to write."""
+    if scale.source == OWN:
+        return [split for split in splits if reader.pairs(split).num_rows]
+    return [split for split in splits if reader.manifest.splits[split]]
+
+
+def _taught(reader: DatasetReader, split: str, context: JobContext) -> bool:
+    context.check_cancelled()
+    scores = reader.candidates(split)["score"]
+    return bool(scores.null_count < len(scores))
+
+
+def _highest(reader: DatasetReader) -> int:
+    highest = 1
+    for table in reader.iter_edges("judgments"):
+        found: Any = pc.max(table["grade"]).as_py()
+        highest = max(highest, found or 1)
+    return highest
+
 
 #: Columns of sentence-transformers' tables.
 ANCHOR, POSITIVE, NEGATIVE = "anchor", "positive", "negative"

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from workbench.data.intake import Input
-from workbench.data.parts import split_of
 from workbench.data.shapes.beir import looks_like_texts
+from workbench.data.splits import split_of
 
 _TEXTS = ("corpus", "queries")
 

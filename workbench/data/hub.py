@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench.data.parts import split_of
 from workbench.data.problems import shorten
+from workbench.data.splits import split_of
 from workbench.errors import BadInput, WorkbenchError
 from workbench.models.resolve import hub_is_offline
 

@@ -12,8 +12,8 @@ from typing import Any
 from workbench.data import hub as hubs
 from workbench.data.problems import ProblemLog
 from workbench.data.sources import Source, named
-from workbench.jobs.context import JobContext
-from workbench.recipes.hub_look import HubLookRecipe
+from workbench.jobs.reporting import JobContext
+from workbench.recipes.data import HubLookRecipe
 from workbench.records import Job, JobStatus
 from workbench.workspace import Workspace
 

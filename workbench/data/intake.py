@@ -7,19 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from workbench.data.encoding import Encoding
 from workbench.data.formats import known
 from workbench.data.formats.fileformat import HEAD, FileFormat, Head, OpenFile
 from workbench.data.formats.jsonlines import Record
-from workbench.data.lines import Block, Decoding, read_blocks
+from workbench.data.lines import Block, Decoding, Encoding, read_blocks
 from workbench.data.mapping import ColumnMap
-from workbench.data.parts import part_of, split_of
 from workbench.data.pieces import Cutter, Piece
 from workbench.data.problems import ProblemLog
 from workbench.data.report import Report
 from workbench.data.shapes import beir
 from workbench.data.shapes.shape import judged_shape
 from workbench.data.sources import Source, packed
+from workbench.data.splits import part_of, split_of
 from workbench.data.wide import first_columns, narrow
 from workbench.errors import BadInput
 

@@ -6,12 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from workbench.data.assemble import Assembly
-from workbench.data.importing import Import
-from workbench.data.lean import be_lean
-from workbench.data.sample import stdlib_pairs
+from workbench.data.demo_dataset import stdlib_pairs
+from workbench.data.import_job import Import, be_lean
 from workbench.data.splits import Shares
-from workbench.jobs.context import JobContext
+from workbench.data.write_dataset import Assembly
+from workbench.jobs.reporting import JobContext
 from workbench.recipes.data import ImportRecipe, SampleRecipe
 
 

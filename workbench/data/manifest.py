@@ -1,11 +1,14 @@
-"""A version of a data set: which files make it up, and what was counted while reading them."""
+"""A version of a data set: which files make it up, and what was counted while reading them.
+
+Names that columns go by, where several readers must agree on them.
+"""
 
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from workbench.data.parts import SPLITS
+from workbench.data.splits import SPLITS
 
 SCHEMA = 1
 
@@ -47,3 +50,9 @@ class Manifest:
     @classmethod
     def read(cls, path: Path) -> "Manifest":
         return cls(**json.loads(path.read_text(encoding="utf-8")))
+
+
+# Names that columns go by, where several readers must agree on them.
+
+#: Names of the relevant text's own title. The first is what a mapping makes of a title.
+OF_POSITIVE = ("pos_title", "positive_title", "passage_title", "document_title", "doc_title")

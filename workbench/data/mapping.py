@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.data.names import OF_POSITIVE
+from workbench.data.manifest import OF_POSITIVE
 from workbench.data.shapes.columns import meaning
 from workbench.errors import BadInput
 

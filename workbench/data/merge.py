@@ -22,14 +22,13 @@ from workbench.data.edit_plan import (
     moved_judgments,
     split_codes,
 )
-from workbench.data.parts import SPLITS
 from workbench.data.reader import DatasetReader
 from workbench.data.shapes.row import Document
-from workbench.data.splits import CODES
+from workbench.data.splits import CODES, SPLITS
 from workbench.data.writer import CANDIDATES, DOCUMENTS
 from workbench.errors import BadInput
-from workbench.jobs.context import JobContext
-from workbench.recipes.data_change import MergeDataRecipe
+from workbench.jobs.reporting import JobContext
+from workbench.recipes.data import MergeDataRecipe
 
 Array = np.ndarray[Any, Any]
 

@@ -11,10 +11,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.data.shapes.own import as_fields
-from workbench.data.shapes.row import Document
+from workbench.data.shapes.row import Document, as_fields
 from workbench.errors import BadInput
-from workbench.models import packaged
+from workbench.models import registry
 from workbench.models.resolve import resolve
 
 if TYPE_CHECKING:
@@ -115,8 +114,8 @@ def cutter_for(workspace: "Workspace", size: int, overlap: int, model: str) -> C
 
 def tokenizer_file(workspace: "Workspace", model: str) -> Path:
     """The ``tokenizer.json`` of a model of the workspace, a folder, or the packaged one."""
-    if model in packaged.ALIASES and not workspace.models.exists(model):
-        folder = packaged.packaged_folder()  # Its tokenizer alone: nothing is copied.
+    if model in registry.ALIASES and not workspace.models.exists(model):
+        folder = registry.packaged_folder()  # Its tokenizer alone: nothing is copied.
     else:
         found = resolve(workspace, model)
         while found.base is not None:

@@ -11,12 +11,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from workbench.data.assemble import own_columns, shown_name
 from workbench.data.deciding import finder
 from workbench.data.groups import name_corpus
 from workbench.data.hub import is_hub
 from workbench.data.hub_look import described, look_at, sample
-from workbench.data.importing import BROKEN
+from workbench.data.import_job import BROKEN
 from workbench.data.intake import Input, inspect
 from workbench.data.mapping import guess_roles, read_map
 from workbench.data.odd_texts import kind_of
@@ -28,11 +27,11 @@ from workbench.data.shapes.row import Document, Item, Pair, Row
 from workbench.data.shapes.shape import judged_shape
 from workbench.data.sources import Source, find
 from workbench.data.wide import narrow
-from workbench.pictures.embedded import layout_of
+from workbench.data.write_dataset import own_columns, shown_name
 from workbench.pictures.importing import FORMAT as PICTURES
-from workbench.pictures.importing import apart
+from workbench.pictures.importing import layout_of, partition_sources
+from workbench.pictures.in_rows import Seen, look
 from workbench.pictures.in_rows import seen as seen_in
-from workbench.pictures.looking import Seen, look
 from workbench.recipes.data import ImportRecipe
 from workbench.workspace import Workspace
 
@@ -88,7 +87,7 @@ def preview(workspace: Workspace, recipe: ImportRecipe, shown: int = SHOWN) -> P
     formats: dict[str, None] = {}
     with tempfile.TemporaryDirectory(prefix="workbench-preview-") as made:
         log = ProblemLog(Path(made) / "problems.parquet")
-        pictures, others = apart(_sources(workspace, recipe, log, out.notes))
+        pictures, others = partition_sources(_sources(workspace, recipe, log, out.notes))
         inputs: list[Input] = []
         for source in others[:_FILES]:
             with _told(source, log):

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workbench.data.export_held import told
-from workbench.data.parts import SPLITS
 from workbench.data.reader import DatasetReader
+from workbench.data.splits import SPLITS
 from workbench.takeaway.push import send
 from workbench.workspace import Workspace
 

@@ -16,10 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from workbench.data.manifest import Manifest
-from workbench.data.parts import SPLITS
 from workbench.data.problems import Problem, read_problems
-from workbench.data.row_table import RowTable
-from workbench.data.writer import PAIRS, QUERIES
+from workbench.data.splits import SPLITS
+from workbench.data.writer import PAIRS, QUERIES, RowTable
 from workbench.errors import BadInput
 
 _ROW = pa.field("row", pa.int64())

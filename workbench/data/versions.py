@@ -9,17 +9,16 @@ from typing import Any
 import numpy as np
 
 from storage.records import DatasetVersion
-from workbench.data.assemble import NO_QUERIES
 from workbench.data.edit import Changes
 from workbench.data.edit_plan import Plan, plan_of
 from workbench.data.edit_write import Tick, Written, write
 from workbench.data.lineage import VersionInfo, entry, versions
 from workbench.data.manifest import Manifest
-from workbench.data.parts import SPLITS
 from workbench.data.reader import DatasetReader
-from workbench.data.splits import CODES, ENOUGH, pair_remarks, remarks
+from workbench.data.splits import CODES, ENOUGH, SPLITS, pair_remarks, remarks
+from workbench.data.write_dataset import NO_QUERIES
 from workbench.errors import BadInput
-from workbench.jobs.context import JobContext
+from workbench.jobs.reporting import JobContext
 from workbench.workspace import Workspace
 
 __all__ = ["Changes", "VersionInfo", "new_version", "versions"]

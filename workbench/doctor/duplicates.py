@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from workbench.data.digests import DigestRows
-from workbench.data.parts import SPLITS
+from workbench.data.splits import SPLITS
 from workbench.doctor.exam import Array, Exam, counted, queries_of
 from workbench.doctor.near import NearDuplicates
 from workbench.doctor.report import EXAMPLES, Example, Finding, Mend

@@ -8,12 +8,11 @@ import numpy as np
 import pyarrow as pa
 
 from workbench.data.edit_plan import split_codes
-from workbench.data.parts import SPLITS
 from workbench.data.reader import DatasetReader
-from workbench.data.splits import CODES
+from workbench.data.splits import CODES, SPLITS
 from workbench.doctor.report import EXAMPLES, Example
 from workbench.doctor.texts import joined
-from workbench.jobs.context import JobContext
+from workbench.jobs.reporting import JobContext
 from workbench.recipes.doctor import DoctorRecipe
 
 Array = np.ndarray[Any, Any]

@@ -8,14 +8,20 @@ from workbench.doctor.exam import Exam
 from workbench.doctor.judgments import imbalance, popular, positive_is_negative
 from workbench.doctor.languages import languages, pair_languages
 from workbench.doctor.lengths import cut_pairs, cut_texts
-from workbench.doctor.near_queries import near_leaks, near_queries
 from workbench.doctor.odd_texts import odd_documents, odd_pairs, odd_queries
-from workbench.doctor.pairs import near_pairs, pair_leaks, same_pairs, weak_pairs
-from workbench.doctor.pictures import captions
-from workbench.doctor.queries import weak_queries
+from workbench.doctor.queries import (
+    captions,
+    near_leaks,
+    near_pairs,
+    near_queries,
+    pair_leaks,
+    same_pairs,
+    weak_pairs,
+    weak_queries,
+)
 from workbench.doctor.report import Finding, save
 from workbench.doctor.suspects import false_negatives
-from workbench.jobs.context import JobContext
+from workbench.jobs.reporting import JobContext
 from workbench.recipes.doctor import CHECKS, DoctorRecipe
 
 _Look = Callable[[Exam], Iterator[Finding]]

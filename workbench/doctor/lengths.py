@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from workbench.checks.memory_estimate import Shape, read_shape
 from workbench.checks.tokens import lengths
-from workbench.checks.weights import Shape, read_shape
 from workbench.doctor.exam import Array, Exam, counted, queries_of
-from workbench.doctor.pairs import without
+from workbench.doctor.queries import without
 from workbench.doctor.report import EXAMPLES, Example, Finding, Mend
 from workbench.models.contract import Contract
 from workbench.models.resolve import resolve
@@ -167,7 +167,7 @@ def _query_tokens(exam: Exam, shape: Shape, contract: Contract, limit: int) -> A
 
 
 def _document_tokens(exam: Exam, shape: Shape, contract: Contract, limit: int) -> Array:
-    from workbench.evaluation.texts import join_documents
+    from workbench.evaluation.pool import join_documents
 
     counts, row = np.zeros(exam.documents, np.int32), 0
     for table in exam.reader.iter_documents(1_000):

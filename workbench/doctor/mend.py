@@ -12,7 +12,7 @@ from workbench.data.reader import DatasetReader
 from workbench.data.versions import new_version
 from workbench.doctor.report import REPORT, ROWS, WIDTHS, numbers
 from workbench.errors import BadInput, JobNotFound, NotFound
-from workbench.jobs.context import JobContext
+from workbench.jobs.reporting import JobContext
 from workbench.recipes.doctor import DoctorRecipe, MendRecipe
 from workbench.records import Job, JobStatus
 from workbench.workspace import Workspace

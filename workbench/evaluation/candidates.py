@@ -1,34 +1,120 @@
 """Candidates frozen before anything is trained or compared: what a first stage finds per query.
 
 Rerankers and late interaction put them in order; the first stage's own order is their baseline.
+
+First stages asked to order what a second stage would: each query's own candidates.
+
+How T2Ranking and MTEB's reranking tasks measure any model, and what shows whether a reranker is
+worth more than the similarity everybody has already.
+
+The candidates a data set brings itself, by query, in the order it brings them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput, WorkbenchError
-from workbench.evaluation.bm25 import retrieve_bm25
-from workbench.evaluation.given import (
-    brought,
-    given_for_most,
-    none_given,
-    own_candidates,
-    own_run,
-)
+from workbench.evaluation.bm25 import Bm25, retrieve_bm25
+from workbench.evaluation.exact_search import Run, cut
 from workbench.evaluation.measure import Encoder, Measured, retrieve
 from workbench.evaluation.metrics import Judgments, score_run
 from workbench.evaluation.named import AUTO, BM25, GIVEN
 from workbench.evaluation.own_document import NO, query_itself
-from workbench.evaluation.pool import Pool, Rows, excluding, whole_pool
-from workbench.evaluation.retrieve import Run, cut
+from workbench.evaluation.pool import Pool, Rows, excluding, join_documents, whole_pool
 from workbench.evaluation.scores import counted, score_some
-from workbench.evaluation.texts import join_documents
+from workbench.models.contract import Contract
 from workbench.models.scorer import Scorer
+from workbench.recipes.mine import MINED
+
+# The candidates a data set brings itself, by query, in the order it brings them.
+
+
+def given_for_most(reader: DatasetReader, split: str) -> bool:
+    """Whether most of the split's queries bring candidates of their own."""
+    queries = reader.counts["splits"].get(split, 0)
+    having = pc.count_distinct(brought(reader, split)["query"]).as_py()
+    return bool(2 * having > queries)
+
+
+def brought(reader: DatasetReader, split: str) -> Any:
+    """The split's candidates (query, document, origin, rank, score) without those that were mined
+    here: what a model of this workspace found is nothing to measure the others by."""
+    table = reader.candidates(split)
+    mined = pc.fill_null(pc.starts_with(table["origin"], MINED), False)
+    return table.filter(pc.invert(mined))
+
+
+def none_given(reader: DatasetReader, split: str) -> BadInput:
+    return BadInput(
+        f"The {split} queries of '{reader.name}' bring no candidates of their own.",
+        "Choose 'bm25' or an embedding model as the first stage.",
+    )
+
+
+def own_candidates(table: Any) -> dict[int, list[int]]:
+    """Query row -> the table's candidates, best first; some may be judged relevant."""
+    if "rank" in table.column_names:
+        table = table.sort_by([("query", "ascending"), ("rank", "ascending")])
+    found: dict[int, list[int]] = {}
+    columns = (table[name].to_pylist() for name in ("query", "document"))
+    for query, document in zip(*columns, strict=True):
+        found.setdefault(query, []).append(document)
+    return found
+
+
+def own_run(pool: Pool, own: dict[int, list[int]], k: int | None) -> tuple[Rows, Run]:
+    """The pool's queries that bring a wrong candidate (places in the pool), and each one's
+    candidates, its own document aside: all of them, or up to ``k``, those judged first, then the
+    others by rank.
+
+    The order they are put in is fixed and tells nothing: it is that of a hash of query and
+    document. In the data's order the relevant ones would come first, or last.
+    """
+    shut = np.full(len(pool.queries), -1) if pool.own is None else pool.own
+    asked = zip(pool.queries.tolist(), shut.tolist(), strict=True)
+    chosen = [_chosen(query, itself, own, pool.judgments, k) for query, itself in asked]
+    kept = np.array([at for at, one in enumerate(chosen) if one], dtype=np.int64)
+    width = max((len(chosen[at]) for at in kept), default=0)
+    documents = np.full((len(kept), width), -1, dtype=np.int64)
+    scores = np.full((len(kept), width), -np.inf, dtype=np.float32)
+    for row, at in enumerate(kept.tolist()):
+        ordered = _shuffled(int(pool.queries[at]), chosen[at])
+        documents[row, : len(ordered)] = ordered
+        scores[row, : len(ordered)] = -np.arange(len(ordered))
+    return kept, Run(documents, scores)
+
+
+def _chosen(
+    query: int, itself: int, own: dict[int, list[int]], judgments: Judgments, k: int | None
+) -> list[int]:
+    """Empty where nothing is there that is not relevant: any order would be a perfect one."""
+    grades = judgments.get(query, {})
+    everything = list(dict.fromkeys([*grades, *own.get(query, [])]))
+    everything = [one for one in everything if one != itself]
+    if all(grades.get(one, 0) >= 1 for one in everything):
+        return []
+    return everything if k is None else everything[: max(k, len(grades) + 1)]
+
+
+def _shuffled(query: int, documents: list[int]) -> Rows:
+    rows = np.array(documents, dtype=np.int64)
+    return rows[np.argsort(_mixed(rows, query), kind="stable")]
+
+
+def _mixed(rows: Rows, query: int) -> NDArray[np.uint64]:
+    """Whole numbers without a pattern, the same wherever it runs (splitmix64's mixer)."""
+    seed = (query * 0xD1342543DE82EF95) % 2**64
+    mixed = rows.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(seed)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))
+
 
 Stop = Callable[[], None]
 Progress = Callable[[int, int], None]
@@ -39,7 +125,7 @@ BLOCK = 20_000
 
 
 @dataclass(frozen=True)
-class Frozen:
+class CandidateSet:
     """What is put in order: n queries and, for each, what the first stage found."""
 
     queries: Rows
@@ -82,7 +168,7 @@ def freeze(
     exclude: str = "auto",
     progress: Progress | None = None,
     stop: Stop | None = None,
-) -> Frozen:
+) -> CandidateSet:
     """A split's queries with up to ``k`` candidates each.
 
     ``first_stage``: 'auto' takes the data's own candidates where most of the split's queries have
@@ -113,10 +199,10 @@ def freeze(
 
 def frozen_run(
     reader: DatasetReader, pool: Pool, run: Run, origin: str, left_out: int = 0
-) -> Frozen:
+) -> CandidateSet:
     """A run over the pool's queries as candidates."""
     rows = np.unique(run.documents[run.documents >= 0])
-    return Frozen(
+    return CandidateSet(
         queries=pool.queries,
         texts=pool.texts,
         judgments=pool.judgments,
@@ -130,14 +216,14 @@ def frozen_run(
     )
 
 
-def first_stage(frozen: Frozen) -> Measured:
+def first_stage(frozen: CandidateSet) -> Measured:
     """The order as it came: what a second stage has to beat."""
     return _measured(frozen, frozen.run)
 
 
 def rerank(
     scorer: Scorer,
-    frozen: Frozen,
+    frozen: CandidateSet,
     *,
     progress: Progress | None = None,
     stop: Stop | None = None,
@@ -258,7 +344,7 @@ def _by_chance(asked: Pool, found: dict[int, list[int]], k: int, seed: int) -> d
     return drawn
 
 
-def _given(reader: DatasetReader, split: str, pool: Pool, k: int | None) -> Frozen:
+def _given(reader: DatasetReader, split: str, pool: Pool, k: int | None) -> CandidateSet:
     kept, run = own_run(pool, own_candidates(brought(reader, split)), k)
     if not len(kept):
         raise none_given(reader, split)
@@ -266,7 +352,7 @@ def _given(reader: DatasetReader, split: str, pool: Pool, k: int | None) -> Froz
     return frozen_run(reader, pool.asking(kept.tolist()), run, GIVEN, left_out)
 
 
-def _measured(frozen: Frozen, run: Run) -> Measured:
+def _measured(frozen: CandidateSet, run: Run) -> Measured:
     return Measured(run, score_run(frozen.queries, run.documents, frozen.judgments))
 
 
@@ -277,3 +363,89 @@ def _needed(encoder: Encoder | None, name: str) -> Encoder:
             "Choose 'auto', 'given', 'bm25', or an embedding model.",
         )
     return encoder
+
+
+# First stages asked to order what a second stage would: each query's own candidates.
+#
+# How T2Ranking and MTEB's reranking tasks measure any model, and what shows whether a reranker is
+# worth more than the similarity everybody has already.
+
+#: Pairs whose vectors lie beside one another at once.
+PAIRS = 4096
+
+
+class EmbeddingScorer:
+    """An embedding model as a scorer: the inner product of the two vectors."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+
+    @property
+    def contract(self) -> Contract:
+        return self.encoder.contract
+
+    def score(
+        self,
+        queries: Sequence[str],
+        documents: Sequence[str],
+        pairs: NDArray[np.int64],
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        stop: Callable[[], None] | None = None,
+    ) -> NDArray[np.float32]:
+        total = len(queries) + len(documents)
+        says = progress or (lambda _done, _total: None)
+        asked = self.encoder.encode(
+            list(queries), "query", progress=lambda done, _: says(done, total), stop=stop
+        )
+        found = self.encoder.encode(
+            list(documents),
+            "document",
+            progress=lambda done, _: says(len(queries) + done, total),
+            stop=stop,
+        )
+        scores = np.empty(len(pairs), np.float32)
+        for start in range(0, len(pairs), PAIRS):
+            left, right = pairs[start : start + PAIRS].T
+            np.einsum("ij,ij->i", asked[left], found[right], out=scores[start : start + PAIRS])
+        return scores
+
+
+class Bm25Scorer:
+    """BM25 as a scorer. All candidates together are its collection: how rare a word is, is counted
+    among them."""
+
+    contract = Contract()
+    #: It must see all candidates at once: see ``candidates.rerank``.
+    whole = True
+
+    def score(
+        self,
+        queries: Sequence[str],
+        documents: Sequence[str],
+        pairs: NDArray[np.int64],
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        stop: Callable[[], None] | None = None,
+    ) -> NDArray[np.float32]:
+        index = Bm25().fit(documents)
+        scores = np.zeros(len(pairs), np.float32)
+        # Pairs come query by query.
+        ends = np.searchsorted(pairs[:, 0], np.arange(len(queries)), side="right")
+        start = 0
+        for at, end in enumerate(ends.tolist()):
+            if stop:
+                stop()
+            scores[start:end] = _scores(index, queries[at], len(documents))[pairs[start:end, 1]]
+            start = end
+            if progress:
+                progress(at + 1, len(queries))
+        return scores
+
+
+def _scores(index: Bm25, query: str, documents: int) -> NDArray[Any]:
+    run = index.search([query], documents)
+    scores = np.zeros(documents, np.float32)
+    found = run.documents[0] >= 0
+    scores[run.documents[0][found]] = run.scores[0][found]
+    return scores

@@ -9,17 +9,23 @@ import numpy as np
 from workbench.comparison.conditions import SWITCH
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
-from workbench.evaluation.entry import ALL_DOCUMENTS, Entry, comparisons, lengths_of
-from workbench.evaluation.matryoshka import measure_cut
+from workbench.evaluation.measure import measure_cut
 from workbench.evaluation.metrics import DEPTH
 from workbench.evaluation.named import BM25, Named, find
 from workbench.evaluation.pairs import ScoredPairs, pair_comparisons, pair_rows, score_pairs
 from workbench.evaluation.pictures import Turned
 from workbench.evaluation.pool import Pool, excluding, whole_pool
 from workbench.evaluation.prepare import split_of
-from workbench.evaluation.record import record_entry, record_pairs
+from workbench.evaluation.results import (
+    ALL_DOCUMENTS,
+    Entry,
+    comparisons,
+    lengths_of,
+    record_entry,
+    record_pairs,
+)
 from workbench.evaluation.stages import Progress, Stages, load
-from workbench.jobs.context import JobContext
+from workbench.jobs.reporting import JobContext
 from workbench.recipes.evaluate import EvaluateRecipe
 
 

@@ -12,26 +12,21 @@ from typing import Any
 import numpy as np
 
 from workbench.comparison.conditions import SWITCH
-from workbench.comparison.ways import ALL_DOCUMENTS, PIPELINE, RETRIEVAL
+from workbench.comparison.table import ALL_DOCUMENTS, PIPELINE, RETRIEVAL
 from workbench.data.reader import DatasetReader
 from workbench.evaluation.bm25 import Bm25
-from workbench.evaluation.candidates import Frozen, frozen_run, rerank
-from workbench.evaluation.cutoffs import cut_scores
-from workbench.evaluation.encode import CachedEncoder
-from workbench.evaluation.entry import Entry, lengths_of, searched_words
-from workbench.evaluation.matrix_prepare import no_retriever
-from workbench.evaluation.measure import score
-from workbench.evaluation.metrics import DEPTH
+from workbench.evaluation.candidates import CandidateSet, frozen_run, rerank
+from workbench.evaluation.exact_search import Run, search
+from workbench.evaluation.measure import CachedEncoder, score
+from workbench.evaluation.metrics import DEPTH, cut_scores
 from workbench.evaluation.named import BM25, Named, find, no_second_stage
-from workbench.evaluation.pool import Pool, Rows, excluding, whole_pool
-from workbench.evaluation.record import record_entry
-from workbench.evaluation.retrieve import Run, search
+from workbench.evaluation.pool import Pool, Rows, excluding, join_documents, whole_pool
+from workbench.evaluation.prepare import no_retriever
+from workbench.evaluation.results import Entry, lengths_of, record_entry, searched_words
 from workbench.evaluation.stages import load
-from workbench.evaluation.texts import join_documents
-from workbench.jobs.context import JobContext
+from workbench.jobs.reporting import JobContext
 from workbench.models.contract import Contract
-from workbench.recipes.evaluate import EvaluateRecipe
-from workbench.recipes.matrix import MatrixRecipe
+from workbench.recipes.evaluate import EvaluateRecipe, MatrixRecipe
 
 Progress = Callable[[int, int], None]
 #: Texts between two looks at whether the person wants to stop.
@@ -170,13 +165,13 @@ class _Matrix:
 
     # -- rerankers -------------------------------------------------------------------------------
 
-    def _candidates(self, found: _Found) -> Frozen:
+    def _candidates(self, found: _Found) -> CandidateSet:
         best = slice(None), slice(self.recipe.candidates)
         run = Run(found.run.documents[best], found.run.scores[best])
         return frozen_run(self.reader, self.pool, run, found.named.name)
 
     def _rerank(
-        self, named: Named, found: Sequence[_Found], frozen: Sequence[Frozen]
+        self, named: Named, found: Sequence[_Found], frozen: Sequence[CandidateSet]
     ) -> dict[tuple[str, str], tuple[dict[str, Any], Entry]]:
         self.context.check_cancelled()
         if named.resolved is None:

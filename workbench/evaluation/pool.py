@@ -1,4 +1,7 @@
-"""What a measurement asks and searches: queries, their judgments, and blocks of documents."""
+"""What a measurement asks and searches: queries, their judgments, and blocks of documents.
+
+A table of documents as the texts a model reads.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,10 +16,11 @@ from numpy.typing import NDArray
 from workbench.comparison.conditions import EXCLUDED, STAYED
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
+from workbench.evaluation.exact_search import Run, to_the_left
 from workbench.evaluation.metrics import Judgments
 from workbench.evaluation.own_document import AUTO, own_documents
 from workbench.evaluation.pictures import Turned
-from workbench.evaluation.retrieve import Run, to_the_left
+from workbench.models.contract import Contract
 
 Rows = NDArray[np.int64]
 
@@ -217,3 +221,18 @@ def _ids(table: Any) -> Any:
 
 def _rows(table: Any) -> Sequence[int]:
     return table["row"].to_pylist()
+
+
+# A table of documents as the texts a model reads.
+
+
+def join_documents(documents: Any, contract: Contract) -> Any:
+    """Columns title and text (n,) -> an Arrow string array (n,), joined as the contract says.
+
+    Without the document prompt: encoding and training put that in front themselves.
+    """
+    title = pc.fill_null(documents["title"], "")
+    text = pc.fill_null(documents["text"], "")
+    joined = pc.binary_join_element_wise(title, text, contract.title_separator)
+    whole = pc.if_else(pc.equal(title, ""), text, joined)
+    return whole.combine_chunks() if isinstance(whole, pa.ChunkedArray) else whole

@@ -3,13 +3,18 @@
 First stages (BM25, embedding models) search all documents. Second stages (rerankers, and late
 interaction where there are too many documents for exact MaxSim) order candidates that a first
 stage found, and that first stage's own order gets a row before them.
+
+Average precision over whole lists of candidates, however long: what others call plain MAP.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from workbench.comparison.ways import (
+import numpy as np
+from ir_measures import AP, iter_calc
+
+from workbench.comparison.table import (
     ALL_CAPTIONS,
     ALL_PICTURES,
     PIPELINE,
@@ -19,23 +24,18 @@ from workbench.comparison.ways import (
 from workbench.data.reader import DatasetReader
 from workbench.evaluation.bm25 import retrieve_bm25
 from workbench.evaluation.candidates import (
-    Frozen,
+    Bm25Scorer,
+    CandidateSet,
+    EmbeddingScorer,
     first_stage,
     freeze,
     frozen_run,
     rerank,
 )
-from workbench.evaluation.encode import with_cache
-from workbench.evaluation.entry import (
-    ALL_DOCUMENTS,
-    Entry,
-    lengths_of,
-    order_name,
-    searched_words,
-)
+from workbench.evaluation.exact_search import Run
 from workbench.evaluation.maxsim import search_exactly
-from workbench.evaluation.measure import Measured, retrieve, score
-from workbench.evaluation.metrics import DEPTH
+from workbench.evaluation.measure import Measured, retrieve, score, with_cache
+from workbench.evaluation.metrics import BLOCK, DEPTH, Judgments
 from workbench.evaluation.named import (
     AUTO,
     BM25,
@@ -48,15 +48,47 @@ from workbench.evaluation.named import (
     no_second_stage,
     nothing_to_order,
 )
-from workbench.evaluation.own import EmbeddingOrder, WordOrder
 from workbench.evaluation.pictures import FromPictures, OnPictures, Turned, has_pictures
-from workbench.evaluation.pool import Pool, excluding, whole_pool
-from workbench.evaluation.retrieve import Run
+from workbench.evaluation.pool import Pool, Rows, excluding, whole_pool
+from workbench.evaluation.results import (
+    ALL_DOCUMENTS,
+    Entry,
+    lengths_of,
+    order_name,
+    searched_words,
+)
 from workbench.evaluation.scores import with_kept_scores
-from workbench.evaluation.whole import whole_lists
-from workbench.jobs.context import JobContext
+from workbench.jobs.reporting import JobContext
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.recipes.evaluate import EvaluateRecipe
+
+# Average precision over whole lists of candidates, however long: what others call plain MAP.
+
+
+def whole_lists(queries: Rows, run: Run, judgments: Judgments) -> dict[str, float]:
+    """{"longest_list", "map"} of a run whose lists are whole, or {} where none is longer than the
+    metrics look (then MAP@100 is that very number)."""
+    longest = int((run.documents >= 0).sum(axis=1).max(initial=0))
+    if longest <= DEPTH:
+        return {}
+    total, measure = 0.0, AP(rel=1)
+    for start in range(0, len(queries), BLOCK):
+        part = [int(query) for query in queries[start : start + BLOCK]]
+        qrels = {
+            str(query): {str(document): int(grade) for document, grade in judgments[query].items()}
+            for query in part
+        }
+        # Scores in ranking order: see ``metrics``.
+        ranked = {
+            str(query): {
+                str(document): float(longest - rank)
+                for rank, document in enumerate(row[row >= 0].tolist())
+            }
+            for query, row in zip(part, run.documents[start : start + BLOCK], strict=True)
+        }
+        total += float(np.sum([one.value for one in iter_calc([measure], qrels, ranked)]))
+    return {"longest_list": longest, "map": total / len(queries)}
+
 
 Progress = Callable[[int, int], None]
 
@@ -89,8 +121,8 @@ class Stages:
         self.steps = len(recipe.models) + len(recipe.rerankers)
         self.step = 0
         #: What first stages found, by their name: candidates for ``rerankers``.
-        self._found: dict[str, Frozen] = {}
-        self._frozen: Frozen | None = None
+        self._found: dict[str, CandidateSet] = {}
+        self._frozen: CandidateSet | None = None
 
     def measure(self, models: Sequence[Named], rerankers: Sequence[Named]) -> list[Entry]:
         """The table's rows: the models in their order, each first stage's rerankings after it."""
@@ -187,7 +219,7 @@ class Stages:
         model, for all saw the same."""
         frozen = self._candidates()
         name, kind = named.name, BM25
-        scorer: Any = WordOrder()
+        scorer: Any = Bm25Scorer()
         if named.resolved is not None:
             model: Any = load(self.recipe, self.context, named.resolved)
             kind = model.contract.kind
@@ -195,7 +227,7 @@ class Stages:
                 raise no_order_of_pictures(name)
             scorer = self._scorer(model, named.resolved)
             if kind in ("embedding", "image-text"):
-                scorer = EmbeddingOrder(model)
+                scorer = EmbeddingScorer(model)
         row = self._reordered(scorer, named, name, frozen, self._progress(name))
         return [self._order(frozen), replace(row, kind=kind, against="")]
 
@@ -217,7 +249,7 @@ class Stages:
             lengths={} if model is None else lengths_of(model.contract),
         )
 
-    def _candidates(self) -> Frozen:
+    def _candidates(self) -> CandidateSet:
         """What second stages among the models put in order; found once for all of them."""
         if self._frozen is None:
             recipe = self.recipe
@@ -269,7 +301,7 @@ class Stages:
         return with_kept_scores(model, resolved, self.context.workspace, self.recipe.use_cache)
 
     def _reordered(
-        self, model: Any, named: Named, name: str, frozen: Frozen, progress: Progress
+        self, model: Any, named: Named, name: str, frozen: CandidateSet, progress: Progress
     ) -> Entry:
         measured = rerank(model, frozen, progress=progress, stop=self.context.check_cancelled)
         return replace(
@@ -283,7 +315,7 @@ class Stages:
             whole=_whole(frozen, measured),
         )
 
-    def _order(self, frozen: Frozen) -> Entry:
+    def _order(self, frozen: CandidateSet) -> Entry:
         """The first stage's own order: the row a second stage has to beat."""
         k, measured = self.recipe.candidates, first_stage(frozen)
         return Entry(
@@ -315,7 +347,7 @@ class Stages:
         self.context.progress(now, texts * self.steps, "texts", message)
 
 
-def _whole(frozen: Frozen, measured: Measured) -> dict[str, float]:
+def _whole(frozen: CandidateSet, measured: Measured) -> dict[str, float]:
     """Each query's own candidates are put in order whole; what a first stage found is cut."""
     if frozen.origin != GIVEN:
         return {}

@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 from storage.records import Evaluation
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput, NotFound
-from workbench.evaluation.files import QRELS_FILE, QUERIES_FILE, RUN_FILE
-from workbench.evaluation.save import judged
+from workbench.evaluation.results import QRELS_FILE, QUERIES_FILE, RUN_FILE, judged
 
 if TYPE_CHECKING:
     from workbench.workspace import Workspace

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from storage.records import Job, ProcessRef
 from workbench.endpoint_keys import KEYS_VARIABLE
 from workbench.jobs import files, slots
-from workbench.jobs.processes import process_ref
+from workbench.jobs.files import process_ref
 from workbench.workspace import HOME_VARIABLE, TRUST_VARIABLE, URL_VARIABLE
 
 if TYPE_CHECKING:

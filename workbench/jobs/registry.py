@@ -12,8 +12,8 @@ from storage.records import Job, JobEvent, JobStatus, MetricRow
 from storage.store import Store
 from workbench.errors import BadInput, InUse, JobNotFound
 from workbench.jobs import files
-from workbench.jobs.processes import alive
-from workbench.jobs.settle import settle_if_dead
+from workbench.jobs.files import alive
+from workbench.jobs.outcome import settle_if_dead
 from workbench.recipes.base import Recipe
 from workbench.references import ACTIVE, in_words, jobs_using, subjects
 from workbench.tasks import Tasks, get_task, read_recipe
@@ -23,7 +23,7 @@ EventList = list[JobEvent]
 MetricList = list[MetricRow]
 FOLDER = "jobs"
 #: A cancelled worker that no supervisor has ended is ended by its runner: only when the patience of
-#: any supervisor (:class:`workbench.jobs.watch.Patience`) would be over.
+#: any supervisor (:class:`workbench.jobs.supervisor.Patience`) would be over.
 RUNNERS_PATIENCE = {"flag": 90.0, "terminate": 20.0}
 
 

@@ -1,22 +1,81 @@
-"""A worker's line to the record: the :class:`workbench.jobs.context.JobContext` that tasks get."""
+"""A worker's line to the record: the :class:`workbench.jobs.reporting.JobContext` that tasks get.
+
+Where a job stands, how fast it goes, and how long it will still take.
+
+What a task's function is given: its place in the workspace and its line to the record.
+"""
 
 import math
 import os
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from storage.errors import StaleAttempt
 from storage.records import Job
 from workbench.errors import JobCancelled
-from workbench.jobs.processes import this_process
-from workbench.jobs.progress import Progress
+from workbench.jobs.files import this_process
 from workbench.workspace import Workspace
+
+# Where a job stands, how fast it goes, and how long it will still take.
+
+#: Speed is that of the last so many seconds: evaluations in between do not make it jump.
+WINDOW = 60.0
+
+
+class Progress:
+    """Fed by the task as often as it likes, read a few times a second."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, Any] = {}
+        self._seen: deque[tuple[float, float]] = deque()
+        self.changed = False
+
+    def update(self, done: float, total: float | None, unit: str, message: str, now: float) -> None:
+        """``now`` is a monotonic time in seconds."""
+        self._watch_speed(done, total, unit, now)
+        rate = self._rate()
+        left = (total - done) / rate if rate and total is not None else None
+        self._values = {
+            "done": done,
+            "total": total,
+            "unit": unit,
+            "message": message,
+            "rate": rate,
+            "seconds_left": left,
+            "phase": message,
+        }
+        self.changed = True
+
+    def snapshot(self) -> dict[str, Any]:
+        """The values to write; they count as written."""
+        self.changed = False
+        return dict(self._values)
+
+    def _watch_speed(self, done: float, total: float | None, unit: str, now: float) -> None:
+        before = self._values
+        new_stretch = (total, unit) != (before.get("total"), before.get("unit"))
+        if new_stretch or (self._seen and done < self._seen[-1][1]):
+            self._seen.clear()
+        # Some tasks report thousands of times a second: a point each tenth is enough.
+        if not self._seen or now - self._seen[-1][0] >= 0.1 or done == total:
+            self._seen.append((now, done))
+        while now - self._seen[0][0] > WINDOW and len(self._seen) > 2:
+            self._seen.popleft()
+
+    def _rate(self) -> float | None:
+        """Units per second, or None while that is not known."""
+        if len(self._seen) < 2:
+            return None
+        (began, first), (now, last) = self._seen[0], self._seen[-1]
+        return (last - first) / (now - began) if now > began and last > first else None
+
 
 TICK_SECONDS = 0.5
 HEARTBEAT_SECONDS = 5.0
@@ -152,3 +211,54 @@ class Reporter:
         for name in sorted(names - self._not_finite):
             self._not_finite.add(name)
             self.note(f"At step {step} '{name}' was not a finite number; it is left out.")
+
+
+# What a task's function is given: its place in the workspace and its line to the record.
+
+
+class JobContext(Protocol):
+    """Handed to ``run(recipe, context)`` in a worker process; also easy to fake in a test."""
+
+    workspace: Workspace
+    job: Job
+    #: jobs/<id>/ ; the task may write there. recipe.json, log.txt, exit.json are not its own.
+    folder: Path
+
+    @property
+    def resuming(self) -> bool:
+        """True when an earlier attempt of this job may have left files to go on from."""
+        ...
+
+    def progress(
+        self, done: float, total: float | None = None, unit: str = "", message: str = ""
+    ) -> None:
+        """Where the work stands. Cheap: call it as often as you like. Rate and time left follow."""
+        ...
+
+    def metrics(self, step: int, kind: str, values: Mapping[str, float]) -> None:
+        """One row of numbers; kind is 'train', 'dev', 'baseline' or 'system'. Written in batches.
+
+        Values that are not finite are kept out of the row and noted as an event.
+        """
+        ...
+
+    def forget_metrics_after(self, step: int) -> None:
+        """Remove rows beyond a step, before a resumed run reports those steps anew."""
+        ...
+
+    def flush(self) -> None:
+        """Write buffered rows now."""
+        ...
+
+    @property
+    def cancelled(self) -> bool:
+        """True once the person asked to stop. Cheap: a background thread keeps it up to date."""
+        ...
+
+    def check_cancelled(self) -> None:
+        """Raise :class:`workbench.errors.JobCancelled` if the person asked to stop."""
+        ...
+
+    def note(self, message: str) -> None:
+        """A remark in the job's history, shown on its page."""
+        ...

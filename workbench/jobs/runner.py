@@ -4,25 +4,158 @@ It starts the worker, waits for it, and writes down how it ended, so that the ex
 whichever app or command line looks next. It is small, loads nothing heavy, and outlives the app.
 A cancelled worker that does not stop is a supervisor's to end; where there is none any more, the
 runner ends it.
+
+Whether it was memory that a job's process died of, and how much there is.
+
+Libraries say it in many ways, which are told apart by names and words: nothing here imports them.
+What the kernel did, Linux says in the files of the process's control group; elsewhere nothing is
+known of that.
+
+Workers beside the first of a job that several processes train together.
+
+torchrun starts them (Elastic launch, torch's documentation) and numbers them in ``RANK``. The
+first, of rank 0, is the job's worker: it alone reports, measures, saves, and hears that it shall
+stop. The others compute, and are told by it.
 """
 
+import errno
 import fcntl
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from storage.records import Job
+from workbench.errors import OutOfMemory
 from workbench.jobs import files
-from workbench.jobs.files import PROCESSES_VARIABLE
-from workbench.jobs.memory import oom_kills
-from workbench.jobs.processes import process_ref, this_process
+from workbench.jobs.files import PROCESSES_VARIABLE, process_ref, this_process
+from workbench.workspace import Workspace
+
+# Whether it was memory that a job's process died of, and how much there is.
+#
+# Libraries say it in many ways, which are told apart by names and words: nothing here imports
+# them. What the kernel did, Linux says in the files of the process's control group; elsewhere
+# nothing is known of that.
+
+_MOUNTED = Path("/sys/fs/cgroup")
+_OWN = Path("/proc/self/cgroup")
+#: A limit beyond this (v1 writes a huge number for 'none') is no limit.
+_NO_LIMIT = 1 << 60
+
+
+#: What libraries say in a RuntimeError: torch's CPU allocator, CUDA's and its helpers', C++.
+_SAID = re.compile(
+    r"DefaultCPUAllocator: (can't allocate|not enough) memory|CUDA out of memory"
+    r"|CUBLAS_STATUS_ALLOC_FAILED|std::bad_alloc|[Cc]annot allocate memory",
+)
+#: How much was asked for when it failed: '2.50 GiB', '4096 bytes'.
+_WANTED = re.compile(r"[Tt]ried to allocate ([\d.,]+ ?(?:[KMGT]i?B|bytes))")
+_HINT = "Try a smaller batch size or shorter maximum lengths, or close other programs."
+
+
+def out_of_memory(error: BaseException) -> OutOfMemory | None:
+    """The error in our words if it, or what it was raised from, is a lack of memory."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, OutOfMemory):
+            return found
+        if _is_out_of_memory(found):
+            return _told(found)
+        found = found.__cause__
+    return None
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
+    return isinstance(error, RuntimeError) and _SAID.search(str(error)) is not None
+
+
+def _told(error: BaseException) -> OutOfMemory:
+    text = str(error)
+    on_gpu = type(error).__name__ == "OutOfMemoryError" or "CUDA" in text or "CUBLAS" in text
+    wanted = _WANTED.search(text)
+    tried = f" It failed when {wanted[1]} more were asked for." if wanted else ""
+    where = "the GPU" if on_gpu else "this machine"
+    return OutOfMemory(
+        f"There was not enough memory on {where}.{tried}", _HINT, memory="gpu" if on_gpu else "ram"
+    )
+
+
+def oom_kills(own: Path = _OWN, mounted: Path = _MOUNTED) -> int | None:
+    """How many processes of our control group the kernel has killed for want of memory so far."""
+    for folder in _folders(own, mounted):
+        for name in ("memory.events", "memory.oom_control"):
+            found = _read(folder / name).get("oom_kill")
+            if found is not None:
+                return found
+    return None
+
+
+def left_in_group(own: Path = _OWN, mounted: Path = _MOUNTED) -> int | None:
+    """Bytes that our control group may still take; None where it has no limit of its own."""
+    names = (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    )
+    left = []
+    for folder in _folders(own, mounted):
+        for limit_name, used_name, cache_name in names:
+            limit, used = _number(folder / limit_name), _number(folder / used_name)
+            if limit is not None and used is not None and limit < _NO_LIMIT:
+                # Files that were read and may be forgotten count as used, and are free.
+                cached = _read(folder / "memory.stat").get(cache_name, 0)
+                left.append(max(0, limit - used + cached))
+    return min(left, default=None)
+
+
+def _folders(own: Path, mounted: Path) -> list[Path]:
+    """Our group's folders, the innermost first. A container often sees its own group as the root,
+    whatever its path says."""
+    try:
+        lines = own.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    found: list[Path] = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        root = mounted / "memory" if controllers else mounted
+        inner = root / path.lstrip("/")
+        found += [one for one in (inner, *inner.parents) if one.is_relative_to(root)]
+    return found
+
+
+def _read(path: Path) -> dict[str, int]:
+    """A file of 'name number' lines; {} where there is none."""
+    try:
+        lines = path.read_text(encoding="ascii").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return {}
+    pairs = (line.split() for line in lines)
+    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and pair[1].isdecimal()}
+
+
+def _number(path: Path) -> int | None:
+    """A file that holds one number; None for 'max', and where there is none."""
+    try:
+        text = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return int(text) if text.isdecimal() else None
+
 
 LOCK = "run.lock"
 #: After a request to stop, the worker has this many seconds before it is killed.
@@ -150,3 +283,70 @@ def _signalled(number: int) -> dict[str, Any]:
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
+
+
+# Workers beside the first of a job that several processes train together.
+#
+# torchrun starts them (Elastic launch, torch's documentation) and numbers them in ``RANK``. The
+# first, of rank 0, is the job's worker: it alone reports, measures, saves, and hears that it shall
+# stop. The others compute, and are told by it.
+
+RANK = "RANK"
+WATCH_SECONDS = 0.5
+EXIT_ORPHANED = 5
+
+
+def rank() -> int:
+    """This worker's number among those of its job; 0 for the only one."""
+    return int(os.environ.get(RANK, "0"))
+
+
+class Follower:
+    """The :class:`workbench.jobs.reporting.JobContext` of such a worker: it has nothing to say."""
+
+    def __init__(self, workspace: Workspace, job: Job) -> None:
+        self.workspace = workspace
+        self.job = job
+        self.folder: Path = workspace.jobs.folder(job.id)
+
+    @property
+    def resuming(self) -> bool:
+        return self.job.attempt > 1
+
+    #: The first worker asks, and tells the others.
+    cancelled = False
+
+    def check_cancelled(self) -> None:
+        """Never raises: the first worker decides for all."""
+
+    def progress(
+        self, done: float, total: float | None = None, unit: str = "", message: str = ""
+    ) -> None:
+        """The first worker's says it all."""
+
+    def metrics(self, step: int, kind: str, values: Mapping[str, float]) -> None:
+        """The first worker's are the job's."""
+
+    def forget_metrics_after(self, step: int) -> None:
+        """The first worker does."""
+
+    def flush(self) -> None:
+        """There is nothing to write."""
+
+    def note(self, message: str) -> None:
+        """The first worker's are the job's."""
+
+
+def leave_with_parent() -> None:
+    """End this process when the one that started it is gone.
+
+    torchrun gives each worker a session of its own: what kills torchrun does not reach it.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(WATCH_SECONDS)
+        os._exit(EXIT_ORPHANED)
+
+    threading.Thread(target=watch, daemon=True, name="watch-parent").start()

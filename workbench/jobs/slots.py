@@ -9,7 +9,7 @@ from functools import cache
 from itertools import combinations
 
 from storage.records import Job, SlotKind
-from workbench.recipes.devices import how_many, named
+from workbench.recipes.base import how_many, named
 
 HEAVY = "heavy"
 LIGHT = "light"

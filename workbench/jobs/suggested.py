@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from storage.records import Job
 from workbench.errors import BadInput
 from workbench.recipes.base import Recipe
-from workbench.recipes.measure import MeasureRecipe
+from workbench.recipes.evaluate import MeasureRecipe
 
 if TYPE_CHECKING:
     from workbench.workspace import Workspace

@@ -4,8 +4,6 @@ No model is loaded in the program that uses them: a search process beside it has
 every class over one home.
 """
 
-from workbench.langchain.embeddings import WorkbenchEmbeddings
-from workbench.langchain.reranker import WorkbenchReranker
-from workbench.langchain.retriever import WorkbenchRetriever
+from workbench.langchain.retriever import WorkbenchEmbeddings, WorkbenchReranker, WorkbenchRetriever
 
 __all__ = ["WorkbenchEmbeddings", "WorkbenchReranker", "WorkbenchRetriever"]

@@ -3,25 +3,216 @@
 The weights are merged in fp32 into the base at full precision, even where the adapter was trained
 over a quantized or bf16 base: merged into those, the scores would change. Imports torch: worker
 processes only.
+
+A merged or blended model as a folder, and as a model of the workspace. Workers only.
+
+The README of a merged or blended model: what it is, and how to use it outside.
 """
 
 import shutil
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from storage.records import Model
 from workbench.data.reader import DatasetReader
 from workbench.errors import WorkbenchError
-from workbench.jobs.context import JobContext
-from workbench.merging.again import measure_again
+from workbench.jobs.reporting import JobContext
 from workbench.merging.prepare import adapter_of
-from workbench.merging.probe import Numbers, Probe, apart, numbers, probe_from
-from workbench.merging.save import About, register, save
-from workbench.merging.versions import Versions
+from workbench.merging.probe import (
+    Numbers,
+    Probe,
+    Versions,
+    max_difference,
+    measure_again,
+    numbers,
+    probe_from,
+)
+from workbench.models.assemble import keeping_of
 from workbench.models.contract import Contract
-from workbench.models.keeping import keeping_of
+from workbench.models.load import pair_length
 from workbench.models.precision import pick_device
+from workbench.models.registry import from_job, new_model
 from workbench.models.resolve import ResolvedModel
 from workbench.recipes.merge import MergeRecipe
+from workbench.training.loss import within_limit
+from workbench.training.run import CONFIG, Outcome
+
+if TYPE_CHECKING:
+    from workbench.workspace import Workspace
+
+
+# The README of a merged or blended model: what it is, and how to use it outside.
+
+_TAGS = {
+    "embedding": "pipeline_tag: sentence-similarity\ntags: [sentence-transformers, retrieval]",
+    "reranker": "pipeline_tag: text-ranking\ntags: [sentence-transformers, reranker]",
+    "late-interaction": "tags: [sentence-transformers, multi-vector, ColBERT, retrieval]",
+    "image-text": "tags: [sentence-transformers, CLIP, image-text, retrieval]",
+}
+_CLASS = {
+    "embedding": "SentenceTransformer",
+    "reranker": "CrossEncoder",
+    "late-interaction": "MultiVectorEncoder",
+    "image-text": "SentenceTransformer",
+}
+_USE = {
+    "embedding": 'queries = model.encode_query(["..."], normalize_embeddings={normalize})\n'
+    'documents = model.encode_document(["..."], normalize_embeddings={normalize})',
+    "reranker": 'scores = model.predict([("a query", "a document")])',
+    "late-interaction": 'queries = model.encode_query(["..."])\n'
+    'documents = model.encode_document(["..."])\n'
+    "scores = model.similarity(queries, documents)",
+    "image-text": 'texts = model.encode(["..."], normalize_embeddings={normalize})\n'
+    'pictures = model.encode(["a-picture.jpg"], normalize_embeddings={normalize})',
+}
+_PAGE = """\
+---
+library_name: sentence-transformers
+{tags}
+---
+
+# {name}
+
+{what}
+
+```python
+from sentence_transformers import {cls}
+
+model = {cls}("path/to/this/folder")
+{use}
+```
+
+Prompts and lengths are saved with the model; `contract.json` holds them for programs.
+"""
+
+
+def write_merged(folder: Path, name: str, base: str, adapter: str, contract: Contract) -> None:
+    what = (
+        f"The adapter `{adapter}` merged into its base model `{base}` at full precision (fp32). "
+        "Checked after merging:\nit computes what the adapter computes on that base."
+    )
+    _write(folder, name, what, contract)
+
+
+def write_blended(
+    folder: Path, name: str, base: str, tuned: str, ratio: float, contract: Contract
+) -> None:
+    what = (
+        f"Weights between two models: {ratio:g} of the fine-tuned `{tuned}` and {1 - ratio:g} of "
+        f"its base `{base}`."
+    )
+    _write(folder, name, what, contract)
+
+
+def _write(folder: Path, name: str, what: str, contract: Contract) -> None:
+    kind = contract.kind
+    page = _PAGE.format(
+        tags=_TAGS[kind],
+        name=name,
+        what=what,
+        cls=_CLASS[kind],
+        use=_USE[kind].format(normalize=contract.normalize),
+    )
+    (folder / "README.md").write_text(page, encoding="utf-8")
+
+
+# A merged or blended model as a folder, and as a model of the workspace. Workers only.
+
+#: What a trained adapter's record says that stays true of the merged model.
+_KEPT = (
+    *("dataset", "dataset_version", "method", "metric", "steps", "best_step"),
+    *("baseline", "baseline_name", "untrained"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What is known of an adapter: its record, where the workspace has one."""
+
+    name: str
+    base: str
+    adapter: ResolvedModel
+    verdict: str = ""
+    summary: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, workspace: "Workspace", adapter: ResolvedModel, name: str) -> "About":
+        base = adapter.base.name if adapter.base else ""
+        record = workspace.models.get(adapter.name) if adapter.model_id else None
+        if record is None:
+            return cls(name, base, adapter)
+        return cls(name, base, adapter, record.verdict, dict(record.summary))
+
+    @property
+    def trained(self) -> dict[str, float]:
+        """The dev values of the run's best checkpoint; empty where nothing was measured."""
+        return dict(self.summary.get("best") or {})
+
+
+def save(loaded: Any, trained: Contract, folder: Path, about: About) -> Contract:
+    """Write a merged model that sentence-transformers alone loads; returns its contract."""
+    contract = trained.model_copy(
+        update={
+            "quantization": "",
+            "double_quantization": False,
+            "compute_dtype": "",
+            "dtype": "float32",
+        }
+    )
+    write_model(loaded.model, contract, folder)
+    write_merged(folder, about.name, about.base, about.adapter.name, contract)
+    config = Path(about.adapter.source) / CONFIG
+    if config.is_file():
+        shutil.copy2(config, folder / CONFIG)
+    return contract
+
+
+def write_model(model: Any, contract: Contract, folder: Path) -> None:
+    """The model in sentence-transformers' format, with its contract, prompts and lengths."""
+    if contract.kind == "reranker":
+        longest = pair_length(contract)
+    else:
+        # For those who load the folder with sentence-transformers alone.
+        model.prompts = {"query": contract.query_prompt, "document": contract.document_prompt}
+        model.default_prompt_name = None
+        longest = max(contract.query_max_len, contract.passage_max_len)
+    model.max_seq_length = min(longest, within_limit(model))
+    model.eval()
+    model.save_pretrained(str(folder), create_model_card=False)
+    contract.write(folder)
+
+
+def register(
+    context: JobContext, id: str, contract: Contract, about: About, result: dict[str, Any]
+) -> Model:
+    """The folder models/<id>, which is complete, as a model of the workspace."""
+    models = context.workspace.models
+    # The name was free when the job was submitted; meanwhile somebody may have taken it.
+    name = models.free_name(about.name or f"{about.adapter.name}-merged")
+    summary = {key: about.summary[key] for key in _KEPT if key in about.summary}
+    summary |= {"origin": "merged", "adapter": about.adapter.name}
+    summary |= {key: result[key] for key in ("adapter_id", "parity", "drift", "metrics")}
+    verdict = about.verdict
+    if measured := result["metrics"]:
+        summary["best"] = measured["merged"]
+        summary["metric"] = measured["metric"]
+        verdict = _verdict(summary, verdict)
+    model = new_model(id, name, contract=contract.model_dump(mode="json"), summary=summary)
+    return models.add(
+        replace(from_job(model, context.job.id), base=about.base or model.base, verdict=verdict)
+    )
+
+
+def _verdict(summary: dict[str, Any], before: str) -> str:
+    """What training's rule says of the merged model's own dev values."""
+    baseline, untrained = summary.get("baseline"), summary.get("untrained")
+    if not baseline:
+        return before
+    untrained = baseline if untrained in (None, baseline) else untrained
+    name = str(summary.get("baseline_name", ""))
+    return Outcome(summary["metric"], baseline, untrained, summary["best"], name).verdict
+
 
 #: How far the merged model may be from the adapter beside the same weights, in fp32.
 ALLOWED = 1e-4
@@ -93,7 +284,7 @@ class _Merge:
         return {"model": model.name, "model_id": model.id, **result}
 
     def _decide(self, expected: Numbers, found: Numbers, probe: Probe) -> dict[str, Any]:
-        largest, _ = apart(expected, found)
+        largest, _ = max_difference(expected, found)
         if not largest <= ALLOWED:
             raise MergeFailed(
                 f"The merged model is not the adapter on its base: on {len(probe.queries)} queries "
@@ -121,7 +312,7 @@ class _Merge:
             note = "bitsandbytes is not installed, so the drift from training is not known."
             self.context.note(note)
             return {"against": against, "not_measured": note}
-        largest, mean = apart(self._numbers(self.versions.as_trained(), probe), found)
+        largest, mean = max_difference(self._numbers(self.versions.as_trained(), probe), found)
         return {
             "against": against,
             "texts": len(probe.queries) + len(probe.documents),

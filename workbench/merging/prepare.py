@@ -4,7 +4,7 @@ from pathlib import Path
 
 from workbench.data.needs import choosing_split
 from workbench.errors import BadInput, NameTaken
-from workbench.models.names import check_name, name_from
+from workbench.models.contract import check_name, name_from
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.models.towers import refuse_two
 from workbench.recipes.merge import BlendRecipe, MergeRecipe

@@ -1,21 +1,41 @@
 """The texts that two versions of a model are compared on, and how far apart they are.
 
 Imports torch (by the models): worker processes only.
+
+The versions of an adapter that a merge compares. Imports torch: worker processes only.
+
+The merged model on the same dev ground that training had. Imports torch: workers only.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from workbench.data.demo_dataset import collect
 from workbench.data.reader import DatasetReader
-from workbench.data.sample import collect
-from workbench.evaluation.texts import join_documents
+from workbench.errors import ModelUnusable, NotFound
+from workbench.evaluation.pool import join_documents
+from workbench.jobs.reporting import JobContext
+from workbench.models.assemble import FULL, WeightFormat, keeping_of
 from workbench.models.contract import Contract
-from workbench.pictures.drawing import draw, scenes
+from workbench.models.convert import safe_folder
+from workbench.models.load import load_model
+from workbench.models.resolve import ResolvedModel
+from workbench.pictures.captions import draw, scenes
+from workbench.recipes.kinds import KINDS
+from workbench.training.dev import Dev
+from workbench.training.embedding import EmbeddingKind
+from workbench.training.image_text import ImageTextKind
+from workbench.training.late_interaction import LateInteractionKind
+from workbench.training.reranker import RerankerKind
+from workbench.training.run import CONFIG, Kind, Place
 
 #: Half of them queries, half documents; a reranker reads as many pairs of them.
 TEXTS = 64
@@ -88,7 +108,7 @@ def _pictures() -> list[Any]:
     return [draw(scene, 64, at) for at, scene in enumerate(scenes(_PICTURES, 1))]
 
 
-def apart(first: Numbers, second: Numbers) -> tuple[float, float]:
+def max_difference(first: Numbers, second: Numbers) -> tuple[float, float]:
     """The largest and the mean absolute difference; infinite where shapes or numbers are wrong."""
     if [one.shape for one in first] != [one.shape for one in second]:
         return float("inf"), float("inf")
@@ -98,3 +118,157 @@ def apart(first: Numbers, second: Numbers) -> tuple[float, float]:
     if not np.isfinite(gaps).all():
         return float("inf"), float("inf")
     return float(gaps.max()), float(gaps.mean())
+
+
+# The versions of an adapter that a merge compares.
+
+
+@dataclass(frozen=True, slots=True)
+class Beside(WeightFormat):
+    """The base in full precision, the adapter beside it: what a merged model must equal."""
+
+    @property
+    def whole(self) -> bool:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """Loads one adapter in each of its versions, computing in fp32 wherever the weights allow."""
+
+    context: JobContext
+    adapter: ResolvedModel
+    device: str
+
+    def beside(self) -> Any:
+        """Unmerged, on the full-precision base. Raises :class:`ModelUnusable` where weights of the
+        adapter belong to no layer of it: a comparison would not notice, both sides lack them."""
+        loaded = self._load(Beside())
+        loaded.model.float()
+        refuse_unplaced(
+            loaded.model[0].model, safe_folder(Path(self.adapter.source), self.adapter.cache)
+        )
+        return loaded
+
+    def merged(self) -> Any:
+        """Merged into the full-precision base, whatever it was trained on."""
+        return self._load(FULL)
+
+    def as_trained(self) -> Any:
+        """On the base as it was kept in training: quantized or in bf16."""
+        # Weights in bf16 only meet an fp32 head where everything is computed in bf16.
+        halved = keeping_of(self.adapter.contract or Contract(), "fp32").dtype == torch.bfloat16
+        return self._load(None, precision="bf16" if halved else "fp32")
+
+    def saved(self, folder: Path) -> Any:
+        """The merged model as it was written to disk."""
+        source = ResolvedModel(folder.name, str(folder), None, None, cache=self.adapter.cache)
+        return self._load(None, source)
+
+    def _load(
+        self,
+        keeping: WeightFormat | None,
+        source: ResolvedModel | None = None,
+        precision: str = "fp32",
+    ) -> Any:
+        self.context.check_cancelled()
+        return load_model(
+            source or self.adapter,
+            device=self.device,
+            precision=precision,
+            trust_remote_code=self.context.workspace.trust_remote_code,
+            keeping=keeping,
+        )
+
+
+def refuse_unplaced(inner: Any, adapter: Path) -> None:
+    """Raise :class:`ModelUnusable` unless every saved number of the adapter is in the model."""
+    from peft import get_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    there = {
+        name: value
+        for active in inner.peft_config
+        for name, value in get_peft_model_state_dict(inner, adapter_name=active).items()
+    }
+    saved = load_file(str(adapter / "adapter_model.safetensors"))
+    lost = [name for name, value in saved.items() if not _placed(name, value, there)]
+    if lost:
+        raise ModelUnusable(
+            f"{len(lost)} of the adapter's {len(saved)} weights belong to no layer of its base "
+            f"(the first: {lost[0]}).",
+            "See whether the base is the model that the adapter was trained on.",
+        )
+
+
+def _placed(name: str, value: torch.Tensor, there: dict[str, torch.Tensor]) -> bool:
+    plain = name.removeprefix("base_model.model.")
+    found = there.get(plain)
+    if found is None:
+        # A model inside another one has a longer or a shorter name for the same layer.
+        found = next((v for n, v in there.items() if n.endswith(plain) or plain.endswith(n)), None)
+    return (
+        found is not None
+        and found.shape == value.shape
+        and torch.equal(found.detach().float().cpu(), value.float())
+    )
+
+
+# The merged model on the same dev ground that training had. Imports torch: workers only.
+
+_TRAINED: dict[str, type[Kind]] = {
+    "embedding": EmbeddingKind,
+    "reranker": RerankerKind,
+    "late-interaction": LateInteractionKind,
+    "image-text": ImageTextKind,
+}
+
+
+def measure_again(
+    context: JobContext, adapter: Path, merged: Any, trained: Mapping[str, float]
+) -> dict[str, Any] | None:
+    """Dev values of the merged model beside those of the run (``trained``, empty where unknown).
+
+    The adapter's folder says what the run measured on. None for an adapter from elsewhere, and
+    where the data set is gone or has no dev queries.
+    """
+    path = adapter / CONFIG
+    if not path.is_file():
+        return None
+    values = json.loads(path.read_text(encoding="utf-8"))
+    precision = values.pop("resolved", {}).get("precision", "fp32")
+    kind = merged.contract.kind
+    recipe = KINDS[kind].read(values)
+    datasets = context.workspace.datasets
+    if not datasets.exists(recipe.dataset):
+        return None
+    reader = datasets.read(recipe.dataset, recipe.dataset_version)
+    if not reader.counts["splits"].get("dev"):
+        return None
+    if precision == "fp16" and merged.device == "cpu":
+        precision = "fp32"
+    try:
+        dev: Dev = _TRAINED[kind]().dev(
+            recipe, context, reader, context.folder, Place(merged.device, precision)
+        )
+    except NotFound as error:
+        # The first stage was a model that has been removed since.
+        context.note(f"The merged model was not measured again: {error}")
+        return None
+
+    def progress(done: int, total: int) -> None:
+        context.progress(done, total, "texts", "Measuring the merged model on dev")
+
+    # As dev was measured in training, in its number format.
+    measured = dev.ground.measure(
+        replace(merged, precision=precision), progress=progress, stop=context.check_cancelled
+    )
+    return {
+        "dataset": recipe.dataset,
+        "dataset_version": reader.version,
+        "split": "dev",
+        "queries": dev.ground.queries,
+        "metric": recipe.metric,
+        "trained": dict(trained),
+        "merged": measured.scores.means(),
+    }

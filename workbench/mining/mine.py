@@ -3,9 +3,13 @@
 sentence-transformers' ``mine_hard_negatives`` has the same rules (and a test holds the two against
 each other) but works on texts alone: it hands back no row numbers, normalises every model's
 vectors, knows neither title nor length per role, draws without a seed, and cannot be stopped.
+
+Where negatives are looked for: by a model, by words in common, or by chance.
+
+Checks mining when it is asked for, so that a wrong name stops at the click. Torch-free.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,25 +17,141 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from workbench.data.needs import no_queries
 from workbench.data.reader import DatasetReader
-from workbench.errors import BadInput
-from workbench.evaluation.encode import with_cache
-from workbench.evaluation.own_document import NO, query_itself
+from workbench.data.splits import SPLITS
+from workbench.errors import BadInput, BadRecipe
+from workbench.evaluation.bm25 import retrieve_bm25
+from workbench.evaluation.exact_search import Run, cut
+from workbench.evaluation.measure import Encoder, retrieve, with_cache
+from workbench.evaluation.named import BM25
+from workbench.evaluation.own_document import NO, query_itself, same_words
 from workbench.evaluation.pool import Pool, Rows, whole_pool
-from workbench.evaluation.retrieve import Run, cut
 from workbench.evaluation.scores import with_kept_scores
-from workbench.jobs.context import JobContext
-from workbench.mining.find import drawn, never, positives_of, searched
-from workbench.mining.prepare import no_miner, no_reranker, splits_of
-from workbench.mining.proposal import EARLIER, NEGATIVE, POSITIVE, SCHEMA, write
-from workbench.mining.rules import Chosen, Floats, Rules, choose, screen
-from workbench.mining.summary import summary
+from workbench.jobs.reporting import JobContext
+from workbench.mining.proposal import EARLIER, NEGATIVE, POSITIVE, SCHEMA, summary, write
+from workbench.mining.rules import Chosen, Floats, Rules, TextKeys, choose, screen
 from workbench.mining.teach import ByReading, ByVectors, Teacher
-from workbench.mining.texts import TextKeys
 from workbench.models.resolve import resolve
 from workbench.recipes.mine import MINED, MineRecipe
+from workbench.workspace import Workspace
 
+# Checks mining when it is asked for, so that a wrong name stops at the click.
+
+
+def prepare_mine(recipe: MineRecipe, workspace: Workspace, waits: bool = False) -> MineRecipe:
+    """The recipe with the data set's version pinned; raises :class:`BadInput`.
+
+    'bm25' named as the model is the method. ``waits``: another job comes first, and names that are
+    not there yet are left for the run.
+    """
+    _refuse_no_room(recipe)
+    changes: dict[str, object] = {}
+    if recipe.method == "model" and recipe.model.strip().lower() == BM25:
+        changes["method"] = BM25
+    if workspace.datasets.exists(recipe.dataset):
+        reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
+        if not any(reader.counts["splits"].get(name) for name in splits_of(recipe)):
+            raise no_queries(reader, "train" if recipe.split == "all" else recipe.split)
+        changes["dataset_version"] = reader.version
+    elif not waits:
+        workspace.datasets.get(recipe.dataset)
+    recipe = recipe.model_copy(update=changes)
+    if not waits:
+        _check_models(recipe, workspace)
+    return recipe
+
+
+def _refuse_no_room(recipe: MineRecipe) -> None:
+    """Said at the field: of ranks 10 to 12 nobody can take five."""
+    least = recipe.range_min + recipe.num_negatives
+    if recipe.method != "random" and recipe.range_max < least:
+        said = (
+            f"Behind the first {recipe.range_min}, up to rank {recipe.range_max}, there is no room "
+            f"for {recipe.num_negatives} negatives."
+        )
+        raise BadRecipe(said, f"Set range_max to {least} or more.", fields={"range_max": said})
+
+
+def splits_of(recipe: MineRecipe) -> tuple[str, ...]:
+    return SPLITS if recipe.split == "all" else (recipe.split,)
+
+
+def _check_models(recipe: MineRecipe, workspace: Workspace) -> None:
+    """A hub model's kind shows in the run."""
+    if recipe.method == "model":
+        contract = resolve(workspace, recipe.model).contract
+        if contract is not None and contract.kind != "embedding":
+            raise no_miner(recipe.model)
+    if recipe.reranker:
+        contract = resolve(workspace, recipe.reranker).contract
+        if contract is not None and contract.kind == "embedding":
+            raise no_reranker(recipe.reranker)
+
+
+def no_miner(name: str) -> BadInput:
+    return BadInput(
+        f"'{name}' cannot search: it is not an embedding model.",
+        "Choose an embedding model, and this one as the reranker.",
+    )
+
+
+def no_reranker(name: str) -> BadInput:
+    return BadInput(
+        f"'{name}' is neither a reranker nor a late-interaction model.",
+        "Choose it as the model that searches, or leave the reranker empty.",
+    )
+
+
+# Where negatives are looked for: by a model, by words in common, or by chance.
+
+Stop = Callable[[], None]
 Progress = Callable[[int, int], None]
+
+
+def positives_of(pool: Pool) -> list[Rows]:
+    """For each of the pool's queries the rows of what was judged relevant to it, ascending."""
+    grades = (pool.judgments.get(query, {}) for query in pool.queries.tolist())
+    return [
+        np.array(sorted(document for document, grade in one.items() if grade >= 1), np.int64)
+        for one in grades
+    ]
+
+
+def excluded_documents(pool: Pool, positives: Sequence[Rows]) -> list[Rows]:
+    """What can be no negative: each query's positives, and those of queries with the same text
+    (one question may stand under several ids, with its judgments spread over them)."""
+    texts = same_words(pool.texts)
+    by_text: dict[int, set[int]] = {}
+    for text, own in zip(texts, positives, strict=True):
+        by_text.setdefault(text, set()).update(own.tolist())
+    return [np.array(sorted(by_text[text]), np.int64) for text in texts]
+
+
+def searched(
+    pool: Pool, encoder: Encoder | None, depth: int, progress: Progress, stop: Stop
+) -> Run:
+    """The first ``depth`` documents of each query: the model's, or BM25's without one."""
+    depth = min(depth, pool.documents)
+    if encoder is None:
+        return retrieve_bm25(pool, k=depth, progress=progress, stop=stop)
+    return retrieve(encoder, pool, k=depth, progress=progress, stop=stop)
+
+
+def random_negatives(
+    pool: Pool, positives: Sequence[Rows], count: int, seed: int, stop: Stop
+) -> Run:
+    """``count`` documents and some to spare for each query, by chance; without scores."""
+    random = np.random.default_rng(seed)
+    spare = max((len(one) for one in positives), default=0)
+    # Twice as many, and a few: some repeat a positive's text or each other's.
+    width = min(pool.documents, 2 * count + spare + 8)
+    documents = np.full((len(pool.queries), width), -1, np.int64)
+    for at in range(len(documents)):
+        if at % 1000 == 0:
+            stop()
+        documents[at] = random.choice(pool.documents, width, replace=False)
+    return Run(documents, np.zeros(documents.shape, np.float32))
 
 
 @dataclass
@@ -163,10 +283,13 @@ class Miner:
             self.reader, split, max_queries=recipe.max_queries, seed=recipe.seed, exclude=NO
         )
         positives = positives_of(pool)
-        shut, itself = never(pool, positives), self._itself(split, pool)
+        shut, itself = excluded_documents(pool, positives), self._itself(split, pool)
         spared = [np.union1d(one, other) for one, other in zip(shut, itself, strict=True)]
         if recipe.method == "random":
-            found, most = drawn(pool, spared, recipe.num_negatives, recipe.seed, stop), None
+            found, most = (
+                random_negatives(pool, spared, recipe.num_negatives, recipe.seed, stop),
+                None,
+            )
         else:
             # Positives take places that negatives are to have.
             most = recipe.range_max

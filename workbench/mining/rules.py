@@ -3,6 +3,8 @@
 The rules and their order are those of sentence-transformers' ``mine_hard_negatives``: positives go
 first, then what the margins and limits leave out, then the first ``range_min`` of the rest. A test
 compares the two.
+
+When two documents say the same: a number for each text, spaces and case aside. Torch-free.
 """
 
 from collections.abc import Sequence
@@ -10,9 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
-from workbench.evaluation.retrieve import Run, to_the_left
+from workbench.data.reader import DatasetReader
+from workbench.evaluation.exact_search import Run, to_the_left
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -115,3 +119,37 @@ def _drawn(run: Run, most: int, random: np.random.Generator) -> Run:
     place = np.argsort(np.argsort(ticket, axis=1), axis=1)
     documents = np.where(place < most, run.documents, -1)
     return to_the_left(Run(documents, run.scores), documents.shape[1])
+
+
+# When two documents say the same: a number for each text, spaces and case aside.
+
+#: Documents read at a time.
+BLOCK = 10_000
+
+
+class TextKeys:
+    """Document rows -> numbers, equal where the texts are.
+
+    The text decides: the same text under another title answers the same question. A document
+    without words (a picture) equals none but itself.
+    """
+
+    def __init__(self, reader: DatasetReader, rows: Rows) -> None:
+        """``rows``: all that will be asked for."""
+        self.rows = np.unique(rows)
+        parts = [np.zeros(0, np.uint64)]
+        for start in range(0, len(self.rows), BLOCK):
+            block = self.rows[start : start + BLOCK]
+            table = reader.documents_at(block.tolist())
+            columns = (table[name].to_pylist() for name in ("title", "text"))
+            words = zip(block.tolist(), *columns, strict=True)
+            parts.append(np.array([_key(*one) for one in words], np.uint64))
+        self.keys = np.concatenate(parts)
+
+    def __call__(self, rows: Rows) -> Keys:
+        return self.keys[np.searchsorted(self.rows, rows)]
+
+
+def _key(row: int, title: str | None, text: str | None) -> int:
+    words = " ".join((text or "").split()) or " ".join((title or "").split())
+    return xxhash.xxh3_64_intdigest(words.casefold().encode() if words else b"\0%d" % row)

@@ -1,5 +1,16 @@
-"""Builds the sentence-transformers model that lies in a folder. Imports torch: workers only."""
+"""Builds the sentence-transformers model that lies in a folder. Imports torch: workers only.
 
+How a model's weights are kept in memory: fp32, bf16, or quantized under an adapter.
+
+Imports torch: worker processes only.
+
+Attaches an adapter to its base. Imports torch: worker processes only.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +23,134 @@ from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 from sentence_transformers.sentence_transformer.modules import Pooling
 
 from workbench.errors import ModelUnusable
-from workbench.models.adapters import restore_modules
-from workbench.models.contract import Contract
+from workbench.models.contract import COLBERT_HEAD, Contract, has_token_head, is_late_folder
 from workbench.models.image_text import whole_model
 from workbench.models.inspect import Layout
-from workbench.models.keeping import FULL, Keeping, steady
-from workbench.models.kinds import COLBERT_HEAD, has_token_head, is_late_folder
+from workbench.models.precision import dtype_of
 from workbench.models.prompts import NO, YES, own_template, template_of
 from workbench.models.resolve import ResolvedModel
+
+# How a model's weights are kept in memory: fp32, bf16, or quantized under an adapter.
+#
+# Imports torch: worker processes only.
+
+#: Heads stay out of the quantization: they are small, often fresh, and trained in full.
+HEADS = ["classifier", "pooler", "score", "lm_head"]
+#: SigLIP 2 gives its pictures the format of this layer's weights: as bytes, they would be nothing.
+_NOT_QUANTIZED = [*HEADS, "patch_embedding"]
+
+
+@dataclass(frozen=True, slots=True)
+class WeightFormat:
+    """``quantization`` is '', 'nf4', 'fp4' or 'int8'; ``dtype`` is that of all other weights."""
+
+    dtype: torch.dtype = torch.float32
+    quantization: str = ""
+    double_quantization: bool = False
+    compute_dtype: torch.dtype = torch.float32
+    #: True where the folder holds the weights as they are kept: nothing is quantized on loading.
+    stored: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Full precision: such weights can take an adapter's changes into themselves."""
+        return not self.quantization and self.dtype == torch.float32
+
+    def model_kwargs(self, device: str) -> dict[str, Any]:
+        """What transformers' ``from_pretrained`` is told."""
+        if not self.quantization:
+            return {"dtype": self.dtype}
+        if self.stored:
+            return {"dtype": self.dtype, "device_map": {"": device}}
+        from transformers import BitsAndBytesConfig
+
+        if self.quantization == "int8":
+            config = BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=_NOT_QUANTIZED)
+        else:
+            config = BitsAndBytesConfig(
+                load_in_4bit=True,
+                bnb_4bit_quant_type=self.quantization,
+                bnb_4bit_use_double_quant=self.double_quantization,
+                bnb_4bit_compute_dtype=self.compute_dtype,
+                llm_int8_skip_modules=_NOT_QUANTIZED,
+            )
+        return {"dtype": self.dtype, "quantization_config": config, "device_map": {"": device}}
+
+
+FULL = WeightFormat()
+
+
+def stored_keeping(contract: Contract) -> WeightFormat:
+    """How a model's own weights lie in its folder, as its contract says."""
+    if contract.weights in ("nf4", "fp4", "int8"):
+        # What is not quantized (embeddings, norms, heads) is kept in bf16.
+        return WeightFormat(torch.bfloat16, contract.weights, stored=True)
+    halves = {"bf16": torch.bfloat16, "fp16": torch.float16}
+    return WeightFormat(halves[contract.weights]) if contract.weights in halves else FULL
+
+
+def as_kept(model: Any, keeping: WeightFormat) -> Any:
+    """The model, all of whose modules have the format of its transformer, in place: a projection
+    or a head that stayed in fp32 could not take what comes from weights in 16 bits."""
+    if keeping.quantization:
+        for module in list(model)[1:]:
+            module.to(keeping.dtype)
+        return model
+    return model.to(keeping.dtype)
+
+
+def keeping_of(contract: Contract, precision: str) -> WeightFormat:
+    """How the frozen weights under an adapter are kept, as its contract says.
+
+    Kept as in training, the scores are those of training. ``precision`` decides in which format
+    4-bit weights are multiplied where training was not told another one and all others are in fp32.
+    """
+    dtype = torch.bfloat16 if contract.dtype == "bfloat16" else torch.float32
+    if contract.quantization:
+        compute = compute_dtype(contract.compute_dtype, precision, dtype)
+        return WeightFormat(dtype, contract.quantization, contract.double_quantization, compute)
+    return WeightFormat(dtype)
+
+
+def compute_dtype(wanted: str, precision: str, others: torch.dtype) -> torch.dtype:
+    """The format that 4-bit weights are multiplied in: the wanted one, else bf16 where that is
+    computed in, else that of the ``others``, which are not quantized."""
+    if wanted in ("", "auto"):
+        return torch.bfloat16 if precision == "bf16" else others
+    return dtype_of(wanted)  # type: ignore[arg-type]
+
+
+def steady(model: torch.nn.Module) -> None:
+    """Keep bitsandbytes from repacking 4-bit weights on a CPU, in place.
+
+    It does so at the first evaluation: the scales are rounded to bf16, for good, so training would
+    go on over other weights than it began with, and a saved adapter would meet others again. And
+    it fails where a layer's width is no multiple of the block.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+
+
+def quiet_quantization() -> None:
+    """bitsandbytes writes a line per layer in 8 bits, and a complaint about optional kernels."""
+    import logging
+
+    for name in ("bitsandbytes", "bitsandbytes.autograd._functions"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def refuse_unquantizable(keeping: WeightFormat) -> None:
+    """Raise :class:`ModelUnusable` where bitsandbytes is not installed."""
+    if not keeping.quantization:
+        return
+    try:
+        import bitsandbytes  # noqa: F401 - only whether it is there
+    except ImportError as error:
+        raise ModelUnusable(
+            "The model's weights are kept in 4 or 8 bits, and bitsandbytes is not installed.",
+            "Install it with: pip install bitsandbytes",
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +162,7 @@ class Parts:
     contract: Contract
     device: str
     trust_remote_code: bool = False
-    keeping: Keeping = FULL
+    keeping: WeightFormat = FULL
 
     @property
     def shared(self) -> dict[str, Any]:
@@ -237,3 +368,108 @@ def _name_padding(model: CrossEncoder) -> None:
     config: Any = model.config
     if config is not None and getattr(config, "pad_token_id", None) is None:
         config.pad_token_id = model.tokenizer.pad_token_id
+
+
+# Attaches an adapter to its base.
+
+#: What of an adapter's folder is the adapter itself; the rest is the model around it.
+_ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+_BASE_FILES = ("config.json", "*.safetensors", "*.safetensors.index.json")
+
+
+@contextmanager
+def overlay(adapter: Path, base: Path) -> Iterator[Path]:
+    """A folder of links: the base's weights in the middle of the adapter's own modules.
+
+    An adapter saved by sentence-transformers brings everything but the base's weights: tokenizer,
+    pooling, projection, prompt. Its file names the base by a path that may not exist any more; this
+    joins them wherever both are now.
+    """
+    base = _transformer_folder(base)
+    with tempfile.TemporaryDirectory(prefix="workbench-overlay-") as made:
+        folder = Path(made)
+        for path in adapter.iterdir():
+            if path.name not in _ADAPTER_FILES:
+                (folder / path.name).symlink_to(path.resolve())
+        for pattern in _BASE_FILES:
+            for path in base.glob(pattern):
+                _replace(path.resolve(), folder / path.name)
+        yield folder
+
+
+def attach(model: Any, adapter: Path, keeping: WeightFormat) -> None:
+    """Put an adapter on a sentence-transformers model, in place.
+
+    On weights in full precision it is merged: as fast as the base, the same numbers to 1e-6. Over
+    bf16 or quantized weights it stays beside them in fp32, as it was trained.
+    """
+    inner = model[0].model
+    if keeping.whole:
+        from peft import PeftModel
+
+        device = str(next(inner.parameters()).device)
+        adapted: Any = PeftModel.from_pretrained(inner, str(adapter), torch_device=device)
+        model[0].model = adapted.merge_and_unload()
+        return
+    model.load_adapter(str(adapter))
+    trainable_in_fp32(inner)
+    copy_exactly(inner, adapter)
+
+
+def trainable_in_fp32(inner: torch.nn.Module) -> None:
+    """Adapter weights (and heads trained along) in fp32: bf16 would lose small updates."""
+    for name, module in inner.named_modules():
+        if "lora_" in name or "modules_to_save" in name:
+            for parameter in module.parameters(recurse=False):
+                if parameter.is_floating_point():
+                    parameter.data = parameter.data.float()
+
+
+def copy_exactly(inner: torch.nn.Module, adapter: Path) -> None:
+    """The saved adapter's numbers into an adapter that is there, unrounded: loading it had
+    rounded them to its base's format."""
+    from peft import set_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    saved = load_file(str(adapter / "adapter_model.safetensors"))
+    prefix = "base_model.model."
+    set_peft_model_state_dict(
+        inner, {name.removeprefix(prefix): value for name, value in saved.items()}
+    )
+
+
+def restore_modules(model: Any, folder: Path) -> None:
+    """The saved numbers, unrounded, of what stands beside the transformer.
+
+    Nothing where a folder has the transformer alone, or was made into a model of another kind.
+    """
+    from safetensors.torch import load_file
+
+    path = folder / "modules.json"
+    if not path.is_file():
+        return
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    for about, module in list(zip(saved, model, strict=False))[1:]:
+        weights = folder / about["path"] / "model.safetensors"
+        same = str(about["type"]).rpartition(".")[2] == type(module).__name__
+        if same and weights.is_file():
+            module.load_state_dict(load_file(str(weights)))
+
+
+def _transformer_folder(base: Path) -> Path:
+    """Where the transformer lies in a model's folder; sentence-transformers may nest it."""
+    if (base / "config.json").is_file():
+        return base
+    nested = sorted(path.parent for path in base.glob("*/config.json") if _has_weights(path.parent))
+    if not nested:
+        raise ModelUnusable(f"{base} has no transformer that an adapter could be put on.")
+    return nested[0]
+
+
+def _has_weights(folder: Path) -> bool:
+    return any(folder.glob("*.safetensors"))
+
+
+def _replace(source: Path, link: Path) -> None:
+    link.unlink(missing_ok=True)
+    link.symlink_to(source)

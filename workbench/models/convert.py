@@ -13,8 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import ModelUnusable
+from workbench.models.architecture import (
+    needs_conversion,
+    pickled_folders,
+    pickled_of,
+    safetensors_of,
+)
 from workbench.models.files import copy_model
-from workbench.models.weights import needs_conversion, pickled_folders, pickled_of, safetensors_of
 
 #: Checkpoints of training frameworks keep the weights under one of these.
 _NESTED = ("state_dict", "model_state_dict", "model", "module")

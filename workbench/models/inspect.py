@@ -13,20 +13,25 @@ from workbench.errors import ModelUnusable
 from workbench.models.architecture import (
     PLAIN_LENGTH,
     JsonDict,
+    check_graph,
+    check_weights,
     dtype_name,
     hidden_size,
     is_causal,
     joint_size,
+    needs_conversion,
     position_limit,
 )
-from workbench.models.contract import PICTURES, Contract, Kind, Pooling
-from workbench.models.kinds import (
+from workbench.models.contract import (
+    PICTURES,
+    Contract,
+    Kind,
+    Pooling,
     as_kind,
     has_two_towers,
     kind_of_checkpoint,
     kind_of_modules,
 )
-from workbench.models.weights import check_graph, check_weights, needs_conversion
 
 Layout = Literal["sentence-transformers", "transformers", "adapter"]
 

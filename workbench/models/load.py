@@ -2,11 +2,20 @@
 
 Training's baseline, evaluation, indexing and search all encode through :class:`LoadedEmbedding`, so
 that prompts, lengths, normalisation and number format are the same everywhere.
+
+Models as ONNX graphs: computed by ONNX Runtime instead of torch, everything around them (words
+to numbers, pooling, projection, scaling) as ever. Imports torch: worker processes only.
+
+sentence-transformers loads such models through ``optimum-onnx``, which cannot be installed beside
+current transformers; the one function it calls for that is put in its place here.
+
+A reranker in memory: scores pairs of query and document. Imports torch: workers only.
 """
 
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,39 +23,196 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sentence_transformers import SentenceTransformer
+from sentence_transformers import CrossEncoder, SentenceTransformer
+from sentence_transformers.base.modules import transformer
 
 from workbench.errors import ModelUnusable, WorkbenchError
-from workbench.models.adapters import attach, overlay
-from workbench.models.architecture import position_limit
-from workbench.models.assemble import Parts, assemble
-from workbench.models.autocast import autocast, to_device
-from workbench.models.contract import PICTURES, Contract
-from workbench.models.convert import safe_folder
-from workbench.models.fetch import fetch
-from workbench.models.image_text import LoadedImageText, picture_model
-from workbench.models.inspect import Layout, inspect_folder
-from workbench.models.keeping import (
-    Keeping,
+from workbench.models.architecture import ONNX_FILE, position_limit
+from workbench.models.assemble import (
+    Parts,
+    WeightFormat,
     as_kept,
+    assemble,
+    attach,
     keeping_of,
+    overlay,
     quiet_quantization,
     refuse_unquantizable,
     stored_keeping,
 )
-from workbench.models.late import LoadedLateInteraction
+from workbench.models.autocast import autocast, to_device
+from workbench.models.contract import PICTURES, Contract
+from workbench.models.convert import safe_folder
+from workbench.models.image_text import LoadedImageText, picture_model
+from workbench.models.inspect import Layout, inspect_folder
+from workbench.models.late_interaction import LoadedLateInteraction
 from workbench.models.named_classes import refuse_foreign_classes
-from workbench.models.onnx import computed_by_onnx
 from workbench.models.precision import Precision, choose, pick_device
-from workbench.models.resolve import ResolvedModel, listed_contract
-from workbench.models.score import LoadedReranker
+from workbench.models.resolve import ResolvedModel, fetch, listed_contract
 from workbench.models.towers import check_lengths
+
+# A reranker in memory: scores pairs of query and document. Imports torch: workers only.
+
+Scores = NDArray[np.float32]
+Progress = Callable[[int, int], None]
+Stop = Callable[[], None]
+
+#: Pairs per batch.
+_BATCH = {"cpu": 32, "cuda": 128}
+#: The least that is left for a document when a template is long.
+_LEAST = 8
+
+
+@dataclass(frozen=True)
+class LoadedReranker:
+    """A reranker and the contract it is used by."""
+
+    model: CrossEncoder
+    contract: Contract
+    device: str
+    precision: Precision
+
+    def with_contract(self, contract: Contract) -> "LoadedReranker":
+        """The same model in memory, used otherwise."""
+        return replace(self, contract=contract)
+
+    def score(
+        self,
+        queries: Sequence[str],
+        documents: Sequence[str],
+        pairs: NDArray[np.int64],
+        *,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+        stop: Stop | None = None,
+    ) -> Scores:
+        """How well documents answer queries: logits, higher is better.
+
+        ``pairs`` is (m, 2), rows of ``queries`` and ``documents``; the result is (m,).
+        ``progress`` gets pairs done and in all; ``stop`` is called before each batch and may raise.
+        """
+        asked = cut(self.model.tokenizer, queries, self.contract.query_max_len)
+        size = batch_size or _BATCH[self.device.partition(":")[0]]
+        lengths = np.array([len(text) for text in documents])
+        # Pairs of like length in one batch waste less on padding; long ones first.
+        order = np.argsort(-lengths[pairs[:, 1]], kind="stable")
+        scores = np.empty(len(pairs), dtype=np.float32)
+        training = self.model.training
+        self.model.eval()
+        try:
+            for start in range(0, len(pairs), size):
+                if stop:
+                    stop()
+                rows = order[start : start + size]
+                batch = [(asked[query], documents[document]) for query, document in pairs[rows]]
+                scores[rows] = self._batch(batch)
+                if progress:
+                    progress(start + len(rows), len(pairs))
+        finally:
+            self.model.train(training)
+        return scores
+
+    def _batch(self, pairs: list[tuple[str, str]]) -> Scores:
+        with torch.inference_mode(), autocast(self.device, self.precision):
+            features = self.model.preprocess(pairs, max_length=self._length())
+            output = self.model(to_device(features, self.device))
+            scores: Scores = output["scores"].float().reshape(-1).cpu().numpy()
+            return scores
+
+    def _length(self) -> int:
+        """Tokens of a pair; never more than the model has positions for."""
+        config: Any = self.model.config
+        limit = position_limit(config.to_dict(), {}) if config is not None else None
+        return min(pair_length(self.contract), limit or sys.maxsize)
+
+
+def pair_length(contract: Contract) -> int:
+    """The most tokens of a pair: the query is cut first, then the pair at the lengths' sum."""
+    return contract.query_max_len + contract.passage_max_len
+
+
+def cut(tokenizer: Any, texts: Sequence[str], length: int) -> list[str]:
+    """Texts without what follows their first ``length`` tokens, special tokens not counted."""
+    if not texts:
+        return []
+    found = tokenizer(
+        list(texts),
+        add_special_tokens=False,
+        truncation=True,
+        max_length=max(length, _LEAST),
+        return_offsets_mapping=True,
+    )
+    ends = [offsets[-1][1] if offsets else 0 for offsets in found["offset_mapping"]]
+    return [
+        # Where nothing was cut, the text stays as it is, with any space at its end.
+        text if len(offsets) < max(length, _LEAST) else text[:end]
+        for text, offsets, end in zip(texts, found["offset_mapping"], ends, strict=True)
+    ]
+
+
+# Models as ONNX graphs: computed by ONNX Runtime instead of torch, everything around them (words
+# to numbers, pooling, projection, scaling) as ever.
+#
+# sentence-transformers loads such models through ``optimum-onnx``, which cannot be installed
+# beside current transformers; the one function it calls for that is put in its place here.
+
+_MISSING = "The model is an ONNX graph, and onnxruntime is not installed."
+
+
+class OnnxForward(torch.nn.Module):
+    """Stands where the transformer stood: the same inputs by name, the same output by name."""
+
+    def __init__(self, path: Path, config: Any) -> None:
+        super().__init__()
+        self.session = session_for(path)
+        self.config = config
+        self.inputs = [one.name for one in self.session.get_inputs()]
+        self.outputs = [one.name for one in self.session.get_outputs()]
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device("cpu")
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return torch.float32
+
+    def forward(self, **features: Any) -> dict[str, torch.Tensor]:
+        given = {name: features[name].numpy() for name in self.inputs}
+        found = self.session.run(self.outputs, given)
+        return {name: torch.from_numpy(one) for name, one in zip(self.outputs, found, strict=True)}
+
+
+def session_for(path: Path) -> Any:
+    """The graph, ready to compute with as many threads as torch would take."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ModelUnusable(_MISSING, "Install it with: pip install onnxruntime") from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    # Only errors: it warns of every node that it leaves as it is.
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+@contextmanager
+def computed_by_onnx() -> Iterator[None]:
+    """While it lasts, sentence-transformers' ``backend="onnx"`` loads graphs without optimum."""
+    before = transformer.load_onnx_model
+    transformer.load_onnx_model = _load_onnx
+    try:
+        yield
+    finally:
+        transformer.load_onnx_model = before
+
+
+def _load_onnx(model_name_or_path: str, config: Any, **_about: Any) -> OnnxForward:
+    return OnnxForward(Path(model_name_or_path) / ONNX_FILE, config)
+
 
 Role = Literal["query", "document"]
 Embeddings = NDArray[np.float32]
-
-#: Texts per batch. On a CPU small batches waste less on padding (measured: 16 to 32 are best).
-_BATCH = {"cpu": 32, "cuda": 128}
 
 
 @dataclass(frozen=True)
@@ -138,7 +304,7 @@ def load_model(
     precision: str = "auto",
     trust_remote_code: bool = False,
     contract: Contract | None = None,
-    keeping: Keeping | None = None,
+    keeping: WeightFormat | None = None,
 ) -> Loaded:
     """Load a model of any kind (downloading it if it is on the hub only).
 
@@ -200,7 +366,7 @@ class _How:
     precision: Precision
     trust_remote_code: bool
     contract: Contract | None = None
-    keeping: Keeping | None = None
+    keeping: WeightFormat | None = None
 
 
 def _load(resolved: ResolvedModel, how: _How) -> tuple[Any, Contract]:
@@ -247,7 +413,7 @@ def _load_adapter(resolved: ResolvedModel, folder: Path, contract: Contract, how
 
 
 def _around_adapter(
-    base: ResolvedModel, folder: Path, contract: Contract, how: _How, keeping: Keeping
+    base: ResolvedModel, folder: Path, contract: Contract, how: _How, keeping: WeightFormat
 ) -> Any:
     """The base's weights inside the modules that were saved with the adapter."""
     source = Path(base.source) if base.local else fetch(base.source)

@@ -2,26 +2,146 @@
 
 Torch-free and without network: a hub id is checked for its form and, when the hub may not be asked
 (``HF_HUB_OFFLINE``), for being in the local cache. A worker downloads it (:mod:`.fetch`).
+
+Brings a hub model into the local cache and says plainly when that fails. Workers only.
+
+The hub's own settings hold: ``HF_ENDPOINT`` for mirrors, ``HF_HUB_OFFLINE``, ``HF_HOME`` for the
+cache, ``HF_TOKEN`` for models that need a login.
+
+Models people start from, and the contract each needs. The data is in catalogue.toml.
+
+Nothing is downloaded by looking: a model comes to this machine when it is named in a run.
 """
 
 import difflib
 import os
 import re
+import tomllib
 from dataclasses import dataclass, replace
+from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from storage.records import Model
 from workbench.errors import BadInput, ModelNotFound, ModelUnusable
-from workbench.models import packaged
-from workbench.models.catalogue import contract_for
-from workbench.models.contract import CONTRACT_FILE, Contract
+from workbench.models import registry
+from workbench.models.architecture import is_pickled_weights
+from workbench.models.contract import CONTRACT_FILE, Contract, as_kind
+from workbench.models.files import JUNK
 from workbench.models.inspect import ModelFolder, inspect_folder
-from workbench.models.kinds import as_kind
 from workbench.models.named_classes import refuse_foreign_classes
 
 if TYPE_CHECKING:
     from workbench.workspace import Workspace
+
+
+# Models people start from, and the contract each needs. The data is in catalogue.toml.
+#
+# Nothing is downloaded by looking: a model comes to this machine when it is named in a run.
+
+FILE = Path(__file__).with_name("catalogue.toml")
+CatalogueKind = Literal["embedding", "reranker", "late-interaction", "image-text"]
+
+
+class CatalogueModel(BaseModel):
+    """One model in one use. What is not known for sure is None."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
+    kind: CatalogueKind
+    languages: str
+    remark: str
+    #: Millions.
+    parameters: int | None = None
+    #: Megabytes of the published weights.
+    size: int | None = None
+    dimensions: int | None = None
+    #: The most tokens it reads.
+    max_len: int | None = None
+    licence: str | None = None
+    #: The model that reads the pictures, where this one reads texts only.
+    pictures_by: str = ""
+    #: Fields of the contract that are known.
+    contract: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _known_fields(self) -> "CatalogueModel":
+        strange = self.contract.keys() - Contract.model_fields.keys()
+        if strange:
+            raise ValueError(f"{self.id}: the contract has no field {sorted(strange)}")
+        Contract.model_validate(self.contract)
+        return self
+
+    @property
+    def needs_prompt(self) -> bool:
+        """Whether it was made with a prompt before queries or documents."""
+        return bool(self.contract.get("query_prompt") or self.contract.get("document_prompt"))
+
+
+def manner(model: CatalogueModel) -> str:
+    """How a model makes its answer, as far as that is known: its pooling, whether vectors are of
+    length 1, or a reranker's architecture."""
+    known = model.contract
+    pooling, length = known.get("pooling"), known.get("normalize")
+    said = [
+        f"{pooling} pooling" if pooling else "",
+        "" if length is None else "length 1" if length else "own lengths",
+        str(known.get("architecture", "")),
+    ]
+    return ", ".join(part for part in said if part)
+
+
+def listed(kind: str) -> list[str]:
+    """The hub ids of one kind, in the file's order."""
+    return [model.id for model in catalogue(kind)]
+
+
+@cache
+def catalogue(kind: str | None = None) -> tuple[CatalogueModel, ...]:
+    """All entries in the file's order, or those of one kind."""
+    if kind is not None:
+        return tuple(model for model in catalogue() if model.kind == kind)
+    rows = tomllib.loads(FILE.read_text(encoding="utf-8"))["model"]
+    return tuple(CatalogueModel.model_validate(row) for row in rows)
+
+
+def find(name: str, kind: str | None = None) -> CatalogueModel | None:
+    """The entry of a hub id, or of its last part (a copy in a folder, say); None where unknown.
+
+    Of a model with several uses the one of ``kind`` is taken, else the first.
+    """
+    wanted = name.rstrip("/").lower()
+    for whole in (True, False):
+        found = [
+            model
+            for model in catalogue()
+            if wanted == model.id.lower()
+            or (not whole and wanted.rpartition("/")[2] == model.id.lower().rpartition("/")[2])
+        ]
+        if found:
+            return next((model for model in found if model.kind == kind), found[0])
+    return None
+
+
+def contract_for(hub_id: str, kind: str | None = None) -> dict[str, Any]:
+    """Updates for the contract of a hub model whose own files say no prompts: pooling, prompts,
+    attention direction, a reranker's answers and template. Empty for models not listed, and for a
+    ``kind`` the model is not listed with.
+
+    Only the whole id counts: a folder that happens to have the same name is another model.
+    """
+    for model in catalogue():
+        if model.id.lower() == hub_id.lower() and kind in (None, model.kind):
+            known = dict(model.contract)
+            if model.kind in ("embedding", "late-interaction") and model.dimensions:
+                known.setdefault("dimensions", model.dimensions)
+            return {"kind": model.kind, **known} if model.kind != "image-text" else {}
+    return {}
+
 
 #: 'owner/name' as the hub allows it.
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9_][\w.-]{0,95}")
@@ -66,7 +186,7 @@ def resolve(workspace: "Workspace", model: str, kind: str | None = None) -> Reso
         )
     if workspace.models.exists(name):
         return _from_workspace(workspace, workspace.models.get(name))
-    if name in packaged.ALIASES:
+    if name in registry.ALIASES:
         return _from_workspace(workspace, workspace.models.ensure_packaged())
     folder = Path(name).expanduser()
     if folder.is_dir() or _looks_like_path(name):
@@ -137,7 +257,7 @@ def resolve_base(
 
 def _base_name(workspace: "Workspace", wanted: str, adapter: Path) -> str | None:
     """What :func:`resolve` finds the base by, or None."""
-    if workspace.models.exists(wanted) or wanted in packaged.ALIASES or Path(wanted).is_dir():
+    if workspace.models.exists(wanted) or wanted in registry.ALIASES or Path(wanted).is_dir():
         return wanted
     beside = (adapter / wanted).resolve()
     if beside.is_dir() and beside != adapter.resolve():
@@ -146,7 +266,7 @@ def _base_name(workspace: "Workspace", wanted: str, adapter: Path) -> str | None
     if on_hub and (not hub_is_offline() or cached_snapshot(wanted)):
         return wanted
     last = Path(wanted).name
-    return last if workspace.models.exists(last) or last in packaged.ALIASES else None
+    return last if workspace.models.exists(last) or last in registry.ALIASES else None
 
 
 def adapter_contract(found: ModelFolder, base: ResolvedModel | None) -> Contract | None:
@@ -227,6 +347,91 @@ def _unknown(workspace: "Workspace", name: str) -> ModelNotFound:
 
 
 def _meant(workspace: "Workspace", name: str) -> str:
-    known = [model.name for model in workspace.models.list()] + [packaged.NAME]
+    known = [model.name for model in workspace.models.list()] + [registry.NAME]
     close = difflib.get_close_matches(name.rpartition("/")[2], known, n=1)
     return f"Did you mean '{close[0]}'?" if close else ""
+
+
+# Brings a hub model into the local cache and says plainly when that fails. Workers only.
+#
+# The hub's own settings hold: ``HF_ENDPOINT`` for mirrors, ``HF_HUB_OFFLINE``, ``HF_HOME`` for the
+# cache, ``HF_TOKEN`` for models that need a login.
+
+_LOGIN = "Set HF_TOKEN in the environment to a token that may read it."
+_NETWORK = "Check the network and HF_ENDPOINT, or add the model from a folder."
+
+#: How long the hub may take to list a repository.
+_SECONDS = 20.0
+
+
+def fetch(hub_id: str) -> Path:
+    """The local folder of a hub model, downloaded if it is not there yet.
+
+    Pickled weights are left on the hub where the model has safetensors. Raises
+    :class:`ModelNotFound` or :class:`ModelUnusable`.
+    """
+    from httpx2 import HTTPError
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+    )
+
+    try:
+        return Path(snapshot_download(hub_id, ignore_patterns=_unneeded(hub_id)))
+    except GatedRepoError as error:
+        raise ModelUnusable(f"The model '{hub_id}' needs a login at the hub.", _LOGIN) from error
+    except RepositoryNotFoundError as error:
+        raise ModelNotFound(f"The hub has no model '{hub_id}'.", _LOGIN) from error
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
+        # The cache may lack only what was left on the hub on purpose.
+        if cached := cached_snapshot(hub_id):
+            return cached
+        raise ModelNotFound(
+            f"The model '{hub_id}' is not on this machine, and the hub cannot be reached.", _NETWORK
+        ) from error
+    except (HTTPError, OSError) as error:
+        raise ModelUnusable(f"Downloading '{hub_id}' failed: {error}.", _NETWORK) from error
+
+
+def fetched(workspace: "Workspace", model: ResolvedModel, kind: str | None = None) -> ResolvedModel:
+    """A model whose files are on this machine, so that they can be asked what they hold.
+
+    ``kind`` is what a hub model is wanted for. Raises as :func:`fetch` does.
+    """
+    if model.hub_id:
+        folder = Path(model.source) if model.local else fetch(model.hub_id)
+        model = from_snapshot(workspace, folder, model.hub_id, kind)
+    if model.base is None or model.base.local:
+        return model
+    return replace(model, base=fetched(workspace, model.base))
+
+
+def _unneeded(hub_id: str) -> list[str]:
+    """Patterns of files not worth downloading; all but the general ones need the hub's list."""
+    names = _listed(hub_id)
+    safe = {Path(name).parent for name in names if fnmatch(name, "*.safetensors")}
+    pickled = [name for name in names if is_pickled_weights(Path(name))]
+    return [*JUNK, *(name for name in pickled if Path(name).parent in safe)]
+
+
+def _listed(hub_id: str) -> list[str]:
+    """The repository's files; none where the hub cannot be asked (the cache is tried then)."""
+    from httpx2 import HTTPError
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+    )
+
+    try:
+        # One request without retries: where there is no network, it should show at once.
+        about = HfApi().model_info(hub_id, timeout=_SECONDS)
+    except (RepositoryNotFoundError, GatedRepoError):
+        raise
+    except (OfflineModeIsEnabled, HTTPError, OSError):
+        return []
+    return [file.rfilename for file in about.siblings or []]

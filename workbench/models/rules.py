@@ -19,11 +19,10 @@ from workbench.models.architecture import (
     position_limit,
     text_config,
 )
-from workbench.models.contract import Contract
+from workbench.models.contract import Contract, as_kind, has_token_head
 from workbench.models.inspect import ModelFolder, is_language_model, read_json, read_list
-from workbench.models.kinds import as_kind, has_token_head
 from workbench.models.prompts import INSTRUCTION, NO, TEMPLATE, YES, own_template, template_of
-from workbench.recipes.contract import ContractRecipe
+from workbench.recipes.base import ContractRecipe
 
 #: What changes a model's vectors or scores through its own files, not only how texts are handed in.
 OWN_FILES = ("kind", "pooling", "normalize", "causal", "yes_token", "no_token")

@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import BadInput
-from workbench.jobs.context import JobContext
-from workbench.models.catalogue import find
+from workbench.jobs.reporting import JobContext
 from workbench.models.contract import PICTURES, Contract
 from workbench.models.convert import convert_in_place
-from workbench.models.fetch import fetched
 from workbench.models.files import copy_model
-from workbench.models.resolve import ResolvedModel, resolve
+from workbench.models.resolve import ResolvedModel, fetched, find, resolve
 from workbench.recipes.data import AddModelRecipe
 
 if TYPE_CHECKING:

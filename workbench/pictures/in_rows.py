@@ -1,16 +1,73 @@
-"""Brings the pictures that lie in tables' rows into a data set in the making."""
+"""Brings the pictures that lie in tables' rows into a data set in the making.
+
+What an import would make of pictures, from their names and the beginnings of what names them.
+"""
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from workbench.data.intake import Input
-from workbench.data.shapes.own import own_fields
+from workbench.data.shapes.row import own_fields
 from workbench.data.sources import Source
 from workbench.errors import PictureUnusable
-from workbench.pictures.apart import MOST_BYTES
-from workbench.pictures.embedded import Cell, Entry, Layout, entries, file_name, layout_of
-from workbench.pictures.importing import PictureImport, Places, Shown
-from workbench.pictures.looking import Seen
+from workbench.pictures.captions import (
+    caption_column,
+    caption_of_name,
+    captions_in,
+    picture_column,
+)
+from workbench.pictures.decode_subprocess import MOST_BYTES
+from workbench.pictures.importing import (
+    NOT_READ,
+    CaptionedPicture,
+    Cell,
+    Entry,
+    Layout,
+    PictureImport,
+    Places,
+    entries,
+    file_name,
+    layout_of,
+)
+
+# What an import would make of pictures, from their names and the beginnings of what names them.
+
+#: Rows of a captions file that are looked at.
+_ROWS = 50
+
+#: A picture's file or the row that names it, the line, its name and its captions.
+Seen = tuple[str, int, str, list[str]]
+
+
+def look(
+    pictures: list[Source], inputs: list[Input], scratch: Path
+) -> tuple[list[Seen], list[Input], str]:
+    """The first pictures with their captions, the files that are read as any others, and a note
+    where the pictures would not be read."""
+    places = Places(pictures)
+    found: list[Seen] = []
+    naming = [
+        one
+        for one in inputs
+        if places.beside(one.source.label) or (one.part != "texts" and picture_column(one.sample))
+    ]
+    rest = [one for one in inputs if one not in naming]
+    if rest and not naming:
+        return [], inputs, NOT_READ.format(len(pictures))
+    for one in naming:
+        column = picture_column(one.sample)
+        if column is None:
+            continue
+        for line, row in islice(one.records(lambda _: None, scratch), _ROWS):
+            caption = caption_column(row, column)
+            said = captions_in(row.get(caption)) if caption else []
+            found.append((one.source.label, line, str(row.get(column)), said))
+    if not found:
+        named = ((one.label, captions_in(caption_of_name(one.label))) for one in pictures[:_ROWS])
+        found = [(label, 0, label.rpartition("/")[2], said) for label, said in named]
+    return found, rest, ""
+
 
 #: Test first: what stands there leaves the others.
 _ORDER = {"test": 0, "dev": 1, "train": 2, None: 2}
@@ -49,10 +106,12 @@ class RowPictures:
         for at, cell in enumerate(entry.cells):
             named = cell.name or f"{PurePosixPath(one.source.label).stem}-{entry.line}"
             label = self._fresh(entry.id or named, entry.line, at)
-            about = Shown(label, one.split, entry.captions, own, one.report, entry.line)
+            about = CaptionedPicture(label, one.split, entry.captions, own, one.report, entry.line)
             self._cell(one, layout, entry, cell, about)
 
-    def _cell(self, one: Input, layout: Layout, entry: Entry, cell: Cell, about: Shown) -> None:
+    def _cell(
+        self, one: Input, layout: Layout, entry: Entry, cell: Cell, about: CaptionedPicture
+    ) -> None:
         if cell.data is not None:
             data = cell.data
             self._pictures.keep(

@@ -4,21 +4,19 @@ import shutil
 from io import BytesIO
 from typing import Any
 
-from workbench.data.assemble import Assembly
+from workbench.data.import_job import be_lean, free_dataset_name
 from workbench.data.job import dataset_folder, register
-from workbench.data.lean import be_lean
-from workbench.data.prepare import free_dataset_name
 from workbench.data.report import Report
-from workbench.data.shapes.own import as_fields
-from workbench.data.shapes.row import Document, Row
+from workbench.data.shapes.row import Document, Row, as_fields
 from workbench.data.splits import Shares
+from workbench.data.write_dataset import Assembly
 from workbench.errors import NameTaken
-from workbench.jobs.context import JobContext
-from workbench.models.names import check_name
-from workbench.pictures.drawing import Scene, draw, scenes, words
+from workbench.jobs.reporting import JobContext
+from workbench.models.contract import check_name
+from workbench.pictures.captions import Scene, draw, scenes, words
 from workbench.pictures.importing import FORMAT
 from workbench.pictures.store import keep_picture
-from workbench.recipes.draw import DrawPicturesRecipe
+from workbench.recipes.base import DrawPicturesRecipe
 from workbench.workspace import Workspace
 
 UNTRAINED = (

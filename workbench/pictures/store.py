@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path, PurePosixPath
 
-from workbench.pictures import apart
+from workbench.pictures import decode_subprocess
 from workbench.pictures.opening import SUFFIXES
 
 FOLDER = "pictures"
@@ -19,7 +19,7 @@ def keep_picture(folder: Path, data: bytes, name: str) -> str:
     place = place_of(data, name)
     target = folder / place
     if not target.is_file():
-        apart.check(data)
+        decode_subprocess.check(data)
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = target.with_suffix(".new")
         beside.write_bytes(data)

@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from workbench.errors import NotFound
-from workbench.pictures import apart
+from workbench.pictures import decode_subprocess
 
 if TYPE_CHECKING:
     from workbench.workspace import Workspace
@@ -38,7 +38,7 @@ def small(home: Path, picture: Path, size: int) -> bytes:
     kept = home / "cache" / "thumbnails" / name[:2] / f"{name}-{wanted}.webp"
     if not kept.is_file():
         kept.parent.mkdir(parents=True, exist_ok=True)
-        data = apart.shrunk(picture, wanted)
+        data = decode_subprocess.shrunk(picture, wanted)
         beside = kept.with_suffix(f".{id(data)}.new")
         beside.write_bytes(data)
         beside.replace(kept)

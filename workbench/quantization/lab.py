@@ -16,26 +16,35 @@ import numpy as np
 from workbench.comparison.conditions import SWITCH
 from workbench.data.needs import choosing_split, chosen_by
 from workbench.errors import JobCancelled, WorkbenchError
+from workbench.evaluation.exact_search import Run
 from workbench.evaluation.measure import score
 from workbench.evaluation.metrics import DEPTH
 from workbench.evaluation.pool import whole_pool
-from workbench.evaluation.retrieve import Run
-from workbench.jobs.context import JobContext
+from workbench.jobs.reporting import JobContext
 from workbench.models.resolve import resolve
-from workbench.quantization.apart import Order, apart, unforeseen
-from workbench.quantization.compare import (
+from workbench.quantization.measuring import (
+    RUN,
+    Order,
+    make,
+    run_in_subprocess,
+    take,
+    unforeseen,
+    written,
+)
+from workbench.quantization.methods import (
+    BOUNDS,
     WEIGHED,
     Row,
+    VectorFormat,
     judged,
     on_front,
     overlap,
     rank_correlation,
     recommended,
+    refusal,
 )
-from workbench.quantization.measuring import RUN, make, take, written
-from workbench.quantization.methods import BOUNDS, VectorFormat, refusal
 from workbench.quantization.prepare import formats
-from workbench.quantization.vectors import Codes, Ready
+from workbench.quantization.vectors import Codes, QuantizedIndex
 from workbench.recipes.quantize import QuantizeLabRecipe
 
 ORIGINAL = "original"
@@ -137,8 +146,10 @@ class _Lab:
         try:
             if made is not None:
                 made.mkdir()
-                apart(make, order, self._progress("Making", name), self.context.check_cancelled)
-            row = apart(take, order, self._progress("Measuring", name), self._stop)
+                run_in_subprocess(
+                    make, order, self._progress("Making", name), self.context.check_cancelled
+                )
+            row = run_in_subprocess(take, order, self._progress("Measuring", name), self._stop)
             with np.load(folder / RUN) as kept:
                 return row, Run(kept["documents"], kept["scores"])
         finally:
@@ -211,7 +222,10 @@ class _Lab:
             documents, format, unit=original["normalize"], rescored=self.recipe.rescore > 0
         )
         coded = time.monotonic() - began
-        ready, about = Ready(codes), {"k": pool.depth(DEPTH), "rescore": self.recipe.rescore}
+        ready, about = (
+            QuantizedIndex(codes),
+            {"k": pool.depth(DEPTH), "rescore": self.recipe.rescore},
+        )
         # The first search prepares what the others find ready.
         ready.search(queries[:1], order=pool.order, **about)
         began = time.monotonic()

@@ -3,10 +3,10 @@
 from workbench.data.needs import choosing_split
 from workbench.errors import BadInput, BadRecipe
 from workbench.merging.prepare import chosen
-from workbench.models.names import name_from
+from workbench.models.contract import name_from
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.quantization.methods import VectorFormat, refusal
-from workbench.recipes.dimensions import AUTO, dimensions_of, read_dimensions
+from workbench.recipes.base import AUTO, dimensions_of, read_dimensions
 from workbench.recipes.quantize import QuantizeLabRecipe, QuantizeRecipe
 from workbench.workspace import Workspace
 

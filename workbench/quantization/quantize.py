@@ -1,6 +1,8 @@
 """The task 'quantize': a model in another format, checked against the original, as a model.
 
 Imports torch: worker processes only.
+
+The README of a quantized model: what it is, and how to use it outside. Torch-free.
 """
 
 import shutil
@@ -11,17 +13,56 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import WorkbenchError
-from workbench.jobs.context import JobContext
 from workbench.jobs.files import folder_bytes
-from workbench.merging.probe import Numbers, apart, numbers, probe_from
+from workbench.jobs.reporting import JobContext
+from workbench.merging.probe import Numbers, max_difference, numbers, probe_from
 from workbench.models.contract import Contract
 from workbench.models.load import load_model
 from workbench.models.registry import from_job, new_model
 from workbench.models.resolve import ResolvedModel
-from workbench.quantization.card import write_card
 from workbench.quantization.convert import convert
 from workbench.quantization.prepare import refuse, whole_model
 from workbench.recipes.quantize import QuantizeRecipe
+from workbench.takeaway.snippet import HERE, snippet
+
+# The README of a quantized model: what it is, and how to use it outside.
+
+_HOW = {
+    "bf16": "Its weights are kept in bfloat16.",
+    "fp16": "Its weights are kept in float16.",
+    "int8": "Its linear layers are kept in 8 bits by bitsandbytes, all else in bfloat16.",
+    "nf4": "Its linear layers are kept in 4 bits (nf4) by bitsandbytes, all else in bfloat16.",
+    "fp4": "Its linear layers are kept in 4 bits (fp4) by bitsandbytes, all else in bfloat16.",
+    "onnx": "It is an ONNX graph in full precision.",
+    "onnx-int8": "It is an ONNX graph whose weights are kept in 8 bits, for CPUs.",
+}
+_PAGE = """\
+---
+{tags}
+---
+
+# {name}
+
+The model `{source}`, quantized. {how}
+
+```python
+{use}
+```
+
+Prompts and lengths are saved in `contract.json`.
+"""
+
+
+def write_card(folder: Path, name: str, source: str, contract: Contract) -> None:
+    page = _PAGE.format(
+        tags="tags: [retrieval, quantized]",
+        name=name,
+        source=source,
+        how=_HOW[contract.weights],
+        use=snippet(contract, HERE),
+    )
+    (folder / "README.md").write_text(page, encoding="utf-8")
+
 
 #: How far a graph in full precision may be from the model it was exported from.
 EXPORTED = 1e-3
@@ -100,7 +141,7 @@ def _parity(
         found.append(numbers(loaded, probe, stop))
         del loaded
     first, second = found
-    largest, mean = apart(first, second)
+    largest, mean = max_difference(first, second)
     allowed = EXPORTED if recipe.method == "onnx" else None
     if not np.isfinite(largest) or (allowed is not None and largest > allowed):
         raise ParityFailed(

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sentence_transformers.util.quantization import quantize_embeddings
 
-from workbench.evaluation.matryoshka import cut_to
-from workbench.evaluation.retrieve import Order, Run, cut
+from workbench.evaluation.exact_search import Order, Run, cut
+from workbench.evaluation.measure import cut_to
 from workbench.quantization.methods import VectorFormat
 
 Vectors = NDArray[np.float32]
@@ -83,7 +83,7 @@ class Codes:
 
     def search(self, queries: Vectors, *, k: int, rescore: int, order: Order) -> Run:
         """As :meth:`Ready.search`, of codes that are searched once."""
-        return Ready(self).search(queries, k=k, rescore=rescore, order=order)
+        return QuantizedIndex(self).search(queries, k=k, rescore=rescore, order=order)
 
     def rescored(self, asked: Vectors, rows: NDArray[np.int64]) -> Vectors:
         """Scores (n, k) of rows by the full queries and the documents' bytes."""
@@ -107,7 +107,7 @@ class Codes:
         return found
 
 
-class Ready:
+class QuantizedIndex:
     """Codes where FAISS searches them. It reads them as they are: nothing is held in float32 but
     what was float32 before. Made once, so that making it is no query's time."""
 

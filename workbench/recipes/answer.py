@@ -8,8 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import ValidationInfo, field_validator
 
-from workbench.recipes.base import Recipe, setting
-from workbench.recipes.endpoints import address, key_variable
+from workbench.recipes.base import Recipe, address, key_variable, setting
 
 #: What a template takes: the passages, the question, and what to say where they do not answer it.
 PASSAGES, QUESTION, NOTHING = "{passages}", "{question}", "{nothing}"

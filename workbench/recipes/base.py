@@ -4,14 +4,45 @@ A recipe is a pydantic model without torch. The form, the command line, the refe
 ``recipe.json`` all come from its fields, so a field carries everything there is to say about it:
 type, bounds, default, one sentence of help, its group, whether it is advanced, and on which other
 field's value it depends.
+
+What of a model's contract a person can decide; the rest is decided by its weights.
+
+How many devices train one model together: a number, 'all', or GPUs by name.
+
+The recipe of the pictures' sample: pictures drawn here, and a small untrained model for them.
+
+Numbers of dimensions as a person types them: '64, 128, 256', or 'auto'.
+
+Where a language model is asked: what recipes that name an endpoint have in common.
+
+The switch of every recipe that measures: whether a query's own document may be found by it.
+
+A prompt that a person may leave to the base model, or explicitly want none of.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+import ipaddress
+import re
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from workbench.errors import BadRecipe
+from workbench.errors import BadInput, BadRecipe
+
+# A prompt that a person may leave to the base model, or explicitly want none of.
+
+#: How 'no prompt' is written where an empty field means 'the base model's own'.
+NO_PROMPT = '""'
+
+
+def _read(text: str | None) -> str | None:
+    return "" if text is not None and text.strip() in (NO_PROMPT, "''") else text
+
+
+#: None: the base model's own; '' (or two quotation marks): none at all.
+OptionalPrompt = Annotated[str | None, AfterValidator(_read)]
+
 
 #: What of a workspace a field can name.
 Referent = Literal["dataset", "model", "index", "job"]
@@ -85,3 +116,317 @@ def _explain(cls: type[Recipe], error: ValidationError) -> tuple[str, str]:
     known = ", ".join(cls.model_fields)
     unknown = any(one["type"] == "extra_forbidden" for one in error.errors())
     return message, f"Known fields: {known}." if unknown else "Correct the value and try again."
+
+
+# What of a model's contract a person can decide; the rest is decided by its weights.
+
+_VECTOR = ("kind", ("auto", "embedding"))
+_PROMPTED = ("kind", ("auto", "embedding", "late-interaction"))
+_ANSWERS = ("kind", ("reranker",))
+
+
+def _spelled(text: str | None) -> str | None:
+    r"""A line break and a tab as people type them where they cannot press the key: \n, \t."""
+    return text.replace("\\n", "\n").replace("\\t", "\t") if text is not None else None
+
+
+class ContractRecipe(Recipe):
+    """How a model is used. What is 'auto' or left out stays as the model has it."""
+
+    task: ClassVar[str] = "contract"
+
+    kind: Literal["auto", "embedding", "reranker", "late-interaction"] = setting(
+        "auto",
+        help="What kind of model it is; 'auto' reads it from the model's own files.",
+        group="contract",
+    )
+    pooling: Literal["auto", "mean", "cls", "lasttoken", "max", "weightedmean"] = setting(
+        "auto",
+        help="How a text's token vectors become one; 'auto' keeps what its own files say.",
+        group="contract",
+        depends_on=_VECTOR,
+    )
+    normalize: Literal["auto", "yes", "no"] = setting(
+        "auto",
+        help="Whether vectors are scaled to length 1, so that they are compared by cosine.",
+        group="contract",
+        depends_on=_VECTOR,
+    )
+    causal: Literal["auto", "yes", "no"] = setting(
+        "auto",
+        help="Attention direction of a decoder: whether a token looks back only.",
+        group="contract",
+        depends_on=_VECTOR,
+    )
+    query_max_len: int | None = setting(
+        None,
+        help="Queries are cut after this many tokens, special ones included.",
+        group="contract",
+        ge=4,
+        le=32768,
+    )
+    passage_max_len: int | None = setting(
+        None,
+        help="Documents are cut after this many tokens, special ones included.",
+        group="contract",
+        ge=4,
+        le=32768,
+    )
+    query_prompt: OptionalPrompt = setting(
+        None,
+        help="Put before every query.",
+        group="contract",
+        depends_on=_PROMPTED,
+        max_length=2000,
+    )
+    document_prompt: OptionalPrompt = setting(
+        None,
+        help="Put before every document.",
+        group="contract",
+        depends_on=_PROMPTED,
+        max_length=2000,
+    )
+    title_separator: Annotated[str | None, AfterValidator(_spelled)] = setting(
+        None,
+        help="Stands between a document's title and its text; \\n is a line break.",
+        group="contract",
+        max_length=40,
+    )
+    yes_token: str | None = setting(
+        None,
+        help="An LLM reranker's answer for a relevant document: one token.",
+        group="contract",
+        depends_on=_ANSWERS,
+        max_length=50,
+    )
+    no_token: str | None = setting(
+        None,
+        help="An LLM reranker's answer for a wrong document: one token.",
+        group="contract",
+        depends_on=_ANSWERS,
+        max_length=50,
+    )
+    instruction: str | None = setting(
+        None,
+        help="What counts as relevant, told to an LLM reranker with every pair.",
+        group="contract",
+        depends_on=_ANSWERS,
+        max_length=2000,
+    )
+    prompt_template: str | None = setting(
+        None,
+        help="An LLM reranker's prompt, with {query} and {document}, and {instruction}, {yes}, "
+        "{no} where wanted.",
+        group="contract",
+        depends_on=_ANSWERS,
+        max_length=8000,
+    )
+
+
+# How many devices train one model together: a number, 'all', or GPUs by name.
+
+ALL = "all"
+_GPU = "gpu:"
+_NAMED = re.compile(r"gpu:[\w-]+(,gpu:[\w-]+)*")
+MOST = 64
+
+
+def _plain(value: object) -> object:
+    """A number, as JSON and YAML give it, is as good as its text."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _checked(text: str) -> str:
+    plain = re.sub(r"\s+", "", text).lower() or "1"
+    if plain == ALL or _NAMED.fullmatch(plain):
+        return plain
+    if plain.isdecimal() and 1 <= int(plain) <= MOST:
+        return str(int(plain))
+    raise ValueError(
+        f"Write a number from 1 to {MOST}, 'all', or GPUs by name such as gpu:0,gpu:2."
+    )
+
+
+Devices = Annotated[str, BeforeValidator(_plain), AfterValidator(_checked)]
+
+
+def named(devices: str) -> tuple[str, ...]:
+    """The GPUs that were asked for by name; none where a number or 'all' was."""
+    if not devices.startswith(_GPU):
+        return ()
+    return tuple(dict.fromkeys(part.removeprefix(_GPU) for part in devices.split(",")))
+
+
+def how_many(devices: str, gpus: Sequence[str]) -> int:
+    """How many processes that is on a machine with these GPUs (none: on the CPU)."""
+    if devices == ALL:
+        return max(1, len(gpus))
+    return len(named(devices)) or int(devices)
+
+
+# The recipe of the pictures' sample: pictures drawn here, and a small untrained model for them.
+
+#: The sample's model: small, and of random weights.
+SMALL_CLIP = "small-clip-untrained"
+
+
+class DrawPicturesRecipe(Recipe):
+    """Draw pictures of coloured shapes with captions, and make a small untrained CLIP for them."""
+
+    task: ClassVar[str] = "draw-pictures"
+
+    name: str = setting(
+        "drawn-pictures", help="What the data set is called.", min_length=1, max_length=80
+    )
+    model: str = setting(
+        SMALL_CLIP,
+        help="What the model of random weights is called; empty makes none.",
+        max_length=120,
+    )
+    train_pictures: int = setting(3000, help="How many pictures to train on.", ge=50, le=50_000)
+    dev_pictures: int = setting(200, help="How many pictures to hold out as dev.", ge=10, le=5_000)
+    test_pictures: int = setting(
+        600, help="How many pictures to hold out as test.", ge=50, le=5_000
+    )
+    size: int = setting(
+        48, help="Width and height of a picture, and of what the model reads.", ge=32, le=256
+    )
+    seed: int = setting(
+        13,
+        help="Decides what is drawn, and the model's random weights.",
+        ge=0,
+        le=2**31 - 1,
+    )
+
+
+# Numbers of dimensions as a person types them: '64, 128, 256', or 'auto'.
+
+AUTO = "auto"
+#: 'auto' halves the model's dimensions down to this.
+LEAST = 32
+MOST_DIMENSIONS = 12
+
+
+def read_dimensions(text: str) -> list[int]:
+    """The numbers in the text, the largest first; none for '' and 'auto'. Raises ValueError."""
+    if text.strip().lower() in ("", AUTO):
+        return []
+    parts = [part for part in text.replace(";", ",").replace(",", " ").split() if part]
+    if not all(part.isdecimal() and 1 <= int(part) <= 100_000 for part in parts):
+        raise ValueError("Give whole numbers with commas between them, such as 64, 128, or 'auto'.")
+    found = sorted({int(part) for part in parts}, reverse=True)
+    if len(found) > MOST_DIMENSIONS:
+        raise ValueError(
+            f"At most {MOST_DIMENSIONS} numbers of dimensions can be measured in one job."
+        )
+    return found
+
+
+def checked_dimensions(text: str) -> str:
+    """The text, if it can be read; raises ValueError."""
+    read_dimensions(text)
+    return text.strip()
+
+
+def dimensions_of(text: str, full: int) -> list[int]:
+    """What is measured of a model with ``full`` dimensions: all of them first, then fewer.
+
+    Raises :class:`BadInput` where every number asked for is as many as the model has, or more.
+    """
+    if text.strip().lower() == AUTO:
+        halves = [full]
+        while halves[-1] // 2 >= LEAST:
+            halves.append(halves[-1] // 2)
+        return halves
+    fewer = [size for size in read_dimensions(text) if size < full]
+    if not fewer:
+        raise BadInput(
+            f"The model has {full} dimensions, so it cannot be cut to {text}.",
+            "Give numbers below that, or 'auto'.",
+        )
+    return [full, *fewer]
+
+
+def _numbers(text: str) -> str:
+    if any(not part.strip().isdecimal() for part in text.split(",") if text.strip()):
+        raise ValueError("Write whole numbers with commas between them, such as 256, 128.")
+    return text
+
+
+#: Whole numbers in one line; an empty line is none.
+Numbers = Annotated[str, AfterValidator(_numbers)]
+
+
+# Where a language model is asked: what recipes that name an endpoint have in common.
+
+#: Letters of an address that every program reads alike. A backslash, say, ends a host's name for
+#: some and is a part of it for others.
+_PLAIN = re.compile(r"[!-\[\]-~]+")
+_ORIGIN = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.IGNORECASE)
+_PORTS = {"http": 80, "https": 443}
+
+
+def address(value: str) -> str:
+    """An endpoint's address as it is kept, or ''; raises ValueError for one that will not do."""
+    value = value.strip().rstrip("/")
+    if not value:
+        return value
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("Write the address as http://host:port/v1 or https://host/v1")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        # A recipe is kept and shown; a key in it would be, too.
+        raise ValueError(
+            "The address holds no key, no password and no '?'; a key belongs into the environment"
+        )
+    if not _PLAIN.fullmatch(value) or origin(value) is None:
+        raise ValueError("Write the address in plain letters, as http://host:port/v1")
+    return value
+
+
+def origin(address: str) -> str | None:
+    """Scheme, host and port of an address, written one way; None for one that is not plain."""
+    found = _ORIGIN.match(address)
+    if found is None or address[found.end() : found.end() + 1] not in ("", "/"):
+        return None
+    scheme, host, port = found[1].lower(), found[2].lower(), found[3]
+    if host.startswith("["):
+        try:
+            host = f"[{ipaddress.IPv6Address(host[1:-1])}]"
+        except ValueError:
+            return None
+    number = int(port) if port else _PORTS[scheme]
+    if not 0 < number < 65536:
+        return None
+    return f"{scheme}://{host}" if number == _PORTS[scheme] else f"{scheme}://{host}:{number}"
+
+
+def key_variable() -> Any:
+    """The field that says which key an endpoint is sent."""
+    return setting(
+        "",
+        help="The environment variable that holds the endpoint's key, never the key itself: one "
+        "that may be sent to this address (--endpoint-key). Empty takes the first of those; where "
+        "there is none, no key is sent.",
+        group="endpoint",
+        widget="endpoint_key",
+        pattern=r"^([A-Z_][A-Z0-9_]*)?$",
+        max_length=100,
+    )
+
+
+# The switch of every recipe that measures: whether a query's own document may be found by it.
+
+QueryDocument = Literal["auto", "yes", "no"]
+
+
+def query_document(group: str = "basics") -> Any:
+    """The field ``exclude_query_document``."""
+    return setting(
+        "auto",
+        help="Leave the document that has the query's own id out of its ranking, as BEIR and MTEB "
+        "do; 'auto' does so where query ids are document ids, unless that document is judged "
+        "relevant to the query.",
+        group=group,
+        advanced=True,
+    )

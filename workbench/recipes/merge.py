@@ -4,8 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator
 
-from workbench.recipes.base import Recipe, setting
-from workbench.recipes.query_document import QueryDocument, query_document
+from workbench.recipes.base import QueryDocument, Recipe, query_document, setting
 
 MOST_RATIOS = 21
 

@@ -5,9 +5,13 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator
 
 from workbench.quantization.methods import ModelMethod, VectorMethod
-from workbench.recipes.base import Recipe, setting
-from workbench.recipes.dimensions import checked_dimensions
-from workbench.recipes.query_document import QueryDocument, query_document
+from workbench.recipes.base import (
+    QueryDocument,
+    Recipe,
+    checked_dimensions,
+    query_document,
+    setting,
+)
 
 
 def _once(values: list[str]) -> list[str]:

@@ -4,8 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
-from workbench.recipes.base import Recipe, setting
-from workbench.recipes.endpoints import address, key_variable
+from workbench.recipes.base import Recipe, address, key_variable, setting
 
 #: Where a template takes the passage, and how many questions are wanted.
 PASSAGE, COUNT = "{passage}", "{n}"

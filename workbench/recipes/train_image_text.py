@@ -2,8 +2,7 @@
 
 from typing import Any, ClassVar, Literal
 
-from workbench.recipes.base import setting
-from workbench.recipes.draw import SMALL_CLIP
+from workbench.recipes.base import SMALL_CLIP, setting
 from workbench.recipes.train import TrainRecipe
 
 

@@ -2,8 +2,7 @@
 
 from typing import Any, ClassVar, Literal
 
-from workbench.recipes.base import setting
-from workbench.recipes.prompts import OptionalPrompt
+from workbench.recipes.base import OptionalPrompt, setting
 from workbench.recipes.train import TrainRecipe
 
 #: First stages that need no model.

@@ -1,7 +1,16 @@
-"""What every HTML report is made of: one file, no script, no network, light, dark and on paper."""
+"""What every HTML report is made of: one file, no script, no network, light, dark and on paper.
+
+A comparison's tables for a paper: LaTeX with booktabs, one ``table`` each.
+
+What every Markdown report is made of.
+"""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from html import escape
+
+from workbench.comparison.table import cells, heads, markdown_line
+from workbench.reports.gather import METHOD, Report, curve_table, slice_table
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #d0d5dd; --quiet: #667085; }
@@ -71,3 +80,105 @@ def definitions(pairs: Sequence[tuple[str, str]]) -> str:
 
 def _cell(tag: str, content: str, number: bool) -> str:
     return f"<{tag}{' class=number' if number else ''}>{content}</{tag}>"
+
+
+# A comparison's tables for a paper: LaTeX with booktabs, one ``table`` each.
+
+_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "_": r"\_",
+    "%": r"\%",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    "|": r"\textbar{}",
+    "–": "--",
+    "—": "---",
+    "−": "$-$",
+    "\n": " ",
+    "\r": " ",
+}
+#: Takes no part in escaping: what it marks becomes \textbf.
+BEST = "\x00{}"
+
+
+def to_latex(found: Report) -> str:
+    """Tables to be pasted or \\input; the preamble needs booktabs and graphicx."""
+    parts = [preamble(f"{found.title}, comparison {found.id}.")]
+    for at, one in enumerate(found.tables):
+        what = "scored pairs" if one.unit == "pairs" else "queries"
+        caption = f"{one.dataset}, {one.split} {what}. The best of each column is bold. {METHOD}"
+        caption = " ".join([caption, *one.notes])
+        rows = [cells(row, BEST, one.staged) for row in one.rows]
+        numbers = 1 + len(one.labels)
+        parts.append(table(heads(one), rows, caption, f"{found.id}-{at}", numbers))
+    if found.curves:
+        names, rows = curve_table(found.curves)
+        caption = "Embeddings cut to their first dimensions."
+        parts.append(table(names, rows, caption, f"{found.id}-dimensions", len(names) - 1))
+    for slicing in found.slicings:
+        names, rows = slice_table(slicing)
+        caption = "Means with 95% bootstrap intervals, not tested."
+        parts.append(table(names, rows, caption, f"{found.id}-{slicing.by}", len(names) - 1))
+    return "\n\n".join(parts) + "\n"
+
+
+def preamble(about: str) -> str:
+    """Comments: what the tables are of, and what a document needs to show them."""
+    return (
+        f"% {_line(about)}\n"
+        r"% Needs \usepackage{booktabs} and \usepackage{graphicx}; for names beyond Latin letters"
+        "\n% compile with XeLaTeX or LuaLaTeX."
+    )
+
+
+def escaped(text: str) -> str:
+    """Text as LaTeX prints it."""
+    bold = text.startswith("\x00")
+    plain = "".join(_ESCAPES.get(sign, sign) for sign in text.lstrip("\x00"))
+    return rf"\textbf{{{plain}}}" if bold else plain
+
+
+def table(
+    names: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    caption: str,
+    id: str,
+    numbers: int,
+    texts: int = 1,
+) -> str:
+    """``numbers``: how many columns after the first ``texts`` are aligned right."""
+    columns = "l" * texts + "r" * numbers + "l" * (len(names) - texts - numbers)
+    lines = [" & ".join(map(escaped, line)) + r" \\" for line in (names, *rows)]
+    inner = "\n".join([r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule"])
+    return (
+        "\\begin{table}\n\\centering\n"
+        f"\\caption{{{escaped(caption)}}}\n\\label{{tab:{id}}}\n"
+        "\\resizebox{\\textwidth}{!}{%\n"
+        f"\\begin{{tabular}}{{{columns}}}\n{inner}\n\\end{{tabular}}}}\n\\end{{table}}"
+    )
+
+
+def _line(text: str) -> str:
+    """For a comment: nothing in it may end the line."""
+    return " ".join(text.split())
+
+
+# What every Markdown report is made of.
+
+
+def markdown_table(names: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1) -> str:
+    """``texts``: how many columns at the left are no numbers."""
+    rule = ["---"] * texts + ["---:"] * (len(names) - texts)
+    return "\n".join(markdown_line(list(line)) for line in (names, rule, *rows))
+
+
+def when(measured_at: float) -> str:
+    """Seconds since the epoch, as a person reads them."""
+    return datetime.fromtimestamp(measured_at, UTC).strftime("%Y-%m-%d %H:%M UTC")

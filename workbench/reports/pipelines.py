@@ -9,9 +9,9 @@ from storage.records import Job, JobStatus
 from workbench.comparison.matrix import MEASURED, NONE, best_at, notes, pipeline_name, value_at
 from workbench.comparison.names import label
 from workbench.errors import BadInput
-from workbench.recipes.matrix import MatrixRecipe
-from workbench.reports import html, latex
-from workbench.reports.markdown import markdown_table, when
+from workbench.recipes.evaluate import MatrixRecipe
+from workbench.reports import html
+from workbench.reports.html import markdown_table, when
 from workbench.reports.svg import COLOURS
 from workbench.reports.svg_lines import Line, legend, lines
 
@@ -182,15 +182,15 @@ def chart_lines(result: Mapping[str, Any], metric: str) -> list[Line]:
 
 
 def _latex(job: Job, result: Mapping[str, Any]) -> str:
-    parts = [latex.preamble(f"{_title(result)}, pipeline matrix {job.id}.")]
+    parts = [html.preamble(f"{_title(result)}, pipeline matrix {job.id}.")]
     about = "; ".join(f"{name.lower()}: {value}" for name, value in _facts(result))
-    for at, table in enumerate(_tables(result, latex.BEST)):
+    for at, table in enumerate(_tables(result, html.BEST)):
         caption = f"{table.title}; {about}. The best of each column is bold. {METHOD}"
         if at:
             caption = f"{table.title}; {about}. The best of each measure at each k is bold."
         numbers = len(table.heads) - table.texts
         id = f"{job.id}-{at}"
-        parts.append(latex.table(table.heads, table.rows, caption, id, numbers, table.texts))
+        parts.append(html.table(table.heads, table.rows, caption, id, numbers, table.texts))
     return "\n\n".join(parts) + "\n"
 
 

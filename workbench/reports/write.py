@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from workbench.comparison.table import Table, cells, heads, to_markdown
 from workbench.comparison.text import sentences
-from workbench.recipes.matrix import MatrixRecipe
+from workbench.recipes.evaluate import MatrixRecipe
 from workbench.reports import html, pipelines, svg
 from workbench.reports.gather import METHOD, Report, curve_table, gather, job_of, slice_table
-from workbench.reports.latex import to_latex
-from workbench.reports.markdown import markdown_table, when
+from workbench.reports.html import markdown_table, to_latex, when
 
 if TYPE_CHECKING:
     from workbench.workspace import Workspace

@@ -14,14 +14,26 @@ import psutil
 
 from workbench.errors import BadInput, SearchUnavailable, WorkbenchError, rebuilt
 from workbench.models.resolve import resolve
-from workbench.search.asked import Encoded, Role, Scored, Vectors, embed_request, score_request
-from workbench.search.generation import generation
+from workbench.search.encode_requests import (
+    Encoded,
+    Role,
+    Scored,
+    Vectors,
+    embed_request,
+    score_request,
+)
+from workbench.search.fields import parse
+from workbench.search.found import (
+    CANDIDATES,
+    Hit,
+    SearchResult,
+    check_candidates,
+    check_kind,
+    generation,
+)
 from workbench.search.pictures import picture_request
 from workbench.search.process import Busy, Gone, ResidentProcess, TimedOut
 from workbench.search.protocol import WRITE
-from workbench.search.results import CANDIDATES, Hit, SearchResult
-from workbench.search.second import check_candidates, check_kind
-from workbench.search.where import parse
 from workbench.workspace import Workspace
 
 IDLE_SECONDS = 600.0
@@ -69,7 +81,7 @@ class SearchClient:
 
         ``reranker``: a second stage (a reranker or late-interaction model: MODEL) that orders the
         index's first ``candidates`` documents anew. ``where``: a filter on the documents' own
-        fields (:mod:`workbench.search.where`). Raises :class:`IndexNotFound`,
+        fields (:mod:`workbench.search.fields`). Raises :class:`IndexNotFound`,
         :class:`BadInput`, :class:`ModelNotFound`, :class:`ModelUnusable` or
         :class:`SearchUnavailable`.
         """

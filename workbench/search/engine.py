@@ -15,18 +15,25 @@ from workbench.models.image_text import LoadedImageText
 from workbench.models.load import Loaded, LoadedEmbedding, Role, load_model
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.models.scorer import Scorer
-from workbench.pictures import apart
+from workbench.pictures import decode_subprocess
 from workbench.search import encode
-from workbench.search.asked import Encoded, Scored
-from workbench.search.found import Clock, Known, OpenIndex, find
-from workbench.search.generation import generation
-from workbench.search.kept import Kept
+from workbench.search.encode_requests import Encoded, Scored
+from workbench.search.found import (
+    CANDIDATES,
+    Clock,
+    Known,
+    LruCache,
+    OpenIndex,
+    SearchResult,
+    check_kind,
+    find,
+    generation,
+    score_documents,
+)
+from workbench.search.index_types import Searcher
 from workbench.search.pictures import only_texts
 from workbench.search.registry import FILE, plan_of
-from workbench.search.results import CANDIDATES, SearchResult
-from workbench.search.searcher import Searcher
-from workbench.search.second import check_kind, score_documents
-from workbench.search.stale import documents_reader
+from workbench.search.staleness import documents_reader
 from workbench.search.texts import DOCUMENTS_FILE, open_documents
 from workbench.workspace import Workspace
 
@@ -46,9 +53,9 @@ class Engine:
     def __init__(self, workspace: Workspace, more_models: int = 0) -> None:
         """``more_models`` are kept in memory besides those that searches use."""
         self._workspace = workspace
-        self._models: Kept[Loaded] = Kept(_MODELS_KEPT + more_models)
-        self._indexes: Kept[OpenIndex] = Kept(_INDEXES_KEPT)
-        self._ready: Kept[tuple[OpenIndex, Encodes]] = Kept(_READY_KEPT)
+        self._models: LruCache[Loaded] = LruCache(_MODELS_KEPT + more_models)
+        self._indexes: LruCache[OpenIndex] = LruCache(_INDEXES_KEPT)
+        self._ready: LruCache[tuple[OpenIndex, Encodes]] = LruCache(_READY_KEPT)
         self._lock = threading.Lock()
 
     def search(
@@ -76,7 +83,7 @@ class Engine:
         """
         started = time.perf_counter()
         # Whatever the file is, others' searches do not wait while it is opened.
-        image = apart.opened(Path(picture))
+        image = decode_subprocess.opened(Path(picture))
         opening = (time.perf_counter() - started) * 1000
         found = []
         with self._lock:

@@ -1,9 +1,25 @@
-"""An open index, what is found in it, and what the data set knows of the query. Torch-free."""
+"""An open index, what is found in it, and what the data set knows of the query. Torch-free.
+
+Whether anything was written to the workspace's records since: two looks at the file system
+instead of ten queries per search.
+
+What a search answers.
+
+The best documents of an index: by score, then by document id.
+
+Keeps the last few things used in memory.
+
+The second stage of a search: a reranker or a late-interaction model orders anew what the index
+found. Torch-free: the model is handed in, loaded.
+"""
 
 import time
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any, Protocol
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import orjson
@@ -13,13 +29,174 @@ from numpy.typing import NDArray
 
 from storage.records import Index
 from workbench.data.digests import of_bytes, of_strings
-from workbench.search.fields import Fields
-from workbench.search.kept import Kept
+from workbench.errors import BadInput, ModelUnusable
+from workbench.evaluation.pool import join_documents
+from workbench.models.scorer import Scorer
+from workbench.search.fields import Fields, parse
 from workbench.search.plan import Plan
-from workbench.search.ranking import Asked, Mask, contenders, order
-from workbench.search.results import Hit
 from workbench.search.texts import Documents, as_rows
-from workbench.search.where import parse
+
+if TYPE_CHECKING:
+    from workbench.workspace import Workspace
+
+
+# Keeps the last few things used in memory.
+
+T = TypeVar("T")
+
+
+class LruCache(Generic[T]):
+    """The last few things used, by key; the one unused for longest goes first."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._kept: OrderedDict[str, T] = OrderedDict()
+        self._marks: dict[str, object] = {}
+
+    def get(self, key: str, make: Callable[[], T], mark: object = None) -> T:
+        """The thing of that key, made where it is not kept, or was kept with another ``mark``."""
+        if key in self._kept and self._marks[key] != mark:
+            del self._kept[key]
+        if key not in self._kept:
+            while len(self._kept) >= self._size:
+                self._marks.pop(self._kept.popitem(last=False)[0])
+            self._kept[key] = make()
+        self._marks[key] = mark
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+    def keys(self) -> list[str]:
+        return list(self._kept)
+
+
+# The best documents of an index: by score, then by document id.
+
+Scores = NDArray[np.float32]
+Positions = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+#: More are asked for than wanted, so that equal scores at the end can be told apart by id.
+_SPARE = 16
+#: Where very many documents score the same, their order is settled among this many.
+_MOST = 20_000
+
+
+class Asked(Protocol):
+    """What is asked (:class:`workbench.search.index_types.Searcher`)."""
+
+    @property
+    def ntotal(self) -> int: ...
+
+    def search(
+        self, vector: Scores, want: int, mask: Mask | None = None
+    ) -> tuple[Scores, Positions]:
+        """The best ``want`` for one query (d,), best first; fewer where there are no more."""
+        ...
+
+
+def contenders(
+    index: Asked, vector: Scores, top_k: int, mask: Mask | None = None
+) -> tuple[Positions, Scores]:
+    """The documents that can be among the ``top_k`` best for one query (d,), of those in ``mask``.
+
+    These are ``top_k``, and those that score the same as the last of them.
+    """
+    want = min(top_k + _SPARE, index.ntotal)
+    while True:
+        scores, positions = index.search(vector, want, mask)
+        if not len(scores):
+            return positions, scores
+        tied = len(scores) == want > top_k and scores[-1] == scores[top_k - 1]
+        if not tied or want >= min(index.ntotal, _MOST):
+            keep = scores >= scores[min(top_k, len(scores)) - 1]
+            return positions[keep], scores[keep]
+        want = min(want * 4, index.ntotal, _MOST)
+
+
+def order(ids: list[str], scores: Scores, top_k: int) -> list[int]:
+    """Positions of the ``top_k`` best: highest score first, equal ones by id."""
+    return sorted(range(len(ids)), key=lambda place: (-scores[place], ids[place]))[:top_k]
+
+
+# What a search answers.
+
+#: How many of the first stage's documents a second stage orders again, unless said.
+CANDIDATES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One document found. ``row`` is its row number in the data set.
+
+    ``score`` is that of the last stage. After a second stage, ``first_rank`` (from 1) and
+    ``first_score`` say where the index had the document; without one they are None.
+
+    ``relevant``: True when the data set judges it relevant to this very query; False when the query
+    is known and this document is not among its relevant ones; None for a query of one's own.
+    ``grade`` is the judgment itself; None where nobody judged the document for this query.
+
+    ``picture``: the document's picture, as a path below the data set's folder; '' without one, and
+    then ``text`` is the document, else the picture's caption.
+
+    ``fields``: the document's own fields, as they are in the data set.
+    """
+
+    id: str
+    row: int
+    score: float
+    title: str
+    text: str
+    relevant: bool | None = None
+    first_rank: int | None = None
+    first_score: float | None = None
+    picture: str = ""
+    grade: int | None = None
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The hits of one index, best first.
+
+    ``milliseconds`` has 'encode', 'search' and 'total'; with a second stage also 'rerank'.
+    """
+
+    hits: list[Hit]
+    milliseconds: dict[str, float]
+    model: str
+    index: str
+    query: str = ""
+    #: How many documents the data set judges relevant to this query; None for a query of one's own.
+    known_relevant: int | None = None
+    #: The second stage's model, and how many documents it ordered again; None without one.
+    reranker: str | None = None
+    candidates: int | None = None
+    #: The filter on the documents' own fields, and how many documents it leaves; None without one.
+    where: str = ""
+    matching: int | None = None
+    #: The file's name where a picture was asked for, instead of ``query``.
+    image: str = ""
+    #: The id of the data set whose documents were searched: the same document id elsewhere is
+    #: another document.
+    dataset_id: str = ""
+    #: Which build of the index answered: one that is updated or built anew has another.
+    build: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        # Not ``asdict``, which looks through every value for dataclasses.
+        found = {name: getattr(self, name) for name in _RESULT}
+        found["hits"] = [{name: getattr(hit, name) for name in _HIT} for hit in self.hits]
+        return found
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "SearchResult":
+        hits = [Hit(**hit) for hit in values["hits"]]
+        return cls(**{**values, "hits": hits})
+
+
+_HIT = tuple(one.name for one in fields(Hit))
+_RESULT = tuple(one.name for one in fields(SearchResult))
+
 
 #: Filters whose documents are remembered, per index.
 _MASKS_KEPT = 8
@@ -90,8 +267,8 @@ class OpenIndex:
         return Fields(text for chunk in columns.chunks for text in chunk.to_pylist())
 
     @cached_property
-    def _masks(self) -> Kept[Mask]:
-        return Kept(_MASKS_KEPT)
+    def _masks(self) -> LruCache[Mask]:
+        return LruCache(_MASKS_KEPT)
 
     def mask(self, where: str) -> Mask | None:
         """Which documents a filter leaves; None for no filter. Raises :class:`BadInput`."""
@@ -189,3 +366,84 @@ class Clock:
 
     def milliseconds(self) -> dict[str, float]:
         return {**self._laps, "total": self._before + (self._last - self._started) * 1000}
+
+
+# Whether anything was written to the workspace's records since: two looks at the file system
+# instead of ten queries per search.
+
+
+def generation(workspace: "Workspace") -> object:
+    """A value that is another one after each write; for a database elsewhere, at each call."""
+    file = workspace.store.database.file
+    if file is None:
+        return object()
+    seen = []
+    for path in _files(file):
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            continue  # The log is not there while nobody has written.
+        seen.append((stat.st_mtime_ns, stat.st_size, stat.st_ino))
+    return tuple(seen)
+
+
+@lru_cache(maxsize=8)
+def _files(database: Path) -> tuple[Path, Path]:
+    """The database and its log: putting the path together takes longer than looking."""
+    return database, database.with_name(f"{database.name}-wal")
+
+
+# The second stage of a search: a reranker or a late-interaction model orders anew what the index
+# found. Torch-free: the model is handed in, loaded.
+
+#: Kinds of model that score a query together with a document.
+KINDS = ("reranker", "late-interaction")
+_DAMAGED = "Its weights may be damaged, or its training went wrong. Choose another second stage."
+
+
+def check_kind(name: str, kind: str) -> None:
+    """Raises :class:`ModelUnusable` for a model that cannot be a second stage."""
+    if kind not in KINDS:
+        raise ModelUnusable(
+            f"'{name}' is an {kind} model and cannot be a second stage.",
+            "Choose a reranker or a late-interaction model, or build an index with this one.",
+        )
+
+
+def no_encoder(name: str, kind: str) -> ModelUnusable:
+    """A model that gives no vectors, where an index is to be built."""
+    return ModelUnusable(
+        f"'{name}' is a {kind} model; an index is built with an embedding model.",
+        "It can order what an index finds: choose it as second stage of a search.",
+    )
+
+
+def check_candidates(candidates: int, top_k: int, most: int) -> None:
+    """Raises :class:`BadInput` where the second stage would see fewer than are to be shown."""
+    if not 1 <= candidates <= most:
+        raise BadInput(f"candidates must be between 1 and {most}.", "50 is usual.")
+    if candidates < top_k:
+        raise BadInput(
+            f"The second stage sees {candidates} documents, but {top_k} are asked for.",
+            "Raise the candidates to at least top_k, or ask for fewer documents.",
+        )
+
+
+def score_documents(scorer: Scorer, name: str, query: str, documents: Any) -> NDArray[np.float32]:
+    """How well each document of an Arrow table (n rows; title, text) answers the query: (n,).
+
+    A document without any text is scored like the others. Raises :class:`ModelUnusable` where a
+    score is not a finite number: there would be no order.
+    """
+    texts = join_documents(documents, scorer.contract).to_pylist()
+    if not texts:
+        return np.empty(0, dtype=np.float32)
+    pairs = np.stack([np.zeros(len(texts), np.int64), np.arange(len(texts))], axis=1)
+    scores = np.asarray(scorer.score([query], texts, pairs), dtype=np.float32)
+    if wrong := int(np.count_nonzero(~np.isfinite(scores))):
+        raise ModelUnusable(
+            f"The second stage '{name}' gave {wrong} of {len(texts)} documents a score that is not"
+            " a finite number.",
+            _DAMAGED,
+        )
+    return scores

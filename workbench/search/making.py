@@ -2,11 +2,20 @@
 
 Memory: what FAISS needs of the index, and one part of the documents. The vectors wait in a file of
 the job's folder; they are needed again for training, filling and measuring. A build that was
-stopped goes on from the kept encodings (``workbench.evaluation.cache``): what was encoded is read,
-not encoded again, and the rest is quick.
+stopped goes on from the kept encodings (``workbench.evaluation.encoding_cache``):
+what was encoded is read, not encoded again, and the rest is quick.
+
+The task ``index``: encode a data set's documents into a FAISS index. Worker processes only.
+
+What an index finds of what an exact search finds, and how quickly. Worker processes only.
+
+The measure is recall@10: of the ten best documents by the model's full vectors, the share that the
+index has among its first ten, averaged over a sample of the data set's own queries.
 """
 
-from collections.abc import Iterator
+import shutil
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,26 +24,83 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from storage.records import Index
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
-from workbench.evaluation.encode import CachedEncoder, with_cache
+from workbench.evaluation.measure import CachedEncoder, Encoder, with_cache
 from workbench.evaluation.pictures import OnPictures, no_pictures
-from workbench.evaluation.texts import join_documents
-from workbench.jobs.context import JobContext
+from workbench.evaluation.pool import join_documents
+from workbench.jobs.reporting import JobContext
 from workbench.models.image_text import LoadedImageText
 from workbench.models.load import LoadedEmbedding, load_model
-from workbench.models.resolve import ResolvedModel
+from workbench.models.resolve import ResolvedModel, resolve
 from workbench.recipes.evaluate import IndexRecipe
 from workbench.search import pictures
-from workbench.search.measure import measure, sample_queries
+from workbench.search.found import no_encoder
+from workbench.search.index_types import Built, Searcher, build
 from workbench.search.pictures import Seeing, Skipped
 from workbench.search.plan import Plan, make_plan
-from workbench.search.searcher import Searcher
-from workbench.search.second import no_encoder
-from workbench.search.stale import identity
-from workbench.search.structures import Built, build
+from workbench.search.staleness import identity
 from workbench.search.texts import as_rows, numbered, write_documents
 from workbench.search.vectors import Spool, Vectors
+
+# What an index finds of what an exact search finds, and how quickly.
+#
+# The measure is recall@10: of the ten best documents by the model's full vectors, the share that
+# the index has among its first ten, averaged over a sample of the data set's own queries.
+
+DEPTH = 10
+#: Queries of the sample; enough to tell .95 from .98, few enough to take seconds.
+QUERIES = 200
+_SEED = 13
+#: Scores this close are the same, as a part of both vectors' lengths: another order of adding up
+#: changes the last digits.
+_CLOSE = 1e-5
+
+
+def sample_queries(
+    reader: DatasetReader, encoder: Encoder, spool: Spool, stop: Callable[[], None]
+) -> tuple[Vectors, str]:
+    """Vectors (q, d) of up to ``QUERIES`` of the data set's queries, and where they come from:
+    'test', 'dev' or 'train', or 'documents' where there are no queries."""
+    for split in ("test", "dev", "train"):
+        count = reader.counts["splits"].get(split, 0)
+        if not count:
+            continue
+        texts = reader.queries(split)["text"]
+        chosen = np.random.default_rng(_SEED).permutation(count)[:QUERIES]
+        return encoder.encode(texts.take(np.sort(chosen)).to_pylist(), "query", stop=stop), split
+    return spool.sample(QUERIES, _SEED), "documents"
+
+
+def measure(searcher: Searcher, spool: Spool, queries: Vectors) -> dict[str, Any]:
+    """recall@10 and milliseconds per query, asked one at a time, without encoding."""
+    depth = min(DEPTH, spool.rows)
+    last = exact_tenth(spool, queries, depth)
+    took, right = [], 0
+    for vector, least in zip(queries, last, strict=True):
+        started = time.perf_counter()
+        _, found = searcher.search(vector, depth)
+        took.append((time.perf_counter() - started) * 1000)
+        documents = spool.at(np.sort(found))
+        close = _CLOSE * np.linalg.norm(vector) * np.linalg.norm(documents, axis=1)
+        right += int((documents @ vector >= least - close).sum())
+    return {
+        "recall@10": right / (depth * len(queries)),
+        "queries": len(queries),
+        "ms_p50": float(np.percentile(took, 50)),
+        "ms_p95": float(np.percentile(took, 95)),
+    }
+
+
+def exact_tenth(spool: Spool, queries: Vectors, depth: int) -> NDArray[np.float32]:
+    """The score of each query's ``depth``-th best document by full vectors: (q,)."""
+    best = np.full((len(queries), depth), -np.inf, np.float32)
+    for block in spool.blocks():
+        scores = np.concatenate([best, queries @ block.T], axis=1)
+        best = -np.partition(-scores, depth - 1, axis=1)[:, :depth]
+    return best.min(axis=1)
+
 
 #: Documents encoded at a time; sorting them by length saves padding, so not too few.
 PART = 10_000
@@ -43,7 +109,7 @@ Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Material:
+class IndexSource:
     """What an index is made from. ``recipe`` has its settings; ``seeing`` is the model without its
     memory where pictures are indexed, None for an index of texts."""
 
@@ -73,7 +139,7 @@ class Material:
 
 
 @dataclass(frozen=True)
-class Ready:
+class EncodedDocuments:
     """The documents' vectors in a file, the data set's rows they are of, and pictures that could
     not be opened."""
 
@@ -83,7 +149,7 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class BuiltIndex:
     """A finished folder: its documents, bytes, and what the record's summary says."""
 
     documents: int
@@ -93,7 +159,7 @@ class Made:
 
 def load_material(
     recipe: IndexRecipe, resolved: ResolvedModel, reader: DatasetReader, context: JobContext
-) -> Material:
+) -> IndexSource:
     """Load the model; raises :class:`BadInput` for a data set without documents, or without
     pictures where the model sees, and :class:`ModelUnusable` for a model that gives no vectors."""
     workspace = context.workspace
@@ -110,14 +176,14 @@ def load_material(
     if isinstance(model, LoadedImageText):
         seeing = Seeing(model, reader.folder)
         watched = with_cache(seeing, resolved, workspace, recipe.use_cache)
-        return Material(recipe, resolved, watched, reader, context, seeing)
+        return IndexSource(recipe, resolved, watched, reader, context, seeing)
     if not isinstance(model, LoadedEmbedding):
         raise no_encoder(resolved.name, model.contract.kind)
     encoder = with_cache(model, resolved, workspace, recipe.use_cache)
-    return Material(recipe, resolved, encoder, reader, context)
+    return IndexSource(recipe, resolved, encoder, reader, context)
 
 
-def make_folder(material: Material, folder: Path, rows: Rows) -> Made:
+def make_folder(material: IndexSource, folder: Path, rows: Rows) -> BuiltIndex:
     """Build the index over the documents at these rows into an empty folder."""
     context = material.context
     if not len(rows):
@@ -141,7 +207,7 @@ def make_folder(material: Material, folder: Path, rows: Rows) -> Made:
         ready.spool.remove()
 
 
-def encode(material: Material, rows: Rows) -> Ready:
+def encode(material: IndexSource, rows: Rows) -> EncodedDocuments:
     """The vectors of the documents at these rows, in this order, in a file of the job's folder.
 
     Pictures that cannot be opened are left out; raises :class:`BadInput` where none can.
@@ -160,11 +226,11 @@ def encode(material: Material, rows: Rows) -> Ready:
     except BaseException:
         spool.remove()
         raise
-    return Ready(spool, np.concatenate(kept), skipped)
+    return EncodedDocuments(spool, np.concatenate(kept), skipped)
 
 
 def _part(
-    material: Material, table: pa.Table, before: int, total: int
+    material: IndexSource, table: pa.Table, before: int, total: int
 ) -> tuple[Vectors, NDArray[np.bool_], list[Skipped]]:
     """Vectors (m, d) of some documents (n), which of them (n,) have one, and the other ones."""
     context = material.context
@@ -187,7 +253,9 @@ def parts(reader: DatasetReader, rows: Rows) -> Iterator[pa.Table]:
         yield numbered(reader.documents_at(chosen.tolist()), chosen)
 
 
-def finish(material: Material, folder: Path, built: Built, ready: Ready) -> Made:
+def finish(
+    material: IndexSource, folder: Path, built: Built, ready: EncodedDocuments
+) -> BuiltIndex:
     """Write everything an index's folder has, open it as a search does, and measure it."""
     context, total, unit = material.context, len(ready.rows), material.unit
     context.progress(total, total, unit, "Writing the index")
@@ -220,4 +288,68 @@ def finish(material: Material, folder: Path, built: Built, ready: Ready) -> Made
         "settings": material.recipe.model_dump(mode="json"),
         "model": identity(material.resolved),
     }
-    return Made(total, size, summary)
+    return BuiltIndex(total, size, summary)
+
+
+# The task ``index``: encode a data set's documents into a FAISS index.
+
+#: What the result says besides of an index of pictures.
+OF_PICTURES = ("skipped", "skipped_pictures", "without_picture")
+
+
+def run_build(recipe: IndexRecipe, context: JobContext) -> dict[str, Any]:
+    """Build, measure and register the index; the result has its name, size, speed and recall."""
+    workspace = context.workspace
+    dataset = workspace.datasets.get(recipe.dataset)
+    version = recipe.dataset_version or dataset.version
+    reader = workspace.datasets.read(recipe.dataset, version)
+    material = load_material(recipe, resolve(workspace, recipe.model), reader, context)
+    started = time.monotonic()
+    id, folder = workspace.indexes.new_folder()
+    try:
+        made = make_folder(material, folder, material.rows())
+        context.check_cancelled()
+        record = _save(material, made, id, dataset.id, version)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return result_of(record, dataset.name, time.monotonic() - started)
+
+
+def result_of(record: Index, dataset: str, seconds: float) -> dict[str, Any]:
+    """What a job that made or changed an index says of it."""
+    shown = ("structure", "dimensions", "recall@10", "queries", "queries_from", "ms_p50", "notes")
+    return {
+        "index": record.name,
+        "id": record.id,
+        "dataset": dataset,
+        "model": record.model,
+        "type": record.type,
+        "documents": record.documents,
+        "bytes": record.bytes,
+        **{name: record.summary[name] for name in shown},
+        **{name: record.summary[name] for name in OF_PICTURES if name in record.summary},
+        "seconds": seconds,
+        "documents_per_second": record.documents / seconds if seconds else None,
+    }
+
+
+def _save(material: IndexSource, made: BuiltIndex, id: str, dataset_id: str, version: int) -> Index:
+    indexes = material.context.workspace.indexes
+    recipe, resolved = material.recipe, material.resolved
+    record = Index(
+        id=id,
+        name=indexes.free_name(recipe.name or f"{recipe.dataset}-{resolved.name}"),
+        dataset_id=dataset_id,
+        version=version,
+        model=resolved.name if resolved.model_id else resolved.source,
+        model_id=resolved.model_id,
+        type=recipe.type,
+        path=f"indexes/{id}",
+        documents=made.documents,
+        bytes=made.bytes,
+        contract=material.encoder.contract.model_dump(),
+        summary=made.summary,
+        created_at=time.time(),
+    )
+    return indexes.add(record)

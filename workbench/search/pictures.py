@@ -19,10 +19,10 @@ from storage.records import Index
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput, ModelUnusable, PictureUnusable, WorkbenchError
 from workbench.evaluation.pictures import PICTURE, OnPictures
-from workbench.evaluation.texts import join_documents
+from workbench.evaluation.pool import join_documents
 from workbench.models.contract import Contract
-from workbench.pictures import apart
-from workbench.search.where import parse
+from workbench.pictures import decode_subprocess
+from workbench.search.fields import parse
 
 Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
@@ -86,7 +86,7 @@ class Seeing(OnPictures):
         path = self.folder / place
         try:
             if path.is_file():
-                apart.check(path)
+                decode_subprocess.check(path)
                 return True
         except PictureUnusable as error:
             self.broken[place] = error

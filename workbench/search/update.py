@@ -18,16 +18,22 @@ from storage.records import Index
 from workbench.data.digests import of_strings
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
-from workbench.jobs.context import JobContext
+from workbench.jobs.reporting import JobContext
 from workbench.models.resolve import ResolvedModel, resolve
-from workbench.recipes.evaluate import IndexRecipe
-from workbench.recipes.index_update import IndexUpdateRecipe
-from workbench.search.build import result_of
-from workbench.search.making import Made, Material, encode, finish, load_material, make_folder
+from workbench.recipes.evaluate import IndexRecipe, IndexUpdateRecipe
+from workbench.search.index_types import read
+from workbench.search.making import (
+    BuiltIndex,
+    IndexSource,
+    encode,
+    finish,
+    load_material,
+    make_folder,
+    result_of,
+)
 from workbench.search.pictures import as_read
 from workbench.search.registry import plan_of
-from workbench.search.stale import changed_fields, weights_changed
-from workbench.search.structures import read
+from workbench.search.staleness import changed_fields, weights_changed
 from workbench.search.texts import DOCUMENTS_FILE, OwnDocuments
 
 Rows = NDArray[np.int64]
@@ -107,7 +113,7 @@ class Change:
         return Change(gone, self.kept[good], self.added[np.isin(self.added, rows)])
 
     @classmethod
-    def between(cls, index: Index, folder: Path, material: Material, rows: Rows) -> "Change":
+    def between(cls, index: Index, folder: Path, material: IndexSource, rows: Rows) -> "Change":
         """``rows``: those of the data set that the index is to have."""
         if not (folder / DOCUMENTS_FILE).is_file():
             return cls(np.ones(index.documents, bool), np.empty(0, np.int64), rows)
@@ -211,11 +217,13 @@ def _since(index: Index, change: Change) -> dict[str, int]:
     return {"documents": int(before["documents"]), "changed": int(before["changed"]) + moved}
 
 
-def _learned(index: Index, made: Made, change: Change, *, anew: bool) -> dict[str, int]:
+def _learned(index: Index, made: BuiltIndex, change: Change, *, anew: bool) -> dict[str, int]:
     return {"documents": made.documents, "changed": 0} if anew else _since(index, change)
 
 
-def _changed(material: Material, index: Index, folder: Path, change: Change) -> tuple[Made, Change]:
+def _changed(
+    material: IndexSource, index: Index, folder: Path, change: Change
+) -> tuple[BuiltIndex, Change]:
     """The index with what is to go taken out and what is to come added; and what that was, without
     pictures that cannot be opened."""
     context = material.context

@@ -9,7 +9,7 @@ from transformers import TextStreamer
 
 from workbench.errors import BadInput
 from workbench.models.resolve import resolve
-from workbench.search.kept import Kept
+from workbench.search.found import LruCache
 from workbench.synthesis.local import framed, load_writer
 from workbench.workspace import Workspace
 
@@ -22,7 +22,7 @@ class Writer:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._models: Kept[tuple[Any, Any]] = Kept(_KEPT)
+        self._models: LruCache[tuple[Any, Any]] = LruCache(_KEPT)
         self._lock = threading.Lock()
 
     def write(self, request: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> Any:

@@ -10,10 +10,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, StoppingCriteria
 
 from workbench.errors import ModelUnusable
 from workbench.models.convert import safe_folder
-from workbench.models.fetch import fetch
 from workbench.models.named_classes import refuse_foreign_classes
 from workbench.models.precision import choose, dtype_of, pick_device
-from workbench.models.resolve import resolve
+from workbench.models.resolve import fetch, resolve
 from workbench.recipes.synthesize import SynthesizeRecipe
 from workbench.synthesis.answers import Answer, Answers
 from workbench.synthesis.prepare import refuse_mute

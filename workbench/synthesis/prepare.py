@@ -7,7 +7,7 @@ from workbench.errors import BadInput, ModelUnusable
 from workbench.evaluation.named import BM25
 from workbench.models.resolve import resolve
 from workbench.recipes.synthesize import SynthesizeRecipe
-from workbench.synthesis.templates import with_templates
+from workbench.synthesis.questions import with_templates
 from workbench.workspace import Workspace
 
 _WRITERS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")

@@ -1,19 +1,223 @@
-"""The task 'synthesize': ask, clean, find again, and make a new version of the data set."""
+"""The task 'synthesize': ask, clean, find again, and make a new version of the data set.
+
+Which documents are asked about, and what of them is sent. Torch-free.
+
+The round trip: a question stays if its own passage is among the best that a model finds.
+
+From questions of passages to queries and judgments of a new version. Torch-free.
+"""
 
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from workbench.data.edit import Changes
 from workbench.data.reader import DatasetReader
+from workbench.data.splits import CODES, SPLITS, Shares, carve
 from workbench.data.versions import new_version, versions
-from workbench.errors import EndpointFailed
-from workbench.jobs.context import JobContext
+from workbench.errors import BadInput, EndpointFailed
+from workbench.evaluation.bm25 import retrieve_bm25
+from workbench.evaluation.measure import Encoder, retrieve, with_cache
+from workbench.evaluation.named import BM25
+from workbench.evaluation.own_document import NO
+from workbench.evaluation.pool import Pool, whole_pool
+from workbench.jobs.reporting import JobContext
+from workbench.models.resolve import resolve
 from workbench.recipes.synthesize import DROPPED, SynthesizeRecipe
 from workbench.synthesis.answers import Answers
-from workbench.synthesis.passages import Rows, chosen, prompts, texts
-from workbench.synthesis.roundtrip import find_again, load_encoder
-from workbench.synthesis.templates import with_templates
-from workbench.synthesis.version import Asked, changes_of, gather
+from workbench.synthesis.prepare import no_searcher
+from workbench.synthesis.questions import prompt, same, with_templates
+
+if TYPE_CHECKING:
+    from workbench.workspace import Workspace
+
+
+# From questions of passages to queries and judgments of a new version.
+
+
+@dataclass
+class Asked:
+    """Distinct questions, and the passages each was written for."""
+
+    texts: list[str] = field(default_factory=list)
+    #: For each question, the rows of its documents.
+    documents: list[list[int]] = field(default_factory=list)
+    #: Questions that the data set asks already: (text, document row).
+    known: list[tuple[str, int]] = field(default_factory=list)
+    #: Questions that were written for another passage before; it is right for them as well.
+    repeated: int = 0
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+def gather(reader: DatasetReader, answers: Mapping[int, list[str]]) -> Asked:
+    """The questions in the order of their documents, one text once.
+
+    What the data set asks already is left out: it may stand in another split.
+    """
+    there = {same(text) for table in reader.iter_queries() for text in table["text"].to_pylist()}
+    asked, places = Asked(), dict[str, int]()
+    for row in sorted(answers):
+        for text in answers[row]:
+            key = same(text)
+            if key in there:
+                asked.known.append((text, row))
+            elif key in places:
+                asked.documents[places[key]].append(row)
+                asked.repeated += 1
+            else:
+                places[key] = len(asked)
+                asked.texts.append(text)
+                asked.documents.append([row])
+    return asked
+
+
+def changes_of(reader: DatasetReader, recipe: SynthesizeRecipe, asked: Asked) -> Changes:
+    """New queries, each in the split of its first passage, and what is right for them."""
+    splits = _splits(reader, recipe, asked)
+    names = np.array(SPLITS)[np.searchsorted([CODES[one] for one in SPLITS], splits)]
+    queries = pa.table({"text": pa.array(asked.texts, pa.string()), "split": names.tolist()})
+    first = int(reader.counts["queries"])
+    judgments = [(first + at, row, 1) for at, rows in enumerate(asked.documents) for row in rows]
+    return Changes(new_queries=queries, add_judgments=judgments)
+
+
+def _splits(reader: DatasetReader, recipe: SynthesizeRecipe, asked: Asked) -> Any:
+    """Questions of one passage go together. Splits that the data set has stay as they are: a
+    test that was judged by people must not be mixed with what a model wrote."""
+    there = reader.counts["splits"]
+    shares = Shares(
+        dev=0.0 if there.get("dev") else recipe.dev_share,
+        test=0.0 if there.get("test") else recipe.test_share,
+        seed=recipe.seed,
+    )
+    groups = np.array([rows[0] for rows in asked.documents], np.int64)
+    return carve(np.zeros(len(asked), np.int8), groups, shares)
+
+
+# The round trip: a question stays if its own passage is among the best that a model finds.
+
+Progress = Callable[[int, int], None]
+
+
+def find_again(
+    reader: DatasetReader,
+    asked: Asked,
+    k: int,
+    encoder: Encoder | None,
+    progress: Progress,
+    stop: Callable[[], None],
+) -> tuple[Asked, list[tuple[str, int]]]:
+    """What is found among the first ``k`` documents, and (question, row) of what is not.
+
+    ``encoder`` None searches by BM25. A question of several passages loses those not found.
+    """
+    pool = _pool(reader, asked.texts)
+    k = min(k, pool.documents)
+    if encoder is None:
+        run = retrieve_bm25(pool, k=k, progress=progress, stop=stop)
+    else:
+        run = retrieve(encoder, pool, k=k, progress=progress, stop=stop)
+    kept = Asked(known=asked.known, repeated=asked.repeated)
+    lost: list[tuple[str, int]] = []
+    for text, rows, found in zip(asked.texts, asked.documents, run.documents, strict=True):
+        good = [row for row in rows if row in found]
+        lost += [(text, row) for row in rows if row not in found]
+        if good:
+            kept.texts.append(text)
+            kept.documents.append(good)
+    return kept, lost
+
+
+def _pool(reader: DatasetReader, texts: list[str]) -> Pool:
+    """The new questions against all documents."""
+    # New questions have no ids yet, so none is a document by its id.
+    pool = whole_pool(reader, "train", judged_only=False, exclude=NO)
+    rows = np.arange(len(texts), dtype=np.int64)
+    return replace(pool, queries=rows, texts=texts, judgments={}, own=None)
+
+
+def load_encoder(workspace: "Workspace", name: str, device: str) -> Any:
+    """The embedding model that searches; None for BM25."""
+    if name.strip().lower() == BM25:
+        return None
+    from workbench.models.load import LoadedEmbedding, load_model
+
+    resolved = resolve(workspace, name)
+    model = load_model(
+        resolved,
+        device=device,
+        precision="auto",
+        trust_remote_code=workspace.trust_remote_code,
+    )
+    if not isinstance(model, LoadedEmbedding):
+        raise no_searcher(name)
+    return with_cache(model, resolved, workspace)
+
+
+# Which documents are asked about, and what of them is sent.
+
+Rows = NDArray[np.int64]
+#: Documents in memory at a time.
+BLOCK = 500
+
+
+def chosen(reader: DatasetReader, recipe: SynthesizeRecipe) -> Rows:
+    """Rows of the documents to ask about, ascending; drawn by the seed where fewer are wanted."""
+    parts, start = [np.zeros(0, np.int64)], 0
+    for table in reader.iter_documents():
+        # A picture without words, or an empty text, asks nothing.
+        long = pc.utf8_length(pc.utf8_trim_whitespace(pc.fill_null(table["text"], ""))).to_numpy()
+        parts.append(start + np.flatnonzero(long > 0))
+        start += table.num_rows
+    rows = np.concatenate(parts).astype(np.int64)
+    if not len(rows):
+        raise BadInput(f"No document of '{reader.name}' has text.", "Questions need passages.")
+    if recipe.skip_judged:
+        rows = rows[~np.isin(rows, _judged(reader))]
+        if not len(rows):
+            raise BadInput(
+                f"Every document of '{reader.name}' is right for some query already.",
+                "Turn 'skip_judged' off to have more questions written.",
+            )
+    if recipe.passages is None or recipe.passages >= len(rows):
+        return rows
+    random = np.random.default_rng(recipe.seed)
+    return np.sort(random.choice(rows, recipe.passages, replace=False))
+
+
+def prompts(
+    reader: DatasetReader, rows: Rows, recipe: SynthesizeRecipe
+) -> Iterator[tuple[int, str]]:
+    """Each row, and what is asked about it."""
+    for row, text in texts(reader, rows):
+        yield row, prompt(recipe, text)
+
+
+def texts(reader: DatasetReader, rows: Rows) -> Iterator[tuple[int, str]]:
+    """Each row and its passage, the title before it."""
+    for start in range(0, len(rows), BLOCK):
+        block = rows[start : start + BLOCK].tolist()
+        table = reader.documents_at(block)
+        columns = (table[name].to_pylist() for name in ("title", "text"))
+        for row, title, text in zip(block, *columns, strict=True):
+            yield row, f"{title}\n{text}" if title else text
+
+
+def _judged(reader: DatasetReader) -> Rows:
+    parts = [np.zeros(0, np.int64)]
+    for edges in reader.iter_edges("judgments"):
+        right = edges.filter(pc.greater_equal(edges["grade"], 1))
+        parts.append(np.unique(right["document"].to_numpy()))
+    return np.concatenate(parts)
+
 
 #: Passages that the result shows with their questions.
 SHOWN = 3

@@ -85,7 +85,7 @@ def _embedding(recipe: Any, contract: Contract, guide: GuideAs | None, *, across
         options += f", mini_batch_size={recipe.mini_batch_size}"
     outer: list[Any] = [objectives.VectorLoss, *[objectives.CachedVectorLoss] * cached]
     imports = [_EMBEDDING] if make.startswith("losses.") else []
-    classes = (*[objectives.Ready] * ("Ready()" in make), *classes)
+    classes = (*[objectives.PassThrough] * ("Ready()" in make), *classes)
     if guide is not None:
         options += f", guide={_guide(guide, contract, constants)}"
         outer.append(objectives.Guide)

@@ -14,7 +14,7 @@ from workbench.errors import BadInput, WorkbenchError
 from workbench.models.files import model_files
 from workbench.models.resolve import hub_is_offline
 from workbench.records import Model
-from workbench.takeaway.portable import replaced_files
+from workbench.takeaway.snippet import replaced_files
 
 TOKEN_VARIABLE = "HF_TOKEN"
 _WORDS = {"model": "model", "dataset": "data set"}

@@ -12,13 +12,12 @@ from workbench.models.load import load_embedding
 from workbench.models.resolve import resolve
 from workbench.recipes.train import TAUGHT
 from workbench.recipes.train_rerank import MODEL_FREE
-from workbench.takeaway.origin import Origin
+from workbench.takeaway.snippet import Origin
 from workbench.training.epoch import batching, steps_of_epoch
 from workbench.training.pairs import candidate_rows
-from workbench.training.rows import TrainingRows, build_rows, load_texts
+from workbench.training.rows import TrainingRows, build_rows, load_texts, teacher_scores
 from workbench.training.scale import fitted
 from workbench.training.scored import Scored, scored_rows
-from workbench.training.teacher import teacher_scores
 
 
 def write_rows(workspace: Any, of: Origin, folder: Path) -> int:

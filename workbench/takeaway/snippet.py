@@ -1,12 +1,26 @@
 """'Use this model': the lines a program elsewhere needs, prompts and pooling spelled out.
 
 Torch-free. The page, the command line and the model's README show the same lines.
+
+Which run made a model, and what its base is called outside the workspace. Torch-free.
+
+A model's files as they are taken away: without a path of this machine in them. Torch-free.
 """
 
+import json
+from dataclasses import dataclass
+from pathlib import Path
 from string import Template
 from typing import Any
 
-from workbench.models.contract import PICTURES, Contract
+from workbench.comparison.conditions import LENGTHS
+from workbench.errors import BadInput, ModelUnusable
+from workbench.models import registry
+from workbench.models.contract import CONTRACT_FILE, PICTURES, Contract
+from workbench.models.inspect import read_json
+from workbench.models.resolve import ResolvedModel, from_folder
+from workbench.recipes.kinds import KINDS
+from workbench.recipes.train import TrainRecipe
 from workbench.records import Model
 
 _EMBEDDING = """\
@@ -205,3 +219,112 @@ def _kept(contract: Contract) -> str:
     if contract.dtype == "bfloat16":
         return "# Trained over weights in bfloat16; over float32 scores differ a little.\n"
     return ""
+
+
+# Which run made a model, and what its base is called outside the workspace.
+
+CONFIG = "training_config.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A trained model's recipe, and what 'auto' and empty fields came to."""
+
+    model: Model
+    folder: Path
+    recipe: TrainRecipe
+    resolved: dict[str, Any]
+
+    @property
+    def contract(self) -> Contract:
+        return Contract.model_validate(self.resolved["contract"])
+
+    @property
+    def lengths(self) -> dict[str, int]:
+        """After how many tokens the run cut texts; older runs wrote it into the contract."""
+        contract = self.contract
+        own = {name: getattr(contract, name) for name in LENGTHS}
+        return {**own, **self.resolved.get("training_lengths", {})}
+
+
+def origin(workspace: Any, model: Model) -> Origin:
+    """What the run left in the model's folder; raises :class:`BadInput` where there was no run."""
+    folder = workspace.path(model.path)
+    values = read_json(folder / CONFIG, missing={})
+    resolved = values.pop("resolved", None)
+    if not resolved:
+        raise BadInput(
+            f"'{model.name}' was not trained in this workspace, so there is no run to repeat.",
+            "Choose a model that a training run made.",
+        )
+    return Origin(model, folder, KINDS[model.kind].read(values), resolved)
+
+
+def name_elsewhere(base: ResolvedModel, workspace: Any) -> str:
+    """What a program on another machine finds the model by: a hub id where it has one, else the
+    name it has here. Never a path of this machine."""
+    if base.name in registry.ALIASES:
+        return registry.ALIASES[1]
+    if not base.local:
+        return base.source
+    known = workspace.models.exists(base.name)
+    source = str(workspace.models.get(base.name).summary.get("source") or "") if known else ""
+    if source.count("/") == 1 and not source.startswith((".", "/", "~")):
+        return source
+    parts = Path(base.source).parts
+    if "snapshots" in parts:
+        # The hub's cache: models--owner--name/snapshots/revision.
+        cached = parts[parts.index("snapshots") - 1]
+        return cached.removeprefix("models--").replace("--", "/", 1)
+    return base.name
+
+
+# A model's files as they are taken away: without a path of this machine in them.
+
+ADAPTER_FILE = "adapter_config.json"
+
+
+def replaced_files(workspace: Any, model: Model) -> dict[str, bytes]:
+    """The files of the model's folder that name its base, by their relative paths, rewritten.
+
+    Programs elsewhere find an adapter's base by the name in adapter_config.json: a hub id where it
+    has one, else the base's name here, under which it must be taken along. A folder of this machine
+    would mean nothing there.
+    """
+    folder = workspace.path(model.path)
+    found: dict[str, bytes] = {}
+    base = _base_name(workspace, model, folder)
+    if base:
+        config = read_json(folder / ADAPTER_FILE)
+        found[ADAPTER_FILE] = _json({**config, "base_model_name_or_path": base})
+    for name, field in ((CONTRACT_FILE, "base_model"), (CONFIG, "model")):
+        values = read_json(folder / name, missing={})
+        if _is_path(values.get(field)):
+            found[name] = _json({**values, field: base or Path(str(values[field])).name})
+    return found
+
+
+def missing_base(workspace: Any, model: Model) -> str:
+    """The name of an adapter's base that exists in this workspace only, or ''."""
+    base = _base_name(workspace, model, workspace.path(model.path))
+    return "" if "/" in base else base
+
+
+def _base_name(workspace: Any, model: Model, folder: Path) -> str:
+    if not (folder / ADAPTER_FILE).is_file():
+        return ""
+    try:
+        base = from_folder(workspace, folder, model.name, model).base
+    except ModelUnusable:
+        # The base is not here any more; the adapter can be taken along all the same.
+        wanted = str(read_json(folder / ADAPTER_FILE).get("base_model_name_or_path", ""))
+        return Path(wanted).name if _is_path(wanted) else wanted
+    return name_elsewhere(base, workspace) if base else ""
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str) and (Path(value).is_absolute() or value.startswith(("~", ".")))
+
+
+def _json(values: dict[str, Any]) -> bytes:
+    return (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode()

@@ -1,14 +1,105 @@
-"""Sweeps that were started: which runs belong together, and how they stand. Torch-free."""
+"""Sweeps that were started: which runs belong together, and how they stand. Torch-free.
 
+Run it again with a change: one run as a starting point, or several values. Torch-free.
+"""
+
+import itertools
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from workbench.errors import BadInput, JobNotFound
+from workbench.errors import BadInput, BadRecipe, JobNotFound
+from workbench.recipes.train import TrainRecipe
 from workbench.records import JobStatus
-from workbench.takeaway.again import Sweep
 from workbench.workspace import Workspace
+
+# Run it again with a change: one run as a starting point, or several values.
+
+#: A sweep of more runs than this is a mistake more often than a wish.
+MOST_RUNS = 24
+MOST_FIELDS = 2
+
+
+def recipe_of(workspace: Workspace, job_id: str, *, free_name: bool = True) -> TrainRecipe:
+    """The recipe of a training run, under a name that is free; raises :class:`BadInput`.
+
+    Without ``free_name`` it keeps its name: a sweep puts values behind it.
+    """
+    recipe = workspace.jobs.recipe(job_id)
+    if not isinstance(recipe, TrainRecipe):
+        raise BadInput(f"Job {job_id} is no training run.", "Name one that trained a model.")
+    if not recipe.name or not free_name:
+        return recipe
+    return recipe.model_copy(update={"name": workspace.models.free_name(recipe.name)})
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Runs that differ in one or two fields. ``values`` and ``recipes`` are in the same order."""
+
+    fields: tuple[str, ...]
+    values: tuple[dict[str, Any], ...]
+    recipes: tuple[TrainRecipe, ...]
+
+
+def plan(workspace: Workspace, start: TrainRecipe, settings: Sequence[str]) -> Sweep:
+    """Every combination of ``field=v1,v2`` settings as a recipe, named by its values.
+
+    A value that has commas itself is given in a JSON list: ``matryoshka_dims=["16,8", ""]``.
+    Raises :class:`BadInput`; then there is nothing to queue.
+    """
+    fields = dict(_read(setting, start) for setting in settings)
+    if len(fields) != len(settings) or not 1 <= len(fields) <= MOST_FIELDS:
+        raise BadInput(
+            "A sweep changes one or two fields, each given once.",
+            "Write --set learning_rate=1e-5,5e-5 and at most one other.",
+        )
+    combined = [
+        dict(zip(fields, line, strict=True)) for line in itertools.product(*fields.values())
+    ]
+    if not 2 <= len(combined) <= MOST_RUNS:
+        raise BadInput(
+            f"That is {len(combined)} runs; a sweep has 2 to {MOST_RUNS}.",
+            "Give more values, or fewer.",
+        )
+    kind = type(start)
+    stem = start.name or "sweep"
+    made = []
+    for values in combined:
+        name = workspace.models.free_name(run_name(stem, values))
+        made.append(kind.read({**start.model_dump(mode="json"), **values, "name": name}))
+    return Sweep(tuple(fields), tuple(combined), tuple(made))
+
+
+def run_name(stem: str, values: dict[str, Any]) -> str:
+    """'tea-batch_size-16-learning_rate-5e-05': plain letters, as file names have them."""
+    parts = [f"{name}-{re.sub(r'[^A-Za-z0-9_.-]+', '_', str(values[name]))}" for name in values]
+    tail = "-".join(parts)[:80]
+    return f"{stem[: 119 - len(tail)]}-{tail}"
+
+
+def _read(setting: str, start: TrainRecipe) -> tuple[str, list[Any]]:
+    name, equals, text = setting.partition("=")
+    name = name.strip().replace("-", "_")
+    if not equals:
+        raise BadInput(f"'--set {setting}' has no '='.", "Write it as --set field=v1,v2,v3.")
+    if name not in type(start).model_fields or name == "name":
+        known = ", ".join(field for field in type(start).model_fields if field != "name")
+        raise BadRecipe(f"There is no field named '{name}' to sweep.", f"Known fields: {known}.")
+    return name, list(dict.fromkeys(_values(text)))
+
+
+def _values(text: str) -> list[str]:
+    if not text.lstrip().startswith("["):
+        return [value.strip() for value in text.split(",") if value.strip()]
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise BadInput(f"{text} is no JSON list.", 'Write ["16,8", ""] for example.') from error
+    return [str(value) for value in found]
+
 
 #: In the home: a file per sweep, named by its first run.
 FOLDER = "sweeps"

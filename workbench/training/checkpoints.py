@@ -49,7 +49,7 @@ def copy_model(source: Path, target: Path) -> None:
 
 def restore_adapter(model: Any, folder: Path) -> None:
     """Bring the weights of a saved adapter, and of what was trained beside it, into ``model``."""
-    from workbench.models.adapters import copy_exactly, restore_modules
+    from workbench.models.assemble import copy_exactly, restore_modules
 
     copy_exactly(model[0].model, folder)
     restore_modules(model, folder)

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from workbench.evaluation.candidates import Frozen, first_stage, rerank
+from workbench.evaluation.candidates import CandidateSet, first_stage, rerank
 from workbench.evaluation.measure import Measured, measure
 from workbench.evaluation.pool import Pool, excluding
-from workbench.jobs.context import JobContext
+from workbench.jobs.reporting import JobContext
 
 BASELINE_FILE = "baseline.json"
 ORIGINAL = "the original"
@@ -21,14 +21,14 @@ class Values(Protocol):
     def means(self) -> Means: ...
 
 
-class Worth(Protocol):
+class DevResult(Protocol):
     """What a model was found to be worth on a ground."""
 
     @property
     def scores(self) -> Values: ...
 
 
-class Ground(Protocol):
+class DevTask(Protocol):
     """What is asked, and of what: fixed before the first step."""
 
     @property
@@ -49,7 +49,7 @@ class Ground(Protocol):
         """What must be beaten, where that is not the untrained model itself."""
         ...
 
-    def measure(self, model: Any, **options: Any) -> "Worth": ...
+    def measure(self, model: Any, **options: Any) -> "DevResult": ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Retrieval:
 class Reranking:
     """A second stage orders frozen candidates; it must beat the first stage's own order."""
 
-    frozen: Frozen
+    frozen: CandidateSet
 
     @property
     def queries(self) -> int:
@@ -113,7 +113,7 @@ class Reranking:
 class Dev:
     """One fixed ground, measured again and again; every row goes into the job's record."""
 
-    def __init__(self, ground: Ground, context: JobContext, output: Path) -> None:
+    def __init__(self, ground: DevTask, context: JobContext, output: Path) -> None:
         self.ground = ground
         self.context = context
         self.output = output

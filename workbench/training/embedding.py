@@ -11,18 +11,21 @@ from sentence_transformers.sentence_transformer.training_args import (
 
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
-from workbench.jobs.context import JobContext
+from workbench.jobs.reporting import JobContext
 from workbench.models.contract import Contract
 from workbench.models.load import LoadedEmbedding, load_embedding
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.recipes.train import GUIDED, TAUGHT, TrainEmbeddingRecipe
-from workbench.training.cadence import Cadence
-from workbench.training.collator import Collator
+from workbench.training.callbacks import Cadence, Recorder
 from workbench.training.dev import Dev, Retrieval
-from workbench.training.loss import embedding_loss
-from workbench.training.model import ready_for_training, trained_contract, training_lengths
+from workbench.training.distributed import across_devices
+from workbench.training.loss import (
+    embedding_loss,
+    ready_for_training,
+    trained_contract,
+    training_lengths,
+)
 from workbench.training.objectives import Guide
-from workbench.training.recorder import Recorder
 from workbench.training.rows import (
     Texts,
     TrainingRows,
@@ -30,15 +33,13 @@ from workbench.training.rows import (
     load_texts,
     own_prompts_note,
     refuse_no_negatives,
+    teacher_scores,
 )
-from workbench.training.run import Place, Prepared, Run
+from workbench.training.run import Place, Prepared, Run, batched_arguments, searched
 from workbench.training.scale import fitted
 from workbench.training.scored import correlating_dev, scored_rows
 from workbench.training.task import train
-from workbench.training.teacher import teacher_scores
-from workbench.training.together import across_devices
-from workbench.training.trainer import EmbeddingTrainer
-from workbench.training.vectors import batched_arguments, searched
+from workbench.training.trainer import Collator, EmbeddingTrainer
 
 
 def run(recipe: TrainEmbeddingRecipe, context: JobContext) -> dict[str, Any]:

@@ -11,8 +11,7 @@ from workbench.data import digests
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.recipes.train import TrainRecipe
-from workbench.training.batches import Batching
-from workbench.training.conflicts import Numbers, RowTexts
+from workbench.training.batches import Batching, Numbers, RowTexts
 from workbench.training.rows import (
     TrainingRows,
     build_rows,

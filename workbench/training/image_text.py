@@ -21,23 +21,23 @@ from workbench.errors import BadInput
 from workbench.evaluation.measure import Measured, measure
 from workbench.evaluation.pictures import OnPictures, has_pictures, no_pictures
 from workbench.evaluation.pool import Pool, excluding
-from workbench.jobs.context import JobContext
+from workbench.jobs.reporting import JobContext
 from workbench.models.contract import Contract
 from workbench.models.image_text import (
+    ROOM,
     LoadedImageText,
+    Pixels,
     picture_features,
     preprocess_texts,
 )
-from workbench.models.pixels import ROOM, Pixels
 from workbench.models.resolve import ResolvedModel
 from workbench.models.towers import refuse_two
 from workbench.recipes.train_image_text import TrainImageTextRecipe
-from workbench.training.cadence import Cadence
-from workbench.training.collator import Collator
+from workbench.training.callbacks import Cadence, Recorder
 from workbench.training.dev import ORIGINAL, Dev, Means
-from workbench.training.model import as_trained, training_lengths
-from workbench.training.objectives import Ready, VectorLoss
-from workbench.training.recorder import Recorder
+from workbench.training.distributed import across_devices
+from workbench.training.loss import as_trained, training_lengths
+from workbench.training.objectives import PassThrough, VectorLoss
 from workbench.training.rows import (
     Texts,
     TrainingRows,
@@ -45,11 +45,9 @@ from workbench.training.rows import (
     load_texts,
     with_pictures,
 )
-from workbench.training.run import Place, Prepared, Run
+from workbench.training.run import Place, Prepared, Run, batched_arguments, searched
 from workbench.training.task import train
-from workbench.training.together import across_devices
-from workbench.training.trainer import EmbeddingTrainer
-from workbench.training.vectors import batched_arguments, searched
+from workbench.training.trainer import Collator, EmbeddingTrainer
 
 
 def run(recipe: TrainImageTextRecipe, context: JobContext) -> dict[str, Any]:
@@ -126,7 +124,7 @@ def picture_loss(
 ) -> VectorLoss:
     """A caption shall find its picture, and a picture its caption, by the scores of search."""
     objective = MultipleNegativesRankingLoss(
-        Ready(),
+        PassThrough(),
         scale=1.0 / recipe.temperature,
         similarity_fct=dot_score,
         directions=("query_to_doc", "doc_to_query"),

@@ -13,26 +13,21 @@ from sentence_transformers.multi_vector_encoder.training_args import (
 
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
-from workbench.jobs.context import JobContext
+from workbench.jobs.reporting import JobContext
 from workbench.models.assemble import brings_projection
-from workbench.models.contract import Contract
-from workbench.models.kinds import as_kind
-from workbench.models.late import LoadedLateInteraction
+from workbench.models.contract import Contract, as_kind
+from workbench.models.late_interaction import LoadedLateInteraction
 from workbench.models.resolve import ResolvedModel
 from workbench.recipes.train_rerank import TrainLateInteractionRecipe
-from workbench.training.cadence import Cadence
-from workbench.training.collator import Collator
+from workbench.training.callbacks import Cadence, Recorder
 from workbench.training.dev import Dev
-from workbench.training.model import as_trained, training_lengths, wanted_prompts
+from workbench.training.distributed import across_devices
+from workbench.training.loss import as_trained, training_lengths, wanted_prompts
 from workbench.training.objectives import max_sim
-from workbench.training.recorder import Recorder
 from workbench.training.rows import build_rows, load_texts, own_prompts_note
-from workbench.training.run import Place, Prepared, Run
-from workbench.training.stages import reranking_dev
+from workbench.training.run import Place, Prepared, Run, batched_arguments, reranking_dev
 from workbench.training.task import train
-from workbench.training.together import across_devices
-from workbench.training.trainer import LateInteractionTrainer
-from workbench.training.vectors import batched_arguments
+from workbench.training.trainer import Collator, LateInteractionTrainer
 
 FRESH = (
     "The base brings no projection to one vector per token, so a random one of {0} dimensions was "

@@ -16,15 +16,14 @@ import psutil
 import torch
 from transformers import TrainerCallback
 
-from workbench.checks.footing import look
-from workbench.checks.machine import free_memory
+from workbench.checks.run_facts import free_memory, look
 from workbench.errors import JobCancelled
-from workbench.jobs.context import JobContext
+from workbench.jobs.reporting import JobContext
 from workbench.jobs.slots import gpus
-from workbench.recipes.devices import how_many
-from workbench.recipes.measure import MeasureRecipe
+from workbench.recipes.base import how_many
+from workbench.recipes.evaluate import MeasureRecipe
 from workbench.recipes.train import TrainRecipe
-from workbench.training.cadence import Cadence
+from workbench.training.callbacks import Cadence
 from workbench.training.embedding import EmbeddingKind
 from workbench.training.epoch import batching, steps
 from workbench.training.image_text import ImageTextKind
@@ -146,7 +145,7 @@ def _peak() -> int:
 def _estimate(this: Run, whole: TrainRecipe, *, gpu: bool) -> int | None:
     # Its name may have been taken since it was asked for, and its other devices are not seen here.
     plain = whole.model_copy(update={"name": "", "devices": "1"})
-    memory = look(this.context.workspace, plain, gpu).footing.memory(whole)
+    memory = look(this.context.workspace, plain, gpu).facts.memory(whole)
     return memory.total if memory else None
 
 

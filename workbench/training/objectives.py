@@ -21,7 +21,7 @@ from torch.nn.functional import cross_entropy, mse_loss, normalize
 Vectors = Sequence[torch.Tensor]
 
 
-class Ready(torch.nn.Module):
+class PassThrough(torch.nn.Module):
     """Stands for the model where a loss gets vectors that are ready."""
 
     def forward(self, features: Any) -> Any:
@@ -33,9 +33,9 @@ class VectorLoss(torch.nn.Module):
 
     ``by_cosine`` scales vectors to length 1, as search does where the model's contract says so.
     ``dimensions``: shorter vectors that are trained along (Matryoshka), the whole ones among them;
-    none trains whole ones alone. ``objective`` is a loss over the model ``Ready``; it gets vectors
-    column by column: queries, positives, negatives. ``guide`` gets the batch's features, and its
-    vectors of them are the objective's labels.
+    none trains whole ones alone. ``objective`` is a loss over the model ``PassThrough``; it gets
+    vectors column by column: queries, positives, negatives. ``guide`` gets the batch's features,
+    and its vectors of them are the objective's labels.
     """
 
     def __init__(

@@ -12,7 +12,7 @@ from workbench.jobs.slots import gpus
 from workbench.models.contract import Contract
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.models.towers import refuse_two
-from workbench.recipes.devices import how_many, named
+from workbench.recipes.base import how_many, named
 from workbench.recipes.train import GUIDED, TAUGHT, TrainRecipe
 from workbench.recipes.train_rerank import MODEL_FREE
 from workbench.training.epoch import planned

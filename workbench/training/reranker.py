@@ -11,25 +11,29 @@ from sentence_transformers.cross_encoder.training_args import CrossEncoderTraini
 
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
-from workbench.jobs.context import JobContext
-from workbench.models.contract import Contract
+from workbench.jobs.reporting import JobContext
+from workbench.models.contract import Contract, as_kind
 from workbench.models.inspect import is_language_model
-from workbench.models.kinds import as_kind
+from workbench.models.load import LoadedReranker, cut
 from workbench.models.prompts import INSTRUCTION, NO, TEMPLATE, YES, own_template
 from workbench.models.resolve import ResolvedModel
-from workbench.models.score import LoadedReranker, cut
 from workbench.recipes.train_rerank import TrainRerankerRecipe
-from workbench.training.cadence import Cadence
+from workbench.training.callbacks import Cadence, Recorder
 from workbench.training.dev import Dev
-from workbench.training.model import as_trained, pair_lengths
+from workbench.training.loss import as_trained, pair_lengths
 from workbench.training.pairs import PairCollator, candidate_rows
-from workbench.training.recorder import Recorder
 from workbench.training.rows import TrainingRows, load_texts
-from workbench.training.run import Place, Prepared, Run
-from workbench.training.stages import first_stage_model, reports, reranking_dev
+from workbench.training.run import (
+    Place,
+    Prepared,
+    Run,
+    batched_arguments,
+    first_stage_model,
+    reports,
+    reranking_dev,
+)
 from workbench.training.task import train
 from workbench.training.trainer import RerankerTrainer
-from workbench.training.vectors import batched_arguments
 
 #: ListNet compares softmaxes: labels this far apart leave all the weight on the right document,
 #: which makes it the contrastive cross-entropy over a query's own candidates.

@@ -1,4 +1,7 @@
-"""What a run trains on: rows of numbers, and the texts these numbers stand for, each kept once."""
+"""What a run trains on: rows of numbers, and the texts these numbers stand for, each kept once.
+
+A teacher's scores of a query's documents, as the data brings them (``pos_scores``, ...).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +16,7 @@ from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.evaluation.own_document import query_itself, same_words
 from workbench.evaluation.pictures import no_pictures
-from workbench.evaluation.texts import join_documents
+from workbench.evaluation.pool import join_documents
 from workbench.models.contract import Contract
 from workbench.recipes.train import TAUGHT, TrainRecipe
 
@@ -253,3 +256,38 @@ def load_texts(
     wanted = np.unique(np.concatenate([rows.positives, rows.negatives.ravel()]))
     documents = reader.documents_at(wanted.tolist())
     return query_texts, Texts(wanted, join_documents(documents, contract))
+
+
+# A teacher's scores of a query's documents, as the data brings them (``pos_scores``, ...).
+
+
+def teacher_scores(reader: DatasetReader, rows: TrainingRows) -> list[list[float]]:
+    """(n, 1 + m) scores of each row's positive and negatives.
+
+    Raises :class:`BadInput` where a document of a row has no score.
+    """
+    known = _known(reader)
+    documents = np.concatenate([rows.positives[:, None], rows.negatives], axis=1)
+    found = []
+    for query, line in zip(rows.queries.tolist(), documents.tolist(), strict=True):
+        scores = [known.get((query, document)) for document in line]
+        if any(score is None for score in scores):
+            raise BadInput(
+                "Learning from a teacher needs its score for every document of every row; "
+                f"{sum(score is None for score in scores)} of {len(line)} are missing for one "
+                "query.",
+                "Give pos_scores and neg_scores with as many numbers as texts, mine negatives with "
+                "the teacher and accept them, or choose the contrastive objective.",
+            )
+        found.append([float(score) for score in scores if score is not None])
+    return found
+
+
+def _known(reader: DatasetReader) -> dict[tuple[int, int], float]:
+    table: Any = reader.candidates("train")
+    columns = (table[name].to_pylist() for name in ("query", "document", "score"))
+    return {
+        (query, document): score
+        for query, document, score in zip(*columns, strict=True)
+        if score is not None
+    }

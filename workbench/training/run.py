@@ -1,23 +1,121 @@
-"""What the steps of one training task hand to each other, and what a kind of model brings."""
+"""What the steps of one training task hand to each other, and what a kind of model brings.
 
+The first stage of kinds that order candidates: its model, and the dev ground.
+
+The files a run leaves in its output folder, beside the checkpoints and TensorBoard's events.
+
+What the kinds have in common: the trainer's arguments with the run's batches, and the pool that
+models of vectors search on dev.
+
+A recipe as the trainer's arguments. Every choice of ours that is not the library's has a why.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from math import ceil
 from pathlib import Path
-from typing import Any, Protocol
+from statistics import fmean
+from typing import Any, Protocol, TypeVar
+
+from sentence_transformers.base.training_args import BaseTrainingArguments
 
 from workbench.data.reader import DatasetReader
-from workbench.jobs.context import JobContext
+from workbench.evaluation.candidates import freeze
+from workbench.evaluation.measure import with_cache
+from workbench.evaluation.pool import Pool, dev_pool
+from workbench.jobs.reporting import JobContext
+from workbench.models.assemble import WeightFormat
 from workbench.models.contract import Contract
-from workbench.models.keeping import Keeping
-from workbench.models.load import load_model
-from workbench.models.resolve import ResolvedModel
+from workbench.models.load import load_embedding, load_model
+from workbench.models.resolve import ResolvedModel, resolve
+from workbench.recipes.base import Recipe
+from workbench.recipes.train import TrainRecipe
+from workbench.recipes.train_rerank import MODEL_FREE, TrainCandidatesRecipe
 from workbench.training.batches import Batching
-from workbench.training.cadence import Cadence
-from workbench.training.dev import ORIGINAL, Dev
-from workbench.training.recorder import Recorder
+from workbench.training.callbacks import Cadence, Recorder
+from workbench.training.dev import ORIGINAL, Dev, Reranking
+from workbench.training.distributed import PATIENCE, ProcessGroup
+from workbench.training.epoch import batching, steps
 from workbench.training.rows import TrainingRows
-from workbench.training.together import Together
-from workbench.training.trainer import DevEvaluation
+from workbench.training.trainer import Batches, DevEvaluation
+
+# A recipe as the trainer's arguments. Every choice of ours that is not the library's has a why.
+
+A = TypeVar("A", bound=BaseTrainingArguments)
+
+SCHEDULERS = {"linear": "linear", "cosine": "cosine", "constant": "constant_with_warmup"}
+#: ``warmup_steps`` below 1 is a share of all steps, from 1 on a number of steps.
+ALL_OF_THEM = 0.999999
+
+
+def training_arguments(
+    kind: type[A],
+    recipe: TrainRecipe,
+    output: Path,
+    *,
+    device: str,
+    precision: str,
+    together: ProcessGroup,
+    steps: int | None = None,
+    **more: Any,
+) -> A:
+    """``device`` is 'cpu' or 'cuda', ``precision`` 'fp32', 'bf16' or 'fp16': both decided.
+
+    ``steps`` of the whole run, where they are known.
+    """
+    return kind(
+        output_dir=str(output),
+        num_train_epochs=recipe.epochs,
+        max_steps=recipe.max_steps or -1,
+        per_device_train_batch_size=recipe.batch_size,
+        gradient_accumulation_steps=recipe.gradient_accumulation,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type=SCHEDULERS[recipe.scheduler],
+        warmup_steps=warmup_steps(recipe, steps),
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.max_grad_norm,
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        # On a CPU bf16 is refused without it.
+        use_cpu=device == "cpu",
+        # Among several processes every batch must be whole: gathered tensors have one shape, and
+        # a process with one batch more than the others would wait for them for ever.
+        dataloader_drop_last=together.size > 1,
+        ddp_timeout=int(PATIENCE.total_seconds()),
+        dataloader_pin_memory=device != "cpu",
+        seed=recipe.seed,
+        data_seed=recipe.seed,
+        # Each step is a row of the record. The library's filter would hide a NaN loss behind the
+        # mean of the others; the guard must see it.
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        # The cadence (see cadence.py) decides when to evaluate and when to save. A strategy must
+        # be named all the same, else the library keeps no best checkpoint.
+        eval_strategy="no",
+        save_strategy="steps",
+        save_steps=2**31 - 1,
+        save_total_limit=recipe.checkpoints_kept,
+        metric_for_best_model=f"eval_{recipe.metric}",
+        greater_is_better=True,
+        # It would swallow a failure to load the best one; checkpoints.py loads and checks it.
+        load_best_model_at_end=False,
+        report_to="none",
+        disable_tqdm=True,
+        gradient_checkpointing=recipe.gradient_checkpointing,
+        # The other way loses the gradients of an adapter over a frozen base.
+        gradient_checkpointing_kwargs={"use_reentrant": False},
+        **more,
+    )
+
+
+def warmup_steps(recipe: TrainRecipe, steps: int | None) -> float:
+    """Fewer than the run has: the learning rate would be 0 throughout a run of one step else."""
+    if steps is None:
+        return min(recipe.warmup, ALL_OF_THEM)
+    return max(0, min(math.ceil(recipe.warmup * steps), steps - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +132,7 @@ class Run:
     #: What is measured on dev; None without dev queries, and in all processes but the first.
     dev: Dev | None
     has_dev: bool
-    together: Together
+    together: ProcessGroup
 
     def dev_evaluation(self, loaded: Any) -> DevEvaluation | None:
         """Measures ``loaded`` on dev during training; all processes get the first one's values."""
@@ -51,7 +149,7 @@ class Run:
         self,
         model: ResolvedModel,
         contract: Contract | None = None,
-        keeping: Keeping | None = None,
+        keeping: WeightFormat | None = None,
     ) -> Any:
         """The model in memory, on the run's device and in its precision."""
         return load_model(
@@ -151,3 +249,129 @@ class Outcome:
         if not self.beats_base:
             return "no-better" if self.baseline_name == ORIGINAL else "below-first-stage"
         return "" if self.best[self.metric] > self.untrained[self.metric] else "no-better"
+
+
+# The first stage of kinds that order candidates: its model, and the dev ground.
+
+
+def reports(context: JobContext, message: str) -> dict[str, Any]:
+    """Progress and cancelling for what a first stage does."""
+
+    def progress(done: int, total: int) -> None:
+        context.progress(done, total, "texts", message)
+
+    return {"progress": progress, "stop": context.check_cancelled}
+
+
+def first_stage_model(recipe: TrainCandidatesRecipe, context: JobContext, place: Place) -> Any:
+    """The embedding model that finds candidates, or None where none is needed."""
+    if recipe.first_stage in MODEL_FREE:
+        return None
+    workspace = context.workspace
+    resolved = resolve(workspace, recipe.first_stage)
+    loaded = load_embedding(
+        resolved,
+        device=place.device,
+        precision=place.precision,
+        trust_remote_code=workspace.trust_remote_code,
+    )
+    return with_cache(loaded, resolved, workspace)
+
+
+def reranking_dev(
+    recipe: TrainCandidatesRecipe,
+    context: JobContext,
+    reader: DatasetReader,
+    output: Path,
+    place: Place,
+) -> Dev:
+    """The dev queries with their candidates, frozen before the first step."""
+    frozen = freeze(
+        reader,
+        "dev",
+        first_stage=recipe.first_stage,
+        k=recipe.candidates,
+        max_queries=recipe.dev_queries,
+        seed=recipe.seed,
+        exclude=recipe.exclude_query_document,
+        encoder=first_stage_model(recipe, context, place),
+        **reports(context, "Finding candidates for dev"),
+    )
+    return Dev(Reranking(frozen), context, output)
+
+
+# The files a run leaves in its output folder, beside the checkpoints and TensorBoard's events.
+
+LOGS = "detailed_training_logs.json"
+LOSSES = "training_losses.json"
+SUMMARY = "training_summary_report.json"
+CONFIG = "training_config.json"
+FINAL = "final"
+RUNS = "runs"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Written beside and renamed, so that a reader never sees half of it."""
+    beside = path.with_name(path.name + ".new")
+    beside.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    beside.replace(path)
+
+
+def write_config(output: Path, recipe: Recipe, resolved: Mapping[str, Any]) -> None:
+    """The recipe, and what 'auto' and empty fields came to."""
+    write_json(output / CONFIG, {**recipe.model_dump(mode="json"), "resolved": dict(resolved)})
+
+
+def write_logs(output: Path, history: Iterable[Mapping[str, Any]]) -> None:
+    """Every step's and every dev evaluation's numbers, and the mean loss of each epoch."""
+    entries = [dict(entry) for entry in history]
+    write_json(output / LOGS, entries)
+    write_json(output / LOSSES, mean_losses(entries))
+
+
+def mean_losses(entries: Iterable[Mapping[str, Any]]) -> list[dict[str, float]]:
+    """``[{"epoch": 1, "loss": ..., "steps": ...}, ...]``, epochs from 1 on."""
+    by_epoch: dict[int, list[float]] = {}
+    for entry in entries:
+        if "loss" in entry and "epoch" in entry:
+            # The end of the first epoch is 1.0; rounding must not move it into the second.
+            epoch = max(1, ceil(entry["epoch"] - 1e-9))
+            by_epoch.setdefault(epoch, []).append(float(entry["loss"]))
+    return [
+        {"epoch": epoch, "loss": fmean(losses), "steps": len(losses)}
+        for epoch, losses in sorted(by_epoch.items())
+    ]
+
+
+# What the kinds have in common: the trainer's arguments with the run's batches, and the pool that
+# models of vectors search on dev.
+
+
+def batched_arguments(
+    kind: type[A], this: Run, rows: TrainingRows, **more: Any
+) -> tuple[A, Batching]:
+    """The trainer's arguments, with the run's batches of these rows."""
+    made = batching(this.reader, rows, this.recipe, this.together.size)
+    arguments = training_arguments(
+        kind,
+        this.recipe,
+        this.output,
+        device=this.device,
+        precision=this.precision,
+        together=this.together,
+        steps=steps(this.recipe, made),
+        **more,
+    )
+    arguments.batch_sampler = partial(Batches, made)
+    return arguments, made
+
+
+def searched(recipe: TrainRecipe, reader: DatasetReader) -> Pool:
+    """The dev queries and the documents that they search."""
+    return dev_pool(
+        reader,
+        max_queries=recipe.dev_queries,
+        max_documents=recipe.dev_documents,
+        seed=recipe.seed,
+        exclude=recipe.exclude_query_document,
+    )

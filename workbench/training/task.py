@@ -2,9 +2,12 @@
 
 Reads top to bottom: look everything up, measure before the first step, train, read the best
 checkpoint back, register it, say how it went.
+
+After the last step: the best checkpoint is read back, checked, and becomes a model.
 """
 
 import gc
+import json
 import shutil
 import time
 from dataclasses import replace
@@ -13,35 +16,166 @@ from typing import Any
 
 from transformers import PrinterCallback, set_seed
 
-from workbench.errors import BadInput, JobCancelled
-from workbench.evaluation.entry import lengths_of
-from workbench.jobs.context import JobContext
+from storage.records import Model
+from workbench.comparison.conditions import excluded
+from workbench.errors import BadInput, JobCancelled, WorkbenchError
+from workbench.evaluation.results import lengths_of
+from workbench.jobs.reporting import JobContext
 from workbench.models.contract import Contract
-from workbench.models.fetch import fetched
+from workbench.models.inspect import read_json
 from workbench.models.precision import choose, pick_device
-from workbench.models.resolve import resolve
+from workbench.models.resolve import ResolvedModel, fetched, resolve
 from workbench.recipes.idle import early_stopping, idle
 from workbench.recipes.train import TrainRecipe
-from workbench.training import outputs
 from workbench.training.batches import Batching
-from workbench.training.cadence import Cadence
-from workbench.training.checkpoints import newest_checkpoint
+from workbench.training.callbacks import Cadence, Guard, Recorder, hint_for
+from workbench.training.card import Card, write_card
+from workbench.training.checkpoints import checkpoint_folder, copy_model, newest_checkpoint
 from workbench.training.dev import BASELINE_FILE
+from workbench.training.distributed import ProcessGroup
 from workbench.training.epoch import steps, steps_of_epoch, unseen
-from workbench.training.guard import Guard, hint_for
-from workbench.training.method import (
+from workbench.training.loss import (
     adapted_contract,
     apply_method,
     keeping_for,
+    longer_note,
     refuse_frozen,
     share_note,
 )
-from workbench.training.model import longer_note
 from workbench.training.prepare import rows_of
-from workbench.training.recorder import Recorder
-from workbench.training.register import read_back, register
-from workbench.training.run import Kind, Outcome, Place, Prepared, Run, Trained
-from workbench.training.together import Together
+from workbench.training.run import (
+    CONFIG,
+    FINAL,
+    RUNS,
+    SUMMARY,
+    Kind,
+    Outcome,
+    Place,
+    Prepared,
+    Run,
+    Trained,
+    write_config,
+    write_json,
+    write_logs,
+)
+
+# After the last step: the best checkpoint is read back, checked, and becomes a model.
+
+#: The saved model's dev value may differ from the one measured in training by this much: the order
+#: of floating-point sums is not fixed on every device.
+REPRODUCES_WITHIN = 0.01
+
+
+def read_back(run: Run, trained: Trained) -> dict[str, float]:
+    """Load the best checkpoint from disk and see that it is what was measured.
+
+    The trainer's own way of loading the best one hides a failure and keeps the last weights.
+    """
+    folder = checkpoint_folder(run.output, trained.best_step)
+    # Loaded as anybody would load it, but an adapter's base is the one that was trained on.
+    saved = run.load(
+        ResolvedModel(
+            folder.name,
+            str(folder),
+            trained.contract,
+            None,
+            base=run.base if run.recipe.method != "full" else None,
+            cache=run.base.cache,
+        )
+    )
+    if run.dev is None:
+        return {}
+    values = run.dev.check_saved(saved)
+    metric = run.recipe.metric
+    if abs(values[metric] - trained.best[metric]) > REPRODUCES_WITHIN:
+        raise WorkbenchError(
+            f"The best checkpoint measures {values[metric]:.4f} after loading, "
+            f"but measured {trained.best[metric]:.4f} in training.",
+            "The files may be damaged; see whether the disk is full, then train again.",
+        )
+    return trained.best
+
+
+def register(run: Run, trained: Trained, outcome: Outcome) -> Model:
+    """The best checkpoint as a model of the workspace, and as ``output/final``."""
+    recipe, workspace = run.recipe, run.context.workspace
+    # The name was free when the job was submitted; meanwhile somebody may have taken it.
+    name = workspace.models.free_name(recipe.name or f"{run.base.name}-{recipe.dataset}")
+    card = Card(
+        name=name,
+        base=run.base.name,
+        dataset=recipe.dataset,
+        dataset_version=run.reader.version,
+        contract=trained.contract,
+        method=recipe.method,
+        before=outcome.untrained,
+        baseline=outcome.baseline,
+        baseline_name=outcome.baseline_name,
+        after=outcome.best,
+        verdict=outcome.verdict,
+        dev_queries=run.dev.ground.queries if run.dev else 0,
+        dev_documents=run.dev.ground.documents if run.dev else 0,
+        rows=trained.rows,
+        steps=trained.steps,
+        best_step=trained.best_step,
+        trained_at=trained.lengths,
+        excluded=tuple(excluded(run.dev.excluding)) if run.dev else (),
+        settings=recipe.model_dump(mode="json", exclude={"dataset", "model", "name"}),
+    )
+    id, folder = workspace.models.new_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    copy_model(checkpoint_folder(run.output, trained.best_step), folder)
+    _name_base(folder, run.base)
+    write_card(folder, card)
+    shutil.copy2(run.output / CONFIG, folder / CONFIG)
+    final = run.output / FINAL
+    shutil.rmtree(final, ignore_errors=True)
+    copy_model(folder, final)
+    return workspace.models.add(
+        Model(
+            id=id,
+            name=name,
+            kind=trained.contract.kind,
+            path=folder.relative_to(workspace.home).as_posix(),
+            base=run.base.name,
+            contract=trained.contract.model_dump(mode="json"),
+            summary=_summary(run, trained, outcome),
+            verdict=outcome.verdict,
+            job_id=run.context.job.id,
+            created_at=time.time(),
+        )
+    )
+
+
+def _name_base(folder: Path, base: ResolvedModel) -> None:
+    """A hub model by its id in an adapter's file: the cache lies elsewhere on other machines.
+
+    Only now: given the id while it trains, peft asks the hub at each checkpoint.
+    """
+    path = folder / "adapter_config.json"
+    if base.hub_id and path.is_file():
+        named = {**read_json(path), "base_model_name_or_path": base.hub_id}
+        path.write_text(json.dumps(named, indent=2), encoding="utf-8")
+
+
+def _summary(run: Run, trained: Trained, outcome: Outcome) -> dict[str, Any]:
+    # An adapter needs its base: the workspace keeps it while the adapter is there.
+    needs = {} if run.recipe.method == "full" else {"base_id": run.base.model_id}
+    return {
+        "dataset": run.recipe.dataset,
+        "dataset_version": run.reader.version,
+        "method": run.recipe.method,
+        "metric": run.recipe.metric,
+        "baseline": outcome.baseline,
+        "baseline_name": outcome.baseline_name,
+        "untrained": outcome.untrained,
+        "best": outcome.best,
+        "steps": trained.steps,
+        "best_step": trained.best_step,
+        "training_lengths": trained.lengths,
+        **(run.dev.excluding if run.dev else {}),
+        **needs,
+    }
 
 
 def train(recipe: Any, context: JobContext, kind: Kind) -> dict[str, Any]:
@@ -51,25 +185,25 @@ def train(recipe: Any, context: JobContext, kind: Kind) -> dict[str, Any]:
     bad data or an unusable model raise.
     """
     started = time.monotonic()
-    this = look_up(recipe, context, kind)
-    checkpoint = this.together.tell(lambda: _where_to_go_on(this))
-    start = kind.start(recipe, this.base)
+    run = look_up(recipe, context, kind)
+    checkpoint = run.together.tell(lambda: _where_to_go_on(run))
+    start = kind.start(recipe, run.base)
     context.progress(0, None, "", "Loading the model")
-    outcome, loaded = _before(this, start)
-    trained = _train(this, kind, start, loaded, checkpoint)
+    outcome, loaded = _before(run, start)
+    trained = _train(run, kind, start, loaded, checkpoint)
     del loaded
     # The trainer and what it trained stand in circles of references; read_back loads another
     # model, which must not find the first one and its optimizer still in a GPU's memory.
     gc.collect()
-    this.together.part()
-    if not this.together.leads:
+    run.together.part()
+    if not run.together.leads:
         return {}
-    best = read_back(this, trained)
+    best = read_back(run, trained)
     context.progress(trained.steps, trained.steps, "steps", "Saving the model")
     outcome = Outcome(
         recipe.metric, outcome.baseline, outcome.untrained, best, outcome.baseline_name
     )
-    model = register(this, trained, outcome)
+    model = register(run, trained, outcome)
     result = {
         "job": context.job.id,
         "status": "succeeded",
@@ -84,19 +218,19 @@ def train(recipe: Any, context: JobContext, kind: Kind) -> dict[str, Any]:
         "best": best,
         "beats_base": outcome.beats_base,
         "verdict": outcome.verdict,
-        "recommended": _recommended(this, outcome, model.name),
+        "recommended": _recommended(run, outcome, model.name),
         "steps": trained.steps,
         "best_step": trained.best_step,
         "rows": trained.rows,
         "rows_left_out": trained.left_out,
         **lengths_of(trained.contract),
         "training_lengths": trained.lengths,
-        **(this.dev.excluding if this.dev else {}),
-        "dev_queries": this.dev.ground.queries if this.dev else 0,
+        **(run.dev.excluding if run.dev else {}),
+        "dev_queries": run.dev.ground.queries if run.dev else 0,
         "notes": list(trained.notes),
         "seconds": round(time.monotonic() - started, 3),
     }
-    outputs.write_json(this.output / outputs.SUMMARY, result)
+    write_json(run.output / SUMMARY, result)
     return result
 
 
@@ -115,7 +249,7 @@ def look_up(recipe: TrainRecipe, context: JobContext, kind: Kind, *, measures: b
         raise BadInput("Training in fp16 needs a GPU.", "Set precision to auto, bf16 or fp32.")
     output = context.folder / "output"
     output.mkdir(parents=True, exist_ok=True)
-    together = Together.meet(device)
+    together = ProcessGroup.meet(device)
     has_dev = measures and bool(rows_of(reader, recipe, "dev"))
     dev = None
     if has_dev and together.leads:
@@ -125,88 +259,88 @@ def look_up(recipe: TrainRecipe, context: JobContext, kind: Kind, *, measures: b
     )
 
 
-def _where_to_go_on(this: Run) -> Path | None:
+def _where_to_go_on(run: Run) -> Path | None:
     """The checkpoint of an earlier attempt; without one everything starts anew."""
-    newest = newest_checkpoint(this.output) if this.context.resuming else None
+    newest = newest_checkpoint(run.output) if run.context.resuming else None
     if newest is None:
-        for left in this.output.glob("checkpoint-*"):
+        for left in run.output.glob("checkpoint-*"):
             shutil.rmtree(left)
-        kept = this.context.resuming and (this.output / BASELINE_FILE).is_file()
+        kept = run.context.resuming and (run.output / BASELINE_FILE).is_file()
         if not kept:
-            (this.output / BASELINE_FILE).unlink(missing_ok=True)
-        this.context.forget_metrics_after(0 if kept else -1)
+            (run.output / BASELINE_FILE).unlink(missing_ok=True)
+        run.context.forget_metrics_after(0 if kept else -1)
         return None
     step, folder = newest
-    this.context.forget_metrics_after(step)
-    this.context.note(f"Going on from the checkpoint of step {step}.")
+    run.context.forget_metrics_after(step)
+    run.context.note(f"Going on from the checkpoint of step {step}.")
     return folder
 
 
-def _before(this: Run, start: Contract | None) -> tuple[Outcome, Any]:
+def _before(run: Run, start: Contract | None) -> tuple[Outcome, Any]:
     """What was measured before the first step, and the model in full precision.
 
     The model is None where training loads it anew, with its weights kept otherwise.
     """
-    full = this.recipe.method == "full"
+    full = run.recipe.method == "full"
     # A fresh head or projection is drawn from the seed: the same one is measured and trained.
-    set_seed(this.recipe.seed)
-    if this.dev is None:
-        return Outcome(this.recipe.metric, {}, {}, {}, ""), None
+    set_seed(run.recipe.seed)
+    if run.dev is None:
+        return Outcome(run.recipe.metric, {}, {}, {}, ""), None
     loaded = []
 
     def load() -> Any:
-        loaded.append(this.load(this.base, start))
+        loaded.append(run.load(run.base, start))
         return loaded[0]
 
-    baseline, untrained = this.dev.before(load)
-    outcome = Outcome(this.recipe.metric, baseline, untrained, {}, this.dev.ground.baseline_name)
+    baseline, untrained = run.dev.before(load)
+    outcome = Outcome(run.recipe.metric, baseline, untrained, {}, run.dev.ground.baseline_name)
     return outcome, loaded[0] if full and loaded else None
 
 
 def _train(
-    this: Run, kind: Kind, start: Contract | None, loaded: Any, checkpoint: Path | None
+    run: Run, kind: Kind, start: Contract | None, loaded: Any, checkpoint: Path | None
 ) -> Trained:
     """The step loop. Leaves checkpoints and logs in the output folder."""
-    cadence = Cadence(this.recipe, this.context, this.together, has_dev=this.has_dev)
-    prepared, recorder, contract = set_up(this, kind, start, loaded, cadence)
-    if this.together.leads:
-        outputs.write_config(this.output, this.recipe, _resolved(this, prepared, contract))
-    go(this, prepared.trainer, recorder, checkpoint)
+    cadence = Cadence(run.recipe, run.context, run.together, has_dev=run.has_dev)
+    prepared, recorder, contract = set_up(run, kind, start, loaded, cadence)
+    if run.together.leads:
+        write_config(run.output, run.recipe, _resolved(run, prepared, contract))
+    go(run, prepared.trainer, recorder, checkpoint)
     if cadence.cancelled:
         state = prepared.trainer.state
         raise JobCancelled(
             f"Stopped at step {state.global_step} of {state.max_steps}; a checkpoint was kept.",
             "Resume the job to go on from there.",
         )
-    return _trained(this, prepared, cadence, contract)
+    return _trained(run, prepared, cadence, contract)
 
 
 def set_up(
-    this: Run, kind: Kind, start: Contract | None, loaded: Any, cadence: Cadence
+    run: Run, kind: Kind, start: Contract | None, loaded: Any, cadence: Cadence
 ) -> tuple[Prepared, Recorder, Contract]:
     """The trainer, ready to go; ``loaded`` is the model where it is in memory already."""
-    recipe, context = this.recipe, this.context
+    recipe, context = run.recipe, run.context
     set_seed(recipe.seed)
     if loaded is None:
-        loaded = this.load(this.base, start, keeping_for(recipe, this.precision))
-    contract = kind.contract(loaded, recipe, this.base.name)
-    contract = adapted_contract(contract, recipe, this.precision)
-    contract = contract.model_copy(update={"dataset_version": this.reader.version})
-    apply_method(loaded.model, recipe, this.base)
+        loaded = run.load(run.base, start, keeping_for(recipe, run.precision))
+    contract = kind.contract(loaded, recipe, run.base.name)
+    contract = adapted_contract(contract, recipe, run.precision)
+    contract = contract.model_copy(update={"dataset_version": run.reader.version})
+    apply_method(loaded.model, recipe, run.base)
     refuse_frozen(loaded.model)
     recorder = Recorder(
         context,
-        Guard(fp16=this.precision == "fp16", hint=hint_for(getattr(recipe, "objective", ""))),
-        this.output / outputs.RUNS,
+        Guard(fp16=run.precision == "fp16", hint=hint_for(getattr(recipe, "objective", ""))),
+        run.output / RUNS,
         samples_per_step=recipe.batch_size,
-        leads=this.together.leads,
+        leads=run.together.leads,
     )
     set_seed(recipe.seed)
-    prepared = kind.prepare(this, loaded.with_contract(contract), recorder, cadence)
-    _refuse_too_few(this, prepared)
-    recorder.samples_per_step = _samples_per_step(this, prepared.batching)
+    prepared = kind.prepare(run, loaded.with_contract(contract), recorder, cadence)
+    _refuse_too_few(run, prepared)
+    recorder.samples_per_step = _samples_per_step(run, prepared.batching)
     total = steps(recipe, prepared.batching)
-    without = idle(recipe, this.together.size) + early_stopping(recipe, total, dev=this.has_dev)
+    without = idle(recipe, run.together.size) + early_stopping(recipe, total, dev=run.has_dev)
     unused = tuple(f"{one.message} {one.mend}" for one in without)
     never = unseen(recipe, prepared.batching)
     longer = longer_note(contract, prepared.lengths)
@@ -218,20 +352,20 @@ def set_up(
     return prepared, recorder, contract
 
 
-def go(this: Run, trainer: Any, recorder: Recorder, checkpoint: Path | None = None) -> None:
+def go(run: Run, trainer: Any, recorder: Recorder, checkpoint: Path | None = None) -> None:
     """The trainer's own loop; whatever ends it, the logs are written."""
-    this.context.progress(0, None, "steps", "Training")
+    run.context.progress(0, None, "steps", "Training")
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     finally:
         recorder.close()
-        if this.together.leads:
-            outputs.write_logs(this.output, trainer.state.log_history)
+        if run.together.leads:
+            write_logs(run.output, trainer.state.log_history)
 
 
-def _trained(this: Run, prepared: Prepared, cadence: Cadence, contract: Contract) -> Trained:
+def _trained(run: Run, prepared: Prepared, cadence: Cadence, contract: Contract) -> Trained:
     state = prepared.trainer.state
-    best_step = state.best_global_step if this.has_dev else state.global_step
+    best_step = state.best_global_step if run.has_dev else state.global_step
     prefix = "eval_"
     best = {
         name.removeprefix(prefix): value
@@ -241,7 +375,7 @@ def _trained(this: Run, prepared: Prepared, cadence: Cadence, contract: Contract
         if name.startswith(prefix)
     }
     notes = [*longer_note(contract, prepared.lengths), *prepared.notes]
-    if not this.has_dev:
+    if not run.has_dev:
         notes.append("The data set has no dev queries: the last step's weights were kept.")
     if cadence.stopped_early:
         notes.append(f"Stopped early at step {state.global_step}: dev did not get better.")
@@ -259,14 +393,14 @@ def _trained(this: Run, prepared: Prepared, cadence: Cadence, contract: Contract
     )
 
 
-def _samples_per_step(this: Run, made: Batching) -> int:
+def _samples_per_step(run: Run, made: Batching) -> int:
     """Queries that one optimizer step sees on average, on all devices together."""
     seen = len(made.rows) - made.left_out
-    return max(1, round(seen / steps_of_epoch(this.recipe, made)))
+    return max(1, round(seen / steps_of_epoch(run.recipe, made)))
 
 
-def _refuse_too_few(this: Run, prepared: Prepared) -> None:
-    size, batch = this.together.size, this.recipe.batch_size
+def _refuse_too_few(run: Run, prepared: Prepared) -> None:
+    size, batch = run.together.size, run.recipe.batch_size
     if size > 1 and len(prepared.rows) < batch * size:
         raise BadInput(
             f"{len(prepared.rows)} training rows do not fill a batch of {batch} on each of {size} "
@@ -275,20 +409,20 @@ def _refuse_too_few(this: Run, prepared: Prepared) -> None:
         )
 
 
-def _recommended(this: Run, outcome: Outcome, name: str) -> str:
+def _recommended(run: Run, outcome: Outcome, name: str) -> str:
     """The model to use: the trained one, the original, or the first stage alone."""
     if outcome.verdict == "no-better":
-        return this.base.name
+        return run.base.name
     return outcome.baseline_name if outcome.verdict else name
 
 
-def _resolved(this: Run, prepared: Prepared, contract: Contract) -> dict[str, Any]:
+def _resolved(run: Run, prepared: Prepared, contract: Contract) -> dict[str, Any]:
     return {
-        "device": this.device,
-        "devices": this.together.size,
-        "precision": this.precision,
+        "device": run.device,
+        "devices": run.together.size,
+        "precision": run.precision,
         "training_rows": len(prepared.rows),
-        "steps": steps(this.recipe, prepared.batching),
+        "steps": steps(run.recipe, prepared.batching),
         "negatives_per_row": prepared.negatives,
         "training_lengths": prepared.lengths,
         "contract": contract.model_dump(mode="json"),

@@ -1,6 +1,11 @@
-"""sentence-transformers' trainers, with our dev evaluation, our checkpoints and our collators."""
+"""sentence-transformers' trainers, with our dev evaluation, our checkpoints and our collators.
 
-from collections.abc import Callable
+Turns a batch of row numbers into tokens, with the prompt and length of each column's role.
+
+Hands the run's batches to the trainer.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +15,14 @@ from sentence_transformers import (
     MultiVectorEncoderTrainer,
     SentenceTransformerTrainer,
 )
+from sentence_transformers.base.sampler import DefaultBatchSampler
 
 from workbench.errors import JobCancelled
 from workbench.models.contract import Contract
-from workbench.models.score import pair_length
+from workbench.models.load import pair_length
+from workbench.training.batches import Batching
 from workbench.training.checkpoints import restore_adapter
+from workbench.training.rows import Texts
 
 #: step -> metric values on dev.
 DevEvaluation = Callable[[int], dict[str, float]]
@@ -115,3 +123,78 @@ class RerankerTrainer(_Ours, CrossEncoderTrainer):
             super()._save_model(folder)
         finally:
             self.model.max_seq_length = trained
+
+
+# Turns a batch of row numbers into tokens, with the prompt and length of each column's role.
+
+
+class Collator:
+    """What the trainer calls on every batch.
+
+    sentence-transformers' own takes one length for both roles and prompts from the arguments only;
+    this one obeys the contract, the same object that evaluation, search and saving obey.
+    """
+
+    #: The trainer asks for it: a teacher's scores.
+    valid_label_columns: Sequence[str] = ("label",)
+
+    def __init__(
+        self,
+        preprocess: Callable[..., dict[str, Any]],
+        queries: Texts,
+        documents: Texts,
+        contract: Contract,
+    ) -> None:
+        self.preprocess = preprocess
+        self.queries = queries
+        self.documents = documents
+        self.contract = contract
+
+    def __call__(self, features: list[dict[str, Any]]) -> dict[str, Any]:
+        batch: dict[str, Any] = {}
+        for column in features[0]:
+            if column == "label":
+                batch["label"] = torch.tensor([feature["label"] for feature in features])
+                continue
+            rows = [feature[column] for feature in features]
+            for key, value in self._column(column, rows).items():
+                batch[f"{column}_{key}"] = value
+            # Late interaction masks queries and documents in different ways.
+            batch[f"{column}_task"] = "query" if column == "query" else "document"
+        return batch
+
+    def _column(self, column: str, rows: list[int]) -> dict[str, Any]:
+        contract = self.contract
+        if column == "query":
+            role, source = "query", self.queries
+            prompt, length = contract.query_prompt, contract.query_max_len
+        else:
+            role, source = "document", self.documents
+            prompt, length = contract.document_prompt, contract.passage_max_len
+        # As LoadedEmbedding encodes, so that the model is trained on what it will be asked.
+        return self.preprocess(
+            source.get(rows), prompt=prompt or None, task=role, max_length=length
+        )
+
+
+# Hands the run's batches to the trainer.
+
+
+class Batches(DefaultBatchSampler):
+    """The batches of ``made``, epoch by epoch; its length is the number that it gives.
+
+    The trainer sets the epoch, and skips the batches of one that it resumes in.
+    """
+
+    def __init__(self, made: Batching, dataset: Any, **options: Any) -> None:
+        super().__init__(dataset, **options)
+        # They have several sizes: accelerate would drop those that are not full.
+        self.batch_size = None
+        self.made = made
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for batch in self.made.epoch(self.epoch):
+            yield batch.tolist()
+
+    def __len__(self) -> int:
+        return len(self.made)

@@ -13,7 +13,7 @@ from ui.tabs import fitting, jobs, train, train_check
 from workbench.checks import CheckReport, Warning_
 from workbench.checks.report import Lengths, Memory
 from workbench.errors import BadInput, DatasetNotFound
-from workbench.recipes.measure import MeasureRecipe
+from workbench.recipes.evaluate import MeasureRecipe
 from workbench.recipes.train import TrainEmbeddingRecipe
 
 MEASURED: dict[str, Any] = {

@@ -18,9 +18,8 @@ from ui.services import Services
 from ui.tabs import compare, compare_dimensions, compare_history, compare_published, compare_shown
 from ui.tabs.compare_slices import slices_html
 from workbench.comparison.table import build_table, pair_table
+from workbench.reports.gather import PublishedRow, slices_of
 from workbench.reports.history import history
-from workbench.reports.published import PublishedRow
-from workbench.reports.slices import slices_of
 
 
 @pytest.fixture

@@ -26,9 +26,8 @@ from ui.tabs import (
 from ui.tabs.compare_rankings import rankings_html
 from workbench.comparison.explore import Pairing, changes, pairing, rankings
 from workbench.comparison.order import ordered
-from workbench.comparison.sorting import COLUMNS, UNCHANGED
-from workbench.comparison.table import build_table
-from workbench.recipes.matrix import MatrixRecipe
+from workbench.comparison.table import COLUMNS, UNCHANGED, build_table
+from workbench.recipes.evaluate import MatrixRecipe
 
 TOPS = [
     {"k": k, "hit_rate": 0.5 + k / 10, "mrr": 0.5, "map": 0.5, "ndcg": 0.5 + k / 20}

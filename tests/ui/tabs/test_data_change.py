@@ -17,8 +17,7 @@ from ui.words import speaking
 from workbench.data.job import run_import
 from workbench.data.registry import Dependents
 from workbench.data.versions import Changes, new_version
-from workbench.recipes.data import ImportRecipe
-from workbench.recipes.data_change import ExportDataRecipe
+from workbench.recipes.data import ExportDataRecipe, ImportRecipe
 from workbench.records import Dataset
 
 

@@ -6,7 +6,7 @@ from storage.records import JobStatus
 from tests.ui.tabs.conftest import put
 from ui.services import Services
 from ui.tabs import data_hub
-from workbench.recipes.hub_look import HubLookRecipe
+from workbench.recipes.data import HubLookRecipe
 
 RECIPE = HubLookRecipe(dataset_id="owner/name").model_dump()
 

@@ -12,10 +12,8 @@ from tests.workbench.data.fakes import bring, context, lines
 from ui.services import Services
 from ui.tabs import data_mine
 from workbench.errors import BadInput
-from workbench.mining.accept import accept
-from workbench.mining.mine import run
-from workbench.mining.prepare import prepare_mine
-from workbench.mining.proposal import NEGATIVE, Proposal
+from workbench.mining.mine import prepare_mine, run
+from workbench.mining.proposal import NEGATIVE, Proposal, accept
 from workbench.recipes.mine import MineRecipe
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from ui.services import Services
 from ui.tabs import models_cache
-from workbench.evaluation.cache import LIMIT_VARIABLE, EncodingCache
+from workbench.evaluation.encoding_cache import LIMIT_VARIABLE, EncodingCache
 
 
 def test_the_line_says_how_much_is_kept(

@@ -3,7 +3,7 @@
 from ui.services import Services
 from ui.tabs import train
 from ui.tabs.models_catalogue import catalogue_html
-from workbench.models.catalogue import catalogue
+from workbench.models.resolve import catalogue
 from workbench.recipes.kinds import KINDS
 
 

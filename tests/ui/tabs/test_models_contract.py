@@ -10,10 +10,10 @@ from ui.services import Services
 from ui.tabs import models_contract, models_details
 from workbench.errors import BadRecipe, InUse, WorkbenchError
 from workbench.models.contract import Contract
-from workbench.models.edit import Edited, edit
 from workbench.models.inspect import inspect_folder
+from workbench.models.jobs import Edited, edit
 from workbench.models.registry import new_model
-from workbench.recipes.contract import ContractRecipe
+from workbench.recipes.base import ContractRecipe
 
 LLM = Contract(
     kind="reranker",

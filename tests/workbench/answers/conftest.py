@@ -10,10 +10,10 @@ import pytest
 from tests.storage import make
 from tests.workbench.synthesis.server import Server, serving
 from workbench.answers import endpoint
-from workbench.answers.answering import answer
+from workbench.answers.answer import answer
 from workbench.endpoint_keys import EndpointKeys
 from workbench.recipes.answer import AnswerRecipe
-from workbench.search.results import Hit, SearchResult
+from workbench.search.found import Hit, SearchResult
 from workbench.workspace import Workspace
 
 KEY = "sk-very-secret-0123456789"

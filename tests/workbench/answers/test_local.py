@@ -13,8 +13,7 @@ import pytest
 from tests.served import fill
 from tests.workbench.answers.conftest import all_of
 from tests.workbench.synthesis.test_local import qwen  # noqa: F401 - a fixture
-from workbench.answers.answering import answer
-from workbench.answers.prepare import prepare
+from workbench.answers.answer import answer, prepare
 from workbench.errors import BadInput, WorkbenchError
 from workbench.recipes.answer import AnswerRecipe
 from workbench.search.client import SearchClient
@@ -124,13 +123,17 @@ def test_what_cannot_write_is_refused_at_the_click(workspace: Workspace, tmp_pat
 
 
 def test_what_counts_as_found_is_measured_once(workspace: Workspace, search: SearchClient) -> None:
-    from workbench.answers import threshold
+    from workbench.answers import answer
 
     asked = AnswerRecipe(index="one")
-    value = threshold.least(workspace, search, asked)
-    best = max(search.search("one", one, 1).hits[0].score for one in threshold.probes(16))
+    value = answer.least_similarity(workspace, search, asked)
+    best = max(search.search("one", one, 1).hits[0].score for one in answer.probes(16))
     assert value == best
-    assert threshold.least(workspace, None, asked) == value, "it is kept"  # type: ignore[arg-type]
-    second = threshold.least(workspace, search, AnswerRecipe(index="one", reranker="orders"))
+    assert answer.least_similarity(workspace, None, asked) == value, "it is kept"  # type: ignore[arg-type]
+    second = answer.least_similarity(
+        workspace, search, AnswerRecipe(index="one", reranker="orders")
+    )
     assert second is not None and second != value
-    assert threshold.least(workspace, search, AnswerRecipe(index="one", min_score=0.5)) == 0.5
+    assert (
+        answer.least_similarity(workspace, search, AnswerRecipe(index="one", min_score=0.5)) == 0.5
+    )

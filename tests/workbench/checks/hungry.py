@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from storage.records import SlotKind
-from workbench.jobs.context import JobContext
+from workbench.jobs.reporting import JobContext
 from workbench.recipes.base import setting
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.tasks import TASKS as ALL

@@ -87,7 +87,7 @@ def test_a_killed_run_probably_ran_out_of_memory(
 def test_the_kernels_count_brings_suggestions(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workbench.jobs import files, settle
+    from workbench.jobs import files, outcome
 
     seen = files.read_json
 
@@ -95,7 +95,7 @@ def test_the_kernels_count_brings_suggestions(
         found = seen(path, attempt)
         return {**found, "oom_kills": 1} if found and path.name == files.EXIT else found
 
-    monkeypatch.setattr(settle.files, "read_json", counted)
+    monkeypatch.setattr(outcome.files, "read_json", counted)
     job = ended(workspace, how="killed")
     assert job.error is not None
     assert job.error["message"].endswith("the machine ran out of memory.")

@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from workbench.checks.offers import objectives
+from workbench.checks.run_facts import objectives
 from workbench.recipes.describe import describe
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.recipes.train_rerank import TrainRerankerRecipe

@@ -8,7 +8,7 @@ import pytest
 
 from tests.workbench.data.fakes import bring, lines
 from tests.workbench.models.fakes import queued_job
-from workbench.cli.data_change import dependents_words, warn
+from workbench.cli.data import dependents_words, warn
 from workbench.cli.main import main
 from workbench.data.registry import Dependents
 from workbench.data.versions import Changes, new_version

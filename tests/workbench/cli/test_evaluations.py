@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from workbench.cli.main import main
-from workbench.evaluation.cache import EncodingCache
+from workbench.evaluation.encoding_cache import EncodingCache
 from workbench.evaluation.metrics import MEASURES
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.workbench.models.fakes import write_modules
 from workbench.cli.main import build_parser, main
-from workbench.cli.options import read_values
+from workbench.cli.running import read_values
 from workbench.models.inspect import inspect_folder
 from workbench.models.registry import new_model
 from workbench.recipes.data import AddModelRecipe

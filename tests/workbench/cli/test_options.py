@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.cli.options import add_fields, add_settings, read_values
+from workbench.cli.running import add_fields, add_settings, read_values
 from workbench.errors import BadInput, BadRecipe
 from workbench.recipes.describe import describe
 from workbench.recipes.train import TrainEmbeddingRecipe

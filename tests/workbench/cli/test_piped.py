@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.cli.piped import UNREAD, until_unread
+from workbench.cli.running import UNREAD, until_unread
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_nobody_reads(home: Path, argv: list[str], both: bool) -> None:
 def test_more_than_a_buffer_is_cut_off_by_the_reader(tmp_path: Path) -> None:
     code = (
         "import sys\n"
-        "from workbench.cli.piped import until_unread\n"
+        "from workbench.cli.running import until_unread\n"
         "sys.exit(until_unread(lambda: print('x' * 10_000_000) or 0))"
     )
     process = subprocess.Popen(

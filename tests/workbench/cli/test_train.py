@@ -12,7 +12,7 @@ from tests.workbench.commands import examples
 from tests.workbench.training.fakes import FakeContext, save_decoder, save_tiny_model
 from workbench.cli import train
 from workbench.cli.main import build_parser
-from workbench.cli.trained import words
+from workbench.cli.running import words
 from workbench.errors import BadInput, BadRecipe, ModelNotFound, WorkbenchError
 from workbench.recipes.train import TrainRecipe
 from workbench.recipes.train_rerank import TrainRerankerRecipe

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.workbench.commands import examples
 from workbench.commands import Imported, read_command
-from workbench.commands.files import data_mapping
+from workbench.commands.read import data_mapping
 from workbench.errors import BadInput, BadRecipe, WorkbenchError
 from workbench.recipes.kinds import KINDS
 

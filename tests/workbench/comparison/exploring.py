@@ -10,10 +10,10 @@ from storage.records import Evaluation, JobStatus, SlotKind
 from tests.storage import make
 from tests.workbench.data.fakes import bring, lines
 from workbench.data.reader import DatasetReader
+from workbench.evaluation.exact_search import Run
 from workbench.evaluation.measure import Measured
 from workbench.evaluation.metrics import score_run
-from workbench.evaluation.retrieve import Run
-from workbench.evaluation.save import save_measured
+from workbench.evaluation.results import save_measured
 from workbench.workspace import Workspace
 
 ASKED = 30

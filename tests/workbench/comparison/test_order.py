@@ -10,7 +10,7 @@ import pytest
 from tests.workbench.comparison.exploring import evaluation, grounds
 from workbench.comparison.explore import Change, Pairing, changes, pairing
 from workbench.comparison.order import ordered
-from workbench.comparison.sorting import (
+from workbench.comparison.table import (
     ALL,
     COLUMNS,
     FIRST,

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from workbench.comparison.forgetting import forgetting
-from workbench.comparison.languages import languages
 from workbench.comparison.recipes import recipe_differences, shown
-from workbench.comparison.slices import RELEVANT, bucket, script, slicings
+from workbench.comparison.slices import RELEVANT, bucket, languages, script, slicings
 
 
 @pytest.mark.parametrize(

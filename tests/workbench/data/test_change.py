@@ -10,11 +10,11 @@ import pyarrow as pa
 import pytest
 
 from tests.workbench.data.fakes import FakeContext, bring, context, everything, lines
-from workbench.data import merge, resplit, sampling
+from workbench.data import merge, resplit, subset
 from workbench.data.reader import DatasetReader
 from workbench.data.versions import Changes, new_version, versions
 from workbench.errors import BadInput, NameTaken
-from workbench.recipes.data_change import MergeDataRecipe, ResplitRecipe, SampleRowsRecipe
+from workbench.recipes.data import MergeDataRecipe, ResplitRecipe, SampleRowsRecipe
 from workbench.workspace import Workspace
 
 
@@ -47,7 +47,7 @@ def three(workspace: Workspace, folder: Path, sizes: tuple[int, int, int]) -> Da
 def test_a_sample_has_its_share_of_each_split(workspace: Workspace, tmp_path: Path) -> None:
     reader = three(workspace, tmp_path, (80, 10, 1))
     recipe = SampleRowsRecipe(dataset=reader.name, size=20, name="twenty")
-    result = sampling.run(recipe, at_work(workspace))
+    result = subset.run(recipe, at_work(workspace))
     assert result["splits"] == {"train": 17, "dev": 2, "test": 1}
     made = workspace.datasets.read("twenty")
     held = everything(reader)
@@ -55,19 +55,19 @@ def test_a_sample_has_its_share_of_each_split(workspace: Workspace, tmp_path: Pa
     linked = {text for row in everything(made).values() for text in [*row[1], *row[2]]}
     assert set(made.documents()["text"].to_pylist()) == linked
     assert made.manifest.lineage[-1]["what"] == f"a sample of '{reader.name}', version 1"
-    again = sampling.run(recipe.model_copy(update={"name": "again"}), at_work(workspace))
+    again = subset.run(recipe.model_copy(update={"name": "again"}), at_work(workspace))
     assert everything(workspace.datasets.read(again["name"])) == everything(made)
 
 
 def test_a_sample_may_keep_every_document(workspace: Workspace, tmp_path: Path) -> None:
     reader = three(workspace, tmp_path, (9, 1, 1))
     recipe = SampleRowsRecipe(dataset=reader.name, size=3, documents="all", name="few")
-    assert sampling.run(recipe, at_work(workspace))["documents"] == reader.counts["documents"]
+    assert subset.run(recipe, at_work(workspace))["documents"] == reader.counts["documents"]
 
 
 def test_a_sample_of_a_version_outlives_it(workspace: Workspace, tmp_path: Path) -> None:
     reader = three(workspace, tmp_path, (9, 1, 1))
-    made = sampling.run(SampleRowsRecipe(dataset=reader.name, size=3), at_work(workspace))
+    made = subset.run(SampleRowsRecipe(dataset=reader.name, size=3), at_work(workspace))
     workspace.datasets.remove(reader.name)
     assert len(everything(workspace.datasets.read(made["name"]))) == 3
 
@@ -75,7 +75,7 @@ def test_a_sample_of_a_version_outlives_it(workspace: Workspace, tmp_path: Path)
 def test_a_sample_as_large_as_the_whole_is_refused(workspace: Workspace, tmp_path: Path) -> None:
     reader = three(workspace, tmp_path, (9, 1, 1))
     with pytest.raises(BadInput, match="11 queries"):
-        sampling.run(SampleRowsRecipe(dataset=reader.name, size=11), at_work(workspace))
+        subset.run(SampleRowsRecipe(dataset=reader.name, size=11), at_work(workspace))
 
 
 def test_a_name_that_is_taken_leaves_nothing_behind(workspace: Workspace, tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_name_that_is_taken_leaves_nothing_behind(workspace: Workspace, tmp_pa
     before = sorted((workspace.home / "datasets").iterdir())
     with pytest.raises(NameTaken):
         recipe = SampleRowsRecipe(dataset=reader.name, size=3, name=reader.name)
-        sampling.run(recipe, at_work(workspace))
+        subset.run(recipe, at_work(workspace))
     assert sorted((workspace.home / "datasets").iterdir()) == before
 
 
@@ -133,7 +133,7 @@ def test_a_test_query_stays_out_of_train(workspace: Workspace, tmp_path: Path) -
 def test_large_sets_merge_part_by_part(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.data.edit_edges.RANGE", 7)
+    monkeypatch.setattr("workbench.data.edit_write.RANGE", 7)
     first = three(workspace, tmp_path / "a", (30, 5, 5))
     second = bring(workspace, lines(tmp_path / "b/train.jsonl", rows(20, name="a")[:15]))[1]
     _, made = merged(workspace, first, second)
@@ -281,7 +281,7 @@ def pairs_of(reader: DatasetReader) -> dict[tuple[str, str], str]:
 def test_scored_pairs_are_sampled_and_split(workspace: Workspace, tmp_path: Path) -> None:
     train = [(f"a{n // 2}", f"b{n}", n / 40) for n in range(40)]
     reader = scored(workspace, tmp_path, train=train, test=[("x", "y", 0.5)])
-    made = sampling.run(SampleRowsRecipe(dataset=reader.name, size=10), at_work(workspace))
+    made = subset.run(SampleRowsRecipe(dataset=reader.name, size=10), at_work(workspace))
     assert (made["pairs"], made["pair_splits"]) == (10, {"train": 9, "dev": 0, "test": 1})
     again = split_again(workspace, reader, test_share=0.25, dev_share=0.1)
     homes = defaultdict(set)

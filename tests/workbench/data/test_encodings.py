@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.workbench.data.fakes import bring, everything
-from workbench.data.encoding import UTF8, from_start, named, of_lines
+from workbench.data.lines import UTF8, from_start, named, of_lines
 from workbench.errors import BadInput
 from workbench.workspace import Workspace
 

@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 from tests.workbench.data.fakes import bring, context, lines
 from workbench.data import export
 from workbench.data.export_rows import joined
-from workbench.data.parts import SPLITS
 from workbench.data.reader import DatasetReader
+from workbench.data.splits import SPLITS
 from workbench.data.versions import Changes, new_version
 from workbench.errors import BadInput, JobCancelled
-from workbench.recipes.data_change import KEPT, ExportDataRecipe
+from workbench.recipes.data import KEPT, ExportDataRecipe
 from workbench.workspace import Workspace
 
 

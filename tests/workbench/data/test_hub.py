@@ -9,8 +9,8 @@ import pytest
 
 from tests.workbench.data.fakes import bring, context, everything, lines
 from workbench.data import hub
+from workbench.data.import_job import prepare_import
 from workbench.data.job import run_import
-from workbench.data.prepare import prepare_import
 from workbench.data.push import push_dataset, stage
 from workbench.errors import BadInput
 from workbench.recipes.data import ImportRecipe

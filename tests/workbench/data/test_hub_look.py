@@ -14,8 +14,7 @@ from tests.workbench.data.test_hub import library
 from workbench.data import hub_look
 from workbench.data.preview import preview
 from workbench.errors import BadInput
-from workbench.recipes.data import ImportRecipe
-from workbench.recipes.hub_look import HubLookRecipe
+from workbench.recipes.data import HubLookRecipe, ImportRecipe
 from workbench.workspace import Workspace
 
 pytestmark = pytest.mark.slow  # The datasets library takes seconds to import.

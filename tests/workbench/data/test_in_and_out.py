@@ -18,7 +18,7 @@ from tests.workbench.data.fakes import bring, context, lines
 from workbench.data import export
 from workbench.data.export_held import SAID
 from workbench.data.reader import DatasetReader
-from workbench.recipes.data_change import ExportDataRecipe
+from workbench.recipes.data import ExportDataRecipe
 from workbench.workspace import Workspace
 
 #: Each example is written and read several times: making a failing one smaller takes minutes.

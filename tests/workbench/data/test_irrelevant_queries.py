@@ -12,7 +12,7 @@ from workbench.data import export, resplit
 from workbench.data.reader import DatasetReader
 from workbench.errors import NoGoodRows
 from workbench.evaluation.pool import dev_pool, whole_pool
-from workbench.recipes.data_change import ExportDataRecipe, ResplitRecipe
+from workbench.recipes.data import ExportDataRecipe, ResplitRecipe
 from workbench.workspace import Workspace
 
 NOTE = "1 query has no relevant document: kept, never trained or measured on."

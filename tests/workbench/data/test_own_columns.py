@@ -11,11 +11,10 @@ from tests.workbench.data.fakes import bring, context, lines
 from workbench.data.export import run as export
 from workbench.data.push import left_out, stage
 from workbench.data.reader import DatasetReader
-from workbench.data.resplit import resplit
-from workbench.data.resplit_field import columns_of
+from workbench.data.resplit import columns_of, resplit
 from workbench.data.versions import Changes, new_version
 from workbench.errors import BadInput
-from workbench.recipes.data_change import ExportDataRecipe, ResplitRecipe
+from workbench.recipes.data import ExportDataRecipe, ResplitRecipe
 from workbench.workspace import Workspace
 
 

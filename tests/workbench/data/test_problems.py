@@ -11,8 +11,8 @@ import pytest
 from tests.workbench.data.fakes import bring, lines, pdf
 from tests.workbench.data.sheets import packed, sheet
 from tests.workbench.pictures.fakes import bomb, noise
-from workbench.data import archives
 from workbench.data import lines as lines_module
+from workbench.data import sources
 from workbench.data.problems import MENDS, ProblemLog, read_problems
 from workbench.errors import NoGoodRows
 from workbench.workspace import Workspace
@@ -374,7 +374,7 @@ def test_what_a_zip_must_not_hold(
 def test_a_bomb_is_refused(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archives, "_ALWAYS_FINE", 1_000_000)
+    monkeypatch.setattr(sources, "_ALWAYS_FINE", 1_000_000)
     file = write_zip(tmp_path / "a.zip", {"rows.jsonl": b"\n" * 5_000_000})
     with pytest.raises(NoGoodRows) as refused:
         bring(workspace, file)

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.workbench.data.fakes import bring, everything, lines
-from workbench.data.parts import part_of, split_of
-from workbench.data.splits import DEV, TEST, TRAIN, Shares, carve
+from workbench.data.splits import DEV, TEST, TRAIN, Shares, carve, part_of, split_of
 from workbench.workspace import Workspace
 
 

@@ -16,7 +16,7 @@ from workbench.data.job import run_import
 from workbench.data.mapping import guess_roles
 from workbench.data.preview import preview
 from workbench.data.preview_subprocess import POOL, preview_in_subprocess
-from workbench.data.shapes.own import own_fields
+from workbench.data.shapes.row import own_fields
 from workbench.errors import BadInput, JobCancelled
 from workbench.limited import Ended, NeededTooMuch, TookTooLong
 from workbench.recipes.data import ImportRecipe

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from workbench.data.sample import _library, pairs_in
+from workbench.data.demo_dataset import _library, pairs_in
+from workbench.evaluation.exact_search import search
 from workbench.evaluation.metrics import score_run
-from workbench.evaluation.retrieve import search
-from workbench.models.packaged import packaged_folder
+from workbench.models.registry import packaged_folder
 
 # Importing torch and sentence-transformers takes 6 to 11 s.
 pytestmark = pytest.mark.slow

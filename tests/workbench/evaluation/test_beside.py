@@ -148,8 +148,7 @@ def test_fewer_dimensions_are_measured_from_one_pass(
     context: FakeContext, models: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from workbench.evaluation.job import run
-    from workbench.evaluation.matryoshka import measure_cut
-    from workbench.evaluation.measure import measure
+    from workbench.evaluation.measure import measure, measure_cut
     from workbench.evaluation.pool import whole_pool
     from workbench.models.load import LoadedEmbedding, load_model
     from workbench.models.resolve import resolve
@@ -190,7 +189,7 @@ def test_fewer_dimensions_are_measured_from_one_pass(
 
 def test_dimensions_are_checked(context: FakeContext, models: list[str]) -> None:
     from workbench.evaluation.job import run
-    from workbench.recipes.dimensions import dimensions_of
+    from workbench.recipes.base import dimensions_of
 
     for wrong in ("many", "0", "1.5", ",".join(str(n) for n in range(1, 20))):
         with pytest.raises(BadRecipe):

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from tests.workbench.training.fakes import FakeReader
 from workbench.errors import BadInput, WorkbenchError
 from workbench.evaluation import candidates
-from workbench.evaluation.candidates import first_stage, freeze, mine, rerank
-from workbench.evaluation.own import WordOrder
+from workbench.evaluation.candidates import Bm25Scorer, first_stage, freeze, mine, rerank
 from workbench.models.contract import Contract
 
 ASKED = 8
@@ -91,9 +90,9 @@ def test_texts_are_read_by_blocks_and_each_pair_is_scored_once(
 
 def test_words_are_counted_among_all_candidates_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     frozen = freeze(FakeReader({"train": TRAIN, "dev": PLAIN}), "dev", k=5)
-    before = rerank(WordOrder(), frozen)
+    before = rerank(Bm25Scorer(), frozen)
     monkeypatch.setattr(candidates, "BLOCK", 3)
-    assert (rerank(WordOrder(), frozen).run.scores == before.run.scores).all()
+    assert (rerank(Bm25Scorer(), frozen).run.scores == before.run.scores).all()
 
 
 def test_what_the_first_stage_missed_counts_as_missed() -> None:

@@ -12,10 +12,9 @@ from tests.workbench.evaluation.test_stages import ASKED, DATA, MODELS, Make
 from workbench.comparison.matrix import MEASURED, to_markdown, to_published, to_text
 from workbench.errors import BadInput, BadRecipe, JobCancelled
 from workbench.evaluation import job, matrix
-from workbench.evaluation.cutoffs import cut_scores
-from workbench.evaluation.matrix_prepare import prepare_matrix
-from workbench.recipes.evaluate import EvaluateRecipe
-from workbench.recipes.matrix import MatrixRecipe
+from workbench.evaluation.metrics import cut_scores
+from workbench.evaluation.prepare import prepare_matrix
+from workbench.recipes.evaluate import EvaluateRecipe, MatrixRecipe
 
 make: Callable[..., Any] = test_stages.make
 

@@ -17,16 +17,14 @@ from workbench.comparison.text import result_text
 from workbench.data.reader import DatasetReader
 from workbench.evaluation import job, matrix, named, stages
 from workbench.evaluation.candidates import freeze, mine
-from workbench.evaluation.cutoffs import cut_scores
-from workbench.evaluation.metrics import MEASURES
+from workbench.evaluation.metrics import MEASURES, cut_scores
 from workbench.evaluation.own_document import documents_saying, query_itself
 from workbench.evaluation.pool import dev_pool, whole_pool
 from workbench.evaluation.trec import trec_files
 from workbench.models.contract import Contract
 from workbench.models.resolve import ResolvedModel
-from workbench.recipes.evaluate import EvaluateRecipe
-from workbench.recipes.matrix import MatrixRecipe
-from workbench.reports.published import _alike
+from workbench.recipes.evaluate import EvaluateRecipe, MatrixRecipe
+from workbench.reports.gather import _alike
 from workbench.workspace import Workspace
 
 THINGS = ("parks", "roads", "libraries", "schools", "trains", "bridges")

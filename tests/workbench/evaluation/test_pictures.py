@@ -15,7 +15,7 @@ from workbench.data.reader import DatasetReader
 from workbench.evaluation.measure import measure, retrieve
 from workbench.evaluation.pictures import FromPictures, OnPictures, Turned, has_pictures
 from workbench.evaluation.pool import whole_pool
-from workbench.evaluation.save import save_measured
+from workbench.evaluation.results import save_measured
 from workbench.models.contract import Contract
 from workbench.workspace import Workspace
 

@@ -14,9 +14,9 @@ import pytest
 from storage.records import Job, JobStatus
 from tests.workbench.jobs import small_tasks
 from workbench.jobs import slots
+from workbench.jobs.files import alive
 from workbench.jobs.launchers import ROOT
-from workbench.jobs.processes import alive
-from workbench.jobs.settle import processes
+from workbench.jobs.outcome import processes
 from workbench.tasks import EXTRA_TASKS_VARIABLE
 from workbench.workspace import Workspace
 

@@ -4,8 +4,7 @@ import signal
 import sys
 import time
 
-from workbench.jobs.supervisor import Supervisor
-from workbench.jobs.watch import Patience
+from workbench.jobs.supervisor import Patience, Supervisor
 from workbench.workspace import Workspace
 
 if __name__ == "__main__":

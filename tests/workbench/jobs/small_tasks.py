@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from storage.records import SlotKind
 from workbench.errors import TrainingDiverged
-from workbench.jobs.context import JobContext
+from workbench.jobs.reporting import JobContext
 from workbench.recipes.base import Recipe, setting
 from workbench.tasks import Task
 
@@ -62,6 +62,7 @@ def run(recipe: CountRecipe, context: JobContext) -> dict[str, Any]:
         context.metrics(step, "train", {"loss": 1.0 / step})
         context.progress(step, recipe.steps, "steps", "Counting")
         if step % 5 == 0:
+            context.flush()  # what a checkpoint goes on from is on record
             checkpoint.with_suffix(".part").write_text(json.dumps({"step": step}))
             checkpoint.with_suffix(".part").rename(checkpoint)
         time.sleep(recipe.delay)

@@ -16,7 +16,7 @@ from tests.workbench.jobs.conftest import (
 )
 from tests.workbench.jobs.small_tasks import CountRecipe
 from workbench.jobs import files
-from workbench.jobs.processes import alive, this_process
+from workbench.jobs.files import alive, this_process
 from workbench.jobs.runner import main as runner_main
 from workbench.jobs.supervisor import Supervisor
 from workbench.workspace import Workspace

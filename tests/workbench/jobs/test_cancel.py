@@ -6,9 +6,8 @@ from storage.records import JobStatus
 from tests.workbench.jobs.conftest import kinds, steps, wait_for_steps, wait_until
 from tests.workbench.jobs.small_tasks import CountRecipe
 from workbench.jobs import files
-from workbench.jobs.processes import alive, process_ref
-from workbench.jobs.supervisor import Supervisor
-from workbench.jobs.watch import Patience
+from workbench.jobs.files import alive, process_ref
+from workbench.jobs.supervisor import Patience, Supervisor
 from workbench.workspace import Workspace
 
 # Real processes: each job starts two, which takes about a second.

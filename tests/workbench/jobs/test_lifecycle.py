@@ -19,7 +19,7 @@ from tests.workbench.jobs.conftest import (
     wait_until,
 )
 from tests.workbench.jobs.small_tasks import CountRecipe, LightRecipe
-from workbench.jobs.processes import process_ref
+from workbench.jobs.files import process_ref
 from workbench.jobs.supervisor import Supervisor
 from workbench.workspace import Workspace
 
@@ -120,7 +120,7 @@ def test_a_watch_that_fails_leaves_the_job_to_be_taken_up_again(
             raise RuntimeError("a mistake of ours")
 
     monkeypatch.setattr("workbench.jobs.supervisor.RETRY_SECONDS", 0.1)
-    monkeypatch.setattr("workbench.jobs.settle.STARTING_SECONDS", 0.1)
+    monkeypatch.setattr("workbench.jobs.outcome.STARTING_SECONDS", 0.1)
     job = workspace.jobs.submit(CountRecipe())
     job = Supervisor(workspace, launcher=Faulty()).run_until(job.id)
     assert job.status is JobStatus.INTERRUPTED

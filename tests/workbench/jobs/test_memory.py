@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from workbench.errors import ModelUnusable
-from workbench.jobs.memory import left_in_group, oom_kills, out_of_memory
+from workbench.jobs.runner import left_in_group, oom_kills, out_of_memory
 
 
 class OutOfMemoryError(RuntimeError):

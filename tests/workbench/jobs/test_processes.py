@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from tests.workbench.jobs.conftest import wait_until
-from workbench.jobs.processes import alive, process_ref, signal_group, this_process
+from workbench.jobs.files import alive, process_ref, signal_group, this_process
 
 
 @pytest.fixture

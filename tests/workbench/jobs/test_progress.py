@@ -1,6 +1,6 @@
 """Speed and time left."""
 
-from workbench.jobs.progress import WINDOW, Progress
+from workbench.jobs.reporting import WINDOW, Progress
 
 
 def test_speed_and_time_left_follow_from_what_was_done() -> None:

@@ -11,7 +11,7 @@ from storage.records import JobStatus
 from tests.workbench.jobs.conftest import wait_until
 from tests.workbench.jobs.small_tasks import CountRecipe
 from workbench.errors import JobCancelled
-from workbench.jobs.processes import this_process
+from workbench.jobs.files import this_process
 from workbench.jobs.reporting import Reporter
 from workbench.workspace import Workspace
 

@@ -20,9 +20,8 @@ from langchain_tests.unit_tests import EmbeddingsUnitTests
 from tests.served import QUERY_PROMPT, fill
 from workbench.errors import BadInput, IndexNotFound, ModelNotFound, ModelUnusable
 from workbench.langchain import WorkbenchEmbeddings, WorkbenchReranker, WorkbenchRetriever
-from workbench.langchain.connection import close, connect
-from workbench.langchain.retriever import _document
-from workbench.search.results import Hit
+from workbench.langchain.retriever import _document, close, connect
+from workbench.search.found import Hit
 
 # Importing sentence-transformers takes 6 to 11 seconds, here and once more in the search process.
 pytestmark = pytest.mark.slow

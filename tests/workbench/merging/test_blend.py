@@ -15,9 +15,8 @@ from workbench.data.needs import choosing_split, chosen_by
 from workbench.errors import BadInput, BadRecipe
 from workbench.evaluation.measure import measure
 from workbench.evaluation.pool import whole_pool
-from workbench.merging.blend import run
+from workbench.merging.blend import between, run
 from workbench.merging.merge import run as merge
-from workbench.merging.weights import between
 from workbench.models.load import load_model
 from workbench.models.resolve import from_folder, resolve
 from workbench.recipes.merge import BlendRecipe, MergeRecipe

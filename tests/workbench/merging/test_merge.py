@@ -19,7 +19,7 @@ from tests.workbench.training.fakes import (
 from tests.workbench.training.test_cells import QUESTIONS, TEXTS, scores
 from workbench.errors import BadInput, JobCancelled, ModelUnusable
 from workbench.merging.merge import ALLOWED, MergeFailed, run
-from workbench.merging.versions import refuse_unplaced
+from workbench.merging.probe import refuse_unplaced
 from workbench.models.contract import Contract
 from workbench.models.load import load_model
 from workbench.models.resolve import from_folder, resolve

@@ -6,8 +6,8 @@ import numpy as np
 
 from tests.workbench.data.fakes import bring, lines
 from workbench.evaluation.pool import Pool
-from workbench.mining.find import drawn, never, positives_of
-from workbench.mining.texts import TextKeys
+from workbench.mining.mine import excluded_documents, positives_of, random_negatives
+from workbench.mining.rules import TextKeys
 from workbench.workspace import Workspace
 
 
@@ -29,16 +29,18 @@ def test_one_question_under_two_ids_shares_what_is_no_negative() -> None:
     )
     own = positives_of(asked)
     assert [one.tolist() for one in own] == [[3], [5], [7]]
-    assert [one.tolist() for one in never(asked, own)] == [[3, 5], [3, 5], [7]]
+    assert [one.tolist() for one in excluded_documents(asked, own)] == [[3, 5], [3, 5], [7]]
 
 
 def test_drawn_documents_are_distinct_and_follow_the_seed() -> None:
     asked = pool(["a", "b"], {0: {3: 1}, 1: {5: 1}})
     own = positives_of(asked)
-    first, again, other = (drawn(asked, own, 5, seed, lambda: None) for seed in (1, 1, 2))
+    first, again, other = (
+        random_negatives(asked, own, 5, seed, lambda: None) for seed in (1, 1, 2)
+    )
     assert first.documents.tolist() == again.documents.tolist() != other.documents.tolist()
     assert all(len(set(line)) == len(line) >= 5 for line in first.documents.tolist())
-    small = drawn(pool(["a"], {0: {0: 1}}, documents=3), own[:1], 5, 1, lambda: None)
+    small = random_negatives(pool(["a"], {0: {0: 1}}, documents=3), own[:1], 5, 1, lambda: None)
     assert sorted(small.documents[0].tolist()) == [0, 1, 2]
 
 

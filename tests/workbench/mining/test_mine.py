@@ -15,9 +15,8 @@ from tests.workbench.training.fakes import FakeContext, animal_splits, save_tiny
 from workbench.data.reader import DatasetReader
 from workbench.data.versions import Changes, new_version, versions
 from workbench.errors import BadInput
-from workbench.mining.accept import accept
-from workbench.mining.prepare import prepare_mine
-from workbench.mining.proposal import NEGATIVE, POSITIVE, Proposal, proposal_of
+from workbench.mining.mine import prepare_mine
+from workbench.mining.proposal import NEGATIVE, POSITIVE, Proposal, accept, proposal_of
 from workbench.recipes.mine import MineRecipe
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.workspace import Workspace

@@ -15,8 +15,7 @@ from tests.workbench.training.fakes import save_tiny_model
 from workbench.data.reader import DatasetReader
 from workbench.evaluation.candidates import mine as candidates
 from workbench.evaluation.own_document import query_itself
-from workbench.mining.accept import accept
-from workbench.mining.proposal import FILE, NEGATIVE, SCHEMA
+from workbench.mining.proposal import FILE, NEGATIVE, SCHEMA, accept
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.recipes.train_rerank import TrainRerankerRecipe
 from workbench.training.batches import Batching
@@ -165,7 +164,7 @@ def test_given_negatives_that_are_the_query_are_left_out(
 
 def test_it_is_no_suspect_of_the_judge(workspace: Workspace, reader: DatasetReader) -> None:
     """A false negative is one that might be right; the query itself only scores high."""
-    from workbench.evaluation.false_negatives import _others
+    from workbench.doctor.suspects import _others
 
     class Exam:
         pass

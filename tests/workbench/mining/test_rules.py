@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.evaluation.retrieve import Run
+from workbench.evaluation.exact_search import Run
 from workbench.mining.rules import Rules, choose, screen, to_the_left
 
 SCORES = st.floats(-5, 5, width=32)

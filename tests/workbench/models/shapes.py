@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.workbench.models import tiny
-from workbench.pictures.drawing import words
+from workbench.pictures.captions import words
 
 _TOWER = {
     "hidden_size": 32,

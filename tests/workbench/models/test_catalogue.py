@@ -6,9 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from tests.workbench.cli.test_main import document, workbench
-from workbench.models.catalogue import CatalogueModel, catalogue, contract_for, find
 from workbench.models.contract import Contract
 from workbench.models.prompts import chat_template
+from workbench.models.resolve import CatalogueModel, catalogue, contract_for, find
 
 WANTED = {
     "moka-ai/m3e-base", "BAAI/bge-m3", "sentence-transformers/all-MiniLM-L6-v2",

@@ -15,12 +15,11 @@ from tests.workbench.models import tiny
 from tests.workbench.models.fakes import FakeContext, write_json, write_modules, write_plain
 from workbench.errors import BadRecipe, InUse
 from workbench.models.contract import Contract
-from workbench.models.edit import edit
 from workbench.models.inspect import inspect_folder
-from workbench.models.prepare import prepare_add
+from workbench.models.jobs import edit, prepare_add
 from workbench.models.registry import new_model
 from workbench.models.rules import Rules, answer_id
-from workbench.recipes.contract import ContractRecipe
+from workbench.recipes.base import ContractRecipe
 from workbench.recipes.data import AddModelRecipe
 from workbench.workspace import Workspace
 
@@ -211,7 +210,7 @@ def test_a_model_added_with_another_pooling_is_used_with_it(
 ) -> None:
     from sentence_transformers import SentenceTransformer
 
-    from workbench.models.job import run_add
+    from workbench.models.jobs import run_add
     from workbench.models.load import load_embedding
     from workbench.models.resolve import resolve
 

@@ -7,9 +7,8 @@ import pytest
 
 from tests.workbench.models.fakes import write_modules
 from workbench.errors import BadInput, JobCancelled, ModelUnusable
-from workbench.models.export import export_zip
-from workbench.models.files import copy_model
-from workbench.models.names import check_name, name_from
+from workbench.models.contract import check_name, name_from
+from workbench.models.files import copy_model, export_zip
 
 
 def names(folder: Path) -> set[str]:

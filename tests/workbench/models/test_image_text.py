@@ -11,11 +11,11 @@ from PIL import Image
 
 from tests.workbench.pictures.fakes import animated, noise, turned
 from workbench.errors import ModelUnusable, PictureUnusable
+from workbench.models.image_text import Pixels
 from workbench.models.inspect import inspect_folder
 from workbench.models.load import load_embedding, load_model
-from workbench.models.pixels import Pixels
 from workbench.models.resolve import ResolvedModel
-from workbench.pictures.drawing import words
+from workbench.pictures.captions import words
 
 # Models are made and loaded: a second each.
 pytestmark = pytest.mark.slow

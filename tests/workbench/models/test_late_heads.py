@@ -7,11 +7,11 @@ import pytest
 
 from tests.workbench.training.fakes import save_late
 from workbench.models.assemble import brings_projection
-from workbench.models.edit import rules_for
 from workbench.models.inspect import inspect_folder
+from workbench.models.jobs import rules_for
 from workbench.models.load import load_model
 from workbench.models.resolve import from_folder
-from workbench.recipes.contract import ContractRecipe
+from workbench.recipes.base import ContractRecipe
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from storage.records import Index
 from tests.workbench.models.fakes import write_modules
 from workbench.errors import InUse, ModelNotFound, ModelUnusable, NameTaken
-from workbench.models import packaged
+from workbench.models import registry
 from workbench.models.registry import new_model
 from workbench.workspace import Workspace
 
@@ -45,7 +45,7 @@ def test_altered_weights_are_refused_and_leave_nothing(
     workspace: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     altered = write_modules(tmp_path / "altered")
-    monkeypatch.setattr(packaged, "packaged_folder", lambda: altered)
+    monkeypatch.setattr(registry, "packaged_folder", lambda: altered)
     with pytest.raises(ModelUnusable, match="not the published ones"):
         workspace.models.ensure_packaged()
     assert workspace.models.list() == []

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.workbench.training.fakes import save_tiny_model
+from workbench.models.contract import as_kind
 from workbench.models.inspect import inspect_folder
-from workbench.models.kinds import as_kind
 from workbench.models.resolve import ResolvedModel
 
 # Imports torch and sentence-transformers: six seconds.

@@ -13,9 +13,9 @@ from tests.workbench.models.fakes import FakeContext
 from tests.workbench.models.shapes import SHAPES, legacy, multilingual
 from workbench.errors import BadInput, ModelUnusable
 from workbench.models.inspect import inspect_folder
-from workbench.models.prepare import prepare_add
+from workbench.models.jobs import prepare_add
 from workbench.models.resolve import resolve
-from workbench.pictures.drawing import words
+from workbench.pictures.captions import words
 from workbench.recipes.data import AddModelRecipe
 from workbench.workspace import Workspace
 
@@ -46,7 +46,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def added(opened: Workspace, **values: Any) -> str:
-    from workbench.models.job import run_add
+    from workbench.models.jobs import run_add
 
     result = run_add(prepare_add(AddModelRecipe(**values), opened, False), FakeContext(opened))
     return str(result["model"])
@@ -59,7 +59,7 @@ def test_texts_by_one_pictures_by_the_other(
 ) -> None:
     from sentence_transformers import SentenceTransformer
 
-    from workbench.models.export import export_zip
+    from workbench.models.files import export_zip
     from workbench.models.load import load_model
 
     name = added(opened, source=str(texts), pictures_by=str(clip))
@@ -142,7 +142,7 @@ def test_what_does_not_fit_together_is_said(
 
 @pytest.mark.slow
 def test_what_the_job_refuses_leaves_nothing(opened: Workspace, clip: Path, tmp_path: Path) -> None:
-    from workbench.models.job import run_add
+    from workbench.models.jobs import run_add
 
     long = multilingual(tmp_path / "long", 96)
     # As a job that waited for another one: nothing was checked at the click.

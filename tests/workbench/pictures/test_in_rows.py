@@ -150,9 +150,9 @@ def test_hostile_rows_are_listed_and_the_others_kept(workspace: Workspace, tmp_p
 def test_a_table_that_unpacks_to_far_too_much_is_refused(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workbench.pictures import embedded
+    from workbench.pictures import importing
 
-    monkeypatch.setattr(embedded, "_ALWAYS_FINE", 1 << 20)
+    monkeypatch.setattr(importing, "_ALWAYS_FINE", 1 << 20)
     path = tmp_path / "bomb.parquet"
     rows = pa.array([image(bytes(8 << 20))], IMAGE)
     pq.write_table(pa.table({"image": rows, "text": ["zeros"]}), path, compression="zstd")

@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.workbench.data.fakes import bring, context
 from tests.workbench.pictures.test_taken_out import contents, pictures
 from workbench.data.resplit import run as resplit
-from workbench.recipes.data_change import ResplitRecipe
+from workbench.recipes.data import ResplitRecipe
 from workbench.workspace import Workspace
 
 

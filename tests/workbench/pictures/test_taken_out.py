@@ -13,12 +13,12 @@ from tests.workbench.pictures.test_importing import linked, rows, written
 from workbench.data.export import run as export
 from workbench.data.merge import run as merge
 from workbench.data.reader import DatasetReader
-from workbench.data.sampling import run as sample
+from workbench.data.subset import run as sample
 from workbench.doctor.texts import joined
 from workbench.errors import NotFound
-from workbench.pictures.drawing import SHAPES, draw, scenes, words
+from workbench.pictures.captions import SHAPES, draw, scenes, words
 from workbench.pictures.thumbnails import thumbnail
-from workbench.recipes.data_change import ExportDataRecipe, MergeDataRecipe, SampleRowsRecipe
+from workbench.recipes.data import ExportDataRecipe, MergeDataRecipe, SampleRowsRecipe
 from workbench.workspace import Workspace
 
 

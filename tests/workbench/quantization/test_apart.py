@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from workbench.errors import ModelUnusable, WorkerCrashed
-from workbench.quantization.apart import _inside, _listen
+from workbench.quantization.measuring import _inside, _listen
 
 
 def told(function: Any) -> Any:

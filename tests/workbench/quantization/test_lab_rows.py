@@ -9,8 +9,8 @@ import pytest
 from tests.workbench.models import tiny
 from tests.workbench.models.fakes import FakeContext
 from tests.workbench.search.test_rerank import corpus, put_model
+from workbench.data.import_job import prepare_import
 from workbench.data.job import run_import
-from workbench.data.prepare import prepare_import
 from workbench.errors import BadInput, ModelNotFound
 from workbench.quantization.keep import keepable, keeping
 from workbench.quantization.prepare import prepare_lab

@@ -10,8 +10,7 @@ from tests.workbench.training.real import write_animals
 from workbench.cli.quantize import lab_words
 from workbench.data.job import run_sample
 from workbench.quantization import lab
-from workbench.quantization.apart import apart
-from workbench.quantization.measuring import make
+from workbench.quantization.measuring import make, run_in_subprocess
 from workbench.quantization.methods import BOUNDS, VECTOR_BOUNDS
 from workbench.recipes.data import SampleRecipe
 from workbench.recipes.quantize import QuantizeLabRecipe
@@ -66,7 +65,7 @@ def test_a_model_that_lost_too_much_has_failed_and_is_not_recommended(
 ) -> None:
     def spoiled(function: Any, order: Any, *others: Any) -> dict[str, Any]:
         """Made as ever, and then damaged on disk: what measures it knows nothing of that."""
-        found = apart(function, order, *others)
+        found = run_in_subprocess(function, order, *others)
         if function is make:
             damage(order.made)
         return found

@@ -15,7 +15,7 @@ from tests.workbench.training.fakes import (
     save_late,
     save_tiny_model,
 )
-from workbench.pictures.drawing import draw, scenes, words
+from workbench.pictures.captions import draw, scenes, words
 
 # Real conversions of tiny models, and one more process that imports the libraries: half a minute.
 pytestmark = pytest.mark.slow

@@ -14,12 +14,11 @@ from tests import warm
 from tests.workbench.models import tiny
 from tests.workbench.models.fakes import FakeContext
 from tests.workbench.search.test_search import QUERY, corpus
-from workbench.models.export import export_zip
+from workbench.models.files import export_zip
 from workbench.recipes.data import AddModelRecipe, ImportRecipe
 from workbench.recipes.evaluate import IndexRecipe
 from workbench.recipes.quantize import QuantizeRecipe
-from workbench.takeaway.portable import replaced_files
-from workbench.takeaway.snippet import use_lines
+from workbench.takeaway.snippet import replaced_files, use_lines
 from workbench.workspace import Workspace
 
 # A tiny model is converted six times; torch is imported here, where what was taken is used, and in
@@ -42,9 +41,9 @@ print(json.dumps(found))
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    from workbench.data.import_job import prepare_import
     from workbench.data.job import run_import
-    from workbench.data.prepare import prepare_import
-    from workbench.models.job import run_add
+    from workbench.models.jobs import run_add
     from workbench.quantization.quantize import run
 
     folder = tmp_path_factory.mktemp("taken")
@@ -135,12 +134,12 @@ def ours(lines: str) -> str:
 
 
 def test_an_index_is_built_and_searched_with_an_int8_graph(workspace: Workspace) -> None:
-    from workbench.search.build import run
     from workbench.search.client import SearchClient
-    from workbench.search.prepare import prepare_index
+    from workbench.search.making import run_build
+    from workbench.search.staleness import prepare_index
 
     wanted = IndexRecipe(dataset="animals", model="one-onnx-int8", name="small")
-    built = run(prepare_index(wanted, workspace, False), FakeContext(workspace))
+    built = run_build(prepare_index(wanted, workspace, False), FakeContext(workspace))
     assert built["recall@10"] == 1.0
     assert workspace.indexes.get("small").contract["weights"] == "onnx-int8"
     client = SearchClient(workspace)

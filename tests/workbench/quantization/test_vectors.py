@@ -88,11 +88,11 @@ def test_bytes_are_searched_as_bytes_and_found_as_their_values_say(method: str) 
     """FAISS must not hold four bytes of float for each."""
     import faiss
 
-    from workbench.quantization.vectors import Codes, Ready
+    from workbench.quantization.vectors import Codes, QuantizedIndex
 
     documents, queries = unit(300), unit(10, seed=3)
     codes = Codes.of(documents, VectorFormat(method), unit=True)
-    ready = Ready(codes)
+    ready = QuantizedIndex(codes)
     held = faiss.vector_to_array(faiss.downcast_index(ready._index).codes)
     assert held.nbytes == codes.held
     wanted = exact(queries, codes.decoded(np.arange(300)), 10)

@@ -3,7 +3,7 @@
 import pytest
 
 from workbench.errors import BadRecipe
-from workbench.recipes.devices import how_many, named
+from workbench.recipes.base import how_many, named
 from workbench.recipes.train import TrainEmbeddingRecipe
 
 

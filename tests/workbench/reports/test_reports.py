@@ -13,11 +13,9 @@ from tests.storage import make
 from tests.workbench.reports.conftest import METRIC, NAMES, kept
 from workbench.cli.main import main
 from workbench.errors import BadInput, NotFound
-from workbench.reports.gather import gather
+from workbench.reports.gather import gather, published, published_markdown, slices_of
 from workbench.reports.history import history
-from workbench.reports.latex import escaped
-from workbench.reports.published import published, published_markdown
-from workbench.reports.slices import slices_of
+from workbench.reports.html import escaped
 from workbench.reports.write import report
 from workbench.workspace import Workspace
 

@@ -1,10 +1,10 @@
 """What stays in memory: made again when its mark has changed."""
 
-from workbench.search.kept import Kept
+from workbench.search.found import LruCache
 
 
 def test_another_mark_makes_it_again() -> None:
-    kept: Kept[str] = Kept(2)
+    kept: LruCache[str] = LruCache(2)
     assert kept.get("a", lambda: "old", {"pooling": "mean"}) == "old"
     assert kept.get("a", lambda: "new", {"pooling": "mean"}) == "old"
     assert kept.get("a", lambda: "new", {"pooling": "cls"}) == "new"
@@ -12,7 +12,7 @@ def test_another_mark_makes_it_again() -> None:
 
 
 def test_what_was_dropped_may_come_back_with_any_mark() -> None:
-    kept: Kept[str] = Kept(1)
+    kept: LruCache[str] = LruCache(1)
     kept.get("a", lambda: "a", 1)
     kept.get("b", lambda: "b", 1)
     assert kept.get("a", lambda: "again", 2) == "again"

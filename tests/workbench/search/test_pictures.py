@@ -13,17 +13,15 @@ from tests.workbench.models import tiny
 from tests.workbench.models.fakes import FakeContext
 from tests.workbench.pictures.fakes import animated, bomb, encoded, noise, plain, turned
 from workbench.data.edit import Changes
+from workbench.data.import_job import prepare_import
 from workbench.data.job import run_import
-from workbench.data.prepare import prepare_import
 from workbench.data.versions import new_version
 from workbench.errors import BadInput, ModelUnusable, PictureUnusable
-from workbench.models.job import run_add
+from workbench.models.jobs import run_add
 from workbench.recipes.data import AddModelRecipe, ImportRecipe
-from workbench.recipes.evaluate import IndexRecipe
-from workbench.recipes.index_update import IndexUpdateRecipe
+from workbench.recipes.evaluate import IndexRecipe, IndexUpdateRecipe
 from workbench.search.pictures import of_pictures, picture_request
-from workbench.search.prepare import prepare_index, prepare_update
-from workbench.search.stale import stale
+from workbench.search.staleness import prepare_index, prepare_update, stale
 from workbench.workspace import Workspace
 
 # Importing sentence-transformers takes 6 to 11 seconds.
@@ -62,11 +60,11 @@ def opened(tmp_path: Path) -> Iterator[Workspace]:
 
 
 def index(workspace: Workspace, name: str, **values: Any) -> dict[str, Any]:
-    from workbench.search.build import run
+    from workbench.search.making import run_build
 
     asked: dict[str, Any] = {"dataset": "seen", "model": "clip", "precision": "fp32", **values}
     recipe = IndexRecipe(name=name, **asked)
-    return run(prepare_index(recipe, workspace, False), FakeContext(workspace))
+    return run_build(prepare_index(recipe, workspace, False), FakeContext(workspace))
 
 
 def update(workspace: Workspace, name: str, **values: Any) -> dict[str, Any]:

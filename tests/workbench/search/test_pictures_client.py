@@ -11,14 +11,14 @@ import pytest
 from tests.workbench.models.fakes import FakeContext
 from tests.workbench.pictures.fakes import animated, bomb, noise, turned
 from workbench.cli.main import main
+from workbench.data.import_job import prepare_import
 from workbench.data.job import run_import
-from workbench.data.prepare import prepare_import
 from workbench.errors import BadInput, IndexNotFound, PictureUnusable
-from workbench.models.job import run_add
+from workbench.models.jobs import run_add
 from workbench.recipes.data import AddModelRecipe, ImportRecipe
 from workbench.recipes.evaluate import IndexRecipe
 from workbench.search.client import SearchClient
-from workbench.search.prepare import prepare_index
+from workbench.search.staleness import prepare_index
 from workbench.workspace import Workspace
 
 # A search process imports sentence-transformers, here twice: 6 to 11 seconds each.
@@ -30,7 +30,7 @@ NAMES = ("red fox", "blue car", "old tree", "green door", "tall ship", "round ta
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     from workbench.models.small_clip import make_small_clip
-    from workbench.search.build import run
+    from workbench.search.making import run_build
 
     folder = tmp_path_factory.mktemp("asked")
     (folder / "seen").mkdir()
@@ -43,7 +43,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     words = sorted({word for name in NAMES for word in name.split()})
     make_small_clip(folder / "clip", words, 24, 3)
     run_add(AddModelRecipe(source=str(folder / "clip"), name="clip"), context)
-    run(
+    run_build(
         prepare_index(IndexRecipe(dataset="seen", model="clip", name="all"), workspace, False),
         context,
     )

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from workbench.search.ranking import contenders, order
+from workbench.search.found import contenders, order
 
 # faiss, without torch: light enough for the fast tests.
 faiss = pytest.importorskip("faiss")

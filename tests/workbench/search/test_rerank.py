@@ -78,10 +78,10 @@ def put_model(workspace: Workspace, name: str, source: Path) -> None:
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    from workbench.data.import_job import prepare_import
     from workbench.data.job import run_import
-    from workbench.data.prepare import prepare_import
-    from workbench.search.build import run
-    from workbench.search.prepare import prepare_index
+    from workbench.search.making import run_build
+    from workbench.search.staleness import prepare_index
 
     folder = tmp_path_factory.mktemp("rerank")
     workspace = Workspace.open(folder / "home")
@@ -92,7 +92,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     put_model(workspace, "orders", cross_encoder(folder / "orders", 1))
     put_model(workspace, "colbert", late_interaction(folder))
     wanted = IndexRecipe(dataset="animals", model="encodes", name="one")
-    run(prepare_index(wanted, workspace, False), context)
+    run_build(prepare_index(wanted, workspace, False), context)
     yield workspace
     workspace.close()
 

@@ -21,7 +21,7 @@ from workbench.errors import (
 )
 from workbench.recipes.data import AddModelRecipe, ImportRecipe
 from workbench.recipes.evaluate import IndexRecipe
-from workbench.search.prepare import prepare_index
+from workbench.search.staleness import prepare_index
 from workbench.workspace import Workspace
 
 # Importing sentence-transformers takes 6 to 11 seconds, here and once more in the search process.
@@ -48,10 +48,10 @@ def corpus(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    from workbench.data.import_job import prepare_import
     from workbench.data.job import run_import
-    from workbench.data.prepare import prepare_import
-    from workbench.models.job import run_add
-    from workbench.search.build import run
+    from workbench.models.jobs import run_add
+    from workbench.search.making import run_build
 
     folder = tmp_path_factory.mktemp("search")
     workspace = Workspace.open(folder / "home")
@@ -62,7 +62,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
         source = tiny.bert(folder / name, seed=seed)
         run_add(AddModelRecipe(source=str(source), name=name), context)
         wanted = IndexRecipe(dataset="animals", model=name)
-        run(prepare_index(wanted, workspace, False), context)
+        run_build(prepare_index(wanted, workspace, False), context)
     yield workspace
     workspace.close()
 
@@ -194,12 +194,12 @@ def test_the_click_checks_names(opened: Workspace) -> None:
 
 
 def test_cancelling_a_build_leaves_nothing(opened: Workspace) -> None:
-    from workbench.search.build import run
+    from workbench.search.making import run_build
 
     before = {path.name for path in (opened.home / "indexes").iterdir()}
     recipe = IndexRecipe(dataset="animals", model="one", name="cancelled")
     with pytest.raises(JobCancelled):
-        run(recipe, FakeContext(opened, "Writing the index"))
+        run_build(recipe, FakeContext(opened, "Writing the index"))
     assert {path.name for path in (opened.home / "indexes").iterdir()} == before
     assert not opened.indexes.exists("cancelled")
 
@@ -208,8 +208,9 @@ def test_the_client_leaves_torch_out() -> None:
     import subprocess
 
     code = (
-        "import sys, workbench.search.client, workbench.search.prepare, workbench.models.registry\n"
-        "import workbench.search.registry, workbench.models.prepare, workbench.models.export\n"
+        "import sys, workbench.search.client, workbench.search.staleness\n"
+        "import workbench.models.registry\n"
+        "import workbench.search.registry, workbench.models.jobs, workbench.models.files\n"
         "heavy: Any = {'torch', 'faiss', 'transformers', 'sentence_transformers', 'peft'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     ).replace(": Any", "")
@@ -218,10 +219,10 @@ def test_the_client_leaves_torch_out() -> None:
 
 
 def test_index_removal_takes_its_folder(opened: Workspace) -> None:
-    from workbench.search.build import run
+    from workbench.search.making import run_build
 
     context: Any = FakeContext(opened)
-    result = run(IndexRecipe(dataset="animals", model="two", name="short-lived"), context)
+    result = run_build(IndexRecipe(dataset="animals", model="two", name="short-lived"), context)
     folder = opened.indexes.folder("short-lived")
     assert result["bytes"] == (folder / "index.faiss").stat().st_size
     assert context.done[-1] == (result["documents"], result["documents"])

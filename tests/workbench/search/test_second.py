@@ -15,11 +15,16 @@ from workbench.errors import BadInput, ModelNotFound, ModelUnusable
 from workbench.models.contract import Contract
 from workbench.recipes.evaluate import IndexRecipe
 from workbench.search.client import SearchClient
-from workbench.search.found import Clock, Found
-from workbench.search.kept import Kept
-from workbench.search.prepare import prepare_index
-from workbench.search.results import SearchResult
-from workbench.search.second import check_candidates, check_kind, score_documents
+from workbench.search.found import (
+    Clock,
+    Found,
+    LruCache,
+    SearchResult,
+    check_candidates,
+    check_kind,
+    score_documents,
+)
+from workbench.search.staleness import prepare_index
 from workbench.workspace import Workspace
 
 
@@ -117,7 +122,7 @@ def test_the_clock_adds_up() -> None:
 
 
 def test_the_one_unused_for_longest_is_let_go() -> None:
-    kept: Kept[str] = Kept(2)
+    kept: LruCache[str] = LruCache(2)
     for key in ("a", "b", "a", "c"):
         kept.get(key, lambda key=key: key)  # type: ignore[misc]
     assert kept.keys() == ["a", "c"]

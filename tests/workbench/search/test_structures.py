@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 
 from workbench.errors import BadInput
 from workbench.recipes.evaluate import IndexRecipe
-from workbench.search.measure import measure
+from workbench.search.index_types import Searcher, build, read
+from workbench.search.making import measure
 from workbench.search.plan import PQ_NEEDS, Plan, make_plan
-from workbench.search.searcher import Searcher
-from workbench.search.structures import build, read
 from workbench.search.vectors import Spool
 
 pytest.importorskip("faiss")
@@ -39,7 +38,7 @@ import json, sys
 import numpy as np
 from pathlib import Path
 from workbench.search.plan import Plan
-from workbench.search.searcher import Searcher
+from workbench.search.index_types import Searcher
 folder = Path(sys.argv[1])
 queries = np.load(folder / "queries.npy")
 found = {}
@@ -189,7 +188,7 @@ def test_numbers_after_removal_are_those_of_the_ones_that_stay(
 ) -> None:
     import faiss
 
-    from workbench.search.structures import Built
+    from workbench.search.index_types import Built
 
     made = np.random.default_rng(seed).standard_normal((60, 8)).astype(np.float32)
     coarse = faiss.IndexFlatIP(8)

@@ -17,10 +17,8 @@ from workbench.data.edit import Changes
 from workbench.data.versions import new_version
 from workbench.errors import BadInput, DatasetNotFound, JobCancelled
 from workbench.recipes.data import AddModelRecipe, ImportRecipe
-from workbench.recipes.evaluate import IndexRecipe
-from workbench.recipes.index_update import IndexUpdateRecipe
-from workbench.search.prepare import prepare_index, prepare_update
-from workbench.search.stale import stale
+from workbench.recipes.evaluate import IndexRecipe, IndexUpdateRecipe
+from workbench.search.staleness import prepare_index, prepare_update, stale
 from workbench.workspace import Workspace
 
 # Importing sentence-transformers takes 6 to 11 seconds.
@@ -31,9 +29,9 @@ DOCUMENTS = 300
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Workspace]:
+    from workbench.data.import_job import prepare_import
     from workbench.data.job import run_import
-    from workbench.data.prepare import prepare_import
-    from workbench.models.job import run_add
+    from workbench.models.jobs import run_add
 
     rng = np.random.default_rng(0)
     words = ["fox", "dog", "cat", "hen", "owl", "runs", "sits", "eats", "the", "red", "old"]
@@ -58,10 +56,10 @@ def opened(tmp_path: Path) -> Iterator[Workspace]:
 
 
 def index(workspace: Workspace, name: str, **values: Any) -> dict[str, Any]:
-    from workbench.search.build import run
+    from workbench.search.making import run_build
 
     recipe = IndexRecipe(dataset="notes", model="one", name=name, **values)
-    return run(prepare_index(recipe, workspace, False), FakeContext(workspace))
+    return run_build(prepare_index(recipe, workspace, False), FakeContext(workspace))
 
 
 def update(workspace: Workspace, name: str, **values: Any) -> dict[str, Any]:
@@ -197,9 +195,9 @@ def test_a_model_or_data_set_that_is_gone_is_said(opened: Workspace) -> None:
 def test_a_stopped_build_goes_on_from_what_it_encoded(
     opened: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workbench.evaluation import encode as encoding
+    from workbench.evaluation import measure as encoding
     from workbench.models.load import LoadedEmbedding
-    from workbench.search.build import run
+    from workbench.search.making import run_build
 
     monkeypatch.setattr(encoding, "PIECE", 64)
     asked: list[int] = []
@@ -215,12 +213,12 @@ def test_a_stopped_build_goes_on_from_what_it_encoded(
     resumed = False
     recipe = prepare_index(IndexRecipe(dataset="notes", model="one", name="resumed"), opened, False)
     with pytest.raises(JobCancelled):
-        run(recipe, FakeContext(opened))
+        run_build(recipe, FakeContext(opened))
     assert sum(asked) == 128
     assert not opened.indexes.exists("resumed")
     assert not (opened.home / "vectors.f32").exists()
     resumed = True
-    assert run(recipe, FakeContext(opened))["documents"] == DOCUMENTS
+    assert run_build(recipe, FakeContext(opened))["documents"] == DOCUMENTS
     # The documents of the first attempt were read, not encoded again.
     assert sum(asked) == DOCUMENTS
 

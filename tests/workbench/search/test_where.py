@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.errors import BadInput
-from workbench.search.fields import Fields, number
-from workbench.search.where import OPERATORS, Condition, joined, parse
+from workbench.search.fields import OPERATORS, Condition, Fields, joined, number, parse
 
 
 @pytest.mark.parametrize(

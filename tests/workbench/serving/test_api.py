@@ -16,16 +16,12 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from workbench.errors import ModelUnusable, SearchUnavailable
-from workbench.search.asked import Encoded, Scored
-from workbench.serving import queue, shapes
-from workbench.serving.api import create_api
-from workbench.serving.brake import MOST
-from workbench.serving.failures import status_of
-from workbench.serving.keys import ApiKey
+from workbench.search.encode_requests import Encoded, Scored
+from workbench.serving import batching, shapes
+from workbench.serving.api import MOST, ApiKey, create_api, status_of
+from workbench.serving.batching import Gone, cut, probability, while_there
 from workbench.serving.models import Catalogue, Served
 from workbench.serving.proxies import Proxies
-from workbench.serving.there import Gone, while_there
-from workbench.serving.work import cut, probability
 
 KEY = "0123456789-0123456789"
 
@@ -99,7 +95,7 @@ def client(search: FakeSearch) -> Iterator[TestClient]:
     [
         (SearchUnavailable("It ended.", "Again."), 503, "search-unavailable"),
         (ModelUnusable("Its weights are gone."), 400, "model-unusable"),
-        (queue.Full("Too many.", "Later."), 429, "full"),
+        (batching.Full("Too many.", "Later."), 429, "full"),
         (RuntimeError("a secret detail"), 500, None),
     ],
 )

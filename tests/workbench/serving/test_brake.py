@@ -10,10 +10,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from workbench.serving import brake
-from workbench.serving.brake import MOST, WINDOW, Brake
-from workbench.serving.guard import RequireKey
-from workbench.serving.keys import ApiKey
+from workbench.serving import api
+from workbench.serving.api import MOST, WINDOW, ApiKey, RateLimit, RequireKey
 
 KEY = "0123456789-0123456789"
 
@@ -62,7 +60,7 @@ def test_a_forgotten_key_is_no_guess(app: RequireKey) -> None:
 
 
 def test_after_a_while_it_is_listened_to_again() -> None:
-    made = Brake()
+    made = RateLimit()
     for number in range(MOST):
         assert made.wait("a", 100.0) == 0
         made.failed("a", f"k{number}", 100.0)
@@ -73,7 +71,7 @@ def test_after_a_while_it_is_listened_to_again() -> None:
 
 @given(st.lists(st.floats(0, 500), max_size=60).map(sorted), st.floats(0, 100))
 def test_no_more_wrong_keys_than_allowed_are_looked_at(times: list[float], more: float) -> None:
-    made, looked = Brake(), []
+    made, looked = RateLimit(), []
     for number, now in enumerate(times):
         if not made.wait("a", now):
             made.failed("a", f"k{number}", now)
@@ -85,8 +83,8 @@ def test_no_more_wrong_keys_than_allowed_are_looked_at(times: list[float], more:
 
 
 def test_many_addresses_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(brake, "ADDRESSES", 20)
-    made = Brake()
+    monkeypatch.setattr(api, "ADDRESSES", 20)
+    made = RateLimit()
     for number in range(100):
         made.failed(f"a{number}", "k", float(number))
     assert len(made._wrong) == 20

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from workbench.errors import BadInput
-from workbench.serving.keys import VARIABLE, ApiKey, take_key
+from workbench.serving.api import VARIABLE, ApiKey, take_key
 
 GOOD = "0123456789-0123456789"
 

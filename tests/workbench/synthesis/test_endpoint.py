@@ -13,7 +13,7 @@ from workbench.endpoint_keys import EndpointKeys, KeyNotAllowed
 from workbench.errors import EndpointFailed
 from workbench.synthesis import client
 from workbench.synthesis.answers import IN_A_ROW
-from workbench.synthesis.failures import Fatal
+from workbench.synthesis.endpoint import Fatal
 from workbench.synthesis.prepare import prepare_synthesize
 from workbench.synthesis.write import run
 from workbench.workspace import Workspace

@@ -11,7 +11,7 @@ from workbench.endpoint_keys import EndpointKeys
 from workbench.errors import BadInput, BadRecipe, DatasetNotFound, ModelUnusable, NotFound
 from workbench.recipes.synthesize import SynthesizeRecipe
 from workbench.synthesis.prepare import prepare_synthesize
-from workbench.synthesis.templates import CHINESE, ENGLISH, is_chinese
+from workbench.synthesis.questions import CHINESE, ENGLISH, is_chinese
 from workbench.workspace import Workspace
 
 GOOD: dict[str, Any] = {"dataset": "tea", "endpoint": "https://host/v1/", "endpoint_model": "m"}

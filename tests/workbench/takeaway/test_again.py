@@ -16,8 +16,16 @@ from workbench.cli.main import build_parser
 from workbench.errors import BadInput, BadRecipe
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.recipes.train_rerank import TrainRerankerRecipe
-from workbench.takeaway.again import MOST_RUNS, plan, recipe_of, run_name
-from workbench.takeaway.sweeps import Started, remember, results, sweep_of
+from workbench.takeaway.sweeps import (
+    MOST_RUNS,
+    Started,
+    plan,
+    recipe_of,
+    remember,
+    results,
+    run_name,
+    sweep_of,
+)
 from workbench.workspace import Workspace
 
 

@@ -10,13 +10,13 @@ import pytest
 from tests.workbench.training.fakes import FakeReader, FakeWorkspace, save_tiny_model
 from ui.routes.downloads import zipped
 from workbench.errors import BadInput
-from workbench.models import packaged
+from workbench.models import registry
 from workbench.models.contract import Contract
-from workbench.models.export import export_zip
+from workbench.models.files import export_zip
 from workbench.models.registry import new_model
 from workbench.records import Model
-from workbench.takeaway.portable import missing_base, replaced_files
 from workbench.takeaway.push import PushFailed, push
+from workbench.takeaway.snippet import missing_base, replaced_files
 
 SECRET = "hf_a-token-that-nobody-may-see"
 
@@ -54,7 +54,7 @@ def adapter_of(workspace: Any, base: Path) -> tuple[Model, Path]:
 @pytest.mark.parametrize(
     ("name", "source", "elsewhere"),
     [
-        (packaged.NAME, "", "sentence-transformers/all-MiniLM-L6-v2"),
+        (registry.NAME, "", "sentence-transformers/all-MiniLM-L6-v2"),
         ("bge", "BAAI/bge-small-en-v1.5", "BAAI/bge-small-en-v1.5"),
         ("ours", "/somewhere/ours", "ours"),
     ],
@@ -62,7 +62,7 @@ def adapter_of(workspace: Any, base: Path) -> tuple[Model, Path]:
 def test_an_adapter_names_its_base_as_others_know_it(
     workspace: Any, name: str, source: str, elsewhere: str, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("workbench.takeaway.portable.from_folder", known_base(name))
+    monkeypatch.setattr("workbench.takeaway.snippet.from_folder", known_base(name))
     base = base_of(workspace, name, source)
     model, folder = adapter_of(workspace, base)
     found = replaced_files(workspace, model)

@@ -24,8 +24,8 @@ from tests.workbench.training.test_cells import Cell, module_of, recipe_for
 from workbench.errors import BadInput
 from workbench.models.contract import Contract
 from workbench.models.registry import new_model
-from workbench.takeaway.portable import replaced_files
 from workbench.takeaway.script import write_script
+from workbench.takeaway.snippet import replaced_files
 
 # Each trains a real model, twice.
 pytestmark = pytest.mark.slow
@@ -132,7 +132,7 @@ def test_a_model_that_was_not_trained_here_has_no_script(tmp_path: Path) -> None
 
 
 def test_the_command_line_says_why_there_is_none(home: Path, tmp_path: Path) -> None:
-    from workbench.takeaway.apart import write_in_own_process
+    from workbench.takeaway.script_subprocess import write_in_own_process
     from workbench.workspace import Workspace
 
     workspace = Workspace.open(home)

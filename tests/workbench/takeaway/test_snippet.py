@@ -13,8 +13,7 @@ from tests.workbench.training.fakes import (
     save_late,
     save_tiny_model,
 )
-from workbench.models.contract import Contract
-from workbench.models.kinds import as_kind
+from workbench.models.contract import Contract, as_kind
 from workbench.models.load import load_model
 from workbench.models.resolve import from_folder
 from workbench.takeaway.snippet import snippet

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.training.batches import Batching
-from workbench.training.conflicts import RowTexts
+from workbench.training.batches import Batching, RowTexts
 
 
 def texts(queries: Any, documents: Any, relevant: Any = None) -> RowTexts:

@@ -309,8 +309,8 @@ def test_a_checkpoint_that_does_not_reproduce_is_noticed(
 def test_collator_obeys_prompts_and_lengths(tiny: Path) -> None:
     from sentence_transformers import SentenceTransformer
 
-    from workbench.training.collator import Collator
     from workbench.training.rows import build_rows, load_texts
+    from workbench.training.trainer import Collator
 
     reader = FakeReader(animal_splits())
     rows = build_rows(reader, TrainEmbeddingRecipe(dataset="pets", negatives=1))

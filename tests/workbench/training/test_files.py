@@ -9,7 +9,7 @@ from workbench.comparison.names import METRICS
 from workbench.models.contract import Contract
 from workbench.training.card import Card, write_card
 from workbench.training.checkpoints import copy_model, newest_checkpoint
-from workbench.training.outputs import mean_losses
+from workbench.training.run import mean_losses
 
 
 def checkpoint(output: Path, step: int, *, whole: bool = True) -> Path:

@@ -3,7 +3,7 @@
 import pytest
 
 from workbench.errors import TrainingDiverged
-from workbench.training.guard import OVERFLOWS_ALLOWED, ZEROS_ALLOWED, Guard
+from workbench.training.callbacks import OVERFLOWS_ALLOWED, ZEROS_ALLOWED, Guard
 
 
 def check(guard: Guard, step: int, loss: float, grad_norm: float = 1.0) -> None:

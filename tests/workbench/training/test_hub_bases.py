@@ -20,8 +20,7 @@ from tests.workbench.training.fakes import (
 )
 from tests.workbench.training.test_cells import Cell, module_of, recipe_for
 from workbench.merging.blend import _brings_head
-from workbench.models.fetch import fetched
-from workbench.models.resolve import resolve
+from workbench.models.resolve import fetched, resolve
 
 # Each trains a tiny model for a step or two.
 pytestmark = pytest.mark.slow

@@ -12,9 +12,9 @@ from tests import warm
 from tests.workbench.data.fakes import context as data_context
 from tests.workbench.training.fakes import FakeContext
 from workbench.errors import BadInput, JobCancelled
-from workbench.pictures.drawing import words
+from workbench.pictures.captions import words
 from workbench.pictures.sample import run as draw
-from workbench.recipes.draw import DrawPicturesRecipe
+from workbench.recipes.base import DrawPicturesRecipe
 from workbench.recipes.train_image_text import TrainImageTextRecipe
 from workbench.workspace import Workspace
 

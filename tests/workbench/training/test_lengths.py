@@ -18,8 +18,8 @@ from tests.workbench.training.fakes import (
 from tests.workbench.training.test_cells import Cell, module_of, recipe_for
 from workbench.models.contract import Contract
 from workbench.models.resolve import from_folder
-from workbench.takeaway.origin import origin
 from workbench.takeaway.script import write_script
+from workbench.takeaway.snippet import origin
 
 pytestmark = pytest.mark.slow  # trains tiny models
 
@@ -142,7 +142,7 @@ def test_an_empty_prompt_is_none_and_an_absent_one_the_bases(
     asked: str | None, wanted: str, bases: dict[str, Path], tmp_path: Path
 ) -> None:
     from workbench.models.load import load_embedding
-    from workbench.training.model import trained_contract
+    from workbench.training.loss import trained_contract
 
     workspace = FakeWorkspace(tmp_path, None)
     loaded = load_embedding(from_folder(workspace, bases["bert"], "bert"), device="cpu")

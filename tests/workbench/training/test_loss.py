@@ -229,7 +229,7 @@ def test_gist_leaves_out_what_its_guide_finds_better(base: Path) -> None:
 
 
 def test_max_sim_is_that_of_search() -> None:
-    from workbench.models.late import max_sim_pair
+    from workbench.models.late_interaction import max_sim_pair
 
     torch.manual_seed(0)
     queries, documents = 3 * torch.randn(2, 4, 8), 5 * torch.randn(3, 2, 6, 8)

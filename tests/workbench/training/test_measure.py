@@ -12,10 +12,10 @@ from tests.workbench.training.fakes import (
     animal_splits,
     save_tiny_model,
 )
-from workbench.checks.measured import clock, lines
+from workbench.checks.run_facts import clock, lines
 from workbench.errors import BadRecipe, JobCancelled
+from workbench.recipes.evaluate import MeasureRecipe
 from workbench.recipes.kinds import KINDS
-from workbench.recipes.measure import MeasureRecipe
 
 # Importing torch and sentence-transformers takes 6 to 11 s; each run after that about one.
 pytestmark = pytest.mark.slow

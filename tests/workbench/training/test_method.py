@@ -43,8 +43,8 @@ def start(home: Path) -> FakeContext:
     ids=lambda values: "-".join(map(str, values.values())) or "full",
 )
 def test_a_contract_says_how_weights_were_kept(values: dict[str, Any], precision: str) -> None:
-    from workbench.models.keeping import keeping_of
-    from workbench.training.method import adapted_contract, keeping_for
+    from workbench.models.assemble import keeping_of
+    from workbench.training.loss import adapted_contract, keeping_for
 
     recipe = TrainEmbeddingRecipe(dataset="pets", **values)
     trained = keeping_for(recipe, precision)
@@ -70,8 +70,8 @@ def test_a_contract_says_how_weights_were_kept(values: dict[str, Any], precision
 def test_4_bit_weights_are_multiplied_as_asked_now_and_later(
     values: dict[str, Any], precision: str, compute: str
 ) -> None:
-    from workbench.models.keeping import keeping_of
-    from workbench.training.method import adapted_contract, keeping_for
+    from workbench.models.assemble import keeping_of
+    from workbench.training.loss import adapted_contract, keeping_for
 
     recipe = TrainEmbeddingRecipe(dataset="d", method="qlora", **values)
     kept = keeping_for(recipe, precision)
@@ -86,10 +86,10 @@ def test_4_bit_weights_are_multiplied_as_asked_now_and_later(
 def test_what_an_old_qlora_run_left_in_fp32_stays_there() -> None:
     import torch
 
-    from workbench.models.keeping import Keeping, keeping_of
+    from workbench.models.assemble import WeightFormat, keeping_of
 
     old = Contract(quantization="nf4", dtype="float32")
-    assert keeping_of(old, "bf16") == Keeping(torch.float32, "nf4", False, torch.bfloat16)
+    assert keeping_of(old, "bf16") == WeightFormat(torch.float32, "nf4", False, torch.bfloat16)
 
 
 @pytest.mark.parametrize("layout", ["fresh", "stanford", "m3"])

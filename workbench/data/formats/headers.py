@@ -13,9 +13,9 @@ from typing import Any
 
 from workbench.data.formats.fileformat import Head
 from workbench.data.mapping import is_column_word
-from workbench.data.parts import part_of
 from workbench.data.shapes import beir
 from workbench.data.shapes.recognise import recognise
+from workbench.data.splits import part_of
 from workbench.pictures.captions import CAPTIONS, FILES
 
 Cells = Sequence[str]

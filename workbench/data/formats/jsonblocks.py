@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
-from workbench.data.batch import Batch
+from workbench.data.builder import Batch
 from workbench.data.lines import Block
 from workbench.data.shapes.lists import ListReader
 

@@ -8,8 +8,7 @@ from workbench.data.lines import Block
 from workbench.data.pieces import Cutter, Piece
 from workbench.data.problems import shorten
 from workbench.data.report import Report
-from workbench.data.shapes.own import as_fields
-from workbench.data.shapes.row import Document
+from workbench.data.shapes.row import Document, as_fields
 
 #: A text is cut a stretch of about so many characters at a time, so that memory stays bounded.
 STRETCH = 1 << 20

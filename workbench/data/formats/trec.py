@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from workbench.data.formats.delimited import numbered
 from workbench.data.formats.fileformat import FileFormat, Head, Look, OpenFile
 from workbench.data.formats.jsonlines import Record
-from workbench.data.parts import part_of
+from workbench.data.splits import part_of
 
 SUFFIXES = (".qrels", ".qrel", ".trec")
 #: So many lines are looked at.

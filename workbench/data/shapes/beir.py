@@ -10,8 +10,7 @@ from workbench.data.formats.jsonlines import Record, describe
 from workbench.data.report import Report
 from workbench.data.shapes.fields import identifier
 from workbench.data.shapes.labels import label_number
-from workbench.data.shapes.own import own_fields
-from workbench.data.shapes.row import Document
+from workbench.data.shapes.row import Document, own_fields
 from workbench.data.shapes.shape import ById, Judging, Shape
 
 IDS = (

@@ -7,8 +7,7 @@ from typing import Any
 
 from workbench.data.formats.jsonlines import describe
 from workbench.data.report import Report
-from workbench.data.shapes.own import own_fields
-from workbench.data.shapes.row import Document
+from workbench.data.shapes.row import Document, own_fields
 
 Doc = str | Document
 

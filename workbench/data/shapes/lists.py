@@ -4,14 +4,27 @@ FlagEmbedding and EmbedRAG (``query, pos, neg`` with scores and prompt), open-re
 (``positive``/``negative`` or ``positives``/``negatives``), Tevatron (``positive_passages``), DPR
 (``positive_ctxs``, ``hard_negative_ctxs``), and sentence-transformers' ``anchor, positive,
 negative_1 ...``: they differ in the names of their fields only.
+
+Texts that carry their instruction: ``[instruction, text]``, as INSTRUCTOR and uniem write them.
+
+The query's instruction becomes its prompt. A document's instruction belongs to a model, not to the
+document: it is left out, and the report says so once.
+
+What a passage says of itself and its query together: a retriever's score, a rank, a label.
+
+The score is kept as a teacher's. For the rest there is no place, and the report says so once a
+file.
 """
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
+from workbench.data.formats.jsonlines import describe
 from workbench.data.report import Report
 from workbench.data.shapes.columns import HITS, Columns
 from workbench.data.shapes.fields import (
+    SAID_TOGETHER,
     Doc,
     documents,
     plain,
@@ -21,10 +34,41 @@ from workbench.data.shapes.fields import (
     tell,
 )
 from workbench.data.shapes.fields import identifier as as_id
+from workbench.data.shapes.labels import label_number
 from workbench.data.shapes.plans import plan_for
 from workbench.data.shapes.row import Document, Plan, Row
 from workbench.data.shapes.shape import Shape
-from workbench.data.shapes.together import passage_scores
+
+# What a passage says of itself and its query together: a retriever's score, a rank, a label.
+#
+# The score is kept as a teacher's. For the rest there is no place, and the report says so once a
+# file.
+
+
+def passage_scores(
+    passages: list[Any], field: str, report: Report, used: Collection[str] = ()
+) -> list[float | None]:
+    """The score of each passage, None where it has none; ``used`` are keys that were read."""
+    found: list[float | None] = []
+    for place, one in enumerate(passages):
+        if not isinstance(one, dict):
+            found.append(None)
+            continue
+        for key in one.keys() & SAID_TOGETHER - {"score", *used}:
+            if one[key] not in (None, ""):
+                report.once("passage-key-dropped", key, detail=key, hint="")
+        found.append(None if "score" in used else _score(one, f"{field}[{place}]", report))
+    return found
+
+
+def _score(passage: dict[str, Any], name: str, report: Report) -> float | None:
+    value = passage.get("score")
+    score = label_number(value)
+    if score is None and value not in (None, ""):
+        shown = "not a finite number" if isinstance(value, float) else describe(value)
+        report.add("bad-score", None, f"{name}.score", detail=shown)
+    return score
+
 
 #: Documents, and their scores where they have any.
 Side = tuple[list[Doc], list[float | None] | None]
@@ -223,7 +267,7 @@ def _plan(columns: Columns) -> Plan | None:
 def list_plan(format: str, reader: ListReader, columns: Columns) -> Plan:
     """The plan of a list reader, for rows with instructions and titles too."""
     # Imported here: both readers go around this one.
-    from workbench.data.shapes.instructed import instructed
+
     from workbench.data.shapes.titled import with_title
 
     format, read = instructed(format, reader, columns.row.get(reader.query))
@@ -247,3 +291,56 @@ SHAPE = Shape(
     order=30,
     plan=_plan,
 )
+
+
+# Texts that carry their instruction: ``[instruction, text]``, as INSTRUCTOR and uniem write them.
+#
+# The query's instruction becomes its prompt. A document's instruction belongs to a model, not to
+# the document: it is left out, and the report says so once.
+
+_ASIDE = "Documents have no prompt of their own: give one with the model's settings."
+
+
+def is_instructed(value: Any) -> TypeGuard[list[str]]:
+    """Exactly two texts."""
+    return (
+        isinstance(value, list) and len(value) == 2 and all(isinstance(one, str) for one in value)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class InstructedReader:
+    """Takes the instructions off, and leaves the rest to the reader of plain rows."""
+
+    plain: ListReader
+
+    def __call__(self, row: dict[str, Any], report: Report) -> Row | None:
+        query = row.get(self.plain.query)
+        if not is_instructed(query):
+            return self.plain(row, report)
+        bare = {**row, self.plain.query: query[1]}
+        for name in (*self.plain.positives, *self.plain.negatives):
+            if name in row:
+                bare[name] = _bare(row[name], name, report)
+        found = self.plain(bare, report)
+        if found is not None and not found.prompt and query[0].strip():
+            found = replace(found, prompt=query[0])
+        return found
+
+
+def _bare(value: Any, name: str, report: Report) -> Any:
+    """``[instruction, text]`` is one text; a list of those is a list of texts."""
+    if is_instructed(value):
+        report.once("instruction-dropped", name, detail=value[0], hint=_ASIDE)
+        return [value[1]]
+    if isinstance(value, list) and value and all(is_instructed(one) for one in value):
+        report.once("instruction-dropped", name, detail=value[0][0], hint=_ASIDE)
+        return [one[1] for one in value]
+    return value
+
+
+def instructed(
+    format: str, reader: ListReader, query: Any
+) -> tuple[str, Callable[[dict[str, Any], Report], Row | None]]:
+    """The format and the reader for rows with instructions, where the query has one."""
+    return ("instructed", InstructedReader(reader)) if is_instructed(query) else (format, reader)

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from workbench.data.report import Report
-from workbench.data.shapes.beside import keeping
 from workbench.data.shapes.columns import (
     NEGATIVE,
     POSITIVE,
@@ -16,7 +15,7 @@ from workbench.data.shapes.columns import (
     looks_like_scores,
     meaning,
 )
-from workbench.data.shapes.row import Item, Plan
+from workbench.data.shapes.row import Item, Plan, keeping
 
 Read = Callable[[dict[str, Any], Report], Item | None]
 

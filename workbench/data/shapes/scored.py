@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.data.formats.jsonlines import describe
-from workbench.data.names import OF_POSITIVE
+from workbench.data.manifest import OF_POSITIVE
 from workbench.data.problems import shorten
 from workbench.data.report import Report
 from workbench.data.shapes.columns import DOCUMENT_ID, HITS, LISTED, Columns

@@ -7,8 +7,7 @@ from workbench.data.formats.jsonlines import describe
 from workbench.data.report import Report
 from workbench.data.shapes.columns import HITS, Columns
 from workbench.data.shapes.fields import identifier
-from workbench.data.shapes.own import own_fields
-from workbench.data.shapes.row import Document, Plan
+from workbench.data.shapes.row import Document, Plan, own_fields
 from workbench.data.shapes.shape import Shape
 
 TEXTS = ("text", "contents", "content", "body", "passage", "document", "chunk", "page_content")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from workbench.data.names import OF_POSITIVE
+from workbench.data.manifest import OF_POSITIVE
 from workbench.data.report import Report
 from workbench.data.shapes.lists import ListReader
 from workbench.data.shapes.row import Document, Item, Plan, Row

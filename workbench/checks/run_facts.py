@@ -1,0 +1,282 @@
+"""What a run stands on: its data and model looked up, and the memory that any recipe would take
+there.
+
+Which objectives a data set's rows can be learned with. Torch-free.
+
+What this machine has, asked without torch.
+
+Checks a measured check's recipe when it is submitted.
+
+What a measured check found, as lines for people. The task itself is ``training/measure.py``.
+"""
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from workbench.checks.memory_estimate import Batch, Shape, estimate, read_shape
+from workbench.checks.report import Lengths, Memory, gigabytes
+from workbench.checks.tokens import SAMPLE, lengths, sample_texts
+from workbench.data.reader import DatasetReader
+from workbench.jobs.runner import left_in_group
+from workbench.jobs.slots import gpus
+from workbench.models.contract import Contract
+from workbench.models.precision import cpu_multiplies_bf16
+from workbench.models.resolve import ResolvedModel, resolve
+from workbench.recipes.base import how_many
+from workbench.recipes.evaluate import MeasureRecipe
+from workbench.recipes.train import PAIR_OBJECTIVES, TAUGHT, TrainRecipe
+from workbench.training.prepare import prepare_train
+from workbench.training.rows import training_table
+from workbench.workspace import Workspace
+
+# What this machine has, asked without torch.
+
+
+def has_gpu(device: str) -> bool:
+    """Whether a run with this recipe's ``device`` would use a GPU."""
+    return device != "cpu" and bool(gpus())
+
+
+def free_memory(gpu: bool) -> int | None:
+    """Bytes free where the run would be: of the first GPU, or of the machine."""
+    if not gpu:
+        available = int(psutil.virtual_memory().available)
+        # In a container, what the machine has free is not what we may take.
+        left = left_in_group()
+        return available if left is None else min(available, left)
+    try:
+        answer = subprocess.run(
+            ["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits"],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+        )
+        # nvidia-smi's MiB.
+        return int(answer.stdout.split()[0]) << 20
+    except (OSError, subprocess.SubprocessError, ValueError, IndexError):
+        return None  # A driver that does not say: the check goes without.
+
+
+#: Of the queries and of the documents; of the left and of the right ones where pairs are learned.
+Texts = tuple[list[str], list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What a run's memory follows from, besides its recipe."""
+
+    #: None where the model's files do not say.
+    shape: Shape | None
+    rows: int
+    #: Negatives of each row.
+    width: int
+    #: Tokens of the longest query and document of the sample, cut as the recipe cuts them.
+    longest: tuple[int, int] | None
+    gpu: bool
+
+    def memory(self, recipe: TrainRecipe) -> Memory | None:
+        """An estimate for this recipe, whose texts are no longer than those looked at; none for
+        pictures, whose size no text tells: measured steps do."""
+        if self.shape is None or self.longest is None or recipe.kind == "image-text":
+            return None
+        query = min(self.longest[0], recipe.query_max_len)
+        document = min(self.longest[1], recipe.passage_max_len)
+        return estimate(
+            self.shape,
+            recipe,
+            padded(recipe, self.width, self.rows, query, document),
+            precision=precision(recipe, self.gpu),
+            gpu=self.gpu,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A recipe with what its names stand for."""
+
+    recipe: TrainRecipe
+    reader: DatasetReader
+    #: For each row, how many negatives the data gives (at most those asked for).
+    given: list[int]
+    model: ResolvedModel
+    contract: Contract
+    lengths: list[Lengths]
+    facts: RunFacts
+
+
+def look(workspace: Workspace, recipe: TrainRecipe, gpu: bool | None = None) -> Looked:
+    """Look a run up, without torch; raises what submitting it would raise.
+
+    ``gpu`` says whether there is one (asked of the machine by default).
+    """
+    recipe = prepare_train(recipe, workspace)
+    reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
+    model = resolve(workspace, recipe.model, recipe.kind)
+    base = model.base or model
+    shape = read_shape(Path(base.source)) if base.local else None
+    contract = _contract(model, recipe)
+    rows, given, texts = _learned(reader, recipe, contract)
+    measured = _lengths(texts, contract, recipe, shape)
+    asked = int(getattr(recipe, "negatives", 0))
+    # Rerankers find what the data does not bring.
+    width = asked if recipe.kind == "reranker" else min(asked, max(given, default=0))
+    facts = RunFacts(
+        shape=shape,
+        rows=rows,
+        width=width,
+        longest=(measured[0].longest, measured[1].longest) if measured else None,
+        gpu=has_gpu(recipe.device) if gpu is None else gpu and recipe.device != "cpu",
+    )
+    return Looked(recipe, reader, given, model, contract, measured, facts)
+
+
+def padded(recipe: TrainRecipe, width: int, rows: int, query: int, document: int) -> Batch:
+    """The texts that are in memory at once, each as long as the longest.
+
+    A cached objective keeps no more than its mini-batch.
+    """
+    batch = min(recipe.batch_size, rows)
+    if recipe.kind == "reranker":
+        return [(batch * (1 + width), query + document)]
+    if is_cached(recipe):
+        return [(min(int(getattr(recipe, "mini_batch_size", batch)), batch), max(query, document))]
+    return [(batch, query), (batch * (1 + width), document)]
+
+
+def is_cached(recipe: TrainRecipe) -> bool:
+    """Whether the batch is computed in parts; not where a query sees its own candidates only."""
+    objective = getattr(recipe, "objective", "")
+    alone = "contrastive" in objective and not getattr(recipe, "in_batch_negatives", True)
+    return "cached" in objective and not alone
+
+
+def precision(recipe: TrainRecipe, gpu: bool) -> str:
+    """The number format of the computation; 'auto' is bf16 where the machine is fast at it."""
+    if recipe.precision == "auto":
+        return "bf16" if gpu or cpu_multiplies_bf16() else "fp32"
+    return recipe.precision
+
+
+def _contract(model: ResolvedModel, recipe: TrainRecipe) -> Contract:
+    """The contract the run would begin with: the model's, and the recipe's prompts."""
+    known = model.contract or Contract()
+    typed = {name: getattr(recipe, name, None) for name in ("query_prompt", "document_prompt")}
+    return known.model_copy(update={name: text for name, text in typed.items() if text is not None})
+
+
+def _learned(
+    reader: DatasetReader, recipe: TrainRecipe, contract: Contract
+) -> tuple[int, list[int], Texts]:
+    """How many rows are trained on, the negatives that each brings, and some of their texts."""
+    if recipe.on_pairs:
+        pairs = reader.pairs("train")
+        order = np.random.default_rng(recipe.seed).permutation(pairs.num_rows)
+        some = pairs.take(np.sort(order[:SAMPLE]))
+        texts = some["left"].to_pylist(), some["right"].to_pylist()
+        return min(pairs.num_rows, recipe.max_rows or pairs.num_rows), [], texts
+    table, _ = training_table(reader, recipe, int(getattr(recipe, "negatives", 0)))
+    given = [len(own or []) for own in table["negatives"].to_pylist()]
+    return table.num_rows, given, sample_texts(reader, table, contract, recipe.seed)
+
+
+def _lengths(
+    texts: Texts, contract: Contract, recipe: TrainRecipe, shape: Shape | None
+) -> list[Lengths]:
+    """Of queries and of documents; none where there is no tokenizer to count with."""
+    if shape is None or shape.tokenizer is None:
+        return []
+    prompts = (contract.query_prompt, contract.document_prompt)
+    # As training would cut: never more than the model has positions.
+    most = shape.positions or 2**31
+    limits = (min(recipe.query_max_len, most), min(recipe.passage_max_len, most))
+    return [
+        lengths(shape.tokenizer, role, own, prompt, limit)[0]
+        for role, own, prompt, limit in zip(
+            ("query", "document"), texts, prompts, limits, strict=True
+        )
+    ]
+
+
+# Which objectives a data set's rows can be learned with.
+
+
+def objectives(reader: DatasetReader, choices: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of ``choices`` that the data holds rows for; all of them where it holds none."""
+    pairs = bool(reader.summary.get("pair_splits", {}).get("train"))
+    queries = bool(reader.counts["splits"].get("train"))
+    taught = queries and any(name in TAUGHT for name in choices) and has_scores(reader)
+
+    def fits(name: str) -> bool:
+        if name in PAIR_OBJECTIVES:
+            return pairs
+        return taught if name in TAUGHT else queries
+
+    return tuple(name for name in choices if fits(name)) or choices
+
+
+def has_scores(reader: DatasetReader) -> bool:
+    """Whether some training query's documents bring a teacher's score."""
+    scores = reader.candidates("train")["score"]
+    return bool(len(scores) > scores.null_count)
+
+
+# Checks a measured check's recipe when it is submitted.
+
+
+def prepare_measure(
+    recipe: MeasureRecipe, workspace: Workspace, waits: bool = False
+) -> MeasureRecipe:
+    """The run's names looked up as for training; raises what training it would raise."""
+    training = prepare_train(recipe.training(), workspace, waits)
+    present = () if training.device == "cpu" else gpus()
+    # The worker that measures sees its own device alone.
+    devices = str(how_many(training.devices, present))
+    return MeasureRecipe.of(training.model_copy(update={"devices": devices}), recipe.steps)
+
+
+# What a measured check found, as lines for people. The task itself is ``training/measure.py``.
+
+
+def lines(measured: Mapping[str, Any]) -> str:
+    """The result of a 'measure' job."""
+    return "\n".join([_time(measured), _memory(measured), _whole(measured), *measured["notes"]])
+
+
+def _time(found: Mapping[str, Any]) -> str:
+    return (
+        f"measured over {found['steps']} steps on {found['device']} in {found['precision']}: "
+        f"{found['samples_per_second']:.1f} samples/s, {found['seconds_per_step']:.2f} s a step "
+        f"(the first took {found['first_step_seconds']:.2f} s)"
+    )
+
+
+def _memory(found: Mapping[str, Any]) -> str:
+    said = f"measured memory, the most: {gigabytes(found['peak_memory'])}"
+    if found["device"] == "cpu":
+        said += f", of which {gigabytes(found['memory_before'])} are Python and its libraries"
+    elif found["reserved_memory"]:
+        said += f" ({gigabytes(found['reserved_memory'])} held from the driver)"
+    if found["estimated_memory"] is not None:
+        said += f"; the estimate for the model and a batch: {gigabytes(found['estimated_memory'])}"
+    return said
+
+
+def _whole(found: Mapping[str, Any]) -> str:
+    said = f"expected: {clock(found['expected_seconds'])} for {found['total_steps']:,} steps"
+    if found["dev_evaluations"]:
+        said += f", without its {found['dev_evaluations']} evaluations on dev"
+    return said
+
+
+def clock(seconds: float) -> str:
+    """'1:02:03', or '2:03' below an hour."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
