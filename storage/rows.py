@@ -1,15 +1,4 @@
-"""What most sub-stores have in common: one table, one record type.
-
-Evaluations on record.
-
-Answers of blind tests on record.
-
-Search indexes on record.
-
-One short text that stands for everything a page lists: it differs once any of it did.
-
-Models on record.
-"""
+"""What most sub-stores have in common: one table, one record type."""
 
 import hashlib
 from dataclasses import asdict

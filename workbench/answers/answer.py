@@ -5,17 +5,6 @@ the answer), and at the end ``end`` with everything once more
 (:mod:`workbench.answers.answer_events`).
 Whatever goes wrong with the model is told in the last one: what was found, and what was written
 until then, is not lost.
-
-From which score on a passage counts as found.
-
-A model gives every question some nearest passages, and each model has its own idea of near. So the
-index is asked questions that mean nothing: what they score at best is what a question scores that
-the documents have no answer to. On the sample with MiniLM such questions reach .19 to .29, real
-ones about other things .15 to .26, and a query's right document .34 or more in 95 of 100 cases.
-
-An answer as a whole, for callers that do not read along: the command line, agents.
-
-Checks a question when it is asked, so that bad input stops at the click. Torch-free.
 """
 
 import asyncio

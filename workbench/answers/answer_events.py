@@ -1,7 +1,4 @@
-"""What is told of an answer: the passages, the pieces, and the whole at the end.
-
-What writing an answer took.
-"""
+"""What is told of an answer: the passages, the pieces, and the whole at the end."""
 
 import time
 from collections.abc import Sequence

@@ -1,11 +1,4 @@
-"""Asks an OpenAI-compatible endpoint for an answer and hands it on as it is written.
-
-An answer that a server sends whole, as JSON, though it was asked for a stream: some know none.
-
-It is read as a stream of one piece.
-
-What a model thinks aloud before its answer, between ``<think>`` and ``</think>``: left out.
-"""
+"""Asks an OpenAI-compatible endpoint for an answer and hands it on as it is written."""
 
 import asyncio
 import json

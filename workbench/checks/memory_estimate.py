@@ -23,8 +23,6 @@ measured.
 With gradient checkpointing, the input of each layer and one layer in full. Tokens are those of a
 batch padded to the longest texts of the sample. The framework's own memory, the data's and
 fragmentation come on top.
-
-A model's size and shape from its own files: safetensors headers and config.json.
 """
 
 import json

@@ -1,11 +1,7 @@
-"""Settings with which a run that ran out of memory would fit, by the estimates of ``memory.py``.
+"""Settings with which a run that ran out of memory would fit, by ``memory_estimate``.
 
 Each keeps the effective batch (batch_size x gradient_accumulation). Those that change least of
 what the model learns come first.
-
-A suggestion's changes as one sentence: what is changed, and what it costs.
-
-What to change in a run that ran out of memory. Kept with its error: ``jobs/suggested.py``.
 """
 
 import logging

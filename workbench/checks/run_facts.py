@@ -1,13 +1,5 @@
 """What a run stands on: its data and model looked up, and the memory that any recipe would take
 there.
-
-Which objectives a data set's rows can be learned with. Torch-free.
-
-What this machine has, asked without torch.
-
-Checks a measured check's recipe when it is submitted.
-
-What a measured check found, as lines for people. The task itself is ``training/measure.py``.
 """
 
 import subprocess

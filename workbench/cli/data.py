@@ -1,9 +1,4 @@
-"""``data``: bring data sets in, look at them, remove them.
-
-``data add`` and ``data push``: files or a hub's data set in, a data set to a hub.
-
-``data versions|sample|merge|resplit|rename|export``: data sets made of others, and taken out.
-"""
+"""``data``: bring data sets in, look at them, remove them."""
 
 import argparse
 import getpass

@@ -1,9 +1,4 @@
-"""``evaluations``: what was measured, and its rankings for other tools.
-
-``evaluations explore``: the queries that gained and lost most between two rows.
-
-What ``evaluations explore`` prints: the changed queries, or one query's two rankings.
-"""
+"""``evaluations``: what was measured, and its rankings for other tools."""
 
 import argparse
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,4 @@
-"""``index`` and ``search``.
-
-An index as JSON and as lines for the terminal.
-"""
+"""``index`` and ``search``."""
 
 import argparse
 from collections.abc import Sequence

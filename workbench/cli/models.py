@@ -1,7 +1,4 @@
-"""``models``: what is in the workspace, from here or from elsewhere.
-
-``models push`` and ``models script``: a model to a hub, and its run as a script.
-"""
+"""``models``: what is in the workspace, from here or from elsewhere."""
 
 import argparse
 import getpass

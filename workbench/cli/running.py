@@ -1,11 +1,4 @@
-"""Submit a job from the command line and see it through.
-
-When whoever reads the command line's output goes away, as ``| head`` does.
-
-A training run's result in words, for the command line.
-
-Recipe fields as command-line options, and options back as recipe values.
-"""
+"""Submit a job from the command line and see it through."""
 
 import argparse
 import os

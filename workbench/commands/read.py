@@ -1,7 +1,4 @@
-"""From a pasted text to a recipe's values: the one function others call.
-
-The files a command names, checked before they are imported.
-"""
+"""From a pasted text to a recipe's values: the one function others call."""
 
 import difflib
 import re

@@ -1,7 +1,4 @@
-"""The state of one reading: what the words so far have become.
-
-What a command becomes.
-"""
+"""The state of one reading: what the words so far have become."""
 
 import re
 from dataclasses import asdict, dataclass, field

@@ -1,7 +1,5 @@
 """Words whose meaning differs from ours, each converted by a function of its own: the table, and
 the functions for data, lengths, schedule and files. Those of the model: :mod:`.rules_model`.
-
-Words about the model and the objective: pooling, precision, adapters, prompts, losses.
 """
 
 from collections.abc import Callable

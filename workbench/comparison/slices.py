@@ -2,8 +2,6 @@
 
 For looking, not for deciding: nothing is tested here, and among many slices one will always look
 remarkable. Hence the number of queries and the interval of each.
-
-In which language queries are, by the doctor's classifier: named only where it is sure.
 """
 
 import unicodedata

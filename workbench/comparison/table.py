@@ -1,12 +1,4 @@
-"""An evaluation's result as a table: for the page, the terminal, Markdown and CSV.
-
-What the explorer's list can be narrowed to and sorted by. Imports nothing.
-
-The ways a model can be measured, which are never ranked against each other.
-
-To choose among all documents is harder than among fifty, and what a retriever missed its reranker
-cannot find: a number says something only beside numbers that were measured in the same way.
-"""
+"""An evaluation's result as a table: for the page, the terminal, Markdown and CSV."""
 
 import csv
 import io

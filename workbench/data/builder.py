@@ -2,8 +2,6 @@
 
 Nothing is kept per text but its digest; texts go to disk as soon as a batch is full. Queries wait
 in a spool until every file is read, because only then their splits are known.
-
-Some hundred rows as columns: what the builder works on, a few calls for all of them.
 """
 
 import array

@@ -2,15 +2,6 @@
 
 Sorting is done in ranges of queries that fit in memory, each picked from the spool in one scan, so
 that memory stays bounded however many edges there are.
-
-What equal texts say differently: they become one, and what only one can have is counted.
-
-A hash of each text's own columns is kept (8 bytes), and nothing of texts that never come again.
-
-Scored pairs on their way to disk: spooled as they come, written when their splits are known.
-
-Test is never touched: a pair stays out of the other splits when it stands in test, either way
-round, or when its left text does. Pairs of one left text always go into one split.
 """
 
 import array

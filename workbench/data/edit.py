@@ -1,7 +1,4 @@
-"""What is to change in a data set, in the row numbers of the version it is changed from.
-
-Checks what is to be done with a data set when it is asked for: bad input stops at the click.
-"""
+"""What is to change in a data set, in the row numbers of the version it is changed from."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields

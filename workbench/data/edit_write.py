@@ -1,10 +1,4 @@
-"""From a plan to files. What did not change is shared with the version before, by its path.
-
-The judgments and candidates of a new version, written range by range of its queries.
-
-Within a split queries keep their order, so one walk through the old edges of each split finds them
-in the order of their new rows; what is added joins them by row. Memory holds one range at a time.
-"""
+"""From a plan to files. What did not change is shared with the version before, by its path."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field

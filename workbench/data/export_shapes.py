@@ -1,10 +1,4 @@
-"""The shapes other tools read, each as a function that writes one split, and what it can hold.
-
-Any data set as scored pairs: its own, or its queries and documents with a grade or a teacher's
-score.
-
-The pictures of a split with their captions, as an ImageFolder names them.
-"""
+"""The shapes other tools read, each as a function that writes one split, and what it can hold."""
 
 import json
 import re

@@ -1,9 +1,4 @@
-"""Reads all files of an import, in an order that keeps test untouched.
-
-Keeps a process that imports data small: what the libraries would hold on to is given back.
-
-Checks import and sample recipes when they are submitted: bad input stops at the click.
-"""
+"""Reads all files of an import, in an order that keeps test untouched."""
 
 import ctypes
 import sys

@@ -1,12 +1,9 @@
 """A text file as lines of UTF-8 bytes, block by block, whatever encoding it came in.
 
-Lines end at '\n' or '\r\n' and nowhere else: U+2028 and its kin are text. Memory stays at a few
+Lines end at '
+' or '
+' and nowhere else: U+2028 and its kin are text. Memory stays at a few
 blocks, however long the file is.
-
-Which encoding a text file is in: its byte order mark, UTF-16's zeros, UTF-8, else a guess.
-
-The guess is charset-normalizer's, narrowed to what people's spreadsheets write, and checked by
-decoding. A file that is mostly UTF-8 with some broken lines is UTF-8 with broken lines.
 """
 
 import codecs

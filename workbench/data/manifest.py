@@ -1,7 +1,4 @@
-"""A version of a data set: which files make it up, and what was counted while reading them.
-
-Names that columns go by, where several readers must agree on them.
-"""
+"""A version of a data set: which files make it up, and what was counted while reading them."""
 
 import json
 from dataclasses import asdict, dataclass, field

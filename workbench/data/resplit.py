@@ -2,11 +2,6 @@
 
 Whatever goes by chance goes in groups: queries of one text are never parted, nor, by 'document',
 queries that share something relevant, directly or through others.
-
-Splits by an own column: the latest values become test, those before them dev.
-
-The column is the queries' own, the documents' (a query then counts as the latest of its relevant
-documents) or the scored pairs'. Where it stands with the queries, that is what goes.
 """
 
 import json

@@ -1,7 +1,4 @@
-"""The files to read: those named, those in folders named, and the members of zips.
-
-Zips, read in place and never unpacked: links, paths that escape and bombs are refused.
-"""
+"""The files to read: those named, those in folders named, and the members of zips."""
 
 import json
 import stat

@@ -2,8 +2,6 @@
 
 With few queries, training comes first: it keeps at least two of them when there are three or more,
 then test gets one, then dev. Two queries become one to train on and one to test with.
-
-What a file's name says: its split, and its part in a set of several files.
 """
 
 import re

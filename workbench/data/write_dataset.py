@@ -1,12 +1,4 @@
-"""A data set in the making: its builder, its problems and notes, and how it is completed.
-
-From the builder's spools to a data set's files: splits, queries by split, sorted edges.
-
-Documents that come without queries: read as they are, or cut from longer texts.
-
-One with an id is known by that id, as in any corpus; one without by its title and text, and a
-picture by what it shows.
-"""
+"""A data set in the making: its builder, its problems and notes, and how it is completed."""
 
 import shutil
 from collections import Counter

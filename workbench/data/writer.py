@@ -2,8 +2,6 @@
 
 Compression and writing happen in one thread beside the reader; the queue to it is short, so memory
 stays bounded.
-
-One Parquet file of a data set, read by row number or by query, and no more than that of it.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,7 +1,4 @@
-"""In which languages the texts are: told by py3langid, and only where it is sure.
-
-Text -> language, by py3langid, and only where it is sure.
-"""
+"""In which languages the texts are: told by py3langid, and only where it is sure."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator

@@ -1,13 +1,4 @@
-"""Queries that ask nothing, or hardly anything.
-
-Captions that say nothing of a picture, or the same of several.
-
-Scored pairs: texts that say nothing, and the same pair twice. Either way round it is the same.
-
-What is left out of training only, and what of every split, follows the queries' findings.
-
-Queries that are almost the same, word by word: in two splits, or in one.
-"""
+"""Queries that ask nothing, or hardly anything."""
 
 from collections.abc import Iterator
 from typing import NamedTuple

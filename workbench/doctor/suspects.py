@@ -1,7 +1,4 @@
-"""Likely false negatives as a finding; the model that judges is loaded only here.
-
-Negatives that a model scores above the positive: likely right after all. Workers only.
-"""
+"""Likely false negatives as a finding; the model that judges is loaded only here."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

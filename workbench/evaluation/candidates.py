@@ -1,13 +1,6 @@
 """Candidates frozen before anything is trained or compared: what a first stage finds per query.
 
 Rerankers and late interaction put them in order; the first stage's own order is their baseline.
-
-First stages asked to order what a second stage would: each query's own candidates.
-
-How T2Ranking and MTEB's reranking tasks measure any model, and what shows whether a reranker is
-worth more than the similarity everybody has already.
-
-The candidates a data set brings itself, by query, in the order it brings them.
 """
 
 from collections.abc import Callable, Mapping, Sequence

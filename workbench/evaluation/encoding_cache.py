@@ -7,12 +7,6 @@ The key is a digest of everything that decides a vector (``contract_key``); with
 known by the digest of exactly what the model reads. Several processes may use it at once: parts
 are only ever added (beside, then renamed) or removed whole, and one that has vanished or is broken
 is encoded again.
-
-One part of the kept encodings on disk: which texts it has, and their vectors. Torch-free.
-
-A part is a safetensors file: ``texts`` (n, 2) uint64 digests, ``vectors`` (n, d) float32. It is
-written beside and renamed, so that a part is either whole or not there, and never changed after.
-What was damaged later is told by a digest of each table.
 """
 
 import json

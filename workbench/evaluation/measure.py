@@ -1,15 +1,4 @@
-"""One model against one pool: encode, search exactly, score. The same everywhere it is asked.
-
-An embedding model cut to its first dimensions, several at once, from one pass of encoding.
-
-A model trained with Matryoshka representation learning (Kusupati et al., NeurIPS 2022) keeps most
-of its quality in its first dimensions; any other can be looked at in the same way.
-
-An embedding model that encodes what it has not encoded before, and reads the rest from disk.
-
-Whatever takes an encoder takes this one: evaluation, index building, candidates. It must not stand
-around a model that is being trained, whose weights are no longer those of its folder.
-"""
+"""One model against one pool: encode, search exactly, score. The same everywhere it is asked."""
 
 import hashlib
 import json

@@ -2,8 +2,6 @@
 
 The ranking is by score, then document id. The providers behind ``ir_measures`` break ties in
 different ways, so they never see the scores: they get strictly decreasing ones in our order.
-
-A run measured at several cutoffs at once, by ``ir_measures``. Torch-free.
 """
 
 from collections.abc import Mapping, Sequence

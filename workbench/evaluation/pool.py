@@ -1,7 +1,4 @@
-"""What a measurement asks and searches: queries, their judgments, and blocks of documents.
-
-A table of documents as the texts a model reads.
-"""
+"""What a measurement asks and searches: queries, their judgments, and blocks of documents."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,4 @@
-"""Checks an evaluation when it is submitted, so that a wrong name stops at the click.
-
-Checks a pipeline matrix when it is submitted, so that a wrong name stops at the click.
-"""
+"""Checks an evaluation when it is submitted, so that a wrong name stops at the click."""
 
 from workbench.comparison.table import PIPELINE, RERANKING, RETRIEVAL
 from workbench.data.needs import no_queries

@@ -1,14 +1,4 @@
-"""Puts what an evaluation measured on record: its files, then its row. Never overwritten.
-
-Which of a job's evaluations kept rankings. Imports nothing, for the app's start.
-
-What an evaluation leaves on disk, as Parquet: the run, the metrics of each query, and the
-judgments they were measured by.
-
-The files of an evaluation, by name: for who only reads them, without what measures.
-
-One row of a comparison, and what the rows' differences are worth.
-"""
+"""Puts what an evaluation measured on record: its files, then its row. Never overwritten."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -63,7 +53,7 @@ class Entry:
     against: str = ""
     #: Pictures were the queries: ``asked`` are rows of documents.
     turned: bool = False
-    #: Of lists longer than the metrics look: see ``evaluation/whole.py``.
+    #: Of lists longer than the metrics look: see ``full_list_map``.
     whole: dict[str, float] = field(default_factory=dict)
     #: What :func:`workbench.evaluation.pool.excluding` says of the queries asked.
     excluding: Mapping[str, int] = field(default_factory=dict)

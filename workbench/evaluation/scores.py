@@ -1,6 +1,6 @@
 """Scores of pairs kept on disk, so that a reranker is asked about a pair once per way of using it.
 
-They lie in the store of the encodings (``evaluation/cache.py``): a vector of one number, known by
+They lie in the store of the encodings (``encoding_cache.py``): a vector of one number, known by
 the digest of both texts, under a key of everything that decides a score. Late interaction models
 score candidates this way too; their token vectors are not kept (``docs/numbers.md`` says why).
 """

@@ -3,8 +3,6 @@
 First stages (BM25, embedding models) search all documents. Second stages (rerankers, and late
 interaction where there are too many documents for exact MaxSim) order candidates that a first
 stage found, and that first stage's own order gets a row before them.
-
-Average precision over whole lists of candidates, however long: what others call plain MAP.
 """
 
 from collections.abc import Callable, Sequence
@@ -65,7 +63,7 @@ from workbench.recipes.evaluate import EvaluateRecipe
 # Average precision over whole lists of candidates, however long: what others call plain MAP.
 
 
-def whole_lists(queries: Rows, run: Run, judgments: Judgments) -> dict[str, float]:
+def full_list_map(queries: Rows, run: Run, judgments: Judgments) -> dict[str, float]:
     """{"longest_list", "map"} of a run whose lists are whole, or {} where none is longer than the
     metrics look (then MAP@100 is that very number)."""
     longest = int((run.documents >= 0).sum(axis=1).max(initial=0))
@@ -351,4 +349,4 @@ def _whole(frozen: CandidateSet, measured: Measured) -> dict[str, float]:
     """Each query's own candidates are put in order whole; what a first stage found is cut."""
     if frozen.origin != GIVEN:
         return {}
-    return whole_lists(frozen.queries, measured.run, frozen.judgments)
+    return full_list_map(frozen.queries, measured.run, frozen.judgments)

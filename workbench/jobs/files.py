@@ -2,8 +2,6 @@
 
 Each is a JSON object that carries the attempt it belongs to, written beside and renamed, so that a
 reader sees a whole file of the attempt it asked for or none.
-
-Processes beyond doubt, and ending them. Pids are reused; pid and start time together are not.
 """
 
 import json

@@ -1,7 +1,4 @@
-"""How a job ended: a pure decision from what its processes left behind.
-
-Reading what an attempt left behind, and writing its outcome. Supervisors only.
-"""
+"""How a job ended: a pure decision from what its processes left behind."""
 
 import logging
 import signal

@@ -1,9 +1,4 @@
-"""A worker's line to the record: the :class:`workbench.jobs.reporting.JobContext` that tasks get.
-
-Where a job stands, how fast it goes, and how long it will still take.
-
-What a task's function is given: its place in the workspace and its line to the record.
-"""
+"""A worker's line to the record: the :class:`JobContext` that a task is given."""
 
 import math
 import os

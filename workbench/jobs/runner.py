@@ -4,18 +4,6 @@ It starts the worker, waits for it, and writes down how it ended, so that the ex
 whichever app or command line looks next. It is small, loads nothing heavy, and outlives the app.
 A cancelled worker that does not stop is a supervisor's to end; where there is none any more, the
 runner ends it.
-
-Whether it was memory that a job's process died of, and how much there is.
-
-Libraries say it in many ways, which are told apart by names and words: nothing here imports them.
-What the kernel did, Linux says in the files of the process's control group; elsewhere nothing is
-known of that.
-
-Workers beside the first of a job that several processes train together.
-
-torchrun starts them (Elastic launch, torch's documentation) and numbers them in ``RANK``. The
-first, of rank 0, is the job's worker: it alone reports, measures, saves, and hears that it shall
-stop. The others compute, and are told by it.
 """
 
 import errno

@@ -2,8 +2,6 @@
 
 App and command line may each have one on the same home. Whoever claims a job, or adopts it from a
 supervisor that is gone, watches it; the store sees to it that this is only ever one of them.
-
-Watching over one running job: from its processes' start, or their adoption, to its outcome.
 """
 
 import logging

@@ -1,11 +1,4 @@
-"""An index of the workspace as LangChain's retriever.
-
-A reranker of the workspace as LangChain's document compressor.
-
-A model of the workspace as LangChain's embeddings.
-
-One open workspace, and one search process, for each home that this program uses.
-"""
+"""An index of the workspace as LangChain's retriever."""
 
 import atexit
 import threading

@@ -1,13 +1,6 @@
 """The task 'blend': models between a fine-tuned one and its base, measured on two data sets.
 
 Imports torch: worker processes only.
-
-Weights between two models of one architecture. Imports torch: worker processes only.
-
-A point between a fine-tuned model and its base often keeps what the base knew at little cost on
-what was learnt: WiSE-FT (Wortsman et al. 2022a); averages of more models are model soups (Wortsman
-et al. 2022b). sentence-transformers' own merging needs mergekit for this one formula, a package
-of its own with pins of its own, so the formula is written out here.
 """
 
 import shutil

@@ -3,10 +3,6 @@
 The weights are merged in fp32 into the base at full precision, even where the adapter was trained
 over a quantized or bf16 base: merged into those, the scores would change. Imports torch: worker
 processes only.
-
-A merged or blended model as a folder, and as a model of the workspace. Workers only.
-
-The README of a merged or blended model: what it is, and how to use it outside.
 """
 
 import shutil

@@ -1,10 +1,6 @@
 """The texts that two versions of a model are compared on, and how far apart they are.
 
 Imports torch (by the models): worker processes only.
-
-The versions of an adapter that a merge compares. Imports torch: worker processes only.
-
-The merged model on the same dev ground that training had. Imports torch: workers only.
 """
 
 import json

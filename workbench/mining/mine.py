@@ -3,10 +3,6 @@
 sentence-transformers' ``mine_hard_negatives`` has the same rules (and a test holds the two against
 each other) but works on texts alone: it hands back no row numbers, normalises every model's
 vectors, knows neither title nor length per role, draws without a seed, and cannot be stopped.
-
-Where negatives are looked for: by a model, by words in common, or by chance.
-
-Checks mining when it is asked for, so that a wrong name stops at the click. Torch-free.
 """
 
 from collections.abc import Callable, Sequence

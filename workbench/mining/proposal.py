@@ -2,10 +2,6 @@
 
 ``proposal.parquet`` lies in the job's folder and never changes. What a person unticks is listed
 beside it, so that a reload or another window shows the same.
-
-A proposal becomes the data set's next version. Torch-free.
-
-What a proposal is like, in numbers: for the page, the command line and the job's record.
 """
 
 from collections.abc import Iterator

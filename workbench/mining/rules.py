@@ -3,8 +3,6 @@
 The rules and their order are those of sentence-transformers' ``mine_hard_negatives``: positives go
 first, then what the margins and limits leave out, then the first ``range_min`` of the rest. A test
 compares the two.
-
-When two documents say the same: a number for each text, spaces and case aside. Torch-free.
 """
 
 from collections.abc import Sequence

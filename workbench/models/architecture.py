@@ -1,7 +1,4 @@
-"""What a transformers ``config.json`` says about a model, read without transformers.
-
-Which files of a folder are weights, whether they are all there, and whether they are pickled.
-"""
+"""What a transformers ``config.json`` says about a model, read without transformers."""
 
 import json
 from pathlib import Path

@@ -1,11 +1,4 @@
-"""Builds the sentence-transformers model that lies in a folder. Imports torch: workers only.
-
-How a model's weights are kept in memory: fp32, bf16, or quantized under an adapter.
-
-Imports torch: worker processes only.
-
-Attaches an adapter to its base. Imports torch: worker processes only.
-"""
+"""Builds the sentence-transformers model that lies in a folder. Imports torch: workers only."""
 
 import json
 import tempfile
@@ -170,7 +163,7 @@ class Parts:
             "trust_remote_code": self.trust_remote_code,
             "local_files_only": True,
         }
-        # Read by sentence-transformers, which then has its graph loaded by models/onnx.py.
+        # Read by sentence-transformers, which then has its graph loaded by models/load.py.
         return about | ({"backend": "onnx"} if self.contract.is_onnx else {})
 
     @property

@@ -1,9 +1,5 @@
 """What must be known of a model to use it as it was trained; saved beside its weights, obeyed
 in evaluation, indexing, search and export.
-
-What a model may be called, and a name for one that has none yet.
-
-Which kind of retrieval model a folder holds, and what follows for its contract. Torch-free.
 """
 
 import re

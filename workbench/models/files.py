@@ -1,7 +1,4 @@
-"""Copies a model's files and leaves behind what is no part of it. Torch-free.
-
-A model folder as one zip file. Torch-free.
-"""
+"""Copies a model's files and leaves behind what is no part of it. Torch-free."""
 
 import os
 import shutil

@@ -1,9 +1,5 @@
 """A CLIP-like model in memory: pictures and texts as vectors in one space (CLIP, Radford et al.
 2021). Imports torch: workers only.
-
-Pictures as the numbers a model reads, kept in memory while they are needed again and again.
-
-Imports torch: workers only.
 """
 
 import sys

@@ -1,12 +1,4 @@
-"""The task ``add-model``: copy, convert, try, register. Imports torch: worker processes only.
-
-A model's contract changed after the fact: in its record and in its own files. Torch-free.
-
-sentence-transformers alone reads a folder's own files, so what they say of pooling, prompts and
-lengths changes along with contract.json: elsewhere the model is used as it is here.
-
-Checks an ``add-model`` recipe when it is submitted. Torch-free, without network.
-"""
+"""The task ``add-model``: copy, convert, try, register. Imports torch: worker processes only."""
 
 import json
 import shutil

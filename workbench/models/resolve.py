@@ -2,15 +2,6 @@
 
 Torch-free and without network: a hub id is checked for its form and, when the hub may not be asked
 (``HF_HUB_OFFLINE``), for being in the local cache. A worker downloads it (:mod:`.fetch`).
-
-Brings a hub model into the local cache and says plainly when that fails. Workers only.
-
-The hub's own settings hold: ``HF_ENDPOINT`` for mirrors, ``HF_HUB_OFFLINE``, ``HF_HOME`` for the
-cache, ``HF_TOKEN`` for models that need a login.
-
-Models people start from, and the contract each needs. The data is in catalogue.toml.
-
-Nothing is downloaded by looking: a model comes to this machine when it is named in a run.
 """
 
 import difflib

@@ -1,11 +1,4 @@
-"""What a picture is called: from rows that name it, from a text beside it, or from its name.
-
-Pictures that the workbench draws itself, with captions that say what is on them: by a seed.
-
-One or two groups of shapes on light paper: 'two large red stars at the top left and a small blue
-ring in the middle'. Colour, shape, number, size and place are all said, so that a caption tells its
-picture from nearly all others, and a model has to learn what goes with what.
-"""
+"""What a picture is called: from rows that name it, from a text beside it, or from its name."""
 
 import math
 import re

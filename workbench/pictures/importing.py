@@ -3,11 +3,6 @@
 A picture is a document whose text is its caption; each caption is a query for which its picture is
 relevant. Captions come from rows that name pictures (ImageFolder's metadata, captions.jsonl), from
 a .txt beside a picture, or else from the files' names.
-
-Pictures that lie in a Parquet file's rows, as hubs keep picture data sets.
-
-Hugging Face's image columns hold {bytes, path}; others hold the bytes alone, or a list of either.
-Beside them stand captions, or the number of a class whose names the file's own notes tell.
 """
 
 import json

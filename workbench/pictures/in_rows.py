@@ -1,7 +1,4 @@
-"""Brings the pictures that lie in tables' rows into a data set in the making.
-
-What an import would make of pictures, from their names and the beginnings of what names them.
-"""
+"""Brings the pictures that lie in tables' rows into a data set in the making."""
 
 from collections.abc import Callable, Iterator
 from itertools import islice

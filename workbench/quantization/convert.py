@@ -1,10 +1,4 @@
-"""A model's folder in another format, written to disk. Imports torch: worker processes only.
-
-Writes a model's transformer as an ONNX graph, and a graph in 8 bits. Imports torch.
-
-``torch.onnx.export`` by tracing (``dynamo=False``): it takes positional inputs only, while current
-transformers name theirs, so a small module stands between.
-"""
+"""A model's folder in another format, written to disk. Imports torch: worker processes only."""
 
 import logging
 import warnings

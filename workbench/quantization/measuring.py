@@ -1,10 +1,4 @@
-"""What a model of any kind is worth and what it takes, in a process of its own. Workers only.
-
-One model measured in a process of its own, so that its memory is its own. Workers only.
-
-The processes are forked from a server that has imported the libraries and nothing else: each begins
-with the same memory, and none waits for torch to be imported once more.
-"""
+"""What a model of any kind is worth and what it takes, in a process of its own. Workers only."""
 
 import multiprocessing
 import multiprocessing.connection

@@ -1,9 +1,4 @@
-"""The ways to make a model or its embeddings smaller, and what each may cost. Torch-free.
-
-What a smaller model or code costs: agreement, the bound, the Pareto front, what to take.
-
-Numpy only: used by the job, and tested without a model.
-"""
+"""The ways to make a model or its embeddings smaller, and what each may cost. Torch-free."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

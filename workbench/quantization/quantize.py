@@ -1,8 +1,6 @@
 """The task 'quantize': a model in another format, checked against the original, as a model.
 
 Imports torch: worker processes only.
-
-The README of a quantized model: what it is, and how to use it outside. Torch-free.
 """
 
 import shutil

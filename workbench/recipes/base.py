@@ -4,20 +4,6 @@ A recipe is a pydantic model without torch. The form, the command line, the refe
 ``recipe.json`` all come from its fields, so a field carries everything there is to say about it:
 type, bounds, default, one sentence of help, its group, whether it is advanced, and on which other
 field's value it depends.
-
-What of a model's contract a person can decide; the rest is decided by its weights.
-
-How many devices train one model together: a number, 'all', or GPUs by name.
-
-The recipe of the pictures' sample: pictures drawn here, and a small untrained model for them.
-
-Numbers of dimensions as a person types them: '64, 128, 256', or 'auto'.
-
-Where a language model is asked: what recipes that name an endpoint have in common.
-
-The switch of every recipe that measures: whether a query's own document may be found by it.
-
-A prompt that a person may leave to the base model, or explicitly want none of.
 """
 
 import ipaddress

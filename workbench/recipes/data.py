@@ -1,9 +1,4 @@
-"""Recipes that bring data in: files a person has, and the sample.
-
-Recipes that make one data set out of another: a sample, a merge, other splits, an export.
-
-The recipe of a look at a hub's data set, before it is imported.
-"""
+"""Recipes that bring data in: files a person has, and the sample."""
 
 from typing import ClassVar, Literal
 

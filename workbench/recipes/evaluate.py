@@ -1,11 +1,4 @@
-"""Recipes that measure and that make models usable: evaluation and index building.
-
-The recipe of a pipeline matrix: every retriever with every reranker, at every cutoff.
-
-The recipe of a measured check: a few steps of a training run, for its time and memory.
-
-The recipe that brings an index up to date with its data set and its model.
-"""
+"""Recipes that measure and that make models usable: evaluation and index building."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self

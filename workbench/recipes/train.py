@@ -1,8 +1,6 @@
 """The recipe of a training run: fields every kind has, and those of the embedding model.
 
 The other kinds' are in train_rerank.py.
-
-The fields of an adapter (LoRA: Hu et al. 2021) and of quantized weights below one (QLoRA).
 """
 
 from typing import Annotated, Any, ClassVar, Literal, get_args

@@ -1,9 +1,4 @@
-"""Gathers one comparison for a report: everything the page shows, from what is on record.
-
-The table people publish: ``Model | Original | Finetuned``, one row per base model.
-
-Slices of an evaluation on record, from its saved per-query values and the data set's texts.
-"""
+"""Gathers one comparison for a report: everything the page shows, from what is on record."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

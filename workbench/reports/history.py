@@ -1,11 +1,4 @@
-"""Every number ever measured, whatever measured it: added to, and never written over.
-
-Numbers that stand with the job that measured them: training on dev, quantizing, blending.
-
-What a comparison's queries are divided by. Imports nothing, for the command line's options.
-
-One line of the history: one model, measured once.
-"""
+"""Every number ever measured, whatever measured it: added to, and never written over."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,9 +1,4 @@
-"""What every HTML report is made of: one file, no script, no network, light, dark and on paper.
-
-A comparison's tables for a paper: LaTeX with booktabs, one ``table`` each.
-
-What every Markdown report is made of.
-"""
+"""What every HTML report is made of: one file, no script, no network, light, dark and on paper."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

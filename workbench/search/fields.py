@@ -5,11 +5,6 @@ value is compared as a number where both sides are numbers, and by its year wher
 year first meets one; else as text (such dates sort rightly as text). A word is neither above nor
 below a number. A list has a value where one of its items is it. A document without the field meets
 no condition on it.
-
-Filters as a person types them: ``year >= 2020 and lang in en, de``. Torch-free.
-
-A condition is a field of the documents' own, an operator, and a value; several are joined by
-'and'. Fields and values with spaces, commas or 'and' in them stand in double quotes.
 """
 
 import math

@@ -1,17 +1,4 @@
-"""An open index, what is found in it, and what the data set knows of the query. Torch-free.
-
-Whether anything was written to the workspace's records since: two looks at the file system
-instead of ten queries per search.
-
-What a search answers.
-
-The best documents of an index: by score, then by document id.
-
-Keeps the last few things used in memory.
-
-The second stage of a search: a reranker or a late-interaction model orders anew what the index
-found. Torch-free: the model is handed in, loaded.
-"""
+"""An open index, what is found in it, and what the data set knows of the query. Torch-free."""
 
 import time
 from collections import OrderedDict

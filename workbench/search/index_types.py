@@ -1,10 +1,4 @@
-"""Asks a finished index on disk, all structures alike. Imports FAISS: worker processes only.
-
-Makes, fills and changes FAISS indexes as a plan says. Imports FAISS: worker processes only.
-
-A document's number in an index is its position in the index's own list of documents; removing
-some closes the gaps, so that positions always run from 0.
-"""
+"""Asks a finished index on disk, all structures alike. Imports FAISS: worker processes only."""
 
 import os
 from collections.abc import Callable

@@ -4,13 +4,6 @@ Memory: what FAISS needs of the index, and one part of the documents. The vector
 the job's folder; they are needed again for training, filling and measuring. A build that was
 stopped goes on from the kept encodings (``workbench.evaluation.encoding_cache``):
 what was encoded is read, not encoded again, and the rest is quick.
-
-The task ``index``: encode a data set's documents into a FAISS index. Worker processes only.
-
-What an index finds of what an exact search finds, and how quickly. Worker processes only.
-
-The measure is recall@10: of the ten best documents by the model's full vectors, the share that the
-index has among its first ten, averaged over a sample of the data set's own queries.
 """
 
 import shutil

@@ -2,9 +2,6 @@
 
 The model's files are known by a digest that reads all of them; as long as names, sizes and dates
 are the same as when it was taken, it is not taken again.
-
-Checks ``index`` and ``index-update`` recipes when they are submitted. Torch-free, without
-network.
 """
 
 import hashlib

@@ -1,16 +1,6 @@
 """The API as an app of its own: its routes, its guards, and a page about them.
 
 It is mounted below ``/v1`` of the page's app, or served alone (``python -m workbench serve``).
-
-A brake on guessing the key: after some wrong ones an address has to wait.
-
-What stands before the API's routes: the key, and the size of a request.
-
-Refusals in OpenAI's shape: ``{"error": {"message", "type", "param", "code"}}``.
-
-The key of the API: from the environment, or made up at the start and said once.
-
-It is kept as a digest only, and stands in no record and no log.
 """
 
 import base64
@@ -53,7 +43,7 @@ from workbench.serving.shapes import TooLarge
 # It is kept as a digest only, and stands in no record and no log.
 
 VARIABLE = "WORKBENCH_API_KEY"
-#: So long that a key cannot be guessed; the brake (``brake.py``) keeps guessing from being a load.
+#: So long that a key cannot be guessed; :class:`RateLimit` keeps guessing from being a load.
 SHORTEST = 20
 
 

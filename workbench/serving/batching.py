@@ -2,10 +2,6 @@
 
 What arrives while the engine is busy is taken along with the next batch of its kind. Each request
 gives a share to every batch, so that a short one does not wait until a long one is done.
-
-From texts to vectors and from pairs to scores, through the resident search worker.
-
-Work for a client while it is there: one that went away is not computed for.
 """
 
 import asyncio

@@ -4,8 +4,6 @@ else, and reads a reply to a limit.
 The library behind it would also send what OPENAI_ORG_ID, OPENAI_PROJECT_ID and
 OPENAI_CUSTOM_HEADERS hold to whatever address is asked, follow redirects with the prompt in hand,
 and read a reply without end.
-
-How much text a number of tokens is, roughly: endpoints are held to what they were asked for.
 """
 
 import re

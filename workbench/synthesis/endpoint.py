@@ -1,7 +1,4 @@
-"""Asks an OpenAI-compatible endpoint: many at once, no more than allowed, again where it failed.
-
-What an endpoint's failures mean: try again, leave the passage, or stop. A sentence each.
-"""
+"""Asks an OpenAI-compatible endpoint: many at once, no more than allowed, again where it failed."""
 
 import asyncio
 from collections.abc import Callable, Iterable

@@ -2,8 +2,6 @@
 
 Models are asked for one question per line and nothing else; they number, quote, embolden,
 introduce, answer and apologise all the same, or send JSON. Only questions come out of here.
-
-What a model is asked, in the passage's language. Torch-free.
 """
 
 import json

@@ -1,11 +1,4 @@
-"""The task 'synthesize': ask, clean, find again, and make a new version of the data set.
-
-Which documents are asked about, and what of them is sent. Torch-free.
-
-The round trip: a question stays if its own passage is among the best that a model finds.
-
-From questions of passages to queries and judgments of a new version. Torch-free.
-"""
+"""The task 'synthesize': ask, clean, find again, and make a new version of the data set."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping

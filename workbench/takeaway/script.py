@@ -1,7 +1,4 @@
-"""The script that repeats a run, without the workbench. Imports torch: worker processes only.
-
-The script's ``load_model``, as models/assemble.py and training/method.py do it.
-"""
+"""The script that repeats a run, without the workbench. Imports torch: worker processes only."""
 
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -24,7 +21,7 @@ from workbench.takeaway.snippet import Origin, name_elsewhere, origin
 from workbench.training.distributed import ProcessGroup, across_devices
 from workbench.training.run import training_arguments
 
-# The script's ``load_model``, as models/assemble.py and training/method.py do it.
+# The script's ``load_model``, as models/assemble.py and training/loss.py do it.
 
 _POOLING = "from sentence_transformers.sentence_transformer.modules import Pooling"
 

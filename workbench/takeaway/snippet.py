@@ -1,10 +1,6 @@
 """'Use this model': the lines a program elsewhere needs, prompts and pooling spelled out.
 
 Torch-free. The page, the command line and the model's README show the same lines.
-
-Which run made a model, and what its base is called outside the workspace. Torch-free.
-
-A model's files as they are taken away: without a path of this machine in them. Torch-free.
 """
 
 import json

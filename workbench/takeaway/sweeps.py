@@ -1,7 +1,4 @@
-"""Sweeps that were started: which runs belong together, and how they stand. Torch-free.
-
-Run it again with a change: one run as a starting point, or several values. Torch-free.
-"""
+"""Sweeps that were started: which runs belong together, and how they stand. Torch-free."""
 
 import itertools
 import json

@@ -4,9 +4,6 @@ In-batch negatives take every other row's documents for wrong ones. So no batch 
 one query, nor a document that is judged relevant to the query of another row. Rows that may not
 meet are dealt out like cards, one batch after the other: an epoch of n rows, of which at most g may
 not meet each other, then has max(n / batch size, g) batches, and sees every row once.
-
-Which training rows may not meet in a batch: rows of one query, and a row with a document that is
-relevant to another row's query. Torch-free.
 """
 
 from collections.abc import Iterator

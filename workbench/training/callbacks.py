@@ -1,10 +1,5 @@
 # ruff: noqa: ARG002 - the trainer calls these by name, with everything it has.
-"""Writes down every step: rows for the chart, progress, and events for TensorBoard.
-
-When a run evaluates, saves and stops.
-
-Stops a run whose numbers have gone wrong, before it wastes hours or overwrites what is good.
-"""
+"""Writes down every step: rows for the chart, progress, and events for TensorBoard."""
 
 import math
 import time

@@ -3,12 +3,6 @@
 InfoNCE: van den Oord et al. 2018. GradCache: Gao et al. 2021. GISTEmbed: Solatorio 2024.
 Matryoshka: Kusupati et al. 2022. Distillation: Lin et al. 2020; MarginMSE, Hofstätter et al. 2020.
 Scored pairs: CoSENT, Su 2022 (https://kexue.fm/archives/8847); cosine, Reimers and Gurevych 2019.
-
-The base model made ready for training, and the contract it will have.
-
-Full, LoRA or QLoRA: which weights are trained, and how the others are kept.
-
-LoRA: Hu et al. 2022. QLoRA: Dettmers et al. 2023. Both by peft and bitsandbytes.
 """
 
 from pathlib import Path

@@ -1,7 +1,4 @@
-"""What a run trains on: rows of numbers, and the texts these numbers stand for, each kept once.
-
-A teacher's scores of a query's documents, as the data brings them (``pos_scores``, ...).
-"""
+"""What a run trains on: rows of numbers, and the texts these numbers stand for, each kept once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,14 +1,4 @@
-"""What the steps of one training task hand to each other, and what a kind of model brings.
-
-The first stage of kinds that order candidates: its model, and the dev ground.
-
-The files a run leaves in its output folder, beside the checkpoints and TensorBoard's events.
-
-What the kinds have in common: the trainer's arguments with the run's batches, and the pool that
-models of vectors search on dev.
-
-A recipe as the trainer's arguments. Every choice of ours that is not the library's has a why.
-"""
+"""What the steps of one training task hand to each other, and what a kind of model brings."""
 
 import json
 import math

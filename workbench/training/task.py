@@ -2,8 +2,6 @@
 
 Reads top to bottom: look everything up, measure before the first step, train, read the best
 checkpoint back, register it, say how it went.
-
-After the last step: the best checkpoint is read back, checked, and becomes a model.
 """
 
 import gc

@@ -1,9 +1,4 @@
-"""sentence-transformers' trainers, with our dev evaluation, our checkpoints and our collators.
-
-Turns a batch of row numbers into tokens, with the prompt and length of each column's role.
-
-Hands the run's batches to the trainer.
-"""
+"""sentence-transformers' trainers, with our dev evaluation, our checkpoints and our collators."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path

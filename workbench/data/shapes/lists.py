@@ -4,16 +4,6 @@ FlagEmbedding and EmbedRAG (``query, pos, neg`` with scores and prompt), open-re
 (``positive``/``negative`` or ``positives``/``negatives``), Tevatron (``positive_passages``), DPR
 (``positive_ctxs``, ``hard_negative_ctxs``), and sentence-transformers' ``anchor, positive,
 negative_1 ...``: they differ in the names of their fields only.
-
-Texts that carry their instruction: ``[instruction, text]``, as INSTRUCTOR and uniem write them.
-
-The query's instruction becomes its prompt. A document's instruction belongs to a model, not to the
-document: it is left out, and the report says so once.
-
-What a passage says of itself and its query together: a retriever's score, a rank, a label.
-
-The score is kept as a teacher's. For the rest there is no place, and the report says so once a
-file.
 """
 
 from collections.abc import Callable, Collection

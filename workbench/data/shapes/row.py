@@ -1,12 +1,4 @@
-"""One row as every shape reads it: a query, its documents, what is known of each.
-
-A row's other columns: a date, a topic, a source. They are kept with its query, or its pair.
-
-With the query and not with its documents, because a document may stand in many rows, and what a row
-says beside its texts was said of that row.
-
-A row's or a passage's other columns, as the JSON object that is stored of them.
-"""
+"""One row as every shape reads it: a query, its documents, what is known of each."""
 
 import json
 import math
