@@ -74,9 +74,9 @@ def test_a_hubs_data_set_is_looked_at_mapped_and_imported(
         with running(tmp_path) as app:
             page.goto(app.url())
             page.get_by_role("tab", name="Data", exact=True).click()
-            page.get_by_role("button", name="From a hub").click()
+            page.get_by_role("button", name="From the Hugging Face Hub").click()
             page.locator("#data-hub input, #data-hub textarea").fill("me/fragen")
-            click(page, "Look at it")
+            click(page, "Preview")
             shown = page.locator("#data-preview")
             shown.get_by_text("answer 0", exact=True).first.wait_for(timeout=LONG)
             shown.get_by_text("me/fragen has the splits train, test.").wait_for()

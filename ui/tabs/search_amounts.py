@@ -1,4 +1,4 @@
-"""How many documents a search shows, and how many of them a second stage orders anew."""
+"""How many documents a search shows, and how many of them a second stage re-ranks."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Bring your old command: a pasted command line or YAML fills in the form."""
+"""Import a training command: a pasted command line or YAML fills in the form."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -380,7 +380,7 @@ def _files(database: Path) -> tuple[Path, Path]:
     return database, database.with_name(f"{database.name}-wal")
 
 
-# The second stage of a search: a reranker or a late-interaction model orders anew what the index
+# The second stage of a search: a reranker or a late-interaction model re-ranks what the index
 # found. Torch-free: the model is handed in, loaded.
 
 #: Kinds of model that score a query together with a document.
