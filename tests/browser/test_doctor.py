@@ -28,7 +28,7 @@ def test_a_finding_is_mended_with_one_click(page: Any, tmp_path: Path) -> None:
         page.locator("#data-doctor button").first.click()
         page.locator("#doctor-report", has_text="not been examined").wait_for()
         page.locator("#doctor-examine").click()
-        mend = page.locator("[data-finding=empty-query] [data-pick=drop-empty-queries]")
+        mend = page.locator("[data-finding=empty-query] [data-pick$=drop-empty-queries]")
         mend.wait_for(timeout=LONG)
         mend.click()
         page.locator("#doctor-job", has_text="this is version 2").wait_for(timeout=LONG)
