@@ -17,7 +17,7 @@ from ui.words.amounts import count
 from workbench.comparison.forgetting import Forgetting, forgetting, tables
 from workbench.comparison.names import HEADLINE, label
 from workbench.comparison.table import Row, Table, build_table, to_csv, to_markdown
-from workbench.comparison.text import whole_lists
+from workbench.comparison.text import full_list_lines
 from workbench.records import Job, JobStatus
 
 
@@ -59,7 +59,7 @@ def results_html(result: Mapping[str, Any]) -> Markup:
 
 def _whole_lists(result: Mapping[str, Any]) -> list[Markup]:
     line = Markup('<p class="rw-quiet rw-small" data-whole-lists>{}</p>')
-    return [line.format(sentences.said(one)) for one in whole_lists(result)]
+    return [line.format(sentences.said(one)) for one in full_list_lines(result)]
 
 
 def _forgotten(found: Sequence[Forgetting]) -> Markup:

@@ -15,17 +15,17 @@ def result_text(result: Mapping[str, Any]) -> str:
     if result.get("pairs", {}).get("left_out"):
         names = ", ".join(result["pairs"]["left_out"])
         parts.append(f"Not judged by scored pairs, which need a model: {names}.\n")
-    parts += [f"{one}\n" for one in full_list_map(result)]
+    parts += [f"{one}\n" for one in full_list_lines(result)]
     if second:
         parts += [part for table in tables(second) for part in _with_words(table)]
-        parts += [f"{one}\n" for one in full_list_map(second)]
+        parts += [f"{one}\n" for one in full_list_lines(second)]
         parts += [f"{one.text}\n" for one in forgetting(result)]
     if result.get("dimensions"):
         parts.append("\n".join(_dimensions(result["dimensions"])) + "\n")
     return "\n".join(parts)
 
 
-def full_list_map(result: Mapping[str, Any]) -> list[str]:
+def full_list_lines(result: Mapping[str, Any]) -> list[str]:
     """What the table's MAP@100 does not see: one sentence where lists are longer than 100."""
     rows = [row for row in result.get("rows", ()) if "longest_list" in row]
     if not rows:

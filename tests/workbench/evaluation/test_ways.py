@@ -16,7 +16,7 @@ from tests.workbench.evaluation.test_stages import (
     verdicts,
 )
 from workbench.comparison.table import build_table, to_text
-from workbench.comparison.text import full_list_map, result_text
+from workbench.comparison.text import full_list_lines, result_text
 from workbench.errors import BadInput
 from workbench.evaluation.prepare import prepare_evaluate
 
@@ -66,14 +66,14 @@ def test_longer_lists_than_the_metrics_see_are_told_of_and_measured_whole(make: 
     assert rows["wrong"]["map@100"] == 0.0
     assert rows["wrong"]["map"] == pytest.approx(1 / 151)
     assert rows["right"]["map"] == rows["right"]["map@100"] == 1.0
-    (said,) = full_list_map(result)
+    (said,) = full_list_lines(result)
     assert "lists of up to 151 candidates" in said and "wrong 0.007, right 1.000" in said
     assert said in result_text(result)
 
 
 def test_of_shorter_lists_nothing_is_said(make: Make) -> None:
     result = evaluated(make(BROUGHT), ["wrong"], way="reranking")
-    assert "longest_list" not in result["rows"][0] and full_list_map(result) == []
+    assert "longest_list" not in result["rows"][0] and full_list_lines(result) == []
 
 
 def test_mined_negatives_are_no_candidates_to_measure_by(make: Make) -> None:
