@@ -137,8 +137,8 @@ def fill(home: Path) -> None:
     """Put the vectors where jobs look for what the packaged model has encoded."""
     from dataclasses import replace
 
-    from workbench.evaluation.measure import with_cache
-    from workbench.evaluation.pool import join_documents
+    from workbench.evaluation.encode import with_cache
+    from workbench.evaluation.texts import join_documents
     from workbench.models.load import load_embedding
     from workbench.models.resolve import resolve
     from workbench.workspace import Workspace

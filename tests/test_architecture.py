@@ -175,3 +175,20 @@ def test_no_file_is_too_long_to_read() -> None:
         if (count := len(path.read_text(encoding="utf-8").splitlines())) > 500
     }
     assert long == {}
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("workbench.jobs.runner", {"numpy", "pydantic", "sqlalchemy"}),
+        ("workbench.search.resident", {"numpy", "pydantic", "sqlalchemy", "pyarrow"}),
+        ("workbench.worker", {"scipy", "pyarrow", "openai", *HEAVY}),
+        ("workbench.cli.main", {"scipy", "openai", "ir_measures", "gradio", *HEAVY}),
+    ],
+)
+def test_what_starts_often_starts_light(module: str, heavy: set[str]) -> None:
+    code = f"import sys, {module}; print(sorted({heavy!r} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr

@@ -10,7 +10,7 @@ from ui.plots import COLOURS, dress, plain
 from ui.words import t
 from ui.words.amounts import size
 from workbench.comparison.names import HEADLINE, label
-from workbench.quantization.methods import WEIGHED
+from workbench.quantization.compare import WEIGHED
 
 #: What of the result has a chart, and the words for its axis.
 PANELS = {"models": "lab.bytes_models", "vectors": "lab.bytes_vectors"}

@@ -8,8 +8,9 @@ line for each argument.
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from workbench.answers.answer import collect_answer, prepare
 from workbench.answers.answer_settings import load
+from workbench.answers.collect_answer import collect_answer
+from workbench.answers.prepare import prepare
 from workbench.comparison.forgetting import tables
 from workbench.comparison.table import to_text
 from workbench.errors import BadInput, ModelNotFound, NotFound, SearchUnavailable
@@ -17,7 +18,7 @@ from workbench.recipes.answer import AnswerRecipe
 from workbench.recipes.evaluate import EvaluateRecipe
 from workbench.records import JobStatus
 from workbench.search.fields import as_text
-from workbench.search.found import CANDIDATES, Hit
+from workbench.search.results import CANDIDATES, Hit
 from workbench.workspace import Workspace
 
 if TYPE_CHECKING:

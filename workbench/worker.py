@@ -14,7 +14,7 @@ from typing import Any
 from storage.records import Job, JobStatus
 from workbench.endpoint_keys import EndpointKeys
 from workbench.errors import JobNotFound, WorkbenchError, WorkerCrashed
-from workbench.jobs import files, runner
+from workbench.jobs import files, follower
 from workbench.jobs.reporting import EXIT_STALE, Reporter
 from workbench.jobs.runner import out_of_memory
 from workbench.tasks import get_task, read_recipe
@@ -26,8 +26,8 @@ EXIT_FAILED = 1
 def main(arguments: list[str]) -> int:
     job_id, attempt = arguments[0], int(arguments[1])
     _offer_to_the_out_of_memory_killer()
-    if runner.RANK in os.environ:
-        runner.leave_with_parent()
+    if follower.RANK in os.environ:
+        follower.leave_with_parent()
     folder = Path.cwd()
     return _guarded(folder, attempt, lambda: _work(job_id, attempt))
 
@@ -41,9 +41,9 @@ def _work(job_id: str, attempt: int) -> dict[str, Any] | None:
     job = workspace.jobs.get(job_id)
     if job.attempt != attempt or job.status is not JobStatus.RUNNING:
         return None
-    if runner.rank():
+    if follower.rank():
         return get_task(job.task).load_run()(
-            read_recipe(job.task, job.recipe), runner.Follower(workspace, job)
+            read_recipe(job.task, job.recipe), follower.Follower(workspace, job)
         )
     return _run(Reporter(workspace, job), job)
 
@@ -62,7 +62,7 @@ def _guarded(folder: Path, attempt: int, work: Callable[[], dict[str, Any] | Non
         result = work()
         if result is None:
             return EXIT_STALE
-        if not runner.rank():
+        if not follower.rank():
             files.write_json(folder / files.RESULT, {"attempt": attempt, "result": result})
         return 0
     except JobNotFound:
@@ -76,7 +76,7 @@ def _guarded(folder: Path, attempt: int, work: Callable[[], dict[str, Any] | Non
         traceback.print_exc()
         report = _explain(error).to_dict()
     # A worker that the first one's end took along must not write over what that one said.
-    if not runner.rank() or files.read_json(folder / files.ERROR, attempt) is None:
+    if not follower.rank() or files.read_json(folder / files.ERROR, attempt) is None:
         files.write_json(folder / files.ERROR, {"attempt": attempt, "error": report})
     return EXIT_FAILED
 

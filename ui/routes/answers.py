@@ -9,7 +9,8 @@ from starlette.responses import Response, StreamingResponse
 from ui.answering import lines
 from ui.services import Services
 from ui.words import t
-from workbench.answers.answer import answer, prepare
+from workbench.answers.answer import answer
+from workbench.answers.prepare import prepare
 from workbench.errors import SearchUnavailable
 from workbench.recipes.answer import AnswerRecipe
 from workbench.recipes.describe import without_nulls

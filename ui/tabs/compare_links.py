@@ -5,7 +5,7 @@ from markupsafe import Markup
 from ui.routes.downloads import download_url
 from ui.services import Services
 from ui.words import t
-from workbench.evaluation.results import ranked_ids
+from workbench.evaluation.ranked import ranked_ids
 from workbench.records import Job
 
 

@@ -8,7 +8,7 @@ import gradio as gr
 from ui.words import t
 from workbench.errors import BadInput
 from workbench.search.client import MOST_HITS
-from workbench.search.found import CANDIDATES
+from workbench.search.results import CANDIDATES
 
 HITS = 10
 

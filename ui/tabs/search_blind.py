@@ -16,8 +16,8 @@ from ui.tabs.search_tiles import gallery_piece, tiles
 from ui.words import t
 from workbench.errors import BadInput
 from workbench.records import Pick
-from workbench.search.found import SearchResult
 from workbench.search.picks import Tally, Winner, judge_pick, keep, tallies, winner_top
+from workbench.search.results import SearchResult
 
 #: Questions that wait for an answer, of all pages; the oldest are forgotten.
 WAITING = 200

@@ -17,7 +17,7 @@ from ui.words.amounts import count
 from workbench.errors import BadInput, SearchUnavailable
 
 if TYPE_CHECKING:
-    from workbench.search.found import Hit, SearchResult
+    from workbench.search.results import Hit, SearchResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from workbench.records import Index
 from workbench.search.pictures import of_pictures
 
 if TYPE_CHECKING:
-    from workbench.search.found import Hit, SearchResult
+    from workbench.search.results import Hit, SearchResult
 
 #: Pixels of a tile's picture, and of the one that opens: the sizes that are kept.
 SMALL, LARGE = 256, 1024

@@ -12,24 +12,21 @@ import hashlib
 import json
 import random
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from workbench.answers import citations
 from workbench.answers.answer_events import AnswerEvents, Took
-from workbench.answers.endpoint import Thinking
 from workbench.answers.local import Local
 from workbench.answers.prompt import passages, prompt, says_nothing
-from workbench.errors import BadInput, ModelUnusable, WorkbenchError
+from workbench.answers.thinking import Thinking
+from workbench.errors import WorkbenchError
 from workbench.jobs.files import write_json
 from workbench.models.resolve import resolve
 from workbench.recipes.answer import AnswerRecipe
-from workbench.recipes.describe import with_absolute_folders
-from workbench.search.fields import parse
-from workbench.search.found import CANDIDATES, SearchResult
-from workbench.synthesis.prepare import refuse_mute
+from workbench.search.results import CANDIDATES, SearchResult
 from workbench.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -169,70 +166,3 @@ async def _write(writer: Writer, told: AnswerEvents, question: str) -> AsyncGene
     for piece in [*found.feed(thinking.close()), *found.close()]:
         yield told.piece(piece)
     told.written(found, writer.took, asked, says_nothing(told.text))
-
-
-# An answer as a whole, for callers that do not read along: the command line, agents.
-
-Said = Callable[[dict[str, Any]], None]
-
-
-def collect_answer(
-    workspace: Workspace,
-    search: "SearchClient",
-    recipe: AnswerRecipe,
-    question: str,
-    said: Said | None = None,
-) -> dict[str, Any]:
-    """Everything that is told at the end; ``said`` gets the events before it.
-
-    Raises what :func:`workbench.answers.answer.answer` raises.
-    """
-    return asyncio.run(_whole(workspace, search, recipe, question, said))
-
-
-async def _whole(
-    workspace: Workspace,
-    search: "SearchClient",
-    recipe: AnswerRecipe,
-    question: str,
-    said: Said | None,
-) -> dict[str, Any]:
-    async with aclosing(answer(workspace, search, recipe, question)) as events:
-        async for event in events:
-            if event["event"] == "end":
-                return {name: value for name, value in event.items() if name != "event"}
-            if said:
-                said(event)
-    raise AssertionError("unreachable")
-
-
-# Checks a question when it is asked, so that bad input stops at the click.
-
-LONGEST_QUESTION = 10_000
-
-
-def prepare(workspace: Workspace, recipe: AnswerRecipe, question: str) -> AnswerRecipe:
-    """The recipe with whole paths; raises :class:`BadInput` for what cannot be answered."""
-    if not question.strip():
-        raise BadInput("There is nothing to answer.", "Type a question.")
-    if len(question) > LONGEST_QUESTION:
-        raise BadInput(
-            f"The question is longer than {LONGEST_QUESTION:,} characters.", "Shorten it."
-        )
-    workspace.indexes.get(recipe.index)
-    workspace.endpoint_keys.variable(recipe)
-    if recipe.where.strip():
-        parse(recipe.where)
-    if recipe.reranker:
-        resolve(workspace, recipe.reranker)
-    if not recipe.local_model:
-        return recipe
-    # The search process stands in another folder than the person.
-    recipe = with_absolute_folders(recipe, workspace.models.exists)
-    name = recipe.local_model
-    found = resolve(workspace, name)
-    if found.base is not None:
-        raise ModelUnusable(f"'{name}' is an adapter.", "Merge it into its base model first.")
-    if found.local:
-        refuse_mute(Path(found.source), name)
-    return recipe

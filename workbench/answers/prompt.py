@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from workbench.recipes.answer import NOTHING, PASSAGES, QUESTION, AnswerRecipe
-from workbench.search.found import Hit
-from workbench.synthesis.client import tokens
+from workbench.search.results import Hit
+from workbench.synthesis.amount import tokens
 from workbench.synthesis.questions import is_chinese
 
 ENGLISH = """\

@@ -8,7 +8,7 @@ import numpy as np
 
 from workbench.checks.report import Lengths
 from workbench.data.reader import DatasetReader
-from workbench.evaluation.pool import join_documents
+from workbench.evaluation.texts import join_documents
 from workbench.models.contract import Contract
 
 #: Texts of each role that are looked at.

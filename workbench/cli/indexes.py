@@ -11,7 +11,7 @@ from workbench.cli.running import add_fields, add_settings, read_values, run_job
 from workbench.errors import BadInput
 from workbench.recipes.evaluate import IndexRecipe, IndexUpdateRecipe
 from workbench.search.fields import joined
-from workbench.search.found import CANDIDATES, Hit
+from workbench.search.results import CANDIDATES, Hit
 from workbench.search.staleness import Stale, stale
 from workbench.workspace import Workspace
 

@@ -18,7 +18,7 @@ from workbench.comparison.names import HEADLINE
 from workbench.comparison.table import ALL_CAPTIONS
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput, NotFound
-from workbench.evaluation.results import QRELS_FILE, QUERIES_FILE, RUN_FILE
+from workbench.evaluation.files import QRELS_FILE, QUERIES_FILE, RUN_FILE
 
 if TYPE_CHECKING:
     from workbench.workspace import Workspace

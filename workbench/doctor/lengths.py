@@ -167,7 +167,7 @@ def _query_tokens(exam: Exam, shape: Shape, contract: Contract, limit: int) -> A
 
 
 def _document_tokens(exam: Exam, shape: Shape, contract: Contract, limit: int) -> Array:
-    from workbench.evaluation.pool import join_documents
+    from workbench.evaluation.texts import join_documents
 
     counts, row = np.zeros(exam.documents, np.int32), 0
     for table in exam.reader.iter_documents(1_000):

@@ -13,7 +13,7 @@ from workbench.doctor.report import EXAMPLES, Example, Finding, Mend
 from workbench.errors import WorkbenchError
 from workbench.evaluation.own_document import query_itself
 from workbench.evaluation.pictures import has_pictures
-from workbench.evaluation.pool import join_documents
+from workbench.evaluation.texts import join_documents
 from workbench.models.resolve import resolve
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ class _Judge:
 
     def __init__(self, exam: "Exam") -> None:
         from workbench.doctor.prepare import refuse_judge
-        from workbench.evaluation.measure import with_cache
+        from workbench.evaluation.encode import with_cache
         from workbench.evaluation.scores import with_kept_scores
         from workbench.models.load import LoadedEmbedding, load_model
 

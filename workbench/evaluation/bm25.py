@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.evaluation.exact_search import Run, cut, widen
-from workbench.evaluation.pool import Pool, Rows, join_documents
+from workbench.evaluation.pool import Pool, Rows
+from workbench.evaluation.texts import join_documents
 from workbench.models.contract import Contract
 
 #: How soon more of the same word counts less, and how much long documents lose: bm25s's own.

@@ -19,8 +19,9 @@ from workbench.evaluation.measure import Encoder, Measured, retrieve
 from workbench.evaluation.metrics import Judgments, score_run
 from workbench.evaluation.named import AUTO, BM25, GIVEN
 from workbench.evaluation.own_document import NO, query_itself
-from workbench.evaluation.pool import Pool, Rows, excluding, join_documents, whole_pool
+from workbench.evaluation.pool import Pool, Rows, excluding, whole_pool
 from workbench.evaluation.scores import counted, score_some
+from workbench.evaluation.texts import join_documents
 from workbench.models.contract import Contract
 from workbench.models.scorer import Scorer
 from workbench.recipes.mine import MINED

@@ -16,14 +16,16 @@ from workbench.comparison.table import ALL_DOCUMENTS, PIPELINE, RETRIEVAL
 from workbench.data.reader import DatasetReader
 from workbench.evaluation.bm25 import Bm25
 from workbench.evaluation.candidates import CandidateSet, frozen_run, rerank
+from workbench.evaluation.encode import CachedEncoder
 from workbench.evaluation.exact_search import Run, search
-from workbench.evaluation.measure import CachedEncoder, score
+from workbench.evaluation.measure import score
 from workbench.evaluation.metrics import DEPTH, cut_scores
 from workbench.evaluation.named import BM25, Named, find, no_second_stage
-from workbench.evaluation.pool import Pool, Rows, excluding, join_documents, whole_pool
+from workbench.evaluation.pool import Pool, Rows, excluding, whole_pool
 from workbench.evaluation.prepare import no_retriever
 from workbench.evaluation.results import Entry, lengths_of, record_entry, searched_words
 from workbench.evaluation.stages import load
+from workbench.evaluation.texts import join_documents
 from workbench.jobs.reporting import JobContext
 from workbench.models.contract import Contract
 from workbench.recipes.evaluate import EvaluateRecipe, MatrixRecipe

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from workbench.errors import WorkbenchError
 from workbench.evaluation.exact_search import Run, cut, merge, widen
-from workbench.evaluation.pool import Pool, join_documents
+from workbench.evaluation.pool import Pool
+from workbench.evaluation.texts import join_documents
 from workbench.models.contract import Contract
 
 #: Documents whose token vectors are in memory at once: 250 of 220 tokens in 128 dimensions take

@@ -17,7 +17,6 @@ from workbench.evaluation.exact_search import Run, to_the_left
 from workbench.evaluation.metrics import Judgments
 from workbench.evaluation.own_document import AUTO, own_documents
 from workbench.evaluation.pictures import Turned
-from workbench.models.contract import Contract
 
 Rows = NDArray[np.int64]
 
@@ -218,18 +217,3 @@ def _ids(table: Any) -> Any:
 
 def _rows(table: Any) -> Sequence[int]:
     return table["row"].to_pylist()
-
-
-# A table of documents as the texts a model reads.
-
-
-def join_documents(documents: Any, contract: Contract) -> Any:
-    """Columns title and text (n,) -> an Arrow string array (n,), joined as the contract says.
-
-    Without the document prompt: encoding and training put that in front themselves.
-    """
-    title = pc.fill_null(documents["title"], "")
-    text = pc.fill_null(documents["text"], "")
-    joined = pc.binary_join_element_wise(title, text, contract.title_separator)
-    whole = pc.if_else(pc.equal(title, ""), text, joined)
-    return whole.combine_chunks() if isinstance(whole, pa.ChunkedArray) else whole

@@ -23,6 +23,7 @@ from workbench.comparison.significance import (
 from workbench.comparison.table import ALL_DOCUMENTS as ALL_DOCUMENTS
 from workbench.comparison.table import OWN_CANDIDATES, way_of
 from workbench.data.reader import DatasetReader
+from workbench.evaluation.files import QRELS_FILE, QUERIES_FILE, RUN_FILE
 from workbench.evaluation.measure import Measured
 from workbench.evaluation.named import GIVEN
 from workbench.evaluation.pairs import ScoredPairs
@@ -156,13 +157,6 @@ def _as_json(
         "second_stage": bool(entry.against),
         "verdict": judge(result.delta, p_holm, result.queries),
     }
-
-
-# The files of an evaluation, by name: for who only reads them, without what measures.
-
-RUN_FILE = "run.parquet"
-QUERIES_FILE = "queries.parquet"
-QRELS_FILE = "qrels.parquet"
 
 
 # What an evaluation leaves on disk, as Parquet: the run, the metrics of each query, and the
@@ -329,12 +323,3 @@ def _add(
             created_at=time.time(),
         )
     )
-
-
-# Which of a job's evaluations kept rankings. Imports nothing, for the app's start.
-
-
-def ranked_ids(result: Mapping[str, Any]) -> list[str]:
-    """Ids in the order of the job's tables; those on a second data set last."""
-    second = result.get("also") or {}
-    return [*(result.get("evaluations") or ()), *(second.get("evaluations") or ())]

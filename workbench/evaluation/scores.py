@@ -14,8 +14,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from workbench.data.digests import of_bytes, of_strings
+from workbench.evaluation.encode import contract_key, deciding, weights_digest
 from workbench.evaluation.encoding_cache import Digests, EncodingCache, Shelf
-from workbench.evaluation.measure import contract_key, deciding, weights_digest
 from workbench.models.contract import Contract
 from workbench.models.resolve import ResolvedModel
 from workbench.models.scorer import Scorer

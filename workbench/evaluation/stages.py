@@ -30,9 +30,10 @@ from workbench.evaluation.candidates import (
     frozen_run,
     rerank,
 )
+from workbench.evaluation.encode import with_cache
 from workbench.evaluation.exact_search import Run
 from workbench.evaluation.maxsim import search_exactly
-from workbench.evaluation.measure import Measured, retrieve, score, with_cache
+from workbench.evaluation.measure import Measured, retrieve, score
 from workbench.evaluation.metrics import BLOCK, DEPTH, Judgments
 from workbench.evaluation.named import (
     AUTO,

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from storage.records import Evaluation
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput, NotFound
-from workbench.evaluation.results import QRELS_FILE, QUERIES_FILE, RUN_FILE, judged
+from workbench.evaluation.files import QRELS_FILE, QUERIES_FILE, RUN_FILE
+from workbench.evaluation.results import judged
 
 if TYPE_CHECKING:
     from workbench.workspace import Workspace

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from workbench.search.client import SearchClient
 from workbench.search.encode_requests import PAIRS
-from workbench.search.found import CANDIDATES, Hit
+from workbench.search.results import CANDIDATES, Hit
 from workbench.workspace import Workspace
 
 # One open workspace, and one search process, for each home that this program uses.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from workbench.data.demo_dataset import collect
 from workbench.data.reader import DatasetReader
 from workbench.errors import ModelUnusable, NotFound
-from workbench.evaluation.pool import join_documents
+from workbench.evaluation.texts import join_documents
 from workbench.jobs.reporting import JobContext
 from workbench.models.assemble import FULL, WeightFormat, keeping_of
 from workbench.models.contract import Contract

@@ -18,8 +18,9 @@ from workbench.data.reader import DatasetReader
 from workbench.data.splits import SPLITS
 from workbench.errors import BadInput, BadRecipe
 from workbench.evaluation.bm25 import retrieve_bm25
+from workbench.evaluation.encode import with_cache
 from workbench.evaluation.exact_search import Run, cut
-from workbench.evaluation.measure import Encoder, retrieve, with_cache
+from workbench.evaluation.measure import Encoder, retrieve
 from workbench.evaluation.named import BM25
 from workbench.evaluation.own_document import NO, query_itself, same_words
 from workbench.evaluation.pool import Pool, Rows, whole_pool

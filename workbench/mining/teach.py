@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from workbench.data.reader import DatasetReader
 from workbench.errors import WorkbenchError
 from workbench.evaluation.measure import Encoder
-from workbench.evaluation.pool import join_documents
+from workbench.evaluation.texts import join_documents
 from workbench.models.scorer import Scorer
 
 Rows = NDArray[np.int64]

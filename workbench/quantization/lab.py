@@ -22,6 +22,15 @@ from workbench.evaluation.metrics import DEPTH
 from workbench.evaluation.pool import whole_pool
 from workbench.jobs.reporting import JobContext
 from workbench.models.resolve import resolve
+from workbench.quantization.compare import (
+    WEIGHED,
+    Row,
+    judged,
+    on_front,
+    overlap,
+    rank_correlation,
+    recommended,
+)
 from workbench.quantization.measuring import (
     RUN,
     Order,
@@ -31,18 +40,7 @@ from workbench.quantization.measuring import (
     unforeseen,
     written,
 )
-from workbench.quantization.methods import (
-    BOUNDS,
-    WEIGHED,
-    Row,
-    VectorFormat,
-    judged,
-    on_front,
-    overlap,
-    rank_correlation,
-    recommended,
-    refusal,
-)
+from workbench.quantization.methods import BOUNDS, VectorFormat, refusal
 from workbench.quantization.prepare import formats
 from workbench.quantization.vectors import Codes, QuantizedIndex
 from workbench.recipes.quantize import QuantizeLabRecipe

@@ -20,8 +20,9 @@ from workbench.evaluation.maxsim import search_exactly
 from workbench.evaluation.measure import Measured, measure, score
 from workbench.evaluation.metrics import DEPTH
 from workbench.evaluation.pictures import OnPictures, has_pictures
-from workbench.evaluation.pool import Pool, excluding, join_documents, whole_pool
+from workbench.evaluation.pool import Pool, excluding, whole_pool
 from workbench.evaluation.results import lengths_of
+from workbench.evaluation.texts import join_documents
 from workbench.jobs.files import folder_bytes
 from workbench.models.contract import Contract
 from workbench.models.image_text import LoadedImageText

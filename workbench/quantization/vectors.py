@@ -82,7 +82,7 @@ class Codes:
         return self.held + (self.fine.bytes if self.fine else 0)
 
     def search(self, queries: Vectors, *, k: int, rescore: int, order: Order) -> Run:
-        """As :meth:`Ready.search`, of codes that are searched once."""
+        """As :meth:`QuantizedIndex.search`, of codes that are searched once."""
         return QuantizedIndex(self).search(queries, k=k, rescore=rescore, order=order)
 
     def rescored(self, asked: Vectors, rows: NDArray[np.int64]) -> Vectors:

@@ -23,17 +23,11 @@ from workbench.search.encode_requests import (
     score_request,
 )
 from workbench.search.fields import parse
-from workbench.search.found import (
-    CANDIDATES,
-    Hit,
-    SearchResult,
-    check_candidates,
-    check_kind,
-    generation,
-)
+from workbench.search.found import check_candidates, check_kind, generation
 from workbench.search.pictures import picture_request
 from workbench.search.process import Busy, Gone, ResidentProcess, TimedOut
 from workbench.search.protocol import WRITE
+from workbench.search.results import CANDIDATES, Hit, SearchResult
 from workbench.workspace import Workspace
 
 IDLE_SECONDS = 600.0

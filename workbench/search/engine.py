@@ -19,12 +19,10 @@ from workbench.pictures import decode_subprocess
 from workbench.search import encode
 from workbench.search.encode_requests import Encoded, Scored
 from workbench.search.found import (
-    CANDIDATES,
     Clock,
     Known,
     LruCache,
     OpenIndex,
-    SearchResult,
     check_kind,
     find,
     generation,
@@ -33,6 +31,7 @@ from workbench.search.found import (
 from workbench.search.index_types import Searcher
 from workbench.search.pictures import only_texts
 from workbench.search.registry import FILE, plan_of
+from workbench.search.results import CANDIDATES, SearchResult
 from workbench.search.staleness import documents_reader
 from workbench.search.texts import DOCUMENTS_FILE, open_documents
 from workbench.workspace import Workspace

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from storage.records import Index
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
-from workbench.evaluation.measure import CachedEncoder, Encoder, with_cache
+from workbench.evaluation.encode import CachedEncoder, with_cache
+from workbench.evaluation.measure import Encoder
 from workbench.evaluation.pictures import OnPictures, no_pictures
-from workbench.evaluation.pool import join_documents
+from workbench.evaluation.texts import join_documents
 from workbench.jobs.reporting import JobContext
 from workbench.models.image_text import LoadedImageText
 from workbench.models.load import LoadedEmbedding, load_model

@@ -19,7 +19,7 @@ from storage.records import Index
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput, ModelUnusable, PictureUnusable, WorkbenchError
 from workbench.evaluation.pictures import PICTURE, OnPictures
-from workbench.evaluation.pool import join_documents
+from workbench.evaluation.texts import join_documents
 from workbench.models.contract import Contract
 from workbench.pictures import decode_subprocess
 from workbench.search.fields import parse

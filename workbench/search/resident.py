@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import SearchUnavailable, WorkbenchError
-from workbench.search.found import CANDIDATES
 from workbench.search.protocol import READY, WRITE, receive, send
+from workbench.search.results import CANDIDATES
 
 if TYPE_CHECKING:
     from workbench.search.engine import Engine

@@ -14,8 +14,9 @@ from tenacity.wait import wait_random_exponential
 from workbench.endpoint_keys import EndpointKeys
 from workbench.errors import EndpointFailed, WorkbenchError
 from workbench.recipes.synthesize import SynthesizeRecipe
+from workbench.synthesis.amount import Limit
 from workbench.synthesis.answers import Answer, Answers
-from workbench.synthesis.client import Limit, Packed, TooMuch, client
+from workbench.synthesis.client import Packed, TooMuch, client
 
 # What an endpoint's failures mean: try again, leave the passage, or stop. A sentence each.
 

@@ -85,7 +85,7 @@ def _embedding(recipe: Any, contract: Contract, guide: GuideAs | None, *, across
         options += f", mini_batch_size={recipe.mini_batch_size}"
     outer: list[Any] = [objectives.VectorLoss, *[objectives.CachedVectorLoss] * cached]
     imports = [_EMBEDDING] if make.startswith("losses.") else []
-    classes = (*[objectives.PassThrough] * ("Ready()" in make), *classes)
+    classes = (*[objectives.PassThrough] * ("PassThrough()" in make), *classes)
     if guide is not None:
         options += f", guide={_guide(guide, contract, constants)}"
         outer.append(objectives.Guide)
@@ -126,11 +126,11 @@ def _objective(recipe: Any, *, across: bool) -> tuple[str, tuple[Any, ...]]:
     if name == "distill-kl":
         # rows.jsonl has the teacher's scores divided by its own temperature.
         temperatures = "student_temperature=1.0 / SCALE, teacher_temperature=1.0"
-        return f"losses.DistillKLDivLoss(Ready(), {pairs}, {temperatures})", ()
+        return f"losses.DistillKLDivLoss(PassThrough(), {pairs}, {temperatures})", ()
     if name == "margin-mse":
-        return f"losses.MarginMSELoss(Ready(), {pairs})", ()
+        return f"losses.MarginMSELoss(PassThrough(), {pairs})", ()
     if name == "cosent":
-        return f"losses.CoSENTLoss(Ready(), scale=SCALE, {pairs})", ()
+        return f"losses.CoSENTLoss(PassThrough(), scale=SCALE, {pairs})", ()
     return "PairScore()", (objectives.PairScore,)
 
 
@@ -142,7 +142,7 @@ def _contrastive(recipe: Any, *, across: bool) -> str:
         options += ', directions=("query_to_doc", "doc_to_query")'
         options += ', partition_mode="per_direction"'
     if recipe.objective not in CACHED:
-        return f"losses.MultipleNegativesRankingLoss(Ready(), {options})"
+        return f"losses.MultipleNegativesRankingLoss(PassThrough(), {options})"
     options += f", mini_batch_size={recipe.mini_batch_size}"
     return f"losses.CachedMultipleNegativesRankingLoss(model, {options})"
 

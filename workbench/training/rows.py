@@ -13,7 +13,7 @@ from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.evaluation.own_document import query_itself, same_words
 from workbench.evaluation.pictures import no_pictures
-from workbench.evaluation.pool import join_documents
+from workbench.evaluation.texts import join_documents
 from workbench.models.contract import Contract
 from workbench.recipes.train import TAUGHT, TrainRecipe
 

@@ -14,7 +14,7 @@ from sentence_transformers.base.training_args import BaseTrainingArguments
 
 from workbench.data.reader import DatasetReader
 from workbench.evaluation.candidates import freeze
-from workbench.evaluation.measure import with_cache
+from workbench.evaluation.encode import with_cache
 from workbench.evaluation.pool import Pool, dev_pool
 from workbench.jobs.reporting import JobContext
 from workbench.models.assemble import WeightFormat

@@ -11,7 +11,7 @@ from tests.ui.tabs.conftest import BAD
 from ui.services import Services
 from ui.tabs import search, search_blind, search_filter, search_hits, search_indexes
 from workbench.errors import BadInput, SearchUnavailable
-from workbench.search.found import Hit, SearchResult
+from workbench.search.results import Hit, SearchResult
 
 
 def found(model: str, **hit: Any) -> SearchResult:

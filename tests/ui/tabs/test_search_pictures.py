@@ -25,7 +25,7 @@ from ui.tabs import (
 from ui.tabs.search_tiles import tiles
 from workbench.errors import BadInput, ModelNotFound, WorkbenchError
 from workbench.records import Index
-from workbench.search.found import Hit, SearchResult
+from workbench.search.results import Hit, SearchResult
 
 SEES = {"kind": "image-text", "dimensions": 64}
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.answers.endpoint import Thinking
+from workbench.answers.thinking import Thinking
 
 
 def shown(text: str, sizes: list[int] | None = None) -> str:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tests.workbench.models import tiny
 from workbench.errors import JobCancelled
 from workbench.evaluation import scores
+from workbench.evaluation.encode import contract_key
 from workbench.evaluation.encoding_cache import EncodingCache
-from workbench.evaluation.measure import contract_key
 from workbench.evaluation.scores import PAIR, CachedScorer, with_kept_scores
 from workbench.models.contract import Contract
 from workbench.workspace import Workspace

@@ -5,14 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from workbench.quantization.methods import (
-    judged,
-    on_front,
-    overlap,
-    rank_correlation,
-    recommended,
-    signed,
-)
+from workbench.quantization.compare import judged, on_front, overlap, rank_correlation, recommended
+from workbench.quantization.methods import signed
 
 
 def row(name: str, size: int, value: float, *, ms: float = 10.0, bound: float = 0.01) -> Any:

@@ -44,7 +44,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
     def apart(function: Callable[..., Any], order: Any, progress: Any, _stop: Any) -> Any:
         return function(order, progress)
 
-    monkeypatch.setattr(lab, "apart", apart)
+    monkeypatch.setattr(lab, "run_in_subprocess", apart)
 
 
 def measure(workspace: Workspace, **values: Any) -> dict[str, Any]:

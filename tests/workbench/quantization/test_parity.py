@@ -70,7 +70,7 @@ def test_a_model_that_lost_too_much_has_failed_and_is_not_recommended(
             damage(order.made)
         return found
 
-    monkeypatch.setattr(lab, "apart", spoiled)
+    monkeypatch.setattr(lab, "run_in_subprocess", spoiled)
     workspace = Workspace.open(home)
     workspace.models.ensure_packaged()
     # Texts of a few words, which the real model reads in no time.

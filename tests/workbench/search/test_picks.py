@@ -14,8 +14,8 @@ from tests.workbench.data.fakes import context
 from workbench.data.job import run_sample
 from workbench.errors import BadInput, NotFound
 from workbench.recipes.data import SampleRecipe
-from workbench.search.found import Hit, SearchResult
 from workbench.search.picks import judge_pick, keep, tallies, tally, winner_top
+from workbench.search.results import Hit, SearchResult
 from workbench.workspace import Workspace
 
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from multiprocessing import Pipe
 
-from workbench.search.found import Hit, SearchResult
 from workbench.search.protocol import arrives, pack, receive, send, unpack
+from workbench.search.results import Hit, SearchResult
 
 
 def test_what_is_packed_is_unpacked() -> None:

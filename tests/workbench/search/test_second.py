@@ -19,11 +19,11 @@ from workbench.search.found import (
     Clock,
     Found,
     LruCache,
-    SearchResult,
     check_candidates,
     check_kind,
     score_documents,
 )
+from workbench.search.results import SearchResult
 from workbench.search.staleness import prepare_index
 from workbench.workspace import Workspace
 
