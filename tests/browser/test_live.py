@@ -291,16 +291,17 @@ def test_what_is_drawn_again_listens_once(page: Any, address: str, run: Run) -> 
 
     first = listening(True)
     assert first["workbench:changes"] and first["pointerover"] and first["keydown"]
-    for _ in range(4):
+    for _ in range(8):
         listening(False)
         listening(True)
 
     def settled() -> bool:
-        """A timer that finds its element gone ends itself, at its next second."""
+        """A timer that finds its element gone ends itself, at its next second; one that the first
+        look came too early for may be there now. What piles up would be eight more."""
         counts = page.evaluate("() => window.listening()")
-        return all(counts[name] <= first[name] for name in first)
+        return all(counts[name] < first[name] + 4 for name in first)
 
-    wait_until(settled, f"no more than {first}")
+    wait_until(settled, f"hardly more than {first}")
 
 
 def test_the_log_is_text_and_grows(page: Any, address: str, run: Run, workspace: Workspace) -> None:
