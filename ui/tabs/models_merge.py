@@ -96,14 +96,7 @@ def _facts(said: Mapping[str, Any]) -> dict[str, str]:
         ),
     }
     if drift:
-        largest = drift.get("largest_difference")
-        found[t("merge.drift", against=drift["against"])] = (
-            t("merge.not_measured")
-            if largest is None
-            else t(
-                "merge.largest", largest=f"{largest:.1e}", mean=f"{drift['mean_difference']:.1e}"
-            )
-        )
+        found[t("merge.drift", against=drift["against"])] = _drift(drift)
     if measured:
         name = str(measured["metric"])
         before = measured["trained"].get(name)
@@ -116,7 +109,7 @@ def _facts(said: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _drift(drift: Mapping[str, Any]) -> str:
-    if "largest_difference" not in drift:
+    largest = drift.get("largest_difference")
+    if largest is None:
         return t("merge.not_measured")
-    largest, mean = drift["largest_difference"], drift["mean_difference"]
-    return t("merge.largest", largest=f"{largest:.1e}", mean=f"{mean:.1e}")
+    return t("merge.largest", largest=f"{largest:.1e}", mean=f"{drift['mean_difference']:.1e}")

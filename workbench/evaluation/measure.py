@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,6 @@ from workbench.evaluation.pool import Pool, Rows
 from workbench.evaluation.texts import join_documents
 from workbench.models.contract import Contract
 from workbench.recipes.base import dimensions_of
-
-if TYPE_CHECKING:
-    pass
-
 
 Stop = Callable[[], None]
 

@@ -1,10 +1,7 @@
 """What a search answers."""
 
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
+from typing import Any
 
 #: How many of the first stage's documents a second stage orders again, unless said.
 CANDIDATES = 50

@@ -35,7 +35,6 @@ _BEFORE = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _QUOTES = "\"'“”‘’„«»「」『』《》`"
-_AROUND = _QUOTES + "*_~ \t\u3000"
 #: What follows a question and is none: its answer.
 _ANSWER = re.compile(
     r"([?？])[\"'”’」』*_)）\s]*(?:\(|（|\[|A(?:nswer)?\s*\d*\s*[:：.]|答案?\s*[:：]|[-–—→=]).*$"
