@@ -13,10 +13,10 @@ from tests.workbench.data.fakes import context
 from ui.dropzone import readable
 from workbench.cli import data
 from workbench.cli.main import main
-from workbench.data.formats import known
 from workbench.data.formats.delimited import numbered
 from workbench.data.formats.fileformat import FileFormat, OpenFile
 from workbench.data.formats.jsonlines import Record
+from workbench.data.formats.known import FILE_FORMATS
 from workbench.data.problems import ProblemLog
 from workbench.data.sources import wanted
 from workbench.errors import BadInput
@@ -59,9 +59,9 @@ query: what has no answer
 
 @pytest.fixture(autouse=True)
 def registered() -> Iterator[None]:
-    known.register(CARDS)
+    FILE_FORMATS.register(CARDS)
     yield
-    known.unregister(CARDS.name)
+    FILE_FORMATS.unregister(CARDS.name)
 
 
 @pytest.fixture
@@ -121,4 +121,4 @@ def test_everything_that_lists_formats_lists_it(tmp_path: Path) -> None:
 
 def test_a_name_is_given_once() -> None:
     with pytest.raises(BadInput, match="already a format called 'cards'"):
-        known.register(CARDS)
+        FILE_FORMATS.register(CARDS)

@@ -16,7 +16,8 @@ from workbench.data.report import Report
 from workbench.data.shapes.columns import Columns
 from workbench.data.shapes.plans import plan_for
 from workbench.data.shapes.row import Plan, Row
-from workbench.data.shapes.shape import Shape, register, shapes, unregister
+from workbench.data.shapes.shape import ROW_SHAPES, Shape, shapes
+from workbench.errors import BadInput
 from workbench.recipes.data import ImportRecipe
 from workbench.reference import reference
 from workbench.workspace import Workspace
@@ -60,9 +61,9 @@ ROWS = [
 
 @pytest.fixture(autouse=True)
 def dialogue() -> Iterator[None]:
-    register(DIALOGUE)
+    ROW_SHAPES.register(DIALOGUE)
     yield
-    unregister(DIALOGUE.name)
+    ROW_SHAPES.unregister(DIALOGUE.name)
 
 
 def in_this_process(workspace: Workspace, recipe: ImportRecipe) -> SimpleNamespace:
@@ -112,6 +113,6 @@ def test_it_is_documented() -> None:
 
 def test_a_name_or_a_code_is_taken_once() -> None:
     for shape in (DIALOGUE, Shape("other", "", "", problems={"not-json": MENDS["not-json"]})):
-        with pytest.raises(ValueError, match="registered twice"):
-            register(shape)
+        with pytest.raises(BadInput, match="already a"):
+            ROW_SHAPES.register(shape)
     assert "other" not in [one.name for one in shapes()]

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from workbench.extensions import OneOf
 from workbench.recipes.base import Recipe, Referent
 
 R = TypeVar("R", bound=Recipe)
@@ -87,6 +88,9 @@ def _absolute(
 
 def _spec(name: str, info: FieldInfo) -> FieldSpec:
     kind, choices, optional = _kind(info.annotation)
+    for one in info.metadata:
+        if isinstance(one, OneOf):
+            kind, choices = "choice", one.names()
     extra = info.json_schema_extra
     about: dict[str, Any] = dict(extra.get("workbench", {})) if isinstance(extra, dict) else {}  # type: ignore[arg-type]
     refers_to: Referent | None = about.get("refers_to")

@@ -1,20 +1,19 @@
 """What a shape of rows is, and the one place where shapes are registered.
 
 A file in this folder that defines ``SHAPE`` (or ``SHAPES``) is found by itself; code elsewhere
-calls :func:`register`.
+calls ``ROW_SHAPES.register``.
 """
 
-import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from importlib import import_module
 from typing import Any, Protocol
 
 from workbench.data.problems import MENDS, Mend
 from workbench.data.report import Report
 from workbench.data.shapes.columns import Columns
 from workbench.data.shapes.row import Document, Plan
+from workbench.errors import BadInput
+from workbench.extensions import Registry
 
 #: The rows of a file, each with its line.
 Records = Iterator[tuple[int, dict[str, Any]]]
@@ -63,41 +62,36 @@ class Shape:
     problems: Mapping[str, Mend] = field(default_factory=dict)
 
 
-_REGISTERED: dict[str, Shape] = {}
+class Shapes(Registry[Shape]):
+    """The shapes, with the mends of the problems that only they report."""
+
+    def register(self, item: Shape) -> Shape:
+        """Add a shape. Raises :class:`BadInput` for a name or a problem's code that is taken."""
+        for code in item.problems:
+            if code in MENDS:
+                raise BadInput(
+                    f"There is already a problem called '{code}'.", "Give it another name."
+                )
+        super().register(item)
+        MENDS.update(item.problems)
+        return item
+
+    def unregister(self, name: str) -> Shape:
+        shape = super().unregister(name)
+        for code in shape.problems:
+            del MENDS[code]
+        return shape
 
 
-def register(shape: Shape) -> None:
-    """Add a shape; raises ValueError for a name or a problem's code that is taken."""
-    taken = [code for code in shape.problems if code in MENDS]
-    if shape.name in _REGISTERED or taken:
-        raise ValueError(f"{', '.join([*taken, shape.name])}: registered twice")
-    _REGISTERED[shape.name] = shape
-    MENDS.update(shape.problems)
-
-
-def unregister(name: str) -> None:
-    """Take a shape out again."""
-    for code in _REGISTERED.pop(name).problems:
-        del MENDS[code]
+ROW_SHAPES = Shapes("row shape", package="workbench.data.shapes", attribute="SHAPE")
 
 
 def shapes() -> list[Shape]:
     """All shapes in the order in which they are asked."""
-    _find()
-    return sorted(_REGISTERED.values(), key=lambda shape: (shape.order, shape.name))
+    return sorted(ROW_SHAPES.all(), key=lambda shape: (shape.order, shape.name))
 
 
 def judged_shape(sample: Mapping[str, Any]) -> Shape | None:
     """The shape of rows like this one that name documents by id; None for other rows."""
     ways = [shape for shape in shapes() if shape.judging is not None]
     return next((one for one in ways if one.judging and one.judging.recognises(sample)), None)
-
-
-@cache
-def _find() -> None:
-    package = __name__.rpartition(".")[0]
-    for module in pkgutil.iter_modules(import_module(package).__path__):
-        found = import_module(f"{package}.{module.name}")
-        for shape in (*getattr(found, "SHAPES", ()), getattr(found, "SHAPE", None)):
-            if shape is not None and shape.name not in _REGISTERED:
-                register(shape)
