@@ -27,13 +27,6 @@ BELOW = (
 
 #: Imports that still close a circle, behind TYPE_CHECKING or within a function: (who, whom).
 CIRCLES = {
-    # A tab leads to another through the page, which is made of them all.
-    *(
-        ("ui.page", f"ui.tabs.{name}")
-        for name in (
-            "compare", "data", "jobs", "models", "quantize", "search", "start", "train"
-        )
-    ),
     # What all of a tab's sections are, in one type that each section is given.
     ("ui.tabs.compare_sections", "ui.tabs.compare"),
     *(

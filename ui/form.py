@@ -43,12 +43,14 @@ class Form:
     def told(self, act: Callable[[], Sequence[Any]], others: int) -> list[Any]:
         """``act()``'s updates for ``others`` components, then those of the fields, where what is
         refused of them stands: see :func:`ui.refusals.told_at_fields`."""
-        return told_at_fields(act, {spec.name: spec.help for spec in self.specs}, others)
+        helps = {spec.name: spec.help for spec in self.specs}
+        return told_at_fields(act, helps, others, task=self.recipe.task)
 
 
-def label(name: str) -> str:
-    """What the page calls a field."""
-    return t(f"field.{name}")
+def label(name: str, task: str = "") -> str:
+    """What the page calls a field: of this task's recipe, where it has words of its own."""
+    own = f"{task}.{name}"
+    return t(f"field.{own if known(f'field.{own}') else name}")
 
 
 def from_component(spec: FieldSpec, value: Any) -> Any:
@@ -111,31 +113,36 @@ def render(
     by_name = {spec.name: spec for spec in specs}
     shown = {spec.name: _matters(spec, by_name, first) for spec in specs}
     components: dict[str, gr.components.Component] = {}
-    _draw([spec for spec in specs if not spec.advanced], first, shown, components, prefix)
+    plain = [spec for spec in specs if not spec.advanced]
+    _draw(recipe, plain, first, shown, components, prefix)
     advanced = [spec for spec in specs if spec.advanced]
     if advanced:
         with gr.Accordion(t("form.advanced"), open=False):
             for group in dict.fromkeys(spec.group for spec in advanced):
                 gr.Markdown(f"**{t(f'group.{group}')}**", elem_classes="rw-group")
                 chosen = [spec for spec in advanced if spec.group == group]
-                _draw(chosen, first, shown, components, prefix)
+                _draw(recipe, chosen, first, shown, components, prefix)
     return Form(recipe, specs, components)
 
 
 def _draw(
+    recipe: type[Recipe],
     specs: Sequence[FieldSpec],
     first: Mapping[str, Any],
     shown: Mapping[str, bool],
     components: dict[str, gr.components.Component],
     prefix: str,
 ) -> None:
+    def one(spec: FieldSpec) -> gr.components.Component:
+        return draw(spec, first[spec.name], shown[spec.name], prefix, recipe.task)
+
     wide = [spec for spec in specs if _is_wide(spec)]
     for spec in wide:
-        components[spec.name] = draw(spec, first[spec.name], shown[spec.name], prefix)
+        components[spec.name] = one(spec)
     with gr.Row(equal_height=False):
         for spec in specs:
             if spec not in wide:
-                components[spec.name] = draw(spec, first[spec.name], shown[spec.name], prefix)
+                components[spec.name] = one(spec)
 
 
 def _is_wide(spec: FieldSpec) -> bool:
@@ -161,12 +168,12 @@ def _chain(spec: FieldSpec, specs: Mapping[str, FieldSpec]) -> list[tuple[str, t
 
 
 def draw(
-    spec: FieldSpec, value: Any, matters: bool = True, prefix: str = "field"
+    spec: FieldSpec, value: Any, matters: bool = True, prefix: str = "field", task: str = ""
 ) -> gr.components.Component:
     """One field as one component, with its help under its name."""
     common: dict[str, Any] = {
         "value": to_component(spec, value),
-        "label": label(spec.name),
+        "label": label(spec.name, task),
         "info": help_of(spec, value),
         "interactive": True,
         # A choice of one is no choice: it is kept, and not shown.

@@ -46,7 +46,7 @@ class JobSlot:
     def listen(
         self,
         services: Services,
-        view: Callable[..., list[Any]],
+        view: Callable[..., Any],
         inputs: Sequence[Any],
         outputs: Sequence[Any],
     ) -> None:

@@ -32,9 +32,10 @@ def told_at_fields(
     helps: Mapping[str, str],
     others: int,
     cleared: Sequence[str] = (),
+    task: str = "",
 ) -> list[Any]:
     """``act()``'s updates for ``others`` components, then the fields', with help at each;
-    ``cleared`` ones are empty again.
+    ``cleared`` ones are empty again; ``task`` says by which labels the page calls the fields.
 
     What it refuses of these fields stands there instead, and the others stay as they are. Other bad
     input is told in the corner, and what stood at the fields before goes; any other error is raised
@@ -46,22 +47,22 @@ def told_at_fields(
         said = field_messages(error, list(helps))
         if not said and not error.bad_input:
             raise
-        _tell(error, said)
+        _tell(error, said, task)
         return [*[gr.skip()] * others, *at_fields(helps, said)]
     assert len(done) == others
     fields = zip(helps, at_fields(helps), strict=True)
     return [*done, *({**one, "value": ""} if name in cleared else one for name, one in fields)]
 
 
-def _tell(error: WorkbenchError, said: Mapping[str, str]) -> None:
+def _tell(error: WorkbenchError, said: Mapping[str, str], task: str) -> None:
     """In the corner too, since a field may be folded away. Not raised: what is raised reaches the
     page without the updates of its fields."""
-    words = "<br>".join(escape(f"{_label(name)}: {text}") for name, text in said.items())
+    words = "<br>".join(escape(f"{_label(name, task)}: {text}") for name, text in said.items())
     title = t("feedback.fields" if said else "feedback.bad_input")
     gr.Warning(headed(title, words or sentence(error)), duration=SECONDS, title=title)
 
 
-def _label(name: str) -> str:
+def _label(name: str, task: str) -> str:
     """What the page calls a field; some are known by the recipe alone."""
-    key = f"field.{name}"
-    return t(key) if known(key) else name
+    keys = (f"field.{task}.{name}", f"field.{name}")
+    return next((t(key) for key in keys if known(key)), name)

@@ -107,7 +107,7 @@ def test_every_field_has_a_name_its_help_and_a_component(recipe: type[Recipe]) -
     one = drawn(recipe)
     for spec in describe(recipe):
         component = one.components[spec.name]
-        assert component.label == form.label(spec.name)
+        assert component.label == form.label(spec.name, recipe.task)
         assert component.info == form.help_of(spec, component.value)
         assert component.interactive
 

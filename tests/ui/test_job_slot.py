@@ -10,9 +10,8 @@ import pytest
 from storage.records import Job, JobStatus
 from tests.ui.tabs.conftest import evaluated, put
 from tests.ui.tabs.conftest import services as services
-from tests.ui.visitor import Visitor, build
+from tests.ui.visitor import DrawnPage, Visitor, build
 from tests.workbench.data.fakes import FakeContext, bring, lines
-from ui.page import Page
 from ui.services import Services
 from workbench import demo
 from workbench.doctor import examine
@@ -67,7 +66,7 @@ def tea(services: Services, tmp_path: Path) -> str:
     return "tea"
 
 
-def by_id(page: Page, elem_id: str) -> Any:
+def by_id(page: DrawnPage, elem_id: str) -> Any:
     return next(one for one in page.demo.blocks.values() if one.elem_id == elem_id)
 
 

@@ -7,7 +7,7 @@ measured again unless the button is pressed.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
@@ -29,9 +29,6 @@ from workbench.comparison.table import WAYS
 from workbench.recipes.evaluate import EvaluateRecipe
 from workbench.records import Job
 
-if TYPE_CHECKING:
-    from ui.page import Page
-
 #: A first stage that is no model; everybody has it.
 BM25 = "bm25"
 SECOND_STAGES = ("reranker", "late-interaction")
@@ -41,6 +38,7 @@ DRAWN = ("dataset", "split", "models", "rerankers", "way", "also", "dimensions")
 
 @dataclass(frozen=True)
 class Compare:
+    services: Services
     tab: gr.Tab
     beat: gr.HTML
     #: {"job": id of the evaluate job shown, "dataset": the data set chosen, "models": to fill in}
@@ -81,6 +79,9 @@ class Compare:
     def view(self, services: Services, job: Job | None) -> list[Any]:
         """Updates for ``result``."""
         return view(services, self.beside, job)
+
+    def listen(self) -> None:
+        listen(self.services, self)
 
 
 def render(services: Services) -> Compare:
@@ -173,6 +174,7 @@ def render(services: Services) -> Compare:
     inside = [part for section in beside for part in section.outputs]
     result = [*job.outputs, table, actions, plot, markdown, csv, *inside]
     return Compare(
+        services=services,
         tab=tab,
         beat=beat,
         chosen=chosen,
@@ -201,8 +203,7 @@ def render(services: Services) -> Compare:
     )
 
 
-def listen(services: Services, page: "Page") -> None:
-    compare = page.compare
+def listen(services: Services, compare: Compare) -> None:
     workspace = services.workspace
 
     def start(

@@ -6,7 +6,7 @@ shown of a data set is read a page at a time, so a million rows open as quickly 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
@@ -36,9 +36,6 @@ from workbench.recipes.base import DrawPicturesRecipe
 from workbench.recipes.data import ImportRecipe, SampleRecipe
 from workbench.records import Dataset, Job, JobStatus
 
-if TYPE_CHECKING:
-    from ui.page import Page
-
 #: Where nobody has been yet: no version looked into, nothing to merge with, no name, no page.
 _BEGINNING = (0, None, "", False, 0)
 TASKS = (ImportRecipe.task, SampleRecipe.task, DrawPicturesRecipe.task, *changes.TASKS)
@@ -46,6 +43,7 @@ TASKS = (ImportRecipe.task, SampleRecipe.task, DrawPicturesRecipe.task, *changes
 
 @dataclass(frozen=True)
 class Data:
+    services: Services
     tab: gr.Tab
     beat: gr.HTML
     #: The name of the data set that was chosen; it may be one that is still being made.
@@ -72,6 +70,9 @@ class Data:
     refresh: Callable[..., Any]
     inputs: list[Any]
     outputs: list[Any]
+
+    def listen(self) -> None:
+        listen(self.services, self)
 
 
 def render(services: Services) -> Data:
@@ -122,6 +123,7 @@ def render(services: Services) -> Data:
         return view(services, *now)
 
     return Data(
+        services=services,
         tab=tab,
         beat=beat,
         chosen=chosen,
@@ -153,8 +155,7 @@ def render(services: Services) -> Data:
     )
 
 
-def listen(services: Services, page: "Page") -> None:
-    data = page.data
+def listen(services: Services, data: Data) -> None:
     workspace = services.workspace
 
     def start(files: Any, name: str, strict: bool, *raw: Any) -> list[Any]:
@@ -224,10 +225,6 @@ def listen(services: Services, page: "Page") -> None:
     synthesis.listen(services, data.synth, data.shown)
     mining.listen(services, data.mine, data.shown, again)
     doctors.listen(services, data.doctor, data.shown)
-    forms = page.train.forms.each
-    chosen = [one.dataset for one in forms]
-    named = lambda shown: [shown_dataset(workspace, shown)] * len(chosen)  # noqa: E731
-    page.go(data.train.click, "train", named, data.shown, chosen)
     rows.listen(services, data.rows, data.shown)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
@@ -34,15 +34,13 @@ from ui.words.amounts import size
 from workbench.errors import BadInput
 from workbench.records import Index, JobStatus
 
-if TYPE_CHECKING:
-    from ui.page import Page
-
 #: Results stand side by side for at most this many indexes.
 SIDE_BY_SIDE = 2
 
 
 @dataclass(frozen=True)
 class Search:
+    services: Services
     tab: gr.Tab
     beat: gr.HTML
     #: The names of the indexes that are asked, left and right.
@@ -80,6 +78,9 @@ class Search:
     def led_by(self) -> list[Any]:
         """What another tab fills in to have its model searched with."""
         return [self.chosen, self.form.dataset, self.form.model, self.building, self.second]
+
+    def listen(self) -> None:
+        listen(self.services, self)
 
 
 def render(services: Services) -> Search:
@@ -142,6 +143,7 @@ def render(services: Services) -> Search:
     outputs = [indexes, second, examples, nothing, asking, building]
     outputs += [form.dataset, form.model, *job.outputs]
     return Search(
+        services=services,
         tab=tab,
         beat=beat,
         chosen=chosen,
@@ -177,8 +179,7 @@ def render(services: Services) -> Search:
     )
 
 
-def listen(services: Services, page: "Page") -> None:
-    search = page.search
+def listen(services: Services, search: Search) -> None:
     workspace = services.workspace
 
     def ask(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
@@ -17,7 +17,6 @@ from ui.markup import empty, heading, piece
 from ui.pulse import pulse
 from ui.services import Services
 from ui.tabs import fitting, train_check, train_clone, train_command, train_form, train_sweep
-from ui.tabs.search import lead_to
 from ui.words import t
 from ui.words.amounts import ago
 from workbench.models.resolve import listed
@@ -25,15 +24,13 @@ from workbench.recipes.base import SMALL_CLIP
 from workbench.recipes.kinds import KINDS
 from workbench.records import Job, JobStatus
 
-if TYPE_CHECKING:
-    from ui.page import Page
-
 #: Runs in the menu, newest first.
 LISTED = 50
 
 
 @dataclass(frozen=True)
 class Train:
+    services: Services
     tab: gr.Tab
     beat: gr.HTML
     #: The id of the job that is shown.
@@ -64,6 +61,9 @@ class Train:
         buttons = [self.to_compare, self.to_search]
         live = [self.chart, self.log]
         return [*self.job.outputs, self.box, *buttons, *live, self.clone, self.fitting]
+
+    def listen(self) -> None:
+        listen(self.services, self)
 
 
 def render(services: Services) -> Train:
@@ -99,6 +99,7 @@ def render(services: Services) -> Train:
                         log = live_log(services, elem_id="train-log")
                     sweep = train_sweep.render(services)
     part = Train(
+        services=services,
         tab=tab,
         beat=beat,
         chosen=chosen,
@@ -125,8 +126,7 @@ def render(services: Services) -> Train:
     return part
 
 
-def listen(services: Services, page: "Page") -> None:
-    train = page.train
+def listen(services: Services, train: Train) -> None:
     workspace = services.workspace
 
     def wire(one: train_form.KindForm) -> None:
@@ -153,15 +153,6 @@ def listen(services: Services, page: "Page") -> None:
         found |= train_sweep.changed(services, train.sweep, job, swept or "")
         found |= train_check.changed(services, train.check, check, measured)
         return found or gr.skip()
-
-    def compare(id: str) -> list[Any]:
-        job = workspace.jobs.get(id)
-        models = [job.recipe["model"], (job.result or {})["model"]]
-        return [{"dataset": job.recipe["dataset"], "models": models}]
-
-    def search(id: str) -> list[Any]:
-        job = workspace.jobs.get(id)
-        return lead_to(services, (job.result or {})["model"], job.recipe["dataset"])
 
     train_form.listen(services, train.forms)
     train_command.listen(train.command, train.forms)
@@ -195,9 +186,6 @@ def listen(services: Services, page: "Page") -> None:
     ]
     changing = [train.run, *train.shown, *train.sweep.result, *train.check.measured.outputs]
     pulses.listen(train.beat, tick, ticked, changing)
-    page.go(train.to_data.click, "data")
-    page.go(train.to_compare.click, "compare", compare, train.job.shown, [page.compare.chosen])
-    page.go(train.to_search.click, "search", search, train.job.shown, page.search.led_by)
 
 
 def fill(services: Services, picked: str, menus: Sequence[str | None]) -> list[Any]:

@@ -7,6 +7,7 @@ import pytest
 
 from storage.records import JobStatus
 from tests.ui.tabs.conftest import BAD, put
+from tests.ui.visitor import drawn
 from ui.job_slot import find
 from ui.services import Services
 from ui.tabs import fitting, jobs, train, train_check
@@ -101,7 +102,8 @@ def failed(services: Services, **more: Any) -> Any:
 
 def test_suggestions_stand_below_the_run_and_nowhere_else(services: Services) -> None:
     job = failed(services)
-    for html in (train.view(job)[-1], jobs.view(services, job.id, "")[-3]):
+    tab = drawn(jobs.JobsTab, services)
+    for html in (train.view(job)[-1], tab.refresh(job.id, "")[tab.fitting]):
         assert html.count('data-pick="') == 2
         assert "Activations are computed again." in html
         assert "<script" not in html

@@ -9,6 +9,7 @@ import pytest
 from storage.records import JobStatus
 from tests.storage import make
 from tests.ui.tabs.conftest import BAD, put
+from tests.ui.visitor import drawn
 from ui.cards import job_card, progress_text, train_text
 from ui.services import Services
 from ui.tabs import jobs, models_details, models_list, train
@@ -84,7 +85,9 @@ def test_stop_and_resume_show_when_they_can_be_used(
     job = training(services, status=status)
     _, cancel, resume, *_ = train.view(job)
     assert (cancel.visible, resume.visible) == (cancels, resumes)
-    _, _, _, cancel, resume, *_ = jobs.view(services, job.id, "")
+    tab = drawn(jobs.JobsTab, services)
+    shown = tab.refresh(job.id, "")
+    cancel, resume = shown[tab.job.stop], shown[tab.job.resume]
     assert (cancel.visible, resume.visible) == (cancels, resumes)
 
 
@@ -151,11 +154,12 @@ def test_a_job_shows_its_recipe_history_and_error(services: Services) -> None:
         error={"message": "Out of memory.", "hint": "Use a smaller batch."},
         recipe={"model": BAD},
     )
-    shown = jobs.view(services, job.id, "")
-    assert "Out of memory. Use a smaller batch." in shown[2]
-    assert "<script" not in shown[-1]
-    assert "&lt;script&gt;" in shown[-1]
-    assert "<table" in shown[-2]
+    tab = drawn(jobs.JobsTab, services)
+    shown = tab.refresh(job.id, "")
+    assert "Out of memory. Use a smaller batch." in shown[tab.job.card]
+    assert "<script" not in shown[tab.recipe]
+    assert "&lt;script&gt;" in shown[tab.recipe]
+    assert "<table" in shown[tab.events]
 
 
 def test_what_kept_encodings_take_is_said(services: Services) -> None:

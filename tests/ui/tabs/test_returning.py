@@ -12,9 +12,9 @@ from tests.storage import make
 from tests.ui.tabs.conftest import evaluated, put
 from tests.ui.tabs.test_compare_explorer import MATRIX
 from tests.ui.tabs.whole import add, page, services, visit, whole
+from tests.ui.visitor import DrawnPage as Page
 from tests.ui.visitor import Visitor
 from tests.workbench.comparison.exploring import evaluation, grounds
-from ui.page import Page
 from ui.services import Services
 from workbench.data.versions import Changes, new_version
 
