@@ -35,8 +35,6 @@ CIRCLES = {
             "dimensions", "explorer", "history", "matrix", "published", "slices"
         )
     ),
-    ("ui.tabs.train_check", "ui.tabs.train"),
-    ("ui.tabs.train_sweep", "ui.tabs.train"),
     # The page's options and answers stand in the files of what reads them.
     ("ui.offering", "ui.launch"),
     ("ui.offering", "ui.server"),

@@ -46,6 +46,23 @@ class Form:
         helps = {spec.name: spec.help for spec in self.specs}
         return told_at_fields(act, helps, others, task=self.recipe.task)
 
+    def answer(
+        self, act: Callable[[], Mapping[Any, Any]], more: Mapping[str, Any] | None = None
+    ) -> dict[Any, Any]:
+        """``act()``'s updates by component, and the help at the fields; what is refused of them
+        stands there instead. ``more``: fields of the recipe that are drawn apart, by name."""
+        done: dict[Any, Any] = {}
+
+        def acted() -> list[Any]:
+            done.update(act())
+            return []
+
+        helps = {spec.name: spec.help for spec in self.specs}
+        helps |= {name: field.info for name, field in (more or {}).items()}
+        fields = [*self.inputs, *(more or {}).values()]
+        said = told_at_fields(acted, helps, 0, task=self.recipe.task)
+        return done | dict(zip(fields, said, strict=True))
+
 
 def label(name: str, task: str = "") -> str:
     """What the page calls a field: of this task's recipe, where it has words of its own."""

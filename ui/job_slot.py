@@ -41,6 +41,10 @@ class JobSlot:
         """What a look after the jobs changes where ``card`` is what stands in the card."""
         if html == (card or ""):
             return {}
+        return self.show(html, *jobs)
+
+    def show(self, html: str, *jobs: Job | None) -> dict[Any, Any]:
+        """Updates by component: ``html`` shows these jobs."""
         return dict(zip(self.outputs, updates(html, *jobs), strict=True))
 
     def listen(

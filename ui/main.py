@@ -14,16 +14,18 @@ from ui.notices import notices
 from ui.page import Page, Tab
 from ui.services import Services
 from ui.sessions import COOKIE
-from ui.tabs import compare, data, models, quantize, search, train
+from ui.tabs import compare, models, quantize, search
+from ui.tabs.data.tab import DataTab
 from ui.tabs.jobs import JobsTab
 from ui.tabs.start import StartTab
+from ui.tabs.train.tab import TrainTab
 from ui.words import t
 
 #: The tabs in their order. One more is a class (``ui.page.Tab``) and its name here.
 TABS: tuple[Callable[[Services], Tab], ...] = (
     StartTab,
-    data.render,
-    train.render,
+    DataTab,
+    TrainTab,
     compare.render,
     quantize.render,
     search.render,

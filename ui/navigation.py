@@ -8,12 +8,12 @@ from ui.choices import PACKAGED, shown_dataset
 from ui.page import Page
 from ui.services import Services
 from ui.tabs.compare import Compare
-from ui.tabs.data import Data
+from ui.tabs.data.tab import DataTab
 from ui.tabs.jobs import JobsTab
 from ui.tabs.models import Models
 from ui.tabs.search import Search, lead_to
 from ui.tabs.start import StartTab
-from ui.tabs.train import Train
+from ui.tabs.train.tab import TrainTab
 from workbench import demo
 
 
@@ -38,7 +38,7 @@ def _from_notices(page: Page, notices: gr.HTML) -> None:
 
 def _from_start(services: Services, page: Page) -> None:
     """To what the sample run has made."""
-    start, data, train = page.part(StartTab), page.part(Data), page.part(Train)
+    start, data, train = page.part(StartTab), page.part(DataTab), page.part(TrainTab)
     compare, search = page.part(Compare), page.part(Search)
 
     def run(id: str) -> demo.DemoJobs:
@@ -60,7 +60,7 @@ def _from_start(services: Services, page: Page) -> None:
 
 def _from_data(services: Services, page: Page) -> None:
     """To training on the data set that is shown."""
-    data, train = page.part(Data), page.part(Train)
+    data, train = page.part(DataTab), page.part(TrainTab)
     menus = [one.dataset for one in train.forms.each]
 
     def named(shown: str) -> list[Any]:
@@ -71,7 +71,7 @@ def _from_data(services: Services, page: Page) -> None:
 
 def _from_train(services: Services, page: Page) -> None:
     """To the model of the run that is shown, beside the one it began with."""
-    train, compare, search = page.part(Train), page.part(Compare), page.part(Search)
+    train, compare, search = page.part(TrainTab), page.part(Compare), page.part(Search)
     jobs = services.workspace.jobs
 
     def beside(id: str) -> list[Any]:
@@ -83,14 +83,14 @@ def _from_train(services: Services, page: Page) -> None:
         job = jobs.get(id)
         return lead_to(services, (job.result or {})["model"], job.recipe["dataset"])
 
-    page.go(train.to_data.click, page.part(Data))
+    page.go(train.to_data.click, page.part(DataTab))
     page.go(train.to_compare.click, compare, beside, train.job.shown, [compare.chosen])
     page.go(train.to_search.click, search, ask, train.job.shown, search.led_by)
 
 
 def _from_models(services: Services, page: Page) -> None:
     """To what can be done with the model that is chosen."""
-    models, train = page.part(Models), page.part(Train)
+    models, train = page.part(Models), page.part(TrainTab)
     compare, search = page.part(Compare), page.part(Search)
     registry = services.workspace.models
     menus = [one.model for one in train.forms.each]

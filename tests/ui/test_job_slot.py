@@ -13,6 +13,8 @@ from tests.ui.tabs.conftest import services as services
 from tests.ui.visitor import DrawnPage, Visitor, build
 from tests.workbench.data.fakes import FakeContext, bring, lines
 from ui.services import Services
+from ui.tabs.data.check import CheckSection
+from ui.tabs.data.mine import MineSection
 from workbench import demo
 from workbench.doctor import examine
 from workbench.mining import mine
@@ -162,7 +164,7 @@ def mined(services: Services, id: str) -> None:
 def test_a_proposal_is_ticked_and_accepted_as_it_is_shown(services: Services, tea: str) -> None:
     mined(services, "older")
     page = build(services)
-    part = page.data.mine
+    part = page.data.section(MineSection)
     visitor = Visitor(page)
     visitor.open(page.data)
     assert 'data-proposal="older"' in visitor.value(part.proposal)
@@ -185,7 +187,7 @@ def test_a_mend_is_of_the_report_that_is_shown(services: Services, tea: str) -> 
     page = build(services)
     visitor = Visitor(page)
     visitor.open(page.data)
-    report = page.data.doctor.report
+    report = page.data.section(CheckSection).report
     value = str(visitor.value(report)).partition('data-pick="')[2].partition('"')[0]
     assert "drop-empty-queries" in value
     done(services, "newer", recipe, examine.run)

@@ -1,18 +1,18 @@
 """Check first: what a run would be, and a few measured steps of it, beside the form."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
 
 from ui.cards import job_card
 from ui.feedback import on
-from ui.job_slot import JobSlot, find, updates
+from ui.job_slot import JobSlot, find
 from ui.markup import EMPTY, facts, join, piece
 from ui.services import Services
-from ui.tabs import fitting, train_form
+from ui.tabs import fitting
+from ui.tabs.train.forms import Forms, KindForm
 from ui.words import sentences, t
 from ui.words.amounts import count, duration, size
 from workbench.checks import CheckReport, Warning_, check
@@ -20,69 +20,60 @@ from workbench.recipes.evaluate import MeasureRecipe
 from workbench.recipes.train import TrainRecipe
 from workbench.records import Job, JobStatus
 
-if TYPE_CHECKING:
-    from ui.tabs.train import Train
 
-
-@dataclass(frozen=True)
 class Check:
     """The buttons stand in each form; what they found stands here."""
 
-    #: The id of the measuring job that was started last on this page.
-    chosen: gr.BrowserState
-    report: gr.HTML
-    measured: JobSlot
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        #: The id of the measuring job that was started last on this page.
+        self.chosen = gr.BrowserState("", storage_key="workbench-measure", secret="workbench")
+        self.report = piece(elem_id="train-check-report")
+        self.measured = JobSlot("train-measured")
 
+    def listen(self, forms: Forms) -> None:
+        for one in forms.each:
+            self._listen_to(one)
 
-def render() -> Check:
-    chosen = gr.BrowserState("", storage_key="workbench-measure", secret="workbench")
-    return Check(chosen, piece(elem_id="train-check-report"), JobSlot("train-measured"))
+        def stopped(id: str) -> dict[Any, Any]:
+            job = self.services.workspace.jobs.get(id)
+            return self.measured.show(card_html(job), job)
 
+        self.measured.listen(self.services, stopped, [], self.measured.outputs)
 
-def listen(services: Services, train: "Train") -> None:
-    part, workspace = train.check, services.workspace
+    def _listen_to(self, one: KindForm) -> None:
+        workspace, fields = self.services.workspace, one.form.inputs
 
-    def wire(one: train_form.KindForm) -> None:
-        fields = one.form.inputs
-        measured = [part.chosen, part.report, *part.measured.outputs]
+        def look(*raw: Any) -> dict[Any, Any]:
+            def act() -> dict[Any, Any]:
+                return {self.report: str(report_html(check(workspace, _recipe(one, raw))))}
 
-        def look(*raw: Any) -> list[Any]:
-            def act() -> list[Any]:
-                return [str(report_html(check(workspace, _recipe(one, raw))))]
+            return one.form.answer(act)
 
-            return one.form.told(act, 1)
-
-        def measure(*raw: Any) -> list[Any]:
-            def act() -> list[Any]:
+        def measure(*raw: Any) -> dict[Any, Any]:
+            def act() -> dict[Any, Any]:
                 recipe = _recipe(one, raw)
                 report = str(report_html(check(workspace, recipe)))
                 job = workspace.jobs.submit(MeasureRecipe.of(recipe))
-                return [job.id, report, *updates(card_html(job), job)]
+                card = self.measured.show(card_html(job), job)
+                return {self.chosen: job.id, self.report: report, **card}
 
-            return one.form.told(act, len(measured))
+            return one.form.answer(act)
 
-        on(one.check.click, look, fields, [part.report, *fields])
+        measured = [self.chosen, self.report, *self.measured.outputs]
+        on(one.check.click, look, fields, [self.report, *fields])
         on(one.measure.click, measure, fields, [*measured, *fields])
 
-    def view(id: str) -> list[Any]:
-        job = workspace.jobs.get(id)
-        return updates(card_html(job), job)
-
-    for one in train.forms.each:
-        wire(one)
-    part.measured.listen(services, view, [], part.measured.outputs)
+    def changed(self, id: str, html: str | None) -> dict[Any, Any]:
+        """What a look after the measuring job changes; ``html`` is what stands in ``measured``."""
+        job = find(self.services, id, [MeasureRecipe.task])
+        return self.measured.changed(html, card_html(job), job)
 
 
-def _recipe(one: train_form.KindForm, raw: Any) -> TrainRecipe:
+def _recipe(one: KindForm, raw: Any) -> TrainRecipe:
     recipe = one.form.read(*raw)
     assert isinstance(recipe, TrainRecipe)  # the forms of Train are those of its kinds
     return recipe
-
-
-def changed(services: Services, part: Check, id: str, html: str | None) -> dict[Any, Any]:
-    """What a look after the measuring job changes; ``html`` is what stands in ``measured``."""
-    job = find(services, id, [MeasureRecipe.task])
-    return part.measured.changed(html, card_html(job), job)
 
 
 def card_html(job: Job | None) -> str:

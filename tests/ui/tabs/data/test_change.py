@@ -9,10 +9,14 @@ import pytest
 
 from storage.records import Evaluation, JobStatus
 from tests.ui.tabs.conftest import BAD, put
+from tests.ui.visitor import drawn
 from tests.workbench.data.fakes import context
 from ui import pushing
 from ui.services import Services
-from ui.tabs import data, data_change, data_versions
+from ui.tabs.data import change
+from ui.tabs.data.change import ChangeSection
+from ui.tabs.data.tab import DataTab
+from ui.tabs.data.versions import VersionsSection
 from ui.words import speaking
 from workbench.data.job import run_import
 from workbench.data.registry import Dependents
@@ -33,30 +37,47 @@ def tea(services: Services, tmp_path: Path) -> Dataset:
     return services.workspace.datasets.get("tea")
 
 
-def test_versions_are_listed_newest_first(services: Services, tea: Dataset) -> None:
-    _, html, picked, shown, use = data_versions.view(services, tea)
+@pytest.fixture
+def tab(services: Services) -> DataTab:
+    return drawn(DataTab, services)
+
+
+@pytest.fixture
+def versions(tab: DataTab) -> VersionsSection:
+    return tab.section(VersionsSection)
+
+
+def test_versions_are_listed_newest_first(versions: VersionsSection, tea: Dataset) -> None:
+    _, html, picked, shown, use = versions.view(tea, None).values()
     assert html.index('data-pick="2"') < html.index('data-pick="1"')
     assert "queries dropped: 1" in html and "imported from tea.jsonl" in html
     assert "<script" not in html and "&lt;script" in html
     assert (picked, shown, use.visible) == (0, "", False)
 
 
-def test_a_version_is_looked_into(services: Services, tea: Dataset) -> None:
-    _, _, picked, shown, use = data_versions.view(services, tea, 1)
+def test_a_version_is_looked_into(versions: VersionsSection, tea: Dataset) -> None:
+    _, _, picked, shown, use = versions.view(tea, [1]).values()
     assert (picked, use.visible) == (1, True)
     assert "answer" in shown and "<script" not in shown
-    assert not data_versions.view(services, tea, 2)[4].visible
+    assert not versions.view(tea, [2])[versions.use].visible
 
 
-def test_the_tab_holds_an_update_for_each_output(services: Services, tea: Dataset) -> None:
-    before = len(data.view(services, "tea"))
+@pytest.mark.usefixtures("tea")
+def test_the_tab_updates_its_outputs_only(services: Services, tab: DataTab) -> None:
+    before = tab.refresh("tea").keys()
+    assert before <= set(tab.outputs)
     services.workspace.datasets.remove("tea")
-    assert len(data.view(services, "tea")) == before
+    after = tab.refresh("tea")
+    assert after.keys() <= set(tab.outputs)
+    assert not after[tab.section(ChangeSection).box].visible
 
 
-def test_an_export_is_offered_with_what_it_leaves_out(services: Services, tea: Dataset) -> None:
+def test_an_export_is_offered_with_what_it_leaves_out(
+    services: Services, tab: DataTab, tea: Dataset
+) -> None:
+    section = tab.section(ChangeSection)
     recipe = ExportDataRecipe(dataset="tea", format="pairs")
-    assert data_change.view(services, tea)[3] == ""
+    assert section.view(tea, None)[section.exported] == ""
     result = {
         "version": 2,
         "files": [{"file": "train.jsonl", "rows": 1}],
@@ -66,15 +87,15 @@ def test_an_export_is_offered_with_what_it_leaves_out(services: Services, tea: D
     }
     about = {"task": recipe.task, "recipe": recipe.model_dump(), "result": result}
     job = put(services, "ex1", status=JobStatus.SUCCEEDED, **about)
-    html = data_change.view(services, tea)[3]
+    html = section.view(tea, None)[section.exported]
     assert f"/api/download/jobs/{job.id}/export.zip" in html
     assert "train.jsonl" in html and "<script" not in html
 
 
 def test_what_depends_on_a_data_set_is_said() -> None:
-    said = data_change.warning(Dependents([f"m{n}" for n in range(7)], ["i"], 3))
+    said = change.warning(Dependents([f"m{n}" for n in range(7)], ["i"], 3))
     assert "m4 +2" in said and "Indexes of it: i" in said and "3 times" in said
-    assert data_change.warning(Dependents([], [], 0)) == ""
+    assert change.warning(Dependents([], [], 0)) == ""
 
 
 def test_dependents_are_found(services: Services, tea: Dataset) -> None:
@@ -84,14 +105,17 @@ def test_dependents_are_found(services: Services, tea: Dataset) -> None:
     assert services.workspace.datasets.dependents("tea").evaluations == 1
 
 
-def test_a_mended_version_says_in_words_what_was_done(services: Services, tea: Dataset) -> None:
+@pytest.mark.usefixtures("tea")
+def test_a_mended_version_says_in_words_what_was_done(
+    services: Services, versions: VersionsSection
+) -> None:
     how = {
         "what": "mended: drop-empty-queries",
         "by": "doctor-mend",
         "counts": {"drop-empty-queries": {"drop_queries": 1}},
     }
     new_version(services.workspace, "tea", Changes(drop_queries=[0]), how)
-    html = data_versions.view(services, services.workspace.datasets.get("tea"))[1]
+    html = versions.view(services.workspace.datasets.get("tea"), None)[versions.table]
     assert "Mended: empty queries left out (1) · from version" in html
     assert "drop-empty" not in html
 
@@ -106,12 +130,10 @@ def test_a_data_set_is_sent_to_a_hub_from_the_page(
         left_out = [BAD, "pictures (2)"]
         return {"address": "https://hub.example/<b>", "left_out": left_out}
 
-    monkeypatch.setattr(data_change, "push_dataset", push)
+    monkeypatch.setattr(change, "push_dataset", push)
     with gr.Blocks() as page:
-        chosen = gr.BrowserState("")
-        part = data_change.render()
-        shown = gr.Textbox(tea.id)
-        data_change.listen(services, part, chosen, shown, gr.Number(0), lambda _done: None)
+        part = DataTab(services).section(ChangeSection)
+        part.listen()
     send = next(
         one.fn for one in page.fns.values() if one.outputs == [part.push.token, part.push.said]
     )
@@ -130,6 +152,8 @@ def test_the_own_columns_are_offered_to_split_by(services: Services, tmp_path: P
     path = tmp_path / "dated.jsonl"
     path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
     run_import(ImportRecipe(paths=[str(path)], name="dated"), context(services.workspace))
-    update = data_change.view(services, services.workspace.datasets.get("dated"))[4]
+    section = drawn(DataTab, services).section(ChangeSection)
+    shown = section.view(services.workspace.datasets.get("dated"), None)
+    update = shown[section.resplit.form.components["field"]]
     assert update["choices"] == ["date", BAD]
     assert "value" not in update

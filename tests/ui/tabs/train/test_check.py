@@ -10,7 +10,10 @@ from tests.ui.tabs.conftest import BAD, put
 from tests.ui.visitor import drawn
 from ui.job_slot import find
 from ui.services import Services
-from ui.tabs import fitting, jobs, train, train_check
+from ui.tabs import fitting
+from ui.tabs.jobs import JobsTab
+from ui.tabs.train import check
+from ui.tabs.train.tab import TrainTab
 from workbench.checks import CheckReport, Warning_
 from workbench.checks.report import Lengths, Memory
 from workbench.errors import BadInput, DatasetNotFound
@@ -51,37 +54,37 @@ def report(**more: Any) -> CheckReport:
 
 
 def test_a_report_says_what_the_run_would_be_and_warns() -> None:
-    html = train_check.report_html(report())
+    html = check.report_html(report())
     assert "1,200 rows, 38 steps" in html
     assert "96 texts, about 5,000 tokens" in html
     assert "1,000 of 22,713,216" in html
     assert "1% are cut at 64" in html
     assert "Try batch_size 16." in html
     assert "<script" not in html
-    unknown = train_check.report_html(
+    unknown = check.report_html(
         report(tokens_per_batch=None, parameters=None, memory=None, available=None, lengths=[])
     )
     assert "96 texts" in unknown
 
 
 def test_a_measurement_as_it_goes_on(services: Services) -> None:
-    assert train_check.card_html(None) == ""
+    assert check.card_html(None) == ""
     running = put(services, "m1", task="measure", status=JobStatus.RUNNING)
-    assert "m1" in train_check.card_html(running)
+    assert "m1" in check.card_html(running)
     done = put(services, "m2", task="measure", status=JobStatus.SUCCEEDED, result=MEASURED)
-    html = train_check.card_html(done)
+    html = check.card_html(done)
     assert "8.0 samples/s, 4.00 s a step (over 5 steps" in html
     assert "2.8 GB, of which 620.0 MB are Python" in html
     assert "about 2 min 32 s for 38 steps, without its 10 evaluations" in html
     assert "<script" not in html
     failed = put(services, "m3", task="measure", status=JobStatus.FAILED, error=ERROR)
-    html = train_check.card_html(failed)
+    html = check.card_html(failed)
     assert "not enough memory" in html and "Activations are computed again." in html
 
 
 def test_a_measurement_on_a_gpu_without_dev_queries() -> None:
     found = {**MEASURED, "device": "cuda", "dev_evaluations": 0, "estimated_memory": None}
-    html = train_check.measured_html(found)
+    html = check.measured_html(found)
     assert "2.8 GB on the GPU" in html
     assert "evaluations" not in html
 
@@ -102,8 +105,8 @@ def failed(services: Services, **more: Any) -> Any:
 
 def test_suggestions_stand_below_the_run_and_nowhere_else(services: Services) -> None:
     job = failed(services)
-    tab = drawn(jobs.JobsTab, services)
-    for html in (train.view(job)[-1], tab.refresh(job.id, "")[tab.fitting]):
+    train, jobs = drawn(TrainTab, services), drawn(JobsTab, services)
+    for html in (train.view(job)[train.fitting], jobs.refresh(job.id, "")[jobs.fitting]):
         assert html.count('data-pick="') == 2
         assert "Activations are computed again." in html
         assert "<script" not in html

@@ -1,16 +1,15 @@
 """How a data set came to be: its versions, a look into one, and which is the current one."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
 
-from ui.choices import shown_dataset
 from ui.feedback import on
 from ui.markup import EMPTY, badge, clipped, facts, join, pick, piece, table
 from ui.services import Services
+from ui.tabs.data.section import Section, Shown
 from ui.words import sentences, t
 from ui.words.amounts import ago, count
 from workbench.data.lineage import VersionInfo, versions
@@ -21,71 +20,52 @@ from workbench.records import Dataset
 ROWS = 5
 
 
-@dataclass(frozen=True)
-class Versions:
-    """``picked`` is the number of the version that is looked into; 0 is the current one."""
+class VersionsSection(Section):
+    """The versions of the data set, and a look into one."""
 
-    box: gr.Accordion
-    table: gr.HTML
-    picked: gr.Number
-    shown: gr.HTML
-    use: gr.Button
+    def __init__(self, shown: Shown) -> None:
+        super().__init__(shown)
+        with gr.Accordion(
+            t("versions.title"), open=False, visible=False, elem_id="data-versions"
+        ) as self.box:
+            self.table = piece(elem_id="version-list", picks=True)
+            self.about = piece(elem_id="version-shown")
+            self.use = gr.Button(
+                t("versions.use"),
+                size="sm",
+                visible=False,
+                elem_id="version-use",
+                elem_classes="rw-fit",
+            )
+        self.place = [shown.version]
+        self.outputs = [self.box, self.table, shown.version, self.about, self.use]
 
-    @property
-    def outputs(self) -> list[Any]:
-        return [self.box, self.table, self.picked, self.shown, self.use]
+    def listen(self) -> None:
+        on(self.table.select, self._look, self.shown.id, self.outputs)
+        used = on(self.use.click, self._use, [self.shown.id, self.shown.version])
+        self.shown.refill(used)
 
+    def _look(self, id: str, event: gr.EventData) -> dict[Any, Any]:
+        dataset = self.workspace.datasets.get(self.dataset(id))
+        return self.view(dataset, [int(str(event.value))])
 
-def render() -> Versions:
-    box = gr.Accordion(t("versions.title"), open=False, visible=False, elem_id="data-versions")
-    with box:
-        listed = piece(elem_id="version-list", picks=True)
-        picked = gr.Number(0, visible=False, label=t("versions.title"))
-        shown = piece(elem_id="version-shown")
-        use = gr.Button(
-            t("versions.use"),
-            size="sm",
-            visible=False,
-            elem_id="version-use",
-            elem_classes="rw-fit",
-        )
-    return Versions(box, listed, picked, shown, use)
+    def _use(self, id: str, picked: float) -> None:
+        self.workspace.datasets.make_current(self.dataset(id), int(picked))
 
-
-def listen(
-    services: Services,
-    parts: Versions,
-    chosen: gr.Textbox,
-    again: Callable[[Any], None],
-) -> None:
-    """``chosen`` holds the data set's id; ``again`` has the whole tab filled after an event."""
-
-    def look(name: str, event: gr.EventData) -> list[Any]:
-        dataset = services.workspace.datasets.get(shown_dataset(services.workspace, name))
-        return view(services, dataset, int(str(event.value)))
-
-    def use(name: str, picked: float) -> None:
-        name = shown_dataset(services.workspace, name)
-        services.workspace.datasets.make_current(name, int(picked))
-
-    on(parts.table.select, look, chosen, parts.outputs)
-    again(on(parts.use.click, use, [chosen, parts.picked]))
-
-
-def view(services: Services, dataset: Dataset | None, picked: int = 0) -> list[Any]:
-    """Updates for ``Versions.outputs``."""
-    if dataset is None:
-        return [gr.Accordion(visible=False), EMPTY, 0, EMPTY, gr.Button(visible=False)]
-    found = versions(services.workspace, dataset.name)
-    at = next((place for place, one in enumerate(found) if one.version == picked), None)
-    one = None if at is None else found[at]
-    return [
-        gr.Accordion(label=t("versions.count", count=len(found)), visible=True),
-        list_html(found, at),
-        picked if one else 0,
-        version_html(services, dataset, one) if one else EMPTY,
-        gr.Button(visible=one is not None and not one.current),
-    ]
+    def view(self, dataset: Dataset | None, place: Sequence[Any] | None) -> dict[Any, Any]:
+        """``place``: the number of the version that is looked into."""
+        picked = int(place[0] or 0) if place else 0
+        found = versions(self.workspace, dataset.name) if dataset else []
+        at = next((place for place, one in enumerate(found) if one.version == picked), None)
+        one = None if at is None else found[at]
+        count = gr.Accordion(label=t("versions.count", count=len(found)), visible=True)
+        return {
+            self.box: count if dataset else gr.Accordion(visible=False),
+            self.table: list_html(found, at) if dataset else EMPTY,
+            self.shown.version: picked if one else 0,
+            self.about: version_html(self.services, dataset, one) if dataset and one else EMPTY,
+            self.use: gr.Button(visible=one is not None and not one.current),
+        }
 
 
 def list_html(found: list[VersionInfo], at: int | None) -> str:

@@ -3,14 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
 import pytest
 
 from storage.records import JobStatus
 from tests.ui.tabs.conftest import BAD, put
+from tests.ui.visitor import drawn
 from tests.workbench.data.fakes import bring, context, lines
 from ui.services import Services
-from ui.tabs import data_mine
+from ui.tabs.data.mine import MineSection
+from ui.tabs.data.tab import DataTab
 from workbench.errors import BadInput
 from workbench.mining.mine import prepare_mine, run
 from workbench.mining.proposal import NEGATIVE, Proposal, accept
@@ -39,11 +40,12 @@ def mined(services: Services, **values: Any) -> Proposal:
 
 
 def parts(services: Services, *more: Any) -> dict[str, Any]:
-    names = ("proposal", "id", "shown", "above", "table", "before", "after", "offset", "leave")
-    values = data_mine.own(services, "tea")
-    if more:
-        values[4:] = data_mine.proposed(data_mine.wanted(services, values[5]), *more)
-    return {"job": values[0], **dict(zip((*names, "accept"), values[4:], strict=True))}
+    """What the section shows, by its components' names; ``more``: above, offset."""
+    section = drawn(DataTab, services).section(MineSection)
+    shown = section.view(services.workspace.datasets.get("tea"), more or None)
+    names = ("proposal", "pages", "above", "table", "before", "after", "leave", "accept")
+    found = {name: shown.get(getattr(section, name)) for name in names}
+    return {**found, "job": shown[section.job.card]}
 
 
 def test_a_proposal_is_shown_page_by_page(services: Services, proposal: Proposal) -> None:
@@ -98,22 +100,18 @@ def test_a_data_set_of_that_name_that_came_later_has_none(
     services.workspace.datasets.remove("tea")
     rows = [{"query": f"other {n}", "pos": [f"text {n}"]} for n in range(4)]
     bring(services.workspace, lines(tmp_path / "new.jsonl", rows), name="tea")
-    assert parts(services)["shown"].visible is False
+    assert parts(services)["pages"].visible is False
     with pytest.raises(BadInput, match="not there any more"):
         accept(services.workspace, proposal.job.id)
 
 
 def test_without_queries_there_is_nothing_to_mine(services: Services, tmp_path: Path) -> None:
-    box = data_mine.view(services, None)[0]
-    assert isinstance(box, gr.Accordion) and box.visible is False
+    section = drawn(DataTab, services).section(MineSection)
+    assert section.view(None, None)[section.box].visible is False
     (tmp_path / "a.txt").write_text("only a text", encoding="utf-8")
     bring(services.workspace, tmp_path / "a.txt", name="texts")
     texts = services.workspace.datasets.get("texts")
-    values = data_mine.view(services, texts)
-    assert values[0].visible is False
-    with gr.Blocks():
-        drawn = data_mine.render()
-    assert len(values) == len(drawn.outputs)
+    assert section.view(texts, None)[section.box].visible is False
 
 
 def test_above_the_positive_can_be_left_out_at_once(services: Services, proposal: Proposal) -> None:

@@ -7,9 +7,12 @@ import pytest
 
 from storage.records import JobStatus
 from tests.ui.tabs.conftest import BAD, put
+from tests.ui.visitor import drawn
 from tests.workbench.data.fakes import bring, lines
 from ui.services import Services
-from ui.tabs import data, data_synthesize
+from ui.tabs.data import synthesize
+from ui.tabs.data.synthesize import SynthesizeSection
+from ui.tabs.data.tab import DataTab
 from workbench.recipes.synthesize import SynthesizeRecipe
 from workbench.records import Dataset
 
@@ -49,20 +52,27 @@ def job(services: Services, **about: Any) -> Any:
     return put(services, "syn1", **{**more, **about})
 
 
-def test_it_comes_next_where_there_are_documents_only(services: Services, tea: Dataset) -> None:
-    box, local, trip, card, cancel, _resume, _shown, report = data_synthesize.view(services, tea)
+@pytest.fixture
+def section(services: Services) -> SynthesizeSection:
+    return drawn(DataTab, services).section(SynthesizeSection)
+
+
+def test_it_comes_next_where_there_are_documents_only(
+    section: SynthesizeSection, tea: Dataset
+) -> None:
+    shown = section.view(tea, None)
+    box, local, trip, card, cancel, _resume, _shown, report = shown.values()
     assert box.visible and box.open
     assert local["choices"] == [("none", "")] and ("bm25", "bm25") in trip["choices"]
     assert (cancel.visible, card, report) == (False, "", "")
-    before = len(data.view(services, "tea"))
-    services.workspace.datasets.remove("tea")
-    assert len(data.view(services, "tea")) == before
-    assert not data_synthesize.view(services, None)[0].visible
+    assert not section.view(None, None)[section.box].visible
 
 
-def test_what_was_written_is_told(services: Services, tea: Dataset) -> None:
+def test_what_was_written_is_told(
+    services: Services, section: SynthesizeSection, tea: Dataset
+) -> None:
     done = job(services, result=RESULT)
-    card, *_, html = data_synthesize.view(services, tea)[3:]
+    card, *_, html = list(section.view(tea, None).values())[3:]
     assert done.id in card and "<article" not in card
     for said in ("Version 2", "7 of 9", "1,234 + 56", ">15<", ">4<", "no question"):
         assert said in html
@@ -74,15 +84,17 @@ def test_what_was_written_is_told(services: Services, tea: Dataset) -> None:
 def test_a_preview_and_unknown_costs_are_said(services: Services, tea: Dataset) -> None:
     tokens = {"prompt": 0, "completion": 0, "told": False}
     result = {**RESULT, "version": None, "tokens": tokens}
-    html = str(data_synthesize.report_html(services, job(services, result=result)))
+    html = str(synthesize.report_html(services, job(services, result=result)))
     assert "A preview: nothing was changed" in html and "does not say" in html
     assert "Kept as queries" not in html
     some = {"prompt": 10, "completion": 5, "told": False}
-    assert "at least" in data_synthesize._tokens(some)
+    assert "at least" in synthesize._tokens(some)
 
 
-def test_a_failed_job_shows_its_sentence(services: Services, tea: Dataset) -> None:
+def test_a_failed_job_shows_its_sentence(
+    services: Services, section: SynthesizeSection, tea: Dataset
+) -> None:
     error = {"code": "endpoint-failed", "message": "refused", "hint": "Set it", "bad_input": False}
     job(services, status=JobStatus.FAILED, error=error)
-    card, *_, html = data_synthesize.view(services, tea)[3:]
+    card, *_, html = list(section.view(tea, None).values())[3:]
     assert "refused Set it" in card and html == ""

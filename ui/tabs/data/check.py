@@ -1,7 +1,6 @@
 """The doctor's part of the Data tab: examine a data set, look at what was found, mend it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -9,11 +8,11 @@ from markupsafe import Markup
 
 from ui import choices, form
 from ui.cards import job_card
-from ui.choices import shown_dataset
 from ui.feedback import on, on_busy
-from ui.job_slot import JobSlot, find, newest, updates
+from ui.job_slot import JobSlot, find, newest
 from ui.markup import EMPTY, badge, clipped, heading, join, pick, piece
 from ui.services import Services
+from ui.tabs.data.section import Section, Shown
 from ui.words import sentences, t
 from ui.words.amounts import count
 from workbench.doctor.mend import read_report
@@ -71,101 +70,93 @@ TITLES = {
 }
 
 
-@dataclass(frozen=True)
-class Doctor:
-    box: gr.Accordion
-    form: form.Form
-    examine: gr.Button
+class CheckSection(Section):
+    """What is wrong with the data set, and what can be done about it."""
+
     job: JobSlot
-    report: gr.HTML
 
-    @property
-    def outputs(self) -> list[Any]:
+    def __init__(self, shown: Shown) -> None:
+        super().__init__(shown)
+        with gr.Accordion(
+            t("doctor.title"), open=False, visible=False, elem_id="data-doctor"
+        ) as self.box:
+            piece(heading(t("doctor.heading"), t("doctor.about")))
+            # A judge to begin with: without one, likely false negatives would never be looked for.
+            self.form = form.render(
+                DoctorRecipe,
+                skip=("dataset", "dataset_version"),
+                start={"judge": choices.PACKAGED},
+                prefix="doctor",
+            )
+            self.start = gr.Button(
+                t("doctor.examine"), elem_id="doctor-examine", elem_classes="rw-fit"
+            )
+            self.job = JobSlot("doctor-job")
+            self.report = piece(elem_id="doctor-report", picks=True)
+        #: What a job changes.
+        self.own = [*self.job.outputs, self.report]
         menus = [self.form.components[name] for name in ("tokenizer", "judge")]
-        return [self.box, *menus, *self.job.outputs, self.report]
+        self.outputs = [self.box, *menus, *self.own]
 
-
-def render() -> Doctor:
-    with gr.Accordion(t("doctor.title"), open=False, visible=False, elem_id="data-doctor") as box:
-        piece(heading(t("doctor.heading"), t("doctor.about")))
-        # A judge to begin with: without one, likely false negatives would never be looked for.
-        drawn = form.render(
-            DoctorRecipe,
-            skip=("dataset", "dataset_version"),
-            start={"judge": choices.PACKAGED},
-            prefix="doctor",
+    def listen(self) -> None:
+        on_busy(
+            self.start,
+            self._start,
+            [self.shown.id, *self.form.inputs],
+            self.own,
+            says=t("doctor.examining"),
+            then=t("doctor.examine"),
         )
-        examine = gr.Button(t("doctor.examine"), elem_id="doctor-examine", elem_classes="rw-fit")
-        job = JobSlot("doctor-job")
-        report = piece(elem_id="doctor-report", picks=True)
-    return Doctor(box, drawn, examine, job, report)
+        on(self.report.select, self._mend, self.shown.id, self.own, queue=True)
+        self.job.listen(self.services, lambda _id, name: self._own(name), [self.shown.id], self.own)
+        form.listen_depends(self.form)
 
+    def _start(self, id: str, *raw: Any) -> dict[Any, Any]:
+        name = self.dataset(id)
+        self.workspace.jobs.submit(DoctorRecipe.read({**self.form.values(raw), "dataset": name}))
+        return self._own(name)
 
-def listen(
-    services: Services,
-    doctor: Doctor,
-    chosen: gr.Textbox,
-) -> None:
-    jobs = services.workspace.jobs
-    own = [*doctor.job.outputs, doctor.report]
-
-    def examine(name: str, *raw: Any) -> list[Any]:
-        values = {**doctor.form.values(raw), "dataset": shown_dataset(services.workspace, name)}
-        jobs.submit(DoctorRecipe.read(values))
-        return _own(services, values["dataset"])
-
-    def mend(name: str, event: gr.EventData) -> list[Any]:
-        name = shown_dataset(services.workspace, name)
+    def _mend(self, id: str, event: gr.EventData) -> dict[Any, Any]:
+        name, jobs = self.dataset(id), self.workspace.jobs
         # The report's own buttons say whose it is: another may have been made since.
         report, _, code = str(event.value).partition(":")
-        done = find(services, report, [DoctorRecipe.task])
+        done = find(self.services, report, [DoctorRecipe.task])
         if done is None or done.recipe["dataset"] != name:
             raise BadInput(t("doctor.gone"))
         job = jobs.submit(MendRecipe(dataset=name, report=done.id, mends=[code]))
         # What is left to mend is told of the new version, by the same settings.
         jobs.submit(DoctorRecipe.read({**done.recipe, "dataset_version": None}), after=job.id)
-        return _own(services, name)
+        return self._own(name)
 
-    inputs = [chosen, *doctor.form.inputs]
-    says = t("doctor.examining")
-    on_busy(doctor.examine, examine, inputs, own, says=says, then=t("doctor.examine"))
-    on(doctor.report.select, mend, chosen, own, queue=True)
-    doctor.job.listen(services, lambda _id, name: _own(services, name), [chosen], own)
-    form.listen_depends(doctor.form)
+    def changed(self, name: str, _place: Sequence[Any], card: str) -> dict[Any, Any] | None:
+        """Only what was compared with ``card`` is sent: jobs read a second time may have gone on,
+        and a card that is ahead of its report would hide the difference from the next look."""
+        found = _jobs(self.services, name)
+        html = str(job_html(found))
+        if html != card and _state(html) != _state(card):
+            return None
+        return self.job.changed(card, html, *found)
 
+    def view(self, dataset: Dataset | None, _place: Sequence[Any] | None) -> dict[Any, Any]:
+        if dataset is None:
+            hidden = gr.Accordion(visible=False)
+            return {self.box: hidden, **self.job.show(EMPTY), self.report: EMPTY}
+        names = choices.model_names(self.workspace)
+        # The models, and none; what is chosen stays.
+        offered = [(t("doctor.nobody"), ""), *((name, name) for name in names)]
+        return {
+            self.box: gr.Accordion(visible=True),
+            self.form.components["tokenizer"]: gr.update(choices=offered),
+            self.form.components["judge"]: gr.update(choices=offered),
+            **self._own(dataset.name),
+        }
 
-def changed(services: Services, doctor: Doctor, name: str, card: str) -> dict[Any, Any] | None:
-    """What a look after the jobs changes; None: one began or ended, which the whole tab tells of.
-
-    ``card`` is what stands in ``Doctor.job``. Only what was compared with it is sent: jobs read a
-    second time may have gone on, and a card that is ahead of its report would hide the difference
-    from the next look.
-    """
-    found = _jobs(services, name)
-    html = str(job_html(found))
-    if html != card and _state(html) != _state(card):
-        return None
-    return doctor.job.changed(card, html, *found)
-
-
-def view(services: Services, dataset: Dataset | None) -> list[Any]:
-    """Updates for ``Doctor.outputs``."""
-    if dataset is None:
-        skipped = [gr.skip()] * 2
-        return [gr.Accordion(visible=False), *skipped, *updates(EMPTY), EMPTY]
-    names = choices.model_names(services.workspace)
-    menus = [_offered(names), _offered(names)]
-    return [gr.Accordion(visible=True), *menus, *_own(services, dataset.name)]
-
-
-def _offered(names: Sequence[str]) -> dict[str, Any]:
-    """The models, and none; what is chosen stays."""
-    return gr.update(choices=[(t("doctor.nobody"), ""), *((name, name) for name in names)])
-
-
-def _own(services: Services, name: str) -> list[Any]:
-    found = _jobs(services, name)
-    return [*updates(job_html(found), *found), str(report_html(services, name))]
+    def _own(self, dataset: str) -> dict[Any, Any]:
+        """The jobs and the report of a data set, by its name or id."""
+        name = self.workspace.datasets.get(dataset).name
+        found = _jobs(self.services, name)
+        report = str(report_html(self.services, name))
+        return {**self.job.show(job_html(found), *found), self.report: report}
 
 
 def _jobs(services: Services, name: str) -> list[Job]:
