@@ -35,9 +35,6 @@ CIRCLES = {
             "dimensions", "explorer", "history", "matrix", "published", "slices"
         )
     ),
-    # The page's options and answers stand in the files of what reads them.
-    ("ui.offering", "ui.launch"),
-    ("ui.offering", "ui.server"),
     # A reader of lists goes around the plain one, which begins with it.
     ("workbench.data.shapes.lists", "workbench.data.shapes.titled"),
 }  # fmt: skip

@@ -56,7 +56,8 @@ def run(options: Options) -> int:
     from ui.guards import is_loopback
 
     credentials = read_credentials(options.auth)
-    key, made = offering.read_key(options, credentials is not None)
+    asks = bool(options.serve) or (options.mcp and credentials is not None)
+    key, made = offering.read_key(asks)
     if credentials is None and not is_loopback(options.host):
         raise BadInput(t("server.needs_auth", host=options.host))
     prefix = read_prefix(options.root_path)
@@ -79,7 +80,9 @@ def run(options: Options) -> int:
             def ready() -> None:
                 _ready(services, options, port)
                 where = address(options.host, port, prefix)
-                offering.say(services, wanted, where, made)
+                offering.say(
+                    services, where, catalogue=catalogue, tools=options.mcp, key=key, made=made
+                )
 
             serve(app, socket, ready)
             print(t("server.stopping"), flush=True)

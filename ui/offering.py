@@ -21,8 +21,6 @@ from workbench.serving.api import VARIABLE, ApiKey, RateLimit, failure, take_key
 from workbench.serving.proxies import NO_PROXIES, Proxies
 
 if TYPE_CHECKING:
-    from ui.launch import Options
-    from ui.server import ServerOptions
     from ui.services import Services
     from workbench.serving.models import Catalogue
     from workbench.workspace import Workspace
@@ -43,9 +41,9 @@ TOOLS = "/gradio_api/mcp"
 ROUTES = ("/v1/embeddings", "/v1/rerank", "/v1/v2/rerank", "/v1/models")
 
 
-def read_key(options: "Options", login: bool) -> tuple[ApiKey | None, str]:
+def read_key(wanted: bool) -> tuple[ApiKey | None, str]:
     """The key, and its text where it was made up now; None where nothing asks for one."""
-    if not options.serve and not (options.mcp and login):
+    if not wanted:
         # Jobs are started with this environment: the key is not for them.
         os.environ.pop(VARIABLE, None)
         return None, ""
@@ -98,19 +96,26 @@ def refused_at(scope: Scope, status: int, sentence: str) -> Response:
     return failure(status, sentence) if of_api else refusal(status, sentence)
 
 
-def say(services: "Services", options: "ServerOptions", where: str, made: str) -> None:
+def say(
+    services: "Services",
+    where: str,
+    *,
+    catalogue: "Catalogue | None",
+    tools: bool,
+    key: ApiKey | None,
+    made: str,
+) -> None:
     """Where programs find what is offered; a key that was made up is printed, this once."""
-    catalogue = options.catalogue
     if catalogue is not None:
         names = ", ".join(one.name for one in catalogue.models)
         print(t("serve.ready", address=f"{where}v1", names=names), flush=True)
         print(t("serve.page", address=f"{where}v1/docs"), flush=True)
         threading.Thread(target=_warm, args=(services, catalogue), daemon=True).start()
-    if options.mcp:
+    if tools:
         print(t("serve.tools", address=f"{where}{TOOLS[1:]}/"), flush=True)
     if made:
         print(t("serve.key", key=made), flush=True)
-    elif options.key is not None:
+    elif key is not None:
         print(t("serve.key_given", variable=VARIABLE), flush=True)
 
 
