@@ -15,8 +15,7 @@ import gradio as gr
 from ui.live import scripts, settings
 from ui.routes.uploads import uploads_of
 from ui.services import Services
-from ui.upload_folders import MOST_FILES
-from ui.uploads import SLICE
+from ui.uploads import MOST_FILES, SLICE
 from ui.words import section, t
 from workbench.data.sources import readable
 from workbench.errors import BadInput

@@ -5,16 +5,61 @@ sentence for the person, the traceback for the log.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from html import escape
 from typing import Any
 
 import gradio as gr
 
-from ui.gate import GATE
-from ui.words import language, sentences, speaking, t
+from ui.words import known, language, sentences, speaking, t
 from workbench.errors import BadRecipe, WorkbenchError
+
+# Drawing a page while another is in use: many callbacks at once, or one drawing alone.
+#
+# Gradio keeps the page that is being drawn in a global, and whatever component is made meanwhile,
+# in any thread, becomes a part of it. A callback that answers with ``gr.Button(...)`` makes one.
+# So a page drawn after the start (``ui/editions.py``) waits for a moment without callbacks, and
+# callbacks wait for it: once per language, for a second.
+
+
+class Gate:
+    """Any number may pass, or one be alone. Who passes may pass again inside."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._inside = 0
+        self._taken = False
+
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._taken)
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._inside -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: not (self._taken or self._inside))
+            self._taken = True
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken = False
+                self._changed.notify_all()
+
+
+GATE = Gate()
+
 
 log = logging.getLogger("workbench.ui")
 
@@ -129,3 +174,62 @@ def on_busy(
     for after in (done.success, done.failure):
         on(after, lambda: gr.Button(value=then, interactive=True), None, button)
     return done
+
+
+# What a recipe refuses, said in place of the help at its field, until it is mended.
+#
+# Gradio's own validation messages are wiped by any event of the page, a timer's too, so on a tab
+# that polls they would be gone in a second or two.
+
+
+def at_fields(helps: Mapping[str, str], said: Mapping[str, str] | None = None) -> list[Any]:
+    """Updates for the fields named in ``helps``: each has its help, or what is said against it."""
+    found = said or {}
+    return [
+        gr.update(
+            info=found.get(name) or sentences.said(help),
+            elem_classes=["rw-refused"] if name in found else [],
+        )
+        for name, help in helps.items()
+    ]
+
+
+def told_at_fields(
+    act: Callable[[], Sequence[Any]],
+    helps: Mapping[str, str],
+    others: int,
+    cleared: Sequence[str] = (),
+    task: str = "",
+) -> list[Any]:
+    """``act()``'s updates for ``others`` components, then the fields', with help at each;
+    ``cleared`` ones are empty again; ``task`` says by which labels the page calls the fields.
+
+    What it refuses of these fields stands there instead, and the others stay as they are. Other bad
+    input is told in the corner, and what stood at the fields before goes; any other error is raised
+    on.
+    """
+    try:
+        done = list(act())
+    except WorkbenchError as error:
+        said = field_messages(error, list(helps))
+        if not said and not error.bad_input:
+            raise
+        _tell(error, said, task)
+        return [*[gr.skip()] * others, *at_fields(helps, said)]
+    assert len(done) == others
+    fields = zip(helps, at_fields(helps), strict=True)
+    return [*done, *({**one, "value": ""} if name in cleared else one for name, one in fields)]
+
+
+def _tell(error: WorkbenchError, said: Mapping[str, str], task: str) -> None:
+    """In the corner too, since a field may be folded away. Not raised: what is raised reaches the
+    page without the updates of its fields."""
+    words = "<br>".join(escape(f"{_label(name, task)}: {text}") for name, text in said.items())
+    title = t("feedback.fields" if said else "feedback.bad_input")
+    gr.Warning(headed(title, words or sentence(error)), duration=SECONDS, title=title)
+
+
+def _label(name: str, task: str) -> str:
+    """What the page calls a field; some are known by the recipe alone."""
+    keys = (f"field.{task}.{name}", f"field.{name}")
+    return next((t(key) for key in keys if known(key)), name)

@@ -12,10 +12,11 @@ from markupsafe import Markup
 
 from ui.cards import job_card
 from ui.feedback import on
-from ui.markup import EMPTY, piece
+from ui.markup import EMPTY, join, pick, piece
 from ui.services import Services
-from ui.words import t
+from ui.words import sentences, t
 from workbench.errors import JobNotFound
+from workbench.jobs.suggested import fitting, suggestions
 from workbench.records import Job, JobStatus
 
 
@@ -116,3 +117,47 @@ def newest(services: Services, tasks: Collection[str], dataset: str | None = Non
 
 def _created_at(job: Job) -> float:
     return job.created_at
+
+
+# Settings that would fit, below a run that ran out of memory; one click starts it with them.
+
+
+def fitting_piece(elem_id: str) -> gr.HTML:
+    return piece(elem_id=elem_id, picks=True)
+
+
+def fitting_html(job: Job | None) -> str:
+    """The suggestions, each with a button; nothing for any other ending."""
+    return str(_fitting_list(job, buttons=True))
+
+
+def fitting_list(job: Job) -> Markup:
+    """The suggestions, to be read."""
+    return _fitting_list(job, buttons=False)
+
+
+def start_fitting(services: Services, id: str, event: gr.EventData) -> Job:
+    """Queue the run again with the suggestion whose button was pressed."""
+    workspace = services.workspace
+    recipe = fitting(workspace, workspace.jobs.get(id), int(str(event.value)))
+    return workspace.jobs.submit(recipe)
+
+
+def _fitting_list(job: Job | None, *, buttons: bool) -> Markup:
+    known = suggestions(job) if job is not None and job.status is JobStatus.FAILED else []
+    if not known:
+        return EMPTY
+    lines = join(
+        Markup("<li>{}{}</li>").format(
+            sentences.said(one["sentence"]), _fitting_button(number) if buttons else EMPTY
+        )
+        for number, one in enumerate(known, start=1)
+    )
+    return Markup(
+        '<article class="rw-card"><header><h3>{}</h3></header><ol class="rw-fitting">{}</ol>'
+        "</article>"
+    ).format(t("fitting.title"), lines)
+
+
+def _fitting_button(number: int) -> Markup:
+    return Markup(" {}").format(pick(str(number), t("fitting.start")))

@@ -11,8 +11,7 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Scope
 
 from ui.offering import API, TOOLS, refused_at
-from ui.upload_folders import MOST_FILES
-from ui.uploads import MOST_SLICE
+from ui.uploads import MOST_FILES, MOST_SLICE
 from ui.words import amounts, t
 from workbench.serving.bodies import BodyLimit, LimitBodies, Refused
 

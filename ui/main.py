@@ -8,9 +8,9 @@ from markupsafe import Markup
 from ui.agents import add_tools
 from ui.feedback import on
 from ui.language import switch
+from ui.live import notices
 from ui.markup import EMPTY, piece
 from ui.navigation import connect
-from ui.notices import notices
 from ui.page import Page, Tab
 from ui.services import Services
 from ui.sessions import COOKIE

@@ -13,23 +13,13 @@ from fastapi import FastAPI
 from ui import theme
 from ui.agents import take_nulls
 from ui.editions import Editions
-from ui.gate import GATE
+from ui.feedback import GATE
 from ui.guards import SameOrigin, SecurityHeaders, StripPrefix, TrustedHosts, allowed_hosts
 from ui.language import Speaks, Switches
 from ui.limits import limit_bodies
 from ui.login import RequireLogin, sessions_of
 from ui.offering import programs
-from ui.routes import (
-    answers,
-    assets,
-    changes,
-    downloads,
-    pictures,
-    points,
-    reports,
-    sweeps,
-    uploads,
-)
+from ui.routes import answers, assets, changes, downloads, pictures, points, uploads
 from ui.routes.replies import add_error_answers
 from ui.services import Services
 from ui.sessions import Credentials
@@ -39,7 +29,7 @@ from workbench.serving.proxies import NO_PROXIES, Proxies
 
 ROUTERS = (
     *(answers.router, assets.router, changes.router, downloads.router),
-    *(pictures.router, points.router, reports.router, sweeps.router, uploads.router),
+    *(pictures.router, points.router, downloads.report_router, points.sweep_router, uploads.router),
 )
 #: FastAPI's pages about its routes, ours and Gradio's: nobody needs them here.
 NO_PAGES: dict[str, Any] = {"docs_url": None, "redoc_url": None, "openapi_url": None}

@@ -12,8 +12,8 @@ from tests.ui import visitor
 from tests.ui.visitor import DrawnPage, Visitor
 from ui import main, words
 from ui.feedback import on
+from ui.live import on_look, pulse
 from ui.markup import piece
-from ui.pulse import listen, pulse
 from ui.services import Services
 from ui.words import speaking, t
 from workbench.workspace import Workspace
@@ -46,7 +46,7 @@ class ToyTab:
 
     def listen(self) -> None:
         on(self.wave.click, lambda: t("toy.hi"), None, self.said)
-        listen(self.beat, self.refresh, self.inputs, self.outputs)
+        on_look(self.beat, self.refresh, self.inputs, self.outputs)
 
 
 # -- it is on the page as any other ------------------------------------------------------------

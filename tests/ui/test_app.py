@@ -144,11 +144,11 @@ def test_a_taken_port_that_was_asked_for_is_an_error(
 def test_a_taken_port_by_default_gives_the_next(
     capfd: pytest.CaptureFixture[str], taken: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ui import listen
+    from ui import launch
 
-    monkeypatch.setattr(listen, "FIRST_PORT", taken)
-    with listen.listen("127.0.0.1", None) as listening:
-        port = listen.port_of(listening)
+    monkeypatch.setattr(launch, "FIRST_PORT", taken)
+    with launch.listen("127.0.0.1", None) as listening:
+        port = launch.port_of(listening)
     assert port > taken
     assert f"Port {taken} is taken; using {port} instead." in capfd.readouterr().out
 

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from tests.ui.conftest import Ask
-from ui.feedback import guarded, headed
-from ui.gate import Gate
+from ui.feedback import Gate, guarded, headed
 from ui.language import COOKIE, TAGS, choose
 from ui.main import build
 from ui.server import ServerOptions, create_app

@@ -11,8 +11,7 @@ from starlette.testclient import TestClient
 from tests.ui.conftest import Ask
 from ui import limits
 from ui.limits import CLOSED, LIMITS, limit_of
-from ui.upload_folders import MOST_FILES
-from ui.uploads import MOST_SLICE
+from ui.uploads import MOST_FILES, MOST_SLICE
 from workbench.serving.bodies import BodyLimit
 
 READING = {"POST", "PUT", "PATCH", "DELETE"}

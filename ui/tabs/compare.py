@@ -12,12 +12,11 @@ from typing import Any
 import gradio as gr
 
 from ui import form
-from ui import pulse as pulses
 from ui.choices import dataset_names, menu, model_names, models_menu, open_menu, splits, update
 from ui.feedback import QUICK, on, on_busy
 from ui.job_slot import JobSlot, card_html, find
+from ui.live import on_look, pulse
 from ui.markup import heading, piece
-from ui.pulse import pulse
 from ui.services import Services
 from ui.tabs.compare_copy import SAVE_JS, copy_button
 from ui.tabs.compare_past import newest, past_menu
@@ -262,7 +261,7 @@ def listen(services: Services, compare: Compare) -> None:
     compare.job.listen(services, show, [compare.dataset], started)
     on(compare.dataset.input, choose, compare.dataset, started)
     on(compare.past.input, show, [compare.past, compare.dataset], started)
-    pulses.listen(
+    on_look(
         compare.beat,
         tick,
         [

@@ -10,7 +10,7 @@ from ui.choices import model_names, models_menu, open_menu, update
 from ui.feedback import QUICK, on, on_busy
 from ui.job_slot import JobSlot, card_html, find
 from ui.markup import EMPTY, piece
-from ui.plots_matrix import matrix_chart
+from ui.plots import matrix_chart
 from ui.services import Services
 from ui.tabs.compare_copy import copy_button
 from ui.tabs.compare_matrix_shown import (

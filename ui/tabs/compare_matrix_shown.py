@@ -9,7 +9,7 @@ from markupsafe import Markup
 from ui.choices import update
 from ui.job_slot import card_html, updates
 from ui.markup import EMPTY, empty, heading, join, quiet_lines, table
-from ui.plots_matrix import matrix_chart
+from ui.plots import matrix_chart
 from ui.services import Services
 from ui.tabs.compare_links import links
 from ui.words import t

@@ -15,7 +15,7 @@ from ui.choices import update
 from ui.feedback import QUICK, on
 from ui.live import scripts
 from ui.markup import EMPTY, piece
-from ui.plots_matrix import NAMED, scatter
+from ui.plots import NAMED, scatter
 from ui.services import Services
 from ui.tabs.compare_rankings import rankings_html
 from ui.tabs.explorer_list import list_html, short

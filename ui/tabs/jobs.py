@@ -7,15 +7,12 @@ import gradio as gr
 from markupsafe import Markup
 
 from ui import confirm
-from ui import pulse as pulses
 from ui.cards import job_badge, job_card, job_title, progress_text, task_name, took
 from ui.feedback import on
-from ui.job_slot import JobSlot, find, updates
-from ui.live import live_chart, live_log
+from ui.job_slot import JobSlot, find, fitting_html, fitting_piece, start_fitting, updates
+from ui.live import live_chart, live_log, on_look, pulse
 from ui.markup import EMPTY, empty, heading, join, pick, piece, table
-from ui.pulse import pulse
 from ui.services import Services
-from ui.tabs import fitting
 from ui.words import known, sentences, t
 from ui.words.amounts import ago, size
 from workbench.evaluation.encoding_cache import EncodingCache
@@ -47,7 +44,7 @@ class JobsTab:
                 self.job = JobSlot("jobs-job")
                 with self.job.actions, gr.Column(visible=False, min_width=160) as self.remove_box:
                     self.remove = confirm.render(t("jobs.remove"), t("jobs.remove_yes"))
-                self.fitting = fitting.render("jobs-fitting")
+                self.fitting = fitting_piece("jobs-fitting")
                 with gr.Column(visible="hidden") as self.chart_box:
                     self.chart = live_chart(services, elem_id="jobs-chart")
                 with gr.Accordion(t("jobs.log"), open=True):
@@ -70,7 +67,7 @@ class JobsTab:
         # Queued, like a click: it may be refused.
         given = [self.job.shown, self.status]
         on(self.fitting.select, self._start_fitting, given, everything, queue=True)
-        pulses.listen(self.beat, self._look, [self.list, self.job.card, *self.inputs], self.outputs)
+        on_look(self.beat, self._look, [self.list, self.job.card, *self.inputs], self.outputs)
         get = self.services.workspace.jobs.get
         confirm.listen(
             *(self.remove, self._warn, self._remove, get),
@@ -102,7 +99,7 @@ class JobsTab:
         return self._chosen("", wanted)
 
     def _start_fitting(self, id: str, wanted: str, event: gr.EventData) -> dict[Any, Any]:
-        return self._chosen(fitting.start(self.services, id, event).id, wanted)
+        return self._chosen(start_fitting(self.services, id, event).id, wanted)
 
     def refresh(self, picked: str | None, wanted: str) -> dict[Any, Any]:
         job = find(self.services, picked)
@@ -116,7 +113,7 @@ class JobsTab:
             self.chart_box: gr.Column(visible=trains or "hidden"),
             self.chart: job.id if job and trains else "",
             self.log: job.id if job else "",
-            self.fitting: fitting.html(job),
+            self.fitting: fitting_html(job),
             self.events: events_html(self.services, job) if job else EMPTY,
             self.recipe: recipe_html(job) if job else EMPTY,
         }

@@ -7,11 +7,10 @@ from typing import Any
 import gradio as gr
 
 from ui import confirm
-from ui import pulse as pulses
 from ui.feedback import on
 from ui.job_slot import JobSlot, card_html, newest, updates
+from ui.live import on_look, pulse
 from ui.markup import EMPTY, heading, piece
-from ui.pulse import pulse
 from ui.services import Services
 from ui.tabs import (
     models_add,
@@ -151,7 +150,7 @@ def listen(services: Services, models: Models) -> None:
     everything = [models.chosen, *outputs, *closing]
     on(models.list.select, show, None, everything)
     ticked = [models.add.job.card, models.job.card, models.list, *models.inputs]
-    pulses.listen(models.beat, tick, ticked, outputs)
+    on_look(models.beat, tick, ticked, outputs)
     get = workspace.models.get
     confirm.listen(models.remove, warn, remove, get, [models.chosen], everything)
     models_take.listen(services, models.take, models.chosen)

@@ -8,15 +8,13 @@ import gradio as gr
 from markupsafe import Markup
 
 from ui import form
-from ui import pulse as pulses
 from ui.cards import job_card
 from ui.choices import PACKAGED, dataset_names, menu, model_menu, model_names, open_menu, update
-from ui.feedback import on, on_busy
+from ui.feedback import on, on_busy, told_at_fields
 from ui.job_slot import JobSlot, card_html, find, newest, updates
+from ui.live import on_look, pulse
 from ui.markup import empty, heading, piece
 from ui.plots_quantize import lab_chart, measured
-from ui.pulse import pulse
-from ui.refusals import told_at_fields
 from ui.services import Services
 from ui.tabs.quantize_shown import PANELS, lab_html
 from ui.words import sentences, t
@@ -186,7 +184,7 @@ def listen(services: Services, lab: Quantize) -> None:
         says=t("lab.keeping"),
         then=t("lab.keep"),
     )
-    pulses.listen(lab.beat, look, [lab.job.card, lab.kept.card, *lab.inputs], lab.outputs)
+    on_look(lab.beat, look, [lab.job.card, lab.kept.card, *lab.inputs], lab.outputs)
     form.listen_depends(lab.form)
 
 

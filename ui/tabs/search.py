@@ -7,12 +7,11 @@ from typing import Any
 import gradio as gr
 
 from ui import confirm
-from ui import pulse as pulses
 from ui.choices import PACKAGED, dataset_names, menu, model_menu, open_menu, update
 from ui.feedback import on, on_busy
 from ui.job_slot import JobSlot, newest, updates
+from ui.live import on_look, pulse
 from ui.markup import empty, heading, piece
-from ui.pulse import pulse
 from ui.services import Services
 from ui.tabs import (
     search_amounts,
@@ -315,7 +314,7 @@ def listen(services: Services, search: Search) -> None:
     search_answers.listen(services, search.answers, [search.indexes, search.second, where])
     everything = [search.chosen, *search.outputs]
     now = search.inputs[1:]
-    pulses.listen(search.beat, tick, [search.job.card, search.chosen, *now], everything)
+    on_look(search.beat, tick, [search.job.card, search.chosen, *now], everything)
     get = workspace.indexes.get
     here = [search.chosen, *now]
     confirm.listen(search.remove, warn, remove, get, sides[:2], everything, here)

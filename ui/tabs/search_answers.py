@@ -11,10 +11,9 @@ import gradio as gr
 from markupsafe import Markup
 
 from ui import choices, form
-from ui.feedback import on, on_busy
+from ui.feedback import on, on_busy, told_at_fields
 from ui.live import scripts, settings
 from ui.markup import piece
-from ui.refusals import told_at_fields
 from ui.services import Services
 from ui.words import section, t
 from workbench.answers import answer_settings

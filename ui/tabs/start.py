@@ -9,13 +9,11 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui import pulse as pulses
 from ui.cards import error_text, job_badge, progress_bar, progress_text, result_text
 from ui.choices import PACKAGED
 from ui.feedback import on
-from ui.live import live_chart
+from ui.live import live_chart, on_look, pulse
 from ui.markup import EMPTY, empty, join, piece
-from ui.pulse import pulse
 from ui.services import Services
 from ui.tabs.compare import short_table
 from ui.words import t
@@ -61,7 +59,7 @@ class StartTab:
         clicked = on(self.run.click, busy_run, None, self.run)
         on(clicked.then, self._start, None, self.outputs)
         on(self.cancel.click, self._cancel, self.shown, self.outputs)
-        pulses.listen(self.beat, self.refresh, self.inputs, self.outputs)
+        on_look(self.beat, self.refresh, self.inputs, self.outputs)
 
     def _start(self) -> Any:
         demo.start(self.services.workspace)

@@ -11,12 +11,11 @@ from typing import Any, TypeVar
 import gradio as gr
 
 from ui import confirm
-from ui import pulse as pulses
 from ui.choices import shown_dataset
 from ui.feedback import on
 from ui.job_slot import JobSlot, card_html, newest
+from ui.live import on_look, pulse
 from ui.markup import EMPTY, empty, heading, pick, piece, table
-from ui.pulse import pulse
 from ui.services import Services
 from ui.tabs.data.bring import Bring
 from ui.tabs.data.change import CHANGES, ChangeSection, warning
@@ -102,7 +101,7 @@ class DataTab:
         jobs = (section.job for section in self.sections)
         slots = [self.job, self.bring.hub.job, *(job for job in jobs if job is not None)]
         cards = [slot.card for slot in slots]
-        pulses.listen(self.beat, self._look, [*self.inputs, *cards], self.outputs)
+        on_look(self.beat, self._look, [*self.inputs, *cards], self.outputs)
         confirm.listen(
             *(self.remove, self._warn, self._remove, self.workspace.datasets.get),
             *([self.shown], self.outputs),

@@ -8,10 +8,9 @@ from markupsafe import Markup
 
 from ui.cards import job_card
 from ui.feedback import on
-from ui.job_slot import JobSlot, find
+from ui.job_slot import JobSlot, find, fitting_list
 from ui.markup import EMPTY, facts, join, piece
 from ui.services import Services
-from ui.tabs import fitting
 from ui.tabs.train.forms import Forms, KindForm
 from ui.words import sentences, t
 from ui.words.amounts import count, duration, size
@@ -81,7 +80,7 @@ def card_html(job: Job | None) -> str:
     if job is None:
         return str(EMPTY)
     done = job.status is JobStatus.SUCCEEDED
-    return measured_html(job.result or {}) if done else join([job_card(job), fitting.listed(job)])
+    return measured_html(job.result or {}) if done else join([job_card(job), fitting_list(job)])
 
 
 def report_html(report: CheckReport) -> Markup:

@@ -6,16 +6,13 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui import pulse as pulses
 from ui.cards import job_badge, job_card, train_text
 from ui.choices import PACKAGED, dataset_names, menu, model_menu, model_names, open_menu, update
 from ui.feedback import on
-from ui.job_slot import JobSlot, find, newest
-from ui.live import live_chart, live_log
+from ui.job_slot import JobSlot, find, fitting_html, fitting_piece, newest, start_fitting
+from ui.live import live_chart, live_log, on_look, pulse
 from ui.markup import empty, heading, piece
-from ui.pulse import pulse
 from ui.services import Services
-from ui.tabs import fitting
 from ui.tabs.train.check import Check
 from ui.tabs.train.forms import Command, Forms, KindForm
 from ui.tabs.train.sweep import Sweep
@@ -72,7 +69,7 @@ class TrainTab:
                 t("clone.button"), size="sm", visible=False, elem_id="train-clone"
             )
         #: What to do about a run that ran out of memory.
-        self.fitting = fitting.render("train-fitting")
+        self.fitting = fitting_piece("train-fitting")
         # Hidden, not absent: Gradio loses a component's settings when it is first drawn by the same
         # update that gives it a value.
         with gr.Column(visible="hidden") as self.box:
@@ -97,7 +94,7 @@ class TrainTab:
         # nothing.
         cards = [self.job.card, self.sweep.table, self.check.chosen, self.check.measured.card]
         changing = [*self.shown[1:], *self.sweep.outputs, *self.check.measured.outputs]
-        pulses.listen(self.beat, self._look, [self.chosen, *cards], changing)
+        on_look(self.beat, self._look, [self.chosen, *cards], changing)
 
     def _listen_to(self, one: KindForm) -> None:
         def start(*raw: Any) -> dict[Any, Any]:
@@ -116,7 +113,7 @@ class TrainTab:
         return {self.chosen: id or "", **self.view(shown_job(self.services, id))}
 
     def _start_fitting(self, id: str, event: gr.EventData) -> dict[Any, Any]:
-        return self._choose(fitting.start(self.services, id, event).id)
+        return self._choose(start_fitting(self.services, id, event).id)
 
     def _look(
         self, id: str, card: str | None, swept: str | None, check: str, measured: str | None
@@ -161,7 +158,7 @@ class TrainTab:
             self.log: job.id if job else "",
             # Beside a run that has ended, well or not.
             self.clone: gr.Button(visible=job is not None and job.status.finished),
-            self.fitting: fitting.html(job),
+            self.fitting: fitting_html(job),
         }
 
 

@@ -8,9 +8,8 @@ import pytest
 from storage.records import JobStatus
 from tests.ui.tabs.conftest import BAD, put
 from tests.ui.visitor import drawn
-from ui.job_slot import find
+from ui.job_slot import find, fitting_html, start_fitting
 from ui.services import Services
-from ui.tabs import fitting
 from ui.tabs.jobs import JobsTab
 from ui.tabs.train import check
 from ui.tabs.train.tab import TrainTab
@@ -110,9 +109,9 @@ def test_suggestions_stand_below_the_run_and_nowhere_else(services: Services) ->
         assert html.count('data-pick="') == 2
         assert "Activations are computed again." in html
         assert "<script" not in html
-    assert fitting.html(None) == ""
+    assert fitting_html(None) == ""
     other = put(services, "ok", status=JobStatus.FAILED, error={"message": "No."})
-    assert fitting.html(other) == ""
+    assert fitting_html(other) == ""
 
 
 def pressed(value: str) -> Any:
@@ -127,11 +126,11 @@ def test_starting_with_one_submits_the_run_with_its_changes(
     monkeypatch.setattr(
         type(services.workspace.jobs), "submit", lambda _self, recipe: taken.append(recipe)
     )
-    fitting.start(services, "oom", pressed("1"))
+    start_fitting(services, "oom", pressed("1"))
     (recipe,) = taken
     assert (recipe.batch_size, recipe.gradient_accumulation, recipe.name) == (8, 4, "mine")
     with pytest.raises(BadInput, match="no suggestion 3"):
-        fitting.start(services, "oom", pressed("3"))
+        start_fitting(services, "oom", pressed("3"))
 
 
 def test_a_measurement_that_did_not_fit_is_measured_again(
@@ -143,11 +142,11 @@ def test_a_measurement_that_did_not_fit_is_measured_again(
     monkeypatch.setattr(
         type(services.workspace.jobs), "submit", lambda _self, recipe: taken.append(recipe)
     )
-    fitting.start(services, "oom", pressed("2"))
+    start_fitting(services, "oom", pressed("2"))
     assert taken[0].training().gradient_checkpointing is True
 
 
 def test_a_run_that_cannot_be_started_is_refused(services: Services) -> None:
     failed(services)
     with pytest.raises(DatasetNotFound):
-        fitting.start(services, "oom", pressed("1"))
+        start_fitting(services, "oom", pressed("1"))
