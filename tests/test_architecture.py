@@ -143,7 +143,7 @@ def test_torch_is_imported_below_the_line_only() -> None:
 def test_what_the_page_imports_leaves_torch_out() -> None:
     """In a process of its own: everything the app loads, and every task's prepare function."""
     code = (
-        "import sys, ui.main, ui.server, workbench.demo, workbench.jobs.supervisor\n"
+        "import sys, ui.main, ui.web.server, workbench.demo, workbench.jobs.supervisor\n"
         "import workbench.search.client\n"
         "from workbench.tasks import TASKS\n"
         "[task.load_prepare() for task in TASKS.values()]\n"

@@ -6,19 +6,19 @@ import gradio as gr
 from markupsafe import Markup
 
 from ui.agents import add_tools
-from ui.feedback import on
-from ui.language import switch
-from ui.live import notices
-from ui.markup import EMPTY, piece
+from ui.kit.events import on
+from ui.kit.live import notices
+from ui.kit.markup import EMPTY, piece
 from ui.navigation import connect
 from ui.page import Page, Tab
 from ui.services import Services
-from ui.sessions import COOKIE
 from ui.tabs import compare, models, quantize, search
 from ui.tabs.data.tab import DataTab
 from ui.tabs.jobs import JobsTab
 from ui.tabs.start import StartTab
 from ui.tabs.train.tab import TrainTab
+from ui.web.language import switch
+from ui.web.sessions import COOKIE
 from ui.words import t
 
 #: The tabs in their order. One more is a class (``ui.page.Tab``) and its name here.

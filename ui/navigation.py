@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui.choices import PACKAGED, shown_dataset
+from ui.kit.choices import PACKAGED, shown_dataset
 from ui.page import Page
 from ui.services import Services
 from ui.tabs.compare import Compare

@@ -5,7 +5,7 @@ from typing import Any, Protocol, TypeVar
 
 import gradio as gr
 
-from ui.feedback import on
+from ui.kit.events import on
 
 
 class Tab(Protocol):

@@ -9,7 +9,7 @@ import pytest
 
 from storage.records import JobStatus
 from tests.ui.serving import Run, served, wait_until
-from ui.live import live_chart, live_log, notices, pulse
+from ui.kit.live import live_chart, live_log, notices, pulse
 from ui.routes import points
 from ui.services import Services
 from ui.tabs import search_blind

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.workbench.data.fakes import context
-from ui.dropzone import readable
+from ui.kit.dropzone import readable
 from workbench.cli import data
 from workbench.cli.main import main
 from workbench.data.formats import known

@@ -11,8 +11,8 @@ from tests.ui import visitor
 from tests.ui.tabs.whole import add
 from tests.ui.visitor import Visitor
 from ui import words
-from ui.feedback import on
-from ui.markup import piece
+from ui.kit.events import on
+from ui.kit.markup import piece
 from ui.services import Services
 from ui.tabs.data import tab
 from ui.tabs.data.section import Section, Shown

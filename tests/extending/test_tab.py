@@ -11,9 +11,9 @@ import pytest
 from tests.ui import visitor
 from tests.ui.visitor import DrawnPage, Visitor
 from ui import main, words
-from ui.feedback import on
-from ui.live import on_look, pulse
-from ui.markup import piece
+from ui.kit.events import on
+from ui.kit.live import on_look, pulse
+from ui.kit.markup import piece
 from ui.services import Services
 from ui.words import speaking, t
 from workbench.workspace import Workspace

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from ui import uploads
-from ui.dropzone import staged_files
+from ui.kit.dropzone import staged_files
 from ui.services import Services
 from ui.uploads import Uploads
 from workbench.workspace import Workspace

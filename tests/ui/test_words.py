@@ -9,7 +9,7 @@ import pytest
 
 import ui
 import workbench.doctor
-from ui.form import label
+from ui.kit.form import label
 from ui.tabs.models_details import CONTRACT
 from ui.words import (
     LANGUAGE,

@@ -7,8 +7,8 @@ from pathlib import Path
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from ui.cards import badges, error_text
-from ui.form import label
+from ui.kit.cards import badges, error_text
+from ui.kit.form import label
 from ui.routes.replies import Refused, reply
 from ui.services import Services
 from ui.words import sentences, t

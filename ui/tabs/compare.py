@@ -11,12 +11,12 @@ from typing import Any
 
 import gradio as gr
 
-from ui import form
-from ui.choices import dataset_names, menu, model_names, models_menu, open_menu, splits, update
-from ui.feedback import QUICK, on, on_busy
-from ui.job_slot import JobSlot, card_html, find
-from ui.live import on_look, pulse
-from ui.markup import heading, piece
+from ui.kit import form
+from ui.kit.choices import dataset_names, menu, model_names, models_menu, open_menu, splits, update
+from ui.kit.events import QUICK, on, on_busy
+from ui.kit.job_slot import JobSlot, card_html, find
+from ui.kit.live import on_look, pulse
+from ui.kit.markup import heading, piece
 from ui.services import Services
 from ui.tabs.compare_copy import SAVE_JS, copy_button
 from ui.tabs.compare_past import newest, past_menu

@@ -6,12 +6,12 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui import confirm
-from ui.cards import job_badge, job_card, job_title, progress_text, task_name, took
-from ui.feedback import on
-from ui.job_slot import JobSlot, find, fitting_html, fitting_piece, start_fitting, updates
-from ui.live import live_chart, live_log, on_look, pulse
-from ui.markup import EMPTY, empty, heading, join, pick, piece, table
+from ui.kit import confirm
+from ui.kit.cards import job_badge, job_card, job_title, progress_text, task_name, took
+from ui.kit.events import on
+from ui.kit.job_slot import JobSlot, find, fitting_html, fitting_piece, start_fitting, updates
+from ui.kit.live import live_chart, live_log, on_look, pulse
+from ui.kit.markup import EMPTY, empty, heading, join, pick, piece, table
 from ui.services import Services
 from ui.words import known, sentences, t
 from ui.words.amounts import ago, size

@@ -6,11 +6,11 @@ from typing import Any
 
 import gradio as gr
 
-from ui import confirm
-from ui.feedback import on
-from ui.job_slot import JobSlot, card_html, newest, updates
-from ui.live import on_look, pulse
-from ui.markup import EMPTY, heading, piece
+from ui.kit import confirm
+from ui.kit.events import on
+from ui.kit.job_slot import JobSlot, card_html, newest, updates
+from ui.kit.live import on_look, pulse
+from ui.kit.markup import EMPTY, heading, piece
 from ui.services import Services
 from ui.tabs import (
     models_add,

@@ -7,13 +7,13 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui import form
-from ui.cards import job_card
-from ui.choices import PACKAGED, dataset_names, menu, model_menu, model_names, open_menu, update
-from ui.feedback import on, on_busy, told_at_fields
-from ui.job_slot import JobSlot, card_html, find, newest, updates
-from ui.live import on_look, pulse
-from ui.markup import empty, heading, piece
+from ui.kit import form
+from ui.kit.cards import job_card
+from ui.kit.choices import PACKAGED, dataset_names, menu, model_menu, model_names, open_menu, update
+from ui.kit.events import on, on_busy, told_at_fields
+from ui.kit.job_slot import JobSlot, card_html, find, newest, updates
+from ui.kit.live import on_look, pulse
+from ui.kit.markup import empty, heading, piece
 from ui.plots_quantize import lab_chart, measured
 from ui.services import Services
 from ui.tabs.quantize_shown import PANELS, lab_html

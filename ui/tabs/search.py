@@ -6,12 +6,12 @@ from typing import Any
 
 import gradio as gr
 
-from ui import confirm
-from ui.choices import PACKAGED, dataset_names, menu, model_menu, open_menu, update
-from ui.feedback import on, on_busy
-from ui.job_slot import JobSlot, newest, updates
-from ui.live import on_look, pulse
-from ui.markup import empty, heading, piece
+from ui.kit import confirm
+from ui.kit.choices import PACKAGED, dataset_names, menu, model_menu, open_menu, update
+from ui.kit.events import on, on_busy
+from ui.kit.job_slot import JobSlot, newest, updates
+from ui.kit.live import on_look, pulse
+from ui.kit.markup import empty, heading, piece
 from ui.services import Services
 from ui.tabs import (
     search_amounts,

@@ -9,11 +9,11 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.cards import error_text, job_badge, progress_bar, progress_text, result_text
-from ui.choices import PACKAGED
-from ui.feedback import on
-from ui.live import live_chart, on_look, pulse
-from ui.markup import EMPTY, empty, join, piece
+from ui.kit.cards import error_text, job_badge, progress_bar, progress_text, result_text
+from ui.kit.choices import PACKAGED
+from ui.kit.events import on
+from ui.kit.live import live_chart, on_look, pulse
+from ui.kit.markup import EMPTY, empty, join, piece
 from ui.services import Services
 from ui.tabs.compare import short_table
 from ui.words import t

@@ -10,7 +10,7 @@ from storage.records import JobStatus
 from tests.storage import make
 from tests.ui.tabs.conftest import BAD, put
 from tests.ui.visitor import drawn
-from ui.cards import job_card, progress_text, train_text
+from ui.kit.cards import job_card, progress_text, train_text
 from ui.services import Services
 from ui.tabs import jobs, models_details, models_list
 from ui.tabs.train import tab

@@ -15,12 +15,12 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui import choices, form
-from ui.cards import set_aside_text
-from ui.dropzone import dropzone, staged_files
-from ui.feedback import QUICK, on, on_busy
-from ui.job_slot import JobSlot, card_html, newest
-from ui.markup import EMPTY, badge, clipped, join, piece, table
+from ui.kit import choices, form
+from ui.kit.cards import set_aside_text
+from ui.kit.dropzone import dropzone, staged_files
+from ui.kit.events import QUICK, on, on_busy
+from ui.kit.job_slot import JobSlot, card_html, newest
+from ui.kit.markup import EMPTY, badge, clipped, join, piece, table
 from ui.services import Services
 from ui.words import sentences, t
 from workbench.data import hub_look

@@ -6,10 +6,10 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui import form, pushing
-from ui.choices import dataset_names, models_menu, open_menu
-from ui.feedback import on, on_busy
-from ui.markup import EMPTY, piece
+from ui.kit import form, pushing
+from ui.kit.choices import dataset_names, models_menu, open_menu
+from ui.kit.events import on, on_busy
+from ui.kit.markup import EMPTY, piece
 from ui.routes.downloads import download_url
 from ui.services import Services
 from ui.tabs.data.section import Section, Shown

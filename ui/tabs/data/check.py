@@ -6,11 +6,11 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui import choices, form
-from ui.cards import job_card
-from ui.feedback import on, on_busy
-from ui.job_slot import JobSlot, find, newest
-from ui.markup import EMPTY, badge, clipped, heading, join, pick, piece
+from ui.kit import choices, form
+from ui.kit.cards import job_card
+from ui.kit.events import on, on_busy
+from ui.kit.job_slot import JobSlot, find, newest
+from ui.kit.markup import EMPTY, badge, clipped, heading, join, pick, piece
 from ui.services import Services
 from ui.tabs.data.section import Section, Shown
 from ui.words import sentences, t

@@ -7,10 +7,10 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui import choices, form
-from ui.feedback import on, on_busy
-from ui.job_slot import JobSlot, card_html, find, newest
-from ui.markup import EMPTY, badge, clipped, facts, heading, join, pick, piece, table
+from ui.kit import choices, form
+from ui.kit.events import on, on_busy
+from ui.kit.job_slot import JobSlot, card_html, find, newest
+from ui.kit.markup import EMPTY, badge, clipped, facts, heading, join, pick, piece, table
 from ui.tabs.data.section import Section, Shown
 from ui.words import t
 from ui.words.amounts import count

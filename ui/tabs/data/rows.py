@@ -7,10 +7,10 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.cards import set_aside_text
-from ui.feedback import on
-from ui.markup import EMPTY, badge, clipped, facts, heading, join, pick, piece, table
-from ui.plots import histogram
+from ui.kit.cards import set_aside_text
+from ui.kit.charts import histogram
+from ui.kit.events import on
+from ui.kit.markup import EMPTY, badge, clipped, facts, heading, join, pick, piece, table
 from ui.routes.pictures import picture_html
 from ui.tabs.data.section import Section, Shown
 from ui.words import sentences, t

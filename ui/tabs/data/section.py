@@ -7,8 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from ui.choices import shown_dataset
-from ui.job_slot import JobSlot
+from ui.kit.choices import shown_dataset
+from ui.kit.job_slot import JobSlot
 from ui.services import Services
 from workbench.records import Dataset
 

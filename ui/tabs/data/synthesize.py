@@ -6,10 +6,10 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui import choices, form
-from ui.feedback import on_busy
-from ui.job_slot import JobSlot, card_html, newest
-from ui.markup import EMPTY, badge, clipped, facts, heading, join, piece
+from ui.kit import choices, form
+from ui.kit.events import on_busy
+from ui.kit.job_slot import JobSlot, card_html, newest
+from ui.kit.markup import EMPTY, badge, clipped, facts, heading, join, piece
 from ui.routes.downloads import download_url
 from ui.services import Services
 from ui.tabs.data.section import Section, Shown

@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 
 import gradio as gr
 
-from ui import confirm
-from ui.choices import shown_dataset
-from ui.feedback import on
-from ui.job_slot import JobSlot, card_html, newest
-from ui.live import on_look, pulse
-from ui.markup import EMPTY, empty, heading, pick, piece, table
+from ui.kit import confirm
+from ui.kit.choices import shown_dataset
+from ui.kit.events import on
+from ui.kit.job_slot import JobSlot, card_html, newest
+from ui.kit.live import on_look, pulse
+from ui.kit.markup import EMPTY, empty, heading, pick, piece, table
 from ui.services import Services
 from ui.tabs.data.bring import Bring
 from ui.tabs.data.change import CHANGES, ChangeSection, warning

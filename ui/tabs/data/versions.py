@@ -6,8 +6,8 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.feedback import on
-from ui.markup import EMPTY, badge, clipped, facts, join, pick, piece, table
+from ui.kit.events import on
+from ui.kit.markup import EMPTY, badge, clipped, facts, join, pick, piece, table
 from ui.services import Services
 from ui.tabs.data.section import Section, Shown
 from ui.words import sentences, t

@@ -6,10 +6,10 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.cards import job_card
-from ui.feedback import on
-from ui.job_slot import JobSlot, find, fitting_list
-from ui.markup import EMPTY, facts, join, piece
+from ui.kit.cards import job_card
+from ui.kit.events import on
+from ui.kit.job_slot import JobSlot, find, fitting_list
+from ui.kit.markup import EMPTY, facts, join, piece
 from ui.services import Services
 from ui.tabs.train.forms import Forms, KindForm
 from ui.words import sentences, t

@@ -11,9 +11,9 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui import form
-from ui.feedback import on
-from ui.markup import piece
+from ui.kit import form
+from ui.kit.events import on
+from ui.kit.markup import piece
 from ui.services import Services
 from ui.words import sentences, t
 from workbench.checks import run_facts

@@ -6,11 +6,11 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.feedback import on
-from ui.form import label
-from ui.live import scripts, settings
-from ui.markup import EMPTY, badge, piece, table
-from ui.plots import COLOURS
+from ui.kit.charts import COLOURS
+from ui.kit.events import on
+from ui.kit.form import label
+from ui.kit.live import scripts, settings
+from ui.kit.markup import EMPTY, badge, piece, table
 from ui.routes.assets import asset_url
 from ui.services import Services
 from ui.words import section, t

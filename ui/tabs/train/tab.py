@@ -6,12 +6,12 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.cards import job_badge, job_card, train_text
-from ui.choices import PACKAGED, dataset_names, menu, model_menu, model_names, open_menu, update
-from ui.feedback import on
-from ui.job_slot import JobSlot, find, fitting_html, fitting_piece, newest, start_fitting
-from ui.live import live_chart, live_log, on_look, pulse
-from ui.markup import empty, heading, piece
+from ui.kit.cards import job_badge, job_card, train_text
+from ui.kit.choices import PACKAGED, dataset_names, menu, model_menu, model_names, open_menu, update
+from ui.kit.events import on
+from ui.kit.job_slot import JobSlot, find, fitting_html, fitting_piece, newest, start_fitting
+from ui.kit.live import live_chart, live_log, on_look, pulse
+from ui.kit.markup import empty, heading, piece
 from ui.services import Services
 from ui.tabs.train.check import Check
 from ui.tabs.train.forms import Command, Forms, KindForm

@@ -11,7 +11,7 @@ from storage.records import Evaluation, JobStatus
 from tests.ui.tabs.conftest import BAD, put
 from tests.ui.visitor import drawn
 from tests.workbench.data.fakes import context
-from ui import pushing
+from ui.kit import pushing
 from ui.services import Services
 from ui.tabs.data import change
 from ui.tabs.data.change import ChangeSection

@@ -11,7 +11,7 @@ from storage.records import JobStatus
 from tests.ui.tabs.conftest import BAD, put
 from tests.ui.visitor import drawn
 from tests.workbench.data.fakes import context
-from ui.cards import set_aside_text
+from ui.kit.cards import set_aside_text
 from ui.services import Services
 from ui.tabs.data.bring import name_from
 from ui.tabs.data.rows import PAGE, RowsSection, summary_html

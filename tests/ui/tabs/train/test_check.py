@@ -8,7 +8,7 @@ import pytest
 from storage.records import JobStatus
 from tests.ui.tabs.conftest import BAD, put
 from tests.ui.visitor import drawn
-from ui.job_slot import find, fitting_html, start_fitting
+from ui.kit.job_slot import find, fitting_html, start_fitting
 from ui.services import Services
 from ui.tabs.jobs import JobsTab
 from ui.tabs.train import check

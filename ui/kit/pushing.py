@@ -7,9 +7,9 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.confirm import sentence
-from ui.feedback import on_busy
-from ui.markup import EMPTY, piece
+from ui.kit.confirm import sentence
+from ui.kit.events import on_busy
+from ui.kit.markup import EMPTY, piece
 from ui.words import sentences, t
 from workbench.errors import WorkbenchError
 

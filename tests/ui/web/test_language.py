@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from tests.ui.conftest import Ask
-from ui.feedback import Gate, guarded, headed
-from ui.language import COOKIE, TAGS, choose
+from ui.kit.events import Gate, guarded, headed
 from ui.main import build
-from ui.server import ServerOptions, create_app
 from ui.services import Services
+from ui.web.language import COOKIE, TAGS, choose
+from ui.web.server import ServerOptions, create_app
 from ui.words import LANGUAGES, language, load, speaking, t
 from workbench.errors import ModelNotFound
 from workbench.workspace import Workspace
@@ -107,7 +107,7 @@ def test_a_choice_holds_against_the_browsers_language(ask: Ask) -> None:
 
 
 def test_the_sign_in_page_too(ask: Ask) -> None:
-    from ui.sessions import Credentials
+    from ui.web.sessions import Credentials
 
     client = ask(credentials=Credentials("anna", "correct horse"))
     page = client.get("/login", headers=CHINESE).text

@@ -13,10 +13,10 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.ui.conftest import HOST, Ask
-from ui.login import sessions_of
-from ui.sessions import LIFETIME, Credentials, Sessions, read_secret
-from ui.throttle import EVERYWHERE, OWN, SLOTS, Guesser, Throttle
-from ui.throttle import MOST as MOST_COUNTS
+from ui.web.login import sessions_of
+from ui.web.sessions import LIFETIME, Credentials, Sessions, read_secret
+from ui.web.throttle import EVERYWHERE, OWN, SLOTS, Guesser, Throttle
+from ui.web.throttle import MOST as MOST_COUNTS
 from workbench.errors import BadInput
 from workbench.serving.api import MOST, ApiKey
 from workbench.serving.proxies import Proxies

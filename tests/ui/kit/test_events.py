@@ -5,7 +5,7 @@ import logging
 import gradio as gr
 import pytest
 
-from ui.feedback import field_messages, guarded, told
+from ui.kit.events import field_messages, guarded, told
 from ui.words import speaking, t
 from workbench.errors import BadInput, BadRecipe, SearchUnavailable
 from workbench.recipes.evaluate import EvaluateRecipe

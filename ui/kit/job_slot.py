@@ -10,9 +10,9 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.cards import job_card
-from ui.feedback import on
-from ui.markup import EMPTY, join, pick, piece
+from ui.kit.cards import job_card
+from ui.kit.events import on
+from ui.kit.markup import EMPTY, join, pick, piece
 from ui.services import Services
 from ui.words import sentences, t
 from workbench.errors import JobNotFound

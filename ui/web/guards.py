@@ -14,7 +14,7 @@ import psutil
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ui.offering import refused_at
+from ui.web.offering import refused_at
 from ui.words import t
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

@@ -11,8 +11,8 @@ from typing import Any
 
 import gradio as gr
 
-from ui.choices import open_menu as menu
-from ui.feedback import on, told_at_fields
+from ui.kit.choices import open_menu as menu
+from ui.kit.events import on, told_at_fields
 from ui.words import known, sentences, t
 from workbench.recipes.base import NO_PROMPT, Recipe
 from workbench.recipes.describe import FieldSpec, describe
@@ -41,7 +41,7 @@ class Form:
 
     def told(self, act: Callable[[], Sequence[Any]], others: int) -> list[Any]:
         """``act()``'s updates for ``others`` components, then those of the fields, where what is
-        refused of them stands: see :func:`ui.feedback.told_at_fields`."""
+        refused of them stands: see :func:`ui.kit.events.told_at_fields`."""
         helps = {spec.name: spec.help for spec in self.specs}
         return told_at_fields(act, helps, others, task=self.recipe.task)
 

@@ -12,17 +12,17 @@ from fastapi import FastAPI
 
 from ui import theme
 from ui.agents import take_nulls
-from ui.editions import Editions
-from ui.feedback import GATE
-from ui.guards import SameOrigin, SecurityHeaders, StripPrefix, TrustedHosts, allowed_hosts
-from ui.language import Speaks, Switches
-from ui.limits import limit_bodies
-from ui.login import RequireLogin, sessions_of
-from ui.offering import programs
+from ui.kit.events import GATE
 from ui.routes import answers, assets, changes, downloads, pictures, points, uploads
 from ui.routes.replies import add_error_answers
 from ui.services import Services
-from ui.sessions import Credentials
+from ui.web.editions import Editions
+from ui.web.guards import SameOrigin, SecurityHeaders, StripPrefix, TrustedHosts, allowed_hosts
+from ui.web.language import Speaks, Switches
+from ui.web.limits import limit_bodies
+from ui.web.login import RequireLogin, sessions_of
+from ui.web.offering import programs
+from ui.web.sessions import Credentials
 from workbench.serving.api import PATH, ApiKey, create_api
 from workbench.serving.models import Catalogue
 from workbench.serving.proxies import NO_PROXIES, Proxies

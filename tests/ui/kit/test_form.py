@@ -6,7 +6,7 @@ from typing import Any, Literal
 import gradio as gr
 import pytest
 
-from ui import form
+from ui.kit import form
 from ui.words import known
 from workbench.errors import BadRecipe
 from workbench.recipes.base import Recipe, setting

@@ -10,8 +10,8 @@ from starlette.responses import Response
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Scope
 
-from ui.offering import API, TOOLS, refused_at
 from ui.uploads import MOST_FILES, MOST_SLICE
+from ui.web.offering import API, TOOLS, refused_at
 from ui.words import amounts, t
 from workbench.serving.bodies import BodyLimit, LimitBodies, Refused
 

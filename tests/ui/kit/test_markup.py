@@ -3,7 +3,7 @@
 import pytest
 from markupsafe import Markup
 
-from ui import markup
+from ui.kit import markup
 
 BAD = '<script>bad()</script><img src=x onerror="bad()">\'{{value}}${value}'
 

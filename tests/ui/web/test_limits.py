@@ -9,9 +9,9 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from tests.ui.conftest import Ask
-from ui import limits
-from ui.limits import CLOSED, LIMITS, limit_of
 from ui.uploads import MOST_FILES, MOST_SLICE
+from ui.web import limits
+from ui.web.limits import CLOSED, LIMITS, limit_of
 from workbench.serving.bodies import BodyLimit
 
 READING = {"POST", "PUT", "PATCH", "DELETE"}
@@ -37,7 +37,7 @@ def app(apps: Callable[..., FastAPI]) -> FastAPI:
 
 
 def test_every_route_that_takes_a_body_has_a_limit(app: FastAPI) -> None:
-    """Also those this test does not know by name: a new one belongs into ``ui/limits.py``."""
+    """Also those this test does not know by name: a new one belongs into ``ui/web/limits.py``."""
     found = {one for one in bodies_of(app.routes) if not one[1].startswith("/v1")}
     assert len(found) > 15 and ("PUT", "/api/uploads/{id}") in found
     assert found - set(LIMITS) == set()
@@ -175,7 +175,7 @@ def test_refusals_are_said_in_the_pages_language(client: TestClient) -> None:
 
 
 def test_a_login_is_asked_for_before_anything_is_read(ask: Ask) -> None:
-    from ui.sessions import Credentials
+    from ui.web.sessions import Credentials
 
     client = ask(credentials=Credentials("anna", "correct horse"))
     assert post(client, "/gradio_api/upload", b"x")[0] == 401

@@ -18,11 +18,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ui.language import TAGS, switch
-from ui.offering import Held
 from ui.routes.replies import refusal
-from ui.sessions import KNOWN, LIFETIME, Credentials, Sessions, read_secret
-from ui.throttle import Guesser, Throttle
+from ui.web.language import TAGS, switch
+from ui.web.offering import Held
+from ui.web.sessions import KNOWN, LIFETIME, Credentials, Sessions, read_secret
+from ui.web.throttle import Guesser, Throttle
 from ui.words import language, t
 from workbench.serving.proxies import NO_PROXIES, Proxies
 

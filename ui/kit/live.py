@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import gradio as gr
 
-from ui.feedback import on
+from ui.kit.events import on
 from ui.routes.assets import asset_url
 from ui.services import Services
 from ui.words import section

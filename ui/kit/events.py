@@ -21,7 +21,7 @@ from workbench.errors import BadRecipe, WorkbenchError
 #
 # Gradio keeps the page that is being drawn in a global, and whatever component is made meanwhile,
 # in any thread, becomes a part of it. A callback that answers with ``gr.Button(...)`` makes one.
-# So a page drawn after the start (``ui/editions.py``) waits for a moment without callbacks, and
+# So a page drawn after the start (``ui/web/editions.py``) waits for a moment without callbacks, and
 # callbacks wait for it: once per language, for a second.
 
 

@@ -11,8 +11,8 @@ from typing import Any, Protocol, TypeVar
 import gradio as gr
 from markupsafe import Markup
 
-from ui.feedback import on
-from ui.markup import EMPTY, piece
+from ui.kit.events import on
+from ui.kit.markup import EMPTY, piece
 from ui.words import t
 from workbench.errors import BadInput, NotFound
 

@@ -17,8 +17,8 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ui import offering
-from ui.sessions import Credentials
+from ui.web import offering
+from ui.web.sessions import Credentials
 from ui.words import t
 from workbench.endpoint_keys import EndpointKeys
 from workbench.errors import BadInput, WorkbenchError
@@ -124,7 +124,7 @@ class Options:
 
 def run(options: Options) -> int:
     """Serve until SIGINT or SIGTERM; raises :class:`WorkbenchError` where it cannot start."""
-    from ui.guards import is_loopback
+    from ui.web.guards import is_loopback
 
     credentials = read_credentials(options.auth)
     asks = bool(options.serve) or (options.mcp and credentials is not None)
@@ -138,7 +138,7 @@ def run(options: Options) -> int:
         _prepare(workspace)
         catalogue = offering.choose(workspace, options.serve)
         with _services(workspace, prefix, len(options.serve)) as services:
-            from ui.server import ServerOptions, create_app
+            from ui.web.server import ServerOptions, create_app
             from workbench.serving.server import serve
 
             port = port_of(socket)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from ui.live import scripts, settings
+from ui.kit.live import scripts, settings
 from ui.routes.uploads import uploads_of
 from ui.services import Services
 from ui.uploads import MOST_FILES, SLICE

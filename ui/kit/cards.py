@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ui.markup import EMPTY, badge, bar, join
+from ui.kit.markup import EMPTY, badge, bar, join
 from ui.words import amounts, known, sentences, t
 from ui.words.amounts import count, duration
 from workbench.comparison.names import label

@@ -1,4 +1,4 @@
-"""Rows become Plotly figures, for charts that are drawn once (live ones: ``ui/live.py``).
+"""Rows become Plotly figures, for charts that are drawn once (live ones: ``ui/kit/live.py``).
 
 Backgrounds are clear and text is coloured by the page's CSS, so one figure serves both themes.
 """

@@ -3,7 +3,7 @@
 import numpy as np
 import plotly.graph_objects as go
 
-from ui.plots import grouped_bars, histogram, plain
+from ui.kit.charts import grouped_bars, histogram, plain
 
 BINS = {"unit": "characters", "edges": [0, 10, 20, 40], "counts": [0, 3, 0, 2]}
 

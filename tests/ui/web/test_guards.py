@@ -4,7 +4,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.ui.conftest import Ask
-from ui.guards import HEADERS, allowed_hosts, hostname, is_loopback
+from ui.web.guards import HEADERS, allowed_hosts, hostname, is_loopback
 from workbench.workspace import Workspace
 
 OURS = "/api/changes"

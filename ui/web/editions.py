@@ -2,7 +2,7 @@
 
 Gradio knows one text per component, so a language is a page of its own: a second of drawing and
 about 9 MB, once. They share the address, the workspace and what the browser keeps, and a request
-reaches the page of the language it speaks (``ui/language.py``).
+reaches the page of the language it speaks (``ui/web/language.py``).
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ui.language import TAGS
+from ui.web.language import TAGS
 from ui.words import LANGUAGE, language
 
 #: Gradio takes its own words ('Drop file here') from the browser's language; this script, before
