@@ -9,7 +9,7 @@ from markupsafe import Markup
 from ui.kit import confirm
 from ui.kit.cards import job_badge, job_card, job_title, progress_text, task_name, took
 from ui.kit.events import on
-from ui.kit.job_slot import JobSlot, find, fitting_html, fitting_piece, start_fitting, updates
+from ui.kit.job_slot import JobSlot, find, fitting_html, fitting_piece, start_fitting
 from ui.kit.live import live_chart, live_log, on_look, pulse
 from ui.kit.markup import EMPTY, empty, heading, join, pick, piece, table
 from ui.services import Services
@@ -104,11 +104,10 @@ class JobsTab:
     def refresh(self, picked: str | None, wanted: str) -> dict[Any, Any]:
         job = find(self.services, picked)
         trains = job is not None and job.task.startswith("train")
-        card = updates(job_card(job), job) if job else updates(EMPTY)
         return {
             self.list: list_html(self.services, picked, wanted),
             self.box: gr.Column(visible=True if job else "hidden"),
-            **dict(zip(self.job.outputs, card, strict=True)),
+            **self.job.show(job_card(job) if job else EMPTY, job),
             self.remove_box: gr.Column(visible=bool(job and job.status is not JobStatus.RUNNING)),
             self.chart_box: gr.Column(visible=trains or "hidden"),
             self.chart: job.id if job and trains else "",
