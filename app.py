@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from ui.launch import Options, run
+from ui.web.launch import Options, run
 from workbench.errors import WorkbenchError
 
 

@@ -27,13 +27,6 @@ BELOW = (
 
 #: Imports that still close a circle, behind TYPE_CHECKING or within a function: (who, whom).
 CIRCLES = {
-    # A tab leads to another through the page, which is made of them all.
-    *(
-        ("ui.page", f"ui.tabs.{name}")
-        for name in (
-            "compare", "data", "jobs", "models", "quantize", "search", "start", "train"
-        )
-    ),
     # What all of a tab's sections are, in one type that each section is given.
     ("ui.tabs.compare_sections", "ui.tabs.compare"),
     *(
@@ -42,11 +35,6 @@ CIRCLES = {
             "dimensions", "explorer", "history", "matrix", "published", "slices"
         )
     ),
-    ("ui.tabs.train_check", "ui.tabs.train"),
-    ("ui.tabs.train_sweep", "ui.tabs.train"),
-    # The page's options and answers stand in the files of what reads them.
-    ("ui.offering", "ui.launch"),
-    ("ui.offering", "ui.server"),
     # A reader of lists goes around the plain one, which begins with it.
     ("workbench.data.shapes.lists", "workbench.data.shapes.titled"),
 }  # fmt: skip
@@ -155,7 +143,7 @@ def test_torch_is_imported_below_the_line_only() -> None:
 def test_what_the_page_imports_leaves_torch_out() -> None:
     """In a process of its own: everything the app loads, and every task's prepare function."""
     code = (
-        "import sys, ui.main, ui.server, workbench.demo, workbench.jobs.supervisor\n"
+        "import sys, ui.main, ui.web.server, workbench.demo, workbench.jobs.supervisor\n"
         "import workbench.search.client\n"
         "from workbench.tasks import TASKS\n"
         "[task.load_prepare() for task in TASKS.values()]\n"

@@ -42,7 +42,7 @@ KINDS: dict[str, list[str]] = {
         "workbench.evaluation.job",
         "torch.distributed.run",
     ],
-    "page": ["ui.main", "ui.server", "ui.launch", "app"],
+    "page": ["ui.main", "ui.web.server", "ui.web.launch", "app"],
 }
 
 

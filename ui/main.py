@@ -5,19 +5,33 @@ from collections.abc import Callable
 import gradio as gr
 from markupsafe import Markup
 
-from ui import page as pages
 from ui.agents import add_tools
-from ui.feedback import on
-from ui.language import switch
-from ui.markup import EMPTY, piece
-from ui.notices import notices
-from ui.page import Page
+from ui.kit.events import on
+from ui.kit.live import notices
+from ui.kit.markup import EMPTY, piece
+from ui.navigation import connect
+from ui.page import Page, Tab
 from ui.services import Services
-from ui.sessions import COOKIE
-from ui.tabs import compare, data, jobs, models, quantize, search, start, train
+from ui.tabs import compare, models, quantize, search
+from ui.tabs.data.tab import DataTab
+from ui.tabs.jobs import JobsTab
+from ui.tabs.start import StartTab
+from ui.tabs.train.tab import TrainTab
+from ui.web.language import switch
+from ui.web.sessions import COOKIE
 from ui.words import t
 
-TABS = (start, data, train, compare, quantize, search, models, jobs)
+#: The tabs in their order. One more is a class (``ui.page.Tab``) and its name here.
+TABS: tuple[Callable[[Services], Tab], ...] = (
+    StartTab,
+    DataTab,
+    TrainTab,
+    compare.render,
+    quantize.render,
+    search.render,
+    models.render,
+    JobsTab,
+)
 
 
 def build(services: Services, *, agents: bool = False) -> gr.Blocks:
@@ -28,16 +42,15 @@ def build(services: Services, *, agents: bool = False) -> gr.Blocks:
     with gr.Blocks(title=t("app.name"), analytics_enabled=False, fill_width=False) as demo:
         piece(_head(services))
         leave = piece(elem_id="sign-out")
-        open_tab = gr.BrowserState("start", storage_key="workbench-tab", secret="workbench")
-        with gr.Tabs(selected="start", elem_id="tabs") as tabs:
-            parts = [tab.render(services) for tab in TABS]
+        with gr.Tabs(elem_id="tabs") as tabs:
+            parts = [draw(services) for draw in TABS]
+        first = tabs.selected = parts[0].tab.id
+        open_tab = gr.BrowserState(first, storage_key="workbench-tab", secret="workbench")
         told = notices(services)
-        page = Page(demo, tabs, open_tab, *parts)
-        for tab in TABS:
-            tab.listen(services, page)
-        pages.listen(page)
+        page = Page(demo, tabs, open_tab, parts)
+        page.listen()
+        connect(services, page, told)
         on(demo.load, _leave(services), None, leave)
-        page.go(told.select, "jobs", _picked, None, [page.jobs.chosen])
         if agents:
             add_tools(services)
     return demo
@@ -56,11 +69,6 @@ def _leave(services: Services) -> Callable[[gr.Request], str]:
         ).format(services.url("/logout"), t("login.out"))
 
     return leave
-
-
-def _picked(event: gr.EventData) -> list[str]:
-    """The job whose notice was clicked."""
-    return [str(event.value)]
 
 
 def _head(services: Services) -> Markup:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from ui.plots import COLOURS, dress, plain
+from ui.kit.charts import COLOURS, dress, plain
 from ui.words import t
 from workbench.comparison.names import label
 

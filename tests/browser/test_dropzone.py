@@ -9,8 +9,8 @@ import gradio as gr
 import pytest
 
 from tests.ui.serving import served, wait_until
-from ui import dropzone as dropzones
-from ui.dropzone import dropzone, staged_files
+from ui.kit import dropzone as dropzones
+from ui.kit.dropzone import dropzone, staged_files
 from ui.services import Services
 from workbench.workspace import Workspace
 

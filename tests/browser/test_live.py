@@ -9,14 +9,12 @@ import pytest
 
 from storage.records import JobStatus
 from tests.ui.serving import Run, served, wait_until
-from ui.live import live_chart, live_log
-from ui.notices import notices
-from ui.plots_sweep import sweep_chart
-from ui.pulse import pulse
+from ui.kit.live import live_chart, live_log, notices, pulse
 from ui.routes import points
 from ui.services import Services
 from ui.tabs import search_blind
 from ui.tabs.explorer import Explorer
+from ui.tabs.train.sweep import sweep_chart
 from workbench.workspace import Workspace
 
 # A real browser on a real page: several seconds each.

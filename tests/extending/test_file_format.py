@@ -48,7 +48,7 @@ def test_the_preview_shows_it(extended: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "shown"),
     [
-        ("from ui.dropzone import readable; print(readable())", ".cards"),
+        ("from ui.kit.dropzone import readable; print(readable())", ".cards"),
         (
             "from workbench.reference import reference; print(reference())",
             "| index cards | `.cards` | rows |",

@@ -14,8 +14,8 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from ui.server import ServerOptions, create_app
 from ui.services import Services
+from ui.web.server import ServerOptions, create_app
 from workbench.workspace import Workspace
 
 HOST = "http://127.0.0.1:7860"

@@ -14,8 +14,8 @@ import uvicorn
 
 from storage.records import JobStatus
 from tests.storage import make
-from ui.server import ServerOptions, create_app
 from ui.services import Services
+from ui.web.server import ServerOptions, create_app
 from workbench.jobs.files import this_process
 from workbench.workspace import Workspace
 

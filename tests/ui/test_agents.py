@@ -10,8 +10,8 @@ from starlette.testclient import TestClient
 
 from tests.ui.conftest import HOST
 from ui.agents import add_tools
-from ui.server import ServerOptions, create_app
 from ui.services import Services
+from ui.web.server import ServerOptions, create_app
 from workbench.workspace import Workspace
 
 

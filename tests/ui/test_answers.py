@@ -14,7 +14,7 @@ from tests.storage import make
 from tests.ui.serving import served, wait_until
 from tests.workbench.answers.conftest import FakeSearch
 from tests.workbench.synthesis.server import Handler, Server, serving
-from ui.answering import worded
+from ui.routes.answers import worded
 from ui.services import Services
 from ui.words import speaking
 from workbench.endpoint_keys import EndpointKeys

@@ -18,7 +18,7 @@ import pytest
 from app import main, read_options
 from tests import warm
 from tests.ui.serving import Run, wait_until
-from ui.launch import address, read_credentials, read_prefix
+from ui.web.launch import address, read_credentials, read_prefix
 from workbench.errors import BadInput
 from workbench.workspace import Workspace
 
@@ -144,11 +144,11 @@ def test_a_taken_port_that_was_asked_for_is_an_error(
 def test_a_taken_port_by_default_gives_the_next(
     capfd: pytest.CaptureFixture[str], taken: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ui import listen
+    from ui.web import launch
 
-    monkeypatch.setattr(listen, "FIRST_PORT", taken)
-    with listen.listen("127.0.0.1", None) as listening:
-        port = listen.port_of(listening)
+    monkeypatch.setattr(launch, "FIRST_PORT", taken)
+    with launch.listen("127.0.0.1", None) as listening:
+        port = launch.port_of(listening)
     assert port > taken
     assert f"Port {taken} is taken; using {port} instead." in capfd.readouterr().out
 

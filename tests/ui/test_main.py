@@ -6,10 +6,10 @@ import sys
 import gradio as gr
 import pytest
 
-from ui.feedback import ASKED
+from ui.kit.events import ASKED
 from ui.main import build
-from ui.server import ServerOptions, create_app
 from ui.services import Services
+from ui.web.server import ServerOptions, create_app
 from workbench.workspace import Workspace
 
 #: These keep a connection open per page; a browser has six for a host, so the sixth page hangs.
@@ -137,7 +137,8 @@ def test_building_the_page_leaves_torch_out() -> None:
         "peft",
     )
     code = (
-        f"import sys, ui.main, ui.server, ui.theme; print([n for n in {heavy} if n in sys.modules])"
+        "import sys, ui.main, ui.web.server, ui.theme\n"
+        f"print([n for n in {heavy} if n in sys.modules])"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"

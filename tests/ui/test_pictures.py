@@ -8,7 +8,7 @@ from tests.workbench.data.fakes import bring
 from tests.workbench.pictures.fakes import noise
 from ui.routes.pictures import picture_html, picture_url
 from ui.services import Services
-from ui.sessions import Credentials
+from ui.web.sessions import Credentials
 from workbench.workspace import Workspace
 
 

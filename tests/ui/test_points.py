@@ -15,10 +15,10 @@ from starlette.testclient import TestClient
 from storage.records import JobStatus
 from tests.storage import make
 from tests.ui.serving import Run
-from ui.badges import badges
+from ui.kit.cards import badges
 from ui.routes import downloads, points
 from ui.routes.changes import brief
-from ui.routes.logtail import MOST_BYTES, read_new
+from ui.routes.points import MOST_BYTES, read_new
 from workbench.errors import BadInput
 from workbench.workspace import Workspace
 

@@ -10,7 +10,7 @@ import pytest
 
 import storage
 import workbench
-from ui.form import choice_label
+from ui.kit.form import choice_label
 from ui.words import LANGUAGE, LANGUAGES, speaking
 from ui.words.metrics import label
 from ui.words.sentences import PLACE, pairs, said

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from ui import upload_folders
-from ui.dropzone import staged_files
+from ui import uploads
+from ui.kit.dropzone import staged_files
 from ui.services import Services
 from ui.uploads import Uploads
 from workbench.workspace import Workspace
@@ -106,7 +106,7 @@ def test_lists_that_cannot_be(files: list[Any], size: int, client: TestClient) -
 def test_too_many_files_are_told_what_to_do(
     client: TestClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upload_folders, "MOST_FILES", 3)
+    monkeypatch.setattr(uploads, "MOST_FILES", 3)
     answer = begin(client, FILES)
     assert answer.status_code == 413
     assert "Pack it as a zip" in answer.json()["error"]

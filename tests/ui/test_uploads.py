@@ -9,7 +9,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.storage import make
-from ui.dropzone import staged_files
+from ui.kit.dropzone import staged_files
 from ui.routes import uploads as routes
 from ui.routes.replies import Refused
 from ui.routes.uploads import clean

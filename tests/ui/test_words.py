@@ -1,7 +1,6 @@
 """Every word on the page comes from ui/words, and every word there is on the page."""
 
 import ast
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +9,25 @@ import pytest
 
 import ui
 import workbench.doctor
+from ui.kit.form import label
 from ui.tabs.models_details import CONTRACT
-from ui.words import LANGUAGE, LANGUAGES, _flat, known, language, load, section, speaking, t
+from ui.words import (
+    LANGUAGE,
+    LANGUAGES,
+    add_folder,
+    known,
+    language,
+    load,
+    read_file,
+    section,
+    speaking,
+    t,
+)
 from ui.words.amounts import ago, count, duration, size
 from workbench.quantization.methods import MODEL_METHODS, VECTOR_METHODS
 from workbench.recipes.answer import AnswerRecipe
-from workbench.recipes.describe import describe
+from workbench.recipes.base import Recipe
+from workbench.recipes.describe import FieldSpec, describe
 from workbench.recipes.kinds import KINDS
 from workbench.records import JobStatus
 from workbench.tasks import TASKS
@@ -66,7 +78,7 @@ def families() -> set[str]:
         *(f"task.{name}" for name in TASKS),
         *(f"lab.choice_methods.{name}" for name in MODEL_METHODS),
         *(f"lab.choice_vectors.{name}" for name in VECTOR_METHODS[1:]),
-        *(f"field.{spec.name}" for spec in specs),
+        *(label_key(recipe, spec) for recipe in recipes for spec in describe(recipe)),
         *(f"group.{spec.group}" for spec in specs),
         *(f"preset.{preset}" for recipe in recipes for preset in recipe.presets),
         *(f"split.{split}" for split in ("train", "dev", "test")),
@@ -84,12 +96,19 @@ def families() -> set[str]:
     }
 
 
+def label_key(recipe: type[Recipe], spec: FieldSpec) -> str:
+    own = f"field.{recipe.task}.{spec.name}"
+    return own if known(own) else f"field.{spec.name}"
+
+
 def optional() -> set[str]:
     """Words for values that may do without: where there are none, the value itself is shown."""
     recipes = [*(task.recipe for task in TASKS.values()), AnswerRecipe]
     specs = [spec for recipe in recipes for spec in describe(recipe)]
     chosen = [f"{spec.name}.{choice}" for spec in specs for choice in spec.choices]
-    return {f"{kind}.{one}" for kind in ("choice", "when") for one in chosen}
+    # A field that some tasks call by a name of their own has one for the others.
+    fields = {f"field.{spec.name}" for spec in specs}
+    return {f"{kind}.{one}" for kind in ("choice", "when") for one in chosen} | fields
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: path.stem)
@@ -128,7 +147,7 @@ def test_the_places_in_the_words_are_filled() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [*sorted((FOLDER / "tabs").glob("*.py")), FOLDER / "main.py"], ids=lambda p: p.stem
+    "path", [*sorted((FOLDER / "tabs").rglob("*.py")), FOLDER / "main.py"], ids=lambda p: p.stem
 )
 def test_no_words_stand_in_the_tabs_themselves(path: Path) -> None:
     for call in calls(path):
@@ -140,10 +159,6 @@ def test_no_words_stand_in_the_tabs_themselves(path: Path) -> None:
                 assert not re.search(r"[A-Z]|\w \w", text.value), ast.unparse(call)
 
 
-def flat(path: Path) -> dict[str, str]:
-    return _flat(json.loads(path.read_text(encoding="utf-8")))
-
-
 ENGLISH = sorted((FOLDER / "words").glob("en.*json"))
 OTHERS = [name for name in LANGUAGES if name != LANGUAGE]
 
@@ -152,8 +167,8 @@ OTHERS = [name for name in LANGUAGES if name != LANGUAGE]
 @pytest.mark.parametrize("other", OTHERS)
 def test_a_language_has_every_key_and_every_place(path: Path, other: str) -> None:
     """In a file of the same name; no key more, and the same ``{places}``."""
-    english = flat(path)
-    words = flat(path.with_name(path.name.replace(LANGUAGE, other, 1)))
+    english = read_file(path)
+    words = read_file(path.with_name(path.name.replace(LANGUAGE, other, 1)))
     assert not english.keys() - words.keys(), f"{other} lacks these"
     assert not words.keys() - english.keys(), "English does not know these"
     odd = [key for key, text in words.items() if places(text) != places(english[key])]
@@ -176,6 +191,26 @@ def test_words_are_those_of_the_language_spoken() -> None:
         assert (language(), t("tab.train"), section("notice")["show"]) == ("zh", "训练", "查看")
         assert (duration(65), size(999)) == ("1 分 5 秒", "999 字节")
     assert (language(), t("tab.train")) == ("en", "Train")
+
+
+def test_a_key_is_in_one_file(tmp_path: Path) -> None:
+    """The error names the key and both files, and the folder is not read."""
+    (tmp_path / "en.toy.json").write_text('{"tab": {"train": "Toy"}}')
+    with pytest.raises(ValueError, match=r"'tab\.train' are both in en\.json and in en\.toy\.json"):
+        add_folder(tmp_path)
+    assert t("tab.train") == "Train"
+
+
+def test_a_key_is_in_a_file_once(tmp_path: Path) -> None:
+    path = tmp_path / "en.toy.json"
+    path.write_text('{"toy": {"a": "one", "a": "two"}}')
+    with pytest.raises(ValueError, match=r"'a' are twice in en\.toy\.json"):
+        read_file(path)
+
+
+def test_a_field_is_called_what_its_task_calls_it() -> None:
+    assert label("size", "data-sample") == "Queries"
+    assert label("size", "draw-pictures") == "Size in pixels"
 
 
 def test_an_unknown_key_is_an_error() -> None:

@@ -2,8 +2,8 @@
 callbacks of its events make of them. Two visitors of one page are two browser tabs."""
 
 import inspect
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 import gradio as gr
@@ -13,8 +13,29 @@ from ui import main
 from ui.page import Page
 from ui.services import Services
 
+T = TypeVar("T")
 
-def build(services: Services) -> Page:
+
+class DrawnPage:
+    """A page whose tabs are its attributes by their names: ``page.train`` is the tab 'train'."""
+
+    def __init__(self, page: Page) -> None:
+        self.demo = page.demo
+        self.tabs = page.tabs
+        self.open_tab = page.open_tab
+        self.parts = page.parts
+
+    def __getattr__(self, name: str) -> Any:
+        return self.parts[name]
+
+
+def drawn(kind: Callable[..., T], *given: Any) -> T:
+    """A part of the page, alone on one."""
+    with gr.Blocks():
+        return kind(*given)
+
+
+def build(services: Services) -> DrawnPage:
     """The whole page, drawn and wired."""
     made: list[Page] = []
 
@@ -24,11 +45,11 @@ def build(services: Services) -> Page:
 
     with patch.object(main, "Page", keep):
         main.build(services)
-    return made[0]
+    return DrawnPage(made[0])
 
 
 class Visitor:
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: DrawnPage) -> None:
         self.page = page
         self._functions = page.demo.fns.values()
         self._changed: dict[int, dict[str, Any]] = {}

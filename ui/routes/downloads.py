@@ -20,11 +20,13 @@ from workbench.jobs.files import LOG
 from workbench.recipes.data import KEPT
 from workbench.recipes.synthesize import DROPPED
 from workbench.records import Evaluation, MetricRow
+from workbench.reports.write import MEDIA, report
 from workbench.takeaway.script_subprocess import write_in_own_process
 from workbench.takeaway.snippet import replaced_files
 
 if TYPE_CHECKING:
     from workbench.evaluation.trec import TrecFile
+
 
 BLOCK = 1024 * 1024
 LINES = 10_000
@@ -216,3 +218,22 @@ def attachment(name: str) -> dict[str, str]:
 def download_url(services: Services, *parts: str) -> str:
     """The address of a download, e.g. ``download_url(services, "models", name)``."""
     return services.url("/api/download/" + "/".join(quote(part, safe="") for part in parts))
+
+
+# A comparison's report to take away: Markdown, HTML or LaTeX.
+
+
+def report_router(services: Services) -> APIRouter:
+    """Routes below /api/download."""
+    routes = APIRouter()
+
+    @routes.get("/api/download/comparisons/{id}/report.{form}")
+    def comparison(id: str, form: str) -> Response:
+        if form not in MEDIA:
+            raise Refused(404, t("compare.no_form", forms=", ".join(MEDIA)))
+        text = report(services.workspace, id, form)
+        # An attachment: never shown in the page's own origin.
+        headers = attachment(f"comparison-{id}.{form}")
+        return Response(text, 200, headers, f"{MEDIA[form]}; charset=utf-8")
+
+    return routes

@@ -1,19 +1,58 @@
 """What the live chart, its badges and the log ask for, again and again: only what is new."""
 
+import codecs
+from collections.abc import Mapping
+from pathlib import Path
+
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from ui.badges import badges
-from ui.cards import error_text
-from ui.routes.logtail import read_new
-from ui.routes.replies import reply
+from ui.kit.cards import badges, error_text
+from ui.kit.form import label
+from ui.routes.replies import Refused, reply
 from ui.services import Services
-from ui.words import sentences
-from workbench.comparison.names import HEADLINE, label
+from ui.words import sentences, t
+from workbench.comparison.names import HEADLINE
+from workbench.comparison.names import label as metric_label
+from workbench.errors import JobNotFound
 from workbench.jobs.files import LOG
 from workbench.recipes.kinds import KINDS
 from workbench.recipes.train_rerank import TrainCandidatesRecipe
 from workbench.records import Job, MetricRow
+from workbench.takeaway.sweeps import Started, find_sweep
+
+# Reading a growing log piece by piece: whole lines, and of progress bars only the last state.
+
+#: What one answer carries at most, and how much of an old log is shown.
+MOST_BYTES = 64 * 1024
+
+
+def read_new(path: Path, start: int, finished: bool) -> tuple[str, int, int]:
+    """Text of a log from byte ``start``: (text, where it begins, where the next piece begins).
+
+    ``start`` of -1, or one that is beyond the file or too far behind it, gives the tail from the
+    start of a line: where the text begins then differs from ``start``, and the page begins anew.
+    While the job runs, a line that is not complete is left for the next time.
+    """
+    if not path.is_file():
+        return "", 0, 0
+    size = path.stat().st_size
+    begin = start if 0 <= size - start <= MOST_BYTES and start >= 0 else max(0, size - MOST_BYTES)
+    with path.open("rb") as file:
+        file.seek(begin)
+        data = file.read(MOST_BYTES)
+    if begin > 0 and begin != start:
+        cut = data.find(b"\n") + 1
+        begin, data = begin + cut, data[cut:]
+    if not finished and len(data) < MOST_BYTES:
+        data = data[: data.rfind(b"\n") + 1]
+    return _plain_text(data), begin, begin + len(data)
+
+
+def _plain_text(data: bytes) -> str:
+    text = codecs.decode(data, "utf-8", "replace").replace("\r\n", "\n")
+    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
+
 
 #: Rows in one answer; the chart asks again at once while there are more.
 MOST_ROWS = 20_000
@@ -40,7 +79,7 @@ def router(services: Services) -> APIRouter:
         return reply(
             {
                 "job": describe(job, rows),
-                "metric": label(metric_of(job)),
+                "metric": metric_label(metric_of(job)),
                 **cursor(rows, 0 if anew else after),
                 "anew": anew,
                 "series": columns(rows, metric_of(job)),
@@ -116,3 +155,73 @@ def _wanted(kind: str, metric: str) -> list[tuple[str, str]]:
     if kind in ("dev", "baseline"):
         return [(kind, metric)]
     return []
+
+
+# What the chart of a sweep asks for, again and again: new dev values of each run.
+
+
+def sweep_router(services: Services) -> APIRouter:
+    """Routes below /api/sweeps/{id}; the id is that of any of its runs."""
+    routes = APIRouter()
+
+    @routes.get("/api/sweeps/{id}/points")
+    def points(id: str, after: str = "") -> Response:
+        """The rows after those named in ``after`` ('job:row,job:row'), for each run that is still
+        there, in the sweep's order."""
+        started = find_sweep(services.workspace, id)
+        if started is None:
+            raise Refused(404, t("refused.http", detail="Not Found"))
+        runs = [
+            _run(services, job, name, seen)
+            for job, name, seen in _known(services, started, _rows_seen(after))
+        ]
+        metric = metric_label(_metric(services, started))
+        return reply({"metric": metric, "runs": runs})
+
+    return routes
+
+
+def run_name(values: Mapping[str, object]) -> str:
+    """What a run of a sweep is called: the values it was given."""
+    return ", ".join(f"{label(field)} {value}" for field, value in values.items())
+
+
+def _rows_seen(after: str) -> dict[str, int]:
+    pairs = (part.partition(":") for part in after.split(",") if part)
+    return {job: int(row) for job, _, row in pairs if row.isdigit()}
+
+
+def _known(
+    services: Services, started: Started, seen: Mapping[str, int]
+) -> list[tuple[Job, str, int]]:
+    found = []
+    for values, id in zip(started.values, started.jobs, strict=True):
+        try:
+            job = services.workspace.jobs.get(id)
+        except JobNotFound:
+            continue
+        found.append((job, run_name(values), seen.get(id, 0)))
+    return found
+
+
+def _metric(services: Services, started: Started) -> str:
+    return next((metric_of(job) for job, *_ in _known(services, started, {})), "")
+
+
+def _run(services: Services, job: Job, name: str, after: int) -> dict[str, object]:
+    """The job is read first: a finished one has no rows beyond those that follow here."""
+    rows, anew = rows_after(services, job.id, after)
+    metric = metric_of(job)
+    measured = [row for row in rows if row.kind in ("dev", "baseline") and metric in row.values]
+    dev = [row for row in measured if row.kind == "dev"]
+    baselines = [row.values[metric] for row in measured if row.kind == "baseline"]
+    return {
+        "job": job.id,
+        "name": name,
+        "finished": job.status.finished,
+        **cursor(rows, 0 if anew else after),
+        "anew": anew,
+        "steps": [row.step for row in dev],
+        "values": [row.values[metric] for row in dev],
+        "baseline": baselines[-1] if baselines else None,
+    }

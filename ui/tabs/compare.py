@@ -7,17 +7,16 @@ measured again unless the button is pressed.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
-from ui import form
-from ui import pulse as pulses
-from ui.choices import dataset_names, menu, model_names, models_menu, open_menu, splits, update
-from ui.feedback import QUICK, on, on_busy
-from ui.job_slot import JobSlot, card_html, find
-from ui.markup import heading, piece
-from ui.pulse import pulse
+from ui.kit import form
+from ui.kit.choices import dataset_names, menu, model_names, models_menu, open_menu, splits, update
+from ui.kit.events import QUICK, on, on_busy
+from ui.kit.job_slot import JobSlot, card_html, find
+from ui.kit.live import on_look, pulse
+from ui.kit.markup import heading, piece
 from ui.services import Services
 from ui.tabs.compare_copy import SAVE_JS, copy_button
 from ui.tabs.compare_past import newest, past_menu
@@ -29,9 +28,6 @@ from workbench.comparison.table import WAYS
 from workbench.recipes.evaluate import EvaluateRecipe
 from workbench.records import Job
 
-if TYPE_CHECKING:
-    from ui.page import Page
-
 #: A first stage that is no model; everybody has it.
 BM25 = "bm25"
 SECOND_STAGES = ("reranker", "late-interaction")
@@ -41,6 +37,7 @@ DRAWN = ("dataset", "split", "models", "rerankers", "way", "also", "dimensions")
 
 @dataclass(frozen=True)
 class Compare:
+    services: Services
     tab: gr.Tab
     beat: gr.HTML
     #: {"job": id of the evaluate job shown, "dataset": the data set chosen, "models": to fill in}
@@ -81,6 +78,9 @@ class Compare:
     def view(self, services: Services, job: Job | None) -> list[Any]:
         """Updates for ``result``."""
         return view(services, self.beside, job)
+
+    def listen(self) -> None:
+        listen(self.services, self)
 
 
 def render(services: Services) -> Compare:
@@ -173,6 +173,7 @@ def render(services: Services) -> Compare:
     inside = [part for section in beside for part in section.outputs]
     result = [*job.outputs, table, actions, plot, markdown, csv, *inside]
     return Compare(
+        services=services,
         tab=tab,
         beat=beat,
         chosen=chosen,
@@ -201,8 +202,7 @@ def render(services: Services) -> Compare:
     )
 
 
-def listen(services: Services, page: "Page") -> None:
-    compare = page.compare
+def listen(services: Services, compare: Compare) -> None:
     workspace = services.workspace
 
     def start(
@@ -261,7 +261,7 @@ def listen(services: Services, page: "Page") -> None:
     compare.job.listen(services, show, [compare.dataset], started)
     on(compare.dataset.input, choose, compare.dataset, started)
     on(compare.past.input, show, [compare.past, compare.dataset], started)
-    pulses.listen(
+    on_look(
         compare.beat,
         tick,
         [

@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui.plots_dimensions import dimension_chart
+from ui.kit.charts import dimension_chart
 from ui.services import Services
 from ui.tabs.compare_sections import Section, measured
 from ui.words import t

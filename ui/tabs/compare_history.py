@@ -5,10 +5,10 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.choices import open_menu, update
-from ui.feedback import on
-from ui.job_slot import find
-from ui.markup import EMPTY, piece, table
+from ui.kit.choices import open_menu, update
+from ui.kit.events import on
+from ui.kit.job_slot import find
+from ui.kit.markup import EMPTY, piece, table
 from ui.services import Services
 from ui.tabs.compare_sections import Section
 from ui.tabs.history_rows import data_words, history_html, source_words

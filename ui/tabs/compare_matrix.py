@@ -5,12 +5,12 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui import form
-from ui.choices import model_names, models_menu, open_menu, update
-from ui.feedback import QUICK, on, on_busy
-from ui.job_slot import JobSlot, card_html, find
-from ui.markup import EMPTY, piece
-from ui.plots_matrix import matrix_chart
+from ui.kit import form
+from ui.kit.charts import matrix_chart
+from ui.kit.choices import model_names, models_menu, open_menu, update
+from ui.kit.events import QUICK, on, on_busy
+from ui.kit.job_slot import JobSlot, card_html, find
+from ui.kit.markup import EMPTY, piece
 from ui.services import Services
 from ui.tabs.compare_copy import copy_button
 from ui.tabs.compare_matrix_shown import (

@@ -6,10 +6,10 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.choices import update
-from ui.job_slot import card_html, updates
-from ui.markup import EMPTY, empty, heading, join, quiet_lines, table
-from ui.plots_matrix import matrix_chart
+from ui.kit.charts import matrix_chart
+from ui.kit.choices import update
+from ui.kit.job_slot import card_html, updates
+from ui.kit.markup import EMPTY, empty, heading, join, quiet_lines, table
 from ui.services import Services
 from ui.tabs.compare_links import links
 from ui.words import t

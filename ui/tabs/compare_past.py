@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from ui.choices import update
+from ui.kit.choices import update
 from ui.services import Services
 from ui.words import t
 from ui.words.amounts import ago

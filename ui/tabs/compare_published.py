@@ -5,8 +5,8 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.feedback import QUICK
-from ui.markup import EMPTY, join, piece, quiet_lines, table
+from ui.kit.events import QUICK
+from ui.kit.markup import EMPTY, join, piece, quiet_lines, table
 from ui.services import Services
 from ui.tabs.compare_copy import copy_button
 from ui.tabs.compare_sections import Section, measured

@@ -2,7 +2,7 @@
 
 from markupsafe import Markup
 
-from ui.markup import EMPTY, badge, join, pick
+from ui.kit.markup import EMPTY, badge, join, pick
 from ui.words import t
 from workbench.comparison.explore import DEPTH, Hit, Rankings, common
 

@@ -6,10 +6,10 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.choices import dataset_names
-from ui.job_slot import card_html, updates
-from ui.markup import EMPTY, badge, empty, heading, join, quiet_lines, table
-from ui.plots import grouped_bars
+from ui.kit.charts import grouped_bars
+from ui.kit.choices import dataset_names
+from ui.kit.job_slot import card_html, updates
+from ui.kit.markup import EMPTY, badge, empty, heading, join, quiet_lines, table
 from ui.services import Services
 from ui.tabs.compare_links import links
 from ui.words import metrics, sentences, t

@@ -6,10 +6,10 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.choices import update
-from ui.feedback import on
-from ui.job_slot import find
-from ui.markup import EMPTY, join, piece, table
+from ui.kit.choices import update
+from ui.kit.events import on
+from ui.kit.job_slot import find
+from ui.kit.markup import EMPTY, join, piece, table
 from ui.services import Services
 from ui.tabs.compare_sections import Section, measured
 from ui.words import sentences, t

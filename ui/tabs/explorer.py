@@ -11,11 +11,11 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.choices import update
-from ui.feedback import QUICK, on
-from ui.live import scripts
-from ui.markup import EMPTY, piece
-from ui.plots_matrix import NAMED, scatter
+from ui.kit.charts import NAMED, scatter
+from ui.kit.choices import update
+from ui.kit.events import QUICK, on
+from ui.kit.live import scripts
+from ui.kit.markup import EMPTY, piece
 from ui.services import Services
 from ui.tabs.compare_rankings import rankings_html
 from ui.tabs.explorer_list import list_html, short

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from ui.markup import badge, join, pick, table
+from ui.kit.markup import badge, join, pick, table
 from ui.words import t
 from ui.words.amounts import count
 from workbench.comparison.explore import SAME, Change, Pairing

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from markupsafe import Markup
 
-from ui.markup import join, table
+from ui.kit.markup import join, table
 from ui.words import t
 from ui.words.amounts import count
 from ui.words.metrics import label

@@ -1,177 +1,121 @@
 """Every job there was: how it stands, what it said, what it takes on disk; stop, go on, let go."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
 
-from ui import confirm
-from ui import pulse as pulses
-from ui.cards import job_badge, job_card, job_title, progress_text, task_name, took
-from ui.feedback import on
-from ui.job_slot import JobSlot, find, updates
-from ui.live import live_chart, live_log
-from ui.markup import EMPTY, empty, heading, join, pick, piece, table
-from ui.pulse import pulse
+from ui.kit import confirm
+from ui.kit.cards import job_badge, job_card, job_title, progress_text, task_name, took
+from ui.kit.events import on
+from ui.kit.job_slot import JobSlot, find, fitting_html, fitting_piece, start_fitting
+from ui.kit.live import live_chart, live_log, on_look, pulse
+from ui.kit.markup import EMPTY, empty, heading, join, pick, piece, table
 from ui.services import Services
-from ui.tabs import fitting
 from ui.words import known, sentences, t
 from ui.words.amounts import ago, size
 from workbench.evaluation.encoding_cache import EncodingCache
 from workbench.records import Job, JobStatus
 
-if TYPE_CHECKING:
-    from ui.page import Page
-
 LISTED = 100
 
 
-@dataclass(frozen=True)
-class Jobs:
-    tab: gr.Tab
-    beat: gr.HTML
-    #: The id of the job that is shown.
-    chosen: gr.BrowserState
-    status: gr.Dropdown
-    list: gr.HTML
-    box: gr.Column
-    job: JobSlot
-    remove: confirm.Confirm
-    fitting: gr.HTML
-    chart_box: gr.Column
-    chart: gr.HTML
-    log: gr.HTML
-    events: gr.HTML
-    recipe: gr.HTML
-    refresh: Callable[..., Any]
-    inputs: list[Any]
-    outputs: list[Any]
+class JobsTab:
+    """The list of jobs, and below it the one that is chosen."""
 
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        with gr.Tab(t("tab.jobs"), id="jobs") as self.tab:
+            self.beat = pulse(services)
+            #: The id of the job that is shown.
+            self.chosen = gr.BrowserState("", storage_key="workbench-job", secret="workbench")
+            piece(heading(t("jobs.title"), t("jobs.about")))
+            self.status = gr.Dropdown(
+                _statuses(),
+                value="",
+                label=t("jobs.filter"),
+                filterable=False,
+                interactive=True,
+                elem_id="jobs-filter",
+            )
+            self.list = piece(elem_id="jobs-list", picks=True)
+            with gr.Column(visible="hidden") as self.box:
+                self.job = JobSlot("jobs-job")
+                with self.job.actions, gr.Column(visible=False, min_width=160) as self.remove_box:
+                    self.remove = confirm.render(t("jobs.remove"), t("jobs.remove_yes"))
+                self.fitting = fitting_piece("jobs-fitting")
+                with gr.Column(visible="hidden") as self.chart_box:
+                    self.chart = live_chart(services, elem_id="jobs-chart")
+                with gr.Accordion(t("jobs.log"), open=True):
+                    self.log = live_log(services, elem_id="jobs-log")
+                with gr.Accordion(t("jobs.events"), open=False):
+                    self.events = piece(elem_id="jobs-events")
+                with gr.Accordion(t("jobs.recipe"), open=False):
+                    self.recipe = piece(elem_id="jobs-recipe")
+        self.inputs = [self.chosen, self.status]
+        self.outputs = [
+            *(self.list, self.box, *self.job.outputs, self.remove_box, self.chart_box),
+            *(self.chart, self.log, self.fitting, self.events, self.recipe),
+        ]
 
-def render(services: Services) -> Jobs:
-    with gr.Tab(t("tab.jobs"), id="jobs") as tab:
-        beat = pulse(services)
-        chosen = gr.BrowserState("", storage_key="workbench-job", secret="workbench")
-        piece(heading(t("jobs.title"), t("jobs.about")))
-        status = gr.Dropdown(
-            _statuses(),
-            value="",
-            label=t("jobs.filter"),
-            filterable=False,
-            interactive=True,
-            elem_id="jobs-filter",
+    def listen(self) -> None:
+        everything = [self.chosen, *self.outputs]
+        on(self.list.select, self._show, self.status, [*everything, *self.remove.outputs])
+        on(self.status.input, self.refresh, self.inputs, self.outputs)
+        self.job.listen(self.services, self.refresh, [self.status], self.outputs)
+        # Queued, like a click: it may be refused.
+        given = [self.job.shown, self.status]
+        on(self.fitting.select, self._start_fitting, given, everything, queue=True)
+        on_look(self.beat, self._look, [self.list, self.job.card, *self.inputs], self.outputs)
+        get = self.services.workspace.jobs.get
+        confirm.listen(
+            *(self.remove, self._warn, self._remove, get),
+            *([self.chosen], everything, [self.status]),
         )
-        listed = piece(elem_id="jobs-list", picks=True)
-        with gr.Column(visible="hidden") as box:
-            job = JobSlot("jobs-job")
-            with job.actions, gr.Column(visible=False, min_width=160) as remove_box:
-                remove = confirm.render(t("jobs.remove"), t("jobs.remove_yes"))
-            fits = fitting.render("jobs-fitting")
-            with gr.Column(visible="hidden") as chart_box:
-                chart = live_chart(services, elem_id="jobs-chart")
-            with gr.Accordion(t("jobs.log"), open=True):
-                log = live_log(services, elem_id="jobs-log")
-            with gr.Accordion(t("jobs.events"), open=False):
-                events = piece(elem_id="jobs-events")
-            with gr.Accordion(t("jobs.recipe"), open=False):
-                recipe = piece(elem_id="jobs-recipe")
-    return Jobs(
-        tab=tab,
-        beat=beat,
-        chosen=chosen,
-        status=status,
-        list=listed,
-        box=box,
-        job=job,
-        remove=remove,
-        fitting=fits,
-        chart_box=chart_box,
-        chart=chart,
-        log=log,
-        events=events,
-        recipe=recipe,
-        refresh=lambda picked, wanted: view(services, picked, wanted),
-        inputs=[chosen, status],
-        outputs=[
-            listed,
-            box,
-            *job.outputs,
-            remove_box,
-            chart_box,
-            chart,
-            log,
-            fits,
-            events,
-            recipe,
-        ],
-    )
 
+    def _show(self, wanted: str, event: gr.EventData) -> dict[Any, Any]:
+        closed = zip(self.remove.outputs, confirm.closed(), strict=True)
+        return self._chosen(str(event.value), wanted) | dict(closed)
 
-def listen(services: Services, page: "Page") -> None:
-    jobs = page.jobs
-    workspace = services.workspace
+    def _chosen(self, id: str, wanted: str) -> dict[Any, Any]:
+        return {self.chosen: id, **self.refresh(id, wanted)}
 
-    def show(wanted: str, event: gr.EventData) -> list[Any]:
-        id = str(event.value)
-        return [id, *view(services, id, wanted), *confirm.closed()]
-
-    def tick(shown: str | None, card: str | None, id: str, wanted: str) -> Any:
-        job = find(services, id)
-        same = list_html(services, id, wanted) == (shown or "")
+    def _look(self, shown: str | None, card: str | None, id: str, wanted: str) -> Any:
+        job = find(self.services, id)
+        same = list_html(self.services, id, wanted) == (shown or "")
         if same and (job is None or str(job_card(job)) == (card or "")):
             return gr.skip()
-        return view(services, id, wanted)
+        return self.refresh(id, wanted)
 
-    def warn(id: str) -> tuple[list[Job], str]:
-        job = workspace.jobs.get(id)
-        taken = size(workspace.jobs.bytes(job))
-        return [job], t("jobs.remove_warning", name=job_title(job), size=taken)
+    def _warn(self, id: str) -> tuple[list[Job], str]:
+        jobs = self.services.workspace.jobs
+        job = jobs.get(id)
+        return [job], t("jobs.remove_warning", name=job_title(job), size=size(jobs.bytes(job)))
 
-    def remove(jobs: list[Job], wanted: str) -> list[Any]:
+    def _remove(self, jobs: list[Job], wanted: str) -> dict[Any, Any]:
         for job in jobs:
-            workspace.jobs.remove(job.id)
-        return ["", *view(services, "", wanted)]
+            self.services.workspace.jobs.remove(job.id)
+        return self._chosen("", wanted)
 
-    def fitted(id: str, wanted: str, event: gr.EventData) -> list[Any]:
-        job = fitting.start(services, id, event)
-        return [job.id, *view(services, job.id, wanted)]
+    def _start_fitting(self, id: str, wanted: str, event: gr.EventData) -> dict[Any, Any]:
+        return self._chosen(start_fitting(self.services, id, event).id, wanted)
 
-    here = [jobs.chosen, jobs.status]
-    everything = [jobs.chosen, *jobs.outputs]
-    on(jobs.list.select, show, jobs.status, [*everything, *jobs.remove.outputs])
-    on(jobs.status.input, jobs.refresh, here, jobs.outputs)
-    jobs.job.listen(services, lambda id, wanted: view(services, id, wanted), here[1:], jobs.outputs)
-    # Queued, like a click: it may be refused.
-    on(jobs.fitting.select, fitted, [jobs.job.shown, jobs.status], everything, queue=True)
-    pulses.listen(jobs.beat, tick, [jobs.list, jobs.job.card, *here], jobs.outputs)
-    get = workspace.jobs.get
-    confirm.listen(jobs.remove, warn, remove, get, [jobs.chosen], everything, [jobs.status])
-
-
-def view(services: Services, picked: str | None, wanted: str) -> list[Any]:
-    """Updates for ``Jobs.outputs``."""
-    job = find(services, picked)
-    listed = list_html(services, picked, wanted)
-    if job is None:
-        hidden = gr.Column(visible="hidden")
-        none = [EMPTY] * 3
-        return [listed, hidden, *updates(EMPTY), hidden, hidden, "", "", *none]
-    trains = job.task.startswith("train")
-    return [
-        listed,
-        gr.Column(visible=True),
-        *updates(job_card(job), job),
-        gr.Column(visible=job.status is not JobStatus.RUNNING),
-        gr.Column(visible=trains or "hidden"),
-        job.id if trains else "",
-        job.id,
-        fitting.html(job),
-        events_html(services, job),
-        recipe_html(job),
-    ]
+    def refresh(self, picked: str | None, wanted: str) -> dict[Any, Any]:
+        job = find(self.services, picked)
+        trains = job is not None and job.task.startswith("train")
+        return {
+            self.list: list_html(self.services, picked, wanted),
+            self.box: gr.Column(visible=True if job else "hidden"),
+            **self.job.show(job_card(job) if job else EMPTY, job),
+            self.remove_box: gr.Column(visible=bool(job and job.status is not JobStatus.RUNNING)),
+            self.chart_box: gr.Column(visible=trains or "hidden"),
+            self.chart: job.id if job and trains else "",
+            self.log: job.id if job else "",
+            self.fitting: fitting_html(job),
+            self.events: events_html(self.services, job) if job else EMPTY,
+            self.recipe: recipe_html(job) if job else EMPTY,
+        }
 
 
 def list_html(services: Services, picked: str | None, wanted: str) -> str:

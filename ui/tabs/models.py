@@ -2,17 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
-from ui import confirm
-from ui import pulse as pulses
-from ui.choices import PACKAGED
-from ui.feedback import on
-from ui.job_slot import JobSlot, card_html, newest, updates
-from ui.markup import EMPTY, heading, piece
-from ui.pulse import pulse
+from ui.kit import confirm
+from ui.kit.events import on
+from ui.kit.job_slot import JobSlot, card_html, newest, updates
+from ui.kit.live import on_look, pulse
+from ui.kit.markup import EMPTY, heading, piece
 from ui.services import Services
 from ui.tabs import (
     models_add,
@@ -25,14 +23,10 @@ from ui.tabs import (
 )
 from ui.tabs.models_details import details_html, download_html, find
 from ui.tabs.models_list import list_html
-from ui.tabs.search import lead_to
 from ui.words import t
 from ui.words.amounts import size
 from workbench.models.towers import can_be_trained
 from workbench.records import Model
-
-if TYPE_CHECKING:
-    from ui.page import Page
 
 #: Jobs that are started from a model.
 TASKS = (models_merge.TASK, models_blend.TASK)
@@ -40,6 +34,7 @@ TASKS = (models_merge.TASK, models_blend.TASK)
 
 @dataclass(frozen=True)
 class Models:
+    services: Services
     tab: gr.Tab
     beat: gr.HTML
     #: The name of the model that is shown.
@@ -74,6 +69,9 @@ class Models:
         shown = [self.list, self.box, self.details, self.to_train, self.download]
         return [*shown, *jobs, self.take.shown, *merge, *blend, self.cache.line]
 
+    def listen(self) -> None:
+        listen(self.services, self)
+
 
 def render(services: Services) -> Models:
     with gr.Tab(t("tab.models"), id="models") as tab:
@@ -98,6 +96,7 @@ def render(services: Services) -> Models:
         cache = models_cache.render()
         models_catalogue.render()
     return Models(
+        services=services,
         tab=tab,
         beat=beat,
         chosen=chosen,
@@ -120,8 +119,7 @@ def render(services: Services) -> Models:
     )
 
 
-def listen(services: Services, page: "Page") -> None:
-    models = page.models
+def listen(services: Services, models: Models) -> None:
     workspace = services.workspace
     outputs = models.outputs
 
@@ -152,7 +150,7 @@ def listen(services: Services, page: "Page") -> None:
     everything = [models.chosen, *outputs, *closing]
     on(models.list.select, show, None, everything)
     ticked = [models.add.job.card, models.job.card, models.list, *models.inputs]
-    pulses.listen(models.beat, tick, ticked, outputs)
+    on_look(models.beat, tick, ticked, outputs)
     get = workspace.models.get
     confirm.listen(models.remove, warn, remove, get, [models.chosen], everything)
     models_take.listen(services, models.take, models.chosen)
@@ -166,31 +164,6 @@ def listen(services: Services, page: "Page") -> None:
         part.listen(services, one, models.chosen, outputs, shown)
     for slot in (models.add.job, models.job):
         slot.listen(services, lambda _job, picked: shown(picked), [models.chosen], outputs)
-    _lead_on(services, page)
-
-
-def _lead_on(services: Services, page: "Page") -> None:
-    """The buttons that open another tab with the model."""
-    models, forms = page.models, page.train.forms
-    workspace = services.workspace
-    menus = [one.model for one in forms.each]
-
-    def base(picked: str) -> list[Any]:
-        """The model is what each kind starts from; its own kind is chosen."""
-        return [workspace.models.get(picked).kind, *([picked] * len(menus))]
-
-    def compare(picked: str) -> list[Any]:
-        model = workspace.models.get(picked)
-        base = str(model.summary.get("base") or model.base or PACKAGED)
-        pair = [base, picked] if base != picked else [picked]
-        return [{"dataset": model.summary.get("dataset"), "models": pair}]
-
-    def search(picked: str) -> list[Any]:
-        return list(lead_to(services, picked))
-
-    page.go(models.to_train.click, "train", base, models.chosen, [forms.kind, *menus])
-    page.go(models.to_compare.click, "compare", compare, models.chosen, [page.compare.chosen])
-    page.go(models.to_search.click, "search", search, models.chosen, page.search.led_by)
 
 
 def _closed() -> list[Any]:

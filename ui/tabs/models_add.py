@@ -6,10 +6,9 @@ from typing import Any
 
 import gradio as gr
 
-from ui.feedback import on
-from ui.job_slot import JobSlot
-from ui.markup import heading, piece
-from ui.refusals import told_at_fields
+from ui.kit.events import on, told_at_fields
+from ui.kit.job_slot import JobSlot
+from ui.kit.markup import heading, piece
 from ui.services import Services
 from ui.tabs import models_contract
 from ui.words import sentences, t

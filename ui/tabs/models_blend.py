@@ -7,12 +7,11 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui import form
-from ui.choices import dataset_names, model_names, update
-from ui.feedback import on
-from ui.markup import EMPTY, piece, quiet_lines
+from ui.kit import form
+from ui.kit.choices import dataset_names, model_names, update
+from ui.kit.events import on, told_at_fields
+from ui.kit.markup import EMPTY, piece, quiet_lines
 from ui.plots_blend import blend_chart
-from ui.refusals import told_at_fields
 from ui.services import Services
 from ui.tabs.models_details import find
 from ui.words import t

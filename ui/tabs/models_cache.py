@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import gradio as gr
 from markupsafe import Markup
 
-from ui import confirm
-from ui.markup import piece
+from ui.kit import confirm
+from ui.kit.markup import piece
 from ui.services import Services
 from ui.words import t
 from ui.words.amounts import count, size

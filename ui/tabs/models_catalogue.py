@@ -2,7 +2,7 @@
 
 from markupsafe import Markup
 
-from ui.markup import EMPTY, heading, join, piece, table
+from ui.kit.markup import EMPTY, heading, join, piece, table
 from ui.words import sentences, t
 from ui.words.amounts import size
 from workbench.models.resolve import CatalogueModel, catalogue, manner

@@ -7,10 +7,9 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.feedback import on
-from ui.form import is_prompt, label
-from ui.markup import EMPTY, join, piece
-from ui.refusals import at_fields, told_at_fields
+from ui.kit.events import at_fields, on, told_at_fields
+from ui.kit.form import is_prompt, label
+from ui.kit.markup import EMPTY, join, piece
 from ui.services import Services
 from ui.tabs.models_details import separators
 from ui.words import known, sentences, t

@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ui.markup import facts, heading, join, quiet_lines
+from ui.kit.markup import facts, heading, join, quiet_lines
 from ui.routes.downloads import download_url
 from ui.services import Services
 from ui.tabs.models_list import kind_name, measure

@@ -1,7 +1,7 @@
 """The table of the workspace's models: what they are and what they gained."""
 
-from ui.choices import PACKAGED
-from ui.markup import badge, empty, pick, table
+from ui.kit.choices import PACKAGED
+from ui.kit.markup import badge, empty, pick, table
 from ui.services import Services
 from ui.words import known, t
 from ui.words.amounts import ago, size

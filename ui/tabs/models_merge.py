@@ -7,8 +7,8 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.feedback import on_busy
-from ui.markup import EMPTY, facts, piece
+from ui.kit.events import on_busy
+from ui.kit.markup import EMPTY, facts, piece
 from ui.services import Services
 from ui.words import t
 from workbench.comparison.names import label

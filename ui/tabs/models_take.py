@@ -7,8 +7,8 @@ from urllib.parse import quote
 import gradio as gr
 from markupsafe import Markup
 
-from ui import pushing
-from ui.markup import EMPTY, piece
+from ui.kit import pushing
+from ui.kit.markup import EMPTY, piece
 from ui.services import Services
 from ui.words import t
 from workbench.records import Model

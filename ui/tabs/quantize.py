@@ -2,21 +2,19 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
 
-from ui import form
-from ui import pulse as pulses
-from ui.cards import job_card
-from ui.choices import PACKAGED, dataset_names, menu, model_menu, model_names, open_menu, update
-from ui.feedback import on, on_busy
-from ui.job_slot import JobSlot, card_html, find, newest, updates
-from ui.markup import empty, heading, piece
+from ui.kit import form
+from ui.kit.cards import job_card
+from ui.kit.choices import PACKAGED, dataset_names, menu, model_menu, model_names, open_menu, update
+from ui.kit.events import on, on_busy, told_at_fields
+from ui.kit.job_slot import JobSlot, card_html, find, newest, updates
+from ui.kit.live import on_look, pulse
+from ui.kit.markup import empty, heading, piece
 from ui.plots_quantize import lab_chart, measured
-from ui.pulse import pulse
-from ui.refusals import told_at_fields
 from ui.services import Services
 from ui.tabs.quantize_shown import PANELS, lab_html
 from ui.words import sentences, t
@@ -27,9 +25,6 @@ from workbench.quantization.methods import MODEL_METHODS, VECTOR_METHODS
 from workbench.recipes.quantize import QuantizeLabRecipe
 from workbench.records import Job, JobStatus
 
-if TYPE_CHECKING:
-    from ui.page import Page
-
 TASK = QuantizeLabRecipe.task
 POINTS = {"models": "lab.point_models", "vectors": "lab.point_vectors"}
 LISTED = 30
@@ -38,6 +33,7 @@ _DRAWN = ("model", "dataset", "dataset_version", "methods", "vectors")
 
 @dataclass(frozen=True)
 class Quantize:
+    services: Services
     tab: gr.Tab
     beat: gr.HTML
     model: gr.Dropdown
@@ -65,6 +61,9 @@ class Quantize:
     @property
     def fields(self) -> list[Any]:
         return [self.model, self.dataset, self.methods, self.vectors, *self.form.inputs]
+
+    def listen(self) -> None:
+        listen(self.services, self)
 
 
 def render(services: Services) -> Quantize:
@@ -104,7 +103,7 @@ def render(services: Services) -> Quantize:
     outputs = [model, dataset, *job.outputs, past, shown, models, codes, keep_box, point]
     outputs += kept.outputs
     return Quantize(
-        tab, beat, model, dataset, methods, vectors, drawn, start, job, past, shown,
+        services, tab, beat, model, dataset, methods, vectors, drawn, start, job, past, shown,
         models, codes,
         keep_box, point, name, keep, kept_id, kept,
         refresh=lambda *now: fill(services, *now),
@@ -118,15 +117,14 @@ def _several(name: str, choices: Sequence[str]) -> gr.CheckboxGroup:
     return gr.CheckboxGroup(
         [(t(f"lab.choice_{name}.{choice}"), choice) for choice in choices],
         value=field.default,
-        label=t(f"field.{name}"),
+        label=form.label(name, QuantizeLabRecipe.task),
         info=sentences.said(field.description or ""),
         interactive=True,
         elem_id=f"lab-{name}",
     )
 
 
-def listen(services: Services, page: "Page") -> None:
-    lab = page.quantize
+def listen(services: Services, lab: Quantize) -> None:
     jobs = services.workspace.jobs
     helps = {spec.name: spec.help for spec in lab.form.specs}
 
@@ -186,7 +184,7 @@ def listen(services: Services, page: "Page") -> None:
         says=t("lab.keeping"),
         then=t("lab.keep"),
     )
-    pulses.listen(lab.beat, look, [lab.job.card, lab.kept.card, *lab.inputs], lab.outputs)
+    on_look(lab.beat, look, [lab.job.card, lab.kept.card, *lab.inputs], lab.outputs)
     form.listen_depends(lab.form)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ui.markup import EMPTY, badge, heading, join, quiet_lines, table
+from ui.kit.markup import EMPTY, badge, heading, join, quiet_lines, table
 from ui.words import sentences, t
 from ui.words.amounts import count, size
 from workbench.comparison.conditions import conditions

@@ -2,17 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
-from ui import confirm
-from ui import pulse as pulses
-from ui.choices import PACKAGED, dataset_names, menu, model_menu, open_menu, update
-from ui.feedback import on, on_busy
-from ui.job_slot import JobSlot, newest, updates
-from ui.markup import empty, heading, piece
-from ui.pulse import pulse
+from ui.kit import confirm
+from ui.kit.choices import PACKAGED, dataset_names, menu, model_menu, open_menu, update
+from ui.kit.events import on, on_busy
+from ui.kit.job_slot import JobSlot, newest, updates
+from ui.kit.live import on_look, pulse
+from ui.kit.markup import empty, heading, piece
 from ui.services import Services
 from ui.tabs import (
     search_amounts,
@@ -34,15 +33,13 @@ from ui.words.amounts import size
 from workbench.errors import BadInput
 from workbench.records import Index, JobStatus
 
-if TYPE_CHECKING:
-    from ui.page import Page
-
 #: Results stand side by side for at most this many indexes.
 SIDE_BY_SIDE = 2
 
 
 @dataclass(frozen=True)
 class Search:
+    services: Services
     tab: gr.Tab
     beat: gr.HTML
     #: The names of the indexes that are asked, left and right.
@@ -80,6 +77,9 @@ class Search:
     def led_by(self) -> list[Any]:
         """What another tab fills in to have its model searched with."""
         return [self.chosen, self.form.dataset, self.form.model, self.building, self.second]
+
+    def listen(self) -> None:
+        listen(self.services, self)
 
 
 def render(services: Services) -> Search:
@@ -142,6 +142,7 @@ def render(services: Services) -> Search:
     outputs = [indexes, second, examples, nothing, asking, building]
     outputs += [form.dataset, form.model, *job.outputs]
     return Search(
+        services=services,
         tab=tab,
         beat=beat,
         chosen=chosen,
@@ -177,8 +178,7 @@ def render(services: Services) -> Search:
     )
 
 
-def listen(services: Services, page: "Page") -> None:
-    search = page.search
+def listen(services: Services, search: Search) -> None:
     workspace = services.workspace
 
     def ask(
@@ -314,7 +314,7 @@ def listen(services: Services, page: "Page") -> None:
     search_answers.listen(services, search.answers, [search.indexes, search.second, where])
     everything = [search.chosen, *search.outputs]
     now = search.inputs[1:]
-    pulses.listen(search.beat, tick, [search.job.card, search.chosen, *now], everything)
+    on_look(search.beat, tick, [search.job.card, search.chosen, *now], everything)
     get = workspace.indexes.get
     here = [search.chosen, *now]
     confirm.listen(search.remove, warn, remove, get, sides[:2], everything, here)

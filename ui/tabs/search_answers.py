@@ -10,11 +10,10 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui import choices, form
-from ui.feedback import on, on_busy
-from ui.live import scripts, settings
-from ui.markup import piece
-from ui.refusals import told_at_fields
+from ui.kit import choices, form
+from ui.kit.events import on, on_busy, told_at_fields
+from ui.kit.live import scripts, settings
+from ui.kit.markup import piece
 from ui.services import Services
 from ui.words import section, t
 from workbench.answers import answer_settings

@@ -8,8 +8,8 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.feedback import on, on_busy
-from ui.markup import EMPTY, join, pick, piece, table
+from ui.kit.events import on, on_busy
+from ui.kit.markup import EMPTY, join, pick, piece, table
 from ui.services import Services
 from ui.tabs.search_hits import Side, results_html, search_sides, sides_of
 from ui.tabs.search_tiles import gallery_piece, tiles

@@ -8,12 +8,12 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.cards import job_card
-from ui.choices import open_menu
-from ui.feedback import on
-from ui.form import choice_label, draw, from_component, label
-from ui.job_slot import card_html, find
-from ui.markup import EMPTY, join, piece
+from ui.kit.cards import job_card
+from ui.kit.choices import open_menu
+from ui.kit.events import on
+from ui.kit.form import choice_label, draw, from_component, label
+from ui.kit.job_slot import card_html, find
+from ui.kit.markup import EMPTY, join, piece
 from ui.services import Services
 from ui.tabs import search_outside
 from ui.words import sentences, t

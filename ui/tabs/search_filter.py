@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import gradio as gr
 from markupsafe import Markup
 
-from ui.feedback import on
-from ui.markup import EMPTY, join, pick, piece
+from ui.kit.events import on
+from ui.kit.markup import EMPTY, join, pick, piece
 from ui.services import Services
 from ui.words import t
 from ui.words.amounts import count

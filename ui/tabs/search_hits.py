@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from ui.markup import EMPTY, badge, join, moved
+from ui.kit.markup import EMPTY, badge, join, moved
 from ui.services import Services
 from ui.tabs.compare_rankings import marked, marked_text
 from ui.tabs.search_amounts import candidates_of, hits_of

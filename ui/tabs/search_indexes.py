@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.markup import EMPTY, badge, join, pick, piece, table
+from ui.kit.markup import EMPTY, badge, join, pick, piece, table
 from ui.services import Services
 from ui.tabs.search_outside import listed_html
 from ui.words import sentences, t

@@ -5,8 +5,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ui.choices import model_names, update
-from ui.markup import EMPTY, join, pick
+from ui.kit.choices import model_names, update
+from ui.kit.markup import EMPTY, join, pick
 from ui.services import Services
 from ui.words import t
 from ui.words.amounts import count

@@ -7,9 +7,9 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.choices import open_menu
-from ui.form import draw, from_component
-from ui.markup import EMPTY, join, piece
+from ui.kit.choices import open_menu
+from ui.kit.form import draw, from_component
+from ui.kit.markup import EMPTY, join, piece
 from ui.services import Services
 from ui.words import t
 from ui.words.amounts import count

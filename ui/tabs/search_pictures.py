@@ -10,9 +10,9 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.dropzone import dropzone, staged_files
-from ui.feedback import on, on_busy
-from ui.markup import join
+from ui.kit.dropzone import dropzone, staged_files
+from ui.kit.events import on, on_busy
+from ui.kit.markup import join
 from ui.routes.pictures import picture_url
 from ui.routes.uploads import uploads_of
 from ui.services import Services

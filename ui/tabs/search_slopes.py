@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from markupsafe import Markup
 
-from ui.markup import join
+from ui.kit.markup import join
 from ui.words import t
 
 _WIDTH, _ROW, _EDGE = 220, 16, 26

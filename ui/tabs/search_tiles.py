@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import gradio as gr
 from markupsafe import Markup
 
-from ui.live import scripts
-from ui.markup import EMPTY, pick
+from ui.kit.live import scripts
+from ui.kit.markup import EMPTY, pick
 from ui.routes.pictures import picture_url
 from ui.services import Services
 from ui.tabs.compare_rankings import marked, marked_text

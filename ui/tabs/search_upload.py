@@ -6,10 +6,10 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.dropzone import dropzone, staged_files
-from ui.markup import piece
+from ui.kit.dropzone import dropzone, staged_files
+from ui.kit.markup import piece
 from ui.services import Services
-from ui.tabs.data_rows import name_from
+from ui.tabs.data.bring import name_from
 from ui.tabs.search_build import Build
 from ui.words import t
 from workbench.errors import BadInput

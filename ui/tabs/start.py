@@ -4,20 +4,16 @@ What is shown is read from the store (the newest sample run), so a reload, a sec
 restart of the app shows the same.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
 
-from ui import pulse as pulses
-from ui.cards import error_text, job_badge, progress_bar, progress_text, result_text
-from ui.choices import PACKAGED
-from ui.feedback import on
-from ui.live import live_chart
-from ui.markup import EMPTY, empty, join, piece
-from ui.pulse import pulse
+from ui.kit.cards import error_text, job_badge, progress_bar, progress_text, result_text
+from ui.kit.choices import PACKAGED
+from ui.kit.events import on
+from ui.kit.live import live_chart, on_look, pulse
+from ui.kit.markup import EMPTY, empty, join, piece
 from ui.services import Services
 from ui.tabs.compare import short_table
 from ui.words import t
@@ -25,143 +21,83 @@ from workbench import demo
 from workbench.comparison.names import HEADLINE
 from workbench.records import Job, JobStatus
 
-if TYPE_CHECKING:
-    from ui.page import Page
-
 STATES = {JobStatus.QUEUED: "waiting", JobStatus.RUNNING: "running", JobStatus.SUCCEEDED: "done"}
 
 
-@dataclass(frozen=True)
-class Start:
-    tab: gr.Tab
-    beat: gr.HTML
-    run: gr.Button
-    own: gr.Button
-    cancel: gr.Button
-    #: The id of the last job of the sample run that is shown.
-    shown: gr.Textbox
-    steps: gr.HTML
-    chart_box: gr.Column
-    chart: gr.HTML
-    comparison: gr.HTML
-    links: gr.Row
-    to_data: gr.Button
-    to_train: gr.Button
-    to_compare: gr.Button
-    to_search: gr.Button
-    refresh: Callable[..., Any]
-    inputs: list[Any]
-    outputs: list[Any]
+class StartTab:
+    """The sample run, step by step, and what it leads to."""
 
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        with gr.Tab(t("tab.start"), id="start") as self.tab:
+            self.beat = pulse(services)
+            piece(_lead())
+            with gr.Row(elem_classes="rw-actions"):
+                self.run = gr.Button(t("start.run"), variant="primary", elem_id="start-run")
+                self.own = gr.Button(t("start.own"), elem_id="start-own")
+                self.cancel = gr.Button(
+                    t("start.cancel"), variant="stop", visible=False, elem_id="start-cancel"
+                )
+            #: The id of the last job of the sample run that is shown.
+            self.shown = gr.Textbox("", visible=False, label=t("tab.start"))
+            self.steps = piece(elem_id="start-steps")
+            self.comparison = piece(elem_id="start-comparison")
+            with gr.Row(visible=False, elem_classes="rw-actions") as self.links:
+                self.to_search = gr.Button(t("start.to_search"), elem_id="start-to-search")
+                self.to_compare = gr.Button(t("start.to_compare"))
+                self.to_train = gr.Button(t("start.to_train"))
+                self.to_data = gr.Button(t("start.to_data"))
+            with gr.Column(visible="hidden") as self.chart_box:
+                self.chart = live_chart(services, elem_id="start-chart")
+        self.inputs = [self.steps]
+        self.outputs = [
+            *(self.run, self.cancel, self.shown, self.steps),
+            *(self.chart_box, self.chart, self.comparison, self.links),
+        ]
 
-def render(services: Services) -> Start:
-    with gr.Tab(t("tab.start"), id="start") as tab:
-        beat = pulse(services)
-        piece(_lead())
-        with gr.Row(elem_classes="rw-actions"):
-            run = gr.Button(t("start.run"), variant="primary", elem_id="start-run")
-            own = gr.Button(t("start.own"), elem_id="start-own")
-            cancel = gr.Button(
-                t("start.cancel"), variant="stop", visible=False, elem_id="start-cancel"
-            )
-        shown = gr.Textbox("", visible=False, label=t("tab.start"))
-        steps = piece(elem_id="start-steps")
-        comparison = piece(elem_id="start-comparison")
-        with gr.Row(visible=False, elem_classes="rw-actions") as links:
-            to_search = gr.Button(t("start.to_search"), elem_id="start-to-search")
-            to_compare = gr.Button(t("start.to_compare"))
-            to_train = gr.Button(t("start.to_train"))
-            to_data = gr.Button(t("start.to_data"))
-        with gr.Column(visible="hidden") as chart_box:
-            chart = live_chart(services, elem_id="start-chart")
-    outputs = [run, cancel, shown, steps, chart_box, chart, comparison, links]
+    def listen(self) -> None:
+        clicked = on(self.run.click, busy_run, None, self.run)
+        on(clicked.then, self._start, None, self.outputs)
+        on(self.cancel.click, self._cancel, self.shown, self.outputs)
+        on_look(self.beat, self.refresh, self.inputs, self.outputs)
 
-    def refresh(shown: str | None) -> Any:
-        return view(services, shown)
+    def _start(self) -> Any:
+        demo.start(self.services.workspace)
+        return self.refresh(None)
 
-    return Start(
-        tab=tab,
-        beat=beat,
-        run=run,
-        own=own,
-        cancel=cancel,
-        shown=shown,
-        steps=steps,
-        chart_box=chart_box,
-        chart=chart,
-        comparison=comparison,
-        links=links,
-        to_data=to_data,
-        to_train=to_train,
-        to_compare=to_compare,
-        to_search=to_search,
-        refresh=refresh,
-        inputs=[steps],
-        outputs=outputs,
-    )
-
-
-def listen(services: Services, page: "Page") -> None:
-    start = page.start
-    workspace = services.workspace
-
-    def run() -> Any:
-        demo.start(workspace)
-        return view(services, None)
-
-    def cancel(id: str) -> Any:
+    def _cancel(self, id: str) -> Any:
+        workspace = self.services.workspace
         for job in reversed(demo.find(workspace, id).jobs):
             if not job.status.finished:
                 workspace.jobs.cancel(job.id)
-        return view(services, None)
+        return self.refresh(None)
 
-    def train(id: str) -> list[Any]:
-        return [demo.find(workspace, id).train.id]
-
-    def compare(id: str) -> list[Any]:
-        return [{"job": demo.find(workspace, id).evaluate.id, "dataset": demo.DATASET}]
-
-    def search(id: str) -> list[Any]:
-        return [[str(demo.find(workspace, id).index.recipe["name"])]]
-
-    clicked = on(start.run.click, busy_run, None, start.run)
-    on(clicked.then, run, None, start.outputs)
-    on(start.cancel.click, cancel, start.shown, start.outputs)
-    pulses.listen(start.beat, start.refresh, start.inputs, start.outputs)
-    page.go(start.own.click, "data")
-    page.go(start.to_data.click, "data", lambda: [demo.DATASET], None, [page.data.chosen])
-    page.go(start.to_train.click, "train", train, start.shown, [page.train.chosen])
-    page.go(start.to_compare.click, "compare", compare, start.shown, [page.compare.chosen])
-    page.go(start.to_search.click, "search", search, start.shown, [page.search.chosen])
+    def refresh(self, shown: str | None) -> Any:
+        """A skip where the steps read as ``shown``."""
+        run = demo.latest(self.services.workspace)
+        baseline = baseline_of(self.services, run.train) if run else None
+        html = str(steps_html(run, baseline))
+        if html == shown:
+            return gr.skip()
+        active = run is not None and any(not job.status.finished for job in run.jobs)
+        train = run.train if run else None
+        started = train is not None and train.started_at is not None
+        done = bool(run and run.index.status is JobStatus.SUCCEEDED)
+        label = "start.running" if active else "start.again" if run else "start.run"
+        return {
+            self.run: gr.Button(value=t(label), interactive=not active),
+            self.cancel: gr.Button(visible=active),
+            self.shown: run.index.id if run else "",
+            self.steps: html,
+            self.chart_box: gr.Column(visible=started or "hidden"),
+            self.chart: train.id if train and started else "",
+            self.comparison: comparison_html(run),
+            self.links: gr.Row(visible=done),
+        }
 
 
 def busy_run() -> gr.Button:
     return gr.Button(value=t("start.starting"), interactive=False)
-
-
-def view(services: Services, shown: str | None) -> Any:
-    """Updates for ``Start.outputs``, or a skip where the steps read as before."""
-    run = demo.latest(services.workspace)
-    baseline = baseline_of(services, run.train) if run else None
-    html = str(steps_html(run, baseline))
-    if html == shown:
-        return gr.skip()
-    jobs = _jobs(run)
-    active = any(not job.status.finished for job in jobs)
-    train = run.train if run else None
-    started = train is not None and train.started_at is not None
-    done = bool(run and run.index.status is JobStatus.SUCCEEDED)
-    label = "start.running" if active else "start.again" if run else "start.run"
-    return [
-        gr.Button(value=t(label), interactive=not active),
-        gr.Button(visible=active),
-        run.index.id if run else "",
-        html,
-        gr.Column(visible=started or "hidden"),
-        train.id if train and started else "",
-        comparison_html(run),
-        gr.Row(visible=done),
-    ]
 
 
 def comparison_html(run: demo.DemoJobs | None) -> str:
@@ -255,7 +191,3 @@ def _item(number: int, state: str, title: str, mark: Markup, body: Markup) -> Ma
 def _lead() -> Markup:
     lines = join(Markup("<p>{}</p>").format(t(f"start.line_{n}")) for n in (1, 2, 3))
     return Markup('<div class="rw-lead"><h2>{}</h2>{}</div>').format(t("start.title"), lines)
-
-
-def _jobs(run: demo.DemoJobs | None) -> tuple[Job, ...]:
-    return run.jobs if run else ()

@@ -1,12 +1,13 @@
 """Every word on the page, by key, in every language of the page.
 
-Keys are dotted paths ('train.start'); values may hold ``{name}`` places. English is in ``en.json``
-and its parts (``en.server.json``), another language in files of the same names. A test fails where
-a language lacks a key that English has.
+Keys are dotted paths ('train.start'); values may hold ``{name}`` places. Each tab or part of the
+page has one file per language, named after it (``en.search.json``); what several share is in
+``en.json``. Another language has files of the same names, and a test fails where it lacks a key
+that English has. No key is in two files; files of other folders join by :func:`add_folder`.
 
 Which language is spoken is a context variable: one process serves all of them at once. Requests
-speak what their browser asked for (``ui/language.py``), callbacks what their page was drawn in
-(``ui/feedback.py``), and everything else English.
+speak what their browser asked for (``ui/web/language.py``), callbacks what their page was drawn in
+(``ui/kit/events.py``), and everything else English.
 """
 
 import json
@@ -22,6 +23,7 @@ LANGUAGE = "en"
 #: Language -> what it calls itself.
 LANGUAGES = {LANGUAGE: "English", "zh": "中文"}
 
+_folders = [FOLDER]
 _spoken: ContextVar[str] = ContextVar("language", default=LANGUAGE)
 
 
@@ -42,8 +44,28 @@ def speaking(wanted: str) -> Iterator[None]:
 
 @cache
 def load(wanted: str = LANGUAGE) -> dict[str, str]:
-    """All words of one language as 'section.key' -> text, English filling gaps."""
+    """All words of one language as 'section.key' -> text, English filling gaps. Raises ValueError
+    where a key is written twice, with the files it is in."""
     return _read(LANGUAGE) | _read(wanted)
+
+
+def add_folder(folder: Path) -> None:
+    """Let the word files of a folder ('en.mytab.json') be read with ours. Raises ValueError, and
+    adds nothing, where a key of theirs is in use already."""
+    _folders.append(folder)
+    load.cache_clear()
+    try:
+        for one in LANGUAGES:
+            load(one)
+    except ValueError:
+        remove_folder(folder)
+        raise
+
+
+def remove_folder(folder: Path) -> None:
+    """Take back what :func:`add_folder` added."""
+    _folders.remove(folder)
+    load.cache_clear()
 
 
 def t(key: str, /, **places: Any) -> str:
@@ -68,9 +90,28 @@ def known(key: str) -> bool:
 def _read(wanted: str) -> dict[str, str]:
     """One language's files: 'en.json' and, for parts of the page, 'en.server.json'."""
     found: dict[str, str] = {}
-    for path in sorted(FOLDER.glob(f"{wanted}.*json")):
-        found |= _flat(json.loads(path.read_text(encoding="utf-8")))
+    source: dict[str, Path] = {}
+    for folder in _folders:
+        for path in sorted(folder.glob(f"{wanted}.*json")):
+            for key, text in read_file(path).items():
+                if key in source:
+                    files = f"{source[key].name} and in {path.name}"
+                    raise ValueError(f"The words for {key!r} are both in {files}.")
+                found[key], source[key] = text, path
     return found
+
+
+def read_file(path: Path) -> dict[str, str]:
+    """The words of one file by their dotted keys; raises ValueError where one is there twice."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"The words for {name!r} are twice in {path.name}.")
+        return dict(pairs)
+
+    return _flat(json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=once))
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, str]:

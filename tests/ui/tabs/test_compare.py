@@ -1,7 +1,6 @@
 """The comparison: the table, the chart, and that nothing is measured again without being asked."""
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import gradio as gr
@@ -92,7 +91,7 @@ def test_every_setting_of_the_command_line_is_on_the_page(
 ) -> None:
     with gr.Blocks() as blocks, gr.Tabs():
         drawn = compare.render(services)
-        compare.listen(services, cast(Any, SimpleNamespace(compare=drawn)))
+        compare.listen(services, drawn)
     fields = {spec.name for spec in describe(EvaluateRecipe)}
     assert fields == {*compare.DRAWN, *drawn.settings.components}
     assert drawn.settings.components["metric"].elem_id == "compare-metric"

@@ -13,10 +13,10 @@ from tests.workbench.comparison.exploring import evaluation, grounds
 from tests.workbench.comparison.test_table import PAIRS
 from tests.workbench.data.fakes import bring, lines
 from tests.workbench.reports.conftest import NAMES, Reader, kept, result
-from ui.server import ServerOptions, create_app
 from ui.services import Services
 from ui.tabs import compare, compare_dimensions, compare_history, compare_published, compare_shown
 from ui.tabs.compare_slices import slices_html
+from ui.web.server import ServerOptions, create_app
 from workbench.comparison.table import build_table, pair_table
 from workbench.reports.gather import PublishedRow, slices_of
 from workbench.reports.history import history

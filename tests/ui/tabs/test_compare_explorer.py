@@ -13,7 +13,7 @@ from storage.records import JobStatus
 from tests.storage import make
 from tests.ui.tabs.conftest import BAD, put
 from tests.workbench.comparison.exploring import evaluation, grounds
-from ui.plots_matrix import matrix_chart, scatter
+from ui.kit.charts import matrix_chart, scatter
 from ui.services import Services
 from ui.tabs import (
     compare_explorer,

@@ -11,8 +11,8 @@ from storage.records import JobStatus
 from tests.storage import make
 from tests.ui.tabs.conftest import put
 from tests.ui.tabs.whole import add, page, services, visit, whole
+from tests.ui.visitor import DrawnPage as Page
 from tests.ui.visitor import Visitor
-from ui.page import Page
 from ui.services import Services
 
 __all__ = ["page", "services", "visit", "whole"]

@@ -9,9 +9,11 @@ import pytest
 from storage.records import JobStatus
 from tests.storage import make
 from tests.ui.tabs.conftest import BAD, put
-from ui.cards import job_card, progress_text, train_text
+from tests.ui.visitor import drawn
+from ui.kit.cards import job_card, progress_text, train_text
 from ui.services import Services
-from ui.tabs import jobs, models_details, models_list, train
+from ui.tabs import jobs, models_details, models_list
+from ui.tabs.train import tab
 
 TRAINED: dict[str, Any] = {
     "model": "tuned",
@@ -60,13 +62,14 @@ def test_the_outcome_of_training_is_said_plainly() -> None:
 
 def test_a_finished_run_leads_on(services: Services) -> None:
     job = training(services, status=JobStatus.SUCCEEDED, result=TRAINED)
-    card, cancel, resume, shown, box, compare, find, chart, log, clone, fits = train.view(job)
-    assert "Better" in card
-    assert box.visible is True
-    assert (cancel.visible, resume.visible) == (False, False)
-    assert compare.visible and find.visible and clone.visible
-    assert chart == log == shown == job.id
-    assert fits == ""
+    part = drawn(tab.TrainTab, services)
+    shown = part.view(job)
+    assert "Better" in shown[part.job.card]
+    assert shown[part.box].visible is True
+    assert not shown[part.job.stop].visible and not shown[part.job.resume].visible
+    assert all(shown[one].visible for one in (part.to_compare, part.to_search, part.clone))
+    assert shown[part.chart] == shown[part.log] == shown[part.job.shown] == job.id
+    assert shown[part.fitting] == ""
 
 
 @pytest.mark.parametrize(
@@ -82,28 +85,28 @@ def test_stop_and_resume_show_when_they_can_be_used(
     services: Services, status: JobStatus, cancels: bool, resumes: bool
 ) -> None:
     job = training(services, status=status)
-    _, cancel, resume, *_ = train.view(job)
-    assert (cancel.visible, resume.visible) == (cancels, resumes)
-    _, _, _, cancel, resume, *_ = jobs.view(services, job.id, "")
-    assert (cancel.visible, resume.visible) == (cancels, resumes)
+    train, list = drawn(tab.TrainTab, services), drawn(jobs.JobsTab, services)
+    for part, shown in ((train, train.view(job)), (list, list.refresh(job.id, ""))):
+        buttons = shown[part.job.stop], shown[part.job.resume]
+        assert tuple(one.visible for one in buttons) == (cancels, resumes)
 
 
 def test_while_it_trains_the_card_stays_as_it_is(services: Services) -> None:
     job = training(services, status=JobStatus.RUNNING)
     early = replace(job, progress={"done": 1, "total": 9, "unit": "steps"})
     late = replace(job, progress={"done": 7, "total": 9, "unit": "steps"})
-    assert train.card_html(early) == train.card_html(late)
+    assert tab.card_html(early) == tab.card_html(late)
 
 
 def test_the_chosen_run_is_shown_or_else_the_newest(services: Services) -> None:
-    assert train.shown_job(services, "") is None
+    assert tab.shown_job(services, "") is None
     training(services, "old", created_at=1.0)
     training(services, "new", created_at=2.0)
     put(services, "imp", task="import", created_at=3.0)
-    assert train.shown_job(services, "old").id == "old"  # type: ignore[union-attr]
+    assert tab.shown_job(services, "old").id == "old"  # type: ignore[union-attr]
     for gone in ("", "nothere", "imp"):
-        assert train.shown_job(services, gone).id == "new"  # type: ignore[union-attr]
-    assert [id for _, id in train.runs_menu(services, "old")["choices"]] == ["new", "old"]
+        assert tab.shown_job(services, gone).id == "new"  # type: ignore[union-attr]
+    assert [id for _, id in tab.runs_menu(services, "old")["choices"]] == ["new", "old"]
 
 
 def test_models_show_what_they_gained(services: Services) -> None:
@@ -151,11 +154,12 @@ def test_a_job_shows_its_recipe_history_and_error(services: Services) -> None:
         error={"message": "Out of memory.", "hint": "Use a smaller batch."},
         recipe={"model": BAD},
     )
-    shown = jobs.view(services, job.id, "")
-    assert "Out of memory. Use a smaller batch." in shown[2]
-    assert "<script" not in shown[-1]
-    assert "&lt;script&gt;" in shown[-1]
-    assert "<table" in shown[-2]
+    part = drawn(jobs.JobsTab, services)
+    shown = part.refresh(job.id, "")
+    assert "Out of memory. Use a smaller batch." in shown[part.job.card]
+    assert "<script" not in shown[part.recipe]
+    assert "&lt;script&gt;" in shown[part.recipe]
+    assert "<table" in shown[part.events]
 
 
 def test_what_kept_encodings_take_is_said(services: Services) -> None:

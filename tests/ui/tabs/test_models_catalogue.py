@@ -1,8 +1,9 @@
 """The catalogue on the page."""
 
+from tests.ui.visitor import drawn
 from ui.services import Services
-from ui.tabs import train
 from ui.tabs.models_catalogue import catalogue_html
+from ui.tabs.train.tab import TrainTab
 from workbench.models.resolve import catalogue
 from workbench.recipes.kinds import KINDS
 
@@ -20,10 +21,10 @@ def test_every_model_is_a_line_with_the_id_to_type() -> None:
 
 
 def test_trains_menu_lists_those_of_each_forms_kind(services: Services) -> None:
-    filled = train.fill(services, "", [None, None] * len(KINDS))
-    menus = [one["choices"] for one in filled if isinstance(one, dict) and "choices" in one]
-    for kind, menu in zip(KINDS, menus[1::2], strict=False):
-        offered = {value for _, value in menu}
+    tab = drawn(TrainTab, services)
+    filled = tab.refresh("", *[None, None] * len(KINDS))
+    for kind, one in zip(KINDS, tab.forms.each, strict=True):
+        offered = {value for _, value in filled[one.model]["choices"]}
         assert offered >= {model.id for model in catalogue(kind)}
         # Models of pictures and text are offered where they can be trained, and nowhere else.
         pictures = {one.id for one in catalogue("image-text")}

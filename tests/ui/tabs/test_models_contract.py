@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.workbench.models.fakes import write_modules
-from ui import refusals
+from ui.kit import events
 from ui.services import Services
 from ui.tabs import models_contract, models_details
 from workbench.errors import BadRecipe, InUse, WorkbenchError
@@ -78,19 +78,19 @@ def test_a_refusal_stands_at_its_field_and_changes_nothing_else() -> None:
     bad = BadRecipe("b: no.", fields={"b": "No."})
     # Gradio's toast is a warning of Python's where there is no page.
     with pytest.warns(UserWarning, match="b: No."):
-        first, a, b = refusals.told_at_fields(lambda: refuse(bad), helps, 1)
+        first, a, b = events.told_at_fields(lambda: refuse(bad), helps, 1)
     assert "value" not in first
     assert (a["info"], a["elem_classes"]) == ("help a", [])
     assert (b["info"], b["elem_classes"]) == ("No.", ["rw-refused"])
-    done, a, b = refusals.told_at_fields(lambda: ["done"], helps, 1, cleared=("a",))
+    done, a, b = events.told_at_fields(lambda: ["done"], helps, 1, cleared=("a",))
     assert (done, a["value"], b["info"]) == ("done", "", "help b")
     for error in (InUse("busy"), BadRecipe("busy", fields={"c": "."})):
         with pytest.warns(UserWarning, match="busy"):
-            first, _, b = refusals.told_at_fields(lambda error=error: refuse(error), helps, 1)
+            first, _, b = events.told_at_fields(lambda error=error: refuse(error), helps, 1)
         # What stood at a field before is mended, or this would have been said again.
         assert "value" not in first and (b["info"], b["elem_classes"]) == ("help b", [])
     with pytest.raises(WorkbenchError):
-        refusals.told_at_fields(lambda: refuse(WorkbenchError("broken")), helps, 1)
+        events.told_at_fields(lambda: refuse(WorkbenchError("broken")), helps, 1)
 
 
 def test_what_was_saved_is_said(services: Services) -> None:

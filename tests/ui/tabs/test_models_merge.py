@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.ui.tabs.conftest import put
-from ui.job_slot import card_html, newest
+from ui.kit.job_slot import card_html, newest
 from ui.services import Services
 from ui.tabs import models, models_merge
 from workbench.models.registry import new_model

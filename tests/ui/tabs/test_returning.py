@@ -12,13 +12,27 @@ from tests.storage import make
 from tests.ui.tabs.conftest import evaluated, put
 from tests.ui.tabs.test_compare_explorer import MATRIX
 from tests.ui.tabs.whole import add, page, services, visit, whole
+from tests.ui.visitor import DrawnPage as Page
 from tests.ui.visitor import Visitor
 from tests.workbench.comparison.exploring import evaluation, grounds
-from ui.page import Page
 from ui.services import Services
+from ui.tabs.data.change import ChangeSection
+from ui.tabs.data.check import CheckSection
+from ui.tabs.data.mine import MineSection
+from ui.tabs.data.rows import RowsSection
+from ui.tabs.data.tab import DataTab
+from ui.tabs.data.versions import VersionsSection
 from workbench.data.versions import Changes, new_version
 
 __all__ = ["page", "services", "visit", "whole"]
+
+
+def rows(data: DataTab) -> RowsSection:
+    return data.section(RowsSection)
+
+
+def change(data: DataTab) -> ChangeSection:
+    return data.section(ChangeSection)
 
 
 def come_back(visit: Visitor, page: Page, part: Any) -> None:
@@ -46,34 +60,40 @@ def tea(services: Services, page: Page, visit: Visitor, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("tea")
 def test_data_stays_where_a_person_is(services: Services, page: Page, visit: Visitor) -> None:
     data = page.data
-    write(visit, data.rows.split, "test")
-    write(visit, data.rows.find, "tea", "submit")
-    visit.click(data.rows.after)
-    visit.type(data.change.others, ["coffee", "milk"])
-    visit.type(data.change.name, "a new name")
-    visit.pick(data.versions.table, "1")
+    write(visit, rows(data).split, "test")
+    write(visit, rows(data).find, "tea", "submit")
+    visit.click(rows(data).after)
+    visit.type(change(data).others, ["coffee", "milk"])
+    visit.type(change(data).name, "a new name")
+    visit.pick(data.section(VersionsSection).table, "1")
     services.workspace.datasets.remove("milk")
     come_back(visit, page, data)
     assert visit.value(data.chosen) == "tea"
-    assert (visit.value(data.rows.split), visit.value(data.rows.find)) == ("test", "tea")
-    assert visit.value(data.rows.offset) == 10 and "Rows 11" in visit.value(data.rows.table)
-    assert visit.value(data.change.others) == ["coffee"]
-    assert visit.value(data.change.name) == "a new name"
-    assert visit.value(data.versions.picked) == 1
+    assert (
+        visit.value(rows(data).split),
+        visit.value(rows(data).find),
+    ) == ("test", "tea")
+    assert visit.value(rows(data).offset) == 10 and "Rows 11" in visit.value(rows(data).table)
+    assert visit.value(change(data).others) == ["coffee"]
+    assert visit.value(change(data).name) == "a new name"
+    assert visit.value(data.section(VersionsSection).shown.version) == 1
     # Also where a look finds that a job has ended.
     put(services, "s1", task="sample-rows", recipe={"name": "x"}, status=JobStatus.FAILED)
     visit.look(data)
-    assert (visit.value(data.rows.split), visit.value(data.rows.offset)) == ("test", 10)
+    assert (
+        visit.value(rows(data).split),
+        visit.value(rows(data).offset),
+    ) == ("test", 10)
 
 
 @pytest.mark.usefixtures("tea")
 def test_another_data_set_is_shown_from_its_beginning(page: Page, visit: Visitor) -> None:
     data = page.data
-    write(visit, data.rows.split, "test")
-    visit.type(data.change.others, ["milk"])
+    write(visit, rows(data).split, "test")
+    visit.type(change(data).others, ["milk"])
     visit.pick(data.sets, "coffee")
-    assert visit.value(data.rows.split) == "" and visit.value(data.change.others) == []
-    assert visit.value(data.change.name) == "coffee"
+    assert visit.value(rows(data).split) == "" and visit.value(change(data).others) == []
+    assert visit.value(change(data).name) == "coffee"
 
 
 @pytest.mark.usefixtures("tea")
@@ -82,12 +102,12 @@ def test_a_version_with_fewer_rows_is_shown_from_its_first(
 ) -> None:
     data = page.data
     for _ in range(5):
-        visit.click(data.rows.after)
-    assert visit.value(data.rows.offset) == 50
+        visit.click(rows(data).after)
+    assert visit.value(rows(data).offset) == 50
     how = {"what": "fewer", "counts": {}}
     new_version(services.workspace, "tea", Changes(drop_queries=list(range(30))), how)
     come_back(visit, page, data)
-    assert visit.value(data.rows.offset) == 0 and "Rows 1" in visit.value(data.rows.table)
+    assert visit.value(rows(data).offset) == 0 and "Rows 1" in visit.value(rows(data).table)
 
 
 @pytest.mark.usefixtures("tea")
@@ -97,7 +117,7 @@ def test_what_was_renamed_elsewhere_stays_shown(
     services.workspace.datasets.rename("tea", "chai")
     come_back(visit, page, page.data)
     assert visit.value(page.data.chosen) == "chai"
-    assert visit.value(page.data.change.name) == "chai"
+    assert visit.value(change(page.data).name) == "chai"
 
 
 @pytest.mark.usefixtures("tea")
@@ -106,18 +126,26 @@ def test_what_is_done_is_done_to_the_data_set_that_is_shown(
 ) -> None:
     """Not to the newest, because the shown one is gone."""
     data, datasets = page.data, services.workspace.datasets
-    visit.type(data.change.name, "mine")
-    visit.type(data.change.others, ["coffee"])
-    visit.type(data.change.merge_name, "both")
-    visit.type(data.change.push.repo, "me/mine")
+    visit.type(change(data).name, "mine")
+    visit.type(change(data).others, ["coffee"])
+    visit.type(change(data).merge_name, "both")
+    visit.type(change(data).push.repo, "me/mine")
     before = {one.name for one in datasets.list()} - {"tea"}
     datasets.remove("tea")
-    buttons = (data.change.rename, data.change.merge_start, data.change.sample_start)
-    for button in (*buttons, data.change.export_start, data.doctor.examine):
+    buttons = (
+        change(data).rename,
+        change(data).merge,
+        change(data).sample.start,
+    )
+    for button in (
+        *buttons,
+        change(data).export.start,
+        data.section(CheckSection).start,
+    ):
         with pytest.raises(gr.Error, match="is not there any more"):
             visit.click(button)
     with pytest.warns(UserWarning, match="is not there any more"):
-        visit.click(data.mine.start)
+        visit.click(data.section(MineSection).start)
     assert {one.name for one in datasets.list()} == before
     assert services.workspace.jobs.list() == []
 
@@ -131,9 +159,9 @@ def test_what_comes_while_another_is_shown_is_not_taken_for_it(
     put(services, "i1", task="import", recipe={"name": "new"}, status=JobStatus.RUNNING)
     visit.type(page.data.chosen, "new")
     come_back(visit, page, page.data)
-    visit.type(page.data.change.name, "renamed")
+    visit.type(change(page.data).name, "renamed")
     add(services, tmp_path, "new")
-    visit.click(page.data.change.rename)
+    visit.click(change(page.data).rename)
     assert {one.name for one in services.workspace.datasets.list()} == {"renamed", "new"}
 
 

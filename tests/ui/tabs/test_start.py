@@ -8,6 +8,7 @@ import pytest
 from storage.records import Job, JobStatus
 from tests.storage import make
 from tests.ui.tabs.conftest import BAD, EVALUATED, evaluated, put
+from tests.ui.visitor import drawn
 from ui.services import Services
 from ui.tabs import start
 from workbench import demo
@@ -110,9 +111,9 @@ def test_a_run_with_a_job_removed_is_passed_over(services: Services) -> None:
 
 def test_the_view_is_skipped_when_nothing_changed(services: Services) -> None:
     chain(services, "a")
-    first = start.view(services, None)
-    assert isinstance(first, list)
-    again = start.view(services, first[3])
+    tab = drawn(start.StartTab, services)
+    first = tab.refresh(None)
+    again = tab.refresh(first[tab.steps])
     assert again == {"__type__": "update"}
 
 
@@ -122,7 +123,8 @@ def test_the_buttons_follow_the_run(services: Services, running: bool) -> None:
     if running:
         services.workspace.store.jobs.delete(job.id)
         put(services, "ai", task="index", after="ae", recipe={"dataset": demo.DATASET})
-    button, cancel, *_, links = start.view(services, None)
-    assert button.interactive is not running
-    assert cancel.visible is running
-    assert links.visible is not running
+    tab = drawn(start.StartTab, services)
+    shown = tab.refresh(None)
+    assert shown[tab.run].interactive is not running
+    assert shown[tab.cancel].visible is running
+    assert shown[tab.links].visible is not running

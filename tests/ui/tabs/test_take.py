@@ -4,14 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import pytest
-from gradio.blocks import Blocks
 
 from storage.records import JobStatus
 from tests.storage import make
 from tests.ui.tabs.conftest import put
+from tests.ui.visitor import drawn
 from ui.services import Services
-from ui.tabs import models, models_take, train, train_clone, train_form, train_sweep
+from ui.tabs import models, models_take
+from ui.tabs.train.forms import Forms
+from ui.tabs.train.sweep import Sweep
+from ui.tabs.train.tab import TrainTab
 from workbench.models.contract import Contract
 from workbench.recipes.train_rerank import TrainRerankerRecipe
 from workbench.takeaway.sweeps import Started, remember
@@ -49,27 +51,16 @@ def test_an_adapter_says_what_else_to_take_along(services: Services) -> None:
     assert "tea-model" in html and "/gone" not in html
 
 
-@pytest.fixture
-def forms() -> train_form.Forms:
-    with Blocks():
-        return train_form.render()
-
-
-def test_clone_fills_the_form_of_the_run_s_kind(services: Services, forms: Any) -> None:
+def test_clone_fills_the_form_of_the_run_s_kind(services: Services) -> None:
     recipe = TrainRerankerRecipe(dataset="tea", name="tuned", objective="listnet", negatives=7)
     about = {"recipe": recipe.model_dump(mode="json"), "name": "tuned"}
     job = put(services, "run1", task=recipe.task, status=JobStatus.FAILED, **about)
-    filled = train_clone.fill(services, forms, job)
-    assert len(filled) == len(forms.filled)
-    assert filled[0] == "reranker"
-    names = [spec.name for one in forms.each for spec in one.form.specs]
-    kinds = [one.kind for one in forms.each for _ in one.form.specs]
-    values = filled[len(filled) - len(names) :]
-    found = {
-        name: value
-        for name, kind, value in zip(names, kinds, values, strict=True)
-        if kind == "reranker"
-    }
+    forms = drawn(Forms, services)
+    filled = forms.clone(job.id)
+    assert filled.keys() < set(forms.filled) and filled[forms.kind] == "reranker"
+    form = next(one.form for one in forms.each if one.kind == "reranker")
+    assert filled.keys() == {forms.kind, *form.inputs}
+    found = {name: filled[field] for name, field in form.components.items()}
     assert (found["objective"], found["negatives"], found["name"]) == ("listnet", 7, "tuned")
     assert found["dataset"] == "tea"
 
@@ -77,12 +68,11 @@ def test_clone_fills_the_form_of_the_run_s_kind(services: Services, forms: Any) 
 def test_clone_is_offered_once_a_run_has_ended(services: Services) -> None:
     recipe = {"dataset": "tea", "model": "base", "name": "tuned"}
     about = {"task": "train-embedding", "recipe": recipe}
+    part = drawn(TrainTab, services)
     for status, shown in [(JobStatus.RUNNING, False), (JobStatus.FAILED, True)]:
         job = put(services, status.value, status=status, **about)
-        assert train.view(job)[-2].visible is shown
-    with gr.Blocks():
-        part = train.render(services)
-    assert len(train.view(None)) == len(part.shown) == len(train.view(job))
+        assert part.view(job)[part.clone].visible is shown
+    assert part.view(None).keys() == part.view(job).keys() < set(part.shown)
 
 
 def swept(services: Services, id: str, rate: str, best: float | None, **values: Any) -> str:
@@ -103,9 +93,10 @@ def test_a_sweep_is_one_table_and_one_chart(services: Services) -> None:
     )
     values = tuple({"learning_rate": rate} for rate in ("1e-5", "5e-5", "1e-4"))
     remember(services.workspace, Started(("learning_rate",), values, jobs))
-    html, chart = train_sweep.view(services, "b")
+    part = drawn(Sweep, services)
+    html, chart = part.view("b").values()
     assert html.count("<tr") == 4 and html.count("highest") == 1
     assert "0.610" in html and "waiting" in html
     # The chart is that of the sweep, whichever of its runs is shown.
-    assert chart == train_sweep.view(services, "c")[1] == "a"
-    assert train_sweep.view(services, "elsewhere") == ["", ""]
+    assert chart == part.view("c")[part.chart] == "a"
+    assert list(part.view("elsewhere").values()) == ["", ""]

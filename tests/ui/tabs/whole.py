@@ -7,15 +7,14 @@ from typing import Any
 import pytest
 
 from tests.ui import visitor
-from tests.ui.visitor import Visitor
+from tests.ui.visitor import DrawnPage, Visitor
 from tests.workbench.data.fakes import bring, lines
-from ui.page import Page
 from ui.services import Services
 from workbench.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Services, Page]]:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Services, DrawnPage]]:
     """Drawing it takes a second or two."""
     opened = Workspace.open(tmp_path_factory.mktemp("page") / "home")
     services = Services(opened)
@@ -24,7 +23,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Services, 
 
 
 @pytest.fixture
-def services(whole: tuple[Services, Page]) -> Iterator[Services]:
+def services(whole: tuple[Services, DrawnPage]) -> Iterator[Services]:
     yield whole[0]
     store = whole[0].workspace.store
     for rows in (store.datasets, store.models, store.indexes, store.jobs, store.evaluations):
@@ -33,12 +32,12 @@ def services(whole: tuple[Services, Page]) -> Iterator[Services]:
 
 
 @pytest.fixture
-def page(services: Services, whole: tuple[Services, Page]) -> Page:
+def page(services: Services, whole: tuple[Services, DrawnPage]) -> DrawnPage:
     return whole[1]
 
 
 @pytest.fixture
-def visit(page: Page) -> Visitor:
+def visit(page: DrawnPage) -> Visitor:
     """A browser tab in which the page was loaded."""
     visiting = Visitor(page)
     visiting.open(page.start)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.workbench.data.fakes import lines
 from tests.workbench.doctor.conftest import Doctor, healthy
-from ui.tabs.data_doctor import TITLES
+from ui.tabs.data.check import TITLES
 from workbench.cli.main import main
 from workbench.data.odd_texts import KINDS
 from workbench.data.reader import DatasetReader

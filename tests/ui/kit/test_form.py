@@ -1,0 +1,249 @@
+"""A recipe becomes components and comes back as it was, whatever the field."""
+
+import warnings
+from typing import Any, Literal
+
+import gradio as gr
+import pytest
+
+from ui.kit import form
+from ui.words import known
+from workbench.errors import BadRecipe
+from workbench.recipes.base import Recipe, setting
+from workbench.recipes.describe import FieldSpec, describe
+from workbench.recipes.evaluate import IndexRecipe
+from workbench.recipes.train import TrainEmbeddingRecipe
+from workbench.recipes.train_rerank import TrainRerankerRecipe
+from workbench.tasks import TASKS
+
+#: Without those that hold another recipe's fields: nobody fills them in.
+RECIPES = [
+    task.recipe
+    for task in TASKS.values()
+    if all(spec.kind != "fields" for spec in describe(task.recipe))
+]
+FIELDS = [(recipe, spec) for recipe in RECIPES for spec in describe(recipe)]
+
+
+def drawn(recipe: type[Recipe], **start: Any) -> form.Form:
+    with gr.Blocks():
+        return form.render(recipe, start=start)
+
+
+#: Texts of a form of their own. An endpoint and a local model exclude each other.
+TEXTS: dict[str, Any] = {
+    "methods": ["nf4"],
+    "vectors": ["binary"],
+    "endpoint": "http://localhost:8000/v1",
+    "key_variable": "OTHER_KEY",
+    "local_model": "",
+    "template_en": "{n} of {passage}",
+    "template_zh": "{passage}",
+}
+
+
+def other_value(spec: FieldSpec) -> Any:
+    """A valid value that is not the field's default."""
+    if spec.name in TEXTS:
+        return TEXTS[spec.name]
+    if spec.kind == "flag":
+        return not spec.default
+    if spec.kind == "choice":
+        return next((one for one in spec.choices if one != spec.default), spec.choices[0])
+    if spec.kind == "list":
+        return ["one", "two words"]
+    if spec.name == "devices":
+        return "2"
+    if spec.name == "ratios":
+        return "0, 1"
+    if spec.widget == "numbers":
+        return "128, 64"
+    if spec.kind == "text":
+        return "query: \n" if form.is_prompt(spec) else "something else"
+    low = spec.minimum if spec.minimum is not None else 0
+    high = spec.maximum if spec.maximum is not None else low + 8
+    value = low + (high - low) / 4
+    return int(value) + 1 if spec.kind == "int" else value
+
+
+def shown(one: form.Form) -> list[Any]:
+    """What the browser sends for the form as it stands."""
+    return [component.preprocess(component.value) for component in one.inputs]
+
+
+@pytest.mark.parametrize(("recipe", "spec"), FIELDS, ids=lambda one: getattr(one, "name", ""))
+def test_a_field_comes_back_as_it_was(recipe: type[Recipe], spec: FieldSpec) -> None:
+    for value in (spec.default, other_value(spec), None if spec.optional else spec.default):
+        if value is None and not spec.optional:
+            continue
+        assert form.from_component(spec, form.to_component(spec, value)) == value
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.task)
+def test_a_whole_recipe_comes_back_as_it_was(recipe: type[Recipe]) -> None:
+    wanted = recipe.read({spec.name: other_value(spec) for spec in describe(recipe)})
+    one = drawn(recipe)
+    raw = [form.to_component(spec, getattr(wanted, spec.name)) for spec in one.specs]
+    assert one.read(*raw) == wanted
+
+
+def test_the_form_as_drawn_is_the_preset() -> None:
+    first = form.preset_values(TrainEmbeddingRecipe, "thorough")
+    one = drawn(TrainEmbeddingRecipe, dataset="d", **first)
+    read = one.read(*shown_but(one, dataset="d", model="m"))
+    assert read == TrainEmbeddingRecipe(dataset="d", model="m", **first)
+
+
+def shown_but(one: form.Form, **values: Any) -> list[Any]:
+    """The form's values; menus are empty until the page fills them, so those are given."""
+    return [
+        values[spec.name] if spec.name in values else component.preprocess(component.value)
+        for spec, component in zip(one.specs, one.inputs, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.task)
+def test_every_field_has_a_name_its_help_and_a_component(recipe: type[Recipe]) -> None:
+    one = drawn(recipe)
+    for spec in describe(recipe):
+        component = one.components[spec.name]
+        assert component.label == form.label(spec.name, recipe.task)
+        assert component.info == form.help_of(spec, component.value)
+        assert component.interactive
+
+
+def refused(one: form.Form, raw: list[Any]) -> dict[str, str]:
+    """What stands at the fields that are marked, after what was typed was read."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the toast, which has no page here
+        skipped, *fields = one.told(lambda: [one.read(*raw).task], 1)
+    marked = zip(one.specs, fields, strict=True)
+    said = {spec.name: field["info"] for spec, field in marked if field["elem_classes"]}
+    assert (skipped == gr.skip()) is bool(said)
+    return said
+
+
+def test_a_bad_value_speaks_at_its_field_and_only_there() -> None:
+    one = drawn(TrainEmbeddingRecipe)
+    raw = shown_but(one, dataset="d", model="m", epochs=-1, batch_size=2.5)
+    said = refused(one, raw)
+    assert set(said) == {"epochs", "batch_size"}
+    assert "greater than 0" in said["epochs"]
+    with pytest.raises(BadRecipe):
+        one.read(*raw)
+
+
+def test_an_empty_number_that_is_needed_speaks_too() -> None:
+    one = drawn(TrainEmbeddingRecipe)
+    raw = shown_but(one, dataset=None, model="m", learning_rate=None)
+    said = refused(one, raw)
+    assert "learning_rate" in said and "max_steps" not in said
+
+
+@pytest.mark.parametrize(("typed", "fine"), [("", True), ("12", True), ("0", False), ("x", False)])
+def test_an_optional_number_is_typed_or_left_empty(typed: str, fine: bool) -> None:
+    one = drawn(TrainEmbeddingRecipe)
+    raw = shown_but(one, dataset="d", model="m", max_steps=typed)
+    assert ("max_steps" not in refused(one, raw)) is fine
+
+
+def test_about_eight_fields_are_in_sight() -> None:
+    specs = [spec for spec in describe(TrainEmbeddingRecipe) if not spec.advanced]
+    one = drawn(TrainEmbeddingRecipe)
+    seen = [spec.name for spec in specs if one.components[spec.name].visible]
+    assert 7 <= len(seen) <= 10
+
+
+def test_a_choice_of_one_is_no_choice() -> None:
+    class OneWay(IndexRecipe):
+        type: Literal["exact"] = setting("exact", help="How it is searched, the one way.")
+
+    assert drawn(IndexRecipe).components["type"].visible
+    assert not drawn(OneWay).components["type"].visible
+
+
+@pytest.mark.parametrize("preset", list(TrainEmbeddingRecipe.presets))
+def test_a_preset_sets_its_fields_and_puts_back_those_of_the_others(preset: str) -> None:
+    values = form.preset_values(TrainEmbeddingRecipe, preset)
+    touched = {name for one in TrainEmbeddingRecipe.presets.values() for name in one}
+    assert set(values) == touched
+    assert TrainEmbeddingRecipe.presets[preset].items() <= values.items()
+
+
+class Dependent(Recipe):
+    """Only for this test."""
+
+    task = "dependent"
+    precision: bool = setting(False, help="A switch.")
+    seed: int = setting(1, help="Shown with the switch.", depends_on=("precision", (True,)))
+
+
+def test_a_field_that_depends_on_another_is_hidden_without_it() -> None:
+    with gr.Blocks() as demo:
+        one = form.render(Dependent)
+        form.listen_depends(one)
+    assert one.components["precision"].visible
+    assert not one.components["seed"].visible
+    event = next(iter(demo.fns.values()))
+    assert event.fn is not None
+    assert event.fn(True)["visible"] is True
+    assert event.fn(False)["visible"] is False
+
+
+def test_a_field_is_hidden_where_what_it_depends_on_is() -> None:
+    def visible(**start: str) -> bool:
+        with gr.Blocks() as demo:
+            one = form.render(TrainEmbeddingRecipe, start=start)
+            form.listen_depends(one)
+        field = one.components["quantization_type"]
+        events = [
+            block.fn(start.get("quantization_bits", "4"), start.get("method", "full"))["visible"]
+            for block in demo.fns.values()
+            if field in block.outputs and block.fn
+        ]
+        # Whichever of the two is changed, it is shown as at first.
+        assert events == [field.visible] * 2
+        return bool(field.visible)
+
+    assert visible(method="qlora")
+    assert not visible(method="qlora", quantization_bits="8")
+    assert not visible()
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"), [("", None), ("  ", None), ('""', ""), ("query: ", "query: ")]
+)
+def test_an_empty_prompt_field_keeps_the_base_models(typed: str, wanted: str | None) -> None:
+    """Two quotation marks say that there shall be none, and are shown where there is none."""
+    with gr.Blocks():
+        one = form.render(TrainEmbeddingRecipe, skip=("dataset",))
+    raw = [typed if spec.name == "query_prompt" else spec.default for spec in one.specs]
+    values = {**one.values(raw), "dataset": "pets"}
+    recipe = TrainEmbeddingRecipe.read(values)
+    assert recipe.query_prompt == wanted and recipe.document_prompt is None
+    spec = next(spec for spec in one.specs if spec.name == "query_prompt")
+    again = form.from_component(spec, form.to_component(spec, wanted))
+    assert TrainEmbeddingRecipe.read({**values, "query_prompt": again}).query_prompt == wanted
+
+
+def test_a_prompt_may_break_lines() -> None:
+    with gr.Blocks():
+        one = form.render(TrainEmbeddingRecipe)
+    prompt = one.components["query_prompt"]
+    assert prompt.lines > 1 and prompt.max_lines > prompt.lines
+
+
+@pytest.mark.parametrize("recipe", [TrainEmbeddingRecipe, TrainRerankerRecipe])
+def test_each_objective_says_when_it_is_right(recipe: type[Recipe]) -> None:
+    with gr.Blocks() as demo:
+        one = form.render(recipe)
+        form.listen_depends(one)
+    field = one.components["objective"]
+    event = next(e.fn for e in demo.fns.values() if e.outputs == [field] and e.inputs == [field])
+    assert event is not None
+    choices = next(spec.choices for spec in one.specs if spec.name == "objective")
+    said = {name: event(name)["info"] for name in choices}
+    assert said[str(field.value)] == field.info
+    assert len(set(said.values())) == len(choices)
+    assert all(text.startswith("Right ") and text.endswith(".") for text in said.values())
+    assert all(known(f"choice.objective.{name}") for name in choices)

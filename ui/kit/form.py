@@ -1,0 +1,292 @@
+"""A recipe class becomes components; their values become a recipe.
+
+All there is to say about a field is on the field (``workbench.recipes``): its type, bounds,
+default, help, group, whether it is advanced, and on which other field it depends. The page adds a
+label.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from ui.kit.choices import open_menu as menu
+from ui.kit.events import on, told_at_fields
+from ui.words import known, sentences, t
+from workbench.recipes.base import NO_PROMPT, Recipe
+from workbench.recipes.describe import FieldSpec, describe
+
+
+@dataclass(frozen=True)
+class Form:
+    """A drawn recipe: its fields in the recipe's order, and a component for each."""
+
+    recipe: type[Recipe]
+    specs: tuple[FieldSpec, ...]
+    components: Mapping[str, gr.components.Component]
+
+    @property
+    def inputs(self) -> list[gr.components.Component]:
+        return [self.components[spec.name] for spec in self.specs]
+
+    def values(self, raw: Sequence[Any]) -> dict[str, Any]:
+        """What the components hold, as the recipe's input."""
+        pairs = zip(self.specs, raw, strict=True)
+        return {spec.name: from_component(spec, value) for spec, value in pairs}
+
+    def read(self, *raw: Any) -> Recipe:
+        """The recipe; raises BadRecipe with a sentence per bad field."""
+        return self.recipe.read(self.values(raw))
+
+    def told(self, act: Callable[[], Sequence[Any]], others: int) -> list[Any]:
+        """``act()``'s updates for ``others`` components, then those of the fields, where what is
+        refused of them stands: see :func:`ui.kit.events.told_at_fields`."""
+        helps = {spec.name: spec.help for spec in self.specs}
+        return told_at_fields(act, helps, others, task=self.recipe.task)
+
+    def answer(
+        self, act: Callable[[], Mapping[Any, Any]], more: Mapping[str, Any] | None = None
+    ) -> dict[Any, Any]:
+        """``act()``'s updates by component, and the help at the fields; what is refused of them
+        stands there instead. ``more``: fields of the recipe that are drawn apart, by name."""
+        done: dict[Any, Any] = {}
+
+        def acted() -> list[Any]:
+            done.update(act())
+            return []
+
+        helps = {spec.name: spec.help for spec in self.specs}
+        helps |= {name: field.info for name, field in (more or {}).items()}
+        fields = [*self.inputs, *(more or {}).values()]
+        said = told_at_fields(acted, helps, 0, task=self.recipe.task)
+        return done | dict(zip(fields, said, strict=True))
+
+
+def label(name: str, task: str = "") -> str:
+    """What the page calls a field: of this task's recipe, where it has words of its own."""
+    own = f"{task}.{name}"
+    return t(f"field.{own if known(f'field.{own}') else name}")
+
+
+def from_component(spec: FieldSpec, value: Any) -> Any:
+    """A component's raw value as the recipe wants it: nothing typed is None where that may be."""
+    if isinstance(value, str):
+        # A prompt's trailing space is part of it ('query: '), so only short answers are trimmed.
+        # One of spaces alone is none that anybody typed on purpose.
+        value = value if is_prompt(spec) and value.strip() else value.strip()
+    if spec.kind == "list":
+        return [
+            one for one in (value.splitlines() if isinstance(value, str) else value or []) if one
+        ]
+    if value in ("", None):
+        return None if spec.optional else "" if spec.kind == "text" else None
+    if isinstance(value, str) and spec.kind in ("int", "float"):
+        return _typed(spec, value)
+    return value
+
+
+def is_prompt(spec: FieldSpec) -> bool:
+    """Whether a field's text goes to a model as it is, spaces and line breaks included."""
+    return spec.name.endswith(("_prompt", "prompt_template"))
+
+
+def _typed(spec: FieldSpec, text: str) -> Any:
+    """A typed number; what is none stays as it is, for the recipe to say so at the field."""
+    try:
+        return int(text) if spec.kind == "int" else float(text)
+    except ValueError:
+        return text
+
+
+def to_component(spec: FieldSpec, value: Any) -> Any:
+    """A recipe's value as its component shows it."""
+    if spec.kind == "list" and spec.widget != "models":
+        return "\n".join(str(one) for one in value or [])
+    if spec.kind in ("int", "float") and spec.optional:
+        return "" if value is None else str(value)
+    if value == "" and spec.optional and is_prompt(spec):
+        return NO_PROMPT  # An empty field means another thing: the base model's own.
+    if value is None and spec.kind == "text" and spec.widget not in ("dataset", "model"):
+        return ""
+    return value
+
+
+def render(
+    recipe: type[Recipe],
+    skip: Sequence[str] = (),
+    start: Mapping[str, Any] | None = None,
+    prefix: str = "field",
+) -> Form:
+    """Draw the form inside the current block: plain fields first, the rest folded away by group.
+
+    ``skip`` leaves out fields that the tab draws itself or that keep their default; ``start``
+    gives other first values than the recipe's defaults; ``prefix`` begins the fields' ids, so that
+    two forms on one page have different ones.
+    """
+    specs = tuple(spec for spec in describe(recipe) if spec.name not in skip)
+    first = {spec.name: (start or {}).get(spec.name, spec.default) for spec in specs}
+    by_name = {spec.name: spec for spec in specs}
+    shown = {spec.name: _matters(spec, by_name, first) for spec in specs}
+    components: dict[str, gr.components.Component] = {}
+    plain = [spec for spec in specs if not spec.advanced]
+    _draw(recipe, plain, first, shown, components, prefix)
+    advanced = [spec for spec in specs if spec.advanced]
+    if advanced:
+        with gr.Accordion(t("form.advanced"), open=False):
+            for group in dict.fromkeys(spec.group for spec in advanced):
+                gr.Markdown(f"**{t(f'group.{group}')}**", elem_classes="rw-group")
+                chosen = [spec for spec in advanced if spec.group == group]
+                _draw(recipe, chosen, first, shown, components, prefix)
+    return Form(recipe, specs, components)
+
+
+def _draw(
+    recipe: type[Recipe],
+    specs: Sequence[FieldSpec],
+    first: Mapping[str, Any],
+    shown: Mapping[str, bool],
+    components: dict[str, gr.components.Component],
+    prefix: str,
+) -> None:
+    def one(spec: FieldSpec) -> gr.components.Component:
+        return draw(spec, first[spec.name], shown[spec.name], prefix, recipe.task)
+
+    wide = [spec for spec in specs if _is_wide(spec)]
+    for spec in wide:
+        components[spec.name] = one(spec)
+    with gr.Row(equal_height=False):
+        for spec in specs:
+            if spec not in wide:
+                components[spec.name] = one(spec)
+
+
+def _is_wide(spec: FieldSpec) -> bool:
+    return spec.widget in ("dataset", "model", "models", "files", "lines") or spec.kind in (
+        "text",
+        "list",
+    )
+
+
+def _matters(spec: FieldSpec, specs: Mapping[str, FieldSpec], values: Mapping[str, Any]) -> bool:
+    """Whether the fields it depends on, if any, have values with which this one matters."""
+    return all(values[source] in wanted for source, wanted in _chain(spec, specs))
+
+
+def _chain(spec: FieldSpec, specs: Mapping[str, FieldSpec]) -> list[tuple[str, tuple[Any, ...]]]:
+    """The fields among ``specs`` that this one depends on, with the values at which it matters: the
+    format of 4-bit weights depends on the bits, which depend on the method."""
+    found: list[tuple[str, tuple[Any, ...]]] = []
+    while spec.depends_on is not None and spec.depends_on[0] in specs:
+        found.append(spec.depends_on)
+        spec = specs[spec.depends_on[0]]
+    return found
+
+
+def draw(
+    spec: FieldSpec, value: Any, matters: bool = True, prefix: str = "field", task: str = ""
+) -> gr.components.Component:
+    """One field as one component, with its help under its name."""
+    common: dict[str, Any] = {
+        "value": to_component(spec, value),
+        "label": label(spec.name, task),
+        "info": help_of(spec, value),
+        "interactive": True,
+        # A choice of one is no choice: it is kept, and not shown.
+        "visible": matters and not (spec.kind == "choice" and len(spec.choices) < 2),
+        "elem_id": f"{prefix}-{spec.name}",
+    }
+    if spec.widget in ("dataset", "model", "models", "column", "endpoint_key"):
+        return menu(multiselect=spec.widget == "models", **common)
+    return _DRAW[spec.kind](spec, common)
+
+
+def _choice(spec: FieldSpec, common: dict[str, Any]) -> gr.components.Component:
+    choices = [(choice_label(spec, one), one) for one in spec.choices]
+    return gr.Dropdown(choices=choices, filterable=False, min_width=180, **common)
+
+
+def help_of(spec: FieldSpec, value: Any) -> str:
+    """A field's help: when the chosen one is right, where there are words for each choice."""
+    key = f"when.{spec.name}.{value}"
+    return t(key) if known(key) else sentences.said(spec.help)
+
+
+def choice_label(spec: FieldSpec, choice: str) -> str:
+    key = f"choice.{spec.name}.{choice}"
+    return t(key) if known(key) else choice
+
+
+def _number(spec: FieldSpec, common: dict[str, Any]) -> gr.components.Component:
+    # No bounds and no rounding here: the recipe checks them, with a sentence at the field.
+    if spec.optional:
+        # Gradio's number field, once unfolded, turns 'nothing' into 0.
+        return gr.Textbox(max_lines=1, placeholder=t("form.automatic"), min_width=180, **common)
+    return gr.Number(step=1 if spec.kind == "int" else 0.000001, min_width=180, **common)
+
+
+def _text(spec: FieldSpec, common: dict[str, Any]) -> gr.components.Component:
+    if is_prompt(spec):
+        # Two lines, so that the Enter key breaks a line.
+        return gr.Textbox(lines=2, max_lines=12, **common)
+    return gr.Textbox(max_lines=1, **common)
+
+
+_DRAW: dict[str, Callable[[FieldSpec, dict[str, Any]], gr.components.Component]] = {
+    "flag": lambda _spec, common: gr.Checkbox(min_width=180, **common),
+    "choice": _choice,
+    "int": _number,
+    "float": _number,
+    "text": _text,
+    "list": lambda _spec, common: gr.Textbox(lines=3, **common),
+}
+
+
+def preset_values(recipe: type[Recipe], preset: str) -> dict[str, Any]:
+    """A preset's values for every field that any preset touches: its own, else the default."""
+    touched = {name for values in recipe.presets.values() for name in values}
+    defaults = {spec.name: spec.default for spec in describe(recipe) if spec.name in touched}
+    return defaults | recipe.presets[preset]
+
+
+def listen_presets(form: Form, presets: gr.Radio) -> None:
+    """Choosing a preset fills in its fields."""
+    touched = [
+        spec
+        for spec in form.specs
+        if spec.name in preset_values(form.recipe, next(iter(form.recipe.presets)))
+    ]
+
+    def fill(preset: str) -> list[Any]:
+        values = preset_values(form.recipe, preset)
+        return [to_component(spec, values[spec.name]) for spec in touched]
+
+    on(presets.input, fill, presets, [form.components[spec.name] for spec in touched])
+
+
+def listen_depends(form: Form) -> None:
+    """Fields that only matter for some value of another are hidden while it has a different one;
+    a choice says when it is the right one."""
+    by_name = {spec.name: spec for spec in form.specs}
+    for spec in form.specs:
+        if any(known(f"when.{spec.name}.{one}") for one in spec.choices):
+            field = form.components[spec.name]
+            on(
+                field.change,
+                lambda one, spec=spec: gr.update(info=help_of(spec, one)),
+                field,
+                field,
+            )
+        chain = _chain(spec, by_name)
+        sources = [form.components[source] for source, _ in chain]
+        for source in sources:
+            on(
+                source.change,
+                lambda *values, chain=chain: gr.update(
+                    visible=all(
+                        value in wanted for value, (_, wanted) in zip(values, chain, strict=True)
+                    )
+                ),
+                sources,
+                form.components[spec.name],
+            )

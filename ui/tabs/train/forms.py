@@ -1,0 +1,157 @@
+"""The forms of Train: one for each kind of model, of which one is seen.
+
+Clone: a run's recipe fills in the form, to be started again with one change.
+
+Import a training command: a pasted command line or YAML fills in the form.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import gradio as gr
+from markupsafe import Markup
+
+from ui.kit import form
+from ui.kit.events import on
+from ui.kit.markup import piece
+from ui.services import Services
+from ui.words import sentences, t
+from workbench.checks import run_facts
+from workbench.commands import Imported, read_command
+from workbench.recipes.kinds import KINDS
+from workbench.takeaway.sweeps import recipe_of
+
+FIRST_KIND = next(iter(KINDS))
+FIRST_PRESET = "balanced"
+
+
+class KindForm:
+    """What a person fills in to train one kind of model."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        recipe = KINDS[kind]
+        # The first kind's ids are the short ones: links and tests know them.
+        prefix = "field" if kind == FIRST_KIND else f"field-{kind}"
+        name = "train" if kind == FIRST_KIND else f"train-{kind}"
+        with gr.Column(visible=kind == FIRST_KIND) as self.box:
+            self.presets = gr.Radio(
+                [(t(f"preset.{one}"), one) for one in recipe.presets],
+                value=FIRST_PRESET,
+                label=t("train.presets"),
+                info=t("train.presets_help"),
+                interactive=True,
+                elem_id=f"{name}-presets",
+            )
+            first = form.preset_values(recipe, FIRST_PRESET)
+            self.form = form.render(recipe, skip=("dataset_version",), start=first, prefix=prefix)
+            self.start = gr.Button(t("train.start"), variant="primary", elem_id=f"{name}-start")
+            with gr.Row(elem_classes="rw-actions"):
+                self.check = gr.Button(t("check.button"), size="sm", elem_id=f"{name}-check")
+                self.measure = gr.Button(t("check.measure"), size="sm", elem_id=f"{name}-measure")
+        self.dataset = self.form.components["dataset"]
+        self.model = self.form.components["model"]
+
+    def listen(self, services: Services) -> None:
+        """Presets fill in its fields, and the data set decides which objectives are offered."""
+        form.listen_presets(self.form, self.presets)
+        form.listen_depends(self.form)
+        objective = self.form.components.get("objective")
+        if objective is None:
+            return
+        spec = next(one for one in self.form.specs if one.name == "objective")
+
+        def offer(dataset: str | None, chosen: str) -> Any:
+            if not dataset or not services.workspace.datasets.exists(dataset):
+                return gr.skip()
+            found = run_facts.objectives(services.workspace.datasets.read(dataset), spec.choices)
+            choices = [(form.choice_label(spec, name), name) for name in found]
+            return gr.Dropdown(choices=choices, value=chosen if chosen in found else found[0])
+
+        on(self.dataset.change, offer, [self.dataset, objective], objective)
+
+
+class Forms:
+    """The choice of a kind and a form for each, of which the chosen one's is seen."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.kind = gr.Radio(
+            [(t(f"choice.kind.{name}"), name) for name in KINDS],
+            value=FIRST_KIND,
+            label=t("train.kind"),
+            interactive=True,
+            elem_id="train-kind",
+        )
+        self.about = gr.Markdown(t(f"train.kind_{FIRST_KIND}"), elem_classes="rw-quiet")
+        self.each = [KindForm(name) for name in KINDS]
+        #: Data set and model menu of each form, in turn.
+        self.menus = [menu for one in self.each for menu in (one.dataset, one.model)]
+        #: What :meth:`fill_in` may change.
+        self.filled = [self.kind, *(part for one in self.each for part in one.form.inputs)]
+
+    def listen(self) -> None:
+        def show(kind: str) -> dict[Any, Any]:
+            boxes = {one.box: gr.Column(visible=one.kind == kind) for one in self.each}
+            return {self.about: t(f"train.kind_{kind}"), **boxes}
+
+        on(self.kind.change, show, self.kind, [self.about, *(one.box for one in self.each)])
+        for one in self.each:
+            one.listen(self.services)
+
+    def fill_in(self, kind: str, values: Mapping[str, Any]) -> dict[Any, Any]:
+        """The form of ``kind`` shows a recipe's values, and the defaults of fields that ``values``
+        leaves out; the other forms stay as they are."""
+        one = next(one for one in self.each if one.kind == kind)
+        return {self.kind: kind} | {
+            one.form.components[spec.name]: form.to_component(
+                spec, values.get(spec.name, spec.default)
+            )
+            for spec in one.form.specs
+        }
+
+    def clone(self, id: str) -> dict[Any, Any]:
+        """Everything as it was in that run, under a free name."""
+        recipe = recipe_of(self.services.workspace, id)
+        return self.fill_in(recipe.kind, recipe.model_dump(mode="json"))
+
+
+class Command:
+    """A pasted command line or YAML, which fills in the form."""
+
+    def __init__(self) -> None:
+        with gr.Accordion(t("command.title"), open=False):
+            self.text = gr.Textbox(
+                label=t("command.text"),
+                info=t("command.help"),
+                lines=5,
+                max_lines=12,
+                interactive=True,
+                elem_id="train-command",
+            )
+            self.read = gr.Button(t("command.read"), size="sm", elem_id="train-command-read")
+            self.said = piece(elem_id="train-command-said")
+
+    def listen(self, forms: Forms) -> None:
+        def read(text: str, dataset: str | None) -> dict[Any, Any]:
+            found = read_command(text)
+            # The data set stays the chosen one: the command names files, not data sets.
+            values = {**found.values, "dataset": dataset}
+            return {self.said: imported_html(found), **forms.fill_in(found.kind, values)}
+
+        inputs = [self.text, forms.each[0].dataset]
+        on(self.read.click, read, inputs, [self.said, *forms.filled])
+
+
+def imported_html(found: Imported) -> str:
+    """What was taken over, what was not, and what to do about the data."""
+    lines = [t("command.taken", tool=found.tool, fields=str(len(found.values)))]
+    files = [*found.data.train, *found.data.dev]
+    if files:
+        lines.append(t("command.data", files=", ".join(files)))
+    notes = [*found.notes, *(t("command.unknown", word=word) for word in found.unknown)]
+    items = Markup("").join(
+        Markup("<li>{}</li>").format(note) for note in map(sentences.said, notes)
+    )
+    paragraphs = Markup("").join(Markup("<p>{}</p>").format(line) for line in lines)
+    return str(paragraphs + (Markup("<ul>{}</ul>").format(items) if notes else Markup("")))

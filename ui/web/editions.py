@@ -1,0 +1,119 @@
+"""The page in each language: English is drawn at the start, another when it is first asked for.
+
+Gradio knows one text per component, so a language is a page of its own: a second of drawing and
+about 9 MB, once. They share the address, the workspace and what the browser keeps, and a request
+reaches the page of the language it speaks (``ui/web/language.py``).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ui.web.language import TAGS
+from ui.words import LANGUAGE, language
+
+#: Gradio takes its own words ('Drop file here') from the browser's language; this script, before
+#: all others, has it take the page's.
+NAVIGATOR = '<script>Object.defineProperty(navigator, "language", {{value: "{tag}"}})</script>'
+#: The clock beside Gradio's 'Loading...' counts tenths of a second at every frame, for as long as
+#: the page is open: the browser draws all the time. This lets it count every tenth only.
+CLOCK = r"""<script>{
+  const draw = window.requestAnimationFrame.bind(window);
+  const clock = /^\(\)=>\{[^;{}]*performance\.now\(\)[^;{}]*\/1e3[^;{}]*&&[^;{}]*\}$/;
+  window.requestAnimationFrame = (turn) => (clock.test(turn) ? setTimeout(turn, 100) : draw(turn));
+}</script>"""
+
+
+class Editions:
+    """An ASGI app of pages. ``make`` draws and mounts one in the language spoken; it may block."""
+
+    def __init__(self, make: Callable[[], FastAPI]) -> None:
+        self._make = make
+        self._pages = {LANGUAGE: make()}
+        self._alive: list[asyncio.Task[None]] = []
+        self._one_by_one = asyncio.Lock()
+        self._over = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        page: ASGIApp = await self._page(language())
+        if scope["type"] == "http" and scope["path"] in ("", "/"):
+            send = _tagged(send, TAGS[language()])
+        await page(scope, receive, send)
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """The same in every language; Starlette asks what is mounted for them."""
+        return self._pages[LANGUAGE].routes
+
+    @asynccontextmanager
+    async def living(self) -> AsyncIterator[None]:
+        """The pages' own background tasks, from the app's start to its end."""
+        await self._start(self._pages[LANGUAGE])
+        try:
+            yield
+        finally:
+            self._over.set()
+            await asyncio.gather(*self._alive)
+
+    async def _page(self, wanted: str) -> FastAPI:
+        if wanted in self._pages:
+            return self._pages[wanted]
+        async with self._one_by_one:
+            if wanted not in self._pages:
+                page = await run_in_threadpool(self._make)
+                await self._start(page)
+                self._pages[wanted] = page
+            return self._pages[wanted]
+
+    async def _start(self, page: FastAPI) -> None:
+        """Run a page's start and, at the end, its stop: both in one task, as task groups want."""
+        started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        async def live() -> None:
+            try:
+                async with page.router.lifespan_context(page):
+                    started.set_result(None)
+                    await self._over.wait()
+            except Exception as error:
+                if started.done():
+                    raise
+                started.set_exception(error)
+
+        self._alive.append(asyncio.create_task(live()))
+        await started
+
+
+def _tagged(send: Send, tag: str) -> Send:
+    """Writes the language into the page on its way out, whose template says 'en' to everybody."""
+    start: Message | None = None
+    script = (NAVIGATOR.format(tag=tag) + CLOCK).encode()
+
+    async def sent(message: Message) -> None:
+        nonlocal start
+        if message["type"] == "http.response.start":
+            start = message
+            return
+        if start is not None:
+            body = message.get("body", b"")
+            marked = body.replace(b'lang="en"', f'lang="{tag}"'.encode(), 1)
+            marked = marked.replace(b"<head>", b"<head>" + script, 1)
+            grown = len(marked) - len(body)
+            await send({**start, "headers": _headers(start["headers"], grown)})
+            start, message = None, {**message, "body": marked}
+        await send(message)
+
+    return sent
+
+
+def _headers(headers: list[tuple[bytes, bytes]], grown: int) -> list[tuple[bytes, bytes]]:
+    """With the new length, and said to differ by who asks."""
+    found = [
+        (name, str(int(value) + grown).encode() if name == b"content-length" else value)
+        for name, value in headers
+    ]
+    return [*found, (b"vary", b"Cookie, Accept-Language")]
