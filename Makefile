@@ -40,7 +40,7 @@ lint: $(VENV)/.dev-stamp ## Formatting, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-format: $(VENV)/.dev-stamp ## Format the code and mend what ruff can
+format: $(VENV)/.dev-stamp ## Format the code and fix what ruff can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 

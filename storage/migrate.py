@@ -13,7 +13,7 @@ from storage.errors import NewerStore, WorkersAlive
 from storage.records import ProcessRef
 
 #: The newest migration. A test compares it with the files in migrations/versions.
-HEAD = "0003"
+HEAD = "0004"
 LOCK_FILE = "migrate.lock"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -33,7 +33,7 @@ def ensure_current(database: Database, home: Path, alive: Alive) -> None:
     with FileLock(home / LOCK_FILE):
         version = _version(database)  # another process may have done it meanwhile
         if version != HEAD:
-            _migrate(database, version, alive)
+            _migrate(database, home, version, alive)
 
 
 def _version(database: Database) -> str | None:
@@ -50,7 +50,7 @@ def _version(database: Database) -> str | None:
         return None if found is None else str(found)
 
 
-def _migrate(database: Database, version: str | None, alive: Alive) -> None:
+def _migrate(database: Database, home: Path, version: str | None, alive: Alive) -> None:
     if version is not None:
         if version not in _known_versions():
             raise NewerStore(version)
@@ -59,7 +59,7 @@ def _migrate(database: Database, version: str | None, alive: Alive) -> None:
     elif database.file is not None:
         _switch_to_wal(database.file)
     with database.write() as connection:
-        _upgrade(connection)
+        _upgrade(connection, home)
 
 
 def _known_versions() -> set[str]:
@@ -102,11 +102,12 @@ def _switch_to_wal(file: Path) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection, home: Path) -> None:
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
+    config.attributes["home"] = home  # some of what is recorded stands in files
     command.upgrade(config, "head")

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 
 class WorkbenchError(Exception):
-    """Something a person can understand and mend."""
+    """Something a person can understand and fix."""
 
     code: ClassVar[str] = "error"
     bad_input: ClassVar[bool] = False

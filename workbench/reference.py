@@ -5,7 +5,7 @@ from itertools import groupby
 from pathlib import Path
 
 from workbench.data.formats.known import formats
-from workbench.data.problems import MENDS
+from workbench.data.problems import PROBLEMS
 from workbench.data.shapes.shape import shapes
 from workbench.recipes.base import Recipe
 from workbench.recipes.describe import FieldSpec, describe
@@ -83,10 +83,10 @@ def _formats() -> str:
 
 def _problems() -> str:
     lines = ["## Problems in data\n", "| code | | what is wrong | what to do |\n|---|---|---|---|"]
-    for code, mend in MENDS.items():
+    for code, kind in PROBLEMS.items():
         # What stands in braces is filled in for each row.
-        what, to_do = (_cell(text.format_map(_Blank())) for text in (mend.what, mend.mend))
-        lines.append(f"| `{code}` | {mend.severity} | {what} | {to_do} |")
+        what, to_do = (_cell(text.format_map(_Blank())) for text in (kind.what, kind.fix))
+        lines.append(f"| `{code}` | {kind.severity} | {what} | {to_do} |")
     return "\n".join(lines) + "\n"
 
 

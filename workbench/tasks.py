@@ -26,8 +26,8 @@ from workbench.recipes.data import (
     SampleRecipe,
     SampleRowsRecipe,
 )
+from workbench.recipes.data_check import DataCheckRecipe, DataFixRecipe
 from workbench.recipes.describe import with_absolute_folders
-from workbench.recipes.doctor import DoctorRecipe, MendRecipe
 from workbench.recipes.evaluate import (
     EvaluateRecipe,
     IndexRecipe,
@@ -140,17 +140,17 @@ TASKS: dict[str, Task] = {
         SlotKind.LIGHT,
         prepare="workbench.data.edit:prepare_export",
     ),
-    "doctor": Task(
-        DoctorRecipe,
-        "workbench.doctor.examine:run",
+    "data-check": Task(
+        DataCheckRecipe,
+        "workbench.data_check.check:run",
         SlotKind.LIGHT,
-        prepare="workbench.doctor.prepare:prepare_doctor",
+        prepare="workbench.data_check.prepare:prepare_check",
     ),
-    "doctor-mend": Task(
-        MendRecipe,
-        "workbench.doctor.mend:run",
+    "data-fix": Task(
+        DataFixRecipe,
+        "workbench.data_check.fix:run",
         SlotKind.LIGHT,
-        prepare="workbench.doctor.prepare:prepare_mend",
+        prepare="workbench.data_check.prepare:prepare_fix",
     ),
     "add-model": Task(
         AddModelRecipe,

@@ -1,4 +1,4 @@
-"""Better data, in a real browser: what the doctor finds is mended and trained on, and what Compare
+"""Better data, in a real browser: what the checker finds is fixed and trained on, and what Compare
 shows of a query becomes a judgment. One app, real jobs, a tiny model with random weights."""
 
 import shutil
@@ -24,7 +24,7 @@ from workbench.workspace import Workspace
 pytestmark = pytest.mark.slow
 
 #: 16 steps of 16: enough for the tiny model to learn what the words mean.
-FIELDS = {"name": "mended", "epochs": "2", "batch_size": "16", "learning_rate": "0.005"}
+FIELDS = {"name": "fixed", "epochs": "2", "batch_size": "16", "learning_rate": "0.005"}
 OVERFLOW = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 CLOSE_NOTICES = """() => document.querySelectorAll('.rw-notices button[aria-label]')
   .forEach(button => button.click())"""
@@ -91,7 +91,7 @@ def choose(page: Any, menu: str, label: str) -> None:
     page.get_by_role("option", name=label, exact=True).click()
 
 
-# -- the doctor, a mend, a training run, a comparison ----------------------------------------------
+# -- the checker, a fix, a training run, a comparison ----------------------------------------------
 
 
 def faulty(folder: Path) -> list[Path]:
@@ -110,22 +110,22 @@ def faulty(folder: Path) -> list[Path]:
     return [lines(folder / f"{name}.jsonl", some) for name, some in parts.items()]
 
 
-def test_a_mended_data_set_is_trained_on_and_compared(
+def test_a_fixed_data_set_is_trained_on_and_compared(
     page: Any, place: Place, tmp_path: Path
 ) -> None:
     page.goto(place.app.url())
     page.get_by_role("tab", name="Data", exact=True).first.wait_for()
     bring_in(page, faulty(tmp_path))
-    examine_and_mend(page)
-    pictures(page, "mended", tmp_path)
+    check_and_fix(page)
+    pictures(page, "fixed", tmp_path)
     page.set_viewport_size({"width": 1280, "height": 860})
     train(page)
     compare(page)
     pictures(page, "compared", tmp_path)
     workspace = place.workspace()
     made = versions(workspace, "animals")
-    assert [one.what for one in made][1:] == ["mended: drop-equal-negatives"]
-    trained = workspace.models.get("mended").summary
+    assert [one.what for one in made][1:] == ["fixed: drop-equal-negatives"]
+    trained = workspace.models.get("fixed").summary
     assert (trained["dataset"], trained["dataset_version"]) == ("animals", 2)
     workspace.close()
 
@@ -140,16 +140,16 @@ def bring_in(page: Any, files: list[Path]) -> None:
     page.locator("#data-train").wait_for(timeout=LONG)
 
 
-def examine_and_mend(page: Any) -> None:
-    page.locator("#data-doctor button").first.click()
-    page.locator("#doctor-examine").click()
+def check_and_fix(page: Any) -> None:
+    page.locator("#data-check button").first.click()
+    page.locator("#data-check-start").click()
     finding = page.locator("[data-finding=positive-is-negative]")
     finding.wait_for(timeout=LONG)
     for code in ("duplicate-query", "duplicate-document"):
         assert page.locator(f"[data-finding={code}]").is_visible()
     finding.locator("[data-pick]").first.click()
-    page.locator("#doctor-job", has_text="this is version 2").wait_for(timeout=LONG)
-    page.locator("#doctor-report", has_text="Version 2 was examined.").wait_for(timeout=LONG)
+    page.locator("#data-check-job", has_text="this is version 2").wait_for(timeout=LONG)
+    page.locator("#data-check-report", has_text="Version 2 was checked.").wait_for(timeout=LONG)
     assert finding.count() == 0
     assert page.locator("[data-finding=duplicate-query]").is_visible()
     page.locator("#data-versions button").first.click()
@@ -176,7 +176,7 @@ def compare(page: Any) -> None:
     page.locator("#compare-start").click()
     rows = page.locator("#compare-table tbody tr")
     rows.nth(1).wait_for(timeout=LONG)
-    assert [rows.nth(at).locator("td").first.inner_text() for at in (0, 1)] == ["tiny", "mended"]
+    assert [rows.nth(at).locator("td").first.inner_text() for at in (0, 1)] == ["tiny", "fixed"]
     difference = rows.nth(1).locator("td").last
     assert difference.locator(".rw-badge").inner_text() == "better"
     assert difference.locator(".rw-difference").inner_text().startswith("+0.")

@@ -340,8 +340,8 @@ def test_downloads_lead_nowhere_else(client: TestClient, path: str) -> None:
 @pytest.mark.parametrize(
     ("task", "name", "told"),
     [
-        ("doctor", "doctor", "Examination"),
-        ("doctor", "of Monday", "of Monday"),
+        ("data-check", "data-check", "Data check"),
+        ("data-check", "of Monday", "of Monday"),
         ("elsewhere", "elsewhere", "elsewhere"),
     ],
 )

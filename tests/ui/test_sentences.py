@@ -16,7 +16,7 @@ from ui.words.metrics import label
 from ui.words.sentences import PLACE, pairs, said
 from workbench.data.export_held import SAID, told
 from workbench.data.export_shapes import GRADES, OWN, TEACHER, Scale
-from workbench.data.problems import MENDS
+from workbench.data.problems import PROBLEMS
 from workbench.errors import BadRecipe, ModelNotFound
 from workbench.models.resolve import catalogue
 from workbench.recipes.answer import AnswerRecipe
@@ -103,8 +103,8 @@ def test_every_field_is_explained(other: str) -> None:
 @pytest.mark.parametrize("other", OTHERS)
 def test_every_problem_of_data_can_be_read(other: str) -> None:
     with speaking(other):
-        for code, one in MENDS.items():
-            for text in (one.what.format(detail="x"), one.mend.format(hint="")):
+        for code, one in PROBLEMS.items():
+            for text in (one.what.format(detail="x"), one.fix.format(hint="")):
                 assert not text or text == "x" or said(text) != text, code
 
 

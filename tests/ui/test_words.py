@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import ui
-import workbench.doctor
+import workbench.data_check
 from ui.kit.form import label
 from ui.tabs.models_details import CONTRACT
 from ui.words import (
@@ -59,12 +59,12 @@ def names_of_words(path: Path) -> set[str]:
     }
 
 
-def mends() -> set[str]:
-    """What the doctor can mend, by its source: a mend is there only where something is wrong."""
-    folder = Path(workbench.doctor.__file__).parent
+def fixes() -> set[str]:
+    """What the checker can fix, by its source: a fix is there only where something is wrong."""
+    folder = Path(workbench.data_check.__file__).parent
     source = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
     return {
-        *re.findall(r'Mend\(\s*"([\w-]+)"', source),
+        *re.findall(r'Fix\(\s*"([\w-]+)"', source),
         *re.findall(r'"((?:join|drop|keep)-[\w-]+)"', source),
     }
 
@@ -89,7 +89,7 @@ def families() -> set[str]:
         *(f"tab.{tab}" for tab in ("models", "jobs")),
         *(f"kind.{kind}" for kind in KINDS),
         *(f"choice.kind.{kind}" for kind in KINDS),
-        *(f"mended_by.{code}" for code in mends()),
+        *(f"fixed_by.{code}" for code in fixes()),
         *(f"train.kind_{kind}" for kind in KINDS),
         "verdict.no-better",
         "verdict.below-first-stage",

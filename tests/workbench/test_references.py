@@ -28,7 +28,7 @@ NO_REFERENCE = {
     "what is made will be called so": ("name", "draw-pictures.model"),
     "a place outside the workspace": ("paths", "output", "endpoint", "key_variable"),
     "a name elsewhere": ("endpoint_model", "dataset_id", "subset", "hub_subset", "hub_split"),
-    "a part of the data": ("field", "mapping", "mends", "where", "leave_out", "take_back"),
+    "a part of the data": ("field", "mapping", "fixes", "where", "leave_out", "take_back"),
     "a part of a model": ("target_modules", "yes_token", "no_token", "title_separator"),
     "words for a model": (
         "query_prompt", "document_prompt", "instruction", "prompt_template", "template_en",
@@ -81,7 +81,7 @@ def full(home: Path) -> Iterator[Workspace]:
         Index("i1", "mine", "elsewhere", 1, "other", None, "exact", "indexes/i1", 3, 10)
     )
     (home / "indexes/i1").mkdir()
-    done = replace(queued_job("doctor", "mine", {}), id="mine", status=JobStatus.SUCCEEDED)
+    done = replace(queued_job("data-check", "mine", {}), id="mine", status=JobStatus.SUCCEEDED)
     workspace.store.jobs.insert(done)
     yield workspace
     workspace.close()
@@ -222,8 +222,8 @@ def test_the_command_line_shows_the_job(
 
 def test_a_job_is_about_what_its_first_field_names(full: Workspace) -> None:
     recipes = {
-        "a1": ("evaluate", {"dataset": "mine", "also": "other"}),
-        "a2": ("evaluate", {"dataset": "other", "also": "mine"}),
+        "a1": ("evaluate", {"dataset": "mine", "second_dataset": "other"}),
+        "a2": ("evaluate", {"dataset": "other", "second_dataset": "mine"}),
         "a3": ("data-merge", {"datasets": ["other", "mine"]}),
     }
     for id, (task, recipe) in recipes.items():

@@ -176,7 +176,7 @@ def on_busy(
     return done
 
 
-# What a recipe refuses, said in place of the help at its field, until it is mended.
+# What a recipe refuses, said in place of the help at its field, until it is corrected.
 #
 # Gradio's own validation messages are wiped by any event of the page, a timer's too, so on a tab
 # that polls they would be gone in a second or two.

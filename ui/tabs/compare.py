@@ -24,7 +24,7 @@ from ui.tabs.compare_sections import Section, sections
 from ui.tabs.compare_shown import short_table as short_table  # Start shows it too.
 from ui.tabs.compare_shown import view as main_view
 from ui.words import t
-from workbench.comparison.table import WAYS
+from workbench.comparison.table import EVALUATION_MODES
 from workbench.recipes.evaluate import EvaluateRecipe
 from workbench.records import Job
 
@@ -32,7 +32,15 @@ from workbench.records import Job
 BM25 = "bm25"
 SECOND_STAGES = ("reranker", "late-interaction")
 #: What the tab draws itself; the recipe's other fields are folded away below.
-DRAWN = ("dataset", "split", "models", "rerankers", "way", "also", "dimensions")
+DRAWN = (
+    "dataset",
+    "split",
+    "models",
+    "rerankers",
+    "evaluation_mode",
+    "second_dataset",
+    "dimensions",
+)
 
 
 @dataclass(frozen=True)
@@ -46,8 +54,8 @@ class Compare:
     split: gr.Radio
     models: gr.Dropdown
     rerankers: gr.Dropdown
-    way: gr.Dropdown
-    also: gr.Dropdown
+    evaluation_mode: gr.Dropdown
+    second_dataset: gr.Dropdown
     dimensions: gr.Textbox
     settings: form.Form
     start: gr.Button
@@ -116,19 +124,19 @@ def render(services: Services) -> Compare:
             info=t("compare.rerankers_help"),
             elem_id="compare-rerankers",
         )
-        way = gr.Dropdown(
-            [(t(f"choice.way.{name}"), name) for name in ("auto", *WAYS)],
+        evaluation_mode = gr.Dropdown(
+            [(t(f"choice.evaluation_mode.{name}"), name) for name in ("auto", *EVALUATION_MODES)],
             value="auto",
             label=t("ways.label"),
             info=t("ways.label_help"),
             interactive=True,
-            elem_id="compare-way",
+            elem_id="compare-evaluation-mode",
         )
         with gr.Accordion(t("compare.beside"), open=False, elem_id="compare-beside"), gr.Row():
-            also = open_menu(
-                label=t("compare.also"),
-                info=t("compare.also_help"),
-                elem_id="compare-also",
+            second_dataset = open_menu(
+                label=t("compare.second_dataset"),
+                info=t("compare.second_dataset_help"),
+                elem_id="compare-second-dataset",
             )
             dimensions = gr.Textbox(
                 label=t("compare.dimensions"),
@@ -181,8 +189,8 @@ def render(services: Services) -> Compare:
         split=split,
         models=models,
         rerankers=rerankers,
-        way=way,
-        also=also,
+        evaluation_mode=evaluation_mode,
+        second_dataset=second_dataset,
         dimensions=dimensions,
         settings=settings,
         start=start,
@@ -197,8 +205,8 @@ def render(services: Services) -> Compare:
         csv=csv,
         beside=beside,
         refresh=refresh,
-        inputs=[chosen, dataset, models, rerankers, also, job.shown, job.card],
-        outputs=[dataset, models, rerankers, past, *result, chosen, also],
+        inputs=[chosen, dataset, models, rerankers, second_dataset, job.shown, job.card],
+        outputs=[dataset, models, rerankers, past, *result, chosen, second_dataset],
     )
 
 
@@ -210,13 +218,17 @@ def listen(services: Services, compare: Compare) -> None:
         split: str,
         models: list[str],
         rerankers: list[str] | None,
-        also: str | None,
+        second_dataset: str | None,
         dimensions: str | None,
-        way: str | None,
+        evaluation_mode: str | None,
         *raw: Any,
     ) -> list[Any]:
         chosen = {"dataset": dataset or "", "split": split, "models": models}
-        beside = {"also": also or "", "dimensions": dimensions or "", "way": way or "auto"}
+        beside = {
+            "second_dataset": second_dataset or "",
+            "dimensions": dimensions or "",
+            "evaluation_mode": evaluation_mode or "auto",
+        }
         values = {**chosen, "rerankers": rerankers or [], **beside, **compare.settings.values(raw)}
 
         def act() -> list[Any]:
@@ -252,7 +264,12 @@ def listen(services: Services, compare: Compare) -> None:
         start,
         [
             *(compare.dataset, compare.split, compare.models, compare.rerankers),
-            *(compare.also, compare.dimensions, compare.way, *compare.settings.inputs),
+            *(
+                compare.second_dataset,
+                compare.dimensions,
+                compare.evaluation_mode,
+                *compare.settings.inputs,
+            ),
         ],
         [*started, *compare.settings.inputs],
         says=t("compare.starting"),
@@ -335,7 +352,7 @@ def _beside(section: Section, job: Job | None, same: bool) -> list[Any]:
 def also_menu(services: Services, chosen: str | None) -> dict[str, Any]:
     """The second data set: none, unless one is chosen that is still there."""
     names = dataset_names(services.workspace)
-    choices = [(t("compare.also_none"), ""), *((name, name) for name in names)]
+    choices = [(t("compare.second_dataset_none"), ""), *((name, name) for name in names)]
     return update(choices, chosen if chosen in names else "")
 
 

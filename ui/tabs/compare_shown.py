@@ -49,7 +49,7 @@ def results_html(result: Mapping[str, Any]) -> Markup:
         quiet = Markup('<p class="rw-quiet rw-small">{}</p>')
         parts.append(quiet.format(t("compare.left_out", names=", ".join(left_out))))
     parts += _whole_lists(result)
-    second = result.get("also")
+    second = result.get("second_dataset")
     if second:
         parts.append(_forgotten(forgetting(result)))
         parts += [table_html(one, second) for one in tables(second)]
@@ -95,15 +95,15 @@ def table_html(measured: Table, result: Mapping[str, Any]) -> Markup:
     numeric = range(1, len(measured.labels) + 1)
     caption = t("compare.caption_pairs" if measured.unit == "pairs" else "compare.caption")
     parts: list[str] = [heading(measured.dataset, _about(measured, result))]
-    for way in measured.ways:
-        if len(measured.ways) > 1:
-            parts.append(Markup('<h3 class="rw-way">{}</h3>').format(_way_title(way)))
-        rows = [_cells(row, measured) for row in measured.rows if row.way == way]
+    for mode in measured.evaluation_modes:
+        if len(measured.evaluation_modes) > 1:
+            parts.append(Markup('<h3 class="rw-mode">{}</h3>').format(_mode_title(mode)))
+        rows = [_cells(row, measured) for row in measured.rows if row.evaluation_mode == mode]
         parts.append(table(heads, rows, caption=caption, numeric=numeric, stacked=True))
     return join([*parts, quiet_lines(measured.notes), _legend(measured)])
 
 
-def _way_title(way: str) -> str:
+def _mode_title(mode: str) -> str:
     words = {
         "retrieval": t("ways.retrieval"),
         "reranking": t("ways.reranking"),
@@ -111,7 +111,7 @@ def _way_title(way: str) -> str:
         "text-to-picture": t("ways.text-to-picture"),
         "picture-to-text": t("ways.picture-to-text"),
     }
-    return words[way]
+    return words[mode]
 
 
 def _about(measured: Table, result: Mapping[str, Any]) -> str:
@@ -204,7 +204,7 @@ def _legend(measured: Table) -> Markup:
     ]
     if any(one.second_stage for one in found):
         lines.append(t("compare.legend_stage"))
-    if len(measured.ways) > 1:
+    if len(measured.evaluation_modes) > 1:
         lines.append(t("ways.apart"))
     if len(found) > 1:
         lines.append(t("compare.legend_holm", count=len(found)))

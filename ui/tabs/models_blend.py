@@ -103,7 +103,7 @@ def listen(
     """``chosen`` holds the shown model's name; ``view`` gives the updates of ``outputs``."""
     jobs = services.workspace.jobs
     helps = {spec.name: spec.help for spec in blend.form.specs}
-    menus = [blend.form.components[name] for name in ("base", "dataset", "second")]
+    menus = [blend.form.components[name] for name in ("base", "dataset", "second_dataset")]
 
     def begin(picked: str) -> list[Any]:
         return [gr.Column(visible=True), *first_values(services, picked)]

@@ -18,12 +18,12 @@ from workbench.search.staleness import Stale, stale
 
 #: Below this recall@10 a row says what would find more.
 LOW = 0.9
-MENDS = {
-    "hnsw": "indexes.mend_hnsw",
-    "ivf": "indexes.mend_ivf",
-    "pq": "indexes.mend_pq",
-    "ivfpq": "indexes.mend_pq",
-    "binary": "indexes.mend_binary",
+REMEDIES = {
+    "hnsw": "indexes.remedy_hnsw",
+    "ivf": "indexes.remedy_ivf",
+    "pq": "indexes.remedy_pq",
+    "ivfpq": "indexes.remedy_pq",
+    "binary": "indexes.remedy_binary",
 }
 
 
@@ -87,11 +87,11 @@ def _state(index: Index, reasons: list[Stale]) -> Markup:
     said = [
         Markup('<p class="rw-small">{}</p>').format(sentences.said(one.sentence)) for one in reasons
     ]
-    mend = EMPTY
+    remedy = EMPTY
     if all(one.mend for one in reasons):
         anew = any(one.mend == "rebuild" for one in reasons)
-        mend = pick(index.name, t("indexes.rebuild" if anew else "indexes.update"))
-    return join([badge(t("indexes.stale"), "warn"), *said, mend, *notes])
+        remedy = pick(index.name, t("indexes.rebuild" if anew else "indexes.update"))
+    return join([badge(t("indexes.stale"), "warn"), *said, remedy, *notes])
 
 
 def _low(summary: dict[str, Any]) -> Markup:
@@ -101,8 +101,8 @@ def _low(summary: dict[str, Any]) -> Markup:
         return EMPTY
     structure = str(summary.get("structure", "flat"))
     cut = summary.get("plan", {}).get("cut")
-    mend = "indexes.mend_cut" if cut else MENDS.get(structure, "indexes.mend_cut")
-    words = t("indexes.low", mend=t(mend))
+    remedy = "indexes.remedy_cut" if cut else REMEDIES.get(structure, "indexes.remedy_cut")
+    words = t("indexes.low", remedy=t(remedy))
     return Markup('<p class="rw-small">{}</p>').format(words)
 
 

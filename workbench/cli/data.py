@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from storage.records import Dataset
-from workbench.cli import doctor
+from workbench.cli import data_check
 from workbench.cli.output import columns, say, size_words
 from workbench.cli.running import PREFIX, add_fields, follow, read_values, run_job
 from workbench.data.lineage import VersionInfo, versions
@@ -336,7 +336,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
 
     _add_import_actions(actions, shared)
     _add_change_actions(actions, shared)
-    doctor.add(actions, shared)
+    data_check.add(actions, shared)
 
     listing = actions.add_parser("list", parents=[shared], help="all data sets")
     listing.set_defaults(command=_list)

@@ -85,7 +85,7 @@ def lines(index: Index, reasons: list[Stale]) -> str:
 
 
 def _mend(index: Index, reason: Stale) -> str:
-    return f"Mend it with: python -m workbench index update {index.name}" if reason.mend else ""
+    return f"Fix it with: python -m workbench index update {index.name}" if reason.mend else ""
 
 
 def add(commands: Any, shared: argparse.ArgumentParser) -> None:

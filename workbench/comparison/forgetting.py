@@ -23,7 +23,7 @@ def forgetting(result: Mapping[str, Any]) -> list[Forgetting]:
 
     Second stages are left out, and BM25, which learned nothing that could be forgotten.
     """
-    second = result.get("also")
+    second = result.get("second_dataset")
     if not second:
         return []
     here, there = (_compared(one) for one in (result, second))

@@ -26,7 +26,7 @@ def judge(
     """The data set's name, and the number of its new version that has the judgment.
 
     ``query`` and ``document``: rows of the version that was measured. The judgment is added to the
-    current version, which may be a later one, so that nothing mended since is lost. What was
+    current version, which may be a later one, so that nothing corrected since is lost. What was
     measured stays as it is. Raises :class:`BadInput` where it is judged already, or gone.
     """
     then = read_version(workspace, pair.after)

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.comparison.significance import bootstrap_interval
-from workbench.doctor.classify import NO_LANGUAGE, SURE, likelihoods
+from workbench.data_check.classify import NO_LANGUAGE, SURE, likelihoods
 
-# In which language queries are, by the doctor's classifier: named only where it is sure.
+# In which language queries are, by the data check's classifier: named only where it is sure.
 
 #: Where a text is too short to tell, or is mostly names, numbers or code.
 UNKNOWN = "unknown"

@@ -10,11 +10,10 @@ from workbench.comparison.conditions import LENGTHS, conditions, lengths
 from workbench.comparison.names import CORRELATIONS, METRICS, label
 from workbench.comparison.significance import holm, second_stage_verdict, verdict
 
-# The ways a model can be measured, which are never ranked against each other.
+# How a model can be measured. Rows of different evaluation modes are never ranked together.
 #
 # To choose among all documents is harder than among fifty, and what a retriever missed its
-# reranker cannot find: a number says something only beside numbers that were measured in the same
-# way.
+# reranker cannot find: numbers are comparable only within one mode.
 
 #: Over all documents of the data set.
 RETRIEVAL = "retrieval"
@@ -23,12 +22,12 @@ RERANKING = "reranking"
 #: Over what a retriever found first.
 PIPELINE = "pipeline"
 #: The three that can be asked for.
-WAYS = (RETRIEVAL, RERANKING, PIPELINE)
+EVALUATION_MODES = (RETRIEVAL, RERANKING, PIPELINE)
 #: How a model of pictures and texts is measured on pictures: captions search all pictures, and
 #: pictures search all captions. To find a caption by its words is another matter than either.
 TEXT_TO_PICTURE, PICTURE_TO_TEXT = "text-to-picture", "picture-to-text"
 #: The order in which a table's groups stand.
-ORDER = (*WAYS, TEXT_TO_PICTURE, PICTURE_TO_TEXT)
+ORDER = (*EVALUATION_MODES, TEXT_TO_PICTURE, PICTURE_TO_TEXT)
 
 ALL_DOCUMENTS = "all documents"
 ALL_PICTURES = "all pictures"
@@ -45,8 +44,8 @@ TITLES = {
 }
 
 
-def way_of(searched: str) -> str:
-    """The way of a row that ``searched`` this; rows from before there were others searched all."""
+def mode_of(searched: str) -> str:
+    """The evaluation mode of a row by what it ``searched``; old rows, which do not say, all."""
     if searched in ("", ALL_DOCUMENTS):
         return RETRIEVAL
     if searched in (ALL_PICTURES, ALL_CAPTIONS):
@@ -76,8 +75,8 @@ class Row:
     lengths: tuple[int, ...] = ()
 
     @property
-    def way(self) -> str:
-        return way_of(self.searched)
+    def evaluation_mode(self) -> str:
+        return mode_of(self.searched)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +138,9 @@ class Table:
         return tuple(label(metric) for metric in self.metrics)
 
     @property
-    def ways(self) -> tuple[str, ...]:
-        """In which ways the rows were measured; those of each stand together."""
-        return tuple(dict.fromkeys(row.way for row in self.rows))
+    def evaluation_modes(self) -> tuple[str, ...]:
+        """The evaluation modes of the rows, in order; rows of one mode stand together."""
+        return tuple(dict.fromkeys(row.evaluation_mode for row in self.rows))
 
     @property
     def staged(self) -> bool:
@@ -176,11 +175,11 @@ def _table(
     unit: str,
 ) -> Table:
     metrics = tuple(m for m in names if rows and all(m in row for row in rows))
-    # Rows of different ways stand apart, and the best is the best of its way.
-    rows = sorted(rows, key=lambda row: ORDER.index(way_of(str(row.get("searched", "")))))
+    # Rows of different evaluation modes are ranked separately, each with a best of its own.
+    rows = sorted(rows, key=lambda row: ORDER.index(mode_of(str(row.get("searched", "")))))
     highest = {
-        way: [max(round(row[metric], 3) for row in found) for metric in metrics]
-        for way, found in _by_way(rows).items()
+        mode: [max(round(row[metric], 3) for row in found) for metric in metrics]
+        for mode, found in _by_mode(rows).items()
     }
     asked = {row["model"]: int(row[unit]) for row in rows}
     differences = _differences(comparisons, asked, unit)
@@ -189,8 +188,8 @@ def _table(
         split=str(result["split"]),
         metrics=metrics,
         rows=tuple(
-            _row(row, metrics, highest[way], differences, unit)
-            for way, found in _by_way(rows).items()
+            _row(row, metrics, highest[mode], differences, unit)
+            for mode, found in _by_mode(rows).items()
             for row in found
         ),
         unit=unit,
@@ -198,10 +197,10 @@ def _table(
     )
 
 
-def _by_way(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+def _by_mode(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
     found: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
-        found.setdefault(way_of(str(row.get("searched", ""))), []).append(row)
+        found.setdefault(mode_of(str(row.get("searched", ""))), []).append(row)
     return found
 
 
@@ -234,13 +233,15 @@ def to_text(table: Table) -> str:
 
 
 def _in_groups(table: Table, lines: Sequence[str]) -> list[str]:
-    """A row's line under its way's heading, where there are several ways."""
-    if len(table.ways) < 2:
+    """The lines, each group under the heading of its evaluation mode where there are several."""
+    if len(table.evaluation_modes) < 2:
         return list(lines)
     found = []
-    for way in table.ways:
-        found.append(f"-- {TITLES[way]}")
-        found += [line for line, row in zip(lines, table.rows, strict=True) if row.way == way]
+    for mode in table.evaluation_modes:
+        found.append(f"-- {TITLES[mode]}")
+        found += [
+            line for line, row in zip(lines, table.rows, strict=True) if row.evaluation_mode == mode
+        ]
     return found
 
 

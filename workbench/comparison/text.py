@@ -10,7 +10,7 @@ from workbench.comparison.table import Table, to_text
 
 def result_text(result: Mapping[str, Any]) -> str:
     """The tables, in words what they say, and what was measured beside them."""
-    second = result.get("also")
+    second = result.get("second_dataset")
     parts = [part for table in tables(result) for part in _with_words(table)]
     if result.get("pairs", {}).get("left_out"):
         names = ", ".join(result["pairs"]["left_out"])

@@ -2,7 +2,7 @@
 
 Every problem names its file, its line (1-based; a row number in Parquet), its field, a code and a
 severity: 'error' means the row was left out, 'warning' means it was kept. The message says what is
-wrong and how to mend it.
+wrong and how to fix it.
 """
 
 from collections import Counter
@@ -38,7 +38,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Mend:
+class ProblemKind:
     """What a code means: its usual severity, what happened, what to do.
 
     ``altered`` marks a warning after which a row is not in the data set just as it was sent:
@@ -47,272 +47,274 @@ class Mend:
 
     severity: str
     what: str
-    mend: str
+    fix: str
     altered: bool = False
     #: What happened where the severity is 'error' and not the usual one.
     refused: str = ""
 
 
-MENDS: dict[str, Mend] = {
-    "not-json": Mend(
+PROBLEMS: dict[str, ProblemKind] = {
+    "not-json": ProblemKind(
         "error", "This is not valid JSON: {detail}.", "Correct the line or take it out."
     ),
-    "not-object": Mend(
+    "not-object": ProblemKind(
         "error",
         "This is {detail}, not an object with named fields.",
         'Write each row as {{"query": ..., "pos": [...]}}.',
     ),
-    "missing-field": Mend(
+    "missing-field": ProblemKind(
         "error", "The row has no '{detail}'.", "Add the field, or take the row out."
     ),
-    "wrong-type": Mend("error", "Here is {detail}.", "Write text (or a list of texts)."),
-    "empty-text": Mend("error", "The text is empty.", "Fill it in, or take it out."),
-    "no-positive": Mend(
+    "wrong-type": ProblemKind("error", "Here is {detail}.", "Write text (or a list of texts)."),
+    "empty-text": ProblemKind("error", "The text is empty.", "Fill it in, or take it out."),
+    "no-positive": ProblemKind(
         "error",
         "Nothing is marked as relevant for this query{detail}.",
         "Give at least one positive text.",
     ),
-    "positive-equals-negative": Mend(
+    "positive-equals-negative": ProblemKind(
         "warning",
         "A positive text also stands among the negatives; that negative was dropped.",
         "Take it out of one of the two lists.",
         altered=True,
     ),
-    "duplicate-query": Mend(
+    "duplicate-query": ProblemKind(
         "warning",
         "This query stood in an earlier row; the two were merged into one query.",
         "Nothing needs to be done if that was meant.",
     ),
-    "duplicate-row": Mend(
+    "duplicate-row": ProblemKind(
         "warning",
         "The same row stood earlier; it was read once.",
         "Nothing needs to be done, or take the copy out.",
     ),
-    "not-utf8": Mend(
+    "not-utf8": ProblemKind(
         "error",
         "The line has bytes that are not {detail}.",
         "Save the file as UTF-8, or name its encoding when importing.",
     ),
-    "odd-characters": Mend(
+    "odd-characters": ProblemKind(
         "warning",
         "The text has half a character (a lone surrogate); it was replaced by '\ufffd'.",
         "Correct the text where it was cut.",
         altered=True,
     ),
-    "bad-score": Mend(
+    "bad-score": ProblemKind(
         "warning",
         "A score is {detail}; the row was read without it.",
         "Give finite numbers, one per text.",
         altered=True,
         refused="A score or label is {detail}; the row was left out.",
     ),
-    "neutral-label": Mend(
+    "neutral-label": ProblemKind(
         "error",
         "The label is 'neutral', neither relevant nor its opposite; the row was left out.",
         "Nothing needs to be done, or give it another label.",
     ),
-    "numbered-inference": Mend(
+    "numbered-inference": ProblemKind(
         "error",
         "These labels of premise and hypothesis are numbers that mean a class: in SNLI and MNLI 0 "
         "is entailment and 2 contradiction.",
         "Write them as words (entailment, neutral, contradiction), or say what they are with "
         "--scores pairs or --scores grades.",
     ),
-    "two-grades": Mend(
+    "two-grades": ProblemKind(
         "warning",
         "This query and document are judged with two grades ({detail}); the higher one was kept.",
         "Take the wrong one out.",
         altered=True,
     ),
-    "id-as-number": Mend(
+    "id-as-number": ProblemKind(
         "warning",
         "Ids such as '{detail}' stand in the texts as a whole number written otherwise; the two "
         "were taken for the same.",
         "Nothing needs to be done if that is right.",
     ),
-    "scores-alone": Mend(
+    "scores-alone": ProblemKind(
         "error",
         "These are a teacher's scores of documents, and nothing says which documents are relevant.",
         "Add judgments (qrels: query-id, corpus-id, score) beside them.",
     ),
-    "unknown-columns": Mend("warning", "The column '{detail}' is not known.", "{hint}"),
-    "ids-left-out": Mend(
+    "unknown-columns": ProblemKind("warning", "The column '{detail}' is not known.", "{hint}"),
+    "ids-left-out": ProblemKind(
         "warning",
         "The ids do not run side by side with the texts: {detail}.",
         "They were left out; give each text an id, in the same order.",
     ),
-    "unsupported-shape": Mend("error", "{detail}", "{hint}"),
-    "unknown-id": Mend(
+    "unsupported-shape": ProblemKind("error", "{detail}", "{hint}"),
+    "unknown-id": ProblemKind(
         "error",
         "The judgment names '{detail}', which is not in the files.",
         "Add what is missing, or take the line out.",
     ),
-    "duplicate-id": Mend(
+    "duplicate-id": ProblemKind(
         "warning",
         "The id '{detail}' stood earlier with another text; this one got an id of its own.",
         "Give every text its own id.",
         altered=True,
     ),
-    "repeated-id": Mend(
+    "repeated-id": ProblemKind(
         "error",
         "The id '{detail}' stood earlier; the first text with it was kept.",
         "Give every text its own id.",
     ),
-    "leaked-test-query": Mend(
+    "leaked-test-query": ProblemKind(
         "warning",
         "This query also stands in test; it was left out here, so that test stays untouched.",
         "Nothing needs to be done.",
     ),
-    "leaked-dev-query": Mend(
+    "leaked-dev-query": ProblemKind(
         "warning",
         "This query also stands in dev; it was left out here, so that dev stays untouched.",
         "Nothing needs to be done.",
     ),
-    "queries-alone": Mend(
+    "queries-alone": ProblemKind(
         "error",
         "These are queries, and no file says which documents are relevant to them.",
         "Import them together with their judgments (qrels), or give each row a positive text.",
     ),
-    "instruction-dropped": Mend(
+    "instruction-dropped": ProblemKind(
         "warning",
         "Its texts carry the instruction '{detail}'; it was left out.",
         "{hint}",
         altered=True,
     ),
-    "passage-key-dropped": Mend(
+    "passage-key-dropped": ProblemKind(
         "warning",
         "Passages carry '{detail}', said of query and passage together: it was left out.",
         "Name it 'score' to keep it as a teacher's score.",
         altered=True,
     ),
-    "no-text": Mend(
+    "no-text": ProblemKind(
         "error",
         "There is no text in this PDF; its pages may be pictures.",
         "Run a text recognition (OCR) over it, and import what that writes.",
     ),
-    "no-rows": Mend("error", "The file has no rows.", "Check that it is the file you meant."),
-    "too-many-columns": Mend(
+    "no-rows": ProblemKind(
+        "error", "The file has no rows.", "Check that it is the file you meant."
+    ),
+    "too-many-columns": ProblemKind(
         "error",
         "The row has {detail} columns, more than the 10,000 that are read.",
         "Keep the columns with texts and ids, and leave the others out.",
     ),
-    "missing-file": Mend(
+    "missing-file": ProblemKind(
         "error",
         "There are judgments (qrels), but no {detail} file beside them.",
         "Import corpus, queries and qrels together.",
     ),
-    "line-too-long": Mend(
+    "line-too-long": ProblemKind(
         "error",
         "One line is longer than {detail}.",
         "Check that the file has line breaks between its rows.",
     ),
-    "bad-quotes": Mend(
+    "bad-quotes": ProblemKind(
         "error",
         "A quotation mark is opened and not closed as it should be.",
         "Double the quotes inside a quoted cell, or save the file again from its program.",
     ),
-    "bad-list": Mend(
+    "bad-list": ProblemKind(
         "error",
         "The cell holds a list that cannot be read: {detail}.",
         'Write it as JSON: ["first text", "second text"], and save the file as JSONL or Parquet '
         "where lists are long.",
     ),
-    "missing-values": Mend(
+    "missing-values": ProblemKind(
         "warning",
         "Cells that hold {detail} were read as empty.",
         "Nothing needs to be done if they are missing values; JSONL keeps such texts.",
     ),
-    "doubled-column": Mend(
+    "doubled-column": ProblemKind(
         "warning",
         "Several columns have this name: {detail}.",
         "Give every column its own name.",
     ),
-    "doubled-key": Mend(
+    "doubled-key": ProblemKind(
         "warning",
         "The name '{detail}' stands twice in this object: the last value was read.",
         "Take one of them out, or write both values as one list.",
         altered=True,
     ),
-    "no-header": Mend(
+    "no-header": ProblemKind(
         "warning",
         "The first line is a row, not a header: the columns were read as {detail}.",
         "If it names the columns, import with 'header' yes; else a line of names above it says "
         "for certain what they are.",
     ),
-    "lines-above-header": Mend(
+    "lines-above-header": ProblemKind(
         "warning",
         "The names of the columns stand below another line ({detail}), which was left out.",
         "If that line is a row, import with 'header' no.",
         altered=True,
     ),
-    "unclear-header": Mend(
+    "unclear-header": ProblemKind(
         "warning",
         "The first line ({detail}) was read as the names of the columns, which are not known.",
         "If it is a row, import with 'header' no; else name the columns, such as 'query' and "
         "'positive'.",
     ),
-    "other-sheets": Mend(
+    "other-sheets": ProblemKind(
         "warning",
         "Only the first sheet was read; these were not: {detail}.",
         "Save each sheet that is meant as a file of its own.",
         altered=True,
     ),
-    "extra-cells": Mend(
+    "extra-cells": ProblemKind(
         "error",
         "The row has {detail} cells, more than there are columns.",
         "Quote cells that contain the separator.",
     ),
-    "unsafe-path": Mend(
+    "unsafe-path": ProblemKind(
         "error",
         "The archive holds {detail}; it was not opened.",
         "Pack plain files with plain names.",
     ),
-    "nested-archive": Mend(
+    "nested-archive": ProblemKind(
         "error",
         "This is an archive inside an archive; it was not opened.",
         "Unpack it, and import what is inside.",
     ),
-    "archive-too-big": Mend(
+    "archive-too-big": ProblemKind(
         "error",
         "The archive would unpack to {detail}.",
         "Unpack it yourself, and import the files you need.",
     ),
-    "picture-unknown": Mend(
+    "picture-unknown": ProblemKind(
         "error",
         "The file is called a picture, but it is {detail}.",
         "Save it again as PNG, JPEG or WebP, or take it out.",
     ),
-    "picture-broken": Mend(
+    "picture-broken": ProblemKind(
         "error",
         "The picture is broken or cut off ({detail}).",
         "Copy it again from where it came from, or take it out.",
     ),
-    "picture-too-large": Mend(
+    "picture-too-large": ProblemKind(
         "error",
         "The picture would unpack to {detail}.",
         "Make it smaller: models look at a few hundred pixels.",
     ),
-    "picture-too-slow": Mend(
+    "picture-too-slow": ProblemKind(
         "error",
         "The picture was not open after {detail}.",
         "Save it again as PNG or JPEG, or take it out.",
     ),
-    "picture-missing": Mend(
+    "picture-missing": ProblemKind(
         "error",
         "The row names the picture '{detail}', which is not among the files.",
         "Add the picture, or take the row out.",
     ),
-    "picture-repeated": Mend(
+    "picture-repeated": ProblemKind(
         "warning",
         "The same picture stood earlier as '{detail}'; the two are one document.",
         "Nothing needs to be done, or take the copy out.",
     ),
-    "no-caption": Mend(
+    "no-caption": ProblemKind(
         "warning",
         "The picture has no caption; it can be searched, and nothing is learnt from it.",
         "Give it a row in metadata.jsonl: file_name and text.",
     ),
-    "unreadable": Mend(
+    "unreadable": ProblemKind(
         "error", "The file cannot be read: {detail}.", "Check that it is whole, and save it again."
     ),
 }
@@ -351,21 +353,21 @@ class ProblemLog:
         count: int = 1,
     ) -> None:
         """``count``: how many cells or rows the one entry of the list stands for."""
-        mend = MENDS[code]
+        kind = PROBLEMS[code]
         self.counts[code] += count
-        found = severity or mend.severity
+        found = severity or kind.severity
         # A warning that is usually an error says that a part of the row was left out.
-        if found == "error" or mend.altered or mend.severity == "error":
+        if found == "error" or kind.altered or kind.severity == "error":
             self.refusable += count
         if found == "error" and line is not None and (file, line) != self._last_refused:
             self._last_refused = (file, line)
             self.refused_rows += 1
         if self._stored + len(self._buffer) >= LISTED:
             return
-        sentence = mend.refused if found == "error" and mend.refused else mend.what
+        sentence = kind.refused if found == "error" and kind.refused else kind.what
         room = _SENTENCE if sentence == "{detail}" else _DETAIL
         what = sentence.format(detail=shorten(detail, room))
-        message = f"{what} {mend.mend.format(hint=hint)}".strip()
+        message = f"{what} {kind.fix.format(hint=hint)}".strip()
         problem = Problem(
             _plain(file), line, _plain(field) if field else None, code, found, message
         )

@@ -308,7 +308,7 @@ class Assembly:
             raise StrictRefused(
                 f"'strict' refuses these files: {self.log.refusable:,} problems were found, "
                 f"first {_first(self._found)}",
-                "Mend the rows, or import without 'strict' to leave them out.",
+                "Fix the rows, or import without 'strict' to leave them out.",
                 **self._about,
             )
 
@@ -328,7 +328,7 @@ class Assembly:
             said = f" The first problem: {_first(errors or problems)}" if problems else ""
             raise NoGoodRows(
                 f"No row of these files could be used.{said}",
-                "Mend the files, or see in the documentation which rows are read.",
+                "Fix the files, or see in the documentation which rows are read.",
                 **self._about,
             )
 

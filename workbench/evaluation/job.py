@@ -34,19 +34,24 @@ def run(recipe: EvaluateRecipe, context: JobContext) -> dict[str, Any]:
 
     Second stages are compared with the order they were given, all others with the first model.
     Queries are judged by retrieval metrics, scored pairs by correlation; a data set with both has
-    both. ``also``: the same on a second data set, whose result stands under that key.
+    both. ``second_dataset``: the same on a second data set, whose result stands under that key.
     """
     workspace = context.workspace
     # Every name is looked up before any work: a wrong last one should not cost an hour.
     models = [find(workspace, name) for name in recipe.models]
     rerankers = [find(workspace, name) for name in recipe.rerankers]
     result = _Ground(recipe, context, models, rerankers).measure()
-    if recipe.also:
+    if recipe.second_dataset:
         context.check_cancelled()
-        split = split_of(workspace, recipe.also, recipe.split)
-        changes = {"dataset": recipe.also, "dataset_version": None, "split": split, "also": ""}
+        split = split_of(workspace, recipe.second_dataset, recipe.split)
+        changes = {
+            "dataset": recipe.second_dataset,
+            "dataset_version": None,
+            "split": split,
+            "second_dataset": "",
+        }
         second = recipe.model_copy(update={**changes, "dimensions": ""})
-        result["also"] = _Ground(second, context, models, rerankers).measure()
+        result["second_dataset"] = _Ground(second, context, models, rerankers).measure()
     return result
 
 

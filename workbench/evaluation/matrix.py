@@ -215,7 +215,7 @@ class _Matrix:
         entry: Entry,
         retriever: str,
         reranker: str,
-        way: str,
+        evaluation_mode: str,
         milliseconds: dict[str, float],
     ) -> dict[str, Any]:
         cutoffs = range(1, self.recipe.top_k + 1)
@@ -223,7 +223,7 @@ class _Matrix:
         return {
             "retriever": retriever,
             "reranker": reranker,
-            "way": way,
+            "evaluation_mode": evaluation_mode,
             "kind": entry.kind,
             **entry.lengths,
             "milliseconds": {**milliseconds, "total": sum(milliseconds.values())},

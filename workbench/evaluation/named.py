@@ -69,7 +69,7 @@ def no_search(name: str) -> BadInput:
     """``name`` was asked to search all documents."""
     return BadInput(
         f"'{name}' cannot search all documents: a reranker only puts candidates in order.",
-        "Leave it out, or choose 'reranking' or 'pipeline' as the way.",
+        "Leave it out, or choose 'reranking' or 'pipeline' as the evaluation mode.",
     )
 
 
@@ -77,7 +77,7 @@ def no_order_of_pictures(name: str) -> BadInput:
     """``name`` was asked to order each query's own candidates, which are pictures."""
     return BadInput(
         f"'{name}' searches all pictures; it does not order a query's own candidates.",
-        "Choose 'auto' or 'retrieval' as the way.",
+        "Choose 'auto' or 'retrieval' as the evaluation mode.",
     )
 
 

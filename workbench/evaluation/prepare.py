@@ -38,8 +38,8 @@ def prepare_evaluate(
         changes["dataset_version"] = _version(recipe, workspace)
     elif not waits:
         workspace.datasets.get(recipe.dataset)
-    if recipe.also and not waits:
-        changes["also"] = _second(recipe, workspace)
+    if recipe.second_dataset and not waits:
+        changes["second_dataset"] = _second(recipe, workspace)
     recipe = recipe.model_copy(update=changes)
     if not waits:
         _check_stages(recipe, workspace)
@@ -49,7 +49,7 @@ def prepare_evaluate(
 def _check_stages(recipe: EvaluateRecipe, workspace: Workspace) -> None:
     """Every name is known and does what it is asked to; a hub model's kind shows in the run."""
     kinds = [find(workspace, name).kind for name in recipe.models]
-    _check_way(recipe, workspace, kinds)
+    _check_mode(recipe, workspace, kinds)
     for name in recipe.rerankers:
         if find(workspace, name).kind in (BM25, "embedding", "image-text"):
             raise no_second_stage(name)
@@ -60,24 +60,24 @@ def _check_stages(recipe: EvaluateRecipe, workspace: Workspace) -> None:
         raise no_first_stage(stage)
 
 
-def _check_way(recipe: EvaluateRecipe, workspace: Workspace, kinds: list[str | None]) -> None:
-    """The models can be measured in the way that was asked for."""
-    if recipe.way in (RETRIEVAL, RERANKING) and recipe.rerankers:
+def _check_mode(recipe: EvaluateRecipe, workspace: Workspace, kinds: list[str | None]) -> None:
+    """The models can be measured in the evaluation mode that is asked for."""
+    if recipe.evaluation_mode in (RETRIEVAL, RERANKING) and recipe.rerankers:
         raise BadInput(
-            f"A second stage has no part in '{recipe.way}'.",
-            "Choose 'pipeline' or 'auto' as the way"
-            + (", or name it among the models." if recipe.way == RERANKING else "."),
+            f"A second stage has no part in '{recipe.evaluation_mode}'.",
+            "Choose 'pipeline' or 'auto' as the evaluation mode"
+            + (", or name it among the models." if recipe.evaluation_mode == RERANKING else "."),
         )
-    if recipe.way == RETRIEVAL:
+    if recipe.evaluation_mode == RETRIEVAL:
         for name, kind in zip(recipe.models, kinds, strict=True):
             if kind == "reranker":
                 raise no_search(name)
     seconds = {"reranker", "late-interaction", None} & set(kinds)
-    if recipe.way == PIPELINE and not recipe.rerankers and not seconds:
+    if recipe.evaluation_mode == PIPELINE and not recipe.rerankers and not seconds:
         raise BadInput(
             "A pipeline needs a second stage.", "Name a reranker or a late-interaction model."
         )
-    if recipe.way == RERANKING and workspace.datasets.exists(recipe.dataset):
+    if recipe.evaluation_mode == RERANKING and workspace.datasets.exists(recipe.dataset):
         reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
         _check_candidates(reader, recipe.split)
 
@@ -103,16 +103,16 @@ def _check_candidates(reader: DatasetReader, split: str) -> None:
 
 
 def _second(recipe: EvaluateRecipe, workspace: Workspace) -> str:
-    if recipe.also == recipe.dataset:
+    if recipe.second_dataset == recipe.dataset:
         raise BadInput(
             "The second data set is the first one.",
             "Choose another: it is to show whether something else was forgotten.",
         )
-    split = split_of(workspace, recipe.also, recipe.split)
-    if recipe.way == RERANKING:
+    split = split_of(workspace, recipe.second_dataset, recipe.split)
+    if recipe.evaluation_mode == RERANKING:
         # Here and not after the first data set was measured.
-        _check_candidates(workspace.datasets.read(recipe.also), split)
-    return recipe.also
+        _check_candidates(workspace.datasets.read(recipe.second_dataset), split)
+    return recipe.second_dataset
 
 
 def _version(recipe: EvaluateRecipe, workspace: Workspace) -> int:

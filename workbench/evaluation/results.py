@@ -21,7 +21,7 @@ from workbench.comparison.significance import (
     verdict,
 )
 from workbench.comparison.table import ALL_DOCUMENTS as ALL_DOCUMENTS
-from workbench.comparison.table import OWN_CANDIDATES, way_of
+from workbench.comparison.table import OWN_CANDIDATES, mode_of
 from workbench.data.reader import DatasetReader
 from workbench.evaluation.files import QRELS_FILE, QUERIES_FILE, RUN_FILE
 from workbench.evaluation.measure import Measured
@@ -62,15 +62,19 @@ class Entry:
     lengths: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def way(self) -> str:
-        """Rows of different ways are never ranked against each other."""
-        return way_of(self.searched)
+    def evaluation_mode(self) -> str:
+        """Rows of different modes are never ranked against each other."""
+        return mode_of(self.searched)
 
     def row(self) -> dict[str, Any]:
         """The entry in ``evaluate``'s JSON."""
         scores = self.measured.scores
         about: dict[str, Any] = {"model": self.name, "queries": len(scores.queries)}
-        about |= {"searched": self.searched, "way": self.way, "kind": self.kind}
+        about |= {
+            "searched": self.searched,
+            "evaluation_mode": self.evaluation_mode,
+            "kind": self.kind,
+        }
         return {**about, **self.lengths, **scores.means(), **self.whole}
 
 
@@ -93,17 +97,17 @@ def comparisons(
     entries: Sequence[Entry], reference: str, *, metric: str, seed: int
 ) -> list[dict[str, Any]]:
     """Second stages against their first stage, the other models against the reference; those that
-    were measured in another way than it, against the first of theirs.
+    were measured in another mode, against the first of theirs.
 
     All of them are one family: what each is worth is judged by its p-value after Holm's correction.
     """
     named = {entry.name: entry for entry in entries}
-    first = _first_of_each_way(entries, reference)
+    first = _first_of_each_mode(entries, reference)
     found: list[tuple[Entry, str, Comparison]] = []
     for entry in entries:
         if entry.kind == "first-stage":
             continue
-        against = named[entry.against or first[entry.way]]
+        against = named[entry.against or first[entry.evaluation_mode]]
         if against is entry:
             continue
         result = _compare(entry.measured, against.measured, metric, seed)
@@ -116,14 +120,14 @@ def comparisons(
     ]
 
 
-def _first_of_each_way(entries: Sequence[Entry], reference: str) -> dict[str, str]:
-    """By way, the row that the others of it are compared with: the reference, if it is one."""
+def _first_of_each_mode(entries: Sequence[Entry], reference: str) -> dict[str, str]:
+    """By evaluation mode, the row that its others are compared with: the reference if it can."""
     found: dict[str, str] = {}
     for entry in entries:
         if entry.kind != "first-stage" and not entry.against:
             if entry.name == reference:
-                found[entry.way] = entry.name
-            found.setdefault(entry.way, entry.name)
+                found[entry.evaluation_mode] = entry.name
+            found.setdefault(entry.evaluation_mode, entry.name)
     return found
 
 

@@ -132,9 +132,9 @@ class Stages:
         seconds = [self._reranker(one) for one in rerankers]
         rows: list[Entry] = []
         for model, group in zip(models, groups, strict=True):
-            if self.recipe.way == PIPELINE:
-                # What a first stage finds alone was measured in another way.
-                group = [row for row in group if row.way == PIPELINE]
+            if self.recipe.evaluation_mode == PIPELINE:
+                # What a first stage finds alone was measured in another mode.
+                group = [row for row in group if row.evaluation_mode == PIPELINE]
             rows += group
             if rerankers and model.name in orders:
                 rows += [orders[model.name], *(second[model.name] for second in seconds)]
@@ -150,7 +150,7 @@ class Stages:
         self._begin(named.name, "Model")
         k = max(self.recipe.top_k, DEPTH, self.recipe.candidates if self.recipe.rerankers else 0)
         stop = self.context.check_cancelled
-        if self.recipe.way == RERANKING:
+        if self.recipe.evaluation_mode == RERANKING:
             return self._own(named)
         if named.resolved is None:
             run = retrieve_bm25(self.pool, k=k, progress=self._progress(named.name), stop=stop)
@@ -163,7 +163,7 @@ class Stages:
         if kind == "embedding":
             run = retrieve(model, self.pool, k=k, progress=progress, stop=stop)
             return [self._searched(named, kind, run, model)]
-        everything = self.recipe.way == RETRIEVAL
+        everything = self.recipe.evaluation_mode == RETRIEVAL
         if kind == "late-interaction" and (
             everything or self.pool.documents <= self.recipe.exact_documents
         ):
@@ -253,7 +253,7 @@ class Stages:
         if self._frozen is None:
             recipe = self.recipe
             name, encoder = first_stage_name(recipe.first_stage), None
-            name = GIVEN if recipe.way == RERANKING else name
+            name = GIVEN if recipe.evaluation_mode == RERANKING else name
             if name not in (AUTO, GIVEN, BM25):
                 encoder = load(recipe, self.context, resolve(self.context.workspace, name))
                 if encoder.contract.kind != "embedding":

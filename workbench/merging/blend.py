@@ -110,7 +110,7 @@ def run(recipe: BlendRecipe, context: JobContext) -> dict[str, Any]:
     here, there = weights_of(model.model), _base_weights(recipe, context, base, model)
     refuse_other_shapes(here, there, (tuned.name, base.name))
     ratios = read_ratios(recipe.ratios)
-    names = list(dict.fromkeys([recipe.dataset, recipe.second]))
+    names = list(dict.fromkeys([recipe.dataset, recipe.second_dataset]))
     fields = [_field(recipe, context, name, model.contract.kind) for name in names]
     notes = [said for field in fields for said in chosen_by(field.split, field.dataset)]
     for said in notes:

@@ -45,7 +45,7 @@ def prepare_blend(recipe: BlendRecipe, workspace: Workspace, waits: bool = False
     if not waits:
         for model in (recipe.model, recipe.base):
             full_model(workspace, model)
-        for dataset in (recipe.dataset, recipe.second):
+        for dataset in (recipe.dataset, recipe.second_dataset):
             choosing_split(workspace.datasets.read(dataset), recipe.split)
     changes = {
         "model": recipe.model.strip(),

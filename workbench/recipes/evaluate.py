@@ -39,7 +39,7 @@ class EvaluateRecipe(Recipe):
         refers_to="model",
         max_length=6,
     )
-    also: str = setting(
+    second_dataset: str = setting(
         "",
         help="A second data set on which the same models are measured: a check of whether training "
         "made them forget something; empty measures on one.",
@@ -55,11 +55,11 @@ class EvaluateRecipe(Recipe):
         advanced=True,
         max_length=200,
     )
-    way: Literal["auto", "retrieval", "reranking", "pipeline"] = setting(
+    evaluation_mode: Literal["auto", "retrieval", "reranking", "pipeline"] = setting(
         "auto",
         help="'retrieval' searches all documents; 'reranking' lets every model, BM25 and embedding "
         "models too, order each query's own candidates; 'pipeline' measures second stages over "
-        "what first stages find; 'auto' measures each model in the way of its kind.",
+        "what first stages find; 'auto' measures each model in the mode of its kind.",
         advanced=True,
     )
     candidates: int = setting(

@@ -61,7 +61,7 @@ class BlendRecipe(Recipe):
         min_length=1,
     )
     dataset: str = setting(help="The data set it was fine-tuned on.", refers_to="dataset")
-    second: str = setting(
+    second_dataset: str = setting(
         help="A data set that shows what the base knew before.", refers_to="dataset"
     )
     split: Literal["auto", "dev", "train"] = setting(

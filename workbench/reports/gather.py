@@ -133,7 +133,7 @@ def gather(workspace: "Workspace", id: str) -> Report:
         )
     result = job.result
     metric = str(job.recipe.get("metric", "map@100"))
-    second = result.get("also")
+    second = result.get("second_dataset")
     return Report(
         id=job.id,
         title=f"Comparison on {result['dataset']}",
@@ -201,7 +201,7 @@ def _facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         found.append(("Documents", f"{result['documents']:,}"))
     if result.get("pairs"):
         found.append(("Scored pairs", f"{result['pairs']['pairs']:,}"))
-    second = result.get("also")
+    second = result.get("second_dataset")
     if second:
         about = f"{second['dataset']}, version {second['dataset_version']}, {second['split']} split"
         found.append(("Check against forgetting", about))

@@ -234,7 +234,7 @@ def _of_job(job: Job, source: str, id: str, removed: Removed, **values: Any) -> 
 
 #: Of what is kept with an evaluation: said in columns of their own, or about the whole job.
 _SAID = {"row", "kind", "searched", "cut_to", "pairs", "split", "dataset_version", "rerankers"}
-_SAID |= {"also", "dimensions", "dataset"}
+_SAID |= {"second_dataset", "dimensions", "dataset"}
 
 
 def history(
@@ -278,7 +278,7 @@ def _names(
 
 def _named_by(job: Job, evaluation: str) -> str | None:
     result = job.result or {}
-    second = result.get("also") or {}
+    second = result.get("second_dataset") or {}
     beside = (second.get("pairs") or {}).get("evaluations") or ()
     if evaluation in (*(second.get("evaluations") or ()), *beside):
         return str(second["dataset"])

@@ -262,7 +262,7 @@ def _ask(
     if answers.failed and not answers.questions:
         raise EndpointFailed(
             f"None of {len(rows):,} passages was answered. {next(iter(answers.failures))}",
-            "Mend what it says, and resume the job.",
+            "Fix what it says, and resume the job.",
         )
     for sentence, count in answers.failures.items():
         context.note(f"{count:,} passages stay without questions: {sentence}")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from workbench.data.problems import Mend
+from workbench.data.problems import ProblemKind
 from workbench.data.report import Report
 from workbench.data.shapes.columns import Columns
 from workbench.data.shapes.plans import plan_for
@@ -32,7 +32,7 @@ DIALOGUE = Shape(
     "a test",
     plan=plan,
     problems={
-        "unmarked-reply": Mend("error", "A reply has no mark.", "Begin it with + or -."),
+        "unmarked-reply": ProblemKind("error", "A reply has no mark.", "Begin it with + or -."),
     },
 )
 

@@ -16,12 +16,12 @@ from ui.services import Services
 from ui.tabs.data.check import CheckSection
 from ui.tabs.data.mine import MineSection
 from workbench import demo
-from workbench.doctor import examine
+from workbench.data_check import check
 from workbench.mining import mine
 from workbench.mining.mine import prepare_mine
 from workbench.models.registry import new_model
 from workbench.recipes.base import Recipe
-from workbench.recipes.doctor import DoctorRecipe, MendRecipe
+from workbench.recipes.data_check import DataCheckRecipe, DataFixRecipe
 from workbench.recipes.merge import BlendRecipe
 from workbench.recipes.mine import MineRecipe
 
@@ -40,7 +40,7 @@ SLOTS = [
     ("data-hub-job", "hub-look"),
     ("mine-job", "mine"),
     ("synth-job", "synthesize"),
-    ("doctor-job", "doctor"),
+    ("data-check-job", "data-check"),
     ("lab-job", "quantize-lab"),
     ("index-job", "index"),
     ("model-job", "add-model"),
@@ -182,17 +182,17 @@ def test_a_proposal_is_ticked_and_accepted_as_it_is_shown(services: Services, te
 
 
 def test_a_mend_is_of_the_report_that_is_shown(services: Services, tea: str) -> None:
-    recipe = DoctorRecipe(dataset="tea", checks=["queries"], tokenizer="")
-    done(services, "older", recipe, examine.run)
+    recipe = DataCheckRecipe(dataset="tea", checks=["queries"], tokenizer="")
+    done(services, "older", recipe, check.run)
     page = build(services)
     visitor = Visitor(page)
     visitor.open(page.data)
     report = page.data.section(CheckSection).report
     value = str(visitor.value(report)).partition('data-pick="')[2].partition('"')[0]
     assert "drop-empty-queries" in value
-    done(services, "newer", recipe, examine.run)
+    done(services, "newer", recipe, check.run)
     visitor.pick(report, value)
-    (job,) = services.workspace.jobs.list(task=MendRecipe.task)
+    (job,) = services.workspace.jobs.list(task=DataFixRecipe.task)
     assert job.recipe["report"] == "older"
 
 
@@ -207,7 +207,7 @@ def test_a_point_is_kept_of_the_blend_that_is_shown(services: Services) -> None:
     visitor = Visitor(page)
 
     def blended(id: str, at: float, second: str) -> None:
-        recipe = {"model": "mine", "base": "tiny", "dataset": "a", "second": second}
+        recipe = {"model": "mine", "base": "tiny", "dataset": "a", "second_dataset": second}
         about = {"task": BlendRecipe.task, "status": JobStatus.SUCCEEDED, "recipe": recipe}
         put(services, id, **about, result=result, created_at=at)
 
@@ -220,7 +220,7 @@ def test_a_point_is_kept_of_the_blend_that_is_shown(services: Services) -> None:
         visitor.click(page.models.blend.keep)
     (recipe,) = submitted
     assert isinstance(recipe, BlendRecipe)
-    assert recipe.second == "b"
+    assert recipe.second_dataset == "b"
 
 
 def sample_run(services: Services, prefix: str, at: float, status: JobStatus) -> None:

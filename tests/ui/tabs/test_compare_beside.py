@@ -53,7 +53,7 @@ def test_a_chart_of_correlations_has_room_below_zero() -> None:
 def test_a_second_data_set_is_a_check_against_forgetting() -> None:
     worse = {**EVALUATED["comparisons"][0], "delta": -0.05, "ci95": [-0.08, -0.02]}
     second = {**EVALUATED, "dataset": BAD, "comparisons": [worse]}
-    drawn = compare_shown.results_html({**EVALUATED, "also": second})
+    drawn = compare_shown.results_html({**EVALUATED, "second_dataset": second})
     assert drawn.count("<table") == 2 and "<script" not in drawn
     assert 'class="rw-badge bad">lost ground' in drawn
     assert "it has lost ground there." in drawn

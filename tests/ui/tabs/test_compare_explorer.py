@@ -45,14 +45,14 @@ MATRIX: dict[str, Any] = {
         {
             "retriever": "bm25",
             "reranker": "",
-            "way": "retrieval",
+            "evaluation_mode": "retrieval",
             "milliseconds": {"search": 0.2, "total": 0.2},
             "top": TOPS,
         },
         {
             "retriever": "bm25",
             "reranker": BAD,
-            "way": "pipeline",
+            "evaluation_mode": "pipeline",
             "milliseconds": {"search": 0.2, "rerank": 120.0, "total": 120.2},
             "top": BETTER,
         },

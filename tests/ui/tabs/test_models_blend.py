@@ -63,7 +63,7 @@ def test_the_form_begins_with_the_models_base_and_data_set(services: Services) -
 
 
 def test_a_point_is_kept_by_measuring_it_once_more(services: Services) -> None:
-    recipe = {"model": "mine", "base": "tiny", "dataset": "a", "second": BAD}
+    recipe = {"model": "mine", "base": "tiny", "dataset": "a", "second_dataset": BAD}
     done = {"task": "blend", "status": JobStatus.SUCCEEDED, "recipe": recipe}
     put(services, "b1", **done, result=RESULT, created_at=1.0)
     point = {**RESULT, "rows": RESULT["rows"][:1], "model": "kept"}
@@ -73,7 +73,7 @@ def test_a_point_is_kept_by_measuring_it_once_more(services: Services) -> None:
         found = models_blend.newest(services, name)
         assert found is not None and found.id == "b1"
     wanted = BlendRecipe.read(models_blend.keeping(found, "0.25", " quarter "))
-    assert (wanted.keep, wanted.ratios, wanted.name, wanted.second) == (
+    assert (wanted.keep, wanted.ratios, wanted.name, wanted.second_dataset) == (
         0.25,
         "0.25",
         "quarter",

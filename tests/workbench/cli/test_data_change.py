@@ -60,7 +60,7 @@ def test_the_job_that_needs_a_data_set_is_shown(
 ) -> None:
     assert said(capsys, tea, "data", "show", "tea")["used_by"] == []
     workspace = Workspace.open(tea)
-    workspace.store.jobs.insert(queued_job("evaluate", "waits", {"also": "tea"}))
+    workspace.store.jobs.insert(queued_job("evaluate", "waits", {"second_dataset": "tea"}))
     workspace.close()
     job = "the job 'waits' (job00001, queued)"
     assert said(capsys, tea, "data", "show", "tea")["used_by"] == [job]

@@ -70,13 +70,13 @@ def test_a_second_data_set_and_a_matrix_are_written_too(
         file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         run(capsys, home, "data", "add", str(file), "--name", name)
     out = tmp_path / "out"
-    asked = ("--dataset", "numbers", "--model", "bm25", "--also", "others")
+    asked = ("--dataset", "numbers", "--model", "bm25", "--second-dataset", "others")
     result = run(capsys, home, "evaluate", *asked, "--export-trec", str(out))
     expected = ["bm25-others.qrels", "bm25-others.run", "bm25.qrels", "bm25.run"]
     assert sorted(path.name for path in out.iterdir()) == expected
     job = run(capsys, home, "jobs", "list")[0]["job"]
     again = run(capsys, home, "evaluations", "export", job, str(tmp_path / "again"))
-    second = result["also"]["evaluations"]
+    second = result["second_dataset"]["evaluations"]
     assert again["evaluations"] == [*result["evaluations"], *second]
     assert sorted(path.name for path in (tmp_path / "again").iterdir()) == expected
 

@@ -20,7 +20,7 @@ MERGED: dict[str, Any] = {
 def test_the_options_are_the_recipes() -> None:
     args = build_parser().parse_args(["merge", "mine", "--name", "whole"])
     assert MergeRecipe.read(read_values(args, MergeRecipe)).name == "whole"
-    words = "blend mine --base tiny --dataset a --second b --ratios 0,1 --keep 0.5 --name x"
+    words = "blend mine --base tiny --dataset a --second-dataset b --ratios 0,1 --keep 0.5 --name x"
     args = build_parser().parse_args(words.split())
     found = BlendRecipe.read(read_values(args, BlendRecipe))
     assert (found.model, found.base, found.ratios, found.keep) == ("mine", "tiny", "0,1", 0.5)

@@ -125,14 +125,17 @@ def measured(dataset: str, delta: float, low: float, p_value: float) -> dict[str
 def test_what_was_forgotten_is_said(
     delta: float, low: float, p_value: float, tone: str, words: str
 ) -> None:
-    result = {**measured("tea", 0.1, 0.05, 0.001), "also": measured("news", delta, low, p_value)}
+    result = {
+        **measured("tea", 0.1, 0.05, 0.001),
+        "second_dataset": measured("news", delta, low, p_value),
+    }
     (found,) = forgetting(result)
     assert found.tone == tone and found.text.endswith(words)
     assert found.text.startswith("tuned: better on tea (+0.100 MAP@100)")
     assert forgetting(measured("tea", 0.1, 0.05, 0.001)) == []
     few = {**measured("news", -0.01, -0.04, 0.4)}
     few["rows"] = [{**row, "queries": 20} for row in few["rows"]]
-    (unknown,) = forgetting({**result, "also": few})
+    (unknown,) = forgetting({**result, "second_dataset": few})
     assert unknown.text.endswith("on news too few queries to judge (-0.010 MAP@100).")
     # BM25 learned nothing.
     bm25 = [{**row, "kind": "bm25"} for row in result["rows"]]

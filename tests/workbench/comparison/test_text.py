@@ -10,7 +10,7 @@ def test_everything_that_was_measured_is_said() -> None:
         {"model": "base", "dimensions": 64, "map@100": 0.5, "ndcg@10": 0.6, "recall@100": 0.9}
     ]
     pairs = {**PAIRS["pairs"], "left_out": ["bm25"]}
-    text = result_text({**EVALUATED, "pairs": pairs, "also": PAIRS, "dimensions": points})
+    text = result_text({**EVALUATED, "pairs": pairs, "second_dataset": PAIRS, "dimensions": points})
     lines = text.splitlines()
     counts = "150 won, 50 lost, 100 the same."
     how = "MAP@100 +0.094 [+0.050, +0.130], p < 0.001"

@@ -1,4 +1,4 @@
-"""Every code there is, each from a file a person might send, with its place and its mend."""
+"""Every code there is, each from a file a person might send, with its place and its fix."""
 
 import json
 import zipfile
@@ -13,7 +13,7 @@ from tests.workbench.data.sheets import packed, sheet
 from tests.workbench.pictures.fakes import bomb, noise
 from workbench.data import lines as lines_module
 from workbench.data import sources
-from workbench.data.problems import MENDS, ProblemLog, read_problems
+from workbench.data.problems import PROBLEMS, ProblemLog, read_problems
 from workbench.errors import NoGoodRows
 from workbench.workspace import Workspace
 
@@ -333,7 +333,7 @@ def test_code(
 
 def test_every_code_has_a_case() -> None:
     elsewhere = {"unsafe-path", "nested-archive", "archive-too-big", "picture-too-slow"}
-    assert {case[0] for case in CASES} | elsewhere == set(MENDS)
+    assert {case[0] for case in CASES} | elsewhere == set(PROBLEMS)
 
 
 def write_zip(path: Path, members: dict[str, bytes | zipfile.ZipInfo]) -> Path:

@@ -204,12 +204,12 @@ def test_a_second_data_set_is_measured_beside_the_first(
 ) -> None:
     from workbench.evaluation.job import run
 
-    asked = prepare_evaluate(recipe("pets", models, also="both"), context.workspace)
+    asked = prepare_evaluate(recipe("pets", models, second_dataset="both"), context.workspace)
     result = run(asked, context)
-    second = result["also"]
+    second = result["second_dataset"]
     # It has no dev split, so its test split is taken.
     assert (second["dataset"], second["split"]) == ("both", "test")
     assert [row["model"] for row in second["rows"]] == models
     assert second["comparisons"] and second["pairs"]["rows"]
     with pytest.raises(BadInput, match="is the first one"):
-        prepare_evaluate(recipe("pets", models, also="pets"), context.workspace)
+        prepare_evaluate(recipe("pets", models, second_dataset="pets"), context.workspace)

@@ -51,7 +51,10 @@ def test_every_pipeline_at_every_top_k(make: Make) -> None:
     for second in ("right", "late"):
         assert found["bm25", second]["top"][0] == {"k": 1, **dict.fromkeys(MEASURED, 1.0)}
     assert found["embed", "wrong"]["top"][0]["hit_rate"] == 0
-    assert alone["way"] == "retrieval" and found["bm25", "right"]["way"] == "pipeline"
+    assert (
+        alone["evaluation_mode"] == "retrieval"
+        and found["bm25", "right"]["evaluation_mode"] == "pipeline"
+    )
     assert result["queries"] == ASKED
 
 

@@ -156,7 +156,7 @@ def test_what_a_second_data_set_gave_is_named_after_it(home: Path, tmp_path: Pat
         *("tuned.run", "base.run", "tuned-other-ground.run", "base-other-ground.run"),
         "tuned-gone.run",
     ]
-    result = {"evaluations": ["a", "b"], "also": {"evaluations": ["c"]}}
+    result = {"evaluations": ["a", "b"], "second_dataset": {"evaluations": ["c"]}}
     assert ranked_ids(result) == ["a", "b", "c"]
     assert ranked_ids({"pairs": {"evaluations": ["d"]}}) == []
 

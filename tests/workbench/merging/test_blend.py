@@ -25,7 +25,7 @@ METRIC = "map@100"
 
 
 def recipe(base: Path, **values: Any) -> BlendRecipe:
-    about = {"model": "mine", "base": str(base), "dataset": "pets", "second": "pets"}
+    about = {"model": "mine", "base": str(base), "dataset": "pets", "second_dataset": "pets"}
     return BlendRecipe.read({**about, "device": "cpu", "precision": "fp32", **values})
 
 
@@ -120,7 +120,7 @@ def test_whole_numbers_are_not_blended() -> None:
 def test_bad_ratios_are_a_sentence(ratios: str) -> None:
     with pytest.raises(BadInput, match="ratio"):
         BlendRecipe.read(
-            {"model": "m", "base": "b", "dataset": "d", "second": "s", "ratios": ratios}
+            {"model": "m", "base": "b", "dataset": "d", "second_dataset": "s", "ratios": ratios}
         )
 
 

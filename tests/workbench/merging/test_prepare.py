@@ -56,7 +56,7 @@ def test_a_taken_name_is_refused(workspace: Workspace) -> None:
 
 
 def test_a_blend_wants_full_models_and_data(workspace: Workspace) -> None:
-    about: dict[str, Any] = {"base": "all-MiniLM-L6-v2", "dataset": "tea", "second": "tea"}
+    about: dict[str, Any] = {"base": "all-MiniLM-L6-v2", "dataset": "tea", "second_dataset": "tea"}
     with pytest.raises(BadInput, match="Merge it first"):
         prepare_blend(BlendRecipe(model="mine", **about), workspace)
     with pytest.raises(DatasetNotFound):

@@ -164,13 +164,13 @@ def test_given_negatives_that_are_the_query_are_left_out(
 
 def test_it_is_no_suspect_of_the_judge(workspace: Workspace, reader: DatasetReader) -> None:
     """A false negative is one that might be right; the query itself only scores high."""
-    from workbench.doctor.suspects import _others
+    from workbench.data_check.suspects import _others
 
-    class Exam:
+    class CheckedVersion:
         pass
 
-    exam: Any = Exam()
-    exam.reader = reader
+    checked: Any = CheckedVersion()
+    checked.reader = reader
     wrong, offered = map(np.array, zip(*sorted(own_links(reader)), strict=True))
-    kept = _others(exam, np.append(wrong, 0), np.append(offered, 11), np.zeros(11, bool))
+    kept = _others(checked, np.append(wrong, 0), np.append(offered, 11), np.zeros(11, bool))
     assert (kept[0].tolist(), kept[1].tolist()) == ([0], [11])

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.workbench.data.fakes import bring
 from tests.workbench.pictures.fakes import bomb, encoded, noise, plain
-from workbench.data.problems import MENDS
+from workbench.data.problems import PROBLEMS
 from workbench.errors import PictureUnusable
 from workbench.limited import LimitedProcess
 from workbench.pictures import decode_subprocess
@@ -155,7 +155,7 @@ def test_what_no_header_tells_meets_the_limit(small: Any, data: bytes) -> None:
     try:
         small(data)
     except PictureUnusable as error:
-        assert error.problem in MENDS
+        assert error.problem in PROBLEMS
     # The process is there still, or anew.
     assert small(plain()) == (24, 16)
 
@@ -203,7 +203,7 @@ def test_a_crash_and_a_hang_are_told_in_words(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setattr(decode_subprocess.POOL, "ask", _raising(error))
         with pytest.raises(PictureUnusable) as caught:
             decode_subprocess.check(plain())
-        assert caught.value.problem == problem in MENDS
+        assert caught.value.problem == problem in PROBLEMS
 
 
 def _raising(error: type[Exception]) -> Any:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.workbench.pictures.fakes import animated, bomb, encoded, noise, plain, turned
-from workbench.data.problems import MENDS
+from workbench.data.problems import PROBLEMS
 from workbench.errors import BadInput, PictureUnusable
 from workbench.pictures.opening import MOST_PIXELS, is_picture, open_picture
 
@@ -127,7 +127,7 @@ def test_what_cannot_be_used_is_refused_in_words(data: bytes, problem: str) -> N
         open_picture(data)
     error = caught.value
     assert isinstance(error, BadInput) and error.problem == problem
-    assert error.detail and error.problem in MENDS
+    assert error.detail and error.problem in PROBLEMS
     assert error.message.startswith("The picture cannot be used: ") and error.hint
 
 
@@ -148,7 +148,7 @@ def test_damaged_files_are_opened_or_refused(
         try:
             image = open_picture(one)
         except PictureUnusable as error:
-            assert error.problem in MENDS
+            assert error.problem in PROBLEMS
         else:
             assert image.mode == "RGB" and min(image.size) >= 8
 

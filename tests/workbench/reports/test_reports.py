@@ -238,7 +238,10 @@ def test_a_data_set_that_was_removed_keeps_its_name_in_history(workspace: Worksp
     second = kept(workspace, "base", job="ev1", dataset_id="gone2")
     alone = kept(workspace, "base", dataset_id="gone3", settings={"dataset": "milk"})
     nothing = kept(workspace, "base", dataset_id="gone4")
-    result = {"evaluations": [first.id], "also": {"dataset": "cocoa", "evaluations": [second.id]}}
+    result = {
+        "evaluations": [first.id],
+        "second_dataset": {"dataset": "cocoa", "evaluations": [second.id]},
+    }
     recipe = {"dataset": "coffee"}
     workspace.store.jobs.insert(make.job("ev1", task="evaluate", recipe=recipe, result=result))
     names = {one.id: (one.dataset, one.removed) for one in history(workspace)}

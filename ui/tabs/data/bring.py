@@ -53,7 +53,7 @@ _KINDS = {
     "pair": "bring.kind_pair",
     "document": "bring.kind_document",
 }
-#: Warnings that a person can mend before the import.
+#: Warnings that a person can fix before the import.
 _TOLD = (
     *("unknown-columns", "no-header", "unclear-header", "lines-above-header", "doubled-column"),
     *("missing-values", "other-sheets", "id-as-number"),

@@ -13,7 +13,7 @@ from ui.tabs.data.section import Section, Shown
 from ui.words import sentences, t
 from ui.words.amounts import ago, count
 from workbench.data.lineage import VersionInfo, versions
-from workbench.recipes.doctor import MendRecipe
+from workbench.recipes.data_check import DataFixRecipe
 from workbench.records import Dataset
 
 #: Queries of a version that are shown.
@@ -90,18 +90,18 @@ def _line(one: VersionInfo, chosen: bool) -> list[str]:
 
 def what_words(one: VersionInfo) -> str:
     """What made a version, with what it counted."""
-    if one.by == MendRecipe.task:
-        what, said = t("versions.mended", what=_mends(one.counts)), ""
+    if one.by == DataFixRecipe.task:
+        what, said = t("versions.fixed", what=_fixes(one.counts)), ""
     else:
         what, said = sentences.said(one.what), ", ".join(_counted(one.counts))
     origin = t("versions.from", version=one.parent) if one.parent else ""
     return " · ".join(part for part in (what, said, origin) if part)
 
 
-def _mends(counts: Mapping[str, Any]) -> str:
-    """Each mend with the number of things it changed. What left with them is the list's to show."""
+def _fixes(counts: Mapping[str, Any]) -> str:
+    """Each fix with the number of things it changed. What left with them is the list's to show."""
     return ", ".join(
-        f"{t(f'mended_by.{code}')} ({count(sum(changed.values()))})"
+        f"{t(f'fixed_by.{code}')} ({count(sum(changed.values()))})"
         for code, changed in counts.items()
         if isinstance(changed, Mapping)
     )

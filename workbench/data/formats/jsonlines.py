@@ -120,11 +120,11 @@ def whole_characters(value: Any, source: str, number: int, report: Report) -> An
     """The value with each lone surrogate replaced, which no file of text can hold."""
     if "\\ud" not in source.lower():
         return value
-    mended = _ESCAPED.sub(_whole, source)
-    if mended == source:
+    repaired = _ESCAPED.sub(_whole, source)
+    if repaired == source:
         return value
     report.add("odd-characters", number)
-    return lenient(mended)
+    return lenient(repaired)
 
 
 def _whole(found: re.Match[str]) -> str:

@@ -153,7 +153,7 @@ def members(cursor: Cursor, report: Report) -> Iterator[tuple[int, str]]:
 
 
 def value_of(cursor: Cursor, report: Report, line: int) -> Any:
-    """The value here, with half characters mended; None for text that is not in its encoding."""
+    """The value here, with half characters repaired; None for text that is not in its encoding."""
     value, source = cursor.value()
     if _undecoded(source):
         report.add("not-utf8", line, detail=report.encoding)

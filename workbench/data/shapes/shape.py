@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from workbench.data.problems import MENDS, Mend
+from workbench.data.problems import PROBLEMS, ProblemKind
 from workbench.data.report import Report
 from workbench.data.shapes.columns import Columns
 from workbench.data.shapes.row import Document, Plan
@@ -59,27 +59,27 @@ class Shape:
     order: int = 100
     plan: Callable[[Columns], Plan | None] | None = None
     judging: Judging | None = None
-    problems: Mapping[str, Mend] = field(default_factory=dict)
+    problems: Mapping[str, ProblemKind] = field(default_factory=dict)
 
 
 class Shapes(Registry[Shape]):
-    """The shapes, with the mends of the problems that only they report."""
+    """The shapes, with the problem kinds that only they report."""
 
     def register(self, item: Shape) -> Shape:
         """Add a shape. Raises :class:`BadInput` for a name or a problem's code that is taken."""
         for code in item.problems:
-            if code in MENDS:
+            if code in PROBLEMS:
                 raise BadInput(
                     f"There is already a problem called '{code}'.", "Give it another name."
                 )
         super().register(item)
-        MENDS.update(item.problems)
+        PROBLEMS.update(item.problems)
         return item
 
     def unregister(self, name: str) -> Shape:
         shape = super().unregister(name)
         for code in shape.problems:
-            del MENDS[code]
+            del PROBLEMS[code]
         return shape
 
 

@@ -106,17 +106,17 @@ def test_dependents_are_found(services: Services, tea: Dataset) -> None:
 
 
 @pytest.mark.usefixtures("tea")
-def test_a_mended_version_says_in_words_what_was_done(
+def test_a_fixed_version_says_in_words_what_was_done(
     services: Services, versions: VersionsSection
 ) -> None:
     how = {
-        "what": "mended: drop-empty-queries",
-        "by": "doctor-mend",
+        "what": "fixed: drop-empty-queries",
+        "by": "data-fix",
         "counts": {"drop-empty-queries": {"drop_queries": 1}},
     }
     new_version(services.workspace, "tea", Changes(drop_queries=[0]), how)
     html = versions.view(services.workspace.datasets.get("tea"), None)[versions.table]
-    assert "Mended: empty queries left out (1) · from version" in html
+    assert "Fixed: empty queries left out (1) · from version" in html
     assert "drop-empty" not in html
 
 

@@ -1,4 +1,4 @@
-"""The doctor on the page: findings as cards, a mend and what it changed, text that stays text."""
+"""The checker on the page: findings as cards, a fix and what it changed, text that stays text."""
 
 import json
 import time
@@ -18,10 +18,11 @@ from ui.tabs.data import check
 from ui.tabs.data.check import CheckSection
 from ui.tabs.data.tab import DataTab
 from workbench.data.job import run_import
-from workbench.doctor import examine, mend
+from workbench.data_check import fix
+from workbench.data_check.check import run as run_check
 from workbench.errors import JobNotFound
 from workbench.recipes.data import ImportRecipe
-from workbench.recipes.doctor import DoctorRecipe, MendRecipe
+from workbench.recipes.data_check import DataCheckRecipe, DataFixRecipe
 
 
 @pytest.fixture
@@ -46,18 +47,18 @@ def job(services: Services, id: str, task: str, recipe: Any, run: Any) -> dict[s
     return result
 
 
-def examined(services: Services, id: str = "d1") -> None:
-    recipe = DoctorRecipe(dataset="tea", checks=["queries", "duplicates"], tokenizer="")
-    job(services, id, "doctor", recipe, examine.run)
+def run_data_check(services: Services, id: str = "d1") -> None:
+    recipe = DataCheckRecipe(dataset="tea", checks=["queries", "duplicates"], tokenizer="")
+    job(services, id, "data-check", recipe, run_check)
 
 
-def test_what_was_not_examined_says_so(services: Services, tea: str) -> None:
-    assert "not been examined" in check.report_html(services, tea)
+def test_what_was_not_checked_says_so(services: Services, tea: str) -> None:
+    assert "not been checked" in check.report_html(services, tea)
     assert check.job_html([]) == '<div data-state=""></div>'
 
 
-def test_findings_are_cards_with_examples_and_mends(services: Services, tea: str) -> None:
-    examined(services)
+def test_findings_are_cards_with_examples_and_fixes(services: Services, tea: str) -> None:
+    run_data_check(services)
     html = check.report_html(services, tea)
     assert html.count('class="rw-card"') == 2
     assert 'data-finding="empty-query"' in html
@@ -79,8 +80,8 @@ def test_a_look_tells_of_progress_and_leaves_an_end_to_the_whole_tab(
     services: Services, tea: str
 ) -> None:
     section = part(services)
-    recipe = DoctorRecipe(dataset="tea").model_dump(mode="json")
-    about = {"task": "doctor", "recipe": recipe, "created_at": time.time()}
+    recipe = DataCheckRecipe(dataset="tea").model_dump(mode="json")
+    about = {"task": "data-check", "recipe": recipe, "created_at": time.time()}
     put(services, "d1", status=JobStatus.RUNNING, progress={"done": 1, "total": 4}, **about)
     before = card(services, tea)
     assert section.changed(tea, [], before) == {}
@@ -107,43 +108,43 @@ def test_a_look_sends_the_card_that_it_compared(
     assert sent is not None and sent[section.job.card] == '<div data-state="d1:running">half</div>'
 
 
-def test_a_mend_is_told_and_the_old_report_mends_no_more(services: Services, tea: str) -> None:
-    examined(services)
-    recipe = MendRecipe(dataset=tea, report="d1", mends=["drop-empty-queries"])
-    job(services, "m1", "doctor-mend", recipe, mend.run)
+def test_a_fix_is_shown_and_the_old_report_offers_no_more(services: Services, tea: str) -> None:
+    run_data_check(services)
+    recipe = DataFixRecipe(dataset=tea, report="d1", fixes=["drop-empty-queries"])
+    job(services, "m1", "data-fix", recipe, fix.run)
     told = card(services, tea)
     assert "this is version 2" in told
     assert "23 before, 22 now" in told
     html = check.report_html(services, tea)
-    assert "at version 2 now" in html
+    assert "now at version 2" in html
     assert "data-pick" not in html
-    examined(services, "d2")
+    run_data_check(services, "d2")
     html = check.report_html(services, tea)
-    assert "Version 2 was examined" in html
+    assert "Version 2 was checked" in html
     assert "empty-query" not in html
 
 
 def test_the_tab_shows_it_for_the_chosen_data_set(services: Services, tea: str) -> None:
-    examined(services)
+    run_data_check(services)
     tab = drawn(DataTab, services)
     (found,) = reports(tab.refresh(tea))
     assert 'data-finding="empty-query"' in found
     assert reports(tab.refresh("")) == [found]
 
 
-def test_without_data_there_is_no_doctor(services: Services) -> None:
+def test_without_data_there_is_no_data_check(services: Services) -> None:
     assert reports(drawn(DataTab, services).refresh("")) == []
 
 
 def reports(shown: dict[Any, Any]) -> list[str]:
-    """Of the tab's updates, those with a doctor's finding."""
+    """Of the tab's updates, those with a checker's finding."""
     return [one for one in shown.values() if isinstance(one, str) and "data-finding" in one]
 
 
-def test_another_data_set_of_the_same_name_was_not_examined(
+def test_another_data_set_of_the_same_name_was_not_checked(
     services: Services, tea: str, tmp_path: Path
 ) -> None:
-    examined(services)
+    run_data_check(services)
     workspace = services.workspace
 
     old = replace(workspace.jobs.get("d1"), started_at=time.time(), status=JobStatus.SUCCEEDED)
@@ -154,13 +155,13 @@ def test_another_data_set_of_the_same_name_was_not_examined(
     path = tmp_path / "other.jsonl"
     path.write_text('{"query": "one two three", "pos": ["four"]}\n', encoding="utf-8")
     run_import(ImportRecipe(paths=[str(path)], name=tea), context(workspace))
-    assert "not been examined" in check.report_html(services, tea)
+    assert "not been checked" in check.report_html(services, tea)
     with pytest.raises(JobNotFound):
-        workspace.jobs.submit(MendRecipe(dataset=tea, report="d1", mends=["join-queries"]))
+        workspace.jobs.submit(DataFixRecipe(dataset=tea, report="d1", fixes=["join-queries"]))
 
 
 def test_what_was_found_stays_with_a_renamed_data_set(services: Services, tea: str) -> None:
-    examined(services)
+    run_data_check(services)
     services.workspace.datasets.rename(tea, "chai")
     assert "data-pick" in check.report_html(services, "chai")
     assert services.workspace.jobs.recipe("d1").dataset == "chai"  # type: ignore[attr-defined]

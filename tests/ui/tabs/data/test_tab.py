@@ -150,11 +150,11 @@ def test_a_refused_import_shows_its_lines(services: Services) -> None:
         "severity": "error",
         "message": "Nothing is relevant.",
     }
-    error = {"message": "Refused.", "hint": "Mend it.", "details": {"problems": [problem]}}
+    error = {"message": "Refused.", "hint": "Fix it.", "details": {"problems": [problem]}}
     recipe = {"paths": ["x"], "name": "x"}
     job = put(services, "imp", task="import", recipe=recipe, status=JobStatus.FAILED, error=error)
     html = job_html(job)
-    assert "Refused. Mend it." in html
+    assert "Refused. Fix it." in html
     assert '<td class="number">7</td>' in html
     assert "<script" not in html
 

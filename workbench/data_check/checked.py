@@ -1,0 +1,178 @@
+"""The version that a data check reads, its settings and its progress."""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from workbench.data.edit_plan import split_codes
+from workbench.data.reader import DatasetReader
+from workbench.data.splits import CODES, SPLITS
+from workbench.data_check.report import EXAMPLES, Example
+from workbench.data_check.texts import joined
+from workbench.jobs.reporting import JobContext
+from workbench.recipes.data_check import DataCheckRecipe
+
+Array = np.ndarray[Any, Any]
+BATCH = 5_000
+
+
+class CheckedVersion:
+    """What every check is given. ``notes`` are remarks on what was not looked at."""
+
+    def __init__(self, recipe: DataCheckRecipe, context: JobContext, reader: DatasetReader) -> None:
+        self.recipe = recipe
+        self.context = context
+        self.reader = reader
+        self.notes: list[str] = []
+        #: Queries that are alike, once two checks have asked for them: see ``near_queries``.
+        self.alike: tuple[Array, Array] | None = None
+        self._place, self._steps, self._doing, self._share = 0, 1, "", 0.0
+        self.splits: dict[str, int] = {name: reader.manifest.splits[name] for name in SPLITS}
+        #: The split of each query row.
+        self.codes: Array = split_codes(self.splits)
+        self.queries: int = int(reader.counts["queries"])
+        self.documents: int = int(reader.counts["documents"])
+
+    @cached_property
+    def pairs(self) -> pa.Table:
+        """The scored pairs: left, right, score, split."""
+        return self.reader.pairs()
+
+    @cached_property
+    def pair_codes(self) -> Array:
+        """The split of each scored pair."""
+        return np.array([CODES[split] for split in self.pairs["split"].to_pylist()], np.int8)
+
+    def begin(self, place: int, steps: int, doing: str) -> None:
+        """The next check."""
+        self._place, self._steps, self._doing, self._share = place, steps, doing, 0.0
+        self.tick()
+
+    def tick(self, share: float = 0.0) -> None:
+        """Say how far the check is; stop where the person asked to."""
+        self.context.check_cancelled()
+        # A check that reads the texts twice does not go back to its beginning.
+        self._share = max(self._share, min(0.99, share))
+        done = round(self._place + self._share, 2)
+        self.context.progress(done, self._steps, "checks", self._doing)
+
+    def query_texts(self) -> Iterator[tuple[int, list[str]]]:
+        """All queries in the order of their rows, part by part, with the first one's row."""
+        row = 0
+        for table in self.reader.iter_queries():
+            for start in range(0, table.num_rows, BATCH):
+                self.tick(row / max(1, self.queries))
+                texts = table["text"].slice(start, BATCH).to_pylist()
+                yield row, [text or "" for text in texts]
+                row += len(texts)
+
+    def document_texts(self) -> Iterator[tuple[int, list[str]]]:
+        """The same for documents: title and text. Of a picture its file alone: what is said of it
+        may be said of others, and these are no copies of it."""
+        for row, table in self._document_tables():
+            texts = zip(table["picture"].to_pylist(), joined(table), strict=True)
+            yield row, [place or text for place, text in texts]
+
+    def document_words(self) -> Iterator[tuple[int, list[str]]]:
+        """Titles and texts, those of pictures too."""
+        for row, table in self._document_tables():
+            nothing = pa.nulls(table.num_rows, pa.string())
+            yield row, joined(table.set_column(2, "picture", nothing))
+
+    def _document_tables(self) -> Iterator[tuple[int, pa.Table]]:
+        row = 0
+        for table in self.reader.iter_documents(BATCH):
+            self.tick(row / max(1, self.documents))
+            yield row, table.select(["title", "text", "picture"])
+            row += table.num_rows
+
+    def pair_texts(self, side: str) -> Iterator[tuple[int, list[str]]]:
+        """The 'left' or 'right' texts of the scored pairs, part by part."""
+        for start in range(0, self.pairs.num_rows, BATCH):
+            self.tick(start / self.pairs.num_rows)
+            texts = self.pairs[side].slice(start, BATCH).to_pylist()
+            yield start, [text or "" for text in texts]
+
+    def edges(self, kind: str) -> Iterator[pa.Table]:
+        """All 'judgments' or 'candidates', part by part."""
+        for table in self.reader.iter_edges(kind):
+            self.tick()
+            yield table
+
+    def positives(self) -> tuple[Array, Array]:
+        """Query and document of every judgment that says relevant; sorted by query."""
+        queries, documents = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        for table in self.edges("judgments"):
+            good = table["grade"].to_numpy() > 0
+            queries.append(table["query"].to_numpy()[good])
+            documents.append(table["document"].to_numpy()[good])
+        return np.concatenate(queries), np.concatenate(documents)
+
+    def negatives(self) -> tuple[Array, Array, Array]:
+        """Query and document of what training may push away, and whether it was judged so: grade
+        0, or a candidate that nobody judged relevant."""
+        found: list[tuple[Array, Array, bool]] = []
+        relevant = np.zeros(0, np.int64)
+        for table in self.edges("judgments"):
+            query, document = table["query"].to_numpy(), table["document"].to_numpy()
+            good = table["grade"].to_numpy() > 0
+            relevant = np.concatenate([relevant, (query[good] << 32) | document[good]])
+            found.append((query[~good], document[~good], True))
+        for table in self.edges("candidates"):
+            query, document = table["query"].to_numpy(), table["document"].to_numpy()
+            free = ~np.isin((query << 32) | document, relevant)
+            found.append((query[free], document[free], False))
+        none = np.zeros(0, np.int64)
+        return (
+            np.concatenate([none, *(one[0] for one in found)]),
+            np.concatenate([none, *(one[1] for one in found)]),
+            np.concatenate([none, *(np.full(len(q), judged) for q, _, judged in found)]) > 0,
+        )
+
+    def training(self, queries: Array) -> Array:
+        """Which of these query rows are trained on."""
+        return np.asarray(self.codes[queries] == CODES["train"])
+
+    # -- examples ----------------------------------------------------------------------------
+
+    def query(self, row: int) -> tuple[str, str]:
+        """Split and text of one query."""
+        split = SPLITS[int(self.codes[row])]
+        at = row - self.reader.manifest.start(split)
+        return split, self.reader.queries_between(split, at, at + 1)["text"][0].as_py() or ""
+
+    def document(self, row: int) -> str:
+        return joined(self.reader.documents_at([int(row)]))[0]
+
+    def query_examples(self, rows: Sequence[int] | Array, note: str = "") -> list[Example]:
+        """The first of these queries, each with its split."""
+        found = []
+        for row in list(rows)[:EXAMPLES]:
+            split, text = self.query(int(row))
+            found.append(Example({"query": int(row)}, [(f"query ({split})", text)], note))
+        return found
+
+    def pair(self, row: int, note: str = "", other: int | None = None) -> Example:
+        """One scored pair with its split and score, or two of them."""
+        rows, texts = {"pair": row}, self._pair(row)
+        if other is not None:
+            rows["duplicate"] = other
+            texts += self._pair(other)
+        return Example(rows, texts, note)
+
+    def _pair(self, row: int) -> list[tuple[str, str]]:
+        one = self.pairs.slice(row, 1).to_pylist()[0]
+        left = f"left ({one['split']}, {one['score']:g})"
+        return [(left, one["left"]), ("right", one["right"])]
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """'1 query', '1,200 queries'."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def queries_of(number: int) -> str:
+    return counted(number, "query", "queries")

@@ -1,1 +1,0 @@
-"""The doctor: looks through a data set version, says what is wrong with it, and mends it."""

@@ -1,0 +1,154 @@
+"""Recipes of the data check: what to look for in a data set, and what of it to fix."""
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import field_validator
+
+from workbench.recipes.base import Recipe, setting
+
+#: Every check, in the order in which they run.
+CHECKS = (
+    "queries",
+    "texts",
+    "splits",
+    "duplicates",
+    "near-duplicates",
+    "captions",
+    "negatives",
+    "popular",
+    "imbalance",
+    "languages",
+    "cut",
+    "false-negatives",
+)
+
+
+class DataCheckRecipe(Recipe):
+    """Look through a data set for what spoils training or makes its numbers lie."""
+
+    task: ClassVar[str] = "data-check"
+
+    dataset: str = setting(help="The data set to check.", refers_to="dataset", min_length=1)
+    dataset_version: int | None = setting(
+        None, help="Its version; empty takes the current one.", advanced=True, ge=1
+    )
+    checks: list[str] = setting(
+        [],
+        help=f"Which checks to run, one a line; empty runs all: {', '.join(CHECKS)}.",
+        widget="lines",
+        advanced=True,
+    )
+    tokenizer: str = setting(
+        "all-MiniLM-L6-v2",
+        help="The model whose tokenizer counts the tokens of texts; empty leaves that check out.",
+        refers_to="model",
+        max_length=500,
+    )
+    query_max_len: int = setting(
+        64, help="Queries with more tokens than this are cut in training.", ge=4, le=32768
+    )
+    passage_max_len: int = setting(
+        128, help="Documents with more tokens than this are cut in training.", ge=8, le=32768
+    )
+    judge: str = setting(
+        "",
+        help="The model that says which negatives are likely right after all (embedding model, "
+        "reranker or late interaction); empty leaves that check out.",
+        refers_to="model",
+        max_length=500,
+    )
+    judged_split: Literal["all", "train", "dev", "test"] = setting(
+        "all",
+        help="The split whose negatives are shown to the judge; 'all' takes every split that has "
+        "some.",
+        advanced=True,
+    )
+    judged_queries: int = setting(
+        1000,
+        help="At most this many queries, chosen by the seed, are shown to the judge.",
+        advanced=True,
+        ge=1,
+        le=10_000_000,
+    )
+    margin: float = setting(
+        0.0,
+        help="A negative is likely right when the judge scores it above the best positive by more "
+        "than this.",
+        advanced=True,
+        ge=-100.0,
+        le=100.0,
+    )
+    similarity: float = setting(
+        0.85,
+        help="Texts that share at least this part of their character sequences (Jaccard) are near "
+        "duplicates.",
+        advanced=True,
+        ge=0.6,
+        le=1.0,
+    )
+    many_queries: int = setting(
+        100,
+        help="A document that is right for more queries than this is remarkable.",
+        advanced=True,
+        ge=2,
+        le=10_000_000,
+    )
+    imbalance: float = setting(
+        20.0,
+        help="Labels are out of balance when one is this many times as common as another, and "
+        "negatives when there are this many for each positive.",
+        advanced=True,
+        ge=2.0,
+        le=10_000.0,
+    )
+    language_share: float = setting(
+        0.01,
+        help="Languages are mixed when at least this share of the texts is in another one.",
+        advanced=True,
+        ge=0.0001,
+        le=0.5,
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
+        "auto", help="The judge's number format.", advanced=True
+    )
+    device: Literal["auto", "cpu", "cuda"] = setting(
+        "auto", help="Where the judge works; 'auto' takes a GPU if there is one.", advanced=True
+    )
+    use_cache: bool = setting(
+        True,
+        help="Texts that a model has encoded before, and pairs that a reranker has scored, in the "
+        "same way, are read from disk; off computes everything anew and keeps nothing.",
+        advanced=True,
+    )
+    seed: int = setting(
+        13, help="Decides which queries the judge sees.", advanced=True, ge=0, le=2**31 - 1
+    )
+
+    @field_validator("checks", mode="before")
+    @classmethod
+    def _typed(cls, value: Any) -> Any:
+        """On the command line they are typed with commas."""
+        return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+class DataFixRecipe(Recipe):
+    """Fix what the data check found, as a new version of the data set."""
+
+    task: ClassVar[str] = "data-fix"
+
+    dataset: str = setting(help="The data set to fix.", refers_to="dataset", min_length=1)
+    dataset_version: int | None = setting(
+        None, help="The version that was checked; empty takes the report's.", advanced=True, ge=1
+    )
+    report: str = setting(
+        "",
+        help="The id of the data check; empty takes the last one of this data set.",
+        refers_to="job",
+        widget="text",
+    )
+    fixes: list[str] = setting(
+        help="The fixes, by their codes or by those of the findings.",
+        widget="lines",
+        min_length=1,
+        max_length=50,
+    )
