@@ -27,7 +27,7 @@ def section(services: Services) -> Section:
         t("compare.by_kind"), open=False, visible=False, elem_id="compare-slices"
     ) as box:
         metric = gr.Dropdown(
-            [(label(name), name) for name in METRICS],
+            [(label(name), name) for name in METRICS.names()],
             value=HEADLINE,
             label=t("compare.by_metric"),
             interactive=True,

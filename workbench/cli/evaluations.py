@@ -40,7 +40,7 @@ def _add_explore_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
     parser.add_argument("id", help="the id of an evaluate or matrix job, or of one evaluation")
     parser.add_argument("--model", required=True, metavar="A", help="a row of the table")
     parser.add_argument("--against", required=True, metavar="B", help="the row it is set against")
-    parser.add_argument("--metric", choices=METRICS, default=HEADLINE)
+    parser.add_argument("--metric", choices=METRICS.names(), default=HEADLINE)
     parser.add_argument(
         "--top", type=int, default=10, metavar="N", help="so many gains and losses (default: 10)"
     )

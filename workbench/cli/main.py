@@ -43,8 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: Sequence[str] | None) -> int:
-    args = build_parser().parse_args(argv)
+    # Known before the options are read, which extensions may keep from happening.
+    args = argparse.Namespace(json="--json" in (sys.argv[1:] if argv is None else argv))
     try:
+        build_parser().parse_args(argv, args)
         document, text = _run(args)
     except WorkbenchError as error:
         return _fail(args, error)

@@ -37,7 +37,7 @@ def add(actions: Any, shared: argparse.ArgumentParser) -> None:
     )
     kinds.add_argument("id", help="the id of an evaluate or matrix job, or of one evaluation")
     kinds.add_argument("--by", choices=tuple(BY), help="this division only")
-    kinds.add_argument("--metric", choices=METRICS, default=HEADLINE)
+    kinds.add_argument("--metric", choices=METRICS.names(), default=HEADLINE)
     kinds.set_defaults(command=_slices)
 
     writing = actions.add_parser(

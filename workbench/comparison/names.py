@@ -1,14 +1,61 @@
-"""The metrics every table, chart and dev evaluation shows, in this order."""
+"""The metrics every table, chart and dev evaluation shows, and what they are called."""
 
-#: Lower case with a cutoff. All lie between 0 and 1, higher is better.
-METRICS: tuple[str, ...] = (
-    "map@100",
-    "mrr@10",
-    "ndcg@10",
-    "recall@10",
-    "recall@100",
-    "hit_rate@5",
-    "hit_rate@10",
+from dataclasses import dataclass
+
+from workbench.errors import BadInput
+from workbench.extensions import Registry
+
+#: Deeper than this no metric looks.
+DEPTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric of a ranking; it lies between 0 and 1, and higher is better.
+
+    ``name`` is lower case with its cutoff: 'precision@5'. ``label`` is what a person writes before
+    the cutoff: 'Precision'. ``measure`` is it in the notation of ``ir_measures``, without cutoff:
+    'P(rel=1)'; grades from 1 on are relevant. ``decides``: a recipe may choose by it.
+
+    Raises :class:`BadInput` for a name without a cutoff from 1 to ``DEPTH``.
+    """
+
+    name: str
+    label: str
+    measure: str
+    decides: bool = False
+
+    def __post_init__(self) -> None:
+        cutoff = self.name.partition("@")[2]
+        if not (cutoff.isdecimal() and 1 <= int(cutoff) <= DEPTH):
+            raise BadInput(
+                f"The metric '{self.name}' has no cutoff from 1 to {DEPTH}.",
+                "Write it as 'precision@5'.",
+            )
+
+    @property
+    def family(self) -> str:
+        """The name without its cutoff."""
+        return self.name.partition("@")[0]
+
+    @property
+    def cutoff(self) -> int:
+        return int(self.name.partition("@")[2])
+
+
+#: All metrics, in the order in which they are shown: recipes' choices, tables, charts and words
+#: follow from it.
+METRICS = Registry(
+    "metric",
+    [
+        Metric("map@100", "MAP", "AP(rel=1)", decides=True),
+        Metric("mrr@10", "MRR", "RR(rel=1)", decides=True),
+        Metric("ndcg@10", "NDCG", "nDCG", decides=True),
+        Metric("recall@10", "Recall", "R(rel=1)"),
+        Metric("recall@100", "Recall", "R(rel=1)", decides=True),
+        Metric("hit_rate@5", "Hit rate", "Success(rel=1)"),
+        Metric("hit_rate@10", "Hit rate", "Success(rel=1)"),
+    ],
 )
 
 #: What scored pairs are judged by, never by the above: nothing is ranked there.
@@ -20,18 +67,20 @@ HEADLINE = "map@100"
 #: Fewer queries than this say too little to call one model better than another.
 ENOUGH_QUERIES = 50
 
-_LABELS = {
-    "map": "MAP",
-    "mrr": "MRR",
-    "ndcg": "NDCG",
-    "recall": "Recall",
-    "hit_rate": "Hit rate",
-    "spearman": "Spearman",
-    "pearson": "Pearson",
-}
+
+def deciding() -> tuple[str, ...]:
+    """The metrics that a recipe may choose by."""
+    return tuple(metric.name for metric in METRICS.all() if metric.decides)
+
+
+def measure_of(family: str) -> str:
+    """A metric without its cutoff ('map'), in the notation of ``ir_measures``: 'AP(rel=1)'."""
+    return next(metric.measure for metric in METRICS.all() if metric.family == family)
 
 
 def label(metric: str) -> str:
     """As a person writes it: 'map@100' -> 'MAP@100'."""
-    name, at, cutoff = metric.partition("@")
-    return f"{_LABELS.get(name, name)}{at}{cutoff}"
+    family, at, cutoff = metric.partition("@")
+    labels = {one.family: one.label for one in METRICS.all()}
+    known = labels | {name: name.capitalize() for name in CORRELATIONS}
+    return f"{known.get(family, family)}{at}{cutoff}"

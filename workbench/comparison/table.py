@@ -154,9 +154,9 @@ def build_table(result: Mapping[str, Any]) -> Table:
     Values that read the same at three decimals are both marked: nobody sees which is higher.
     Scored pairs have a table of their own (:func:`pair_table`); without queries this one is empty.
     """
-    rows = [row for row in result["rows"] if any(metric in row for metric in METRICS)]
+    rows = [row for row in result["rows"] if any(metric in row for metric in METRICS.names())]
     comparisons = result.get("comparisons", ()) if rows else ()
-    return _table(result, rows, comparisons, METRICS, "queries")
+    return _table(result, rows, comparisons, METRICS.names(), "queries")
 
 
 def pair_table(result: Mapping[str, Any]) -> Table | None:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from workbench.comparison.conditions import SWITCH
+from workbench.comparison.names import DEPTH
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.evaluation.measure import measure_cut
-from workbench.evaluation.metrics import DEPTH
 from workbench.evaluation.named import BM25, Named, find
 from workbench.evaluation.pairs import ScoredPairs, pair_comparisons, pair_rows, score_pairs
 from workbench.evaluation.pictures import Turned

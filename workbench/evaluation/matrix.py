@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from workbench.comparison.conditions import SWITCH
+from workbench.comparison.names import DEPTH
 from workbench.comparison.table import ALL_DOCUMENTS, PIPELINE, RETRIEVAL
 from workbench.data.reader import DatasetReader
 from workbench.evaluation.bm25 import Bm25
@@ -19,7 +20,7 @@ from workbench.evaluation.candidates import CandidateSet, frozen_run, rerank
 from workbench.evaluation.encode import CachedEncoder
 from workbench.evaluation.exact_search import Run, search
 from workbench.evaluation.measure import score
-from workbench.evaluation.metrics import DEPTH, cut_scores
+from workbench.evaluation.metrics import cut_scores
 from workbench.evaluation.named import BM25, Named, find, no_second_stage
 from workbench.evaluation.pool import Pool, Rows, excluding, whole_pool
 from workbench.evaluation.prepare import no_retriever

@@ -7,9 +7,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.comparison.names import DEPTH
 from workbench.errors import WorkbenchError
 from workbench.evaluation.exact_search import Run, merge, nothing, search
-from workbench.evaluation.metrics import DEPTH, Scores, score_run
+from workbench.evaluation.metrics import Scores, score_run
 from workbench.evaluation.pictures import PICTURE
 from workbench.evaluation.pool import Pool, Rows
 from workbench.evaluation.texts import join_documents

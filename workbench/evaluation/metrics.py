@@ -4,35 +4,34 @@ The ranking is by score, then document id. The providers behind ``ir_measures`` 
 different ways, so they never see the scores: they get strictly decreasing ones in our order.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import ir_measures
 import numpy as np
-from ir_measures import AP, RR, Measure, R, Success, nDCG
+from ir_measures import Measure
 from numpy.typing import NDArray
 
 from workbench.comparison.matrix import MEASURED
-from workbench.comparison.names import METRICS
+from workbench.comparison.names import METRICS, measure_of
 from workbench.errors import BadInput
 
-#: Binary metrics count grades from 1 on as relevant; NDCG weighs the grades themselves.
-MEASURES = {
-    "map@100": AP(rel=1) @ 100,
-    "mrr@10": RR(rel=1) @ 10,
-    "ndcg@10": nDCG @ 10,
-    "recall@10": R(rel=1) @ 10,
-    "recall@100": R(rel=1) @ 100,
-    "hit_rate@5": Success(rel=1) @ 5,
-    "hit_rate@10": Success(rel=1) @ 10,
-}
-#: Deeper than this no metric looks.
-DEPTH = 100
 #: Queries handed to ir_measures at once: its dictionaries are large.
 BLOCK = 1000
 
 #: query row -> {document row: grade}
 Judgments = Mapping[int, Mapping[int, int]]
+
+
+def measures() -> dict[str, Measure]:
+    """Every metric as ``ir_measures`` has it.
+
+    Binary metrics count grades from 1 on as relevant; NDCG weighs the grades themselves."""
+    return {one.name: _measure(one.measure, one.cutoff) for one in METRICS.all()}
+
+
+def _measure(notation: str, cutoff: int) -> Measure:
+    return ir_measures.parse_measure(f"{notation}@{cutoff}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,28 +65,53 @@ def score_run(
             "Give at least one query of this split a judgment of grade 1 or more.",
         )
     rows = np.array([int(queries[at]) for at in judged], dtype=np.int64)
-    values = {metric: np.zeros(len(rows)) for metric in METRICS}
-    for start in range(0, len(rows), BLOCK):
-        block = slice(start, start + BLOCK)
-        _score_block(rows[block], ranked[judged[block]], judgments, values, start)
+    names = {measure: metric for metric, measure in measures().items()}
+    values = {metric: np.zeros(len(rows)) for metric in names.values()}
+    for at, measure, value in _calculated(list(names), rows, ranked[judged], judgments):
+        values[names[measure]][at] = value
     return Scores(rows, values, unjudged=len(queries) - len(rows))
 
 
-def _score_block(
-    queries: NDArray[np.int64],
+def cut_scores(
+    queries: Sequence[int] | NDArray[np.int64],
     ranked: NDArray[np.int64],
     judgments: Judgments,
-    values: dict[str, NDArray[np.float64]],
-    start: int,
-) -> None:
-    relevant = {
-        str(at): {str(document): int(grade) for document, grade in judgments[int(query)].items()}
-        for at, query in enumerate(queries)
-    }
-    run = {str(at): _decreasing(documents) for at, documents in enumerate(ranked)}
-    names = {measure: metric for metric, measure in MEASURES.items()}
-    for one in ir_measures.iter_calc(list(names), relevant, run):
-        values[names[one.measure]][start + int(one.query_id)] = one.value
+    cutoffs: Sequence[int],
+) -> list[dict[str, float]]:
+    """Means over the queries at each cutoff: {"k", "hit_rate", "mrr", "map", "ndcg"}.
+
+    ``ranked``: (n, depth) document rows, best first, -1 where a query found fewer. All queries are
+    judged.
+    """
+    names = {_measure(measure_of(name), k): (k, name) for k in cutoffs for name in MEASURED}
+    sums = dict.fromkeys(names.values(), 0.0)
+    cut = ranked[:, : max(cutoffs)]
+    for _at, measure, value in _calculated(list(names), queries, cut, judgments):
+        sums[names[measure]] += value
+    return [{"k": k, **{name: sums[k, name] / len(queries) for name in MEASURED}} for k in cutoffs]
+
+
+def _calculated(
+    wanted: Sequence[Measure],
+    queries: Sequence[int] | NDArray[np.int64],
+    ranked: NDArray[np.int64],
+    judgments: Judgments,
+) -> Iterator[tuple[int, Measure, float]]:
+    """Each query's place in ``queries``, a measure, and its value.
+
+    A query or a document is known to ``ir_measures`` by its row's number, and a document's score
+    falls with its rank.
+    """
+    for start in range(0, len(queries), BLOCK):
+        block = range(start, min(start + BLOCK, len(queries)))
+        qrels = {
+            str(at): {str(document): int(grade) for document, grade in grades.items()}
+            for at in block
+            for grades in [judgments[int(queries[at])]]
+        }
+        run = {str(at): _decreasing(ranked[at]) for at in block}
+        for one in ir_measures.iter_calc(list(wanted), qrels, run):
+            yield int(one.query_id), one.measure, one.value
 
 
 def _decreasing(documents: NDArray[np.int64]) -> dict[str, float]:
@@ -97,43 +121,3 @@ def _decreasing(documents: NDArray[np.int64]) -> dict[str, float]:
 
 def _has_relevant(grades: Mapping[int, int] | None) -> bool:
     return grades is not None and any(grade >= 1 for grade in grades.values())
-
-
-# A run measured at several cutoffs at once, by ``ir_measures``.
-
-
-def cut_scores(
-    queries: Sequence[int] | NDArray[np.int64],
-    ranked: NDArray[np.int64],
-    judgments: Mapping[int, Mapping[int, int]],
-    cutoffs: Sequence[int],
-) -> list[dict[str, float]]:
-    """Means over the queries at each cutoff: {"k", "hit_rate", "mrr", "map", "ndcg"}.
-
-    ``ranked``: (n, depth) document rows, best first, -1 where a query found fewer. All queries are
-    judged. Grades from 1 on are relevant; NDCG weighs them.
-    """
-    names: dict[Measure, tuple[int, str]] = {}
-    for k in cutoffs:
-        names |= {Success(rel=1) @ k: (k, "hit_rate"), RR(rel=1) @ k: (k, "mrr")}
-        names |= {AP(rel=1) @ k: (k, "map"), nDCG @ k: (k, "ndcg")}
-    sums = dict.fromkeys(names.values(), 0.0)
-    deepest = max(cutoffs)
-    for start in range(0, len(queries), BLOCK):
-        part = [int(query) for query in queries[start : start + BLOCK]]
-        qrels = {
-            str(query): {str(document): int(grade) for document, grade in judgments[query].items()}
-            for query in part
-        }
-        # Scores in ranking order: the measures' providers break ties each in a way of their own.
-        run = {
-            str(query): {
-                str(document): float(deepest - rank)
-                for rank, document in enumerate(row[:deepest].tolist())
-                if document >= 0
-            }
-            for query, row in zip(part, ranked[start : start + BLOCK], strict=True)
-        }
-        for one in ir_measures.iter_calc(list(names), qrels, run):
-            sums[names[one.measure]] += one.value
-    return [{"k": k, **{name: sums[k, name] / len(queries) for name in MEASURED}} for k in cutoffs]

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from ir_measures import AP, iter_calc
 
+from workbench.comparison.names import DEPTH
 from workbench.comparison.table import (
     ALL_CAPTIONS,
     ALL_PICTURES,
@@ -34,7 +35,7 @@ from workbench.evaluation.encode import with_cache
 from workbench.evaluation.exact_search import Run
 from workbench.evaluation.maxsim import search_exactly
 from workbench.evaluation.measure import Measured, retrieve, score
-from workbench.evaluation.metrics import BLOCK, DEPTH, Judgments
+from workbench.evaluation.metrics import BLOCK, Judgments
 from workbench.evaluation.named import (
     AUTO,
     BM25,

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from workbench.comparison.conditions import SWITCH
+from workbench.comparison.names import DEPTH
 from workbench.data.needs import choosing_split, chosen_by
 from workbench.errors import JobCancelled, WorkbenchError
 from workbench.evaluation.exact_search import Run
 from workbench.evaluation.measure import score
-from workbench.evaluation.metrics import DEPTH
 from workbench.evaluation.pool import whole_pool
 from workbench.jobs.reporting import JobContext
 from workbench.models.resolve import resolve

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import psutil
 
+from workbench.comparison.names import DEPTH
 from workbench.errors import WorkbenchError, WorkerCrashed
 from workbench.evaluation.candidates import CandidateSet, freeze, rerank
 from workbench.evaluation.maxsim import search_exactly
 from workbench.evaluation.measure import Measured, measure, score
-from workbench.evaluation.metrics import DEPTH
 from workbench.evaluation.pictures import OnPictures, has_pictures
 from workbench.evaluation.pool import Pool, excluding, whole_pool
 from workbench.evaluation.results import lengths_of

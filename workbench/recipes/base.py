@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from workbench.comparison.names import deciding
 from workbench.errors import BadInput, BadRecipe
+from workbench.extensions import OneOf
 
 # A prompt that a person may leave to the base model, or explicitly want none of.
 
@@ -400,6 +402,9 @@ def key_variable() -> Any:
         max_length=100,
     )
 
+
+#: The metric that a recipe chooses by.
+DecidingMetric = Annotated[str, OneOf(deciding)]
 
 # The switch of every recipe that measures: whether a query's own document may be found by it.
 

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, ValidationInfo, field_validator, model_vali
 
 from workbench.errors import BadRecipe
 from workbench.recipes.base import (
+    DecidingMetric,
     QueryDocument,
     Recipe,
     checked_dimensions,
@@ -101,7 +102,7 @@ class EvaluateRecipe(Recipe):
         100, help="How many documents each query's run keeps.", advanced=True, ge=10, le=1000
     )
     exclude_query_document: QueryDocument = query_document()
-    metric: Literal["map@100", "mrr@10", "ndcg@10", "recall@100"] = setting(
+    metric: DecidingMetric = setting(
         "map@100", help="The metric whose differences are tested for luck.", advanced=True
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(

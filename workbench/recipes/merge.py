@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator
 
-from workbench.recipes.base import QueryDocument, Recipe, query_document, setting
+from workbench.recipes.base import DecidingMetric, QueryDocument, Recipe, query_document, setting
 
 MOST_RATIOS = 21
 
@@ -95,7 +95,7 @@ class BlendRecipe(Recipe):
         le=1000,
     )
     exclude_query_document: QueryDocument = query_document()
-    metric: Literal["map@100", "mrr@10", "ndcg@10", "recall@100"] = setting(
+    metric: DecidingMetric = setting(
         "map@100", help="The metric that the chart shows.", advanced=True
     )
     device: Literal["auto", "cpu", "cuda"] = setting(

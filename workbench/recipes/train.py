@@ -7,6 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator, model_validator
 
+from workbench.comparison.names import deciding
+from workbench.extensions import OneOf
 from workbench.recipes.base import (
     Devices,
     Numbers,
@@ -105,7 +107,11 @@ TAUGHT = ("distill-kl", "margin-mse")
 CONTRASTIVE = ("contrastive", "cached-contrastive", *GUIDED)
 
 
-Metric = Literal["map@100", "mrr@10", "ndcg@10", "recall@100", "spearman"]
+def _metrics() -> tuple[str, ...]:
+    return *deciding(), "spearman"
+
+
+Metric = Annotated[str, OneOf(_metrics)]
 
 
 class TrainRecipe(AdapterFields):

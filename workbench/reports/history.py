@@ -193,7 +193,7 @@ def _blended(job: Job, result: Mapping[str, Any], removed: Removed) -> Iterator[
 
 
 def _metrics(row: Mapping[str, Any]) -> dict[str, float]:
-    return {name: float(row[name]) for name in (*METRICS, *CORRELATIONS) if name in row}
+    return {name: float(row[name]) for name in (*METRICS.names(), *CORRELATIONS) if name in row}
 
 
 def _measured_how(job: Job) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 
 from workbench.cli.main import main
 from workbench.evaluation.encoding_cache import EncodingCache
-from workbench.evaluation.metrics import MEASURES
+from workbench.evaluation.metrics import measures
 
 
 def run(capsys: Any, home: Path, *argv: str) -> Any:
@@ -41,11 +41,11 @@ def test_a_ranking_is_written_for_other_tools(capsys: Any, home: Path, tmp_path:
     )
     assert sorted(path.name for path in out.iterdir()) == ["bm25.qrels", "bm25.run"]
     found = ir_measures.calc_aggregate(
-        list(MEASURES.values()),
+        list(measures().values()),
         list(ir_measures.read_trec_qrels(str(out / "bm25.qrels"))),
         list(ir_measures.read_trec_run(str(out / "bm25.run"))),
     )
-    for metric, measure in MEASURES.items():
+    for metric, measure in measures().items():
         assert measured["rows"][0][metric] == pytest.approx(found[measure], abs=1e-9)
 
     (listed,) = run(capsys, home, "evaluations", "list", "--dataset", "numbers")

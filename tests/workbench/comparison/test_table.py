@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from workbench.comparison.names import METRICS, label
+from workbench.comparison.names import METRICS, Metric, label
 from workbench.comparison.table import (
     build_table,
     pair_table,
@@ -15,12 +15,13 @@ from workbench.comparison.table import (
     to_markdown,
     to_text,
 )
+from workbench.errors import BadInput
 
 
 @pytest.fixture
 def result() -> dict[str, Any]:
-    low = dict.fromkeys(METRICS, 0.5)
-    high = {**dict.fromkeys(METRICS, 0.6), "mrr@10": 0.4, "recall@100": 0.50004}
+    low = dict.fromkeys(METRICS.names(), 0.5)
+    high = {**dict.fromkeys(METRICS.names(), 0.6), "mrr@10": 0.4, "recall@100": 0.50004}
     return {
         "dataset": "pets",
         "split": "test",
@@ -46,7 +47,7 @@ def result() -> dict[str, Any]:
 
 def test_best_of_each_metric_is_marked_and_equal_ones_both(result: dict[str, Any]) -> None:
     base, tuned = build_table(result).rows
-    best = {metric: (base.best[at], tuned.best[at]) for at, metric in enumerate(METRICS)}
+    best = {metric: (base.best[at], tuned.best[at]) for at, metric in enumerate(METRICS.names())}
     assert best["map@100"] == (False, True)
     assert best["mrr@10"] == (True, False)
     assert best["recall@100"] == (True, True)  # 0.500 both, as they are shown
@@ -91,7 +92,7 @@ def test_few_queries_are_said(result: dict[str, Any]) -> None:
 
 
 def test_labels() -> None:
-    assert [label(metric) for metric in METRICS[:4]] == [
+    assert [label(metric) for metric in METRICS.names()[:4]] == [
         "MAP@100",
         "MRR@10",
         "NDCG@10",
@@ -156,3 +157,9 @@ def test_scored_pairs_have_a_table_of_their_own(result: dict[str, Any]) -> None:
     assert "0.800 [0.750, 0.850]*" in lines[3]
     assert lines[3].endswith("not distinguishable on 200 pairs")
     assert build_table(PAIRS).rows == ()
+
+
+@pytest.mark.parametrize("name", ["precision", "precision@0", "precision@101", "precision@five"])
+def test_a_metric_has_a_cutoff_that_rankings_reach(name: str) -> None:
+    with pytest.raises(BadInput, match="no cutoff from 1 to 100"):
+        Metric(name, "Precision", "P(rel=1)")

@@ -48,7 +48,7 @@ def test_result_record_and_files(context: FakeContext, models: list[str]) -> Non
 
     result = run(recipe(models), context)
     assert [row["model"] for row in result["rows"]] == models
-    assert all(row["queries"] == 60 and set(METRICS) <= set(row) for row in result["rows"])
+    assert all(row["queries"] == 60 and set(METRICS.names()) <= set(row) for row in result["rows"])
     (compared,) = result["comparisons"]
     assert (compared["model"], compared["against"]) == (models[1], models[0])
     values = [row["map@100"] for row in result["rows"]]

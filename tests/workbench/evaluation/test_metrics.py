@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from workbench.comparison.names import METRICS
 from workbench.errors import BadInput
-from workbench.evaluation.metrics import MEASURES, score_run
+from workbench.evaluation.metrics import measures, score_run
 
 
 def test_by_hand() -> None:
@@ -131,9 +131,9 @@ def test_against_ir_measures_directly() -> None:
         for query, documents in zip(queries, ranked, strict=True)
         if query in kept
     }
-    expected = ir_measures.calc_aggregate(list(MEASURES.values()), qrels, run)
-    for metric in METRICS:
-        assert scores.means()[metric] == pytest.approx(expected[MEASURES[metric]], abs=1e-9)
+    expected = ir_measures.calc_aggregate(list(measures().values()), qrels, run)
+    for metric in METRICS.names():
+        assert scores.means()[metric] == pytest.approx(expected[measures()[metric]], abs=1e-9)
 
 
 def test_ties_are_decided_before_the_providers_see_them() -> None:

@@ -17,7 +17,7 @@ from workbench.comparison.text import result_text
 from workbench.data.reader import DatasetReader
 from workbench.evaluation import job, matrix, named, stages
 from workbench.evaluation.candidates import freeze, mine
-from workbench.evaluation.metrics import MEASURES, cut_scores
+from workbench.evaluation.metrics import cut_scores, measures
 from workbench.evaluation.own_document import documents_saying, query_itself
 from workbench.evaluation.pool import dev_pool, whole_pool
 from workbench.evaluation.trec import trec_files
@@ -133,8 +133,8 @@ def without_own(k: int | None = None) -> dict[str, dict[str, float]]:
 
 
 def by_ir_measures(run: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    found = ir_measures.calc_aggregate(list(MEASURES.values()), QRELS, run)
-    return {name: found[measure] for name, measure in MEASURES.items()}
+    found = ir_measures.calc_aggregate(list(measures().values()), QRELS, run)
+    return {name: found[measure] for name, measure in measures().items()}
 
 
 def assert_equal(row: Mapping[str, Any], wanted: Mapping[str, float]) -> None:

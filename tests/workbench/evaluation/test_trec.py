@@ -22,7 +22,7 @@ from workbench.errors import BadInput, NotFound
 from workbench.evaluation.exact_search import Run, cut
 from workbench.evaluation.files import QRELS_FILE
 from workbench.evaluation.measure import Measured
-from workbench.evaluation.metrics import MEASURES, score_run
+from workbench.evaluation.metrics import measures, score_run
 from workbench.evaluation.pool import whole_pool
 from workbench.evaluation.ranked import ranked_ids
 from workbench.evaluation.results import save_measured
@@ -86,11 +86,11 @@ def test_other_tools_find_the_same_numbers(home: Path, tmp_path: Path, kept: boo
     run, qrels = export(workspace, [evaluation], tmp_path / "out")
     assert (run.name, qrels.name) == ("my-model-v1.run", "my-model-v1.qrels")
     expected = ir_measures.calc_aggregate(
-        list(MEASURES.values()),
+        list(measures().values()),
         list(ir_measures.read_trec_qrels(str(qrels))),
         list(ir_measures.read_trec_run(str(run))),
     )
-    for metric, measure in MEASURES.items():
+    for metric, measure in measures().items():
         assert evaluation.metrics[metric] == pytest.approx(expected[measure], abs=1e-9), metric
     assert all(len(line.split()) == 6 for line in run.read_text().splitlines())
 

@@ -71,7 +71,7 @@ def test_it_learns_and_says_so(whole: tuple[FakeContext, Any]) -> None:
     assert result["best"]["map@100"] > result["baseline"]["map@100"] + 0.2
     assert result["beats_base"] is True and result["recommended"] == result["model"] == "mine"
     assert result["steps"] == STEPS and result["status"] == "succeeded"
-    assert set(result["best"]) == set(result["baseline"]) == set(METRICS)
+    assert set(result["best"]) == set(result["baseline"]) == set(METRICS.names())
     losses = [values["loss"] for _, values in context.of("train")]
     assert np.mean(losses[-3:]) < 0.7 * np.mean(losses[:3])
     assert context.workspace.models.added[0].verdict == ""
