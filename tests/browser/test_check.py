@@ -55,9 +55,9 @@ def test_check_measure_and_start_with_what_fits(page: Any, tmp_path: Path) -> No
         open_tab(page, "Train")
         page.locator("#train-fitting li").nth(1).wait_for()
 
-        click(page, "Check first")
+        click(page, "Check settings")
         page.locator("#train-check-report", has_text="120 rows").wait_for()
-        assert "Memory, an estimate" in page.locator("#train-check-report").inner_text()
+        assert "Estimated memory" in page.locator("#train-check-report").inner_text()
 
         page.locator("#field-batch_size input").fill("4")
         click(page, "Measure a few steps")

@@ -31,7 +31,7 @@ def test_a_finding_is_fixed_with_one_click(page: Any, tmp_path: Path) -> None:
         fix = page.locator("[data-finding=empty-query] [data-pick$=drop-empty-queries]")
         fix.wait_for(timeout=LONG)
         fix.click()
-        page.locator("#data-check-job", has_text="this is version 2").wait_for(timeout=LONG)
+        page.locator("#data-check-job", has_text="Fixed in version 2").wait_for(timeout=LONG)
         page.locator("#data-check-report", has_text="Version 2 was checked.").wait_for(timeout=LONG)
         assert page.locator("[data-finding=empty-query]").count() == 0
         page.locator("#data-sets td", has_text="39").wait_for()

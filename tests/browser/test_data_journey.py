@@ -148,7 +148,7 @@ def check_and_fix(page: Any) -> None:
     for code in ("duplicate-query", "duplicate-document"):
         assert page.locator(f"[data-finding={code}]").is_visible()
     finding.locator("[data-pick]").first.click()
-    page.locator("#data-check-job", has_text="this is version 2").wait_for(timeout=LONG)
+    page.locator("#data-check-job", has_text="Fixed in version 2").wait_for(timeout=LONG)
     page.locator("#data-check-report", has_text="Version 2 was checked.").wait_for(timeout=LONG)
     assert finding.count() == 0
     assert page.locator("[data-finding=duplicate-query]").is_visible()
@@ -156,7 +156,7 @@ def check_and_fix(page: Any) -> None:
     newest = page.locator("#version-list tbody tr").first
     newest.wait_for()
     assert newest.locator("td").first.inner_text().split() == ["2", "current"]
-    assert "negatives equal to a positive taken away (1) · from version 1" in newest.inner_text()
+    assert "negatives identical to a positive removed (1) · from version 1" in newest.inner_text()
 
 
 def train(page: Any) -> None:
@@ -197,11 +197,11 @@ def test_a_hit_that_was_not_judged_is_judged_right(page: Any, place: Place, tmp_
     query.click()
     hit = page.locator("#explore-rankings section").nth(1).locator("li", has_text="unjudged").first
     document = hit.locator(".rw-text").inner_text()
-    hit.get_by_role("button", name="This unjudged hit is right", exact=True).click()
+    hit.get_by_role("button", name="Mark this unjudged hit as relevant", exact=True).click()
     said = page.locator("#explore-said")
-    said.get_by_text(f"“{place.judged}” is now version 2").wait_for()
+    said.get_by_text(f"“{place.judged}” is now at version 2").wait_for()
     page.locator("#explore-rankings li.relevant", has_text=document).get_by_text(
-        "judged relevant since"
+        "judged relevant later"
     ).first.wait_for()
     pictures(page, "judged", tmp_path)
     workspace = place.workspace()

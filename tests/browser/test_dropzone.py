@@ -261,4 +261,4 @@ def test_a_folder_can_be_let_go_and_an_empty_one_is_told(
     wait_until(lambda: set(uploads.iterdir()) == before, "the upload to be removed")
     (tmp_path / "bare").mkdir()
     drag(page, tmp_path / "bare")
-    page.locator("#drop li.bad", has_text="nothing in this folder").wait_for()
+    page.locator("#drop li.bad", has_text="contains nothing that can be read").wait_for()

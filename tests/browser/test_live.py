@@ -264,7 +264,7 @@ def test_it_goes_on_after_the_app_was_away(page: Any, workspace: Workspace, run:
         run.train(8)
         sees(page, 8)
     run.train(8)
-    page.locator("#first .rw-live-alarm", has_text="trying again").wait_for()
+    page.locator("#first .rw-live-alarm", has_text="retrying").wait_for()
     with served(services, build(services), port=int(url.rpartition(":")[2])):
         sees(page, 16)
         run.train(4)

@@ -63,7 +63,7 @@ def test_a_contract_is_changed_and_what_makes_no_sense_is_said(
         assert workspace.models.get("mine").contract["query_prompt"] == ""
         page.locator("#contract-query_max_len input").fill("64")
         page.locator("#contract-save").click()
-        page.locator("#contract-said", has_text="Saved: Query prompt, Query tokens.").wait_for()
+        page.locator("#contract-said", has_text="Saved: Query prompt, Max query tokens.").wait_for()
         page.locator("#model-details", has_text="query:").wait_for()
         page.close()
     assert workspace.models.get("mine").contract["query_max_len"] == 64

@@ -58,7 +58,7 @@ def train(page: Any) -> None:
     verdict = page.locator("#train-job .verdict")
     verdict.wait_for(timeout=LONG)
     said = verdict.inner_text()
-    assert "the order of bm25 (first 10)" in said and "Untrained it was" in said
+    assert "the order of bm25 (first 10)" in said and "Before training it was" in said
     page.locator("#train-chart .rw-live-plot .main-svg").first.wait_for()
 
 

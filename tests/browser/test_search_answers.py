@@ -66,7 +66,7 @@ def says(page: Any, words: str) -> None:
 def passages_alone(page: Any) -> None:
     """Without a model: the passages, and the way to answers."""
     ask(page, "tea when it rains")
-    says(page, "name an endpoint or a local language model")
+    says(page, "set an endpoint or a local language model")
     expect(page.locator("#answer-shown .rw-answer-passages li")).to_have_count(5)
     expect(page.locator("#answer-shown article")).to_be_hidden()
 
@@ -99,7 +99,7 @@ def answered(page: Any, server: Server) -> None:
     assert text.get_attribute("aria-live") == "polite"
     assert text.get_attribute("aria-busy") == "false"
     page.locator("#answer-shown li", has_text="Struck out").wait_for()
-    sources = text.get_by_role("button", name="To passage 2", exact=True)
+    sources = text.get_by_role("button", name="Go to passage 2", exact=True)
     sources.focus()
     page.keyboard.press("Enter")
     card = page.locator("#answer-shown [data-number='2']:focus")
@@ -111,7 +111,7 @@ def answered(page: Any, server: Server) -> None:
 
 def nothing_relevant(page: Any, server: Server) -> None:
     ask(page, "tea and nothing")
-    says(page, "the model says that the passages do not answer")
+    says(page, "according to the model, the passages do not answer")
     expect(page.locator("#answer-shown article")).to_be_hidden()
     asked = len(server.asked)
     setting(page, "min_score").fill("0.999")
@@ -123,7 +123,7 @@ def nothing_relevant(page: Any, server: Server) -> None:
 
 def broken_and_stopped(page: Any) -> None:
     ask(page, "rain that breaks")
-    says(page, "The answer broke off; what was written until then stands here.")
+    says(page, "The answer was interrupted; what was written so far is kept.")
     assert "It rains" in page.locator("#answer-shown article").inner_text()
     ask(page, "rain that falls slowly")
     page.locator("#answer-shown article", has_text="It rains and").wait_for(timeout=LONG)
@@ -142,5 +142,5 @@ def kept_and_down(page: Any, url: str) -> None:
     expect(setting(page, "endpoint_model")).to_have_value("m", timeout=LONG)
     setting(page, "endpoint").fill("http://127.0.0.1:9/v1")
     ask(page, "tea when it rains")
-    says(page, "There is no written answer: http://127.0.0.1:9/v1 cannot be reached.")
+    says(page, "No answer was generated: http://127.0.0.1:9/v1 cannot be reached.")
     expect(page.locator("#answer-shown .rw-answer-passages li")).to_have_count(5)

@@ -63,7 +63,7 @@ def test_an_answer_comes_line_by_line(url: str, server: Server) -> None:
         "score 0.700",
         "score 0.100",
     ]
-    assert first["passages"][2]["badges"] == [["scores too little", "warn"]]
+    assert first["passages"][2]["badges"] == [["score too low", "warn"]]
     assert "".join(one["text"] for one in pieces) == "Three minutes [1]."
     assert end["status"] == "The answer is complete. Passages cited: 1."
     assert end["passages"][0]["badges"] == [["cited", "good"]]
@@ -194,21 +194,19 @@ def test_every_end_is_told() -> None:
     }
     broken = told(state="broken", error=error, uncited=True)
     assert (
-        broken["status"].startswith("The answer broke off")
+        broken["status"].startswith("The answer was interrupted")
         and "x cannot be reached" in broken["status"]
     )
     assert len(broken["notes"]) == 2 and broken["shown"]
     failed = told(state="failed", error=error)
-    assert (
-        failed["status"].startswith("There is no written answer: x cannot") and not failed["shown"]
-    )
+    assert failed["status"].startswith("No answer was generated: x cannot") and not failed["shown"]
     assert "passages do not answer" in told(state="not-in-passages")["status"]
     assert not told(state="not-in-passages")["shown"]
-    assert "wrote nothing" in told(state="empty")["status"]
-    assert "name an endpoint" in told(state="passages")["status"]
+    assert "returned an empty answer" in told(state="empty")["status"]
+    assert "set an endpoint" in told(state="passages")["status"]
     notes = [
         one["text"] for one in told(wrong_citations=[7, 9], cut_off=True, uncited=True)["notes"]
     ]
-    assert "Check it" in notes[0] and "7, 9" in notes[1] and "longest" in notes[2]
+    assert "Check it" in notes[0] and "7, 9" in notes[1] and "maximum" in notes[2]
     with speaking("zh"):
         assert "无法连接 x" in told(state="failed", error=error)["status"]

@@ -158,7 +158,7 @@ def test_other_machines_are_let_in_with_a_login_only(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
     monkeypatch.delenv("WORKBENCH_AUTH", raising=False)
-    assert "--auth is needed" in fails(capfd, "--host", host)
+    assert "--auth is required" in fails(capfd, "--host", host)
     assert "needs user:password" in fails(capfd, "--host", host, "--auth")
 
 

@@ -37,6 +37,8 @@ FOLDER = Path(ui.__file__).parent
 WHOLE = ("live.", "drop.", "notice.", "answering.")
 #: Parameters of components that hold words for people.
 WORDY = {"label", "info", "placeholder", "title", "value"}
+#: A place in words: ``{name}``, or ``{count:form|form}``.
+PLACE = r"{(\w+)(?=[}:])"
 
 
 def sources() -> list[Path]:
@@ -142,7 +144,7 @@ def test_the_places_in_the_words_are_filled() -> None:
             first = call.args[0]
             if isinstance(first, ast.Constant) and known(first.value):
                 given = {keyword.arg for keyword in call.keywords}
-                wanted = set(re.findall(r"{(\w+)}", load()[first.value]))
+                wanted = set(re.findall(PLACE, load()[first.value]))
                 assert None in given or given == wanted, f"{path.name}:{call.lineno}"
 
 
@@ -177,7 +179,7 @@ def test_a_language_has_every_key_and_every_place(path: Path, other: str) -> Non
 
 
 def places(text: str) -> set[str]:
-    return set(re.findall(r"{(\w+)}", text))
+    return set(re.findall(PLACE, text))
 
 
 @pytest.mark.parametrize("other", OTHERS)
@@ -229,3 +231,14 @@ def test_amounts() -> None:
     assert ago(1000.0, now=1010.0) == t("amount.now")
     assert ago(1000.0, now=1000.0 + 7200) == "2 h ago"
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", ago(1000.0, now=1e9))
+
+
+def test_a_count_goes_with_the_form_of_what_is_counted() -> None:
+    said = [t("compare.queries", count=given) for given in (0, 1, 2, 1234, "1", "1,234")]
+    assert said == [
+        f"{n} queries" if n != "1" else "1 query" for n in ["0", "1", "2", "1,234", "1", "1,234"]
+    ]
+    assert t("compare.measured", queries=1, split="dev") == "1 dev query"
+    assert t("compare.measured", queries="2", split="dev") == "2 dev queries"
+    with speaking("zh"):
+        assert t("compare.queries", count=1) == "1 条查询"

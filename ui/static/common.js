@@ -10,7 +10,21 @@
     if (text) made.textContent = text;
     return made;
   };
-  const fill = (words, places) => words.replace(/\{(\w+)\}/g, (all, key) => places[key] ?? all);
+  /* {name} is replaced by its place, {count:file|files} by the count with the form that goes with it
+     (as ui/words does on the server). */
+  const fill = (words, places) =>
+    words.replace(/\{(\w+)(?::([^{}]*))?\}/g, (all, key, forms) => {
+      const value = places[key];
+      if (value === undefined || value === null) return all;
+      return forms ? `${value} ${pluralForm(value, forms.split("|"))}` : value;
+    });
+  const CATEGORIES = ["zero", "one", "two", "few", "many", "other"];
+  const pluralForm = (value, forms) => {
+    const rules = new Intl.PluralRules(document.documentElement.lang || "en");
+    const used = rules.resolvedOptions().pluralCategories;
+    const sorted = CATEGORIES.filter((one) => used.includes(one));
+    return forms[sorted.indexOf(rules.select(Number(String(value).replaceAll(",", ""))))];
+  };
   const show = (node, text) => {
     if (node.textContent !== text) node.textContent = text;
     node.hidden = !text;

@@ -278,4 +278,4 @@ def _say_what_goes_on(workspace: "Workspace") -> None:
 
 
 def _jobs(count: int) -> str:
-    return t("server.one_job") if count == 1 else t("server.jobs", count=count)
+    return t("server.jobs", count=count)

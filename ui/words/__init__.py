@@ -1,6 +1,7 @@
 """Every word on the page, by key, in every language of the page.
 
-Keys are dotted paths ('train.start'); values may hold ``{name}`` places. Each tab or part of the
+Keys are dotted paths ('train.start'). Values may hold ``{name}`` places, and counts with the forms
+of what is counted: ``{count:document|documents}`` becomes '1 document'. Each tab or part of the
 page has one file per language, named after it (``en.search.json``); what several share is in
 ``en.json``. Another language has files of the same names, and a test fails where it lacks a key
 that English has. No key is in two files; files of other folders join by :func:`add_folder`.
@@ -11,12 +12,15 @@ speak what their browser asked for (``ui/web/language.py``), callbacks what thei
 """
 
 import json
+import string
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from workbench.plurals import form
 
 FOLDER = Path(__file__).parent
 LANGUAGE = "en"
@@ -72,7 +76,24 @@ def t(key: str, /, **places: Any) -> str:
     """The words of a key in the language spoken, its places filled; raises KeyError where there are
     none."""
     words = load(language())[key]
-    return words.format(**places) if places else words
+    return _places.vformat(words, (), places) if places else words
+
+
+class _Places(string.Formatter):
+    """Fills ``{name}``, and ``{name:form|form}`` with a count and the form that goes with it."""
+
+    def format_field(self, value: Any, forms: str) -> str:
+        if "|" not in forms:
+            return str(super().format_field(value, forms))
+        shown = value if isinstance(value, str) else f"{value:,}"
+        try:
+            number = float(shown.replace(",", ""))
+        except ValueError:  # a record without this count: '–' documents
+            number = 0.0
+        return f"{shown} {form(number, forms.split('|'), language())}"
+
+
+_places = _Places()
 
 
 def section(name: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from workbench.data.splits import CODES, SPLITS
 from workbench.data_check.report import EXAMPLES, Example
 from workbench.data_check.texts import joined
 from workbench.jobs.reporting import JobContext
+from workbench.plurals import counted
 from workbench.recipes.data_check import DataCheckRecipe
 
 Array = np.ndarray[Any, Any]
@@ -167,11 +168,6 @@ class CheckedVersion:
         one = self.pairs.slice(row, 1).to_pylist()[0]
         left = f"left ({one['split']}, {one['score']:g})"
         return [(left, one["left"]), ("right", one["right"])]
-
-
-def counted(number: int, one: str, many: str = "") -> str:
-    """'1 query', '1,200 queries'."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def queries_of(number: int) -> str:

@@ -7,11 +7,12 @@ import numpy as np
 
 from workbench.checks.memory_estimate import Shape, read_shape
 from workbench.checks.tokens import lengths
-from workbench.data_check.checked import Array, CheckedVersion, counted, queries_of
+from workbench.data_check.checked import Array, CheckedVersion, queries_of
 from workbench.data_check.queries import without
 from workbench.data_check.report import EXAMPLES, Example, Finding, Fix
 from workbench.models.contract import Contract
 from workbench.models.resolve import resolve
+from workbench.plurals import counted
 
 #: No limit: every text's own number of tokens is asked for.
 _ALL = 2**31

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from workbench.data.odd_texts import KINDS, kind_of
-from workbench.data_check.checked import Array, CheckedVersion, counted, queries_of
+from workbench.data_check.checked import Array, CheckedVersion, queries_of
 from workbench.data_check.report import EXAMPLES, Example, Finding, Fix, Severity
+from workbench.plurals import counted
 
 _SEVERITY: dict[str, Severity] = {"placeholder": "error", "list": "warning", "number": "note"}
 #: What they look like, and what to do.

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.data.splits import CODES
-from workbench.data_check.checked import Array, CheckedVersion, counted, queries_of
+from workbench.data_check.checked import Array, CheckedVersion, queries_of
 from workbench.data_check.report import EXAMPLES, Example, Finding, Fix
 from workbench.errors import WorkbenchError
 from workbench.evaluation.own_document import query_itself
 from workbench.evaluation.pictures import has_pictures
 from workbench.evaluation.texts import join_documents
 from workbench.models.resolve import resolve
+from workbench.plurals import counted
 
 if TYPE_CHECKING:
     from workbench.data_check.checked import CheckedVersion

@@ -191,9 +191,9 @@ STAGED: dict[str, Any] = {
 def test_a_second_stage_says_what_it_searched_and_whether_it_earned_its_time() -> None:
     drawn = compare_shown.table_html(build_table(STAGED), STAGED)
     assert "what it searched</th>" in drawn and "all documents" in drawn
-    assert "the first 50 of bm25" in drawn and "the order it came in" in drawn
+    assert "the top 50 of bm25" in drawn and "first-stage order" in drawn
     assert 'class="rw-badge bad">worse than the first stage' in drawn
-    assert "to bm25, first 50" in drawn and "move up only" in drawn
+    assert "vs. bm25, first 50" in drawn and "only move up" in drawn
     own = {**STAGED["rows"][2], "searched": "the query's own candidates"}
     result = {**STAGED, "rows": [*STAGED["rows"][:2], own]}
     assert "the query’s own candidates" in compare_shown.table_html(build_table(result), result)

@@ -55,16 +55,16 @@ def test_a_second_data_set_is_a_check_against_forgetting() -> None:
     second = {**EVALUATED, "dataset": BAD, "comparisons": [worse]}
     drawn = compare_shown.results_html({**EVALUATED, "second_dataset": second})
     assert drawn.count("<table") == 2 and "<script" not in drawn
-    assert 'class="rw-badge bad">lost ground' in drawn
+    assert 'class="rw-badge bad">worse' in drawn
     assert "it has lost ground there." in drawn
 
 
 def test_wins_and_losses_are_said_and_corrections_too() -> None:
     drawn = compare_shown.results_html(EVALUATED)
-    assert "150 won, 50 lost, 100 the same" in drawn and "Holm" not in drawn
+    assert "150 won, 50 lost, 100 tied" in drawn and "Holm" not in drawn
     rows = [*EVALUATED["rows"], {**EVALUATED["rows"][1], "model": "third"}]
     more = [{**EVALUATED["comparisons"][0], "model": name} for name in ("tuned", "third")]
-    assert "2 comparisons were made at once" in compare_shown.results_html(
+    assert "2 simultaneous comparisons" in compare_shown.results_html(
         {**EVALUATED, "rows": rows, "comparisons": more}
     )
 
@@ -120,7 +120,7 @@ def test_slices_are_tables_of_text(services: Services, measured: Job) -> None:
     found = slices_of(services.workspace, measured.result or {})
     drawn = slices_html(found)
     assert "Chinese characters" in drawn and "<b>" not in drawn and "tuned &lt;b&gt;" in drawn
-    assert "not there any more" in slices_html([])
+    assert "no longer exist" in slices_html([])
 
 
 def test_the_published_table(services: Services) -> None:
@@ -128,21 +128,25 @@ def test_the_published_table(services: Services) -> None:
     drawn = compare_published.published_html(rows, "tea", "test")
     assert "<strong>0.600</strong>" in drawn and "<script" not in drawn
     assert "tuned, version 2, 300 queries" in drawn
-    assert "together with the one" in compare_published.published_html([], "tea", "test")
+    assert "together with the model" in compare_published.published_html([], "tea", "test")
 
 
 def test_history_and_recipes(services: Services, measured: Job) -> None:
     kept(services.workspace, BAD, settings={"cut_to": 32, "max_queries": 7})
     found = history(services.workspace)
     drawn = compare_history.history_html(found, 0, len(found))
-    assert "cut to 32 dimensions" in drawn and "max_queries=7" in drawn and "<script" not in drawn
+    assert (
+        "truncated to 32 dimensions" in drawn
+        and "max_queries=7" in drawn
+        and "<script" not in drawn
+    )
     assert drawn.count("<tr>") == 1 + 1 + len(NAMES)
-    assert "Nothing was measured" in compare_history.history_html([], 0, 0)
+    assert "Nothing has been measured" in compare_history.history_html([], 0, 0)
     other = put(services, "tr1", recipe={"epochs": 2, "name": BAD}, task="train")
     third = put(services, "tr2", recipe={"epochs": 3, "name": BAD}, task="train")
     different = compare_history.diff_html(other, third)
     assert "<td>epochs</td><td>2</td><td>3</td>" in different and "<td>name" not in different
-    assert "the same" in compare_history.diff_html(other, other)
+    assert "identical" in compare_history.diff_html(other, other)
     assert compare_history.diff_html(None, third) == ""
 
 

@@ -74,7 +74,7 @@ def test_both_rankings_are_text_whatever_is_in_them(services: Services, pair: Pa
     assert "&lt;b&gt;<mark>grey</mark>&lt;/b&gt;" in drawn
     assert "<mark>Grey</mark> it is" in drawn
     assert drawn.count('class="relevant"') == 2
-    assert drawn.count("This unjudged hit is right") == 4
+    assert drawn.count("Mark this unjudged hit as relevant") == 4
 
 
 def test_the_list_is_sorted_and_paged(services: Services, pair: Pairing) -> None:
@@ -83,7 +83,7 @@ def test_the_list_is_sorted_and_paged(services: Services, pair: Pairing) -> None
     assert f"{len(pair.queries) - 1} of {len(pair.queries)} queries gained, 1 lost" in drawn
     assert drawn.count('class="rw-pick"') == len(found) and drawn.count('aria-pressed="true"') == 1
     assert "1 to" in drawn and "of 29" in drawn
-    assert "None of the queries did" in explorer_list.list_html(pair, [], 0, 0, -1)
+    assert "No such queries" in explorer_list.list_html(pair, [], 0, 0, -1)
 
 
 def test_a_comparison_with_rankings_can_be_explored(services: Services, pair: Pairing) -> None:

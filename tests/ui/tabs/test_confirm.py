@@ -83,7 +83,7 @@ def test_what_is_gone_meanwhile_is_said_and_nothing_else_removed(
     registry.remove("one")
     if tab == "data":  # Another has its name by now.
         add(services, tmp_path, "one")
-    with pytest.raises(gr.Error, match=r"“one” is not there any more\. Nothing was removed\."):
+    with pytest.raises(gr.Error, match=r"“one” no longer exists\. Nothing was removed\."):
         visit.click(part.remove.yes)
     assert names(registry) == ({"one", "two"} if tab == "data" else {"two"})
     assert warning(visit, part) == ""

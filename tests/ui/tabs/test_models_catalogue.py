@@ -14,8 +14,8 @@ def test_every_model_is_a_line_with_the_id_to_type() -> None:
         assert model.id in html
         assert model.languages in html
     assert html.count("<tr") == len(catalogue()) + 1
-    assert "Before each query: “query:”" in html
-    assert "not known" in html
+    assert "Query prefix: “query:”" in html
+    assert "unknown" in html
     assert "cls pooling, length 1" in html
     assert "8,192" in html
 
@@ -26,6 +26,6 @@ def test_trains_menu_lists_those_of_each_forms_kind(services: Services) -> None:
     for kind, one in zip(KINDS, tab.forms.each, strict=True):
         offered = {value for _, value in filled[one.model]["choices"]}
         assert offered >= {model.id for model in catalogue(kind)}
-        # Models of pictures and text are offered where they can be trained, and nowhere else.
+        # Models of image-text model are offered where they can be trained, and nowhere else.
         pictures = {one.id for one in catalogue("image-text")}
         assert offered & pictures == (pictures if kind == "image-text" else set())

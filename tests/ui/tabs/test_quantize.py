@@ -72,7 +72,7 @@ def test_bounds_are_shown_as_met_or_failed() -> None:
     bf16, nf4, onnx = (
         next(one for one in found if f">{name}" in one) for name in ("bf16", "nf4", "onnx")
     )
-    assert "Met" in bf16 and "-0.0010 of 0.005" in bf16 and "Recommended" in bf16
+    assert "Passed" in bf16 and "-0.0010 of 0.005" in bf16 and "Recommended" in bf16
     assert "Failed" in nf4 and "-0.0500 of 0.03" in nf4
     assert "Failed" in onnx and "It &lt;cannot&gt; be exported." in onnx
     assert "Recommended: binary 128." in html
@@ -98,7 +98,7 @@ def test_a_point_becomes_a_model(workspace: Workspace) -> None:
 def test_the_tab_shows_the_newest_lab_and_what_it_recommends(workspace: Workspace) -> None:
     services = Services(workspace)
     empty = quantize.view(services, None, None)
-    assert "Nothing was measured yet" in empty[1]
+    assert "Nothing has been measured yet" in empty[1]
     about = {"status": JobStatus.SUCCEEDED, "result": RESULT}
     workspace.store.jobs.insert(make.job("lab1", task="quantize-lab", **about))
     shown = quantize.view(services, None, None)

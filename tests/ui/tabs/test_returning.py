@@ -142,9 +142,9 @@ def test_what_is_done_is_done_to_the_data_set_that_is_shown(
         change(data).export.start,
         data.section(CheckSection).start,
     ):
-        with pytest.raises(gr.Error, match="is not there any more"):
+        with pytest.raises(gr.Error, match="no longer exists"):
             visit.click(button)
-    with pytest.warns(UserWarning, match="is not there any more"):
+    with pytest.warns(UserWarning, match="no longer exists"):
         visit.click(data.section(MineSection).start)
     assert {one.name for one in datasets.list()} == before
     assert services.workspace.jobs.list() == []

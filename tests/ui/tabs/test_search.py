@@ -26,7 +26,7 @@ def test_results_stand_side_by_side_with_scores_marks_and_milliseconds() -> None
     assert html.count('<li class="relevant">') == 1
     assert "score 0.900" in html
     assert "12 ms" in html
-    assert "1 of 2 known relevant found" in html
+    assert "1 of 2 known relevant documents found" in html
 
 
 def test_a_script_in_a_document_is_text() -> None:
@@ -105,10 +105,10 @@ def moved(*before: int) -> SearchResult:
 
 def test_a_second_stage_shows_how_each_hit_moved_in_signs_and_words() -> None:
     html = search_hits.results_html([moved(3, 2, 1)])
-    assert 'aria-label="up from place 3 to place 1"' in html
+    assert 'aria-label="up from rank 3 to rank 1"' in html
     assert ">3 → 1<" in html
-    assert ">same place<" in html
-    assert 'aria-label="down from place 1 to place 3"' in html
+    assert ">same rank<" in html
+    assert 'aria-label="down from rank 1 to rank 3"' in html
     assert "score 3.000, first stage 0.870" in html
 
 
@@ -116,8 +116,8 @@ def test_a_second_stage_says_what_it_did_and_what_each_stage_took() -> None:
     html = search_hits.results_html([moved(1)])
     assert "base, then reranker" in html
     assert "<script" not in html
-    assert "412 ms (encode 12, search 1, second stage 399)" in html
-    assert "50 documents ordered anew" in html
+    assert "412 ms (encode 12, search 1, rerank 399)" in html
+    assert "50 documents reranked" in html
 
 
 def test_without_a_second_stage_nothing_is_said_of_one() -> None:
@@ -180,9 +180,9 @@ def side(model: str, *ids: str) -> SearchResult:
 
 def test_moves_between_the_sides_are_drawn_and_words_in_common_marked() -> None:
     html = search_hits.results_html([side("a", "x", "y", "z"), side("b", "y", "x", "w")])
-    assert "2 documents stand on both sides: from left to right 1 move up and 1 down" in html
+    assert "2 documents are on both sides: from left to right, 1 move up and 1 down" in html
     assert html.count('class="up"') == html.count('class="down"') == 1
-    assert "on the left at place 2, here at place 1" in html
+    assert "rank 2 on the left, rank 1 here" in html
     assert ">not on the right<" in html and ">not on the left<" in html
     assert "<mark>text</mark>" in html
 
@@ -232,8 +232,8 @@ def test_sides_are_joined_only_over_one_data_set(other: str, joined: bool) -> No
     left = replace(side("a", "1", "2"), dataset_id="ds1")
     right = replace(side("b", "2", "1"), dataset_id=other)
     html = search_hits.results_html([left, right])
-    assert ("stand on both sides" in html) == joined
-    assert ("on the left at place 2" in html) == joined
+    assert ("on both sides" in html) == joined
+    assert ("rank 2 on the left" in html) == joined
     assert ("not on the" in html) is False
 
 

@@ -49,8 +49,8 @@ def test_the_lines_of_both_fields_become_the_job(services: Services) -> None:
     ("raw", "says"),
     [
         (("", "d1", "", False), "No index is chosen"),
-        (("one", " \n ", None, False), "No document is named"),
-        (("one", "d1", "d2", False), "“d2” was not left out of “one”"),
+        (("one", " \n ", None, False), "No document ids were given"),
+        (("one", "d1", "d2", False), "“d2” is not excluded from “one”"),
     ],
 )
 def test_what_changes_nothing_is_refused(
@@ -69,9 +69,9 @@ def test_an_update_that_is_done_says_what_it_changed(services: Services) -> None
     values = {"task": "index-update", "status": JobStatus.SUCCEEDED, "recipe": recipe}
     job = put(services, "u1", **values, result=result)
     html = search_build.job_html(services, job)
-    assert "2 taken out, 0 added, 1,298 documents are in it now. 1 left out by hand." in html
+    assert "2 removed, 0 added, now 1,298 documents. 1 excluded by hand." in html
     anew = replace(job, result={**result, "rebuilt": "asked"})
-    assert "was built anew: 1,298 documents" in search_build.job_html(services, anew)
+    assert "was rebuilt with 1,298 documents" in search_build.job_html(services, anew)
     built = put(services, "b1", task="index", status=JobStatus.SUCCEEDED)
     assert search_build.job_html(services, built) == f'<div data-job="{built.id}"></div>'
 
@@ -79,7 +79,7 @@ def test_an_update_that_is_done_says_what_it_changed(services: Services) -> None
 def test_the_list_names_what_was_left_out_as_text(services: Services) -> None:
     add(services, BAD)
     html = search_indexes.list_html(services)
-    assert "1 left out by hand" in html
+    assert "1 excluded by hand" in html
     assert "<script" not in html and "&lt;script&gt;" in html
 
 

@@ -88,7 +88,7 @@ def test_hits_that_are_pictures_are_tiles(seen: Services) -> None:
     assert f'href="/api/pictures/{id}/1/1?size=1024"' in html
     # Only where a picture can be asked for.
     assert html.count("More like this") == 2 and 'data-pick="i1:1:0"' in html
-    assert "same place on both sides" in html
+    assert "same rank on both sides" in html
 
 
 def test_a_blind_test_of_pictures_tells_nothing(seen: Services) -> None:
@@ -113,7 +113,7 @@ def test_a_dropped_picture_is_asked_of_the_sides_that_see(seen: Services) -> Non
     indexes, path, where, without = fake.asked[0]
     assert (indexes, path.name, where, without) == (["sees"], "mine.png", "a = 1", "")
     assert "data:image/webp;base64," in html
-    assert "“reads” is an index of texts and was not asked" in html
+    assert "“reads” is a text index and was not searched" in html
     assert html.count("<section") == 1
 
 
@@ -152,7 +152,7 @@ def test_more_like_a_hit_is_about_the_version_that_was_searched(seen: Services) 
     ],
 )
 def test_a_picture_that_is_not_there_is_said(seen: Services, name: str) -> None:
-    with pytest.raises(BadInput, match="not there any more"):
+    with pytest.raises(BadInput, match="no longer exists"):
         search_pictures.ask_html(replace(seen, search=FakeSearch()), name, "sees", "", "")
 
 
@@ -165,7 +165,7 @@ def test_an_upload_that_is_not_there_is_refused(seen: Services) -> None:
 
 
 def test_without_an_index_of_pictures_it_says_what_to_choose(seen: Services) -> None:
-    with pytest.raises(BadInput, match="No index of pictures is chosen"):
+    with pytest.raises(BadInput, match="No picture index is chosen"):
         search_pictures.ask_html(seen, "upload:x", "reads", "", "")
 
 
@@ -195,7 +195,7 @@ def test_skipped_pictures_are_listed_with_their_reasons(seen: Services) -> None:
     summary = {"skipped": 1, "skipped_pictures": skipped, "notes": []}
     put_index(seen, "i3", "some", contract=SEES, summary=summary)
     html = search_indexes.list_html(seen)
-    assert "Pictures left out: 1" in html and "a.png: cut off" in html and "<script" not in html
+    assert "Pictures skipped: 1" in html and "a.png: cut off" in html and "<script" not in html
 
 
 def test_files_become_a_data_set_and_its_index(services: Services) -> None:
@@ -213,7 +213,7 @@ def test_files_become_a_data_set_and_its_index(services: Services) -> None:
 
 def test_nothing_is_taken_where_the_index_cannot_be(services: Services) -> None:
     form = search_build.Build(*[None] * 5, {})  # type: ignore[arg-type]
-    with pytest.raises(BadInput, match="no file yet"):
+    with pytest.raises(BadInput, match="No file has been added yet"):
         search_upload.begin(services, form, "", ["", "all-MiniLM-L6-v2", "", "exact"])
     files = json.dumps([{"id": upload(services, "a.jsonl", b"{}")}])
     with pytest.raises(ModelNotFound):

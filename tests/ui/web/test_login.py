@@ -115,7 +115,7 @@ def test_behind_https_the_cookie_is_secure(guarded: TestClient) -> None:
 def test_a_wrong_login_opens_nothing(guarded: TestClient, form: dict[str, str]) -> None:
     answer = guarded.post("/login", data=form)
     assert answer.status_code == 401
-    assert "not right" in answer.text
+    assert "is wrong" in answer.text
     assert guarded.get("/api/changes").status_code == 401
 
 

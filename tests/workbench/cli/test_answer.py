@@ -70,7 +70,7 @@ def test_streamed_to_the_terminal_with_its_sources(home: Path, server: Server, c
 def test_the_passages_alone_say_how_to_get_answers(home: Path, capsys: Any) -> None:
     assert run(home) == 0
     out, err = capsys.readouterr()
-    assert out.count("about tea") == 3 and out.count("scores too little") == 1
+    assert out.count("about tea") == 3 and out.count("score too low") == 1
     assert "--endpoint" in err
 
 

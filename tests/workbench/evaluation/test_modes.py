@@ -135,9 +135,9 @@ def test_the_best_is_the_best_of_its_mode(make: Make) -> None:
     lines = to_text(table).splitlines()
     assert [line for line in lines if line.startswith("--")] == [
         "-- Retrieval: over all documents",
-        "-- Pipeline: over what a retriever found first",
+        "-- Pipeline: over what a retriever found",
     ]
-    at = lines.index("-- Pipeline: over what a retriever found first")
+    at = lines.index("-- Pipeline: over what a retriever found")
     *rows, lengths = lines[at + 1 :]
     assert all("+" in line or ", first" in line for line in rows)
     assert len(rows) == 4 and lengths.startswith("Texts are cut")

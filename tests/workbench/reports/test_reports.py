@@ -60,7 +60,7 @@ def test_markdown_has_every_section(workspace: Workspace, compared: Job) -> None
     assert heads == [
         "Comparison on tea",
         "tea, test queries",
-        "Fewer dimensions",
+        "Reduced dimensions",
         "By kind of query",
         "How",
     ]

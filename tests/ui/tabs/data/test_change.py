@@ -94,7 +94,7 @@ def test_an_export_is_offered_with_what_it_leaves_out(
 
 def test_what_depends_on_a_data_set_is_said() -> None:
     said = change.warning(Dependents([f"m{n}" for n in range(7)], ["i"], 3))
-    assert "m4 +2" in said and "Indexes of it: i" in said and "3 times" in said
+    assert "m4 +2" in said and "Indexes built from it: i" in said and "3 times" in said
     assert change.warning(Dependents([], [], 0)) == ""
 
 
@@ -116,7 +116,7 @@ def test_a_fixed_version_says_in_words_what_was_done(
     }
     new_version(services.workspace, "tea", Changes(drop_queries=[0]), how)
     html = versions.view(services.workspace.datasets.get("tea"), None)[versions.table]
-    assert "Fixed: empty queries left out (1) · from version" in html
+    assert "Fixed: empty queries removed (1) · from version" in html
     assert "drop-empty" not in html
 
 
@@ -142,7 +142,9 @@ def test_a_data_set_is_sent_to_a_hub_from_the_page(
     # The token leaves the page, and what the hub answers stays text.
     assert token == "" and "<b>" not in said and "hub.example" in said
     # What the hub's layout has no place for is said, in the page's language.
-    assert "has no place for" in said and "pictures (2)" in said and "<script" not in said
+    assert (
+        "Not included in this format" in said and "pictures (2)" in said and "<script" not in said
+    )
     with speaking("zh"):
         assert "图片（2）" in pushing.stays(["pictures (2)"])
 

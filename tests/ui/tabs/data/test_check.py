@@ -113,7 +113,7 @@ def test_a_fix_is_shown_and_the_old_report_offers_no_more(services: Services, te
     recipe = DataFixRecipe(dataset=tea, report="d1", fixes=["drop-empty-queries"])
     job(services, "m1", "data-fix", recipe, fix.run)
     told = card(services, tea)
-    assert "this is version 2" in told
+    assert "Fixed in version 2" in told
     assert "23 before, 22 now" in told
     html = check.report_html(services, tea)
     assert "now at version 2" in html

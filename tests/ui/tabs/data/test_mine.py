@@ -66,7 +66,7 @@ def test_one_is_left_out_and_the_rest_accepted(services: Services, proposal: Pro
     row = proposal.page(0, 1)[0]
     proposal.tick(row.query, row.negatives[1].document)
     shown = parts(services)
-    assert shown["table"].count("take back in") == 1 and "Left out by hand" in shown["proposal"]
+    assert shown["table"].count("restore") == 1 and "Excluded by hand" in shown["proposal"]
     assert accept(services.workspace, proposal.job.id) == 2
     shown = parts(services)
     assert "accepted as version 2" in shown["proposal"] and "data-pick" not in shown["table"]

@@ -77,7 +77,7 @@ def test_what_was_written_is_told(
     for said in ("Version 2", "7 of 9", "1,234 + 56", ">15<", ">4<", "no question"):
         assert said in html
     assert f"/api/download/jobs/{done.id}/dropped.jsonl" in html
-    assert "2 passages stay without questions" in html and "1 answers hold no" in html
+    assert "2 passages remain without questions" in html and "1 answer contains no" in html
     assert "<script" not in html and "<img" not in html
 
 
@@ -85,7 +85,7 @@ def test_a_preview_and_unknown_costs_are_said(services: Services, tea: Dataset) 
     tokens = {"prompt": 0, "completion": 0, "told": False}
     result = {**RESULT, "version": None, "tokens": tokens}
     html = str(synthesize.report_html(services, job(services, result=result)))
-    assert "A preview: nothing was changed" in html and "does not say" in html
+    assert "Preview: nothing was changed" in html and "not reported" in html
     assert "Kept as queries" not in html
     some = {"prompt": 10, "completion": 5, "told": False}
     assert "at least" in synthesize._tokens(some)

@@ -82,8 +82,8 @@ def test_what_was_not_read_as_sent_is_counted_first(services: Services, tmp_path
     run_import(ImportRecipe(paths=[str(path)], name="aside"), context(services.workspace))
     dataset = services.workspace.datasets.get("aside")
     wanted = {
-        "en": "Rows refused: 1 · Lists read as text: 1 · Columns kept aside: 1 (note)",
-        "zh": "被拒绝的行：1 · 按文本读取的列表：1 · 另行保留的列：1（note）",
+        "en": "Rows rejected: 1 · Lists read as text: 1 · Additional columns kept: 1 (note)",
+        "zh": "被拒绝的行：1 · 按文本读取的列表：1 · 额外保留的列：1（note）",
     }
     for language, words in wanted.items():
         with speaking(language):

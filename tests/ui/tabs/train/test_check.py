@@ -57,7 +57,7 @@ def test_a_report_says_what_the_run_would_be_and_warns() -> None:
     assert "1,200 rows, 38 steps" in html
     assert "96 texts, about 5,000 tokens" in html
     assert "1,000 of 22,713,216" in html
-    assert "1% are cut at 64" in html
+    assert "1% are truncated at 64" in html
     assert "Try batch_size 16." in html
     assert "<script" not in html
     unknown = check.report_html(
@@ -72,8 +72,8 @@ def test_a_measurement_as_it_goes_on(services: Services) -> None:
     assert "m1" in check.card_html(running)
     done = put(services, "m2", task="measure", status=JobStatus.SUCCEEDED, result=MEASURED)
     html = check.card_html(done)
-    assert "8.0 samples/s, 4.00 s a step (over 5 steps" in html
-    assert "2.8 GB, of which 620.0 MB are Python" in html
+    assert "8.0 samples/s, 4.00 s per step (over 5 steps" in html
+    assert "2.8 GB, of which 620.0 MB is Python" in html
     assert "about 2 min 32 s for 38 steps, without its 10 evaluations" in html
     assert "<script" not in html
     failed = put(services, "m3", task="measure", status=JobStatus.FAILED, error=ERROR)
