@@ -87,7 +87,7 @@ def _print_end(said: dict[str, Any]) -> None:
 
 def _line(one: dict[str, Any]) -> str:
     text = " ".join(f"{one['title']} {one['text']}".split())[:160]
-    less = "" if one["enough"] else "  (scores too little)"
+    less = "" if one["enough"] else "  (score too low)"
     return f"[{one['number']}] {one['id']}  {one['score']:.3f}{less}  {text}"
 
 

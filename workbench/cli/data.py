@@ -14,6 +14,7 @@ from workbench.cli.running import PREFIX, add_fields, follow, read_values, run_j
 from workbench.data.lineage import VersionInfo, versions
 from workbench.data.registry import Dependents
 from workbench.errors import BadInput
+from workbench.plurals import counted
 from workbench.recipes.base import DrawPicturesRecipe
 from workbench.recipes.data import (
     ExportDataRecipe,
@@ -429,10 +430,9 @@ def _set_aside(found: dict[str, Any]) -> str:
         (found.get("queries_left_out", 0), "query left out", "queries left out"),
         (found.get("list_texts", 0), "list read as text", "lists read as text"),
     )
-    said = [f"{n:,} {one if n == 1 else many}" for n, one, many in counts if n]
+    said = [counted(n, one, many) for n, one, many in counts if n]
     if own := found.get("own_columns"):
-        columns = "1 column" if len(own) == 1 else f"{len(own):,} columns"
-        said.append(f"{columns} kept aside ({_listed(own)})")
+        said.append(f"{counted(len(own), 'additional column')} kept ({_listed(own)})")
     return f"; {', '.join(said)}" if said else ""
 
 

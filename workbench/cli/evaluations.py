@@ -25,6 +25,7 @@ from workbench.comparison.order import ordered
 from workbench.comparison.table import COLUMNS, WHICH, first_order
 from workbench.errors import BadInput
 from workbench.evaluation.ranked import ranked_ids
+from workbench.plurals import counted
 from workbench.workspace import Workspace
 
 # ``evaluations explore``: the queries that gained and lost most between two rows.
@@ -127,7 +128,7 @@ def _sorted(
     places = ordered(pair, every, args.which, by, down)
     found = [every[at] for at in places[: args.top]]
     document = {**about, "which": args.which, "sort": by, "descending": down, "of": len(places)}
-    said = f"{len(found)} of {len(places)} queries ({args.which}), by {by}, "
+    said = f"{len(found)} of {counted(len(places), 'query', 'queries')} ({args.which}), by {by}, "
     said += f"{'the highest' if down else 'the lowest'} first."
     listed = [_change(one) for one in found]
     return {**document, "listed": listed}, _lines(said, label(pair.metric), found)
@@ -268,4 +269,7 @@ def export_trec(workspace: Workspace, ids: Sequence[str], folder: str) -> tuple[
 
     found = [workspace.evaluations.get(id) for id in ids]
     files = [str(path) for path in export(workspace, found, Path(folder).expanduser())]
-    return {"evaluations": list(ids), "files": files}, f"Wrote {len(files)} files to {folder}."
+    return {
+        "evaluations": list(ids),
+        "files": files,
+    }, f"Wrote {counted(len(files), 'file')} to {folder}."

@@ -9,6 +9,7 @@ from storage.records import Index
 from workbench.cli.output import columns, say, size_words
 from workbench.cli.running import add_fields, add_settings, read_values, run_job
 from workbench.errors import BadInput
+from workbench.plurals import counted
 from workbench.recipes.evaluate import IndexRecipe, IndexUpdateRecipe
 from workbench.search.fields import joined
 from workbench.search.results import CANDIDATES, Hit
@@ -79,7 +80,7 @@ def lines(index: Index, reasons: list[Stale]) -> str:
         ]
         rows += [["note", note] for note in summary.get("notes", [])]
     if left := summary.get("left_out"):
-        rows.append(["left out", f"{len(left):,} documents"])
+        rows.append(["left out", counted(len(left), "document")])
     rows += [["out of date", f"{one.sentence} {_mend(index, one)}".strip()] for one in reasons]
     return columns(["", index.name], rows)
 

@@ -38,7 +38,7 @@ OWN_CANDIDATES = "the query's own candidates"
 TITLES = {
     RETRIEVAL: "Retrieval: over all documents",
     RERANKING: "Reranking: over each query's own candidates",
-    PIPELINE: "Pipeline: over what a retriever found first",
+    PIPELINE: "Pipeline: over what a retriever found",
     TEXT_TO_PICTURE: "Text to picture: captions search all pictures",
     PICTURE_TO_TEXT: "Picture to text: pictures search all captions",
 }

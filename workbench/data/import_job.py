@@ -39,6 +39,7 @@ from workbench.jobs.reporting import JobContext
 from workbench.pictures.importing import PictureImport
 from workbench.pictures.in_rows import RowPictures
 from workbench.pictures.opening import is_picture
+from workbench.plurals import counted
 from workbench.recipes.data import ImportRecipe, SampleRecipe
 from workbench.workspace import Workspace
 
@@ -138,7 +139,7 @@ class Import:
         rest = rows.run(inputs, self._scratch)
         if pictures := [one for one in self._pictures if one.label not in rows.named]:
             self._total += sum(one.size for one in pictures)
-            self._message = f"reading {len(pictures):,} pictures"
+            self._message = f"reading {counted(len(pictures), 'picture')}"
             rest = captions.run(pictures, rest)
         for one in inputs:
             if one not in rest:

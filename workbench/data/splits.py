@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from workbench.plurals import form
+
 Array = np.ndarray[Any, Any]
 TRAIN, DEV, TEST = 0, 1, 2
 #: A query that no judgment has given a split yet.
@@ -73,7 +75,7 @@ def _count(queries: int, share: float, limit: int, room: int) -> int:
 def pair_remarks(counts: dict[str, int], carved: dict[str, int]) -> list[str]:
     """What a person should know about the splits of scored pairs, in sentences."""
     said = [
-        f"The files bring no {split} pairs: {count:,} of train {'was' if count == 1 else 'were'} "
+        f"The files bring no {split} pairs: {count:,} of train {form(count, ('was', 'were'))} "
         "set aside, by a fixed seed."
         for split, count in carved.items()
         if count
@@ -93,7 +95,7 @@ def remarks(counts: dict[str, int], carved: dict[str, int]) -> list[str]:
         if count:
             said.append(
                 f"The files bring no {split} queries: {count:,} of train "
-                f"{'was' if count == 1 else 'were'} set aside, by a fixed seed."
+                f"{form(count, ('was', 'were'))} set aside, by a fixed seed."
             )
     if not counts["train"]:
         said.append(

@@ -33,6 +33,7 @@ from workbench.data.writer import CANDIDATES, JUDGMENTS, QUERIES, Inline, TableW
 from workbench.errors import NoGoodRows, StrictRefused
 from workbench.jobs.files import folder_bytes
 from workbench.jobs.reporting import JobContext
+from workbench.plurals import counted
 
 # Documents that come without queries: read as they are, or cut from longer texts.
 #
@@ -335,17 +336,15 @@ class Assembly:
     def _remarks(self, finished: Finished, pairs: dict[str, int]) -> list[str]:
         said = self._own()
         for split, count in (self.builder.leaked + self.pairs.leaked).items():
-            rows = "1 row was" if count == 1 else f"{count:,} rows were"
+            rows = counted(count, "row was", "rows were")
             said.append(
                 f"{rows} left out of the other splits, for a query that stands in {split} too."
             )
         if count := finished.irrelevant:
-            some = "1 query has" if count == 1 else f"{count:,} queries have"
+            some = counted(count, "query has", "queries have")
             said.append(f"{some} no relevant document: kept, never trained or measured on.")
         if finished.unjudged:
-            some = (
-                "1 query was" if finished.unjudged == 1 else f"{finished.unjudged:,} queries were"
-            )
+            some = counted(finished.unjudged, "query was", "queries were")
             said.append(f"{some} left out, for want of a relevant document.")
         if pairs:
             said += pair_remarks(pairs, self.pairs.carved)
@@ -360,7 +359,7 @@ class Assembly:
             said.append(own_columns(self.own))
         queries, documents = (self.builder.said[kind].differing for kind in ("query", "document"))
         if count := queries["own"]:
-            rows = "1 row says" if count == 1 else f"{count:,} rows say"
+            rows = counted(count, "row says", "rows say")
             said.append(
                 f"{rows} something else in its own columns than its query's first row, which stays."
             )

@@ -10,7 +10,7 @@ from workbench.data_check.checked import Array, CheckedVersion, queries_of
 from workbench.data_check.near import NearDuplicates
 from workbench.data_check.report import EXAMPLES, Example, Finding, Fix
 from workbench.data_check.texts import digests_of, plain_document, plain_query
-from workbench.plurals import counted
+from workbench.plurals import counted, form
 
 Pairs = list[tuple[int, int]]
 
@@ -93,7 +93,7 @@ def near_documents(data: CheckedVersion) -> Iterator[Finding]:
             data,
             "near-duplicate-document",
             pairs,
-            f"{counted(len(pairs), 'document')} {'is' if len(pairs) == 1 else 'are'} almost the "
+            f"{counted(len(pairs), 'document')} {form(len(pairs), ('is', 'are'))} almost the "
             f"same as an earlier one (at least {data.recipe.similarity:.0%} of the character "
             "sequences, estimated).",
             "join-near-documents",
@@ -179,4 +179,4 @@ def pairs_of_queries(
 
 
 def stand(count: int) -> str:
-    return "stands" if count == 1 else "stand"
+    return form(count, ("stands", "stand"))

@@ -8,7 +8,7 @@ from workbench.data.splits import CODES
 from workbench.data_check.checked import Array, CheckedVersion, queries_of
 from workbench.data_check.report import EXAMPLES, Example, Finding, Fix
 from workbench.data_check.texts import digests_of, plain_document
-from workbench.plurals import counted
+from workbench.plurals import counted, form
 
 #: Scores of pairs that take more different values than this are no labels.
 _LABELS = 10
@@ -35,7 +35,7 @@ def positive_is_negative(data: CheckedVersion) -> Iterator[Finding]:
         "error",
         count,
         len(clash),
-        f"{counted(count, 'negative')} {'has' if count == 1 else 'have'} the very text of a "
+        f"{counted(count, 'negative')} {form(count, ('has', 'have'))} the very text of a "
         "positive of the same query: training pulls and pushes at once.",
         [
             Example(
@@ -72,7 +72,7 @@ def popular(data: CheckedVersion) -> Iterator[Finding]:
         "warning",
         len(many),
         data.documents,
-        f"{counted(len(many), 'document')} {'is' if len(many) == 1 else 'are'} right for more than "
+        f"{counted(len(many), 'document')} {form(len(many), ('is', 'are'))} right for more than "
         f"{most:,} queries each, up to {int(counts[many[0]]):,}: in a batch they are each other's "
         "false negatives, and a model may learn to answer everything with them.",
         [
@@ -137,7 +137,7 @@ def _many_negatives(data: CheckedVersion) -> Iterator[Finding]:
         "note",
         len(heavy),
         data.splits["train"],
-        f"{queries_of(len(heavy))} of training {'has' if len(heavy) == 1 else 'have'} more than "
+        f"{queries_of(len(heavy))} of training {form(len(heavy), ('has', 'have'))} more than "
         f"{data.recipe.imbalance:g} negatives for each positive.",
         [
             one

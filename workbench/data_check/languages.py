@@ -10,6 +10,7 @@ from workbench.data_check.checked import Array, CheckedVersion, queries_of
 from workbench.data_check.classify import UNKNOWN, classifier
 from workbench.data_check.queries import without
 from workbench.data_check.report import EXAMPLES, Example, Finding, Fix
+from workbench.plurals import form
 
 #: Characters of a text that are looked at.
 _START = 400
@@ -44,7 +45,7 @@ def languages(data: CheckedVersion) -> Iterator[Finding]:
             Fix(
                 "keep-main-language",
                 f"Leave {queries_of(len(trained))} out of training that "
-                f"{'is' if len(trained) == 1 else 'are'} surely not in '{main['queries']}'; "
+                f"{form(len(trained), ('is', 'are'))} surely not in '{main['queries']}'; "
                 "dev, test and documents stay.",
                 {"drop_queries": trained},
             )

@@ -18,6 +18,7 @@ from workbench.models.contract import Contract
 from workbench.models.load import load_model
 from workbench.models.registry import from_job, new_model
 from workbench.models.resolve import ResolvedModel
+from workbench.plurals import counted
 from workbench.quantization.convert import convert
 from workbench.quantization.prepare import refuse, whole_model
 from workbench.recipes.quantize import QuantizeRecipe
@@ -144,7 +145,7 @@ def _parity(
     if not np.isfinite(largest) or (allowed is not None and largest > allowed):
         raise ParityFailed(
             f"Read back, the model in {recipe.method} is {largest:.3g} from the original on "
-            f"{len(probe.queries) + len(probe.documents)} texts.",
+            f"{counted(len(probe.queries) + len(probe.documents), 'text')}.",
             "Choose another method; this one does not suit the model.",
         )
     return {

@@ -38,7 +38,7 @@ def to_report_markdown(found: Report) -> str:
         parts += ["## Check against forgetting"]
         parts.append("\n".join(f"- {one.text}" for one in found.forgotten))
     if found.curves:
-        parts += ["## Fewer dimensions", markdown_table(*curve_table(found.curves))]
+        parts += ["## Reduced dimensions", markdown_table(*curve_table(found.curves))]
     if found.slicings:
         parts += ["## By kind of query", SLICES_NOTE]
         parts += [markdown_table(*slice_table(one)) for one in found.slicings]
@@ -83,7 +83,7 @@ def _html_parts(found: Report) -> Iterator[str]:
         yield "<h2>Check against forgetting</h2>"
         yield html.bullets([one.text for one in found.forgotten])
     if found.curves:
-        yield "<h2>Fewer dimensions</h2>"
+        yield "<h2>Reduced dimensions</h2>"
         yield svg.curves(found.curves)
         yield html.text_table(*curve_table(found.curves))
     if found.slicings:

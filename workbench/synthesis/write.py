@@ -23,6 +23,7 @@ from workbench.evaluation.own_document import NO
 from workbench.evaluation.pool import Pool, whole_pool
 from workbench.jobs.reporting import JobContext
 from workbench.models.resolve import resolve
+from workbench.plurals import counted
 from workbench.recipes.synthesize import DROPPED, SynthesizeRecipe
 from workbench.synthesis.answers import Answers
 from workbench.synthesis.prepare import no_searcher
@@ -261,7 +262,7 @@ def _ask(
     _writer(recipe, context).write(asked, answers, context.check_cancelled, said)
     if answers.failed and not answers.questions:
         raise EndpointFailed(
-            f"None of {len(rows):,} passages was answered. {next(iter(answers.failures))}",
+            f"None of {counted(len(rows), 'passage')} was answered. {next(iter(answers.failures))}",
             "Fix what it says, and resume the job.",
         )
     for sentence, count in answers.failures.items():

@@ -15,6 +15,7 @@ from workbench.evaluation.own_document import query_itself, same_words
 from workbench.evaluation.pictures import no_pictures
 from workbench.evaluation.texts import join_documents
 from workbench.models.contract import Contract
+from workbench.plurals import counted
 from workbench.recipes.train import TAUGHT, TrainRecipe
 
 WITHOUT_PICTURE = (
@@ -131,8 +132,8 @@ def build_rows(reader: DatasetReader, recipe: Any) -> TrainingRows:
     ).reshape(len(queries), width)
     if filler.drawn and not notes:
         notes = (
-            f"{filler.drawn} of {len(queries)} rows bring no negatives of their own; they were "
-            "given documents at random that nobody judged relevant to their query.",
+            f"{filler.drawn} of {counted(len(queries), 'row')} bring no negatives of their own; "
+            "they were given documents at random that nobody judged relevant to their query.",
         )
     return TrainingRows(queries, positives, negatives, relevant, notes + gone)
 

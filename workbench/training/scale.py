@@ -11,6 +11,7 @@ import numpy as np
 
 from workbench.errors import BadInput
 from workbench.models.contract import Contract
+from workbench.plurals import counted
 from workbench.recipes.train import TrainEmbeddingRecipe
 
 #: How far the cosines of one query's documents can lie apart in practice.
@@ -81,6 +82,6 @@ def _equal(spread: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[str, .
     if not equal:
         return ()
     return (
-        f"In {equal:,} of {len(spread):,} rows the teacher gives all documents the same score, so "
-        "that the model learns to tell them apart no more than the teacher does.",
+        f"In {equal:,} of {counted(len(spread), 'row')} the teacher gives all documents the same "
+        "score, so that the model learns to tell them apart no more than the teacher does.",
     )

@@ -182,7 +182,7 @@ def test_the_command_line_says_the_same(
     assert main([*plain, "--against", "base"]) == 0
     assert "1 lost" in capsys.readouterr().out
     assert main([*plain, "--against", "base", "--which", "lost", "--sort", "length"]) == 0
-    assert "1 of 1 queries (lost), by length" in capsys.readouterr().out
+    assert "1 of 1 query (lost), by length" in capsys.readouterr().out
     assert main([*plain, "--against", "base", "--sort", "length"]) == 2
     assert "--which" in capsys.readouterr().err
     assert main([*plain, "--against", "none"]) == 2

@@ -21,7 +21,7 @@ from workbench.workspace import Workspace
 
 
 class Hashed:
-    """A model of image-text models whose vectors follow from the content alone."""
+    """A model of pictures and texts whose vectors follow from the content alone."""
 
     contract = Contract(kind="image-text", dimensions=8)
     dimensions, device, precision = 8, "cpu", "fp32"

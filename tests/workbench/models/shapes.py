@@ -1,4 +1,4 @@
-"""The shapes in which models of image-text models are shared, tiny and of random weights.
+"""The shapes in which models of pictures and texts are shared, tiny and of random weights.
 
 Imports torch and transformers where something is made.
 """

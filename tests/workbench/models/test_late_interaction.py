@@ -1,4 +1,4 @@
-"""Pairs scored by late-interaction model a block of documents at a time."""
+"""Pairs scored by late interaction a block of documents at a time."""
 
 from pathlib import Path
 
