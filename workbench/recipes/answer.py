@@ -26,23 +26,23 @@ class AnswerRecipe(Recipe):
 
     task: ClassVar[str] = "answer"
 
-    index: str = setting(help="The index that is asked.", refers_to="index", max_length=500)
-    top_k: int = setting(TOP_K, help="How many passages the answer rests on.", ge=1, le=50)
+    index: str = setting(help="The index to search.", refers_to="index", max_length=500)
+    top_k: int = setting(TOP_K, help="How many passages are given to the model.", ge=1, le=50)
     reranker: str | None = setting(
         None,
-        help="A second stage: a reranker or late-interaction model that orders the passages anew.",
+        help="A reranker or late-interaction model that re-ranks the passages.",
         refers_to="model",
         max_length=500,
     )
     where: str = setting(
         "",
-        help="Only documents whose own fields say so: 'year >= 2020 and lang in en, de'.",
+        help="Only documents whose fields match: 'year >= 2020 and lang in en, de'.",
         max_length=10_000,
     )
     min_score: float | None = setting(
         None,
-        help="Passages that score less count as not found; empty takes the best score that "
-        "questions without sense reach.",
+        help="Passages that score lower count as not found; empty takes the best score that "
+        "nonsense questions reach.",
         ge=-1e9,
         le=1e9,
         allow_inf_nan=False,
@@ -71,24 +71,24 @@ class AnswerRecipe(Recipe):
     )
     template_en: str = setting(
         "",
-        help=f"What an English question becomes, with {PASSAGES} and {QUESTION}; empty takes the "
-        "built-in.",
+        help=f"The prompt for English questions, with {PASSAGES} and {QUESTION}; empty takes the "
+        "built-in one.",
         group="prompt",
         advanced=True,
         max_length=20_000,
     )
     template_zh: str = setting(
         "",
-        help=f"What a Chinese question becomes, with {PASSAGES} and {QUESTION}; empty takes the "
-        "built-in.",
+        help=f"The prompt for Chinese questions, with {PASSAGES} and {QUESTION}; empty takes the "
+        "built-in one.",
         group="prompt",
         advanced=True,
         max_length=20_000,
     )
     budget: int = setting(
         BUDGET,
-        help="How many tokens the passages may take together: four letters, or one Chinese "
-        "character, count as one.",
+        help="Token budget of all passages together: four letters, or one Chinese character, "
+        "count as one token.",
         group="prompt",
         advanced=True,
         ge=50,
@@ -96,7 +96,7 @@ class AnswerRecipe(Recipe):
     )
     max_tokens: int = setting(
         600,
-        help="The longest answer, in tokens.",
+        help="The maximum length of an answer in tokens.",
         group="prompt",
         advanced=True,
         ge=1,
@@ -104,8 +104,8 @@ class AnswerRecipe(Recipe):
     )
     temperature: float | None = setting(
         None,
-        help="How freely it writes; empty leaves that to the endpoint, and makes a model on this "
-        "machine always write the same.",
+        help="Sampling temperature; empty leaves it to the endpoint, and makes a model on this "
+        "machine deterministic.",
         group="prompt",
         advanced=True,
         ge=0.0,
@@ -113,7 +113,7 @@ class AnswerRecipe(Recipe):
     )
     timeout: float = setting(
         60.0,
-        help="Seconds without a word after which an answer is given up.",
+        help="Seconds without output after which the answer is given up.",
         group="endpoint",
         advanced=True,
         gt=0.0,
@@ -121,7 +121,7 @@ class AnswerRecipe(Recipe):
     )
     total_timeout: float = setting(
         600.0,
-        help="Seconds after which an answer is ended, though it is still being written.",
+        help="Seconds after which the answer is ended even if it is still being written.",
         group="endpoint",
         advanced=True,
         gt=0.0,
@@ -129,7 +129,7 @@ class AnswerRecipe(Recipe):
     )
     retries: int = setting(
         2,
-        help="How often a request that failed before its first word is sent again.",
+        help="How often a request that failed before its first output is retried.",
         group="endpoint",
         advanced=True,
         ge=0,

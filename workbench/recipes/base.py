@@ -130,46 +130,49 @@ class ContractRecipe(Recipe):
     )
     pooling: Literal["auto", "mean", "cls", "lasttoken", "max", "weightedmean"] = setting(
         "auto",
-        help="How a text's token vectors become one; 'auto' keeps what its own files say.",
+        help="How token embeddings are pooled into one vector; 'auto' keeps what the model's own "
+        "files say.",
         group="contract",
         depends_on=_VECTOR,
     )
     normalize: Literal["auto", "yes", "no"] = setting(
         "auto",
-        help="Whether vectors are scaled to length 1, so that they are compared by cosine.",
+        help="Whether embeddings are L2-normalized, so that they are compared by cosine "
+        "similarity.",
         group="contract",
         depends_on=_VECTOR,
     )
     causal: Literal["auto", "yes", "no"] = setting(
         "auto",
-        help="Attention direction of a decoder: whether a token looks back only.",
+        help="Whether a decoder uses causal attention, in which a token attends to earlier tokens "
+        "only.",
         group="contract",
         depends_on=_VECTOR,
     )
     query_max_len: int | None = setting(
         None,
-        help="Queries are cut after this many tokens, special ones included.",
+        help="Queries are truncated after this many tokens, special ones included.",
         group="contract",
         ge=4,
         le=32768,
     )
     passage_max_len: int | None = setting(
         None,
-        help="Documents are cut after this many tokens, special ones included.",
+        help="Documents are truncated after this many tokens, special ones included.",
         group="contract",
         ge=4,
         le=32768,
     )
     query_prompt: OptionalPrompt = setting(
         None,
-        help="Put before every query.",
+        help="Prefix of every query.",
         group="contract",
         depends_on=_PROMPTED,
         max_length=2000,
     )
     document_prompt: OptionalPrompt = setting(
         None,
-        help="Put before every document.",
+        help="Prefix of every document.",
         group="contract",
         depends_on=_PROMPTED,
         max_length=2000,
@@ -182,21 +185,22 @@ class ContractRecipe(Recipe):
     )
     yes_token: str | None = setting(
         None,
-        help="An LLM reranker's answer for a relevant document: one token.",
+        help="The token with which an LLM reranker calls a document relevant.",
         group="contract",
         depends_on=_ANSWERS,
         max_length=50,
     )
     no_token: str | None = setting(
         None,
-        help="An LLM reranker's answer for a wrong document: one token.",
+        help="The token with which an LLM reranker calls a document not relevant.",
         group="contract",
         depends_on=_ANSWERS,
         max_length=50,
     )
     instruction: str | None = setting(
         None,
-        help="What counts as relevant, told to an LLM reranker with every pair.",
+        help="The instruction that tells an LLM reranker what counts as relevant, part of every "
+        "prompt.",
         group="contract",
         depends_on=_ANSWERS,
         max_length=2000,
@@ -268,7 +272,7 @@ class DrawPicturesRecipe(Recipe):
     )
     model: str = setting(
         SMALL_CLIP,
-        help="What the model of random weights is called; empty makes none.",
+        help="The name of a model with random weights; empty creates none.",
         max_length=120,
     )
     train_pictures: int = setting(3000, help="How many pictures to train on.", ge=50, le=50_000)
@@ -277,11 +281,11 @@ class DrawPicturesRecipe(Recipe):
         600, help="How many pictures to hold out as test.", ge=50, le=5_000
     )
     size: int = setting(
-        48, help="Width and height of a picture, and of what the model reads.", ge=32, le=256
+        48, help="Width and height of a picture and of the model's input, in pixels.", ge=32, le=256
     )
     seed: int = setting(
         13,
-        help="Decides what is drawn, and the model's random weights.",
+        help="Decides the pictures and the model's random weights.",
         ge=0,
         le=2**31 - 1,
     )
@@ -415,9 +419,9 @@ def query_document(group: str = "basics") -> Any:
     """The field ``exclude_query_document``."""
     return setting(
         "auto",
-        help="Leave the document that has the query's own id out of its ranking, as BEIR and MTEB "
-        "do; 'auto' does so where query ids are document ids, unless that document is judged "
-        "relevant to the query.",
+        help="Leave the document with the query's own id out of its ranking, as BEIR and MTEB do; "
+        "'auto' does so if query ids are document ids, unless that document is judged relevant to "
+        "the query.",
         group=group,
         advanced=True,
     )

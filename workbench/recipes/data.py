@@ -19,7 +19,8 @@ class ImportRecipe(Recipe):
         help="What the data set is called in this workspace.", min_length=1, max_length=80
     )
     strict: bool = setting(
-        False, help="Refuse the whole import when any row has a problem, instead of leaving it out."
+        False,
+        help="Reject the whole import if any row has a problem, instead of leaving that row out.",
     )
     encoding: str = setting(
         "auto",
@@ -28,21 +29,21 @@ class ImportRecipe(Recipe):
     )
     header: Literal["auto", "yes", "no"] = setting(
         "auto",
-        help="Whether the first line of a CSV, a TSV or a workbook names its columns; 'auto' tells "
-        "by its words and by the lines below it.",
+        help="Whether the first line of a CSV, a TSV or a workbook names its columns; 'auto' "
+        "decides by that line and the lines below it.",
         advanced=True,
     )
     scores: Literal["auto", "pairs", "grades"] = setting(
         "auto",
-        help="What a number beside two texts is: a grade of relevance, or the score of a pair; "
-        "'auto' takes whole numbers beside a query and a passage for grades.",
+        help="What a number next to two texts means: a relevance grade or the score of a pair; "
+        "'auto' reads integers next to a query and a passage as grades.",
         advanced=True,
     )
     mapping: list[str] = setting(
         [],
-        help="Which column holds what where the names do not tell, one ROLE=COLUMN each: query, "
-        "positive, negative, label, left, right, id, query_id, document_id, title, text, prompt or "
-        "picture.",
+        help="The roles of columns that are not recognized by name, one ROLE=COLUMN each: query, "
+        "positive, negative, label, left, right, id, query_id, document_id, title, text, prompt "
+        "or picture.",
         advanced=True,
         widget="lines",
     )
@@ -54,20 +55,22 @@ class ImportRecipe(Recipe):
     )
     hub_split: str = setting(
         "",
-        help="The splits of a data set named as hf:OWNER/NAME, with commas; empty takes all.",
+        help="The splits of a data set named as hf:OWNER/NAME, separated by commas; empty takes "
+        "all.",
         advanced=True,
         max_length=200,
     )
     pieces: Literal["files", "all", "none"] = setting(
         "files",
-        help="Which documents are cut into pieces: 'files' those of .txt, .md and .pdf, 'all' the "
-        "documents of tables too; 'none' cuts nothing but a PDF's pages.",
+        help="Which documents are split into chunks: 'files' those of .txt, .md and .pdf, 'all' "
+        "the documents of tables too; 'none' only splits a PDF into its pages.",
         group="pieces",
         advanced=True,
     )
     piece_size: int = setting(
         256,
-        help="The longest piece, in tokens; more than a model reads is cut off when it is used.",
+        help="The maximum length of a chunk in tokens; what exceeds a model's maximum length is "
+        "truncated when it is encoded.",
         group="pieces",
         advanced=True,
         depends_on=("pieces", ("files", "all")),
@@ -76,7 +79,7 @@ class ImportRecipe(Recipe):
     )
     piece_overlap: int = setting(
         32,
-        help="So many tokens of a piece stand at the beginning of the next one too.",
+        help="How many tokens of a chunk are repeated at the beginning of the next one.",
         group="pieces",
         advanced=True,
         depends_on=("pieces", ("files", "all")),
@@ -85,7 +88,7 @@ class ImportRecipe(Recipe):
     )
     piece_model: str = setting(
         "all-MiniLM-L6-v2",
-        help="The model whose tokens are counted.",
+        help="The model whose tokenizer counts the tokens.",
         group="pieces",
         advanced=True,
         depends_on=("pieces", ("files", "all")),
@@ -93,7 +96,7 @@ class ImportRecipe(Recipe):
     )
     dev_share: float = setting(
         0.1,
-        help="The share of training queries set aside as dev when the files bring none.",
+        help="The share of training queries held out as dev if the files contain no dev split.",
         group="splits",
         advanced=True,
         ge=0.0,
@@ -101,7 +104,7 @@ class ImportRecipe(Recipe):
     )
     test_share: float = setting(
         0.1,
-        help="The share of training queries set aside as test when the files bring none.",
+        help="The share of training queries held out as test if the files contain no test split.",
         group="splits",
         advanced=True,
         ge=0.0,
@@ -109,14 +112,14 @@ class ImportRecipe(Recipe):
     )
     held_out_limit: int = setting(
         1000,
-        help="At most this many queries are set aside for dev, and as many for test.",
+        help="At most this many queries are held out for dev, and as many for test.",
         group="splits",
         advanced=True,
         ge=1,
     )
     seed: int = setting(
         13,
-        help="Decides which queries are set aside; the same seed always sets the same aside.",
+        help="Decides which queries are held out; the same seed always holds out the same ones.",
         group="splits",
         advanced=True,
         ge=0,
@@ -124,7 +127,7 @@ class ImportRecipe(Recipe):
     )
     remove_after: bool = setting(
         False,
-        help="Delete the files once they are read (set for files uploaded through the page).",
+        help="Delete the files after the import (set for files uploaded through the page).",
         advanced=True,
     )
 
@@ -153,7 +156,7 @@ class AddModelRecipe(ContractRecipe):
     task: ClassVar[str] = "add-model"
 
     source: str = setting(
-        help="A folder on this machine, or a hub id.",
+        help="A folder on this machine, or a Hub id.",
         refers_to="model",
         widget="text",
         min_length=1,
@@ -165,8 +168,8 @@ class AddModelRecipe(ContractRecipe):
     )
     pictures_by: str = setting(
         "",
-        help="A CLIP-like model that reads the pictures, where the source reads texts only: both "
-        "become one model of pictures and texts.",
+        help="A CLIP-like model that encodes the pictures if the source encodes texts only: the "
+        "two become one image-text model.",
         refers_to="model",
         widget="text",
         max_length=1000,
@@ -200,19 +203,23 @@ class SampleRowsRecipe(Recipe):
     )
     size: int = setting(
         1000,
-        help="How many queries to take, from each split its share (scored pairs or documents, "
-        "where there are no queries).",
+        help="How many queries to take, in proportion from each split (scored pairs or documents "
+        "if there are no queries).",
         ge=1,
     )
     documents: Literal["linked", "all"] = setting(
         "linked",
         help="'linked' keeps the documents of these queries; 'all' keeps every document, so that "
-        "searching stays as hard as it was.",
+        "retrieval stays as hard as before.",
     )
     name: str = setting(
-        "", help="What the sample is called; empty adds '-sample' to the name.", max_length=80
+        "",
+        help="The name of the sample; empty adds '-sample' to the data set's name.",
+        max_length=80,
     )
-    seed: int = setting(13, help="Decides what is taken.", advanced=True, ge=0, le=2**31 - 1)
+    seed: int = setting(
+        13, help="Decides which queries are taken.", advanced=True, ge=0, le=2**31 - 1
+    )
 
 
 class MergeDataRecipe(Recipe):
@@ -239,21 +246,23 @@ class ResplitRecipe(Recipe):
     )
     by: Literal["query", "document", "field"] = setting(
         "query",
-        help="'query' deals queries out by chance; 'document' keeps queries that share a relevant "
-        "document in one split; 'field' goes by an own column, such as a date.",
+        help="'query' assigns queries at random; 'document' keeps queries that share a relevant "
+        "document in one split; 'field' splits by an additional column, such as a date.",
     )
     field: str = setting(
         "",
-        help="An own column of the queries, their documents or scored pairs: its latest values "
-        "become test, those before them dev; values that are called train, dev and test are taken "
-        "at their word.",
+        help="An additional column of the queries, their documents or the scored pairs: its "
+        "latest values become test, those before them dev; the values train, dev and test are "
+        "taken as split names.",
         depends_on=("by", ("field",)),
         widget="column",
         max_length=200,
     )
     dev_share: float = setting(0.1, help="The share of queries that become dev.", ge=0.0, le=0.5)
     test_share: float = setting(0.1, help="The share of queries that become test.", ge=0.0, le=0.5)
-    seed: int = setting(13, help="Decides who goes where.", advanced=True, ge=0, le=2**31 - 1)
+    seed: int = setting(
+        13, help="Decides which query goes into which split.", advanced=True, ge=0, le=2**31 - 1
+    )
 
 
 class ExportDataRecipe(Recipe):
@@ -266,7 +275,7 @@ class ExportDataRecipe(Recipe):
         None, help="Its version; empty takes the current one.", advanced=True, ge=1
     )
     split: Literal["all", "train", "dev", "test"] = setting(
-        "all", help="One split, or all of them, each in a file of its own."
+        "all", help="One split, or all of them, each in its own file."
     )
     format: Format = setting(
         "flagembedding",
@@ -280,15 +289,15 @@ class ExportDataRecipe(Recipe):
     )
     scores_from: Literal["auto", "own", "teacher", "grades"] = setting(
         "auto",
-        help="Scored pairs are made of the data set's own, of a teacher's scores of its "
-        "candidates, or of grades (divided by the highest); 'auto' takes the first of these that "
-        "it has.",
+        help="Where the scores of pairs come from: the data set's own scored pairs, a teacher's "
+        "scores of its candidates, or grades (divided by the highest); 'auto' takes the first "
+        "that exists.",
         depends_on=("format", ("scored",)),
     )
     output: str = setting(
         "",
-        help="The folder to write to, or a file that ends in .zip; empty keeps it with the job, "
-        "to be downloaded.",
+        help="The folder to write to, or a file that ends in .zip; empty keeps it with the job "
+        "for download.",
     )
 
 
@@ -301,7 +310,7 @@ class HubLookRecipe(Recipe):
     task: ClassVar[str] = "hub-look"
 
     dataset_id: str = setting(
-        help="The data set on the hub, as OWNER/NAME or hf:OWNER/NAME.", min_length=1
+        help="The data set on the Hub, as OWNER/NAME or hf:OWNER/NAME.", min_length=1
     )
     subset: str = setting(
         "",

@@ -40,39 +40,38 @@ class DataCheckRecipe(Recipe):
     )
     tokenizer: str = setting(
         "all-MiniLM-L6-v2",
-        help="The model whose tokenizer counts the tokens of texts; empty leaves that check out.",
+        help="The model whose tokenizer counts the tokens of texts; empty skips that check.",
         refers_to="model",
         max_length=500,
     )
     query_max_len: int = setting(
-        64, help="Queries with more tokens than this are cut in training.", ge=4, le=32768
+        64, help="Queries with more tokens than this are truncated in training.", ge=4, le=32768
     )
     passage_max_len: int = setting(
-        128, help="Documents with more tokens than this are cut in training.", ge=8, le=32768
+        128, help="Documents with more tokens than this are truncated in training.", ge=8, le=32768
     )
     judge: str = setting(
         "",
-        help="The model that says which negatives are likely right after all (embedding model, "
-        "reranker or late interaction); empty leaves that check out.",
+        help="The model that finds likely false negatives (an embedding model, a reranker or a "
+        "late-interaction model); empty skips that check.",
         refers_to="model",
         max_length=500,
     )
     judged_split: Literal["all", "train", "dev", "test"] = setting(
         "all",
-        help="The split whose negatives are shown to the judge; 'all' takes every split that has "
-        "some.",
+        help="The split whose negatives are judged; 'all' takes every split that has some.",
         advanced=True,
     )
     judged_queries: int = setting(
         1000,
-        help="At most this many queries, chosen by the seed, are shown to the judge.",
+        help="At most this many queries, chosen by the seed, are judged.",
         advanced=True,
         ge=1,
         le=10_000_000,
     )
     margin: float = setting(
         0.0,
-        help="A negative is likely right when the judge scores it above the best positive by more "
+        help="A negative is likely false if the judge scores it above the best positive by more "
         "than this.",
         advanced=True,
         ge=-100.0,
@@ -80,7 +79,7 @@ class DataCheckRecipe(Recipe):
     )
     similarity: float = setting(
         0.85,
-        help="Texts that share at least this part of their character sequences (Jaccard) are near "
+        help="Texts whose character n-grams have at least this Jaccard similarity are near "
         "duplicates.",
         advanced=True,
         ge=0.6,
@@ -88,40 +87,40 @@ class DataCheckRecipe(Recipe):
     )
     many_queries: int = setting(
         100,
-        help="A document that is right for more queries than this is remarkable.",
+        help="Documents relevant to more queries than this are reported.",
         advanced=True,
         ge=2,
         le=10_000_000,
     )
     imbalance: float = setting(
         20.0,
-        help="Labels are out of balance when one is this many times as common as another, and "
-        "negatives when there are this many for each positive.",
+        help="Labels count as imbalanced if one is this many times as common as another, and "
+        "negatives if there are this many for each positive.",
         advanced=True,
         ge=2.0,
         le=10_000.0,
     )
     language_share: float = setting(
         0.01,
-        help="Languages are mixed when at least this share of the texts is in another one.",
+        help="Languages count as mixed if at least this share of the texts is in another language.",
         advanced=True,
         ge=0.0001,
         le=0.5,
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
-        "auto", help="The judge's number format.", advanced=True
+        "auto", help="The judge's floating-point format.", advanced=True
     )
     device: Literal["auto", "cpu", "cuda"] = setting(
-        "auto", help="Where the judge works; 'auto' takes a GPU if there is one.", advanced=True
+        "auto", help="Where the judge runs; 'auto' takes a GPU if there is one.", advanced=True
     )
     use_cache: bool = setting(
         True,
-        help="Texts that a model has encoded before, and pairs that a reranker has scored, in the "
-        "same way, are read from disk; off computes everything anew and keeps nothing.",
+        help="Reuse cached embeddings and reranker scores that were computed with the same "
+        "settings; off computes everything again and caches nothing.",
         advanced=True,
     )
     seed: int = setting(
-        13, help="Decides which queries the judge sees.", advanced=True, ge=0, le=2**31 - 1
+        13, help="Decides which queries are judged.", advanced=True, ge=0, le=2**31 - 1
     )
 
     @field_validator("checks", mode="before")

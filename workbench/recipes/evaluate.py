@@ -25,57 +25,57 @@ class EvaluateRecipe(Recipe):
 
     dataset: str = setting(help="The data set to measure on.", refers_to="dataset")
     split: Literal["test", "dev", "train"] = setting(
-        "test", help="The split whose queries are asked.", widget="split"
+        "test", help="The split whose queries are used.", widget="split"
     )
     models: list[str] = setting(
-        help="The models to compare; the first is the one the others are compared with. 'bm25' is "
-        "one too.",
+        help="The models to compare; the first is the baseline. 'bm25' counts as a model too.",
         refers_to="model",
         min_length=1,
         max_length=12,
     )
     rerankers: list[str] = setting(
         [],
-        help="Second stages: each puts the best documents of each first stage in a new order.",
+        help="Rerankers or late-interaction models: each re-ranks the top documents of every "
+        "model.",
         refers_to="model",
         max_length=6,
     )
     second_dataset: str = setting(
         "",
-        help="A second data set on which the same models are measured: a check of whether training "
-        "made them forget something; empty measures on one.",
+        help="A second data set on which the same models are measured, to check whether training "
+        "made them forget something; empty measures on one data set.",
         refers_to="dataset",
         advanced=True,
         max_length=200,
     )
     dimensions: Annotated[str, AfterValidator(checked_dimensions)] = setting(
         "",
-        help="Also measure embedding models cut to their first dimensions, such as '64, 128, 256'; "
-        "'auto' halves them down to 32; empty does not.",
+        help="Also measure embedding models truncated to their first dimensions, such as '64, "
+        "128, 256'; 'auto' halves them down to 32; empty does not.",
         widget="numbers",
         advanced=True,
         max_length=200,
     )
     evaluation_mode: Literal["auto", "retrieval", "reranking", "pipeline"] = setting(
         "auto",
-        help="'retrieval' searches all documents; 'reranking' lets every model, BM25 and embedding "
-        "models too, order each query's own candidates; 'pipeline' measures second stages over "
-        "what first stages find; 'auto' measures each model in the mode of its kind.",
+        help="'retrieval' searches all documents; 'reranking' lets every model, including BM25 "
+        "and embedding models, rank each query's own candidates; 'pipeline' measures rerankers "
+        "over what first stages retrieve; 'auto' measures each model in the mode of its kind.",
         advanced=True,
     )
     candidates: int = setting(
         50,
-        help="How many of a first stage's documents a second stage puts in order for each query; "
-        "of the data's own candidates always all.",
+        help="How many of a first stage's documents are reranked for each query; of the data's "
+        "own candidates always all.",
         advanced=True,
         ge=2,
         le=1000,
     )
     first_stage: str = setting(
         "auto",
-        help="Finds the candidates of second stages that stand among the models: 'given' (the "
-        "data's own), 'bm25', or an embedding model; 'auto' takes the data's own where it has "
-        "them, else BM25.",
+        help="What retrieves the candidates for rerankers that are listed among the models: "
+        "'given' (the data's own), 'bm25', or an embedding model; 'auto' takes the data's own if "
+        "it has them, else BM25.",
         advanced=True,
         max_length=500,
         refers_to="model",
@@ -84,7 +84,7 @@ class EvaluateRecipe(Recipe):
     exact_documents: int = setting(
         5000,
         help="A late-interaction model searches all documents of data sets of up to this size; in "
-        "larger ones it orders candidates.",
+        "larger ones it reranks candidates.",
         advanced=True,
         ge=0,
         le=1_000_000,
@@ -94,7 +94,7 @@ class EvaluateRecipe(Recipe):
     )
     max_queries: int | None = setting(
         None,
-        help="Ask at most this many queries, chosen by the seed; empty asks all.",
+        help="Use at most this many queries, chosen by the seed; empty uses all.",
         advanced=True,
         ge=1,
     )
@@ -103,11 +103,12 @@ class EvaluateRecipe(Recipe):
     )
     exclude_query_document: QueryDocument = query_document()
     metric: DecidingMetric = setting(
-        "map@100", help="The metric whose differences are tested for luck.", advanced=True
+        "map@100", help="The metric whose differences are tested for significance.", advanced=True
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
         "auto",
-        help="Number format while encoding; 'auto' takes bf16 where this machine is fast at it.",
+        help="Floating-point format for encoding; 'auto' takes bf16 where this machine is fast at "
+        "it.",
         advanced=True,
     )
     device: Literal["auto", "cpu", "cuda"] = setting(
@@ -115,13 +116,13 @@ class EvaluateRecipe(Recipe):
     )
     use_cache: bool = setting(
         True,
-        help="Texts that a model has encoded before, and pairs that a reranker has scored, in the "
-        "same way, are read from disk; off computes everything anew and keeps nothing.",
+        help="Reuse cached embeddings and reranker scores that were computed with the same "
+        "settings; off computes everything again and caches nothing.",
         advanced=True,
     )
     seed: int = setting(
         7,
-        help="Decides the bootstrap's and the randomization test's draws.",
+        help="Seed of the bootstrap and the randomization test.",
         advanced=True,
         ge=0,
         le=2**31 - 1,
@@ -139,23 +140,24 @@ class IndexRecipe(Recipe):
     )
     name: str = setting(
         "",
-        help="What the index is called; empty makes a name from data set and model.",
+        help="The name of the index; empty generates one from data set and model.",
         max_length=200,
     )
     type: Literal["exact", "fast", "small"] = setting(
         "exact",
-        help="'exact' compares the query with every document; 'fast' looks only where it is likely "
-        "to find something; 'small' keeps each document in far fewer bytes. What the latter two "
-        "miss is measured and shown.",
+        help="'exact' compares the query with every document; 'fast' searches approximately; "
+        "'small' stores each document in far fewer bytes. What the latter two miss is measured "
+        "and shown.",
     )
     structure: Literal["auto", "flat", "hnsw", "ivf", "sq8", "pq", "ivfpq", "binary"] = setting(
         "auto",
-        help="The kind of FAISS index; 'auto' goes by the type and the number of documents.",
+        help="The FAISS index structure; 'auto' chooses it by the type and the number of "
+        "documents.",
         advanced=True,
     )
     truncate_dim: int | None = setting(
         None,
-        help="Keep only the first dimensions of each vector, which suits models trained for it "
+        help="Keep only the first dimensions of each vector, for models trained for it "
         "(Matryoshka); empty keeps all.",
         advanced=True,
         ge=8,
@@ -163,16 +165,16 @@ class IndexRecipe(Recipe):
     )
     rescore: int = setting(
         4,
-        help="A binary index finds this many times the documents that are wanted and orders them "
-        "anew by int8 vectors, which stay on disk; 0 keeps none and goes by the bits alone.",
+        help="A binary index retrieves this many times the requested documents and rescores them "
+        "with int8 vectors, which stay on disk; 0 stores none and uses the binary codes alone.",
         advanced=True,
         ge=0,
         le=100,
     )
     probes: int | None = setting(
         None,
-        help="IVF: how many of its lists a query looks through; more finds more and takes longer. "
-        "Empty takes a sixteenth of them, at least 8.",
+        help="IVF: how many lists a query probes; more finds more and takes longer. Empty takes a "
+        "sixteenth of them, at least 8.",
         advanced=True,
         ge=1,
         le=65536,
@@ -190,7 +192,8 @@ class IndexRecipe(Recipe):
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
         "auto",
-        help="Number format while encoding; 'auto' takes bf16 where this machine is fast at it.",
+        help="Floating-point format for encoding; 'auto' takes bf16 where this machine is fast at "
+        "it.",
         advanced=True,
     )
     device: Literal["auto", "cpu", "cuda"] = setting(
@@ -198,8 +201,8 @@ class IndexRecipe(Recipe):
     )
     use_cache: bool = setting(
         True,
-        help="Texts that this model has encoded before, in the same way, are read from disk; off "
-        "encodes everything anew and keeps nothing.",
+        help="Reuse cached embeddings that this model computed with the same settings; off "
+        "encodes everything again and caches nothing.",
         advanced=True,
     )
 
@@ -214,24 +217,24 @@ class MatrixRecipe(Recipe):
 
     dataset: str = setting(help="The data set to measure on.", refers_to="dataset")
     split: Literal["test", "dev", "train"] = setting(
-        "test", help="The split whose queries are asked.", widget="split"
+        "test", help="The split whose queries are used.", widget="split"
     )
     retrievers: list[str] = setting(
-        help="What searches all documents: embedding models, and 'bm25'.",
+        help="The models that search all documents: embedding models and 'bm25'.",
         refers_to="model",
         min_length=1,
         max_length=6,
     )
     rerankers: list[str] = setting(
         [],
-        help="What puts each retriever's best documents in a new order: rerankers and "
-        "late-interaction models. Every retriever is measured without one too.",
+        help="The models that re-rank each retriever's top documents: rerankers and "
+        "late-interaction models. Every retriever is also measured without one.",
         refers_to="model",
         max_length=6,
     )
     top_k: int = setting(
         5,
-        help="A pipeline hands over its best 1, 2 ... up to this many documents; each cutoff is "
+        help="A pipeline returns its top 1, 2 ... up to this many documents; each cutoff is "
         "measured.",
         ge=1,
         le=50,
@@ -248,14 +251,15 @@ class MatrixRecipe(Recipe):
     )
     max_queries: int | None = setting(
         None,
-        help="Ask at most this many queries, chosen by the seed; empty asks all.",
+        help="Use at most this many queries, chosen by the seed; empty uses all.",
         advanced=True,
         ge=1,
     )
     exclude_query_document: QueryDocument = query_document()
     precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
         "auto",
-        help="Number format while encoding; 'auto' takes bf16 where this machine is fast at it.",
+        help="Floating-point format for encoding; 'auto' takes bf16 where this machine is fast at "
+        "it.",
         advanced=True,
     )
     device: Literal["auto", "cpu", "cuda"] = setting(
@@ -263,11 +267,13 @@ class MatrixRecipe(Recipe):
     )
     use_cache: bool = setting(
         True,
-        help="Documents that a retriever has encoded before, in the same way, are read from disk. "
-        "Queries are always encoded anew, for their time is measured.",
+        help="Reuse cached document embeddings that a retriever computed with the same settings. "
+        "Queries are always encoded again, because their time is measured.",
         advanced=True,
     )
-    seed: int = setting(7, help="Chooses queries.", advanced=True, ge=0, le=2**31 - 1)
+    seed: int = setting(
+        7, help="Decides which queries are used.", advanced=True, ge=0, le=2**31 - 1
+    )
 
     @model_validator(mode="after")
     def _deep_enough(self) -> Self:
@@ -350,26 +356,27 @@ class IndexUpdateRecipe(Recipe):
     task: ClassVar[str] = "index-update"
 
     index: str = setting(
-        help="The index that is brought up to date.",
+        help="The index to update.",
         refers_to="index",
         min_length=1,
         max_length=200,
     )
     leave_out: list[str] = setting(
         [],
-        help="Documents, by their ids, that the index is to be without from now on.",
+        help="The ids of documents to exclude from the index.",
         widget="lines",
         max_length=10_000,
     )
     take_back: list[str] = setting(
         [],
-        help="Documents, by their ids, that were left out and are to be found again.",
+        help="The ids of excluded documents to restore.",
         widget="lines",
         advanced=True,
         max_length=10_000,
     )
     rebuild: bool = setting(
         False,
-        help="Build it anew with its own settings even where adding and removing would do.",
+        help="Rebuild the index with its own settings even if adding and removing documents would "
+        "do.",
         advanced=True,
     )

@@ -62,34 +62,34 @@ class BlendRecipe(Recipe):
     )
     dataset: str = setting(help="The data set it was fine-tuned on.", refers_to="dataset")
     second_dataset: str = setting(
-        help="A data set that shows what the base knew before.", refers_to="dataset"
+        help="A data set that shows what the base model could do before.", refers_to="dataset"
     )
     split: Literal["auto", "dev", "train"] = setting(
         "auto",
-        help="The split whose queries the ratio is chosen by; 'auto' takes dev where there is one, "
-        "else train. Never test: what was chosen by it cannot be judged by it.",
+        help="The split by whose queries the ratio is chosen; 'auto' takes dev if there is one, "
+        "else train. Never test: what is chosen on test cannot be evaluated on it.",
         widget="split",
     )
     ratios: Annotated[str, AfterValidator(_checked)] = setting(
         "0, 0.25, 0.5, 0.75, 1",
-        help="The fine-tuned model's shares to measure: 0 is the base, 1 the fine-tuned model.",
+        help="The ratios to measure: 0 is the base model, 1 the fine-tuned model.",
         widget="numbers",
     )
     keep: float | None = setting(
-        None, help="Keep the model of this share; empty only measures.", ge=0, le=1
+        None, help="Save the model of this ratio; empty only measures.", ge=0, le=1
     )
     name: str = setting(
-        "", help="What the kept model is called; empty makes a name.", max_length=120
+        "", help="The name of the saved model; empty generates one.", max_length=120
     )
     max_queries: int | None = setting(
         None,
-        help="Ask at most this many queries of each data set, chosen by the seed; empty asks all.",
+        help="Use at most this many queries of each data set, chosen by the seed; empty uses all.",
         advanced=True,
         ge=1,
     )
     candidates: int = setting(
         50,
-        help="How many documents of the first stage a reranker or late-interaction model orders.",
+        help="How many documents of the first stage a reranker or late-interaction model re-ranks.",
         advanced=True,
         ge=2,
         le=1000,
@@ -103,9 +103,10 @@ class BlendRecipe(Recipe):
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
         "auto",
-        help="Number format while encoding; 'auto' takes bf16 where this machine is fast at it.",
+        help="Floating-point format for encoding; 'auto' takes bf16 where this machine is fast at "
+        "it.",
         advanced=True,
     )
     seed: int = setting(
-        7, help="Decides which queries are asked.", advanced=True, ge=0, le=2**31 - 1
+        7, help="Decides which queries are used.", advanced=True, ge=0, le=2**31 - 1
     )

@@ -14,20 +14,21 @@ class MineRecipe(Recipe):
 
     task: ClassVar[str] = "mine"
 
-    dataset: str = setting(help="The data set to find negatives for.", refers_to="dataset")
+    dataset: str = setting(help="The data set to mine negatives for.", refers_to="dataset")
     method: Literal["model", "bm25", "random"] = setting(
         "model",
-        help="What finds them: an embedding model, the words in common (BM25), or chance.",
+        help="What finds them: an embedding model, shared words (BM25), or random choice.",
     )
     model: str = setting(
         "all-MiniLM-L6-v2",
-        help="The embedding model that searches. Best is the one to be trained, or a better one.",
+        help="The embedding model that searches. Best is the model to be trained, or a stronger "
+        "one.",
         depends_on=("method", ("model",)),
         refers_to="model",
         max_length=500,
     )
     num_negatives: int = setting(
-        5, help="How many negatives each query gets, where so many are left.", ge=1, le=200
+        5, help="How many negatives each query gets, if that many remain.", ge=1, le=200
     )
     relative_margin: float | None = setting(
         0.05,
@@ -48,8 +49,8 @@ class MineRecipe(Recipe):
     )
     range_min: int = setting(
         0,
-        help="Skip so many of the best that the margins left over; they are the likeliest to be "
-        "right after all.",
+        help="Skip this many of the top-ranked documents that pass the margins; they are the most "
+        "likely to be relevant.",
         group="choice",
         advanced=True,
         ge=0,
@@ -57,7 +58,7 @@ class MineRecipe(Recipe):
     )
     range_max: int = setting(
         50,
-        help="Look no further than this rank.",
+        help="Consider documents down to this rank.",
         group="choice",
         advanced=True,
         ge=1,
@@ -65,7 +66,7 @@ class MineRecipe(Recipe):
     )
     sampling: Literal["top", "random"] = setting(
         "top",
-        help="Of what is left: the best, or some by chance (easier, and more varied).",
+        help="From what remains: the top-ranked, or a random choice (easier and more varied).",
         group="choice",
         advanced=True,
     )
@@ -78,34 +79,34 @@ class MineRecipe(Recipe):
         ge=0.0,
     )
     max_score: float | None = setting(
-        None, help="Leave out what scores higher than this.", group="choice", advanced=True
+        None, help="Leave out documents that score higher than this.", group="choice", advanced=True
     )
     min_score: float | None = setting(
-        None, help="Leave out what scores lower than this.", group="choice", advanced=True
+        None, help="Leave out documents that score lower than this.", group="choice", advanced=True
     )
     earlier: Literal["keep", "replace", "all"] = setting(
         "replace",
-        help="What becomes of candidates that are there: 'keep' adds to them, 'replace' takes away "
-        "those mined earlier, 'all' those that the data brought too.",
+        help="What happens to existing candidates: 'keep' adds to them, 'replace' removes those "
+        "mined earlier, 'all' also removes those that came with the data.",
         group="choice",
         advanced=True,
     )
     score_earlier: bool = setting(
         True,
-        help="Candidates that stay get this teacher's score as well. Distillation needs one scale "
+        help="Also score the candidates that stay with this teacher. Distillation needs one scale "
         "for all of them.",
         group="choice",
         advanced=True,
     )
     seed: int = setting(
-        13, help="Decides what is drawn by chance.", group="choice", advanced=True, ge=0, le=2**31
+        13, help="Decides everything that is random.", group="choice", advanced=True, ge=0, le=2**31
     )
     dataset_version: int | None = setting(
         None, help="The data set's version; empty takes the newest.", advanced=True, ge=1
     )
     max_queries: int | None = setting(
         None,
-        help="Ask at most this many queries of a split, chosen by the seed; empty asks all.",
+        help="Use at most this many queries of a split, chosen by the seed; empty uses all.",
         advanced=True,
         ge=1,
     )
@@ -114,13 +115,14 @@ class MineRecipe(Recipe):
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
         "auto",
-        help="Number format while encoding; 'auto' takes bf16 where this machine is fast at it.",
+        help="Floating-point format for encoding; 'auto' takes bf16 where this machine is fast at "
+        "it.",
         advanced=True,
     )
     use_cache: bool = setting(
         True,
-        help="Texts that a model has encoded before, and pairs that a reranker has scored, in the "
-        "same way, are read from disk; off computes everything anew and keeps nothing.",
+        help="Reuse cached embeddings and reranker scores that were computed with the same "
+        "settings; off computes everything again and caches nothing.",
         advanced=True,
     )
 

@@ -24,13 +24,13 @@ class QuantizeRecipe(Recipe):
     task: ClassVar[str] = "quantize"
 
     model: str = setting(
-        help="The model to quantize: a name in the workspace, a folder or a hub id.",
+        help="The model to quantize: a name in the workspace, a folder or a Hub id.",
         refers_to="model",
         min_length=1,
     )
     method: ModelMethod = setting(
         "bf16",
-        help="How its weights are kept: bf16 and fp16 in 16 bits; int8, nf4 and fp4 by "
+        help="The format of its weights: bf16 and fp16 in 16 bits; int8, nf4 and fp4 by "
         "bitsandbytes; onnx in full precision and onnx-int8 in 8 bits for CPUs, by ONNX Runtime.",
     )
     name: str = setting(
@@ -49,48 +49,48 @@ class QuantizeLabRecipe(Recipe):
     task: ClassVar[str] = "quantize-lab"
 
     model: str = setting(
-        "all-MiniLM-L6-v2", help="The model to make smaller.", refers_to="model", min_length=1
+        "all-MiniLM-L6-v2", help="The model to quantize.", refers_to="model", min_length=1
     )
     dataset: str = setting(help="The data set to measure on.", refers_to="dataset")
     methods: Annotated[list[ModelMethod], AfterValidator(_once)] = setting(
         ["bf16", "onnx-int8", "nf4"],
-        help="Formats of the model's weights to measure.",
+        help="The weight formats to measure.",
         max_length=7,
     )
     vectors: Annotated[list[VectorMethod], AfterValidator(_once)] = setting(
         ["int8", "binary"],
-        help="Formats of its embeddings to measure; for embedding models.",
+        help="The embedding formats to measure; for embedding models.",
         max_length=5,
     )
     dimensions: Annotated[str, AfterValidator(checked_dimensions)] = setting(
         "",
-        help="Also measure the embeddings cut to their first dimensions, in each format, such as "
-        "'128, 256'; 'auto' halves them down to 32; empty does not.",
+        help="Also measure the embeddings truncated to their first dimensions, in each format, "
+        "such as '128, 256'; 'auto' halves them down to 32; empty does not.",
         widget="numbers",
         max_length=200,
     )
     rescore: int = setting(
         4,
-        help="Binary embeddings: so many times the wanted documents are found by signs alone and "
-        "put in order by 8 bits a dimension; 0 keeps the signs' own order.",
+        help="For binary embeddings: this many times the requested documents are retrieved by "
+        "binary codes and rescored with 8 bits per dimension; 0 does not rescore.",
         ge=0,
         le=100,
     )
     split: Literal["auto", "dev", "train", "test"] = setting(
         "auto",
-        help="The split whose queries are asked, and by which a format is recommended; 'auto' "
-        "takes dev where there is one, else train.",
+        help="The split whose queries are used and by which a format is recommended; 'auto' takes "
+        "dev if there is one, else train.",
         widget="split",
     )
     max_queries: int | None = setting(
         None,
-        help="Ask at most this many queries, chosen by the seed; empty asks all.",
+        help="Use at most this many queries, chosen by the seed; empty uses all.",
         advanced=True,
         ge=1,
     )
     candidates: int = setting(
         50,
-        help="How many documents of the first stage a reranker or late-interaction model orders.",
+        help="How many documents of the first stage a reranker or late-interaction model re-ranks.",
         advanced=True,
         ge=2,
         le=1000,
@@ -103,5 +103,5 @@ class QuantizeLabRecipe(Recipe):
         None, help="The data set's version; empty takes the newest.", advanced=True, ge=1
     )
     seed: int = setting(
-        7, help="Decides which queries are asked.", advanced=True, ge=0, le=2**31 - 1
+        7, help="Decides which queries are used.", advanced=True, ge=0, le=2**31 - 1
     )

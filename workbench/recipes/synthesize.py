@@ -21,7 +21,9 @@ class SynthesizeRecipe(Recipe):
 
     task: ClassVar[str] = "synthesize"
 
-    dataset: str = setting(help="The data set whose documents get questions.", refers_to="dataset")
+    dataset: str = setting(
+        help="The data set for whose documents questions are generated.", refers_to="dataset"
+    )
     endpoint: str = setting(
         "",
         help="The address of an OpenAI-compatible endpoint, up to and with its '/v1'. Passages are "
@@ -31,7 +33,7 @@ class SynthesizeRecipe(Recipe):
     )
     endpoint_model: str = setting(
         "",
-        help="What the endpoint calls the model that writes.",
+        help="The endpoint's name of the model that writes.",
         group="endpoint",
         max_length=200,
     )
@@ -46,7 +48,7 @@ class SynthesizeRecipe(Recipe):
     )
     passages: int | None = setting(
         None,
-        help="Ask about so many passages, drawn by the seed; empty asks about all.",
+        help="Generate questions for this many passages, drawn by the seed; empty takes all.",
         ge=1,
     )
     questions: int = setting(3, help="How many questions each passage gets.", ge=1, le=20)
@@ -56,21 +58,21 @@ class SynthesizeRecipe(Recipe):
     )
     template_en: str = setting(
         "",
-        help=f"What is asked, in English, with {PASSAGE} and {COUNT}; empty takes the built-in.",
+        help=f"The English prompt, with {PASSAGE} and {COUNT}; empty takes the built-in one.",
         group="prompt",
         advanced=True,
         max_length=20_000,
     )
     template_zh: str = setting(
         "",
-        help=f"What is asked, in Chinese, with {PASSAGE} and {COUNT}; empty takes the built-in.",
+        help=f"The Chinese prompt, with {PASSAGE} and {COUNT}; empty takes the built-in one.",
         group="prompt",
         advanced=True,
         max_length=20_000,
     )
     passage_chars: int = setting(
         6000,
-        help="Longer passages are cut at so many characters before they are sent.",
+        help="Passages are truncated to this many characters before they are sent.",
         group="prompt",
         advanced=True,
         ge=100,
@@ -78,7 +80,7 @@ class SynthesizeRecipe(Recipe):
     )
     round_trip: str | None = setting(
         "all-MiniLM-L6-v2",
-        help="The embedding model (or 'bm25') that must find a question's passage again; empty "
+        help="The embedding model (or 'bm25') that must retrieve a question's passage; empty "
         "keeps every question.",
         group="round_trip",
         refers_to="model",
@@ -86,17 +88,17 @@ class SynthesizeRecipe(Recipe):
     )
     round_trip_k: int = setting(
         10,
-        help="A question stays if its passage is among so many of the model's best.",
+        help="A question is kept if its passage is among this many top results.",
         group="round_trip",
         ge=1,
         le=1000,
     )
     skip_judged: bool = setting(
-        True, help="Leave out documents that are right for some query already.", advanced=True
+        True, help="Leave out documents that are already relevant to a query.", advanced=True
     )
     seed: int = setting(
         13,
-        help="Decides which passages are drawn and how the splits fall.",
+        help="Decides which passages are drawn and how they are split.",
         advanced=True,
         ge=0,
         le=2**31,
@@ -105,11 +107,11 @@ class SynthesizeRecipe(Recipe):
         None, help="The data set's version; empty takes the newest.", advanced=True, ge=1
     )
     preview: bool = setting(
-        False, help="Only show what is written: no round trip, no new version.", advanced=True
+        False, help="Only show the questions: no round-trip check, no new version.", advanced=True
     )
     dev_share: float = setting(
         0.1,
-        help="Passages whose questions become dev, where the data set has no dev queries.",
+        help="The share of passages whose questions become dev if the data set has no dev queries.",
         group="splits",
         advanced=True,
         ge=0.0,
@@ -117,14 +119,15 @@ class SynthesizeRecipe(Recipe):
     )
     test_share: float = setting(
         0.1,
-        help="Passages whose questions become test, where the data set has no test queries.",
+        help="The share of passages whose questions become test if the data set has no test "
+        "queries.",
         group="splits",
         advanced=True,
         ge=0.0,
         le=0.9,
     )
     concurrency: int = setting(
-        4, help="Requests under way at once.", group="endpoint", advanced=True, ge=1, le=128
+        4, help="Concurrent requests.", group="endpoint", advanced=True, ge=1, le=128
     )
     requests_per_minute: int | None = setting(
         None,
@@ -144,7 +147,7 @@ class SynthesizeRecipe(Recipe):
     )
     retries: int = setting(
         4,
-        help="How often a request that failed is sent again, each time after a longer pause.",
+        help="How often a failed request is retried, each time after a longer pause.",
         group="endpoint",
         advanced=True,
         ge=0,
@@ -152,7 +155,8 @@ class SynthesizeRecipe(Recipe):
     )
     temperature: float | None = setting(
         0.7,
-        help="How freely it writes; empty leaves that to the endpoint (some models take none).",
+        help="Sampling temperature; empty leaves it to the endpoint (some models do not accept "
+        "one).",
         group="prompt",
         advanced=True,
         ge=0.0,
@@ -160,7 +164,7 @@ class SynthesizeRecipe(Recipe):
     )
     max_tokens: int = setting(
         400,
-        help="The longest answer, in tokens.",
+        help="The maximum length of an answer in tokens.",
         group="prompt",
         advanced=True,
         ge=16,

@@ -50,7 +50,7 @@ class AdapterFields(Recipe):
     )
     lora_dropout: float = setting(
         0.05,
-        help="Share of the adapter's inputs that are dropped at each step.",
+        help="Dropout rate of the adapter's inputs.",
         group="adapter",
         advanced=True,
         depends_on=("method", ADAPTED),
@@ -59,7 +59,8 @@ class AdapterFields(Recipe):
     )
     target_modules: str = setting(
         "all-linear",
-        help="Which layers get an adapter: all-linear, or names with commas (q_proj, v_proj).",
+        help="Which layers get an adapter: all-linear, or names separated by commas (q_proj, "
+        "v_proj).",
         group="adapter",
         advanced=True,
         depends_on=("method", ADAPTED),
@@ -81,14 +82,14 @@ class AdapterFields(Recipe):
     )
     double_quantization: bool = setting(
         True,
-        help="Quantizes the 4-bit scales too, which saves another 0.4 bits per weight.",
+        help="Quantizes the quantization constants too, which saves another 0.4 bits per weight.",
         group="adapter",
         advanced=True,
         depends_on=("quantization_bits", ("4",)),
     )
     compute_dtype: Literal["auto", "fp32", "bf16", "fp16"] = setting(
         "auto",
-        help="The format that 4-bit weights are multiplied in; 'auto' takes bf16 where the run "
+        help="The data type in which 4-bit weights are multiplied; 'auto' takes bf16 if the run "
         "computes in bf16, else fp32.",
         group="adapter",
         advanced=True,
@@ -125,7 +126,7 @@ class TrainRecipe(AdapterFields):
     dataset: str = setting(help="The data set to train and evaluate on.", refers_to="dataset")
     model: str = setting(
         "all-MiniLM-L6-v2",
-        help="The base model: a name in the workspace, a local folder, or a hub id.",
+        help="The base model: a name in the workspace, a local folder, or a Hub id.",
         refers_to="model",
     )
     name: str = setting(
@@ -135,13 +136,11 @@ class TrainRecipe(AdapterFields):
     )
     method: Literal["full", "lora", "qlora"] = setting(
         "full",
-        help="Full changes every weight, LoRA trains a small adapter, QLoRA one over weights in "
-        "4 or 8 bits.",
+        help="'full' updates all weights, 'lora' trains a small adapter, 'qlora' an adapter on "
+        "top of weights in 4 or 8 bits.",
     )
 
-    epochs: float = setting(
-        1.0, help="How often the run goes through all training rows.", gt=0, le=1000
-    )
+    epochs: float = setting(1.0, help="Passes over all training rows.", gt=0, le=1000)
     batch_size: int = setting(
         32,
         help="Queries per step; larger batches give more in-batch negatives and take more memory.",
@@ -150,13 +149,15 @@ class TrainRecipe(AdapterFields):
     )
     learning_rate: float = setting(
         5e-5,
-        help="The highest step size of the optimizer; too high and the model forgets.",
+        help="The optimizer's peak learning rate; if it is too high, the model forgets.",
         gt=0,
         le=1.0,
     )
-    query_max_len: int = setting(64, help="Queries are cut after this many tokens.", ge=4, le=32768)
+    query_max_len: int = setting(
+        64, help="Queries are truncated after this many tokens.", ge=4, le=32768
+    )
     passage_max_len: int = setting(
-        128, help="Documents are cut after this many tokens.", ge=4, le=32768
+        128, help="Documents are truncated after this many tokens.", ge=4, le=32768
     )
 
     dataset_version: int | None = setting(
@@ -164,7 +165,7 @@ class TrainRecipe(AdapterFields):
     )
     max_steps: int | None = setting(
         None,
-        help="Stop after this many optimizer steps, whatever the epochs say.",
+        help="Stop after this many optimizer steps, regardless of the epochs.",
         group="schedule",
         advanced=True,
         ge=1,
@@ -178,7 +179,8 @@ class TrainRecipe(AdapterFields):
     )
     gradient_accumulation: int = setting(
         1,
-        help="Batches whose gradients are summed before a step; in-batch negatives stay per batch.",
+        help="Batches whose gradients are accumulated before a step; in-batch negatives stay "
+        "within each batch.",
         group="schedule",
         advanced=True,
         ge=1,
@@ -186,7 +188,7 @@ class TrainRecipe(AdapterFields):
     )
     warmup: float = setting(
         0.1,
-        help="Share of all steps in which the learning rate rises from 0.",
+        help="The share of all steps in which the learning rate warms up from 0.",
         group="schedule",
         advanced=True,
         ge=0.0,
@@ -194,13 +196,13 @@ class TrainRecipe(AdapterFields):
     )
     scheduler: Literal["linear", "cosine", "constant"] = setting(
         "linear",
-        help="How the learning rate falls after warm-up.",
+        help="How the learning rate decays after warm-up.",
         group="schedule",
         advanced=True,
     )
     weight_decay: float = setting(
         0.0,
-        help="Pulls weights towards 0 a little at each step.",
+        help="Strength of the decay of weights towards 0 at each step.",
         group="schedule",
         advanced=True,
         ge=0.0,
@@ -208,14 +210,15 @@ class TrainRecipe(AdapterFields):
     )
     max_grad_norm: float = setting(
         1.0,
-        help="Gradients longer than this are shortened to it; 0 leaves them as they are.",
+        help="Gradients are clipped to this norm; 0 does not clip.",
         group="schedule",
         advanced=True,
         ge=0.0,
     )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
         "auto",
-        help="Number format of the computation; 'auto' takes bf16 where the machine is fast at it.",
+        help="Floating-point format of the computation; 'auto' takes bf16 where the machine is "
+        "fast at it.",
         group="machine",
         advanced=True,
     )
@@ -227,22 +230,21 @@ class TrainRecipe(AdapterFields):
     )
     devices: Devices = setting(
         "1",
-        help="How many train together, each with batches of its own: a number, all, or GPUs by "
-        "name (gpu:0,gpu:2); on a CPU, processes.",
+        help="The devices of data-parallel training, each with its own batches: a number, all, or "
+        "GPUs by name (gpu:0,gpu:2); on a CPU, processes.",
         group="machine",
         advanced=True,
         max_length=200,
     )
     gradient_checkpointing: bool = setting(
         False,
-        help="Computes activations again instead of keeping them: less memory, about a third "
-        "slower.",
+        help="Recomputes activations instead of storing them: less memory, about a third slower.",
         group="machine",
         advanced=True,
     )
     seed: int = setting(
         42,
-        help="Decides the order of the rows and every other chance.",
+        help="Decides the order of the rows and everything else that is random.",
         group="schedule",
         advanced=True,
         ge=0,
@@ -251,14 +253,14 @@ class TrainRecipe(AdapterFields):
 
     metric: Metric = setting(
         "map@100",
-        help="The dev metric that decides which checkpoint is best; scored pairs are always "
-        "judged by Spearman's correlation.",
+        help="The dev metric by which the best checkpoint is selected; for scored pairs it is "
+        "always Spearman's correlation.",
         group="evaluation",
         advanced=True,
     )
     eval_steps: int | None = setting(
         None,
-        help="Evaluate on dev every so many steps; empty evaluates a few times a run.",
+        help="Evaluate on dev every this many steps; empty evaluates a few times per run.",
         group="evaluation",
         advanced=True,
         ge=1,
@@ -287,14 +289,14 @@ class TrainRecipe(AdapterFields):
     )
     save_steps: int | None = setting(
         None,
-        help="Write a checkpoint every so many steps; empty saves at each dev evaluation.",
+        help="Write a checkpoint every this many steps; empty saves one at each dev evaluation.",
         group="checkpoints",
         advanced=True,
         ge=1,
     )
     checkpoints_kept: int = setting(
         2,
-        help="How many checkpoints stay on disk; best and last always do.",
+        help="How many checkpoints are kept on disk; the best and the last always are.",
         group="checkpoints",
         advanced=True,
         ge=2,
@@ -353,7 +355,7 @@ class TrainEmbeddingRecipe(TrainRecipe):
 
     negatives: int = setting(
         1,
-        help="Given hard negatives per query; 0 uses the other rows of the batch alone.",
+        help="Hard negatives per query, from the data; 0 uses only in-batch negatives.",
         ge=0,
         le=100,
     )
@@ -368,38 +370,38 @@ class TrainEmbeddingRecipe(TrainRecipe):
         "cosine",
     ] = setting(
         "contrastive",
-        help="Contrastive is right for pairs and triplets; cached lets a large batch fit a small "
-        "memory (at twice the time); GIST leaves out negatives that a guide model finds better "
-        "than the positive; distill-kl and margin-mse learn a teacher's scores in the data; cosent "
-        "(by order) and cosine (by value) learn scored pairs of texts.",
+        help="'contrastive' suits pairs and triplets; 'cached-...' fits a large batch into little "
+        "memory (at twice the time); 'gist' leaves out negatives that a guide model scores above "
+        "the positive; 'distill-kl' and 'margin-mse' learn a teacher's scores in the data; "
+        "'cosent' (by order) and 'cosine' (by value) learn scored text pairs.",
         group="objective",
         advanced=True,
     )
     in_batch_negatives: bool = setting(
         True,
-        help="Take the other rows' documents as negatives; off, a query sees its own candidates "
-        "only.",
+        help="Use the other rows' documents as negatives; off, a query sees only its own "
+        "candidates.",
         group="objective",
         advanced=True,
         depends_on=("objective", ("contrastive", "cached-contrastive")),
     )
     negatives_cross_device: bool = setting(
         False,
-        help="Takes the documents of the other devices' batches as negatives, too; needs devices.",
+        help="Also use the documents of the other devices' batches as negatives; needs devices.",
         group="objective",
         advanced=True,
         depends_on=("objective", ("contrastive", "cached-contrastive", "gist", "cached-gist")),
     )
     symmetric: bool = setting(
         False,
-        help="Each document shall find its query, too.",
+        help="Add the loss of the reverse direction, from each document to its query.",
         group="objective",
         advanced=True,
         depends_on=("objective", ("contrastive", "cached-contrastive")),
     )
     guide_model: str = setting(
         "",
-        help="The embedding model that tells false negatives; empty takes the base model as it "
+        help="The embedding model that detects false negatives; empty takes the base model as it "
         "was before training.",
         group="objective",
         advanced=True,
@@ -408,8 +410,8 @@ class TrainEmbeddingRecipe(TrainRecipe):
     )
     guide_margin: float = setting(
         0.0,
-        help="A negative is left out where the guide scores it above the positive's score less "
-        "this; below 0 keeps some that score higher than the positive.",
+        help="A negative is left out if the guide scores it above the positive's score minus this "
+        "margin; below 0 keeps some that score higher than the positive.",
         group="objective",
         advanced=True,
         depends_on=("objective", GUIDED),
@@ -418,7 +420,8 @@ class TrainEmbeddingRecipe(TrainRecipe):
     )
     mini_batch_size: int = setting(
         16,
-        help="Texts that a cached objective keeps in memory at once; changes no result.",
+        help="Texts that a cached objective (GradCache) holds in memory at once; does not change "
+        "the result.",
         group="objective",
         advanced=True,
         depends_on=("objective", ("cached-contrastive", "cached-gist")),
@@ -427,17 +430,17 @@ class TrainEmbeddingRecipe(TrainRecipe):
     )
     matryoshka_dims: Numbers = setting(
         "",
-        help="Train these shorter vectors along, such as 256, 128, 64; empty trains whole ones "
-        "(Kusupati et al. 2022).",
+        help="Also train these shorter embeddings, such as 256, 128, 64; empty trains full ones "
+        "only (Kusupati et al. 2022).",
         group="objective",
         advanced=True,
         widget="numbers",
     )
     temperature: float = setting(
         0.05,
-        help="Scores are divided by this before the softmax; smaller presses harder on mistakes. "
-        "Inner products of vectors that keep their lengths are divided by it only where it is set "
-        "to another number than the default.",
+        help="Scores are divided by this before the softmax; smaller values penalize errors "
+        "harder. Inner products of vectors that are not normalized are divided by it only if it "
+        "is set to another value than the default.",
         group="objective",
         advanced=True,
         depends_on=("objective", (*CONTRASTIVE, "distill-kl", "cosent")),
@@ -446,8 +449,8 @@ class TrainEmbeddingRecipe(TrainRecipe):
     )
     teacher_temperature: float | None = setting(
         None,
-        help="A teacher's scores are divided by this before they are learnt; empty takes what "
-        "brings their usual spread to one that the model's scores can reach.",
+        help="A teacher's scores are divided by this before they are learned; empty chooses a "
+        "value that brings their typical spread into the range of the model's scores.",
         group="objective",
         advanced=True,
         depends_on=("objective", TAUGHT),
@@ -456,20 +459,21 @@ class TrainEmbeddingRecipe(TrainRecipe):
     )
     pooling: Literal["auto", "mean", "cls", "lasttoken"] = setting(
         "auto",
-        help="How token vectors become one; 'auto' keeps what the base model was made with.",
+        help="How token embeddings are pooled into one vector; 'auto' keeps the base model's "
+        "pooling.",
         group="model",
         advanced=True,
     )
     query_prompt: OptionalPrompt = setting(
         None,
-        help="Put before every query, in training and ever after; empty keeps the base model's, "
+        help="Prefix of every query, in training and afterwards; empty keeps the base model's, "
         'two quotation marks ("") use none.',
         group="model",
         advanced=True,
     )
     document_prompt: OptionalPrompt = setting(
         None,
-        help="Put before every document, in training and ever after; empty keeps the base model's, "
+        help="Prefix of every document, in training and afterwards; empty keeps the base model's, "
         'two quotation marks ("") use none.',
         group="model",
         advanced=True,

@@ -33,27 +33,27 @@ class TrainImageTextRecipe(TrainRecipe):
 
     model: str = setting(
         SMALL_CLIP,
-        help="The base model: a CLIP-like one of the workspace, a local folder, or a hub id.",
+        help="The base model: a CLIP-like one of the workspace, a local folder, or a Hub id.",
         refers_to="model",
     )
     method: Literal["full", "lora"] = setting(
-        "full", help="Full changes every weight, LoRA trains a small adapter in both towers."
+        "full", help="'full' updates all weights, 'lora' trains a small adapter in both towers."
     )
     batch_size: int = setting(
         64,
-        help="Captions and pictures per step; each is told from all the others of its batch.",
+        help="Captions and pictures per step; each is contrasted with all others of its batch.",
         ge=1,
         le=8192,
     )
     learning_rate: float = setting(
         1e-5,
-        help="The highest step size of the optimizer; a CLIP that knows much forgets quickly.",
+        help="The optimizer's peak learning rate; a well-trained CLIP forgets quickly.",
         gt=0,
         le=1.0,
     )
     negatives: int = setting(
         0,
-        help="Given wrong pictures per caption; 0 uses the other rows of the batch alone.",
+        help="Hard negative pictures per caption, from the data; 0 uses only in-batch negatives.",
         advanced=True,
         group="objective",
         ge=0,
@@ -61,7 +61,8 @@ class TrainImageTextRecipe(TrainRecipe):
     )
     temperature: float = setting(
         0.02,
-        help="Scores are divided by this before the softmax; smaller presses harder on mistakes.",
+        help="Scores are divided by this before the softmax; smaller values penalize errors "
+        "harder.",
         group="objective",
         advanced=True,
         gt=0,
@@ -69,7 +70,7 @@ class TrainImageTextRecipe(TrainRecipe):
     )
     negatives_cross_device: bool = setting(
         False,
-        help="Takes the pictures of the other devices' batches as negatives, too; needs devices.",
+        help="Also use the pictures of the other devices' batches as negatives; needs devices.",
         group="objective",
         advanced=True,
     )

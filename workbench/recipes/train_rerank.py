@@ -17,14 +17,14 @@ class TrainCandidatesRecipe(TrainRecipe):
 
     negatives: int = setting(
         4,
-        help="Wrong documents per query: those the data brings, else found by the first stage.",
+        help="Negatives per query: those of the data, else found by the first stage.",
         ge=1,
         le=100,
     )
     first_stage: str = setting(
         "auto",
-        help="What finds the candidates: 'given' (the data's own), 'bm25', or an embedding model; "
-        "'auto' takes the data's own where it has them, else BM25.",
+        help="What retrieves the candidates: 'given' (the data's own), 'bm25', or an embedding "
+        "model; 'auto' takes the data's own if it has them, else BM25.",
         group="evaluation",
         advanced=True,
         max_length=500,
@@ -33,7 +33,7 @@ class TrainCandidatesRecipe(TrainRecipe):
     )
     candidates: int = setting(
         50,
-        help="How many of the first stage's documents are put in order for each query.",
+        help="How many of the first stage's documents are reranked for each query.",
         group="evaluation",
         advanced=True,
         ge=2,
@@ -74,9 +74,9 @@ class TrainRerankerRecipe(TrainCandidatesRecipe):
     )
     objective: Literal["bce", "contrastive", "listnet", "lambda"] = setting(
         "bce",
-        help="Binary cross-entropy judges each pair alone and is right to begin with; contrastive "
-        "sets the right document against the wrong ones; ListNet is right for several wrong ones a "
-        "query, LambdaLoss where the top of the list counts.",
+        help="'bce' (binary cross-entropy) judges each pair on its own and is a good start; "
+        "'contrastive' contrasts the relevant document with the others; 'listnet' suits several "
+        "negatives per query, 'lambda' (LambdaLoss) the top of the list.",
         group="objective",
         advanced=True,
     )
@@ -91,29 +91,31 @@ class TrainRerankerRecipe(TrainCandidatesRecipe):
     )
     architecture: Literal["auto", "cross-encoder", "llm"] = setting(
         "auto",
-        help="'auto' makes a causal language model answer yes or no, and any other a "
-        "cross-encoder.",
+        help="'auto' makes a causal language model an LLM reranker that answers yes or no, and "
+        "any other model a cross-encoder.",
         group="model",
         advanced=True,
     )
     yes_token: str = setting(
         "",
-        help="An LLM reranker's answer for a relevant document; empty takes the model's own, "
-        "else yes.",
+        help="The token with which an LLM reranker calls a document relevant; empty takes the "
+        "model's own, else yes.",
         group="model",
         advanced=True,
         max_length=50,
     )
     no_token: str = setting(
         "",
-        help="An LLM reranker's answer for a wrong document; empty takes the model's own, else no.",
+        help="The token with which an LLM reranker calls a document not relevant; empty takes the "
+        "model's own, else no.",
         group="model",
         advanced=True,
         max_length=50,
     )
     instruction: str = setting(
         "",
-        help="What counts as relevant, told to an LLM reranker with every pair.",
+        help="The instruction that tells an LLM reranker what counts as relevant, part of every "
+        "prompt.",
         group="model",
         advanced=True,
         max_length=2000,
@@ -152,17 +154,18 @@ class TrainLateInteractionRecipe(TrainCandidatesRecipe):
 
     method: Literal["full", "lora"] = setting(
         "full",
-        help="Full changes every weight; LoRA trains a small adapter beside the frozen weights.",
+        help="'full' updates all weights; 'lora' trains a small adapter next to the frozen "
+        "weights.",
     )
     batch_size: int = setting(
         16,
-        help="Queries per step; the other queries' documents are negatives too.",
+        help="Queries per step; the other queries' documents serve as negatives too.",
         ge=1,
         le=8192,
     )
     negatives: int = setting(
         1,
-        help="Wrong documents per query besides the batch's; 0 takes the batch's alone.",
+        help="Negatives per query besides the in-batch ones; 0 uses only in-batch negatives.",
         ge=0,
         le=100,
     )
@@ -176,13 +179,13 @@ class TrainLateInteractionRecipe(TrainCandidatesRecipe):
     )
     negatives_cross_device: bool = setting(
         False,
-        help="Takes the documents of the other devices' batches as negatives, too; needs devices.",
+        help="Also use the documents of the other devices' batches as negatives; needs devices.",
         group="objective",
         advanced=True,
     )
     token_dimensions: int = setting(
         128,
-        help="Length of a token's vector where the model brings no projection of its own.",
+        help="Dimensions of a token's vector if the model has no projection layer of its own.",
         group="model",
         advanced=True,
         ge=8,
@@ -190,14 +193,14 @@ class TrainLateInteractionRecipe(TrainCandidatesRecipe):
     )
     query_prompt: OptionalPrompt = setting(
         None,
-        help='Put before every query; empty keeps the base model\'s, two quotation marks ("") use '
+        help='Prefix of every query; empty keeps the base model\'s, two quotation marks ("") use '
         "none.",
         group="model",
         advanced=True,
     )
     document_prompt: OptionalPrompt = setting(
         None,
-        help='Put before every document; empty keeps the base model\'s, two quotation marks ("") '
+        help='Prefix of every document; empty keeps the base model\'s, two quotation marks ("") '
         "use none.",
         group="model",
         advanced=True,
