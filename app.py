@@ -27,15 +27,19 @@ def read_options(arguments: list[str] | None = None) -> Options:
     parser = _Parser(prog="app.py", description="Retrieval Workbench in the browser.")
     add = parser.add_argument
     add("--home", metavar="DIR", help="the workspace's folder (default: WORKBENCH_HOME)")
-    add("--host", default="127.0.0.1", help="where to listen; another needs --auth (%(default)s)")
+    add(
+        "--host",
+        default="127.0.0.1",
+        help="the address to listen on; any other needs --auth (%(default)s)",
+    )
     add("--port", type=_port, help="exactly this port (default: 7860 or the next free one)")
-    add("--root-path", default="", metavar="/PREFIX", help="prefix of a reverse proxy")
+    add("--root-path", default="", metavar="/PREFIX", help="path prefix set by a reverse proxy")
     add(
         "--allowed-host",
         action="append",
         default=[],
         metavar="NAME",
-        help="a name under which the page is reached; may be given several times",
+        help="a host name under which the page is reached; may be given several times",
     )
     add(
         "--auth",
@@ -47,7 +51,7 @@ def read_options(arguments: list[str] | None = None) -> Options:
     add(
         "--trust-remote-code",
         action="store_true",
-        help="let models run the code they bring with them",
+        help="allow models to run their own code",
     )
     add(
         "--trusted-proxy",
@@ -79,7 +83,7 @@ def read_options(arguments: list[str] | None = None) -> Options:
         help="offer these models to other programs at /v1 (docs/serve.md); the key comes from"
         " WORKBENCH_API_KEY, or is made up and printed",
     )
-    add("--mcp", action="store_true", help="let agents use a few tools (docs/serve.md)")
+    add("--mcp", action="store_true", help="offer tools to agents over MCP (docs/serve.md)")
     return Options(**vars(parser.parse_args(arguments)))
 
 

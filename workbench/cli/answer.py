@@ -27,10 +27,10 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     parser = commands.add_parser(
         "answer",
         parents=[shared],
-        help="an answer with numbered sources, from an index and a language model",
-        description="Settings that are not given are those kept by the page's Answers part.",
+        help="answer a question from an index, with numbered citations",
+        description="Options that are not given take the settings saved on the page under Answers.",
     )
-    parser.add_argument("index", metavar="INDEX", help="the index that is asked")
+    parser.add_argument("index", metavar="INDEX", help="the index to search")
     parser.add_argument("question", metavar="QUESTION")
     add_fields(parser, AnswerRecipe, skip=("index",))
     add_settings(parser, AnswerRecipe)

@@ -9,12 +9,14 @@ from workbench.workspace import Workspace
 
 
 def add(commands: Any, shared: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser("cache", help="kept encodings and scores: show, clear")
+    parser = commands.add_parser("cache", help="cached embeddings and scores: show, clear")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    showing = actions.add_parser("show", parents=[shared], help="what is kept, and of which model")
+    showing = actions.add_parser(
+        "show", parents=[shared], help="what is cached, and for which model"
+    )
     showing.set_defaults(command=_show)
     clearing = actions.add_parser(
-        "clear", parents=[shared], help="remove kept encodings and scores"
+        "clear", parents=[shared], help="delete cached embeddings and scores"
     )
     clearing.add_argument("--model", metavar="NAME", help="of one model only")
     clearing.set_defaults(command=_clear)

@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 
 def _add_change_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
     """The actions, below ``data``."""
-    listing = actions.add_parser("versions", parents=[shared], help="how a data set came to be")
+    listing = actions.add_parser(
+        "versions", parents=[shared], help="the versions of a data set and how each was made"
+    )
     listing.add_argument("name")
     listing.add_argument("--use", type=int, metavar="N", help="make version N the current one")
     listing.set_defaults(command=_versions)
@@ -44,14 +46,14 @@ def _add_change_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
     sampling = actions.add_parser(
         "sample",
         parents=[shared],
-        help="some queries, with what belongs to them, as a new data set",
+        help="take a sample of queries with their documents as a new data set",
     )
     _dataset(sampling)
     add_fields(sampling, SampleRowsRecipe, skip=("dataset",))
     sampling.set_defaults(command=_sample)
 
     merging = actions.add_parser(
-        "merge", parents=[shared], help="several data sets as one: equal texts become one"
+        "merge", parents=[shared], help="merge data sets; identical texts become one"
     )
     merging.add_argument(PREFIX + "datasets", nargs="+", metavar="NAME", help="the data sets")
     add_fields(merging, MergeDataRecipe, skip=("datasets",))
@@ -59,19 +61,19 @@ def _add_change_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
 
     for name in ("resplit", "split"):
         splitting = actions.add_parser(
-            name, parents=[shared], help="decide anew which queries are train, dev and test"
+            name, parents=[shared], help="split a data set into train, dev and test again"
         )
         _dataset(splitting)
         add_fields(splitting, ResplitRecipe, skip=("dataset",))
         splitting.set_defaults(command=_resplit)
 
-    renaming = actions.add_parser("rename", parents=[shared], help="give a data set another name")
+    renaming = actions.add_parser("rename", parents=[shared], help="rename a data set")
     renaming.add_argument("name")
     renaming.add_argument("to", metavar="NEW")
     renaming.set_defaults(command=_rename)
 
     exporting = actions.add_parser(
-        "export", parents=[shared], help="write a data set in the shape another tool reads"
+        "export", parents=[shared], help="export a data set in another tool's format"
     )
     _dataset(exporting)
     add_fields(exporting, ExportDataRecipe, skip=("dataset", "output"))
@@ -210,13 +212,13 @@ _CLIP = 200
 def _add_import_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
     """The two actions, below ``data``."""
     adding = actions.add_parser(
-        "add", parents=[shared], help="read files, or a hub's data set, into a new data set"
+        "add", parents=[shared], help="import files or a Hub data set as a new data set"
     )
     adding.add_argument(
         PREFIX + "paths", nargs="+", metavar="PATH", help="files, folders or hf:OWNER/NAME"
     )
     adding.add_argument(
-        "--name", dest=PREFIX + "name", metavar="TEXT", default="", help="what to call it here"
+        "--name", dest=PREFIX + "name", metavar="TEXT", default="", help="the name of the data set"
     )
     adding.add_argument(
         "--map",
@@ -224,26 +226,26 @@ def _add_import_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
         action="append",
         default=argparse.SUPPRESS,
         metavar="ROLE=COLUMN",
-        help="which column holds what, for example query=frage; may be given several times",
+        help="the role of a column, for example query=frage; may be given several times",
     )
     adding.add_argument(
         "--split",
         dest=PREFIX + "hub_split",
         default=argparse.SUPPRESS,
         metavar="NAMES",
-        help="the splits of a hub's data set, with commas between them (default: all)",
+        help="the splits of a Hub data set, separated by commas (default: all)",
     )
     adding.add_argument(
         "--subset",
         dest=PREFIX + "hub_subset",
         default=argparse.SUPPRESS,
         metavar="NAME",
-        help="the subset (configuration) of a hub's data set",
+        help="the subset (configuration) of a Hub data set",
     )
     adding.add_argument(
         "--preview",
         action="store_true",
-        help="show columns, first rows and pieces as they would be read, and write nothing",
+        help="show columns, first rows and chunks as they would be imported, and write nothing",
     )
     add_fields(adding, ImportRecipe, skip=_OWN)
     adding.set_defaults(command=_add, parser=adding)
@@ -251,15 +253,18 @@ def _add_import_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
     drawing = actions.add_parser(
         "draw",
         parents=[shared],
-        help="draw sample pictures with captions, and make a small untrained model for them",
+        help="build a sample data set of pictures with captions, and a small untrained model for "
+        "it",
     )
     add_fields(drawing, DrawPicturesRecipe)
     drawing.set_defaults(command=_draw)
 
-    pushing = actions.add_parser("push", parents=[shared], help="send a data set to a hub")
+    pushing = actions.add_parser(
+        "push", parents=[shared], help="push a data set to the Hugging Face Hub"
+    )
     pushing.add_argument("name")
-    pushing.add_argument("repo", metavar="OWNER/NAME", help="made where it does not exist yet")
-    pushing.add_argument("--public", action="store_true", help="a repository that all can read")
+    pushing.add_argument("repo", metavar="OWNER/NAME", help="created if it does not exist")
+    pushing.add_argument("--public", action="store_true", help="make the repository public")
     pushing.set_defaults(command=_push)
 
 
@@ -349,7 +354,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
 
     removing = actions.add_parser("remove", parents=[shared], help="delete a data set")
     removing.add_argument("name")
-    removing.add_argument("--yes", action="store_true", help="do not ask, whatever depends on it")
+    removing.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     removing.set_defaults(command=_remove)
 
 

@@ -36,14 +36,18 @@ from workbench.workspace import Workspace
 def _add_explore_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
     """The action below ``evaluations``."""
     parser = actions.add_parser(
-        "explore", parents=[shared], help="which queries gained and lost most between two rows"
+        "explore", parents=[shared], help="the queries that gained and lost most between two rows"
     )
     parser.add_argument("id", help="the id of an evaluate or matrix job, or of one evaluation")
     parser.add_argument("--model", required=True, metavar="A", help="a row of the table")
-    parser.add_argument("--against", required=True, metavar="B", help="the row it is set against")
+    parser.add_argument("--against", required=True, metavar="B", help="the row to compare it with")
     parser.add_argument("--metric", choices=METRICS.names(), default=HEADLINE)
     parser.add_argument(
-        "--top", type=int, default=10, metavar="N", help="so many gains and losses (default: 10)"
+        "--top",
+        type=int,
+        default=10,
+        metavar="N",
+        help="how many gains and losses to list (default: 10)",
     )
     parser.add_argument(
         "--which",
@@ -56,7 +60,7 @@ def _add_explore_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
         help="with --which: by the change, the value before or after, the query's length in "
         "characters or its text (default: by the change; of unchanged ones the value after)",
     )
-    parser.add_argument("--reverse", action="store_true", help="with --which: the other way round")
+    parser.add_argument("--reverse", action="store_true", help="with --which: in reverse order")
     parser.add_argument(
         "--query", metavar="ID", help="show both rankings of this query instead, by its id"
     )
@@ -206,7 +210,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     listing.add_argument("--split", choices=("train", "dev", "test"), help="of one split only")
     listing.set_defaults(command=_list)
     exporting = actions.add_parser(
-        "export", parents=[shared], help="write the ranking and the judgments as TREC files"
+        "export", parents=[shared], help="write rankings and judgments as TREC files"
     )
     exporting.add_argument("id", help="the evaluation's id, or that of an evaluate or matrix job")
     exporting.add_argument("folder", metavar="DIR", help="where to write NAME.run and NAME.qrels")

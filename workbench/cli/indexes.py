@@ -92,17 +92,17 @@ def _mend(index: Index, reason: Stale) -> str:
 def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     parser = commands.add_parser("index", help="indexes: build, list, show, update, remove")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    building = actions.add_parser("build", parents=[shared], help="encode and index the documents")
+    building = actions.add_parser("build", parents=[shared], help="build an index over a data set")
     add_fields(building, IndexRecipe)
     add_settings(building, IndexRecipe)
     building.set_defaults(command=_build)
-    listing = actions.add_parser("list", parents=[shared], help="all indexes, and what they recall")
+    listing = actions.add_parser("list", parents=[shared], help="all indexes with their recall")
     listing.set_defaults(command=_list)
-    showing = actions.add_parser("show", parents=[shared], help="one index in full")
+    showing = actions.add_parser("show", parents=[shared], help="details of an index")
     showing.add_argument("name")
     showing.set_defaults(command=_show)
     updating = actions.add_parser(
-        "update", parents=[shared], help="add new documents, take out those that are gone"
+        "update", parents=[shared], help="add new documents and remove deleted ones"
     )
     updating.add_argument("name")
     add_fields(updating, IndexUpdateRecipe, skip=("index",))
@@ -114,7 +114,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
 
 
 def _add_search(commands: Any, shared: argparse.ArgumentParser) -> None:
-    searching = commands.add_parser("search", parents=[shared], help="ask an index a question")
+    searching = commands.add_parser("search", parents=[shared], help="search an index")
     searching.add_argument("--index", required=True, metavar="NAME")
     searching.add_argument("--top-k", type=int, default=10, metavar="N")
     searching.add_argument(
@@ -128,7 +128,7 @@ def _add_search(commands: Any, shared: argparse.ArgumentParser) -> None:
     searching.add_argument(
         "--reranker",
         metavar="MODEL",
-        help="a second stage: a reranker or late-interaction model that orders the first hits anew",
+        help="a reranker or late-interaction model that re-ranks the first hits",
     )
     searching.add_argument(
         "--candidates",
@@ -138,9 +138,7 @@ def _add_search(commands: Any, shared: argparse.ArgumentParser) -> None:
     )
     asked = searching.add_mutually_exclusive_group(required=True)
     asked.add_argument("text", metavar="TEXT", nargs="?", help="the question")
-    asked.add_argument(
-        "--image", metavar="FILE", help="a picture instead: the pictures that are most like it"
-    )
+    asked.add_argument("--image", metavar="FILE", help="search by this picture instead")
     searching.set_defaults(command=_search)
 
 

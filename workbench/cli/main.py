@@ -77,7 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser = argparse.ArgumentParser(
         prog="python -m workbench",
-        description="Fine-tune retrieval models and see whether retrieval got better.",
+        description="Fine-tune retrieval models and measure whether they improved.",
         parents=[shared],
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -106,7 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 _HOME = "the workspace's folder (default: WORKBENCH_HOME or ~/.retrieval-workbench)"
 _JSON = "write exactly one JSON document to stdout"
-_TRUST = "let models run the code they bring with them"
+_TRUST = "allow models to run their own code"
 _KEY = (
     "let endpoints at this scheme, host and port be sent the key in the environment variable NAME; "
     "may be given several times"

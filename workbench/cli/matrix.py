@@ -23,7 +23,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         action="append",
         required=True,
         metavar="MODEL",
-        help="searches all documents ('bm25' is one); may be given several times",
+        help="a model that searches all documents ('bm25' is one); may be given several times",
     )
     parser.add_argument(
         "--reranker",
@@ -31,20 +31,20 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         action="append",
         default=argparse.SUPPRESS,
         metavar="MODEL",
-        help="orders what each retriever found; may be given several times",
+        help="a model that re-ranks what each retriever found; may be given several times",
     )
     add_fields(parser, MatrixRecipe, skip=("retrievers", "rerankers"))
     shape = parser.add_mutually_exclusive_group()
-    shape.add_argument("--markdown", action="store_true", help="write Markdown, at the highest k")
+    shape.add_argument("--markdown", action="store_true", help="write Markdown, for the highest k")
     shape.add_argument(
         "--published",
         action="store_true",
-        help="write Markdown as rerankers are published: hit_rate and mrr, top_1 ... top_N",
+        help="write Markdown as in published tables: hit_rate and mrr, top_1 ... top_N",
     )
     parser.add_argument(
         "--export-trec",
         metavar="DIR",
-        help="also write each pipeline's ranking and its judgments there as TREC files",
+        help="also write each pipeline's run and qrels there as TREC files",
     )
     parser.set_defaults(command=_matrix)
 

@@ -12,14 +12,14 @@ from workbench.workspace import Workspace
 
 def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     merging = commands.add_parser(
-        "merge", parents=[shared], help="merge an adapter into its base, with a check"
+        "merge", parents=[shared], help="merge an adapter into its base model and check the result"
     )
     merging.add_argument(PREFIX + "model", metavar="MODEL", help="the adapter: a name or a folder")
     add_fields(merging, MergeRecipe, skip=("model",))
     merging.set_defaults(command=_merge)
 
     blending = commands.add_parser(
-        "blend", parents=[shared], help="weights between a fine-tuned model and its base"
+        "blend", parents=[shared], help="interpolate between a fine-tuned model and its base"
     )
     blending.add_argument(PREFIX + "model", metavar="MODEL", help="the fine-tuned model")
     add_fields(blending, BlendRecipe, skip=("model",))

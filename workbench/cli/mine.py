@@ -35,16 +35,20 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     add_fields(parser, MineRecipe, skip=("dataset",))
     parser.add_argument("--accept", action="store_true", help="accept the proposal at once")
     parser.add_argument(
-        "--rows", type=int, default=5, metavar="N", help="'show': so many queries (default 5)"
+        "--rows", type=int, default=5, metavar="N", help="'show': how many queries (default 5)"
     )
     parser.add_argument("--offset", type=int, default=0, metavar="N", help="'show': from query N")
     parser.add_argument(
         "--above",
         action="store_true",
-        help="'show': where a negative scores above the lowest positive; 'untick': all these",
+        help="'show': only queries with a negative above the lowest positive; 'untick': all such "
+        "negatives",
     )
     parser.add_argument(
-        "--above-score", type=float, metavar="X", help="'untick': all that score above this"
+        "--above-score",
+        type=float,
+        metavar="X",
+        help="'untick': all negatives that score above this",
     )
     parser.add_argument(
         "--pair",

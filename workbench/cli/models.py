@@ -25,14 +25,18 @@ from workbench.workspace import Workspace
 
 def _add_take_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
     """The two actions, below ``models``."""
-    pushing = actions.add_parser("push", parents=[shared], help="send a model to a hub")
+    pushing = actions.add_parser(
+        "push", parents=[shared], help="push a model to the Hugging Face Hub"
+    )
     pushing.add_argument("name")
-    pushing.add_argument("repo", metavar="OWNER/NAME", help="made where it does not exist yet")
-    pushing.add_argument("--public", action="store_true", help="a repository that all can read")
+    pushing.add_argument("repo", metavar="OWNER/NAME", help="created if it does not exist")
+    pushing.add_argument("--public", action="store_true", help="make the repository public")
     pushing.set_defaults(command=_push)
 
     scripting = actions.add_parser(
-        "script", parents=[shared], help="write a model's run as a plain train.py with its rows"
+        "script",
+        parents=[shared],
+        help="write a model's training run as a standalone train.py with its rows",
     )
     scripting.add_argument("name", help="a trained model, or the job that trained it")
     scripting.add_argument("--output", required=True, metavar="FOLDER", help="where to write it")
@@ -72,13 +76,13 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
 
     adding = actions.add_parser("add", parents=[shared], help="copy a model into the workspace")
-    adding.add_argument(PREFIX + "source", metavar="PATH", help="a folder, or a hub id")
+    adding.add_argument(PREFIX + "source", metavar="PATH", help="a folder or a Hub id")
     add_fields(adding, AddModelRecipe, skip=("source",))
     add_settings(adding, AddModelRecipe)
     adding.set_defaults(command=_add)
 
     setting = actions.add_parser(
-        "set", parents=[shared], help="change a model's contract: models set NAME pooling=cls"
+        "set", parents=[shared], help="change a model's usage settings: models set NAME pooling=cls"
     )
     setting.add_argument("name")
     setting.add_argument("settings", nargs="+", metavar="FIELD=VALUE")
@@ -96,7 +100,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         action.set_defaults(command=function)
 
     browsing = actions.add_parser(
-        "catalogue", parents=[shared], help="models to start from; nothing is downloaded"
+        "catalogue", parents=[shared], help="base models to start from; nothing is downloaded"
     )
     browsing.add_argument("--kind", choices=list(get_args(CatalogueKind)), help="only this kind")
     browsing.set_defaults(command=_catalogue)

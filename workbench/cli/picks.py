@@ -11,16 +11,23 @@ from workbench.workspace import Workspace
 def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     parser = commands.add_parser("picks", help="blind tests of searches: tally, list, judge")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    counting = actions.add_parser("tally", parents=[shared], help="who was preferred how often")
+    counting = actions.add_parser(
+        "tally", parents=[shared], help="how often each side was preferred"
+    )
     counting.set_defaults(command=_tally)
     listing = actions.add_parser("list", parents=[shared], help="every answer, newest first")
     listing.set_defaults(command=_list)
     judging = actions.add_parser(
-        "judge", parents=[shared], help="make an answer a judgment, in a new data set version"
+        "judge",
+        parents=[shared],
+        help="add an answer as a judgment, in a new version of the data set",
     )
     judging.add_argument("id")
     judging.add_argument(
-        "--document", default="", metavar="ID", help="the right one (default: the winner's first)"
+        "--document",
+        default="",
+        metavar="ID",
+        help="the relevant document (default: the winner's first)",
     )
     judging.set_defaults(command=_judge)
 

@@ -20,9 +20,9 @@ _HEAD = (
 
 def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     quantizing = commands.add_parser(
-        "quantize", parents=[shared], help="keep a model in a smaller or faster format"
+        "quantize", parents=[shared], help="save a model in a smaller or faster format"
     )
-    quantizing.add_argument(PREFIX + "model", metavar="MODEL", help="a name, a folder or a hub id")
+    quantizing.add_argument(PREFIX + "model", metavar="MODEL", help="a name, a folder or a Hub id")
     add_fields(quantizing, QuantizeRecipe, skip=("model",))
     quantizing.set_defaults(command=_quantize)
 

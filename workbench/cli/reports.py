@@ -17,15 +17,17 @@ from workbench.workspace import Workspace
 def add(actions: Any, shared: argparse.ArgumentParser) -> None:
     """The actions below ``evaluations``."""
     past = actions.add_parser(
-        "history", parents=[shared], help="every number ever measured, newest first"
+        "history", parents=[shared], help="everything ever measured, newest first"
     )
     past.add_argument("--model", metavar="NAME", help="of one model only")
-    past.add_argument("--dataset", metavar="NAME", help="of one data set only, also a removed one")
-    past.add_argument("--source", choices=SOURCES, help="measured by this only")
+    past.add_argument(
+        "--dataset", metavar="NAME", help="of one data set only, which may have been removed"
+    )
+    past.add_argument("--source", choices=SOURCES, help="of one source only")
     past.set_defaults(command=_history)
 
     table = actions.add_parser(
-        "published", parents=[shared], help="Model | Original | Finetuned, a row per base model"
+        "published", parents=[shared], help="table of base models: original and fine-tuned"
     )
     table.add_argument("--dataset", metavar="NAME", required=True, help="measured on this data set")
     table.add_argument("--split", choices=("train", "dev", "test"), default="test")
@@ -33,10 +35,10 @@ def add(actions: Any, shared: argparse.ArgumentParser) -> None:
     table.set_defaults(command=_published)
 
     kinds = actions.add_parser(
-        "slices", parents=[shared], help="a comparison by kinds of queries: length, language ..."
+        "slices", parents=[shared], help="a comparison by kind of query: length, language ..."
     )
     kinds.add_argument("id", help="the id of an evaluate or matrix job, or of one evaluation")
-    kinds.add_argument("--by", choices=tuple(BY), help="this division only")
+    kinds.add_argument("--by", choices=tuple(BY), help="by this property only")
     kinds.add_argument("--metric", choices=METRICS.names(), default=HEADLINE)
     kinds.set_defaults(command=_slices)
 
@@ -45,15 +47,17 @@ def add(actions: Any, shared: argparse.ArgumentParser) -> None:
     )
     writing.add_argument("id", help="the id of an evaluate or matrix job, or of one evaluation")
     writing.add_argument("--format", choices=("md", "html", "tex"), default="md")
-    writing.add_argument("--output", metavar="FILE", help="write it there instead of to stdout")
+    writing.add_argument("--output", metavar="FILE", help="write to this file instead of stdout")
     writing.set_defaults(command=_report)
 
 
 def add_diff(actions: Any, shared: argparse.ArgumentParser) -> None:
     """``jobs diff``."""
-    action = actions.add_parser("diff", parents=[shared], help="what two jobs' recipes differ in")
+    action = actions.add_parser(
+        "diff", parents=[shared], help="the differences between two jobs' recipes"
+    )
     action.add_argument("first", help="a job's id, or its beginning")
-    action.add_argument("second", help="another one's")
+    action.add_argument("second", help="another job's id")
     action.set_defaults(command=_diff)
 
 

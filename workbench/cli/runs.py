@@ -16,7 +16,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     train.add(commands, shared)
 
     evaluating = commands.add_parser(
-        "evaluate", parents=[shared], help="measure models side by side"
+        "evaluate", parents=[shared], help="compare models on a data set"
     )
     evaluating.add_argument(
         "--model",
@@ -24,7 +24,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         action="append",
         required=True,
         metavar="MODEL",
-        help="a model to measure ('bm25' is one); give it several times, the original first",
+        help="a model to measure ('bm25' is one); may be given several times, the baseline first",
     )
     evaluating.add_argument(
         "--reranker",
@@ -32,13 +32,13 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         action="append",
         default=argparse.SUPPRESS,
         metavar="MODEL",
-        help="a second stage to order what each first stage found; may be given several times",
+        help="a model that re-ranks what each model found; may be given several times",
     )
     add_fields(evaluating, EvaluateRecipe, skip=("models", "rerankers"))
     evaluating.add_argument(
         "--export-trec",
         metavar="DIR",
-        help="also write each ranking and its judgments there as TREC files",
+        help="also write each run and its qrels there as TREC files",
     )
     evaluating.set_defaults(command=_evaluate)
 

@@ -16,11 +16,11 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     parser = commands.add_parser(
         "serve",
         parents=[shared],
-        help="offer models to other programs: /v1/embeddings and /v1/rerank",
+        help="serve models to other programs: /v1/embeddings and /v1/rerank",
     )
     parser.add_argument("models", nargs="+", metavar="MODEL")
     parser.add_argument(
-        "--host", default="127.0.0.1", help="where to listen (default: %(default)s)"
+        "--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)"
     )
     parser.add_argument("--port", type=int, default=PORT, metavar="N", help=f"default: {PORT}")
     parser.add_argument(
@@ -28,7 +28,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="ADDRESS",
-        help="a reverse proxy's address or network, whose X-Forwarded-For says who asks",
+        help="address or network of a reverse proxy whose X-Forwarded-For header is trusted",
     )
     parser.set_defaults(command=_serve)
 

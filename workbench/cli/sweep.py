@@ -19,7 +19,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     )
     source = sweeping.add_mutually_exclusive_group(required=True)
     source.add_argument("--from", dest="job", metavar="JOB", help="a run to start from")
-    source.add_argument("--show", metavar="JOB", help="how the sweep of this run stands")
+    source.add_argument("--show", metavar="JOB", help="show the results of this run's sweep")
     source.add_argument("--recipe", dest="recipe_file", metavar="FILE", help="a recipe.json")
     sweeping.add_argument(
         "--kind", choices=list(KINDS), default=next(iter(KINDS)), help="what --recipe trains"
@@ -30,11 +30,9 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FIELD=V1,V2,V3",
-        help="the values to try; twice for every combination of two fields",
+        help="the values to try; given twice, every combination of two fields",
     )
-    sweeping.add_argument(
-        "--queue", action="store_true", help="queue the runs and leave them to who runs jobs"
-    )
+    sweeping.add_argument("--queue", action="store_true", help="queue the runs and return at once")
     sweeping.set_defaults(command=_sweep)
 
 

@@ -22,7 +22,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     parser = commands.add_parser(
         "synthesize",
         parents=[shared],
-        help="queries from documents, by a language model",
+        help="generate queries from documents with a language model",
         description="Have questions written for passages ('synthesize --dataset D --endpoint URL "
         "--endpoint-model M', or '--local-model M'); they make a new version of the data set. "
         "'--preview --passages 3' shows what comes first. The key stays in the environment.",

@@ -37,7 +37,9 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         "sentence-transformers command, or an AutoTrain YAML ('-' reads it from stdin)",
     )
     training.add_argument(
-        "--clone", metavar="JOB", help="take everything from an earlier run; options win"
+        "--clone",
+        metavar="JOB",
+        help="take all settings from an earlier run; options override them",
     )
     training.add_argument(
         "--fitting",
@@ -62,7 +64,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     training.add_argument(
         "--check",
         action="store_true",
-        help="say what the run would be, estimate its memory and warn; train nothing",
+        help="describe the run, estimate its memory and warn, without training",
     )
     training.add_argument(
         "--measure",
