@@ -66,9 +66,9 @@ def _negatives(facts: Facts) -> Iterator[Warning_]:
     if few:
         yield Warning_(
             "few-negatives",
-            f"{few:,} of {facts.rows:,} rows bring fewer than the {asked} negatives asked for "
-            f"(at most {most}).",
-            f"Set negatives to {most}, or bring more in the data.",
+            f"{few:,} of {facts.rows:,} rows have fewer than the requested {asked} negatives (at "
+            f"most {most}).",
+            f"Set negatives to {most}, or add more to the data.",
         )
 
 
@@ -92,7 +92,7 @@ def _dev(facts: Facts) -> Iterator[Warning_]:
         yield Warning_(
             "few-dev-queries",
             f"{facts.dev_queries} dev queries are too few to judge by.",
-            f"{ENOUGH_QUERIES} or more can tell a better model from luck.",
+            f"{ENOUGH_QUERIES} or more can tell a better model from chance.",
         )
 
 
@@ -101,8 +101,8 @@ def _scores(facts: Facts) -> Iterator[Warning_]:
     if objective in TAUGHT and not facts.scored:
         yield Warning_(
             "no-scores",
-            f"The objective {objective} learns a teacher's scores, and the data brings none.",
-            "Bring pos_scores and neg_scores in the data, or choose 'contrastive'.",
+            f"The objective {objective} learns a teacher's scores, and the data has none.",
+            "Add pos_scores and neg_scores to the data, or choose 'contrastive'.",
         )
 
 
@@ -152,7 +152,7 @@ def _lengths(facts: Facts) -> Iterator[Warning_]:
         mend = f"Set {field} to {enough}: 95% then fit." if enough > one.limit else ""
         yield Warning_(
             "texts-cut",
-            f"{one.cut:.0%} of the texts ({one.role}) are cut at {one.limit} tokens.",
+            f"{one.cut:.0%} of the texts ({one.role}) are truncated at {one.limit} tokens.",
             mend or "The model reads no more; split long documents before importing them.",
         )
 

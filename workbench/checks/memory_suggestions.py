@@ -38,7 +38,7 @@ def sentence(
 
 def _method(_recipe: TrainRecipe, changes: dict[str, Any]) -> str:
     if changes["method"] == "qlora":
-        return "the frozen weights are kept in 4 or 8 bits (QLoRA)"
+        return "the frozen weights are stored in 4 or 8 bits (QLoRA)"
     return (
         "a LoRA adapter is trained instead of all weights, which usually wants a learning rate "
         "about ten times as high"

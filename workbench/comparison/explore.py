@@ -134,7 +134,7 @@ def rows_of(workspace: "Workspace", id: str) -> list[Evaluation]:
     ]
     if not kept:
         raise BadInput(
-            "This evaluation kept no rankings.",
+            "This evaluation saved no rankings.",
             "Only evaluations of queries have some; scored pairs are not ranked.",
         )
     return kept
@@ -154,7 +154,7 @@ def pairing(
         values[0], others[0], assume_unique=True, return_indices=True
     )
     if not len(queries):
-        raise BadInput("The two rows were asked no query in common.", "Choose another pair.")
+        raise BadInput("The two rows have no query in common.", "Choose another pair.")
     return Pairing(before, after, metric, queries, values[1][mine], others[1][theirs])
 
 
@@ -176,7 +176,7 @@ def rankings(workspace: "Workspace", pair: Pairing, query: int, depth: int = DEP
     """Both rankings for the query row; raises :class:`NotFound` for one that was not asked."""
     place = np.flatnonzero(pair.queries == query)
     if not len(place):
-        raise NotFound(f"Query {query} was not asked in both rows.")
+        raise NotFound(f"Query {query} is not in both rows.")
     reader = read_version(workspace, pair.after)
     runs = [_run(workspace, one, query) for one in (pair.before, pair.after)]
     grades = _grades(workspace, pair.after, query)
@@ -231,7 +231,7 @@ def dataset_name(workspace: "Workspace", one: Evaluation) -> str:
     for dataset in workspace.datasets.list():
         if dataset.id == one.dataset_id:
             return dataset.name
-    raise NotFound("The data set of this evaluation is not there any more.")
+    raise NotFound("The data set of this evaluation no longer exists.")
 
 
 def query_row(reader: DatasetReader, row: int, id: str) -> int | None:

@@ -35,14 +35,14 @@ def judge(
     table = then.queries(pair.after.split)
     ids = dict(zip(table["row"].to_pylist(), table["id"].to_pylist(), strict=True))
     if query not in ids or not 0 <= document < then.counts["documents"]:
-        raise BadInput("There is no such query or document in what was measured.", "Choose anew.")
+        raise BadInput("There is no such query or document in what was measured.", "Choose again.")
     document_id = then.documents_at([document])["id"][0].as_py()
     asked = query_row(now, query, ids[query])
     found = document_row(now, document, document_id)
     if asked is None or found is None:
         missing = "query" if asked is None else "document"
         raise BadInput(
-            f"The current version of '{name}' does not have this {missing} any more.",
+            f"The current version of '{name}' no longer has this {missing}.",
             "Make the version that was measured the current one first, on the Data tab.",
         )
     judged = now.edges("judgments", asked, asked + 1)

@@ -39,10 +39,10 @@ def repo_of(path: str) -> str:
     """The id in 'hf:OWNER/NAME'; raises :class:`BadInput`, also where no hub may be asked."""
     repo = path.removeprefix(PREFIX).strip()
     if not _ID.fullmatch(repo):
-        raise BadInput(f"'{path}' is no data set of a hub.", "Write it as hf:OWNER/NAME.")
+        raise BadInput(f"'{path}' is not a data set of the Hub.", "Write it as hf:OWNER/NAME.")
     if hub_is_offline():
         raise BadInput(
-            f"'{repo}' cannot be fetched: HF_HUB_OFFLINE is set, so the hub may not be asked.",
+            f"'{repo}' cannot be fetched: HF_HUB_OFFLINE is set, which forbids access to the Hub.",
             "Unset it where there is a network, or download the files and import those.",
         )
     return repo
@@ -183,7 +183,7 @@ def _telling(repo: str) -> Iterator[None]:
         said = shorten(str(error).replace(secret, "***") or type(error).__name__, 200).rstrip(".")
         # 'from None': an error of the library may hold the request, and the request the token.
         raise HubFailed(
-            f"The hub did not give '{repo}': {said}.",
+            f"The Hub did not deliver '{repo}': {said}.",
             "Check the id and the network; a private one needs HF_TOKEN in the environment.",
         ) from None
 

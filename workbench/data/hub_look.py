@@ -50,7 +50,7 @@ def run(recipe: HubLookRecipe, context: JobContext) -> dict[str, Any]:
     Raises :class:`BadInput` for a subset it does not have, :class:`HubFailed` otherwise.
     """
     repo = recipe.dataset_id
-    context.progress(0, None, "", f"asking the hub for {repo}")
+    context.progress(0, None, "", f"fetching {repo} from the Hub")
     hub = hubs.load_library()
     names = hubs.subsets(hub, repo)
     subset = recipe.subset or _first(names)

@@ -25,7 +25,7 @@ def no_queries(reader: DatasetReader, split: str) -> BadInput:
         return BadInput(
             f"{what}.",
             f"Splits with queries: {have}. Import data that has {split} queries with relevant "
-            "documents, or have some of these set aside.",
+            "documents, or hold out some of these.",
         )
     if counts["pairs"]:
         return BadInput(
@@ -56,7 +56,7 @@ def choosing_split(reader: DatasetReader, wanted: str, *, or_test: bool = False)
         raise no_queries(reader, wanted)
     raise BadInput(
         f"The data set '{reader.name}' has neither dev nor train queries to choose by.",
-        "Choose another data set, or have some of its queries set aside as dev.",
+        "Choose another data set, or hold out some of its queries as dev.",
     )
 
 
@@ -69,7 +69,7 @@ def chosen_by(split: str, name: str) -> list[str]:
         ]
     if split == "test":
         return [
-            f"'{name}' was measured by test queries: what is chosen by them cannot be judged by "
-            "them any more."
+            f"'{name}' was measured on test queries: what is chosen on them can no longer be "
+            "evaluated on them."
         ]
     return []

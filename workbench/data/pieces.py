@@ -106,7 +106,7 @@ def cutter_for(workspace: "Workspace", size: int, overlap: int, model: str) -> C
         return Cutter(0, 0, len)
     if overlap >= size:
         raise BadInput(
-            f"Pieces of {size} tokens cannot overlap by {overlap}.",
+            f"Chunks of {size} tokens cannot overlap by {overlap}.",
             "Choose an overlap smaller than the size, for example an eighth of it.",
         )
     return Cutter(size, overlap, token_counter(tokenizer_file(workspace, model)))

@@ -121,7 +121,7 @@ def _sources(
             notes.append(described(look))
             yield from sample(look, recipe.hub_split, log)
         else:
-            notes.append(f"{path}: its rows are shown here once it was looked at.")
+            notes.append(f"{path}: run the preview to see its rows here.")
 
 
 @contextmanager

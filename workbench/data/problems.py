@@ -74,7 +74,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     ),
     "positive-equals-negative": ProblemKind(
         "warning",
-        "A positive text also stands among the negatives; that negative was dropped.",
+        "A positive text is also among the negatives; that negative was dropped.",
         "Take it out of one of the two lists.",
         altered=True,
     ),
@@ -96,7 +96,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     "odd-characters": ProblemKind(
         "warning",
         "The text has half a character (a lone surrogate); it was replaced by '\ufffd'.",
-        "Correct the text where it was cut.",
+        "Correct the text where it was broken off.",
         altered=True,
     ),
     "bad-score": ProblemKind(
@@ -126,14 +126,14 @@ PROBLEMS: dict[str, ProblemKind] = {
     ),
     "id-as-number": ProblemKind(
         "warning",
-        "Ids such as '{detail}' stand in the texts as a whole number written otherwise; the two "
-        "were taken for the same.",
+        "Ids such as '{detail}' are written differently as whole numbers elsewhere; the two were "
+        "treated as the same.",
         "Nothing needs to be done if that is right.",
     ),
     "scores-alone": ProblemKind(
         "error",
         "These are a teacher's scores of documents, and nothing says which documents are relevant.",
-        "Add judgments (qrels: query-id, corpus-id, score) beside them.",
+        "Add judgments (qrels: query-id, corpus-id, score) next to them.",
     ),
     "unknown-columns": ProblemKind("warning", "The column '{detail}' is not known.", "{hint}"),
     "ids-left-out": ProblemKind(
@@ -160,12 +160,12 @@ PROBLEMS: dict[str, ProblemKind] = {
     ),
     "leaked-test-query": ProblemKind(
         "warning",
-        "This query also stands in test; it was left out here, so that test stays untouched.",
+        "This query is also in test; it was left out here, so that test stays untouched.",
         "Nothing needs to be done.",
     ),
     "leaked-dev-query": ProblemKind(
         "warning",
-        "This query also stands in dev; it was left out here, so that dev stays untouched.",
+        "This query is also in dev; it was left out here, so that dev stays untouched.",
         "Nothing needs to be done.",
     ),
     "queries-alone": ProblemKind(
@@ -200,7 +200,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     ),
     "missing-file": ProblemKind(
         "error",
-        "There are judgments (qrels), but no {detail} file beside them.",
+        "There are judgments (qrels), but no {detail} file next to them.",
         "Import corpus, queries and qrels together.",
     ),
     "line-too-long": ProblemKind(
@@ -231,7 +231,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     ),
     "doubled-key": ProblemKind(
         "warning",
-        "The name '{detail}' stands twice in this object: the last value was read.",
+        "The name '{detail}' occurs twice in this object: the last value was read.",
         "Take one of them out, or write both values as one list.",
         altered=True,
     ),
@@ -243,7 +243,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     ),
     "lines-above-header": ProblemKind(
         "warning",
-        "The names of the columns stand below another line ({detail}), which was left out.",
+        "The column names are below another line ({detail}), which was left out.",
         "If that line is a row, import with 'header' no.",
         altered=True,
     ),
@@ -256,7 +256,7 @@ PROBLEMS: dict[str, ProblemKind] = {
     "other-sheets": ProblemKind(
         "warning",
         "Only the first sheet was read; these were not: {detail}.",
-        "Save each sheet that is meant as a file of its own.",
+        "Save each sheet you want to import as a separate file.",
         altered=True,
     ),
     "extra-cells": ProblemKind(

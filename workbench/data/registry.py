@@ -79,7 +79,7 @@ class Datasets:
         manifest = self._home / found.manifest
         if not manifest.is_file():
             raise DatasetNotFound(
-                f"The files of the data set '{dataset.name}' are gone from the workspace.",
+                f"The files of the data set '{dataset.name}' are missing from the workspace.",
                 "Remove the data set, and import it again.",
             )
         return DatasetReader(dataset.name, manifest, found.summary)

@@ -62,7 +62,7 @@ def by_field(reader: DatasetReader, recipe: ResplitRecipe, check: Check) -> Foun
     if not queries and not pairs:
         known = ", ".join(columns_of(reader)) or "none"
         raise BadInput(
-            f"Nothing in '{reader.name}' has a value in '{name}'.", f"The own columns: {known}."
+            f"Nothing in '{reader.name}' has a value in '{name}'.", f"Additional columns: {known}."
         )
     return Found(
         _splits(latest, recipe) if queries else None,

@@ -338,14 +338,14 @@ class Assembly:
         for split, count in (self.builder.leaked + self.pairs.leaked).items():
             rows = counted(count, "row was", "rows were")
             said.append(
-                f"{rows} left out of the other splits, for a query that stands in {split} too."
+                f"{rows} left out of the other splits, because the query is in {split} too."
             )
         if count := finished.irrelevant:
             some = counted(count, "query has", "queries have")
             said.append(f"{some} no relevant document: kept, never trained or measured on.")
         if finished.unjudged:
             some = counted(finished.unjudged, "query was", "queries were")
-            said.append(f"{some} left out, for want of a relevant document.")
+            said.append(f"{some} left out for lack of a relevant document.")
         if pairs:
             said += pair_remarks(pairs, self.pairs.carved)
         if finished.rows["queries"]:
@@ -394,7 +394,7 @@ class Assembly:
 def own_columns(names: Iterable[str]) -> str:
     """The note on columns that are kept as they are."""
     listed = ", ".join(f"'{shown_name(name)}'" for name in list(names)[:20])
-    return f"Own columns of the rows were kept: {listed}."
+    return f"Additional columns of the rows were kept: {listed}."
 
 
 def shown_name(name: str) -> str:

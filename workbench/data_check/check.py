@@ -53,7 +53,7 @@ def run(recipe: DataCheckRecipe, context: JobContext) -> dict[str, Any]:
     chosen = [name for name in CHECKS if not recipe.checks or name in recipe.checks]
     if not recipe.tokenizer and "cut" in chosen:
         chosen.remove("cut")
-        data.notes.append("Cut texts were not looked for: no model was chosen to count tokens.")
+        data.notes.append("Truncated texts were not checked: no model was chosen to count tokens.")
     findings: list[Finding] = []
     for place, name in enumerate(chosen):
         doing, looks = _CHECKS[name]

@@ -124,8 +124,8 @@ def refuse_other_version(workspace: Workspace, dataset: str, report: dict[str, A
         )
     if report["version"] != current:
         raise BadInput(
-            f"'{dataset}' was checked as version {report['version']}, and is at version {current} "
-            "now: the rows that were found need not be the same any more.",
+            f"'{dataset}' was checked as version {report['version']}, but is now at version "
+            f"{current}: the rows that were found may have changed.",
             "Run the data check again, then fix.",
         )
 

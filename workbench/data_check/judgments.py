@@ -182,7 +182,7 @@ def _pair_labels(data: CheckedVersion) -> Iterator[Finding]:
         [
             Fix(
                 "balance-pairs",
-                f"Leave {counted(len(surplus), 'training pair')} out by chance, so that no label "
+                f"Leave {counted(len(surplus), 'training pair')} out at random, so that no label "
                 f"is more than {data.recipe.imbalance:g} times as common as the rarest.",
                 {"drop_pairs": surplus},
             )

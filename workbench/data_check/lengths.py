@@ -81,7 +81,8 @@ def _tokenizer(data: CheckedVersion) -> tuple[Shape, Contract] | None:
     shape = read_shape(Path(base.source)) if base.local else None
     if shape is None or shape.tokenizer is None:
         said = (
-            f"Cut texts were not looked for: '{model.name}' has no tokenizer file on this machine."
+            f"Truncated texts were not checked: '{model.name}' has no tokenizer file on this "
+            "machine."
         )
         if said not in data.notes:
             data.notes.append(said)

@@ -196,7 +196,7 @@ def _shared(data: CheckedVersion, queries: Array) -> Iterator[Finding]:
         len(rows),
         data.queries,
         f"{counted(len(rows), 'caption')} of several pictures, up to {int(pictures.max()):,}: a "
-        "search is right with any of them, and training does not tell them apart.",
+        "search is right with any of them, and training cannot distinguish them.",
         [
             data.query_examples([rows[at]], f"{counted(int(pictures[at]), 'picture')}")[0]
             for at in most[:EXAMPLES]

@@ -28,13 +28,12 @@ def false_negatives(data: CheckedVersion) -> Iterator[Finding]:
     if not data.recipe.judge:
         if _to_judge(data):
             data.notes.append(
-                "Likely false negatives were not looked for: no judge was chosen. Choose a model "
-                "as the judge of negatives (on the command line: --judge MODEL) and run the data "
-                "check again."
+                "Likely false negatives were not checked: no judge was chosen. Choose a judge "
+                "model (on the command line: --judge MODEL) and run the data check again."
             )
         return
     if has_pictures(data.reader):
-        data.notes.append("Likely false negatives are not looked for where documents are pictures.")
+        data.notes.append("Likely false negatives are not checked if documents are pictures.")
         return
 
     found = suspects(data)
@@ -56,9 +55,9 @@ def false_negatives(data: CheckedVersion) -> Iterator[Finding]:
         count,
         found.looked,
         f"'{data.recipe.judge}' scores {counted(count, 'negative')} of "
-        f"{queries_of(len(np.unique(found.queries)))} above the best positive: some are right "
-        "after all, and some only fool this model. Look at them before you fix "
-        "them: hard negatives are worth keeping.",
+        f"{queries_of(len(np.unique(found.queries)))} above the best positive: some are relevant, "
+        "others only fool this model. Look at them before you fix them: hard negatives are worth "
+        "keeping.",
         [
             Example(
                 {"query": int(query), "positive": int(positive), "negative": int(document)},

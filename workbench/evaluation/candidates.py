@@ -46,7 +46,7 @@ def brought(reader: DatasetReader, split: str) -> Any:
 
 def none_given(reader: DatasetReader, split: str) -> BadInput:
     return BadInput(
-        f"The {split} queries of '{reader.name}' bring no candidates of their own.",
+        f"The {split} queries of '{reader.name}' have no candidates in the data.",
         "Choose 'bm25' or an embedding model as the first stage.",
     )
 
@@ -244,7 +244,7 @@ def rerank(
         done += len(mine)
     if not np.isfinite(scores).all():
         raise WorkbenchError(
-            "The model gives scores that are not numbers, so nothing can be put in order by it.",
+            "The model's scores are not numbers, so it cannot rank anything.",
             "Try fp32 precision; if that does not help, the model's weights are broken.",
         )
     ordered = np.full(frozen.run.documents.shape, -np.inf, dtype=np.float32)

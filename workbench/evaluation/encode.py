@@ -157,7 +157,7 @@ def weights_digest(resolved: ResolvedModel) -> str:
     about half a second): names and dates would not tell that a folder was filled anew."""
     folder = Path(resolved.source) if resolved.local else cached_snapshot(resolved.source)
     if folder is None:
-        raise ModelUnusable(f"The model '{resolved.name}' is not on this machine any more.")
+        raise ModelUnusable(f"The model '{resolved.name}' is no longer on this machine.")
     digest = xxhash.xxh3_128()
     for path in model_files(folder):
         # The contract is in the key by itself; a card in Markdown decides nothing.

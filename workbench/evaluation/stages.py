@@ -274,8 +274,8 @@ class Stages:
             )
             if self._frozen.left_out:
                 self.context.note(
-                    f"Queries without a wrong candidate of their own: {self._frozen.left_out}. "
-                    "Second stages are not asked them."
+                    "Queries without an irrelevant candidate in the data: "
+                    f"{self._frozen.left_out}. Rerankers are not measured on them."
                 )
         return self._frozen
 

@@ -48,7 +48,7 @@ def trec_files(workspace: "Workspace", evaluations: Sequence[Evaluation]) -> lis
     for one in evaluations:
         folder = workspace.path(one.path)
         if not (folder / RUN_FILE).is_file():
-            raise NotFound(f"The run of the evaluation '{one.id}' is gone.", "Evaluate again.")
+            raise NotFound(f"The run of the evaluation '{one.id}' is missing.", "Evaluate again.")
         wanted = one.model
         if _ground(one) != _ground(evaluations[0]):
             wanted = f"{one.model}-{_data(workspace, one)}"

@@ -71,7 +71,7 @@ def _failed(error: dict[str, Any], log_tail: str) -> Outcome:
 def _interruption(exit: dict[str, Any] | None) -> dict[str, Any]:
     how = "was stopped from outside" if exit else "disappeared; the machine may have restarted"
     error = WorkerCrashed(
-        f"The job's process {how}.", "Resume the job: it goes on from its last checkpoint."
+        f"The job's process {how}.", "Resume the job: it continues from its last checkpoint."
     )
     return {**error.to_dict(), "code": "interrupted"}
 
@@ -103,7 +103,7 @@ def _killed(oom_kills: int | None) -> WorkerCrashed:
     smaller = "try a smaller batch size or shorter maximum lengths, close other programs"
     if oom_kills == 0:
         return WorkerCrashed(
-            f"{said}; the kernel counts no kill for want of memory.",
+            f"{said}; the kernel reports no out-of-memory kill.",
             "Somebody or something ended it from outside; resume the job to go on.",
             signal="SIGKILL",
         )

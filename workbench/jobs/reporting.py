@@ -146,7 +146,7 @@ class Reporter:
             self._on_stale(error)
             return
         if removed:
-            self.note(f"Rows beyond step {step} are taken back; the run goes on from there.")
+            self.note(f"Rows beyond step {step} are discarded; the run continues from there.")
 
     def flush(self) -> None:
         with self._writing:
@@ -198,7 +198,7 @@ class Reporter:
     def _look_for_cancel(self) -> None:
         job = self.workspace.store.jobs.get(self.job.id)
         if job is None or job.attempt != self.job.attempt:
-            self._on_stale(StaleAttempt(f"job {self.job.id} has gone on without it"))
+            self._on_stale(StaleAttempt(f"job {self.job.id} has continued without it"))
         elif job.cancel_requested_at is not None:
             self._cancel.set()
 

@@ -71,7 +71,7 @@ def _told(error: BaseException) -> OutOfMemory:
     text = str(error)
     on_gpu = type(error).__name__ == "OutOfMemoryError" or "CUDA" in text or "CUBLAS" in text
     wanted = _WANTED.search(text)
-    tried = f" It failed when {wanted[1]} more were asked for." if wanted else ""
+    tried = f" It failed when {wanted[1]} more were requested." if wanted else ""
     where = "the GPU" if on_gpu else "this machine"
     return OutOfMemory(
         f"There was not enough memory on {where}.{tried}", _HINT, memory="gpu" if on_gpu else "ram"

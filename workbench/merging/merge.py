@@ -249,7 +249,7 @@ class _Merge:
         adapter = self.adapter
         about = About.of(self.context.workspace, adapter, self.recipe.name)
         # One version at a time is in memory.
-        self._step("Reading the adapter beside its full-precision base")
+        self._step("Loading the adapter with its full-precision base")
         beside = self.versions.beside()
         trained = beside.contract
         probe = probe_from(self._reader(trained), trained, self.context.check_cancelled)
@@ -283,10 +283,10 @@ class _Merge:
         largest, _ = max_difference(expected, found)
         if not largest <= ALLOWED:
             raise MergeFailed(
-                f"The merged model is not the adapter on its base: on {len(probe.queries)} queries "
-                f"and {len(probe.documents)} documents of {probe.origin} they are {largest:.2g} "
-                f"apart, and {ALLOWED:g} is allowed. No model was kept.",
-                "Use the adapter as it is; its base, or the adapter's files, may be damaged.",
+                f"The merged model differs from adapter and base: on {len(probe.queries)} queries "
+                f"and {len(probe.documents)} documents of {probe.origin} by {largest:.2g}, and "
+                f"{ALLOWED:g} is allowed. No model was saved.",
+                "Use the adapter without merging; its base or the adapter's files may be damaged.",
                 largest_difference=largest,
             )
         texts = len(probe.queries) + len(probe.documents)

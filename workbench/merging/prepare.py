@@ -32,7 +32,7 @@ def adapter_of(workspace: Workspace, model: str) -> ResolvedModel:
     if found.base is None:
         raise BadInput(
             f"'{found.name}' is not an adapter, so there is nothing to merge.",
-            "It can be used, downloaded and trained on as it is.",
+            "It can be used, downloaded and trained further as it is.",
         )
     return found
 

@@ -250,7 +250,7 @@ class Miner:
         if not found:
             raise BadInput(
                 f"No query of '{self.reader.name}' has a relevant document.",
-                "A negative is wrong beside something right; import judgments first.",
+                "Negatives need positives to compare with; import judgments first.",
             )
         return found
 

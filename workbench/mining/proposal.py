@@ -257,7 +257,7 @@ def proposal_of(workspace: "Workspace", job_id: str) -> Proposal:
         raise BadInput(f"Job {job.id} {what}, so it proposes nothing.", "Choose a finished one.")
     found = Proposal(workspace, job)
     if not found.there:
-        raise BadInput(f"What job {job.id} proposed is not there any more.", "Mine again.")
+        raise BadInput(f"The proposal of job {job.id} no longer exists.", "Mine again.")
     return found
 
 

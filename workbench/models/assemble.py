@@ -141,7 +141,7 @@ def refuse_unquantizable(keeping: WeightFormat) -> None:
         import bitsandbytes  # noqa: F401 - only whether it is there
     except ImportError as error:
         raise ModelUnusable(
-            "The model's weights are kept in 4 or 8 bits, and bitsandbytes is not installed.",
+            "The model's weights are stored in 4 or 8 bits, and bitsandbytes is not installed.",
             "Install it with: pip install bitsandbytes",
         ) from error
 

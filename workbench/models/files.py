@@ -103,7 +103,7 @@ def export_zip(folder: Path, to: Path, instead: Mapping[str, bytes] | None = Non
     """
     to = to.expanduser().absolute()
     if not folder.is_dir():
-        raise ModelUnusable(f"The model's folder {folder} is gone.")
+        raise ModelUnusable(f"The model's folder {folder} is missing.")
     if to.is_dir() or not to.parent.is_dir():
         raise BadInput(f"{to} cannot be written.", "Name a zip file in a folder that exists.")
     partial = to.with_name(f".{to.name}.{os.getpid()}.partial")

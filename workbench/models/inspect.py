@@ -262,7 +262,7 @@ def _refuse_without_tokenizer(folder: Path) -> None:
     if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
         raise ModelUnusable(
             f"{folder} has a model but no tokenizer.",
-            "Copy tokenizer.json and tokenizer_config.json of the original model beside it.",
+            "Copy tokenizer.json and tokenizer_config.json of the original model next to it.",
         )
 
 
@@ -271,7 +271,7 @@ def _refuse_without_processor(folder: Path) -> None:
     if not any((folder / name).is_file() for name in names):
         raise ModelUnusable(
             f"{folder} has a model of pictures, but nothing says how pictures are prepared for it.",
-            "Copy preprocessor_config.json of the original model beside it.",
+            "Copy preprocessor_config.json of the original model next to it.",
         )
 
 

@@ -178,8 +178,7 @@ def _needed(workspace: "Workspace", model: "Model", changed: tuple[str, ...]) ->
             "Remove those first, change the contract, and build them again.",
         )
     notes = [
-        f"The index '{one}' goes on with the contract it was built with; build it again to use "
-        "the new one."
+        f"The index '{one}' keeps the settings it was built with; rebuild it to use the new ones."
         for one in indexes
     ]
     measured = any(one.model_id == model.id for one in workspace.evaluations.list())

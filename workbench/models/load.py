@@ -421,7 +421,7 @@ def explain(name: str, error: Exception) -> ModelUnusable:
     text = " ".join(str(error).split())
     if "trust_remote_code" in text or "custom code" in text:
         return ModelUnusable(
-            f"The model '{name}' brings code of its own, which is not run.",
+            f"The model '{name}' comes with its own code, which is not run.",
             "Whoever starts the workbench can allow it with --trust-remote-code.",
         )
     if "size mismatch" in text or "shapes cannot" in text:

@@ -86,7 +86,7 @@ _NO_CLASSES = re.compile(r"(tokenizer|vocab|added_tokens|special_tokens_map)\.js
 #: A file of settings has some kilobytes.
 _MOST_BYTES = 4 << 20
 _ALLOW = "Whoever starts the workbench can allow it with --trust-remote-code."
-_HARMFUL = "Do not use this model: get it again from whoever made it, and tell them."
+_HARMFUL = "Do not use this model: get it again from its source, and report the problem there."
 
 
 def _module_paths() -> Iterator[str]:

@@ -197,7 +197,7 @@ def _from_workspace(workspace: "Workspace", model: Model) -> ResolvedModel:
     folder = workspace.path(model.path)
     if not folder.is_dir():
         raise ModelUnusable(
-            f"The folder of the model '{model.name}' is gone from the workspace.",
+            f"The folder of the model '{model.name}' is missing from the workspace.",
             "Remove the model and add it again.",
         )
     return from_folder(workspace, folder, model.name, model)
@@ -276,7 +276,7 @@ def _from_hub(workspace: "Workspace", name: str, kind: str | None) -> ResolvedMo
         return found if hub_is_offline() else _hub_only(workspace, name, found)
     if hub_is_offline():
         raise ModelNotFound(
-            f"The model '{name}' is not on this machine, and the hub may not be asked.",
+            f"The model '{name}' is not on this machine, and access to the Hub is off.",
             _meant(workspace, name) or _OFFLINE,
         )
     return _hub_only(workspace, name, None)
@@ -332,7 +332,7 @@ def _looks_like_path(name: str) -> bool:
 
 def _unknown(workspace: "Workspace", name: str) -> ModelNotFound:
     hint = (
-        _meant(workspace, name) or "Give a name of the workspace, a folder, or a hub id owner/name."
+        _meant(workspace, name) or "Give a name of the workspace, a folder, or a Hub id owner/name."
     )
     return ModelNotFound(f"There is no model named '{name}'.", hint)
 
@@ -373,15 +373,15 @@ def fetch(hub_id: str) -> Path:
     try:
         return Path(snapshot_download(hub_id, ignore_patterns=_unneeded(hub_id)))
     except GatedRepoError as error:
-        raise ModelUnusable(f"The model '{hub_id}' needs a login at the hub.", _LOGIN) from error
+        raise ModelUnusable(f"The model '{hub_id}' needs a login at the Hub.", _LOGIN) from error
     except RepositoryNotFoundError as error:
-        raise ModelNotFound(f"The hub has no model '{hub_id}'.", _LOGIN) from error
+        raise ModelNotFound(f"The Hub has no model '{hub_id}'.", _LOGIN) from error
     except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
         # The cache may lack only what was left on the hub on purpose.
         if cached := cached_snapshot(hub_id):
             return cached
         raise ModelNotFound(
-            f"The model '{hub_id}' is not on this machine, and the hub cannot be reached.", _NETWORK
+            f"The model '{hub_id}' is not on this machine, and the Hub cannot be reached.", _NETWORK
         ) from error
     except (HTTPError, OSError) as error:
         raise ModelUnusable(f"Downloading '{hub_id}' failed: {error}.", _NETWORK) from error

@@ -79,7 +79,7 @@ def refuse_two(name: str, contract: Contract | None) -> None:
     changes weights changes those of one model."""
     if contract is not None and contract.pictures_by:
         raise BadInput(
-            f"'{name}' reads texts and pictures with two models: it is used as it is, and not "
+            f"'{name}' encodes texts and pictures with two models: it can be used, but not "
             "trained or blended.",
             f"Take the model that reads its pictures, '{contract.pictures_by}': it learns both.",
         )

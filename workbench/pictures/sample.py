@@ -20,7 +20,7 @@ from workbench.recipes.base import DrawPicturesRecipe
 from workbench.workspace import Workspace
 
 UNTRAINED = (
-    "The model '{0}' has random weights: what it finds is chance until it is trained on these "
+    "The model '{0}' has random weights: its results are random until it is trained on these "
     "pictures (kind image-text, preset scratch)."
 )
 

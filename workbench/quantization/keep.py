@@ -73,8 +73,8 @@ def _dataset(workspace: "Workspace", result: Mapping[str, Any]) -> str:
     )
     if not kept:
         raise BadInput(
-            f"The data set '{result['dataset']}' that was measured is gone, or its version "
-            f"{result['dataset_version']} is.",
+            f"The measured data set '{result['dataset']}' no longer exists, or its version "
+            f"{result['dataset_version']} does not.",
             "Measure again on a data set that is there.",
         )
     return known.get(named).name

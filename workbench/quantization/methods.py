@@ -58,7 +58,7 @@ def refusal(method: str, name: str, contract: Contract) -> tuple[str, str] | Non
     """Why a model cannot be kept like this here, and what to do; None where it can."""
     if contract.weights:
         return (
-            f"The weights of '{name}' are kept in {contract.weights} already.",
+            f"The weights of '{name}' are already stored in {contract.weights}.",
             "Quantize the original model.",
         )
     if contract.pictures_by:

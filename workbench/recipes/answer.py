@@ -61,7 +61,7 @@ class AnswerRecipe(Recipe):
     local_model: str = setting(
         "",
         help="Instead of an endpoint: a causal language model on this machine, as a name of the "
-        "workspace, a folder or a hub id.",
+        "workspace, a folder or a Hub id.",
         group="endpoint",
         refers_to="model",
         max_length=500,
@@ -152,7 +152,7 @@ class AnswerRecipe(Recipe):
         value = value.strip()
         for place in (PASSAGES, QUESTION):
             if value and place not in value:
-                raise ValueError(f"The template needs {place}, where that is to stand")
+                raise ValueError(f"The template needs the place {place}")
         return value
 
     @field_validator("endpoint_model")

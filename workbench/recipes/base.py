@@ -333,7 +333,7 @@ def dimensions_of(text: str, full: int) -> list[int]:
     fewer = [size for size in read_dimensions(text) if size < full]
     if not fewer:
         raise BadInput(
-            f"The model has {full} dimensions, so it cannot be cut to {text}.",
+            f"The model has {full} dimensions, so it cannot be truncated to {text}.",
             "Give numbers below that, or 'auto'.",
         )
     return [full, *fewer]

@@ -41,7 +41,7 @@ class SynthesizeRecipe(Recipe):
     local_model: str = setting(
         "",
         help="Instead of an endpoint: a causal language model on this machine, as a name of the "
-        "workspace, a folder or a hub id.",
+        "workspace, a folder or a Hub id.",
         group="endpoint",
         refers_to="model",
         max_length=500,
@@ -185,7 +185,7 @@ class SynthesizeRecipe(Recipe):
     @classmethod
     def _places(cls, value: str) -> str:
         if value.strip() and PASSAGE not in value:
-            raise ValueError(f"The template needs {PASSAGE} where the passage is to stand")
+            raise ValueError(f"The template needs the place {PASSAGE}")
         return value.strip()
 
     @field_validator("endpoint_model")

@@ -206,7 +206,7 @@ class Engine:
     def _read(self, record: Index, reader: DatasetReader | None) -> OpenIndex:
         folder = self._workspace.path(record.path)
         if not (folder / FILE).is_file():
-            raise SearchUnavailable(f"The file of the index '{record.name}' is gone.", _REBUILD)
+            raise SearchUnavailable(f"The file of the index '{record.name}' is missing.", _REBUILD)
         searcher = Searcher(plan_of(record), folder)
         known = Known(reader) if reader else None
         return OpenIndex(record, searcher, open_documents(folder, reader), known)

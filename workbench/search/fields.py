@@ -97,7 +97,7 @@ def _values(
         if token == _Token(",", "sign") and several:
             values.append([])
         elif token.kind == "sign":
-            raise _wrong(text, f"'{token.text}' stands where a value should be")
+            raise _wrong(text, f"'{token.text}' is where a value should be")
         else:
             values[-1].append(token.text)
         at += 1

@@ -332,7 +332,7 @@ def check_candidates(candidates: int, top_k: int, most: int) -> None:
         raise BadInput(f"candidates must be between 1 and {most}.", "50 is usual.")
     if candidates < top_k:
         raise BadInput(
-            f"The second stage sees {candidates} documents, but {top_k} are asked for.",
+            f"The reranker sees {candidates} documents, but {top_k} are requested.",
             "Raise the candidates to at least top_k, or ask for fewer documents.",
         )
 

@@ -31,7 +31,7 @@ KIND = "image-text"
 _NAMED, _LISTED = 3, 100
 #: Pictures encoded at a time: where one is broken, so many are opened a second time.
 _PIECE = 256
-_MISSING = "its file is not there any more"
+_MISSING = "its file no longer exists"
 
 
 @dataclass(frozen=True, slots=True)

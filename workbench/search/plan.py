@@ -90,8 +90,8 @@ def _structure(recipe: IndexRecipe, documents: int) -> tuple[Structure, tuple[st
     wanted = recipe.structure if recipe.structure != "auto" else _preset(recipe.type, documents)
     if wanted in ("pq", "ivfpq") and documents < PQ_NEEDS:
         return "sq8", (
-            f"PQ needs at least {PQ_NEEDS:,} documents to learn from and there are {documents:,}: "
-            "each dimension is kept in one byte (SQ8) instead.",
+            f"PQ needs at least {PQ_NEEDS:,} documents to train on and there are {documents:,}: "
+            "each dimension is stored in one byte (SQ8) instead.",
         )
     if wanted == "ivf" and documents < FEW:
         return "flat", (

@@ -83,7 +83,7 @@ def _model(workspace: "Workspace", index: Index) -> list[Stale]:
             words = f"The weights of '{resolved.name}' are others than it was built with."
             return [Stale("model", words, "rebuild")]
     except WorkbenchError:
-        return [Stale("model-gone", f"Its model '{index.model}' is not here any more.", "")]
+        return [Stale("model-gone", f"Its model '{index.model}' no longer exists.", "")]
     return []
 
 

@@ -268,7 +268,7 @@ async def while_there(request: Request, work: Coroutine[Any, Any, T]) -> T:
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            raise Gone("Who asked has closed the connection.")
+            raise Gone("The client has closed the connection.")
         return working.result()
     finally:
         working.cancel()

@@ -124,7 +124,7 @@ class RerankAsked(_Open):
     def texts(self) -> tuple[str, list[str]]:
         """Query and documents; raises :class:`BadInput` or :class:`TooLarge`."""
         if not self.documents:
-            raise BadInput("'documents' is empty.", "Send the texts to be put in order.")
+            raise BadInput("'documents' is empty.", "Send the texts to rerank.")
         if len(self.documents) > MOST_DOCUMENTS:
             raise TooLarge(
                 f"'documents' holds {len(self.documents):,} texts, more than {MOST_DOCUMENTS:,}.",

@@ -23,7 +23,7 @@ from workbench.synthesis.client import Packed, TooMuch, client
 #: The longest pause an endpoint is granted.
 LONGEST_WAIT = 600.0
 #: What a job's person can do besides.
-RESUME = "What was answered is kept: resume the job to go on."
+RESUME = "The answers so far are kept: resume the job to continue."
 _QUOTED = 300
 _TOO_MANY, _TIMED_OUT = 429, (408, 425)
 
@@ -89,7 +89,7 @@ def explain(error: Exception, recipe: Asked, key: str, variable: str = "") -> Wo
             return too_much(recipe)
         if isinstance(told, Packed):
             return Refused(
-                f"{recipe.endpoint} sends compressed answers, which was not asked for.",
+                f"{recipe.endpoint} sends compressed answers, which were not requested.",
                 f"Turn compression off there. {RESUME}",
             )
         cause = type(told).__name__
@@ -126,7 +126,7 @@ def _by_status(
         return Fatal(f"The account at {recipe.endpoint} is used up.{said}", RESUME)
     if status == _TOO_MANY:
         return Passing(
-            f"{recipe.endpoint} takes no more requests for now (429).",
+            f"{recipe.endpoint} accepts no more requests for now (429).",
             f"Set a number of requests per minute. {RESUME}",
             _wait(error),
         )
@@ -134,7 +134,7 @@ def _by_status(
         return Passing(f"{recipe.endpoint} failed with status {status}.{said}", wait=_wait(error))
     return Refused(
         f"{recipe.endpoint} refuses the request ({status}).{said}",
-        f"Correct the settings it names, or cut passages shorter. {RESUME}",
+        f"Correct the settings it names, or use shorter passages. {RESUME}",
     )
 
 

@@ -108,7 +108,7 @@ class Guard:
     def _stop(self, step: int, name: str) -> None:
         raise TrainingDiverged(
             f"{_WHAT[name]} has been exactly 0 for {self.zeros[name]} steps up to step {step}: "
-            "the model learns nothing any more.",
+            "the model has stopped learning.",
             _MEND.get(name, self.hint),
             step=step,
         )

@@ -106,13 +106,13 @@ def _left_out(made: Batching) -> list[str]:
         return []
     if made.least > 1:
         return [
-            f"{left:,} of {rows:,} training rows are left out of each epoch, other ones each time: "
-            "too many belong to one query or one document, and there are too few other rows to "
-            "tell them from. Give negatives to learn from all of them."
+            f"{left:,} of {rows:,} training rows are left out of each epoch, different ones each "
+            "time: too many belong to one query or one document, and there are too few other rows "
+            "to serve as negatives. Give negatives to learn from all of them."
         ]
     return [
-        f"{left:,} of {rows:,} training rows are left out of each epoch, other ones each time, so "
-        f"that each of {made.devices} devices has as many as the others."
+        f"{left:,} of {rows:,} training rows are left out of each epoch, different ones each "
+        f"time, so that each of {made.devices} devices has as many as the others."
     ]
 
 
@@ -134,13 +134,13 @@ def _nothing(recipe: TrainRecipe, texts: RowTexts, devices: int) -> BadInput:
     count = len(texts)
     if recipe.batch_size == 1 and devices == 1:
         return BadInput(
-            "Nothing can be learnt in batches of one: a row has nothing to be told from.",
+            "Nothing can be learned in batches of one: a row has no negatives.",
             "Set batch_size to 2 or more, or choose another objective.",
         )
     if recipe.in_batch and len(np.unique(texts.queries)) == 1:
         return BadInput(
-            f"All {count:,} training rows have the same query, so each would be a batch of one, in "
-            "which nothing can be learnt: there is no wrong document to tell the right one from.",
+            f"All {count:,} training rows have the same query, so each would be a batch of one, "
+            "in which nothing can be learned: there are no in-batch negatives.",
             GIVE_NEGATIVES,
         )
     if devices > 1:

@@ -30,8 +30,8 @@ from workbench.training.task import train
 from workbench.training.trainer import Collator, LateInteractionTrainer
 
 FRESH = (
-    "The base brings no projection to one vector per token, so a random one of {0} dimensions was "
-    "put in its place and trained along; the untrained value is that of the random one."
+    "The base model has no projection to one vector per token, so a random one of {0} dimensions "
+    "was added and trained too; the untrained value is that of the random one."
 )
 
 

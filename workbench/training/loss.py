@@ -74,7 +74,7 @@ def lengths(recipe: TrainEmbeddingRecipe, whole: int) -> list[int]:
     dimensions = [int(part) for part in recipe.matryoshka_dims.split(",") if part.strip()]
     if dimensions and (max(dimensions) > whole or min(dimensions) < 1):
         raise BadInput(
-            f"The model's vectors have {whole} dimensions; {max(dimensions)} were asked for.",
+            f"The model's vectors have {whole} dimensions; {max(dimensions)} were requested.",
             f"Give matryoshka_dims between 1 and {whole}.",
         )
     return sorted({whole, *dimensions}, reverse=True) if dimensions else []

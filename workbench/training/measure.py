@@ -104,7 +104,7 @@ def _measure(this: Run, whole: TrainRecipe) -> dict[str, Any]:
     prepared.trainer.add_callback(watch)
     go(this, prepared.trainer, recorder)
     if cadence.cancelled:
-        raise JobCancelled("The measured check was stopped; nothing was kept.")
+        raise JobCancelled("The trial run was stopped; nothing was saved.")
     # The first step also prepares what the others find ready.
     each = fmean(watch.seconds[1:] or watch.seconds)
     total = _steps(this, whole, prepared, gpu=gpu)

@@ -61,7 +61,7 @@ def candidate_rows(
             "Lower negatives, or add documents.",
         )
     positives = table["positive"].to_numpy().astype(np.int64)
-    note = f"Wrong documents come from: {origin}." if origin else ""
+    note = f"Negatives come from: {origin}." if origin else ""
     notes = ((note,) if note else ()) + gone
     return TrainingRows(queries, positives, np.array(chosen, dtype=np.int64), relevant, notes)
 

@@ -73,7 +73,7 @@ def _refuse_other_towers(recipe: TrainRecipe, contract: Contract | None) -> None
     if recipe.kind == "image-text":
         raise BadInput(
             f"'{recipe.model}' is a {contract.kind} model: it does not see pictures.",
-            "Choose a CLIP-like model; the pictures' sample brings a small one (data draw).",
+            "Choose a CLIP-like model; the image sample includes a small one (data draw).",
         )
     raise BadInput(
         f"'{recipe.model}' is a model of pictures and texts.",
@@ -92,7 +92,8 @@ def _refuse_quantized(model: ResolvedModel) -> None:
     """Rounded weights are no start: what is trained is their original, over 4 bits if wanted."""
     if model.contract is not None and model.contract.weights:
         raise BadInput(
-            f"The weights of '{model.name}' are kept in {model.contract.weights}, for use only.",
+            f"The weights of '{model.name}' are stored in {model.contract.weights}, for inference "
+            "only.",
             "Train the model it was quantized from, then quantize the result.",
         )
 
@@ -109,7 +110,7 @@ def _refuse_missing_gpus(recipe: TrainRecipe) -> None:
         )
     if present and how_many(recipe.devices, present) > len(present):
         raise BadInput(
-            f"{recipe.devices} devices were asked for; this machine has {len(present)}.",
+            f"{recipe.devices} devices were requested; this machine has {len(present)}.",
             "Set devices to all, or to fewer.",
         )
 

@@ -142,7 +142,7 @@ def _asked(contract: Contract, recipe: TrainRerankerRecipe, folder: Path) -> Con
 def _rows(this: Run) -> TrainingRows:
     recipe = this.recipe
     encoder = first_stage_model(recipe, this.context, Place(this.device, this.precision))
-    said = reports(this.context, "Finding wrong documents")
+    said = reports(this.context, "Finding negatives")
     return candidate_rows(this.reader, recipe, encoder, **said)
 
 

@@ -150,7 +150,7 @@ def refuse_no_negatives(recipe: TrainRecipe, rows: TrainingRows) -> None:
             "Give negatives in the data or mine them, and set negatives to 1 or more.",
         )
     raise BadInput(
-        "Without in-batch negatives each query needs negatives of its own.",
+        "Without in-batch negatives each query needs hard negatives.",
         "Raise negatives, give some in the data, or turn in_batch_negatives on.",
     )
 
@@ -181,7 +181,8 @@ def _width(recipe: Any, given: list[list[int]]) -> tuple[int, tuple[str, ...]]:
         note = "The batch holds one row, so each row was given one other document as a negative."
         return 1, (note,)
     if 0 < width < recipe.negatives:
-        note = f"The data brings at most {most} negatives per query; {recipe.negatives} were asked."
+        note = f"The data has at most {most} negatives per query; {recipe.negatives} were "
+        "requested."
         return width, (note,)
     return width, ()
 
@@ -212,7 +213,7 @@ class _Filler:
     def _draw(self, relevant: set[int]) -> int:
         if len(relevant) >= self.documents:
             raise BadInput(
-                "Every document is relevant to the query, so there is nothing to tell it from.",
+                "Every document is relevant to the query, so there are no negatives.",
                 "Add queries with other documents, or give negatives in the file.",
             )
         while True:
@@ -239,7 +240,7 @@ def own_prompts_note(reader: DatasetReader, contract: Contract) -> tuple[str, ..
     if not foreign:
         return ()
     return (
-        f"The data brings its own query prompt ('{foreign[0][:80]}'), which was not used: nobody "
+        f"The data has its own query prompt ('{foreign[0][:80]}'), which was not used: nobody "
         "types it when searching. Set query_prompt to train with it and to have it added always.",
     )
 

@@ -83,5 +83,5 @@ def _equal(spread: np.ndarray[tuple[int], np.dtype[np.float64]]) -> tuple[str, .
         return ()
     return (
         f"In {equal:,} of {counted(len(spread), 'row')} the teacher gives all documents the same "
-        "score, so that the model learns to tell them apart no more than the teacher does.",
+        "score, so the model cannot learn to rank them.",
     )

@@ -307,7 +307,7 @@ def _train(
     if cadence.cancelled:
         state = prepared.trainer.state
         raise JobCancelled(
-            f"Stopped at step {state.global_step} of {state.max_steps}; a checkpoint was kept.",
+            f"Stopped at step {state.global_step} of {state.max_steps}; a checkpoint was saved.",
             "Resume the job to go on from there.",
         )
     return _trained(run, prepared, cadence, contract)
@@ -374,7 +374,7 @@ def _trained(run: Run, prepared: Prepared, cadence: Cadence, contract: Contract)
     }
     notes = [*longer_note(contract, prepared.lengths), *prepared.notes]
     if not run.has_dev:
-        notes.append("The data set has no dev queries: the last step's weights were kept.")
+        notes.append("The data set has no dev queries: the weights of the last step were saved.")
     if cadence.stopped_early:
         notes.append(f"Stopped early at step {state.global_step}: dev did not get better.")
     history = list(state.log_history)

@@ -204,7 +204,7 @@ def begin_document(handler: Handler) -> None:
 #: Seconds that only a hang takes.
 PATIENT = 60.0
 FAILURES: dict[str, tuple[Manner, str]] = {
-    "429": (lambda h, _: h.refuse(429), "takes no more requests"),
+    "429": (lambda h, _: h.refuse(429), "accepts no more requests"),
     "500": (lambda h, _: h.refuse(500), "failed with status 500"),
     "stalls": (lambda h, _: h.stall(), "did not answer within 0.5 seconds"),
     "hangs up": (lambda h, _: h.hang_up(), "closed the connection"),

@@ -37,9 +37,9 @@ def test_the_questions_language_chooses_the_template() -> None:
 def test_own_templates_are_used_and_need_their_places() -> None:
     own = recipe(template_en="{question} ? {passages}")
     assert prompt(own, "q", []) == "q ? "
-    with pytest.raises(BadRecipe, match=r"needs \{question\}"):
+    with pytest.raises(BadRecipe, match=r"needs the place \{question\}"):
         recipe(template_zh="{passages}")
-    with pytest.raises(BadRecipe, match=r"needs \{passages\}"):
+    with pytest.raises(BadRecipe, match=r"needs the place \{passages\}"):
         recipe(template_en="{question}")
 
 

@@ -47,7 +47,7 @@ def ended(workspace: Workspace, **values: Any) -> Job:
     [
         ("limit", "There was not enough memory on this machine."),
         # torch's own allocator: RuntimeError "DefaultCPUAllocator: can't allocate memory".
-        ("torch", "It failed when 1073741824 bytes more were asked for."),
+        ("torch", "It failed when 1073741824 bytes more were requested."),
     ],
 )
 def test_a_run_that_ends_out_of_memory_starts_again_and_fits(
@@ -80,7 +80,7 @@ def test_a_killed_run_probably_ran_out_of_memory(
     assert job.error is not None
     assert "SIGKILL" in job.error["message"]
     # What the kernel counts decides: here the test itself killed it, and nothing was counted.
-    counted = "no kill for want of memory" in job.error["message"]
+    counted = "no out-of-memory kill" in job.error["message"]
     assert bool(suggestions(job)) is not counted
 
 

@@ -92,7 +92,7 @@ def test_a_judgment_is_a_new_version_with_its_lineage(
         judge(workspace, pair, query, wrong.document)
 
 
-def test_what_was_mended_since_is_not_lost(
+def test_what_was_corrected_since_is_not_lost(
     workspace: Workspace, reader: DatasetReader, pair: Pairing
 ) -> None:
     """The judgment goes to the current version, in which rows have moved."""
@@ -110,7 +110,7 @@ def test_what_was_mended_since_is_not_lost(
     drop = {"drop_queries": {int(pair.queries[0])}}
     if gone is not None:
         drop["drop_documents"] = {gone}
-    new_version(workspace, reader.name, Changes(**drop), {"what": "mended"})
+    new_version(workspace, reader.name, Changes(**drop), {"what": "corrected"})
     judge(workspace, pair, query, wrong.document)
     now = workspace.datasets.read(reader.name)
     assert now.version == 3 and now.counts["queries"] == reader.counts["queries"] - 1
@@ -121,7 +121,7 @@ def test_what_was_mended_since_is_not_lost(
     }
     (asked,) = changes(workspace, pair, [1])
     assert (asked.id, wrong.id) in judged
-    with pytest.raises(BadInput, match="query any more"):
+    with pytest.raises(BadInput, match="no longer has this query"):
         judge(workspace, pair, int(pair.queries[0]), wrong.document)
 
 

@@ -237,7 +237,7 @@ def test_a_column_of_splits_is_taken_at_its_word(workspace: Workspace, tmp_path:
 
 def test_an_unknown_column_is_named(workspace: Workspace, tmp_path: Path) -> None:
     reader = dated(workspace, tmp_path, [1, 2, 3], "year")
-    with pytest.raises(BadInput, match="own columns: year"):
+    with pytest.raises(BadInput, match="Additional columns: year"):
         split_again(workspace, reader, by="field", field="date")
 
 

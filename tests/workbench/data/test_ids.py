@@ -116,7 +116,7 @@ def test_an_id_of_a_negative_that_is_not_there(workspace: Workspace, tmp_path: P
 
 def test_ids_without_a_corpus_are_refused_in_words(workspace: Workspace, tmp_path: Path) -> None:
     file = tevatron(tmp_path / "set") / "train.jsonl"
-    with pytest.raises(NoGoodRows, match="no corpus file beside them"):
+    with pytest.raises(NoGoodRows, match="no corpus file next to them"):
         bring(workspace, file)
 
 

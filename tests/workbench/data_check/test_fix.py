@@ -36,7 +36,7 @@ def test_only_the_checked_version_is_fixed(reader: DatasetReader, checker: Check
     jobs = checker.workspace.jobs
     waiting = DataFixRecipe(dataset=reader.name, report=checker.job, fixes=["empty-query"])
     new_version(checker.workspace, reader.name, Changes(drop_queries=[1]), {"what": "meanwhile"})
-    with pytest.raises(BadInput, match="checked as version 1, and is at version 2"):
+    with pytest.raises(BadInput, match="checked as version 1, but is now at version 2"):
         jobs.submit(waiting)
     old = DataFixRecipe(dataset=reader.name, dataset_version=2, report=checker.job, fixes=["x"])
     with pytest.raises(BadInput, match="about version 1, not 2"):

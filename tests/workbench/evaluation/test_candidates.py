@@ -109,7 +109,7 @@ def test_given_candidates_are_taken_where_most_have_some() -> None:
         assert len(set(row.tolist())) == 5 and set(frozen.judgments[int(query)]) <= set(row)
     few = freeze(FakeReader({"dev": [DEV[0], *PLAIN[1:4]]}), "dev", k=5)
     assert few.origin == "bm25"
-    with pytest.raises(BadInput, match="no candidates of their own"):
+    with pytest.raises(BadInput, match="have no candidates in the data"):
         freeze(FakeReader({"dev": PLAIN}), "dev", first_stage="given")
 
 
@@ -142,7 +142,7 @@ def test_what_was_mined_here_is_not_the_datas_own() -> None:
     data = FakeReader({"train": TRAIN, "dev": DEV})
     data.origin = "mined:some model"
     assert freeze(data, "dev", k=5).origin == "bm25"
-    with pytest.raises(BadInput, match="no candidates of their own"):
+    with pytest.raises(BadInput, match="have no candidates in the data"):
         freeze(data, "dev", first_stage="given", k=5)
     # To train against they are as good as any.
     assert mine(data, "dev", k=4, seed=0, first_stage="given")[1] == "given"

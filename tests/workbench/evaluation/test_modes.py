@@ -81,7 +81,7 @@ def test_of_shorter_lists_nothing_is_said(make: Make) -> None:
 def test_mined_negatives_are_no_candidates_to_measure_by(make: Make) -> None:
     context = make(BROUGHT)
     context.workspace.datasets.reader.origin = "mined:bm25"
-    with pytest.raises(BadInput, match="no candidates of their own"):
+    with pytest.raises(BadInput, match="have no candidates in the data"):
         prepare_evaluate(recipe(["embed"], evaluation_mode="reranking"), context.workspace)
 
 
@@ -91,7 +91,7 @@ def test_a_second_data_set_without_candidates_is_refused_at_the_click(make: Make
     first, second = datasets.reader, make(DATA).workspace.datasets.reader
     datasets.read = lambda name, *_: second if name == "other" else first
     datasets.exists = lambda _name: True
-    with pytest.raises(BadInput, match="no candidates of their own"):
+    with pytest.raises(BadInput, match="have no candidates in the data"):
         prepare_evaluate(
             recipe(["embed"], evaluation_mode="reranking", second_dataset="other"),
             context.workspace,
@@ -154,7 +154,7 @@ def test_the_best_is_the_best_of_its_mode(make: Make) -> None:
             "no part in 'retrieval'",
         ),
         (DATA, ["embed"], {"evaluation_mode": "pipeline"}, "needs a second stage"),
-        (DATA, ["embed"], {"evaluation_mode": "reranking"}, "no candidates of their own"),
+        (DATA, ["embed"], {"evaluation_mode": "reranking"}, "have no candidates in the data"),
         (
             BROUGHT,
             ["embed"],

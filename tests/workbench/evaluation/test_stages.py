@@ -189,7 +189,7 @@ def test_own_candidates_and_the_queries_without(make: Make) -> None:
     assert [row["queries"] for row in result["rows"]] == [ASKED + 1, ASKED, ASKED]
     assert result["rows"][2]["searched"] == "the query's own candidates"
     assert verdicts(result)["wrong"] == ("given order", "worse than the first stage")
-    assert "wrong candidate of their own: 1" in context.notes[0]
+    assert "irrelevant candidate in the data: 1" in context.notes[0]
 
 
 def test_what_cannot_be_is_refused_at_the_click(make: Make) -> None:

@@ -215,5 +215,5 @@ def test_two_models_of_one_name_and_files_that_are_gone(home: Path, tmp_path: Pa
     with pytest.raises(BadInput, match="cannot be written to"):
         export(workspace, [evaluation], tmp_path / "file" / "below")
     (home / "evaluations/e1/run.parquet").unlink()
-    with pytest.raises(NotFound, match="gone"):
+    with pytest.raises(NotFound, match="is missing"):
         export(workspace, [evaluation], tmp_path)

@@ -65,7 +65,7 @@ def test_a_signal_is_named_and_explained(number: int, name: str, advice: str) ->
     [
         (None, True, "probably the machine ran out of memory"),
         (1, True, "SIGKILL: the machine ran out of memory"),
-        (0, False, "no kill for want of memory"),
+        (0, False, "no out-of-memory kill"),
     ],
 )
 def test_the_kernel_tells_why_it_was_killed(kills: int | None, memory: bool, words: str) -> None:

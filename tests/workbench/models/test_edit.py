@@ -184,7 +184,7 @@ def test_an_index_hears_of_it_and_forbids_what_would_make_it_wrong(opened: Works
     model = add(opened, write_modules, origin="added")
     opened.store.indexes.insert(an_index(model))
     done = edit(opened, "mine", ContractRecipe(document_prompt="d: "))
-    assert "index 'old' goes on with the contract it was built with" in done.notes[0]
+    assert "index 'old' keeps the settings it was built with" in done.notes[0]
     with pytest.raises(InUse, match="pooling would make the index 'old' wrong"):
         edit(opened, "mine", ContractRecipe(pooling="cls"))
 

@@ -120,4 +120,4 @@ def test_a_hub_model_with_and_without_the_hub(hub: str, tmp_path: Path) -> None:
     assert fetch("owner/tiny", tmp_path, HF_ENDPOINT=away) == needed
     assert fetch("owner/tiny", tmp_path, HF_HUB_OFFLINE="1") == needed
     missing = fetch("owner/other", tmp_path, HF_ENDPOINT=away)
-    assert "not on this machine, and the hub cannot be reached" in missing
+    assert "not on this machine, and the Hub cannot be reached" in missing

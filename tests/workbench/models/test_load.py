@@ -213,7 +213,7 @@ def test_code_of_the_models_own_is_not_run(workspace: Any, tmp_path: Path) -> No
     config = config.replace("{", auto_map, 1).replace('"model_type": "bert"', '"model_type": "own"')
     (folder / "config.json").write_text(config)
     (folder / "own.py").write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')\n")
-    with pytest.raises(ModelUnusable, match="brings code of its own") as failure:
+    with pytest.raises(ModelUnusable, match="comes with its own code") as failure:
         load(workspace, folder)
     assert "--trust-remote-code" in failure.value.hint
     assert not (tmp_path / "sprung").exists()

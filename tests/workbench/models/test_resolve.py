@@ -55,7 +55,7 @@ def test_a_hub_model_offline_and_not_cached_is_a_sentence(
     workspace: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(ModelNotFound, match="hub may not be asked") as failure:
+    with pytest.raises(ModelNotFound, match="access to the Hub is off") as failure:
         resolve(workspace, "owner/never-downloaded")
     assert "HF_HUB_OFFLINE" in failure.value.hint
 
@@ -123,7 +123,7 @@ def test_an_adapter_whose_base_is_itself_does_not_go_round(workspace: Any, tmp_p
 def test_a_model_whose_folder_is_gone_says_so(workspace: Any) -> None:
     register(workspace, "mine")
     workspace.models.folder("mine").rename(workspace.home / "elsewhere")
-    with pytest.raises(ModelUnusable, match="is gone from the workspace"):
+    with pytest.raises(ModelUnusable, match="is missing from the workspace"):
         resolve(workspace, "mine")
 
 

@@ -59,7 +59,7 @@ def test_adapters_and_unknown_models_are_refused(workspace: Workspace) -> None:
 @pytest.mark.parametrize("method", MODEL_METHODS)
 def test_what_was_quantized_is_not_quantized_again(method: str) -> None:
     said = refusal(method, "small", Contract(weights="nf4"))
-    assert said is not None and "'small' are kept in nf4 already" in said[0]
+    assert said is not None and "'small' are already stored in nf4" in said[0]
     assert refusal(method, "whole", Contract()) is None
 
 
@@ -116,5 +116,5 @@ def test_a_quantized_model_is_no_start_of_training(workspace: Workspace) -> None
     folder = workspace.models.folder(base.name)
     contract = Contract.model_validate(base.contract).model_copy(update={"weights": "bf16"})
     contract.write(folder)
-    with pytest.raises(BadInput, match="kept in bf16, for use only"):
+    with pytest.raises(BadInput, match="stored in bf16, for inference only"):
         _refuse_quantized(resolve(workspace, base.name))

@@ -64,7 +64,7 @@ def test_what_may_pass_is_tried_again(asking: Asking, server: Server, failure: M
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("429", r"takes no more requests for now \(429\)"),
+        ("429", r"accepts no more requests for now \(429\)"),
         ("500", r"failed with status 500. It says: 'no'"),
         ("stalls", "did not answer within 0.3 seconds"),
         ("hangs up", "closed the connection"),

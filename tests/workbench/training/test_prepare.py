@@ -62,7 +62,7 @@ def test_what_an_earlier_job_brings_may_be_missing(home: Path) -> None:
     ("gpus", "devices", "said"),
     [
         (("0", "1"), "gpu:0,gpu:5", "no gpu:5 here; there is gpu:0, gpu:1"),
-        (("0", "1"), "3", "3 devices were asked for; this machine has 2"),
+        (("0", "1"), "3", "3 devices were requested; this machine has 2"),
         ((), "gpu:0", "no gpu:0 here; there is no GPU"),
     ],
 )

@@ -98,8 +98,7 @@ def _plan(columns: Columns) -> Plan | None:
     if not {POSITIVE, *NEGATIVES} & names.keys():
         return refused(
             "The column 'messages' holds a conversation, and nothing says what is relevant to it.",
-            "Write the relevant texts as positive_messages beside it, or give each row a query and "
-            "a positive.",
+            "Add the relevant texts as positive_messages, or give each row a query and a positive.",
         )
     if any(names[name] != name for name in (QUERY, POSITIVE, *NEGATIVES) if name in names):
         return None

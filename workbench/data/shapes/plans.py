@@ -25,12 +25,14 @@ _SIDE = ("pos_scores", "neg_scores", "prompt", "pos_id", "neg_id")
 _MEANT = sorted({*QUERY, *POSITIVE, *NEGATIVE, *_SIDE, *QUERY_ID, "hits"} - {"q", "id", "_id"})
 #: Names that are compared letter by letter: a wide table has thousands.
 _COMPARED = 100
-_KEPT = "It is kept as the query's own."
+_KEPT = "It is kept as an additional column of the query."
 _NO_TEXTS = {
     "positive": "Its name says relevant texts, and there are no texts in it to be read so.",
     "negative": "Its name says negatives, and there are no texts in it to be read so.",
 }
-_RENAME = "It is kept as the query's own. Rename it to {0} if that is what it holds."
+_RENAME = (
+    "It is kept as an additional column of the query. Rename it to {0} if that is its content."
+)
 _ALIKE = 0.8
 
 
@@ -67,7 +69,7 @@ def _hint(key: str, columns: Columns, family: str, place: int) -> str:
     if found is not None and found.holds == "texts":
         return f"{_KEPT} {_NO_TEXTS[found.side]}"
     if found is not None:
-        return f"{_KEPT} If it holds texts, say so: '--map {found.side}={key}'."
+        return f"{_KEPT} If it contains texts, say so: '--map {found.side}={key}'."
     if looks_like_scores(key) and not (name == "score" and family == "rows"):
         if columns.are_labels(key):
             return f"{_KEPT} Scores of texts are read from pos_scores and neg_scores."

@@ -101,7 +101,7 @@ def test_a_data_set_of_that_name_that_came_later_has_none(
     rows = [{"query": f"other {n}", "pos": [f"text {n}"]} for n in range(4)]
     bring(services.workspace, lines(tmp_path / "new.jsonl", rows), name="tea")
     assert parts(services)["pages"].visible is False
-    with pytest.raises(BadInput, match="not there any more"):
+    with pytest.raises(BadInput, match="no longer exists"):
         accept(services.workspace, proposal.job.id)
 
 
