@@ -11,6 +11,7 @@ get the environment too. Each of them calls ``register`` of what it adds.
 import importlib.util
 import os
 import pkgutil
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -24,6 +25,11 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from workbench.errors import BadInput
 
 EXTENSIONS_VARIABLE = "WORKBENCH_EXTENSIONS"
+
+#: Held while registries are completed. One for all: an extension looks into several.
+_lock = threading.RLock()
+#: What the environment named so far, and what was wrong with it.
+_begun: dict[str, BadInput | None] = {}
 
 
 class Named(Protocol):
@@ -48,7 +54,6 @@ class Registry(Generic[T]):
         self._items: dict[str, T] = {}
         self._package = package
         self._attribute = attribute
-        self._lock = threading.RLock()
         for item in items:
             self.register(item)
 
@@ -87,11 +92,14 @@ class Registry(Generic[T]):
 
     def _complete(self) -> None:
         """What lies in the package's folder, then what extensions add."""
-        with self._lock:
+        with _lock:
             package, self._package = self._package, ""
-            if package:
-                for module in pkgutil.iter_modules(import_module(package).__path__):
-                    self._add_from(import_module(f"{package}.{module.name}"))
+            try:
+                for name in _modules(package) if package else ():
+                    self._add_from(import_module(name))
+            except BaseException:
+                self._package = package
+                raise
         load()
 
     def _add_from(self, module: Any) -> None:
@@ -100,6 +108,11 @@ class Registry(Generic[T]):
         for item in (*several, *([one] if one is not None else [])):
             if item.name not in self._items:
                 self.register(item)
+
+
+def _modules(package: str) -> list[str]:
+    found = pkgutil.iter_modules(import_module(package).__path__)
+    return [f"{package}.{module.name}" for module in found]
 
 
 class OneOf:
@@ -121,35 +134,41 @@ class OneOf:
         return value
 
 
-_lock = threading.RLock()
-_begun: list[str] = []
-
-
 def load() -> None:
     """Import the extensions that the environment names, once in each process.
 
-    Raises :class:`BadInput` naming a file that is not there or cannot be imported.
+    Other threads wait for it; a look from within an extension sees what there is by then. Paths are
+    made absolute in the environment, as processes are started in other folders.
+
+    Raises :class:`BadInput`, at every look, naming a file that is not there or cannot be imported.
     """
     wanted = os.environ.get(EXTENSIONS_VARIABLE, "")
-    if wanted in _begun:
-        return
     with _lock:
-        # Before the imports, as they look into registries themselves.
-        if wanted in _begun:
-            return
-        _begun.append(wanted)
-        try:
-            for path in _files(wanted):
-                _import(path)
-        except BaseException:
-            _begun.remove(wanted)
-            raise
+        if wanted not in _begun:
+            paths = [Path(one).expanduser().resolve() for one in wanted.split(os.pathsep) if one]
+            absolute = os.pathsep.join(map(str, paths))
+            if wanted:
+                os.environ[EXTENSIONS_VARIABLE] = absolute
+            # Begun before the imports, as extensions look into registries themselves.
+            _begun[wanted] = _begun[absolute] = None
+            _begun[wanted] = _begun[absolute] = _fault(paths)
+        if (fault := _begun[wanted]) is not None:
+            raise BadInput(fault.message, fault.hint)
 
 
-def _files(wanted: str) -> list[Path]:
+def _fault(paths: Iterable[Path]) -> BadInput | None:
+    """Import them all; what was wrong with the first that cannot be."""
+    try:
+        for path in _files(paths):
+            _import(path)
+    except BadInput as error:
+        return error
+    return None
+
+
+def _files(paths: Iterable[Path]) -> list[Path]:
     found: list[Path] = []
-    for entry in filter(None, wanted.split(os.pathsep)):
-        path = Path(entry).expanduser()
+    for path in paths:
         if not path.exists():
             raise BadInput(
                 f"The extension {path} is not there.",
@@ -160,7 +179,8 @@ def _files(wanted: str) -> list[Path]:
 
 
 def _import(path: Path) -> None:
-    name = f"workbench_extension_{path.stem}"
+    # By the whole path: two folders may each have a file of one name.
+    name = f"workbench_extension{re.sub(r'[^0-9A-Za-z]', '_', str(path))}"
     if name in sys.modules:
         return
     spec = importlib.util.spec_from_file_location(name, path)

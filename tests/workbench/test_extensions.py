@@ -1,5 +1,7 @@
 import os
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +21,8 @@ class Fruit:
     name: str
 
 
+#: Set by an extension that has begun, and by a test that lets it go on.
+BEGUN, GO_ON = threading.Event(), threading.Event()
 FRUITS = Registry("fruit", [Fruit("apple"), Fruit("pear")])
 
 
@@ -101,6 +105,55 @@ def test_a_list_may_choose_too() -> None:
 
     with pytest.raises(ValidationError, match="or 'pear'"):
         Salad(fruits=["apple", "nut"])
+
+
+def test_files_of_one_name_in_two_folders_are_both_imported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for folder, fruit in (("a", "plum"), ("b", "quince")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "ext_same.py").write_text(PLUM.format(fruit))
+    use(monkeypatch, tmp_path / "a", tmp_path / "b")
+    assert FRUITS.names()[2:] == ("plum", "quince")
+
+
+def test_a_broken_extension_says_the_same_at_each_look(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "ext_half.py"
+    file.write_text(PLUM.format("plum") + "raise OSError('no disk')\n")
+    use(monkeypatch, file)
+    for _ in range(2):
+        with pytest.raises(BadInput, match="OSError: no disk"):
+            FRUITS.names()
+
+
+def test_another_thread_waits_until_all_is_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "ext_slow.py"
+    file.write_text(
+        "from tests.workbench import test_extensions as here\n"
+        "here.BEGUN.set()\nhere.GO_ON.wait(60)\n" + PLUM.format("plum")
+    )
+    use(monkeypatch, file)
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(FRUITS.names)
+        assert BEGUN.wait(60)
+        second = threads.submit(FRUITS.names)
+        wait([second], timeout=0.2)
+        GO_ON.set()
+        assert first.result() == second.result() == ("apple", "pear", "plum")
+
+
+def test_processes_started_in_another_folder_find_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "ext_here.py").write_text(PLUM.format("plum"))
+    monkeypatch.chdir(tmp_path)
+    use(monkeypatch, Path("ext_here.py"))
+    assert "plum" in FRUITS
+    assert os.environ[EXTENSIONS_VARIABLE] == str(tmp_path / "ext_here.py")
 
 
 def test_it_is_loaded_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

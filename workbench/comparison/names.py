@@ -81,6 +81,7 @@ def measure_of(family: str) -> str:
 def label(metric: str) -> str:
     """As a person writes it: 'map@100' -> 'MAP@100'."""
     family, at, cutoff = metric.partition("@")
-    labels = {one.family: one.label for one in METRICS.all()}
-    known = labels | {name: name.capitalize() for name in CORRELATIONS}
+    known = {name: name.capitalize() for name in CORRELATIONS}
+    # The first of a family names it.
+    known |= {one.family: one.label for one in reversed(METRICS.all())}
     return f"{known.get(family, family)}{at}{cutoff}"

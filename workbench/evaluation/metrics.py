@@ -27,11 +27,17 @@ def measures() -> dict[str, Measure]:
     """Every metric as ``ir_measures`` has it.
 
     Binary metrics count grades from 1 on as relevant; NDCG weighs the grades themselves."""
-    return {one.name: _measure(one.measure, one.cutoff) for one in METRICS.all()}
+    return {one.name: _measure(one.name, one.measure, one.cutoff) for one in METRICS.all()}
 
 
-def _measure(notation: str, cutoff: int) -> Measure:
-    return ir_measures.parse_measure(f"{notation}@{cutoff}")
+def _measure(name: str, notation: str, cutoff: int) -> Measure:
+    try:
+        return ir_measures.parse_measure(f"{notation}@{cutoff}")
+    except (NameError, ValueError) as error:
+        raise BadInput(
+            f"'{notation}' is no measure of ir_measures for '{name}': {error}.",
+            "Write it as 'P(rel=1)', without the cutoff.",
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,7 @@ def score_run(
     rows = np.array([int(queries[at]) for at in judged], dtype=np.int64)
     names = {measure: metric for metric, measure in measures().items()}
     values = {metric: np.zeros(len(rows)) for metric in names.values()}
-    for at, measure, value in _calculated(list(names), rows, ranked[judged], judgments):
+    for at, measure, value in calculated(list(names), rows, ranked[judged], judgments):
         values[names[measure]][at] = value
     return Scores(rows, values, unjudged=len(queries) - len(rows))
 
@@ -83,15 +89,15 @@ def cut_scores(
     ``ranked``: (n, depth) document rows, best first, -1 where a query found fewer. All queries are
     judged.
     """
-    names = {_measure(measure_of(name), k): (k, name) for k in cutoffs for name in MEASURED}
+    names = {_measure(name, measure_of(name), k): (k, name) for k in cutoffs for name in MEASURED}
     sums = dict.fromkeys(names.values(), 0.0)
     cut = ranked[:, : max(cutoffs)]
-    for _at, measure, value in _calculated(list(names), queries, cut, judgments):
+    for _at, measure, value in calculated(list(names), queries, cut, judgments):
         sums[names[measure]] += value
     return [{"k": k, **{name: sums[k, name] / len(queries) for name in MEASURED}} for k in cutoffs]
 
 
-def _calculated(
+def calculated(
     wanted: Sequence[Measure],
     queries: Sequence[int] | NDArray[np.int64],
     ranked: NDArray[np.int64],

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from ir_measures import AP, iter_calc
+from ir_measures import AP
 
 from workbench.comparison.names import DEPTH
 from workbench.comparison.table import (
@@ -35,7 +35,7 @@ from workbench.evaluation.encode import with_cache
 from workbench.evaluation.exact_search import Run
 from workbench.evaluation.maxsim import search_exactly
 from workbench.evaluation.measure import Measured, retrieve, score
-from workbench.evaluation.metrics import BLOCK, Judgments
+from workbench.evaluation.metrics import Judgments, calculated
 from workbench.evaluation.named import (
     AUTO,
     BM25,
@@ -71,23 +71,8 @@ def full_list_map(queries: Rows, run: Run, judgments: Judgments) -> dict[str, fl
     longest = int((run.documents >= 0).sum(axis=1).max(initial=0))
     if longest <= DEPTH:
         return {}
-    total, measure = 0.0, AP(rel=1)
-    for start in range(0, len(queries), BLOCK):
-        part = [int(query) for query in queries[start : start + BLOCK]]
-        qrels = {
-            str(query): {str(document): int(grade) for document, grade in judgments[query].items()}
-            for query in part
-        }
-        # Scores in ranking order: see ``metrics``.
-        ranked = {
-            str(query): {
-                str(document): float(longest - rank)
-                for rank, document in enumerate(row[row >= 0].tolist())
-            }
-            for query, row in zip(part, run.documents[start : start + BLOCK], strict=True)
-        }
-        total += float(np.sum([one.value for one in iter_calc([measure], qrels, ranked)]))
-    return {"longest_list": longest, "map": total / len(queries)}
+    values = [one for _, _, one in calculated([AP(rel=1)], queries, run.documents, judgments)]
+    return {"longest_list": longest, "map": float(np.sum(values)) / len(queries)}
 
 
 Progress = Callable[[int, int], None]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from workbench.comparison.names import METRICS
+from workbench.comparison.names import METRICS, Metric, label
 from workbench.errors import BadInput
 from workbench.evaluation.metrics import measures, score_run
 
@@ -151,3 +151,21 @@ def test_queries_without_relevant_documents_are_left_out_and_counted() -> None:
 def test_nothing_to_measure() -> None:
     with pytest.raises(BadInput, match="None of the queries"):
         score_run([0], np.array([[5]]), {0: {5: 0}})
+
+
+@pytest.mark.parametrize("notation", ["Nonsense", "P(rel=", ""])
+def test_a_measure_that_is_none_is_named(notation: str) -> None:
+    METRICS.register(Metric("odd@5", "Odd", notation))
+    try:
+        with pytest.raises(BadInput, match="is no measure of ir_measures for 'odd@5'"):
+            measures()
+    finally:
+        METRICS.unregister("odd@5")
+
+
+def test_a_label_is_that_of_the_first_of_its_name() -> None:
+    METRICS.register(Metric("map@20", "Mean AP", "AP(rel=1)"))
+    try:
+        assert (label("map@100"), label("map@20")) == ("MAP@100", "MAP@20")
+    finally:
+        METRICS.unregister("map@20")
