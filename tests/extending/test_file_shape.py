@@ -35,7 +35,7 @@ def test_a_file_of_it_is_imported(add: Any) -> None:
 def test_the_report_counts_in_its_first_line(add: Any) -> None:
     first = add().text.splitlines()[0]
     assert first.startswith("play (dialogue): 2 queries")
-    assert first.endswith("; 1 row refused, 1 column kept aside (scene)")
+    assert first.endswith("; 1 row refused, 1 additional column kept (scene)")
 
 
 def test_the_preview_shows_it(add: Any) -> None:
