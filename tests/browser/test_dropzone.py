@@ -210,7 +210,7 @@ def test_a_folder_arrives_with_its_paths(
     assert set(staged) == {"my set", *(["beside.csv"] if how == "dropped" else [])}
     row = page.locator("#drop li", has_text="my set")
     assert "255 files" in row.inner_text()
-    assert "left out, of other kinds: 2" in row.inner_text()
+    assert "skipped files of other types: 2" in row.inner_text()
 
 
 def test_a_folder_goes_on_after_a_reload(page: Any, services: Services, tmp_path: Path) -> None:
