@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.answers.answer_events import Took
 from workbench.errors import JobCancelled
 from workbench.recipes.answer import AnswerRecipe
+from workbench.search.requests import Write
 
 if TYPE_CHECKING:
     from workbench.search.client import SearchClient
@@ -48,13 +49,9 @@ class Local:
 
     def _read(self, prompt: str, hand_on: Any) -> None:
         recipe = self.recipe
-        request = {
-            "model": recipe.local_model,
-            "device": recipe.device,
-            "prompt": prompt,
-            "max_tokens": recipe.max_tokens,
-            "temperature": recipe.temperature,
-        }
+        request = Write(
+            recipe.local_model, recipe.device, prompt, recipe.max_tokens, recipe.temperature
+        )
         try:
             for one in self._search.write(request, self._check):
                 hand_on(one)

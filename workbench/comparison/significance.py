@@ -10,6 +10,7 @@ discovery among all of them below the level.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,17 @@ class Comparison:
     wins: int
     losses: int
     ties: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """What a result says of it, without the number of queries (or pairs) it rests on."""
+        return {
+            "delta": self.delta,
+            "ci95": list(self.ci95),
+            "p_value": self.p_value,
+            "wins": self.wins,
+            "losses": self.losses,
+            "ties": self.ties,
+        }
 
 
 def compare(values: Floats, against: Floats, *, seed: int, draws: int = DRAWS) -> Comparison:

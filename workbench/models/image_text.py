@@ -2,8 +2,7 @@
 2021). Imports torch: workers only.
 """
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,13 +10,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from sentence_transformers import SentenceTransformer
 
-from workbench.models.architecture import position_limit
-from workbench.models.autocast import autocast, to_device
 from workbench.models.contract import Contract
+from workbench.models.inference import (
+    Progress,
+    Stop,
+    Vectors,
+    batches,
+    inference,
+    prompt_and_length,
+    to_device,
+    vectors_of,
+)
 from workbench.models.precision import Precision
 from workbench.pictures.opening import open_picture
 
@@ -90,11 +96,6 @@ def _opened(picture: Picture) -> Image.Image:
     return picture if isinstance(picture, Image.Image) else open_picture(picture)
 
 
-Vectors = NDArray[np.float32]
-Progress = Callable[[int, int], None]
-Stop = Callable[[], None]
-
-_BATCH = {"cpu": 32, "cuda": 128}
 #: These were trained on texts filled up to their full length (SigLIP, Zhai et al. 2023).
 _FILLED = frozenset({"siglip", "siglip2"})
 
@@ -134,16 +135,11 @@ class LoadedImageText:
         stop: Stop | None = None,
     ) -> Vectors:
         """Embeddings of texts, float32 of shape (len(texts), dimensions), in their order."""
-        order = np.argsort([-len(text) for text in texts], kind="stable")
         found = np.empty((len(texts), self.dimensions), dtype=np.float32)
-        done = 0
-        for rows in self._batches(len(texts), batch_size, stop):
-            places = order[rows]
-            features = self.texts([texts[at] for at in places], role)
-            found[places] = self._vectors(self.model, features)
-            done += len(places)
-            if progress:
-                progress(done, len(texts))
+        lengths = [len(text) for text in texts]
+        for rows in batches(lengths, self.device, batch_size, progress, stop):
+            features = self.texts([texts[row] for row in rows], role)
+            found[rows] = self._vectors(self.model, features)
         return found
 
     def encode_pictures(
@@ -159,18 +155,14 @@ class LoadedImageText:
         Raises :class:`PictureUnusable` for a file that cannot be opened.
         """
         found = np.empty((len(paths), self.dimensions), dtype=np.float32)
-        for rows in self._batches(len(paths), batch_size, stop):
+        alike = [0] * len(paths)
+        for rows in batches(alike, self.device, batch_size, progress, stop):
             found[rows] = self._vectors(self.seeing, self.pictures([paths[at] for at in rows]))
-            if progress:
-                progress(rows[-1] + 1, len(paths))
         return found
 
     def texts(self, texts: list[str], role: Any = "query") -> dict[str, Any]:
         """What the model reads of texts, with the contract's prompt and length."""
-        contract = self.contract
-        query = role == "query"
-        prompt = contract.query_prompt if query else contract.document_prompt
-        length = min(contract.query_max_len if query else contract.passage_max_len, self._limit())
+        prompt, length = prompt_and_length(self.contract, role, self.model[0].config)
         return preprocess_texts(self.model, texts, prompt, length)
 
     def pictures(self, pictures: Sequence[Picture]) -> dict[str, Any]:
@@ -178,31 +170,8 @@ class LoadedImageText:
         return picture_features(self.seeing, self.pixels, pictures)
 
     def _vectors(self, model: SentenceTransformer, features: dict[str, Any]) -> Vectors:
-        training = model.training
-        model.eval()
-        try:
-            with torch.inference_mode(), autocast(self.device, self.precision):
-                output = model(to_device(features, self.device))
-                vectors = output["sentence_embedding"].float()
-                if model.truncate_dim:
-                    vectors = vectors[:, : model.truncate_dim]
-                if self.contract.normalize:
-                    vectors = torch.nn.functional.normalize(vectors, dim=1)
-                found: Vectors = vectors.cpu().numpy()
-                return found
-        finally:
-            model.train(training)
-
-    def _batches(self, count: int, size: int | None, stop: Stop | None) -> Iterator[list[int]]:
-        step = size or _BATCH[self.device.partition(":")[0]]
-        for start in range(0, count, step):
-            if stop:
-                stop()
-            yield list(range(start, min(start + step, count)))
-
-    def _limit(self) -> int:
-        config: Any = self.model[0].config
-        return position_limit(config.to_dict(), {}) or sys.maxsize
+        with inference(model, self.device, self.precision):
+            return vectors_of(model, to_device(features, self.device), self.contract)
 
 
 def whole_model(folder: Path, device: str, **options: Any) -> SentenceTransformer:

@@ -1,8 +1,7 @@
 """A late-interaction model in memory: a vector per token, compared by MaxSim (ColBERT, Khattab and
 Zaharia 2020). Imports torch: workers only."""
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,16 +10,18 @@ import torch
 from numpy.typing import NDArray
 from sentence_transformers import MultiVectorEncoder
 
-from workbench.models.architecture import position_limit
-from workbench.models.autocast import autocast, to_device
 from workbench.models.contract import Contract
+from workbench.models.inference import (
+    Progress,
+    Stop,
+    Vectors,
+    batches,
+    inference,
+    prompt_and_length,
+    to_device,
+)
 from workbench.models.precision import Precision
 
-Vectors = NDArray[np.float32]
-Progress = Callable[[int, int], None]
-Stop = Callable[[], None]
-
-_BATCH = {"cpu": 32, "cuda": 128}
 #: Documents compared with all queries at once.
 _BLOCK = 64
 #: Documents whose token vectors are held while pairs are scored: of 220 tokens in 128 dimensions
@@ -51,24 +52,12 @@ class LoadedLateInteraction:
         stop: Stop | None = None,
     ) -> list[Vectors]:
         """Each text as (tokens, d) float32 vectors of length 1; masked tokens are left out."""
-        size = batch_size or _BATCH[self.device.partition(":")[0]]
-        order = np.argsort([-len(text) for text in texts], kind="stable")
         found: list[Vectors] = [np.empty((0, 0), np.float32)] * len(texts)
-        training = self.model.training
-        self.model.eval()
-        try:
-            for start in range(0, len(texts), size):
-                if stop:
-                    stop()
-                rows = order[start : start + size]
-                for row, vectors in zip(
-                    rows, self._batch([texts[row] for row in rows], role), strict=True
-                ):
-                    found[row] = vectors
-                if progress:
-                    progress(start + len(rows), len(texts))
-        finally:
-            self.model.train(training)
+        lengths = [len(text) for text in texts]
+        for rows in batches(lengths, self.device, batch_size, progress, stop):
+            vectors = self._batch([texts[row] for row in rows], role)
+            for row, one in zip(rows, vectors, strict=True):
+                found[row] = one
         return found
 
     def score(
@@ -111,11 +100,8 @@ class LoadedLateInteraction:
         return max_sim(queries, documents)
 
     def _batch(self, texts: list[str], role: str) -> list[Vectors]:
-        contract = self.contract
-        query = role == "query"
-        prompt = contract.query_prompt if query else contract.document_prompt
-        length = min(contract.query_max_len if query else contract.passage_max_len, self._limit())
-        with torch.inference_mode(), autocast(self.device, self.precision):
+        prompt, length = prompt_and_length(self.contract, role, self.model.config)
+        with inference(self.model, self.device, self.precision):
             features = self.model.preprocess(
                 texts, prompt=prompt or None, task=role, max_length=length
             )
@@ -123,11 +109,6 @@ class LoadedLateInteraction:
             vectors = torch.nn.functional.normalize(output["token_embeddings"].float(), dim=-1)
             masks = output["attention_mask"].bool()
             return [one[mask].cpu().numpy() for one, mask in zip(vectors, masks, strict=True)]
-
-    def _limit(self) -> int:
-        config: Any = self.model.config
-        limit = position_limit(config.to_dict(), {}) if config is not None else None
-        return limit or sys.maxsize
 
 
 def max_sim_pair(query: Vectors, document: Vectors) -> float:

@@ -5,8 +5,7 @@ that prompts, lengths, normalisation and number format are the same everywhere.
 """
 
 import logging
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from sentence_transformers import CrossEncoder, SentenceTransformer
 from sentence_transformers.base.modules import transformer
 
 from workbench.errors import ModelUnusable, WorkbenchError
-from workbench.models.architecture import ONNX_FILE, position_limit
+from workbench.models.architecture import ONNX_FILE
 from workbench.models.assemble import (
     Parts,
     WeightFormat,
@@ -32,10 +31,19 @@ from workbench.models.assemble import (
     refuse_unquantizable,
     stored_keeping,
 )
-from workbench.models.autocast import autocast, to_device
 from workbench.models.contract import PICTURES, Contract
 from workbench.models.convert import safe_folder
 from workbench.models.image_text import LoadedImageText, picture_model
+from workbench.models.inference import (
+    Progress,
+    Stop,
+    batches,
+    inference,
+    longest,
+    prompt_and_length,
+    to_device,
+    vectors_of,
+)
 from workbench.models.inspect import Layout, inspect_folder
 from workbench.models.late_interaction import LoadedLateInteraction
 from workbench.models.named_classes import refuse_foreign_classes
@@ -46,11 +54,6 @@ from workbench.models.towers import check_lengths
 # A reranker in memory: scores pairs of query and document. Imports torch: workers only.
 
 Scores = NDArray[np.float32]
-Progress = Callable[[int, int], None]
-Stop = Callable[[], None]
-
-#: Pairs per batch.
-_BATCH = {"cpu": 32, "cuda": 128}
 #: The least that is left for a document when a template is long.
 _LEAST = 8
 
@@ -84,28 +87,15 @@ class LoadedReranker:
         ``progress`` gets pairs done and in all; ``stop`` is called before each batch and may raise.
         """
         asked = cut(self.model.tokenizer, queries, self.contract.query_max_len)
-        size = batch_size or _BATCH[self.device.partition(":")[0]]
-        lengths = np.array([len(text) for text in documents])
-        # Pairs of like length in one batch waste less on padding; long ones first.
-        order = np.argsort(-lengths[pairs[:, 1]], kind="stable")
+        lengths = np.array([len(text) for text in documents], dtype=np.int64)[pairs[:, 1]]
         scores = np.empty(len(pairs), dtype=np.float32)
-        training = self.model.training
-        self.model.eval()
-        try:
-            for start in range(0, len(pairs), size):
-                if stop:
-                    stop()
-                rows = order[start : start + size]
-                batch = [(asked[query], documents[document]) for query, document in pairs[rows]]
-                scores[rows] = self._batch(batch)
-                if progress:
-                    progress(start + len(rows), len(pairs))
-        finally:
-            self.model.train(training)
+        for rows in batches(lengths, self.device, batch_size, progress, stop):
+            batch = [(asked[query], documents[document]) for query, document in pairs[rows]]
+            scores[rows] = self._batch(batch)
         return scores
 
     def _batch(self, pairs: list[tuple[str, str]]) -> Scores:
-        with torch.inference_mode(), autocast(self.device, self.precision):
+        with inference(self.model, self.device, self.precision):
             features = self.model.preprocess(pairs, max_length=self._length())
             output = self.model(to_device(features, self.device))
             scores: Scores = output["scores"].float().reshape(-1).cpu().numpy()
@@ -113,9 +103,7 @@ class LoadedReranker:
 
     def _length(self) -> int:
         """Tokens of a pair; never more than the model has positions for."""
-        config: Any = self.model.config
-        limit = position_limit(config.to_dict(), {}) if config is not None else None
-        return min(pair_length(self.contract), limit or sys.maxsize)
+        return min(pair_length(self.contract), longest(self.model.config))
 
 
 def pair_length(contract: Contract) -> int:
@@ -230,54 +218,27 @@ class LoadedEmbedding:
         role: Role,
         *,
         batch_size: int | None = None,
-        progress: Callable[[int, int], None] | None = None,
-        stop: Callable[[], None] | None = None,
+        progress: Progress | None = None,
+        stop: Stop | None = None,
     ) -> Embeddings:
         """Embeddings of ``texts``, float32 of shape (len(texts), dimensions), in their order.
 
         ``progress`` gets texts done and in all after each batch; ``stop`` is called before each
         batch and may raise. The model's training mode is left as it was.
         """
-        prompt, length = self._manner(role)
-        size = batch_size or _BATCH[self.device.partition(":")[0]]
-        # Long ones first: the first batch shows at once whether memory suffices.
-        order = np.argsort([-len(text) for text in texts], kind="stable")
         embeddings = np.empty((len(texts), self.dimensions), dtype=np.float32)
-        training = self.model.training
-        self.model.eval()
-        try:
-            for start in range(0, len(texts), size):
-                if stop:
-                    stop()
-                rows = order[start : start + size]
-                embeddings[rows] = self._batch([texts[row] for row in rows], role, prompt, length)
-                if progress:
-                    progress(start + len(rows), len(texts))
-        finally:
-            self.model.train(training)
+        lengths = [len(text) for text in texts]
+        for rows in batches(lengths, self.device, batch_size, progress, stop):
+            embeddings[rows] = self._batch([texts[row] for row in rows], role)
         return embeddings
 
-    def _manner(self, role: Role) -> tuple[str, int]:
-        """The prompt and the length in tokens of a role; never longer than the model can read."""
-        contract, config = self.contract, self.model.config
-        limit = position_limit(config.to_dict(), {}) if config is not None else None
-        if role == "query":
-            return contract.query_prompt, min(contract.query_max_len, limit or sys.maxsize)
-        return contract.document_prompt, min(contract.passage_max_len, limit or sys.maxsize)
-
-    def _batch(self, texts: list[str], role: Role, prompt: str, length: int) -> Embeddings:
-        with torch.inference_mode(), autocast(self.device, self.precision):
+    def _batch(self, texts: list[str], role: Role) -> Embeddings:
+        prompt, length = prompt_and_length(self.contract, role, self.model.config)
+        with inference(self.model, self.device, self.precision):
             features = self.model.preprocess(
                 texts, prompt=prompt or None, task=role, max_length=length
             )
-            features = to_device(features, self.device)
-            vectors = self.model(features)["sentence_embedding"].float()
-            if self.model.truncate_dim:
-                vectors = vectors[:, : self.model.truncate_dim]
-            if self.contract.normalize:
-                vectors = torch.nn.functional.normalize(vectors, dim=1)
-            found: Embeddings = vectors.cpu().numpy()
-            return found
+            return vectors_of(self.model, to_device(features, self.device), self.contract)
 
 
 Loaded = LoadedEmbedding | LoadedReranker | LoadedLateInteraction | LoadedImageText

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import ValidationInfo, field_validator
 
-from workbench.recipes.base import Recipe, address, key_variable, setting
+from workbench.recipes.base import Recipe, address, key_variable, local_model, setting
 
 #: What a template takes: the passages, the question, and what to say where they do not answer it.
 PASSAGES, QUESTION, NOTHING = "{passages}", "{question}", "{nothing}"
@@ -58,14 +58,7 @@ class AnswerRecipe(Recipe):
         "", help="What the endpoint calls the model that answers.", group="endpoint", max_length=200
     )
     key_variable: str = key_variable()
-    local_model: str = setting(
-        "",
-        help="Instead of an endpoint: a causal language model on this machine, as a name of the "
-        "workspace, a folder or a Hub id.",
-        group="endpoint",
-        refers_to="model",
-        max_length=500,
-    )
+    local_model: str = local_model()
     template_language: Literal["auto", "en", "zh"] = setting(
         "auto", help="The template's language: 'auto' takes that of the question.", group="prompt"
     )

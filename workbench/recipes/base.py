@@ -393,6 +393,29 @@ def origin(address: str) -> str | None:
     return f"{scheme}://{host}" if number == _PORTS[scheme] else f"{scheme}://{host}:{number}"
 
 
+def local_model() -> Any:
+    """The field that names a language model to use instead of an endpoint."""
+    return setting(
+        "",
+        help="Instead of an endpoint: a causal language model on this machine, as a name of the "
+        "workspace, a folder or a Hub id.",
+        group="endpoint",
+        refers_to="model",
+        max_length=500,
+    )
+
+
+def candidates_of_first_stage() -> Any:
+    """The field that says how many documents a second stage gets, where it is not the point."""
+    return setting(
+        50,
+        help="How many documents of the first stage a reranker or late-interaction model re-ranks.",
+        advanced=True,
+        ge=2,
+        le=1000,
+    )
+
+
 def key_variable() -> Any:
     """The field that says which key an endpoint is sent."""
     return setting(

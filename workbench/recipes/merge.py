@@ -4,7 +4,14 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator
 
-from workbench.recipes.base import DecidingMetric, QueryDocument, Recipe, query_document, setting
+from workbench.recipes.base import (
+    DecidingMetric,
+    QueryDocument,
+    Recipe,
+    candidates_of_first_stage,
+    query_document,
+    setting,
+)
 
 MOST_RATIOS = 21
 
@@ -87,13 +94,7 @@ class BlendRecipe(Recipe):
         advanced=True,
         ge=1,
     )
-    candidates: int = setting(
-        50,
-        help="How many documents of the first stage a reranker or late-interaction model re-ranks.",
-        advanced=True,
-        ge=2,
-        le=1000,
-    )
+    candidates: int = candidates_of_first_stage()
     exclude_query_document: QueryDocument = query_document()
     metric: DecidingMetric = setting(
         "map@100", help="The metric that the chart shows.", advanced=True

@@ -8,6 +8,7 @@ from workbench.quantization.methods import ModelMethod, VectorMethod
 from workbench.recipes.base import (
     QueryDocument,
     Recipe,
+    candidates_of_first_stage,
     checked_dimensions,
     query_document,
     setting,
@@ -88,13 +89,7 @@ class QuantizeLabRecipe(Recipe):
         advanced=True,
         ge=1,
     )
-    candidates: int = setting(
-        50,
-        help="How many documents of the first stage a reranker or late-interaction model re-ranks.",
-        advanced=True,
-        ge=2,
-        le=1000,
-    )
+    candidates: int = candidates_of_first_stage()
     device: Literal["auto", "cpu", "cuda"] = setting(
         "auto", help="Where to compute; 'auto' takes a GPU if there is one.", advanced=True
     )

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
-from workbench.recipes.base import Recipe, address, key_variable, setting
+from workbench.recipes.base import Recipe, address, key_variable, local_model, setting
 
 #: Where a template takes the passage, and how many questions are wanted.
 PASSAGE, COUNT = "{passage}", "{n}"
@@ -38,14 +38,7 @@ class SynthesizeRecipe(Recipe):
         max_length=200,
     )
     key_variable: str = key_variable()
-    local_model: str = setting(
-        "",
-        help="Instead of an endpoint: a causal language model on this machine, as a name of the "
-        "workspace, a folder or a Hub id.",
-        group="endpoint",
-        refers_to="model",
-        max_length=500,
-    )
+    local_model: str = local_model()
     passages: int | None = setting(
         None,
         help="Generate questions for this many passages, drawn by the seed; empty takes all.",

@@ -8,25 +8,28 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
 from workbench.errors import BadInput, SearchUnavailable, WorkbenchError, rebuilt
 from workbench.models.resolve import resolve
-from workbench.search.encode_requests import (
-    Encoded,
-    Role,
-    Scored,
-    Vectors,
-    embed_request,
-    score_request,
-)
-from workbench.search.fields import parse
+from workbench.search.encoded import Encoded, Scored, Vectors
+from workbench.search.fields import checked_filter
 from workbench.search.found import check_candidates, check_kind, generation
 from workbench.search.pictures import picture_request
 from workbench.search.process import Busy, Gone, ResidentProcess, TimedOut
-from workbench.search.protocol import WRITE
+from workbench.search.requests import (
+    Embed,
+    Fields,
+    FieldValues,
+    Request,
+    Role,
+    Score,
+    Search,
+    Warm,
+    Write,
+)
 from workbench.search.results import CANDIDATES, Hit, SearchResult
 from workbench.workspace import Workspace
 
@@ -38,6 +41,7 @@ SECOND_STAGE_TIMES = 10.0
 WRITE_SECONDS = 600.0
 MOST_HITS = 1000
 _LONGEST_QUERY = 100_000
+A = TypeVar("A")
 
 
 class SearchClient:
@@ -95,14 +99,11 @@ class SearchClient:
         """The same question to several indexes, one after the other; one result for each."""
         _check(query, top_k)
         ids = self._ids(indexes)
-        request: dict[str, Any] = {"do": "search", "indexes": ids, "query": query, "top_k": top_k}
-        if where.strip():
-            parse(where)
-            request["where"] = where.strip()
-        if reranker:
-            check_candidates(candidates, top_k, MOST_HITS)
-            request |= {"reranker": self._second(reranker), "candidates": candidates}
-        return [SearchResult.from_dict(result) for result in self._ask(request)]
+        where = checked_filter(where)
+        if not reranker:
+            return self._ask(Search(ids, query, top_k, where=where))
+        check_candidates(candidates, top_k, MOST_HITS)
+        return self._ask(Search(ids, query, top_k, self._second(reranker), candidates, where))
 
     def search_picture(
         self,
@@ -121,8 +122,7 @@ class SearchClient:
         """
         _check_depth(top_k)
         found = [self._workspace.indexes.get(name) for name in indexes]
-        request = picture_request(found, picture, top_k, where, without)
-        return [SearchResult.from_dict(result) for result in self._ask(request)]
+        return self._ask(picture_request(found, picture, top_k, where, without))
 
     def picture_file(self, found: SearchResult, hit: Hit) -> Path | None:
         """Where a hit's picture lies; None for a text, and where the data set was removed."""
@@ -131,11 +131,10 @@ class SearchClient:
             return None
         return datasets.read(found.dataset_id).folder / hit.picture
 
-    def fields(self, index: str) -> dict[str, list[tuple[str, int]]]:
+    def fields(self, index: str) -> FieldValues:
         """The own fields of an index's documents: the most frequent values of each, and how many
         documents have them."""
-        found = self._ask({"do": "fields", "index": self._workspace.indexes.get(index).id})
-        return {name: [(value, count) for value, count in values] for name, values in found.items()}
+        return self._ask(Fields(self._workspace.indexes.get(index).id))
 
     def warm(self, indexes: list[str], *, reranker: str | None = None, wait: bool = False) -> None:
         """Load these indexes and their models, so that the first search is quick.
@@ -144,9 +143,7 @@ class SearchClient:
         to report; a second stage that cannot be one is refused at once.
         """
         ids = [self._workspace.indexes.get(name).id for name in indexes]
-        request: dict[str, Any] = {"do": "warm", "indexes": ids}
-        if reranker:
-            request["reranker"] = self._second(reranker)
+        request = Warm(ids, self._second(reranker) if reranker else None)
         if wait:
             self._ask(request)
         else:
@@ -163,7 +160,7 @@ class SearchClient:
     def encoded(self, model: str, texts: Sequence[str], role: Role = "document") -> Encoded:
         """As :meth:`embed`, with the number of tokens of each text."""
         found = resolve(self._workspace, model)
-        request = embed_request(found.model_id or found.source, texts, role)
+        request = Embed(found.model_id or found.source, texts, role)
         return Encoded.from_dict(self._ask(request))
 
     def rerank(self, model: str, query: str, documents: Sequence[str]) -> Vectors:
@@ -180,11 +177,11 @@ class SearchClient:
         pairs: Sequence[Sequence[int]],
     ) -> Scored:
         """Scores of pairs of rows of ``queries`` and ``documents``, and their tokens."""
-        request = score_request(self._second(model), queries, documents, pairs)
+        request = Score(self._second(model), queries, documents, pairs)
         return Scored.from_dict(self._ask(request))
 
     def write(
-        self, request: dict[str, Any], check: Callable[[], None]
+        self, request: Write, check: Callable[[], None]
     ) -> Generator[dict[str, Any], None, None]:
         """What a causal language model of the worker writes: messages with a 'text' each, and at
         the end one with the 'answer' (:mod:`workbench.search.writer`).
@@ -194,9 +191,8 @@ class SearchClient:
         written before is not asked for again.
         """
         process = self._ensure()
-        about = {**request, "do": WRITE}
         try:
-            with closing(process.converse(about, WRITE_SECONDS, check)) as told:
+            with closing(process.converse(request.to_dict(), WRITE_SECONDS, check)) as told:
                 for said in told:
                     if "error" in said:
                         raise rebuilt(said["error"], SearchUnavailable)
@@ -266,19 +262,19 @@ class SearchClient:
             check_kind(resolved.name, resolved.contract.kind)
         return resolved.model_id or resolved.source
 
-    def _try(self, request: dict[str, Any]) -> None:
+    def _try(self, request: Request[Any]) -> None:
         try:
             self._ask(request)
         except WorkbenchError:
             return
 
-    def _ask(self, request: dict[str, Any]) -> Any:
-        ordering = request.get("reranker") or request["do"] == "rerank"
-        seconds = self._request_seconds * (SECOND_STAGE_TIMES if ordering else 1)
+    def _ask(self, request: Request[A]) -> A:
+        seconds = self._request_seconds * (SECOND_STAGE_TIMES if request.reranks else 1)
+        message = request.to_dict()
         for attempt in (1, 2):
             process = self._ensure()
             try:
-                said = process.ask(request, seconds)
+                said = process.ask(message, seconds)
             except Busy as error:
                 raise SearchUnavailable(
                     f"The search was busy with other requests for {seconds:.0f} seconds.",
@@ -300,7 +296,7 @@ class SearchClient:
                 continue
             if "error" in said:
                 raise rebuilt(said["error"], SearchUnavailable)
-            return said["answer"]
+            return request.read(said["answer"])
         raise AssertionError("unreachable")
 
     def _ensure(self) -> ResidentProcess:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from workbench.errors import ModelUnusable
 from workbench.models.load import Embeddings, Loaded, Role
 from workbench.models.scorer import Scorer
-from workbench.search.encode_requests import Encoded, Scored
+from workbench.search.encoded import Encoded, Scored
 
 #: Kinds of model that give each text one vector.
 ENCODES = ("embedding", "image-text")

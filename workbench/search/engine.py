@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -17,7 +18,7 @@ from workbench.models.resolve import ResolvedModel, resolve
 from workbench.models.scorer import Scorer
 from workbench.pictures import decode_subprocess
 from workbench.search import encode
-from workbench.search.encode_requests import Encoded, Scored
+from workbench.search.encoded import Encoded, Scored
 from workbench.search.found import (
     Clock,
     Known,
@@ -124,14 +125,18 @@ class Engine:
             if reranker:
                 self._scorer(reranker)[0].score(["warm"], ["warm"], np.zeros((1, 2), np.int64))
 
-    def embed(self, model: str, texts: list[str], role: Role) -> Encoded:
+    def embed(self, model: str, texts: Sequence[str], role: Role) -> Encoded:
         """Vectors of texts by a MODEL, used as its contract says."""
         with self._lock:
             found = resolve(self._workspace, model)
             return encode.embed(self._resolved(found), found.name, texts, role)
 
     def rerank(
-        self, model: str, queries: list[str], documents: list[str], pairs: list[list[int]]
+        self,
+        model: str,
+        queries: Sequence[str],
+        documents: Sequence[str],
+        pairs: Sequence[Sequence[int]],
     ) -> Scored:
         """Scores of pairs (m, 2) of rows of both, by a MODEL that can be a second stage."""
         with self._lock:

@@ -49,6 +49,12 @@ class _Token:
     kind: str
 
 
+def checked_filter(where: str) -> str:
+    """A filter without the blanks around it; raises :class:`BadInput` like :func:`parse`."""
+    parse(where)
+    return where.strip()
+
+
 def parse(text: str) -> tuple[Condition, ...]:
     """The conditions of a filter, all of which must hold; none for an empty text.
 

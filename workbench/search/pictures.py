@@ -22,7 +22,8 @@ from workbench.evaluation.pictures import PICTURE, OnPictures
 from workbench.evaluation.texts import join_documents
 from workbench.models.contract import Contract
 from workbench.pictures import decode_subprocess
-from workbench.search.fields import parse
+from workbench.search.fields import checked_filter
+from workbench.search.requests import SearchPicture
 
 Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
@@ -197,18 +198,14 @@ def only_texts(index: Index) -> ModelUnusable:
 
 def picture_request(
     indexes: Sequence[Index], picture: Path, top_k: int, where: str = "", without: str = ""
-) -> dict[str, Any]:
+) -> SearchPicture:
     """What the search process is asked; raises :class:`ModelUnusable` for an index of texts, and
     :class:`BadInput` where there is no such file."""
     for index in indexes:
         if not of_pictures(index):
             raise only_texts(index)
-    request: dict[str, Any] = {"do": "search-picture", "indexes": [index.id for index in indexes]}
-    request |= {"picture": str(check_file(picture)), "top_k": top_k, "without": without}
-    if where.strip():
-        parse(where)
-        request["where"] = where.strip()
-    return request
+    ids, path = [index.id for index in indexes], str(check_file(picture))
+    return SearchPicture(ids, path, top_k, checked_filter(where), without)
 
 
 def check_file(picture: Path) -> Path:

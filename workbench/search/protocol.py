@@ -12,8 +12,6 @@ import orjson
 
 #: A line on the worker's standard output once it listens.
 READY = "ready"
-#: The one request that is answered by many messages: pieces, then the answer.
-WRITE = "write"
 
 
 def pack(message: dict[str, Any]) -> bytes:

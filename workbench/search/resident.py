@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import AuthenticationError
@@ -21,8 +21,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import SearchUnavailable, WorkbenchError
-from workbench.search.protocol import READY, WRITE, receive, send
-from workbench.search.results import CANDIDATES
+from workbench.search.protocol import READY, receive, send
+from workbench.search.requests import (
+    Embed,
+    Fields,
+    Request,
+    Score,
+    Search,
+    SearchPicture,
+    Status,
+    Warm,
+    Write,
+    request_of,
+)
 
 if TYPE_CHECKING:
     from workbench.search.engine import Engine
@@ -44,58 +55,6 @@ class Settings:
     idle_seconds: float
     #: How many models are kept in memory besides those that searches use.
     more_models: int = 0
-
-
-def _warm(engine: "Engine", request: dict[str, Any]) -> Any:
-    engine.warm(request["indexes"], request.get("reranker"))
-    return engine.loaded()
-
-
-def _search(engine: "Engine", request: dict[str, Any]) -> Any:
-    found = engine.search(
-        request["indexes"],
-        request["query"],
-        request["top_k"],
-        request.get("reranker"),
-        request.get("candidates", CANDIDATES),
-        request.get("where", ""),
-    )
-    return [result.to_dict() for result in found]
-
-
-def _search_picture(engine: "Engine", request: dict[str, Any]) -> Any:
-    found = engine.search_picture(
-        request["indexes"],
-        request["picture"],
-        request["top_k"],
-        request.get("where", ""),
-        request.get("without", ""),
-    )
-    return [result.to_dict() for result in found]
-
-
-def _fields(engine: "Engine", request: dict[str, Any]) -> Any:
-    return engine.fields(request["index"])
-
-
-def _embed(engine: "Engine", request: dict[str, Any]) -> Any:
-    return engine.embed(request["model"], request["texts"], request["role"]).to_dict()
-
-
-def _rerank(engine: "Engine", request: dict[str, Any]) -> Any:
-    asked = (request[name] for name in ("model", "queries", "documents", "pairs"))
-    return engine.rerank(*asked).to_dict()
-
-
-#: What a request's ``do`` may ask of the engine; 'status' is answered without one.
-OPERATIONS: dict[str, Callable[["Engine", dict[str, Any]], Any]] = {
-    "embed": _embed,
-    "fields": _fields,
-    "rerank": _rerank,
-    "search": _search,
-    "search-picture": _search_picture,
-    "warm": _warm,
-}
 
 
 class Resident:
@@ -138,9 +97,9 @@ class Resident:
         with connection:
             try:
                 while True:
-                    request = receive(connection)
+                    message = receive(connection)
                     with self._working():
-                        send(connection, self._respond(request, connection))
+                        send(connection, self._respond(message, connection))
             except EOFError:
                 return
             except OSError:
@@ -160,14 +119,17 @@ class Resident:
                 self._last = time.monotonic()
 
     def _respond(
-        self, request: dict[str, Any], connection: "Connection[Any, Any]"
+        self, message: dict[str, Any], connection: "Connection[Any, Any]"
     ) -> dict[str, Any]:
         try:
-            if request["do"] == WRITE:
+            request = request_of(message)
+            if isinstance(request, Write):
                 # Pieces go out while it is written: one that cannot be sent ends it.
                 writer = self._get_writer()
                 return {"answer": writer.write(request, lambda part: send(connection, part))}
-            return {"answer": self._do(request)}
+            if isinstance(request, Status):
+                return {"answer": self._loaded()}
+            return {"answer": answered(self._get_engine(), request)}
         except ConnectionError:
             # Whoever asked went away.
             raise
@@ -179,16 +141,9 @@ class Resident:
             hint = "Details are in logs/search.log of the workspace."
             return {"error": SearchUnavailable(about, hint).to_dict()}
 
-    def _do(self, request: dict[str, Any]) -> Any:
-        if request["do"] == "status":
-            return self._engine.loaded() if self._engine else {"models": [], "indexes": []}
-        operation = OPERATIONS.get(request["do"])
-        if operation is None:
-            # Page and worker are of one version, unless the program was updated under the app.
-            raise SearchUnavailable(
-                f"The search process does not know '{request['do']}'.", "Start the app again."
-            )
-        return operation(self._get_engine(), request)
+    def _loaded(self) -> dict[str, list[str]]:
+        """What is in memory; asking does not import torch."""
+        return self._engine.loaded() if self._engine else {"models": [], "indexes": []}
 
     def _get_engine(self) -> "Engine":
         with self._making:
@@ -236,6 +191,27 @@ class Resident:
         shutil.rmtree(Path(self._settings.address).parent, ignore_errors=True)
         # Not sys.exit: this is a thread, and a search may be running in another.
         os._exit(0)
+
+
+def answered(engine: "Engine", request: Request[Any]) -> Any:
+    """What the engine answers to a request, as JSON can hold it."""
+    match request:
+        case Search(names, query, top_k, reranker, candidates, where):
+            found = engine.search(names, query, top_k, reranker, candidates, where)
+            return [result.to_dict() for result in found]
+        case SearchPicture(names, picture, top_k, where, without):
+            found = engine.search_picture(names, picture, top_k, where, without)
+            return [result.to_dict() for result in found]
+        case Fields(name):
+            return engine.fields(name)
+        case Warm(names, reranker):
+            engine.warm(names, reranker)
+            return engine.loaded()
+        case Embed(model, texts, role):
+            return engine.embed(model, texts, role).to_dict()
+        case Score(model, queries, documents, pairs):
+            return engine.rerank(model, queries, documents, pairs).to_dict()
+    raise AssertionError(f"{request.operation} is not answered by the engine")
 
 
 def main() -> None:

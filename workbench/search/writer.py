@@ -10,6 +10,7 @@ from transformers import TextStreamer
 from workbench.errors import BadInput
 from workbench.models.resolve import resolve
 from workbench.search.found import LruCache
+from workbench.search.requests import Write
 from workbench.synthesis.local import framed, load_writer
 from workbench.workspace import Workspace
 
@@ -25,13 +26,13 @@ class Writer:
         self._models: LruCache[tuple[Any, Any]] = LruCache(_KEPT)
         self._lock = threading.Lock()
 
-    def write(self, request: dict[str, Any], say: Callable[[dict[str, Any]], None]) -> Any:
-        """Continue ``request['prompt']``; ``say`` gets each piece and may raise to stop it.
+    def write(self, request: Write, say: Callable[[dict[str, Any]], None]) -> Any:
+        """Continue the request's prompt; ``say`` gets each piece and may raise to stop it.
 
         The answer is what it took: tokens read and written, and whether the limit cut it off.
         """
         with self._lock:
-            name, device = request["model"], request["device"]
+            name, device = request.model, request.device
             found = resolve(self._workspace, name)
             key = f"{device} {found.model_id or found.source}"
             tokenizer, model = self._models.get(
@@ -41,20 +42,20 @@ class Writer:
 
 
 def _write(
-    tokenizer: Any, model: Any, request: dict[str, Any], say: Callable[[dict[str, Any]], None]
+    tokenizer: Any, model: Any, request: Write, say: Callable[[dict[str, Any]], None]
 ) -> dict[str, Any]:
-    most = request["max_tokens"]
+    most = request.max_tokens
     fed = tokenizer(
-        framed(tokenizer, request["prompt"]),
+        framed(tokenizer, request.prompt),
         return_tensors="pt",
         # A chat's template writes its own special tokens.
         add_special_tokens=not tokenizer.chat_template,
         return_token_type_ids=False,
     ).to(model.device)
     read = fed["input_ids"].shape[1]
-    _check_room(model, request["model"], read, most)
+    _check_room(model, request.model, read, most)
     say({"read": read})
-    free = request["temperature"]
+    free = request.temperature
     sampling = {"do_sample": True, "temperature": free} if free else {"do_sample": False}
     with torch.inference_mode():
         made = model.generate(

@@ -9,8 +9,8 @@ from typing import Any
 from workbench.errors import BadInput, ModelNotFound, ModelUnusable, WorkbenchError
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.search.client import SearchClient
-from workbench.search.encode_requests import Role
 from workbench.search.found import KINDS as SCORING
+from workbench.search.requests import Role
 from workbench.workspace import Workspace
 
 OWNER = "retrieval-workbench"

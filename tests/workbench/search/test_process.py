@@ -27,12 +27,20 @@ from workbench.errors import (
 from workbench.search import client as search_client
 from workbench.search import process as resident_process
 from workbench.search.client import SearchClient
+from workbench.search.requests import Embed, Score, Status, Warm, Write
 from workbench.workspace import Workspace
 
 # What is tested is the process itself.
 pytestmark = pytest.mark.usefixtures("cold_processes")
 
-_STATUS = {"do": "status"}
+_STATUS = Status()
+_WRITE = Write("writer", "cpu", "prompt", 10, 0.0)
+
+
+class Reranked(Status):
+    """Is allowed the time of a second stage."""
+
+    reranks = True
 
 
 @pytest.fixture
@@ -147,7 +155,7 @@ def test_a_second_stage_may_take_longer(
 
     monkeypatch.setattr(resident_process.ResidentProcess, "ask", answers)
     client._ask(_STATUS)
-    client._ask({**_STATUS, "reranker": "some-model"})
+    client._ask(Warm([], "some-model"))
     assert given[1] > 5 * given[0]
 
 
@@ -159,8 +167,8 @@ def test_so_may_a_reranking_of_pairs(client: SearchClient, monkeypatch: pytest.M
         return {"answer": None}
 
     monkeypatch.setattr(resident_process.ResidentProcess, "ask", answers)
-    client._ask({"do": "embed"})
-    client._ask({"do": "rerank"})
+    client._ask(Embed("one", ["text"], "document"))
+    client._ask(Score("one", ["query"], ["document"], [(0, 0)]))
     assert given[1] > 5 * given[0]
 
 
@@ -174,7 +182,7 @@ def test_who_gives_up_waiting_leaves_the_others_request_alone(opened: Workspace)
         pid = client.status()["pid"]
         stop(pid)
         with ThreadPoolExecutor(2) as pool:
-            long = pool.submit(client._ask, {**_STATUS, "reranker": "allowed tenfold"})
+            long = pool.submit(client._ask, Reranked())
             process = client._process
             assert process is not None
             wait_until(process._turn.locked)
@@ -223,17 +231,17 @@ def test_who_gives_up_waiting_to_write_leaves_the_other_one_alone(client: Search
         raise JobCancelled("stopped")
 
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(lambda: list(process.converse(_STATUS, 60, nothing)))
+        first = pool.submit(lambda: list(process.converse(_STATUS.to_dict(), 60, nothing)))
         wait_until(process._writing.locked)
         with pytest.raises(resident_process.Busy):
-            list(process.converse(_STATUS, 0.3, nothing))
+            list(process.converse(_STATUS.to_dict(), 0.3, nothing))
         with pytest.raises(JobCancelled):
-            list(process.converse(_STATUS, 60, cancelled))
+            list(process.converse(_STATUS.to_dict(), 60, cancelled))
         assert not gone(process.pid)
         os.kill(process.pid, signal.SIGCONT)
         assert first.result(300) == [{"answer": {"models": [], "indexes": []}}]
     # The clock of each is its own, and the line goes on.
-    assert list(process.converse(_STATUS, 60, nothing)) == first.result()
+    assert list(process.converse(_STATUS.to_dict(), 60, nothing)) == first.result()
 
 
 def test_who_could_not_write_in_time_is_told_so(
@@ -244,7 +252,7 @@ def test_who_could_not_write_in_time_is_told_so(
     assert process is not None
     monkeypatch.setattr(search_client, "WRITE_SECONDS", 0.3)
     with process._writing, pytest.raises(SearchUnavailable, match="busy with other questions"):
-        list(client.write({}, nothing))
+        list(client.write(_WRITE, nothing))
     assert not gone(process.pid)
 
 
@@ -254,12 +262,12 @@ def test_a_failed_text_and_one_not_read_on_let_the_next_be_written(
     said: list[dict[str, Any]] = [{"error": {"code": "bad-input", "message": "no"}}]
     monkeypatch.setattr(resident_process.ResidentProcess, "_converse", lambda *_: iter(said))
     with pytest.raises(WorkbenchError, match="no") as kept:
-        list(client.write({}, nothing))
+        list(client.write(_WRITE, nothing))
     said[:] = [{"text": "a"}, {"answer": {}}]
-    unread = client.write({}, nothing)
+    unread = client.write(_WRITE, nothing)
     assert next(unread) == {"text": "a"}
     unread.close()
-    assert list(client.write({}, nothing)) == said
+    assert list(client.write(_WRITE, nothing)) == said
     assert kept.value.message == "no"
 
 
@@ -277,7 +285,7 @@ def test_who_waited_while_the_process_ended_gets_another_one(
     waits = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         with process._writing:
-            second = pool.submit(lambda: list(client.write({}, waits.set)))
+            second = pool.submit(lambda: list(client.write(_WRITE, waits.set)))
             assert waits.wait(300)
             os.kill(process.pid, signal.SIGKILL)
             wait_until(lambda: not process.alive())
@@ -321,9 +329,10 @@ def test_it_ends_when_idle_and_comes_back_when_needed(opened: Workspace) -> None
 _PARENT = """
 import sys, time
 from workbench.search.client import SearchClient
+from workbench.search.requests import Status
 from workbench.workspace import Workspace
 client = SearchClient(Workspace.open(sys.argv[1]))
-client._ask({"do": "status"})
+client._ask(Status())
 print(client.status()["pid"], client._process.address, flush=True)
 time.sleep(600)
 """

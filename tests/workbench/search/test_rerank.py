@@ -18,6 +18,7 @@ from workbench.models.registry import new_model
 from workbench.recipes.data import ImportRecipe
 from workbench.recipes.evaluate import IndexRecipe
 from workbench.search.client import SearchClient
+from workbench.search.requests import Search, Status
 from workbench.workspace import Workspace
 
 # Importing sentence-transformers takes 6 to 11 seconds, here and once more in the search process.
@@ -151,7 +152,7 @@ def test_fewer_documents_than_candidates(opened: Workspace, client: SearchClient
 def test_models_of_both_stages_are_kept_together(opened: Workspace, client: SearchClient) -> None:
     client.warm(["one"], reranker="orders", wait=True)
     client.search_many(["one", "one"], QUERY, 3, reranker="colbert")
-    kept = client._ask({"do": "status"})["models"]
+    kept = client._ask(Status())["models"]
     assert set(kept) == {opened.models.get(name).id for name in ("encodes", *KINDS)}
 
 
@@ -162,9 +163,8 @@ def test_a_document_without_text_is_scored_like_the_others(opened: Workspace, na
 
 
 def test_the_worker_refuses_a_model_of_the_wrong_kind(client: SearchClient) -> None:
-    request = {"do": "search", "indexes": ["one"], "query": QUERY, "top_k": 3}
     with pytest.raises(ModelUnusable, match="cannot be a second stage"):
-        client._ask({**request, "reranker": "encodes"})
+        client._ask(Search(["one"], QUERY, 3, "encodes"))
 
 
 def test_one_that_was_removed_meanwhile_is_not_used_on(
@@ -177,9 +177,7 @@ def test_one_that_was_removed_meanwhile_is_not_used_on(
     with pytest.raises(ModelNotFound, match="no model named 'short-lived'"):
         client.search("one", QUERY, 3, reranker="short-lived")
     with pytest.raises(ModelNotFound):
-        client._ask(
-            {"do": "search", "indexes": ["one"], "query": QUERY, "top_k": 3, "reranker": id}
-        )
+        client._ask(Search(["one"], QUERY, 3, id))
 
 
 def test_a_broken_reranker_is_a_sentence(

@@ -129,6 +129,7 @@ def test_known_answers_are_marked_and_only_for_known_queries(opened: Workspace) 
 
 def test_the_resident_process_answers_for_two_models_at_once(opened: Workspace) -> None:
     from workbench.search.client import SearchClient
+    from workbench.search.requests import Search, Status
 
     client = SearchClient(opened)
     try:
@@ -142,13 +143,13 @@ def test_the_resident_process_answers_for_two_models_at_once(opened: Workspace) 
             )
             assert set(result.milliseconds) == {"encode", "search", "total"}
             assert 0 < result.milliseconds["encode"] <= result.milliseconds["total"]
-        assert client._ask({"do": "status"})["models"] == [
+        assert client._ask(Status())["models"] == [
             opened.models.get("one").id,
             opened.models.get("two").id,
         ]
         # A failure comes through as what it was.
         with pytest.raises(IndexNotFound, match="no index named 'unknown'"):
-            client._ask({"do": "search", "indexes": ["unknown"], "query": QUERY, "top_k": 3})
+            client._ask(Search(["unknown"], QUERY, 3))
     finally:
         client.close()
 

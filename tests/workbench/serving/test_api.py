@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from workbench.errors import ModelUnusable, SearchUnavailable
-from workbench.search.encode_requests import Encoded, Scored
+from workbench.search.encoded import Encoded, Scored
 from workbench.serving import batching, shapes
 from workbench.serving.api import MOST, ApiKey, create_api, status_of
 from workbench.serving.batching import Gone, cut, probability, while_there
