@@ -85,11 +85,12 @@ def test_only_the_local_launcher_and_its_runner_know_processes_and_locks() -> No
     known: dict[str, set[str]] = {}
     for path in sources("workbench"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = {alias.name for alias in getattr(node, "names", ())}
-            module = node.module if isinstance(node, ast.ImportFrom) else None
-            if module == "workbench.jobs.processes":
+            if not isinstance(node, ast.ImportFrom):
+                continue
+            names = {alias.name for alias in node.names}
+            if node.module == "workbench.jobs.processes":
                 known.setdefault(path.name, set()).update(names)
-            elif module == "workbench.jobs" and "processes" in names:
+            elif node.module == "workbench.jobs" and "processes" in names:
                 known.setdefault(path.name, set()).add("all")
     who = {name for name, found in known.items() if found - {"alive", "this_process"}}
     assert who == {"launchers.py", "runner.py"}
