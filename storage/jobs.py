@@ -9,13 +9,12 @@ from sqlalchemy import Connection, Select, delete, insert, select, update
 
 from storage.engine import Database
 from storage.errors import StaleAttempt
-from storage.records import Job, JobEvent, JobStatus, ProcessRef, SlotKind
+from storage.records import Job, JobEvent, JobStatus, SlotKind
 from storage.tables import job_events, jobs
 
 JobList = list[Job]
 EventList = list[JobEvent]
-PROCESSES = ("supervisor", "runner", "worker")
-_PLAIN = [f.name for f in fields(Job) if f.name not in (*PROCESSES, "status", "slot_kind")]
+_PLAIN = [f.name for f in fields(Job) if f.name not in ("status", "slot_kind")]
 
 
 class JobRows:
@@ -80,20 +79,11 @@ class JobRows:
         with self._database.write() as connection:
             return connection.execute(query).rowcount > 0
 
-    def report(
-        self,
-        id: str,
-        attempt: int,
-        *,
-        progress: dict[str, Any] | None = None,
-        worker: ProcessRef | None = None,
-    ) -> None:
+    def report(self, id: str, attempt: int, *, progress: dict[str, Any] | None = None) -> None:
         """A sign of life from the attempt's worker. Raises :class:`StaleAttempt`."""
         values: dict[str, Any] = {"heartbeat_at": time.time()}
         if progress is not None:
             values["progress"] = progress
-        if worker is not None:
-            values |= process_columns("worker", worker)
         with self._database.write() as connection:
             require_attempt(connection, id, attempt)
             connection.execute(update(jobs).filter_by(id=id).values(**values))
@@ -128,29 +118,16 @@ def add_event(connection: Connection, id: str, attempt: int, kind: str, detail: 
     connection.execute(insert(job_events).values(**row))
 
 
-def process_columns(name: str, ref: ProcessRef | None) -> dict[str, Any]:
-    """A process reference as its two columns."""
-    return {
-        f"{name}_pid": ref.pid if ref else None,
-        f"{name}_started": ref.started if ref else None,
-    }
-
-
 def to_row(job: Job) -> dict[str, Any]:
     """A job as columns."""
     values = asdict(job)
     row = {name: values[name] for name in _PLAIN}
-    for name in PROCESSES:
-        row |= process_columns(name, getattr(job, name))
     return row | {"status": job.status.value, "slot_kind": job.slot_kind.value}
 
 
 def from_row(row: Any) -> Job:
     """Columns as a job."""
     values: dict[str, Any] = {name: row[name] for name in _PLAIN}
-    for name in PROCESSES:
-        pid, started = row[f"{name}_pid"], row[f"{name}_started"]
-        values[name] = None if pid is None else ProcessRef(pid, started)
     values["status"] = JobStatus(row["status"])
     values["slot_kind"] = SlotKind(row["slot_kind"])
     return Job(**values)

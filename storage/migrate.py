@@ -2,7 +2,7 @@
 of a running worker. Opening one that is up to date costs one query and does not import Alembic."""
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -10,14 +10,20 @@ from sqlalchemy import Connection, inspect, text
 
 from storage.engine import Database
 from storage.errors import NewerStore, WorkersAlive
-from storage.records import ProcessRef
 
 #: The newest migration. A test compares it with the files in migrations/versions.
-HEAD = "0004"
+HEAD = "0005"
 LOCK_FILE = "migrate.lock"
 MIGRATIONS = Path(__file__).parent / "migrations"
+#: Versions before this one keep the ids and start times of a job's two processes.
+_HANDLES_SINCE = "0005"
+_OLD_HANDLES = (
+    "SELECT id, attempt, {name}_pid, {name}_started FROM jobs"
+    " WHERE status = 'running' AND {name}_pid IS NOT NULL"
+)
 
-Alive = Callable[[ProcessRef], bool]
+#: Whether an attempt's processes live, by the job's id, the attempt's number and its handle.
+Alive = Callable[[str, int, str], bool]
 
 
 def ensure_current(database: Database, home: Path, alive: Alive) -> None:
@@ -54,7 +60,7 @@ def _migrate(database: Database, home: Path, version: str | None, alive: Alive) 
     if version is not None:
         if version not in _known_versions():
             raise NewerStore(version)
-        _refuse_while_workers_live(database, alive)
+        _refuse_while_workers_live(database, version, alive)
         _back_up(database, version)
     elif database.file is not None:
         _switch_to_wal(database.file)
@@ -66,22 +72,18 @@ def _known_versions() -> set[str]:
     return {path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*_*.py")}
 
 
-def _refuse_while_workers_live(database: Database, alive: Alive) -> None:
-    # Plain SQL over columns that every version has: the table may be older than tables.py.
-    query = text(
-        "SELECT runner_pid, runner_started, worker_pid, worker_started"
-        " FROM jobs WHERE status = 'running'"
-    )
+def _refuse_while_workers_live(database: Database, version: str, alive: Alive) -> None:
+    # Plain SQL over columns that the version has: the table may be older than tables.py.
+    pids = version < _HANDLES_SINCE
+    queries = [_OLD_HANDLES.format(name=name) for name in ("runner", "worker")]
+    if not pids:
+        queries = ["SELECT id, attempt, handle FROM jobs WHERE status = 'running'"]
     with database.read() as connection:
-        rows = connection.execute(query).all()
-    if any(alive(ref) for row in rows for ref in _refs(row)):
-        raise WorkersAlive("jobs are still running on this database")
-
-
-def _refs(row: Iterable[float | None]) -> list[ProcessRef]:
-    runner_pid, runner_started, worker_pid, worker_started = row
-    pairs = ((runner_pid, runner_started), (worker_pid, worker_started))
-    return [ProcessRef(int(pid), at) for pid, at in pairs if pid is not None and at is not None]
+        rows = [row for query in queries for row in connection.execute(text(query))]
+    for id, attempt, *handle in rows:
+        known = "local:{}@{}".format(*handle) if pids else handle[0]
+        if known and alive(id, attempt, known):
+            raise WorkersAlive("jobs are still running on this database")
 
 
 def _back_up(database: Database, version: str) -> None:

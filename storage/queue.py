@@ -9,8 +9,8 @@ from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import IntegrityError
 
 from storage.engine import Database
-from storage.jobs import add_event, from_row, process_columns
-from storage.records import Job, JobStatus, ProcessRef
+from storage.jobs import add_event, from_row
+from storage.records import Job, JobStatus
 from storage.tables import jobs
 
 #: Which slots a job may take, best first; "a,b" takes both a and b.
@@ -25,10 +25,7 @@ _FRESH: dict[str, Any] = {
     "error": None,
     "finished_at": None,
     "bytes": None,
-    "runner_pid": None,
-    "runner_started": None,
-    "worker_pid": None,
-    "worker_started": None,
+    "handle": None,
 }
 
 
@@ -37,18 +34,23 @@ class JobQueue:
         self._database = database
 
     def claim(
-        self, slots_for: SlotsFor, supervisor: ProcessRef, only: Collection[str] | None = None
+        self,
+        slots_for: SlotsFor,
+        supervisor: str,
+        only: Collection[str] | None = None,
+        handle: str | None = None,
     ) -> Job | None:
         """Take the oldest queued job that has a free slot and waits for no other, or None.
 
         The job becomes 'running', in its slot, with its attempt raised by one. ``only``: take no
-        other jobs than these.
+        other jobs than these. ``handle``: what is known of where it will run, before it is started.
         """
         if not self._any_queued():  # most polls end here, without asking for the write lock
             return None
         try:
             with self._database.write() as connection:
-                return self._claim(connection, slots_for, supervisor, only)
+                started = {"supervisor": supervisor, "handle": handle}
+                return self._claim(connection, slots_for, only, started)
         except IntegrityError:
             # The index on running slots refused: on databases other than SQLite another
             # supervisor can take the slot between our look and our update.
@@ -58,8 +60,8 @@ class JobQueue:
         self,
         connection: Connection,
         slots_for: SlotsFor,
-        supervisor: ProcessRef,
         only: Collection[str] | None,
+        started: dict[str, str | None],
     ) -> Job | None:
         running = connection.execute(select(jobs.c.slot).filter_by(status=_RUNNING)).scalars()
         taken = {part for slot in running if slot for part in slot.split(",")}
@@ -67,7 +69,7 @@ class JobQueue:
             slots = slots_for(job)
             free = [slot for slot in slots if taken.isdisjoint(slot.split(","))]
             if free and (only is None or job.id in only):
-                return _start(connection, job, free[0], supervisor)
+                return _start(connection, job, {**started, "slot": free[0]})
             if not free and slots and "," in slots[0]:
                 # What it needs is kept for it, else younger jobs on one device each would always
                 # find one free, and it never all of them.
@@ -107,28 +109,30 @@ class JobQueue:
                 _cancel_queued(connection, row.id, row.attempt, why)
         return [row.id for row in rows]
 
-    def set_runner(self, id: str, attempt: int, runner: ProcessRef) -> None:
-        """Record the process that watches over the worker."""
+    def set_handle(self, id: str, attempt: int, handle: str) -> None:
+        """Record where the attempt runs."""
         change = update(jobs).filter_by(id=id, attempt=attempt, status=_RUNNING)
         with self._database.write() as connection:
-            connection.execute(change.values(**process_columns("runner", runner)))
+            connection.execute(change.values(handle=handle))
 
-    def adopt(self, job: Job, supervisor: ProcessRef) -> bool:
+    def adopt(self, job: Job, supervisor: str) -> bool:
         """Take over a running job from the supervisor it is recorded with; False if others did."""
-        old = process_columns("supervisor", job.supervisor)
-        change = update(jobs).filter_by(id=job.id, attempt=job.attempt, status=_RUNNING, **old)
+        change = update(jobs).filter_by(
+            id=job.id, attempt=job.attempt, status=_RUNNING, supervisor=job.supervisor
+        )
         with self._database.write() as connection:
-            done = connection.execute(change.values(**process_columns("supervisor", supervisor)))
+            done = connection.execute(change.values(supervisor=supervisor))
             if done.rowcount:
                 add_event(connection, job.id, job.attempt, "adopted")
         return done.rowcount > 0
 
-    def release(self, id: str, attempt: int, supervisor: ProcessRef) -> None:
+    def release(self, id: str, attempt: int, supervisor: str) -> None:
         """Let go of a running job, so that another supervisor may adopt it."""
-        mine = process_columns("supervisor", supervisor)
-        change = update(jobs).filter_by(id=id, attempt=attempt, status=_RUNNING, **mine)
+        change = update(jobs).filter_by(
+            id=id, attempt=attempt, status=_RUNNING, supervisor=supervisor
+        )
         with self._database.write() as connection:
-            connection.execute(change.values(**process_columns("supervisor", None)))
+            connection.execute(change.values(supervisor=None))
 
     def finish(
         self,
@@ -191,15 +195,14 @@ def _ready(connection: Connection) -> list[Job]:
     return [from_row(row) for row in connection.execute(query).mappings()]
 
 
-def _start(connection: Connection, job: Job, slot: str, supervisor: ProcessRef) -> Job | None:
+def _start(connection: Connection, job: Job, started: dict[str, str | None]) -> Job | None:
     now = time.time()
     change = update(jobs).filter_by(id=job.id, status=_QUEUED, attempt=job.attempt)
-    values = {**_FRESH, "status": _RUNNING, "slot": slot, "attempt": job.attempt + 1}
+    values = {**_FRESH, **started, "status": _RUNNING, "attempt": job.attempt + 1}
     values |= {"progress": {}, "started_at": now, "changed_at": now}
-    values |= process_columns("supervisor", supervisor)
     if not connection.execute(change.values(**values)).rowcount:
         return None
-    add_event(connection, job.id, job.attempt + 1, "started", slot)
+    add_event(connection, job.id, job.attempt + 1, "started", started["slot"] or "")
     row = connection.execute(select(jobs).filter_by(id=job.id)).mappings().one()
     return from_row(row)
 

@@ -31,14 +31,6 @@ class SlotKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class ProcessRef:
-    """A process beyond doubt: pids are reused, pid and start time together are not."""
-
-    pid: int
-    started: float
-
-
-@dataclass(frozen=True, slots=True)
 class Dataset:
     """A named data set at its current version."""
 
@@ -82,7 +74,11 @@ class Model:
 @dataclass(frozen=True, slots=True)
 class Job:
     """A recipe and what became of it. ``name`` is what the person sees in lists; ``bytes`` what its
-    folder takes on disk since it ended, None where that was not measured."""
+    folder takes on disk since it ended, None where that was not measured.
+
+    ``supervisor`` is the process that watches over it, ``handle`` where its worker runs: texts of
+    whoever wrote them.
+    """
 
     id: str
     task: str
@@ -94,9 +90,8 @@ class Job:
     after: str | None
     attempt: int
     cancel_requested_at: float | None
-    supervisor: ProcessRef | None
-    runner: ProcessRef | None
-    worker: ProcessRef | None
+    supervisor: str | None
+    handle: str | None
     heartbeat_at: float | None
     progress: dict[str, Any]
     result: dict[str, Any] | None

@@ -34,7 +34,7 @@ class Store:
         self.database.close()
 
 
-def open_store(home: Path, url: str | None = None, *, alive: Alive = lambda _: False) -> Store:
+def open_store(home: Path, url: str | None = None, *, alive: Alive = lambda *_: False) -> Store:
     """Open the database of a home folder, creating or migrating it where needed.
 
     ``url`` is any SQLAlchemy URL instead of SQLite in the home; ``alive`` says whether a recorded

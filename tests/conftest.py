@@ -15,7 +15,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
-# As workers have it (launchers.patient): two tests beside each other must not spin for the cores.
+# As workers have it (environment.patient): two tests beside each other must not spin for the cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Several tests run at once: a second thread of one would only wait for the core of another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -78,6 +78,24 @@ def test_no_arrow_points_the_other_way(folder: str, forbidden: set[str]) -> None
     assert against(folder, forbidden) == []
 
 
+def test_only_the_local_launcher_and_its_runner_know_processes_and_locks() -> None:
+    """Whoever looks after a job asks its handle; a supervisor knows who it is, and who lives."""
+    locks = [one for folder in ("storage", "workbench") for one in against(folder, {"fcntl"})]
+    assert [one.split(":")[0] for one in locks] == ["workbench/jobs/processes.py"]
+    known: dict[str, set[str]] = {}
+    for path in sources("workbench"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.ImportFrom):
+                continue
+            names = {alias.name for alias in node.names}
+            if node.module == "workbench.jobs.processes":
+                known.setdefault(path.name, set()).update(names)
+            elif node.module == "workbench.jobs" and "processes" in names:
+                known.setdefault(path.name, set()).add("all")
+    who = {name for name, found in known.items() if found - {"alive", "this_process"}}
+    assert who == {"launchers.py", "runner.py"}
+
+
 def graph() -> dict[str, set[str]]:
     """Module -> our modules that it imports anywhere: for its types and in functions, too."""
     paths = {

@@ -12,7 +12,7 @@ from storage.store import Store, open_store
 from workbench.endpoint_keys import NO_KEYS, EndpointKeys
 from workbench.errors import StoreError
 from workbench.jobs import files
-from workbench.jobs.files import alive
+from workbench.jobs.launchers import open_handle
 
 if TYPE_CHECKING:
     from workbench.data.registry import Datasets
@@ -140,6 +140,9 @@ def _make_folders(home: Path) -> None:
 
 def _open(home: Path, url: str | None) -> Store:
     from sqlalchemy.exc import SQLAlchemyError
+
+    def alive(job: str, attempt: int, handle: str) -> bool:
+        return open_handle(handle, home / "jobs" / job, attempt).alive()
 
     try:
         return open_store(home, url, alive=alive)

@@ -12,12 +12,11 @@ from storage.records import (
     JobStatus,
     Model,
     Pick,
-    ProcessRef,
     SlotKind,
 )
 
-SUPERVISOR = ProcessRef(10, 1.5)
-OTHER = ProcessRef(11, 2.5)
+SUPERVISOR = "10@1.5"
+OTHER = "11@2.5"
 
 _JOB = Job(
     id="job",
@@ -31,8 +30,7 @@ _JOB = Job(
     attempt=0,
     cancel_requested_at=None,
     supervisor=None,
-    runner=None,
-    worker=None,
+    handle=None,
     heartbeat_at=None,
     progress={},
     result=None,

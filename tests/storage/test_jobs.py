@@ -3,7 +3,7 @@
 import pytest
 
 from storage.errors import StaleAttempt
-from storage.records import JobStatus, ProcessRef
+from storage.records import JobStatus
 from storage.store import Store
 from tests.storage import make
 
@@ -16,7 +16,7 @@ def start(store: Store, id: str = "job") -> None:
 
 
 def test_a_job_comes_back_as_it_was_written(store: Store) -> None:
-    written = make.job(supervisor=make.SUPERVISOR, worker=ProcessRef(3, 4.25), progress={"done": 1})
+    written = make.job(supervisor=make.SUPERVISOR, handle="local:3@4.25", progress={"done": 1})
     store.jobs.insert(written)
     assert store.jobs.get("job") == written
     assert store.jobs.get("no") is None
@@ -50,10 +50,10 @@ def test_changes_are_changes_of_status(store: Store) -> None:
 
 def test_a_worker_reports_and_an_older_one_is_refused(store: Store) -> None:
     start(store)
-    store.jobs.report("job", 1, progress={"done": 2}, worker=ProcessRef(5, 6.0))
+    store.jobs.report("job", 1, progress={"done": 2})
     job = store.jobs.get("job")
     assert job is not None
-    assert (job.progress, job.worker) == ({"done": 2}, ProcessRef(5, 6.0))
+    assert job.progress == {"done": 2}
     assert job.heartbeat_at is not None
     with pytest.raises(StaleAttempt):
         store.jobs.report("job", 0)

@@ -25,8 +25,8 @@ NEXT = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 
 
 def upgrade() -> None:
@@ -49,9 +49,9 @@ def add_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str = "
     """As if the program had one more migration."""
     folder = tmp_path / "migrations"
     shutil.copytree(migrate.MIGRATIONS, folder)
-    (folder / "versions" / "0005_stars.py").write_text(NEXT.format(more=more))
+    (folder / "versions" / "0006_stars.py").write_text(NEXT.format(more=more))
     monkeypatch.setattr(migrate, "MIGRATIONS", folder)
-    monkeypatch.setattr(migrate, "HEAD", "0005")
+    monkeypatch.setattr(migrate, "HEAD", "0006")
 
 
 def columns(home: Path, table: str) -> set[str]:
@@ -78,6 +78,7 @@ def test_the_oldest_database_opens_with_everything_in_it(oldest: Path) -> None:
     job = store.jobs.get("j1")
     assert job is not None
     assert job.recipe == {"steps": 3}
+    assert (job.supervisor, job.handle) == ("10@1.5", "local:4000000@1.0")
     assert [row.values for row in store.metrics.after("j1")] == [{"loss": 0.5}, {"map@100": 0.25}]
     assert [event.kind for event in store.jobs.events("j1")] == ["submitted", "started"]
     dataset = store.datasets.by_name("first data")
@@ -100,7 +101,7 @@ def test_an_old_database_is_migrated_after_a_backup(
     add_migration(tmp_path, monkeypatch)
     open_store(oldest).close()
     assert "stars" in columns(oldest, "models")
-    backup = oldest / "workbench.db.before-0005-from-0001"
+    backup = oldest / "workbench.db.before-0006-from-0001"
     with closing(sqlite3.connect(backup)) as connection:
         assert connection.execute("SELECT name FROM models").fetchall() == [("first model",)]
         assert connection.execute("SELECT * FROM alembic_version").fetchall() == [("0001",)]
@@ -123,21 +124,36 @@ def test_no_migration_while_workers_live(
     add_migration(tmp_path, monkeypatch)
     asked = []
 
-    def alive(ref: object) -> bool:
-        asked.append(ref)
+    def alive(job: str, attempt: int, handle: str) -> bool:
+        asked.append((job, attempt, handle))
         return True
 
     with pytest.raises(WorkersAlive):
         open_store(oldest, alive=alive)
-    assert asked
+    assert asked == [("j1", 1, "local:4000000@1.0")]
     assert "stars" not in columns(oldest, "models")
-    open_store(oldest, alive=lambda _: False).close()
+    open_store(oldest, alive=lambda *_: False).close()
     assert "stars" in columns(oldest, "models")
+
+
+def test_the_handles_of_this_version_are_asked_before_the_next(
+    store: Store, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for id in ("started", "claimed"):
+        store.jobs.insert(make.job(id))
+        store.queue.claim(lambda job: [job.id], make.SUPERVISOR, only={id})
+    store.queue.set_handle("started", 1, "elsewhere:7")
+    store.close()
+    add_migration(tmp_path, monkeypatch)
+    asked = []
+    with pytest.raises(WorkersAlive):
+        open_store(home, alive=lambda *about: asked.append(about) is None)
+    assert asked == [("started", 1, "elsewhere:7")]
 
 
 def test_workers_do_not_matter_where_nothing_has_to_change(oldest: Path) -> None:
     open_store(oldest).close()
-    open_store(oldest, alive=lambda _: True).close()
+    open_store(oldest, alive=lambda *_: True).close()
 
 
 def test_a_newer_database_is_refused_and_left_alone(oldest: Path) -> None:

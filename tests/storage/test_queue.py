@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Sequence
 
-from storage.records import Job, JobStatus, ProcessRef
+from storage.records import Job, JobStatus
 from storage.store import Store
 from tests.storage import make
 
@@ -56,7 +56,7 @@ def test_many_claimers_get_each_job_once(store: Store) -> None:
     got: list[str] = []
 
     def work(pid: int) -> None:
-        while job := store.queue.claim(lambda job: [job.id], ProcessRef(pid, 1.0)):
+        while job := store.queue.claim(lambda job: [job.id], f"{pid}@1.0"):
             got.append(job.id)
 
     threads = [threading.Thread(target=work, args=(pid,)) for pid in range(4)]
@@ -121,7 +121,7 @@ def test_one_of_two_adopters_wins(store: Store) -> None:
     store.jobs.insert(make.job())
     job = claimed(store)
     assert store.queue.adopt(job, make.OTHER)
-    assert not store.queue.adopt(job, ProcessRef(12, 3.5))
+    assert not store.queue.adopt(job, "12@3.5")
     found = store.jobs.get("job")
     assert found is not None
     assert found.supervisor == make.OTHER

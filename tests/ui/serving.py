@@ -16,7 +16,7 @@ from storage.records import JobStatus
 from tests.storage import make
 from ui.services import Services
 from ui.web.server import ServerOptions, create_app
-from workbench.jobs.files import this_process
+from workbench.jobs.processes import this_process
 from workbench.workspace import Workspace
 
 #: Seconds that only a hang takes.

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from workbench.errors import PictureUnusable
-from workbench.jobs.files import process_ref
+from workbench.jobs.processes import process_ref
 from workbench.limited import ROOT, Ended, LimitedProcess, NeededTooMuch, TookTooLong
 
 WORK = f"{__name__}:answer"

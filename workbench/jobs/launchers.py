@@ -1,105 +1,168 @@
-"""How a job's processes are started."""
+"""Where a job's worker runs: each place has a launcher.
 
-import math
+``WORKBENCH_LAUNCHER`` names the one that starts jobs. Its handle of each goes on record as text,
+with the launcher's name before it, and is opened again by whoever looks after the job later:
+another app, the command line. All of them start the same runner, in the job's folder.
+"""
+
+import logging
 import os
+import signal
 import subprocess
-import sys
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
-from storage.records import Job, ProcessRef
-from workbench.endpoint_keys import KEYS_VARIABLE
-from workbench.jobs import files, slots
-from workbench.jobs.files import process_ref
-from workbench.workspace import HOME_VARIABLE, TRUST_VARIABLE, URL_VARIABLE
+from storage.records import Job
+from workbench.extensions import Registry
+from workbench.jobs import files, processes
 
-if TYPE_CHECKING:
-    from workbench.workspace import Workspace
+LAUNCHER_VARIABLE = "WORKBENCH_LAUNCHER"
+#: A job that was just claimed may have been started though its handle is not on record yet.
+STARTING_SECONDS = 15.0
 
-#: Where the packages lie, so that a worker finds them from any folder, installed or not.
-ROOT = Path(__file__).resolve().parents[2]
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """The runner of one attempt: ``arguments`` (the program first), the job's folder to run it in,
+    and its whole environment."""
+
+    attempt: int
+    arguments: Sequence[str]
+    folder: Path
+    environment: Mapping[str, str]
+
+
+class JobHandle(Protocol):
+    """One attempt of a job, wherever it runs."""
+
+    @property
+    def text(self) -> str:
+        """What :meth:`Launcher.open` makes it from again."""
+        ...
+
+    def alive(self) -> bool:
+        """Whether the runner or the worker runs; true where that cannot be known."""
+        ...
+
+    def signal(self, number: signal.Signals, /) -> bool:
+        """Signal the worker and all that it started, not the runner; False where it is gone."""
+        ...
+
+    def exit(self) -> dict[str, Any] | None:
+        """How the worker ended, as in exit.json (:class:`workbench.jobs.outcome.Remains`); None
+        while it runs, and where nobody was left to say so."""
+        ...
 
 
 class Launcher(Protocol):
-    def launch(self, workspace: "Workspace", job: Job) -> ProcessRef | None:
-        """Start the runner of a claimed job; None if it is gone already. Raises ``OSError``."""
+    @property
+    def name(self) -> str:
+        """By which ``WORKBENCH_LAUNCHER`` and records call it; without a colon."""
         ...
+
+    def start(self, command: Command) -> JobHandle:
+        """Start the runner, its output in ``log.txt``; it outlives us. Raises ``OSError``."""
+        ...
+
+    def open(self, text: str, folder: Path, attempt: int) -> JobHandle:
+        """The handle of an attempt in that folder, from its text; '' where whoever started it was
+        gone before the text could be written down."""
+        ...
+
+
+class LocalHandle:
+    """Processes of this machine: the runner is on record, and notes itself and its worker."""
+
+    def __init__(self, runner: str, folder: Path, attempt: int) -> None:
+        self.text = runner
+        self._folder = folder
+        self._attempt = attempt
+
+    def alive(self) -> bool:
+        runner, worker = self._processes()
+        return processes.alive(runner) or processes.alive(worker)
+
+    def signal(self, number: signal.Signals) -> bool:
+        return processes.signal_group(self._processes()[1], number)
+
+    def exit(self) -> dict[str, Any] | None:
+        return files.read_json(self._folder / files.EXIT, self._attempt)
+
+    def _processes(self) -> tuple[str | None, str | None]:
+        """The runner and the worker. The note is not there yet, or gone with the folder: then the
+        worker is the runner's child."""
+        noted = files.read_json(self._folder / files.PROCESSES, self._attempt) or {}
+        # What is no text is of a version before, all of whose processes are gone.
+        texts = [noted.get(name) for name in ("runner", "worker")]
+        runner, worker = (text if isinstance(text, str) else None for text in texts)
+        runner = self.text or runner
+        return runner, worker or processes.only_child(runner)
 
 
 class LocalLauncher:
     """Starts the runner on this machine, in a session of its own: what ends the app or its
     terminal (Ctrl-C, a closed window) does not reach it."""
 
-    def launch(self, workspace: "Workspace", job: Job) -> ProcessRef | None:
-        folder = workspace.jobs.folder(job.id)
-        folder.mkdir(parents=True, exist_ok=True)
-        # -P: a file that a job left in its folder must not shadow a module.
-        command = [sys.executable, "-P", "-m", "workbench.jobs.runner", job.id, str(job.attempt)]
+    name = "local"
+
+    def start(self, command: Command) -> LocalHandle:
         # Output to a file, never to a pipe that somebody would have to keep reading.
-        with (folder / files.LOG).open("ab") as log:
+        with (command.folder / files.LOG).open("ab") as log:
             child = subprocess.Popen(
-                command,
-                cwd=folder,
-                env=environment(workspace, job),
+                list(command.arguments),
+                cwd=command.folder,
+                env=dict(command.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        ref = process_ref(child.pid)
+        runner = processes.process_ref(child.pid)
         # Collects its exit, so that no zombie stays while the app runs.
-        threading.Thread(target=child.wait, daemon=True, name=f"reap-{job.id}").start()
-        return ref
+        threading.Thread(target=child.wait, daemon=True, name=f"reap-{child.pid}").start()
+        return LocalHandle(runner or "", command.folder, command.attempt)
+
+    def open(self, text: str, folder: Path, attempt: int) -> LocalHandle:
+        return LocalHandle(text, folder, attempt)
 
 
-def environment(workspace: "Workspace", job: Job) -> dict[str, str]:
-    """The worker's environment: ours (hub settings and tokens included) and what the job needs."""
-    env = dict(os.environ)
-    for name in (HOME_VARIABLE, URL_VARIABLE, TRUST_VARIABLE, KEYS_VARIABLE):
-        env.pop(name, None)
-    env[HOME_VARIABLE] = str(workspace.home)
-    if workspace.url:
-        env[URL_VARIABLE] = workspace.url
-    if workspace.trust_remote_code:
-        env[TRUST_VARIABLE] = "1"
-    if workspace.endpoint_keys.pairs:
-        env[KEYS_VARIABLE] = str(workspace.endpoint_keys)
-    env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH")]))
-    env |= {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", "PYTHONFAULTHANDLER": "1"}
-    env["TOKENIZERS_PARALLELISM"] = "false"
-    env |= patient(env)
-    env |= slots.devices(job.slot)
-    together = slots.processes(job)
-    quota = cpu_quota()
-    if quota is not None or together > 1:
-        cores = quota or os.cpu_count() or 1
-        # Processes that train together share the cores, instead of each starting a thread for all.
-        env.setdefault("OMP_NUM_THREADS", str(max(1, cores // together)))
-    env[files.PROCESSES_VARIABLE] = str(together)
-    return env
+#: Every launcher; extensions add to it.
+LAUNCHERS: Registry[Launcher] = Registry("launcher", [LocalLauncher()])
 
 
-def patient(env: Mapping[str, str]) -> dict[str, str]:
-    """Lets torch's threads sleep while they wait for each other, unless the person chose otherwise.
+class UnknownHandle(LocalHandle):
+    """Of a launcher that is not known here: only its runner's note says that a job has ended."""
 
-    By default they spin. As soon as another program wants a core, each of the thousands of waits in
-    a training step then costs a time slice: measured, twenty times slower beside one busy program.
-    """
-    return {"OMP_WAIT_POLICY": env.get("OMP_WAIT_POLICY", "PASSIVE")}
+    def alive(self) -> bool:
+        return self.exit() is None
+
+    def signal(self, _number: signal.Signals) -> bool:
+        return False
 
 
-def cpu_quota(file: Path = Path("/sys/fs/cgroup/cpu.max")) -> int | None:
-    """Cores this container may use, where that is fewer than it sees; else None.
+def chosen_launcher() -> Launcher:
+    """The one that starts jobs here. Raises :class:`BadInput` for a name that is not known."""
+    return LAUNCHERS.get(os.environ.get(LAUNCHER_VARIABLE) or LocalLauncher.name)
 
-    Numeric libraries start one thread per core they see, and crawl when a quota allows a few.
-    """
-    try:
-        limit, period = file.read_text(encoding="ascii").split()
-    except (OSError, ValueError):
-        return None
-    if limit == "max":
-        return None
-    cores = max(1, math.ceil(int(limit) / int(period)))
-    return cores if cores < (os.cpu_count() or 1) else None
+
+def open_handle(handle: str | None, folder: Path, attempt: int) -> JobHandle:
+    """The handle that a record has of an attempt; ``folder``: the job's own."""
+    name, _, text = (handle or f"{LocalLauncher.name}:").partition(":")
+    if name not in LAUNCHERS:
+        logger.warning("%s runs by the launcher '%s', which is not known here", folder.name, name)
+        return UnknownHandle(text, folder, attempt)
+    return LAUNCHERS.get(name).open(text, folder, attempt)
+
+
+def is_alive(job: Job, folder: Path) -> bool:
+    """Whether a running job's processes live, or may be about to start."""
+    if open_handle(job.handle, folder, job.attempt).alive():
+        return True
+    started = bool((job.handle or "").partition(":")[2])
+    return not started and time.time() - (job.started_at or 0.0) < STARTING_SECONDS

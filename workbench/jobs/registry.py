@@ -12,8 +12,8 @@ from storage.records import Job, JobEvent, JobStatus, MetricRow
 from storage.store import Store
 from workbench.errors import BadInput, InUse, JobNotFound
 from workbench.jobs import files
-from workbench.jobs.files import alive
 from workbench.jobs.outcome import settle_if_dead
+from workbench.jobs.processes import alive
 from workbench.recipes.base import Recipe
 from workbench.references import ACTIVE, in_words, jobs_using, subjects
 from workbench.tasks import Tasks, get_task, read_recipe
@@ -223,8 +223,7 @@ def _new_job(recipe: Recipe, name: str, after: str | None) -> Job:
         attempt=0,
         cancel_requested_at=None,
         supervisor=None,
-        runner=None,
-        worker=None,
+        handle=None,
         heartbeat_at=None,
         progress={},
         result=None,

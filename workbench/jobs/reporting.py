@@ -15,7 +15,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from storage.errors import StaleAttempt
 from storage.records import Job
 from workbench.errors import JobCancelled
-from workbench.jobs.files import this_process
 from workbench.workspace import Workspace
 
 # Where a job stands, how fast it goes, and how long it will still take.
@@ -109,7 +108,7 @@ class Reporter:
 
     def start(self) -> None:
         """Sign on, and keep reporting from a thread."""
-        self.workspace.store.jobs.report(self.job.id, self.job.attempt, worker=this_process())
+        self.workspace.store.jobs.report(self.job.id, self.job.attempt)
         self._thread.start()
 
     def close(self) -> None:

@@ -7,7 +7,6 @@ runner ends it.
 """
 
 import errno
-import fcntl
 import os
 import re
 import signal
@@ -15,15 +14,14 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from workbench.errors import OutOfMemory
 from workbench.jobs import files
-from workbench.jobs.files import PROCESSES_VARIABLE, process_ref, this_process
+from workbench.jobs.files import PROCESSES_VARIABLE
+from workbench.jobs.processes import kill_group, lock_folder, process_ref, this_process
 
 # Whether it was memory that a job's process died of, and how much there is.
 #
@@ -142,7 +140,6 @@ def _number(path: Path) -> int | None:
     return int(text) if text.isdecimal() else None
 
 
-LOCK = "run.lock"
 #: After a request to stop, the worker has this many seconds before it is killed.
 STOP_SECONDS = 20
 #: Between two looks whether it is to be cancelled.
@@ -153,7 +150,7 @@ EXIT_BUSY = 3
 def main(arguments: list[str]) -> int:
     job_id, attempt = arguments[0], int(arguments[1])
     folder = Path.cwd()
-    lock = _lock(folder)
+    lock = lock_folder(folder)
     if lock is None:
         message = "Another process still works in this job's folder."
         hint = "Wait until it has ended, then resume the job."
@@ -168,17 +165,6 @@ def main(arguments: list[str]) -> int:
     _heed_cancel(folder, attempt, worker.pid)
     files.write_json(folder / files.EXIT, {"attempt": attempt, **_wait(worker, stop, before)})
     return 0
-
-
-def _lock(folder: Path) -> int | None:
-    """Locks the folder until we and the worker (which inherits it) are both gone: whatever the
-    record says, no second worker enters."""
-    handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return None
-    return handle
 
 
 def _start(job_id: str, attempt: int, lock: int) -> subprocess.Popen[bytes]:
@@ -201,8 +187,7 @@ def _torchrun(processes: int) -> list[str]:
 
 
 def _note_processes(folder: Path, attempt: int, worker_pid: int) -> None:
-    worker = process_ref(worker_pid)
-    content = {"runner": asdict(this_process()), "worker": asdict(worker) if worker else None}
+    content = {"runner": this_process(), "worker": process_ref(worker_pid)}
     files.write_json(folder / files.PROCESSES, {"attempt": attempt, **content})
 
 
@@ -237,12 +222,6 @@ class _Stop:
 
     def _insist(self, _number: int, _frame: FrameType | None) -> None:
         kill_group(self._group, signal.SIGKILL)
-
-
-def kill_group(group: int, number: signal.Signals) -> None:
-    """Signal a process group that may be gone."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)
 
 
 def _wait(worker: subprocess.Popen[bytes], stop: _Stop, before: int | None) -> dict[str, Any]:

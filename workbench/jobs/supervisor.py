@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from storage.records import Job, JobStatus, ProcessRef
+from storage.records import Job, JobStatus
 from workbench.errors import WorkerCrashed
-from workbench.jobs import files
-from workbench.jobs.files import alive, signal_group, this_process
-from workbench.jobs.launchers import Launcher, LocalLauncher
-from workbench.jobs.outcome import Processes, processes, settle, starting
+from workbench.jobs.environment import runner_command
+from workbench.jobs.launchers import JobHandle, Launcher, chosen_launcher, is_alive, open_handle
+from workbench.jobs.outcome import settle
+from workbench.jobs.processes import alive, this_process
 from workbench.jobs.slots import gpus, slots_for
 
 if TYPE_CHECKING:
@@ -80,32 +80,27 @@ class Watch:
         job = self._workspace.store.jobs.get(self.job.id)
         if job is None or job.attempt != self.job.attempt or job.status.finished:
             return True  # somebody else settled it
-        found = processes(self._folder, job)
-        if self._over(job, found):
+        handle = open_handle(job.handle, self._folder, job.attempt)
+        if handle.exit() is not None or not is_alive(job, self._folder):
             jobs = self._workspace.jobs
             settle(self._workspace.store, jobs.tasks, self._folder, job)
             return True
         if job.cancel_requested_at is not None:
-            self._press(found.worker)
+            self._press(handle)
         return False
 
-    def _over(self, job: Job, found: Processes) -> bool:
-        if files.read_json(self._folder / files.EXIT, job.attempt) is not None:
-            return True
-        return not found.alive and (found.known or not starting(job))
-
-    def _press(self, worker: ProcessRef | None) -> None:
+    def _press(self, handle: JobHandle) -> None:
         """The flag came first; now terminate, then kill, as patience ends."""
         self._cancel_seen = self._cancel_seen or time.monotonic()
         waited = time.monotonic() - self._cancel_seen
         if waited > self._patience.flag:
-            self._send(signal.SIGTERM, worker)
+            self._send(signal.SIGTERM, handle)
         if waited > self._patience.flag + self._patience.terminate:
-            self._send(signal.SIGKILL, worker)
+            self._send(signal.SIGKILL, handle)
 
-    def _send(self, number: signal.Signals, worker: ProcessRef | None) -> None:
-        """To the worker's whole group, once. The runner stays, to say how it ended."""
-        if number not in self._sent and signal_group(worker, number):
+    def _send(self, number: signal.Signals, handle: JobHandle) -> None:
+        """To the worker with all that it started, once. The runner stays, to say how it ended."""
+        if number not in self._sent and handle.signal(number):
             self._sent.add(number)
             detail = f"{number.name} to the worker"
             self._workspace.store.jobs.note(self.job.id, self.job.attempt, "signal", detail)
@@ -125,7 +120,7 @@ class Supervisor:
         patience: Patience | None = None,
     ) -> None:
         self._workspace = workspace
-        self._launcher = launcher or LocalLauncher()
+        self._launcher = launcher or chosen_launcher()
         self._patience = patience or Patience()
         self._me = this_process()
         self._stopping = threading.Event()
@@ -217,7 +212,9 @@ class Supervisor:
         self._workspace.store.queue.cancel_orphans()
         gpus()  # the first look takes a moment: not inside the claiming transaction
         while not self._stopping.is_set():
-            job = self._workspace.store.queue.claim(slots_for, self._me, only)
+            job = self._workspace.store.queue.claim(
+                slots_for, self._me, only, f"{self._launcher.name}:"
+            )
             if job is None:
                 return
             self._watch(job, launch=True)
@@ -256,7 +253,7 @@ class Supervisor:
 
     def _launch(self, job: Job) -> bool:
         try:
-            runner = self._launcher.launch(self._workspace, job)
+            handle = self._launcher.start(runner_command(self._workspace, job))
         except OSError as error:
             failure = WorkerCrashed(
                 f"The job's process could not be started: {error.strerror or error}.",
@@ -265,8 +262,8 @@ class Supervisor:
             queue = self._workspace.store.queue
             queue.finish(job, JobStatus.FAILED, error=failure.to_dict())
             return False
-        if runner is not None:
-            self._workspace.store.queue.set_runner(job.id, job.attempt, runner)
+        text = f"{self._launcher.name}:{handle.text}"
+        self._workspace.store.queue.set_handle(job.id, job.attempt, text)
         return True
 
     def _watched(self) -> set[str]:

@@ -1,22 +1,19 @@
 """A workspace with small tasks, and stand-ins for the app that tests may kill."""
 
-import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from storage.records import Job, JobStatus
 from tests.workbench.jobs import small_tasks
-from workbench.jobs import slots
-from workbench.jobs.files import alive
-from workbench.jobs.launchers import ROOT
-from workbench.jobs.outcome import processes
+from workbench.jobs import files, slots
+from workbench.jobs.environment import ROOT
+from workbench.jobs.processes import alive, kill_group, pid_of
 from workbench.tasks import EXTRA_TASKS_VARIABLE
 from workbench.workspace import Workspace
 
@@ -84,7 +81,7 @@ def steps(workspace: Workspace, job: Job) -> list[int]:
 def wait_for_steps(workspace: Workspace, job: Job, number: int) -> Job:
     """Wait until the job has reported so many steps, and its processes are on record."""
     wait_until(lambda: len(steps(workspace, job)) >= number, f"{number} steps are reported")
-    wait_until(lambda: workspace.jobs.get(job.id).runner is not None, "the runner is known")
+    wait_until(lambda: workspace.jobs.get(job.id).handle != "local:", "the handle is on record")
     return workspace.jobs.get(job.id)
 
 
@@ -92,11 +89,24 @@ def kinds(workspace: Workspace, job: Job) -> list[str]:
     return [event.kind for event in workspace.jobs.events(job.id)]
 
 
+def runner(workspace: Workspace, job: Job) -> str | None:
+    """The process of the job's runner, as it has noted itself."""
+    return _noted(workspace, job, "runner")
+
+
+def worker(workspace: Workspace, job: Job) -> str | None:
+    """The process of the job's worker, as its runner has noted it."""
+    return _noted(workspace, job, "worker")
+
+
+def _noted(workspace: Workspace, job: Job, name: str) -> str | None:
+    found = files.read_json(workspace.jobs.folder(job.id) / files.PROCESSES, job.attempt)
+    return None if found is None else found[name]
+
+
 def _end_processes(workspace: Workspace) -> None:
     """Whatever a failed test left running, by the processes' own records."""
     for job in workspace.jobs.list(JobStatus.RUNNING):
-        found = processes(workspace.jobs.folder(job.id), job)
-        for ref in (found.worker, found.runner):
+        for ref in (worker(workspace, job), runner(workspace, job)):
             if ref is not None and alive(ref):
-                with suppress(ProcessLookupError):
-                    os.killpg(ref.pid, signal.SIGKILL)
+                kill_group(pid_of(ref), signal.SIGKILL)

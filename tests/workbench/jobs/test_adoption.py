@@ -5,18 +5,20 @@ import signal
 
 import pytest
 
-from storage.records import Job, JobStatus, ProcessRef
+from storage.records import Job, JobStatus
 from tests.workbench.jobs.conftest import (
     StartApp,
     follow,
     kinds,
+    runner,
     steps,
     wait_for_steps,
     wait_until,
+    worker,
 )
 from tests.workbench.jobs.small_tasks import CountRecipe
 from workbench.jobs import files
-from workbench.jobs.files import alive, this_process
+from workbench.jobs.processes import alive, pid_of, this_process
 from workbench.jobs.runner import main as runner_main
 from workbench.jobs.supervisor import Supervisor
 from workbench.workspace import Workspace
@@ -35,9 +37,9 @@ def running(workspace: Workspace, start_app: StartApp, number: int) -> Job:
     return workspace.jobs.get(job.id)
 
 
-def end(ref: ProcessRef | None) -> None:
+def end(ref: str | None) -> None:
     assert ref is not None
-    os.kill(ref.pid, signal.SIGKILL)
+    os.kill(pid_of(ref), signal.SIGKILL)
     wait_until(lambda: not alive(ref), "the process is gone")
 
 
@@ -45,7 +47,11 @@ def test_a_killed_app_does_not_end_its_job_and_the_next_adopts_it(
     workspace: Workspace, start_app: StartApp
 ) -> None:
     job = running(workspace, start_app, 120)
-    assert alive(job.worker) and alive(job.runner) and not alive(job.supervisor)
+    assert (
+        alive(worker(workspace, job))
+        and alive(runner(workspace, job))
+        and not alive(job.supervisor)
+    )
     start_app()
     job = follow(workspace, job)
     assert (job.status, job.attempt) == (JobStatus.SUCCEEDED, 1)
@@ -57,7 +63,7 @@ def test_a_job_that_ends_while_no_app_runs_is_settled_by_the_next(
     workspace: Workspace, start_app: StartApp
 ) -> None:
     job = running(workspace, start_app, 60)
-    wait_until(lambda: not alive(job.runner), "the job's processes are gone")
+    wait_until(lambda: not alive(runner(workspace, job)), "the job's processes are gone")
     assert workspace.jobs.get(job.id).status is JobStatus.RUNNING
     assert workspace.jobs.recover() == []
     job = workspace.jobs.get(job.id)
@@ -72,8 +78,7 @@ def test_ctrl_c_in_the_apps_terminal_does_not_reach_the_job(
     # Longer than an app takes to stop on a busy machine.
     job = workspace.jobs.submit(CountRecipe(steps=200, delay=0.05))
     job = wait_for_steps(workspace, job, 1)
-    assert job.runner is not None
-    assert os.getsid(job.runner.pid) != os.getsid(0)
+    assert os.getsid(pid_of(runner(workspace, job) or "")) != os.getsid(0)
     os.killpg(app.pid, signal.SIGINT)
     app.wait()
     job = Supervisor(workspace).run_until(job.id)
@@ -87,7 +92,7 @@ def test_a_worker_killed_from_outside_fails_with_the_signal(
     start_app()
     job = workspace.jobs.submit(CountRecipe(steps=2000, delay=0.05))
     job = wait_for_steps(workspace, job, 1)
-    end(job.worker)
+    end(worker(workspace, job))
     job = follow(workspace, job)
     assert job.status is JobStatus.FAILED
     assert job.error is not None
@@ -100,7 +105,7 @@ def test_without_its_runner_a_job_still_ends_well(
     start_app()
     job = workspace.jobs.submit(CountRecipe(steps=120, delay=0.05))
     job = wait_for_steps(workspace, job, 1)
-    end(job.runner)
+    end(runner(workspace, job))
     job = follow(workspace, job)
     assert job.status is JobStatus.SUCCEEDED
     assert steps(workspace, job) == list(range(1, 121))
@@ -111,8 +116,8 @@ def test_dead_without_exit_json_is_interrupted_and_resumes_to_the_same_steps(
 ) -> None:
     """As after a power cut: app, runner and worker are gone and nobody wrote down why."""
     job = running(workspace, start_app, 120)
-    end(job.runner)
-    end(job.worker)
+    end(runner(workspace, job))
+    end(worker(workspace, job))
     workspace.jobs.recover()
     job = workspace.jobs.get(job.id)
     assert job.status is JobStatus.INTERRUPTED
@@ -132,8 +137,7 @@ def test_a_machine_that_shuts_down_interrupts(workspace: Workspace, start_app: S
     start_app()
     job = workspace.jobs.submit(CountRecipe(steps=2000, delay=0.05))
     job = wait_for_steps(workspace, job, 1)
-    assert job.runner is not None
-    os.kill(job.runner.pid, signal.SIGTERM)
+    os.kill(pid_of(runner(workspace, job) or ""), signal.SIGTERM)
     job = follow(workspace, job)
     assert job.status is JobStatus.INTERRUPTED
     assert job.error is not None
@@ -146,7 +150,7 @@ def test_an_app_that_died_before_it_noted_the_runner_is_no_loss(
     """The runner's own note in the job's folder says who it is."""
     job = running(workspace, start_app, 120)
     with workspace.store.database.write() as connection:
-        connection.exec_driver_sql("UPDATE jobs SET runner_pid=NULL, worker_pid=NULL")
+        connection.exec_driver_sql("UPDATE jobs SET handle='local:'")
     assert [one.id for one in workspace.jobs.recover()] == [job.id]
     job = Supervisor(workspace).run_until(job.id)
     assert job.status is JobStatus.SUCCEEDED
@@ -162,10 +166,10 @@ def test_no_second_worker_enters_a_folder_that_is_in_use(
     error = files.read_json(folder / files.ERROR, 2)
     assert error is not None
     assert "still works in this job's folder" in error["error"]["message"]
-    end(job.runner)
-    assert alive(job.worker)
+    end(runner(workspace, job))
+    assert alive(worker(workspace, job))
     assert runner_main([job.id, "2"]) != 0  # the worker alone holds it too
-    end(job.worker)
+    end(worker(workspace, job))
 
 
 def test_a_worker_whose_job_has_moved_on_leaves(workspace: Workspace, start_app: StartApp) -> None:
@@ -175,8 +179,8 @@ def test_a_worker_whose_job_has_moved_on_leaves(workspace: Workspace, start_app:
     claimed = workspace.store.queue.claim(lambda _: ["elsewhere"], this_process())
     assert claimed is not None
     assert claimed.attempt == 2
-    wait_until(lambda: not alive(job.worker), "the old worker has left")
+    wait_until(lambda: not alive(worker(workspace, job)), "the old worker has left")
     assert {row.attempt for row in workspace.jobs.metrics(job.id)} == {1}
     assert "This worker stops" in workspace.jobs.log_tail(job.id)
-    wait_until(lambda: not alive(job.runner), "its runner has left too")
+    wait_until(lambda: not alive(runner(workspace, job)), "its runner has left too")
     workspace.store.queue.finish(claimed, JobStatus.FAILED)

@@ -3,10 +3,10 @@
 import pytest
 
 from storage.records import JobStatus
-from tests.workbench.jobs.conftest import kinds, steps, wait_for_steps, wait_until
+from tests.workbench.jobs.conftest import kinds, runner, steps, wait_for_steps, wait_until, worker
 from tests.workbench.jobs.small_tasks import CountRecipe
 from workbench.jobs import files
-from workbench.jobs.files import alive, process_ref
+from workbench.jobs.processes import alive, process_ref
 from workbench.jobs.supervisor import Patience, Supervisor
 from workbench.workspace import Workspace
 
@@ -27,7 +27,7 @@ def test_a_job_that_looks_at_the_flag_stops_by_itself(workspace: Workspace) -> N
     assert job.error is None
     assert 1 <= len(steps(workspace, job)) < 2000
     assert "signal" not in kinds(workspace, job)
-    assert not alive(job.worker)
+    assert not alive(worker(workspace, job))
     supervisor.stop()
 
 
@@ -44,10 +44,10 @@ def test_one_that_ignores_flag_and_sigterm_is_killed_with_its_children(
     assert job.status is JobStatus.CANCELLED
     sent = [event.detail for event in workspace.jobs.events(job.id) if event.kind == "signal"]
     assert sent == ["SIGTERM to the worker", "SIGKILL to the worker"]
-    assert not alive(job.worker)
+    assert not alive(worker(workspace, job))
     child = int((workspace.jobs.folder(job.id) / "child.pid").read_text())
     wait_until(lambda: process_ref(child) is None, "the worker's child is gone")
-    wait_until(lambda: not alive(job.runner), "the runner is gone")
+    wait_until(lambda: not alive(runner(workspace, job)), "the runner is gone")
 
 
 def test_a_worker_stops_without_any_supervisor(workspace: Workspace) -> None:
@@ -57,7 +57,7 @@ def test_a_worker_stops_without_any_supervisor(workspace: Workspace) -> None:
     job = wait_for_steps(workspace, job, 1)
     supervisor.stop()
     workspace.jobs.cancel(job.id)
-    wait_until(lambda: not alive(job.runner), "the runner is gone")
+    wait_until(lambda: not alive(runner(workspace, job)), "the runner is gone")
     assert workspace.jobs.recover() == []
     assert workspace.jobs.get(job.id).status is JobStatus.CANCELLED
 
@@ -74,8 +74,8 @@ def test_one_that_ignores_the_flag_is_ended_without_any_supervisor(
     supervisor.stop()
     child = int((workspace.jobs.folder(job.id) / "child.pid").read_text())
     workspace.jobs.cancel(job.id)
-    wait_until(lambda: not alive(job.runner), "the runner is gone")
-    assert not alive(job.worker)
+    wait_until(lambda: not alive(runner(workspace, job)), "the runner is gone")
+    assert not alive(worker(workspace, job))
     wait_until(lambda: process_ref(child) is None, "the worker's child is gone")
     assert workspace.jobs.recover() == []
     assert workspace.jobs.get(job.id).status is JobStatus.CANCELLED
@@ -91,8 +91,8 @@ def test_one_that_ignores_sigterm_too_is_killed_by_its_runner(
     job = wait_for_steps(workspace, job, 1)
     supervisor.stop()
     workspace.jobs.cancel(job.id)
-    wait_until(lambda: not alive(job.runner), "the runner is gone")
-    assert not alive(job.worker)
+    wait_until(lambda: not alive(runner(workspace, job)), "the runner is gone")
+    assert not alive(worker(workspace, job))
     assert workspace.jobs.recover() == []
     assert workspace.jobs.get(job.id).status is JobStatus.CANCELLED
 

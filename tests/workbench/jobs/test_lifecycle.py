@@ -4,12 +4,11 @@ Each job takes about a second, most of it starting two Python processes.
 """
 
 import itertools
-import os
 from pathlib import Path
 
 import pytest
 
-from storage.records import Job, JobStatus, ProcessRef
+from storage.records import Job, JobStatus
 from tests.workbench.jobs.conftest import (
     StartApp,
     follow,
@@ -17,9 +16,11 @@ from tests.workbench.jobs.conftest import (
     steps,
     wait_for_steps,
     wait_until,
+    worker,
 )
 from tests.workbench.jobs.small_tasks import CountRecipe, LightRecipe
-from workbench.jobs.files import process_ref
+from workbench.jobs.launchers import Command, LocalHandle, LocalLauncher
+from workbench.jobs.processes import process_ref, this_process
 from workbench.jobs.supervisor import Supervisor
 from workbench.workspace import Workspace
 
@@ -101,8 +102,8 @@ def test_a_task_that_cannot_be_loaded_fails_with_its_reason(
 
 
 def test_a_process_that_cannot_be_started_fails_the_job(workspace: Workspace) -> None:
-    class Broken:
-        def launch(self, workspace: Workspace, job: Job) -> ProcessRef | None:
+    class Broken(LocalLauncher):
+        def start(self, command: Command) -> LocalHandle:
             raise OSError(12, "Cannot allocate memory")
 
     job = workspace.jobs.submit(CountRecipe())
@@ -115,12 +116,12 @@ def test_a_process_that_cannot_be_started_fails_the_job(workspace: Workspace) ->
 def test_a_watch_that_fails_leaves_the_job_to_be_taken_up_again(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Faulty:
-        def launch(self, workspace: Workspace, job: Job) -> ProcessRef | None:
+    class Faulty(LocalLauncher):
+        def start(self, command: Command) -> LocalHandle:
             raise RuntimeError("a mistake of ours")
 
     monkeypatch.setattr("workbench.jobs.supervisor.RETRY_SECONDS", 0.1)
-    monkeypatch.setattr("workbench.jobs.outcome.STARTING_SECONDS", 0.1)
+    monkeypatch.setattr("workbench.jobs.launchers.STARTING_SECONDS", 0.1)
     job = workspace.jobs.submit(CountRecipe())
     job = Supervisor(workspace, launcher=Faulty()).run_until(job.id)
     assert job.status is JobStatus.INTERRUPTED
@@ -215,4 +216,4 @@ def test_a_started_supervisor_takes_jobs_submitted_later(workspace: Workspace) -
     job = Supervisor(workspace).run_until(job.id)
     assert job.status is JobStatus.SUCCEEDED
     assert steps(workspace, job) == list(range(1, 121))
-    assert os.getpid() != (job.worker and job.worker.pid)
+    assert worker(workspace, job) != this_process()

@@ -9,7 +9,7 @@ from storage.records import JobStatus
 from tests.workbench.jobs.small_tasks import CountRecipe, LightRecipe
 from workbench.errors import BadInput, InUse, JobNotFound
 from workbench.jobs import files
-from workbench.jobs.files import this_process
+from workbench.jobs.processes import this_process
 from workbench.workspace import Workspace
 
 

@@ -11,7 +11,7 @@ from storage.records import JobStatus
 from tests.workbench.jobs.conftest import wait_until
 from tests.workbench.jobs.small_tasks import CountRecipe
 from workbench.errors import JobCancelled
-from workbench.jobs.files import this_process
+from workbench.jobs.processes import this_process
 from workbench.jobs.reporting import Reporter
 from workbench.workspace import Workspace
 
@@ -45,12 +45,11 @@ def test_rows_are_written_in_batches_and_all_of_them(reporter: Reporter) -> None
     assert (rows[-1].kind, rows[-1].values) == ("dev", {"map@100": 0.5})
 
 
-def test_the_worker_signs_on_and_reports_progress(reporter: Reporter) -> None:
+def test_the_worker_reports_that_it_lives_and_progress(reporter: Reporter) -> None:
     reporter.start()
     reporter.progress(3, 10, "steps", "Working")
     reporter.close()
     job = reporter.workspace.jobs.get(reporter.job.id)
-    assert job.worker == this_process()
     assert job.heartbeat_at is not None and job.heartbeat_at <= time.time()
     assert (job.progress["done"], job.progress["total"]) == (3, 10)
 

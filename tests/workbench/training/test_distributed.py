@@ -10,6 +10,7 @@ import pytest
 from storage.records import JobStatus
 from tests.workbench.training.fakes import save_tiny_model
 from tests.workbench.training.real import Real, assert_same, running, wait_until
+from workbench.jobs.processes import pid_of
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.recipes.train_rerank import TrainRerankerRecipe
 
@@ -100,11 +101,12 @@ def test_no_process_is_left_when_the_workers_are_killed(real: Real, tiny: Path) 
     jobs = real.workspace.jobs
     job = jobs.submit(embedding(tiny, name="", devices="2", batch_size=4, epochs=900.0))
     wait_until(lambda: bool(real.rows(jobs.get(job.id))), "it has begun")
-    runner = jobs.get(job.id).runner
-    assert runner is not None
-    started = psutil.Process(runner.pid).children(recursive=True)
+    handle = jobs.get(job.id).handle
+    assert handle is not None
+    runner = pid_of(handle.removeprefix("local:"))
+    started = psutil.Process(runner).children(recursive=True)
     workers = [one for one in started if "workbench.worker" in one.cmdline()[-3:]]
-    launcher = psutil.Process(runner.pid).children()[0]
+    launcher = psutil.Process(runner).children()[0]
     assert len(workers) >= 2
     launcher.kill()
     _, alive = psutil.wait_procs(started, timeout=300)
