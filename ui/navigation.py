@@ -10,8 +10,8 @@ from ui.services import Services
 from ui.tabs.compare import Compare
 from ui.tabs.data.tab import DataTab
 from ui.tabs.jobs import JobsTab
-from ui.tabs.models import Models
-from ui.tabs.search import Search, lead_to
+from ui.tabs.models.tab import Models
+from ui.tabs.search.tab import Search, lead_to
 from ui.tabs.start import StartTab
 from ui.tabs.train.tab import TrainTab
 from workbench import demo
