@@ -15,7 +15,7 @@ from ui.services import Services
 from ui.tabs import compare, quantize
 from ui.tabs.data.tab import DataTab
 from ui.tabs.jobs import JobsTab
-from ui.tabs.models import tab as models
+from ui.tabs.models.tab import ModelsTab
 from ui.tabs.search import tab as search
 from ui.tabs.start import StartTab
 from ui.tabs.train.tab import TrainTab
@@ -31,7 +31,7 @@ TABS: tuple[Callable[[Services], Tab], ...] = (
     compare.render,
     quantize.render,
     search.render,
-    models.render,
+    ModelsTab,
     JobsTab,
 )
 

@@ -10,7 +10,7 @@ from ui.services import Services
 from ui.tabs.compare import Compare
 from ui.tabs.data.tab import DataTab
 from ui.tabs.jobs import JobsTab
-from ui.tabs.models.tab import Models
+from ui.tabs.models.tab import ModelsTab
 from ui.tabs.search.tab import Search, lead_to
 from ui.tabs.start import StartTab
 from ui.tabs.train.tab import TrainTab
@@ -90,7 +90,7 @@ def _from_train(services: Services, page: Page) -> None:
 
 def _from_models(services: Services, page: Page) -> None:
     """To what can be done with the model that is chosen."""
-    models, train = page.part(Models), page.part(TrainTab)
+    models, train = page.part(ModelsTab), page.part(TrainTab)
     compare, search = page.part(Compare), page.part(Search)
     registry = services.workspace.models
     menus = [one.model for one in train.forms.each]

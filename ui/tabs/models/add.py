@@ -1,51 +1,61 @@
 """Adding a model: where it is, what it is called, how it is used; and the job that does it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
 
-from ui.kit.events import on, told_at_fields
+from ui.kit.events import answered, on
 from ui.kit.job_slot import JobSlot
 from ui.kit.markup import heading, piece
 from ui.services import Services
-from ui.tabs.models import contract
+from ui.tabs.models.contract import Fields, read
 from ui.words import sentences, t
 from workbench.recipes.data import AddModelRecipe
 
-#: Jobs that are started here.
-TASKS = (AddModelRecipe.task,)
-_PICTURES = str(AddModelRecipe.model_fields["pictures_by"].description)
-HELPS = {"source": "", "name": "", "pictures_by": _PICTURES, **contract.HELPS}
 
-
-@dataclass(frozen=True)
 class Add:
-    source: gr.Textbox
-    name: gr.Textbox
-    pictures: gr.Textbox
-    fields: contract.Fields
-    start: gr.Button
-    job: JobSlot
+    """The form of a new model, and the job that adds it."""
 
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        piece(heading(t("models.add_title"), t("models.add_about")))
+        with gr.Row(equal_height=False):
+            self.source = _line(t("field.source"), t("models.source_hint"), "model-source")
+            self.name = _line(t("models.name"), t("models.name_hint"), "model-name")
+        with gr.Row(equal_height=False):
+            about = sentences.said(str(AddModelRecipe.model_fields["pictures_by"].description))
+            self.pictures = _line(
+                t("models.pictures_by"), t("models.pictures_hint"), "model-pictures", about
+            )
+        with gr.Accordion(t("models.add_contract"), open=False, elem_id="model-contract"):
+            gr.Markdown(t("models.add_contract_about"), elem_classes="rw-quiet")
+            self.fields = Fields("add", t("contract.own"))
+        with gr.Row(elem_classes="rw-actions"):
+            self.start = gr.Button(t("models.add"), variant="primary", elem_id="model-add")
+        self.job = JobSlot("model-job")
+        self.named = {"source": self.source, "name": self.name, "pictures_by": self.pictures}
 
-def render() -> Add:
-    piece(heading(t("models.add_title"), t("models.add_about")))
-    with gr.Row(equal_height=False):
-        source = _line(t("field.source"), t("models.source_hint"), "model-source")
-        name = _line(t("models.name"), t("models.name_hint"), "model-name")
-    with gr.Row(equal_height=False):
-        about = sentences.said(_PICTURES)
-        pictures = _line(
-            t("models.pictures_by"), t("models.pictures_hint"), "model-pictures", about
-        )
-    with gr.Accordion(t("models.add_contract"), open=False, elem_id="model-contract"):
-        gr.Markdown(t("models.add_contract_about"), elem_classes="rw-quiet")
-        fields = contract.draw("add", t("contract.own"))
-    with gr.Row(elem_classes="rw-actions"):
-        start = gr.Button(t("models.add"), variant="primary", elem_id="model-add")
-    return Add(source, name, pictures, fields, start, JobSlot("model-job"))
+    def listen(
+        self, chosen: Any, show: Callable[[str], dict[Any, Any]], outputs: Sequence[Any]
+    ) -> None:
+        """``chosen`` holds the shown model's name; ``show(name)`` gives updates for ``outputs``."""
+        fields = {**self.named, **self.fields.components}
+
+        def start(picked: str, *raw: Any) -> dict[Any, Any]:
+            def act() -> dict[Any, Any]:
+                self.services.workspace.jobs.submit(self._recipe(raw))
+                return show(picked) | dict.fromkeys(self.named.values(), "")
+
+            return answered(act, fields)
+
+        self.fields.listen()
+        on(self.start.click, start, [chosen, *fields.values()], [*outputs, *fields.values()])
+
+    def _recipe(self, raw: Sequence[Any]) -> AddModelRecipe:
+        typed = zip(self.named, raw, strict=False)
+        given = {name: text.strip() for name, text in typed}
+        return AddModelRecipe.read(given | read(raw[len(given) :], blank_is_own=True))
 
 
 def _line(label: str, hint: str, id: str, info: str = "") -> gr.Textbox:
@@ -58,29 +68,3 @@ def _line(label: str, hint: str, id: str, info: str = "") -> gr.Textbox:
         min_width=220,
         elem_id=id,
     )
-
-
-def listen(
-    services: Services,
-    add: Add,
-    chosen: Any,
-    outputs: list[Any],
-    view: Callable[[str], list[Any]],
-) -> None:
-    """``chosen`` holds the shown model's name; ``view`` gives the updates of ``outputs``."""
-    jobs = services.workspace.jobs
-
-    def recipe(source: str, name: str, pictures: str, *raw: Any) -> AddModelRecipe:
-        given = {"source": source.strip(), "name": name.strip(), "pictures_by": pictures.strip()}
-        return AddModelRecipe.read(given | contract.read(raw, blank_is_own=True))
-
-    def start(picked: str, *raw: Any) -> list[Any]:
-        def act() -> list[Any]:
-            jobs.submit(recipe(*raw))
-            return view(picked)
-
-        return told_at_fields(act, HELPS, len(outputs), cleared=("source", "name", "pictures_by"))
-
-    contract.listen_kind(add.fields)
-    fields = [add.source, add.name, add.pictures, *add.fields.inputs]
-    on(add.start.click, start, [chosen, *fields], [*outputs, *fields])

@@ -1,7 +1,6 @@
 """Blending: measure models between a fine-tuned one and its base, see the curve, keep a point."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -12,7 +11,7 @@ from markupsafe import Markup
 from ui.kit import form
 from ui.kit.charts import COLOURS, dress, plain
 from ui.kit.choices import dataset_names, model_names, update
-from ui.kit.events import on, told_at_fields
+from ui.kit.events import on
 from ui.kit.markup import EMPTY, piece, quiet_lines
 from ui.services import Services
 from ui.tabs.models.details import find
@@ -50,131 +49,127 @@ def blend_chart(result: Mapping[str, Any]) -> go.Figure:
     return figure
 
 
-TASK = BlendRecipe.task
 #: How many blends are looked through for one with the model.
 RECENT = 50
 
 
-@dataclass(frozen=True)
 class Blend:
     """The button that opens the form, the form; the chart, and what keeps one of its points."""
 
-    open: gr.Button
-    box: gr.Column
-    form: form.Form
-    start: gr.Button
-    close: gr.Button
-    plot: gr.Plot
-    #: The id of the blend whose curve is shown.
-    curve: gr.Textbox
-    kept: gr.Column
-    point: gr.Dropdown
-    name: gr.Textbox
-    keep: gr.Button
-    #: How the points were measured.
-    said: gr.HTML
-
-    @property
-    def shown(self) -> list[Any]:
-        """What a chosen model changes."""
-        return [self.open, self.plot, self.kept, self.point, self.said, self.curve]
-
-
-def render() -> Blend:
-    """Draw it inside the current block."""
-    begin = gr.Button(
-        t("blend.open"), size="sm", visible=False, elem_id="blend-open", elem_classes="rw-fit"
-    )
-    with gr.Column(visible=False, elem_id="blend-box") as box:
-        piece(Markup('<p class="rw-quiet">{}</p>').format(t("blend.about")))
-        drawn = form.render(BlendRecipe, skip=("model", "keep", "name"), prefix="blend")
-        with gr.Row(elem_classes="rw-actions"):
-            start = gr.Button(t("blend.start"), variant="primary", elem_id="blend-start")
-            close = gr.Button(t("blend.close"))
-    plot = gr.Plot(show_label=False, visible=False, elem_id="model-blend")
-    said = piece(elem_id="blend-said")
-    curve = gr.Textbox("", visible=False, label=t("blend.open"))
-    with gr.Column(visible=False, elem_id="blend-kept") as kept:
-        point, name = _point()
-        keep = gr.Button(t("blend.keep"), elem_id="blend-keep", elem_classes="rw-fit")
-    return Blend(begin, box, drawn, start, close, plot, curve, kept, point, name, keep, said)
-
-
-def _point() -> tuple[gr.Dropdown, gr.Textbox]:
-    with gr.Row(equal_height=False):
-        point = gr.Dropdown(
-            [],
-            label=t("blend.point"),
-            info=t("blend.point_help"),
-            allow_custom_value=True,
-            interactive=True,
-            min_width=220,
-            elem_id="blend-point",
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.open = gr.Button(
+            t("blend.open"), size="sm", visible=False, elem_id="blend-open", elem_classes="rw-fit"
         )
-        name = gr.Textbox(
-            label=t("models.name"),
-            info=t("blend.name_help"),
-            max_lines=1,
-            interactive=True,
-            min_width=220,
-            elem_id="blend-name",
-        )
-    return point, name
+        with gr.Column(visible=False, elem_id="blend-box") as self.box:
+            piece(Markup('<p class="rw-quiet">{}</p>').format(t("blend.about")))
+            self.form = form.render(BlendRecipe, skip=("model", "keep", "name"), prefix="blend")
+            with gr.Row(elem_classes="rw-actions"):
+                self.start = gr.Button(t("blend.start"), variant="primary", elem_id="blend-start")
+                self.close = gr.Button(t("blend.close"))
+        self.plot = gr.Plot(show_label=False, visible=False, elem_id="model-blend")
+        #: How the points were measured.
+        self.said = piece(elem_id="blend-said")
+        #: The id of the blend whose curve is shown.
+        self.curve = gr.Textbox("", visible=False, label=t("blend.open"))
+        with gr.Column(visible=False, elem_id="blend-kept") as self.kept:
+            self._draw_point()
+            self.keep = gr.Button(t("blend.keep"), elem_id="blend-keep", elem_classes="rw-fit")
+        self.outputs = [self.open, self.plot, self.kept, self.point, self.said, self.curve]
 
+    def _draw_point(self) -> None:
+        with gr.Row(equal_height=False):
+            self.point = gr.Dropdown(
+                [],
+                label=t("blend.point"),
+                info=t("blend.point_help"),
+                allow_custom_value=True,
+                interactive=True,
+                min_width=220,
+                elem_id="blend-point",
+            )
+            self.name = gr.Textbox(
+                label=t("models.name"),
+                info=t("blend.name_help"),
+                max_lines=1,
+                interactive=True,
+                min_width=220,
+                elem_id="blend-name",
+            )
 
-def listen(
-    services: Services,
-    blend: Blend,
-    chosen: Any,
-    outputs: list[Any],
-    view: Callable[[str], list[Any]],
-) -> None:
-    """``chosen`` holds the shown model's name; ``view`` gives the updates of ``outputs``."""
-    jobs = services.workspace.jobs
-    helps = {spec.name: spec.help for spec in blend.form.specs}
-    menus = [blend.form.components[name] for name in ("base", "dataset", "second_dataset")]
+    def listen(
+        self, chosen: Any, show: Callable[[str], dict[Any, Any]], outputs: Sequence[Any]
+    ) -> None:
+        """``chosen`` holds the shown model's name; ``show(name)`` gives updates for ``outputs``."""
+        jobs = self.services.workspace.jobs
 
-    def begin(picked: str) -> list[Any]:
-        return [gr.Column(visible=True), *first_values(services, picked)]
+        def start(picked: str, *raw: Any) -> dict[Any, Any]:
+            def act() -> dict[Any, Any]:
+                jobs.submit(BlendRecipe.read({**self.form.values(raw), "model": picked}))
+                return self.closed() | show(picked)
 
-    def recipe(picked: str, *raw: Any) -> BlendRecipe:
-        return BlendRecipe.read({**blend.form.values(raw), "model": picked})
+            return self.form.answer(act)
 
-    def start(picked: str, *raw: Any) -> list[Any]:
-        def act() -> list[Any]:
-            jobs.submit(recipe(picked, *raw))
-            return [gr.Column(visible=False), *view(picked)]
+        def keep(picked: str, curve: str, point: Any, name: str) -> dict[Any, Any]:
+            jobs.submit(BlendRecipe.read(keeping(jobs.get(curve), point, name)))
+            return {self.name: "", **show(picked)}
 
-        return told_at_fields(act, helps, 1 + len(outputs))
+        fields = self.form.inputs
+        on(self.open.click, self._open, chosen, [self.box, *fields])
+        on(self.close.click, self.closed, None, self.box)
+        on(self.start.click, start, [chosen, *fields], [self.box, *outputs, *fields])
+        given = [chosen, self.curve, self.point, self.name]
+        on(self.keep.click, keep, given, [self.name, *outputs])
 
-    def keep(picked: str, curve: str, point: Any, name: str) -> list[Any]:
-        jobs.submit(BlendRecipe.read(keeping(jobs.get(curve), point, name)))
-        return ["", *view(picked)]
+    def _open(self, picked: str) -> dict[Any, Any]:
+        return {self.box: gr.Column(visible=True), **self.first_values(picked)}
 
-    on(blend.open.click, begin, chosen, [blend.box, *menus])
-    on(blend.close.click, lambda: gr.Column(visible=False), None, blend.box)
-    fields = blend.form.inputs
-    on(blend.start.click, start, [chosen, *fields], [blend.box, *outputs, *fields])
-    kept = [chosen, blend.curve, blend.point, blend.name]
-    on(blend.keep.click, keep, kept, [blend.name, *outputs])
+    def closed(self) -> dict[Any, Any]:
+        """The form is folded away."""
+        return {self.box: gr.Column(visible=False)}
 
+    def first_values(self, picked: str) -> dict[Any, Any]:
+        """Of the menus: the model's base and data set, and another data set."""
+        workspace = self.services.workspace
+        model = find(self.services, picked)
+        base = str(model.summary.get("base") or model.base or "") if model else ""
+        trained = str(model.summary.get("dataset") or "") if model else ""
+        sets = dataset_names(workspace)
+        first = trained if trained in sets else next(iter(sets), None)
+        models = [name for name in model_names(workspace) if name != picked]
+        menus = {
+            "base": (models, base or None),
+            "dataset": (sets, first),
+            "second_dataset": (sets, next((one for one in sets if one != first), first)),
+        }
+        return {
+            self.form.components[name]: update([(one, one) for one in choices], value)
+            for name, (choices, value) in menus.items()
+        }
 
-def first_values(services: Services, picked: str) -> list[Any]:
-    """Updates for the menus: the model's base and data set, and another data set."""
-    workspace = services.workspace
-    model = find(services, picked)
-    base = str(model.summary.get("base") or model.base or "") if model else ""
-    trained = str(model.summary.get("dataset") or "") if model else ""
-    sets = dataset_names(workspace)
-    first = trained if trained in sets else next(iter(sets), None)
-    second = next((one for one in sets if one != first), first)
-    models = [name for name in model_names(workspace) if name != picked]
-    pairs = [(one, one) for one in sets]
-    return [
-        update([(one, one) for one in models], base or None),
-        update(pairs, first),
-        update(pairs, second),
-    ]
+    def view(self, model: Model | None, curve: str = "") -> dict[Any, Any]:
+        """What a chosen model changes; the chart is hidden where no blend has the model in it.
+        ``curve``: that of the page; where it is the one to be shown, the chosen point stays."""
+        may = model is not None and may_blend(self.services, model)
+        button = {self.open: gr.Button(visible=may)}
+        found = newest(self.services, model.name) if model else None
+        if found is None:
+            hidden = {
+                self.plot: gr.Plot(value=None, visible=False),
+                self.kept: gr.Column(visible=False),
+            }
+            return {**button, **hidden, self.said: EMPTY, self.curve: ""}
+        if found.id == curve:
+            return button
+        result = found.result or {}
+        return {
+            **button,
+            self.plot: gr.Plot(value=blend_chart(result), visible=True),
+            self.kept: gr.Column(visible=True),
+            self.point: update(points(result), best_point(result)),
+            self.said: quiet_lines(blended(result)),
+            self.curve: found.id,
+        }
 
 
 def keeping(job: Job, point: Any, name: str) -> dict[str, Any]:
@@ -185,27 +180,6 @@ def keeping(job: Job, point: Any, name: str) -> dict[str, Any]:
         "keep": str(point),
         "name": name.strip(),
     }
-
-
-def view(services: Services, model: Model | None, curve: str = "") -> list[Any]:
-    """Updates for ``Blend.shown``; the chart is hidden where no blend has the model in it.
-    ``curve``: that of the page; where it is the one to be shown, the chosen point stays."""
-    found = newest(services, model.name) if model else None
-    button = gr.Button(visible=model is not None and may_blend(services, model))
-    if found is None:
-        nothing = [gr.Plot(value=None, visible=False), gr.Column(visible=False), gr.skip()]
-        return [button, *nothing, EMPTY, ""]
-    if found.id == curve:
-        return [button, *[gr.skip()] * 5]
-    result = found.result or {}
-    return [
-        button,
-        gr.Plot(value=blend_chart(result), visible=True),
-        gr.Column(visible=True),
-        update(points(result), best_point(result)),
-        quiet_lines(blended(result)),
-        found.id,
-    ]
 
 
 def may_blend(services: Services, model: Model) -> bool:
@@ -253,7 +227,7 @@ def newest(services: Services, name: str) -> Job | None:
     """
     done = [
         job
-        for job in services.workspace.jobs.list(task=TASK, limit=RECENT)
+        for job in services.workspace.jobs.list(task=BlendRecipe.task, limit=RECENT)
         if job.status is JobStatus.SUCCEEDED and job.result
     ]
     for job in done:

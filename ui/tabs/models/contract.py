@@ -1,13 +1,12 @@
 """The form of a contract: of a model that is here, or of one that is being added."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
 
-from ui.kit.events import at_fields, on, told_at_fields
+from ui.kit.events import answered, on
 from ui.kit.form import is_prompt, label
 from ui.kit.markup import EMPTY, join, piece
 from ui.services import Services
@@ -15,12 +14,12 @@ from ui.tabs.models.details import separators
 from ui.words import known, sentences, t
 from workbench.models.contract import Contract
 from workbench.models.jobs import Edited, edit, rules_of
+from workbench.models.rules import Rules
 from workbench.recipes.base import ContractRecipe
 from workbench.recipes.describe import FieldSpec, describe
 
 SPECS = tuple(describe(ContractRecipe))
 NAMES = tuple(spec.name for spec in SPECS)
-HELPS = {spec.name: spec.help for spec in SPECS}
 #: What only a language model that reranks has.
 _ANSWERS = ("yes_token", "no_token", "instruction", "prompt_template")
 _ROWS = (
@@ -33,38 +32,41 @@ _ROWS = (
 )
 
 
-@dataclass(frozen=True)
 class Fields:
-    """A component for each field of a contract, in the recipe's order."""
-
-    components: Mapping[str, Any]
-
-    @property
-    def inputs(self) -> list[Any]:
-        return [self.components[name] for name in NAMES]
-
-
-@dataclass(frozen=True)
-class Editor:
-    """The button that opens the form, the form, and what came of saving it."""
-
-    open: gr.Button
-    box: gr.Column
-    fields: Fields
-    save: gr.Button
-    close: gr.Button
-    said: gr.HTML
-
-
-def draw(prefix: str, blank: str) -> Fields:
     """All fields inside the current block; ``blank`` is what an empty one means."""
-    specs = {spec.name: spec for spec in SPECS}
-    found: dict[str, Any] = {}
-    for row in _ROWS:
-        with gr.Row(equal_height=False):
-            for name in row:
-                found[name] = _component(specs[name], prefix, blank)
-    return Fields(found)
+
+    def __init__(self, prefix: str, blank: str) -> None:
+        specs = {spec.name: spec for spec in SPECS}
+        drawn: dict[str, Any] = {}
+        for row in _ROWS:
+            with gr.Row(equal_height=False):
+                for name in row:
+                    drawn[name] = _component(specs[name], prefix, blank)
+        #: By the field's name, in the recipe's order.
+        self.components = {name: drawn[name] for name in NAMES}
+        self.inputs = list(self.components.values())
+        self.kind = self.components["kind"]
+
+    def listen(self) -> None:
+        """Fields of other kinds are hidden while a kind is chosen."""
+        hidden = {spec: self.components[spec.name] for spec in SPECS if spec.depends_on}
+
+        def show(kind: str) -> dict[Any, Any]:
+            return {
+                one: gr.update(visible=_matters(spec, kind, "")) for spec, one in hidden.items()
+            }
+
+        on(self.kind.input, show, self.kind, list(hidden.values()))
+
+    def view(self, contract: Contract, kinds: Sequence[str] | None = None) -> dict[Any, Any]:
+        """What a contract says, and nothing against it; ``kinds`` it could be used as."""
+        return {
+            self.components[spec.name]: {
+                **_update(spec, contract, kinds),
+                **gr.update(info=sentences.said(spec.help), elem_classes=[]),
+            }
+            for spec in SPECS
+        }
 
 
 def _component(spec: FieldSpec, prefix: str, blank: str) -> Any:
@@ -126,11 +128,6 @@ def read(raw: Sequence[Any], *, blank_is_own: bool) -> dict[str, Any]:
     return found
 
 
-def shown(contract: Contract, kinds: Sequence[str] | None = None) -> list[Any]:
-    """Updates of the fields to what a contract says; ``kinds`` it could be used as."""
-    return [_update(spec, contract, kinds) for spec in SPECS]
-
-
 def _update(spec: FieldSpec, contract: Contract, kinds: Sequence[str] | None) -> Any:
     value = getattr(contract, spec.name)
     visible = _matters(spec, contract.kind, contract.architecture)
@@ -151,73 +148,62 @@ def _update(spec: FieldSpec, contract: Contract, kinds: Sequence[str] | None) ->
     return gr.update(choices=_choices(spec.name, choices), value=value, visible=visible)
 
 
-def _with_help(values: Sequence[Any]) -> list[Any]:
-    """Updates of the fields that also take back what was said against them."""
-    return [{**value, **help} for value, help in zip(values, at_fields(HELPS), strict=True)]
+class ContractEditor:
+    """The button that opens the form, the form, and what came of saving it."""
 
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.open = gr.Button(
+            t("contract.edit"), size="sm", elem_id="contract-edit", elem_classes="rw-fit"
+        )
+        with gr.Column(visible=False, elem_id="contract-box") as self.box:
+            piece(Markup('<p class="rw-quiet">{}</p>').format(t("contract.edit_about")))
+            self.fields = Fields("contract", t("word.none"))
+            with gr.Row(elem_classes="rw-actions"):
+                self.save = gr.Button(
+                    t("contract.save"), variant="primary", elem_id="contract-save"
+                )
+                self.close = gr.Button(t("contract.close"), elem_id="contract-close")
+        self.said = piece(elem_id="contract-said")
 
-def listen_kind(fields: Fields) -> None:
-    """Fields of other kinds are hidden while a kind is chosen."""
+    def listen(
+        self, chosen: Any, show: Callable[[str], dict[Any, Any]], outputs: Sequence[Any]
+    ) -> None:
+        """``chosen`` holds the shown model's name; ``show(name)`` gives updates for ``outputs``."""
+        workspace = self.services.workspace
 
-    def show(kind: str) -> list[Any]:
-        return [gr.update(visible=_matters(spec, kind, "")) for spec in SPECS if spec.depends_on]
+        def save(picked: str, *raw: Any) -> dict[Any, Any]:
+            def act() -> dict[Any, Any]:
+                wanted = ContractRecipe.read(read(raw, blank_is_own=False))
+                said = said_html(edit(workspace, picked, wanted))
+                return {**self.closed(), self.said: said, **show(picked)}
 
-    kind = fields.components["kind"]
-    hidden = [fields.components[spec.name] for spec in SPECS if spec.depends_on]
-    on(kind.input, show, kind, hidden)
+            return answered(act, self.fields.components)
 
+        inputs = self.fields.inputs
+        own = [self.box, self.said]
+        on(self.open.click, self._open, chosen, [*own, *inputs])
+        on(self.close.click, lambda: gr.Column(visible=False), None, self.box)
+        on(self.fields.kind.input, self._other_kind, [chosen, self.fields.kind], inputs)
+        on(self.save.click, save, [chosen, *inputs], [*own, *outputs, *inputs])
 
-def render() -> Editor:
-    begin = gr.Button(t("contract.edit"), size="sm", elem_id="contract-edit", elem_classes="rw-fit")
-    with gr.Column(visible=False, elem_id="contract-box") as box:
-        piece(Markup('<p class="rw-quiet">{}</p>').format(t("contract.edit_about")))
-        fields = draw("contract", t("word.none"))
-        with gr.Row(elem_classes="rw-actions"):
-            save = gr.Button(t("contract.save"), variant="primary", elem_id="contract-save")
-            close = gr.Button(t("contract.close"), elem_id="contract-close")
-    return Editor(begin, box, fields, save, close, piece(elem_id="contract-said"))
+    def _open(self, picked: str) -> dict[Any, Any]:
+        rules = self._rules(picked)
+        shown = self.fields.view(rules.contract, rules.kinds())
+        return {self.box: gr.Column(visible=True), self.said: EMPTY, **shown}
 
-
-def listen(
-    services: Services,
-    editor: Editor,
-    chosen: Any,
-    outputs: list[Any],
-    view: Callable[[str], list[Any]],
-) -> None:
-    """``chosen`` holds the shown model's name; ``view`` gives the updates of ``outputs``."""
-    workspace = services.workspace
-    inputs = editor.fields.inputs
-
-    def begin(picked: str) -> list[Any]:
-        rules = rules_of(workspace, workspace.models.get(picked))
-        values = shown(rules.contract, rules.kinds())
-        return [gr.Column(visible=True), EMPTY, *_with_help(values)]
-
-    def other_kind(picked: str, kind: str) -> list[Any]:
-        rules = rules_of(workspace, workspace.models.get(picked))
+    def _other_kind(self, picked: str, kind: str) -> dict[Any, Any]:
+        rules = self._rules(picked)
         new = rules.apply(ContractRecipe.read({"kind": kind}))
-        return _with_help(shown(new, rules.kinds()))
+        return self.fields.view(new, rules.kinds())
 
-    def save(picked: str, *raw: Any) -> list[Any]:
-        def act() -> list[Any]:
-            wanted = ContractRecipe.read(read(raw, blank_is_own=False))
-            done = edit(workspace, picked, wanted)
-            return [gr.Column(visible=False), said_html(done), *view(picked)]
+    def _rules(self, picked: str) -> Rules:
+        workspace = self.services.workspace
+        return rules_of(workspace, workspace.models.get(picked))
 
-        return told_at_fields(act, HELPS, 2 + len(outputs))
-
-    on(editor.open.click, begin, chosen, [editor.box, editor.said, *inputs])
-    on(editor.close.click, lambda: gr.Column(visible=False), None, editor.box)
-    kind = editor.fields.components["kind"]
-    on(kind.input, other_kind, [chosen, kind], inputs)
-    shown_then = [editor.box, editor.said, *outputs, *inputs]
-    on(editor.save.click, save, [chosen, *inputs], shown_then)
-
-
-def closed() -> list[Any]:
-    """Updates of the box and of what was said, for another model."""
-    return [gr.Column(visible=False), EMPTY]
+    def closed(self) -> dict[Any, Any]:
+        """Folded away, with nothing said of what was saved."""
+        return {self.box: gr.Column(visible=False), self.said: EMPTY}
 
 
 def said_html(done: Edited) -> Markup:

@@ -1,14 +1,13 @@
-"""One model: what it gained, its contract, and the link to take it away."""
+"""What is shown of models: their list, what one gained and its contract, what is kept of their
+work, and the catalogue."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import gradio as gr
 from markupsafe import Markup
 
-from ui.kit import confirm
 from ui.kit.choices import PACKAGED
+from ui.kit.confirm import Confirm
 from ui.kit.markup import EMPTY, badge, empty, facts, heading, join, pick, piece, quiet_lines, table
 from ui.routes.downloads import download_url
 from ui.services import Services
@@ -237,27 +236,26 @@ def _prompt(model: CatalogueModel) -> Markup:
 # of it.
 
 
-@dataclass(frozen=True)
 class Cache:
-    line: gr.HTML
-    clear: confirm.Confirm
+    """How much is kept, and a button that removes it."""
 
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.line = piece(elem_id="models-cache")
+        self.clear = Confirm(t("models.cache_clear"), t("models.cache_clear_yes"))
 
-def render_cache() -> Cache:
-    """Draw it inside the current block."""
-    line = piece(elem_id="models-cache")
-    return Cache(line, confirm.render(t("models.cache_clear"), t("models.cache_clear_yes")))
+    def listen(self) -> None:
+        def warn() -> tuple[list[Model], str]:
+            return [], t("models.cache_warning", size=size(_cache(self.services).bytes()))
 
+        def clear() -> dict[Any, Any]:
+            _cache(self.services).clear()
+            return self.view()
 
-def listen_cache(services: Services, cache: Cache) -> None:
-    def warn() -> tuple[list[Model], str]:
-        return [], t("models.cache_warning", size=size(_cache(services).bytes()))
+        self.clear.listen(warn, clear, None, [], [self.line])
 
-    def clear() -> str:
-        _cache(services).clear()
-        return kept_html(services)
-
-    confirm.listen(cache.clear, warn, clear, None, [], [cache.line])
+    def view(self) -> dict[Any, Any]:
+        return {self.line: kept_html(self.services)}
 
 
 def kept_html(services: Services) -> str:

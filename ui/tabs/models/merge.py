@@ -1,7 +1,6 @@
 """Merging an adapter into its base at a click, and what the check of a merged model found."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -16,62 +15,49 @@ from workbench.merging.prepare import is_adapter
 from workbench.recipes.merge import MergeRecipe
 from workbench.records import Model
 
-#: Jobs that this part of the page starts.
-TASK = MergeRecipe.task
 
-
-@dataclass(frozen=True)
 class Merge:
     """The button and the new model's name, for adapters only, and the facts of a merged model."""
 
-    name: gr.Textbox
-    start: gr.Button
-    shown: gr.HTML
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.name = gr.Textbox(
+            label=t("field.name"),
+            info=t("merge.name"),
+            max_lines=1,
+            visible=False,
+            elem_id="model-merge-name",
+        )
+        self.start = gr.Button(
+            t("merge.start"), size="sm", visible=False, elem_id="model-merge", elem_classes="rw-fit"
+        )
+        self.facts = piece(elem_id="model-merged")
+        self.outputs = [self.name, self.start, self.facts]
 
+    def listen(
+        self, chosen: Any, show: Callable[[str], dict[Any, Any]], outputs: Sequence[Any]
+    ) -> None:
+        """``chosen`` holds the shown model's name; ``show(name)`` gives updates for ``outputs``."""
 
-def render() -> Merge:
-    name = gr.Textbox(
-        label=t("field.name"),
-        info=t("merge.name"),
-        max_lines=1,
-        visible=False,
-        elem_id="model-merge-name",
-    )
-    start = gr.Button(
-        t("merge.start"), size="sm", visible=False, elem_id="model-merge", elem_classes="rw-fit"
-    )
-    return Merge(name, start, piece(elem_id="model-merged"))
+        def start(picked: str, name: str) -> dict[Any, Any]:
+            recipe = MergeRecipe.read({"model": picked, "name": name.strip()})
+            self.services.workspace.jobs.submit(recipe)
+            return show(picked)
 
+        on_busy(
+            *(self.start, start, [chosen, self.name], outputs),
+            says=t("merge.starting"),
+            then=t("merge.start"),
+        )
 
-def listen(
-    services: Services,
-    merge: Merge,
-    chosen: Any,
-    outputs: list[Any],
-    view: Callable[[str], list[Any]],
-) -> None:
-    """``chosen`` holds the shown model's name; ``view`` gives the updates of ``outputs``."""
-
-    def start(picked: str, name: str) -> list[Any]:
-        services.workspace.jobs.submit(MergeRecipe.read({"model": picked, "name": name.strip()}))
-        return view(picked)
-
-    on_busy(
-        merge.start,
-        start,
-        [chosen, merge.name],
-        outputs,
-        says=t("merge.starting"),
-        then=t("merge.start"),
-    )
-
-
-def view(services: Services, model: Model | None) -> list[Any]:
-    """Updates for the name, the button and the facts."""
-    if model is None:
-        return [gr.Textbox(visible=False), gr.Button(visible=False), EMPTY]
-    adapter = is_adapter(services.workspace.models.folder(model.id))
-    return [gr.Textbox(visible=adapter), gr.Button(visible=adapter), html(model)]
+    def view(self, model: Model | None) -> dict[Any, Any]:
+        """What a chosen model changes."""
+        adapter = model is not None and is_adapter(self.services.workspace.models.folder(model.id))
+        return {
+            self.name: gr.Textbox(visible=adapter),
+            self.start: gr.Button(visible=adapter),
+            self.facts: html(model) if model else EMPTY,
+        }
 
 
 def html(model: Model) -> Markup:

@@ -1,185 +1,136 @@
 """The models of the workspace: what they are, what they gained, what they take on disk."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from ui.kit import confirm
+from ui.kit.confirm import Confirm
 from ui.kit.events import on
-from ui.kit.job_slot import JobSlot, card_html, newest, updates
+from ui.kit.job_slot import JobSlot, card_html, newest
 from ui.kit.live import on_look, pulse
 from ui.kit.markup import EMPTY, heading, piece
 from ui.services import Services
-from ui.tabs.models import add as models_add
-from ui.tabs.models import blend as models_blend
-from ui.tabs.models import contract as models_contract
-from ui.tabs.models import details as models_details
-from ui.tabs.models import merge as models_merge
-from ui.tabs.models import take as models_take
-from ui.tabs.models.details import details_html, download_html, find, list_html
+from ui.tabs.models.add import Add
+from ui.tabs.models.blend import Blend
+from ui.tabs.models.contract import ContractEditor
+from ui.tabs.models.details import (
+    Cache,
+    catalogue_piece,
+    details_html,
+    download_html,
+    find,
+    list_html,
+)
+from ui.tabs.models.merge import Merge
+from ui.tabs.models.take import Take
 from ui.words import t
 from ui.words.amounts import size
 from workbench.models.towers import can_be_trained
-from workbench.records import Model
+from workbench.recipes.data import AddModelRecipe
+from workbench.recipes.merge import BlendRecipe, MergeRecipe
+from workbench.records import Job, Model
 
-#: Jobs that are started from a model.
-TASKS = (models_merge.TASK, models_blend.TASK)
+#: Jobs that add a model, and those that are started from one.
+ADDING = (AddModelRecipe.task,)
+TASKS = (MergeRecipe.task, BlendRecipe.task)
 
 
-@dataclass(frozen=True)
-class Models:
-    services: Services
-    tab: gr.Tab
-    beat: gr.HTML
-    #: The name of the model that is shown.
-    chosen: gr.BrowserState
-    list: gr.HTML
-    details: gr.HTML
-    box: gr.Column
-    to_train: gr.Button
-    to_compare: gr.Button
-    to_search: gr.Button
-    download: gr.HTML
-    contract: models_contract.Editor
-    take: models_take.Take
-    merge: models_merge.Merge
-    blend: models_blend.Blend
-    job: JobSlot
-    remove: confirm.Confirm
-    add: models_add.Add
-    cache: models_details.Cache
-    refresh: Callable[..., Any]
+class ModelsTab:
+    """The list of models, and below it the one that is chosen; then how one is added."""
 
-    @property
-    def inputs(self) -> list[Any]:
-        return [self.chosen, self.blend.curve]
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        with gr.Tab(t("tab.models"), id="models") as self.tab:
+            self.beat = pulse(services)
+            #: The name of the model that is shown.
+            self.chosen = gr.BrowserState("", storage_key="workbench-model", secret="workbench")
+            piece(heading(t("models.title"), t("models.about")))
+            self.list = piece(elem_id="models-list", picks=True)
+            with gr.Column(visible=False) as self.box:
+                self._draw_model()
+            self.add = Add(services)
+            self.cache = Cache(services)
+            catalogue_piece()
+        self.inputs = [self.chosen, self.blend.curve]
+        self.outputs = [
+            *(self.list, self.box, self.details, self.to_train, self.download),
+            *(*self.add.job.outputs, *self.job.outputs, self.take.use, self.cache.line),
+            *(*self.merge.outputs, *self.blend.outputs),
+        ]
 
-    @property
-    def outputs(self) -> list[Any]:
-        """What :func:`view` gives updates for."""
-        merge = [self.merge.name, self.merge.start, self.merge.shown]
-        blend = self.blend.shown
-        jobs = [*self.add.job.outputs, *self.job.outputs]
-        shown = [self.list, self.box, self.details, self.to_train, self.download]
-        return [*shown, *jobs, self.take.shown, *merge, *blend, self.cache.line]
+    def _draw_model(self) -> None:
+        self.details = piece(elem_id="model-details")
+        self.contract = ContractEditor(self.services)
+        with gr.Row(elem_classes="rw-actions"):
+            self.to_train = gr.Button(t("models.to_train"), size="sm")
+            self.to_compare = gr.Button(t("models.to_compare"), size="sm")
+            self.to_search = gr.Button(t("models.to_search"), size="sm")
+        self.download = piece(elem_id="model-download")
+        self.merge = Merge(self.services)
+        self.blend = Blend(self.services)
+        self.job = JobSlot("model-work")
+        self.take = Take(self.services)
+        self.remove = Confirm(t("models.remove"), t("models.remove_yes"))
 
     def listen(self) -> None:
-        listen(self.services, self)
+        closing = [self.contract.box, self.contract.said, self.blend.box, *self.remove.outputs]
+        everything = [self.chosen, *self.outputs, *closing]
+        on(self.list.select, self._show, None, everything)
+        cards = [self.add.job.card, self.job.card, self.list]
+        on_look(self.beat, self._look, [*cards, *self.inputs], self.outputs)
+        get = self.services.workspace.models.get
+        self.remove.listen(self._warn, self._remove, get, [self.chosen], everything)
+        self.take.listen(self.chosen)
+        self.cache.listen()
+        for part in (self.add, self.contract, self.merge, self.blend):
+            part.listen(self.chosen, self.refresh, self.outputs)
+        stopped = lambda _job, picked: self.refresh(picked)  # noqa: E731
+        for slot in (self.add.job, self.job):
+            slot.listen(self.services, stopped, [self.chosen], self.outputs)
 
+    def _show(self, event: gr.EventData) -> dict[Any, Any]:
+        return self._chosen(str(event.value))
 
-def render(services: Services) -> Models:
-    with gr.Tab(t("tab.models"), id="models") as tab:
-        beat = pulse(services)
-        chosen = gr.BrowserState("", storage_key="workbench-model", secret="workbench")
-        piece(heading(t("models.title"), t("models.about")))
-        listed = piece(elem_id="models-list", picks=True)
-        with gr.Column(visible=False) as box:
-            details = piece(elem_id="model-details")
-            contract = models_contract.render()
-            with gr.Row(elem_classes="rw-actions"):
-                to_train = gr.Button(t("models.to_train"), size="sm")
-                to_compare = gr.Button(t("models.to_compare"), size="sm")
-                to_search = gr.Button(t("models.to_search"), size="sm")
-            download = piece(elem_id="model-download")
-            merge = models_merge.render()
-            blend = models_blend.render()
-            job = JobSlot("model-work")
-            take = models_take.render()
-            remove = confirm.render(t("models.remove"), t("models.remove_yes"))
-        add = models_add.render()
-        cache = models_details.render_cache()
-        models_details.catalogue_piece()
-    return Models(
-        services=services,
-        tab=tab,
-        beat=beat,
-        chosen=chosen,
-        list=listed,
-        details=details,
-        box=box,
-        to_train=to_train,
-        to_compare=to_compare,
-        to_search=to_search,
-        download=download,
-        contract=contract,
-        take=take,
-        merge=merge,
-        blend=blend,
-        job=job,
-        remove=remove,
-        add=add,
-        cache=cache,
-        refresh=lambda *now: view(services, *now),
-    )
+    def _chosen(self, name: str) -> dict[Any, Any]:
+        """Another model: the forms of the one before are folded away, and what was asked of it."""
+        folded = self.contract.closed() | self.blend.closed() | self.remove.closed()
+        return {self.chosen: name, **self.refresh(name), **folded}
 
-
-def listen(services: Services, models: Models) -> None:
-    workspace = services.workspace
-    outputs = models.outputs
-
-    def shown(picked: str) -> list[Any]:
-        return view(services, picked)
-
-    def show(event: gr.EventData) -> list[Any]:
-        name = str(event.value)
-        return [name, *shown(name), *_closed()]
-
-    def tick(add: str | None, work: str | None, listed: str | None, *now: str) -> Any:
-        cards = [str(card_html(newest(services, tasks))) for tasks in (models_add.TASKS, TASKS)]
-        if [*cards, list_html(services, now[0])] == [add or "", work or "", listed or ""]:
+    def _look(self, add: str | None, work: str | None, listed: str | None, *now: str) -> Any:
+        cards = [str(card_html(job)) for job in self._jobs()]
+        if [*cards, list_html(self.services, now[0])] == [add or "", work or "", listed or ""]:
             return gr.skip()
-        return view(services, *now)
+        return self.refresh(*now)
 
-    def warn(picked: str) -> tuple[list[Model], str]:
-        model = workspace.models.get(picked)
-        taken = size(workspace.models.bytes(model))
+    def _jobs(self) -> list[Job | None]:
+        """The last that added a model, and the last that was started from one."""
+        return [newest(self.services, tasks) for tasks in (ADDING, TASKS)]
+
+    def _warn(self, picked: str) -> tuple[list[Model], str]:
+        models = self.services.workspace.models
+        model = models.get(picked)
+        taken = size(models.bytes(model))
         return [model], t("models.remove_warning", name=model.name, size=taken)
 
-    def remove(found: list[Model]) -> list[Any]:
+    def _remove(self, found: list[Model]) -> dict[Any, Any]:
         for model in found:
-            workspace.models.remove(model.id)
-        return ["", *shown(""), *_closed()]
+            self.services.workspace.models.remove(model.id)
+        return self._chosen("")
 
-    closing = [models.contract.box, models.contract.said, models.blend.box, *models.remove.outputs]
-    everything = [models.chosen, *outputs, *closing]
-    on(models.list.select, show, None, everything)
-    ticked = [models.add.job.card, models.job.card, models.list, *models.inputs]
-    on_look(models.beat, tick, ticked, outputs)
-    get = workspace.models.get
-    confirm.listen(models.remove, warn, remove, get, [models.chosen], everything)
-    models_take.listen(services, models.take, models.chosen)
-    models_details.listen_cache(services, models.cache)
-    for part, one in (
-        (models_add, models.add),
-        (models_contract, models.contract),
-        (models_merge, models.merge),
-        (models_blend, models.blend),
-    ):
-        part.listen(services, one, models.chosen, outputs, shown)
-    for slot in (models.add.job, models.job):
-        slot.listen(services, lambda _job, picked: shown(picked), [models.chosen], outputs)
-
-
-def _closed() -> list[Any]:
-    """The forms of another model are folded away, and what was asked about it."""
-    return [*models_contract.closed(), gr.Column(visible=False), *confirm.closed()]
-
-
-def view(services: Services, picked: str | None, curve: str = "") -> list[Any]:
-    """Updates for ``Models.outputs``; the values of ``Models.inputs``."""
-    model = find(services, picked)
-    jobs = [newest(services, tasks) for tasks in (models_add.TASKS, TASKS)]
-    return [
-        list_html(services, picked),
-        gr.Column(visible=model is not None),
-        details_html(services, model) if model else EMPTY,
-        gr.Button(visible=model is not None and can_be_trained(model.contract)),
-        download_html(services, model) if model else EMPTY,
-        *(part for job in jobs for part in updates(card_html(job), job)),
-        models_take.html(services, model) if model else EMPTY,
-        *models_merge.view(services, model),
-        *models_blend.view(services, model, curve),
-        models_details.kept_html(services),
-    ]
+    def refresh(self, picked: str | None, curve: str = "") -> dict[Any, Any]:
+        """``curve``: the blend whose curve is on the page; while it stays, so does its point."""
+        model = find(self.services, picked)
+        added, work = self._jobs()
+        return {
+            self.list: list_html(self.services, picked),
+            self.box: gr.Column(visible=model is not None),
+            self.details: details_html(self.services, model) if model else EMPTY,
+            self.to_train: gr.Button(visible=model is not None and can_be_trained(model.contract)),
+            self.download: download_html(self.services, model) if model else EMPTY,
+            **self.add.job.show(card_html(added), added),
+            **self.job.show(card_html(work), work),
+            **self.take.view(model),
+            **self.merge.view(model),
+            **self.blend.view(model, curve),
+            **self.cache.view(),
+        }

@@ -1,14 +1,13 @@
 """Take it away: the lines that use a model elsewhere, its run as a script, a push to a hub."""
 
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import gradio as gr
 from markupsafe import Markup
 
-from ui.kit import pushing
 from ui.kit.markup import EMPTY, piece
+from ui.kit.pushing import Pushing
 from ui.services import Services
 from ui.words import t
 from workbench.records import Model
@@ -16,27 +15,27 @@ from workbench.takeaway.push import push
 from workbench.takeaway.snippet import missing_base, use_lines
 
 
-@dataclass(frozen=True)
 class Take:
-    """``shown`` is what a chosen model changes; the rest sends it to a hub."""
+    """How a model is used elsewhere; below, what sends it to a hub."""
 
-    shown: gr.HTML
-    push: pushing.Pushing
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        with gr.Accordion(t("take.title"), open=False, elem_id="model-take"):
+            self.use = piece(elem_id="model-use")
+            self.push = Pushing("push")
 
+    def listen(self, chosen: Any) -> None:
+        """``chosen`` holds the name of the model that is shown."""
+        workspace = self.services.workspace
 
-def render() -> Take:
-    with gr.Accordion(t("take.title"), open=False, elem_id="model-take"):
-        return Take(piece(elem_id="model-use"), pushing.render("push"))
+        def send(picked: str, repo: str, **more: Any) -> dict[str, Any]:
+            return push(workspace, workspace.models.get(picked), repo, **more)
 
+        self.push.listen(chosen, send)
 
-def listen(services: Services, take: Take, chosen: Any) -> None:
-    """``chosen`` holds the name of the model that is shown."""
-    workspace = services.workspace
-
-    def send(picked: str, repo: str, **more: Any) -> dict[str, Any]:
-        return push(workspace, workspace.models.get(picked), repo, **more)
-
-    pushing.listen(take.push, chosen, send)
+    def view(self, model: Model | None) -> dict[Any, Any]:
+        """What a chosen model changes."""
+        return {self.use: html(self.services, model) if model else EMPTY}
 
 
 def html(services: Services, model: Model) -> Markup:

@@ -6,8 +6,8 @@ from typing import Any
 
 import gradio as gr
 
-from ui.kit import confirm
 from ui.kit.choices import PACKAGED, dataset_names, menu, model_menu, open_menu, update
+from ui.kit.confirm import Confirm
 from ui.kit.events import on, on_busy
 from ui.kit.job_slot import JobSlot, newest, updates
 from ui.kit.live import on_look, pulse
@@ -69,7 +69,7 @@ class Search:
     upload: search_build.Upload
     build: gr.Button
     job: JobSlot
-    remove: confirm.Confirm
+    remove: Confirm
     refresh: Callable[..., Any]
     inputs: list[Any]
     outputs: list[Any]
@@ -136,7 +136,7 @@ def render(services: Services) -> Search:
             build = gr.Button(t("search.build"), elem_id="index-build", elem_classes="rw-fit")
             upload = search_build.render_upload(services)
             with gr.Column(visible=False) as remove_box:
-                remove = confirm.render(t("search.remove"), t("search.remove_yes"))
+                remove = Confirm(t("search.remove"), t("search.remove_yes"))
         job = JobSlot("index-job")
         listed = search_indexes.render()
         outside = search_indexes.render_outside()
@@ -210,7 +210,7 @@ def listen(services: Services, search: Search) -> None:
         names = [name for name in (left, right) if name]
         warm(services, names)
         box = search_pictures.box_update(services, names)
-        return [names, examples_html(services, names), box, *confirm.closed()]
+        return [names, examples_html(services, names), box, *search.remove.closed().values()]
 
     def build(*raw: Any) -> list[Any]:
         job = workspace.jobs.submit(search.form.read(raw))
@@ -318,7 +318,7 @@ def listen(services: Services, search: Search) -> None:
     on_look(search.beat, tick, [search.job.card, search.chosen, *now], everything)
     get = workspace.indexes.get
     here = [search.chosen, *now]
-    confirm.listen(search.remove, warn, remove, get, sides[:2], everything, here)
+    search.remove.listen(warn, remove, get, sides[:2], everything, here)
 
 
 def fill(

@@ -7,6 +7,7 @@ import numpy as np
 from storage.records import JobStatus
 from tests.storage import make
 from tests.ui.tabs.conftest import BAD, put
+from tests.ui.visitor import drawn
 from ui.services import Services
 from ui.tabs.models import blend
 from ui.tabs.models.blend import blend_chart
@@ -40,13 +41,14 @@ def test_it_is_shown_to_models_with_a_part_in_it(services: Services) -> None:
     put(services, "b1", task="blend", status=JobStatus.SUCCEEDED, result=RESULT)
     put(services, "b2", task="blend", status=JobStatus.FAILED)
     models = services.workspace.models
+    part = drawn(blend.Blend, services)
     shown = {}
     for name in ("mine", "tiny", "half", "other"):
         id, _ = models.new_folder()
         model = models.add(new_model(id, name, contract={}, summary={}))
-        shown[name] = blend.view(services, model)[1].visible
+        shown[name] = part.view(model)[part.plot].visible
     assert shown == {"mine": True, "tiny": True, "half": True, "other": False}
-    assert blend.view(services, None)[1].visible is False
+    assert part.view(None)[part.plot].visible is False
 
 
 def test_the_form_begins_with_the_models_base_and_data_set(services: Services) -> None:
@@ -56,10 +58,11 @@ def test_the_form_begins_with_the_models_base_and_data_set(services: Services) -
     tuned = models.add(new_model(id, "mine", contract={"base_model": "tiny"}, summary=about))
     for at, name in enumerate(("banking", "tea")):
         services.workspace.store.datasets.insert(*make.dataset(f"d{at}", name, float(at)))
-    base, first, second = blend.first_values(services, "mine")
+    part = drawn(blend.Blend, services)
+    base, first, second = part.first_values("mine").values()
     assert (base["value"], first["value"], second["value"]) == ("tiny", "tea", "banking")
     assert "mine" not in [value for _, value in base["choices"]]
-    assert blend.view(services, tuned)[0].visible is True
+    assert part.view(tuned)[part.open].visible is True
 
 
 def test_a_point_is_kept_by_measuring_it_once_more(services: Services) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.ui.tabs.conftest import put
+from tests.ui.visitor import drawn
 from ui.kit.job_slot import card_html, newest
 from ui.services import Services
 from ui.tabs.models import merge, tab
@@ -34,14 +35,16 @@ def add(services: Services, name: str, *, adapter: bool = False, **summary: Any)
 @pytest.mark.parametrize("adapter", [True, False])
 def test_the_button_is_there_for_adapters_only(services: Services, adapter: bool) -> None:
     model = add(services, "one", adapter=adapter)
-    name, button, shown = merge.view(services, model)
-    assert button.visible is name.visible is adapter
-    assert shown == ""
+    part = drawn(merge.Merge, services)
+    shown = part.view(model)
+    assert shown[part.start].visible is shown[part.name].visible is adapter
+    assert shown[part.facts] == ""
 
 
 def test_no_model_no_button(services: Services) -> None:
-    _name, button, shown = merge.view(services, None)
-    assert (button.visible, shown) == (False, "")
+    part = drawn(merge.Merge, services)
+    shown = part.view(None)
+    assert (shown[part.start].visible, shown[part.facts]) == (False, "")
 
 
 def test_a_merged_model_says_how_it_was_checked(services: Services) -> None:

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import gradio as gr
 import pytest
 
 from tests.storage import make
+from tests.ui.visitor import drawn
 from ui.services import Services
-from ui.tabs.models import tab
+from ui.tabs.models.tab import ModelsTab
 from workbench.models.contract import Contract
 
 
@@ -33,13 +33,7 @@ def test_train_further_is_there_for_what_can_be_trained(
 
 
 def _to_train(services: Services, picked: str) -> bool:
-    """Whether the view shows the button, by its place among what the view updates."""
-    page = models_of(services)
-    updates = tab.view(services, picked)
-    assert len(updates) == len(page.outputs)
-    return bool(updates[page.outputs.index(page.to_train)].visible)
-
-
-def models_of(services: Services) -> tab.Models:
-    with gr.Blocks():
-        return tab.render(services)
+    tab = drawn(ModelsTab, services)
+    updates = tab.refresh(picked)
+    assert updates.keys() <= set(tab.outputs)
+    return bool(updates[tab.to_train].visible)
