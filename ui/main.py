@@ -16,7 +16,7 @@ from ui.tabs import compare, quantize
 from ui.tabs.data.tab import DataTab
 from ui.tabs.jobs import JobsTab
 from ui.tabs.models.tab import ModelsTab
-from ui.tabs.search import tab as search
+from ui.tabs.search.tab import SearchTab
 from ui.tabs.start import StartTab
 from ui.tabs.train.tab import TrainTab
 from ui.web.language import switch
@@ -30,7 +30,7 @@ TABS: tuple[Callable[[Services], Tab], ...] = (
     TrainTab,
     compare.render,
     quantize.render,
-    search.render,
+    SearchTab,
     ModelsTab,
     JobsTab,
 )

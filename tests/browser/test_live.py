@@ -97,7 +97,7 @@ def build(services: Services) -> gr.Blocks:
                 again = [live_chart(services, "third"), live_log(services, "fourth")]
                 again.append(sweep_chart(services, "fifth"))
                 explorer = Explorer(services, "explore", "explorer")
-                blind.render(services)
+                blind.Blind(services)
             switch.input(_draw, switch, [drawn, explorer.box, *again], queue=False)
         blocks.load(_thrice, outputs=[first, second, log], queue=False)
     return blocks

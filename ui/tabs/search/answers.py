@@ -4,17 +4,17 @@ import json
 import os
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
 
 from ui.kit import choices, form
-from ui.kit.events import on, on_busy, told_at_fields
+from ui.kit.events import on, on_busy
 from ui.kit.live import scripts, settings
 from ui.kit.markup import piece
 from ui.services import Services
+from ui.tabs.search.options import Options
 from ui.words import section, t
 from workbench.answers import answer_settings
 from workbench.answers.prepare import prepare
@@ -27,44 +27,103 @@ _TEMPLATES = {"template_en": ENGLISH, "template_zh": CHINESE}
 _ABOVE = ("index", "reranker", "where")
 
 
-@dataclass(frozen=True)
 class Answers:
-    box: gr.Accordion
-    question: gr.Textbox
-    ask: gr.Button
-    form: form.Form
-    templates: dict[str, gr.Textbox]
-    key: gr.HTML
-    #: Its value is what is asked, as JSON; the script asks it and shows what comes.
-    shown: gr.HTML
+    """A question, the settings of who writes, and the answer as it is written."""
 
-    @property
-    def fields(self) -> list[Any]:
-        return [*self.form.inputs, *self.templates.values()]
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        with gr.Accordion(t("answer.title"), open=False, elem_id="search-answers") as self.box:
+            piece(Markup('<p class="rw-quiet">{}</p>').format(t("answer.about")))
+            self.question = gr.Textbox(
+                label=t("answer.question"), max_lines=4, interactive=True, elem_id="answer-question"
+            )
+            with gr.Row(elem_classes="rw-actions"):
+                self.ask = gr.Button(t("answer.ask"), variant="primary", elem_id="answer-ask")
+            #: Its value is what is asked, as JSON; the script asks it and shows what comes.
+            self.shown = gr.HTML(
+                html_template=settings({"base": services.root_path, "words": section("answering")}),
+                js_on_load="window.Workbench.answers(element, props, watch)",
+                head=scripts(services, "common.js", "answers.js"),
+                elem_id="answer-shown",
+                apply_default_css=False,
+            )
+            with gr.Accordion(t("answer.who"), open=False, elem_id="answer-who"):
+                self._draw_settings()
+        self.fields = [*self.form.inputs, *self.templates.values()]
 
+    def _draw_settings(self) -> None:
+        self.form = form.render(AnswerRecipe, skip=(*_ABOVE, *_TEMPLATES), prefix="answer")
+        #: The menu of the variable that holds the key.
+        self.variable = self.form.components["key_variable"]
+        choices.offer_keys(self.services.workspace, self.variable)
+        self.key = piece(str(key_html(self.services, "")), elem_id="answer-key")
+        with gr.Accordion(t("group.prompt"), open=False, elem_id="answer-prompt"):
+            self.templates = {name: _template(name, text) for name, text in _TEMPLATES.items()}
 
-def render(services: Services) -> Answers:
-    with gr.Accordion(t("answer.title"), open=False, elem_id="search-answers") as box:
-        piece(Markup('<p class="rw-quiet">{}</p>').format(t("answer.about")))
-        question = gr.Textbox(
-            label=t("answer.question"), max_lines=4, interactive=True, elem_id="answer-question"
-        )
-        with gr.Row(elem_classes="rw-actions"):
-            ask = gr.Button(t("answer.ask"), variant="primary", elem_id="answer-ask")
-        shown = gr.HTML(
-            html_template=settings({"base": services.root_path, "words": section("answering")}),
-            js_on_load="window.Workbench.answers(element, props, watch)",
-            head=scripts(services, "common.js", "answers.js"),
-            elem_id="answer-shown",
-            apply_default_css=False,
-        )
-        with gr.Accordion(t("answer.who"), open=False, elem_id="answer-who"):
-            drawn = form.render(AnswerRecipe, skip=(*_ABOVE, *_TEMPLATES), prefix="answer")
-            choices.offer_keys(services.workspace, drawn.components["key_variable"])
-            key = piece(str(key_html(services, "")), elem_id="answer-key")
-            with gr.Accordion(t("group.prompt"), open=False, elem_id="answer-prompt"):
-                templates = {name: _template(name, text) for name, text in _TEMPLATES.items()}
-    return Answers(box, question, ask, drawn, templates, key, shown)
+    def listen(self, options: Options) -> None:
+        """``options``: the left side is asked."""
+        inputs = [self.question, options.index, options.second, options.where, *self.fields]
+        for event in (self.ask.click, self.question.submit):
+            on_busy(
+                *(self.ask, self._ask, inputs, [self.shown, self.key, *self.fields]),
+                says=t("answer.asking"),
+                then=t("answer.ask"),
+                listener=event,
+            )
+        on(self.box.expand, self._opened, self.fields, [*self.fields, self.key])
+        assert isinstance(self.variable, gr.Dropdown)
+        named = lambda name: key_html(self.services, name)  # noqa: E731
+        on(self.variable.change, named, self.variable, self.key)
+        form.listen_depends(self.form)
+
+    def _ask(
+        self,
+        question: str | None,
+        index: str | None,
+        second: str | None,
+        where: str | None,
+        *raw: Any,
+    ) -> dict[Any, Any]:
+        def act() -> dict[Any, Any]:
+            if not index:
+                raise BadInput(t("search.no_index"), t("search.no_index_hint"))
+            values = self.values(raw)
+            values |= {"index": index, "reranker": second or None, "where": where or ""}
+            workspace = self.services.workspace
+            recipe = prepare(workspace, AnswerRecipe.read(values), question or "")
+            answer_settings.save(workspace, recipe)
+            key = str(key_html(self.services, recipe.key_variable))
+            return {self.shown: asked(recipe, question or ""), self.key: key}
+
+        return self.form.answer(act, self.templates)
+
+    def _opened(self, *raw: Any) -> dict[Any, Any]:
+        """The kept settings, unless something was typed since the page was drawn."""
+        found = answer_settings.load(self.services.workspace)
+        if not found or self.values(raw) != self._first():
+            named = dict(zip(self.fields, raw, strict=True))[self.variable]
+            return {self.key: key_html(self.services, str(named or ""))}
+        shown = {
+            self.form.components[spec.name]: form.to_component(spec, found[spec.name])
+            for spec in self.form.specs
+        }
+        shown |= {self.templates[name]: found[name] or text for name, text in _TEMPLATES.items()}
+        return {**shown, self.key: key_html(self.services, found["key_variable"])}
+
+    def values(self, raw: Sequence[Any]) -> dict[str, Any]:
+        """What the fields hold; a template as it is built in counts as none."""
+        count = len(self.form.specs)
+        typed = zip(_TEMPLATES.items(), raw[count:], strict=True)
+        own = {
+            name: "" if (text or "").strip() == built_in.strip() else text or ""
+            for (name, built_in), text in typed
+        }
+        return self.form.values(raw[:count]) | own
+
+    def _first(self) -> dict[str, Any]:
+        """What the fields hold before anything is typed."""
+        shown = [form.to_component(spec, spec.default) for spec in self.form.specs]
+        return self.values([*shown, *_TEMPLATES.values()])
 
 
 def _template(name: str, text: str) -> gr.Textbox:
@@ -81,65 +140,6 @@ def _template(name: str, text: str) -> gr.Textbox:
 def _template_help() -> str:
     places = {"passages": PASSAGES, "question": QUESTION, "nothing": NOTHING}
     return t("answer.template_help", **places)
-
-
-def listen(services: Services, answers: Answers, above: Sequence[Any]) -> None:
-    """``above``: the components of the index, its second stage, and the filter."""
-    helps = {spec.name: spec.help for spec in answers.form.specs}
-    helps |= dict.fromkeys(_TEMPLATES, _template_help())
-    names = [spec.name for spec in answers.form.specs]
-
-    def ask(
-        question: str | None, index: str | None, second: str | None, where: str | None, *raw: Any
-    ) -> list[Any]:
-        def act() -> list[Any]:
-            if not index:
-                raise BadInput(t("search.no_index"), t("search.no_index_hint"))
-            values = values_of(answers, raw)
-            values |= {"index": index, "reranker": second or None, "where": where or ""}
-            recipe = prepare(services.workspace, AnswerRecipe.read(values), question or "")
-            answer_settings.save(services.workspace, recipe)
-            return [asked(recipe, question or ""), str(key_html(services, recipe.key_variable))]
-
-        return told_at_fields(act, helps, 2)
-
-    def opened(*raw: Any) -> list[Any]:
-        """The kept settings, unless something was typed since the page was drawn."""
-        found = answer_settings.load(services.workspace)
-        if not found or values_of(answers, raw) != _first(answers):
-            named = str(raw[names.index("key_variable")] or "")
-            return [gr.skip()] * len(raw) + [key_html(services, named)]
-        shown = [form.to_component(spec, found[spec.name]) for spec in answers.form.specs]
-        templates = [found[name] or text for name, text in _TEMPLATES.items()]
-        return [*shown, *templates, key_html(services, found["key_variable"])]
-
-    inputs = [answers.question, *above, *answers.fields]
-    outputs = [answers.shown, answers.key, *answers.fields]
-    busy: dict[str, Any] = {"says": t("answer.asking"), "then": t("answer.ask")}
-    on_busy(answers.ask, ask, inputs, outputs, **busy)
-    on_busy(answers.ask, ask, inputs, outputs, listener=answers.question.submit, **busy)
-    on(answers.box.expand, opened, answers.fields, [*answers.fields, answers.key])
-    variable = answers.form.components["key_variable"]
-    assert isinstance(variable, gr.Dropdown)
-    on(variable.change, lambda name: key_html(services, name), variable, answers.key)
-    form.listen_depends(answers.form)
-
-
-def values_of(answers: Answers, raw: Sequence[Any]) -> dict[str, Any]:
-    """What the fields hold; a template as it is built in counts as none."""
-    count = len(answers.form.specs)
-    typed = zip(_TEMPLATES.items(), raw[count:], strict=True)
-    own = {
-        name: "" if (text or "").strip() == built_in.strip() else text or ""
-        for (name, built_in), text in typed
-    }
-    return answers.form.values(raw[:count]) | own
-
-
-def _first(answers: Answers) -> dict[str, Any]:
-    """What the fields hold before anything is typed."""
-    shown = [form.to_component(spec, spec.default) for spec in answers.form.specs]
-    return values_of(answers, [*shown, *_TEMPLATES.values()])
 
 
 def asked(recipe: AnswerRecipe, question: str) -> str:

@@ -2,7 +2,7 @@
 
 import secrets
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -11,7 +11,8 @@ from markupsafe import Markup
 from ui.kit.events import on, on_busy
 from ui.kit.markup import EMPTY, join, pick, piece, table
 from ui.services import Services
-from ui.tabs.search.hits import Side, gallery_piece, results_html, search_sides, sides_of, tiles
+from ui.tabs.search.hits import gallery_piece, results_html, search_sides, tiles
+from ui.tabs.search.options import Asked, Options, Side, read
 from ui.words import t
 from workbench.errors import BadInput
 from workbench.records import Pick
@@ -35,119 +36,111 @@ window.Workbench.tools.hear(element, 'keydown', (event) => {
 """
 
 
-@dataclass(frozen=True)
+Pair = tuple[SearchResult, SearchResult]
+
+
 class Blind:
-    box: gr.Accordion
-    query: gr.Textbox
-    start: gr.Button
-    #: Names the question that is shown; what stands behind it is on the server.
-    token: gr.Textbox
-    shown: gr.HTML
-    answers: gr.Row
-    picks: dict[Winner, gr.Button]
-    revealed: gr.HTML
-    tally: gr.HTML
+    """A question, two hidden answers to it, the pick, and how the picks stand so far."""
 
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        #: What stands behind the questions that wait, by their names.
+        self.waiting: OrderedDict[str, Pair] = OrderedDict()
+        with gr.Accordion(t("blind.title"), open=False, elem_id="search-blind") as self.box:
+            piece(Markup('<p class="rw-quiet">{}</p>').format(t("blind.about")))
+            self.query = gr.Textbox(
+                label=t("blind.query"), max_lines=4, interactive=True, elem_id="blind-query"
+            )
+            with gr.Row(elem_classes="rw-actions"):
+                self.start = gr.Button(t("blind.start"), elem_id="blind-start")
+            #: Names the question that is shown.
+            self.token = gr.Textbox(visible=False, label=t("blind.title"))
+            with gr.Row(visible=False, elem_classes="rw-actions") as self.answers:
+                says = {"left": t("blind.left"), "tie": t("blind.tie"), "right": t("blind.right")}
+                self.picks = {
+                    one: gr.Button(says[one], elem_id=f"blind-{one}", size="sm") for one in WINNERS
+                }
+            self.shown = gallery_piece(services, "blind-shown", picks=False, more=_KEYS)
+            self.revealed = piece(elem_id="blind-revealed", picks=True)
+            self.tally = piece(elem_id="blind-tally")
 
-def render(services: Services) -> Blind:
-    with gr.Accordion(t("blind.title"), open=False, elem_id="search-blind") as box:
-        piece(Markup('<p class="rw-quiet">{}</p>').format(t("blind.about")))
-        query = gr.Textbox(
-            label=t("blind.query"), max_lines=4, interactive=True, elem_id="blind-query"
-        )
-        with gr.Row(elem_classes="rw-actions"):
-            start = gr.Button(t("blind.start"), elem_id="blind-start")
-        token = gr.Textbox(visible=False, label=t("blind.title"))
-        with gr.Row(visible=False, elem_classes="rw-actions") as answers:
-            says = {"left": t("blind.left"), "tie": t("blind.tie"), "right": t("blind.right")}
-            picks = {
-                one: gr.Button(says[one], elem_id=f"blind-{one}", size="sm") for one in WINNERS
-            }
-        shown = gallery_piece(services, "blind-shown", picks=False, more=_KEYS)
-        revealed = piece(elem_id="blind-revealed", picks=True)
-        tally = piece(elem_id="blind-tally")
-    return Blind(box, query, start, token, shown, answers, picks, revealed, tally)
+    def listen(self, options: Options, results: gr.HTML) -> None:
+        """``results``: where the open answers stand; to the same question they would tell the
+        sides."""
 
+        def start(query: str | None, *raw: Any) -> dict[Any, Any]:
+            return {**self._ask(query or "", read(*raw)), results: EMPTY}
 
-def listen(services: Services, blind: Blind, sides: list[Any], results: gr.HTML) -> None:
-    """``sides``: the components of left and right index, left and right second stage, filter,
-    numbers of hits and candidates.
-    ``results``: where the open answers stand; to the same question they would tell the sides."""
-    waiting: OrderedDict[str, tuple[SearchResult, SearchResult]] = OrderedDict()
+        shown = [self.token, self.shown, self.answers, self.revealed]
+        given = [self.query, *options.inputs]
+        for event in (self.start.click, self.query.submit):
+            on_busy(
+                *(self.start, start, given, [*shown, results]),
+                says=t("blind.starting"),
+                then=t("blind.start"),
+                listener=event,
+            )
+        after = [*shown, self.tally]
+        for winner, button in self.picks.items():
+            on(
+                button.click,
+                lambda token, winner=winner: self._answered(token, winner),
+                self.token,
+                after,
+            )
+        on(self.shown.select, self._key, self.token, after, queue=True)
+        on(self.revealed.select, self._judge, None, self.revealed, queue=True)
+        on(self.box.expand, lambda: tally_html(self.services), None, self.tally)
 
-    def start(query: str | None, *raw: Any) -> list[Any]:
-        token, pair = ask(services, query or "", *raw)
-        waiting[token] = pair
-        while len(waiting) > WAITING:
-            waiting.popitem(last=False)
-        drawn = results_html(pair, hidden=True, draws=tiles(services, pair, more=False))
-        return [token, drawn, gr.Row(visible=True), EMPTY, EMPTY]
+    def _ask(self, query: str, asked: Asked) -> dict[Any, Any]:
+        token, pair = ask(self.services, query, asked)
+        self.waiting[token] = pair
+        while len(self.waiting) > WAITING:
+            self.waiting.popitem(last=False)
+        draws = tiles(self.services, pair, more=False)
+        return {
+            self.token: token,
+            self.shown: results_html(pair, hidden=True, draws=draws),
+            self.answers: gr.Row(visible=True),
+            self.revealed: EMPTY,
+        }
 
-    def answered(token: str, winner: Winner) -> list[Any]:
-        pair = waiting.get(token)
+    def _answered(self, token: str, winner: Winner) -> dict[Any, Any]:
+        pair = self.waiting.get(token)
         if pair is None:
             raise BadInput(t("blind.over"), t("blind.over_hint"))
-        index = services.workspace.indexes.get(pair[0].index)
-        made = keep(services.workspace, index, *pair, winner)
+        index = self.services.workspace.indexes.get(pair[0].index)
+        made = keep(self.services.workspace, index, *pair, winner)
         # Only now: an answer that could not be kept can be given again.
-        waiting.pop(token, None)
-        return [
-            "",
-            results_html(pair, draws=tiles(services, pair, more=False)),
-            gr.Row(visible=False),
-            revealed_html(made, pair),
-            tally_html(services),
-        ]
+        self.waiting.pop(token, None)
+        return {
+            self.token: "",
+            self.shown: results_html(pair, draws=tiles(self.services, pair, more=False)),
+            self.answers: gr.Row(visible=False),
+            self.revealed: revealed_html(made, pair),
+            self.tally: tally_html(self.services),
+        }
 
-    def key(token: str, event: gr.EventData) -> Any:
+    def _key(self, token: str, event: gr.EventData) -> Any:
         winner = next((one for one in WINNERS if one == event.value), None)
-        return answered(token, winner) if token and winner else [gr.skip()] * 5
+        return self._answered(token, winner) if token and winner else gr.skip()
 
-    def judge(event: gr.EventData) -> str:
-        name, version = judge_pick(services.workspace, str(event.value))
+    def _judge(self, event: gr.EventData) -> str:
+        name, version = judge_pick(self.services.workspace, str(event.value))
         words = t("blind.judged", version=version, dataset=name)
         return Markup('<article class="rw-card" role="status"><p>{}</p></article>').format(words)
 
-    asked = [blind.query, *sides]
-    shown = [blind.token, blind.shown, blind.answers, blind.revealed]
-    busy: dict[str, Any] = {"says": t("blind.starting"), "then": t("blind.start")}
-    begun = [*shown, results]
-    on_busy(blind.start, start, asked, begun, **busy)
-    on_busy(blind.start, start, asked, begun, listener=blind.query.submit, **busy)
-    after = [*shown, blind.tally]
-    for winner, button in blind.picks.items():
-        on(
-            button.click,
-            lambda token, winner=winner: answered(token, winner),
-            blind.token,
-            after,
-        )
-    on(blind.shown.select, key, blind.token, after, queue=True)
-    on(blind.revealed.select, judge, None, blind.revealed, queue=True)
-    on(blind.box.expand, lambda: tally_html(services), None, blind.tally)
 
-
-def ask(
-    services: Services,
-    query: str,
-    left: str | None,
-    right: str | None,
-    second: str | None,
-    second_right: str | None,
-    where: str | None,
-    hits: float | None = None,
-    candidates: float | None = None,
-) -> tuple[str, tuple[SearchResult, SearchResult]]:
+def ask(services: Services, query: str, asked: Asked) -> tuple[str, Pair]:
     """A question's name, and what both sides found, in an order that chance decided."""
-    sides = sides_of([left, right], [second, second_right])
-    check(services, sides)
-    found = search_sides(services, sides, query, where, hits, candidates)
+    check(services, asked.sides)
+    found = search_sides(services, query, asked)
     if secrets.randbelow(2):
         found.reverse()
     return secrets.token_hex(8), (found[0], found[1])
 
 
-def check(services: Services, sides: list[Side]) -> None:
+def check(services: Services, sides: Sequence[Side]) -> None:
     """Raise :class:`BadInput` for sides that cannot be told apart, or answer of other documents."""
     if len(set(sides)) < 2:
         raise BadInput(t("blind.two_sides"), t("blind.two_sides_hint"))
@@ -156,7 +149,7 @@ def check(services: Services, sides: list[Side]) -> None:
         raise BadInput(t("blind.one_dataset"), t("blind.one_dataset_hint"))
 
 
-def revealed_html(made: Pick, pair: tuple[SearchResult, SearchResult]) -> Markup:
+def revealed_html(made: Pick, pair: Pair) -> Markup:
     """Which side was which, what was picked, and the way to make it a judgment."""
     left = str(made.detail["left"])
     right = made.second if left == made.first else made.first

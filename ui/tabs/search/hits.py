@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from markupsafe import Markup
@@ -12,16 +11,13 @@ from ui.kit.markup import EMPTY, badge, join, moved, pick
 from ui.routes.pictures import picture_url
 from ui.services import Services
 from ui.tabs.compare_rankings import marked, marked_text
-from ui.tabs.search.options import candidates_of, hits_of
+from ui.tabs.search.options import Asked
 from ui.words import t
 from ui.words.amounts import count
 from workbench.errors import BadInput, SearchUnavailable
 from workbench.records import Index
 from workbench.search.pictures import of_pictures
-
-if TYPE_CHECKING:
-    from workbench.search.results import Hit, SearchResult
-
+from workbench.search.results import Hit, SearchResult
 
 # The pictures among what was found, as tiles of a gallery: small ones, loaded as they are scrolled
 # to, each of which opens large in place (``static/gallery.js``).
@@ -39,7 +35,7 @@ class Tiles:
     #: Whether each has 'more like this'.
     more: bool = True
 
-    def __call__(self, hit: "Hit", query: str) -> Markup:
+    def __call__(self, hit: Hit, query: str) -> Markup:
         """The hit's picture, caption and what can be asked from it; of one without, its text."""
         title = Markup("<strong>{}</strong> ").format(marked(query, hit.title))
         caption = Markup("{}{}").format(title if hit.title else EMPTY, marked_text(query, hit.text))
@@ -62,7 +58,7 @@ class Tiles:
     def _url(self, row: int, size: int) -> str:
         return picture_url(self.services, self.index.dataset_id, self.index.version, row, size)
 
-    def _more(self, hit: "Hit") -> Markup:
+    def _more(self, hit: Hit) -> Markup:
         if not (self.more and of_pictures(self.index)):
             return EMPTY
         # With its version: after an update of the index the row may be another picture's.
@@ -71,7 +67,7 @@ class Tiles:
 
 
 def tiles(
-    services: Services, results: "Sequence[SearchResult]", *, more: bool = True
+    services: Services, results: Sequence[SearchResult], *, more: bool = True
 ) -> list[Tiles | None]:
     """For each side that found pictures how its hits are drawn; None where they are texts."""
     return [
@@ -150,67 +146,37 @@ def _middle(place: int) -> float:
     return (place - 0.5) * _ROW + 4
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
-    """What is asked: an index, and the model that orders its hits anew, or ''."""
-
-    index: str
-    second: str = ""
-
-
-def sides_of(names: Sequence[str | None], seconds: Sequence[str | None] = ("",)) -> "list[Side]":
-    """The sides that were chosen; an empty one is left out. One second stage given is for all."""
-    after = list(seconds) if len(seconds) == len(names) else [*seconds[:1]] * len(names)
-    return [Side(name, second or "") for name, second in zip(names, after, strict=True) if name]
-
-
-def search_sides(
-    services: Services,
-    sides: Sequence[Side],
-    query: str,
-    where: str | None = "",
-    hits: float | None = None,
-    candidates: float | None = None,
-) -> "list[SearchResult]":
-    """Ask every side the same; raises :class:`BadInput` where nothing is chosen.
-
-    A field of the page that was never unfolded sends nothing at all: ``where`` may be None.
-    """
-    if not sides:
+def search_sides(services: Services, query: str, asked: Asked) -> list[SearchResult]:
+    """Ask every side the same; raises :class:`BadInput` where nothing is chosen."""
+    if not asked.sides:
         raise BadInput(t("search.no_index"), t("search.no_index_hint"))
     if services.search is None:
         raise SearchUnavailable(t("search.off"))
-    more: dict[str, Any] = {"candidates": candidates_of(candidates), "where": where or ""}
-    top_k = hits_of(hits)
     return [
         result
-        for side in sides
+        for side in asked.sides
         for result in services.search.search_many(
-            [side.index], query, top_k, reranker=side.second or None, **more
+            [side.index],
+            query,
+            asked.hits,
+            reranker=side.second or None,
+            candidates=asked.candidates,
+            where=asked.where,
         )
     ]
 
 
-def ask_html(
-    services: Services,
-    names: Sequence[str | None],
-    query: str,
-    seconds: Sequence[str | None] = ("",),
-    where: str | None = "",
-    hits: float | None = None,
-    candidates: float | None = None,
-) -> str:
-    """Ask, and show what was found; ``seconds`` has each side's second stage, or nothing. ``hits``
-    and ``candidates`` are the usual ones where None."""
-    results = search_sides(services, sides_of(names, seconds), query, where, hits, candidates)
+def ask_html(services: Services, query: str, asked: Asked) -> str:
+    """Ask, and show what was found."""
+    results = search_sides(services, query, asked)
     return results_html(results, draws=tiles(services, results))
 
 
 def results_html(
-    results: "Sequence[SearchResult]",
+    results: Sequence[SearchResult],
     *,
     hidden: bool = False,
-    draws: "Sequence[Tiles | None]" = (None, None),
+    draws: Sequence[Tiles | None] = (None, None),
 ) -> Markup:
     """One column per side; a document is text, whatever it holds, or a picture where ``draws`` has
     for its side how it is drawn.
@@ -235,11 +201,11 @@ def results_html(
 
 
 def _column(
-    result: "SearchResult",
+    result: SearchResult,
     other: dict[str, int] | None,
     side: int,
     hidden: bool,
-    draw: "Tiles | None",
+    draw: Tiles | None,
 ) -> Markup:
     name = t("search.left" if side == 0 else "search.right_side") if hidden else _models(result)
     about = "" if hidden else _about(result)
@@ -257,7 +223,7 @@ def _column(
     )
 
 
-def _beside(at: int, hit: "Hit", other: dict[str, int] | None, side: int) -> Markup:
+def _beside(at: int, hit: Hit, other: dict[str, int] | None, side: int) -> Markup:
     """Where the other side has the document; on the right, how it moved from there."""
     if other is None:
         return EMPTY
@@ -272,13 +238,13 @@ def _beside(at: int, hit: "Hit", other: dict[str, int] | None, side: int) -> Mar
     return moved(t("search.moved", before=signs[0], now=signs[1]), words)
 
 
-def _models(result: "SearchResult") -> str:
+def _models(result: SearchResult) -> str:
     if result.reranker is None:
         return result.model
     return t("search.two_stages", first=result.model, second=result.reranker)
 
 
-def _about(result: "SearchResult") -> str:
+def _about(result: SearchResult) -> str:
     parts = [result.index, _took(result.milliseconds)]
     if result.candidates is not None:
         parts.append(t("search.reordered", count=result.candidates))
@@ -310,9 +276,7 @@ def _took(milliseconds: dict[str, float]) -> str:
     )
 
 
-def _hit(
-    at: int, hit: "Hit", query: str, hidden: bool, beside: Markup, draw: "Tiles | None"
-) -> Markup:
+def _hit(at: int, hit: Hit, query: str, hidden: bool, beside: Markup, draw: Tiles | None) -> Markup:
     """``hidden``: scores would tell which side it is, and known answers which is right."""
     relevant = bool(hit.relevant) and not hidden
     mark = badge(t("search.relevant"), "good") if relevant else EMPTY
@@ -330,18 +294,18 @@ def _hit(
     )
 
 
-def _text(hit: "Hit", query: str) -> Markup:
+def _text(hit: Hit, query: str) -> Markup:
     title = Markup("<strong>{}</strong> ").format(marked(query, hit.title)) if hit.title else EMPTY
     return Markup("{}{}").format(title, marked_text(query, hit.text))
 
 
-def _score(hit: "Hit") -> str:
+def _score(hit: Hit) -> str:
     if hit.first_score is None:
         return t("search.score", score=f"{hit.score:.3f}")
     return t("search.scores", score=f"{hit.score:.3f}", first=f"{hit.first_score:.3f}")
 
 
-def _change(at: int, hit: "Hit") -> Markup:
+def _change(at: int, hit: Hit) -> Markup:
     """How the second stage moved the document: '3 -> 1', and in words for those who hear it."""
     before = hit.first_rank
     if before is None:

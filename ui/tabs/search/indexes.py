@@ -1,13 +1,13 @@
 """The indexes there are: what each was measured at, and whether it is out of date."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
 from markupsafe import Markup
 
-from ui.kit.choices import open_menu
+from ui.kit.choices import menu, open_menu
+from ui.kit.events import on, on_busy
 from ui.kit.form import draw, from_component
 from ui.kit.markup import EMPTY, badge, join, pick, piece, table
 from ui.services import Services
@@ -24,28 +24,6 @@ from workbench.search.staleness import Stale, stale
 
 SPECS = {spec.name: spec for spec in describe(IndexUpdateRecipe)}
 FIELDS = ("leave_out", "take_back", "rebuild")
-
-
-@dataclass(frozen=True)
-class Outside:
-    box: gr.Accordion
-    index: gr.Dropdown
-    fields: list[Any]
-    start: gr.Button
-
-
-def render_outside() -> Outside:
-    with gr.Accordion(
-        t("outside.title"), open=False, visible=False, elem_id="search-outside"
-    ) as box:
-        piece(Markup('<p class="rw-quiet">{}</p>').format(t("outside.about")))
-        index = open_menu(label=t("outside.index"), elem_id="outside-index")
-        with gr.Row(equal_height=False):
-            lists = [draw(SPECS[name], [], prefix="outside") for name in FIELDS[:2]]
-        anew = draw(SPECS["rebuild"], False, prefix="outside")
-        with gr.Row(elem_classes="rw-actions"):
-            start = gr.Button(t("outside.start"), elem_id="outside-start")
-    return Outside(box, index, [*lists, anew], start)
 
 
 def begin(services: Services, name: str | None, *raw: Any) -> Job:
@@ -117,18 +95,50 @@ REMEDIES = {
 }
 
 
-@dataclass(frozen=True)
 class Indexes:
-    listed: gr.HTML
+    """The list, each with what brings it up to date; below, what leaves single documents out."""
 
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.list = piece(elem_id="search-index-list", picks=True)
+        with gr.Accordion(
+            t("outside.title"), open=False, visible=False, elem_id="search-outside"
+        ) as self.box:
+            piece(Markup('<p class="rw-quiet">{}</p>').format(t("outside.about")))
+            self.index = open_menu(label=t("outside.index"), elem_id="outside-index")
+            with gr.Row(equal_height=False):
+                self.fields = [draw(SPECS[name], [], prefix="outside") for name in FIELDS[:2]]
+            self.fields.append(draw(SPECS["rebuild"], False, prefix="outside"))
+            with gr.Row(elem_classes="rw-actions"):
+                self.start = gr.Button(t("outside.start"), elem_id="outside-start")
+        self.outputs = [self.list, self.box, self.index]
 
-def render() -> Indexes:
-    return Indexes(piece(elem_id="search-index-list", picks=True))
+    def listen(self, show: Callable[[Job], dict[Any, Any]], outputs: Sequence[Any]) -> None:
+        """``show(job)`` gives updates for ``outputs`` once a job was started."""
+        jobs = self.services.workspace.jobs
 
+        def update(event: gr.EventData) -> dict[Any, Any]:
+            return show(jobs.submit(IndexUpdateRecipe.read({"index": str(event.value)})))
 
-def update(services: Services, name: str) -> Job:
-    """Start bringing an index up to date."""
-    return services.workspace.jobs.submit(IndexUpdateRecipe.read({"index": name}))
+        def start(name: str | None, *raw: Any) -> dict[Any, Any]:
+            job = begin(self.services, name, *raw)
+            return {**dict(zip(self.fields, ("", "", False), strict=True)), **show(job)}
+
+        on(self.list.select, update, None, outputs, queue=True)
+        on_busy(
+            *(self.start, start, [self.index, *self.fields], [*self.fields, *outputs]),
+            says=t("outside.starting"),
+            then=t("outside.start"),
+        )
+
+    def view(self, chosen: str | None) -> dict[Any, Any]:
+        """``chosen``: the one that documents are left out of."""
+        names = [index.name for index in self.services.workspace.indexes.list()]
+        return {
+            self.list: list_html(self.services),
+            self.box: gr.Accordion(visible=bool(names)),
+            self.index: menu(names, chosen),
+        }
 
 
 def list_html(services: Services) -> str:

@@ -17,7 +17,7 @@ from ui.routes.pictures import picture_url
 from ui.routes.uploads import uploads_of
 from ui.services import Services
 from ui.tabs.search.hits import SMALL, results_html, tiles
-from ui.tabs.search.options import hits_of
+from ui.tabs.search.options import Asked, Options, read
 from ui.words import t
 from workbench.errors import BadInput, SearchUnavailable
 from workbench.pictures.decode_subprocess import MEDIA, shrunk
@@ -27,15 +27,6 @@ from workbench.search.pictures import of_pictures
 #: What was asked for last: a file of the drop zone by its upload's id, or a document by index,
 #: version of the data set and row.
 _UPLOAD, _FOUND = "upload", "found"
-
-
-@dataclass(frozen=True)
-class ByPicture:
-    box: gr.Accordion
-    drop: gr.HTML
-    #: Names the picture that was asked for last.
-    asked: gr.Textbox
-    again: gr.Button
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,97 +51,91 @@ class Sought:
         return f"data:{MEDIA};base64,{data}"
 
 
-def render(services: Services) -> ByPicture:
-    with gr.Accordion(
-        t("bypicture.title"), open=True, visible=False, elem_id="search-picture"
-    ) as box:
-        drop = dropzone(
-            services,
-            elem_id="search-picture-drop",
-            label=t("bypicture.label"),
-            hint=t("bypicture.hint"),
-            accept=",".join(sorted(SUFFIXES)),
-            single=True,
-        )
-        asked = gr.Textbox(visible=False, label=t("bypicture.title"))
-        with gr.Row(elem_classes="rw-actions"):
-            again = gr.Button(t("bypicture.again"), visible=False, elem_id="search-picture-again")
-    return ByPicture(box, drop, asked, again)
-
-
-def listen(services: Services, by: ByPicture, results: gr.HTML, sides: list[Any]) -> None:
-    """``sides``: the components of left and right index, the filter, number of hits."""
-
-    def shown(name: str, *raw: Any) -> list[Any]:
-        return [name, gr.Button(visible=True), ask_html(services, name, *raw)]
-
-    def dropped(files: str | None, *raw: Any) -> list[Any]:
-        if not staged_files(services, files):
-            return [gr.skip()] * 4
-        last = json.loads(files or "")[-1]["id"]
-        return ["", *shown(f"{_UPLOAD}:{last}", *raw)]
-
-    def found(
-        left: str | None,
-        right: str | None,
-        where: str | None,
-        hits: float | None,
-        event: gr.EventData,
-    ) -> list[Any]:
-        return shown(f"{_FOUND}:{event.value}", left, right, where, hits)
-
-    outputs = [by.asked, by.again, results]
-    on(
-        by.drop.upload,
-        dropped,
-        [by.drop, *sides],
-        [by.drop, *outputs],
-        trigger_mode="always_last",
-        show_progress="minimal",
-    )
-    on(results.select, found, sides, outputs, queue=True, show_progress="minimal")
-    on_busy(
-        by.again,
-        lambda name, *raw: ask_html(services, name or "", *raw),
-        [by.asked, *sides],
-        results,
-        says=t("search.asking"),
-        then=t("bypicture.again"),
-    )
-
-
-def box_update(services: Services, names: Sequence[str | None]) -> dict[str, Any]:
+class ByPicture:
     """Shown where one of the chosen indexes can be asked by a picture."""
-    indexes = services.workspace.indexes
-    seen = any(name and indexes.exists(name) and of_pictures(indexes.get(name)) for name in names)
-    return gr.update(visible=seen)
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        with gr.Accordion(
+            t("bypicture.title"), open=True, visible=False, elem_id="search-picture"
+        ) as self.box:
+            self.drop = dropzone(
+                services,
+                elem_id="search-picture-drop",
+                label=t("bypicture.label"),
+                hint=t("bypicture.hint"),
+                accept=",".join(sorted(SUFFIXES)),
+                single=True,
+            )
+            #: Names the picture that was asked for last.
+            self.asked = gr.Textbox(visible=False, label=t("bypicture.title"))
+            with gr.Row(elem_classes="rw-actions"):
+                self.again = gr.Button(
+                    t("bypicture.again"), visible=False, elem_id="search-picture-again"
+                )
+
+    def listen(self, options: Options, results: gr.HTML) -> None:
+        """``results``: where answers stand, whose pictures lead to more like them."""
+        services = self.services
+
+        def shown(name: str, *raw: Any) -> dict[Any, Any]:
+            found = ask_html(services, name, read(*raw))
+            return {self.asked: name, self.again: gr.Button(visible=True), results: found}
+
+        def dropped(files: str | None, *raw: Any) -> Any:
+            if not staged_files(services, files):
+                return gr.skip()
+            last = json.loads(files or "")[-1]["id"]
+            return {self.drop: "", **shown(f"{_UPLOAD}:{last}", *raw)}
+
+        def found(event: gr.EventData, *raw: Any) -> dict[Any, Any]:
+            return shown(f"{_FOUND}:{event.value}", *raw)
+
+        outputs = [self.asked, self.again, results]
+        on(
+            self.drop.upload,
+            dropped,
+            [self.drop, *options.inputs],
+            [self.drop, *outputs],
+            trigger_mode="always_last",
+            show_progress="minimal",
+        )
+        on(results.select, found, options.inputs, outputs, queue=True, show_progress="minimal")
+        on_busy(
+            self.again,
+            lambda name, *raw: ask_html(services, name or "", read(*raw)),
+            [self.asked, *options.inputs],
+            results,
+            says=t("search.asking"),
+            then=t("bypicture.again"),
+        )
+
+    def view(self, names: Sequence[str | None]) -> dict[Any, Any]:
+        """``names``: the indexes that are chosen."""
+        indexes = self.services.workspace.indexes
+        there = [indexes.get(name) for name in names if name and indexes.exists(name)]
+        return {self.box: gr.update(visible=any(map(of_pictures, there)))}
 
 
-def ask_html(
-    services: Services,
-    name: str,
-    left: str | None,
-    right: str | None,
-    where: str | None,
-    hits: float | None = None,
-) -> str:
+def ask_html(services: Services, name: str, asked: Asked) -> str:
     """Ask those sides that are of pictures, and show what they found below what was asked for."""
-    chosen = [services.workspace.indexes.get(one) for one in (left, right) if one]
-    asked = list({one.id: one for one in chosen if of_pictures(one)}.values())
-    if not asked:
+    chosen = [services.workspace.indexes.get(side.index) for side in asked.sides]
+    seeing = list({one.id: one for one in chosen if of_pictures(one)}.values())
+    if not seeing:
         raise BadInput(t("bypicture.no_index"), t("bypicture.no_index_hint"))
     if services.search is None:
         raise SearchUnavailable(t("search.off"))
     sought = _sought(services, name)
     results = services.search.search_picture(
-        [one.name for one in asked],
+        [one.name for one in seeing],
         sought.path,
-        hits_of(hits),
-        where=where or "",
+        asked.hits,
+        where=asked.where,
         without=sought.without,
     )
     drawn = results_html(results, draws=tiles(services, results))
-    return _above(sought.url(services), [one.name for one in chosen if one not in asked]) + drawn
+    texts = [one.name for one in chosen if one not in seeing]
+    return _above(sought.url(services), texts) + drawn
 
 
 def _above(url: str, texts: list[str]) -> Markup:

@@ -1,379 +1,234 @@
 """Search: build an index, ask, and see what one or two models find, side by side."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
+from markupsafe import Markup
 
-from ui.kit.choices import PACKAGED, dataset_names, menu, model_menu, open_menu, update
+from ui.kit.choices import dataset_names
 from ui.kit.confirm import Confirm
 from ui.kit.events import on, on_busy
-from ui.kit.job_slot import JobSlot, newest, updates
+from ui.kit.job_slot import JobSlot, newest
 from ui.kit.live import on_look, pulse
-from ui.kit.markup import empty, heading, piece
+from ui.kit.markup import EMPTY, empty, heading, join, pick, piece
 from ui.services import Services
-from ui.tabs.search import answers as search_answers
-from ui.tabs.search import blind as search_blind
-from ui.tabs.search import build as search_build
-from ui.tabs.search import indexes as search_indexes
-from ui.tabs.search import options as search_options
-from ui.tabs.search import pictures as search_pictures
-from ui.tabs.search.build import (
-    SECOND,
-    TASKS,
-    encoders,
-    examples_html,
-    index_label,
-    job_html,
-    second_menu,
-)
+from ui.tabs.search.answers import Answers
+from ui.tabs.search.blind import Blind
+from ui.tabs.search.build import TASKS, Build, job_html
 from ui.tabs.search.hits import ask_html, gallery_piece
+from ui.tabs.search.indexes import Indexes
+from ui.tabs.search.options import SECOND, Options, read, warm
+from ui.tabs.search.pictures import ByPicture
 from ui.words import t
 from ui.words.amounts import size
-from workbench.errors import BadInput
-from workbench.records import Index, JobStatus
+from workbench.errors import BadInput, DatasetNotFound
+from workbench.records import Index, Job, JobStatus
 
 #: Results stand side by side for at most this many indexes.
 SIDE_BY_SIDE = 2
+#: Questions that are offered to begin with.
+EXAMPLES = 6
 
 
-@dataclass(frozen=True)
-class Search:
-    services: Services
-    tab: gr.Tab
-    beat: gr.HTML
-    #: The names of the indexes that are asked, left and right.
-    chosen: gr.BrowserState
-    #: The left side's index, and its second stage: a reranker or late-interaction model, or ''.
-    indexes: gr.Dropdown
-    second: gr.Dropdown
-    #: The right side's, or '' for no right side.
-    other: gr.Dropdown
-    second_other: gr.Dropdown
-    filter: search_options.Filter
-    amounts: search_options.Amounts
-    blind: search_blind.Blind
-    answers: search_answers.Answers
-    listed: search_indexes.Indexes
-    outside: search_indexes.Outside
-    query: gr.Textbox
-    ask: gr.Button
-    examples: gr.HTML
-    results: gr.HTML
-    by_picture: search_pictures.ByPicture
-    nothing: gr.HTML
-    asking: gr.Column
-    building: gr.Accordion
-    form: search_build.Build
-    upload: search_build.Upload
-    build: gr.Button
-    job: JobSlot
-    remove: Confirm
-    refresh: Callable[..., Any]
-    inputs: list[Any]
-    outputs: list[Any]
+class SearchTab:
+    """What is asked and found; below, the indexes and how one is built."""
 
-    @property
-    def led_by(self) -> list[Any]:
-        """What another tab fills in to have its model searched with."""
-        return [self.chosen, self.form.dataset, self.form.model, self.building, self.second]
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        with gr.Tab(t("tab.search"), id="search") as self.tab:
+            self.beat = pulse(services)
+            #: The names of the indexes that are asked, left and right.
+            self.chosen = gr.BrowserState([], storage_key="workbench-indexes", secret="workbench")
+            piece(heading(t("search.title"), t("search.about")))
+            self.nothing = piece(visible=False)
+            with gr.Column(visible=False) as self.asking:
+                self._draw_asking()
+            with gr.Accordion(t("search.build_title"), open=False) as self.building:
+                self.build = Build(services)
+                with gr.Column(visible=False) as self.remove_box:
+                    self.remove = Confirm(t("search.remove"), t("search.remove_yes"))
+            self.job = JobSlot("index-job")
+            self.indexes = Indexes(services)
+        #: What a look at the whole tab reads, after ``chosen``.
+        self.now = [
+            *(self.options.second, self.options.second_other),
+            *(self.build.dataset, self.build.model, self.indexes.index),
+        ]
+        self.inputs = [self.chosen, *self.now]
+        self.outputs = [
+            *(*self.options.outputs, self.examples, self.nothing, self.asking, self.building),
+            *(self.build.dataset, self.build.model, *self.job.outputs, self.remove_box),
+            *(*self.indexes.outputs, self.by_picture.box),
+        ]
+        #: What another tab fills in to have its model searched with: see :meth:`lead_to`.
+        self.led_by = [
+            *(self.chosen, self.build.dataset, self.build.model, self.building),
+            self.options.second,
+        ]
+
+    def _draw_asking(self) -> None:
+        self.options = Options(self.services)
+        self.query = gr.Textbox(
+            label=t("search.query"),
+            placeholder=t("search.query_hint"),
+            max_lines=4,
+            interactive=True,
+            elem_id="search-query",
+        )
+        with gr.Row(elem_classes="rw-actions"):
+            self.ask = gr.Button(t("search.ask"), variant="primary", elem_id="search-ask")
+        self.examples = piece(elem_id="search-examples", picks=True)
+        self.by_picture = ByPicture(self.services)
+        self.results = gallery_piece(self.services, "search-results")
+        self.answers = Answers(self.services)
+        self.blind = Blind(self.services)
 
     def listen(self) -> None:
-        listen(self.services, self)
+        self._listen_to_asking()
+        for part in (self.build, self.indexes):
+            part.listen(self._show, self.job.outputs)
+        workspace = self.services.workspace
+        stopped = lambda id: self._show(workspace.jobs.get(id))  # noqa: E731
+        self.job.listen(self.services, stopped, [], self.job.outputs)
+        everything = [self.chosen, *self.outputs]
+        on_look(self.beat, self._look, [self.job.card, *self.inputs], everything)
+        sides = [self.options.index, self.options.other]
+        self.remove.listen(
+            *(self._warn, self._remove, workspace.indexes.get, sides, everything, self.inputs)
+        )
 
-
-def render(services: Services) -> Search:
-    with gr.Tab(t("tab.search"), id="search") as tab:
-        beat = pulse(services)
-        chosen = gr.BrowserState([], storage_key="workbench-indexes", secret="workbench")
-        piece(heading(t("search.title"), t("search.about")))
-        nothing = piece(visible=False)
-        with gr.Column(visible=False) as asking:
-            with gr.Row(equal_height=False):
-                with gr.Column(min_width=260):
-                    indexes = open_menu(
-                        label=t("search.left_index"),
-                        info=t("search.left_help"),
-                        elem_id="search-indexes",
-                    )
-                    second = open_menu(
-                        visible=False,
-                        label=t("search.second"),
-                        info=t("search.second_help"),
-                        elem_id="search-second",
-                    )
-                with gr.Column(min_width=260):
-                    other = open_menu(
-                        label=t("search.other"),
-                        info=t("search.other_help"),
-                        elem_id="search-other",
-                    )
-                    second_other = open_menu(
-                        visible=False,
-                        label=t("search.second_other"),
-                        info=t("search.second_help"),
-                        elem_id="search-second-other",
-                    )
-            filter = search_options.render()
-            amounts = search_options.render_amounts()
-            query = gr.Textbox(
-                label=t("search.query"),
-                placeholder=t("search.query_hint"),
-                max_lines=4,
-                interactive=True,
-                elem_id="search-query",
+    def _listen_to_asking(self) -> None:
+        options = self.options
+        for event in (self.ask.click, self.query.submit, options.where.submit):
+            on_busy(
+                *(self.ask, self._ask, [self.query, *options.inputs], self.results),
+                says=t("search.asking"),
+                then=t("search.ask"),
+                listener=event,
             )
-            with gr.Row(elem_classes="rw-actions"):
-                ask = gr.Button(t("search.ask"), variant="primary", elem_id="search-ask")
-            examples = piece(elem_id="search-examples", picks=True)
-            by_picture = search_pictures.render(services)
-            results = gallery_piece(services, "search-results")
-            answers = search_answers.render(services)
-            blind = search_blind.render(services)
-        with gr.Accordion(t("search.build_title"), open=False) as building:
-            form = search_build.render()
-            build = gr.Button(t("search.build"), elem_id="index-build", elem_classes="rw-fit")
-            upload = search_build.render_upload(services)
-            with gr.Column(visible=False) as remove_box:
-                remove = Confirm(t("search.remove"), t("search.remove_yes"))
-        job = JobSlot("index-job")
-        listed = search_indexes.render()
-        outside = search_indexes.render_outside()
-    outputs = [indexes, second, examples, nothing, asking, building]
-    outputs += [form.dataset, form.model, *job.outputs]
-    return Search(
-        services=services,
-        tab=tab,
-        beat=beat,
-        chosen=chosen,
-        indexes=indexes,
-        second=second,
-        other=other,
-        second_other=second_other,
-        filter=filter,
-        amounts=amounts,
-        blind=blind,
-        answers=answers,
-        listed=listed,
-        outside=outside,
-        query=query,
-        ask=ask,
-        examples=examples,
-        results=results,
-        by_picture=by_picture,
-        nothing=nothing,
-        asking=asking,
-        building=building,
-        form=form,
-        upload=upload,
-        build=build,
-        job=job,
-        remove=remove,
-        refresh=lambda *now: fill(services, *now),
-        inputs=[chosen, second, form.dataset, form.model, second_other, outside.index],
-        outputs=[
-            *[*outputs, remove_box, other, second_other, listed.listed],
-            *[outside.box, outside.index, by_picture.box],
-        ],
-    )
+        on(self.tab.select, lambda names: warm(self.services, names), self.chosen)
+        asked = [self.query, self.blind.query, self.results]
+        on(self.examples.select, self._example, options.inputs, asked)
+        changed = [self.chosen, self.examples, self.by_picture.box, *self.remove.outputs]
+        for index in (options.index, options.other):
+            on(index.input, self._choose, [options.index, options.other], changed)
+        options.listen()
+        self.by_picture.listen(options, self.results)
+        self.blind.listen(options, self.results)
+        self.answers.listen(options)
 
+    def _ask(self, query: str | None, *raw: Any) -> str:
+        return ask_html(self.services, query or "", read(*raw))
 
-def listen(services: Services, search: Search) -> None:
-    workspace = services.workspace
-
-    def ask(
-        query: str | None,
-        where: str | None,
-        hits: float | None,
-        candidates: float | None,
-        *sides: str | None,
-    ) -> str:
-        more = (sides[2:], where, hits, candidates)
-        return ask_html(services, sides[:2], query or "", *more)
-
-    def example(
-        where: str | None,
-        hits: float | None,
-        candidates: float | None,
-        left: str | None,
-        right: str | None,
-        second: str | None,
-        second_right: str | None,
-        event: gr.EventData,
-    ) -> list[Any]:
+    def _example(self, event: gr.EventData, *raw: Any) -> dict[Any, Any]:
         query = str(event.value)
-        sides = (left, right, second, second_right)
-        return [query, query, ask(query, where, hits, candidates, *sides)]
+        return {
+            self.query: query,
+            self.blind.query: query,
+            self.results: self._ask(query, *raw),
+        }
 
-    def pick_indexes(left: str | None, right: str | None) -> list[Any]:
+    def _choose(self, left: str | None, right: str | None) -> dict[Any, Any]:
         names = [name for name in (left, right) if name]
-        warm(services, names)
-        box = search_pictures.box_update(services, names)
-        return [names, examples_html(services, names), box, *search.remove.closed().values()]
+        warm(self.services, names)
+        return {
+            self.chosen: names,
+            self.examples: examples_html(self.services, names),
+            **self.by_picture.view(names),
+            **self.remove.closed(),
+        }
 
-    def build(*raw: Any) -> list[Any]:
-        job = workspace.jobs.submit(search.form.read(raw))
-        return ["", *shown(job.id)]
+    def _show(self, job: Job) -> dict[Any, Any]:
+        return self.job.show(job_html(self.services, job), job)
 
-    def index_files(files: str | None, *raw: Any) -> list[Any]:
-        job = search_build.begin_upload(services, search.form, files, raw)
-        return ["", "", *shown(job.id)]
-
-    def bring(event: gr.EventData) -> list[Any]:
-        return shown(search_indexes.update(services, str(event.value)).id)
-
-    def leave_out(*raw: Any) -> list[Any]:
-        job = search_indexes.begin(services, *raw)
-        return ["", "", False, *shown(job.id)]
-
-    def shown(id: str) -> list[Any]:
-        job = workspace.jobs.get(id)
-        return updates(job_html(services, job), job)
-
-    def tick(card: str | None, names: list[str], *now: Any) -> Any:
-        job = newest(services, TASKS)
-        changed = search.job.changed(card, job_html(services, job), job)
+    def _look(self, card: str | None, names: list[str], *now: Any) -> Any:
+        job = newest(self.services, TASKS)
+        changed = self.job.changed(card, job_html(self.services, job), job)
         if not changed or (job is not None and not job.status.finished):
             return changed or gr.skip()
         made = str((job.recipe if job else {}).get("name", ""))
         if card and made and job is not None and job.status is JobStatus.SUCCEEDED:
             # What was just built is what one wants to ask, beside what was asked before.
             names = [*[name for name in names or [] if name != made][:1], made]
-        return [names, *fill(services, names, *now)]
+        return {self.chosen: names, **self.refresh(names, *now)}
 
-    def warn(*picked: str | None) -> tuple[list[Index], str]:
-        found = [workspace.indexes.get(name) for name in dict.fromkeys(picked) if name]
+    def _warn(self, *picked: str | None) -> tuple[list[Index], str]:
+        indexes = self.services.workspace.indexes
+        found = [indexes.get(name) for name in dict.fromkeys(picked) if name]
         if not found:
             raise BadInput(t("search.no_index"), t("search.no_index_hint"))
         names = ", ".join(f"“{one.name}”" for one in found)
-        taken = size(sum(workspace.indexes.bytes(one.id) for one in found))
+        taken = size(sum(indexes.bytes(one.id) for one in found))
         return found, t("search.remove_warning", names=names, size=taken)
 
-    def remove(found: list[Index], chosen: list[str], *now: Any) -> list[Any]:
-        workspace.indexes.remove(*(one.id for one in found))
+    def _remove(self, found: list[Index], chosen: list[str], *now: Any) -> dict[Any, Any]:
+        self.services.workspace.indexes.remove(*(one.id for one in found))
         gone = {one.name for one in found}
         left = [one for one in chosen or [] if one not in gone]
-        return [left, *fill(services, left, *now)]
+        return {self.chosen: left, **self.refresh(left, *now)}
 
-    sides = [search.indexes, search.other, search.second, search.second_other]
-    where = search.filter.where
-    amounts = search.amounts.inputs
-    asked = [search.query, where, *amounts, *sides]
-    busy: dict[str, Any] = {"says": t("search.asking"), "then": t("search.ask")}
-    on_busy(search.ask, ask, asked, search.results, **busy)
-    on_busy(search.ask, ask, asked, search.results, listener=search.query.submit, **busy)
-    on_busy(search.ask, ask, asked, search.results, listener=where.submit, **busy)
-    on(search.tab.select, lambda names: warm(services, names), search.chosen)
-    on(
-        search.examples.select,
-        example,
-        [where, *amounts, *sides],
-        [search.query, search.blind.query, search.results],
+    def refresh(
+        self,
+        chosen: Sequence[str] | None,
+        second: str | None = "",
+        second_other: str | None = "",
+        dataset: str | None = None,
+        model: str | None = None,
+        outside: str | None = "",
+    ) -> dict[Any, Any]:
+        """Menus, examples, the indexes and the build in progress."""
+        workspace = self.services.workspace
+        names = [index.name for index in workspace.indexes.list()]
+        picked = [name for name in chosen or [] if name in names][:SIDE_BY_SIDE] or names[:1]
+        hint = t("search.empty_hint" if dataset_names(workspace) else "search.no_data")
+        job = newest(self.services, TASKS)
+        return {
+            **self.options.view(picked, second, second_other),
+            self.examples: examples_html(self.services, picked),
+            self.nothing: gr.HTML(value=empty(t("search.empty"), hint), visible=not names),
+            self.asking: gr.Column(visible=bool(names)),
+            self.building: gr.skip() if names else gr.Accordion(open=True),
+            **self.build.view(dataset, model),
+            **self.job.show(job_html(self.services, job), job),
+            self.remove_box: gr.Column(visible=bool(names)),
+            **self.indexes.view(outside),
+            **self.by_picture.view(picked),
+        }
+
+    def lead_to(self, model: str, dataset: str | None = None) -> dict[Any, Any]:
+        """The model's own index if it has one, else the way to one.
+
+        A reranker or late-interaction model becomes the second stage of whatever is asked.
+        """
+        workspace = self.services.workspace
+        if model in [one.name for one in workspace.models.list() if one.kind in SECOND]:
+            return {self.options.second: model}
+        made = [index.name for index in workspace.indexes.list() if index.model == model]
+        if made:
+            return {self.chosen: made[:1]}
+        data = {} if dataset is None else {self.build.dataset: dataset}
+        return {**data, self.build.model: model, self.building: gr.Accordion(open=True)}
+
+
+def examples_html(services: Services, names: Sequence[str]) -> str:
+    """A few questions of the first index's data set, its test queries first."""
+    queries = _examples(services, names)
+    if not queries:
+        return EMPTY
+    chips = join(pick(query, query if len(query) < 90 else query[:88] + "…") for query in queries)
+    return Markup('<p class="rw-quiet rw-small">{}</p><div class="rw-chips">{}</div>').format(
+        t("search.examples"), chips
     )
-    for index, second in ((search.indexes, search.second), (search.other, search.second_other)):
-        on(second.input, lambda name, model: warm(services, [name], model), [index, second])
-        on(
-            index.input,
-            pick_indexes,
-            sides[:2],
-            [search.chosen, search.examples, search.by_picture.box, *search.remove.outputs],
-        )
-    on_busy(
-        search.build,
-        build,
-        search.form.inputs,
-        [search.form.name, *search.job.outputs],
-        says=t("search.building"),
-        then=t("search.build"),
-    )
-    on_busy(
-        search.upload.start,
-        index_files,
-        [search.upload.drop, *search.form.inputs],
-        [search.upload.drop, search.form.name, *search.job.outputs],
-        says=t("upload_index.starting"),
-        then=t("upload_index.start"),
-    )
-    search_build.listen(services, search.form)
-    search.job.listen(services, shown, [], search.job.outputs)
-    on(search.listed.listed.select, bring, None, search.job.outputs, queue=True)
-    outside = search.outside
-    on_busy(
-        outside.start,
-        leave_out,
-        [outside.index, *outside.fields],
-        [*outside.fields, *search.job.outputs],
-        says=t("outside.starting"),
-        then=t("outside.start"),
-    )
-    search_options.listen(services, search.filter, search.indexes)
-    search_pictures.listen(
-        services, search.by_picture, search.results, [*sides[:2], where, amounts[0]]
-    )
-    search_blind.listen(services, search.blind, [*sides, where, *amounts], search.results)
-    search_answers.listen(services, search.answers, [search.indexes, search.second, where])
-    everything = [search.chosen, *search.outputs]
-    now = search.inputs[1:]
-    on_look(search.beat, tick, [search.job.card, search.chosen, *now], everything)
-    get = workspace.indexes.get
-    here = [search.chosen, *now]
-    search.remove.listen(warn, remove, get, sides[:2], everything, here)
 
 
-def fill(
-    services: Services,
-    chosen: Sequence[str] | None,
-    second: str | None,
-    dataset: str | None,
-    model: str | None,
-    second_other: str | None = "",
-    outside: str | None = "",
-) -> list[Any]:
-    """Updates for ``Search.outputs``: menus, examples and the build in progress."""
-    indexes = services.workspace.indexes.list()
-    names = [index.name for index in indexes]
-    picked = [name for name in chosen or [] if name in names][:SIDE_BY_SIDE] or names[:1]
-    datasets = dataset_names(services.workspace)
-    hint = t("search.empty_hint" if datasets else "search.no_data")
-    job = newest(services, TASKS)
-    choices = [(index_label(one), one.name) for one in indexes]
-    left, right = [*picked, "", ""][:2]
-    return [
-        update(choices, left or None),
-        second_menu(services, second),
-        examples_html(services, picked),
-        gr.HTML(value=empty(t("search.empty"), hint), visible=not names),
-        gr.Column(visible=bool(names)),
-        gr.skip() if names else gr.Accordion(open=True),
-        menu(datasets, dataset),
-        model_menu(encoders(services), model or PACKAGED),
-        *updates(job_html(services, job), job),
-        gr.Column(visible=bool(names)),
-        update([(t("search.other_none"), ""), *choices], right),
-        second_menu(services, second_other),
-        search_indexes.list_html(services),
-        gr.Accordion(visible=bool(names)),
-        menu(names, outside),
-        search_pictures.box_update(services, picked),
-    ]
-
-
-def lead_to(services: Services, model: str, dataset: str | None = None) -> list[Any]:
-    """Updates for ``Search.led_by``: the model's own index if it has one, else the way to one.
-
-    A reranker or late-interaction model becomes the second stage of whatever is asked.
-    """
-    if model in [one.name for one in services.workspace.models.list() if one.kind in SECOND]:
-        return [gr.skip()] * 4 + [model]
-    made = [index.name for index in services.workspace.indexes.list() if index.model == model]
-    if made:
-        return [made[:1]] + [gr.skip()] * 4
-    data = gr.skip() if dataset is None else dataset
-    return [gr.skip(), data, model, gr.Accordion(open=True), gr.skip()]
-
-
-def warm(services: Services, names: Sequence[str], second: str | None = None) -> None:
-    """Let the search worker load what will be asked, while the question is being typed."""
-    if services.search is not None and names:
-        services.search.warm(list(names), reranker=second or None)
+def _examples(services: Services, names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    index = services.workspace.indexes.get(names[0])
+    try:
+        reader = services.workspace.datasets.read(index.dataset_id, index.version)
+    except DatasetNotFound:
+        return []
+    rows = reader.page(0, EXAMPLES, split="test") or reader.page(0, EXAMPLES)
+    return [row.query for row in rows]

@@ -6,9 +6,9 @@ import gradio as gr
 import pytest
 
 from tests.storage import make
+from tests.ui.visitor import drawn
 from ui.services import Services
-from ui.tabs.search import answers as answering
-from ui.tabs.search.answers import Answers, asked, key_html, values_of
+from ui.tabs.search.answers import Answers, asked, key_html
 from workbench.answers import answer_settings
 from workbench.answers.prompt import CHINESE, ENGLISH
 from workbench.endpoint_keys import EndpointKeys
@@ -18,8 +18,7 @@ from workbench.recipes.answer import AnswerRecipe
 @pytest.fixture
 def answers(services: Services) -> Answers:
     services.workspace.store.indexes.insert(make.index("i1", "tea"))
-    with gr.Blocks():
-        return answering.render(services)
+    return drawn(Answers, services)
 
 
 def raw(answers: Answers, **typed: object) -> list[object]:
@@ -35,11 +34,11 @@ def test_the_form_has_every_setting_once(answers: Answers) -> None:
 
 
 def test_what_is_typed_becomes_a_recipe(answers: Answers) -> None:
-    values = values_of(answers, raw(answers, endpoint=" http://x/v1/ ", endpoint_model="m"))
+    values = answers.values(raw(answers, endpoint=" http://x/v1/ ", endpoint_model="m"))
     recipe = AnswerRecipe.read({**values, "index": "tea"})
     assert (recipe.endpoint, recipe.endpoint_model) == ("http://x/v1", "m")
     assert (recipe.template_en, recipe.min_score, recipe.temperature) == ("", None, None)
-    own = values_of(answers, raw(answers, template_en="{passages} {question}!"))
+    own = answers.values(raw(answers, template_en="{passages} {question}!"))
     assert own["template_en"] == "{passages} {question}!"
 
 
@@ -69,8 +68,7 @@ def test_a_key_is_named_never_shown(monkeypatch: pytest.MonkeyPatch, services: S
 
 def test_the_menu_offers_what_may_be_sent(services: Services) -> None:
     def offered() -> list[tuple[str, str]]:
-        with gr.Blocks():
-            menu = answering.render(services).form.components["key_variable"]
+        menu = drawn(Answers, services).variable
         assert isinstance(menu, gr.Dropdown)
         return list(menu.choices or [])  # type: ignore[arg-type]
 

@@ -8,9 +8,10 @@ import pytest
 from storage.records import JobStatus
 from tests.storage import make
 from tests.ui.tabs.conftest import BAD, put
+from tests.ui.visitor import drawn
 from tests.workbench.data.fakes import context
 from ui.services import Services
-from ui.tabs.search import build, indexes, tab
+from ui.tabs.search import build, indexes
 from workbench.data.job import run_sample
 from workbench.errors import BadInput
 from workbench.recipes.data import SampleRecipe
@@ -84,8 +85,8 @@ def test_the_list_names_what_was_left_out_as_text(services: Services) -> None:
 
 
 def test_it_is_offered_where_there_is_an_index(services: Services, home: Path) -> None:
-    box, menu = tab.fill(services, [], "", None, None)[-3:-1]
-    assert not box.visible
+    part = drawn(indexes.Indexes, services)
+    assert not part.view("")[part.box].visible
     add(services)
-    box, menu = tab.fill(services, [], "", None, None, "", "one")[-3:-1]
-    assert box.visible and menu["value"] == "one"
+    shown = part.view("one")
+    assert shown[part.box].visible and shown[part.index]["value"] == "one"

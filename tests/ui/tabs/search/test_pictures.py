@@ -10,12 +10,14 @@ import pytest
 from storage.records import JobStatus
 from tests.storage import make
 from tests.ui.tabs.conftest import BAD
+from tests.ui.visitor import drawn
 from tests.workbench.data.fakes import bring
 from tests.workbench.pictures.fakes import noise
 from ui.routes.uploads import uploads_of
 from ui.services import Services
 from ui.tabs.search import build, hits, indexes, pictures, tab
 from ui.tabs.search.hits import tiles
+from ui.tabs.search.options import read
 from workbench.errors import BadInput, ModelNotFound, WorkbenchError
 from workbench.records import Index
 from workbench.search.results import Hit, SearchResult
@@ -102,7 +104,7 @@ def test_a_dropped_picture_is_asked_of_the_sides_that_see(seen: Services) -> Non
     fake = FakeSearch()
     asked = replace(seen, search=fake)
     id = upload(seen, "mine.png", noise(7))
-    html = pictures.ask_html(asked, f"upload:{id}", "sees", "reads", "a = 1")
+    html = pictures.ask_html(asked, f"upload:{id}", read("sees", "reads", "", "", "a = 1"))
     indexes, path, where, without = fake.asked[0]
     assert (indexes, path.name, where, without) == (["sees"], "mine.png", "a = 1", "")
     assert "data:image/webp;base64," in html
@@ -112,7 +114,7 @@ def test_a_dropped_picture_is_asked_of_the_sides_that_see(seen: Services) -> Non
 
 def test_more_like_a_hit_leaves_itself_out(seen: Services) -> None:
     fake = FakeSearch()
-    html = pictures.ask_html(replace(seen, search=fake), "found:i1:1:1", "sees", "", None)
+    html = pictures.ask_html(replace(seen, search=fake), "found:i1:1:1", read("sees", "", "", ""))
     reader = seen.workspace.datasets.read("seen")
     place = reader.documents(1, 2)["picture"][0].as_py()
     assert fake.asked == [(["sees"], reader.folder / place, "", place)]
@@ -124,7 +126,7 @@ def test_more_like_a_hit_is_about_the_version_that_was_searched(seen: Services) 
     fake = FakeSearch()
     index = seen.workspace.indexes.get("i1")
     seen.workspace.store.indexes.update(replace(index, version=2))
-    pictures.ask_html(replace(seen, search=fake), "found:i1:1:1", "sees", "", None)
+    pictures.ask_html(replace(seen, search=fake), "found:i1:1:1", read("sees", "", "", ""))
     reader = seen.workspace.datasets.read("seen", 1)
     assert fake.asked[0][1] == reader.folder / reader.documents(1, 2)["picture"][0].as_py()
 
@@ -146,7 +148,7 @@ def test_more_like_a_hit_is_about_the_version_that_was_searched(seen: Services) 
 )
 def test_a_picture_that_is_not_there_is_said(seen: Services, name: str) -> None:
     with pytest.raises(BadInput, match="no longer exists"):
-        pictures.ask_html(replace(seen, search=FakeSearch()), name, "sees", "", "")
+        pictures.ask_html(replace(seen, search=FakeSearch()), name, read("sees", "", "", ""))
 
 
 def test_an_upload_that_is_not_there_is_refused(seen: Services) -> None:
@@ -154,19 +156,22 @@ def test_an_upload_that_is_not_there_is_refused(seen: Services) -> None:
 
     for name in ("upload:", "upload:../../workbench", "upload:0123"):
         with pytest.raises((Refused, WorkbenchError)):
-            pictures.ask_html(replace(seen, search=FakeSearch()), name, "sees", "", "")
+            pictures.ask_html(replace(seen, search=FakeSearch()), name, read("sees", "", "", ""))
 
 
 def test_without_an_index_of_pictures_it_says_what_to_choose(seen: Services) -> None:
     with pytest.raises(BadInput, match="No picture index is chosen"):
-        pictures.ask_html(seen, "upload:x", "reads", "", "")
+        pictures.ask_html(seen, "upload:x", read("reads", "", "", ""))
 
 
 def test_the_zone_is_there_only_where_pictures_can_be_asked_for(seen: Services) -> None:
-    assert pictures.box_update(seen, ["reads", "sees"])["visible"]
-    assert not pictures.box_update(seen, ["reads", "gone", "", None])["visible"]
-    assert tab.fill(seen, ["sees"], "", None, None)[-1]["visible"]
-    labels = [label for label, _ in tab.fill(seen, ["sees"], "", None, None)[0]["choices"]]
+    search = drawn(tab.SearchTab, seen)
+    part = search.by_picture
+    assert part.view(["reads", "sees"])[part.box]["visible"]
+    assert not part.view(["reads", "gone", "", None])[part.box]["visible"]
+    shown = search.refresh(["sees"])
+    assert shown[part.box]["visible"]
+    labels = [label for label, _ in shown[search.options.index]["choices"]]
     assert [label for label in labels if label.endswith("pictures")] == [
         label for label in labels if label.startswith("sees")
     ]
@@ -191,11 +196,16 @@ def test_skipped_pictures_are_listed_with_their_reasons(seen: Services) -> None:
     assert "Pictures skipped: 1" in html and "a.png: cut off" in html and "<script" not in html
 
 
+def raw(form: build.Build, *plain: str) -> list[Any]:
+    """What the components send; those that are folded away as they were drawn."""
+    return [*plain, *(one.value for one in form.extra.values())]
+
+
 def test_files_become_a_data_set_and_its_index(services: Services) -> None:
     id = upload(services, "holiday.zip", b"PK")
     files = json.dumps([{"id": id}])
-    form = build.Build(*[None] * 5, {})  # type: ignore[arg-type]
-    job = build.begin_upload(services, form, files, ["other", "all-MiniLM-L6-v2", "", "fast"])
+    form = drawn(build.Build, services)
+    job = form.begin_upload(files, raw(form, "other", "all-MiniLM-L6-v2", "", "fast"))
     before = services.workspace.jobs.get(str(job.after))
     assert (before.recipe["name"], before.recipe["remove_after"]) == ("holiday", True)
     assert (job.recipe["dataset"], job.recipe["type"]) == ("holiday", "fast")
@@ -205,10 +215,10 @@ def test_files_become_a_data_set_and_its_index(services: Services) -> None:
 
 
 def test_nothing_is_taken_where_the_index_cannot_be(services: Services) -> None:
-    form = build.Build(*[None] * 5, {})  # type: ignore[arg-type]
+    form = drawn(build.Build, services)
     with pytest.raises(BadInput, match="No file has been added yet"):
-        build.begin_upload(services, form, "", ["", "all-MiniLM-L6-v2", "", "exact"])
+        form.begin_upload("", raw(form, "", "all-MiniLM-L6-v2", "", "exact"))
     files = json.dumps([{"id": upload(services, "a.jsonl", b"{}")}])
     with pytest.raises(ModelNotFound):
-        build.begin_upload(services, form, files, ["", "no-such-model", "", "exact"])
+        form.begin_upload(files, raw(form, "", "no-such-model", "", "exact"))
     assert services.workspace.jobs.list() == []

@@ -8,8 +8,12 @@ import pytest
 
 from tests.storage import make
 from tests.ui.tabs.conftest import BAD
+from tests.ui.visitor import drawn
 from ui.services import Services
-from ui.tabs.search import blind, hits, indexes, options, tab
+from ui.tabs.search import blind, hits, indexes, options
+from ui.tabs.search.build import encoders
+from ui.tabs.search.options import Asked, Side, read
+from ui.tabs.search.tab import SearchTab
 from workbench.errors import BadInput, SearchUnavailable
 from workbench.search.results import Hit, SearchResult
 
@@ -38,9 +42,9 @@ def test_a_script_in_a_document_is_text() -> None:
 
 def test_asking_without_an_index_or_a_worker_says_so(services: Services) -> None:
     with pytest.raises(BadInput):
-        hits.ask_html(services, [], "q")
+        hits.ask_html(services, "q", Asked([]))
     with pytest.raises(SearchUnavailable):
-        hits.ask_html(services, ["x"], "q")
+        hits.ask_html(services, "q", Asked([Side("x")]))
 
 
 class FakeSearch:
@@ -74,22 +78,24 @@ class FakeSearch:
 
 def test_both_chosen_indexes_are_asked(services: Services) -> None:
     with_search = replace(services, search=FakeSearch())
-    html = hits.ask_html(with_search, ["one", "two"], "tea")
+    html = hits.ask_html(with_search, "tea", read("one", "two", "", None))
     assert html.count("about tea") == 2
 
 
 def test_opening_the_page_does_not_load_a_model(services: Services) -> None:
     fake = FakeSearch()
     services.workspace.store.indexes.insert(make.index("i1", "one"))
-    filled = tab.fill(replace(services, search=fake), ["one"], "", None, None)
-    assert filled[0]["value"] == "one"
+    part = drawn(SearchTab, replace(services, search=fake))
+    assert part.refresh(["one"])[part.options.index]["value"] == "one"
     assert fake.warmed == []
 
 
 def test_with_no_index_it_says_what_to_do(services: Services) -> None:
-    filled = tab.fill(services, ["gone"], "", None, None)
-    nothing, asking = filled[3], filled[4]
-    assert nothing.visible and not asking.visible
+    part = drawn(SearchTab, services)
+    filled = part.refresh(["gone"])
+    assert filled.keys() == set(part.outputs)
+    nothing = filled[part.nothing]
+    assert nothing.visible and not filled[part.asking].visible
     assert "rw-empty" in nothing.value
 
 
@@ -130,18 +136,19 @@ def test_the_second_stage_is_asked_for(
     services: Services, chosen: str | None, asked: str | None
 ) -> None:
     fake = FakeSearch()
-    hits.ask_html(replace(services, search=fake), ["one"], "tea", [chosen])
-    tab.warm(replace(services, search=fake), ["one"], chosen)
+    asked_of = replace(services, search=fake)
+    hits.ask_html(asked_of, "tea", read("one", "", chosen, ""))
+    options.warm(asked_of, ["one"], chosen)
     assert fake.rerankers == [asked, asked]
 
 
 def test_the_menu_has_none_first_and_then_what_can_order(services: Services) -> None:
-    assert not tab.second_menu(services, "")["visible"]
+    assert not options.second_menu(services, "")["visible"]
     store = services.workspace.store.models
     store.insert(make.model("m1", "encodes"))
     store.insert(make.model("m2", "orders", kind="reranker"))
     store.insert(make.model("m3", "colbert", kind="late-interaction"))
-    menu = tab.second_menu(services, "orders")
+    menu = options.second_menu(services, "orders")
     assert menu["visible"]
     assert menu["choices"][0] == ("None", "")
     assert dict(menu["choices"][1:]) == {
@@ -149,26 +156,29 @@ def test_the_menu_has_none_first_and_then_what_can_order(services: Services) -> 
         "colbert · late interaction": "colbert",
     }
     assert menu["value"] == "orders"
-    assert tab.second_menu(services, "gone")["value"] == ""
-    assert tab.second_menu(services, "BAAI/bge-reranker-base")["value"].startswith("BAAI")
-    assert "orders" not in tab.encoders(services)
-    assert "encodes" in tab.encoders(services)
+    assert options.second_menu(services, "gone")["value"] == ""
+    assert options.second_menu(services, "BAAI/bge-reranker-base")["value"].startswith("BAAI")
+    assert "orders" not in encoders(services)
+    assert "encodes" in encoders(services)
 
 
 def test_a_reranker_is_led_to_as_the_second_stage(services: Services) -> None:
     store = services.workspace.store
     store.models.insert(make.model("m2", "orders", kind="reranker"))
-    assert tab.lead_to(services, "orders")[-1] == "orders"
+    part = drawn(SearchTab, services)
+    assert part.lead_to("orders") == {part.options.second: "orders"}
     store.indexes.insert(make.index("i1", "one"))
     made = store.indexes.list()[0]
-    assert tab.lead_to(services, made.model)[0] == ["one"]
-    assert tab.lead_to(services, "other", "tea")[1:3] == ["tea", "other"]
+    assert part.lead_to(made.model) == {part.chosen: ["one"]}
+    found = part.lead_to("other", "tea")
+    assert (found[part.build.dataset], found[part.build.model]) == ("tea", "other")
+    assert found.keys() < set(part.led_by)
 
 
 def test_each_side_has_its_own_second_stage_and_both_the_filter(services: Services) -> None:
     fake = FakeSearch()
     asked = replace(services, search=fake)
-    html = hits.ask_html(asked, ["one", "two"], "tea", ["", "orders"], "year > 3")
+    html = hits.ask_html(asked, "tea", read("one", "two", "", "orders", "year > 3"))
     assert html.count("<section") == 2
     assert (fake.rerankers, fake.filters) == ([None, "orders"], ["year > 3", "year > 3"])
 
@@ -208,22 +218,22 @@ def test_a_blind_test_needs_two_sides_over_the_same_documents(services: Services
     store.insert(make.index("i1", "one"))
     store.insert(replace(make.index("i2", "two"), dataset_id="another"))
     with pytest.raises(BadInput, match="two different sides"):
-        blind.check(services, hits.sides_of(["one", ""], ["", ""]))
+        blind.check(services, [Side("one")])
     with pytest.raises(BadInput, match="different data sets"):
-        blind.check(services, hits.sides_of(["one", "two"], ["", ""]))
-    blind.check(services, hits.sides_of(["one", "one"], ["", "orders"]))
+        blind.check(services, [Side("one"), Side("two")])
+    blind.check(services, [Side("one"), Side("one", "orders")])
 
 
 def test_as_many_are_asked_for_as_the_fields_say(services: Services) -> None:
     fake = FakeSearch()
     asked = replace(services, search=fake)
-    hits.ask_html(asked, ["one"], "tea", ["orders"], "", 25, 200)
-    hits.ask_html(asked, ["one"], "tea", ["orders"], "", None, None)
+    hits.ask_html(asked, "tea", read("one", "", "orders", "", "", 25, 200))
+    hits.ask_html(asked, "tea", read("one", "", "orders", "", None, None, None))
     assert fake.amounts == [(25, 200), (10, 50)]
     with pytest.raises(BadInput, match="Hits: a number from 1 to 1000"):
-        hits.ask_html(asked, ["one"], "tea", [""], "", 0, 50)
+        read("one", "", "", "", "", 0, 50)
     with pytest.raises(BadInput, match="Candidates for a second stage: a number"):
-        hits.ask_html(asked, ["one"], "tea", [""], "", 10, 1001)
+        read("one", "", "", "", "", 10, 1001)
 
 
 @pytest.mark.parametrize(("other", "joined"), [("ds1", True), ("ds2", False)])
@@ -272,19 +282,12 @@ def test_a_blind_test_takes_the_open_answers_away(services: Services) -> None:
     for id, name in (("i1", "one"), ("i2", "two")):
         store.insert(make.index(id, name))
     with gr.Blocks() as page:
-        part = tab.render(replace(services, search=FakeSearch()))
-        sides = [part.indexes, part.other, part.second, part.second_other, part.filter.where]
-        blind.listen(
-            replace(services, search=FakeSearch()),
-            part.blind,
-            [*sides, *part.amounts.inputs],
-            part.results,
-        )
+        part = SearchTab(replace(services, search=FakeSearch()))
+        part.blind.listen(part.options, part.results)
     begin = [one for one in page.fns.values() if one.outputs[-1:] == [part.results] and one.fn]
     assert len(begin) == 2  # the button, and Enter in the field
     for one in begin:
-        values = one.fn("tea", "one", "two", "", "", "", 10, 50)
-        shown = dict(zip(one.outputs, values, strict=True))
+        shown = one.fn("tea", "one", "two", "", "", "", 10, 50)
         assert shown[part.results] == ""
         assert shown[part.blind.shown].count("about tea") == 2
         assert "one" not in shown[part.blind.shown]
