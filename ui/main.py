@@ -12,9 +12,11 @@ from ui.kit.markup import EMPTY, piece
 from ui.navigation import connect
 from ui.page import Page, Tab
 from ui.services import Services
-from ui.tabs import compare, models, quantize, search
+from ui.tabs import compare, quantize
 from ui.tabs.data.tab import DataTab
 from ui.tabs.jobs import JobsTab
+from ui.tabs.models.tab import ModelsTab
+from ui.tabs.search.tab import SearchTab
 from ui.tabs.start import StartTab
 from ui.tabs.train.tab import TrainTab
 from ui.web.language import switch
@@ -28,8 +30,8 @@ TABS: tuple[Callable[[Services], Tab], ...] = (
     TrainTab,
     compare.render,
     quantize.render,
-    search.render,
-    models.render,
+    SearchTab,
+    ModelsTab,
     JobsTab,
 )
 

@@ -10,8 +10,8 @@ from ui.services import Services
 from ui.tabs.compare import Compare
 from ui.tabs.data.tab import DataTab
 from ui.tabs.jobs import JobsTab
-from ui.tabs.models import Models
-from ui.tabs.search import Search, lead_to
+from ui.tabs.models.tab import ModelsTab
+from ui.tabs.search.tab import SearchTab
 from ui.tabs.start import StartTab
 from ui.tabs.train.tab import TrainTab
 from workbench import demo
@@ -39,7 +39,7 @@ def _from_notices(page: Page, notices: gr.HTML) -> None:
 def _from_start(services: Services, page: Page) -> None:
     """To what the sample run has made."""
     start, data, train = page.part(StartTab), page.part(DataTab), page.part(TrainTab)
-    compare, search = page.part(Compare), page.part(Search)
+    compare, search = page.part(Compare), page.part(SearchTab)
 
     def run(id: str) -> demo.DemoJobs:
         return demo.find(services.workspace, id)
@@ -71,7 +71,7 @@ def _from_data(services: Services, page: Page) -> None:
 
 def _from_train(services: Services, page: Page) -> None:
     """To the model of the run that is shown, beside the one it began with."""
-    train, compare, search = page.part(TrainTab), page.part(Compare), page.part(Search)
+    train, compare, search = page.part(TrainTab), page.part(Compare), page.part(SearchTab)
     jobs = services.workspace.jobs
 
     def beside(id: str) -> list[Any]:
@@ -79,9 +79,9 @@ def _from_train(services: Services, page: Page) -> None:
         models = [job.recipe["model"], (job.result or {})["model"]]
         return [{"dataset": job.recipe["dataset"], "models": models}]
 
-    def ask(id: str) -> list[Any]:
+    def ask(id: str) -> dict[Any, Any]:
         job = jobs.get(id)
-        return lead_to(services, (job.result or {})["model"], job.recipe["dataset"])
+        return search.lead_to((job.result or {})["model"], job.recipe["dataset"])
 
     page.go(train.to_data.click, page.part(DataTab))
     page.go(train.to_compare.click, compare, beside, train.job.shown, [compare.chosen])
@@ -90,8 +90,8 @@ def _from_train(services: Services, page: Page) -> None:
 
 def _from_models(services: Services, page: Page) -> None:
     """To what can be done with the model that is chosen."""
-    models, train = page.part(Models), page.part(TrainTab)
-    compare, search = page.part(Compare), page.part(Search)
+    models, train = page.part(ModelsTab), page.part(TrainTab)
+    compare, search = page.part(Compare), page.part(SearchTab)
     registry = services.workspace.models
     menus = [one.model for one in train.forms.each]
 
@@ -105,9 +105,6 @@ def _from_models(services: Services, page: Page) -> None:
         pair = [origin, picked] if origin != picked else [picked]
         return [{"dataset": model.summary.get("dataset"), "models": pair}]
 
-    def ask(picked: str) -> list[Any]:
-        return list(lead_to(services, picked))
-
     page.go(models.to_train.click, train, base, models.chosen, [train.forms.kind, *menus])
     page.go(models.to_compare.click, compare, beside, models.chosen, [compare.chosen])
-    page.go(models.to_search.click, search, ask, models.chosen, search.led_by)
+    page.go(models.to_search.click, search, search.lead_to, models.chosen, search.led_by)

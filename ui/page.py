@@ -53,16 +53,19 @@ class Page:
         self,
         listener: Callable[..., Any],
         to: Tab,
-        fill: Callable[..., Sequence[Any]] | None = None,
+        fill: Callable[..., Sequence[Any] | Mapping[Any, Any]] | None = None,
         inputs: Any = None,
         outputs: Sequence[Any] = (),
     ) -> None:
-        """Open a tab; ``fill(*inputs)`` gives values for its ``outputs`` first."""
+        """Open a tab; ``fill(*inputs)`` gives values for its ``outputs`` first: one for each, or
+        for some by component."""
         name = str(to.tab.id)
 
-        def opened(*raw: Any) -> list[Any]:
-            filled = list(fill(*raw)) if fill else []
-            return [*filled, gr.Tabs(selected=name), name]
+        def opened(*raw: Any) -> dict[Any, Any]:
+            filled = fill(*raw) if fill else {}
+            if not isinstance(filled, Mapping):
+                filled = dict(zip(outputs, filled, strict=True))
+            return {**filled, self.tabs: gr.Tabs(selected=name), self.open_tab: name}
 
         shown = on(listener, opened, inputs, [*outputs, self.tabs, self.open_tab])
         on(shown.then, to.refresh, list(to.inputs), list(to.outputs))

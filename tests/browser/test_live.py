@@ -12,8 +12,8 @@ from tests.ui.serving import Run, served, wait_until
 from ui.kit.live import live_chart, live_log, notices, pulse
 from ui.routes import points
 from ui.services import Services
-from ui.tabs import search_blind
 from ui.tabs.explorer import Explorer
+from ui.tabs.search import blind
 from ui.tabs.train.sweep import sweep_chart
 from workbench.workspace import Workspace
 
@@ -97,7 +97,7 @@ def build(services: Services) -> gr.Blocks:
                 again = [live_chart(services, "third"), live_log(services, "fourth")]
                 again.append(sweep_chart(services, "fifth"))
                 explorer = Explorer(services, "explore", "explorer")
-                search_blind.render(services)
+                blind.Blind(services)
             switch.input(_draw, switch, [drawn, explorer.box, *again], queue=False)
         blocks.load(_thrice, outputs=[first, second, log], queue=False)
     return blocks

@@ -10,7 +10,7 @@ import pytest
 import ui
 import workbench.data_check
 from ui.kit.form import label
-from ui.tabs.models_details import CONTRACT
+from ui.tabs.models.details import CONTRACT
 from ui.words import (
     LANGUAGE,
     LANGUAGES,

@@ -102,8 +102,9 @@ class Visitor:
         failed: Exception | None = None
         if function.fn is not None:
             raw = [self.value(one) for one in function.inputs]
-            if "event" in inspect.signature(function.fn).parameters:
-                raw.append(gr.EventData(component, {"value": data}))
+            given = list(inspect.signature(function.fn).parameters)
+            if "event" in given:
+                raw.insert(given.index("event"), gr.EventData(component, {"value": data}))
             try:
                 self._take(function.outputs, function.fn(*raw))
             except gr.Error as error:

@@ -13,7 +13,7 @@ from tests.storage import make
 from tests.storage.test_migrate import OLDEST
 from ui.services import Services
 from ui.tabs import jobs as jobs_tab
-from ui.tabs import models_list
+from ui.tabs.models import details
 from workbench.jobs.outcome import settle_if_dead
 from workbench.models.registry import new_model
 from workbench.workspace import Workspace
@@ -81,10 +81,10 @@ def test_a_model_has_its_size_on_record_and_a_changed_one_its_new_size(
     grow(folder, 5_000)
     model = workspace.models.add(new_model(id, "one", contract={}, summary={}))
     grow(folder, 7_000_000)
-    assert "5.0 kB" in models_list.list_html(Services(workspace), "")
+    assert "5.0 kB" in details.list_html(Services(workspace), "")
     changed = workspace.models.update(replace(model, summary={"a": 1}))
     assert changed.bytes == 7_000_000 and workspace.models.get("one") == changed
-    assert "7.0 MB" in models_list.list_html(Services(workspace), "")
+    assert "7.0 MB" in details.list_html(Services(workspace), "")
 
 
 def test_a_home_of_before_is_measured_once(home: Path) -> None:
@@ -99,17 +99,17 @@ def test_a_home_of_before_is_measured_once(home: Path) -> None:
     workspace.store.queue.finish(job, JobStatus.FAILED)  # As the program of that day did.
     assert model.bytes is None and workspace.jobs.get("j1").bytes is None
     # Where the folders are not to be seen, nothing is known of them, and nothing kept.
-    assert "0 bytes" in models_list.list_html(services, "")
+    assert "0 bytes" in details.list_html(services, "")
     assert "0 bytes" in jobs_tab.list_html(services, "", "")
     for folder in (workspace.models.folder("first model"), workspace.jobs.folder("j1")):
         grow(folder, 5_000)
     before = workspace.store.state()
-    assert "5.0 kB" in models_list.list_html(services, "")
+    assert "5.0 kB" in details.list_html(services, "")
     assert "5.0 kB" in jobs_tab.list_html(services, "", "")
     assert workspace.models.get("first model").bytes == workspace.jobs.get("j1").bytes == 5_000
     assert workspace.store.state() == before  # No page has to look because of it.
     for folder in (workspace.models.folder("first model"), workspace.jobs.folder("j1")):
         grow(folder, 7_000_000)
-    assert "5.0 kB" in models_list.list_html(services, "")
+    assert "5.0 kB" in details.list_html(services, "")
     assert "5.0 kB" in jobs_tab.list_html(services, "", "")
     workspace.close()

@@ -5,7 +5,6 @@ listed or removed since.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import gradio as gr
@@ -29,66 +28,52 @@ class Named(Protocol):
 R = TypeVar("R", bound=Named)
 
 
-@dataclass(frozen=True)
 class Confirm:
     """The asking button and, hidden at first, the warning with its two answers."""
 
-    ask: gr.Button
-    box: gr.Column
-    warning: gr.HTML
-    yes: gr.Button
-    no: gr.Button
-    #: [id, name] of each thing that the warning names. The page brings it back, so it is looked up
-    #: like anything that a person asks for.
-    held: gr.JSON
+    def __init__(self, ask: str, yes: str) -> None:
+        self.ask = gr.Button(ask, size="sm", variant="stop", elem_classes="rw-fit")
+        with gr.Column(visible=False, elem_classes="rw-confirm") as self.box:
+            self.warning = piece()
+            with gr.Row(elem_classes="rw-actions"):
+                self.yes = gr.Button(yes, size="sm", variant="stop")
+                self.no = gr.Button(t("confirm.keep"), size="sm")
+            #: [id, name] of each thing that the warning names. The page brings it back, so it is
+            #: looked up like anything that a person asks for.
+            self.held = gr.JSON([], visible=False)
+        self.outputs = [self.box, self.warning, self.held]
 
-    @property
-    def outputs(self) -> list[Any]:
-        return [self.box, self.warning, self.held]
+    def listen(
+        self,
+        warn: Callable[..., tuple[Sequence[R], str]],
+        act: Callable[..., Any],
+        get: Callable[[str], R] | None,
+        inputs: Sequence[Any],
+        outputs: Sequence[Any],
+        now: Sequence[Any] = (),
+    ) -> None:
+        """``warn(*inputs)``: the records it is about, and in words what will be lost. ``act`` does
+        it to these records, read anew by their ids with ``get``, is given the values of ``now``
+        too, and answers for ``outputs``. Without ``get`` it is about no record, but about all of a
+        kind."""
 
+        def ask(*raw: Any) -> dict[Any, Any]:
+            records, words = warn(*raw)
+            held = [[one.id, one.name] for one in records]
+            shown = gr.Column(visible=True)
+            return {self.box: shown, self.warning: sentence(words), self.held: held}
 
-def render(ask: str, yes: str) -> Confirm:
-    """Draw it inside the current block."""
-    ask_button = gr.Button(ask, size="sm", variant="stop", elem_classes="rw-fit")
-    with gr.Column(visible=False, elem_classes="rw-confirm") as box:
-        warning = piece()
-        with gr.Row(elem_classes="rw-actions"):
-            yes_button = gr.Button(yes, size="sm", variant="stop")
-            no_button = gr.Button(t("confirm.keep"), size="sm")
-        held = gr.JSON([], visible=False)
-    return Confirm(ask_button, box, warning, yes_button, no_button, held)
+        def yes(held: Any, *raw: Any) -> Any:
+            return act(still_there(held, get), *raw) if get else act(*raw)
 
+        on(self.ask.click, ask, inputs, self.outputs)
+        on(self.no.click, self.closed, None, self.outputs)
+        done = on(self.yes.click, yes, [self.held, *now], outputs)
+        on(done.then, self.closed, None, self.outputs)
 
-def listen(
-    confirm: Confirm,
-    warn: Callable[..., tuple[Sequence[R], str]],
-    act: Callable[..., Any],
-    get: Callable[[str], R] | None,
-    inputs: Sequence[Any],
-    outputs: Sequence[Any],
-    now: Sequence[Any] = (),
-) -> None:
-    """``warn(*inputs)``: the records it is about, and in words what will be lost. ``act`` does it
-    to these records, read anew by their ids with ``get``, is given the values of ``now`` too, and
-    answers for ``outputs``. Without ``get`` it is about no record, but about all of a kind."""
-
-    def ask(*raw: Any) -> list[Any]:
-        records, words = warn(*raw)
-        held = [[one.id, one.name] for one in records]
-        return [gr.Column(visible=True), sentence(words), held]
-
-    def yes(held: Any, *raw: Any) -> Any:
-        return act(still_there(held, get), *raw) if get else act(*raw)
-
-    on(confirm.ask.click, ask, inputs, confirm.outputs)
-    on(confirm.no.click, closed, None, confirm.outputs)
-    done = on(confirm.yes.click, yes, [confirm.held, *now], outputs)
-    on(done.then, closed, None, confirm.outputs)
-
-
-def closed() -> list[Any]:
-    """Updates of ``Confirm.outputs``: nothing is asked any more."""
-    return [gr.Column(visible=False), EMPTY, []]
+    def closed(self) -> dict[Any, Any]:
+        """Nothing is asked any more."""
+        return {self.box: gr.Column(visible=False), self.warning: EMPTY, self.held: []}
 
 
 def still_there(held: Any, get: Callable[[str], R]) -> list[R]:

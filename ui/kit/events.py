@@ -194,6 +194,42 @@ def at_fields(helps: Mapping[str, str], said: Mapping[str, str] | None = None) -
     ]
 
 
+def answered(
+    act: Callable[[], Mapping[Any, Any]],
+    fields: Mapping[str, Any],
+    helps: Mapping[str, str] | None = None,
+    task: str = "",
+) -> dict[Any, Any]:
+    """``act()``'s updates by component, and the help at each of the recipe's ``fields``, which are
+    components by name; ``helps`` are those that they were drawn with where it names no others;
+    ``task`` says by which labels the page calls the fields.
+
+    What it refuses of these fields stands there instead, and the others stay as they are. Other bad
+    input is told in the corner, and what stood at the fields before goes; any other error is raised
+    on.
+    """
+    done: Mapping[Any, Any] = {}
+    said: dict[str, str] = {}
+    try:
+        done = act()
+    except WorkbenchError as error:
+        said = field_messages(error, list(fields))
+        if not said and not error.bad_input:
+            raise
+        _tell(error, said, task)
+    helps = {name: field.info or "" for name, field in fields.items()} | dict(helps or {})
+    at = dict(zip(fields.values(), at_fields(helps, said), strict=True))
+    # A field that is emptied or filled has its help back as well.
+    return {**done, **{one: {**help, **_update(done, one)} for one, help in at.items()}}
+
+
+def _update(done: Mapping[Any, Any], field: Any) -> dict[str, Any]:
+    if field not in done:
+        return {}
+    found = done[field]
+    return found if isinstance(found, dict) else {"value": found}
+
+
 def told_at_fields(
     act: Callable[[], Sequence[Any]],
     helps: Mapping[str, str],

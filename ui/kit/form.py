@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from ui.kit.choices import open_menu as menu
-from ui.kit.events import on, told_at_fields
+from ui.kit.events import answered, on, told_at_fields
 from ui.words import known, sentences, t
 from workbench.recipes.base import NO_PROMPT, Recipe
 from workbench.recipes.describe import FieldSpec, describe
@@ -50,17 +50,8 @@ class Form:
     ) -> dict[Any, Any]:
         """``act()``'s updates by component, and the help at the fields; what is refused of them
         stands there instead. ``more``: fields of the recipe that are drawn apart, by name."""
-        done: dict[Any, Any] = {}
-
-        def acted() -> list[Any]:
-            done.update(act())
-            return []
-
         helps = {spec.name: spec.help for spec in self.specs}
-        helps |= {name: field.info for name, field in (more or {}).items()}
-        fields = [*self.inputs, *(more or {}).values()]
-        said = told_at_fields(acted, helps, 0, task=self.recipe.task)
-        return done | dict(zip(fields, said, strict=True))
+        return answered(act, {**self.components, **(more or {})}, helps, self.recipe.task)
 
 
 def label(name: str, task: str = "") -> str:

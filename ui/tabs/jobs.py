@@ -6,8 +6,8 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.kit import confirm
 from ui.kit.cards import job_badge, job_card, job_title, progress_text, task_name, took
+from ui.kit.confirm import Confirm
 from ui.kit.events import on
 from ui.kit.job_slot import JobSlot, find, fitting_html, fitting_piece, start_fitting
 from ui.kit.live import live_chart, live_log, on_look, pulse
@@ -43,7 +43,7 @@ class JobsTab:
             with gr.Column(visible="hidden") as self.box:
                 self.job = JobSlot("jobs-job")
                 with self.job.actions, gr.Column(visible=False, min_width=160) as self.remove_box:
-                    self.remove = confirm.render(t("jobs.remove"), t("jobs.remove_yes"))
+                    self.remove = Confirm(t("jobs.remove"), t("jobs.remove_yes"))
                 self.fitting = fitting_piece("jobs-fitting")
                 with gr.Column(visible="hidden") as self.chart_box:
                     self.chart = live_chart(services, elem_id="jobs-chart")
@@ -69,14 +69,10 @@ class JobsTab:
         on(self.fitting.select, self._start_fitting, given, everything, queue=True)
         on_look(self.beat, self._look, [self.list, self.job.card, *self.inputs], self.outputs)
         get = self.services.workspace.jobs.get
-        confirm.listen(
-            *(self.remove, self._warn, self._remove, get),
-            *([self.chosen], everything, [self.status]),
-        )
+        self.remove.listen(self._warn, self._remove, get, [self.chosen], everything, [self.status])
 
     def _show(self, wanted: str, event: gr.EventData) -> dict[Any, Any]:
-        closed = zip(self.remove.outputs, confirm.closed(), strict=True)
-        return self._chosen(str(event.value), wanted) | dict(closed)
+        return self._chosen(str(event.value), wanted) | self.remove.closed()
 
     def _chosen(self, id: str, wanted: str) -> dict[Any, Any]:
         return {self.chosen: id, **self.refresh(id, wanted)}

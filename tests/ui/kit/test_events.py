@@ -1,13 +1,14 @@
 """Errors become sentences in one place."""
 
 import logging
+from typing import Any
 
 import gradio as gr
 import pytest
 
-from ui.kit.events import field_messages, guarded, told
+from ui.kit.events import answered, field_messages, guarded, told
 from ui.words import speaking, t
-from workbench.errors import BadInput, BadRecipe, SearchUnavailable
+from workbench.errors import BadInput, BadRecipe, InUse, SearchUnavailable, WorkbenchError
 from workbench.recipes.evaluate import EvaluateRecipe
 
 
@@ -64,3 +65,31 @@ def test_a_bad_recipe_says_which_field() -> None:
 
 def test_what_went_well_is_handed_on() -> None:
     assert guarded(lambda a, b: a + b)(1, 2) == 3
+
+
+def refuse(error: Exception) -> Any:
+    raise error
+
+
+def test_a_refusal_stands_at_its_field_and_changes_nothing_else() -> None:
+    with gr.Blocks():
+        other, a, b = (gr.Textbox(info=info) for info in (None, "help a", "help b"))
+    fields = {"a": a, "b": b}
+    bad = BadRecipe("b: no.", fields={"b": "No."})
+    # Gradio's toast is a warning of Python's where there is no page.
+    with pytest.warns(UserWarning, match="b: No."):
+        found = answered(lambda: refuse(bad), fields)
+    assert found.keys() == {a, b}
+    assert (found[a]["info"], found[a]["elem_classes"]) == ("help a", [])
+    assert (found[b]["info"], found[b]["elem_classes"]) == ("No.", ["rw-refused"])
+    done = answered(lambda: {other: "done", a: ""}, fields)
+    assert (done[other], done[a]["value"], done[a]["info"]) == ("done", "", "help a")
+    assert "value" not in done[b]
+    for error in (InUse("busy"), BadRecipe("busy", fields={"c": "."})):
+        with pytest.warns(UserWarning, match="busy"):
+            found = answered(lambda error=error: refuse(error), fields)
+        # What stood at a field before is mended, or this would have been said again.
+        assert found.keys() == {a, b}
+        assert (found[b]["info"], found[b]["elem_classes"]) == ("help b", [])
+    with pytest.raises(WorkbenchError):
+        answered(lambda: refuse(WorkbenchError("broken")), fields)

@@ -141,7 +141,7 @@ def test_what_a_run_leads_to_is_about_the_run_that_is_shown(services: Services, 
     visitor.click(train.to_compare)
     assert visitor.value(page.compare.chosen)["models"] == ["base", "older"]
     visitor.click(train.to_search)
-    assert visitor.value(page.search.form.model) == "older"
+    assert visitor.value(page.search.build.model) == "older"
     visitor.click(train.clone)
     assert visitor.value(train.forms.each[0].form.components["seed"]) in (1, 1.0, "1")
 

@@ -105,7 +105,7 @@ def indexes(services: Services, *wanted: str) -> None:
 
 def choose(visit: Visitor, page: Page, left: str | None, right: str) -> None:
     visit.open(page.search)
-    for menu, value in ((page.search.indexes, left), (page.search.other, right)):
+    for menu, value in ((page.search.options.index, left), (page.search.options.other, right)):
         visit.type(menu, value)
         visit.fire(menu, "input")
 
@@ -119,10 +119,10 @@ def test_all_chosen_indexes_are_named_and_removed(
     said = warning(visit, page.search)
     assert "“one”" in said and "“two”" in said and "three" not in said
     # Another choice changes nothing of what was asked.
-    visit.type(page.search.other, "three")
+    visit.type(page.search.options.other, "three")
     visit.click(page.search.remove.yes)
     assert names(services.workspace.indexes) == {"three"}
-    assert visit.value(page.search.indexes) == "three"
+    assert visit.value(page.search.options.index) == "three"
 
 
 def test_of_two_indexes_none_goes_where_one_cannot(

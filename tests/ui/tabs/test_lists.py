@@ -12,7 +12,8 @@ from tests.ui.tabs.conftest import BAD, put
 from tests.ui.visitor import drawn
 from ui.kit.cards import job_card, progress_text, train_text
 from ui.services import Services
-from ui.tabs import jobs, models_details, models_list
+from ui.tabs import jobs
+from ui.tabs.models import details as model_details
 from ui.tabs.train import tab
 
 TRAINED: dict[str, Any] = {
@@ -114,11 +115,11 @@ def test_models_show_what_they_gained(services: Services) -> None:
     store.insert(make.model("m1", "tuned", base="base", summary=TRAINED))
     store.insert(make.model("m2", "worse", summary=TRAINED, verdict="no-better"))
     store.insert(make.model("m3", BAD))
-    html = models_list.list_html(services, "tuned")
+    html = model_details.list_html(services, "tuned")
     assert "0.500" in html and "0.600" in html
     assert "no better than the original" in html
     assert "<script" not in html
-    details = models_details.details_html(services, services.workspace.models.get("tuned"))
+    details = model_details.details_html(services, services.workspace.models.get("tuned"))
     assert "Pooling" in details and "mean" in details
 
 
@@ -126,13 +127,13 @@ def test_a_model_of_random_weights_is_listed_too(services: Services) -> None:
     """The pictures' sample once wrote 'untrained' into its model's record."""
     about = {"origin": "made", "untrained": True}
     services.workspace.store.models.insert(make.model("m1", "drawn", summary=about))
-    assert "drawn" in models_list.list_html(services, "")
-    assert models_list.measure(services.workspace.models.get("drawn"), "untrained") == "–"
+    assert "drawn" in model_details.list_html(services, "")
+    assert model_details.measure(services.workspace.models.get("drawn"), "untrained") == "–"
 
 
 def test_a_model_is_a_download(services: Services) -> None:
     services.workspace.store.models.insert(make.model("m1", "a/b c"))
-    link = models_details.download_html(services, services.workspace.models.get("m1"))
+    link = model_details.download_html(services, services.workspace.models.get("m1"))
     assert 'href="/api/download/models/a%2Fb%20c"' in link
 
 

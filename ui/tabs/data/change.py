@@ -6,10 +6,11 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.kit import form, pushing
+from ui.kit import form
 from ui.kit.choices import dataset_names, models_menu, open_menu
 from ui.kit.events import on, on_busy
 from ui.kit.markup import EMPTY, piece
+from ui.kit.pushing import Pushing, stays
 from ui.routes.downloads import download_url
 from ui.services import Services
 from ui.tabs.data.section import Section, Shown
@@ -71,7 +72,7 @@ class ChangeSection(Section):
                 self.exported = piece(elem_id="data-exported")
             with gr.Tab(t("change.push"), id="push"):
                 piece(Markup('<p class="rw-quiet">{}</p>').format(t("change.push_about")))
-                self.push = pushing.render("data-push")
+                self.push = Pushing("data-push")
         self.place = [self.others, self.name, shown.name]
         columns = self.resplit.form.components["field"]
         self.outputs = [self.box, self.others, self.name, self.exported, columns]
@@ -96,7 +97,7 @@ class ChangeSection(Section):
         self.shown.refill(merged)
         given = [self.shown.id, self.name]
         self.shown.refill(on(self.rename.click, self._rename, given, self.shown.name))
-        pushing.listen(self.push, self.shown.id, self._push)
+        self.push.listen(self.shown.id, self._push)
 
     def _starter(self, drawn: form.Form) -> Callable[..., None]:
         def start(id: str, version: float, *raw: Any) -> None:
@@ -185,7 +186,7 @@ def exported_html(services: Services, job: Job | None) -> Markup:
     how = EMPTY
     if said.get("scores"):
         how = Markup('<p class="rw-quiet">{}</p>').format(sentences.said(said["scores"]))
-    lost = how + pushing.stays(said["left_out"])
+    lost = how + stays(said["left_out"])
     return Markup('<article class="rw-card"><p>{} {}</p>{}</article>').format(about, link, lost)
 
 

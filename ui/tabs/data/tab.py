@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import gradio as gr
 
-from ui.kit import confirm
 from ui.kit.choices import shown_dataset
+from ui.kit.confirm import Confirm
 from ui.kit.events import on
 from ui.kit.job_slot import JobSlot, card_html, newest
 from ui.kit.live import on_look, pulse
@@ -74,7 +74,7 @@ class DataTab:
             shown = Shown(services, self.chosen, self.shown, version, self.refill)
             self.sections = [section(shown) for section in SECTIONS]
             with gr.Column(visible=False) as self.remove_box:
-                self.remove = confirm.render(t("data.remove"), t("data.remove_yes"))
+                self.remove = Confirm(t("data.remove"), t("data.remove_yes"))
         self.inputs = [
             *(self.chosen, self.shown),
             *(one for section in self.sections for one in section.place),
@@ -102,16 +102,13 @@ class DataTab:
         slots = [self.job, self.bring.hub.job, *(job for job in jobs if job is not None)]
         cards = [slot.card for slot in slots]
         on_look(self.beat, self._look, [*self.inputs, *cards], self.outputs)
-        confirm.listen(
-            *(self.remove, self._warn, self._remove, self.workspace.datasets.get),
-            *([self.shown], self.outputs),
-        )
+        get = self.workspace.datasets.get
+        self.remove.listen(self._warn, self._remove, get, [self.shown], self.outputs)
         for section in self.sections:
             section.listen()
 
     def _show(self, event: gr.EventData) -> dict[Any, Any]:
-        closed = zip(self.remove.outputs, confirm.closed(), strict=True)
-        return self.refresh(str(event.value)) | dict(closed)
+        return self.refresh(str(event.value)) | self.remove.closed()
 
     def _warn(self, shown: str) -> tuple[list[Dataset], str]:
         datasets = self.workspace.datasets

@@ -11,7 +11,7 @@ from storage.records import Evaluation, JobStatus
 from tests.ui.tabs.conftest import BAD, put
 from tests.ui.visitor import drawn
 from tests.workbench.data.fakes import context
-from ui.kit import pushing
+from ui.kit.pushing import stays
 from ui.services import Services
 from ui.tabs.data import change
 from ui.tabs.data.change import ChangeSection
@@ -137,7 +137,7 @@ def test_a_data_set_is_sent_to_a_hub_from_the_page(
     send = next(
         one.fn for one in page.fns.values() if one.outputs == [part.push.token, part.push.said]
     )
-    token, said = send(tea.id, "me/tea", "secret", True)
+    token, said = send(tea.id, "me/tea", "secret", True).values()
     assert sent == [("tea", "me/tea", {"token": "secret", "private": True})]
     # The token leaves the page, and what the hub answers stays text.
     assert token == "" and "<b>" not in said and "hub.example" in said
@@ -146,7 +146,7 @@ def test_a_data_set_is_sent_to_a_hub_from_the_page(
         "Not included in this format" in said and "pictures (2)" in said and "<script" not in said
     )
     with speaking("zh"):
-        assert "图片（2）" in pushing.stays(["pictures (2)"])
+        assert "图片（2）" in stays(["pictures (2)"])
 
 
 def test_the_own_columns_are_offered_to_split_by(services: Services, tmp_path: Path) -> None:
