@@ -207,10 +207,10 @@ def asked_barely(faiss: Any, folder: str, plan: Any) -> Any:
     path = f"{folder}/index.faiss"
     if plan.structure != "binary":
         index = faiss.read_index(path)
-        if plan.lists:
-            index.nprobe = plan.probes
-        if plan.effort:
-            index.hnsw.efSearch = plan.effort
+        if plan.parameters["lists"]:
+            index.nprobe = plan.parameters["probes"]
+        if plan.parameters["effort"]:
+            index.hnsw.efSearch = plan.parameters["effort"]
         return lambda vector: index.search(vector, TOP)[1][0].tolist()
     signs = faiss.read_index_binary(path)
     fine = faiss.read_index(f"{folder}/rescore.faiss")

@@ -116,10 +116,18 @@ def _modules(package: str) -> list[str]:
 
 
 class OneOf:
-    """A recipe's choice among a registry's names: ``Annotated[str, OneOf(METRICS.names)]``."""
+    """A recipe's choice among a registry's names: ``Annotated[str, OneOf(METRICS.names)]``.
 
-    def __init__(self, names: Callable[[], tuple[str, ...]]):
+    ``labels``: what a form calls those that it has no words of its own for.
+    """
+
+    def __init__(
+        self,
+        names: Callable[[], tuple[str, ...]],
+        labels: Callable[[], dict[str, str]] = dict,
+    ):
         self.names = names
+        self.labels = labels
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler

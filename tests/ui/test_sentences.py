@@ -22,6 +22,7 @@ from workbench.models.resolve import catalogue
 from workbench.recipes.answer import AnswerRecipe
 from workbench.recipes.describe import describe
 from workbench.recipes.evaluate import EvaluateRecipe, IndexRecipe
+from workbench.search.index_types import INDEX_TYPES
 from workbench.tasks import TASKS
 
 ENGINE = Path(workbench.__file__).parent
@@ -154,6 +155,12 @@ def test_the_help_of_an_index_names_its_choices_as_the_page_does() -> None:
                 named = [one for one in spec.choices if f"'{one}'" in spec.help]
                 assert named and not [one for one in named if f"'{one}'" in help]
                 assert all(f"“{choice_label(spec, one)}”" in help for one in named)
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_every_type_of_index_can_be_read(other: str) -> None:
+    for one in INDEX_TYPES.all():
+        assert not [text for text in (one.label, one.remedy) if text and text not in pairs(other)]
 
 
 def test_an_error_is_read_with_what_it_names() -> None:

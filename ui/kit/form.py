@@ -205,7 +205,7 @@ def help_of(spec: FieldSpec, value: Any) -> str:
 
 def choice_label(spec: FieldSpec, choice: str) -> str:
     key = f"choice.{spec.name}.{choice}"
-    return t(key) if known(key) else choice
+    return t(key) if known(key) else sentences.said(spec.labels.get(choice, choice))
 
 
 def _number(spec: FieldSpec, common: dict[str, Any]) -> gr.components.Component:

@@ -27,6 +27,8 @@ class FieldSpec:
     required: bool
     default: Any
     choices: tuple[str, ...]
+    #: What choices are called, where that is not left to the form.
+    labels: dict[str, str]
     minimum: float | None
     maximum: float | None
     help: str
@@ -88,9 +90,10 @@ def _absolute(
 
 def _spec(name: str, info: FieldInfo) -> FieldSpec:
     kind, choices, optional = _kind(info.annotation)
+    labels: dict[str, str] = {}
     for one in info.metadata:
         if isinstance(one, OneOf):
-            kind, choices = "choice", one.names()
+            kind, choices, labels = "choice", one.names(), one.labels()
     extra = info.json_schema_extra
     about: dict[str, Any] = dict(extra.get("workbench", {})) if isinstance(extra, dict) else {}  # type: ignore[arg-type]
     refers_to: Referent | None = about.get("refers_to")
@@ -103,6 +106,7 @@ def _spec(name: str, info: FieldInfo) -> FieldSpec:
         required=info.is_required(),
         default=default if info.default_factory is None else info.default_factory(),  # type: ignore[call-arg]
         choices=choices,
+        labels=labels,
         minimum=_bound(info, "ge", "gt"),
         maximum=_bound(info, "le", "lt"),
         help=info.description or "",

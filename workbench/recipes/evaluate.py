@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, ValidationInfo, field_validator, model_validator
 
 from workbench.errors import BadRecipe
+from workbench.extensions import OneOf
 from workbench.recipes.base import (
     DecidingMetric,
     QueryDocument,
@@ -16,6 +17,7 @@ from workbench.recipes.base import (
 )
 from workbench.recipes.kinds import KINDS
 from workbench.recipes.train import TrainRecipe
+from workbench.search.index_types import structure_labels, structures
 
 
 class EvaluateRecipe(Recipe):
@@ -149,7 +151,7 @@ class IndexRecipe(Recipe):
         "'small' stores each document in far fewer bytes. What the latter two miss is measured "
         "and shown.",
     )
-    structure: Literal["auto", "flat", "hnsw", "ivf", "sq8", "pq", "ivfpq", "binary"] = setting(
+    structure: Annotated[str, OneOf(structures, structure_labels)] = setting(
         "auto",
         help="The FAISS index structure; 'auto' chooses it by the type and the number of "
         "documents.",

@@ -29,9 +29,9 @@ from workbench.search.found import (
     generation,
     score_documents,
 )
-from workbench.search.index_types import Searcher
 from workbench.search.pictures import only_texts
-from workbench.search.registry import FILE, plan_of
+from workbench.search.plan import PlannedIndex
+from workbench.search.registry import plan_of
 from workbench.search.results import CANDIDATES, SearchResult
 from workbench.search.staleness import documents_reader
 from workbench.search.texts import DOCUMENTS_FILE, open_documents
@@ -210,9 +210,12 @@ class Engine:
 
     def _read(self, record: Index, reader: DatasetReader | None) -> OpenIndex:
         folder = self._workspace.path(record.path)
-        if not (folder / FILE).is_file():
-            raise SearchUnavailable(f"The file of the index '{record.name}' is missing.", _REBUILD)
-        searcher = Searcher(plan_of(record), folder)
+        try:
+            searcher = PlannedIndex.read(plan_of(record), folder)
+        except FileNotFoundError:
+            raise SearchUnavailable(
+                f"The file of the index '{record.name}' is missing.", _REBUILD
+            ) from None
         known = Known(reader) if reader else None
         return OpenIndex(record, searcher, open_documents(folder, reader), known)
 

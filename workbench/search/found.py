@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 import orjson
@@ -20,7 +20,8 @@ from workbench.errors import BadInput, ModelUnusable
 from workbench.evaluation.texts import join_documents
 from workbench.models.scorer import Scorer
 from workbench.search.fields import Fields, parse
-from workbench.search.plan import Plan
+from workbench.search.index_types import Mask, Searchable
+from workbench.search.plan import PlannedIndex
 from workbench.search.results import Hit
 from workbench.search.texts import Documents, as_rows
 
@@ -61,7 +62,6 @@ class LruCache(Generic[T]):
 
 Scores = NDArray[np.float32]
 Positions = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 #: More are asked for than wanted, so that equal scores at the end can be told apart by id.
 _SPARE = 16
@@ -69,36 +69,23 @@ _SPARE = 16
 _MOST = 20_000
 
 
-class Asked(Protocol):
-    """What is asked (:class:`workbench.search.index_types.Searcher`)."""
-
-    @property
-    def ntotal(self) -> int: ...
-
-    def search(
-        self, vector: Scores, want: int, mask: Mask | None = None
-    ) -> tuple[Scores, Positions]:
-        """The best ``want`` for one query (d,), best first; fewer where there are no more."""
-        ...
-
-
 def contenders(
-    index: Asked, vector: Scores, top_k: int, mask: Mask | None = None
+    index: Searchable, vector: Scores, top_k: int, mask: Mask | None = None
 ) -> tuple[Positions, Scores]:
     """The documents that can be among the ``top_k`` best for one query (d,), of those in ``mask``.
 
     These are ``top_k``, and those that score the same as the last of them.
     """
-    want = min(top_k + _SPARE, index.ntotal)
+    want = min(top_k + _SPARE, len(index))
     while True:
         scores, positions = index.search(vector, want, mask)
         if not len(scores):
             return positions, scores
         tied = len(scores) == want > top_k and scores[-1] == scores[top_k - 1]
-        if not tied or want >= min(index.ntotal, _MOST):
+        if not tied or want >= min(len(index), _MOST):
             keep = scores >= scores[min(top_k, len(scores)) - 1]
             return positions[keep], scores[keep]
-        want = min(want * 4, index.ntotal, _MOST)
+        want = min(want * 4, len(index), _MOST)
 
 
 def order(ids: list[str], scores: Scores, top_k: int) -> list[int]:
@@ -147,19 +134,13 @@ class Known:
         return found
 
 
-class Searched(Asked, Protocol):
-    """What an index is asked through, and how it was made."""
-
-    plan: Plan
-
-
 @dataclass(frozen=True)
 class OpenIndex:
     """An opened index: what is asked, its documents, and what the data set knows of queries; None
     where the data set was removed."""
 
     record: Index
-    searcher: Searched
+    searcher: PlannedIndex
     documents: Documents
     known: Known | None
 

@@ -1,313 +1,333 @@
-"""Asks a finished index on disk, all structures alike. Imports FAISS: worker processes only."""
+"""The types of index: how each is planned, and what builds and searches it. Neither torch nor
+FAISS is imported: forms, recipes and plans need to know of types, and only workers of vectors."""
 
-import os
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self
 
-import faiss as untyped
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.search.plan import BUILD_EFFORT, Plan
-from workbench.search.registry import FILE
-from workbench.search.vectors import BLOCK, Spool, Vectors, fitted
+from workbench.errors import BadInput
+from workbench.extensions import Registry
+from workbench.search.vectors import BLOCK, Vectors
 
-# Makes, fills and changes FAISS indexes as a plan says. Imports FAISS: worker processes only.
-#
-# A document's number in an index is its position in the index's own list of documents; removing
-# some closes the gaps, so that positions always run from 0.
-
-# What FAISS's Python wrappers take is not what its type stubs say.
-faiss: Any = untyped
-#: A binary index's int8 vectors, read only for the documents that are scored again.
-RESCORE_FILE = "rescore.faiss"
-#: k-means gains little after so many rounds.
-_ROUNDS = 10
-_IP = faiss.METRIC_INNER_PRODUCT
-Tell = Callable[[str], None]
+#: Marks documents of an index by position (n,).
 Mask = NDArray[np.bool_]
+#: Scores and positions of documents, best first.
+Nearest = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
-class Built:
-    """A FAISS index being made or changed, and for a binary one the vectors it rescores with."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How one index is made and searched.
 
-    def __init__(self, plan: Plan, main: Any, second: Any = None) -> None:
-        self.plan = plan
-        self.main = main
-        self.second = second
+    ``structure``: the name of its type. ``dimensions``: of the vectors as they are indexed;
+    ``cut``: whether that is fewer than the model gives; ``normalize``: whether cut vectors are
+    brought to length 1 again. ``train_rows``: how many vectors it is trained on. ``parameters``:
+    those of its type. ``notes``: what was decided otherwise than asked, in sentences.
+    """
 
-    @property
-    def rows(self) -> int:
-        return int(self.main.ntotal)
+    structure: str
+    dimensions: int
+    cut: bool = False
+    normalize: bool = True
+    train_rows: int = 0
+    parameters: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in an index's record: the parameters stand among the other values."""
+        own = {name: getattr(self, name) for name in _PLANNED}
+        return {**own, **self.parameters, "notes": list(self.notes)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Plan":
+        own = {name: values[name] for name in _PLANNED if name in values}
+        parameters = {name: values[name] for name in values.keys() - {*_PLANNED, "notes"}}
+        return cls(**own, parameters=parameters, notes=tuple(values.get("notes", ())))
+
+
+_PLANNED = ("structure", "dimensions", "cut", "normalize", "train_rows")
+
+
+class Searchable(Protocol):
+    """Documents' vectors that can be searched."""
+
+    def __len__(self) -> int: ...
+
+    def search(self, query: Vectors, want: int, mask: Mask | None = None) -> Nearest:
+        """The best ``want`` documents for one query (d,) by dot product, or another score of which
+        more is better; with a ``mask`` (n,), only among the documents it marks. Fewer than ``want``
+        only where no more are left."""
+        ...
+
+
+class VectorIndex(Searchable, Protocol):
+    """An index of documents' vectors, in memory or opened from its files.
+
+    A document is known by its position, from 0. Vectors (n, d) are float32 and have the plan's
+    dimensions. ``search`` is asked for 1 to as many documents as are marked.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        """An empty index."""
+        ...
+
+    @classmethod
+    def read(cls, plan: Plan, folder: Path, mapped: bool) -> Self:
+        """The index in this folder: to be searched, with its files mapped into memory where that is
+        possible (``mapped``), or to be changed. Raises FileNotFoundError where a file is lost."""
+        ...
 
     def train(self, sample: Vectors) -> None:
-        """Learn from some documents' vectors (n, d), as the model gave them."""
-        for one in (self.main, self.second):
-            if one is not None and not one.is_trained:
-                one.train(fitted(self.plan, sample))
+        """Learn from ``plan.train_rows`` of the vectors; not called where that is 0."""
+        ...
 
     def add(self, vectors: Vectors) -> None:
-        """Append documents' vectors (n, d), as the model gave them."""
-        ready = fitted(self.plan, vectors)
-        self.main.add(bits(ready) if self.plan.structure == "binary" else ready)
-        if self.second is not None:
-            self.second.add(ready)
+        """Append documents."""
+        ...
 
     def remove(self, gone: Mask) -> None:
         """Take out the documents marked in ``gone`` (n,); those after them move up."""
-        if not gone.any():
-            return
-        if self.plan.structure == "hnsw":
-            self.main = _without(self.main, self.plan, gone)
-            return
-        packed = np.packbits(gone, bitorder="little")
-        for one in (self.main, self.second):
-            if one is not None:
-                one.remove_ids(faiss.IDSelectorBitmap(packed))
-        if self.plan.lists:
-            _renumber(self.main, gone)
+        ...
 
-    def write(self, folder: Path) -> int:
-        """Write beside and rename; the files' bytes."""
-        save = faiss.write_index_binary if self.plan.structure == "binary" else faiss.write_index
-        size = _write(save, self.main, folder / FILE)
-        if self.second is not None:
-            size += _write(faiss.write_index, self.second, folder / RESCORE_FILE)
-        return size
+    def write(self, folder: Path) -> None:
+        """Write its files into an index's new folder."""
+        ...
 
 
-def make(plan: Plan) -> Built:
-    """An empty index as planned."""
-    d = plan.dimensions
-    if plan.structure == "binary":
-        second = faiss.IndexScalarQuantizer(d, faiss.ScalarQuantizer.QT_8bit, _IP)
-        return Built(plan, faiss.IndexBinaryFlat(_whole_bytes(d)), second if plan.rescore else None)
-    return Built(plan, _MAKERS[plan.structure](plan))
+@dataclass(frozen=True, slots=True)
+class IndexRequest:
+    """What an index is planned for: so many documents, their vectors' dimensions as indexed, and
+    the recipe's fields for experts."""
+
+    documents: int
+    dimensions: int
+    probes: int | None = None
+    code_bytes: int | None = None
+    rescore: int = 0
 
 
-def read(plan: Plan, folder: Path) -> Built:
-    """An index read whole into memory, to be changed."""
-    if plan.structure == "binary":
-        second = folder / RESCORE_FILE
-        main = faiss.read_index_binary(str(folder / FILE))
-        return Built(plan, main, faiss.read_index(str(second)) if second.is_file() else None)
-    return Built(plan, faiss.read_index(str(folder / FILE)))
+def _no_parameters(_request: IndexRequest) -> dict[str, int]:
+    return {}
 
 
-def build(plan: Plan, spool: Spool, tell: Tell, done: Callable[[int], None]) -> Built:
-    """Train where needed, then add all vectors; ``tell`` says which, ``done`` how many are in."""
-    built = make(plan)
-    if plan.train_rows:
-        tell("Training the index")
-        built.train(spool.sample(plan.train_rows, seed=13))
-    tell("Filling the index")
-    fill(built, spool, done)
-    return built
+def _no_training(_documents: int, _parameters: Mapping[str, int]) -> int:
+    return 0
 
 
-def fill(built: Built, spool: Spool, done: Callable[[int], None]) -> None:
-    """Add all vectors of a spool."""
-    # A graph grows slowly: small steps keep 'stop' quick.
-    step = 500 if built.plan.structure == "hnsw" else BLOCK
-    added = 0
-    for block in spool.blocks():
-        for start in range(0, len(block), step):
-            part = block[start : start + step]
-            built.add(part)
-            added += len(part)
-            done(added)
+def _suits(_documents: int) -> None:
+    return None
 
 
-def bits(vectors: Vectors) -> NDArray[np.uint8]:
-    """The sign of each dimension as a bit: (n, d) -> (n, d / 8 rounded up)."""
-    return np.packbits(vectors > 0, axis=1)
+@dataclass(frozen=True, slots=True)
+class IndexType:
+    """A type of index: what a recipe's ``structure`` chooses.
+
+    ``implementation``: the class of its :class:`VectorIndex`, or where it is ('module:class').
+    ``bytes_per_vector``: what an index of this plan takes in memory while it is built, per
+    document. ``parameters``: those of its own, kept in the plan; may raise :class:`BadInput`.
+    ``train_rows``: from the number of documents and the parameters, how many it is trained on.
+    ``instead``: for a number of documents that does not suit it, the type to take and a sentence
+    why. ``remedy``: what to do about low recall. ``outgrown``: whether it is built anew, instead of
+    changed, once half of the documents it was laid out for have changed. ``step``: documents added
+    at a time, between which a job can be stopped.
+    """
+
+    name: str
+    label: str
+    help: str
+    implementation: "str | type[VectorIndex]"
+    bytes_per_vector: Callable[[Plan], float]
+    parameters: Callable[[IndexRequest], dict[str, int]] = _no_parameters
+    train_rows: Callable[[int, Mapping[str, int]], int] = _no_training
+    instead: Callable[[int], tuple[str, str] | None] = _suits
+    remedy: str = ""
+    outgrown: bool = False
+    step: int = BLOCK
+
+    def load(self) -> "type[VectorIndex]":
+        """The class that builds and searches it; FAISS comes with those of ours."""
+        if not isinstance(self.implementation, str):
+            return self.implementation
+        module, _, name = self.implementation.partition(":")
+        loaded: type[VectorIndex] = getattr(import_module(module), name)
+        return loaded
 
 
-def _whole_bytes(dimensions: int) -> int:
-    return (dimensions + 7) // 8 * 8
+# The types that FAISS implements.
+
+#: A product quantizer learns 256 centres per byte; FAISS wants 39 documents for each of them.
+PQ_NEEDS = 256 * 39
+#: Below this many documents a query is compared with all of them in a millisecond or so.
+FEW = 1_000
+#: Documents that a list of an IVF index is trained on, and the most in all.
+PER_LIST, TRAINED_MOST = 48, 200_000
+LINKS, SEARCH_EFFORT = 32, 96
+_FAISS = "workbench.search.faiss_indexes"
 
 
-def _flat(plan: Plan) -> Any:
-    return faiss.IndexFlatIP(plan.dimensions)
+def _faiss(**chosen: int) -> dict[str, int]:
+    """Parameters as they are recorded: those that a type does not use are 0."""
+    names = ("lists", "probes", "links", "effort", "code_bytes", "rescore")
+    return {**dict.fromkeys(names, 0), **chosen}
 
 
-def _hnsw(plan: Plan) -> Any:
-    index = faiss.IndexHNSWFlat(plan.dimensions, plan.links, _IP)
-    index.hnsw.efConstruction = BUILD_EFFORT
-    index.hnsw.efSearch = plan.effort
-    return index
+def _lists(request: IndexRequest) -> dict[str, int]:
+    """FAISS's rule of thumb, but with enough documents to learn each list's centre from."""
+    documents = request.documents
+    lists = max(1, min(round(4 * math.sqrt(documents)), documents // 39))
+    return {"lists": lists, "probes": min(lists, request.probes or max(8, lists // 16))}
 
 
-def _ivf(plan: Plan) -> Any:
-    index = faiss.IndexIVFFlat(_flat(plan), plan.dimensions, plan.lists, _IP)
-    return _sparing(index, plan)
-
-
-def _sq8(plan: Plan) -> Any:
-    return faiss.IndexScalarQuantizer(plan.dimensions, faiss.ScalarQuantizer.QT_8bit, _IP)
-
-
-def _ivfpq(plan: Plan) -> Any:
-    """Also plain PQ, as a single list: FAISS's own PQ index cannot search among chosen documents,
-    and centred on the mean the codes lose a little less."""
-    index = faiss.IndexIVFPQ(_flat(plan), plan.dimensions, plan.lists, plan.code_bytes, 8, _IP)
-    index.pq.cp.niter = _ROUNDS
-    return _sparing(index, plan)
-
-
-_MAKERS = {
-    "flat": _flat,
-    "hnsw": _hnsw,
-    "ivf": _ivf,
-    "sq8": _sq8,
-    "pq": _ivfpq,
-    "ivfpq": _ivfpq,
-}
-
-
-def _sparing(index: Any, plan: Plan) -> Any:
-    index.cp.niter = _ROUNDS
-    index.nprobe = plan.probes
-    return index
-
-
-def _without(index: Any, plan: Plan, gone: Mask) -> Any:
-    """A graph cannot forget: it is drawn anew from the vectors that stay."""
-    made = _hnsw(plan)
-    for start in range(0, index.ntotal, BLOCK):
-        count = min(BLOCK, index.ntotal - start)
-        vectors = index.reconstruct_n(start, count)
-        made.add(vectors[~gone[start : start + count]])
-    return made
-
-
-def _renumber(index: Any, gone: Mask) -> None:
-    """Give the documents left in the lists the numbers they have without those that are gone."""
-    new = np.cumsum(~gone) - 1
-    lists = index.invlists
-    for number in range(index.nlist):
-        size = lists.list_size(number)
-        if size:
-            ids = faiss.rev_swig_ptr(lists.get_ids(number), size)
-            ids[:] = new[ids]
-
-
-def _write(save: Callable[[Any, str], None], index: Any, path: Path) -> int:
-    partial = path.with_name(f"{path.name}.partial")
-    save(index, str(partial))
-    return partial.rename(path).stat().st_size
-
-
-Found = tuple[NDArray[np.float32], NDArray[np.int64]]
-#: Where a filter leaves fewer than this many documents, or less than this share of them, all of
-#: them are compared: quicker than walking lists or a graph that mostly lead elsewhere, and exact.
-_FEW, _SHARE = 5_000, 0.1
-
-
-class Searcher:
-    """An opened index. Files are mapped into memory where FAISS can: what is not asked for is not
-    read, and the system may take the memory back."""
-
-    def __init__(self, plan: Plan, folder: Path) -> None:
-        self.plan = plan
-        _read_ahead(folder / FILE)
-        self._main = _open(plan, folder)
-        rescore = folder / RESCORE_FILE
-        self._second = (
-            faiss.read_index(str(rescore), faiss.IO_FLAG_MMAP_IFC) if rescore.is_file() else None
+def _code_bytes(request: IndexRequest) -> int:
+    dimensions, wanted = request.dimensions, request.code_bytes
+    if wanted is None:
+        # The largest divisor up to a quarter of the dimensions.
+        return max(m for m in range(1, max(1, dimensions // 4) + 1) if dimensions % m == 0)
+    if dimensions % wanted:
+        fits = ", ".join(str(m) for m in range(1, dimensions + 1) if dimensions % m == 0)
+        raise BadInput(
+            f"code_bytes is {wanted}, but {dimensions} dimensions are no multiple of it.",
+            f"Choose one of {fits}.",
         )
-        if plan.lists:
-            self._main.nprobe = plan.probes
-
-    @property
-    def ntotal(self) -> int:
-        return int(self._main.ntotal)
-
-    def search(self, vector: Vectors, want: int, mask: Mask | None = None) -> Found:
-        """The best ``want`` documents for one query (d,) as the model gave it: scores and
-        positions, best first. With a ``mask`` (n,), only among the documents it marks.
-
-        There are fewer than ``want`` only where no more are left: an approximate structure that
-        finds fewer under a mask is asked on, in the end for all of them.
-        """
-        query = fitted(self.plan, vector[None, :])
-        open_ = self.ntotal if mask is None else int(np.count_nonzero(mask))
-        want = min(want, open_)
-        if not want:
-            return np.empty(0, np.float32), np.empty(0, np.int64)
-        if self.plan.structure == "binary":
-            return self._binary(query, want, mask)
-        packed = None if mask is None else np.packbits(mask, bitorder="little")
-        selector = None if packed is None else faiss.IDSelectorBitmap(packed)
-        narrow = mask is not None and open_ < max(_FEW, _SHARE * self.ntotal)
-        if not narrow:
-            found = self._asked(query, want, selector)
-            if len(found[1]) >= want:
-                return found
-        return self._all(query, want, selector)
-
-    def _asked(self, query: Vectors, want: int, selector: Any) -> Found:
-        """As the structure searches by itself."""
-        if self.plan.structure == "hnsw":
-            effort = max(self.plan.effort, want)
-            params = faiss.SearchParametersHNSW(sel=selector, efSearch=effort)
-        elif self.plan.lists:
-            params = faiss.SearchParametersIVF(sel=selector, nprobe=self.plan.probes)
-        else:
-            params = faiss.SearchParameters(sel=selector)
-        return _kept(*self._main.search(query, want, params=params))
-
-    def _all(self, query: Vectors, want: int, selector: Any) -> Found:
-        """Comparing every document that is open."""
-        if self.plan.structure == "hnsw":
-            storage = faiss.downcast_index(self._main.storage)
-            return _kept(*storage.search(query, want, params=faiss.SearchParameters(sel=selector)))
-        if self.plan.lists:
-            params = faiss.SearchParametersIVF(sel=selector, nprobe=self.plan.lists)
-            return _kept(*self._main.search(query, want, params=params))
-        return _kept(*self._main.search(query, want, params=faiss.SearchParameters(sel=selector)))
-
-    def _binary(self, query: Vectors, want: int, mask: Mask | None) -> Found:
-        open_ = self.ntotal if mask is None else int(np.count_nonzero(mask))
-        more = min(open_, want * max(1, self.plan.rescore))
-        packed = None if mask is None else np.packbits(mask, bitorder="little")
-        selector = None if packed is None else faiss.IDSelectorBitmap(packed)
-        params = faiss.SearchParameters(sel=selector) if selector is not None else None
-        distances, rows = (one[0] for one in self._main.search(bits(query), more, params=params))
-        distances, rows = distances[rows >= 0], rows[rows >= 0]
-        if self._second is None:
-            # The share of equal bits, from -1 to 1, so that more is better here too.
-            scores = (1 - 2 * distances / self.plan.dimensions).astype(np.float32)
-        else:
-            scores = self._second.reconstruct_batch(rows) @ query[0]
-        order = np.lexsort((rows, -scores))[:want]
-        return scores[order], rows[order].astype(np.int64)
+    return wanted
 
 
-def _open(plan: Plan, folder: Path) -> Any:
-    path = str(folder / FILE)
-    if plan.structure == "binary":
-        return faiss.read_index_binary(path, faiss.IO_FLAG_MMAP_IFC)
-    # Codes in one piece are mapped by one flag, lists of them by the other.
-    if not plan.lists:
-        return faiss.read_index(path, faiss.IO_FLAG_MMAP_IFC)
-    index = faiss.read_index(path, faiss.IO_FLAG_MMAP)
-    # FAISS would start 32 threads for each query to read its lists ahead, which costs ten times
-    # the search where they are in memory already.
-    faiss.downcast_InvertedLists(index.invlists).prefetch_nthread = 0
-    return index
+def _train_all(documents: int, _parameters: Mapping[str, int]) -> int:
+    return min(documents, TRAINED_MOST)
 
 
-def _read_ahead(path: Path) -> None:
-    """Ask the system to have a mapped file in its cache by the time of the first search, if there
-    is memory to spare. It reads while others go on, and gives the memory to who needs it."""
-    if hasattr(os, "posix_fadvise"):
-        with path.open("rb") as file:
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+def _train_lists(documents: int, parameters: Mapping[str, int]) -> int:
+    return min(documents, TRAINED_MOST, PER_LIST * parameters["lists"])
 
 
-def _kept(scores: Any, rows: Any) -> Found:
-    """One query's answers without FAISS's fillers."""
-    there = rows[0] >= 0
-    return scores[0][there], rows[0][there]
+def _train_codes(documents: int, parameters: Mapping[str, int]) -> int:
+    return min(documents, TRAINED_MOST, max(2 * PQ_NEEDS, PER_LIST * parameters["lists"]))
+
+
+def _without_codes(documents: int) -> tuple[str, str] | None:
+    if documents >= PQ_NEEDS:
+        return None
+    return "sq8", (
+        f"PQ needs at least {PQ_NEEDS:,} documents to train on and there are {documents:,}: "
+        "each dimension is stored in one byte (SQ8) instead."
+    )
+
+
+def _without_lists(documents: int) -> tuple[str, str] | None:
+    if documents >= FEW:
+        return None
+    return "flat", (
+        f"With {documents:,} documents there is nothing to divide into lists: the search is "
+        "exact instead."
+    )
+
+
+def _pq_bytes(plan: Plan) -> float:
+    return plan.parameters["code_bytes"] + 8
+
+
+_PQ_REMEDY = "Rebuild it with more code bytes, or as ‘fast’ or ‘exact’."
+
+#: All types of index: recipes' choices, forms, plans and the reference follow from it.
+INDEX_TYPES = Registry(
+    "index type",
+    [
+        IndexType(
+            "flat",
+            "Flat (exact)",
+            "Compares the query with every document.",
+            f"{_FAISS}:FlatIndex",
+            bytes_per_vector=lambda plan: 4 * plan.dimensions,
+            parameters=lambda _: _faiss(),
+        ),
+        IndexType(
+            "hnsw",
+            "HNSW graph",
+            "Walks a graph that links each document to its nearest ones.",
+            f"{_FAISS}:HnswIndex",
+            # The lowest level has twice as many links, of four bytes each.
+            bytes_per_vector=lambda plan: 4 * plan.dimensions + 8 * plan.parameters["links"],
+            parameters=lambda _: _faiss(links=LINKS, effort=SEARCH_EFFORT),
+            remedy="The preset ‘exact’ misses none.",
+            # A graph grows slowly: small steps keep 'stop' quick.
+            step=500,
+        ),
+        IndexType(
+            "ivf",
+            "IVF lists",
+            "Divides the documents into lists, and searches those nearest to the query.",
+            f"{_FAISS}:IvfIndex",
+            bytes_per_vector=lambda plan: 4 * plan.dimensions + 8,
+            parameters=lambda request: _faiss(**_lists(request)),
+            train_rows=_train_lists,
+            instead=_without_lists,
+            remedy="Rebuild it with more probes, or as ‘exact’, which misses none.",
+            outgrown=True,
+        ),
+        IndexType(
+            "sq8",
+            "SQ8, one byte a dimension",
+            "Rounds each dimension to one of 256 values, and compares the query with every "
+            "document.",
+            f"{_FAISS}:Sq8Index",
+            bytes_per_vector=lambda plan: plan.dimensions,
+            parameters=lambda _: _faiss(),
+            train_rows=_train_all,
+            outgrown=True,
+        ),
+        IndexType(
+            "pq",
+            "PQ codes",
+            "Stores each document as codes of parts of its vector (product quantization).",
+            f"{_FAISS}:IvfPqIndex",
+            bytes_per_vector=_pq_bytes,
+            # A single list: FAISS's own PQ index cannot search among chosen documents, and centred
+            # on the mean the codes lose a little less.
+            parameters=lambda request: _faiss(lists=1, probes=1, code_bytes=_code_bytes(request)),
+            train_rows=_train_codes,
+            instead=_without_codes,
+            remedy=_PQ_REMEDY,
+            outgrown=True,
+        ),
+        IndexType(
+            "ivfpq",
+            "IVF lists of PQ codes",
+            "Divides the documents into lists, and stores them as PQ codes there.",
+            f"{_FAISS}:IvfPqIndex",
+            bytes_per_vector=_pq_bytes,
+            parameters=lambda request: _faiss(**_lists(request), code_bytes=_code_bytes(request)),
+            train_rows=_train_codes,
+            instead=_without_codes,
+            remedy=_PQ_REMEDY,
+            outgrown=True,
+        ),
+        IndexType(
+            "binary",
+            "Binary, one bit a dimension",
+            "Compares the signs of the dimensions, and rescores the best with int8 vectors.",
+            f"{_FAISS}:BinaryIndex",
+            bytes_per_vector=lambda plan: (
+                plan.dimensions / 8 + (plan.dimensions if plan.parameters["rescore"] else 0)
+            ),
+            parameters=lambda request: _faiss(rescore=request.rescore),
+            train_rows=_train_all,
+            remedy="Rebuild it with a larger rescore, or as ‘exact’, which misses none.",
+        ),
+    ],
+)
+
+
+def structures() -> tuple[str, ...]:
+    """What a recipe's ``structure`` may be."""
+    return ("auto", *INDEX_TYPES.names())
+
+
+def structure_labels() -> dict[str, str]:
+    """What those are called."""
+    return {one.name: one.label for one in INDEX_TYPES.all()}

@@ -1,6 +1,6 @@
 """From a data set's documents to an index's folder, whole and measured. Worker processes only.
 
-Memory: what FAISS needs of the index, and one part of the documents. The vectors wait in a file of
+Memory: what the index's type needs, and one part of the documents. The vectors wait in a file of
 the job's folder; they are needed again for training, filling and measuring. A build that was
 stopped goes on from the kept encodings (``workbench.evaluation.encoding_cache``):
 what was encoded is read, not encoded again, and the rest is quick.
@@ -24,6 +24,7 @@ from workbench.evaluation.encode import CachedEncoder, with_cache
 from workbench.evaluation.measure import Encoder
 from workbench.evaluation.pictures import OnPictures, no_pictures
 from workbench.evaluation.texts import join_documents
+from workbench.jobs.files import folder_bytes
 from workbench.jobs.reporting import JobContext
 from workbench.models.image_text import LoadedImageText
 from workbench.models.load import LoadedEmbedding, load_model
@@ -31,9 +32,9 @@ from workbench.models.resolve import ResolvedModel, resolve
 from workbench.recipes.evaluate import IndexRecipe
 from workbench.search import pictures
 from workbench.search.found import no_encoder
-from workbench.search.index_types import Built, Searcher, build
+from workbench.search.index_types import Plan, Searchable
 from workbench.search.pictures import Seeing, Skipped
-from workbench.search.plan import Plan, make_plan
+from workbench.search.plan import PlannedIndex, check_memory, make_plan
 from workbench.search.staleness import identity
 from workbench.search.texts import as_rows, numbered, write_documents
 from workbench.search.vectors import Spool, Vectors
@@ -67,7 +68,7 @@ def sample_queries(
     return spool.sample(QUERIES, _SEED), "documents"
 
 
-def measure(searcher: Searcher, spool: Spool, queries: Vectors) -> dict[str, Any]:
+def measure(searcher: Searchable, spool: Spool, queries: Vectors) -> dict[str, Any]:
     """recall@10 and milliseconds per query, asked one at a time, without encoding."""
     depth = min(DEPTH, spool.rows)
     last = exact_tenth(spool, queries, depth)
@@ -182,7 +183,8 @@ def make_folder(material: IndexSource, folder: Path, rows: Rows) -> BuiltIndex:
     context = material.context
     if not len(rows):
         raise no_pictures(material.reader)
-    material.plan(len(rows))  # What cannot be is refused before anything is encoded.
+    # What cannot be is refused before anything is encoded.
+    check_memory(material.plan(len(rows)), len(rows))
     ready = encode(material, rows)
     total = len(ready.rows)
     try:
@@ -195,7 +197,8 @@ def make_folder(material: IndexSource, folder: Path, rows: Rows) -> BuiltIndex:
             context.progress(count, total, material.unit, "Filling the index")
             context.check_cancelled()
 
-        built = build(material.plan(total), ready.spool, tell, done)
+        built = PlannedIndex.empty(material.plan(total))
+        built.fill(ready.spool, tell, done)
         return finish(material, folder, built, ready)
     finally:
         ready.spool.remove()
@@ -248,13 +251,15 @@ def parts(reader: DatasetReader, rows: Rows) -> Iterator[pa.Table]:
 
 
 def finish(
-    material: IndexSource, folder: Path, built: Built, ready: EncodedDocuments
+    material: IndexSource, folder: Path, built: PlannedIndex, ready: EncodedDocuments
 ) -> BuiltIndex:
     """Write everything an index's folder has, open it as a search does, and measure it."""
     context, total, unit = material.context, len(ready.rows), material.unit
     context.progress(total, total, unit, "Writing the index")
     material.encoder.contract.write(folder)
-    size = built.write(folder)
+    before = folder_bytes(folder)
+    built.write(folder)
+    size = folder_bytes(folder) - before
     write_documents(folder, parts(material.reader, ready.rows))
     context.check_cancelled()
     context.progress(total, total, unit, "Measuring the index")
@@ -262,7 +267,7 @@ def finish(
         material.reader, material.encoder, ready.spool, context.check_cancelled
     )
     context.check_cancelled()
-    measured = measure(Searcher(built.plan, folder), ready.spool, queries)
+    measured = measure(PlannedIndex.read(built.plan, folder), ready.spool, queries)
     plan = built.plan
     seen: dict[str, Any] = {"notes": []}
     if material.seeing is not None:
@@ -285,7 +290,7 @@ def finish(
     return BuiltIndex(total, size, summary)
 
 
-# The task ``index``: encode a data set's documents into a FAISS index.
+# The task ``index``: encode a data set's documents into an index.
 
 #: What the result says besides of an index of pictures.
 OF_PICTURES = ("skipped", "skipped_pictures", "without_picture")

@@ -1,79 +1,67 @@
-"""Which FAISS structure an index gets, and with which parameters. Torch-free and FAISS-free."""
+"""An index as planned: how a recipe's is, and building, opening and searching one. FAISS-free
+until an index is built or opened."""
 
-import math
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
 
 from workbench.errors import BadInput
 from workbench.recipes.evaluate import IndexRecipe
+from workbench.search.index_types import (
+    INDEX_TYPES,
+    PQ_NEEDS,
+    IndexRequest,
+    Mask,
+    Nearest,
+    Plan,
+    VectorIndex,
+)
+from workbench.search.vectors import Spool, Vectors
 
-Structure = Literal["flat", "hnsw", "ivf", "sq8", "pq", "ivfpq", "binary"]
-
-#: A product quantizer learns 256 centres per byte; FAISS wants 39 documents for each of them.
-PQ_NEEDS = 256 * 39
-#: Below this many documents a query is compared with all of them in a millisecond or so.
-FEW = 1_000
 #: A graph of more documents than this takes too long to build on a few cores.
 GRAPH_MOST = 200_000
-#: Documents that a list of an IVF index is trained on, and the most in all.
-PER_LIST, TRAINED_MOST = 48, 200_000
-LINKS, BUILD_EFFORT, SEARCH_EFFORT = 32, 80, 96
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How an index is made and asked. Unused parameters are 0.
-
-    ``dimensions``: of the vectors as they are indexed; ``cut``: whether that is fewer than the
-    model gives; ``normalize``: whether cut vectors are brought to length 1 again.
-    """
-
-    structure: Structure
-    dimensions: int
-    cut: bool = False
-    normalize: bool = True
-    lists: int = 0
-    probes: int = 0
-    links: int = 0
-    effort: int = 0
-    code_bytes: int = 0
-    rescore: int = 0
-    train_rows: int = 0
-    #: What was decided otherwise than asked, in sentences.
-    notes: tuple[str, ...] = field(default=())
-
-    def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "notes": list(self.notes)}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Plan":
-        return cls(**{**values, "notes": tuple(values.get("notes", ()))})
+#: Which vectors of a spool an index is trained on.
+_SEED = 13
 
 
 def make_plan(recipe: IndexRecipe, documents: int, dimensions: int, normalize: bool) -> Plan:
     """The plan for so many documents; raises :class:`BadInput` for parameters that cannot be.
 
-    A structure that needs more documents to learn from than there are gives way to one that does
-    not; the plan's notes say so.
+    A type that needs more documents than there are gives way to another; the plan's notes say so.
     """
     kept = _kept_dimensions(recipe, dimensions)
-    structure, notes = _structure(recipe, documents)
-    lists = _lists(documents) if structure in ("ivf", "ivfpq") else 1 if structure == "pq" else 0
-    quantized = structure in ("pq", "ivfpq")
+    wanted = recipe.structure if recipe.structure != "auto" else _preset(recipe.type, documents)
+    notes: tuple[str, ...] = ()
+    if (other := INDEX_TYPES.get(wanted).instead(documents)) is not None:
+        wanted, notes = other[0], (other[1],)
+    chosen = INDEX_TYPES.get(wanted)
+    parameters = chosen.parameters(
+        IndexRequest(documents, kept, recipe.probes, recipe.code_bytes, recipe.rescore)
+    )
     return Plan(
-        structure=structure,
+        structure=wanted,
         dimensions=kept,
         cut=kept < dimensions,
         normalize=normalize,
-        lists=lists,
-        probes=_probes(recipe, lists),
-        links=LINKS if structure == "hnsw" else 0,
-        effort=SEARCH_EFFORT if structure == "hnsw" else 0,
-        code_bytes=_code_bytes(recipe, kept) if quantized else 0,
-        rescore=recipe.rescore if structure == "binary" else 0,
-        train_rows=_train_rows(structure, lists, documents),
+        train_rows=chosen.train_rows(documents, parameters),
+        parameters=parameters,
         notes=notes,
     )
+
+
+def check_memory(plan: Plan, documents: int) -> None:
+    """Raises :class:`BadInput` where the machine has less memory than the index takes while it is
+    built."""
+    needed = documents * INDEX_TYPES.get(plan.structure).bytes_per_vector(plan) / 2**30
+    there = psutil.virtual_memory().total / 2**30
+    if needed > there:
+        raise BadInput(
+            f"Building the index takes about {needed:.1f} GiB of memory, and this machine has "
+            f"{there:.1f} GiB.",
+            "Choose the type 'small', or fewer dimensions.",
+        )
 
 
 def _kept_dimensions(recipe: IndexRecipe, dimensions: int) -> int:
@@ -86,22 +74,7 @@ def _kept_dimensions(recipe: IndexRecipe, dimensions: int) -> int:
     return kept
 
 
-def _structure(recipe: IndexRecipe, documents: int) -> tuple[Structure, tuple[str, ...]]:
-    wanted = recipe.structure if recipe.structure != "auto" else _preset(recipe.type, documents)
-    if wanted in ("pq", "ivfpq") and documents < PQ_NEEDS:
-        return "sq8", (
-            f"PQ needs at least {PQ_NEEDS:,} documents to train on and there are {documents:,}: "
-            "each dimension is stored in one byte (SQ8) instead.",
-        )
-    if wanted == "ivf" and documents < FEW:
-        return "flat", (
-            f"With {documents:,} documents there is nothing to divide into lists: the search is "
-            "exact instead.",
-        )
-    return wanted, ()
-
-
-def _preset(type: str, documents: int) -> Structure:
+def _preset(type: str, documents: int) -> str:
     if type == "fast":
         return "hnsw" if documents <= GRAPH_MOST else "ivf"
     if type == "small":
@@ -109,33 +82,69 @@ def _preset(type: str, documents: int) -> Structure:
     return "flat"
 
 
-def _lists(documents: int) -> int:
-    """FAISS's rule of thumb, but with enough documents to learn each list's centre from."""
-    return max(1, min(round(4 * math.sqrt(documents)), documents // 39))
+class PlannedIndex:
+    """A vector index that takes vectors and queries as the model gives them."""
 
+    def __init__(self, plan: Plan, index: VectorIndex) -> None:
+        self.plan = plan
+        self._index = index
 
-def _probes(recipe: IndexRecipe, lists: int) -> int:
-    return min(lists, recipe.probes or max(8, lists // 16)) if lists else 0
+    @classmethod
+    def empty(cls, plan: Plan) -> "PlannedIndex":
+        return cls(plan, INDEX_TYPES.get(plan.structure).load()(plan))
 
+    @classmethod
+    def read(cls, plan: Plan, folder: Path, *, mapped: bool = True) -> "PlannedIndex":
+        """The index in this folder: ``mapped`` to be searched, else to be changed. Raises
+        FileNotFoundError where a file of it is lost."""
+        return cls(plan, INDEX_TYPES.get(plan.structure).load().read(plan, folder, mapped))
 
-def _code_bytes(recipe: IndexRecipe, dimensions: int) -> int:
-    if recipe.code_bytes is None:
-        # The largest divisor up to a quarter of the dimensions.
-        return max(m for m in range(1, max(1, dimensions // 4) + 1) if dimensions % m == 0)
-    if dimensions % recipe.code_bytes:
-        fits = ", ".join(str(m) for m in range(1, dimensions + 1) if dimensions % m == 0)
-        raise BadInput(
-            f"code_bytes is {recipe.code_bytes}, but {dimensions} dimensions are no multiple of "
-            "it.",
-            f"Choose one of {fits}.",
-        )
-    return recipe.code_bytes
+    def __len__(self) -> int:
+        return len(self._index)
 
+    def fill(self, spool: Spool, tell: Callable[[str], None], done: Callable[[int], None]) -> None:
+        """Train where needed, then add all vectors; ``tell`` says which, ``done`` how many are
+        in."""
+        if self.plan.train_rows:
+            tell("Training the index")
+            self._index.train(self._fitted(spool.sample(self.plan.train_rows, _SEED)))
+        tell("Filling the index")
+        step = INDEX_TYPES.get(self.plan.structure).step
+        added = 0
+        for block in spool.blocks():
+            for start in range(0, len(block), step):
+                part = block[start : start + step]
+                self.add(part)
+                added += len(part)
+                done(added)
 
-def _train_rows(structure: Structure, lists: int, documents: int) -> int:
-    """How many documents the structure learns from, chosen by chance."""
-    if structure in ("pq", "ivfpq"):
-        return min(documents, TRAINED_MOST, max(2 * PQ_NEEDS, PER_LIST * lists))
-    if structure == "ivf":
-        return min(documents, TRAINED_MOST, PER_LIST * lists)
-    return min(documents, TRAINED_MOST) if structure in ("sq8", "binary") else 0
+    def add(self, vectors: Vectors) -> None:
+        """Append documents' vectors (n, d)."""
+        self._index.add(self._fitted(vectors))
+
+    def remove(self, gone: Mask) -> None:
+        """Take out the documents marked in ``gone`` (n,); those after them move up."""
+        if gone.any():
+            self._index.remove(gone)
+
+    def write(self, folder: Path) -> None:
+        """Write its files into an index's new folder."""
+        self._index.write(folder)
+
+    def search(self, query: Vectors, want: int, mask: Mask | None = None) -> Nearest:
+        """The best ``want`` documents for one query (d,): scores and positions, best first. With a
+        ``mask`` (n,), only among the documents it marks. Fewer only where no more are left."""
+        want = min(want, len(self) if mask is None else int(np.count_nonzero(mask)))
+        if not want:
+            return np.empty(0, np.float32), np.empty(0, np.int64)
+        return self._index.search(self._fitted(query[None, :])[0], want, mask)
+
+    def _fitted(self, vectors: Vectors) -> Vectors:
+        """A model's vectors (n, d) as the index holds them: cut, and again of length 1 where the
+        model's are."""
+        if not self.plan.cut:
+            return np.ascontiguousarray(vectors, np.float32)
+        cut = np.array(vectors[:, : self.plan.dimensions], np.float32)
+        if self.plan.normalize:
+            cut /= np.maximum(np.linalg.norm(cut, axis=1, keepdims=True), 1e-12)
+        return cut

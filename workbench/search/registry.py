@@ -9,10 +9,8 @@ from workbench.errors import IndexNotFound, InUse, NameTaken
 from workbench.jobs.files import folder_bytes
 from workbench.models.registry import Store, free_name, new_folder
 from workbench.references import in_words, jobs_using
-from workbench.search.plan import Plan
+from workbench.search.index_types import Plan
 
-#: The FAISS file in an index's folder.
-FILE = "index.faiss"
 _BUILD_HINT = "Build one with: python -m workbench index build --dataset NAME"
 
 

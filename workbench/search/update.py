@@ -21,7 +21,7 @@ from workbench.errors import BadInput
 from workbench.jobs.reporting import JobContext
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.recipes.evaluate import IndexRecipe, IndexUpdateRecipe
-from workbench.search.index_types import read
+from workbench.search.index_types import INDEX_TYPES
 from workbench.search.making import (
     BuiltIndex,
     IndexSource,
@@ -32,6 +32,7 @@ from workbench.search.making import (
     result_of,
 )
 from workbench.search.pictures import as_read
+from workbench.search.plan import PlannedIndex
 from workbench.search.registry import plan_of
 from workbench.search.staleness import changed_fields, weights_changed
 from workbench.search.texts import DOCUMENTS_FILE, OwnDocuments
@@ -202,7 +203,7 @@ def _rebuild(index: Index, resolved: ResolvedModel, change: Change) -> str:
         return "model"
     if not len(change.kept):
         return "documents"
-    if plan_of(index).structure in ("flat", "hnsw", "binary"):
+    if not INDEX_TYPES.get(plan_of(index).structure).outgrown:
         return ""
     since = _since(index, change)
     much = since["changed"] >= since["documents"]
@@ -230,7 +231,8 @@ def _changed(
     ready = encode(material, change.rows)
     try:
         change = change.only(ready.rows)
-        built = read(plan_of(index), context.workspace.path(index.path))
+        folder_before = context.workspace.path(index.path)
+        built = PlannedIndex.read(plan_of(index), folder_before, mapped=False)
         context.progress(0, None, "", "Taking documents out")
         context.check_cancelled()
         built.remove(change.gone)

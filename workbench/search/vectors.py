@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.search.plan import Plan
-
 Vectors = NDArray[np.float32]
 #: Vectors read, trained or added at a time.
 BLOCK = 20_000
@@ -48,14 +46,3 @@ class Spool:
 
     def remove(self) -> None:
         self._path.unlink(missing_ok=True)
-
-
-def fitted(plan: Plan, vectors: Vectors) -> Vectors:
-    """A model's vectors (n, d) as the index holds them: cut, and again of length 1 where the
-    model's are."""
-    if not plan.cut:
-        return np.ascontiguousarray(vectors, np.float32)
-    cut = np.array(vectors[:, : plan.dimensions], np.float32)
-    if plan.normalize:
-        cut /= np.maximum(np.linalg.norm(cut, axis=1, keepdims=True), 1e-12)
-    return cut

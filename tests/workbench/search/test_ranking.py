@@ -16,7 +16,9 @@ class Plain:
 
     def __init__(self, index: Any) -> None:
         self._index = index
-        self.ntotal = index.ntotal
+
+    def __len__(self) -> int:
+        return int(self._index.ntotal)
 
     def search(self, vector: Any, want: int, mask: Any = None) -> tuple[Any, Any]:
         assert mask is None

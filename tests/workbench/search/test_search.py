@@ -160,7 +160,9 @@ def test_a_lost_index_file_is_a_sentence(opened: Workspace) -> None:
     path = opened.indexes.folder("animals-two") / "index.faiss"
     path.rename(path.with_suffix(".away"))
     try:
-        with pytest.raises(SearchUnavailable, match="The file of the index 'animals-two' is missing"):
+        with pytest.raises(
+            SearchUnavailable, match="The file of the index 'animals-two' is missing"
+        ):
             Engine(opened).search(["animals-two"], QUERY, 3)
     finally:
         path.with_suffix(".away").rename(path)

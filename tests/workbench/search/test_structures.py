@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from workbench.errors import BadInput
 from workbench.recipes.evaluate import IndexRecipe
-from workbench.search.index_types import Searcher, build, read
+from workbench.search.index_types import PQ_NEEDS, Plan
 from workbench.search.making import measure
-from workbench.search.plan import PQ_NEEDS, Plan, make_plan
+from workbench.search.plan import PlannedIndex, check_memory, make_plan
 from workbench.search.vectors import Spool
 
 pytest.importorskip("faiss")
@@ -37,13 +37,13 @@ _READ = """
 import json, sys
 import numpy as np
 from pathlib import Path
-from workbench.search.plan import Plan
-from workbench.search.index_types import Searcher
+from workbench.search.index_types import Plan
+from workbench.search.plan import PlannedIndex
 folder = Path(sys.argv[1])
 queries = np.load(folder / "queries.npy")
 found = {}
 for one in json.loads((folder / "plans.json").read_text()):
-    searcher = Searcher(Plan.from_dict(one), folder / one["structure"])
+    searcher = PlannedIndex.read(Plan.from_dict(one), folder / one["structure"])
     found[one["structure"]] = [searcher.search(query, 10)[1].tolist() for query in queries]
 print(json.dumps(found))
 assert "torch" not in sys.modules
@@ -79,8 +79,14 @@ def built(spool: Spool, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     for structure in STRUCTURES:
         plans[structure] = plan(structure)
         (folder / structure).mkdir()
-        build(plans[structure], spool, lambda _: None, lambda _: None).write(folder / structure)
+        build(plans[structure], spool).write(folder / structure)
     return folder, plans
+
+
+def build(plan: Plan, spool: Spool) -> PlannedIndex:
+    made = PlannedIndex.empty(plan)
+    made.fill(spool, lambda _: None, lambda _: None)
+    return made
 
 
 def plan(structure: Any, **more: Any) -> Plan:
@@ -94,7 +100,8 @@ def test_recall_is_measured_and_as_good_as_it_should_be(
 ) -> None:
     folder, plans = built
     measured = {
-        name: measure(Searcher(plans[name], folder / name), spool, queries) for name in STRUCTURES
+        name: measure(PlannedIndex.read(plans[name], folder / name), spool, queries)
+        for name in STRUCTURES
     }
     for name, least in RECALL.items():
         assert least <= measured[name]["recall@10"] <= 1.0, (name, measured[name])
@@ -111,8 +118,8 @@ def test_an_exact_index_of_long_vectors_misses_nothing(tmp_path: Path) -> None:
     spool.add(long)
     recipe = IndexRecipe(dataset="any", structure="flat")
     exact = make_plan(recipe, *long.shape, False)
-    build(exact, spool, lambda _: None, lambda _: None).write(tmp_path)
-    measured = measure(Searcher(exact, tmp_path), spool, long[:200])
+    build(exact, spool).write(tmp_path)
+    measured = measure(PlannedIndex.read(exact, tmp_path), spool, long[:200])
     assert measured["recall@10"] == 1.0
 
 
@@ -127,7 +134,7 @@ def test_every_structure_is_read_by_a_new_process(built: Any, queries: np.ndarra
     )
     found = json.loads(done.stdout)
     for name in STRUCTURES:
-        here = Searcher(plans[name], folder / name)
+        here = PlannedIndex.read(plans[name], folder / name)
         assert found[name] == [here.search(query, 10)[1].tolist() for query in queries]
 
 
@@ -137,7 +144,7 @@ def test_a_filter_leaves_exactly_the_best_of_what_it_lets_through(
     built: Any, spool: Spool, queries: np.ndarray, structure: str, share: float
 ) -> None:
     folder, plans = built
-    searcher = Searcher(plans[structure], folder / structure)
+    searcher = PlannedIndex.read(plans[structure], folder / structure)
     mask = np.random.default_rng(2).random(ROWS) < share
     exact = structure in ("flat", "hnsw", "ivf") and mask.sum() < 5_000
     for query in queries[:10]:
@@ -159,12 +166,12 @@ def test_documents_are_taken_out_and_added(
     folder, plans = built
     gone = np.zeros(ROWS, bool)
     gone[50:6000] = True
-    changed = read(plans[structure], folder / structure)
+    changed = PlannedIndex.read(plans[structure], folder / structure, mapped=False)
     changed.remove(gone)
-    assert changed.rows == ROWS - 5950
+    assert len(changed) == ROWS - 5950
     changed.add(spool.at(np.arange(50, 1000)))
     changed.write(tmp_path)
-    searcher = Searcher(plans[structure], tmp_path)
+    searcher = PlannedIndex.read(plans[structure], tmp_path)
     # Where each document now is: those that stayed moved up, those added follow.
     now = np.concatenate([np.flatnonzero(~gone), np.arange(50, 1000)])
     after = Spool(tmp_path / "after", len(now), DIMENSIONS)
@@ -188,7 +195,7 @@ def test_numbers_after_removal_are_those_of_the_ones_that_stay(
 ) -> None:
     import faiss
 
-    from workbench.search.index_types import Built
+    from workbench.search.faiss_indexes import IvfIndex
 
     made = np.random.default_rng(seed).standard_normal((60, 8)).astype(np.float32)
     coarse = faiss.IndexFlatIP(8)
@@ -196,7 +203,7 @@ def test_numbers_after_removal_are_those_of_the_ones_that_stay(
     index.train(made)
     index.add(made[:count])
     gone = np.array(marks[:count])
-    one = Built(Plan("ivf", 8, lists=3, probes=3), index)
+    one = IvfIndex(Plan("ivf", 8, parameters={"lists": 3, "probes": 3}), index)
     one.remove(gone)
     index.nprobe = 3
     stay = np.flatnonzero(~gone)
@@ -209,13 +216,13 @@ def test_numbers_after_removal_are_those_of_the_ones_that_stay(
 def test_cut_vectors_are_of_length_one_again(spool: Spool, tmp_path: Path) -> None:
     cut = plan("flat", truncate_dim=8)
     assert (cut.dimensions, cut.cut) == (8, True)
-    built = build(cut, spool, lambda _: None, lambda _: None)
+    built = build(cut, spool)
     built.write(tmp_path)
     query = spool.at(np.array([3]))[0]
-    scores, found = Searcher(cut, tmp_path).search(query, 1)
+    scores, found = PlannedIndex.read(cut, tmp_path).search(query, 1)
     assert found[0] == 3
     assert scores[0] == pytest.approx(1.0, abs=1e-5)
-    assert measure(Searcher(cut, tmp_path), spool, query[None])["recall@10"] < 1.0
+    assert measure(PlannedIndex.read(cut, tmp_path), spool, query[None])["recall@10"] < 1.0
 
 
 def test_rescoring_finds_more_than_bits_alone(
@@ -225,8 +232,8 @@ def test_rescoring_finds_more_than_bits_alone(
     for times in (0, 4, 40):
         one = plan("binary", rescore=times)
         (tmp_path / str(times)).mkdir()
-        build(one, spool, lambda _: None, lambda _: None).write(tmp_path / str(times))
-        searcher = Searcher(one, tmp_path / str(times))
+        build(one, spool).write(tmp_path / str(times))
+        searcher = PlannedIndex.read(one, tmp_path / str(times))
         recall[times] = measure(searcher, spool, queries)["recall@10"]
     assert recall[0] < recall[4] < recall[40]
 
@@ -245,8 +252,8 @@ def test_rescoring_finds_more_than_bits_alone(
 def test_presets_go_by_the_number_of_documents(type: Any, documents: int, structure: str) -> None:
     chosen = make_plan(IndexRecipe(dataset="any", type=type), documents, 384, True)
     assert (chosen.structure, chosen.notes) == (structure, ())
-    if documents == 10**6 and chosen.lists:
-        assert chosen.lists == 4000
+    if documents == 10**6 and chosen.parameters["lists"]:
+        assert chosen.parameters["lists"] == 4000
         assert chosen.train_rows < 250_000
 
 
@@ -267,3 +274,21 @@ def test_too_few_documents_to_learn_from_is_said() -> None:
 def test_what_cannot_be_is_a_sentence(values: dict[str, Any], sentence: str) -> None:
     with pytest.raises(BadInput, match=sentence):
         make_plan(IndexRecipe(dataset="any", **values), 50_000, 384, True)
+
+
+def test_a_recorded_plan_is_read_as_it_was_written() -> None:
+    """Parameters stand among the other values, as before there were others than FAISS's."""
+    recorded = {
+        "structure": "ivf", "dimensions": 16, "cut": False, "normalize": True, "lists": 4,
+        "probes": 2, "links": 0, "effort": 0, "code_bytes": 0, "rescore": 0, "train_rows": 99,
+        "notes": ["a sentence"],
+    }  # fmt: skip
+    assert Plan.from_dict(recorded).to_dict() == recorded
+    assert set(plan("flat").to_dict()) == set(recorded)
+
+
+def test_more_than_the_machine_has_is_refused() -> None:
+    flat = plan("flat")
+    check_memory(flat, 10**6)
+    with pytest.raises(BadInput, match=r"takes about 59604\.6 GiB of memory"):
+        check_memory(flat, 10**12)

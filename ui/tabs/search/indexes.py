@@ -17,6 +17,7 @@ from workbench.errors import BadInput
 from workbench.recipes.describe import describe
 from workbench.recipes.evaluate import IndexUpdateRecipe
 from workbench.records import Index, Job
+from workbench.search.index_types import INDEX_TYPES, IndexType
 from workbench.search.pictures import of_pictures
 from workbench.search.staleness import Stale, stale
 
@@ -86,13 +87,6 @@ def done_html(services: Services, job: Job) -> Markup:
 
 #: Below this recall@10 a row says what would find more.
 LOW = 0.9
-REMEDIES = {
-    "hnsw": "indexes.remedy_hnsw",
-    "ivf": "indexes.remedy_ivf",
-    "pq": "indexes.remedy_pq",
-    "ivfpq": "indexes.remedy_pq",
-    "binary": "indexes.remedy_binary",
-}
 
 
 class Indexes:
@@ -156,8 +150,8 @@ def list_html(services: Services) -> str:
 
 def _row(index: Index, reasons: list[Stale]) -> list[str]:
     summary = index.summary
-    structure = str(summary.get("structure", "flat"))
-    kind = t(f"choice.structure.{structure}")
+    known = _type(summary)
+    kind = sentences.said(known.label) if known else str(summary["structure"])
     if summary.get("plan", {}).get("cut"):
         kind = t("indexes.cut", kind=kind, dimensions=summary["dimensions"])
     if of_pictures(index):
@@ -199,11 +193,17 @@ def _low(summary: dict[str, Any]) -> Markup:
     recall = summary.get("recall@10")
     if recall is None or recall >= LOW:
         return EMPTY
-    structure = str(summary.get("structure", "flat"))
-    cut = summary.get("plan", {}).get("cut")
-    remedy = "indexes.remedy_cut" if cut else REMEDIES.get(structure, "indexes.remedy_cut")
-    words = t("indexes.low", remedy=t(remedy))
+    known = _type(summary)
+    known_remedy = known.remedy if known and not summary.get("plan", {}).get("cut") else ""
+    remedy = sentences.said(known_remedy) if known_remedy else t("indexes.remedy_cut")
+    words = t("indexes.low", remedy=remedy)
     return Markup('<p class="rw-small">{}</p>').format(words)
+
+
+def _type(summary: dict[str, Any]) -> IndexType | None:
+    """The index's type; None where what added it is not there any more."""
+    name = str(summary.get("structure", "flat"))
+    return INDEX_TYPES.get(name) if name in INDEX_TYPES else None
 
 
 def _skipped(summary: dict[str, Any]) -> Markup:

@@ -262,6 +262,7 @@ def test_a_document_judged_not_relevant_is_told_from_an_unjudged_one() -> None:
         ({"recall@10": 0.899, "structure": "ivf"}, "more probes"),
         ({"recall@10": 0.5, "structure": "binary"}, "larger rescore"),
         ({"recall@10": 0.5, "structure": "binary", "plan": {"cut": 100}}, "more dimensions"),
+        ({"recall@10": 0.5, "structure": "of an extension that is gone"}, "more dimensions"),
         ({"recall@10": 0.9, "structure": "ivf"}, ""),
         ({"structure": "flat"}, ""),
     ],
