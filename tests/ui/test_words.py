@@ -24,7 +24,7 @@ from ui.words import (
     t,
 )
 from ui.words.amounts import ago, count, duration, size
-from workbench.quantization.methods import MODEL_METHODS, VECTOR_METHODS
+from workbench.quantization.methods import VECTOR_METHODS
 from workbench.recipes.answer import AnswerRecipe
 from workbench.recipes.base import Recipe
 from workbench.recipes.describe import FieldSpec, describe
@@ -78,7 +78,6 @@ def families() -> set[str]:
     return {
         *(f"status.{status.value}" for status in JobStatus),
         *(f"task.{name}" for name in TASKS),
-        *(f"lab.choice_methods.{name}" for name in MODEL_METHODS),
         *(f"lab.choice_vectors.{name}" for name in VECTOR_METHODS[1:]),
         *(label_key(recipe, spec) for recipe in recipes for spec in describe(recipe)),
         *(f"group.{spec.group}" for spec in specs),

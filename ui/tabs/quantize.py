@@ -20,8 +20,9 @@ from ui.tabs.quantize_shown import PANELS, lab_html
 from ui.words import sentences, t
 from ui.words.amounts import ago
 from workbench.errors import BadInput
+from workbench.models.quantized import method_labels
 from workbench.quantization.keep import keepable, keeping
-from workbench.quantization.methods import MODEL_METHODS, VECTOR_METHODS
+from workbench.quantization.methods import VECTOR_METHODS
 from workbench.recipes.quantize import QuantizeLabRecipe
 from workbench.records import Job, JobStatus
 
@@ -73,8 +74,10 @@ def render(services: Services) -> Quantize:
         with gr.Row(equal_height=False):
             model = open_menu(label=t("lab.model"), min_width=220, elem_id="lab-model")
             dataset = open_menu(label=t("lab.dataset"), min_width=220, elem_id="lab-dataset")
-        methods = _several("methods", MODEL_METHODS)
-        vectors = _several("vectors", VECTOR_METHODS[1:])
+        methods = _several("methods", {k: sentences.said(v) for k, v in method_labels().items()})
+        vectors = _several(
+            "vectors", {name: t(f"lab.choice_vectors.{name}") for name in VECTOR_METHODS[1:]}
+        )
         drawn = form.render(QuantizeLabRecipe, skip=_DRAWN, prefix="lab")
         start = gr.Button(
             t("lab.start"), variant="primary", elem_id="lab-start", elem_classes="rw-fit"
@@ -112,10 +115,10 @@ def render(services: Services) -> Quantize:
     )  # fmt: skip
 
 
-def _several(name: str, choices: Sequence[str]) -> gr.CheckboxGroup:
+def _several(name: str, labels: Mapping[str, str]) -> gr.CheckboxGroup:
     field = QuantizeLabRecipe.model_fields[name]
     return gr.CheckboxGroup(
-        [(t(f"lab.choice_{name}.{choice}"), choice) for choice in choices],
+        [(label, choice) for choice, label in labels.items()],
         value=field.default,
         label=form.label(name, QuantizeLabRecipe.task),
         info=sentences.said(field.description or ""),

@@ -21,6 +21,7 @@ from workbench.models.image_text import whole_model
 from workbench.models.inspect import Layout
 from workbench.models.precision import dtype_of
 from workbench.models.prompts import NO, YES, own_template, template_of
+from workbench.models.quantized import QUANTIZATION_METHODS, is_graph
 from workbench.models.resolve import ResolvedModel
 
 # How a model's weights are kept in memory: fp32, bf16, or quantized under an adapter.
@@ -75,11 +76,10 @@ FULL = WeightFormat()
 
 def stored_keeping(contract: Contract) -> WeightFormat:
     """How a model's own weights lie in its folder, as its contract says."""
-    if contract.weights in ("nf4", "fp4", "int8"):
-        # What is not quantized (embeddings, norms, heads) is kept in bf16.
-        return WeightFormat(torch.bfloat16, contract.weights, stored=True)
-    halves = {"bf16": torch.bfloat16, "fp16": torch.float16}
-    return WeightFormat(halves[contract.weights]) if contract.weights in halves else FULL
+    if not contract.weights:
+        return FULL
+    stored: WeightFormat = QUANTIZATION_METHODS.get(contract.weights).load().stored
+    return stored
 
 
 def as_kept(model: Any, keeping: WeightFormat) -> Any:
@@ -164,7 +164,7 @@ class Parts:
             "local_files_only": True,
         }
         # Read by sentence-transformers, which then has its graph loaded by models/load.py.
-        return about | ({"backend": "onnx"} if self.contract.is_onnx else {})
+        return about | ({"backend": "onnx"} if is_graph(self.contract) else {})
 
     @property
     def model_kwargs(self) -> dict[str, Any]:

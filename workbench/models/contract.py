@@ -17,9 +17,6 @@ CONTRACT_FILE = "contract.json"
 PICTURES = "pictures"
 
 Kind = Literal["embedding", "reranker", "late-interaction", "image-text"]
-#: How a model's own weights are kept on disk and used: '' as they were trained, 'int8' in
-#: bitsandbytes' 8 bits, 'onnx' and 'onnx-int8' as a graph for ONNX Runtime.
-Weights = Literal["", "bf16", "fp16", "nf4", "fp4", "int8", "onnx", "onnx-int8"]
 Pooling = Literal["mean", "cls", "lasttoken", "max", "weightedmean", "other"]
 
 
@@ -53,19 +50,14 @@ class Contract(BaseModel):
     #: How the frozen weights under an adapter were kept in training: used so, scores are the same.
     quantization: Literal["", "nf4", "fp4", "int8"] = ""
     double_quantization: bool = False
-    #: How a quantized model's own weights are kept.
-    weights: Weights = ""
+    #: The quantization method by which a model's own weights are kept; '' as they were trained.
+    weights: str = ""
     #: The format that 4-bit weights are multiplied in; empty: as the computation.
     compute_dtype: Literal["", "fp32", "bf16", "fp16"] = ""
     dtype: str = "float32"
     base_model: str = ""
     dataset: str = ""
     dataset_version: int | None = None
-
-    @property
-    def is_onnx(self) -> bool:
-        """Whether ONNX Runtime computes the model, on a CPU."""
-        return self.weights.startswith("onnx")
 
     def join(self, title: str, text: str) -> str:
         """A document as the model reads it (without the prompt)."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from workbench.errors import BadInput, ModelUnusable
 from workbench.models.contract import Contract
+from workbench.models.quantized import is_graph
 
 #: Files and folders that come with models but are not needed to use them.
 JUNK = (
@@ -26,7 +27,7 @@ _BLOCK = 4 << 20
 def model_files(folder: Path) -> list[Path]:
     """The files worth copying. Raises :class:`ModelUnusable` for a link that leads outside."""
     contract = Contract.read(folder)
-    kept = _GRAPHS if contract is not None and contract.is_onnx else ()
+    kept = _GRAPHS if is_graph(contract) else ()
     junk = tuple(pattern for pattern in JUNK if pattern not in kept)
     return sorted(_walk(folder, allowed_roots(folder), junk))
 

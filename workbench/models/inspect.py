@@ -32,6 +32,7 @@ from workbench.models.contract import (
     kind_of_checkpoint,
     kind_of_modules,
 )
+from workbench.models.quantized import is_graph
 
 Layout = Literal["sentence-transformers", "transformers", "adapter"]
 
@@ -124,7 +125,7 @@ def _sentence_transformers(folder: Path) -> ModelFolder:
     kind = _kind(folder, about, modules)
     first = folder / str(modules[0].get("path", ""))
     saved = Contract.read(folder)
-    if saved is not None and saved.is_onnx:
+    if is_graph(saved):
         check_graph(first)
     else:
         check_weights(first, "model")

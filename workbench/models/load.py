@@ -48,6 +48,7 @@ from workbench.models.inspect import Layout, inspect_folder
 from workbench.models.late_interaction import LoadedLateInteraction
 from workbench.models.named_classes import refuse_foreign_classes
 from workbench.models.precision import Precision, choose, pick_device
+from workbench.models.quantized import is_graph
 from workbench.models.resolve import ResolvedModel, fetch, listed_contract
 from workbench.models.towers import check_lengths
 
@@ -268,7 +269,7 @@ def load_model(
     """
     _quiet()
     # ONNX Runtime as it is installed computes on the CPU.
-    place = "cpu" if resolved.contract and resolved.contract.is_onnx else pick_device(device)
+    place = "cpu" if is_graph(resolved.contract) else pick_device(device)
     how = _How(place, choose(precision, place), trust_remote_code, contract, keeping)
     model, contract = _load(resolved, how)
     # bf16 weights beside an fp32 adapter or head meet in autocast only, as they did in training.
@@ -335,7 +336,7 @@ def _load(resolved: ResolvedModel, how: _How) -> tuple[Any, Contract]:
         keeping = how.keeping or stored_keeping(contract)
         refuse_unquantizable(keeping)
         parts = Parts(safe, found.layout, contract, how.device, how.trust_remote_code, keeping)
-        if contract.is_onnx:
+        if is_graph(contract):
             with computed_by_onnx():
                 return assemble(parts), contract
         model = assemble(parts)

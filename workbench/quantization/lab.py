@@ -21,6 +21,7 @@ from workbench.evaluation.exact_search import Run
 from workbench.evaluation.measure import score
 from workbench.evaluation.pool import whole_pool
 from workbench.jobs.reporting import JobContext
+from workbench.models.quantized import QUANTIZATION_METHODS
 from workbench.models.resolve import resolve
 from workbench.quantization.compare import (
     WEIGHED,
@@ -40,14 +41,12 @@ from workbench.quantization.measuring import (
     unforeseen,
     written,
 )
-from workbench.quantization.methods import BOUNDS, VectorFormat, refusal
+from workbench.quantization.methods import VectorFormat
 from workbench.quantization.prepare import formats
 from workbench.quantization.vectors import Codes, QuantizedIndex
 from workbench.recipes.quantize import QuantizeLabRecipe
 
 ORIGINAL = "original"
-#: The format that is made for CPUs.
-QUICK = "onnx-int8"
 
 
 def run(recipe: QuantizeLabRecipe, context: JobContext) -> dict[str, Any]:
@@ -107,9 +106,12 @@ class _Lab:
     def _quicker(self, original: Row) -> str:
         """What is quick on CPUs, where it was not asked for and would work."""
         contract = self.model.contract
-        if original["device"] != "cpu" or contract is None or QUICK in self.recipe.methods:
+        quick = [one for one in QUANTIZATION_METHODS.all() if one.quick_on_cpu]
+        asked = any(one.name in self.recipe.methods for one in quick)
+        if original["device"] != "cpu" or contract is None or asked:
             return ""
-        return "" if refusal(QUICK, self.model.name, contract) else QUICK
+        fits = (one.name for one in quick if not one.refusal(self.model.name, contract))
+        return next(fits, "")
 
     # -- formats of the weights ------------------------------------------------------------------
 
@@ -124,7 +126,7 @@ class _Lab:
             raise
         except Exception as error:  # noqa: BLE001 - one method that fails must not lose the others
             return self._failed(method, method, error)
-        row |= {"name": method, "method": method, "bound": BOUNDS[method]}
+        row |= {"name": method, "method": method, "bound": QUANTIZATION_METHODS.get(method).bound}
         return judged(row | _agreement(full, run), original)
 
     def _failed(self, name: str, method: str, error: Exception) -> Row:

@@ -28,7 +28,7 @@ from workbench.models.contract import Contract
 from workbench.models.image_text import LoadedImageText
 from workbench.models.load import load_model
 from workbench.models.resolve import ResolvedModel, resolve
-from workbench.quantization.convert import convert
+from workbench.quantization.quantize import convert
 from workbench.workspace import Workspace
 
 # One model measured in a process of its own, so that its memory is its own. Workers only.

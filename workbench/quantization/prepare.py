@@ -4,8 +4,9 @@ from workbench.data.needs import choosing_split
 from workbench.errors import BadInput, BadRecipe
 from workbench.merging.prepare import chosen
 from workbench.models.contract import name_from
+from workbench.models.quantized import QUANTIZATION_METHODS
 from workbench.models.resolve import ResolvedModel, resolve
-from workbench.quantization.methods import VectorFormat, refusal
+from workbench.quantization.methods import VectorFormat
 from workbench.recipes.base import AUTO, dimensions_of, read_dimensions
 from workbench.recipes.quantize import QuantizeLabRecipe, QuantizeRecipe
 from workbench.workspace import Workspace
@@ -72,7 +73,7 @@ def refuse(model: ResolvedModel, method: str) -> None:
     """Raise :class:`BadInput` where the method cannot work; a hub model is checked once here."""
     if model.contract is None:
         return
-    said = refusal(method, model.name, model.contract)
+    said = QUANTIZATION_METHODS.get(method).refusal(model.name, model.contract)
     if said is not None:
         raise BadInput(*said)
 

@@ -4,6 +4,7 @@ Imports torch: worker processes only.
 """
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,28 +14,20 @@ import numpy as np
 from workbench.errors import WorkbenchError
 from workbench.jobs.files import folder_bytes
 from workbench.jobs.reporting import JobContext
+from workbench.merging.merge import write_model
 from workbench.merging.probe import Numbers, max_difference, numbers, probe_from
 from workbench.models.contract import Contract
-from workbench.models.load import load_model
+from workbench.models.load import explain, load_model
+from workbench.models.quantized import QUANTIZATION_METHODS
 from workbench.models.registry import from_job, new_model
 from workbench.models.resolve import ResolvedModel
 from workbench.plurals import counted
-from workbench.quantization.convert import convert
 from workbench.quantization.prepare import refuse, whole_model
 from workbench.recipes.quantize import QuantizeRecipe
 from workbench.takeaway.snippet import HERE, snippet
 
 # The README of a quantized model: what it is, and how to use it outside.
 
-_HOW = {
-    "bf16": "Its weights are kept in bfloat16.",
-    "fp16": "Its weights are kept in float16.",
-    "int8": "Its linear layers are kept in 8 bits by bitsandbytes, all else in bfloat16.",
-    "nf4": "Its linear layers are kept in 4 bits (nf4) by bitsandbytes, all else in bfloat16.",
-    "fp4": "Its linear layers are kept in 4 bits (fp4) by bitsandbytes, all else in bfloat16.",
-    "onnx": "It is an ONNX graph in full precision.",
-    "onnx-int8": "It is an ONNX graph whose weights are kept in 8 bits, for CPUs.",
-}
 _PAGE = """\
 ---
 {tags}
@@ -57,14 +50,50 @@ def write_card(folder: Path, name: str, source: str, contract: Contract) -> None
         tags="tags: [retrieval, quantized]",
         name=name,
         source=source,
-        how=_HOW[contract.weights],
+        how=QUANTIZATION_METHODS.get(contract.weights).how,
         use=snippet(contract, HERE),
     )
     (folder / "README.md").write_text(page, encoding="utf-8")
 
 
-#: How far a graph in full precision may be from the model it was exported from.
-EXPORTED = 1e-3
+def convert(
+    resolved: ResolvedModel,
+    method: str,
+    folder: Path,
+    *,
+    device: str = "auto",
+    trust_remote_code: bool = False,
+    stop: Callable[[], None] = lambda: None,
+) -> Contract:
+    """Write the model as ``method`` says into an empty folder, with its contract.
+
+    ``stop`` is called between the steps and may raise. Raises :class:`ModelUnusable` in a sentence
+    where the library that does it cannot do it with this model.
+    """
+    chosen = QUANTIZATION_METHODS.get(method)
+    quantizer = chosen.load()
+    stop()
+    loaded: Any = load_model(
+        resolved,
+        device="cpu" if chosen.graph else device,
+        precision="fp32",
+        trust_remote_code=trust_remote_code,
+        keeping=quantizer.loading,
+    )
+    contract: Contract = loaded.contract.model_copy(
+        update={"weights": method, "base_model": resolved.name}
+    )
+    stop()
+    try:
+        quantizer.quantize(loaded.model)
+        write_model(loaded.model, contract, folder)
+        stop()
+        quantizer.finish(loaded.model, folder, stop)
+    except WorkbenchError:
+        raise
+    except Exception as error:
+        raise explain(resolved.name, error) from error
+    return contract
 
 
 class ParityFailed(WorkbenchError):
@@ -76,8 +105,8 @@ class ParityFailed(WorkbenchError):
 def run(recipe: QuantizeRecipe, context: JobContext) -> dict[str, Any]:
     """Convert, read back from disk, compare with the original on real texts, register.
 
-    Raises :class:`ParityFailed` where numbers are none, or where an exported graph is further than
-    :data:`EXPORTED` from the model, and what an unusable model raises. Nothing is kept then.
+    Raises :class:`ParityFailed` where numbers are none, or are further from the original's than the
+    method allows, and what an unusable model raises. Nothing is kept then.
     """
     workspace = context.workspace
     model = whole_model(workspace, recipe.model)
@@ -141,7 +170,7 @@ def _parity(
         del loaded
     first, second = found
     largest, mean = max_difference(first, second)
-    allowed = EXPORTED if recipe.method == "onnx" else None
+    allowed = QUANTIZATION_METHODS.get(recipe.method).allowed
     if not np.isfinite(largest) or (allowed is not None and largest > allowed):
         raise ParityFailed(
             f"Read back, the model in {recipe.method} is {largest:.3g} from the original on "

@@ -4,7 +4,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator
 
-from workbench.quantization.methods import ModelMethod, VectorMethod
+from workbench.extensions import OneOf
+from workbench.models.quantized import QUANTIZATION_METHODS, method_labels
+from workbench.quantization.methods import VectorMethod
 from workbench.recipes.base import (
     QueryDocument,
     Recipe,
@@ -13,6 +15,8 @@ from workbench.recipes.base import (
     query_document,
     setting,
 )
+
+Method = Annotated[str, OneOf(QUANTIZATION_METHODS.names, method_labels)]
 
 
 def _once(values: list[str]) -> list[str]:
@@ -29,7 +33,7 @@ class QuantizeRecipe(Recipe):
         refers_to="model",
         min_length=1,
     )
-    method: ModelMethod = setting(
+    method: Method = setting(
         "bf16",
         help="The format of its weights: bf16 and fp16 in 16 bits; int8, nf4 and fp4 by "
         "bitsandbytes; onnx in full precision and onnx-int8 in 8 bits for CPUs, by ONNX Runtime.",
@@ -53,10 +57,9 @@ class QuantizeLabRecipe(Recipe):
         "all-MiniLM-L6-v2", help="The model to quantize.", refers_to="model", min_length=1
     )
     dataset: str = setting(help="The data set to measure on.", refers_to="dataset")
-    methods: Annotated[list[ModelMethod], AfterValidator(_once)] = setting(
+    methods: Annotated[list[Method], AfterValidator(_once)] = setting(
         ["bf16", "onnx-int8", "nf4"],
         help="The weight formats to measure.",
-        max_length=7,
     )
     vectors: Annotated[list[VectorMethod], AfterValidator(_once)] = setting(
         ["int8", "binary"],

@@ -14,6 +14,7 @@ from workbench.errors import BadInput, ModelUnusable
 from workbench.models import registry
 from workbench.models.contract import CONTRACT_FILE, PICTURES, Contract
 from workbench.models.inspect import read_json
+from workbench.models.quantized import QUANTIZATION_METHODS, is_graph
 from workbench.models.resolve import ResolvedModel, from_folder
 from workbench.recipes.kinds import KINDS
 from workbench.recipes.train import TrainRecipe
@@ -164,7 +165,7 @@ def snippet(contract: Contract, where: str = HERE, *, plain: bool = False) -> st
         "late-interaction": _LATE,
         "image-text": _TWO if contract.pictures_by else _IMAGE_TEXT,
     }
-    text = _graph(contract) if contract.is_onnx else templates[contract.kind]
+    text = _graph(contract) if is_graph(contract) else templates[contract.kind]
     if plain and (contract.kind == "embedding" or contract.pictures_by):
         # What loads the model is replaced; what uses it stays.
         text = _PLAIN + text.partition("$load")[2]
@@ -205,8 +206,14 @@ def use_lines(workspace: Any, model: Model, where: str = "") -> str:
 
 def _kept(contract: Contract) -> str:
     """How the frozen weights under an adapter were kept: the scores are those of this format."""
-    if contract.weights in ("nf4", "fp4", "int8"):
-        return "# Kept in fewer bits: this needs the packages bitsandbytes and accelerate.\n"
+    packages = (
+        QUANTIZATION_METHODS.get(contract.weights).packages
+        if contract.weights in QUANTIZATION_METHODS
+        else ()
+    )
+    if packages and not is_graph(contract):
+        names = ", ".join(packages)
+        return f"# Kept in fewer bits: this needs the packages {names} and accelerate.\n"
     if contract.quantization:
         return (
             f"# Trained over weights in {contract.quantization}; loaded like this, over full "

@@ -114,7 +114,7 @@ def test_an_index_is_kept_of_the_data_that_was_measured(opened: Workspace) -> No
         assert (index.dataset, index.dataset_version) == ("beasts", 1)
         assert index.model == "small"
         for other in ({"dataset_id": "another"}, {"dataset_version": 7}):
-            with pytest.raises(BadInput, match="gone"):
+            with pytest.raises(BadInput, match="no longer exists"):
                 keeping(opened, {**result, **other}, "vectors:int8", "")
         with pytest.raises(ModelNotFound):
             keeping(opened, {**result, "model_id": "removed"}, "vectors:int8", "")
@@ -137,7 +137,8 @@ def test_the_quantizer_is_quiet_and_others_stay_heard(
     import logging
 
     from workbench.models.resolve import resolve
-    from workbench.quantization import convert
+    from workbench.quantization import quantizers
+    from workbench.quantization.quantize import convert
 
     heard = []
 
@@ -148,10 +149,10 @@ def test_the_quantizer_is_quiet_and_others_stay_heard(
     def export(_model: Any, target: Path) -> None:
         target.write_bytes(b"whole")
 
-    monkeypatch.setattr(convert, "export", export)
-    monkeypatch.setattr(convert, "in_eight_bits", in_eight_bits)
+    monkeypatch.setattr(quantizers, "export", export)
+    monkeypatch.setattr(quantizers, "in_eight_bits", in_eight_bits)
     before = logging.getLogger().level
     (tmp_path / "made").mkdir()
-    convert.convert(resolve(opened, "small"), "onnx-int8", tmp_path / "made", device="cpu")
+    convert(resolve(opened, "small"), "onnx-int8", tmp_path / "made", device="cpu")
     assert heard == [logging.ERROR]
     assert logging.getLogger().level == before

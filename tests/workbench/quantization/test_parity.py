@@ -9,9 +9,10 @@ from tests.workbench.data.fakes import bring, context
 from tests.workbench.training.real import write_animals
 from workbench.cli.quantize import lab_words
 from workbench.data.job import run_sample
+from workbench.models.quantized import QUANTIZATION_METHODS
 from workbench.quantization import lab
 from workbench.quantization.measuring import make, run_in_subprocess
-from workbench.quantization.methods import BOUNDS, VECTOR_BOUNDS
+from workbench.quantization.methods import VECTOR_BOUNDS
 from workbench.recipes.data import SampleRecipe
 from workbench.recipes.quantize import QuantizeLabRecipe
 from workbench.workspace import Workspace
@@ -45,7 +46,8 @@ def test_every_method_is_within_its_bound_on_the_sample(home: Path) -> None:
     vectors = {row["name"]: row for row in found["vectors"]}
     original = models["original"]["map@100"]
     assert original > 0.5
-    assert [BOUNDS[name] for name in ("bf16", "fp16", "onnx-int8", "nf4")] == [
+    bounds = VECTOR_BOUNDS | {one.name: one.bound for one in QUANTIZATION_METHODS.all()}
+    assert [bounds[name] for name in ("bf16", "fp16", "onnx-int8", "nf4")] == [
         0.005,
         0.005,
         0.01,
@@ -53,7 +55,7 @@ def test_every_method_is_within_its_bound_on_the_sample(home: Path) -> None:
     ]
     assert VECTOR_BOUNDS["binary"] == 0.03 and found["rescore"] > 0
     for name, row in [*models.items(), *vectors.items()]:
-        bound = 0.0 if name == "original" else {**VECTOR_BOUNDS, **BOUNDS}[name]
+        bound = 0.0 if name == "original" else bounds[name]
         assert "error" not in row, (name, row)
         assert row["bound"] == bound
         assert original - row["map@100"] <= bound + 1e-6, (name, row["map@100"], original)

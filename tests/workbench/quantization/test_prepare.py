@@ -10,11 +10,12 @@ import pytest
 
 from tests.workbench.merging.test_prepare import save_weights
 from workbench.errors import BadInput, DatasetNotFound, ModelNotFound, NameTaken
+from workbench.models import quantized
 from workbench.models.contract import Contract
+from workbench.models.quantized import QUANTIZATION_METHODS, Refusal
 from workbench.models.registry import new_model
 from workbench.models.resolve import resolve
-from workbench.quantization import methods
-from workbench.quantization.methods import MODEL_METHODS, VectorFormat, refusal
+from workbench.quantization.methods import VectorFormat
 from workbench.quantization.prepare import formats, prepare_lab, prepare_quantize
 from workbench.recipes.quantize import QuantizeLabRecipe, QuantizeRecipe
 from workbench.training.prepare import _refuse_quantized
@@ -56,7 +57,11 @@ def test_adapters_and_unknown_models_are_refused(workspace: Workspace) -> None:
     assert prepare_quantize(QuantizeRecipe(model="no-such"), workspace, True).name == "no-such-bf16"
 
 
-@pytest.mark.parametrize("method", MODEL_METHODS)
+def refusal(method: str, name: str, contract: Contract) -> Refusal | None:
+    return QUANTIZATION_METHODS.get(method).refusal(name, contract)
+
+
+@pytest.mark.parametrize("method", QUANTIZATION_METHODS.names())
 def test_what_was_quantized_is_not_quantized_again(method: str) -> None:
     said = refusal(method, "small", Contract(weights="nf4"))
     assert said is not None and "'small' are already stored in nf4" in said[0]
@@ -85,7 +90,7 @@ def test_a_missing_package_is_named(
     def find(name: str) -> Any:
         return None if name == package else importlib.util.find_spec(name)
 
-    monkeypatch.setattr(methods, "find_spec", find)
+    monkeypatch.setattr(quantized, "find_spec", find)
     said = refusal(method, "any", Contract())
     assert said is not None and package in said[0] and f"pip install {package}" in said[1]
 

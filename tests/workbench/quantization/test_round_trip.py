@@ -114,7 +114,7 @@ def save_cross(folder: Path) -> Path:
 def test_every_method_is_read_back_by_another_process(tmp_path: Path) -> None:
     from workbench.models.inspect import inspect_folder
     from workbench.models.resolve import ResolvedModel
-    from workbench.quantization.convert import convert
+    from workbench.quantization.quantize import convert
 
     made, before = {}, {}
     for base, folder in bases(tmp_path / "bases").items():

@@ -1,4 +1,4 @@
-"""A model's folder in another format, written to disk. Imports torch: worker processes only."""
+"""The halves of our quantization methods that compute. Imports torch: worker processes only."""
 
 import logging
 import warnings
@@ -9,15 +9,73 @@ from typing import Any
 
 import torch
 
-from workbench.errors import ModelUnusable, WorkbenchError
-from workbench.merging.merge import write_model
+from workbench.errors import ModelUnusable
 from workbench.models.architecture import ONNX_FILE
-from workbench.models.assemble import WeightFormat, as_kept
-from workbench.models.contract import Contract
+from workbench.models.assemble import FULL, WeightFormat, as_kept
 from workbench.models.inspect import read_list
-from workbench.models.load import explain, load_model
 from workbench.models.precision import cpu_adds_bytes
-from workbench.models.resolve import ResolvedModel
+
+
+class Bf16:
+    """All weights in bfloat16; a base for the others."""
+
+    #: How the original is loaded to be quantized.
+    loading = WeightFormat(torch.bfloat16)
+    #: How what was written is loaded to be used.
+    stored = WeightFormat(torch.bfloat16)
+
+    def quantize(self, model: Any) -> None:
+        """Give the loaded model's modules this format, in place."""
+        as_kept(model, self.loading)
+
+    def finish(self, model: Any, folder: Path, stop: Callable[[], None]) -> None:
+        """Nothing more: the model was saved as it is."""
+
+
+class Fp16(Bf16):
+    """All weights in float16."""
+
+    loading = stored = WeightFormat(torch.float16)
+
+
+class Nf4(Bf16):
+    """Linear layers in bitsandbytes' normal floats of 4 bits. What is not quantized (embeddings,
+    norms, heads) is kept in 16 bits too; bf16 reaches as far as fp32."""
+
+    loading = WeightFormat(torch.bfloat16, "nf4", compute_dtype=torch.bfloat16)
+    stored = WeightFormat(torch.bfloat16, "nf4", stored=True)
+
+
+class Fp4(Bf16):
+    """The same in plain floats of 4 bits."""
+
+    loading = WeightFormat(torch.bfloat16, "fp4", compute_dtype=torch.bfloat16)
+    stored = WeightFormat(torch.bfloat16, "fp4", stored=True)
+
+
+class Int8(Bf16):
+    """The same in 8 bits."""
+
+    loading = WeightFormat(torch.bfloat16, "int8", compute_dtype=torch.bfloat16)
+    stored = WeightFormat(torch.bfloat16, "int8", stored=True)
+
+
+class Onnx(Bf16):
+    """The transformer as a graph for ONNX Runtime, in full precision."""
+
+    loading = stored = FULL
+    eight_bits = False
+
+    def finish(self, model: Any, folder: Path, stop: Callable[[], None]) -> None:
+        """Put the transformer's graph in the place of its weights."""
+        _as_graph(model, folder, stop, eight_bits=self.eight_bits)
+
+
+class OnnxInt8(Onnx):
+    """The graph with weights in 8 bits, for CPUs."""
+
+    eight_bits = True
+
 
 # Writes a model's transformer as an ONNX graph, and a graph in 8 bits.
 #
@@ -121,59 +179,6 @@ def _narrowing(whole: Path) -> list[str]:
     ]
 
 
-_KEPT = {
-    "bf16": WeightFormat(torch.bfloat16),
-    "fp16": WeightFormat(torch.float16),
-    **{
-        # What is not quantized is kept in 16 bits too; bf16 reaches as far as fp32.
-        name: WeightFormat(torch.bfloat16, name, compute_dtype=torch.bfloat16)
-        for name in ("nf4", "fp4", "int8")
-    },
-}
-
-
-def convert(
-    resolved: ResolvedModel,
-    method: str,
-    folder: Path,
-    *,
-    device: str = "auto",
-    trust_remote_code: bool = False,
-    stop: Callable[[], None] | None = None,
-) -> Contract:
-    """Write the model as ``method`` says into an empty folder, with its contract and a card.
-
-    ``stop`` is called between the steps and may raise. Raises :class:`ModelUnusable` in a sentence
-    where the library that does it cannot do it with this model.
-    """
-    check = stop or (lambda: None)
-    graph = method.startswith("onnx")
-    check()
-    loaded: Any = load_model(
-        resolved,
-        device="cpu" if graph else device,
-        precision="fp32",
-        trust_remote_code=trust_remote_code,
-        keeping=None if graph else _KEPT[method],
-    )
-    contract: Contract = loaded.contract.model_copy(
-        update={"weights": method, "base_model": resolved.name}
-    )
-    check()
-    try:
-        if not graph:
-            as_kept(loaded.model, _KEPT[method])
-        write_model(loaded.model, contract, folder)
-        if graph:
-            check()
-            _as_graph(loaded.model, folder, method, check)
-    except WorkbenchError:
-        raise
-    except Exception as error:
-        raise explain(resolved.name, error) from error
-    return contract
-
-
 @contextmanager
 def _quiet() -> Iterator[None]:
     """The quantizer tells the root logger of every node it looks at."""
@@ -186,8 +191,7 @@ def _quiet() -> Iterator[None]:
         root.setLevel(level)
 
 
-def _as_graph(model: Any, folder: Path, method: str, check: Callable[[], None]) -> None:
-    """Put the transformer's graph in the place of its weights."""
+def _as_graph(model: Any, folder: Path, stop: Callable[[], None], *, eight_bits: bool) -> None:
     place = folder / str(read_list(folder / "modules.json")[0].get("path", ""))
     target = place / ONNX_FILE
     target.parent.mkdir()
@@ -195,8 +199,8 @@ def _as_graph(model: Any, folder: Path, method: str, check: Callable[[], None]) 
         # The tracer warns of every shape it looks at; whether the graph is right is measured.
         warnings.simplefilter("ignore")
         export(model, target)
-        check()
-        if method == "onnx-int8":
+        stop()
+        if eight_bits:
             whole = target.with_name("whole.onnx")
             target.replace(whole)
             with _quiet():
