@@ -195,7 +195,7 @@ def test_dimensions_are_checked(context: FakeContext, models: list[str]) -> None
         with pytest.raises(BadRecipe):
             EvaluateRecipe.read({"dataset": "pets", "models": models, "dimensions": wrong})
     assert dimensions_of("auto", 384) == [384, 192, 96, 48]
-    with pytest.raises(BadInput, match="cannot be cut"):
+    with pytest.raises(BadInput, match="cannot be truncated"):
         run(recipe("pets", models[:1], dimensions="5000"), context)
 
 

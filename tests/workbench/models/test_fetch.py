@@ -114,7 +114,7 @@ def fetch(name: str, cache: Path, **environment: str) -> str:
 def test_a_hub_model_with_and_without_the_hub(hub: str, tmp_path: Path) -> None:
     needed = "['config.json', 'model.safetensors']"
     assert fetch("owner/tiny", tmp_path, HF_ENDPOINT=hub) == needed
-    assert "ModelNotFound The hub has no model" in fetch("owner/no", tmp_path, HF_ENDPOINT=hub)
+    assert "ModelNotFound The Hub has no model" in fetch("owner/no", tmp_path, HF_ENDPOINT=hub)
     # Nobody listens on port 9: what is in the cache is still found, the rest is a sentence.
     away = "http://127.0.0.1:9"
     assert fetch("owner/tiny", tmp_path, HF_ENDPOINT=away) == needed
