@@ -28,9 +28,9 @@ BELOW = (
 #: Imports that still close a circle, behind TYPE_CHECKING or within a function: (who, whom).
 CIRCLES = {
     # What all of a tab's sections are, in one type that each section is given.
-    ("ui.tabs.compare_sections", "ui.tabs.compare"),
+    ("ui.tabs.compare.section", "ui.tabs.compare.tab"),
     *(
-        ("ui.tabs.compare_sections", f"ui.tabs.compare_{name}")
+        ("ui.tabs.compare.section", f"ui.tabs.compare.{name}")
         for name in (
             "dimensions", "explorer", "history", "matrix", "published", "slices"
         )

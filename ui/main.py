@@ -12,9 +12,11 @@ from ui.kit.markup import EMPTY, piece
 from ui.navigation import connect
 from ui.page import Page, Tab
 from ui.services import Services
-from ui.tabs import compare, models, quantize, search
+from ui.tabs import models, search
+from ui.tabs.compare import tab as compare
 from ui.tabs.data.tab import DataTab
 from ui.tabs.jobs import JobsTab
+from ui.tabs.quantize import tab as quantize
 from ui.tabs.start import StartTab
 from ui.tabs.train.tab import TrainTab
 from ui.web.language import switch

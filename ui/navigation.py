@@ -7,7 +7,7 @@ import gradio as gr
 from ui.kit.choices import PACKAGED, shown_dataset
 from ui.page import Page
 from ui.services import Services
-from ui.tabs.compare import Compare
+from ui.tabs.compare.tab import Compare
 from ui.tabs.data.tab import DataTab
 from ui.tabs.jobs import JobsTab
 from ui.tabs.models import Models

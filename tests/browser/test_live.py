@@ -13,7 +13,7 @@ from ui.kit.live import live_chart, live_log, notices, pulse
 from ui.routes import points
 from ui.services import Services
 from ui.tabs import search_blind
-from ui.tabs.explorer import Explorer
+from ui.tabs.compare.explorer import Explorer
 from ui.tabs.train.sweep import sweep_chart
 from workbench.workspace import Workspace
 

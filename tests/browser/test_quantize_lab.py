@@ -10,7 +10,7 @@ from storage.records import JobStatus
 from tests.browser.app import open_tab
 from tests.storage import make
 from tests.ui.serving import served
-from tests.ui.tabs.test_quantize import RESULT
+from tests.ui.tabs.quantize.test_tab import RESULT
 from ui.main import build
 from ui.services import Services
 from workbench.workspace import Workspace

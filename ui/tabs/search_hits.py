@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from ui.kit.hits import marked, marked_text
 from ui.kit.markup import EMPTY, badge, join, moved
 from ui.services import Services
-from ui.tabs.compare_rankings import marked, marked_text
 from ui.tabs.search_amounts import candidates_of, hits_of
 from ui.tabs.search_slopes import slopes
 from ui.tabs.search_tiles import Tiles, tiles

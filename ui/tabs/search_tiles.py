@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import gradio as gr
 from markupsafe import Markup
 
+from ui.kit.hits import marked, marked_text
 from ui.kit.live import scripts
 from ui.kit.markup import EMPTY, pick
 from ui.routes.pictures import picture_url
 from ui.services import Services
-from ui.tabs.compare_rankings import marked, marked_text
 from ui.words import t
 from workbench.records import Index
 from workbench.search.pictures import of_pictures

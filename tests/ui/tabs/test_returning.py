@@ -9,8 +9,8 @@ import pytest
 
 from storage.records import JobStatus
 from tests.storage import make
+from tests.ui.tabs.compare.test_explorer import MATRIX
 from tests.ui.tabs.conftest import evaluated, put
-from tests.ui.tabs.test_compare_explorer import MATRIX
 from tests.ui.tabs.whole import add, page, services, visit, whole
 from tests.ui.visitor import DrawnPage as Page
 from tests.ui.visitor import Visitor

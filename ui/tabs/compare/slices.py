@@ -11,7 +11,7 @@ from ui.kit.events import on
 from ui.kit.job_slot import find
 from ui.kit.markup import EMPTY, join, piece, table
 from ui.services import Services
-from ui.tabs.compare_sections import Section, measured
+from ui.tabs.compare.section import Section, measured
 from ui.words import sentences, t
 from ui.words.amounts import count
 from ui.words.metrics import label

@@ -14,12 +14,12 @@ from tests.workbench.comparison.test_table import PAIRS
 from tests.workbench.data.fakes import bring, lines
 from tests.workbench.reports.conftest import NAMES, Reader, kept, result
 from ui.services import Services
-from ui.tabs import compare, compare_dimensions, compare_history, compare_published, compare_shown
-from ui.tabs.compare_slices import slices_html
+from ui.tabs.compare import dimensions, history, published, shown, tab
+from ui.tabs.compare.slices import slices_html
 from ui.web.server import ServerOptions, create_app
 from workbench.comparison.table import build_table, pair_table
 from workbench.reports.gather import PublishedRow, slices_of
-from workbench.reports.history import history
+from workbench.reports.history import history as measurements
 
 
 @pytest.fixture
@@ -32,39 +32,39 @@ def measured(services: Services, monkeypatch: pytest.MonkeyPatch) -> Job:
 
 
 def test_scored_pairs_are_shown_with_their_intervals_and_apart() -> None:
-    drawn = compare_shown.results_html(PAIRS)
+    drawn = shown.results_html(PAIRS)
     assert "200 test scored pairs" in drawn and "never by MAP" in drawn
     assert "<strong>0.800</strong>" in drawn and "[0.750, 0.850]" in drawn
     assert "not distinguishable on 200 pairs" in drawn and "MAP@100" not in drawn
-    both = compare_shown.results_html({**EVALUATED, "pairs": PAIRS["pairs"]})
+    both = shown.results_html({**EVALUATED, "pairs": PAIRS["pairs"]})
     assert both.count("<table") == 2 and both.index("MAP@100") < both.index("Spearman")
     left_out = {**PAIRS["pairs"], "left_out": ["bm25"]}
-    assert "need a model: bm25" in compare_shown.results_html({**PAIRS, "pairs": left_out})
+    assert "need a model: bm25" in shown.results_html({**PAIRS, "pairs": left_out})
 
 
 def test_a_chart_of_correlations_has_room_below_zero() -> None:
     rows = [{**row, "spearman": -0.4} for row in PAIRS["pairs"]["rows"]]
     table = pair_table({**PAIRS, "pairs": {**PAIRS["pairs"], "rows": rows}})
     assert table is not None
-    assert compare_shown.chart(table).layout.yaxis.range[0] < -0.4
-    assert compare_shown.chart(build_table(EVALUATED)).layout.yaxis.range[0] == 0
+    assert shown.chart(table).layout.yaxis.range[0] < -0.4
+    assert shown.chart(build_table(EVALUATED)).layout.yaxis.range[0] == 0
 
 
 def test_a_second_data_set_is_a_check_against_forgetting() -> None:
     worse = {**EVALUATED["comparisons"][0], "delta": -0.05, "ci95": [-0.08, -0.02]}
     second = {**EVALUATED, "dataset": BAD, "comparisons": [worse]}
-    drawn = compare_shown.results_html({**EVALUATED, "second_dataset": second})
+    drawn = shown.results_html({**EVALUATED, "second_dataset": second})
     assert drawn.count("<table") == 2 and "<script" not in drawn
     assert 'class="rw-badge bad">worse' in drawn
     assert "it has lost ground there." in drawn
 
 
 def test_wins_and_losses_are_said_and_corrections_too() -> None:
-    drawn = compare_shown.results_html(EVALUATED)
+    drawn = shown.results_html(EVALUATED)
     assert "150 won, 50 lost, 100 tied" in drawn and "Holm" not in drawn
     rows = [*EVALUATED["rows"], {**EVALUATED["rows"][1], "model": "third"}]
     more = [{**EVALUATED["comparisons"][0], "model": name} for name in ("tuned", "third")]
-    assert "2 simultaneous comparisons" in compare_shown.results_html(
+    assert "2 simultaneous comparisons" in shown.results_html(
         {**EVALUATED, "rows": rows, "comparisons": more}
     )
 
@@ -73,7 +73,7 @@ def test_every_section_answers_with_the_table(services: Services, measured: Job)
     import gradio as gr
 
     with gr.Blocks(), gr.Tabs():
-        drawn = compare.render(services)
+        drawn = tab.render(services)
     for job in (measured, None, put(services, "run1", task="evaluate")):
         assert len(drawn.view(services, job)) == len(drawn.result)
     filled = drawn.refresh({"job": measured.id}, "tea", [], [], "gone")
@@ -91,7 +91,7 @@ def test_what_was_measured_on_data_that_is_gone_is_still_shown(
     reader = grounds(workspace, tmp_path)
     evaluation(workspace, reader, done=True)
     with gr.Blocks(), gr.Tabs():
-        drawn = compare.render(services)
+        drawn = tab.render(services)
 
     def filled() -> dict[Any, Any]:
         state = {"job": "ev1", "dataset": reader.name}
@@ -110,10 +110,10 @@ def test_what_was_measured_on_data_that_is_gone_is_still_shown(
 
 
 def test_the_curve_is_there_where_it_was_measured(services: Services, measured: Job) -> None:
-    (plot,) = compare_dimensions.show(measured)
+    (plot,) = dimensions.show(measured)
     assert plot.visible
-    assert not compare_dimensions.show(evaluated(services, "other"))[0].visible
-    assert not compare_dimensions.show(None)[0].visible
+    assert not dimensions.show(evaluated(services, "other"))[0].visible
+    assert not dimensions.show(None)[0].visible
 
 
 def test_slices_are_tables_of_text(services: Services, measured: Job) -> None:
@@ -125,52 +125,52 @@ def test_slices_are_tables_of_text(services: Services, measured: Job) -> None:
 
 def test_the_published_table(services: Services) -> None:
     rows = [PublishedRow(BAD, 0.5, 0.6, "tuned", 2, 300, 1.0)]
-    drawn = compare_published.published_html(rows, "tea", "test")
+    drawn = published.published_html(rows, "tea", "test")
     assert "<strong>0.600</strong>" in drawn and "<script" not in drawn
     assert "tuned, version 2, 300 queries" in drawn
-    assert "together with the model" in compare_published.published_html([], "tea", "test")
+    assert "together with the model" in published.published_html([], "tea", "test")
 
 
 def test_history_and_recipes(services: Services, measured: Job) -> None:
     kept(services.workspace, BAD, settings={"cut_to": 32, "max_queries": 7})
-    found = history(services.workspace)
-    drawn = compare_history.history_html(found, 0, len(found))
+    found = measurements(services.workspace)
+    drawn = history.history_html(found, 0, len(found))
     assert (
         "truncated to 32 dimensions" in drawn
         and "max_queries=7" in drawn
         and "<script" not in drawn
     )
     assert drawn.count("<tr>") == 1 + 1 + len(NAMES)
-    assert "Nothing has been measured" in compare_history.history_html([], 0, 0)
+    assert "Nothing has been measured" in history.history_html([], 0, 0)
     other = put(services, "tr1", recipe={"epochs": 2, "name": BAD}, task="train")
     third = put(services, "tr2", recipe={"epochs": 3, "name": BAD}, task="train")
-    different = compare_history.diff_html(other, third)
+    different = history.diff_html(other, third)
     assert "<td>epochs</td><td>2</td><td>3</td>" in different and "<td>name" not in different
-    assert "identical" in compare_history.diff_html(other, other)
-    assert compare_history.diff_html(None, third) == ""
+    assert "identical" in history.diff_html(other, other)
+    assert history.diff_html(None, third) == ""
 
 
 def test_history_is_turned_page_by_page_and_filtered(services: Services, measured: Job) -> None:
-    for at in range(compare_history.ROWS + 3):
+    for at in range(history.ROWS + 3):
         kept(services.workspace, f"model {at % 2}", created_at=float(at))
     kept(services.workspace, "bm25 + model 1", dataset_id="gone", settings={"dataset": "coffee"})
-    everything = history(services.workspace)
-    rows, newer, older, start = compare_history.page_of(everything, 0)
-    assert rows.count("<tr>") == 1 + compare_history.ROWS
+    everything = measurements(services.workspace)
+    rows, newer, older, start = history.page_of(everything, 0)
+    assert rows.count("<tr>") == 1 + history.ROWS
     assert (newer.visible, older.visible, start) == (False, True, 0)
-    rows, newer, older, start = compare_history.page_of(everything, compare_history.ROWS)
-    assert (newer.visible, older.visible, start) == (True, False, compare_history.ROWS)
-    assert f"{compare_history.ROWS + 1} to {len(everything)} of {len(everything)}" in rows
+    rows, newer, older, start = history.page_of(everything, history.ROWS)
+    assert (newer.visible, older.visible, start) == (True, False, history.ROWS)
+    assert f"{history.ROWS + 1} to {len(everything)} of {len(everything)}" in rows
     # Beyond the end is the last page.
-    assert compare_history.page_of(everything, 10_000)[3] == compare_history.ROWS
-    models, data, sources = compare_history.filter_menus(everything, None, "coffee (removed)", "")
+    assert history.page_of(everything, 10_000)[3] == history.ROWS
+    models, data, sources = history.filter_menus(everything, None, "coffee (removed)", "")
     assert ("model 1", "model 1") in models["choices"]
     assert [value for _, value in data["choices"]] == ["", "coffee (removed)", "tea"]
     assert data["value"] == "coffee (removed)"
     assert [value for _, value in sources["choices"]] == ["", "comparison"]
-    (one,) = compare_history._kept(everything, "model 1", "coffee (removed)", "")
+    (one,) = history._kept(everything, "model 1", "coffee (removed)", "")
     assert (one.model, one.removed) == ("bm25 + model 1", True)
-    assert compare_history._kept(everything, None, "", "training") == []
+    assert history._kept(everything, None, "", "training") == []
 
 
 def test_reports_are_downloads_never_pages(services: Services, measured: Job) -> None:
@@ -183,7 +183,7 @@ def test_reports_are_downloads_never_pages(services: Services, measured: Job) ->
         answer = client.get(address)
         assert answer.status_code == 200 and answer.text.startswith(begins)
         assert answer.headers["content-disposition"].startswith("attachment")
-        assert address in compare_shown.view(services, measured)[4]
+        assert address in shown.view(services, measured)[4]
     for path in ("ev1/report.exe", "none/report.md", "..%2f..%2fx/report.md"):
         assert client.get(f"/api/download/comparisons/{path}").status_code == 404
 

@@ -18,11 +18,10 @@ from ui.kit.job_slot import JobSlot, card_html, find
 from ui.kit.live import on_look, pulse
 from ui.kit.markup import heading, piece
 from ui.services import Services
-from ui.tabs.compare_copy import SAVE_JS, copy_button
-from ui.tabs.compare_past import newest, past_menu
-from ui.tabs.compare_sections import Section, sections
-from ui.tabs.compare_shown import short_table as short_table  # Start shows it too.
-from ui.tabs.compare_shown import view as main_view
+from ui.tabs.compare.section import SAVE_JS, Section, copy_button, sections
+from ui.tabs.compare.shown import newest, past_menu
+from ui.tabs.compare.shown import short_table as short_table  # Start shows it too.
+from ui.tabs.compare.shown import view as main_view
 from ui.words import t
 from workbench.comparison.table import EVALUATION_MODES
 from workbench.recipes.evaluate import EvaluateRecipe

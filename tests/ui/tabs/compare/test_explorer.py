@@ -14,16 +14,9 @@ from tests.storage import make
 from tests.ui.tabs.conftest import BAD, put
 from tests.workbench.comparison.exploring import evaluation, grounds
 from ui.kit.charts import matrix_chart, scatter
+from ui.kit.hits import rankings_html
 from ui.services import Services
-from ui.tabs import (
-    compare_explorer,
-    compare_matrix,
-    compare_matrix_shown,
-    compare_shown,
-    explorer,
-    explorer_list,
-)
-from ui.tabs.compare_rankings import rankings_html
+from ui.tabs.compare import explorer, matrix, shown
 from workbench.comparison.explore import Pairing, changes, pairing, rankings
 from workbench.comparison.order import ordered
 from workbench.comparison.table import COLUMNS, UNCHANGED, build_table
@@ -79,17 +72,17 @@ def test_both_rankings_are_text_whatever_is_in_them(services: Services, pair: Pa
 
 def test_the_list_is_sorted_and_paged(services: Services, pair: Pairing) -> None:
     found = changes(services.workspace, pair, pair.sorted()[:10].tolist())
-    drawn = explorer_list.list_html(pair, found, 0, 29, int(found[1].query))
+    drawn = explorer.list_html(pair, found, 0, 29, int(found[1].query))
     assert f"{len(pair.queries) - 1} of {len(pair.queries)} queries gained, 1 lost" in drawn
     assert drawn.count('class="rw-pick"') == len(found) and drawn.count('aria-pressed="true"') == 1
     assert "1 to" in drawn and "of 29" in drawn
-    assert "No such queries" in explorer_list.list_html(pair, [], 0, 0, -1)
+    assert "No such queries" in explorer.list_html(pair, [], 0, 0, -1)
 
 
 def test_a_comparison_with_rankings_can_be_explored(services: Services, pair: Pairing) -> None:
     store = services.workspace.store
     with gr.Blocks():
-        section = compare_explorer.section(services)
+        section = explorer.section(services)
     job = store.jobs.get("ev1")
     assert job is not None
     hidden = section.show(job)  # It still runs.
@@ -139,7 +132,7 @@ def test_unchanged_queries_can_be_looked_at(services: Services, pair: Pairing) -
     places = ordered(same, every, UNCHANGED)
     assert sorted(places) == list(range(len(pair.queries)))
     found = [every[at] for at in places[:10]]
-    drawn = explorer_list.list_html(same, found, 0, len(same.queries), -1)
+    drawn = explorer.list_html(same, found, 0, len(same.queries), -1)
     assert drawn.count('class="rw-pick"') == 10
     assert "+0.000" in drawn and "rw-badge bad" not in drawn
 
@@ -151,7 +144,7 @@ def test_a_head_of_the_list_sorts_by_it(services: Services, pair: Pairing) -> No
     assert explorer.turned_over("gained", "", "change") == "change:up"
     assert explorer.turned_over("all", "change:up", "query") == "query:up"
     found = changes(services.workspace, pair, [0])
-    drawn = explorer_list.list_html(pair, found, 0, 1, -1, ("length", False))
+    drawn = explorer.list_html(pair, found, 0, 1, -1, ("length", False))
     assert drawn.count("aria-sort") == 1
     assert 'scope="col" aria-sort="ascending"><button' in drawn
     heads = re.findall('data-pick="sort:([a-z]+)"', drawn)
@@ -185,7 +178,7 @@ def test_the_matrix_has_an_explorer_of_its_own(services: Services, tmp_path: Pat
     result = {**MATRIX, "evaluations": (job.result or {})["evaluations"]}
     services.workspace.store.jobs.rewrite(replace(job, result=result))
     with gr.Blocks():
-        section = compare_matrix.section(services)
+        section = matrix.section(services)
     one = {getattr(part, "elem_id", None): part for part in section.changes}
     updates = section.look("ev1", "a card of a job that ran")
     assert updates[one["matrix-explorer"]].visible
@@ -202,28 +195,26 @@ def test_earlier_matrices_can_be_chosen(services: Services) -> None:
         recipe = {"dataset": "tea", "split": "test", "retrievers": ["bm25"], "rerankers": rerankers}
         about = {"task": MatrixRecipe.task, "recipe": recipe, "status": JobStatus.SUCCEEDED}
         put(services, f"m{at}", **about, result=MATRIX, created_at=float(at))
-    menu = compare_matrix.past_menu(services, "tea", "m0")
+    menu = matrix.past_menu(services, "tea", "m0")
     assert [id for _, id in menu["choices"]] == ["m1", "m0"] and menu["value"] == "m0"
     words = [words for words, _ in menu["choices"]]
     assert words[0].startswith("bm25 × cross · test") and words[1].startswith("bm25 · test")
     assert menu["visible"]
-    assert not compare_matrix.past_menu(services, "coffee", None)["visible"]
-    newest = compare_matrix.chosen(services, "tea", "gone")
+    assert not matrix.past_menu(services, "coffee", None)["visible"]
+    newest = matrix.chosen(services, "tea", "gone")
     assert newest is not None and newest.id == "m1"
-    shown = compare_matrix.chosen(services, "tea", "m0")
+    shown = matrix.chosen(services, "tea", "m0")
     assert shown is not None and shown.id == "m0"
 
 
 def test_the_matrix_as_table_chart_and_markdown() -> None:
-    drawn = compare_matrix_shown.table_html(MATRIX, 3)
+    drawn = matrix.table_html(MATRIX, 3)
     assert "<strong>0.900</strong>" in drawn and "0.800" in drawn
     assert "<strong>0.800</strong>" not in drawn
     assert "rerank 120" in drawn and "<script" not in drawn and "<img" not in drawn
-    published = compare_matrix_shown.table_html(MATRIX, compare_matrix_shown.AS_PUBLISHED)
+    published = matrix.table_html(MATRIX, matrix.AS_PUBLISHED)
     assert "top_1" in published and "top_3" in published and "hit_rate" in published
-    assert compare_matrix_shown.markdown_at(MATRIX, 0).startswith(
-        "| Retriever | Reranker | Metric |"
-    )
+    assert matrix.markdown_at(MATRIX, 0).startswith("| Retriever | Reranker | Metric |")
     figure = matrix_chart(MATRIX, "hit_rate")
     assert [list(one.x) for one in figure.data] == [[1, 2, 3]] * 2
     assert figure.data[0].line.dash != figure.data[1].line.dash
@@ -240,10 +231,10 @@ def test_the_newest_matrix_of_the_data_set_is_shown(services: Services) -> None:
         result=MATRIX,
         created_at=1.0,
     )
-    found = compare_matrix.chosen(services, "tea", None)
+    found = matrix.chosen(services, "tea", None)
     assert found is not None and found.id == "m1"
-    assert compare_matrix.chosen(services, "coffee", None) is None
-    view = compare_matrix_shown.matrix_view(services, found)
+    assert matrix.chosen(services, "coffee", None) is None
+    view = matrix.matrix_view(services, found)
     assert [value for _, value in view[5]["choices"]] == [1, 2, 3, 0] and view[5]["value"] == 3
     assert "0.900" in view[6] and view[3] == "m1"
     put(
@@ -255,9 +246,9 @@ def test_the_newest_matrix_of_the_data_set_is_shown(services: Services) -> None:
         progress={"done": 5, "total": 10, "unit": "texts", "message": "1 of 2: bm25"},
     )
     running = services.workspace.jobs.get("m2")
-    goes_on = compare_matrix_shown.matrix_view(services, running)
+    goes_on = matrix.matrix_view(services, running)
     assert "5 of 10 texts" in goes_on[0] and goes_on[1].visible
-    nothing = compare_matrix_shown.matrix_view(services, None)
+    nothing = matrix.matrix_view(services, None)
     assert "rw-empty" in nothing[6]
     assert len(nothing) == len(goes_on) == len(view)
 
@@ -265,7 +256,7 @@ def test_the_newest_matrix_of_the_data_set_is_shown(services: Services) -> None:
 def test_bm25_is_always_offered(services: Services) -> None:
     for at, kind in enumerate(("embedding", "reranker", "late-interaction")):
         services.workspace.store.models.insert(make.model(f"m{at}", name=f"my-{kind}", kind=kind))
-    first, second = compare_matrix.menu_updates(services, [], [])
+    first, second = matrix.menu_updates(services, [], [])
     assert first["value"][0] == "bm25"
     assert {value for _, value in first["choices"]} == {
         "bm25",
@@ -281,6 +272,6 @@ def test_rows_of_different_ways_stand_in_tables_of_their_own() -> None:
         {"model": "bm25 + x", "queries": 60, "searched": "top 50 of bm25", "map@100": 0.3},
     ]
     result = {"dataset": "tea", "split": "test", "rows": rows, "comparisons": []}
-    drawn = compare_shown.table_html(build_table(result), result)
+    drawn = shown.table_html(build_table(result), result)
     assert drawn.count("<table") == 2 and "Pipeline: over what" in drawn
     assert "<strong>0.400</strong>" in drawn and "<strong>0.300</strong>" in drawn

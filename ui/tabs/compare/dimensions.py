@@ -6,7 +6,7 @@ import gradio as gr
 
 from ui.kit.charts import dimension_chart
 from ui.services import Services
-from ui.tabs.compare_sections import Section, measured
+from ui.tabs.compare.section import Section, measured
 from ui.words import t
 from workbench.records import Job
 from workbench.reports.gather import curves

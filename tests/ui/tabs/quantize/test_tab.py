@@ -6,10 +6,9 @@ import pytest
 
 from storage.records import JobStatus
 from tests.storage import make
-from ui.plots_quantize import lab_chart, measured
 from ui.services import Services
-from ui.tabs import quantize
-from ui.tabs.quantize_shown import lab_html
+from ui.tabs.quantize import tab
+from ui.tabs.quantize.shown import lab_chart, lab_html, measured
 from workbench.errors import BadInput
 from workbench.quantization.keep import keepable, keeping
 from workbench.recipes.quantize import QuantizeRecipe
@@ -97,13 +96,13 @@ def test_a_point_becomes_a_model(workspace: Workspace) -> None:
 
 def test_the_tab_shows_the_newest_lab_and_what_it_recommends(workspace: Workspace) -> None:
     services = Services(workspace)
-    empty = quantize.view(services, None, None)
+    empty = tab.view(services, None, None)
     assert "Nothing has been measured yet" in empty[1]
     about = {"status": JobStatus.SUCCEEDED, "result": RESULT}
     workspace.store.jobs.insert(make.job("lab1", task="quantize-lab", **about))
-    shown = quantize.view(services, None, None)
+    shown = tab.view(services, None, None)
     assert "bf16" in shown[1]
     assert shown[-1]["value"] == "models:bf16"
     assert ("binary 128 as an index", "vectors:binary 128") in shown[-1]["choices"]
     # A point that was chosen stays chosen.
-    assert quantize.view(services, "lab1", "models:nf4")[-1]["value"] == "models:nf4"
+    assert tab.view(services, "lab1", "models:nf4")[-1]["value"] == "models:nf4"

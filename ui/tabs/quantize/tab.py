@@ -14,9 +14,8 @@ from ui.kit.events import on, on_busy, told_at_fields
 from ui.kit.job_slot import JobSlot, card_html, find, newest, updates
 from ui.kit.live import on_look, pulse
 from ui.kit.markup import empty, heading, piece
-from ui.plots_quantize import lab_chart, measured
 from ui.services import Services
-from ui.tabs.quantize_shown import PANELS, lab_html
+from ui.tabs.quantize.shown import PANELS, lab_chart, lab_html, measured
 from ui.words import sentences, t
 from ui.words.amounts import ago
 from workbench.errors import BadInput

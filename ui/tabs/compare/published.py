@@ -8,8 +8,7 @@ from markupsafe import Markup
 from ui.kit.events import QUICK
 from ui.kit.markup import EMPTY, join, piece, quiet_lines, table
 from ui.services import Services
-from ui.tabs.compare_copy import copy_button
-from ui.tabs.compare_sections import Section, measured
+from ui.tabs.compare.section import Section, copy_button, measured
 from ui.words import t
 from ui.words.amounts import count
 from workbench.comparison.names import HEADLINE, label
