@@ -16,7 +16,7 @@ from ui.tabs import models, search
 from ui.tabs.compare import tab as compare
 from ui.tabs.data.tab import DataTab
 from ui.tabs.jobs import JobsTab
-from ui.tabs.quantize import tab as quantize
+from ui.tabs.quantize.tab import QuantizeTab
 from ui.tabs.start import StartTab
 from ui.tabs.train.tab import TrainTab
 from ui.web.language import switch
@@ -29,7 +29,7 @@ TABS: tuple[Callable[[Services], Tab], ...] = (
     DataTab,
     TrainTab,
     compare.render,
-    quantize.render,
+    QuantizeTab,
     search.render,
     models.render,
     JobsTab,

@@ -1,7 +1,4 @@
-"""What the quantization lab measured, as pieces of the page.
-
-Quality against size: what the quantization lab measured, in one chart that is drawn once.
-"""
+"""What the quantization lab measured: tables of formats, and charts of quality against size."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -69,7 +66,7 @@ def _heads() -> list[str]:
 
 
 def _row(row: Mapping[str, Any], take: str) -> Sequence[str]:
-    name = method_name(row)
+    name = _name(row)
     if "error" in row:
         why = Markup('<span class="error">{}</span>').format(sentences.said(row["error"]))
         return [name, *["–"] * 8, join([badge(t("lab.failed"), "bad"), Markup(" "), why])]
@@ -100,10 +97,6 @@ def _bound(row: Mapping[str, Any]) -> Markup:
     )
 
 
-def method_name(row: Mapping[str, Any]) -> str:
-    return t("lab.original") if row["name"] == "original" else str(row["name"])
-
-
 def _recommended(take: str, why: str) -> Markup:
     if not take:
         return EMPTY
@@ -113,7 +106,7 @@ def _recommended(take: str, why: str) -> Markup:
     )
 
 
-# Quality against size: what the quantization lab measured, in one chart that is drawn once.
+# -- charts: quality against size ------------------------------------------------------------
 
 #: What of the result has a chart, and the words for its axis.
 AXES = {"models": "lab.bytes_models", "vectors": "lab.bytes_vectors"}
@@ -124,7 +117,7 @@ _FAILED = "#b42318"
 
 def lab_chart(result: Mapping[str, Any], name: str) -> go.Figure:
     """The weights' or the embeddings' chart; a dot's size is its milliseconds per query."""
-    rows, by = measured(result, name), WEIGHED[name]
+    rows, by = rows_of(result, name), WEIGHED[name]
     take = str(result[f"{name}_take"])
     figure = go.Figure([_front(rows, by), *_dots(rows, by, take)])
     dress(figure, t(TITLES[name]))
@@ -146,9 +139,9 @@ def lab_chart(result: Mapping[str, Any], name: str) -> go.Figure:
     return figure
 
 
-def measured(result: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+def rows_of(result: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     """A panel's rows that have numbers; none where nothing stands beside the original."""
-    rows = [row for row in result[name] if "error" not in row]
+    rows = [row for row in result.get(name, []) if "error" not in row]
     return rows if len(rows) > 1 else []
 
 

@@ -1,7 +1,6 @@
 """Quantize: measure what a model loses by being made smaller, and keep what is worth it."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -10,12 +9,12 @@ from markupsafe import Markup
 from ui.kit import form
 from ui.kit.cards import job_card
 from ui.kit.choices import PACKAGED, dataset_names, menu, model_menu, model_names, open_menu, update
-from ui.kit.events import on, on_busy, told_at_fields
-from ui.kit.job_slot import JobSlot, card_html, find, newest, updates
+from ui.kit.events import on, on_busy
+from ui.kit.job_slot import JobSlot, card_html, find, newest, succeeded
 from ui.kit.live import on_look, pulse
 from ui.kit.markup import empty, heading, piece
 from ui.services import Services
-from ui.tabs.quantize.shown import PANELS, lab_chart, lab_html, measured
+from ui.tabs.quantize.shown import PANELS, lab_chart, lab_html, rows_of
 from ui.words import sentences, t
 from ui.words.amounts import ago
 from workbench.errors import BadInput
@@ -30,85 +29,160 @@ LISTED = 30
 _DRAWN = ("model", "dataset", "dataset_version", "methods", "vectors")
 
 
-@dataclass(frozen=True)
-class Quantize:
-    services: Services
-    tab: gr.Tab
-    beat: gr.HTML
-    model: gr.Dropdown
-    dataset: gr.Dropdown
-    methods: gr.CheckboxGroup
-    vectors: gr.CheckboxGroup
-    form: form.Form
-    start: gr.Button
-    job: JobSlot
-    past: gr.Dropdown
-    shown: gr.HTML
-    models: gr.Plot
-    codes: gr.Plot
-    keep_box: gr.Column
-    point: gr.Dropdown
-    name: gr.Textbox
-    keep: gr.Button
-    #: The id of the job that keeps something, and the job.
-    kept_id: gr.BrowserState
-    kept: JobSlot
-    refresh: Callable[..., Any]
-    inputs: list[Any]
-    outputs: list[Any]
+class QuantizeTab:
+    """What to measure, what was measured, and below it what to keep."""
 
-    @property
-    def fields(self) -> list[Any]:
-        return [self.model, self.dataset, self.methods, self.vectors, *self.form.inputs]
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.workspace = services.workspace
+        with gr.Tab(t("tab.quantize"), id="quantize") as self.tab:
+            self.beat = pulse(services)
+            piece(heading(t("lab.title"), t("lab.about")))
+            with gr.Row(equal_height=False):
+                self.model = open_menu(label=t("lab.model"), min_width=220, elem_id="lab-model")
+                self.dataset = open_menu(
+                    label=t("lab.dataset"), min_width=220, elem_id="lab-dataset"
+                )
+            self.methods = _several("methods", MODEL_METHODS)
+            self.vectors = _several("vectors", VECTOR_METHODS[1:])
+            self.form = form.render(QuantizeLabRecipe, skip=_DRAWN, prefix="lab")
+            self.start = gr.Button(
+                t("lab.start"), variant="primary", elem_id="lab-start", elem_classes="rw-fit"
+            )
+            self.job = JobSlot("lab-job")
+            self.past = open_menu(label=t("lab.past"), visible=False, elem_id="lab-past")
+            self.shown = piece(elem_id="lab-shown")
+            with gr.Row(equal_height=False):
+                about: dict[str, Any] = {"show_label": False, "visible": False, "min_width": 340}
+                self.charts = {
+                    "models": gr.Plot(elem_id="lab-models", **about),
+                    "vectors": gr.Plot(elem_id="lab-codes", **about),
+                }
+            with gr.Column(visible=False, elem_id="lab-keep-box") as self.keep_box:
+                self._draw_keeping()
+            #: The id of the job that keeps something, and the job.
+            self.kept_id = gr.BrowserState("", storage_key="workbench-kept", secret="workbench")
+            self.kept = JobSlot("lab-kept")
+        #: What shows one lab.
+        self.result = [
+            *(self.past, self.shown, *self.charts.values(), self.keep_box, self.point),
+        ]
+        self.inputs = [self.model, self.dataset, self.past, self.point, self.kept_id]
+        self.outputs = [
+            *(self.model, self.dataset, *self.job.outputs, *self.result, *self.kept.outputs),
+        ]
+
+    def _draw_keeping(self) -> None:
+        piece(Markup('<p class="rw-quiet">{}</p>').format(t("lab.keep_about")))
+        with gr.Row(equal_height=False):
+            self.point = open_menu(label=t("lab.point"), min_width=220, elem_id="lab-point")
+            self.name = gr.Textbox(
+                label=t("lab.name"),
+                info=t("lab.name_help"),
+                max_lines=1,
+                interactive=True,
+                min_width=220,
+                elem_id="lab-name",
+            )
+        self.keep = gr.Button(t("lab.keep"), elem_id="lab-keep", elem_classes="rw-fit")
 
     def listen(self) -> None:
-        listen(self.services, self)
-
-
-def render(services: Services) -> Quantize:
-    with gr.Tab(t("tab.quantize"), id="quantize") as tab:
-        beat = pulse(services)
-        piece(heading(t("lab.title"), t("lab.about")))
-        with gr.Row(equal_height=False):
-            model = open_menu(label=t("lab.model"), min_width=220, elem_id="lab-model")
-            dataset = open_menu(label=t("lab.dataset"), min_width=220, elem_id="lab-dataset")
-        methods = _several("methods", MODEL_METHODS)
-        vectors = _several("vectors", VECTOR_METHODS[1:])
-        drawn = form.render(QuantizeLabRecipe, skip=_DRAWN, prefix="lab")
-        start = gr.Button(
-            t("lab.start"), variant="primary", elem_id="lab-start", elem_classes="rw-fit"
+        fields = [self.model, self.dataset, self.methods, self.vectors, *self.form.inputs]
+        on(self.start.click, self._start, fields, [*self.job.outputs, *self.form.inputs])
+        self.job.listen(self.services, self._now, [], self.job.outputs)
+        self.kept.listen(self.services, self._now_kept, [], self.kept.outputs)
+        on(self.past.input, self.view, self.past, self.result)
+        on_busy(
+            self.keep,
+            self._keep,
+            [self.past, self.point, self.name],
+            [self.name, self.kept_id, *self.kept.outputs],
+            says=t("lab.keeping"),
+            then=t("lab.keep"),
         )
-        job = JobSlot("lab-job")
-        past = open_menu(label=t("lab.past"), visible=False, elem_id="lab-past")
-        shown = piece(elem_id="lab-shown")
-        with gr.Row(equal_height=False):
-            models = gr.Plot(show_label=False, visible=False, min_width=340, elem_id="lab-models")
-            codes = gr.Plot(show_label=False, visible=False, min_width=340, elem_id="lab-codes")
-        with gr.Column(visible=False, elem_id="lab-keep-box") as keep_box:
-            piece(Markup('<p class="rw-quiet">{}</p>').format(t("lab.keep_about")))
-            with gr.Row(equal_height=False):
-                point = open_menu(label=t("lab.point"), min_width=220, elem_id="lab-point")
-                name = gr.Textbox(
-                    label=t("lab.name"),
-                    info=t("lab.name_help"),
-                    max_lines=1,
-                    interactive=True,
-                    min_width=220,
-                    elem_id="lab-name",
-                )
-            keep = gr.Button(t("lab.keep"), elem_id="lab-keep", elem_classes="rw-fit")
-        kept_id = gr.BrowserState("", storage_key="workbench-kept", secret="workbench")
-        kept = JobSlot("lab-kept")
-    outputs = [model, dataset, *job.outputs, past, shown, models, codes, keep_box, point]
-    outputs += kept.outputs
-    return Quantize(
-        services, tab, beat, model, dataset, methods, vectors, drawn, start, job, past, shown,
-        models, codes,
-        keep_box, point, name, keep, kept_id, kept,
-        refresh=lambda *now: fill(services, *now),
-        inputs=[model, dataset, past, point, kept_id],
-        outputs=outputs,
-    )  # fmt: skip
+        cards = [self.job.card, self.kept.card]
+        on_look(self.beat, self._look, [*cards, *self.inputs], self.outputs)
+        form.listen_depends(self.form)
+
+    def _start(
+        self, model: str, dataset: str, methods: Any, vectors: Any, *raw: Any
+    ) -> dict[Any, Any]:
+        def act() -> dict[Any, Any]:
+            values = {
+                **self.form.values(raw),
+                "model": model or "",
+                "dataset": dataset or "",
+                "methods": methods or [],
+                "vectors": vectors or [],
+            }
+            return self._now(self.workspace.jobs.submit(QuantizeLabRecipe.read(values)).id)
+
+        return self.form.answer(act)
+
+    def _now(self, id: str) -> dict[Any, Any]:
+        job = self.workspace.jobs.get(id)
+        return self.job.show(card_html(job), job)
+
+    def _now_kept(self, id: str) -> dict[Any, Any]:
+        job = self.workspace.jobs.get(id)
+        return self.kept.show(kept_html(job), job)
+
+    def _keep(self, past: str | None, point: str | None, name: str) -> dict[Any, Any]:
+        found = find_lab(self.services, past)
+        if found is None or not point:
+            raise BadInput(t("lab.nothing_kept"))
+        recipe = keeping(self.workspace, found.result or {}, point, name or "")
+        id = self.workspace.jobs.submit(recipe).id
+        return {self.name: "", self.kept_id: id, **self._now_kept(id)}
+
+    def _look(self, card: str | None, kept: str | None, *now: Any) -> Any:
+        model, dataset, past, point, kept_id = now
+        job, keeper = newest(self.services, [TASK]), find(self.services, kept_id)
+        changed = self.job.changed(card, card_html(job), job)
+        changed_kept = self.kept.changed(kept, kept_html(keeper), keeper)
+        if not (changed or changed_kept) or (job is not None and not job.status.finished):
+            return {**changed, **changed_kept} or gr.skip()
+        ended = changed and card and job is not None and job.status is JobStatus.SUCCEEDED
+        return self.refresh(model, dataset, job.id if ended and job else past, point, kept_id)
+
+    def refresh(
+        self,
+        model: str | None,
+        dataset: str | None,
+        past: str | None,
+        point: str | None,
+        kept: str | None,
+    ) -> dict[Any, Any]:
+        job, keeper = newest(self.services, [TASK]), find(self.services, kept)
+        return {
+            self.model: model_menu(_whole(self.services), model or PACKAGED),
+            self.dataset: menu(dataset_names(self.workspace), dataset),
+            **self.job.show(card_html(job), job),
+            **self.view(past, point),
+            **self.kept.show(kept_html(keeper), keeper),
+        }
+
+    def view(self, past: str | None, point: str | None = None) -> dict[Any, Any]:
+        """The menu of past labs and what the chosen one measured."""
+        done = labs(self.services)
+        chosen = find_lab(self.services, past) or next(iter(done), None)
+        choices = [(_label(job), job.id) for job in done]
+        listed = update(choices, chosen.id if chosen else None, visible=len(done) > 1)
+        result = (chosen.result if chosen else None) or {}
+        charts = {chart: _chart(result, name) for name, chart in self.charts.items()}
+        if chosen is None:
+            nothing = empty(t("lab.nothing"), t("lab.nothing_hint"))
+            hidden = gr.Column(visible=False)
+            return {self.past: listed, self.shown: nothing, **charts, self.keep_box: hidden}
+        points = keepable(result)
+        kept = point if point in points else best(result, points)
+        return {
+            self.past: listed,
+            self.shown: lab_html(result),
+            **charts,
+            self.keep_box: gr.Column(visible=bool(points)),
+            self.point: update(_point_labels(points), kept),
+        }
 
 
 def _several(name: str, choices: Sequence[str]) -> gr.CheckboxGroup:
@@ -116,94 +190,11 @@ def _several(name: str, choices: Sequence[str]) -> gr.CheckboxGroup:
     return gr.CheckboxGroup(
         [(t(f"lab.choice_{name}.{choice}"), choice) for choice in choices],
         value=field.default,
-        label=form.label(name, QuantizeLabRecipe.task),
+        label=form.label(name, TASK),
         info=sentences.said(field.description or ""),
         interactive=True,
         elem_id=f"lab-{name}",
     )
-
-
-def listen(services: Services, lab: Quantize) -> None:
-    jobs = services.workspace.jobs
-    helps = {spec.name: spec.help for spec in lab.form.specs}
-
-    def start(model: str, dataset: str, methods: Any, vectors: Any, *raw: Any) -> list[Any]:
-        def act() -> list[Any]:
-            job = jobs.submit(
-                QuantizeLabRecipe.read(
-                    {
-                        **lab.form.values(raw),
-                        "model": model or "",
-                        "dataset": dataset or "",
-                        "methods": methods or [],
-                        "vectors": vectors or [],
-                    }
-                )
-            )
-            return now(job.id)
-
-        return told_at_fields(act, helps, len(lab.job.outputs))
-
-    def now(id: str) -> list[Any]:
-        job = jobs.get(id)
-        return updates(card_html(job), job)
-
-    def kept(id: str) -> list[Any]:
-        job = jobs.get(id)
-        return updates(kept_html(job), job)
-
-    def keep(past: str | None, point: str | None, name: str) -> list[Any]:
-        found = find_lab(services, past)
-        if found is None or not point:
-            raise BadInput(t("lab.nothing_kept"))
-        job = jobs.submit(keeping(services.workspace, found.result or {}, point, name or ""))
-        return ["", job.id, *kept(job.id)]
-
-    def look(card: str | None, kept: str | None, *now: Any) -> Any:
-        model, dataset, past, point, kept_id = now
-        job, keeper = newest(services, [TASK]), find(services, kept_id)
-        changed = lab.job.changed(card, card_html(job), job)
-        changed_kept = lab.kept.changed(kept, kept_html(keeper), keeper)
-        if not (changed or changed_kept) or (job is not None and not job.status.finished):
-            return {**changed, **changed_kept} or gr.skip()
-        ended = changed and card and job is not None and job.status is JobStatus.SUCCEEDED
-        return fill(services, model, dataset, job.id if ended and job else past, point, kept_id)
-
-    on(lab.start.click, start, lab.fields, [*lab.job.outputs, *lab.form.inputs])
-    lab.job.listen(services, now, [], lab.job.outputs)
-    lab.kept.listen(services, kept, [], lab.kept.outputs)
-    on(lab.past.input, lambda past: view(services, past, None), lab.past, [
-        lab.past, lab.shown, lab.models, lab.codes, lab.keep_box, lab.point,
-    ])  # fmt: skip
-    on_busy(
-        lab.keep,
-        keep,
-        [lab.past, lab.point, lab.name],
-        [lab.name, lab.kept_id, *lab.kept.outputs],
-        says=t("lab.keeping"),
-        then=t("lab.keep"),
-    )
-    on_look(lab.beat, look, [lab.job.card, lab.kept.card, *lab.inputs], lab.outputs)
-    form.listen_depends(lab.form)
-
-
-def fill(
-    services: Services,
-    model: str | None,
-    dataset: str | None,
-    past: str | None,
-    point: str | None,
-    kept: str | None,
-) -> list[Any]:
-    """Updates for ``Quantize.outputs``."""
-    job, keeper = newest(services, [TASK]), find(services, kept)
-    return [
-        model_menu(_whole(services), model or PACKAGED),
-        menu(dataset_names(services.workspace), dataset),
-        *updates(card_html(job), job),
-        *view(services, past, point),
-        *updates(kept_html(keeper), keeper),
-    ]
 
 
 def _whole(services: Services) -> list[str]:
@@ -212,29 +203,8 @@ def _whole(services: Services) -> list[str]:
     return [name for name in model_names(services.workspace) if name not in small]
 
 
-def view(services: Services, past: str | None, point: str | None) -> list[Any]:
-    """Updates for the menu of past labs and what the chosen one measured."""
-    done = labs(services)
-    chosen = find_lab(services, past) or next(iter(done), None)
-    choices = [(_label(job), job.id) for job in done]
-    listed = update(choices, chosen.id if chosen else None, visible=len(done) > 1)
-    if chosen is None:
-        nothing = empty(t("lab.nothing"), t("lab.nothing_hint"))
-        hidden = gr.Plot(value=None, visible=False)
-        return [listed, nothing, hidden, hidden, gr.Column(visible=False), gr.skip()]
-    result = chosen.result or {}
-    points = keepable(result)
-    return [
-        listed,
-        lab_html(result),
-        *(_chart(result, name) for name in PANELS),
-        gr.Column(visible=bool(points)),
-        update(_point_labels(points), point if point in points else best(result, points)),
-    ]
-
-
 def _chart(result: Mapping[str, Any], name: str) -> gr.Plot:
-    drawn = bool(measured(result, name))
+    drawn = bool(rows_of(result, name))
     return gr.Plot(value=lab_chart(result, name) if drawn else None, visible=drawn)
 
 
@@ -252,14 +222,12 @@ def best(result: Mapping[str, Any], points: Sequence[str]) -> str | None:
 
 def labs(services: Services) -> list[Job]:
     """The labs that measured something, newest first."""
-    found = services.workspace.jobs.list(task=TASK, limit=LISTED)
-    return [job for job in found if job.status is JobStatus.SUCCEEDED and job.result]
+    return list(filter(succeeded, services.workspace.jobs.list(task=TASK, limit=LISTED)))
 
 
 def find_lab(services: Services, id: str | None) -> Job | None:
     """That lab, if it is on record and measured something."""
-    job = find(services, id, [TASK])
-    return job if job and job.status is JobStatus.SUCCEEDED and job.result else None
+    return succeeded(find(services, id, [TASK]))
 
 
 def kept_html(job: Job | None) -> str:
