@@ -13,7 +13,7 @@ from ui.navigation import connect
 from ui.page import Page, Tab
 from ui.services import Services
 from ui.tabs import models, search
-from ui.tabs.compare import tab as compare
+from ui.tabs.compare.tab import CompareTab
 from ui.tabs.data.tab import DataTab
 from ui.tabs.jobs import JobsTab
 from ui.tabs.quantize.tab import QuantizeTab
@@ -28,7 +28,7 @@ TABS: tuple[Callable[[Services], Tab], ...] = (
     StartTab,
     DataTab,
     TrainTab,
-    compare.render,
+    CompareTab,
     QuantizeTab,
     search.render,
     models.render,

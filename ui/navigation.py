@@ -7,7 +7,7 @@ import gradio as gr
 from ui.kit.choices import PACKAGED, shown_dataset
 from ui.page import Page
 from ui.services import Services
-from ui.tabs.compare.tab import Compare
+from ui.tabs.compare.tab import CompareTab
 from ui.tabs.data.tab import DataTab
 from ui.tabs.jobs import JobsTab
 from ui.tabs.models import Models
@@ -39,7 +39,7 @@ def _from_notices(page: Page, notices: gr.HTML) -> None:
 def _from_start(services: Services, page: Page) -> None:
     """To what the sample run has made."""
     start, data, train = page.part(StartTab), page.part(DataTab), page.part(TrainTab)
-    compare, search = page.part(Compare), page.part(Search)
+    compare, search = page.part(CompareTab), page.part(Search)
 
     def run(id: str) -> demo.DemoJobs:
         return demo.find(services.workspace, id)
@@ -71,7 +71,7 @@ def _from_data(services: Services, page: Page) -> None:
 
 def _from_train(services: Services, page: Page) -> None:
     """To the model of the run that is shown, beside the one it began with."""
-    train, compare, search = page.part(TrainTab), page.part(Compare), page.part(Search)
+    train, compare, search = page.part(TrainTab), page.part(CompareTab), page.part(Search)
     jobs = services.workspace.jobs
 
     def beside(id: str) -> list[Any]:
@@ -91,7 +91,7 @@ def _from_train(services: Services, page: Page) -> None:
 def _from_models(services: Services, page: Page) -> None:
     """To what can be done with the model that is chosen."""
     models, train = page.part(Models), page.part(TrainTab)
-    compare, search = page.part(Compare), page.part(Search)
+    compare, search = page.part(CompareTab), page.part(Search)
     registry = services.workspace.models
     menus = [one.model for one in train.forms.each]
 

@@ -2,10 +2,6 @@
 side. From a ranking, an unjudged hit can be judged right: a new version of the data set.
 
 The comparison has one, and the pipeline matrix another: ``prefix`` tells their elements apart.
-
-One page of queries, each with what it gained or lost; a click on a head sorts by it.
-
-The comparison's rows, query by query.
 """
 
 from collections.abc import Sequence
@@ -21,8 +17,9 @@ from ui.kit.events import QUICK, on
 from ui.kit.hits import rankings_html
 from ui.kit.live import scripts
 from ui.kit.markup import EMPTY, badge, join, pick, piece, table
+from ui.kit.pager import Pager, last_start, place_html
 from ui.services import Services
-from ui.tabs.compare.section import Section, measured
+from ui.tabs.compare.section import Section, Shown
 from ui.words import t
 from ui.words.amounts import count
 from workbench.comparison.explore import (
@@ -42,7 +39,244 @@ from workbench.comparison.table import ALL, GAINED, LOST, UNCHANGED, first_order
 from workbench.errors import BadInput, NotFound
 from workbench.records import Evaluation, Job
 
-# One page of queries, each with what it gained or lost; a click on a head sorts by it.
+PAGE = 10
+#: What a click on a head of the list says before the column's name.
+SORT = "sort:"
+#: A click on a dot, told as what it carries. The chart is drawn anew with each pair of rows, so it
+#: is listened to when a pointer comes to it, which is before it can be clicked.
+DOTS_JS = """
+const heard = new WeakSet();
+const listen = (event) => {
+  const chart = event.target.closest?.('#PLOT .js-plotly-plot');
+  if (!chart?.on || heard.has(chart)) return;
+  heard.add(chart);
+  chart.on('plotly_click', ({points}) => {
+    if (points[0]?.customdata !== undefined) {
+      trigger('select', {value: String(points[0].customdata)});
+    }
+  });
+};
+const { hear } = window.Workbench.tools;
+for (const name of ['pointerover', 'pointerdown']) hear(element, name, listen, true);
+"""
+#: The rankings lie below the list: who opened a query is taken there.
+SHOW_JS = """
+() => document.querySelector('#RANKINGS section')?.closest('#RANKINGS')
+  .scrollIntoView({block: 'start', behavior: 'smooth'})
+"""
+
+
+class Explorer:
+    """Drawn where it is made; hidden until ``show`` is given a job that kept two rankings."""
+
+    def __init__(self, services: Services, prefix: str, box_id: str) -> None:
+        self._services = services
+        self._prefix = prefix
+        with gr.Accordion(
+            t("explore.title"), open=False, visible=False, elem_id=box_id
+        ) as self.box:
+            self._draw()
+        self._page = [self.listed, *self.pager.outputs, self.sort, self.query]
+        self._below = [*self._page, self.said, self.sides]
+        self.outputs = [self.box, self.before, self.after, self.plot, *self._below, self.which]
+        # What was measured never changes, so it is read once.
+        self._pair = lru_cache(maxsize=8)(self._read_pair)
+
+    def _id(self, name: str) -> str:
+        return f"{self._prefix}-{name}"
+
+    def _draw(self) -> None:
+        with gr.Row(equal_height=False):
+            self.before = self._menu("before", t("explore.before"))
+            self.after = self._menu("after", t("explore.after"))
+        self.plot = gr.Plot(label=t("explore.title"), show_label=False, elem_id=self._id("plot"))
+        self.dots = gr.HTML(
+            Markup('<p class="rw-quiet rw-small">{}</p>').format(t("explore.dots")),
+            js_on_load=DOTS_JS.replace("PLOT", self._id("plot")),
+            head=scripts(self._services, "common.js"),
+            apply_default_css=False,
+        )
+        self.which = gr.Radio(
+            [
+                (t("explore.gains"), GAINED),
+                (t("explore.losses"), LOST),
+                (t("explore.unchanged"), UNCHANGED),
+                (t("explore.all"), ALL),
+            ],
+            value=GAINED,
+            label=t("explore.order"),
+            interactive=True,
+            elem_id=self._id("order"),
+        )
+        self.listed = piece(elem_id=self._id("list"), picks=True)
+        self.pager = Pager(PAGE, self._prefix)
+        #: By which column the list is sorted, and which way: 'before:down'.
+        self.sort = gr.Textbox(visible=False, label=t("explore.order"))
+        #: The row of the query that is open; -1: none.
+        self.query = gr.Number(-1, visible=False, label=t("explore.query"))
+        self.said = piece(elem_id=self._id("said"))
+        self.sides = piece(elem_id=self._id("rankings"), picks=True)
+
+    def _menu(self, name: str, label: str) -> gr.Dropdown:
+        return gr.Dropdown([], label=label, interactive=True, elem_id=self._id(name))
+
+    # -- what it shows ------------------------------------------------------------------------
+
+    def show(self, job: Job | None, stays: bool = False) -> dict[Any, Any]:
+        """Updates of ``outputs``. ``job``: one that was measured, or nothing is offered; ``stays``:
+        it is shown already, and what is chosen, sorted and opened stays."""
+        try:
+            found = self._offer(job) if job else self._hidden()
+        except (BadInput, NotFound):
+            # Scored pairs have no rankings; files, or the data set, may be gone: nothing to offer.
+            found = self._hidden()
+        return {} if stays and found[self.box].visible else found
+
+    def _offer(self, job: Job) -> dict[Any, Any]:
+        rows = rows_of(self._services.workspace, job.id)
+        if len(rows) < 2:
+            return self._hidden()
+        # What was read before is kept; whether the data set is still there is asked each time.
+        read_version(self._services.workspace, rows[0])
+        choices = [(name, name) for name in map(row_name, rows)]
+        first, second = row_name(rows[0]), other_row(rows)
+        return {
+            self.box: gr.Accordion(visible=True),
+            self.before: update(choices, first),
+            self.after: update(choices, second),
+            self.which: GAINED,
+            **self._choose(job.id, first, second, GAINED),
+        }
+
+    def _hidden(self) -> dict[Any, Any]:
+        return {
+            self.box: gr.Accordion(visible=False),
+            self.before: update([], None),
+            self.after: update([], None),
+            self.plot: gr.Plot(value=None),
+            self.which: GAINED,
+            self.listed: EMPTY,
+            **self.pager.at(0, more=False),
+            self.sort: "",
+            self.query: -1,
+            self.said: EMPTY,
+            self.sides: EMPTY,
+        }
+
+    def _read_pair(self, job: str, before: str, after: str) -> tuple[Pairing, list[Change]]:
+        workspace = self._services.workspace
+        pair = pairing(workspace, job, after, before)
+        return pair, changes(workspace, pair, list(range(len(pair.queries))))
+
+    def _list(
+        self,
+        pair: Pairing,
+        every: Sequence[Change],
+        which: str,
+        sort: str,
+        start: int = 0,
+        query: int = -1,
+    ) -> dict[Any, Any]:
+        """A page of the queries. ``sort``: '' is how the choice is first shown."""
+        by, down = sorting(which, sort)
+        places = ordered(pair, every, which, by, down)
+        start = last_start(start, PAGE, len(places))
+        found = [every[at] for at in places[start : start + PAGE]]
+        return {
+            self.listed: list_html(pair, found, start, len(places), query, (by, down)),
+            **self.pager.at(start, start + PAGE < len(places)),
+            self.sort: f"{by}:{'down' if down else 'up'}",
+            self.query: query,
+        }
+
+    # -- what can be pressed ---------------------------------------------------------------------
+
+    def listen(self, job: gr.Textbox) -> None:
+        """``job`` holds the id of the job shown."""
+        chosen = [job, self.before, self.after]
+        for menu in (self.before, self.after):
+            on(menu.input, self._choose, [*chosen, self.which], [self.plot, *self._below])
+        on(self.which.input, self._choose_which, [*chosen, self.which], self._below)
+        state = [*chosen, self.which, self.sort, self.query]
+        self.pager.listen(self._turn, state, self._page)
+        js = SHOW_JS.replace("RANKINGS", self._id("rankings"))
+        for picked in (self.listed.select, self.dots.select):
+            wanted = [*state, self.pager.start]
+            opened = on(picked, self._pick, wanted, self._below, queue=True)
+            opened.success(None, None, None, js=js, **QUICK)
+        inputs = [*chosen, self.query]
+        on(self.sides.select, self._judge, inputs, [self.said, self.sides], queue=True)
+
+    def _choose(self, job: str, before: str, after: str, which: str) -> dict[Any, Any]:
+        """The scatter and the first page; no rankings yet."""
+        pair, every = self._pair(job, before, after)
+        plot = gr.Plot(value=chart(pair, every))
+        return {self.plot: plot, **self._choose_which(job, before, after, which)}
+
+    def _choose_which(self, job: str, before: str, after: str, which: str) -> dict[Any, Any]:
+        pair, every = self._pair(job, before, after)
+        return {**self._list(pair, every, which, ""), self.said: EMPTY, self.sides: EMPTY}
+
+    def _turn(
+        self, job: str, before: str, after: str, which: str, sort: str, query: float, start: int
+    ) -> dict[Any, Any]:
+        pair, every = self._pair(job, before, after)
+        return self._list(pair, every, which, sort, start, int(query))
+
+    def _pick(
+        self,
+        job: str,
+        before: str,
+        after: str,
+        which: str,
+        sort: str,
+        query: float,
+        start: float,
+        event: gr.EventData,
+    ) -> dict[Any, Any]:
+        """A click on a head of the list sorts by it, one on a query or a dot opens the query."""
+        pair, every = self._pair(job, before, after)
+        value = str(event.value)
+        if value.startswith(SORT):
+            wanted = turned_over(which, sort, value.removeprefix(SORT))
+            return self._list(pair, every, which, wanted, 0, int(query))
+        row = int(value)
+        found = rankings(self._services.workspace, pair, row)
+        return {
+            **self._list(pair, every, which, sort, int(start), row),
+            self.said: EMPTY,
+            self.sides: rankings_html(found, before, after),
+        }
+
+    def _judge(
+        self, job: str, before: str, after: str, query: float, event: gr.EventData
+    ) -> dict[Any, Any]:
+        workspace = self._services.workspace
+        pair, _ = self._pair(job, before, after)
+        row = int(query)
+        dataset, version = judge(workspace, pair, row, int(str(event.value)))
+        words = t("explore.judged", dataset=dataset, version=count(version))
+        card = Markup('<article class="rw-card" role="status"><p>{}</p></article>').format(words)
+        found = rankings(workspace, pair, row)
+        return {self.said: card, self.sides: rankings_html(found, before, after)}
+
+
+class ExplorerSection(Section):
+    """The comparison's rows, query by query."""
+
+    def __init__(self, shown: Shown) -> None:
+        super().__init__(shown)
+        self.explorer = Explorer(self.services, "explore", "compare-explorer")
+        self.outputs = self.explorer.outputs
+
+    def view(self, job: Job | None, stays: bool) -> dict[Any, Any]:
+        return self.explorer.show(job, stays)
+
+    def listen(self) -> None:
+        self.explorer.listen(self.shown.id)
+
+
+# -- the list of queries ---------------------------------------------------------------------
 
 _CLIP = 90
 
@@ -80,8 +314,7 @@ def list_html(
         stacked=True,
         sort=_sorts(sort),
     )
-    place = t("explore.page", first=start + 1, last=start + len(found), all=count(all))
-    return join([quiet.format(counted), drawn, quiet.format(place)])
+    return join([quiet.format(counted), drawn, place_html(start, len(found), all)])
 
 
 def _columns() -> dict[str, str]:
@@ -124,245 +357,6 @@ def short(text: str) -> str:
     return text if len(text) <= _CLIP else text[: _CLIP - 1] + "…"
 
 
-PAGE = 10
-#: What a click on a head of the list says before the column's name.
-SORT = "sort:"
-#: A click on a dot, told as what it carries. The chart is drawn anew with each pair of rows, so it
-#: is listened to when a pointer comes to it, which is before it can be clicked.
-DOTS_JS = """
-const heard = new WeakSet();
-const listen = (event) => {
-  const chart = event.target.closest?.('#PLOT .js-plotly-plot');
-  if (!chart?.on || heard.has(chart)) return;
-  heard.add(chart);
-  chart.on('plotly_click', ({points}) => {
-    if (points[0]?.customdata !== undefined) {
-      trigger('select', {value: String(points[0].customdata)});
-    }
-  });
-};
-const { hear } = window.Workbench.tools;
-for (const name of ['pointerover', 'pointerdown']) hear(element, name, listen, true);
-"""
-#: The rankings lie below the list: who opened a query is taken there.
-SHOW_JS = """
-() => document.querySelector('#RANKINGS section')?.closest('#RANKINGS')
-  .scrollIntoView({block: 'start', behavior: 'smooth'})
-"""
-
-
-class Explorer:
-    """Drawn where it is made; hidden until ``show`` is given a job that kept two rankings."""
-
-    def __init__(self, services: Services, prefix: str, box_id: str) -> None:
-        self._services = services
-        self._prefix = prefix
-        with gr.Accordion(
-            t("explore.title"), open=False, visible=False, elem_id=box_id
-        ) as self.box:
-            self._draw()
-        # What was measured never changes, so it is read once.
-        self._pair = lru_cache(maxsize=8)(self._read_pair)
-
-    def _id(self, name: str) -> str:
-        return f"{self._prefix}-{name}"
-
-    def _draw(self) -> None:
-        with gr.Row(equal_height=False):
-            self.before = self._menu("before", t("explore.before"))
-            self.after = self._menu("after", t("explore.after"))
-        self.plot = gr.Plot(label=t("explore.title"), show_label=False, elem_id=self._id("plot"))
-        self.dots = gr.HTML(
-            Markup('<p class="rw-quiet rw-small">{}</p>').format(t("explore.dots")),
-            js_on_load=DOTS_JS.replace("PLOT", self._id("plot")),
-            head=scripts(self._services, "common.js"),
-            apply_default_css=False,
-        )
-        self.which = gr.Radio(
-            [
-                (t("explore.gains"), GAINED),
-                (t("explore.losses"), LOST),
-                (t("explore.unchanged"), UNCHANGED),
-                (t("explore.all"), ALL),
-            ],
-            value=GAINED,
-            label=t("explore.order"),
-            interactive=True,
-            elem_id=self._id("order"),
-        )
-        self.listed = piece(elem_id=self._id("list"), picks=True)
-        with gr.Row(elem_classes="rw-actions"):
-            self.earlier = gr.Button(
-                t("explore.earlier"), size="sm", elem_id=self._id("earlier"), visible=False
-            )
-            self.later = gr.Button(
-                t("explore.later"), size="sm", elem_id=self._id("later"), visible=False
-            )
-        self.offset = gr.Number(0, visible=False, label=t("explore.order"))
-        self.sort = gr.Textbox(visible=False, label=t("explore.order"))
-        self.query = gr.Number(-1, visible=False, label=t("explore.query"))
-        self.said = piece(elem_id=self._id("said"))
-        self.sides = piece(elem_id=self._id("rankings"), picks=True)
-
-    def _menu(self, name: str, label: str) -> gr.Dropdown:
-        return gr.Dropdown([], label=label, interactive=True, elem_id=self._id(name))
-
-    # -- what it changes ----------------------------------------------------------------------
-
-    @property
-    def _page(self) -> list[Any]:
-        return [self.listed, self.earlier, self.later, self.offset, self.sort, self.query]
-
-    @property
-    def _below(self) -> list[Any]:
-        return [*self._page, self.said, self.sides]
-
-    @property
-    def outputs(self) -> list[Any]:
-        return [self.box, self.before, self.after, self.plot, *self._below, self.which]
-
-    def show(self, job: Job | None) -> list[Any]:
-        """Updates of ``outputs``. ``job``: one that was measured, or nothing is offered."""
-        try:
-            return self._offer(job) if job else self._hidden()
-        except (BadInput, NotFound):
-            # Scored pairs have no rankings; files, or the data set, may be gone: nothing to offer.
-            return self._hidden()
-
-    def again(self, job: Job | None) -> list[Any]:
-        """As :meth:`show`, for the job that is shown: what is chosen, sorted and opened stays."""
-        offered = self.show(job)
-        return [gr.skip()] * len(offered) if offered[0].visible else offered
-
-    def _offer(self, job: Job) -> list[Any]:
-        rows = rows_of(self._services.workspace, job.id)
-        if len(rows) < 2:
-            return self._hidden()
-        # What was read before is kept; whether the data set is still there is asked each time.
-        read_version(self._services.workspace, rows[0])
-        choices = [(name, name) for name in map(row_name, rows)]
-        first, second = row_name(rows[0]), other_row(rows)
-        menus = [update(choices, first), update(choices, second)]
-        return [
-            gr.Accordion(visible=True),
-            *menus,
-            *self._look(job.id, first, second, GAINED),
-            GAINED,
-        ]
-
-    def _hidden(self) -> list[Any]:
-        menus = [update([], None), update([], None), gr.Plot(value=None)]
-        nothing = [gr.Button(visible=False)] * 2
-        below = [EMPTY, *nothing, 0, "", -1, EMPTY, EMPTY]
-        return [gr.Accordion(visible=False), *menus, *below, GAINED]
-
-    # -- reading --------------------------------------------------------------------------------
-
-    def _read_pair(self, job: str, before: str, after: str) -> tuple[Pairing, list[Change]]:
-        workspace = self._services.workspace
-        pair = pairing(workspace, job, after, before)
-        return pair, changes(workspace, pair, list(range(len(pair.queries))))
-
-    def _look(self, job: str, before: str, after: str, which: str) -> list[Any]:
-        """The scatter and the first page; no rankings yet."""
-        pair, every = self._pair(job, before, after)
-        plot = gr.Plot(value=chart(pair, every))
-        return [plot, *self._listed(pair, every, which, "", 0), EMPTY, EMPTY]
-
-    def _listed(
-        self,
-        pair: Pairing,
-        every: Sequence[Change],
-        which: str,
-        sort: str,
-        start: int,
-        shown: int = -1,
-    ) -> list[Any]:
-        """Updates of ``_page``. ``sort``: 'before:down'; '' is how the choice is first shown."""
-        by, down = sorting(which, sort)
-        places = ordered(pair, every, which, by, down)
-        start = min(max(0, start), max(0, (len(places) - 1) // PAGE * PAGE))
-        found = [every[at] for at in places[start : start + PAGE]]
-        return [
-            list_html(pair, found, start, len(places), shown, (by, down)),
-            gr.Button(visible=start > 0),
-            gr.Button(visible=start + PAGE < len(places)),
-            start,
-            f"{by}:{'down' if down else 'up'}",
-            shown,
-        ]
-
-    # -- what can be pressed ---------------------------------------------------------------------
-
-    def wire(self, job: Any) -> None:
-        """``job``: the component that holds the id of the job shown."""
-        chosen = [job, self.before, self.after]
-        for menu in (self.before, self.after):
-            on(menu.input, self._choose, [*chosen, self.which], [self.plot, *self._below])
-        on(self.which.input, self._choose_which, [*chosen, self.which], self._below)
-        state = [*chosen, self.which, self.sort, self.offset, self.query]
-        on(self.earlier.click, self._turn(-PAGE), state, self._page)
-        on(self.later.click, self._turn(PAGE), state, self._page)
-        js = SHOW_JS.replace("RANKINGS", self._id("rankings"))
-        for picked in (self.listed.select, self.dots.select):
-            opened = on(picked, self._pick, state, self._below, queue=True)
-            opened.success(None, None, None, js=js, **QUICK)
-        inputs = [*chosen, self.query]
-        on(self.sides.select, self._judge, inputs, [self.said, self.sides], queue=True)
-
-    def _choose(self, job: str, before: str, after: str, which: str) -> list[Any]:
-        return self._look(job, before, after, which)
-
-    def _choose_which(self, *raw: Any) -> list[Any]:
-        return self._choose(*raw)[1:]
-
-    def _turn(self, step: int) -> Any:
-        def turned(
-            job: str, before: str, after: str, which: str, sort: str, start: float, at: float
-        ) -> list[Any]:
-            pair, every = self._pair(job, before, after)
-            return self._listed(pair, every, which, sort, int(start) + step, int(at))
-
-        return turned
-
-    def _pick(
-        self,
-        job: Any,
-        before: str,
-        after: str,
-        which: str,
-        sort: str,
-        start: float,
-        at: float,
-        event: gr.EventData,
-    ) -> list[Any]:
-        """A click on a head of the list sorts by it, one on a query or a dot opens the query."""
-        pair, every = self._pair(job, before, after)
-        value = str(event.value)
-        if value.startswith(SORT):
-            wanted = turned_over(which, sort, value.removeprefix(SORT))
-            return [
-                *self._listed(pair, every, which, wanted, 0, int(at)),
-                gr.skip(),
-                gr.skip(),
-            ]
-        row = int(value)
-        found = rankings(self._services.workspace, pair, row)
-        drawn = rankings_html(found, before, after)
-        return [*self._listed(pair, every, which, sort, int(start), row), EMPTY, drawn]
-
-    def _judge(
-        self, job: str, before: str, after: str, at: float, event: gr.EventData
-    ) -> list[Any]:
-        workspace = self._services.workspace
-        pair, _ = self._pair(job, before, after)
-        row = int(at)
-        dataset, version = judge(workspace, pair, row, int(str(event.value)))
-        words = t("explore.judged", dataset=dataset, version=count(version))
-        card = Markup('<article class="rw-card" role="status"><p>{}</p></article>').format(words)
-        return [card, rankings_html(rankings(workspace, pair, row), before, after)]
-
-
 def sorting(which: str, sort: str) -> tuple[str, bool]:
     """The column, and whether from the highest down."""
     by, _, way = sort.partition(":")
@@ -388,16 +382,3 @@ def chart(pair: Pairing, every: Sequence[Change]) -> Any:
     names = [short(one.text) if len(every) <= NAMED else "" for one in every]
     axes = (row_name(pair.before), row_name(pair.after))
     return scatter(pair.against, pair.values, names, axes, pair.queries.tolist())
-
-
-# The comparison's rows, query by query.
-
-
-def section(services: Services) -> Section:
-    explorer = Explorer(services, "explore", "compare-explorer")
-    return Section(
-        explorer.outputs,
-        lambda job: explorer.show(measured(job)),
-        lambda compare: explorer.wire(compare.job.shown),
-        again=lambda job: explorer.again(measured(job)),
-    )

@@ -1,7 +1,4 @@
-"""The pipeline matrix: retrievers x rerankers x top k, as one table and one chart.
-
-One pipeline matrix as it is shown: the job while it runs, then the table and the chart.
-"""
+"""The pipeline matrix: retrievers x rerankers x top k, as one table and one chart."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,13 +9,19 @@ from markupsafe import Markup
 from ui.kit import form
 from ui.kit.charts import matrix_chart
 from ui.kit.choices import model_names, models_menu, open_menu, update
-from ui.kit.events import QUICK, on, on_busy
-from ui.kit.job_slot import JobSlot, card_html, find, updates
+from ui.kit.events import on, on_busy
+from ui.kit.job_slot import JobSlot, card_html, find, succeeded
 from ui.kit.markup import EMPTY, empty, heading, join, piece, quiet_lines, table
 from ui.services import Services
 from ui.tabs.compare.explorer import Explorer
-from ui.tabs.compare.section import Section, copy_button, measured
-from ui.tabs.compare.shown import LISTED, links
+from ui.tabs.compare.section import (
+    LISTED,
+    CopyButton,
+    Section,
+    Shown,
+    downloads_html,
+    second_stages,
+)
 from ui.words import t
 from ui.words.amounts import ago, count
 from ui.words.metrics import label
@@ -34,45 +37,216 @@ from workbench.comparison.matrix import (
 )
 from workbench.evaluation.named import BM25
 from workbench.recipes.evaluate import MatrixRecipe
-from workbench.records import Job, JobStatus
-
-# One pipeline matrix as it is shown: the job while it runs, then the table and the chart.
+from workbench.records import Job
 
 #: Instead of a top k: the table as rerankers are published.
 AS_PUBLISHED = 0
+_KNOWN = ("dataset", "split", "dataset_version")
 
 
-def matrix_view(services: Services, job: Job | None) -> list[Any]:
-    """Updates for one matrix."""
-    nothing = [gr.Row(visible=False), gr.skip()]
-    if job is None:
-        hint = empty(t("matrix.empty"), t("matrix.empty_hint"))
-        return [*updates(EMPTY), *nothing, hint, *_nomeasured_result()]
-    found = measured_result(job)
-    if found is None:
-        return [*updates(card_html(job), job), *nothing, EMPTY, *_nomeasured_result()]
-    deepest = max(found["top_k"])
-    choices: list[Any] = [(t("matrix.at", k=k), k) for k in found["top_k"]]
-    choices.append((t("matrix.published", k=deepest), AS_PUBLISHED))
-    return [
-        *updates(card_html(job), job),
-        gr.Row(visible=True),
-        update(choices, deepest),
-        table_html(found, deepest),
-        links(services, job),
-        gr.Row(visible=True),
-        gr.Plot(value=matrix_chart(found, MEASURED[0]), visible=True),
-        markdown_at(found, deepest),
-    ]
+class MatrixSection(Section):
+    """Matrices of the data set that is chosen, whatever comparison is shown."""
+
+    def __init__(self, shown: Shown) -> None:
+        super().__init__(shown)
+        with gr.Accordion(t("matrix.title"), open=False, elem_id="compare-matrix") as self.box:
+            piece(Markup('<p class="rw-quiet">{}</p>').format(t("matrix.about")))
+            self.form = form.render(MatrixRecipe, skip=_KNOWN, prefix="matrix")
+            self.start = gr.Button(t("matrix.start"), elem_id="matrix-start", elem_classes="rw-fit")
+            self.past = open_menu(
+                label=t("matrix.past"),
+                info=t("matrix.past_help"),
+                elem_id="matrix-past",
+                visible=False,
+            )
+            self.job = JobSlot("matrix-job")
+            self._draw_result()
+            self.explorer = Explorer(self.services, "matrix-explore", "matrix-explorer")
+        self.retrievers = self.form.components["retrievers"]
+        self.rerankers = self.form.components["rerankers"]
+        #: What shows one matrix.
+        self.result = [
+            *(*self.job.outputs, self.choose, self.at, self.table, self.takeaway, self.actions),
+            *(self.plot, self.copy.text, self.metric, *self.explorer.outputs),
+        ]
+        self.watched = [self.job.shown, self.job.card]
+        self.changes = [self.past, *self.result]
+
+    def _draw_result(self) -> None:
+        with gr.Row(visible=False, equal_height=False) as self.choose:
+            self.at = gr.Dropdown(
+                [], label=t("matrix.show"), interactive=True, elem_id="matrix-at", min_width=180
+            )
+            self.metric = gr.Dropdown(
+                [(label(name), name) for name in MEASURED],
+                value=MEASURED[0],
+                label=t("matrix.chart_metric"),
+                interactive=True,
+                min_width=180,
+                elem_id="matrix-metric",
+            )
+        self.table = piece(elem_id="matrix-table")
+        self.takeaway = piece(elem_id="matrix-takeaway")
+        with gr.Row(visible=False, elem_classes="rw-actions") as self.actions:
+            self.copy = CopyButton(t("matrix.copy"), "matrix-copy")
+        self.plot = gr.Plot(
+            label=t("matrix.title"), visible=False, show_label=False, elem_id="matrix-plot"
+        )
+
+    def listen(self) -> None:
+        menus = [self.retrievers, self.rerankers]
+        inputs = [self.shown.dataset, *menus, *self.watched]
+        for listener in (self.box.expand, self.shown.dataset.input):
+            on(listener, self._fill, inputs, [*menus, *self.changes])
+        on_busy(
+            self.start,
+            self._start,
+            [self.shown.dataset, self.shown.split, *self.form.inputs],
+            [*self.changes, *self.form.inputs],
+            says=t("matrix.starting"),
+            then=t("matrix.start"),
+        )
+        self.job.listen(self.services, self._show, [], self.result)
+        on(self.past.input, self._show, self.past, self.result)
+        on(self.at.input, self._pick, [self.job.shown, self.at], [self.table, self.copy.text])
+        on(self.metric.input, self._draw_chart, [self.job.shown, self.metric], self.plot)
+        self.copy.listen()
+        self.explorer.listen(self.job.shown)
+
+    def _fill(
+        self,
+        dataset: str | None,
+        first: list[str],
+        second: list[str],
+        shown: str | None,
+        card: str | None,
+    ) -> dict[Any, Any]:
+        found = chosen(self.services, dataset, shown)
+        # Unfolded again: what is chosen in it stays.
+        same = found is not None and (found.id, str(card_html(found))) == (shown, card)
+        return {
+            **self.menus(first, second),
+            self.past: past_menu(self.services, dataset, found.id if found else None),
+            **({} if same else self.show(found)),
+        }
+
+    def menus(self, first: list[str], second: list[str]) -> dict[Any, Any]:
+        """BM25 is always offered, and chosen at first."""
+        kinds = {model.name: model.kind for model in self.workspace.models.list()}
+        names = [
+            name
+            for name in model_names(self.workspace)
+            if kinds.get(name, "embedding") == "embedding"
+        ]
+        return {
+            self.retrievers: models_menu([BM25, *names], first or [BM25, *names[:2]]),
+            self.rerankers: models_menu(second_stages(self.services), second),
+        }
+
+    def _start(self, dataset: str | None, split: str, *raw: Any) -> dict[Any, Any]:
+        values = {**self.form.values(raw), "dataset": dataset or "", "split": split}
+
+        def act() -> dict[Any, Any]:
+            job = self.workspace.jobs.submit(MatrixRecipe.read(values))
+            return {self.past: past_menu(self.services, dataset, job.id), **self.show(job)}
+
+        return self.form.answer(act)
+
+    def _show(self, id: str | None) -> dict[Any, Any]:
+        return self.show(find(self.services, id))
+
+    def show(self, job: Job | None) -> dict[Any, Any]:
+        """One matrix: the job while it runs, then the table and the chart."""
+        done = succeeded(job)
+        found = {
+            **self.job.show(card_html(job), job),
+            **self._show_result(done),
+            self.metric: MEASURED[0],
+            **self.explorer.show(done),
+        }
+        if job is None:
+            found[self.table] = empty(t("matrix.empty"), t("matrix.empty_hint"))
+        return found
+
+    def _show_result(self, job: Job | None) -> dict[Any, Any]:
+        if job is None:
+            return {
+                self.choose: gr.Row(visible=False),
+                self.table: EMPTY,
+                self.takeaway: EMPTY,
+                self.actions: gr.Row(visible=False),
+                self.plot: gr.Plot(value=None, visible=False),
+                self.copy.text: "",
+            }
+        result = job.result or {}
+        deepest = max(result["top_k"])
+        choices: list[Any] = [(t("matrix.at", k=k), k) for k in result["top_k"]]
+        choices.append((t("matrix.published", k=deepest), AS_PUBLISHED))
+        return {
+            self.choose: gr.Row(visible=True),
+            self.at: update(choices, deepest),
+            self.table: table_html(result, deepest),
+            self.takeaway: downloads_html(self.services, job),
+            self.actions: gr.Row(visible=True),
+            self.plot: gr.Plot(value=matrix_chart(result, MEASURED[0]), visible=True),
+            self.copy.text: markdown_at(result, deepest),
+        }
+
+    def _measured(self, id: str | None) -> Mapping[str, Any] | None:
+        job = succeeded(find(self.services, id))
+        return job.result if job else None
+
+    def _pick(self, id: str, k: int) -> dict[Any, Any]:
+        found = self._measured(id)
+        return {
+            self.table: table_html(found, k) if found else EMPTY,
+            self.copy.text: markdown_at(found, k) if found else "",
+        }
+
+    def _draw_chart(self, id: str, metric: str) -> Any:
+        found = self._measured(id)
+        return matrix_chart(found, metric) if found else None
+
+    def look(self, id: str | None, card: str | None) -> dict[Any, Any]:
+        job = find(self.services, id)
+        if job is None or card_html(job) == (card or ""):
+            return {}
+        past = past_menu(self.services, str(job.recipe["dataset"]), job.id)
+        return {self.past: past, **self.show(job)}
 
 
-def _nomeasured_result() -> list[Any]:
-    """Nothing to take away, no actions, no chart, no text to copy."""
-    return [EMPTY, gr.Row(visible=False), gr.Plot(value=None, visible=False), ""]
+def matrices(services: Services, dataset: str | None) -> list[Job]:
+    """The data set's matrices, newest first."""
+    return services.workspace.jobs.about(dataset or "", MatrixRecipe.task)[:LISTED]
 
 
-def measured_result(job: Job | None) -> Mapping[str, Any] | None:
-    return job.result if job and job.status is JobStatus.SUCCEEDED and job.result else None
+def chosen(services: Services, dataset: str | None, shown: str | None) -> Job | None:
+    """The matrix that is shown, if it is about the data set; else its newest: one under way, or
+    the last that was measured."""
+    found = matrices(services, dataset)
+    return next((job for job in found if job.id == shown), next(iter(found), None))
+
+
+def past_menu(services: Services, dataset: str | None, shown: str | None) -> dict[str, Any]:
+    """An update of the menu of earlier matrices."""
+    choices = [(_past_words(job), job.id) for job in matrices(services, dataset)]
+    return update(choices, shown, visible=bool(choices))
+
+
+def _past_words(job: Job) -> str:
+    second = ", ".join(job.recipe.get("rerankers") or ())
+    places = {
+        "retrievers": ", ".join(job.recipe["retrievers"]),
+        "split": t(f"split.{job.recipe['split']}"),
+        "status": t(f"status.{job.status.value}"),
+        "when": ago(job.created_at),
+    }
+    if second:
+        return t("matrix.past_one", rerankers=second, **places)
+    return t("matrix.past_alone", **places)
+
+
+# -- what is shown ---------------------------------------------------------------------------
 
 
 def markdown_at(result: Mapping[str, Any], k: int) -> str:
@@ -139,150 +313,3 @@ def _took(milliseconds: Mapping[str, float]) -> Markup:
 
 def _ms(milliseconds: float) -> str:
     return f"{milliseconds:.1f}" if milliseconds < 100 else f"{milliseconds:,.0f}"
-
-
-SECOND_STAGES = ("reranker", "late-interaction")
-_KNOWN = ("dataset", "split", "dataset_version")
-
-
-def section(services: Services) -> Section:
-    with gr.Accordion(t("matrix.title"), open=False, elem_id="compare-matrix") as box:
-        piece(Markup('<p class="rw-quiet">{}</p>').format(t("matrix.about")))
-        drawn = form.render(MatrixRecipe, skip=_KNOWN, prefix="matrix")
-        start = gr.Button(t("matrix.start"), elem_id="matrix-start", elem_classes="rw-fit")
-        past = open_menu(
-            label=t("matrix.past"), info=t("matrix.past_help"), elem_id="matrix-past", visible=False
-        )
-        slot = JobSlot("matrix-job")
-        with gr.Row(visible=False, equal_height=False) as choose:
-            at = gr.Dropdown(
-                [], label=t("matrix.show"), interactive=True, elem_id="matrix-at", min_width=180
-            )
-            metric = gr.Dropdown(
-                [(label(name), name) for name in MEASURED],
-                value=MEASURED[0],
-                label=t("matrix.chart_metric"),
-                interactive=True,
-                min_width=180,
-                elem_id="matrix-metric",
-            )
-        shown = piece(elem_id="matrix-table")
-        takeaway = piece(elem_id="matrix-takeaway")
-        with gr.Row(visible=False, elem_classes="rw-actions") as actions:
-            copy = gr.Button(t("matrix.copy"), size="sm", elem_id="matrix-copy")
-        plot = gr.Plot(
-            label=t("matrix.title"), visible=False, show_label=False, elem_id="matrix-plot"
-        )
-        markdown = gr.Textbox(visible=False, label=t("matrix.copy"))
-        explorer = Explorer(services, "matrix-explore", "matrix-explorer")
-    menus = [drawn.components["retrievers"], drawn.components["rerankers"]]
-    table = [*slot.outputs, choose, at, shown, takeaway, actions, plot, markdown]
-    result = [*table, metric, *explorer.outputs]
-    jobs = services.workspace.jobs
-
-    def view(job: Job | None) -> list[Any]:
-        return [*matrix_view(services, job), MEASURED[0], *explorer.show(measured(job))]
-
-    def fill(
-        dataset: str | None,
-        first: list[str],
-        second: list[str],
-        shown: str | None,
-        before: str | None,
-    ) -> list[Any]:
-        found = chosen(services, dataset, shown)
-        own = past_menu(services, dataset, found.id if found else None)
-        # Unfolded again: what is chosen in it stays.
-        same = found is not None and (found.id, str(card_html(found))) == (shown, before)
-        matrix = [gr.skip()] * len(result) if same else view(found)
-        return [*menu_updates(services, first, second), own, *matrix]
-
-    def begin(dataset: str | None, split: str, *raw: Any) -> list[Any]:
-        values = {**drawn.values(raw), "dataset": dataset or "", "split": split}
-
-        def act() -> list[Any]:
-            job = jobs.submit(MatrixRecipe.read(values))
-            return [past_menu(services, dataset, job.id), *view(job)]
-
-        return drawn.told(act, 1 + len(result))
-
-    def look(id: str | None, before: str | None) -> dict[Any, Any]:
-        job = find(services, id)
-        if job is None or card_html(job) == (before or ""):
-            return {}
-        updates = dict(zip(result, view(job), strict=True))
-        return {past: past_menu(services, str(job.recipe["dataset"]), job.id), **updates}
-
-    def pick(id: str, k: int) -> list[Any]:
-        found = measured_result(find(services, id))
-        return [table_html(found, k), markdown_at(found, k)] if found else [EMPTY, ""]
-
-    def draw(id: str, name: str) -> Any:
-        found = measured_result(find(services, id))
-        return matrix_chart(found, name) if found else None
-
-    def wire(compare: Any) -> None:
-        inputs = [compare.dataset, *menus, slot.shown, slot.card]
-        on(box.expand, fill, inputs, [*menus, past, *result])
-        on(compare.dataset.input, fill, inputs, [*menus, past, *result])
-        on_busy(
-            start,
-            begin,
-            [compare.dataset, compare.split, *drawn.inputs],
-            [past, *result, *drawn.inputs],
-            says=t("matrix.starting"),
-            then=t("matrix.start"),
-        )
-        slot.listen(services, lambda id: view(jobs.get(id)), [], result)
-        on(past.input, lambda id: view(find(services, id)), past, result)
-        on(at.input, pick, [slot.shown, at], [shown, markdown])
-        on(metric.input, draw, [slot.shown, metric], plot)
-        copy_button(copy, markdown, t("matrix.copy"), QUICK)
-        explorer.wire(slot.shown)
-
-    return Section([], lambda _job: [], wire, [slot.shown, slot.card], look, [past, *result])
-
-
-def menu_updates(services: Services, first: list[str], second: list[str]) -> list[Any]:
-    """BM25 is always offered, and chosen at first."""
-    models = services.workspace.models.list()
-    kinds = {model.name: model.kind for model in models}
-    names = [
-        name
-        for name in model_names(services.workspace)
-        if kinds.get(name, "") == "embedding" or name not in kinds
-    ]
-    seconds = [name for name, kind in kinds.items() if kind in SECOND_STAGES]
-    chosen = first or [BM25, *names[:2]]
-    return [models_menu([BM25, *names], chosen), models_menu(seconds, second)]
-
-
-def matrices(services: Services, dataset: str | None) -> list[Job]:
-    """The data set's matrices, newest first."""
-    return services.workspace.jobs.about(dataset or "", MatrixRecipe.task)[:LISTED]
-
-
-def chosen(services: Services, dataset: str | None, shown: str | None) -> Job | None:
-    """The matrix that is shown, if it is about the data set; else its newest: one under way, or
-    the last that was measured."""
-    found = matrices(services, dataset)
-    return next((job for job in found if job.id == shown), next(iter(found), None))
-
-
-def past_menu(services: Services, dataset: str | None, shown: str | None) -> dict[str, Any]:
-    """An update of the menu of earlier matrices."""
-    choices = [(_past_words(job), job.id) for job in matrices(services, dataset)]
-    return update(choices, shown, visible=bool(choices))
-
-
-def _past_words(job: Job) -> str:
-    second = ", ".join(job.recipe.get("rerankers") or ())
-    places = {
-        "retrievers": ", ".join(job.recipe["retrievers"]),
-        "split": t(f"split.{job.recipe['split']}"),
-        "status": t(f"status.{job.status.value}"),
-        "when": ago(job.created_at),
-    }
-    if second:
-        return t("matrix.past_one", rerankers=second, **places)
-    return t("matrix.past_alone", **places)

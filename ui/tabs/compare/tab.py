@@ -4,104 +4,111 @@ An evaluation is a job and its result is kept: choosing an earlier one shows it,
 measured again unless the button is pressed.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import gradio as gr
 
 from ui.kit import form
 from ui.kit.choices import dataset_names, menu, model_names, models_menu, open_menu, splits, update
 from ui.kit.events import QUICK, on, on_busy
-from ui.kit.job_slot import JobSlot, card_html, find
+from ui.kit.job_slot import JobSlot, card_html, find, succeeded
 from ui.kit.live import on_look, pulse
-from ui.kit.markup import heading, piece
+from ui.kit.markup import EMPTY, empty, heading, join, piece
+from ui.kit.results import chart, results_html
 from ui.services import Services
-from ui.tabs.compare.section import SAVE_JS, Section, copy_button, sections
-from ui.tabs.compare.shown import newest, past_menu
-from ui.tabs.compare.shown import short_table as short_table  # Start shows it too.
-from ui.tabs.compare.shown import view as main_view
+from ui.tabs.compare.dimensions import DimensionsSection
+from ui.tabs.compare.explorer import ExplorerSection
+from ui.tabs.compare.history import HistorySection, RecipesSection
+from ui.tabs.compare.matrix import MatrixSection
+from ui.tabs.compare.published import PublishedSection
+from ui.tabs.compare.section import (
+    LISTED,
+    CopyButton,
+    Section,
+    Shown,
+    downloads_html,
+    second_stages,
+)
+from ui.tabs.compare.slices import SlicesSection
 from ui.words import t
-from workbench.comparison.table import EVALUATION_MODES
+from ui.words.amounts import ago
+from workbench.comparison.forgetting import tables
+from workbench.comparison.table import EVALUATION_MODES, to_csv, to_markdown
+from workbench.evaluation.named import BM25
 from workbench.recipes.evaluate import EvaluateRecipe
 from workbench.records import Job
 
-#: A first stage that is no model; everybody has it.
-BM25 = "bm25"
-SECOND_STAGES = ("reranker", "late-interaction")
+T = TypeVar("T")
+#: What is drawn below the comparison's table, in this order. One more is a class and its name here.
+SECTIONS: tuple[type[Section], ...] = (
+    ExplorerSection,
+    DimensionsSection,
+    SlicesSection,
+    MatrixSection,
+    PublishedSection,
+    HistorySection,
+    RecipesSection,
+)
 #: What the tab draws itself; the recipe's other fields are folded away below.
 DRAWN = (
     "dataset",
     "split",
     "models",
     "rerankers",
-    "evaluation_mode",
     "second_dataset",
     "dimensions",
+    "evaluation_mode",
 )
+SAVE_JS = """
+(text) => {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([text], {type: 'text/csv;charset=utf-8'}));
+  link.download = 'comparison.csv';
+  document.body.append(link); link.click(); link.remove();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  return text;
+}
+"""
 
 
-@dataclass(frozen=True)
-class Compare:
-    services: Services
-    tab: gr.Tab
-    beat: gr.HTML
-    #: {"job": id of the evaluate job shown, "dataset": the data set chosen, "models": to fill in}
-    chosen: gr.BrowserState
-    dataset: gr.Dropdown
-    split: gr.Radio
-    models: gr.Dropdown
-    rerankers: gr.Dropdown
-    evaluation_mode: gr.Dropdown
-    second_dataset: gr.Dropdown
-    dimensions: gr.Textbox
-    settings: form.Form
-    start: gr.Button
-    past: gr.Dropdown
-    #: The comparison that is shown, also where nobody chose it.
-    job: JobSlot
-    table: gr.HTML
-    actions: gr.Row
-    copy: gr.Button
-    save: gr.Button
-    plot: gr.Plot
-    markdown: gr.Textbox
-    csv: gr.Textbox
-    beside: list[Section]
-    refresh: Callable[..., Any]
-    inputs: list[Any]
-    outputs: list[Any]
+class CompareTab:
+    """What to compare, and one comparison with everything that is known of it."""
 
-    @property
-    def result(self) -> list[Any]:
-        """What shows one evaluation."""
-        return [
-            *(*self.job.outputs, self.table, self.actions),
-            *(self.plot, self.markdown, self.csv),
-            *(part for section in self.beside for part in section.outputs),
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.workspace = services.workspace
+        with gr.Tab(t("tab.compare"), id="compare") as self.tab:
+            self.beat = pulse(services)
+            #: {"job": id of the evaluate job shown, "dataset": the data set chosen, "models": to
+            #: fill in, "taken": they were}
+            self.chosen = gr.BrowserState({}, storage_key="workbench-compare", secret="workbench")
+            self._draw_form()
+            self._draw_result()
+            shown = Shown(services, self.dataset, self.split, self.job.shown)
+            self.sections = [section(shown) for section in SECTIONS]
+        #: What shows one comparison.
+        self.result = [
+            *(*self.job.outputs, self.table, self.actions, self.plot, self.copy.text, self.csv),
+            *(one for section in self.sections for one in section.outputs),
+        ]
+        self.inputs = [
+            *(self.chosen, self.dataset, self.models, self.rerankers, self.second_dataset),
+            *(self.job.shown, self.job.card),
+        ]
+        self.outputs = [
+            *(self.dataset, self.models, self.rerankers, self.second_dataset, self.past),
+            *(self.chosen, *self.result),
         ]
 
-    def view(self, services: Services, job: Job | None) -> list[Any]:
-        """Updates for ``result``."""
-        return view(services, self.beside, job)
-
-    def listen(self) -> None:
-        listen(self.services, self)
-
-
-def render(services: Services) -> Compare:
-    with gr.Tab(t("tab.compare"), id="compare") as tab:
-        beat = pulse(services)
-        chosen = gr.BrowserState({}, storage_key="workbench-compare", secret="workbench")
+    def _draw_form(self) -> None:
         piece(heading(t("compare.title"), t("compare.about")))
         with gr.Row():
-            dataset = open_menu(
-                label=t("compare.dataset"),
-                min_width=200,
-                elem_id="compare-dataset",
+            self.dataset = open_menu(
+                label=t("compare.dataset"), min_width=200, elem_id="compare-dataset"
             )
-            split = gr.Radio(
+            self.split = gr.Radio(
                 splits(),
                 value="test",
                 label=t("compare.split"),
@@ -109,21 +116,21 @@ def render(services: Services) -> Compare:
                 min_width=200,
                 elem_id="compare-split",
             )
-        models = open_menu(
+        self.models = open_menu(
             multiselect=True,
             max_choices=12,
             label=t("compare.models"),
             info=t("compare.models_help"),
             elem_id="compare-models",
         )
-        rerankers = open_menu(
+        self.rerankers = open_menu(
             multiselect=True,
             max_choices=6,
             label=t("compare.rerankers"),
             info=t("compare.rerankers_help"),
             elem_id="compare-rerankers",
         )
-        evaluation_mode = gr.Dropdown(
+        self.evaluation_mode = gr.Dropdown(
             [(t(f"choice.evaluation_mode.{name}"), name) for name in ("auto", *EVALUATION_MODES)],
             value="auto",
             label=t("ways.label"),
@@ -132,198 +139,192 @@ def render(services: Services) -> Compare:
             elem_id="compare-evaluation-mode",
         )
         with gr.Accordion(t("compare.beside"), open=False, elem_id="compare-beside"), gr.Row():
-            second_dataset = open_menu(
+            self.second_dataset = open_menu(
                 label=t("compare.second_dataset"),
                 info=t("compare.second_dataset_help"),
                 elem_id="compare-second-dataset",
             )
-            dimensions = gr.Textbox(
+            self.dimensions = gr.Textbox(
                 label=t("compare.dimensions"),
                 info=t("compare.dimensions_help"),
                 interactive=True,
                 elem_id="compare-dimensions",
             )
-        settings = form.render(EvaluateRecipe, skip=DRAWN, prefix="compare")
+        self.form = form.render(EvaluateRecipe, skip=DRAWN, prefix="compare")
         with gr.Row(elem_classes="rw-actions"):
-            start = gr.Button(t("compare.start"), variant="primary", elem_id="compare-start")
-        past = open_menu(
-            label=t("compare.past"),
-            info=t("compare.past_help"),
-            elem_id="compare-past",
+            self.start = gr.Button(t("compare.start"), variant="primary", elem_id="compare-start")
+
+    def _draw_result(self) -> None:
+        self.past = open_menu(
+            label=t("compare.past"), info=t("compare.past_help"), elem_id="compare-past"
         )
-        job = JobSlot("compare-job")
-        table = piece(elem_id="compare-table")
-        with gr.Row(visible=False, elem_classes="rw-actions") as actions:
-            copy = gr.Button(t("compare.copy"), size="sm", elem_id="compare-copy")
-            save = gr.Button(t("compare.save"), size="sm", elem_id="compare-save")
-        plot = gr.Plot(
+        self.job = JobSlot("compare-job")
+        self.table = piece(elem_id="compare-table")
+        with gr.Row(visible=False, elem_classes="rw-actions") as self.actions:
+            self.copy = CopyButton(t("compare.copy"), "compare-copy")
+            self.save = gr.Button(t("compare.save"), size="sm", elem_id="compare-save")
+        self.plot = gr.Plot(
             label=t("compare.chart"), visible=False, show_label=False, elem_id="compare-plot"
         )
-        markdown = gr.Textbox(visible=False, label=t("compare.copy"))
-        csv = gr.Textbox(visible=False, label=t("compare.save"))
-        beside = sections(services)
+        self.csv = gr.Textbox(visible=False, label=t("compare.save"))
 
-    def refresh(
-        state: dict[str, Any] | None,
-        name: str | None,
-        picked: list[str],
-        second: list[str] | None,
-        other: str | None,
-        *on_page: Any,
-    ) -> Any:
-        state = state or {}
-        filled = fill(services, state, name, picked, second or [], beside, on_page)
-        # What another tab handed over is filled in once; then a person may choose other models.
-        taken = {**state, "taken": True} if state.get("models") else gr.skip()
-        return [*filled, taken, also_menu(services, other)]
+    def section(self, kind: type[T]) -> T:
+        """The section of that class."""
+        return next(one for one in self.sections if isinstance(one, kind))
 
-    inside = [part for section in beside for part in section.outputs]
-    result = [*job.outputs, table, actions, plot, markdown, csv, *inside]
-    return Compare(
-        services=services,
-        tab=tab,
-        beat=beat,
-        chosen=chosen,
-        dataset=dataset,
-        split=split,
-        models=models,
-        rerankers=rerankers,
-        evaluation_mode=evaluation_mode,
-        second_dataset=second_dataset,
-        dimensions=dimensions,
-        settings=settings,
-        start=start,
-        past=past,
-        job=job,
-        table=table,
-        actions=actions,
-        copy=copy,
-        save=save,
-        plot=plot,
-        markdown=markdown,
-        csv=csv,
-        beside=beside,
-        refresh=refresh,
-        inputs=[chosen, dataset, models, rerankers, second_dataset, job.shown, job.card],
-        outputs=[dataset, models, rerankers, past, *result, chosen, second_dataset],
-    )
+    def listen(self) -> None:
+        chosen = [self.chosen, self.past, *self.result]
+        on_busy(
+            self.start,
+            self._start,
+            [
+                *(self.dataset, self.split, self.models, self.rerankers, self.second_dataset),
+                *(self.dimensions, self.evaluation_mode, *self.form.inputs),
+            ],
+            [*chosen, *self.form.inputs],
+            says=t("compare.starting"),
+            then=t("compare.start"),
+        )
+        self.job.listen(self.services, self._show, [self.dataset], chosen)
+        on(self.dataset.input, self._show_newest, self.dataset, chosen)
+        on(self.past.input, self._show, [self.past, self.dataset], chosen)
+        on_look(
+            self.beat,
+            self._look,
+            [
+                *(self.chosen, self.job.card, self.dataset),
+                *(one for section in self.sections for one in section.watched),
+            ],
+            [
+                *(self.past, *self.result),
+                *(one for section in self.sections for one in section.changes),
+            ],
+        )
+        self.copy.listen()
+        self.save.click(None, self.csv, None, js=SAVE_JS, **QUICK)
+        for section in self.sections:
+            section.listen()
 
-
-def listen(services: Services, compare: Compare) -> None:
-    workspace = services.workspace
-
-    def start(
+    def _start(
+        self,
         dataset: str | None,
         split: str,
-        models: list[str],
+        models: list[str] | None,
         rerankers: list[str] | None,
         second_dataset: str | None,
         dimensions: str | None,
         evaluation_mode: str | None,
         *raw: Any,
-    ) -> list[Any]:
-        chosen = {"dataset": dataset or "", "split": split, "models": models}
-        beside = {
+    ) -> dict[Any, Any]:
+        values = {
+            **self.form.values(raw),
+            "dataset": dataset or "",
+            "split": split,
+            "models": models or [],
+            "rerankers": rerankers or [],
             "second_dataset": second_dataset or "",
             "dimensions": dimensions or "",
             "evaluation_mode": evaluation_mode or "auto",
         }
-        values = {**chosen, "rerankers": rerankers or [], **beside, **compare.settings.values(raw)}
 
-        def act() -> list[Any]:
-            job = workspace.jobs.submit(EvaluateRecipe.read(values))
-            state = {"job": job.id, "dataset": dataset}
-            return [state, past_menu(services, dataset, job.id), *compare.view(services, job)]
+        def act() -> dict[Any, Any]:
+            job = self.workspace.jobs.submit(EvaluateRecipe.read(values))
+            return self._show(job.id, dataset)
 
-        return compare.settings.told(act, len(started))
+        return self.form.answer(act)
 
-    def choose(dataset: str | None) -> list[Any]:
-        job = newest(services, dataset)
-        return show(job.id if job else "", dataset)
+    def _show_newest(self, dataset: str | None) -> dict[Any, Any]:
+        job = newest(self.services, dataset)
+        return self._show(job.id if job else "", dataset)
 
-    def show(id: str | None, dataset: str | None) -> list[Any]:
-        state = {"job": id or "", "dataset": dataset}
-        past = past_menu(services, dataset, id)
-        return [state, past, *compare.view(services, find(services, id))]
+    def _show(self, id: str | None, dataset: str | None) -> dict[Any, Any]:
+        return {
+            self.chosen: {"job": id or "", "dataset": dataset},
+            self.past: past_menu(self.services, dataset, id),
+            **self.view(find(self.services, id)),
+        }
 
-    def tick(state: dict[str, Any], card: str | None, dataset: str | None, *watched: Any) -> Any:
+    def _look(
+        self, state: dict[str, Any], card: str | None, dataset: str | None, *watched: Any
+    ) -> Any:
         found: dict[Any, Any] = {}
-        job = shown_job(services, state or {}, dataset)
+        job = shown_job(self.services, state or {}, dataset)
         if card_html(job) != (card or ""):
-            found = {compare.past: past_menu(services, dataset, job.id if job else None)}
-            found |= zip(compare.result, compare.view(services, job), strict=True)
+            past = past_menu(self.services, dataset, job.id if job else None)
+            found = {self.past: past, **self.view(job)}
         raw = iter(watched)
-        for section in compare.beside:
+        for section in self.sections:
             found |= section.look(*islice(raw, len(section.watched)))
         return found or gr.skip()
 
-    started = [compare.chosen, compare.past, *compare.result]
-    on_busy(
-        compare.start,
-        start,
-        [
-            *(compare.dataset, compare.split, compare.models, compare.rerankers),
-            *(
-                compare.second_dataset,
-                compare.dimensions,
-                compare.evaluation_mode,
-                *compare.settings.inputs,
-            ),
-        ],
-        [*started, *compare.settings.inputs],
-        says=t("compare.starting"),
-        then=t("compare.start"),
-    )
-    compare.job.listen(services, show, [compare.dataset], started)
-    on(compare.dataset.input, choose, compare.dataset, started)
-    on(compare.past.input, show, [compare.past, compare.dataset], started)
-    on_look(
-        compare.beat,
-        tick,
-        [
-            *(compare.chosen, compare.job.card, compare.dataset),
-            *(one for section in compare.beside for one in section.watched),
-        ],
-        [
-            *(compare.past, *compare.result),
-            *(one for section in compare.beside for one in section.changes),
-        ],
-    )
-    copy_button(compare.copy, compare.markdown, t("compare.copy"), QUICK)
-    compare.save.click(None, compare.csv, None, js=SAVE_JS, **QUICK)
-    for section in compare.beside:
-        section.wire(compare)
+    def refresh(
+        self,
+        state: dict[str, Any] | None,
+        name: str | None,
+        picked: list[str],
+        second: list[str] | None,
+        other: str | None,
+        shown: str = "",
+        card: str | None = None,
+    ) -> dict[Any, Any]:
+        """``shown``, ``card``: the id and the card of the comparison that is on the page."""
+        state = state or {}
+        job = shown_job(self.services, state, name)
+        names = dataset_names(self.workspace)
+        dataset = state.get("dataset") or name or (job.recipe["dataset"] if job else None)
+        dataset = dataset if dataset in names else next(iter(names), None)
+        known = model_names(self.workspace)
+        handed = None if state.get("taken") and picked else state.get("models")
+        models = handed or picked or (job.recipe["models"] if job else known[:2])
+        if handed or not (picked or job):
+            # The humble baseline is proposed with the rest; a person may take it out.
+            models = list(dict.fromkeys([*models, BM25]))
+        others = [(t("compare.second_dataset_none"), ""), *((one, one) for one in names)]
+        found = {
+            self.dataset: menu(names, dataset),
+            self.models: models_menu([*known, BM25], models),
+            self.rerankers: models_menu(second_stages(self.services), second),
+            self.second_dataset: update(others, other if other in names else ""),
+            self.past: past_menu(self.services, dataset, job.id if job else None),
+            **self.view(job, job is not None and (shown, card) == (job.id, card_html(job))),
+        }
+        if state.get("models"):
+            # What another tab handed over is filled in once; then others may be chosen.
+            found[self.chosen] = {**state, "taken": True}
+        return found
 
+    def view(self, job: Job | None, stays: bool = False) -> dict[Any, Any]:
+        """One comparison, in the table and in every section. ``stays``: it is on the page already,
+        and what is chosen in the sections stays."""
+        found = {**self.job.show(card_html(job), job), **self._view_table(job)}
+        for section in self.sections:
+            found |= section.view(succeeded(job), stays)
+        return found
 
-def fill(
-    services: Services,
-    state: dict[str, Any],
-    name: str | None,
-    picked: list[str],
-    second: list[str],
-    beside: Sequence[Section] = (),
-    on_page: Sequence[Any] = (),
-) -> Any:
-    """Menus and the chosen evaluation, as they are now. ``on_page``: the id and the card of the
-    one that is shown."""
-    names = dataset_names(services.workspace)
-    job = shown_job(services, state, name)
-    dataset = state.get("dataset") or name
-    dataset = dataset or (job.recipe["dataset"] if job else None)
-    dataset = dataset if dataset in names else next(iter(names), None)
-    known = model_names(services.workspace)
-    handed = None if state.get("taken") and picked else state.get("models")
-    models = handed or picked or (job.recipe["models"] if job else known[:2])
-    if handed or not (picked or job):
-        # The humble baseline is proposed with the rest; a person may take it out.
-        models = list(dict.fromkeys([*models, BM25]))
-    return [
-        menu(names, dataset),
-        models_menu([*known, BM25], models),
-        models_menu(second_stages(services), second),
-        past_menu(services, dataset, job.id if job else None),
-        *view(services, beside, job, on_page),
-    ]
+    def _view_table(self, job: Job | None) -> dict[Any, Any]:
+        done = succeeded(job)
+        if done is None:
+            return {
+                self.table: EMPTY if job else self._nothing(),
+                self.actions: gr.Row(visible=False),
+                self.plot: gr.Plot(value=None, visible=False),
+                self.copy.text: "",
+                self.csv: "",
+            }
+        result = done.result or {}
+        found = tables(result)
+        return {
+            self.table: join([results_html(result), downloads_html(self.services, done)]),
+            self.actions: gr.Row(visible=True),
+            self.plot: gr.Plot(value=chart(found[0]), visible=True),
+            self.copy.text: "\n".join(to_markdown(one) for one in found),
+            # One table is a CSV file; where there are two, the first decides.
+            self.csv: to_csv(found[0]),
+        }
+
+    def _nothing(self) -> str:
+        hint = "compare.empty_hint" if dataset_names(self.workspace) else "compare.no_data"
+        return empty(t("compare.empty"), t(hint))
 
 
 def shown_job(services: Services, state: dict[str, Any], dataset: str | None) -> Job | None:
@@ -332,30 +333,33 @@ def shown_job(services: Services, state: dict[str, Any], dataset: str | None) ->
     return find(services, state.get("job")) or newest(services, chosen, state.get("models") or ())
 
 
-def view(
-    services: Services, beside: Sequence[Section], job: Job | None, on_page: Sequence[Any] = ()
-) -> list[Any]:
-    """The comparison, and what stands beside it. What is chosen there stays where the same is
-    ``on_page`` already, as it is now."""
-    same = job is not None and list(on_page) == [job.id, str(card_html(job))]
-    return [
-        *main_view(services, job),
-        *(one for section in beside for one in _beside(section, job, same)),
-    ]
+def evaluations(services: Services, dataset: str | None) -> Sequence[Job]:
+    """This data set's evaluate jobs (all, if none is named), newest first."""
+    workspace = services.workspace
+    if dataset is None:
+        return workspace.jobs.list(task=EvaluateRecipe.task, limit=LISTED)
+    return workspace.jobs.about(dataset, EvaluateRecipe.task)[:LISTED]
 
 
-def _beside(section: Section, job: Job | None, same: bool) -> list[Any]:
-    return section.again(job) if same and section.again else section.show(job)
+def newest(services: Services, dataset: str | None, models: Collection[str] = ()) -> Job | None:
+    """The newest evaluation on the data set in which all these models took part."""
+    jobs = evaluations(services, dataset)
+    return next((job for job in jobs if set(models) <= set(job.recipe["models"])), None)
 
 
-def also_menu(services: Services, chosen: str | None) -> dict[str, Any]:
-    """The second data set: none, unless one is chosen that is still there."""
-    names = dataset_names(services.workspace)
-    choices = [(t("compare.second_dataset_none"), ""), *((name, name) for name in names)]
-    return update(choices, chosen if chosen in names else "")
+def past_menu(services: Services, dataset: str | None, chosen: str | None) -> dict[str, Any]:
+    """An update of the menu of past evaluations."""
+    choices = [(_past_label(job), job.id) for job in evaluations(services, dataset)]
+    ids = [id for _, id in choices]
+    return update(choices, chosen if chosen in ids else None, visible=bool(choices))
 
 
-def second_stages(services: Services) -> list[str]:
-    """The workspace's rerankers and late-interaction models."""
-    models = services.workspace.models.list()
-    return [model.name for model in models if model.kind in SECOND_STAGES]
+def _past_label(job: Job) -> str:
+    second = job.recipe.get("rerankers", ())
+    return t(
+        "compare.past_one",
+        models=", ".join([*job.recipe["models"], *(f"+ {one}" for one in second)]),
+        split=t(f"split.{job.recipe['split']}"),
+        status=t(f"status.{job.status.value}"),
+        when=ago(job.created_at),
+    )

@@ -72,8 +72,8 @@ def test_bounds_are_shown_as_met_or_failed() -> None:
     bf16, nf4, onnx = (
         next(one for one in found if f">{name}" in one) for name in ("bf16", "nf4", "onnx")
     )
-    assert "Passed" in bf16 and "-0.0010 of 0.005" in bf16 and "Recommended" in bf16
-    assert "Failed" in nf4 and "-0.0500 of 0.03" in nf4
+    assert "Passed" in bf16 and "-0.0010 (0.005)" in bf16 and "Recommended" in bf16
+    assert "Failed" in nf4 and "-0.0500 (0.03)" in nf4
     assert "Failed" in onnx and "It &lt;cannot&gt; be exported." in onnx
     assert "Recommended: binary 128." in html
 

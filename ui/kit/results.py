@@ -1,74 +1,18 @@
-"""One comparison as it is shown: the job while it runs, then the table, its legend and a chart.
+"""What a comparison measured: whole tables and a chart on Compare, a line a model on Start."""
 
-What can be taken away of something measured: its report in three forms, its rankings as TREC.
-
-The comparisons of a workspace: the newest, and the menu of earlier ones.
-"""
-
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import gradio as gr
 from markupsafe import Markup
 
 from ui.kit.charts import grouped_bars
-from ui.kit.choices import dataset_names, update
-from ui.kit.job_slot import card_html, updates
-from ui.kit.markup import EMPTY, badge, empty, heading, join, quiet_lines, table
-from ui.routes.downloads import download_url
-from ui.services import Services
+from ui.kit.markup import EMPTY, badge, heading, join, quiet_lines, table
 from ui.words import metrics, sentences, t
-from ui.words.amounts import ago, count
+from ui.words.amounts import count
 from workbench.comparison.forgetting import Forgetting, forgetting, tables
 from workbench.comparison.names import HEADLINE, label
-from workbench.comparison.table import Row, Table, build_table, to_csv, to_markdown
+from workbench.comparison.table import Row, Table, build_table
 from workbench.comparison.text import full_list_lines
-from workbench.evaluation.ranked import ranked_ids
-from workbench.recipes.evaluate import EvaluateRecipe
-from workbench.records import Job, JobStatus
-
-# What can be taken away of something measured: its report in three forms, its rankings as TREC.
-
-
-def links(services: Services, job: Job) -> Markup:
-    """Of a comparison or a pipeline matrix that was measured (those from before evaluations had
-    ids have no rankings to take)."""
-    link = Markup('<a class="rw-link" href="{}" download>{}</a>')
-    words = {
-        "html": t("compare.report_html"),
-        "md": t("compare.report_md"),
-        "tex": t("compare.report_tex"),
-    }
-    reports = (
-        link.format(download_url(services, "comparisons", job.id, f"report.{form}"), text)
-        for form, text in words.items()
-    )
-    parts = [Markup("{} {}").format(t("compare.report"), Markup(" · ").join(reports))]
-    ids = ",".join(ranked_ids(job.result or {}))
-    if ids:
-        address = f"{services.url('/api/download/evaluations.trec.zip')}?id={ids}"
-        parts.append(link.format(address, t("compare.trec")))
-    return Markup('<p class="rw-small rw-takeaway">{}</p>').format(Markup("<br>").join(parts))
-
-
-def view(services: Services, job: Job | None) -> list[Any]:
-    """Updates for ``Compare.result``."""
-    if job is None:
-        hint = t("compare.empty_hint" if dataset_names(services.workspace) else "compare.no_data")
-        nothing = empty(t("compare.empty"), hint)
-        return [*updates(EMPTY), nothing, *_no_result()]
-    if job.status is not JobStatus.SUCCEEDED or not job.result:
-        return [*updates(card_html(job), job), EMPTY, *_no_result()]
-    found = tables(job.result)
-    return [
-        *updates(card_html(job), job),
-        join([results_html(job.result), links(services, job)]),
-        gr.Row(visible=True),
-        gr.Plot(value=chart(found[0]), visible=True),
-        "\n".join(to_markdown(one) for one in found),
-        # One table is a CSV file; where there are two, the first decides.
-        to_csv(found[0]),
-    ]
 
 
 def results_html(result: Mapping[str, Any]) -> Markup:
@@ -103,10 +47,6 @@ def _forgotten(found: Sequence[Forgetting]) -> Markup:
         line.format(badge(words[one.tone], one.tone), sentences.said(one.text)) for one in found
     )
     return heading(t("compare.forgotten")) + join(lines)
-
-
-def _no_result() -> list[Any]:
-    return [gr.Row(visible=False), gr.Plot(value=None, visible=False), "", ""]
 
 
 def chart(measured: Table) -> Any:
@@ -239,41 +179,3 @@ def _legend(measured: Table) -> Markup:
     if len(found) > 1:
         lines.append(t("compare.legend_holm", count=len(found)))
     return Markup('<p class="rw-quiet rw-small">{}</p>').format(" ".join(lines))
-
-
-# The comparisons of a workspace: the newest, and the menu of earlier ones.
-
-#: Past evaluations in the menu, newest first.
-LISTED = 50
-
-
-def evaluations(services: Services, dataset: str | None) -> Sequence[Job]:
-    """This data set's evaluate jobs (all, if none is named), newest first."""
-    workspace = services.workspace
-    if dataset is None:
-        return workspace.jobs.list(task=EvaluateRecipe.task, limit=LISTED)
-    return workspace.jobs.about(dataset, EvaluateRecipe.task)[:LISTED]
-
-
-def newest(services: Services, dataset: str | None, models: Collection[str] = ()) -> Job | None:
-    """The newest evaluation on the data set in which all these models took part."""
-    jobs = evaluations(services, dataset)
-    return next((job for job in jobs if set(models) <= set(job.recipe["models"])), None)
-
-
-def past_menu(services: Services, dataset: str | None, chosen: str | None) -> dict[str, Any]:
-    """An update of the menu of past evaluations."""
-    choices = [(_past_label(job), job.id) for job in evaluations(services, dataset)]
-    ids = [id for _, id in choices]
-    return update(choices, chosen if chosen in ids else None, visible=bool(choices))
-
-
-def _past_label(job: Job) -> str:
-    second = job.recipe.get("rerankers", ())
-    return t(
-        "compare.past_one",
-        models=", ".join([*job.recipe["models"], *(f"+ {one}" for one in second)]),
-        split=t(f"split.{job.recipe['split']}"),
-        status=t(f"status.{job.status.value}"),
-        when=ago(job.created_at),
-    )
