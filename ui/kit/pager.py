@@ -24,7 +24,8 @@ class Pager:
     def __init__(self, size: int, prefix: str) -> None:
         self.size = size
         with gr.Row(elem_classes="rw-actions"):
-            about: dict[str, Any] = {"size": "sm", "visible": False}
+            # Narrow enough to stand side by side on a phone.
+            about: dict[str, Any] = {"size": "sm", "visible": False, "min_width": 140}
             self.previous = gr.Button(t("pager.previous"), elem_id=f"{prefix}-previous", **about)
             self.next = gr.Button(t("pager.next"), elem_id=f"{prefix}-next", **about)
         #: The number of the page's first row, from 0.
