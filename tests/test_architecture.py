@@ -27,14 +27,6 @@ BELOW = (
 
 #: Imports that still close a circle, behind TYPE_CHECKING or within a function: (who, whom).
 CIRCLES = {
-    # What all of a tab's sections are, in one type that each section is given.
-    ("ui.tabs.compare_sections", "ui.tabs.compare"),
-    *(
-        ("ui.tabs.compare_sections", f"ui.tabs.compare_{name}")
-        for name in (
-            "dimensions", "explorer", "history", "matrix", "published", "slices"
-        )
-    ),
     # A reader of lists goes around the plain one, which begins with it.
     ("workbench.data.shapes.lists", "workbench.data.shapes.titled"),
 }  # fmt: skip

@@ -12,10 +12,11 @@ from ui.kit.markup import EMPTY, piece
 from ui.navigation import connect
 from ui.page import Page, Tab
 from ui.services import Services
-from ui.tabs import compare, quantize
+from ui.tabs.compare.tab import CompareTab
 from ui.tabs.data.tab import DataTab
 from ui.tabs.jobs import JobsTab
 from ui.tabs.models.tab import ModelsTab
+from ui.tabs.quantize.tab import QuantizeTab
 from ui.tabs.search.tab import SearchTab
 from ui.tabs.start import StartTab
 from ui.tabs.train.tab import TrainTab
@@ -28,8 +29,8 @@ TABS: tuple[Callable[[Services], Tab], ...] = (
     StartTab,
     DataTab,
     TrainTab,
-    compare.render,
-    quantize.render,
+    CompareTab,
+    QuantizeTab,
     SearchTab,
     ModelsTab,
     JobsTab,

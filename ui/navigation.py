@@ -7,7 +7,7 @@ import gradio as gr
 from ui.kit.choices import PACKAGED, shown_dataset
 from ui.page import Page
 from ui.services import Services
-from ui.tabs.compare import Compare
+from ui.tabs.compare.tab import CompareTab
 from ui.tabs.data.tab import DataTab
 from ui.tabs.jobs import JobsTab
 from ui.tabs.models.tab import ModelsTab
@@ -39,7 +39,7 @@ def _from_notices(page: Page, notices: gr.HTML) -> None:
 def _from_start(services: Services, page: Page) -> None:
     """To what the sample run has made."""
     start, data, train = page.part(StartTab), page.part(DataTab), page.part(TrainTab)
-    compare, search = page.part(Compare), page.part(SearchTab)
+    compare, search = page.part(CompareTab), page.part(SearchTab)
 
     def run(id: str) -> demo.DemoJobs:
         return demo.find(services.workspace, id)
@@ -71,7 +71,7 @@ def _from_data(services: Services, page: Page) -> None:
 
 def _from_train(services: Services, page: Page) -> None:
     """To the model of the run that is shown, beside the one it began with."""
-    train, compare, search = page.part(TrainTab), page.part(Compare), page.part(SearchTab)
+    train, compare, search = page.part(TrainTab), page.part(CompareTab), page.part(SearchTab)
     jobs = services.workspace.jobs
 
     def beside(id: str) -> list[Any]:
@@ -91,7 +91,7 @@ def _from_train(services: Services, page: Page) -> None:
 def _from_models(services: Services, page: Page) -> None:
     """To what can be done with the model that is chosen."""
     models, train = page.part(ModelsTab), page.part(TrainTab)
-    compare, search = page.part(Compare), page.part(SearchTab)
+    compare, search = page.part(CompareTab), page.part(SearchTab)
     registry = services.workspace.models
     menus = [one.model for one in train.forms.each]
 

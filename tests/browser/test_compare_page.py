@@ -137,7 +137,7 @@ def the_history_is_turned_and_filtered(page: Any) -> None:
     page.locator("#compare-history button").first.click()
     rows = page.locator("#compare-history-rows")
     rows.locator("p", has_text="1 to 50 of 66").wait_for()
-    page.locator("#compare-history-older").click()
+    page.locator("#compare-history-next").click()
     rows.locator("p", has_text="51 to 66 of 66").wait_for()
     page.locator("#compare-history-source input").click()
     page.get_by_role("option").filter(has_text="pipeline matrix").click()

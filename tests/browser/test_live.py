@@ -12,7 +12,7 @@ from tests.ui.serving import Run, served, wait_until
 from ui.kit.live import live_chart, live_log, notices, pulse
 from ui.routes import points
 from ui.services import Services
-from ui.tabs.explorer import Explorer
+from ui.tabs.compare.explorer import Explorer
 from ui.tabs.search import blind
 from ui.tabs.train.sweep import sweep_chart
 from workbench.workspace import Workspace

@@ -10,7 +10,7 @@ from storage.records import JobStatus
 from tests.browser.app import open_tab
 from tests.storage import make
 from tests.ui.serving import served
-from tests.ui.tabs.test_quantize import RESULT
+from tests.ui.tabs.quantize.test_tab import RESULT
 from ui.main import build
 from ui.services import Services
 from workbench.workspace import Workspace
@@ -39,7 +39,7 @@ def test_a_lab_is_read_and_a_point_is_kept(page: Any, workspace: Workspace) -> N
             page.locator(f"{chart} .main-svg").first.wait_for()
         rows = page.locator("#lab-shown tr")
         bad = rows.filter(has_text="nf4")
-        assert "Failed" in bad.inner_text() and "-0.0500 of 0.03" in bad.inner_text()
+        assert "Failed" in bad.inner_text() and "-0.0500 (0.03)" in bad.inner_text()
         assert "Recommended" in rows.filter(has_text="bf16").inner_text()
         assert "Recommended: bf16." in page.locator("#lab-shown").inner_text()
         # Nothing is chosen to be measured on: it is said at once, and nothing is queued.

@@ -105,6 +105,11 @@ def find(services: Services, id: str | None, tasks: Collection[str] = ()) -> Job
     return job if job is not None and (not tasks or job.task in tasks) else None
 
 
+def succeeded(job: Job | None) -> Job | None:
+    """The job, if it has succeeded and left a result."""
+    return job if job and job.status is JobStatus.SUCCEEDED and job.result else None
+
+
 def newest(services: Services, tasks: Collection[str], dataset: str | None = None) -> Job | None:
     """The last job of these tasks, about the data set of that name where one is named."""
     jobs = services.workspace.jobs

@@ -14,8 +14,8 @@ from ui.kit.choices import PACKAGED
 from ui.kit.events import on
 from ui.kit.live import live_chart, on_look, pulse
 from ui.kit.markup import EMPTY, empty, join, piece
+from ui.kit.results import short_table
 from ui.services import Services
-from ui.tabs.compare import short_table
 from ui.words import t
 from workbench import demo
 from workbench.comparison.names import HEADLINE

@@ -9,8 +9,8 @@ import pytest
 
 from storage.records import JobStatus
 from tests.storage import make
+from tests.ui.tabs.compare.test_matrix import MATRIX
 from tests.ui.tabs.conftest import evaluated, put
-from tests.ui.tabs.test_compare_explorer import MATRIX
 from tests.ui.tabs.whole import add, page, services, visit, whole
 from tests.ui.visitor import DrawnPage as Page
 from tests.ui.visitor import Visitor
@@ -62,7 +62,7 @@ def test_data_stays_where_a_person_is(services: Services, page: Page, visit: Vis
     data = page.data
     write(visit, rows(data).split, "test")
     write(visit, rows(data).find, "tea", "submit")
-    visit.click(rows(data).after)
+    visit.click(rows(data).pager.next)
     visit.type(change(data).others, ["coffee", "milk"])
     visit.type(change(data).name, "a new name")
     visit.pick(data.section(VersionsSection).table, "1")
@@ -73,7 +73,7 @@ def test_data_stays_where_a_person_is(services: Services, page: Page, visit: Vis
         visit.value(rows(data).split),
         visit.value(rows(data).find),
     ) == ("test", "tea")
-    assert visit.value(rows(data).offset) == 10 and "Rows 11" in visit.value(rows(data).table)
+    assert visit.value(rows(data).pager.start) == 10 and "Rows 11" in visit.value(rows(data).table)
     assert visit.value(change(data).others) == ["coffee"]
     assert visit.value(change(data).name) == "a new name"
     assert visit.value(data.section(VersionsSection).shown.version) == 1
@@ -82,7 +82,7 @@ def test_data_stays_where_a_person_is(services: Services, page: Page, visit: Vis
     visit.look(data)
     assert (
         visit.value(rows(data).split),
-        visit.value(rows(data).offset),
+        visit.value(rows(data).pager.start),
     ) == ("test", 10)
 
 
@@ -102,12 +102,12 @@ def test_a_version_with_fewer_rows_is_shown_from_its_first(
 ) -> None:
     data = page.data
     for _ in range(5):
-        visit.click(rows(data).after)
-    assert visit.value(rows(data).offset) == 50
+        visit.click(rows(data).pager.next)
+    assert visit.value(rows(data).pager.start) == 50
     how = {"what": "fewer", "counts": {}}
     new_version(services.workspace, "tea", Changes(drop_queries=list(range(30))), how)
     come_back(visit, page, data)
-    assert visit.value(rows(data).offset) == 0 and "Rows 1" in visit.value(rows(data).table)
+    assert visit.value(rows(data).pager.start) == 0 and "Rows 1" in visit.value(rows(data).table)
 
 
 @pytest.mark.usefixtures("tea")
@@ -200,7 +200,7 @@ def explored(services: Services, page: Page, visit: Visitor, tmp_path: Path, box
     write(visit, order, "unchanged")
     write(visit, order, "all")
     visit.pick(listed, "sort:length")
-    visit.click(part(page, f"{name}-later"))
+    visit.click(part(page, f"{name}-next"))
     first = str(visit.value(listed)).split('rw-pick" data-pick="')[-1].split('"')[0]
     visit.pick(listed, first)
     parts = (order, listed, part(page, f"{name}-rankings"))
@@ -261,7 +261,7 @@ def test_the_page_of_the_history_stays_open(services: Services, page: Page, visi
     box, rows = part(page, "compare-history"), part(page, "compare-history-rows")
     visit.fire(box, "expand")
     first = visit.value(rows)
-    visit.click(part(page, "compare-history-older"))
+    visit.click(part(page, "compare-history-next"))
     second = visit.value(rows)
     visit.fire(box, "expand")
     assert visit.value(rows) == second != first

@@ -1,6 +1,6 @@
 """Hard negatives on the Data tab: ask for a proposal, look through it, leave some out, accept."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from ui.kit import choices, form
 from ui.kit.events import on, on_busy
 from ui.kit.job_slot import JobSlot, card_html, find, newest
 from ui.kit.markup import EMPTY, badge, clipped, facts, heading, join, pick, piece, table
+from ui.kit.pager import Pager, last_start
 from ui.tabs.data.section import Section, Shown
 from ui.words import t
 from ui.words.amounts import count
@@ -55,11 +56,11 @@ class MineSection(Section):
             self.proposed = gr.Textbox("", visible=False, label=t("mine.heading"))
             with gr.Column(visible=False) as self.pages:
                 self._draw_pages()
-        self.place = [self.above, self.offset]
+        self.place = [self.above, self.pager.start]
         #: What shows a proposal.
         self.result = [
             *(self.proposal, self.proposed, self.pages, self.above, self.table),
-            *(self.before, self.after, self.offset, self.leave, self.accept),
+            *(*self.pager.outputs, self.leave, self.accept),
         ]
         menus = [self.model, self.form.components["reranker"]]
         self.outputs = [self.box, *menus, *self.job.outputs, *self.result]
@@ -72,12 +73,7 @@ class MineSection(Section):
             elem_id="mine-above",
         )
         self.table = piece(elem_id="mine-table", picks=True)
-        with gr.Row(elem_classes="rw-actions"):
-            self.before = gr.Button(t("rows.before"), size="sm", interactive=False)
-            self.after = gr.Button(
-                t("rows.after"), size="sm", interactive=False, elem_id="mine-after"
-            )
-        self.offset = gr.Number(0, visible=False, label=t("rows.offset"))
+        self.pager = Pager(PAGE, "mine")
         with gr.Row(elem_classes="rw-actions"):
             self.accept = gr.Button(t("mine.accept"), variant="primary", elem_id="mine-accept")
             self.leave = gr.Button(t("mine.leave_above"), elem_id="mine-leave")
@@ -96,9 +92,8 @@ class MineSection(Section):
         where = [self.proposed, *self.place]
         on(self.table.select, self._tick, where, self.result, queue=True)
         on(self.leave.click, self._leave_out, where, self.result)
-        on(self.above.input, self._filter, where[:2], self.result)
-        on(self.before.click, self._turn(-1), where, self.result)
-        on(self.after.click, self._turn(+1), where, self.result)
+        on(self.above.input, self._page, where[:2], self.result)
+        self.pager.listen(self._page, where[:2], self.result)
         accepted = on_busy(
             self.accept,
             self._accept,
@@ -120,31 +115,25 @@ class MineSection(Section):
 
         return self.form.answer(act)
 
-    def _stopped(self, _job: str, id: str, above: bool, offset: float) -> dict[Any, Any]:
-        return self._own(self.dataset(id), above, int(offset))
+    def _stopped(self, _job: str, id: str, above: bool, start: float) -> dict[Any, Any]:
+        return self._own(self.dataset(id), above, int(start))
 
-    def _tick(self, id: str, above: bool, offset: float, event: gr.EventData) -> dict[Any, Any]:
+    def _tick(self, id: str, above: bool, start: float, event: gr.EventData) -> dict[Any, Any]:
         query, _, document = str(event.value).partition(":")
         found = self._wanted(id)
         found.tick(int(query), int(document))
-        return self.show(found, above, int(offset))
+        return self.show(found, above, int(start))
 
-    def _leave_out(self, id: str, above: bool, offset: float) -> dict[Any, Any]:
+    def _leave_out(self, id: str, above: bool, start: float) -> dict[Any, Any]:
         found = self._wanted(id)
         found.leave_out_above()
-        return self.show(found, above, int(offset))
+        return self.show(found, above, int(start))
 
     def _accept(self, id: str) -> None:
         accept(self.workspace, self._wanted(id).job.id)
 
-    def _filter(self, id: str, above: bool) -> dict[Any, Any]:
-        return self.show(self._wanted(id), above)
-
-    def _turn(self, step: int) -> Callable[..., dict[Any, Any]]:
-        def turned(id: str, above: bool, offset: float) -> dict[Any, Any]:
-            return self.show(self._wanted(id), above, max(0, int(offset) + step * PAGE))
-
-        return turned
+    def _page(self, id: str, above: bool, start: int = 0) -> dict[Any, Any]:
+        return self.show(self._wanted(id), above, start)
 
     def changed(self, name: str, place: Sequence[Any], card: str) -> dict[Any, Any]:
         job = newest(self.services, TASKS, name)
@@ -157,27 +146,27 @@ class MineSection(Section):
         """``place``: what of the proposal is looked at."""
         if dataset is None or not dataset.summary.get("queries"):
             return {self.box: gr.Accordion(visible=False)}
-        above, offset = place or (False, 0)
+        above, start = place or (False, 0)
         pairs = [(name, name) for name in choices.model_names(self.workspace)]
         return {
             self.box: gr.Accordion(visible=True),
             self.model: gr.update(choices=pairs),
             self.form.components["reranker"]: gr.update(choices=[("", ""), *pairs]),
-            **self._own(dataset.name, above, int(offset)),
+            **self._own(dataset.name, above, int(start)),
         }
 
-    def _own(self, name: str, above: bool = False, offset: int = 0) -> dict[Any, Any]:
+    def _own(self, name: str, above: bool = False, start: int = 0) -> dict[Any, Any]:
         """The data set's last job and proposal."""
         job = newest(self.services, TASKS, name)
         last = next(proposals(self.workspace, name), None)
-        return {**self.job.show(card_html(job), job), **self.show(last, above, offset)}
+        return {**self.job.show(card_html(job), job), **self.show(last, above, start)}
 
-    def show(self, found: Proposal | None, above: bool = False, offset: int = 0) -> dict[Any, Any]:
+    def show(self, found: Proposal | None, above: bool = False, start: int = 0) -> dict[Any, Any]:
         """A page of a proposal; ``above``: only negatives that score above a positive."""
         if found is None:
             hidden = gr.Column(visible=False)
             return {self.proposal: EMPTY, self.proposed: "", self.pages: hidden, self.table: EMPTY}
-        page = ProposalPage.read(found, above, offset, PAGE)
+        page = ProposalPage.read(found, above, start, PAGE)
         version = found.accepted
         open_ = version is None and not found.outdated
         return {
@@ -186,9 +175,7 @@ class MineSection(Section):
             self.pages: gr.Column(visible=True),
             self.above: gr.update(visible=bool(found.result["teacher"]), value=above),
             self.table: str(page_html(page, open_)),
-            self.before: gr.Button(interactive=page.offset > 0),
-            self.after: gr.Button(interactive=page.offset + PAGE < page.total),
-            self.offset: page.offset,
+            **self.pager.at(page.start, page.start + PAGE < page.total),
             self.leave: gr.Button(visible=open_ and bool(found.result["above_positive"])),
             self.accept: gr.Button(value=t("mine.accept"), visible=open_),
         }
@@ -231,15 +218,15 @@ class ProposalPage:
     """Some queries of a proposal, and how many there are."""
 
     rows: list[ProposedRow]
-    offset: int
+    start: int
     total: int
 
     @classmethod
-    def read(cls, proposal: Proposal, above: bool, offset: int, limit: int) -> "ProposalPage":
+    def read(cls, proposal: Proposal, above: bool, start: int, limit: int) -> "ProposalPage":
         total = len(proposal.queries(above))
         # What is filtered may have fewer pages than the one that was open.
-        offset = min(offset, max(0, (total - 1) // limit * limit))
-        return cls(proposal.page(offset, limit, above), offset, total)
+        start = last_start(start, limit, total)
+        return cls(proposal.page(start, limit, above), start, total)
 
 
 def proposal_html(proposal: Proposal, version: int | None) -> Markup:
@@ -315,7 +302,7 @@ def page_html(page: ProposalPage, ticks: bool) -> Markup:
     """The queries of a page; ``ticks``: negatives can be left out and taken back in."""
     if not page.rows:
         return Markup('<p class="rw-quiet">{}</p>').format(t("mine.none"))
-    first, last = page.offset + 1, page.offset + len(page.rows)
+    first, last = page.start + 1, page.start + len(page.rows)
     caption = t("mine.caption", first=count(first), last=count(last), total=count(page.total))
     heads = [t("mine.query"), t("mine.positives"), t("mine.negatives")]
     lines = [_line(row, ticks) for row in page.rows]

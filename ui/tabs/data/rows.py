@@ -11,6 +11,7 @@ from ui.kit.cards import set_aside_text
 from ui.kit.charts import histogram
 from ui.kit.events import on
 from ui.kit.markup import EMPTY, badge, clipped, facts, heading, join, pick, piece, table
+from ui.kit.pager import Pager
 from ui.routes.pictures import picture_html
 from ui.tabs.data.section import Section, Shown
 from ui.words import sentences, t
@@ -49,7 +50,7 @@ class RowsSection(Section):
                         elem_id="rows-find",
                     )
                 self.table = piece(elem_id="rows-table")
-                self.before, self.after, self.offset = _pager()
+                self.pager = Pager(PAGE, "rows")
             with gr.Tab(t("rows.lengths")), gr.Row(equal_height=False):
                 self.queries = gr.Plot(label=t("rows.query_lengths"), **_PLOT)
                 self.documents = gr.Plot(label=t("rows.document_lengths"), **_PLOT)
@@ -57,42 +58,28 @@ class RowsSection(Section):
                 self.codes = piece(elem_id="problem-codes", picks=True)
                 self.code = gr.Textbox(visible=False, label=t("rows.code"))
                 self.problems = piece(elem_id="problem-list")
-                self.problems_before, self.problems_after, self.problems_offset = _pager()
-        self.place = [self.split, self.find, self.offset, self.code, self.problems_offset]
-        self.rows = [self.table, self.before, self.after, self.offset]
-        self.problem_list = [
-            *(self.codes, self.code, self.problems),
-            *(self.problems_before, self.problems_after, self.problems_offset),
-        ]
+                self.problem_pager = Pager(PROBLEMS, "problems")
+        rows_from, problems_from = self.pager.start, self.problem_pager.start
+        self.place = [self.split, self.find, rows_from, self.code, problems_from]
+        self.rows = [self.table, *self.pager.outputs]
+        self.problem_list = [self.codes, self.code, self.problems, *self.problem_pager.outputs]
         first = [self.box, self.split, self.find, self.queries, self.documents]
         self.outputs = [*first, *self.rows, *self.problem_list]
 
     def listen(self) -> None:
-        where = [self.shown.id, self.split, self.find, self.offset]
-        on(self.before.click, self._turn(-1), where, self.rows)
-        on(self.after.click, self._turn(+1), where, self.rows)
-        on(self.split.input, self._first, where[:3], self.rows)
-        on(self.find.submit, self._first, where[:3], self.rows)
-        where = [self.shown.id, self.code, self.problems_offset]
-        on(self.problems_before.click, self._turn_problems(-1), where, self.problem_list)
-        on(self.problems_after.click, self._turn_problems(+1), where, self.problem_list)
+        wanted = [self.shown.id, self.split, self.find]
+        self.pager.listen(self._page, wanted, self.rows)
+        on(self.split.input, self._page, wanted, self.rows)
+        on(self.find.submit, self._page, wanted, self.rows)
+        wanted = [self.shown.id, self.code]
+        self.problem_pager.listen(self._problem_page, wanted, self.problem_list)
         on(self.codes.select, self._pick_code, self.shown.id, self.problem_list)
 
-    def _first(self, id: str, split: str, find: str) -> dict[Any, Any]:
-        return self.page(self.dataset(id), split, find)
+    def _page(self, id: str, split: str, find: str, start: int = 0) -> dict[Any, Any]:
+        return self.page(self.dataset(id), split, find, start)
 
-    def _turn(self, step: int) -> Callable[..., dict[Any, Any]]:
-        def turned(id: str, split: str, find: str, offset: float) -> dict[Any, Any]:
-            return self.page(self.dataset(id), split, find, max(0, int(offset) + step * PAGE))
-
-        return turned
-
-    def _turn_problems(self, step: int) -> Callable[..., dict[Any, Any]]:
-        def turned(id: str, code: str, offset: float) -> dict[Any, Any]:
-            at = max(0, int(offset) + step * PROBLEMS)
-            return self.problem_page(self.dataset(id), code, at)
-
-        return turned
+    def _problem_page(self, id: str, code: str, start: int) -> dict[Any, Any]:
+        return self.problem_page(self.dataset(id), code, start)
 
     def _pick_code(self, id: str, event: gr.EventData) -> dict[Any, Any]:
         return self.problem_page(self.dataset(id), str(event.value))
@@ -102,67 +89,53 @@ class RowsSection(Section):
         if dataset is None:
             return {self.box: gr.Column(visible=False)}
         reader = self.workspace.datasets.read(dataset.name)
-        split, find, offset, code, problems_offset = place or ("", "", 0, "", 0)
+        split, find, start, code, problems_start = place or ("", "", 0, "", 0)
         code = code if code in reader.problem_counts else ""
         # What is typed meanwhile is not written over.
         fields = {} if place else {self.split: gr.Radio(value=""), self.find: gr.Textbox(value="")}
         return {
             self.box: gr.Column(visible=True),
             **fields,
-            **self.page(dataset.name, split, find, int(offset)),
+            **self.page(dataset.name, split, find, int(start)),
             self.queries: histogram(reader.histograms["query"], t("rows.query_lengths")),
             self.documents: histogram(reader.histograms["document"], t("rows.document_lengths")),
-            **self.problem_page(dataset.name, code, int(problems_offset)),
+            **self.problem_page(dataset.name, code, int(problems_start)),
         }
 
-    def page(self, name: str, split: str = "", find: str = "", offset: int = 0) -> dict[Any, Any]:
+    def page(self, name: str, split: str = "", find: str = "", start: int = 0) -> dict[Any, Any]:
         """A page of rows; one row more is read, to know whether there are more."""
         reader = self.workspace.datasets.read(name)
         id = self.workspace.datasets.get(name).id
         see = lambda row: picture_html(self.services, id, reader.version, row)  # noqa: E731
         if reader.counts["queries"]:
-            heads, lines = _query_lines(reader, split, find, offset, see)
+            heads, lines = _query_lines(reader, split, find, start, see)
         else:
-            heads, lines = item_lines(reader, offset, PAGE + 1, split, see)
-        if offset and not lines:  # Another version has fewer.
+            heads, lines = item_lines(reader, start, PAGE + 1, split, see)
+        if start and not lines:  # Another version has fewer.
             return self.page(name, split, find)
         more = len(lines) > PAGE
         lines = lines[:PAGE]
-        caption = t("rows.caption", first=offset + 1, last=offset + len(lines), name=name)
+        caption = t("rows.caption", first=start + 1, last=start + len(lines), name=name)
         html = Markup('<p class="rw-quiet">{}</p>').format(t("rows.none"))
         if lines:
             at = Markup('<p class="rw-quiet rw-small">{}</p>').format(caption)
             html = table(heads, lines, caption=caption) + at
-        return {
-            self.table: html,
-            self.before: gr.Button(interactive=offset > 0),
-            self.after: gr.Button(interactive=more),
-            self.offset: offset,
-        }
+        return {self.table: html, **self.pager.at(start, more)}
 
-    def problem_page(self, name: str, code: str, offset: int = 0) -> dict[Any, Any]:
+    def problem_page(self, name: str, code: str, start: int = 0) -> dict[Any, Any]:
         """A page of problems, of one code or of all."""
         reader = self.workspace.datasets.read(name)
         counts: dict[str, int] = reader.problem_counts
-        found = reader.problems(offset, PROBLEMS + 1, code=code or None)
-        if offset and not found:
+        found = reader.problems(start, PROBLEMS + 1, code=code or None)
+        if start and not found:
             return self.problem_page(name, code)
         lines = [_problem_cells(one.to_dict()) for one in found[:PROBLEMS]]
         return {
             self.codes: codes_html(counts, code),
             self.code: code,
             self.problems: problems_html(lines, bool(counts)),
-            self.problems_before: gr.Button(interactive=offset > 0),
-            self.problems_after: gr.Button(interactive=len(found) > PROBLEMS),
-            self.problems_offset: offset,
+            **self.problem_pager.at(start, len(found) > PROBLEMS),
         }
-
-
-def _pager() -> tuple[gr.Button, gr.Button, gr.Number]:
-    with gr.Row(elem_classes="rw-actions"):
-        before = gr.Button(t("rows.before"), size="sm", interactive=False)
-        after = gr.Button(t("rows.after"), size="sm", interactive=False)
-    return before, after, gr.Number(0, visible=False, label=t("rows.offset"))
 
 
 # -- what is shown ---------------------------------------------------------------------------

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import gradio as gr
 from markupsafe import Markup
 
+from ui.kit.hits import marked, marked_text
 from ui.kit.live import scripts
 from ui.kit.markup import EMPTY, badge, join, moved, pick
 from ui.routes.pictures import picture_url
 from ui.services import Services
-from ui.tabs.compare_rankings import marked, marked_text
 from ui.tabs.search.options import Asked
 from ui.words import t
 from ui.words.amounts import count

@@ -43,8 +43,10 @@ def parts(services: Services, *more: Any) -> dict[str, Any]:
     """What the section shows, by its components' names; ``more``: above, offset."""
     section = drawn(DataTab, services).section(MineSection)
     shown = section.view(services.workspace.datasets.get("tea"), more or None)
-    names = ("proposal", "pages", "above", "table", "before", "after", "leave", "accept")
+    names = ("proposal", "pages", "above", "table", "leave", "accept")
     found = {name: shown.get(getattr(section, name)) for name in names}
+    pager = {"previous": section.pager.previous, "next": section.pager.next}
+    found |= {name: shown.get(button) for name, button in pager.items()}
     return {**found, "job": shown[section.job.card]}
 
 
@@ -55,9 +57,9 @@ def test_a_proposal_is_shown_page_by_page(services: Services, proposal: Proposal
     assert shown["table"].count("data-pick") == 5 * 3
     assert "<script" not in shown["table"] and "&lt;script&gt;" in shown["table"]
     assert "Queries 1 to 5 of 12" in shown["table"]
-    assert not shown["before"].interactive and shown["after"].interactive
+    assert not shown["previous"].interactive and shown["next"].interactive
     last = parts(services, False, 10)
-    assert "Queries 11 to 12 of 12" in last["table"] and not last["after"].interactive
+    assert "Queries 11 to 12 of 12" in last["table"] and not last["next"].interactive
     # Nothing of BM25's can be above a positive that it has no score for.
     assert shown["above"]["visible"] is False and not shown["leave"].visible
 

@@ -10,8 +10,7 @@ from ui.kit.choices import update
 from ui.kit.events import on
 from ui.kit.job_slot import find
 from ui.kit.markup import EMPTY, join, piece, table
-from ui.services import Services
-from ui.tabs.compare_sections import Section, measured
+from ui.tabs.compare.section import Section, Shown
 from ui.words import sentences, t
 from ui.words.amounts import count
 from ui.words.metrics import label
@@ -22,43 +21,47 @@ from workbench.records import Job
 from workbench.reports.gather import slices_of
 
 
-def section(services: Services) -> Section:
-    with gr.Accordion(
-        t("compare.by_kind"), open=False, visible=False, elem_id="compare-slices"
-    ) as box:
-        metric = gr.Dropdown(
-            [(label(name), name) for name in METRICS.names()],
-            value=HEADLINE,
-            label=t("compare.by_metric"),
-            interactive=True,
-            elem_id="compare-slices-metric",
-        )
-        tables = piece(elem_id="compare-slices-tables")
-
-    @lru_cache(maxsize=64)
-    def drawn(job: str, metric: str) -> Markup:
+class SlicesSection(Section):
+    def __init__(self, shown: Shown) -> None:
+        super().__init__(shown)
+        with gr.Accordion(
+            t("compare.by_kind"), open=False, visible=False, elem_id="compare-slices"
+        ) as self.box:
+            self.metric = gr.Dropdown(
+                [(label(name), name) for name in METRICS.names()],
+                value=HEADLINE,
+                label=t("compare.by_metric"),
+                interactive=True,
+                elem_id="compare-slices-metric",
+            )
+            self.tables = piece(elem_id="compare-slices-tables")
+        self.outputs = [self.box, self.metric, self.tables]
         # What was measured never changes, so it is read once.
-        found = find(services, job)
+        self._drawn = lru_cache(maxsize=64)(self._draw)
+
+    def listen(self) -> None:
+        for listener in (self.metric.input, self.box.expand):
+            on(listener, self._drawn, [self.shown.id, self.metric], self.tables)
+
+    def _draw(self, job: str, metric: str) -> Markup:
+        found = find(self.services, job)
         result = (found.result if found else None) or {}
-        return slices_html(slices_of(services.workspace, result, metric))
+        return slices_html(slices_of(self.workspace, result, metric))
 
-    def show(job: Job | None) -> list[Any]:
-        done = measured(job)
-        names = build_table(done.result or {}).metrics if done else ()
-        if done is None or not names:
-            return [gr.Accordion(visible=False), gr.skip(), EMPTY]
-        wanted = str(done.recipe.get("metric", HEADLINE))
+    def view(self, job: Job | None, stays: bool) -> dict[Any, Any]:
+        if stays:
+            return {}
+        names = build_table(job.result or {}).metrics if job else ()
+        if job is None or not names:
+            return {self.box: gr.Accordion(visible=False), self.tables: EMPTY}
+        wanted = str(job.recipe.get("metric", HEADLINE))
         chosen = wanted if wanted in names else names[0]
-        choices = [(label(name), name) for name in names]
-        # Drawn when it is opened: telling the languages of many queries takes seconds.
-        return [gr.Accordion(visible=True, open=False), update(choices, chosen), EMPTY]
-
-    def wire(compare: Any) -> None:
-        # The comparison shown may be the newest without having been chosen.
-        for listener in (metric.input, box.expand):
-            on(listener, drawn, [compare.job.shown, metric], tables)
-
-    return Section([box, metric, tables], show, wire, again=lambda _job: [gr.skip()] * 3)
+        return {
+            # Drawn when it is opened: telling the languages of many queries takes seconds.
+            self.box: gr.Accordion(visible=True, open=False),
+            self.metric: update([(label(name), name) for name in names], chosen),
+            self.tables: EMPTY,
+        }
 
 
 def slices_html(found: list[Slicing]) -> Markup:

@@ -1,44 +1,18 @@
-"""One comparison as it is shown: the job while it runs, then the table, its legend and a chart."""
+"""What a comparison measured: whole tables and a chart on Compare, a line a model on Start."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import gradio as gr
 from markupsafe import Markup
 
 from ui.kit.charts import grouped_bars
-from ui.kit.choices import dataset_names
-from ui.kit.job_slot import card_html, updates
-from ui.kit.markup import EMPTY, badge, empty, heading, join, quiet_lines, table
-from ui.services import Services
-from ui.tabs.compare_links import links
+from ui.kit.markup import EMPTY, badge, heading, join, quiet_lines, table
 from ui.words import metrics, sentences, t
 from ui.words.amounts import count
 from workbench.comparison.forgetting import Forgetting, forgetting, tables
 from workbench.comparison.names import HEADLINE, label
-from workbench.comparison.table import Row, Table, build_table, to_csv, to_markdown
+from workbench.comparison.table import Row, Table, build_table
 from workbench.comparison.text import full_list_lines
-from workbench.records import Job, JobStatus
-
-
-def view(services: Services, job: Job | None) -> list[Any]:
-    """Updates for ``Compare.result``."""
-    if job is None:
-        hint = t("compare.empty_hint" if dataset_names(services.workspace) else "compare.no_data")
-        nothing = empty(t("compare.empty"), hint)
-        return [*updates(EMPTY), nothing, *_no_result()]
-    if job.status is not JobStatus.SUCCEEDED or not job.result:
-        return [*updates(card_html(job), job), EMPTY, *_no_result()]
-    found = tables(job.result)
-    return [
-        *updates(card_html(job), job),
-        join([results_html(job.result), links(services, job)]),
-        gr.Row(visible=True),
-        gr.Plot(value=chart(found[0]), visible=True),
-        "\n".join(to_markdown(one) for one in found),
-        # One table is a CSV file; where there are two, the first decides.
-        to_csv(found[0]),
-    ]
 
 
 def results_html(result: Mapping[str, Any]) -> Markup:
@@ -73,10 +47,6 @@ def _forgotten(found: Sequence[Forgetting]) -> Markup:
         line.format(badge(words[one.tone], one.tone), sentences.said(one.text)) for one in found
     )
     return heading(t("compare.forgotten")) + join(lines)
-
-
-def _no_result() -> list[Any]:
-    return [gr.Row(visible=False), gr.Plot(value=None, visible=False), "", ""]
 
 
 def chart(measured: Table) -> Any:

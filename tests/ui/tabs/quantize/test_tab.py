@@ -6,10 +6,10 @@ import pytest
 
 from storage.records import JobStatus
 from tests.storage import make
-from ui.plots_quantize import lab_chart, measured
+from tests.ui.visitor import drawn
 from ui.services import Services
-from ui.tabs import quantize
-from ui.tabs.quantize_shown import lab_html
+from ui.tabs.quantize.shown import lab_chart, lab_html, rows_of
+from ui.tabs.quantize.tab import QuantizeTab
 from workbench.errors import BadInput
 from workbench.quantization.keep import keepable, keeping
 from workbench.recipes.quantize import QuantizeRecipe
@@ -72,8 +72,8 @@ def test_bounds_are_shown_as_met_or_failed() -> None:
     bf16, nf4, onnx = (
         next(one for one in found if f">{name}" in one) for name in ("bf16", "nf4", "onnx")
     )
-    assert "Passed" in bf16 and "-0.0010 of 0.005" in bf16 and "Recommended" in bf16
-    assert "Failed" in nf4 and "-0.0500 of 0.03" in nf4
+    assert "Passed" in bf16 and "-0.0010 (0.005)" in bf16 and "Recommended" in bf16
+    assert "Failed" in nf4 and "-0.0500 (0.03)" in nf4
     assert "Failed" in onnx and "It &lt;cannot&gt; be exported." in onnx
     assert "Recommended: binary 128." in html
 
@@ -83,7 +83,7 @@ def test_the_chart_has_a_dot_per_measured_row_and_the_front() -> None:
     names = [trace.text[0] for trace in figure.data[1:]]
     assert names == ["Original (fp32)", "<b>bf16</b>", "nf4"]
     assert list(figure.data[0].x) == [30_000_000, 45_000_000, 90_000_000]
-    assert measured({**RESULT, "vectors": RESULT["vectors"][:1]}, "vectors") == []
+    assert rows_of({**RESULT, "vectors": RESULT["vectors"][:1]}, "vectors") == []
 
 
 def test_a_point_becomes_a_model(workspace: Workspace) -> None:
@@ -96,14 +96,16 @@ def test_a_point_becomes_a_model(workspace: Workspace) -> None:
 
 
 def test_the_tab_shows_the_newest_lab_and_what_it_recommends(workspace: Workspace) -> None:
-    services = Services(workspace)
-    empty = quantize.view(services, None, None)
-    assert "Nothing has been measured yet" in empty[1]
+    lab = drawn(QuantizeTab, Services(workspace))
+    nothing = lab.view(None)
+    assert "Nothing has been measured yet" in nothing[lab.shown]
+    assert not nothing[lab.charts["models"]].visible
     about = {"status": JobStatus.SUCCEEDED, "result": RESULT}
     workspace.store.jobs.insert(make.job("lab1", task="quantize-lab", **about))
-    shown = quantize.view(services, None, None)
-    assert "bf16" in shown[1]
-    assert shown[-1]["value"] == "models:bf16"
-    assert ("binary 128 as an index", "vectors:binary 128") in shown[-1]["choices"]
+    shown = lab.view(None)
+    assert "bf16" in shown[lab.shown] and shown[lab.charts["models"]].visible
+    point = shown[lab.point]
+    assert point["value"] == "models:bf16"
+    assert ("binary 128 as an index", "vectors:binary 128") in point["choices"]
     # A point that was chosen stays chosen.
-    assert quantize.view(services, "lab1", "models:nf4")[-1]["value"] == "models:nf4"
+    assert lab.view("lab1", "models:nf4")[lab.point]["value"] == "models:nf4"

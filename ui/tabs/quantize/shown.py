@@ -1,20 +1,115 @@
-"""Quality against size: what the quantization lab measured, in one chart that is drawn once."""
+"""What the quantization lab measured: tables of formats, and charts of quality against size."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from markupsafe import Markup
 
 from ui.kit.charts import COLOURS, dress, plain
-from ui.words import t
-from ui.words.amounts import size
+from ui.kit.markup import EMPTY, badge, heading, join, quiet_lines, table
+from ui.words import sentences, t
+from ui.words.amounts import count, size
+from workbench.comparison.conditions import conditions
 from workbench.comparison.names import HEADLINE, label
 from workbench.quantization.compare import WEIGHED
+from workbench.quantization.methods import signed
+
+METRICS = (HEADLINE, "ndcg@10", "recall@100")
+TITLES = {"models": "lab.models", "vectors": "lab.vectors"}
+PANELS = tuple(TITLES)
+TAKEN = ("lab.size", "lab.memory", "lab.per_query", "lab.per_document")
+
+
+def lab_html(result: Mapping[str, Any]) -> Markup:
+    """Both tables, each with what is recommended of it and why."""
+    return join([_about(result), *(_panel(result, name) for name in PANELS if result[name])])
+
+
+def _about(result: Mapping[str, Any]) -> Markup:
+    words = t(
+        "lab.measured",
+        model=result["model"],
+        dataset=result["dataset"],
+        version=result["dataset_version"],
+        split=t(f"split.{result['split']}"),
+        queries=count(result["queries"]),
+        documents=count(result["documents"]),
+        device=result["device"],
+    )
+    about = Markup('<p class="rw-quiet">{}</p>').format(words)
+    return join([about, quiet_lines([*conditions(result, [result]), *result.get("notes", ())])])
+
+
+def _panel(result: Mapping[str, Any], name: str) -> Markup:
+    take = str(result[f"{name}_take"])
+    rows = [_row(row, take) for row in result[name]]
+    title = t(TITLES[name])
+    return join(
+        [
+            heading(title),
+            table(_heads(), rows, caption=title, numeric=range(1, 9), stacked=True),
+            _recommended(take, str(result[f"{name}_why"])),
+        ]
+    )
+
+
+def _heads() -> list[str]:
+    return [
+        t("lab.method"),
+        *(t(key) for key in TAKEN),
+        *(label(metric) for metric in METRICS),
+        t("lab.agreement"),
+        t("lab.bound"),
+    ]
+
+
+def _row(row: Mapping[str, Any], take: str) -> Sequence[str]:
+    name = _name(row)
+    if "error" in row:
+        why = Markup('<span class="error">{}</span>').format(sentences.said(row["error"]))
+        return [name, *["–"] * 8, join([badge(t("lab.failed"), "bad"), Markup(" "), why])]
+    chosen = join([Markup("{} ").format(name), badge(t("lab.take"), "good")])
+    return [
+        chosen if row["name"] == take else name,
+        size(row["bytes"]),
+        size(row["memory"]),
+        f"{row['milliseconds_per_query']:.1f}",
+        f"{row['milliseconds_per_document']:.1f}",
+        *(f"{row[metric]:.3f}" for metric in METRICS),
+        t(
+            "lab.agrees",
+            overlap=f"{100 * row['overlap@10']:.0f}",
+            correlation=f"{row['rank_correlation']:.2f}",
+        ),
+        _bound(row),
+    ]
+
+
+def _bound(row: Mapping[str, Any]) -> Markup:
+    if not row["bound"]:
+        return Markup("–")
+    met = row["met"]
+    words = t("lab.lost", change=signed(-row["lost"]), bound=f"{row['bound']:g}")
+    return join(
+        [badge(t("lab.met" if met else "lab.failed"), "good" if met else "bad"), Markup(" "), words]
+    )
+
+
+def _recommended(take: str, why: str) -> Markup:
+    if not take:
+        return EMPTY
+    name = t("lab.original") if take == "original" else take
+    return Markup('<p class="rw-lab-why"><strong>{}</strong> {}</p>').format(
+        t("lab.recommended", name=name), sentences.said(why)
+    )
+
+
+# -- charts: quality against size ------------------------------------------------------------
 
 #: What of the result has a chart, and the words for its axis.
-PANELS = {"models": "lab.bytes_models", "vectors": "lab.bytes_vectors"}
-TITLES = {"models": "lab.models", "vectors": "lab.vectors"}
+AXES = {"models": "lab.bytes_models", "vectors": "lab.bytes_vectors"}
 #: Diameters of the fastest and the slowest dot, in pixels.
 _SMALL, _LARGE = 12.0, 38.0
 _FAILED = "#b42318"
@@ -22,7 +117,7 @@ _FAILED = "#b42318"
 
 def lab_chart(result: Mapping[str, Any], name: str) -> go.Figure:
     """The weights' or the embeddings' chart; a dot's size is its milliseconds per query."""
-    rows, by = measured(result, name), WEIGHED[name]
+    rows, by = rows_of(result, name), WEIGHED[name]
     take = str(result[f"{name}_take"])
     figure = go.Figure([_front(rows, by), *_dots(rows, by, take)])
     dress(figure, t(TITLES[name]))
@@ -31,7 +126,7 @@ def lab_chart(result: Mapping[str, Any], name: str) -> go.Figure:
     reach = max(max(values) - min(values), 0.01) * 0.25
     figure.update_xaxes(
         type="log",
-        title={"text": t(PANELS[name]), "standoff": 12},
+        title={"text": t(AXES[name]), "standoff": 12},
         range=[np.log10(ends[0] * 0.5), np.log10(ends[-1] * 2.0)],
         tickvals=ends,
         ticktext=[size(int(one)) for one in ends],
@@ -44,9 +139,9 @@ def lab_chart(result: Mapping[str, Any], name: str) -> go.Figure:
     return figure
 
 
-def measured(result: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+def rows_of(result: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     """A panel's rows that have numbers; none where nothing stands beside the original."""
-    rows = [row for row in result[name] if "error" not in row]
+    rows = [row for row in result.get(name, []) if "error" not in row]
     return rows if len(rows) > 1 else []
 
 

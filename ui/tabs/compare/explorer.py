@@ -14,14 +14,16 @@ from markupsafe import Markup
 from ui.kit.charts import NAMED, scatter
 from ui.kit.choices import update
 from ui.kit.events import QUICK, on
+from ui.kit.hits import rankings_html
 from ui.kit.live import scripts
-from ui.kit.markup import EMPTY, piece
+from ui.kit.markup import EMPTY, badge, join, pick, piece, table
+from ui.kit.pager import Pager, last_start, place_html
 from ui.services import Services
-from ui.tabs.compare_rankings import rankings_html
-from ui.tabs.explorer_list import list_html, short
+from ui.tabs.compare.section import Section, Shown
 from ui.words import t
 from ui.words.amounts import count
 from workbench.comparison.explore import (
+    SAME,
     Change,
     Pairing,
     changes,
@@ -74,6 +76,9 @@ class Explorer:
             t("explore.title"), open=False, visible=False, elem_id=box_id
         ) as self.box:
             self._draw()
+        self._page = [self.listed, *self.pager.outputs, self.sort, self.query]
+        self._below = [*self._page, self.said, self.sides]
+        self.outputs = [self.box, self.before, self.after, self.plot, *self._below, self.which]
         # What was measured never changes, so it is read once.
         self._pair = lru_cache(maxsize=8)(self._read_pair)
 
@@ -104,15 +109,10 @@ class Explorer:
             elem_id=self._id("order"),
         )
         self.listed = piece(elem_id=self._id("list"), picks=True)
-        with gr.Row(elem_classes="rw-actions"):
-            self.earlier = gr.Button(
-                t("explore.earlier"), size="sm", elem_id=self._id("earlier"), visible=False
-            )
-            self.later = gr.Button(
-                t("explore.later"), size="sm", elem_id=self._id("later"), visible=False
-            )
-        self.offset = gr.Number(0, visible=False, label=t("explore.order"))
+        self.pager = Pager(PAGE, self._prefix)
+        #: By which column the list is sorted, and which way: 'before:down'.
         self.sort = gr.Textbox(visible=False, label=t("explore.order"))
+        #: The row of the query that is open; -1: none.
         self.query = gr.Number(-1, visible=False, label=t("explore.query"))
         self.said = piece(elem_id=self._id("said"))
         self.sides = piece(elem_id=self._id("rankings"), picks=True)
@@ -120,34 +120,19 @@ class Explorer:
     def _menu(self, name: str, label: str) -> gr.Dropdown:
         return gr.Dropdown([], label=label, interactive=True, elem_id=self._id(name))
 
-    # -- what it changes ----------------------------------------------------------------------
+    # -- what it shows ------------------------------------------------------------------------
 
-    @property
-    def _page(self) -> list[Any]:
-        return [self.listed, self.earlier, self.later, self.offset, self.sort, self.query]
-
-    @property
-    def _below(self) -> list[Any]:
-        return [*self._page, self.said, self.sides]
-
-    @property
-    def outputs(self) -> list[Any]:
-        return [self.box, self.before, self.after, self.plot, *self._below, self.which]
-
-    def show(self, job: Job | None) -> list[Any]:
-        """Updates of ``outputs``. ``job``: one that was measured, or nothing is offered."""
+    def show(self, job: Job | None, stays: bool = False) -> dict[Any, Any]:
+        """Updates of ``outputs``. ``job``: one that was measured, or nothing is offered; ``stays``:
+        it is shown already, and what is chosen, sorted and opened stays."""
         try:
-            return self._offer(job) if job else self._hidden()
+            found = self._offer(job) if job else self._hidden()
         except (BadInput, NotFound):
             # Scored pairs have no rankings; files, or the data set, may be gone: nothing to offer.
-            return self._hidden()
+            found = self._hidden()
+        return {} if stays and found[self.box].visible else found
 
-    def again(self, job: Job | None) -> list[Any]:
-        """As :meth:`show`, for the job that is shown: what is chosen, sorted and opened stays."""
-        offered = self.show(job)
-        return [gr.skip()] * len(offered) if offered[0].visible else offered
-
-    def _offer(self, job: Job) -> list[Any]:
+    def _offer(self, job: Job) -> dict[Any, Any]:
         rows = rows_of(self._services.workspace, job.id)
         if len(rows) < 2:
             return self._hidden()
@@ -155,125 +140,221 @@ class Explorer:
         read_version(self._services.workspace, rows[0])
         choices = [(name, name) for name in map(row_name, rows)]
         first, second = row_name(rows[0]), other_row(rows)
-        menus = [update(choices, first), update(choices, second)]
-        return [
-            gr.Accordion(visible=True),
-            *menus,
-            *self._look(job.id, first, second, GAINED),
-            GAINED,
-        ]
+        return {
+            self.box: gr.Accordion(visible=True),
+            self.before: update(choices, first),
+            self.after: update(choices, second),
+            self.which: GAINED,
+            **self._choose(job.id, first, second, GAINED),
+        }
 
-    def _hidden(self) -> list[Any]:
-        menus = [update([], None), update([], None), gr.Plot(value=None)]
-        nothing = [gr.Button(visible=False)] * 2
-        below = [EMPTY, *nothing, 0, "", -1, EMPTY, EMPTY]
-        return [gr.Accordion(visible=False), *menus, *below, GAINED]
-
-    # -- reading --------------------------------------------------------------------------------
+    def _hidden(self) -> dict[Any, Any]:
+        return {
+            self.box: gr.Accordion(visible=False),
+            self.before: update([], None),
+            self.after: update([], None),
+            self.plot: gr.Plot(value=None),
+            self.which: GAINED,
+            self.listed: EMPTY,
+            **self.pager.at(0, more=False),
+            self.sort: "",
+            self.query: -1,
+            self.said: EMPTY,
+            self.sides: EMPTY,
+        }
 
     def _read_pair(self, job: str, before: str, after: str) -> tuple[Pairing, list[Change]]:
         workspace = self._services.workspace
         pair = pairing(workspace, job, after, before)
         return pair, changes(workspace, pair, list(range(len(pair.queries))))
 
-    def _look(self, job: str, before: str, after: str, which: str) -> list[Any]:
-        """The scatter and the first page; no rankings yet."""
-        pair, every = self._pair(job, before, after)
-        plot = gr.Plot(value=chart(pair, every))
-        return [plot, *self._listed(pair, every, which, "", 0), EMPTY, EMPTY]
-
-    def _listed(
+    def _list(
         self,
         pair: Pairing,
         every: Sequence[Change],
         which: str,
         sort: str,
-        start: int,
-        shown: int = -1,
-    ) -> list[Any]:
-        """Updates of ``_page``. ``sort``: 'before:down'; '' is how the choice is first shown."""
+        start: int = 0,
+        query: int = -1,
+    ) -> dict[Any, Any]:
+        """A page of the queries. ``sort``: '' is how the choice is first shown."""
         by, down = sorting(which, sort)
         places = ordered(pair, every, which, by, down)
-        start = min(max(0, start), max(0, (len(places) - 1) // PAGE * PAGE))
+        start = last_start(start, PAGE, len(places))
         found = [every[at] for at in places[start : start + PAGE]]
-        return [
-            list_html(pair, found, start, len(places), shown, (by, down)),
-            gr.Button(visible=start > 0),
-            gr.Button(visible=start + PAGE < len(places)),
-            start,
-            f"{by}:{'down' if down else 'up'}",
-            shown,
-        ]
+        return {
+            self.listed: list_html(pair, found, start, len(places), query, (by, down)),
+            **self.pager.at(start, start + PAGE < len(places)),
+            self.sort: f"{by}:{'down' if down else 'up'}",
+            self.query: query,
+        }
 
     # -- what can be pressed ---------------------------------------------------------------------
 
-    def wire(self, job: Any) -> None:
-        """``job``: the component that holds the id of the job shown."""
+    def listen(self, job: gr.Textbox) -> None:
+        """``job`` holds the id of the job shown."""
         chosen = [job, self.before, self.after]
         for menu in (self.before, self.after):
             on(menu.input, self._choose, [*chosen, self.which], [self.plot, *self._below])
         on(self.which.input, self._choose_which, [*chosen, self.which], self._below)
-        state = [*chosen, self.which, self.sort, self.offset, self.query]
-        on(self.earlier.click, self._turn(-PAGE), state, self._page)
-        on(self.later.click, self._turn(PAGE), state, self._page)
+        state = [*chosen, self.which, self.sort, self.query]
+        self.pager.listen(self._turn, state, self._page)
         js = SHOW_JS.replace("RANKINGS", self._id("rankings"))
         for picked in (self.listed.select, self.dots.select):
-            opened = on(picked, self._pick, state, self._below, queue=True)
+            wanted = [*state, self.pager.start]
+            opened = on(picked, self._pick, wanted, self._below, queue=True)
             opened.success(None, None, None, js=js, **QUICK)
         inputs = [*chosen, self.query]
         on(self.sides.select, self._judge, inputs, [self.said, self.sides], queue=True)
 
-    def _choose(self, job: str, before: str, after: str, which: str) -> list[Any]:
-        return self._look(job, before, after, which)
+    def _choose(self, job: str, before: str, after: str, which: str) -> dict[Any, Any]:
+        """The scatter and the first page; no rankings yet."""
+        pair, every = self._pair(job, before, after)
+        plot = gr.Plot(value=chart(pair, every))
+        return {self.plot: plot, **self._choose_which(job, before, after, which)}
 
-    def _choose_which(self, *raw: Any) -> list[Any]:
-        return self._choose(*raw)[1:]
+    def _choose_which(self, job: str, before: str, after: str, which: str) -> dict[Any, Any]:
+        pair, every = self._pair(job, before, after)
+        return {**self._list(pair, every, which, ""), self.said: EMPTY, self.sides: EMPTY}
 
-    def _turn(self, step: int) -> Any:
-        def turned(
-            job: str, before: str, after: str, which: str, sort: str, start: float, at: float
-        ) -> list[Any]:
-            pair, every = self._pair(job, before, after)
-            return self._listed(pair, every, which, sort, int(start) + step, int(at))
-
-        return turned
+    def _turn(
+        self, job: str, before: str, after: str, which: str, sort: str, query: float, start: int
+    ) -> dict[Any, Any]:
+        pair, every = self._pair(job, before, after)
+        return self._list(pair, every, which, sort, start, int(query))
 
     def _pick(
         self,
-        job: Any,
+        job: str,
         before: str,
         after: str,
         which: str,
         sort: str,
+        query: float,
         start: float,
-        at: float,
         event: gr.EventData,
-    ) -> list[Any]:
+    ) -> dict[Any, Any]:
         """A click on a head of the list sorts by it, one on a query or a dot opens the query."""
         pair, every = self._pair(job, before, after)
         value = str(event.value)
         if value.startswith(SORT):
             wanted = turned_over(which, sort, value.removeprefix(SORT))
-            return [
-                *self._listed(pair, every, which, wanted, 0, int(at)),
-                gr.skip(),
-                gr.skip(),
-            ]
+            return self._list(pair, every, which, wanted, 0, int(query))
         row = int(value)
         found = rankings(self._services.workspace, pair, row)
-        drawn = rankings_html(found, before, after)
-        return [*self._listed(pair, every, which, sort, int(start), row), EMPTY, drawn]
+        return {
+            **self._list(pair, every, which, sort, int(start), row),
+            self.said: EMPTY,
+            self.sides: rankings_html(found, before, after),
+        }
 
     def _judge(
-        self, job: str, before: str, after: str, at: float, event: gr.EventData
-    ) -> list[Any]:
+        self, job: str, before: str, after: str, query: float, event: gr.EventData
+    ) -> dict[Any, Any]:
         workspace = self._services.workspace
         pair, _ = self._pair(job, before, after)
-        row = int(at)
+        row = int(query)
         dataset, version = judge(workspace, pair, row, int(str(event.value)))
         words = t("explore.judged", dataset=dataset, version=count(version))
         card = Markup('<article class="rw-card" role="status"><p>{}</p></article>').format(words)
-        return [card, rankings_html(rankings(workspace, pair, row), before, after)]
+        found = rankings(workspace, pair, row)
+        return {self.said: card, self.sides: rankings_html(found, before, after)}
+
+
+class ExplorerSection(Section):
+    """The comparison's rows, query by query."""
+
+    def __init__(self, shown: Shown) -> None:
+        super().__init__(shown)
+        self.explorer = Explorer(self.services, "explore", "compare-explorer")
+        self.outputs = self.explorer.outputs
+
+    def view(self, job: Job | None, stays: bool) -> dict[Any, Any]:
+        return self.explorer.show(job, stays)
+
+    def listen(self) -> None:
+        self.explorer.listen(self.shown.id)
+
+
+# -- the list of queries ---------------------------------------------------------------------
+
+_CLIP = 90
+
+
+def list_html(
+    pair: Pairing,
+    found: Sequence[Change],
+    start: int,
+    all: int,
+    shown: int,
+    sort: tuple[str, bool] = ("change", True),
+) -> Markup:
+    """``found``: the page's queries, from ``start`` on, of ``all``; ``shown``: the query row that
+    is open (-1: none); ``sort``: by which column, and whether from the highest down."""
+    gains, losses, same = pair.counted
+    counted = t(
+        "explore.counted",
+        gains=count(gains),
+        losses=count(losses),
+        same=count(same),
+        queries=count(len(pair.queries)),
+    )
+    quiet = Markup('<p class="rw-quiet rw-small">{}</p>')
+    if not found:
+        return join([quiet.format(counted), quiet.format(t("explore.none"))])
+    rows = [_line(one, one.query == shown) for one in found]
+    chosen = next((at for at, one in enumerate(found) if one.query == shown), None)
+    drawn = table(
+        _heads(sort),
+        rows,
+        beside=list(_columns().values()),
+        caption=t("explore.caption"),
+        numeric=[1, 2, 3],
+        chosen=chosen,
+        stacked=True,
+        sort=_sorts(sort),
+    )
+    return join([quiet.format(counted), drawn, place_html(start, len(found), all)])
+
+
+def _columns() -> dict[str, str]:
+    return {
+        "change": t("explore.change"),
+        "before": t("explore.before"),
+        "after": t("explore.after"),
+        "length": t("explore.length"),
+        "query": t("explore.query"),
+    }
+
+
+def _heads(sort: tuple[str, bool]) -> list[Markup]:
+    by, down = sort
+    arrow = " ↓" if down else " ↑"
+    head = Markup(
+        '<button type="button" class="rw-sort" data-pick="sort:{}" title="{}">{}'
+        '<span aria-hidden="true">{}</span></button>'
+    )
+    return [
+        head.format(name, t("explore.sort", column=words), words, arrow if name == by else "")
+        for name, words in _columns().items()
+    ]
+
+
+def _sorts(sort: tuple[str, bool]) -> dict[int, str]:
+    by, down = sort
+    return {list(_columns()).index(by): "descending" if down else "ascending"}
+
+
+def _line(one: Change, chosen: bool) -> list[str]:
+    tone = "good" if one.delta > SAME else "bad" if one.delta < -SAME else ""
+    change = badge(f"{one.delta:+.3f}", tone)
+    query = pick(str(one.query), short(one.text), chosen)
+    return [change, f"{one.before:.3f}", f"{one.after:.3f}", count(len(one.text)), query]
+
+
+def short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _CLIP else text[: _CLIP - 1] + "…"
 
 
 def sorting(which: str, sort: str) -> tuple[str, bool]:

@@ -5,11 +5,8 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.kit.events import QUICK
 from ui.kit.markup import EMPTY, join, piece, quiet_lines, table
-from ui.services import Services
-from ui.tabs.compare_copy import copy_button
-from ui.tabs.compare_sections import Section, measured
+from ui.tabs.compare.section import CopyButton, Section, Shown
 from ui.words import t
 from ui.words.amounts import count
 from workbench.comparison.names import HEADLINE, label
@@ -23,36 +20,35 @@ from workbench.reports.gather import (
 )
 
 
-def section(services: Services) -> Section:
-    with gr.Accordion(
-        t("compare.published"), open=False, visible=False, elem_id="compare-published"
-    ) as box:
-        shown = piece(elem_id="compare-published-table")
-        copy = gr.Button(t("compare.published_copy"), size="sm", elem_id="compare-published-copy")
-        markdown = gr.Textbox(visible=False, label=t("compare.published_copy"))
+class PublishedSection(Section):
+    def __init__(self, shown: Shown) -> None:
+        super().__init__(shown)
+        with gr.Accordion(
+            t("compare.published"), open=False, visible=False, elem_id="compare-published"
+        ) as self.box:
+            self.table = piece(elem_id="compare-published-table")
+            self.copy = CopyButton(t("compare.published_copy"), "compare-published-copy")
+        self.outputs = [self.box, self.table, self.copy.button, self.copy.text]
 
-    def show(job: Job | None) -> list[Any]:
-        done = measured(job)
-        if done is None:
-            return [gr.Accordion(visible=False), EMPTY, gr.skip(), ""]
-        dataset, split = str(done.recipe["dataset"]), str(done.recipe.get("split", "test"))
+    def listen(self) -> None:
+        self.copy.listen()
+
+    def view(self, job: Job | None, _stays: bool) -> dict[Any, Any]:
+        if job is None:
+            return {self.box: gr.Accordion(visible=False), self.table: EMPTY, self.copy.text: ""}
+        dataset, split = str(job.recipe["dataset"]), str(job.recipe.get("split", "test"))
         try:
             # A data set that was removed, or whose name another one has now, has no rows.
-            services.workspace.datasets.get(dataset)
-            rows = published(services.workspace, dataset, split)
+            self.workspace.datasets.get(dataset)
+            rows = published(self.workspace, dataset, split)
         except NotFound:
             rows = []
-        return [
-            gr.Accordion(visible=True),
-            published_html(rows, dataset, split),
-            gr.Button(visible=bool(rows)),
-            published_markdown(rows),
-        ]
-
-    def wire(_compare: Any) -> None:
-        copy_button(copy, markdown, t("compare.published_copy"), QUICK)
-
-    return Section([box, shown, copy, markdown], show, wire)
+        return {
+            self.box: gr.Accordion(visible=True),
+            self.table: published_html(rows, dataset, split),
+            self.copy.button: gr.Button(visible=bool(rows)),
+            self.copy.text: published_markdown(rows),
+        }
 
 
 def published_html(rows: list[PublishedRow], dataset: str, split: str) -> Markup:
