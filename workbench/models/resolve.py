@@ -74,13 +74,13 @@ class CatalogueModel(BaseModel):
 
 
 def manner(model: CatalogueModel) -> str:
-    """How a model makes its answer, as far as that is known: its pooling, whether vectors are of
-    length 1, or a reranker's architecture."""
+    """How a model makes its answer, as far as that is known: its pooling, whether its vectors
+    are L2-normalized, or a reranker's architecture."""
     known = model.contract
     pooling, length = known.get("pooling"), known.get("normalize")
     said = [
         f"{pooling} pooling" if pooling else "",
-        "" if length is None else "length 1" if length else "own lengths",
+        "" if length is None else "L2-normalized" if length else "not normalized",
         str(known.get("architecture", "")),
     ]
     return ", ".join(part for part in said if part)

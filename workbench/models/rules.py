@@ -119,10 +119,10 @@ class Rules:
         if self.trained:
             return f"It was trained here as a {self.contract.kind} model."
         if kind == "late-interaction":
-            return "Its files hold no projection to a vector per token: train it as one first."
+            return "It has no token projection: train it as a late-interaction model first."
         if kind == "reranker":
-            return "Its files hold no score head, and it is no language model: train one first."
-        return f"Its files hold a {self.contract.kind} model."
+            return "It has no score head and is no language model: train it as a reranker first."
+        return f"Its files are those of a {self.contract.kind} model."
 
     def _check(self, name: str, new: Contract) -> None:
         check: Callable[[Contract], str] | None = getattr(self, f"_check_{name}", None)
@@ -132,42 +132,45 @@ class Rules:
 
     def _not_of_the_kind(self, name: str, new: Contract) -> str:
         if name in ("pooling", "normalize", "causal") and new.kind != "embedding":
-            return f"This is a {new.kind} model; that belongs to embedding models."
+            return f"Only embedding models have this setting; this is a {new.kind} model."
         if name in ("query_prompt", "document_prompt") and new.kind == "reranker":
-            return "A reranker reads query and document together, without prompts before them."
+            return "A reranker takes no query or document prompt: it reads both together."
         if name in _ANSWERS and new.architecture != "llm":
-            return "Only a reranker that is a language model answers with words."
+            return "Only rerankers that are language models have this setting."
         return ""
 
     def _check_pooling(self, new: Contract) -> str:
         if self.trained:
-            return f"Its weights were trained here with the pooling '{self.contract.pooling}'."
+            return f"It was trained here with {self.contract.pooling} pooling."
         if self.found.layout == "adapter":
-            return "An adapter pools as its base does: merge it, or change the base."
+            return "An adapter uses its base's pooling: merge it first, or change the base."
         if self.found.layout == "sentence-transformers" and pooling_config(self.found.path) is None:
-            return "Its own files join several poolings, or none: that cannot be changed."
+            return "Its files define several poolings or none, which cannot be changed here."
         if new.causal and new.pooling == "cls":
-            return "The first token of a model that looks back only knows nothing of the others."
+            return "CLS pooling does not work with causal attention: the first token sees no other."
         return ""
 
     def _check_normalize(self, _new: Contract) -> str:
         if self.trained:
-            said = "length 1" if self.contract.normalize else "their own lengths"
-            return f"Its weights were trained here with vectors of {said}."
+            if self.contract.normalize:
+                return "It was trained here with L2 normalization."
+            return "It was trained here without L2 normalization."
         if self.found.layout == "adapter":
-            return "An adapter's vectors are scaled as its base's: merge it, or change the base."
+            return "An adapter normalizes as its base does: merge it first, or change the base."
         return ""
 
     def _check_causal(self, new: Contract) -> str:
         if self.trained:
-            return "Its weights were trained here with the other attention direction."
+            if self.contract.causal:
+                return "It was trained here with causal attention."
+            return "It was trained here with bidirectional attention."
         if self.found.layout == "adapter":
-            return "An adapter looks as its base does: merge it, or change the base."
+            return "An adapter uses its base's attention: merge it first, or change the base."
         config = self._config()
         if text_config(config).get("model_type") not in DECODERS:
-            return "Every token of an encoder sees all the others; only a decoder can look back."
+            return "Only decoders can use causal attention; this model is an encoder."
         if new.causal and not is_causal({**config, "is_causal": True}):
-            return "Its own configuration makes its attention look both ways."
+            return "Its own configuration makes its attention bidirectional."
         return ""
 
     def _check_yes_token(self, new: Contract) -> str:
@@ -178,23 +181,23 @@ class Rules:
 
     def _check_answer(self, word: str, new: Contract) -> str:
         if self.trained:
-            return "Its weights were trained here to give the other answer."
+            return "It was trained here with other answer tokens."
         if not word:
-            return "Write the word that the model answers with."
+            return "Give the token that the model answers with."
         if new.yes_token == new.no_token:
-            return "The two answers must differ."
+            return "The two tokens must differ."
         if answer_id(self.tokenizer_file(), word) is None:
             return f"The tokenizer has no single token for '{word}'."
         return ""
 
     def _check_instruction(self, new: Contract) -> str:
         if not new.prompt_template and own_template(self.found.path):
-            return "The model's own chat template says this; give a prompt as well."
+            return "The model's own chat template contains the instruction: set the prompt as well."
         return ""
 
     def _check_prompt_template(self, new: Contract) -> str:
         if not new.prompt_template and self.found.layout != "transformers":
-            return "Its saved folder needs a prompt."
+            return "This model needs a prompt."
         try:
             if new.prompt_template:
                 template_of(new)

@@ -86,7 +86,7 @@ def test_each_field_that_makes_no_sense_has_its_sentence(tmp_path: Path) -> None
 
 def test_a_decoder_may_look_both_ways_and_then_take_its_first_token(tmp_path: Path) -> None:
     found = rules(write_plain(tmp_path / "m", **LLM))
-    assert "looks back only" in refused(found, pooling="cls")["pooling"]
+    assert "causal attention" in refused(found, pooling="cls")["pooling"]
     new = found.apply(ContractRecipe(pooling="cls", causal="no"))
     assert (new.pooling, new.causal) == ("cls", False)
 

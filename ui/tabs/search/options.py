@@ -107,8 +107,11 @@ class Options:
             )
             self.fields = piece(elem_id="search-fields", picks=True)
         with gr.Row(equal_height=False):
-            self.hits = _amount("hits", HITS)
-            self.candidates = _amount("candidates", CANDIDATES)
+            self.hits = _amount(HITS, t("amounts.hits"), t("amounts.hits_help"), "search-hits")
+            self.candidates = _amount(
+                *(CANDIDATES, t("amounts.candidates"), t("amounts.candidates_help")),
+                "search-candidates",
+            )
         self.inputs = [
             *(self.index, self.other, self.second, self.second_other),
             *(self.where, self.hits, self.candidates),
@@ -155,17 +158,17 @@ def _second(label: str, id: str) -> gr.Dropdown:
     return open_menu(visible=False, label=label, info=t("search.second_help"), elem_id=id)
 
 
-def _amount(name: str, usual: int) -> gr.Number:
+def _amount(usual: int, label: str, about: str, id: str) -> gr.Number:
     # Without the component's own bounds: it would refuse in Gradio's words, in English.
     return gr.Number(
         usual,
         precision=0,
         step=1,
-        label=t(f"amounts.{name}"),
-        info=t(f"amounts.{name}_help"),
+        label=label,
+        info=about,
         interactive=True,
         min_width=200,
-        elem_id=f"search-{name}",
+        elem_id=id,
     )
 
 

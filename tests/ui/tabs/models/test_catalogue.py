@@ -16,7 +16,7 @@ def test_every_model_is_a_line_with_the_id_to_type() -> None:
     assert html.count("<tr") == len(catalogue()) + 1
     assert "Query prefix: “query:”" in html
     assert "unknown" in html
-    assert "cls pooling, length 1" in html
+    assert "cls pooling, L2-normalized" in html
     assert "8,192" in html
 
 

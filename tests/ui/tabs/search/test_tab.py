@@ -232,7 +232,7 @@ def test_as_many_are_asked_for_as_the_fields_say(services: Services) -> None:
     assert fake.amounts == [(25, 200), (10, 50)]
     with pytest.raises(BadInput, match="Hits: a number from 1 to 1000"):
         read("one", "", "", "", "", 0, 50)
-    with pytest.raises(BadInput, match="Candidates for a second stage: a number"):
+    with pytest.raises(BadInput, match="Candidates to rerank: a number"):
         read("one", "", "", "", "", 10, 1001)
 
 
