@@ -24,8 +24,7 @@ class Pager:
     def __init__(self, size: int, prefix: str) -> None:
         self.size = size
         with gr.Row(elem_classes="rw-actions"):
-            # Narrow enough to stand side by side on a phone.
-            about: dict[str, Any] = {"size": "sm", "visible": False, "min_width": 140}
+            about: dict[str, Any] = {"size": "sm", "visible": False}
             self.previous = gr.Button(t("pager.previous"), elem_id=f"{prefix}-previous", **about)
             self.next = gr.Button(t("pager.next"), elem_id=f"{prefix}-next", **about)
         #: The number of the page's first row, from 0.

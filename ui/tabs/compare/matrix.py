@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
+import numpy as np
+import plotly.graph_objects as go
 from markupsafe import Markup
 
 from ui.kit import form
-from ui.kit.charts import matrix_chart
+from ui.kit.charts import COLOURS, dress, plain
 from ui.kit.choices import model_names, models_menu, open_menu, update
 from ui.kit.events import on, on_busy
 from ui.kit.job_slot import JobSlot, card_html, find, succeeded
@@ -30,6 +32,7 @@ from workbench.comparison.matrix import (
     PUBLISHED,
     best_at,
     notes,
+    pipeline_name,
     pipeline_rows,
     to_markdown,
     to_published,
@@ -42,6 +45,8 @@ from workbench.records import Job
 #: Instead of a top k: the table as rerankers are published.
 AS_PUBLISHED = 0
 _KNOWN = ("dataset", "split", "dataset_version")
+#: Of the chart's lines, one a reranker.
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 
 class MatrixSection(Section):
@@ -313,3 +318,27 @@ def _took(milliseconds: Mapping[str, float]) -> Markup:
 
 def _ms(milliseconds: float) -> str:
     return f"{milliseconds:.1f}" if milliseconds < 100 else f"{milliseconds:,.0f}"
+
+
+def matrix_chart(result: Mapping[str, Any], metric: str) -> go.Figure:
+    """A line per pipeline: a metric by top k. A colour per retriever, a dash per reranker."""
+    figure = go.Figure()
+    retrievers = list(dict.fromkeys(row["retriever"] for row in result["rows"]))
+    rerankers = list(dict.fromkeys(row["reranker"] for row in result["rows"]))
+    for row in result["rows"]:
+        name = plain(pipeline_name(row))
+        figure.add_scatter(
+            x=np.asarray(result["top_k"], dtype=np.int32),
+            y=np.asarray([value_at(row, metric, k) for k in result["top_k"]], dtype=np.float32),
+            name=name,
+            mode="lines+markers",
+            line={
+                "color": COLOURS[retrievers.index(row["retriever"]) % len(COLOURS)],
+                "dash": _DASHES[rerankers.index(row["reranker"]) % len(_DASHES)],
+            },
+            hovertemplate="top %{x}: %{y:.3f}<extra>" + name + "</extra>",
+        )
+    dress(figure, t("matrix.chart_title", metric=label(metric)))
+    figure.update_layout(height=380, showlegend=True, legend={"y": -0.24})
+    figure.update_xaxes(title={"text": t("matrix.chart_k"), "standoff": 8}, tickformat="d", dtick=1)
+    return figure

@@ -12,11 +12,11 @@ from storage.records import JobStatus
 from tests.ui.tabs.conftest import BAD, put
 from tests.ui.visitor import drawn
 from tests.workbench.comparison.exploring import evaluation, grounds
-from ui.kit.charts import scatter
 from ui.kit.hits import rankings_html
 from ui.kit.job_slot import succeeded
 from ui.services import Services
 from ui.tabs.compare import explorer
+from ui.tabs.compare.explorer import scatter
 from workbench.comparison.explore import Pairing, changes, pairing, rankings
 from workbench.comparison.order import ordered
 from workbench.comparison.table import COLUMNS, UNCHANGED
@@ -86,7 +86,7 @@ def test_queries_of_the_same_values_are_one_larger_dot() -> None:
 
 
 def test_a_dot_carries_its_query(pair: Pairing) -> None:
-    figure = explorer.scatter(
+    figure = scatter(
         pair.against, pair.values, [""] * len(pair.queries), ("a", "b"), pair.queries.tolist()
     )
     (lost,) = figure.data[1].customdata

@@ -11,10 +11,9 @@ from tests.storage import make
 from tests.ui.tabs.conftest import BAD, put
 from tests.ui.visitor import drawn
 from tests.workbench.comparison.exploring import evaluation, grounds
-from ui.kit.charts import matrix_chart
 from ui.services import Services
 from ui.tabs.compare import matrix
-from ui.tabs.compare.matrix import MatrixSection
+from ui.tabs.compare.matrix import MatrixSection, matrix_chart
 from ui.tabs.compare.tab import CompareTab
 from workbench.recipes.evaluate import MatrixRecipe
 
