@@ -79,7 +79,7 @@ def filtered(page: Any) -> None:
     where = page.locator("#search-where").locator("input, textarea")
     expect(where).to_have_value("lang = de", timeout=LONG)
     where.press("Enter")
-    header = page.locator("#search-results section header", has_text="40 documents fit")
+    header = page.locator("#search-results section header", has_text="40 documents match")
     header.first.wait_for(timeout=LONG)
     where.fill("")
 
