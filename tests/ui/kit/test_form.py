@@ -116,10 +116,10 @@ def refused(one: form.Form, raw: list[Any]) -> dict[str, str]:
     """What stands at the fields that are marked, after what was typed was read."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the toast, which has no page here
-        skipped, *fields = one.told(lambda: [one.read(*raw).task], 1)
-    marked = zip(one.specs, fields, strict=True)
-    said = {spec.name: field["info"] for spec, field in marked if field["elem_classes"]}
-    assert (skipped == gr.skip()) is bool(said)
+        found = one.answer(lambda: {"done": one.read(*raw)})
+    fields = {name: found[field] for name, field in one.components.items()}
+    said = {name: field["info"] for name, field in fields.items() if field["elem_classes"]}
+    assert ("done" in found) is not bool(said)
     return said
 
 

@@ -21,10 +21,56 @@ from workbench.search.index_types import INDEX_TYPES, IndexType
 from workbench.search.pictures import of_pictures
 from workbench.search.staleness import Stale, stale
 
-# Leaving single documents out of an index, taking them back, and what an update has done.
-
 SPECS = {spec.name: spec for spec in describe(IndexUpdateRecipe)}
 FIELDS = ("leave_out", "take_back", "rebuild")
+#: Below this recall@10 a row says what would find more.
+LOW = 0.9
+
+
+class Indexes:
+    """The list, each with what brings it up to date; below, what leaves single documents out."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.list = piece(elem_id="search-index-list", picks=True)
+        with gr.Accordion(
+            t("outside.title"), open=False, visible=False, elem_id="search-outside"
+        ) as self.box:
+            piece(Markup('<p class="rw-quiet">{}</p>').format(t("outside.about")))
+            self.index = open_menu(label=t("outside.index"), elem_id="outside-index")
+            with gr.Row(equal_height=False):
+                self.fields = [draw(SPECS[name], [], prefix="outside") for name in FIELDS[:2]]
+            self.fields.append(draw(SPECS["rebuild"], False, prefix="outside"))
+            with gr.Row(elem_classes="rw-actions"):
+                self.start = gr.Button(t("outside.start"), elem_id="outside-start")
+        self.outputs = [self.list, self.box, self.index]
+
+    def listen(self, show: Callable[[Job], dict[Any, Any]], outputs: Sequence[Any]) -> None:
+        """``show(job)`` gives updates for ``outputs`` once a job was started."""
+        jobs = self.services.workspace.jobs
+
+        def update(event: gr.EventData) -> dict[Any, Any]:
+            return show(jobs.submit(IndexUpdateRecipe.read({"index": str(event.value)})))
+
+        def start(name: str | None, *raw: Any) -> dict[Any, Any]:
+            job = begin(self.services, name, *raw)
+            return {**dict(zip(self.fields, ("", "", False), strict=True)), **show(job)}
+
+        on(self.list.select, update, None, outputs, queue=True)
+        on_busy(
+            *(self.start, start, [self.index, *self.fields], [*self.fields, *outputs]),
+            says=t("outside.starting"),
+            then=t("outside.start"),
+        )
+
+    def view(self, chosen: str | None) -> dict[Any, Any]:
+        """``chosen``: the one that documents are left out of."""
+        names = [index.name for index in self.services.workspace.indexes.list()]
+        return {
+            self.list: list_html(self.services),
+            self.box: gr.Accordion(visible=bool(names)),
+            self.index: menu(names, chosen),
+        }
 
 
 def begin(services: Services, name: str | None, *raw: Any) -> Job:
@@ -83,56 +129,6 @@ def done_html(services: Services, job: Job) -> Markup:
     if out:
         words = f"{words} {t('outside.done_out', count=count(out))}"
     return Markup('<article class="rw-card" role="status"><p>{}</p></article>').format(words)
-
-
-#: Below this recall@10 a row says what would find more.
-LOW = 0.9
-
-
-class Indexes:
-    """The list, each with what brings it up to date; below, what leaves single documents out."""
-
-    def __init__(self, services: Services) -> None:
-        self.services = services
-        self.list = piece(elem_id="search-index-list", picks=True)
-        with gr.Accordion(
-            t("outside.title"), open=False, visible=False, elem_id="search-outside"
-        ) as self.box:
-            piece(Markup('<p class="rw-quiet">{}</p>').format(t("outside.about")))
-            self.index = open_menu(label=t("outside.index"), elem_id="outside-index")
-            with gr.Row(equal_height=False):
-                self.fields = [draw(SPECS[name], [], prefix="outside") for name in FIELDS[:2]]
-            self.fields.append(draw(SPECS["rebuild"], False, prefix="outside"))
-            with gr.Row(elem_classes="rw-actions"):
-                self.start = gr.Button(t("outside.start"), elem_id="outside-start")
-        self.outputs = [self.list, self.box, self.index]
-
-    def listen(self, show: Callable[[Job], dict[Any, Any]], outputs: Sequence[Any]) -> None:
-        """``show(job)`` gives updates for ``outputs`` once a job was started."""
-        jobs = self.services.workspace.jobs
-
-        def update(event: gr.EventData) -> dict[Any, Any]:
-            return show(jobs.submit(IndexUpdateRecipe.read({"index": str(event.value)})))
-
-        def start(name: str | None, *raw: Any) -> dict[Any, Any]:
-            job = begin(self.services, name, *raw)
-            return {**dict(zip(self.fields, ("", "", False), strict=True)), **show(job)}
-
-        on(self.list.select, update, None, outputs, queue=True)
-        on_busy(
-            *(self.start, start, [self.index, *self.fields], [*self.fields, *outputs]),
-            says=t("outside.starting"),
-            then=t("outside.start"),
-        )
-
-    def view(self, chosen: str | None) -> dict[Any, Any]:
-        """``chosen``: the one that documents are left out of."""
-        names = [index.name for index in self.services.workspace.indexes.list()]
-        return {
-            self.list: list_html(self.services),
-            self.box: gr.Accordion(visible=bool(names)),
-            self.index: menu(names, chosen),
-        }
 
 
 def list_html(services: Services) -> str:

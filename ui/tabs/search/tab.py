@@ -50,12 +50,10 @@ class SearchTab:
                     self.remove = Confirm(t("search.remove"), t("search.remove_yes"))
             self.job = JobSlot("index-job")
             self.indexes = Indexes(services)
-        #: What a look at the whole tab reads, after ``chosen``.
-        self.now = [
-            *(self.options.second, self.options.second_other),
+        self.inputs = [
+            *(self.chosen, self.options.second, self.options.second_other),
             *(self.build.dataset, self.build.model, self.indexes.index),
         ]
-        self.inputs = [self.chosen, *self.now]
         self.outputs = [
             *(*self.options.outputs, self.examples, self.nothing, self.asking, self.building),
             *(self.build.dataset, self.build.model, *self.job.outputs, self.remove_box),
