@@ -36,7 +36,7 @@ from workbench.models.contract import Contract
 from workbench.models.load import load_model
 from workbench.models.registry import copy_packaged
 from workbench.models.resolve import ResolvedModel
-from workbench.quantization.convert import convert
+from workbench.quantization.quantize import convert
 
 METHODS = ("bf16", "onnx-int8", "onnx", "fp16")
 PLAIN, OURS = "plain fp32", "fp32"

@@ -4,7 +4,7 @@ import sys
 from itertools import groupby
 from pathlib import Path
 
-from workbench.data.formats.known import formats
+from workbench.data.formats.fileformat import formats
 from workbench.data.problems import PROBLEMS
 from workbench.data.shapes.shape import shapes
 from workbench.recipes.base import Recipe

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.answers.answer_events import Took
 from workbench.errors import JobCancelled
 from workbench.recipes.answer import AnswerRecipe
-from workbench.search.requests import Write
+from workbench.search.protocol import Write
 
 if TYPE_CHECKING:
     from workbench.search.client import SearchClient

@@ -16,12 +16,10 @@ from zipfile import BadZipFile
 import pyarrow as pa
 
 from workbench.data.collection import Collection
-from workbench.data.deciding import finder
 from workbench.data.formats import jsonblocks, jsonlines
 from workbench.data.formats.jsonlines import Record
-from workbench.data.groups import groups, name_corpus
 from workbench.data.hub import PREFIX, is_hub, local_paths, repo_of
-from workbench.data.intake import Input, inspect, none_mapped
+from workbench.data.intake import Input, finder, groups, inspect, name_corpus, narrow, none_mapped
 from workbench.data.lines import Block, named
 from workbench.data.mapping import read_map
 from workbench.data.pieces import Cutter, cutter_for
@@ -32,7 +30,6 @@ from workbench.data.shapes.recognise import Recogniser, recognise
 from workbench.data.shapes.row import Document, Item, Pair, Plan, Row
 from workbench.data.shapes.shape import Shape, judged_shape
 from workbench.data.sources import Source, find
-from workbench.data.wide import narrow
 from workbench.data.write_dataset import Assembly
 from workbench.errors import BadInput, NameTaken
 from workbench.jobs.reporting import JobContext

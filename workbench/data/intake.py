@@ -1,13 +1,19 @@
-"""What each file is and what it is for, found by looking at its beginning; and its rows."""
+"""What each file is, found by looking at its beginning before the first row is read: what it holds,
+how its rows are recognised, and which corpus, queries and qrels belong together.
+
+Rows of too many columns are refused one by one, so that no file is worked on for hours.
+"""
 
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import islice
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
-from workbench.data.formats import known
+from workbench.data.formats import fileformat
 from workbench.data.formats.fileformat import HEAD, FileFormat, Head, OpenFile
 from workbench.data.formats.jsonlines import Record
 from workbench.data.lines import Block, Decoding, Encoding, read_blocks
@@ -16,11 +22,37 @@ from workbench.data.pieces import Cutter, Piece
 from workbench.data.problems import ProblemLog
 from workbench.data.report import Report
 from workbench.data.shapes import beir
+from workbench.data.shapes.beir import looks_like_texts
+from workbench.data.shapes.recognise import recognise
+from workbench.data.shapes.row import Plan
+from workbench.data.shapes.scored import are_grades
 from workbench.data.shapes.shape import judged_shape
 from workbench.data.sources import Source, packed
 from workbench.data.splits import part_of, split_of
-from workbench.data.wide import first_columns, narrow
 from workbench.errors import BadInput
+
+# Rows of too many columns: refused one by one, so that no file is worked on for hours.
+
+#: Whoever drops a table of measurements with a text in it has some thousand; each is looked at for
+#: what it may mean, and kept with each row.
+MOST_COLUMNS = 10_000
+
+
+def narrow(records: Iterator[Record], report: Report) -> Iterator[Record]:
+    """The rows that have no more columns than are read; the others go to the report."""
+    for line, row in records:
+        if len(row) > MOST_COLUMNS:
+            report.add("too-many-columns", line, detail=f"{len(row):,}")
+        else:
+            yield line, row
+
+
+def first_columns(sample: dict[str, Any]) -> dict[str, Any]:
+    """The columns of a row by which a file is recognised: as many as are read."""
+    if len(sample) <= MOST_COLUMNS:
+        return sample
+    return dict(islice(sample.items(), MOST_COLUMNS))
+
 
 _ROWS_AT_ONCE = 1_000
 
@@ -149,7 +181,7 @@ def inspect(
     with source.open() as stream:
         start = stream.read(HEAD)
     head = Head(source.label, start, source.open, encoding, header, columns)
-    form, look = known.format_of(head)
+    form, look = fileformat.format_of(head)
     if not start.startswith(tuple(form.first_bytes)) and (told := packed(start)):
         log.add("unsupported-shape", source.label, detail=told[0], hint=told[1])
         return None
@@ -186,3 +218,85 @@ def _part(label: str, sample: dict[str, Any]) -> str:
     if named in ("corpus", "queries") and beir.looks_like_texts(sample):
         return named
     return "rows"
+
+
+# How the rows of one file are recognised, decided before the first is read.
+
+Find = Callable[[dict[str, Any]], Plan]
+#: So many rows tell whether the numbers of a file are grades or scores, and what columns hold.
+_LOOKED_AT, _SEEN = 1_000, 20
+
+
+def finder(
+    one: Input, scores: str, log: ProblemLog, look: Callable[[int], None], scratch: Path
+) -> tuple[Find, bool]:
+    """What recognises the file's rows, and whether each is one grade of a query.
+
+    What a number beside two texts means is decided once for a file, by its first rows.
+    """
+    silent = replace(one, report=Report(log, one.source.label, quiet=True))
+    first = silent.records(look, scratch)
+    seen = [row for _, row in islice(first, _SEEN)]
+    sample = seen[0] if seen else one.sample
+    plan = recognise(sample, scores, seen)
+    if plan.family in ("graded", "pairs") and plan.score is not None:
+        # Only the numbers are kept of the rows that follow.
+        rest = islice(first, _LOOKED_AT - len(seen))
+        seen += [{plan.score: row.get(plan.score)} for _, row in rest]
+        if scores == "auto":
+            values = [row[plan.score] for row in seen if row.get(plan.score) is not None]
+            scores = "grades" if are_grades(values) else "pairs"
+    find = partial(recognise, scores=scores, seen=seen)
+    return find, find(sample).family == "graded"
+
+
+# Which corpus, queries and qrels belong together: those that lie nearest to each other.
+
+_TEXTS = ("corpus", "queries")
+
+
+def name_corpus(inputs: Sequence[Input]) -> None:
+    """Where there are judgments and no file that is called a corpus: the files of texts with ids,
+    as MS MARCO calls them 'msmarco_passage_00.jsonl', are it."""
+    parts = {one.part for one in inputs}
+    if "qrels" in parts and "corpus" not in parts:
+        for one in inputs:
+            if (
+                one.part == "rows"
+                and looks_like_texts(one.sample)
+                and not split_of(one.source.label)
+            ):
+                one.part = "corpus"
+
+
+def groups(inputs: Sequence[Input]) -> Iterator[list[Input]]:
+    """For each set that has judgments: its files, and those that lie beside them.
+
+    Qrels belong to the nearest folder above them that holds a corpus and queries, at any depth:
+    ``qrels/test.tsv``, and ``data/test-00000-of-00001.parquet`` as hubs have it.
+    """
+    folders = {id(one): PurePosixPath(one.source.label).parent for one in inputs}
+    qrels = [one for one in inputs if one.part == "qrels"]
+    homes: dict[PurePosixPath, list[Input]] = {}
+    for one in qrels:
+        homes.setdefault(_home(folders[id(one)], inputs, folders), []).append(one)
+    taken: set[int] = set()
+    # The deepest first: what lies in one set is no part of another around it.
+    for home in sorted(homes, key=lambda path: (-len(path.parts), str(path))):
+        texts = [one for one in inputs if one.part in _TEXTS and id(one) not in taken]
+        own = homes[home] + [one for one in texts if folders[id(one)].is_relative_to(home)]
+        taken |= {id(one) for one in own}
+        places = {home, *(folders[id(one)] for one in own)}
+        others = [one for one in inputs if one.part not in ("qrels", *_TEXTS)]
+        yield own + [one for one in others if folders[id(one)] in places]
+
+
+def _home(
+    folder: PurePosixPath, inputs: Sequence[Input], folders: dict[int, PurePosixPath]
+) -> PurePosixPath:
+    """The nearest folder with all that judgments need; their own where there is none."""
+    for place in (folder, *folder.parents):
+        below = {one.part for one in inputs if folders[id(one)].is_relative_to(place)}
+        if below.issuperset(_TEXTS):
+            return place
+    return folder

@@ -11,12 +11,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from workbench.data.deciding import finder
-from workbench.data.groups import name_corpus
 from workbench.data.hub import is_hub
 from workbench.data.hub_look import described, look_at, sample
 from workbench.data.import_job import BROKEN
-from workbench.data.intake import Input, inspect
+from workbench.data.intake import Input, finder, inspect, name_corpus, narrow
 from workbench.data.mapping import guess_roles, read_map
 from workbench.data.odd_texts import kind_of
 from workbench.data.pieces import Cutter, cutter_for
@@ -26,7 +24,6 @@ from workbench.data.shapes.recognise import Recogniser
 from workbench.data.shapes.row import Document, Item, Pair, Row
 from workbench.data.shapes.shape import judged_shape
 from workbench.data.sources import Source, find
-from workbench.data.wide import narrow
 from workbench.data.write_dataset import own_columns, shown_name
 from workbench.pictures.importing import FORMAT as PICTURES
 from workbench.pictures.importing import layout_of, partition_sources

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
-from workbench.data.formats import known
+from workbench.data.formats import fileformat
 from workbench.data.formats.workbook import SUFFIXES as WORKBOOKS
 from workbench.data.formats.workbook import is_workbook
 from workbench.data.problems import ProblemLog
@@ -115,7 +115,7 @@ _STATE = "state.json"
 
 def readable() -> frozenset[str]:
     """How the names of files end that are read when they lie in a folder."""
-    return known.suffixes() | PICTURES | {".zip"}
+    return fileformat.suffixes() | PICTURES | {".zip"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +215,7 @@ def wanted(label: str, log: ProblemLog) -> bool:
     suffix = Path(label).suffix.lower()
     if suffix not in _LATER | _PACKED:
         return True
-    rows, texts = known.named(texts=False), known.named(texts=True)
+    rows, texts = fileformat.named(texts=False), fileformat.named(texts=True)
     hint = (
         f"Rows are read from {rows}, texts from {texts}, "
         "pictures from PNG, JPEG, WebP, GIF, BMP and TIFF."

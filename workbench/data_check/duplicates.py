@@ -6,10 +6,16 @@ import numpy as np
 
 from workbench.data.digests import DigestRows
 from workbench.data.splits import SPLITS
-from workbench.data_check.checked import Array, CheckedVersion, queries_of
+from workbench.data_check.checked import (
+    Array,
+    CheckedVersion,
+    digests_of,
+    plain_document,
+    plain_query,
+    queries_of,
+)
 from workbench.data_check.near import NearDuplicates
 from workbench.data_check.report import EXAMPLES, Example, Finding, Fix
-from workbench.data_check.texts import digests_of, plain_document, plain_query
 from workbench.plurals import counted, form
 
 Pairs = list[tuple[int, int]]

@@ -5,9 +5,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from workbench.data.splits import CODES
-from workbench.data_check.checked import Array, CheckedVersion, queries_of
+from workbench.data_check.checked import (
+    Array,
+    CheckedVersion,
+    digests_of,
+    plain_document,
+    queries_of,
+)
 from workbench.data_check.report import EXAMPLES, Example, Finding, Fix
-from workbench.data_check.texts import digests_of, plain_document
 from workbench.plurals import counted, form
 
 #: Scores of pairs that take more different values than this are no labels.

@@ -10,7 +10,7 @@ import numpy as np
 from rensa import RMinHash
 
 from workbench.data.digests import DigestRows
-from workbench.data_check.texts import bare, digests_of, grams
+from workbench.data_check.checked import bare, digests_of, grams
 
 Array = np.ndarray[Any, Any]
 Check = Callable[[], None]

@@ -6,11 +6,17 @@ from typing import NamedTuple
 import numpy as np
 
 from workbench.data.splits import CODES
-from workbench.data_check.checked import Array, CheckedVersion, queries_of
+from workbench.data_check.checked import (
+    Array,
+    CheckedVersion,
+    digests_of,
+    plain_query,
+    queries_of,
+    words,
+)
 from workbench.data_check.duplicates import pairs_of_queries, query_groups, stand
 from workbench.data_check.near import NearDuplicates
 from workbench.data_check.report import EXAMPLES, Example, Finding, Fix
-from workbench.data_check.texts import digests_of, plain_query, words
 from workbench.plurals import counted
 
 # Queries that are almost the same, word by word: in two splits, or in one.

@@ -13,7 +13,7 @@ from langchain_core.retrievers import BaseRetriever
 from pydantic import Field
 
 from workbench.search.client import SearchClient
-from workbench.search.requests import PAIRS
+from workbench.search.protocol import PAIRS
 from workbench.search.results import CANDIDATES, Hit
 from workbench.workspace import Workspace
 

@@ -17,7 +17,7 @@ from zipfile import BadZipFile
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workbench.data.intake import Input
+from workbench.data.intake import Input, narrow
 from workbench.data.problems import shorten
 from workbench.data.report import Report
 from workbench.data.shapes.fields import identifier
@@ -25,7 +25,6 @@ from workbench.data.shapes.row import Document, Row, own_fields
 from workbench.data.shapes.texts import IDS
 from workbench.data.sources import Source
 from workbench.data.splits import split_of
-from workbench.data.wide import narrow
 from workbench.errors import PictureUnusable
 from workbench.pictures.captions import (
     FILES,

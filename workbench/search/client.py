@@ -19,7 +19,7 @@ from workbench.search.fields import checked_filter
 from workbench.search.found import check_candidates, check_kind, generation
 from workbench.search.pictures import picture_request
 from workbench.search.process import Busy, Gone, ResidentProcess, TimedOut
-from workbench.search.requests import (
+from workbench.search.protocol import (
     Embed,
     Fields,
     FieldValues,

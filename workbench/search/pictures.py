@@ -23,7 +23,7 @@ from workbench.evaluation.texts import join_documents
 from workbench.models.contract import Contract
 from workbench.pictures import decode_subprocess
 from workbench.search.fields import checked_filter
-from workbench.search.requests import SearchPicture
+from workbench.search.protocol import SearchPicture
 
 Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]

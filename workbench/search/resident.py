@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import SearchUnavailable, WorkbenchError
-from workbench.search.protocol import READY, receive, send
-from workbench.search.requests import (
+from workbench.search.protocol import (
+    READY,
     Embed,
     Fields,
     Request,
@@ -32,7 +32,9 @@ from workbench.search.requests import (
     Status,
     Warm,
     Write,
+    receive,
     request_of,
+    send,
 )
 
 if TYPE_CHECKING:

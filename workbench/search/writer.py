@@ -10,7 +10,7 @@ from transformers import TextStreamer
 from workbench.errors import BadInput
 from workbench.models.resolve import resolve
 from workbench.search.found import LruCache
-from workbench.search.requests import Write
+from workbench.search.protocol import Write
 from workbench.synthesis.local import framed, load_writer
 from workbench.workspace import Workspace
 

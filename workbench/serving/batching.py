@@ -18,7 +18,7 @@ from starlette.requests import Request
 
 from workbench.errors import WorkbenchError
 from workbench.search.client import SearchClient
-from workbench.search.requests import PAIRS, Role
+from workbench.search.protocol import PAIRS, Role
 from workbench.serving.models import Served
 
 U = TypeVar("U")

@@ -10,7 +10,7 @@ from workbench.errors import BadInput, ModelNotFound, ModelUnusable, WorkbenchEr
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.search.client import SearchClient
 from workbench.search.found import KINDS as SCORING
-from workbench.search.requests import Role
+from workbench.search.protocol import Role
 from workbench.workspace import Workspace
 
 OWNER = "retrieval-workbench"

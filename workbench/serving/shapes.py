@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from workbench.errors import BadInput
-from workbench.search.requests import Role
+from workbench.search.protocol import Role
 
 MOST_INPUTS = 2048
 MOST_DOCUMENTS = 1000

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from workbench.data.formats.delimited import numbered
-from workbench.data.formats.fileformat import FileFormat, OpenFile
+from workbench.data.formats.fileformat import FILE_FORMATS, FileFormat, OpenFile
 from workbench.data.formats.jsonlines import Record
-from workbench.data.formats.known import FILE_FORMATS
 
 
 def read(file: OpenFile) -> Iterator[Record]:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.workbench.data.fakes import bring, everything
-from workbench.data.formats.known import formats
+from workbench.data.formats.fileformat import formats
 from workbench.data.sources import _PACKED_STARTS
 from workbench.errors import WorkbenchError
 from workbench.workspace import Workspace

@@ -105,7 +105,7 @@ def test_roles_are_guessed_in_one_walk() -> None:
 
 @pytest.fixture
 def twenty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workbench.data.wide.MOST_COLUMNS", 20)
+    monkeypatch.setattr("workbench.data.intake.MOST_COLUMNS", 20)
 
 
 def many(count: int) -> dict[str, Any]:

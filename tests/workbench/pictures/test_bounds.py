@@ -14,7 +14,7 @@ from workbench.errors import PictureUnusable
 from workbench.limited import LimitedProcess
 from workbench.pictures import decode_subprocess
 from workbench.pictures.opening import MOST_MEMORY, MOST_OUT, memory, open_picture
-from workbench.pictures.thumbnails import thumbnail
+from workbench.pictures.store import thumbnail
 from workbench.workspace import Workspace
 
 #: Less than one of these pictures would take if it were unpacked as it says.

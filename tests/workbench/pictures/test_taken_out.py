@@ -14,10 +14,10 @@ from workbench.data.export import run as export
 from workbench.data.merge import run as merge
 from workbench.data.reader import DatasetReader
 from workbench.data.subset import run as sample
-from workbench.data_check.texts import joined
+from workbench.data_check.checked import joined
 from workbench.errors import NotFound
 from workbench.pictures.captions import SHAPES, draw, scenes, words
-from workbench.pictures.thumbnails import thumbnail
+from workbench.pictures.store import thumbnail
 from workbench.recipes.data import ExportDataRecipe, MergeDataRecipe, SampleRowsRecipe
 from workbench.workspace import Workspace
 

@@ -27,7 +27,7 @@ from workbench.errors import (
 from workbench.search import client as search_client
 from workbench.search import process as resident_process
 from workbench.search.client import SearchClient
-from workbench.search.requests import Embed, Score, Status, Warm, Write
+from workbench.search.protocol import Embed, Score, Status, Warm, Write
 from workbench.workspace import Workspace
 
 # What is tested is the process itself.
@@ -329,7 +329,7 @@ def test_it_ends_when_idle_and_comes_back_when_needed(opened: Workspace) -> None
 _PARENT = """
 import sys, time
 from workbench.search.client import SearchClient
-from workbench.search.requests import Status
+from workbench.search.protocol import Status
 from workbench.workspace import Workspace
 client = SearchClient(Workspace.open(sys.argv[1]))
 client._ask(Status())

@@ -18,7 +18,7 @@ from workbench.models.registry import new_model
 from workbench.recipes.data import ImportRecipe
 from workbench.recipes.evaluate import IndexRecipe
 from workbench.search.client import SearchClient
-from workbench.search.requests import Search, Status
+from workbench.search.protocol import Search, Status
 from workbench.workspace import Workspace
 
 # Importing sentence-transformers takes 6 to 11 seconds, here and once more in the search process.

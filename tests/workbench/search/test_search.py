@@ -129,7 +129,7 @@ def test_known_answers_are_marked_and_only_for_known_queries(opened: Workspace) 
 
 def test_the_resident_process_answers_for_two_models_at_once(opened: Workspace) -> None:
     from workbench.search.client import SearchClient
-    from workbench.search.requests import Search, Status
+    from workbench.search.protocol import Search, Status
 
     client = SearchClient(opened)
     try:

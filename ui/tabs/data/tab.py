@@ -27,7 +27,7 @@ from ui.tabs.data.synthesize import SynthesizeSection
 from ui.tabs.data.versions import VersionsSection
 from ui.words import t
 from ui.words.amounts import ago, count, size
-from workbench.data.formats import known
+from workbench.data.formats import fileformat
 from workbench.recipes.base import DrawPicturesRecipe
 from workbench.recipes.data import ImportRecipe, SampleRecipe
 from workbench.records import Dataset, Job, JobStatus
@@ -60,7 +60,9 @@ class DataTab:
             self.shown = gr.Textbox("", visible=False, label=t("data.sets"))
             version = gr.Number(0, visible=False, label=t("versions.title"))
             about = t(
-                "data.add_about", rows=known.named(texts=False), texts=known.named(texts=True)
+                "data.add_about",
+                rows=fileformat.named(texts=False),
+                texts=fileformat.named(texts=True),
             )
             piece(heading(t("data.add"), about))
             self.bring = Bring(services, self.chosen)

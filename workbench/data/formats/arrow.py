@@ -1,21 +1,89 @@
-"""Arrow's own files: Feather, and what the ``datasets`` library saves to disk."""
+"""Rows out of Arrow's record batches: Parquet, and Arrow's own files (Feather, and what the
+``datasets`` library saves to disk). The 'line' of a problem is the row's number."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from workbench.data.formats.columnar import rows_of
 from workbench.data.formats.fileformat import FileFormat, Head, Look, OpenFile
 from workbench.data.formats.jsonlines import Record
+from workbench.data.formats.tables import join, same_names
 from workbench.data.problems import shorten
+from workbench.data.report import Report
 
 #: A file can be read at any place; a stream, which ``datasets`` writes, from its beginning.
 _FILE, _STREAM = b"ARROW1\0\0", b"\xff\xff\xff\xff"
 _OLD = b"FEA1"
 
 
-def read(file: OpenFile) -> Iterator[Record]:
+def rows_of(batch: Any, before: int, report: Report) -> Iterator[Record]:
+    """The batch's rows with their numbers; ``before``: rows that came before it."""
+    names = list(batch.schema.names)
+    doubled = len(set(same_names(names))) < len(names)
+    if doubled:
+        batch = batch.rename_columns([str(place) for place in range(len(names))])
+    for number, row in enumerate(_rows(batch, before, report), before + 1):
+        if row is not None and doubled:
+            yield number, join(same_names(names), list(row.values()), number, report)
+        elif row is not None:
+            yield number, row
+
+
+def _rows(batch: Any, before: int, report: Report) -> Iterator[dict[str, Any] | None]:
+    try:
+        yield from batch.to_pylist()
+        return
+    except (UnicodeDecodeError, ValueError, OverflowError):
+        pass  # A value in it is beyond Python: find the row, and keep the others.
+    for position in range(batch.num_rows):
+        try:
+            yield batch.slice(position, 1).to_pylist()[0]
+        except (ValueError, OverflowError) as error:
+            code = "not-utf8" if isinstance(error, UnicodeDecodeError) else "wrong-type"
+            detail = "UTF-8" if code == "not-utf8" else "a value out of range"
+            report.add(code, before + position + 1, detail=detail)
+            yield None
+
+
+def read_parquet(file: OpenFile) -> Iterator[Record]:
+    """The rows, some in memory at a time."""
+    number = 0
+    try:
+        with file.whole() as stream, file.sharing() as done, pq.ParquetFile(stream) as table:
+            total = max(1, table.metadata.num_rows)
+            for batch in table.iter_batches(batch_size=file.rows_at_once):
+                yield from rows_of(batch, number, file.report)
+                number += batch.num_rows
+                done(number / total)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        file.report.add("unreadable", 0, detail=shorten(str(error), 200))
+
+
+def _look_at_parquet(head: Head, format: FileFormat) -> Look | None:
+    if head.suffix not in format.suffixes and not head.data.startswith(b"PAR1"):
+        return None
+    try:
+        with head.open() as stream:
+            # In a zip it can be read from its end only once it is copied out.
+            return Look(dict.fromkeys(pq.read_schema(stream).names) if stream.seekable() else {})
+    except (pa.ArrowException, OSError, ValueError):
+        return Look()  # The reader says what is wrong with it.
+
+
+_PARQUET = FileFormat(
+    "parquet",
+    "Parquet",
+    (".parquet",),
+    read_parquet,
+    order=10,
+    first_bytes=(b"PAR1",),
+    look=_look_at_parquet,
+)
+
+
+def read_arrow(file: OpenFile) -> Iterator[Record]:
     """The rows, some in memory at a time."""
     number = 0
     try:
@@ -50,7 +118,7 @@ def _batches(stream: Any) -> Iterator[Any]:
             yield from table
 
 
-def _look(head: Head, format: FileFormat) -> Look | None:
+def _look_at_arrow(head: Head, format: FileFormat) -> Look | None:
     known = head.data.startswith((_FILE, _STREAM, _OLD))
     if not known and head.suffix not in format.suffixes:
         return None
@@ -65,12 +133,15 @@ def _look(head: Head, format: FileFormat) -> Look | None:
     return Look()
 
 
-FORMAT = FileFormat(
+_ARROW = FileFormat(
     "arrow",
     "Arrow/Feather",
     (".arrow", ".feather", ".ipc"),
-    read,
+    read_arrow,
     order=20,
     first_bytes=(_FILE, _STREAM, _OLD),
-    look=_look,
+    look=_look_at_arrow,
 )
+
+
+FORMATS = (_PARQUET, _ARROW)

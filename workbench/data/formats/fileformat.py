@@ -1,7 +1,9 @@
 """What a file format is: how its files are known, and how they are read.
 
-One object a format, registered in :mod:`workbench.data.formats.known`. What is accepted by name on
-the page, by the command line and in folders, and what the documents say of it, come from there.
+One object a format, in :data:`FILE_FORMATS`: a file in this folder that defines ``FORMAT`` (or
+``FORMATS``) is found by itself; code elsewhere calls ``FILE_FORMATS.register``. What is accepted by
+name on the page, by the command line and in folders, and what the documents say of it, come from
+there.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,9 +18,11 @@ from workbench.data.lines import Block, Decoding, read_blocks
 from workbench.data.mapping import ColumnMap
 from workbench.data.problems import ProblemLog
 from workbench.data.report import Report
+from workbench.extensions import Registry
 
 if TYPE_CHECKING:
     from workbench.data.pieces import Cutter, Piece
+
 
 #: So much of a file's beginning is looked at.
 HEAD = 1 << 18
@@ -167,3 +171,34 @@ class FileFormat:
     lined: bool = False
     #: The file is one value, which many programs write on one line, however long.
     one_value: bool = False
+
+
+#: All formats that are read, in the order in which they are asked whether a file is theirs.
+FILE_FORMATS: Registry[FileFormat] = Registry(
+    "format", package="workbench.data.formats", attribute="FORMAT"
+)
+
+
+def formats() -> tuple[FileFormat, ...]:
+    return tuple(sorted(FILE_FORMATS.all(), key=lambda one: (one.order, one.name)))
+
+
+def suffixes() -> frozenset[str]:
+    """How the names of files end that are read."""
+    return frozenset(suffix for one in formats() for suffix in one.suffixes)
+
+
+def named(texts: bool) -> str:
+    """What rows are read from, or what ``texts`` are, for a sentence."""
+    rows = [one for one in formats() if one.rows and one.suffixes]
+    words = [one.label for one in rows if not texts]
+    words += [suffix for one in formats() if texts and one.pieces for suffix in one.suffixes]
+    return ", ".join(words)
+
+
+def format_of(head: Head) -> tuple[FileFormat, Look]:
+    """The format of a file, and what its beginning says."""
+    for one in formats():
+        if (found := one.look(head, one)) is not None:
+            return one, found
+    return FILE_FORMATS.get("delimited"), Look()
