@@ -1,7 +1,7 @@
 """A recipe class as a list of plain field descriptions, for the form, the options and the docs."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
@@ -28,7 +28,7 @@ class FieldSpec:
     default: Any
     choices: tuple[str, ...]
     #: What choices are called, where that is not left to the form.
-    labels: dict[str, str]
+    labels: dict[str, str] = field(hash=False)
     minimum: float | None
     maximum: float | None
     help: str
