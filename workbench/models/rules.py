@@ -107,7 +107,7 @@ class Rules:
         if kind == "late-interaction":
             # Its width is that of the head, which is known once it is loaded.
             plain = plain.model_copy(update={"dimensions": 0})
-        new = as_kind(plain, kind, llm=is_language_model(folder))  # type: ignore[arg-type]
+        new = as_kind(plain, kind, llm=is_language_model(folder))
         if new.architecture != "llm":
             return new
         answers = {"yes_token": YES, "no_token": NO}

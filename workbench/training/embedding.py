@@ -38,16 +38,10 @@ from workbench.training.rows import (
 from workbench.training.run import Place, Prepared, Run, batched_arguments, searched
 from workbench.training.scale import fitted
 from workbench.training.scored import correlating_dev, scored_rows
-from workbench.training.task import train
 from workbench.training.trainer import Collator, EmbeddingTrainer
 
 
-def run(recipe: TrainEmbeddingRecipe, context: JobContext) -> dict[str, Any]:
-    """Train and register an embedding model; the result is ``train``'s JSON."""
-    return train(recipe, context, EmbeddingKind())
-
-
-class EmbeddingKind:
+class EmbeddingTraining:
     """What is particular to embedding models."""
 
     def start(

@@ -26,7 +26,6 @@ from workbench.training.loss import as_trained, training_lengths, wanted_prompts
 from workbench.training.objectives import max_sim
 from workbench.training.rows import build_rows, load_texts, own_prompts_note
 from workbench.training.run import Place, Prepared, Run, batched_arguments, reranking_dev
-from workbench.training.task import train
 from workbench.training.trainer import Collator, LateInteractionTrainer
 
 FRESH = (
@@ -35,12 +34,7 @@ FRESH = (
 )
 
 
-def run(recipe: TrainLateInteractionRecipe, context: JobContext) -> dict[str, Any]:
-    """Train and register a late-interaction model; the result is ``train``'s JSON."""
-    return train(recipe, context, LateInteractionKind())
-
-
-class LateInteractionKind:
+class LateInteractionTraining:
     """What is particular to late interaction."""
 
     def start(self, recipe: TrainLateInteractionRecipe, base: ResolvedModel) -> Contract | None:

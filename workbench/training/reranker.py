@@ -32,7 +32,6 @@ from workbench.training.run import (
     reports,
     reranking_dev,
 )
-from workbench.training.task import train
 from workbench.training.trainer import RerankerTrainer
 
 #: ListNet compares softmaxes: labels this far apart leave all the weight on the right document,
@@ -40,12 +39,7 @@ from workbench.training.trainer import RerankerTrainer
 ONE_HOT = 100.0
 
 
-def run(recipe: TrainRerankerRecipe, context: JobContext) -> dict[str, Any]:
-    """Train and register a reranker; the result is ``train``'s JSON."""
-    return train(recipe, context, RerankerKind())
-
-
-class RerankerKind:
+class RerankerTraining:
     """What is particular to rerankers."""
 
     def start(self, recipe: TrainRerankerRecipe, base: ResolvedModel) -> Contract | None:
