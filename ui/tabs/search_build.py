@@ -17,10 +17,10 @@ from ui.kit.markup import EMPTY, join, piece
 from ui.services import Services
 from ui.tabs import search_outside
 from ui.words import sentences, t
+from workbench.model_kinds import seeing
 from workbench.recipes.describe import describe
 from workbench.recipes.evaluate import IndexRecipe, IndexUpdateRecipe
 from workbench.records import Job, JobStatus
-from workbench.search.pictures import KIND
 
 #: Jobs that make or update an index.
 TASKS = (IndexRecipe.task, IndexUpdateRecipe.task)
@@ -107,7 +107,7 @@ def hint_html(services: Services, dataset: str | None, model: str | None) -> Mar
     workspace = services.workspace
     if not (dataset and model and workspace.datasets.exists(dataset)):
         return EMPTY
-    sees = [one.name for one in workspace.models.list() if one.kind == KIND]
+    sees = [one.name for one in workspace.models.list() if one.kind in seeing()]
     # A look at the beginning: this is asked at each choice, and data sets may be large.
     seen = workspace.datasets.read(dataset).documents(0, _LOOKED_AT)["picture"]
     pictures = seen.null_count < len(seen)

@@ -40,7 +40,10 @@ class ModelKind:
     #: Whether a checkpoint of plain transformers is of this kind, by its folder and configuration.
     #: The kinds are asked from the last to the first.
     is_checkpoint: Callable[[Path, Mapping[str, Any]], bool] = lambda _folder, _config: False
-    #: The contract of an encoder's folder made into one of this kind: ``(contract, llm)``.
+    #: Whether a folder of another kind holds all the weights that one of this kind needs.
+    held_by: Callable[[Path], bool] = lambda _folder: False
+    #: The contract of an encoder's folder, made into one of this kind but for its name:
+    #: ``(contract, llm)``.
     made_from: Callable[[Any, bool], Any]
 
     #: Gives each text one vector: can be indexed, and searches.

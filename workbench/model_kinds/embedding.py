@@ -3,6 +3,8 @@
 from typing import Any
 
 from workbench.model_kinds import ModelKind
+from workbench.models.contract import has_token_head
+from workbench.models.inspect import is_language_model
 from workbench.recipes.train import TrainEmbeddingRecipe
 
 _SNIPPET = """\
@@ -37,6 +39,7 @@ KIND = ModelKind(
     # Old folders do not say.
     written_by=("", "SentenceTransformer"),
     is_checkpoint=lambda _folder, _config: True,
+    held_by=lambda folder: has_token_head(folder) or is_language_model(folder),
     made_from=_made_from,
     encodes=True,
     pools=True,

@@ -19,7 +19,7 @@ scores = queries @ documents.T  # higher is better"""
 
 def _made_from(contract: Contract, _llm: bool) -> Contract:
     """Read as two towers."""
-    return contract.model_copy(update={"kind": KIND.name, "pooling": "other", "causal": False})
+    return contract.model_copy(update={"pooling": "other", "causal": False})
 
 
 KIND = ModelKind(

@@ -1,7 +1,7 @@
 """Late-interaction models (ColBERT): a vector per token."""
 
 from workbench.model_kinds import ModelKind
-from workbench.models.contract import Contract
+from workbench.models.contract import Contract, has_token_head
 from workbench.recipes.train_rerank import TrainLateInteractionRecipe
 
 #: ColBERTv2's own lengths (Santhanam et al. 2022).
@@ -27,7 +27,6 @@ def _made_from(contract: Contract, _llm: bool) -> Contract:
     """With a projection of each token."""
     return contract.model_copy(
         update={
-            "kind": KIND.name,
             "normalize": True,
             "query_max_len": min(QUERY_LENGTH, contract.query_max_len),
             "passage_max_len": min(DOCUMENT_LENGTH, contract.passage_max_len),
@@ -46,6 +45,7 @@ KIND = ModelKind(
     # The second is PyLate's name.
     written_by=("MultiVectorEncoder", "ColBERT"),
     is_checkpoint=lambda _folder, config: (config.get("architectures") or [""])[0] == "HF_ColBERT",
+    held_by=has_token_head,
     made_from=_made_from,
     scores=True,
     token_vectors=True,

@@ -8,6 +8,7 @@ from workbench.errors import ModelUnusable
 from workbench.model_kinds import ModelKind
 from workbench.models.architecture import PLAIN_LENGTH
 from workbench.models.contract import Contract
+from workbench.models.inspect import is_language_model
 from workbench.recipes.train_rerank import TrainRerankerRecipe
 
 #: A query rarely needs more; the rest of what the model can read is for the document.
@@ -33,7 +34,6 @@ def _made_from(contract: Contract, llm: bool) -> Contract:
     query = min(QUERY_LENGTH, most // 2)
     return contract.model_copy(
         update={
-            "kind": KIND.name,
             "architecture": "llm" if llm else "cross-encoder",
             "query_max_len": query,
             "passage_max_len": most - query,
@@ -68,6 +68,7 @@ KIND = ModelKind(
     library_class="CrossEncoder",
     written_by=("CrossEncoder",),
     is_checkpoint=_is_checkpoint,
+    held_by=is_language_model,
     made_from=_made_from,
     scores=True,
     reads_pairs=True,

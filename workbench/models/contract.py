@@ -201,4 +201,4 @@ def as_kind(contract: Contract, kind: str, *, llm: bool = False) -> Contract:
     """A contract read as an embedding model's, for a folder that holds another kind. ``llm``: it
     holds a language model with its output layer."""
     made: Contract = MODEL_KINDS.get(kind).made_from(contract, llm)
-    return made
+    return made.model_copy(update={"kind": kind})

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import BadInput, BadRecipe
+from workbench.model_kinds import MODEL_KINDS
 from workbench.models.architecture import (
     DECODERS,
     PLAIN_LENGTH,
@@ -66,11 +67,9 @@ class Rules:
         folder, own = self.found.path, self.contract.kind
         if self.trained or self.found.layout == "adapter":
             return (own,)
-        if has_token_head(folder):
-            return ("embedding", "late-interaction")
-        if self.found.layout == "transformers" and is_language_model(folder):
-            return ("embedding", "reranker")
-        return (own,)
+        if self.found.layout == "sentence-transformers" and not has_token_head(folder):
+            return (own,)
+        return MODEL_KINDS.named(lambda kind: kind.name == own or kind.held_by(folder))
 
     @property
     def transformer(self) -> Path:
@@ -95,7 +94,6 @@ class Rules:
         length = min(self.limit or PLAIN_LENGTH, PLAIN_LENGTH)
         plain = self.contract.model_copy(
             update={
-                "kind": "embedding",
                 "architecture": "",
                 "normalize": True,
                 "query_max_len": length,
@@ -104,7 +102,7 @@ class Rules:
                 **dict.fromkeys(_ANSWERS, ""),
             }
         )
-        if kind == "late-interaction":
+        if MODEL_KINDS.get(kind).token_vectors:
             # Its width is that of the head, which is known once it is loaded.
             plain = plain.model_copy(update={"dimensions": 0})
         new = as_kind(plain, kind, llm=is_language_model(folder))
@@ -118,9 +116,10 @@ class Rules:
     def _not_that_kind(self, kind: str) -> str:
         if self.trained:
             return f"It was trained here as a {self.contract.kind} model."
-        if kind == "late-interaction":
+        wanted = MODEL_KINDS.get(kind)
+        if wanted.token_vectors:
             return "Its files hold no projection to a vector per token: train it as one first."
-        if kind == "reranker":
+        if wanted.reads_pairs:
             return "Its files hold no score head, and it is no language model: train one first."
         return f"Its files hold a {self.contract.kind} model."
 
@@ -131,9 +130,9 @@ class Rules:
             self.refused.setdefault(name, said)
 
     def _not_of_the_kind(self, name: str, new: Contract) -> str:
-        if name in ("pooling", "normalize", "causal") and new.kind != "embedding":
+        if name in ("pooling", "normalize", "causal") and not new.model_kind.pools:
             return f"This is a {new.kind} model; that belongs to embedding models."
-        if name in ("query_prompt", "document_prompt") and new.kind == "reranker":
+        if name in ("query_prompt", "document_prompt") and new.model_kind.reads_pairs:
             return "A reranker reads query and document together, without prompts before them."
         if name in _ANSWERS and new.architecture != "llm":
             return "Only a reranker that is a language model answers with words."
@@ -208,9 +207,8 @@ class Rules:
         for name in names:
             if limit and getattr(new, name) > limit:
                 self.refused[name] = f"The model reads at most {limit} tokens."
-        both = new.query_max_len + new.passage_max_len
-        if names and limit and new.kind == "reranker" and both > limit:
-            said = f"Query and document together are {both} tokens; the model reads {limit}."
+        if names and limit and new.model_kind.reads_pairs and new.longest > limit:
+            said = f"Query and document together are {new.longest} tokens; the model reads {limit}."
             self.refused.setdefault(names[-1], said)
 
     def tokenizer_file(self) -> Path:

@@ -84,7 +84,7 @@ def _no_graph(method: str, name: str, contract: Contract) -> tuple[str, str] | N
             f"{method} needs {packages}, which this machine does not have.",
             f"Install what is missing with: pip install {' '.join(missing)}",
         )
-    if contract.kind == "image-text":
+    if contract.model_kind.reads_pictures:
         return (
             f"'{name}' reads texts and pictures with two towers: one graph does not hold both.",
             "Choose bf16, fp16, int8 or nf4.",

@@ -50,7 +50,7 @@ class EmbeddingTraining:
         base: ResolvedModel,
     ) -> Contract | None:
         contract = base.contract
-        if contract is not None and contract.kind != "embedding":
+        if contract is not None and not contract.model_kind.first_stage:
             raise BadInput(
                 f"'{base.name}' is a {contract.kind} model, not an embedding model.",
                 f"Train it with --kind {contract.kind}, or choose an embedding model.",

@@ -61,7 +61,7 @@ class ImageTextTraining:
         base: ResolvedModel,
     ) -> Contract | None:
         contract = base.contract
-        if contract is not None and contract.kind != "image-text":
+        if contract is not None and not contract.model_kind.reads_pictures:
             raise BadInput(
                 f"'{base.name}' is a {contract.kind} model: it does not see pictures.",
                 "Choose a CLIP-like model.",

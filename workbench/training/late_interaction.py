@@ -40,14 +40,14 @@ class LateInteractionTraining:
     def start(self, recipe: TrainLateInteractionRecipe, base: ResolvedModel) -> Contract | None:
         """A late-interaction model as it is, or an encoder made into one."""
         contract = base.contract or Contract()
-        if contract.kind == "reranker":
+        if contract.model_kind.reads_pairs:
             raise BadInput(
                 f"'{base.name}' is a reranker, which has no vectors to compare.",
                 "Start from an encoder or a late-interaction model.",
             )
         changes: dict[str, Any] = {**wanted_prompts(contract, recipe)}
-        if contract.kind == "embedding":
-            contract = as_kind(contract, "late-interaction")
+        if contract.model_kind.first_stage:
+            contract = as_kind(contract, recipe.kind)
             # Of the vector per token; the files decide where they bring a projection.
             changes["dimensions"] = 0 if brings_projection(base) else recipe.token_dimensions
         return contract.model_copy(update=changes)

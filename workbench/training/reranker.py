@@ -45,16 +45,16 @@ class RerankerTraining:
     def start(self, recipe: TrainRerankerRecipe, base: ResolvedModel) -> Contract | None:
         """A reranker as it is, or an encoder or language model made into one."""
         contract = base.contract or Contract()
-        if contract.kind == "late-interaction":
+        if contract.model_kind.token_vectors:
             raise BadInput(
                 f"'{base.name}' is a late-interaction model, not a reranker.",
                 "Train it with --kind late-interaction, or choose another model.",
             )
-        if contract.kind == "embedding":
+        if contract.model_kind.first_stage:
             llm = recipe.architecture == "llm"
             if recipe.architecture == "auto":
                 llm = is_language_model(Path(base.source))
-            contract = as_kind(contract, "reranker", llm=llm)
+            contract = as_kind(contract, recipe.kind, llm=llm)
         if contract.architecture == "llm":
             contract = _asked(contract, recipe, Path(base.source))
         return contract

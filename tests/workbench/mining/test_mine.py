@@ -261,7 +261,7 @@ def test_a_second_stages_scores_decide_and_are_kept(
             return documents.astype(np.float32)
 
     monkeypatch.setattr(task, "ByReading", Liking)
-    monkeypatch.setattr(task.Miner, "_load", lambda self, name, kind: None)
+    monkeypatch.setattr(task.Miner, "_load", lambda self, name, searches: None)
     recipe = MineRecipe(
         dataset="pets", method="bm25", reranker="r", absolute_margin=0.0, relative_margin=None
     )
