@@ -25,12 +25,12 @@ from ui.tabs.compare_shown import short_table as short_table  # Start shows it t
 from ui.tabs.compare_shown import view as main_view
 from ui.words import t
 from workbench.comparison.table import EVALUATION_MODES
+from workbench.model_kinds import scoring
 from workbench.recipes.evaluate import EvaluateRecipe
 from workbench.records import Job
 
 #: A first stage that is no model; everybody has it.
 BM25 = "bm25"
-SECOND_STAGES = ("reranker", "late-interaction")
 #: What the tab draws itself; the recipe's other fields are folded away below.
 DRAWN = (
     "dataset",
@@ -359,4 +359,4 @@ def also_menu(services: Services, chosen: str | None) -> dict[str, Any]:
 def second_stages(services: Services) -> list[str]:
     """The workspace's rerankers and late-interaction models."""
     models = services.workspace.models.list()
-    return [model.name for model in models if model.kind in SECOND_STAGES]
+    return [model.name for model in models if model.kind in scoring()]

@@ -27,10 +27,10 @@ from ui.words.amounts import ago
 from ui.words.metrics import label
 from workbench.comparison.matrix import MEASURED
 from workbench.evaluation.named import BM25
+from workbench.model_kinds import first_stages, scoring
 from workbench.recipes.evaluate import MatrixRecipe
 from workbench.records import Job
 
-SECOND_STAGES = ("reranker", "late-interaction")
 _KNOWN = ("dataset", "split", "dataset_version")
 
 
@@ -139,9 +139,9 @@ def menu_updates(services: Services, first: list[str], second: list[str]) -> lis
     names = [
         name
         for name in model_names(services.workspace)
-        if kinds.get(name, "") == "embedding" or name not in kinds
+        if kinds.get(name, "") in first_stages() or name not in kinds
     ]
-    seconds = [name for name, kind in kinds.items() if kind in SECOND_STAGES]
+    seconds = [name for name, kind in kinds.items() if kind in scoring()]
     chosen = first or [BM25, *names[:2]]
     return [models_menu([BM25, *names], chosen), models_menu(seconds, second)]
 

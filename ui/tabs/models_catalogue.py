@@ -5,14 +5,9 @@ from markupsafe import Markup
 from ui.kit.markup import EMPTY, heading, join, piece, table
 from ui.words import sentences, t
 from ui.words.amounts import size
+from ui.words.kinds import kind_name
 from workbench.models.resolve import CatalogueModel, catalogue, manner
 
-_KINDS = {
-    "embedding": "kind.embedding",
-    "reranker": "kind.reranker",
-    "late-interaction": "kind.late-interaction",
-    "image-text": "kind.image-text",
-}
 _PROMPTS = {
     "query_prompt": "catalogue.query_prompt",
     "document_prompt": "catalogue.document_prompt",
@@ -37,7 +32,7 @@ def catalogue_html() -> Markup:
 def _line(model: CatalogueModel) -> list[str]:
     return [
         Markup('<code class="rw-mono">{}</code>').format(model.id),
-        t(_KINDS[model.kind]),
+        kind_name(model.kind),
         sentences.said(model.languages),
         size(model.size * 1_000_000) if model.size else t("catalogue.unknown"),
         f"{model.max_len:,}" if model.max_len else t("catalogue.unknown"),

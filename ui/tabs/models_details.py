@@ -1,6 +1,6 @@
 """One model: what it gained, its contract, and the link to take it away."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from markupsafe import Markup
@@ -8,33 +8,53 @@ from markupsafe import Markup
 from ui.kit.markup import facts, heading, join, quiet_lines
 from ui.routes.downloads import download_url
 from ui.services import Services
-from ui.tabs.models_list import kind_name, measure
+from ui.tabs.models_list import measure
 from ui.words import t
 from ui.words.amounts import count, size
+from ui.words.kinds import kind_name
 from workbench.comparison.conditions import LENGTHS, excluded
 from workbench.comparison.names import HEADLINE, label
 from workbench.errors import ModelNotFound
+from workbench.models.contract import Contract
 from workbench.records import Model
 
-#: The contract's fields in their order, and the kinds that have them (all, where it says none).
-_VECTOR, _TEXTS = ("embedding",), ("embedding", "late-interaction", "image-text")
-CONTRACT: dict[str, tuple[str, ...]] = {
-    "kind": (),
-    "pictures_by": ("image-text",),
-    "pooling": _VECTOR,
-    "normalize": _VECTOR,
-    "causal": _VECTOR,
-    "dimensions": _TEXTS,
-    "query_prompt": _TEXTS,
-    "document_prompt": _TEXTS,
-    "title_separator": (),
-    "query_max_len": (),
-    "passage_max_len": (),
-    "yes_token": ("llm",),
-    "no_token": ("llm",),
-    "instruction": ("llm",),
-    "prompt_template": ("llm",),
-    "dtype": (),
+Has = Callable[[Contract], bool]
+
+
+def _all(_contract: Contract) -> bool:
+    return True
+
+
+def _pools(contract: Contract) -> bool:
+    return contract.model_kind.pools
+
+
+def _apart(contract: Contract) -> bool:
+    return not contract.model_kind.reads_pairs
+
+
+def _answers(contract: Contract) -> bool:
+    return contract.architecture == "llm"
+
+
+#: The contract's fields in their order, and which models have them.
+CONTRACT: dict[str, Has] = {
+    "kind": _all,
+    "pictures_by": lambda contract: contract.model_kind.reads_pictures,
+    "pooling": _pools,
+    "normalize": _pools,
+    "causal": _pools,
+    "dimensions": _apart,
+    "query_prompt": _apart,
+    "document_prompt": _apart,
+    "title_separator": _all,
+    "query_max_len": _all,
+    "passage_max_len": _all,
+    "yes_token": _answers,
+    "no_token": _answers,
+    "instruction": _answers,
+    "prompt_template": _answers,
+    "dtype": _all,
 }
 
 
@@ -90,11 +110,11 @@ def download_html(services: Services, model: Model) -> Markup:
 
 def contract_facts(contract: Mapping[str, Any]) -> dict[str, str]:
     """What the contract says of a model of its kind, in words."""
-    of = {str(contract.get("kind", "embedding")), str(contract.get("architecture", ""))}
+    of = Contract.model_validate(contract)
     return {
         t(f"contract.{name}"): _plain(name, contract.get(name))
-        for name, kinds in CONTRACT.items()
-        if not kinds or of & set(kinds)
+        for name, has in CONTRACT.items()
+        if has(of)
     }
 
 

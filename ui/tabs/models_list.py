@@ -3,8 +3,9 @@
 from ui.kit.choices import PACKAGED
 from ui.kit.markup import badge, empty, pick, table
 from ui.services import Services
-from ui.words import known, t
+from ui.words import t
 from ui.words.amounts import ago, size
+from ui.words.kinds import kind_name
 from workbench.comparison.names import HEADLINE
 from workbench.records import Model
 
@@ -34,12 +35,6 @@ def _line(services: Services, model: Model, chosen: bool) -> list[str]:
         size(services.workspace.models.bytes(model)),
         ago(model.created_at),
     ]
-
-
-def kind_name(kind: str) -> str:
-    """A kind in words."""
-    key = f"kind.{kind}"
-    return t(key) if known(key) else kind
 
 
 def measure(model: Model, *which: str) -> str:

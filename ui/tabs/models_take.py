@@ -11,6 +11,7 @@ from ui.kit import pushing
 from ui.kit.markup import EMPTY, piece
 from ui.services import Services
 from ui.words import t
+from workbench.model_kinds import MODEL_KINDS
 from workbench.records import Model
 from workbench.takeaway.push import push
 from workbench.takeaway.snippet import missing_base, use_lines
@@ -39,14 +40,18 @@ def listen(services: Services, take: Take, chosen: Any) -> None:
     pushing.listen(take.push, chosen, send)
 
 
+def _repeatable(kind: str) -> bool:
+    """Whether a script can be written that repeats a run of this kind."""
+    return kind in MODEL_KINDS and MODEL_KINDS.get(kind).scripted
+
+
 def html(services: Services, model: Model) -> Markup:
     """The lines that use the model, what else to take along, and its run as a script."""
     workspace = services.workspace
     base = missing_base(workspace, model)
     along = Markup("<p>{}</p>").format(t("take.base", base=base)) if base else EMPTY
     script = EMPTY
-    # A run on pictures is not repeated from rows of text.
-    if model.job_id and model.kind != "image-text":
+    if model.job_id and _repeatable(model.kind):
         where = services.url(f"/api/download/models/{quote(model.name, safe='')}/script.zip")
         script = Markup('<p>{} <a href="{}" download>{}</a></p>').format(
             t("take.script"), where, t("take.script_get")

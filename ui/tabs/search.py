@@ -26,11 +26,12 @@ from ui.tabs import (
 )
 from ui.tabs.search_build import TASKS, job_html
 from ui.tabs.search_hits import ask_html
-from ui.tabs.search_menus import SECOND, encoders, examples_html, index_label, second_menu
+from ui.tabs.search_menus import encoders, examples_html, index_label, second_menu
 from ui.tabs.search_tiles import gallery_piece
 from ui.words import t
 from ui.words.amounts import size
 from workbench.errors import BadInput
+from workbench.model_kinds import scoring
 from workbench.records import Index, JobStatus
 
 #: Results stand side by side for at most this many indexes.
@@ -363,7 +364,7 @@ def lead_to(services: Services, model: str, dataset: str | None = None) -> list[
 
     A reranker or late-interaction model becomes the second stage of whatever is asked.
     """
-    if model in [one.name for one in services.workspace.models.list() if one.kind in SECOND]:
+    if model in [one.name for one in services.workspace.models.list() if one.kind in scoring()]:
         return [gr.skip()] * 4 + [model]
     made = [index.name for index in services.workspace.indexes.list() if index.model == model]
     if made:
