@@ -155,8 +155,8 @@ def test_what_the_page_imports_leaves_torch_out() -> None:
     code = (
         "import sys, ui.main, ui.web.server, workbench.demo, workbench.jobs.supervisor\n"
         "import workbench.search.client\n"
-        "from workbench.tasks import TASKS\n"
-        "[task.load_prepare() for task in TASKS.values()]\n"
+        "from workbench.tasks import all_tasks\n"
+        "[task.load_prepare() for task in all_tasks().values()]\n"
         f"print(sorted({HEAVY!r} & set(sys.modules)))\n"
     )
     done = subprocess.run(

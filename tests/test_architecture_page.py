@@ -14,7 +14,8 @@ PATHS = sorted(set(re.findall(r"`((?:ui|workbench|storage|docs|tests)/[\w/.]*)`"
 
 def defined(module: str, name: str) -> bool:
     """Whether the module's source defines it: read, not imported, for some import torch."""
-    file = ROOT / (module.replace(".", "/") + ".py")
+    place = ROOT / module.replace(".", "/")
+    file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
     body = ast.parse(file.read_text(encoding="utf-8")).body if file.is_file() else []
     for part in name.split("."):
         found = [

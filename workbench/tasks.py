@@ -1,6 +1,7 @@
 """The registry of tasks: a name, its recipe, and where the work is done (loaded on use).
 
 To add a task, write a recipe, a function ``run(recipe, context) -> dict``, and one entry here.
+Those that train follow from the kinds of model.
 ``prepare(recipe, workspace, waits)`` is optional and torch-free: it checks the recipe against the
 workspace and fills in names when the job is submitted, so that bad input stops at the click;
 ``waits`` is true when the job waits for another one, whose outputs need not exist yet.
@@ -15,6 +16,7 @@ from typing import Any
 
 from storage.records import Job, SlotKind
 from workbench.errors import NotFound
+from workbench.model_kinds import MODEL_KINDS, ModelKind
 from workbench.recipes.base import DrawPicturesRecipe, Recipe
 from workbench.recipes.data import (
     AddModelRecipe,
@@ -39,9 +41,6 @@ from workbench.recipes.merge import BlendRecipe, MergeRecipe
 from workbench.recipes.mine import MineRecipe
 from workbench.recipes.quantize import QuantizeLabRecipe, QuantizeRecipe
 from workbench.recipes.synthesize import SynthesizeRecipe
-from workbench.recipes.train import TrainEmbeddingRecipe
-from workbench.recipes.train_image_text import TrainImageTextRecipe
-from workbench.recipes.train_rerank import TrainLateInteractionRecipe, TrainRerankerRecipe
 
 EXTRA_TASKS_VARIABLE = "WORKBENCH_EXTRA_TASKS"
 
@@ -91,7 +90,7 @@ class Tasks:
 
 _ADVICE = "workbench.checks.memory_suggestions:advice"
 
-TASKS: dict[str, Task] = {
+_DATA = {
     "import": Task(
         ImportRecipe,
         "workbench.data.job:run_import",
@@ -158,38 +157,9 @@ TASKS: dict[str, Task] = {
         SlotKind.LIGHT,
         prepare="workbench.models.jobs:prepare_add",
     ),
-    "train-embedding": Task(
-        TrainEmbeddingRecipe,
-        "workbench.training.embedding:run",
-        SlotKind.TRAIN,
-        prepare="workbench.training.prepare:prepare_train",
-        advice=_ADVICE,
-        resumable=True,
-    ),
-    "train-reranker": Task(
-        TrainRerankerRecipe,
-        "workbench.training.reranker:run",
-        SlotKind.TRAIN,
-        prepare="workbench.training.prepare:prepare_train",
-        advice=_ADVICE,
-        resumable=True,
-    ),
-    "train-late-interaction": Task(
-        TrainLateInteractionRecipe,
-        "workbench.training.late_interaction:run",
-        SlotKind.TRAIN,
-        prepare="workbench.training.prepare:prepare_train",
-        advice=_ADVICE,
-        resumable=True,
-    ),
-    "train-image-text": Task(
-        TrainImageTextRecipe,
-        "workbench.training.image_text:run",
-        SlotKind.TRAIN,
-        prepare="workbench.training.prepare:prepare_train",
-        advice=_ADVICE,
-        resumable=True,
-    ),
+}
+
+_MODELS = {
     "measure": Task(
         MeasureRecipe,
         "workbench.training.measure:run",
@@ -265,16 +235,32 @@ TASKS: dict[str, Task] = {
 }
 
 
+def all_tasks() -> dict[str, Task]:
+    """Every task by its name; one trains each kind of model."""
+    return {**_DATA, **{kind.task: _training(kind) for kind in MODEL_KINDS.all()}, **_MODELS}
+
+
+def _training(kind: ModelKind) -> Task:
+    return Task(
+        kind.recipe,
+        "workbench.training.task:run",
+        SlotKind.TRAIN,
+        prepare="workbench.training.prepare:prepare_train",
+        advice=_ADVICE,
+        resumable=True,
+    )
+
+
 def get_task(name: str) -> Task:
     """The task of that name; raises :class:`NotFound` with 'did you mean'."""
-    tasks = TASKS | _extra_tasks()
+    tasks = all_tasks() | _extra_tasks()
     if name not in tasks:
         raise NotFound.among("task", name, tasks)
     return tasks[name]
 
 
 def _extra_tasks() -> dict[str, Task]:
-    """Tasks from elsewhere: a mapping like ``TASKS`` named in the environment as 'module:NAME'.
+    """Tasks from elsewhere: a mapping of the same shape named in the environment as 'module:NAME'.
     Workers inherit it."""
     where = os.environ.get(EXTRA_TASKS_VARIABLE)
     return dict(_load(where)) if where else {}

@@ -23,7 +23,7 @@ from workbench.recipes.answer import AnswerRecipe
 from workbench.recipes.describe import describe
 from workbench.recipes.evaluate import EvaluateRecipe, IndexRecipe
 from workbench.search.index_types import INDEX_TYPES
-from workbench.tasks import TASKS
+from workbench.tasks import all_tasks
 
 ENGINE = Path(workbench.__file__).parent
 OTHERS = [name for name in LANGUAGES if name != LANGUAGE]
@@ -73,7 +73,7 @@ def refusals() -> Iterator[tuple[str, str]]:
 
 
 def helps() -> set[str]:
-    recipes = [*(task.recipe for task in TASKS.values()), AnswerRecipe]
+    recipes = [*(task.recipe for task in all_tasks().values()), AnswerRecipe]
     return {spec.help for recipe in recipes for spec in describe(recipe)}
 
 

@@ -30,7 +30,7 @@ from workbench.recipes.base import Recipe
 from workbench.recipes.describe import FieldSpec, describe
 from workbench.recipes.kinds import KINDS
 from workbench.records import JobStatus
-from workbench.tasks import TASKS
+from workbench.tasks import all_tasks
 
 FOLDER = Path(ui.__file__).parent
 #: Sections that are handed to scripts whole.
@@ -73,11 +73,11 @@ def fixes() -> set[str]:
 
 def families() -> set[str]:
     """Keys that are put together from what the engine has."""
-    recipes = [*(task.recipe for task in TASKS.values()), AnswerRecipe]
+    recipes = [*(task.recipe for task in all_tasks().values()), AnswerRecipe]
     specs = [spec for recipe in recipes for spec in describe(recipe)]
     return {
         *(f"status.{status.value}" for status in JobStatus),
-        *(f"task.{name}" for name in TASKS),
+        *(f"task.{name}" for name in all_tasks()),
         *(f"lab.choice_vectors.{name}" for name in VECTOR_METHODS[1:]),
         *(label_key(recipe, spec) for recipe in recipes for spec in describe(recipe)),
         *(f"group.{spec.group}" for spec in specs),
@@ -104,7 +104,7 @@ def label_key(recipe: type[Recipe], spec: FieldSpec) -> str:
 
 def optional() -> set[str]:
     """Words for values that may do without: where there are none, the value itself is shown."""
-    recipes = [*(task.recipe for task in TASKS.values()), AnswerRecipe]
+    recipes = [*(task.recipe for task in all_tasks().values()), AnswerRecipe]
     specs = [spec for recipe in recipes for spec in describe(recipe)]
     chosen = [f"{spec.name}.{choice}" for spec in specs for choice in spec.choices]
     # A field that some tasks call by a name of their own has one for the others.

@@ -19,10 +19,10 @@ from workbench.recipes.base import ContractRecipe, Recipe, Referent
 from workbench.recipes.describe import describe, with_absolute_folders
 from workbench.recipes.kinds import KINDS
 from workbench.references import references, referring_fields, renamed
-from workbench.tasks import TASKS
+from workbench.tasks import all_tasks
 from workbench.workspace import Workspace
 
-RECIPES = {name: task.recipe for name, task in TASKS.items()}
+RECIPES = {name: task.recipe for name, task in all_tasks().items()}
 #: Fields of text that name nothing which is there, and why not. Every other one says ``refers_to``.
 NO_REFERENCE = {
     "what is made will be called so": ("name", "draw-pictures.model"),

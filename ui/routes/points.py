@@ -16,8 +16,7 @@ from workbench.comparison.names import HEADLINE
 from workbench.comparison.names import label as metric_label
 from workbench.errors import JobNotFound
 from workbench.jobs.files import LOG
-from workbench.recipes.kinds import KINDS
-from workbench.recipes.train_rerank import TrainCandidatesRecipe
+from workbench.model_kinds import scoring
 from workbench.records import Job, MetricRow
 from workbench.takeaway.sweeps import Started, find_sweep
 
@@ -56,10 +55,6 @@ def _plain_text(data: bytes) -> str:
 
 #: Rows in one answer; the chart asks again at once while there are more.
 MOST_ROWS = 20_000
-#: Tasks whose models put a first stage's candidates in order.
-SECOND_STAGE = frozenset(
-    recipe.task for recipe in KINDS.values() if issubclass(recipe, TrainCandidatesRecipe)
-)
 TRAIN_SERIES = ("loss", "learning_rate", "grad_norm")
 
 
@@ -123,7 +118,7 @@ def describe(job: Job, rows: list[MetricRow]) -> dict[str, object]:
         "finished": job.status.finished,
         "training": job.task.startswith("train"),
         # What its dashed line stands for: the first stage's order, not the untrained model.
-        "second_stage": job.task in SECOND_STAGE,
+        "second_stage": job.task.removeprefix("train-") in scoring(),
         "message": sentences.said(str(job.progress.get("message") or ""))
         if not job.status.finished
         else "",

@@ -75,7 +75,7 @@ def _notes(looked: Looked) -> list[str]:
 
 def _texts(recipe: TrainRecipe, width: int, batch: int) -> int:
     """Texts of a batch of so many rows; pairs of texts for a reranker."""
-    return batch * (1 + width) if recipe.kind == "reranker" else batch * (2 + width)
+    return batch * (1 + width) if recipe.model_kind.reads_pairs else batch * (2 + width)
 
 
 def _tokens(recipe: TrainRecipe, width: int, batch: int, measured: list[Lengths]) -> int | None:
@@ -83,6 +83,6 @@ def _tokens(recipe: TrainRecipe, width: int, batch: int, measured: list[Lengths]
     if len(measured) < 2:
         return None
     query, document = (one.mean for one in measured)
-    if recipe.kind == "reranker":
+    if recipe.model_kind.reads_pairs:
         return round(batch * (1 + width) * (query + document))
     return round(batch * query + batch * (1 + width) * document)

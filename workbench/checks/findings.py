@@ -52,7 +52,7 @@ def findings(facts: Facts) -> list[Warning_]:
 def _negatives(facts: Facts) -> Iterator[Warning_]:
     """Rerankers find missing negatives themselves, and scored pairs need none."""
     asked = int(getattr(facts.recipe, "negatives", 0))
-    if facts.recipe.kind == "reranker":
+    if facts.recipe.model_kind.reads_pairs:
         return
     alone = not getattr(facts.recipe, "in_batch_negatives", True)
     most = max(facts.given, default=0)

@@ -79,12 +79,7 @@ def _length(recipe: TrainRecipe, changes: dict[str, Any]) -> str:
 
 def _loses_negatives(recipe: TrainRecipe) -> bool:
     """Whether a query's loss sees the other rows of its batch."""
-    if recipe.kind in ("late-interaction", "image-text"):
-        return True
-    objective = getattr(recipe, "objective", "")
-    if recipe.kind != "embedding" or objective not in ("contrastive", "gist"):
-        return False
-    return objective == "gist" or bool(getattr(recipe, "in_batch_negatives", True))
+    return recipe.in_batch and not is_cached(recipe)
 
 
 #: Field -> its words, in the order in which they are said.
@@ -250,7 +245,7 @@ def _checkpointing(recipe: TrainRecipe, _facts: RunFacts) -> Iterator[Changes]:
 def _shorter(recipe: TrainRecipe, facts: RunFacts) -> Iterator[Changes]:
     """Only lengths that really cut something of the sample's longest document."""
     longest = recipe.passage_max_len
-    if recipe.kind == "image-text":
+    if recipe.model_kind.reads_pictures:
         return  # What takes memory there is pictures.
     if facts.longest is not None:
         longest = min(longest, facts.longest[1])

@@ -76,7 +76,7 @@ class RunFacts:
     def memory(self, recipe: TrainRecipe) -> Memory | None:
         """An estimate for this recipe, whose texts are no longer than those looked at; none for
         pictures, whose size no text tells: measured steps do."""
-        if self.shape is None or self.longest is None or recipe.kind == "image-text":
+        if self.shape is None or self.longest is None or recipe.model_kind.reads_pictures:
             return None
         query = min(self.longest[0], recipe.query_max_len)
         document = min(self.longest[1], recipe.passage_max_len)
@@ -118,7 +118,7 @@ def look(workspace: Workspace, recipe: TrainRecipe, gpu: bool | None = None) -> 
     measured = _lengths(texts, contract, recipe, shape)
     asked = int(getattr(recipe, "negatives", 0))
     # Rerankers find what the data does not bring.
-    width = asked if recipe.kind == "reranker" else min(asked, max(given, default=0))
+    width = asked if recipe.model_kind.reads_pairs else min(asked, max(given, default=0))
     facts = RunFacts(
         shape=shape,
         rows=rows,
@@ -135,7 +135,7 @@ def padded(recipe: TrainRecipe, width: int, rows: int, query: int, document: int
     A cached objective keeps no more than its mini-batch.
     """
     batch = min(recipe.batch_size, rows)
-    if recipe.kind == "reranker":
+    if recipe.model_kind.reads_pairs:
         return [(batch * (1 + width), query + document)]
     if is_cached(recipe):
         return [(min(int(getattr(recipe, "mini_batch_size", batch)), batch), max(query, document))]

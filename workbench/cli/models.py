@@ -5,14 +5,15 @@ import getpass
 import os
 import sys
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from storage.records import Model
 from workbench.cli.output import columns, size_words
 from workbench.cli.running import PREFIX, add_fields, add_settings, read_values, run_job
 from workbench.errors import BadInput
+from workbench.model_kinds import MODEL_KINDS
 from workbench.models.contract import Contract
-from workbench.models.resolve import CatalogueKind, catalogue, manner
+from workbench.models.resolve import catalogue, manner
 from workbench.recipes.base import ContractRecipe
 from workbench.recipes.data import AddModelRecipe
 from workbench.takeaway.push import TOKEN_VARIABLE, push
@@ -102,7 +103,7 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     browsing = actions.add_parser(
         "catalogue", parents=[shared], help="base models to start from; nothing is downloaded"
     )
-    browsing.add_argument("--kind", choices=list(get_args(CatalogueKind)), help="only this kind")
+    browsing.add_argument("--kind", choices=MODEL_KINDS.names(), help="only this kind")
     browsing.set_defaults(command=_catalogue)
 
     exporting = actions.add_parser("export", parents=[shared], help="write a model as a zip file")

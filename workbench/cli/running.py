@@ -15,6 +15,7 @@ from workbench.cli.output import ProgressLine, say
 from workbench.comparison.conditions import conditions
 from workbench.errors import BadInput, BadRecipe, WorkbenchError
 from workbench.jobs.suggested import suggestions
+from workbench.model_kinds import MODEL_KINDS
 from workbench.recipes.base import Recipe
 from workbench.recipes.describe import FieldSpec, describe
 from workbench.workspace import Workspace
@@ -125,7 +126,7 @@ def words(result: dict[str, Any]) -> str:
     lines = [f"{result['model']}: {result['steps']} steps in {result['seconds']:.0f} seconds."]
     if before is None or after is None:
         lines.append("The data set has no dev queries, so nothing was measured during training.")
-    elif result["kind"] == "embedding":
+    elif MODEL_KINDS.get(result["kind"]).encodes:
         verdict = "better" if result["beats_base"] else "no better than the original"
         lines.append(f"{metric} on dev: {before:.3f} before, {after:.3f} after: {verdict}.")
     else:

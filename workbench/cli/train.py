@@ -22,13 +22,11 @@ from workbench.workspace import Workspace
 if TYPE_CHECKING:
     from workbench.commands import Imported
 
-_DEFAULT = next(iter(KINDS))
-
 
 def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     training = commands.add_parser("train", parents=[shared], help="fine-tune a model")
     training.add_argument(
-        "--kind", choices=list(KINDS), help=f"the kind of model (default: {_DEFAULT})"
+        "--kind", choices=list(KINDS), help=f"the kind of model (default: {_default()})"
     )
     training.add_argument(
         "--from-command",
@@ -78,6 +76,10 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
     training.set_defaults(command=_train)
 
 
+def _default() -> str:
+    return next(iter(KINDS))
+
+
 def all_fields() -> list[FieldSpec]:
     """The fields of all kinds, each once: with every kind's choices, which the chosen kind's recipe
     checks, and without a default where the kinds have different ones."""
@@ -125,7 +127,7 @@ def read_recipe(workspace: Workspace, args: argparse.Namespace) -> TrainRecipe:
     if cloned and args.from_command:
         raise BadInput("--clone and --from-command are two sources.", "Give one of them.")
     command = _read(args.from_command, args.kind) if args.from_command else None
-    kind = args.kind or (cloned or command or KINDS[_DEFAULT]).kind
+    kind = args.kind or (cloned or command or KINDS[_default()]).kind
     recipe = KINDS[kind]
     _refuse_other_kinds(args, kind)
     if cloned and type(cloned) is not recipe:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from workbench.commands.parse import Option
+from workbench.model_kinds import MODEL_KINDS, ModelKind
 from workbench.recipes.kinds import KINDS
 
 _YES = ("true", "1", "yes", "y", "on", "t")
@@ -30,11 +31,13 @@ class Reading:
     formats: dict[str, str] = field(default_factory=dict)
 
     @property
+    def model_kind(self) -> ModelKind:
+        return MODEL_KINDS.get(self.kind)
+
+    @property
     def words(self) -> str:
         """The kind of model, in words."""
-        return {"embedding": "an embedding model", "reranker": "a reranker"}.get(
-            self.kind, "a late-interaction model"
-        )
+        return self.model_kind.noun
 
     def has(self, name: str) -> bool:
         """Whether this kind's recipe has the field."""

@@ -146,7 +146,7 @@ def document_prompt(reading: Reading, option: Option) -> None:
 
 
 def _prompt(reading: Reading, option: Option, name: str) -> None:
-    if reading.kind == "reranker":
+    if reading.model_kind.reads_pairs:
         reading.note(
             option, "a reranker has no prompt before each text; an LLM's is its 'prompt_template'."
         )
@@ -205,7 +205,7 @@ def use_matryoshka(reading: Reading, option: Option) -> None:
 
 def architecture(reading: Reading, option: Option) -> None:
     known = _ARCHITECTURES.get(option.text.lower())
-    if reading.kind != "reranker":
+    if not reading.model_kind.reads_pairs:
         reading.note(option, f"the command trains {reading.words}.")
     elif known:
         reading.put("architecture", known, option)
@@ -235,7 +235,7 @@ def _group_size(reading: Reading, option: Option) -> None:
     size = reading.whole(option)
     if size is None:
         return
-    least = 1 if reading.kind == "reranker" else 0
+    least = 1 if reading.model_kind.reads_pairs else 0
     negatives = max(size - 1, least)
     reading.put("negatives", negatives, option)
     what = f"it counts the relevant document and its negatives, so negatives is {negatives}."
@@ -277,7 +277,7 @@ def _max_steps(reading: Reading, option: Option) -> None:
 
 
 def _both_lengths(reading: Reading, option: Option) -> None:
-    if reading.kind == "reranker":
+    if reading.model_kind.reads_pairs:
         reading.pair_length = reading.whole(option)
         return
     reading.put("query_max_len", option.text, option)

@@ -3,6 +3,7 @@
 from workbench.data_check.fix import codes_of, find_report, read_report, refuse_other_version
 from workbench.errors import BadInput, NotFound
 from workbench.evaluation.named import BM25, find
+from workbench.model_kinds import seeing
 from workbench.models.resolve import resolve
 from workbench.recipes.data_check import CHECKS, DataCheckRecipe, DataFixRecipe
 from workbench.workspace import Workspace
@@ -28,7 +29,7 @@ def refuse_judge(name: str, kind: str | None) -> None:
     hint = "Choose an embedding model or a reranker."
     if kind == BM25:
         raise BadInput("BM25 cannot judge.", hint)
-    if kind == "image-text":
+    if kind in seeing():
         raise BadInput(
             f"'{name}' cannot judge: it compares texts with pictures, and negatives are texts.",
             hint,

@@ -119,7 +119,7 @@ class _Ground:
             if named.resolved is None:
                 continue
             model = load(self.recipe, context, named.resolved)
-            if model.contract.kind != "embedding":
+            if not model.contract.model_kind.first_stage:
                 continue
             measured = measure_cut(
                 model,
@@ -132,7 +132,7 @@ class _Ground:
             for size, one in measured.items():
                 entry = Entry(
                     name=named.name,
-                    kind="embedding",
+                    kind=model.contract.kind,
                     searched=ALL_DOCUMENTS,
                     asked=pool.queries,
                     documents=pool.documents,

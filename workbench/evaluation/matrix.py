@@ -139,10 +139,10 @@ class _Matrix:
             run = _search_words(self.pool, k, clock, progress, self.context.check_cancelled)
             return self._found(named, BM25, run, clock, {})
         model = load(self.settings, self.context, named.resolved)
-        if model.contract.kind != "embedding":
+        if not model.contract.model_kind.first_stage:
             raise no_retriever(named.name)
         run = _search_vectors(model, self.pool, k, clock, progress, self.context.check_cancelled)
-        return self._found(named, "embedding", run, clock, lengths_of(model.contract))
+        return self._found(named, model.contract.kind, run, clock, lengths_of(model.contract))
 
     def _found(
         self, named: Named, kind: str, run: Run, clock: _Clock, lengths: dict[str, int]
@@ -180,7 +180,7 @@ class _Matrix:
         if named.resolved is None:
             raise no_second_stage(named.name)
         model = load(self.settings, self.context, named.resolved)
-        if model.contract.kind == "embedding":
+        if not model.contract.model_kind.scores:
             raise no_second_stage(named.name)
         cells = {}
         for first, candidates in zip(found, frozen, strict=True):

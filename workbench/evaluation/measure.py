@@ -94,7 +94,8 @@ def encode_documents(
     """Documents (n) -> vectors (n, d): by their pictures where the model sees and they have one,
     else by title and text."""
     texts = join_documents(table, encoder.contract).to_pylist()
-    pictures = table["picture"].to_pylist() if encoder.contract.kind == "image-text" else []
+    sees = encoder.contract.model_kind.reads_pictures
+    pictures = table["picture"].to_pylist() if sees else []
     seen = [at for at, place in enumerate(pictures) if place]
     if not seen:
         return _encode(encoder, texts, "document", counter, stop)

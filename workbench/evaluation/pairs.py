@@ -38,7 +38,7 @@ def score_pairs(
     An embedding model's is the similarity its contract searches by; a reranker's and a
     late-interaction model's is their own.
     """
-    if model.contract.kind != "embedding":
+    if model.contract.model_kind.scores:
         both = np.arange(len(left), dtype=np.int64)
         pairs = np.stack([both, both], axis=1)
         found = model.score(left, right, pairs, progress=progress, stop=stop)

@@ -17,6 +17,7 @@ from workbench.evaluation.named import (
     no_second_stage,
     nothing_to_order,
 )
+from workbench.model_kinds import MODEL_KINDS, encoding, first_stages, scoring
 from workbench.recipes.evaluate import EvaluateRecipe, MatrixRecipe
 from workbench.workspace import Workspace
 
@@ -51,12 +52,13 @@ def _check_stages(recipe: EvaluateRecipe, workspace: Workspace) -> None:
     kinds = [find(workspace, name).kind for name in recipe.models]
     _check_mode(recipe, workspace, kinds)
     for name in recipe.rerankers:
-        if find(workspace, name).kind in (BM25, "embedding", "image-text"):
+        if find(workspace, name).kind in (BM25, *encoding()):
             raise no_second_stage(name)
-    if recipe.rerankers and not {BM25, "embedding", None} & set(kinds):
+    if recipe.rerankers and not {BM25, *first_stages(), None} & set(kinds):
         raise nothing_to_order()
     stage = recipe.first_stage
-    if stage not in (AUTO, GIVEN, BM25) and find(workspace, stage).kind not in ("embedding", None):
+    finds = (*first_stages(), None)
+    if stage not in (AUTO, GIVEN, BM25) and find(workspace, stage).kind not in finds:
         raise no_first_stage(stage)
 
 
@@ -69,10 +71,11 @@ def _check_mode(recipe: EvaluateRecipe, workspace: Workspace, kinds: list[str | 
             + (", or name it among the models." if recipe.evaluation_mode == RERANKING else "."),
         )
     if recipe.evaluation_mode == RETRIEVAL:
+        pairs = MODEL_KINDS.named(lambda kind: kind.reads_pairs)
         for name, kind in zip(recipe.models, kinds, strict=True):
-            if kind == "reranker":
+            if kind in pairs:
                 raise no_search(name)
-    seconds = {"reranker", "late-interaction", None} & set(kinds)
+    seconds = {*scoring(), None} & set(kinds)
     if recipe.evaluation_mode == PIPELINE and not recipe.rerankers and not seconds:
         raise BadInput(
             "A pipeline needs a second stage.", "Name a reranker or a late-interaction model."
@@ -150,10 +153,10 @@ def prepare_matrix(recipe: MatrixRecipe, workspace: Workspace, waits: bool = Fal
     if not waits:
         # A hub model's kind shows in the run.
         for name in recipe.retrievers:
-            if find(workspace, name).kind not in (BM25, "embedding", None):
+            if find(workspace, name).kind not in (BM25, *first_stages(), None):
                 raise no_retriever(name)
         for name in recipe.rerankers:
-            if find(workspace, name).kind in (BM25, "embedding"):
+            if find(workspace, name).kind in (BM25, *encoding()):
                 raise no_second_stage(name)
     return recipe.model_copy(update=changes)
 

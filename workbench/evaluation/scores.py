@@ -31,8 +31,6 @@ Progress = Callable[[int, int], None]
 PAIR = "pair"
 #: Pairs scored, and kept, at a time: what a killed job loses at most.
 PIECE = 4096
-#: Kinds of models whose scores are kept. An embedding model's vectors are.
-KINDS = ("reranker", "late-interaction")
 
 
 def with_kept_scores(
@@ -44,7 +42,7 @@ def with_kept_scores(
     its folder.
     """
     cache = EncodingCache(workspace.home)
-    if not use or not cache.limit or model.contract.kind not in KINDS:
+    if not use or not cache.limit or not model.contract.model_kind.scores:
         return model
     how = {
         "weights": weights_digest(resolved),
@@ -102,7 +100,7 @@ class CachedScorer:
     def _pieces(self, missing: Pairs, documents: Sequence[str], pairs: Pairs) -> list[Pairs]:
         if not len(missing):
             return []
-        if self.contract.kind != "reranker":
+        if not self.contract.model_kind.reads_pairs:
             return [missing]  # In pieces, a document of two of them would be encoded twice.
         # Pairs of like length together waste less on padding; long ones first.
         lengths = np.array([len(text) for text in documents])[pairs[missing, 1]]

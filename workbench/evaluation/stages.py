@@ -59,6 +59,7 @@ from workbench.evaluation.results import (
 )
 from workbench.evaluation.scores import with_kept_scores
 from workbench.jobs.reporting import JobContext
+from workbench.model_kinds import first_stages
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.recipes.evaluate import EvaluateRecipe
 
@@ -142,19 +143,19 @@ class Stages:
             run = retrieve_bm25(self.pool, k=k, progress=self._progress(named.name), stop=stop)
             return [self._searched(named, BM25, run, None)]
         model = load(self.recipe, self.context, named.resolved)
-        kind = model.contract.kind
+        kind = model.contract.model_kind
         progress = self._progress(named.name)
-        if kind == "image-text":
+        if kind.reads_pictures:
             return self._both_ways(model, named)
-        if kind == "embedding":
+        if kind.encodes:
             run = retrieve(model, self.pool, k=k, progress=progress, stop=stop)
-            return [self._searched(named, kind, run, model)]
+            return [self._searched(named, kind.name, run, model)]
         everything = self.recipe.evaluation_mode == RETRIEVAL
-        if kind == "late-interaction" and (
+        if kind.token_vectors and (
             everything or self.pool.documents <= self.recipe.exact_documents
         ):
             run = search_exactly(model, self.pool, k=k, progress=progress, stop=stop)
-            return [self._searched(named, kind, run, model)]
+            return [self._searched(named, kind.name, run, model)]
         if everything:
             raise no_search(named.name)
         frozen = self._candidates()
@@ -173,7 +174,7 @@ class Stages:
         seen = has_pictures(reader)
         progress = self._progress(named.name, 0, 2 if seen else 1)
         run = retrieve(encoder, self.pool, k=k, progress=progress, stop=stop)
-        entry = self._searched(named, "image-text", run, model)
+        entry = self._searched(named, model.contract.kind, run, model)
         if not seen:
             return [entry]
         turned = whole_pool(
@@ -187,7 +188,7 @@ class Stages:
         run = retrieve(FromPictures(encoder), turned, k=k, progress=progress, stop=stop)
         back = Entry(
             name=f"{named.name}, picture to text",
-            kind="image-text",
+            kind=model.contract.kind,
             searched=ALL_CAPTIONS,
             asked=turned.queries,
             documents=turned.documents,
@@ -208,17 +209,18 @@ class Stages:
         if named.resolved is not None:
             model: Any = load(self.recipe, self.context, named.resolved)
             kind = model.contract.kind
-            if kind == "image-text" and has_pictures(self.reader):
+            sees = model.contract.model_kind.reads_pictures
+            if sees and has_pictures(self.reader):
                 raise no_order_of_pictures(name)
             scorer = self._scorer(model, named.resolved)
-            if kind in ("embedding", "image-text"):
+            if model.contract.model_kind.encodes:
                 scorer = EmbeddingScorer(model)
         row = self._reordered(scorer, named, name, frozen, self._progress(name))
         return [self._order(frozen), replace(row, kind=kind, against="")]
 
     def _searched(self, named: Named, kind: str, run: Run, model: Any) -> Entry:
         """A run over all documents; what a first stage found is kept for the rerankers."""
-        if self.recipe.rerankers and kind in (BM25, "embedding"):
+        if self.recipe.rerankers and kind in (BM25, *first_stages()):
             best = slice(None), slice(self.recipe.candidates)
             found = Run(run.documents[best], run.scores[best])
             self._found[named.name] = frozen_run(self.reader, self.pool, found, named.name)
@@ -242,7 +244,7 @@ class Stages:
             name = GIVEN if recipe.evaluation_mode == RERANKING else name
             if name not in (AUTO, GIVEN, BM25):
                 encoder = load(recipe, self.context, resolve(self.context.workspace, name))
-                if encoder.contract.kind != "embedding":
+                if not encoder.contract.model_kind.first_stage:
                     raise no_first_stage(name)
             self._frozen = freeze(
                 self.reader,
@@ -272,7 +274,7 @@ class Stages:
         if named.resolved is None:
             raise no_second_stage(named.name)
         model = load(self.recipe, self.context, named.resolved)
-        if model.contract.kind in ("embedding", "image-text"):
+        if not model.contract.model_kind.scores:
             raise no_second_stage(named.name)
         model, rows = self._scorer(model, named.resolved), {}
         for at, (name, frozen) in enumerate(self._found.items()):

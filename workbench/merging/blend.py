@@ -21,6 +21,7 @@ from workbench.evaluation.results import lengths_of
 from workbench.jobs.reporting import JobContext
 from workbench.merging.merge import write_blended, write_model
 from workbench.merging.prepare import full_model
+from workbench.model_kinds import ModelKind
 from workbench.models.assemble import brings_projection
 from workbench.models.contract import Contract
 from workbench.models.image_text import ROOM, Pixels
@@ -111,7 +112,7 @@ def run(recipe: BlendRecipe, context: JobContext) -> dict[str, Any]:
     refuse_other_shapes(here, there, (tuned.name, base.name))
     ratios = read_ratios(recipe.ratios)
     names = list(dict.fromkeys([recipe.dataset, recipe.second_dataset]))
-    fields = [_field(recipe, context, name, model.contract.kind) for name in names]
+    fields = [_field(recipe, context, name, model.contract.model_kind) for name in names]
     notes = [said for field in fields for said in chosen_by(field.split, field.dataset)]
     for said in notes:
         context.note(said)
@@ -176,17 +177,17 @@ def _base_weights(
 def _brings_head(base: ResolvedModel, contract: Contract) -> bool:
     """Whether a plain checkpoint has all the weights of the kind that was made from it: a
     projection per token, or a language model's answers."""
-    if contract.kind == "late-interaction":
+    if contract.model_kind.token_vectors:
         return brings_projection(base)
     if contract.architecture != "llm":
         return False
     return is_language_model(Path(base.source))
 
 
-def _field(recipe: BlendRecipe, context: JobContext, name: str, kind: str) -> _Field:
+def _field(recipe: BlendRecipe, context: JobContext, name: str, kind: ModelKind) -> _Field:
     reader = context.workspace.datasets.read(name)
     split = choosing_split(reader, recipe.split)
-    if kind in ("embedding", "image-text"):
+    if kind.encodes:
         pool = whole_pool(
             reader,
             split,
@@ -194,9 +195,8 @@ def _field(recipe: BlendRecipe, context: JobContext, name: str, kind: str) -> _F
             seed=recipe.seed,
             exclude=recipe.exclude_query_document,
         )
-    if kind == "embedding":
-        return _Field(name, reader.version, split, Retrieval(pool))
-    if kind == "image-text":
+        if not kind.reads_pictures:
+            return _Field(name, reader.version, split, Retrieval(pool))
         ground = TextToPicture(pool, reader.folder, Pixels(ROOM))
         return _Field(name, reader.version, split, ground)
     found = freeze(

@@ -26,11 +26,11 @@ from workbench.merging.probe import (
 )
 from workbench.models.assemble import keeping_of
 from workbench.models.contract import Contract
-from workbench.models.load import pair_length
 from workbench.models.precision import pick_device
 from workbench.models.registry import from_job, new_model
 from workbench.models.resolve import ResolvedModel
 from workbench.recipes.merge import MergeRecipe
+from workbench.takeaway.snippet import snippet
 from workbench.training.loss import within_limit
 from workbench.training.run import CONFIG, Outcome
 
@@ -40,28 +40,6 @@ if TYPE_CHECKING:
 
 # The README of a merged or blended model: what it is, and how to use it outside.
 
-_TAGS = {
-    "embedding": "pipeline_tag: sentence-similarity\ntags: [sentence-transformers, retrieval]",
-    "reranker": "pipeline_tag: text-ranking\ntags: [sentence-transformers, reranker]",
-    "late-interaction": "tags: [sentence-transformers, multi-vector, ColBERT, retrieval]",
-    "image-text": "tags: [sentence-transformers, CLIP, image-text, retrieval]",
-}
-_CLASS = {
-    "embedding": "SentenceTransformer",
-    "reranker": "CrossEncoder",
-    "late-interaction": "MultiVectorEncoder",
-    "image-text": "SentenceTransformer",
-}
-_USE = {
-    "embedding": 'queries = model.encode_query(["..."], normalize_embeddings={normalize})\n'
-    'documents = model.encode_document(["..."], normalize_embeddings={normalize})',
-    "reranker": 'scores = model.predict([("a query", "a document")])',
-    "late-interaction": 'queries = model.encode_query(["..."])\n'
-    'documents = model.encode_document(["..."])\n'
-    "scores = model.similarity(queries, documents)",
-    "image-text": 'texts = model.encode(["..."], normalize_embeddings={normalize})\n'
-    'pictures = model.encode(["a-picture.jpg"], normalize_embeddings={normalize})',
-}
 _PAGE = """\
 ---
 library_name: sentence-transformers
@@ -73,13 +51,10 @@ library_name: sentence-transformers
 {what}
 
 ```python
-from sentence_transformers import {cls}
-
-model = {cls}("path/to/this/folder")
 {use}
 ```
 
-Prompts and lengths are saved with the model; `contract.json` holds them for programs.
+`contract.json` holds prompts and lengths for programs.
 """
 
 
@@ -102,14 +77,7 @@ def write_blended(
 
 
 def _write(folder: Path, name: str, what: str, contract: Contract) -> None:
-    kind = contract.kind
-    page = _PAGE.format(
-        tags=_TAGS[kind],
-        name=name,
-        what=what,
-        cls=_CLASS[kind],
-        use=_USE[kind].format(normalize=contract.normalize),
-    )
+    page = _PAGE.format(tags=contract.model_kind.tags, name=name, what=what, use=snippet(contract))
     (folder / "README.md").write_text(page, encoding="utf-8")
 
 
@@ -166,14 +134,11 @@ def save(loaded: Any, trained: Contract, folder: Path, about: About) -> Contract
 
 def write_model(model: Any, contract: Contract, folder: Path) -> None:
     """The model in sentence-transformers' format, with its contract, prompts and lengths."""
-    if contract.kind == "reranker":
-        longest = pair_length(contract)
-    else:
+    if not contract.model_kind.reads_pairs:
         # For those who load the folder with sentence-transformers alone.
         model.prompts = {"query": contract.query_prompt, "document": contract.document_prompt}
         model.default_prompt_name = None
-        longest = max(contract.query_max_len, contract.passage_max_len)
-    model.max_seq_length = min(longest, within_limit(model))
+    model.max_seq_length = min(contract.longest, within_limit(model))
     model.eval()
     model.save_pretrained(str(folder), create_model_card=False)
     contract.write(folder)

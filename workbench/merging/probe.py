@@ -25,13 +25,8 @@ from workbench.models.convert import safe_folder
 from workbench.models.load import load_model
 from workbench.models.resolve import ResolvedModel
 from workbench.pictures.captions import draw, scenes
-from workbench.recipes.kinds import KINDS
 from workbench.training.dev import Dev
-from workbench.training.embedding import EmbeddingKind
-from workbench.training.image_text import ImageTextKind
-from workbench.training.late_interaction import LateInteractionKind
-from workbench.training.reranker import RerankerKind
-from workbench.training.run import CONFIG, Kind, Place
+from workbench.training.run import CONFIG, Place
 
 #: Half of them queries, half documents; a reranker reads as many pairs of them.
 TEXTS = 64
@@ -87,12 +82,13 @@ def _spread(count: int) -> list[int]:
 
 def numbers(loaded: Any, probe: Probe, stop: Stop) -> Numbers:
     """What a loaded model makes of the texts: embeddings, token vectors, or scores of pairs."""
-    if loaded.contract.kind == "reranker":
+    kind = loaded.contract.model_kind
+    if kind.reads_pairs:
         count = len(probe.documents)
         pairs = [(row, (row + by) % count) for by in (0, 1) for row in range(len(probe.queries))]
         return [loaded.score(probe.queries, probe.documents, np.array(pairs), stop=stop)]
     # A model of pictures has a second tower, which no text goes through.
-    seen = _pictures() if loaded.contract.kind == "image-text" else []
+    seen = _pictures() if kind.reads_pictures else []
     return [
         *loaded.encode(probe.queries, "query", stop=stop),
         *loaded.encode(probe.documents, "document", stop=stop),
@@ -212,13 +208,6 @@ def _placed(name: str, value: torch.Tensor, there: dict[str, torch.Tensor]) -> b
 
 # The merged model on the same dev ground that training had. Imports torch: workers only.
 
-_TRAINED: dict[str, type[Kind]] = {
-    "embedding": EmbeddingKind,
-    "reranker": RerankerKind,
-    "late-interaction": LateInteractionKind,
-    "image-text": ImageTextKind,
-}
-
 
 def measure_again(
     context: JobContext, adapter: Path, merged: Any, trained: Mapping[str, float]
@@ -233,8 +222,8 @@ def measure_again(
         return None
     values = json.loads(path.read_text(encoding="utf-8"))
     precision = values.pop("resolved", {}).get("precision", "fp32")
-    kind = merged.contract.kind
-    recipe = KINDS[kind].read(values)
+    kind = merged.contract.model_kind
+    recipe = kind.recipe.read(values)
     datasets = context.workspace.datasets
     if not datasets.exists(recipe.dataset):
         return None
@@ -244,7 +233,7 @@ def measure_again(
     if precision == "fp16" and merged.device == "cpu":
         precision = "fp32"
     try:
-        dev: Dev = _TRAINED[kind]().dev(
+        dev: Dev = kind.load(kind.training)().dev(
             recipe, context, reader, context.folder, Place(merged.device, precision)
         )
     except NotFound as error:

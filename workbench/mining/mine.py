@@ -78,11 +78,11 @@ def _check_models(recipe: MineRecipe, workspace: Workspace) -> None:
     """A hub model's kind shows in the run."""
     if recipe.method == "model":
         contract = resolve(workspace, recipe.model).contract
-        if contract is not None and contract.kind != "embedding":
+        if contract is not None and not contract.model_kind.first_stage:
             raise no_miner(recipe.model)
     if recipe.reranker:
         contract = resolve(workspace, recipe.reranker).contract
-        if contract is not None and contract.kind == "embedding":
+        if contract is not None and not contract.model_kind.scores:
             raise no_reranker(recipe.reranker)
 
 
@@ -225,7 +225,7 @@ class Miner:
 
     def hunt(self) -> list[Hunt]:
         recipe = self.recipe
-        encoder = self._load(recipe.model, "embedding") if recipe.method == "model" else None
+        encoder = self._load(recipe.model, searches=True) if recipe.method == "model" else None
         hunts = [self._find(split, encoder) for split in self._splits()]
         if recipe.reranker is None:
             for hunt in hunts:
@@ -233,7 +233,7 @@ class Miner:
                 self._score(hunt, ByVectors(encoder, self.reader, texts) if encoder else None)
             return hunts
         del encoder
-        scorer = self._load(recipe.reranker, "reranker")
+        scorer = self._load(recipe.reranker, searches=False)
         for hunt in hunts:
             teacher = ByReading(scorer, self.reader, hunt.pool.texts)
             self._score(hunt, teacher)
@@ -254,22 +254,24 @@ class Miner:
             )
         return found
 
-    def _load(self, name: str, kind: str) -> Any:
-        from workbench.models.load import LoadedEmbedding, load_model
+    def _load(self, name: str, *, searches: bool) -> Any:
+        from workbench.models.load import load_model
 
         recipe, workspace = self.recipe, self.context.workspace
         self._say(f"loading {name}")(0, 1)
         resolved = resolve(workspace, name)
-        model = load_model(
+        model: Any = load_model(
             resolved,
             device=recipe.device,
             precision=recipe.precision,
             trust_remote_code=workspace.trust_remote_code,
         )
-        embeds = isinstance(model, LoadedEmbedding)
-        if embeds != (kind == "embedding"):
-            raise no_reranker(name) if embeds else no_miner(name)
-        if isinstance(model, LoadedEmbedding):
+        kind = model.contract.model_kind
+        if searches and not kind.first_stage:
+            raise no_miner(name)
+        if not searches and not kind.scores:
+            raise no_reranker(name)
+        if searches:
             return with_cache(model, resolved, workspace, recipe.use_cache)
         return with_kept_scores(model, resolved, workspace, recipe.use_cache)
 

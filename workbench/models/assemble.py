@@ -178,13 +178,8 @@ def assemble(parts: Parts) -> Any:
     Weights are fp32 unless ``keeping`` says otherwise: left alone, a bf16 checkpoint would stay
     bf16, which trains badly.
     """
-    build = {
-        "embedding": _embedding,
-        "reranker": _reranker,
-        "late-interaction": _late,
-        "image-text": _image_text,
-    }
-    model = build[parts.contract.kind](parts)
+    kind = parts.contract.model_kind
+    model = kind.load(kind.assemble)(parts)
     _give_padding(model)
     if parts.keeping.quantization:
         steady(model)
@@ -198,7 +193,7 @@ def assemble(parts: Parts) -> Any:
     return model
 
 
-def _embedding(parts: Parts) -> SentenceTransformer:
+def embedding(parts: Parts) -> SentenceTransformer:
     if parts.layout != "transformers":
         return SentenceTransformer(
             str(parts.folder), device=parts.device, model_kwargs=parts.model_kwargs, **parts.shared
@@ -211,11 +206,11 @@ def _embedding(parts: Parts) -> SentenceTransformer:
     return SentenceTransformer(modules=modules, device=parts.device)
 
 
-def _image_text(parts: Parts) -> SentenceTransformer:
+def image_text(parts: Parts) -> SentenceTransformer:
     """sentence-transformers tells the two towers by the checkpoint itself, in either layout. Where
     another model reads the pictures, this is a model of texts."""
     if parts.contract.pictures_by:
-        return _embedding(parts)
+        return embedding(parts)
     return whole_model(parts.folder, parts.device, model_kwargs=parts.model_kwargs, **parts.shared)
 
 
@@ -232,7 +227,7 @@ def _plain_transformer(parts: Parts) -> Transformer:
     )
 
 
-def _reranker(parts: Parts) -> CrossEncoder:
+def reranker(parts: Parts) -> CrossEncoder:
     """Scores are the logits themselves: a sigmoid would press the best ones together."""
     plain = torch.nn.Identity()
     if parts.contract.architecture == "llm" and parts.layout == "transformers":
@@ -293,7 +288,7 @@ def _answer_id(tokenizer: Any, word: str) -> int:
     )
 
 
-def _late(parts: Parts) -> MultiVectorEncoder:
+def late_interaction(parts: Parts) -> MultiVectorEncoder:
     if has_token_head(parts.folder):
         return MultiVectorEncoder(modules=_with_own_head(parts), device=parts.device)
     about = {"device": parts.device, **parts.shared}

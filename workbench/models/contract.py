@@ -5,18 +5,19 @@ in evaluation, indexing, search and export.
 import re
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from workbench.errors import BadInput, ModelUnusable
-from workbench.models.architecture import PLAIN_LENGTH, TWO_TOWERS, JsonDict
+from workbench.extensions import OneOf
+from workbench.model_kinds import MODEL_KINDS, ModelKind
+from workbench.models.architecture import TWO_TOWERS, JsonDict
 
 CONTRACT_FILE = "contract.json"
 #: Below a model whose texts and pictures are read by two models: the one of the pictures.
 PICTURES = "pictures"
 
-Kind = Literal["embedding", "reranker", "late-interaction", "image-text"]
 Pooling = Literal["mean", "cls", "lasttoken", "max", "weightedmean", "other"]
 
 
@@ -25,7 +26,7 @@ class Contract(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    kind: Kind = "embedding"
+    kind: Annotated[str, OneOf(MODEL_KINDS.names)] = "embedding"
     pooling: Pooling = "mean"
     normalize: bool = True
     #: Attention direction: True for decoders that look back only.
@@ -58,6 +59,17 @@ class Contract(BaseModel):
     base_model: str = ""
     dataset: str = ""
     dataset_version: int | None = None
+
+    @property
+    def model_kind(self) -> ModelKind:
+        """What a model of its kind can do."""
+        return MODEL_KINDS.get(self.kind)
+
+    @property
+    def longest(self) -> int:
+        """The most tokens that the model reads at once."""
+        lengths = (self.query_max_len, self.passage_max_len)
+        return sum(lengths) if self.model_kind.reads_pairs else max(lengths)
 
     def join(self, title: str, text: str) -> str:
         """A document as the model reads it (without the prompt)."""
@@ -128,33 +140,22 @@ def name_from(source: str) -> str:
 
 # Which kind of retrieval model a folder holds, and what follows for its contract.
 
-#: sentence-transformers' names, and PyLate's for a late-interaction model.
-_NAMES: dict[str, Kind] = {
-    "": "embedding",
-    "SentenceTransformer": "embedding",
-    "CrossEncoder": "reranker",
-    "MultiVectorEncoder": "late-interaction",
-    "ColBERT": "late-interaction",
-}
 #: bge-m3's own head for a vector per token.
 COLBERT_HEAD = "colbert_linear.pt"
-#: A query rarely needs more; the rest of what the model can read is for the document.
-QUERY_LENGTH = 64
-#: ColBERTv2's own lengths (Santhanam et al. 2022).
-LATE_QUERY_LENGTH, LATE_DOCUMENT_LENGTH = 32, 220
 
 
-def kind_of_modules(folder: Path, about: JsonDict) -> Kind:
+def kind_of_modules(folder: Path, about: JsonDict) -> str:
     """The kind of a sentence-transformers folder; raises :class:`ModelUnusable` for others."""
     name = str(about.get("model_type", ""))
-    if name not in _NAMES:
+    found = MODEL_KINDS.named(lambda kind: name in kind.written_by)
+    if not found:
         what = "a sparse encoder" if name == "SparseEncoder" else f"of the kind '{name}'"
         raise ModelUnusable(
             f"{folder} holds a model that is {what}.",
             "Embedding models, rerankers, late-interaction models and models of pictures and texts "
             "can be used here.",
         )
-    return _NAMES[name]
+    return found[0]
 
 
 def has_two_towers(config: JsonDict, module: JsonDict) -> bool:
@@ -167,23 +168,11 @@ def has_two_towers(config: JsonDict, module: JsonDict) -> bool:
     return config.get("model_type") in TWO_TOWERS or {"text", "image"} <= set(read)
 
 
-def kind_of_checkpoint(folder: Path, config: JsonDict) -> Kind:
-    """The kind of a plain transformers checkpoint, as its architecture says."""
-    architecture = str((config.get("architectures") or [""])[0])
-    if architecture == "HF_ColBERT":
-        return "late-interaction"
-    if config.get("model_type") in TWO_TOWERS:
-        return "image-text"
-    if not architecture.endswith("ForSequenceClassification"):
-        return "embedding"
-    labels = config.get("id2label") or {"0": "", "1": ""}
-    if len(labels) != 1:
-        raise ModelUnusable(
-            f"{folder} holds a classifier with {len(labels)} classes, not a reranker, which gives "
-            "one score.",
-            "Take the model it was made from, and train a reranker on it.",
-        )
-    return "reranker"
+def kind_of_checkpoint(folder: Path, config: JsonDict) -> str:
+    """The kind of a plain transformers checkpoint, as its architecture says; raises
+    :class:`ModelUnusable` for a classifier of several classes."""
+    kinds = reversed(MODEL_KINDS.all())
+    return next(kind.name for kind in kinds if kind.is_checkpoint(folder, config))
 
 
 def is_late_folder(folder: Path) -> bool:
@@ -200,30 +189,8 @@ def has_token_head(folder: Path) -> bool:
     return beside and not is_late_folder(folder)
 
 
-def as_kind(contract: Contract, kind: Kind, *, llm: bool = False) -> Contract:
-    """A contract read as an embedding model's, for a folder that holds another kind."""
-    if kind == "reranker":
-        most = min(contract.passage_max_len, PLAIN_LENGTH)
-        query = min(QUERY_LENGTH, most // 2)
-        return contract.model_copy(
-            update={
-                "kind": kind,
-                "architecture": "llm" if llm else "cross-encoder",
-                "query_max_len": query,
-                "passage_max_len": most - query,
-                "normalize": False,
-                "dimensions": 0,
-            }
-        )
-    if kind == "image-text":
-        return contract.model_copy(update={"kind": kind, "pooling": "other", "causal": False})
-    if kind == "late-interaction":
-        return contract.model_copy(
-            update={
-                "kind": kind,
-                "normalize": True,
-                "query_max_len": min(LATE_QUERY_LENGTH, contract.query_max_len),
-                "passage_max_len": min(LATE_DOCUMENT_LENGTH, contract.passage_max_len),
-            }
-        )
-    return contract
+def as_kind(contract: Contract, kind: str, *, llm: bool = False) -> Contract:
+    """A contract read as an embedding model's, for a folder that holds another kind. ``llm``: it
+    holds a language model with its output layer."""
+    made: Contract = MODEL_KINDS.get(kind).made_from(contract, llm)
+    return made.model_copy(update={"kind": kind})

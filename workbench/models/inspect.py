@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from workbench.errors import ModelUnusable
+from workbench.model_kinds import MODEL_KINDS, first_stages, seeing
 from workbench.models.architecture import (
     PLAIN_LENGTH,
     JsonDict,
@@ -25,7 +26,6 @@ from workbench.models.architecture import (
 from workbench.models.contract import (
     PICTURES,
     Contract,
-    Kind,
     Pooling,
     as_kind,
     has_two_towers,
@@ -90,7 +90,7 @@ def inspect_folder(folder: Path) -> ModelFolder:
 def _with_pictures(found: ModelFolder) -> ModelFolder:
     """A model of texts whose pictures another one reads needs that one in its folder."""
     folder = found.path / PICTURES
-    if found.contract.pictures_by and inspect_folder(folder).contract.kind != "image-text":
+    if found.contract.pictures_by and not inspect_folder(folder).contract.model_kind.reads_pictures:
         raise ModelUnusable(
             f"{folder} does not hold a model of pictures.", "Get the whole folder again."
         )
@@ -131,7 +131,7 @@ def _sentence_transformers(folder: Path) -> ModelFolder:
         check_weights(first, "model")
     if (first / "config.json").is_file():
         _refuse_without_tokenizer(first)
-    if kind == "image-text":
+    if MODEL_KINDS.get(kind).reads_pictures:
         _refuse_without_processor(first)
     llm = _has(modules, "LogitScore")
     own = as_kind(_modules_contract(folder, modules), kind, llm=llm)
@@ -146,19 +146,20 @@ def _transformers(folder: Path) -> ModelFolder:
     kind = kind_of_checkpoint(folder, config)
     check_weights(folder, "model")
     _refuse_without_tokenizer(folder)
-    if kind == "image-text":
+    if MODEL_KINDS.get(kind).reads_pictures:
         _refuse_without_processor(folder)
     contract = Contract.read(folder) or as_kind(_plain_contract(folder, config), kind)
     return ModelFolder(folder, "transformers", contract, None, needs_conversion(folder))
 
 
-def _kind(folder: Path, about: JsonDict, modules: list[JsonDict]) -> Kind:
+def _kind(folder: Path, about: JsonDict, modules: list[JsonDict]) -> str:
     kind = kind_of_modules(folder, about)
     first = folder / str(modules[0].get("path", ""))
     config = read_json(first / "config.json", missing={})
     module = read_json(first / "sentence_bert_config.json", missing={})
     towers = _is(modules[0], "CLIPModel") or has_two_towers(config, module)
-    return "image-text" if kind == "embedding" and towers else kind
+    # Both are written by one class.
+    return seeing()[0] if kind in first_stages() and towers else kind
 
 
 def _plain_contract(folder: Path, config: JsonDict) -> Contract:

@@ -134,12 +134,10 @@ def _module_files(
         about = read_json(path, missing={})
         yield path, _json({**about, "prompts": prompts, "default_prompt_name": None})
     if {"query_max_len", "passage_max_len"} & set(changed):
-        lengths = (new.query_max_len, new.passage_max_len)
-        longest = sum(lengths) if new.kind == "reranker" else max(lengths)
         for path in sorted(rules.transformer.glob("sentence_*_config.json")):
             about = read_json(path)
             if "max_seq_length" in about:
-                yield path, _json({**about, "max_seq_length": longest})
+                yield path, _json({**about, "max_seq_length": new.longest})
     if new.architecture == "llm":
         yield from _answer_files(rules, new, changed)
 

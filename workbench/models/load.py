@@ -103,13 +103,9 @@ class LoadedReranker:
             return scores
 
     def _length(self) -> int:
-        """Tokens of a pair; never more than the model has positions for."""
-        return min(pair_length(self.contract), longest(self.model.config))
-
-
-def pair_length(contract: Contract) -> int:
-    """The most tokens of a pair: the query is cut first, then the pair at the lengths' sum."""
-    return contract.query_max_len + contract.passage_max_len
+        """Tokens of a pair; never more than the model has positions for. The query is cut first,
+        then the pair at the lengths' sum."""
+        return min(self.contract.longest, longest(self.model.config))
 
 
 def cut(tokenizer: Any, texts: Sequence[str], length: int) -> list[str]:
@@ -243,12 +239,6 @@ class LoadedEmbedding:
 
 
 Loaded = LoadedEmbedding | LoadedReranker | LoadedLateInteraction | LoadedImageText
-#: Kinds whose models give vectors.
-_KINDS: dict[str, type[LoadedEmbedding | LoadedLateInteraction | LoadedImageText]] = {
-    "embedding": LoadedEmbedding,
-    "late-interaction": LoadedLateInteraction,
-    "image-text": LoadedImageText,
-}
 
 
 def load_model(
@@ -278,12 +268,11 @@ def load_model(
     if contract.weights:
         # Quantized weights have a format of their own: nothing is cast as it is computed.
         used = "fp32"
-    if contract.kind == "reranker":
-        return LoadedReranker(model, contract, place, used)
-    if contract.dimensions == 0 or contract.kind == "late-interaction":
+    kind = contract.model_kind
+    if kind.token_vectors or (kind.encodes and contract.dimensions == 0):
         # A plain checkpoint's files say how wide its layers are, not its projection.
         contract = contract.model_copy(update={"dimensions": model.get_embedding_dimension() or 0})
-    loaded = _KINDS[contract.kind](model, contract, place, used)
+    loaded: Loaded = kind.load(kind.loaded)(model, contract, place, used)
     if isinstance(loaded, LoadedImageText) and contract.pictures_by:
         eyes = picture_model(Path(resolved.source) / PICTURES, place)
         check_lengths(loaded.dimensions, int(eyes.get_embedding_dimension() or 0))

@@ -94,7 +94,7 @@ class QuantizationMethod:
 
 
 def _no_graph(name: str, contract: Contract) -> Refusal | None:
-    if contract.kind == "image-text":
+    if contract.model_kind.reads_pictures:
         return (
             f"'{name}' reads texts and pictures with two towers: one graph does not hold both.",
             "Choose bf16, fp16, int8 or nf4.",

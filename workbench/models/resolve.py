@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from storage.records import Model
 from workbench.errors import BadInput, ModelNotFound, ModelUnusable
+from workbench.extensions import OneOf
+from workbench.model_kinds import MODEL_KINDS
 from workbench.models import registry
 from workbench.models.architecture import is_pickled_weights
 from workbench.models.contract import CONTRACT_FILE, Contract, as_kind
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
 # Nothing is downloaded by looking: a model comes to this machine when it is named in a run.
 
 FILE = Path(__file__).with_name("catalogue.toml")
-CatalogueKind = Literal["embedding", "reranker", "late-interaction", "image-text"]
 
 
 class CatalogueModel(BaseModel):
@@ -43,7 +44,7 @@ class CatalogueModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = Field(pattern=r"^[\w.-]+/[\w.-]+$")
-    kind: CatalogueKind
+    kind: Annotated[str, OneOf(MODEL_KINDS.names)]
     languages: str
     remark: str
     #: Millions.
@@ -128,9 +129,12 @@ def contract_for(hub_id: str, kind: str | None = None) -> dict[str, Any]:
     for model in catalogue():
         if model.id.lower() == hub_id.lower() and kind in (None, model.kind):
             known = dict(model.contract)
-            if model.kind in ("embedding", "late-interaction") and model.dimensions:
+            of = MODEL_KINDS.get(model.kind)
+            if of.reads_pictures:
+                return {}
+            if not of.reads_pairs and model.dimensions:
                 known.setdefault("dimensions", model.dimensions)
-            return {"kind": model.kind, **known} if model.kind != "image-text" else {}
+            return {"kind": model.kind, **known}
     return {}
 
 

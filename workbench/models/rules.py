@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import BadInput, BadRecipe
+from workbench.model_kinds import MODEL_KINDS
 from workbench.models.architecture import (
     DECODERS,
     PLAIN_LENGTH,
@@ -66,11 +67,9 @@ class Rules:
         folder, own = self.found.path, self.contract.kind
         if self.trained or self.found.layout == "adapter":
             return (own,)
-        if has_token_head(folder):
-            return ("embedding", "late-interaction")
-        if self.found.layout == "transformers" and is_language_model(folder):
-            return ("embedding", "reranker")
-        return (own,)
+        if self.found.layout == "sentence-transformers" and not has_token_head(folder):
+            return (own,)
+        return MODEL_KINDS.named(lambda kind: kind.name == own or kind.held_by(folder))
 
     @property
     def transformer(self) -> Path:
@@ -95,7 +94,6 @@ class Rules:
         length = min(self.limit or PLAIN_LENGTH, PLAIN_LENGTH)
         plain = self.contract.model_copy(
             update={
-                "kind": "embedding",
                 "architecture": "",
                 "normalize": True,
                 "query_max_len": length,
@@ -104,10 +102,10 @@ class Rules:
                 **dict.fromkeys(_ANSWERS, ""),
             }
         )
-        if kind == "late-interaction":
+        if MODEL_KINDS.get(kind).token_vectors:
             # Its width is that of the head, which is known once it is loaded.
             plain = plain.model_copy(update={"dimensions": 0})
-        new = as_kind(plain, kind, llm=is_language_model(folder))  # type: ignore[arg-type]
+        new = as_kind(plain, kind, llm=is_language_model(folder))
         if new.architecture != "llm":
             return new
         answers = {"yes_token": YES, "no_token": NO}
@@ -118,9 +116,10 @@ class Rules:
     def _not_that_kind(self, kind: str) -> str:
         if self.trained:
             return f"It was trained here as a {self.contract.kind} model."
-        if kind == "late-interaction":
+        wanted = MODEL_KINDS.get(kind)
+        if wanted.token_vectors:
             return "It has no token projection: train it as a late-interaction model first."
-        if kind == "reranker":
+        if wanted.reads_pairs:
             return "It has no score head and is no language model: train it as a reranker first."
         return f"Its files are those of a {self.contract.kind} model."
 
@@ -131,9 +130,9 @@ class Rules:
             self.refused.setdefault(name, said)
 
     def _not_of_the_kind(self, name: str, new: Contract) -> str:
-        if name in ("pooling", "normalize", "causal") and new.kind != "embedding":
+        if name in ("pooling", "normalize", "causal") and not new.model_kind.pools:
             return f"Only embedding models have this setting; this is a {new.kind} model."
-        if name in ("query_prompt", "document_prompt") and new.kind == "reranker":
+        if name in ("query_prompt", "document_prompt") and new.model_kind.reads_pairs:
             return "A reranker takes no query or document prompt: it reads both together."
         if name in _ANSWERS and new.architecture != "llm":
             return "Only rerankers that are language models have this setting."
@@ -211,9 +210,8 @@ class Rules:
         for name in names:
             if limit and getattr(new, name) > limit:
                 self.refused[name] = f"The model reads at most {limit} tokens."
-        both = new.query_max_len + new.passage_max_len
-        if names and limit and new.kind == "reranker" and both > limit:
-            said = f"Query and document together are {both} tokens; the model reads {limit}."
+        if names and limit and new.model_kind.reads_pairs and new.longest > limit:
+            said = f"Query and document together are {new.longest} tokens; the model reads {limit}."
             self.refused.setdefault(names[-1], said)
 
     def tokenizer_file(self) -> Path:

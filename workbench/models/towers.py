@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import BadInput
 from workbench.jobs.reporting import JobContext
+from workbench.model_kinds import seeing
 from workbench.models.contract import PICTURES, Contract
 from workbench.models.convert import convert_in_place
 from workbench.models.files import copy_model
@@ -37,7 +38,7 @@ def check_pair(texts: ResolvedModel, pictures: ResolvedModel) -> None:
     once it is here."""
     for one in (texts, pictures):
         _refuse_parts(one)
-    if texts.contract is not None and texts.contract.kind != "embedding":
+    if texts.contract is not None and not texts.contract.model_kind.first_stage:
         raise BadInput(
             f"'{texts.name}' is a {texts.contract.kind} model: only a model that gives each text "
             "one vector can stand beside another one's pictures.",
@@ -45,7 +46,7 @@ def check_pair(texts: ResolvedModel, pictures: ResolvedModel) -> None:
         )
     if pictures.contract is None:
         return
-    if pictures.contract.kind != "image-text":
+    if not pictures.contract.model_kind.reads_pictures:
         raise BadInput(
             f"'{pictures.name}' is a {pictures.contract.kind} model: it does not see pictures.",
             "Choose a CLIP-like model.",
@@ -101,7 +102,7 @@ def pair_checked(recipe: AddModelRecipe, texts: ResolvedModel, workspace: "Works
     named = pictures_of(recipe)
     if not named:
         return ""
-    pictures = resolve(workspace, named, "image-text")
+    pictures = resolve(workspace, named, seeing()[0])
     check_pair(texts, pictures)
     return pictures.source if not pictures.model_id and pictures.local else named
 
@@ -114,7 +115,8 @@ def with_pictures(
     Raises :class:`BadInput` where they do not fit together.
     """
     workspace = context.workspace
-    pictures = fetched(workspace, resolve(workspace, named, "image-text"), "image-text")
+    kind = seeing()[0]
+    pictures = fetched(workspace, resolve(workspace, named, kind), kind)
     check_pair(texts, pictures)
     place = folder / PICTURES
     copy_model(
@@ -127,7 +129,7 @@ def with_pictures(
     )
     convert_in_place(place, context.check_cancelled)
     contract = (texts.contract or Contract()).model_copy(
-        update={"kind": "image-text", "pictures_by": pictures.name}
+        update={"kind": (pictures.contract or Contract()).kind, "pictures_by": pictures.name}
     )
     # Written now: loading reads from the folder that there is a second model.
     contract.write(folder)

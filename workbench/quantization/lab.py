@@ -21,6 +21,7 @@ from workbench.evaluation.exact_search import Run
 from workbench.evaluation.measure import score
 from workbench.evaluation.pool import whole_pool
 from workbench.jobs.reporting import JobContext
+from workbench.model_kinds import encoding
 from workbench.models.quantized import QUANTIZATION_METHODS
 from workbench.models.resolve import resolve
 from workbench.quantization.compare import (
@@ -78,9 +79,7 @@ class _Lab:
         models = [original]
         for method in self.recipe.methods:
             models.append(self._method(method, original, run))
-        vectors = (
-            self._vectors(original, run) if original["kind"] in ("embedding", "image-text") else []
-        )
+        vectors = self._vectors(original, run) if original["kind"] in encoding() else []
         return {
             "model": self.model.name,
             "model_id": self.model.model_id,

@@ -248,10 +248,8 @@ def _take(workspace: Workspace, order: Order, progress: Progress) -> dict[str, A
         else resolve(workspace, order.model)
     )
     # The ground is laid before memory is counted.
-    kind = resolved.contract.kind if resolved.contract else "embedding"
-    second = kind == "reranker" or (
-        kind == "late-interaction" and reader.counts["documents"] > EXACT
-    )
+    kind = (resolved.contract or Contract()).model_kind
+    second = kind.reads_pairs or (kind.token_vectors and reader.counts["documents"] > EXACT)
     about: dict[str, Any] = {
         "max_queries": order.max_queries,
         "seed": order.seed,
@@ -335,7 +333,7 @@ def _searched(
         began = time.monotonic()
         model.encode([pool.texts[at]], "query")
         seconds.append(time.monotonic() - began)
-    late = model.contract.kind == "late-interaction"
+    late = model.contract.model_kind.token_vectors
     timed = Timed(model, order.folder if order.vectors and not late else None)
     found = (
         score(pool, search_exactly(timed, pool, k=DEPTH, progress=progress))

@@ -93,7 +93,7 @@ def formats(recipe: QuantizeLabRecipe, full: int) -> list[VectorFormat]:
 
 def _check_vectors(recipe: QuantizeLabRecipe, model: ResolvedModel) -> None:
     contract = model.contract
-    if contract is None or contract.kind in ("embedding", "image-text"):
+    if contract is None or contract.model_kind.encodes:
         few = [size for size in read_dimensions(recipe.dimensions) if size < FEWEST]
         if few:
             raise _at_dimensions(f"An index keeps at least {FEWEST} dimensions, not {few[0]}.")

@@ -8,7 +8,7 @@ field's value it depends.
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from workbench.comparison.names import deciding
 from workbench.errors import BadInput, BadRecipe
 from workbench.extensions import OneOf
+from workbench.model_kinds import MODEL_KINDS, ModelKind
 
 # A prompt that a person may leave to the base model, or explicitly want none of.
 
@@ -65,12 +66,13 @@ def setting(
     help: str,
     group: str = "basics",
     advanced: bool = False,
-    depends_on: tuple[str, tuple[Any, ...]] | None = None,
+    depends_on: tuple[str, tuple[Any, ...] | Callable[[], tuple[Any, ...]]] | None = None,
     refers_to: Referent | None = None,
     widget: str = "",
     **bounds: Any,
 ) -> Any:
-    """A recipe's field. ``depends_on=("early_stopping", (True,))`` hides it unless that holds.
+    """A recipe's field. ``depends_on=("early_stopping", (True,))`` hides it unless that holds;
+    a function gives values that can become more.
 
     ``refers_to``: the value, or each value of a list, is the name of such a thing (a model may be a
     folder or a hub id instead, and some fields know words of their own, such as 'bm25'). What is
@@ -108,9 +110,15 @@ def _explain(cls: type[Recipe], error: ValidationError) -> tuple[str, str]:
 
 # What of a model's contract a person can decide; the rest is decided by its weights.
 
-_VECTOR = ("kind", ("auto", "embedding"))
-_PROMPTED = ("kind", ("auto", "embedding", "late-interaction"))
-_ANSWERS = ("kind", ("reranker",))
+
+def _kinds(which: Callable[[ModelKind], bool]) -> Callable[[], tuple[str, ...]]:
+    return lambda: ("auto", *MODEL_KINDS.named(which))
+
+
+_of_texts = _kinds(lambda kind: not kind.reads_pictures)
+_VECTOR = ("kind", _kinds(lambda kind: kind.pools))
+_PROMPTED = ("kind", _kinds(lambda kind: not (kind.reads_pairs or kind.reads_pictures)))
+_ANSWERS = ("kind", lambda: MODEL_KINDS.named(lambda kind: kind.reads_pairs))
 
 
 def _spelled(text: str | None) -> str | None:
@@ -123,7 +131,7 @@ class ContractRecipe(Recipe):
 
     task: ClassVar[str] = "contract"
 
-    kind: Literal["auto", "embedding", "reranker", "late-interaction"] = setting(
+    kind: Annotated[str, OneOf(_of_texts)] = setting(
         "auto",
         help="What kind of model it is; 'auto' reads it from the model's own files.",
         group="contract",

@@ -112,10 +112,17 @@ def _spec(name: str, info: FieldInfo) -> FieldSpec:
         help=info.description or "",
         group=about.get("group", "basics"),
         advanced=about.get("advanced", False),
-        depends_on=about.get("depends_on"),
+        depends_on=_depends_on(about.get("depends_on")),
         refers_to=refers_to,
         widget=about.get("widget") or menu,
     )
+
+
+def _depends_on(about: Any) -> tuple[str, tuple[Any, ...]] | None:
+    if about is None:
+        return None
+    field, values = about
+    return field, values() if callable(values) else values
 
 
 def _bound(info: FieldInfo, *names: str) -> float | None:

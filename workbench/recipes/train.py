@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, model_validator
 
 from workbench.comparison.names import deciding
 from workbench.extensions import OneOf
+from workbench.model_kinds import MODEL_KINDS, ModelKind
 from workbench.recipes.base import (
     Devices,
     Numbers,
@@ -302,6 +303,11 @@ class TrainRecipe(AdapterFields):
         ge=2,
         le=1000,
     )
+
+    @property
+    def model_kind(self) -> ModelKind:
+        """The kind of model that it trains."""
+        return MODEL_KINDS.get(self.kind)
 
     @property
     def quantizable(self) -> bool:

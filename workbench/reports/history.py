@@ -10,7 +10,7 @@ from workbench.comparison.conditions import EXCLUDED, LENGTHS, STAYED
 from workbench.comparison.names import CORRELATIONS, HEADLINE, METRICS
 from workbench.recipes.base import Recipe
 from workbench.recipes.evaluate import EvaluateRecipe, MatrixRecipe
-from workbench.tasks import TASKS
+from workbench.tasks import all_tasks
 
 if TYPE_CHECKING:
     from workbench.workspace import Workspace
@@ -204,8 +204,9 @@ def _measured_how(job: Job) -> dict[str, Any]:
 
 
 def _of_job(job: Job, source: str, id: str, removed: Removed, **values: Any) -> Measurement:
+    tasks = all_tasks()
     # A record can be older than its task's name.
-    recipe: type[Recipe] = TASKS[job.task].recipe if job.task in TASKS else Recipe
+    recipe: type[Recipe] = tasks[job.task].recipe if job.task in tasks else Recipe
     dataset = values.pop("dataset", None) or str(job.recipe.get("dataset", ""))
     usual: dict[str, Any] = {
         "measured_at": job.finished_at or job.created_at,

@@ -18,8 +18,6 @@ from workbench.models.load import Embeddings, Loaded, Role
 from workbench.models.scorer import Scorer
 from workbench.search.encoded import Encoded, Scored
 
-#: Kinds of model that give each text one vector.
-ENCODES = ("embedding", "image-text")
 _BATCH = 64
 
 
@@ -32,7 +30,7 @@ class Encodes(Protocol):
 def embed(loaded: Loaded, name: str, texts: Sequence[str], role: Role) -> Encoded:
     """Vectors of ``texts`` in their order; raises :class:`ModelUnusable` for another kind, or where
     a vector is not made of finite numbers."""
-    if loaded.contract.kind not in ENCODES:
+    if not loaded.contract.model_kind.encodes:
         raise ModelUnusable(
             f"'{name}' is a {loaded.contract.kind} model and gives no vector of a text.",
             "Choose an embedding model, or ask this one to rerank.",

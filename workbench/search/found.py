@@ -18,6 +18,7 @@ from storage.records import Index
 from workbench.data.digests import of_bytes, of_strings
 from workbench.errors import BadInput, ModelUnusable
 from workbench.evaluation.texts import join_documents
+from workbench.model_kinds import scoring
 from workbench.models.scorer import Scorer
 from workbench.search.fields import Fields, parse
 from workbench.search.index_types import Mask, Searchable
@@ -285,14 +286,12 @@ def _files(database: Path) -> tuple[Path, Path]:
 # The second stage of a search: a reranker or a late-interaction model re-ranks what the index
 # found. Torch-free: the model is handed in, loaded.
 
-#: Kinds of model that score a query together with a document.
-KINDS = ("reranker", "late-interaction")
 _DAMAGED = "Its weights may be damaged, or its training went wrong. Choose another second stage."
 
 
 def check_kind(name: str, kind: str) -> None:
     """Raises :class:`ModelUnusable` for a model that cannot be a second stage."""
-    if kind not in KINDS:
+    if kind not in scoring():
         raise ModelUnusable(
             f"'{name}' is an {kind} model and cannot be a second stage.",
             "Choose a reranker or a late-interaction model, or build an index with this one.",

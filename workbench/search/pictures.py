@@ -20,6 +20,7 @@ from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput, ModelUnusable, PictureUnusable, WorkbenchError
 from workbench.evaluation.pictures import PICTURE, OnPictures
 from workbench.evaluation.texts import join_documents
+from workbench.model_kinds import seeing
 from workbench.models.contract import Contract
 from workbench.pictures import decode_subprocess
 from workbench.search.fields import checked_filter
@@ -27,7 +28,6 @@ from workbench.search.protocol import SearchPicture
 
 Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
-KIND = "image-text"
 #: Pictures that are named where some cannot be opened; all are counted.
 _NAMED, _LISTED = 3, 100
 #: Pictures encoded at a time: where one is broken, so many are opened a second time.
@@ -96,7 +96,7 @@ class Seeing(OnPictures):
 
 def of_pictures(index: Index) -> bool:
     """Whether pictures can be looked for in it, and it be asked by one."""
-    return index.contract.get("kind") == KIND
+    return index.contract.get("kind") in seeing()
 
 
 def rows_with_pictures(reader: DatasetReader) -> Rows:
@@ -111,7 +111,7 @@ def rows_with_pictures(reader: DatasetReader) -> Rows:
 def as_read(documents: Any, contract: Contract) -> Any:
     """What the model reads of each document (n rows) as an Arrow string array (n,): of a picture
     its path, which is its content's digest."""
-    if contract.kind != KIND:
+    if not contract.model_kind.reads_pictures:
         return join_documents(documents, contract)
     places = pc.fill_null(documents["picture"], "")
     return places.combine_chunks() if isinstance(places, pa.ChunkedArray) else places

@@ -19,8 +19,8 @@ from workbench.models.contract import check_name
 from workbench.models.files import model_files
 from workbench.models.resolve import ResolvedModel, cached_snapshot, resolve
 from workbench.recipes.evaluate import IndexRecipe, IndexUpdateRecipe
-from workbench.search.found import KINDS, no_encoder
-from workbench.search.pictures import KIND, of_pictures
+from workbench.search.found import no_encoder
+from workbench.search.pictures import of_pictures
 from workbench.search.plan import make_plan
 from workbench.workspace import Workspace
 
@@ -180,7 +180,7 @@ def _check_pictures(recipe: IndexRecipe, workspace: Workspace, waits: bool) -> N
     if waits:
         return
     contract = resolve(workspace, recipe.model).contract
-    if contract is not None and contract.kind == KIND:
+    if contract is not None and contract.model_kind.reads_pictures:
         reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
         if not has_pictures(reader):
             raise no_pictures(reader)
@@ -202,7 +202,7 @@ def _model_name(recipe: IndexRecipe, workspace: Workspace, waits: bool) -> str:
         if waits:
             return recipe.model
         raise
-    if found.contract is not None and found.contract.kind in KINDS:
+    if found.contract is not None and not found.contract.model_kind.encodes:
         raise no_encoder(found.name, found.contract.kind)
     return found.name
 

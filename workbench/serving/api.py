@@ -277,7 +277,7 @@ def _add_rerank(api: FastAPI, catalogue: Catalogue, work: Work) -> None:
         found = await while_there(request, work.rerank(model, query, documents))
         scores = [score for score, _ in found]
         order = sorted(range(len(scores)), key=lambda at: (-scores[at], at))[: asked.top_n]
-        bounded = model.kind != "late-interaction" and not asked.raw_scores
+        bounded = model.bounded and not asked.raw_scores
         results = [
             {
                 "index": at,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.errors import BadInput, ModelNotFound, ModelUnusable, WorkbenchError
+from workbench.model_kinds import MODEL_KINDS, scoring
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.search.client import SearchClient
-from workbench.search.found import KINDS as SCORING
 from workbench.search.protocol import Role
 from workbench.workspace import Workspace
 
@@ -34,11 +34,16 @@ class Served:
 
     @property
     def embeds(self) -> bool:
-        return self.kind not in SCORING
+        return self.kind not in scoring()
 
     @property
     def reranks(self) -> bool:
-        return self.kind in (*SCORING, "")
+        return self.kind in (*scoring(), "")
+
+    @property
+    def bounded(self) -> bool:
+        """Whether its scores are logits, which are probabilities; MaxSim's are not."""
+        return self.kind not in MODEL_KINDS.named(lambda kind: kind.token_vectors)
 
     def about(self) -> dict[str, Any]:
         """As OpenAI lists a model, and what it is besides."""

@@ -47,7 +47,7 @@ def _check_models(recipe: SynthesizeRecipe, workspace: Workspace) -> None:
             refuse_mute(Path(found.source), recipe.local_model)
     if recipe.round_trip and recipe.round_trip.strip().lower() != BM25:
         contract = resolve(workspace, recipe.round_trip).contract
-        if contract is not None and contract.kind != "embedding":
+        if contract is not None and not contract.model_kind.first_stage:
             raise no_searcher(recipe.round_trip)
 
 

@@ -57,9 +57,9 @@ def loss_of(
     ``across``: the documents of other devices' batches are negatives, too.
     """
     gather = ", gather_across_devices=True" if across else ""
-    if recipe.kind == "reranker":
+    if recipe.model_kind.reads_pairs:
         return _reranker(recipe)
-    if recipe.kind == "late-interaction":
+    if recipe.model_kind.token_vectors:
         name = "MultiVectorMultipleNegativesRankingLoss"
         return _with_code(
             f"{name}(model, scale=SCALE, similarity_fct=max_sim{gather})",

@@ -54,7 +54,7 @@ def _epochs(of: Origin, reader: DatasetReader, rows: TrainingRows) -> Iterator[l
 
 def _rows(workspace: Any, of: Origin, reader: DatasetReader) -> TrainingRows:
     recipe: Any = of.recipe
-    if recipe.kind != "reranker":
+    if not recipe.model_kind.reads_pairs:
         return build_rows(reader, recipe)
     encoder = None
     if recipe.first_stage not in MODEL_FREE:

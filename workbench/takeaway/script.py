@@ -1,5 +1,6 @@
 """The script that repeats a run, without the workbench. Imports torch: worker processes only."""
 
+import re
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -7,6 +8,7 @@ from string import Template
 from typing import Any
 
 from workbench.errors import BadInput, ModelUnusable
+from workbench.model_kinds import ModelKind
 from workbench.models.assemble import FULL, keeping_of
 from workbench.models.contract import Contract, has_token_head
 from workbench.models.inspect import Layout, inspect_folder, read_json
@@ -39,13 +41,15 @@ def load_function(
     """The function's text; what it imports is added to ``this``. ``heads``: trained whole beside an
     adapter; ``m3``: the base has bge-m3's head for a vector per token."""
     kept = _kept(this, keeping)
-    body = {
-        "embedding": lambda: _embedding(this, recipe, contract, layout, kept),
-        "reranker": lambda: _reranker(this, contract, layout, kept),
-        "late-interaction": lambda: _late(this, contract, kept, m3=m3),
-    }[recipe.kind]()
+    kind = recipe.model_kind
+    if kind.reads_pairs:
+        body = _reranker(this, contract, layout, kept)
+    elif kind.token_vectors:
+        body = _late(this, contract, kept, m3=m3)
+    else:
+        body = _embedding(this, recipe, contract, layout, kept)
     body += pieces.PADDING
-    if recipe.kind == "reranker" and contract.architecture != "llm":
+    if kind.reads_pairs and contract.architecture != "llm":
         body += (
             '    if getattr(model.config, "pad_token_id", None) is None:\n'
             "        model.config.pad_token_id = model.tokenizer.pad_token_id\n"
@@ -165,14 +169,14 @@ def _method(this: Any, recipe: Any, heads: list[str] | None) -> str:
 
 def _manner(recipe: Any) -> str:
     """The prompts, and the lengths that the run cut texts at."""
-    if recipe.kind == "reranker":
+    if recipe.model_kind.reads_pairs:
         return (
             "    # A pair has room for both lengths.\n"
             "    model.max_seq_length = QUERY_MAX_LEN + PASSAGE_MAX_LEN\n"
         )
     text = '    model.prompts = {"query": QUERY_PROMPT, "document": DOCUMENT_PROMPT}\n'
     text += "    model.max_seq_length = max(QUERY_MAX_LEN, PASSAGE_MAX_LEN)\n"
-    if recipe.kind == "embedding":
+    if recipe.model_kind.pools:
         text += "    model.default_prompt_name = None\n"
     return text
 
@@ -183,12 +187,6 @@ _LEFT_OUT = frozenset({
     "metric_for_best_model", "greater_is_better", "load_best_model_at_end", "dataloader_pin_memory",
     "logging_nan_inf_filter", "ddp_timeout",
 })  # fmt: skip
-#: Kind -> the library's arguments and trainer.
-_CLASSES = {
-    "embedding": ("SentenceTransformerTrainingArguments", "SentenceTransformerTrainer"),
-    "reranker": ("CrossEncoderTrainingArguments", "CrossEncoderTrainer"),
-    "late-interaction": ("MultiVectorEncoderTrainingArguments", "MultiVectorEncoderTrainer"),
-}
 _PACKAGES = ("sentence-transformers", "transformers", "torch", "datasets", "accelerate")
 
 
@@ -207,9 +205,15 @@ def write_script(workspace: Any, model: Model, folder: Path) -> dict[str, Any]:
     Raises :class:`BadInput` where the model was not trained here, or its data is another by now.
     """
     of = origin(workspace, model)
-    if of.recipe.kind == "image-text":
+    kind = of.recipe.model_kind
+    if kind.reads_pictures:
         raise BadInput(
             "There is no script for runs on pictures: it would need the data set's picture files.",
+            "Take the model itself away; its README says how to use it.",
+        )
+    if not kind.scripted:
+        raise BadInput(
+            f"There is no script for runs of the kind '{kind.name}'.",
             "Take the model itself away; its README says how to use it.",
         )
     base = resolve(workspace, of.recipe.model)
@@ -237,20 +241,22 @@ def write_script(workspace: Any, model: Model, folder: Path) -> dict[str, Any]:
 def script(workspace: Any, of: Origin, base: ResolvedModel) -> str:
     """The text of train.py."""
     recipe: Any = of.recipe
-    kind, contract = recipe.kind, of.contract
+    kind, contract = recipe.model_kind, of.contract
     place = _folder(base)
     # By the contract: QLoRA over bf16 once kept what it does not quantize in fp32.
     full = recipe.method == "full"
     keeping = FULL if full else keeping_of(contract, of.resolved["precision"])
     heads = read_json(of.folder / "adapter_config.json", missing={}).get("modules_to_save")
     this = Pieces()
-    arguments_class, trainer_class = _CLASSES[kind]
+    arguments_class, trainer_class = _classes(kind)
+    # CrossEncoder's is cross_encoder.
+    package = re.sub(r"(?<!^)(?=[A-Z])", "_", kind.library_class).lower()
     this.imports |= {
         "from datasets import Dataset",
         "from transformers import TrainerCallback, set_seed",
         "from sentence_transformers.base.sampler import DefaultBatchSampler",
         f"from sentence_transformers import {trainer_class}",
-        f"from sentence_transformers.{kind_package(kind)}.training_args import {arguments_class}",
+        f"from sentence_transformers.{package}.training_args import {arguments_class}",
     }
     together = _together(of)
     across = across_devices(recipe, together)
@@ -268,8 +274,7 @@ def script(workspace: Any, of: Origin, base: ResolvedModel) -> str:
     m3 = has_token_head(place)
     this.parts.append(load_function(this, recipe, contract, layout, keeping, heads, m3=m3))
     summary = of.model.summary
-    both = contract.query_max_len, contract.passage_max_len
-    this.constants["USED_MAX_LEN"] = sum(both) if kind == "reranker" else max(both)
+    this.constants["USED_MAX_LEN"] = contract.longest
     this.constants["KEEP_STEP"] = summary["best_step"]
     this.constants["LAST_STEP"] = summary["steps"]
     this.parts.append(_main(of, loss, kind))
@@ -297,14 +302,9 @@ def _imports(lines: set[str]) -> str:
     return "\n".join(["import torch", *sorted(whole)])
 
 
-def kind_package(kind: str) -> str:
-    """The library's package for a kind of model."""
-    names = {
-        "embedding": "sentence_transformer",
-        "reranker": "cross_encoder",
-        "late-interaction": "multi_vector_encoder",
-    }
-    return names[kind]
+def _classes(kind: ModelKind) -> tuple[str, str]:
+    """The library's arguments and trainer."""
+    return f"{kind.library_class}TrainingArguments", f"{kind.library_class}Trainer"
 
 
 def _folder(base: ResolvedModel) -> Path:
@@ -323,8 +323,8 @@ def _base(base: ResolvedModel, workspace: Any) -> str:
     return name if "/" in name else base.source
 
 
-def _collator(this: Pieces, kind: str, recipe: Any, contract: Any) -> None:
-    if kind == "reranker":
+def _collator(this: Pieces, kind: ModelKind, recipe: Any, contract: Any) -> None:
+    if kind.reads_pairs:
         this.constants["LISTWISE"] = recipe.objective != "bce"
         this.constants["RIGHT"] = 100.0 if recipe.objective == "contrastive" else 1.0
         this.parts.append(pieces.PAIRS)
@@ -361,9 +361,9 @@ def _guide(workspace: Any, recipe: Any, base: ResolvedModel) -> GuideAs | None:
     return GuideAs(_base(guide, workspace), guide.contract or Contract())
 
 
-def _main(of: Origin, loss: Loss, kind: str) -> str:
+def _main(of: Origin, loss: Loss, kind: ModelKind) -> str:
     recipe: Any = of.recipe
-    arguments_class, trainer_class = _CLASSES[kind]
+    arguments_class, trainer_class = _classes(kind)
     make: Any = training_arguments
     # The very arguments of the run: the function hands them to whatever class it is given.
     given = make(
@@ -385,7 +385,7 @@ def _main(of: Origin, loss: Loss, kind: str) -> str:
         trainer_class=trainer_class,
         arguments="\n".join(lines),
         loss=loss.make,
-        collator="Pairs" if kind == "reranker" else "ByRole",
+        collator="Pairs" if kind.reads_pairs else "ByRole",
     )
 
 

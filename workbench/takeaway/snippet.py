@@ -20,21 +20,6 @@ from workbench.recipes.kinds import KINDS
 from workbench.recipes.train import TrainRecipe
 from workbench.records import Model
 
-_EMBEDDING = """\
-from sentence_transformers import SentenceTransformer
-
-model = SentenceTransformer($where)  # pooling: $pooling
-$load
-def document_of(title, text):
-    return title + $separator + text if title else text
-
-model.max_seq_length = $query_max_len
-queries = model.encode(["a question"], prompt=$query_prompt, normalize_embeddings=$normalize)
-model.max_seq_length = $passage_max_len
-texts = [document_of("a title", "a text"), document_of("", "another text")]
-documents = model.encode(texts, prompt=$document_prompt, normalize_embeddings=$normalize)
-scores = queries @ documents.T  # higher is better"""
-
 _PLAIN = """\
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Normalize, Transformer
@@ -44,45 +29,6 @@ transformer = Transformer($where)
 pooling = Pooling(transformer.get_embedding_dimension(), "$pooling")
 model = SentenceTransformer(modules=[transformer, pooling])
 $load"""
-
-_RERANKER = """\
-import torch
-from sentence_transformers import CrossEncoder
-
-model = CrossEncoder($where, activation_fn=torch.nn.Identity())
-model.max_seq_length = $both  # a query and a document together
-$load
-def document_of(title, text):
-    return title + $separator + text if title else text
-
-pairs = [("a question", document_of("a title", "a text")), ("a question", "another text")]
-scores = model.predict(pairs)  # higher is better"""
-
-_LATE = """\
-from sentence_transformers import MultiVectorEncoder
-
-model = MultiVectorEncoder($where)
-$load
-def document_of(title, text):
-    return title + $separator + text if title else text
-
-model.max_seq_length = $query_max_len
-queries = model.encode_query(["a question"], prompt=$query_prompt)
-model.max_seq_length = $passage_max_len
-texts = [document_of("a title", "a text"), document_of("", "another text")]
-documents = model.encode_document(texts, prompt=$document_prompt)
-scores = model.similarity(queries, documents)  # MaxSim: higher is better"""
-
-_IMAGE_TEXT = """\
-from PIL import Image, ImageOps
-from sentence_transformers import SentenceTransformer
-
-model = SentenceTransformer($where)
-$load
-pictures = [ImageOps.exif_transpose(Image.open("a-picture.jpg")).convert("RGB")]
-queries = model.encode(["a caption"], prompt=$query_prompt, normalize_embeddings=$normalize)
-documents = model.encode(pictures, normalize_embeddings=$normalize)
-scores = queries @ documents.T  # higher is better"""
 
 _TWO = """\
 from sentence_transformers import SentenceTransformer
@@ -159,14 +105,11 @@ def snippet(contract: Contract, where: str = HERE, *, plain: bool = False) -> st
     ``where``: its folder or hub id; ``plain``: the folder holds a bare transformer, whose pooling
     sentence-transformers would have to guess.
     """
-    templates = {
-        "embedding": _EMBEDDING,
-        "reranker": _RERANKER,
-        "late-interaction": _LATE,
-        "image-text": _TWO if contract.pictures_by else _IMAGE_TEXT,
-    }
-    text = _graph(contract) if is_graph(contract) else templates[contract.kind]
-    if plain and (contract.kind == "embedding" or contract.pictures_by):
+    kind = contract.model_kind
+    text = _TWO if contract.pictures_by else kind.snippet
+    if is_graph(contract):
+        text = _graph(contract)
+    if plain and (kind.pools or contract.pictures_by):
         # What loads the model is replaced; what uses it stays.
         text = _PLAIN + text.partition("$load")[2]
     return Template(text).substitute(
@@ -184,15 +127,15 @@ def snippet(contract: Contract, where: str = HERE, *, plain: bool = False) -> st
         pool=_POOL.get(contract.pooling, ""),
         query_prompt_text=repr(contract.query_prompt),
         document_prompt_text=repr(contract.document_prompt),
-        cls="MultiVectorEncoder" if contract.kind == "late-interaction" else "SentenceTransformer",
+        cls=kind.library_class,
     )
 
 
 def _graph(contract: Contract) -> str:
     """Lines for ONNX Runtime alone, where a graph and its pooling are the whole model."""
-    if contract.kind == "reranker":
+    if contract.model_kind.reads_pairs:
         return _GRAPH + _GRAPH_RERANKER
-    if contract.kind == "embedding" and contract.pooling in _POOL:
+    if contract.model_kind.pools and contract.pooling in _POOL:
         return _GRAPH + _GRAPH_EMBEDDING
     return _GRAPH_OTHER
 

@@ -41,25 +41,6 @@ class Card:
     settings: Mapping[str, object]
 
 
-_TAGS = {
-    "embedding": "pipeline_tag: sentence-similarity\n"
-    "tags: [sentence-transformers, feature-extraction, retrieval]",
-    "reranker": "pipeline_tag: text-ranking\n"
-    "tags: [sentence-transformers, cross-encoder, reranker]",
-    "late-interaction": "tags: [sentence-transformers, multi-vector, ColBERT, retrieval]",
-    "image-text": "pipeline_tag: zero-shot-image-classification\n"
-    "tags: [sentence-transformers, CLIP, image-text, retrieval]",
-}
-_WHAT = {
-    "embedding": "An embedding model for retrieval: it maps queries and documents to vectors of "
-    "$dimensions numbers\nwhose inner product says how well they fit.",
-    "reranker": "A reranker: it reads a query and a document together and gives a score, higher "
-    "where the document\nanswers the query. Use it on the candidates that a first stage finds.",
-    "late-interaction": "A late-interaction model (ColBERT): a vector of $dimensions numbers per "
-    "token; a document's score is\nthe sum over the query's tokens of their best inner product.",
-    "image-text": "A model of pictures and texts (CLIP): it maps both to vectors of $dimensions "
-    "numbers, whose inner\nproduct says how well a text fits a picture.",
-}
 PAGE = """\
 ---
 library_name: sentence-transformers
@@ -95,11 +76,11 @@ $settings
 
 
 def write_card(folder: Path, card: Card) -> None:
-    kind, contract = card.contract.kind, card.contract
+    contract, kind = card.contract, card.contract.model_kind
     about = {"dimensions": contract.dimensions, "normalize": contract.normalize}
     values = {
-        "tags": _TAGS[kind],
-        "what": Template(_WHAT[kind]).substitute(about),
+        "tags": kind.tags,
+        "what": Template(kind.description).substitute(about),
         "use": snippet(contract),
         "name": card.name,
         "base": card.base,
@@ -135,7 +116,8 @@ def _facts(contract: Contract) -> list[tuple[str, str]]:
         ("Document length", f"{contract.passage_max_len} tokens"),
         ("Title and text", f"joined with {_code(contract.title_separator)}"),
     ]
-    if contract.kind == "reranker":
+    kind = contract.model_kind
+    if kind.reads_pairs:
         answers = f"{_code(contract.yes_token)} against {_code(contract.no_token)}"
         llm = [("Answers", answers), ("Instruction", _code(contract.instruction))]
         return lengths + (llm if contract.architecture == "llm" else [])
@@ -143,9 +125,9 @@ def _facts(contract: Contract) -> list[tuple[str, str]]:
         ("Query prompt", _code(contract.query_prompt)),
         ("Document prompt", _code(contract.document_prompt)),
     ]
-    if contract.kind == "late-interaction":
+    if kind.token_vectors:
         return prompts + lengths
-    if contract.kind == "image-text":
+    if kind.reads_pictures:
         scaled = ("Normalised", "yes" if contract.normalize else "no")
         return [("Text prompt", prompts[0][1]), ("Text length", lengths[0][1]), scaled]
     scaled = ("Normalised", "yes" if contract.normalize else "no")

@@ -38,16 +38,10 @@ from workbench.training.rows import (
 from workbench.training.run import Place, Prepared, Run, batched_arguments, searched
 from workbench.training.scale import fitted
 from workbench.training.scored import correlating_dev, scored_rows
-from workbench.training.task import train
 from workbench.training.trainer import Collator, EmbeddingTrainer
 
 
-def run(recipe: TrainEmbeddingRecipe, context: JobContext) -> dict[str, Any]:
-    """Train and register an embedding model; the result is ``train``'s JSON."""
-    return train(recipe, context, EmbeddingKind())
-
-
-class EmbeddingKind:
+class EmbeddingTraining:
     """What is particular to embedding models."""
 
     def start(
@@ -56,7 +50,7 @@ class EmbeddingKind:
         base: ResolvedModel,
     ) -> Contract | None:
         contract = base.contract
-        if contract is not None and contract.kind != "embedding":
+        if contract is not None and not contract.model_kind.first_stage:
             raise BadInput(
                 f"'{base.name}' is a {contract.kind} model, not an embedding model.",
                 f"Train it with --kind {contract.kind}, or choose an embedding model.",

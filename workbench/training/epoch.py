@@ -54,13 +54,13 @@ def planned(reader: DatasetReader, recipe: TrainRecipe, devices: int) -> Batchin
     if recipe.on_pairs:
         pairs = reader.pairs("train").num_rows
         return batching(reader, _numbered(min(pairs, recipe.max_rows or pairs), 0), recipe, devices)
-    if recipe.kind == "reranker":
+    if recipe.model_kind.reads_pairs:
         # It brings or finds as many negatives as it is asked for.
         asked = int(getattr(recipe, "negatives", 1))
         table, _ = training_table(reader, recipe, asked)
         return batching(reader, _numbered(table.num_rows, asked), recipe, devices)
     rows = build_rows(reader, recipe)
-    if recipe.kind == "image-text":
+    if recipe.model_kind.reads_pictures:
         rows = with_pictures(reader, rows)
     return batching(reader, rows, recipe, devices)
 

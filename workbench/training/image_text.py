@@ -46,16 +46,10 @@ from workbench.training.rows import (
     with_pictures,
 )
 from workbench.training.run import Place, Prepared, Run, batched_arguments, searched
-from workbench.training.task import train
 from workbench.training.trainer import Collator, EmbeddingTrainer
 
 
-def run(recipe: TrainImageTextRecipe, context: JobContext) -> dict[str, Any]:
-    """Train and register a model of pictures and texts; the result is ``train``'s JSON."""
-    return train(recipe, context, ImageTextKind())
-
-
-class ImageTextKind:
+class ImageTextTraining:
     """What is particular to pictures. One object serves one run: it keeps the run's pictures."""
 
     def __init__(self) -> None:
@@ -67,7 +61,7 @@ class ImageTextKind:
         base: ResolvedModel,
     ) -> Contract | None:
         contract = base.contract
-        if contract is not None and contract.kind != "image-text":
+        if contract is not None and not contract.model_kind.reads_pictures:
             raise BadInput(
                 f"'{base.name}' is a {contract.kind} model: it does not see pictures.",
                 "Choose a CLIP-like model.",

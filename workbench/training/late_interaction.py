@@ -26,7 +26,6 @@ from workbench.training.loss import as_trained, training_lengths, wanted_prompts
 from workbench.training.objectives import max_sim
 from workbench.training.rows import build_rows, load_texts, own_prompts_note
 from workbench.training.run import Place, Prepared, Run, batched_arguments, reranking_dev
-from workbench.training.task import train
 from workbench.training.trainer import Collator, LateInteractionTrainer
 
 FRESH = (
@@ -35,25 +34,20 @@ FRESH = (
 )
 
 
-def run(recipe: TrainLateInteractionRecipe, context: JobContext) -> dict[str, Any]:
-    """Train and register a late-interaction model; the result is ``train``'s JSON."""
-    return train(recipe, context, LateInteractionKind())
-
-
-class LateInteractionKind:
+class LateInteractionTraining:
     """What is particular to late interaction."""
 
     def start(self, recipe: TrainLateInteractionRecipe, base: ResolvedModel) -> Contract | None:
         """A late-interaction model as it is, or an encoder made into one."""
         contract = base.contract or Contract()
-        if contract.kind == "reranker":
+        if contract.model_kind.reads_pairs:
             raise BadInput(
                 f"'{base.name}' is a reranker, which has no vectors to compare.",
                 "Start from an encoder or a late-interaction model.",
             )
         changes: dict[str, Any] = {**wanted_prompts(contract, recipe)}
-        if contract.kind == "embedding":
-            contract = as_kind(contract, "late-interaction")
+        if contract.model_kind.first_stage:
+            contract = as_kind(contract, recipe.kind)
             # Of the vector per token; the files decide where they bring a projection.
             changes["dimensions"] = 0 if brings_projection(base) else recipe.token_dimensions
         return contract.model_copy(update=changes)

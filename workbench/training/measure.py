@@ -24,21 +24,10 @@ from workbench.recipes.base import how_many
 from workbench.recipes.evaluate import MeasureRecipe
 from workbench.recipes.train import TrainRecipe
 from workbench.training.callbacks import Cadence
-from workbench.training.embedding import EmbeddingKind
 from workbench.training.epoch import batching, steps
-from workbench.training.image_text import ImageTextKind
-from workbench.training.late_interaction import LateInteractionKind
 from workbench.training.prepare import rows_of
-from workbench.training.reranker import RerankerKind
-from workbench.training.run import Kind, Prepared, Run
+from workbench.training.run import Prepared, Run, Training
 from workbench.training.task import go, look_up, set_up
-
-KINDS: dict[str, Kind] = {
-    "embedding": EmbeddingKind(),
-    "reranker": RerankerKind(),
-    "late-interaction": LateInteractionKind(),
-    "image-text": ImageTextKind(),
-}
 
 
 class Only(Cadence):
@@ -73,9 +62,11 @@ def run(recipe: MeasureRecipe, context: JobContext) -> dict[str, Any]:
     whole = recipe.training()
     few = _few(whole, recipe.steps)
     context.forget_metrics_after(-1)
-    this = look_up(few, context, KINDS[whole.kind], measures=False)
+    kind = whole.model_kind
+    training = kind.load(kind.training)()
+    this = look_up(few, context, training, measures=False)
     try:
-        return _measure(this, whole)
+        return _measure(this, whole, training)
     finally:
         shutil.rmtree(this.output, ignore_errors=True)
 
@@ -88,8 +79,8 @@ def _few(whole: TrainRecipe, steps: int) -> TrainRecipe:
     return whole.model_copy(update=changes)
 
 
-def _measure(this: Run, whole: TrainRecipe) -> dict[str, Any]:
-    context, kind = this.context, KINDS[whole.kind]
+def _measure(this: Run, whole: TrainRecipe, training: Training) -> dict[str, Any]:
+    context = this.context
     gpu = this.device == "cuda"
     before = psutil.Process().memory_info().rss
     if gpu:
@@ -98,8 +89,8 @@ def _measure(this: Run, whole: TrainRecipe) -> dict[str, Any]:
     context.progress(0, None, "", "Loading the model")
     cadence = Only(this.recipe, context, this.together, has_dev=False)
     watch = Stopwatch()
-    start = kind.start(this.recipe, this.base)
-    prepared, recorder, _ = set_up(this, kind, start, None, cadence)
+    start = training.start(this.recipe, this.base)
+    prepared, recorder, _ = set_up(this, training, start, None, cadence)
     context.check_cancelled()
     prepared.trainer.add_callback(watch)
     go(this, prepared.trainer, recorder)

@@ -68,16 +68,17 @@ def _refuse_nothing_to_learn(recipe: TrainRecipe) -> None:
 
 def _refuse_other_towers(recipe: TrainRecipe, contract: Contract | None) -> None:
     """Pictures need a model that sees them, and such a model is no other kind's base."""
-    if contract is None or (contract.kind == "image-text") == (recipe.kind == "image-text"):
+    sees = recipe.model_kind.reads_pictures
+    if contract is None or contract.model_kind.reads_pictures == sees:
         return
-    if recipe.kind == "image-text":
+    if sees:
         raise BadInput(
             f"'{recipe.model}' is a {contract.kind} model: it does not see pictures.",
             "Choose a CLIP-like model; the image sample includes a small one (data draw).",
         )
     raise BadInput(
         f"'{recipe.model}' is a model of pictures and texts.",
-        "Train it with the kind image-text, or choose another base model.",
+        f"Train it with the kind {contract.kind}, or choose another base model.",
     )
 
 
@@ -119,7 +120,7 @@ def _version(recipe: TrainRecipe, workspace: Workspace) -> int:
     reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
     if not rows_of(reader, recipe, "train"):
         raise no_pairs(reader, "train") if recipe.on_pairs else no_queries(reader, "train")
-    if recipe.kind == "image-text" and not has_pictures(reader):
+    if recipe.model_kind.reads_pictures and not has_pictures(reader):
         raise no_pictures(reader)
     if recipe.in_batch and reader.counts["splits"]["train"] <= AT_ONCE:
         planned(reader, recipe, 1)

@@ -32,7 +32,6 @@ from workbench.training.run import (
     reports,
     reranking_dev,
 )
-from workbench.training.task import train
 from workbench.training.trainer import RerankerTrainer
 
 #: ListNet compares softmaxes: labels this far apart leave all the weight on the right document,
@@ -40,27 +39,22 @@ from workbench.training.trainer import RerankerTrainer
 ONE_HOT = 100.0
 
 
-def run(recipe: TrainRerankerRecipe, context: JobContext) -> dict[str, Any]:
-    """Train and register a reranker; the result is ``train``'s JSON."""
-    return train(recipe, context, RerankerKind())
-
-
-class RerankerKind:
+class RerankerTraining:
     """What is particular to rerankers."""
 
     def start(self, recipe: TrainRerankerRecipe, base: ResolvedModel) -> Contract | None:
         """A reranker as it is, or an encoder or language model made into one."""
         contract = base.contract or Contract()
-        if contract.kind == "late-interaction":
+        if contract.model_kind.token_vectors:
             raise BadInput(
                 f"'{base.name}' is a late-interaction model, not a reranker.",
                 "Train it with --kind late-interaction, or choose another model.",
             )
-        if contract.kind == "embedding":
+        if contract.model_kind.first_stage:
             llm = recipe.architecture == "llm"
             if recipe.architecture == "auto":
                 llm = is_language_model(Path(base.source))
-            contract = as_kind(contract, "reranker", llm=llm)
+            contract = as_kind(contract, recipe.kind, llm=llm)
         if contract.architecture == "llm":
             contract = _asked(contract, recipe, Path(base.source))
         return contract

@@ -168,8 +168,8 @@ class Prepared:
         return int(self.rows.negatives.shape[1])
 
 
-class Kind(Protocol):
-    """What differs from one kind of model to the other. Each has a module of its own."""
+class Training(Protocol):
+    """What differs from training one kind of model to the other. Each has a module of its own."""
 
     def start(self, recipe: Any, base: ResolvedModel) -> Contract | None:
         """The contract that the base is loaded with; None takes its own."""

@@ -46,12 +46,12 @@ from workbench.training.run import (
     FINAL,
     RUNS,
     SUMMARY,
-    Kind,
     Outcome,
     Place,
     Prepared,
     Run,
     Trained,
+    Training,
     write_config,
     write_json,
     write_logs,
@@ -176,19 +176,25 @@ def _summary(run: Run, trained: Trained, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def train(recipe: Any, context: JobContext, kind: Kind) -> dict[str, Any]:
-    """Train and register a model; the result is ``train``'s JSON.
+def run(recipe: TrainRecipe, context: JobContext) -> dict[str, Any]:
+    """A task that trains: a model of the recipe's kind; the result is :func:`train`'s JSON."""
+    kind = recipe.model_kind
+    return train(recipe, context, kind.load(kind.training)())
+
+
+def train(recipe: Any, context: JobContext, training: Training) -> dict[str, Any]:
+    """Train and register a model; the result says how it went.
 
     Raises :class:`TrainingDiverged`, :class:`JobCancelled` (after saving a checkpoint), and what
     bad data or an unusable model raise.
     """
     started = time.monotonic()
-    run = look_up(recipe, context, kind)
+    run = look_up(recipe, context, training)
     checkpoint = run.together.tell(lambda: _where_to_go_on(run))
-    start = kind.start(recipe, run.base)
+    start = training.start(recipe, run.base)
     context.progress(0, None, "", "Loading the model")
     outcome, loaded = _before(run, start)
-    trained = _train(run, kind, start, loaded, checkpoint)
+    trained = _train(run, training, start, loaded, checkpoint)
     del loaded
     # The trainer and what it trained stand in circles of references; read_back loads another
     # model, which must not find the first one and its optimizer still in a GPU's memory.
@@ -232,7 +238,9 @@ def train(recipe: Any, context: JobContext, kind: Kind) -> dict[str, Any]:
     return result
 
 
-def look_up(recipe: TrainRecipe, context: JobContext, kind: Kind, *, measures: bool = True) -> Run:
+def look_up(
+    recipe: TrainRecipe, context: JobContext, training: Training, *, measures: bool = True
+) -> Run:
     """Data, base model, machine and (``measures``) dev ground; nothing is loaded yet."""
     workspace = context.workspace
     reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
@@ -251,7 +259,7 @@ def look_up(recipe: TrainRecipe, context: JobContext, kind: Kind, *, measures: b
     has_dev = measures and bool(rows_of(reader, recipe, "dev"))
     dev = None
     if has_dev and together.leads:
-        dev = kind.dev(recipe, context, reader, output, place)
+        dev = training.dev(recipe, context, reader, output, place)
     return Run(
         recipe, context, reader, base, output, device, place.precision, dev, has_dev, together
     )
@@ -296,11 +304,11 @@ def _before(run: Run, start: Contract | None) -> tuple[Outcome, Any]:
 
 
 def _train(
-    run: Run, kind: Kind, start: Contract | None, loaded: Any, checkpoint: Path | None
+    run: Run, training: Training, start: Contract | None, loaded: Any, checkpoint: Path | None
 ) -> Trained:
     """The step loop. Leaves checkpoints and logs in the output folder."""
     cadence = Cadence(run.recipe, run.context, run.together, has_dev=run.has_dev)
-    prepared, recorder, contract = set_up(run, kind, start, loaded, cadence)
+    prepared, recorder, contract = set_up(run, training, start, loaded, cadence)
     if run.together.leads:
         write_config(run.output, run.recipe, _resolved(run, prepared, contract))
     go(run, prepared.trainer, recorder, checkpoint)
@@ -314,16 +322,18 @@ def _train(
 
 
 def set_up(
-    run: Run, kind: Kind, start: Contract | None, loaded: Any, cadence: Cadence
+    run: Run, training: Training, start: Contract | None, loaded: Any, cadence: Cadence
 ) -> tuple[Prepared, Recorder, Contract]:
     """The trainer, ready to go; ``loaded`` is the model where it is in memory already."""
     recipe, context = run.recipe, run.context
     set_seed(recipe.seed)
     if loaded is None:
         loaded = run.load(run.base, start, keeping_for(recipe, run.precision))
-    contract = kind.contract(loaded, recipe, run.base.name)
+    contract = training.contract(loaded, recipe, run.base.name)
     contract = adapted_contract(contract, recipe, run.precision)
-    contract = contract.model_copy(update={"dataset_version": run.reader.version})
+    contract = contract.model_copy(
+        update={"kind": recipe.kind, "dataset_version": run.reader.version}
+    )
     apply_method(loaded.model, recipe, run.base)
     refuse_frozen(loaded.model)
     recorder = Recorder(
@@ -334,7 +344,7 @@ def set_up(
         leads=run.together.leads,
     )
     set_seed(recipe.seed)
-    prepared = kind.prepare(run, loaded.with_contract(contract), recorder, cadence)
+    prepared = training.prepare(run, loaded.with_contract(contract), recorder, cadence)
     _refuse_too_few(run, prepared)
     recorder.samples_per_step = _samples_per_step(run, prepared.batching)
     total = steps(recipe, prepared.batching)

@@ -14,7 +14,6 @@ from sentence_transformers.base.sampler import DefaultBatchSampler
 
 from workbench.errors import JobCancelled
 from workbench.models.contract import Contract
-from workbench.models.load import pair_length
 from workbench.training.batches import Batching
 from workbench.training.checkpoints import restore_adapter
 from workbench.training.rows import Texts
@@ -113,7 +112,7 @@ class RerankerTrainer(_Ours, CrossEncoderTrainer):
     def _save_model(self, folder: Path) -> None:
         """The losses cut pairs at the model's own length; who loads the folder alone is to read
         as much of them as the contract says."""
-        trained, self.model.max_seq_length = self.model.max_seq_length, pair_length(self.contract)
+        trained, self.model.max_seq_length = self.model.max_seq_length, self.contract.longest
         try:
             super()._save_model(folder)
         finally:

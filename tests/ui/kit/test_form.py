@@ -14,12 +14,12 @@ from workbench.recipes.describe import FieldSpec, describe
 from workbench.recipes.evaluate import IndexRecipe
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.recipes.train_rerank import TrainRerankerRecipe
-from workbench.tasks import TASKS
+from workbench.tasks import all_tasks
 
 #: Without those that hold another recipe's fields: nobody fills them in.
 RECIPES = [
     task.recipe
-    for task in TASKS.values()
+    for task in all_tasks().values()
     if all(spec.kind != "fields" for spec in describe(task.recipe))
 ]
 FIELDS = [(recipe, spec) for recipe in RECIPES for spec in describe(recipe)]

@@ -11,8 +11,7 @@ from storage.records import SlotKind
 from workbench.jobs.reporting import JobContext
 from workbench.recipes.base import setting
 from workbench.recipes.train import TrainEmbeddingRecipe
-from workbench.tasks import TASKS as ALL
-from workbench.tasks import Task
+from workbench.tasks import Task, all_tasks
 
 WHERE = "tests.workbench.checks.hungry:TASKS"
 #: A row of a batch takes this much, and so much may be taken on top of what Python has.
@@ -56,7 +55,7 @@ TASKS = {
         HungryRecipe,
         f"{__name__}:run",
         SlotKind.TRAIN,
-        ALL["train-embedding"].prepare,
-        ALL["train-embedding"].advice,
+        all_tasks()["train-embedding"].prepare,
+        all_tasks()["train-embedding"].advice,
     )
 }

@@ -95,7 +95,7 @@ def test_an_old_command_brings_its_data_and_runs(
     command: str, files: list[str], names: tuple[str, ...], base: str,
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    from workbench.training.embedding import run
+    from workbench.training.task import run
 
     folder = tmp_path / "work"
     (folder / "data").mkdir(parents=True)

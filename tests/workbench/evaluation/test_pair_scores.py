@@ -8,20 +8,22 @@ from scipy import stats
 
 from workbench.errors import BadInput
 from workbench.evaluation.pairs import correlations, score_pairs
+from workbench.models.contract import Contract
 
 
 class Words:
     """Vectors that count letters; scores by their inner product."""
 
-    class contract:
-        kind = "embedding"
+    def __init__(self, kind: str = "embedding") -> None:
+        self.contract = Contract(kind=kind)
 
     def encode(self, texts: list[str], role: str, **_: object) -> np.ndarray:
         return np.array([[text.count("a"), text.count("b")] for text in texts], np.float32)
 
 
-def test_each_pair_has_its_own_score() -> None:
-    found = score_pairs(Words(), ["aa", "b", "ab"], ["a", "bbb", "ab"])
+@pytest.mark.parametrize("kind", ["embedding", "image-text"])
+def test_each_pair_has_its_own_score(kind: str) -> None:
+    found = score_pairs(Words(kind), ["aa", "b", "ab"], ["a", "bbb", "ab"])
     assert found.tolist() == [2.0, 3.0, 2.0]
 
 

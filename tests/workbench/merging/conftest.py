@@ -16,7 +16,7 @@ from tests.workbench.training.fakes import (
     save_late,
     save_tiny_model,
 )
-from tests.workbench.training.test_cells import Cell, module_of, recipe_for
+from tests.workbench.training.test_cells import Cell, recipe_for, run_training
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def trained(bases: dict[str, Path], tmp_path: Path) -> Callable[..., Bench]:
         recipe = recipe_for(
             Cell(kind, base, method), bases[base], **{"epochs": 1.0, "eval_steps": 6, **values}
         )
-        done = module_of(kind).run(recipe, FakeContext(workspace, tmp_path / "jobs" / "train"))
+        done = run_training(recipe, FakeContext(workspace, tmp_path / "jobs" / "train"))
         return Bench(workspace, FakeContext(workspace, tmp_path / "jobs" / "next"), done)
 
     return train

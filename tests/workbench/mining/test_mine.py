@@ -222,7 +222,7 @@ def test_random_negatives_for_a_reranker(workspace: Workspace, reader: DatasetRe
 def test_training_by_the_teachers_scores(
     objective: str, workspace: Workspace, reader: DatasetReader, tiny: Path, tmp_path: Path
 ) -> None:
-    from workbench.training.embedding import run
+    from workbench.training.task import run
 
     teacher = save_tiny_model(tmp_path / "teacher", seed=3)
     proposal = mine(workspace, model=str(teacher), relative_margin=None, num_negatives=3)
@@ -261,7 +261,7 @@ def test_a_second_stages_scores_decide_and_are_kept(
             return documents.astype(np.float32)
 
     monkeypatch.setattr(task, "ByReading", Liking)
-    monkeypatch.setattr(task.Miner, "_load", lambda self, name, kind: None)
+    monkeypatch.setattr(task.Miner, "_load", lambda self, name, searches: None)
     recipe = MineRecipe(
         dataset="pets", method="bm25", reranker="r", absolute_margin=0.0, relative_margin=None
     )

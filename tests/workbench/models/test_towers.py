@@ -101,12 +101,15 @@ def test_a_pair_is_used_and_not_trained(opened: Workspace, clip: Path, texts: Pa
     from workbench.models.load import load_model
     from workbench.recipes.train_image_text import TrainImageTextRecipe
     from workbench.takeaway.snippet import use_lines
-    from workbench.training.image_text import ImageTextKind
+    from workbench.training.image_text import ImageTextTraining
 
     name = added(opened, source=str(texts), pictures_by=str(clip))
     pair = resolve(opened, name)
     recipe = TrainImageTextRecipe(dataset="d", model=name)
-    for refused in (lambda: full_model(opened, name), lambda: ImageTextKind().start(recipe, pair)):
+    for refused in (
+        lambda: full_model(opened, name),
+        lambda: ImageTextTraining().start(recipe, pair),
+    ):
         with pytest.raises(BadInput, match="not trained or blended") as found:
             refused()
         assert "'clip-small'" in str(found.value)

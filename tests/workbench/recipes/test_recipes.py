@@ -9,10 +9,10 @@ from workbench.recipes.base import Recipe
 from workbench.recipes.describe import describe
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.reference import reference
-from workbench.tasks import TASKS, get_task, read_recipe
+from workbench.tasks import all_tasks, get_task, read_recipe
 
 ROOT = Path(__file__).resolve().parents[3]
-RECIPES = [task.recipe for task in TASKS.values()]
+RECIPES = [task.recipe for task in all_tasks().values()]
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

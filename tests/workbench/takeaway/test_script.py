@@ -20,7 +20,7 @@ from tests.workbench.training.fakes import (
     save_late,
     save_tiny_model,
 )
-from tests.workbench.training.test_cells import Cell, module_of, recipe_for
+from tests.workbench.training.test_cells import Cell, recipe_for, run_training
 from workbench.errors import BadInput
 from workbench.models.contract import Contract
 from workbench.models.registry import new_model
@@ -64,7 +64,7 @@ def test_the_script_has_the_run_s_losses(cell: Cell, tmp_path: Path) -> None:
     context = FakeContext(workspace, tmp_path / "home" / "jobs" / "job")
     base = save_base(cell.base, tmp_path / "base")
     changes = CHANGES.get(cell.name, {})
-    result = module_of(cell.kind).run(recipe_for(cell, base, epochs=2.0, **changes), context)
+    result = run_training(recipe_for(cell, base, epochs=2.0, **changes), context)
 
     folder = tmp_path / "taken"
     written = write_script(workspace, workspace.models.added[0], folder)

@@ -10,7 +10,7 @@ from tests.workbench.training.fakes import FakeReader, FakeWorkspace, save_decod
 from tests.workbench.training.test_cells import Cell, recipe_for
 from workbench.models.load import load_model
 from workbench.models.resolve import from_folder
-from workbench.training.reranker import RerankerKind
+from workbench.training.reranker import RerankerTraining
 
 OWN = "{% for message in messages %}{# query, document #}{{ message['content'] }} {% endfor %}"
 
@@ -26,7 +26,7 @@ def loaded(folder: Path, **values: Any) -> Any:
     base = from_folder(home, folder, "lm")
     values = {"prompt_template": "", **values}
     recipe = recipe_for(Cell("reranker", "qwen2-lm", "full"), folder, **values)
-    return load_model(base, device="cpu", contract=RerankerKind().start(recipe, base))
+    return load_model(base, device="cpu", contract=RerankerTraining().start(recipe, base))
 
 
 def ids(model: Any) -> tuple[int, int]:

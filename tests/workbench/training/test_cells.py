@@ -93,10 +93,10 @@ def trained() -> dict[str, Any]:
     return {}
 
 
-def module_of(kind: str) -> Any:
-    from importlib import import_module
+def run_training(recipe: Any, context: Any) -> Any:
+    from workbench.training.task import run
 
-    return import_module(f"workbench.training.{kind.replace('-', '_')}")
+    return run(recipe, context)
 
 
 def recipe_for(cell: Cell, base: Path, **values: Any) -> Any:
@@ -149,7 +149,7 @@ def test_it_learns_and_is_kept(
     workspace = FakeWorkspace(home, FakeReader(ranked(cell) if ranks else animal_splits()))
     context = FakeContext(workspace, home / "jobs" / "job")
     values = {"objective": "contrastive", "candidates": 5, "eval_steps": 8} if ranks else {}
-    result = module_of(cell.kind).run(recipe_for(cell, bases[cell.base], **values), context)
+    result = run_training(recipe_for(cell, bases[cell.base], **values), context)
 
     losses = [values["loss"] for _, values in context.of("train")]
     metric = result["metric"]
@@ -222,17 +222,16 @@ RESUMED = [
 def test_a_resumed_run_ends_with_the_same_weights(
     cell: Cell, bases: dict[str, Path], tmp_path: Path
 ) -> None:
-    module = module_of(cell.kind)
     recipe = recipe_for(cell, bases[cell.base], max_steps=6, eval_steps=3, lora_dropout=0.0)
     reader = FakeReader(animal_splits(dev=8))
     straight = FakeContext(FakeWorkspace(tmp_path / "a", reader), tmp_path / "a" / "job")
-    whole = module.run(recipe, straight)
+    whole = run_training(recipe, straight)
     home = tmp_path / "b"
     broken = FakeContext(FakeWorkspace(home, reader), home / "job", cancel_at=4)
     with pytest.raises(JobCancelled):
-        module.run(recipe, broken)
+        run_training(recipe, broken)
     resumed = FakeContext(broken.workspace, home / "job", resuming=True, rows=broken.rows)
-    result = module.run(recipe, resumed)
+    result = run_training(recipe, resumed)
     assert result["steps"] == whole["steps"]
     assert [step for step, _ in resumed.of("train")] == [step for step, _ in straight.of("train")]
     first, second = (last_weights(folder, whole["steps"]) for folder in (tmp_path / "a", home))

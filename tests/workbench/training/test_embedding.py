@@ -37,7 +37,7 @@ def start(home: Path, splits: Any = None, name: str = "job") -> FakeContext:
 
 
 def train(context: FakeContext, tiny: Path, **values: Any) -> dict[str, Any]:
-    from workbench.training.embedding import run
+    from workbench.training.task import run
 
     settings = {
         "dataset": "pets",

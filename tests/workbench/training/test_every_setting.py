@@ -13,7 +13,7 @@ from tests.workbench.training.fakes import (
     animal_splits,
     save_tiny_model,
 )
-from tests.workbench.training.test_cells import module_of
+from tests.workbench.training.test_cells import run_training
 from tests.workbench.training.test_objectives import Alike, Taught
 from workbench.errors import BadInput, TrainingDiverged
 from workbench.recipes.kinds import KINDS
@@ -53,7 +53,7 @@ def reader_for(objective: str, negatives: int) -> FakeReader:
 
 def trained(recipe: Any, reader: FakeReader, home: Path) -> dict[str, Any]:
     context = FakeContext(FakeWorkspace(home, reader), home / "job")
-    result: dict[str, Any] = module_of(recipe.kind).run(recipe, context)
+    result: dict[str, Any] = run_training(recipe, context)
     losses = [values["loss"] for _, values in context.of("train")]
     assert len(losses) == result["steps"] == recipe.max_steps
     return result
@@ -115,7 +115,7 @@ def test_every_preset(kind: str, preset: str, tiny: Path, tmp_path: Path) -> Non
 
 def test_one_step_is_taken_at_a_learning_rate_above_0(tiny: Path, tmp_path: Path) -> None:
     context = FakeContext(FakeWorkspace(tmp_path, FakeReader(splits(1))), tmp_path / "job")
-    module_of("embedding").run(TrainEmbeddingRecipe(**shared(tiny, max_steps=1)), context)
+    run_training(TrainEmbeddingRecipe(**shared(tiny, max_steps=1)), context)
     ((_, values),) = context.of("train")
     assert values["learning_rate"] == pytest.approx(5e-5)
 
@@ -125,7 +125,7 @@ def test_rows_that_are_left_out_stand_in_the_result(tiny: Path, tmp_path: Path) 
     rows += [(f"which dog {word}", [f"here is {word} dog"], []) for word in ("old", "big", "shy")]
     context = FakeContext(FakeWorkspace(tmp_path, FakeReader({"train": rows})), tmp_path / "job")
     values = shared(tiny, max_steps=None, epochs=2.0)
-    result = module_of("embedding").run(TrainEmbeddingRecipe(**values), context)
+    result = run_training(TrainEmbeddingRecipe(**values), context)
     assert (result["rows"], result["rows_left_out"], result["steps"]) == (43, 37, 6)
     told = [note for note in result["notes"] if note.startswith("37 of 43 training rows are left")]
     assert told and told[0] in context.notes
@@ -136,7 +136,7 @@ def test_a_teacher_that_tells_nothing_is_refused(tiny: Path, tmp_path: Path) -> 
     reader.right = 0.0
     context = FakeContext(FakeWorkspace(tmp_path, reader), tmp_path / "job")
     with pytest.raises(BadInput, match="the same score, in every row"):
-        module_of("embedding").run(
+        run_training(
             TrainEmbeddingRecipe(**shared(tiny, objective="distill-kl", negatives=2)), context
         )
 
@@ -146,9 +146,7 @@ def test_pairs_of_one_score_are_refused(tiny: Path, tmp_path: Path) -> None:
     reader.summary["pair_splits"]["dev"] = 0
     context = FakeContext(FakeWorkspace(tmp_path, reader), tmp_path / "job")
     with pytest.raises(BadInput, match="All 300 training pairs have the score 0"):
-        module_of("embedding").run(
-            TrainEmbeddingRecipe(**shared(tiny, objective="cosent")), context
-        )
+        run_training(TrainEmbeddingRecipe(**shared(tiny, objective="cosent")), context)
 
 
 def test_a_loss_of_0_throughout_a_short_run_fails_it(tiny: Path, tmp_path: Path) -> None:
@@ -156,5 +154,5 @@ def test_a_loss_of_0_throughout_a_short_run_fails_it(tiny: Path, tmp_path: Path)
     context = FakeContext(FakeWorkspace(tmp_path, FakeReader(splits(1))), tmp_path / "job")
     values = shared(tiny, objective="gist", guide_margin=100.0)
     with pytest.raises(TrainingDiverged, match="has been exactly 0 for 2 steps") as caught:
-        module_of("embedding").run(TrainEmbeddingRecipe(**values), context)
+        run_training(TrainEmbeddingRecipe(**values), context)
     assert "guide_margin" in caught.value.hint

@@ -18,7 +18,7 @@ from tests.workbench.training.fakes import (
     save_late,
     save_tiny_model,
 )
-from tests.workbench.training.test_cells import Cell, module_of, recipe_for
+from tests.workbench.training.test_cells import Cell, recipe_for, run_training
 from workbench.merging.blend import _brings_head
 from workbench.models.resolve import fetched, resolve
 
@@ -50,7 +50,7 @@ def train(kind: str, base: str, home: Path, **values: Any) -> Path:
     workspace = FakeWorkspace(home, FakeReader(animal_splits()))
     cell = Cell(kind, "", "lora")
     recipe = recipe_for(cell, Path(base), **{"max_steps": 2, "eval_steps": 2, **values})
-    module_of(kind).run(recipe, FakeContext(workspace, home / "job"))
+    run_training(recipe, FakeContext(workspace, home / "job"))
     return Path(home / workspace.models.get("mine").path)
 
 
@@ -71,15 +71,14 @@ def test_a_language_model_becomes_an_llm_reranker(cache: Path, tmp_path: Path) -
 
 
 def test_a_listed_reranker_keeps_its_answers(cache: Path, tmp_path: Path) -> None:
+    from workbench.training.reranker import RerankerTraining
+
     hub_id = "BAAI/bge-reranker-v2-gemma"
     keep(cache, hub_id, save_decoder(tmp_path / "made", "qwen2", answers=True))
     workspace: Any = FakeWorkspace(tmp_path, FakeReader(animal_splits()))
     base = fetched(workspace, resolve(workspace, hub_id, "reranker"), "reranker")
-    start = (
-        module_of("reranker")
-        .RerankerKind()
-        .start(recipe_for(Cell("reranker", "", "full"), base.name), base)
-    )
+    start = RerankerTraining().start(recipe_for(Cell("reranker", "", "full"), base.name), base)
+    assert start is not None
     assert (start.architecture, start.yes_token) == ("llm", "Yes")
 
 

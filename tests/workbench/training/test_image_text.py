@@ -85,7 +85,7 @@ def recall_at_10(workspace: Workspace, folder: Path) -> float:
     "seed", [1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in (2, 3))]
 )
 def test_text_finds_picture_after_training(seed: int, workspace: Workspace, tmp_path: Path) -> None:
-    from workbench.training.image_text import run
+    from workbench.training.task import run
 
     base = small_clip(tmp_path / "clip", seed)
     before = recall_at_10(workspace, base)
@@ -124,7 +124,7 @@ def test_full_and_lora_are_kept_and_read_by_another_process(
 ) -> None:
     from safetensors.numpy import load_file
 
-    from workbench.training.image_text import run
+    from workbench.training.task import run
 
     base = small_clip(tmp_path / "clip", 7)
     folders: dict[str, Path] = {"untrained": base}
@@ -169,7 +169,7 @@ def test_a_resumed_run_ends_with_the_same_weights(
 ) -> None:
     from safetensors.numpy import load_file
 
-    from workbench.training.image_text import run
+    from workbench.training.task import run
 
     base = small_clip(tmp_path / "clip", 3)
     recipe = recipe_for(
@@ -195,8 +195,8 @@ def test_a_resumed_run_ends_with_the_same_weights(
 
 def test_a_model_of_texts_is_refused(workspace: Workspace, tmp_path: Path) -> None:
     from tests.workbench.models.tiny import bert
-    from workbench.training.image_text import run
     from workbench.training.prepare import prepare_train
+    from workbench.training.task import run
 
     recipe = recipe_for(bert(tmp_path / "bert"))
     with pytest.raises(BadInput, match="does not see pictures"):

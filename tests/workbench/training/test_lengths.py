@@ -15,7 +15,8 @@ from tests.workbench.training.fakes import (
     save_late,
     save_tiny_model,
 )
-from tests.workbench.training.test_cells import Cell, module_of, recipe_for
+from tests.workbench.training.test_cells import Cell, recipe_for, run_training
+from workbench.model_kinds import MODEL_KINDS
 from workbench.models.contract import Contract
 from workbench.models.resolve import from_folder
 from workbench.takeaway.script import write_script
@@ -47,20 +48,17 @@ def trained(cell: Cell, base: Path, home: Path, **values: Any) -> tuple[Any, Any
     workspace = FakeWorkspace(home, FakeReader(animal_splits(24, 12)))
     context = FakeContext(workspace, home / "jobs" / "job")
     asked = {"max_steps": 2, "eval_steps": 2, "learning_rate": 1e-12, **values}
-    result = module_of(cell.kind).run(recipe_for(cell, base, **asked), context)
+    result = run_training(recipe_for(cell, base, **asked), context)
     return workspace, context, result
 
 
 def start_of(cell: Cell, workspace: Any, base: Path) -> Contract:
     """The contract that the base is measured with."""
-    kinds = {
-        "embedding": "EmbeddingKind",
-        "reranker": "RerankerKind",
-        "late-interaction": "LateInteractionKind",
-    }
+    kind = MODEL_KINDS.get(cell.kind)
     resolved = from_folder(workspace, base, "base")
-    kind = getattr(module_of(cell.kind), kinds[cell.kind])()
-    contract = kind.start(recipe_for(cell, base), resolved) or resolved.contract
+    contract = (
+        kind.load(kind.training)().start(recipe_for(cell, base), resolved) or resolved.contract
+    )
     assert contract is not None
     return contract
 
@@ -155,7 +153,7 @@ def test_an_empty_prompt_is_none_and_an_absent_one_the_bases(
     own = (resolved.contract or Contract()).model_copy(update={"document_prompt": "query: "})
     from dataclasses import replace
 
-    from workbench.training.late_interaction import LateInteractionKind
+    from workbench.training.late_interaction import LateInteractionTraining
 
-    found = LateInteractionKind().start(late, replace(resolved, contract=own))
+    found = LateInteractionTraining().start(late, replace(resolved, contract=own))
     assert found is not None and found.document_prompt == wanted

@@ -78,12 +78,6 @@ def test_every_kind(kind: str, tiny: Path, tmp_path: Path) -> None:
     assert (found["kind"], found["steps"]) == (kind, 2)
 
 
-def test_all_kinds_that_can_be_trained_can_be_measured() -> None:
-    from workbench.training import measure as module
-
-    assert set(module.KINDS) == set(KINDS)
-
-
 def test_it_stops_between_two_steps(tiny: Path, tmp_path: Path) -> None:
     context = start(tmp_path, cancel_at=2)
     with pytest.raises(JobCancelled):

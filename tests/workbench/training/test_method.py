@@ -99,7 +99,7 @@ def test_a_projection_over_bf16_is_trained_and_kept_in_fp32(layout: str, tmp_pat
 
     from workbench.models.load import load_model
     from workbench.models.resolve import from_folder
-    from workbench.training.late_interaction import run
+    from workbench.training.task import run
 
     folder = tmp_path / "base"
     base = save_tiny_model(folder) if layout == "fresh" else save_late(folder, layout=layout)
@@ -119,8 +119,8 @@ def test_a_projection_over_bf16_is_trained_and_kept_in_fp32(layout: str, tmp_pat
 def test_the_trained_model_is_gone_when_the_best_is_read_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workbench.training.embedding import run
     from workbench.training.run import Run
+    from workbench.training.task import run
 
     plain, loaded, alive = Run.load, [], []
 

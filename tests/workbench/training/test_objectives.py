@@ -75,7 +75,7 @@ def learned(context: FakeContext, result: dict[str, Any]) -> None:
     ids=lambda values: "-".join(map(str, values.values())),
 )
 def test_embedding(values: dict[str, Any], tiny: Path, tmp_path: Path) -> None:
-    from workbench.training.embedding import run
+    from workbench.training.task import run
 
     context = FakeContext(FakeWorkspace(tmp_path, FakeReader(hard_splits())), tmp_path / "job")
     more = {"guide_model": str(tiny)} if values.get("objective") == "gist" else {}
@@ -107,7 +107,7 @@ class Taught(FakeReader):
 
 @pytest.mark.parametrize(("objective", "right"), [("distill-kl", 10.0), ("margin-mse", 1.0)])
 def test_a_teachers_scores(objective: str, right: float, tiny: Path, tmp_path: Path) -> None:
-    from workbench.training.embedding import run
+    from workbench.training.task import run
 
     reader = Taught(hard_splits())
     reader.right = right
@@ -141,7 +141,7 @@ class Alike(FakeReader):
 
 @pytest.mark.parametrize("objective", ["cosent", "cosine"])
 def test_scored_pairs_are_judged_by_correlation(objective: str, tiny: Path, tmp_path: Path) -> None:
-    from workbench.training.embedding import run
+    from workbench.training.task import run
 
     context = FakeContext(FakeWorkspace(tmp_path, Alike()), tmp_path / "job")
     values = {"objective": objective, "batch_size": 16, "epochs": 5.0, "eval_steps": 20}
@@ -158,7 +158,7 @@ def test_scored_pairs_are_judged_by_correlation(objective: str, tiny: Path, tmp_
 
 @pytest.mark.parametrize("objective", ["contrastive", "listnet", "lambda"])
 def test_reranker(objective: str, tiny: Path, tmp_path: Path) -> None:
-    from workbench.training.reranker import run
+    from workbench.training.task import run
 
     reader = FakeReader(told_by_a_word("today today today", "number"))
     context = FakeContext(FakeWorkspace(tmp_path, reader), tmp_path / "job")
@@ -180,7 +180,7 @@ def test_reranker(objective: str, tiny: Path, tmp_path: Path) -> None:
 def test_what_cannot_work_says_why(
     values: dict[str, Any], sentence: str, tiny: Path, tmp_path: Path
 ) -> None:
-    from workbench.training.embedding import run
+    from workbench.training.task import run
 
     context = start(tmp_path)
     with pytest.raises(BadInput, match=sentence):

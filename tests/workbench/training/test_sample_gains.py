@@ -51,7 +51,7 @@ def save_decoder(folder: Path, seed: int) -> Path:
 def test_a_random_decoder_doubles_its_mrr_with_lora(
     seed: int, workspace: Workspace, tmp_path: Path
 ) -> None:
-    from workbench.training.embedding import run
+    from workbench.training.task import run
 
     recipe = TrainEmbeddingRecipe(
         dataset="stdlib-code",

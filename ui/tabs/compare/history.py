@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
+from ui.kit.cards import task_name
 from ui.kit.choices import open_menu, update
 from ui.kit.events import on
 from ui.kit.job_slot import find
@@ -238,6 +239,6 @@ def _run_words(job: Job) -> str:
     return t(
         "compare.diff_one",
         name=job.name,
-        task=t(f"task.{job.task}"),
+        task=task_name(job.task),
         when=ago(job.created_at),
     )

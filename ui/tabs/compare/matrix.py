@@ -39,6 +39,7 @@ from workbench.comparison.matrix import (
     value_at,
 )
 from workbench.evaluation.named import BM25
+from workbench.model_kinds import first_stages
 from workbench.recipes.evaluate import MatrixRecipe
 from workbench.records import Job
 
@@ -141,7 +142,7 @@ class MatrixSection(Section):
         names = [
             name
             for name in model_names(self.workspace)
-            if kinds.get(name, "embedding") == "embedding"
+            if kinds.get(name, "") in first_stages() or name not in kinds
         ]
         return {
             self.retrievers: models_menu([BM25, *names], first or [BM25, *names[:2]]),

@@ -15,6 +15,7 @@ from ui.routes.downloads import download_url
 from ui.services import Services
 from ui.words import t
 from workbench.evaluation.ranked import ranked_ids
+from workbench.model_kinds import scoring
 from workbench.records import Job
 
 #: Jobs in the menus of earlier ones, newest first.
@@ -119,4 +120,4 @@ def downloads_html(services: Services, job: Job) -> Markup:
 def second_stages(services: Services) -> list[str]:
     """The workspace's rerankers and late-interaction models."""
     models = services.workspace.models.list()
-    return [model.name for model in models if model.kind in ("reranker", "late-interaction")]
+    return [model.name for model in models if model.kind in scoring()]

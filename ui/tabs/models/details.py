@@ -1,7 +1,7 @@
 """What is shown of models: their list, what one gained and its contract, what is kept of their
 work, and the catalogue."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from markupsafe import Markup
@@ -11,12 +11,14 @@ from ui.kit.confirm import Confirm
 from ui.kit.markup import EMPTY, badge, empty, facts, heading, join, pick, piece, quiet_lines, table
 from ui.routes.downloads import download_url
 from ui.services import Services
-from ui.words import known, sentences, t
+from ui.words import sentences, t
 from ui.words.amounts import ago, count, size
+from ui.words.kinds import kind_name
 from workbench.comparison.conditions import LENGTHS, excluded
 from workbench.comparison.names import HEADLINE, label
 from workbench.errors import ModelNotFound
 from workbench.evaluation.encoding_cache import EncodingCache
+from workbench.models.contract import Contract
 from workbench.models.resolve import CatalogueModel, catalogue, manner
 from workbench.records import Model
 
@@ -50,12 +52,6 @@ def _row(services: Services, model: Model, chosen: bool) -> list[str]:
     ]
 
 
-def kind_name(kind: str) -> str:
-    """A kind in words."""
-    key = f"kind.{kind}"
-    return t(key) if known(key) else kind
-
-
 def measure(model: Model, *which: str) -> str:
     """The first of these that the model's record has."""
     found = (model.summary.get(one) for one in which)
@@ -74,25 +70,44 @@ def verdict(model: Model) -> str:
     return "–"
 
 
-#: The contract's fields in their order, and the kinds that have them (all, where it says none).
-_VECTOR, _TEXTS = ("embedding",), ("embedding", "late-interaction", "image-text")
-CONTRACT: dict[str, tuple[str, ...]] = {
-    "kind": (),
-    "pictures_by": ("image-text",),
-    "pooling": _VECTOR,
-    "normalize": _VECTOR,
-    "causal": _VECTOR,
-    "dimensions": _TEXTS,
-    "query_prompt": _TEXTS,
-    "document_prompt": _TEXTS,
-    "title_separator": (),
-    "query_max_len": (),
-    "passage_max_len": (),
-    "yes_token": ("llm",),
-    "no_token": ("llm",),
-    "instruction": ("llm",),
-    "prompt_template": ("llm",),
-    "dtype": (),
+Has = Callable[[Contract], bool]
+
+
+def _all(_contract: Contract) -> bool:
+    return True
+
+
+def _pools(contract: Contract) -> bool:
+    return contract.model_kind.pools
+
+
+def _reads_alone(contract: Contract) -> bool:
+    """Whether queries and documents are read one at a time."""
+    return not contract.model_kind.reads_pairs
+
+
+def _answers(contract: Contract) -> bool:
+    return contract.architecture == "llm"
+
+
+#: The contract's fields in their order, and which models have them.
+CONTRACT: dict[str, Has] = {
+    "kind": _all,
+    "pictures_by": lambda contract: contract.model_kind.reads_pictures,
+    "pooling": _pools,
+    "normalize": _pools,
+    "causal": _pools,
+    "dimensions": _reads_alone,
+    "query_prompt": _reads_alone,
+    "document_prompt": _reads_alone,
+    "title_separator": _all,
+    "query_max_len": _all,
+    "passage_max_len": _all,
+    "yes_token": _answers,
+    "no_token": _answers,
+    "instruction": _answers,
+    "prompt_template": _answers,
+    "dtype": _all,
 }
 
 
@@ -148,11 +163,11 @@ def download_html(services: Services, model: Model) -> Markup:
 
 def contract_facts(contract: Mapping[str, Any]) -> dict[str, str]:
     """What the contract says of a model of its kind, in words."""
-    of = {str(contract.get("kind", "embedding")), str(contract.get("architecture", ""))}
+    of = Contract.model_validate(contract)
     return {
         t(f"contract.{name}"): _plain(name, contract.get(name))
-        for name, kinds in CONTRACT.items()
-        if not kinds or of & set(kinds)
+        for name, has in CONTRACT.items()
+        if has(of)
     }
 
 
@@ -180,12 +195,6 @@ def separators() -> list[tuple[str, str]]:
 
 # Models people start from, as a table: what they are for, and the id to type in Train.
 
-_KINDS = {
-    "embedding": "kind.embedding",
-    "reranker": "kind.reranker",
-    "late-interaction": "kind.late-interaction",
-    "image-text": "kind.image-text",
-}
 _PROMPTS = {
     "query_prompt": "catalogue.query_prompt",
     "document_prompt": "catalogue.document_prompt",
@@ -210,7 +219,7 @@ def catalogue_html() -> Markup:
 def _line(model: CatalogueModel) -> list[str]:
     return [
         Markup('<code class="rw-mono">{}</code>').format(model.id),
-        t(_KINDS[model.kind]),
+        kind_name(model.kind),
         sentences.said(model.languages),
         size(model.size * 1_000_000) if model.size else t("catalogue.unknown"),
         f"{model.max_len:,}" if model.max_len else t("catalogue.unknown"),

@@ -10,6 +10,7 @@ from ui.kit.markup import EMPTY, piece
 from ui.kit.pushing import Pushing
 from ui.services import Services
 from ui.words import t
+from workbench.model_kinds import MODEL_KINDS
 from workbench.records import Model
 from workbench.takeaway.push import push
 from workbench.takeaway.snippet import missing_base, use_lines
@@ -38,14 +39,18 @@ class Take:
         return {self.use: html(self.services, model) if model else EMPTY}
 
 
+def _repeatable(kind: str) -> bool:
+    """Whether a script can be written that repeats a run of this kind."""
+    return kind in MODEL_KINDS and MODEL_KINDS.get(kind).scripted
+
+
 def html(services: Services, model: Model) -> Markup:
     """The lines that use the model, what else to take along, and its run as a script."""
     workspace = services.workspace
     base = missing_base(workspace, model)
     along = Markup("<p>{}</p>").format(t("take.base", base=base)) if base else EMPTY
     script = EMPTY
-    # A run on pictures is not repeated from rows of text.
-    if model.job_id and model.kind != "image-text":
+    if model.job_id and _repeatable(model.kind):
         where = services.url(f"/api/download/models/{quote(model.name, safe='')}/script.zip")
         script = Markup('<p>{} <a href="{}" download>{}</a></p>').format(
             t("take.script"), where, t("take.script_get")

@@ -23,15 +23,14 @@ from ui.kit.markup import EMPTY, join, piece
 from ui.services import Services
 from ui.tabs.data.bring import name_from
 from ui.tabs.search.indexes import done_html
-from ui.tabs.search.options import SECOND
 from ui.words import sentences, t
 from workbench.errors import BadInput
+from workbench.model_kinds import scoring, seeing
 from workbench.models.resolve import resolve
 from workbench.recipes.data import ImportRecipe
 from workbench.recipes.describe import describe
 from workbench.recipes.evaluate import IndexRecipe, IndexUpdateRecipe
 from workbench.records import Job, JobStatus
-from workbench.search.pictures import KIND
 from workbench.search.staleness import prepare_index
 
 #: Jobs that make or update an index.
@@ -158,7 +157,7 @@ class Build:
 
 def encoders(services: Services) -> list[str]:
     """The models an index can be built with."""
-    others = {model.name for model in services.workspace.models.list() if model.kind in SECOND}
+    others = {model.name for model in services.workspace.models.list() if model.kind in scoring()}
     return [name for name in model_names(services.workspace) if name not in others]
 
 
@@ -178,7 +177,7 @@ def hint_html(services: Services, dataset: str | None, model: str | None) -> Mar
     workspace = services.workspace
     if not (dataset and model and workspace.datasets.exists(dataset)):
         return EMPTY
-    sees = [one.name for one in workspace.models.list() if one.kind == KIND]
+    sees = [one.name for one in workspace.models.list() if one.kind in seeing()]
     # A look at the beginning: this is asked at each choice, and data sets may be large.
     seen = workspace.datasets.read(dataset).documents(0, _LOOKED_AT)["picture"]
     pictures = seen.null_count < len(seen)

@@ -13,7 +13,9 @@ from ui.kit.markup import EMPTY, join, pick, piece
 from ui.services import Services
 from ui.words import t
 from ui.words.amounts import count
+from ui.words.kinds import kind_name
 from workbench.errors import BadInput
+from workbench.model_kinds import scoring
 from workbench.records import Index
 from workbench.search.client import MOST_HITS
 from workbench.search.fields import Condition, joined, parse
@@ -23,8 +25,6 @@ from workbench.search.results import CANDIDATES
 HITS = 10
 #: Values of a field that are offered.
 VALUES = 8
-#: The kinds of model that can be a second stage, and the words for one in the menu.
-SECOND = {"reranker": "search.second_reranker", "late-interaction": "search.second_late"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +183,8 @@ def second_menu(services: Services, value: str | None) -> dict[str, Any]:
 
     The chosen one stays while it exists, and so does a typed folder or hub id.
     """
-    models = [model for model in services.workspace.models.list() if model.kind in SECOND]
-    choices = [(t(SECOND[model.kind], name=model.name), model.name) for model in models]
+    models = [model for model in services.workspace.models.list() if model.kind in scoring()]
+    choices = [(f"{model.name} · {kind_name(model.kind)}", model.name) for model in models]
     typed = value is not None and "/" in value
     kept = value if typed or value in [name for _, name in choices] else ""
     none = (t("search.second_none"), "")

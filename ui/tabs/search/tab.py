@@ -18,11 +18,12 @@ from ui.tabs.search.blind import Blind
 from ui.tabs.search.build import TASKS, Build, job_html
 from ui.tabs.search.hits import ask_html, gallery_piece
 from ui.tabs.search.indexes import Indexes
-from ui.tabs.search.options import SECOND, Options, read, warm
+from ui.tabs.search.options import Options, read, warm
 from ui.tabs.search.pictures import ByPicture
 from ui.words import t
 from ui.words.amounts import size
 from workbench.errors import BadInput, DatasetNotFound
+from workbench.model_kinds import scoring
 from workbench.records import Index, Job, JobStatus
 
 #: Results stand side by side for at most this many indexes.
@@ -200,7 +201,7 @@ class SearchTab:
         A reranker or late-interaction model becomes the second stage of whatever is asked.
         """
         workspace = self.services.workspace
-        if model in [one.name for one in workspace.models.list() if one.kind in SECOND]:
+        if model in [one.name for one in workspace.models.list() if one.kind in scoring()]:
             return {self.options.second: model}
         made = [index.name for index in workspace.indexes.list() if index.model == model]
         if made:

@@ -16,13 +16,18 @@ from ui.kit.events import on
 from ui.kit.markup import piece
 from ui.services import Services
 from ui.words import sentences, t
+from ui.words.kinds import about_kind, kind_name
 from workbench.checks import run_facts
 from workbench.commands import Imported, read_command
 from workbench.recipes.kinds import KINDS
 from workbench.takeaway.sweeps import recipe_of
 
-FIRST_KIND = next(iter(KINDS))
 FIRST_PRESET = "balanced"
+
+
+def first_kind() -> str:
+    """The kind that is chosen when the page opens."""
+    return next(iter(KINDS))
 
 
 class KindForm:
@@ -31,10 +36,11 @@ class KindForm:
     def __init__(self, kind: str) -> None:
         self.kind = kind
         recipe = KINDS[kind]
+        first_shown = kind == first_kind()
         # The first kind's ids are the short ones: links and tests know them.
-        prefix = "field" if kind == FIRST_KIND else f"field-{kind}"
-        name = "train" if kind == FIRST_KIND else f"train-{kind}"
-        with gr.Column(visible=kind == FIRST_KIND) as self.box:
+        prefix = "field" if first_shown else f"field-{kind}"
+        name = "train" if first_shown else f"train-{kind}"
+        with gr.Column(visible=first_shown) as self.box:
             self.presets = gr.Radio(
                 [(t(f"preset.{one}"), one) for one in recipe.presets],
                 value=FIRST_PRESET,
@@ -77,13 +83,13 @@ class Forms:
     def __init__(self, services: Services) -> None:
         self.services = services
         self.kind = gr.Radio(
-            [(t(f"choice.kind.{name}"), name) for name in KINDS],
-            value=FIRST_KIND,
+            [(kind_name(name), name) for name in KINDS],
+            value=first_kind(),
             label=t("train.kind"),
             interactive=True,
             elem_id="train-kind",
         )
-        self.about = gr.Markdown(t(f"train.kind_{FIRST_KIND}"), elem_classes="rw-quiet")
+        self.about = gr.Markdown(about_kind(first_kind()), elem_classes="rw-quiet")
         self.each = [KindForm(name) for name in KINDS]
         #: Data set and model menu of each form, in turn.
         self.menus = [menu for one in self.each for menu in (one.dataset, one.model)]
@@ -93,7 +99,7 @@ class Forms:
     def listen(self) -> None:
         def show(kind: str) -> dict[Any, Any]:
             boxes = {one.box: gr.Column(visible=one.kind == kind) for one in self.each}
-            return {self.about: t(f"train.kind_{kind}"), **boxes}
+            return {self.about: about_kind(kind), **boxes}
 
         on(self.kind.change, show, self.kind, [self.about, *(one.box for one in self.each)])
         for one in self.each:

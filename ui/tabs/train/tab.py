@@ -18,9 +18,9 @@ from ui.tabs.train.forms import Command, Forms, KindForm
 from ui.tabs.train.sweep import Sweep
 from ui.words import t
 from ui.words.amounts import ago
+from workbench.model_kinds import MODEL_KINDS, seeing
 from workbench.models.resolve import listed
 from workbench.recipes.base import SMALL_CLIP
-from workbench.recipes.kinds import KINDS
 from workbench.records import Job, JobStatus
 
 #: Runs in the menu, newest first.
@@ -164,17 +164,17 @@ class TrainTab:
 
 def _bases(services: Services, kind: str, chosen: str | None) -> dict[str, Any]:
     """Base models to choose: those that see pictures for the kind that needs it, else the rest."""
-    seeing = {one.name for one in services.workspace.models.list() if one.kind == "image-text"}
+    seers = {one.name for one in services.workspace.models.list() if one.kind in seeing()}
     # What is in the workspace, and what the catalogue has of the form's kind.
     names = [*model_names(services.workspace), *listed(kind)]
-    if kind == "image-text":
+    if MODEL_KINDS.get(kind).reads_pictures:
         # The sample's model is offered once it is there.
-        there = chosen != SMALL_CLIP or chosen in seeing
+        there = chosen != SMALL_CLIP or chosen in seers
         return model_menu(
-            [name for name in names if name in seeing or name in listed(kind)],
+            [name for name in names if name in seers or name in listed(kind)],
             chosen if there else None,
         )
-    return model_menu([name for name in names if name not in seeing], chosen or PACKAGED)
+    return model_menu([name for name in names if name not in seers], chosen or PACKAGED)
 
 
 def card_html(job: Job | None) -> str:
@@ -219,7 +219,7 @@ def next_step(result: Mapping[str, Any]) -> str:
 
 def shown_job(services: Services, picked: str | None) -> Job | None:
     """The chosen run, or the newest one."""
-    return find(services, picked, TASKS) or newest(services, TASKS)
+    return find(services, picked, tasks()) or newest(services, tasks())
 
 
 def runs_menu(services: Services, chosen: str | None) -> dict[str, Any]:
@@ -234,7 +234,7 @@ def runs_menu(services: Services, chosen: str | None) -> dict[str, Any]:
 def runs(services: Services, limit: int) -> list[Job]:
     """Training runs of every kind, newest first."""
     jobs = services.workspace.jobs
-    found = [job for task in TASKS for job in jobs.list(task=task, limit=limit)]
+    found = [job for task in tasks() for job in jobs.list(task=task, limit=limit)]
     return sorted(found, key=lambda job: job.created_at, reverse=True)[:limit]
 
 
@@ -244,4 +244,6 @@ def _run_label(job: Job) -> str:
 
 
 #: The tasks whose runs are shown here.
-TASKS = frozenset(recipe.task for recipe in KINDS.values())
+def tasks() -> tuple[str, ...]:
+    """The tasks that train."""
+    return tuple(kind.task for kind in MODEL_KINDS.all())
