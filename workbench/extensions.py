@@ -39,6 +39,16 @@ class Named(Protocol):
     def name(self) -> str: ...
 
 
+class Described(Named, Protocol):
+    """What a form says more of than the name."""
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def help(self) -> str: ...
+
+
 T = TypeVar("T", bound=Named)
 
 
@@ -116,10 +126,16 @@ def _modules(package: str) -> list[str]:
 
 
 class OneOf:
-    """A recipe's choice among a registry's names: ``Annotated[str, OneOf(METRICS.names)]``."""
+    """A recipe's choice among a registry's names: ``Annotated[str, OneOf(METRICS.names)]``.
 
-    def __init__(self, names: Callable[[], tuple[str, ...]]):
+    ``get`` gives a choice's thing, whose ``label`` and ``help`` a form shows.
+    """
+
+    def __init__(
+        self, names: Callable[[], tuple[str, ...]], get: Callable[[str], Described] | None = None
+    ):
         self.names = names
+        self.get = get
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler

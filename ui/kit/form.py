@@ -208,11 +208,13 @@ def _choice(spec: FieldSpec, common: dict[str, Any]) -> gr.components.Component:
 
 def help_of(spec: FieldSpec, value: Any) -> str:
     """A field's help: when the chosen one is right, where there are words for each choice."""
-    key = f"when.{spec.name}.{value}"
-    return t(key) if known(key) else sentences.said(spec.help)
+    described = spec.described.get(str(value))
+    return sentences.said(described.help if described else spec.help)
 
 
 def choice_label(spec: FieldSpec, choice: str) -> str:
+    if choice in spec.described:
+        return sentences.said(spec.described[choice].label)
     key = f"choice.{spec.name}.{choice}"
     return t(key) if known(key) else choice
 
@@ -269,7 +271,7 @@ def listen_depends(form: Form) -> None:
     a choice says when it is the right one."""
     by_name = {spec.name: spec for spec in form.specs}
     for spec in form.specs:
-        if any(known(f"when.{spec.name}.{one}") for one in spec.choices):
+        if spec.described:
             field = form.components[spec.name]
             on(
                 field.change,

@@ -8,7 +8,7 @@ field's value it depends.
 
 import ipaddress
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
@@ -65,12 +65,13 @@ def setting(
     help: str,
     group: str = "basics",
     advanced: bool = False,
-    depends_on: tuple[str, tuple[Any, ...]] | None = None,
+    depends_on: tuple[str, tuple[Any, ...] | Callable[[], tuple[Any, ...]]] | None = None,
     refers_to: Referent | None = None,
     widget: str = "",
     **bounds: Any,
 ) -> Any:
-    """A recipe's field. ``depends_on=("early_stopping", (True,))`` hides it unless that holds.
+    """A recipe's field. ``depends_on=("early_stopping", (True,))`` hides it unless that holds;
+    the values may be a function that gives them.
 
     ``refers_to``: the value, or each value of a list, is the name of such a thing (a model may be a
     folder or a hub id instead, and some fields know words of their own, such as 'bm25'). What is

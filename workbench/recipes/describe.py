@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from workbench.extensions import OneOf
+from workbench.extensions import Described, OneOf
 from workbench.recipes.base import Recipe, Referent
 
 R = TypeVar("R", bound=Recipe)
@@ -27,6 +27,8 @@ class FieldSpec:
     required: bool
     default: Any
     choices: tuple[str, ...]
+    #: What a form calls the choices, and when each is right, where an object says so.
+    described: dict[str, Described]
     minimum: float | None
     maximum: float | None
     help: str
@@ -88,9 +90,11 @@ def _absolute(
 
 def _spec(name: str, info: FieldInfo) -> FieldSpec:
     kind, choices, optional = _kind(info.annotation)
+    described: dict[str, Described] = {}
     for one in info.metadata:
         if isinstance(one, OneOf):
             kind, choices = "choice", one.names()
+            described = {name: one.get(name) for name in choices} if one.get else {}
     extra = info.json_schema_extra
     about: dict[str, Any] = dict(extra.get("workbench", {})) if isinstance(extra, dict) else {}  # type: ignore[arg-type]
     refers_to: Referent | None = about.get("refers_to")
@@ -103,15 +107,23 @@ def _spec(name: str, info: FieldInfo) -> FieldSpec:
         required=info.is_required(),
         default=default if info.default_factory is None else info.default_factory(),  # type: ignore[call-arg]
         choices=choices,
+        described=described,
         minimum=_bound(info, "ge", "gt"),
         maximum=_bound(info, "le", "lt"),
         help=info.description or "",
         group=about.get("group", "basics"),
         advanced=about.get("advanced", False),
-        depends_on=about.get("depends_on"),
+        depends_on=_depends(about.get("depends_on")),
         refers_to=refers_to,
         widget=about.get("widget") or menu,
     )
+
+
+def _depends(given: tuple[str, Any] | None) -> tuple[str, tuple[Any, ...]] | None:
+    if given is None:
+        return None
+    source, wanted = given
+    return source, wanted() if callable(wanted) else wanted
 
 
 def _bound(info: FieldInfo, *names: str) -> float | None:
