@@ -39,6 +39,14 @@ class Named(Protocol):
     def name(self) -> str: ...
 
 
+class Labelled(Named, Protocol):
+    """What a form has a word for. Where it also has a ``help``, the form shows that when it is
+    chosen."""
+
+    @property
+    def label(self) -> str: ...
+
+
 T = TypeVar("T", bound=Named)
 
 
@@ -118,16 +126,17 @@ def _modules(package: str) -> list[str]:
 class OneOf:
     """A recipe's choice among a registry's names: ``Annotated[str, OneOf(METRICS.names)]``.
 
-    ``labels``: what a form calls those that it has no words of its own for.
+    ``things``: those that a form calls by their ``label``, and explains by their ``help`` where
+    they have one.
     """
 
     def __init__(
         self,
         names: Callable[[], tuple[str, ...]],
-        labels: Callable[[], dict[str, str]] = dict,
+        things: Callable[[], Iterable[Labelled]] = tuple,
     ):
         self.names = names
-        self.labels = labels
+        self.things = things
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler

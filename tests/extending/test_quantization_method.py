@@ -53,8 +53,8 @@ def test_it_is_measured_kept_and_evaluated(extended: Run, home: Path, tmp_path: 
             "'ONNX int8, for CPUs', 'Rounded (16 bits)'",
         ),
         (
-            "from ui.tabs.quantize import _several, method_labels\n"
-            "print(_several('methods', method_labels()).choices)",
+            "from ui.tabs.quantize.tab import _several, weight_formats\n"
+            "print(_several('methods', weight_formats()).choices)",
             "('Rounded (16 bits)', 'rounded')",
         ),
         (

@@ -109,7 +109,7 @@ def optional() -> set[str]:
     chosen = [f"{spec.name}.{choice}" for spec in specs for choice in spec.choices]
     # A field that some tasks call by a name of their own has one for the others.
     fields = {f"field.{spec.name}" for spec in specs}
-    return {f"{kind}.{one}" for kind in ("choice", "when") for one in chosen} | fields
+    return {f"choice.{one}" for one in chosen} | fields
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: path.stem)

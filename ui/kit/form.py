@@ -199,13 +199,15 @@ def _choice(spec: FieldSpec, common: dict[str, Any]) -> gr.components.Component:
 
 def help_of(spec: FieldSpec, value: Any) -> str:
     """A field's help: when the chosen one is right, where there are words for each choice."""
-    key = f"when.{spec.name}.{value}"
-    return t(key) if known(key) else sentences.said(spec.help)
+    described = spec.described.get(str(value))
+    return sentences.said(getattr(described, "help", spec.help))
 
 
 def choice_label(spec: FieldSpec, choice: str) -> str:
+    if choice in spec.described:
+        return sentences.said(spec.described[choice].label)
     key = f"choice.{spec.name}.{choice}"
-    return t(key) if known(key) else sentences.said(spec.labels.get(choice, choice))
+    return t(key) if known(key) else choice
 
 
 def _number(spec: FieldSpec, common: dict[str, Any]) -> gr.components.Component:
@@ -260,7 +262,7 @@ def listen_depends(form: Form) -> None:
     a choice says when it is the right one."""
     by_name = {spec.name: spec for spec in form.specs}
     for spec in form.specs:
-        if any(known(f"when.{spec.name}.{one}") for one in spec.choices):
+        if any(hasattr(one, "help") for one in spec.described.values()):
             field = form.components[spec.name]
             on(
                 field.change,

@@ -7,7 +7,7 @@ from workbench.checks.report import Lengths, Memory, Warning_
 from workbench.models.contract import Contract
 from workbench.models.resolve import CatalogueModel
 from workbench.recipes.idle import early_stopping, idle
-from workbench.recipes.train import TAUGHT, TrainRecipe
+from workbench.recipes.train import TrainRecipe
 
 #: Fewer dev queries than this cannot tell a better model from luck.
 ENOUGH_QUERIES = 50
@@ -97,11 +97,11 @@ def _dev(facts: Facts) -> Iterator[Warning_]:
 
 
 def _scores(facts: Facts) -> Iterator[Warning_]:
-    objective = getattr(facts.recipe, "objective", "")
-    if objective in TAUGHT and not facts.scored:
+    objective = facts.recipe.chosen_objective
+    if objective.rows == "teacher" and not facts.scored:
         yield Warning_(
             "no-scores",
-            f"The objective {objective} learns a teacher's scores, and the data has none.",
+            f"The objective {objective.name} learns a teacher's scores, and the data has none.",
             "Add pos_scores and neg_scores to the data, or choose 'contrastive'.",
         )
 

@@ -16,6 +16,7 @@ from workbench.checks.run_facts import RunFacts, free_memory, is_cached, look
 from workbench.errors import WorkbenchError
 from workbench.recipes.base import Recipe
 from workbench.recipes.evaluate import MeasureRecipe
+from workbench.recipes.objectives import names
 from workbench.recipes.train import TrainRecipe
 from workbench.tasks import read_recipe
 from workbench.workspace import Workspace
@@ -103,7 +104,6 @@ LESS = 0.7
 #: No shorter than this: a document of a few words says little.
 SHORTEST = 64
 _ACCUMULATION = 4096
-_CACHED = {"contrastive": "cached-contrastive", "gist": "cached-gist"}
 
 Changes = dict[str, Any]
 #: The changes that one setting can bring, the mildest first.
@@ -211,16 +211,18 @@ def _combinations(
 
 def _cached(recipe: TrainRecipe, _facts: RunFacts) -> Iterator[Changes]:
     """GradCache: the batch in parts, with the gradients and the negatives of the whole."""
-    objective = getattr(recipe, "objective", "")
-    size = recipe.batch_size
+    objective, size = recipe.chosen_objective, recipe.batch_size
+    cached = objective.name
     if is_cached(recipe):
         # A mini-batch beyond the batch is the batch.
         size = min(size, int(getattr(recipe, "mini_batch_size", size)))
-    elif objective not in _CACHED or not getattr(recipe, "in_batch_negatives", True):
+    elif objective.cached in names(recipe.kind) and recipe.in_batch:
+        cached = objective.cached
+    else:
         return
     while size > 1:
         size = _power_below(size)
-        yield {"objective": _CACHED.get(objective, objective), "mini_batch_size": size}
+        yield {"objective": cached, "mini_batch_size": size}
 
 
 def _batches(recipe: TrainRecipe, _facts: RunFacts) -> Iterator[Changes]:

@@ -22,7 +22,8 @@ from workbench.models.precision import cpu_multiplies_bf16
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.recipes.base import how_many
 from workbench.recipes.evaluate import MeasureRecipe
-from workbench.recipes.train import PAIR_OBJECTIVES, TAUGHT, TrainRecipe
+from workbench.recipes.objectives import OBJECTIVES
+from workbench.recipes.train import TrainRecipe
 from workbench.training.prepare import prepare_train
 from workbench.training.rows import training_table
 from workbench.workspace import Workspace
@@ -144,9 +145,7 @@ def padded(recipe: TrainRecipe, width: int, rows: int, query: int, document: int
 
 def is_cached(recipe: TrainRecipe) -> bool:
     """Whether the batch is computed in parts; not where a query sees its own candidates only."""
-    objective = getattr(recipe, "objective", "")
-    alone = "contrastive" in objective and not getattr(recipe, "in_batch_negatives", True)
-    return "cached" in objective and not alone
+    return recipe.chosen_objective.in_parts and recipe.in_batch
 
 
 def precision(recipe: TrainRecipe, gpu: bool) -> str:
@@ -203,14 +202,10 @@ def objectives(reader: DatasetReader, choices: tuple[str, ...]) -> tuple[str, ..
     """Those of ``choices`` that the data holds rows for; all of them where it holds none."""
     pairs = bool(reader.summary.get("pair_splits", {}).get("train"))
     queries = bool(reader.counts["splits"].get("train"))
-    taught = queries and any(name in TAUGHT for name in choices) and has_scores(reader)
-
-    def fits(name: str) -> bool:
-        if name in PAIR_OBJECTIVES:
-            return pairs
-        return taught if name in TAUGHT else queries
-
-    return tuple(name for name in choices if fits(name)) or choices
+    needs = {name: OBJECTIVES.get(name).rows for name in choices}
+    there = {"pairs": pairs, "queries": queries}
+    there["teacher"] = queries and "teacher" in needs.values() and has_scores(reader)
+    return tuple(name for name in choices if there[needs[name]]) or choices
 
 
 def has_scores(reader: DatasetReader) -> bool:

@@ -181,11 +181,6 @@ QUANTIZATION_METHODS = Registry(
 )
 
 
-def method_labels() -> dict[str, str]:
-    """What the methods are called."""
-    return {one.name: one.label for one in QUANTIZATION_METHODS.all()}
-
-
 def is_graph(contract: Contract | None) -> bool:
     """Whether ONNX Runtime computes the model, on a CPU."""
     weights = contract.weights if contract is not None else ""

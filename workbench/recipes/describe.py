@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from workbench.extensions import OneOf
+from workbench.extensions import Labelled, OneOf
 from workbench.recipes.base import Recipe, Referent
 
 R = TypeVar("R", bound=Recipe)
@@ -27,8 +27,8 @@ class FieldSpec:
     required: bool
     default: Any
     choices: tuple[str, ...]
-    #: What choices are called, where that is not left to the form.
-    labels: dict[str, str] = field(hash=False)
+    #: What a form calls choices, and when each is right, where an object says so.
+    described: dict[str, Labelled] = field(hash=False)
     minimum: float | None
     maximum: float | None
     help: str
@@ -90,10 +90,11 @@ def _absolute(
 
 def _spec(name: str, info: FieldInfo) -> FieldSpec:
     kind, choices, optional = _kind(info.annotation)
-    labels: dict[str, str] = {}
+    described: dict[str, Labelled] = {}
     for one in info.metadata:
         if isinstance(one, OneOf):
-            kind, choices, labels = "choice", one.names(), one.labels()
+            kind, choices = "choice", one.names()
+            described = {thing.name: thing for thing in one.things() if thing.name in choices}
     extra = info.json_schema_extra
     about: dict[str, Any] = dict(extra.get("workbench", {})) if isinstance(extra, dict) else {}  # type: ignore[arg-type]
     refers_to: Referent | None = about.get("refers_to")
@@ -106,7 +107,7 @@ def _spec(name: str, info: FieldInfo) -> FieldSpec:
         required=info.is_required(),
         default=default if info.default_factory is None else info.default_factory(),  # type: ignore[call-arg]
         choices=choices,
-        labels=labels,
+        described=described,
         minimum=_bound(info, "ge", "gt"),
         maximum=_bound(info, "le", "lt"),
         help=info.description or "",

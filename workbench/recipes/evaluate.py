@@ -17,7 +17,7 @@ from workbench.recipes.base import (
 )
 from workbench.recipes.kinds import KINDS
 from workbench.recipes.train import TrainRecipe
-from workbench.search.index_types import structure_labels, structures
+from workbench.search.index_types import INDEX_TYPES, structures
 
 
 class EvaluateRecipe(Recipe):
@@ -151,7 +151,7 @@ class IndexRecipe(Recipe):
         "'small' stores each document in far fewer bytes. What the latter two miss is measured "
         "and shown.",
     )
-    structure: Annotated[str, OneOf(structures, structure_labels)] = setting(
+    structure: Annotated[str, OneOf(structures, INDEX_TYPES.all)] = setting(
         "auto",
         help="The FAISS index structure; 'auto' chooses it by the type and the number of "
         "documents.",

@@ -6,6 +6,7 @@ The page hides most of them; a command, a file or an imported recipe can give th
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from workbench.recipes.describe import describe
 from workbench.recipes.train import TrainRecipe
 
 
@@ -29,13 +30,10 @@ def _given(recipe: TrainRecipe, name: str) -> bool:
 
 def _hidden(recipe: TrainRecipe) -> Iterator[Idle]:
     """Fields that depend on another which has a different value."""
-    for name, info in type(recipe).model_fields.items():
-        extra = info.json_schema_extra
-        about = extra.get("workbench") if isinstance(extra, dict) else None
-        depends = about.get("depends_on") if isinstance(about, dict) else None
-        if not depends or not _given(recipe, name):
+    for spec in describe(type(recipe)):
+        if spec.depends_on is None or not _given(recipe, spec.name):
             continue
-        source, wanted = str(depends[0]), tuple(depends[1])  # type: ignore[arg-type,index]
+        name, (source, wanted) = spec.name, spec.depends_on
         is_now = getattr(recipe, source)
         if is_now not in wanted:
             yield Idle(
@@ -46,11 +44,11 @@ def _hidden(recipe: TrainRecipe) -> Iterator[Idle]:
 
 def _own_candidates(recipe: TrainRecipe) -> Iterator[Idle]:
     """Without the batch's other rows there is nothing to cache, to turn round or to gather."""
-    objective = getattr(recipe, "objective", "")
-    if "contrastive" not in objective or getattr(recipe, "in_batch_negatives", True):
+    objective = recipe.chosen_objective
+    if "in_batch_negatives" not in objective.fields or recipe.in_batch:
         return
     names = [name for name in ("symmetric", "negatives_cross_device") if _given(recipe, name)]
-    if objective == "cached-contrastive":
+    if objective.in_parts:
         names.insert(0, "The cached objective")
     for name in names:
         yield Idle(

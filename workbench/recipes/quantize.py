@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator
 
 from workbench.extensions import OneOf
-from workbench.models.quantized import QUANTIZATION_METHODS, method_labels
+from workbench.models.quantized import QUANTIZATION_METHODS
 from workbench.quantization.methods import VectorMethod
 from workbench.recipes.base import (
     QueryDocument,
@@ -16,7 +16,7 @@ from workbench.recipes.base import (
     setting,
 )
 
-Method = Annotated[str, OneOf(QUANTIZATION_METHODS.names, method_labels)]
+Method = Annotated[str, OneOf(QUANTIZATION_METHODS.names, QUANTIZATION_METHODS.all)]
 
 
 def _once(values: list[str]) -> list[str]:

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, model_validator
 from workbench.comparison.names import deciding
 from workbench.extensions import OneOf
 from workbench.model_kinds import MODEL_KINDS, ModelKind
+from workbench.recipes import objectives
 from workbench.recipes.base import (
     Devices,
     Numbers,
@@ -19,6 +20,7 @@ from workbench.recipes.base import (
     query_document,
     setting,
 )
+from workbench.recipes.objectives import OBJECTIVES, Objective
 
 # The fields of an adapter (LoRA: Hu et al. 2021) and of quantized weights below one (QLoRA).
 
@@ -98,15 +100,8 @@ class AdapterFields(Recipe):
     )
 
 
-#: Objectives that learn scored pairs, and what those are judged by.
-PAIR_OBJECTIVES = ("cosent", "cosine")
+#: What scored pairs are judged by.
 SPEARMAN = "spearman"
-#: Objectives that need a guide model.
-GUIDED = ("gist", "cached-gist")
-#: Objectives that learn a teacher's scores of a query's documents.
-TAUGHT = ("distill-kl", "margin-mse")
-#: Objectives that set each row's document against those of the batch's other rows.
-CONTRASTIVE = ("contrastive", "cached-contrastive", *GUIDED)
 
 
 def _metrics() -> tuple[str, ...]:
@@ -324,9 +319,14 @@ class TrainRecipe(AdapterFields):
         return self.in_batch and negatives == 0
 
     @property
+    def chosen_objective(self) -> Objective:
+        """What it is trained for; kinds that offer no choice are trained contrastively."""
+        return OBJECTIVES.get(getattr(self, "objective", "contrastive"))
+
+    @property
     def on_pairs(self) -> bool:
         """Whether it learns scored pairs instead of queries and their documents."""
-        return getattr(self, "objective", "") in PAIR_OBJECTIVES
+        return self.chosen_objective.rows == "pairs"
 
     @model_validator(mode="before")
     @classmethod
@@ -334,7 +334,8 @@ class TrainRecipe(AdapterFields):
         """Pairs are never judged by MAP, nor rankings by a correlation of scores."""
         if not isinstance(values, dict):
             return values
-        on_pairs = values.get("objective") in PAIR_OBJECTIVES
+        chosen = values.get("objective")
+        on_pairs = chosen in OBJECTIVES and OBJECTIVES.get(str(chosen)).rows == "pairs"
         if on_pairs != (values.get("metric") == SPEARMAN):
             default = cls.model_fields["metric"].default
             return {**values, "metric": SPEARMAN if on_pairs else default}
@@ -365,16 +366,7 @@ class TrainEmbeddingRecipe(TrainRecipe):
         ge=0,
         le=100,
     )
-    objective: Literal[
-        "contrastive",
-        "cached-contrastive",
-        "gist",
-        "cached-gist",
-        "distill-kl",
-        "margin-mse",
-        "cosent",
-        "cosine",
-    ] = setting(
+    objective: Annotated[str, objectives.choice("embedding")] = setting(
         "contrastive",
         help="'contrastive' suits pairs and triplets; 'cached-...' fits a large batch into little "
         "memory (at twice the time); 'gist' leaves out negatives that a guide model scores above "
@@ -389,21 +381,21 @@ class TrainEmbeddingRecipe(TrainRecipe):
         "candidates.",
         group="objective",
         advanced=True,
-        depends_on=("objective", ("contrastive", "cached-contrastive")),
+        depends_on=objectives.using("embedding", "in_batch_negatives"),
     )
     negatives_cross_device: bool = setting(
         False,
         help="Also use the documents of the other devices' batches as negatives; needs devices.",
         group="objective",
         advanced=True,
-        depends_on=("objective", ("contrastive", "cached-contrastive", "gist", "cached-gist")),
+        depends_on=objectives.using("embedding", "negatives_cross_device"),
     )
     symmetric: bool = setting(
         False,
         help="Add the loss of the reverse direction, from each document to its query.",
         group="objective",
         advanced=True,
-        depends_on=("objective", ("contrastive", "cached-contrastive")),
+        depends_on=objectives.using("embedding", "symmetric"),
     )
     guide_model: str = setting(
         "",
@@ -411,7 +403,7 @@ class TrainEmbeddingRecipe(TrainRecipe):
         "was before training.",
         group="objective",
         advanced=True,
-        depends_on=("objective", GUIDED),
+        depends_on=objectives.using("embedding", "guide_model"),
         refers_to="model",
     )
     guide_margin: float = setting(
@@ -420,7 +412,7 @@ class TrainEmbeddingRecipe(TrainRecipe):
         "margin; below 0 keeps some that score higher than the positive.",
         group="objective",
         advanced=True,
-        depends_on=("objective", GUIDED),
+        depends_on=objectives.using("embedding", "guide_margin"),
         ge=-100.0,
         le=100.0,
     )
@@ -430,7 +422,7 @@ class TrainEmbeddingRecipe(TrainRecipe):
         "the result.",
         group="objective",
         advanced=True,
-        depends_on=("objective", ("cached-contrastive", "cached-gist")),
+        depends_on=objectives.using("embedding", "mini_batch_size"),
         ge=1,
         le=8192,
     )
@@ -449,7 +441,7 @@ class TrainEmbeddingRecipe(TrainRecipe):
         "is set to another value than the default.",
         group="objective",
         advanced=True,
-        depends_on=("objective", (*CONTRASTIVE, "distill-kl", "cosent")),
+        depends_on=objectives.using("embedding", "temperature"),
         gt=0,
         le=10,
     )
@@ -459,7 +451,7 @@ class TrainEmbeddingRecipe(TrainRecipe):
         "value that brings their typical spread into the range of the model's scores.",
         group="objective",
         advanced=True,
-        depends_on=("objective", TAUGHT),
+        depends_on=objectives.using("embedding", "teacher_temperature"),
         gt=0,
         le=10000,
     )
@@ -487,9 +479,10 @@ class TrainEmbeddingRecipe(TrainRecipe):
 
     @property
     def in_batch(self) -> bool:
-        plain = self.objective in GUIDED or self.in_batch_negatives
-        return self.objective in CONTRASTIVE and plain
+        chosen = self.chosen_objective
+        return chosen.in_batch and (
+            self.in_batch_negatives or "in_batch_negatives" not in chosen.fields
+        )
 
     def needs_other_rows(self, negatives: int) -> bool:
-        # CoSENT learns which of two pairs is more alike.
-        return self.objective == "cosent" or super().needs_other_rows(negatives)
+        return self.chosen_objective.compares_rows or super().needs_other_rows(negatives)

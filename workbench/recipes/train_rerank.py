@@ -1,7 +1,8 @@
 """The recipes of the kinds that order candidates: rerankers and late interaction."""
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
+from workbench.recipes import objectives
 from workbench.recipes.base import OptionalPrompt, setting
 from workbench.recipes.train import TrainRecipe
 
@@ -72,7 +73,7 @@ class TrainRerankerRecipe(TrainCandidatesRecipe):
         ge=1,
         le=8192,
     )
-    objective: Literal["bce", "contrastive", "listnet", "lambda"] = setting(
+    objective: Annotated[str, objectives.choice("reranker")] = setting(
         "bce",
         help="'bce' (binary cross-entropy) judges each pair on its own and is a good start; "
         "'contrastive' contrasts the relevant document with the others; 'listnet' suits several "
@@ -85,7 +86,7 @@ class TrainRerankerRecipe(TrainCandidatesRecipe):
         help="The contrastive objective divides scores by this before the softmax.",
         group="objective",
         advanced=True,
-        depends_on=("objective", ("contrastive",)),
+        depends_on=objectives.using("reranker", "temperature"),
         gt=0,
         le=100,
     )

@@ -326,8 +326,3 @@ INDEX_TYPES = Registry(
 def structures() -> tuple[str, ...]:
     """What a recipe's ``structure`` may be."""
     return ("auto", *INDEX_TYPES.names())
-
-
-def structure_labels() -> dict[str, str]:
-    """What those are called."""
-    return {one.name: one.label for one in INDEX_TYPES.all()}

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.models.contract import Contract
-from workbench.takeaway import pieces
+from workbench.recipes import objectives as objectives_of
 from workbench.training import objectives
-from workbench.training.loss import CACHED, lengths
+from workbench.training.loss import imported, lengths
 from workbench.training.scale import scale_of
 
 _EMBEDDING = "from sentence_transformers.sentence_transformer import losses"
@@ -71,12 +71,13 @@ def loss_of(
 
 
 def _embedding(recipe: Any, contract: Contract, guide: GuideAs | None, *, across: bool) -> Loss:
-    cached = recipe.objective in CACHED and recipe.in_batch
+    chosen = recipe.chosen_objective
+    cached = chosen.in_parts and recipe.in_batch
     constants: dict[str, Any] = {
         "SCALE": scale_of(recipe, contract),
         "BY_COSINE": contract.normalize,
     }
-    make, classes = _objective(recipe, across=across)
+    written = _written(chosen.losses[recipe.kind](recipe, across))
     options = "by_cosine=BY_COSINE"
     dimensions = lengths(recipe, contract.dimensions)
     if dimensions:
@@ -84,17 +85,16 @@ def _embedding(recipe: Any, contract: Contract, guide: GuideAs | None, *, across
     if cached:
         options += f", mini_batch_size={recipe.mini_batch_size}"
     outer: list[Any] = [objectives.VectorLoss, *[objectives.CachedVectorLoss] * cached]
-    imports = [_EMBEDDING] if make.startswith("losses.") else []
-    classes = (*[objectives.PassThrough] * ("PassThrough()" in make), *classes)
+    imports = [_EMBEDDING] if written.make.startswith("losses.") else []
     if guide is not None:
         options += f", guide={_guide(guide, contract, constants)}"
         outer.append(objectives.Guide)
         if guide.place:
             imports.append("from sentence_transformers import SentenceTransformer")
     return _with_code(
-        f"{outer[1 if cached else 0].__name__}(model, {make}, {options})",
+        f"{outer[1 if cached else 0].__name__}(model, {written.make}, {options})",
         constants,
-        (*outer, *classes),
+        (*outer, *written.needed),
         *imports,
     )
 
@@ -111,40 +111,40 @@ def _guide(guide: GuideAs, contract: Contract, constants: dict[str, Any]) -> str
     return found + ")"
 
 
-def _objective(recipe: Any, *, across: bool) -> tuple[str, tuple[Any, ...]]:
-    """An expression, and what of training/objectives.py it needs."""
-    name = recipe.objective
-    if name in ("contrastive", "cached-contrastive"):
-        if not recipe.in_batch_negatives:
-            return "OwnCandidates(scale=SCALE)", (objectives.OwnCandidates,)
-        return _contrastive(recipe, across=across), ()
-    if name in ("gist", "cached-gist"):
-        size = recipe.mini_batch_size if name in CACHED else 0
-        options = f"scale=SCALE, margin={recipe.guide_margin}, across={across}, size={size}"
-        return f"GuidedContrast({options})", (objectives.GuidedContrast, objectives.without)
-    pairs = "similarity_fct=pairwise_dot_score"
-    if name == "distill-kl":
-        # rows.jsonl has the teacher's scores divided by its own temperature.
-        temperatures = "student_temperature=1.0 / SCALE, teacher_temperature=1.0"
-        return f"losses.DistillKLDivLoss(PassThrough(), {pairs}, {temperatures})", ()
-    if name == "margin-mse":
-        return f"losses.MarginMSELoss(PassThrough(), {pairs})", ()
-    if name == "cosent":
-        return f"losses.CoSENTLoss(PassThrough(), scale=SCALE, {pairs})", ()
-    return "PairScore()", (objectives.PairScore,)
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A call as code, and the classes and functions whose source it needs."""
+
+    make: str
+    needed: tuple[Any, ...] = ()
 
 
-def _contrastive(recipe: Any, *, across: bool) -> str:
-    options = "scale=SCALE, similarity_fct=dot_score"
-    if across:
-        options += ", gather_across_devices=True"
-    if recipe.symmetric:
-        options += ', directions=("query_to_doc", "doc_to_query")'
-        options += ', partition_mode="per_direction"'
-    if recipe.objective not in CACHED:
-        return f"losses.MultipleNegativesRankingLoss(PassThrough(), {options})"
-    options += f", mini_batch_size={recipe.mini_batch_size}"
-    return f"losses.CachedMultipleNegativesRankingLoss(model, {options})"
+def _written(loss: objectives_of.Loss) -> _Written:
+    first = {"model": ["model"], "vectors": ["PassThrough()"], "": []}[loss.over]
+    needed: list[Any] = [objectives.PassThrough] if loss.over == "vectors" else []
+    module, _, name = loss.make.place.partition(":")
+    if not module.startswith("sentence_transformers."):
+        needed += [imported(one) for one in (loss.make, *loss.needs)]
+    arguments = []
+    for key, value in loss.arguments.items():
+        argument = _argument(value)
+        arguments.append(f"{key}={argument.make}")
+        needed += argument.needed
+    prefix = "losses." if module.startswith("sentence_transformers.") else ""
+    return _Written(f"{prefix}{name}({', '.join([*first, *arguments])})", tuple(needed))
+
+
+def _argument(value: Any) -> _Written:
+    if isinstance(value, objectives_of.Loss):
+        return _written(value)
+    if isinstance(value, objectives_of.Named):
+        module, _, name = value.place.rpartition(":")
+        # What sentence-transformers has is imported: see _USED.
+        ours = () if not module or module.startswith("sentence_transformers.") else (value,)
+        return _Written(name, tuple(map(imported, ours)))
+    if callable(value):
+        return _Written(value.__name__, (value,))
+    return _Written(repr(value))
 
 
 def _with_code(
@@ -152,7 +152,7 @@ def _with_code(
 ) -> Loss:
     """A loss with the source of what it needs, and that source's imports."""
     sources = [re.sub(r"  # noqa.*", "", inspect.getsource(one)).strip() for one in needed]
-    code = "\n\n\n".join(sources)
+    code = "\n\n\n".join(dict.fromkeys(sources))
     if re.search(r"\bVectors\b", code):
         code = f"Vectors = Sequence[torch.Tensor]\n\n\n{code}"
     used = [
@@ -161,15 +161,9 @@ def _with_code(
         for name in names
         if re.search(rf"\b{name}\b", f"{code} {make}")
     ]
-    return Loss(make, (*imports, *used), constants, f"\n{code}\n\n")
+    return Loss(make, (*imports, *used), constants, f"\n{code}\n\n" if code else "")
 
 
 def _reranker(recipe: Any) -> Loss:
-    if recipe.objective == "bce":
-        return Loss("losses.BinaryCrossEntropyLoss(model)", (_RERANKER,))
-    if recipe.objective == "lambda":
-        return Loss("losses.LambdaLoss(model)", (_RERANKER,))
-    if recipe.objective == "contrastive":
-        make = "losses.ListNetLoss(model, activation_fn=Divide())"
-        return Loss(make, (_RERANKER,), {"TEMPERATURE": recipe.temperature}, pieces.DIVIDE)
-    return Loss("losses.ListNetLoss(model)", (_RERANKER,))
+    written = _written(recipe.chosen_objective.losses[recipe.kind](recipe, False))
+    return _with_code(written.make, {}, written.needed, _RERANKER)

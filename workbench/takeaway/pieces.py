@@ -139,15 +139,6 @@ class Pairs:
 
 '''
 
-DIVIDE = '''
-class Divide(torch.nn.Module):
-    """Scores divided by the temperature."""
-
-    def forward(self, scores):
-        return scores / TEMPERATURE
-
-'''
-
 KEEPER = '''
 class Keep(TrainerCallback):
     """Saves the weights of KEEP_STEP, and ends where the run ended."""

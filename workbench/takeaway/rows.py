@@ -10,7 +10,6 @@ from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.models.load import load_embedding
 from workbench.models.resolve import resolve
-from workbench.recipes.train import TAUGHT
 from workbench.recipes.train_rerank import MODEL_FREE
 from workbench.takeaway.snippet import Origin
 from workbench.training.epoch import batching, steps_of_epoch
@@ -81,7 +80,7 @@ def _lines(of: Origin, reader: DatasetReader, rows: TrainingRows) -> Iterator[di
     recipe: Any = of.recipe
     queries, documents = load_texts(reader, rows, of.contract)
     labels = None
-    if getattr(recipe, "objective", "") in TAUGHT:
+    if recipe.chosen_objective.rows == "teacher":
         labels = fitted(teacher_scores(reader, rows), recipe, of.contract).scores
     for at in range(len(rows)):
         negatives = rows.negatives[at].tolist()

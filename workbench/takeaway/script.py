@@ -14,7 +14,6 @@ from workbench.models.contract import Contract, has_token_head
 from workbench.models.inspect import Layout, inspect_folder, read_json
 from workbench.models.prompts import template_of
 from workbench.models.resolve import ResolvedModel, cached_snapshot, resolve
-from workbench.recipes.train import GUIDED
 from workbench.records import Model
 from workbench.takeaway import pieces
 from workbench.takeaway.losses import GuideAs, Loss, loss_of
@@ -325,8 +324,8 @@ def _base(base: ResolvedModel, workspace: Any) -> str:
 
 def _collator(this: Pieces, kind: ModelKind, recipe: Any, contract: Any) -> None:
     if kind.reads_pairs:
-        this.constants["LISTWISE"] = recipe.objective != "bce"
-        this.constants["RIGHT"] = 100.0 if recipe.objective == "contrastive" else 1.0
+        this.constants["LISTWISE"] = not recipe.chosen_objective.pointwise
+        this.constants["RIGHT"] = recipe.chosen_objective.right
         this.parts.append(pieces.PAIRS)
         return
     this.constants["QUERY_PROMPT"] = contract.query_prompt
@@ -353,7 +352,7 @@ def _launch(together: ProcessGroup) -> str:
 
 
 def _guide(workspace: Any, recipe: Any, base: ResolvedModel) -> GuideAs | None:
-    if getattr(recipe, "objective", "") not in GUIDED:
+    if not recipe.chosen_objective.guided:
         return None
     if not recipe.guide_model:
         return GuideAs("", base.contract or Contract())

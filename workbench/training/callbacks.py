@@ -16,7 +16,8 @@ from transformers import TrainerCallback
 from workbench.errors import TrainingDiverged
 from workbench.jobs.reporting import JobContext
 from workbench.recipes.idle import eval_steps
-from workbench.recipes.train import GUIDED, TrainRecipe
+from workbench.recipes.objectives import Objective
+from workbench.recipes.train import TrainRecipe
 from workbench.training.distributed import ProcessGroup
 
 # Stops a run whose numbers have gone wrong, before it wastes hours or overwrites what is good.
@@ -45,9 +46,9 @@ _GUIDED = (
 )
 
 
-def hint_for(objective: str) -> str:
+def hint_for(objective: Objective) -> str:
     """What to do where an objective's loss stays 0."""
-    return _GUIDED + _HARDER if objective in GUIDED else _HARDER
+    return _GUIDED + _HARDER if objective.guided else _HARDER
 
 
 def _zeros() -> dict[str, int]:

@@ -15,7 +15,7 @@ from workbench.jobs.reporting import JobContext
 from workbench.models.contract import Contract
 from workbench.models.load import LoadedEmbedding, load_embedding
 from workbench.models.resolve import ResolvedModel, resolve
-from workbench.recipes.train import GUIDED, TAUGHT, TrainEmbeddingRecipe
+from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.training.callbacks import Cadence, Recorder
 from workbench.training.dev import Dev, Retrieval
 from workbench.training.distributed import across_devices
@@ -86,7 +86,7 @@ class EmbeddingTraining:
         lengths = training_lengths(model, recipe)
         cut = contract.model_copy(update=lengths)
         arguments, made = batched_arguments(SentenceTransformerTrainingArguments, this, rows)
-        guide = self._guide(this, loaded) if recipe.objective in GUIDED else None
+        guide = self._guide(this, loaded) if recipe.chosen_objective.guided else None
         trainer = EmbeddingTrainer(
             model,
             contract=contract,
@@ -144,7 +144,7 @@ def _learned(reader: DatasetReader, recipe: TrainEmbeddingRecipe, contract: Cont
     refuse_no_negatives(recipe, rows)
     columns = {**rows.columns}
     notes: tuple[str, ...] = ()
-    if recipe.objective in TAUGHT:
+    if recipe.chosen_objective.rows == "teacher":
         teacher = fitted(teacher_scores(reader, rows), recipe, contract)
         columns["label"], notes = teacher.scores, teacher.notes
     return Learned(rows, columns, *load_texts(reader, rows, contract), notes)

@@ -1,10 +1,9 @@
 """The losses of embedding models: sentence-transformers' own, over vectors made ready for them.
 
-InfoNCE: van den Oord et al. 2018. GradCache: Gao et al. 2021. GISTEmbed: Solatorio 2024.
-Matryoshka: Kusupati et al. 2022. Distillation: Lin et al. 2020; MarginMSE, Hofstätter et al. 2020.
-Scored pairs: CoSENT, Su 2022 (https://kexue.fm/archives/8847); cosine, Reimers and Gurevych 2019.
+Which ones, ``recipes/objectives.py`` says. Matryoshka: Kusupati et al. 2022.
 """
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,7 @@ import torch
 from safetensors import safe_open
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.losses.gradcache import has_static_embedding_input
-from sentence_transformers.sentence_transformer import losses
 from sentence_transformers.sentence_transformer.modules import Pooling
-from sentence_transformers.util import dot_score, pairwise_dot_score
 
 from workbench.errors import BadInput, ModelUnusable
 from workbench.models.architecture import position_limit
@@ -22,19 +19,32 @@ from workbench.models.assemble import FULL, WeightFormat, compute_dtype, trainab
 from workbench.models.contract import Contract
 from workbench.models.convert import safe_folder
 from workbench.models.resolve import ResolvedModel
+from workbench.recipes.objectives import SCALE, TEMPERATURE, Loss, Named
 from workbench.recipes.train import TrainEmbeddingRecipe, TrainRecipe
-from workbench.training.objectives import (
-    CachedVectorLoss,
-    GuidedContrast,
-    OwnCandidates,
-    PairScore,
-    PassThrough,
-    VectorLoss,
-)
+from workbench.training.objectives import CachedVectorLoss, PassThrough, VectorLoss
 from workbench.training.scale import scale_of
 
-#: Objectives that compute the batch in parts.
-CACHED = ("cached-contrastive", "cached-gist")
+
+def module_of(loss: Loss, model: Any, scale: float = 1.0) -> torch.nn.Module:
+    """The module that a loss describes; ``scale`` is what scores are multiplied by."""
+    first = {"model": [model], "vectors": [PassThrough()], "": []}[loss.over]
+    arguments = {name: _given(value, model, scale) for name, value in loss.arguments.items()}
+    made: torch.nn.Module = imported(loss.make)(*first, **arguments)
+    return made
+
+
+def _given(value: Any, model: Any, scale: float) -> Any:
+    if isinstance(value, Loss):
+        return module_of(value, model, scale)
+    if value in (SCALE, TEMPERATURE):
+        return scale if value is SCALE else 1.0 / scale
+    return imported(value) if isinstance(value, Named) else value
+
+
+def imported(named: Named) -> Any:
+    """What has this name."""
+    module, _, attribute = named.place.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 def embedding_loss(
@@ -58,8 +68,9 @@ def embedding_loss(
         "dimensions": lengths(recipe, model.get_embedding_dimension() or 0),
         "guide": guide,
     }
-    made = _objective(model, contract, recipe, across)
-    if recipe.objective not in CACHED or not recipe.in_batch:
+    chosen = recipe.chosen_objective
+    made = module_of(chosen.losses[recipe.kind](recipe, across), model, scale_of(recipe, contract))
+    if not chosen.in_parts or not recipe.in_batch:
         return VectorLoss(model, made, **options)
     if has_static_embedding_input(model):
         raise BadInput(
@@ -78,51 +89,6 @@ def lengths(recipe: TrainEmbeddingRecipe, whole: int) -> list[int]:
             f"Give matryoshka_dims between 1 and {whole}.",
         )
     return sorted({whole, *dimensions}, reverse=True) if dimensions else []
-
-
-def _objective(
-    model: SentenceTransformer, contract: Contract, recipe: TrainEmbeddingRecipe, across: bool
-) -> torch.nn.Module:
-    """What is computed of vectors that are ready: their inner products are the scores."""
-    scale, name = scale_of(recipe, contract), recipe.objective
-    if name in ("contrastive", "cached-contrastive"):
-        if not recipe.in_batch_negatives:
-            return OwnCandidates(scale=scale)
-        return _contrastive(model, recipe, scale, across)
-    if name in ("gist", "cached-gist"):
-        size = recipe.mini_batch_size if name in CACHED else 0
-        return GuidedContrast(scale=scale, margin=recipe.guide_margin, across=across, size=size)
-    if name == "distill-kl":
-        # The teacher's scores come divided by its own temperature.
-        return losses.DistillKLDivLoss(
-            PassThrough(),
-            similarity_fct=pairwise_dot_score,
-            student_temperature=1.0 / scale,
-            teacher_temperature=1.0,
-        )
-    if name == "margin-mse":
-        return losses.MarginMSELoss(PassThrough(), similarity_fct=pairwise_dot_score)
-    if name == "cosent":
-        return losses.CoSENTLoss(PassThrough(), scale=scale, similarity_fct=pairwise_dot_score)
-    return PairScore()
-
-
-def _contrastive(
-    model: SentenceTransformer, recipe: TrainEmbeddingRecipe, scale: float, across: bool
-) -> torch.nn.Module:
-    options: dict[str, Any] = {
-        "scale": scale,
-        "similarity_fct": dot_score,
-        "gather_across_devices": across,
-    }
-    if recipe.symmetric:
-        ways = ("query_to_doc", "doc_to_query")
-        options |= {"directions": ways, "partition_mode": "per_direction"}
-    if recipe.objective not in CACHED:
-        return losses.MultipleNegativesRankingLoss(PassThrough(), **options)
-    return losses.CachedMultipleNegativesRankingLoss(
-        model, mini_batch_size=recipe.mini_batch_size, **options
-    )
 
 
 # The base model made ready for training, and the contract it will have.

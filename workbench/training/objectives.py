@@ -254,6 +254,29 @@ class OwnCandidates(torch.nn.Module):
         return cross_entropy(scores * self.scale, right)
 
 
+class FunctionLoss(torch.nn.Module):
+    """What a function computes of the vectors (n, d) of each column, and of the rows' labels."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, features: list[dict[str, Any]], labels: Any = None) -> torch.Tensor:
+        found: torch.Tensor = self.function([one["sentence_embedding"] for one in features], labels)
+        return found
+
+
+class Divide(torch.nn.Module):
+    """Scores divided by a temperature."""
+
+    def __init__(self, by: float) -> None:
+        super().__init__()
+        self.by = by
+
+    def forward(self, scores: torch.Tensor) -> torch.Tensor:
+        return scores / self.by
+
+
 class PairScore(torch.nn.Module):
     """The squared difference between a pair's score and the given one."""
 

@@ -13,7 +13,7 @@ from workbench.models.contract import Contract
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.models.towers import refuse_two
 from workbench.recipes.base import how_many, named
-from workbench.recipes.train import GUIDED, TAUGHT, TrainRecipe
+from workbench.recipes.train import TrainRecipe
 from workbench.recipes.train_rerank import MODEL_FREE
 from workbench.training.epoch import planned
 from workbench.workspace import Workspace
@@ -51,18 +51,18 @@ def prepare_train(recipe: R, workspace: Workspace, waits: bool = False) -> R:
 
 def _refuse_nothing_to_learn(recipe: TrainRecipe) -> None:
     """Settings with which no row has anything to be told from, whatever the data."""
-    objective, negatives = getattr(recipe, "objective", ""), int(getattr(recipe, "negatives", 1))
-    if negatives == 0 and objective in TAUGHT:
+    objective, negatives = recipe.chosen_objective, int(getattr(recipe, "negatives", 1))
+    if negatives == 0 and objective.rows == "teacher":
         raise BadInput(
-            f"The objective {objective} learns how a teacher scores a query's documents against "
-            "each other, and with negatives 0 each query has one.",
+            f"The objective {objective.name} learns how a teacher scores a query's documents "
+            "against each other, and with negatives 0 each query has one.",
             "Set negatives to 1 or more.",
         )
-    if objective == "cosent" and recipe.batch_size == 1:
+    if objective.compares_rows and recipe.batch_size == 1:
         raise BadInput(
-            "Nothing can be learnt in batches of one: CoSENT learns which of two pairs is more "
-            "alike.",
-            "Set batch_size to 2 or more, or choose the objective cosine.",
+            f"Nothing can be learnt in batches of one: the objective {objective.name} compares a "
+            "batch's rows with each other.",
+            "Set batch_size to 2 or more, or choose another objective.",
         )
 
 
@@ -84,7 +84,7 @@ def _refuse_other_towers(recipe: TrainRecipe, contract: Contract | None) -> None
 
 def _helpers(recipe: TrainRecipe) -> list[str]:
     """The fields that name other models this run needs: a guide, a first stage."""
-    guided = getattr(recipe, "objective", "") in GUIDED and bool(getattr(recipe, "guide_model", ""))
+    guided = recipe.chosen_objective.guided and bool(getattr(recipe, "guide_model", ""))
     staged = getattr(recipe, "first_stage", "auto") not in MODEL_FREE
     return ["guide_model"] * guided + ["first_stage"] * staged
 

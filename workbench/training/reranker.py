@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from sentence_transformers.cross_encoder import losses
 from sentence_transformers.cross_encoder.training_args import CrossEncoderTrainingArguments
 
 from workbench.data.reader import DatasetReader
@@ -20,7 +19,7 @@ from workbench.models.resolve import ResolvedModel
 from workbench.recipes.train_rerank import TrainRerankerRecipe
 from workbench.training.callbacks import Cadence, Recorder
 from workbench.training.dev import Dev
-from workbench.training.loss import as_trained, pair_lengths
+from workbench.training.loss import as_trained, module_of, pair_lengths
 from workbench.training.pairs import PairCollator, candidate_rows
 from workbench.training.rows import TrainingRows, load_texts
 from workbench.training.run import (
@@ -33,10 +32,6 @@ from workbench.training.run import (
     reranking_dev,
 )
 from workbench.training.trainer import RerankerTrainer
-
-#: ListNet compares softmaxes: labels this far apart leave all the weight on the right document,
-#: which makes it the contrastive cross-entropy over a query's own candidates.
-ONE_HOT = 100.0
 
 
 class RerankerTraining:
@@ -87,8 +82,8 @@ class RerankerTraining:
             queries,
             documents,
             partial(cut, model.tokenizer, length=lengths["query_max_len"]),
-            listwise=recipe.objective != "bce",
-            right=ONE_HOT if recipe.objective == "contrastive" else 1.0,
+            listwise=not recipe.chosen_objective.pointwise,
+            right=recipe.chosen_objective.right,
         )
         arguments, made = batched_arguments(
             CrossEncoderTrainingArguments,
@@ -141,23 +136,5 @@ def _rows(this: Run) -> TrainingRows:
 
 
 def reranker_loss(model: Any, recipe: TrainRerankerRecipe) -> torch.nn.Module:
-    """The recipe's objective, all sentence-transformers' own.
-
-    ListNet: Cao et al. 2007. LambdaLoss: Wang et al. 2018.
-    """
-    if recipe.objective == "bce":
-        return losses.BinaryCrossEntropyLoss(model)
-    if recipe.objective == "lambda":
-        return losses.LambdaLoss(model)
-    if recipe.objective == "contrastive":
-        return losses.ListNetLoss(model, activation_fn=_Divide(recipe.temperature))
-    return losses.ListNetLoss(model)
-
-
-class _Divide(torch.nn.Module):
-    def __init__(self, by: float) -> None:
-        super().__init__()
-        self.by = by
-
-    def forward(self, scores: torch.Tensor) -> torch.Tensor:
-        return scores / self.by
+    """The recipe's objective, all sentence-transformers' own."""
+    return module_of(recipe.chosen_objective.losses[recipe.kind](recipe, False), model)

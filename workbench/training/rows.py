@@ -16,7 +16,7 @@ from workbench.evaluation.pictures import no_pictures
 from workbench.evaluation.texts import join_documents
 from workbench.models.contract import Contract
 from workbench.plurals import counted
-from workbench.recipes.train import TAUGHT, TrainRecipe
+from workbench.recipes.train import TrainRecipe
 
 WITHOUT_PICTURE = (
     "{0:,} of {1:,} training rows were left out: their documents are texts without a picture."
@@ -143,7 +143,7 @@ def refuse_no_negatives(recipe: TrainRecipe, rows: TrainingRows) -> None:
     data gives one."""
     if rows.negatives.shape[1] or recipe.in_batch or recipe.on_pairs:
         return
-    if getattr(recipe, "objective", "") in TAUGHT:
+    if recipe.chosen_objective.rows == "teacher":
         raise BadInput(
             "The data gives no negatives, and a teacher's scores are learnt of a query's documents "
             "against each other.",

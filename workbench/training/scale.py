@@ -53,7 +53,7 @@ def fitted(
     table = np.array(scores, dtype=np.float64)
     spread = table.max(axis=1) - table.min(axis=1)
     notes = _equal(spread)
-    margins = recipe.objective == "margin-mse"
+    margins = "temperature" not in recipe.chosen_objective.fields
     if recipe.teacher_temperature is not None:
         by = recipe.teacher_temperature
     elif not contract.normalize:

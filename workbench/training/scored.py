@@ -31,9 +31,9 @@ class Scored:
 def scored_rows(reader: DatasetReader, recipe: TrainRecipe) -> Scored:
     """The training split's pairs; raises :class:`BadInput` where there are none.
 
-    The cosine objective compares a score with a cosine: scores beyond -1 to 1 (STS's 0 to 5) are
-    brought to 0 to 1, by the least and the greatest of the training split. CoSENT needs their
-    order alone.
+    An objective that learns scores by value compares them with cosines: scores beyond -1 to 1
+    (STS's 0 to 5) are brought to 0 to 1, by the least and the greatest of the training split.
+    CoSENT needs their order alone.
     """
     table = reader.pairs("train")
     if table.num_rows == 0:
@@ -53,7 +53,7 @@ def scored_rows(reader: DatasetReader, recipe: TrainRecipe) -> Scored:
             "Give pairs that are alike and pairs that are not; for alike ones alone, import them "
             "as queries with their documents.",
         )
-    if getattr(recipe, "objective", "") == "cosine" and (low < -1 or high > 1):
+    if recipe.chosen_objective.by_value and (low < -1 or high > 1):
         scores = (scores - low) / (high - low or 1.0)
         notes = (f"Scores from {low:g} to {high:g} were brought to 0 to 1, as cosines are.",)
     rows = TrainingRows(numbers, numbers, np.empty((len(numbers), 0), np.int64), {}, notes)

@@ -338,7 +338,7 @@ def set_up(
     refuse_frozen(loaded.model)
     recorder = Recorder(
         context,
-        Guard(fp16=run.precision == "fp16", hint=hint_for(getattr(recipe, "objective", ""))),
+        Guard(fp16=run.precision == "fp16", hint=hint_for(recipe.chosen_objective)),
         run.output / RUNS,
         samples_per_step=recipe.batch_size,
         leads=run.together.leads,

@@ -7,7 +7,6 @@ import gradio as gr
 import pytest
 
 from ui.kit import form
-from ui.words import known
 from workbench.errors import BadRecipe
 from workbench.recipes.base import Recipe, setting
 from workbench.recipes.describe import FieldSpec, describe
@@ -241,9 +240,11 @@ def test_each_objective_says_when_it_is_right(recipe: type[Recipe]) -> None:
     field = one.components["objective"]
     event = next(e.fn for e in demo.fns.values() if e.outputs == [field] and e.inputs == [field])
     assert event is not None
-    choices = next(spec.choices for spec in one.specs if spec.name == "objective")
+    spec = next(spec for spec in one.specs if spec.name == "objective")
+    choices = spec.choices
     said = {name: event(name)["info"] for name in choices}
     assert said[str(field.value)] == field.info
     assert len(set(said.values())) == len(choices)
     assert all(text.endswith(".") for text in said.values())
-    assert all(known(f"choice.objective.{name}") for name in choices)
+    assert form.choice_label(spec, "contrastive") == "contrastive"
+    assert {form.choice_label(spec, name) for name in choices} & {"GIST", "ListNet"}

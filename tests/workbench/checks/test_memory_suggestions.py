@@ -9,6 +9,7 @@ from workbench.checks.memory_estimate import Shape
 from workbench.checks.memory_suggestions import MOST, Suggestion, suggest
 from workbench.checks.run_facts import RunFacts
 from workbench.recipes.kinds import KINDS
+from workbench.recipes.objectives import names
 from workbench.recipes.train import TrainRecipe
 
 GB = 10**9
@@ -47,7 +48,6 @@ def changed(one: TrainRecipe, suggestion: Suggestion) -> TrainRecipe:
 @st.composite
 def recipes(draw: st.DrawFn) -> TrainRecipe:
     kind = draw(st.sampled_from(list(KINDS)))
-    fields = KINDS[kind].model_fields
     choices = (
         ["full", "lora"]
         if kind in ("late-interaction", "image-text")
@@ -61,8 +61,7 @@ def recipes(draw: st.DrawFn) -> TrainRecipe:
         "gradient_checkpointing": draw(st.booleans()),
     }
     if kind == "embedding":
-        objectives = fields["objective"].annotation.__args__  # type: ignore[union-attr]
-        values["objective"] = draw(st.sampled_from(objectives))
+        values["objective"] = draw(st.sampled_from(names(kind)))
         values["mini_batch_size"] = draw(st.integers(1, 64))
         values["in_batch_negatives"] = draw(st.booleans())
     return KINDS[kind].read({"dataset": "d", **values})

@@ -17,15 +17,16 @@ from tests.workbench.training.test_cells import run_training
 from tests.workbench.training.test_objectives import Alike, Taught
 from workbench.errors import BadInput, TrainingDiverged
 from workbench.recipes.kinds import KINDS
-from workbench.recipes.train import PAIR_OBJECTIVES, TAUGHT, TrainEmbeddingRecipe
+from workbench.recipes.objectives import OBJECTIVES, names
+from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.recipes.train_rerank import TrainLateInteractionRecipe, TrainRerankerRecipe
 
 # Each trains a real, tiny model for two steps.
 pytestmark = pytest.mark.slow
 
-EMBEDDING = TrainEmbeddingRecipe.model_fields["objective"].annotation.__args__  # type: ignore[union-attr]
-RERANKER = TrainRerankerRecipe.model_fields["objective"].annotation.__args__  # type: ignore[union-attr]
-REFUSED = {(name, 0) for name in TAUGHT}
+EMBEDDING = names("embedding")
+RERANKER = names("reranker")
+REFUSED = {(name, 0) for name in EMBEDDING if OBJECTIVES.get(name).rows == "teacher"}
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +47,13 @@ def splits(negatives: int) -> dict[str, list[Any]]:
 
 
 def reader_for(objective: str, negatives: int) -> FakeReader:
-    if objective in PAIR_OBJECTIVES:
+    if OBJECTIVES.get(objective).rows == "pairs":
         return Alike()
-    return Taught(splits(negatives)) if objective in TAUGHT else FakeReader(splits(negatives))
+    return (
+        Taught(splits(negatives))
+        if OBJECTIVES.get(objective).rows == "teacher"
+        else FakeReader(splits(negatives))
+    )
 
 
 def trained(recipe: Any, reader: FakeReader, home: Path) -> dict[str, Any]:

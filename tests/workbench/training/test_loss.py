@@ -14,7 +14,7 @@ from workbench.models.load import LoadedEmbedding
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.recipes.train_image_text import TrainImageTextRecipe
 from workbench.training.image_text import picture_loss
-from workbench.training.loss import CACHED, embedding_loss
+from workbench.training.loss import embedding_loss
 from workbench.training.objectives import Guide, max_sim
 from workbench.training.scale import fitted, scale_of
 
@@ -39,6 +39,7 @@ OBJECTIVES = [
 ]
 PAIRS = ("cosent", "cosine")
 TAUGHT = ("distill-kl", "margin-mse")
+CACHED = ("cached-contrastive", "cached-gist")
 
 
 @pytest.fixture(scope="module")

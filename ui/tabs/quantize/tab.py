@@ -18,7 +18,7 @@ from ui.tabs.quantize.shown import PANELS, lab_chart, lab_html, rows_of
 from ui.words import sentences, t
 from ui.words.amounts import ago
 from workbench.errors import BadInput
-from workbench.models.quantized import method_labels
+from workbench.models.quantized import QUANTIZATION_METHODS
 from workbench.quantization.keep import keepable, keeping
 from workbench.quantization.methods import VECTOR_METHODS
 from workbench.recipes.quantize import QuantizeLabRecipe
@@ -44,8 +44,7 @@ class QuantizeTab:
                 self.dataset = open_menu(
                     label=t("lab.dataset"), min_width=220, elem_id="lab-dataset"
                 )
-            labels = {name: sentences.said(label) for name, label in method_labels().items()}
-            self.methods = _several("methods", labels)
+            self.methods = _several("methods", weight_formats())
             self.vectors = _several(
                 "vectors", {name: t(f"lab.choice_vectors.{name}") for name in VECTOR_METHODS[1:]}
             )
@@ -187,6 +186,11 @@ class QuantizeTab:
             self.keep_box: gr.Column(visible=bool(points)),
             self.point: update(_point_labels(points), kept),
         }
+
+
+def weight_formats() -> dict[str, str]:
+    """What the quantization methods are called, by name."""
+    return {one.name: sentences.said(one.label) for one in QUANTIZATION_METHODS.all()}
 
 
 def _several(name: str, labels: Mapping[str, str]) -> gr.CheckboxGroup:
