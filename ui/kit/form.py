@@ -55,9 +55,12 @@ class Form:
 
 
 def label(name: str, task: str = "") -> str:
-    """What the page calls a field: of this task's recipe, where it has words of its own."""
-    own = f"{task}.{name}"
-    return t(f"field.{own if known(f'field.{own}') else name}")
+    """What the page calls a field: of this task's recipe, where it has words of its own. A recipe
+    from elsewhere may have fields that there are no words for."""
+    for key in (f"field.{task}.{name}", f"field.{name}"):
+        if known(key):
+            return t(key)
+    return sentences.said(name.replace("_", " ").capitalize())
 
 
 def from_component(spec: FieldSpec, value: Any) -> Any:

@@ -8,12 +8,16 @@ Light to import, and torch-free: what imports torch is named as 'module:attribut
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from workbench.extensions import Registry
+
+
+def _no(*_: Any) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +43,9 @@ class ModelKind:
     written_by: tuple[str, ...] = ()
     #: Whether a checkpoint of plain transformers is of this kind, by its folder and configuration.
     #: The kinds are asked from the last to the first.
-    is_checkpoint: Callable[[Path, Mapping[str, Any]], bool] = lambda _folder, _config: False
+    is_checkpoint: Callable[[Path, Mapping[str, Any]], bool] = _no
     #: Whether a folder of another kind holds all the weights that one of this kind needs.
-    held_by: Callable[[Path], bool] = lambda _folder: False
+    held_by: Callable[[Path], bool] = _no
     #: The contract of an encoder's folder, made into one of this kind but for its name:
     #: ``(contract, llm)``.
     made_from: Callable[[Any, bool], Any]
@@ -83,6 +87,12 @@ class ModelKind:
     def task(self) -> str:
         """The task that trains one."""
         return f"train-{self.name}"
+
+    def variant(self, **changes: Any) -> "ModelKind":
+        """A kind like this one but for ``changes``. Its folders are told by their contract alone,
+        and no script repeats its runs, as these could not know the difference."""
+        own: dict[str, Any] = {"written_by": (), "is_checkpoint": _no, "held_by": _no, "order": 100}
+        return replace(self, **{**own, "scripted": False, **changes})
 
     def load(self, where: str) -> Any:
         """What 'module:attribute' names."""

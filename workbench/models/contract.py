@@ -7,7 +7,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from workbench.errors import BadInput, ModelUnusable
 from workbench.extensions import OneOf
@@ -87,11 +87,20 @@ class Contract(BaseModel):
 
     @classmethod
     def read(cls, folder: Path) -> "Contract | None":
-        """The saved contract, or None where the folder has none."""
+        """The saved contract, or None where the folder has none; raises :class:`ModelUnusable` for
+        one that says what cannot be, such as a kind of model that nothing here knows."""
         path = folder / CONTRACT_FILE
         if not path.is_file():
             return None
-        return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        try:
+            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            field = ".".join(map(str, wrong["loc"])) or CONTRACT_FILE
+            raise ModelUnusable(
+                f"The contract of the model in {folder} cannot be used: {field}: {wrong['msg']}.",
+                "A kind of model that an extension brought needs that extension.",
+            ) from error
 
 
 # What a model may be called, and a name for one that has none yet.

@@ -1,11 +1,14 @@
 """What each kind of model says of itself holds together."""
 
+from pathlib import Path
 from string import Template
 
 import pytest
 import sentence_transformers
 
+from workbench.errors import ModelUnusable
 from workbench.model_kinds import MODEL_KINDS, ModelKind, encoding, first_stages, scoring, seeing
+from workbench.models.contract import CONTRACT_FILE, Contract
 from workbench.recipes.kinds import KINDS
 from workbench.tasks import get_task
 
@@ -47,3 +50,9 @@ def test_the_kinds_stand_in_their_order_and_do_what_they_say() -> None:
     assert seeing() == ("image-text",)
     assert MODEL_KINDS.get("image-text").noun == "an image-text model"
     assert "none" not in KINDS
+
+
+def test_a_contract_of_a_kind_that_is_gone_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / CONTRACT_FILE).write_text('{"kind": "gone"}', encoding="utf-8")
+    with pytest.raises(ModelUnusable, match="kind: Input should be 'embedding'"):
+        Contract.read(tmp_path)
