@@ -97,7 +97,7 @@ def test_it_serves_without_torch_and_ctrl_c_says_which_jobs_go_on(tmp_path: Path
         assert app.stop(signal.SIGINT) == 0
         workspace.close()
         said = app.text()
-        assert "1 job still running: tea (tearun0001). They go on without this page" in said
+        assert "1 job still running: tea (tearun0001). They continue without this page" in said
         assert "Traceback" not in said
         log = (tmp_path / "home" / "logs" / "app.log").read_text()
         assert f"serving at {url}" in log

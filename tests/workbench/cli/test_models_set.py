@@ -43,7 +43,7 @@ def test_a_contract_is_set(added: Path, capsys: pytest.CaptureFixture[str]) -> N
     [
         ("dimensions=3", "follows from the model's weights"),
         ("colour=red", "no field named 'colour'"),
-        ("causal=yes", "only a decoder can look back"),
+        ("causal=yes", "Only decoders can use causal attention"),
         ("query_max_len=1000", "at most 512 tokens"),
         ("pooling=best", "pooling: Input should be"),
     ],
