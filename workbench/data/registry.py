@@ -10,7 +10,7 @@ from storage.errors import NameExists
 from storage.records import Dataset, DatasetVersion, Model
 from workbench.errors import BadInput, DatasetNotFound, InUse, NameTaken
 from workbench.jobs.files import folder_bytes
-from workbench.models.registry import free_name, new_folder
+from workbench.named_records import NamedRecords
 from workbench.records import Job
 from workbench.references import in_words, jobs_using, renamed
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 LONGEST_NAME = 80
 ModelList = list[Model]
-_ADD_HINT = "Import one with: python -m workbench data add FILE --name NAME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,31 +37,17 @@ class Dependents:
         return bool(self.models or self.indexes or self.evaluations)
 
 
-class Datasets:
+class Datasets(NamedRecords[Dataset]):
     """Find, read, add and remove data sets. A record is written only when its files are whole."""
 
+    what = "data set"
+    folder_name = "datasets"
+    missing = DatasetNotFound
+    hint = "Import one with: python -m workbench data add FILE --name NAME"
+
     def __init__(self, store: "Store", home: Path) -> None:
+        super().__init__(store.datasets, home)
         self._store = store
-        self._home = home
-
-    def list(self) -> "list[Dataset]":
-        """All data sets, newest first."""
-        return self._store.datasets.list()
-
-    def get(self, name: str) -> Dataset:
-        """The data set of that name or id; raises :class:`DatasetNotFound`, 'did you mean'."""
-        found = self._find(name)
-        if found is None:
-            known = [dataset.name for dataset in self.list()]
-            raise DatasetNotFound.among("data set", name, known, _ADD_HINT)
-        return found
-
-    def exists(self, name: str) -> bool:
-        return self._find(name) is not None
-
-    def free_name(self, wanted: str) -> str:
-        """``wanted``, or the first of wanted-2, wanted-3 ... that no data set has."""
-        return free_name(wanted, (dataset.name for dataset in self.list()))
 
     def read(self, name: str, version: int | None = None) -> "DatasetReader":
         """A reader of one version (the current one by default)."""
@@ -83,10 +68,6 @@ class Datasets:
                 "Remove the data set, and import it again.",
             )
         return DatasetReader(dataset.name, manifest, found.summary)
-
-    def new_folder(self) -> tuple[str, Path]:
-        """A fresh id and its empty folder datasets/<id>, to be filled before :meth:`add`."""
-        return new_folder(self._home / "datasets")
 
     def add(self, id: str, name: str, manifest: str, summary: dict[str, Any]) -> Dataset:
         """Register a data set whose files are complete; raises :class:`NameTaken`."""
@@ -183,9 +164,6 @@ class Datasets:
             f"There is already a data set named '{name}'.",
             f"Choose another name, for example '{self.free_name(name)}'.",
         )
-
-    def _find(self, name: str) -> Dataset | None:
-        return self._store.datasets.by_name(name) or self._store.datasets.get(name)
 
 
 def _with_result(job: Job, old: str, new: str) -> Job:

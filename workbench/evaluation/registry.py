@@ -1,11 +1,11 @@
 """The evaluations of a workspace: measured once, kept as they were."""
 
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storage.records import Evaluation
 from workbench.errors import NotFound
+from workbench.named_records import new_folder
 
 if TYPE_CHECKING:
     from storage.store import Store
@@ -33,10 +33,7 @@ class Evaluations:
 
     def new_folder(self) -> tuple[str, Path]:
         """An id, and the empty folder for the run and the per-query metrics."""
-        id = secrets.token_hex(6)
-        folder = self._home / FOLDER / id
-        folder.mkdir(parents=True)
-        return id, folder
+        return new_folder(self._home / FOLDER)
 
     def add(self, evaluation: Evaluation) -> Evaluation:
         """Put it on record; its files must be complete."""

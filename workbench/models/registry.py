@@ -2,7 +2,6 @@
 
 import hashlib
 import importlib.util
-import secrets
 import shutil
 import time
 from collections.abc import Iterable
@@ -18,6 +17,7 @@ from workbench.errors import InUse, ModelNotFound, ModelUnusable, NameTaken
 from workbench.jobs.files import folder_bytes
 from workbench.models.contract import Contract
 from workbench.models.inspect import inspect_folder
+from workbench.named_records import NamedRecords
 from workbench.references import in_words, jobs_using
 
 # The base model that comes with the installation: all-MiniLM-L6-v2, copied into the home once.
@@ -79,9 +79,6 @@ def _copy_and_digest(source: Path, target: Path) -> str:
     return digest.hexdigest()
 
 
-_ADD_HINT = "Add one with: python -m workbench models add PATH"
-
-
 class _Rows(Protocol):
     def insert(self, record: Any) -> Any: ...
     def get(self, id: str) -> Any: ...
@@ -110,35 +107,17 @@ class Store(Protocol):
     def jobs(self) -> Any: ...
 
 
-class Models:
+class Models(NamedRecords[Model]):
     """Find, add and remove models. A record is written only when its folder is complete."""
 
+    what = "model"
+    folder_name = "models"
+    missing = ModelNotFound
+    hint = "Add one with: python -m workbench models add PATH"
+
     def __init__(self, store: Store, home: Path) -> None:
+        super().__init__(store.models, home)
         self._store = store
-        self._home = home
-
-    def list(self) -> "list[Model]":
-        """All models, newest first."""
-        return list(self._store.models.list())
-
-    def get(self, name: str) -> Model:
-        """The model of that name or id; raises :class:`ModelNotFound` with 'did you mean'."""
-        found = self._find(name)
-        if found is None:
-            known = [model.name for model in self.list()]
-            raise ModelNotFound.among("model", name, known, _ADD_HINT)
-        return found
-
-    def exists(self, name: str) -> bool:
-        return self._find(name) is not None
-
-    def free_name(self, wanted: str) -> str:
-        """``wanted``, or the first of wanted-2, wanted-3 ... that no model has."""
-        return free_name(wanted, (model.name for model in self.list()))
-
-    def new_folder(self) -> tuple[str, Path]:
-        """A fresh id and its empty folder models/<id>, to be filled before :meth:`add`."""
-        return new_folder(self._home / "models")
 
     def add(self, model: Model) -> Model:
         """Register a model whose folder is complete; raises :class:`NameTaken`."""
@@ -229,10 +208,6 @@ class Models:
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
-    def _find(self, name: str) -> Model | None:
-        found: Model | None = self._store.models.by_name(name) or self._store.models.get(name)
-        return found
-
 
 def new_model(id: str, name: str, *, contract: dict[str, Any], summary: dict[str, Any]) -> Model:
     """A record for the folder models/<id>."""
@@ -253,22 +228,3 @@ def new_model(id: str, name: str, *, contract: dict[str, Any], summary: dict[str
 def from_job(model: Model, job_id: str) -> Model:
     """The same record, made by a job."""
     return replace(model, job_id=job_id)
-
-
-def free_name(wanted: str, taken: Iterable[str]) -> str:
-    """``wanted``, or the first of wanted-2, wanted-3 ... that is not taken."""
-    names = set(taken)
-    number = 2
-    name = wanted
-    while name in names:
-        name = f"{wanted}-{number}"
-        number += 1
-    return name
-
-
-def new_folder(parent: Path) -> tuple[str, Path]:
-    """A random id (safe in paths and URLs) and its new, empty folder."""
-    id = secrets.token_hex(6)
-    folder = parent / id
-    folder.mkdir(parents=True)
-    return id, folder

@@ -7,11 +7,10 @@ from storage.errors import NameExists
 from storage.records import Index
 from workbench.errors import IndexNotFound, InUse, NameTaken
 from workbench.jobs.files import folder_bytes
-from workbench.models.registry import Store, free_name, new_folder
+from workbench.models.registry import Store
+from workbench.named_records import NamedRecords
 from workbench.references import in_words, jobs_using
 from workbench.search.index_types import Plan
-
-_BUILD_HINT = "Build one with: python -m workbench index build --dataset NAME"
 
 
 def plan_of(index: Index) -> Plan:
@@ -21,35 +20,17 @@ def plan_of(index: Index) -> Plan:
     return Plan("flat", int(index.contract.get("dimensions", 0)))
 
 
-class Indexes:
+class Indexes(NamedRecords[Index]):
     """Find, add and remove indexes. A record is written only when its folder is complete."""
 
+    what = "index"
+    folder_name = "indexes"
+    missing = IndexNotFound
+    hint = "Build one with: python -m workbench index build --dataset NAME"
+
     def __init__(self, store: Store, home: Path) -> None:
+        super().__init__(store.indexes, home)
         self._store = store
-        self._home = home
-
-    def list(self) -> "list[Index]":
-        """All indexes, newest first."""
-        return list(self._store.indexes.list())
-
-    def get(self, name: str) -> Index:
-        """The index of that name or id; raises :class:`IndexNotFound` with 'did you mean'."""
-        found = self._find(name)
-        if found is None:
-            known = [index.name for index in self.list()]
-            raise IndexNotFound.among("index", name, known, _BUILD_HINT)
-        return found
-
-    def exists(self, name: str) -> bool:
-        return self._find(name) is not None
-
-    def free_name(self, wanted: str) -> str:
-        """``wanted``, or the first of wanted-2, wanted-3 ... that no index has."""
-        return free_name(wanted, (index.name for index in self.list()))
-
-    def new_folder(self) -> tuple[str, Path]:
-        """A fresh id and its empty folder indexes/<id>, to be filled before :meth:`add`."""
-        return new_folder(self._home / "indexes")
 
     def add(self, index: Index) -> Index:
         """Register an index whose folder is complete; raises :class:`NameTaken`."""
@@ -96,7 +77,3 @@ class Indexes:
     def bytes(self, name: str) -> int:
         """What the index takes on disk."""
         return folder_bytes(self.folder(name))
-
-    def _find(self, name: str) -> Index | None:
-        found: Index | None = self._store.indexes.by_name(name) or self._store.indexes.get(name)
-        return found

@@ -172,7 +172,7 @@ def test_reranker(objective: str, tiny: Path, tmp_path: Path) -> None:
     ("values", "sentence"),
     [
         ({"objective": "margin-mse"}, "needs its score for every document"),
-        ({"matryoshka_dims": "64"}, "32 dimensions; 64 were asked for"),
+        ({"matryoshka_dims": "64"}, "32 dimensions; 64 were requested"),
         ({"in_batch_negatives": False, "negatives": 0}, "needs hard negatives"),
     ],
     ids=["no-teacher", "too-long", "no-negatives"],

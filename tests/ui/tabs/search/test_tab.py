@@ -153,7 +153,7 @@ def test_the_menu_has_none_first_and_then_what_can_order(services: Services) -> 
     assert menu["choices"][0] == ("None", "")
     assert dict(menu["choices"][1:]) == {
         "orders · reranker": "orders",
-        "colbert · late interaction": "colbert",
+        "colbert · late-interaction model": "colbert",
     }
     assert menu["value"] == "orders"
     assert options.second_menu(services, "gone")["value"] == ""

@@ -1,0 +1,81 @@
+"""Records that people call by a name, each with a folder: data sets, models, indexes."""
+
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from workbench.errors import NotFound
+
+
+class Named(Protocol):
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+
+
+T = TypeVar("T", bound=Named)
+
+
+class NamedRecords(Generic[T]):
+    """Find records of one kind by name or id. ``rows``: the store's table of them.
+
+    ``what`` is the kind's word in a sentence, ``folder_name`` its folder in the home, ``missing``
+    the error where there is none, ``hint`` how to get one.
+    """
+
+    what: ClassVar[str]
+    folder_name: ClassVar[str]
+    missing: ClassVar[type[NotFound]]
+    hint: ClassVar[str]
+
+    def __init__(self, rows: Any, home: Path) -> None:
+        self._rows = rows
+        self._home = home
+
+    def list(self) -> "list[T]":
+        """All of them, newest first."""
+        return list(self._rows.list())
+
+    def get(self, name: str) -> T:
+        """The one of that name or id. Raises :class:`NotFound` with 'did you mean'."""
+        found = self._find(name)
+        if found is None:
+            known = [one.name for one in self.list()]
+            raise self.missing.among(self.what, name, known, self.hint)
+        return found
+
+    def exists(self, name: str) -> bool:
+        return self._find(name) is not None
+
+    def free_name(self, wanted: str) -> str:
+        """``wanted``, or the first of wanted-2, wanted-3 ... that none has."""
+        return free_name(wanted, (one.name for one in self.list()))
+
+    def new_folder(self) -> tuple[str, Path]:
+        """A fresh id and its empty folder, to be filled before the record is added."""
+        return new_folder(self._home / self.folder_name)
+
+    def _find(self, name: str) -> T | None:
+        found: T | None = self._rows.by_name(name) or self._rows.get(name)
+        return found
+
+
+def free_name(wanted: str, taken: Iterable[str]) -> str:
+    """``wanted``, or the first of wanted-2, wanted-3 ... that is not taken."""
+    names = set(taken)
+    number = 2
+    name = wanted
+    while name in names:
+        name = f"{wanted}-{number}"
+        number += 1
+    return name
+
+
+def new_folder(parent: Path) -> tuple[str, Path]:
+    """A random id (safe in paths and URLs) and its new, empty folder."""
+    id = secrets.token_hex(6)
+    folder = parent / id
+    folder.mkdir(parents=True)
+    return id, folder
