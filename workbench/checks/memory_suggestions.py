@@ -216,7 +216,7 @@ def _cached(recipe: TrainRecipe, _facts: RunFacts) -> Iterator[Changes]:
     if is_cached(recipe):
         # A mini-batch beyond the batch is the batch.
         size = min(size, int(getattr(recipe, "mini_batch_size", size)))
-    elif objective.cached in names(recipe.kind) and recipe.in_batch:
+    elif objective.cached in names(recipe.objectives_of) and recipe.in_batch:
         cached = objective.cached
     else:
         return

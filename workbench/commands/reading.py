@@ -6,6 +6,7 @@ from typing import Any
 
 from workbench.commands.parse import Option
 from workbench.model_kinds import MODEL_KINDS, ModelKind
+from workbench.recipes.describe import describe
 from workbench.recipes.kinds import KINDS
 
 _YES = ("true", "1", "yes", "y", "on", "t")
@@ -45,8 +46,9 @@ class Reading:
 
     def allows(self, name: str, value: str) -> bool:
         """Whether a field that is a choice offers this value."""
-        info = KINDS[self.kind].model_fields.get(name)
-        return info is not None and value in getattr(info.annotation, "__args__", ())
+        return any(
+            value in spec.choices for spec in describe(KINDS[self.kind]) if spec.name == name
+        )
 
     def put(self, name: str, value: Any, option: Option) -> None:
         """Set a field; a note where this kind's recipe has no such field."""

@@ -20,7 +20,7 @@ from workbench.recipes.base import (
     query_document,
     setting,
 )
-from workbench.recipes.objectives import OBJECTIVES, Objective
+from workbench.recipes.objectives import OBJECTIVES, Loss, Objective
 
 # The fields of an adapter (LoRA: Hu et al. 2021) and of quantized weights below one (QLoRA).
 
@@ -118,6 +118,8 @@ class TrainRecipe(AdapterFields):
     evaluations: ClassVar[int] = 8
     #: What ``--kind`` calls it, and what the trained model's contract will say.
     kind: ClassVar[str]
+    #: The kind of model whose objectives it offers: its own, or that of the kind it is a variant of.
+    objectives_of: ClassVar[str] = ""
 
     dataset: str = setting(help="The data set to train and evaluate on.", refers_to="dataset")
     model: str = setting(
@@ -323,6 +325,10 @@ class TrainRecipe(AdapterFields):
         """What it is trained for; kinds that offer no choice are trained contrastively."""
         return OBJECTIVES.get(getattr(self, "objective", "contrastive"))
 
+    def loss(self, across: bool = False) -> Loss:
+        """The chosen objective's loss. ``across``: documents of other devices are negatives too."""
+        return self.chosen_objective.losses[self.objectives_of](self, across)
+
     @property
     def on_pairs(self) -> bool:
         """Whether it learns scored pairs instead of queries and their documents."""
@@ -347,6 +353,7 @@ class TrainEmbeddingRecipe(TrainRecipe):
 
     task: ClassVar[str] = "train-embedding"
     kind: ClassVar[str] = "embedding"
+    objectives_of: ClassVar[str] = "embedding"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "quick": {"epochs": 1.0, "batch_size": 32, "learning_rate": 1e-4, "negatives": 0},
         "balanced": {"epochs": 2.0, "batch_size": 32, "learning_rate": 5e-5, "negatives": 1},

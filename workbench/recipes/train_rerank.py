@@ -54,6 +54,7 @@ class TrainRerankerRecipe(TrainCandidatesRecipe):
 
     task: ClassVar[str] = "train-reranker"
     kind: ClassVar[str] = "reranker"
+    objectives_of: ClassVar[str] = "reranker"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "quick": {"epochs": 1.0, "batch_size": 8, "learning_rate": 1e-4, "negatives": 4},
         "balanced": {"epochs": 2.0, "batch_size": 8, "learning_rate": 5e-5, "negatives": 4},

@@ -77,7 +77,7 @@ def _embedding(recipe: Any, contract: Contract, guide: GuideAs | None, *, across
         "SCALE": scale_of(recipe, contract),
         "BY_COSINE": contract.normalize,
     }
-    written = _written(chosen.losses[recipe.kind](recipe, across))
+    written = _written(recipe.loss(across))
     options = "by_cosine=BY_COSINE"
     dimensions = lengths(recipe, contract.dimensions)
     if dimensions:
@@ -165,5 +165,5 @@ def _with_code(
 
 
 def _reranker(recipe: Any) -> Loss:
-    written = _written(recipe.chosen_objective.losses[recipe.kind](recipe, False))
+    written = _written(recipe.loss())
     return _with_code(written.make, {}, written.needed, _RERANKER)

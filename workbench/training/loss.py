@@ -69,7 +69,7 @@ def embedding_loss(
         "guide": guide,
     }
     chosen = recipe.chosen_objective
-    made = module_of(chosen.losses[recipe.kind](recipe, across), model, scale_of(recipe, contract))
+    made = module_of(recipe.loss(across), model, scale_of(recipe, contract))
     if not chosen.in_parts or not recipe.in_batch:
         return VectorLoss(model, made, **options)
     if has_static_embedding_input(model):

@@ -137,4 +137,4 @@ def _rows(this: Run) -> TrainingRows:
 
 def reranker_loss(model: Any, recipe: TrainRerankerRecipe) -> torch.nn.Module:
     """The recipe's objective, all sentence-transformers' own."""
-    return module_of(recipe.chosen_objective.losses[recipe.kind](recipe, False), model)
+    return module_of(recipe.loss(), model)
