@@ -118,7 +118,7 @@ class TrainRecipe(AdapterFields):
     evaluations: ClassVar[int] = 8
     #: What ``--kind`` calls it, and what the trained model's contract will say.
     kind: ClassVar[str]
-    #: The kind of model whose objectives it offers: its own, or that of the kind it is a variant of.
+    #: The kind whose objectives it offers: its own, or the one that its kind is a variant of.
     objectives_of: ClassVar[str] = ""
 
     dataset: str = setting(help="The data set to train and evaluate on.", refers_to="dataset")
