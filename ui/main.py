@@ -20,7 +20,7 @@ from ui.tabs.quantize.tab import QuantizeTab
 from ui.tabs.search.tab import SearchTab
 from ui.tabs.start import StartTab
 from ui.tabs.train.tab import TrainTab
-from ui.web.language import switch
+from ui.web.editions import switch
 from ui.web.sessions import COOKIE
 from ui.words import t
 

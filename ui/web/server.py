@@ -16,10 +16,15 @@ from ui.kit.events import GATE
 from ui.routes import answers, assets, changes, downloads, pictures, points, uploads
 from ui.routes.replies import add_error_answers
 from ui.services import Services
-from ui.web.editions import Editions
-from ui.web.guards import SameOrigin, SecurityHeaders, StripPrefix, TrustedHosts, allowed_hosts
-from ui.web.language import Speaks, Switches
-from ui.web.limits import limit_bodies
+from ui.web.editions import Editions, Speaks, Switches
+from ui.web.guards import (
+    SameOrigin,
+    SecurityHeaders,
+    StripPrefix,
+    TrustedHosts,
+    allowed_hosts,
+    limit_bodies,
+)
 from ui.web.login import RequireLogin, sessions_of
 from ui.web.offering import programs
 from ui.web.sessions import Credentials

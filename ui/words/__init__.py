@@ -7,7 +7,7 @@ page has one file per language, named after it (``en.search.json``); what severa
 that English has. No key is in two files; files of other folders join by :func:`add_folder`.
 
 Which language is spoken is a context variable: one process serves all of them at once. Requests
-speak what their browser asked for (``ui/web/language.py``), callbacks what their page was drawn in
+speak what their browser asked for (``ui/web/editions.py``), callbacks what their page was drawn in
 (``ui/kit/events.py``), and everything else English.
 """
 

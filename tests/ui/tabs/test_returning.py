@@ -16,12 +16,11 @@ from tests.ui.visitor import DrawnPage as Page
 from tests.ui.visitor import Visitor
 from tests.workbench.comparison.exploring import evaluation, grounds
 from ui.services import Services
-from ui.tabs.data.change import ChangeSection
+from ui.tabs.data.change import ChangeSection, VersionsSection
 from ui.tabs.data.check import CheckSection
 from ui.tabs.data.mine import MineSection
 from ui.tabs.data.rows import RowsSection
 from ui.tabs.data.tab import DataTab
-from ui.tabs.data.versions import VersionsSection
 from workbench.data.versions import Changes, new_version
 
 __all__ = ["page", "services", "visit", "whole"]

@@ -15,7 +15,7 @@ from tests.ui.conftest import Ask
 from ui.kit.events import Gate, guarded, headed
 from ui.main import build
 from ui.services import Services
-from ui.web.language import COOKIE, TAGS, choose
+from ui.web.editions import COOKIE, TAGS, choose
 from ui.web.server import ServerOptions, create_app
 from ui.words import LANGUAGES, language, load, speaking, t
 from workbench.errors import ModelNotFound

@@ -10,8 +10,8 @@ from starlette.testclient import TestClient
 
 from tests.ui.conftest import Ask
 from ui.uploads import MOST_FILES, MOST_SLICE
-from ui.web import limits
-from ui.web.limits import CLOSED, LIMITS, limit_of
+from ui.web import guards
+from ui.web.guards import CLOSED, LIMITS, limit_of
 from workbench.serving.bodies import BodyLimit
 
 READING = {"POST", "PUT", "PATCH", "DELETE"}
@@ -37,7 +37,7 @@ def app(apps: Callable[..., FastAPI]) -> FastAPI:
 
 
 def test_every_route_that_takes_a_body_has_a_limit(app: FastAPI) -> None:
-    """Also those this test does not know by name: a new one belongs into ``ui/web/limits.py``."""
+    """Also those this test does not know by name: a new one belongs into ``ui/web/guards.py``."""
     found = {one for one in bodies_of(app.routes) if not one[1].startswith("/v1")}
     assert len(found) > 15 and ("PUT", "/api/uploads/{id}") in found
     assert found - set(LIMITS) == set()
@@ -187,4 +187,4 @@ def test_a_piece_of_an_upload_that_is_allowed_is_not_held_in_memory() -> None:
     """It is handed on as it comes."""
     assert LIMITS["PUT", "/api/uploads/{id}"] == BodyLimit(MOST_SLICE, seconds=1800.0, pause=60.0)
     assert all(one.pause == 0 for (method, _), one in LIMITS.items() if method == "POST")
-    assert max(one.bytes for one in LIMITS.values() if not one.pause) <= 16 * limits.MB
+    assert max(one.bytes for one in LIMITS.values() if not one.pause) <= 16 * guards.MB

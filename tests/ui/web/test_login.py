@@ -13,10 +13,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from tests.ui.conftest import HOST, Ask
-from ui.web.login import sessions_of
+from ui.web.login import EVERYWHERE, OWN, SLOTS, Guesser, Throttle, sessions_of
+from ui.web.login import MOST as MOST_COUNTS
 from ui.web.sessions import LIFETIME, Credentials, Sessions, read_secret
-from ui.web.throttle import EVERYWHERE, OWN, SLOTS, Guesser, Throttle
-from ui.web.throttle import MOST as MOST_COUNTS
 from workbench.errors import BadInput
 from workbench.serving.api import MOST, ApiKey
 from workbench.serving.proxies import Proxies

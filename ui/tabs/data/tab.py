@@ -18,13 +18,12 @@ from ui.kit.live import on_look, pulse
 from ui.kit.markup import EMPTY, empty, heading, pick, piece, table
 from ui.services import Services
 from ui.tabs.data.bring import Bring
-from ui.tabs.data.change import CHANGES, ChangeSection, warning
+from ui.tabs.data.change import CHANGES, ChangeSection, VersionsSection, warning
 from ui.tabs.data.check import CheckSection
 from ui.tabs.data.mine import MineSection
 from ui.tabs.data.rows import RowsSection, refused_html, summary_html
 from ui.tabs.data.section import Section, Shown
 from ui.tabs.data.synthesize import SynthesizeSection
-from ui.tabs.data.versions import VersionsSection
 from ui.words import t
 from ui.words.amounts import ago, count, size
 from workbench.data.formats import fileformat

@@ -10,19 +10,17 @@ from ui.kit.job_slot import JobSlot, card_html, newest
 from ui.kit.live import on_look, pulse
 from ui.kit.markup import EMPTY, heading, piece
 from ui.services import Services
-from ui.tabs.models.add import Add
-from ui.tabs.models.blend import Blend
-from ui.tabs.models.contract import ContractEditor
+from ui.tabs.models.blend import Blend, Merge
+from ui.tabs.models.contract import Add, ContractEditor
 from ui.tabs.models.details import (
     Cache,
+    Take,
     catalogue_piece,
     details_html,
     download_html,
     find,
     list_html,
 )
-from ui.tabs.models.merge import Merge
-from ui.tabs.models.take import Take
 from ui.words import t
 from ui.words.amounts import size
 from workbench.models.towers import can_be_trained

@@ -14,9 +14,8 @@ from tests.workbench.data.fakes import context
 from ui.kit.pushing import stays
 from ui.services import Services
 from ui.tabs.data import change
-from ui.tabs.data.change import ChangeSection
+from ui.tabs.data.change import ChangeSection, VersionsSection
 from ui.tabs.data.tab import DataTab
-from ui.tabs.data.versions import VersionsSection
 from ui.words import speaking
 from workbench.data.job import run_import
 from workbench.data.registry import Dependents

@@ -9,7 +9,7 @@ from tests.ui.tabs.conftest import put
 from tests.ui.visitor import drawn
 from ui.kit.job_slot import card_html, newest
 from ui.services import Services
-from ui.tabs.models import merge, tab
+from ui.tabs.models import blend, tab
 from workbench.models.registry import new_model
 
 SUMMARY: dict[str, Any] = {
@@ -35,20 +35,20 @@ def add(services: Services, name: str, *, adapter: bool = False, **summary: Any)
 @pytest.mark.parametrize("adapter", [True, False])
 def test_the_button_is_there_for_adapters_only(services: Services, adapter: bool) -> None:
     model = add(services, "one", adapter=adapter)
-    part = drawn(merge.Merge, services)
+    part = drawn(blend.Merge, services)
     shown = part.view(model)
     assert shown[part.start].visible is shown[part.name].visible is adapter
     assert shown[part.facts] == ""
 
 
 def test_no_model_no_button(services: Services) -> None:
-    part = drawn(merge.Merge, services)
+    part = drawn(blend.Merge, services)
     shown = part.view(None)
     assert (shown[part.start].visible, shown[part.facts]) == (False, "")
 
 
 def test_a_merged_model_says_how_it_was_checked(services: Services) -> None:
-    said = merge.html(add(services, "whole", **SUMMARY))
+    said = blend.html(add(services, "whole", **SUMMARY))
     assert "max difference 3.2e-07 on 64 texts (allowed: 0.0001)" in said
     assert "as trained (nf4)" in said
     assert "0.610 as trained, 0.615 merged" in said
@@ -56,7 +56,7 @@ def test_a_merged_model_says_how_it_was_checked(services: Services) -> None:
 
 def test_drift_that_could_not_be_measured_is_said(services: Services) -> None:
     drift = {"against": "nf4", "not_measured": "bitsandbytes is not installed."}
-    said = merge.html(add(services, "whole", **{**SUMMARY, "drift": drift}))
+    said = blend.html(add(services, "whole", **{**SUMMARY, "drift": drift}))
     assert "not measured: bitsandbytes is not installed" in said
 
 

@@ -8,7 +8,7 @@ from tests.storage import make
 from tests.ui.tabs.conftest import put
 from tests.ui.visitor import drawn
 from ui.services import Services
-from ui.tabs.models import take
+from ui.tabs.models import details
 from ui.tabs.train.forms import Forms
 from ui.tabs.train.sweep import Sweep
 from ui.tabs.train.tab import TrainTab
@@ -28,7 +28,7 @@ def model_in(services: Services, **values: Any) -> Any:
 
 def test_the_lines_that_use_a_model_are_shown_as_text(services: Services) -> None:
     model = model_in(services, job_id="run1")
-    html = str(take.html(services, model))
+    html = str(details.html(services, model))
     assert "query: &lt;b&gt;" in html and "<b>" not in html
     assert "cls" in html and "48" in html
     assert 'href="/api/download/models/tuned/script.zip"' in html
@@ -40,7 +40,7 @@ def test_an_adapter_says_what_else_to_take_along(services: Services) -> None:
     folder = Path(services.workspace.path("models/m1"))
     about = '{"base_model_name_or_path": "/gone/tea-model", "peft_type": "LORA"}'
     (folder / "adapter_config.json").write_text(about)
-    html = str(take.html(services, model))
+    html = str(details.html(services, model))
     assert "tea-model" in html and "/gone" not in html
 
 
