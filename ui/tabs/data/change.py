@@ -1,5 +1,5 @@
-"""A data set changed or taken out: a sample, other splits, a merge, a name, an export, a hub; and how
-it came to be, its versions.
+"""A data set changed or taken out: a sample, other splits, a merge, a name, an export, a hub; and
+how it came to be, its versions.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,5 +1,5 @@
-"""What is shown of models: their list, what one gained and its contract, how it is taken away, what is
-kept of their work, and the catalogue.
+"""What is shown of models: their list, what one gained and its contract, how it is taken away, what
+is kept of their work, and the catalogue.
 """
 
 from collections.abc import Callable, Mapping
