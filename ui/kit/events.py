@@ -230,33 +230,6 @@ def _update(done: Mapping[Any, Any], field: Any) -> dict[str, Any]:
     return found if isinstance(found, dict) else {"value": found}
 
 
-def told_at_fields(
-    act: Callable[[], Sequence[Any]],
-    helps: Mapping[str, str],
-    others: int,
-    cleared: Sequence[str] = (),
-    task: str = "",
-) -> list[Any]:
-    """``act()``'s updates for ``others`` components, then the fields', with help at each;
-    ``cleared`` ones are empty again; ``task`` says by which labels the page calls the fields.
-
-    What it refuses of these fields stands there instead, and the others stay as they are. Other bad
-    input is told in the corner, and what stood at the fields before goes; any other error is raised
-    on.
-    """
-    try:
-        done = list(act())
-    except WorkbenchError as error:
-        said = field_messages(error, list(helps))
-        if not said and not error.bad_input:
-            raise
-        _tell(error, said, task)
-        return [*[gr.skip()] * others, *at_fields(helps, said)]
-    assert len(done) == others
-    fields = zip(helps, at_fields(helps), strict=True)
-    return [*done, *({**one, "value": ""} if name in cleared else one for name, one in fields)]
-
-
 def _tell(error: WorkbenchError, said: Mapping[str, str], task: str) -> None:
     """In the corner too, since a field may be folded away. Not raised: what is raised reaches the
     page without the updates of its fields."""

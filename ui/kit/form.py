@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from ui.kit.choices import open_menu as menu
-from ui.kit.events import answered, on, told_at_fields
+from ui.kit.events import answered, on
 from ui.words import known, sentences, t
 from workbench.recipes.base import NO_PROMPT, Recipe
 from workbench.recipes.describe import FieldSpec, describe
@@ -38,12 +38,6 @@ class Form:
     def read(self, *raw: Any) -> Recipe:
         """The recipe; raises BadRecipe with a sentence per bad field."""
         return self.recipe.read(self.values(raw))
-
-    def told(self, act: Callable[[], Sequence[Any]], others: int) -> list[Any]:
-        """``act()``'s updates for ``others`` components, then those of the fields, where what is
-        refused of them stands: see :func:`ui.kit.events.told_at_fields`."""
-        helps = {spec.name: spec.help for spec in self.specs}
-        return told_at_fields(act, helps, others, task=self.recipe.task)
 
     def answer(
         self, act: Callable[[], Mapping[Any, Any]], more: Mapping[str, Any] | None = None

@@ -46,7 +46,15 @@ class JobSlot:
 
     def show(self, html: str, *jobs: Job | None) -> dict[Any, Any]:
         """Updates by component: ``html`` shows these jobs."""
-        return dict(zip(self.outputs, updates(html, *jobs), strict=True))
+        found = [job for job in jobs if job is not None]
+        active = any(not job.status.finished for job in found)
+        resumable = not active and any(job.status.resumable for job in found)
+        return {
+            self.card: str(html),
+            self.stop: gr.Button(visible=active),
+            self.resume: gr.Button(visible=resumable),
+            self.shown: " ".join(job.id for job in found),
+        }
 
     def listen(
         self,
@@ -72,18 +80,6 @@ class JobSlot:
         given = [self.shown, *inputs]
         on(self.stop.click, told(lambda status: not status.finished, jobs.cancel), given, outputs)
         on(self.resume.click, told(lambda status: status.resumable, jobs.resume), given, outputs)
-
-
-def updates(html: str, *jobs: Job | None) -> list[Any]:
-    """Updates for ``JobSlot.outputs``: ``html`` shows these jobs."""
-    found = [job for job in jobs if job is not None]
-    active = any(not job.status.finished for job in found)
-    return [
-        str(html),
-        gr.Button(visible=active),
-        gr.Button(visible=not active and any(job.status.resumable for job in found)),
-        " ".join(job.id for job in found),
-    ]
 
 
 def card_html(job: Job | None) -> Markup:
