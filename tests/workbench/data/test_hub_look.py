@@ -53,7 +53,7 @@ def test_columns_are_shown_guessed_and_mapped_as_for_files(
     library(tmp_path / "set")
     blind = shown(workspace, "me/columns")
     assert (blind.rows, len(blind.notes)) == ([], 1)
-    assert "looked at" in blind.notes[0]
+    assert "run the preview" in blind.notes[0]
     result = looked(workspace, "me/columns")
     assert result["splits"] == ["train", "test"]
     assert (result["subset"], result["rows"]) == ("", 2 * hub_look.ROWS)

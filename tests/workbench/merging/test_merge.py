@@ -153,7 +153,7 @@ def test_a_wrong_merge_fails_and_keeps_nothing(
         return merged
 
     monkeypatch.setattr(LoraModel, "merge_and_unload", wrong)
-    with pytest.raises(MergeFailed, match=r"apart, and 0\.0001 is allowed"):
+    with pytest.raises(MergeFailed, match=r"and 0\.0001 is allowed"):
         run(RECIPE, bench.context)
     assert_nothing_kept(bench)
 
