@@ -8,7 +8,8 @@ from typing import ClassVar, Literal
 
 from pydantic import ValidationInfo, field_validator
 
-from workbench.recipes.base import Recipe, address, key_variable, local_model, setting
+from workbench.recipes.base import Recipe, setting
+from workbench.recipes.fields import Device, address, device, key_variable, local_model
 
 #: What a template takes: the passages, the question, and what to say where they do not answer it.
 PASSAGES, QUESTION, NOTHING = "{passages}", "{question}", "{nothing}"
@@ -128,11 +129,7 @@ class AnswerRecipe(Recipe):
         ge=0,
         le=20,
     )
-    device: Literal["auto", "cpu", "cuda"] = setting(
-        "auto",
-        help="Where a model on this machine runs; 'auto' takes a GPU if there is one.",
-        advanced=True,
-    )
+    device: Device = device("Where a model on this machine runs")
 
     @field_validator("endpoint")
     @classmethod

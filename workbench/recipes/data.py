@@ -3,6 +3,7 @@
 from typing import ClassVar, Literal
 
 from workbench.recipes.base import ContractRecipe, Recipe, setting
+from workbench.recipes.fields import dataset_version, model_name, seed, share
 
 
 class ImportRecipe(Recipe):
@@ -94,21 +95,11 @@ class ImportRecipe(Recipe):
         depends_on=("pieces", ("files", "all")),
         refers_to="model",
     )
-    dev_share: float = setting(
-        0.1,
-        help="The share of training queries held out as dev if the files contain no dev split.",
-        group="splits",
-        advanced=True,
-        ge=0.0,
-        le=0.5,
+    dev_share: float = share(
+        0.1, "The share of training queries held out as dev if the files contain no dev split."
     )
-    test_share: float = setting(
-        0.1,
-        help="The share of training queries held out as test if the files contain no test split.",
-        group="splits",
-        advanced=True,
-        ge=0.0,
-        le=0.5,
+    test_share: float = share(
+        0.1, "The share of training queries held out as test if the files contain no test split."
     )
     held_out_limit: int = setting(
         1000,
@@ -117,13 +108,10 @@ class ImportRecipe(Recipe):
         advanced=True,
         ge=1,
     )
-    seed: int = setting(
+    seed: int = seed(
         13,
-        help="Decides which queries are held out; the same seed always holds out the same ones.",
-        group="splits",
-        advanced=True,
-        ge=0,
-        le=2**31 - 1,
+        "Decides which queries are held out; the same seed always holds out the same ones.",
+        "splits",
     )
     remove_after: bool = setting(
         False,
@@ -145,8 +133,8 @@ class SampleRecipe(Recipe):
     )
     dev_pairs: int = setting(100, help="How many pairs to hold out as dev.", ge=10, le=2_000)
     test_pairs: int = setting(300, help="How many pairs to hold out as test.", ge=50, le=2_000)
-    seed: int = setting(
-        13, help="Decides which functions are taken and how they are split.", ge=0, le=2**31 - 1
+    seed: int = seed(
+        13, "Decides which functions are taken and how they are split.", advanced=False
     )
 
 
@@ -161,11 +149,7 @@ class AddModelRecipe(ContractRecipe):
         widget="text",
         min_length=1,
     )
-    name: str = setting(
-        "",
-        help="What the model is called in this workspace; empty takes its own name.",
-        max_length=120,
-    )
+    name: str = model_name("What the model is called in this workspace; empty takes its own name.")
     pictures_by: str = setting(
         "",
         help="A CLIP-like model that encodes the pictures if the source encodes texts only: the "
@@ -198,9 +182,7 @@ class SampleRowsRecipe(Recipe):
     task: ClassVar[str] = "data-sample"
 
     dataset: str = setting(help="The data set to take from.", refers_to="dataset", min_length=1)
-    dataset_version: int | None = setting(
-        None, help="Its version; empty takes the current one.", advanced=True, ge=1
-    )
+    dataset_version: int | None = dataset_version("Its version; empty takes the current one.")
     size: int = setting(
         1000,
         help="How many queries to take, in proportion from each split (scored pairs or documents "
@@ -217,9 +199,7 @@ class SampleRowsRecipe(Recipe):
         help="The name of the sample; empty adds '-sample' to the data set's name.",
         max_length=80,
     )
-    seed: int = setting(
-        13, help="Decides which queries are taken.", advanced=True, ge=0, le=2**31 - 1
-    )
+    seed: int = seed(13, "Decides which queries are taken.")
 
 
 class MergeDataRecipe(Recipe):
@@ -241,9 +221,7 @@ class ResplitRecipe(Recipe):
     task: ClassVar[str] = "data-resplit"
 
     dataset: str = setting(help="The data set to split.", refers_to="dataset", min_length=1)
-    dataset_version: int | None = setting(
-        None, help="Its version; empty takes the current one.", advanced=True, ge=1
-    )
+    dataset_version: int | None = dataset_version("Its version; empty takes the current one.")
     by: Literal["query", "document", "field"] = setting(
         "query",
         help="'query' assigns queries at random; 'document' keeps queries that share a relevant "
@@ -258,11 +236,9 @@ class ResplitRecipe(Recipe):
         widget="column",
         max_length=200,
     )
-    dev_share: float = setting(0.1, help="The share of queries that become dev.", ge=0.0, le=0.5)
-    test_share: float = setting(0.1, help="The share of queries that become test.", ge=0.0, le=0.5)
-    seed: int = setting(
-        13, help="Decides which query goes into which split.", advanced=True, ge=0, le=2**31 - 1
-    )
+    dev_share: float = share(0.1, "The share of queries that become dev.", group="basics")
+    test_share: float = share(0.1, "The share of queries that become test.", group="basics")
+    seed: int = seed(13, "Decides which query goes into which split.")
 
 
 class ExportDataRecipe(Recipe):
@@ -271,9 +247,7 @@ class ExportDataRecipe(Recipe):
     task: ClassVar[str] = "data-export"
 
     dataset: str = setting(help="The data set to write.", refers_to="dataset", min_length=1)
-    dataset_version: int | None = setting(
-        None, help="Its version; empty takes the current one.", advanced=True, ge=1
-    )
+    dataset_version: int | None = dataset_version("Its version; empty takes the current one.")
     split: Literal["all", "train", "dev", "test"] = setting(
         "all", help="One split, or all of them, each in its own file."
     )

@@ -5,6 +5,15 @@ from typing import Any, ClassVar, Literal
 from pydantic import field_validator
 
 from workbench.recipes.base import Recipe, setting
+from workbench.recipes.fields import (
+    Device,
+    Precision,
+    dataset_version,
+    device,
+    precision,
+    seed,
+    use_cache,
+)
 
 #: Every check, in the order in which they run.
 CHECKS = (
@@ -29,9 +38,7 @@ class DataCheckRecipe(Recipe):
     task: ClassVar[str] = "data-check"
 
     dataset: str = setting(help="The data set to check.", refers_to="dataset", min_length=1)
-    dataset_version: int | None = setting(
-        None, help="Its version; empty takes the current one.", advanced=True, ge=1
-    )
+    dataset_version: int | None = dataset_version("Its version; empty takes the current one.")
     checks: list[str] = setting(
         [],
         help=f"Which checks to run, one a line; empty runs all: {', '.join(CHECKS)}.",
@@ -107,21 +114,10 @@ class DataCheckRecipe(Recipe):
         ge=0.0001,
         le=0.5,
     )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
-        "auto", help="The judge's floating-point format.", advanced=True
-    )
-    device: Literal["auto", "cpu", "cuda"] = setting(
-        "auto", help="Where the judge runs; 'auto' takes a GPU if there is one.", advanced=True
-    )
-    use_cache: bool = setting(
-        True,
-        help="Reuse cached embeddings and reranker scores that were computed with the same "
-        "settings; off computes everything again and caches nothing.",
-        advanced=True,
-    )
-    seed: int = setting(
-        13, help="Decides which queries are judged.", advanced=True, ge=0, le=2**31 - 1
-    )
+    precision: Precision = precision("The judge's floating-point format.")
+    device: Device = device("Where the judge runs")
+    use_cache: bool = use_cache()
+    seed: int = seed(13, "Decides which queries are judged.")
 
     @field_validator("checks", mode="before")
     @classmethod
@@ -136,8 +132,8 @@ class DataFixRecipe(Recipe):
     task: ClassVar[str] = "data-fix"
 
     dataset: str = setting(help="The data set to fix.", refers_to="dataset", min_length=1)
-    dataset_version: int | None = setting(
-        None, help="The version that was checked; empty takes the report's.", advanced=True, ge=1
+    dataset_version: int | None = dataset_version(
+        "The version that was checked; empty takes the report's."
     )
     report: str = setting(
         "",

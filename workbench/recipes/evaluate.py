@@ -7,13 +7,21 @@ from pydantic import AfterValidator, ValidationInfo, field_validator, model_vali
 
 from workbench.errors import BadRecipe
 from workbench.extensions import OneOf
-from workbench.recipes.base import (
+from workbench.recipes.base import Recipe, checked_dimensions, setting
+from workbench.recipes.fields import (
     DecidingMetric,
+    Device,
+    Precision,
     QueryDocument,
-    Recipe,
-    checked_dimensions,
+    candidates_of_first_stage,
+    dataset_version,
+    device,
+    dimensions,
+    max_queries,
+    precision,
     query_document,
-    setting,
+    seed,
+    use_cache,
 )
 from workbench.recipes.kinds import KINDS
 from workbench.recipes.train import TrainRecipe
@@ -50,13 +58,10 @@ class EvaluateRecipe(Recipe):
         advanced=True,
         max_length=200,
     )
-    dimensions: Annotated[str, AfterValidator(checked_dimensions)] = setting(
-        "",
-        help="Also measure embedding models truncated to their first dimensions, such as '64, "
+    dimensions: Annotated[str, AfterValidator(checked_dimensions)] = dimensions(
+        "Also measure embedding models truncated to their first dimensions, such as '64, "
         "128, 256'; 'auto' halves them down to 32; empty does not.",
-        widget="numbers",
         advanced=True,
-        max_length=200,
     )
     evaluation_mode: Literal["auto", "retrieval", "reranking", "pipeline"] = setting(
         "auto",
@@ -65,13 +70,9 @@ class EvaluateRecipe(Recipe):
         "over what first stages retrieve; 'auto' measures each model in the mode of its kind.",
         advanced=True,
     )
-    candidates: int = setting(
-        50,
-        help="How many of a first stage's documents are reranked for each query; of the data's "
-        "own candidates always all.",
-        advanced=True,
-        ge=2,
-        le=1000,
+    candidates: int = candidates_of_first_stage(
+        "How many of a first stage's documents are reranked for each query; of the data's "
+        "own candidates always all."
     )
     first_stage: str = setting(
         "auto",
@@ -91,15 +92,8 @@ class EvaluateRecipe(Recipe):
         ge=0,
         le=1_000_000,
     )
-    dataset_version: int | None = setting(
-        None, help="The data set's version; empty takes the newest.", advanced=True, ge=1
-    )
-    max_queries: int | None = setting(
-        None,
-        help="Use at most this many queries, chosen by the seed; empty uses all.",
-        advanced=True,
-        ge=1,
-    )
+    dataset_version: int | None = dataset_version()
+    max_queries: int | None = max_queries()
     top_k: int = setting(
         100, help="How many documents each query's run keeps.", advanced=True, ge=10, le=1000
     )
@@ -107,28 +101,10 @@ class EvaluateRecipe(Recipe):
     metric: DecidingMetric = setting(
         "map@100", help="The metric whose differences are tested for significance.", advanced=True
     )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
-        "auto",
-        help="Floating-point format for encoding; 'auto' takes bf16 where this machine is fast at "
-        "it.",
-        advanced=True,
-    )
-    device: Literal["auto", "cpu", "cuda"] = setting(
-        "auto", help="Where to encode; 'auto' takes a GPU if there is one.", advanced=True
-    )
-    use_cache: bool = setting(
-        True,
-        help="Reuse cached embeddings and reranker scores that were computed with the same "
-        "settings; off computes everything again and caches nothing.",
-        advanced=True,
-    )
-    seed: int = setting(
-        7,
-        help="Seed of the bootstrap and the randomization test.",
-        advanced=True,
-        ge=0,
-        le=2**31 - 1,
-    )
+    precision: Precision = precision()
+    device: Device = device("Where to encode")
+    use_cache: bool = use_cache()
+    seed: int = seed(7, "Seed of the bootstrap and the randomization test.")
 
 
 class IndexRecipe(Recipe):
@@ -189,23 +165,12 @@ class IndexRecipe(Recipe):
         ge=1,
         le=16384,
     )
-    dataset_version: int | None = setting(
-        None, help="The data set's version; empty takes the newest.", advanced=True, ge=1
-    )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
-        "auto",
-        help="Floating-point format for encoding; 'auto' takes bf16 where this machine is fast at "
-        "it.",
-        advanced=True,
-    )
-    device: Literal["auto", "cpu", "cuda"] = setting(
-        "auto", help="Where to encode; 'auto' takes a GPU if there is one.", advanced=True
-    )
-    use_cache: bool = setting(
-        True,
-        help="Reuse cached embeddings that this model computed with the same settings; off "
-        "encodes everything again and caches nothing.",
-        advanced=True,
+    dataset_version: int | None = dataset_version()
+    precision: Precision = precision()
+    device: Device = device("Where to encode")
+    use_cache: bool = use_cache(
+        "Reuse cached embeddings that this model computed with the same settings; off "
+        "encodes everything again and caches nothing."
     )
 
 
@@ -241,41 +206,21 @@ class MatrixRecipe(Recipe):
         ge=1,
         le=50,
     )
-    candidates: int = setting(
-        50,
-        help="How many of a retriever's documents a reranker scores for each query; at least the "
+    candidates: int = candidates_of_first_stage(
+        "How many of a retriever's documents a reranker scores for each query; at least the "
         "highest top k.",
-        ge=2,
-        le=1000,
+        advanced=False,
     )
-    dataset_version: int | None = setting(
-        None, help="The data set's version; empty takes the newest.", advanced=True, ge=1
-    )
-    max_queries: int | None = setting(
-        None,
-        help="Use at most this many queries, chosen by the seed; empty uses all.",
-        advanced=True,
-        ge=1,
-    )
+    dataset_version: int | None = dataset_version()
+    max_queries: int | None = max_queries()
     exclude_query_document: QueryDocument = query_document()
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
-        "auto",
-        help="Floating-point format for encoding; 'auto' takes bf16 where this machine is fast at "
-        "it.",
-        advanced=True,
+    precision: Precision = precision()
+    device: Device = device("Where to encode")
+    use_cache: bool = use_cache(
+        "Reuse cached document embeddings that a retriever computed with the same settings. "
+        "Queries are always encoded again, because their time is measured."
     )
-    device: Literal["auto", "cpu", "cuda"] = setting(
-        "auto", help="Where to encode; 'auto' takes a GPU if there is one.", advanced=True
-    )
-    use_cache: bool = setting(
-        True,
-        help="Reuse cached document embeddings that a retriever computed with the same settings. "
-        "Queries are always encoded again, because their time is measured.",
-        advanced=True,
-    )
-    seed: int = setting(
-        7, help="Decides which queries are used.", advanced=True, ge=0, le=2**31 - 1
-    )
+    seed: int = seed(7, "Decides which queries are used.")
 
     @model_validator(mode="after")
     def _deep_enough(self) -> Self:

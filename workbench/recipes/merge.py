@@ -4,13 +4,19 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator
 
-from workbench.recipes.base import (
+from workbench.recipes.base import Recipe, setting
+from workbench.recipes.fields import (
     DecidingMetric,
+    Device,
+    Precision,
     QueryDocument,
-    Recipe,
     candidates_of_first_stage,
+    device,
+    max_queries,
+    model_name,
+    precision,
     query_document,
-    setting,
+    seed,
 )
 
 MOST_RATIOS = 21
@@ -42,14 +48,10 @@ class MergeRecipe(Recipe):
     model: str = setting(
         help="The adapter: a name in the workspace, or a folder.", refers_to="model", min_length=1
     )
-    name: str = setting(
-        "",
-        help="What the merged model is called; empty adds '-merged' to the adapter's name.",
-        max_length=120,
+    name: str = model_name(
+        "What the merged model is called; empty adds '-merged' to the adapter's name."
     )
-    device: Literal["auto", "cpu", "cuda"] = setting(
-        "auto", help="Where to compute; 'auto' takes a GPU if there is one.", advanced=True
-    )
+    device: Device = device()
 
 
 class BlendRecipe(Recipe):
@@ -85,29 +87,13 @@ class BlendRecipe(Recipe):
     keep: float | None = setting(
         None, help="Save the model of this ratio; empty only measures.", ge=0, le=1
     )
-    name: str = setting(
-        "", help="The name of the saved model; empty generates one.", max_length=120
-    )
-    max_queries: int | None = setting(
-        None,
-        help="Use at most this many queries of each data set, chosen by the seed; empty uses all.",
-        advanced=True,
-        ge=1,
-    )
+    name: str = model_name("The name of the saved model; empty generates one.")
+    max_queries: int | None = max_queries("queries of each data set")
     candidates: int = candidates_of_first_stage()
     exclude_query_document: QueryDocument = query_document()
     metric: DecidingMetric = setting(
         "map@100", help="The metric that the chart shows.", advanced=True
     )
-    device: Literal["auto", "cpu", "cuda"] = setting(
-        "auto", help="Where to compute; 'auto' takes a GPU if there is one.", advanced=True
-    )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
-        "auto",
-        help="Floating-point format for encoding; 'auto' takes bf16 where this machine is fast at "
-        "it.",
-        advanced=True,
-    )
-    seed: int = setting(
-        7, help="Decides which queries are used.", advanced=True, ge=0, le=2**31 - 1
-    )
+    device: Device = device()
+    precision: Precision = precision()
+    seed: int = seed(7, "Decides which queries are used.")

@@ -4,6 +4,16 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from workbench.recipes.base import Recipe, setting
+from workbench.recipes.fields import (
+    Device,
+    Precision,
+    dataset_version,
+    device,
+    max_queries,
+    precision,
+    seed,
+    use_cache,
+)
 
 
 class MineRecipe(Recipe):
@@ -98,33 +108,12 @@ class MineRecipe(Recipe):
         group="choice",
         advanced=True,
     )
-    seed: int = setting(
-        13, help="Decides everything that is random.", group="choice", advanced=True, ge=0, le=2**31
-    )
-    dataset_version: int | None = setting(
-        None, help="The data set's version; empty takes the newest.", advanced=True, ge=1
-    )
-    max_queries: int | None = setting(
-        None,
-        help="Use at most this many queries of a split, chosen by the seed; empty uses all.",
-        advanced=True,
-        ge=1,
-    )
-    device: Literal["auto", "cpu", "cuda"] = setting(
-        "auto", help="Where to encode; 'auto' takes a GPU if there is one.", advanced=True
-    )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
-        "auto",
-        help="Floating-point format for encoding; 'auto' takes bf16 where this machine is fast at "
-        "it.",
-        advanced=True,
-    )
-    use_cache: bool = setting(
-        True,
-        help="Reuse cached embeddings and reranker scores that were computed with the same "
-        "settings; off computes everything again and caches nothing.",
-        advanced=True,
-    )
+    seed: int = seed(13, "Decides everything that is random.", "choice", most=2**31)
+    dataset_version: int | None = dataset_version()
+    max_queries: int | None = max_queries("queries of a split")
+    device: Device = device("Where to encode")
+    precision: Precision = precision()
+    use_cache: bool = use_cache()
 
     @property
     def origin(self) -> str:

@@ -4,7 +4,17 @@ from typing import ClassVar, Literal
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
-from workbench.recipes.base import Recipe, address, key_variable, local_model, setting
+from workbench.recipes.base import Recipe, setting
+from workbench.recipes.fields import (
+    Device,
+    address,
+    dataset_version,
+    device,
+    key_variable,
+    local_model,
+    seed,
+    share,
+)
 
 #: Where a template takes the passage, and how many questions are wanted.
 PASSAGE, COUNT = "{passage}", "{n}"
@@ -89,35 +99,20 @@ class SynthesizeRecipe(Recipe):
     skip_judged: bool = setting(
         True, help="Leave out documents that are already relevant to a query.", advanced=True
     )
-    seed: int = setting(
-        13,
-        help="Decides which passages are drawn and how they are split.",
-        advanced=True,
-        ge=0,
-        le=2**31,
-    )
-    dataset_version: int | None = setting(
-        None, help="The data set's version; empty takes the newest.", advanced=True, ge=1
-    )
+    seed: int = seed(13, "Decides which passages are drawn and how they are split.", most=2**31)
+    dataset_version: int | None = dataset_version()
     preview: bool = setting(
         False, help="Only show the questions: no round-trip check, no new version.", advanced=True
     )
-    dev_share: float = setting(
+    dev_share: float = share(
         0.1,
-        help="The share of passages whose questions become dev if the data set has no dev queries.",
-        group="splits",
-        advanced=True,
-        ge=0.0,
-        le=0.9,
+        "The share of passages whose questions become dev if the data set has no dev queries.",
+        most=0.9,
     )
-    test_share: float = setting(
+    test_share: float = share(
         0.1,
-        help="The share of passages whose questions become test if the data set has no test "
-        "queries.",
-        group="splits",
-        advanced=True,
-        ge=0.0,
-        le=0.9,
+        "The share of passages whose questions become test if the data set has no test queries.",
+        most=0.9,
     )
     concurrency: int = setting(
         4, help="Concurrent requests.", group="endpoint", advanced=True, ge=1, le=128
@@ -163,11 +158,7 @@ class SynthesizeRecipe(Recipe):
         ge=16,
         le=32_000,
     )
-    device: Literal["auto", "cpu", "cuda"] = setting(
-        "auto",
-        help="Where models on this machine run; 'auto' takes a GPU if there is one.",
-        advanced=True,
-    )
+    device: Device = device("Where models on this machine run")
 
     @field_validator("endpoint")
     @classmethod

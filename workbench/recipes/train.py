@@ -11,14 +11,18 @@ from workbench.comparison.names import deciding
 from workbench.extensions import OneOf
 from workbench.model_kinds import MODEL_KINDS, ModelKind
 from workbench.recipes import objectives
-from workbench.recipes.base import (
-    Devices,
-    Numbers,
-    OptionalPrompt,
+from workbench.recipes.base import Devices, Numbers, OptionalPrompt, Recipe, setting
+from workbench.recipes.fields import (
+    Device,
+    Precision,
     QueryDocument,
-    Recipe,
+    dataset_version,
+    device,
+    model_name,
+    precision,
     query_document,
-    setting,
+    seed,
+    token_limit,
 )
 from workbench.recipes.objectives import OBJECTIVES, Loss, Objective
 
@@ -127,10 +131,8 @@ class TrainRecipe(AdapterFields):
         help="The base model: a name in the workspace, a local folder, or a Hub id.",
         refers_to="model",
     )
-    name: str = setting(
-        "",
-        help="What the trained model is called; empty makes a name from model and data set.",
-        max_length=120,
+    name: str = model_name(
+        "What the trained model is called; empty makes a name from model and data set."
     )
     method: Literal["full", "lora", "qlora"] = setting(
         "full",
@@ -151,16 +153,10 @@ class TrainRecipe(AdapterFields):
         gt=0,
         le=1.0,
     )
-    query_max_len: int = setting(
-        64, help="Queries are truncated after this many tokens.", ge=4, le=32768
-    )
-    passage_max_len: int = setting(
-        128, help="Documents are truncated after this many tokens.", ge=4, le=32768
-    )
+    query_max_len: int = token_limit(64, "Queries")
+    passage_max_len: int = token_limit(128, "Documents")
 
-    dataset_version: int | None = setting(
-        None, help="The data set's version; empty takes the newest.", advanced=True, ge=1
-    )
+    dataset_version: int | None = dataset_version()
     max_steps: int | None = setting(
         None,
         help="Stop after this many optimizer steps, regardless of the epochs.",
@@ -213,19 +209,12 @@ class TrainRecipe(AdapterFields):
         advanced=True,
         ge=0.0,
     )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
-        "auto",
-        help="Floating-point format of the computation; 'auto' takes bf16 where the machine is "
+    precision: Precision = precision(
+        "Floating-point format of the computation; 'auto' takes bf16 where the machine is "
         "fast at it.",
-        group="machine",
-        advanced=True,
+        "machine",
     )
-    device: Literal["auto", "cpu", "cuda"] = setting(
-        "auto",
-        help="Where to train; 'auto' takes a GPU if there is one.",
-        group="machine",
-        advanced=True,
-    )
+    device: Device = device("Where to train", "machine")
     devices: Devices = setting(
         "1",
         help="The devices of data-parallel training, each with its own batches: a number, all, or "
@@ -240,13 +229,8 @@ class TrainRecipe(AdapterFields):
         group="machine",
         advanced=True,
     )
-    seed: int = setting(
-        42,
-        help="Decides the order of the rows and everything else that is random.",
-        group="schedule",
-        advanced=True,
-        ge=0,
-        le=2**31 - 1,
+    seed: int = seed(
+        42, "Decides the order of the rows and everything else that is random.", "schedule"
     )
 
     metric: Metric = setting(

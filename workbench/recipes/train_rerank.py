@@ -4,6 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from workbench.recipes import objectives
 from workbench.recipes.base import OptionalPrompt, setting
+from workbench.recipes.fields import candidates_of_first_stage
 from workbench.recipes.train import TrainRecipe
 
 #: First stages that need no model.
@@ -32,13 +33,8 @@ class TrainCandidatesRecipe(TrainRecipe):
         refers_to="model",
         widget="text",
     )
-    candidates: int = setting(
-        50,
-        help="How many of the first stage's documents are reranked for each query.",
-        group="evaluation",
-        advanced=True,
-        ge=2,
-        le=1000,
+    candidates: int = candidates_of_first_stage(
+        "How many of the first stage's documents are reranked for each query.", "evaluation"
     )
     dev_queries: int = setting(
         100,
