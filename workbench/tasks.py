@@ -17,9 +17,10 @@ from typing import Any
 from storage.records import Job, SlotKind
 from workbench.errors import NotFound
 from workbench.model_kinds import MODEL_KINDS, ModelKind
-from workbench.recipes.base import DrawPicturesRecipe, Recipe
+from workbench.recipes.base import Recipe
 from workbench.recipes.data import (
     AddModelRecipe,
+    DrawPicturesRecipe,
     ExportDataRecipe,
     HubLookRecipe,
     ImportRecipe,

@@ -16,7 +16,7 @@ from workbench.models.contract import check_name
 from workbench.pictures.captions import Scene, draw, scenes, words
 from workbench.pictures.importing import FORMAT
 from workbench.pictures.store import keep_picture
-from workbench.recipes.base import DrawPicturesRecipe
+from workbench.recipes.data import DrawPicturesRecipe
 from workbench.workspace import Workspace
 
 UNTRAINED = (

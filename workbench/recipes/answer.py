@@ -4,12 +4,16 @@ No job: an answer takes seconds and is read as it is written. The recipe is what
 command line and the kept settings have in common.
 """
 
+from functools import partial
 from typing import ClassVar, Literal
 
 from pydantic import ValidationInfo, field_validator
 
-from workbench.recipes.base import Recipe, setting
+from workbench.recipes.base import Recipe, advanced, setting
 from workbench.recipes.fields import Device, address, device, key_variable, local_model
+
+_prompt = partial(advanced, group="prompt")
+_endpoint = partial(advanced, group="endpoint")
 
 #: What a template takes: the passages, the question, and what to say where they do not answer it.
 PASSAGES, QUESTION, NOTHING = "{passages}", "{question}", "{nothing}"
@@ -63,69 +67,53 @@ class AnswerRecipe(Recipe):
     template_language: Literal["auto", "en", "zh"] = setting(
         "auto", help="The template's language: 'auto' takes that of the question.", group="prompt"
     )
-    template_en: str = setting(
+    template_en: str = _prompt(
         "",
         help=f"The prompt for English questions, with {PASSAGES} and {QUESTION}; empty takes the "
         "built-in one.",
-        group="prompt",
-        advanced=True,
         max_length=20_000,
     )
-    template_zh: str = setting(
+    template_zh: str = _prompt(
         "",
         help=f"The prompt for Chinese questions, with {PASSAGES} and {QUESTION}; empty takes the "
         "built-in one.",
-        group="prompt",
-        advanced=True,
         max_length=20_000,
     )
-    budget: int = setting(
+    budget: int = _prompt(
         BUDGET,
         help="Token budget of all passages together: four letters, or one Chinese character, "
         "count as one token.",
-        group="prompt",
-        advanced=True,
         ge=50,
         le=1_000_000,
     )
-    max_tokens: int = setting(
+    max_tokens: int = _prompt(
         600,
         help="The maximum length of an answer in tokens.",
-        group="prompt",
-        advanced=True,
         ge=1,
         le=32_000,
     )
-    temperature: float | None = setting(
+    temperature: float | None = _prompt(
         None,
         help="Sampling temperature; empty leaves it to the endpoint, and makes a model on this "
         "machine deterministic.",
-        group="prompt",
-        advanced=True,
         ge=0.0,
         le=2.0,
     )
-    timeout: float = setting(
+    timeout: float = _endpoint(
         60.0,
         help="Seconds without output after which the answer is given up.",
-        group="endpoint",
-        advanced=True,
         gt=0.0,
         le=3600.0,
     )
-    total_timeout: float = setting(
+    total_timeout: float = _endpoint(
         600.0,
         help="Seconds after which the answer is ended even if it is still being written.",
-        group="endpoint",
-        advanced=True,
         gt=0.0,
         le=7200.0,
     )
-    retries: int = setting(
+    retries: int = _endpoint(
         2,
         help="How often a request that failed before its first output is retried.",
-        group="endpoint",
-        advanced=True,
         ge=0,
         le=20,
     )

@@ -8,6 +8,7 @@ field's value it depends.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -89,6 +90,10 @@ def setting(
     return Field(default, description=help, json_schema_extra={"workbench": about}, **bounds)
 
 
+#: A field that a form shows only when it is asked for all of them.
+advanced = partial(setting, advanced=True)
+
+
 def _sentences(error: ValidationError) -> dict[str, str]:
     found: dict[str, str] = {}
     for one in error.errors():
@@ -115,6 +120,7 @@ def _kinds(which: Callable[[ModelKind], bool]) -> Callable[[], tuple[str, ...]]:
 _of_texts = _kinds(lambda kind: not kind.reads_pictures)
 _VECTOR = ("kind", _kinds(lambda kind: kind.pools))
 _PROMPTED = ("kind", _kinds(lambda kind: not (kind.reads_pairs or kind.reads_pictures)))
+_contract = partial(setting, group="contract")
 _ANSWERS = ("kind", lambda: MODEL_KINDS.named(lambda kind: kind.reads_pairs))
 
 
@@ -128,93 +134,80 @@ class ContractRecipe(Recipe):
 
     task: ClassVar[str] = "contract"
 
-    kind: Annotated[str, OneOf(_of_texts)] = setting(
+    kind: Annotated[str, OneOf(_of_texts)] = _contract(
         "auto",
         help="What kind of model it is; 'auto' reads it from the model's own files.",
-        group="contract",
     )
-    pooling: Literal["auto", "mean", "cls", "lasttoken", "max", "weightedmean"] = setting(
+    pooling: Literal["auto", "mean", "cls", "lasttoken", "max", "weightedmean"] = _contract(
         "auto",
         help="How token embeddings are pooled into one vector; 'auto' keeps what the model's own "
         "files say.",
-        group="contract",
         depends_on=_VECTOR,
     )
-    normalize: Literal["auto", "yes", "no"] = setting(
+    normalize: Literal["auto", "yes", "no"] = _contract(
         "auto",
         help="Whether embeddings are L2-normalized, so that they are compared by cosine "
         "similarity.",
-        group="contract",
         depends_on=_VECTOR,
     )
-    causal: Literal["auto", "yes", "no"] = setting(
+    causal: Literal["auto", "yes", "no"] = _contract(
         "auto",
         help="Whether a decoder uses causal attention, in which a token attends to earlier tokens "
         "only.",
-        group="contract",
         depends_on=_VECTOR,
     )
-    query_max_len: int | None = setting(
+    query_max_len: int | None = _contract(
         None,
         help="Queries are truncated after this many tokens, special ones included.",
-        group="contract",
         ge=4,
         le=32768,
     )
-    passage_max_len: int | None = setting(
+    passage_max_len: int | None = _contract(
         None,
         help="Documents are truncated after this many tokens, special ones included.",
-        group="contract",
         ge=4,
         le=32768,
     )
-    query_prompt: OptionalPrompt = setting(
+    query_prompt: OptionalPrompt = _contract(
         None,
         help="Prefix of every query.",
-        group="contract",
         depends_on=_PROMPTED,
         max_length=2000,
     )
-    document_prompt: OptionalPrompt = setting(
+    document_prompt: OptionalPrompt = _contract(
         None,
         help="Prefix of every document.",
-        group="contract",
         depends_on=_PROMPTED,
         max_length=2000,
     )
-    title_separator: Annotated[str | None, AfterValidator(_spelled)] = setting(
+    title_separator: Annotated[str | None, AfterValidator(_spelled)] = _contract(
         None,
         help="Stands between a document's title and its text; \\n is a line break.",
-        group="contract",
         max_length=40,
     )
-    yes_token: str | None = setting(
+    yes_token: str | None = _contract(
         None,
         help="The token with which an LLM reranker calls a document relevant.",
-        group="contract",
         depends_on=_ANSWERS,
         max_length=50,
     )
-    no_token: str | None = setting(
+    no_token: str | None = _contract(
         None,
         help="The token with which an LLM reranker calls a document not relevant.",
-        group="contract",
         depends_on=_ANSWERS,
         max_length=50,
     )
-    instruction: str | None = setting(
+    instruction: str | None = _contract(
         None,
         help="The instruction that tells an LLM reranker what counts as relevant, part of every "
         "prompt.",
-        group="contract",
         depends_on=_ANSWERS,
         max_length=2000,
     )
-    prompt_template: str | None = setting(
+    prompt_template: str | None = _contract(
         None,
         help="An LLM reranker's prompt, with {query} and {document}, and {instruction}, {yes}, "
         "{no} where wanted.",
-        group="contract",
         depends_on=_ANSWERS,
         max_length=8000,
     )
@@ -259,41 +252,6 @@ def how_many(devices: str, gpus: Sequence[str]) -> int:
     if devices == ALL:
         return max(1, len(gpus))
     return len(named(devices)) or int(devices)
-
-
-# The recipe of the pictures' sample: pictures drawn here, and a small untrained model for them.
-
-#: The sample's model: small, and of random weights.
-SMALL_CLIP = "small-clip-untrained"
-
-
-class DrawPicturesRecipe(Recipe):
-    """Draw pictures of coloured shapes with captions, and make a small untrained CLIP for them."""
-
-    task: ClassVar[str] = "draw-pictures"
-
-    name: str = setting(
-        "drawn-pictures", help="What the data set is called.", min_length=1, max_length=80
-    )
-    model: str = setting(
-        SMALL_CLIP,
-        help="The name of a model with random weights; empty creates none.",
-        max_length=120,
-    )
-    train_pictures: int = setting(3000, help="How many pictures to train on.", ge=50, le=50_000)
-    dev_pictures: int = setting(200, help="How many pictures to hold out as dev.", ge=10, le=5_000)
-    test_pictures: int = setting(
-        600, help="How many pictures to hold out as test.", ge=50, le=5_000
-    )
-    size: int = setting(
-        48, help="Width and height of a picture and of the model's input, in pixels.", ge=32, le=256
-    )
-    seed: int = setting(
-        13,
-        help="Decides the pictures and the model's random weights.",
-        ge=0,
-        le=2**31 - 1,
-    )
 
 
 # Numbers of dimensions as a person types them: '64, 128, 256', or 'auto'.

@@ -1,9 +1,12 @@
 """Recipes that bring data in: files a person has, and the sample."""
 
+from functools import partial
 from typing import ClassVar, Literal
 
-from workbench.recipes.base import ContractRecipe, Recipe, setting
+from workbench.recipes.base import ContractRecipe, Recipe, advanced, setting
 from workbench.recipes.fields import dataset_version, model_name, seed, share
+
+_pieces = partial(advanced, group="pieces")
 
 
 class ImportRecipe(Recipe):
@@ -23,75 +26,61 @@ class ImportRecipe(Recipe):
         False,
         help="Reject the whole import if any row has a problem, instead of leaving that row out.",
     )
-    encoding: str = setting(
+    encoding: str = advanced(
         "auto",
         help="The files' text encoding; 'auto' detects UTF-8, UTF-16, GBK, Big5 and others.",
-        advanced=True,
     )
-    header: Literal["auto", "yes", "no"] = setting(
+    header: Literal["auto", "yes", "no"] = advanced(
         "auto",
         help="Whether the first line of a CSV, a TSV or a workbook names its columns; 'auto' "
         "decides by that line and the lines below it.",
-        advanced=True,
     )
-    scores: Literal["auto", "pairs", "grades"] = setting(
+    scores: Literal["auto", "pairs", "grades"] = advanced(
         "auto",
         help="What a number next to two texts means: a relevance grade or the score of a pair; "
         "'auto' reads integers next to a query and a passage as grades.",
-        advanced=True,
     )
-    mapping: list[str] = setting(
+    mapping: list[str] = advanced(
         [],
         help="The roles of columns that are not recognized by name, one ROLE=COLUMN each: query, "
         "positive, negative, label, left, right, id, query_id, document_id, title, text, prompt "
         "or picture.",
-        advanced=True,
         widget="lines",
     )
-    hub_subset: str = setting(
+    hub_subset: str = advanced(
         "",
         help="The subset (configuration) of a data set named as hf:OWNER/NAME.",
-        advanced=True,
         max_length=200,
     )
-    hub_split: str = setting(
+    hub_split: str = advanced(
         "",
         help="The splits of a data set named as hf:OWNER/NAME, separated by commas; empty takes "
         "all.",
-        advanced=True,
         max_length=200,
     )
-    pieces: Literal["files", "all", "none"] = setting(
+    pieces: Literal["files", "all", "none"] = _pieces(
         "files",
         help="Which documents are split into chunks: 'files' those of .txt, .md and .pdf, 'all' "
         "the documents of tables too; 'none' only splits a PDF into its pages.",
-        group="pieces",
-        advanced=True,
     )
-    piece_size: int = setting(
+    piece_size: int = _pieces(
         256,
         help="The maximum length of a chunk in tokens; what exceeds a model's maximum length is "
         "truncated when it is encoded.",
-        group="pieces",
-        advanced=True,
         depends_on=("pieces", ("files", "all")),
         ge=16,
         le=8192,
     )
-    piece_overlap: int = setting(
+    piece_overlap: int = _pieces(
         32,
         help="How many tokens of a chunk are repeated at the beginning of the next one.",
-        group="pieces",
-        advanced=True,
         depends_on=("pieces", ("files", "all")),
         ge=0,
         le=1024,
     )
-    piece_model: str = setting(
+    piece_model: str = _pieces(
         "all-MiniLM-L6-v2",
         help="The model whose tokenizer counts the tokens.",
-        group="pieces",
-        advanced=True,
         depends_on=("pieces", ("files", "all")),
         refers_to="model",
     )
@@ -101,11 +90,10 @@ class ImportRecipe(Recipe):
     test_share: float = share(
         0.1, "The share of training queries held out as test if the files contain no test split."
     )
-    held_out_limit: int = setting(
+    held_out_limit: int = advanced(
         1000,
         help="At most this many queries are held out for dev, and as many for test.",
         group="splits",
-        advanced=True,
         ge=1,
     )
     seed: int = seed(
@@ -113,10 +101,9 @@ class ImportRecipe(Recipe):
         "Decides which queries are held out; the same seed always holds out the same ones.",
         "splits",
     )
-    remove_after: bool = setting(
+    remove_after: bool = advanced(
         False,
         help="Delete the files after the import (set for files uploaded through the page).",
-        advanced=True,
     )
 
 
@@ -135,6 +122,39 @@ class SampleRecipe(Recipe):
     test_pairs: int = setting(300, help="How many pairs to hold out as test.", ge=50, le=2_000)
     seed: int = seed(
         13, "Decides which functions are taken and how they are split.", advanced=False
+    )
+
+
+#: The pictures' sample's model: small, and of random weights.
+SMALL_CLIP = "small-clip-untrained"
+
+
+class DrawPicturesRecipe(Recipe):
+    """Draw pictures of coloured shapes with captions, and make a small untrained CLIP for them."""
+
+    task: ClassVar[str] = "draw-pictures"
+
+    name: str = setting(
+        "drawn-pictures", help="What the data set is called.", min_length=1, max_length=80
+    )
+    model: str = setting(
+        SMALL_CLIP,
+        help="The name of a model with random weights; empty creates none.",
+        max_length=120,
+    )
+    train_pictures: int = setting(3000, help="How many pictures to train on.", ge=50, le=50_000)
+    dev_pictures: int = setting(200, help="How many pictures to hold out as dev.", ge=10, le=5_000)
+    test_pictures: int = setting(
+        600, help="How many pictures to hold out as test.", ge=50, le=5_000
+    )
+    size: int = setting(
+        48, help="Width and height of a picture and of the model's input, in pixels.", ge=32, le=256
+    )
+    seed: int = setting(
+        13,
+        help="Decides the pictures and the model's random weights.",
+        ge=0,
+        le=2**31 - 1,
     )
 
 

@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator
 
-from workbench.recipes.base import Recipe, setting
+from workbench.recipes.base import Recipe, advanced, setting
 from workbench.recipes.fields import (
     Device,
     Precision,
@@ -39,11 +39,10 @@ class DataCheckRecipe(Recipe):
 
     dataset: str = setting(help="The data set to check.", refers_to="dataset", min_length=1)
     dataset_version: int | None = dataset_version("Its version; empty takes the current one.")
-    checks: list[str] = setting(
+    checks: list[str] = advanced(
         [],
         help=f"Which checks to run, one a line; empty runs all: {', '.join(CHECKS)}.",
         widget="lines",
-        advanced=True,
     )
     tokenizer: str = setting(
         "all-MiniLM-L6-v2",
@@ -64,53 +63,46 @@ class DataCheckRecipe(Recipe):
         refers_to="model",
         max_length=500,
     )
-    judged_split: Literal["all", "train", "dev", "test"] = setting(
+    judged_split: Literal["all", "train", "dev", "test"] = advanced(
         "all",
         help="The split whose negatives are judged; 'all' takes every split that has some.",
-        advanced=True,
     )
-    judged_queries: int = setting(
+    judged_queries: int = advanced(
         1000,
         help="At most this many queries, chosen by the seed, are judged.",
-        advanced=True,
         ge=1,
         le=10_000_000,
     )
-    margin: float = setting(
+    margin: float = advanced(
         0.0,
         help="A negative is likely false if the judge scores it above the best positive by more "
         "than this.",
-        advanced=True,
         ge=-100.0,
         le=100.0,
     )
-    similarity: float = setting(
+    similarity: float = advanced(
         0.85,
         help="Texts whose character n-grams have at least this Jaccard similarity are near "
         "duplicates.",
-        advanced=True,
         ge=0.6,
         le=1.0,
     )
-    many_queries: int = setting(
+    many_queries: int = advanced(
         100,
         help="Documents relevant to more queries than this are reported.",
-        advanced=True,
         ge=2,
         le=10_000_000,
     )
-    imbalance: float = setting(
+    imbalance: float = advanced(
         20.0,
         help="Labels count as imbalanced if one is this many times as common as another, and "
         "negatives if there are this many for each positive.",
-        advanced=True,
         ge=2.0,
         le=10_000.0,
     )
-    language_share: float = setting(
+    language_share: float = advanced(
         0.01,
         help="Languages count as mixed if at least this share of the texts is in another language.",
-        advanced=True,
         ge=0.0001,
         le=0.5,
     )

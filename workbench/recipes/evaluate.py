@@ -7,7 +7,7 @@ from pydantic import AfterValidator, ValidationInfo, field_validator, model_vali
 
 from workbench.errors import BadRecipe
 from workbench.extensions import OneOf
-from workbench.recipes.base import Recipe, checked_dimensions, setting
+from workbench.recipes.base import Recipe, advanced, checked_dimensions, setting
 from workbench.recipes.fields import (
     DecidingMetric,
     Device,
@@ -50,12 +50,11 @@ class EvaluateRecipe(Recipe):
         refers_to="model",
         max_length=6,
     )
-    second_dataset: str = setting(
+    second_dataset: str = advanced(
         "",
         help="A second data set on which the same models are measured, to check whether training "
         "made them forget something; empty measures on one data set.",
         refers_to="dataset",
-        advanced=True,
         max_length=200,
     )
     dimensions: Annotated[str, AfterValidator(checked_dimensions)] = dimensions(
@@ -63,43 +62,38 @@ class EvaluateRecipe(Recipe):
         "128, 256'; 'auto' halves them down to 32; empty does not.",
         advanced=True,
     )
-    evaluation_mode: Literal["auto", "retrieval", "reranking", "pipeline"] = setting(
+    evaluation_mode: Literal["auto", "retrieval", "reranking", "pipeline"] = advanced(
         "auto",
         help="'retrieval' searches all documents; 'reranking' lets every model, including BM25 "
         "and embedding models, rank each query's own candidates; 'pipeline' measures rerankers "
         "over what first stages retrieve; 'auto' measures each model in the mode of its kind.",
-        advanced=True,
     )
     candidates: int = candidates_of_first_stage(
         "How many of a first stage's documents are reranked for each query; of the data's "
         "own candidates always all."
     )
-    first_stage: str = setting(
+    first_stage: str = advanced(
         "auto",
         help="What retrieves the candidates for rerankers that are listed among the models: "
         "'given' (the data's own), 'bm25', or an embedding model; 'auto' takes the data's own if "
         "it has them, else BM25.",
-        advanced=True,
         max_length=500,
         refers_to="model",
         widget="text",
     )
-    exact_documents: int = setting(
+    exact_documents: int = advanced(
         5000,
         help="A late-interaction model searches all documents of data sets of up to this size; in "
         "larger ones it reranks candidates.",
-        advanced=True,
         ge=0,
         le=1_000_000,
     )
     dataset_version: int | None = dataset_version()
     max_queries: int | None = max_queries()
-    top_k: int = setting(
-        100, help="How many documents each query's run keeps.", advanced=True, ge=10, le=1000
-    )
+    top_k: int = advanced(100, help="How many documents each query's run keeps.", ge=10, le=1000)
     exclude_query_document: QueryDocument = query_document()
-    metric: DecidingMetric = setting(
-        "map@100", help="The metric whose differences are tested for significance.", advanced=True
+    metric: DecidingMetric = advanced(
+        "map@100", help="The metric whose differences are tested for significance."
     )
     precision: Precision = precision()
     device: Device = device("Where to encode")
@@ -127,41 +121,36 @@ class IndexRecipe(Recipe):
         "'small' stores each document in far fewer bytes. What the latter two miss is measured "
         "and shown.",
     )
-    structure: Annotated[str, OneOf(structures, INDEX_TYPES.all)] = setting(
+    structure: Annotated[str, OneOf(structures, INDEX_TYPES.all)] = advanced(
         "auto",
         help="The FAISS index structure; 'auto' chooses it by the type and the number of "
         "documents.",
-        advanced=True,
     )
-    truncate_dim: int | None = setting(
+    truncate_dim: int | None = advanced(
         None,
         help="Keep only the first dimensions of each vector, for models trained for it "
         "(Matryoshka); empty keeps all.",
-        advanced=True,
         ge=8,
         le=16384,
     )
-    rescore: int = setting(
+    rescore: int = advanced(
         4,
         help="A binary index retrieves this many times the requested documents and rescores them "
         "with int8 vectors, which stay on disk; 0 stores none and uses the binary codes alone.",
-        advanced=True,
         ge=0,
         le=100,
     )
-    probes: int | None = setting(
+    probes: int | None = advanced(
         None,
         help="IVF: how many lists a query probes; more finds more and takes longer. Empty takes a "
         "sixteenth of them, at least 8.",
-        advanced=True,
         ge=1,
         le=65536,
     )
-    code_bytes: int | None = setting(
+    code_bytes: int | None = advanced(
         None,
         help="PQ and IVF-PQ: bytes per document; the number of dimensions must be a multiple of "
         "it. Empty takes a quarter of the dimensions.",
-        advanced=True,
         ge=1,
         le=16384,
     )
@@ -314,16 +303,14 @@ class IndexUpdateRecipe(Recipe):
         widget="lines",
         max_length=10_000,
     )
-    take_back: list[str] = setting(
+    take_back: list[str] = advanced(
         [],
         help="The ids of excluded documents to restore.",
         widget="lines",
-        advanced=True,
         max_length=10_000,
     )
-    rebuild: bool = setting(
+    rebuild: bool = advanced(
         False,
         help="Rebuild the index with its own settings even if adding and removing documents would "
         "do.",
-        advanced=True,
     )

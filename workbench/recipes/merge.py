@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator
 
-from workbench.recipes.base import Recipe, setting
+from workbench.recipes.base import Recipe, advanced, setting
 from workbench.recipes.fields import (
     DecidingMetric,
     Device,
@@ -91,9 +91,7 @@ class BlendRecipe(Recipe):
     max_queries: int | None = max_queries("queries of each data set")
     candidates: int = candidates_of_first_stage()
     exclude_query_document: QueryDocument = query_document()
-    metric: DecidingMetric = setting(
-        "map@100", help="The metric that the chart shows.", advanced=True
-    )
+    metric: DecidingMetric = advanced("map@100", help="The metric that the chart shows.")
     device: Device = device()
     precision: Precision = precision()
     seed: int = seed(7, "Decides which queries are used.")

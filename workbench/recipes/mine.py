@@ -1,9 +1,10 @@
 """The recipe that proposes wrong documents to train against."""
 
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from workbench.recipes.base import Recipe, setting
+from workbench.recipes.base import Recipe, advanced, setting
 from workbench.recipes.fields import (
     Device,
     Precision,
@@ -14,6 +15,8 @@ from workbench.recipes.fields import (
     seed,
     use_cache,
 )
+
+_choice = partial(advanced, group="choice")
 
 
 class MineRecipe(Recipe):
@@ -54,59 +57,43 @@ class MineRecipe(Recipe):
         refers_to="model",
         max_length=500,
     )
-    split: Literal["train", "dev", "test", "all"] = setting(
-        "train", help="The queries that get negatives.", advanced=True
+    split: Literal["train", "dev", "test", "all"] = advanced(
+        "train", help="The queries that get negatives."
     )
-    range_min: int = setting(
+    range_min: int = _choice(
         0,
         help="Skip this many of the top-ranked documents that pass the margins; they are the most "
         "likely to be relevant.",
-        group="choice",
-        advanced=True,
         ge=0,
         le=5000,
     )
-    range_max: int = setting(
+    range_max: int = _choice(
         50,
         help="Consider documents down to this rank.",
-        group="choice",
-        advanced=True,
         ge=1,
         le=5000,
     )
-    sampling: Literal["top", "random"] = setting(
+    sampling: Literal["top", "random"] = _choice(
         "top",
         help="From what remains: the top-ranked, or a random choice (easier and more varied).",
-        group="choice",
-        advanced=True,
     )
-    absolute_margin: float | None = setting(
+    absolute_margin: float | None = _choice(
         None,
         help="A negative must score lower than the query's lowest positive by this much; 0 only "
         "asks for lower.",
-        group="choice",
-        advanced=True,
         ge=0.0,
     )
-    max_score: float | None = setting(
-        None, help="Leave out documents that score higher than this.", group="choice", advanced=True
-    )
-    min_score: float | None = setting(
-        None, help="Leave out documents that score lower than this.", group="choice", advanced=True
-    )
-    earlier: Literal["keep", "replace", "all"] = setting(
+    max_score: float | None = _choice(None, help="Leave out documents that score higher than this.")
+    min_score: float | None = _choice(None, help="Leave out documents that score lower than this.")
+    earlier: Literal["keep", "replace", "all"] = _choice(
         "replace",
         help="What happens to existing candidates: 'keep' adds to them, 'replace' removes those "
         "mined earlier, 'all' also removes those that came with the data.",
-        group="choice",
-        advanced=True,
     )
-    score_earlier: bool = setting(
+    score_earlier: bool = _choice(
         True,
         help="Also score the candidates that stay with this teacher. Distillation needs one scale "
         "for all of them.",
-        group="choice",
-        advanced=True,
     )
     seed: int = seed(13, "Decides everything that is random.", "choice", most=2**31)
     dataset_version: int | None = dataset_version()

@@ -1,10 +1,11 @@
 """The recipe that has questions written for the passages of a data set."""
 
+from functools import partial
 from typing import ClassVar, Literal
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
-from workbench.recipes.base import Recipe, setting
+from workbench.recipes.base import Recipe, advanced, setting
 from workbench.recipes.fields import (
     Device,
     address,
@@ -15,6 +16,9 @@ from workbench.recipes.fields import (
     seed,
     share,
 )
+
+_prompt = partial(advanced, group="prompt")
+_endpoint = partial(advanced, group="endpoint")
 
 #: Where a template takes the passage, and how many questions are wanted.
 PASSAGE, COUNT = "{passage}", "{n}"
@@ -59,25 +63,19 @@ class SynthesizeRecipe(Recipe):
         "auto",
         help="The language of the questions: 'auto' asks in Chinese where the passage is Chinese.",
     )
-    template_en: str = setting(
+    template_en: str = _prompt(
         "",
         help=f"The English prompt, with {PASSAGE} and {COUNT}; empty takes the built-in one.",
-        group="prompt",
-        advanced=True,
         max_length=20_000,
     )
-    template_zh: str = setting(
+    template_zh: str = _prompt(
         "",
         help=f"The Chinese prompt, with {PASSAGE} and {COUNT}; empty takes the built-in one.",
-        group="prompt",
-        advanced=True,
         max_length=20_000,
     )
-    passage_chars: int = setting(
+    passage_chars: int = _prompt(
         6000,
         help="Passages are truncated to this many characters before they are sent.",
-        group="prompt",
-        advanced=True,
         ge=100,
         le=200_000,
     )
@@ -96,13 +94,13 @@ class SynthesizeRecipe(Recipe):
         ge=1,
         le=1000,
     )
-    skip_judged: bool = setting(
-        True, help="Leave out documents that are already relevant to a query.", advanced=True
+    skip_judged: bool = advanced(
+        True, help="Leave out documents that are already relevant to a query."
     )
     seed: int = seed(13, "Decides which passages are drawn and how they are split.", most=2**31)
     dataset_version: int | None = dataset_version()
-    preview: bool = setting(
-        False, help="Only show the questions: no round-trip check, no new version.", advanced=True
+    preview: bool = advanced(
+        False, help="Only show the questions: no round-trip check, no new version."
     )
     dev_share: float = share(
         0.1,
@@ -114,47 +112,35 @@ class SynthesizeRecipe(Recipe):
         "The share of passages whose questions become test if the data set has no test queries.",
         most=0.9,
     )
-    concurrency: int = setting(
-        4, help="Concurrent requests.", group="endpoint", advanced=True, ge=1, le=128
-    )
-    requests_per_minute: int | None = setting(
+    concurrency: int = _endpoint(4, help="Concurrent requests.", ge=1, le=128)
+    requests_per_minute: int | None = _endpoint(
         None,
         help="Send no more requests a minute than this; empty sets no limit.",
-        group="endpoint",
-        advanced=True,
         ge=1,
         le=100_000,
     )
-    timeout: float = setting(
+    timeout: float = _endpoint(
         60.0,
         help="Seconds to wait for an answer.",
-        group="endpoint",
-        advanced=True,
         gt=0.0,
         le=3600.0,
     )
-    retries: int = setting(
+    retries: int = _endpoint(
         4,
         help="How often a failed request is retried, each time after a longer pause.",
-        group="endpoint",
-        advanced=True,
         ge=0,
         le=20,
     )
-    temperature: float | None = setting(
+    temperature: float | None = _prompt(
         0.7,
         help="Sampling temperature; empty leaves it to the endpoint (some models do not accept "
         "one).",
-        group="prompt",
-        advanced=True,
         ge=0.0,
         le=2.0,
     )
-    max_tokens: int = setting(
+    max_tokens: int = _prompt(
         400,
         help="The maximum length of an answer in tokens.",
-        group="prompt",
-        advanced=True,
         ge=16,
         le=32_000,
     )

@@ -1,9 +1,13 @@
 """The recipe of models of pictures and texts (CLIP and its relatives)."""
 
+from functools import partial
 from typing import Any, ClassVar, Literal
 
-from workbench.recipes.base import SMALL_CLIP, setting
+from workbench.recipes.base import advanced, setting
+from workbench.recipes.data import SMALL_CLIP
 from workbench.recipes.train import TrainRecipe
+
+_objective = partial(advanced, group="objective")
 
 
 class TrainImageTextRecipe(TrainRecipe):
@@ -51,33 +55,26 @@ class TrainImageTextRecipe(TrainRecipe):
         gt=0,
         le=1.0,
     )
-    negatives: int = setting(
+    negatives: int = _objective(
         0,
         help="Hard negative pictures per caption, from the data; 0 uses only in-batch negatives.",
-        advanced=True,
-        group="objective",
         ge=0,
         le=100,
     )
-    temperature: float = setting(
+    temperature: float = _objective(
         0.02,
         help="Scores are divided by this before the softmax; smaller values penalize errors "
         "harder.",
-        group="objective",
-        advanced=True,
         gt=0,
         le=10,
     )
-    negatives_cross_device: bool = setting(
+    negatives_cross_device: bool = _objective(
         False,
         help="Also use the pictures of the other devices' batches as negatives; needs devices.",
-        group="objective",
-        advanced=True,
     )
-    dev_queries: int = setting(
+    dev_queries: int = advanced(
         500,
         help="Dev evaluations use at most this many captions.",
         group="evaluation",
-        advanced=True,
         ge=1,
     )

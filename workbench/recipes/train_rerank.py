@@ -1,11 +1,15 @@
 """The recipes of the kinds that order candidates: rerankers and late interaction."""
 
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 from workbench.recipes import objectives
-from workbench.recipes.base import OptionalPrompt, setting
+from workbench.recipes.base import OptionalPrompt, advanced, setting
 from workbench.recipes.fields import candidates_of_first_stage
 from workbench.recipes.train import TrainRecipe
+
+_objective = partial(advanced, group="objective")
+_model = partial(advanced, group="model")
 
 #: First stages that need no model.
 MODEL_FREE = ("auto", "given", "bm25")
@@ -23,12 +27,11 @@ class TrainCandidatesRecipe(TrainRecipe):
         ge=1,
         le=100,
     )
-    first_stage: str = setting(
+    first_stage: str = advanced(
         "auto",
         help="What retrieves the candidates: 'given' (the data's own), 'bm25', or an embedding "
         "model; 'auto' takes the data's own if it has them, else BM25.",
         group="evaluation",
-        advanced=True,
         max_length=500,
         refers_to="model",
         widget="text",
@@ -36,11 +39,10 @@ class TrainCandidatesRecipe(TrainRecipe):
     candidates: int = candidates_of_first_stage(
         "How many of the first stage's documents are reranked for each query.", "evaluation"
     )
-    dev_queries: int = setting(
+    dev_queries: int = advanced(
         100,
         help="Dev evaluations use at most this many queries.",
         group="evaluation",
-        advanced=True,
         ge=1,
     )
 
@@ -70,60 +72,46 @@ class TrainRerankerRecipe(TrainCandidatesRecipe):
         ge=1,
         le=8192,
     )
-    objective: Annotated[str, objectives.choice("reranker")] = setting(
+    objective: Annotated[str, objectives.choice("reranker")] = _objective(
         "bce",
         help="'bce' (binary cross-entropy) judges each pair on its own and is a good start; "
         "'contrastive' contrasts the relevant document with the others; 'listnet' suits several "
         "negatives per query, 'lambda' (LambdaLoss) the top of the list.",
-        group="objective",
-        advanced=True,
     )
-    temperature: float = setting(
+    temperature: float = _objective(
         1.0,
         help="The contrastive objective divides scores by this before the softmax.",
-        group="objective",
-        advanced=True,
         depends_on=objectives.using("reranker", "temperature"),
         gt=0,
         le=100,
     )
-    architecture: Literal["auto", "cross-encoder", "llm"] = setting(
+    architecture: Literal["auto", "cross-encoder", "llm"] = _model(
         "auto",
         help="'auto' makes a causal language model an LLM reranker that answers yes or no, and "
         "any other model a cross-encoder.",
-        group="model",
-        advanced=True,
     )
-    yes_token: str = setting(
+    yes_token: str = _model(
         "",
         help="The token with which an LLM reranker calls a document relevant; empty takes the "
         "model's own, else yes.",
-        group="model",
-        advanced=True,
         max_length=50,
     )
-    no_token: str = setting(
+    no_token: str = _model(
         "",
         help="The token with which an LLM reranker calls a document not relevant; empty takes the "
         "model's own, else no.",
-        group="model",
-        advanced=True,
         max_length=50,
     )
-    instruction: str = setting(
+    instruction: str = _model(
         "",
         help="The instruction that tells an LLM reranker what counts as relevant, part of every "
         "prompt.",
-        group="model",
-        advanced=True,
         max_length=2000,
     )
-    prompt_template: str = setting(
+    prompt_template: str = _model(
         "",
         help="An LLM reranker's prompt, with {query} and {document}, and {instruction}, {yes}, "
         "{no} where wanted; empty takes the model's own.",
-        group="model",
-        advanced=True,
         max_length=8000,
     )
 
@@ -167,39 +155,29 @@ class TrainLateInteractionRecipe(TrainCandidatesRecipe):
         ge=0,
         le=100,
     )
-    temperature: float = setting(
+    temperature: float = _objective(
         1.0,
         help="MaxSim sums are divided by this before the softmax.",
-        group="objective",
-        advanced=True,
         gt=0,
         le=100,
     )
-    negatives_cross_device: bool = setting(
+    negatives_cross_device: bool = _objective(
         False,
         help="Also use the documents of the other devices' batches as negatives; needs devices.",
-        group="objective",
-        advanced=True,
     )
-    token_dimensions: int = setting(
+    token_dimensions: int = _model(
         128,
         help="Dimensions of a token's vector if the model has no projection layer of its own.",
-        group="model",
-        advanced=True,
         ge=8,
         le=4096,
     )
-    query_prompt: OptionalPrompt = setting(
+    query_prompt: OptionalPrompt = _model(
         None,
         help='Prefix of every query; empty keeps the base model\'s, two quotation marks ("") use '
         "none.",
-        group="model",
-        advanced=True,
     )
-    document_prompt: OptionalPrompt = setting(
+    document_prompt: OptionalPrompt = _model(
         None,
         help='Prefix of every document; empty keeps the base model\'s, two quotation marks ("") '
         "use none.",
-        group="model",
-        advanced=True,
     )

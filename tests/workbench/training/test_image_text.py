@@ -14,7 +14,7 @@ from tests.workbench.training.fakes import FakeContext
 from workbench.errors import BadInput, JobCancelled
 from workbench.pictures.captions import words
 from workbench.pictures.sample import run as draw
-from workbench.recipes.base import DrawPicturesRecipe
+from workbench.recipes.data import DrawPicturesRecipe
 from workbench.recipes.train_image_text import TrainImageTextRecipe
 from workbench.workspace import Workspace
 
