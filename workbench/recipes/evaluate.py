@@ -23,8 +23,7 @@ from workbench.recipes.fields import (
     seed,
     use_cache,
 )
-from workbench.recipes.kinds import KINDS
-from workbench.recipes.train import TrainRecipe
+from workbench.recipes.train import KINDS, TrainRecipe
 from workbench.search.index_types import INDEX_TYPES, structures
 
 

@@ -1,8 +1,11 @@
 """The recipe of a training run: fields every kind has, and those of the embedding model.
 
 The other kinds' are in train_rerank.py.
+
+The recipes that train, by the name that ``--kind`` and the contract give the kind of model.
 """
 
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -410,3 +413,26 @@ class TrainEmbeddingRecipe(TrainRecipe):
 
     def needs_other_rows(self, negatives: int) -> bool:
         return self.chosen_objective.compares_rows or super().needs_other_rows(negatives)
+
+
+# The recipes that train, by the name that ``--kind`` and the contract give the kind of model.
+
+
+class _Recipes(Mapping[str, type[TrainRecipe]]):
+    """Read anew at each look: kinds may be added."""
+
+    def __getitem__(self, kind: str) -> type[TrainRecipe]:
+        if kind not in MODEL_KINDS:
+            raise KeyError(kind)
+        recipe: type[TrainRecipe] = MODEL_KINDS.get(kind).recipe
+        return recipe
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(MODEL_KINDS.names())
+
+    def __len__(self) -> int:
+        return len(MODEL_KINDS.names())
+
+
+#: Kind -> recipe; the first is what ``train`` takes when nothing is said.
+KINDS = _Recipes()
