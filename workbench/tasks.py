@@ -30,7 +30,6 @@ from workbench.recipes.data import (
     SampleRowsRecipe,
 )
 from workbench.recipes.data_check import DataCheckRecipe, DataFixRecipe
-from workbench.recipes.describe import with_absolute_folders
 from workbench.recipes.evaluate import (
     EvaluateRecipe,
     IndexRecipe,
@@ -63,10 +62,10 @@ class Task:
     resumable: bool = False
 
     def load_run(self) -> TaskFunction:
-        return _load(self.run)
+        return load(self.run)
 
-    def load_prepare(self) -> Callable[..., Recipe] | None:
-        return _load(self.prepare) if self.prepare else None
+    def load_prepare(self) -> Callable[..., Any] | None:
+        return load(self.prepare) if self.prepare else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +76,19 @@ class Tasks:
     workspace: Any
 
     def prepare(self, recipe: Recipe, *, waits: bool) -> Recipe:
-        """The recipe as it is queued; raises what the task's ``prepare`` raises."""
-        recipe = with_absolute_folders(recipe, self.workspace.models.exists)
-        prepare = get_task(recipe.task).load_prepare()
-        return recipe if prepare is None else prepare(recipe, self.workspace, waits)
+        """The recipe as it is queued; raises what :func:`workbench.prepare.prepare` raises."""
+        prepared: Recipe = load(_PREPARE)(recipe, self.workspace, waits)
+        return prepared
 
     def advice(self, job: Job) -> list[dict[str, Any]]:
         """The settings to try in place of a job's that ran out of memory; [] for most tasks."""
         advice = get_task(job.task).advice
-        found: list[dict[str, Any]] = _load(advice)(job, self.workspace) if advice else []
+        found: list[dict[str, Any]] = load(advice)(job, self.workspace) if advice else []
         return found
 
 
+#: By its name: it knows the registries, which know the tasks.
+_PREPARE = "workbench.prepare:prepare"
 _ADVICE = "workbench.checks.memory_suggestions:advice"
 
 _DATA = {
@@ -102,7 +102,6 @@ _DATA = {
         SampleRecipe,
         "workbench.data.job:run_sample",
         SlotKind.LIGHT,
-        prepare="workbench.data.import_job:prepare_sample",
     ),
     "hub-look": Task(
         HubLookRecipe,
@@ -120,7 +119,6 @@ _DATA = {
         SampleRowsRecipe,
         "workbench.data.subset:run",
         SlotKind.LIGHT,
-        prepare="workbench.data.edit:prepare_sample",
     ),
     "data-merge": Task(
         MergeDataRecipe,
@@ -144,13 +142,13 @@ _DATA = {
         DataCheckRecipe,
         "workbench.data_check.check:run",
         SlotKind.LIGHT,
-        prepare="workbench.data_check.prepare:prepare_check",
+        prepare="workbench.data_check.check:prepare_check",
     ),
     "data-fix": Task(
         DataFixRecipe,
         "workbench.data_check.fix:run",
         SlotKind.LIGHT,
-        prepare="workbench.data_check.prepare:prepare_fix",
+        prepare="workbench.data_check.fix:prepare_fix",
     ),
     "add-model": Task(
         AddModelRecipe,
@@ -178,7 +176,7 @@ _MODELS = {
         SynthesizeRecipe,
         "workbench.synthesis.write:run",
         SlotKind.LIGHT,
-        prepare="workbench.synthesis.prepare:prepare_synthesize",
+        prepare="workbench.synthesis.write:prepare_synthesize",
         resumable=True,
     ),
     "evaluate": Task(
@@ -199,13 +197,11 @@ _MODELS = {
         MergeRecipe,
         "workbench.merging.merge:run",
         SlotKind.LIGHT,
-        prepare="workbench.merging.prepare:prepare_merge",
     ),
     "blend": Task(
         BlendRecipe,
         "workbench.merging.blend:run",
         SlotKind.LIGHT,
-        prepare="workbench.merging.prepare:prepare_blend",
     ),
     "quantize": Task(
         QuantizeRecipe,
@@ -264,7 +260,7 @@ def _extra_tasks() -> dict[str, Task]:
     """Tasks from elsewhere: a mapping of the same shape named in the environment as 'module:NAME'.
     Workers inherit it."""
     where = os.environ.get(EXTRA_TASKS_VARIABLE)
-    return dict(_load(where)) if where else {}
+    return dict(load(where)) if where else {}
 
 
 def read_recipe(task: str, values: Mapping[str, Any]) -> Recipe:
@@ -272,6 +268,7 @@ def read_recipe(task: str, values: Mapping[str, Any]) -> Recipe:
     return get_task(task).recipe.read(dict(values))
 
 
-def _load(where: str) -> Any:
+def load(where: str) -> Any:
+    """What is written as 'module:name'."""
     module, function = where.split(":")
     return getattr(import_module(module), function)

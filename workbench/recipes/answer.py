@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from pydantic import ValidationInfo, field_validator
 
-from workbench.recipes.base import Recipe, advanced, setting
+from workbench.recipes.base import Fit, Recipe, advanced, setting
 from workbench.recipes.fields import Device, address, device, key_variable, local_model
 
 _prompt = partial(advanced, group="prompt")
@@ -37,6 +37,7 @@ class AnswerRecipe(Recipe):
         None,
         help="A reranker or late-interaction model that re-ranks the passages.",
         refers_to="model",
+        fits=Fit(),
         max_length=500,
     )
     where: str = setting(
@@ -117,7 +118,9 @@ class AnswerRecipe(Recipe):
         ge=0,
         le=20,
     )
-    device: Device = device("Where a model on this machine runs")
+    device: Device = device(
+        "Where a model on this machine runs; 'auto' takes a GPU if there is one."
+    )
 
     @field_validator("endpoint")
     @classmethod

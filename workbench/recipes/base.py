@@ -8,6 +8,7 @@ field's value it depends.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -31,8 +32,24 @@ def _read(text: str | None) -> str | None:
 OptionalPrompt = Annotated[str | None, AfterValidator(_read)]
 
 
+#: First stages that need no model.
+MODEL_FREE = ("auto", "given", "bm25")
 #: What of a workspace a field can name.
 Referent = Literal["dataset", "model", "index", "job"]
+#: What a data set has to hold for a job: :data:`workbench.data.needs.NEEDS`.
+Need = Literal["queries", "judged", "choosing", "choosing or test", "documents"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Which models a field takes: those for whose kind ``can`` (an attribute of
+    :class:`workbench.model_kinds.ModelKind`) is true, or all. Written as 'module:function' are
+    ``refusal``, which makes the error of another one's name, and in place of both ``check``, which
+    is given workspace and name, and raises."""
+
+    can: str = ""
+    refusal: str = ""
+    check: str = ""
 
 
 class Recipe(BaseModel):
@@ -48,6 +65,11 @@ class Recipe(BaseModel):
     def nested(cls, values: Mapping[str, Any]) -> "Mapping[str, type[Recipe]]":  # noqa: ARG003
         """The fields that hold another recipe's values, and whose: field -> recipe."""
         return {}
+
+    @property
+    def default_name(self) -> str:
+        """What the result is called, or like it, where no name is given; '' for nothing."""
+        return ""
 
     @classmethod
     def read(cls, values: dict[str, Any]) -> Self:
@@ -67,6 +89,10 @@ def setting(
     depends_on: tuple[str, tuple[Any, ...] | Callable[[], tuple[Any, ...]]] | None = None,
     refers_to: Referent | None = None,
     widget: str = "",
+    names: Literal["dataset", "model", "index"] | None = None,
+    needs: Need | None = None,
+    fits: Fit | None = None,
+    pinned: Literal["always", "unless waiting"] | None = None,
     **bounds: Any,
 ) -> Any:
     """A recipe's field. ``depends_on=("early_stopping", (True,))`` hides it unless that holds;
@@ -79,6 +105,11 @@ def setting(
     ``widget`` says how the form asks where the type does not: 'column' (of a data set's own),
     'split', 'lines', 'files', 'numbers' (with commas), 'endpoint_key', 'text'. Without one, what a
     field refers to is chosen from a menu.
+
+    The others say what is looked up when the job is submitted (:mod:`workbench.prepare`).
+    ``names``: the value becomes the name of such a thing. ``needs``: what the data set must hold.
+    ``fits``: the model must be there, and be one that fits. ``pinned``: an empty version becomes
+    the current one, 'unless waiting' for another job, which may make the one that is meant.
     """
     about: dict[str, Any] = {
         "group": group,
@@ -86,6 +117,10 @@ def setting(
         "depends_on": depends_on,
         "refers_to": refers_to,
         "widget": widget,
+        "names": names,
+        "needs": needs,
+        "fits": fits,
+        "pinned": pinned,
     }
     return Field(default, description=help, json_schema_extra={"workbench": about}, **bounds)
 

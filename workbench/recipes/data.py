@@ -3,8 +3,9 @@
 from functools import partial
 from typing import ClassVar, Literal
 
+from workbench.models.contract import name_from
 from workbench.recipes.base import ContractRecipe, Recipe, advanced, setting
-from workbench.recipes.fields import dataset_version, model_name, seed, share
+from workbench.recipes.fields import current_version, model_name, seed, share
 
 _pieces = partial(advanced, group="pieces")
 
@@ -20,7 +21,10 @@ class ImportRecipe(Recipe):
         min_length=1,
     )
     name: str = setting(
-        help="What the data set is called in this workspace.", min_length=1, max_length=80
+        help="What the data set is called in this workspace.",
+        min_length=1,
+        max_length=80,
+        names="dataset",
     )
     strict: bool = setting(
         False,
@@ -113,7 +117,11 @@ class SampleRecipe(Recipe):
     task: ClassVar[str] = "sample"
 
     name: str = setting(
-        "stdlib-code", help="What the sample data set is called.", min_length=1, max_length=80
+        "stdlib-code",
+        help="What the sample data set is called.",
+        min_length=1,
+        max_length=80,
+        names="dataset",
     )
     train_pairs: int = setting(
         1200, help="How many docstring-and-source pairs to train on.", ge=50, le=10_000
@@ -135,7 +143,11 @@ class DrawPicturesRecipe(Recipe):
     task: ClassVar[str] = "draw-pictures"
 
     name: str = setting(
-        "drawn-pictures", help="What the data set is called.", min_length=1, max_length=80
+        "drawn-pictures",
+        help="What the data set is called.",
+        min_length=1,
+        max_length=80,
+        names="dataset",
     )
     model: str = setting(
         SMALL_CLIP,
@@ -179,6 +191,10 @@ class AddModelRecipe(ContractRecipe):
         max_length=1000,
     )
 
+    @property
+    def default_name(self) -> str:
+        return name_from(self.source)
+
 
 # Recipes that make one data set out of another: a sample, a merge, other splits, an export.
 
@@ -202,7 +218,7 @@ class SampleRowsRecipe(Recipe):
     task: ClassVar[str] = "data-sample"
 
     dataset: str = setting(help="The data set to take from.", refers_to="dataset", min_length=1)
-    dataset_version: int | None = dataset_version("Its version; empty takes the current one.")
+    dataset_version: int | None = current_version()
     size: int = setting(
         1000,
         help="How many queries to take, in proportion from each split (scored pairs or documents "
@@ -218,8 +234,13 @@ class SampleRowsRecipe(Recipe):
         "",
         help="The name of the sample; empty adds '-sample' to the data set's name.",
         max_length=80,
+        names="dataset",
     )
     seed: int = seed(13, "Decides which queries are taken.")
+
+    @property
+    def default_name(self) -> str:
+        return f"{self.dataset}-sample"
 
 
 class MergeDataRecipe(Recipe):
@@ -231,8 +252,15 @@ class MergeDataRecipe(Recipe):
         help="The data sets, two or more.", refers_to="dataset", min_length=2, max_length=50
     )
     name: str = setting(
-        "", help="What the new data set is called; empty joins the names.", max_length=80
+        "",
+        help="What the new data set is called; empty joins the names.",
+        max_length=80,
+        names="dataset",
     )
+
+    @property
+    def default_name(self) -> str:
+        return "+".join(self.datasets)[:70]
 
 
 class ResplitRecipe(Recipe):
@@ -241,7 +269,7 @@ class ResplitRecipe(Recipe):
     task: ClassVar[str] = "data-resplit"
 
     dataset: str = setting(help="The data set to split.", refers_to="dataset", min_length=1)
-    dataset_version: int | None = dataset_version("Its version; empty takes the current one.")
+    dataset_version: int | None = current_version()
     by: Literal["query", "document", "field"] = setting(
         "query",
         help="'query' assigns queries at random; 'document' keeps queries that share a relevant "
@@ -267,7 +295,7 @@ class ExportDataRecipe(Recipe):
     task: ClassVar[str] = "data-export"
 
     dataset: str = setting(help="The data set to write.", refers_to="dataset", min_length=1)
-    dataset_version: int | None = dataset_version("Its version; empty takes the current one.")
+    dataset_version: int | None = current_version()
     split: Literal["all", "train", "dev", "test"] = setting(
         "all", help="One split, or all of them, each in its own file."
     )

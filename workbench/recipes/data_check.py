@@ -4,11 +4,11 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator
 
-from workbench.recipes.base import Recipe, advanced, setting
+from workbench.recipes.base import Fit, Recipe, advanced, setting
 from workbench.recipes.fields import (
     Device,
     Precision,
-    dataset_version,
+    current_version,
     device,
     precision,
     seed,
@@ -38,7 +38,7 @@ class DataCheckRecipe(Recipe):
     task: ClassVar[str] = "data-check"
 
     dataset: str = setting(help="The data set to check.", refers_to="dataset", min_length=1)
-    dataset_version: int | None = dataset_version("Its version; empty takes the current one.")
+    dataset_version: int | None = current_version()
     checks: list[str] = advanced(
         [],
         help=f"Which checks to run, one a line; empty runs all: {', '.join(CHECKS)}.",
@@ -48,6 +48,7 @@ class DataCheckRecipe(Recipe):
         "all-MiniLM-L6-v2",
         help="The model whose tokenizer counts the tokens of texts; empty skips that check.",
         refers_to="model",
+        fits=Fit(),
         max_length=500,
     )
     query_max_len: int = setting(
@@ -107,7 +108,7 @@ class DataCheckRecipe(Recipe):
         le=0.5,
     )
     precision: Precision = precision("The judge's floating-point format.")
-    device: Device = device("Where the judge runs")
+    device: Device = device("Where the judge runs; 'auto' takes a GPU if there is one.")
     use_cache: bool = use_cache()
     seed: int = seed(13, "Decides which queries are judged.")
 
@@ -124,8 +125,8 @@ class DataFixRecipe(Recipe):
     task: ClassVar[str] = "data-fix"
 
     dataset: str = setting(help="The data set to fix.", refers_to="dataset", min_length=1)
-    dataset_version: int | None = dataset_version(
-        "The version that was checked; empty takes the report's."
+    dataset_version: int | None = advanced(
+        None, help="The version that was checked; empty takes the report's.", ge=1
     )
     report: str = setting(
         "",

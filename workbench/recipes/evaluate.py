@@ -7,7 +7,7 @@ from pydantic import AfterValidator, ValidationInfo, field_validator, model_vali
 
 from workbench.errors import BadRecipe
 from workbench.extensions import OneOf
-from workbench.recipes.base import Recipe, advanced, checked_dimensions, setting
+from workbench.recipes.base import Fit, Recipe, advanced, checked_dimensions, setting
 from workbench.recipes.fields import (
     DecidingMetric,
     Device,
@@ -26,13 +26,15 @@ from workbench.recipes.fields import (
 from workbench.recipes.train import KINDS, TrainRecipe
 from workbench.search.index_types import INDEX_TYPES, structures
 
+_SECOND_STAGE = Fit("scores", "workbench.evaluation.named:no_second_stage")
+
 
 class EvaluateRecipe(Recipe):
     """Measure models on one split of a data set, side by side on the same queries."""
 
     task: ClassVar[str] = "evaluate"
 
-    dataset: str = setting(help="The data set to measure on.", refers_to="dataset")
+    dataset: str = setting(help="The data set to measure on.", refers_to="dataset", needs="judged")
     split: Literal["test", "dev", "train"] = setting(
         "test", help="The split whose queries are used.", widget="split"
     )
@@ -47,6 +49,7 @@ class EvaluateRecipe(Recipe):
         help="Rerankers or late-interaction models: each re-ranks the top documents of every "
         "model.",
         refers_to="model",
+        fits=_SECOND_STAGE,
         max_length=6,
     )
     second_dataset: str = advanced(
@@ -78,6 +81,7 @@ class EvaluateRecipe(Recipe):
         "it has them, else BM25.",
         max_length=500,
         refers_to="model",
+        fits=Fit("first_stage", "workbench.evaluation.named:no_first_stage"),
         widget="text",
     )
     exact_documents: int = advanced(
@@ -95,7 +99,7 @@ class EvaluateRecipe(Recipe):
         "map@100", help="The metric whose differences are tested for significance."
     )
     precision: Precision = precision()
-    device: Device = device("Where to encode")
+    device: Device = device("Where to encode; 'auto' takes a GPU if there is one.")
     use_cache: bool = use_cache()
     seed: int = seed(7, "Seed of the bootstrap and the randomization test.")
 
@@ -113,6 +117,7 @@ class IndexRecipe(Recipe):
         "",
         help="The name of the index; empty generates one from data set and model.",
         max_length=200,
+        names="index",
     )
     type: Literal["exact", "fast", "small"] = setting(
         "exact",
@@ -155,7 +160,7 @@ class IndexRecipe(Recipe):
     )
     dataset_version: int | None = dataset_version()
     precision: Precision = precision()
-    device: Device = device("Where to encode")
+    device: Device = device("Where to encode; 'auto' takes a GPU if there is one.")
     use_cache: bool = use_cache(
         "Reuse cached embeddings that this model computed with the same settings; off "
         "encodes everything again and caches nothing."
@@ -170,13 +175,14 @@ class MatrixRecipe(Recipe):
 
     task: ClassVar[str] = "matrix"
 
-    dataset: str = setting(help="The data set to measure on.", refers_to="dataset")
+    dataset: str = setting(help="The data set to measure on.", refers_to="dataset", needs="queries")
     split: Literal["test", "dev", "train"] = setting(
         "test", help="The split whose queries are used.", widget="split"
     )
     retrievers: list[str] = setting(
         help="The models that search all documents: embedding models and 'bm25'.",
         refers_to="model",
+        fits=Fit("first_stage", "workbench.evaluation.named:no_retriever"),
         min_length=1,
         max_length=6,
     )
@@ -185,6 +191,7 @@ class MatrixRecipe(Recipe):
         help="The models that re-rank each retriever's top documents: rerankers and "
         "late-interaction models. Every retriever is also measured without one.",
         refers_to="model",
+        fits=_SECOND_STAGE,
         max_length=6,
     )
     top_k: int = setting(
@@ -203,7 +210,7 @@ class MatrixRecipe(Recipe):
     max_queries: int | None = max_queries()
     exclude_query_document: QueryDocument = query_document()
     precision: Precision = precision()
-    device: Device = device("Where to encode")
+    device: Device = device("Where to encode; 'auto' takes a GPU if there is one.")
     use_cache: bool = use_cache(
         "Reuse cached document embeddings that a retriever computed with the same settings. "
         "Queries are always encoded again, because their time is measured."

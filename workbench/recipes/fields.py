@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from workbench.comparison.names import deciding
 from workbench.extensions import OneOf
-from workbench.recipes.base import setting
+from workbench.recipes.base import Fit, setting
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -21,10 +21,11 @@ DecidingMetric = Annotated[str, OneOf(deciding)]
 QueryDocument = Literal["auto", "yes", "no"]
 
 
-def device(what: str = "Where to compute", group: str = "basics") -> Any:
-    """On what it runs. ``what`` begins the help."""
-    said = f"{what}; 'auto' takes a GPU if there is one."
-    return setting("auto", help=said, group=group, advanced=True)
+def device(
+    help: str = "Where to compute; 'auto' takes a GPU if there is one.", group: str = "basics"
+) -> Any:
+    """On what it runs."""
+    return setting("auto", help=help, group=group, advanced=True)
 
 
 def precision(
@@ -44,14 +45,21 @@ def seed(
 
 
 def dataset_version(help: str = "The data set's version; empty takes the newest.") -> Any:
-    """Which of the data set's versions is meant; filled in when the job is submitted."""
-    return setting(None, help=help, advanced=True, ge=1)
+    """Which of the data set's versions is meant; the current one where the data set is there."""
+    return setting(None, help=help, advanced=True, ge=1, pinned="always")
 
 
-def max_queries(of: str = "queries") -> Any:
+def current_version() -> Any:
+    """Which version an operation on data takes; the one that the job before it makes, if any."""
+    said = "Its version; empty takes the current one."
+    return setting(None, help=said, advanced=True, ge=1, pinned="unless waiting")
+
+
+def max_queries(
+    help: str = "Use at most this many queries, chosen by the seed; empty uses all.",
+) -> Any:
     """How many queries are used at most."""
-    said = f"Use at most this many {of}, chosen by the seed; empty uses all."
-    return setting(None, help=said, advanced=True, ge=1)
+    return setting(None, help=help, advanced=True, ge=1)
 
 
 def use_cache(
@@ -74,13 +82,12 @@ def dimensions(help: str, *, advanced: bool = False) -> Any:
 
 def model_name(help: str) -> Any:
     """What a model that the job makes is called; empty takes one made of others' names."""
-    return setting("", help=help, max_length=120)
+    return setting("", help=help, max_length=120, names="model")
 
 
-def token_limit(default: int, what: str) -> Any:
+def token_limit(default: int, help: str) -> Any:
     """After how many tokens texts of a kind are truncated."""
-    said = f"{what} are truncated after this many tokens."
-    return setting(default, help=said, ge=4, le=32768)
+    return setting(default, help=help, ge=4, le=32768)
 
 
 def query_document(group: str = "basics") -> Any:
@@ -158,6 +165,7 @@ def local_model() -> Any:
         "workspace, a folder or a Hub id.",
         group="endpoint",
         refers_to="model",
+        fits=Fit(check="workbench.synthesis.write:check_writer"),
         max_length=500,
     )
 

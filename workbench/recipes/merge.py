@@ -4,7 +4,8 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator
 
-from workbench.recipes.base import Recipe, advanced, setting
+from workbench.models.contract import name_from
+from workbench.recipes.base import Fit, Recipe, advanced, setting
 from workbench.recipes.fields import (
     DecidingMetric,
     Device,
@@ -40,18 +41,28 @@ def _checked(text: str) -> str:
     return text
 
 
+_FULL = Fit(check="workbench.merging.mergeable:full_model")
+
+
 class MergeRecipe(Recipe):
     """Merge an adapter into its base, at full precision, and check that nothing changed."""
 
     task: ClassVar[str] = "merge"
 
     model: str = setting(
-        help="The adapter: a name in the workspace, or a folder.", refers_to="model", min_length=1
+        help="The adapter: a name in the workspace, or a folder.",
+        refers_to="model",
+        fits=Fit(check="workbench.merging.mergeable:adapter_of"),
+        min_length=1,
     )
     name: str = model_name(
         "What the merged model is called; empty adds '-merged' to the adapter's name."
     )
     device: Device = device()
+
+    @property
+    def default_name(self) -> str:
+        return f"{name_from(self.model)[:100]}-merged"
 
 
 class BlendRecipe(Recipe):
@@ -62,16 +73,22 @@ class BlendRecipe(Recipe):
     model: str = setting(
         help="The fine-tuned model: trained in full, or an adapter that was merged.",
         refers_to="model",
+        fits=_FULL,
         min_length=1,
     )
     base: str = setting(
         help="The model it was fine-tuned from, with weights of the same shapes.",
         refers_to="model",
+        fits=_FULL,
         min_length=1,
     )
-    dataset: str = setting(help="The data set it was fine-tuned on.", refers_to="dataset")
+    dataset: str = setting(
+        help="The data set it was fine-tuned on.", refers_to="dataset", needs="choosing"
+    )
     second_dataset: str = setting(
-        help="A data set that shows what the base model could do before.", refers_to="dataset"
+        help="A data set that shows what the base model could do before.",
+        refers_to="dataset",
+        needs="choosing",
     )
     split: Literal["auto", "dev", "train"] = setting(
         "auto",
@@ -88,10 +105,18 @@ class BlendRecipe(Recipe):
         None, help="Save the model of this ratio; empty only measures.", ge=0, le=1
     )
     name: str = model_name("The name of the saved model; empty generates one.")
-    max_queries: int | None = max_queries("queries of each data set")
+    max_queries: int | None = max_queries(
+        "Use at most this many queries of each data set, chosen by the seed; empty uses all."
+    )
     candidates: int = candidates_of_first_stage()
     exclude_query_document: QueryDocument = query_document()
     metric: DecidingMetric = advanced("map@100", help="The metric that the chart shows.")
     device: Device = device()
     precision: Precision = precision()
     seed: int = seed(7, "Decides which queries are used.")
+
+    @property
+    def default_name(self) -> str:
+        if self.keep is None:
+            return ""
+        return f"{name_from(self.model)[:100]}-blend-{self.keep:g}"

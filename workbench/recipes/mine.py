@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from workbench.recipes.base import Recipe, advanced, setting
+from workbench.recipes.base import Fit, Recipe, advanced, setting
 from workbench.recipes.fields import (
     Device,
     Precision,
@@ -27,7 +27,9 @@ class MineRecipe(Recipe):
 
     task: ClassVar[str] = "mine"
 
-    dataset: str = setting(help="The data set to mine negatives for.", refers_to="dataset")
+    dataset: str = setting(
+        help="The data set to mine negatives for.", refers_to="dataset", needs="queries"
+    )
     method: Literal["model", "bm25", "random"] = setting(
         "model",
         help="What finds them: an embedding model, shared words (BM25), or random choice.",
@@ -38,6 +40,7 @@ class MineRecipe(Recipe):
         "one.",
         depends_on=("method", ("model",)),
         refers_to="model",
+        fits=Fit("first_stage", "workbench.mining.mine:no_miner"),
         max_length=500,
     )
     num_negatives: int = setting(
@@ -55,6 +58,7 @@ class MineRecipe(Recipe):
         help="A reranker or late-interaction model of the workspace that scores what was found: "
         "its scores decide the margins and are kept for distillation.",
         refers_to="model",
+        fits=Fit("scores", "workbench.mining.mine:no_reranker"),
         max_length=500,
     )
     split: Literal["train", "dev", "test", "all"] = advanced(
@@ -97,8 +101,10 @@ class MineRecipe(Recipe):
     )
     seed: int = seed(13, "Decides everything that is random.", "choice", most=2**31)
     dataset_version: int | None = dataset_version()
-    max_queries: int | None = max_queries("queries of a split")
-    device: Device = device("Where to encode")
+    max_queries: int | None = max_queries(
+        "Use at most this many queries of a split, chosen by the seed; empty uses all."
+    )
+    device: Device = device("Where to encode; 'auto' takes a GPU if there is one.")
     precision: Precision = precision()
     use_cache: bool = use_cache()
 

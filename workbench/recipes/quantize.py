@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator
 
 from workbench.extensions import OneOf
+from workbench.models.contract import name_from
 from workbench.models.quantized import QUANTIZATION_METHODS
 from workbench.quantization.methods import VectorMethod
 from workbench.recipes.base import Recipe, checked_dimensions, setting
@@ -48,6 +49,10 @@ class QuantizeRecipe(Recipe):
     )
     device: Device = device()
 
+    @property
+    def default_name(self) -> str:
+        return f"{name_from(self.model)[:100]}-{self.method}"
+
 
 class QuantizeLabRecipe(Recipe):
     """Measure ways to make a model and its embeddings smaller, against the original."""
@@ -57,7 +62,9 @@ class QuantizeLabRecipe(Recipe):
     model: str = setting(
         "all-MiniLM-L6-v2", help="The model to quantize.", refers_to="model", min_length=1
     )
-    dataset: str = setting(help="The data set to measure on.", refers_to="dataset")
+    dataset: str = setting(
+        help="The data set to measure on.", refers_to="dataset", needs="choosing or test"
+    )
     methods: Annotated[list[Method], AfterValidator(_once)] = setting(
         ["bf16", "onnx-int8", "nf4"],
         help="The weight formats to measure.",

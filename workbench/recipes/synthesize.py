@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
-from workbench.recipes.base import Recipe, advanced, setting
+from workbench.recipes.base import Fit, Recipe, advanced, setting
 from workbench.recipes.fields import (
     Device,
     address,
@@ -36,7 +36,9 @@ class SynthesizeRecipe(Recipe):
     task: ClassVar[str] = "synthesize"
 
     dataset: str = setting(
-        help="The data set for whose documents questions are generated.", refers_to="dataset"
+        help="The data set for whose documents questions are generated.",
+        refers_to="dataset",
+        needs="documents",
     )
     endpoint: str = setting(
         "",
@@ -85,6 +87,7 @@ class SynthesizeRecipe(Recipe):
         "keeps every question.",
         group="round_trip",
         refers_to="model",
+        fits=Fit("first_stage", "workbench.synthesis.write:no_searcher"),
         max_length=500,
     )
     round_trip_k: int = setting(
@@ -144,7 +147,7 @@ class SynthesizeRecipe(Recipe):
         ge=16,
         le=32_000,
     )
-    device: Device = device("Where models on this machine run")
+    device: Device = device("Where models on this machine run; 'auto' takes a GPU if there is one.")
 
     @field_validator("endpoint")
     @classmethod

@@ -5,8 +5,10 @@ The other kinds' are in train_rerank.py.
 The recipes that train, by the name that ``--kind`` and the contract give the kind of model.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator, model_validator
@@ -15,7 +17,7 @@ from workbench.comparison.names import deciding
 from workbench.extensions import OneOf
 from workbench.model_kinds import MODEL_KINDS, ModelKind
 from workbench.recipes import objectives
-from workbench.recipes.base import Devices, Numbers, OptionalPrompt, Recipe, advanced, setting
+from workbench.recipes.base import Devices, Fit, Numbers, OptionalPrompt, Recipe, advanced, setting
 from workbench.recipes.fields import (
     Device,
     Precision,
@@ -143,8 +145,8 @@ class TrainRecipe(AdapterFields):
         gt=0,
         le=1.0,
     )
-    query_max_len: int = token_limit(64, "Queries")
-    passage_max_len: int = token_limit(128, "Documents")
+    query_max_len: int = token_limit(64, "Queries are truncated after this many tokens.")
+    passage_max_len: int = token_limit(128, "Documents are truncated after this many tokens.")
 
     dataset_version: int | None = dataset_version()
     max_steps: int | None = _schedule(
@@ -190,7 +192,7 @@ class TrainRecipe(AdapterFields):
         "fast at it.",
         "machine",
     )
-    device: Device = device("Where to train", "machine")
+    device: Device = device("Where to train; 'auto' takes a GPU if there is one.", "machine")
     devices: Devices = advanced(
         "1",
         help="The devices of data-parallel training, each with its own batches: a number, all, or "
@@ -246,6 +248,11 @@ class TrainRecipe(AdapterFields):
         ge=2,
         le=1000,
     )
+
+    @property
+    def default_name(self) -> str:
+        base = re.sub(r"[^\w.-]+", "-", Path(self.model).name) or "model"
+        return f"{base}-{self.dataset}"[:100]
 
     @property
     def model_kind(self) -> ModelKind:
@@ -348,6 +355,7 @@ class TrainEmbeddingRecipe(TrainRecipe):
         "was before training.",
         depends_on=objectives.using("embedding", "guide_model"),
         refers_to="model",
+        fits=Fit(),
     )
     guide_margin: float = _objective(
         0.0,

@@ -4,15 +4,12 @@ from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 from workbench.recipes import objectives
-from workbench.recipes.base import OptionalPrompt, advanced, setting
+from workbench.recipes.base import Fit, OptionalPrompt, advanced, setting
 from workbench.recipes.fields import candidates_of_first_stage
 from workbench.recipes.train import TrainRecipe
 
 _objective = partial(advanced, group="objective")
 _model = partial(advanced, group="model")
-
-#: First stages that need no model.
-MODEL_FREE = ("auto", "given", "bm25")
 
 
 class TrainCandidatesRecipe(TrainRecipe):
@@ -34,6 +31,7 @@ class TrainCandidatesRecipe(TrainRecipe):
         group="evaluation",
         max_length=500,
         refers_to="model",
+        fits=Fit(),
         widget="text",
     )
     candidates: int = candidates_of_first_stage(
