@@ -2,9 +2,10 @@
 
 To add a task, write a recipe, a function ``run(recipe, context) -> dict``, and one entry here.
 Those that train follow from the kinds of model.
-``prepare(recipe, workspace, waits)`` is optional and torch-free: it checks the recipe against the
-workspace and fills in names when the job is submitted, so that bad input stops at the click;
-``waits`` is true when the job waits for another one, whose outputs need not exist yet.
+What all recipes are checked for when a job is submitted is read off their fields
+(:mod:`workbench.prepare`). ``prepare(recipe, workspace, waits)`` is optional and torch-free: it
+comes before, checks what is particular to the task, and returns the recipe; ``waits`` is true when
+the job waits for another one, whose outputs need not exist yet.
 ``advice(job, workspace)`` is optional, too.
 """
 

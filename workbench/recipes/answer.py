@@ -7,10 +7,18 @@ command line and the kept settings have in common.
 from functools import partial
 from typing import ClassVar, Literal
 
-from pydantic import ValidationInfo, field_validator
+from pydantic import field_validator
 
-from workbench.recipes.base import Fit, Recipe, advanced, setting
-from workbench.recipes.fields import Device, address, device, key_variable, local_model
+from workbench.recipes.base import Fit, advanced, setting
+from workbench.recipes.fields import (
+    Device,
+    WriterRecipe,
+    device,
+    endpoint,
+    endpoint_model,
+    key_variable,
+    local_model,
+)
 
 _prompt = partial(advanced, group="prompt")
 _endpoint = partial(advanced, group="endpoint")
@@ -21,7 +29,7 @@ PASSAGES, QUESTION, NOTHING = "{passages}", "{question}", "{nothing}"
 TOP_K, BUDGET = 5, 3000
 
 
-class AnswerRecipe(Recipe):
+class AnswerRecipe(WriterRecipe):
     """A question to an index, and who writes the answer.
 
     That is an OpenAI-compatible endpoint, or a causal language model on this machine; without
@@ -53,16 +61,11 @@ class AnswerRecipe(Recipe):
         le=1e9,
         allow_inf_nan=False,
     )
-    endpoint: str = setting(
-        "",
-        help="The address of an OpenAI-compatible endpoint, up to and with its '/v1'. The question "
-        "and the passages are sent there.",
-        group="endpoint",
-        max_length=500,
+    endpoint: str = endpoint(
+        "The address of an OpenAI-compatible endpoint, up to and with its '/v1'. The question "
+        "and the passages are sent there."
     )
-    endpoint_model: str = setting(
-        "", help="What the endpoint calls the model that answers.", group="endpoint", max_length=200
-    )
+    endpoint_model: str = endpoint_model("What the endpoint calls the model that answers.")
     key_variable: str = key_variable()
     local_model: str = local_model()
     template_language: Literal["auto", "en", "zh"] = setting(
@@ -122,11 +125,6 @@ class AnswerRecipe(Recipe):
         "Where a model on this machine runs; 'auto' takes a GPU if there is one."
     )
 
-    @field_validator("endpoint")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        return address(value)
-
     @field_validator("template_en", "template_zh")
     @classmethod
     def _places(cls, value: str) -> str:
@@ -135,22 +133,3 @@ class AnswerRecipe(Recipe):
             if value and place not in value:
                 raise ValueError(f"The template needs the place {place}")
         return value
-
-    @field_validator("endpoint_model")
-    @classmethod
-    def _named(cls, value: str, info: ValidationInfo) -> str:
-        if info.data.get("endpoint") and not value.strip():
-            raise ValueError("Say what the endpoint calls the model")
-        return value.strip()
-
-    @field_validator("local_model")
-    @classmethod
-    def _one_writer(cls, value: str, info: ValidationInfo) -> str:
-        if info.data.get("endpoint") and value.strip():
-            raise ValueError("Choose an endpoint or a local model, not both")
-        return value.strip()
-
-    @property
-    def writer(self) -> str:
-        """Who answers, by name; '' for nobody."""
-        return self.endpoint_model if self.endpoint else self.local_model

@@ -9,9 +9,11 @@ import re
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
+from pydantic import ValidationInfo, field_validator
+
 from workbench.comparison.names import deciding
 from workbench.extensions import OneOf
-from workbench.recipes.base import Fit, setting
+from workbench.recipes.base import Fit, Recipe, setting
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -157,6 +159,16 @@ def origin(address: str) -> str | None:
     return f"{scheme}://{host}" if number == _PORTS[scheme] else f"{scheme}://{host}:{number}"
 
 
+def endpoint(help: str) -> Any:
+    """The address of a language model's endpoint."""
+    return setting("", help=help, group="endpoint", max_length=500)
+
+
+def endpoint_model(help: str) -> Any:
+    """What the endpoint calls the model."""
+    return setting("", help=help, group="endpoint", max_length=200)
+
+
 def local_model() -> Any:
     """The field that names a language model to use instead of an endpoint."""
     return setting(
@@ -182,3 +194,33 @@ def key_variable() -> Any:
         pattern=r"^([A-Z_][A-Z0-9_]*)?$",
         max_length=100,
     )
+
+
+class WriterRecipe(Recipe):
+    """What recipes have in common that let an endpoint or a local model write. Its fields stand in
+    the recipe itself, as above."""
+
+    @field_validator("endpoint", check_fields=False)
+    @classmethod
+    def _address(cls, value: str) -> str:
+        return address(value)
+
+    @field_validator("endpoint_model", check_fields=False)
+    @classmethod
+    def _named(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("endpoint") and not value.strip():
+            raise ValueError("Say what the endpoint calls the model")
+        return value.strip()
+
+    @field_validator("local_model", check_fields=False)
+    @classmethod
+    def _one_writer(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("endpoint") and value.strip():
+            raise ValueError("Choose an endpoint or a local model, not both")
+        return value.strip()
+
+    @property
+    def writer(self) -> str:
+        """Who writes, by name; '' for nobody."""
+        values = dict(self)
+        return str(values["endpoint_model"] if values["endpoint"] else values["local_model"])

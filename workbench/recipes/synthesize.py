@@ -5,12 +5,14 @@ from typing import ClassVar, Literal
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
-from workbench.recipes.base import Fit, Recipe, advanced, setting
+from workbench.recipes.base import Fit, advanced, setting
 from workbench.recipes.fields import (
     Device,
-    address,
+    WriterRecipe,
     dataset_version,
     device,
+    endpoint,
+    endpoint_model,
     key_variable,
     local_model,
     seed,
@@ -26,7 +28,7 @@ PASSAGE, COUNT = "{passage}", "{n}"
 DROPPED = "dropped.jsonl"
 
 
-class SynthesizeRecipe(Recipe):
+class SynthesizeRecipe(WriterRecipe):
     """Have questions written for passages; they make a new version of the data set.
 
     Who writes is an OpenAI-compatible endpoint, or a causal language model on this machine. The
@@ -40,19 +42,11 @@ class SynthesizeRecipe(Recipe):
         refers_to="dataset",
         needs="documents",
     )
-    endpoint: str = setting(
-        "",
-        help="The address of an OpenAI-compatible endpoint, up to and with its '/v1'. Passages are "
-        "sent there.",
-        group="endpoint",
-        max_length=500,
+    endpoint: str = endpoint(
+        "The address of an OpenAI-compatible endpoint, up to and with its '/v1'. Passages are "
+        "sent there."
     )
-    endpoint_model: str = setting(
-        "",
-        help="The endpoint's name of the model that writes.",
-        group="endpoint",
-        max_length=200,
-    )
+    endpoint_model: str = endpoint_model("The endpoint's name of the model that writes.")
     key_variable: str = key_variable()
     local_model: str = local_model()
     passages: int | None = setting(
@@ -149,11 +143,6 @@ class SynthesizeRecipe(Recipe):
     )
     device: Device = device("Where models on this machine run; 'auto' takes a GPU if there is one.")
 
-    @field_validator("endpoint")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        return address(value)
-
     @field_validator("template_en", "template_zh")
     @classmethod
     def _places(cls, value: str) -> str:
@@ -161,31 +150,16 @@ class SynthesizeRecipe(Recipe):
             raise ValueError(f"The template needs the place {PASSAGE}")
         return value.strip()
 
-    @field_validator("endpoint_model")
-    @classmethod
-    def _named(cls, value: str, info: ValidationInfo) -> str:
-        if info.data.get("endpoint") and not value.strip():
-            raise ValueError("Say what the endpoint calls the model")
-        return value.strip()
-
     @field_validator("local_model")
     @classmethod
-    def _one_writer(cls, value: str, info: ValidationInfo) -> str:
-        endpoint = info.data.get("endpoint")
-        if endpoint and value.strip():
-            raise ValueError("Choose an endpoint or a local model, not both")
+    def _some_writer(cls, value: str, info: ValidationInfo) -> str:
         # None: the address was refused, and said why.
-        if endpoint == "" and not value.strip():
+        if info.data.get("endpoint") == "" and not value:
             raise ValueError("Give the address of an endpoint, or a local model")
-        return value.strip()
+        return value
 
     @model_validator(mode="after")
     def _enough_to_train(self) -> "SynthesizeRecipe":
         if self.dev_share + self.test_share > 0.9:
             raise ValueError("Dev and test together leave too little to train on")
         return self
-
-    @property
-    def writer(self) -> str:
-        """Who writes, by name."""
-        return self.endpoint_model if self.endpoint else self.local_model
