@@ -55,7 +55,7 @@ class Task:
 
     recipe: type[Recipe]
     run: str
-    slot_kind: SlotKind
+    slot_kind: SlotKind = SlotKind.LIGHT
     prepare: str | None = None
     #: ``advice(job, workspace)``: the settings to try when the job ran out of memory.
     advice: str | None = None
@@ -96,65 +96,54 @@ _DATA = {
     "import": Task(
         ImportRecipe,
         "workbench.data.job:run_import",
-        SlotKind.LIGHT,
         prepare="workbench.data.import_job:prepare_import",
     ),
     "sample": Task(
         SampleRecipe,
         "workbench.data.job:run_sample",
-        SlotKind.LIGHT,
     ),
     "hub-look": Task(
         HubLookRecipe,
         "workbench.data.hub_look:run",
-        SlotKind.LIGHT,
         prepare="workbench.data.hub_look:prepare",
     ),
     "draw-pictures": Task(
         DrawPicturesRecipe,
         "workbench.pictures.sample:run",
-        SlotKind.LIGHT,
         prepare="workbench.pictures.sample:prepare",
     ),
     "data-sample": Task(
         SampleRowsRecipe,
         "workbench.data.subset:run",
-        SlotKind.LIGHT,
     ),
     "data-merge": Task(
         MergeDataRecipe,
         "workbench.data.merge:run",
-        SlotKind.LIGHT,
         prepare="workbench.data.edit:prepare_merge",
     ),
     "data-resplit": Task(
         ResplitRecipe,
         "workbench.data.resplit:run",
-        SlotKind.LIGHT,
         prepare="workbench.data.edit:prepare_resplit",
     ),
     "data-export": Task(
         ExportDataRecipe,
         "workbench.data.export:run",
-        SlotKind.LIGHT,
         prepare="workbench.data.edit:prepare_export",
     ),
     "data-check": Task(
         DataCheckRecipe,
         "workbench.data_check.check:run",
-        SlotKind.LIGHT,
         prepare="workbench.data_check.check:prepare_check",
     ),
     "data-fix": Task(
         DataFixRecipe,
         "workbench.data_check.fix:run",
-        SlotKind.LIGHT,
         prepare="workbench.data_check.fix:prepare_fix",
     ),
     "add-model": Task(
         AddModelRecipe,
         "workbench.models.jobs:run_add",
-        SlotKind.LIGHT,
         prepare="workbench.models.jobs:prepare_add",
     ),
 }
@@ -170,63 +159,53 @@ _MODELS = {
     "mine": Task(
         MineRecipe,
         "workbench.mining.mine:run",
-        SlotKind.LIGHT,
         prepare="workbench.mining.mine:prepare_mine",
     ),
     "synthesize": Task(
         SynthesizeRecipe,
         "workbench.synthesis.write:run",
-        SlotKind.LIGHT,
         prepare="workbench.synthesis.write:prepare_synthesize",
         resumable=True,
     ),
     "evaluate": Task(
         EvaluateRecipe,
         "workbench.evaluation.job:run",
-        SlotKind.LIGHT,
         prepare="workbench.evaluation.prepare:prepare_evaluate",
         resumable=True,
     ),
     "matrix": Task(
         MatrixRecipe,
         "workbench.evaluation.matrix:run",
-        SlotKind.LIGHT,
         prepare="workbench.evaluation.prepare:prepare_matrix",
         resumable=True,
     ),
     "merge": Task(
         MergeRecipe,
         "workbench.merging.merge:run",
-        SlotKind.LIGHT,
     ),
     "blend": Task(
         BlendRecipe,
         "workbench.merging.blend:run",
-        SlotKind.LIGHT,
     ),
     "quantize": Task(
         QuantizeRecipe,
         "workbench.quantization.quantize:run",
-        SlotKind.LIGHT,
         prepare="workbench.quantization.prepare:prepare_quantize",
     ),
     "quantize-lab": Task(
         QuantizeLabRecipe,
         "workbench.quantization.lab:run",
-        SlotKind.LIGHT,
         prepare="workbench.quantization.prepare:prepare_lab",
     ),
     "index": Task(
         IndexRecipe,
         "workbench.search.making:run_build",
-        SlotKind.LIGHT,
         prepare="workbench.search.staleness:prepare_index",
         resumable=True,
     ),
     "index-update": Task(
         IndexUpdateRecipe,
         "workbench.search.update:run",
-        SlotKind.LIGHT,
         prepare="workbench.search.staleness:prepare_update",
         resumable=True,
     ),

@@ -96,8 +96,8 @@ def test_texts_by_one_pictures_by_the_other(
 @pytest.mark.slow
 def test_a_pair_is_used_and_not_trained(opened: Workspace, clip: Path, texts: Path) -> None:
     from sentence_transformers import SentenceTransformer
-    from workbench.merging.prepare import full_model
 
+    from workbench.merging.mergeable import full_model
     from workbench.models.load import load_model
     from workbench.recipes.train_image_text import TrainImageTextRecipe
     from workbench.takeaway.snippet import use_lines
