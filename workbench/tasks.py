@@ -98,38 +98,24 @@ _DATA = {
         "workbench.data.job:run_import",
         prepare="workbench.data.import_job:prepare_import",
     ),
-    "sample": Task(
-        SampleRecipe,
-        "workbench.data.job:run_sample",
-    ),
+    "sample": Task(SampleRecipe, "workbench.data.job:run_sample"),
     "hub-look": Task(
-        HubLookRecipe,
-        "workbench.data.hub_look:run",
-        prepare="workbench.data.hub_look:prepare",
+        HubLookRecipe, "workbench.data.hub_look:run", prepare="workbench.data.hub_look:prepare"
     ),
     "draw-pictures": Task(
         DrawPicturesRecipe,
         "workbench.pictures.sample:run",
         prepare="workbench.pictures.sample:prepare",
     ),
-    "data-sample": Task(
-        SampleRowsRecipe,
-        "workbench.data.subset:run",
-    ),
+    "data-sample": Task(SampleRowsRecipe, "workbench.data.subset:run"),
     "data-merge": Task(
-        MergeDataRecipe,
-        "workbench.data.merge:run",
-        prepare="workbench.data.edit:prepare_merge",
+        MergeDataRecipe, "workbench.data.merge:run", prepare="workbench.data.edit:prepare_merge"
     ),
     "data-resplit": Task(
-        ResplitRecipe,
-        "workbench.data.resplit:run",
-        prepare="workbench.data.edit:prepare_resplit",
+        ResplitRecipe, "workbench.data.resplit:run", prepare="workbench.data.edit:prepare_resplit"
     ),
     "data-export": Task(
-        ExportDataRecipe,
-        "workbench.data.export:run",
-        prepare="workbench.data.edit:prepare_export",
+        ExportDataRecipe, "workbench.data.export:run", prepare="workbench.data.edit:prepare_export"
     ),
     "data-check": Task(
         DataCheckRecipe,
@@ -142,9 +128,7 @@ _DATA = {
         prepare="workbench.data_check.fix:prepare_fix",
     ),
     "add-model": Task(
-        AddModelRecipe,
-        "workbench.models.jobs:run_add",
-        prepare="workbench.models.jobs:prepare_add",
+        AddModelRecipe, "workbench.models.jobs:run_add", prepare="workbench.models.jobs:prepare_add"
     ),
 }
 
@@ -157,9 +141,7 @@ _MODELS = {
         advice=_ADVICE,
     ),
     "mine": Task(
-        MineRecipe,
-        "workbench.mining.mine:run",
-        prepare="workbench.mining.mine:prepare_mine",
+        MineRecipe, "workbench.mining.mine:run", prepare="workbench.mining.mine:prepare_mine"
     ),
     "synthesize": Task(
         SynthesizeRecipe,
@@ -179,14 +161,8 @@ _MODELS = {
         prepare="workbench.evaluation.prepare:prepare_matrix",
         resumable=True,
     ),
-    "merge": Task(
-        MergeRecipe,
-        "workbench.merging.merge:run",
-    ),
-    "blend": Task(
-        BlendRecipe,
-        "workbench.merging.blend:run",
-    ),
+    "merge": Task(MergeRecipe, "workbench.merging.merge:run"),
+    "blend": Task(BlendRecipe, "workbench.merging.blend:run"),
     "quantize": Task(
         QuantizeRecipe,
         "workbench.quantization.quantize:run",

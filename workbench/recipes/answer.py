@@ -91,10 +91,7 @@ class AnswerRecipe(WriterRecipe):
         le=1_000_000,
     )
     max_tokens: int = _prompt(
-        600,
-        help="The maximum length of an answer in tokens.",
-        ge=1,
-        le=32_000,
+        600, help="The maximum length of an answer in tokens.", ge=1, le=32_000
     )
     temperature: float | None = _prompt(
         None,
@@ -104,10 +101,7 @@ class AnswerRecipe(WriterRecipe):
         le=2.0,
     )
     timeout: float = _endpoint(
-        60.0,
-        help="Seconds without output after which the answer is given up.",
-        gt=0.0,
-        le=3600.0,
+        60.0, help="Seconds without output after which the answer is given up.", gt=0.0, le=3600.0
     )
     total_timeout: float = _endpoint(
         600.0,
@@ -116,10 +110,7 @@ class AnswerRecipe(WriterRecipe):
         le=7200.0,
     )
     retries: int = _endpoint(
-        2,
-        help="How often a request that failed before its first output is retried.",
-        ge=0,
-        le=20,
+        2, help="How often a request that failed before its first output is retried.", ge=0, le=20
     )
     device: Device = device(
         "Where a model on this machine runs; 'auto' takes a GPU if there is one."

@@ -170,8 +170,7 @@ class ContractRecipe(Recipe):
     task: ClassVar[str] = "contract"
 
     kind: Annotated[str, OneOf(_of_texts)] = _contract(
-        "auto",
-        help="What kind of model it is; 'auto' reads it from the model's own files.",
+        "auto", help="What kind of model it is; 'auto' reads it from the model's own files."
     )
     pooling: Literal["auto", "mean", "cls", "lasttoken", "max", "weightedmean"] = _contract(
         "auto",
@@ -204,16 +203,10 @@ class ContractRecipe(Recipe):
         le=32768,
     )
     query_prompt: OptionalPrompt = _contract(
-        None,
-        help="Prefix of every query.",
-        depends_on=_PROMPTED,
-        max_length=2000,
+        None, help="Prefix of every query.", depends_on=_PROMPTED, max_length=2000
     )
     document_prompt: OptionalPrompt = _contract(
-        None,
-        help="Prefix of every document.",
-        depends_on=_PROMPTED,
-        max_length=2000,
+        None, help="Prefix of every document.", depends_on=_PROMPTED, max_length=2000
     )
     title_separator: Annotated[str | None, AfterValidator(_spelled)] = _contract(
         None,

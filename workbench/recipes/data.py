@@ -31,8 +31,7 @@ class ImportRecipe(Recipe):
         help="Reject the whole import if any row has a problem, instead of leaving that row out.",
     )
     encoding: str = advanced(
-        "auto",
-        help="The files' text encoding; 'auto' detects UTF-8, UTF-16, GBK, Big5 and others.",
+        "auto", help="The files' text encoding; 'auto' detects UTF-8, UTF-16, GBK, Big5 and others."
     )
     header: Literal["auto", "yes", "no"] = advanced(
         "auto",
@@ -52,9 +51,7 @@ class ImportRecipe(Recipe):
         widget="lines",
     )
     hub_subset: str = advanced(
-        "",
-        help="The subset (configuration) of a data set named as hf:OWNER/NAME.",
-        max_length=200,
+        "", help="The subset (configuration) of a data set named as hf:OWNER/NAME.", max_length=200
     )
     hub_split: str = advanced(
         "",
@@ -106,8 +103,7 @@ class ImportRecipe(Recipe):
         "splits",
     )
     remove_after: bool = advanced(
-        False,
-        help="Delete the files after the import (set for files uploaded through the page).",
+        False, help="Delete the files after the import (set for files uploaded through the page)."
     )
 
 
@@ -163,10 +159,7 @@ class DrawPicturesRecipe(Recipe):
         48, help="Width and height of a picture and of the model's input, in pixels.", ge=32, le=256
     )
     seed: int = setting(
-        13,
-        help="Decides the pictures and the model's random weights.",
-        ge=0,
-        le=2**31 - 1,
+        13, help="Decides the pictures and the model's random weights.", ge=0, le=2**31 - 1
     )
 
 
@@ -335,7 +328,5 @@ class HubLookRecipe(Recipe):
         help="The data set on the Hub, as OWNER/NAME or hf:OWNER/NAME.", min_length=1
     )
     subset: str = setting(
-        "",
-        help="Its subset (configuration); empty takes the default or the first.",
-        max_length=200,
+        "", help="Its subset (configuration); empty takes the default or the first.", max_length=200
     )

@@ -65,14 +65,10 @@ class DataCheckRecipe(Recipe):
         max_length=500,
     )
     judged_split: Literal["all", "train", "dev", "test"] = advanced(
-        "all",
-        help="The split whose negatives are judged; 'all' takes every split that has some.",
+        "all", help="The split whose negatives are judged; 'all' takes every split that has some."
     )
     judged_queries: int = advanced(
-        1000,
-        help="At most this many queries, chosen by the seed, are judged.",
-        ge=1,
-        le=10_000_000,
+        1000, help="At most this many queries, chosen by the seed, are judged.", ge=1, le=10_000_000
     )
     margin: float = advanced(
         0.0,
@@ -89,10 +85,7 @@ class DataCheckRecipe(Recipe):
         le=1.0,
     )
     many_queries: int = advanced(
-        100,
-        help="Documents relevant to more queries than this are reported.",
-        ge=2,
-        le=10_000_000,
+        100, help="Documents relevant to more queries than this are reported.", ge=2, le=10_000_000
     )
     imbalance: float = advanced(
         20.0,

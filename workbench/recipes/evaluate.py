@@ -240,10 +240,7 @@ class MeasureRecipe(Recipe):
     kind: str = setting("embedding", help="The kind of model that the run trains.", max_length=40)
     values: dict[str, Any] = setting(help="The run's recipe, field by field.")
     steps: int = setting(
-        STEPS,
-        help="How many optimizer steps are trained; the first is not counted.",
-        ge=2,
-        le=100,
+        STEPS, help="How many optimizer steps are trained; the first is not counted.", ge=2, le=100
     )
     device: str = setting("auto", help="Where the run would train; taken from its recipe.")
     dataset: str = setting(
@@ -298,10 +295,7 @@ class IndexUpdateRecipe(Recipe):
     task: ClassVar[str] = "index-update"
 
     index: str = setting(
-        help="The index to update.",
-        refers_to="index",
-        min_length=1,
-        max_length=200,
+        help="The index to update.", refers_to="index", min_length=1, max_length=200
     )
     leave_out: list[str] = setting(
         [],
@@ -310,10 +304,7 @@ class IndexUpdateRecipe(Recipe):
         max_length=10_000,
     )
     take_back: list[str] = advanced(
-        [],
-        help="The ids of excluded documents to restore.",
-        widget="lines",
-        max_length=10_000,
+        [], help="The ids of excluded documents to restore.", widget="lines", max_length=10_000
     )
     rebuild: bool = advanced(
         False,

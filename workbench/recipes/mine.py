@@ -31,8 +31,7 @@ class MineRecipe(Recipe):
         help="The data set to mine negatives for.", refers_to="dataset", needs="queries"
     )
     method: Literal["model", "bm25", "random"] = setting(
-        "model",
-        help="What finds them: an embedding model, shared words (BM25), or random choice.",
+        "model", help="What finds them: an embedding model, shared words (BM25), or random choice."
     )
     model: str = setting(
         "all-MiniLM-L6-v2",
@@ -71,12 +70,7 @@ class MineRecipe(Recipe):
         ge=0,
         le=5000,
     )
-    range_max: int = _choice(
-        50,
-        help="Consider documents down to this rank.",
-        ge=1,
-        le=5000,
-    )
+    range_max: int = _choice(50, help="Consider documents down to this rank.", ge=1, le=5000)
     sampling: Literal["top", "random"] = _choice(
         "top",
         help="From what remains: the top-ranked, or a random choice (easier and more varied).",

@@ -66,8 +66,7 @@ class QuantizeLabRecipe(Recipe):
         help="The data set to measure on.", refers_to="dataset", needs="choosing or test"
     )
     methods: Annotated[list[Method], AfterValidator(_once)] = setting(
-        ["bf16", "onnx-int8", "nf4"],
-        help="The weight formats to measure.",
+        ["bf16", "onnx-int8", "nf4"], help="The weight formats to measure."
     )
     vectors: Annotated[list[VectorMethod], AfterValidator(_once)] = setting(
         ["int8", "binary"],

@@ -116,12 +116,7 @@ class SynthesizeRecipe(WriterRecipe):
         ge=1,
         le=100_000,
     )
-    timeout: float = _endpoint(
-        60.0,
-        help="Seconds to wait for an answer.",
-        gt=0.0,
-        le=3600.0,
-    )
+    timeout: float = _endpoint(60.0, help="Seconds to wait for an answer.", gt=0.0, le=3600.0)
     retries: int = _endpoint(
         4,
         help="How often a failed request is retried, each time after a longer pause.",
@@ -136,10 +131,7 @@ class SynthesizeRecipe(WriterRecipe):
         le=2.0,
     )
     max_tokens: int = _prompt(
-        400,
-        help="The maximum length of an answer in tokens.",
-        ge=16,
-        le=32_000,
+        400, help="The maximum length of an answer in tokens.", ge=16, le=32_000
     )
     device: Device = device("Where models on this machine run; 'auto' takes a GPU if there is one.")
 

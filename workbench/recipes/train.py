@@ -50,22 +50,13 @@ class AdapterFields(Recipe):
     """Read where ``method`` is one of those above."""
 
     lora_r: int = _adapter(
-        16,
-        help="The adapter's rank: higher learns more and is larger.",
-        ge=1,
-        le=1024,
+        16, help="The adapter's rank: higher learns more and is larger.", ge=1, le=1024
     )
     lora_alpha: int = _adapter(
-        32,
-        help="The adapter's output is scaled by alpha / rank.",
-        ge=1,
-        le=4096,
+        32, help="The adapter's output is scaled by alpha / rank.", ge=1, le=4096
     )
     lora_dropout: float = _adapter(
-        0.05,
-        help="Dropout rate of the adapter's inputs.",
-        ge=0.0,
-        lt=1.0,
+        0.05, help="Dropout rate of the adapter's inputs.", ge=0.0, lt=1.0
     )
     target_modules: str = _adapter(
         "all-linear",
@@ -150,14 +141,10 @@ class TrainRecipe(AdapterFields):
 
     dataset_version: int | None = dataset_version()
     max_steps: int | None = _schedule(
-        None,
-        help="Stop after this many optimizer steps, regardless of the epochs.",
-        ge=1,
+        None, help="Stop after this many optimizer steps, regardless of the epochs.", ge=1
     )
     max_rows: int | None = _schedule(
-        None,
-        help="Train on at most this many rows, chosen by the seed.",
-        ge=1,
+        None, help="Train on at most this many rows, chosen by the seed.", ge=1
     )
     gradient_accumulation: int = _schedule(
         1,
@@ -173,19 +160,13 @@ class TrainRecipe(AdapterFields):
         le=1.0,
     )
     scheduler: Literal["linear", "cosine", "constant"] = _schedule(
-        "linear",
-        help="How the learning rate decays after warm-up.",
+        "linear", help="How the learning rate decays after warm-up."
     )
     weight_decay: float = _schedule(
-        0.0,
-        help="Strength of the decay of weights towards 0 at each step.",
-        ge=0.0,
-        le=1.0,
+        0.0, help="Strength of the decay of weights towards 0 at each step.", ge=0.0, le=1.0
     )
     max_grad_norm: float = _schedule(
-        1.0,
-        help="Gradients are clipped to this norm; 0 does not clip.",
-        ge=0.0,
+        1.0, help="Gradients are clipped to this norm; 0 does not clip.", ge=0.0
     )
     precision: Precision = precision(
         "Floating-point format of the computation; 'auto' takes bf16 where the machine is "
@@ -219,11 +200,7 @@ class TrainRecipe(AdapterFields):
         help="Evaluate on dev every this many steps; empty evaluates a few times per run.",
         ge=1,
     )
-    dev_queries: int = _evaluation(
-        200,
-        help="Dev evaluations use at most this many queries.",
-        ge=1,
-    )
+    dev_queries: int = _evaluation(200, help="Dev evaluations use at most this many queries.", ge=1)
     dev_documents: int = _evaluation(
         1000,
         help="Dev evaluations search the relevant documents and others, up to this many in all.",

@@ -73,8 +73,5 @@ class TrainImageTextRecipe(TrainRecipe):
         help="Also use the pictures of the other devices' batches as negatives; needs devices.",
     )
     dev_queries: int = advanced(
-        500,
-        help="Dev evaluations use at most this many captions.",
-        group="evaluation",
-        ge=1,
+        500, help="Dev evaluations use at most this many captions.", group="evaluation", ge=1
     )

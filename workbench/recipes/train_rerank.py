@@ -38,10 +38,7 @@ class TrainCandidatesRecipe(TrainRecipe):
         "How many of the first stage's documents are reranked for each query.", "evaluation"
     )
     dev_queries: int = advanced(
-        100,
-        help="Dev evaluations use at most this many queries.",
-        group="evaluation",
-        ge=1,
+        100, help="Dev evaluations use at most this many queries.", group="evaluation", ge=1
     )
 
 
@@ -154,10 +151,7 @@ class TrainLateInteractionRecipe(TrainCandidatesRecipe):
         le=100,
     )
     temperature: float = _objective(
-        1.0,
-        help="MaxSim sums are divided by this before the softmax.",
-        gt=0,
-        le=100,
+        1.0, help="MaxSim sums are divided by this before the softmax.", gt=0, le=100
     )
     negatives_cross_device: bool = _objective(
         False,
