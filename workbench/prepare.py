@@ -6,14 +6,18 @@ name of what is made is free. What is particular to a task is in its own ``prepa
 first. Torch-free, without network.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
-from workbench.data.needs import NEEDS
+from workbench.data.needs import choosing_split, no_queries
+from workbench.data.reader import DatasetReader
+from workbench.data.splits import SPLITS
+from workbench.errors import BadInput
 from workbench.evaluation.named import BM25
 from workbench.models.resolve import resolve
 from workbench.named_records import NamedRecords
-from workbench.recipes.base import MODEL_FREE, Fit, Recipe
+from workbench.recipes.base import MODEL_FREE, Fit, Need, Recipe
 from workbench.recipes.describe import FieldSpec, describe, with_absolute_folders
 from workbench.references import Reference, references
 from workbench.tasks import get_task, load
@@ -98,3 +102,40 @@ def _names(recipe: Recipe, workspace: Workspace, specs: Mapping[str, FieldSpec])
         records: NamedRecords[Any] = getattr(workspace, _RECORDS[spec.names])
         changes[name] = records.new_name(given, recipe.default_name)
     return changes
+
+
+# What a data set has to hold.
+
+
+def judged(reader: DatasetReader, split: str) -> bool:
+    """Whether a split has something to measure on: queries, or scored pairs."""
+    if reader.counts["splits"].get(split):
+        return True
+    return bool(reader.counts.get("pairs") and reader.pairs(split).num_rows)
+
+
+def _need_judged(reader: DatasetReader, split: str) -> None:
+    if not judged(reader, split):
+        raise no_queries(reader, split)
+
+
+def _need_queries(reader: DatasetReader, split: str) -> None:
+    splits = SPLITS if split == "all" else (split,)
+    if not any(reader.counts["splits"].get(name) for name in splits):
+        raise no_queries(reader, "train" if split == "all" else split)
+
+
+def _need_documents(reader: DatasetReader, _split: str) -> None:
+    if not reader.counts["documents"]:
+        raise BadInput(f"'{reader.name}' has no documents.", "Questions need passages.")
+
+
+#: What a recipe's field asks of the data set that it names, with the recipe's split ('all' of one
+#: that has none): raises :class:`BadInput` where that is not there.
+NEEDS: Mapping[Need, Callable[[DatasetReader, str], object]] = {
+    "queries": _need_queries,
+    "judged": _need_judged,
+    "choosing": choosing_split,
+    "choosing or test": partial(choosing_split, or_test=True),
+    "documents": _need_documents,
+}

@@ -7,10 +7,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from workbench.data.needs import NEEDS
 from workbench.errors import BadInput, DatasetNotFound, ModelNotFound, NameTaken
 from workbench.model_kinds import MODEL_KINDS
-from workbench.prepare import look_up
+from workbench.prepare import NEEDS, look_up
 from workbench.recipes.base import Fit, Recipe, setting
 from workbench.recipes.describe import describe
 from workbench.recipes.fields import current_version, dataset_version, model_name

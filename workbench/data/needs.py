@@ -1,12 +1,7 @@
 """What to say where a data set lacks the queries that something needs."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
-
 from workbench.data.reader import DatasetReader
-from workbench.data.splits import SPLITS
 from workbench.errors import BadInput
-from workbench.recipes.base import Need
 
 
 def no_pairs(reader: DatasetReader, split: str) -> BadInput:
@@ -78,37 +73,3 @@ def chosen_by(split: str, name: str) -> list[str]:
             "evaluated on them."
         ]
     return []
-
-
-def judged(reader: DatasetReader, split: str) -> bool:
-    """Whether a split has something to measure on: queries, or scored pairs."""
-    if reader.counts["splits"].get(split):
-        return True
-    return bool(reader.counts.get("pairs") and reader.pairs(split).num_rows)
-
-
-def _need_judged(reader: DatasetReader, split: str) -> None:
-    if not judged(reader, split):
-        raise no_queries(reader, split)
-
-
-def _need_queries(reader: DatasetReader, split: str) -> None:
-    splits = SPLITS if split == "all" else (split,)
-    if not any(reader.counts["splits"].get(name) for name in splits):
-        raise no_queries(reader, "train" if split == "all" else split)
-
-
-def _need_documents(reader: DatasetReader, _split: str) -> None:
-    if not reader.counts["documents"]:
-        raise BadInput(f"'{reader.name}' has no documents.", "Questions need passages.")
-
-
-#: What a recipe's field asks of the data set that it names, with the recipe's split ('all' of one
-#: that has none): raises :class:`BadInput` where that is not there.
-NEEDS: Mapping[Need, Callable[[DatasetReader, str], object]] = {
-    "queries": _need_queries,
-    "judged": _need_judged,
-    "choosing": choosing_split,
-    "choosing or test": partial(choosing_split, or_test=True),
-    "documents": _need_documents,
-}

@@ -1,7 +1,7 @@
 """What evaluations and matrices alone are checked for when they are submitted."""
 
 from workbench.comparison.table import PIPELINE, RERANKING, RETRIEVAL
-from workbench.data.needs import judged, no_queries
+from workbench.data.needs import no_queries
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.evaluation.candidates import brought, none_given
@@ -14,6 +14,7 @@ from workbench.evaluation.named import (
     nothing_to_order,
 )
 from workbench.model_kinds import MODEL_KINDS, first_stages, scoring
+from workbench.prepare import judged
 from workbench.recipes.evaluate import EvaluateRecipe, MatrixRecipe
 from workbench.workspace import Workspace
 

@@ -36,7 +36,7 @@ OptionalPrompt = Annotated[str | None, AfterValidator(_read)]
 MODEL_FREE = ("auto", "given", "bm25")
 #: What of a workspace a field can name.
 Referent = Literal["dataset", "model", "index", "job"]
-#: What a data set has to hold for a job: :data:`workbench.data.needs.NEEDS`.
+#: What a data set has to hold for a job: :data:`workbench.prepare.NEEDS`.
 Need = Literal["queries", "judged", "choosing", "choosing or test", "documents"]
 
 
