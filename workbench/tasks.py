@@ -21,6 +21,8 @@ from workbench.model_kinds import MODEL_KINDS, ModelKind
 from workbench.recipes.base import Recipe
 from workbench.recipes.data import (
     AddModelRecipe,
+    DataCheckRecipe,
+    DataFixRecipe,
     DrawPicturesRecipe,
     ExportDataRecipe,
     HubLookRecipe,
@@ -30,7 +32,6 @@ from workbench.recipes.data import (
     SampleRecipe,
     SampleRowsRecipe,
 )
-from workbench.recipes.data_check import DataCheckRecipe, DataFixRecipe
 from workbench.recipes.evaluate import (
     EvaluateRecipe,
     IndexRecipe,

@@ -24,7 +24,7 @@ from workbench.data_check.suspects import false_negatives, refuse_judge
 from workbench.errors import NotFound
 from workbench.evaluation.named import find
 from workbench.jobs.reporting import JobContext
-from workbench.recipes.data_check import CHECKS, DataCheckRecipe
+from workbench.recipes.data import CHECKS, DataCheckRecipe
 from workbench.workspace import Workspace
 
 _Look = Callable[[CheckedVersion], Iterator[Finding]]

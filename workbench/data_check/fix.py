@@ -13,7 +13,7 @@ from workbench.data.versions import new_version
 from workbench.data_check.report import REPORT, ROWS, WIDTHS, numbers
 from workbench.errors import BadInput, JobNotFound, NotFound
 from workbench.jobs.reporting import JobContext
-from workbench.recipes.data_check import DataCheckRecipe, DataFixRecipe
+from workbench.recipes.data import DataCheckRecipe, DataFixRecipe
 from workbench.records import Job, JobStatus
 from workbench.workspace import Workspace
 

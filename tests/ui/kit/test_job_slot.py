@@ -21,7 +21,7 @@ from workbench.mining import mine
 from workbench.models.registry import new_model
 from workbench.prepare import prepare
 from workbench.recipes.base import Recipe
-from workbench.recipes.data_check import DataCheckRecipe, DataFixRecipe
+from workbench.recipes.data import DataCheckRecipe, DataFixRecipe
 from workbench.recipes.merge import BlendRecipe
 from workbench.recipes.mine import MineRecipe
 

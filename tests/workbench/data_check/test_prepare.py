@@ -11,7 +11,7 @@ from workbench.evaluation.named import Named
 from workbench.models.contract import Contract
 from workbench.models.resolve import ResolvedModel
 from workbench.prepare import prepare
-from workbench.recipes.data_check import DataCheckRecipe
+from workbench.recipes.data import DataCheckRecipe
 from workbench.workspace import Workspace
 
 
