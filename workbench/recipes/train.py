@@ -1,8 +1,6 @@
 """The recipe of a training run: fields every kind has, and those of the embedding model.
 
-The other kinds' are in train_rerank.py.
-
-The recipes that train, by the name that ``--kind`` and the contract give the kind of model.
+The other kinds' are in train_kinds.py.
 """
 
 import re

@@ -99,7 +99,7 @@ def test_a_pair_is_used_and_not_trained(opened: Workspace, clip: Path, texts: Pa
 
     from workbench.merging.mergeable import full_model
     from workbench.models.load import load_model
-    from workbench.recipes.train_image_text import TrainImageTextRecipe
+    from workbench.recipes.train_kinds import TrainImageTextRecipe
     from workbench.takeaway.snippet import use_lines
     from workbench.training.image_text import ImageTextTraining
 

@@ -15,7 +15,7 @@ from workbench.errors import BadInput, JobCancelled
 from workbench.pictures.captions import words
 from workbench.pictures.sample import run as draw
 from workbench.recipes.data import DrawPicturesRecipe
-from workbench.recipes.train_image_text import TrainImageTextRecipe
+from workbench.recipes.train_kinds import TrainImageTextRecipe
 from workbench.workspace import Workspace
 
 # Real runs: fifteen seconds for each of the three seeds on two quiet cores (fewer steps would not

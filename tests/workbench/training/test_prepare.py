@@ -9,7 +9,7 @@ from tests.workbench.training.fakes import FakeDatasets, FakeReader
 from workbench.errors import BadInput, DatasetNotFound, ModelNotFound, NameTaken
 from workbench.prepare import prepare
 from workbench.recipes.train import TrainEmbeddingRecipe
-from workbench.recipes.train_rerank import TrainRerankerRecipe
+from workbench.recipes.train_kinds import TrainRerankerRecipe
 from workbench.workspace import Workspace
 
 ROWS = [("a", ["b"], []), ("c", ["d"], [])]
