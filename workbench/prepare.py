@@ -14,7 +14,8 @@ from workbench.data.needs import choosing_split, no_queries
 from workbench.data.reader import DatasetReader
 from workbench.data.splits import SPLITS
 from workbench.errors import BadInput
-from workbench.evaluation.named import BM25
+from workbench.evaluation.named import BM25, find
+from workbench.model_kinds import MODEL_KINDS
 from workbench.models.resolve import resolve
 from workbench.named_records import NamedRecords
 from workbench.recipes.base import MODEL_FREE, Fit, Need, Recipe
@@ -83,13 +84,17 @@ def _check_model(workspace: Workspace, name: str, spec: FieldSpec, fit: Fit) -> 
         return
     if fit.check:
         load(fit.check)(workspace, name)
-    elif word == BM25 and fit.can:
-        if fit.can != "first_stage":
-            raise load(fit.refusal)(name)
-    else:
-        contract = resolve(workspace, name).contract
-        if fit.can and contract is not None and not getattr(contract.model_kind, fit.can):
-            raise load(fit.refusal)(name)
+    elif not fit.can:
+        resolve(workspace, name)
+    elif not _can(find(workspace, name).kind, fit.can):
+        raise load(fit.refusal)(name)
+
+
+def _can(kind: str | None, what: str) -> bool:
+    """What a kind of model (None: not known yet) can; BM25 finds documents, and nothing else."""
+    if kind == BM25:
+        return what == "first_stage"
+    return kind is None or bool(getattr(MODEL_KINDS.get(kind), what))
 
 
 def _names(recipe: Recipe, workspace: Workspace, specs: Mapping[str, FieldSpec]) -> dict[str, Any]:
