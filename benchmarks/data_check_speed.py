@@ -28,7 +28,7 @@ _CHECK = """
 import json, sys, time, types
 from pathlib import Path
 from workbench.data_check.check import run
-from workbench.recipes.data_check import CHECKS, DataCheckRecipe
+from workbench.recipes.data import CHECKS, DataCheckRecipe
 from workbench.workspace import Workspace
 
 workspace = Workspace.open(sys.argv[1])

@@ -214,7 +214,7 @@ def one(home: Path, shapes: Shapes, at: int, device: str, steps: int) -> None:
     from benchmarks.loops import WARM_UP, ours, rate
     from workbench.checks.run_facts import look
     from workbench.models.precision import choose, pick_device
-    from workbench.recipes.kinds import KINDS
+    from workbench.recipes.train import KINDS
     from workbench.workspace import Workspace
 
     cell = shapes.cells[at]

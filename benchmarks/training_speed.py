@@ -28,7 +28,7 @@ from benchmarks.loops import WARM_UP, ours, plain_embedding, plain_reranker, rat
 from workbench.jobs.supervisor import Supervisor
 from workbench.recipes.data import SampleRecipe
 from workbench.recipes.train import TrainEmbeddingRecipe
-from workbench.recipes.train_rerank import TrainRerankerRecipe
+from workbench.recipes.train_kinds import TrainRerankerRecipe
 from workbench.workspace import Workspace
 
 PLAIN: dict[str, Any] = {"embedding": plain_embedding, "reranker": plain_reranker}

@@ -19,25 +19,24 @@ QUERY_PROMPT = "the quick fox "
 def fill(folder: Path) -> Workspace:
     """Models 'encodes', 'prompted' (with a query prompt), 'orders' and 'colbert'; the data set
     'animals' and its index 'one'; 'notes', of documents with fields, and its index 'dated'."""
-    from workbench.data.import_job import prepare_import
     from workbench.data.job import run_import
+    from workbench.prepare import prepare
     from workbench.search.making import run_build
-    from workbench.search.staleness import prepare_index
 
     workspace = Workspace.open(folder / "home")
     context = FakeContext(workspace)
     recipe = ImportRecipe(paths=[str(corpus(folder))], name="animals")
-    run_import(prepare_import(recipe, workspace, False), context)
+    run_import(prepare(recipe, workspace, False), context)
     put_model(workspace, "encodes", tiny.bert(folder / "encodes"))
     put_model(workspace, "orders", cross_encoder(folder / "orders", 1))
     put_model(workspace, "colbert", late_interaction(folder))
     _prompted(workspace, folder / "encodes")
     wanted = IndexRecipe(dataset="animals", model="encodes", name="one")
-    run_build(prepare_index(wanted, workspace, False), context)
+    run_build(prepare(wanted, workspace, False), context)
     notes = ImportRecipe(paths=[str(_notes(folder))], name="notes")
-    run_import(prepare_import(notes, workspace, False), context)
+    run_import(prepare(notes, workspace, False), context)
     wanted = IndexRecipe(dataset="notes", model="encodes", name="dated")
-    run_build(prepare_index(wanted, workspace, False), context)
+    run_build(prepare(wanted, workspace, False), context)
     return workspace
 
 

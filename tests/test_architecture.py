@@ -151,12 +151,15 @@ def test_torch_is_imported_below_the_line_only() -> None:
 
 
 def test_what_the_page_imports_leaves_torch_out() -> None:
-    """In a process of its own: everything the app loads, and every task's prepare function."""
+    """In a process of its own: everything the app loads, and what a recipe is prepared by."""
     code = (
         "import sys, ui.main, ui.web.server, workbench.demo, workbench.jobs.supervisor\n"
-        "import workbench.search.client\n"
-        "from workbench.tasks import all_tasks\n"
+        "import workbench.search.client, workbench.prepare\n"
+        "from workbench.recipes.describe import describe\n"
+        "from workbench.tasks import all_tasks, load\n"
         "[task.load_prepare() for task in all_tasks().values()]\n"
+        "fits = [one.fits for task in all_tasks().values() for one in describe(task.recipe)]\n"
+        "[load(where) for fit in fits if fit for where in (fit.check, fit.refusal) if where]\n"
         f"print(sorted({HEAVY!r} & set(sys.modules)))\n"
     )
     done = subprocess.run(

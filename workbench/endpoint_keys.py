@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from workbench.errors import BadInput, BadRecipe
-from workbench.recipes.base import origin
+from workbench.recipes.fields import origin
 
 #: In a worker's environment: the pairs, with spaces between.
 KEYS_VARIABLE = "WORKBENCH_ENDPOINT_KEYS"

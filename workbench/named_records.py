@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from workbench.errors import NotFound
+from workbench.errors import NameTaken, NotFound
 
 
 class Named(Protocol):
@@ -22,13 +22,15 @@ class NamedRecords(Generic[T]):
     """Find records of one kind by name or id. ``rows``: the store's table of them.
 
     ``what`` is the kind's word in a sentence, ``folder_name`` its folder in the home, ``missing``
-    the error where there is none, ``hint`` how to get one.
+    the error where there is none, ``hint`` how to get one, ``taken`` what is said of a name that
+    another has.
     """
 
     what: ClassVar[str]
     folder_name: ClassVar[str]
     missing: ClassVar[type[NotFound]]
     hint: ClassVar[str]
+    taken: ClassVar[str]
 
     def __init__(self, rows: Any, home: Path) -> None:
         self._rows = rows
@@ -52,6 +54,26 @@ class NamedRecords(Generic[T]):
     def free_name(self, wanted: str) -> str:
         """``wanted``, or the first of wanted-2, wanted-3 ... that none has."""
         return free_name(wanted, (one.name for one in self.list()))
+
+    def check_name(self, name: str) -> str:
+        """A name as it is kept; raises :class:`BadInput` for what cannot be one."""
+        raise NotImplementedError
+
+    def new_name(self, name: str, wanted: str = "") -> str:
+        """The name of one to be made: the given one, if it is free, or where none is given a free
+        one like ``wanted``. Raises :class:`BadInput` and :class:`NameTaken`."""
+        if wanted and not name.strip():
+            return self.free_name(wanted)
+        clean = self.check_name(name)
+        if self.exists(clean):
+            raise self.name_taken(clean)
+        return clean
+
+    def name_taken(self, name: str) -> NameTaken:
+        return NameTaken(
+            self.taken.format(name),
+            f"Choose another name, for example '{self.free_name(name)}'.",
+        )
 
     def new_folder(self) -> tuple[str, Path]:
         """A fresh id and its empty folder, to be filled before the record is added."""

@@ -2,9 +2,10 @@
 
 To add a task, write a recipe, a function ``run(recipe, context) -> dict``, and one entry here.
 Those that train follow from the kinds of model.
-``prepare(recipe, workspace, waits)`` is optional and torch-free: it checks the recipe against the
-workspace and fills in names when the job is submitted, so that bad input stops at the click;
-``waits`` is true when the job waits for another one, whose outputs need not exist yet.
+What all recipes are checked for when a job is submitted is read off their fields
+(:mod:`workbench.prepare`). ``prepare(recipe, workspace, waits)`` is optional and torch-free: it
+comes before, checks what is particular to the task, and returns the recipe; ``waits`` is true when
+the job waits for another one, whose outputs need not exist yet.
 ``advice(job, workspace)`` is optional, too.
 """
 
@@ -17,9 +18,12 @@ from typing import Any
 from storage.records import Job, SlotKind
 from workbench.errors import NotFound
 from workbench.model_kinds import MODEL_KINDS, ModelKind
-from workbench.recipes.base import DrawPicturesRecipe, Recipe
+from workbench.recipes.base import Recipe
 from workbench.recipes.data import (
     AddModelRecipe,
+    DataCheckRecipe,
+    DataFixRecipe,
+    DrawPicturesRecipe,
     ExportDataRecipe,
     HubLookRecipe,
     ImportRecipe,
@@ -28,8 +32,6 @@ from workbench.recipes.data import (
     SampleRecipe,
     SampleRowsRecipe,
 )
-from workbench.recipes.data_check import DataCheckRecipe, DataFixRecipe
-from workbench.recipes.describe import with_absolute_folders
 from workbench.recipes.evaluate import (
     EvaluateRecipe,
     IndexRecipe,
@@ -54,7 +56,7 @@ class Task:
 
     recipe: type[Recipe]
     run: str
-    slot_kind: SlotKind
+    slot_kind: SlotKind = SlotKind.LIGHT
     prepare: str | None = None
     #: ``advice(job, workspace)``: the settings to try when the job ran out of memory.
     advice: str | None = None
@@ -62,10 +64,10 @@ class Task:
     resumable: bool = False
 
     def load_run(self) -> TaskFunction:
-        return _load(self.run)
+        return load(self.run)
 
-    def load_prepare(self) -> Callable[..., Recipe] | None:
-        return _load(self.prepare) if self.prepare else None
+    def load_prepare(self) -> Callable[..., Any] | None:
+        return load(self.prepare) if self.prepare else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,86 +78,58 @@ class Tasks:
     workspace: Any
 
     def prepare(self, recipe: Recipe, *, waits: bool) -> Recipe:
-        """The recipe as it is queued; raises what the task's ``prepare`` raises."""
-        recipe = with_absolute_folders(recipe, self.workspace.models.exists)
-        prepare = get_task(recipe.task).load_prepare()
-        return recipe if prepare is None else prepare(recipe, self.workspace, waits)
+        """The recipe as it is queued; raises what :func:`workbench.prepare.prepare` raises."""
+        prepared: Recipe = load(_PREPARE)(recipe, self.workspace, waits)
+        return prepared
 
     def advice(self, job: Job) -> list[dict[str, Any]]:
         """The settings to try in place of a job's that ran out of memory; [] for most tasks."""
         advice = get_task(job.task).advice
-        found: list[dict[str, Any]] = _load(advice)(job, self.workspace) if advice else []
+        found: list[dict[str, Any]] = load(advice)(job, self.workspace) if advice else []
         return found
 
 
+#: By its name: it knows the registries, which know the tasks.
+_PREPARE = "workbench.prepare:prepare"
 _ADVICE = "workbench.checks.memory_suggestions:advice"
 
 _DATA = {
     "import": Task(
         ImportRecipe,
         "workbench.data.job:run_import",
-        SlotKind.LIGHT,
         prepare="workbench.data.import_job:prepare_import",
     ),
-    "sample": Task(
-        SampleRecipe,
-        "workbench.data.job:run_sample",
-        SlotKind.LIGHT,
-        prepare="workbench.data.import_job:prepare_sample",
-    ),
+    "sample": Task(SampleRecipe, "workbench.data.job:run_sample"),
     "hub-look": Task(
-        HubLookRecipe,
-        "workbench.data.hub_look:run",
-        SlotKind.LIGHT,
-        prepare="workbench.data.hub_look:prepare",
+        HubLookRecipe, "workbench.data.hub_look:run", prepare="workbench.data.hub_look:prepare"
     ),
     "draw-pictures": Task(
         DrawPicturesRecipe,
         "workbench.pictures.sample:run",
-        SlotKind.LIGHT,
         prepare="workbench.pictures.sample:prepare",
     ),
-    "data-sample": Task(
-        SampleRowsRecipe,
-        "workbench.data.subset:run",
-        SlotKind.LIGHT,
-        prepare="workbench.data.edit:prepare_sample",
-    ),
+    "data-sample": Task(SampleRowsRecipe, "workbench.data.subset:run"),
     "data-merge": Task(
-        MergeDataRecipe,
-        "workbench.data.merge:run",
-        SlotKind.LIGHT,
-        prepare="workbench.data.edit:prepare_merge",
+        MergeDataRecipe, "workbench.data.merge:run", prepare="workbench.data.edit:prepare_merge"
     ),
     "data-resplit": Task(
-        ResplitRecipe,
-        "workbench.data.resplit:run",
-        SlotKind.LIGHT,
-        prepare="workbench.data.edit:prepare_resplit",
+        ResplitRecipe, "workbench.data.resplit:run", prepare="workbench.data.edit:prepare_resplit"
     ),
     "data-export": Task(
-        ExportDataRecipe,
-        "workbench.data.export:run",
-        SlotKind.LIGHT,
-        prepare="workbench.data.edit:prepare_export",
+        ExportDataRecipe, "workbench.data.export:run", prepare="workbench.data.edit:prepare_export"
     ),
     "data-check": Task(
         DataCheckRecipe,
         "workbench.data_check.check:run",
-        SlotKind.LIGHT,
-        prepare="workbench.data_check.prepare:prepare_check",
+        prepare="workbench.data_check.check:prepare_check",
     ),
     "data-fix": Task(
         DataFixRecipe,
         "workbench.data_check.fix:run",
-        SlotKind.LIGHT,
-        prepare="workbench.data_check.prepare:prepare_fix",
+        prepare="workbench.data_check.fix:prepare_fix",
     ),
     "add-model": Task(
-        AddModelRecipe,
-        "workbench.models.jobs:run_add",
-        SlotKind.LIGHT,
-        prepare="workbench.models.jobs:prepare_add",
+        AddModelRecipe, "workbench.models.jobs:run_add", prepare="workbench.models.jobs:prepare_add"
     ),
 }
 
@@ -168,67 +142,47 @@ _MODELS = {
         advice=_ADVICE,
     ),
     "mine": Task(
-        MineRecipe,
-        "workbench.mining.mine:run",
-        SlotKind.LIGHT,
-        prepare="workbench.mining.mine:prepare_mine",
+        MineRecipe, "workbench.mining.mine:run", prepare="workbench.mining.mine:prepare_mine"
     ),
     "synthesize": Task(
         SynthesizeRecipe,
         "workbench.synthesis.write:run",
-        SlotKind.LIGHT,
-        prepare="workbench.synthesis.prepare:prepare_synthesize",
+        prepare="workbench.synthesis.write:prepare_synthesize",
         resumable=True,
     ),
     "evaluate": Task(
         EvaluateRecipe,
         "workbench.evaluation.job:run",
-        SlotKind.LIGHT,
         prepare="workbench.evaluation.prepare:prepare_evaluate",
         resumable=True,
     ),
     "matrix": Task(
         MatrixRecipe,
         "workbench.evaluation.matrix:run",
-        SlotKind.LIGHT,
         prepare="workbench.evaluation.prepare:prepare_matrix",
         resumable=True,
     ),
-    "merge": Task(
-        MergeRecipe,
-        "workbench.merging.merge:run",
-        SlotKind.LIGHT,
-        prepare="workbench.merging.prepare:prepare_merge",
-    ),
-    "blend": Task(
-        BlendRecipe,
-        "workbench.merging.blend:run",
-        SlotKind.LIGHT,
-        prepare="workbench.merging.prepare:prepare_blend",
-    ),
+    "merge": Task(MergeRecipe, "workbench.merging.merge:run"),
+    "blend": Task(BlendRecipe, "workbench.merging.blend:run"),
     "quantize": Task(
         QuantizeRecipe,
         "workbench.quantization.quantize:run",
-        SlotKind.LIGHT,
         prepare="workbench.quantization.prepare:prepare_quantize",
     ),
     "quantize-lab": Task(
         QuantizeLabRecipe,
         "workbench.quantization.lab:run",
-        SlotKind.LIGHT,
         prepare="workbench.quantization.prepare:prepare_lab",
     ),
     "index": Task(
         IndexRecipe,
         "workbench.search.making:run_build",
-        SlotKind.LIGHT,
         prepare="workbench.search.staleness:prepare_index",
         resumable=True,
     ),
     "index-update": Task(
         IndexUpdateRecipe,
         "workbench.search.update:run",
-        SlotKind.LIGHT,
         prepare="workbench.search.staleness:prepare_update",
         resumable=True,
     ),
@@ -263,7 +217,7 @@ def _extra_tasks() -> dict[str, Task]:
     """Tasks from elsewhere: a mapping of the same shape named in the environment as 'module:NAME'.
     Workers inherit it."""
     where = os.environ.get(EXTRA_TASKS_VARIABLE)
-    return dict(_load(where)) if where else {}
+    return dict(load(where)) if where else {}
 
 
 def read_recipe(task: str, values: Mapping[str, Any]) -> Recipe:
@@ -271,6 +225,7 @@ def read_recipe(task: str, values: Mapping[str, Any]) -> Recipe:
     return get_task(task).recipe.read(dict(values))
 
 
-def _load(where: str) -> Any:
+def load(where: str) -> Any:
+    """What is written as 'module:name'."""
     module, function = where.split(":")
     return getattr(import_module(module), function)

@@ -15,8 +15,7 @@ from tests.workbench.models.fakes import FakeContext
 from tests.workbench.pictures.fakes import bomb, noise
 from workbench.pictures.captions import words
 from workbench.pictures.sample import run as draw
-from workbench.recipes.base import DrawPicturesRecipe
-from workbench.recipes.data import AddModelRecipe
+from workbench.recipes.data import AddModelRecipe, DrawPicturesRecipe
 from workbench.workspace import Workspace
 
 # A browser, an app, three builds and a search process that import torch: a minute on two cores.

@@ -9,8 +9,8 @@ from playwright.sync_api import expect
 
 from tests.browser.app import LONG, open_tab, running
 from tests.workbench.data.fakes import context
-from workbench.data.import_job import prepare_import
 from workbench.data.job import run_import
+from workbench.prepare import prepare
 from workbench.recipes.data import ImportRecipe
 from workbench.workspace import Workspace
 
@@ -33,7 +33,7 @@ def corpus(folder: Path) -> None:
     path.write_bytes(b"\n".join(orjson.dumps(line) for line in lines))
     workspace = Workspace.open(folder / "home")
     recipe = ImportRecipe(paths=[str(path)], name="notes")
-    run_import(prepare_import(recipe, workspace, False), context(workspace))
+    run_import(prepare(recipe, workspace, False), context(workspace))
     workspace.close()
 
 

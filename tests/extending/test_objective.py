@@ -13,7 +13,7 @@ DESCRIBED = """
 from ui.kit.form import choice_label, help_of
 from workbench.recipes.describe import describe
 from workbench.recipes.train import TrainEmbeddingRecipe
-from workbench.recipes.train_rerank import TrainRerankerRecipe
+from workbench.recipes.train_kinds import TrainRerankerRecipe
 
 (spec,) = [one for one in describe(TrainEmbeddingRecipe) if one.name == "objective"]
 print(spec.choices[-1], choice_label(spec, "hinge"), help_of(spec, "hinge"))

@@ -28,7 +28,7 @@ from workbench.quantization.methods import VECTOR_METHODS
 from workbench.recipes.answer import AnswerRecipe
 from workbench.recipes.base import Recipe
 from workbench.recipes.describe import FieldSpec, describe
-from workbench.recipes.kinds import KINDS
+from workbench.recipes.train import KINDS
 from workbench.records import JobStatus
 from workbench.tasks import all_tasks
 

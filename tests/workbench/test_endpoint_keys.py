@@ -5,7 +5,7 @@ import pytest
 from workbench.endpoint_keys import KEYS_VARIABLE, EndpointKeys, KeyNotAllowed
 from workbench.errors import BadInput, BadRecipe
 from workbench.recipes.answer import AnswerRecipe
-from workbench.recipes.base import origin
+from workbench.recipes.fields import origin
 
 ALLOWED = "https://api.example.com"
 

@@ -13,7 +13,7 @@ from workbench.comparison.table import build_table
 from workbench.data.lineage import versions
 from workbench.data_check import fix
 from workbench.jobs.files import read_json
-from workbench.recipes.data_check import DataCheckRecipe
+from workbench.recipes.data import DataCheckRecipe
 from workbench.tasks import read_recipe
 from workbench.workspace import Workspace
 

@@ -17,7 +17,7 @@ from workbench.models.registry import Models, new_model
 from workbench.recipes.answer import AnswerRecipe
 from workbench.recipes.base import ContractRecipe, Recipe, Referent
 from workbench.recipes.describe import describe, with_absolute_folders
-from workbench.recipes.kinds import KINDS
+from workbench.recipes.train import KINDS
 from workbench.references import references, referring_fields, renamed
 from workbench.tasks import all_tasks
 from workbench.workspace import Workspace

@@ -11,8 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from ui.services import Services
 from ui.words import sentences, t
 from ui.words.amounts import count
-from workbench.answers.answer import answer
-from workbench.answers.prepare import prepare
+from workbench.answers.answer import answer, prepare
 from workbench.errors import SearchUnavailable, WorkbenchError
 from workbench.recipes.answer import AnswerRecipe
 from workbench.recipes.describe import without_nulls

@@ -22,15 +22,20 @@ from workbench.answers.answer_events import AnswerEvents, Took
 from workbench.answers.local import Local
 from workbench.answers.prompt import passages, prompt, says_nothing
 from workbench.answers.thinking import Thinking
-from workbench.errors import WorkbenchError
+from workbench.errors import BadInput, WorkbenchError
 from workbench.jobs.files import write_json
 from workbench.models.resolve import resolve
+from workbench.prepare import look_up
 from workbench.recipes.answer import AnswerRecipe
+from workbench.recipes.describe import with_absolute_folders
+from workbench.search.fields import parse
 from workbench.search.results import CANDIDATES, SearchResult
 from workbench.workspace import Workspace
 
 if TYPE_CHECKING:
     from workbench.search.client import SearchClient
+
+LONGEST_QUESTION = 10_000
 
 
 # From which score on a passage counts as found.
@@ -166,3 +171,18 @@ async def _write(writer: Writer, told: AnswerEvents, question: str) -> AsyncGene
     for piece in [*found.feed(thinking.close()), *found.close()]:
         yield told.piece(piece)
     told.written(found, writer.took, asked, says_nothing(told.text))
+
+
+def prepare(workspace: Workspace, recipe: AnswerRecipe, question: str) -> AnswerRecipe:
+    """The recipe with whole paths (the search process stands in another folder than the person);
+    raises :class:`BadInput` for what cannot be answered."""
+    if not question.strip():
+        raise BadInput("There is nothing to answer.", "Type a question.")
+    if len(question) > LONGEST_QUESTION:
+        raise BadInput(
+            f"The question is longer than {LONGEST_QUESTION:,} characters.", "Shorten it."
+        )
+    workspace.endpoint_keys.variable(recipe)
+    if recipe.where.strip():
+        parse(recipe.where)
+    return look_up(with_absolute_folders(recipe, workspace.models.exists), workspace)

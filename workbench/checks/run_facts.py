@@ -20,11 +20,11 @@ from workbench.jobs.slots import gpus
 from workbench.models.contract import Contract
 from workbench.models.precision import cpu_multiplies_bf16
 from workbench.models.resolve import ResolvedModel, resolve
+from workbench.prepare import prepare
 from workbench.recipes.base import how_many
 from workbench.recipes.evaluate import MeasureRecipe
 from workbench.recipes.objectives import OBJECTIVES
 from workbench.recipes.train import TrainRecipe
-from workbench.training.prepare import prepare_train
 from workbench.training.rows import training_table
 from workbench.workspace import Workspace
 
@@ -109,7 +109,7 @@ def look(workspace: Workspace, recipe: TrainRecipe, gpu: bool | None = None) -> 
 
     ``gpu`` says whether there is one (asked of the machine by default).
     """
-    recipe = prepare_train(recipe, workspace)
+    recipe = prepare(recipe, workspace)
     reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
     model = resolve(workspace, recipe.model, recipe.kind)
     base = model.base or model
@@ -221,7 +221,7 @@ def prepare_measure(
     recipe: MeasureRecipe, workspace: Workspace, waits: bool = False
 ) -> MeasureRecipe:
     """The run's names looked up as for training; raises what training it would raise."""
-    training = prepare_train(recipe.training(), workspace, waits)
+    training = prepare(recipe.training(), workspace, waits)
     present = () if training.device == "cpu" else gpus()
     # The worker that measures sees its own device alone.
     devices = str(how_many(training.devices, present))

@@ -15,8 +15,8 @@ from workbench.data.lineage import VersionInfo, versions
 from workbench.data.registry import Dependents
 from workbench.errors import BadInput
 from workbench.plurals import counted
-from workbench.recipes.base import DrawPicturesRecipe
 from workbench.recipes.data import (
+    DrawPicturesRecipe,
     ExportDataRecipe,
     HubLookRecipe,
     ImportRecipe,

@@ -6,7 +6,7 @@ from typing import Any
 from workbench.cli.output import say
 from workbench.cli.running import PREFIX, add_settings, read_values, run_job
 from workbench.errors import BadInput
-from workbench.recipes.data_check import DataCheckRecipe, DataFixRecipe
+from workbench.recipes.data import DataCheckRecipe, DataFixRecipe
 from workbench.workspace import Workspace
 
 _SHOWN = 3

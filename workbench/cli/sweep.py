@@ -7,8 +7,7 @@ from storage.records import Job
 from workbench.cli.output import columns, say
 from workbench.cli.running import JobFailed, follow, read_values
 from workbench.errors import BadInput
-from workbench.recipes.kinds import KINDS
-from workbench.recipes.train import TrainRecipe
+from workbench.recipes.train import KINDS, TrainRecipe
 from workbench.takeaway.sweeps import plan, recipe_of, results, start, sweep_of
 from workbench.workspace import Workspace
 

@@ -14,8 +14,7 @@ from workbench.models.resolve import resolve
 from workbench.recipes.data import ImportRecipe
 from workbench.recipes.describe import FieldSpec, describe
 from workbench.recipes.evaluate import STEPS, MeasureRecipe
-from workbench.recipes.kinds import KINDS
-from workbench.recipes.train import TrainRecipe
+from workbench.recipes.train import KINDS, TrainRecipe
 from workbench.takeaway.sweeps import recipe_of
 from workbench.workspace import Workspace
 

@@ -13,7 +13,7 @@ from workbench.data.splits import split_of
 from workbench.errors import BadInput
 from workbench.models import registry
 from workbench.models.resolve import find
-from workbench.recipes.kinds import KINDS
+from workbench.recipes.train import KINDS
 
 # The files a command names, checked before they are imported.
 

@@ -7,7 +7,7 @@ from typing import Any
 from workbench.commands.parse import Option
 from workbench.model_kinds import MODEL_KINDS, ModelKind
 from workbench.recipes.describe import describe
-from workbench.recipes.kinds import KINDS
+from workbench.recipes.train import KINDS
 
 _YES = ("true", "1", "yes", "y", "on", "t")
 _NO = ("false", "0", "no", "n", "off", "f", "none", "null")

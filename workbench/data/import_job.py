@@ -31,13 +31,13 @@ from workbench.data.shapes.row import Document, Item, Pair, Plan, Row
 from workbench.data.shapes.shape import Shape, judged_shape
 from workbench.data.sources import Source, find
 from workbench.data.write_dataset import Assembly
-from workbench.errors import BadInput, NameTaken
+from workbench.errors import BadInput
 from workbench.jobs.reporting import JobContext
 from workbench.pictures.importing import PictureImport
 from workbench.pictures.in_rows import RowPictures
 from workbench.pictures.opening import is_picture
 from workbench.plurals import counted
-from workbench.recipes.data import ImportRecipe, SampleRecipe
+from workbench.recipes.data import ImportRecipe
 from workbench.workspace import Workspace
 
 #: What can go wrong under a file that was fine when it was looked at, or in a broken zip.
@@ -396,9 +396,9 @@ def without_pandas() -> None:
 
 
 def prepare_import(recipe: ImportRecipe, workspace: Workspace, waits: bool) -> ImportRecipe:
-    """The recipe with absolute paths that exist and a free name.
+    """The recipe with absolute paths that exist.
 
-    Raises :class:`BadInput` for a missing path or an unknown encoding, :class:`NameTaken`.
+    Raises :class:`BadInput` for a missing path or an unknown encoding.
     """
     paths = [_checked(path, waits) for path in dict.fromkeys(recipe.paths)]
     if recipe.encoding != "auto":
@@ -406,11 +406,7 @@ def prepare_import(recipe: ImportRecipe, workspace: Workspace, waits: bool) -> I
     read_map(recipe.mapping)
     if recipe.pieces != "none":
         cutter_for(workspace, recipe.piece_size, recipe.piece_overlap, recipe.piece_model)
-    changes = {
-        "paths": paths,
-        "name": free_dataset_name(recipe.name, workspace),
-    }
-    return recipe.model_copy(update=changes)
+    return recipe.model_copy(update={"paths": paths})
 
 
 def _checked(said: str, waits: bool) -> str:
@@ -421,21 +417,3 @@ def _checked(said: str, waits: bool) -> str:
     if not (path.is_file() or path.is_dir()) and not waits:
         raise BadInput(f"There is no file or folder '{path}'.", "Check the path.")
     return str(path.absolute())
-
-
-def prepare_sample(recipe: SampleRecipe, workspace: Workspace, _waits: bool) -> SampleRecipe:
-    """The recipe with a free name; raises :class:`NameTaken`."""
-    return recipe.model_copy(update={"name": free_dataset_name(recipe.name, workspace)})
-
-
-def free_dataset_name(name: str, workspace: Workspace) -> str:
-    """A data set's name as it will stand; raises :class:`BadInput` and :class:`NameTaken`."""
-    plain = " ".join(name.split())
-    if not plain or not plain.isprintable():
-        raise BadInput("A data set needs a name of visible characters.", "Give it a name.")
-    if workspace.datasets.exists(plain):
-        raise NameTaken(
-            f"There is already a data set named '{plain}'.",
-            f"Choose another name, for example '{workspace.datasets.free_name(plain)}'.",
-        )
-    return plain

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from storage.errors import NameExists
 from storage.records import Dataset, DatasetVersion, Model
-from workbench.errors import BadInput, DatasetNotFound, InUse, NameTaken
+from workbench.errors import BadInput, DatasetNotFound, InUse
 from workbench.jobs.files import folder_bytes
 from workbench.named_records import NamedRecords
 from workbench.records import Job
@@ -44,6 +44,7 @@ class Datasets(NamedRecords[Dataset]):
     folder_name = "datasets"
     missing = DatasetNotFound
     hint = "Import one with: python -m workbench data add FILE --name NAME"
+    taken = "There is already a data set named '{}'."
 
     def __init__(self, store: "Store", home: Path) -> None:
         super().__init__(store.datasets, home)
@@ -77,7 +78,7 @@ class Datasets(NamedRecords[Dataset]):
         try:
             return self._store.datasets.insert(dataset, version)
         except NameExists as error:
-            raise self._taken(name) from error
+            raise self.name_taken(name) from error
 
     def versions(self, name: str) -> "VersionList":
         """All versions, oldest first; :mod:`workbench.data.lineage` says how each came to be."""
@@ -108,7 +109,7 @@ class Datasets(NamedRecords[Dataset]):
         try:
             self._store.datasets.rename(dataset.id, wanted)
         except NameExists as error:
-            raise self._taken(wanted) from error
+            raise self.name_taken(wanted) from error
         for model in models:  # Their pages say what they were trained on by its name.
             self._store.models.update(replace(model, summary={**model.summary, "dataset": wanted}))
         for job in self._store.jobs.list():  # What was measured and found is looked up by it too.
@@ -159,11 +160,11 @@ class Datasets(NamedRecords[Dataset]):
                 "Wait until it is done, or cancel it.",
             )
 
-    def _taken(self, name: str) -> NameTaken:
-        return NameTaken(
-            f"There is already a data set named '{name}'.",
-            f"Choose another name, for example '{self.free_name(name)}'.",
-        )
+    def check_name(self, name: str) -> str:
+        plain = " ".join(name.split())
+        if not plain or not plain.isprintable():
+            raise BadInput("A data set needs a name of visible characters.", "Give it a name.")
+        return plain
 
 
 def _with_result(job: Job, old: str, new: str) -> Job:

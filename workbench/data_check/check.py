@@ -20,9 +20,12 @@ from workbench.data_check.queries import (
     weak_queries,
 )
 from workbench.data_check.report import Finding, save
-from workbench.data_check.suspects import false_negatives
+from workbench.data_check.suspects import false_negatives, refuse_judge
+from workbench.errors import NotFound
+from workbench.evaluation.named import find
 from workbench.jobs.reporting import JobContext
-from workbench.recipes.data_check import CHECKS, DataCheckRecipe
+from workbench.recipes.data import CHECKS, DataCheckRecipe
+from workbench.workspace import Workspace
 
 _Look = Callable[[CheckedVersion], Iterator[Finding]]
 #: Each check: what is said meanwhile, and the looks it takes.
@@ -74,3 +77,13 @@ def run(recipe: DataCheckRecipe, context: JobContext) -> dict[str, Any]:
     save(context.folder, report, findings)
     brief = [{**one, "examples": len(one["examples"])} for one in told]
     return {**report, "findings": brief}
+
+
+def prepare_check(recipe: DataCheckRecipe, workspace: Workspace, _waits: bool) -> DataCheckRecipe:
+    """Raises :class:`BadInput` for checks that there are not, and for what cannot judge."""
+    for check in recipe.checks:
+        if check not in CHECKS:
+            raise NotFound.among("check", check, CHECKS, f"There are: {', '.join(CHECKS)}.")
+    if recipe.judge:
+        refuse_judge(recipe.judge, find(workspace, recipe.judge).kind)
+    return recipe

@@ -19,7 +19,7 @@ from workbench.data.splits import CODES, SPLITS
 from workbench.data_check.report import EXAMPLES, Example
 from workbench.jobs.reporting import JobContext
 from workbench.plurals import counted
-from workbench.recipes.data_check import DataCheckRecipe
+from workbench.recipes.data import DataCheckRecipe
 
 # When two texts count as the same, and what they are cut into to be compared.
 

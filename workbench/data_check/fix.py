@@ -13,7 +13,7 @@ from workbench.data.versions import new_version
 from workbench.data_check.report import REPORT, ROWS, WIDTHS, numbers
 from workbench.errors import BadInput, JobNotFound, NotFound
 from workbench.jobs.reporting import JobContext
-from workbench.recipes.data_check import DataCheckRecipe, DataFixRecipe
+from workbench.recipes.data import DataCheckRecipe, DataFixRecipe
 from workbench.records import Job, JobStatus
 from workbench.workspace import Workspace
 
@@ -205,3 +205,24 @@ def _candidates(reader: DatasetReader, heir: dict[int, int], wrong: Array) -> pa
     whole = pa.concat_tables(parts)
     fresh = ~np.isin(keys_of(whole["query"].to_numpy(), whole["document"].to_numpy()), known)
     return whole.filter(pa.array(fresh)) if fresh.any() else None
+
+
+def prepare_fix(recipe: DataFixRecipe, workspace: Workspace, waits: bool) -> DataFixRecipe:
+    """With the report, its version, and the fixes by their own codes. Raises :class:`BadInput`."""
+    if waits:
+        return recipe
+    workspace.datasets.get(recipe.dataset)
+    id = find_report(workspace, recipe.dataset, recipe.report)
+    report = read_report(workspace, id)
+    if recipe.dataset_version not in (None, report["version"]):
+        raise BadInput(
+            f"The report is about version {report['version']}, not {recipe.dataset_version}.",
+            "Check that version first.",
+        )
+    refuse_other_version(workspace, recipe.dataset, report)
+    known = {
+        "report": id,
+        "dataset_version": report["version"],
+        "fixes": codes_of(report, recipe.fixes),
+    }
+    return recipe.model_copy(update=known)

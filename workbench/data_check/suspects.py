@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from workbench.data.splits import CODES
 from workbench.data_check.checked import Array, CheckedVersion, queries_of
 from workbench.data_check.report import EXAMPLES, Example, Finding, Fix
-from workbench.errors import WorkbenchError
+from workbench.errors import BadInput, WorkbenchError
+from workbench.evaluation.named import BM25
 from workbench.evaluation.own_document import query_itself
 from workbench.evaluation.pictures import has_pictures
 from workbench.evaluation.texts import join_documents
+from workbench.model_kinds import seeing
 from workbench.models.resolve import resolve
 from workbench.plurals import counted
 
@@ -217,7 +219,6 @@ class _Judge:
     """A model of any kind that scores (query, document) rows."""
 
     def __init__(self, data: "CheckedVersion") -> None:
-        from workbench.data_check.prepare import refuse_judge
         from workbench.evaluation.encode import with_cache
         from workbench.evaluation.scores import with_kept_scores
         from workbench.models.load import LoadedEmbedding, load_model
@@ -261,3 +262,15 @@ class _Judge:
                 "The judge gives scores that are not numbers.", "Try fp32 precision."
             )
         return np.asarray(scores, np.float64)
+
+
+def refuse_judge(name: str, kind: str | None) -> None:
+    """Raise :class:`BadInput` for what cannot compare texts; None is not known yet."""
+    hint = "Choose an embedding model or a reranker."
+    if kind == BM25:
+        raise BadInput("BM25 cannot judge.", hint)
+    if kind in seeing():
+        raise BadInput(
+            f"'{name}' cannot judge: it compares texts with pictures, and negatives are texts.",
+            hint,
+        )

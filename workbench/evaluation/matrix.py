@@ -21,9 +21,8 @@ from workbench.evaluation.encode import CachedEncoder
 from workbench.evaluation.exact_search import Run, search
 from workbench.evaluation.measure import score
 from workbench.evaluation.metrics import cut_scores
-from workbench.evaluation.named import BM25, Named, find, no_second_stage
+from workbench.evaluation.named import BM25, Named, find, no_retriever, no_second_stage
 from workbench.evaluation.pool import Pool, Rows, excluding, whole_pool
-from workbench.evaluation.prepare import no_retriever
 from workbench.evaluation.results import Entry, lengths_of, record_entry, searched_words
 from workbench.evaluation.stages import load
 from workbench.evaluation.texts import join_documents

@@ -56,6 +56,14 @@ def no_first_stage(name: str) -> BadInput:
     )
 
 
+def no_retriever(name: str) -> BadInput:
+    """``name`` was asked to search all documents of a matrix."""
+    return BadInput(
+        f"'{name}' cannot search all documents: it is no embedding model.",
+        "Name it among the rerankers, and 'bm25' or an embedding model as the retriever.",
+    )
+
+
 def no_second_stage(name: str) -> BadInput:
     """``name`` was asked to put candidates in order."""
     return BadInput(

@@ -1,4 +1,4 @@
-"""Checks an evaluation when it is submitted, so that a wrong name stops at the click."""
+"""What evaluations and matrices alone are checked for when they are submitted."""
 
 from workbench.comparison.table import PIPELINE, RERANKING, RETRIEVAL
 from workbench.data.needs import no_queries
@@ -6,60 +6,43 @@ from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.evaluation.candidates import brought, none_given
 from workbench.evaluation.named import (
-    AUTO,
     BM25,
-    GIVEN,
     find,
     first_stage_name,
     model_name,
-    no_first_stage,
     no_search,
-    no_second_stage,
     nothing_to_order,
 )
-from workbench.model_kinds import MODEL_KINDS, encoding, first_stages, scoring
+from workbench.model_kinds import MODEL_KINDS, first_stages, scoring
+from workbench.prepare import judged
 from workbench.recipes.evaluate import EvaluateRecipe, MatrixRecipe
 from workbench.workspace import Workspace
 
 
-def prepare_evaluate(
-    recipe: EvaluateRecipe, workspace: Workspace, waits: bool = False
-) -> EvaluateRecipe:
-    """The recipe with each model once and the data set's version pinned.
-
-    ``waits``: another job comes first and may bring the data set or the models; then names that are
-    not there yet are left for the run. Raises a :class:`BadInput` that says what is missing.
-    """
+def prepare_evaluate(recipe: EvaluateRecipe, workspace: Workspace, waits: bool) -> EvaluateRecipe:
+    """The recipe with each model once; raises a :class:`BadInput` where what is asked of the models
+    does not go together."""
     changes: dict[str, object] = {
         "models": _once(recipe.models),
         "rerankers": _once(recipe.rerankers),
         "first_stage": first_stage_name(recipe.first_stage),
     }
-    if workspace.datasets.exists(recipe.dataset):
-        changes["dataset_version"] = _version(recipe, workspace)
-    elif not waits:
-        workspace.datasets.get(recipe.dataset)
-    if recipe.second_dataset and not waits:
-        changes["second_dataset"] = _second(recipe, workspace)
     recipe = recipe.model_copy(update=changes)
     if not waits:
-        _check_stages(recipe, workspace)
+        if recipe.second_dataset:
+            _check_second(recipe, workspace)
+        # A hub model's kind shows in the run.
+        kinds = [find(workspace, name).kind for name in recipe.models]
+        _check_mode(recipe, workspace, kinds)
+        if recipe.rerankers and not {BM25, *first_stages(), None} & set(kinds):
+            raise nothing_to_order()
     return recipe
 
 
-def _check_stages(recipe: EvaluateRecipe, workspace: Workspace) -> None:
-    """Every name is known and does what it is asked to; a hub model's kind shows in the run."""
-    kinds = [find(workspace, name).kind for name in recipe.models]
-    _check_mode(recipe, workspace, kinds)
-    for name in recipe.rerankers:
-        if find(workspace, name).kind in (BM25, *encoding()):
-            raise no_second_stage(name)
-    if recipe.rerankers and not {BM25, *first_stages(), None} & set(kinds):
-        raise nothing_to_order()
-    stage = recipe.first_stage
-    finds = (*first_stages(), None)
-    if stage not in (AUTO, GIVEN, BM25) and find(workspace, stage).kind not in finds:
-        raise no_first_stage(stage)
+def prepare_matrix(recipe: MatrixRecipe, _workspace: Workspace, _waits: bool) -> MatrixRecipe:
+    """The recipe with each model once."""
+    changes = {"retrievers": _once(recipe.retrievers), "rerankers": _once(recipe.rerankers)}
+    return recipe.model_copy(update=changes)
 
 
 def _check_mode(recipe: EvaluateRecipe, workspace: Workspace, kinds: list[str | None]) -> None:
@@ -94,7 +77,7 @@ def split_of(workspace: Workspace, dataset: str, wanted: str) -> str:
     Raises :class:`BadInput` where it has neither queries nor scored pairs."""
     reader = workspace.datasets.read(dataset)
     for split in dict.fromkeys([wanted, "test", "dev", "train"]):
-        if _measurable(reader, split):
+        if judged(reader, split):
             return split
     raise no_queries(reader, wanted)
 
@@ -105,7 +88,7 @@ def _check_candidates(reader: DatasetReader, split: str) -> None:
         raise none_given(reader, split)
 
 
-def _second(recipe: EvaluateRecipe, workspace: Workspace) -> str:
+def _check_second(recipe: EvaluateRecipe, workspace: Workspace) -> None:
     if recipe.second_dataset == recipe.dataset:
         raise BadInput(
             "The second data set is the first one.",
@@ -115,54 +98,3 @@ def _second(recipe: EvaluateRecipe, workspace: Workspace) -> str:
     if recipe.evaluation_mode == RERANKING:
         # Here and not after the first data set was measured.
         _check_candidates(workspace.datasets.read(recipe.second_dataset), split)
-    return recipe.second_dataset
-
-
-def _version(recipe: EvaluateRecipe, workspace: Workspace) -> int:
-    reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
-    if not _measurable(reader, recipe.split):
-        raise no_queries(reader, recipe.split)
-    return int(reader.version)
-
-
-def _measurable(reader: DatasetReader, split: str) -> bool:
-    """Whether the split has queries, or scored pairs."""
-    if reader.counts["splits"].get(split):
-        return True
-    return bool(reader.counts.get("pairs") and reader.pairs(split).num_rows)
-
-
-# Checks a pipeline matrix when it is submitted, so that a wrong name stops at the click.
-
-
-def prepare_matrix(recipe: MatrixRecipe, workspace: Workspace, waits: bool = False) -> MatrixRecipe:
-    """The recipe with each model once and the data set's version pinned; raises
-    :class:`BadInput`. ``waits``: another job comes first, and names that are not there yet are left
-    for the run."""
-    changes: dict[str, object] = {
-        "retrievers": list(dict.fromkeys(map(model_name, recipe.retrievers))),
-        "rerankers": list(dict.fromkeys(map(model_name, recipe.rerankers))),
-    }
-    if workspace.datasets.exists(recipe.dataset):
-        reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
-        if not reader.counts["splits"].get(recipe.split):
-            raise no_queries(reader, recipe.split)
-        changes["dataset_version"] = reader.version
-    elif not waits:
-        workspace.datasets.get(recipe.dataset)
-    if not waits:
-        # A hub model's kind shows in the run.
-        for name in recipe.retrievers:
-            if find(workspace, name).kind not in (BM25, *first_stages(), None):
-                raise no_retriever(name)
-        for name in recipe.rerankers:
-            if find(workspace, name).kind in (BM25, *encoding()):
-                raise no_second_stage(name)
-    return recipe.model_copy(update=changes)
-
-
-def no_retriever(name: str) -> BadInput:
-    return BadInput(
-        f"'{name}' cannot search all documents: it is no embedding model.",
-        "Name it among the rerankers, and 'bm25' or an embedding model as the retriever.",
-    )

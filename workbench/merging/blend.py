@@ -20,7 +20,7 @@ from workbench.evaluation.pool import whole_pool
 from workbench.evaluation.results import lengths_of
 from workbench.jobs.reporting import JobContext
 from workbench.merging.merge import write_blended, write_model
-from workbench.merging.prepare import full_model
+from workbench.merging.mergeable import full_model
 from workbench.model_kinds import ModelKind
 from workbench.models.assemble import brings_projection
 from workbench.models.contract import Contract

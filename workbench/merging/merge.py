@@ -14,7 +14,7 @@ from storage.records import Model
 from workbench.data.reader import DatasetReader
 from workbench.errors import WorkbenchError
 from workbench.jobs.reporting import JobContext
-from workbench.merging.prepare import adapter_of
+from workbench.merging.mergeable import adapter_of
 from workbench.merging.probe import (
     Numbers,
     Probe,

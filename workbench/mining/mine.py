@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from workbench.data.needs import no_queries
 from workbench.data.reader import DatasetReader
 from workbench.data.splits import SPLITS
 from workbench.errors import BadInput, BadRecipe
@@ -36,26 +35,11 @@ from workbench.workspace import Workspace
 # Checks mining when it is asked for, so that a wrong name stops at the click.
 
 
-def prepare_mine(recipe: MineRecipe, workspace: Workspace, waits: bool = False) -> MineRecipe:
-    """The recipe with the data set's version pinned; raises :class:`BadInput`.
-
-    'bm25' named as the model is the method. ``waits``: another job comes first, and names that are
-    not there yet are left for the run.
-    """
+def prepare_mine(recipe: MineRecipe, _workspace: Workspace, _waits: bool) -> MineRecipe:
+    """'bm25' named as the model is the method. Raises :class:`BadRecipe` where no rank is left."""
     _refuse_no_room(recipe)
-    changes: dict[str, object] = {}
     if recipe.method == "model" and recipe.model.strip().lower() == BM25:
-        changes["method"] = BM25
-    if workspace.datasets.exists(recipe.dataset):
-        reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
-        if not any(reader.counts["splits"].get(name) for name in splits_of(recipe)):
-            raise no_queries(reader, "train" if recipe.split == "all" else recipe.split)
-        changes["dataset_version"] = reader.version
-    elif not waits:
-        workspace.datasets.get(recipe.dataset)
-    recipe = recipe.model_copy(update=changes)
-    if not waits:
-        _check_models(recipe, workspace)
+        return recipe.model_copy(update={"method": BM25})
     return recipe
 
 
@@ -72,18 +56,6 @@ def _refuse_no_room(recipe: MineRecipe) -> None:
 
 def splits_of(recipe: MineRecipe) -> tuple[str, ...]:
     return SPLITS if recipe.split == "all" else (recipe.split,)
-
-
-def _check_models(recipe: MineRecipe, workspace: Workspace) -> None:
-    """A hub model's kind shows in the run."""
-    if recipe.method == "model":
-        contract = resolve(workspace, recipe.model).contract
-        if contract is not None and not contract.model_kind.first_stage:
-            raise no_miner(recipe.model)
-    if recipe.reranker:
-        contract = resolve(workspace, recipe.reranker).contract
-        if contract is not None and not contract.model_kind.scores:
-            raise no_reranker(recipe.reranker)
 
 
 def no_miner(name: str) -> BadInput:

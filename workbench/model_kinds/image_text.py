@@ -3,7 +3,7 @@
 from workbench.model_kinds import ModelKind
 from workbench.models.architecture import TWO_TOWERS
 from workbench.models.contract import Contract
-from workbench.recipes.train_image_text import TrainImageTextRecipe
+from workbench.recipes.train_kinds import TrainImageTextRecipe
 
 _SNIPPET = """\
 from PIL import Image, ImageOps

@@ -2,7 +2,7 @@
 
 from workbench.model_kinds import ModelKind
 from workbench.models.contract import Contract, has_token_head
-from workbench.recipes.train_rerank import TrainLateInteractionRecipe
+from workbench.recipes.train_kinds import TrainLateInteractionRecipe
 
 #: ColBERTv2's own lengths (Santhanam et al. 2022).
 QUERY_LENGTH, DOCUMENT_LENGTH = 32, 220

@@ -9,7 +9,7 @@ from workbench.model_kinds import ModelKind
 from workbench.models.architecture import PLAIN_LENGTH
 from workbench.models.contract import Contract
 from workbench.models.inspect import is_language_model
-from workbench.recipes.train_rerank import TrainRerankerRecipe
+from workbench.recipes.train_kinds import TrainRerankerRecipe
 
 #: A query rarely needs more; the rest of what the model can read is for the document.
 QUERY_LENGTH = 64

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from workbench.errors import ModelUnusable
+from workbench.errors import BadInput, ModelUnusable
 from workbench.model_kinds import MODEL_KINDS, first_stages, seeing
 from workbench.models.architecture import (
     PLAIN_LENGTH,
@@ -317,3 +317,20 @@ def _load(path: Path) -> Any:
         raise ModelUnusable(
             f"{path} cannot be read: {error}.", "The file is damaged; get it again."
         ) from error
+
+
+#: How the architectures that write end.
+_WRITERS = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+
+
+def refuse_mute(folder: Path, name: str) -> None:
+    """Raise :class:`BadInput` for a model that writes nothing."""
+    config = folder / "config.json"
+    about = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
+    names = [str(one) for one in about.get("architectures") or []]
+    if not any(one.endswith(_WRITERS) for one in names):
+        kind = names[0] if names else "no language model"
+        raise BadInput(
+            f"'{name}' cannot write: it is {kind}.",
+            "Choose a causal language model, such as a Qwen instruct model, or an endpoint.",
+        )

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.errors import BadInput, InUse, ModelUnusable, NameTaken
+from workbench.errors import BadInput, InUse, ModelUnusable
 from workbench.jobs.reporting import JobContext
 from workbench.models.architecture import pickled_of, safetensors_of
-from workbench.models.contract import CONTRACT_FILE, Contract, check_name, name_from
+from workbench.models.contract import CONTRACT_FILE, Contract
 from workbench.models.convert import convert_in_place
 from workbench.models.files import copy_model
 from workbench.models.inspect import inspect_folder, read_json, read_list
@@ -353,11 +353,11 @@ def _summary(recipe: AddModelRecipe, resolved: ResolvedModel) -> dict[str, Any]:
 
 
 def prepare_add(recipe: AddModelRecipe, workspace: Workspace, waits: bool) -> AddModelRecipe:
-    """The recipe with an absolute source and a free name.
+    """The recipe with an absolute source.
 
-    Raises :class:`ModelUnusable` or :class:`ModelNotFound` where the source holds no model,
-    :class:`BadRecipe` where it cannot be used as asked, and :class:`NameTaken`. With ``waits``,
-    the source may be something another job will make.
+    Raises :class:`ModelUnusable` or :class:`ModelNotFound` where the source holds no model, and
+    :class:`BadRecipe` where it cannot be used as asked. With ``waits``, the source may be something
+    another job will make.
     """
     source = recipe.source.strip()
     folder = Path(source).expanduser()
@@ -377,14 +377,4 @@ def prepare_add(recipe: AddModelRecipe, workspace: Workspace, waits: bool) -> Ad
         pictures = pair_checked(recipe, found, workspace)
         if found.model_id and not name.strip():
             name = workspace.models.free_name(f"{found.name}-with-pictures")
-    given = recipe.model_copy(update={"name": name, "pictures_by": pictures})
-    return given.model_copy(update={"source": source, "name": _name(given, source, workspace)})
-
-
-def _name(recipe: AddModelRecipe, source: str, workspace: Workspace) -> str:
-    if not recipe.name.strip():
-        return workspace.models.free_name(name_from(source))
-    name = check_name(recipe.name)
-    if workspace.models.exists(name):
-        raise NameTaken(f"There is already a model named '{name}'.", "Choose another name.")
-    return name
+    return recipe.model_copy(update={"source": source, "name": name, "pictures_by": pictures})

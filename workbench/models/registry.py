@@ -13,9 +13,9 @@ from filelock import FileLock
 
 from storage.errors import NameExists
 from storage.records import Index, Model
-from workbench.errors import InUse, ModelNotFound, ModelUnusable, NameTaken
+from workbench.errors import InUse, ModelNotFound, ModelUnusable
 from workbench.jobs.files import folder_bytes
-from workbench.models.contract import Contract
+from workbench.models.contract import Contract, check_name
 from workbench.models.inspect import inspect_folder
 from workbench.named_records import NamedRecords
 from workbench.references import in_words, jobs_using
@@ -114,6 +114,7 @@ class Models(NamedRecords[Model]):
     folder_name = "models"
     missing = ModelNotFound
     hint = "Add one with: python -m workbench models add PATH"
+    taken = "There is already a model named '{}'."
 
     def __init__(self, store: Store, home: Path) -> None:
         super().__init__(store.models, home)
@@ -125,10 +126,11 @@ class Models(NamedRecords[Model]):
         try:
             self._store.models.insert(model)
         except NameExists as error:
-            raise NameTaken(
-                f"There is already a model named '{model.name}'.", "Choose another name."
-            ) from error
+            raise self.name_taken(model.name) from error
         return model
+
+    def check_name(self, name: str) -> str:
+        return check_name(name)
 
     def update(self, model: Model) -> Model:
         """Replace a model's record; its folder has to be complete."""

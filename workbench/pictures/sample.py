@@ -4,7 +4,7 @@ import shutil
 from io import BytesIO
 from typing import Any
 
-from workbench.data.import_job import be_lean, free_dataset_name
+from workbench.data.import_job import be_lean
 from workbench.data.job import dataset_folder, register
 from workbench.data.report import Report
 from workbench.data.shapes.row import Document, Row, as_fields
@@ -16,7 +16,7 @@ from workbench.models.contract import check_name
 from workbench.pictures.captions import Scene, draw, scenes, words
 from workbench.pictures.importing import FORMAT
 from workbench.pictures.store import keep_picture
-from workbench.recipes.base import DrawPicturesRecipe
+from workbench.recipes.data import DrawPicturesRecipe
 from workbench.workspace import Workspace
 
 UNTRAINED = (
@@ -28,7 +28,7 @@ UNTRAINED = (
 def prepare(
     recipe: DrawPicturesRecipe, workspace: Workspace, _waits: bool = False
 ) -> DrawPicturesRecipe:
-    """The recipe with free names; raises :class:`NameTaken`."""
+    """The recipe with a free name of the model; raises :class:`NameTaken`."""
     model = check_name(recipe.model) if recipe.model.strip() else ""
     if model and workspace.models.exists(model):
         raise NameTaken(
@@ -36,8 +36,7 @@ def prepare(
             f"Choose another name, for example '{workspace.models.free_name(model)}', or leave it "
             "empty to draw pictures only.",
         )
-    name = free_dataset_name(recipe.name, workspace)
-    return recipe.model_copy(update={"name": name, "model": model})
+    return recipe.model_copy(update={"model": model})
 
 
 def drawn(workspace: Workspace) -> DrawPicturesRecipe:

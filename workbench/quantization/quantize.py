@@ -15,6 +15,7 @@ from workbench.errors import WorkbenchError
 from workbench.jobs.files import folder_bytes
 from workbench.jobs.reporting import JobContext
 from workbench.merging.merge import write_model
+from workbench.merging.mergeable import whole_model
 from workbench.merging.probe import Numbers, max_difference, numbers, probe_from
 from workbench.models.contract import Contract
 from workbench.models.load import explain, load_model
@@ -22,7 +23,7 @@ from workbench.models.quantized import QUANTIZATION_METHODS
 from workbench.models.registry import from_job, new_model
 from workbench.models.resolve import ResolvedModel
 from workbench.plurals import counted
-from workbench.quantization.prepare import refuse, whole_model
+from workbench.quantization.prepare import refuse
 from workbench.recipes.quantize import QuantizeRecipe
 from workbench.takeaway.snippet import HERE, snippet
 

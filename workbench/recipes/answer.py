@@ -4,11 +4,24 @@ No job: an answer takes seconds and is read as it is written. The recipe is what
 command line and the kept settings have in common.
 """
 
+from functools import partial
 from typing import ClassVar, Literal
 
-from pydantic import ValidationInfo, field_validator
+from pydantic import field_validator
 
-from workbench.recipes.base import Recipe, address, key_variable, local_model, setting
+from workbench.recipes.base import Fit, advanced, setting
+from workbench.recipes.fields import (
+    Device,
+    WriterRecipe,
+    device,
+    endpoint,
+    endpoint_model,
+    key_variable,
+    local_model,
+)
+
+_prompt = partial(advanced, group="prompt")
+_endpoint = partial(advanced, group="endpoint")
 
 #: What a template takes: the passages, the question, and what to say where they do not answer it.
 PASSAGES, QUESTION, NOTHING = "{passages}", "{question}", "{nothing}"
@@ -16,7 +29,7 @@ PASSAGES, QUESTION, NOTHING = "{passages}", "{question}", "{nothing}"
 TOP_K, BUDGET = 5, 3000
 
 
-class AnswerRecipe(Recipe):
+class AnswerRecipe(WriterRecipe):
     """A question to an index, and who writes the answer.
 
     That is an OpenAI-compatible endpoint, or a causal language model on this machine; without
@@ -32,6 +45,7 @@ class AnswerRecipe(Recipe):
         None,
         help="A reranker or late-interaction model that re-ranks the passages.",
         refers_to="model",
+        fits=Fit(),
         max_length=500,
     )
     where: str = setting(
@@ -47,97 +61,60 @@ class AnswerRecipe(Recipe):
         le=1e9,
         allow_inf_nan=False,
     )
-    endpoint: str = setting(
-        "",
-        help="The address of an OpenAI-compatible endpoint, up to and with its '/v1'. The question "
-        "and the passages are sent there.",
-        group="endpoint",
-        max_length=500,
+    endpoint: str = endpoint(
+        "The address of an OpenAI-compatible endpoint, up to and with its '/v1'. The question "
+        "and the passages are sent there."
     )
-    endpoint_model: str = setting(
-        "", help="What the endpoint calls the model that answers.", group="endpoint", max_length=200
-    )
+    endpoint_model: str = endpoint_model("What the endpoint calls the model that answers.")
     key_variable: str = key_variable()
     local_model: str = local_model()
     template_language: Literal["auto", "en", "zh"] = setting(
         "auto", help="The template's language: 'auto' takes that of the question.", group="prompt"
     )
-    template_en: str = setting(
+    template_en: str = _prompt(
         "",
         help=f"The prompt for English questions, with {PASSAGES} and {QUESTION}; empty takes the "
         "built-in one.",
-        group="prompt",
-        advanced=True,
         max_length=20_000,
     )
-    template_zh: str = setting(
+    template_zh: str = _prompt(
         "",
         help=f"The prompt for Chinese questions, with {PASSAGES} and {QUESTION}; empty takes the "
         "built-in one.",
-        group="prompt",
-        advanced=True,
         max_length=20_000,
     )
-    budget: int = setting(
+    budget: int = _prompt(
         BUDGET,
         help="Token budget of all passages together: four letters, or one Chinese character, "
         "count as one token.",
-        group="prompt",
-        advanced=True,
         ge=50,
         le=1_000_000,
     )
-    max_tokens: int = setting(
-        600,
-        help="The maximum length of an answer in tokens.",
-        group="prompt",
-        advanced=True,
-        ge=1,
-        le=32_000,
+    max_tokens: int = _prompt(
+        600, help="The maximum length of an answer in tokens.", ge=1, le=32_000
     )
-    temperature: float | None = setting(
+    temperature: float | None = _prompt(
         None,
         help="Sampling temperature; empty leaves it to the endpoint, and makes a model on this "
         "machine deterministic.",
-        group="prompt",
-        advanced=True,
         ge=0.0,
         le=2.0,
     )
-    timeout: float = setting(
-        60.0,
-        help="Seconds without output after which the answer is given up.",
-        group="endpoint",
-        advanced=True,
-        gt=0.0,
-        le=3600.0,
+    timeout: float = _endpoint(
+        60.0, help="Seconds without output after which the answer is given up.", gt=0.0, le=3600.0
     )
-    total_timeout: float = setting(
+    total_timeout: float = _endpoint(
         600.0,
         help="Seconds after which the answer is ended even if it is still being written.",
-        group="endpoint",
-        advanced=True,
         gt=0.0,
         le=7200.0,
     )
-    retries: int = setting(
-        2,
-        help="How often a request that failed before its first output is retried.",
-        group="endpoint",
-        advanced=True,
-        ge=0,
-        le=20,
+    retries: int = _endpoint(
+        2, help="How often a request that failed before its first output is retried.", ge=0, le=20
     )
-    device: Literal["auto", "cpu", "cuda"] = setting(
-        "auto",
-        help="Where a model on this machine runs; 'auto' takes a GPU if there is one.",
-        advanced=True,
+    device: Device = device(
+        "Where a model on this machine runs; 'auto' takes a GPU if there is one."
     )
-
-    @field_validator("endpoint")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        return address(value)
 
     @field_validator("template_en", "template_zh")
     @classmethod
@@ -147,22 +124,3 @@ class AnswerRecipe(Recipe):
             if value and place not in value:
                 raise ValueError(f"The template needs the place {place}")
         return value
-
-    @field_validator("endpoint_model")
-    @classmethod
-    def _named(cls, value: str, info: ValidationInfo) -> str:
-        if info.data.get("endpoint") and not value.strip():
-            raise ValueError("Say what the endpoint calls the model")
-        return value.strip()
-
-    @field_validator("local_model")
-    @classmethod
-    def _one_writer(cls, value: str, info: ValidationInfo) -> str:
-        if info.data.get("endpoint") and value.strip():
-            raise ValueError("Choose an endpoint or a local model, not both")
-        return value.strip()
-
-    @property
-    def writer(self) -> str:
-        """Who answers, by name; '' for nobody."""
-        return self.endpoint_model if self.endpoint else self.local_model

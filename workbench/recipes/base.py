@@ -6,15 +6,14 @@ type, bounds, default, one sentence of help, its group, whether it is advanced, 
 field's value it depends.
 """
 
-import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from workbench.comparison.names import deciding
 from workbench.errors import BadInput, BadRecipe
 from workbench.extensions import OneOf
 from workbench.model_kinds import MODEL_KINDS, ModelKind
@@ -33,8 +32,24 @@ def _read(text: str | None) -> str | None:
 OptionalPrompt = Annotated[str | None, AfterValidator(_read)]
 
 
+#: First stages that need no model.
+MODEL_FREE = ("auto", "given", "bm25")
 #: What of a workspace a field can name.
 Referent = Literal["dataset", "model", "index", "job"]
+#: What a data set has to hold for a job: :data:`workbench.prepare.NEEDS`.
+Need = Literal["queries", "judged", "choosing", "choosing or test", "documents"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Which models a field takes: those for whose kind ``can`` (an attribute of
+    :class:`workbench.model_kinds.ModelKind`) is true, or all. Written as 'module:function' are
+    ``refusal``, which makes the error of another one's name, and in place of both ``check``, which
+    is given workspace and name, and raises."""
+
+    can: str = ""
+    refusal: str = ""
+    check: str = ""
 
 
 class Recipe(BaseModel):
@@ -50,6 +65,11 @@ class Recipe(BaseModel):
     def nested(cls, values: Mapping[str, Any]) -> "Mapping[str, type[Recipe]]":  # noqa: ARG003
         """The fields that hold another recipe's values, and whose: field -> recipe."""
         return {}
+
+    @property
+    def default_name(self) -> str:
+        """What the result is called, or like it, where no name is given; '' for nothing."""
+        return ""
 
     @classmethod
     def read(cls, values: dict[str, Any]) -> Self:
@@ -69,6 +89,10 @@ def setting(
     depends_on: tuple[str, tuple[Any, ...] | Callable[[], tuple[Any, ...]]] | None = None,
     refers_to: Referent | None = None,
     widget: str = "",
+    names: Literal["dataset", "model", "index"] | None = None,
+    needs: Need | None = None,
+    fits: Fit | None = None,
+    pinned: Literal["always", "unless waiting"] | None = None,
     **bounds: Any,
 ) -> Any:
     """A recipe's field. ``depends_on=("early_stopping", (True,))`` hides it unless that holds;
@@ -81,6 +105,11 @@ def setting(
     ``widget`` says how the form asks where the type does not: 'column' (of a data set's own),
     'split', 'lines', 'files', 'numbers' (with commas), 'endpoint_key', 'text'. Without one, what a
     field refers to is chosen from a menu.
+
+    The others say what is looked up when the job is submitted (:mod:`workbench.prepare`).
+    ``names``: the value becomes the name of such a thing. ``needs``: what the data set must hold.
+    ``fits``: the model must be there, and be one that fits. ``pinned``: an empty version becomes
+    the current one, 'unless waiting' for another job, which may make the one that is meant.
     """
     about: dict[str, Any] = {
         "group": group,
@@ -88,8 +117,16 @@ def setting(
         "depends_on": depends_on,
         "refers_to": refers_to,
         "widget": widget,
+        "names": names,
+        "needs": needs,
+        "fits": fits,
+        "pinned": pinned,
     }
     return Field(default, description=help, json_schema_extra={"workbench": about}, **bounds)
+
+
+#: A field that a form shows only when it is asked for all of them.
+advanced = partial(setting, advanced=True)
 
 
 def _sentences(error: ValidationError) -> dict[str, str]:
@@ -118,6 +155,7 @@ def _kinds(which: Callable[[ModelKind], bool]) -> Callable[[], tuple[str, ...]]:
 _of_texts = _kinds(lambda kind: not kind.reads_pictures)
 _VECTOR = ("kind", _kinds(lambda kind: kind.pools))
 _PROMPTED = ("kind", _kinds(lambda kind: not (kind.reads_pairs or kind.reads_pictures)))
+_contract = partial(setting, group="contract")
 _ANSWERS = ("kind", lambda: MODEL_KINDS.named(lambda kind: kind.reads_pairs))
 
 
@@ -131,93 +169,73 @@ class ContractRecipe(Recipe):
 
     task: ClassVar[str] = "contract"
 
-    kind: Annotated[str, OneOf(_of_texts)] = setting(
-        "auto",
-        help="What kind of model it is; 'auto' reads it from the model's own files.",
-        group="contract",
+    kind: Annotated[str, OneOf(_of_texts)] = _contract(
+        "auto", help="What kind of model it is; 'auto' reads it from the model's own files."
     )
-    pooling: Literal["auto", "mean", "cls", "lasttoken", "max", "weightedmean"] = setting(
+    pooling: Literal["auto", "mean", "cls", "lasttoken", "max", "weightedmean"] = _contract(
         "auto",
         help="How token embeddings are pooled into one vector; 'auto' keeps what the model's own "
         "files say.",
-        group="contract",
         depends_on=_VECTOR,
     )
-    normalize: Literal["auto", "yes", "no"] = setting(
+    normalize: Literal["auto", "yes", "no"] = _contract(
         "auto",
         help="Whether embeddings are L2-normalized, so that they are compared by cosine "
         "similarity.",
-        group="contract",
         depends_on=_VECTOR,
     )
-    causal: Literal["auto", "yes", "no"] = setting(
+    causal: Literal["auto", "yes", "no"] = _contract(
         "auto",
         help="Whether a decoder uses causal attention, in which a token attends to earlier tokens "
         "only.",
-        group="contract",
         depends_on=_VECTOR,
     )
-    query_max_len: int | None = setting(
+    query_max_len: int | None = _contract(
         None,
         help="Queries are truncated after this many tokens, special ones included.",
-        group="contract",
         ge=4,
         le=32768,
     )
-    passage_max_len: int | None = setting(
+    passage_max_len: int | None = _contract(
         None,
         help="Documents are truncated after this many tokens, special ones included.",
-        group="contract",
         ge=4,
         le=32768,
     )
-    query_prompt: OptionalPrompt = setting(
-        None,
-        help="Prefix of every query.",
-        group="contract",
-        depends_on=_PROMPTED,
-        max_length=2000,
+    query_prompt: OptionalPrompt = _contract(
+        None, help="Prefix of every query.", depends_on=_PROMPTED, max_length=2000
     )
-    document_prompt: OptionalPrompt = setting(
-        None,
-        help="Prefix of every document.",
-        group="contract",
-        depends_on=_PROMPTED,
-        max_length=2000,
+    document_prompt: OptionalPrompt = _contract(
+        None, help="Prefix of every document.", depends_on=_PROMPTED, max_length=2000
     )
-    title_separator: Annotated[str | None, AfterValidator(_spelled)] = setting(
+    title_separator: Annotated[str | None, AfterValidator(_spelled)] = _contract(
         None,
         help="Stands between a document's title and its text; \\n is a line break.",
-        group="contract",
         max_length=40,
     )
-    yes_token: str | None = setting(
+    yes_token: str | None = _contract(
         None,
         help="The token with which an LLM reranker calls a document relevant.",
-        group="contract",
         depends_on=_ANSWERS,
         max_length=50,
     )
-    no_token: str | None = setting(
+    no_token: str | None = _contract(
         None,
         help="The token with which an LLM reranker calls a document not relevant.",
-        group="contract",
         depends_on=_ANSWERS,
         max_length=50,
     )
-    instruction: str | None = setting(
+    instruction: str | None = _contract(
         None,
         help="The instruction that tells an LLM reranker what counts as relevant, part of every "
         "prompt.",
-        group="contract",
         depends_on=_ANSWERS,
         max_length=2000,
     )
-    prompt_template: str | None = setting(
+    prompt_template: str | None = _contract(
         None,
         help="An LLM reranker's prompt, with {query} and {document}, and {instruction}, {yes}, "
         "{no} where wanted.",
-        group="contract",
         depends_on=_ANSWERS,
         max_length=8000,
     )
@@ -262,41 +280,6 @@ def how_many(devices: str, gpus: Sequence[str]) -> int:
     if devices == ALL:
         return max(1, len(gpus))
     return len(named(devices)) or int(devices)
-
-
-# The recipe of the pictures' sample: pictures drawn here, and a small untrained model for them.
-
-#: The sample's model: small, and of random weights.
-SMALL_CLIP = "small-clip-untrained"
-
-
-class DrawPicturesRecipe(Recipe):
-    """Draw pictures of coloured shapes with captions, and make a small untrained CLIP for them."""
-
-    task: ClassVar[str] = "draw-pictures"
-
-    name: str = setting(
-        "drawn-pictures", help="What the data set is called.", min_length=1, max_length=80
-    )
-    model: str = setting(
-        SMALL_CLIP,
-        help="The name of a model with random weights; empty creates none.",
-        max_length=120,
-    )
-    train_pictures: int = setting(3000, help="How many pictures to train on.", ge=50, le=50_000)
-    dev_pictures: int = setting(200, help="How many pictures to hold out as dev.", ge=10, le=5_000)
-    test_pictures: int = setting(
-        600, help="How many pictures to hold out as test.", ge=50, le=5_000
-    )
-    size: int = setting(
-        48, help="Width and height of a picture and of the model's input, in pixels.", ge=32, le=256
-    )
-    seed: int = setting(
-        13,
-        help="Decides the pictures and the model's random weights.",
-        ge=0,
-        le=2**31 - 1,
-    )
 
 
 # Numbers of dimensions as a person types them: '64, 128, 256', or 'auto'.
@@ -355,104 +338,3 @@ def _numbers(text: str) -> str:
 
 #: Whole numbers in one line; an empty line is none.
 Numbers = Annotated[str, AfterValidator(_numbers)]
-
-
-# Where a language model is asked: what recipes that name an endpoint have in common.
-
-#: Letters of an address that every program reads alike. A backslash, say, ends a host's name for
-#: some and is a part of it for others.
-_PLAIN = re.compile(r"[!-\[\]-~]+")
-_ORIGIN = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.IGNORECASE)
-_PORTS = {"http": 80, "https": 443}
-
-
-def address(value: str) -> str:
-    """An endpoint's address as it is kept, or ''; raises ValueError for one that will not do."""
-    value = value.strip().rstrip("/")
-    if not value:
-        return value
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("Write the address as http://host:port/v1 or https://host/v1")
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        # A recipe is kept and shown; a key in it would be, too.
-        raise ValueError(
-            "The address holds no key, no password and no '?'; a key belongs into the environment"
-        )
-    if not _PLAIN.fullmatch(value) or origin(value) is None:
-        raise ValueError("Write the address in plain letters, as http://host:port/v1")
-    return value
-
-
-def origin(address: str) -> str | None:
-    """Scheme, host and port of an address, written one way; None for one that is not plain."""
-    found = _ORIGIN.match(address)
-    if found is None or address[found.end() : found.end() + 1] not in ("", "/"):
-        return None
-    scheme, host, port = found[1].lower(), found[2].lower(), found[3]
-    if host.startswith("["):
-        try:
-            host = f"[{ipaddress.IPv6Address(host[1:-1])}]"
-        except ValueError:
-            return None
-    number = int(port) if port else _PORTS[scheme]
-    if not 0 < number < 65536:
-        return None
-    return f"{scheme}://{host}" if number == _PORTS[scheme] else f"{scheme}://{host}:{number}"
-
-
-def local_model() -> Any:
-    """The field that names a language model to use instead of an endpoint."""
-    return setting(
-        "",
-        help="Instead of an endpoint: a causal language model on this machine, as a name of the "
-        "workspace, a folder or a Hub id.",
-        group="endpoint",
-        refers_to="model",
-        max_length=500,
-    )
-
-
-def candidates_of_first_stage() -> Any:
-    """The field that says how many documents a second stage gets, where it is not the point."""
-    return setting(
-        50,
-        help="How many documents of the first stage a reranker or late-interaction model re-ranks.",
-        advanced=True,
-        ge=2,
-        le=1000,
-    )
-
-
-def key_variable() -> Any:
-    """The field that says which key an endpoint is sent."""
-    return setting(
-        "",
-        help="The environment variable that holds the endpoint's key, never the key itself: one "
-        "that may be sent to this address (--endpoint-key). Empty takes the first of those; where "
-        "there is none, no key is sent.",
-        group="endpoint",
-        widget="endpoint_key",
-        pattern=r"^([A-Z_][A-Z0-9_]*)?$",
-        max_length=100,
-    )
-
-
-#: The metric that a recipe chooses by.
-DecidingMetric = Annotated[str, OneOf(deciding)]
-
-# The switch of every recipe that measures: whether a query's own document may be found by it.
-
-QueryDocument = Literal["auto", "yes", "no"]
-
-
-def query_document(group: str = "basics") -> Any:
-    """The field ``exclude_query_document``."""
-    return setting(
-        "auto",
-        help="Leave the document with the query's own id out of its ranking, as BEIR and MTEB do; "
-        "'auto' does so if query ids are document ids, unless that document is judged relevant to "
-        "the query.",
-        group=group,
-        advanced=True,
-    )

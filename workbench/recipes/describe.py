@@ -10,11 +10,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from workbench.extensions import Labelled, OneOf
-from workbench.recipes.base import Recipe, Referent
+from workbench.recipes.base import MODEL_FREE, Fit, Need, Recipe, Referent
 
 R = TypeVar("R", bound=Recipe)
-#: What fields that name models take besides: no folder of such a name is meant.
-_WORDS = {"bm25", "auto", "given"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +37,11 @@ class FieldSpec:
     refers_to: Referent | None
     #: How it is asked for; a reference's is what it refers to, with an s where it is a list.
     widget: str
+    #: What is looked up when the job is submitted (:func:`workbench.recipes.base.setting`).
+    names: Literal["dataset", "model", "index"] | None
+    needs: Need | None
+    fits: Fit | None
+    pinned: Literal["always", "unless waiting"] | None
 
 
 def describe(recipe: type[Recipe]) -> list[FieldSpec]:
@@ -72,8 +75,8 @@ def _absolute(
     def whole(name: str) -> str:
         plain = name.strip()
         folder = Path(plain or "-").expanduser()
-        if plain.lower() in _WORDS or is_name(plain) or not folder.is_dir():
-            return name
+        if plain.lower() in MODEL_FREE or is_name(plain) or not folder.is_dir():
+            return plain
         return str(folder.resolve())
 
     changed: dict[str, Any] = {}
@@ -116,6 +119,10 @@ def _spec(name: str, info: FieldInfo) -> FieldSpec:
         depends_on=_depends_on(about.get("depends_on")),
         refers_to=refers_to,
         widget=about.get("widget") or menu,
+        names=about.get("names"),
+        needs=about.get("needs"),
+        fits=about.get("fits"),
+        pinned=about.get("pinned"),
     )
 
 

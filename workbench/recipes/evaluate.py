@@ -7,17 +7,26 @@ from pydantic import AfterValidator, ValidationInfo, field_validator, model_vali
 
 from workbench.errors import BadRecipe
 from workbench.extensions import OneOf
-from workbench.recipes.base import (
+from workbench.recipes.base import Fit, Recipe, advanced, checked_dimensions, setting
+from workbench.recipes.fields import (
     DecidingMetric,
+    Device,
+    Precision,
     QueryDocument,
-    Recipe,
-    checked_dimensions,
+    candidates_of_first_stage,
+    dataset_version,
+    device,
+    dimensions,
+    max_queries,
+    precision,
     query_document,
-    setting,
+    seed,
+    use_cache,
 )
-from workbench.recipes.kinds import KINDS
-from workbench.recipes.train import TrainRecipe
+from workbench.recipes.train import KINDS, TrainRecipe
 from workbench.search.index_types import INDEX_TYPES, structures
+
+_SECOND_STAGE = Fit("scores", "workbench.evaluation.named:no_second_stage")
 
 
 class EvaluateRecipe(Recipe):
@@ -25,7 +34,7 @@ class EvaluateRecipe(Recipe):
 
     task: ClassVar[str] = "evaluate"
 
-    dataset: str = setting(help="The data set to measure on.", refers_to="dataset")
+    dataset: str = setting(help="The data set to measure on.", refers_to="dataset", needs="judged")
     split: Literal["test", "dev", "train"] = setting(
         "test", help="The split whose queries are used.", widget="split"
     )
@@ -40,95 +49,59 @@ class EvaluateRecipe(Recipe):
         help="Rerankers or late-interaction models: each re-ranks the top documents of every "
         "model.",
         refers_to="model",
+        fits=_SECOND_STAGE,
         max_length=6,
     )
-    second_dataset: str = setting(
+    second_dataset: str = advanced(
         "",
         help="A second data set on which the same models are measured, to check whether training "
         "made them forget something; empty measures on one data set.",
         refers_to="dataset",
-        advanced=True,
         max_length=200,
     )
-    dimensions: Annotated[str, AfterValidator(checked_dimensions)] = setting(
-        "",
-        help="Also measure embedding models truncated to their first dimensions, such as '64, "
+    dimensions: Annotated[str, AfterValidator(checked_dimensions)] = dimensions(
+        "Also measure embedding models truncated to their first dimensions, such as '64, "
         "128, 256'; 'auto' halves them down to 32; empty does not.",
-        widget="numbers",
         advanced=True,
-        max_length=200,
     )
-    evaluation_mode: Literal["auto", "retrieval", "reranking", "pipeline"] = setting(
+    evaluation_mode: Literal["auto", "retrieval", "reranking", "pipeline"] = advanced(
         "auto",
         help="'retrieval' searches all documents; 'reranking' lets every model, including BM25 "
         "and embedding models, rank each query's own candidates; 'pipeline' measures rerankers "
         "over what first stages retrieve; 'auto' measures each model in the mode of its kind.",
-        advanced=True,
     )
-    candidates: int = setting(
-        50,
-        help="How many of a first stage's documents are reranked for each query; of the data's "
-        "own candidates always all.",
-        advanced=True,
-        ge=2,
-        le=1000,
+    candidates: int = candidates_of_first_stage(
+        "How many of a first stage's documents are reranked for each query; of the data's "
+        "own candidates always all."
     )
-    first_stage: str = setting(
+    first_stage: str = advanced(
         "auto",
         help="What retrieves the candidates for rerankers that are listed among the models: "
         "'given' (the data's own), 'bm25', or an embedding model; 'auto' takes the data's own if "
         "it has them, else BM25.",
-        advanced=True,
         max_length=500,
         refers_to="model",
+        fits=Fit("first_stage", "workbench.evaluation.named:no_first_stage"),
         widget="text",
     )
-    exact_documents: int = setting(
+    exact_documents: int = advanced(
         5000,
         help="A late-interaction model searches all documents of data sets of up to this size; in "
         "larger ones it reranks candidates.",
-        advanced=True,
         ge=0,
         le=1_000_000,
     )
-    dataset_version: int | None = setting(
-        None, help="The data set's version; empty takes the newest.", advanced=True, ge=1
-    )
-    max_queries: int | None = setting(
-        None,
-        help="Use at most this many queries, chosen by the seed; empty uses all.",
-        advanced=True,
-        ge=1,
-    )
-    top_k: int = setting(
-        100, help="How many documents each query's run keeps.", advanced=True, ge=10, le=1000
-    )
+    dataset_version: int | None = dataset_version()
+    max_queries: int | None = max_queries()
+    top_k: int = advanced(100, help="How many documents each query's run keeps.", ge=10, le=1000)
     exclude_query_document: QueryDocument = query_document()
-    metric: DecidingMetric = setting(
-        "map@100", help="The metric whose differences are tested for significance.", advanced=True
+    metric: DecidingMetric = advanced(
+        "map@100", help="The metric whose differences are tested for significance."
     )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
-        "auto",
-        help="Floating-point format for encoding; 'auto' takes bf16 where this machine is fast at "
-        "it.",
-        advanced=True,
-    )
-    device: Literal["auto", "cpu", "cuda"] = setting(
-        "auto", help="Where to encode; 'auto' takes a GPU if there is one.", advanced=True
-    )
-    use_cache: bool = setting(
-        True,
-        help="Reuse cached embeddings and reranker scores that were computed with the same "
-        "settings; off computes everything again and caches nothing.",
-        advanced=True,
-    )
-    seed: int = setting(
-        7,
-        help="Seed of the bootstrap and the randomization test.",
-        advanced=True,
-        ge=0,
-        le=2**31 - 1,
-    )
+    precision: Precision = precision()
+    device: Device = device("Where to encode; 'auto' takes a GPU if there is one.")
+    use_cache: bool = use_cache()
+    seed: int = seed(7, "Seed of the bootstrap and the randomization test.")
 
 
 class IndexRecipe(Recipe):
@@ -144,6 +117,7 @@ class IndexRecipe(Recipe):
         "",
         help="The name of the index; empty generates one from data set and model.",
         max_length=200,
+        names="index",
     )
     type: Literal["exact", "fast", "small"] = setting(
         "exact",
@@ -151,61 +125,45 @@ class IndexRecipe(Recipe):
         "'small' stores each document in far fewer bytes. What the latter two miss is measured "
         "and shown.",
     )
-    structure: Annotated[str, OneOf(structures, INDEX_TYPES.all)] = setting(
+    structure: Annotated[str, OneOf(structures, INDEX_TYPES.all)] = advanced(
         "auto",
         help="The FAISS index structure; 'auto' chooses it by the type and the number of "
         "documents.",
-        advanced=True,
     )
-    truncate_dim: int | None = setting(
+    truncate_dim: int | None = advanced(
         None,
         help="Keep only the first dimensions of each vector, for models trained for it "
         "(Matryoshka); empty keeps all.",
-        advanced=True,
         ge=8,
         le=16384,
     )
-    rescore: int = setting(
+    rescore: int = advanced(
         4,
         help="A binary index retrieves this many times the requested documents and rescores them "
         "with int8 vectors, which stay on disk; 0 stores none and uses the binary codes alone.",
-        advanced=True,
         ge=0,
         le=100,
     )
-    probes: int | None = setting(
+    probes: int | None = advanced(
         None,
         help="IVF: how many lists a query probes; more finds more and takes longer. Empty takes a "
         "sixteenth of them, at least 8.",
-        advanced=True,
         ge=1,
         le=65536,
     )
-    code_bytes: int | None = setting(
+    code_bytes: int | None = advanced(
         None,
         help="PQ and IVF-PQ: bytes per document; the number of dimensions must be a multiple of "
         "it. Empty takes a quarter of the dimensions.",
-        advanced=True,
         ge=1,
         le=16384,
     )
-    dataset_version: int | None = setting(
-        None, help="The data set's version; empty takes the newest.", advanced=True, ge=1
-    )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
-        "auto",
-        help="Floating-point format for encoding; 'auto' takes bf16 where this machine is fast at "
-        "it.",
-        advanced=True,
-    )
-    device: Literal["auto", "cpu", "cuda"] = setting(
-        "auto", help="Where to encode; 'auto' takes a GPU if there is one.", advanced=True
-    )
-    use_cache: bool = setting(
-        True,
-        help="Reuse cached embeddings that this model computed with the same settings; off "
-        "encodes everything again and caches nothing.",
-        advanced=True,
+    dataset_version: int | None = dataset_version()
+    precision: Precision = precision()
+    device: Device = device("Where to encode; 'auto' takes a GPU if there is one.")
+    use_cache: bool = use_cache(
+        "Reuse cached embeddings that this model computed with the same settings; off "
+        "encodes everything again and caches nothing."
     )
 
 
@@ -217,13 +175,14 @@ class MatrixRecipe(Recipe):
 
     task: ClassVar[str] = "matrix"
 
-    dataset: str = setting(help="The data set to measure on.", refers_to="dataset")
+    dataset: str = setting(help="The data set to measure on.", refers_to="dataset", needs="queries")
     split: Literal["test", "dev", "train"] = setting(
         "test", help="The split whose queries are used.", widget="split"
     )
     retrievers: list[str] = setting(
         help="The models that search all documents: embedding models and 'bm25'.",
         refers_to="model",
+        fits=Fit("first_stage", "workbench.evaluation.named:no_retriever"),
         min_length=1,
         max_length=6,
     )
@@ -232,6 +191,7 @@ class MatrixRecipe(Recipe):
         help="The models that re-rank each retriever's top documents: rerankers and "
         "late-interaction models. Every retriever is also measured without one.",
         refers_to="model",
+        fits=_SECOND_STAGE,
         max_length=6,
     )
     top_k: int = setting(
@@ -241,41 +201,21 @@ class MatrixRecipe(Recipe):
         ge=1,
         le=50,
     )
-    candidates: int = setting(
-        50,
-        help="How many of a retriever's documents a reranker scores for each query; at least the "
+    candidates: int = candidates_of_first_stage(
+        "How many of a retriever's documents a reranker scores for each query; at least the "
         "highest top k.",
-        ge=2,
-        le=1000,
+        advanced=False,
     )
-    dataset_version: int | None = setting(
-        None, help="The data set's version; empty takes the newest.", advanced=True, ge=1
-    )
-    max_queries: int | None = setting(
-        None,
-        help="Use at most this many queries, chosen by the seed; empty uses all.",
-        advanced=True,
-        ge=1,
-    )
+    dataset_version: int | None = dataset_version()
+    max_queries: int | None = max_queries()
     exclude_query_document: QueryDocument = query_document()
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
-        "auto",
-        help="Floating-point format for encoding; 'auto' takes bf16 where this machine is fast at "
-        "it.",
-        advanced=True,
+    precision: Precision = precision()
+    device: Device = device("Where to encode; 'auto' takes a GPU if there is one.")
+    use_cache: bool = use_cache(
+        "Reuse cached document embeddings that a retriever computed with the same settings. "
+        "Queries are always encoded again, because their time is measured."
     )
-    device: Literal["auto", "cpu", "cuda"] = setting(
-        "auto", help="Where to encode; 'auto' takes a GPU if there is one.", advanced=True
-    )
-    use_cache: bool = setting(
-        True,
-        help="Reuse cached document embeddings that a retriever computed with the same settings. "
-        "Queries are always encoded again, because their time is measured.",
-        advanced=True,
-    )
-    seed: int = setting(
-        7, help="Decides which queries are used.", advanced=True, ge=0, le=2**31 - 1
-    )
+    seed: int = seed(7, "Decides which queries are used.")
 
     @model_validator(mode="after")
     def _deep_enough(self) -> Self:
@@ -300,10 +240,7 @@ class MeasureRecipe(Recipe):
     kind: str = setting("embedding", help="The kind of model that the run trains.", max_length=40)
     values: dict[str, Any] = setting(help="The run's recipe, field by field.")
     steps: int = setting(
-        STEPS,
-        help="How many optimizer steps are trained; the first is not counted.",
-        ge=2,
-        le=100,
+        STEPS, help="How many optimizer steps are trained; the first is not counted.", ge=2, le=100
     )
     device: str = setting("auto", help="Where the run would train; taken from its recipe.")
     dataset: str = setting(
@@ -358,10 +295,7 @@ class IndexUpdateRecipe(Recipe):
     task: ClassVar[str] = "index-update"
 
     index: str = setting(
-        help="The index to update.",
-        refers_to="index",
-        min_length=1,
-        max_length=200,
+        help="The index to update.", refers_to="index", min_length=1, max_length=200
     )
     leave_out: list[str] = setting(
         [],
@@ -369,16 +303,11 @@ class IndexUpdateRecipe(Recipe):
         widget="lines",
         max_length=10_000,
     )
-    take_back: list[str] = setting(
-        [],
-        help="The ids of excluded documents to restore.",
-        widget="lines",
-        advanced=True,
-        max_length=10_000,
+    take_back: list[str] = advanced(
+        [], help="The ids of excluded documents to restore.", widget="lines", max_length=10_000
     )
-    rebuild: bool = setting(
+    rebuild: bool = advanced(
         False,
         help="Rebuild the index with its own settings even if adding and removing documents would "
         "do.",
-        advanced=True,
     )

@@ -4,13 +4,20 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator
 
-from workbench.recipes.base import (
+from workbench.models.contract import name_from
+from workbench.recipes.base import Fit, Recipe, advanced, setting
+from workbench.recipes.fields import (
     DecidingMetric,
+    Device,
+    Precision,
     QueryDocument,
-    Recipe,
     candidates_of_first_stage,
+    device,
+    max_queries,
+    model_name,
+    precision,
     query_document,
-    setting,
+    seed,
 )
 
 MOST_RATIOS = 21
@@ -34,22 +41,28 @@ def _checked(text: str) -> str:
     return text
 
 
+_FULL = Fit(check="workbench.merging.mergeable:full_model")
+
+
 class MergeRecipe(Recipe):
     """Merge an adapter into its base, at full precision, and check that nothing changed."""
 
     task: ClassVar[str] = "merge"
 
     model: str = setting(
-        help="The adapter: a name in the workspace, or a folder.", refers_to="model", min_length=1
+        help="The adapter: a name in the workspace, or a folder.",
+        refers_to="model",
+        fits=Fit(check="workbench.merging.mergeable:adapter_of"),
+        min_length=1,
     )
-    name: str = setting(
-        "",
-        help="What the merged model is called; empty adds '-merged' to the adapter's name.",
-        max_length=120,
+    name: str = model_name(
+        "What the merged model is called; empty adds '-merged' to the adapter's name."
     )
-    device: Literal["auto", "cpu", "cuda"] = setting(
-        "auto", help="Where to compute; 'auto' takes a GPU if there is one.", advanced=True
-    )
+    device: Device = device()
+
+    @property
+    def default_name(self) -> str:
+        return f"{name_from(self.model)[:100]}-merged"
 
 
 class BlendRecipe(Recipe):
@@ -60,16 +73,22 @@ class BlendRecipe(Recipe):
     model: str = setting(
         help="The fine-tuned model: trained in full, or an adapter that was merged.",
         refers_to="model",
+        fits=_FULL,
         min_length=1,
     )
     base: str = setting(
         help="The model it was fine-tuned from, with weights of the same shapes.",
         refers_to="model",
+        fits=_FULL,
         min_length=1,
     )
-    dataset: str = setting(help="The data set it was fine-tuned on.", refers_to="dataset")
+    dataset: str = setting(
+        help="The data set it was fine-tuned on.", refers_to="dataset", needs="choosing"
+    )
     second_dataset: str = setting(
-        help="A data set that shows what the base model could do before.", refers_to="dataset"
+        help="A data set that shows what the base model could do before.",
+        refers_to="dataset",
+        needs="choosing",
     )
     split: Literal["auto", "dev", "train"] = setting(
         "auto",
@@ -85,29 +104,19 @@ class BlendRecipe(Recipe):
     keep: float | None = setting(
         None, help="Save the model of this ratio; empty only measures.", ge=0, le=1
     )
-    name: str = setting(
-        "", help="The name of the saved model; empty generates one.", max_length=120
-    )
-    max_queries: int | None = setting(
-        None,
-        help="Use at most this many queries of each data set, chosen by the seed; empty uses all.",
-        advanced=True,
-        ge=1,
+    name: str = model_name("The name of the saved model; empty generates one.")
+    max_queries: int | None = max_queries(
+        "Use at most this many queries of each data set, chosen by the seed; empty uses all."
     )
     candidates: int = candidates_of_first_stage()
     exclude_query_document: QueryDocument = query_document()
-    metric: DecidingMetric = setting(
-        "map@100", help="The metric that the chart shows.", advanced=True
-    )
-    device: Literal["auto", "cpu", "cuda"] = setting(
-        "auto", help="Where to compute; 'auto' takes a GPU if there is one.", advanced=True
-    )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
-        "auto",
-        help="Floating-point format for encoding; 'auto' takes bf16 where this machine is fast at "
-        "it.",
-        advanced=True,
-    )
-    seed: int = setting(
-        7, help="Decides which queries are used.", advanced=True, ge=0, le=2**31 - 1
-    )
+    metric: DecidingMetric = advanced("map@100", help="The metric that the chart shows.")
+    device: Device = device()
+    precision: Precision = precision()
+    seed: int = seed(7, "Decides which queries are used.")
+
+    @property
+    def default_name(self) -> str:
+        if self.keep is None:
+            return ""
+        return f"{name_from(self.model)[:100]}-blend-{self.keep:g}"

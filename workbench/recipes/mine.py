@@ -1,9 +1,22 @@
 """The recipe that proposes wrong documents to train against."""
 
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from workbench.recipes.base import Recipe, setting
+from workbench.recipes.base import Fit, Recipe, advanced, setting
+from workbench.recipes.fields import (
+    Device,
+    Precision,
+    dataset_version,
+    device,
+    max_queries,
+    precision,
+    seed,
+    use_cache,
+)
+
+_choice = partial(advanced, group="choice")
 
 
 class MineRecipe(Recipe):
@@ -14,10 +27,11 @@ class MineRecipe(Recipe):
 
     task: ClassVar[str] = "mine"
 
-    dataset: str = setting(help="The data set to mine negatives for.", refers_to="dataset")
+    dataset: str = setting(
+        help="The data set to mine negatives for.", refers_to="dataset", needs="queries"
+    )
     method: Literal["model", "bm25", "random"] = setting(
-        "model",
-        help="What finds them: an embedding model, shared words (BM25), or random choice.",
+        "model", help="What finds them: an embedding model, shared words (BM25), or random choice."
     )
     model: str = setting(
         "all-MiniLM-L6-v2",
@@ -25,6 +39,7 @@ class MineRecipe(Recipe):
         "one.",
         depends_on=("method", ("model",)),
         refers_to="model",
+        fits=Fit("first_stage", "workbench.mining.mine:no_miner"),
         max_length=500,
     )
     num_negatives: int = setting(
@@ -42,89 +57,50 @@ class MineRecipe(Recipe):
         help="A reranker or late-interaction model of the workspace that scores what was found: "
         "its scores decide the margins and are kept for distillation.",
         refers_to="model",
+        fits=Fit("scores", "workbench.mining.mine:no_reranker"),
         max_length=500,
     )
-    split: Literal["train", "dev", "test", "all"] = setting(
-        "train", help="The queries that get negatives.", advanced=True
+    split: Literal["train", "dev", "test", "all"] = advanced(
+        "train", help="The queries that get negatives."
     )
-    range_min: int = setting(
+    range_min: int = _choice(
         0,
         help="Skip this many of the top-ranked documents that pass the margins; they are the most "
         "likely to be relevant.",
-        group="choice",
-        advanced=True,
         ge=0,
         le=5000,
     )
-    range_max: int = setting(
-        50,
-        help="Consider documents down to this rank.",
-        group="choice",
-        advanced=True,
-        ge=1,
-        le=5000,
-    )
-    sampling: Literal["top", "random"] = setting(
+    range_max: int = _choice(50, help="Consider documents down to this rank.", ge=1, le=5000)
+    sampling: Literal["top", "random"] = _choice(
         "top",
         help="From what remains: the top-ranked, or a random choice (easier and more varied).",
-        group="choice",
-        advanced=True,
     )
-    absolute_margin: float | None = setting(
+    absolute_margin: float | None = _choice(
         None,
         help="A negative must score lower than the query's lowest positive by this much; 0 only "
         "asks for lower.",
-        group="choice",
-        advanced=True,
         ge=0.0,
     )
-    max_score: float | None = setting(
-        None, help="Leave out documents that score higher than this.", group="choice", advanced=True
-    )
-    min_score: float | None = setting(
-        None, help="Leave out documents that score lower than this.", group="choice", advanced=True
-    )
-    earlier: Literal["keep", "replace", "all"] = setting(
+    max_score: float | None = _choice(None, help="Leave out documents that score higher than this.")
+    min_score: float | None = _choice(None, help="Leave out documents that score lower than this.")
+    earlier: Literal["keep", "replace", "all"] = _choice(
         "replace",
         help="What happens to existing candidates: 'keep' adds to them, 'replace' removes those "
         "mined earlier, 'all' also removes those that came with the data.",
-        group="choice",
-        advanced=True,
     )
-    score_earlier: bool = setting(
+    score_earlier: bool = _choice(
         True,
         help="Also score the candidates that stay with this teacher. Distillation needs one scale "
         "for all of them.",
-        group="choice",
-        advanced=True,
     )
-    seed: int = setting(
-        13, help="Decides everything that is random.", group="choice", advanced=True, ge=0, le=2**31
+    seed: int = seed(13, "Decides everything that is random.", "choice", most=2**31)
+    dataset_version: int | None = dataset_version()
+    max_queries: int | None = max_queries(
+        "Use at most this many queries of a split, chosen by the seed; empty uses all."
     )
-    dataset_version: int | None = setting(
-        None, help="The data set's version; empty takes the newest.", advanced=True, ge=1
-    )
-    max_queries: int | None = setting(
-        None,
-        help="Use at most this many queries of a split, chosen by the seed; empty uses all.",
-        advanced=True,
-        ge=1,
-    )
-    device: Literal["auto", "cpu", "cuda"] = setting(
-        "auto", help="Where to encode; 'auto' takes a GPU if there is one.", advanced=True
-    )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
-        "auto",
-        help="Floating-point format for encoding; 'auto' takes bf16 where this machine is fast at "
-        "it.",
-        advanced=True,
-    )
-    use_cache: bool = setting(
-        True,
-        help="Reuse cached embeddings and reranker scores that were computed with the same "
-        "settings; off computes everything again and caches nothing.",
-        advanced=True,
-    )
+    device: Device = device("Where to encode; 'auto' takes a GPU if there is one.")
+    precision: Precision = precision()
+    use_cache: bool = use_cache()
 
     @property
     def origin(self) -> str:

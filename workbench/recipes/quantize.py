@@ -5,15 +5,21 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator
 
 from workbench.extensions import OneOf
+from workbench.models.contract import name_from
 from workbench.models.quantized import QUANTIZATION_METHODS
 from workbench.quantization.methods import VectorMethod
-from workbench.recipes.base import (
+from workbench.recipes.base import Recipe, checked_dimensions, setting
+from workbench.recipes.fields import (
+    Device,
     QueryDocument,
-    Recipe,
     candidates_of_first_stage,
-    checked_dimensions,
+    dataset_version,
+    device,
+    dimensions,
+    max_queries,
+    model_name,
     query_document,
-    setting,
+    seed,
 )
 
 Method = Annotated[str, OneOf(QUANTIZATION_METHODS.names, QUANTIZATION_METHODS.all)]
@@ -38,14 +44,14 @@ class QuantizeRecipe(Recipe):
         help="The format of its weights: bf16 and fp16 in 16 bits; int8, nf4 and fp4 by "
         "bitsandbytes; onnx in full precision and onnx-int8 in 8 bits for CPUs, by ONNX Runtime.",
     )
-    name: str = setting(
-        "",
-        help="What the quantized model is called; empty adds the method to the model's name.",
-        max_length=120,
+    name: str = model_name(
+        "What the quantized model is called; empty adds the method to the model's name."
     )
-    device: Literal["auto", "cpu", "cuda"] = setting(
-        "auto", help="Where to compute; 'auto' takes a GPU if there is one.", advanced=True
-    )
+    device: Device = device()
+
+    @property
+    def default_name(self) -> str:
+        return f"{name_from(self.model)[:100]}-{self.method}"
 
 
 class QuantizeLabRecipe(Recipe):
@@ -56,22 +62,20 @@ class QuantizeLabRecipe(Recipe):
     model: str = setting(
         "all-MiniLM-L6-v2", help="The model to quantize.", refers_to="model", min_length=1
     )
-    dataset: str = setting(help="The data set to measure on.", refers_to="dataset")
+    dataset: str = setting(
+        help="The data set to measure on.", refers_to="dataset", needs="choosing or test"
+    )
     methods: Annotated[list[Method], AfterValidator(_once)] = setting(
-        ["bf16", "onnx-int8", "nf4"],
-        help="The weight formats to measure.",
+        ["bf16", "onnx-int8", "nf4"], help="The weight formats to measure."
     )
     vectors: Annotated[list[VectorMethod], AfterValidator(_once)] = setting(
         ["int8", "binary"],
         help="The embedding formats to measure; for embedding models.",
         max_length=5,
     )
-    dimensions: Annotated[str, AfterValidator(checked_dimensions)] = setting(
-        "",
-        help="Also measure the embeddings truncated to their first dimensions, in each format, "
-        "such as '128, 256'; 'auto' halves them down to 32; empty does not.",
-        widget="numbers",
-        max_length=200,
+    dimensions: Annotated[str, AfterValidator(checked_dimensions)] = dimensions(
+        "Also measure the embeddings truncated to their first dimensions, in each format, "
+        "such as '128, 256'; 'auto' halves them down to 32; empty does not."
     )
     rescore: int = setting(
         4,
@@ -86,20 +90,9 @@ class QuantizeLabRecipe(Recipe):
         "dev if there is one, else train.",
         widget="split",
     )
-    max_queries: int | None = setting(
-        None,
-        help="Use at most this many queries, chosen by the seed; empty uses all.",
-        advanced=True,
-        ge=1,
-    )
+    max_queries: int | None = max_queries()
     candidates: int = candidates_of_first_stage()
-    device: Literal["auto", "cpu", "cuda"] = setting(
-        "auto", help="Where to compute; 'auto' takes a GPU if there is one.", advanced=True
-    )
+    device: Device = device()
     exclude_query_document: QueryDocument = query_document()
-    dataset_version: int | None = setting(
-        None, help="The data set's version; empty takes the newest.", advanced=True, ge=1
-    )
-    seed: int = setting(
-        7, help="Decides which queries are used.", advanced=True, ge=0, le=2**31 - 1
-    )
+    dataset_version: int | None = dataset_version()
+    seed: int = seed(7, "Decides which queries are used.")

@@ -1,10 +1,26 @@
 """The recipe that has questions written for the passages of a data set."""
 
+from functools import partial
 from typing import ClassVar, Literal
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
-from workbench.recipes.base import Recipe, address, key_variable, local_model, setting
+from workbench.recipes.base import Fit, advanced, setting
+from workbench.recipes.fields import (
+    Device,
+    WriterRecipe,
+    dataset_version,
+    device,
+    endpoint,
+    endpoint_model,
+    key_variable,
+    local_model,
+    seed,
+    share,
+)
+
+_prompt = partial(advanced, group="prompt")
+_endpoint = partial(advanced, group="endpoint")
 
 #: Where a template takes the passage, and how many questions are wanted.
 PASSAGE, COUNT = "{passage}", "{n}"
@@ -12,7 +28,7 @@ PASSAGE, COUNT = "{passage}", "{n}"
 DROPPED = "dropped.jsonl"
 
 
-class SynthesizeRecipe(Recipe):
+class SynthesizeRecipe(WriterRecipe):
     """Have questions written for passages; they make a new version of the data set.
 
     Who writes is an OpenAI-compatible endpoint, or a causal language model on this machine. The
@@ -22,21 +38,15 @@ class SynthesizeRecipe(Recipe):
     task: ClassVar[str] = "synthesize"
 
     dataset: str = setting(
-        help="The data set for whose documents questions are generated.", refers_to="dataset"
+        help="The data set for whose documents questions are generated.",
+        refers_to="dataset",
+        needs="documents",
     )
-    endpoint: str = setting(
-        "",
-        help="The address of an OpenAI-compatible endpoint, up to and with its '/v1'. Passages are "
-        "sent there.",
-        group="endpoint",
-        max_length=500,
+    endpoint: str = endpoint(
+        "The address of an OpenAI-compatible endpoint, up to and with its '/v1'. Passages are "
+        "sent there."
     )
-    endpoint_model: str = setting(
-        "",
-        help="The endpoint's name of the model that writes.",
-        group="endpoint",
-        max_length=200,
-    )
+    endpoint_model: str = endpoint_model("The endpoint's name of the model that writes.")
     key_variable: str = key_variable()
     local_model: str = local_model()
     passages: int | None = setting(
@@ -49,25 +59,19 @@ class SynthesizeRecipe(Recipe):
         "auto",
         help="The language of the questions: 'auto' asks in Chinese where the passage is Chinese.",
     )
-    template_en: str = setting(
+    template_en: str = _prompt(
         "",
         help=f"The English prompt, with {PASSAGE} and {COUNT}; empty takes the built-in one.",
-        group="prompt",
-        advanced=True,
         max_length=20_000,
     )
-    template_zh: str = setting(
+    template_zh: str = _prompt(
         "",
         help=f"The Chinese prompt, with {PASSAGE} and {COUNT}; empty takes the built-in one.",
-        group="prompt",
-        advanced=True,
         max_length=20_000,
     )
-    passage_chars: int = setting(
+    passage_chars: int = _prompt(
         6000,
         help="Passages are truncated to this many characters before they are sent.",
-        group="prompt",
-        advanced=True,
         ge=100,
         le=200_000,
     )
@@ -77,6 +81,7 @@ class SynthesizeRecipe(Recipe):
         "keeps every question.",
         group="round_trip",
         refers_to="model",
+        fits=Fit("first_stage", "workbench.synthesis.write:no_searcher"),
         max_length=500,
     )
     round_trip_k: int = setting(
@@ -86,93 +91,49 @@ class SynthesizeRecipe(Recipe):
         ge=1,
         le=1000,
     )
-    skip_judged: bool = setting(
-        True, help="Leave out documents that are already relevant to a query.", advanced=True
+    skip_judged: bool = advanced(
+        True, help="Leave out documents that are already relevant to a query."
     )
-    seed: int = setting(
-        13,
-        help="Decides which passages are drawn and how they are split.",
-        advanced=True,
-        ge=0,
-        le=2**31,
+    seed: int = seed(13, "Decides which passages are drawn and how they are split.", most=2**31)
+    dataset_version: int | None = dataset_version()
+    preview: bool = advanced(
+        False, help="Only show the questions: no round-trip check, no new version."
     )
-    dataset_version: int | None = setting(
-        None, help="The data set's version; empty takes the newest.", advanced=True, ge=1
-    )
-    preview: bool = setting(
-        False, help="Only show the questions: no round-trip check, no new version.", advanced=True
-    )
-    dev_share: float = setting(
+    dev_share: float = share(
         0.1,
-        help="The share of passages whose questions become dev if the data set has no dev queries.",
-        group="splits",
-        advanced=True,
-        ge=0.0,
-        le=0.9,
+        "The share of passages whose questions become dev if the data set has no dev queries.",
+        most=0.9,
     )
-    test_share: float = setting(
+    test_share: float = share(
         0.1,
-        help="The share of passages whose questions become test if the data set has no test "
-        "queries.",
-        group="splits",
-        advanced=True,
-        ge=0.0,
-        le=0.9,
+        "The share of passages whose questions become test if the data set has no test queries.",
+        most=0.9,
     )
-    concurrency: int = setting(
-        4, help="Concurrent requests.", group="endpoint", advanced=True, ge=1, le=128
-    )
-    requests_per_minute: int | None = setting(
+    concurrency: int = _endpoint(4, help="Concurrent requests.", ge=1, le=128)
+    requests_per_minute: int | None = _endpoint(
         None,
         help="Send no more requests a minute than this; empty sets no limit.",
-        group="endpoint",
-        advanced=True,
         ge=1,
         le=100_000,
     )
-    timeout: float = setting(
-        60.0,
-        help="Seconds to wait for an answer.",
-        group="endpoint",
-        advanced=True,
-        gt=0.0,
-        le=3600.0,
-    )
-    retries: int = setting(
+    timeout: float = _endpoint(60.0, help="Seconds to wait for an answer.", gt=0.0, le=3600.0)
+    retries: int = _endpoint(
         4,
         help="How often a failed request is retried, each time after a longer pause.",
-        group="endpoint",
-        advanced=True,
         ge=0,
         le=20,
     )
-    temperature: float | None = setting(
+    temperature: float | None = _prompt(
         0.7,
         help="Sampling temperature; empty leaves it to the endpoint (some models do not accept "
         "one).",
-        group="prompt",
-        advanced=True,
         ge=0.0,
         le=2.0,
     )
-    max_tokens: int = setting(
-        400,
-        help="The maximum length of an answer in tokens.",
-        group="prompt",
-        advanced=True,
-        ge=16,
-        le=32_000,
+    max_tokens: int = _prompt(
+        400, help="The maximum length of an answer in tokens.", ge=16, le=32_000
     )
-    device: Literal["auto", "cpu", "cuda"] = setting(
-        "auto",
-        help="Where models on this machine run; 'auto' takes a GPU if there is one.",
-        advanced=True,
-    )
-
-    @field_validator("endpoint")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        return address(value)
+    device: Device = device("Where models on this machine run; 'auto' takes a GPU if there is one.")
 
     @field_validator("template_en", "template_zh")
     @classmethod
@@ -181,31 +142,16 @@ class SynthesizeRecipe(Recipe):
             raise ValueError(f"The template needs the place {PASSAGE}")
         return value.strip()
 
-    @field_validator("endpoint_model")
-    @classmethod
-    def _named(cls, value: str, info: ValidationInfo) -> str:
-        if info.data.get("endpoint") and not value.strip():
-            raise ValueError("Say what the endpoint calls the model")
-        return value.strip()
-
     @field_validator("local_model")
     @classmethod
-    def _one_writer(cls, value: str, info: ValidationInfo) -> str:
-        endpoint = info.data.get("endpoint")
-        if endpoint and value.strip():
-            raise ValueError("Choose an endpoint or a local model, not both")
+    def _some_writer(cls, value: str, info: ValidationInfo) -> str:
         # None: the address was refused, and said why.
-        if endpoint == "" and not value.strip():
+        if info.data.get("endpoint") == "" and not value:
             raise ValueError("Give the address of an endpoint, or a local model")
-        return value.strip()
+        return value
 
     @model_validator(mode="after")
     def _enough_to_train(self) -> "SynthesizeRecipe":
         if self.dev_share + self.test_share > 0.9:
             raise ValueError("Dev and test together leave too little to train on")
         return self
-
-    @property
-    def writer(self) -> str:
-        """Who writes, by name."""
-        return self.endpoint_model if self.endpoint else self.local_model

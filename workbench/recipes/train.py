@@ -1,8 +1,12 @@
 """The recipe of a training run: fields every kind has, and those of the embedding model.
 
-The other kinds' are in train_rerank.py.
+The other kinds' are in train_kinds.py.
 """
 
+import re
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator, model_validator
@@ -11,21 +15,31 @@ from workbench.comparison.names import deciding
 from workbench.extensions import OneOf
 from workbench.model_kinds import MODEL_KINDS, ModelKind
 from workbench.recipes import objectives
-from workbench.recipes.base import (
-    Devices,
-    Numbers,
-    OptionalPrompt,
+from workbench.recipes.base import Devices, Fit, Numbers, OptionalPrompt, Recipe, advanced, setting
+from workbench.recipes.fields import (
+    Device,
+    Precision,
     QueryDocument,
-    Recipe,
+    dataset_version,
+    device,
+    model_name,
+    precision,
     query_document,
-    setting,
+    seed,
+    token_limit,
 )
 from workbench.recipes.objectives import OBJECTIVES, Loss, Objective
+
+_schedule = partial(advanced, group="schedule")
+_evaluation = partial(advanced, group="evaluation")
+_objective = partial(advanced, group="objective")
+_model = partial(advanced, group="model")
 
 # The fields of an adapter (LoRA: Hu et al. 2021) and of quantized weights below one (QLoRA).
 
 ADAPTED = ("lora", "qlora")
 QUANTIZED = ("qlora",)
+_adapter = partial(advanced, group="adapter", depends_on=("method", ADAPTED))
 #: A choice of numbers is kept as text: so the form, the command line and JSON all can give it.
 Bits = Annotated[Literal["4", "8"], BeforeValidator(str)]
 
@@ -33,69 +47,40 @@ Bits = Annotated[Literal["4", "8"], BeforeValidator(str)]
 class AdapterFields(Recipe):
     """Read where ``method`` is one of those above."""
 
-    lora_r: int = setting(
-        16,
-        help="The adapter's rank: higher learns more and is larger.",
-        group="adapter",
-        advanced=True,
-        depends_on=("method", ADAPTED),
-        ge=1,
-        le=1024,
+    lora_r: int = _adapter(
+        16, help="The adapter's rank: higher learns more and is larger.", ge=1, le=1024
     )
-    lora_alpha: int = setting(
-        32,
-        help="The adapter's output is scaled by alpha / rank.",
-        group="adapter",
-        advanced=True,
-        depends_on=("method", ADAPTED),
-        ge=1,
-        le=4096,
+    lora_alpha: int = _adapter(
+        32, help="The adapter's output is scaled by alpha / rank.", ge=1, le=4096
     )
-    lora_dropout: float = setting(
-        0.05,
-        help="Dropout rate of the adapter's inputs.",
-        group="adapter",
-        advanced=True,
-        depends_on=("method", ADAPTED),
-        ge=0.0,
-        lt=1.0,
+    lora_dropout: float = _adapter(
+        0.05, help="Dropout rate of the adapter's inputs.", ge=0.0, lt=1.0
     )
-    target_modules: str = setting(
+    target_modules: str = _adapter(
         "all-linear",
         help="Which layers get an adapter: all-linear, or names separated by commas (q_proj, "
         "v_proj).",
-        group="adapter",
-        advanced=True,
-        depends_on=("method", ADAPTED),
         max_length=500,
     )
-    quantization_bits: Bits = setting(
+    quantization_bits: Bits = _adapter(
         "4",
         help="Bits per frozen weight: 4 is smaller, 8 is closer to the original.",
-        group="adapter",
-        advanced=True,
         depends_on=("method", QUANTIZED),
     )
-    quantization_type: Literal["nf4", "fp4"] = setting(
+    quantization_type: Literal["nf4", "fp4"] = _adapter(
         "nf4",
         help="The 4-bit number format; nf4 fits weights better (Dettmers et al. 2023).",
-        group="adapter",
-        advanced=True,
         depends_on=("quantization_bits", ("4",)),
     )
-    double_quantization: bool = setting(
+    double_quantization: bool = _adapter(
         True,
         help="Quantizes the quantization constants too, which saves another 0.4 bits per weight.",
-        group="adapter",
-        advanced=True,
         depends_on=("quantization_bits", ("4",)),
     )
-    compute_dtype: Literal["auto", "fp32", "bf16", "fp16"] = setting(
+    compute_dtype: Literal["auto", "fp32", "bf16", "fp16"] = _adapter(
         "auto",
         help="The data type in which 4-bit weights are multiplied; 'auto' takes bf16 if the run "
         "computes in bf16, else fp32.",
-        group="adapter",
-        advanced=True,
         depends_on=("quantization_bits", ("4",)),
     )
 
@@ -127,10 +112,8 @@ class TrainRecipe(AdapterFields):
         help="The base model: a name in the workspace, a local folder, or a Hub id.",
         refers_to="model",
     )
-    name: str = setting(
-        "",
-        help="What the trained model is called; empty makes a name from model and data set.",
-        max_length=120,
+    name: str = model_name(
+        "What the trained model is called; empty makes a name from model and data set."
     )
     method: Literal["full", "lora", "qlora"] = setting(
         "full",
@@ -151,155 +134,100 @@ class TrainRecipe(AdapterFields):
         gt=0,
         le=1.0,
     )
-    query_max_len: int = setting(
-        64, help="Queries are truncated after this many tokens.", ge=4, le=32768
-    )
-    passage_max_len: int = setting(
-        128, help="Documents are truncated after this many tokens.", ge=4, le=32768
-    )
+    query_max_len: int = token_limit(64, "Queries are truncated after this many tokens.")
+    passage_max_len: int = token_limit(128, "Documents are truncated after this many tokens.")
 
-    dataset_version: int | None = setting(
-        None, help="The data set's version; empty takes the newest.", advanced=True, ge=1
+    dataset_version: int | None = dataset_version()
+    max_steps: int | None = _schedule(
+        None, help="Stop after this many optimizer steps, regardless of the epochs.", ge=1
     )
-    max_steps: int | None = setting(
-        None,
-        help="Stop after this many optimizer steps, regardless of the epochs.",
-        group="schedule",
-        advanced=True,
-        ge=1,
+    max_rows: int | None = _schedule(
+        None, help="Train on at most this many rows, chosen by the seed.", ge=1
     )
-    max_rows: int | None = setting(
-        None,
-        help="Train on at most this many rows, chosen by the seed.",
-        group="schedule",
-        advanced=True,
-        ge=1,
-    )
-    gradient_accumulation: int = setting(
+    gradient_accumulation: int = _schedule(
         1,
         help="Batches whose gradients are accumulated before a step; in-batch negatives stay "
         "within each batch.",
-        group="schedule",
-        advanced=True,
         ge=1,
         le=4096,
     )
-    warmup: float = setting(
+    warmup: float = _schedule(
         0.1,
         help="The share of all steps in which the learning rate warms up from 0.",
-        group="schedule",
-        advanced=True,
         ge=0.0,
         le=1.0,
     )
-    scheduler: Literal["linear", "cosine", "constant"] = setting(
-        "linear",
-        help="How the learning rate decays after warm-up.",
-        group="schedule",
-        advanced=True,
+    scheduler: Literal["linear", "cosine", "constant"] = _schedule(
+        "linear", help="How the learning rate decays after warm-up."
     )
-    weight_decay: float = setting(
-        0.0,
-        help="Strength of the decay of weights towards 0 at each step.",
-        group="schedule",
-        advanced=True,
-        ge=0.0,
-        le=1.0,
+    weight_decay: float = _schedule(
+        0.0, help="Strength of the decay of weights towards 0 at each step.", ge=0.0, le=1.0
     )
-    max_grad_norm: float = setting(
-        1.0,
-        help="Gradients are clipped to this norm; 0 does not clip.",
-        group="schedule",
-        advanced=True,
-        ge=0.0,
+    max_grad_norm: float = _schedule(
+        1.0, help="Gradients are clipped to this norm; 0 does not clip.", ge=0.0
     )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
-        "auto",
-        help="Floating-point format of the computation; 'auto' takes bf16 where the machine is "
+    precision: Precision = precision(
+        "Floating-point format of the computation; 'auto' takes bf16 where the machine is "
         "fast at it.",
-        group="machine",
-        advanced=True,
+        "machine",
     )
-    device: Literal["auto", "cpu", "cuda"] = setting(
-        "auto",
-        help="Where to train; 'auto' takes a GPU if there is one.",
-        group="machine",
-        advanced=True,
-    )
-    devices: Devices = setting(
+    device: Device = device("Where to train; 'auto' takes a GPU if there is one.", "machine")
+    devices: Devices = advanced(
         "1",
         help="The devices of data-parallel training, each with its own batches: a number, all, or "
         "GPUs by name (gpu:0,gpu:2); on a CPU, processes.",
         group="machine",
-        advanced=True,
         max_length=200,
     )
-    gradient_checkpointing: bool = setting(
+    gradient_checkpointing: bool = advanced(
         False,
         help="Recomputes activations instead of storing them: less memory, about a third slower.",
         group="machine",
-        advanced=True,
     )
-    seed: int = setting(
-        42,
-        help="Decides the order of the rows and everything else that is random.",
-        group="schedule",
-        advanced=True,
-        ge=0,
-        le=2**31 - 1,
+    seed: int = seed(
+        42, "Decides the order of the rows and everything else that is random.", "schedule"
     )
 
-    metric: Metric = setting(
+    metric: Metric = _evaluation(
         "map@100",
         help="The dev metric by which the best checkpoint is selected; for scored pairs it is "
         "always Spearman's correlation.",
-        group="evaluation",
-        advanced=True,
     )
-    eval_steps: int | None = setting(
+    eval_steps: int | None = _evaluation(
         None,
         help="Evaluate on dev every this many steps; empty evaluates a few times per run.",
-        group="evaluation",
-        advanced=True,
         ge=1,
     )
-    dev_queries: int = setting(
-        200,
-        help="Dev evaluations use at most this many queries.",
-        group="evaluation",
-        advanced=True,
-        ge=1,
-    )
-    dev_documents: int = setting(
+    dev_queries: int = _evaluation(200, help="Dev evaluations use at most this many queries.", ge=1)
+    dev_documents: int = _evaluation(
         1000,
         help="Dev evaluations search the relevant documents and others, up to this many in all.",
-        group="evaluation",
-        advanced=True,
         ge=10,
     )
     exclude_query_document: QueryDocument = query_document("evaluation")
-    early_stopping: int = setting(
+    early_stopping: int = _evaluation(
         0,
         help="Stop after this many dev evaluations without a new best; 0 never stops early.",
-        group="evaluation",
-        advanced=True,
         ge=0,
     )
-    save_steps: int | None = setting(
+    save_steps: int | None = advanced(
         None,
         help="Write a checkpoint every this many steps; empty saves one at each dev evaluation.",
         group="checkpoints",
-        advanced=True,
         ge=1,
     )
-    checkpoints_kept: int = setting(
+    checkpoints_kept: int = advanced(
         2,
         help="How many checkpoints are kept on disk; the best and the last always are.",
         group="checkpoints",
-        advanced=True,
         ge=2,
         le=1000,
     )
+
+    @property
+    def default_name(self) -> str:
+        base = re.sub(r"[^\w.-]+", "-", Path(self.model).name) or "model"
+        return f"{base}-{self.dataset}"[:100]
 
     @property
     def model_kind(self) -> ModelKind:
@@ -373,115 +301,90 @@ class TrainEmbeddingRecipe(TrainRecipe):
         ge=0,
         le=100,
     )
-    objective: Annotated[str, objectives.choice("embedding")] = setting(
+    objective: Annotated[str, objectives.choice("embedding")] = _objective(
         "contrastive",
         help="'contrastive' suits pairs and triplets; 'cached-...' fits a large batch into little "
         "memory (at twice the time); 'gist' leaves out negatives that a guide model scores above "
         "the positive; 'distill-kl' and 'margin-mse' learn a teacher's scores in the data; "
         "'cosent' (by order) and 'cosine' (by value) learn scored text pairs.",
-        group="objective",
-        advanced=True,
     )
-    in_batch_negatives: bool = setting(
+    in_batch_negatives: bool = _objective(
         True,
         help="Use the other rows' documents as negatives; off, a query sees only its own "
         "candidates.",
-        group="objective",
-        advanced=True,
         depends_on=objectives.using("embedding", "in_batch_negatives"),
     )
-    negatives_cross_device: bool = setting(
+    negatives_cross_device: bool = _objective(
         False,
         help="Also use the documents of the other devices' batches as negatives; needs devices.",
-        group="objective",
-        advanced=True,
         depends_on=objectives.using("embedding", "negatives_cross_device"),
     )
-    symmetric: bool = setting(
+    symmetric: bool = _objective(
         False,
         help="Add the loss of the reverse direction, from each document to its query.",
-        group="objective",
-        advanced=True,
         depends_on=objectives.using("embedding", "symmetric"),
     )
-    guide_model: str = setting(
+    guide_model: str = _objective(
         "",
         help="The embedding model that detects false negatives; empty takes the base model as it "
         "was before training.",
-        group="objective",
-        advanced=True,
         depends_on=objectives.using("embedding", "guide_model"),
         refers_to="model",
+        fits=Fit(),
     )
-    guide_margin: float = setting(
+    guide_margin: float = _objective(
         0.0,
         help="A negative is left out if the guide scores it above the positive's score minus this "
         "margin; below 0 keeps some that score higher than the positive.",
-        group="objective",
-        advanced=True,
         depends_on=objectives.using("embedding", "guide_margin"),
         ge=-100.0,
         le=100.0,
     )
-    mini_batch_size: int = setting(
+    mini_batch_size: int = _objective(
         16,
         help="Texts that a cached objective (GradCache) holds in memory at once; does not change "
         "the result.",
-        group="objective",
-        advanced=True,
         depends_on=objectives.using("embedding", "mini_batch_size"),
         ge=1,
         le=8192,
     )
-    matryoshka_dims: Numbers = setting(
+    matryoshka_dims: Numbers = _objective(
         "",
         help="Also train these shorter embeddings, such as 256, 128, 64; empty trains full ones "
         "only (Kusupati et al. 2022).",
-        group="objective",
-        advanced=True,
         widget="numbers",
     )
-    temperature: float = setting(
+    temperature: float = _objective(
         0.05,
         help="Scores are divided by this before the softmax; smaller values penalize errors "
         "harder. Inner products of vectors that are not normalized are divided by it only if it "
         "is set to another value than the default.",
-        group="objective",
-        advanced=True,
         depends_on=objectives.using("embedding", "temperature"),
         gt=0,
         le=10,
     )
-    teacher_temperature: float | None = setting(
+    teacher_temperature: float | None = _objective(
         None,
         help="A teacher's scores are divided by this before they are learned; empty chooses a "
         "value that brings their typical spread into the range of the model's scores.",
-        group="objective",
-        advanced=True,
         depends_on=objectives.using("embedding", "teacher_temperature"),
         gt=0,
         le=10000,
     )
-    pooling: Literal["auto", "mean", "cls", "lasttoken"] = setting(
+    pooling: Literal["auto", "mean", "cls", "lasttoken"] = _model(
         "auto",
         help="How token embeddings are pooled into one vector; 'auto' keeps the base model's "
         "pooling.",
-        group="model",
-        advanced=True,
     )
-    query_prompt: OptionalPrompt = setting(
+    query_prompt: OptionalPrompt = _model(
         None,
         help="Prefix of every query, in training and afterwards; empty keeps the base model's, "
         'two quotation marks ("") use none.',
-        group="model",
-        advanced=True,
     )
-    document_prompt: OptionalPrompt = setting(
+    document_prompt: OptionalPrompt = _model(
         None,
         help="Prefix of every document, in training and afterwards; empty keeps the base model's, "
         'two quotation marks ("") use none.',
-        group="model",
-        advanced=True,
     )
 
     @property
@@ -493,3 +396,26 @@ class TrainEmbeddingRecipe(TrainRecipe):
 
     def needs_other_rows(self, negatives: int) -> bool:
         return self.chosen_objective.compares_rows or super().needs_other_rows(negatives)
+
+
+# The recipes that train, by the name that ``--kind`` and the contract give the kind of model.
+
+
+class _Recipes(Mapping[str, type[TrainRecipe]]):
+    """Read anew at each look: kinds may be added."""
+
+    def __getitem__(self, kind: str) -> type[TrainRecipe]:
+        if kind not in MODEL_KINDS:
+            raise KeyError(kind)
+        recipe: type[TrainRecipe] = MODEL_KINDS.get(kind).recipe
+        return recipe
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(MODEL_KINDS.names())
+
+    def __len__(self) -> int:
+        return len(MODEL_KINDS.names())
+
+
+#: Kind -> recipe; the first is what ``train`` takes when nothing is said.
+KINDS = _Recipes()

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from storage.errors import NameExists
 from storage.records import Index
-from workbench.errors import IndexNotFound, InUse, NameTaken
+from workbench.errors import IndexNotFound, InUse
 from workbench.jobs.files import folder_bytes
+from workbench.models.contract import check_name
 from workbench.models.registry import Store
 from workbench.named_records import NamedRecords
 from workbench.references import in_words, jobs_using
@@ -27,6 +28,7 @@ class Indexes(NamedRecords[Index]):
     folder_name = "indexes"
     missing = IndexNotFound
     hint = "Build one with: python -m workbench index build --dataset NAME"
+    taken = "There is already an index named '{}'."
 
     def __init__(self, store: Store, home: Path) -> None:
         super().__init__(store.indexes, home)
@@ -37,10 +39,11 @@ class Indexes(NamedRecords[Index]):
         try:
             self._store.indexes.insert(index)
         except NameExists as error:
-            raise NameTaken(
-                f"There is already an index named '{index.name}'.", "Choose another name."
-            ) from error
+            raise self.name_taken(index.name) from error
         return index
+
+    def check_name(self, name: str) -> str:
+        return check_name(name)
 
     def replace(self, index: Index) -> Index:
         """Put a changed record in the place of the one of its id; the folder it had before goes.

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from storage.records import Index
 from workbench.data.reader import DatasetReader
-from workbench.errors import DatasetNotFound, ModelNotFound, NameTaken, WorkbenchError
+from workbench.errors import DatasetNotFound, ModelNotFound, WorkbenchError
 from workbench.evaluation.encode import deciding, weights_digest
 from workbench.evaluation.pictures import PICTURE, has_pictures, no_pictures
-from workbench.models.contract import check_name
+from workbench.models.contract import Contract
 from workbench.models.files import model_files
 from workbench.models.resolve import ResolvedModel, cached_snapshot, resolve
 from workbench.recipes.evaluate import IndexRecipe, IndexUpdateRecipe
@@ -137,19 +137,22 @@ def _digest(resolved: ResolvedModel, _files: str) -> str:
 
 
 def prepare_index(recipe: IndexRecipe, workspace: Workspace, waits: bool) -> IndexRecipe:
-    """The recipe with the data set's version and a free name filled in.
-
-    Raises :class:`DatasetNotFound`, :class:`ModelNotFound`, :class:`ModelUnusable` or
-    :class:`NameTaken`. With ``waits``, data set and model may be what another job will make.
-    """
-    _check_dimensions(recipe, workspace, waits)
-    _check_pictures(recipe, workspace, waits)
-    return recipe.model_copy(
-        update={
-            "dataset_version": _version(recipe, workspace, waits),
-            "name": _name(recipe, workspace, _model_name(recipe, workspace, waits)),
-        }
-    )
+    """The recipe with a name; raises :class:`ModelNotFound` or :class:`BadInput` where the model
+    can make no such index. With ``waits``, it may be what another job will make."""
+    try:
+        found = resolve(workspace, recipe.model)
+    except ModelNotFound:
+        if not waits:
+            raise
+        found = ResolvedModel(recipe.model, recipe.model, None, None)
+    if found.contract is not None and not found.contract.model_kind.encodes:
+        raise no_encoder(found.name, found.contract.kind)
+    if found.contract is not None and not waits:
+        _check_contract(recipe, workspace, found.contract)
+    if recipe.name.strip():
+        return recipe
+    wanted = f"{recipe.dataset}-{found.name.replace('/', '-')}"
+    return recipe.model_copy(update={"name": workspace.indexes.free_name(wanted)})
 
 
 def prepare_update(
@@ -165,52 +168,12 @@ def prepare_update(
     return recipe.model_copy(update={"index": index.name})
 
 
-def _check_dimensions(recipe: IndexRecipe, workspace: Workspace, waits: bool) -> None:
+def _check_contract(recipe: IndexRecipe, workspace: Workspace, contract: Contract) -> None:
     """Refuse what cannot be before anything is encoded, as far as the model is known."""
-    if waits or (recipe.truncate_dim is None and recipe.code_bytes is None):
-        return
-    contract = resolve(workspace, recipe.model).contract
-    if contract is not None and contract.dimensions:
-        documents = workspace.datasets.read(recipe.dataset).counts["documents"]
+    reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
+    shortened = recipe.truncate_dim is not None or recipe.code_bytes is not None
+    if contract.dimensions and shortened:
+        documents = reader.counts["documents"]
         make_plan(recipe, documents, contract.dimensions, contract.normalize)
-
-
-def _check_pictures(recipe: IndexRecipe, workspace: Workspace, waits: bool) -> None:
-    """A model that sees needs something to see."""
-    if waits:
-        return
-    contract = resolve(workspace, recipe.model).contract
-    if contract is not None and contract.model_kind.reads_pictures:
-        reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
-        if not has_pictures(reader):
-            raise no_pictures(reader)
-
-
-def _version(recipe: IndexRecipe, workspace: Workspace, waits: bool) -> int | None:
-    try:
-        return recipe.dataset_version or workspace.datasets.get(recipe.dataset).version
-    except DatasetNotFound:
-        if waits:
-            return None
-        raise
-
-
-def _model_name(recipe: IndexRecipe, workspace: Workspace, waits: bool) -> str:
-    try:
-        found = resolve(workspace, recipe.model)
-    except ModelNotFound:
-        if waits:
-            return recipe.model
-        raise
-    if found.contract is not None and not found.contract.model_kind.encodes:
-        raise no_encoder(found.name, found.contract.kind)
-    return found.name
-
-
-def _name(recipe: IndexRecipe, workspace: Workspace, model: str) -> str:
-    if not recipe.name.strip():
-        return workspace.indexes.free_name(f"{recipe.dataset}-{model.replace('/', '-')}")
-    name = check_name(recipe.name)
-    if workspace.indexes.exists(name):
-        raise NameTaken(f"There is already an index named '{name}'.", "Choose another name.")
-    return name
+    if contract.model_kind.reads_pictures and not has_pictures(reader):
+        raise no_pictures(reader)

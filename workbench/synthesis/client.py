@@ -12,7 +12,7 @@ from typing import Protocol
 import httpx2
 import openai
 
-from workbench.recipes.base import origin
+from workbench.recipes.fields import origin
 
 #: Bytes of a reply: so many, and so many more for each token that was asked for. A token that is
 #: streamed comes in a message of its own, with some hundred letters around it.

@@ -10,12 +10,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, StoppingCriteria
 
 from workbench.errors import ModelUnusable
 from workbench.models.convert import safe_folder
+from workbench.models.inspect import refuse_mute
 from workbench.models.named_classes import refuse_foreign_classes
 from workbench.models.precision import choose, dtype_of, pick_device
 from workbench.models.resolve import fetch, resolve
 from workbench.recipes.synthesize import SynthesizeRecipe
 from workbench.synthesis.answers import Answer, Answers
-from workbench.synthesis.prepare import refuse_mute
 from workbench.workspace import Workspace
 
 #: Passages that are read together. More would gain little on a CPU, and wait longer for answers.

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from workbench.data.edit import Changes
 from workbench.data.reader import DatasetReader
 from workbench.data.splits import CODES, SPLITS, Shares, carve
 from workbench.data.versions import new_version, versions
-from workbench.errors import BadInput, EndpointFailed
+from workbench.errors import BadInput, EndpointFailed, ModelUnusable
 from workbench.evaluation.bm25 import retrieve_bm25
 from workbench.evaluation.encode import with_cache
 from workbench.evaluation.measure import Encoder, retrieve
@@ -22,11 +23,11 @@ from workbench.evaluation.named import BM25
 from workbench.evaluation.own_document import NO
 from workbench.evaluation.pool import Pool, whole_pool
 from workbench.jobs.reporting import JobContext
+from workbench.models.inspect import refuse_mute
 from workbench.models.resolve import resolve
 from workbench.plurals import counted
 from workbench.recipes.synthesize import DROPPED, SynthesizeRecipe
 from workbench.synthesis.answers import Answers
-from workbench.synthesis.prepare import no_searcher
 from workbench.synthesis.questions import prompt, same, with_templates
 
 if TYPE_CHECKING:
@@ -394,3 +395,31 @@ def _examples(reader: DatasetReader, rows: Rows, answers: Answers) -> list[dict[
         {"passage": text[:_SHORT], "questions": answers.questions[row]}
         for row, text in texts(reader, some)
     ]
+
+
+# Checks a synthesis when it is submitted.
+
+
+def prepare_synthesize(
+    recipe: SynthesizeRecipe, workspace: "Workspace", _waits: bool
+) -> SynthesizeRecipe:
+    """The recipe with the templates filled in; raises :class:`BadInput`."""
+    # The key that may be sent now is the one that may be sent when the job is resumed.
+    changes = {"key_variable": workspace.endpoint_keys.variable(recipe)}
+    return with_templates(recipe.model_copy(update=changes))
+
+
+def check_writer(workspace: "Workspace", name: str) -> None:
+    """Raise :class:`BadInput` for a model that writes nothing; one on a hub shows it in the run."""
+    found = resolve(workspace, name)
+    if found.base is not None:
+        raise ModelUnusable(f"'{name}' is an adapter.", "Merge it into its base model first.")
+    if found.local:
+        refuse_mute(Path(found.source), name)
+
+
+def no_searcher(name: str) -> BadInput:
+    return BadInput(
+        f"'{name}' cannot search: it is not an embedding model.",
+        "Choose an embedding model for the round trip, 'bm25', or none.",
+    )

@@ -10,7 +10,7 @@ from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.models.load import load_embedding
 from workbench.models.resolve import resolve
-from workbench.recipes.train_rerank import MODEL_FREE
+from workbench.recipes.base import MODEL_FREE
 from workbench.takeaway.snippet import Origin
 from workbench.training.epoch import batching, steps_of_epoch
 from workbench.training.pairs import candidate_rows

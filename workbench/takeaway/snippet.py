@@ -16,8 +16,7 @@ from workbench.models.contract import CONTRACT_FILE, PICTURES, Contract
 from workbench.models.inspect import read_json
 from workbench.models.quantized import QUANTIZATION_METHODS, is_graph
 from workbench.models.resolve import ResolvedModel, from_folder
-from workbench.recipes.kinds import KINDS
-from workbench.recipes.train import TrainRecipe
+from workbench.recipes.train import KINDS, TrainRecipe
 from workbench.records import Model
 
 _PLAIN = """\

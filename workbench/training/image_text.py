@@ -32,7 +32,7 @@ from workbench.models.image_text import (
 )
 from workbench.models.resolve import ResolvedModel
 from workbench.models.towers import refuse_two
-from workbench.recipes.train_image_text import TrainImageTextRecipe
+from workbench.recipes.train_kinds import TrainImageTextRecipe
 from workbench.training.callbacks import Cadence, Recorder
 from workbench.training.dev import ORIGINAL, Dev, Means
 from workbench.training.distributed import across_devices

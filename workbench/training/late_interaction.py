@@ -18,7 +18,7 @@ from workbench.models.assemble import brings_projection
 from workbench.models.contract import Contract, as_kind
 from workbench.models.late_interaction import LoadedLateInteraction
 from workbench.models.resolve import ResolvedModel
-from workbench.recipes.train_rerank import TrainLateInteractionRecipe
+from workbench.recipes.train_kinds import TrainLateInteractionRecipe
 from workbench.training.callbacks import Cadence, Recorder
 from workbench.training.dev import Dev
 from workbench.training.distributed import across_devices

@@ -9,7 +9,7 @@ import torch
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.evaluation.candidates import mine
-from workbench.recipes.train_rerank import TrainCandidatesRecipe
+from workbench.recipes.train_kinds import TrainCandidatesRecipe
 from workbench.training.rows import (
     Rows,
     Texts,

@@ -1,12 +1,8 @@
-"""Checks a training recipe when it is submitted, and fills in what can be known by then."""
-
-import re
-from pathlib import Path
-from typing import TypeVar
+"""What a training recipe alone is checked for when it is submitted."""
 
 from workbench.data.needs import no_pairs, no_queries
 from workbench.data.reader import DatasetReader
-from workbench.errors import BadInput, NameTaken
+from workbench.errors import BadInput
 from workbench.evaluation.pictures import has_pictures, no_pictures
 from workbench.jobs.slots import gpus
 from workbench.models.contract import Contract
@@ -14,39 +10,25 @@ from workbench.models.resolve import ResolvedModel, resolve
 from workbench.models.towers import refuse_two
 from workbench.recipes.base import how_many, named
 from workbench.recipes.train import TrainRecipe
-from workbench.recipes.train_rerank import MODEL_FREE
 from workbench.training.epoch import planned
 from workbench.workspace import Workspace
-
-R = TypeVar("R", bound=TrainRecipe)
 
 #: Of so few training queries it is seen at once whether they make any batch.
 AT_ONCE = 500
 
 
-def prepare_train(recipe: R, workspace: Workspace, waits: bool = False) -> R:
-    """The recipe with the data set's version pinned, a free name, and absolute model folders.
-
-    Other models that the run needs are looked up, too. ``waits``: another job comes first and may
-    bring the data set or the model; what is not there yet is left for the run. Raises a
-    :class:`BadInput` that says what is missing.
-    """
-    changes: dict[str, object] = {}
+def prepare_train(recipe: TrainRecipe, workspace: Workspace, waits: bool) -> TrainRecipe:
+    """Raises :class:`BadInput` for what cannot be trained; else the recipe as it is."""
     _refuse_nothing_to_learn(recipe)
-    if workspace.datasets.exists(recipe.dataset):
-        changes["dataset_version"] = _version(recipe, workspace)
-    elif not waits:
-        workspace.datasets.get(recipe.dataset)
+    if not waits or workspace.datasets.exists(recipe.dataset):
+        _check_rows(recipe, workspace.datasets.read(recipe.dataset, recipe.dataset_version))
     if not waits:
         base = resolve(workspace, recipe.model, recipe.kind)
         _refuse_other_towers(recipe, base.contract)
         refuse_two(base.name, base.contract)
         _refuse_quantized(base)
-        for name in _helpers(recipe):
-            resolve(workspace, getattr(recipe, name))
-    changes["name"] = _name(recipe, workspace)
     _refuse_missing_gpus(recipe)
-    return recipe.model_copy(update=changes)
+    return recipe
 
 
 def _refuse_nothing_to_learn(recipe: TrainRecipe) -> None:
@@ -82,13 +64,6 @@ def _refuse_other_towers(recipe: TrainRecipe, contract: Contract | None) -> None
     )
 
 
-def _helpers(recipe: TrainRecipe) -> list[str]:
-    """The fields that name other models this run needs: a guide, a first stage."""
-    guided = recipe.chosen_objective.guided and bool(getattr(recipe, "guide_model", ""))
-    staged = getattr(recipe, "first_stage", "auto") not in MODEL_FREE
-    return ["guide_model"] * guided + ["first_stage"] * staged
-
-
 def _refuse_quantized(model: ResolvedModel) -> None:
     """Rounded weights are no start: what is trained is their original, over 4 bits if wanted."""
     if model.contract is not None and model.contract.weights:
@@ -116,15 +91,13 @@ def _refuse_missing_gpus(recipe: TrainRecipe) -> None:
         )
 
 
-def _version(recipe: TrainRecipe, workspace: Workspace) -> int:
-    reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
+def _check_rows(recipe: TrainRecipe, reader: DatasetReader) -> None:
     if not rows_of(reader, recipe, "train"):
         raise no_pairs(reader, "train") if recipe.on_pairs else no_queries(reader, "train")
     if recipe.model_kind.reads_pictures and not has_pictures(reader):
         raise no_pictures(reader)
     if recipe.in_batch and reader.counts["splits"]["train"] <= AT_ONCE:
         planned(reader, recipe, 1)
-    return int(reader.version)
 
 
 def rows_of(reader: DatasetReader, recipe: TrainRecipe, split: str) -> int:
@@ -132,15 +105,3 @@ def rows_of(reader: DatasetReader, recipe: TrainRecipe, split: str) -> int:
     if recipe.on_pairs:
         return int(reader.summary.get("pair_splits", {}).get(split, 0))
     return int(reader.counts["splits"].get(split, 0))
-
-
-def _name(recipe: TrainRecipe, workspace: Workspace) -> str:
-    if recipe.name:
-        if workspace.models.exists(recipe.name):
-            raise NameTaken(
-                f"There is already a model named '{recipe.name}'.",
-                f"Choose another name, for example '{workspace.models.free_name(recipe.name)}'.",
-            )
-        return recipe.name
-    base = re.sub(r"[^\w.-]+", "-", Path(recipe.model).name) or "model"
-    return workspace.models.free_name(f"{base}-{recipe.dataset}"[:100])

@@ -16,7 +16,7 @@ from workbench.models.inspect import is_language_model
 from workbench.models.load import LoadedReranker, cut
 from workbench.models.prompts import INSTRUCTION, NO, TEMPLATE, YES, own_template
 from workbench.models.resolve import ResolvedModel
-from workbench.recipes.train_rerank import TrainRerankerRecipe
+from workbench.recipes.train_kinds import TrainRerankerRecipe
 from workbench.training.callbacks import Cadence, Recorder
 from workbench.training.dev import Dev
 from workbench.training.loss import as_trained, module_of, pair_lengths

@@ -21,9 +21,9 @@ from workbench.models.assemble import WeightFormat
 from workbench.models.contract import Contract
 from workbench.models.load import load_embedding, load_model
 from workbench.models.resolve import ResolvedModel, resolve
-from workbench.recipes.base import Recipe
+from workbench.recipes.base import MODEL_FREE, Recipe
 from workbench.recipes.train import TrainRecipe
-from workbench.recipes.train_rerank import MODEL_FREE, TrainCandidatesRecipe
+from workbench.recipes.train_kinds import TrainCandidatesRecipe
 from workbench.training.batches import Batching
 from workbench.training.callbacks import Cadence, Recorder
 from workbench.training.dev import ORIGINAL, Dev, Reranking

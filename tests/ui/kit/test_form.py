@@ -12,7 +12,7 @@ from workbench.recipes.base import Recipe, setting
 from workbench.recipes.describe import FieldSpec, describe
 from workbench.recipes.evaluate import IndexRecipe
 from workbench.recipes.train import TrainEmbeddingRecipe
-from workbench.recipes.train_rerank import TrainRerankerRecipe
+from workbench.recipes.train_kinds import TrainRerankerRecipe
 from workbench.tasks import all_tasks
 
 #: Without those that hold another recipe's fields: nobody fills them in.

@@ -18,10 +18,10 @@ from ui.tabs.data.mine import MineSection
 from workbench import demo
 from workbench.data_check import check
 from workbench.mining import mine
-from workbench.mining.mine import prepare_mine
 from workbench.models.registry import new_model
+from workbench.prepare import prepare
 from workbench.recipes.base import Recipe
-from workbench.recipes.data_check import DataCheckRecipe, DataFixRecipe
+from workbench.recipes.data import DataCheckRecipe, DataFixRecipe
 from workbench.recipes.merge import BlendRecipe
 from workbench.recipes.mine import MineRecipe
 
@@ -158,7 +158,7 @@ def done(services: Services, id: str, recipe: Recipe, run: Any) -> None:
 
 def mined(services: Services, id: str) -> None:
     values = {"dataset": "tea", "method": "bm25", "num_negatives": 3}
-    done(services, id, prepare_mine(MineRecipe.read(values), services.workspace), mine.run)
+    done(services, id, prepare(MineRecipe.read(values), services.workspace), mine.run)
 
 
 def test_a_proposal_is_ticked_and_accepted_as_it_is_shown(services: Services, tea: str) -> None:

@@ -13,8 +13,7 @@ import pytest
 from tests.served import fill
 from tests.workbench.answers.conftest import all_of
 from tests.workbench.synthesis.test_local import qwen  # noqa: F401 - a fixture
-from workbench.answers.answer import answer
-from workbench.answers.prepare import prepare
+from workbench.answers.answer import answer, prepare
 from workbench.errors import BadInput, WorkbenchError
 from workbench.recipes.answer import AnswerRecipe
 from workbench.search.client import SearchClient

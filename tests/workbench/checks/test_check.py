@@ -15,7 +15,7 @@ from workbench.checks import CheckReport, check
 from workbench.cli.running import run_job
 from workbench.errors import BadInput, DatasetNotFound, ModelNotFound
 from workbench.recipes.data import ImportRecipe
-from workbench.recipes.kinds import KINDS
+from workbench.recipes.train import KINDS
 from workbench.workspace import Workspace
 
 #: 60 rows, every other with a negative; longer than 8 words.

@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 from workbench.checks.memory_estimate import Shape
 from workbench.checks.memory_suggestions import MOST, Suggestion, suggest
 from workbench.checks.run_facts import RunFacts
-from workbench.recipes.kinds import KINDS
 from workbench.recipes.objectives import names
-from workbench.recipes.train import TrainRecipe
+from workbench.recipes.train import KINDS, TrainRecipe
 
 GB = 10**9
 

@@ -8,7 +8,7 @@ import pytest
 from workbench.checks.run_facts import objectives
 from workbench.recipes.describe import describe
 from workbench.recipes.train import TrainEmbeddingRecipe
-from workbench.recipes.train_rerank import TrainRerankerRecipe
+from workbench.recipes.train_kinds import TrainRerankerRecipe
 
 
 class Held:

@@ -15,7 +15,7 @@ from workbench.cli.main import build_parser
 from workbench.cli.running import words
 from workbench.errors import BadInput, BadRecipe, ModelNotFound, WorkbenchError
 from workbench.recipes.train import TrainRecipe
-from workbench.recipes.train_rerank import TrainRerankerRecipe
+from workbench.recipes.train_kinds import TrainRerankerRecipe
 from workbench.workspace import Workspace
 
 

@@ -8,7 +8,7 @@ from tests.workbench.commands import examples
 from workbench.commands import Imported, read_command
 from workbench.commands.read import data_mapping
 from workbench.errors import BadInput, BadRecipe, WorkbenchError
-from workbench.recipes.kinds import KINDS
+from workbench.recipes.train import KINDS
 
 
 def told(imported: Imported, start: str) -> str:

@@ -9,10 +9,10 @@ import pytest
 
 from tests.workbench.data.fakes import bring, context, everything, lines
 from workbench.data import hub
-from workbench.data.import_job import prepare_import
 from workbench.data.job import run_import
 from workbench.data.push import push_dataset, stage
 from workbench.errors import BadInput
+from workbench.prepare import prepare
 from workbench.recipes.data import ImportRecipe
 from workbench.takeaway.push import PushFailed
 from workbench.workspace import Workspace
@@ -106,7 +106,7 @@ def test_what_the_library_raises_is_said_without_the_token(
 )
 def test_it_is_refused_at_the_click(path: str, message: str, workspace: Workspace) -> None:
     with pytest.raises(BadInput, match=message):
-        prepare_import(ImportRecipe(paths=[path], name="x"), workspace, False)
+        prepare(ImportRecipe(paths=[path], name="x"), workspace, False)
 
 
 class Api:

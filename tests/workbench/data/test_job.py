@@ -8,7 +8,6 @@ import pytest
 
 from tests.workbench.data.fakes import bring, context, lines
 from workbench.data import demo_dataset
-from workbench.data.import_job import prepare_import, prepare_sample
 from workbench.data.job import run_import, run_sample
 from workbench.errors import (
     BadInput,
@@ -18,6 +17,7 @@ from workbench.errors import (
     NoGoodRows,
     StrictRefused,
 )
+from workbench.prepare import prepare
 from workbench.recipes.data import ImportRecipe, SampleRecipe
 from workbench.workspace import Workspace
 
@@ -146,23 +146,21 @@ def test_uploads_stay_when_the_import_fails(workspace: Workspace) -> None:
 def test_prepare(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines(tmp_path / "rows.jsonl", GOOD)
     monkeypatch.chdir(tmp_path)
-    ready = prepare_import(ImportRecipe(paths=["rows.jsonl"], name="  a   name "), workspace, False)
+    ready = prepare(ImportRecipe(paths=["rows.jsonl"], name="  a   name "), workspace, False)
     assert ready.paths == [str(tmp_path / "rows.jsonl")]
     assert ready.name == "a name"
     with pytest.raises(BadInput, match="no file"):
-        prepare_import(ImportRecipe(paths=["gone.jsonl"], name="x"), workspace, False)
+        prepare(ImportRecipe(paths=["gone.jsonl"], name="x"), workspace, False)
     with pytest.raises(BadInput, match="encoding"):
-        prepare_import(
-            ImportRecipe(paths=["rows.jsonl"], name="x", encoding="klingon"), workspace, False
-        )
+        prepare(ImportRecipe(paths=["rows.jsonl"], name="x", encoding="klingon"), workspace, False)
     with pytest.raises(BadInput, match="name"):
-        prepare_import(ImportRecipe(paths=["rows.jsonl"], name=" \n "), workspace, False)
+        prepare(ImportRecipe(paths=["rows.jsonl"], name=" \n "), workspace, False)
     bring(workspace, tmp_path / "rows.jsonl", name="prepared")
     with pytest.raises(NameTaken) as taken:
-        prepare_import(ImportRecipe(paths=["rows.jsonl"], name="prepared"), workspace, False)
+        prepare(ImportRecipe(paths=["rows.jsonl"], name="prepared"), workspace, False)
     assert "prepared-2" in str(taken.value)
     with pytest.raises(NameTaken):
-        prepare_sample(SampleRecipe(name="prepared"), workspace, False)
+        prepare(SampleRecipe(name="prepared"), workspace, False)
 
 
 def test_registry(workspace: Workspace, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from tests.workbench.data.fakes import FakeContext, bring, context, lines
 from workbench.data.reader import DatasetReader
 from workbench.data_check import check, fix
 from workbench.data_check.fix import read_report
-from workbench.recipes.data_check import DataCheckRecipe, DataFixRecipe
+from workbench.recipes.data import DataCheckRecipe, DataFixRecipe
 from workbench.workspace import Workspace
 
 settings.register_profile("patient", deadline=None, max_examples=60)

@@ -9,7 +9,7 @@ from tests.workbench.data.fakes import everything
 from tests.workbench.data_check.conftest import Checker, healthy
 from workbench.data.reader import DatasetReader
 from workbench.data.versions import versions
-from workbench.recipes.data_check import CHECKS
+from workbench.recipes.data import CHECKS
 
 Make = Callable[..., DatasetReader]
 

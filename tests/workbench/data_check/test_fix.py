@@ -18,7 +18,7 @@ from workbench.data.reader import DatasetReader
 from workbench.data.versions import Changes, new_version
 from workbench.data_check.fix import fresh_report
 from workbench.errors import BadInput, BadRecipe, JobCancelled, NotFound
-from workbench.recipes.data_check import DataCheckRecipe, DataFixRecipe
+from workbench.recipes.data import DataCheckRecipe, DataFixRecipe
 from workbench.records import JobStatus
 
 Make = Callable[..., DatasetReader]

@@ -8,7 +8,7 @@ import pytest
 from tests.workbench.data_check.conftest import PLACES, SUBJECTS, Checker
 from workbench.data.reader import DatasetReader
 from workbench.data.versions import Changes, new_version
-from workbench.recipes.data_check import CHECKS
+from workbench.recipes.data import CHECKS
 
 Make = Callable[..., DatasetReader]
 Row = dict[str, Any]

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import pytest
 
 from workbench.data.reader import DatasetReader
-from workbench.data_check import prepare
-from workbench.data_check.prepare import prepare_check
+from workbench.data_check import check
 from workbench.errors import BadInput
 from workbench.evaluation.named import Named
 from workbench.models.contract import Contract
 from workbench.models.resolve import ResolvedModel
-from workbench.recipes.data_check import DataCheckRecipe
+from workbench.prepare import prepare
+from workbench.recipes.data import DataCheckRecipe
 from workbench.workspace import Workspace
 
 
@@ -31,14 +31,14 @@ def test_a_judge_must_compare_texts(
     if judge == "sees":
         # A CLIP-like model on disk would need weights.
         found = Named(judge, ResolvedModel(judge, "", Contract(kind="image-text"), None))
-        monkeypatch.setattr(prepare, "find", lambda *_: found)
+        monkeypatch.setattr(check, "find", lambda *_: found)
     read = data(train=[{"query": "tea", "pos": ["a cup of tea"], "neg": ["coffee"]}])
     with pytest.raises(BadInput, match=sentence) as told:
-        prepare_check(DataCheckRecipe(dataset=read.name, judge=judge), workspace, waits)
+        prepare(DataCheckRecipe(dataset=read.name, judge=judge), workspace, waits)
     assert "Choose an embedding model or a reranker" in told.value.hint
 
 
 def test_other_models_may(data: Callable[..., DatasetReader], workspace: Workspace) -> None:
     read = data(train=[{"query": "tea", "pos": ["a cup of tea"], "neg": ["coffee"]}])
     recipe = DataCheckRecipe(dataset=read.name, judge="all-MiniLM-L6-v2")
-    assert prepare_check(recipe, workspace, False).dataset_version == 1
+    assert prepare(recipe, workspace, False).dataset_version == 1

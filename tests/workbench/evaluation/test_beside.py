@@ -13,7 +13,7 @@ from tests.workbench.training.fakes import FakeContext, FakeReader, animal_split
 from workbench.comparison.names import METRICS
 from workbench.comparison.table import build_table, pair_table
 from workbench.errors import BadInput, BadRecipe
-from workbench.evaluation.prepare import prepare_evaluate
+from workbench.prepare import prepare
 from workbench.recipes.evaluate import EvaluateRecipe
 from workbench.workspace import Workspace
 
@@ -92,7 +92,7 @@ def test_scored_pairs_are_judged_by_correlation_alone(
 ) -> None:
     from workbench.evaluation.job import run
 
-    result = run(prepare_evaluate(recipe("sts", models), context.workspace), context)
+    result = run(prepare(recipe("sts", models), context.workspace), context)
     assert json.loads(json.dumps(result)) == result
     rows = result["pairs"]["rows"]
     assert [row["model"] for row in rows] == models
@@ -141,7 +141,7 @@ def test_a_split_without_pairs_or_queries_is_refused_at_the_click(
 ) -> None:
     asked = recipe("sts", models).model_copy(update={"split": "dev"})
     with pytest.raises(BadInput):
-        prepare_evaluate(asked, context.workspace)
+        prepare(asked, context.workspace)
 
 
 def test_fewer_dimensions_are_measured_from_one_pass(
@@ -204,7 +204,7 @@ def test_a_second_data_set_is_measured_beside_the_first(
 ) -> None:
     from workbench.evaluation.job import run
 
-    asked = prepare_evaluate(recipe("pets", models, second_dataset="both"), context.workspace)
+    asked = prepare(recipe("pets", models, second_dataset="both"), context.workspace)
     result = run(asked, context)
     second = result["second_dataset"]
     # It has no dev split, so its test split is taken.
@@ -212,4 +212,4 @@ def test_a_second_data_set_is_measured_beside_the_first(
     assert [row["model"] for row in second["rows"]] == models
     assert second["comparisons"] and second["pairs"]["rows"]
     with pytest.raises(BadInput, match="is the first one"):
-        prepare_evaluate(recipe("pets", models, second_dataset="pets"), context.workspace)
+        prepare(recipe("pets", models, second_dataset="pets"), context.workspace)

@@ -17,7 +17,7 @@ from tests.workbench.training.fakes import (
 from workbench.comparison.names import METRICS
 from workbench.comparison.table import build_table
 from workbench.errors import BadInput, JobCancelled, ModelNotFound, NotFound
-from workbench.evaluation.prepare import prepare_evaluate
+from workbench.prepare import prepare
 from workbench.recipes.evaluate import EvaluateRecipe
 from workbench.workspace import Workspace
 
@@ -110,13 +110,13 @@ def test_cancel_stops_between_batches(context: FakeContext, models: list[str]) -
 
 def test_prepare(context: FakeContext, models: list[str]) -> None:
     workspace = context.workspace
-    ready = prepare_evaluate(recipe([models[0], models[1], models[0]]), workspace)
+    ready = prepare(recipe([models[0], models[1], models[0]]), workspace)
     assert ready.models == models and ready.dataset_version == 1
     with pytest.raises(BadInput, match="no test queries"):
-        prepare_evaluate(recipe(models).model_copy(update={"split": "test"}), workspace)
+        prepare(recipe(models).model_copy(update={"split": "test"}), workspace)
     with pytest.raises(ModelNotFound):
-        prepare_evaluate(recipe(["no-such-model"]), workspace)
-    waiting = prepare_evaluate(recipe(["no-such-model"]), workspace, waits=True)
+        prepare(recipe(["no-such-model"]), workspace)
+    waiting = prepare(recipe(["no-such-model"]), workspace, waits=True)
     assert waiting.models == ["no-such-model"]
 
 

@@ -13,7 +13,7 @@ from workbench.comparison.matrix import MEASURED, to_markdown, to_published, to_
 from workbench.errors import BadInput, BadRecipe, JobCancelled
 from workbench.evaluation import job, matrix
 from workbench.evaluation.metrics import cut_scores
-from workbench.evaluation.prepare import prepare_matrix
+from workbench.prepare import prepare
 from workbench.recipes.evaluate import EvaluateRecipe, MatrixRecipe
 
 make: Callable[..., Any] = test_stages.make
@@ -143,10 +143,10 @@ def test_stopping_leaves_nothing(make: Make) -> None:
 def test_what_cannot_be_is_refused_at_the_click(make: Make) -> None:
     workspace = make(DATA).workspace
     with pytest.raises(BadInput, match="no embedding model"):
-        prepare_matrix(recipe(["right"]), workspace)
+        prepare(recipe(["right"]), workspace)
     with pytest.raises(BadInput, match="neither a reranker"):
-        prepare_matrix(recipe(["bm25"], rerankers=["embed"]), workspace)
+        prepare(recipe(["bm25"], rerankers=["embed"]), workspace)
     with pytest.raises(BadRecipe, match="fewer than the 20"):
         recipe(["bm25"], top_k=20)
-    ready = prepare_matrix(recipe(["BM25", "bm25"]), workspace)
+    ready = prepare(recipe(["BM25", "bm25"]), workspace)
     assert ready.retrievers == ["bm25"] and ready.dataset_version == 1

@@ -18,7 +18,7 @@ from tests.workbench.evaluation.test_stages import (
 from workbench.comparison.table import build_table, to_text
 from workbench.comparison.text import full_list_lines, result_text
 from workbench.errors import BadInput
-from workbench.evaluation.prepare import prepare_evaluate
+from workbench.prepare import prepare
 
 make: Callable[..., Any] = test_stages.make
 BROUGHT: dict[str, Any] = {"dev": OWN}
@@ -82,7 +82,7 @@ def test_mined_negatives_are_no_candidates_to_measure_by(make: Make) -> None:
     context = make(BROUGHT)
     context.workspace.datasets.reader.origin = "mined:bm25"
     with pytest.raises(BadInput, match="have no candidates in the data"):
-        prepare_evaluate(recipe(["embed"], evaluation_mode="reranking"), context.workspace)
+        prepare(recipe(["embed"], evaluation_mode="reranking"), context.workspace)
 
 
 def test_a_second_data_set_without_candidates_is_refused_at_the_click(make: Make) -> None:
@@ -92,7 +92,7 @@ def test_a_second_data_set_without_candidates_is_refused_at_the_click(make: Make
     datasets.read = lambda name, *_: second if name == "other" else first
     datasets.exists = lambda _name: True
     with pytest.raises(BadInput, match="have no candidates in the data"):
-        prepare_evaluate(
+        prepare(
             recipe(["embed"], evaluation_mode="reranking", second_dataset="other"),
             context.workspace,
         )
@@ -168,5 +168,5 @@ def test_what_a_way_cannot_do_is_refused_at_the_click(
 ) -> None:
     context = make(data)
     with pytest.raises(BadInput) as error:
-        prepare_evaluate(recipe(models, **values), context.workspace)
+        prepare(recipe(models, **values), context.workspace)
     assert says in str(error.value)

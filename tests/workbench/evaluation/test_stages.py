@@ -13,9 +13,9 @@ from tests.workbench.training.fakes import FakeContext, FakeDatasets, FakeReader
 from workbench.comparison.table import build_table, to_csv, to_markdown, to_text
 from workbench.errors import BadInput
 from workbench.evaluation import job, named, stages
-from workbench.evaluation.prepare import prepare_evaluate
 from workbench.models.contract import Contract
 from workbench.models.resolve import ResolvedModel
+from workbench.prepare import prepare
 from workbench.recipes.evaluate import EvaluateRecipe
 from workbench.workspace import Workspace
 
@@ -194,15 +194,15 @@ def test_own_candidates_and_the_queries_without(make: Make) -> None:
 
 def test_what_cannot_be_is_refused_at_the_click(make: Make) -> None:
     workspace = make(DATA).workspace
-    ready = prepare_evaluate(recipe(["BM25", "bm25", "embed"], first_stage=" Auto "), workspace)
+    ready = prepare(recipe(["BM25", "bm25", "embed"], first_stage=" Auto "), workspace)
     assert ready.models == ["bm25", "embed"] and ready.first_stage == "auto"
     with pytest.raises(BadInput, match="no first stage"):
-        prepare_evaluate(recipe(["right"], rerankers=["right"]), workspace)
+        prepare(recipe(["right"], rerankers=["right"]), workspace)
     for second in ("embed", "bm25"):
         with pytest.raises(BadInput, match="cannot be a second stage"):
-            prepare_evaluate(recipe(["bm25"], rerankers=[second]), workspace)
+            prepare(recipe(["bm25"], rerankers=[second]), workspace)
     with pytest.raises(BadInput, match="cannot find candidates"):
-        prepare_evaluate(recipe(["right"], first_stage="late"), workspace)
+        prepare(recipe(["right"], first_stage="late"), workspace)
 
 
 def test_what_shows_only_in_the_run_is_refused_there(make: Make) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from workbench.errors import BadInput, DatasetNotFound, ModelNotFound, NameTaken
-from workbench.merging.prepare import prepare_blend, prepare_merge
 from workbench.models.registry import new_model
+from workbench.prepare import prepare
 from workbench.recipes.merge import BlendRecipe, MergeRecipe
 from workbench.workspace import Workspace
 
@@ -36,31 +36,31 @@ def save_weights(path: Path) -> None:
 
 
 def test_a_free_name_is_made(workspace: Workspace) -> None:
-    assert prepare_merge(MergeRecipe(model="mine"), workspace).name == "mine-merged"
+    assert prepare(MergeRecipe(model="mine"), workspace).name == "mine-merged"
     folder = workspace.models.folder("mine")
-    found = prepare_merge(MergeRecipe(model=str(folder), name=" whole "), workspace)
+    found = prepare(MergeRecipe(model=str(folder), name=" whole "), workspace)
     assert (found.model, found.name) == (str(folder.resolve()), "whole")
 
 
 def test_only_adapters_are_merged(workspace: Workspace) -> None:
     with pytest.raises(BadInput, match="not an adapter"):
-        prepare_merge(MergeRecipe(model="all-MiniLM-L6-v2"), workspace)
+        prepare(MergeRecipe(model="all-MiniLM-L6-v2"), workspace)
     with pytest.raises(ModelNotFound):
-        prepare_merge(MergeRecipe(model="nobody"), workspace)
-    assert prepare_merge(MergeRecipe(model="later"), workspace, True).name == "later-merged"
+        prepare(MergeRecipe(model="nobody"), workspace)
+    assert prepare(MergeRecipe(model="later"), workspace, True).name == "later-merged"
 
 
 def test_a_taken_name_is_refused(workspace: Workspace) -> None:
     with pytest.raises(NameTaken, match="mine"):
-        prepare_merge(MergeRecipe(model="mine", name="mine"), workspace)
+        prepare(MergeRecipe(model="mine", name="mine"), workspace)
 
 
 def test_a_blend_wants_full_models_and_data(workspace: Workspace) -> None:
     about: dict[str, Any] = {"base": "all-MiniLM-L6-v2", "dataset": "tea", "second_dataset": "tea"}
     with pytest.raises(BadInput, match="Merge it first"):
-        prepare_blend(BlendRecipe(model="mine", **about), workspace)
+        prepare(BlendRecipe(model="mine", **about), workspace)
     with pytest.raises(DatasetNotFound):
-        prepare_blend(BlendRecipe(model="all-MiniLM-L6-v2", **about), workspace)
-    kept = prepare_blend(BlendRecipe(model="later", keep=0.5, **about), workspace, True)
+        prepare(BlendRecipe(model="all-MiniLM-L6-v2", **about), workspace)
+    kept = prepare(BlendRecipe(model="later", keep=0.5, **about), workspace, True)
     assert kept.name == "later-blend-0.5"
-    assert prepare_blend(BlendRecipe(model="later", **about), workspace, True).name == ""
+    assert prepare(BlendRecipe(model="later", **about), workspace, True).name == ""

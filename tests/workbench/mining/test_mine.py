@@ -15,8 +15,8 @@ from tests.workbench.training.fakes import FakeContext, animal_splits, save_tiny
 from workbench.data.reader import DatasetReader
 from workbench.data.versions import Changes, new_version, versions
 from workbench.errors import BadInput
-from workbench.mining.mine import prepare_mine
 from workbench.mining.proposal import NEGATIVE, POSITIVE, Proposal, accept, proposal_of
+from workbench.prepare import prepare
 from workbench.recipes.mine import MineRecipe
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.workspace import Workspace
@@ -56,7 +56,7 @@ def mine(workspace: Workspace, **values: Any) -> Proposal:
 
     id = f"mine{len(workspace.jobs.list()):06}"
     shared = {"dataset": "pets", "precision": "fp32", "device": "cpu", "use_cache": False}
-    recipe = prepare_mine(MineRecipe.read({**shared, **values}), workspace)
+    recipe = prepare(MineRecipe.read({**shared, **values}), workspace)
     folder = workspace.jobs.folder(id)
     folder.mkdir(parents=True)
     result = run(recipe, FakeContext(workspace, folder))
@@ -321,11 +321,11 @@ def scorer(kind: str, folder: Path, tiny: Path) -> Path:
 
 def test_wrong_names_stop_at_the_click(workspace: Workspace, reader: DatasetReader) -> None:
     with pytest.raises(BadInput, match="no test queries"):
-        prepare_mine(MineRecipe(dataset="pets", method="bm25", split="test"), workspace)
+        prepare(MineRecipe(dataset="pets", method="bm25", split="test"), workspace)
     with pytest.raises(BadInput, match="neither a reranker"):
         values = {"dataset": "pets", "method": "random", "reranker": "all-MiniLM-L6-v2"}
-        prepare_mine(MineRecipe.read(values), workspace)
+        prepare(MineRecipe.read(values), workspace)
     with pytest.raises(BadInput, match="no room") as told:
-        prepare_mine(MineRecipe(dataset="pets", range_max=3, num_negatives=4), workspace)
+        prepare(MineRecipe(dataset="pets", range_max=3, num_negatives=4), workspace)
     assert "range_max" in told.value.details["fields"]
-    assert prepare_mine(MineRecipe(dataset="pets", model="BM25"), workspace).method == "bm25"
+    assert prepare(MineRecipe(dataset="pets", model="BM25"), workspace).method == "bm25"

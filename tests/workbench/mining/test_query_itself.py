@@ -17,7 +17,7 @@ from workbench.evaluation.candidates import mine as candidates
 from workbench.evaluation.own_document import query_itself
 from workbench.mining.proposal import FILE, NEGATIVE, SCHEMA, accept
 from workbench.recipes.train import TrainEmbeddingRecipe
-from workbench.recipes.train_rerank import TrainRerankerRecipe
+from workbench.recipes.train_kinds import TrainRerankerRecipe
 from workbench.training.batches import Batching
 from workbench.training.epoch import row_texts
 from workbench.training.pairs import candidate_rows

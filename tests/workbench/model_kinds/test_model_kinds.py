@@ -9,7 +9,7 @@ import sentence_transformers
 from workbench.errors import ModelUnusable
 from workbench.model_kinds import MODEL_KINDS, ModelKind, encoding, first_stages, scoring, seeing
 from workbench.models.contract import CONTRACT_FILE, Contract
-from workbench.recipes.kinds import KINDS
+from workbench.recipes.train import KINDS
 from workbench.tasks import get_task
 
 ALL = MODEL_KINDS.all()

@@ -16,9 +16,10 @@ from tests.workbench.models.fakes import FakeContext, write_json, write_modules,
 from workbench.errors import BadRecipe, InUse
 from workbench.models.contract import Contract
 from workbench.models.inspect import inspect_folder
-from workbench.models.jobs import edit, prepare_add
+from workbench.models.jobs import edit
 from workbench.models.registry import new_model
 from workbench.models.rules import Rules, answer_id
+from workbench.prepare import prepare
 from workbench.recipes.base import ContractRecipe
 from workbench.recipes.data import AddModelRecipe
 from workbench.workspace import Workspace
@@ -200,8 +201,8 @@ def test_a_job_with_the_model_forbids_any_change(opened: Workspace) -> None:
 def test_adding_refuses_at_the_click(opened: Workspace, tmp_path: Path) -> None:
     source = str(write_plain(tmp_path / "m"))
     with pytest.raises(BadRecipe, match="no score head"):
-        prepare_add(AddModelRecipe(source=source, kind="reranker"), opened, False)
-    assert prepare_add(AddModelRecipe(source=source, pooling="cls"), opened, False).pooling == "cls"
+        prepare(AddModelRecipe(source=source, kind="reranker"), opened, False)
+    assert prepare(AddModelRecipe(source=source, pooling="cls"), opened, False).pooling == "cls"
 
 
 @pytest.mark.slow  # imports sentence-transformers
@@ -219,7 +220,7 @@ def test_a_model_added_with_another_pooling_is_used_with_it(
     SentenceTransformer(str(source)).save_pretrained(str(whole))
     for path in (source, whole):
         recipe = AddModelRecipe(source=str(path), pooling="cls")
-        run_add(prepare_add(recipe, opened, False), FakeContext(opened))
+        run_add(prepare(recipe, opened, False), FakeContext(opened))
 
     def vector(name: str) -> Any:
         return load_embedding(resolve(opened, name), precision="fp32").encode(["the fox"], "query")

@@ -10,8 +10,8 @@ import pytest
 from tests.workbench.models import tiny
 from tests.workbench.models.fakes import FakeContext, write_modules
 from workbench.errors import BadInput, JobCancelled, ModelNotFound, ModelUnusable, NameTaken
-from workbench.models.jobs import prepare_add
 from workbench.models.resolve import resolve
+from workbench.prepare import prepare
 from workbench.recipes.data import AddModelRecipe
 from workbench.workspace import Workspace
 
@@ -28,21 +28,21 @@ def test_the_click_fills_in_source_and_name(
 ) -> None:
     write_modules(tmp_path / "my-model")
     monkeypatch.chdir(tmp_path)
-    recipe = prepare_add(AddModelRecipe(source="my-model"), opened, False)
+    recipe = prepare(AddModelRecipe(source="my-model"), opened, False)
     assert (recipe.source, recipe.name) == (str(tmp_path / "my-model"), "my-model")
 
 
 def test_the_click_refuses_what_is_no_model(opened: Workspace, tmp_path: Path) -> None:
     with pytest.raises(ModelUnusable, match="holds no model"):
-        prepare_add(AddModelRecipe(source=str(tmp_path)), opened, False)
+        prepare(AddModelRecipe(source=str(tmp_path)), opened, False)
     with pytest.raises(ModelNotFound):
-        prepare_add(AddModelRecipe(source="no-such-model"), opened, False)
+        prepare(AddModelRecipe(source="no-such-model"), opened, False)
     opened.models.ensure_packaged()
     with pytest.raises(BadInput, match="already"):
-        prepare_add(AddModelRecipe(source="all-MiniLM-L6-v2"), opened, False)
+        prepare(AddModelRecipe(source="all-MiniLM-L6-v2"), opened, False)
     folder = str(write_modules(tmp_path / "mine"))
     with pytest.raises(NameTaken):
-        prepare_add(AddModelRecipe(source=folder, name="all-MiniLM-L6-v2"), opened, False)
+        prepare(AddModelRecipe(source=folder, name="all-MiniLM-L6-v2"), opened, False)
 
 
 # The rest loads models: importing sentence-transformers takes 6 to 11 seconds.
@@ -55,7 +55,7 @@ def test_a_pickled_checkpoint_becomes_a_model_of_safetensors(
 
     source = tiny.pickled(tiny.bert(tmp_path / "tiny"))
     context = FakeContext(opened)
-    recipe = prepare_add(AddModelRecipe(source=str(source)), opened, False)
+    recipe = prepare(AddModelRecipe(source=str(source)), opened, False)
     result = run_add(recipe, context)
     model = opened.models.get("tiny")
     folder = opened.models.folder("tiny")

@@ -13,9 +13,9 @@ from tests.workbench.models.fakes import FakeContext
 from tests.workbench.models.shapes import SHAPES, legacy, multilingual
 from workbench.errors import BadInput, ModelUnusable
 from workbench.models.inspect import inspect_folder
-from workbench.models.jobs import prepare_add
 from workbench.models.resolve import resolve
 from workbench.pictures.captions import words
+from workbench.prepare import prepare
 from workbench.recipes.data import AddModelRecipe
 from workbench.workspace import Workspace
 
@@ -48,7 +48,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def added(opened: Workspace, **values: Any) -> str:
     from workbench.models.jobs import run_add
 
-    result = run_add(prepare_add(AddModelRecipe(**values), opened, False), FakeContext(opened))
+    result = run_add(prepare(AddModelRecipe(**values), opened, False), FakeContext(opened))
     return str(result["model"])
 
 
@@ -97,9 +97,9 @@ def test_texts_by_one_pictures_by_the_other(
 def test_a_pair_is_used_and_not_trained(opened: Workspace, clip: Path, texts: Path) -> None:
     from sentence_transformers import SentenceTransformer
 
-    from workbench.merging.prepare import full_model
+    from workbench.merging.mergeable import full_model
     from workbench.models.load import load_model
-    from workbench.recipes.train_image_text import TrainImageTextRecipe
+    from workbench.recipes.train_kinds import TrainImageTextRecipe
     from workbench.takeaway.snippet import use_lines
     from workbench.training.image_text import ImageTextTraining
 

@@ -9,11 +9,10 @@ import pytest
 from tests.workbench.models import tiny
 from tests.workbench.models.fakes import FakeContext
 from tests.workbench.search.test_rerank import corpus, put_model
-from workbench.data.import_job import prepare_import
 from workbench.data.job import run_import
 from workbench.errors import BadInput, ModelNotFound
+from workbench.prepare import prepare
 from workbench.quantization.keep import keepable, keeping
-from workbench.quantization.prepare import prepare_lab
 from workbench.recipes.data import ImportRecipe
 from workbench.recipes.evaluate import IndexRecipe
 from workbench.recipes.quantize import QuantizeLabRecipe
@@ -29,7 +28,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     folder = tmp_path_factory.mktemp("lab")
     workspace = Workspace.open(folder / "home")
     recipe = ImportRecipe(paths=[str(corpus(folder))], name="animals")
-    run_import(prepare_import(recipe, workspace, False), FakeContext(workspace))
+    run_import(prepare(recipe, workspace, False), FakeContext(workspace))
     put_model(workspace, "small", tiny.bert(folder / "other", seed=1))
     tiny.bert(folder / "elsewhere" / "small")
     yield workspace
@@ -53,7 +52,7 @@ def measure(workspace: Workspace, **values: Any) -> dict[str, Any]:
     split = next(iter(workspace.datasets.read("animals").counts["splits"]))
     about = {"model": "small", "dataset": "animals", "split": split, "device": "cpu"}
     recipe = QuantizeLabRecipe.read({**about, "methods": [], **values})
-    return run(prepare_lab(recipe, workspace), FakeContext(workspace))
+    return run(prepare(recipe, workspace), FakeContext(workspace))
 
 
 def elsewhere(workspace: Workspace) -> str:
@@ -124,11 +123,11 @@ def test_an_index_is_kept_of_the_data_that_was_measured(opened: Workspace) -> No
 
 def test_the_recipe_names_the_version_it_measures(opened: Workspace) -> None:
     recipe = QuantizeLabRecipe(model="small", dataset="animals")
-    assert prepare_lab(recipe, opened).dataset_version == 1
+    assert prepare(recipe, opened).dataset_version == 1
     with pytest.raises(BadInput, match="version 3"):
-        prepare_lab(recipe.model_copy(update={"dataset_version": 3}), opened)
+        prepare(recipe.model_copy(update={"dataset_version": 3}), opened)
     later = recipe.model_copy(update={"dataset": "to-come"})
-    assert prepare_lab(later, opened, waits=True).dataset_version is None
+    assert prepare(later, opened, waits=True).dataset_version is None
 
 
 def test_the_quantizer_is_quiet_and_others_stay_heard(

@@ -15,8 +15,9 @@ from workbench.models.contract import Contract
 from workbench.models.quantized import QUANTIZATION_METHODS, Refusal
 from workbench.models.registry import new_model
 from workbench.models.resolve import resolve
+from workbench.prepare import prepare
 from workbench.quantization.methods import VectorFormat
-from workbench.quantization.prepare import formats, prepare_lab, prepare_quantize
+from workbench.quantization.prepare import formats
 from workbench.recipes.quantize import QuantizeLabRecipe, QuantizeRecipe
 from workbench.training.prepare import _refuse_quantized
 from workbench.workspace import Workspace
@@ -42,19 +43,19 @@ def lab(**values: Any) -> QuantizeLabRecipe:
 
 def test_a_free_name_is_made(workspace: Workspace) -> None:
     recipe = QuantizeRecipe(model="all-MiniLM-L6-v2", method="nf4")
-    assert prepare_quantize(recipe, workspace).name == "all-MiniLM-L6-v2-nf4"
+    assert prepare(recipe, workspace).name == "all-MiniLM-L6-v2-nf4"
     with pytest.raises(NameTaken):
-        prepare_quantize(recipe.model_copy(update={"name": "mine"}), workspace)
+        prepare(recipe.model_copy(update={"name": "mine"}), workspace)
 
 
 def test_adapters_and_unknown_models_are_refused(workspace: Workspace) -> None:
     with pytest.raises(BadInput, match="adapter") as refused:
-        prepare_quantize(QuantizeRecipe(model="mine"), workspace)
+        prepare(QuantizeRecipe(model="mine"), workspace)
     assert "merge mine" in refused.value.hint
     with pytest.raises(ModelNotFound):
-        prepare_quantize(QuantizeRecipe(model="no-such"), workspace)
+        prepare(QuantizeRecipe(model="no-such"), workspace)
     # Another job may make it.
-    assert prepare_quantize(QuantizeRecipe(model="no-such"), workspace, True).name == "no-such-bf16"
+    assert prepare(QuantizeRecipe(model="no-such"), workspace, True).name == "no-such-bf16"
 
 
 def refusal(method: str, name: str, contract: Contract) -> Refusal | None:
@@ -97,13 +98,13 @@ def test_a_missing_package_is_named(
 
 def test_the_lab_checks_everything_at_the_click(workspace: Workspace) -> None:
     with pytest.raises(DatasetNotFound):
-        prepare_lab(lab(), workspace)
+        prepare(lab(), workspace)
     with pytest.raises(BadInput, match="at least 8 dimensions, not 4"):
-        prepare_lab(lab(dimensions="100, 4"), workspace)
+        prepare(lab(dimensions="100, 4"), workspace)
     with pytest.raises(BadInput, match="384 dimensions"):
-        prepare_lab(lab(dimensions="512"), workspace)
+        prepare(lab(dimensions="512"), workspace)
     with pytest.raises(BadInput, match="Nothing was chosen"):
-        prepare_lab(lab(methods=[], vectors=[]), workspace)
+        prepare(lab(methods=[], vectors=[]), workspace)
     with pytest.raises(BadInput, match="methods"):
         lab(methods=["int3"])
 

@@ -41,16 +41,16 @@ print(json.dumps(found))
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    from workbench.data.import_job import prepare_import
     from workbench.data.job import run_import
     from workbench.models.jobs import run_add
+    from workbench.prepare import prepare
     from workbench.quantization.quantize import run
 
     folder = tmp_path_factory.mktemp("taken")
     opened = Workspace.open(folder / "home")
     context = FakeContext(opened)
     recipe = ImportRecipe(paths=[str(corpus(folder))], name="animals")
-    run_import(prepare_import(recipe, opened, False), context)
+    run_import(prepare(recipe, opened, False), context)
     # Said otherwise than anybody would guess.
     otherwise: dict[str, Any] = {
         "query_prompt": "the quick ",
@@ -134,12 +134,12 @@ def ours(lines: str) -> str:
 
 
 def test_an_index_is_built_and_searched_with_an_int8_graph(workspace: Workspace) -> None:
+    from workbench.prepare import prepare
     from workbench.search.client import SearchClient
     from workbench.search.making import run_build
-    from workbench.search.staleness import prepare_index
 
     wanted = IndexRecipe(dataset="animals", model="one-onnx-int8", name="small")
-    built = run_build(prepare_index(wanted, workspace, False), FakeContext(workspace))
+    built = run_build(prepare(wanted, workspace, False), FakeContext(workspace))
     assert built["recall@10"] == 1.0
     assert workspace.indexes.get("small").contract["weights"] == "onnx-int8"
     client = SearchClient(workspace)

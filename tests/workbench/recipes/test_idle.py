@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from workbench.recipes.idle import idle
-from workbench.recipes.kinds import KINDS
+from workbench.recipes.train import KINDS
 
 OWN = {"in_batch_negatives": False}
 

@@ -13,15 +13,15 @@ from tests.workbench.models import tiny
 from tests.workbench.models.fakes import FakeContext
 from tests.workbench.pictures.fakes import animated, bomb, encoded, noise, plain, turned
 from workbench.data.edit import Changes
-from workbench.data.import_job import prepare_import
 from workbench.data.job import run_import
 from workbench.data.versions import new_version
 from workbench.errors import BadInput, ModelUnusable, PictureUnusable
 from workbench.models.jobs import run_add
+from workbench.prepare import prepare
 from workbench.recipes.data import AddModelRecipe, ImportRecipe
 from workbench.recipes.evaluate import IndexRecipe, IndexUpdateRecipe
 from workbench.search.pictures import of_pictures, picture_request
-from workbench.search.staleness import prepare_index, prepare_update, stale
+from workbench.search.staleness import stale
 from workbench.workspace import Workspace
 
 # Importing sentence-transformers takes 6 to 11 seconds.
@@ -52,7 +52,7 @@ def opened(tmp_path: Path) -> Iterator[Workspace]:
     workspace = Workspace.open(tmp_path / "home")
     context = FakeContext(workspace)
     recipe = ImportRecipe(paths=[str(folder)], name="seen")
-    run_import(prepare_import(recipe, workspace, False), context)
+    run_import(prepare(recipe, workspace, False), context)
     make_small_clip(tmp_path / "clip", WORDS, 24, 3)
     run_add(AddModelRecipe(source=str(tmp_path / "clip"), name="clip"), context)
     yield workspace
@@ -64,14 +64,14 @@ def index(workspace: Workspace, name: str, **values: Any) -> dict[str, Any]:
 
     asked: dict[str, Any] = {"dataset": "seen", "model": "clip", "precision": "fp32", **values}
     recipe = IndexRecipe(name=name, **asked)
-    return run_build(prepare_index(recipe, workspace, False), FakeContext(workspace))
+    return run_build(prepare(recipe, workspace, False), FakeContext(workspace))
 
 
 def update(workspace: Workspace, name: str, **values: Any) -> dict[str, Any]:
     from workbench.search.update import run
 
     recipe = IndexUpdateRecipe(index=name, **values)
-    return run(prepare_update(recipe, workspace, False), FakeContext(workspace))
+    return run(prepare(recipe, workspace, False), FakeContext(workspace))
 
 
 def row_of(workspace: Workspace, id: str) -> int:
@@ -228,7 +228,7 @@ def test_a_model_that_sees_needs_pictures(opened: Workspace, tmp_path: Path) -> 
     path = tmp_path / "notes.jsonl"
     path.write_bytes(b'{"id": "a", "text": "a fox"}\n{"id": "b", "text": "a dog"}\n')
     recipe = ImportRecipe(paths=[str(path)], name="notes")
-    run_import(prepare_import(recipe, opened, False), FakeContext(opened))
+    run_import(prepare(recipe, opened, False), FakeContext(opened))
     with pytest.raises(BadInput, match="'notes' has no pictures"):
         index(opened, "none", dataset="notes")
 

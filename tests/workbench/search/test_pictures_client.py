@@ -11,14 +11,13 @@ import pytest
 from tests.workbench.models.fakes import FakeContext
 from tests.workbench.pictures.fakes import animated, bomb, noise, turned
 from workbench.cli.main import main
-from workbench.data.import_job import prepare_import
 from workbench.data.job import run_import
 from workbench.errors import BadInput, IndexNotFound, PictureUnusable
 from workbench.models.jobs import run_add
+from workbench.prepare import prepare
 from workbench.recipes.data import AddModelRecipe, ImportRecipe
 from workbench.recipes.evaluate import IndexRecipe
 from workbench.search.client import SearchClient
-from workbench.search.staleness import prepare_index
 from workbench.workspace import Workspace
 
 # A search process imports sentence-transformers, here twice: 6 to 11 seconds each.
@@ -39,12 +38,12 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     workspace = Workspace.open(folder / "home")
     context = FakeContext(workspace)
     recipe = ImportRecipe(paths=[str(folder / "seen")], name="seen")
-    run_import(prepare_import(recipe, workspace, False), context)
+    run_import(prepare(recipe, workspace, False), context)
     words = sorted({word for name in NAMES for word in name.split()})
     make_small_clip(folder / "clip", words, 24, 3)
     run_add(AddModelRecipe(source=str(folder / "clip"), name="clip"), context)
     run_build(
-        prepare_index(IndexRecipe(dataset="seen", model="clip", name="all"), workspace, False),
+        prepare(IndexRecipe(dataset="seen", model="clip", name="all"), workspace, False),
         context,
     )
     yield workspace

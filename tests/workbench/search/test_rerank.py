@@ -79,21 +79,20 @@ def put_model(workspace: Workspace, name: str, source: Path) -> None:
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    from workbench.data.import_job import prepare_import
     from workbench.data.job import run_import
+    from workbench.prepare import prepare
     from workbench.search.making import run_build
-    from workbench.search.staleness import prepare_index
 
     folder = tmp_path_factory.mktemp("rerank")
     workspace = Workspace.open(folder / "home")
     context = FakeContext(workspace)
     recipe = ImportRecipe(paths=[str(corpus(folder))], name="animals")
-    run_import(prepare_import(recipe, workspace, False), context)
+    run_import(prepare(recipe, workspace, False), context)
     put_model(workspace, "encodes", tiny.bert(folder / "encodes"))
     put_model(workspace, "orders", cross_encoder(folder / "orders", 1))
     put_model(workspace, "colbert", late_interaction(folder))
     wanted = IndexRecipe(dataset="animals", model="encodes", name="one")
-    run_build(prepare_index(wanted, workspace, False), context)
+    run_build(prepare(wanted, workspace, False), context)
     yield workspace
     workspace.close()
 

@@ -19,9 +19,9 @@ from workbench.errors import (
     NameTaken,
     SearchUnavailable,
 )
+from workbench.prepare import prepare
 from workbench.recipes.data import AddModelRecipe, ImportRecipe
 from workbench.recipes.evaluate import IndexRecipe
-from workbench.search.staleness import prepare_index
 from workbench.workspace import Workspace
 
 # Importing sentence-transformers takes 6 to 11 seconds, here and once more in the search process.
@@ -48,21 +48,21 @@ def corpus(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    from workbench.data.import_job import prepare_import
     from workbench.data.job import run_import
     from workbench.models.jobs import run_add
+    from workbench.prepare import prepare
     from workbench.search.making import run_build
 
     folder = tmp_path_factory.mktemp("search")
     workspace = Workspace.open(folder / "home")
     context = FakeContext(workspace)
     recipe = ImportRecipe(paths=[str(corpus(folder))], name="animals")
-    run_import(prepare_import(recipe, workspace, False), context)
+    run_import(prepare(recipe, workspace, False), context)
     for seed, name in enumerate(("one", "two")):
         source = tiny.bert(folder / name, seed=seed)
         run_add(AddModelRecipe(source=str(source), name=name), context)
         wanted = IndexRecipe(dataset="animals", model=name)
-        run_build(prepare_index(wanted, workspace, False), context)
+        run_build(prepare(wanted, workspace, False), context)
     yield workspace
     workspace.close()
 
@@ -184,16 +184,14 @@ def test_a_changed_model_is_noticed(opened: Workspace, tmp_path: Path) -> None:
 
 
 def test_the_click_checks_names(opened: Workspace) -> None:
-    again = prepare_index(IndexRecipe(dataset="animals", model="one"), opened, False)
+    again = prepare(IndexRecipe(dataset="animals", model="one"), opened, False)
     assert (again.name, again.dataset_version) == ("animals-one-2", 1)
     with pytest.raises(NameTaken):
-        prepare_index(
-            IndexRecipe(dataset="animals", model="one", name="animals-one"), opened, False
-        )
+        prepare(IndexRecipe(dataset="animals", model="one", name="animals-one"), opened, False)
     with pytest.raises(DatasetNotFound, match="Did you mean 'animals'"):
-        prepare_index(IndexRecipe(dataset="animal", model="one"), opened, False)
+        prepare(IndexRecipe(dataset="animal", model="one"), opened, False)
     waiting = IndexRecipe(dataset="later", model="later-model")
-    assert prepare_index(waiting, opened, True).name == "later-later-model"
+    assert prepare(waiting, opened, True).name == "later-later-model"
 
 
 def test_cancelling_a_build_leaves_nothing(opened: Workspace) -> None:

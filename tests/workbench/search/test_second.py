@@ -13,6 +13,7 @@ from tests.storage import make
 from tests.workbench.models.fakes import write_plain
 from workbench.errors import BadInput, ModelNotFound, ModelUnusable
 from workbench.models.contract import Contract
+from workbench.prepare import prepare
 from workbench.recipes.evaluate import IndexRecipe
 from workbench.search.client import SearchClient
 from workbench.search.found import (
@@ -24,7 +25,6 @@ from workbench.search.found import (
     score_documents,
 )
 from workbench.search.results import SearchResult
-from workbench.search.staleness import prepare_index
 from workbench.workspace import Workspace
 
 
@@ -175,5 +175,5 @@ def test_no_index_is_built_with_a_reranker(home: Path) -> None:
     put_model(workspace, "orders", **head)
     recipe = IndexRecipe(dataset="tea", dataset_version=1, model="orders")
     with pytest.raises(ModelUnusable, match="an index is built with an embedding"):
-        prepare_index(recipe, workspace, False)
+        prepare(recipe, workspace, False)
     workspace.close()

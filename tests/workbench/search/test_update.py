@@ -16,9 +16,10 @@ from tests.workbench.models.fakes import FakeContext
 from workbench.data.edit import Changes
 from workbench.data.versions import new_version
 from workbench.errors import BadInput, DatasetNotFound, JobCancelled
+from workbench.prepare import prepare
 from workbench.recipes.data import AddModelRecipe, ImportRecipe
 from workbench.recipes.evaluate import IndexRecipe, IndexUpdateRecipe
-from workbench.search.staleness import prepare_index, prepare_update, stale
+from workbench.search.staleness import stale
 from workbench.workspace import Workspace
 
 # Importing sentence-transformers takes 6 to 11 seconds.
@@ -29,9 +30,9 @@ DOCUMENTS = 300
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Workspace]:
-    from workbench.data.import_job import prepare_import
     from workbench.data.job import run_import
     from workbench.models.jobs import run_add
+    from workbench.prepare import prepare
 
     rng = np.random.default_rng(0)
     words = ["fox", "dog", "cat", "hen", "owl", "runs", "sits", "eats", "the", "red", "old"]
@@ -49,7 +50,7 @@ def opened(tmp_path: Path) -> Iterator[Workspace]:
     workspace = Workspace.open(tmp_path / "home")
     context = FakeContext(workspace)
     recipe = ImportRecipe(paths=[str(path)], name="notes")
-    run_import(prepare_import(recipe, workspace, False), context)
+    run_import(prepare(recipe, workspace, False), context)
     run_add(AddModelRecipe(source=str(tiny.bert(tmp_path / "m", seed=0)), name="one"), context)
     yield workspace
     workspace.close()
@@ -59,14 +60,14 @@ def index(workspace: Workspace, name: str, **values: Any) -> dict[str, Any]:
     from workbench.search.making import run_build
 
     recipe = IndexRecipe(dataset="notes", model="one", name=name, **values)
-    return run_build(prepare_index(recipe, workspace, False), FakeContext(workspace))
+    return run_build(prepare(recipe, workspace, False), FakeContext(workspace))
 
 
 def update(workspace: Workspace, name: str, **values: Any) -> dict[str, Any]:
     from workbench.search.update import run
 
     recipe = IndexUpdateRecipe(index=name, **values)
-    return run(prepare_update(recipe, workspace, False), FakeContext(workspace))
+    return run(prepare(recipe, workspace, False), FakeContext(workspace))
 
 
 def codes(workspace: Workspace, name: str) -> list[str]:
@@ -211,7 +212,7 @@ def test_a_stopped_build_goes_on_from_what_it_encoded(
 
     monkeypatch.setattr(LoadedEmbedding, "encode", counted)
     resumed = False
-    recipe = prepare_index(IndexRecipe(dataset="notes", model="one", name="resumed"), opened, False)
+    recipe = prepare(IndexRecipe(dataset="notes", model="one", name="resumed"), opened, False)
     with pytest.raises(JobCancelled):
         run_build(recipe, FakeContext(opened))
     assert sum(asked) == 128

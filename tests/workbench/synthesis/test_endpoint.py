@@ -11,10 +11,10 @@ from tests.workbench.synthesis.conftest import KEY, Asking
 from tests.workbench.synthesis.server import Handler, Manner, Server, serving
 from workbench.endpoint_keys import EndpointKeys, KeyNotAllowed
 from workbench.errors import EndpointFailed
+from workbench.prepare import prepare
 from workbench.synthesis import client
 from workbench.synthesis.answers import IN_A_ROW
 from workbench.synthesis.endpoint import Fatal
-from workbench.synthesis.prepare import prepare_synthesize
 from workbench.synthesis.write import run
 from workbench.workspace import Workspace
 
@@ -171,7 +171,7 @@ def test_a_key_goes_nowhere_that_was_not_allowed(
     """Neither at the click nor in a worker that is handed such a recipe."""
     monkeypatch.setenv("WORKBENCH_SECRET", SECRET)
     recipe, job = asking(key_variable=variable)
-    for act in (lambda: prepare_synthesize(recipe, workspace), lambda: run(recipe, job)):
+    for act in (lambda: prepare(recipe, workspace), lambda: run(recipe, job)):
         with pytest.raises(KeyNotAllowed, match=f"{variable} may not be sent to {server.origin}"):
             act()
     assert server.asked == []

@@ -9,8 +9,8 @@ import pytest
 from tests.workbench.synthesis.conftest import KEY, Asking
 from workbench.endpoint_keys import EndpointKeys
 from workbench.errors import BadInput, BadRecipe, DatasetNotFound, ModelUnusable, NotFound
+from workbench.prepare import prepare
 from workbench.recipes.synthesize import SynthesizeRecipe
-from workbench.synthesis.prepare import prepare_synthesize
 from workbench.synthesis.questions import CHINESE, ENGLISH, is_chinese
 from workbench.workspace import Workspace
 
@@ -57,32 +57,32 @@ def test_what_is_missing_is_said_at_its_field() -> None:
 
 
 def test_version_and_templates_are_pinned(asking: Asking, workspace: Workspace) -> None:
-    ready = prepare_synthesize(SynthesizeRecipe.read({**GOOD, "round_trip": "bm25"}), workspace)
+    ready = prepare(SynthesizeRecipe.read({**GOOD, "round_trip": "bm25"}), workspace)
     assert (ready.dataset_version, ready.template_en, ready.template_zh) == (1, ENGLISH, CHINESE)
 
 
 def test_the_key_that_may_be_sent_is_pinned(asking: Asking, workspace: Workspace) -> None:
     """So that resuming sends no other; a job without one stays without."""
     recipe = SynthesizeRecipe.read({**GOOD, "round_trip": "bm25"})
-    assert prepare_synthesize(recipe, workspace).key_variable == ""
+    assert prepare(recipe, workspace).key_variable == ""
     workspace.endpoint_keys = EndpointKeys.read(["MY_KEY=https://host", "OTHER=https://host"])
-    assert prepare_synthesize(recipe, workspace).key_variable == "MY_KEY"
+    assert prepare(recipe, workspace).key_variable == "MY_KEY"
     chosen = recipe.model_copy(update={"key_variable": "OTHER"})
-    assert prepare_synthesize(chosen, workspace).key_variable == "OTHER"
+    assert prepare(chosen, workspace).key_variable == "OTHER"
 
 
 def test_unknown_names_stop(asking: Asking, workspace: Workspace) -> None:
-    def prepare(**more: Any) -> SynthesizeRecipe:
+    def asked(**more: Any) -> SynthesizeRecipe:
         recipe = SynthesizeRecipe.read({**GOOD, "round_trip": None, **more})
-        return prepare_synthesize(recipe, workspace)
+        return prepare(recipe, workspace)
 
-    assert prepare().round_trip is None
+    assert asked().round_trip is None
     with pytest.raises(DatasetNotFound):
-        prepare(dataset="coffee")
+        asked(dataset="coffee")
     with pytest.raises(NotFound):
-        prepare(round_trip="no-such-model")
+        asked(round_trip="no-such-model")
     with pytest.raises(NotFound):
-        prepare(endpoint="", endpoint_model="", local_model="no-such-model")
+        asked(endpoint="", endpoint_model="", local_model="no-such-model")
 
 
 def test_a_model_that_cannot_write_stops(
@@ -90,19 +90,19 @@ def test_a_model_that_cannot_write_stops(
 ) -> None:
     from tests.workbench.models.fakes import write_plain
 
-    def prepare(folder: Path) -> SynthesizeRecipe:
+    def asked(folder: Path) -> SynthesizeRecipe:
         about = {"dataset": "tea", "local_model": str(folder), "round_trip": "bm25"}
-        return prepare_synthesize(SynthesizeRecipe.read(about), workspace)
+        return prepare(SynthesizeRecipe.read(about), workspace)
 
     folder = write_plain(tmp_path / "bert")
     with pytest.raises(BadInput, match="cannot write"):
-        prepare(folder)
+        asked(folder)
     config = json.loads((folder / "config.json").read_text())
     config["architectures"] = ["Qwen2ForCausalLM"]
     (folder / "config.json").write_text(json.dumps(config))
-    assert prepare(folder).local_model == str(folder)
+    assert asked(folder).local_model == str(folder)
     with pytest.raises(ModelUnusable):
-        prepare(tmp_path / "nowhere")
+        asked(tmp_path / "nowhere")
 
 
 def test_chinese_is_told_from_its_characters() -> None:

@@ -15,7 +15,7 @@ from workbench.cli import train as cli_train
 from workbench.cli.main import build_parser
 from workbench.errors import BadInput, BadRecipe
 from workbench.recipes.train import TrainEmbeddingRecipe
-from workbench.recipes.train_rerank import TrainRerankerRecipe
+from workbench.recipes.train_kinds import TrainRerankerRecipe
 from workbench.takeaway.sweeps import (
     MOST_RUNS,
     Started,

@@ -24,7 +24,7 @@ from tests.workbench.training.fakes import (
 )
 from workbench.errors import JobCancelled
 from workbench.recipes.train import TrainEmbeddingRecipe
-from workbench.recipes.train_rerank import TrainLateInteractionRecipe, TrainRerankerRecipe
+from workbench.recipes.train_kinds import TrainLateInteractionRecipe, TrainRerankerRecipe
 
 # Each cell trains a real model: one to four seconds.
 pytestmark = pytest.mark.slow

@@ -12,7 +12,7 @@ from tests.workbench.training.fakes import save_tiny_model
 from tests.workbench.training.real import Real, assert_same, running, wait_until
 from workbench.jobs.processes import pid_of
 from workbench.recipes.train import TrainEmbeddingRecipe
-from workbench.recipes.train_rerank import TrainRerankerRecipe
+from workbench.recipes.train_kinds import TrainRerankerRecipe
 
 # Real workers, two per job.
 pytestmark = pytest.mark.slow

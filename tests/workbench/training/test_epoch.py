@@ -8,7 +8,7 @@ import pytest
 from tests.workbench.training.fakes import FakeReader, animal_splits
 from workbench.errors import BadInput
 from workbench.recipes.train import TrainEmbeddingRecipe
-from workbench.recipes.train_rerank import TrainLateInteractionRecipe, TrainRerankerRecipe
+from workbench.recipes.train_kinds import TrainLateInteractionRecipe, TrainRerankerRecipe
 from workbench.training.epoch import planned, row_texts, steps, unseen
 from workbench.training.rows import build_rows
 

@@ -16,10 +16,9 @@ from tests.workbench.training.fakes import (
 from tests.workbench.training.test_cells import run_training
 from tests.workbench.training.test_objectives import Alike, Taught
 from workbench.errors import BadInput, TrainingDiverged
-from workbench.recipes.kinds import KINDS
 from workbench.recipes.objectives import OBJECTIVES, names
-from workbench.recipes.train import TrainEmbeddingRecipe
-from workbench.recipes.train_rerank import TrainLateInteractionRecipe, TrainRerankerRecipe
+from workbench.recipes.train import KINDS, TrainEmbeddingRecipe
+from workbench.recipes.train_kinds import TrainLateInteractionRecipe, TrainRerankerRecipe
 
 # Each trains a real, tiny model for two steps.
 pytestmark = pytest.mark.slow

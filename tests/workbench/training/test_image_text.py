@@ -14,8 +14,8 @@ from tests.workbench.training.fakes import FakeContext
 from workbench.errors import BadInput, JobCancelled
 from workbench.pictures.captions import words
 from workbench.pictures.sample import run as draw
-from workbench.recipes.base import DrawPicturesRecipe
-from workbench.recipes.train_image_text import TrainImageTextRecipe
+from workbench.recipes.data import DrawPicturesRecipe
+from workbench.recipes.train_kinds import TrainImageTextRecipe
 from workbench.workspace import Workspace
 
 # Real runs: fifteen seconds for each of the three seeds on two quiet cores (fewer steps would not
@@ -195,11 +195,11 @@ def test_a_resumed_run_ends_with_the_same_weights(
 
 def test_a_model_of_texts_is_refused(workspace: Workspace, tmp_path: Path) -> None:
     from tests.workbench.models.tiny import bert
-    from workbench.training.prepare import prepare_train
+    from workbench.prepare import prepare
     from workbench.training.task import run
 
     recipe = recipe_for(bert(tmp_path / "bert"))
     with pytest.raises(BadInput, match="does not see pictures"):
-        prepare_train(recipe, workspace)
+        prepare(recipe, workspace)
     with pytest.raises(BadInput, match="does not see pictures"):
         run(recipe, FakeContext(workspace, tmp_path / "job"))

@@ -12,7 +12,7 @@ from tests.workbench.training.fakes import save_tiny_model
 from workbench.models.contract import Contract
 from workbench.models.load import LoadedEmbedding
 from workbench.recipes.train import TrainEmbeddingRecipe
-from workbench.recipes.train_image_text import TrainImageTextRecipe
+from workbench.recipes.train_kinds import TrainImageTextRecipe
 from workbench.training.image_text import picture_loss
 from workbench.training.loss import embedding_loss
 from workbench.training.objectives import Guide, max_sim

@@ -15,7 +15,7 @@ from tests.workbench.training.fakes import (
 from workbench.checks.run_facts import clock, lines
 from workbench.errors import BadRecipe, JobCancelled
 from workbench.recipes.evaluate import MeasureRecipe
-from workbench.recipes.kinds import KINDS
+from workbench.recipes.train import KINDS
 
 # Importing torch and sentence-transformers takes 6 to 11 s; each run after that about one.
 pytestmark = pytest.mark.slow

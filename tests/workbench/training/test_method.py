@@ -16,7 +16,7 @@ from tests.workbench.training.fakes import (
 )
 from workbench.models.contract import Contract
 from workbench.recipes.train import TrainEmbeddingRecipe
-from workbench.recipes.train_rerank import TrainLateInteractionRecipe
+from workbench.recipes.train_kinds import TrainLateInteractionRecipe
 
 # Importing torch and sentence-transformers takes 6 to 11 s; each run after that one or two.
 pytestmark = pytest.mark.slow

@@ -21,7 +21,7 @@ from tests.workbench.training.fakes import (
 )
 from workbench.errors import BadInput
 from workbench.recipes.train import TrainEmbeddingRecipe
-from workbench.recipes.train_rerank import TrainRerankerRecipe
+from workbench.recipes.train_kinds import TrainRerankerRecipe
 
 # Each trains a real, tiny model: about two seconds after the imports.
 pytestmark = pytest.mark.slow

@@ -7,9 +7,9 @@ import pytest
 
 from tests.workbench.training.fakes import FakeDatasets, FakeReader
 from workbench.errors import BadInput, DatasetNotFound, ModelNotFound, NameTaken
+from workbench.prepare import prepare
 from workbench.recipes.train import TrainEmbeddingRecipe
-from workbench.recipes.train_rerank import TrainRerankerRecipe
-from workbench.training.prepare import prepare_train
+from workbench.recipes.train_kinds import TrainRerankerRecipe
 from workbench.workspace import Workspace
 
 ROWS = [("a", ["b"], []), ("c", ["d"], [])]
@@ -27,7 +27,7 @@ def recipe(**values: Any) -> TrainEmbeddingRecipe:
 
 
 def test_name_and_version_are_filled_in(workspace: Workspace) -> None:
-    ready = prepare_train(recipe(), workspace)
+    ready = prepare(recipe(), workspace)
     assert (ready.name, ready.dataset_version) == ("all-MiniLM-L6-v2-pets", 1)
     assert workspace.models.exists("all-MiniLM-L6-v2")
 
@@ -35,26 +35,26 @@ def test_name_and_version_are_filled_in(workspace: Workspace) -> None:
 def test_a_taken_name_is_refused_with_a_free_one(workspace: Workspace) -> None:
     workspace.models.ensure_packaged()
     with pytest.raises(NameTaken) as caught:
-        prepare_train(recipe(name="all-MiniLM-L6-v2"), workspace)
+        prepare(recipe(name="all-MiniLM-L6-v2"), workspace)
     assert "all-MiniLM-L6-v2-2" in caught.value.hint
 
 
 def test_unknown_model(workspace: Workspace) -> None:
     with pytest.raises(ModelNotFound):
-        prepare_train(recipe(model="all-MiniLM-L6"), workspace)
+        prepare(recipe(model="all-MiniLM-L6"), workspace)
 
 
 def test_no_training_queries(workspace: Workspace) -> None:
     workspace.__dict__["datasets"] = FakeDatasets(FakeReader({"dev": ROWS}))
     with pytest.raises(BadInput, match="no training queries"):
-        prepare_train(recipe(), workspace)
+        prepare(recipe(), workspace)
 
 
 def test_what_an_earlier_job_brings_may_be_missing(home: Path) -> None:
     workspace = Workspace.open(home)
     with pytest.raises(DatasetNotFound):
-        prepare_train(recipe(), workspace)
-    ready = prepare_train(recipe(model="made-by-the-job-before"), workspace, waits=True)
+        prepare(recipe(), workspace)
+    ready = prepare(recipe(model="made-by-the-job-before"), workspace, waits=True)
     assert ready.dataset_version is None and ready.name == "made-by-the-job-before-pets"
 
 
@@ -75,20 +75,20 @@ def test_more_gpus_than_there_are_would_wait_for_ever(
 ) -> None:
     monkeypatch.setattr("workbench.training.prepare.gpus", lambda: gpus)
     with pytest.raises(BadInput) as caught:
-        prepare_train(recipe(devices=devices), workspace)
+        prepare(recipe(devices=devices), workspace)
     assert said in str(caught.value)
-    assert prepare_train(recipe(devices="2"), workspace).devices == "2"
+    assert prepare(recipe(devices="2"), workspace).devices == "2"
 
 
 def test_a_guide_and_a_first_stage_are_looked_up_too(workspace: Workspace, tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound, match="no-such-guide"):
-        prepare_train(recipe(objective="gist", guide_model="no-such-guide"), workspace)
+        prepare(recipe(objective="gist", guide_model="no-such-guide"), workspace)
     # One that is not used is not asked for.
-    prepare_train(recipe(guide_model="no-such-guide"), workspace)
+    prepare(recipe(guide_model="no-such-guide"), workspace)
     staged = {"dataset": "pets", "first_stage": "no-such-stage"}
     with pytest.raises(ModelNotFound, match="no-such-stage"):
-        prepare_train(TrainRerankerRecipe(**staged), workspace)
-    prepare_train(TrainRerankerRecipe(**{**staged, "first_stage": "bm25"}), workspace)
+        prepare(TrainRerankerRecipe(**staged), workspace)
+    prepare(TrainRerankerRecipe(**{**staged, "first_stage": "bm25"}), workspace)
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_what_cannot_be_learnt_whatever_the_data_is_refused(
     workspace: Workspace, values: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(BadInput, match=said):
-        prepare_train(recipe(**values), workspace)
+        prepare(recipe(**values), workspace)
 
 
 def test_gist_is_guided_by_the_base_where_no_guide_is_named(workspace: Workspace) -> None:
-    assert prepare_train(recipe(objective="gist"), workspace).guide_model == ""
+    assert prepare(recipe(objective="gist"), workspace).guide_model == ""

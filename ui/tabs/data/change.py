@@ -26,12 +26,12 @@ from workbench.errors import BadInput
 from workbench.recipes.base import Recipe
 from workbench.recipes.data import (
     KEPT,
+    DataFixRecipe,
     ExportDataRecipe,
     MergeDataRecipe,
     ResplitRecipe,
     SampleRowsRecipe,
 )
-from workbench.recipes.data_check import DataFixRecipe
 from workbench.records import Dataset, Job, JobStatus
 
 #: Jobs that this part of the page starts.

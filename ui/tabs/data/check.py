@@ -18,7 +18,7 @@ from ui.words.amounts import count
 from workbench.data_check.fix import read_report
 from workbench.data_check.report import CLIP
 from workbench.errors import BadInput
-from workbench.recipes.data_check import DataCheckRecipe, DataFixRecipe
+from workbench.recipes.data import DataCheckRecipe, DataFixRecipe
 from workbench.records import Dataset, Job, JobStatus
 
 #: Examples that are shown at once; the others unfold.

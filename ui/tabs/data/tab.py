@@ -27,8 +27,7 @@ from ui.tabs.data.synthesize import SynthesizeSection
 from ui.words import t
 from ui.words.amounts import ago, count, size
 from workbench.data.formats import fileformat
-from workbench.recipes.base import DrawPicturesRecipe
-from workbench.recipes.data import ImportRecipe, SampleRecipe
+from workbench.recipes.data import DrawPicturesRecipe, ImportRecipe, SampleRecipe
 from workbench.records import Dataset, Job, JobStatus
 
 T = TypeVar("T")

@@ -20,7 +20,7 @@ from ui.tabs.models.details import find
 from ui.words import t
 from workbench.comparison.conditions import blended
 from workbench.comparison.names import label
-from workbench.merging.prepare import is_adapter
+from workbench.merging.mergeable import is_adapter
 from workbench.recipes.merge import BlendRecipe, MergeRecipe
 from workbench.records import Job, JobStatus, Model
 

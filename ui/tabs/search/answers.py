@@ -17,7 +17,7 @@ from ui.services import Services
 from ui.tabs.search.options import Options
 from ui.words import section, t
 from workbench.answers import answer_settings
-from workbench.answers.prepare import prepare
+from workbench.answers.answer import prepare
 from workbench.answers.prompt import CHINESE, ENGLISH
 from workbench.errors import BadInput
 from workbench.recipes.answer import NOTHING, PASSAGES, QUESTION, AnswerRecipe

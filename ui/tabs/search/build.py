@@ -27,11 +27,11 @@ from ui.words import sentences, t
 from workbench.errors import BadInput
 from workbench.model_kinds import scoring, seeing
 from workbench.models.resolve import resolve
+from workbench.prepare import prepare
 from workbench.recipes.data import ImportRecipe
 from workbench.recipes.describe import describe
 from workbench.recipes.evaluate import IndexRecipe, IndexUpdateRecipe
 from workbench.records import Job, JobStatus
-from workbench.search.staleness import prepare_index
 
 #: Jobs that make or update an index.
 TASKS = (IndexRecipe.task, IndexUpdateRecipe.task)
@@ -143,7 +143,7 @@ class Build:
         recipe = self.read([name, *raw[1:]])
         # What can be refused is refused before the files are taken.
         resolve(workspace, recipe.model)
-        prepare_index(recipe, workspace, True)
+        prepare(recipe, workspace, True)
         made = workspace.jobs.submit(ImportRecipe(paths=paths, name=name, remove_after=True))
         return workspace.jobs.submit(recipe, after=made.id)
 

@@ -19,7 +19,7 @@ from ui.words import sentences, t
 from ui.words.metrics import about_kind, kind_name
 from workbench.checks import run_facts
 from workbench.commands import Imported, read_command
-from workbench.recipes.kinds import KINDS
+from workbench.recipes.train import KINDS
 from workbench.takeaway.sweeps import recipe_of
 
 FIRST_PRESET = "balanced"

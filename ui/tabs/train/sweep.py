@@ -16,7 +16,7 @@ from ui.services import Services
 from ui.words import section, t
 from workbench.comparison.names import label as metric_label
 from workbench.recipes.describe import describe
-from workbench.recipes.kinds import KINDS
+from workbench.recipes.train import KINDS
 from workbench.records import Job
 from workbench.takeaway.sweeps import find_sweep, plan, recipe_of, results, start
 

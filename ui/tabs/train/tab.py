@@ -20,7 +20,7 @@ from ui.words import t
 from ui.words.amounts import ago
 from workbench.model_kinds import MODEL_KINDS, seeing
 from workbench.models.resolve import listed
-from workbench.recipes.base import SMALL_CLIP
+from workbench.recipes.data import SMALL_CLIP
 from workbench.records import Job, JobStatus
 
 #: Runs in the menu, newest first.

@@ -21,8 +21,7 @@ from workbench.data.job import run_import
 from workbench.data_check import fix
 from workbench.data_check.check import run as run_check
 from workbench.errors import JobNotFound
-from workbench.recipes.data import ImportRecipe
-from workbench.recipes.data_check import DataCheckRecipe, DataFixRecipe
+from workbench.recipes.data import DataCheckRecipe, DataFixRecipe, ImportRecipe
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ from ui.services import Services
 from ui.tabs.data.mine import MineSection
 from ui.tabs.data.tab import DataTab
 from workbench.errors import BadInput
-from workbench.mining.mine import prepare_mine, run
+from workbench.mining.mine import run
 from workbench.mining.proposal import NEGATIVE, Proposal, accept
+from workbench.prepare import prepare
 from workbench.recipes.mine import MineRecipe
 
 
@@ -31,7 +32,7 @@ def proposal(services: Services, tmp_path: Path) -> Proposal:
 
 def mined(services: Services, **values: Any) -> Proposal:
     workspace = services.workspace
-    recipe = prepare_mine(MineRecipe.read({"dataset": "tea", **values}), workspace)
+    recipe = prepare(MineRecipe.read({"dataset": "tea", **values}), workspace)
     made = context(workspace)
     result = run(recipe, made)
     about = {"recipe": recipe.model_dump(mode="json"), "status": JobStatus.SUCCEEDED}

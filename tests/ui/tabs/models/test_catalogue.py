@@ -5,7 +5,7 @@ from ui.services import Services
 from ui.tabs.models.details import catalogue_html
 from ui.tabs.train.tab import TrainTab
 from workbench.models.resolve import catalogue
-from workbench.recipes.kinds import KINDS
+from workbench.recipes.train import KINDS
 
 
 def test_every_model_is_a_line_with_the_id_to_type() -> None:

@@ -13,7 +13,7 @@ from ui.tabs.train.forms import Forms
 from ui.tabs.train.sweep import Sweep
 from ui.tabs.train.tab import TrainTab
 from workbench.models.contract import Contract
-from workbench.recipes.train_rerank import TrainRerankerRecipe
+from workbench.recipes.train_kinds import TrainRerankerRecipe
 from workbench.takeaway.sweeps import Started, remember
 
 PROMPT = "query: <b>"

@@ -1,13 +1,17 @@
-"""The recipes of the kinds that order candidates: rerankers and late interaction."""
+"""The training recipes of the kinds besides the embedding model: rerankers, late interaction, and
+models of pictures and texts (CLIP and its relatives)."""
 
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 from workbench.recipes import objectives
-from workbench.recipes.base import OptionalPrompt, setting
+from workbench.recipes.base import Fit, OptionalPrompt, advanced, setting
+from workbench.recipes.data import SMALL_CLIP
+from workbench.recipes.fields import candidates_of_first_stage
 from workbench.recipes.train import TrainRecipe
 
-#: First stages that need no model.
-MODEL_FREE = ("auto", "given", "bm25")
+_objective = partial(advanced, group="objective")
+_model = partial(advanced, group="model")
 
 
 class TrainCandidatesRecipe(TrainRecipe):
@@ -22,30 +26,21 @@ class TrainCandidatesRecipe(TrainRecipe):
         ge=1,
         le=100,
     )
-    first_stage: str = setting(
+    first_stage: str = advanced(
         "auto",
         help="What retrieves the candidates: 'given' (the data's own), 'bm25', or an embedding "
         "model; 'auto' takes the data's own if it has them, else BM25.",
         group="evaluation",
-        advanced=True,
         max_length=500,
         refers_to="model",
+        fits=Fit(),
         widget="text",
     )
-    candidates: int = setting(
-        50,
-        help="How many of the first stage's documents are reranked for each query.",
-        group="evaluation",
-        advanced=True,
-        ge=2,
-        le=1000,
+    candidates: int = candidates_of_first_stage(
+        "How many of the first stage's documents are reranked for each query.", "evaluation"
     )
-    dev_queries: int = setting(
-        100,
-        help="Dev evaluations use at most this many queries.",
-        group="evaluation",
-        advanced=True,
-        ge=1,
+    dev_queries: int = advanced(
+        100, help="Dev evaluations use at most this many queries.", group="evaluation", ge=1
     )
 
 
@@ -74,60 +69,46 @@ class TrainRerankerRecipe(TrainCandidatesRecipe):
         ge=1,
         le=8192,
     )
-    objective: Annotated[str, objectives.choice("reranker")] = setting(
+    objective: Annotated[str, objectives.choice("reranker")] = _objective(
         "bce",
         help="'bce' (binary cross-entropy) judges each pair on its own and is a good start; "
         "'contrastive' contrasts the relevant document with the others; 'listnet' suits several "
         "negatives per query, 'lambda' (LambdaLoss) the top of the list.",
-        group="objective",
-        advanced=True,
     )
-    temperature: float = setting(
+    temperature: float = _objective(
         1.0,
         help="The contrastive objective divides scores by this before the softmax.",
-        group="objective",
-        advanced=True,
         depends_on=objectives.using("reranker", "temperature"),
         gt=0,
         le=100,
     )
-    architecture: Literal["auto", "cross-encoder", "llm"] = setting(
+    architecture: Literal["auto", "cross-encoder", "llm"] = _model(
         "auto",
         help="'auto' makes a causal language model an LLM reranker that answers yes or no, and "
         "any other model a cross-encoder.",
-        group="model",
-        advanced=True,
     )
-    yes_token: str = setting(
+    yes_token: str = _model(
         "",
         help="The token with which an LLM reranker calls a document relevant; empty takes the "
         "model's own, else yes.",
-        group="model",
-        advanced=True,
         max_length=50,
     )
-    no_token: str = setting(
+    no_token: str = _model(
         "",
         help="The token with which an LLM reranker calls a document not relevant; empty takes the "
         "model's own, else no.",
-        group="model",
-        advanced=True,
         max_length=50,
     )
-    instruction: str = setting(
+    instruction: str = _model(
         "",
         help="The instruction that tells an LLM reranker what counts as relevant, part of every "
         "prompt.",
-        group="model",
-        advanced=True,
         max_length=2000,
     )
-    prompt_template: str = setting(
+    prompt_template: str = _model(
         "",
         help="An LLM reranker's prompt, with {query} and {document}, and {instruction}, {yes}, "
         "{no} where wanted; empty takes the model's own.",
-        group="model",
-        advanced=True,
         max_length=8000,
     )
 
@@ -171,39 +152,96 @@ class TrainLateInteractionRecipe(TrainCandidatesRecipe):
         ge=0,
         le=100,
     )
-    temperature: float = setting(
-        1.0,
-        help="MaxSim sums are divided by this before the softmax.",
-        group="objective",
-        advanced=True,
-        gt=0,
-        le=100,
+    temperature: float = _objective(
+        1.0, help="MaxSim sums are divided by this before the softmax.", gt=0, le=100
     )
-    negatives_cross_device: bool = setting(
+    negatives_cross_device: bool = _objective(
         False,
         help="Also use the documents of the other devices' batches as negatives; needs devices.",
-        group="objective",
-        advanced=True,
     )
-    token_dimensions: int = setting(
+    token_dimensions: int = _model(
         128,
         help="Dimensions of a token's vector if the model has no projection layer of its own.",
-        group="model",
-        advanced=True,
         ge=8,
         le=4096,
     )
-    query_prompt: OptionalPrompt = setting(
+    query_prompt: OptionalPrompt = _model(
         None,
         help='Prefix of every query; empty keeps the base model\'s, two quotation marks ("") use '
         "none.",
-        group="model",
-        advanced=True,
     )
-    document_prompt: OptionalPrompt = setting(
+    document_prompt: OptionalPrompt = _model(
         None,
         help='Prefix of every document; empty keeps the base model\'s, two quotation marks ("") '
         "use none.",
-        group="model",
-        advanced=True,
+    )
+
+
+# The recipe of models of pictures and texts (CLIP and its relatives).
+
+
+class TrainImageTextRecipe(TrainRecipe):
+    """Fine-tune a CLIP-like model: each caption shall find its picture, and the reverse."""
+
+    task: ClassVar[str] = "train-image-text"
+    kind: ClassVar[str] = "image-text"
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "quick": {"epochs": 1.0, "batch_size": 32, "learning_rate": 2e-5},
+        "balanced": {"epochs": 3.0, "batch_size": 64, "learning_rate": 1e-5},
+        "thorough": {
+            "epochs": 10.0,
+            "batch_size": 128,
+            "learning_rate": 1e-5,
+            "early_stopping": 3,
+        },
+        # For a model of random weights: all of it is learnt from these pictures.
+        "scratch": {
+            "epochs": 20.0,
+            "batch_size": 64,
+            "learning_rate": 2e-3,
+            "temperature": 0.07,
+            # Casting costs more than it saves in a model of this size.
+            "precision": "fp32",
+        },
+    }
+
+    model: str = setting(
+        SMALL_CLIP,
+        help="The base model: a CLIP-like one of the workspace, a local folder, or a Hub id.",
+        refers_to="model",
+    )
+    method: Literal["full", "lora"] = setting(
+        "full", help="'full' updates all weights, 'lora' trains a small adapter in both towers."
+    )
+    batch_size: int = setting(
+        64,
+        help="Captions and pictures per step; each is contrasted with all others of its batch.",
+        ge=1,
+        le=8192,
+    )
+    learning_rate: float = setting(
+        1e-5,
+        help="The optimizer's peak learning rate; a well-trained CLIP forgets quickly.",
+        gt=0,
+        le=1.0,
+    )
+    negatives: int = _objective(
+        0,
+        help="Hard negative pictures per caption, from the data; 0 uses only in-batch negatives.",
+        ge=0,
+        le=100,
+    )
+    temperature: float = _objective(
+        0.02,
+        help="Scores are divided by this before the softmax; smaller values penalize errors "
+        "harder.",
+        gt=0,
+        le=10,
+    )
+    negatives_cross_device: bool = _objective(
+        False,
+        help="Also use the pictures of the other devices' batches as negatives; needs devices.",
+    )
+    dev_queries: int = advanced(
+        500, help="Dev evaluations use at most this many captions.", group="evaluation", ge=1
     )
