@@ -18,11 +18,11 @@ from workbench.merging.merge import write_model
 from workbench.merging.probe import Numbers, max_difference, numbers, probe_from
 from workbench.models.contract import Contract
 from workbench.models.load import explain, load_model
+from workbench.models.locate import LocalModel, locate, locate_folder
 from workbench.models.quantized import QUANTIZATION_METHODS
 from workbench.models.registry import from_job, new_model
-from workbench.models.resolve import ResolvedModel
 from workbench.plurals import counted
-from workbench.quantization.prepare import refuse, whole_model
+from workbench.quantization.prepare import refuse, refuse_adapter
 from workbench.recipes.quantize import QuantizeRecipe
 from workbench.takeaway.snippet import HERE, snippet
 
@@ -57,12 +57,11 @@ def write_card(folder: Path, name: str, source: str, contract: Contract) -> None
 
 
 def convert(
-    resolved: ResolvedModel,
+    local: LocalModel,
     method: str,
     folder: Path,
     *,
     device: str = "auto",
-    trust_remote_code: bool = False,
     stop: Callable[[], None] = lambda: None,
 ) -> Contract:
     """Write the model as ``method`` says into an empty folder, with its contract.
@@ -74,14 +73,13 @@ def convert(
     quantizer = chosen.load()
     stop()
     loaded: Any = load_model(
-        resolved,
+        local,
         device="cpu" if chosen.graph else device,
         precision="fp32",
-        trust_remote_code=trust_remote_code,
         keeping=quantizer.loading,
     )
     contract: Contract = loaded.contract.model_copy(
-        update={"weights": method, "base_model": resolved.name}
+        update={"weights": method, "base_model": local.name}
     )
     stop()
     try:
@@ -92,7 +90,7 @@ def convert(
     except WorkbenchError:
         raise
     except Exception as error:
-        raise explain(resolved.name, error) from error
+        raise explain(local.name, error) from error
     return contract
 
 
@@ -109,7 +107,8 @@ def run(recipe: QuantizeRecipe, context: JobContext) -> dict[str, Any]:
     method allows, and what an unusable model raises. Nothing is kept then.
     """
     workspace = context.workspace
-    model = whole_model(workspace, recipe.model)
+    model = locate(workspace, recipe.model)
+    refuse_adapter(model)
     refuse(model, recipe.method)
     id, folder = workspace.models.new_folder()
     try:
@@ -120,7 +119,7 @@ def run(recipe: QuantizeRecipe, context: JobContext) -> dict[str, Any]:
 
 
 def _quantize(
-    recipe: QuantizeRecipe, context: JobContext, model: ResolvedModel, id: str, folder: Path
+    recipe: QuantizeRecipe, context: JobContext, model: LocalModel, id: str, folder: Path
 ) -> dict[str, Any]:
     workspace = context.workspace
     context.progress(0, 3, message=f"Writing {recipe.method}")
@@ -129,7 +128,6 @@ def _quantize(
         recipe.method,
         folder,
         device=recipe.device,
-        trust_remote_code=workspace.trust_remote_code,
         stop=context.check_cancelled,
     )
     name = workspace.models.free_name(recipe.name or f"{model.name}-{recipe.method}")
@@ -143,7 +141,7 @@ def _quantize(
         "method": recipe.method,
         "parity": parity,
         "bytes": folder_bytes(folder),
-        "bytes_before": folder_bytes(Path(model.source)),
+        "bytes_before": folder_bytes(model.folder),
     }
     record = new_model(id, name, contract=contract.model_dump(mode="json"), summary=summary)
     workspace.models.add(replace(from_job(record, context.job.id), base=model.name))
@@ -151,21 +149,16 @@ def _quantize(
 
 
 def _parity(
-    recipe: QuantizeRecipe, context: JobContext, model: ResolvedModel, folder: Path
+    recipe: QuantizeRecipe, context: JobContext, model: LocalModel, folder: Path
 ) -> dict[str, Any]:
     """How near the numbers of the saved model are to those of the original, on real texts."""
-    saved = ResolvedModel(folder.name, str(folder), Contract.read(folder), None)
+    saved = locate_folder(context.workspace, folder)
     stop = context.check_cancelled
-    probe = probe_from(None, saved.contract or Contract(), stop)
+    probe = probe_from(None, saved.contract, stop)
     found = []
     for one in (model, saved):
         context.check_cancelled()
-        loaded = load_model(
-            one,
-            device=recipe.device,
-            precision="fp32",
-            trust_remote_code=context.workspace.trust_remote_code,
-        )
+        loaded = load_model(one, device=recipe.device, precision="fp32")
         found.append(numbers(loaded, probe, stop))
         del loaded
     first, second = found

@@ -14,6 +14,7 @@ from workbench.errors import DatasetNotFound, ModelUnusable, SearchUnavailable
 from workbench.models.contract import Contract
 from workbench.models.image_text import LoadedImageText
 from workbench.models.load import Loaded, LoadedEmbedding, Role, load_model
+from workbench.models.locate import locate
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.models.scorer import Scorer
 from workbench.pictures import decode_subprocess
@@ -253,7 +254,7 @@ class Engine:
         return models.get(wanted).contract if models.exists(wanted) else None
 
     def _load(self, resolved: ResolvedModel) -> Loaded:
-        return load_model(resolved, trust_remote_code=self._workspace.trust_remote_code)
+        return load_model(locate(self._workspace, resolved))
 
 
 def _seeing(model: Encodes, opened: OpenIndex) -> LoadedImageText:
