@@ -44,7 +44,6 @@ from workbench.models.inference import (
     to_device,
     vectors_of,
 )
-from workbench.models.inspect import Layout
 from workbench.models.late_interaction import LoadedLateInteraction
 from workbench.models.locate import LocalModel
 from workbench.models.precision import Precision, choose, pick_device
@@ -256,13 +255,18 @@ def load_model(
     :class:`ModelUnusable`, in sentences, for anything that is wrong.
     """
     _quiet()
+    contract = contract or local.contract
     # ONNX Runtime as it is installed computes on the CPU.
     place = "cpu" if is_graph(local.contract) else pick_device(device)
-    how = _How(place, choose(precision, place), contract, keeping)
-    model, contract = _load(local, how)
+    used = choose(precision, place)
     # bf16 weights beside an fp32 adapter or head meet in autocast only, as they did in training.
     mixed = keeping is None and local.base is not None and contract.dtype == "bfloat16"
-    used: Precision = "bf16" if mixed and how.precision == "fp32" else how.precision
+    if keeping is None:
+        keeping = keeping_of(contract, used) if local.base else stored_keeping(contract)
+    refuse_unquantizable(keeping)
+    model = _load(local, contract, place, keeping)
+    if mixed and used == "fp32":
+        used = "bf16"
     if contract.weights:
         # Quantized weights have a format of their own: nothing is cast as it is computed.
         used = "fp32"
@@ -293,53 +297,40 @@ def load_embedding(
     return loaded
 
 
-@dataclass(frozen=True, slots=True)
-class _How:
-    """What the caller decides about loading."""
-
-    device: str
-    precision: Precision
-    contract: Contract | None = None
-    keeping: WeightFormat | None = None
-
-
-def _load(local: LocalModel, how: _How) -> tuple[Any, Contract]:
-    contract = how.contract or local.contract
+def _load(local: LocalModel, contract: Contract, device: str, keeping: WeightFormat) -> Any:
+    """The library's model."""
+    trust = local.trust_remote_code
     try:
         if local.base is not None:
-            return _load_adapter(local, local.base, contract, how), contract
-        keeping = how.keeping or stored_keeping(contract)
-        refuse_unquantizable(keeping)
-        parts = Parts(
-            local.weights, local.layout, contract, how.device, local.trust_remote_code, keeping
-        )
+            return _load_adapter(local, local.base, contract, device, keeping)
+        parts = Parts(local.weights, local.layout, contract, device, trust, keeping)
         if is_graph(contract):
             with computed_by_onnx():
-                return assemble(parts), contract
+                return assemble(parts)
         model = assemble(parts)
-        return as_kept(model, keeping) if contract.weights else model, contract
+        return as_kept(model, keeping) if contract.weights else model
     except WorkbenchError:
         raise
     except Exception as error:
         raise explain(local.name, error) from error
 
 
-def _load_adapter(adapter: LocalModel, base: LocalModel, contract: Contract, how: _How) -> Any:
-    keeping = keeping_of(contract, how.precision) if how.keeping is None else how.keeping
-    refuse_unquantizable(keeping)
-    folder = adapter.weights
+def _load_adapter(
+    adapter: LocalModel, base: LocalModel, contract: Contract, device: str, keeping: WeightFormat
+) -> Any:
+    folder, trust = adapter.weights, adapter.trust_remote_code
     if (folder / "modules.json").is_file():
         # The base's weights inside the modules that were saved with the adapter.
         with overlay(folder, base.weights) as joined:
-            layout: Layout = "sentence-transformers"
-            trust = base.trust_remote_code
-            model = assemble(Parts(joined, layout, contract, how.device, trust, keeping))
+            model = assemble(
+                Parts(joined, "sentence-transformers", contract, device, trust, keeping)
+            )
     else:
-        model, own = _load(base, replace(how, contract=None, keeping=keeping))
-        if contract.pooling != own.pooling:
+        model = _load(base, base.contract, device, keeping)
+        if contract.pooling != base.contract.pooling:
             raise ModelUnusable(
                 f"The adapter '{adapter.name}' pools by {contract.pooling}, its base by"
-                f" {own.pooling}.",
+                f" {base.contract.pooling}.",
                 "Merge the adapter where it was made, and add the merged model.",
             )
     attach(model, folder, keeping)
