@@ -19,7 +19,7 @@ from workbench.evaluation.pool import whole_pool
 from workbench.evaluation.results import lengths_of
 from workbench.jobs.reporting import JobContext
 from workbench.merging.merge import write_blended, write_model
-from workbench.merging.prepare import refuse_part
+from workbench.merging.prepare import full_model
 from workbench.model_kinds import ModelKind
 from workbench.models.assemble import holds_projection
 from workbench.models.contract import Contract
@@ -104,11 +104,9 @@ def run(recipe: BlendRecipe, context: JobContext) -> dict[str, Any]:
     for models of other architectures or kinds, and for data sets without queries to measure on.
     """
     workspace = context.workspace
-    tuned = locate(workspace, recipe.model)
-    refuse_part(tuned)
+    tuned = locate(workspace, full_model(workspace, recipe.model))
     model = _load(recipe, context, tuned)
-    base = locate(workspace, recipe.base, model.contract.kind)
-    refuse_part(base)
+    base = locate(workspace, full_model(workspace, recipe.base), model.contract.kind)
     here, there = weights_of(model.model), _base_weights(recipe, context, base, model)
     refuse_other_shapes(here, there, (tuned.name, base.name))
     ratios = read_ratios(recipe.ratios)

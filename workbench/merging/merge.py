@@ -14,7 +14,7 @@ from storage.records import Model
 from workbench.data.reader import DatasetReader
 from workbench.errors import WorkbenchError
 from workbench.jobs.reporting import JobContext
-from workbench.merging.prepare import refuse_whole
+from workbench.merging.prepare import adapter_of
 from workbench.merging.probe import (
     Numbers,
     Probe,
@@ -192,8 +192,7 @@ def run(recipe: MergeRecipe, context: JobContext) -> dict[str, Any]:
     Raises :class:`MergeFailed` where the merged model is further than :data:`ALLOWED` from the
     adapter on the full-precision base, and what an unusable model or a cancelled job raise.
     """
-    adapter = locate(context.workspace, recipe.model)
-    refuse_whole(adapter)
+    adapter = locate(context.workspace, adapter_of(context.workspace, recipe.model))
     id, folder = context.workspace.models.new_folder()
     try:
         return _Merge(recipe, context, adapter).into(id, folder)

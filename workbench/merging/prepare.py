@@ -18,7 +18,7 @@ def prepare_merge(recipe: MergeRecipe, workspace: Workspace, waits: bool = False
     model is no adapter, and what an unknown model or a taken name raise.
     """
     if not waits:
-        refuse_whole(resolve(workspace, recipe.model))
+        adapter_of(workspace, recipe.model)
     model = recipe.model.strip()
     wanted = f"{name_from(model)[:100]}-merged"
     return recipe.model_copy(
@@ -26,13 +26,15 @@ def prepare_merge(recipe: MergeRecipe, workspace: Workspace, waits: bool = False
     )
 
 
-def refuse_whole(found: ResolvedModel) -> None:
-    """Raise :class:`BadInput` for a model that is no adapter."""
+def adapter_of(workspace: Workspace, model: str) -> ResolvedModel:
+    """The adapter of that name, with its base; raises :class:`BadInput` for any other model."""
+    found = resolve(workspace, model)
     if found.base is None:
         raise BadInput(
             f"'{found.name}' is not an adapter, so there is nothing to merge.",
             "It can be used, downloaded and trained further as it is.",
         )
+    return found
 
 
 def prepare_blend(recipe: BlendRecipe, workspace: Workspace, waits: bool = False) -> BlendRecipe:
@@ -42,7 +44,7 @@ def prepare_blend(recipe: BlendRecipe, workspace: Workspace, waits: bool = False
     """
     if not waits:
         for model in (recipe.model, recipe.base):
-            refuse_part(resolve(workspace, model))
+            full_model(workspace, model)
         for dataset in (recipe.dataset, recipe.second_dataset):
             choosing_split(workspace.datasets.read(dataset), recipe.split)
     changes = {
@@ -55,15 +57,16 @@ def prepare_blend(recipe: BlendRecipe, workspace: Workspace, waits: bool = False
     return recipe.model_copy(update=changes)
 
 
-def refuse_part(found: ResolvedModel) -> None:
-    """Raise :class:`BadInput` for a model whose weights are not all its own: an adapter, or one
-    that reads texts and pictures with two models."""
+def full_model(workspace: Workspace, model: str) -> ResolvedModel:
+    """A model with all its weights; raises :class:`BadInput` for an adapter."""
+    found = resolve(workspace, model)
     if found.base is not None:
         raise BadInput(
             f"'{found.name}' is an adapter, whose weights are not its base's.",
             f"Merge it first: python -m workbench merge {found.name}",
         )
     refuse_two(found.name, found.contract)
+    return found
 
 
 def is_adapter(folder: Path) -> bool:

@@ -24,9 +24,7 @@ def prepare_quantize(
     sentence where the model cannot be kept like this, or not on this machine.
     """
     if not waits:
-        found = resolve(workspace, recipe.model)
-        refuse_adapter(found)
-        refuse(found, recipe.method)
+        refuse(whole_model(workspace, recipe.model), recipe.method)
     model = recipe.model.strip()
     wanted = f"{name_from(model)[:100]}-{recipe.method}"
     return recipe.model_copy(
@@ -39,8 +37,7 @@ def prepare_lab(
 ) -> QuantizeLabRecipe:
     """The recipe with an absolute source; everything that cannot be measured is refused here."""
     if not waits:
-        found = resolve(workspace, recipe.model)
-        refuse_adapter(found)
+        found = whole_model(workspace, recipe.model)
         for method in recipe.methods:
             refuse(found, method)
         if found.contract is not None and found.contract.weights:
@@ -61,13 +58,15 @@ def _version(recipe: QuantizeLabRecipe, workspace: Workspace, waits: bool) -> in
     return int(reader.version)
 
 
-def refuse_adapter(found: ResolvedModel) -> None:
-    """Raise :class:`BadInput` for a model without weights of its own."""
+def whole_model(workspace: Workspace, model: str) -> ResolvedModel:
+    """A model with weights of its own; raises :class:`BadInput` for an adapter."""
+    found = resolve(workspace, model)
     if found.base is not None:
         raise BadInput(
             f"'{found.name}' is an adapter: what is quantized are a whole model's weights.",
             f"Merge it first: python -m workbench merge {found.name}",
         )
+    return found
 
 
 def refuse(model: ResolvedModel, method: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.errors import WorkbenchError
+from workbench.errors import BadInput, WorkbenchError
 from workbench.jobs.files import folder_bytes
 from workbench.jobs.reporting import JobContext
 from workbench.merging.merge import write_model
@@ -22,7 +22,7 @@ from workbench.models.locate import LocalModel, locate, locate_folder
 from workbench.models.quantized import QUANTIZATION_METHODS
 from workbench.models.registry import from_job, new_model
 from workbench.plurals import counted
-from workbench.quantization.prepare import refuse, refuse_adapter
+from workbench.quantization.prepare import refuse
 from workbench.recipes.quantize import QuantizeRecipe
 from workbench.takeaway.snippet import HERE, snippet
 
@@ -66,9 +66,14 @@ def convert(
 ) -> Contract:
     """Write the model as ``method`` says into an empty folder, with its contract.
 
-    ``stop`` is called between the steps and may raise. Raises :class:`ModelUnusable` in a sentence
-    where the library that does it cannot do it with this model.
+    ``stop`` is called between the steps and may raise. Raises :class:`BadInput` for an adapter, and
+    :class:`ModelUnusable` where the library that does it cannot do it with this model.
     """
+    if local.base is not None:
+        raise BadInput(
+            f"'{local.name}' is an adapter: what is quantized are a whole model's weights.",
+            f"Merge it first: python -m workbench merge {local.name}",
+        )
     chosen = QUANTIZATION_METHODS.get(method)
     quantizer = chosen.load()
     stop()
@@ -108,7 +113,6 @@ def run(recipe: QuantizeRecipe, context: JobContext) -> dict[str, Any]:
     """
     workspace = context.workspace
     model = locate(workspace, recipe.model)
-    refuse_adapter(model)
     refuse(model, recipe.method)
     id, folder = workspace.models.new_folder()
     try:

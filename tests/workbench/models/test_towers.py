@@ -98,7 +98,7 @@ def test_texts_by_one_pictures_by_the_other(
 def test_a_pair_is_used_and_not_trained(opened: Workspace, clip: Path, texts: Path) -> None:
     from sentence_transformers import SentenceTransformer
 
-    from workbench.merging.prepare import refuse_part
+    from workbench.merging.prepare import full_model
     from workbench.models.load import load_model
     from workbench.recipes.train_image_text import TrainImageTextRecipe
     from workbench.takeaway.snippet import use_lines
@@ -108,7 +108,7 @@ def test_a_pair_is_used_and_not_trained(opened: Workspace, clip: Path, texts: Pa
     pair = locate(opened, name)
     recipe = TrainImageTextRecipe(dataset="d", model=name)
     for refused in (
-        lambda: refuse_part(pair),
+        lambda: full_model(opened, name),
         lambda: ImageTextTraining().start(recipe, pair),
     ):
         with pytest.raises(BadInput, match="not trained or blended") as found:
