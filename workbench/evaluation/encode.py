@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -21,7 +22,7 @@ from workbench.errors import ModelUnusable
 from workbench.evaluation.encoding_cache import EncodingCache, Shelf
 from workbench.models.contract import CONTRACT_FILE, Contract
 from workbench.models.files import model_files
-from workbench.models.resolve import ResolvedModel
+from workbench.models.resolve import ResolvedModel, cached_snapshot
 
 if TYPE_CHECKING:
     from workbench.evaluation.measure import Encoder, Stop
@@ -154,7 +155,7 @@ def contract_key(contract: Contract, role: str, how: dict[str, Any]) -> str:
 def weights_digest(resolved: ResolvedModel) -> str:
     """A digest of a model's files, and of its base's for an adapter. The files are read (a GB takes
     about half a second): names and dates would not tell that a folder was filled anew."""
-    folder = resolved.folder
+    folder = Path(resolved.source) if resolved.local else cached_snapshot(resolved.source)
     if folder is None:
         raise ModelUnusable(f"The model '{resolved.name}' is no longer on this machine.")
     digest = xxhash.xxh3_128()
