@@ -32,11 +32,11 @@ import numpy as np
 from sentence_transformers import SentenceTransformer
 
 from workbench.data.demo_dataset import collect
-from workbench.models.contract import Contract
 from workbench.models.load import load_model
-from workbench.models.registry import copy_packaged
-from workbench.models.resolve import ResolvedModel
+from workbench.models.locate import LocalModel, locate, locate_folder
+from workbench.models.registry import NAME
 from workbench.quantization.quantize import convert
+from workbench.workspace import Workspace
 
 METHODS = ("bf16", "onnx-int8", "onnx", "fp16")
 PLAIN, OURS = "plain fp32", "fp32"
@@ -61,10 +61,9 @@ def main() -> None:
 
 def arms(folder: Path, methods: list[str]) -> dict[str, Callable[[list[str]], Any]]:
     """What encodes, by name; all are in memory at once, and have seen a batch before."""
-    base = folder / "base"
-    base.mkdir()
-    original = ResolvedModel("base", str(base), copy_packaged(base), None)
-    plain = SentenceTransformer(str(base), device="cpu")
+    workspace = Workspace.open(folder / "home")
+    original = locate(workspace, NAME)
+    plain = SentenceTransformer(str(original.folder), device="cpu")
     found: dict[str, Callable[[list[str]], Any]] = {
         PLAIN: lambda texts: plain.encode(texts, normalize_embeddings=True),
         OURS: ours(original),
@@ -73,14 +72,14 @@ def arms(folder: Path, methods: list[str]) -> dict[str, Callable[[list[str]], An
         target = folder / method
         target.mkdir()
         convert(original, method, target, device="cpu")
-        found[method] = ours(ResolvedModel(method, str(target), Contract.read(target), None))
+        found[method] = ours(locate_folder(workspace, target))
     for arm in found.values():
         arm(["A text.", "Another text."] * 16)
     return found
 
 
-def ours(resolved: ResolvedModel) -> Callable[[list[str]], Any]:
-    loaded: Any = load_model(resolved, device="cpu", precision="fp32")
+def ours(model: LocalModel) -> Callable[[list[str]], Any]:
+    loaded: Any = load_model(model, device="cpu", precision="fp32")
     return lambda texts: loaded.encode(texts, "document")
 
 

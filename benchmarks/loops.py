@@ -66,8 +66,8 @@ def kind_of(recipe: Any) -> Any:
 
 def ours(workspace: Workspace, recipe: Any, folder: Path) -> list[float]:
     """The times at which our steps ended, with all that we write down at each."""
+    from workbench.models.locate import locate
     from workbench.models.precision import choose, pick_device
-    from workbench.models.resolve import resolve
     from workbench.training.callbacks import Guard, Recorder
     from workbench.training.distributed import ProcessGroup
     from workbench.training.loss import apply_method, keeping_for
@@ -79,7 +79,7 @@ def ours(workspace: Workspace, recipe: Any, folder: Path) -> list[float]:
     kind, device = kind_of(recipe), pick_device(recipe.device)
     precision = choose(recipe.precision, device)
     reader = workspace.datasets.read(recipe.dataset)
-    base = resolve(workspace, recipe.model)
+    base = locate(workspace, recipe.model)
     this = Run(
         recipe, context, reader, base, folder, device, precision, None, False, ProcessGroup()
     )

@@ -95,12 +95,12 @@ def real_vectors() -> Any:
 
     from workbench.data.demo_dataset import collect
     from workbench.models.load import load_embedding
-    from workbench.models.registry import copy_packaged
-    from workbench.models.resolve import ResolvedModel
+    from workbench.models.locate import locate
+    from workbench.workspace import Workspace
 
     texts = [pair.code for pair in islice(collect(lambda *_: None, lambda: None), CENTRES)]
-    with tempfile.TemporaryDirectory() as folder:
-        model = load_embedding(ResolvedModel(MODEL, folder, copy_packaged(Path(folder)), None))
+    with tempfile.TemporaryDirectory() as home:
+        model = load_embedding(locate(Workspace.open(Path(home)), MODEL))
         return model.encode(texts, "document")
 
 
@@ -140,12 +140,12 @@ def fill(home: Path) -> None:
     from workbench.evaluation.encode import with_cache
     from workbench.evaluation.texts import join_documents
     from workbench.models.load import load_embedding
-    from workbench.models.resolve import resolve
+    from workbench.models.locate import locate
     from workbench.workspace import Workspace
 
     workspace = Workspace.open(home)
-    resolved = resolve(workspace, MODEL)
-    real: Any = with_cache(load_embedding(resolved), resolved, workspace)
+    local = locate(workspace, MODEL)
+    real: Any = with_cache(load_embedding(local), local, workspace)
     encoder = replace(real, encoder=Lookup(home, real.contract))
     reader = workspace.datasets.read(NAME)
     encoder.encode(reader.queries("test")["text"].to_pylist(), "query")

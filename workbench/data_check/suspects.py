@@ -16,7 +16,7 @@ from workbench.evaluation.own_document import query_itself
 from workbench.evaluation.pictures import has_pictures
 from workbench.evaluation.texts import join_documents
 from workbench.model_kinds import seeing
-from workbench.models.resolve import resolve
+from workbench.models.locate import locate
 from workbench.plurals import counted
 
 if TYPE_CHECKING:
@@ -224,20 +224,15 @@ class _Judge:
         from workbench.models.load import LoadedEmbedding, load_model
 
         recipe, workspace = data.recipe, data.context.workspace
-        resolved = resolve(workspace, recipe.judge)
-        model: Any = load_model(
-            resolved,
-            device=recipe.device,
-            precision=recipe.precision,
-            trust_remote_code=workspace.trust_remote_code,
-        )
+        local = locate(workspace, recipe.judge)
+        model: Any = load_model(local, device=recipe.device, precision=recipe.precision)
         # Of a model that was on the hub only, this is known now.
         refuse_judge(recipe.judge, model.contract.kind)
         self._embeds = isinstance(model, LoadedEmbedding)
         if self._embeds:
-            model = with_cache(model, resolved, workspace, recipe.use_cache)
+            model = with_cache(model, local, workspace, recipe.use_cache)
         else:
-            model = with_kept_scores(model, resolved, workspace, recipe.use_cache)
+            model = with_kept_scores(model, local, workspace, recipe.use_cache)
         self._model, self._exam = model, data
 
     def score(self, queries: Rows, documents: Rows) -> NDArray[np.float64]:

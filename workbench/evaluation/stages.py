@@ -60,6 +60,7 @@ from workbench.evaluation.results import (
 from workbench.evaluation.scores import with_kept_scores
 from workbench.jobs.reporting import JobContext
 from workbench.model_kinds import first_stages
+from workbench.models.locate import locate
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.recipes.evaluate import EvaluateRecipe
 
@@ -83,14 +84,10 @@ def load(recipe: EvaluateRecipe, context: JobContext, resolved: ResolvedModel) -
     """A model of any kind in memory; an embedding model with what it encoded before."""
     from workbench.models.load import LoadedEmbedding, load_model
 
-    model = load_model(
-        resolved,
-        device=recipe.device,
-        precision=recipe.precision,
-        trust_remote_code=context.workspace.trust_remote_code,
-    )
+    local = locate(context.workspace, resolved)
+    model = load_model(local, device=recipe.device, precision=recipe.precision)
     if isinstance(model, LoadedEmbedding):
-        return with_cache(model, resolved, context.workspace, recipe.use_cache)
+        return with_cache(model, local, context.workspace, recipe.use_cache)
     return model
 
 

@@ -6,7 +6,6 @@ Imports torch: worker processes only.
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,13 +21,13 @@ from workbench.jobs.reporting import JobContext
 from workbench.merging.merge import write_blended, write_model
 from workbench.merging.mergeable import full_model
 from workbench.model_kinds import ModelKind
-from workbench.models.assemble import brings_projection
+from workbench.models.assemble import holds_projection
 from workbench.models.contract import Contract
 from workbench.models.image_text import ROOM, Pixels
 from workbench.models.inspect import is_language_model
 from workbench.models.load import load_model
+from workbench.models.locate import LocalModel, locate
 from workbench.models.registry import from_job, new_model
-from workbench.models.resolve import ResolvedModel, fetched
 from workbench.recipes.merge import BlendRecipe, read_ratios
 from workbench.training.dev import DevTask, Reranking, Retrieval
 from workbench.training.image_text import TextToPicture
@@ -105,9 +104,9 @@ def run(recipe: BlendRecipe, context: JobContext) -> dict[str, Any]:
     for models of other architectures or kinds, and for data sets without queries to measure on.
     """
     workspace = context.workspace
-    tuned = full_model(workspace, recipe.model)
+    tuned = locate(workspace, full_model(workspace, recipe.model))
     model = _load(recipe, context, tuned)
-    base = fetched(workspace, full_model(workspace, recipe.base), model.contract.kind)
+    base = locate(workspace, full_model(workspace, recipe.base), model.contract.kind)
     here, there = weights_of(model.model), _base_weights(recipe, context, base, model)
     refuse_other_shapes(here, there, (tuned.name, base.name))
     ratios = read_ratios(recipe.ratios)
@@ -144,7 +143,7 @@ def run(recipe: BlendRecipe, context: JobContext) -> dict[str, Any]:
 def _load(
     recipe: BlendRecipe,
     context: JobContext,
-    model: ResolvedModel,
+    model: LocalModel,
     contract: Contract | None = None,
 ) -> Any:
     context.check_cancelled()
@@ -153,13 +152,12 @@ def _load(
         model,
         device=recipe.device,
         precision=recipe.precision,
-        trust_remote_code=context.workspace.trust_remote_code,
         contract=contract,
     )
 
 
 def _base_weights(
-    recipe: BlendRecipe, context: JobContext, base: ResolvedModel, model: Any
+    recipe: BlendRecipe, context: JobContext, base: LocalModel, model: Any
 ) -> Weights:
     """The base's weights, used as the fine-tuned model uses them."""
     contract = model.contract
@@ -174,14 +172,14 @@ def _base_weights(
     return weights_of(found.model)
 
 
-def _brings_head(base: ResolvedModel, contract: Contract) -> bool:
+def _brings_head(base: LocalModel, contract: Contract) -> bool:
     """Whether a plain checkpoint has all the weights of the kind that was made from it: a
     projection per token, or a language model's answers."""
     if contract.model_kind.token_vectors:
-        return brings_projection(base)
+        return holds_projection(base.folder)
     if contract.architecture != "llm":
         return False
-    return is_language_model(Path(base.source))
+    return is_language_model(base.folder)
 
 
 def _field(recipe: BlendRecipe, context: JobContext, name: str, kind: ModelKind) -> _Field:
@@ -233,8 +231,8 @@ def _keep(
     recipe: BlendRecipe,
     context: JobContext,
     model: Any,
-    tuned: ResolvedModel,
-    base: ResolvedModel,
+    tuned: LocalModel,
+    base: LocalModel,
     rows: list[dict[str, Any]],
 ) -> Model:
     """The model as it is now, as one of the workspace; nothing of it stays where that fails."""

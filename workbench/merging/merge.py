@@ -26,9 +26,9 @@ from workbench.merging.probe import (
 )
 from workbench.models.assemble import keeping_of
 from workbench.models.contract import Contract
+from workbench.models.locate import LocalModel, locate
 from workbench.models.precision import pick_device
 from workbench.models.registry import from_job, new_model
-from workbench.models.resolve import ResolvedModel
 from workbench.recipes.merge import MergeRecipe
 from workbench.takeaway.snippet import snippet
 from workbench.training.loss import within_limit
@@ -96,12 +96,12 @@ class About:
 
     name: str
     base: str
-    adapter: ResolvedModel
+    adapter: LocalModel
     verdict: str = ""
     summary: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, workspace: "Workspace", adapter: ResolvedModel, name: str) -> "About":
+    def of(cls, workspace: "Workspace", adapter: LocalModel, name: str) -> "About":
         base = adapter.base.name if adapter.base else ""
         record = workspace.models.get(adapter.name) if adapter.model_id else None
         if record is None:
@@ -126,7 +126,7 @@ def save(loaded: Any, trained: Contract, folder: Path, about: About) -> Contract
     )
     write_model(loaded.model, contract, folder)
     write_merged(folder, about.name, about.base, about.adapter.name, contract)
-    config = Path(about.adapter.source) / CONFIG
+    config = about.adapter.folder / CONFIG
     if config.is_file():
         shutil.copy2(config, folder / CONFIG)
     return contract
@@ -192,7 +192,7 @@ def run(recipe: MergeRecipe, context: JobContext) -> dict[str, Any]:
     Raises :class:`MergeFailed` where the merged model is further than :data:`ALLOWED` from the
     adapter on the full-precision base, and what an unusable model or a cancelled job raise.
     """
-    adapter = adapter_of(context.workspace, recipe.model)
+    adapter = locate(context.workspace, adapter_of(context.workspace, recipe.model))
     id, folder = context.workspace.models.new_folder()
     try:
         return _Merge(recipe, context, adapter).into(id, folder)
@@ -202,7 +202,7 @@ def run(recipe: MergeRecipe, context: JobContext) -> dict[str, Any]:
 
 
 class _Merge:
-    def __init__(self, recipe: MergeRecipe, context: JobContext, adapter: ResolvedModel) -> None:
+    def __init__(self, recipe: MergeRecipe, context: JobContext, adapter: LocalModel) -> None:
         self.recipe = recipe
         self.context = context
         self.adapter = adapter
@@ -227,7 +227,7 @@ class _Merge:
         found = self._numbers(merged, probe)
         parity = self._decide(expected, found, probe)
         self._step("Measuring on dev")
-        metrics = measure_again(self.context, Path(adapter.source), merged, about.trained)
+        metrics = measure_again(self.context, adapter.folder, merged, about.trained)
         del merged
         self._step("Comparing with the model as it was trained")
         drift = self._drift(trained, found, probe)

@@ -21,9 +21,8 @@ from workbench.evaluation.texts import join_documents
 from workbench.jobs.reporting import JobContext
 from workbench.models.assemble import FULL, WeightFormat, keeping_of
 from workbench.models.contract import Contract
-from workbench.models.convert import safe_folder
 from workbench.models.load import load_model
-from workbench.models.resolve import ResolvedModel
+from workbench.models.locate import LocalModel, locate_folder
 from workbench.pictures.captions import draw, scenes
 from workbench.training.dev import Dev
 from workbench.training.run import CONFIG, Place
@@ -129,7 +128,7 @@ class Versions:
     """Loads one adapter in each of its versions, computing in fp32 wherever the weights allow."""
 
     context: JobContext
-    adapter: ResolvedModel
+    adapter: LocalModel
     device: str
 
     def beside(self) -> Any:
@@ -137,9 +136,7 @@ class Versions:
         adapter belong to no layer of it: a comparison would not notice, both sides lack them."""
         loaded = self._load(Beside())
         loaded.model.float()
-        refuse_unplaced(
-            loaded.model[0].model, safe_folder(Path(self.adapter.source), self.adapter.cache)
-        )
+        refuse_unplaced(loaded.model[0].model, self.adapter.weights)
         return loaded
 
     def merged(self) -> Any:
@@ -149,18 +146,17 @@ class Versions:
     def as_trained(self) -> Any:
         """On the base as it was kept in training: quantized or in bf16."""
         # Weights in bf16 only meet an fp32 head where everything is computed in bf16.
-        halved = keeping_of(self.adapter.contract or Contract(), "fp32").dtype == torch.bfloat16
+        halved = keeping_of(self.adapter.contract, "fp32").dtype == torch.bfloat16
         return self._load(None, precision="bf16" if halved else "fp32")
 
     def saved(self, folder: Path) -> Any:
         """The merged model as it was written to disk."""
-        source = ResolvedModel(folder.name, str(folder), None, None, cache=self.adapter.cache)
-        return self._load(None, source)
+        return self._load(None, locate_folder(self.context.workspace, folder))
 
     def _load(
         self,
         keeping: WeightFormat | None,
-        source: ResolvedModel | None = None,
+        source: LocalModel | None = None,
         precision: str = "fp32",
     ) -> Any:
         self.context.check_cancelled()
@@ -168,7 +164,6 @@ class Versions:
             source or self.adapter,
             device=self.device,
             precision=precision,
-            trust_remote_code=self.context.workspace.trust_remote_code,
             keeping=keeping,
         )
 

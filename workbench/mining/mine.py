@@ -28,7 +28,7 @@ from workbench.jobs.reporting import JobContext
 from workbench.mining.proposal import EARLIER, NEGATIVE, POSITIVE, SCHEMA, summary, write
 from workbench.mining.rules import Chosen, Floats, Rules, TextKeys, choose, screen
 from workbench.mining.teach import ByReading, ByVectors, Teacher
-from workbench.models.resolve import resolve
+from workbench.models.locate import locate
 from workbench.recipes.mine import MINED, MineRecipe
 from workbench.workspace import Workspace
 
@@ -231,21 +231,16 @@ class Miner:
 
         recipe, workspace = self.recipe, self.context.workspace
         self._say(f"loading {name}")(0, 1)
-        resolved = resolve(workspace, name)
-        model: Any = load_model(
-            resolved,
-            device=recipe.device,
-            precision=recipe.precision,
-            trust_remote_code=workspace.trust_remote_code,
-        )
+        local = locate(workspace, name)
+        model: Any = load_model(local, device=recipe.device, precision=recipe.precision)
         kind = model.contract.model_kind
         if searches and not kind.first_stage:
             raise no_miner(name)
         if not searches and not kind.scores:
             raise no_reranker(name)
         if searches:
-            return with_cache(model, resolved, workspace, recipe.use_cache)
-        return with_kept_scores(model, resolved, workspace, recipe.use_cache)
+            return with_cache(model, local, workspace, recipe.use_cache)
+        return with_kept_scores(model, local, workspace, recipe.use_cache)
 
     def _find(self, split: str, encoder: Any) -> Hunt:
         recipe, stop = self.recipe, self.context.check_cancelled

@@ -22,7 +22,6 @@ from workbench.models.inspect import Layout
 from workbench.models.precision import dtype_of
 from workbench.models.prompts import NO, YES, own_template, template_of
 from workbench.models.quantized import QUANTIZATION_METHODS, is_graph
-from workbench.models.resolve import ResolvedModel
 
 # How a model's weights are kept in memory: fp32, bf16, or quantized under an adapter.
 #
@@ -299,12 +298,6 @@ def late_interaction(parts: Parts) -> MultiVectorEncoder:
         # The library makes it 128 wide.
         model[1] = _projection(model[0].get_embedding_dimension(), wanted).to(model.device)
     return model
-
-
-def brings_projection(base: ResolvedModel) -> bool:
-    """Whether the base's own files hold a projection to a vector per token."""
-    folder = Path(base.source)
-    return folder.is_dir() and holds_projection(folder)
 
 
 def holds_projection(folder: Path) -> bool:

@@ -20,7 +20,6 @@ from workbench.models.architecture import (
     hidden_size,
     is_causal,
     joint_size,
-    needs_conversion,
     position_limit,
 )
 from workbench.models.contract import (
@@ -68,8 +67,6 @@ class ModelFolder:
     layout: Layout
     contract: Contract
     base: str | None = None
-    #: The weights are pickled (.bin, .pt) and must become safetensors before they are used.
-    pickled: bool = False
 
 
 def inspect_folder(folder: Path) -> ModelFolder:
@@ -116,7 +113,7 @@ def _adapter(folder: Path) -> ModelFolder:
         saved = as_kind(_modules_contract(folder, modules), kind, llm=llm)
     # Without either, the contract is the base's: whoever resolves the base fills it in.
     contract = (saved or Contract()).model_copy(update={"base_model": str(base)})
-    return ModelFolder(folder, "adapter", contract, str(base), needs_conversion(folder))
+    return ModelFolder(folder, "adapter", contract, str(base))
 
 
 def _sentence_transformers(folder: Path) -> ModelFolder:
@@ -136,7 +133,7 @@ def _sentence_transformers(folder: Path) -> ModelFolder:
     llm = _has(modules, "LogitScore")
     own = as_kind(_modules_contract(folder, modules), kind, llm=llm)
     contract = saved or own
-    return ModelFolder(folder, "sentence-transformers", contract, None, needs_conversion(folder))
+    return ModelFolder(folder, "sentence-transformers", contract)
 
 
 def _transformers(folder: Path) -> ModelFolder:
@@ -149,7 +146,7 @@ def _transformers(folder: Path) -> ModelFolder:
     if MODEL_KINDS.get(kind).reads_pictures:
         _refuse_without_processor(folder)
     contract = Contract.read(folder) or as_kind(_plain_contract(folder, config), kind)
-    return ModelFolder(folder, "transformers", contract, None, needs_conversion(folder))
+    return ModelFolder(folder, "transformers", contract)
 
 
 def _kind(folder: Path, about: JsonDict, modules: list[JsonDict]) -> str:

@@ -13,13 +13,13 @@ from workbench.errors import BadInput, InUse, ModelUnusable
 from workbench.jobs.reporting import JobContext
 from workbench.models.architecture import pickled_of, safetensors_of
 from workbench.models.contract import CONTRACT_FILE, Contract
-from workbench.models.convert import convert_in_place
 from workbench.models.files import copy_model
 from workbench.models.inspect import inspect_folder, read_json, read_list
+from workbench.models.locate import LocalModel, convert_in_place, fetch, locate
 from workbench.models.named_classes import refuse_foreign_classes
 from workbench.models.prompts import template_of
 from workbench.models.registry import from_job, new_model
-from workbench.models.resolve import ResolvedModel, fetch, from_folder, listed_contract, resolve
+from workbench.models.resolve import ResolvedModel, from_folder, resolve
 from workbench.models.rules import OWN_FILES, Rules, answer_id, pooling_config
 from workbench.models.towers import pair_checked, pictures_of, with_pictures
 from workbench.recipes.base import ContractRecipe
@@ -262,19 +262,17 @@ def _add(
     context.check_cancelled()
     models = context.workspace.models
     name = models.free_name(recipe.name)
-    resolved = from_folder(context.workspace, folder, name)
-    if not Path(recipe.source).is_absolute() and resolved.base is None:
-        # The catalogue knows prompts and kinds that a hub model's own files leave out.
-        wanted = None if recipe.kind == "auto" else recipe.kind
-        listed = listed_contract(recipe.source, inspect_folder(folder), wanted)
-        resolved = replace(resolved, contract=listed)
-    resolved = _as_wanted(recipe, resolved)
+    # The catalogue knows prompts and kinds that a hub model's own files leave out.
+    hub_id = "" if Path(recipe.source).is_absolute() else recipe.source
+    wanted = None if recipe.kind == "auto" else recipe.kind
+    found = from_folder(context.workspace, folder, name, hub_id=hub_id, kind=wanted)
+    local = _as_wanted(recipe, locate(context.workspace, found))
     if recipe.pictures_by:
-        resolved = with_pictures(recipe.pictures_by, context, resolved, folder)
-    contract = _try(resolved, context)
+        local = with_pictures(recipe.pictures_by, context, local, folder)
+    contract = _try(local, context)
     contract.write(folder)
     context.check_cancelled()
-    model = new_model(id, name, contract=contract.model_dump(), summary=_summary(recipe, resolved))
+    model = new_model(id, name, contract=contract.model_dump(), summary=_summary(recipe, local))
     added = models.add(from_job(model, context.job.id))
     return {
         "model": name,
@@ -285,13 +283,13 @@ def _add(
     }
 
 
-def _as_wanted(recipe: AddModelRecipe, resolved: ResolvedModel) -> ResolvedModel:
+def _as_wanted(recipe: AddModelRecipe, local: LocalModel) -> LocalModel:
     """The model with what the recipe says of its contract, in its own files too."""
-    rules = rules_for(resolved)
+    rules = rules_for(local)
     new = rules.apply(recipe)
     if differences(rules.contract, new):
         write(rules, new)
-    return replace(resolved, contract=new)
+    return replace(local, contract=new)
 
 
 def _copy(source: Path, folder: Path, context: JobContext) -> int:
@@ -309,7 +307,7 @@ def _superfluous(path: Path) -> bool:
     return path in pickled_of(path.parent) and bool(safetensors_of(path.parent))
 
 
-def _try(resolved: ResolvedModel, context: JobContext) -> Contract:
+def _try(local: LocalModel, context: JobContext) -> Contract:
     """Use the model once; the contract with the vector's true length."""
     from PIL import Image
 
@@ -317,20 +315,18 @@ def _try(resolved: ResolvedModel, context: JobContext) -> Contract:
     from workbench.models.load import LoadedReranker, load_model
 
     context.progress(0, None, message="Trying the model")
-    loaded = load_model(
-        resolved, device="cpu", trust_remote_code=context.workspace.trust_remote_code
-    )
+    loaded = load_model(local, device="cpu")
     if isinstance(loaded, LoadedReranker):
         pair = np.array([[0, 0]], dtype=np.int64)
-        _refuse_unusable(resolved.name, loaded.score([_TRIAL], [_TRIAL], pair), "scores")
+        _refuse_unusable(local.name, loaded.score([_TRIAL], [_TRIAL], pair), "scores")
         return loaded.contract
     if isinstance(loaded, LoadedImageText):
         seen = loaded.encode_pictures([Image.new("RGB", (64, 64), "grey")])
-        _refuse_unusable(resolved.name, seen, "embeddings")
+        _refuse_unusable(local.name, seen, "embeddings")
     size = 0
     for role in ("query", "document"):
         vectors = np.asarray(loaded.encode([_TRIAL], role)[0])
-        _refuse_unusable(resolved.name, vectors, "embeddings")
+        _refuse_unusable(local.name, vectors, "embeddings")
         size = vectors.shape[-1]
     return loaded.contract.model_copy(update={"dimensions": size})
 
@@ -343,8 +339,8 @@ def _refuse_unusable(name: str, numbers: Any, what: str) -> None:
         )
 
 
-def _summary(recipe: AddModelRecipe, resolved: ResolvedModel) -> dict[str, Any]:
-    base = resolved.base
+def _summary(recipe: AddModelRecipe, local: LocalModel) -> dict[str, Any]:
+    base = local.base
     about: dict[str, Any] = {"origin": "added", "source": recipe.source}
     return about | ({"adapter": True, "base_id": base.model_id} if base else {})
 

@@ -1,5 +1,6 @@
 """Loads models of every kind, and encodes with embedding models. Imports torch: workers only.
 
+Loading only reads the files of a model that was located (:mod:`.locate`).
 Training's baseline, evaluation, indexing and search all encode through :class:`LoadedEmbedding`, so
 that prompts, lengths, normalisation and number format are the same everywhere.
 """
@@ -32,7 +33,6 @@ from workbench.models.assemble import (
     stored_keeping,
 )
 from workbench.models.contract import PICTURES, Contract
-from workbench.models.convert import safe_folder
 from workbench.models.image_text import LoadedImageText, picture_model
 from workbench.models.inference import (
     Progress,
@@ -44,12 +44,10 @@ from workbench.models.inference import (
     to_device,
     vectors_of,
 )
-from workbench.models.inspect import Layout, inspect_folder
 from workbench.models.late_interaction import LoadedLateInteraction
-from workbench.models.named_classes import refuse_foreign_classes
+from workbench.models.locate import LocalModel
 from workbench.models.precision import Precision, choose, pick_device
 from workbench.models.quantized import is_graph
-from workbench.models.resolve import ResolvedModel, fetch, listed_contract
 from workbench.models.towers import check_lengths
 
 # A reranker in memory: scores pairs of query and document. Imports torch: workers only.
@@ -242,29 +240,33 @@ Loaded = LoadedEmbedding | LoadedReranker | LoadedLateInteraction | LoadedImageT
 
 
 def load_model(
-    resolved: ResolvedModel,
+    local: LocalModel,
     *,
     device: str = "auto",
     precision: str = "auto",
-    trust_remote_code: bool = False,
     contract: Contract | None = None,
     keeping: WeightFormat | None = None,
 ) -> Loaded:
-    """Load a model of any kind (downloading it if it is on the hub only).
+    """Load a model of any kind.
 
     ``contract`` uses it otherwise than it says itself (an encoder as the start of a reranker);
     ``keeping`` keeps its weights otherwise than in fp32 (under an adapter to be trained). An
     adapter is merged into its base's weights where these are in full precision. Raises
-    :class:`ModelUnusable` or :class:`ModelNotFound`, in sentences, for anything that is wrong.
+    :class:`ModelUnusable`, in sentences, for anything that is wrong.
     """
     _quiet()
+    contract = contract or local.contract
     # ONNX Runtime as it is installed computes on the CPU.
-    place = "cpu" if is_graph(resolved.contract) else pick_device(device)
-    how = _How(place, choose(precision, place), trust_remote_code, contract, keeping)
-    model, contract = _load(resolved, how)
+    place = "cpu" if is_graph(local.contract) else pick_device(device)
+    used = choose(precision, place)
     # bf16 weights beside an fp32 adapter or head meet in autocast only, as they did in training.
-    mixed = keeping is None and resolved.base is not None and contract.dtype == "bfloat16"
-    used: Precision = "bf16" if mixed and how.precision == "fp32" else how.precision
+    mixed = keeping is None and local.base is not None and contract.dtype == "bfloat16"
+    if keeping is None:
+        keeping = keeping_of(contract, used) if local.base else stored_keeping(contract)
+    refuse_unquantizable(keeping)
+    model = _load(local, contract, place, keeping)
+    if mixed and used == "fp32":
+        used = "bf16"
     if contract.weights:
         # Quantized weights have a format of their own: nothing is cast as it is computed.
         used = "fp32"
@@ -274,26 +276,20 @@ def load_model(
         contract = contract.model_copy(update={"dimensions": model.get_embedding_dimension() or 0})
     loaded: Loaded = kind.load(kind.loaded)(model, contract, place, used)
     if isinstance(loaded, LoadedImageText) and contract.pictures_by:
-        eyes = picture_model(Path(resolved.source) / PICTURES, place)
+        eyes = picture_model(local.folder / PICTURES, place)
         check_lengths(loaded.dimensions, int(eyes.get_embedding_dimension() or 0))
         return replace(loaded, eyes=eyes)
     return loaded
 
 
 def load_embedding(
-    resolved: ResolvedModel,
-    *,
-    device: str = "auto",
-    precision: str = "auto",
-    trust_remote_code: bool = False,
+    local: LocalModel, *, device: str = "auto", precision: str = "auto"
 ) -> LoadedEmbedding:
     """As :func:`load_model`; raises :class:`ModelUnusable` for a model of another kind."""
-    loaded = load_model(
-        resolved, device=device, precision=precision, trust_remote_code=trust_remote_code
-    )
+    loaded = load_model(local, device=device, precision=precision)
     if not isinstance(loaded, LoadedEmbedding):
         raise ModelUnusable(
-            f"'{resolved.name}' is a {loaded.contract.kind} model, not an embedding model.",
+            f"'{local.name}' is a {loaded.contract.kind} model, not an embedding model.",
             "It finds pictures by their captions: choose a data set of pictures for it."
             if isinstance(loaded, LoadedImageText)
             else "It can order what an embedding model or BM25 finds: choose it as second stage.",
@@ -301,70 +297,44 @@ def load_embedding(
     return loaded
 
 
-@dataclass(frozen=True, slots=True)
-class _How:
-    """What the caller decides about loading."""
-
-    device: str
-    precision: Precision
-    trust_remote_code: bool
-    contract: Contract | None = None
-    keeping: WeightFormat | None = None
-
-
-def _load(resolved: ResolvedModel, how: _How) -> tuple[Any, Contract]:
-    folder = Path(resolved.source) if resolved.local else fetch(resolved.source)
-    found = inspect_folder(folder)
-    refuse_foreign_classes(folder, trust_remote_code=how.trust_remote_code)
-    safe = safe_folder(folder, resolved.cache)
-    own = found.contract if resolved.local else listed_contract(resolved.source, found)
-    contract = how.contract or resolved.contract or own
+def _load(local: LocalModel, contract: Contract, device: str, keeping: WeightFormat) -> Any:
+    """The library's model."""
+    trust = local.trust_remote_code
     try:
-        if found.layout == "adapter":
-            return _load_adapter(resolved, safe, contract, how), contract
-        keeping = how.keeping or stored_keeping(contract)
-        refuse_unquantizable(keeping)
-        parts = Parts(safe, found.layout, contract, how.device, how.trust_remote_code, keeping)
+        if local.base is not None:
+            return _load_adapter(local, local.base, contract, device, keeping)
+        parts = Parts(local.weights, local.layout, contract, device, trust, keeping)
         if is_graph(contract):
             with computed_by_onnx():
-                return assemble(parts), contract
+                return assemble(parts)
         model = assemble(parts)
-        return as_kept(model, keeping) if contract.weights else model, contract
+        return as_kept(model, keeping) if contract.weights else model
     except WorkbenchError:
         raise
     except Exception as error:
-        raise explain(resolved.name, error) from error
+        raise explain(local.name, error) from error
 
 
-def _load_adapter(resolved: ResolvedModel, folder: Path, contract: Contract, how: _How) -> Any:
-    if resolved.base is None:
-        raise ModelUnusable(f"The adapter '{resolved.name}' has no base model here.")
-    keeping = keeping_of(contract, how.precision) if how.keeping is None else how.keeping
-    refuse_unquantizable(keeping)
+def _load_adapter(
+    adapter: LocalModel, base: LocalModel, contract: Contract, device: str, keeping: WeightFormat
+) -> Any:
+    folder, trust = adapter.weights, adapter.trust_remote_code
     if (folder / "modules.json").is_file():
-        model = _around_adapter(resolved.base, folder, contract, how, keeping)
+        # The base's weights inside the modules that were saved with the adapter.
+        with overlay(folder, base.weights) as joined:
+            model = assemble(
+                Parts(joined, "sentence-transformers", contract, device, trust, keeping)
+            )
     else:
-        model, own = _load(resolved.base, replace(how, contract=None, keeping=keeping))
-        if contract.pooling != own.pooling:
+        model = _load(base, base.contract, device, keeping)
+        if contract.pooling != base.contract.pooling:
             raise ModelUnusable(
-                f"The adapter '{resolved.name}' pools by {contract.pooling}, its base by"
-                f" {own.pooling}.",
+                f"The adapter '{adapter.name}' pools by {contract.pooling}, its base by"
+                f" {base.contract.pooling}.",
                 "Merge the adapter where it was made, and add the merged model.",
             )
     attach(model, folder, keeping)
     return model
-
-
-def _around_adapter(
-    base: ResolvedModel, folder: Path, contract: Contract, how: _How, keeping: WeightFormat
-) -> Any:
-    """The base's weights inside the modules that were saved with the adapter."""
-    source = Path(base.source) if base.local else fetch(base.source)
-    refuse_foreign_classes(source, trust_remote_code=how.trust_remote_code)
-    layout: Layout = "sentence-transformers"
-    with overlay(folder, safe_folder(source, base.cache)) as joined:
-        parts = Parts(joined, layout, contract, how.device, how.trust_remote_code, keeping)
-        return assemble(parts)
 
 
 def explain(name: str, error: Exception) -> ModelUnusable:

@@ -1,15 +1,14 @@
 """From what a person calls a model to where it is: the workspace, a folder, or the hub.
 
 Torch-free and without network: a hub id is checked for its form and, when the hub may not be asked
-(``HF_HUB_OFFLINE``), for being in the local cache. A worker downloads it (:mod:`.fetch`).
+(``HF_HUB_OFFLINE``), for being in the local cache. A worker downloads it (:mod:`.locate`).
 """
 
 import difflib
 import os
 import re
 import tomllib
-from dataclasses import dataclass, replace
-from fnmatch import fnmatch
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,10 +20,8 @@ from workbench.errors import BadInput, ModelNotFound, ModelUnusable
 from workbench.extensions import OneOf
 from workbench.model_kinds import MODEL_KINDS
 from workbench.models import registry
-from workbench.models.architecture import is_pickled_weights
 from workbench.models.contract import CONTRACT_FILE, Contract, as_kind
-from workbench.models.files import JUNK
-from workbench.models.inspect import ModelFolder, inspect_folder
+from workbench.models.inspect import Layout, ModelFolder, inspect_folder
 from workbench.models.named_classes import refuse_foreign_classes
 
 if TYPE_CHECKING:
@@ -152,17 +149,22 @@ class ResolvedModel:
     source: str
     contract: Contract | None
     #: Its record's id where it is in the workspace.
-    model_id: str | None
+    model_id: str | None = None
     #: An adapter's base, resolved.
     base: "ResolvedModel | None" = None
-    #: Where converted copies of pickled weights are kept.
-    cache: Path | None = None
     #: What the hub calls it, where it comes from there.
     hub_id: str = ""
+    #: How its files lie in its folder; None for one that the hub is to be asked for.
+    layout: Layout | None = None
 
     @property
     def local(self) -> bool:
         return Path(self.source).is_absolute()
+
+    @property
+    def folder(self) -> Path | None:
+        """Where its files are on this machine; for a hub model the newest complete copy."""
+        return Path(self.source) if self.local else cached_snapshot(self.source)
 
 
 def resolve(workspace: "Workspace", model: str, kind: str | None = None) -> ResolvedModel:
@@ -208,20 +210,33 @@ def _from_workspace(workspace: "Workspace", model: Model) -> ResolvedModel:
 
 
 def from_folder(
-    workspace: "Workspace", folder: Path, name: str, model: Model | None = None
+    workspace: "Workspace",
+    folder: Path,
+    name: str,
+    model: Model | None = None,
+    *,
+    base: ResolvedModel | None = None,
+    hub_id: str = "",
+    kind: str | None = None,
 ) -> ResolvedModel:
-    """The model in a folder; an adapter comes with its base."""
+    """The model in a folder; an adapter comes with its base (``base``, where it is known).
+
+    ``hub_id`` and ``kind``: of a copy of a hub model, for what the catalogue knows of that use.
+    """
     found = inspect_folder(folder)
     refuse_foreign_classes(folder, trust_remote_code=workspace.trust_remote_code)
-    known = model.summary.get("base_id") if model else None
-    base = resolve_base(workspace, found, known) if found.layout == "adapter" else None
+    if found.layout != "adapter":
+        base = None
+    elif base is None:
+        base = resolve_base(workspace, found, model.summary.get("base_id") if model else None)
     return ResolvedModel(
         name=name,
         source=str(folder),
-        contract=adapter_contract(found, base),
+        contract=adapter_contract(found, base) if base else listed_contract(hub_id, found, kind),
         model_id=model.id if model else None,
         base=base,
-        cache=workspace.path("cache"),
+        hub_id=hub_id,
+        layout=found.layout,
     )
 
 
@@ -264,36 +279,24 @@ def _base_name(workspace: "Workspace", wanted: str, adapter: Path) -> str | None
     return last if workspace.models.exists(last) or last in registry.ALIASES else None
 
 
-def adapter_contract(found: ModelFolder, base: ResolvedModel | None) -> Contract | None:
-    """A folder's contract; an adapter without one of its own has its base's."""
-    own = any((found.path / name).is_file() for name in ("contract.json", "modules.json"))
-    if found.layout != "adapter" or own or base is None:
+def adapter_contract(found: ModelFolder, base: ResolvedModel) -> Contract | None:
+    """An adapter's own contract, or where it has none its base's."""
+    if any((found.path / name).is_file() for name in (CONTRACT_FILE, "modules.json")):
         return found.contract
-    if base.contract is None:
-        return None
-    return base.contract.model_copy(update={"base_model": base.name})
+    return base.contract and base.contract.model_copy(update={"base_model": base.name})
 
 
 def _from_hub(workspace: "Workspace", name: str, kind: str | None) -> ResolvedModel:
-    if cached := cached_snapshot(name):
-        found = from_snapshot(workspace, cached, name, kind)
-        return found if hub_is_offline() else _hub_only(workspace, name, found)
-    if hub_is_offline():
+    cached = cached_snapshot(name)
+    found = from_folder(workspace, cached, name, hub_id=name, kind=kind) if cached else None
+    if not hub_is_offline():
+        return ResolvedModel(name, name, found.contract if found else None, hub_id=name)
+    if found is None:
         raise ModelNotFound(
             f"The model '{name}' is not on this machine, and access to the Hub is off.",
             _meant(workspace, name) or _OFFLINE,
         )
-    return _hub_only(workspace, name, None)
-
-
-def from_snapshot(
-    workspace: "Workspace", folder: Path, hub_id: str, kind: str | None = None
-) -> ResolvedModel:
-    """A hub model whose files lie in ``folder``, with what the catalogue knows of it."""
-    found = from_folder(workspace, folder, hub_id)
-    if found.base is None:
-        found = replace(found, contract=listed_contract(hub_id, inspect_folder(folder), kind))
-    return replace(found, hub_id=hub_id)
+    return found
 
 
 def listed_contract(hub_id: str, found: ModelFolder, kind: str | None = None) -> Contract:
@@ -312,11 +315,6 @@ def listed_contract(hub_id: str, found: ModelFolder, kind: str | None = None) ->
         return own.model_copy(update=known)
     llm = known.get("architecture") == "llm"
     return as_kind(own, known["kind"], llm=llm).model_copy(update=known)
-
-
-def _hub_only(workspace: "Workspace", name: str, cached: ResolvedModel | None) -> ResolvedModel:
-    contract = cached.contract if cached else None
-    return ResolvedModel(name, name, contract, None, None, workspace.path("cache"), name)
 
 
 def cached_snapshot(name: str) -> Path | None:
@@ -345,88 +343,3 @@ def _meant(workspace: "Workspace", name: str) -> str:
     known = [model.name for model in workspace.models.list()] + [registry.NAME]
     close = difflib.get_close_matches(name.rpartition("/")[2], known, n=1)
     return f"Did you mean '{close[0]}'?" if close else ""
-
-
-# Brings a hub model into the local cache and says plainly when that fails. Workers only.
-#
-# The hub's own settings hold: ``HF_ENDPOINT`` for mirrors, ``HF_HUB_OFFLINE``, ``HF_HOME`` for the
-# cache, ``HF_TOKEN`` for models that need a login.
-
-_LOGIN = "Set HF_TOKEN in the environment to a token that may read it."
-_NETWORK = "Check the network and HF_ENDPOINT, or add the model from a folder."
-
-#: How long the hub may take to list a repository.
-_SECONDS = 20.0
-
-
-def fetch(hub_id: str) -> Path:
-    """The local folder of a hub model, downloaded if it is not there yet.
-
-    Pickled weights are left on the hub where the model has safetensors. Raises
-    :class:`ModelNotFound` or :class:`ModelUnusable`.
-    """
-    from httpx2 import HTTPError
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-    )
-
-    try:
-        return Path(snapshot_download(hub_id, ignore_patterns=_unneeded(hub_id)))
-    except GatedRepoError as error:
-        raise ModelUnusable(f"The model '{hub_id}' needs a login at the Hub.", _LOGIN) from error
-    except RepositoryNotFoundError as error:
-        raise ModelNotFound(f"The Hub has no model '{hub_id}'.", _LOGIN) from error
-    except (LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
-        # The cache may lack only what was left on the hub on purpose.
-        if cached := cached_snapshot(hub_id):
-            return cached
-        raise ModelNotFound(
-            f"The model '{hub_id}' is not on this machine, and the Hub cannot be reached.", _NETWORK
-        ) from error
-    except (HTTPError, OSError) as error:
-        raise ModelUnusable(f"Downloading '{hub_id}' failed: {error}.", _NETWORK) from error
-
-
-def fetched(workspace: "Workspace", model: ResolvedModel, kind: str | None = None) -> ResolvedModel:
-    """A model whose files are on this machine, so that they can be asked what they hold.
-
-    ``kind`` is what a hub model is wanted for. Raises as :func:`fetch` does.
-    """
-    if model.hub_id:
-        folder = Path(model.source) if model.local else fetch(model.hub_id)
-        model = from_snapshot(workspace, folder, model.hub_id, kind)
-    if model.base is None or model.base.local:
-        return model
-    return replace(model, base=fetched(workspace, model.base))
-
-
-def _unneeded(hub_id: str) -> list[str]:
-    """Patterns of files not worth downloading; all but the general ones need the hub's list."""
-    names = _listed(hub_id)
-    safe = {Path(name).parent for name in names if fnmatch(name, "*.safetensors")}
-    pickled = [name for name in names if is_pickled_weights(Path(name))]
-    return [*JUNK, *(name for name in pickled if Path(name).parent in safe)]
-
-
-def _listed(hub_id: str) -> list[str]:
-    """The repository's files; none where the hub cannot be asked (the cache is tried then)."""
-    from httpx2 import HTTPError
-    from huggingface_hub import HfApi
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-    )
-
-    try:
-        # One request without retries: where there is no network, it should show at once.
-        about = HfApi().model_info(hub_id, timeout=_SECONDS)
-    except (RepositoryNotFoundError, GatedRepoError):
-        raise
-    except (OfflineModeIsEnabled, HTTPError, OSError):
-        return []
-    return [file.rfilename for file in about.siblings or []]

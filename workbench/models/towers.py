@@ -15,9 +15,9 @@ from workbench.errors import BadInput
 from workbench.jobs.reporting import JobContext
 from workbench.model_kinds import seeing
 from workbench.models.contract import PICTURES, Contract
-from workbench.models.convert import convert_in_place
 from workbench.models.files import copy_model
-from workbench.models.resolve import ResolvedModel, fetched, find, resolve
+from workbench.models.locate import LocalModel, convert_in_place, locate
+from workbench.models.resolve import ResolvedModel, find, resolve
 from workbench.recipes.data import AddModelRecipe
 
 if TYPE_CHECKING:
@@ -107,20 +107,16 @@ def pair_checked(recipe: AddModelRecipe, texts: ResolvedModel, workspace: "Works
     return pictures.source if not pictures.model_id and pictures.local else named
 
 
-def with_pictures(
-    named: str, context: JobContext, texts: ResolvedModel, folder: Path
-) -> ResolvedModel:
+def with_pictures(named: str, context: JobContext, texts: LocalModel, folder: Path) -> LocalModel:
     """Copy the picture model below the folder that holds the texts' model; the two as one.
 
     Raises :class:`BadInput` where they do not fit together.
     """
-    workspace = context.workspace
-    kind = seeing()[0]
-    pictures = fetched(workspace, resolve(workspace, named, kind), kind)
+    pictures = locate(context.workspace, named, seeing()[0])
     check_pair(texts, pictures)
     place = folder / PICTURES
     copy_model(
-        Path(pictures.source),
+        pictures.folder,
         place,
         progress=lambda done, total: context.progress(
             done, total, "bytes", "Copying the model of the pictures"
@@ -128,8 +124,8 @@ def with_pictures(
         stop=context.check_cancelled,
     )
     convert_in_place(place, context.check_cancelled)
-    contract = (texts.contract or Contract()).model_copy(
-        update={"kind": (pictures.contract or Contract()).kind, "pictures_by": pictures.name}
+    contract = texts.contract.model_copy(
+        update={"kind": pictures.contract.kind, "pictures_by": pictures.name}
     )
     # Written now: loading reads from the folder that there is a second model.
     contract.write(folder)

@@ -22,8 +22,8 @@ from workbench.evaluation.measure import score
 from workbench.evaluation.pool import whole_pool
 from workbench.jobs.reporting import JobContext
 from workbench.model_kinds import encoding
+from workbench.models.locate import locate
 from workbench.models.quantized import QUANTIZATION_METHODS
-from workbench.models.resolve import resolve
 from workbench.quantization.compare import (
     WEIGHED,
     Row,
@@ -65,7 +65,7 @@ class _Lab:
         self.recipe = recipe
         self.context = context
         self.work = work
-        self.model = resolve(context.workspace, recipe.model)
+        self.model = locate(context.workspace, recipe.model)
         self.dataset = context.workspace.datasets.get(recipe.dataset)
         self.reader: Any = context.workspace.datasets.read(
             self.dataset.id, recipe.dataset_version or self.dataset.version
@@ -84,7 +84,7 @@ class _Lab:
             "model": self.model.name,
             "model_id": self.model.model_id,
             # By its folder or hub id, where it is not in the workspace.
-            "source": self.model.source,
+            "source": self.model.hub_id or self.model.source,
             "kind": original["kind"],
             "dataset": self.dataset.name,
             "dataset_id": self.dataset.id,
@@ -107,7 +107,7 @@ class _Lab:
         contract = self.model.contract
         quick = [one for one in QUANTIZATION_METHODS.all() if one.quick_on_cpu]
         asked = any(one.name in self.recipe.methods for one in quick)
-        if original["device"] != "cpu" or contract is None or asked:
+        if original["device"] != "cpu" or asked:
             return ""
         fits = (one.name for one in quick if not one.refusal(self.model.name, contract))
         return next(fits, "")

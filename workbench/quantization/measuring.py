@@ -27,7 +27,7 @@ from workbench.jobs.files import folder_bytes
 from workbench.models.contract import Contract
 from workbench.models.image_text import LoadedImageText
 from workbench.models.load import load_model
-from workbench.models.resolve import ResolvedModel, resolve
+from workbench.models.locate import locate, locate_folder
 from workbench.quantization.quantize import convert
 from workbench.workspace import Workspace
 
@@ -214,13 +214,8 @@ def make(order: Order, progress: Progress) -> dict[str, Any]:
     progress(0, 1)
     workspace = Workspace.open(order.home, trust_remote_code=order.trust_remote_code)
     try:
-        convert(
-            resolve(workspace, order.model),
-            order.method,
-            order.made,
-            device=order.device,
-            trust_remote_code=order.trust_remote_code,
-        )
+        local = locate(workspace, order.model)
+        convert(local, order.method, order.made, device=order.device)
     finally:
         workspace.close()
     return {"seconds": time.monotonic() - began}
@@ -242,13 +237,10 @@ def take(order: Order, progress: Progress) -> dict[str, Any]:
 
 def _take(workspace: Workspace, order: Order, progress: Progress) -> dict[str, Any]:
     reader: Any = workspace.datasets.read(order.dataset, order.version)
-    resolved = (
-        ResolvedModel(order.made.name, str(order.made), Contract.read(order.made), None)
-        if order.made
-        else resolve(workspace, order.model)
-    )
+    made = order.made
+    local = locate_folder(workspace, made) if made else locate(workspace, order.model)
     # The ground is laid before memory is counted.
-    kind = (resolved.contract or Contract()).model_kind
+    kind = local.contract.model_kind
     second = kind.reads_pairs or (kind.token_vectors and reader.counts["documents"] > EXACT)
     about: dict[str, Any] = {
         "max_queries": order.max_queries,
@@ -261,12 +253,7 @@ def _take(workspace: Workspace, order: Order, progress: Progress) -> dict[str, A
         else whole_pool(reader, order.split, **about)
     )
     memory = Memory(order.device)
-    model: Any = load_model(
-        resolved,
-        device=order.device,
-        precision="fp32",
-        trust_remote_code=order.trust_remote_code,
-    )
+    model: Any = load_model(local, device=order.device, precision="fp32")
     if isinstance(model, LoadedImageText) and has_pictures(reader):
         model = OnPictures(model, reader.folder)
     found, times = (
@@ -279,7 +266,7 @@ def _take(workspace: Workspace, order: Order, progress: Progress) -> dict[str, A
         "queries": len(found.scores.queries),
         "documents": len(ground.rows) if second else ground.documents,
         "memory": memory.peak(),
-        "bytes": folder_bytes(Path(resolved.source)),
+        "bytes": folder_bytes(local.folder),
         "dimensions": model.contract.dimensions,
         "normalize": model.contract.normalize,
         "kind": model.contract.kind,

@@ -11,17 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from workbench.errors import WorkbenchError
+from workbench.errors import BadInput, WorkbenchError
 from workbench.jobs.files import folder_bytes
 from workbench.jobs.reporting import JobContext
 from workbench.merging.merge import write_model
-from workbench.merging.mergeable import whole_model
 from workbench.merging.probe import Numbers, max_difference, numbers, probe_from
 from workbench.models.contract import Contract
 from workbench.models.load import explain, load_model
+from workbench.models.locate import LocalModel, locate, locate_folder
 from workbench.models.quantized import QUANTIZATION_METHODS
 from workbench.models.registry import from_job, new_model
-from workbench.models.resolve import ResolvedModel
 from workbench.plurals import counted
 from workbench.quantization.prepare import refuse
 from workbench.recipes.quantize import QuantizeRecipe
@@ -58,31 +57,34 @@ def write_card(folder: Path, name: str, source: str, contract: Contract) -> None
 
 
 def convert(
-    resolved: ResolvedModel,
+    local: LocalModel,
     method: str,
     folder: Path,
     *,
     device: str = "auto",
-    trust_remote_code: bool = False,
     stop: Callable[[], None] = lambda: None,
 ) -> Contract:
     """Write the model as ``method`` says into an empty folder, with its contract.
 
-    ``stop`` is called between the steps and may raise. Raises :class:`ModelUnusable` in a sentence
-    where the library that does it cannot do it with this model.
+    ``stop`` is called between the steps and may raise. Raises :class:`BadInput` for an adapter, and
+    :class:`ModelUnusable` where the library that does it cannot do it with this model.
     """
+    if local.base is not None:
+        raise BadInput(
+            f"'{local.name}' is an adapter: what is quantized are a whole model's weights.",
+            f"Merge it first: python -m workbench merge {local.name}",
+        )
     chosen = QUANTIZATION_METHODS.get(method)
     quantizer = chosen.load()
     stop()
     loaded: Any = load_model(
-        resolved,
+        local,
         device="cpu" if chosen.graph else device,
         precision="fp32",
-        trust_remote_code=trust_remote_code,
         keeping=quantizer.loading,
     )
     contract: Contract = loaded.contract.model_copy(
-        update={"weights": method, "base_model": resolved.name}
+        update={"weights": method, "base_model": local.name}
     )
     stop()
     try:
@@ -93,7 +95,7 @@ def convert(
     except WorkbenchError:
         raise
     except Exception as error:
-        raise explain(resolved.name, error) from error
+        raise explain(local.name, error) from error
     return contract
 
 
@@ -110,7 +112,7 @@ def run(recipe: QuantizeRecipe, context: JobContext) -> dict[str, Any]:
     method allows, and what an unusable model raises. Nothing is kept then.
     """
     workspace = context.workspace
-    model = whole_model(workspace, recipe.model)
+    model = locate(workspace, recipe.model)
     refuse(model, recipe.method)
     id, folder = workspace.models.new_folder()
     try:
@@ -121,7 +123,7 @@ def run(recipe: QuantizeRecipe, context: JobContext) -> dict[str, Any]:
 
 
 def _quantize(
-    recipe: QuantizeRecipe, context: JobContext, model: ResolvedModel, id: str, folder: Path
+    recipe: QuantizeRecipe, context: JobContext, model: LocalModel, id: str, folder: Path
 ) -> dict[str, Any]:
     workspace = context.workspace
     context.progress(0, 3, message=f"Writing {recipe.method}")
@@ -130,7 +132,6 @@ def _quantize(
         recipe.method,
         folder,
         device=recipe.device,
-        trust_remote_code=workspace.trust_remote_code,
         stop=context.check_cancelled,
     )
     name = workspace.models.free_name(recipe.name or f"{model.name}-{recipe.method}")
@@ -144,7 +145,7 @@ def _quantize(
         "method": recipe.method,
         "parity": parity,
         "bytes": folder_bytes(folder),
-        "bytes_before": folder_bytes(Path(model.source)),
+        "bytes_before": folder_bytes(model.folder),
     }
     record = new_model(id, name, contract=contract.model_dump(mode="json"), summary=summary)
     workspace.models.add(replace(from_job(record, context.job.id), base=model.name))
@@ -152,21 +153,16 @@ def _quantize(
 
 
 def _parity(
-    recipe: QuantizeRecipe, context: JobContext, model: ResolvedModel, folder: Path
+    recipe: QuantizeRecipe, context: JobContext, model: LocalModel, folder: Path
 ) -> dict[str, Any]:
     """How near the numbers of the saved model are to those of the original, on real texts."""
-    saved = ResolvedModel(folder.name, str(folder), Contract.read(folder), None)
+    saved = locate_folder(context.workspace, folder)
     stop = context.check_cancelled
-    probe = probe_from(None, saved.contract or Contract(), stop)
+    probe = probe_from(None, saved.contract, stop)
     found = []
     for one in (model, saved):
         context.check_cancelled()
-        loaded = load_model(
-            one,
-            device=recipe.device,
-            precision="fp32",
-            trust_remote_code=context.workspace.trust_remote_code,
-        )
+        loaded = load_model(one, device=recipe.device, precision="fp32")
         found.append(numbers(loaded, probe, stop))
         del loaded
     first, second = found

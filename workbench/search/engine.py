@@ -14,6 +14,7 @@ from workbench.errors import DatasetNotFound, ModelUnusable, SearchUnavailable
 from workbench.models.contract import Contract
 from workbench.models.image_text import LoadedImageText
 from workbench.models.load import Loaded, LoadedEmbedding, Role, load_model
+from workbench.models.locate import locate
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.models.scorer import Scorer
 from workbench.pictures import decode_subprocess
@@ -222,9 +223,7 @@ class Engine:
     def _model(self, opened: OpenIndex) -> Encodes:
         record = opened.record
         wanted = record.model_id or record.model
-        loaded = self._models.get(
-            wanted, lambda: self._load(resolve(self._workspace, wanted)), self._mark(wanted)
-        )
+        loaded = self._models.get(wanted, lambda: self._load(wanted), self._mark(wanted))
         if not isinstance(loaded, Encodes) or loaded.dimensions != opened.dimensions:
             raise ModelUnusable(
                 f"The model '{record.model}' is no longer the one the index '{record.name}' was"
@@ -252,8 +251,8 @@ class Engine:
         models = self._workspace.models
         return models.get(wanted).contract if models.exists(wanted) else None
 
-    def _load(self, resolved: ResolvedModel) -> Loaded:
-        return load_model(resolved, trust_remote_code=self._workspace.trust_remote_code)
+    def _load(self, model: str | ResolvedModel) -> Loaded:
+        return load_model(locate(self._workspace, model))
 
 
 def _seeing(model: Encodes, opened: OpenIndex) -> LoadedImageText:

@@ -28,7 +28,7 @@ from workbench.jobs.files import folder_bytes
 from workbench.jobs.reporting import JobContext
 from workbench.models.image_text import LoadedImageText
 from workbench.models.load import LoadedEmbedding, load_model
-from workbench.models.resolve import ResolvedModel, resolve
+from workbench.models.locate import LocalModel, locate
 from workbench.recipes.evaluate import IndexRecipe
 from workbench.search import pictures
 from workbench.search.found import no_encoder
@@ -109,7 +109,7 @@ class IndexSource:
     memory where pictures are indexed, None for an index of texts."""
 
     recipe: IndexRecipe
-    resolved: ResolvedModel
+    model: LocalModel
     encoder: LoadedEmbedding | OnPictures | CachedEncoder
     reader: DatasetReader
     context: JobContext
@@ -153,29 +153,25 @@ class BuiltIndex:
 
 
 def load_material(
-    recipe: IndexRecipe, resolved: ResolvedModel, reader: DatasetReader, context: JobContext
+    recipe: IndexRecipe, name: str, reader: DatasetReader, context: JobContext
 ) -> IndexSource:
-    """Load the model; raises :class:`BadInput` for a data set without documents, or without
-    pictures where the model sees, and :class:`ModelUnusable` for a model that gives no vectors."""
+    """Load the model of that name; raises :class:`BadInput` for a data set without documents, or
+    without pictures where the model sees, and :class:`ModelUnusable` for one without vectors."""
     workspace = context.workspace
     total = reader.counts["documents"]
     if not total:
         raise BadInput(f"The data set '{reader.name}' has no documents.")
     context.progress(0, total, "documents", "Loading the model")
-    model = load_model(
-        resolved,
-        device=recipe.device,
-        precision=recipe.precision,
-        trust_remote_code=workspace.trust_remote_code,
-    )
+    local = locate(workspace, name)
+    model = load_model(local, device=recipe.device, precision=recipe.precision)
     if isinstance(model, LoadedImageText):
         seeing = Seeing(model, reader.folder)
-        watched = with_cache(seeing, resolved, workspace, recipe.use_cache)
-        return IndexSource(recipe, resolved, watched, reader, context, seeing)
+        watched = with_cache(seeing, local, workspace, recipe.use_cache)
+        return IndexSource(recipe, local, watched, reader, context, seeing)
     if not isinstance(model, LoadedEmbedding):
-        raise no_encoder(resolved.name, model.contract.kind)
-    encoder = with_cache(model, resolved, workspace, recipe.use_cache)
-    return IndexSource(recipe, resolved, encoder, reader, context)
+        raise no_encoder(local.name, model.contract.kind)
+    encoder = with_cache(model, local, workspace, recipe.use_cache)
+    return IndexSource(recipe, local, encoder, reader, context)
 
 
 def make_folder(material: IndexSource, folder: Path, rows: Rows) -> BuiltIndex:
@@ -285,7 +281,7 @@ def finish(
         **seen,
         "notes": notes,
         "settings": material.recipe.model_dump(mode="json"),
-        "model": identity(material.resolved),
+        "model": identity(material.model),
     }
     return BuiltIndex(total, size, summary)
 
@@ -302,7 +298,7 @@ def run_build(recipe: IndexRecipe, context: JobContext) -> dict[str, Any]:
     dataset = workspace.datasets.get(recipe.dataset)
     version = recipe.dataset_version or dataset.version
     reader = workspace.datasets.read(recipe.dataset, version)
-    material = load_material(recipe, resolve(workspace, recipe.model), reader, context)
+    material = load_material(recipe, recipe.model, reader, context)
     started = time.monotonic()
     id, folder = workspace.indexes.new_folder()
     try:
@@ -335,14 +331,14 @@ def result_of(record: Index, dataset: str, seconds: float) -> dict[str, Any]:
 
 def _save(material: IndexSource, made: BuiltIndex, id: str, dataset_id: str, version: int) -> Index:
     indexes = material.context.workspace.indexes
-    recipe, resolved = material.recipe, material.resolved
+    recipe, local = material.recipe, material.model
     record = Index(
         id=id,
-        name=indexes.free_name(recipe.name or f"{recipe.dataset}-{resolved.name}"),
+        name=indexes.free_name(recipe.name or f"{recipe.dataset}-{local.name}"),
         dataset_id=dataset_id,
         version=version,
-        model=resolved.name if resolved.model_id else resolved.source,
-        model_id=resolved.model_id,
+        model=local.name if local.model_id or local.hub_id else local.source,
+        model_id=local.model_id,
         type=recipe.type,
         path=f"indexes/{id}",
         documents=made.documents,

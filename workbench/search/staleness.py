@@ -7,7 +7,6 @@ are the same as when it was taken, it is not taken again.
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from storage.records import Index
@@ -17,7 +16,7 @@ from workbench.evaluation.encode import deciding, weights_digest
 from workbench.evaluation.pictures import PICTURE, has_pictures, no_pictures
 from workbench.models.contract import Contract
 from workbench.models.files import model_files
-from workbench.models.resolve import ResolvedModel, cached_snapshot, resolve
+from workbench.models.resolve import ResolvedModel, resolve
 from workbench.recipes.evaluate import IndexRecipe, IndexUpdateRecipe
 from workbench.search.found import no_encoder
 from workbench.search.pictures import of_pictures
@@ -118,8 +117,7 @@ def identity(resolved: ResolvedModel) -> dict[str, Any]:
 
 def fingerprint(resolved: ResolvedModel) -> str:
     """Names, sizes and dates of a model's files (and its base's), in one word."""
-    folder = Path(resolved.source) if resolved.local else cached_snapshot(resolved.source)
-    digest = hashlib.sha256()
+    folder, digest = resolved.folder, hashlib.sha256()
     for path in model_files(folder) if folder is not None else ():
         stat = path.stat()
         digest.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())

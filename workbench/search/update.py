@@ -19,7 +19,7 @@ from workbench.data.digests import of_strings
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.jobs.reporting import JobContext
-from workbench.models.resolve import ResolvedModel, resolve
+from workbench.models.locate import LocalModel
 from workbench.recipes.evaluate import IndexRecipe, IndexUpdateRecipe
 from workbench.search.index_types import INDEX_TYPES
 from workbench.search.making import (
@@ -49,14 +49,14 @@ def run(recipe: IndexUpdateRecipe, context: JobContext) -> dict[str, Any]:
     index = workspace.indexes.get(recipe.index)
     dataset = workspace.datasets.get(index.dataset_id)
     reader = workspace.datasets.read(index.dataset_id, dataset.version)
-    resolved = resolve(workspace, index.model_id or index.model)
     left_out = _left_out(index, recipe)
     rows = _wanted(reader, left_out, recipe)
     started = time.monotonic()
-    material = load_material(settings_of(index, dataset.name), resolved, reader, context)
+    settings, name = settings_of(index, dataset.name), index.model_id or index.model
+    material = load_material(settings, name, reader, context)
     rows = np.intersect1d(rows, material.rows(), assume_unique=True)
     change = Change.between(index, workspace.path(index.path), material, rows)
-    why = "asked" if recipe.rebuild else _rebuild(index, resolved, change)
+    why = "asked" if recipe.rebuild else _rebuild(index, material.model, change)
     id, folder = workspace.indexes.new_folder()
     try:
         if why:
@@ -195,11 +195,11 @@ def _wanted(reader: DatasetReader, left_out: set[str], recipe: IndexUpdateRecipe
     return rows
 
 
-def _rebuild(index: Index, resolved: ResolvedModel, change: Change) -> str:
+def _rebuild(index: Index, model: LocalModel, change: Change) -> str:
     """Why adding and removing would not do, or ''."""
-    if changed_fields(index, resolved):
+    if changed_fields(index, model):
         return "contract"
-    if weights_changed(index, resolved):
+    if weights_changed(index, model):
         return "model"
     if not len(change.kept):
         return "documents"

@@ -2,18 +2,15 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, StoppingCriteria
 
 from workbench.errors import ModelUnusable
-from workbench.models.convert import safe_folder
 from workbench.models.inspect import refuse_mute
-from workbench.models.named_classes import refuse_foreign_classes
+from workbench.models.locate import locate
 from workbench.models.precision import choose, dtype_of, pick_device
-from workbench.models.resolve import fetch, resolve
 from workbench.recipes.synthesize import SynthesizeRecipe
 from workbench.synthesis.answers import Answer, Answers
 from workbench.workspace import Workspace
@@ -92,17 +89,13 @@ def load_writer(workspace: Workspace, name: str, device: str) -> tuple[Any, Any]
 
     Raises :class:`ModelNotFound`, :class:`ModelUnusable` or :class:`BadInput`.
     """
-    resolved = resolve(workspace, name)
-    folder = Path(resolved.source) if resolved.local else fetch(resolved.source)
-    refuse_foreign_classes(folder, trust_remote_code=workspace.trust_remote_code)
-    refuse_mute(folder, name)
-    folder = safe_folder(folder, resolved.cache)
-    where = pick_device(device)
-    trust = workspace.trust_remote_code
+    local = locate(workspace, name)
+    refuse_mute(local.folder, name)
+    where, trust = pick_device(device), local.trust_remote_code
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=trust)
+        tokenizer = AutoTokenizer.from_pretrained(local.weights, trust_remote_code=trust)
         model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype_of(choose("auto", where)), trust_remote_code=trust
+            local.weights, dtype=dtype_of(choose("auto", where)), trust_remote_code=trust
         )
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().split("\n")[0]

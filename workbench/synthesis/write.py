@@ -24,6 +24,7 @@ from workbench.evaluation.own_document import NO
 from workbench.evaluation.pool import Pool, whole_pool
 from workbench.jobs.reporting import JobContext
 from workbench.models.inspect import refuse_mute
+from workbench.models.locate import locate
 from workbench.models.resolve import resolve
 from workbench.plurals import counted
 from workbench.recipes.synthesize import DROPPED, SynthesizeRecipe
@@ -146,16 +147,11 @@ def load_encoder(workspace: "Workspace", name: str, device: str) -> Any:
         return None
     from workbench.models.load import LoadedEmbedding, load_model
 
-    resolved = resolve(workspace, name)
-    model = load_model(
-        resolved,
-        device=device,
-        precision="auto",
-        trust_remote_code=workspace.trust_remote_code,
-    )
+    local = locate(workspace, name)
+    model = load_model(local, device=device)
     if not isinstance(model, LoadedEmbedding):
         raise no_searcher(name)
-    return with_cache(model, resolved, workspace)
+    return with_cache(model, local, workspace)
 
 
 # Which documents are asked about, and what of them is sent.

@@ -9,7 +9,7 @@ from typing import Any
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.models.load import load_embedding
-from workbench.models.resolve import resolve
+from workbench.models.locate import locate
 from workbench.recipes.base import MODEL_FREE
 from workbench.takeaway.snippet import Origin
 from workbench.training.epoch import batching, steps_of_epoch
@@ -58,10 +58,9 @@ def _rows(workspace: Any, of: Origin, reader: DatasetReader) -> TrainingRows:
     encoder = None
     if recipe.first_stage not in MODEL_FREE:
         encoder = load_embedding(
-            resolve(workspace, recipe.first_stage),
+            locate(workspace, recipe.first_stage),
             device=of.resolved["device"],
             precision=of.resolved["precision"],
-            trust_remote_code=workspace.trust_remote_code,
         )
     return candidate_rows(reader, recipe, encoder)
 

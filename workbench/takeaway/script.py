@@ -13,7 +13,7 @@ from workbench.models.assemble import FULL, keeping_of
 from workbench.models.contract import Contract, has_token_head
 from workbench.models.inspect import Layout, inspect_folder, read_json
 from workbench.models.prompts import template_of
-from workbench.models.resolve import ResolvedModel, cached_snapshot, resolve
+from workbench.models.resolve import ResolvedModel, resolve
 from workbench.records import Model
 from workbench.takeaway import pieces
 from workbench.takeaway.losses import GuideAs, Loss, loss_of
@@ -307,13 +307,12 @@ def _classes(kind: ModelKind) -> tuple[str, str]:
 
 
 def _folder(base: ResolvedModel) -> Path:
-    place = Path(base.source) if base.local else cached_snapshot(base.source)
-    if place is None:
+    if base.folder is None:
         raise ModelUnusable(
             f"The base model '{base.name}' is not on this machine any more.",
             "Add it with 'models add' first.",
         )
-    return place
+    return base.folder
 
 
 def _base(base: ResolvedModel, workspace: Any) -> str:

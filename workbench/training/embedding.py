@@ -14,7 +14,7 @@ from workbench.errors import BadInput
 from workbench.jobs.reporting import JobContext
 from workbench.models.contract import Contract
 from workbench.models.load import LoadedEmbedding, load_embedding
-from workbench.models.resolve import ResolvedModel, resolve
+from workbench.models.locate import LocalModel, locate
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.training.callbacks import Cadence, Recorder
 from workbench.training.dev import Dev, Retrieval
@@ -47,15 +47,15 @@ class EmbeddingTraining:
     def start(
         self,
         recipe: TrainEmbeddingRecipe,  # noqa: ARG002 - other kinds change the contract by it
-        base: ResolvedModel,
-    ) -> Contract | None:
+        base: LocalModel,
+    ) -> Contract:
         contract = base.contract
-        if contract is not None and not contract.model_kind.first_stage:
+        if not contract.model_kind.first_stage:
             raise BadInput(
                 f"'{base.name}' is a {contract.kind} model, not an embedding model.",
                 f"Train it with --kind {contract.kind}, or choose an embedding model.",
             )
-        return None
+        return contract
 
     def dev(
         self,
@@ -107,12 +107,8 @@ class EmbeddingTraining:
     def _guide(self, this: Run, loaded: LoadedEmbedding) -> Guide:
         """The model that GIST is guided by: the base itself, as it was, where none is named."""
         named = this.recipe.guide_model
-        workspace = this.context.workspace
-        guide = load_embedding(
-            resolve(workspace, named) if named else this.base,
-            device=this.device,
-            trust_remote_code=workspace.trust_remote_code,
-        )
+        local = locate(this.context.workspace, named) if named else this.base
+        guide = load_embedding(local, device=this.device)
         own, other = loaded.contract, guide.contract
         prompts = (other.query_prompt, other.document_prompt)
         alike = prompts == (own.query_prompt, own.document_prompt)

@@ -30,7 +30,7 @@ from workbench.models.image_text import (
     picture_features,
     preprocess_texts,
 )
-from workbench.models.resolve import ResolvedModel
+from workbench.models.locate import LocalModel
 from workbench.models.towers import refuse_two
 from workbench.recipes.train_kinds import TrainImageTextRecipe
 from workbench.training.callbacks import Cadence, Recorder
@@ -58,16 +58,16 @@ class ImageTextTraining:
     def start(
         self,
         recipe: TrainImageTextRecipe,  # noqa: ARG002 - other kinds change the contract by it
-        base: ResolvedModel,
-    ) -> Contract | None:
+        base: LocalModel,
+    ) -> Contract:
         contract = base.contract
-        if contract is not None and not contract.model_kind.reads_pictures:
+        if not contract.model_kind.reads_pictures:
             raise BadInput(
                 f"'{base.name}' is a {contract.kind} model: it does not see pictures.",
                 "Choose a CLIP-like model.",
             )
         refuse_two(base.name, contract)
-        return None
+        return contract
 
     def dev(
         self,

@@ -14,10 +14,10 @@ from sentence_transformers.multi_vector_encoder.training_args import (
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.jobs.reporting import JobContext
-from workbench.models.assemble import brings_projection
+from workbench.models.assemble import holds_projection
 from workbench.models.contract import Contract, as_kind
 from workbench.models.late_interaction import LoadedLateInteraction
-from workbench.models.resolve import ResolvedModel
+from workbench.models.locate import LocalModel
 from workbench.recipes.train_kinds import TrainLateInteractionRecipe
 from workbench.training.callbacks import Cadence, Recorder
 from workbench.training.dev import Dev
@@ -37,9 +37,9 @@ FRESH = (
 class LateInteractionTraining:
     """What is particular to late interaction."""
 
-    def start(self, recipe: TrainLateInteractionRecipe, base: ResolvedModel) -> Contract | None:
+    def start(self, recipe: TrainLateInteractionRecipe, base: LocalModel) -> Contract:
         """A late-interaction model as it is, or an encoder made into one."""
-        contract = base.contract or Contract()
+        contract = base.contract
         if contract.model_kind.reads_pairs:
             raise BadInput(
                 f"'{base.name}' is a reranker, which has no vectors to compare.",
@@ -49,7 +49,7 @@ class LateInteractionTraining:
         if contract.model_kind.first_stage:
             contract = as_kind(contract, recipe.kind)
             # Of the vector per token; the files decide where they bring a projection.
-            changes["dimensions"] = 0 if brings_projection(base) else recipe.token_dimensions
+            changes["dimensions"] = 0 if holds_projection(base.folder) else recipe.token_dimensions
         return contract.model_copy(update=changes)
 
     def dev(
@@ -94,6 +94,6 @@ class LateInteractionTraining:
             callbacks=[recorder, cadence],
         )
         notes = rows.notes + own_prompts_note(this.reader, contract)
-        if not brings_projection(this.base):
+        if not holds_projection(this.base.folder):
             notes += (FRESH.format(contract.dimensions),)
         return Prepared(trainer, rows, made, notes, lengths)

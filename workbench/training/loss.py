@@ -17,8 +17,7 @@ from workbench.errors import BadInput, ModelUnusable
 from workbench.models.architecture import position_limit
 from workbench.models.assemble import FULL, WeightFormat, compute_dtype, trainable_in_fp32
 from workbench.models.contract import Contract
-from workbench.models.convert import safe_folder
-from workbench.models.resolve import ResolvedModel
+from workbench.models.locate import LocalModel
 from workbench.recipes.objectives import SCALE, TEMPERATURE, Loss, Named
 from workbench.recipes.train import TrainEmbeddingRecipe, TrainRecipe
 from workbench.training.objectives import CachedVectorLoss, PassThrough, VectorLoss
@@ -237,7 +236,7 @@ def _compute_asked(recipe: TrainRecipe) -> str:
     return recipe.compute_dtype if asked else ""
 
 
-def apply_method(model: Any, recipe: TrainRecipe, base: ResolvedModel) -> None:
+def apply_method(model: Any, recipe: TrainRecipe, base: LocalModel) -> None:
     """Make a loaded model ready for training, in place.
 
     In full every weight is fp32 and trained: bf16 weights would lose the small updates. With an
@@ -282,10 +281,10 @@ def refuse_frozen(model: Any) -> None:
         )
 
 
-def fresh_heads(inner: Any, base: ResolvedModel) -> list[str]:
+def fresh_heads(inner: Any, base: LocalModel) -> list[str]:
     """Parts of the inner model that the base's files do not hold: drawn at random, so trained
     and saved in full, else nobody could load the same model again."""
-    saved = _saved_names(safe_folder(Path(base.source), base.cache))
+    saved = _saved_names(base.weights)
     backbone = str(getattr(inner, "base_model_prefix", ""))
     found = []
     for name, child in inner.named_children():

@@ -14,8 +14,8 @@ from workbench.jobs.reporting import JobContext
 from workbench.models.contract import Contract, as_kind
 from workbench.models.inspect import is_language_model
 from workbench.models.load import LoadedReranker, cut
+from workbench.models.locate import LocalModel
 from workbench.models.prompts import INSTRUCTION, NO, TEMPLATE, YES, own_template
-from workbench.models.resolve import ResolvedModel
 from workbench.recipes.train_kinds import TrainRerankerRecipe
 from workbench.training.callbacks import Cadence, Recorder
 from workbench.training.dev import Dev
@@ -37,9 +37,9 @@ from workbench.training.trainer import RerankerTrainer
 class RerankerTraining:
     """What is particular to rerankers."""
 
-    def start(self, recipe: TrainRerankerRecipe, base: ResolvedModel) -> Contract | None:
+    def start(self, recipe: TrainRerankerRecipe, base: LocalModel) -> Contract:
         """A reranker as it is, or an encoder or language model made into one."""
-        contract = base.contract or Contract()
+        contract = base.contract
         if contract.model_kind.token_vectors:
             raise BadInput(
                 f"'{base.name}' is a late-interaction model, not a reranker.",
@@ -48,10 +48,10 @@ class RerankerTraining:
         if contract.model_kind.first_stage:
             llm = recipe.architecture == "llm"
             if recipe.architecture == "auto":
-                llm = is_language_model(Path(base.source))
+                llm = is_language_model(base.folder)
             contract = as_kind(contract, recipe.kind, llm=llm)
         if contract.architecture == "llm":
-            contract = _asked(contract, recipe, Path(base.source))
+            contract = _asked(contract, recipe, base.folder)
         return contract
 
     def dev(

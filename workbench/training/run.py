@@ -20,7 +20,7 @@ from workbench.jobs.reporting import JobContext
 from workbench.models.assemble import WeightFormat
 from workbench.models.contract import Contract
 from workbench.models.load import load_embedding, load_model
-from workbench.models.resolve import ResolvedModel, resolve
+from workbench.models.locate import LocalModel, locate
 from workbench.recipes.base import MODEL_FREE, Recipe
 from workbench.recipes.train import TrainRecipe
 from workbench.recipes.train_kinds import TrainCandidatesRecipe
@@ -115,7 +115,7 @@ class Run:
     recipe: Any
     context: JobContext
     reader: DatasetReader
-    base: ResolvedModel
+    base: LocalModel
     output: Path
     device: str
     precision: str
@@ -137,7 +137,7 @@ class Run:
 
     def load(
         self,
-        model: ResolvedModel,
+        model: LocalModel,
         contract: Contract | None = None,
         keeping: WeightFormat | None = None,
     ) -> Any:
@@ -146,7 +146,6 @@ class Run:
             model,
             device=self.device,
             precision=self.precision,
-            trust_remote_code=self.context.workspace.trust_remote_code,
             contract=contract,
             keeping=keeping,
         )
@@ -171,8 +170,8 @@ class Prepared:
 class Training(Protocol):
     """What differs from training one kind of model to the other. Each has a module of its own."""
 
-    def start(self, recipe: Any, base: ResolvedModel) -> Contract | None:
-        """The contract that the base is loaded with; None takes its own."""
+    def start(self, recipe: Any, base: LocalModel) -> Contract:
+        """The contract that the base is loaded with."""
         ...
 
     def dev(
@@ -257,15 +256,9 @@ def first_stage_model(recipe: TrainCandidatesRecipe, context: JobContext, place:
     """The embedding model that finds candidates, or None where none is needed."""
     if recipe.first_stage in MODEL_FREE:
         return None
-    workspace = context.workspace
-    resolved = resolve(workspace, recipe.first_stage)
-    loaded = load_embedding(
-        resolved,
-        device=place.device,
-        precision=place.precision,
-        trust_remote_code=workspace.trust_remote_code,
-    )
-    return with_cache(loaded, resolved, workspace)
+    local = locate(context.workspace, recipe.first_stage)
+    loaded = load_embedding(local, device=place.device, precision=place.precision)
+    return with_cache(loaded, local, context.workspace)
 
 
 def reranking_dev(

@@ -21,8 +21,8 @@ from workbench.evaluation.results import lengths_of
 from workbench.jobs.reporting import JobContext
 from workbench.models.contract import Contract
 from workbench.models.inspect import read_json
+from workbench.models.locate import LocalModel, locate, locate_folder
 from workbench.models.precision import choose, pick_device
-from workbench.models.resolve import ResolvedModel, fetched, resolve
 from workbench.recipes.idle import early_stopping, idle
 from workbench.recipes.train import TrainRecipe
 from workbench.training.batches import Batching
@@ -71,16 +71,8 @@ def read_back(run: Run, trained: Trained) -> dict[str, float]:
     """
     folder = checkpoint_folder(run.output, trained.best_step)
     # Loaded as anybody would load it, but an adapter's base is the one that was trained on.
-    saved = run.load(
-        ResolvedModel(
-            folder.name,
-            str(folder),
-            trained.contract,
-            None,
-            base=run.base if run.recipe.method != "full" else None,
-            cache=run.base.cache,
-        )
-    )
+    workspace = run.context.workspace
+    saved = run.load(locate_folder(workspace, folder, contract=trained.contract, base=run.base))
     if run.dev is None:
         return {}
     values = run.dev.check_saved(saved)
@@ -145,7 +137,7 @@ def register(run: Run, trained: Trained, outcome: Outcome) -> Model:
     )
 
 
-def _name_base(folder: Path, base: ResolvedModel) -> None:
+def _name_base(folder: Path, base: LocalModel) -> None:
     """A hub model by its id in an adapter's file: the cache lies elsewhere on other machines.
 
     Only now: given the id while it trains, peft asks the hub at each checkpoint.
@@ -244,7 +236,7 @@ def look_up(
     """Data, base model, machine and (``measures``) dev ground; nothing is loaded yet."""
     workspace = context.workspace
     reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
-    base = fetched(workspace, resolve(workspace, recipe.model), recipe.kind)
+    base = locate(workspace, recipe.model, recipe.kind)
     if recipe.method != "full" and base.base is not None:
         raise BadInput(
             f"'{base.name}' is an adapter itself; an adapter on an adapter cannot be saved.",
@@ -282,7 +274,7 @@ def _where_to_go_on(run: Run) -> Path | None:
     return folder
 
 
-def _before(run: Run, start: Contract | None) -> tuple[Outcome, Any]:
+def _before(run: Run, start: Contract) -> tuple[Outcome, Any]:
     """What was measured before the first step, and the model in full precision.
 
     The model is None where training loads it anew, with its weights kept otherwise.
@@ -304,7 +296,7 @@ def _before(run: Run, start: Contract | None) -> tuple[Outcome, Any]:
 
 
 def _train(
-    run: Run, training: Training, start: Contract | None, loaded: Any, checkpoint: Path | None
+    run: Run, training: Training, start: Contract, loaded: Any, checkpoint: Path | None
 ) -> Trained:
     """The step loop. Leaves checkpoints and logs in the output folder."""
     cadence = Cadence(run.recipe, run.context, run.together, has_dev=run.has_dev)
@@ -322,7 +314,7 @@ def _train(
 
 
 def set_up(
-    run: Run, training: Training, start: Contract | None, loaded: Any, cadence: Cadence
+    run: Run, training: Training, start: Contract, loaded: Any, cadence: Cadence
 ) -> tuple[Prepared, Recorder, Contract]:
     """The trainer, ready to go; ``loaded`` is the model where it is in memory already."""
     recipe, context = run.recipe, run.context

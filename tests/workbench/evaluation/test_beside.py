@@ -151,7 +151,7 @@ def test_fewer_dimensions_are_measured_from_one_pass(
     from workbench.evaluation.measure import measure, measure_cut
     from workbench.evaluation.pool import whole_pool
     from workbench.models.load import LoadedEmbedding, load_model
-    from workbench.models.resolve import resolve
+    from workbench.models.locate import locate
 
     result = run(recipe("pets", ["bm25", models[0]], dimensions="8, 4, 10000"), context)
     points = result["dimensions"]
@@ -161,7 +161,7 @@ def test_fewer_dimensions_are_measured_from_one_pass(
     kept = context.workspace.evaluations.get(points[1]["evaluation"])
     assert kept.settings["cut_to"] == 8 and kept.metrics["map@100"] == points[1]["map@100"]
 
-    model = load_model(resolve(context.workspace, models[0]), precision="fp32")
+    model = load_model(locate(context.workspace, models[0]), precision="fp32")
     pool = whole_pool(context.workspace.datasets.read("pets"), "dev")
     encoded: list[int] = []
     encode = LoadedEmbedding.encode

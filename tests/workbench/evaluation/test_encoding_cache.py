@@ -140,7 +140,7 @@ def test_a_changed_contract_is_encoded_anew(tmp_path: Path, change: dict[str, An
 
 def test_the_same_folder_with_other_weights_is_another_model(tmp_path: Path) -> None:
     def digest(base: ResolvedModel | None = None) -> str:
-        return weights_digest(ResolvedModel("m", str(tmp_path), Contract(), None, base))
+        return weights_digest(ResolvedModel("m", str(tmp_path), Contract(), base=base))
 
     (tmp_path / "model.safetensors").write_bytes(b"\0" * 1000)
     (tmp_path / "1_Pooling").mkdir()
@@ -154,7 +154,7 @@ def test_the_same_folder_with_other_weights_is_another_model(tmp_path: Path) -> 
     changed = digest()
     (tmp_path / "1_Pooling/config.json").write_text('{"dimension": 8}')
     assert len({before, changed, digest()}) == 3
-    base = ResolvedModel("base", str(tmp_path), Contract(), None)
+    base = ResolvedModel("base", str(tmp_path), Contract())
     assert digest(base) != digest()
 
 

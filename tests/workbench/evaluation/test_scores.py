@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.workbench.models import tiny
+from tests.workbench.models.fakes import located
 from workbench.errors import JobCancelled
 from workbench.evaluation import scores
 from workbench.evaluation.encode import contract_key
@@ -165,20 +166,19 @@ def test_they_share_the_encodings_limit_and_are_shown_and_cleared_with_them(tmp_
 @pytest.mark.parametrize("kind", ["reranker", "late-interaction"])
 def test_a_real_model_gives_the_scores_that_it_gave(tmp_path: Path, kind: str) -> None:
     from workbench.models.load import load_model
-    from workbench.models.resolve import ResolvedModel
 
     folder = tiny.bert(tmp_path / "model", num_labels=1)
     contract = Contract(kind=kind, query_max_len=8, passage_max_len=16)
-    resolved = ResolvedModel("m", str(folder), contract, None)
-    model = load_model(resolved, device="cpu", precision="fp32")
+    local = located(folder, contract)
+    model = load_model(local, device="cpu", precision="fp32")
     workspace = Workspace.open(tmp_path / "home")
     queries, documents = ["quick brown fox", "lazy dog"], ["the fox jumps", "a dog", "the cat"]
     pairs = np.array([(0, 0), (0, 2), (1, 1), (1, 0)], np.int64)
     plain = model.score(queries, documents, pairs)
     for _ in range(2):
-        kept = with_kept_scores(model, resolved, workspace)
+        kept = with_kept_scores(model, local, workspace)
         assert isinstance(kept, CachedScorer)
         assert kept.score(queries, documents, pairs) == pytest.approx(plain, abs=1e-5)
     assert [one.texts for one in EncodingCache(workspace.home).show()] == [4]
-    assert with_kept_scores(model, resolved, workspace, use=False) is model
+    assert with_kept_scores(model, local, workspace, use=False) is model
     workspace.close()

@@ -18,7 +18,7 @@ from workbench.evaluation.pool import whole_pool
 from workbench.merging.blend import between, run
 from workbench.merging.merge import run as merge
 from workbench.models.load import load_model
-from workbench.models.resolve import from_folder, resolve
+from workbench.models.locate import locate, locate_folder
 from workbench.recipes.merge import BlendRecipe, MergeRecipe
 
 METRIC = "map@100"
@@ -36,9 +36,9 @@ def test_the_ends_are_the_two_models(trained: Callable[..., Bench], bases: dict[
     assert [row["ratio"] for row in result["rows"]] == [0.0, 0.5, 1.0]
     assert {row["split"] for row in result["rows"]} == {"dev"}
     pool = whole_pool(bench.workspace.datasets.read("pets"), "dev")
-    tuned = load_model(resolve(bench.workspace, "mine"), device="cpu", precision="fp32")
+    tuned = load_model(locate(bench.workspace, "mine"), device="cpu", precision="fp32")
     base = load_model(
-        from_folder(bench.workspace, bases["bert"], "bert"), device="cpu", precision="fp32"
+        locate_folder(bench.workspace, bases["bert"]), device="cpu", precision="fp32"
     ).with_contract(tuned.contract)
     for row, model in ((result["rows"][0], base), (result["rows"][2], tuned)):
         assert row[METRIC] == pytest.approx(measure(model, pool).scores.means()[METRIC])
@@ -70,14 +70,14 @@ def test_a_kept_point_is_a_model_of_its_own(
     load = loads[kind]
     tuned, kept = (load(str(folder), device="cpu").state_dict() for folder in folders)
     start = load_model(
-        from_folder(bench.workspace, bases[base], base),
+        locate_folder(bench.workspace, bases[base]),
         device="cpu",
-        contract=resolve(bench.workspace, "mine").contract,
+        contract=locate(bench.workspace, "mine").contract,
     ).model.state_dict()
     expected = between(tuned, start, 0.25)
     for name, value in kept.items():
         assert torch.allclose(value.float(), expected[name].float(), atol=1e-7), name
-    again = load_model(resolve(bench.workspace, "quarter"), device="cpu", precision="fp32")
+    again = load_model(locate(bench.workspace, "quarter"), device="cpu", precision="fp32")
     assert np.isfinite(scores(again)).all()
 
 

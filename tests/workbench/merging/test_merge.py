@@ -22,7 +22,7 @@ from workbench.merging.merge import ALLOWED, MergeFailed, run
 from workbench.merging.probe import refuse_unplaced
 from workbench.models.contract import Contract
 from workbench.models.load import load_model
-from workbench.models.resolve import from_folder, resolve
+from workbench.models.locate import locate, locate_folder
 from workbench.recipes.merge import MergeRecipe
 
 # Each trains a real, tiny model.
@@ -65,8 +65,8 @@ def test_every_kind_is_merged(trained: Callable[..., Bench], kind: str, base: st
     assert record.verdict == bench.record.verdict
     assert (record.contract["quantization"], record.contract["dtype"]) == ("", "float32")
     assert not list(folder.glob("adapter*"))
-    before = load_model(resolve(bench.workspace, "mine"), device="cpu", precision="fp32")
-    after = load_model(resolve(bench.workspace, "whole"), device="cpu", precision="fp32")
+    before = load_model(locate(bench.workspace, "mine"), device="cpu", precision="fp32")
+    after = load_model(locate(bench.workspace, "whole"), device="cpu", precision="fp32")
     assert np.allclose(scores(before), scores(after), atol=1e-5)
     assert np.allclose(outside(folder, kind), scores(after), atol=1e-5)
     # The adapter itself, too, is for sentence-transformers and for peft what it is here.
@@ -128,7 +128,7 @@ def test_after_qlora_the_drift_is_reported(
     assert set(result["metrics"]["merged"]) == set(result["metrics"]["trained"])
     assert bench.workspace.models.get("whole").summary["drift"] == drift
     # Outside, the adapter lies on full-precision weights: that is the merged model.
-    merged = load_model(resolve(bench.workspace, "whole"), device="cpu", precision="fp32")
+    merged = load_model(locate(bench.workspace, "whole"), device="cpu", precision="fp32")
     assert np.allclose(outside(bench.folder, kind), scores(merged), atol=1e-4)
 
 
@@ -231,10 +231,8 @@ def test_an_adapter_from_elsewhere_is_checked_on_the_library_s_texts(
     assert result["parity"]["texts"] == 64
     assert result["metrics"] is None
     assert result["base"] == "base"
-    merged = load_model(resolve(workspace, "whole"), device="cpu", precision="fp32")
-    alone = load_model(
-        from_folder(workspace, tmp_path / "base", "base"), device="cpu", precision="fp32"
-    )
+    merged = load_model(locate(workspace, "whole"), device="cpu", precision="fp32")
+    alone = load_model(locate_folder(workspace, tmp_path / "base"), device="cpu", precision="fp32")
     assert np.abs(scores(merged) - scores(alone)).max() > 1e-3
 
 
@@ -276,6 +274,6 @@ def test_a_reranker_adapter_from_elsewhere_brings_its_head(tmp_path: Path) -> No
     result = run(recipe, FakeContext(workspace, tmp_path / "job"))
     assert (result["kind"], result["drift"]) == ("reranker", None)
     assert result["parity"]["largest_difference"] <= ALLOWED
-    saved = load_model(resolve(workspace, "whole"), device="cpu").model.state_dict()
+    saved = load_model(locate(workspace, "whole"), device="cpu").model.state_dict()
     trained = model.base_model.model.classifier.modules_to_save["default"].weight
     assert any(torch.equal(value, trained) for value in saved.values())

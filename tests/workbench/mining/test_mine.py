@@ -286,12 +286,12 @@ def test_with_a_real_second_stage(
 ) -> None:
     """Scores in the proposal are those that the model gives when asked for the pairs alone."""
     from workbench.models.load import load_model
-    from workbench.models.resolve import resolve
+    from workbench.models.locate import locate
 
     name = str(scorer(kind, tmp_path / kind, tiny))
     proposal = mine(workspace, method="bm25", reranker=name, range_max=8, relative_margin=None)
     found = links(proposal, NEGATIVE) | links(proposal, POSITIVE)
-    model = load_model(resolve(workspace, name), device="cpu", precision="fp32")
+    model = load_model(locate(workspace, name), device="cpu", precision="fp32")
     queries = reader.queries("train")["text"].to_pylist()
     documents = reader.documents()["text"].to_pylist()
     pairs = np.array(list(found), np.int64)

@@ -9,6 +9,8 @@ from typing import Any
 from storage.errors import NameExists
 from storage.records import Job, JobStatus, SlotKind
 from workbench.errors import JobCancelled
+from workbench.models.contract import Contract
+from workbench.models.locate import LocalModel, locate_folder
 from workbench.models.registry import Models
 from workbench.workspace import Workspace
 
@@ -61,6 +63,12 @@ class FakeWorkspace:
 
     def path(self, relative: str) -> Path:
         return self.home / relative
+
+
+def located(folder: Path, contract: Contract | None = None) -> LocalModel:
+    """The model in a folder of no workspace, by its own contract or another one."""
+    workspace: Any = FakeWorkspace(folder.parent)
+    return locate_folder(workspace, folder, contract=contract)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -213,7 +213,7 @@ def test_a_model_added_with_another_pooling_is_used_with_it(
 
     from workbench.models.jobs import run_add
     from workbench.models.load import load_embedding
-    from workbench.models.resolve import resolve
+    from workbench.models.locate import locate
 
     source = tiny.bert(tmp_path / "tiny")
     whole = tmp_path / "whole"
@@ -223,12 +223,12 @@ def test_a_model_added_with_another_pooling_is_used_with_it(
         run_add(prepare(recipe, opened, False), FakeContext(opened))
 
     def vector(name: str) -> Any:
-        return load_embedding(resolve(opened, name), precision="fp32").encode(["the fox"], "query")
+        return load_embedding(locate(opened, name), precision="fp32").encode(["the fox"], "query")
 
     np.testing.assert_allclose(vector("tiny"), vector("whole"), atol=1e-6)
     outside = SentenceTransformer(str(opened.models.folder("whole"))).encode("the fox")
     np.testing.assert_allclose(vector("whole")[0], outside / np.linalg.norm(outside), atol=1e-5)
     edit(opened, "whole", ContractRecipe(pooling="mean"))
-    mean = load_embedding(resolve(opened, str(source)), precision="fp32")
+    mean = load_embedding(locate(opened, str(source)), precision="fp32")
     np.testing.assert_allclose(vector("whole"), mean.encode(["the fox"], "query"), atol=1e-6)
     assert np.abs(vector("whole") - vector("tiny")).max() > 0.01

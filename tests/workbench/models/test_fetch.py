@@ -26,7 +26,7 @@ COMMIT = "a" * 40
 _FETCH = """
 import sys
 from workbench.errors import WorkbenchError
-from workbench.models.resolve import fetch
+from workbench.models.locate import fetch
 try:
     print(sorted(path.name for path in fetch(sys.argv[1]).iterdir()))
 except WorkbenchError as error:

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.workbench.models.fakes import located
 from tests.workbench.pictures.fakes import animated, noise, turned
 from workbench.errors import ModelUnusable, PictureUnusable
 from workbench.models.image_text import Pixels
 from workbench.models.inspect import inspect_folder
 from workbench.models.load import load_embedding, load_model
-from workbench.models.resolve import ResolvedModel
 from workbench.pictures.captions import words
 
 # Models are made and loaded: a second each.
@@ -44,10 +44,7 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def load(folder: Path) -> Any:
-    found = inspect_folder(folder)
-    return load_model(
-        ResolvedModel("it", str(folder), found.contract, None), device="cpu", precision="fp32"
-    )
+    return load_model(located(folder), device="cpu", precision="fp32")
 
 
 def plain(whole: Path, folder: Path) -> Path:
@@ -114,7 +111,7 @@ def test_what_cannot_be_seen_is_said(whole: Path, paths: list[Path], tmp_path: P
     with pytest.raises(ModelUnusable, match="how pictures are prepared"):
         inspect_folder(folder)
     with pytest.raises(ModelUnusable, match="not an embedding model"):
-        load_embedding(ResolvedModel("it", str(whole), None, None), device="cpu")
+        load_embedding(located(whole), device="cpu")
 
 
 def test_siglip_texts_are_filled_up_as_it_was_trained(whole: Path, tmp_path: Path) -> None:

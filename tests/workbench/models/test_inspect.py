@@ -6,6 +6,7 @@ import pytest
 
 from tests.workbench.models.fakes import write_json, write_modules, write_plain
 from workbench.errors import ModelUnusable
+from workbench.models.architecture import needs_conversion
 from workbench.models.contract import Contract
 from workbench.models.inspect import inspect_folder
 
@@ -149,16 +150,16 @@ def test_shards_are_all_needed(tmp_path: Path) -> None:
     with pytest.raises(ModelUnusable, match="model-00002-of-00002"):
         inspect_folder(folder)
     (folder / "model-00002-of-00002.safetensors").write_bytes(b"weights")
-    assert not inspect_folder(folder).pickled
+    assert inspect_folder(folder).layout == "transformers"
 
 
 def test_pickled_weights_are_noticed_and_optimizer_states_are_not(tmp_path: Path) -> None:
     folder = write_plain(tmp_path)
     (folder / "optimizer.pt").write_bytes(b"state")
     (folder / "training_args.bin").write_bytes(b"state")
-    assert not inspect_folder(folder).pickled
+    assert not needs_conversion(folder)
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    assert inspect_folder(folder).pickled
+    assert needs_conversion(folder) and inspect_folder(folder).layout == "transformers"
 
 
 def _nothing(folder: Path) -> None:

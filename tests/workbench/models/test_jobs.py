@@ -10,7 +10,7 @@ import pytest
 from tests.workbench.models import tiny
 from tests.workbench.models.fakes import FakeContext, write_modules
 from workbench.errors import BadInput, JobCancelled, ModelNotFound, ModelUnusable, NameTaken
-from workbench.models.resolve import resolve
+from workbench.models.locate import locate
 from workbench.prepare import prepare
 from workbench.recipes.data import AddModelRecipe
 from workbench.workspace import Workspace
@@ -65,8 +65,8 @@ def test_a_pickled_checkpoint_becomes_a_model_of_safetensors(
     assert not list(folder.glob("*.bin"))
     assert (folder / "contract.json").is_file()
     assert context.messages == ["Copying the model", "Checking the weights", "Trying the model"]
-    outside = load_embedding(resolve(opened, str(source)), precision="fp32")
-    inside = load_embedding(resolve(opened, "tiny"), precision="fp32")
+    outside = load_embedding(locate(opened, str(source)), precision="fp32")
+    inside = load_embedding(locate(opened, "tiny"), precision="fp32")
     np.testing.assert_allclose(
         inside.encode(["the fox"], "query"), outside.encode(["the fox"], "query"), atol=1e-6
     )
@@ -91,8 +91,8 @@ def test_an_adapter_keeps_its_base(opened: Workspace, tmp_path: Path) -> None:
     assert opened.models.get("tiny-lora").base == "tiny"
     with pytest.raises(BadInput, match="the adapter 'tiny-lora'"):
         opened.models.remove("tiny")
-    loaded = load_embedding(resolve(opened, "tiny-lora"), precision="fp32")
-    plain = load_embedding(resolve(opened, "tiny"), precision="fp32")
+    loaded = load_embedding(locate(opened, "tiny-lora"), precision="fp32")
+    plain = load_embedding(locate(opened, "tiny"), precision="fp32")
     difference = loaded.encode(["the fox"], "query") - plain.encode(["the fox"], "query")
     assert np.abs(difference).max() > 1e-3
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from tests.workbench.training.fakes import save_late
-from workbench.models.assemble import brings_projection
+from workbench.models.assemble import holds_projection
 from workbench.models.inspect import inspect_folder
 from workbench.models.jobs import rules_for
 from workbench.models.load import load_model
-from workbench.models.resolve import from_folder
+from workbench.models.locate import locate_folder
 from workbench.recipes.base import ContractRecipe
 
 
@@ -26,11 +26,11 @@ def test_its_own_projection_is_loaded(
 
     folder = save_late(tmp_path / "made", layout=layout)
     assert inspect_folder(folder).layout == files
-    resolved = from_folder(workspace, folder, "made")
-    assert brings_projection(resolved)
+    local = locate_folder(workspace, folder)
+    assert holds_projection(local.folder)
     # As somebody would add it: bge-m3's files say embedding model, and hold the head.
-    contract = rules_for(resolved).apply(ContractRecipe(kind="late-interaction"))
-    loaded = load_model(resolved, device="cpu", contract=contract)
+    contract = rules_for(local).apply(ContractRecipe(kind="late-interaction"))
+    loaded = load_model(local, device="cpu", contract=contract)
     assert loaded.contract.dimensions == 16
     if layout == "stanford":
         wanted = load_file(folder / "model.safetensors")["linear.weight"]

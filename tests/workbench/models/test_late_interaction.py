@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.workbench.models import tiny
+from tests.workbench.models.fakes import located
 from workbench.models.contract import Contract
-from workbench.models.resolve import ResolvedModel
 
 pytestmark = pytest.mark.slow  # loads torch
 
@@ -20,8 +20,8 @@ def test_each_document_is_encoded_once_and_few_are_held(
 
     monkeypatch.setattr(late_interaction, "_HELD", 2)
     contract = Contract(kind="late-interaction", query_max_len=8, passage_max_len=16)
-    resolved = ResolvedModel("m", str(tiny.bert(tmp_path / "model")), contract, None)
-    model = load_model(resolved, device="cpu", precision="fp32")
+    local = located(tiny.bert(tmp_path / "model"), contract)
+    model = load_model(local, device="cpu", precision="fp32")
     queries = ["quick brown fox", "lazy dog"]
     documents = ["the fox jumps over the lazy dog", "a dog", "", "the cat sat on the mat", "fox"]
     pairs = np.array([(1, 4), (0, 0), (0, 3), (1, 0), (0, 2), (1, 1)], np.int64)

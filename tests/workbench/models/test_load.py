@@ -13,7 +13,7 @@ from tests.workbench.models import tiny
 from tests.workbench.models.fakes import FakeWorkspace
 from workbench.errors import JobCancelled, ModelUnusable
 from workbench.models.contract import Contract
-from workbench.models.resolve import resolve
+from workbench.models.locate import locate
 
 # Importing sentence-transformers takes 6 to 11 seconds.
 pytestmark = pytest.mark.slow
@@ -29,7 +29,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def load(workspace: Any, folder: Path, **options: Any) -> Any:
     from workbench.models.load import load_embedding
 
-    return load_embedding(resolve(workspace, str(folder)), **({"precision": "fp32"} | options))
+    return load_embedding(locate(workspace, str(folder)), **({"precision": "fp32"} | options))
 
 
 def test_encoding_agrees_with_sentence_transformers(workspace: Any, checkpoint: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.workbench.models import tiny
-from tests.workbench.models.fakes import FakeWorkspace, write_json, write_modules
+from tests.workbench.models.fakes import FakeWorkspace, located, write_json, write_modules
 from workbench.errors import ModelUnusable
 from workbench.models.named_classes import (
     ACTIVATIONS,
@@ -18,7 +18,7 @@ from workbench.models.named_classes import (
     TOKENIZERS,
     refuse_foreign_classes,
 )
-from workbench.models.resolve import ResolvedModel, resolve
+from workbench.models.resolve import resolve
 
 NO_MODEL = [
     "sentence_transformers.base.model.pickle",
@@ -227,6 +227,7 @@ def test_nothing_a_folder_names_is_run(
     import torch
 
     from workbench.models.load import load_model
+    from workbench.models.locate import locate_folder
 
     if trust and name.startswith("marker"):
         pytest.skip("allowed by whoever started the workbench")
@@ -246,10 +247,10 @@ def test_nothing_a_folder_names_is_run(
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(pickle, "load", lambda *_, **__: marker.write_text("reached"))
     monkeypatch.setattr(torch, "load", lambda *_, **__: marker.write_text("reached"))
+    workspace: Any = FakeWorkspace(tmp_path)
+    workspace.trust_remote_code = trust
     with pytest.raises(ModelUnusable):
-        load_model(
-            ResolvedModel("m", str(folder), None, None), device="cpu", trust_remote_code=trust
-        )
+        load_model(locate_folder(workspace, folder), device="cpu")
     assert not marker.exists()
     sys.modules.pop("marker_on_import", None)
 
@@ -274,5 +275,5 @@ def test_a_rerankers_activation_is_not_called(
     write_json(folder / "config.json", about)
     monkeypatch.setattr(torch, "seed", lambda: marker.write_text("called"))
     with pytest.raises(ModelUnusable, match=r"torch\.seed"):
-        load_model(ResolvedModel("m", str(folder), None, None), device="cpu")
+        load_model(located(folder), device="cpu")
     assert not marker.exists()

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.workbench.models.fakes import located
 from tests.workbench.training.fakes import save_tiny_model
 from workbench.models.contract import as_kind
 from workbench.models.inspect import inspect_folder
-from workbench.models.resolve import ResolvedModel
 
 # Imports torch and sentence-transformers: six seconds.
 pytestmark = pytest.mark.slow
@@ -21,7 +21,6 @@ def test_long_pairs_are_cut_to_the_models_positions(tmp_path: Path) -> None:
     contract = as_kind(inspect_folder(folder).contract, "reranker")
     assert contract.query_max_len + contract.passage_max_len <= 64
     long = contract.model_copy(update={"query_max_len": 200, "passage_max_len": 300})
-    base = ResolvedModel("tiny", str(folder), long, None)
-    model = load_model(base, device="cpu", precision="fp32", contract=long)
+    model = load_model(located(folder, long), device="cpu", precision="fp32")
     texts = ["which cat " * 200], ["here is a dog " * 300]
     assert np.isfinite(model.score(*texts, np.zeros((1, 2), np.int64))).all()  # type: ignore[union-attr, call-arg]

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.workbench.models.fakes import FakeContext
+from tests.workbench.models.fakes import FakeContext, located
 from tests.workbench.models.shapes import SHAPES, legacy, multilingual
 from workbench.errors import BadInput, ModelUnusable
 from workbench.models.inspect import inspect_folder
+from workbench.models.locate import locate
 from workbench.models.resolve import resolve
 from workbench.pictures.captions import words
 from workbench.prepare import prepare
@@ -66,19 +67,19 @@ def test_texts_by_one_pictures_by_the_other(
     model = opened.models.get(name)
     assert (name, model.kind) == ("many-languages", "image-text")
     assert model.contract["pictures_by"] == "clip-small" and model.contract["dimensions"] == 64
-    loaded = load_model(resolve(opened, name), device="cpu", precision="fp32")
+    loaded = load_model(locate(opened, name), device="cpu", precision="fp32")
     said, seen = loaded.encode(SAID), loaded.encode_pictures(SEEN)
     assert said.shape == (3, 64) and seen.shape == (2, 64)
     # Each side is what the library makes of the folder it came from.
     plain = SentenceTransformer(str(texts)).encode(SAID, normalize_embeddings=True)
     assert np.allclose(said, plain, atol=1e-5)
-    whole = load_model(resolve(opened, str(clip)), device="cpu", precision="fp32")
+    whole = load_model(locate(opened, str(clip)), device="cpu", precision="fp32")
     assert np.allclose(seen, whole.encode_pictures(SEEN), atol=1e-5)
     # Taken away as a zip and brought back elsewhere, it is the same model.
     archive = export_zip(opened.models.folder(name), tmp_path / "taken.zip")
     shutil.unpack_archive(archive, tmp_path / "there")
     again = added(opened, source=str(tmp_path / "there" / "taken"))
-    back = load_model(resolve(opened, again), device="cpu", precision="fp32")
+    back = load_model(locate(opened, again), device="cpu", precision="fp32")
     assert opened.models.get(again).contract == model.contract
     assert np.array_equal(back.encode(SAID), said)
     assert np.array_equal(back.encode_pictures(SEEN), seen)
@@ -89,7 +90,7 @@ def test_texts_by_one_pictures_by_the_other(
     assert pair == "only-texts-with-pictures"
     for one in ("only-texts", "only-clip"):
         opened.models.remove(one)
-    third = load_model(resolve(opened, pair), device="cpu", precision="fp32")
+    third = load_model(locate(opened, pair), device="cpu", precision="fp32")
     assert np.array_equal(third.encode_pictures(SEEN), seen)
 
 
@@ -104,7 +105,7 @@ def test_a_pair_is_used_and_not_trained(opened: Workspace, clip: Path, texts: Pa
     from workbench.training.image_text import ImageTextTraining
 
     name = added(opened, source=str(texts), pictures_by=str(clip))
-    pair = resolve(opened, name)
+    pair = locate(opened, name)
     recipe = TrainImageTextRecipe(dataset="d", model=name)
     for refused in (
         lambda: full_model(opened, name),
@@ -173,15 +174,12 @@ def test_shapes_of_towers(shape: str, tmp_path: Path) -> None:
     import torch
 
     from workbench.models.load import load_model
-    from workbench.models.resolve import ResolvedModel
 
     torch.manual_seed(5)
     folder, dimensions = SHAPES[shape](tmp_path / shape)
     found = inspect_folder(folder)
     assert found.contract.kind == "image-text" and found.contract.dimensions == dimensions
-    model = load_model(
-        ResolvedModel("it", str(folder), found.contract, None), device="cpu", precision="fp32"
-    )
+    model = load_model(located(folder), device="cpu", precision="fp32")
     two = ["红 星", "蓝 圆 环"] if shape == "chinese-clip" else ["two red stars", "a blue ring"]
     said, seen = model.encode(two), model.encode_pictures(SEEN)
     assert said.shape == seen.shape == (2, dimensions)

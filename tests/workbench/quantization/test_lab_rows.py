@@ -135,7 +135,7 @@ def test_the_quantizer_is_quiet_and_others_stay_heard(
 ) -> None:
     import logging
 
-    from workbench.models.resolve import resolve
+    from workbench.models.locate import locate
     from workbench.quantization import quantizers
     from workbench.quantization.quantize import convert
 
@@ -152,6 +152,6 @@ def test_the_quantizer_is_quiet_and_others_stay_heard(
     monkeypatch.setattr(quantizers, "in_eight_bits", in_eight_bits)
     before = logging.getLogger().level
     (tmp_path / "made").mkdir()
-    convert(resolve(opened, "small"), "onnx-int8", tmp_path / "made", device="cpu")
+    convert(locate(opened, "small"), "onnx-int8", tmp_path / "made", device="cpu")
     assert heard == [logging.ERROR]
     assert logging.getLogger().level == before

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests import warm
+from tests.workbench.models.fakes import located
 from tests.workbench.models.shapes import siglip2
 from tests.workbench.training.fakes import (
     save_decoder,
@@ -48,14 +49,9 @@ print(json.dumps(found))
 
 def values_of(folder: str, contract: Any = None) -> list[float]:
     """What the model in a folder makes of the texts, by its own contract."""
-    from workbench.models.contract import Contract
     from workbench.models.load import load_model
-    from workbench.models.resolve import ResolvedModel
 
-    saved = contract or Contract.read(Path(folder))
-    loaded: Any = load_model(
-        ResolvedModel("one", folder, saved, None), device="cpu", precision="fp32"
-    )
+    loaded: Any = load_model(located(Path(folder), contract), device="cpu", precision="fp32")
     if loaded.contract.kind == "reranker":
         pairs = np.array([[0, 1], [0, 2], [1, 2], [2, 0]])
         return loaded.score(TEXTS, TEXTS, pairs).tolist()
@@ -113,7 +109,6 @@ def save_cross(folder: Path) -> Path:
 
 def test_every_method_is_read_back_by_another_process(tmp_path: Path) -> None:
     from workbench.models.inspect import inspect_folder
-    from workbench.models.resolve import ResolvedModel
     from workbench.quantization.quantize import convert
 
     made, before = {}, {}
@@ -123,8 +118,7 @@ def test_every_method_is_read_back_by_another_process(tmp_path: Path) -> None:
         for method in CELLS[base]:
             target = tmp_path / f"{base}-{method}"
             target.mkdir()
-            model = ResolvedModel(base, str(folder), contract, None)
-            written = convert(model, method, target, device="cpu")
+            written = convert(located(folder, contract), method, target, device="cpu")
             assert written.weights == method and written.kind == contract.kind
             assert list(target.rglob("*.onnx")) == (
                 [target / "onnx/model.onnx"] if method in GRAPHS else []

@@ -90,9 +90,9 @@ def bert(folder: Path) -> Path:
 def scores(workspace: Workspace, name: str) -> list[float]:
     """What the workbench makes of the texts with one of its models."""
     from workbench.models.load import load_embedding
-    from workbench.models.resolve import resolve
+    from workbench.models.locate import locate
 
-    model = load_embedding(resolve(workspace, name), device="cpu", precision="fp32")
+    model = load_embedding(locate(workspace, name), device="cpu", precision="fp32")
     documents = model.encode([model.contract.join(TITLE, TEXTS[0]), TEXTS[1]], "document")
     found: list[float] = (model.encode([QUERY], "query") @ documents.T).ravel().tolist()
     return found
@@ -154,9 +154,9 @@ def test_an_index_is_built_and_searched_with_an_int8_graph(workspace: Workspace)
 def best(workspace: Workspace, count: int) -> Any:
     """The best scores by a plain matrix product with the same graph, read anew."""
     from workbench.models.load import load_embedding
-    from workbench.models.resolve import resolve
+    from workbench.models.locate import locate
 
     texts = workspace.datasets.read("animals").documents()["text"].to_pylist()
-    model = load_embedding(resolve(workspace, "one-onnx-int8"))
+    model = load_embedding(locate(workspace, "one-onnx-int8"))
     found = model.encode(texts, "document") @ model.encode([QUERY], "query")[0]
     return np.sort(found)[::-1][:count].tolist()

@@ -105,11 +105,11 @@ def test_built_measured_and_asked_in_words_and_by_a_picture(opened: Workspace) -
 
 def test_hits_are_the_nearest_by_the_models_own_vectors(opened: Workspace) -> None:
     from workbench.models.load import load_model
-    from workbench.models.resolve import resolve
+    from workbench.models.locate import locate
     from workbench.search.engine import Engine
 
     index(opened, "all")
-    loaded: Any = load_model(resolve(opened, "clip"), device="cpu", precision="fp32")
+    loaded: Any = load_model(locate(opened, "clip"), device="cpu", precision="fp32")
     reader = opened.datasets.read("seen")
     table = reader.documents()
     paths = [reader.folder / place for place in table["picture"].to_pylist()]

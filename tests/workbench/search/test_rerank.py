@@ -106,9 +106,9 @@ def client(opened: Workspace) -> Iterator[SearchClient]:
 
 def scores_by_hand(workspace: Workspace, name: str, texts: list[str]) -> np.ndarray:
     from workbench.models.load import load_model
-    from workbench.models.resolve import resolve
+    from workbench.models.locate import locate
 
-    scorer: Any = load_model(resolve(workspace, name))
+    scorer: Any = load_model(locate(workspace, name))
     pairs = np.array([[0, at] for at in range(len(texts))])
     scores: np.ndarray = scorer.score([QUERY], texts, pairs)
     return scores

@@ -70,10 +70,10 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
 def reference(workspace: Workspace, model: str, query: str, top_k: int) -> list[tuple[str, float]]:
     """The same by a plain matrix product."""
     from workbench.models.load import load_embedding
-    from workbench.models.resolve import resolve
+    from workbench.models.locate import locate
 
     table = workspace.datasets.read("animals").documents()
-    loaded = load_embedding(resolve(workspace, model))
+    loaded = load_embedding(locate(workspace, model))
     documents = loaded.encode(table["text"].to_pylist(), "document")
     scores = documents @ loaded.encode([query], "query")[0]
     ids = table["id"].to_pylist()

@@ -81,8 +81,8 @@ def known_base(name: str) -> Any:
 
     def found(workspace: Any, folder: Path, _name: str, _model: Any) -> ResolvedModel:
         where = str(workspace.path(workspace.models.get(name).path))
-        base = ResolvedModel(name, where, Contract(), "id", None, None)
-        return ResolvedModel("mine", str(folder), Contract(), "mine", base, None)
+        base = ResolvedModel(name, where, Contract(), "id")
+        return ResolvedModel("mine", str(folder), Contract(), "mine", base)
 
     return found
 

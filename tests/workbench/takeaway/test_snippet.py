@@ -15,7 +15,7 @@ from tests.workbench.training.fakes import (
 )
 from workbench.models.contract import Contract, as_kind
 from workbench.models.load import load_model
-from workbench.models.resolve import from_folder
+from workbench.models.locate import locate_folder
 from workbench.takeaway.snippet import snippet
 
 QUESTIONS = ["which old cat"]
@@ -40,7 +40,7 @@ def use(text: str) -> Any:
 def load(folder: Path, contract: Contract, tmp_path: Path) -> Any:
     workspace = FakeWorkspace(tmp_path, FakeReader({"train": []}))
     return load_model(
-        from_folder(workspace, folder, "mine"), device="cpu", precision="fp32", contract=contract
+        locate_folder(workspace, folder), device="cpu", precision="fp32", contract=contract
     )
 
 

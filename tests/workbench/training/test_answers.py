@@ -9,7 +9,7 @@ import pytest
 from tests.workbench.training.fakes import FakeReader, FakeWorkspace, save_decoder
 from tests.workbench.training.test_cells import Cell, recipe_for
 from workbench.models.load import load_model
-from workbench.models.resolve import from_folder
+from workbench.models.locate import locate_folder
 from workbench.training.reranker import RerankerTraining
 
 OWN = "{% for message in messages %}{# query, document #}{{ message['content'] }} {% endfor %}"
@@ -23,7 +23,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def loaded(folder: Path, **values: Any) -> Any:
     """The reranker that a run with these fields would start from."""
     home: Any = FakeWorkspace(folder.parent, FakeReader({"train": []}))
-    base = from_folder(home, folder, "lm")
+    base = locate_folder(home, folder)
     values = {"prompt_template": "", **values}
     recipe = recipe_for(Cell("reranker", "qwen2-lm", "full"), folder, **values)
     return load_model(base, device="cpu", contract=RerankerTraining().start(recipe, base))

@@ -142,7 +142,7 @@ def test_it_learns_and_is_kept(
     cell: Cell, bases: dict[str, Path], trained: dict[str, Any], tmp_path_factory: Any
 ) -> None:
     from workbench.models.load import load_model
-    from workbench.models.resolve import from_folder
+    from workbench.models.locate import locate_folder
 
     home = tmp_path_factory.mktemp(cell.name)
     ranks = cell.kind == "reranker"
@@ -174,7 +174,7 @@ def test_it_learns_and_is_kept(
         assert (result["verdict"] == "below-first-stage") is not better
     if is_adapter:
         assert any("weights are trained" in note for note in context.notes)
-    loaded = load_model(from_folder(workspace, folder, "mine"), device="cpu", precision="fp32")
+    loaded = load_model(locate_folder(workspace, folder), device="cpu", precision="fp32")
     trained[cell.name] = (str(folder), scores(loaded).ravel().tolist())
 
 
@@ -184,12 +184,12 @@ from pathlib import Path
 from tests.workbench.training.fakes import FakeReader, FakeWorkspace
 from tests.workbench.training.test_cells import scores
 from workbench.models.load import load_model
-from workbench.models.resolve import from_folder
+from workbench.models.locate import locate_folder
 
 found = {}
 for name, folder in json.loads(sys.argv[1]).items():
     workspace = FakeWorkspace(Path(folder), FakeReader({"train": []}))
-    model = load_model(from_folder(workspace, Path(folder), name), device="cpu", precision="fp32")
+    model = load_model(locate_folder(workspace, Path(folder)), device="cpu", precision="fp32")
     found[name] = scores(model).ravel().tolist()
 print(json.dumps(found))
 """

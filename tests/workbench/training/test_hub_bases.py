@@ -20,7 +20,7 @@ from tests.workbench.training.fakes import (
 )
 from tests.workbench.training.test_cells import Cell, recipe_for, run_training
 from workbench.merging.blend import _brings_head
-from workbench.models.resolve import fetched, resolve
+from workbench.models.locate import locate
 
 # Each trains a tiny model for a step or two.
 pytestmark = pytest.mark.slow
@@ -76,9 +76,8 @@ def test_a_listed_reranker_keeps_its_answers(cache: Path, tmp_path: Path) -> Non
     hub_id = "BAAI/bge-reranker-v2-gemma"
     keep(cache, hub_id, save_decoder(tmp_path / "made", "qwen2", answers=True))
     workspace: Any = FakeWorkspace(tmp_path, FakeReader(animal_splits()))
-    base = fetched(workspace, resolve(workspace, hub_id, "reranker"), "reranker")
+    base = locate(workspace, hub_id, "reranker")
     start = RerankerTraining().start(recipe_for(Cell("reranker", "", "full"), base.name), base)
-    assert start is not None
     assert (start.architecture, start.yes_token) == ("llm", "Yes")
 
 
@@ -96,5 +95,5 @@ def test_a_projection_is_found_in_the_download(cache: Path, tmp_path: Path) -> N
     contract = read(found, "contract.json")
     # Its own projection, not a random one of 128 dimensions.
     assert contract["dimensions"] == 16
-    base = fetched(workspace, resolve(workspace, "owner/late"), "late-interaction")
+    base = locate(workspace, "owner/late", "late-interaction")
     assert _brings_head(base, base.contract)

@@ -61,9 +61,9 @@ def recipe_for(model: Path, **values: Any) -> TrainImageTextRecipe:
 
 def load(workspace: Workspace, folder: Path) -> Any:
     from workbench.models.load import load_model
-    from workbench.models.resolve import from_folder
+    from workbench.models.locate import locate_folder
 
-    return load_model(from_folder(workspace, folder, "it"), device="cpu", precision="fp32")
+    return load_model(locate_folder(workspace, folder), device="cpu", precision="fp32")
 
 
 def recall_at_10(workspace: Workspace, folder: Path) -> float:

@@ -18,7 +18,7 @@ from tests.workbench.training.fakes import (
 from tests.workbench.training.test_cells import Cell, recipe_for, run_training
 from workbench.model_kinds import MODEL_KINDS
 from workbench.models.contract import Contract
-from workbench.models.resolve import from_folder
+from workbench.models.locate import locate_folder
 from workbench.takeaway.script import write_script
 from workbench.takeaway.snippet import origin
 
@@ -55,11 +55,8 @@ def trained(cell: Cell, base: Path, home: Path, **values: Any) -> tuple[Any, Any
 def start_of(cell: Cell, workspace: Any, base: Path) -> Contract:
     """The contract that the base is measured with."""
     kind = MODEL_KINDS.get(cell.kind)
-    resolved = from_folder(workspace, base, "base")
-    contract = (
-        kind.load(kind.training)().start(recipe_for(cell, base), resolved) or resolved.contract
-    )
-    assert contract is not None
+    local = locate_folder(workspace, base)
+    contract: Contract = kind.load(kind.training)().start(recipe_for(cell, base), local)
     return contract
 
 
@@ -109,8 +106,7 @@ def test_training_itself_cuts_at_its_own_length(
 def test_longer_than_the_base_is_said(bases: dict[str, Path], tmp_path: Path) -> None:
     short = tmp_path / "short"
     save_tiny_model(short)
-    found = from_folder(FakeWorkspace(tmp_path, None), short, "short").contract
-    assert found is not None
+    found = locate_folder(FakeWorkspace(tmp_path, None), short).contract
     found.model_copy(update={"query_max_len": 8, "passage_max_len": 16}).write(short)
     long = {"query_max_len": 16, "passage_max_len": 40}
     workspace, context, result = trained(CELLS[0], short, tmp_path / "run", **long)
@@ -143,17 +139,17 @@ def test_an_empty_prompt_is_none_and_an_absent_one_the_bases(
     from workbench.training.loss import trained_contract
 
     workspace = FakeWorkspace(tmp_path, None)
-    loaded = load_embedding(from_folder(workspace, bases["bert"], "bert"), device="cpu")
+    loaded = load_embedding(locate_folder(workspace, bases["bert"]), device="cpu")
     base = Contract(query_prompt="query: ", document_prompt="passage: ")
     recipe = recipe_for(CELLS[0], bases["bert"], query_prompt=asked)
     contract = trained_contract(base, loaded.model, recipe, "bert")
     assert (contract.query_prompt, contract.document_prompt) == (wanted, "passage: ")
     late = recipe_for(CELLS[4], bases["stanford"], document_prompt=asked)
-    resolved = from_folder(workspace, bases["stanford"], "stanford")
-    own = (resolved.contract or Contract()).model_copy(update={"document_prompt": "query: "})
+    local = locate_folder(workspace, bases["stanford"])
+    own = local.contract.model_copy(update={"document_prompt": "query: "})
     from dataclasses import replace
 
     from workbench.training.late_interaction import LateInteractionTraining
 
-    found = LateInteractionTraining().start(late, replace(resolved, contract=own))
-    assert found is not None and found.document_prompt == wanted
+    found = LateInteractionTraining().start(late, replace(local, contract=own))
+    assert found.document_prompt == wanted

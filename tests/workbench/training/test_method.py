@@ -98,7 +98,7 @@ def test_a_projection_over_bf16_is_trained_and_kept_in_fp32(layout: str, tmp_pat
     from safetensors.torch import load_file
 
     from workbench.models.load import load_model
-    from workbench.models.resolve import from_folder
+    from workbench.models.locate import locate_folder
     from workbench.training.task import run
 
     folder = tmp_path / "base"
@@ -111,7 +111,7 @@ def test_a_projection_over_bf16_is_trained_and_kept_in_fp32(layout: str, tmp_pat
     assert weights.dtype == torch.float32
     # Trained in bf16, the numbers would be bf16's own.
     assert not torch.equal(weights, weights.bfloat16().float())
-    loaded = load_model(from_folder(context.workspace, saved, "mine"), device="cpu")
+    loaded = load_model(locate_folder(context.workspace, saved), device="cpu")
     assert torch.equal(loaded.model[1].linear.weight, weights)
     assert next(loaded.model[0].model.parameters()).dtype == torch.bfloat16
 
