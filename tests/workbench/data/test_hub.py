@@ -102,7 +102,8 @@ def test_what_the_library_raises_is_said_without_the_token(
 
 
 @pytest.mark.parametrize(
-    ("path", "message"), [("hf:owner/name", "HF_HUB_OFFLINE"), ("hf:../../etc", "not a data set of the Hub")]
+    ("path", "message"),
+    [("hf:owner/name", "HF_HUB_OFFLINE"), ("hf:../../etc", "not a data set of the Hub")],
 )
 def test_it_is_refused_at_the_click(path: str, message: str, workspace: Workspace) -> None:
     with pytest.raises(BadInput, match=message):
