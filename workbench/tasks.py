@@ -39,6 +39,7 @@ from workbench.recipes.evaluate import (
 )
 from workbench.recipes.merge import BlendRecipe, MergeRecipe
 from workbench.recipes.mine import MineRecipe
+from workbench.recipes.push import PushDataRecipe, PushModelRecipe
 from workbench.recipes.quantize import QuantizeLabRecipe, QuantizeRecipe
 from workbench.recipes.synthesize import SynthesizeRecipe
 
@@ -88,6 +89,7 @@ class Tasks:
         return found
 
 
+_PREPARE_PUSH = "workbench.takeaway.push:prepare"
 _ADVICE = "workbench.checks.memory_suggestions:advice"
 
 _DATA = {
@@ -205,6 +207,12 @@ _MODELS = {
         "workbench.merging.blend:run",
         SlotKind.LIGHT,
         prepare="workbench.merging.prepare:prepare_blend",
+    ),
+    "push-model": Task(
+        PushModelRecipe, "workbench.takeaway.push:run", SlotKind.LIGHT, prepare=_PREPARE_PUSH
+    ),
+    "push-data": Task(
+        PushDataRecipe, "workbench.data.push:run", SlotKind.LIGHT, prepare=_PREPARE_PUSH
     ),
     "quantize": Task(
         QuantizeRecipe,
