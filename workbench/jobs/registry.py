@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from storage.records import Job, JobEvent, JobStatus, MetricRow
@@ -13,7 +14,7 @@ from storage.store import Store
 from workbench.errors import BadInput, InUse, JobNotFound
 from workbench.jobs import files
 from workbench.jobs.outcome import settle_if_dead
-from workbench.jobs.processes import alive
+from workbench.jobs.processes import alive, this_process
 from workbench.recipes.base import Recipe
 from workbench.references import ACTIVE, in_words, jobs_using, subjects
 from workbench.tasks import Tasks, get_task, read_recipe
@@ -60,6 +61,8 @@ class Jobs:
         new = _new_job(recipe, name, before)
         if environment:
             self._environments[new.id] = environment
+            # Only this process can start it so: while it lives, no other one's supervisor does.
+            new = replace(new, supervisor=this_process())
         job = self._rows.insert(new)
         self._write_recipe(job)
         self.submitted.set()

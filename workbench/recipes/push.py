@@ -19,7 +19,6 @@ def _checked(value: str) -> str:
 Repository = Annotated[str, AfterValidator(_checked)]
 
 
-
 class PushModelRecipe(Recipe):
     """Push a model's folder to the Hugging Face Hub."""
 
