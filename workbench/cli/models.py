@@ -9,7 +9,7 @@ from typing import Any
 
 from storage.records import Model
 from workbench.cli.output import columns, size_words
-from workbench.cli.running import PREFIX, add_fields, add_settings, read_values, run_job
+from workbench.cli.running import PREFIX, add_fields, add_settings, follow, read_values, run_job
 from workbench.errors import BadInput
 from workbench.model_kinds import MODEL_KINDS
 from workbench.models.contract import Contract

@@ -107,8 +107,7 @@ class ChangeSection(Section):
         given = [self.shown.id, self.name]
         self.shown.refill(on(self.rename.click, self._rename, given, self.shown.name))
         self.push.listen(self.shown.id, self.dataset)
-        # One that was removed meanwhile is no longer on the page.
-        stopped = lambda _job, id: self.push.view(shown_dataset(self.workspace, id))  # noqa: E731
+        stopped = lambda _job, id: self.push.view(self.dataset(id))  # noqa: E731
         self.job.listen(self.services, stopped, [self.shown.id], self.push.outputs)
 
     def _starter(self, drawn: form.Form) -> Callable[..., None]:
