@@ -41,6 +41,7 @@ from workbench.recipes.evaluate import (
 )
 from workbench.recipes.merge import BlendRecipe, MergeRecipe
 from workbench.recipes.mine import MineRecipe
+from workbench.recipes.push import PushDataRecipe, PushModelRecipe
 from workbench.recipes.quantize import QuantizeLabRecipe, QuantizeRecipe
 from workbench.recipes.synthesize import SynthesizeRecipe
 
@@ -164,6 +165,8 @@ _MODELS = {
     ),
     "merge": Task(MergeRecipe, "workbench.merging.merge:run"),
     "blend": Task(BlendRecipe, "workbench.merging.blend:run"),
+    "push-model": Task(PushModelRecipe, "workbench.takeaway.push:run"),
+    "push-data": Task(PushDataRecipe, "workbench.data.push:run"),
     "quantize": Task(
         QuantizeRecipe,
         "workbench.quantization.quantize:run",

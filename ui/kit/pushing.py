@@ -1,4 +1,5 @@
-"""Sending something to a hub from the page: where to, with which token, and what came of it."""
+"""Pushing something to the Hugging Face Hub from the page: where to, with which token, and the job
+that does it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -6,17 +7,25 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.kit.confirm import sentence
-from ui.kit.events import on_busy
+from ui.kit.events import answered, on_busy
+from ui.kit.job_slot import JobSlot, card_html, succeeded
 from ui.kit.markup import EMPTY, piece
+from ui.services import Services
 from ui.words import sentences, t
-from workbench.errors import WorkbenchError
+from workbench.recipes.base import Recipe
+from workbench.records import Job
+from workbench.references import subjects
+from workbench.takeaway.push import submit
 
 
 class Pushing:
-    """Drawn inside the current block; ``prefix`` begins the ids of its parts."""
+    """Drawn inside the current block; ``prefix`` begins the ids of its parts. ``recipe`` is what is
+    pushed, and ``subject`` the field of it that names what."""
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, services: Services, prefix: str, recipe: type[Recipe], subject: str) -> None:
+        self.services = services
+        self.recipe = recipe
+        self.subject = subject
         with gr.Row(equal_height=False):
             self.repo = gr.Textbox(
                 label=t("take.repo"),
@@ -39,30 +48,50 @@ class Pushing:
         self.send = gr.Button(
             t("take.send"), size="sm", elem_id=f"{prefix}-send", elem_classes="rw-fit"
         )
+        self.job = JobSlot(f"{prefix}-job")
         self.said = piece(elem_id=f"{prefix}-said")
+        self.outputs = [*self.job.outputs, self.said]
 
-    def listen(self, chosen: Any, push: Callable[..., dict[str, Any]]) -> None:
-        """``push`` is called with what ``chosen`` holds, the repository, ``token`` and
-        ``private``."""
+    def listen(self, chosen: Any, name: Callable[[str], str] = str) -> None:
+        """``name(value)`` names what is pushed by the value of ``chosen``."""
 
         def send(picked: str, repo: str, token: str, private: bool) -> dict[Any, Any]:
+            def act() -> dict[Any, Any]:
+                what = name(picked)
+                about = {self.subject: what, "repo": repo, "private": private}
+                submit(self.services.workspace, self.recipe.read(about), token)
+                return self.view(what)
+
             # The token leaves the page with the request that used it, whatever comes of it.
-            try:
-                done = push(picked, repo, token=token, private=private)
-            except WorkbenchError as error:
-                # Said here, not in a toast: uploads take long, and nobody watches the corner.
-                return {self.token: "", self.said: sentence(str(error))}
-            sent = Markup("<p>{}</p>").format(t("take.sent", address=done["address"]))
-            return {self.token: "", self.said: sent + stays(done.get("left_out", []))}
+            return {**answered(act, {"repo": self.repo}, task=self.recipe.task), self.token: ""}
 
         on_busy(
             self.send,
             send,
             [chosen, self.repo, self.token, self.private],
-            [self.token, self.said],
+            [self.repo, self.token, *self.outputs],
             says=t("take.sending"),
             then=t("take.send"),
         )
+
+    def newest(self, name: str) -> Job | None:
+        """The last push of what has this name."""
+        jobs = self.services.workspace.jobs.list(task=self.recipe.task)
+        return next((job for job in jobs if name in subjects(job, self.subject)), None)
+
+    def view(self, name: str | None) -> dict[Any, Any]:
+        """Updates by component: the last push of what has this name."""
+        job = self.newest(name) if name else None
+        done = succeeded(job)
+        said = sent_html(done) if done else EMPTY
+        return {**self.job.show(card_html(job), job), self.said: str(said)}
+
+
+def sent_html(job: Job) -> Markup:
+    """Where it is now, and what that place has no room for."""
+    found = job.result or {}
+    sent = Markup("<p>{}</p>").format(t("take.sent", address=found["address"]))
+    return sent + stays(found.get("left_out", []))
 
 
 def stays(left_out: Sequence[str]) -> Markup:

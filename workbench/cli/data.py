@@ -24,7 +24,8 @@ from workbench.recipes.data import (
     ResplitRecipe,
     SampleRowsRecipe,
 )
-from workbench.takeaway.push import TOKEN_VARIABLE
+from workbench.recipes.push import PushDataRecipe
+from workbench.takeaway.push import TOKEN_VARIABLE, submit
 from workbench.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -321,14 +322,14 @@ def _clip(text: str) -> str:
 
 
 def _push(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-    from workbench.data.push import push_dataset
-
+    recipe = PushDataRecipe.read(
+        {"dataset": args.name, "repo": args.repo, "private": not args.public}
+    )
     token = ""
     # Never an option: what is typed as one stands in the list of processes and in the history.
     if not os.environ.get(TOKEN_VARIABLE) and sys.stdin.isatty():
         token = getpass.getpass("Token (used once, not kept): ")
-    say(f"Sending '{args.name}' ...")
-    done = push_dataset(workspace, args.name, args.repo, token=token, private=not args.public)
+    done = follow(workspace, submit(workspace, recipe, token)).result or {}
     words = [f"'{done['dataset']}' is at {done['address']}."]
     if done["left_out"]:
         words += ["A hub has no place for these, which an export keeps:"]

@@ -9,14 +9,15 @@ from typing import Any
 
 from storage.records import Model
 from workbench.cli.output import columns, size_words
-from workbench.cli.running import PREFIX, add_fields, add_settings, read_values, run_job
+from workbench.cli.running import PREFIX, add_fields, add_settings, follow, read_values, run_job
 from workbench.errors import BadInput
 from workbench.model_kinds import MODEL_KINDS
 from workbench.models.contract import Contract
 from workbench.models.resolve import catalogue, manner
 from workbench.recipes.base import ContractRecipe
 from workbench.recipes.data import AddModelRecipe
-from workbench.takeaway.push import TOKEN_VARIABLE, push
+from workbench.recipes.push import PushModelRecipe
+from workbench.takeaway.push import TOKEN_VARIABLE, submit
 from workbench.takeaway.script_subprocess import write_in_own_process
 from workbench.takeaway.snippet import use_lines
 from workbench.workspace import Workspace
@@ -45,13 +46,15 @@ def _add_take_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
 
 
 def _push(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-    model = workspace.models.get(args.name)
+    recipe = PushModelRecipe.read(
+        {"model": args.name, "repo": args.repo, "private": not args.public}
+    )
     token = ""
     # Never an option: what is typed as one stands in the list of processes and in the history.
     if not os.environ.get(TOKEN_VARIABLE) and sys.stdin.isatty():
         token = getpass.getpass("Token (used once, not kept): ")
-    done = push(workspace, model, args.repo, token=token, private=not args.public)
-    return done, f"'{model.name}' is at {done['address']}."
+    done = follow(workspace, submit(workspace, recipe, token)).result or {}
+    return done, f"'{done['model']}' is at {done['address']}."
 
 
 def _script(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:

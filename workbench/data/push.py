@@ -6,7 +6,7 @@ place for given negatives: an export keeps them.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,41 +16,20 @@ import pyarrow.parquet as pq
 from workbench.data.export_held import told
 from workbench.data.reader import DatasetReader
 from workbench.data.splits import SPLITS
+from workbench.jobs.reporting import JobContext
+from workbench.recipes.push import PushDataRecipe
 from workbench.takeaway.push import send
-from workbench.workspace import Workspace
 
 _HUB_NAMES = {"train": "train", "dev": "validation", "test": "test"}
 
 
-def push_dataset(
-    workspace: Workspace,
-    name: str,
-    repo: str,
-    *,
-    token: str = "",
-    private: bool = True,
-    make_api: Callable[[str], Any] | None = None,
-) -> dict[str, Any]:
-    """Upload a data set as ``repo`` ('owner/name'); errors as :func:`workbench.takeaway.push.push`.
-
-    The token is used once: never stored, never logged.
-    """
-    reader = workspace.datasets.read(name)
-    address = send(
-        lambda folder: stage(reader, folder),
-        repo,
-        token=token,
-        private=private,
-        make_api=make_api,
-        kind="dataset",
-    )
-    return {
-        "dataset": reader.name,
-        "repo": repo.strip(),
-        "address": address,
-        "private": private,
-        "left_out": left_out(reader),
-    }
+def run(recipe: PushDataRecipe, context: JobContext) -> dict[str, Any]:
+    """Upload a data set; returns its address, and what the layout has no place for. Raises
+    :class:`workbench.takeaway.push.PushFailed`."""
+    reader = context.workspace.datasets.read(recipe.dataset, recipe.dataset_version)
+    address = send(lambda folder: stage(reader, folder), recipe, context, kind="dataset")
+    about = {"dataset": reader.name, "repo": recipe.repo, "address": address}
+    return {**about, "private": recipe.private, "left_out": left_out(reader)}
 
 
 def left_out(reader: DatasetReader) -> list[str]:

@@ -37,6 +37,7 @@ def environment(workspace: Workspace, job: Job) -> dict[str, str]:
         env[TRUST_VARIABLE] = "1"
     if workspace.endpoint_keys.pairs:
         env[KEYS_VARIABLE] = str(workspace.endpoint_keys)
+    env |= workspace.jobs.own_environment(job.id)
     env["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), env.get("PYTHONPATH")]))
     env |= {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8", "PYTHONFAULTHANDLER": "1"}
     env["TOKENIZERS_PARALLELISM"] = "false"

@@ -4,8 +4,9 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from storage.records import Job, JobEvent, JobStatus, MetricRow
@@ -13,7 +14,7 @@ from storage.store import Store
 from workbench.errors import BadInput, InUse, JobNotFound
 from workbench.jobs import files
 from workbench.jobs.outcome import settle_if_dead
-from workbench.jobs.processes import alive
+from workbench.jobs.processes import alive, this_process
 from workbench.recipes.base import Recipe
 from workbench.references import ACTIVE, in_words, jobs_using, subjects
 from workbench.tasks import Tasks, get_task, read_recipe
@@ -37,21 +38,39 @@ class Jobs:
         self.tasks = tasks
         self._rows = store.jobs
         self._queue = store.queue
+        self._environments: dict[str, Mapping[str, str]] = {}
         #: Set when this process queued something; a supervisor in it need not wait for its poll.
         self.submitted = threading.Event()
 
-    def submit(self, recipe: Recipe, *, name: str = "", after: str | None = None) -> Job:
+    def submit(
+        self,
+        recipe: Recipe,
+        *,
+        name: str = "",
+        after: str | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Job:
         """Check the recipe against the workspace and queue it, in milliseconds.
 
         ``after``: wait until that job has succeeded. Raises what the task's ``prepare`` raises for
-        bad input; then nothing was written.
+        bad input; then nothing was written. ``environment``: variables for the job's process alone
+        (a token), which are kept in this process's memory until it is started, and nowhere else.
         """
         before = self.get(after).id if after else None
         recipe = self.tasks.prepare(recipe, waits=before is not None)
-        job = self._rows.insert(_new_job(recipe, name, before))
+        new = _new_job(recipe, name, before)
+        if environment:
+            self._environments[new.id] = environment
+            # Only this process can start it so: while it lives, no other one's supervisor does.
+            new = replace(new, supervisor=this_process())
+        job = self._rows.insert(new)
         self._write_recipe(job)
         self.submitted.set()
         return job
+
+    def own_environment(self, id: str) -> Mapping[str, str]:
+        """What :meth:`submit` was given for this job's process; only once."""
+        return self._environments.pop(id, {})
 
     def get(self, id: str) -> Job:
         """The job with this id or unique beginning of one; raises :class:`JobNotFound`."""
@@ -125,6 +144,7 @@ class Jobs:
     def cancel(self, id: str) -> Job:
         """Stop a job: at once if it waits, at its next step if it runs."""
         job = self.get(id)
+        self._environments.pop(job.id, None)
         self._queue.request_cancel(job.id)
         self.submitted.set()
         job = self.get(job.id)

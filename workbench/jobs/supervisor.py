@@ -8,7 +8,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -213,11 +213,16 @@ class Supervisor:
         gpus()  # the first look takes a moment: not inside the claiming transaction
         while not self._stopping.is_set():
             job = self._workspace.store.queue.claim(
-                slots_for, self._me, only, f"{self._launcher.name}:"
+                self._slots_for, self._me, only, f"{self._launcher.name}:"
             )
             if job is None:
                 return
             self._watch(job, launch=True)
+
+    def _slots_for(self, job: Job) -> Sequence[str]:
+        """None for a job whose environment another living process holds."""
+        elsewhere = job.supervisor not in (None, self._me) and alive(job.supervisor)
+        return () if elsewhere else slots_for(job)
 
     def _adopt_lost(self, only: Collection[str] | None) -> None:
         watched = self._watched()

@@ -1,24 +1,27 @@
-"""Sends a model, or any folder, to a hub. Torch-free.
+"""Pushes a model, or any folder, to the Hugging Face Hub. Torch-free.
 
-The token is used once: never stored, never logged, never in a recipe.
+The token is used once: it is handed to the job's process in its environment, and is never stored,
+never logged, never in a recipe.
 """
 
 import os
-import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from workbench.errors import BadInput, WorkbenchError
+from workbench.jobs.reporting import JobContext
 from workbench.models.files import model_files
 from workbench.models.resolve import hub_is_offline
-from workbench.records import Model
+from workbench.recipes.push import PushDataRecipe, PushModelRecipe
+from workbench.records import Job, Model
 from workbench.takeaway.snippet import replaced_files
 
 TOKEN_VARIABLE = "HF_TOKEN"
 _WORDS = {"model": "model", "dataset": "data set"}
-_REPO = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9_][\w.-]{0,95}")
+#: Makes huggingface_hub's ``HfApi`` from a token.
+MakeApi = Callable[[str], Any]
 
 
 class PushFailed(WorkbenchError):
@@ -27,62 +30,67 @@ class PushFailed(WorkbenchError):
     code = "push-failed"
 
 
-def push(
-    workspace: Any,
-    model: Model,
-    repo: str,
-    *,
-    token: str = "",
-    private: bool = True,
-    make_api: Callable[[str], Any] | None = None,
-) -> dict[str, Any]:
-    """Upload a model's folder as ``repo`` ('owner/name'), made where it does not exist yet.
+def submit(workspace: Any, recipe: PushModelRecipe | PushDataRecipe, token: str = "") -> Job:
+    """Queue a push. Without ``token``, that of the environment (``HF_TOKEN``) is used.
 
-    Without ``token``, that of the environment (``HF_TOKEN``) is used. ``make_api`` makes
-    huggingface_hub's ``HfApi`` from a token. Raises :class:`BadInput` where it cannot be tried, and
-    :class:`PushFailed` where the hub refuses.
+    Raises :class:`BadInput` where it cannot be tried: offline, or without a token.
     """
-    address = send(
-        lambda folder: _stage(workspace, model, folder),
-        repo,
-        token=token,
-        private=private,
-        make_api=make_api,
-    )
-    return {"model": model.name, "repo": repo.strip(), "address": address, "private": private}
-
-
-def send(
-    stage: Callable[[Path], None],
-    repo: str,
-    *,
-    token: str = "",
-    private: bool = True,
-    make_api: Callable[[str], Any] | None = None,
-    kind: str = "model",
-) -> str:
-    """Upload what ``stage`` puts into a folder, and return its address; see :func:`push`.
-
-    ``kind`` is the hub's word for what it is: 'model' or 'dataset'.
-    """
-    repo, secret = repo.strip(), token.strip() or os.environ.get(TOKEN_VARIABLE, "").strip()
-    if not _REPO.fullmatch(repo):
-        raise BadInput(f"'{repo}' is no repository of a hub.", "Write it as owner/name.")
+    kind = "model" if isinstance(recipe, PushModelRecipe) else "dataset"
     if hub_is_offline():
         raise BadInput(
             "The hub may not be asked: HF_HUB_OFFLINE is set.",
             f"Unset it where there is a network, or take the {_WORDS[kind]} along as files.",
         )
+    secret: Mapping[str, str] = {TOKEN_VARIABLE: token.strip()} if token.strip() else {}
+    if not secret and not os.environ.get(TOKEN_VARIABLE, "").strip():
+        raise _no_token()
+    job: Job = workspace.jobs.submit(recipe, name=recipe.repo, environment=secret)
+    return job
+
+
+def in_workspace(workspace: Any, name: str) -> None:
+    """Raises :class:`ModelNotFound` for a name that no model of the workspace has."""
+    workspace.models.get(name)
+
+
+def run(recipe: PushModelRecipe, context: JobContext) -> dict[str, Any]:
+    """Upload a model's folder; returns its address. Raises :class:`PushFailed`."""
+    workspace = context.workspace
+    model = workspace.models.get(recipe.model)
+    address = send(lambda folder: _stage(workspace, model, folder), recipe, context)
+    about = {"model": model.name, "repo": recipe.repo}
+    return {**about, "address": address, "private": recipe.private}
+
+
+def send(
+    stage: Callable[[Path], None],
+    recipe: PushModelRecipe | PushDataRecipe,
+    context: JobContext,
+    *,
+    kind: str = "model",
+    make_api: MakeApi | None = None,
+) -> str:
+    """Upload what ``stage`` puts into a folder to the recipe's repository, made where it does not
+    exist yet; returns its address.
+
+    ``kind`` is the hub's word for what it is: 'model' or 'dataset'. Stops between two files.
+    Raises :class:`PushFailed` where the hub refuses.
+    """
+    secret = os.environ.get(TOKEN_VARIABLE, "").strip()
     if not secret:
-        raise BadInput(
-            "A token with the right to write is needed.",
-            f"Type one (it is used once and not kept), or set {TOKEN_VARIABLE}.",
-        )
+        raise _no_token()
     api = (make_api or _api)(secret)
     with tempfile.TemporaryDirectory(prefix="workbench-push-") as made:
         folder = Path(made)
         stage(folder)
-        return _send(api, repo, folder, private=private, secret=secret, kind=kind)
+        return _send(api, recipe, folder, context, secret=secret, kind=kind)
+
+
+def _no_token() -> BadInput:
+    return BadInput(
+        "A token with the right to write is needed.",
+        f"Type one (it is used once and not kept), or set {TOKEN_VARIABLE}.",
+    )
 
 
 def _api(token: str) -> Any:
@@ -106,18 +114,22 @@ def _stage(workspace: Any, model: Model, folder: Path) -> None:
             target.symlink_to(path.resolve())
 
 
-def _send(api: Any, repo: str, folder: Path, *, private: bool, secret: str, kind: str) -> str:
+def _send(
+    api: Any,
+    recipe: PushModelRecipe | PushDataRecipe,
+    folder: Path,
+    context: JobContext,
+    *,
+    secret: str,
+    kind: str,
+) -> str:
     from httpx2 import HTTPError
     from huggingface_hub.errors import HfHubHTTPError
 
+    repo = recipe.repo
     try:
-        api.create_repo(repo, private=private, exist_ok=True, repo_type=kind)
-        done = api.upload_folder(
-            repo_id=repo,
-            folder_path=str(folder),
-            repo_type=kind,
-            commit_message="Upload from Retrieval Workbench",
-        )
+        api.create_repo(repo, private=recipe.private, exist_ok=True, repo_type=kind)
+        done = _upload(api, repo, folder, context, kind)
     except HfHubHTTPError as error:
         # 'from None': the library's own error holds the request, and the request the token.
         raise _refused(error, repo, secret) from None
@@ -129,6 +141,27 @@ def _send(api: Any, repo: str, folder: Path, *, private: bool, secret: str, kind
         ) from None
     place = repo if kind == "model" else f"{kind}s/{repo}"
     return str(getattr(done, "repo_url", "") or f"https://huggingface.co/{place}")
+
+
+def _upload(api: Any, repo: str, folder: Path, context: JobContext, kind: str) -> Any:
+    """Large files one by one, then the commit that holds small ones and names all."""
+    from huggingface_hub import CommitOperationAdd
+
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    sizes = [path.stat().st_size for path in paths]
+    operations, sent = [], 0
+    for path, size in zip(paths, sizes, strict=True):
+        context.check_cancelled()
+        inside = path.relative_to(folder).as_posix()
+        context.progress(sent, sum(sizes), "bytes", f"Uploading {inside}")
+        operations.append(CommitOperationAdd(inside, str(path)))
+        api.preupload_lfs_files(repo, operations[-1:], repo_type=kind)
+        sent += size
+    context.check_cancelled()
+    context.progress(sent, sum(sizes), "bytes", "Finishing the upload")
+    return api.create_commit(
+        repo, operations, commit_message="Upload from Retrieval Workbench", repo_type=kind
+    )
 
 
 def _refused(error: Any, repo: str, secret: str) -> PushFailed:

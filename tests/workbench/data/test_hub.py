@@ -10,10 +10,12 @@ import pytest
 from tests.workbench.data.fakes import bring, context, everything, lines
 from workbench.data import hub
 from workbench.data.job import run_import
-from workbench.data.push import push_dataset, stage
+from workbench.data.push import run, stage
 from workbench.errors import BadInput
 from workbench.prepare import prepare
 from workbench.recipes.data import ImportRecipe
+from workbench.recipes.push import PushDataRecipe
+from workbench.takeaway import push
 from workbench.takeaway.push import PushFailed
 from workbench.workspace import Workspace
 
@@ -119,27 +121,25 @@ class Api:
     def create_repo(self, repo: str, **more: Any) -> None:
         self.seen.append((repo, more))
 
-    def upload_folder(self, *, folder_path: str, **more: Any) -> Any:
-        files = {one.name for one in Path(folder_path).rglob("*") if one.is_file()}
-        self.seen.append((files, more))
+    def preupload_lfs_files(self, _repo: str, _additions: list[Any], **_: Any) -> None:
+        """What is large goes ahead of the commit."""
+
+    def create_commit(self, _repo: str, operations: list[Any], **more: Any) -> Any:
+        self.seen.append(({Path(one.path_in_repo).name for one in operations}, more))
 
 
 def test_pushing(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, reader = bring(workspace, lines(tmp_path / "a.jsonl", [{"query": "q", "pos": ["p"]}]))
-    push: Callable[..., Any] = lambda **more: push_dataset(  # noqa: E731
-        workspace, reader.name, "me/data", **more
-    )
-    with pytest.raises(BadInput, match="HF_HUB_OFFLINE"):
-        push(token="hf_secret")
-    monkeypatch.delenv("HF_HUB_OFFLINE")
-    monkeypatch.delenv("TRANSFORMERS_OFFLINE")
+    recipe = PushDataRecipe.read({"dataset": reader.name, "repo": "me/data"})
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
     api = Api()
-    done = push(token="hf_secret", make_api=lambda _token: api)
+    monkeypatch.setattr(push, "_api", lambda _token: api)
+    done = run(recipe, context(workspace))
     assert done["address"] == "https://huggingface.co/datasets/me/data"
     assert [more["repo_type"] for _, more in api.seen] == ["dataset", "dataset"]
     assert api.seen[1][0] == {"README.md", "corpus.parquet", "queries.parquet", "train.parquet"}
-    assert "hf_secret" not in str(api.seen)
+    assert "hf_secret" not in str(api.seen) + str(done)
     monkeypatch.setattr(api, "create_repo", lambda *_, **__: (_ for _ in ()).throw(OSError("gone")))
     with pytest.raises(PushFailed, match="gone") as failed:
-        push(token="hf_secret", make_api=lambda _token: api)
+        run(recipe, context(workspace))
     assert "data set along" in failed.value.hint

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,8 @@ from storage.records import JobStatus
 from tests.workbench.jobs.small_tasks import CountRecipe, LightRecipe
 from workbench.errors import BadInput, InUse, JobNotFound
 from workbench.jobs import files
-from workbench.jobs.processes import this_process
+from workbench.jobs.processes import process_ref, this_process
+from workbench.jobs.supervisor import Supervisor
 from workbench.workspace import Workspace
 
 
@@ -94,3 +96,18 @@ def test_a_job_in_use_is_not_removed(workspace: Workspace) -> None:
     with pytest.raises(InUse, match="is running"):
         workspace.jobs.remove(second.id)
     assert workspace.jobs.folder(second.id).exists()
+
+
+def test_a_job_with_an_environment_of_its_own_is_started_where_that_is(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another living process cannot start it, as it does not have the variables."""
+    job = workspace.jobs.submit(LightRecipe(), environment={"TOKEN": "secret"})
+    other = Supervisor(workspace)
+    other._me = process_ref(1) or ""
+    assert not other._slots_for(job) and Supervisor(workspace)._slots_for(job)
+    assert "secret" not in (workspace.jobs.folder(job.id) / "recipe.json").read_text()
+    assert workspace.jobs.own_environment(job.id) == {"TOKEN": "secret"}
+    assert workspace.jobs.own_environment(job.id) == {}
+    # Where whoever submitted it is gone, any may start it: it says what it lacks.
+    assert other._slots_for(replace(job, supervisor="1@0.5"))

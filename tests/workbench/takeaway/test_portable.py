@@ -7,15 +7,17 @@ from typing import Any
 
 import pytest
 
-from tests.workbench.training.fakes import FakeReader, FakeWorkspace, save_tiny_model
+from tests.workbench.training.fakes import FakeContext, FakeReader, FakeWorkspace, save_tiny_model
 from ui.routes.downloads import zipped
-from workbench.errors import BadInput
+from workbench.errors import BadInput, BadRecipe, JobCancelled
 from workbench.models import registry
 from workbench.models.contract import Contract
 from workbench.models.files import export_zip
 from workbench.models.registry import new_model
+from workbench.recipes.push import PushModelRecipe
 from workbench.records import Model
-from workbench.takeaway.push import PushFailed, push
+from workbench.takeaway import push
+from workbench.takeaway.push import PushFailed, send, submit
 from workbench.takeaway.snippet import missing_base, replaced_files
 
 SECRET = "hf_a-token-that-nobody-may-see"
@@ -112,20 +114,22 @@ class FakeApi:
     def __init__(self, token: str, fail: Exception | None = None) -> None:
         self.token, self.fail = token, fail
         self.created: dict[str, Any] = {}
+        self.ahead: list[str] = []
         self.files: dict[str, bytes] = {}
 
     def create_repo(self, repo: str, **options: Any) -> None:
         self.created = {"repo": repo, **options}
 
-    def upload_folder(self, *, repo_id: str, folder_path: str, **_: Any) -> Any:
+    def preupload_lfs_files(self, repo: str, additions: list[Any], **_: Any) -> None:
         if self.fail:
             raise self.fail
-        assert repo_id == self.created["repo"]
-        folder = Path(folder_path)
+        assert repo == self.created["repo"]
+        self.ahead += [one.path_in_repo for one in additions]
+
+    def create_commit(self, repo: str, operations: list[Any], **_: Any) -> Any:
+        assert repo == self.created["repo"]
         self.files = {
-            path.relative_to(folder).as_posix(): path.read_bytes()
-            for path in folder.rglob("*")
-            if path.is_file()
+            one.path_in_repo: Path(one.path_or_fileobj).read_bytes() for one in operations
         }
 
 
@@ -135,57 +139,65 @@ def online(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+def pushed(workspace: Any, model: Model, api: FakeApi, **more: Any) -> tuple[str, FakeContext]:
+    context = FakeContext(workspace, workspace.home, **more)
+    recipe = PushModelRecipe.read({"model": model.name, "repo": "me/mine"})
+    address = send(
+        lambda folder: push._stage(workspace, model, folder),
+        recipe,
+        context,
+        make_api=lambda _token: api,
+    )
+    return address, context
+
+
 @pytest.mark.usefixtures("online")
-def test_a_hub_gets_the_portable_files(workspace: Any, caplog: Any, capsys: Any) -> None:
+def test_a_hub_gets_the_portable_files(
+    workspace: Any, monkeypatch: Any, caplog: Any, capsys: Any
+) -> None:
     model, folder = adapter_of(workspace, Path("/gone/by/now/tea-model"))
-    made: list[FakeApi] = []
-
-    def make(token: str) -> FakeApi:
-        made.append(FakeApi(token))
-        return made[-1]
-
+    monkeypatch.setenv("HF_TOKEN", SECRET)
     caplog.set_level("DEBUG")
-    done = push(workspace, model, "me/mine", token=SECRET, make_api=make)
-    (api,) = made
-    assert api.token == SECRET and api.created["private"] is True
-    assert set(api.files) == {path.name for path in folder.iterdir()}
+    api = FakeApi(SECRET)
+    address, context = pushed(workspace, model, api)
+    assert address == "https://huggingface.co/me/mine" and api.created["private"] is True
+    assert set(api.files) == set(api.ahead) == {path.name for path in folder.iterdir()}
     assert b"/gone/by" not in b"".join(api.files.values())
     written = b"".join(path.read_bytes() for path in workspace.home.rglob("*") if path.is_file())
-    said = "".join(capsys.readouterr()) + caplog.text + json.dumps(done)
+    said = "".join(capsys.readouterr()) + caplog.text + "".join(context.messages)
     assert SECRET.encode() not in written and SECRET not in said
+    assert "Uploading adapter_model.safetensors" in context.messages
 
 
 @pytest.mark.usefixtures("online")
-def test_the_token_of_the_environment_is_used(workspace: Any, monkeypatch: Any) -> None:
+def test_it_stops_between_two_files(workspace: Any, monkeypatch: Any) -> None:
     model, _ = adapter_of(workspace, Path("/gone/tea-model"))
     monkeypatch.setenv("HF_TOKEN", SECRET)
-    found: list[str] = []
-
-    def make(token: str) -> FakeApi:
-        found.append(token)
-        return FakeApi(token)
-
-    push(workspace, model, "me/mine", private=False, make_api=make)
-    assert found == [SECRET]
+    api = FakeApi(SECRET)
+    with pytest.raises(JobCancelled):
+        pushed(workspace, model, api, cancelled=True)
+    assert api.ahead == [] and api.files == {}
 
 
 @pytest.mark.usefixtures("online")
 def test_what_cannot_be_tried_is_said(workspace: Any, monkeypatch: Any) -> None:
-    model, _ = adapter_of(workspace, Path("/gone/tea-model"))
+    recipe = PushModelRecipe.read({"model": "mine", "repo": " me/mine "})
+    assert recipe.repo == "me/mine"
     with pytest.raises(BadInput, match="A token"):
-        push(workspace, model, "me/mine")
-    with pytest.raises(BadInput, match="no repository"):
-        push(workspace, model, "mine", token=SECRET)
+        submit(workspace, recipe)
+    with pytest.raises(BadRecipe, match="no repository"):
+        PushModelRecipe.read({"model": "mine", "repo": "mine"})
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(BadInput, match="HF_HUB_OFFLINE"):
-        push(workspace, model, "me/mine", token=SECRET)
+        submit(workspace, recipe, SECRET)
 
 
 @pytest.mark.usefixtures("online")
-def test_a_hub_that_fails_does_not_show_the_token(workspace: Any) -> None:
+def test_a_hub_that_fails_does_not_show_the_token(workspace: Any, monkeypatch: Any) -> None:
     model, _ = adapter_of(workspace, Path("/gone/tea-model"))
+    monkeypatch.setenv("HF_TOKEN", SECRET)
     broken = OSError(f"no route, Authorization: Bearer {SECRET}")
     with pytest.raises(PushFailed) as failed:
-        push(workspace, model, "me/mine", token=SECRET, make_api=lambda t: FakeApi(t, broken))
+        pushed(workspace, model, FakeApi(SECRET, broken))
     assert SECRET not in str(failed.value) and failed.value.__cause__ is None
     assert "could not be reached" in str(failed.value)

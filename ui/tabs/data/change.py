@@ -11,6 +11,7 @@ from markupsafe import Markup
 from ui.kit import form
 from ui.kit.choices import dataset_names, models_menu, open_menu
 from ui.kit.events import on, on_busy
+from ui.kit.job_slot import JobSlot, card_html
 from ui.kit.markup import EMPTY, badge, clipped, facts, join, pick, piece, table
 from ui.kit.pushing import Pushing, stays
 from ui.routes.downloads import download_url
@@ -19,7 +20,6 @@ from ui.tabs.data.section import Section, Shown
 from ui.words import sentences, t
 from ui.words.amounts import ago, count, size
 from workbench.data.lineage import VersionInfo, versions
-from workbench.data.push import push_dataset
 from workbench.data.registry import Dependents
 from workbench.data.resplit import columns_of
 from workbench.errors import BadInput
@@ -32,6 +32,7 @@ from workbench.recipes.data import (
     ResplitRecipe,
     SampleRowsRecipe,
 )
+from workbench.recipes.push import PushDataRecipe
 from workbench.records import Dataset, Job, JobStatus
 
 #: Jobs that this part of the page starts.
@@ -46,6 +47,8 @@ _NAMED = 5
 
 class ChangeSection(Section):
     """What makes another data set or version of the one that is shown, or writes it out."""
+
+    job: JobSlot
 
     def __init__(self, shown: Shown) -> None:
         super().__init__(shown)
@@ -76,10 +79,12 @@ class ChangeSection(Section):
                 self.exported = piece(elem_id="data-exported")
             with gr.Tab(t("change.push"), id="push"):
                 piece(Markup('<p class="rw-quiet">{}</p>').format(t("change.push_about")))
-                self.push = Pushing("data-push")
+                self.push = Pushing(self.services, "data-push", PushDataRecipe, "dataset")
         self.place = [self.others, self.name, shown.name]
         columns = self.resplit.form.components["field"]
+        self.job = self.push.job
         self.outputs = [self.box, self.others, self.name, self.exported, columns]
+        self.outputs += self.push.outputs
 
     def listen(self) -> None:
         for one in (self.sample, self.resplit, self.export):
@@ -101,7 +106,9 @@ class ChangeSection(Section):
         self.shown.refill(merged)
         given = [self.shown.id, self.name]
         self.shown.refill(on(self.rename.click, self._rename, given, self.shown.name))
-        self.push.listen(self.shown.id, self._push)
+        self.push.listen(self.shown.id, self.dataset)
+        stopped = lambda _job, id: self.push.view(self.dataset(id))  # noqa: E731
+        self.job.listen(self.services, stopped, [self.shown.id], self.push.outputs)
 
     def _starter(self, drawn: form.Form) -> Callable[..., None]:
         def start(id: str, version: float, *raw: Any) -> None:
@@ -125,14 +132,16 @@ class ChangeSection(Section):
     def _rename(self, id: str, wanted: str) -> str:
         return self.workspace.datasets.rename(self.dataset(id), wanted).name
 
-    def _push(self, id: str, repo: str, **more: Any) -> dict[str, Any]:
-        return push_dataset(self.workspace, self.dataset(id), repo, **more)
+    def changed(self, name: str, _place: Sequence[Any], card: str) -> dict[Any, Any] | None:
+        same = str(card_html(self.push.newest(name))) == card
+        return {} if same else self.push.view(name)
 
     def view(self, dataset: Dataset | None, place: Sequence[Any] | None) -> dict[Any, Any]:
         """``place``: what is chosen to be merged with it, the field of its name, and the name that
         was chosen on the tab."""
         if dataset is None:
-            return {self.box: gr.Accordion(visible=False), self.exported: EMPTY}
+            hidden = {self.box: gr.Accordion(visible=False), self.exported: EMPTY}
+            return {**hidden, **self.push.view(None)}
         others, typed, chosen = place or (None, "", "")
         names = [name for name in dataset_names(self.workspace) if name != dataset.name]
         kept = [name for name in others or () if name in names]
@@ -144,6 +153,7 @@ class ChangeSection(Section):
             self.box: gr.Accordion(visible=True),
             self.others: offered,
             self.exported: exported_html(self.services, _newest_export(self.services, dataset)),
+            **self.push.view(dataset.name),
             # Only what is offered: what is chosen stays, however often the tab looks again.
             self.resplit.form.components["field"]: gr.update(choices=columns),
         }

@@ -25,8 +25,8 @@ from workbench.evaluation.encoding_cache import EncodingCache
 from workbench.model_kinds import MODEL_KINDS
 from workbench.models.contract import Contract
 from workbench.models.resolve import CatalogueModel, catalogue, manner
+from workbench.recipes.push import PushModelRecipe
 from workbench.records import Model
-from workbench.takeaway.push import push
 from workbench.takeaway.snippet import missing_base, use_lines
 
 # The table of the workspace's models: what they are and what they gained.
@@ -299,20 +299,18 @@ class Take:
         self.services = services
         with gr.Accordion(t("take.title"), open=False, elem_id="model-take"):
             self.use = piece(elem_id="model-use")
-            self.push = Pushing("push")
+            self.push = Pushing(services, "push", PushModelRecipe, "model")
 
     def listen(self, chosen: Any) -> None:
         """``chosen`` holds the name of the model that is shown."""
-        workspace = self.services.workspace
-
-        def send(picked: str, repo: str, **more: Any) -> dict[str, Any]:
-            return push(workspace, workspace.models.get(picked), repo, **more)
-
-        self.push.listen(chosen, send)
+        self.push.listen(chosen)
 
     def view(self, model: Model | None) -> dict[Any, Any]:
         """What a chosen model changes."""
-        return {self.use: html(self.services, model) if model else EMPTY}
+        return {
+            self.use: html(self.services, model) if model else EMPTY,
+            **self.push.view(model.name if model else None),
+        }
 
 
 def _repeatable(kind: str) -> bool:

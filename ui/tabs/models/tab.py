@@ -53,6 +53,7 @@ class ModelsTab:
         self.outputs = [
             *(self.list, self.box, self.details, self.to_train, self.download),
             *(*self.add.job.outputs, *self.job.outputs, self.take.use, self.cache.line),
+            *self.take.push.outputs,
             *(*self.merge.outputs, *self.blend.outputs),
         ]
 
@@ -74,7 +75,7 @@ class ModelsTab:
         closing = [self.contract.box, self.contract.said, self.blend.box, *self.remove.outputs]
         everything = [self.chosen, *self.outputs, *closing]
         on(self.list.select, self._show, None, everything)
-        cards = [self.add.job.card, self.job.card, self.list]
+        cards = [self.add.job.card, self.job.card, self.take.push.job.card, self.list]
         on_look(self.beat, self._look, [*cards, *self.inputs], self.outputs)
         get = self.services.workspace.models.get
         self.remove.listen(self._warn, self._remove, get, [self.chosen], everything)
@@ -83,7 +84,7 @@ class ModelsTab:
         for part in (self.add, self.contract, self.merge, self.blend):
             part.listen(self.chosen, self.refresh, self.outputs)
         stopped = lambda _job, picked: self.refresh(picked)  # noqa: E731
-        for slot in (self.add.job, self.job):
+        for slot in (self.add.job, self.job, self.take.push.job):
             slot.listen(self.services, stopped, [self.chosen], self.outputs)
 
     def _show(self, event: gr.EventData) -> dict[Any, Any]:
@@ -94,11 +95,12 @@ class ModelsTab:
         folded = self.contract.closed() | self.blend.closed() | self.remove.closed()
         return {self.chosen: name, **self.refresh(name), **folded}
 
-    def _look(self, add: str | None, work: str | None, listed: str | None, *now: str) -> Any:
-        cards = [str(card_html(job)) for job in self._jobs()]
-        if [*cards, list_html(self.services, now[0])] == [add or "", work or "", listed or ""]:
-            return gr.skip()
-        return self.refresh(*now)
+    def _look(self, *raw: str | None) -> Any:
+        """Only what a job has changed since; first the cards and the list, then ``inputs``."""
+        now = [value or "" for value in raw[-len(self.inputs) :]]
+        jobs = [*self._jobs(), self.take.push.newest(now[0]) if now[0] else None]
+        cards = [*(str(card_html(job)) for job in jobs), list_html(self.services, now[0])]
+        return gr.skip() if cards == [card or "" for card in raw[:4]] else self.refresh(*now)
 
     def _jobs(self) -> list[Job | None]:
         """The last that added a model, and the last that was started from one."""

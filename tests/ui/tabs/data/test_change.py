@@ -2,24 +2,24 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 import pytest
 
 from storage.records import Evaluation, JobStatus
+from tests.storage import make
 from tests.ui.tabs.conftest import BAD, put
 from tests.ui.visitor import drawn
 from tests.workbench.data.fakes import context
-from ui.kit.pushing import stays
+from ui.kit.pushing import sent_html, stays
 from ui.services import Services
-from ui.tabs.data import change
-from ui.tabs.data.change import ChangeSection, VersionsSection
+from ui.tabs.data.change import ChangeSection, VersionsSection, warning
 from ui.tabs.data.tab import DataTab
 from ui.words import speaking
 from workbench.data.job import run_import
 from workbench.data.registry import Dependents
 from workbench.data.versions import Changes, new_version
+from workbench.jobs.environment import environment
 from workbench.recipes.data import ExportDataRecipe, ImportRecipe
 from workbench.records import Dataset
 
@@ -92,9 +92,9 @@ def test_an_export_is_offered_with_what_it_leaves_out(
 
 
 def test_what_depends_on_a_data_set_is_said() -> None:
-    said = change.warning(Dependents([f"m{n}" for n in range(7)], ["i"], 3))
+    said = warning(Dependents([f"m{n}" for n in range(7)], ["i"], 3))
     assert "m4 +2" in said and "Indexes built from it: i" in said and "3 times" in said
-    assert change.warning(Dependents([], [], 0)) == ""
+    assert warning(Dependents([], [], 0)) == ""
 
 
 def test_dependents_are_found(services: Services, tea: Dataset) -> None:
@@ -119,31 +119,43 @@ def test_a_fixed_version_says_in_words_what_was_done(
     assert "drop-empty" not in html
 
 
-def test_a_data_set_is_sent_to_a_hub_from_the_page(
+def test_a_data_set_is_pushed_from_the_page(
     services: Services, tea: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sent: list[Any] = []
-
-    def push(_workspace: Any, name: str, repo: str, **more: Any) -> dict[str, Any]:
-        sent.append((name, repo, more))
-        left_out = [BAD, "pictures (2)"]
-        return {"address": "https://hub.example/<b>", "left_out": left_out}
-
-    monkeypatch.setattr(change, "push_dataset", push)
+    """The click queues a job; the token goes to its process alone, and leaves the page."""
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
     with gr.Blocks() as page:
         part = DataTab(services).section(ChangeSection)
         part.listen()
-    send = next(
-        one.fn for one in page.fns.values() if one.outputs == [part.push.token, part.push.said]
-    )
-    token, said = send(tea.id, "me/tea", "secret", True).values()
-    assert sent == [("tea", "me/tea", {"token": "secret", "private": True})]
-    # The token leaves the page, and what the hub answers stays text.
-    assert token == "" and "<b>" not in said and "hub.example" in said
+    outputs = [part.push.repo, part.push.token, *part.push.outputs]
+    send = next(one.fn for one in page.fns.values() if one.outputs == outputs)
+    refused = send(tea.id, "tea", "hf_secret", True)
+    assert "no repository" in refused[part.push.repo]["info"] and refused[part.push.token] == ""
+    shown = send(tea.id, "me/tea", "hf_secret", True)
+    assert shown[part.push.token] == "" and "me/tea" in shown[part.push.job.card]
+    jobs = services.workspace.jobs
+    (job,) = jobs.list(task="push-data")
+    assert job.recipe == {
+        "dataset": "tea", "repo": "me/tea", "private": True, "dataset_version": None
+    }  # fmt: skip
+    written = (jobs.folder(job.id) / "recipe.json").read_text()
+    assert "hf_secret" not in written + json.dumps(job.progress)
+    assert environment(services.workspace, job)["HF_TOKEN"] == "hf_secret"
+    assert "HF_TOKEN" not in environment(services.workspace, job)
+    # Stopped, and gone with the card.
+    assert part.changed("tea", (), str(shown[part.push.job.card])) == {}
+    jobs.cancel(job.id)
+    assert part.changed("tea", (), str(shown[part.push.job.card]))
+
+
+def test_where_a_data_set_was_pushed_to_is_text() -> None:
+    done = {"address": "https://hub.example/<b>", "left_out": [BAD, "pictures (2)"]}
+    said = str(sent_html(make.job(result=done)))
+    assert "<b>" not in said and "hub.example" in said
     # What the hub's layout has no place for is said, in the page's language.
-    assert (
-        "Not included in this format" in said and "pictures (2)" in said and "<script" not in said
-    )
+    assert "Not included in this format" in said and "pictures (2)" in said
+    assert "<script" not in said
     with speaking("zh"):
         assert "图片（2）" in stays(["pictures (2)"])
 
