@@ -27,7 +27,9 @@ RECIPES = {name: task.recipe for name, task in all_tasks().items()}
 NO_REFERENCE = {
     "what is made will be called so": ("name", "draw-pictures.model"),
     "a place outside the workspace": ("paths", "output", "endpoint", "key_variable"),
-    "a name elsewhere": ("endpoint_model", "dataset_id", "subset", "hub_subset", "hub_split"),
+    "a name elsewhere": (
+        "repo", "endpoint_model", "dataset_id", "subset", "hub_subset", "hub_split",
+    ),
     "a part of the data": ("field", "mapping", "fixes", "where", "leave_out", "take_back"),
     "a part of a model": ("target_modules", "yes_token", "no_token", "title_separator"),
     "words for a model": (

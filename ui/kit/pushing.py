@@ -12,17 +12,20 @@ from ui.kit.job_slot import JobSlot, card_html, succeeded
 from ui.kit.markup import EMPTY, piece
 from ui.services import Services
 from ui.words import sentences, t
-from workbench.recipes.base import Recipe
+from workbench.recipes.base import Referent
+from workbench.recipes.push import PushDataRecipe, PushModelRecipe
 from workbench.records import Job
 from workbench.references import subjects
 from workbench.takeaway.push import submit
+
+Pushed = type[PushModelRecipe] | type[PushDataRecipe]
 
 
 class Pushing:
     """Drawn inside the current block; ``prefix`` begins the ids of its parts. ``recipe`` is what is
     pushed, and ``subject`` the field of it that names what."""
 
-    def __init__(self, services: Services, prefix: str, recipe: type[Recipe], subject: str) -> None:
+    def __init__(self, services: Services, prefix: str, recipe: Pushed, subject: Referent) -> None:
         self.services = services
         self.recipe = recipe
         self.subject = subject

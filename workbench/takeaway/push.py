@@ -25,7 +25,7 @@ MakeApi = Callable[[str], Any]
 
 
 class PushFailed(WorkbenchError):
-    """The hub did not take what was sent."""
+    """The Hub did not accept what was sent."""
 
     code = "push-failed"
 
@@ -38,8 +38,8 @@ def submit(workspace: Any, recipe: PushModelRecipe | PushDataRecipe, token: str 
     kind = "model" if isinstance(recipe, PushModelRecipe) else "dataset"
     if hub_is_offline():
         raise BadInput(
-            "The hub may not be asked: HF_HUB_OFFLINE is set.",
-            f"Unset it where there is a network, or take the {_WORDS[kind]} along as files.",
+            "HF_HUB_OFFLINE is set, so nothing can be pushed to the Hub.",
+            f"Unset it where there is a network, or download the {_WORDS[kind]} instead.",
         )
     secret: Mapping[str, str] = {TOKEN_VARIABLE: token.strip()} if token.strip() else {}
     if not secret and not os.environ.get(TOKEN_VARIABLE, "").strip():
@@ -88,8 +88,8 @@ def send(
 
 def _no_token() -> BadInput:
     return BadInput(
-        "A token with the right to write is needed.",
-        f"Type one (it is used once and not kept), or set {TOKEN_VARIABLE}.",
+        "A token with write access is needed.",
+        f"Type one (it is used once and not stored), or set {TOKEN_VARIABLE}.",
     )
 
 
@@ -136,8 +136,8 @@ def _send(
     except (HTTPError, OSError) as error:
         reason = str(error).replace(secret, "***")[:200]
         raise PushFailed(
-            f"The hub could not be reached: {reason or type(error).__name__}.",
-            f"Check the network, or take the {_WORDS[kind]} along as files.",
+            f"The Hub could not be reached: {reason or type(error).__name__}.",
+            f"Check the network, or download the {_WORDS[kind]} instead.",
         ) from None
     place = repo if kind == "model" else f"{kind}s/{repo}"
     return str(getattr(done, "repo_url", "") or f"https://huggingface.co/{place}")
@@ -168,8 +168,8 @@ def _refused(error: Any, repo: str, secret: str) -> PushFailed:
     status = getattr(getattr(error, "response", None), "status_code", None)
     if status in (401, 403):
         return PushFailed(
-            f"The hub refuses this token for '{repo}'.",
-            "Use one with the right to write, of an account that may write there.",
+            f"The Hub does not accept this token for '{repo}'.",
+            "Use a token with write access, of an account that may write there.",
         )
     said = " ".join(str(error).replace(secret, "***").split())[:200]
-    return PushFailed(f"The hub did not take '{repo}': {said}", "Try again later.")
+    return PushFailed(f"The Hub did not accept '{repo}': {said}", "Try again later.")

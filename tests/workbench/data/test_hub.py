@@ -142,4 +142,4 @@ def test_pushing(workspace: Workspace, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(api, "create_repo", lambda *_, **__: (_ for _ in ()).throw(OSError("gone")))
     with pytest.raises(PushFailed, match="gone") as failed:
         run(recipe, context(workspace))
-    assert "data set along" in failed.value.hint
+    assert "download the data set" in failed.value.hint

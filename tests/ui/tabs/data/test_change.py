@@ -137,7 +137,7 @@ def test_a_data_set_is_pushed_from_the_page(
     jobs = services.workspace.jobs
     (job,) = jobs.list(task="push-data")
     assert job.recipe == {
-        "dataset": "tea", "repo": "me/tea", "private": True, "dataset_version": None
+        "dataset": "tea", "repo": "me/tea", "private": True, "dataset_version": 2
     }  # fmt: skip
     written = (jobs.folder(job.id) / "recipe.json").read_text()
     assert "hf_secret" not in written + json.dumps(job.progress)
