@@ -269,7 +269,6 @@ def _add_import_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
 
 
 def _add(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-
     from workbench.data.hub import is_hub
     from workbench.data.preview import preview  # readers of every shape: a fifth of a second
 
@@ -289,7 +288,6 @@ def _add(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _draw(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-
     job = run_job(workspace, DrawPicturesRecipe.read(read_values(args, DrawPicturesRecipe)))
     result = job.result or {}
     words = report(result)

@@ -1,4 +1,4 @@
-"""``evaluations``: what was measured, and its rankings for other tools."""
+"""``evaluate``, ``matrix``, ``evaluations`` and ``cache``: models measured and compared."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.cli import reports
-from workbench.cli.output import columns, say
+from workbench.cli.output import columns, say, size_words
+from workbench.cli.running import PREFIX, add_fields, read_values, run_job, run_recipe
 from workbench.comparison.explore import (
     Change,
     Hit,
@@ -20,17 +21,18 @@ from workbench.comparison.explore import (
     row_name,
 )
 from workbench.comparison.judge import judge
+from workbench.comparison.matrix import to_markdown, to_published, to_text
 from workbench.comparison.names import HEADLINE, METRICS, label
 from workbench.comparison.order import ordered
 from workbench.comparison.table import COLUMNS, WHICH, first_order
+from workbench.comparison.text import result_text
 from workbench.errors import BadInput
 from workbench.evaluation.ranked import ranked_ids
 from workbench.plurals import counted
+from workbench.recipes.evaluate import EvaluateRecipe, MatrixRecipe
 from workbench.workspace import Workspace
 
 # ``evaluations explore``: the queries that gained and lost most between two rows.
-#
-# What ``evaluations explore`` prints: the changed queries, or one query's two rankings.
 
 
 def _add_explore_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
@@ -72,18 +74,10 @@ def _add_explore_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_explore)
 
 
-def _explore(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-    # What it reads with takes a while to import, and no other command needs it.
-
-    return explore(workspace, args)
-
-
-# What ``evaluations explore`` prints: the changed queries, or one query's two rankings.
-
 _CLIP = 70
 
 
-def explore(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+def _explore(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     if args.top < 1:
         raise BadInput(f"--top {args.top} shows nothing.", "Give 1 or more.")
     if args.judge and not args.query:
@@ -277,3 +271,153 @@ def export_trec(workspace: Workspace, ids: Sequence[str], folder: str) -> tuple[
         "evaluations": list(ids),
         "files": files,
     }, f"Wrote {counted(len(files), 'file')} to {folder}."
+
+
+# ``evaluate``: models compared on a data set.
+
+
+def add_evaluate(commands: Any, shared: argparse.ArgumentParser) -> None:
+    evaluating = commands.add_parser(
+        "evaluate", parents=[shared], help="compare models on a data set"
+    )
+    evaluating.add_argument(
+        "--model",
+        dest=PREFIX + "models",
+        action="append",
+        required=True,
+        metavar="MODEL",
+        help="a model to measure ('bm25' is one); may be given several times, the baseline first",
+    )
+    evaluating.add_argument(
+        "--reranker",
+        dest=PREFIX + "rerankers",
+        action="append",
+        default=argparse.SUPPRESS,
+        metavar="MODEL",
+        help="a model that re-ranks what each model found; may be given several times",
+    )
+    add_fields(evaluating, EvaluateRecipe, skip=("models", "rerankers"))
+    evaluating.add_argument(
+        "--export-trec",
+        metavar="DIR",
+        help="also write each run and its qrels there as TREC files",
+    )
+    evaluating.set_defaults(command=_evaluate)
+
+
+def _evaluate(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    job = run_job(workspace, EvaluateRecipe.read(read_values(args, EvaluateRecipe)))
+    result = job.result or {}
+    if args.export_trec:
+        say(export_result(workspace, result, args.export_trec))
+    return result, result_text(result)
+
+
+# ``matrix``: retrievers, with and without rerankers, at every top k.
+
+
+def add_matrix(commands: Any, shared: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "matrix",
+        parents=[shared],
+        help="retrievers x rerankers x top k: quality, and milliseconds per query",
+    )
+    parser.add_argument(
+        "--retriever",
+        dest=PREFIX + "retrievers",
+        action="append",
+        required=True,
+        metavar="MODEL",
+        help="a model that searches all documents ('bm25' is one); may be given several times",
+    )
+    parser.add_argument(
+        "--reranker",
+        dest=PREFIX + "rerankers",
+        action="append",
+        default=argparse.SUPPRESS,
+        metavar="MODEL",
+        help="a model that re-ranks what each retriever found; may be given several times",
+    )
+    add_fields(parser, MatrixRecipe, skip=("retrievers", "rerankers"))
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--markdown", action="store_true", help="write Markdown, for the highest k")
+    shape.add_argument(
+        "--published",
+        action="store_true",
+        help="write Markdown as in published tables: hit_rate and mrr, top_1 ... top_N",
+    )
+    parser.add_argument(
+        "--export-trec",
+        metavar="DIR",
+        help="also write each pipeline's run and qrels there as TREC files",
+    )
+    parser.set_defaults(command=_matrix)
+
+
+def _matrix(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    result = run_recipe(workspace, args, MatrixRecipe)
+    if args.export_trec:
+        say(export_result(workspace, result, args.export_trec))
+    say(f"Its report: python -m workbench evaluations report {result['job']} --format html")
+    if args.markdown:
+        return result, to_markdown(result).rstrip()
+    return result, (to_published(result) if args.published else to_text(result)).rstrip()
+
+
+# ``cache``: the encodings and scores of pairs that are kept on disk, and what they take.
+
+
+def add_cache(commands: Any, shared: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser("cache", help="cached embeddings and scores: show, clear")
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    showing = actions.add_parser(
+        "show", parents=[shared], help="what is cached, and for which model"
+    )
+    showing.set_defaults(command=_show_cache)
+    clearing = actions.add_parser(
+        "clear", parents=[shared], help="delete cached embeddings and scores"
+    )
+    clearing.add_argument("--model", metavar="NAME", help="of one model only")
+    clearing.set_defaults(command=_clear_cache)
+
+
+def _show_cache(workspace: Workspace, _args: argparse.Namespace) -> tuple[Any, str]:
+    from workbench.evaluation.encoding_cache import EncodingCache
+
+    cache = EncodingCache(workspace.home)
+    found = cache.show()
+    total = sum(one.bytes for one in found)
+    document = {
+        "bytes": total,
+        "limit": cache.limit,
+        "encodings": [
+            {
+                "key": one.key,
+                "about": one.about,
+                "texts": one.texts,
+                "bytes": one.bytes,
+                "used_at": one.used_at,
+            }
+            for one in found
+        ],
+    }
+    say(f"{size_words(total)} of at most {size_words(cache.limit)}.")
+    rows = [
+        [
+            one.about.get("model", one.key),
+            one.about.get("role", ""),
+            one.texts,
+            size_words(one.bytes),
+            datetime.fromtimestamp(one.used_at).strftime("%Y-%m-%d %H:%M"),
+        ]
+        for one in found
+    ]
+    head = ["model", "kept are", "texts or pairs", "disk", "last used"]
+    return document, columns(head, rows) if rows else ""
+
+
+def _clear_cache(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    from workbench.evaluation.encoding_cache import EncodingCache
+
+    freed = EncodingCache(workspace.home).clear(args.model)
+    return {"freed": freed}, f"Removed {size_words(freed)} of kept encodings and scores."

@@ -1,4 +1,4 @@
-"""``jobs``: what ran, what runs, what waits."""
+"""``jobs``: what ran, what runs, what waits; and ``demo``, the jobs of the sample."""
 
 import argparse
 from dataclasses import asdict
@@ -108,3 +108,26 @@ def _when(job: Job) -> str:
 
 def _clock(at: float) -> str:
     return datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M:%S")
+
+
+# ``demo``: the sample, from data to search, without a browser.
+
+
+def add_demo(commands: Any, shared: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "demo", parents=[shared], help="run the sample: data, training, comparison, index"
+    )
+    parser.set_defaults(command=_demo)
+
+
+def _demo(workspace: Workspace, _args: argparse.Namespace) -> tuple[Any, str]:
+    from workbench.demo import collect, start
+
+    started = start(workspace)
+    for job in started.jobs:
+        follow(workspace, workspace.jobs.get(job.id))
+    document = collect(workspace, started)
+    say(f"Done in {document['seconds']:.0f} seconds.")
+    from workbench.comparison.table import build_table, to_text
+
+    return document, to_text(build_table(document["evaluate"]))

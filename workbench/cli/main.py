@@ -9,25 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from workbench.cli import (
-    answer,
-    cache,
-    data,
-    demo,
-    evaluations,
-    indexes,
-    jobs,
-    matrix,
-    merging,
-    mine,
-    models,
-    picks,
-    quantize,
-    runs,
-    serve,
-    sweep,
-    synthesize,
-)
+from workbench.cli import answer, data, evaluations, indexes, jobs, mine, models, serve, train
 from workbench.cli.output import print_json, say
 from workbench.cli.running import JobFailed, until_unread
 from workbench.endpoint_keys import EndpointKeys
@@ -81,26 +63,27 @@ def build_parser() -> argparse.ArgumentParser:
         parents=[shared],
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (
-        demo,
-        data,
-        runs,
-        sweep,
-        indexes,
-        answer,
-        mine,
-        synthesize,
-        matrix,
-        merging,
-        quantize,
-        jobs,
-        models,
-        picks,
-        evaluations,
-        cache,
-        serve,
+    for add in (
+        jobs.add_demo,
+        data.add,
+        train.add,
+        evaluations.add_evaluate,
+        train.add_sweep,
+        indexes.add,
+        answer.add,
+        mine.add,
+        mine.add_synthesize,
+        evaluations.add_matrix,
+        models.add_merging,
+        models.add_quantize,
+        jobs.add,
+        models.add,
+        indexes.add_picks,
+        evaluations.add,
+        evaluations.add_cache,
+        serve.add,
     ):
-        module.add(commands, shared)
+        add(commands, shared)
     return parser
 
 

@@ -1,21 +1,27 @@
-"""``models``: what is in the workspace, from here or from elsewhere."""
+"""``models``, and what makes new ones of them: ``merge``, ``blend`` and ``quantize``."""
 
 import argparse
 import getpass
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from storage.records import Model
 from workbench.cli.output import columns, size_words
-from workbench.cli.running import PREFIX, add_fields, add_settings, read_values, run_job
+from workbench.cli.running import PREFIX, add_fields, add_settings, read_values, run_job, run_recipe
+from workbench.comparison.conditions import blended, conditions
+from workbench.comparison.names import HEADLINE
 from workbench.errors import BadInput
 from workbench.model_kinds import MODEL_KINDS
 from workbench.models.contract import Contract
 from workbench.models.resolve import catalogue, manner
+from workbench.quantization.methods import signed
 from workbench.recipes.base import ContractRecipe
 from workbench.recipes.data import AddModelRecipe
+from workbench.recipes.merge import BlendRecipe, MergeRecipe
+from workbench.recipes.quantize import QuantizeLabRecipe, QuantizeRecipe
 from workbench.takeaway.push import TOKEN_VARIABLE, push
 from workbench.takeaway.script_subprocess import write_in_own_process
 from workbench.takeaway.snippet import use_lines
@@ -199,3 +205,165 @@ def _about(workspace: Workspace, model: Model) -> dict[str, Any]:
         "bytes": workspace.models.bytes(model),
         "created_at": model.created_at,
     }
+
+
+# ``merge`` and ``blend``: what comes after training.
+
+
+def add_merging(commands: Any, shared: argparse.ArgumentParser) -> None:
+    merging = commands.add_parser(
+        "merge", parents=[shared], help="merge an adapter into its base model and check the result"
+    )
+    merging.add_argument(PREFIX + "model", metavar="MODEL", help="the adapter: a name or a folder")
+    add_fields(merging, MergeRecipe, skip=("model",))
+    merging.set_defaults(command=_merge)
+
+    blending = commands.add_parser(
+        "blend", parents=[shared], help="interpolate between a fine-tuned model and its base"
+    )
+    blending.add_argument(PREFIX + "model", metavar="MODEL", help="the fine-tuned model")
+    add_fields(blending, BlendRecipe, skip=("model",))
+    blending.set_defaults(command=_blend)
+
+
+def _merge(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    result = run_recipe(workspace, args, MergeRecipe)
+    return result, merge_words(result)
+
+
+def merge_words(result: dict[str, Any]) -> str:
+    """A merge's result in sentences."""
+    parity, drift, metrics = result["parity"], result["drift"], result["metrics"]
+    lines = [
+        f"Merged '{result['adapter']}' into '{result['base']}': '{result['model']}'.",
+        f"On {parity['texts']} texts of {parity['from']} the merged model is at most "
+        f"{parity['largest_difference']:.1e} from the adapter on its full-precision base "
+        f"({parity['allowed']:g} is allowed).",
+    ]
+    if drift and "largest_difference" in drift:
+        lines.append(
+            f"From the model as it was trained (over {drift['against']} weights): at most "
+            f"{drift['largest_difference']:.1e}, {drift['mean_difference']:.1e} in the mean."
+        )
+    if metrics:
+        name = metrics["metric"]
+        before = metrics["trained"].get(name)
+        was = "" if before is None else f" ({before:.3f} as it was trained)"
+        lines.append(f"{name} on dev: {metrics['merged'][name]:.3f}{was}.")
+    return "\n".join(lines)
+
+
+def _blend(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    result = run_recipe(workspace, args, BlendRecipe)
+    return result, blend_words(result)
+
+
+def blend_words(result: dict[str, Any]) -> str:
+    """A line per ratio, a column per data set; then the kept model's name."""
+    metric, rows = result["metric"], result["rows"]
+    names = list(dict.fromkeys(row["dataset"] for row in rows))
+    values = {(row["ratio"], row["dataset"]): row[metric] for row in rows}
+    lines = [
+        [f"{ratio:g}", *(f"{values[ratio, name]:.3f}" for name in names)]
+        for ratio in result["ratios"]
+    ]
+    text = columns(["ratio", *(f"{metric} on {name}" for name in names)], lines)
+    splits = list(dict.fromkeys(f"{row['dataset']}: {row['split']}" for row in rows))
+    said = [f"Queries asked: {', '.join(splits)}.", *blended(result)]
+    text += f"\n\n{' '.join(said)}"
+    if result["model"]:
+        text += f"\n\nKept the ratio {result['kept']:g} as the model '{result['model']}'."
+    return text
+
+
+# ``quantize``: a model in a smaller format, and the lab that measures what it costs.
+
+_HEAD = (
+    *("method", "size", "memory", "ms/query", "ms/document", HEADLINE, "ndcg@10", "recall@100"),
+    *("top 10", "ranks", "within its bound"),
+)
+
+
+def add_quantize(commands: Any, shared: argparse.ArgumentParser) -> None:
+    quantizing = commands.add_parser(
+        "quantize", parents=[shared], help="save a model in a smaller or faster format"
+    )
+    quantizing.add_argument(PREFIX + "model", metavar="MODEL", help="a name, a folder or a Hub id")
+    add_fields(quantizing, QuantizeRecipe, skip=("model",))
+    quantizing.set_defaults(command=_quantize)
+
+    lab = commands.add_parser(
+        "quantize-lab",
+        parents=[shared],
+        help="measure smaller formats of a model and its embeddings against the original",
+    )
+    add_fields(lab, QuantizeLabRecipe, skip=("methods", "vectors"))
+    for name in ("methods", "vectors"):
+        lab.add_argument(
+            f"--{name}",
+            dest=PREFIX + name,
+            nargs="*",
+            default=argparse.SUPPRESS,
+            help=QuantizeLabRecipe.model_fields[name].description,
+        )
+    lab.set_defaults(command=_lab)
+
+
+def _quantize(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    result = run_recipe(workspace, args, QuantizeRecipe)
+    return result, quantize_words(result)
+
+
+def quantize_words(result: Mapping[str, Any]) -> str:
+    """A quantized model in sentences."""
+    parity = result["parity"]
+    return (
+        f"'{result['source']}' in {result['method']}: '{result['model']}', "
+        f"{size_words(result['bytes'])} instead of {size_words(result['bytes_before'])}.\n"
+        f"On {parity['texts']} texts of {parity['from']} it agrees with the original to "
+        f"{parity['agreement']:.4f} (1 is the same), at most "
+        f"{parity['largest_difference']:.1e} apart."
+    )
+
+
+def _lab(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    result = run_recipe(workspace, args, QuantizeLabRecipe)
+    return result, lab_words(result)
+
+
+def lab_words(result: Mapping[str, Any]) -> str:
+    """The lab's tables, and what to take of each."""
+    parts = []
+    for panel, title in (("models", "Weights"), ("vectors", "Embeddings")):
+        if result[panel]:
+            parts += [title, columns(_HEAD, [_row(row) for row in result[panel]])]
+            parts += _taken(result, panel)
+    parts += [" ".join(said)] if (said := _how(result)) else []
+    return "\n\n".join(parts)
+
+
+def _how(result: Mapping[str, Any]) -> list[str]:
+    return [*conditions(result, [result]), *result.get("notes", ())]
+
+
+def _taken(result: Mapping[str, Any], panel: str) -> list[str]:
+    if not result[f"{panel}_take"]:
+        return []
+    return [f"Recommended: {result[f'{panel}_take']}. {result[f'{panel}_why']}"]
+
+
+def _row(row: Mapping[str, Any]) -> Sequence[str]:
+    if "error" in row:
+        return [str(row["name"]), *[""] * (len(_HEAD) - 2), str(row["error"])]
+    met = "met" if row["met"] else "failed"
+    return [
+        str(row["name"]),
+        size_words(row["bytes"]),
+        size_words(row["memory"]),
+        f"{row['milliseconds_per_query']:.1f}",
+        f"{row['milliseconds_per_document']:.1f}",
+        *(f"{row[metric]:.3f}" for metric in (HEADLINE, "ndcg@10", "recall@100")),
+        f"{row['overlap@10']:.3f}",
+        f"{row['rank_correlation']:.3f}",
+        "" if not row["bound"] else f"{met} ({signed(-row['lost'])} of {row['bound']:g})",
+    ]

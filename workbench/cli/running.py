@@ -52,6 +52,14 @@ def run_job(workspace: Workspace, recipe: Recipe) -> Job:
     return follow(workspace, workspace.jobs.submit(recipe))
 
 
+def run_recipe(
+    workspace: Workspace, args: argparse.Namespace, recipe: type[Recipe]
+) -> dict[str, Any]:
+    """Run what the options say of this recipe. Returns the job's result, with its id as 'job'."""
+    job = run_job(workspace, recipe.read(read_values(args, recipe)))
+    return {"job": job.id, **(job.result or {})}
+
+
 def follow(workspace: Workspace, job: Job) -> Job:
     """Supervise a job that is queued or running until it has ended."""
     # The supervisor pulls in psutil and threads; commands that only read do without.
