@@ -8,8 +8,8 @@ line for each argument.
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from workbench.answers.answer import collect_answer
 from workbench.answers.answer_settings import load
-from workbench.answers.collect_answer import collect_answer
 from workbench.answers.prepare import prepare
 from workbench.comparison.forgetting import tables
 from workbench.comparison.table import to_text

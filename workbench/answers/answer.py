@@ -12,8 +12,9 @@ import hashlib
 import json
 import random
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,7 +22,6 @@ from workbench.answers import citations
 from workbench.answers.answer_events import AnswerEvents, Took
 from workbench.answers.local import Local
 from workbench.answers.prompt import passages, prompt, says_nothing
-from workbench.answers.thinking import Thinking
 from workbench.errors import WorkbenchError
 from workbench.jobs.files import write_json
 from workbench.models.resolve import resolve
@@ -31,6 +31,45 @@ from workbench.workspace import Workspace
 
 if TYPE_CHECKING:
     from workbench.search.client import SearchClient
+
+
+# What a model thinks aloud before its answer, between ``<think>`` and ``</think>``: left out.
+
+_BEGIN, _END = "<think>", "</think>"
+
+
+@dataclass
+class Thinking:
+    """Hands on an answer in pieces of any size, without the thought that it begins with."""
+
+    #: 'start' until it is known whether there is one, 'inside' it, 'after' it.
+    _where: str = "start"
+    _held: str = ""
+
+    def feed(self, text: str) -> str:
+        """What is to be shown now."""
+        if self._where == "after":
+            return text
+        self._held += text
+        if self._where == "start":
+            begun = self._held.lstrip()
+            if begun and begun[: len(_BEGIN)] == _BEGIN[: len(begun)] and len(begun) < len(_BEGIN):
+                return ""
+            if begun.startswith(_BEGIN):
+                self._where = "inside"
+            elif begun:
+                return self.close()
+        if self._where == "inside" and _END in self._held:
+            rest = self._held.partition(_END)[2]
+            self._where, self._held = "after", ""
+            return rest
+        return ""
+
+    def close(self) -> str:
+        """The rest, at the end; of a thought that was not ended, nothing."""
+        rest = "" if self._where == "inside" else self._held
+        self._where, self._held = "after", ""
+        return rest
 
 
 # From which score on a passage counts as found.
@@ -166,3 +205,38 @@ async def _write(writer: Writer, told: AnswerEvents, question: str) -> AsyncGene
     for piece in [*found.feed(thinking.close()), *found.close()]:
         yield told.piece(piece)
     told.written(found, writer.took, asked, says_nothing(told.text))
+
+
+# An answer as a whole, for callers that do not read along: the command line, agents.
+
+Said = Callable[[dict[str, Any]], None]
+
+
+def collect_answer(
+    workspace: Workspace,
+    search: "SearchClient",
+    recipe: AnswerRecipe,
+    question: str,
+    said: Said | None = None,
+) -> dict[str, Any]:
+    """Everything that is told at the end; ``said`` gets the events before it.
+
+    Raises what :func:`workbench.answers.answer.answer` raises.
+    """
+    return asyncio.run(_whole(workspace, search, recipe, question, said))
+
+
+async def _whole(
+    workspace: Workspace,
+    search: "SearchClient",
+    recipe: AnswerRecipe,
+    question: str,
+    said: Said | None,
+) -> dict[str, Any]:
+    async with aclosing(answer(workspace, search, recipe, question)) as events:
+        async for event in events:
+            if event["event"] == "end":
+                return {name: value for name, value in event.items() if name != "event"}
+            if said:
+                said(event)
+    raise AssertionError("unreachable")

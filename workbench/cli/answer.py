@@ -4,8 +4,8 @@ import argparse
 import sys
 from typing import Any
 
+from workbench.answers.answer import collect_answer
 from workbench.answers.answer_settings import load, over
-from workbench.answers.collect_answer import collect_answer
 from workbench.answers.prepare import prepare
 from workbench.cli.output import say
 from workbench.cli.running import add_fields, add_settings, allow_typed_key, read_values

@@ -11,8 +11,8 @@ from storage.records import Dataset
 from workbench.cli import data_check
 from workbench.cli.output import columns, say, size_words
 from workbench.cli.running import PREFIX, add_fields, follow, read_values, run_job
-from workbench.data.lineage import VersionInfo, versions
 from workbench.data.registry import Dependents
+from workbench.data.versions import VersionInfo, versions
 from workbench.errors import BadInput
 from workbench.plurals import counted
 from workbench.recipes.base import DrawPicturesRecipe

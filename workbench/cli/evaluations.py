@@ -16,11 +16,11 @@ from workbench.comparison.explore import (
     Pairing,
     changes,
     common,
+    judge,
     pairing,
     rankings,
     row_name,
 )
-from workbench.comparison.judge import judge
 from workbench.comparison.matrix import to_markdown, to_published, to_text
 from workbench.comparison.names import HEADLINE, METRICS, label
 from workbench.comparison.order import ordered

@@ -8,9 +8,16 @@ from typing import Any
 
 from workbench.cli.output import columns, say
 from workbench.comparison.names import HEADLINE, METRICS
-from workbench.comparison.recipes import recipe_differences, shown
 from workbench.errors import BadInput
-from workbench.reports.history import BY, SOURCES, Measurement, headline_metrics, history
+from workbench.reports.history import (
+    BY,
+    SOURCES,
+    Measurement,
+    headline_metrics,
+    history,
+    recipe_differences,
+    value_text,
+)
 from workbench.workspace import Workspace
 
 
@@ -77,7 +84,7 @@ def _row(one: Measurement) -> list[str]:
     if one.milliseconds is not None:
         measures.append(f"{one.milliseconds:.1f} ms per query")
     asked = f"{one.pairs} pairs" if one.pairs else f"{one.queries or '?'} queries"
-    settings = ", ".join(f"{name}={shown(value)}" for name, value in one.settings.items())
+    settings = ", ".join(f"{name}={value_text(value)}" for name, value in one.settings.items())
     data = f"{one.dataset}{' (removed)' if one.removed else ''}"
     data += "" if one.version is None else f" v{one.version}"
     about = [when, one.source, _model(one), data, one.split, asked]
@@ -147,5 +154,5 @@ def _diff(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     }
     if not found:
         return document, f"The recipes of '{first.name}' and '{second.name}' are the same."
-    rows = [[each.field, shown(each.first), shown(each.second)] for each in found]
+    rows = [[each.field, value_text(each.first), value_text(each.second)] for each in found]
     return document, columns(["field", first.name, second.name], rows)

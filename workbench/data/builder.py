@@ -19,7 +19,7 @@ from workbench.data import digests
 from workbench.data.edges import GIVEN, IRRELEVANT, SCORED, EdgeSpool, Said
 from workbench.data.histogram import Lengths
 from workbench.data.odd_texts import LIST
-from workbench.data.report import Report
+from workbench.data.problems import Report
 from workbench.data.shapes.row import Document, Row
 from workbench.data.splits import CODES, DEV, TRAIN, UNKNOWN
 from workbench.data.writer import DOCUMENTS, QUERIES, Background, TableWriter

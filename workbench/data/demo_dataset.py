@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.data.report import Report
+from workbench.data.problems import Report
 from workbench.data.shapes.row import Row
 from workbench.data.write_dataset import Assembly
 from workbench.errors import BadInput

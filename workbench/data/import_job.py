@@ -23,8 +23,7 @@ from workbench.data.intake import Input, finder, groups, inspect, name_corpus, n
 from workbench.data.lines import Block, named
 from workbench.data.mapping import read_map
 from workbench.data.pieces import Cutter, cutter_for
-from workbench.data.problems import shorten
-from workbench.data.report import Report
+from workbench.data.problems import Report, shorten
 from workbench.data.shapes import beir, llamaindex
 from workbench.data.shapes.recognise import Recogniser, recognise
 from workbench.data.shapes.row import Document, Item, Pair, Plan, Row

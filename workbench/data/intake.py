@@ -19,8 +19,7 @@ from workbench.data.formats.jsonlines import Record
 from workbench.data.lines import Block, Decoding, Encoding, read_blocks
 from workbench.data.mapping import ColumnMap
 from workbench.data.pieces import Cutter, Piece
-from workbench.data.problems import ProblemLog
-from workbench.data.report import Report
+from workbench.data.problems import ProblemLog, Report
 from workbench.data.shapes import beir
 from workbench.data.shapes.beir import looks_like_texts
 from workbench.data.shapes.recognise import recognise

@@ -14,7 +14,6 @@ import pyarrow as pa
 from workbench.data import digests
 from workbench.data.builder import content
 from workbench.data.edit import NEW_QUERIES
-from workbench.data.edit_dataset import new_dataset
 from workbench.data.edit_plan import (
     Part,
     Plan,
@@ -25,6 +24,7 @@ from workbench.data.edit_plan import (
 from workbench.data.reader import DatasetReader
 from workbench.data.shapes.row import Document
 from workbench.data.splits import CODES, SPLITS
+from workbench.data.versions import new_dataset
 from workbench.data.writer import CANDIDATES, DOCUMENTS
 from workbench.errors import BadInput
 from workbench.jobs.reporting import JobContext

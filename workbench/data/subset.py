@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from workbench.data.edit import Changes
-from workbench.data.edit_dataset import new_dataset
 from workbench.data.edit_plan import plan_of, split_codes
 from workbench.data.reader import DatasetReader
 from workbench.data.splits import CODES, SPLITS
+from workbench.data.versions import new_dataset
 from workbench.errors import BadInput
 from workbench.jobs.reporting import JobContext
 from workbench.recipes.data import SampleRowsRecipe

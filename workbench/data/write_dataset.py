@@ -16,8 +16,7 @@ from workbench.data.collection import Collection
 from workbench.data.edges import FILE as PAIRS_FILE
 from workbench.data.edges import PairSpool, disputed, judged, offered
 from workbench.data.manifest import Manifest
-from workbench.data.problems import SHOWN, ProblemLog
-from workbench.data.report import Report
+from workbench.data.problems import SHOWN, ProblemLog, Report
 from workbench.data.shapes.row import Document
 from workbench.data.splits import (
     CODES,

@@ -14,8 +14,7 @@ from workbench.data_check.checked import (
     queries_of,
     words,
 )
-from workbench.data_check.duplicates import pairs_of_queries, query_groups, stand
-from workbench.data_check.near import NearDuplicates
+from workbench.data_check.duplicates import NearDuplicates, pairs_of_queries, query_groups, stand
 from workbench.data_check.report import EXAMPLES, Example, Finding, Fix
 from workbench.plurals import counted
 

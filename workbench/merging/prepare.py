@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from workbench.data.needs import choosing_split
+from workbench.data.reader import choosing_split
 from workbench.errors import BadInput, NameTaken
 from workbench.models.contract import check_name, name_from
 from workbench.models.resolve import ResolvedModel, resolve

@@ -13,8 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from workbench.data.needs import no_queries
-from workbench.data.reader import DatasetReader
+from workbench.data.reader import DatasetReader, no_queries
 from workbench.data.splits import SPLITS
 from workbench.errors import BadInput, BadRecipe
 from workbench.evaluation.bm25 import retrieve_bm25

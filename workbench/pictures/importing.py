@@ -18,8 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workbench.data.intake import Input, narrow
-from workbench.data.problems import shorten
-from workbench.data.report import Report
+from workbench.data.problems import Report, shorten
 from workbench.data.shapes.fields import identifier
 from workbench.data.shapes.row import Document, Row, own_fields
 from workbench.data.shapes.texts import IDS

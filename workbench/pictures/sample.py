@@ -6,7 +6,7 @@ from typing import Any
 
 from workbench.data.import_job import be_lean, free_dataset_name
 from workbench.data.job import dataset_folder, register
-from workbench.data.report import Report
+from workbench.data.problems import Report
 from workbench.data.shapes.row import Document, Row, as_fields
 from workbench.data.splits import Shares
 from workbench.data.write_dataset import Assembly

@@ -1,6 +1,6 @@
 """Checks quantize recipes when they are submitted. Torch-free, without network."""
 
-from workbench.data.needs import choosing_split
+from workbench.data.reader import choosing_split
 from workbench.errors import BadInput, BadRecipe
 from workbench.merging.prepare import chosen
 from workbench.models.contract import name_from

@@ -4,8 +4,7 @@ import re
 from pathlib import Path
 from typing import TypeVar
 
-from workbench.data.needs import no_pairs, no_queries
-from workbench.data.reader import DatasetReader
+from workbench.data.reader import DatasetReader, no_pairs, no_queries
 from workbench.errors import BadInput, NameTaken
 from workbench.evaluation.pictures import has_pictures, no_pictures
 from workbench.jobs.slots import gpus

@@ -18,8 +18,7 @@ from workbench.data.formats.headers import LOOKED_AT, Header, header_of, is_name
 from workbench.data.formats.jsonlines import Record
 from workbench.data.formats.tables import Columns
 from workbench.data.lines import Block
-from workbench.data.problems import ProblemLog
-from workbench.data.report import Report
+from workbench.data.problems import ProblemLog, Report
 
 _SEPARATORS = "\t,;|"
 #: A quoted cell over more lines than this is an unclosed quote.

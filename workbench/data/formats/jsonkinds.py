@@ -10,8 +10,7 @@ from workbench.data.formats import jsonlines, jsonwhole
 from workbench.data.formats.fileformat import FileFormat, Head, Look, OpenFile
 from workbench.data.formats.jsonlines import Record
 from workbench.data.lines import Block
-from workbench.data.problems import ProblemLog
-from workbench.data.report import Report
+from workbench.data.problems import ProblemLog, Report
 from workbench.data.shapes import llamaindex
 
 _LINED = (".jsonl", ".ndjson")

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from workbench.data.lines import LONGEST_LINE, Block
-from workbench.data.report import Report
+from workbench.data.problems import Report
 
 Record = tuple[int, dict[str, Any]]
 #: What a backslash begins in JSON: two halves of one character, half a character, anything else.

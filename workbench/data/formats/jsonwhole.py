@@ -8,7 +8,7 @@ from typing import Any
 
 from workbench.data.formats.jsonlines import Record, describe, tell_doubled, whole_characters
 from workbench.data.lines import Block
-from workbench.data.report import Report
+from workbench.data.problems import Report
 
 _SPACE = " \t\r\n\ufeff"
 #: An object that begins a line, or follows another.

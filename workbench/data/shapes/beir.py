@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from workbench.data.formats.jsonlines import Record, describe
-from workbench.data.report import Report
+from workbench.data.problems import Report
 from workbench.data.shapes.fields import identifier
 from workbench.data.shapes.labels import label_number
 from workbench.data.shapes.row import Document, own_fields

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.data.formats.jsonlines import describe
-from workbench.data.report import Report
+from workbench.data.problems import Report
 from workbench.data.shapes.beir import QUERY_IDS
 from workbench.data.shapes.columns import Meaning, meaning
 from workbench.data.shapes.fields import identifier, query_text, scores_of

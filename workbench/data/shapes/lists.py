@@ -6,12 +6,13 @@ FlagEmbedding and EmbedRAG (``query, pos, neg`` with scores and prompt), open-re
 negative_1 ...``: they differ in the names of their fields only.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
 from workbench.data.formats.jsonlines import describe
-from workbench.data.report import Report
+from workbench.data.manifest import OF_POSITIVE
+from workbench.data.problems import Report
 from workbench.data.shapes.columns import HITS, Columns
 from workbench.data.shapes.fields import (
     SAID_TOGETHER,
@@ -25,9 +26,8 @@ from workbench.data.shapes.fields import (
 )
 from workbench.data.shapes.fields import identifier as as_id
 from workbench.data.shapes.labels import label_number
-from workbench.data.shapes.plans import plan_for
-from workbench.data.shapes.row import Document, Plan, Row
-from workbench.data.shapes.shape import Shape
+from workbench.data.shapes.row import Document, Item, Plan, Row
+from workbench.data.shapes.shape import Shape, plan_for
 
 # What a passage says of itself and its query together: a retriever's score, a rank, a label.
 #
@@ -258,8 +258,6 @@ def list_plan(format: str, reader: ListReader, columns: Columns) -> Plan:
     """The plan of a list reader, for rows with instructions and titles too."""
     # Imported here: both readers go around this one.
 
-    from workbench.data.shapes.titled import with_title
-
     format, read = instructed(format, reader, columns.row.get(reader.query))
     plan = plan_for(format, read, columns, reader.columns)
     return with_title(plan, reader, columns.names, columns.row)
@@ -334,3 +332,61 @@ def instructed(
 ) -> tuple[str, Callable[[dict[str, Any], Report], Row | None]]:
     """The format and the reader for rows with instructions, where the query has one."""
     return ("instructed", InstructedReader(reader)) if is_instructed(query) else (format, reader)
+
+
+# A row's title, where the row has exactly one document and that is a plain text: the document's.
+#
+# Beside several documents, or beside a negative, nothing says whose title it is: it stays the
+# query's own column. A column that is named as the relevant text's ('pos_title', or a title mapped
+# by hand) is its title whatever stands beside it.
+
+
+@dataclass(frozen=True, slots=True)
+class Titled:
+    """Reads as ``read`` does, and gives the one document of a row its title. ``alone``: only where
+    none of the columns ``negatives`` holds anything."""
+
+    read: Callable[[dict[str, Any], Report], Item | None]
+    title: str
+    positive: str
+    negatives: tuple[str, ...]
+    alone: bool
+
+    def __call__(self, row: dict[str, Any], report: Report) -> Item | None:
+        if not self.takes(row):
+            return self.read(row, report)
+        bare = {name: value for name, value in row.items() if name != self.title}
+        found = self.read(bare, report)
+        if isinstance(found, Row):
+            # The relevant text comes first.
+            first, *others = found.documents
+            found.documents = [_with_title(first, row[self.title]), *others]
+        return found
+
+    def takes(self, row: Mapping[str, Any]) -> bool:
+        """Whether the row's title is its document's."""
+        title, text = row.get(self.title), row.get(self.positive)
+        if not isinstance(title, str) or not title.strip() or not isinstance(text, str):
+            return False
+        return not (self.alone and any(row.get(name) for name in self.negatives))
+
+
+def with_title(plan: Plan, plain: Any, names: Mapping[str, str], sample: Mapping[str, Any]) -> Plan:
+    """The plan, whose rows give their title away if they have one; ``plain`` is its reader without
+    anything around it."""
+    if not isinstance(plain, ListReader) or len(plain.positives) > 1:
+        return plan
+    title = next((names[name] for name in (*OF_POSITIVE, "title") if name in names), None)
+    if title is None or title not in plan.own:
+        return plan
+    alone = title.strip().lower() == "title"
+    reader = Titled(plan.read, title, plain.positive, plain.negatives, alone)
+    known = tuple(one for one in plan.unknown if one[0] != title)
+    own = tuple(one for one in plan.own if one != title or not reader.takes(sample))
+    return replace(plan, read=reader, unknown=known, own=own)
+
+
+def _with_title(document: str | Document, title: str) -> Document:
+    if isinstance(document, str):
+        return Document(document, title)
+    return document if document.title else replace(document, title=title)

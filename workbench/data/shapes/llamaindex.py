@@ -10,7 +10,7 @@ from typing import Any
 from workbench.data.formats.jsonlines import describe
 from workbench.data.formats.jsonwhole import Cursor, members, reason, value_of
 from workbench.data.lines import Block
-from workbench.data.report import Report
+from workbench.data.problems import Report
 from workbench.data.shapes.fields import identifier
 from workbench.data.shapes.labels import label_number
 from workbench.data.shapes.row import Document
