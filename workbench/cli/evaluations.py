@@ -17,13 +17,13 @@ from workbench.comparison.explore import (
     changes,
     common,
     judge,
+    ordered,
     pairing,
     rankings,
     row_name,
 )
 from workbench.comparison.matrix import to_markdown, to_published, to_text
 from workbench.comparison.names import HEADLINE, METRICS, label
-from workbench.comparison.order import ordered
 from workbench.comparison.table import COLUMNS, WHICH, first_order
 from workbench.comparison.text import result_text
 from workbench.errors import BadInput

@@ -23,8 +23,7 @@ from workbench.recipes.data import AddModelRecipe
 from workbench.recipes.merge import BlendRecipe, MergeRecipe
 from workbench.recipes.quantize import QuantizeLabRecipe, QuantizeRecipe
 from workbench.takeaway.push import TOKEN_VARIABLE, push
-from workbench.takeaway.script_subprocess import write_in_own_process
-from workbench.takeaway.snippet import use_lines
+from workbench.takeaway.snippet import use_lines, write_in_own_process
 from workbench.workspace import Workspace
 
 # ``models push`` and ``models script``: a model to a hub, and its run as a script.

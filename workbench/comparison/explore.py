@@ -4,7 +4,7 @@ Reads what the evaluation left on disk; nothing is measured again. Torch-free.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,18 @@ from numpy.typing import NDArray
 
 from storage.records import Evaluation
 from workbench.comparison.names import HEADLINE
-from workbench.comparison.table import ALL_CAPTIONS
+from workbench.comparison.table import (
+    AFTER,
+    ALL,
+    ALL_CAPTIONS,
+    BEFORE,
+    CHANGE,
+    GAINED,
+    LENGTH,
+    LOST,
+    QUERY,
+    UNCHANGED,
+)
 from workbench.data.edit import Changes
 from workbench.data.reader import DatasetReader
 from workbench.data.versions import new_version
@@ -366,3 +377,48 @@ def judge(
     drop = [(asked, found)] if found in known else []
     changes = Changes(add_judgments=[(asked, found, grade)], drop_judgments=drop)
     return name, new_version(workspace, name, changes, how, base_version=now.version)
+
+
+# The queries of a pairing in the order a person asks for: by any column, all or some of them.
+
+Places = NDArray[np.int64]
+
+
+def ordered(
+    pair: Pairing,
+    every: Sequence[Change],
+    which: str = ALL,
+    by: str = CHANGE,
+    down: bool = True,
+) -> Places:
+    """Places of the queries in the pairing. ``every``: all its queries as ``changes`` gives them.
+    Equal ones stay in the data's order, whichever way."""
+    keys: dict[str, Callable[[], Sequence[float]]] = {
+        CHANGE: lambda: pair.deltas.round(9).tolist(),
+        BEFORE: lambda: pair.against.tolist(),
+        AFTER: lambda: pair.values.tolist(),
+        LENGTH: lambda: [len(one.text) for one in every],
+        QUERY: lambda: _ranks([one.text.casefold() for one in every]),
+    }
+    values = np.asarray(keys[by](), np.float64)
+    places = np.flatnonzero(_chosen(pair, which))
+    return np.asarray(
+        places[np.argsort(-values[places] if down else values[places], kind="stable")]
+    )
+
+
+def _chosen(pair: Pairing, which: str) -> NDArray[np.bool_]:
+    deltas = pair.deltas
+    chosen = {
+        ALL: np.ones(len(deltas), bool),
+        GAINED: deltas > SAME,
+        LOST: deltas < -SAME,
+        UNCHANGED: np.abs(deltas) <= SAME,
+    }
+    return chosen[which]
+
+
+def _ranks(texts: Sequence[str]) -> list[float]:
+    """Each text's place among the different ones."""
+    place = {text: float(at) for at, text in enumerate(sorted(set(texts)))}
+    return [place[text] for text in texts]

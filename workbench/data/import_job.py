@@ -16,8 +16,8 @@ from zipfile import BadZipFile
 import pyarrow as pa
 
 from workbench.data.collection import Collection
-from workbench.data.formats import jsonblocks, jsonlines
-from workbench.data.formats.jsonlines import Record
+from workbench.data.formats import jsonblocks, jsonrows
+from workbench.data.formats.jsonrows import Record
 from workbench.data.hub import PREFIX, is_hub, local_paths, repo_of
 from workbench.data.intake import Input, finder, groups, inspect, name_corpus, narrow, none_mapped
 from workbench.data.lines import Block, named
@@ -236,12 +236,12 @@ class Import:
         blocks, builder, report = one.blocks(self._tick), self._assembly.builder, one.report
         lane, plan = None, None
         for block in islice(blocks, 1):
-            last = self._records(jsonlines.read(iter([block]), report), report, recogniser)
+            last = self._records(jsonrows.read(iter([block]), report), report, recogniser)
             plan = recogniser.learnt(last) if last else None
             lane = jsonblocks.PlainRows.like(last, plan.read) if last and plan else None
         for part in jsonblocks.ahead(blocks, lane):
             if isinstance(part, Block):
-                self._records(jsonlines.read(iter([part]), report), report, recogniser)
+                self._records(jsonrows.read(iter([part]), report), report, recogniser)
             elif plan is not None:
                 builder.flush()
                 builder.take(part)

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from workbench.data.formats import fileformat
 from workbench.data.formats.fileformat import HEAD, FileFormat, Head, OpenFile
-from workbench.data.formats.jsonlines import Record
+from workbench.data.formats.jsonrows import Record
 from workbench.data.lines import Block, Decoding, Encoding, read_blocks
 from workbench.data.mapping import ColumnMap
 from workbench.data.pieces import Cutter, Piece

@@ -12,8 +12,7 @@ from workbench.errors import BadInput
 from workbench.recipes.evaluate import MatrixRecipe
 from workbench.reports import html
 from workbench.reports.html import markdown_table, when
-from workbench.reports.svg import COLOURS
-from workbench.reports.svg_lines import Line, legend, lines
+from workbench.reports.svg import COLOURS, Line, legend, lines
 
 #: One a reranker; those of the page's chart.
 DASHES = ("", "8 4", "2 3", "8 3 2 3", "14 5", "14 3 3 3")

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from workbench.comparison.forgetting import forgetting
 from workbench.comparison.slices import RELEVANT, bucket, languages, script, slicings
+from workbench.comparison.text import forgetting
 from workbench.reports.history import recipe_differences, value_text
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workbench.data.formats.fileformat import FileFormat, Head, Look, OpenFile
-from workbench.data.formats.jsonlines import Record
+from workbench.data.formats.jsonrows import Record
 from workbench.data.formats.tables import join, same_names
 from workbench.data.problems import Report, shorten
 

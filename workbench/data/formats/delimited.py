@@ -15,7 +15,7 @@ from pathlib import Path
 
 from workbench.data.formats.fileformat import FileFormat, Head, Look, OpenFile
 from workbench.data.formats.headers import LOOKED_AT, Header, header_of, is_named, published
-from workbench.data.formats.jsonlines import Record
+from workbench.data.formats.jsonrows import Record
 from workbench.data.formats.tables import Columns
 from workbench.data.lines import Block
 from workbench.data.problems import ProblemLog, Report

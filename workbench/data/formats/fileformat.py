@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from workbench.data.formats.jsonlines import Record
+from workbench.data.formats.jsonrows import Record
 from workbench.data.lines import Block, Decoding, read_blocks
 from workbench.data.mapping import ColumnMap
 from workbench.data.problems import ProblemLog, Report

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from workbench.data.formats.delimited import numbered
 from workbench.data.formats.fileformat import FileFormat, Head, Look, OpenFile
-from workbench.data.formats.jsonlines import Record
+from workbench.data.formats.jsonrows import Record
 from workbench.data.splits import part_of
 
 SUFFIXES = (".qrels", ".qrel", ".trec")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.data.formats.jsonlines import describe
+from workbench.data.formats.jsonrows import describe
 from workbench.data.problems import Report
 from workbench.data.shapes.columns import HITS, Columns
 from workbench.data.shapes.fields import identifier
