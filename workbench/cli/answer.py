@@ -8,7 +8,7 @@ from workbench.answers.answer import collect_answer
 from workbench.answers.answer_settings import load, over
 from workbench.answers.prepare import prepare
 from workbench.cli.output import say
-from workbench.cli.running import add_fields, add_settings, allow_typed_key, read_values
+from workbench.cli.running import Commands, add_fields, add_settings, allow_typed_key, read_values
 from workbench.errors import EndpointFailed
 from workbench.recipes.answer import AnswerRecipe
 from workbench.workspace import Workspace
@@ -23,18 +23,17 @@ _SAYS = {
 }
 
 
-def add(commands: Any, shared: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser(
+def add(commands: Commands) -> None:
+    parser = commands.add(
         "answer",
-        parents=[shared],
-        help="answer a question from an index, with numbered citations",
+        _answer,
+        "answer a question from an index, with numbered citations",
         description="Options that are not given take the settings saved on the page under Answers.",
     )
     parser.add_argument("index", metavar="INDEX", help="the index to search")
     parser.add_argument("question", metavar="QUESTION")
     add_fields(parser, AnswerRecipe, skip=("index",))
     add_settings(parser, AnswerRecipe)
-    parser.set_defaults(command=_answer)
 
 
 def _answer(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:

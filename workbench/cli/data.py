@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 from storage.records import Dataset
 from workbench.cli import data_check
 from workbench.cli.output import columns, say, size_words
-from workbench.cli.running import PREFIX, add_fields, follow, read_values, run_job
+from workbench.cli.running import (
+    PREFIX,
+    Commands,
+    add_fields,
+    follow,
+    read_values,
+    run_job,
+)
 from workbench.data.registry import Dependents
 from workbench.data.versions import VersionInfo, versions
 from workbench.errors import BadInput
@@ -34,47 +41,32 @@ if TYPE_CHECKING:
 # ``data versions|sample|merge|resplit|rename|export``: data sets made of others, and taken out.
 
 
-def _add_change_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
+def _add_change_actions(actions: Commands) -> None:
     """The actions, below ``data``."""
-    listing = actions.add_parser(
-        "versions", parents=[shared], help="the versions of a data set and how each was made"
-    )
+    listing = actions.add("versions", _versions, "the versions of a data set and how each was made")
     listing.add_argument("name")
     listing.add_argument("--use", type=int, metavar="N", help="make version N the current one")
-    listing.set_defaults(command=_versions)
 
-    sampling = actions.add_parser(
-        "sample",
-        parents=[shared],
-        help="take a sample of queries with their documents as a new data set",
+    sampling = actions.add(
+        "sample", _sample, "take a sample of queries with their documents as a new data set"
     )
     _dataset(sampling)
     add_fields(sampling, SampleRowsRecipe, skip=("dataset",))
-    sampling.set_defaults(command=_sample)
 
-    merging = actions.add_parser(
-        "merge", parents=[shared], help="merge data sets; identical texts become one"
-    )
+    merging = actions.add("merge", _merge, "merge data sets; identical texts become one")
     merging.add_argument(PREFIX + "datasets", nargs="+", metavar="NAME", help="the data sets")
     add_fields(merging, MergeDataRecipe, skip=("datasets",))
-    merging.set_defaults(command=_merge)
 
     for name in ("resplit", "split"):
-        splitting = actions.add_parser(
-            name, parents=[shared], help="split a data set into train, dev and test again"
-        )
+        splitting = actions.add(name, _resplit, "split a data set into train, dev and test again")
         _dataset(splitting)
         add_fields(splitting, ResplitRecipe, skip=("dataset",))
-        splitting.set_defaults(command=_resplit)
 
-    renaming = actions.add_parser("rename", parents=[shared], help="rename a data set")
+    renaming = actions.add("rename", _rename, "rename a data set")
     renaming.add_argument("name")
     renaming.add_argument("to", metavar="NEW")
-    renaming.set_defaults(command=_rename)
 
-    exporting = actions.add_parser(
-        "export", parents=[shared], help="export a data set in another tool's format"
-    )
+    exporting = actions.add("export", _export, "export a data set in another tool's format")
     _dataset(exporting)
     add_fields(exporting, ExportDataRecipe, skip=("dataset", "output"))
     exporting.add_argument(
@@ -84,7 +76,6 @@ def _add_change_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="a folder, a .zip file, or the one file to write",
     )
-    exporting.set_defaults(command=_export)
 
 
 def _dataset(parser: argparse.ArgumentParser) -> None:
@@ -209,11 +200,9 @@ _OWN = ("paths", "name", "mapping", "hub_split", "hub_subset", "remove_after")
 _CLIP = 200
 
 
-def _add_import_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
+def _add_import_actions(actions: Commands) -> None:
     """The two actions, below ``data``."""
-    adding = actions.add_parser(
-        "add", parents=[shared], help="import files or a Hub data set as a new data set"
-    )
+    adding = actions.add("add", _add, "import files or a Hub data set as a new data set")
     adding.add_argument(
         PREFIX + "paths", nargs="+", metavar="PATH", help="files, folders or hf:OWNER/NAME"
     )
@@ -248,24 +237,19 @@ def _add_import_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
         help="show columns, first rows and chunks as they would be imported, and write nothing",
     )
     add_fields(adding, ImportRecipe, skip=_OWN)
-    adding.set_defaults(command=_add, parser=adding)
+    adding.set_defaults(parser=adding)
 
-    drawing = actions.add_parser(
+    drawing = actions.add(
         "draw",
-        parents=[shared],
-        help="build a sample data set of pictures with captions, and a small untrained model for "
-        "it",
+        _draw,
+        "build a sample data set of pictures with captions, and a small untrained model for it",
     )
     add_fields(drawing, DrawPicturesRecipe)
-    drawing.set_defaults(command=_draw)
 
-    pushing = actions.add_parser(
-        "push", parents=[shared], help="push a data set to the Hugging Face Hub"
-    )
+    pushing = actions.add("push", _push, "push a data set to the Hugging Face Hub")
     pushing.add_argument("name")
     pushing.add_argument("repo", metavar="OWNER/NAME", help="created if it does not exist")
     pushing.add_argument("--public", action="store_true", help="make the repository public")
-    pushing.set_defaults(command=_push)
 
 
 def _add(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
@@ -334,26 +318,22 @@ def _push(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     return done, "\n".join(words)
 
 
-def add(commands: Any, shared: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser("data", help="data sets: add, list, show, remove")
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+def add(commands: Commands) -> None:
+    actions = commands.group("data", "data sets: add, list, show, remove")
 
-    _add_import_actions(actions, shared)
-    _add_change_actions(actions, shared)
-    data_check.add(actions, shared)
+    _add_import_actions(actions)
+    _add_change_actions(actions)
+    data_check.add(actions)
 
-    listing = actions.add_parser("list", parents=[shared], help="all data sets")
-    listing.set_defaults(command=_list)
+    actions.add("list", _list, "all data sets")
 
-    showing = actions.add_parser("show", parents=[shared], help="counts, splits and problems")
+    showing = actions.add("show", _show, "counts, splits and problems")
     showing.add_argument("name")
     showing.add_argument("--rows", type=int, default=3, metavar="N", help="show N rows (default 3)")
-    showing.set_defaults(command=_show)
 
-    removing = actions.add_parser("remove", parents=[shared], help="delete a data set")
+    removing = actions.add("remove", _remove, "delete a data set")
     removing.add_argument("name")
     removing.add_argument("--yes", action="store_true", help="do not ask for confirmation")
-    removing.set_defaults(command=_remove)
 
 
 def _list(workspace: Workspace, _args: argparse.Namespace) -> tuple[Any, str]:

@@ -9,7 +9,14 @@ from typing import Any
 
 from workbench.cli import reports
 from workbench.cli.output import columns, say, size_words
-from workbench.cli.running import PREFIX, add_fields, read_values, run_job, run_recipe
+from workbench.cli.running import (
+    PREFIX,
+    Commands,
+    add_fields,
+    read_values,
+    run_job,
+    run_recipe,
+)
 from workbench.comparison.explore import (
     Change,
     Hit,
@@ -35,10 +42,10 @@ from workbench.workspace import Workspace
 # ``evaluations explore``: the queries that gained and lost most between two rows.
 
 
-def _add_explore_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
+def _add_explore_actions(actions: Commands) -> None:
     """The action below ``evaluations``."""
-    parser = actions.add_parser(
-        "explore", parents=[shared], help="the queries that gained and lost most between two rows"
+    parser = actions.add(
+        "explore", _explore, "the queries that gained and lost most between two rows"
     )
     parser.add_argument("id", help="the id of an evaluate or matrix job, or of one evaluation")
     parser.add_argument("--model", required=True, metavar="A", help="a row of the table")
@@ -71,7 +78,6 @@ def _add_explore_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
         metavar="DOCUMENT",
         help="with --query: judge this document right, by its id, as a new version of the data set",
     )
-    parser.set_defaults(command=_explore)
 
 
 _CLIP = 70
@@ -194,23 +200,18 @@ def _clip(text: str) -> str:
     return text if len(text) <= _CLIP else text[: _CLIP - 1] + "…"
 
 
-def add(commands: Any, shared: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser(
-        "evaluations", help="evaluations: list, export, history, published, slices, report, explore"
+def add(commands: Commands) -> None:
+    actions = commands.group(
+        "evaluations", "evaluations: list, export, history, published, slices, report, explore"
     )
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    listing = actions.add_parser("list", parents=[shared], help="what was measured, newest first")
+    listing = actions.add("list", _list, "what was measured, newest first")
     listing.add_argument("--dataset", metavar="NAME", help="of one data set only")
     listing.add_argument("--split", choices=("train", "dev", "test"), help="of one split only")
-    listing.set_defaults(command=_list)
-    exporting = actions.add_parser(
-        "export", parents=[shared], help="write rankings and judgments as TREC files"
-    )
+    exporting = actions.add("export", _export, "write rankings and judgments as TREC files")
     exporting.add_argument("id", help="the evaluation's id, or that of an evaluate or matrix job")
     exporting.add_argument("folder", metavar="DIR", help="where to write NAME.run and NAME.qrels")
-    exporting.set_defaults(command=_export)
-    reports.add(actions, shared)
-    _add_explore_actions(actions, shared)
+    reports.add(actions)
+    _add_explore_actions(actions)
 
 
 def _list(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
@@ -276,10 +277,8 @@ def export_trec(workspace: Workspace, ids: Sequence[str], folder: str) -> tuple[
 # ``evaluate``: models compared on a data set.
 
 
-def add_evaluate(commands: Any, shared: argparse.ArgumentParser) -> None:
-    evaluating = commands.add_parser(
-        "evaluate", parents=[shared], help="compare models on a data set"
-    )
+def add_evaluate(commands: Commands) -> None:
+    evaluating = commands.add("evaluate", _evaluate, "compare models on a data set")
     evaluating.add_argument(
         "--model",
         dest=PREFIX + "models",
@@ -302,7 +301,6 @@ def add_evaluate(commands: Any, shared: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="also write each run and its qrels there as TREC files",
     )
-    evaluating.set_defaults(command=_evaluate)
 
 
 def _evaluate(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
@@ -316,11 +314,9 @@ def _evaluate(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]
 # ``matrix``: retrievers, with and without rerankers, at every top k.
 
 
-def add_matrix(commands: Any, shared: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser(
-        "matrix",
-        parents=[shared],
-        help="retrievers x rerankers x top k: quality, and milliseconds per query",
+def add_matrix(commands: Commands) -> None:
+    parser = commands.add(
+        "matrix", _matrix, "retrievers x rerankers x top k: quality, and milliseconds per query"
     )
     parser.add_argument(
         "--retriever",
@@ -351,7 +347,6 @@ def add_matrix(commands: Any, shared: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="also write each pipeline's run and qrels there as TREC files",
     )
-    parser.set_defaults(command=_matrix)
 
 
 def _matrix(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
@@ -367,18 +362,11 @@ def _matrix(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
 # ``cache``: the encodings and scores of pairs that are kept on disk, and what they take.
 
 
-def add_cache(commands: Any, shared: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser("cache", help="cached embeddings and scores: show, clear")
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    showing = actions.add_parser(
-        "show", parents=[shared], help="what is cached, and for which model"
-    )
-    showing.set_defaults(command=_show_cache)
-    clearing = actions.add_parser(
-        "clear", parents=[shared], help="delete cached embeddings and scores"
-    )
+def add_cache(commands: Commands) -> None:
+    actions = commands.group("cache", "cached embeddings and scores: show, clear")
+    actions.add("show", _show_cache, "what is cached, and for which model")
+    clearing = actions.add("clear", _clear_cache, "delete cached embeddings and scores")
     clearing.add_argument("--model", metavar="NAME", help="of one model only")
-    clearing.set_defaults(command=_clear_cache)
 
 
 def _show_cache(workspace: Workspace, _args: argparse.Namespace) -> tuple[Any, str]:

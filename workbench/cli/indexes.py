@@ -7,7 +7,13 @@ from typing import Any
 
 from storage.records import Index
 from workbench.cli.output import columns, say, size_words
-from workbench.cli.running import add_fields, add_settings, read_values, run_job
+from workbench.cli.running import (
+    Commands,
+    add_fields,
+    add_settings,
+    read_values,
+    run_job,
+)
 from workbench.errors import BadInput
 from workbench.plurals import counted
 from workbench.recipes.evaluate import IndexRecipe, IndexUpdateRecipe
@@ -90,32 +96,24 @@ def _mend(index: Index, reason: Stale) -> str:
     return f"Fix it with: python -m workbench index update {index.name}" if reason.mend else ""
 
 
-def add(commands: Any, shared: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser("index", help="indexes: build, list, show, update, remove")
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    building = actions.add_parser("build", parents=[shared], help="build an index over a data set")
+def add(commands: Commands) -> None:
+    actions = commands.group("index", "indexes: build, list, show, update, remove")
+    building = actions.add("build", _build, "build an index over a data set")
     add_fields(building, IndexRecipe)
     add_settings(building, IndexRecipe)
-    building.set_defaults(command=_build)
-    listing = actions.add_parser("list", parents=[shared], help="all indexes with their recall")
-    listing.set_defaults(command=_list)
-    showing = actions.add_parser("show", parents=[shared], help="details of an index")
+    actions.add("list", _list, "all indexes with their recall")
+    showing = actions.add("show", _show, "details of an index")
     showing.add_argument("name")
-    showing.set_defaults(command=_show)
-    updating = actions.add_parser(
-        "update", parents=[shared], help="add new documents and remove deleted ones"
-    )
+    updating = actions.add("update", _update, "add new documents and remove deleted ones")
     updating.add_argument("name")
     add_fields(updating, IndexUpdateRecipe, skip=("index",))
-    updating.set_defaults(command=_update)
-    removing = actions.add_parser("remove", parents=[shared], help="delete an index")
+    removing = actions.add("remove", _remove, "delete an index")
     removing.add_argument("name")
-    removing.set_defaults(command=_remove)
-    _add_search(commands, shared)
+    _add_search(commands)
 
 
-def _add_search(commands: Any, shared: argparse.ArgumentParser) -> None:
-    searching = commands.add_parser("search", parents=[shared], help="search an index")
+def _add_search(commands: Commands) -> None:
+    searching = commands.add("search", _search, "search an index")
     searching.add_argument("--index", required=True, metavar="NAME")
     searching.add_argument("--top-k", type=int, default=10, metavar="N")
     searching.add_argument(
@@ -140,7 +138,6 @@ def _add_search(commands: Any, shared: argparse.ArgumentParser) -> None:
     asked = searching.add_mutually_exclusive_group(required=True)
     asked.add_argument("text", metavar="TEXT", nargs="?", help="the question")
     asked.add_argument("--image", metavar="FILE", help="search by this picture instead")
-    searching.set_defaults(command=_search)
 
 
 def _build(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
@@ -263,19 +260,12 @@ def _hits_table(hits: Sequence[Hit]) -> str:
 # ``picks``: what was preferred in blind tests.
 
 
-def add_picks(commands: Any, shared: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser("picks", help="blind tests of searches: tally, list, judge")
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    counting = actions.add_parser(
-        "tally", parents=[shared], help="how often each side was preferred"
-    )
-    counting.set_defaults(command=_tally)
-    listing = actions.add_parser("list", parents=[shared], help="every answer, newest first")
-    listing.set_defaults(command=_list_picks)
-    judging = actions.add_parser(
-        "judge",
-        parents=[shared],
-        help="add an answer as a judgment, in a new version of the data set",
+def add_picks(commands: Commands) -> None:
+    actions = commands.group("picks", "blind tests of searches: tally, list, judge")
+    actions.add("tally", _tally, "how often each side was preferred")
+    actions.add("list", _list_picks, "every answer, newest first")
+    judging = actions.add(
+        "judge", _judge_pick, "add an answer as a judgment, in a new version of the data set"
     )
     judging.add_argument("id")
     judging.add_argument(
@@ -284,7 +274,6 @@ def add_picks(commands: Any, shared: argparse.ArgumentParser) -> None:
         metavar="ID",
         help="the relevant document (default: the winner's first)",
     )
-    judging.set_defaults(command=_judge_pick)
 
 
 def _tally(workspace: Workspace, _args: argparse.Namespace) -> tuple[Any, str]:

@@ -6,17 +6,15 @@ reads the output any more.
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from workbench.cli import answer, data, evaluations, indexes, jobs, mine, models, serve, train
 from workbench.cli.output import print_json, say
-from workbench.cli.running import JobFailed, until_unread
+from workbench.cli.running import Command, Commands, JobFailed, until_unread
 from workbench.endpoint_keys import EndpointKeys
 from workbench.errors import WorkbenchError
 from workbench.workspace import Workspace
-
-Command = Callable[[Workspace, argparse.Namespace], "tuple[Any, str]"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,7 +60,8 @@ def build_parser() -> argparse.ArgumentParser:
         description="Fine-tune retrieval models and measure whether they improved.",
         parents=[shared],
     )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    parsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = Commands(parsers, shared)
     for add in (
         jobs.add_demo,
         data.add,
@@ -83,7 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
         evaluations.add_cache,
         serve.add,
     ):
-        add(commands, shared)
+        add(commands)
     return parser
 
 

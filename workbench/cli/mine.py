@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.cli.output import columns
 from workbench.cli.running import (
     PREFIX,
+    Commands,
     add_fields,
     add_settings,
     allow_typed_key,
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 _SHORT = 160
 
 
-def add(commands: Any, shared: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser(
+def add(commands: Commands) -> None:
+    parser = commands.add(
         "mine",
-        parents=[shared],
-        help="hard negatives: propose, show, accept",
+        _command,
+        "hard negatives: propose, show, accept",
         description="Propose negatives ('mine --dataset D --model M'), look through a proposal "
         "('mine show JOB'), leave some out ('mine untick JOB --pair QUERY DOCUMENT'; 'mine tick' "
         "takes them back in), make a version of it ('mine accept JOB').",
@@ -66,7 +67,6 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         metavar=("QUERY", "DOCUMENT"),
         help="'untick', 'tick': the negative of these ids; may be given again",
     )
-    parser.set_defaults(command=_command)
 
 
 def _command(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
@@ -236,11 +236,11 @@ def _score(score: float | None) -> str:
 # ``synthesize``: have questions written for the documents of a data set.
 
 
-def add_synthesize(commands: Any, shared: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser(
+def add_synthesize(commands: Commands) -> None:
+    parser = commands.add(
         "synthesize",
-        parents=[shared],
-        help="generate queries from documents with a language model",
+        _synthesize,
+        "generate queries from documents with a language model",
         description="Have questions written for passages ('synthesize --dataset D --endpoint URL "
         "--endpoint-model M', or '--local-model M'); they make a new version of the data set. "
         "'--preview --passages 3' shows what comes first. The key stays in the environment.",
@@ -251,7 +251,6 @@ def add_synthesize(commands: Any, shared: argparse.ArgumentParser) -> None:
     )
     add_fields(parser, SynthesizeRecipe, skip=("dataset",))
     add_settings(parser, SynthesizeRecipe)
-    parser.set_defaults(command=_synthesize)
 
 
 def _synthesize(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:

@@ -10,7 +10,15 @@ from typing import Any
 
 from storage.records import Model
 from workbench.cli.output import columns, size_words
-from workbench.cli.running import PREFIX, add_fields, add_settings, read_values, run_job, run_recipe
+from workbench.cli.running import (
+    PREFIX,
+    Commands,
+    add_fields,
+    add_settings,
+    read_values,
+    run_job,
+    run_recipe,
+)
 from workbench.comparison.conditions import blended, conditions
 from workbench.comparison.names import HEADLINE
 from workbench.errors import BadInput
@@ -29,24 +37,18 @@ from workbench.workspace import Workspace
 # ``models push`` and ``models script``: a model to a hub, and its run as a script.
 
 
-def _add_take_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
+def _add_take_actions(actions: Commands) -> None:
     """The two actions, below ``models``."""
-    pushing = actions.add_parser(
-        "push", parents=[shared], help="push a model to the Hugging Face Hub"
-    )
+    pushing = actions.add("push", _push, "push a model to the Hugging Face Hub")
     pushing.add_argument("name")
     pushing.add_argument("repo", metavar="OWNER/NAME", help="created if it does not exist")
     pushing.add_argument("--public", action="store_true", help="make the repository public")
-    pushing.set_defaults(command=_push)
 
-    scripting = actions.add_parser(
-        "script",
-        parents=[shared],
-        help="write a model's training run as a standalone train.py with its rows",
+    scripting = actions.add(
+        "script", _script, "write a model's training run as a standalone train.py with its rows"
     )
     scripting.add_argument("name", help="a trained model, or the job that trained it")
     scripting.add_argument("--output", required=True, metavar="FOLDER", help="where to write it")
-    scripting.set_defaults(command=_script)
 
 
 def _push(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
@@ -75,47 +77,38 @@ def _trained(workspace: Workspace, name: str) -> str:
     return workspace.models.get(name).id
 
 
-def add(commands: Any, shared: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser(
-        "models", help="models: add, set, list, show, remove, export, catalogue"
-    )
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+def add(commands: Commands) -> None:
+    actions = commands.group("models", "models: add, set, list, show, remove, export, catalogue")
 
-    adding = actions.add_parser("add", parents=[shared], help="copy a model into the workspace")
+    adding = actions.add("add", _add, "copy a model into the workspace")
     adding.add_argument(PREFIX + "source", metavar="PATH", help="a folder or a Hub id")
     add_fields(adding, AddModelRecipe, skip=("source",))
     add_settings(adding, AddModelRecipe)
-    adding.set_defaults(command=_add)
 
-    setting = actions.add_parser(
-        "set", parents=[shared], help="change a model's usage settings: models set NAME pooling=cls"
+    setting = actions.add(
+        "set", _set, "change a model's usage settings: models set NAME pooling=cls"
     )
     setting.add_argument("name")
     setting.add_argument("settings", nargs="+", metavar="FIELD=VALUE")
-    setting.set_defaults(command=_set)
 
-    listing = actions.add_parser("list", parents=[shared], help="all models")
-    listing.set_defaults(command=_list)
+    actions.add("list", _list, "all models")
 
     for name, function, words in (
         ("show", _show, "a model's contract and results"),
         ("remove", _remove, "delete a model"),
     ):
-        action = actions.add_parser(name, parents=[shared], help=words)
+        action = actions.add(name, function, words)
         action.add_argument("name")
-        action.set_defaults(command=function)
 
-    browsing = actions.add_parser(
-        "catalogue", parents=[shared], help="base models to start from; nothing is downloaded"
+    browsing = actions.add(
+        "catalogue", _catalogue, "base models to start from; nothing is downloaded"
     )
     browsing.add_argument("--kind", choices=MODEL_KINDS.names(), help="only this kind")
-    browsing.set_defaults(command=_catalogue)
 
-    exporting = actions.add_parser("export", parents=[shared], help="write a model as a zip file")
+    exporting = actions.add("export", _export, "write a model as a zip file")
     exporting.add_argument("name")
     exporting.add_argument("--to", required=True, metavar="FILE", help="the zip file to write")
-    exporting.set_defaults(command=_export)
-    _add_take_actions(actions, shared)
+    _add_take_actions(actions)
 
 
 def _add(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
@@ -209,20 +202,16 @@ def _about(workspace: Workspace, model: Model) -> dict[str, Any]:
 # ``merge`` and ``blend``: what comes after training.
 
 
-def add_merging(commands: Any, shared: argparse.ArgumentParser) -> None:
-    merging = commands.add_parser(
-        "merge", parents=[shared], help="merge an adapter into its base model and check the result"
+def add_merging(commands: Commands) -> None:
+    merging = commands.add(
+        "merge", _merge, "merge an adapter into its base model and check the result"
     )
     merging.add_argument(PREFIX + "model", metavar="MODEL", help="the adapter: a name or a folder")
     add_fields(merging, MergeRecipe, skip=("model",))
-    merging.set_defaults(command=_merge)
 
-    blending = commands.add_parser(
-        "blend", parents=[shared], help="interpolate between a fine-tuned model and its base"
-    )
+    blending = commands.add("blend", _blend, "interpolate between a fine-tuned model and its base")
     blending.add_argument(PREFIX + "model", metavar="MODEL", help="the fine-tuned model")
     add_fields(blending, BlendRecipe, skip=("model",))
-    blending.set_defaults(command=_blend)
 
 
 def _merge(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
@@ -283,18 +272,15 @@ _HEAD = (
 )
 
 
-def add_quantize(commands: Any, shared: argparse.ArgumentParser) -> None:
-    quantizing = commands.add_parser(
-        "quantize", parents=[shared], help="save a model in a smaller or faster format"
-    )
+def add_quantize(commands: Commands) -> None:
+    quantizing = commands.add("quantize", _quantize, "save a model in a smaller or faster format")
     quantizing.add_argument(PREFIX + "model", metavar="MODEL", help="a name, a folder or a Hub id")
     add_fields(quantizing, QuantizeRecipe, skip=("model",))
-    quantizing.set_defaults(command=_quantize)
 
-    lab = commands.add_parser(
+    lab = commands.add(
         "quantize-lab",
-        parents=[shared],
-        help="measure smaller formats of a model and its embeddings against the original",
+        _lab,
+        "measure smaller formats of a model and its embeddings against the original",
     )
     add_fields(lab, QuantizeLabRecipe, skip=("methods", "vectors"))
     for name in ("methods", "vectors"):
@@ -305,7 +291,6 @@ def add_quantize(commands: Any, shared: argparse.ArgumentParser) -> None:
             default=argparse.SUPPRESS,
             help=QuantizeLabRecipe.model_fields[name].description,
         )
-    lab.set_defaults(command=_lab)
 
 
 def _quantize(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:

@@ -20,6 +20,9 @@ from workbench.recipes.base import Recipe
 from workbench.recipes.describe import FieldSpec, describe
 from workbench.workspace import Workspace
 
+#: Runs a command: what it prints as JSON, and as text.
+Command = Callable[[Workspace, argparse.Namespace], "tuple[Any, str]"]
+
 
 class JobFailed(WorkbenchError):
     """The job ended without success; ``bad_input`` follows what the job itself said."""
@@ -148,7 +151,30 @@ def words(result: dict[str, Any]) -> str:
     return "\n".join([*lines, *([" ".join(said)] if said and after is not None else [])])
 
 
-# Recipe fields as command-line options, and options back as recipe values.
+# Commands and their options: recipe fields as options, and options back as recipe values.
+
+
+class Commands:
+    """What commands are added to, or the actions of one; each takes the ``shared`` options."""
+
+    def __init__(self, parsers: Any, shared: argparse.ArgumentParser) -> None:
+        self._parsers = parsers
+        self._shared = shared
+
+    def add(self, name: str, run: Command, help: str, **about: Any) -> argparse.ArgumentParser:
+        """One of them; ``about``: what else argparse takes of a command."""
+        parser: argparse.ArgumentParser = self._parsers.add_parser(
+            name, parents=[self._shared], help=help, **about
+        )
+        parser.set_defaults(command=run)
+        return parser
+
+    def group(self, name: str, help: str) -> "Commands":
+        """One that has actions; returns what these are added to."""
+        parser = self._parsers.add_parser(name, help=help)
+        actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+        return Commands(actions, self._shared)
+
 
 #: Where a recipe option's value is kept in the parsed arguments, apart from the commands' own.
 PREFIX = "field_"

@@ -10,6 +10,7 @@ from storage.records import Job
 from workbench.cli.output import columns, say
 from workbench.cli.running import (
     PREFIX,
+    Commands,
     JobFailed,
     add_field,
     add_settings,
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
     from workbench.commands import Imported
 
 
-def add(commands: Any, shared: argparse.ArgumentParser) -> None:
-    training = commands.add_parser("train", parents=[shared], help="fine-tune a model")
+def add(commands: Commands) -> None:
+    training = commands.add("train", _train, "fine-tune a model")
     training.add_argument(
         "--kind", choices=list(KINDS), help=f"the kind of model (default: {_default()})"
     )
@@ -83,7 +84,6 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         help="with --check: train N real steps for measured time and memory, and keep nothing "
         f"(default: {STEPS})",
     )
-    training.set_defaults(command=_train)
 
 
 def _default() -> str:
@@ -229,10 +229,8 @@ def _import(workspace: Workspace, command: "Imported") -> str:
 # ``sweep``: several runs that differ in one or two fields, and how they compare.
 
 
-def add_sweep(commands: Any, shared: argparse.ArgumentParser) -> None:
-    sweeping = commands.add_parser(
-        "sweep", parents=[shared], help="train several times, with one or two fields changed"
-    )
+def add_sweep(commands: Commands) -> None:
+    sweeping = commands.add("sweep", _sweep, "train several times, with one or two fields changed")
     source = sweeping.add_mutually_exclusive_group(required=True)
     source.add_argument("--from", dest="job", metavar="JOB", help="a run to start from")
     source.add_argument("--show", metavar="JOB", help="show the results of this run's sweep")
@@ -249,7 +247,6 @@ def add_sweep(commands: Any, shared: argparse.ArgumentParser) -> None:
         help="the values to try; given twice, every combination of two fields",
     )
     sweeping.add_argument("--queue", action="store_true", help="queue the runs and return at once")
-    sweeping.set_defaults(command=_sweep)
 
 
 def _sweep(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:

@@ -253,7 +253,7 @@ class Import:
         """A BEIR set: all texts first, then the judgments, test before the others."""
         parts = {name: [one for one in group if one.part == name] for name in _PARTS}
         # TREC's own judgments have no header to tell them by.
-        kinds = {one.source.label: judged_shape(one.sample) or beir.SHAPE for one in parts["qrels"]}
+        kinds = {one.source.label: judged_shape(one.sample) or beir.BEIR for one in parts["qrels"]}
         brought = all(kind.judging and kind.judging.with_queries for kind in kinds.values())
         for needed in ("corpus", "queries"):
             if not parts[needed] and not (needed == "queries" and brought):

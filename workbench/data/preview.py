@@ -179,7 +179,7 @@ def _look(
         if not out.columns or not found:
             out.columns, out.guess = _columns(samples), guess_roles(samples)
     else:
-        shape = judged_shape(one.sample) or beir.SHAPE
+        shape = judged_shape(one.sample) or beir.BEIR
         formats["llamaindex" if one.part == "llamaindex" else shape.name] = None
         if one.part in ("corpus", "queries"):
             out.rows += _by_id(one, scratch, min(_BY_ID, shown - len(out.rows)))

@@ -251,13 +251,14 @@ def _listed(value: Any) -> Any:
     return found if isinstance(found, list) else value
 
 
+BEIR = Shape(
+    "beir",
+    "corpus (_id, title, text), queries (_id, text) and qrels (query-id, corpus-id, score)",
+    "BEIR, MTEB, TREC",
+    judging=Judging(looks_like_qrels, read_qrels),
+)
 SHAPES = (
-    Shape(
-        "beir",
-        "corpus (_id, title, text), queries (_id, text) and qrels (query-id, corpus-id, score)",
-        "BEIR, MTEB, TREC",
-        judging=Judging(looks_like_qrels, read_qrels),
-    ),
+    BEIR,
     Shape(
         "document-ids",
         "query_id, query, positive_document_ids[], negative_document_ids[] beside a corpus",
