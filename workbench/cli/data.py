@@ -1,22 +1,22 @@
 """``data``: bring data sets in, look at them, remove them."""
 
 import argparse
-import getpass
-import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from storage.records import Dataset
 from workbench.cli import data_check
-from workbench.cli.output import columns, say, size_words
+from workbench.cli.output import clip, columns, say, size_words
 from workbench.cli.running import (
     PREFIX,
     Commands,
     add_fields,
+    add_push,
     follow,
     read_values,
     run_job,
+    typed_token,
 )
 from workbench.data.registry import Dependents
 from workbench.data.versions import VersionInfo, versions
@@ -31,7 +31,6 @@ from workbench.recipes.data import (
     ResplitRecipe,
     SampleRowsRecipe,
 )
-from workbench.takeaway.push import TOKEN_VARIABLE
 from workbench.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -197,7 +196,6 @@ def _names(names: list[str]) -> str:
 
 #: Recipe fields whose options have shorter names here.
 _OWN = ("paths", "name", "mapping", "hub_split", "hub_subset", "remove_after")
-_CLIP = 200
 
 
 def _add_import_actions(actions: Commands) -> None:
@@ -246,10 +244,7 @@ def _add_import_actions(actions: Commands) -> None:
     )
     add_fields(drawing, DrawPicturesRecipe)
 
-    pushing = actions.add("push", _push, "push a data set to the Hugging Face Hub")
-    pushing.add_argument("name")
-    pushing.add_argument("repo", metavar="OWNER/NAME", help="created if it does not exist")
-    pushing.add_argument("--public", action="store_true", help="make the repository public")
+    add_push(actions, _push, "data set")
 
 
 def _add(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
@@ -284,10 +279,10 @@ def _preview_words(found: "Preview") -> str:
         lines.append("Columns:")
         for name, sample in found.columns.items():
             guess = f"  (perhaps --map {found.guess[name]}={name})" if _guessed(found, name) else ""
-            lines.append(f"  {name}: {_clip(sample)}{guess}")
+            lines.append(f"  {name}: {clip(sample, 200)}{guess}")
     for row in found.rows:
         lines.append(f"{row.file}:{row.line}, {row.kind}")
-        lines += [f"    {role}: {_clip(text)}" for role, text in row.texts]
+        lines += [f"    {role}: {clip(text, 200)}" for role, text in row.texts]
     for problem in found.problems[:5]:
         lines.append(f"  {problem['file']}:{problem['line']}: {problem['message']}")
     return "\n".join([*lines, *found.notes])
@@ -297,18 +292,10 @@ def _guessed(found: "Preview", name: str) -> bool:
     return not found.known and name in found.guess
 
 
-def _clip(text: str) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= _CLIP else flat[: _CLIP - 1] + "…"
-
-
 def _push(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     from workbench.data.push import push_dataset
 
-    token = ""
-    # Never an option: what is typed as one stands in the list of processes and in the history.
-    if not os.environ.get(TOKEN_VARIABLE) and sys.stdin.isatty():
-        token = getpass.getpass("Token (used once, not kept): ")
+    token = typed_token()
     say(f"Sending '{args.name}' ...")
     done = push_dataset(workspace, args.name, args.repo, token=token, private=not args.public)
     words = [f"'{done['dataset']}' is at {done['address']}."]

@@ -3,14 +3,13 @@
 import argparse
 from typing import Any
 
-from workbench.cli.output import say
+from workbench.cli.output import clip, say
 from workbench.cli.running import PREFIX, Commands, add_settings, read_values, run_job
 from workbench.errors import BadInput
 from workbench.recipes.data_check import DataCheckRecipe, DataFixRecipe
 from workbench.workspace import Workspace
 
 _SHOWN = 3
-_CLIP = 160
 
 
 def add(actions: Commands) -> None:
@@ -97,10 +96,5 @@ def fixed_words(done: dict[str, Any]) -> str:
 
 
 def _example(example: dict[str, Any]) -> list[str]:
-    said = [f"{text['role']}: {_flat(text['text'])}" for text in example["texts"]]
+    said = [f"{text['role']}: {clip(text['text'])}" for text in example["texts"]]
     return [*said, example["note"]] if example["note"] else said
-
-
-def _flat(text: str) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= _CLIP else flat[: _CLIP - 1] + "…"

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from workbench.cli import reports
-from workbench.cli.output import columns, say, size_words
+from workbench.cli.output import clip, columns, say, size_words
 from workbench.cli.running import (
     PREFIX,
     Commands,
     add_fields,
+    add_several,
     read_values,
     run_job,
     run_recipe,
@@ -80,9 +81,6 @@ def _add_explore_actions(actions: Commands) -> None:
     )
 
 
-_CLIP = 70
-
-
 def _explore(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     if args.top < 1:
         raise BadInput(f"--top {args.top} shows nothing.", "Give 1 or more.")
@@ -140,7 +138,7 @@ def _sorted(
 
 def _lines(said: str, name: str, found: Sequence[Change]) -> str:
     rows = [
-        [f"{one.delta:+.3f}", f"{one.before:.3f}", f"{one.after:.3f}", one.id, _clip(one.text)]
+        [f"{one.delta:+.3f}", f"{one.before:.3f}", f"{one.after:.3f}", one.id, clip(one.text, 70)]
         for one in found
     ]
     head = [name, "before", "after", "id", "query"]
@@ -164,7 +162,12 @@ def _one(
     lines = [f"{query.id}: {query.text}", ""]
     for name, hits in ((about["against"], found.before), (about["model"], found.after)):
         rows = [
-            [hit.rank, "" if hit.grade is None else hit.grade, hit.id, _clip(hit.title or hit.text)]
+            [
+                hit.rank,
+                "" if hit.grade is None else hit.grade,
+                hit.id,
+                clip(hit.title or hit.text, 70),
+            ]
             for hit in hits
         ]
         lines += [name, columns(["rank", "grade", "id", "document"], rows), ""]
@@ -193,11 +196,6 @@ def _change(one: Change) -> dict[str, Any]:
 def _hit(query: str, hit: Hit) -> dict[str, Any]:
     words = dict.fromkeys(p.lower() for p, marked in common(query, hit.text) if marked)
     return {**asdict(hit), "words_in_common": list(words)}
-
-
-def _clip(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= _CLIP else text[: _CLIP - 1] + "…"
 
 
 def add(commands: Commands) -> None:
@@ -287,14 +285,7 @@ def add_evaluate(commands: Commands) -> None:
         metavar="MODEL",
         help="a model to measure ('bm25' is one); may be given several times, the baseline first",
     )
-    evaluating.add_argument(
-        "--reranker",
-        dest=PREFIX + "rerankers",
-        action="append",
-        default=argparse.SUPPRESS,
-        metavar="MODEL",
-        help="a model that re-ranks what each model found; may be given several times",
-    )
+    add_several(evaluating, "rerankers", "a model that re-ranks what each model found")
     add_fields(evaluating, EvaluateRecipe, skip=("models", "rerankers"))
     evaluating.add_argument(
         "--export-trec",
@@ -318,22 +309,10 @@ def add_matrix(commands: Commands) -> None:
     parser = commands.add(
         "matrix", _matrix, "retrievers x rerankers x top k: quality, and milliseconds per query"
     )
-    parser.add_argument(
-        "--retriever",
-        dest=PREFIX + "retrievers",
-        action="append",
-        required=True,
-        metavar="MODEL",
-        help="a model that searches all documents ('bm25' is one); may be given several times",
+    add_several(
+        parser, "retrievers", "a model that searches all documents ('bm25' is one)", required=True
     )
-    parser.add_argument(
-        "--reranker",
-        dest=PREFIX + "rerankers",
-        action="append",
-        default=argparse.SUPPRESS,
-        metavar="MODEL",
-        help="a model that re-ranks what each retriever found; may be given several times",
-    )
+    add_several(parser, "rerankers", "a model that re-ranks what each retriever found")
     add_fields(parser, MatrixRecipe, skip=("retrievers", "rerankers"))
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--markdown", action="store_true", help="write Markdown, for the highest k")

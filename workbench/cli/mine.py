@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from workbench.cli.output import columns
+from workbench.cli.output import clip, columns
 from workbench.cli.running import (
     PREFIX,
     Commands,
@@ -20,9 +20,6 @@ from workbench.workspace import Workspace
 
 if TYPE_CHECKING:
     from workbench.mining.proposal import Proposal, ProposedRow
-
-
-_SHORT = 160
 
 
 def add(commands: Commands) -> None:
@@ -171,11 +168,11 @@ def _as_json(row: "ProposedRow") -> dict[str, Any]:
 
 
 def _lines(row: "ProposedRow") -> str:
-    lines = [f"\n[{row.split}] {row.id}: {_short(row.text)}"]
-    lines += [f"  + {_score(one.score)} {one.id}: {_short(one.text)}" for one in row.positives]
+    lines = [f"\n[{row.split}] {row.id}: {clip(row.text)}"]
+    lines += [f"  + {_score(one.score)} {one.id}: {clip(one.text)}" for one in row.positives]
     for one in row.negatives:
         mark = "x" if not one.ticked else "!" if one.above else "-"
-        lines.append(f"  {mark} {_score(one.score)} {one.id}: {_short(one.text)}")
+        lines.append(f"  {mark} {_score(one.score)} {one.id}: {clip(one.text)}")
     return "\n".join(lines)
 
 
@@ -222,11 +219,6 @@ _REASONS = {
     "min_score": "by min_score",
     "range_min": "by range_min",
 }
-
-
-def _short(text: str) -> str:
-    plain = " ".join(text.split())
-    return plain if len(plain) <= _SHORT else plain[: _SHORT - 1] + "…"
 
 
 def _score(score: float | None) -> str:
@@ -282,7 +274,7 @@ def synthesis_words(result: dict[str, Any]) -> str:
             f"{result['version']}."
         )
     for one in result["examples"]:
-        lines += [f"\n{_flat(one['passage'])}", *(f"  ? {text}" for text in one["questions"])]
+        lines += [f"\n{clip(one['passage'])}", *(f"  ? {text}" for text in one["questions"])]
     return "\n".join(lines)
 
 
@@ -291,8 +283,3 @@ def tokens_words(tokens: dict[str, Any]) -> str:
         return "The endpoint does not say how many tokens it took."
     least = "" if tokens["told"] else " at least; some answers do not say"
     return f"It took {tokens['prompt']:,} + {tokens['completion']:,} tokens (in + out){least}."
-
-
-def _flat(text: str) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= _SHORT else flat[: _SHORT - 1] + "…"

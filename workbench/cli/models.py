@@ -1,9 +1,6 @@
 """``models``, and what makes new ones of them: ``merge``, ``blend`` and ``quantize``."""
 
 import argparse
-import getpass
-import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,10 +11,12 @@ from workbench.cli.running import (
     PREFIX,
     Commands,
     add_fields,
+    add_push,
     add_settings,
     read_values,
     run_job,
     run_recipe,
+    typed_token,
 )
 from workbench.comparison.conditions import blended, conditions
 from workbench.comparison.names import HEADLINE
@@ -30,7 +29,7 @@ from workbench.recipes.base import ContractRecipe
 from workbench.recipes.data import AddModelRecipe
 from workbench.recipes.merge import BlendRecipe, MergeRecipe
 from workbench.recipes.quantize import QuantizeLabRecipe, QuantizeRecipe
-from workbench.takeaway.push import TOKEN_VARIABLE, push
+from workbench.takeaway.push import push
 from workbench.takeaway.snippet import use_lines, write_in_own_process
 from workbench.workspace import Workspace
 
@@ -39,10 +38,7 @@ from workbench.workspace import Workspace
 
 def _add_take_actions(actions: Commands) -> None:
     """The two actions, below ``models``."""
-    pushing = actions.add("push", _push, "push a model to the Hugging Face Hub")
-    pushing.add_argument("name")
-    pushing.add_argument("repo", metavar="OWNER/NAME", help="created if it does not exist")
-    pushing.add_argument("--public", action="store_true", help="make the repository public")
+    add_push(actions, _push, "model")
 
     scripting = actions.add(
         "script", _script, "write a model's training run as a standalone train.py with its rows"
@@ -53,11 +49,7 @@ def _add_take_actions(actions: Commands) -> None:
 
 def _push(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     model = workspace.models.get(args.name)
-    token = ""
-    # Never an option: what is typed as one stands in the list of processes and in the history.
-    if not os.environ.get(TOKEN_VARIABLE) and sys.stdin.isatty():
-        token = getpass.getpass("Token (used once, not kept): ")
-    done = push(workspace, model, args.repo, token=token, private=not args.public)
+    done = push(workspace, model, args.repo, token=typed_token(), private=not args.public)
     return done, f"'{model.name}' is at {done['address']}."
 
 

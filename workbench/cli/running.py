@@ -1,6 +1,7 @@
 """Submit a job from the command line and see it through."""
 
 import argparse
+import getpass
 import os
 import select
 import sys
@@ -18,6 +19,7 @@ from workbench.jobs.suggested import suggestions
 from workbench.model_kinds import MODEL_KINDS
 from workbench.recipes.base import Recipe
 from workbench.recipes.describe import FieldSpec, describe
+from workbench.takeaway.push import TOKEN_VARIABLE
 from workbench.workspace import Workspace
 
 #: Runs a command: what it prints as JSON, and as text.
@@ -176,6 +178,24 @@ class Commands:
         return Commands(actions, self._shared)
 
 
+def add_push(actions: Commands, run: Command, what: str) -> None:
+    """``push``, of a data set or a model, which ``what`` says."""
+    pushing = actions.add("push", run, f"push a {what} to the Hugging Face Hub")
+    pushing.add_argument("name")
+    pushing.add_argument("repo", metavar="OWNER/NAME", help="created if it does not exist")
+    pushing.add_argument("--public", action="store_true", help="make the repository public")
+
+
+def typed_token() -> str:
+    """The hub's token where the environment has none and somebody can type it, else ''.
+
+    Never an option: what is typed as one stands in the list of processes and in the history.
+    """
+    if os.environ.get(TOKEN_VARIABLE) or not sys.stdin.isatty():
+        return ""
+    return getpass.getpass("Token (used once, not kept): ")
+
+
 #: Where a recipe option's value is kept in the parsed arguments, apart from the commands' own.
 PREFIX = "field_"
 USUAL_KEY = "OPENAI_API_KEY"
@@ -188,6 +208,21 @@ def add_fields(
     for spec in describe(recipe):
         if spec.name not in skip:
             add_field(parser, spec)
+
+
+def add_several(
+    parser: argparse.ArgumentParser, field: str, help: str, required: bool = False
+) -> None:
+    """``--reranker`` for the field 'rerankers': an option that names a model, as often as given."""
+    parser.add_argument(
+        "--" + field.removesuffix("s"),
+        dest=PREFIX + field,
+        action="append",
+        default=argparse.SUPPRESS,
+        required=required,
+        metavar="MODEL",
+        help=f"{help}; may be given several times",
+    )
 
 
 def add_settings(
