@@ -176,18 +176,15 @@ def held(reader: DatasetReader, splits: Iterable[str], context: JobContext) -> C
             counts["pairs"] += pairs.num_rows
             counts["pair_fields"] += pairs.num_rows - pairs["fields"].null_count
     counts["unlinked"] = int((~named).sum())
-    start = 0
     for table in reader.iter_documents():
         context.check_cancelled()
-        mine = named[start : start + table.num_rows]
-        start += table.num_rows
         titles = table["title"].to_pylist()
         counts["titles"] += sum(map(bool, titles))
         texts = zip(titles, table["text"].to_pylist(), strict=True)
         documents.add(joined(title, text) for title, text in texts)
         counts["document_ids"] += _own_ids(table["id"].to_pylist())
-        counts["fields"] += len(mine) - table["fields"].null_count
-        counts["pictures"] += len(mine) - table["picture"].null_count
+        counts["fields"] += table.num_rows - table["fields"].null_count
+        counts["pictures"] += table.num_rows - table["picture"].null_count
     counts["repeated_queries"], counts["repeated_documents"] = queries.count, documents.count
     return counts
 

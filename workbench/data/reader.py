@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from workbench.data.manifest import Manifest
 from workbench.data.problems import Problem, read_problems
-from workbench.data.splits import SPLITS
+from workbench.data.splits import SPLITS, codes_of
 from workbench.data.writer import PAIRS, QUERIES, RowTable
 from workbench.errors import BadInput
 
@@ -99,6 +99,10 @@ class DatasetReader:
         return pa.concat_tables(
             [self._numbered(name, 0, self.manifest.splits[name]) for name in self._chosen(split)]
         )
+
+    def query_codes(self) -> Any:
+        """The split of each query row, by its number."""
+        return np.repeat(codes_of(SPLITS), [self.manifest.splits[name] for name in SPLITS])
 
     def iter_queries(self, split: str | None = None) -> Iterator[pa.Table]:
         """id, text, prompt, split and fields of the queries in their order, part by part."""

@@ -17,20 +17,26 @@ from workbench.pictures.opening import SUFFIXES as PICTURES
 
 # Zips, read in place and never unpacked: links, paths that escape and bombs are refused.
 
-_NESTED_ARCHIVES = {".zip", ".gz", ".bz2", ".xz", ".7z", ".rar", ".tar", ".tgz", ".zst"}
+_PACKED = {".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".tgz"}
 #: Text packs about ten to one. What packs far better than that, and is large, is a bomb.
 _RATIO, _ALWAYS_FINE = 200, 256 << 20
 _MOST_MEMBERS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class Source:
+    """One file to read. ``label`` is what a person calls it; ``size`` is in bytes, unpacked."""
+
     label: str
     size: int
     open: Callable[[], AbstractContextManager[BinaryIO]]
 
+    @property
+    def suffix(self) -> str:
+        return Path(self.label).suffix.lower()
 
-def members(path: Path, label: str, log: ProblemLog) -> Iterator[Member]:
+
+def members(path: Path, label: str, log: ProblemLog) -> Iterator[Source]:
     """The files of a zip that may be read; the others become problems."""
     try:
         # Closed when the last member that can be opened is forgotten: opening an archive anew for
@@ -49,10 +55,10 @@ def members(path: Path, label: str, log: ProblemLog) -> Iterator[Member]:
         inside = f"{label}/{entry.filename}"
         if refusal := _refusal(entry):
             log.add("unsafe-path", inside, detail=refusal)
-        elif PurePosixPath(entry.filename).suffix.lower() in _NESTED_ARCHIVES:
+        elif PurePosixPath(entry.filename).suffix.lower() in _PACKED | {".zip"}:
             log.add("nested-archive", inside)
         else:
-            yield Member(inside, entry.file_size, _opener(archive, entry))
+            yield Source(inside, entry.file_size, _opener(archive, entry))
 
 
 def _too_big(path: Path, entries: list[zipfile.ZipInfo]) -> str:
@@ -95,7 +101,6 @@ def _opener(
 
 
 _LATER = {".docx", ".doc", ".odt", ".html", ".heic", ".svg", ".psd"}
-_PACKED = {".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".tgz"}
 #: What packed files begin with, whatever they are called.
 _PACKED_STARTS = {
     b"\x1f\x8b\x08": "gzip",
@@ -116,19 +121,6 @@ _STATE = "state.json"
 def readable() -> frozenset[str]:
     """How the names of files end that are read when they lie in a folder."""
     return fileformat.suffixes() | PICTURES | {".zip"}
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One file to read. ``label`` is what a person calls it; ``size`` is in bytes, unpacked."""
-
-    label: str
-    size: int
-    open: Callable[[], AbstractContextManager[BinaryIO]]
-
-    @property
-    def suffix(self) -> str:
-        return Path(self.label).suffix.lower()
 
 
 def find(paths: list[Path], log: ProblemLog, notes: list[str]) -> Iterator[Source]:
@@ -193,14 +185,13 @@ def named(path: Path, label: str, log: ProblemLog) -> Iterator[Source]:
     suffix = path.suffix.lower()
     packed_as_zip = start.startswith(_ZIP) and suffix not in (*WORKBOOKS, *_LATER)
     if suffix == ".zip" or (packed_as_zip and not is_workbook(start)):
-        for member in _rows_only(list(members(path, label, log))):
-            if wanted(member.label, log):
-                yield Source(member.label, member.size, member.open)
+        inside = _rows_only(list(members(path, label, log)))
+        yield from (member for member in inside if wanted(member.label, log))
     elif wanted(label, log):
         yield Source(label, size, lambda: path.open("rb"))
 
 
-def _rows_only(members: list[Member]) -> Iterator[Member]:
+def _rows_only(members: list[Source]) -> Iterator[Source]:
     """Without what ``datasets`` keeps beside its rows."""
     paths = [PurePosixPath(one.label) for one in members]
     saved = {path.parent for path in paths if path.suffix == ".arrow"}

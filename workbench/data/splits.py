@@ -5,6 +5,7 @@ then test gets one, then dev. Two queries become one to train on and one to test
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -115,6 +116,13 @@ def remarks(counts: dict[str, int], carved: dict[str, int]) -> list[str]:
 # What a file's name says: its split, and its part in a set of several files.
 
 SPLITS = ("train", "dev", "test")
+
+
+def codes_of(names: Iterable[str]) -> Array:
+    """The numbers of splits by their names, as ``int8``."""
+    return np.array([CODES[name] for name in names], np.int8)
+
+
 _SPLIT_NAMES = {
     "train": "train",
     "training": "train",

@@ -20,6 +20,7 @@ from workbench.data.problems import ProblemLog
 from workbench.data.reader import DatasetReader
 from workbench.data.splits import CODES, ENOUGH, SPLITS, pair_remarks, remarks
 from workbench.data.write_dataset import NO_QUERIES
+from workbench.data.writer import along
 from workbench.errors import BadInput
 from workbench.jobs.files import folder_bytes
 from workbench.jobs.reporting import JobContext
@@ -288,10 +289,7 @@ def new_dataset(
 def share_pictures(plan: Plan, folder: Path, context: JobContext) -> None:
     """Put the files of the plan's pictures below a new data set's folder, too."""
     for part in plan.parts:
-        start = 0
-        for table in part.reader.iter_documents():
-            keep = part.own_documents[start : start + table.num_rows]
-            start += table.num_rows
+        for table, keep in along(part.reader.iter_documents(), part.own_documents):
             for place in table["picture"].filter(pa.array(keep)).drop_null().to_pylist():
                 context.check_cancelled()
                 link_picture(part.reader.folder, place, folder)

@@ -4,7 +4,7 @@ Compression and writing happen in one thread beside the reader; the queue to it 
 stays bounded.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -157,6 +157,14 @@ class TableWriter:
         self._flush()
         self._background.wait()
         self._file.close()
+
+
+def along(tables: Iterable[pa.Table], rows: Any) -> Iterator[tuple[pa.Table, Any]]:
+    """Each table with its part of an array that has an item for every row of them all."""
+    start = 0
+    for table in tables:
+        yield table, rows[start : start + table.num_rows]
+        start += table.num_rows
 
 
 # One Parquet file of a data set, read by row number or by query, and no more than that of it.

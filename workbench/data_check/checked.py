@@ -13,9 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from workbench.data import digests
-from workbench.data.edit_plan import split_codes
 from workbench.data.reader import DatasetReader
-from workbench.data.splits import CODES, SPLITS
+from workbench.data.splits import CODES, SPLITS, codes_of
 from workbench.data_check.report import EXAMPLES, Example
 from workbench.jobs.reporting import JobContext
 from workbench.plurals import counted
@@ -114,7 +113,7 @@ class CheckedVersion:
         self._place, self._steps, self._doing, self._share = 0, 1, "", 0.0
         self.splits: dict[str, int] = {name: reader.manifest.splits[name] for name in SPLITS}
         #: The split of each query row.
-        self.codes: Array = split_codes(self.splits)
+        self.codes: Array = reader.query_codes()
         self.queries: int = int(reader.counts["queries"])
         self.documents: int = int(reader.counts["documents"])
 
@@ -126,7 +125,7 @@ class CheckedVersion:
     @cached_property
     def pair_codes(self) -> Array:
         """The split of each scored pair."""
-        return np.array([CODES[split] for split in self.pairs["split"].to_pylist()], np.int8)
+        return codes_of(self.pairs["split"].to_pylist())
 
     def begin(self, place: int, steps: int, doing: str) -> None:
         """The next check."""
