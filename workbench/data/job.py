@@ -1,8 +1,9 @@
 """The two jobs that bring data in: files a person has, and the sample."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from workbench.data.write_dataset import Assembly
 from workbench.jobs.reporting import JobContext
 from workbench.recipes.data import ImportRecipe, SampleRecipe
 
+#: What a job's result says of a data set besides its summary.
+_NOT_KEPT = ("name", "problems")
+
 
 def run_import(recipe: ImportRecipe, context: JobContext) -> dict[str, Any]:
     """Read the files into a new data set. Returns what ``data add`` prints.
@@ -20,16 +24,9 @@ def run_import(recipe: ImportRecipe, context: JobContext) -> dict[str, Any]:
     Raises :class:`NoGoodRows`, :class:`StrictRefused` and :class:`NameTaken`; nothing is left
     behind then.
     """
-    be_lean()
-    with dataset_folder(context) as (id, folder):
-        shares = Shares(recipe.dev_share, recipe.test_share, recipe.held_out_limit, recipe.seed)
-        assembly = Assembly(folder)
-        try:
-            Import(recipe, context, assembly).run()
-            result = assembly.complete(recipe.name, shares, context, strict=recipe.strict)
-            register(id, recipe.name, result, context)
-        finally:
-            assembly.close()
+    shares = Shares(recipe.dev_share, recipe.test_share, recipe.held_out_limit, recipe.seed)
+    fill = lambda assembly: Import(recipe, context, assembly).run()  # noqa: E731
+    result = build(recipe.name, fill, shares, context, strict=recipe.strict)
     if recipe.remove_after:
         _remove_uploads(recipe.paths, context)
     return result
@@ -37,22 +34,33 @@ def run_import(recipe: ImportRecipe, context: JobContext) -> dict[str, Any]:
 
 def run_sample(recipe: SampleRecipe, context: JobContext) -> dict[str, Any]:
     """Build the sample from the Python standard library. Returns what ``data add`` prints."""
+    fill = partial(stdlib_pairs, recipe, context)
+    return build(recipe.name, fill, Shares(seed=recipe.seed), context)
+
+
+def build(
+    name: str,
+    fill: Callable[[Assembly], None],
+    shares: Shares,
+    context: JobContext,
+    *,
+    strict: bool = False,
+) -> dict[str, Any]:
+    """Write a new data set of what ``fill`` adds and put it on record; its name and summary.
+
+    Nothing is left behind where something is raised.
+    """
     be_lean()
     with dataset_folder(context) as (id, folder):
         assembly = Assembly(folder)
         try:
-            stdlib_pairs(recipe, context, assembly)
-            result = assembly.complete(recipe.name, Shares(seed=recipe.seed), context)
-            register(id, recipe.name, result, context)
+            fill(assembly)
+            result = assembly.complete(name, shares, context, strict=strict)
+            summary = {key: one for key, one in result.items() if key not in _NOT_KEPT}
+            context.workspace.datasets.add(id, name, f"datasets/{id}/v1/manifest.json", summary)
         finally:
             assembly.close()
     return result
-
-
-def register(id: str, name: str, result: dict[str, Any], context: JobContext) -> None:
-    """Put a data set whose files are complete on record."""
-    summary = {key: value for key, value in result.items() if key not in ("name", "problems")}
-    context.workspace.datasets.add(id, name, f"datasets/{id}/v1/manifest.json", summary)
 
 
 @contextmanager
