@@ -22,14 +22,8 @@ from workbench.jobs.reporting import JobContext
 from workbench.recipes.data import SampleRecipe
 
 _SKIPPED = {
-    "test",
-    "tests",
-    "idle_test",
-    "site-packages",
-    "dist-packages",
-    "lib2to3",
-    "__pycache__",
-}
+    "test", "tests", "idle_test", "site-packages", "dist-packages", "lib2to3", "__pycache__",
+}  # fmt: skip
 _SKIPPED |= {"turtledemo", "_pyrepl"}
 #: A docstring's first paragraph in characters, and the code left without it in lines.
 _QUERY_LENGTH = (20, 400)

@@ -103,14 +103,10 @@ def _opener(
 _LATER = {".docx", ".doc", ".odt", ".html", ".heic", ".svg", ".psd"}
 #: What packed files begin with, whatever they are called.
 _PACKED_STARTS = {
-    b"\x1f\x8b\x08": "gzip",
-    b"BZh": "bzip2",
-    b"\xfd7zXZ\x00": "xz",
-    b"\x28\xb5\x2f\xfd": "Zstandard",
-    b"7z\xbc\xaf\x27\x1c": "7-Zip",
-    b"Rar!\x1a\x07": "RAR",
+    b"\x1f\x8b\x08": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz",
+    b"\x28\xb5\x2f\xfd": "Zstandard", b"7z\xbc\xaf\x27\x1c": "7-Zip", b"Rar!\x1a\x07": "RAR",
     b"PK\x03\x04": "zip",
-}
+}  # fmt: skip
 _ZIP = b"PK\x03\x04"
 _UNPACK = "Unpack it first, or pack the files as a zip."
 #: What the ``datasets`` library writes beside the rows.

@@ -124,27 +124,14 @@ def codes_of(names: Iterable[str]) -> Array:
 
 
 _SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "dev": "dev",
-    "valid": "dev",
-    "validation": "dev",
-    "val": "dev",
-    "test": "test",
-}
+    "train": "train", "training": "train", "dev": "dev", "valid": "dev", "validation": "dev",
+    "val": "dev", "test": "test",
+}  # fmt: skip
 _PART_NAMES = {
-    "corpus": "corpus",
-    "documents": "corpus",
-    "docs": "corpus",
-    "collection": "corpus",
-    "queries": "queries",
-    "query": "queries",
-    "topics": "queries",
-    "qrels": "qrels",
-    "qrel": "qrels",
-    "judgments": "qrels",
-    "judgements": "qrels",
-}
+    "corpus": "corpus", "documents": "corpus", "docs": "corpus", "collection": "corpus",
+    "queries": "queries", "query": "queries", "topics": "queries", "qrels": "qrels",
+    "qrel": "qrels", "judgments": "qrels", "judgements": "qrels",
+}  # fmt: skip
 #: What large sets add to a name: train-00000-of-00004.parquet.
 _SHARD = re.compile(r"[-_.]?\d+(?:[-_]of[-_]\d+)?$")
 

@@ -11,6 +11,7 @@ from workbench.comparison.names import label
 from workbench.errors import BadInput
 from workbench.recipes.evaluate import MatrixRecipe
 from workbench.reports import html
+from workbench.reports.gather import settings_of
 from workbench.reports.html import markdown_table, when
 from workbench.reports.svg import COLOURS, Line, legend, lines
 
@@ -59,15 +60,6 @@ def _facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Documents", f"{result['documents']:,}"),
         ("Rerankers order", f"the first {result['candidates']:,} of each retriever"),
         *(("How", one) for one in notes(result)),
-    ]
-
-
-def _settings(job: Job) -> list[tuple[str, str]]:
-    fields = MatrixRecipe.model_fields
-    return [
-        (name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
-        for name, value in job.recipe.items()
-        if name in fields and fields[name].default != value
     ]
 
 
@@ -132,7 +124,9 @@ def _markdown(job: Job, result: Mapping[str, Any]) -> str:
     parts.append("\n".join(f"- {name}: {value}" for name, value in _facts(result)))
     for table in _tables(result, "**{}**"):
         parts += [f"## {table.title}", markdown_table(table.heads, table.rows, table.texts)]
-    settings = "; ".join(f"`{name}` = {value}" for name, value in _settings(job))
+    settings = "; ".join(
+        f"`{name}` = {value}" for name, value in settings_of(job.recipe, MatrixRecipe)
+    )
     parts += ["## How", METHOD, f"Settings: {settings}."]
     return "\n\n".join(parts) + "\n"
 
@@ -151,7 +145,7 @@ def _html_parts(job: Job, result: Mapping[str, Any]) -> Iterator[str]:
     charts = "".join(chart(result, name) for name in MEASURED)
     yield f'<div class="charts">{charts}</div>{legend(chart_lines(result, MEASURED[0]))}'
     yield _html_table(cutoffs)
-    yield f'<h2>How</h2><p class="quiet">{METHOD}</p>{html.definitions(_settings(job))}'
+    yield f'<h2>How</h2><p class="quiet">{METHOD}</p>{html.definitions(settings_of(job.recipe, MatrixRecipe))}'
 
 
 def _html_table(table: _Table) -> str:

@@ -129,52 +129,24 @@ def _level(word: str) -> str | None:
 
 #: Names of a query's column, the first found wins. Compared in lower case.
 QUERY = (
-    "query",
-    "question",
-    "anchor",
-    "queries",
-    "search_query",
-    "query_text",
-    "question_text",
-    "sentence1",
-    "q",
-)
+    "query", "question", "anchor", "queries", "search_query", "query_text", "question_text",
+    "sentence1", "q",
+)  # fmt: skip
 POSITIVE = (
-    "pos",
-    "positive",
-    "positives",
-    "positive_passages",
-    "positive_ctxs",
-    "positive_texts",
+    "pos", "positive", "positives", "positive_passages", "positive_ctxs", "positive_texts",
     "relevant",
-)
+)  # fmt: skip
 NEGATIVE = (
-    "neg",
-    "negative",
-    "negatives",
-    "negative_passages",
-    "hard_negative_ctxs",
-    "negative_ctxs",
-    "hard_negatives",
-    "hard_negative",
-)
+    "neg", "negative", "negatives", "negative_passages", "hard_negative_ctxs", "negative_ctxs",
+    "hard_negatives", "hard_negative",
+)  # fmt: skip
 #: What a retriever found, each with how good it is.
 HITS = ("hits", "ctxs")
 #: Second columns of plain pairs; a score beside them makes another shape of it.
 PAIRED = (
-    "passage",
-    "passages",
-    "document",
-    "doc",
-    "answer",
-    "response",
-    "context",
-    "sentence2",
-    "text",
-    "content",
-    "title",
-    "contents",
-)
+    "passage", "passages", "document", "doc", "answer", "response", "context", "sentence2",
+    "text", "content", "title", "contents",
+)  # fmt: skip
 #: Names of two texts of which neither is the query.
 SIDES = (
     ("sentence1", "sentence2"),
