@@ -145,7 +145,8 @@ def _html_parts(job: Job, result: Mapping[str, Any]) -> Iterator[str]:
     charts = "".join(chart(result, name) for name in MEASURED)
     yield f'<div class="charts">{charts}</div>{legend(chart_lines(result, MEASURED[0]))}'
     yield _html_table(cutoffs)
-    yield f'<h2>How</h2><p class="quiet">{METHOD}</p>{html.definitions(settings_of(job.recipe, MatrixRecipe))}'
+    settings = html.definitions(settings_of(job.recipe, MatrixRecipe))
+    yield f'<h2>How</h2><p class="quiet">{METHOD}</p>{settings}'
 
 
 def _html_table(table: _Table) -> str:

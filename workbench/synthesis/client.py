@@ -24,10 +24,12 @@ _SENT = frozenset(
 
 
 class Asked(Protocol):
-    """Of a recipe: who is asked, and for how much."""
+    """Of a recipe: who is asked, for how much, and how long is waited (seconds)."""
 
     @property
     def endpoint(self) -> str: ...
+    @property
+    def endpoint_model(self) -> str: ...
     @property
     def timeout(self) -> float: ...
     @property

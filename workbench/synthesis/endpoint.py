@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Protocol
+from typing import Any
 
 import httpx2
 import openai
@@ -16,7 +16,7 @@ from workbench.errors import EndpointFailed, WorkbenchError
 from workbench.recipes.synthesize import SynthesizeRecipe
 from workbench.synthesis.amount import Limit
 from workbench.synthesis.answers import Answer, Answers
-from workbench.synthesis.client import Packed, TooMuch, client
+from workbench.synthesis.client import Asked, Packed, TooMuch, client
 
 # What an endpoint's failures mean: try again, leave the passage, or stop. A sentence each.
 
@@ -26,17 +26,6 @@ LONGEST_WAIT = 600.0
 RESUME = "The answers so far are kept: resume the job to continue."
 _QUOTED = 300
 _TOO_MANY, _TIMED_OUT = 429, (408, 425)
-
-
-class Asked(Protocol):
-    """Of a recipe: who is asked, and how long is waited (seconds)."""
-
-    @property
-    def endpoint(self) -> str: ...
-    @property
-    def endpoint_model(self) -> str: ...
-    @property
-    def timeout(self) -> float: ...
 
 
 class Fatal(EndpointFailed):
@@ -53,6 +42,25 @@ class Passing(EndpointFailed):
     def __init__(self, message: str, hint: str = RESUME, wait: float = 0.0) -> None:
         super().__init__(message, hint)
         self.wait = wait
+
+
+def retrying(
+    retries: int, first: float, longest: float, most_asked: float = LONGEST_WAIT
+) -> AsyncRetrying:
+    """Asks again where :class:`Passing` was raised, ``retries`` times at most.
+
+    Seconds: a pause is drawn up to ``first``, the next up to twice that, and so on to ``longest``;
+    it lasts at least as long as the endpoint asked for, up to ``most_asked``.
+    """
+
+    def pause(state: RetryCallState) -> float:
+        drawn = wait_random_exponential(multiplier=first, max=longest)(state)
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.wait if isinstance(error, Passing) else 0.0
+        return max(drawn, min(asked, most_asked))
+
+    passing, stop = retry_if_exception_type(Passing), stop_after_attempt(retries + 1)
+    return AsyncRetrying(retry=passing, stop=stop, wait=pause, reraise=True)
 
 
 def too_slow(recipe: Asked) -> Passing:
@@ -244,20 +252,8 @@ class Endpoint:
                 await asyncio.gather(whole, *workers, looking, return_exceptions=True)
 
     async def _ask(self, prompt: str) -> Answer:
-        trying = AsyncRetrying(
-            retry=retry_if_exception_type(Passing),
-            stop=stop_after_attempt(self.recipe.retries + 1),
-            wait=self._pause,
-            reraise=True,
-        )
+        trying = retrying(self.recipe.retries, FIRST_PAUSE, LONGEST_PAUSE)
         return await trying(self._once, prompt)
-
-    def _pause(self, state: RetryCallState) -> float:
-        """Longer each time, by chance; at least as long as the endpoint asked for."""
-        drawn = wait_random_exponential(multiplier=FIRST_PAUSE, max=LONGEST_PAUSE)(state)
-        error = state.outcome.exception() if state.outcome else None
-        asked = error.wait if isinstance(error, Passing) else 0.0
-        return max(drawn, asked)
 
     async def _once(self, prompt: str) -> Answer:
         await self._turn()
