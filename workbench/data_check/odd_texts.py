@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from workbench.data.odd_texts import KINDS, kind_of
-from workbench.data_check.checked import Array, CheckedVersion, queries_of
+from workbench.data_check.checked import Array, CheckedVersion, everywhere, queries_of
 from workbench.data_check.report import EXAMPLES, Example, Finding, Fix, Severity
 from workbench.plurals import counted
 
@@ -37,10 +37,7 @@ _SAID = {
 def odd_queries(data: CheckedVersion) -> Iterator[Finding]:
     """Queries that are a placeholder, a list or a number."""
     for kind, rows in _found(data.query_texts()).items():
-        fixes = []
-        if kind == "placeholder":
-            words = f"Leave {queries_of(len(rows))} out, in every split."
-            fixes = [Fix("drop-placeholder-queries", words, {"drop_queries": rows})]
+        fixes = [everywhere("drop-placeholder-queries", rows)] if kind == "placeholder" else []
         yield Finding(
             f"{kind}-query",
             _SEVERITY[kind],
@@ -82,19 +79,15 @@ def odd_pairs(data: CheckedVersion) -> Iterator[Finding]:
         if not parts:
             continue
         rows = np.unique(np.concatenate(parts))
-        pairs = counted(len(rows), "scored pair")
-        fixes = []
-        if kind == "placeholder":
-            words = f"Leave {pairs} out, in every split."
-            fixes = [Fix("drop-placeholder-pairs", words, {"drop_pairs": rows})]
+        fix = everywhere("drop-placeholder-pairs", rows, pairs=True)
         yield Finding(
             f"{kind}-pair-text",
             _SEVERITY[kind],
             len(rows),
             data.pairs.num_rows,
-            _sentence(kind, pairs),
+            _sentence(kind, counted(len(rows), "scored pair")),
             [data.pair(row) for row in rows[:EXAMPLES].tolist()],
-            fixes,
+            [fix] if kind == "placeholder" else [],
         )
 
 
