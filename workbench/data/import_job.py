@@ -4,14 +4,12 @@ import ctypes
 import sys
 import types
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
-from zipfile import BadZipFile
 
 import pyarrow as pa
 
@@ -28,7 +26,8 @@ from workbench.data.shapes import beir, llamaindex
 from workbench.data.shapes.recognise import Recogniser, recognise
 from workbench.data.shapes.row import Document, Item, Pair, Plan, Row
 from workbench.data.shapes.shape import Shape, judged_shape
-from workbench.data.sources import Source, find
+from workbench.data.sources import BROKEN, Source, find
+from workbench.data.splits import READ_FIRST
 from workbench.data.write_dataset import Assembly
 from workbench.errors import BadInput, NameTaken
 from workbench.jobs.reporting import JobContext
@@ -39,10 +38,6 @@ from workbench.plurals import counted
 from workbench.recipes.data import ImportRecipe, SampleRecipe
 from workbench.workspace import Workspace
 
-#: What can go wrong under a file that was fine when it was looked at, or in a broken zip.
-BROKEN = (OSError, BadZipFile, zlib.error, EOFError, NotImplementedError)
-#: Test first, then dev: a query that turns up again is then known to belong to them.
-_ORDER = {"test": 0, "dev": 1, "train": 2, None: 2}
 #: Files that a folder of data has about itself.
 _ABOUT = {"readme", "license", "licence", "notice", "changelog", "citation", "requirements"}
 _PARTS = ("corpus", "queries", "qrels")
@@ -71,7 +66,7 @@ class Import:
             self._judged(group)
             inputs = [one for one in inputs if one not in group or self._stays(one)]
         # Documents before rows: what a row calls relevant is then found among them.
-        for one in sorted(inputs, key=lambda one: (not self._is_texts(one), _ORDER[one.split])):
+        for one in sorted(inputs, key=lambda one: (not self._is_texts(one), READ_FIRST[one.split])):
             self._file(one)
 
     def _without_readmes(self, inputs: list[Input]) -> list[Input]:
@@ -269,7 +264,7 @@ class Import:
                     records = one.records(self._tick, self._scratch)
                     beir.read_texts(kind, records, into, one.report)
                     one.rows = into.used[kind] - before
-        for one in sorted(parts["qrels"], key=lambda one: _ORDER[one.split]):
+        for one in sorted(parts["qrels"], key=lambda one: READ_FIRST[one.split]):
             with self._reading(one):
                 self._qrels(one, into, kinds[one.source.label])
         alone = {kind.judging.alone for kind in kinds.values() if kind.judging}

@@ -13,7 +13,6 @@ from typing import Any
 
 from workbench.data.hub import is_hub
 from workbench.data.hub_look import described, look_at, sample
-from workbench.data.import_job import BROKEN
 from workbench.data.intake import Input, finder, inspect, name_corpus, narrow
 from workbench.data.mapping import guess_roles, read_map
 from workbench.data.odd_texts import kind_of
@@ -23,7 +22,7 @@ from workbench.data.shapes import beir
 from workbench.data.shapes.recognise import Recogniser
 from workbench.data.shapes.row import Document, Item, Pair, Row
 from workbench.data.shapes.shape import judged_shape
-from workbench.data.sources import Source, find
+from workbench.data.sources import BROKEN, Source, find
 from workbench.data.write_dataset import own_columns, shown_name
 from workbench.pictures.importing import FORMAT as PICTURES
 from workbench.pictures.importing import layout_of, partition_sources

@@ -3,6 +3,7 @@
 import json
 import stat
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from workbench.data.formats.workbook import SUFFIXES as WORKBOOKS
 from workbench.data.formats.workbook import is_workbook
 from workbench.data.problems import ProblemLog
 from workbench.pictures.opening import SUFFIXES as PICTURES
+
+#: What can go wrong under a file that was fine when it was looked at, or in a broken zip.
+BROKEN = (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
 
 # Zips, read in place and never unpacked: links, paths that escape and bombs are refused.
 

@@ -123,6 +123,9 @@ def codes_of(names: Iterable[str]) -> Array:
     return np.array([CODES[name] for name in names], np.int8)
 
 
+#: The order in which files are read: a query that turns up again is then known to belong to test,
+#: or to dev.
+READ_FIRST: dict[str | None, int] = {"test": 0, "dev": 1, "train": 2, None: 2}
 _SPLIT_NAMES = {
     "train": "train", "training": "train", "dev": "dev", "valid": "dev", "validation": "dev",
     "val": "dev", "test": "test",
