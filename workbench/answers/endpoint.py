@@ -14,11 +14,13 @@ from workbench.endpoint_keys import EndpointKeys
 from workbench.errors import EndpointFailed, WorkbenchError
 from workbench.recipes.answer import AnswerRecipe
 from workbench.synthesis.amount import Limit
-from workbench.synthesis.client import Packed, TooMuch, client
 from workbench.synthesis.endpoint import (
     RESUME,
+    Packed,
     Passing,
     Refused,
+    TooMuch,
+    client,
     explain,
     no_completion,
     retrying,

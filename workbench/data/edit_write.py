@@ -14,7 +14,6 @@ from workbench.data.edges import cuts
 from workbench.data.edit import EVERY, keys_of
 from workbench.data.edit_plan import Part, Plan, free_ids
 from workbench.data.histogram import Lengths
-from workbench.data.manifest import Manifest
 from workbench.data.splits import CODES, SPLITS, codes_of
 from workbench.data.writer import (
     CANDIDATES,
@@ -23,6 +22,7 @@ from workbench.data.writer import (
     PAIRS,
     QUERIES,
     Inline,
+    Manifest,
     TableWriter,
     along,
 )

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.data.manifest import OF_POSITIVE
-from workbench.data.shapes.columns import meaning
+from workbench.data.shapes.columns import OF_POSITIVE, meaning
 from workbench.errors import BadInput
 
 #: Role -> the name by which that column is known, and what it holds.

@@ -15,10 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from workbench.data.manifest import Manifest
 from workbench.data.problems import Problem, read_problems
 from workbench.data.splits import SPLITS, codes_of
-from workbench.data.writer import PAIRS, QUERIES, RowTable
+from workbench.data.writer import PAIRS, QUERIES, Manifest, RowTable
 from workbench.errors import BadInput
 
 _ROW = pa.field("row", pa.int64())

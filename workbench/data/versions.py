@@ -15,12 +15,11 @@ from workbench.data.edit import Changes
 from workbench.data.edit_plan import Plan, plan_of
 from workbench.data.edit_write import Tick, Written, write
 from workbench.data.job import dataset_folder
-from workbench.data.manifest import Manifest
 from workbench.data.problems import ProblemLog
 from workbench.data.reader import DatasetReader
 from workbench.data.splits import CODES, ENOUGH, SPLITS, pair_remarks, remarks
 from workbench.data.write_dataset import NO_QUERIES
-from workbench.data.writer import along
+from workbench.data.writer import Manifest, along
 from workbench.errors import BadInput
 from workbench.jobs.files import folder_bytes
 from workbench.jobs.reporting import JobContext

@@ -127,6 +127,8 @@ def _level(word: str) -> str | None:
     return None
 
 
+#: Names of the relevant text's own title. The first is what a mapping makes of a title.
+OF_POSITIVE = ("pos_title", "positive_title", "passage_title", "document_title", "doc_title")
 #: Names of a query's column, the first found wins. Compared in lower case.
 QUERY = (
     "query", "question", "anchor", "queries", "search_query", "query_text", "question_text",

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
 from workbench.data.formats.jsonrows import describe
-from workbench.data.manifest import OF_POSITIVE
 from workbench.data.mapping import role_of
 from workbench.data.problems import Report
 from workbench.data.shapes.columns import (
     HITS,
     NEGATIVE,
+    OF_POSITIVE,
     PAIRED,
     POSITIVE,
     QUERY,
@@ -266,7 +266,6 @@ def _plan(columns: Columns) -> Plan | None:
 
 def list_plan(format: str, reader: ListReader, columns: Columns) -> Plan:
     """The plan of a list reader, for rows with instructions and titles too."""
-    # Imported here: both readers go around this one.
 
     format, read = instructed(format, reader, columns.row.get(reader.query))
     plan = plan_for(format, read, columns, reader.columns)

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.data.formats.jsonrows import describe
-from workbench.data.manifest import OF_POSITIVE
 from workbench.data.problems import Report, shorten
 from workbench.data.shapes.columns import (
     DOCUMENT_ID,
     HITS,
     LISTED,
+    OF_POSITIVE,
     PLAIN,
     Columns,
     Labels,
