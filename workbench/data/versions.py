@@ -151,21 +151,18 @@ def manifest_of(
     before = reader.manifest
     old = set(_remarks(before.splits, reader.summary.get("pair_splits")))
     notes = [note for note in before.notes if note not in old]
-    return Manifest(
+    return replace(
+        before,
         version=number,
-        format=before.format,
         documents=written.documents,
         queries=written.queries,
         judgments=written.judgments,
         candidates=written.candidates,
-        problems=before.problems,
+        pairs=written.pairs,
         rows=written.rows,
         splits=plan.splits,
         histograms=written.histograms,
-        problem_counts=before.problem_counts,
         notes=notes + _remarks(plan.splits, pair_splits(plan)),
-        sources=before.sources,
-        pairs=written.pairs,
         lineage=[*before.lineage, said],
     )
 
