@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from workbench.cli import answer, data, evaluations, indexes, jobs, mine, models, serve, train
+from workbench.cli import data, evaluations, indexes, jobs, mine, models, serve, train
 from workbench.cli.output import print_json, say
 from workbench.cli.running import Command, Commands, JobFailed, until_unread
 from workbench.endpoint_keys import EndpointKeys
@@ -69,7 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
         evaluations.add_evaluate,
         train.add_sweep,
         indexes.add,
-        answer.add,
+        indexes.add_answer,
         mine.add,
         mine.add_synthesize,
         evaluations.add_matrix,

@@ -13,8 +13,8 @@ from workbench.data.digests import DigestRows
 from workbench.data.edges import cuts
 from workbench.data.edit import EVERY, keys_of
 from workbench.data.edit_plan import Part, Plan, free_ids
-from workbench.data.histogram import Lengths
 from workbench.data.splits import CODES, SPLITS, codes_of
+from workbench.data.text_counts import Lengths
 from workbench.data.writer import (
     CANDIDATES,
     DOCUMENTS,

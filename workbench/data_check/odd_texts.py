@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.data.odd_texts import KINDS, kind_of
+from workbench.data.text_counts import ODD_KINDS, odd_kind
 from workbench.data_check.checked import Array, CheckedVersion, everywhere, queries_of
 from workbench.data_check.report import EXAMPLES, Example, Finding, Fix, Severity
 from workbench.plurals import counted
@@ -74,7 +74,7 @@ def odd_documents(data: CheckedVersion) -> Iterator[Finding]:
 def odd_pairs(data: CheckedVersion) -> Iterator[Finding]:
     """Scored pairs with such a text on either side."""
     sides = [_found(data.pair_texts(side)) for side in ("left", "right")]
-    for kind in KINDS:
+    for kind in ODD_KINDS:
         parts = [side[kind] for side in sides if kind in side]
         if not parts:
             continue
@@ -93,10 +93,10 @@ def odd_pairs(data: CheckedVersion) -> Iterator[Finding]:
 
 def _found(parts: Iterable[tuple[int, list[str]]]) -> dict[str, Array]:
     """The rows of each kind, for the kinds that there are."""
-    rows: dict[str, list[int]] = {kind: [] for kind in KINDS}
+    rows: dict[str, list[int]] = {kind: [] for kind in ODD_KINDS}
     for start, texts in parts:
         for place, text in enumerate(texts):
-            kind = kind_of(text)
+            kind = odd_kind(text)
             if kind is not None:
                 rows[kind].append(start + place)
     return {kind: np.array(found, np.int64) for kind, found in rows.items() if found}

@@ -25,8 +25,7 @@ from ui.services import Services
 from ui.words import sentences, t
 from workbench.data import hub_look
 from workbench.data.hub import PREFIX
-from workbench.data.preview import Preview, PreviewRow
-from workbench.data.preview_subprocess import preview_in_subprocess
+from workbench.data.preview import Preview, PreviewRow, preview_in_subprocess
 from workbench.errors import BadInput
 from workbench.pictures.sample import drawn
 from workbench.recipes.data import HubLookRecipe, ImportRecipe, SampleRecipe
