@@ -39,7 +39,7 @@ PROGRAMS = {
     "workbench.jobs.runner": "worker",
     "workbench.worker": "worker",
     "workbench.search.resident": "worker",
-    "workbench.takeaway": "worker",
+    "workbench.takeaway.script": "worker",
     "app": "page",
     "tests.browser.served_app": "page",
 }

@@ -1,5 +1,5 @@
-"""What runs at the same time: one training per GPU, one heavy job on the CPU, one light job; and the
-environment that a slot's processes are started with.
+"""What runs at the same time: one training per GPU, one heavy job on the CPU, one light job;
+and the environment that a slot's processes are started with.
 
 A job on several GPUs holds all of them: its slot is their names with commas between.
 """

@@ -30,8 +30,7 @@ from workbench.pictures.captions import (
     captions_in,
     picture_column,
 )
-from workbench.pictures.decode_subprocess import MOST_BYTES
-from workbench.pictures.opening import is_picture
+from workbench.pictures.opening import MOST_BYTES, is_picture
 from workbench.pictures.store import keep_picture
 
 if TYPE_CHECKING:

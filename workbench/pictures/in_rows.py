@@ -14,7 +14,6 @@ from workbench.pictures.captions import (
     captions_in,
     picture_column,
 )
-from workbench.pictures.decode_subprocess import MOST_BYTES
 from workbench.pictures.importing import (
     NOT_READ,
     CaptionedPicture,
@@ -28,6 +27,7 @@ from workbench.pictures.importing import (
     layout_of,
     too_large,
 )
+from workbench.pictures.opening import MOST_BYTES
 
 # What an import would make of pictures, from their names and the beginnings of what names them.
 

@@ -291,7 +291,14 @@ def write_in_own_process(workspace: Workspace, model: str, folder: Path) -> dict
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BadInput(f"{folder} is not an empty folder.", "Name a new one.")
     done = subprocess.run(
-        [sys.executable, "-m", "workbench.takeaway", str(workspace.home), model, str(folder)],
+        [
+            sys.executable,
+            "-m",
+            "workbench.takeaway.script",
+            str(workspace.home),
+            model,
+            str(folder),
+        ],
         env={**os.environ, **({"WORKBENCH_DB": workspace.url} if workspace.url else {})},
         cwd=Path(__file__).resolve().parents[2],
         capture_output=True,
