@@ -105,9 +105,9 @@ _DATA = {
     ),
     "hub-look": Task(
         HubLookRecipe,
-        "workbench.data.hub_look:run",
+        "workbench.data.hub:run_look",
         SlotKind.LIGHT,
-        prepare="workbench.data.hub_look:prepare",
+        prepare="workbench.data.hub:prepare_look",
     ),
     "draw-pictures": Task(
         DrawPicturesRecipe,

@@ -38,8 +38,7 @@ def _serve(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     from workbench.search.client import SearchClient
     from workbench.serving.api import PATH, create_api, take_key
     from workbench.serving.models import Catalogue
-    from workbench.serving.proxies import Proxies
-    from workbench.serving.server import serve
+    from workbench.serving.server import Proxies, serve
 
     proxies = Proxies.read(args.trusted_proxy)
     catalogue = Catalogue.choose(workspace, args.models)

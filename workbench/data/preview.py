@@ -12,8 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from workbench.data.hub import is_hub
-from workbench.data.hub_look import described, look_at, sample
+from workbench.data.hub import described, is_hub, look_at, sample
 from workbench.data.intake import Input, finder, inspect, name_corpus, narrow
 from workbench.data.mapping import guess_roles, read_map
 from workbench.data.pieces import Cutter, cutter_for
