@@ -16,6 +16,7 @@ from workbench.cli.running import (
     follow,
     read_values,
     run_job,
+    run_recipe,
     typed_token,
 )
 from workbench.data.registry import Dependents
@@ -107,14 +108,12 @@ def _line(one: VersionInfo) -> list[str]:
 
 
 def _sample(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-    recipe = SampleRowsRecipe.read(read_values(args, SampleRowsRecipe))
-    result = run_job(workspace, recipe).result or {}
+    result = run_recipe(workspace, args, SampleRowsRecipe).result or {}
     return result, made_words(result)
 
 
 def _merge(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-    recipe = MergeDataRecipe.read(read_values(args, MergeDataRecipe))
-    result = run_job(workspace, recipe).result or {}
+    result = run_recipe(workspace, args, MergeDataRecipe).result or {}
     return result, made_words(result)
 
 
@@ -261,14 +260,12 @@ def _add(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
         return found.to_dict(), _preview_words(found)
     if not values["name"]:
         args.parser.error("the following arguments are required: --name")
-    job = run_job(workspace, ImportRecipe.read(values))
-    result = job.result or {}
+    result = run_job(workspace, ImportRecipe.read(values)).result or {}
     return result, report(result)
 
 
 def _draw(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-    job = run_job(workspace, DrawPicturesRecipe.read(read_values(args, DrawPicturesRecipe)))
-    result = job.result or {}
+    result = run_recipe(workspace, args, DrawPicturesRecipe).result or {}
     words = report(result)
     return result, f"{words}\n  model: {result['model']}" if result["model"] else words
 

@@ -14,9 +14,8 @@ from workbench.cli.running import (
     Commands,
     add_fields,
     add_several,
-    read_values,
-    run_job,
     run_recipe,
+    with_id,
 )
 from workbench.comparison.explore import (
     Change,
@@ -295,8 +294,7 @@ def add_evaluate(commands: Commands) -> None:
 
 
 def _evaluate(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-    job = run_job(workspace, EvaluateRecipe.read(read_values(args, EvaluateRecipe)))
-    result = job.result or {}
+    result = run_recipe(workspace, args, EvaluateRecipe).result or {}
     if args.export_trec:
         say(export_result(workspace, result, args.export_trec))
     return result, result_text(result)
@@ -329,7 +327,7 @@ def add_matrix(commands: Commands) -> None:
 
 
 def _matrix(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-    result = run_recipe(workspace, args, MatrixRecipe)
+    result = with_id(run_recipe(workspace, args, MatrixRecipe))
     if args.export_trec:
         say(export_result(workspace, result, args.export_trec))
     say(f"Its report: python -m workbench evaluations report {result['job']} --format html")

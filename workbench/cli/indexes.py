@@ -148,8 +148,7 @@ def _add_search(commands: Commands) -> None:
 
 def _build(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     values = read_values(args, IndexRecipe)
-    job = run_job(workspace, IndexRecipe.read(values))
-    result = job.result or {}
+    result = run_job(workspace, IndexRecipe.read(values)).result or {}
     notes = "".join(f"\n{note}" for note in result.get("notes", []))
     recall = f"; it finds {result['recall@10']:.1%} of the exact ten best" if result else ""
     return result, f"Built the index '{result.get('index', values.get('name'))}'{recall}.{notes}"
@@ -175,8 +174,7 @@ def _show(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
 
 def _update(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     values = read_values(args, IndexUpdateRecipe, {"index": args.name})
-    job = run_job(workspace, IndexUpdateRecipe.read(values))
-    result = job.result or {}
+    result = run_job(workspace, IndexUpdateRecipe.read(values)).result or {}
     counts = f"{result.get('added', 0):,} documents added, {result.get('removed', 0):,} taken out"
     if result.get("rebuilt"):
         counts = f"built anew with {result.get('documents', 0):,} documents"

@@ -11,6 +11,7 @@ from workbench.cli.running import (
     add_settings,
     allow_typed_key,
     run_recipe,
+    with_id,
 )
 from workbench.errors import BadInput
 from workbench.recipes.describe import describe
@@ -82,7 +83,7 @@ _LIST = "python -m workbench jobs list shows them."
 
 
 def _mine(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-    result = run_recipe(workspace, args, MineRecipe)
+    result = with_id(run_recipe(workspace, args, MineRecipe))
     text = words(result)
     if args.accept:
         accepted, said = _accept(workspace, result["job"])
@@ -247,7 +248,7 @@ def add_synthesize(commands: Commands) -> None:
 
 def _synthesize(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     allow_typed_key(workspace, args)
-    result = run_recipe(workspace, args, SynthesizeRecipe)
+    result = with_id(run_recipe(workspace, args, SynthesizeRecipe))
     return result, synthesis_words(result)
 
 

@@ -14,9 +14,9 @@ from workbench.cli.running import (
     add_push,
     add_settings,
     read_values,
-    run_job,
     run_recipe,
     typed_token,
+    with_id,
 )
 from workbench.comparison.conditions import blended, conditions
 from workbench.comparison.names import HEADLINE
@@ -104,8 +104,7 @@ def add(commands: Commands) -> None:
 
 
 def _add(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-    job = run_job(workspace, AddModelRecipe.read(read_values(args, AddModelRecipe)))
-    result = job.result or {}
+    result = run_recipe(workspace, args, AddModelRecipe).result or {}
     return result, f"Added the model '{result.get('model')}'."
 
 
@@ -207,7 +206,7 @@ def add_merging(commands: Commands) -> None:
 
 
 def _merge(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-    result = run_recipe(workspace, args, MergeRecipe)
+    result = with_id(run_recipe(workspace, args, MergeRecipe))
     return result, merge_words(result)
 
 
@@ -234,7 +233,7 @@ def merge_words(result: dict[str, Any]) -> str:
 
 
 def _blend(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-    result = run_recipe(workspace, args, BlendRecipe)
+    result = with_id(run_recipe(workspace, args, BlendRecipe))
     return result, blend_words(result)
 
 
@@ -286,7 +285,7 @@ def add_quantize(commands: Commands) -> None:
 
 
 def _quantize(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-    result = run_recipe(workspace, args, QuantizeRecipe)
+    result = with_id(run_recipe(workspace, args, QuantizeRecipe))
     return result, quantize_words(result)
 
 
@@ -303,7 +302,7 @@ def quantize_words(result: Mapping[str, Any]) -> str:
 
 
 def _lab(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-    result = run_recipe(workspace, args, QuantizeLabRecipe)
+    result = with_id(run_recipe(workspace, args, QuantizeLabRecipe))
     return result, lab_words(result)
 
 

@@ -57,11 +57,13 @@ def run_job(workspace: Workspace, recipe: Recipe) -> Job:
     return follow(workspace, workspace.jobs.submit(recipe))
 
 
-def run_recipe(
-    workspace: Workspace, args: argparse.Namespace, recipe: type[Recipe]
-) -> dict[str, Any]:
-    """Run what the options say of this recipe. Returns the job's result, with its id as 'job'."""
-    job = run_job(workspace, recipe.read(read_values(args, recipe)))
+def run_recipe(workspace: Workspace, args: argparse.Namespace, recipe: type[Recipe]) -> Job:
+    """As :func:`run_job`, for what the options say of this recipe."""
+    return run_job(workspace, recipe.read(read_values(args, recipe)))
+
+
+def with_id(job: Job) -> dict[str, Any]:
+    """A job's result, and its id as 'job'."""
     return {"job": job.id, **(job.result or {})}
 
 

@@ -17,6 +17,7 @@ from workbench.cli.running import (
     follow,
     read_values,
     run_job,
+    with_id,
     words,
 )
 from workbench.errors import BadInput, BadRecipe
@@ -122,8 +123,7 @@ def _check(workspace: Workspace, recipe: TrainRecipe, steps: int | None) -> tupl
     report = check(workspace, recipe)
     if steps is None:
         return report.to_dict(), report.lines()
-    job = run_job(workspace, MeasureRecipe.of(recipe, steps))
-    measured = {"job": job.id, **(job.result or {})}
+    measured = with_id(run_job(workspace, MeasureRecipe.of(recipe, steps)))
     return {**report.to_dict(), "measured": measured}, f"{report.lines()}\n{lines(measured)}"
 
 
