@@ -31,7 +31,7 @@ os.environ.update(patient(os.environ))
 import numpy as np
 from sentence_transformers import SentenceTransformer
 
-from workbench.data.demo_dataset import collect
+from workbench.data.job import collect
 from workbench.models.load import load_model
 from workbench.models.locate import LocalModel, locate, locate_folder
 from workbench.models.registry import NAME

@@ -93,7 +93,7 @@ def moved(vectors: Any, far: float) -> Any:
 def real_vectors() -> Any:
     import tempfile
 
-    from workbench.data.demo_dataset import collect
+    from workbench.data.job import collect
     from workbench.models.load import load_embedding
     from workbench.models.locate import locate
     from workbench.workspace import Workspace
@@ -256,7 +256,7 @@ TASKS: dict[str, Task] = {
 
 def questions(count: int) -> Iterator[str]:
     """What the standard library's functions say of themselves."""
-    from workbench.data.demo_dataset import collect
+    from workbench.data.job import collect
 
     pairs = islice(collect(lambda *_: None, lambda: None), CENTRES)
     return (pair.query for pair in islice(pairs, 0, CENTRES, max(1, CENTRES // count)))

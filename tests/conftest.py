@@ -62,19 +62,19 @@ def warm_processes() -> None:
 @pytest.fixture(autouse=True, scope="session")
 def library_read_once() -> Iterator[None]:
     """Reading Python's library for the sample takes seconds; it is the same for every sample."""
-    from workbench.data import demo_dataset
+    from workbench.data import job
 
     read: dict[Path, list[Any]] = {}
 
     def collect(progress: Any, check: Any) -> Iterator[Any]:
-        where = demo_dataset._library()
+        where = job._library()
         if where not in read:
             read[where] = list(original(progress, check))
         return iter(read[where])
 
-    original = demo_dataset.collect
+    original = job.collect
     patch = pytest.MonkeyPatch()
-    patch.setattr(demo_dataset, "collect", collect)
+    patch.setattr(job, "collect", collect)
     yield
     patch.undo()
 

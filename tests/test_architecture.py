@@ -25,12 +25,6 @@ BELOW = (
     "workbench/synthesis/local.py",
 )
 
-#: Imports that still close a circle, behind TYPE_CHECKING or within a function: (who, whom).
-CIRCLES = {
-    # A reader of lists goes around the plain one, which begins with it.
-    ("workbench.data.shapes.lists", "workbench.data.shapes.titled"),
-}  # fmt: skip
-
 
 def sources(folder: str) -> list[Path]:
     return sorted((ROOT / folder).rglob("*.py"))
@@ -110,33 +104,10 @@ def graph() -> dict[str, set[str]]:
 
 
 def test_no_imports_go_in_a_circle() -> None:
-    imported = {
-        module: {one for one in others if (module, one) not in CIRCLES}
-        for module, others in graph().items()
-    }
     try:
-        TopologicalSorter(imported).prepare()
+        TopologicalSorter(graph()).prepare()
     except CycleError as error:
         raise AssertionError(" is imported by ".join(error.args[1])) from None
-
-
-def test_every_exception_closes_a_circle() -> None:
-    """One that is mended goes from the list."""
-    imported = graph()
-
-    def reached(module: str) -> set[str]:
-        seen, ahead = set[str](), [module]
-        while ahead:
-            seen.add(one := ahead.pop())
-            ahead += imported[one] - seen
-        return seen
-
-    idle = [
-        (module, other)
-        for module, other in sorted(CIRCLES)
-        if other not in imported.get(module, ()) or module not in reached(other)
-    ]
-    assert idle == []
 
 
 def test_torch_is_imported_below_the_line_only() -> None:

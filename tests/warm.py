@@ -39,7 +39,7 @@ PROGRAMS = {
     "workbench.jobs.runner": "worker",
     "workbench.worker": "worker",
     "workbench.search.resident": "worker",
-    "workbench.takeaway": "worker",
+    "workbench.takeaway.script": "worker",
     "app": "page",
     "tests.browser.served_app": "page",
 }
@@ -79,10 +79,10 @@ def use() -> None:
     """Let the project's own places that start processes start warm ones, from now on."""
     from workbench.jobs import launchers
     from workbench.search import process
-    from workbench.takeaway import script_subprocess
+    from workbench.takeaway import snippet
 
     stand_in = SimpleNamespace(**{**vars(subprocess), "Popen": popen, "run": run})
-    for module in (launchers, process, script_subprocess):
+    for module in (launchers, process, snippet):
         module.subprocess = stand_in  # type: ignore[attr-defined]
 
 

@@ -8,11 +8,10 @@ line for each argument.
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from workbench.answers.answer import prepare
+from workbench.answers.answer import collect_answer, prepare
 from workbench.answers.answer_settings import load
-from workbench.answers.collect_answer import collect_answer
-from workbench.comparison.forgetting import tables
 from workbench.comparison.table import to_text
+from workbench.comparison.text import tables
 from workbench.errors import BadInput, ModelNotFound, NotFound, SearchUnavailable
 from workbench.recipes.answer import AnswerRecipe
 from workbench.recipes.evaluate import EvaluateRecipe

@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
-from workbench.data.needs import choosing_split, no_queries
-from workbench.data.reader import DatasetReader
+from workbench.data.reader import DatasetReader, choosing_split, no_queries
 from workbench.data.splits import SPLITS
 from workbench.errors import BadInput
 from workbench.evaluation.named import BM25, find

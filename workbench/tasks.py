@@ -102,7 +102,7 @@ _DATA = {
     ),
     "sample": Task(SampleRecipe, "workbench.data.job:run_sample"),
     "hub-look": Task(
-        HubLookRecipe, "workbench.data.hub_look:run", prepare="workbench.data.hub_look:prepare"
+        HubLookRecipe, "workbench.data.hub:run_look", prepare="workbench.data.hub:prepare_look"
     ),
     "draw-pictures": Task(
         DrawPicturesRecipe,

@@ -6,19 +6,88 @@ error.json behind. It never writes the job's final status: its supervisor does.
 
 import os
 import sys
+import threading
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from storage.records import Job, JobStatus
 from workbench.endpoint_keys import EndpointKeys
 from workbench.errors import JobNotFound, WorkbenchError, WorkerCrashed
-from workbench.jobs import files, follower
+from workbench.jobs import files
 from workbench.jobs.reporting import EXIT_STALE, Reporter
 from workbench.jobs.runner import out_of_memory
 from workbench.tasks import get_task, read_recipe
 from workbench.workspace import TRUST_VARIABLE, Workspace
+
+# Workers beside the first of a job that several processes train together.
+#
+# torchrun starts them (Elastic launch, torch's documentation) and numbers them in ``RANK``. The
+# first, of rank 0, is the job's worker: it alone reports, measures, saves, and hears that it shall
+# stop. The others compute, and are told by it.
+
+RANK = "RANK"
+WATCH_SECONDS = 0.5
+EXIT_ORPHANED = 5
+
+
+def rank() -> int:
+    """This worker's number among those of its job; 0 for the only one."""
+    return int(os.environ.get(RANK, "0"))
+
+
+class Follower:
+    """The :class:`workbench.jobs.reporting.JobContext` of such a worker: it has nothing to say."""
+
+    def __init__(self, workspace: Workspace, job: Job) -> None:
+        self.workspace = workspace
+        self.job = job
+        self.folder: Path = workspace.jobs.folder(job.id)
+
+    @property
+    def resuming(self) -> bool:
+        return self.job.attempt > 1
+
+    #: The first worker asks, and tells the others.
+    cancelled = False
+
+    def check_cancelled(self) -> None:
+        """Never raises: the first worker decides for all."""
+
+    def progress(
+        self, done: float, total: float | None = None, unit: str = "", message: str = ""
+    ) -> None:
+        """The first worker's says it all."""
+
+    def metrics(self, step: int, kind: str, values: Mapping[str, float]) -> None:
+        """The first worker's are the job's."""
+
+    def forget_metrics_after(self, step: int) -> None:
+        """The first worker does."""
+
+    def flush(self) -> None:
+        """There is nothing to write."""
+
+    def note(self, message: str) -> None:
+        """The first worker's are the job's."""
+
+
+def leave_with_parent() -> None:
+    """End this process when the one that started it is gone.
+
+    torchrun gives each worker a session of its own: what kills torchrun does not reach it.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(WATCH_SECONDS)
+        os._exit(EXIT_ORPHANED)
+
+    threading.Thread(target=watch, daemon=True, name="watch-parent").start()
+
 
 EXIT_FAILED = 1
 
@@ -26,8 +95,8 @@ EXIT_FAILED = 1
 def main(arguments: list[str]) -> int:
     job_id, attempt = arguments[0], int(arguments[1])
     _offer_to_the_out_of_memory_killer()
-    if follower.RANK in os.environ:
-        follower.leave_with_parent()
+    if RANK in os.environ:
+        leave_with_parent()
     folder = Path.cwd()
     return _guarded(folder, attempt, lambda: _work(job_id, attempt))
 
@@ -41,9 +110,9 @@ def _work(job_id: str, attempt: int) -> dict[str, Any] | None:
     job = workspace.jobs.get(job_id)
     if job.attempt != attempt or job.status is not JobStatus.RUNNING:
         return None
-    if follower.rank():
+    if rank():
         return get_task(job.task).load_run()(
-            read_recipe(job.task, job.recipe), follower.Follower(workspace, job)
+            read_recipe(job.task, job.recipe), Follower(workspace, job)
         )
     return _run(Reporter(workspace, job), job)
 
@@ -62,7 +131,7 @@ def _guarded(folder: Path, attempt: int, work: Callable[[], dict[str, Any] | Non
         result = work()
         if result is None:
             return EXIT_STALE
-        if not follower.rank():
+        if not rank():
             files.write_json(folder / files.RESULT, {"attempt": attempt, "result": result})
         return 0
     except JobNotFound:
@@ -76,7 +145,7 @@ def _guarded(folder: Path, attempt: int, work: Callable[[], dict[str, Any] | Non
         traceback.print_exc()
         report = _explain(error).to_dict()
     # A worker that the first one's end took along must not write over what that one said.
-    if not follower.rank() or files.read_json(folder / files.ERROR, attempt) is None:
+    if not rank() or files.read_json(folder / files.ERROR, attempt) is None:
         files.write_json(folder / files.ERROR, {"attempt": attempt, "error": report})
     return EXIT_FAILED
 

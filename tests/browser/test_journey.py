@@ -16,7 +16,7 @@ from tests.browser.app import LONG, ROOT, click, open_tab, running
 from tests.ui.serving import wait_until
 from tests.workbench.data.fakes import context
 from workbench import demo
-from workbench.data import demo_dataset
+from workbench.data import job
 from workbench.data.job import run_sample
 from workbench.recipes.data import SampleRecipe
 from workbench.workspace import Workspace
@@ -45,9 +45,9 @@ UNNAMED = """() => [...document.querySelectorAll('input, textarea, select, butto
 
 def small_sample(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sample data set with fewer pairs, of short functions, already in the workspace."""
-    collect = demo_dataset.collect
+    collect = job.collect
     monkeypatch.setattr(
-        demo_dataset,
+        job,
         "collect",
         lambda *how: (pair for pair in collect(*how) if len(pair.code) < SHORT),
     )

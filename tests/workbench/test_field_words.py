@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from workbench.comparison.table import build_table
-from workbench.data.lineage import versions
+from workbench.data.versions import versions
 from workbench.data_check import fix
 from workbench.jobs.files import read_json
 from workbench.recipes.data import DataCheckRecipe

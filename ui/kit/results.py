@@ -9,10 +9,9 @@ from ui.kit.charts import grouped_bars
 from ui.kit.markup import EMPTY, badge, heading, join, quiet_lines, table
 from ui.words import metrics, sentences, t
 from ui.words.amounts import count
-from workbench.comparison.forgetting import Forgetting, forgetting, tables
 from workbench.comparison.names import HEADLINE, label
 from workbench.comparison.table import Row, Table, build_table
-from workbench.comparison.text import full_list_lines
+from workbench.comparison.text import Forgetting, forgetting, full_list_lines, tables
 
 
 def results_html(result: Mapping[str, Any]) -> Markup:

@@ -21,8 +21,7 @@ from workbench.recipes.data import KEPT
 from workbench.recipes.synthesize import DROPPED
 from workbench.records import Evaluation, MetricRow
 from workbench.reports.write import MEDIA, report
-from workbench.takeaway.script_subprocess import write_in_own_process
-from workbench.takeaway.snippet import replaced_files
+from workbench.takeaway.snippet import replaced_files, write_in_own_process
 
 if TYPE_CHECKING:
     from workbench.evaluation.trec import TrecFile

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from ui.services import Services
 from ui.words import t
-from workbench.pictures.decode_subprocess import MEDIA
+from workbench.pictures.opening import MEDIA
 from workbench.pictures.store import thumbnail
 
 #: A version's rows never change, so the browser may keep them.

@@ -22,7 +22,7 @@ from ui.web.sessions import Credentials
 from ui.words import t
 from workbench.endpoint_keys import EndpointKeys
 from workbench.errors import BadInput, WorkbenchError
-from workbench.serving.proxies import Proxies
+from workbench.serving.server import Proxies
 
 if TYPE_CHECKING:
     from ui.services import Services

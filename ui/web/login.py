@@ -26,7 +26,7 @@ from ui.web.editions import TAGS, switch
 from ui.web.offering import Held
 from ui.web.sessions import KNOWN, LIFETIME, Credentials, Sessions, read_secret
 from ui.words import language, t
-from workbench.serving.proxies import NO_PROXIES, Proxies
+from workbench.serving.server import NO_PROXIES, Proxies
 
 # A brake on guessing the password that slows a guesser down and locks nobody out.
 #

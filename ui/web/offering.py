@@ -18,7 +18,7 @@ from starlette.types import Scope
 from ui.routes.replies import refusal
 from ui.words import t
 from workbench.serving.api import VARIABLE, ApiKey, RateLimit, failure, take_key
-from workbench.serving.proxies import NO_PROXIES, Proxies
+from workbench.serving.server import NO_PROXIES, Proxies
 
 if TYPE_CHECKING:
     from ui.services import Services

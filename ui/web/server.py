@@ -30,7 +30,7 @@ from ui.web.offering import programs
 from ui.web.sessions import Credentials
 from workbench.serving.api import PATH, ApiKey, create_api
 from workbench.serving.models import Catalogue
-from workbench.serving.proxies import NO_PROXIES, Proxies
+from workbench.serving.server import NO_PROXIES, Proxies
 
 ROUTERS = (
     *(answers.router, assets.router, changes.router, downloads.router),

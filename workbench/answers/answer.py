@@ -11,24 +11,25 @@ import asyncio
 import hashlib
 import json
 import random
+import threading
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from workbench.answers import citations
 from workbench.answers.answer_events import AnswerEvents, Took
-from workbench.answers.local import Local
 from workbench.answers.prompt import passages, prompt, says_nothing
-from workbench.answers.thinking import Thinking
-from workbench.errors import BadInput, WorkbenchError
+from workbench.errors import BadInput, JobCancelled, WorkbenchError
 from workbench.jobs.files import write_json
 from workbench.models.resolve import resolve
 from workbench.prepare import look_up
 from workbench.recipes.answer import AnswerRecipe
 from workbench.recipes.describe import with_absolute_folders
 from workbench.search.fields import parse
+from workbench.search.protocol import Write
 from workbench.search.results import CANDIDATES, SearchResult
 from workbench.workspace import Workspace
 
@@ -36,6 +37,100 @@ if TYPE_CHECKING:
     from workbench.search.client import SearchClient
 
 LONGEST_QUESTION = 10_000
+
+
+# A causal language model on this machine, in the search process, as a writer of answers.
+
+
+class Local:
+    """One question to one model."""
+
+    def __init__(self, recipe: AnswerRecipe, search: "SearchClient") -> None:
+        self.recipe = recipe
+        self.took = Took()
+        self._search = search
+        self._stopped = threading.Event()
+
+    async def write(self, prompt: str) -> AsyncGenerator[str, None]:
+        """The answer, piece by piece, read from the search process in a thread of its own; it
+        stops where nobody reads on. Raises what :meth:`SearchClient.write` raises."""
+        said: asyncio.Queue[dict[str, Any] | Exception] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def hand_on(one: dict[str, Any] | Exception) -> None:
+            if not self._stopped.is_set():
+                loop.call_soon_threadsafe(said.put_nowait, one)
+
+        threading.Thread(target=self._read, args=(prompt, hand_on), daemon=True).start()
+        try:
+            while True:
+                one = await said.get()
+                if isinstance(one, Exception):
+                    raise one
+                if "answer" in one:
+                    self._end(one["answer"])
+                    return
+                if one.get("text"):
+                    yield one["text"]
+        finally:
+            self._stopped.set()
+
+    def _read(self, prompt: str, hand_on: Any) -> None:
+        recipe = self.recipe
+        request = Write(
+            recipe.local_model, recipe.device, prompt, recipe.max_tokens, recipe.temperature
+        )
+        try:
+            for one in self._search.write(request, self._check):
+                hand_on(one)
+        except Exception as error:  # noqa: BLE001 - raised again where it is waited for
+            hand_on(error)
+
+    def _check(self) -> None:
+        if self._stopped.is_set():
+            raise JobCancelled("The answer was stopped.")
+
+    def _end(self, took: dict[str, Any]) -> None:
+        self.took = Took(took["prompt_tokens"], took["completion_tokens"], True, took["cut"])
+
+
+# What a model thinks aloud before its answer, between ``<think>`` and ``</think>``: left out.
+
+_BEGIN, _END = "<think>", "</think>"
+
+
+@dataclass
+class Thinking:
+    """Hands on an answer in pieces of any size, without the thought that it begins with."""
+
+    #: 'start' until it is known whether there is one, 'inside' it, 'after' it.
+    _where: str = "start"
+    _held: str = ""
+
+    def feed(self, text: str) -> str:
+        """What is to be shown now."""
+        if self._where == "after":
+            return text
+        self._held += text
+        if self._where == "start":
+            begun = self._held.lstrip()
+            if begun and begun[: len(_BEGIN)] == _BEGIN[: len(begun)] and len(begun) < len(_BEGIN):
+                return ""
+            if begun.startswith(_BEGIN):
+                self._where = "inside"
+            elif begun:
+                return self.close()
+        if self._where == "inside" and _END in self._held:
+            rest = self._held.partition(_END)[2]
+            self._where, self._held = "after", ""
+            return rest
+        return ""
+
+    def close(self) -> str:
+        """The rest, at the end; of a thought that was not ended, nothing."""
+        rest = "" if self._where == "inside" else self._held
+        self._where, self._held = "after", ""
+        return rest
 
 
 # From which score on a passage counts as found.
@@ -186,3 +281,38 @@ def prepare(workspace: Workspace, recipe: AnswerRecipe, question: str) -> Answer
     if recipe.where.strip():
         parse(recipe.where)
     return look_up(with_absolute_folders(recipe, workspace.models.exists), workspace)
+
+
+# An answer as a whole, for callers that do not read along: the command line, agents.
+
+Said = Callable[[dict[str, Any]], None]
+
+
+def collect_answer(
+    workspace: Workspace,
+    search: "SearchClient",
+    recipe: AnswerRecipe,
+    question: str,
+    said: Said | None = None,
+) -> dict[str, Any]:
+    """Everything that is told at the end; ``said`` gets the events before it.
+
+    Raises what :func:`workbench.answers.answer.answer` raises.
+    """
+    return asyncio.run(_whole(workspace, search, recipe, question, said))
+
+
+async def _whole(
+    workspace: Workspace,
+    search: "SearchClient",
+    recipe: AnswerRecipe,
+    question: str,
+    said: Said | None,
+) -> dict[str, Any]:
+    async with aclosing(answer(workspace, search, recipe, question)) as events:
+        async for event in events:
+            if event["event"] == "end":
+                return {name: value for name, value in event.items() if name != "event"}
+            if said:
+                said(event)
+    raise AssertionError("unreachable")

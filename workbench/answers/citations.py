@@ -60,12 +60,7 @@ class Citations:
 
     def _take(self, one: str) -> list[Piece]:
         self._count(one)
-        if self._held:
-            return self._inside(one)
-        if one in _OPEN and not self._code:
-            self._held = one
-            return []
-        return [Piece("text", one)]
+        return self._inside(one) if self._held else self._outside(one)
 
     def _inside(self, one: str) -> list[Piece]:
         if one in _CLOSE:
@@ -75,9 +70,9 @@ class Citations:
             self._held += one
             return []
         held, self._held = self._held, ""
-        return [Piece("text", held), *self._take_again(one)]
+        return [Piece("text", held), *self._outside(one)]
 
-    def _take_again(self, one: str) -> list[Piece]:
+    def _outside(self, one: str) -> list[Piece]:
         if one in _OPEN and not self._code:
             self._held = one
             return []

@@ -8,21 +8,22 @@ from typing import Any
 import httpx2
 import openai
 from openai.types.chat import ChatCompletionChunk
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
-from tenacity.wait import wait_random_exponential
 
 from workbench.answers.answer_events import Took
 from workbench.endpoint_keys import EndpointKeys
 from workbench.errors import EndpointFailed, WorkbenchError
 from workbench.recipes.answer import AnswerRecipe
 from workbench.synthesis.amount import Limit
-from workbench.synthesis.client import Packed, TooMuch, client
 from workbench.synthesis.endpoint import (
     RESUME,
+    Packed,
     Passing,
     Refused,
+    TooMuch,
+    client,
     explain,
     no_completion,
+    retrying,
     too_slow,
 )
 
@@ -89,7 +90,8 @@ class Endpoint:
         try:
             async with client(self.recipe, self._key) as opened:
                 stream = _Stream(self, opened, prompt)
-                text = await self._trying(stream.begin)
+                trying = retrying(self.recipe.retries, FIRST_PAUSE, LONGEST_PAUSE, _MOST_ASKED)
+                text: str | None = await trying(stream.begin)
                 while text is not None:
                     if text := limit.take(text):
                         yield self._shown(text)
@@ -99,15 +101,6 @@ class Endpoint:
                     text = await stream.next()
         except EndpointFailed as error:
             raise _told(error) from error
-
-    async def _trying(self, begin: Any) -> str | None:
-        trying = AsyncRetrying(
-            retry=retry_if_exception_type(Passing),
-            stop=stop_after_attempt(self.recipe.retries + 1),
-            wait=_pause,
-            reraise=True,
-        )
-        return await trying(begin)
 
     def _shown(self, text: str) -> str:
         """Some repeat the key. One that is cut in two by the pieces is not told by this."""
@@ -239,14 +232,6 @@ class _Stream:
 
 async def _one(chunk: Any) -> AsyncIterator[Any]:
     yield chunk
-
-
-def _pause(state: RetryCallState) -> float:
-    """Longer each time, by chance; at least as long as the endpoint asked for."""
-    drawn = wait_random_exponential(multiplier=FIRST_PAUSE, max=LONGEST_PAUSE)(state)
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.wait if isinstance(error, Passing) else 0.0
-    return max(drawn, min(asked, _MOST_ASKED))
 
 
 def _told(error: EndpointFailed) -> EndpointFailed:

@@ -1,18 +1,26 @@
 """``data``: bring data sets in, look at them, remove them."""
 
 import argparse
-import getpass
-import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from storage.records import Dataset
 from workbench.cli import data_check
-from workbench.cli.output import columns, say, size_words
-from workbench.cli.running import PREFIX, add_fields, follow, read_values, run_job
-from workbench.data.lineage import VersionInfo, versions
+from workbench.cli.output import clip, columns, say, size_words
+from workbench.cli.running import (
+    PREFIX,
+    Commands,
+    add_fields,
+    add_push,
+    follow,
+    read_values,
+    run_job,
+    run_recipe,
+    typed_token,
+)
 from workbench.data.registry import Dependents
+from workbench.data.versions import VersionInfo, versions
 from workbench.errors import BadInput
 from workbench.plurals import counted
 from workbench.recipes.data import (
@@ -25,7 +33,7 @@ from workbench.recipes.data import (
     SampleRowsRecipe,
 )
 from workbench.recipes.push import PushDataRecipe
-from workbench.takeaway.push import TOKEN_VARIABLE, submit
+from workbench.takeaway.push import submit
 from workbench.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -35,47 +43,32 @@ if TYPE_CHECKING:
 # ``data versions|sample|merge|resplit|rename|export``: data sets made of others, and taken out.
 
 
-def _add_change_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
+def _add_change_actions(actions: Commands) -> None:
     """The actions, below ``data``."""
-    listing = actions.add_parser(
-        "versions", parents=[shared], help="the versions of a data set and how each was made"
-    )
+    listing = actions.add("versions", _versions, "the versions of a data set and how each was made")
     listing.add_argument("name")
     listing.add_argument("--use", type=int, metavar="N", help="make version N the current one")
-    listing.set_defaults(command=_versions)
 
-    sampling = actions.add_parser(
-        "sample",
-        parents=[shared],
-        help="take a sample of queries with their documents as a new data set",
+    sampling = actions.add(
+        "sample", _sample, "take a sample of queries with their documents as a new data set"
     )
     _dataset(sampling)
     add_fields(sampling, SampleRowsRecipe, skip=("dataset",))
-    sampling.set_defaults(command=_sample)
 
-    merging = actions.add_parser(
-        "merge", parents=[shared], help="merge data sets; identical texts become one"
-    )
+    merging = actions.add("merge", _merge, "merge data sets; identical texts become one")
     merging.add_argument(PREFIX + "datasets", nargs="+", metavar="NAME", help="the data sets")
     add_fields(merging, MergeDataRecipe, skip=("datasets",))
-    merging.set_defaults(command=_merge)
 
     for name in ("resplit", "split"):
-        splitting = actions.add_parser(
-            name, parents=[shared], help="split a data set into train, dev and test again"
-        )
+        splitting = actions.add(name, _resplit, "split a data set into train, dev and test again")
         _dataset(splitting)
         add_fields(splitting, ResplitRecipe, skip=("dataset",))
-        splitting.set_defaults(command=_resplit)
 
-    renaming = actions.add_parser("rename", parents=[shared], help="rename a data set")
+    renaming = actions.add("rename", _rename, "rename a data set")
     renaming.add_argument("name")
     renaming.add_argument("to", metavar="NEW")
-    renaming.set_defaults(command=_rename)
 
-    exporting = actions.add_parser(
-        "export", parents=[shared], help="export a data set in another tool's format"
-    )
+    exporting = actions.add("export", _export, "export a data set in another tool's format")
     _dataset(exporting)
     add_fields(exporting, ExportDataRecipe, skip=("dataset", "output"))
     exporting.add_argument(
@@ -85,7 +78,6 @@ def _add_change_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="a folder, a .zip file, or the one file to write",
     )
-    exporting.set_defaults(command=_export)
 
 
 def _dataset(parser: argparse.ArgumentParser) -> None:
@@ -118,14 +110,12 @@ def _line(one: VersionInfo) -> list[str]:
 
 
 def _sample(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-    recipe = SampleRowsRecipe.read(read_values(args, SampleRowsRecipe))
-    result = run_job(workspace, recipe).result or {}
+    result = run_recipe(workspace, args, SampleRowsRecipe).result or {}
     return result, made_words(result)
 
 
 def _merge(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-    recipe = MergeDataRecipe.read(read_values(args, MergeDataRecipe))
-    result = run_job(workspace, recipe).result or {}
+    result = run_recipe(workspace, args, MergeDataRecipe).result or {}
     return result, made_words(result)
 
 
@@ -207,14 +197,11 @@ def _names(names: list[str]) -> str:
 
 #: Recipe fields whose options have shorter names here.
 _OWN = ("paths", "name", "mapping", "hub_split", "hub_subset", "remove_after")
-_CLIP = 200
 
 
-def _add_import_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
+def _add_import_actions(actions: Commands) -> None:
     """The two actions, below ``data``."""
-    adding = actions.add_parser(
-        "add", parents=[shared], help="import files or a Hub data set as a new data set"
-    )
+    adding = actions.add("add", _add, "import files or a Hub data set as a new data set")
     adding.add_argument(
         PREFIX + "paths", nargs="+", metavar="PATH", help="files, folders or hf:OWNER/NAME"
     )
@@ -249,28 +236,19 @@ def _add_import_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
         help="show columns, first rows and chunks as they would be imported, and write nothing",
     )
     add_fields(adding, ImportRecipe, skip=_OWN)
-    adding.set_defaults(command=_add, parser=adding)
+    adding.set_defaults(parser=adding)
 
-    drawing = actions.add_parser(
+    drawing = actions.add(
         "draw",
-        parents=[shared],
-        help="build a sample data set of pictures with captions, and a small untrained model for "
-        "it",
+        _draw,
+        "build a sample data set of pictures with captions, and a small untrained model for it",
     )
     add_fields(drawing, DrawPicturesRecipe)
-    drawing.set_defaults(command=_draw)
 
-    pushing = actions.add_parser(
-        "push", parents=[shared], help="push a data set to the Hugging Face Hub"
-    )
-    pushing.add_argument("name")
-    pushing.add_argument("repo", metavar="OWNER/NAME", help="created if it does not exist")
-    pushing.add_argument("--public", action="store_true", help="make the repository public")
-    pushing.set_defaults(command=_push)
+    add_push(actions, _push, "data set")
 
 
 def _add(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-
     from workbench.data.hub import is_hub
     from workbench.data.preview import preview  # readers of every shape: a fifth of a second
 
@@ -284,15 +262,12 @@ def _add(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
         return found.to_dict(), _preview_words(found)
     if not values["name"]:
         args.parser.error("the following arguments are required: --name")
-    job = run_job(workspace, ImportRecipe.read(values))
-    result = job.result or {}
+    result = run_job(workspace, ImportRecipe.read(values)).result or {}
     return result, report(result)
 
 
 def _draw(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-
-    job = run_job(workspace, DrawPicturesRecipe.read(read_values(args, DrawPicturesRecipe)))
-    result = job.result or {}
+    result = run_recipe(workspace, args, DrawPicturesRecipe).result or {}
     words = report(result)
     return result, f"{words}\n  model: {result['model']}" if result["model"] else words
 
@@ -303,10 +278,10 @@ def _preview_words(found: "Preview") -> str:
         lines.append("Columns:")
         for name, sample in found.columns.items():
             guess = f"  (perhaps --map {found.guess[name]}={name})" if _guessed(found, name) else ""
-            lines.append(f"  {name}: {_clip(sample)}{guess}")
+            lines.append(f"  {name}: {clip(sample, 200)}{guess}")
     for row in found.rows:
         lines.append(f"{row.file}:{row.line}, {row.kind}")
-        lines += [f"    {role}: {_clip(text)}" for role, text in row.texts]
+        lines += [f"    {role}: {clip(text, 200)}" for role, text in row.texts]
     for problem in found.problems[:5]:
         lines.append(f"  {problem['file']}:{problem['line']}: {problem['message']}")
     return "\n".join([*lines, *found.notes])
@@ -316,20 +291,11 @@ def _guessed(found: "Preview", name: str) -> bool:
     return not found.known and name in found.guess
 
 
-def _clip(text: str) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= _CLIP else flat[: _CLIP - 1] + "…"
-
-
 def _push(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     recipe = PushDataRecipe.read(
         {"dataset": args.name, "repo": args.repo, "private": not args.public}
     )
-    token = ""
-    # Never an option: what is typed as one stands in the list of processes and in the history.
-    if not os.environ.get(TOKEN_VARIABLE) and sys.stdin.isatty():
-        token = getpass.getpass("Token (used once, not kept): ")
-    done = follow(workspace, submit(workspace, recipe, token)).result or {}
+    done = follow(workspace, submit(workspace, recipe, typed_token())).result or {}
     words = [f"'{done['dataset']}' is at {done['address']}."]
     if done["left_out"]:
         words += ["A hub has no place for these, which an export keeps:"]
@@ -337,26 +303,22 @@ def _push(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     return done, "\n".join(words)
 
 
-def add(commands: Any, shared: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser("data", help="data sets: add, list, show, remove")
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+def add(commands: Commands) -> None:
+    actions = commands.group("data", "data sets: add, list, show, remove")
 
-    _add_import_actions(actions, shared)
-    _add_change_actions(actions, shared)
-    data_check.add(actions, shared)
+    _add_import_actions(actions)
+    _add_change_actions(actions)
+    data_check.add(actions)
 
-    listing = actions.add_parser("list", parents=[shared], help="all data sets")
-    listing.set_defaults(command=_list)
+    actions.add("list", _list, "all data sets")
 
-    showing = actions.add_parser("show", parents=[shared], help="counts, splits and problems")
+    showing = actions.add("show", _show, "counts, splits and problems")
     showing.add_argument("name")
     showing.add_argument("--rows", type=int, default=3, metavar="N", help="show N rows (default 3)")
-    showing.set_defaults(command=_show)
 
-    removing = actions.add_parser("remove", parents=[shared], help="delete a data set")
+    removing = actions.add("remove", _remove, "delete a data set")
     removing.add_argument("name")
     removing.add_argument("--yes", action="store_true", help="do not ask for confirmation")
-    removing.set_defaults(command=_remove)
 
 
 def _list(workspace: Workspace, _args: argparse.Namespace) -> tuple[Any, str]:

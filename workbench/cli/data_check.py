@@ -3,21 +3,18 @@
 import argparse
 from typing import Any
 
-from workbench.cli.output import say
-from workbench.cli.running import PREFIX, add_settings, read_values, run_job
+from workbench.cli.output import clip, say
+from workbench.cli.running import PREFIX, Commands, add_settings, read_values, run_job
 from workbench.errors import BadInput
 from workbench.recipes.data import DataCheckRecipe, DataFixRecipe
 from workbench.workspace import Workspace
 
 _SHOWN = 3
-_CLIP = 160
 
 
-def add(actions: Any, shared: argparse.ArgumentParser) -> None:
+def add(actions: Commands) -> None:
     """The action, below ``data``."""
-    parser = actions.add_parser(
-        "check", parents=[shared], help="look for problems in a data set, and fix them"
-    )
+    parser = actions.add("check", _check, "look for problems in a data set, and fix them")
     parser.add_argument(PREFIX + "dataset", metavar="NAME")
     parser.add_argument(
         "--judge",
@@ -40,7 +37,6 @@ def add(actions: Any, shared: argparse.ArgumentParser) -> None:
         help="for '--fix': the data check whose report is used (a job's id)",
     )
     add_settings(parser, DataCheckRecipe)
-    parser.set_defaults(command=_check)
 
 
 def _check(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
@@ -100,10 +96,5 @@ def fixed_words(done: dict[str, Any]) -> str:
 
 
 def _example(example: dict[str, Any]) -> list[str]:
-    said = [f"{text['role']}: {_flat(text['text'])}" for text in example["texts"]]
+    said = [f"{text['role']}: {clip(text['text'])}" for text in example["texts"]]
     return [*said, example["note"]] if example["note"] else said
-
-
-def _flat(text: str) -> str:
-    flat = " ".join(text.split())
-    return flat if len(flat) <= _CLIP else flat[: _CLIP - 1] + "…"

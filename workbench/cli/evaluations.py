@@ -1,4 +1,4 @@
-"""``evaluations``: what was measured, and its rankings for other tools."""
+"""``evaluate``, ``matrix``, ``evaluations`` and ``cache``: models measured and compared."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -8,35 +8,44 @@ from pathlib import Path
 from typing import Any
 
 from workbench.cli import reports
-from workbench.cli.output import columns, say
+from workbench.cli.output import clip, columns, say, size_words
+from workbench.cli.running import (
+    PREFIX,
+    Commands,
+    add_fields,
+    add_several,
+    run_recipe,
+    with_id,
+)
 from workbench.comparison.explore import (
     Change,
     Hit,
     Pairing,
     changes,
     common,
+    judge,
+    ordered,
     pairing,
     rankings,
     row_name,
 )
-from workbench.comparison.judge import judge
+from workbench.comparison.matrix import to_markdown, to_published, to_text
 from workbench.comparison.names import HEADLINE, METRICS, label
-from workbench.comparison.order import ordered
 from workbench.comparison.table import COLUMNS, WHICH, first_order
+from workbench.comparison.text import result_text
 from workbench.errors import BadInput
 from workbench.evaluation.ranked import ranked_ids
 from workbench.plurals import counted
+from workbench.recipes.evaluate import EvaluateRecipe, MatrixRecipe
 from workbench.workspace import Workspace
 
 # ``evaluations explore``: the queries that gained and lost most between two rows.
-#
-# What ``evaluations explore`` prints: the changed queries, or one query's two rankings.
 
 
-def _add_explore_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
+def _add_explore_actions(actions: Commands) -> None:
     """The action below ``evaluations``."""
-    parser = actions.add_parser(
-        "explore", parents=[shared], help="the queries that gained and lost most between two rows"
+    parser = actions.add(
+        "explore", _explore, "the queries that gained and lost most between two rows"
     )
     parser.add_argument("id", help="the id of an evaluate or matrix job, or of one evaluation")
     parser.add_argument("--model", required=True, metavar="A", help="a row of the table")
@@ -69,21 +78,9 @@ def _add_explore_actions(actions: Any, shared: argparse.ArgumentParser) -> None:
         metavar="DOCUMENT",
         help="with --query: judge this document right, by its id, as a new version of the data set",
     )
-    parser.set_defaults(command=_explore)
 
 
 def _explore(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-    # What it reads with takes a while to import, and no other command needs it.
-
-    return explore(workspace, args)
-
-
-# What ``evaluations explore`` prints: the changed queries, or one query's two rankings.
-
-_CLIP = 70
-
-
-def explore(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     if args.top < 1:
         raise BadInput(f"--top {args.top} shows nothing.", "Give 1 or more.")
     if args.judge and not args.query:
@@ -140,7 +137,7 @@ def _sorted(
 
 def _lines(said: str, name: str, found: Sequence[Change]) -> str:
     rows = [
-        [f"{one.delta:+.3f}", f"{one.before:.3f}", f"{one.after:.3f}", one.id, _clip(one.text)]
+        [f"{one.delta:+.3f}", f"{one.before:.3f}", f"{one.after:.3f}", one.id, clip(one.text, 70)]
         for one in found
     ]
     head = [name, "before", "after", "id", "query"]
@@ -164,7 +161,12 @@ def _one(
     lines = [f"{query.id}: {query.text}", ""]
     for name, hits in ((about["against"], found.before), (about["model"], found.after)):
         rows = [
-            [hit.rank, "" if hit.grade is None else hit.grade, hit.id, _clip(hit.title or hit.text)]
+            [
+                hit.rank,
+                "" if hit.grade is None else hit.grade,
+                hit.id,
+                clip(hit.title or hit.text, 70),
+            ]
             for hit in hits
         ]
         lines += [name, columns(["rank", "grade", "id", "document"], rows), ""]
@@ -195,28 +197,18 @@ def _hit(query: str, hit: Hit) -> dict[str, Any]:
     return {**asdict(hit), "words_in_common": list(words)}
 
 
-def _clip(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= _CLIP else text[: _CLIP - 1] + "…"
-
-
-def add(commands: Any, shared: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser(
-        "evaluations", help="evaluations: list, export, history, published, slices, report, explore"
+def add(commands: Commands) -> None:
+    actions = commands.group(
+        "evaluations", "evaluations: list, export, history, published, slices, report, explore"
     )
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    listing = actions.add_parser("list", parents=[shared], help="what was measured, newest first")
+    listing = actions.add("list", _list, "what was measured, newest first")
     listing.add_argument("--dataset", metavar="NAME", help="of one data set only")
     listing.add_argument("--split", choices=("train", "dev", "test"), help="of one split only")
-    listing.set_defaults(command=_list)
-    exporting = actions.add_parser(
-        "export", parents=[shared], help="write rankings and judgments as TREC files"
-    )
+    exporting = actions.add("export", _export, "write rankings and judgments as TREC files")
     exporting.add_argument("id", help="the evaluation's id, or that of an evaluate or matrix job")
     exporting.add_argument("folder", metavar="DIR", help="where to write NAME.run and NAME.qrels")
-    exporting.set_defaults(command=_export)
-    reports.add(actions, shared)
-    _add_explore_actions(actions, shared)
+    reports.add(actions)
+    _add_explore_actions(actions)
 
 
 def _list(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
@@ -277,3 +269,120 @@ def export_trec(workspace: Workspace, ids: Sequence[str], folder: str) -> tuple[
         "evaluations": list(ids),
         "files": files,
     }, f"Wrote {counted(len(files), 'file')} to {folder}."
+
+
+# ``evaluate``: models compared on a data set.
+
+
+def add_evaluate(commands: Commands) -> None:
+    evaluating = commands.add("evaluate", _evaluate, "compare models on a data set")
+    evaluating.add_argument(
+        "--model",
+        dest=PREFIX + "models",
+        action="append",
+        required=True,
+        metavar="MODEL",
+        help="a model to measure ('bm25' is one); may be given several times, the baseline first",
+    )
+    add_several(evaluating, "rerankers", "a model that re-ranks what each model found")
+    add_fields(evaluating, EvaluateRecipe, skip=("models", "rerankers"))
+    evaluating.add_argument(
+        "--export-trec",
+        metavar="DIR",
+        help="also write each run and its qrels there as TREC files",
+    )
+
+
+def _evaluate(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    result = run_recipe(workspace, args, EvaluateRecipe).result or {}
+    if args.export_trec:
+        say(export_result(workspace, result, args.export_trec))
+    return result, result_text(result)
+
+
+# ``matrix``: retrievers, with and without rerankers, at every top k.
+
+
+def add_matrix(commands: Commands) -> None:
+    parser = commands.add(
+        "matrix", _matrix, "retrievers x rerankers x top k: quality, and milliseconds per query"
+    )
+    add_several(
+        parser, "retrievers", "a model that searches all documents ('bm25' is one)", required=True
+    )
+    add_several(parser, "rerankers", "a model that re-ranks what each retriever found")
+    add_fields(parser, MatrixRecipe, skip=("retrievers", "rerankers"))
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--markdown", action="store_true", help="write Markdown, for the highest k")
+    shape.add_argument(
+        "--published",
+        action="store_true",
+        help="write Markdown as in published tables: hit_rate and mrr, top_1 ... top_N",
+    )
+    parser.add_argument(
+        "--export-trec",
+        metavar="DIR",
+        help="also write each pipeline's run and qrels there as TREC files",
+    )
+
+
+def _matrix(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    result = with_id(run_recipe(workspace, args, MatrixRecipe))
+    if args.export_trec:
+        say(export_result(workspace, result, args.export_trec))
+    say(f"Its report: python -m workbench evaluations report {result['job']} --format html")
+    if args.markdown:
+        return result, to_markdown(result).rstrip()
+    return result, (to_published(result) if args.published else to_text(result)).rstrip()
+
+
+# ``cache``: the encodings and scores of pairs that are kept on disk, and what they take.
+
+
+def add_cache(commands: Commands) -> None:
+    actions = commands.group("cache", "cached embeddings and scores: show, clear")
+    actions.add("show", _show_cache, "what is cached, and for which model")
+    clearing = actions.add("clear", _clear_cache, "delete cached embeddings and scores")
+    clearing.add_argument("--model", metavar="NAME", help="of one model only")
+
+
+def _show_cache(workspace: Workspace, _args: argparse.Namespace) -> tuple[Any, str]:
+    from workbench.evaluation.encoding_cache import EncodingCache
+
+    cache = EncodingCache(workspace.home)
+    found = cache.show()
+    total = sum(one.bytes for one in found)
+    document = {
+        "bytes": total,
+        "limit": cache.limit,
+        "encodings": [
+            {
+                "key": one.key,
+                "about": one.about,
+                "texts": one.texts,
+                "bytes": one.bytes,
+                "used_at": one.used_at,
+            }
+            for one in found
+        ],
+    }
+    say(f"{size_words(total)} of at most {size_words(cache.limit)}.")
+    rows = [
+        [
+            one.about.get("model", one.key),
+            one.about.get("role", ""),
+            one.texts,
+            size_words(one.bytes),
+            datetime.fromtimestamp(one.used_at).strftime("%Y-%m-%d %H:%M"),
+        ]
+        for one in found
+    ]
+    head = ["model", "kept are", "texts or pairs", "disk", "last used"]
+    return document, columns(head, rows) if rows else ""
+
+
+def _clear_cache(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    from workbench.evaluation.encoding_cache import EncodingCache
+
+    freed = EncodingCache(workspace.home).clear(args.model)
+    return {"freed": freed}, f"Removed {size_words(freed)} of kept encodings and scores."

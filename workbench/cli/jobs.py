@@ -1,4 +1,4 @@
-"""``jobs``: what ran, what runs, what waits."""
+"""``jobs``: what ran, what runs, what waits; and ``demo``, the jobs of the sample."""
 
 import argparse
 from dataclasses import asdict
@@ -8,14 +8,13 @@ from typing import Any
 from storage.records import Job
 from workbench.cli import reports
 from workbench.cli.output import columns, say, size_words
-from workbench.cli.running import follow
+from workbench.cli.running import Commands, follow
 from workbench.jobs.suggested import suggestions
 from workbench.workspace import Workspace
 
 
-def add(commands: Any, shared: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser("jobs", help="jobs: list, show, log, cancel, resume, remove, diff")
-    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+def add(commands: Commands) -> None:
+    actions = commands.group("jobs", "jobs: list, show, log, cancel, resume, remove, diff")
     for name, function, words in (
         ("list", _list, "all jobs, the newest first"),
         ("show", _show, "one job: recipe, progress, result, history"),
@@ -24,11 +23,10 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         ("resume", _resume, "go on with a stopped job, and see it through"),
         ("remove", _remove, "delete a finished job's record and files"),
     ):
-        action = actions.add_parser(name, parents=[shared], help=words)
+        action = actions.add(name, function, words)
         if name != "list":
             action.add_argument("job", help="the job's id, or its beginning")
-        action.set_defaults(command=function)
-    reports.add_diff(actions, shared)
+    reports.add_diff(actions)
 
 
 def _list(workspace: Workspace, _args: argparse.Namespace) -> tuple[Any, str]:
@@ -108,3 +106,23 @@ def _when(job: Job) -> str:
 
 def _clock(at: float) -> str:
     return datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M:%S")
+
+
+# ``demo``: the sample, from data to search, without a browser.
+
+
+def add_demo(commands: Commands) -> None:
+    commands.add("demo", _demo, "run the sample: data, training, comparison, index")
+
+
+def _demo(workspace: Workspace, _args: argparse.Namespace) -> tuple[Any, str]:
+    from workbench.demo import collect, start
+
+    started = start(workspace)
+    for job in started.jobs:
+        follow(workspace, workspace.jobs.get(job.id))
+    document = collect(workspace, started)
+    say(f"Done in {document['seconds']:.0f} seconds.")
+    from workbench.comparison.table import build_table, to_text
+
+    return document, to_text(build_table(document["evaluate"]))

@@ -6,35 +6,15 @@ reads the output any more.
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from workbench.cli import (
-    answer,
-    cache,
-    data,
-    demo,
-    evaluations,
-    indexes,
-    jobs,
-    matrix,
-    merging,
-    mine,
-    models,
-    picks,
-    quantize,
-    runs,
-    serve,
-    sweep,
-    synthesize,
-)
+from workbench.cli import data, evaluations, indexes, jobs, mine, models, serve, train
 from workbench.cli.output import print_json, say
-from workbench.cli.running import JobFailed, until_unread
+from workbench.cli.running import Command, Commands, JobFailed, until_unread
 from workbench.endpoint_keys import EndpointKeys
 from workbench.errors import WorkbenchError
 from workbench.workspace import Workspace
-
-Command = Callable[[Workspace, argparse.Namespace], "tuple[Any, str]"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -80,27 +60,29 @@ def build_parser() -> argparse.ArgumentParser:
         description="Fine-tune retrieval models and measure whether they improved.",
         parents=[shared],
     )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (
-        demo,
-        data,
-        runs,
-        sweep,
-        indexes,
-        answer,
-        mine,
-        synthesize,
-        matrix,
-        merging,
-        quantize,
-        jobs,
-        models,
-        picks,
-        evaluations,
-        cache,
-        serve,
+    parsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = Commands(parsers, shared)
+    for add in (
+        jobs.add_demo,
+        data.add,
+        train.add,
+        evaluations.add_evaluate,
+        train.add_sweep,
+        indexes.add,
+        indexes.add_answer,
+        mine.add,
+        mine.add_synthesize,
+        evaluations.add_matrix,
+        models.add_merging,
+        models.add_quantize,
+        jobs.add,
+        models.add,
+        indexes.add_picks,
+        evaluations.add,
+        evaluations.add_cache,
+        serve.add,
     ):
-        module.add(commands, shared)
+        add(commands)
     return parser
 
 

@@ -1,26 +1,33 @@
-"""``mine``: propose hard or random negatives, look through them, accept them."""
+"""``mine`` and ``synthesize``: negatives and questions proposed for a data set."""
 
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from workbench.cli.output import columns
-from workbench.cli.running import PREFIX, add_fields, read_values, run_job
+from workbench.cli.output import clip, columns
+from workbench.cli.running import (
+    PREFIX,
+    Commands,
+    add_fields,
+    add_settings,
+    allow_typed_key,
+    run_recipe,
+    with_id,
+)
 from workbench.errors import BadInput
 from workbench.recipes.describe import describe
 from workbench.recipes.mine import MineRecipe
+from workbench.recipes.synthesize import SynthesizeRecipe
 from workbench.workspace import Workspace
 
 if TYPE_CHECKING:
     from workbench.mining.proposal import Proposal, ProposedRow
 
-_SHORT = 160
 
-
-def add(commands: Any, shared: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser(
+def add(commands: Commands) -> None:
+    parser = commands.add(
         "mine",
-        parents=[shared],
-        help="hard negatives: propose, show, accept",
+        _command,
+        "hard negatives: propose, show, accept",
         description="Propose negatives ('mine --dataset D --model M'), look through a proposal "
         "('mine show JOB'), leave some out ('mine untick JOB --pair QUERY DOCUMENT'; 'mine tick' "
         "takes them back in), make a version of it ('mine accept JOB').",
@@ -58,7 +65,6 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         metavar=("QUERY", "DOCUMENT"),
         help="'untick', 'tick': the negative of these ids; may be given again",
     )
-    parser.set_defaults(command=_command)
 
 
 def _command(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
@@ -77,18 +83,17 @@ _LIST = "python -m workbench jobs list shows them."
 
 
 def _mine(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
-    job = run_job(workspace, MineRecipe.read(read_values(args, MineRecipe)))
-    result = {"job": job.id, **(job.result or {})}
+    result = with_id(run_recipe(workspace, args, MineRecipe))
     text = words(result)
     if args.accept:
-        accepted, said = _accept(workspace, job.id)
+        accepted, said = _accept(workspace, result["job"])
         return {**result, **accepted}, f"{text}\n{said}"
-    return result, f"{text}\n" + "\n".join(
-        [
-            f"Look through it:  python -m workbench mine show {job.id}",
-            f"Leave some out:   python -m workbench mine untick {job.id} --pair QUERY DOCUMENT",
-            f"Make a version:   python -m workbench mine accept {job.id}",
-        ]
+    job = result["job"]
+    return result, (
+        f"{text}\n"
+        f"Look through it:  python -m workbench mine show {job}\n"
+        f"Leave some out:   python -m workbench mine untick {job} --pair QUERY DOCUMENT\n"
+        f"Make a version:   python -m workbench mine accept {job}"
     )
 
 
@@ -164,11 +169,11 @@ def _as_json(row: "ProposedRow") -> dict[str, Any]:
 
 
 def _lines(row: "ProposedRow") -> str:
-    lines = [f"\n[{row.split}] {row.id}: {_short(row.text)}"]
-    lines += [f"  + {_score(one.score)} {one.id}: {_short(one.text)}" for one in row.positives]
+    lines = [f"\n[{row.split}] {row.id}: {clip(row.text)}"]
+    lines += [f"  + {_score(one.score)} {one.id}: {clip(one.text)}" for one in row.positives]
     for one in row.negatives:
         mark = "x" if not one.ticked else "!" if one.above else "-"
-        lines.append(f"  {mark} {_score(one.score)} {one.id}: {_short(one.text)}")
+        lines.append(f"  {mark} {_score(one.score)} {one.id}: {clip(one.text)}")
     return "\n".join(lines)
 
 
@@ -217,10 +222,65 @@ _REASONS = {
 }
 
 
-def _short(text: str) -> str:
-    plain = " ".join(text.split())
-    return plain if len(plain) <= _SHORT else plain[: _SHORT - 1] + "…"
-
-
 def _score(score: float | None) -> str:
     return "       " if score is None else f"{score:7.3f}"
+
+
+# ``synthesize``: have questions written for the documents of a data set.
+
+
+def add_synthesize(commands: Commands) -> None:
+    parser = commands.add(
+        "synthesize",
+        _synthesize,
+        "generate queries from documents with a language model",
+        description="Have questions written for passages ('synthesize --dataset D --endpoint URL "
+        "--endpoint-model M', or '--local-model M'); they make a new version of the data set. "
+        "'--preview --passages 3' shows what comes first. The key stays in the environment.",
+    )
+    data = next(spec for spec in describe(SynthesizeRecipe) if spec.name == "dataset")
+    parser.add_argument(
+        "--dataset", dest=PREFIX + "dataset", default=argparse.SUPPRESS, help=data.help
+    )
+    add_fields(parser, SynthesizeRecipe, skip=("dataset",))
+    add_settings(parser, SynthesizeRecipe)
+
+
+def _synthesize(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    allow_typed_key(workspace, args)
+    result = with_id(run_recipe(workspace, args, SynthesizeRecipe))
+    return result, synthesis_words(result)
+
+
+def synthesis_words(result: dict[str, Any]) -> str:
+    """What was written, what it took, what was left out, and a few of it."""
+    lines = [
+        f"{result['written']:,} questions for {result['answered']:,} of {result['passages']:,} "
+        f"passages, written by {result['writer']}.",
+        tokens_words(result["tokens"]),
+    ]
+    if result["without"]:
+        lines.append(f"{result['without']:,} answers hold no question.")
+    lines += [f"{count:,} passages failed: {why}" for why, count in result["failures"].items()]
+    if result["version"] is not None:
+        if result["round_trip"]:
+            lines.append(
+                f"{result['dropped']:,} dropped: their passage is not among the first "
+                f"{result['round_trip_k']} of {result['round_trip']}."
+            )
+        if result["known"]:
+            lines.append(f"{result['known']:,} are asked already and were left out.")
+        lines.append(
+            f"{result['kept']:,} new queries: '{result['dataset']}' is now version "
+            f"{result['version']}."
+        )
+    for one in result["examples"]:
+        lines += [f"\n{clip(one['passage'])}", *(f"  ? {text}" for text in one["questions"])]
+    return "\n".join(lines)
+
+
+def tokens_words(tokens: dict[str, Any]) -> str:
+    if not tokens["told"] and not tokens["prompt"]:
+        return "The endpoint does not say how many tokens it took."
+    least = "" if tokens["told"] else " at least; some answers do not say"
+    return f"It took {tokens['prompt']:,} + {tokens['completion']:,} tokens (in + out){least}."

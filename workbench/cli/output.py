@@ -33,6 +33,12 @@ def columns(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def clip(text: str, most: int = 160) -> str:
+    """A text on one line, and of so many characters at most."""
+    flat = " ".join(text.split())
+    return flat if len(flat) <= most else flat[: most - 1] + "…"
+
+
 def size_words(count: int) -> str:
     """Bytes as a person reads them."""
     size = float(count)

@@ -7,58 +7,51 @@ from pathlib import Path
 from typing import Any
 
 from workbench.cli.output import columns, say
+from workbench.cli.running import Commands
 from workbench.comparison.names import HEADLINE, METRICS
-from workbench.comparison.recipes import recipe_differences, shown
 from workbench.errors import BadInput
-from workbench.reports.history import BY, SOURCES, Measurement, headline_metrics, history
+from workbench.reports.history import (
+    BY,
+    SOURCES,
+    Measurement,
+    headline_metrics,
+    history,
+    recipe_differences,
+    value_text,
+)
 from workbench.workspace import Workspace
 
 
-def add(actions: Any, shared: argparse.ArgumentParser) -> None:
+def add(actions: Commands) -> None:
     """The actions below ``evaluations``."""
-    past = actions.add_parser(
-        "history", parents=[shared], help="everything ever measured, newest first"
-    )
+    past = actions.add("history", _history, "everything ever measured, newest first")
     past.add_argument("--model", metavar="NAME", help="of one model only")
     past.add_argument(
         "--dataset", metavar="NAME", help="of one data set only, which may have been removed"
     )
     past.add_argument("--source", choices=SOURCES, help="of one source only")
-    past.set_defaults(command=_history)
 
-    table = actions.add_parser(
-        "published", parents=[shared], help="table of base models: original and fine-tuned"
-    )
+    table = actions.add("published", _published, "table of base models: original and fine-tuned")
     table.add_argument("--dataset", metavar="NAME", required=True, help="measured on this data set")
     table.add_argument("--split", choices=("train", "dev", "test"), default="test")
     table.add_argument("--metric", default=HEADLINE, help=f"the metric (default: {HEADLINE})")
-    table.set_defaults(command=_published)
 
-    kinds = actions.add_parser(
-        "slices", parents=[shared], help="a comparison by kind of query: length, language ..."
-    )
+    kinds = actions.add("slices", _slices, "a comparison by kind of query: length, language ...")
     kinds.add_argument("id", help="the id of an evaluate or matrix job, or of one evaluation")
     kinds.add_argument("--by", choices=tuple(BY), help="by this property only")
     kinds.add_argument("--metric", choices=METRICS.names(), default=HEADLINE)
-    kinds.set_defaults(command=_slices)
 
-    writing = actions.add_parser(
-        "report", parents=[shared], help="a comparison or a matrix as Markdown, HTML or LaTeX"
-    )
+    writing = actions.add("report", _report, "a comparison or a matrix as Markdown, HTML or LaTeX")
     writing.add_argument("id", help="the id of an evaluate or matrix job, or of one evaluation")
     writing.add_argument("--format", choices=("md", "html", "tex"), default="md")
     writing.add_argument("--output", metavar="FILE", help="write to this file instead of stdout")
-    writing.set_defaults(command=_report)
 
 
-def add_diff(actions: Any, shared: argparse.ArgumentParser) -> None:
+def add_diff(actions: Commands) -> None:
     """``jobs diff``."""
-    action = actions.add_parser(
-        "diff", parents=[shared], help="the differences between two jobs' recipes"
-    )
+    action = actions.add("diff", _diff, "the differences between two jobs' recipes")
     action.add_argument("first", help="a job's id, or its beginning")
     action.add_argument("second", help="another job's id")
-    action.set_defaults(command=_diff)
 
 
 def _history(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
@@ -77,7 +70,7 @@ def _row(one: Measurement) -> list[str]:
     if one.milliseconds is not None:
         measures.append(f"{one.milliseconds:.1f} ms per query")
     asked = f"{one.pairs} pairs" if one.pairs else f"{one.queries or '?'} queries"
-    settings = ", ".join(f"{name}={shown(value)}" for name, value in one.settings.items())
+    settings = ", ".join(f"{name}={value_text(value)}" for name, value in one.settings.items())
     data = f"{one.dataset}{' (removed)' if one.removed else ''}"
     data += "" if one.version is None else f" v{one.version}"
     about = [when, one.source, _model(one), data, one.split, asked]
@@ -147,5 +140,5 @@ def _diff(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     }
     if not found:
         return document, f"The recipes of '{first.name}' and '{second.name}' are the same."
-    rows = [[each.field, shown(each.first), shown(each.second)] for each in found]
+    rows = [[each.field, value_text(each.first), value_text(each.second)] for each in found]
     return document, columns(["field", first.name, second.name], rows)

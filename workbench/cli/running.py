@@ -1,6 +1,7 @@
 """Submit a job from the command line and see it through."""
 
 import argparse
+import getpass
 import os
 import select
 import sys
@@ -18,7 +19,11 @@ from workbench.jobs.suggested import suggestions
 from workbench.model_kinds import MODEL_KINDS
 from workbench.recipes.base import Recipe
 from workbench.recipes.describe import FieldSpec, describe
+from workbench.takeaway.push import TOKEN_VARIABLE
 from workbench.workspace import Workspace
+
+#: Runs a command: what it prints as JSON, and as text.
+Command = Callable[[Workspace, argparse.Namespace], "tuple[Any, str]"]
 
 
 class JobFailed(WorkbenchError):
@@ -50,6 +55,16 @@ def _suggested(job: Job) -> list[str]:
 def run_job(workspace: Workspace, recipe: Recipe) -> Job:
     """Submit, supervise from here, and return the finished job; raises :class:`JobFailed`."""
     return follow(workspace, workspace.jobs.submit(recipe))
+
+
+def run_recipe(workspace: Workspace, args: argparse.Namespace, recipe: type[Recipe]) -> Job:
+    """As :func:`run_job`, for what the options say of this recipe."""
+    return run_job(workspace, recipe.read(read_values(args, recipe)))
+
+
+def with_id(job: Job) -> dict[str, Any]:
+    """A job's result, and its id as 'job'."""
+    return {"job": job.id, **(job.result or {})}
 
 
 def follow(workspace: Workspace, job: Job) -> Job:
@@ -140,7 +155,48 @@ def words(result: dict[str, Any]) -> str:
     return "\n".join([*lines, *([" ".join(said)] if said and after is not None else [])])
 
 
-# Recipe fields as command-line options, and options back as recipe values.
+# Commands and their options: recipe fields as options, and options back as recipe values.
+
+
+class Commands:
+    """What commands are added to, or the actions of one; each takes the ``shared`` options."""
+
+    def __init__(self, parsers: Any, shared: argparse.ArgumentParser) -> None:
+        self._parsers = parsers
+        self._shared = shared
+
+    def add(self, name: str, run: Command, help: str, **about: Any) -> argparse.ArgumentParser:
+        """One of them; ``about``: what else argparse takes of a command."""
+        parser: argparse.ArgumentParser = self._parsers.add_parser(
+            name, parents=[self._shared], help=help, **about
+        )
+        parser.set_defaults(command=run)
+        return parser
+
+    def group(self, name: str, help: str) -> "Commands":
+        """One that has actions; returns what these are added to."""
+        parser = self._parsers.add_parser(name, help=help)
+        actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+        return Commands(actions, self._shared)
+
+
+def add_push(actions: Commands, run: Command, what: str) -> None:
+    """``push``, of a data set or a model, which ``what`` says."""
+    pushing = actions.add("push", run, f"push a {what} to the Hugging Face Hub")
+    pushing.add_argument("name")
+    pushing.add_argument("repo", metavar="OWNER/NAME", help="created if it does not exist")
+    pushing.add_argument("--public", action="store_true", help="make the repository public")
+
+
+def typed_token() -> str:
+    """The hub's token where the environment has none and somebody can type it, else ''.
+
+    Never an option: what is typed as one stands in the list of processes and in the history.
+    """
+    if os.environ.get(TOKEN_VARIABLE) or not sys.stdin.isatty():
+        return ""
+    return getpass.getpass("Token (used once, not kept): ")
+
 
 #: Where a recipe option's value is kept in the parsed arguments, apart from the commands' own.
 PREFIX = "field_"
@@ -154,6 +210,21 @@ def add_fields(
     for spec in describe(recipe):
         if spec.name not in skip:
             add_field(parser, spec)
+
+
+def add_several(
+    parser: argparse.ArgumentParser, field: str, help: str, required: bool = False
+) -> None:
+    """``--reranker`` for the field 'rerankers': an option that names a model, as often as given."""
+    parser.add_argument(
+        "--" + field.removesuffix("s"),
+        dest=PREFIX + field,
+        action="append",
+        default=argparse.SUPPRESS,
+        required=required,
+        metavar="MODEL",
+        help=f"{help}; may be given several times",
+    )
 
 
 def add_settings(

@@ -6,17 +6,16 @@ import time
 from typing import Any
 
 from workbench.cli.output import say
+from workbench.cli.running import Commands
 from workbench.errors import BadInput
 from workbench.workspace import Workspace
 
 PORT = 7870
 
 
-def add(commands: Any, shared: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser(
-        "serve",
-        parents=[shared],
-        help="serve models to other programs: /v1/embeddings and /v1/rerank",
+def add(commands: Commands) -> None:
+    parser = commands.add(
+        "serve", _serve, "serve models to other programs: /v1/embeddings and /v1/rerank"
     )
     parser.add_argument("models", nargs="+", metavar="MODEL")
     parser.add_argument(
@@ -30,7 +29,6 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         metavar="ADDRESS",
         help="address or network of a reverse proxy whose X-Forwarded-For header is trusted",
     )
-    parser.set_defaults(command=_serve)
 
 
 def _serve(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
@@ -40,8 +38,7 @@ def _serve(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     from workbench.search.client import SearchClient
     from workbench.serving.api import PATH, create_api, take_key
     from workbench.serving.models import Catalogue
-    from workbench.serving.proxies import Proxies
-    from workbench.serving.server import serve
+    from workbench.serving.server import Proxies, serve
 
     proxies = Proxies.read(args.trusted_proxy)
     catalogue = Catalogue.choose(workspace, args.models)

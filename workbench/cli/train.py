@@ -1,4 +1,4 @@
-"""``train``: fine-tune a model of any kind, from options, a recipe file, or an old command."""
+"""``train`` and ``sweep``: fine-tune a model, from options, a recipe file, or an old command."""
 
 import argparse
 import sys
@@ -6,8 +6,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.cli.output import say
-from workbench.cli.running import PREFIX, add_field, add_settings, read_values, run_job, words
+from storage.records import Job
+from workbench.cli.output import columns, say
+from workbench.cli.running import (
+    PREFIX,
+    Commands,
+    JobFailed,
+    add_field,
+    add_settings,
+    follow,
+    read_values,
+    run_job,
+    with_id,
+    words,
+)
 from workbench.errors import BadInput, BadRecipe
 from workbench.jobs.suggested import suggestion
 from workbench.models.resolve import resolve
@@ -15,15 +27,15 @@ from workbench.recipes.data import ImportRecipe
 from workbench.recipes.describe import FieldSpec, describe
 from workbench.recipes.evaluate import STEPS, MeasureRecipe
 from workbench.recipes.train import KINDS, TrainRecipe
-from workbench.takeaway.sweeps import recipe_of
+from workbench.takeaway.sweeps import plan, recipe_of, results, start, sweep_of
 from workbench.workspace import Workspace
 
 if TYPE_CHECKING:
     from workbench.commands import Imported
 
 
-def add(commands: Any, shared: argparse.ArgumentParser) -> None:
-    training = commands.add_parser("train", parents=[shared], help="fine-tune a model")
+def add(commands: Commands) -> None:
+    training = commands.add("train", _train, "fine-tune a model")
     training.add_argument(
         "--kind", choices=list(KINDS), help=f"the kind of model (default: {_default()})"
     )
@@ -72,7 +84,6 @@ def add(commands: Any, shared: argparse.ArgumentParser) -> None:
         help="with --check: train N real steps for measured time and memory, and keep nothing "
         f"(default: {STEPS})",
     )
-    training.set_defaults(command=_train)
 
 
 def _default() -> str:
@@ -111,8 +122,7 @@ def _check(workspace: Workspace, recipe: TrainRecipe, steps: int | None) -> tupl
     report = check(workspace, recipe)
     if steps is None:
         return report.to_dict(), report.lines()
-    job = run_job(workspace, MeasureRecipe.of(recipe, steps))
-    measured = {"job": job.id, **(job.result or {})}
+    measured = with_id(run_job(workspace, MeasureRecipe.of(recipe, steps)))
     return {**report.to_dict(), "measured": measured}, f"{report.lines()}\n{lines(measured)}"
 
 
@@ -213,3 +223,80 @@ def _import(workspace: Workspace, command: "Imported") -> str:
     run_job(workspace, ImportRecipe.read({"paths": paths, "name": name, "mapping": mapping}))
     say(f"Imported {', '.join(paths)} as the data set '{name}'.")
     return name
+
+
+# ``sweep``: several runs that differ in one or two fields, and how they compare.
+
+
+def add_sweep(commands: Commands) -> None:
+    sweeping = commands.add("sweep", _sweep, "train several times, with one or two fields changed")
+    source = sweeping.add_mutually_exclusive_group(required=True)
+    source.add_argument("--from", dest="job", metavar="JOB", help="a run to start from")
+    source.add_argument("--show", metavar="JOB", help="show the results of this run's sweep")
+    source.add_argument("--recipe", dest="recipe_file", metavar="FILE", help="a recipe.json")
+    sweeping.add_argument(
+        "--kind", choices=list(KINDS), default=next(iter(KINDS)), help="what --recipe trains"
+    )
+    sweeping.add_argument(
+        "--set",
+        dest="changes",
+        action="append",
+        default=[],
+        metavar="FIELD=V1,V2,V3",
+        help="the values to try; given twice, every combination of two fields",
+    )
+    sweeping.add_argument("--queue", action="store_true", help="queue the runs and return at once")
+
+
+def _sweep(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
+    if args.show:
+        started = sweep_of(workspace, args.show)
+    else:
+        started = start(workspace, plan(workspace, _first(workspace, args), args.changes))
+        for job in () if args.queue else started.jobs:
+            _see_through(workspace, workspace.jobs.get(job))
+    found = results(workspace, started)
+    return found, _sweep_table(found)
+
+
+def _first(workspace: Workspace, args: argparse.Namespace) -> TrainRecipe:
+    if args.job:
+        return recipe_of(workspace, args.job, free_name=False)
+    values = read_values(args, KINDS[args.kind])
+    # A job's recipe.json holds the recipe, and beside it whose it is.
+    if isinstance(values.get("recipe"), dict):
+        kinds = {recipe.task: recipe for recipe in KINDS.values()}
+        if values.get("task") not in kinds:
+            raise BadInput(f"{args.recipe_file} is no recipe of a training run.", "Name another.")
+        return kinds[values["task"]].read(values["recipe"])
+    return KINDS[args.kind].read(values)
+
+
+def _see_through(workspace: Workspace, job: Job) -> None:
+    """One run that fails does not end the others; the table says so."""
+    try:
+        follow(workspace, job)
+    except JobFailed as error:
+        say(f"{job.name}: {error.message}")
+
+
+def _sweep_table(found: dict[str, Any]) -> str:
+    fields = found["fields"]
+    metric = found["runs"][0]["metric"]
+    rows = [
+        [
+            *(run["values"][field] for field in fields),
+            _number(run["baseline"]),
+            _number(run["best"]) + (" *" if run["job"] == found["best"] else ""),
+            run["status"],
+            run["model"] or "",
+            run["job"],
+        ]
+        for run in found["runs"]
+    ]
+    header = [*fields, "baseline", f"best {metric}", "status", "model", "job"]
+    return columns(header, rows)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

@@ -5,8 +5,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from workbench.commands import rules, tools, words, yamls
-from workbench.commands.parse import Command, Option, parse
+from workbench.commands import rules, tools, words
+from workbench.commands.parse import Command, Option, looks_like_yaml, parse, read_yaml
 from workbench.commands.reading import DataSource, Imported, Reading, shown
 from workbench.data.shapes.recognise import recognise
 from workbench.data.splits import split_of
@@ -74,8 +74,8 @@ def read_command(text: str, *, kind: str | None = None, gpu: bool | None = None)
     if not text.strip():
         raise BadInput("There is no command.", _HINT)
     trainer = None
-    if yamls.looks_like_yaml(text):
-        command, trainer = yamls.read_yaml(text)
+    if looks_like_yaml(text):
+        command, trainer = read_yaml(text)
     else:
         command = parse(text)
     if not command.options:

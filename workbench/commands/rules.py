@@ -3,6 +3,7 @@ the functions for data, lengths, schedule and files. Those of the model: :mod:`.
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import PurePosixPath
 
 from workbench.commands.parse import Option
@@ -107,14 +108,6 @@ def use_lora(reading: Reading, option: Option) -> None:
         reading.put("method", "lora" if wanted else "full", option)
 
 
-def four_bits(reading: Reading, option: Option) -> None:
-    _loaded_in(reading, option, "4")
-
-
-def eight_bits(reading: Reading, option: Option) -> None:
-    _loaded_in(reading, option, "8")
-
-
 def _loaded_in(reading: Reading, option: Option, bits: str) -> None:
     if not reading.flag(option):
         return
@@ -135,14 +128,6 @@ def bits(reading: Reading, option: Option) -> None:
 def modules(reading: Reading, option: Option) -> None:
     names = " ".join(option.values).replace(",", " ").split()
     reading.put("target_modules", ",".join(names), option)
-
-
-def query_prompt(reading: Reading, option: Option) -> None:
-    _prompt(reading, option, "query_prompt")
-
-
-def document_prompt(reading: Reading, option: Option) -> None:
-    _prompt(reading, option, "document_prompt")
 
 
 def _prompt(reading: Reading, option: Option, name: str) -> None:
@@ -349,8 +334,8 @@ RULES: dict[str, Rule] = {
     "mixed_precision": mixed,
     **dict.fromkeys(("finetune_type", "finetuning_type", "tuning_type"), method),
     **dict.fromkeys(("use_lora", "use_peft", "peft", "lora"), use_lora),
-    **dict.fromkeys(("load_in_4bit", "use_qlora", "qlora"), four_bits),
-    "load_in_8bit": eight_bits,
+    **dict.fromkeys(("load_in_4bit", "use_qlora", "qlora"), partial(_loaded_in, bits="4")),
+    "load_in_8bit": partial(_loaded_in, bits="8"),
     **dict.fromkeys(("quantization_bits", "quantization_bit", "bits"), bits),
     **dict.fromkeys(("target_modules", "lora_target_modules", "lora_target"), modules),
     **dict.fromkeys(
@@ -366,12 +351,12 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(
         ("query_instruction_for_retrieval", "query_instruction_for_rerank", "query_instruction",
          "query_prefix", "query_prompt"),
-        query_prompt,
+        partial(_prompt, name="query_prompt"),
     ),
     **dict.fromkeys(
         ("passage_instruction_for_retrieval", "passage_instruction_for_rerank",
          "passage_instruction", "passage_prefix", "document_prefix", "document_prompt"),
-        document_prompt,
+        partial(_prompt, name="document_prompt"),
     ),
     **dict.fromkeys(("query_instruction_format", "passage_instruction_format"), format),
     "knowledge_distillation": distillation,

@@ -162,14 +162,8 @@ DEV_DATA = (
     "val_data", "valid_data", "eval_file", "eval_data_path",
 )  # fmt: skip
 COLUMNS: dict[str, str] = {
-    "query_key": "query",
-    "positive_key": "positive",
-    "negative_key": "negative",
-    "sentence1_column": "query",
-    "sentence2_column": "positive",
-    "sentence3_column": "negative",
-    "target_column": "score",
-    "anchor_column": "query",
-    "positive_column": "positive",
+    "query_key": "query", "positive_key": "positive", "negative_key": "negative",
+    "sentence1_column": "query", "sentence2_column": "positive", "sentence3_column": "negative",
+    "target_column": "score", "anchor_column": "query", "positive_column": "positive",
     "negative_column": "negative",
-}
+}  # fmt: skip

@@ -4,7 +4,7 @@ Reads what the evaluation left on disk; nothing is measured again. Torch-free.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +15,27 @@ from numpy.typing import NDArray
 
 from storage.records import Evaluation
 from workbench.comparison.names import HEADLINE
-from workbench.comparison.table import ALL_CAPTIONS
+from workbench.comparison.table import (
+    AFTER,
+    ALL,
+    ALL_CAPTIONS,
+    BEFORE,
+    CHANGE,
+    GAINED,
+    LENGTH,
+    LOST,
+    QUERY,
+    UNCHANGED,
+)
+from workbench.data.edit import Changes
 from workbench.data.reader import DatasetReader
+from workbench.data.versions import new_version
 from workbench.errors import BadInput, NotFound
 from workbench.evaluation.files import QRELS_FILE, QUERIES_FILE, RUN_FILE
 
 if TYPE_CHECKING:
     from workbench.workspace import Workspace
+
 
 #: Documents of each ranking that are shown.
 DEPTH = 10
@@ -315,3 +329,96 @@ def _since(
     then, since = (reader.documents_at(rows)["id"].to_pylist() for reader in (before, now))
     grades = dict(zip(table["document"].to_pylist(), table["grade"].to_pylist(), strict=True))
     return {at: grades[at] for at, old, new in zip(rows, then, since, strict=True) if old == new}
+
+
+# 'This unjudged hit is right': a judgment that looking at results brought, as a new version.
+
+JUDGED = "a result was judged right"
+
+
+def judge(
+    workspace: "Workspace", pair: Pairing, query: int, document: int, grade: int = 1
+) -> tuple[str, int]:
+    """The data set's name, and the number of its new version that has the judgment.
+
+    ``query`` and ``document``: rows of the version that was measured. The judgment is added to the
+    current version, which may be a later one, so that nothing corrected since is lost. What was
+    measured stays as it is. Raises :class:`BadInput` where it is judged already, or gone.
+    """
+    then = read_version(workspace, pair.after)
+    name = dataset_name(workspace, pair.after)
+    now = workspace.datasets.read(name)
+    table = then.queries(pair.after.split)
+    ids = dict(zip(table["row"].to_pylist(), table["id"].to_pylist(), strict=True))
+    if query not in ids or not 0 <= document < then.counts["documents"]:
+        raise BadInput("There is no such query or document in what was measured.", "Choose again.")
+    document_id = then.documents_at([document])["id"][0].as_py()
+    asked = query_row(now, query, ids[query])
+    found = document_row(now, document, document_id)
+    if asked is None or found is None:
+        missing = "query" if asked is None else "document"
+        raise BadInput(
+            f"The current version of '{name}' no longer has this {missing}.",
+            "Make the version that was measured the current one first, on the Data tab.",
+        )
+    judged = now.edges("judgments", asked, asked + 1)
+    known = dict(zip(judged["document"].to_pylist(), judged["grade"].to_pylist(), strict=True))
+    if known.get(found, 0) >= 1:
+        raise BadInput("It is judged relevant in the current version already.", "Compare again.")
+    recipe = {
+        "evaluations": [pair.before.id, pair.after.id],
+        "rows": [row_name(pair.before), row_name(pair.after)],
+        "query": ids[query],
+        "document": document_id,
+        "grade": grade,
+    }
+    how = {"what": JUDGED, "by": "a person", "recipe": recipe, "counts": {"judgments_added": 1}}
+    # One that was judged not relevant makes room for the new judgment.
+    drop = [(asked, found)] if found in known else []
+    changes = Changes(add_judgments=[(asked, found, grade)], drop_judgments=drop)
+    return name, new_version(workspace, name, changes, how, base_version=now.version)
+
+
+# The queries of a pairing in the order a person asks for: by any column, all or some of them.
+
+Places = NDArray[np.int64]
+
+
+def ordered(
+    pair: Pairing,
+    every: Sequence[Change],
+    which: str = ALL,
+    by: str = CHANGE,
+    down: bool = True,
+) -> Places:
+    """Places of the queries in the pairing. ``every``: all its queries as ``changes`` gives them.
+    Equal ones stay in the data's order, whichever way."""
+    keys: dict[str, Callable[[], Sequence[float]]] = {
+        CHANGE: lambda: pair.deltas.round(9).tolist(),
+        BEFORE: lambda: pair.against.tolist(),
+        AFTER: lambda: pair.values.tolist(),
+        LENGTH: lambda: [len(one.text) for one in every],
+        QUERY: lambda: _ranks([one.text.casefold() for one in every]),
+    }
+    values = np.asarray(keys[by](), np.float64)
+    places = np.flatnonzero(_chosen(pair, which))
+    return np.asarray(
+        places[np.argsort(-values[places] if down else values[places], kind="stable")]
+    )
+
+
+def _chosen(pair: Pairing, which: str) -> NDArray[np.bool_]:
+    deltas = pair.deltas
+    chosen = {
+        ALL: np.ones(len(deltas), bool),
+        GAINED: deltas > SAME,
+        LOST: deltas < -SAME,
+        UNCHANGED: np.abs(deltas) <= SAME,
+    }
+    return chosen[which]
+
+
+def _ranks(texts: Sequence[str]) -> list[float]:
+    """Each text's place among the different ones."""
+    place = {text: float(at) for at, text in enumerate(sorted(set(texts)))}
+    return [place[text] for text in texts]

@@ -17,11 +17,10 @@ import pyarrow.compute as pc
 
 from workbench.data import digests
 from workbench.data.edges import GIVEN, IRRELEVANT, SCORED, EdgeSpool, Said
-from workbench.data.histogram import Lengths
-from workbench.data.odd_texts import LIST
-from workbench.data.report import Report
+from workbench.data.problems import Report
 from workbench.data.shapes.row import Document, Row
 from workbench.data.splits import CODES, DEV, TRAIN, UNKNOWN
+from workbench.data.text_counts import LIST, Lengths
 from workbench.data.writer import DOCUMENTS, QUERIES, Background, TableWriter
 
 # Some hundred rows as columns: what the builder works on, a few calls for all of them.

@@ -14,7 +14,7 @@ import pyarrow as pa
 from workbench.data import digests
 from workbench.data.builder import Builder, content
 from workbench.data.edges import GIVEN, SCORED
-from workbench.data.report import Report
+from workbench.data.problems import Report
 from workbench.data.shapes.fields import whole_number
 from workbench.data.shapes.row import Document
 from workbench.data.splits import CODES, UNKNOWN

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workbench.data import digests
-from workbench.data.report import Report
+from workbench.data.problems import Report
 from workbench.data.shapes.row import Pair
 from workbench.data.splits import CODES, DEV, SPLITS, TRAIN, Shares, carve
 from workbench.data.writer import PAIRS, Background, Inline, TableWriter

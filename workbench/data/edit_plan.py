@@ -1,6 +1,5 @@
 """From changes to a plan: where each row of a version goes in the next one."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +19,7 @@ from workbench.data.edit import (
     with_columns,
 )
 from workbench.data.reader import DatasetReader
-from workbench.data.splits import CODES, SPLITS
+from workbench.data.splits import CODES, SPLITS, codes_of
 from workbench.data.writer import CANDIDATES, DOCUMENTS
 from workbench.errors import BadInput
 
@@ -125,11 +124,6 @@ def moved_candidates(offered: pa.Table, queries: Array, documents: Array) -> pa.
     return moved.take(pa.array(kept[np.argsort(rows[0][kept], kind="stable")]))
 
 
-def split_codes(splits: Mapping[str, int]) -> Array:
-    """The split of each query row."""
-    return np.repeat(np.array([CODES[name] for name in SPLITS], np.int8), list(splits.values()))
-
-
 # -- what stays, and where it goes -----------------------------------------------------------
 
 
@@ -159,7 +153,7 @@ def _documents(changes: Changes, old: int, new: int) -> tuple[Array, Array]:
 
 def _query_splits(reader: DatasetReader, changes: Changes) -> Array:
     """The split of each old query once some have moved; -1 for one that is dropped."""
-    codes = split_codes({name: reader.manifest.splits[name] for name in SPLITS})
+    codes = reader.query_codes()
     moved = np.array(list(changes.move_queries), np.int64)
     dropped = rows_of(changes.drop_queries)
     _check("query", len(codes), moved, dropped)
@@ -170,10 +164,7 @@ def _query_splits(reader: DatasetReader, changes: Changes) -> Array:
 
 def _pair_splits(reader: DatasetReader, changes: Changes) -> Array:
     count = reader.counts.get("pairs", 0)
-    codes = np.zeros(0, np.int8)
-    if count:
-        said = reader.pairs()["split"].to_pylist()
-        codes = np.array([CODES[split] for split in said], np.int8)
+    codes = codes_of(reader.pairs()["split"].to_pylist() if count else ())
     moved, dropped = np.array(list(changes.move_pairs), np.int64), rows_of(changes.drop_pairs)
     _check("pair", count, moved, dropped)
     codes[moved] = [_code(split) for split in changes.move_pairs.values()]
@@ -214,8 +205,7 @@ def _alive(
 
 def _number(codes: Array, new: pa.Table, alive: Array) -> tuple[Array, dict[str, int]]:
     """Each query's new row: by split, in each the old ones in their order, then the new ones."""
-    every = [CODES[split] for split in new["split"].to_pylist()]
-    splits = np.concatenate([codes, np.array(every, np.int8)])
+    splits = np.concatenate([codes, codes_of(new["split"].to_pylist())])
     rows = np.full(len(splits), -1, np.int64)
     counts, start = {}, 0
     for name in SPLITS:

@@ -13,9 +13,8 @@ from workbench.data.digests import DigestRows
 from workbench.data.edges import cuts
 from workbench.data.edit import EVERY, keys_of
 from workbench.data.edit_plan import Part, Plan, free_ids
-from workbench.data.histogram import Lengths
-from workbench.data.manifest import Manifest
-from workbench.data.splits import CODES, SPLITS
+from workbench.data.splits import CODES, SPLITS, codes_of
+from workbench.data.text_counts import Lengths
 from workbench.data.writer import (
     CANDIDATES,
     DOCUMENTS,
@@ -23,7 +22,9 @@ from workbench.data.writer import (
     PAIRS,
     QUERIES,
     Inline,
+    Manifest,
     TableWriter,
+    along,
 )
 
 # The judgments and candidates of a new version, written range by range of its queries.
@@ -273,10 +274,7 @@ class _Writing:
 
     def _all_documents(self) -> Iterator[pa.Table]:
         for part in self._plan.parts:
-            start = 0
-            for table in part.reader.iter_documents():
-                keep = part.own_documents[start : start + table.num_rows]
-                start += table.num_rows
+            for table, keep in along(part.reader.iter_documents(), part.own_documents):
                 yield table.filter(pa.array(keep))
         yield self._plan.new_documents
 
@@ -308,12 +306,9 @@ class _Writing:
         """Queries and the split each goes to (-1: none); the new ones last."""
         for part in self._plan.parts:
             codes = np.where(part.own_queries & (part.queries >= 0), part.splits, -1)
-            start = 0
-            for table in part.reader.iter_queries():
-                yield table, codes[start : start + table.num_rows]
-                start += table.num_rows
+            yield from along(part.reader.iter_queries(), codes)
         new = self._plan.new_queries
-        yield new, np.array([CODES[split] for split in new["split"].to_pylist()], np.int8)
+        yield new, codes_of(new["split"].to_pylist())
 
     def _same_split(self, name: str) -> bool:
         """Whether a split's queries are just those that it had."""

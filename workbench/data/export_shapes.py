@@ -12,8 +12,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from workbench.data.export_files import Delimited, JsonLines, JsonObject, table_sink
-from workbench.data.export_held import REPEATED, SAID
-from workbench.data.export_rows import QueryRow, joined, query_rows
+from workbench.data.export_held import REPEATED, SAID, QueryRow, joined, query_rows
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.jobs.reporting import JobContext

@@ -13,10 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench.data.problems import shorten
+from workbench.data.problems import ProblemLog, shorten
+from workbench.data.sources import Source, named
 from workbench.data.splits import split_of
 from workbench.errors import BadInput, WorkbenchError
+from workbench.jobs.reporting import JobContext
 from workbench.models.resolve import hub_is_offline
+from workbench.recipes.data import HubLookRecipe
+from workbench.records import Job, JobStatus
+from workbench.workspace import Workspace
 
 PREFIX = "hf:"
 _ID = re.compile(r"(?:[A-Za-z0-9][\w.-]{0,95}/)?[A-Za-z0-9_][\w.-]{0,95}")
@@ -223,3 +228,121 @@ def local_paths(
             yield fetch(repo_of(path), subset, split, folder / str(number), say)
         else:
             yield Path(path)
+
+
+# The task 'hub-look': what a hub's data set has, and its first rows, kept in the job's folder.
+#
+# The page asks the network for nothing itself: a preview of 'hf:OWNER/NAME' reads the rows that
+# the newest look at it has left (:func:`sample`), as it would read files.
+
+#: Rows of each split that are fetched: as many as a preview looks at.
+ROWS = 200
+#: Splits that rows are fetched of. Some sets have one for each of a hundred languages.
+_SPLITS = 12
+_SAMPLE = "sample"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What was found. ``files``: split -> files below ``folder``, '' for a corpus and queries."""
+
+    job: str
+    repo: str
+    subset: str
+    subsets: list[str]
+    splits: list[str]
+    files: dict[str, list[str]]
+    folder: Path
+
+
+def prepare_look(recipe: HubLookRecipe, workspace: Workspace, waits: bool = False) -> HubLookRecipe:
+    """The recipe with a plain id; raises :class:`BadInput`, also where no hub may be asked."""
+    del workspace, waits
+    repo = repo_of(recipe.dataset_id)
+    return recipe.model_copy(update={"dataset_id": repo, "subset": recipe.subset.strip()})
+
+
+def run_look(recipe: HubLookRecipe, context: JobContext) -> dict[str, Any]:
+    """Fetch names and first rows. Returns ``repo, subset, subsets, splits, files, rows``.
+
+    Raises :class:`BadInput` for a subset it does not have, :class:`HubFailed` otherwise.
+    """
+    repo = recipe.dataset_id
+    context.progress(0, None, "", f"fetching {repo} from the Hub")
+    hub = load_library()
+    names = subsets(hub, repo)
+    subset = recipe.subset or _first(names)
+    into = context.folder / _SAMPLE / plain_name(repo.rsplit("/", 1)[-1])
+    files: dict[str, list[str]] = {}
+    splits: list[str] = []
+    rows = 0
+
+    def told(count: int) -> None:
+        nonlocal rows
+        rows += count
+        context.check_cancelled()
+
+    for part in parts(hub, repo, subset, ""):
+        if not part.texts and part.split not in splits:
+            splits.append(part.split)
+        if len(files) <= _SPLITS:
+            message = ", ".join(one for one in (repo, part.subset, part.split) if one)
+            context.progress(rows, None, "rows", f"fetching {message}")
+            written = write(repo, part, into, told, ROWS)
+            files.setdefault("" if part.texts else part.split, []).extend(written)
+    return {
+        "repo": repo,
+        "subset": subset,
+        "subsets": names,
+        "splits": splits,
+        "files": files,
+        "rows": rows,
+    }
+
+
+def _first(names: list[str]) -> str:
+    """The subset to show where none was named; '' where the data set is taken as one."""
+    if is_retrieval(names) or "default" in names or len(names) < 2:
+        return ""
+    return names[0]
+
+
+def look_at(workspace: Workspace, path: str, subset: str) -> Look | None:
+    """The newest look at this subset of 'hf:OWNER/NAME' that found something."""
+    repo = path.removeprefix(PREFIX).strip()
+    for job in workspace.jobs.list(JobStatus.SUCCEEDED, HubLookRecipe.task):
+        look = _read(workspace, job)
+        if look and look.repo == repo and subset in (look.subset, job.recipe["subset"]):
+            return look
+    return None
+
+
+def _read(workspace: Workspace, job: Job) -> Look | None:
+    said = job.result or {}
+    folder = workspace.path(f"jobs/{job.id}/{_SAMPLE}")
+    if not folder.is_dir():
+        return None
+    about = {key: said[key] for key in ("repo", "subset", "subsets", "splits", "files")}
+    return Look(job=job.id, folder=folder, **about)
+
+
+def described(look: Look) -> str:
+    """Its subsets and splits, in a sentence."""
+    splits = _names(look.splits)
+    if len(look.subsets) < 2 or is_retrieval(look.subsets):
+        return f"{look.repo} has the splits {splits}."
+    return f"{look.repo} has the subsets {_names(look.subsets)}; '{look.subset}' has {splits}."
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(names[:30]) + (" and others" if len(names) > 30 else "")
+
+
+def sample(look: Look, split: str, log: ProblemLog) -> Iterator[Source]:
+    """The first rows as files; ``split``: names with commas between them, or '' for all."""
+    wanted = {name.strip() for name in split.split(",") if name.strip()}
+    root = look.folder / plain_name(look.repo.rsplit("/", 1)[-1])
+    for name, files in look.files.items():
+        if not name or not wanted or name in wanted:
+            for file in files:
+                yield from named(root / file, f"{root.name}/{file}", log)

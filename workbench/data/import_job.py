@@ -4,32 +4,30 @@ import ctypes
 import sys
 import types
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
-from zipfile import BadZipFile
 
 import pyarrow as pa
 
 from workbench.data.collection import Collection
-from workbench.data.formats import jsonblocks, jsonlines
-from workbench.data.formats.jsonlines import Record
+from workbench.data.formats import jsonblocks, jsonrows
+from workbench.data.formats.jsonrows import Record
 from workbench.data.hub import PREFIX, is_hub, local_paths, repo_of
 from workbench.data.intake import Input, finder, groups, inspect, name_corpus, narrow, none_mapped
 from workbench.data.lines import Block, named
 from workbench.data.mapping import read_map
 from workbench.data.pieces import Cutter, cutter_for
-from workbench.data.problems import shorten
-from workbench.data.report import Report
+from workbench.data.problems import Report, shorten
 from workbench.data.shapes import beir, llamaindex
 from workbench.data.shapes.recognise import Recogniser, recognise
 from workbench.data.shapes.row import Document, Item, Pair, Plan, Row
 from workbench.data.shapes.shape import Shape, judged_shape
-from workbench.data.sources import Source, find
+from workbench.data.sources import BROKEN, Source, find
+from workbench.data.splits import READ_FIRST
 from workbench.data.write_dataset import Assembly
 from workbench.errors import BadInput
 from workbench.jobs.reporting import JobContext
@@ -40,10 +38,6 @@ from workbench.plurals import counted
 from workbench.recipes.data import ImportRecipe
 from workbench.workspace import Workspace
 
-#: What can go wrong under a file that was fine when it was looked at, or in a broken zip.
-BROKEN = (OSError, BadZipFile, zlib.error, EOFError, NotImplementedError)
-#: Test first, then dev: a query that turns up again is then known to belong to them.
-_ORDER = {"test": 0, "dev": 1, "train": 2, None: 2}
 #: Files that a folder of data has about itself.
 _ABOUT = {"readme", "license", "licence", "notice", "changelog", "citation", "requirements"}
 _PARTS = ("corpus", "queries", "qrels")
@@ -72,7 +66,7 @@ class Import:
             self._judged(group)
             inputs = [one for one in inputs if one not in group or self._stays(one)]
         # Documents before rows: what a row calls relevant is then found among them.
-        for one in sorted(inputs, key=lambda one: (not self._is_texts(one), _ORDER[one.split])):
+        for one in sorted(inputs, key=lambda one: (not self._is_texts(one), READ_FIRST[one.split])):
             self._file(one)
 
     def _without_readmes(self, inputs: list[Input]) -> list[Input]:
@@ -237,12 +231,12 @@ class Import:
         blocks, builder, report = one.blocks(self._tick), self._assembly.builder, one.report
         lane, plan = None, None
         for block in islice(blocks, 1):
-            last = self._records(jsonlines.read(iter([block]), report), report, recogniser)
+            last = self._records(jsonrows.read(iter([block]), report), report, recogniser)
             plan = recogniser.learnt(last) if last else None
             lane = jsonblocks.PlainRows.like(last, plan.read) if last and plan else None
         for part in jsonblocks.ahead(blocks, lane):
             if isinstance(part, Block):
-                self._records(jsonlines.read(iter([part]), report), report, recogniser)
+                self._records(jsonrows.read(iter([part]), report), report, recogniser)
             elif plan is not None:
                 builder.flush()
                 builder.take(part)
@@ -254,7 +248,7 @@ class Import:
         """A BEIR set: all texts first, then the judgments, test before the others."""
         parts = {name: [one for one in group if one.part == name] for name in _PARTS}
         # TREC's own judgments have no header to tell them by.
-        kinds = {one.source.label: judged_shape(one.sample) or beir.SHAPE for one in parts["qrels"]}
+        kinds = {one.source.label: judged_shape(one.sample) or beir.BEIR for one in parts["qrels"]}
         brought = all(kind.judging and kind.judging.with_queries for kind in kinds.values())
         for needed in ("corpus", "queries"):
             if not parts[needed] and not (needed == "queries" and brought):
@@ -270,7 +264,7 @@ class Import:
                     records = one.records(self._tick, self._scratch)
                     beir.read_texts(kind, records, into, one.report)
                     one.rows = into.used[kind] - before
-        for one in sorted(parts["qrels"], key=lambda one: _ORDER[one.split]):
+        for one in sorted(parts["qrels"], key=lambda one: READ_FIRST[one.split]):
             with self._reading(one):
                 self._qrels(one, into, kinds[one.source.label])
         alone = {kind.judging.alone for kind in kinds.values() if kind.judging}

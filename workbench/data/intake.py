@@ -15,12 +15,11 @@ from typing import Any, BinaryIO
 
 from workbench.data.formats import fileformat
 from workbench.data.formats.fileformat import HEAD, FileFormat, Head, OpenFile
-from workbench.data.formats.jsonlines import Record
+from workbench.data.formats.jsonrows import Record
 from workbench.data.lines import Block, Decoding, Encoding, read_blocks
 from workbench.data.mapping import ColumnMap
 from workbench.data.pieces import Cutter, Piece
-from workbench.data.problems import ProblemLog
-from workbench.data.report import Report
+from workbench.data.problems import ProblemLog, Report
 from workbench.data.shapes import beir
 from workbench.data.shapes.beir import looks_like_texts
 from workbench.data.shapes.recognise import recognise

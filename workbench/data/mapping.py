@@ -5,26 +5,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.data.manifest import OF_POSITIVE
-from workbench.data.shapes.columns import meaning
+from workbench.data.shapes.columns import OF_POSITIVE, meaning
 from workbench.errors import BadInput
 
 #: Role -> the name by which that column is known, and what it holds.
 ROLES = {
-    "query": "query",
-    "positive": "positive",
-    "negative": "negative",
-    "label": "label",
-    "left": "sentence1",
-    "right": "sentence2",
-    "id": "_id",
-    "query_id": "query_id",
-    "document_id": "doc_id",
-    "title": "title",
-    "text": "text",
-    "prompt": "prompt",
+    "query": "query", "positive": "positive", "negative": "negative", "label": "label",
+    "left": "sentence1", "right": "sentence2", "id": "_id", "query_id": "query_id",
+    "document_id": "doc_id", "title": "title", "text": "text", "prompt": "prompt",
     "picture": "picture",
-}
+}  # fmt: skip
 #: Where columns without a role wait: the readers unpack it into the row's own.
 _REST = "metadata"
 #: Roles that say what a row is whatever else it holds.

@@ -14,17 +14,16 @@ import pyarrow as pa
 from workbench.data import digests
 from workbench.data.builder import content
 from workbench.data.edit import NEW_QUERIES
-from workbench.data.edit_dataset import new_dataset
 from workbench.data.edit_plan import (
     Part,
     Plan,
     moved_candidates,
     moved_judgments,
-    split_codes,
 )
 from workbench.data.reader import DatasetReader
 from workbench.data.shapes.row import Document
-from workbench.data.splits import CODES, SPLITS
+from workbench.data.splits import CODES, SPLITS, codes_of
+from workbench.data.versions import new_dataset
 from workbench.data.writer import CANDIDATES, DOCUMENTS
 from workbench.errors import BadInput
 from workbench.jobs.reporting import JobContext
@@ -97,7 +96,7 @@ class _Merging:
 
     def part(self, reader: DatasetReader, homes: _Homes) -> Part:
         documents, own = self._documents(reader)
-        splits = _query_codes(reader)
+        splits = reader.query_codes()
         keys = _keys(table["text"] for table in reader.iter_queries())
         stays = splits == homes.queries.find(keys)
         self._count("queries_left_out", ~stays)
@@ -138,7 +137,7 @@ class _Merging:
         if not reader.counts["pairs"]:
             return np.zeros(0, np.int8)
         table = reader.pairs()
-        codes = _pair_codes(table)
+        codes = codes_of(table["split"].to_pylist())
         stays = codes == homes.lefts.find(_keys([table["left"]]))
         stays &= codes == homes.mirrored.find(_mirrored(table))
         self._count("pairs_left_out", ~stays)
@@ -158,12 +157,12 @@ def _homes(readers: Sequence[DatasetReader], merging: _Merging) -> _Homes:
     for code in sorted(CODES.values(), reverse=True):
         for reader in readers:
             merging.context.check_cancelled()
-            splits = _query_codes(reader)
+            splits = reader.query_codes()
             keys = _keys(table["text"] for table in reader.iter_queries())[splits == code]
             homes.queries.assign(keys, np.full(len(keys), code))
             if reader.counts["pairs"]:
                 table = reader.pairs()
-                mine = _pair_codes(table) == code
+                mine = codes_of(table["split"].to_pylist()) == code
                 homes.lefts.assign(_keys([table["left"]])[mine], np.full(int(mine.sum()), code))
                 homes.mirrored.assign(_mirrored(table)[mine], np.full(int(mine.sum()), code))
     return homes
@@ -210,14 +209,6 @@ def _joined(parts: list[Part]) -> tuple[Array, pa.Table]:
 
 def _formats(reader: DatasetReader) -> list[str]:
     return reader.manifest.format.split(" + ")
-
-
-def _query_codes(reader: DatasetReader) -> Array:
-    return split_codes({name: reader.manifest.splits[name] for name in SPLITS})
-
-
-def _pair_codes(table: pa.Table) -> Array:
-    return np.array([CODES[split] for split in table["split"].to_pylist()], np.int8)
 
 
 def _keys(columns: Any) -> Array:

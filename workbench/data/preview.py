@@ -7,24 +7,24 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from workbench.data.hub import is_hub
-from workbench.data.hub_look import described, look_at, sample
-from workbench.data.import_job import BROKEN
+from workbench.data.hub import described, is_hub, look_at, sample
 from workbench.data.intake import Input, finder, inspect, name_corpus, narrow
 from workbench.data.mapping import guess_roles, read_map
-from workbench.data.odd_texts import kind_of
 from workbench.data.pieces import Cutter, cutter_for
 from workbench.data.problems import ProblemLog
 from workbench.data.shapes import beir
 from workbench.data.shapes.recognise import Recogniser
 from workbench.data.shapes.row import Document, Item, Pair, Row
 from workbench.data.shapes.shape import judged_shape
-from workbench.data.sources import Source, find
+from workbench.data.sources import BROKEN, Source, find
+from workbench.data.text_counts import odd_kind
 from workbench.data.write_dataset import own_columns, shown_name
+from workbench.limited import Answer, Ended, LimitedPool, NeededTooMuch, TookTooLong
 from workbench.pictures.importing import FORMAT as PICTURES
 from workbench.pictures.importing import layout_of, partition_sources
 from workbench.pictures.in_rows import Seen, look
@@ -179,7 +179,7 @@ def _look(
         if not out.columns or not found:
             out.columns, out.guess = _columns(samples), guess_roles(samples)
     else:
-        shape = judged_shape(one.sample) or beir.SHAPE
+        shape = judged_shape(one.sample) or beir.BEIR
         formats["llamaindex" if one.part == "llamaindex" else shape.name] = None
         if one.part in ("corpus", "queries"):
             out.rows += _by_id(one, scratch, min(_BY_ID, shown - len(out.rows)))
@@ -191,7 +191,7 @@ def _put_aside(out: Preview, recogniser: Recogniser, items: list[tuple[int, Item
     own = out.set_aside.setdefault("own_columns", [])
     own += [name for name in map(shown_name, recogniser.own) if name not in own]
     texts = {text for _, item in items for _, text in _texts(item)}
-    lists = sum(kind_of(text) == "list" or text.strip() == "[]" for text in texts)
+    lists = sum(odd_kind(text) == "list" or text.strip() == "[]" for text in texts)
     out.set_aside["list_texts"] = out.set_aside.get("list_texts", 0) + lists
 
 
@@ -283,3 +283,81 @@ def _columns(samples: list[dict[str, Any]]) -> dict[str, str]:
 
 def _nothing(_count: int) -> None:
     """Progress that nobody watches."""
+
+
+# The preview of an import, made in a process of its own with limits on memory and time: files that
+# are meant to exhaust what reads them do not reach the app.
+#
+# Only the page asks here; at the command line there is nobody else to disturb.
+
+#: A beginning is a few rows, but a row may have 64 MB, ten times that as Python's objects, and a
+#: Parquet file's row group hundreds.
+_ROOM = 2 << 30
+#: What a person waits for; a folder of large files takes one or two.
+_SECONDS = 20.0
+#: Two people may look at the same time.
+_AT_ONCE = 2
+TOO_SLOW = (
+    "There is no preview: looking at the files took longer than {0} seconds. They can be imported "
+    "all the same; what cannot be read is listed then."
+)
+TOO_LARGE = (
+    "There is no preview: looking at the files takes more than {0} GB of memory. Files in smaller "
+    "parts, or rows with less in each, can be read."
+)
+CRASHED = (
+    "There is no preview: the program that looks at the files crashed. They can be imported all "
+    "the same; what cannot be read is listed then."
+)
+POOL = LimitedPool(f"{__name__}:answer", count=_AT_ONCE, memory=_ROOM, seconds=_SECONDS)
+
+
+def preview_in_subprocess(workspace: Workspace, recipe: ImportRecipe) -> Preview:
+    """As :func:`preview`; a note instead where that takes too long or too much memory. Raises
+    :class:`BadInput`."""
+    request = {
+        "home": str(workspace.home),
+        "url": workspace.url,
+        "recipe": recipe.model_dump(mode="json"),
+    }
+    try:
+        said, _ = POOL.ask(request)
+    except TookTooLong:
+        return _none(TOO_SLOW.format(f"{_SECONDS:g}"))
+    except NeededTooMuch:
+        return _none(TOO_LARGE.format(_ROOM >> 30))
+    except Ended:
+        return _none(CRASHED)
+    return _rebuilt(said)
+
+
+def _none(note: str) -> Preview:
+    return Preview(notes=[note])
+
+
+def _rebuilt(said: dict[str, Any]) -> Preview:
+    rows = [
+        PreviewRow(
+            row["file"],
+            row["line"],
+            row["kind"],
+            tuple((role, text) for role, text in row["texts"]),
+        )
+        for row in said["rows"]
+    ]
+    return Preview(**{**said, "rows": rows})
+
+
+def answer(request: dict[str, Any], _data: bytes) -> Answer:
+    """What such a process is asked for."""
+    workspace = _opened_workspace(request["home"], request["url"])
+    return preview(workspace, ImportRecipe.read(request["recipe"])).to_dict(), b""
+
+
+@lru_cache(1)
+def _opened_workspace(home: str, url: str | None) -> Workspace:
+    import pyarrow as pa
+
+    # Its threads reserve memory for each core.
+    pa.set_cpu_count(1)
+    return Workspace.open(home, url=url)

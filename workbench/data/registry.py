@@ -81,7 +81,7 @@ class Datasets(NamedRecords[Dataset]):
             raise self.name_taken(name) from error
 
     def versions(self, name: str) -> "VersionList":
-        """All versions, oldest first; :mod:`workbench.data.lineage` says how each came to be."""
+        """All versions, oldest first; :mod:`workbench.data.versions` says how each came to be."""
         return self._store.datasets.versions(self.get(name).id)
 
     def add_version(self, version: DatasetVersion) -> DatasetVersion:

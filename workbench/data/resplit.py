@@ -17,9 +17,8 @@ from scipy.sparse.csgraph import connected_components
 
 from workbench.data import digests
 from workbench.data.edit import Changes
-from workbench.data.edit_plan import split_codes
 from workbench.data.reader import DatasetReader
-from workbench.data.splits import CODES, DEV, SPLITS, TEST, TRAIN, seated, split_of
+from workbench.data.splits import CODES, DEV, TEST, TRAIN, codes_of, seated, split_of
 from workbench.data.versions import new_version
 from workbench.errors import BadInput
 from workbench.jobs.reporting import JobContext
@@ -124,9 +123,7 @@ def _latest(reader: DatasetReader, values: dict[int, Any], check: Check) -> list
 
 def _shared(table: pa.Table, values: dict[int, Any]) -> list[Any]:
     """Each pair's value; pairs of one left text, which stay together, share their latest."""
-    known = digests.DigestRows()
-    keys = [digests.of_strings(chunk) for chunk in table["left"].chunks]
-    groups, _ = known.resolve(np.concatenate([np.zeros((0, 2), np.uint64), *keys]), 0)
+    groups = _text_groups([table["left"]])
     latest: dict[int, Any] = {}
     for row, value in values.items():
         group = int(groups[row])
@@ -221,11 +218,12 @@ def resplit(reader: DatasetReader, recipe: ResplitRecipe, check: Check) -> Chang
     queries, pairs = {}, {}
     if reader.counts["queries"]:
         groups = _query_groups(reader, recipe.by == "document", check)
-        queries = _moved(_old(reader), _dealt(reader, groups, recipe))
+        queries = _moved(reader.query_codes(), _dealt(reader, groups, recipe))
     if reader.counts["pairs"]:
         table = reader.pairs()
         pairs = _moved(
-            _old_pairs(table), _deal(_pair_groups(table, recipe.by == "document"), recipe)
+            codes_of(table["split"].to_pylist()),
+            _deal(_pair_groups(table, recipe.by == "document"), recipe),
         )
     return Changes(move_queries=queries, move_pairs=pairs)
 
@@ -233,22 +231,16 @@ def resplit(reader: DatasetReader, recipe: ResplitRecipe, check: Check) -> Chang
 def _field_changes(reader: DatasetReader, recipe: ResplitRecipe, check: Check) -> Changes:
     """By a column of the queries, of their documents, or of scored pairs."""
     found = by_field(reader, recipe, check)
-    table = reader.pairs()
     return Changes(
-        move_queries=_moved(_old(reader), found.queries) if found.queries is not None else {},
-        move_pairs=_moved(_old_pairs(table), found.pairs) if found.pairs is not None else {},
+        move_queries=_moved(reader.query_codes(), found.queries),
+        move_pairs=_moved(codes_of(reader.pairs()["split"].to_pylist()), found.pairs),
     )
 
 
-def _old_pairs(table: pa.Table) -> Array:
-    return np.array([CODES[split] for split in table["split"].to_pylist()], np.int64)
-
-
-def _old(reader: DatasetReader) -> Array:
-    return split_codes({name: reader.manifest.splits[name] for name in SPLITS})
-
-
-def _moved(old: Array, new: Array) -> dict[int, str]:
+def _moved(old: Array, new: Array | None) -> dict[int, str]:
+    """The rows whose split changes, and to which; none do where there is no new one."""
+    if new is None:
+        return {}
     names = {code: name for name, code in CODES.items()}
     return {row: names[int(new[row])] for row in np.flatnonzero(old != new).tolist()}
 
@@ -307,7 +299,7 @@ def _dealt(reader: DatasetReader, groups: Array, recipe: ResplitRecipe) -> Array
     relevant = np.zeros(len(groups), bool)
     for edges in reader.iter_edges("judgments"):
         relevant[edges["query"].to_numpy()[edges["grade"].to_numpy() > 0]] = True
-    codes = _old(reader)
+    codes = reader.query_codes()
     codes[relevant] = _deal(groups[relevant], recipe)
     return seated(codes, groups, relevant)
 

@@ -3,6 +3,7 @@
 import json
 import stat
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -15,22 +16,31 @@ from workbench.data.formats.workbook import is_workbook
 from workbench.data.problems import ProblemLog
 from workbench.pictures.opening import SUFFIXES as PICTURES
 
+#: What can go wrong under a file that was fine when it was looked at, or in a broken zip.
+BROKEN = (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
+
 # Zips, read in place and never unpacked: links, paths that escape and bombs are refused.
 
-_NESTED_ARCHIVES = {".zip", ".gz", ".bz2", ".xz", ".7z", ".rar", ".tar", ".tgz", ".zst"}
+_PACKED = {".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".tgz"}
 #: Text packs about ten to one. What packs far better than that, and is large, is a bomb.
 _RATIO, _ALWAYS_FINE = 200, 256 << 20
 _MOST_MEMBERS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class Source:
+    """One file to read. ``label`` is what a person calls it; ``size`` is in bytes, unpacked."""
+
     label: str
     size: int
     open: Callable[[], AbstractContextManager[BinaryIO]]
 
+    @property
+    def suffix(self) -> str:
+        return Path(self.label).suffix.lower()
 
-def members(path: Path, label: str, log: ProblemLog) -> Iterator[Member]:
+
+def members(path: Path, label: str, log: ProblemLog) -> Iterator[Source]:
     """The files of a zip that may be read; the others become problems."""
     try:
         # Closed when the last member that can be opened is forgotten: opening an archive anew for
@@ -49,10 +59,10 @@ def members(path: Path, label: str, log: ProblemLog) -> Iterator[Member]:
         inside = f"{label}/{entry.filename}"
         if refusal := _refusal(entry):
             log.add("unsafe-path", inside, detail=refusal)
-        elif PurePosixPath(entry.filename).suffix.lower() in _NESTED_ARCHIVES:
+        elif PurePosixPath(entry.filename).suffix.lower() in _PACKED | {".zip"}:
             log.add("nested-archive", inside)
         else:
-            yield Member(inside, entry.file_size, _opener(archive, entry))
+            yield Source(inside, entry.file_size, _opener(archive, entry))
 
 
 def _too_big(path: Path, entries: list[zipfile.ZipInfo]) -> str:
@@ -95,17 +105,12 @@ def _opener(
 
 
 _LATER = {".docx", ".doc", ".odt", ".html", ".heic", ".svg", ".psd"}
-_PACKED = {".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".tgz"}
 #: What packed files begin with, whatever they are called.
 _PACKED_STARTS = {
-    b"\x1f\x8b\x08": "gzip",
-    b"BZh": "bzip2",
-    b"\xfd7zXZ\x00": "xz",
-    b"\x28\xb5\x2f\xfd": "Zstandard",
-    b"7z\xbc\xaf\x27\x1c": "7-Zip",
-    b"Rar!\x1a\x07": "RAR",
+    b"\x1f\x8b\x08": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz",
+    b"\x28\xb5\x2f\xfd": "Zstandard", b"7z\xbc\xaf\x27\x1c": "7-Zip", b"Rar!\x1a\x07": "RAR",
     b"PK\x03\x04": "zip",
-}
+}  # fmt: skip
 _ZIP = b"PK\x03\x04"
 _UNPACK = "Unpack it first, or pack the files as a zip."
 #: What the ``datasets`` library writes beside the rows.
@@ -116,19 +121,6 @@ _STATE = "state.json"
 def readable() -> frozenset[str]:
     """How the names of files end that are read when they lie in a folder."""
     return fileformat.suffixes() | PICTURES | {".zip"}
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """One file to read. ``label`` is what a person calls it; ``size`` is in bytes, unpacked."""
-
-    label: str
-    size: int
-    open: Callable[[], AbstractContextManager[BinaryIO]]
-
-    @property
-    def suffix(self) -> str:
-        return Path(self.label).suffix.lower()
 
 
 def find(paths: list[Path], log: ProblemLog, notes: list[str]) -> Iterator[Source]:
@@ -193,14 +185,13 @@ def named(path: Path, label: str, log: ProblemLog) -> Iterator[Source]:
     suffix = path.suffix.lower()
     packed_as_zip = start.startswith(_ZIP) and suffix not in (*WORKBOOKS, *_LATER)
     if suffix == ".zip" or (packed_as_zip and not is_workbook(start)):
-        for member in _rows_only(list(members(path, label, log))):
-            if wanted(member.label, log):
-                yield Source(member.label, member.size, member.open)
+        inside = _rows_only(list(members(path, label, log)))
+        yield from (member for member in inside if wanted(member.label, log))
     elif wanted(label, log):
         yield Source(label, size, lambda: path.open("rb"))
 
 
-def _rows_only(members: list[Member]) -> Iterator[Member]:
+def _rows_only(members: list[Source]) -> Iterator[Source]:
     """Without what ``datasets`` keeps beside its rows."""
     paths = [PurePosixPath(one.label) for one in members]
     saved = {path.parent for path in paths if path.suffix == ".arrow"}

@@ -5,6 +5,7 @@ then test gets one, then dev. Two queries become one to train on and one to test
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -115,28 +116,25 @@ def remarks(counts: dict[str, int], carved: dict[str, int]) -> list[str]:
 # What a file's name says: its split, and its part in a set of several files.
 
 SPLITS = ("train", "dev", "test")
+
+
+def codes_of(names: Iterable[str]) -> Array:
+    """The numbers of splits by their names, as ``int8``."""
+    return np.array([CODES[name] for name in names], np.int8)
+
+
+#: The order in which files are read: a query that turns up again is then known to belong to test,
+#: or to dev.
+READ_FIRST: dict[str | None, int] = {"test": 0, "dev": 1, "train": 2, None: 2}
 _SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "dev": "dev",
-    "valid": "dev",
-    "validation": "dev",
-    "val": "dev",
-    "test": "test",
-}
+    "train": "train", "training": "train", "dev": "dev", "valid": "dev", "validation": "dev",
+    "val": "dev", "test": "test",
+}  # fmt: skip
 _PART_NAMES = {
-    "corpus": "corpus",
-    "documents": "corpus",
-    "docs": "corpus",
-    "collection": "corpus",
-    "queries": "queries",
-    "query": "queries",
-    "topics": "queries",
-    "qrels": "qrels",
-    "qrel": "qrels",
-    "judgments": "qrels",
-    "judgements": "qrels",
-}
+    "corpus": "corpus", "documents": "corpus", "docs": "corpus", "collection": "corpus",
+    "queries": "queries", "query": "queries", "topics": "queries", "qrels": "qrels",
+    "qrel": "qrels", "judgments": "qrels", "judgements": "qrels",
+}  # fmt: skip
 #: What large sets add to a name: train-00000-of-00004.parquet.
 _SHARD = re.compile(r"[-_.]?\d+(?:[-_]of[-_]\d+)?$")
 

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from workbench.data.edit import Changes
-from workbench.data.edit_dataset import new_dataset
-from workbench.data.edit_plan import plan_of, split_codes
+from workbench.data.edit_plan import plan_of
 from workbench.data.reader import DatasetReader
-from workbench.data.splits import CODES, SPLITS
+from workbench.data.splits import SPLITS, codes_of
+from workbench.data.versions import new_dataset
 from workbench.errors import BadInput
 from workbench.jobs.reporting import JobContext
 from workbench.recipes.data import SampleRowsRecipe
@@ -42,10 +42,9 @@ def sample_of(reader: DatasetReader, size: int, documents: str, seed: int) -> Ch
     if what == "documents":
         return Changes(drop_documents=_others(counts["documents"], size, random))
     if what == "pairs":
-        codes = np.array([CODES[split] for split in reader.pairs()["split"].to_pylist()])
+        codes = codes_of(reader.pairs()["split"].to_pylist())
         return Changes(drop_pairs=np.flatnonzero(~_drawn(codes, size, random)))
-    codes = split_codes({name: reader.manifest.splits[name] for name in SPLITS})
-    chosen = _drawn(codes, size, random)
+    chosen = _drawn(reader.query_codes(), size, random)
     unlinked = np.zeros(0, np.int64)
     if documents == "linked":
         unlinked = np.flatnonzero(~_linked(reader, chosen))

@@ -1,25 +1,99 @@
-"""Versions of a data set: each a manifest over files it shares with the one before."""
+"""An edited data set, written: as its next version, or as a new data set of its own."""
 
 import shutil
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from storage.records import DatasetVersion
 from workbench.data.edit import Changes
 from workbench.data.edit_plan import Plan, plan_of
 from workbench.data.edit_write import Tick, Written, write
-from workbench.data.lineage import VersionInfo, entry, versions
-from workbench.data.manifest import Manifest
+from workbench.data.job import dataset_folder
+from workbench.data.problems import ProblemLog
 from workbench.data.reader import DatasetReader
 from workbench.data.splits import CODES, ENOUGH, SPLITS, pair_remarks, remarks
 from workbench.data.write_dataset import NO_QUERIES
+from workbench.data.writer import Manifest, along
 from workbench.errors import BadInput
+from workbench.jobs.files import folder_bytes
 from workbench.jobs.reporting import JobContext
+from workbench.pictures.store import link_picture
 from workbench.workspace import Workspace
+
+# What each version is: when it was made, from which one, and how.
+
+
+@dataclass(frozen=True, slots=True)
+class VersionInfo:
+    """One line of a version list. ``counts`` is what the change itself counted."""
+
+    version: int
+    parent: int | None
+    created_at: float
+    current: bool
+    what: str
+    by: str
+    counts: dict[str, Any]
+    lineage: list[dict[str, Any]]
+    summary: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "version": self.version,
+            "parent": self.parent,
+            "created_at": self.created_at,
+            "current": self.current,
+            "what": self.what,
+            "by": self.by,
+            "counts": self.counts,
+            "lineage": self.lineage,
+            **{key: self.summary.get(key) for key in ("queries", "documents", "judgments")},
+            **{key: self.summary.get(key) for key in ("candidates", "splits")},
+        }
+
+
+def entry(version: int, parent: int | None, how: Mapping[str, Any]) -> dict[str, Any]:
+    """A version's own line in the lineage its manifest keeps."""
+    said = {"what": "", "by": "", "recipe": {}, "job": None, "counts": {}, **how}
+    return {"version": version, "parent": parent, "at": time.time(), **said}
+
+
+def versions(workspace: Workspace, name: str) -> list[VersionInfo]:
+    """All versions of a data set, oldest first; raises :class:`DatasetNotFound`."""
+    dataset = workspace.datasets.get(name)
+    found = []
+    for one in workspace.datasets.versions(name):
+        path = workspace.home / one.manifest
+        manifest = Manifest.read(path) if path.is_file() else None
+        lineage = manifest.lineage if manifest else []
+        mine = lineage[-1] if lineage else {}
+        found.append(
+            VersionInfo(
+                version=one.version,
+                parent=one.parent,
+                created_at=one.created_at,
+                current=one.version == dataset.version,
+                what=str(mine.get("what") or _imported(manifest)),
+                by=str(mine.get("by") or ("" if mine else "import")),
+                counts=dict(mine.get("counts") or {}),
+                lineage=lineage,
+                summary=one.summary,
+            )
+        )
+    return found
+
+
+def _imported(manifest: Manifest | None) -> str:
+    files = [str(source["file"]) for source in (manifest.sources if manifest else [])]
+    shown = ", ".join(files[:3]) + (f" and {len(files) - 3} more" if len(files) > 3 else "")
+    return f"imported from {shown}" if files else "imported"
+
 
 __all__ = ["Changes", "VersionInfo", "new_version", "versions"]
 
@@ -77,21 +151,18 @@ def manifest_of(
     before = reader.manifest
     old = set(_remarks(before.splits, reader.summary.get("pair_splits")))
     notes = [note for note in before.notes if note not in old]
-    return Manifest(
+    return replace(
+        before,
         version=number,
-        format=before.format,
         documents=written.documents,
         queries=written.queries,
         judgments=written.judgments,
         candidates=written.candidates,
-        problems=before.problems,
+        pairs=written.pairs,
         rows=written.rows,
         splits=plan.splits,
         histograms=written.histograms,
-        problem_counts=before.problem_counts,
         notes=notes + _remarks(plan.splits, pair_splits(plan)),
-        sources=before.sources,
-        pairs=written.pairs,
         lineage=[*before.lineage, said],
     )
 
@@ -172,3 +243,49 @@ def _claim(workspace: Workspace, id: str, context: JobContext | None) -> tuple[i
         if note is not None:
             note.write_text(f"{id}/{folder.name}", encoding="utf-8")
         return number, folder
+
+
+# A new data set made of others: its own files, its own first version.
+
+_PROBLEMS = "v1/problems.parquet"
+
+
+def new_dataset(
+    context: JobContext, name: str, plan: Plan, how: Mapping[str, Any], format: str = ""
+) -> dict[str, Any]:
+    """Write and register it. Returns its name and summary, as an import does.
+
+    Raises :class:`NameTaken`; nothing is left behind then.
+    """
+    reader = plan.parts[0].reader
+    refuse_empty(reader, plan)
+    with dataset_folder(context) as (id, folder):
+        written: Written = write(plan, folder, "files", ticker(context), share=False)
+        share_pictures(plan, folder, context)
+        (folder / "v1").mkdir()
+        ProblemLog(folder / _PROBLEMS).close()
+        counts = {**how.get("counts", {}), **left_out(plan)}
+        said = entry(1, None, {**how, "counts": counts, "job": context.job.id})
+        manifest = manifest_of(reader, 1, plan, written, said)
+        manifest = replace(
+            manifest, problems=_PROBLEMS, problem_counts={}, format=format or manifest.format
+        )
+        manifest.write(folder / "v1/manifest.json")
+        summary = {
+            **summary_of(reader, manifest, plan),
+            "format": manifest.format,
+            "problem_counts": {},
+            "problems_total": 0,
+            "bytes": folder_bytes(folder),
+        }
+        context.workspace.datasets.add(id, name, f"datasets/{id}/v1/manifest.json", summary)
+    return {"name": name, **summary, "counts": counts, "problems": []}
+
+
+def share_pictures(plan: Plan, folder: Path, context: JobContext) -> None:
+    """Put the files of the plan's pictures below a new data set's folder, too."""
+    for part in plan.parts:
+        for table, keep in along(part.reader.iter_documents(), part.own_documents):
+            for place in table["picture"].filter(pa.array(keep)).drop_null().to_pylist():
+                context.check_cancelled()
+                link_picture(part.reader.folder, place, folder)

@@ -15,9 +15,7 @@ from workbench.data.builder import JUDGED, POSITIVE, Builder, content
 from workbench.data.collection import Collection
 from workbench.data.edges import FILE as PAIRS_FILE
 from workbench.data.edges import PairSpool, disputed, judged, offered
-from workbench.data.manifest import Manifest
-from workbench.data.problems import SHOWN, ProblemLog
-from workbench.data.report import Report
+from workbench.data.problems import SHOWN, ProblemLog, Report
 from workbench.data.shapes.row import Document
 from workbench.data.splits import (
     CODES,
@@ -29,7 +27,7 @@ from workbench.data.splits import (
     remarks,
     seated,
 )
-from workbench.data.writer import CANDIDATES, JUDGMENTS, QUERIES, Inline, TableWriter
+from workbench.data.writer import CANDIDATES, JUDGMENTS, QUERIES, Inline, Manifest, TableWriter
 from workbench.errors import NoGoodRows, StrictRefused
 from workbench.jobs.files import folder_bytes
 from workbench.jobs.reporting import JobContext

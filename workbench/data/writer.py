@@ -1,17 +1,23 @@
-"""Parquet files written as rows arrive, in row groups small enough to page through.
+"""The files of a data set's version, written and read: Parquet, and the manifest that names them.
+
+Tables are written as rows arrive, in row groups small enough to page through.
 
 Compression and writing happen in one thread beside the reader; the queue to it is short, so memory
 stays bounded.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from workbench.data.splits import SPLITS
 
 GROUP_ROWS = 10_000
 GROUP_BYTES = 1 << 20
@@ -159,6 +165,14 @@ class TableWriter:
         self._file.close()
 
 
+def along(tables: Iterable[pa.Table], rows: Any) -> Iterator[tuple[pa.Table, Any]]:
+    """Each table with its part of an array that has an item for every row of them all."""
+    start = 0
+    for table in tables:
+        yield table, rows[start : start + table.num_rows]
+        start += table.num_rows
+
+
 # One Parquet file of a data set, read by row number or by query, and no more than that of it.
 
 
@@ -234,7 +248,51 @@ class RowTable:
     def _read(self, groups: list[int], columns: list[str] | None = None) -> pa.Table:
         with pq.ParquetFile(self._path, metadata=self._footer) as file:
             table = file.read_row_groups(groups, columns)
-        for field in self._schema or ():
-            if columns is None and field.name not in table.column_names:
-                table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+        for column in self._schema or ():
+            if columns is None and column.name not in table.column_names:
+                table = table.append_column(column, pa.nulls(table.num_rows, column.type))
         return table
+
+
+# A version of a data set: which files make it up, and what was counted while reading them.
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Paths are relative to the data set's folder. ``queries`` has a file per split, in the order
+    of their row numbers; ``splits`` the number of queries in each. ``pairs`` is empty where there
+    are no scored pairs. ``lineage`` says, oldest first, what each version on the way here did."""
+
+    version: int
+    format: str
+    documents: str
+    queries: dict[str, str]
+    judgments: str
+    candidates: str
+    problems: str
+    rows: dict[str, int]
+    splits: dict[str, int]
+    histograms: dict[str, Any]
+    problem_counts: dict[str, int]
+    notes: list[str]
+    sources: list[dict[str, Any]] = field(default_factory=list)
+    pairs: str = ""
+    lineage: list[dict[str, Any]] = field(default_factory=list)
+    schema: int = SCHEMA
+
+    def start(self, split: str) -> int:
+        """The row number of a split's first query."""
+        return sum(self.splits[name] for name in SPLITS[: SPLITS.index(split)])
+
+    def write(self, path: Path) -> None:
+        """Written beside and renamed: a manifest that is there is whole."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_suffix(".new")
+        beside.write_text(json.dumps(asdict(self), ensure_ascii=False, indent=1), encoding="utf-8")
+        beside.replace(path)
+
+    @classmethod
+    def read(cls, path: Path) -> "Manifest":
+        return cls(**json.loads(path.read_text(encoding="utf-8")))

@@ -13,10 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from workbench.data import digests
-from workbench.data.edit_plan import split_codes
 from workbench.data.reader import DatasetReader
-from workbench.data.splits import CODES, SPLITS
-from workbench.data_check.report import EXAMPLES, Example
+from workbench.data.splits import CODES, SPLITS, codes_of
+from workbench.data_check.report import EXAMPLES, Example, Fix
 from workbench.jobs.reporting import JobContext
 from workbench.plurals import counted
 from workbench.recipes.data import DataCheckRecipe
@@ -114,7 +113,7 @@ class CheckedVersion:
         self._place, self._steps, self._doing, self._share = 0, 1, "", 0.0
         self.splits: dict[str, int] = {name: reader.manifest.splits[name] for name in SPLITS}
         #: The split of each query row.
-        self.codes: Array = split_codes(self.splits)
+        self.codes: Array = reader.query_codes()
         self.queries: int = int(reader.counts["queries"])
         self.documents: int = int(reader.counts["documents"])
 
@@ -126,7 +125,7 @@ class CheckedVersion:
     @cached_property
     def pair_codes(self) -> Array:
         """The split of each scored pair."""
-        return np.array([CODES[split] for split in self.pairs["split"].to_pylist()], np.int8)
+        return codes_of(self.pairs["split"].to_pylist())
 
     def begin(self, place: int, steps: int, doing: str) -> None:
         """The next check."""
@@ -218,6 +217,15 @@ class CheckedVersion:
         """Which of these query rows are trained on."""
         return np.asarray(self.codes[queries] == CODES["train"])
 
+    # -- what to do --------------------------------------------------------------------------
+
+    def untrain(self, code: str, rows: Array, *, pairs: bool = False) -> Fix:
+        """These queries, or scored pairs, leave training."""
+        codes = self.pair_codes if pairs else self.codes
+        trained = rows[codes[rows] == CODES["train"]]
+        sentence = f"Leave {_what(trained, pairs)} out of training; dev and test stay."
+        return Fix(code, sentence, _dropped(trained, pairs))
+
     # -- examples ----------------------------------------------------------------------------
 
     def query(self, row: int) -> tuple[str, str]:
@@ -249,6 +257,25 @@ class CheckedVersion:
         one = self.pairs.slice(row, 1).to_pylist()[0]
         left = f"left ({one['split']}, {one['score']:g})"
         return [(left, one["left"]), ("right", one["right"])]
+
+
+def everywhere(code: str, rows: Array, *, pairs: bool = False) -> Fix:
+    """These queries, or scored pairs, leave every split."""
+    return Fix(code, f"Leave {_what(rows, pairs)} out, in every split.", _dropped(rows, pairs))
+
+
+def where_lesser(code: str, rows: Array, *, pairs: bool = False) -> Fix:
+    """These queries, or scored pairs, leave the split that counts less than that of others."""
+    sentence = f"Leave {_what(rows, pairs)} out where they count less: test keeps its own."
+    return Fix(code, sentence, _dropped(rows, pairs))
+
+
+def _what(rows: Array, pairs: bool) -> str:
+    return counted(len(rows), "scored pair") if pairs else queries_of(len(rows))
+
+
+def _dropped(rows: Array, pairs: bool) -> dict[str, Array]:
+    return {"drop_pairs" if pairs else "drop_queries": rows}
 
 
 def queries_of(number: int) -> str:

@@ -8,7 +8,6 @@ import numpy as np
 
 from workbench.data_check.checked import Array, CheckedVersion, queries_of
 from workbench.data_check.classify import UNKNOWN, classifier
-from workbench.data_check.queries import without
 from workbench.data_check.report import EXAMPLES, Example, Finding, Fix
 from workbench.plurals import form
 
@@ -72,7 +71,7 @@ def pair_languages(data: CheckedVersion) -> Iterator[Finding]:
         f"Scored pairs in several languages ({said}). Texts that are too short to tell are not "
         "counted.",
         [data.pair(row, str(sides[shown[row]][row])) for row in rows[:EXAMPLES].tolist()],
-        [without(data, "keep-main-language-pairs", rows)],
+        [data.untrain("keep-main-language-pairs", rows, pairs=True)],
     )
 
 

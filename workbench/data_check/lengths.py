@@ -8,7 +8,6 @@ import numpy as np
 from workbench.checks.memory_estimate import Shape, read_shape
 from workbench.checks.tokens import lengths
 from workbench.data_check.checked import Array, CheckedVersion, queries_of
-from workbench.data_check.queries import without
 from workbench.data_check.report import EXAMPLES, Example, Finding, Fix
 from workbench.models.contract import Contract
 from workbench.models.resolve import resolve
@@ -71,7 +70,9 @@ def cut_pairs(data: CheckedVersion) -> Iterator[Finding]:
             for row in shown[:EXAMPLES].tolist()
         ],
         # Where most of the training would go, a greater length is the fix.
-        [] if 2 * len(rows) > data.pairs.num_rows else [without(data, "drop-cut-pairs", rows)],
+        []
+        if 2 * len(rows) > data.pairs.num_rows
+        else [data.untrain("drop-cut-pairs", rows, pairs=True)],
     )
 
 
@@ -95,7 +96,6 @@ def _queries(data: CheckedVersion, tokens: Array, limit: int) -> Iterator[Findin
     if not len(rows):
         return
     longest = rows[np.argsort(-tokens[rows], kind="stable")]
-    trained = rows[data.training(rows)]
     yield Finding(
         "cut-query",
         "warning" if len(rows) > 0.05 * data.queries else "note",
@@ -104,13 +104,7 @@ def _queries(data: CheckedVersion, tokens: Array, limit: int) -> Iterator[Findin
         f"{queries_of(len(rows))} longer than {limit} tokens: their ends are never read. "
         + _enough(tokens, limit, "queries"),
         [data.query_examples([row], f"{tokens[row]:,} tokens")[0] for row in longest[:EXAMPLES]],
-        [
-            Fix(
-                "drop-cut-queries",
-                f"Leave {queries_of(len(trained))} out of training; dev and test stay.",
-                {"drop_queries": trained},
-            )
-        ],
+        [data.untrain("drop-cut-queries", rows)],
     )
 
 

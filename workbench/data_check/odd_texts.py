@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from workbench.data.odd_texts import KINDS, kind_of
-from workbench.data_check.checked import Array, CheckedVersion, queries_of
+from workbench.data.text_counts import ODD_KINDS, odd_kind
+from workbench.data_check.checked import Array, CheckedVersion, everywhere, queries_of
 from workbench.data_check.report import EXAMPLES, Example, Finding, Fix, Severity
 from workbench.plurals import counted
 
@@ -37,10 +37,7 @@ _SAID = {
 def odd_queries(data: CheckedVersion) -> Iterator[Finding]:
     """Queries that are a placeholder, a list or a number."""
     for kind, rows in _found(data.query_texts()).items():
-        fixes = []
-        if kind == "placeholder":
-            words = f"Leave {queries_of(len(rows))} out, in every split."
-            fixes = [Fix("drop-placeholder-queries", words, {"drop_queries": rows})]
+        fixes = [everywhere("drop-placeholder-queries", rows)] if kind == "placeholder" else []
         yield Finding(
             f"{kind}-query",
             _SEVERITY[kind],
@@ -77,33 +74,29 @@ def odd_documents(data: CheckedVersion) -> Iterator[Finding]:
 def odd_pairs(data: CheckedVersion) -> Iterator[Finding]:
     """Scored pairs with such a text on either side."""
     sides = [_found(data.pair_texts(side)) for side in ("left", "right")]
-    for kind in KINDS:
+    for kind in ODD_KINDS:
         parts = [side[kind] for side in sides if kind in side]
         if not parts:
             continue
         rows = np.unique(np.concatenate(parts))
-        pairs = counted(len(rows), "scored pair")
-        fixes = []
-        if kind == "placeholder":
-            words = f"Leave {pairs} out, in every split."
-            fixes = [Fix("drop-placeholder-pairs", words, {"drop_pairs": rows})]
+        fix = everywhere("drop-placeholder-pairs", rows, pairs=True)
         yield Finding(
             f"{kind}-pair-text",
             _SEVERITY[kind],
             len(rows),
             data.pairs.num_rows,
-            _sentence(kind, pairs),
+            _sentence(kind, counted(len(rows), "scored pair")),
             [data.pair(row) for row in rows[:EXAMPLES].tolist()],
-            fixes,
+            [fix] if kind == "placeholder" else [],
         )
 
 
 def _found(parts: Iterable[tuple[int, list[str]]]) -> dict[str, Array]:
     """The rows of each kind, for the kinds that there are."""
-    rows: dict[str, list[int]] = {kind: [] for kind in KINDS}
+    rows: dict[str, list[int]] = {kind: [] for kind in ODD_KINDS}
     for start, texts in parts:
         for place, text in enumerate(texts):
-            kind = kind_of(text)
+            kind = odd_kind(text)
             if kind is not None:
                 rows[kind].append(start + place)
     return {kind: np.array(found, np.int64) for kind, found in rows.items() if found}

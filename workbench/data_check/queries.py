@@ -5,17 +5,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from workbench.data.splits import CODES
 from workbench.data_check.checked import (
     Array,
     CheckedVersion,
     digests_of,
+    everywhere,
     plain_query,
     queries_of,
+    where_lesser,
     words,
 )
-from workbench.data_check.duplicates import pairs_of_queries, query_groups, stand
-from workbench.data_check.near import NearDuplicates
+from workbench.data_check.duplicates import NearDuplicates, pairs_of_queries, query_groups, stand
 from workbench.data_check.report import EXAMPLES, Example, Finding, Fix
 from workbench.plurals import counted
 
@@ -30,9 +30,7 @@ def near_leaks(data: CheckedVersion) -> Iterator[Finding]:
     pairs, likeness, codes = pairs[across], likeness[across], codes[across]
     if not len(pairs):
         return
-    # The one that counts less first.
-    pairs = np.where((codes[:, 0] < codes[:, 1])[:, None], pairs, pairs[:, ::-1])
-    lesser, first = np.unique(pairs[:, 0], return_index=True)
+    pairs, lesser, first = _lesser_first(pairs, codes)
     shown = [(int(pairs[at, 1]), int(pairs[at, 0])) for at in first.tolist()]
     yield Finding(
         "similar-query-in-two-splits",
@@ -41,13 +39,7 @@ def near_leaks(data: CheckedVersion) -> Iterator[Finding]:
         data.queries,
         f"{queries_of(len(lesser))} {stand(len(lesser))} almost word by word in dev or test too.",
         pairs_of_queries(data, shown, [f"{likeness[at]:.0%} alike" for at in first.tolist()]),
-        [
-            Fix(
-                "drop-similar-queries",
-                f"Leave {queries_of(len(lesser))} out where they count less: test keeps its own.",
-                {"drop_queries": lesser},
-            )
-        ],
+        [where_lesser("drop-similar-queries", lesser)],
     )
 
 
@@ -59,7 +51,6 @@ def near_queries(data: CheckedVersion) -> Iterator[Finding]:
     if not kept:
         return
     rows = np.array(sorted(kept), np.int64)
-    trained = rows[data.training(rows)]
     shown = [(kept[row][0], row) for row in rows.tolist()]
     yield Finding(
         "near-duplicate-query",
@@ -70,14 +61,17 @@ def near_queries(data: CheckedVersion) -> Iterator[Finding]:
         f"{data.recipe.similarity:.0%} of the character sequences, estimated). One word can turn a "
         "question around: look at them before you fix them.",
         pairs_of_queries(data, shown, [f"{kept[row][1]:.0%} alike" for row in rows.tolist()]),
-        [
-            Fix(
-                "drop-near-queries",
-                f"Leave {queries_of(len(trained))} out of training; dev and test stay.",
-                {"drop_queries": trained},
-            )
-        ],
+        [data.untrain("drop-near-queries", rows)],
     )
+
+
+def _lesser_first(pairs: Array, codes: Array) -> tuple[Array, Array, Array]:
+    """Each pair with the row first whose split counts less; those rows, and where each comes first.
+
+    ``codes`` (m, 2): the splits of the pairs (m, 2).
+    """
+    pairs = np.where((codes[:, 0] < codes[:, 1])[:, None], pairs, pairs[:, ::-1])
+    return pairs, *np.unique(pairs[:, 0], return_index=True)
 
 
 def first_of_alike(pairs: Array, likeness: Array) -> dict[int, tuple[int, float]]:
@@ -117,17 +111,10 @@ def weak_queries(data: CheckedVersion) -> Iterator[Finding]:
             data.queries,
             f"{queries_of(len(empty))} without a letter or a digit: nothing can be found by them.",
             data.query_examples(empty),
-            [
-                Fix(
-                    "drop-empty-queries",
-                    f"Leave {queries_of(len(empty))} out, in every split.",
-                    {"drop_queries": empty},
-                )
-            ],
+            [everywhere("drop-empty-queries", empty)],
         )
     short = np.flatnonzero(counts == 1)
     if len(short):
-        trained = short[data.training(short)]
         yield Finding(
             "one-word-query",
             "note",
@@ -136,13 +123,7 @@ def weak_queries(data: CheckedVersion) -> Iterator[Finding]:
             f"{queries_of(len(short))} of a single word: one word seldom says what is right. "
             "(Where words are not spaced, two signs are taken for one.)",
             data.query_examples(short),
-            [
-                Fix(
-                    "drop-one-word-queries",
-                    f"Leave {queries_of(len(trained))} out of training; dev and test stay.",
-                    {"drop_queries": trained},
-                )
-            ],
+            [data.untrain("drop-one-word-queries", short)],
         )
 
 
@@ -195,7 +176,6 @@ def _shared(data: CheckedVersion, queries: Array) -> Iterator[Finding]:
         return
     rows, pictures = rows[several], pictures[several]
     most = np.argsort(-pictures, kind="stable")
-    trained = rows[data.training(rows)]
     yield Finding(
         "caption-of-several-pictures",
         "warning" if len(rows) > _MANY * data.queries else "note",
@@ -207,13 +187,7 @@ def _shared(data: CheckedVersion, queries: Array) -> Iterator[Finding]:
             data.query_examples([rows[at]], f"{counted(int(pictures[at]), 'picture')}")[0]
             for at in most[:EXAMPLES]
         ],
-        [
-            Fix(
-                "drop-shared-captions",
-                f"Leave {queries_of(len(trained))} out of training; dev and test stay.",
-                {"drop_queries": trained},
-            )
-        ],
+        [data.untrain("drop-shared-captions", rows)],
     )
 
 
@@ -239,13 +213,7 @@ def weak_pairs(data: CheckedVersion) -> Iterator[Finding]:
             f"{_pairs(len(empty))} with a text without a letter or a digit: there is nothing to "
             "compare.",
             [data.pair(row) for row in empty[:EXAMPLES].tolist()],
-            [
-                Fix(
-                    "drop-empty-pairs",
-                    f"Leave {_pairs(len(empty))} out, in every split.",
-                    {"drop_pairs": empty},
-                )
-            ],
+            [everywhere("drop-empty-pairs", empty, pairs=True)],
         )
     short = np.flatnonzero(counts == 1)
     if len(short):
@@ -257,7 +225,7 @@ def weak_pairs(data: CheckedVersion) -> Iterator[Finding]:
             f"{_pairs(len(short))} with a text of a single word. (Where words are not spaced, two "
             "signs are taken for one.)",
             [data.pair(row) for row in short[:EXAMPLES].tolist()],
-            [without(data, "drop-one-word-pairs", short)],
+            [data.untrain("drop-one-word-pairs", short, pairs=True)],
         )
 
 
@@ -282,7 +250,7 @@ def pair_leaks(data: CheckedVersion) -> Iterator[Finding]:
         "Also in dev or test, either way round and but for case and spaces: "
         f"{_pairs(len(leaked))}. What is measured there was trained on.",
         [data.pair(int(keeper[groups[row]]), other=row) for row in shown],
-        [_lesser("drop-leaked-pairs", leaked)],
+        [where_lesser("drop-leaked-pairs", leaked, pairs=True)],
     )
 
 
@@ -356,24 +324,14 @@ def near_pairs(data: CheckedVersion) -> Iterator[Finding]:
             data.pair(kept[row][0], f"{kept[row][1]:.0%} alike", row)
             for row in rows[:EXAMPLES].tolist()
         ],
-        [without(data, "drop-near-pairs", rows)],
+        [data.untrain("drop-near-pairs", rows, pairs=True)],
     )
-
-
-def without(data: CheckedVersion, code: str, rows: Array) -> Fix:
-    """These pairs leave training."""
-    trained = rows[data.pair_codes[rows] == CODES["train"]]
-    sentence = f"Leave {_pairs(len(trained))} out of training; dev and test stay."
-    return Fix(code, sentence, {"drop_pairs": trained})
 
 
 def _near_leaks(data: CheckedVersion, pairs: Array, likeness: Array) -> Iterator[Finding]:
     if not len(pairs):
         return
-    codes = data.pair_codes[pairs]
-    # The one that counts less first.
-    pairs = np.where((codes[:, 0] < codes[:, 1])[:, None], pairs, pairs[:, ::-1])
-    lesser, first = np.unique(pairs[:, 0], return_index=True)
+    pairs, lesser, first = _lesser_first(pairs, data.pair_codes[pairs])
     yield Finding(
         "similar-pair-in-two-splits",
         "warning",
@@ -384,13 +342,8 @@ def _near_leaks(data: CheckedVersion, pairs: Array, likeness: Array) -> Iterator
             data.pair(int(pairs[at, 1]), f"{likeness[at]:.0%} alike", int(pairs[at, 0]))
             for at in first[:EXAMPLES].tolist()
         ],
-        [_lesser("drop-similar-pairs", lesser)],
+        [where_lesser("drop-similar-pairs", lesser, pairs=True)],
     )
-
-
-def _lesser(code: str, rows: Array) -> Fix:
-    sentence = f"Leave {_pairs(len(rows))} out where they count less: test keeps its own."
-    return Fix(code, sentence, {"drop_pairs": rows})
 
 
 class _Found(NamedTuple):

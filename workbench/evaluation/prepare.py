@@ -1,8 +1,7 @@
 """What evaluations and matrices alone are checked for when they are submitted."""
 
 from workbench.comparison.table import PIPELINE, RERANKING, RETRIEVAL
-from workbench.data.needs import no_queries
-from workbench.data.reader import DatasetReader
+from workbench.data.reader import DatasetReader, no_queries
 from workbench.errors import BadInput
 from workbench.evaluation.candidates import brought, none_given
 from workbench.evaluation.named import (

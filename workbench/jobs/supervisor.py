@@ -16,11 +16,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from storage.records import Job, JobStatus
 from workbench.errors import WorkerCrashed
-from workbench.jobs.environment import runner_command
 from workbench.jobs.launchers import JobHandle, Launcher, chosen_launcher, is_alive, open_handle
 from workbench.jobs.outcome import settle
 from workbench.jobs.processes import alive, this_process
-from workbench.jobs.slots import gpus, slots_for
+from workbench.jobs.slots import gpus, runner_command, slots_for
 
 if TYPE_CHECKING:
     from workbench.workspace import Workspace

@@ -12,7 +12,7 @@ import torch
 
 from storage.records import Model
 from workbench.comparison.conditions import SWITCH
-from workbench.data.needs import choosing_split, chosen_by
+from workbench.data.reader import choosing_split, chosen_by
 from workbench.errors import BadInput
 from workbench.evaluation.candidates import freeze
 from workbench.evaluation.pool import whole_pool

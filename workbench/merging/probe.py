@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from workbench.data.demo_dataset import collect
+from workbench.data.job import collect
 from workbench.data.reader import DatasetReader
 from workbench.errors import ModelUnusable, NotFound
 from workbench.evaluation.texts import join_documents

@@ -7,24 +7,21 @@ a .txt beside a picture, or else from the files' names.
 
 import json
 import re
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workbench.data.intake import Input, narrow
-from workbench.data.problems import shorten
-from workbench.data.report import Report
+from workbench.data.problems import Report, shorten
 from workbench.data.shapes.fields import identifier
 from workbench.data.shapes.row import Document, Row, own_fields
 from workbench.data.shapes.texts import IDS
-from workbench.data.sources import Source
-from workbench.data.splits import split_of
+from workbench.data.sources import BROKEN, Source
+from workbench.data.splits import READ_FIRST, split_of
 from workbench.errors import PictureUnusable
 from workbench.pictures.captions import (
     FILES,
@@ -33,8 +30,7 @@ from workbench.pictures.captions import (
     captions_in,
     picture_column,
 )
-from workbench.pictures.decode_subprocess import MOST_BYTES
-from workbench.pictures.opening import is_picture
+from workbench.pictures.opening import MOST_BYTES, is_picture
 from workbench.pictures.store import keep_picture
 
 if TYPE_CHECKING:
@@ -44,7 +40,6 @@ if TYPE_CHECKING:
 FORMAT = "pictures"
 #: A caption in a file of its own is a few sentences.
 _SIDECAR = 20_000
-_ORDER = {"test": 0, "dev": 1, "train": 2, None: 2}
 NOT_READ = (
     "{0:,} pictures were not read: they lie beside texts or tables that do not name them. Give "
     "them a metadata.jsonl with file_name and text, or import them by themselves."
@@ -98,7 +93,9 @@ class PictureImport:
             self._assembly.notes.append(NOT_READ.format(len(pictures)))
             return inputs
         shown = [self._shown(one, named) for one in pictures]
-        order = sorted(zip(shown, pictures, strict=True), key=lambda pair: _ORDER[pair[0].split])
+        order = sorted(
+            zip(shown, pictures, strict=True), key=lambda pair: READ_FIRST[pair[0].split]
+        )
         for about, source in order:
             self._picture(about, source)
         self.flush()
@@ -184,7 +181,7 @@ class PictureImport:
         except PictureUnusable as error:
             report.add(error.problem, line, detail=error.detail)
             return
-        except (OSError, BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        except BROKEN as error:
             report.add("unreadable", line, detail=shorten(str(error) or type(error).__name__))
             return
         if picture in self._known:
@@ -199,8 +196,7 @@ class PictureImport:
     def bytes(self, source: Source) -> bytes:
         """A picture's file; raises :class:`PictureUnusable` where it is too large."""
         if source.size > MOST_BYTES:
-            detail = f"{source.size / 1e6:,.0f} MB"
-            raise PictureUnusable.of("picture-too-large", detail)
+            raise too_large(source.size)
         with source.open() as stream:
             data = stream.read(MOST_BYTES + 1)
         self._tick(len(data))
@@ -248,6 +244,10 @@ class PictureImport:
                 "rows": read,
             }
         )
+
+
+def too_large(size: int) -> PictureUnusable:
+    return PictureUnusable.of("picture-too-large", f"{size / 1e6:,.0f} MB")
 
 
 class Places:

@@ -7,14 +7,13 @@ from pathlib import Path, PurePosixPath
 from workbench.data.intake import Input
 from workbench.data.shapes.row import own_fields
 from workbench.data.sources import Source
-from workbench.errors import PictureUnusable
+from workbench.data.splits import READ_FIRST
 from workbench.pictures.captions import (
     caption_column,
     caption_of_name,
     captions_in,
     picture_column,
 )
-from workbench.pictures.decode_subprocess import MOST_BYTES
 from workbench.pictures.importing import (
     NOT_READ,
     CaptionedPicture,
@@ -26,7 +25,9 @@ from workbench.pictures.importing import (
     entries,
     file_name,
     layout_of,
+    too_large,
 )
+from workbench.pictures.opening import MOST_BYTES
 
 # What an import would make of pictures, from their names and the beginnings of what names them.
 
@@ -66,10 +67,6 @@ def look(
     return found, rest, ""
 
 
-#: Test first: what stands there leaves the others.
-_ORDER = {"test": 0, "dev": 1, "train": 2, None: 2}
-
-
 class RowPictures:
     """``files``: pictures beside the tables, for rows that name one and do not hold it."""
 
@@ -87,7 +84,7 @@ class RowPictures:
     def run(self, inputs: list[Input], scratch: Path) -> list[Input]:
         """Add the pictures of all tables that hold some; returns the other files."""
         found = [(one, layout) for one in inputs if (layout := layout_of(one))]
-        for one, layout in sorted(found, key=lambda pair: _ORDER[pair[0].split]):
+        for one, layout in sorted(found, key=lambda pair: READ_FIRST[pair[0].split]):
             before = self._pictures.read
             for entry in entries(one, layout, self._tick, scratch):
                 self._row(one, layout, entry)
@@ -141,7 +138,7 @@ class RowPictures:
 
 def _bounded(data: bytes) -> bytes:
     if len(data) > MOST_BYTES:
-        raise PictureUnusable.of("picture-too-large", f"{len(data) / 1e6:,.0f} MB")
+        raise too_large(len(data))
     return data
 
 

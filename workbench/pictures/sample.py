@@ -1,12 +1,12 @@
 """The task 'draw-pictures': the pictures' sample, a data set and a model to train on it."""
 
 import shutil
+from functools import partial
 from io import BytesIO
 from typing import Any
 
-from workbench.data.import_job import be_lean
-from workbench.data.job import dataset_folder, register
-from workbench.data.report import Report
+from workbench.data.job import build
+from workbench.data.problems import Report
 from workbench.data.shapes.row import Document, Row, as_fields
 from workbench.data.splits import Shares
 from workbench.data.write_dataset import Assembly
@@ -49,15 +49,8 @@ def drawn(workspace: Workspace) -> DrawPicturesRecipe:
 
 def run(recipe: DrawPicturesRecipe, context: JobContext) -> dict[str, Any]:
     """Draw, and make the model. Returns what ``data add`` prints, and ``model``."""
-    be_lean()
-    with dataset_folder(context) as (id, folder):
-        assembly = Assembly(folder)
-        try:
-            _draw(recipe, context, assembly)
-            result = assembly.complete(recipe.name, Shares(seed=recipe.seed), context)
-            register(id, recipe.name, result, context)
-        finally:
-            assembly.close()
+    fill = partial(_draw, recipe, context)
+    result = build(recipe.name, fill, Shares(seed=recipe.seed), context)
     return {**result, "model": _model(recipe, context) if recipe.model else None}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from workbench.errors import NotFound
-from workbench.pictures import decode_subprocess
+from workbench.pictures import opening
 from workbench.pictures.opening import SUFFIXES
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def keep_picture(folder: Path, data: bytes, name: str) -> str:
     place = place_of(data, name)
     target = folder / place
     if not target.is_file():
-        decode_subprocess.check(data)
+        opening.check_apart(data)
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = target.with_suffix(".new")
         beside.write_bytes(data)
@@ -86,7 +86,7 @@ def small(home: Path, picture: Path, size: int) -> bytes:
     kept = home / "cache" / "thumbnails" / name[:2] / f"{name}-{wanted}.webp"
     if not kept.is_file():
         kept.parent.mkdir(parents=True, exist_ok=True)
-        data = decode_subprocess.shrunk(picture, wanted)
+        data = opening.shrunk(picture, wanted)
         beside = kept.with_suffix(f".{id(data)}.new")
         beside.write_bytes(data)
         beside.replace(kept)

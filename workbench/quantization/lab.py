@@ -15,7 +15,7 @@ import numpy as np
 
 from workbench.comparison.conditions import SWITCH
 from workbench.comparison.names import DEPTH
-from workbench.data.needs import choosing_split, chosen_by
+from workbench.data.reader import choosing_split, chosen_by
 from workbench.errors import JobCancelled, WorkbenchError
 from workbench.evaluation.exact_search import Run
 from workbench.evaluation.measure import score

@@ -11,11 +11,12 @@ import pyarrow.parquet as pq
 
 from storage.records import Evaluation, Job, JobStatus, Model
 from workbench.comparison.conditions import excluded, excludes, lengths
-from workbench.comparison.forgetting import Forgetting, forgetting, tables
 from workbench.comparison.names import HEADLINE, label
 from workbench.comparison.slices import Slicing, slicings
 from workbench.comparison.table import ALL_CAPTIONS, Table, markdown_line
+from workbench.comparison.text import Forgetting, forgetting, tables
 from workbench.errors import BadInput, JobNotFound, NotFound
+from workbench.recipes.base import Recipe
 from workbench.recipes.evaluate import EvaluateRecipe
 from workbench.reports.history import BY
 
@@ -143,7 +144,7 @@ def gather(workspace: "Workspace", id: str) -> Report:
         forgotten=tuple(forgetting(result)),
         curves=tuple(curves(result, metric)),
         slicings=tuple(slices_of(workspace, result, metric)),
-        settings=tuple(_settings(job.recipe)),
+        settings=tuple(settings_of(job.recipe, EvaluateRecipe)),
     )
 
 
@@ -208,8 +209,9 @@ def _facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
-def _settings(recipe: Mapping[str, Any]) -> list[tuple[str, str]]:
-    fields = EvaluateRecipe.model_fields
+def settings_of(recipe: Mapping[str, Any], kind: type[Recipe]) -> list[tuple[str, str]]:
+    """The fields of a job's recipe that are not at their defaults, with their values."""
+    fields = kind.model_fields
     return [
         (name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
         for name, value in recipe.items()

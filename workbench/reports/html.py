@@ -80,25 +80,10 @@ def _cell(tag: str, content: str, number: bool) -> str:
 # A comparison's tables for a paper: LaTeX with booktabs, one ``table`` each.
 
 _ESCAPES = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "_": r"\_",
-    "%": r"\%",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"$<$",
-    ">": r"$>$",
-    "|": r"\textbar{}",
-    "–": "--",
-    "—": "---",
-    "−": "$-$",
-    "\n": " ",
-    "\r": " ",
-}
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
+    "_": r"\_", "%": r"\%", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$",
+    ">": r"$>$", "|": r"\textbar{}", "–": "--", "—": "---", "−": "$-$", "\n": " ", "\r": " ",
+}  # fmt: skip
 #: Takes no part in escaping: what it marks becomes \textbf.
 BEST = "\x00{}"
 

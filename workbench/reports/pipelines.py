@@ -11,9 +11,9 @@ from workbench.comparison.names import label
 from workbench.errors import BadInput
 from workbench.recipes.evaluate import MatrixRecipe
 from workbench.reports import html
+from workbench.reports.gather import settings_of
 from workbench.reports.html import markdown_table, when
-from workbench.reports.svg import COLOURS
-from workbench.reports.svg_lines import Line, legend, lines
+from workbench.reports.svg import COLOURS, Line, legend, lines
 
 #: One a reranker; those of the page's chart.
 DASHES = ("", "8 4", "2 3", "8 3 2 3", "14 5", "14 3 3 3")
@@ -60,15 +60,6 @@ def _facts(result: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Documents", f"{result['documents']:,}"),
         ("Rerankers order", f"the first {result['candidates']:,} of each retriever"),
         *(("How", one) for one in notes(result)),
-    ]
-
-
-def _settings(job: Job) -> list[tuple[str, str]]:
-    fields = MatrixRecipe.model_fields
-    return [
-        (name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
-        for name, value in job.recipe.items()
-        if name in fields and fields[name].default != value
     ]
 
 
@@ -133,7 +124,9 @@ def _markdown(job: Job, result: Mapping[str, Any]) -> str:
     parts.append("\n".join(f"- {name}: {value}" for name, value in _facts(result)))
     for table in _tables(result, "**{}**"):
         parts += [f"## {table.title}", markdown_table(table.heads, table.rows, table.texts)]
-    settings = "; ".join(f"`{name}` = {value}" for name, value in _settings(job))
+    settings = "; ".join(
+        f"`{name}` = {value}" for name, value in settings_of(job.recipe, MatrixRecipe)
+    )
     parts += ["## How", METHOD, f"Settings: {settings}."]
     return "\n\n".join(parts) + "\n"
 
@@ -152,7 +145,8 @@ def _html_parts(job: Job, result: Mapping[str, Any]) -> Iterator[str]:
     charts = "".join(chart(result, name) for name in MEASURED)
     yield f'<div class="charts">{charts}</div>{legend(chart_lines(result, MEASURED[0]))}'
     yield _html_table(cutoffs)
-    yield f'<h2>How</h2><p class="quiet">{METHOD}</p>{html.definitions(_settings(job))}'
+    settings = html.definitions(settings_of(job.recipe, MatrixRecipe))
+    yield f'<h2>How</h2><p class="quiet">{METHOD}</p>{settings}'
 
 
 def _html_table(table: _Table) -> str:

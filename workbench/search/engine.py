@@ -17,7 +17,7 @@ from workbench.models.load import Loaded, LoadedEmbedding, Role, load_model
 from workbench.models.locate import locate
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.models.scorer import Scorer
-from workbench.pictures import decode_subprocess
+from workbench.pictures.opening import opened_apart
 from workbench.search import encode
 from workbench.search.encoded import Encoded, Scored
 from workbench.search.found import (
@@ -84,7 +84,7 @@ class Engine:
         """
         started = time.perf_counter()
         # Whatever the file is, others' searches do not wait while it is opened.
-        image = decode_subprocess.opened(Path(picture))
+        image = opened_apart(Path(picture))
         opening = (time.perf_counter() - started) * 1000
         found = []
         with self._lock:

@@ -22,7 +22,7 @@ from workbench.evaluation.pictures import PICTURE, OnPictures
 from workbench.evaluation.texts import join_documents
 from workbench.model_kinds import seeing
 from workbench.models.contract import Contract
-from workbench.pictures import decode_subprocess
+from workbench.pictures import opening
 from workbench.search.fields import checked_filter
 from workbench.search.protocol import SearchPicture
 
@@ -87,7 +87,7 @@ class Seeing(OnPictures):
         path = self.folder / place
         try:
             if path.is_file():
-                decode_subprocess.check(path)
+                opening.check_apart(path)
                 return True
         except PictureUnusable as error:
             self.broken[place] = error

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from workbench.errors import SearchUnavailable
-from workbench.jobs.environment import patient
+from workbench.jobs.slots import patient
 from workbench.search.protocol import READY, arrives, pack, receive
 from workbench.search.resident import Settings
 from workbench.workspace import Workspace

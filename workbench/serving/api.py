@@ -35,7 +35,7 @@ from workbench.serving import shapes
 from workbench.serving.batching import Embedded, Full, Gone, Work, cut, probability, while_there
 from workbench.serving.bodies import BodyLimit, LimitBodies, Refused
 from workbench.serving.models import Catalogue, Served
-from workbench.serving.proxies import NO_PROXIES, Proxies
+from workbench.serving.server import NO_PROXIES, Proxies
 from workbench.serving.shapes import TooLarge
 
 # The key of the API: from the environment, or made up at the start and said once.

@@ -1,7 +1,7 @@
 """Asks an OpenAI-compatible endpoint: many at once, no more than allowed, again where it failed."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
@@ -13,10 +13,113 @@ from tenacity.wait import wait_random_exponential
 
 from workbench.endpoint_keys import EndpointKeys
 from workbench.errors import EndpointFailed, WorkbenchError
+from workbench.recipes.fields import origin
 from workbench.recipes.synthesize import SynthesizeRecipe
 from workbench.synthesis.amount import Limit
 from workbench.synthesis.answers import Answer, Answers
-from workbench.synthesis.client import Packed, TooMuch, client
+
+# The client for an endpoint: it sends one key and nothing else of the environment, asks nobody
+# else, and reads a reply to a limit.
+#
+# The library behind it would also send what OPENAI_ORG_ID, OPENAI_PROJECT_ID and
+# OPENAI_CUSTOM_HEADERS hold to whatever address is asked, follow redirects with the prompt in
+# hand, and read a reply without end.
+
+#: Bytes of a reply: so many, and so many more for each token that was asked for. A token that is
+#: streamed comes in a message of its own, with some hundred letters around it.
+MOST_BYTES, BYTES_A_TOKEN = 1 << 20, 4096
+#: What a request says besides the key.
+_SENT = frozenset(
+    ("host", "content-type", "content-length", "transfer-encoding", "connection", "user-agent")
+)
+
+
+class Asked(Protocol):
+    """Of a recipe: who is asked, for how much, and how long is waited (seconds)."""
+
+    @property
+    def endpoint(self) -> str: ...
+    @property
+    def endpoint_model(self) -> str: ...
+    @property
+    def timeout(self) -> float: ...
+    @property
+    def max_tokens(self) -> int: ...
+
+
+class TooMuch(httpx2.TransportError):
+    """The reply is larger than any answer of the length that was asked for."""
+
+
+class Packed(httpx2.TransportError):
+    """The reply is compressed, which was not asked for: a little can become very much."""
+
+
+def client(recipe: Asked, key: str) -> openai.AsyncOpenAI:
+    """To be closed after use (``async with``)."""
+    most = MOST_BYTES + BYTES_A_TOKEN * recipe.max_tokens
+    transport = _Bounded(origin(recipe.endpoint), key, most)
+    return openai.AsyncOpenAI(
+        # A server without keys is sent one that says so; the client insists on some.
+        api_key=key or "none",
+        base_url=recipe.endpoint,
+        timeout=recipe.timeout,
+        max_retries=0,
+        http_client=httpx2.AsyncClient(transport=transport, trust_env=False),
+    )
+
+
+class _Bounded(httpx2.AsyncBaseTransport):
+    """Requests to one origin, of the headers named above; replies up to a size."""
+
+    def __init__(self, where: str | None, key: str, most: int) -> None:
+        self._where, self._key, self._most = where, key, most
+        # A client, since it knows the proxies of the environment; it does not follow redirects.
+        self._inner = httpx2.AsyncClient()
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if self._where is None or origin(str(request.url)) != self._where:
+            raise httpx2.UnsupportedProtocol("the request would go elsewhere than was asked")
+        request.headers = self._headers(request.headers)
+        response = await self._inner.send(request, stream=True)
+        packed = response.headers.get("content-encoding", "identity").strip().lower()
+        if packed not in ("", "identity"):
+            await response.aclose()
+            raise Packed(f"the reply is compressed: {packed[:20]}")
+        return httpx2.Response(
+            response.status_code,
+            headers=response.headers,
+            stream=_Counted(response, self._most),
+            extensions=response.extensions,
+        )
+
+    def _headers(self, found: httpx2.Headers) -> httpx2.Headers:
+        kept = {name: value for name, value in found.items() if name.lower() in _SENT}
+        kept["accept"] = "application/json, text/event-stream"
+        kept["accept-encoding"] = "identity"
+        kept["authorization"] = f"Bearer {self._key or 'none'}"
+        return httpx2.Headers(kept)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class _Counted(httpx2.AsyncByteStream):
+    """A reply's bytes; raises :class:`TooMuch` beyond so many."""
+
+    def __init__(self, response: httpx2.Response, most: int) -> None:
+        self._response, self._left = response, most
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for block in self._response.aiter_raw():
+            self._left -= len(block)
+            if self._left < 0:
+                raise TooMuch("the reply does not end")
+            yield block
+
+    async def aclose(self) -> None:
+        await self._response.aclose()
+
 
 # What an endpoint's failures mean: try again, leave the passage, or stop. A sentence each.
 
@@ -26,17 +129,6 @@ LONGEST_WAIT = 600.0
 RESUME = "The answers so far are kept: resume the job to continue."
 _QUOTED = 300
 _TOO_MANY, _TIMED_OUT = 429, (408, 425)
-
-
-class Asked(Protocol):
-    """Of a recipe: who is asked, and how long is waited (seconds)."""
-
-    @property
-    def endpoint(self) -> str: ...
-    @property
-    def endpoint_model(self) -> str: ...
-    @property
-    def timeout(self) -> float: ...
 
 
 class Fatal(EndpointFailed):
@@ -53,6 +145,25 @@ class Passing(EndpointFailed):
     def __init__(self, message: str, hint: str = RESUME, wait: float = 0.0) -> None:
         super().__init__(message, hint)
         self.wait = wait
+
+
+def retrying(
+    retries: int, first: float, longest: float, most_asked: float = LONGEST_WAIT
+) -> AsyncRetrying:
+    """Asks again where :class:`Passing` was raised, ``retries`` times at most.
+
+    Seconds: a pause is drawn up to ``first``, the next up to twice that, and so on to ``longest``;
+    it lasts at least as long as the endpoint asked for, up to ``most_asked``.
+    """
+
+    def pause(state: RetryCallState) -> float:
+        drawn = wait_random_exponential(multiplier=first, max=longest)(state)
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.wait if isinstance(error, Passing) else 0.0
+        return max(drawn, min(asked, most_asked))
+
+    passing, stop = retry_if_exception_type(Passing), stop_after_attempt(retries + 1)
+    return AsyncRetrying(retry=passing, stop=stop, wait=pause, reraise=True)
 
 
 def too_slow(recipe: Asked) -> Passing:
@@ -244,20 +355,8 @@ class Endpoint:
                 await asyncio.gather(whole, *workers, looking, return_exceptions=True)
 
     async def _ask(self, prompt: str) -> Answer:
-        trying = AsyncRetrying(
-            retry=retry_if_exception_type(Passing),
-            stop=stop_after_attempt(self.recipe.retries + 1),
-            wait=self._pause,
-            reraise=True,
-        )
+        trying = retrying(self.recipe.retries, FIRST_PAUSE, LONGEST_PAUSE)
         return await trying(self._once, prompt)
-
-    def _pause(self, state: RetryCallState) -> float:
-        """Longer each time, by chance; at least as long as the endpoint asked for."""
-        drawn = wait_random_exponential(multiplier=FIRST_PAUSE, max=LONGEST_PAUSE)(state)
-        error = state.outcome.exception() if state.outcome else None
-        asked = error.wait if isinstance(error, Passing) else 0.0
-        return max(drawn, asked)
 
     async def _once(self, prompt: str) -> Answer:
         await self._turn()

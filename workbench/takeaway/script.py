@@ -1,13 +1,18 @@
-"""The script that repeats a run, without the workbench. Imports torch: worker processes only."""
+"""The script that repeats a run, without the workbench. Imports torch: worker processes only.
 
+``python -m workbench.takeaway.script HOME MODEL TO`` writes it in a process of its own.
+"""
+
+import json
 import re
+import sys
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from string import Template
 from typing import Any
 
-from workbench.errors import BadInput, ModelUnusable
+from workbench.errors import BadInput, ModelUnusable, WorkbenchError
 from workbench.model_kinds import ModelKind
 from workbench.models.assemble import FULL, keeping_of
 from workbench.models.contract import Contract, has_token_head
@@ -21,6 +26,7 @@ from workbench.takeaway.rows import write_rows
 from workbench.takeaway.snippet import Origin, name_elsewhere, origin
 from workbench.training.distributed import ProcessGroup, across_devices
 from workbench.training.run import training_arguments
+from workbench.workspace import Workspace
 
 # The script's ``load_model``, as models/assemble.py and training/loss.py do it.
 
@@ -394,3 +400,21 @@ def _packages(of: Origin) -> str:
     if of.recipe.method == "qlora":
         names.append("bitsandbytes")
     return " ".join(f"{name}=={version(name).partition('+')[0]}" for name in names)
+
+
+def main(home: str, model: str, folder: str) -> int:
+    """One JSON document on stdout: what was written, or the error."""
+    workspace = Workspace.open(home)
+    try:
+        written = write_script(workspace, workspace.models.get(model), Path(folder))
+    except WorkbenchError as error:
+        print(json.dumps({"error": error.to_dict()}))
+        return 1
+    finally:
+        workspace.close()
+    print(json.dumps(written))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -4,13 +4,16 @@ Torch-free. The page, the command line and the model's README show the same line
 """
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from typing import Any
 
 from workbench.comparison.conditions import LENGTHS
-from workbench.errors import BadInput, ModelUnusable
+from workbench.errors import BadInput, ModelUnusable, WorkbenchError
 from workbench.models import registry
 from workbench.models.contract import CONTRACT_FILE, PICTURES, Contract
 from workbench.models.inspect import read_json
@@ -18,6 +21,7 @@ from workbench.models.quantized import QUANTIZATION_METHODS, is_graph
 from workbench.models.resolve import ResolvedModel, from_folder
 from workbench.recipes.train import KINDS, TrainRecipe
 from workbench.records import Model
+from workbench.workspace import Workspace
 
 _PLAIN = """\
 from sentence_transformers import SentenceTransformer
@@ -273,3 +277,38 @@ def _is_path(value: Any) -> bool:
 
 def _json(values: dict[str, Any]) -> bytes:
     return (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+# A run's script, written in a process of its own: what decides its rows imports torch.
+
+
+def write_in_own_process(workspace: Workspace, model: str, folder: Path) -> dict[str, Any]:
+    """What ``takeaway.script`` writes, for a model's id; its torch stays out of this process.
+
+    Takes some ten seconds. Raises :class:`BadInput` where there is no such script.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BadInput(f"{folder} is not an empty folder.", "Name a new one.")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "workbench.takeaway.script",
+            str(workspace.home),
+            model,
+            str(folder),
+        ],
+        env={**os.environ, **({"WORKBENCH_DB": workspace.url} if workspace.url else {})},
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = done.stdout.splitlines()
+    found = json.loads(lines[-1]) if lines else {}
+    if error := found.get("error"):
+        kind = BadInput if error["bad_input"] else WorkbenchError
+        raise kind(error["message"], error["hint"])
+    if done.returncode != 0:
+        raise WorkbenchError(f"The script could not be written: {done.stderr[-300:].strip()}")
+    return dict(found)

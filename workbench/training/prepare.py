@@ -1,7 +1,6 @@
 """What a training recipe alone is checked for when it is submitted."""
 
-from workbench.data.needs import no_pairs, no_queries
-from workbench.data.reader import DatasetReader
+from workbench.data.reader import DatasetReader, no_pairs, no_queries
 from workbench.errors import BadInput
 from workbench.evaluation.pictures import has_pictures, no_pictures
 from workbench.jobs.slots import gpus

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.data.needs import no_pairs
-from workbench.data.reader import DatasetReader
+from workbench.data.reader import DatasetReader, no_pairs
 from workbench.errors import BadInput
 from workbench.evaluation.pairs import correlations, score_pairs
 from workbench.recipes.train import TrainRecipe

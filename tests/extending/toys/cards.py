@@ -5,7 +5,7 @@ from typing import Any
 
 from workbench.data.formats.delimited import numbered
 from workbench.data.formats.fileformat import FILE_FORMATS, FileFormat, OpenFile
-from workbench.data.formats.jsonlines import Record
+from workbench.data.formats.jsonrows import Record
 
 
 def read(file: OpenFile) -> Iterator[Record]:

@@ -2,12 +2,10 @@
 
 from typing import Any
 
-from workbench.data.problems import ProblemKind
-from workbench.data.report import Report
+from workbench.data.problems import ProblemKind, Report
 from workbench.data.shapes.columns import Columns
-from workbench.data.shapes.plans import plan_for
 from workbench.data.shapes.row import Plan, Row
-from workbench.data.shapes.shape import ROW_SHAPES, Shape
+from workbench.data.shapes.shape import ROW_SHAPES, Shape, plan_for
 
 
 def read(row: dict[str, Any], report: Report) -> Row | None:

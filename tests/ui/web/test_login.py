@@ -18,7 +18,7 @@ from ui.web.login import MOST as MOST_COUNTS
 from ui.web.sessions import LIFETIME, Credentials, Sessions, read_secret
 from workbench.errors import BadInput
 from workbench.serving.api import MOST, ApiKey
-from workbench.serving.proxies import Proxies
+from workbench.serving.server import Proxies
 from workbench.workspace import Workspace
 
 ANNA = Credentials("anna", "correct horse")

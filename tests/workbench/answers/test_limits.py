@@ -7,7 +7,7 @@ import pytest
 
 from tests.workbench.answers.conftest import Asking, end_of
 from tests.workbench.synthesis.server import Handler, Manner, Server, serving
-from workbench.synthesis import client
+from workbench.synthesis import endpoint
 from workbench.synthesis.amount import Limit, tokens
 
 FINISH = {"choices": [{"index": 0, "delta": {"content": "Fine [1]."}, "finish_reason": "stop"}]}
@@ -83,7 +83,7 @@ ENDLESS: dict[str, Manner] = {
 async def test_a_reply_without_end_is_not_read_on(
     asking: Asking, server: Server, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(client, "MOST_BYTES", 200_000)
+    monkeypatch.setattr(endpoint, "MOST_BYTES", 200_000)
     server.manner = ENDLESS[kind]
     end = await end_of(asking(max_tokens=1, retries=5, timeout=60.0))
     assert end["state"] == "failed" and len(server.asked) == 1
@@ -94,7 +94,7 @@ async def test_a_reply_without_end_is_not_read_on(
 async def test_what_was_written_before_stays(
     asking: Asking, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "MOST_BYTES", 200_000)
+    monkeypatch.setattr(endpoint, "MOST_BYTES", 200_000)
 
     def begins_well(handler: Handler, _: int) -> None:
         handler.stream("Fine [1].", finish=None)
@@ -110,7 +110,7 @@ async def test_what_was_written_before_stays(
 async def test_what_follows_the_end_of_an_answer_spoils_nothing(
     asking: Asking, server: Server, monkeypatch: pytest.MonkeyPatch, after: bytes
 ) -> None:
-    monkeypatch.setattr(client, "MOST_BYTES", 200_000)
+    monkeypatch.setattr(endpoint, "MOST_BYTES", 200_000)
 
     def goes_on(handler: Handler, _: int) -> None:
         handler.begin_stream()

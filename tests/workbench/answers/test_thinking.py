@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.answers.thinking import Thinking
+from workbench.answers.answer import Thinking
 
 
 def shown(text: str, sizes: list[int] | None = None) -> str:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from workbench.cli.main import build_parser
-from workbench.cli.merging import blend_words, merge_words
+from workbench.cli.models import blend_words, merge_words
 from workbench.cli.running import read_values
 from workbench.recipes.merge import BlendRecipe, MergeRecipe
 

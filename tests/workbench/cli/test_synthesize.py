@@ -9,7 +9,7 @@ import pytest
 from tests.workbench.synthesis.conftest import KEY
 from tests.workbench.synthesis.server import serving
 from workbench.cli.main import main
-from workbench.cli.synthesize import tokens_words
+from workbench.cli.mine import tokens_words
 
 pytestmark = pytest.mark.slow  # starts jobs' processes
 

@@ -8,11 +8,9 @@ import pytest
 
 from tests.workbench.comparison.exploring import evaluation, grounds
 from workbench.cli.main import main
-from workbench.comparison.explore import Pairing, changes, common, pairing, rankings, rows_of
-from workbench.comparison.judge import judge
-from workbench.data.lineage import versions
+from workbench.comparison.explore import Pairing, changes, common, judge, pairing, rankings, rows_of
 from workbench.data.reader import DatasetReader
-from workbench.data.versions import Changes, new_version
+from workbench.data.versions import Changes, new_version, versions
 from workbench.errors import BadInput, NotFound
 from workbench.workspace import Workspace
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from tests.workbench.comparison.exploring import evaluation, grounds
-from workbench.comparison.explore import Change, Pairing, changes, pairing
-from workbench.comparison.order import ordered
+from workbench.comparison.explore import Change, Pairing, changes, ordered, pairing
 from workbench.comparison.table import (
     ALL,
     COLUMNS,

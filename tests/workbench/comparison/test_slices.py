@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from workbench.comparison.forgetting import forgetting
-from workbench.comparison.recipes import recipe_differences, shown
 from workbench.comparison.slices import RELEVANT, bucket, languages, script, slicings
+from workbench.comparison.text import forgetting
+from workbench.reports.history import recipe_differences, value_text
 
 
 @pytest.mark.parametrize(
@@ -153,6 +153,6 @@ def test_only_what_differs_in_two_recipes() -> None:
         "names": (None, ["a", "b"]),
     }
     assert recipe_differences(first, first) == []
-    assert [shown(value) for value in (None, True, ["a", "b"], "", 0)] == [
+    assert [value_text(value) for value in (None, True, ["a", "b"], "", 0)] == [
         *("—", "yes", "a, b", "—", "0")
     ]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from workbench.data.export_rows import joined
+from workbench.data.export_held import joined
 from workbench.data.reader import DatasetReader
 
 ODD = [

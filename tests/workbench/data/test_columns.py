@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from tests.workbench.data.fakes import bring, everything, lines
 from workbench.data.preview import preview
-from workbench.data.problems import ProblemLog
-from workbench.data.report import Report
+from workbench.data.problems import ProblemLog, Report
 from workbench.data.shapes.columns import Meaning, meaning
 from workbench.data.shapes.recognise import recognise
 from workbench.errors import NoGoodRows

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from tests.workbench.data.fakes import bring, codes, everything
 from workbench.data.formats.delimited import Form, Rows, form_of, numbered
 from workbench.data.lines import Decoding, read_blocks
-from workbench.data.problems import ProblemLog
-from workbench.data.report import Report
+from workbench.data.problems import ProblemLog, Report
 from workbench.workspace import Workspace
 
 HEADER = ["query", "positive", "negative"]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from workbench.data.demo_dataset import pairs_in
+from workbench.data.job import pairs_in
 
 SOURCE = '''
 class Box:

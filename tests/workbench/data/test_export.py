@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from tests.workbench.data.fakes import bring, context, lines
 from workbench.data import export
-from workbench.data.export_rows import joined
+from workbench.data.export_held import joined
 from workbench.data.reader import DatasetReader
 from workbench.data.splits import SPLITS
 from workbench.data.versions import Changes, new_version
@@ -423,6 +423,6 @@ def test_large_sets_are_written_batch_by_batch(
     workspace: Workspace, reader: DatasetReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(workspace, reader, format="flagembedding", output=str(tmp_path / "one.jsonl"))
-    monkeypatch.setattr("workbench.data.export_rows.BATCH", 2)
+    monkeypatch.setattr("workbench.data.export_held.BATCH", 2)
     write(workspace, reader, format="flagembedding", output=str(tmp_path / "two.jsonl"))
     assert (tmp_path / "one.jsonl").read_bytes() == (tmp_path / "two.jsonl").read_bytes()

@@ -11,7 +11,7 @@ from storage.records import JobStatus
 from tests.storage import make
 from tests.workbench.data.fakes import context, lines
 from tests.workbench.data.test_hub import library
-from workbench.data import hub_look
+from workbench.data import hub
 from workbench.data.preview import preview
 from workbench.errors import BadInput
 from workbench.recipes.data import HubLookRecipe, ImportRecipe
@@ -27,11 +27,11 @@ _NUMBERS = count(1)
 def looked(workspace: Workspace, repo: str, **more: Any) -> dict[str, Any]:
     """Look, and put the job on record as the supervisor would."""
     id = f"look{next(_NUMBERS):06}"
-    recipe = hub_look.prepare(HubLookRecipe(dataset_id=f"hf:{repo}", **more), workspace)
+    recipe = hub.prepare_look(HubLookRecipe(dataset_id=f"hf:{repo}", **more), workspace)
     said = context(workspace)
     said.folder = workspace.path(f"jobs/{id}")
     said.folder.mkdir(parents=True, exist_ok=True)
-    result = hub_look.run(recipe, said)
+    result = hub.run_look(recipe, said)
     about = {"task": "hub-look", "recipe": recipe.model_dump(), "result": result}
     workspace.store.jobs.insert(make.job(id, status=JobStatus.SUCCEEDED, **about))
     return result
@@ -56,7 +56,7 @@ def test_columns_are_shown_guessed_and_mapped_as_for_files(
     assert "run the preview" in blind.notes[0]
     result = looked(workspace, "me/columns")
     assert result["splits"] == ["train", "test"]
-    assert (result["subset"], result["rows"]) == ("", 2 * hub_look.ROWS)
+    assert (result["subset"], result["rows"]) == ("", 2 * hub.ROWS)
     found = shown(workspace, "me/columns")
     assert set(found.columns) == {"frage", "antwort"}
     assert found.guess == {"frage": "query", "antwort": "positive"}
@@ -115,4 +115,4 @@ def test_a_retrieval_set_is_shown_as_one(
 
 def test_offline_it_is_refused_at_the_click(workspace: Workspace) -> None:
     with pytest.raises(BadInput, match="HF_HUB_OFFLINE is set"):
-        hub_look.prepare(HubLookRecipe(dataset_id="owner/name"), workspace)
+        hub.prepare_look(HubLookRecipe(dataset_id="owner/name"), workspace)

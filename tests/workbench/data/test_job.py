@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.workbench.data.fakes import bring, context, lines
-from workbench.data import demo_dataset
+from workbench.data import job
 from workbench.data.job import run_import, run_sample
 from workbench.errors import (
     BadInput,
@@ -181,7 +181,7 @@ def test_registry(workspace: Workspace, tmp_path: Path) -> None:
 @pytest.fixture
 def small_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Some modules of the standard library: all of it takes seconds."""
-    library = demo_dataset._library()
+    library = job._library()
     for name in (
         "argparse",
         "ast",
@@ -193,7 +193,7 @@ def small_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "turtle",
     ):
         shutil.copy(library / f"{name}.py", tmp_path)
-    monkeypatch.setattr(demo_dataset, "_library", lambda: tmp_path)
+    monkeypatch.setattr(job, "_library", lambda: tmp_path)
     return tmp_path
 
 
@@ -223,7 +223,7 @@ def test_too_large_a_sample(workspace: Workspace) -> None:
 
 @pytest.mark.slow  # Parses the whole standard library.
 def test_the_whole_library_has_enough_for_the_sample() -> None:
-    pairs = list(demo_dataset.collect(lambda *_: None, lambda: None))
+    pairs = list(job.collect(lambda *_: None, lambda: None))
     assert len(pairs) > 3_000
     assert len({pair.query.lower() for pair in pairs}) == len({pair.code for pair in pairs})
     assert not any("test" in Path(pair.where).parts for pair in pairs)

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.workbench.data.fakes import bring, codes, everything
-from workbench.data.formats.listcells import BadList, listed
+from workbench.data.formats.tables import BadList, listed
 from workbench.workspace import Workspace
 
 

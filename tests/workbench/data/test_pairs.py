@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.workbench.data.fakes import bring, codes, everything, lines
-from workbench.data.manifest import Manifest
+from workbench.data.writer import Manifest
 from workbench.errors import BadInput, NoGoodRows
 from workbench.workspace import Workspace
 

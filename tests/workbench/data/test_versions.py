@@ -10,9 +10,9 @@ import pytest
 
 from tests.workbench.data.fakes import bring, context, everything, lines
 from workbench.data.edit import EVERY
-from workbench.data.manifest import Manifest
 from workbench.data.reader import DatasetReader
 from workbench.data.versions import Changes, new_version, versions
+from workbench.data.writer import Manifest
 from workbench.errors import BadInput, JobCancelled
 from workbench.workspace import Workspace
 

@@ -14,8 +14,7 @@ from tests.workbench.data.fakes import bring, context, lines
 from workbench.data import builder
 from workbench.data.job import run_import
 from workbench.data.mapping import guess_roles
-from workbench.data.preview import preview
-from workbench.data.preview_subprocess import POOL, preview_in_subprocess
+from workbench.data.preview import POOL, preview, preview_in_subprocess
 from workbench.data.shapes.row import own_fields
 from workbench.errors import BadInput, JobCancelled
 from workbench.limited import Ended, NeededTooMuch, TookTooLong

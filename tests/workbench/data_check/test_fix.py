@@ -13,8 +13,8 @@ from tests.workbench.data.fakes import lines
 from tests.workbench.data_check.conftest import Checker, healthy
 from ui.tabs.data.check import TITLES
 from workbench.cli.main import main
-from workbench.data.odd_texts import KINDS
 from workbench.data.reader import DatasetReader
+from workbench.data.text_counts import ODD_KINDS
 from workbench.data.versions import Changes, new_version
 from workbench.data_check.fix import fresh_report
 from workbench.errors import BadInput, BadRecipe, JobCancelled, NotFound
@@ -91,11 +91,11 @@ def test_every_finding_has_a_title() -> None:
     folder = Path(__file__).parents[3] / "workbench/data_check"
     source = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
     odd = source.count('f"{kind}-')  # One of each kind of odd text.
-    single = [code for code in TITLES if code.split("-")[0] not in KINDS]
+    single = [code for code in TITLES if code.split("-")[0] not in ODD_KINDS]
     assert all(f'"{code}"' in source for code in single)
     found = source.count("yield Finding(") + source.count("_documents_finding(") - 1
     assert found - odd == len(single)
-    assert odd * len(KINDS) == len(TITLES) - len(single)
+    assert odd * len(ODD_KINDS) == len(TITLES) - len(single)
 
 
 def test_a_report_is_about_one_data_set_and_not_about_a_name(

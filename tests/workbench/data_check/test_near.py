@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.data_check.checked import bare, words
-from workbench.data_check.near import NearDuplicates
+from workbench.data_check.duplicates import NearDuplicates
 
 _WORDS = "red green blue old new tall small tea rice 合同 终止 双方 交接 手续 拖延"
 WORDS = _WORDS.split(" ")

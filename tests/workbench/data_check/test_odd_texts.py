@@ -6,8 +6,8 @@ import pytest
 
 from tests.workbench.data.fakes import everything
 from tests.workbench.data_check.conftest import Checker, healthy
-from workbench.data.odd_texts import kind_of
 from workbench.data.reader import DatasetReader
+from workbench.data.text_counts import odd_kind
 
 Make = Callable[..., DatasetReader]
 CODES = {
@@ -30,7 +30,7 @@ CODES = {
     ],
 )
 def test_kinds(text: str, kind: str | None) -> None:
-    assert kind_of(text) == kind
+    assert odd_kind(text) == kind
 
 
 def test_they_are_found_and_placeholders_are_fixed(data: Make, checker: Checker) -> None:

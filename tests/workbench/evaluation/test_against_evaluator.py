@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from workbench.data.demo_dataset import _library, pairs_in
+from workbench.data.job import _library, pairs_in
 from workbench.evaluation.exact_search import search
 from workbench.evaluation.metrics import score_run
 from workbench.models.registry import packaged_folder

@@ -12,8 +12,8 @@ import pytest
 from storage.records import Job, JobStatus
 from tests.workbench.jobs import small_tasks
 from workbench.jobs import files, slots
-from workbench.jobs.environment import ROOT
 from workbench.jobs.processes import alive, kill_group, pid_of
+from workbench.jobs.slots import ROOT
 from workbench.tasks import EXTRA_TASKS_VARIABLE
 from workbench.workspace import Workspace
 

@@ -11,7 +11,7 @@ import torch
 from tests.workbench.merging.conftest import Bench
 from tests.workbench.training.fakes import FakeDatasets, FakeReader, animal_splits
 from tests.workbench.training.test_cells import scores
-from workbench.data.needs import choosing_split, chosen_by
+from workbench.data.reader import choosing_split, chosen_by
 from workbench.errors import BadInput, BadRecipe
 from workbench.evaluation.measure import measure
 from workbench.evaluation.pool import whole_pool

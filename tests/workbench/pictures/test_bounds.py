@@ -12,7 +12,7 @@ from tests.workbench.pictures.fakes import bomb, encoded, noise, plain
 from workbench.data.problems import PROBLEMS
 from workbench.errors import PictureUnusable
 from workbench.limited import LimitedProcess
-from workbench.pictures import decode_subprocess
+from workbench.pictures import opening
 from workbench.pictures.opening import MOST_MEMORY, MOST_OUT, memory, open_picture
 from workbench.pictures.store import thumbnail
 from workbench.workspace import Workspace
@@ -170,7 +170,7 @@ def test_the_app_and_an_import_do_not_open_pictures_themselves(
         raise AssertionError("a picture was opened in this process")
 
     monkeypatch.setattr("workbench.pictures.opening.open_picture", refuse)
-    monkeypatch.setattr("workbench.pictures.decode_subprocess.open_picture", refuse)
+    monkeypatch.setattr("workbench.pictures.opening.open_picture", refuse)
     monkeypatch.setattr(Image, "open", refuse)
     with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
         archive.writestr("a-good-one.png", plain("green"))
@@ -196,13 +196,13 @@ NOISE = noise(7, 40, "JPEG")
 
 def test_a_crash_and_a_hang_are_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     for error, problem in (
-        (decode_subprocess.Ended, "picture-broken"),
-        (decode_subprocess.TookTooLong, "picture-too-slow"),
-        (decode_subprocess.NeededTooMuch, "picture-too-large"),
+        (opening.Ended, "picture-broken"),
+        (opening.TookTooLong, "picture-too-slow"),
+        (opening.NeededTooMuch, "picture-too-large"),
     ):
-        monkeypatch.setattr(decode_subprocess.POOL, "ask", _raising(error))
+        monkeypatch.setattr(opening.POOL, "ask", _raising(error))
         with pytest.raises(PictureUnusable) as caught:
-            decode_subprocess.check(plain())
+            opening.check_apart(plain())
         assert caught.value.problem == problem in PROBLEMS
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.workbench.data.fakes import bring, context
 from tests.workbench.training.real import write_animals
-from workbench.cli.quantize import lab_words
+from workbench.cli.models import lab_words
 from workbench.data.job import run_sample
 from workbench.models.quantized import QUANTIZATION_METHODS
 from workbench.quantization import lab

@@ -21,7 +21,7 @@ from workbench.serving import batching, shapes
 from workbench.serving.api import MOST, ApiKey, create_api, status_of
 from workbench.serving.batching import Gone, cut, probability, while_there
 from workbench.serving.models import Catalogue, Served
-from workbench.serving.proxies import Proxies
+from workbench.serving.server import Proxies
 
 KEY = "0123456789-0123456789"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from workbench.errors import BadInput
-from workbench.serving.proxies import NO_PROXIES, Proxies
+from workbench.serving.server import NO_PROXIES, Proxies
 
 
 def asks(proxies: Proxies, peer: str, *forwarded: str) -> str:

@@ -12,7 +12,7 @@ from tests.workbench.synthesis.server import Handler, Manner, Server, serving
 from workbench.endpoint_keys import EndpointKeys, KeyNotAllowed
 from workbench.errors import EndpointFailed
 from workbench.prepare import prepare
-from workbench.synthesis import client
+from workbench.synthesis import endpoint
 from workbench.synthesis.answers import IN_A_ROW
 from workbench.synthesis.endpoint import Fatal
 from workbench.synthesis.write import run
@@ -99,7 +99,7 @@ def _for_ever(handler: Handler, block: bytes, status: int = 200) -> None:
 def test_a_reply_without_end_is_not_read_on(
     asking: Asking, server: Server, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
-    monkeypatch.setattr(client, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(endpoint, "MOST_BYTES", 100_000)
     server.manner = lambda handler, number: (
         _for_ever(handler, b" " * 5000, status) if number == 0 else handler.good()
     )

@@ -10,7 +10,7 @@ import pytest
 
 from storage.records import JobStatus, SlotKind
 from tests.storage import make
-from workbench.cli import sweep as cli_sweep
+from workbench.cli import train as cli_sweep
 from workbench.cli import train as cli_train
 from workbench.cli.main import build_parser
 from workbench.errors import BadInput, BadRecipe
@@ -127,7 +127,7 @@ def test_the_table_shows_the_best_of_those_that_are_done(workspace: Workspace) -
     assert found["best"] == "b" and found["succeeded"] is False
     assert [run["best"] for run in found["runs"]] == [0.6, 0.7, None]
     assert found["runs"][2]["error"] == "Too large."
-    text = cli_sweep._table(found).splitlines()
+    text = cli_sweep._sweep_table(found).splitlines()
     assert "0.7000 *" in text[3] and "failed" in text[4]
     # A run that was removed leaves its line out.
     workspace.jobs.remove("a")

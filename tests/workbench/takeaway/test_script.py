@@ -132,7 +132,7 @@ def test_a_model_that_was_not_trained_here_has_no_script(tmp_path: Path) -> None
 
 
 def test_the_command_line_says_why_there_is_none(home: Path, tmp_path: Path) -> None:
-    from workbench.takeaway.script_subprocess import write_in_own_process
+    from workbench.takeaway.snippet import write_in_own_process
     from workbench.workspace import Workspace
 
     workspace = Workspace.open(home)

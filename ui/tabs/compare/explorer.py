@@ -30,14 +30,14 @@ from workbench.comparison.explore import (
     Change,
     Pairing,
     changes,
+    judge,
+    ordered,
     pairing,
     rankings,
     read_version,
     row_name,
     rows_of,
 )
-from workbench.comparison.judge import judge
-from workbench.comparison.order import ordered
 from workbench.comparison.table import ALL, GAINED, LOST, UNCHANGED, first_order
 from workbench.errors import BadInput, NotFound
 from workbench.records import Evaluation, Job

@@ -17,9 +17,15 @@ from ui.tabs.compare.section import Section, Shown
 from ui.words import t
 from ui.words.amounts import ago, count
 from ui.words.metrics import label
-from workbench.comparison.recipes import recipe_differences, shown
 from workbench.records import Job
-from workbench.reports.history import SOURCES, Measurement, headline_metrics, history
+from workbench.reports.history import (
+    SOURCES,
+    Measurement,
+    headline_metrics,
+    history,
+    recipe_differences,
+    value_text,
+)
 
 #: Rows on a page.
 ROWS = 50
@@ -175,7 +181,7 @@ def data_words(one: Measurement) -> str:
 def _row(one: Measurement) -> list[str]:
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.measured_at))
     by = t("history.by", source=source_words(one.source), when=when)
-    settings = ", ".join(f"{name}={shown(value)}" for name, value in one.settings.items())
+    settings = ", ".join(f"{name}={value_text(value)}" for name, value in one.settings.items())
     return [_two(_model(one), by), _two(_data(one), _asked(one)), settings, _measures(one)]
 
 
@@ -230,7 +236,7 @@ def diff_html(first: Job | None, second: Job | None) -> Markup:
     found = recipe_differences(one, other)
     if not found:
         return Markup('<p class="rw-quiet">{}</p>').format(t("compare.diff_none"))
-    rows = [[each.field, shown(each.first), shown(each.second)] for each in found]
+    rows = [[each.field, value_text(each.first), value_text(each.second)] for each in found]
     heads = [t("compare.diff_field"), first.name, second.name]
     return table(heads, rows, caption=t("compare.diff"))
 

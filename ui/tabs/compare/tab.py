@@ -34,8 +34,8 @@ from ui.tabs.compare.section import (
 from ui.tabs.compare.slices import SlicesSection
 from ui.words import t
 from ui.words.amounts import ago
-from workbench.comparison.forgetting import tables
 from workbench.comparison.table import EVALUATION_MODES, to_csv, to_markdown
+from workbench.comparison.text import tables
 from workbench.evaluation.named import BM25
 from workbench.recipes.evaluate import EvaluateRecipe
 from workbench.records import Job

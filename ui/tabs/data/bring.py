@@ -23,10 +23,8 @@ from ui.kit.job_slot import JobSlot, card_html, newest
 from ui.kit.markup import EMPTY, badge, clipped, join, piece, table
 from ui.services import Services
 from ui.words import sentences, t
-from workbench.data import hub_look
-from workbench.data.hub import PREFIX
-from workbench.data.preview import Preview, PreviewRow
-from workbench.data.preview_subprocess import preview_in_subprocess
+from workbench.data.hub import PREFIX, Look, look_at
+from workbench.data.preview import Preview, PreviewRow, preview_in_subprocess
 from workbench.errors import BadInput
 from workbench.pictures.sample import drawn
 from workbench.recipes.data import HubLookRecipe, ImportRecipe, SampleRecipe
@@ -322,12 +320,12 @@ class Hub:
         """Another subset has columns of its own: it is looked at unless that was done before."""
         return gr.skip() if not id or self.found(id, subset) else self._ask(id, subset)
 
-    def found(self, id: str | None, subset: str | None) -> hub_look.Look | None:
+    def found(self, id: str | None, subset: str | None) -> Look | None:
         """What was seen of that subset."""
         path = path_of(id)
-        return hub_look.look_at(self.services.workspace, path, subset or "") if path else None
+        return look_at(self.services.workspace, path, subset or "") if path else None
 
-    def menus(self, look: hub_look.Look, split: list[str] | None) -> dict[Any, Any]:
+    def menus(self, look: Look, split: list[str] | None) -> dict[Any, Any]:
         """The menus of subsets and splits; splits that were chosen stay if they can."""
         kept = [name for name in split or [] if name in look.splits]
         subsets = [(name, name) for name in look.subsets]

@@ -19,9 +19,9 @@ from ui.services import Services
 from ui.tabs.data.section import Section, Shown
 from ui.words import sentences, t
 from ui.words.amounts import ago, count, size
-from workbench.data.lineage import VersionInfo, versions
 from workbench.data.registry import Dependents
 from workbench.data.resplit import columns_of
+from workbench.data.versions import VersionInfo, versions
 from workbench.errors import BadInput
 from workbench.recipes.base import Recipe
 from workbench.recipes.data import (

@@ -20,8 +20,7 @@ from ui.tabs.search.hits import SMALL, results_html, tiles
 from ui.tabs.search.options import Asked, Options, read
 from ui.words import t
 from workbench.errors import BadInput, SearchUnavailable
-from workbench.pictures.decode_subprocess import MEDIA, shrunk
-from workbench.pictures.opening import SUFFIXES
+from workbench.pictures.opening import MEDIA, SUFFIXES, shrunk
 from workbench.search.pictures import of_pictures
 
 #: What was asked for last: a file of the drop zone by its upload's id, or a document by index,

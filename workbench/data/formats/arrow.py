@@ -8,10 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workbench.data.formats.fileformat import FileFormat, Head, Look, OpenFile
-from workbench.data.formats.jsonlines import Record
+from workbench.data.formats.jsonrows import Record
 from workbench.data.formats.tables import join, same_names
-from workbench.data.problems import shorten
-from workbench.data.report import Report
+from workbench.data.problems import Report, shorten
 
 #: A file can be read at any place; a stream, which ``datasets`` writes, from its beginning.
 _FILE, _STREAM = b"ARROW1\0\0", b"\xff\xff\xff\xff"

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from workbench.data.formats.fileformat import FileFormat, Head, Look, OpenFile
 from workbench.data.formats.headers import LOOKED_AT, Header, header_of, is_named, published
-from workbench.data.formats.jsonlines import Record
+from workbench.data.formats.jsonrows import Record
 from workbench.data.formats.tables import Columns
 from workbench.data.lines import Block
-from workbench.data.problems import ProblemLog
-from workbench.data.report import Report
+from workbench.data.problems import ProblemLog, Report
+from workbench.data.splits import part_of
 
 _SEPARATORS = "\t,;|"
 #: A quoted cell over more lines than this is an unclosed quote.
@@ -344,6 +344,56 @@ def _all(rows: Rows) -> Iterator[tuple[int, list[str]]]:
     yield from rows
 
 
-FORMAT = FileFormat(
+DELIMITED = FileFormat(
     "delimited", "CSV/TSV", (".csv", ".tsv", ".tab"), read, order=80, look=_look, headed=True
 )
+
+
+# Qrels as TREC writes them, without a header: ``query 0 document grade``, or without the 0.
+
+TREC_SUFFIXES = (".qrels", ".qrel", ".trec")
+#: So many lines are looked at.
+_QRELS_LOOKED_AT = 50
+#: What stands in the second of four columns, which says nothing any more.
+_ITERATIONS = {"0", "q0"}
+
+
+def _look_like_qrels(head: Head, format: FileFormat) -> Look | None:
+    rows = [cells for line in head.whole_lines[:_QRELS_LOOKED_AT] if (cells := line.split())]
+    if not rows or head.header == "yes":
+        return None
+    named = part_of(head.label) == "qrels" or head.suffix in format.suffixes
+    width = len(rows[0])
+    if (
+        width == 4
+        and not named
+        and any(len(row) < 2 or row[1].lower() not in _ITERATIONS for row in rows)
+    ):
+        return None
+    if width not in ((3, 4) if named else (4,)) or not _is_grade(rows[0]):
+        return None
+    # A broken line costs that line, and does not make another kind of file of it.
+    fits = sum(len(row) == width and _is_grade(row) for row in rows)
+    return Look(part="qrels", memo=width) if 2 * fits > len(rows) else None
+
+
+def _is_grade(cells: Sequence[str]) -> bool:
+    try:
+        return float(cells[-1]).is_integer()
+    except (ValueError, OverflowError):
+        return False
+
+
+def read_qrels(file: OpenFile) -> Iterator[Record]:
+    """Each line's query, document and grade."""
+    width = file.memo or 4
+    for number, line in numbered(file.blocks(), file.report):
+        cells = line.split()
+        if len(cells) == width:
+            yield number, {"query-id": cells[0], "corpus-id": cells[-2], "score": cells[-1]}
+        elif cells:
+            file.report.add("missing-field", number, None, detail="query, document and grade")
+
+
+TREC = FileFormat("trec", "TREC qrels", TREC_SUFFIXES, read_qrels, order=70, look=_look_like_qrels)
+FORMATS = (DELIMITED, TREC)

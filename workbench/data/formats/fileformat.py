@@ -13,11 +13,10 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from workbench.data.formats.jsonlines import Record
+from workbench.data.formats.jsonrows import Record
 from workbench.data.lines import Block, Decoding, read_blocks
 from workbench.data.mapping import ColumnMap
-from workbench.data.problems import ProblemLog
-from workbench.data.report import Report
+from workbench.data.problems import ProblemLog, Report
 from workbench.extensions import Registry
 
 if TYPE_CHECKING:

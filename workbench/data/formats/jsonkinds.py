@@ -6,12 +6,11 @@ from typing import Any
 
 import orjson
 
-from workbench.data.formats import jsonlines, jsonwhole
+from workbench.data.formats import jsonrows
 from workbench.data.formats.fileformat import FileFormat, Head, Look, OpenFile
-from workbench.data.formats.jsonlines import Record
+from workbench.data.formats.jsonrows import Record
 from workbench.data.lines import Block
-from workbench.data.problems import ProblemLog
-from workbench.data.report import Report
+from workbench.data.problems import ProblemLog, Report
 from workbench.data.shapes import llamaindex
 
 _LINED = (".jsonl", ".ndjson")
@@ -58,11 +57,11 @@ def _is_text(head: Head) -> bool:
 
 def _within(text: bytes) -> dict[str, Any]:
     """The first members of the object that begins here, as far as the file's beginning goes."""
-    cursor = jsonwhole.Cursor(iter([Block(1, text)]))
+    cursor = jsonrows.Cursor(iter([Block(1, text)]))
     nowhere = Report(ProblemLog(Path()), "", quiet=True)
     found: dict[str, Any] = {}
     try:
-        for _, key in jsonwhole.members(cursor, nowhere):
+        for _, key in jsonrows.members(cursor, nowhere):
             found[key] = None
             found[key] = cursor.value()[0]
     except ValueError:
@@ -71,11 +70,11 @@ def _within(text: bytes) -> dict[str, Any]:
 
 
 def _read_lines(file: OpenFile) -> Iterator[Record]:
-    return jsonlines.read(file.blocks(), file.report)
+    return jsonrows.read(file.blocks(), file.report)
 
 
 def _read_value(file: OpenFile) -> Iterator[Record]:
-    return jsonwhole.read(file.blocks(), file.report)
+    return jsonrows.read_value(file.blocks(), file.report)
 
 
 LINES = FileFormat("jsonl", "JSON Lines", _LINED, _read_lines, order=62, look=_look, lined=True)

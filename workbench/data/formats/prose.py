@@ -6,8 +6,7 @@ from typing import Any
 from workbench.data.formats.fileformat import PROSE, FileFormat, Head, Look, OpenFile
 from workbench.data.lines import Block
 from workbench.data.pieces import Cutter, Piece
-from workbench.data.problems import shorten
-from workbench.data.report import Report
+from workbench.data.problems import Report, shorten
 from workbench.data.shapes.row import Document, as_fields
 
 #: A text is cut a stretch of about so many characters at a time, so that memory stays bounded.

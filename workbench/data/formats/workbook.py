@@ -15,7 +15,7 @@ import orjson
 from workbench.data.formats import sheet_rows
 from workbench.data.formats.fileformat import FileFormat, Head, Look, OpenFile
 from workbench.data.formats.headers import LOOKED_AT, header_of
-from workbench.data.formats.jsonlines import Record
+from workbench.data.formats.jsonrows import Record
 from workbench.data.formats.tables import Columns
 
 SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")

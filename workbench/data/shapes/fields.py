@@ -5,8 +5,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from workbench.data.formats.jsonlines import describe
-from workbench.data.report import Report
+from workbench.data.formats.jsonrows import describe
+from workbench.data.problems import Report
 from workbench.data.shapes.row import Document, own_fields
 
 Doc = str | Document

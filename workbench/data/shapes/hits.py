@@ -8,16 +8,14 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.data.formats.jsonlines import describe
-from workbench.data.report import Report
-from workbench.data.shapes.columns import HITS, Columns
+from workbench.data.formats.jsonrows import describe
+from workbench.data.problems import Report
+from workbench.data.shapes.columns import HITS, Columns, label_number
 from workbench.data.shapes.fields import Doc, documents, prompt_of, query_text, tell
 from workbench.data.shapes.fields import identifier as as_id
-from workbench.data.shapes.labels import label_number
 from workbench.data.shapes.lists import passage_scores
-from workbench.data.shapes.plans import plan_for
 from workbench.data.shapes.row import Plan, Row
-from workbench.data.shapes.shape import Shape
+from workbench.data.shapes.shape import Shape, plan_for
 
 #: What a hit is graded by: the first that it has. A score beside another is a teacher's.
 _LABELS = ("label", "grade", "relevance", "has_answer", "score")

@@ -6,13 +6,25 @@ FlagEmbedding and EmbedRAG (``query, pos, neg`` with scores and prompt), open-re
 negative_1 ...``: they differ in the names of their fields only.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
-from workbench.data.formats.jsonlines import describe
-from workbench.data.report import Report
-from workbench.data.shapes.columns import HITS, Columns
+from workbench.data.formats.jsonrows import describe
+from workbench.data.mapping import role_of
+from workbench.data.problems import Report
+from workbench.data.shapes.columns import (
+    HITS,
+    NEGATIVE,
+    OF_POSITIVE,
+    PAIRED,
+    POSITIVE,
+    QUERY,
+    SCORES,
+    Columns,
+    is_id,
+    label_number,
+)
 from workbench.data.shapes.fields import (
     SAID_TOGETHER,
     Doc,
@@ -24,10 +36,8 @@ from workbench.data.shapes.fields import (
     tell,
 )
 from workbench.data.shapes.fields import identifier as as_id
-from workbench.data.shapes.labels import label_number
-from workbench.data.shapes.plans import plan_for
-from workbench.data.shapes.row import Document, Plan, Row
-from workbench.data.shapes.shape import Shape
+from workbench.data.shapes.row import Document, Item, Plan, Row
+from workbench.data.shapes.shape import Shape, plan_for
 
 # What a passage says of itself and its query together: a retriever's score, a rank, a label.
 #
@@ -256,9 +266,6 @@ def _plan(columns: Columns) -> Plan | None:
 
 def list_plan(format: str, reader: ListReader, columns: Columns) -> Plan:
     """The plan of a list reader, for rows with instructions and titles too."""
-    # Imported here: both readers go around this one.
-
-    from workbench.data.shapes.titled import with_title
 
     format, read = instructed(format, reader, columns.row.get(reader.query))
     plan = plan_for(format, read, columns, reader.columns)
@@ -271,16 +278,6 @@ def _format(columns: Columns) -> str:
     if "anchor" in columns.names:
         return "anchor-positive"
     return "query-pos-neg"
-
-
-SHAPE = Shape(
-    "query-pos-neg",
-    "query, pos[], neg[]; query, positive, negative (texts, lists or passages); any column whose "
-    "name says positive, negative, rejected or distractor; pos_scores[], neg_scores[], prompt",
-    "FlagEmbedding, EmbedRAG, open-retrievals, Tevatron, DPR, ms-swift, sentence-transformers",
-    order=30,
-    plan=_plan,
-)
 
 
 # Texts that carry their instruction: ``[instruction, text]``, as INSTRUCTOR and uniem write them.
@@ -334,3 +331,140 @@ def instructed(
 ) -> tuple[str, Callable[[dict[str, Any], Report], Row | None]]:
     """The format and the reader for rows with instructions, where the query has one."""
     return ("instructed", InstructedReader(reader)) if is_instructed(query) else (format, reader)
+
+
+# A row's title, where the row has exactly one document and that is a plain text: the document's.
+#
+# Beside several documents, or beside a negative, nothing says whose title it is: it stays the
+# query's own column. A column that is named as the relevant text's ('pos_title', or a title mapped
+# by hand) is its title whatever stands beside it.
+
+
+@dataclass(frozen=True, slots=True)
+class Titled:
+    """Reads as ``read`` does, and gives the one document of a row its title. ``alone``: only where
+    none of the columns ``negatives`` holds anything."""
+
+    read: Callable[[dict[str, Any], Report], Item | None]
+    title: str
+    positive: str
+    negatives: tuple[str, ...]
+    alone: bool
+
+    def __call__(self, row: dict[str, Any], report: Report) -> Item | None:
+        if not self.takes(row):
+            return self.read(row, report)
+        bare = {name: value for name, value in row.items() if name != self.title}
+        found = self.read(bare, report)
+        if isinstance(found, Row):
+            # The relevant text comes first.
+            first, *others = found.documents
+            found.documents = [_with_title(first, row[self.title]), *others]
+        return found
+
+    def takes(self, row: Mapping[str, Any]) -> bool:
+        """Whether the row's title is its document's."""
+        title, text = row.get(self.title), row.get(self.positive)
+        if not isinstance(title, str) or not title.strip() or not isinstance(text, str):
+            return False
+        return not (self.alone and any(row.get(name) for name in self.negatives))
+
+
+def with_title(plan: Plan, plain: Any, names: Mapping[str, str], sample: Mapping[str, Any]) -> Plan:
+    """The plan, whose rows give their title away if they have one; ``plain`` is its reader without
+    anything around it."""
+    if not isinstance(plain, ListReader) or len(plain.positives) > 1:
+        return plan
+    title = next((names[name] for name in (*OF_POSITIVE, "title") if name in names), None)
+    if title is None or title not in plan.own:
+        return plan
+    alone = title.strip().lower() == "title"
+    reader = Titled(plan.read, title, plain.positive, plain.negatives, alone)
+    known = tuple(one for one in plan.unknown if one[0] != title)
+    own = tuple(one for one in plan.own if one != title or not reader.takes(sample))
+    return replace(plan, read=reader, unknown=known, own=own)
+
+
+def _with_title(document: str | Document, title: str) -> Document:
+    if isinstance(document, str):
+        return Document(document, title)
+    return document if document.title else replace(document, title=title)
+
+
+# Two columns of text: a query and what is relevant to it, by their names or by their order.
+
+#: Columns that tell of a text and are none.
+_ABOUT = {"title", "url", "image", "source", "lang", "language", "date", "author", "category"}
+
+
+def _named(columns: Columns) -> Plan | None:
+    """``query, passage``; ``question1, question2``."""
+    query, other = columns.query, None
+    if query is not None:
+        texts = (columns.names[name] for name in PAIRED if name in columns.names)
+        other = next((key for key in texts if key != query), None)
+    if other is None and columns.sides is not None:
+        query, other = columns.sides
+    if query is None or other is None:
+        return None
+    prompt = columns.names.get("prompt")
+    reader = ListReader(query, (other,), prompt=prompt, query_id=columns.query_id(query))
+    return list_plan("text-pairs", reader, columns)
+
+
+def _guessed(columns: Columns) -> Plan | None:
+    """Two columns of text with names of their own: the first is taken for the query, unless their
+    names say the opposite."""
+    row = columns.row
+    texts = [key for key, value in row.items() if isinstance(value, str) and str(key).strip()]
+    known = {str(key).strip().lower() for key in texts}
+    alone = known & {*SCORES, *POSITIVE, *NEGATIVE, *_ABOUT} or any(map(is_id, known))
+    sided = columns.positives or columns.negatives
+    if len(row) != 2 or len(texts) != 2 or alone or sided:
+        return None
+    first, second = texts
+    if role_of(str(first)) == "positive" or role_of(str(second)) == "query":
+        first, second = second, first
+    return Plan("text-pairs", ListReader(first, (second,)), _taken(first, second), guessed=True)
+
+
+def _taken(first: Any, second: Any) -> tuple[tuple[str, str], ...]:
+    """What to say of the two; nothing of one whose name says it already."""
+    said = (
+        (QUERY, first, "It was taken for the query: name it 'query' if that is right."),
+        (
+            (*POSITIVE, *PAIRED),
+            second,
+            "It was taken for the relevant text: name it 'positive' if that is right.",
+        ),
+    )
+    return tuple(
+        (str(key), hint) for known, key, hint in said if str(key).strip().lower() not in known
+    )
+
+
+SHAPES = (
+    Shape(
+        "query-pos-neg",
+        "query, pos[], neg[]; query, positive, negative (texts, lists or passages); any column "
+        "whose name says positive, negative, rejected or distractor; pos_scores[], neg_scores[], "
+        "prompt",
+        "FlagEmbedding, EmbedRAG, open-retrievals, Tevatron, DPR, ms-swift, sentence-transformers",
+        order=30,
+        plan=_plan,
+    ),
+    Shape(
+        "text-pairs",
+        "query, passage (document, answer, response, context, ...), title",
+        "sentence-transformers, AutoTrain",
+        order=40,
+        plan=_named,
+    ),
+    Shape(
+        "two-texts",
+        "two columns of text with names of their own: a guess, and the report says so",
+        "any",
+        order=60,
+        plan=_guessed,
+    ),
+)

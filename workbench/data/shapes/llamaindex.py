@@ -7,12 +7,11 @@ walked over, not loaded: first the texts, then, in a second reading, what belong
 from collections.abc import Iterator
 from typing import Any
 
-from workbench.data.formats.jsonlines import describe
-from workbench.data.formats.jsonwhole import Cursor, members, reason, value_of
+from workbench.data.formats.jsonrows import Cursor, describe, members, reason, value_of
 from workbench.data.lines import Block
-from workbench.data.report import Report
+from workbench.data.problems import Report
+from workbench.data.shapes.columns import label_number
 from workbench.data.shapes.fields import identifier
-from workbench.data.shapes.labels import label_number
 from workbench.data.shapes.row import Document
 from workbench.data.shapes.shape import ById, Shape
 

@@ -7,15 +7,13 @@ negative is a conversation of its own, and its last message is the document.
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.data.formats.jsonlines import describe
-from workbench.data.report import Report
-from workbench.data.shapes.columns import Columns
-from workbench.data.shapes.labels import Labels
+from workbench.data.formats.jsonrows import describe
+from workbench.data.problems import Report
+from workbench.data.shapes.columns import Columns, Labels
 from workbench.data.shapes.lists import ListReader
-from workbench.data.shapes.plans import plan_for, refused
 from workbench.data.shapes.row import Pair, Plan, Row
 from workbench.data.shapes.scored import PairReader
-from workbench.data.shapes.shape import Shape
+from workbench.data.shapes.shape import Shape, plan_for, refused
 
 QUERY = "messages"
 POSITIVE = "positive_messages"

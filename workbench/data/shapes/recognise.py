@@ -5,12 +5,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from workbench.data.mapping import map_words
-from workbench.data.problems import shorten
-from workbench.data.report import Report
+from workbench.data.problems import Report, shorten
 from workbench.data.shapes.columns import NEGATIVE, PAIRED, POSITIVE, QUERY, QUERY_ID, Columns
-from workbench.data.shapes.plans import refused
 from workbench.data.shapes.row import Item, Plan
-from workbench.data.shapes.shape import shapes
+from workbench.data.shapes.shape import refused, shapes
 
 _MAP = "Say which column holds what, for example: --map query=COLUMN --map positive=COLUMN."
 _MAP_RELEVANT = "Say which column is relevant to the query, for example: --map positive=COLUMN."

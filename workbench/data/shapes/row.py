@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
-from workbench.data.report import Report
+from workbench.data.problems import Report
 
 # A row's or a passage's other columns, as the JSON object that is stored of them.
 

@@ -9,23 +9,24 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.data.formats.jsonlines import describe
-from workbench.data.manifest import OF_POSITIVE
-from workbench.data.problems import shorten
-from workbench.data.report import Report
-from workbench.data.shapes.columns import DOCUMENT_ID, HITS, LISTED, Columns
-from workbench.data.shapes.fields import Doc, documents, prompt_of, query_text, tell
-from workbench.data.shapes.fields import identifier as as_id
-from workbench.data.shapes.labels import (
+from workbench.data.formats.jsonrows import describe
+from workbench.data.problems import Report, shorten
+from workbench.data.shapes.columns import (
+    DOCUMENT_ID,
+    HITS,
+    LISTED,
+    OF_POSITIVE,
     PLAIN,
+    Columns,
     Labels,
     are_inferences,
     is_neutral,
     label_number,
 )
-from workbench.data.shapes.plans import plan_for
+from workbench.data.shapes.fields import Doc, documents, prompt_of, query_text, tell
+from workbench.data.shapes.fields import identifier as as_id
 from workbench.data.shapes.row import Document, Pair, Plan, Row
-from workbench.data.shapes.shape import Shape
+from workbench.data.shapes.shape import Shape, plan_for
 
 #: Whole numbers beyond this are no grades.
 _HIGHEST_GRADE = 100

@@ -4,14 +4,22 @@ A file in this folder that defines ``SHAPE`` (or ``SHAPES``) is found by itself;
 calls ``ROW_SHAPES.register``.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from workbench.data.problems import PROBLEMS, ProblemKind
-from workbench.data.report import Report
-from workbench.data.shapes.columns import Columns
-from workbench.data.shapes.row import Document, Plan
+from workbench.data.problems import PROBLEMS, ProblemKind, Report
+from workbench.data.shapes.columns import (
+    NEGATIVE,
+    POSITIVE,
+    QUERY,
+    QUERY_ID,
+    Columns,
+    looks_like_scores,
+    meaning,
+)
+from workbench.data.shapes.row import Document, Item, Plan, keeping
 from workbench.errors import BadInput
 from workbench.extensions import Registry
 
@@ -95,3 +103,70 @@ def judged_shape(sample: Mapping[str, Any]) -> Shape | None:
     """The shape of rows like this one that name documents by id; None for other rows."""
     ways = [shape for shape in shapes() if shape.judging is not None]
     return next((one for one in ways if one.judging and one.judging.recognises(sample)), None)
+
+
+# How a shape's reader becomes the plan for a set of columns: what it does not use is kept.
+
+Read = Callable[[dict[str, Any], Report], Item | None]
+
+#: Columns beside the texts that mean something.
+_SIDE = ("pos_scores", "neg_scores", "prompt", "pos_id", "neg_id")
+#: What a column may be meant for whose name is nearly one of these.
+_MEANT = sorted({*QUERY, *POSITIVE, *NEGATIVE, *_SIDE, *QUERY_ID, "hits"} - {"q", "id", "_id"})
+#: Names that are compared letter by letter: a wide table has thousands.
+_COMPARED = 100
+_KEPT = "It is kept as an additional column of the query."
+_NO_TEXTS = {
+    "positive": "Its name says relevant texts, and there are no texts in it to be read so.",
+    "negative": "Its name says negatives, and there are no texts in it to be read so.",
+}
+_RENAME = (
+    "It is kept as an additional column of the query. Rename it to {0} if that is its content."
+)
+_ALIKE = 0.8
+
+
+def plan_for(
+    format: str, read: Read, columns: Columns, used: Iterable[str | None], **more: Any
+) -> Plan:
+    """A plan that uses these columns: the others are kept as the query's own, or the pair's.
+
+    Those of them whose names are nearly that of a column with a meaning, or that speak of
+    positives, negatives or scores, are told of."""
+    taken = set(used)
+    own = tuple(key for key in columns.row if key not in taken)
+    plan = Plan(format, read, own=own, **more)
+    hints = [(str(key), _hint(str(key), columns, plan.family, n)) for n, key in enumerate(own)]
+    return keeping(replace(plan, unknown=tuple(one for one in hints if one[1])))
+
+
+def refused(detail: str, hint: str) -> Plan:
+    """A plan that reads nothing, and says so of each row."""
+
+    def read(_row: dict[str, Any], report: Report) -> Item | None:
+        report.add("unsupported-shape", detail=detail, hint=hint)
+        return None
+
+    return Plan("", read)
+
+
+def _hint(key: str, columns: Columns, family: str, place: int) -> str:
+    """What to say of a column that is kept aside; '' for one whose name says nothing."""
+    name = key.strip().lower()
+    if name in columns.names and columns.names[name] != key:
+        return f"{_KEPT} It is called like '{columns.names[name]}', which was read."
+    found = meaning(key)
+    if found is not None and found.holds == "texts":
+        return f"{_KEPT} {_NO_TEXTS[found.side]}"
+    if found is not None:
+        return f"{_KEPT} If it contains texts, say so: '--map {found.side}={key}'."
+    if looks_like_scores(key) and not (name == "score" and family == "rows"):
+        if columns.are_labels(key):
+            return f"{_KEPT} Scores of texts are read from pos_scores and neg_scores."
+        return f"{_KEPT} It is called like a score, and holds no numbers and no known labels."
+    if family == "pairs" or place >= _COMPARED or name in (*_MEANT, *QUERY_ID):
+        return ""
+    close = difflib.get_close_matches(name, _MEANT, n=1, cutoff=_ALIKE)
+    if not close or close[0] in columns.names:
+        return ""
+    return _RENAME.format(f"'{close[0]}'")

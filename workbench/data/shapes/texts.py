@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.data.formats.jsonlines import describe
-from workbench.data.report import Report
+from workbench.data.formats.jsonrows import describe
+from workbench.data.problems import Report
 from workbench.data.shapes.columns import HITS, Columns
 from workbench.data.shapes.fields import identifier
 from workbench.data.shapes.row import Document, Plan, own_fields

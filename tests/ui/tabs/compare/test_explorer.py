@@ -17,8 +17,7 @@ from ui.kit.job_slot import succeeded
 from ui.services import Services
 from ui.tabs.compare import explorer
 from ui.tabs.compare.explorer import scatter
-from workbench.comparison.explore import Pairing, changes, pairing, rankings
-from workbench.comparison.order import ordered
+from workbench.comparison.explore import Pairing, changes, ordered, pairing, rankings
 from workbench.comparison.table import COLUMNS, UNCHANGED
 
 

@@ -19,7 +19,7 @@ from ui.words import speaking
 from workbench.data.job import run_import
 from workbench.data.registry import Dependents
 from workbench.data.versions import Changes, new_version
-from workbench.jobs.environment import environment
+from workbench.jobs.slots import environment
 from workbench.recipes.data import ExportDataRecipe, ImportRecipe
 from workbench.records import Dataset
 

@@ -1,5 +1,6 @@
-"""How long the texts are, counted while they are read."""
+"""What is counted of texts while they are read: their lengths, and those hardly meant as texts."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -8,26 +9,9 @@ import pyarrow.compute as pc
 
 #: Bin edges in characters, each about a third more than the one before; the last bin is open.
 EDGES: tuple[int, ...] = (
-    0,
-    10,
-    20,
-    30,
-    40,
-    55,
-    75,
-    100,
-    135,
-    180,
-    240,
-    320,
-    430,
-    570,
-    760,
-    1000,
-    1350,
-    1800,
-)
-EDGES = (*EDGES, 2400, 3200, 4300, 5700, 7600, 10_000, 20_000, 50_000, 100_000)
+    0, 10, 20, 30, 40, 55, 75, 100, 135, 180, 240, 320, 430, 570, 760, 1000, 1350, 1800,
+    2400, 3200, 4300, 5700, 7600, 10_000, 20_000, 50_000, 100_000,
+)  # fmt: skip
 
 
 class Lengths:
@@ -67,3 +51,33 @@ def _characters(texts: pa.StringArray) -> Any:
     if held.max(initial=0) < 0x80:
         return np.diff(ends)
     return pc.utf8_length(texts).to_numpy(zero_copy_only=False)
+
+
+# Texts that are hardly meant as texts: a list written out, a number alone, a placeholder.
+
+#: A list as JSON, Python or numpy writes it: of quoted texts, or empty.
+LIST = r"""^\s*\[\s*(\]|["'][^\x00]*["']\s*\])\s*$"""
+_LIST = re.compile(LIST)
+_NUMBER = re.compile(r"[-+]?\s?\d[\d.,\s]*%?")
+_PLACEHOLDERS = frozenset(
+    (
+        *("nan", "none", "null", "nil", "na", "n/a", "<na>", "#n/a", "#value!", "nat"),
+        *("undefined", "[]", "{}", "()", "-", "--", "---", ".", "..", "...", "?", "??", "_"),
+        *("todo", "tbd", "fixme", "xxx", "placeholder", "[deleted]", "[removed]"),
+    )
+)
+#: Every kind there is.
+ODD_KINDS = ("placeholder", "list", "number")
+#: A longer text is none of these but a list.
+_LONGEST = 40
+
+
+def odd_kind(text: str) -> str | None:
+    """'placeholder', 'list' or 'number'; None for a text like any other."""
+    bare = text.strip()
+    if len(bare) <= _LONGEST:
+        if bare.casefold().rstrip(":") in _PLACEHOLDERS:
+            return "placeholder"
+        if _NUMBER.fullmatch(bare):
+            return "number"
+    return "list" if bare[:1] == "[" and _LIST.match(bare) else None
