@@ -189,7 +189,7 @@ _MODELS = {
     ),
     "matrix": Task(
         MatrixRecipe,
-        "workbench.evaluation.matrix:run",
+        "workbench.evaluation.job:run_matrix",
         SlotKind.LIGHT,
         prepare="workbench.evaluation.prepare:prepare_matrix",
         resumable=True,

@@ -24,7 +24,7 @@ from workbench.comparison.names import HEADLINE, METRICS, label
 from workbench.comparison.order import ordered
 from workbench.comparison.table import COLUMNS, WHICH, first_order
 from workbench.errors import BadInput
-from workbench.evaluation.ranked import ranked_ids
+from workbench.evaluation.files import ranked_ids
 from workbench.plurals import counted
 from workbench.workspace import Workspace
 

@@ -218,9 +218,9 @@ class _Judge:
 
     def __init__(self, data: "CheckedVersion") -> None:
         from workbench.data_check.prepare import refuse_judge
-        from workbench.evaluation.encode import with_cache
-        from workbench.evaluation.scores import with_kept_scores
-        from workbench.models.load import LoadedEmbedding, load_model
+        from workbench.evaluation.cached import with_cache
+        from workbench.evaluation.pairs import as_scorer
+        from workbench.models.load import load_model
 
         recipe, workspace = data.recipe, data.context.workspace
         resolved = resolve(workspace, recipe.judge)
@@ -232,12 +232,8 @@ class _Judge:
         )
         # Of a model that was on the hub only, this is known now.
         refuse_judge(recipe.judge, model.contract.kind)
-        self._embeds = isinstance(model, LoadedEmbedding)
-        if self._embeds:
-            model = with_cache(model, resolved, workspace, recipe.use_cache)
-        else:
-            model = with_kept_scores(model, resolved, workspace, recipe.use_cache)
-        self._model, self._exam = model, data
+        self._scorer = as_scorer(with_cache(model, resolved, workspace, recipe.use_cache))
+        self._exam = data
 
     def score(self, queries: Rows, documents: Rows) -> NDArray[np.float64]:
         """(m,) scores of the pairs, higher is better."""
@@ -247,15 +243,10 @@ class _Judge:
         held, right = np.unique(documents, return_inverse=True)
         texts = [self._exam.query(row)[1] for row in asked.tolist()]
         table = self._exam.reader.documents_at(held.tolist())
-        passages = join_documents(table, self._model.contract).to_pylist()
+        passages = join_documents(table, self._scorer.contract).to_pylist()
+        pairs = np.stack([left, right], axis=1).astype(np.int64)
         stop = self._exam.context.check_cancelled
-        if self._embeds:
-            ours = self._model.encode(texts, "query", stop=stop)
-            theirs = self._model.encode(passages, "document", stop=stop)
-            scores = np.einsum("ij,ij->i", ours[left], theirs[right])
-        else:
-            pairs = np.stack([left, right], axis=1).astype(np.int64)
-            scores = self._model.score(texts, passages, pairs, stop=stop)
+        scores = self._scorer.score(texts, passages, pairs, stop=stop)
         if not np.isfinite(scores).all():
             raise WorkbenchError(
                 "The judge gives scores that are not numbers.", "Try fp32 precision."

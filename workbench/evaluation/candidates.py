@@ -3,7 +3,7 @@
 Rerankers and late interaction put them in order; the first stage's own order is their baseline.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,16 +13,15 @@ from numpy.typing import NDArray
 
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput, WorkbenchError
-from workbench.evaluation.bm25 import Bm25, retrieve_bm25
+from workbench.evaluation.bm25 import retrieve_bm25
+from workbench.evaluation.cached import counted, score_some
 from workbench.evaluation.exact_search import Run, cut
-from workbench.evaluation.measure import Encoder, Measured, retrieve
+from workbench.evaluation.measure import Encoder, Measured, Progress, Stop, retrieve
 from workbench.evaluation.metrics import Judgments, score_run
 from workbench.evaluation.named import AUTO, BM25, GIVEN
 from workbench.evaluation.own_document import NO, query_itself
 from workbench.evaluation.pool import Pool, Rows, excluding, whole_pool
-from workbench.evaluation.scores import counted, score_some
 from workbench.evaluation.texts import join_documents
-from workbench.models.contract import Contract
 from workbench.models.scorer import Scorer
 from workbench.recipes.mine import MINED
 
@@ -110,9 +109,6 @@ def _mixed(rows: Rows, query: int) -> NDArray[np.uint64]:
     return mixed ^ (mixed >> np.uint64(31))
 
 
-Stop = Callable[[], None]
-Progress = Callable[[int, int], None]
-
 #: Documents whose texts are in memory at once while candidates are put in order: of a page each
 #: they take 60 MB.
 BLOCK = 20_000
@@ -151,44 +147,43 @@ class CandidateSet:
 def freeze(
     reader: DatasetReader,
     split: str,
+    pool: Pool,
     *,
     first_stage: str = AUTO,
     k: int = 50,
-    max_queries: int | None = None,
-    seed: int = 0,
     encoder: Encoder | None = None,
-    judged_only: bool = True,
     whole: bool = False,
-    exclude: str = "auto",
     progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> CandidateSet:
-    """A split's queries with up to ``k`` candidates each.
+    """The queries of the split's pool with up to ``k`` candidates each.
 
     ``first_stage``: 'auto' takes the data's own candidates where most of the split's queries have
     some, else BM25 over all documents; 'given' and 'bm25' are these two; any other name is the
     embedding model in ``encoder``. What a first stage other than 'given' missed stays missed.
     ``whole`` takes all of the data's own, however many: cut, they would lose wrong ones only, and
     the numbers would be better than those that others report of the same lists.
-    ``exclude`` is the switch ``exclude_query_document``. ``progress`` gets (texts done, texts in
-    all). Raises :class:`BadInput` when there are no queries to judge by, or none has candidates of
-    its own.
+    ``progress`` gets (texts done, texts in all). Raises :class:`BadInput` when no query has
+    candidates of its own.
     """
-    pool = whole_pool(
-        reader,
-        split,
-        max_queries=max_queries,
-        seed=seed,
-        judged_only=judged_only,
-        exclude=exclude,
-    )
     if first_stage == GIVEN or (first_stage == AUTO and given_for_most(reader, split)):
         return _given(reader, split, pool, None if whole else k)
+    name, run = _retrieved(pool, first_stage, encoder, k=k, progress=progress, stop=stop)
+    return frozen_run(reader, pool, run, name)
+
+
+def _retrieved(
+    pool: Pool, first_stage: str, encoder: Encoder | None, **how: Any
+) -> tuple[str, Run]:
+    """What BM25 (for 'auto' as well), or the embedding model of that name finds; and its name."""
     if first_stage in (AUTO, BM25):
-        run = retrieve_bm25(pool, k=k, progress=progress, stop=stop)
-        return frozen_run(reader, pool, run, BM25)
-    run = retrieve(_needed(encoder, first_stage), pool, k=k, progress=progress, stop=stop)
-    return frozen_run(reader, pool, run, first_stage)
+        return BM25, retrieve_bm25(pool, **how)
+    if encoder is None:
+        raise BadInput(
+            f"The first stage '{first_stage}' is not loaded.",
+            "Choose 'auto', 'given', 'bm25', or an embedding model.",
+        )
+    return first_stage, retrieve(encoder, pool, **how)
 
 
 def frozen_run(
@@ -288,12 +283,7 @@ def mine(
         # As many more as could be judged relevant or be there already.
         known = max(len(pool.judgments.get(int(query), ())) for query in asked.queries)
         deep = k + known + max(len(found[int(query)]) for query in asked.queries)
-        if first_stage in (AUTO, BM25):
-            name, run = BM25, retrieve_bm25(asked, k=deep, progress=progress, stop=stop)
-        else:
-            name = first_stage
-            model = _needed(encoder, first_stage)
-            run = retrieve(model, asked, k=deep, progress=progress, stop=stop)
+        name, run = _retrieved(asked, first_stage, encoder, k=deep, progress=progress, stop=stop)
         rows = (row[row >= 0].tolist() for row in run.documents)
         _extend(found, dict(zip(asked.queries.tolist(), rows, strict=True)), pool, k, name, origins)
         _extend(found, _by_chance(asked, found, k, seed), pool, k, "chance", origins)
@@ -348,98 +338,3 @@ def _given(reader: DatasetReader, split: str, pool: Pool, k: int | None) -> Cand
 
 def _measured(frozen: CandidateSet, run: Run) -> Measured:
     return Measured(run, score_run(frozen.queries, run.documents, frozen.judgments))
-
-
-def _needed(encoder: Encoder | None, name: str) -> Encoder:
-    if encoder is None:
-        raise BadInput(
-            f"The first stage '{name}' is not loaded.",
-            "Choose 'auto', 'given', 'bm25', or an embedding model.",
-        )
-    return encoder
-
-
-# First stages asked to order what a second stage would: each query's own candidates.
-#
-# How T2Ranking and MTEB's reranking tasks measure any model, and what shows whether a reranker is
-# worth more than the similarity everybody has already.
-
-#: Pairs whose vectors lie beside one another at once.
-PAIRS = 4096
-
-
-class EmbeddingScorer:
-    """An embedding model as a scorer: the inner product of the two vectors."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        self.encoder = encoder
-
-    @property
-    def contract(self) -> Contract:
-        return self.encoder.contract
-
-    def score(
-        self,
-        queries: Sequence[str],
-        documents: Sequence[str],
-        pairs: NDArray[np.int64],
-        *,
-        progress: Callable[[int, int], None] | None = None,
-        stop: Callable[[], None] | None = None,
-    ) -> NDArray[np.float32]:
-        total = len(queries) + len(documents)
-        says = progress or (lambda _done, _total: None)
-        asked = self.encoder.encode(
-            list(queries), "query", progress=lambda done, _: says(done, total), stop=stop
-        )
-        found = self.encoder.encode(
-            list(documents),
-            "document",
-            progress=lambda done, _: says(len(queries) + done, total),
-            stop=stop,
-        )
-        scores = np.empty(len(pairs), np.float32)
-        for start in range(0, len(pairs), PAIRS):
-            left, right = pairs[start : start + PAIRS].T
-            np.einsum("ij,ij->i", asked[left], found[right], out=scores[start : start + PAIRS])
-        return scores
-
-
-class Bm25Scorer:
-    """BM25 as a scorer. All candidates together are its collection: how rare a word is, is counted
-    among them."""
-
-    contract = Contract()
-    #: It must see all candidates at once: see ``candidates.rerank``.
-    whole = True
-
-    def score(
-        self,
-        queries: Sequence[str],
-        documents: Sequence[str],
-        pairs: NDArray[np.int64],
-        *,
-        progress: Callable[[int, int], None] | None = None,
-        stop: Callable[[], None] | None = None,
-    ) -> NDArray[np.float32]:
-        index = Bm25().fit(documents)
-        scores = np.zeros(len(pairs), np.float32)
-        # Pairs come query by query.
-        ends = np.searchsorted(pairs[:, 0], np.arange(len(queries)), side="right")
-        start = 0
-        for at, end in enumerate(ends.tolist()):
-            if stop:
-                stop()
-            scores[start:end] = _scores(index, queries[at], len(documents))[pairs[start:end, 1]]
-            start = end
-            if progress:
-                progress(at + 1, len(queries))
-        return scores
-
-
-def _scores(index: Bm25, query: str, documents: int) -> NDArray[Any]:
-    run = index.search([query], documents)
-    scores = np.zeros(documents, np.float32)
-    found = run.documents[0] >= 0
-    scores[run.documents[0][found]] = run.scores[0][found]
-    return scores

@@ -87,3 +87,11 @@ def nothing_to_order() -> BadInput:
         "There is no first stage whose documents could be put in a new order.",
         "Name 'bm25' or an embedding model among the models.",
     )
+
+
+def no_retriever(name: str) -> BadInput:
+    """``name`` was asked to search all documents for others to rerank."""
+    return BadInput(
+        f"'{name}' cannot search all documents: it is no embedding model.",
+        "Name it among the rerankers, and 'bm25' or an embedding model as the retriever.",
+    )

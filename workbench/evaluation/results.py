@@ -20,15 +20,14 @@ from workbench.comparison.significance import (
     second_stage_verdict,
     verdict,
 )
-from workbench.comparison.table import ALL_DOCUMENTS as ALL_DOCUMENTS
-from workbench.comparison.table import OWN_CANDIDATES, mode_of
+from workbench.comparison.table import ALL_DOCUMENTS, OWN_CANDIDATES, mode_of
 from workbench.data.reader import DatasetReader
-from workbench.evaluation.files import QRELS_FILE, QUERIES_FILE, RUN_FILE
+from workbench.evaluation.files import PAIRS_FILE, QRELS_FILE, QUERIES_FILE, RUN_FILE
 from workbench.evaluation.measure import Measured
-from workbench.evaluation.named import GIVEN
+from workbench.evaluation.named import BM25, GIVEN, Named
 from workbench.evaluation.pairs import ScoredPairs
 from workbench.evaluation.pictures import Turned
-from workbench.evaluation.pool import Rows
+from workbench.evaluation.pool import Pool, Rows, excluding
 from workbench.jobs.reporting import JobContext
 from workbench.models.contract import Contract
 from workbench.models.resolve import ResolvedModel
@@ -60,6 +59,8 @@ class Entry:
     excluding: Mapping[str, int] = field(default_factory=dict)
     #: The model's own, by the contract it was used with; {} where no model has a part.
     lengths: Mapping[str, int] = field(default_factory=dict)
+    #: Per query, by stage; {} where that was not asked for.
+    milliseconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def evaluation_mode(self) -> str:
@@ -76,6 +77,23 @@ class Entry:
             "kind": self.kind,
         }
         return {**about, **self.lengths, **scores.means(), **self.whole}
+
+
+def searched_entry(
+    named: Named, contract: Contract | None, pool: Pool, measured: Measured
+) -> Entry:
+    """The row of what searched all documents of the pool. ``contract``: None for BM25."""
+    return Entry(
+        name=named.name,
+        kind=BM25 if contract is None else contract.kind,
+        searched=ALL_DOCUMENTS,
+        asked=pool.queries,
+        documents=pool.documents,
+        measured=measured,
+        model=named.resolved,
+        excluding=excluding(pool),
+        lengths={} if contract is None else lengths_of(contract),
+    )
 
 
 def lengths_of(contract: Contract) -> dict[str, int]:
@@ -222,9 +240,6 @@ def _query_ids(reader: DatasetReader | Turned) -> pa.Array:
     table = reader.queries().sort_by("row")
     column = table["id"]
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-
-
-PAIRS_FILE = "pairs.parquet"
 
 
 def record_entry(

@@ -18,13 +18,12 @@ from workbench.data.reader import DatasetReader
 from workbench.data.splits import SPLITS
 from workbench.errors import BadInput, BadRecipe
 from workbench.evaluation.bm25 import retrieve_bm25
-from workbench.evaluation.encode import with_cache
+from workbench.evaluation.cached import with_cache
 from workbench.evaluation.exact_search import Run, cut
 from workbench.evaluation.measure import Encoder, retrieve
 from workbench.evaluation.named import BM25
 from workbench.evaluation.own_document import NO, query_itself, same_words
 from workbench.evaluation.pool import Pool, Rows, whole_pool
-from workbench.evaluation.scores import with_kept_scores
 from workbench.jobs.reporting import JobContext
 from workbench.mining.proposal import EARLIER, NEGATIVE, POSITIVE, SCHEMA, summary, write
 from workbench.mining.rules import Chosen, Floats, Rules, TextKeys, choose, screen
@@ -271,9 +270,7 @@ class Miner:
             raise no_miner(name)
         if not searches and not kind.scores:
             raise no_reranker(name)
-        if searches:
-            return with_cache(model, resolved, workspace, recipe.use_cache)
-        return with_kept_scores(model, resolved, workspace, recipe.use_cache)
+        return with_cache(model, resolved, workspace, recipe.use_cache)
 
     def _find(self, split: str, encoder: Any) -> Hunt:
         recipe, stop = self.recipe, self.context.check_cancelled

@@ -17,10 +17,9 @@ import psutil
 from workbench.comparison.names import DEPTH
 from workbench.errors import WorkbenchError, WorkerCrashed
 from workbench.evaluation.candidates import CandidateSet, freeze, rerank
-from workbench.evaluation.maxsim import search_exactly
-from workbench.evaluation.measure import Measured, measure, score
+from workbench.evaluation.measure import Measured, measure, score, search_exactly
 from workbench.evaluation.pictures import OnPictures, has_pictures
-from workbench.evaluation.pool import Pool, excluding, whole_pool
+from workbench.evaluation.pool import Pool, asked_pool, excluding
 from workbench.evaluation.results import lengths_of
 from workbench.evaluation.texts import join_documents
 from workbench.jobs.files import folder_bytes
@@ -56,8 +55,7 @@ class Order:
     candidates: int
     device: str
     seed: int
-    #: The switch ``exclude_query_document``.
-    exclude: str
+    exclude_query_document: str
     trust_remote_code: bool
     #: Where the run is written (``run.npz``), and an embedding model's vectors if ``vectors``.
     folder: Path
@@ -250,16 +248,9 @@ def _take(workspace: Workspace, order: Order, progress: Progress) -> dict[str, A
     # The ground is laid before memory is counted.
     kind = (resolved.contract or Contract()).model_kind
     second = kind.reads_pairs or (kind.token_vectors and reader.counts["documents"] > EXACT)
-    about: dict[str, Any] = {
-        "max_queries": order.max_queries,
-        "seed": order.seed,
-        "exclude": order.exclude,
-    }
-    ground: Any = (
-        freeze(reader, order.split, k=order.candidates, **about)
-        if second
-        else whole_pool(reader, order.split, **about)
-    )
+    ground: Any = asked_pool(reader, order.split, order)
+    if second:
+        ground = freeze(reader, order.split, ground, k=order.candidates)
     memory = Memory(order.device)
     model: Any = load_model(
         resolved,

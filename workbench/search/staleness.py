@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from storage.records import Index
 from workbench.data.reader import DatasetReader
 from workbench.errors import DatasetNotFound, ModelNotFound, NameTaken, WorkbenchError
-from workbench.evaluation.encode import deciding, weights_digest
+from workbench.evaluation.cached import deciding, weights_digest
 from workbench.evaluation.pictures import PICTURE, has_pictures, no_pictures
 from workbench.models.contract import check_name
 from workbench.models.files import model_files

@@ -16,7 +16,7 @@ from workbench.data.splits import CODES, SPLITS, Shares, carve
 from workbench.data.versions import new_version, versions
 from workbench.errors import BadInput, EndpointFailed
 from workbench.evaluation.bm25 import retrieve_bm25
-from workbench.evaluation.encode import with_cache
+from workbench.evaluation.cached import with_cache
 from workbench.evaluation.measure import Encoder, retrieve
 from workbench.evaluation.named import BM25
 from workbench.evaluation.own_document import NO

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 from tests.workbench.training.fakes import FakeReader
 from workbench.errors import BadInput, WorkbenchError
 from workbench.evaluation import candidates
-from workbench.evaluation.candidates import Bm25Scorer, first_stage, freeze, mine, rerank
+from workbench.evaluation.candidates import CandidateSet, first_stage, mine, rerank
+from workbench.evaluation.pairs import Bm25Scorer
+from workbench.evaluation.pool import whole_pool
 from workbench.models.contract import Contract
 
 ASKED = 8
@@ -44,6 +47,19 @@ class Right:
             progress(len(pairs), len(pairs))
         right = np.array([("yes" in text) != self.flip for _, text in self.pairs], np.float32)
         return right if self.value is None else np.full_like(right, self.value)
+
+
+def freeze(
+    reader: FakeReader,
+    split: str,
+    *,
+    max_queries: int | None = None,
+    seed: int = 0,
+    **more: Any,
+) -> CandidateSet:
+    data: Any = reader
+    pool = whole_pool(data, split, max_queries=max_queries, seed=seed)
+    return candidates.freeze(data, split, pool, **more)
 
 
 def test_bm25_is_taken_where_the_data_brings_nothing() -> None:
