@@ -56,6 +56,14 @@ def no_first_stage(name: str) -> BadInput:
     )
 
 
+def no_retriever(name: str) -> BadInput:
+    """``name`` was asked to search all documents of a matrix."""
+    return BadInput(
+        f"'{name}' cannot search all documents: it is no embedding model.",
+        "Name it among the rerankers, and 'bm25' or an embedding model as the retriever.",
+    )
+
+
 def no_second_stage(name: str) -> BadInput:
     """``name`` was asked to put candidates in order."""
     return BadInput(
@@ -86,12 +94,4 @@ def nothing_to_order() -> BadInput:
     return BadInput(
         "There is no first stage whose documents could be put in a new order.",
         "Name 'bm25' or an embedding model among the models.",
-    )
-
-
-def no_retriever(name: str) -> BadInput:
-    """``name`` was asked to search all documents for others to rerank."""
-    return BadInput(
-        f"'{name}' cannot search all documents: it is no embedding model.",
-        "Name it among the rerankers, and 'bm25' or an embedding model as the retriever.",
     )

@@ -1,7 +1,5 @@
 """Checks an evaluation when it is submitted, so that a wrong name stops at the click."""
 
-from collections.abc import Callable
-
 from workbench.comparison.table import PIPELINE, RERANKING, RETRIEVAL
 from workbench.data.needs import no_queries
 from workbench.data.reader import DatasetReader
@@ -38,8 +36,10 @@ def prepare_evaluate(
         "rerankers": _once(recipe.rerankers),
         "first_stage": first_stage_name(recipe.first_stage),
     }
-    if not waits or workspace.datasets.exists(recipe.dataset):
-        changes["dataset_version"] = _version(recipe, workspace, _measurable)
+    if workspace.datasets.exists(recipe.dataset):
+        changes["dataset_version"] = _version(recipe, workspace)
+    elif not waits:
+        workspace.datasets.get(recipe.dataset)
     if recipe.second_dataset and not waits:
         changes["second_dataset"] = _second(recipe, workspace)
     recipe = recipe.model_copy(update=changes)
@@ -52,7 +52,9 @@ def _check_stages(recipe: EvaluateRecipe, workspace: Workspace) -> None:
     """Every name is known and does what it is asked to; a hub model's kind shows in the run."""
     kinds = [find(workspace, name).kind for name in recipe.models]
     _check_mode(recipe, workspace, kinds)
-    _check_rerankers(recipe.rerankers, workspace)
+    for name in recipe.rerankers:
+        if find(workspace, name).kind in (BM25, *encoding()):
+            raise no_second_stage(name)
     if recipe.rerankers and not {BM25, *first_stages(), None} & set(kinds):
         raise nothing_to_order()
     stage = recipe.first_stage
@@ -100,7 +102,7 @@ def split_of(workspace: Workspace, dataset: str, wanted: str) -> str:
 
 def _check_candidates(reader: DatasetReader, split: str) -> None:
     """For 'reranking': the split's queries, if it has any, bring candidates."""
-    if _has_queries(reader, split) and not brought(reader, split).num_rows:
+    if reader.counts["splits"].get(split) and not brought(reader, split).num_rows:
         raise none_given(reader, split)
 
 
@@ -117,32 +119,18 @@ def _second(recipe: EvaluateRecipe, workspace: Workspace) -> str:
     return recipe.second_dataset
 
 
-def _check_rerankers(names: list[str], workspace: Workspace) -> None:
-    for name in names:
-        if find(workspace, name).kind in (BM25, *encoding()):
-            raise no_second_stage(name)
-
-
-def _version(
-    recipe: EvaluateRecipe | MatrixRecipe,
-    workspace: Workspace,
-    measurable: Callable[[DatasetReader, str], bool],
-) -> int:
-    """The data set's version, which has something to measure by."""
+def _version(recipe: EvaluateRecipe, workspace: Workspace) -> int:
     reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
-    if not measurable(reader, recipe.split):
+    if not _measurable(reader, recipe.split):
         raise no_queries(reader, recipe.split)
     return int(reader.version)
 
 
-def _has_queries(reader: DatasetReader, split: str) -> bool:
-    return bool(reader.counts["splits"].get(split))
-
-
 def _measurable(reader: DatasetReader, split: str) -> bool:
     """Whether the split has queries, or scored pairs."""
-    pairs = reader.counts.get("pairs")
-    return _has_queries(reader, split) or bool(pairs and reader.pairs(split).num_rows)
+    if reader.counts["splits"].get(split):
+        return True
+    return bool(reader.counts.get("pairs") and reader.pairs(split).num_rows)
 
 
 # Checks a pipeline matrix when it is submitted, so that a wrong name stops at the click.
@@ -153,15 +141,22 @@ def prepare_matrix(recipe: MatrixRecipe, workspace: Workspace, waits: bool = Fal
     :class:`BadInput`. ``waits``: another job comes first, and names that are not there yet are left
     for the run."""
     changes: dict[str, object] = {
-        "retrievers": _once(recipe.retrievers),
-        "rerankers": _once(recipe.rerankers),
+        "retrievers": list(dict.fromkeys(map(model_name, recipe.retrievers))),
+        "rerankers": list(dict.fromkeys(map(model_name, recipe.rerankers))),
     }
-    if not waits or workspace.datasets.exists(recipe.dataset):
-        changes["dataset_version"] = _version(recipe, workspace, _has_queries)
+    if workspace.datasets.exists(recipe.dataset):
+        reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
+        if not reader.counts["splits"].get(recipe.split):
+            raise no_queries(reader, recipe.split)
+        changes["dataset_version"] = reader.version
+    elif not waits:
+        workspace.datasets.get(recipe.dataset)
     if not waits:
         # A hub model's kind shows in the run.
         for name in recipe.retrievers:
             if find(workspace, name).kind not in (BM25, *first_stages(), None):
                 raise no_retriever(name)
-        _check_rerankers(recipe.rerankers, workspace)
+        for name in recipe.rerankers:
+            if find(workspace, name).kind in (BM25, *encoding()):
+                raise no_second_stage(name)
     return recipe.model_copy(update=changes)
