@@ -3,7 +3,7 @@
 Rerankers and late interaction put them in order; the first stage's own order is their baseline.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -168,22 +168,35 @@ def freeze(
     """
     if first_stage == GIVEN or (first_stage == AUTO and given_for_most(reader, split)):
         return _given(reader, split, pool, None if whole else k)
-    name, run = _retrieved(pool, first_stage, encoder, k=k, progress=progress, stop=stop)
+    name, encoder = _finder(first_stage, encoder)
+    run = find(pool, encoder, k=k, progress=progress, stop=stop)
     return frozen_run(reader, pool, run, name)
 
 
-def _retrieved(
-    pool: Pool, first_stage: str, encoder: Encoder | None, **how: Any
-) -> tuple[str, Run]:
-    """What BM25 (for 'auto' as well), or the embedding model of that name finds; and its name."""
+def find(
+    pool: Pool,
+    encoder: Encoder | None,
+    *,
+    k: int,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> Run:
+    """The first ``k`` documents of each query: the model's, or BM25's without one."""
+    if encoder is None:
+        return retrieve_bm25(pool, k=k, progress=progress, stop=stop)
+    return retrieve(encoder, pool, k=k, progress=progress, stop=stop)
+
+
+def _finder(first_stage: str, encoder: Encoder | None) -> tuple[str, Encoder | None]:
+    """What finds candidates, by name, and its model: 'auto' is BM25, which has none."""
     if first_stage in (AUTO, BM25):
-        return BM25, retrieve_bm25(pool, **how)
+        return BM25, None
     if encoder is None:
         raise BadInput(
             f"The first stage '{first_stage}' is not loaded.",
             "Choose 'auto', 'given', 'bm25', or an embedding model.",
         )
-    return first_stage, retrieve(encoder, pool, **how)
+    return first_stage, encoder
 
 
 def frozen_run(
@@ -219,24 +232,14 @@ def rerank(
 ) -> Measured:
     """The candidates in the scorer's order; equal scores by document id, as everywhere.
 
-    Texts are read and scored by blocks of documents, so that each document comes once. ``progress``
-    gets pairs done and in all. Raises :class:`WorkbenchError` when scores are not numbers, and what
-    ``stop`` raises.
+    ``progress`` gets pairs done and in all. Raises :class:`WorkbenchError` when scores are not
+    numbers, and what ``stop`` raises.
     """
-    pairs = frozen.pairs
-    scores = np.zeros(len(pairs), np.float32)
-    by_document = np.argsort(pairs[:, 1], kind="stable")
-    size = BLOCK if not getattr(scorer, "whole", False) else max(1, len(frozen.rows))
-    done = 0
-    for start in range(0, len(frozen.rows), size):
-        rows = frozen.rows[start : start + size]
-        documents = join_documents(frozen.read(rows), scorer.contract).to_pylist()
-        ends = np.searchsorted(pairs[by_document, 1], [start, start + size])
-        mine = np.sort(by_document[ends[0] : ends[1]])
-        some = pairs[mine] - np.array([0, start])
-        says = counted(progress, done, len(mine), len(pairs))
-        scores[mine] = score_some(scorer, frozen.texts, documents, some, progress=says, stop=stop)
-        done += len(mine)
+    places, _ = found = np.nonzero(frozen.run.documents >= 0)
+    documents = frozen.run.documents[found]
+    scores = score_rows(
+        scorer, frozen.texts, frozen.read, places, documents, progress=progress, stop=stop
+    )
     if not np.isfinite(scores).all():
         raise WorkbenchError(
             "The model's scores are not numbers, so it cannot rank anything.",
@@ -246,6 +249,35 @@ def rerank(
     ordered[frozen.run.documents >= 0] = scores
     k = frozen.run.documents.shape[1]
     return _measured(frozen, cut(Run(frozen.run.documents, ordered), k, frozen.order))
+
+
+def score_rows(
+    scorer: Scorer,
+    texts: Sequence[str],
+    read: Callable[[Rows], Any],
+    places: Rows,
+    documents: Rows,
+    *,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> NDArray[np.float32]:
+    """Scores (m,) of queries (places in ``texts``) with documents (rows, which ``read`` gives a
+    table of). Texts are read and scored by blocks of documents, so that each document comes once.
+    ``progress`` gets pairs done and in all."""
+    rows, column = np.unique(documents, return_inverse=True)
+    by_document = np.argsort(column, kind="stable")
+    scores = np.zeros(len(documents), np.float32)
+    size = BLOCK if not getattr(scorer, "whole", False) else max(1, len(rows))
+    done = 0
+    for start in range(0, len(rows), size):
+        shown = join_documents(read(rows[start : start + size]), scorer.contract).to_pylist()
+        ends = np.searchsorted(column[by_document], [start, start + size])
+        mine = np.sort(by_document[ends[0] : ends[1]])
+        pairs = np.stack([places[mine], column[mine] - start], axis=1).astype(np.int64)
+        says = counted(progress, done, len(mine), len(documents))
+        scores[mine] = score_some(scorer, texts, shown, pairs, progress=says, stop=stop)
+        done += len(mine)
+    return scores
 
 
 def mine(
@@ -283,7 +315,8 @@ def mine(
         # As many more as could be judged relevant or be there already.
         known = max(len(pool.judgments.get(int(query), ())) for query in asked.queries)
         deep = k + known + max(len(found[int(query)]) for query in asked.queries)
-        name, run = _retrieved(asked, first_stage, encoder, k=deep, progress=progress, stop=stop)
+        name, encoder = _finder(first_stage, encoder)
+        run = find(asked, encoder, k=deep, progress=progress, stop=stop)
         rows = (row[row >= 0].tolist() for row in run.documents)
         _extend(found, dict(zip(asked.queries.tolist(), rows, strict=True)), pool, k, name, origins)
         _extend(found, _by_chance(asked, found, k, seed), pool, k, "chance", origins)

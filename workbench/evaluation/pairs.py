@@ -11,9 +11,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
-from workbench.comparison.correlation import Correlation, compare_correlations, measure
+from workbench.comparison.correlation import (
+    Correlation,
+    compare_correlations,
+    correlation,
+    measure,
+)
 from workbench.comparison.names import CORRELATIONS
 from workbench.comparison.significance import Comparison, holm, verdict
 from workbench.errors import BadInput
@@ -25,7 +29,6 @@ from workbench.models.scorer import Scorer
 
 Floats = NDArray[np.float64]
 SPEARMAN = "spearman"
-PEARSON = "pearson"
 
 
 # First stages asked to order what a second stage would: each query's own candidates.
@@ -148,12 +151,7 @@ def correlations(found: Floats, given: Floats) -> dict[str, float]:
             "A correlation needs at least two pairs with different scores.",
             "Import pairs whose scores differ.",
         )
-    if np.ptp(found) == 0:
-        return {SPEARMAN: 0.0, PEARSON: 0.0}
-    return {
-        SPEARMAN: float(stats.spearmanr(found, given).statistic),
-        PEARSON: float(stats.pearsonr(found, given).statistic),
-    }
+    return {metric: correlation(metric, found, given) for metric in CORRELATIONS}
 
 
 @dataclass(frozen=True)

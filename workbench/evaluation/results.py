@@ -1,7 +1,7 @@
 """Puts what an evaluation measured on record: its files, then its row. Never overwritten."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -253,14 +253,15 @@ def record_entry(
     # A model alone is known by its own name, whatever it was called; a row that a first stage has
     # a part in by both.
     model = entry.model.name if entry.model and not entry.against else entry.name
-    id, folder = context.workspace.evaluations.new_folder()
-    save_measured(folder, reader, recipe.split, model, entry.asked, entry.measured)
+
+    def write(folder: Path) -> None:
+        save_measured(folder, reader, recipe.split, model, entry.asked, entry.measured)
+
     return _add(
         recipe,
         context,
         reader,
-        id=id,
-        folder=folder,
+        write,
         name=model,
         model=entry.model,
         queries=len(entry.measured.scores.queries),
@@ -285,15 +286,16 @@ def record_pairs(
     metrics: dict[str, float],
 ) -> Evaluation:
     """One model's score of each pair beside the given one."""
-    id, folder = context.workspace.evaluations.new_folder()
-    columns = {"given": scored.given, "score": scored.scores}
-    pq.write_table(pa.table(columns), folder / PAIRS_FILE)
+
+    def write(folder: Path) -> None:
+        columns = {"given": scored.given, "score": scored.scores}
+        pq.write_table(pa.table(columns), folder / PAIRS_FILE)
+
     return _add(
         recipe,
         context,
         reader,
-        id=id,
-        folder=folder,
+        write,
         name=scored.model.name,
         model=scored.model,
         queries=0,
@@ -307,9 +309,8 @@ def _add(
     recipe: EvaluateRecipe,
     context: JobContext,
     reader: DatasetReader | Turned,
+    write: Callable[[Path], None],
     *,
-    id: str,
-    folder: Path,
     name: str,
     model: ResolvedModel | None,
     queries: int,
@@ -318,6 +319,8 @@ def _add(
     about: dict[str, Any],
 ) -> Evaluation:
     workspace = context.workspace
+    id, folder = workspace.evaluations.new_folder()
+    write(folder)
     # With the data set's name, for when the data set is gone and its id says nothing.
     settings = recipe.model_dump(mode="json", exclude={"models"})
     return workspace.evaluations.add(

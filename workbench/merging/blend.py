@@ -31,7 +31,7 @@ from workbench.models.registry import from_job, new_model
 from workbench.models.resolve import ResolvedModel, fetched
 from workbench.recipes.merge import BlendRecipe, read_ratios
 from workbench.training.dev import DevTask, Reranking, Retrieval
-from workbench.training.image_text import TextToPicture
+from workbench.training.image_text import text_to_picture
 
 # Weights between two models of one architecture.
 #
@@ -190,7 +190,7 @@ def _field(recipe: BlendRecipe, context: JobContext, name: str, kind: ModelKind)
     pool = asked_pool(reader, split, recipe)
     ground: DevTask = Retrieval(pool)
     if kind.reads_pictures:
-        ground = TextToPicture(pool, reader.folder, Pixels(ROOM))
+        ground = text_to_picture(pool, reader.folder, Pixels(ROOM))
     elif not kind.encodes:
         stop = context.check_cancelled
         ground = Reranking(freeze(reader, split, pool, k=recipe.candidates, stop=stop))

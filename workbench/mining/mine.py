@@ -5,7 +5,7 @@ each other) but works on texts alone: it hands back no row numbers, normalises e
 vectors, knows neither title nor length per role, draws without a seed, and cannot be stopped.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,10 +17,10 @@ from workbench.data.needs import no_queries
 from workbench.data.reader import DatasetReader
 from workbench.data.splits import SPLITS
 from workbench.errors import BadInput, BadRecipe
-from workbench.evaluation.bm25 import retrieve_bm25
 from workbench.evaluation.cached import with_cache
+from workbench.evaluation.candidates import find
 from workbench.evaluation.exact_search import Run, cut
-from workbench.evaluation.measure import Encoder, retrieve
+from workbench.evaluation.measure import Progress, Stop
 from workbench.evaluation.named import BM25
 from workbench.evaluation.own_document import NO, query_itself, same_words
 from workbench.evaluation.pool import Pool, Rows, whole_pool
@@ -101,9 +101,6 @@ def no_reranker(name: str) -> BadInput:
 
 # Where negatives are looked for: by a model, by words in common, or by chance.
 
-Stop = Callable[[], None]
-Progress = Callable[[int, int], None]
-
 
 def positives_of(pool: Pool) -> list[Rows]:
     """For each of the pool's queries the rows of what was judged relevant to it, ascending."""
@@ -122,16 +119,6 @@ def excluded_documents(pool: Pool, positives: Sequence[Rows]) -> list[Rows]:
     for text, own in zip(texts, positives, strict=True):
         by_text.setdefault(text, set()).update(own.tolist())
     return [np.array(sorted(by_text[text]), np.int64) for text in texts]
-
-
-def searched(
-    pool: Pool, encoder: Encoder | None, depth: int, progress: Progress, stop: Stop
-) -> Run:
-    """The first ``depth`` documents of each query: the model's, or BM25's without one."""
-    depth = min(depth, pool.documents)
-    if encoder is None:
-        return retrieve_bm25(pool, k=depth, progress=progress, stop=stop)
-    return retrieve(encoder, pool, k=depth, progress=progress, stop=stop)
 
 
 def random_negatives(
@@ -292,7 +279,8 @@ class Miner:
             depth = most + max(len(one) for one in spared)
             name = recipe.origin.removeprefix(MINED)
             progress = self._say(f"{split}: {name} searches", "texts")
-            found = searched(pool, encoder, depth, progress, stop)
+            deep = min(depth, pool.documents)
+            found = find(pool, encoder, k=deep, progress=progress, stop=stop)
         everything = [found.documents[found.documents >= 0], *spared]
         keys = TextKeys(self.reader, np.concatenate(everything))
         run, left_out = screen(found, shut, itself, keys, most or found.documents.shape[1])

@@ -1,6 +1,6 @@
 """Scores of a query and a document, from vectors or from a second stage: what is kept to learn."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,19 +9,16 @@ from numpy.typing import NDArray
 
 from workbench.data.reader import DatasetReader
 from workbench.errors import WorkbenchError
-from workbench.evaluation.measure import Encoder
+from workbench.evaluation.candidates import score_rows
+from workbench.evaluation.measure import Encoder, Progress, Stop
 from workbench.evaluation.texts import join_documents
 from workbench.models.scorer import Scorer
 
 Rows = NDArray[np.int64]
 Floats = NDArray[np.float32]
-Stop = Callable[[], None]
-Progress = Callable[[int, int], None]
 
 #: Documents whose vectors are in memory at once.
 BLOCK = 10_000
-#: Pairs that are handed to a second stage at once.
-PAIRS = 4096
 
 
 class Teacher(Protocol):
@@ -65,21 +62,14 @@ class ByReading:
     texts: list[str]
 
     def __call__(self, queries: Rows, documents: Rows, progress: Progress, stop: Stop) -> Floats:
-        scores = np.empty(len(queries), np.float32)
-        order = np.argsort(queries, kind="stable")
-        for start in range(0, len(order), PAIRS):
-            mine = order[start : start + PAIRS]
-            asked, query = np.unique(queries[mine], return_inverse=True)
-            rows, column = np.unique(documents[mine], return_inverse=True)
-            table = self.reader.documents_at(rows.tolist())
-            scores[mine] = self.scorer.score(
-                [self.texts[at] for at in asked.tolist()],
-                join_documents(table, self.scorer.contract).to_pylist(),
-                np.stack([query, column], axis=1).astype(np.int64),
-                progress=_after(progress, start, len(order)),
-                stop=stop,
+        def read(rows: Rows) -> Any:
+            return self.reader.documents_at(rows.tolist())
+
+        return _finite(
+            score_rows(
+                self.scorer, self.texts, read, queries, documents, progress=progress, stop=stop
             )
-        return _finite(scores)
+        )
 
 
 def blocks(documents: Rows, size: int) -> Iterator[tuple[Rows, Rows, Rows]]:
@@ -89,10 +79,6 @@ def blocks(documents: Rows, size: int) -> Iterator[tuple[Rows, Rows, Rows]]:
     for start in range(0, len(rows), size):
         mine = np.flatnonzero((column >= start) & (column < start + size))
         yield mine, rows[start : start + size], column[mine] - start
-
-
-def _after(progress: Progress, before: int, total: int) -> Progress:
-    return lambda done, _of: progress(before + done, total)
 
 
 def _finite(values: Any) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from workbench.evaluation.candidates import CandidateSet, first_stage, rerank
-from workbench.evaluation.measure import Measured, measure
+from workbench.evaluation.measure import Encoder, Measured, measure
 from workbench.evaluation.pool import Pool, excluding
 from workbench.jobs.reporting import JobContext
 
@@ -57,7 +57,12 @@ class Retrieval:
     """An embedding model searches a pool of documents; it must beat the original."""
 
     pool: Pool
-    baseline_name: str = ORIGINAL
+    #: The model as the encoder that is measured.
+    as_encoder: Callable[[Any], Encoder] = lambda model: model
+
+    @property
+    def baseline_name(self) -> str:
+        return ORIGINAL
 
     @property
     def queries(self) -> int:
@@ -75,7 +80,7 @@ class Retrieval:
         return None
 
     def measure(self, model: Any, **options: Any) -> Measured:
-        return measure(model, self.pool, **options)
+        return measure(self.as_encoder(model), self.pool, **options)
 
 
 @dataclass(frozen=True, slots=True)
