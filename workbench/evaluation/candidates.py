@@ -137,12 +137,6 @@ class CandidateSet:
     #: What :func:`workbench.evaluation.pool.excluding` says of the pool it was found in.
     excluding: Mapping[str, int] = field(default_factory=dict)
 
-    @property
-    def pairs(self) -> NDArray[np.int64]:
-        """(m, 2): an index into ``texts``, an index into ``rows``; query by query."""
-        asked, _ = found = np.nonzero(self.run.documents >= 0)
-        return np.stack([asked, np.searchsorted(self.rows, self.run.documents[found])], axis=1)
-
 
 def freeze(
     reader: DatasetReader,

@@ -14,7 +14,7 @@ from workbench.errors import BadInput
 from workbench.evaluation.measure import Progress, measure_cut
 from workbench.evaluation.metrics import cut_scores
 from workbench.evaluation.named import BM25, Named, find
-from workbench.evaluation.pairs import ScoredPairs, pair_comparisons, pair_rows, score_pairs
+from workbench.evaluation.pairs import ScoredPairs, pair_comparisons, score_pairs
 from workbench.evaluation.pictures import Turned
 from workbench.evaluation.pool import Pool, asked_pool, excluding
 from workbench.evaluation.prepare import split_of
@@ -199,11 +199,10 @@ class _Ground:
                 f"{BM25} cannot be judged by scored pairs: it scores against a collection.",
                 "Name an embedding model, a reranker or a late-interaction model.",
             )
-        rows = pair_rows(scored, seed)
-        metrics = [{name: row[name] for name in ("spearman", "pearson")} for row in rows]
+        rows = [one.row(seed) for one in scored]
         evaluations = [
-            record_pairs(self.recipe, self.context, reader, one, values)
-            for one, values in zip(scored, metrics, strict=True)
+            record_pairs(self.recipe, self.context, reader, one, row)
+            for one, row in zip(scored, rows, strict=True)
         ]
         return {
             "pairs": table.num_rows,

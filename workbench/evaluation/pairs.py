@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.comparison.correlation import (
-    Correlation,
     compare_correlations,
     correlation,
     measure,
 )
 from workbench.comparison.names import CORRELATIONS
-from workbench.comparison.significance import Comparison, holm, verdict
+from workbench.comparison.significance import holm, verdict
 from workbench.errors import BadInput
 from workbench.evaluation.bm25 import Bm25
 from workbench.evaluation.measure import Encoder, Progress, Stop
@@ -146,12 +145,16 @@ def correlations(found: Floats, given: Floats) -> dict[str, float]:
     0 where the model gives all pairs one score: then it tells nothing. Raises :class:`BadInput`
     for fewer than two pairs, or where the data gives all of them one score.
     """
+    refuse_alike(given)
+    return {metric: correlation(metric, found, given) for metric in CORRELATIONS}
+
+
+def refuse_alike(given: Floats) -> None:
     if len(given) < 2 or np.ptp(given) == 0:
         raise BadInput(
             "A correlation needs at least two pairs with different scores.",
             "Import pairs whose scores differ.",
         )
-    return {metric: correlation(metric, found, given) for metric in CORRELATIONS}
 
 
 @dataclass(frozen=True)
@@ -165,10 +168,14 @@ class ScoredPairs:
     scores: Floats
     given: Floats
 
-
-def pair_rows(scored: Sequence[ScoredPairs], seed: int) -> list[dict[str, Any]]:
-    """Each model's correlations with their 95% bootstrap intervals, as ``evaluate``'s JSON."""
-    return [_pair_row(one, seed) for one in scored]
+    def row(self, seed: int) -> dict[str, Any]:
+        """The correlations with their 95% bootstrap intervals, as in ``evaluate``'s JSON."""
+        refuse_alike(self.given)
+        row: dict[str, Any] = {"model": self.name, "pairs": len(self.given), "kind": self.kind}
+        for metric in CORRELATIONS:
+            found = measure(metric, self.scores, self.given, seed=seed)
+            row |= {metric: found.value, f"{metric}_ci95": list(found.ci95)}
+        return row
 
 
 def pair_comparisons(scored: Sequence[ScoredPairs], seed: int) -> list[dict[str, Any]]:
@@ -180,27 +187,10 @@ def pair_comparisons(scored: Sequence[ScoredPairs], seed: int) -> list[dict[str,
     ]
     corrected = holm([one.p_value for one in found])
     return [
-        _pair_comparison(one.name, first.name, result, p_holm)
+        {
+            **result.row(one.name, first.name, SPEARMAN, p_holm),
+            "pairs": result.queries,
+            "verdict": verdict(result.delta, p_holm, result.queries, unit="pairs"),
+        }
         for one, result, p_holm in zip(others, found, corrected, strict=True)
     ]
-
-
-def _pair_row(one: ScoredPairs, seed: int) -> dict[str, Any]:
-    correlations(one.scores, one.given)  # refuses pairs that tell nothing
-    row: dict[str, Any] = {"model": one.name, "pairs": len(one.given), "kind": one.kind}
-    for metric in CORRELATIONS:
-        found: Correlation = measure(metric, one.scores, one.given, seed=seed)
-        row |= {metric: found.value, f"{metric}_ci95": list(found.ci95)}
-    return row
-
-
-def _pair_comparison(model: str, against: str, result: Comparison, p_holm: float) -> dict[str, Any]:
-    return {
-        "model": model,
-        "against": against,
-        "metric": SPEARMAN,
-        **result.to_dict(),
-        "p_holm": p_holm,
-        "pairs": result.queries,
-        "verdict": verdict(result.delta, p_holm, result.queries, unit="pairs"),
-    }

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from storage.records import Evaluation
 from workbench.comparison.conditions import LENGTHS
+from workbench.comparison.names import CORRELATIONS
 from workbench.comparison.significance import (
     Comparison,
     compare,
@@ -133,7 +134,14 @@ def comparisons(
             found.append((entry, against.name, result))
     corrected = holm([result.p_value for _, _, result in found])
     return [
-        _as_json(entry, against, metric, result, p_holm)
+        {
+            **result.row(entry.name, against, metric, p_holm),
+            "queries": result.queries,
+            "second_stage": bool(entry.against),
+            "verdict": (second_stage_verdict if entry.against else verdict)(
+                result.delta, p_holm, result.queries
+            ),
+        }
         for (entry, against, result), p_holm in zip(found, corrected, strict=True)
     ]
 
@@ -158,22 +166,6 @@ def _compare(one: Measured, other: Measured, metric: str, seed: int) -> Comparis
         return None
     values, against = one.scores.values[metric][mine], other.scores.values[metric][theirs]
     return compare(values, against, seed=seed)
-
-
-def _as_json(
-    entry: Entry, against: str, metric: str, result: Comparison, p_holm: float
-) -> dict[str, Any]:
-    judge = second_stage_verdict if entry.against else verdict
-    return {
-        "model": entry.name,
-        "against": against,
-        "metric": metric,
-        **result.to_dict(),
-        "p_holm": p_holm,
-        "queries": result.queries,
-        "second_stage": bool(entry.against),
-        "verdict": judge(result.delta, p_holm, result.queries),
-    }
 
 
 # What an evaluation leaves on disk, as Parquet: the run, the metrics of each query, and the
@@ -283,9 +275,9 @@ def record_pairs(
     context: JobContext,
     reader: DatasetReader,
     scored: ScoredPairs,
-    metrics: dict[str, float],
+    row: Mapping[str, Any],
 ) -> Evaluation:
-    """One model's score of each pair beside the given one."""
+    """One model's score of each pair beside the given one. ``row``: what the scores came to."""
 
     def write(folder: Path) -> None:
         columns = {"given": scored.given, "score": scored.scores}
@@ -300,7 +292,7 @@ def record_pairs(
         model=scored.model,
         queries=0,
         documents=0,
-        metrics=metrics,
+        metrics={name: row[name] for name in CORRELATIONS},
         about={"row": scored.name, "kind": scored.kind, "pairs": len(scored.given)},
     )
 

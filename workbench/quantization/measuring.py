@@ -345,20 +345,19 @@ def written(folder: Path, role: str) -> Any:
 def _ordered(
     model: Any, frozen: CandidateSet, progress: Progress
 ) -> tuple[Measured, dict[str, float]]:
-    pairs = frozen.pairs
     seconds: list[float] = []
     # The first is asked twice: it pays for what is loaded on first use.
     for at in [0, *spread(len(frozen.texts))]:
-        own = pairs[pairs[:, 0] == at]
-        table = frozen.read(frozen.rows[own[:, 1]])
+        rows = frozen.run.documents[at]
+        table = frozen.read(rows[rows >= 0])
         shown = join_documents(table, model.contract).to_pylist()
-        one = np.stack([np.zeros(len(own), np.int64), np.arange(len(own))], axis=1)
+        one = np.stack([np.zeros(len(shown), np.int64), np.arange(len(shown))], axis=1)
         began = time.monotonic()
         model.score([frozen.texts[at]], shown, one)
         seconds.append(time.monotonic() - began)
     began = time.monotonic()
     found = rerank(model, frozen, progress=progress)
-    each = (time.monotonic() - began) / max(1, len(pairs))
+    each = (time.monotonic() - began) / max(1, int((frozen.run.documents >= 0).sum()))
     return found, {
         "milliseconds_per_query": middle(seconds[1:]),
         "milliseconds_per_document": 1000 * each,
