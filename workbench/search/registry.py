@@ -5,7 +5,7 @@ from pathlib import Path
 
 from storage.errors import NameExists
 from storage.records import Index
-from workbench.errors import IndexNotFound, InUse, NameTaken
+from workbench.errors import IndexNotFound, NameTaken
 from workbench.jobs.files import folder_bytes
 from workbench.models.registry import Store
 from workbench.named_records import NamedRecords
@@ -27,6 +27,7 @@ class Indexes(NamedRecords[Index]):
     folder_name = "indexes"
     missing = IndexNotFound
     hint = "Build one with: python -m workbench index build --dataset NAME"
+    needed = ("The index '{}' is needed by {}.", "Wait until the job is done, or cancel it.")
 
     def __init__(self, store: Store, home: Path) -> None:
         super().__init__(store.indexes, home)
@@ -51,28 +52,13 @@ class Indexes(NamedRecords[Index]):
             shutil.rmtree(self._home / before.path, ignore_errors=True)
         return index
 
-    def remove(self, *names: str) -> None:
-        """Delete indexes and their folders; raises :class:`InUse` while a job makes use of one of
-        them, and then none is deleted."""
-        found = [self.get(name) for name in names]
-        for index in found:
-            if users := self.used_by(index.id):
-                raise InUse(
-                    f"The index '{index.name}' is needed by {', '.join(users)}.",
-                    "Wait until the job is done, or cancel it.",
-                )
-        for index in found:
-            self._store.indexes.delete(index.id)
-            shutil.rmtree(self._home / index.path, ignore_errors=True)
-
     def used_by(self, name: str) -> tuple[str, ...]:
         """The jobs that keep the index from being removed, in words."""
         index = self.get(name)
         return tuple(map(in_words, jobs_using(self._store, "index", {index.id, index.name})))
 
-    def folder(self, name: str) -> Path:
-        """Where the index's files are."""
-        return self._home / self.get(name).path
+    def _path(self, record: Index) -> str:
+        return record.path
 
     def bytes(self, name: str) -> int:
         """What the index takes on disk."""
