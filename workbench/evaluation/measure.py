@@ -54,16 +54,15 @@ def measure(
     encoder: Encoder,
     pool: Pool,
     *,
-    depth: int = DEPTH,
     progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> Measured:
     """Measure one model. ``progress`` gets (texts encoded, texts in all).
 
-    Runs are searched at least as deep as the metrics look, else recall@100 would lie.
+    Runs are searched as deep as the metrics look, else recall@100 would lie.
     Raises what ``stop`` raises, and :class:`WorkbenchError` when vectors are not numbers.
     """
-    return score(pool, retrieve(encoder, pool, k=max(depth, DEPTH), progress=progress, stop=stop))
+    return score(pool, retrieve(encoder, pool, k=DEPTH, progress=progress, stop=stop))
 
 
 def score(pool: Pool, run: Run) -> Measured:
@@ -197,23 +196,19 @@ def measure_cut(
     number of dimensions. Vectors are cut, then brought to length 1 again where the contract does
     that. ``progress`` gets (texts encoded, texts in all).
     """
-    queries = encoder.encode(pool.texts, "query", stop=stop)
+    counter = _Counter(progress, len(pool.texts) + pool.documents)
+    queries = _encode(encoder, pool.texts, "query", counter, stop)
     sizes = dimensions_of(wanted, queries.shape[1])
     unit = encoder.contract.normalize
     asked = {size: cut_to(queries, size, unit) for size in sizes}
     best: dict[int, Run] = {size: nothing(len(queries)) for size in sizes}
-    done, total = len(pool.texts), len(pool.texts) + pool.documents
     deep = pool.depth(k)
     for rows, table in pool.blocks():
-        texts = join_documents(table, encoder.contract).to_pylist()
-        vectors = encoder.encode(texts, "document", stop=stop)
+        vectors = encode_documents(encoder, table, counter, stop)
         for size in sizes:
             blocks = [(rows, cut_to(vectors, size, unit))]
             found = search(asked[size], blocks, k=deep, order=pool.order)
             best[size] = merge(best[size], found, deep, pool.order)
-        done += len(texts)
-        if progress is not None:
-            progress(done, total)
     return {size: score(pool, pool.without_own(best[size], k)) for size in sizes}
 
 

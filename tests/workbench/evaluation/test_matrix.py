@@ -2,15 +2,19 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.workbench.evaluation import test_stages
-from tests.workbench.evaluation.test_stages import ASKED, DATA, MODELS, Make
+from tests.workbench.evaluation.test_stages import ASKED, DATA, MODELS, PLAIN, WRONG, Make
 from workbench.comparison.matrix import MEASURED, to_markdown, to_published, to_text
 from workbench.errors import BadInput, BadRecipe, JobCancelled
+from workbench.evaluation import stages
+from workbench.evaluation.cached import CachedEncoder
+from workbench.evaluation.encoding_cache import EncodingCache
 from workbench.evaluation.job import run, run_matrix
 from workbench.evaluation.metrics import cut_scores
 from workbench.evaluation.prepare import prepare_matrix
@@ -71,6 +75,37 @@ def test_times_are_of_each_stage_and_add_up(make: Make) -> None:
         found["embed", "right"]["milliseconds"]["search"]
         == found["embed", ""]["milliseconds"]["search"]
     )
+
+
+def test_what_decides_a_time_is_never_read_from_disk(
+    make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[tuple[str, int]] = []
+
+    class Counting(test_stages.Embedding):
+        def encode(self, texts: Any, role: str, **_: Any) -> Any:
+            asked.append((role, len(texts)))
+            return super().encode(texts, role)
+
+    class Kept(CachedEncoder):
+        contract = test_stages.Embedding.contract
+
+        def __init__(self) -> None:
+            how = {"weights": "w", "precision": "fp32", "device": "cpu", "dimensions": ASKED}
+            super().__init__(Counting(), EncodingCache(tmp_path, limit=10**9), "embed", how)
+
+    def with_cache(model: Any, _resolved: Any, _workspace: Any, use: bool) -> Any:
+        assert not use
+        return model
+
+    monkeypatch.setitem(MODELS, "embed", Kept)
+    monkeypatch.setattr(stages, "with_cache", with_cache)
+    for documents in (len(PLAIN) + len(WRONG), 0):
+        asked.clear()
+        run_matrix(recipe(["embed"], rerankers=["right"]), make(DATA))
+        # One more query, before the clock runs: it pays for what is loaded on first use.
+        assert sum(count for role, count in asked if role == "query") == ASKED + 1
+        assert sum(count for role, count in asked if role == "document") == documents
 
 
 def test_each_reranker_scores_each_candidate_once(
