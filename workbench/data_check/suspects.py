@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 from workbench.data.splits import CODES
 from workbench.data_check.checked import Array, CheckedVersion, queries_of
 from workbench.data_check.report import EXAMPLES, Example, Finding, Fix
-from workbench.errors import WorkbenchError
 from workbench.evaluation.own_document import query_itself
 from workbench.evaluation.pictures import has_pictures
-from workbench.evaluation.texts import join_documents
 from workbench.models.resolve import resolve
 from workbench.plurals import counted
 
@@ -219,7 +217,6 @@ class _Judge:
     def __init__(self, data: "CheckedVersion") -> None:
         from workbench.data_check.prepare import refuse_judge
         from workbench.evaluation.cached import with_cache
-        from workbench.evaluation.pairs import as_scorer
         from workbench.models.load import load_model
 
         recipe, workspace = data.recipe, data.context.workspace
@@ -232,23 +229,24 @@ class _Judge:
         )
         # Of a model that was on the hub only, this is known now.
         refuse_judge(recipe.judge, model.contract.kind)
-        self._scorer = as_scorer(with_cache(model, resolved, workspace, recipe.use_cache))
+        self._model = with_cache(model, resolved, workspace, recipe.use_cache)
         self._exam = data
 
     def score(self, queries: Rows, documents: Rows) -> NDArray[np.float64]:
         """(m,) scores of the pairs, higher is better."""
         if not len(queries):
             return np.zeros(0)
-        asked, left = np.unique(queries, return_inverse=True)
-        held, right = np.unique(documents, return_inverse=True)
+        from workbench.evaluation.candidates import reading, score_rows
+        from workbench.evaluation.pairs import as_scorer
+
+        asked, places = np.unique(queries, return_inverse=True)
         texts = [self._exam.query(row)[1] for row in asked.tolist()]
-        table = self._exam.reader.documents_at(held.tolist())
-        passages = join_documents(table, self._scorer.contract).to_pylist()
-        pairs = np.stack([left, right], axis=1).astype(np.int64)
-        stop = self._exam.context.check_cancelled
-        scores = self._scorer.score(texts, passages, pairs, stop=stop)
-        if not np.isfinite(scores).all():
-            raise WorkbenchError(
-                "The judge gives scores that are not numbers.", "Try fp32 precision."
-            )
+        scores = score_rows(
+            as_scorer(self._model),
+            texts,
+            reading(self._exam.reader),
+            places,
+            documents,
+            stop=self._exam.context.check_cancelled,
+        )
         return np.asarray(scores, np.float64)

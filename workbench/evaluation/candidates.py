@@ -204,12 +204,17 @@ def frozen_run(
         judgments=pool.judgments,
         run=run,
         rows=rows,
-        read=lambda some: reader.documents_at(some.tolist(), ["title", "text"]),
+        read=reading(reader),
         origin=origin,
         order=pool.order,
         left_out=left_out,
         excluding=excluding(pool),
     )
+
+
+def reading(reader: DatasetReader) -> Callable[[Rows], Any]:
+    """Document rows -> their table (title, text)."""
+    return lambda rows: reader.documents_at(rows.tolist(), ["title", "text"])
 
 
 def first_stage(frozen: CandidateSet) -> Measured:
@@ -226,19 +231,13 @@ def rerank(
 ) -> Measured:
     """The candidates in the scorer's order; equal scores by document id, as everywhere.
 
-    ``progress`` gets pairs done and in all. Raises :class:`WorkbenchError` when scores are not
-    numbers, and what ``stop`` raises.
+    ``progress`` gets pairs done and in all. Raises as :func:`score_rows`.
     """
     places, _ = found = np.nonzero(frozen.run.documents >= 0)
     documents = frozen.run.documents[found]
     scores = score_rows(
         scorer, frozen.texts, frozen.read, places, documents, progress=progress, stop=stop
     )
-    if not np.isfinite(scores).all():
-        raise WorkbenchError(
-            "The model's scores are not numbers, so it cannot rank anything.",
-            "Try fp32 precision; if that does not help, the model's weights are broken.",
-        )
     ordered = np.full(frozen.run.documents.shape, -np.inf, dtype=np.float32)
     ordered[frozen.run.documents >= 0] = scores
     k = frozen.run.documents.shape[1]
@@ -257,7 +256,8 @@ def score_rows(
 ) -> NDArray[np.float32]:
     """Scores (m,) of queries (places in ``texts``) with documents (rows, which ``read`` gives a
     table of). Texts are read and scored by blocks of documents, so that each document comes once.
-    ``progress`` gets pairs done and in all."""
+    ``progress`` gets pairs done and in all. Raises :class:`WorkbenchError` when scores are not
+    numbers, and what ``stop`` raises."""
     rows, column = np.unique(documents, return_inverse=True)
     by_document = np.argsort(column, kind="stable")
     scores = np.zeros(len(documents), np.float32)
@@ -271,6 +271,11 @@ def score_rows(
         says = counted(progress, done, len(mine), len(documents))
         scores[mine] = score_some(scorer, texts, shown, pairs, progress=says, stop=stop)
         done += len(mine)
+    if not np.isfinite(scores).all():
+        raise WorkbenchError(
+            "The model's scores are not numbers, so it cannot rank anything.",
+            "Try fp32 precision; if that does not help, the model's weights are broken.",
+        )
     return scores
 
 

@@ -47,10 +47,12 @@ def as_scorer(model: Any) -> Scorer:
 
 
 class EmbeddingScorer:
-    """An embedding model as a scorer: the inner product of the two vectors."""
+    """An embedding model as a scorer: the inner product of the two vectors. Those of the queries
+    are remembered: blocks of documents come one after another with the same queries."""
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
+        self._queries: dict[str, NDArray[np.float32]] = {}
 
     @property
     def contract(self) -> Contract:
@@ -67,9 +69,12 @@ class EmbeddingScorer:
     ) -> NDArray[np.float32]:
         total = len(queries) + len(documents)
         says = progress or (lambda _done, _total: None)
-        asked = self.encoder.encode(
-            list(queries), "query", progress=lambda done, _: says(done, total), stop=stop
+        new = [text for text in dict.fromkeys(queries) if text not in self._queries]
+        vectors = self.encoder.encode(
+            new, "query", progress=lambda done, _: says(done, total), stop=stop
         )
+        self._queries.update(zip(new, vectors, strict=True))
+        asked = np.stack([self._queries[text] for text in queries])
         found = self.encoder.encode(
             list(documents),
             "document",

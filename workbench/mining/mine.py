@@ -18,16 +18,16 @@ from workbench.data.reader import DatasetReader
 from workbench.data.splits import SPLITS
 from workbench.errors import BadInput, BadRecipe
 from workbench.evaluation.cached import with_cache
-from workbench.evaluation.candidates import find
+from workbench.evaluation.candidates import find, reading, score_rows
 from workbench.evaluation.exact_search import Run, cut
 from workbench.evaluation.measure import Progress, Stop
 from workbench.evaluation.named import BM25
 from workbench.evaluation.own_document import NO, query_itself, same_words
+from workbench.evaluation.pairs import as_scorer
 from workbench.evaluation.pool import Pool, Rows, whole_pool
 from workbench.jobs.reporting import JobContext
 from workbench.mining.proposal import EARLIER, NEGATIVE, POSITIVE, SCHEMA, summary, write
 from workbench.mining.rules import Chosen, Floats, Rules, TextKeys, choose, screen
-from workbench.mining.teach import ByReading, ByVectors, Teacher
 from workbench.models.resolve import resolve
 from workbench.recipes.mine import MINED, MineRecipe
 from workbench.workspace import Workspace
@@ -215,15 +215,13 @@ class Miner:
         hunts = [self._find(split, encoder) for split in self._splits()]
         if recipe.reranker is None:
             for hunt in hunts:
-                texts = hunt.pool.texts
-                self._score(hunt, ByVectors(encoder, self.reader, texts) if encoder else None)
+                self._score(hunt, encoder)
             return hunts
         del encoder
         scorer = self._load(recipe.reranker, searches=False)
         for hunt in hunts:
-            teacher = ByReading(scorer, self.reader, hunt.pool.texts)
-            self._score(hunt, teacher)
-            self._reorder(hunt, teacher)
+            self._score(hunt, scorer)
+            self._reorder(hunt, scorer)
         return hunts
 
     def _splits(self) -> list[str]:
@@ -323,26 +321,38 @@ class Miner:
 
     # -- scores ----------------------------------------------------------------------------------
 
-    def _score(self, hunt: Hunt, teacher: Teacher | None) -> None:
-        """What is right, and what stays, by the teacher."""
+    def _score(self, hunt: Hunt, teacher: Any) -> None:
+        """What is right, and what stays, by the model that is the teacher, if there is one."""
         places, documents = hunt.positive_pairs
         if teacher is None:
             hunt.positive_scores = np.full(len(places), np.nan, np.float32)
             return
         queries = np.concatenate([places, hunt.kept[0]])
         rows = np.concatenate([documents, hunt.kept[1]])
-        say = self._say(f"{hunt.split}: {self.recipe.teacher} scores what is there", "pairs")
-        scores = teacher(queries, rows, say, self.context.check_cancelled)
+        message = f"{hunt.split}: {self.recipe.teacher} scores what is there"
+        scores = self._scores(hunt, teacher, queries, rows, message)
         hunt.positive_scores, hunt.kept_scores = scores[: len(places)], scores[len(places) :]
 
-    def _reorder(self, hunt: Hunt, teacher: Teacher) -> None:
+    def _scores(
+        self, hunt: Hunt, teacher: Any, queries: Rows, documents: Rows, message: str
+    ) -> Floats:
+        """(m,) of queries, by their places, with documents."""
+        return score_rows(
+            as_scorer(teacher),
+            hunt.pool.texts,
+            reading(self.reader),
+            queries,
+            documents,
+            progress=self._say(message, "pairs"),
+            stop=self.context.check_cancelled,
+        )
+
+    def _reorder(self, hunt: Hunt, teacher: Any) -> None:
         """What was found, by the second stage's scores."""
         there = np.nonzero(hunt.run.documents >= 0)
-        say = self._say(f"{hunt.split}: {self.recipe.reranker} scores what was found", "pairs")
+        message = f"{hunt.split}: {self.recipe.reranker} scores what was found"
         scores = np.full(hunt.run.documents.shape, -np.inf, np.float32)
-        scores[there] = teacher(
-            there[0], hunt.run.documents[there], say, self.context.check_cancelled
-        )
+        scores[there] = self._scores(hunt, teacher, there[0], hunt.run.documents[there], message)
         # Drawn by chance means: whatever their scores. The first ones stay the first.
         reordered = Run(hunt.run.documents, scores)
         width = hunt.run.documents.shape[1]
