@@ -3,8 +3,9 @@
 Rerankers and late interaction put them in order; the first stage's own order is their baseline.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,11 @@ from workbench.errors import BadInput, WorkbenchError
 from workbench.evaluation.bm25 import retrieve_bm25
 from workbench.evaluation.cached import counted, score_some
 from workbench.evaluation.exact_search import Run, cut
-from workbench.evaluation.measure import Encoder, Measured, Progress, Stop, retrieve
-from workbench.evaluation.metrics import Judgments, score_run
+from workbench.evaluation.measure import Encoder, Measured, Progress, Stop, retrieve, score
+from workbench.evaluation.metrics import Judgments
 from workbench.evaluation.named import AUTO, BM25, GIVEN
 from workbench.evaluation.own_document import NO, query_itself
-from workbench.evaluation.pool import Pool, Rows, excluding, whole_pool
+from workbench.evaluation.pool import Pool, Rows, whole_pool
 from workbench.evaluation.texts import join_documents
 from workbench.models.scorer import Scorer
 from workbench.recipes.mine import MINED
@@ -116,26 +117,23 @@ BLOCK = 20_000
 
 @dataclass(frozen=True)
 class CandidateSet:
-    """What is put in order: n queries and, for each, what the first stage found."""
+    """What is put in order: a pool's queries and, for each, what the first stage found."""
 
-    queries: Rows
-    texts: list[str]
-    judgments: Judgments
+    pool: Pool
     #: The first stage's order: document rows (n, k), -1 where fewer; its scores.
     run: Run
-    #: The distinct document rows, ascending.
-    rows: Rows
     #: Document rows -> their table (title, text). Not all texts are held at once: those of ten
     #: thousand queries' candidates would take gigabytes.
     read: Callable[[Rows], Any]
     #: 'given', 'bm25', or the embedding model's name.
     origin: str
-    #: Document rows -> their place among all ids; the smaller place wins a tie.
-    order: Callable[[Rows], Rows]
     #: Queries without a wrong candidate of their own ('given' only): nothing could be put in order.
     left_out: int = 0
-    #: What :func:`workbench.evaluation.pool.excluding` says of the pool it was found in.
-    excluding: Mapping[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def rows(self) -> Rows:
+        """The distinct document rows, ascending."""
+        return np.unique(self.run.documents[self.run.documents >= 0])
 
 
 def freeze(
@@ -164,7 +162,7 @@ def freeze(
         return _given(reader, split, pool, None if whole else k)
     name, encoder = _finder(first_stage, encoder)
     run = find(pool, encoder, k=k, progress=progress, stop=stop)
-    return frozen_run(reader, pool, run, name)
+    return CandidateSet(pool, run, reading(reader), name)
 
 
 def find(
@@ -193,33 +191,9 @@ def _finder(first_stage: str, encoder: Encoder | None) -> tuple[str, Encoder | N
     return first_stage, encoder
 
 
-def frozen_run(
-    reader: DatasetReader, pool: Pool, run: Run, origin: str, left_out: int = 0
-) -> CandidateSet:
-    """A run over the pool's queries as candidates."""
-    rows = np.unique(run.documents[run.documents >= 0])
-    return CandidateSet(
-        queries=pool.queries,
-        texts=pool.texts,
-        judgments=pool.judgments,
-        run=run,
-        rows=rows,
-        read=reading(reader),
-        origin=origin,
-        order=pool.order,
-        left_out=left_out,
-        excluding=excluding(pool),
-    )
-
-
 def reading(reader: DatasetReader) -> Callable[[Rows], Any]:
     """Document rows -> their table (title, text)."""
     return lambda rows: reader.documents_at(rows.tolist(), ["title", "text"])
-
-
-def first_stage(frozen: CandidateSet) -> Measured:
-    """The order as it came: what a second stage has to beat."""
-    return _measured(frozen, frozen.run)
 
 
 def rerank(
@@ -236,12 +210,13 @@ def rerank(
     places, _ = found = np.nonzero(frozen.run.documents >= 0)
     documents = frozen.run.documents[found]
     scores = score_rows(
-        scorer, frozen.texts, frozen.read, places, documents, progress=progress, stop=stop
+        scorer, frozen.pool.texts, frozen.read, places, documents, progress=progress, stop=stop
     )
     ordered = np.full(frozen.run.documents.shape, -np.inf, dtype=np.float32)
     ordered[frozen.run.documents >= 0] = scores
     k = frozen.run.documents.shape[1]
-    return _measured(frozen, cut(Run(frozen.run.documents, ordered), k, frozen.order))
+    reordered = cut(Run(frozen.run.documents, ordered), k, frozen.pool.order)
+    return score(frozen.pool, reordered)
 
 
 def score_rows(
@@ -365,8 +340,4 @@ def _given(reader: DatasetReader, split: str, pool: Pool, k: int | None) -> Cand
     if not len(kept):
         raise none_given(reader, split)
     left_out = len(pool.queries) - len(kept)
-    return frozen_run(reader, pool.asking(kept.tolist()), run, GIVEN, left_out)
-
-
-def _measured(frozen: CandidateSet, run: Run) -> Measured:
-    return Measured(run, score_run(frozen.queries, run.documents, frozen.judgments))
+    return CandidateSet(pool.asking(kept.tolist()), run, reading(reader), GIVEN, left_out)

@@ -25,9 +25,8 @@ from workbench.evaluation.bm25 import retrieve_bm25
 from workbench.evaluation.cached import CachedEncoder, with_cache
 from workbench.evaluation.candidates import (
     CandidateSet,
-    first_stage,
     freeze,
-    frozen_run,
+    reading,
     rerank,
 )
 from workbench.evaluation.exact_search import Run
@@ -48,7 +47,7 @@ from workbench.evaluation.named import (
 )
 from workbench.evaluation.pairs import Bm25Scorer, as_scorer
 from workbench.evaluation.pictures import FromPictures, OnPictures, Turned, has_pictures
-from workbench.evaluation.pool import Pool, asked_pool
+from workbench.evaluation.pool import Pool, asked_pool, excluding
 from workbench.evaluation.results import (
     Entry,
     lengths_of,
@@ -224,7 +223,7 @@ class Stages:
         if self.recipe.rerankers and (contract is None or contract.model_kind.first_stage):
             best = slice(None), slice(self.recipe.candidates)
             found = Run(run.documents[best], run.scores[best])
-            frozen = frozen_run(self.reader, self.pool, found, named.name)
+            frozen = CandidateSet(self.pool, found, reading(self.reader), named.name)
             self._found[named.name] = self._candidates(frozen, entry.milliseconds)
         return entry
 
@@ -300,16 +299,16 @@ class Stages:
 
     def _candidates(self, frozen: CandidateSet, milliseconds: Mapping[str, float]) -> _Candidates:
         """With the first stage's own order: the row a second stage has to beat."""
-        k, measured = self.recipe.candidates, first_stage(frozen)
+        k, measured = self.recipe.candidates, score(frozen.pool, frozen.run)
         order = Entry(
             name=order_name(frozen.origin, k),
             kind="first-stage",
             searched=searched_words(frozen.origin, k),
-            asked=frozen.queries,
+            asked=frozen.pool.queries,
             documents=len(frozen.rows),
             measured=measured,
             whole=_full_list_map(frozen, measured),
-            excluding=frozen.excluding,
+            excluding=excluding(frozen.pool),
             milliseconds=milliseconds,
         )
         return _Candidates(frozen, order)
@@ -344,10 +343,10 @@ def _full_list_map(frozen: CandidateSet, measured: Measured) -> dict[str, float]
     """{"longest_list", "map"}: average precision over whole lists, however long, which others call
     plain MAP; {} where none is longer than the metrics look (then MAP@100 is that very number), or
     a first stage's list was cut."""
-    documents = measured.run.documents
+    pool, documents = frozen.pool, measured.run.documents
     longest = int((documents >= 0).sum(axis=1).max(initial=0))
     if frozen.origin != GIVEN or longest <= DEPTH:
         return {}
-    values = calculated([AP(rel=1)], frozen.queries, documents, frozen.judgments)
+    values = calculated([AP(rel=1)], pool.queries, documents, pool.judgments)
     found = float(np.sum([one for _, _, one in values]))
-    return {"longest_list": longest, "map": found / len(frozen.queries)}
+    return {"longest_list": longest, "map": found / len(pool.queries)}

@@ -248,9 +248,8 @@ def _take(workspace: Workspace, order: Order, progress: Progress) -> dict[str, A
     # The ground is laid before memory is counted.
     kind = (resolved.contract or Contract()).model_kind
     second = kind.reads_pairs or (kind.token_vectors and reader.counts["documents"] > EXACT)
-    ground: Any = asked_pool(reader, order.split, order)
-    if second:
-        ground = freeze(reader, order.split, ground, k=order.candidates)
+    pool = asked_pool(reader, order.split, order)
+    frozen = freeze(reader, order.split, pool, k=order.candidates) if second else None
     memory = Memory(order.device)
     model: Any = load_model(
         resolved,
@@ -261,23 +260,23 @@ def _take(workspace: Workspace, order: Order, progress: Progress) -> dict[str, A
     if isinstance(model, LoadedImageText) and has_pictures(reader):
         model = OnPictures(model, reader.folder)
     found, times = (
-        _ordered(model, ground, progress) if second else _searched(model, ground, order, progress)
+        _ordered(model, frozen, progress) if frozen else _searched(model, pool, order, progress)
     )
     np.savez(order.folder / RUN, documents=found.run.documents, scores=found.run.scores)
     return {
         **found.scores.means(),
         **times,
         "queries": len(found.scores.queries),
-        "documents": len(ground.rows) if second else ground.documents,
+        "documents": len(frozen.rows) if frozen else pool.documents,
         "memory": memory.peak(),
         "bytes": folder_bytes(Path(resolved.source)),
         "dimensions": model.contract.dimensions,
         "normalize": model.contract.normalize,
         "kind": model.contract.kind,
         "device": model.device,
-        "against": getattr(ground, "origin", ""),
+        "against": frozen.origin if frozen else "",
         "conditions": {
-            **(ground.excluding if second else excluding(ground)),
+            **excluding(frozen.pool if frozen else pool),
             **lengths_of(model.contract),
         },
     }
@@ -347,13 +346,13 @@ def _ordered(
 ) -> tuple[Measured, dict[str, float]]:
     seconds: list[float] = []
     # The first is asked twice: it pays for what is loaded on first use.
-    for at in [0, *spread(len(frozen.texts))]:
+    for at in [0, *spread(len(frozen.pool.texts))]:
         rows = frozen.run.documents[at]
         table = frozen.read(rows[rows >= 0])
         shown = join_documents(table, model.contract).to_pylist()
         one = np.stack([np.zeros(len(shown), np.int64), np.arange(len(shown))], axis=1)
         began = time.monotonic()
-        model.score([frozen.texts[at]], shown, one)
+        model.score([frozen.pool.texts[at]], shown, one)
         seconds.append(time.monotonic() - began)
     began = time.monotonic()
     found = rerank(model, frozen, progress=progress)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from workbench.evaluation.candidates import CandidateSet, first_stage, rerank
-from workbench.evaluation.measure import Encoder, Measured, measure
+from workbench.evaluation.candidates import CandidateSet, rerank
+from workbench.evaluation.measure import Encoder, Measured, measure, score
 from workbench.evaluation.pool import Pool, excluding
 from workbench.jobs.reporting import JobContext
 
@@ -91,7 +91,7 @@ class Reranking:
 
     @property
     def queries(self) -> int:
-        return len(self.frozen.queries)
+        return len(self.frozen.pool.queries)
 
     @property
     def documents(self) -> int:
@@ -99,7 +99,7 @@ class Reranking:
 
     @property
     def excluding(self) -> dict[str, int]:
-        return dict(self.frozen.excluding)
+        return excluding(self.frozen.pool)
 
     @property
     def baseline_name(self) -> str:
@@ -109,7 +109,7 @@ class Reranking:
         return f"the order of {self.frozen.origin} (first {depth})"
 
     def baseline(self) -> Means | None:
-        return first_stage(self.frozen).scores.means()
+        return score(self.frozen.pool, self.frozen.run).scores.means()
 
     def measure(self, model: Any, **options: Any) -> Measured:
         return rerank(model, self.frozen, **options)
