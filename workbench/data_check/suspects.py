@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from workbench.data.splits import CODES
 from workbench.data_check.checked import Array, CheckedVersion, queries_of
 from workbench.data_check.report import EXAMPLES, Example, Finding, Fix
+from workbench.evaluation.cached import with_cache
+from workbench.evaluation.candidates import as_scorer, reading, score_rows
 from workbench.evaluation.own_document import query_itself
 from workbench.evaluation.pictures import has_pictures
 from workbench.models.resolve import resolve
@@ -216,7 +218,6 @@ class _Judge:
 
     def __init__(self, data: "CheckedVersion") -> None:
         from workbench.data_check.prepare import refuse_judge
-        from workbench.evaluation.cached import with_cache
         from workbench.models.load import load_model
 
         recipe, workspace = data.recipe, data.context.workspace
@@ -236,9 +237,6 @@ class _Judge:
         """(m,) scores of the pairs, higher is better."""
         if not len(queries):
             return np.zeros(0)
-        from workbench.evaluation.candidates import reading, score_rows
-        from workbench.evaluation.pairs import as_scorer
-
         asked, places = np.unique(queries, return_inverse=True)
         texts = [self._exam.query(row)[1] for row in asked.tolist()]
         scores = score_rows(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput, WorkbenchError
-from workbench.evaluation.bm25 import retrieve_bm25
+from workbench.evaluation.bm25 import Bm25, retrieve_bm25
 from workbench.evaluation.cached import counted, score_some
 from workbench.evaluation.exact_search import Run, cut
 from workbench.evaluation.measure import Encoder, Measured, Progress, Stop, retrieve, score
@@ -23,6 +23,7 @@ from workbench.evaluation.named import AUTO, BM25, GIVEN
 from workbench.evaluation.own_document import NO, query_itself
 from workbench.evaluation.pool import Pool, Rows, whole_pool
 from workbench.evaluation.texts import join_documents
+from workbench.models.contract import Contract
 from workbench.models.scorer import Scorer
 from workbench.recipes.mine import MINED
 
@@ -341,3 +342,101 @@ def _given(reader: DatasetReader, split: str, pool: Pool, k: int | None) -> Cand
         raise none_given(reader, split)
     left_out = len(pool.queries) - len(kept)
     return CandidateSet(pool.asking(kept.tolist()), run, reading(reader), GIVEN, left_out)
+
+
+# First stages asked to order what a second stage would: each query's own candidates.
+#
+# How T2Ranking and MTEB's reranking tasks measure any model, and what shows whether a reranker is
+# worth more than the similarity everybody has already.
+
+#: Pairs whose vectors lie beside one another at once.
+PAIRS = 4096
+
+
+def as_scorer(model: Any) -> Scorer:
+    """Any model as a scorer of pairs: a reranker's and a late-interaction model's score is their
+    own, an embedding model's the similarity its contract searches by."""
+    scorer: Scorer = model if model.contract.model_kind.scores else EmbeddingScorer(model)
+    return scorer
+
+
+class EmbeddingScorer:
+    """An embedding model as a scorer: the inner product of the two vectors. Those of the queries
+    are remembered: blocks of documents come one after another with the same queries."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+        self._queries: dict[str, NDArray[np.float32]] = {}
+
+    @property
+    def contract(self) -> Contract:
+        return self.encoder.contract
+
+    def score(
+        self,
+        queries: Sequence[str],
+        documents: Sequence[str],
+        pairs: NDArray[np.int64],
+        *,
+        progress: Progress | None = None,
+        stop: Stop | None = None,
+    ) -> NDArray[np.float32]:
+        total = len(queries) + len(documents)
+        says = progress or (lambda _done, _total: None)
+        if new := [text for text in dict.fromkeys(queries) if text not in self._queries]:
+            vectors = self.encoder.encode(
+                new, "query", progress=lambda done, _: says(done, total), stop=stop
+            )
+            self._queries.update(zip(new, vectors, strict=True))
+        asked = np.stack([self._queries[text] for text in queries])
+        found = self.encoder.encode(
+            list(documents),
+            "document",
+            progress=lambda done, _: says(len(queries) + done, total),
+            stop=stop,
+        )
+        scores = np.empty(len(pairs), np.float32)
+        for start in range(0, len(pairs), PAIRS):
+            left, right = pairs[start : start + PAIRS].T
+            np.einsum("ij,ij->i", asked[left], found[right], out=scores[start : start + PAIRS])
+        return scores
+
+
+class Bm25Scorer:
+    """BM25 as a scorer. All candidates together are its collection: how rare a word is, is counted
+    among them."""
+
+    contract = Contract()
+    #: It must see all candidates at once: see ``candidates.rerank``.
+    whole = True
+
+    def score(
+        self,
+        queries: Sequence[str],
+        documents: Sequence[str],
+        pairs: NDArray[np.int64],
+        *,
+        progress: Progress | None = None,
+        stop: Stop | None = None,
+    ) -> NDArray[np.float32]:
+        index = Bm25().fit(documents)
+        scores = np.zeros(len(pairs), np.float32)
+        # Pairs come query by query.
+        ends = np.searchsorted(pairs[:, 0], np.arange(len(queries)), side="right")
+        start = 0
+        for at, end in enumerate(ends.tolist()):
+            if stop:
+                stop()
+            scores[start:end] = _scores(index, queries[at], len(documents))[pairs[start:end, 1]]
+            start = end
+            if progress:
+                progress(at + 1, len(queries))
+        return scores
+
+
+def _scores(index: Bm25, query: str, documents: int) -> NDArray[Any]:
+    run = index.search([query], documents)
+    scores = np.zeros(documents, np.float32)
+    found = run.documents[0] >= 0
+    scores[run.documents[0][found]] = run.scores[0][found]
+    return scores

@@ -24,7 +24,9 @@ from workbench.data.reader import DatasetReader
 from workbench.evaluation.bm25 import retrieve_bm25
 from workbench.evaluation.cached import CachedEncoder, with_cache
 from workbench.evaluation.candidates import (
+    Bm25Scorer,
     CandidateSet,
+    as_scorer,
     freeze,
     reading,
     rerank,
@@ -45,7 +47,6 @@ from workbench.evaluation.named import (
     no_second_stage,
     nothing_to_order,
 )
-from workbench.evaluation.pairs import Bm25Scorer, as_scorer
 from workbench.evaluation.pictures import FromPictures, OnPictures, Turned, has_pictures
 from workbench.evaluation.pool import Pool, asked_pool, excluding
 from workbench.evaluation.results import (

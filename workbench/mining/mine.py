@@ -18,12 +18,11 @@ from workbench.data.reader import DatasetReader
 from workbench.data.splits import SPLITS
 from workbench.errors import BadInput, BadRecipe
 from workbench.evaluation.cached import with_cache
-from workbench.evaluation.candidates import find, reading, score_rows
+from workbench.evaluation.candidates import as_scorer, find, reading, score_rows
 from workbench.evaluation.exact_search import Run, cut
 from workbench.evaluation.measure import Progress, Stop
 from workbench.evaluation.named import BM25
 from workbench.evaluation.own_document import NO, query_itself, same_words
-from workbench.evaluation.pairs import as_scorer
 from workbench.evaluation.pool import Pool, Rows, whole_pool
 from workbench.jobs.reporting import JobContext
 from workbench.mining.proposal import EARLIER, NEGATIVE, POSITIVE, SCHEMA, summary, write

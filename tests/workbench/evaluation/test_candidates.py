@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from tests.workbench.training.fakes import FakeReader
 from workbench.errors import BadInput, WorkbenchError
 from workbench.evaluation import candidates
-from workbench.evaluation.candidates import CandidateSet, mine, rerank
+from workbench.evaluation.candidates import Bm25Scorer, CandidateSet, EmbeddingScorer, mine, rerank
 from workbench.evaluation.measure import score
-from workbench.evaluation.pairs import Bm25Scorer
 from workbench.evaluation.pool import whole_pool
 from workbench.models.contract import Contract
 
@@ -184,6 +183,25 @@ class First:
 
     def encode(self, texts, role, *, progress=None, stop=None) -> NDArray[np.float32]:  # type: ignore[no-untyped-def]
         return np.array([[f"pet{n}" in text for n in range(ASKED)] for text in texts], np.float32)
+
+
+def test_queries_are_encoded_once_however_many_blocks_of_documents_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    class Counting(First):
+        def encode(self, texts, role, *, progress=None, stop=None) -> NDArray[np.float32]:  # type: ignore[no-untyped-def]
+            asked.extend(texts if role == "query" else [])
+            return super().encode(texts, role)
+
+    frozen = freeze(FakeReader({"train": TRAIN, "dev": PLAIN}), "dev", k=5)
+    before = rerank(EmbeddingScorer(First()), frozen)
+    monkeypatch.setattr(candidates, "BLOCK", 3)
+    after = rerank(EmbeddingScorer(Counting()), frozen)
+    assert sorted(asked) == sorted(frozen.pool.texts)
+    assert (after.run.documents == before.run.documents).all()
+    assert (after.run.scores == before.run.scores).all()
 
 
 def test_an_embedding_model_as_first_stage() -> None:
