@@ -366,7 +366,8 @@ class EmbeddingScorer:
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
-        self._queries: dict[str, NDArray[np.float32]] = {}
+        self._places: dict[str, int] = {}
+        self._vectors: NDArray[np.float32] | None = None
 
     @property
     def contract(self) -> Contract:
@@ -383,12 +384,8 @@ class EmbeddingScorer:
     ) -> NDArray[np.float32]:
         total = len(queries) + len(documents)
         says = progress or (lambda _done, _total: None)
-        if new := [text for text in dict.fromkeys(queries) if text not in self._queries]:
-            vectors = self.encoder.encode(
-                new, "query", progress=lambda done, _: says(done, total), stop=stop
-            )
-            self._queries.update(zip(new, vectors, strict=True))
-        asked = np.stack([self._queries[text] for text in queries])
+        asked = self._asked(queries, progress=lambda done, _: says(done, total), stop=stop)
+        places = np.array([self._places[text] for text in queries], np.int64)
         found = self.encoder.encode(
             list(documents),
             "document",
@@ -398,8 +395,19 @@ class EmbeddingScorer:
         scores = np.empty(len(pairs), np.float32)
         for start in range(0, len(pairs), PAIRS):
             left, right = pairs[start : start + PAIRS].T
-            np.einsum("ij,ij->i", asked[left], found[right], out=scores[start : start + PAIRS])
+            some = asked[places[left]]
+            np.einsum("ij,ij->i", some, found[right], out=scores[start : start + PAIRS])
         return scores
+
+    def _asked(self, queries: Sequence[str], **how: Any) -> NDArray[np.float32]:
+        """The vectors of all queries so far, these among them."""
+        new = [text for text in dict.fromkeys(queries) if text not in self._places]
+        if new or self._vectors is None:
+            vectors = self.encoder.encode(new, "query", **how)
+            before = [] if self._vectors is None else [self._vectors]
+            self._vectors = np.concatenate([*before, vectors]) if before else vectors
+            self._places |= {text: len(self._places) + at for at, text in enumerate(new)}
+        return self._vectors
 
 
 class Bm25Scorer:
@@ -407,7 +415,7 @@ class Bm25Scorer:
     among them."""
 
     contract = Contract()
-    #: It must see all candidates at once: see ``candidates.rerank``.
+    #: It must see all candidates at once: see :func:`score_rows`.
     whole = True
 
     def score(
