@@ -137,7 +137,7 @@ def fill(home: Path) -> None:
     """Put the vectors where jobs look for what the packaged model has encoded."""
     from dataclasses import replace
 
-    from workbench.evaluation.encode import with_cache
+    from workbench.evaluation.cached import with_cache
     from workbench.evaluation.texts import join_documents
     from workbench.models.load import load_embedding
     from workbench.models.locate import locate
@@ -146,7 +146,7 @@ def fill(home: Path) -> None:
     workspace = Workspace.open(home)
     local = locate(workspace, MODEL)
     real: Any = with_cache(load_embedding(local), local, workspace)
-    encoder = replace(real, encoder=Lookup(home, real.contract))
+    encoder = replace(real, model=Lookup(home, real.contract))
     reader = workspace.datasets.read(NAME)
     encoder.encode(reader.queries("test")["text"].to_pylist(), "query")
     for table in reader.iter_documents():

@@ -1,11 +1,12 @@
 """Records that people call by a name, each with a folder: data sets, models, indexes."""
 
 import secrets
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from workbench.errors import NameTaken, NotFound
+from workbench.errors import InUse, NameTaken, NotFound
 
 
 class Named(Protocol):
@@ -23,7 +24,8 @@ class NamedRecords(Generic[T]):
 
     ``what`` is the kind's word in a sentence, ``folder_name`` its folder in the home, ``missing``
     the error where there is none, ``hint`` how to get one, ``taken`` what is said of a name that
-    another has.
+    another has. ``needed`` is said of one that cannot go (its name, and what needs it), and what to
+    do then.
     """
 
     what: ClassVar[str]
@@ -31,6 +33,7 @@ class NamedRecords(Generic[T]):
     missing: ClassVar[type[NotFound]]
     hint: ClassVar[str]
     taken: ClassVar[str]
+    needed: ClassVar[tuple[str, str]]
 
     def __init__(self, rows: Any, home: Path) -> None:
         self._rows = rows
@@ -78,6 +81,34 @@ class NamedRecords(Generic[T]):
     def new_folder(self) -> tuple[str, Path]:
         """A fresh id and its empty folder, to be filled before the record is added."""
         return new_folder(self._home / self.folder_name)
+
+    def folder(self, name: str) -> Path:
+        """Where its files are."""
+        return self._home / self._path(self.get(name))
+
+    def used_by(self, name: str) -> tuple[str, ...]:
+        """What keeps it from being removed, in words."""
+        raise NotImplementedError
+
+    def refuse_needed(self, record: T) -> None:
+        """Raises :class:`InUse` while something needs it."""
+        if users := self.used_by(record.id):
+            sentence, hint = self.needed
+            raise InUse(sentence.format(record.name, ", ".join(users)), hint)
+
+    def remove(self, *names: str) -> None:
+        """Delete them and their folders; raises :class:`InUse` while something needs one of them,
+        and then none is deleted."""
+        found = [self.get(name) for name in names]
+        for record in found:
+            self.refuse_needed(record)
+        for record in found:
+            self._rows.delete(record.id)
+            shutil.rmtree(self._home / self._path(record), ignore_errors=True)
+
+    def _path(self, record: T) -> str:
+        """Its folder within the home."""
+        return f"{self.folder_name}/{record.id}"
 
     def _find(self, name: str) -> T | None:
         found: T | None = self._rows.by_name(name) or self._rows.get(name)

@@ -159,7 +159,7 @@ _MODELS = {
     ),
     "matrix": Task(
         MatrixRecipe,
-        "workbench.evaluation.matrix:run",
+        "workbench.evaluation.job:run_matrix",
         prepare="workbench.evaluation.prepare:prepare_matrix",
         resumable=True,
     ),

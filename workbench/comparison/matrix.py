@@ -8,7 +8,7 @@ from typing import Any
 
 from workbench.comparison.conditions import conditions
 from workbench.comparison.names import label
-from workbench.comparison.table import markdown_line
+from workbench.comparison.table import aligned, markdown_line
 
 #: In this order, everywhere.
 MEASURED = ("hit_rate", "mrr", "map", "ndcg")
@@ -73,19 +73,12 @@ def to_text(result: Mapping[str, Any]) -> str:
         for k in result["top_k"]:
             cells = _cells(result, row, k, "{}*")
             lines.append([*cells[:2], str(k), *cells[2:]])
-    widths = [max(len(line[at]) for line in lines) for at in range(len(lines[0]))]
-    aligned = (
-        "  ".join(
-            cell.ljust(width) if at < 2 else cell.rjust(width)
-            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in lines
-    )
     about = (
         f"{result['dataset']}, {result['queries']} {result['split']} queries over "
         f"{result['documents']} documents; rerankers order the first {result['candidates']}"
     )
-    return "\n".join([about, *aligned, *notes(result)]) + "\n"
+    columns = aligned(lines, slice(2, None))
+    return "\n".join([about, *columns, *notes(result)]) + "\n"
 
 
 def notes(result: Mapping[str, Any]) -> list[str]:

@@ -40,15 +40,20 @@ class Comparison:
     losses: int
     ties: int
 
-    def to_dict(self) -> dict[str, Any]:
-        """What a result says of it, without the number of queries (or pairs) it rests on."""
+    def row(self, model: str, against: str, metric: str, p_holm: float) -> dict[str, Any]:
+        """What a result says of it, without the number of queries (or pairs) it rests on.
+        ``p_holm``: the p-value after Holm's correction."""
         return {
+            "model": model,
+            "against": against,
+            "metric": metric,
             "delta": self.delta,
             "ci95": list(self.ci95),
             "p_value": self.p_value,
             "wins": self.wins,
             "losses": self.losses,
             "ties": self.ties,
+            "p_holm": p_holm,
         }
 
 

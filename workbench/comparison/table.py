@@ -220,15 +220,9 @@ def to_text(table: Table) -> str:
     """Aligned columns for the terminal; the best of each column has a star."""
     head = heads(table)
     lines = [head] + [cells(row, "{}*", table.staged) for row in table.rows]
-    numbers = 1 + len(table.labels)
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    aligned = [
-        "  ".join(_align(cell, widths[i], i == 0 or i > numbers) for i, cell in enumerate(line))
-        for line in lines
-    ]
     pairs = ", scored pairs" if table.unit == "pairs" else ""
     title = f"{table.dataset}, {table.split} split{pairs}"
-    first, *body = (line.rstrip() for line in aligned)
+    first, *body = aligned(lines, slice(1, 2 + len(table.labels)))
     return "\n".join([title, first, *_in_groups(table, body), *table.notes]) + "\n"
 
 
@@ -376,8 +370,17 @@ def markdown_line(cells: list[str]) -> str:
     return "| " + " | ".join(escaped) + " |"
 
 
-def _align(cell: str, width: int, text: bool) -> str:
-    return cell.ljust(width) if text else cell.rjust(width)
+def aligned(lines: Sequence[Sequence[str]], numbers: slice) -> list[str]:
+    """Lines of cells in columns of one width each; those of ``numbers`` stand to the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    right = set(range(len(widths))[numbers])
+    return [
+        "  ".join(
+            cell.rjust(width) if at in right else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]
 
 
 # What the explorer's list can be narrowed to and sorted by. Imports nothing.

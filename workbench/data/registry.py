@@ -1,6 +1,5 @@
 """The data sets of a workspace: records in the store, folders in the home."""
 
-import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from storage.errors import NameExists
 from storage.records import Dataset, DatasetVersion, Model
-from workbench.errors import BadInput, DatasetNotFound, InUse
+from workbench.errors import BadInput, DatasetNotFound
 from workbench.jobs.files import folder_bytes
 from workbench.named_records import NamedRecords
 from workbench.records import Job
@@ -45,6 +44,7 @@ class Datasets(NamedRecords[Dataset]):
     missing = DatasetNotFound
     hint = "Import one with: python -m workbench data add FILE --name NAME"
     taken = "There is already a data set named '{}'."
+    needed = ("The data set '{}' is needed by {}.", "Wait until it is done, or cancel it.")
 
     def __init__(self, store: "Store", home: Path) -> None:
         super().__init__(store.datasets, home)
@@ -104,7 +104,7 @@ class Datasets(NamedRecords[Dataset]):
         wanted = to.strip()
         if not wanted or len(wanted) > LONGEST_NAME:
             raise BadInput(f"A name has between 1 and {LONGEST_NAME} characters.")
-        self._refuse_needed(dataset)
+        self.refuse_needed(dataset)
         models = self._trained_on(dataset.name)
         try:
             self._store.datasets.rename(dataset.id, wanted)
@@ -127,13 +127,6 @@ class Datasets(NamedRecords[Dataset]):
             evaluations=len(self._store.evaluations.list(dataset_id=dataset.id)),
         )
 
-    def remove(self, name: str) -> None:
-        """Delete a data set and its files; raises :class:`InUse` while a job needs it."""
-        dataset = self.get(name)
-        self._refuse_needed(dataset)
-        self._store.datasets.delete(dataset.id)
-        shutil.rmtree(self._home / "datasets" / dataset.id, ignore_errors=True)
-
     def used_by(self, name: str) -> tuple[str, ...]:
         """The jobs that keep the data set from being removed or renamed, in words: those that name
         it, and those that work on an index of it."""
@@ -148,17 +141,10 @@ class Datasets(NamedRecords[Dataset]):
 
     def bytes(self, name: str) -> int:
         """What the data set takes on disk."""
-        return folder_bytes(self._home / "datasets" / self.get(name).id)
+        return folder_bytes(self.folder(name))
 
     def _trained_on(self, name: str) -> "ModelList":
         return [one for one in self._store.models.list() if one.summary.get("dataset") == name]
-
-    def _refuse_needed(self, dataset: Dataset) -> None:
-        if users := self.used_by(dataset.id):
-            raise InUse(
-                f"The data set '{dataset.name}' is needed by {', '.join(users)}.",
-                "Wait until it is done, or cancel it.",
-            )
 
     def check_name(self, name: str) -> str:
         plain = " ".join(name.split())

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from workbench.data.splits import CODES
 from workbench.data_check.checked import Array, CheckedVersion, queries_of
 from workbench.data_check.report import EXAMPLES, Example, Finding, Fix
-from workbench.errors import BadInput, WorkbenchError
+from workbench.errors import BadInput
+from workbench.evaluation.cached import with_cache
+from workbench.evaluation.candidates import as_scorer, reading, score_rows
 from workbench.evaluation.named import BM25
 from workbench.evaluation.own_document import query_itself
 from workbench.evaluation.pictures import has_pictures
-from workbench.evaluation.texts import join_documents
 from workbench.model_kinds import seeing
 from workbench.models.locate import locate
 from workbench.plurals import counted
@@ -219,43 +220,30 @@ class _Judge:
     """A model of any kind that scores (query, document) rows."""
 
     def __init__(self, data: "CheckedVersion") -> None:
-        from workbench.evaluation.encode import with_cache
-        from workbench.evaluation.scores import with_kept_scores
-        from workbench.models.load import LoadedEmbedding, load_model
+        from workbench.models.load import load_model
 
         recipe, workspace = data.recipe, data.context.workspace
         local = locate(workspace, recipe.judge)
         model: Any = load_model(local, device=recipe.device, precision=recipe.precision)
         # Of a model that was on the hub only, this is known now.
         refuse_judge(recipe.judge, model.contract.kind)
-        self._embeds = isinstance(model, LoadedEmbedding)
-        if self._embeds:
-            model = with_cache(model, local, workspace, recipe.use_cache)
-        else:
-            model = with_kept_scores(model, local, workspace, recipe.use_cache)
-        self._model, self._exam = model, data
+        self._model = with_cache(model, local, workspace, recipe.use_cache)
+        self._exam = data
 
     def score(self, queries: Rows, documents: Rows) -> NDArray[np.float64]:
         """(m,) scores of the pairs, higher is better."""
         if not len(queries):
             return np.zeros(0)
-        asked, left = np.unique(queries, return_inverse=True)
-        held, right = np.unique(documents, return_inverse=True)
+        asked, places = np.unique(queries, return_inverse=True)
         texts = [self._exam.query(row)[1] for row in asked.tolist()]
-        table = self._exam.reader.documents_at(held.tolist())
-        passages = join_documents(table, self._model.contract).to_pylist()
-        stop = self._exam.context.check_cancelled
-        if self._embeds:
-            ours = self._model.encode(texts, "query", stop=stop)
-            theirs = self._model.encode(passages, "document", stop=stop)
-            scores = np.einsum("ij,ij->i", ours[left], theirs[right])
-        else:
-            pairs = np.stack([left, right], axis=1).astype(np.int64)
-            scores = self._model.score(texts, passages, pairs, stop=stop)
-        if not np.isfinite(scores).all():
-            raise WorkbenchError(
-                "The judge gives scores that are not numbers.", "Try fp32 precision."
-            )
+        scores = score_rows(
+            as_scorer(self._model),
+            texts,
+            reading(self._exam.reader),
+            places,
+            documents,
+            stop=self._exam.context.check_cancelled,
+        )
         return np.asarray(scores, np.float64)
 
 

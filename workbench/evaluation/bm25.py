@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.evaluation.exact_search import Run, cut, widen
+from workbench.evaluation.measure import Clock, Progress, Stop
 from workbench.evaluation.pool import Pool, Rows
 from workbench.evaluation.texts import join_documents
 from workbench.models.contract import Contract
@@ -30,9 +31,6 @@ STEP = 200
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 _KANA = "\u3040-\u30ff"
 _PIECES = re.compile(rf"([{_HAN}]+)|([{_KANA}]+)|([^\W{_HAN}{_KANA}]{{2,}}|\d)")
-
-Stop = Callable[[], None]
-Progress = Callable[[int, int], None]
 
 
 def tokenize(text: str) -> list[str]:
@@ -115,11 +113,17 @@ class Bm25:
 
 
 def retrieve_bm25(
-    pool: Pool, *, k: int, progress: Progress | None = None, stop: Stop | None = None
+    pool: Pool,
+    *,
+    k: int,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+    clock: Clock | None = None,
 ) -> Run:
     """BM25's ``k`` best of the pool's documents (rows) per query of the pool, its own aside.
 
     ``progress`` gets (texts done, texts in all): documents are indexed, then queries asked.
+    ``clock`` gets the seconds of 'search': the index is made once, queries are asked for ever.
     """
     total = pool.documents + len(pool.queries)
     rows: list[Rows] = []
@@ -136,25 +140,19 @@ def retrieve_bm25(
                 if progress and done % STEP == 0:
                     progress(done, total)
 
-    index = Bm25(lambda places: pool.order(_all(rows)[places])).fit(texts())
+    index = Bm25(lambda places: pool.order(known[places])).fit(texts())
+    known = np.concatenate([np.zeros(0, np.int64), *rows])
 
     def asked(done: int, _of: int) -> None:
         if progress:
             progress(pool.documents + done, total)
 
     deep = pool.depth(k)
-    found = index.search(pool.texts, deep, progress=asked, stop=stop)
-    known = _all(rows)
+    with (clock or Clock()).running("search"):
+        found = index.search(pool.texts, deep, progress=asked, stop=stop)
     places = np.maximum(found.documents, 0)
     documents = np.where(found.documents >= 0, known[places], -1) if len(known) else found.documents
     return pool.without_own(widen(Run(documents, found.scores), deep), k)
-
-
-def _all(rows: list[Rows]) -> Rows:
-    """The blocks' rows one after the other; joined once."""
-    if len(rows) != 1:
-        rows[:] = [np.concatenate([np.zeros(0, np.int64), *rows])]
-    return rows[0]
 
 
 def _segment(han: str) -> list[str]:

@@ -3,8 +3,9 @@
 Rerankers and late interaction put them in order; the first stage's own order is their baseline.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,13 @@ from numpy.typing import NDArray
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput, WorkbenchError
 from workbench.evaluation.bm25 import Bm25, retrieve_bm25
+from workbench.evaluation.cached import counted, score_some
 from workbench.evaluation.exact_search import Run, cut
-from workbench.evaluation.measure import Encoder, Measured, retrieve
-from workbench.evaluation.metrics import Judgments, score_run
+from workbench.evaluation.measure import Encoder, Measured, Progress, Stop, retrieve, score
+from workbench.evaluation.metrics import Judgments
 from workbench.evaluation.named import AUTO, BM25, GIVEN
 from workbench.evaluation.own_document import NO, query_itself
-from workbench.evaluation.pool import Pool, Rows, excluding, whole_pool
-from workbench.evaluation.scores import counted, score_some
+from workbench.evaluation.pool import Pool, Rows, whole_pool
 from workbench.evaluation.texts import join_documents
 from workbench.models.contract import Contract
 from workbench.models.scorer import Scorer
@@ -110,9 +111,6 @@ def _mixed(rows: Rows, query: int) -> NDArray[np.uint64]:
     return mixed ^ (mixed >> np.uint64(31))
 
 
-Stop = Callable[[], None]
-Progress = Callable[[int, int], None]
-
 #: Documents whose texts are in memory at once while candidates are put in order: of a page each
 #: they take 60 MB.
 BLOCK = 20_000
@@ -120,99 +118,83 @@ BLOCK = 20_000
 
 @dataclass(frozen=True)
 class CandidateSet:
-    """What is put in order: n queries and, for each, what the first stage found."""
+    """What is put in order: a pool's queries and, for each, what the first stage found."""
 
-    queries: Rows
-    texts: list[str]
-    judgments: Judgments
+    pool: Pool
     #: The first stage's order: document rows (n, k), -1 where fewer; its scores.
     run: Run
-    #: The distinct document rows, ascending.
-    rows: Rows
     #: Document rows -> their table (title, text). Not all texts are held at once: those of ten
     #: thousand queries' candidates would take gigabytes.
     read: Callable[[Rows], Any]
     #: 'given', 'bm25', or the embedding model's name.
     origin: str
-    #: Document rows -> their place among all ids; the smaller place wins a tie.
-    order: Callable[[Rows], Rows]
     #: Queries without a wrong candidate of their own ('given' only): nothing could be put in order.
     left_out: int = 0
-    #: What :func:`workbench.evaluation.pool.excluding` says of the pool it was found in.
-    excluding: Mapping[str, int] = field(default_factory=dict)
 
-    @property
-    def pairs(self) -> NDArray[np.int64]:
-        """(m, 2): an index into ``texts``, an index into ``rows``; query by query."""
-        asked, _ = found = np.nonzero(self.run.documents >= 0)
-        return np.stack([asked, np.searchsorted(self.rows, self.run.documents[found])], axis=1)
+    @cached_property
+    def rows(self) -> Rows:
+        """The distinct document rows, ascending."""
+        return np.unique(self.run.documents[self.run.documents >= 0])
 
 
 def freeze(
     reader: DatasetReader,
     split: str,
+    pool: Pool,
     *,
     first_stage: str = AUTO,
     k: int = 50,
-    max_queries: int | None = None,
-    seed: int = 0,
     encoder: Encoder | None = None,
-    judged_only: bool = True,
     whole: bool = False,
-    exclude: str = "auto",
     progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> CandidateSet:
-    """A split's queries with up to ``k`` candidates each.
+    """The queries of the split's pool with up to ``k`` candidates each.
 
     ``first_stage``: 'auto' takes the data's own candidates where most of the split's queries have
     some, else BM25 over all documents; 'given' and 'bm25' are these two; any other name is the
     embedding model in ``encoder``. What a first stage other than 'given' missed stays missed.
     ``whole`` takes all of the data's own, however many: cut, they would lose wrong ones only, and
     the numbers would be better than those that others report of the same lists.
-    ``exclude`` is the switch ``exclude_query_document``. ``progress`` gets (texts done, texts in
-    all). Raises :class:`BadInput` when there are no queries to judge by, or none has candidates of
-    its own.
+    ``progress`` gets (texts done, texts in all). Raises :class:`BadInput` when no query has
+    candidates of its own.
     """
-    pool = whole_pool(
-        reader,
-        split,
-        max_queries=max_queries,
-        seed=seed,
-        judged_only=judged_only,
-        exclude=exclude,
-    )
     if first_stage == GIVEN or (first_stage == AUTO and given_for_most(reader, split)):
         return _given(reader, split, pool, None if whole else k)
+    name, encoder = _finder(first_stage, encoder)
+    run = find(pool, encoder, k=k, progress=progress, stop=stop)
+    return CandidateSet(pool, run, reading(reader), name)
+
+
+def find(
+    pool: Pool,
+    encoder: Encoder | None,
+    *,
+    k: int,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> Run:
+    """The first ``k`` documents of each query: the model's, or BM25's without one."""
+    if encoder is None:
+        return retrieve_bm25(pool, k=k, progress=progress, stop=stop)
+    return retrieve(encoder, pool, k=k, progress=progress, stop=stop)
+
+
+def _finder(first_stage: str, encoder: Encoder | None) -> tuple[str, Encoder | None]:
+    """What finds candidates, by name, and its model: 'auto' is BM25, which has none."""
     if first_stage in (AUTO, BM25):
-        run = retrieve_bm25(pool, k=k, progress=progress, stop=stop)
-        return frozen_run(reader, pool, run, BM25)
-    run = retrieve(_needed(encoder, first_stage), pool, k=k, progress=progress, stop=stop)
-    return frozen_run(reader, pool, run, first_stage)
+        return BM25, None
+    if encoder is None:
+        raise BadInput(
+            f"The first stage '{first_stage}' is not loaded.",
+            "Choose 'auto', 'given', 'bm25', or an embedding model.",
+        )
+    return first_stage, encoder
 
 
-def frozen_run(
-    reader: DatasetReader, pool: Pool, run: Run, origin: str, left_out: int = 0
-) -> CandidateSet:
-    """A run over the pool's queries as candidates."""
-    rows = np.unique(run.documents[run.documents >= 0])
-    return CandidateSet(
-        queries=pool.queries,
-        texts=pool.texts,
-        judgments=pool.judgments,
-        run=run,
-        rows=rows,
-        read=lambda some: reader.documents_at(some.tolist(), ["title", "text"]),
-        origin=origin,
-        order=pool.order,
-        left_out=left_out,
-        excluding=excluding(pool),
-    )
-
-
-def first_stage(frozen: CandidateSet) -> Measured:
-    """The order as it came: what a second stage has to beat."""
-    return _measured(frozen, frozen.run)
+def reading(reader: DatasetReader) -> Callable[[Rows], Any]:
+    """Document rows -> their table (title, text)."""
+    return lambda rows: reader.documents_at(rows.tolist(), ["title", "text"])
 
 
 def rerank(
@@ -224,33 +206,53 @@ def rerank(
 ) -> Measured:
     """The candidates in the scorer's order; equal scores by document id, as everywhere.
 
-    Texts are read and scored by blocks of documents, so that each document comes once. ``progress``
-    gets pairs done and in all. Raises :class:`WorkbenchError` when scores are not numbers, and what
-    ``stop`` raises.
+    ``progress`` gets pairs done and in all. Raises as :func:`score_rows`.
     """
-    pairs = frozen.pairs
-    scores = np.zeros(len(pairs), np.float32)
-    by_document = np.argsort(pairs[:, 1], kind="stable")
-    size = BLOCK if not getattr(scorer, "whole", False) else max(1, len(frozen.rows))
+    places, _ = found = np.nonzero(frozen.run.documents >= 0)
+    documents = frozen.run.documents[found]
+    scores = score_rows(
+        scorer, frozen.pool.texts, frozen.read, places, documents, progress=progress, stop=stop
+    )
+    ordered = np.full(frozen.run.documents.shape, -np.inf, dtype=np.float32)
+    ordered[frozen.run.documents >= 0] = scores
+    k = frozen.run.documents.shape[1]
+    reordered = cut(Run(frozen.run.documents, ordered), k, frozen.pool.order)
+    return score(frozen.pool, reordered)
+
+
+def score_rows(
+    scorer: Scorer,
+    texts: Sequence[str],
+    read: Callable[[Rows], Any],
+    places: Rows,
+    documents: Rows,
+    *,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> NDArray[np.float32]:
+    """Scores (m,) of queries (places in ``texts``) with documents (rows, which ``read`` gives a
+    table of). Texts are read and scored by blocks of documents, so that each document comes once.
+    ``progress`` gets pairs done and in all. Raises :class:`WorkbenchError` when scores are not
+    numbers, and what ``stop`` raises."""
+    rows, column = np.unique(documents, return_inverse=True)
+    by_document = np.argsort(column, kind="stable")
+    scores = np.zeros(len(documents), np.float32)
+    size = BLOCK if not getattr(scorer, "whole", False) else max(1, len(rows))
     done = 0
-    for start in range(0, len(frozen.rows), size):
-        rows = frozen.rows[start : start + size]
-        documents = join_documents(frozen.read(rows), scorer.contract).to_pylist()
-        ends = np.searchsorted(pairs[by_document, 1], [start, start + size])
+    for start in range(0, len(rows), size):
+        shown = join_documents(read(rows[start : start + size]), scorer.contract).to_pylist()
+        ends = np.searchsorted(column[by_document], [start, start + size])
         mine = np.sort(by_document[ends[0] : ends[1]])
-        some = pairs[mine] - np.array([0, start])
-        says = counted(progress, done, len(mine), len(pairs))
-        scores[mine] = score_some(scorer, frozen.texts, documents, some, progress=says, stop=stop)
+        pairs = np.stack([places[mine], column[mine] - start], axis=1).astype(np.int64)
+        says = counted(progress, done, len(mine), len(documents))
+        scores[mine] = score_some(scorer, texts, shown, pairs, progress=says, stop=stop)
         done += len(mine)
     if not np.isfinite(scores).all():
         raise WorkbenchError(
             "The model's scores are not numbers, so it cannot rank anything.",
             "Try fp32 precision; if that does not help, the model's weights are broken.",
         )
-    ordered = np.full(frozen.run.documents.shape, -np.inf, dtype=np.float32)
-    ordered[frozen.run.documents >= 0] = scores
-    k = frozen.run.documents.shape[1]
-    return _measured(frozen, cut(Run(frozen.run.documents, ordered), k, frozen.order))
+    return scores
 
 
 def mine(
@@ -288,12 +290,8 @@ def mine(
         # As many more as could be judged relevant or be there already.
         known = max(len(pool.judgments.get(int(query), ())) for query in asked.queries)
         deep = k + known + max(len(found[int(query)]) for query in asked.queries)
-        if first_stage in (AUTO, BM25):
-            name, run = BM25, retrieve_bm25(asked, k=deep, progress=progress, stop=stop)
-        else:
-            name = first_stage
-            model = _needed(encoder, first_stage)
-            run = retrieve(model, asked, k=deep, progress=progress, stop=stop)
+        name, encoder = _finder(first_stage, encoder)
+        run = find(asked, encoder, k=deep, progress=progress, stop=stop)
         rows = (row[row >= 0].tolist() for row in run.documents)
         _extend(found, dict(zip(asked.queries.tolist(), rows, strict=True)), pool, k, name, origins)
         _extend(found, _by_chance(asked, found, k, seed), pool, k, "chance", origins)
@@ -343,20 +341,7 @@ def _given(reader: DatasetReader, split: str, pool: Pool, k: int | None) -> Cand
     if not len(kept):
         raise none_given(reader, split)
     left_out = len(pool.queries) - len(kept)
-    return frozen_run(reader, pool.asking(kept.tolist()), run, GIVEN, left_out)
-
-
-def _measured(frozen: CandidateSet, run: Run) -> Measured:
-    return Measured(run, score_run(frozen.queries, run.documents, frozen.judgments))
-
-
-def _needed(encoder: Encoder | None, name: str) -> Encoder:
-    if encoder is None:
-        raise BadInput(
-            f"The first stage '{name}' is not loaded.",
-            "Choose 'auto', 'given', 'bm25', or an embedding model.",
-        )
-    return encoder
+    return CandidateSet(pool.asking(kept.tolist()), run, reading(reader), GIVEN, left_out)
 
 
 # First stages asked to order what a second stage would: each query's own candidates.
@@ -368,11 +353,21 @@ def _needed(encoder: Encoder | None, name: str) -> Encoder:
 PAIRS = 4096
 
 
+def as_scorer(model: Any) -> Scorer:
+    """Any model as a scorer of pairs: a reranker's and a late-interaction model's score is their
+    own, an embedding model's the similarity its contract searches by."""
+    scorer: Scorer = model if model.contract.model_kind.scores else EmbeddingScorer(model)
+    return scorer
+
+
 class EmbeddingScorer:
-    """An embedding model as a scorer: the inner product of the two vectors."""
+    """An embedding model as a scorer: the inner product of the two vectors. Those of the queries
+    are remembered: blocks of documents come one after another with the same queries."""
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
+        self._places: dict[str, int] = {}
+        self._vectors: NDArray[np.float32] | None = None
 
     @property
     def contract(self) -> Contract:
@@ -384,14 +379,13 @@ class EmbeddingScorer:
         documents: Sequence[str],
         pairs: NDArray[np.int64],
         *,
-        progress: Callable[[int, int], None] | None = None,
-        stop: Callable[[], None] | None = None,
+        progress: Progress | None = None,
+        stop: Stop | None = None,
     ) -> NDArray[np.float32]:
         total = len(queries) + len(documents)
         says = progress or (lambda _done, _total: None)
-        asked = self.encoder.encode(
-            list(queries), "query", progress=lambda done, _: says(done, total), stop=stop
-        )
+        asked = self._asked(queries, progress=lambda done, _: says(done, total), stop=stop)
+        places = np.array([self._places[text] for text in queries], np.int64)
         found = self.encoder.encode(
             list(documents),
             "document",
@@ -401,8 +395,19 @@ class EmbeddingScorer:
         scores = np.empty(len(pairs), np.float32)
         for start in range(0, len(pairs), PAIRS):
             left, right = pairs[start : start + PAIRS].T
-            np.einsum("ij,ij->i", asked[left], found[right], out=scores[start : start + PAIRS])
+            some = asked[places[left]]
+            np.einsum("ij,ij->i", some, found[right], out=scores[start : start + PAIRS])
         return scores
+
+    def _asked(self, queries: Sequence[str], **how: Any) -> NDArray[np.float32]:
+        """The vectors of all queries so far, these among them."""
+        new = [text for text in dict.fromkeys(queries) if text not in self._places]
+        if new or self._vectors is None:
+            vectors = self.encoder.encode(new, "query", **how)
+            before = [] if self._vectors is None else [self._vectors]
+            self._vectors = np.concatenate([*before, vectors]) if before else vectors
+            self._places |= {text: len(self._places) + at for at, text in enumerate(new)}
+        return self._vectors
 
 
 class Bm25Scorer:
@@ -410,7 +415,7 @@ class Bm25Scorer:
     among them."""
 
     contract = Contract()
-    #: It must see all candidates at once: see ``candidates.rerank``.
+    #: It must see all candidates at once: see :func:`score_rows`.
     whole = True
 
     def score(
@@ -419,8 +424,8 @@ class Bm25Scorer:
         documents: Sequence[str],
         pairs: NDArray[np.int64],
         *,
-        progress: Callable[[int, int], None] | None = None,
-        stop: Callable[[], None] | None = None,
+        progress: Progress | None = None,
+        stop: Stop | None = None,
     ) -> NDArray[np.float32]:
         index = Bm25().fit(documents)
         scores = np.zeros(len(pairs), np.float32)

@@ -1,5 +1,5 @@
 """Encodings kept on disk, so that a text is encoded once per model and way of using it. Torch-free.
-Scores of pairs lie here too, as vectors of one number: see ``evaluation/scores.py``.
+Scores of pairs lie here too, as vectors of one number: see ``evaluation/cached.py``.
 
     cache/encodings/<key>/<part>.safetensors, <key>/about.json
 

@@ -1,4 +1,5 @@
-"""The task 'evaluate': models on one split, side by side on the same queries."""
+"""The tasks 'evaluate' (models on one split, side by side on the same queries) and 'matrix'
+(retrievers x rerankers x top k, with what each stage takes). Workers only."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,23 +11,23 @@ from workbench.comparison.conditions import SWITCH
 from workbench.comparison.names import DEPTH
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
-from workbench.evaluation.measure import measure_cut
+from workbench.evaluation.measure import Progress, measure_cut
+from workbench.evaluation.metrics import cut_scores
 from workbench.evaluation.named import BM25, Named, find
-from workbench.evaluation.pairs import ScoredPairs, pair_comparisons, pair_rows, score_pairs
+from workbench.evaluation.pairs import ScoredPairs, pair_comparisons, score_pairs
 from workbench.evaluation.pictures import Turned
-from workbench.evaluation.pool import Pool, excluding, whole_pool
+from workbench.evaluation.pool import Pool, asked_pool, excluding
 from workbench.evaluation.prepare import split_of
 from workbench.evaluation.results import (
-    ALL_DOCUMENTS,
     Entry,
     comparisons,
-    lengths_of,
     record_entry,
     record_pairs,
+    searched_entry,
 )
-from workbench.evaluation.stages import Progress, Stages, load
+from workbench.evaluation.stages import Stages, load
 from workbench.jobs.reporting import JobContext
-from workbench.recipes.evaluate import EvaluateRecipe
+from workbench.recipes.evaluate import EvaluateRecipe, MatrixRecipe
 
 
 def run(recipe: EvaluateRecipe, context: JobContext) -> dict[str, Any]:
@@ -53,6 +54,62 @@ def run(recipe: EvaluateRecipe, context: JobContext) -> dict[str, Any]:
         second = recipe.model_copy(update={**changes, "dimensions": ""})
         result["second_dataset"] = _Ground(second, context, models, rerankers).measure()
     return result
+
+
+def run_matrix(recipe: MatrixRecipe, context: JobContext) -> dict[str, Any]:
+    """Measure each retriever alone and with each reranker; the result is ``matrix``'s JSON.
+
+    Each retriever searches once, each reranker scores each retriever's candidates once, as deep as
+    they go; every top k is cut from that.
+    """
+    workspace = context.workspace
+    retrievers = [find(workspace, name) for name in recipe.retrievers]
+    rerankers = [find(workspace, name) for name in recipe.rerankers]
+    reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
+    # As the evaluation these measurements are on record as.
+    same = recipe.model_dump(exclude={"retrievers", "top_k"}) | {"dataset_version": reader.version}
+    settings = EvaluateRecipe(**same, models=recipe.retrievers)
+    pool = asked_pool(reader, recipe.split, recipe)
+    found = Stages(settings, context, reader, pool, timed=True).measure(retrievers, rerankers)
+    entries = [entry for entry in found if entry.kind != "first-stage"]
+    kept = _on_record(settings, context, reader, entries)
+    pipelines = [(a.name, b) for a in retrievers for b in ("", *(one.name for one in rerankers))]
+    top_k = range(1, recipe.top_k + 1)
+    return {
+        "dataset": recipe.dataset,
+        "dataset_version": reader.version,
+        "split": recipe.split,
+        "queries": len(pool.queries),
+        "documents": pool.documents,
+        "candidates": recipe.candidates,
+        SWITCH: recipe.exclude_query_document,
+        **excluding(pool),
+        "top_k": list(top_k),
+        "rows": [
+            {
+                "retriever": retriever,
+                "reranker": reranker,
+                "evaluation_mode": entry.evaluation_mode,
+                "kind": entry.kind,
+                **entry.lengths,
+                "milliseconds": {**entry.milliseconds, "total": sum(entry.milliseconds.values())},
+                "top": cut_scores(entry.asked, entry.measured.run.documents, pool.judgments, top_k),
+                "evaluation": id,
+            }
+            for (retriever, reranker), entry, id in zip(pipelines, entries, kept, strict=True)
+        ],
+        "evaluations": kept,
+    }
+
+
+def _on_record(
+    recipe: EvaluateRecipe, context: JobContext, reader: DatasetReader, entries: Sequence[Entry]
+) -> list[str]:
+    """The ids under which the entries are kept."""
+    return [
+        record_entry(recipe, context, Turned(reader) if entry.turned else reader, entry).id
+        for entry in entries
+    ]
 
 
 @dataclass(frozen=True)
@@ -86,18 +143,9 @@ class _Ground:
 
     def _retrieval(self, reader: DatasetReader) -> dict[str, Any]:
         recipe, context = self.recipe, self.context
-        pool = whole_pool(
-            reader,
-            recipe.split,
-            max_queries=recipe.max_queries,
-            seed=recipe.seed,
-            exclude=recipe.exclude_query_document,
-        )
+        pool = asked_pool(reader, recipe.split, recipe)
         entries = Stages(recipe, context, reader, pool).measure(self.models, self.rerankers)
-        evaluations = [
-            record_entry(recipe, context, Turned(reader) if entry.turned else reader, entry)
-            for entry in entries
-        ]
+        kept = _on_record(recipe, context, reader, entries)
         found = comparisons(entries, self.models[0].name, metric=recipe.metric, seed=recipe.seed)
         result: dict[str, Any] = {
             "documents": pool.documents,
@@ -105,7 +153,7 @@ class _Ground:
             **excluding(pool),
             "rows": [entry.row() for entry in entries],
             "comparisons": found,
-            "evaluations": [one.id for one in evaluations],
+            "evaluations": kept,
         }
         if recipe.dimensions:
             result["dimensions"] = self._dimensions(reader, pool)
@@ -130,17 +178,7 @@ class _Ground:
                 stop=context.check_cancelled,
             )
             for size, one in measured.items():
-                entry = Entry(
-                    name=named.name,
-                    kind=model.contract.kind,
-                    searched=ALL_DOCUMENTS,
-                    asked=pool.queries,
-                    documents=pool.documents,
-                    measured=one,
-                    model=named.resolved,
-                    excluding=excluding(pool),
-                    lengths=lengths_of(model.contract),
-                )
+                entry = searched_entry(named, model.contract, pool, one)
                 row = {**entry.row(), "dimensions": size}
                 if size != max(measured):  # whole, it is on record already
                     kept = record_entry(self.recipe, context, reader, entry, cut_to=size)
@@ -161,11 +199,10 @@ class _Ground:
                 f"{BM25} cannot be judged by scored pairs: it scores against a collection.",
                 "Name an embedding model, a reranker or a late-interaction model.",
             )
-        rows = pair_rows(scored, seed)
-        metrics = [{name: row[name] for name in ("spearman", "pearson")} for row in rows]
+        rows = [one.row(seed) for one in scored]
         evaluations = [
-            record_pairs(self.recipe, self.context, reader, one, values)
-            for one, values in zip(scored, metrics, strict=True)
+            record_pairs(self.recipe, self.context, reader, one, row)
+            for one, row in zip(scored, rows, strict=True)
         ]
         return {
             "pairs": table.num_rows,

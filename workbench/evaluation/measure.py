@@ -1,15 +1,17 @@
 """One model against one pool: encode, search exactly, score. The same everywhere it is asked."""
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workbench.comparison.names import DEPTH
 from workbench.errors import WorkbenchError
-from workbench.evaluation.exact_search import Run, merge, nothing, search
+from workbench.evaluation.exact_search import Run, cut, merge, nothing, search, widen
 from workbench.evaluation.metrics import Scores, score_run
 from workbench.evaluation.pictures import PICTURE
 from workbench.evaluation.pool import Pool, Rows
@@ -18,6 +20,8 @@ from workbench.models.contract import Contract
 from workbench.recipes.base import dimensions_of
 
 Stop = Callable[[], None]
+Progress = Callable[[int, int], None]
+T = TypeVar("T")
 
 
 class Encoder(Protocol):
@@ -31,7 +35,7 @@ class Encoder(Protocol):
         texts: list[str],
         role: Any,
         *,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Progress | None = None,
         stop: Stop | None = None,
     ) -> NDArray[np.float32]:
         """Texts (n) -> vectors (n, d), with the role's prompt and length."""
@@ -50,16 +54,15 @@ def measure(
     encoder: Encoder,
     pool: Pool,
     *,
-    depth: int = DEPTH,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> Measured:
     """Measure one model. ``progress`` gets (texts encoded, texts in all).
 
-    Runs are searched at least as deep as the metrics look, else recall@100 would lie.
+    Runs are searched as deep as the metrics look, else recall@100 would lie.
     Raises what ``stop`` raises, and :class:`WorkbenchError` when vectors are not numbers.
     """
-    return score(pool, retrieve(encoder, pool, k=max(depth, DEPTH), progress=progress, stop=stop))
+    return score(pool, retrieve(encoder, pool, k=DEPTH, progress=progress, stop=stop))
 
 
 def score(pool: Pool, run: Run) -> Measured:
@@ -67,25 +70,62 @@ def score(pool: Pool, run: Run) -> Measured:
     return Measured(run, score_run(pool.queries, run.documents, pool.judgments))
 
 
+class Clock:
+    """Seconds that queries take, by stage; what is done once for all documents is left out."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def running(self, stage: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self._add(stage, time.perf_counter() - began)
+
+    def without(self, stage: str, blocks: Iterable[T]) -> Iterator[T]:
+        """The blocks; what it takes to get them does not count to the stage that asks for them."""
+        coming = iter(blocks)
+        while True:
+            began = time.perf_counter()
+            block = next(coming, None)
+            self._add(stage, began - time.perf_counter())
+            if block is None:
+                return
+            yield block
+
+    def _add(self, stage: str, seconds: float) -> None:
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+
+
 def retrieve(
     encoder: Encoder,
     pool: Pool,
     *,
     k: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     stop: Stop | None = None,
+    asking: Encoder | None = None,
+    clock: Clock | None = None,
 ) -> Run:
     """The ``k`` documents of the pool whose vectors are closest to each query's, the query's own
-    document aside."""
+    document aside.
+
+    ``asking`` encodes the queries, where ``encoder`` has them from an earlier day and their time is
+    wanted. ``clock`` gets the seconds of the stages 'encode' and 'search'.
+    """
+    clock = clock or Clock()
     counter = _Counter(progress, len(pool.queries) + pool.documents)
-    queries = _encode(encoder, pool.texts, "query", counter, stop)
+    with clock.running("encode"):
+        queries = _encode(asking or encoder, pool.texts, "query", counter, stop)
 
     def blocks() -> Iterator[tuple[Rows, NDArray[np.float32]]]:
         for rows, table in pool.blocks():
             yield rows, encode_documents(encoder, table, counter, stop)
 
-    found = search(queries, blocks(), k=pool.depth(k), order=pool.order)
-    return pool.without_own(found, k)
+    with clock.running("search"):
+        timed = clock.without("search", blocks())
+        found = search(queries, timed, k=pool.depth(k), order=pool.order)
+        return pool.without_own(found, k)
 
 
 def encode_documents(
@@ -110,7 +150,7 @@ def encode_documents(
 class _Counter:
     """Adds up the texts of several calls to ``encode``."""
 
-    def __init__(self, progress: Callable[[int, int], None] | None, total: int) -> None:
+    def __init__(self, progress: Progress | None, total: int) -> None:
         self.progress = progress
         self.total = total
         self.before = 0
@@ -147,7 +187,7 @@ def measure_cut(
     *,
     wanted: str,
     k: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> dict[int, Measured]:
     """What each number of dimensions is worth, the largest first.
@@ -156,23 +196,19 @@ def measure_cut(
     number of dimensions. Vectors are cut, then brought to length 1 again where the contract does
     that. ``progress`` gets (texts encoded, texts in all).
     """
-    queries = encoder.encode(pool.texts, "query", stop=stop)
+    counter = _Counter(progress, len(pool.texts) + pool.documents)
+    queries = _encode(encoder, pool.texts, "query", counter, stop)
     sizes = dimensions_of(wanted, queries.shape[1])
     unit = encoder.contract.normalize
     asked = {size: cut_to(queries, size, unit) for size in sizes}
     best: dict[int, Run] = {size: nothing(len(queries)) for size in sizes}
-    done, total = len(pool.texts), len(pool.texts) + pool.documents
     deep = pool.depth(k)
     for rows, table in pool.blocks():
-        texts = join_documents(table, encoder.contract).to_pylist()
-        vectors = encoder.encode(texts, "document", stop=stop)
+        vectors = encode_documents(encoder, table, counter, stop)
         for size in sizes:
             blocks = [(rows, cut_to(vectors, size, unit))]
             found = search(asked[size], blocks, k=deep, order=pool.order)
             best[size] = merge(best[size], found, deep, pool.order)
-        done += len(texts)
-        if progress is not None:
-            progress(done, total)
     return {size: score(pool, pool.without_own(best[size], k)) for size in sizes}
 
 
@@ -184,3 +220,61 @@ def cut_to(vectors: Vectors, size: int, unit: bool) -> Vectors:
     lengths = np.linalg.norm(cut, axis=1, keepdims=True)
     found: Vectors = cut / np.maximum(lengths, np.finfo(np.float32).tiny)
     return found
+
+
+# Exact late interaction: MaxSim of every query with every document, a block at a time.
+
+#: Documents whose token vectors are in memory at once: 250 of 220 tokens in 128 dimensions take
+#: 28 MB.
+BLOCK = 250
+
+
+class LateInteraction(Protocol):
+    """What exact search needs of a late-interaction model in memory."""
+
+    @property
+    def contract(self) -> Contract: ...
+
+    def encode(self, texts: Sequence[str], role: Any, *, stop: Stop | None = None) -> list[Any]:
+        """Texts (n) -> n arrays of token vectors (tokens, d)."""
+        ...
+
+    def max_sim(self, queries: Sequence[Any], documents: Sequence[Any]) -> NDArray[np.float32]:
+        """Token vectors of queries and documents -> scores (queries, documents)."""
+        ...
+
+
+def search_exactly(
+    model: LateInteraction,
+    pool: Pool,
+    *,
+    k: int,
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> Run:
+    """The ``k`` documents of highest MaxSim per query, its own aside; equal scores by id.
+
+    ``progress`` gets (texts encoded, texts in all). Raises :class:`WorkbenchError` when scores are
+    not numbers, and what ``stop`` raises.
+    """
+    total = len(pool.texts) + pool.documents
+    queries = model.encode(pool.texts, "query", stop=stop)
+    done, deep = len(pool.texts), pool.depth(k)
+    best = nothing(len(queries))
+    for rows, table in pool.blocks():
+        texts = join_documents(table, model.contract).to_pylist()
+        for start in range(0, len(texts), BLOCK):
+            documents = model.encode(texts[start : start + BLOCK], "document", stop=stop)
+            scores = model.max_sim(queries, documents)
+            if not np.isfinite(scores).all():
+                raise WorkbenchError(
+                    "The model gives vectors that are not numbers, so nothing can be searched.",
+                    "Try fp32 precision; if that does not help, the model's weights are broken.",
+                )
+            found = np.broadcast_to(rows[start : start + BLOCK], scores.shape)
+            here = cut(Run(found, scores), deep, pool.order)
+            best = merge(best, here, deep, pool.order)
+            done += len(documents)
+            if progress:
+                progress(done, total)
+    return pool.without_own(widen(best, deep), k)

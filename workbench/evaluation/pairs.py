@@ -4,25 +4,27 @@ Spearman's correlation compares the orders, Pearson's the values. Which of a pai
 query follows the data's columns: ``left`` is encoded as a query, ``right`` as a document.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
-from workbench.comparison.correlation import Correlation, compare_correlations, measure
+from workbench.comparison.correlation import (
+    compare_correlations,
+    correlation,
+    measure,
+)
 from workbench.comparison.names import CORRELATIONS
-from workbench.comparison.significance import Comparison, holm, verdict
+from workbench.comparison.significance import holm, verdict
 from workbench.errors import BadInput
+from workbench.evaluation.candidates import as_scorer
+from workbench.evaluation.measure import Progress, Stop
 from workbench.models.resolve import ResolvedModel
 
 Floats = NDArray[np.float64]
-Progress = Callable[[int, int], None]
-
 SPEARMAN = "spearman"
-PEARSON = "pearson"
 
 
 def score_pairs(
@@ -31,32 +33,14 @@ def score_pairs(
     right: Sequence[str],
     *,
     progress: Progress | None = None,
-    stop: Callable[[], None] | None = None,
+    stop: Stop | None = None,
 ) -> Floats:
-    """The model's score of each pair: two lists of n texts -> (n,).
-
-    An embedding model's is the similarity its contract searches by; a reranker's and a
-    late-interaction model's is their own.
-    """
-    if model.contract.model_kind.scores:
-        both = np.arange(len(left), dtype=np.int64)
-        pairs = np.stack([both, both], axis=1)
-        found = model.score(left, right, pairs, progress=progress, stop=stop)
-        return np.asarray(found, dtype=np.float64)
-    total = 2 * len(left)
-
-    def later(done: int, _of: int) -> None:
-        if progress is not None:
-            progress(len(left) + done, total)
-
-    def first(done: int, _of: int) -> None:
-        if progress is not None:
-            progress(done, total)
-
-    queries = model.encode(list(left), "query", progress=first, stop=stop)
-    documents = model.encode(list(right), "document", progress=later, stop=stop)
-    found = np.einsum("nd,nd->n", queries, documents, dtype=np.float64)
-    return np.asarray(found, dtype=np.float64)
+    """The model's score of each pair: two lists of n texts -> (n,)."""
+    both = np.arange(len(left), dtype=np.int64)
+    pairs = np.stack([both, both], axis=1)
+    return (
+        as_scorer(model).score(left, right, pairs, progress=progress, stop=stop).astype(np.float64)
+    )
 
 
 def correlations(found: Floats, given: Floats) -> dict[str, float]:
@@ -65,17 +49,16 @@ def correlations(found: Floats, given: Floats) -> dict[str, float]:
     0 where the model gives all pairs one score: then it tells nothing. Raises :class:`BadInput`
     for fewer than two pairs, or where the data gives all of them one score.
     """
+    refuse_alike(given)
+    return {metric: correlation(metric, found, given) for metric in CORRELATIONS}
+
+
+def refuse_alike(given: Floats) -> None:
     if len(given) < 2 or np.ptp(given) == 0:
         raise BadInput(
             "A correlation needs at least two pairs with different scores.",
             "Import pairs whose scores differ.",
         )
-    if np.ptp(found) == 0:
-        return {SPEARMAN: 0.0, PEARSON: 0.0}
-    return {
-        SPEARMAN: float(stats.spearmanr(found, given).statistic),
-        PEARSON: float(stats.pearsonr(found, given).statistic),
-    }
 
 
 @dataclass(frozen=True)
@@ -89,10 +72,14 @@ class ScoredPairs:
     scores: Floats
     given: Floats
 
-
-def pair_rows(scored: Sequence[ScoredPairs], seed: int) -> list[dict[str, Any]]:
-    """Each model's correlations with their 95% bootstrap intervals, as ``evaluate``'s JSON."""
-    return [_pair_row(one, seed) for one in scored]
+    def row(self, seed: int) -> dict[str, Any]:
+        """The correlations with their 95% bootstrap intervals, as in ``evaluate``'s JSON."""
+        refuse_alike(self.given)
+        row: dict[str, Any] = {"model": self.name, "pairs": len(self.given), "kind": self.kind}
+        for metric in CORRELATIONS:
+            found = measure(metric, self.scores, self.given, seed=seed)
+            row |= {metric: found.value, f"{metric}_ci95": list(found.ci95)}
+        return row
 
 
 def pair_comparisons(scored: Sequence[ScoredPairs], seed: int) -> list[dict[str, Any]]:
@@ -104,27 +91,10 @@ def pair_comparisons(scored: Sequence[ScoredPairs], seed: int) -> list[dict[str,
     ]
     corrected = holm([one.p_value for one in found])
     return [
-        _pair_comparison(one.name, first.name, result, p_holm)
+        {
+            **result.row(one.name, first.name, SPEARMAN, p_holm),
+            "pairs": result.queries,
+            "verdict": verdict(result.delta, p_holm, result.queries, unit="pairs"),
+        }
         for one, result, p_holm in zip(others, found, corrected, strict=True)
     ]
-
-
-def _pair_row(one: ScoredPairs, seed: int) -> dict[str, Any]:
-    correlations(one.scores, one.given)  # refuses pairs that tell nothing
-    row: dict[str, Any] = {"model": one.name, "pairs": len(one.given), "kind": one.kind}
-    for metric in CORRELATIONS:
-        found: Correlation = measure(metric, one.scores, one.given, seed=seed)
-        row |= {metric: found.value, f"{metric}_ci95": list(found.ci95)}
-    return row
-
-
-def _pair_comparison(model: str, against: str, result: Comparison, p_holm: float) -> dict[str, Any]:
-    return {
-        "model": model,
-        "against": against,
-        "metric": SPEARMAN,
-        **result.to_dict(),
-        "p_holm": p_holm,
-        "pairs": result.queries,
-        "verdict": verdict(result.delta, p_holm, result.queries, unit="pairs"),
-    }

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -106,6 +106,28 @@ def whole_pool(
         places=lambda: _all_places(reader),
         own=own,
         own_relevant=own_relevant,
+    )
+
+
+class Measuring(Protocol):
+    """What recipes that measure say of the queries."""
+
+    @property
+    def max_queries(self) -> int | None: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def exclude_query_document(self) -> str: ...
+
+
+def asked_pool(reader: DatasetReader | Turned, split: str, recipe: Measuring) -> Pool:
+    """The whole pool that a recipe asks for."""
+    return whole_pool(
+        reader,
+        split,
+        max_queries=recipe.max_queries,
+        seed=recipe.seed,
+        exclude=recipe.exclude_query_document,
     )
 
 

@@ -1,7 +1,7 @@
 """Puts what an evaluation measured on record: its files, then its row. Never overwritten."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from storage.records import Evaluation
 from workbench.comparison.conditions import LENGTHS
+from workbench.comparison.names import CORRELATIONS
 from workbench.comparison.significance import (
     Comparison,
     compare,
@@ -20,15 +21,14 @@ from workbench.comparison.significance import (
     second_stage_verdict,
     verdict,
 )
-from workbench.comparison.table import ALL_DOCUMENTS as ALL_DOCUMENTS
-from workbench.comparison.table import OWN_CANDIDATES, mode_of
+from workbench.comparison.table import ALL_DOCUMENTS, OWN_CANDIDATES, mode_of
 from workbench.data.reader import DatasetReader
-from workbench.evaluation.files import QRELS_FILE, QUERIES_FILE, RUN_FILE
+from workbench.evaluation.files import PAIRS_FILE, QRELS_FILE, QUERIES_FILE, RUN_FILE
 from workbench.evaluation.measure import Measured
-from workbench.evaluation.named import GIVEN
+from workbench.evaluation.named import BM25, GIVEN, Named
 from workbench.evaluation.pairs import ScoredPairs
 from workbench.evaluation.pictures import Turned
-from workbench.evaluation.pool import Rows
+from workbench.evaluation.pool import Pool, Rows, excluding
 from workbench.jobs.reporting import JobContext
 from workbench.models.contract import Contract
 from workbench.models.resolve import ResolvedModel
@@ -60,6 +60,8 @@ class Entry:
     excluding: Mapping[str, int] = field(default_factory=dict)
     #: The model's own, by the contract it was used with; {} where no model has a part.
     lengths: Mapping[str, int] = field(default_factory=dict)
+    #: Per query, by stage; {} where that was not asked for.
+    milliseconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def evaluation_mode(self) -> str:
@@ -76,6 +78,23 @@ class Entry:
             "kind": self.kind,
         }
         return {**about, **self.lengths, **scores.means(), **self.whole}
+
+
+def searched_entry(
+    named: Named, contract: Contract | None, pool: Pool, measured: Measured
+) -> Entry:
+    """The row of what searched all documents of the pool. ``contract``: None for BM25."""
+    return Entry(
+        name=named.name,
+        kind=BM25 if contract is None else contract.kind,
+        searched=ALL_DOCUMENTS,
+        asked=pool.queries,
+        documents=pool.documents,
+        measured=measured,
+        model=named.resolved,
+        excluding=excluding(pool),
+        lengths={} if contract is None else lengths_of(contract),
+    )
 
 
 def lengths_of(contract: Contract) -> dict[str, int]:
@@ -115,7 +134,14 @@ def comparisons(
             found.append((entry, against.name, result))
     corrected = holm([result.p_value for _, _, result in found])
     return [
-        _as_json(entry, against, metric, result, p_holm)
+        {
+            **result.row(entry.name, against, metric, p_holm),
+            "queries": result.queries,
+            "second_stage": bool(entry.against),
+            "verdict": (second_stage_verdict if entry.against else verdict)(
+                result.delta, p_holm, result.queries
+            ),
+        }
         for (entry, against, result), p_holm in zip(found, corrected, strict=True)
     ]
 
@@ -140,22 +166,6 @@ def _compare(one: Measured, other: Measured, metric: str, seed: int) -> Comparis
         return None
     values, against = one.scores.values[metric][mine], other.scores.values[metric][theirs]
     return compare(values, against, seed=seed)
-
-
-def _as_json(
-    entry: Entry, against: str, metric: str, result: Comparison, p_holm: float
-) -> dict[str, Any]:
-    judge = second_stage_verdict if entry.against else verdict
-    return {
-        "model": entry.name,
-        "against": against,
-        "metric": metric,
-        **result.to_dict(),
-        "p_holm": p_holm,
-        "queries": result.queries,
-        "second_stage": bool(entry.against),
-        "verdict": judge(result.delta, p_holm, result.queries),
-    }
 
 
 # What an evaluation leaves on disk, as Parquet: the run, the metrics of each query, and the
@@ -224,9 +234,6 @@ def _query_ids(reader: DatasetReader | Turned) -> pa.Array:
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
-PAIRS_FILE = "pairs.parquet"
-
-
 def record_entry(
     recipe: EvaluateRecipe,
     context: JobContext,
@@ -238,14 +245,15 @@ def record_entry(
     # A model alone is known by its own name, whatever it was called; a row that a first stage has
     # a part in by both.
     model = entry.model.name if entry.model and not entry.against else entry.name
-    id, folder = context.workspace.evaluations.new_folder()
-    save_measured(folder, reader, recipe.split, model, entry.asked, entry.measured)
+
+    def write(folder: Path) -> None:
+        save_measured(folder, reader, recipe.split, model, entry.asked, entry.measured)
+
     return _add(
         recipe,
         context,
         reader,
-        id=id,
-        folder=folder,
+        write,
         name=model,
         model=entry.model,
         queries=len(entry.measured.scores.queries),
@@ -267,23 +275,24 @@ def record_pairs(
     context: JobContext,
     reader: DatasetReader,
     scored: ScoredPairs,
-    metrics: dict[str, float],
+    row: Mapping[str, Any],
 ) -> Evaluation:
-    """One model's score of each pair beside the given one."""
-    id, folder = context.workspace.evaluations.new_folder()
-    columns = {"given": scored.given, "score": scored.scores}
-    pq.write_table(pa.table(columns), folder / PAIRS_FILE)
+    """One model's score of each pair beside the given one. ``row``: what the scores came to."""
+
+    def write(folder: Path) -> None:
+        columns = {"given": scored.given, "score": scored.scores}
+        pq.write_table(pa.table(columns), folder / PAIRS_FILE)
+
     return _add(
         recipe,
         context,
         reader,
-        id=id,
-        folder=folder,
+        write,
         name=scored.model.name,
         model=scored.model,
         queries=0,
         documents=0,
-        metrics=metrics,
+        metrics={name: row[name] for name in CORRELATIONS},
         about={"row": scored.name, "kind": scored.kind, "pairs": len(scored.given)},
     )
 
@@ -292,9 +301,8 @@ def _add(
     recipe: EvaluateRecipe,
     context: JobContext,
     reader: DatasetReader | Turned,
+    write: Callable[[Path], None],
     *,
-    id: str,
-    folder: Path,
     name: str,
     model: ResolvedModel | None,
     queries: int,
@@ -303,6 +311,8 @@ def _add(
     about: dict[str, Any],
 ) -> Evaluation:
     workspace = context.workspace
+    id, folder = workspace.evaluations.new_folder()
+    write(folder)
     # With the data set's name, for when the data set is gone and its id says nothing.
     settings = recipe.model_dump(mode="json", exclude={"models"})
     return workspace.evaluations.add(

@@ -15,7 +15,7 @@ from workbench.comparison.conditions import SWITCH
 from workbench.data.reader import choosing_split, chosen_by
 from workbench.errors import BadInput
 from workbench.evaluation.candidates import freeze
-from workbench.evaluation.pool import whole_pool
+from workbench.evaluation.pool import asked_pool
 from workbench.evaluation.results import lengths_of
 from workbench.jobs.reporting import JobContext
 from workbench.merging.merge import write_blended, write_model
@@ -30,7 +30,7 @@ from workbench.models.locate import LocalModel, locate
 from workbench.models.registry import from_job, new_model
 from workbench.recipes.merge import BlendRecipe, read_ratios
 from workbench.training.dev import DevTask, Reranking, Retrieval
-from workbench.training.image_text import TextToPicture
+from workbench.training.image_text import text_to_picture
 
 # Weights between two models of one architecture.
 #
@@ -185,28 +185,14 @@ def _brings_head(base: LocalModel, contract: Contract) -> bool:
 def _field(recipe: BlendRecipe, context: JobContext, name: str, kind: ModelKind) -> _Field:
     reader = context.workspace.datasets.read(name)
     split = choosing_split(reader, recipe.split)
-    if kind.encodes:
-        pool = whole_pool(
-            reader,
-            split,
-            max_queries=recipe.max_queries,
-            seed=recipe.seed,
-            exclude=recipe.exclude_query_document,
-        )
-        if not kind.reads_pictures:
-            return _Field(name, reader.version, split, Retrieval(pool))
-        ground = TextToPicture(pool, reader.folder, Pixels(ROOM))
-        return _Field(name, reader.version, split, ground)
-    found = freeze(
-        reader,
-        split,
-        k=recipe.candidates,
-        max_queries=recipe.max_queries,
-        seed=recipe.seed,
-        exclude=recipe.exclude_query_document,
-        stop=context.check_cancelled,
-    )
-    return _Field(name, reader.version, split, Reranking(found))
+    pool = asked_pool(reader, split, recipe)
+    ground: DevTask = Retrieval(pool)
+    if kind.reads_pictures:
+        ground = text_to_picture(pool, reader.folder, Pixels(ROOM))
+    elif not kind.encodes:
+        stop = context.check_cancelled
+        ground = Reranking(freeze(reader, split, pool, k=recipe.candidates, stop=stop))
+    return _Field(name, reader.version, split, ground)
 
 
 def _measure(

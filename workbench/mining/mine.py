@@ -5,7 +5,7 @@ each other) but works on texts alone: it hands back no row numbers, normalises e
 vectors, knows neither title nor length per role, draws without a seed, and cannot be stopped.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,18 +16,16 @@ import pyarrow.compute as pc
 from workbench.data.reader import DatasetReader
 from workbench.data.splits import SPLITS
 from workbench.errors import BadInput, BadRecipe
-from workbench.evaluation.bm25 import retrieve_bm25
-from workbench.evaluation.encode import with_cache
+from workbench.evaluation.cached import with_cache
+from workbench.evaluation.candidates import as_scorer, find, reading, score_rows
 from workbench.evaluation.exact_search import Run, cut
-from workbench.evaluation.measure import Encoder, retrieve
+from workbench.evaluation.measure import Progress, Stop
 from workbench.evaluation.named import BM25
 from workbench.evaluation.own_document import NO, query_itself, same_words
 from workbench.evaluation.pool import Pool, Rows, whole_pool
-from workbench.evaluation.scores import with_kept_scores
 from workbench.jobs.reporting import JobContext
 from workbench.mining.proposal import EARLIER, NEGATIVE, POSITIVE, SCHEMA, summary, write
 from workbench.mining.rules import Chosen, Floats, Rules, TextKeys, choose, screen
-from workbench.mining.teach import ByReading, ByVectors, Teacher
 from workbench.models.locate import locate
 from workbench.recipes.mine import MINED, MineRecipe
 from workbench.workspace import Workspace
@@ -74,9 +72,6 @@ def no_reranker(name: str) -> BadInput:
 
 # Where negatives are looked for: by a model, by words in common, or by chance.
 
-Stop = Callable[[], None]
-Progress = Callable[[int, int], None]
-
 
 def positives_of(pool: Pool) -> list[Rows]:
     """For each of the pool's queries the rows of what was judged relevant to it, ascending."""
@@ -95,16 +90,6 @@ def excluded_documents(pool: Pool, positives: Sequence[Rows]) -> list[Rows]:
     for text, own in zip(texts, positives, strict=True):
         by_text.setdefault(text, set()).update(own.tolist())
     return [np.array(sorted(by_text[text]), np.int64) for text in texts]
-
-
-def searched(
-    pool: Pool, encoder: Encoder | None, depth: int, progress: Progress, stop: Stop
-) -> Run:
-    """The first ``depth`` documents of each query: the model's, or BM25's without one."""
-    depth = min(depth, pool.documents)
-    if encoder is None:
-        return retrieve_bm25(pool, k=depth, progress=progress, stop=stop)
-    return retrieve(encoder, pool, k=depth, progress=progress, stop=stop)
 
 
 def random_negatives(
@@ -201,15 +186,13 @@ class Miner:
         hunts = [self._find(split, encoder) for split in self._splits()]
         if recipe.reranker is None:
             for hunt in hunts:
-                texts = hunt.pool.texts
-                self._score(hunt, ByVectors(encoder, self.reader, texts) if encoder else None)
+                self._score(hunt, encoder)
             return hunts
         del encoder
         scorer = self._load(recipe.reranker, searches=False)
         for hunt in hunts:
-            teacher = ByReading(scorer, self.reader, hunt.pool.texts)
-            self._score(hunt, teacher)
-            self._reorder(hunt, teacher)
+            self._score(hunt, scorer)
+            self._reorder(hunt, scorer)
         return hunts
 
     def _splits(self) -> list[str]:
@@ -238,9 +221,7 @@ class Miner:
             raise no_miner(name)
         if not searches and not kind.scores:
             raise no_reranker(name)
-        if searches:
-            return with_cache(model, local, workspace, recipe.use_cache)
-        return with_kept_scores(model, local, workspace, recipe.use_cache)
+        return with_cache(model, local, workspace, recipe.use_cache)
 
     def _find(self, split: str, encoder: Any) -> Hunt:
         recipe, stop = self.recipe, self.context.check_cancelled
@@ -262,7 +243,8 @@ class Miner:
             depth = most + max(len(one) for one in spared)
             name = recipe.origin.removeprefix(MINED)
             progress = self._say(f"{split}: {name} searches", "texts")
-            found = searched(pool, encoder, depth, progress, stop)
+            deep = min(depth, pool.documents)
+            found = find(pool, encoder, k=deep, progress=progress, stop=stop)
         everything = [found.documents[found.documents >= 0], *spared]
         keys = TextKeys(self.reader, np.concatenate(everything))
         run, left_out = screen(found, shut, itself, keys, most or found.documents.shape[1])
@@ -305,26 +287,38 @@ class Miner:
 
     # -- scores ----------------------------------------------------------------------------------
 
-    def _score(self, hunt: Hunt, teacher: Teacher | None) -> None:
-        """What is right, and what stays, by the teacher."""
+    def _score(self, hunt: Hunt, teacher: Any) -> None:
+        """What is right, and what stays, by the model that is the teacher, if there is one."""
         places, documents = hunt.positive_pairs
         if teacher is None:
             hunt.positive_scores = np.full(len(places), np.nan, np.float32)
             return
         queries = np.concatenate([places, hunt.kept[0]])
         rows = np.concatenate([documents, hunt.kept[1]])
-        say = self._say(f"{hunt.split}: {self.recipe.teacher} scores what is there", "pairs")
-        scores = teacher(queries, rows, say, self.context.check_cancelled)
+        message = f"{hunt.split}: {self.recipe.teacher} scores what is there"
+        scores = self._scores(hunt, teacher, queries, rows, message)
         hunt.positive_scores, hunt.kept_scores = scores[: len(places)], scores[len(places) :]
 
-    def _reorder(self, hunt: Hunt, teacher: Teacher) -> None:
+    def _scores(
+        self, hunt: Hunt, teacher: Any, queries: Rows, documents: Rows, message: str
+    ) -> Floats:
+        """(m,) of queries, by their places, with documents."""
+        return score_rows(
+            as_scorer(teacher),
+            hunt.pool.texts,
+            reading(self.reader),
+            queries,
+            documents,
+            progress=self._say(message, "pairs"),
+            stop=self.context.check_cancelled,
+        )
+
+    def _reorder(self, hunt: Hunt, teacher: Any) -> None:
         """What was found, by the second stage's scores."""
         there = np.nonzero(hunt.run.documents >= 0)
-        say = self._say(f"{hunt.split}: {self.recipe.reranker} scores what was found", "pairs")
+        message = f"{hunt.split}: {self.recipe.reranker} scores what was found"
         scores = np.full(hunt.run.documents.shape, -np.inf, np.float32)
-        scores[there] = teacher(
-            there[0], hunt.run.documents[there], say, self.context.check_cancelled
-        )
+        scores[there] = self._scores(hunt, teacher, there[0], hunt.run.documents[there], message)
         # Drawn by chance means: whatever their scores. The first ones stay the first.
         reordered = Run(hunt.run.documents, scores)
         width = hunt.run.documents.shape[1]

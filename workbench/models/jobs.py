@@ -60,7 +60,7 @@ def rules_for(resolved: ResolvedModel, *, trained: bool = False) -> Rules:
 
 def rules_of(workspace: "Workspace", model: "Model") -> Rules:
     """What can be said of a model of the workspace."""
-    folder = workspace.models.folder(model.id, model)
+    folder = workspace.models.folder(model.id)
     resolved = from_folder(workspace, folder, model.name, model)
     return rules_for(resolved, trained=model.summary.get("origin") not in _FROM_ELSEWHERE)
 
@@ -78,7 +78,7 @@ def edit(workspace: "Workspace", name: str, wanted: ContractRecipe) -> Edited:
     if not changed:
         return Edited(model, (), ())
     notes = _needed(workspace, model, changed)
-    folder = workspace.models.folder(model.id, model)
+    folder = workspace.models.folder(model.id)
     files = {path: path.read_bytes() if path.is_file() else None for path in _touched(rules, new)}
     try:
         write(rules, new)

@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from storage.errors import NameExists
 from storage.records import Index, Model
-from workbench.errors import InUse, ModelNotFound, ModelUnusable
+from workbench.errors import ModelNotFound, ModelUnusable
 from workbench.jobs.files import folder_bytes
 from workbench.models.contract import Contract, check_name
 from workbench.models.inspect import inspect_folder
@@ -115,6 +115,10 @@ class Models(NamedRecords[Model]):
     missing = ModelNotFound
     hint = "Add one with: python -m workbench models add PATH"
     taken = "There is already a model named '{}'."
+    needed = (
+        "The model '{}' is needed by {}.",
+        "Remove those first, or wait until the job is done.",
+    )
 
     def __init__(self, store: Store, home: Path) -> None:
         super().__init__(store.models, home)
@@ -138,25 +142,14 @@ class Models(NamedRecords[Model]):
         return updated
 
     def _measured(self, model: Model) -> Model:
-        return replace(model, bytes=folder_bytes(self.folder(model.id, model)))
+        return replace(model, bytes=folder_bytes(self._home / model.path))
 
     def working(self, model: Model) -> Iterable[str]:
         """The jobs that run or wait with the model, in words."""
-        names = {model.id, model.name, str(self.folder(model.id, model).resolve())}
+        names = {model.id, model.name, str((self._home / model.path).resolve())}
         if model.name == NAME:
             names.update(ALIASES)
         yield from map(in_words, jobs_using(self._store, "model", names))
-
-    def remove(self, name: str) -> None:
-        """Delete a model and its folder; raises :class:`InUse` while something needs it."""
-        model = self.get(name)
-        if users := self.used_by(model.id):
-            raise InUse(
-                f"The model '{model.name}' is needed by {', '.join(users)}.",
-                "Remove those first, or wait until the job is done.",
-            )
-        self._store.models.delete(model.id)
-        shutil.rmtree(self.folder(model.id, model), ignore_errors=True)
 
     def used_by(self, name: str) -> tuple[str, ...]:
         """What keeps the model from being removed, in words: jobs, indexes, adapters."""
@@ -169,15 +162,14 @@ class Models(NamedRecords[Model]):
             *(f"the adapter '{one.name}'" for one in adapters if one.id != model.id),
         )
 
-    def folder(self, name: str, model: Model | None = None) -> Path:
-        """Where the model's files are."""
-        return self._home / (model or self.get(name)).path
+    def _path(self, record: Model) -> str:
+        return record.path
 
     def bytes(self, model: Model) -> int:
         """What the model takes on disk, as recorded; a model of an earlier day is measured once."""
         if model.bytes is not None:
             return model.bytes
-        folder = self.folder(model.id, model)
+        folder = self._home / model.path
         found = folder_bytes(folder)
         if folder.is_dir():  # Else its disk may only be away for now.
             self._store.models.set_bytes(model.id, found)

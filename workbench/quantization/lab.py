@@ -19,7 +19,7 @@ from workbench.data.reader import choosing_split, chosen_by
 from workbench.errors import JobCancelled, WorkbenchError
 from workbench.evaluation.exact_search import Run
 from workbench.evaluation.measure import score
-from workbench.evaluation.pool import whole_pool
+from workbench.evaluation.pool import asked_pool
 from workbench.jobs.reporting import JobContext
 from workbench.model_kinds import encoding
 from workbench.models.locate import locate
@@ -167,7 +167,7 @@ class _Lab:
             candidates=recipe.candidates,
             device=recipe.device,
             seed=recipe.seed,
-            exclude=recipe.exclude_query_document,
+            exclude_query_document=recipe.exclude_query_document,
             trust_remote_code=self.context.workspace.trust_remote_code,
             folder=folder,
             vectors=not method and bool(recipe.vectors or recipe.dimensions),
@@ -193,13 +193,7 @@ class _Lab:
             return []
         folder = self.work / ORIGINAL
         queries, documents = written(folder, "query"), written(folder, "document")
-        pool = whole_pool(
-            self.reader,
-            self.split,
-            max_queries=self.recipe.max_queries,
-            seed=self.recipe.seed,
-            exclude=self.recipe.exclude_query_document,
-        )
+        pool = asked_pool(self.reader, self.split, self.recipe)
         row, _ = self._coded(VectorFormat("float32"), original, queries, documents, pool)
         rows = [{**row, **_same(), "name": ORIGINAL, "bound": 0.0}]
         for format in wanted:

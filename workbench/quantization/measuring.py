@@ -17,10 +17,9 @@ import psutil
 from workbench.comparison.names import DEPTH
 from workbench.errors import WorkbenchError, WorkerCrashed
 from workbench.evaluation.candidates import CandidateSet, freeze, rerank
-from workbench.evaluation.maxsim import search_exactly
-from workbench.evaluation.measure import Measured, measure, score
+from workbench.evaluation.measure import Measured, measure, score, search_exactly
 from workbench.evaluation.pictures import OnPictures, has_pictures
-from workbench.evaluation.pool import Pool, excluding, whole_pool
+from workbench.evaluation.pool import Pool, asked_pool, excluding
 from workbench.evaluation.results import lengths_of
 from workbench.evaluation.texts import join_documents
 from workbench.jobs.files import folder_bytes
@@ -56,8 +55,7 @@ class Order:
     candidates: int
     device: str
     seed: int
-    #: The switch ``exclude_query_document``.
-    exclude: str
+    exclude_query_document: str
     trust_remote_code: bool
     #: Where the run is written (``run.npz``), and an embedding model's vectors if ``vectors``.
     folder: Path
@@ -242,38 +240,30 @@ def _take(workspace: Workspace, order: Order, progress: Progress) -> dict[str, A
     # The ground is laid before memory is counted.
     kind = local.contract.model_kind
     second = kind.reads_pairs or (kind.token_vectors and reader.counts["documents"] > EXACT)
-    about: dict[str, Any] = {
-        "max_queries": order.max_queries,
-        "seed": order.seed,
-        "exclude": order.exclude,
-    }
-    ground: Any = (
-        freeze(reader, order.split, k=order.candidates, **about)
-        if second
-        else whole_pool(reader, order.split, **about)
-    )
+    pool = asked_pool(reader, order.split, order)
+    frozen = freeze(reader, order.split, pool, k=order.candidates) if second else None
     memory = Memory(order.device)
     model: Any = load_model(local, device=order.device, precision="fp32")
     if isinstance(model, LoadedImageText) and has_pictures(reader):
         model = OnPictures(model, reader.folder)
     found, times = (
-        _ordered(model, ground, progress) if second else _searched(model, ground, order, progress)
+        _ordered(model, frozen, progress) if frozen else _searched(model, pool, order, progress)
     )
     np.savez(order.folder / RUN, documents=found.run.documents, scores=found.run.scores)
     return {
         **found.scores.means(),
         **times,
         "queries": len(found.scores.queries),
-        "documents": len(ground.rows) if second else ground.documents,
+        "documents": len(frozen.rows) if frozen else pool.documents,
         "memory": memory.peak(),
         "bytes": folder_bytes(local.folder),
         "dimensions": model.contract.dimensions,
         "normalize": model.contract.normalize,
         "kind": model.contract.kind,
         "device": model.device,
-        "against": getattr(ground, "origin", ""),
+        "against": frozen.origin if frozen else "",
         "conditions": {
-            **(ground.excluding if second else excluding(ground)),
+            **excluding(frozen.pool if frozen else pool),
             **lengths_of(model.contract),
         },
     }
@@ -341,20 +331,19 @@ def written(folder: Path, role: str) -> Any:
 def _ordered(
     model: Any, frozen: CandidateSet, progress: Progress
 ) -> tuple[Measured, dict[str, float]]:
-    pairs = frozen.pairs
     seconds: list[float] = []
     # The first is asked twice: it pays for what is loaded on first use.
-    for at in [0, *spread(len(frozen.texts))]:
-        own = pairs[pairs[:, 0] == at]
-        table = frozen.read(frozen.rows[own[:, 1]])
+    for at in [0, *spread(len(frozen.pool.texts))]:
+        rows = frozen.run.documents[at]
+        table = frozen.read(rows[rows >= 0])
         shown = join_documents(table, model.contract).to_pylist()
-        one = np.stack([np.zeros(len(own), np.int64), np.arange(len(own))], axis=1)
+        one = np.stack([np.zeros(len(shown), np.int64), np.arange(len(shown))], axis=1)
         began = time.monotonic()
-        model.score([frozen.texts[at]], shown, one)
+        model.score([frozen.pool.texts[at]], shown, one)
         seconds.append(time.monotonic() - began)
     began = time.monotonic()
     found = rerank(model, frozen, progress=progress)
-    each = (time.monotonic() - began) / max(1, len(pairs))
+    each = (time.monotonic() - began) / max(1, int((frozen.run.documents >= 0).sum()))
     return found, {
         "milliseconds_per_query": middle(seconds[1:]),
         "milliseconds_per_document": 1000 * each,

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from storage.records import Index
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
-from workbench.evaluation.encode import CachedEncoder, with_cache
+from workbench.evaluation.cached import CachedEncoder, with_cache
 from workbench.evaluation.measure import Encoder
 from workbench.evaluation.pictures import OnPictures, no_pictures
 from workbench.evaluation.texts import join_documents

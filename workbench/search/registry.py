@@ -5,7 +5,7 @@ from pathlib import Path
 
 from storage.errors import NameExists
 from storage.records import Index
-from workbench.errors import IndexNotFound, InUse
+from workbench.errors import IndexNotFound
 from workbench.jobs.files import folder_bytes
 from workbench.models.contract import check_name
 from workbench.models.registry import Store
@@ -29,6 +29,7 @@ class Indexes(NamedRecords[Index]):
     missing = IndexNotFound
     hint = "Build one with: python -m workbench index build --dataset NAME"
     taken = "There is already an index named '{}'."
+    needed = ("The index '{}' is needed by {}.", "Wait until the job is done, or cancel it.")
 
     def __init__(self, store: Store, home: Path) -> None:
         super().__init__(store.indexes, home)
@@ -54,28 +55,13 @@ class Indexes(NamedRecords[Index]):
             shutil.rmtree(self._home / before.path, ignore_errors=True)
         return index
 
-    def remove(self, *names: str) -> None:
-        """Delete indexes and their folders; raises :class:`InUse` while a job makes use of one of
-        them, and then none is deleted."""
-        found = [self.get(name) for name in names]
-        for index in found:
-            if users := self.used_by(index.id):
-                raise InUse(
-                    f"The index '{index.name}' is needed by {', '.join(users)}.",
-                    "Wait until the job is done, or cancel it.",
-                )
-        for index in found:
-            self._store.indexes.delete(index.id)
-            shutil.rmtree(self._home / index.path, ignore_errors=True)
-
     def used_by(self, name: str) -> tuple[str, ...]:
         """The jobs that keep the index from being removed, in words."""
         index = self.get(name)
         return tuple(map(in_words, jobs_using(self._store, "index", {index.id, index.name})))
 
-    def folder(self, name: str) -> Path:
-        """Where the index's files are."""
-        return self._home / self.get(name).path
+    def _path(self, record: Index) -> str:
+        return record.path
 
     def bytes(self, name: str) -> int:
         """What the index takes on disk."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from storage.records import Index
 from workbench.data.reader import DatasetReader
 from workbench.errors import DatasetNotFound, ModelNotFound, WorkbenchError
-from workbench.evaluation.encode import deciding, weights_digest
+from workbench.evaluation.cached import deciding, weights_digest
 from workbench.evaluation.pictures import PICTURE, has_pictures, no_pictures
 from workbench.models.contract import Contract
 from workbench.models.files import model_files

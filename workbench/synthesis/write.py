@@ -16,9 +16,9 @@ from workbench.data.reader import DatasetReader
 from workbench.data.splits import CODES, SPLITS, Shares, carve
 from workbench.data.versions import new_version, versions
 from workbench.errors import BadInput, EndpointFailed, ModelUnusable
-from workbench.evaluation.bm25 import retrieve_bm25
-from workbench.evaluation.encode import with_cache
-from workbench.evaluation.measure import Encoder, retrieve
+from workbench.evaluation.cached import with_cache
+from workbench.evaluation.candidates import find
+from workbench.evaluation.measure import Encoder
 from workbench.evaluation.named import BM25
 from workbench.evaluation.own_document import NO
 from workbench.evaluation.pool import Pool, whole_pool
@@ -118,10 +118,7 @@ def find_again(
     """
     pool = _pool(reader, asked.texts)
     k = min(k, pool.documents)
-    if encoder is None:
-        run = retrieve_bm25(pool, k=k, progress=progress, stop=stop)
-    else:
-        run = retrieve(encoder, pool, k=k, progress=progress, stop=stop)
+    run = find(pool, encoder, k=k, progress=progress, stop=stop)
     kept = Asked(known=asked.known, repeated=asked.repeated)
     lost: list[tuple[str, int]] = []
     for text, rows, found in zip(asked.texts, asked.documents, run.documents, strict=True):

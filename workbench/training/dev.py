@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from workbench.evaluation.candidates import CandidateSet, first_stage, rerank
-from workbench.evaluation.measure import Measured, measure
+from workbench.evaluation.candidates import CandidateSet, rerank
+from workbench.evaluation.measure import Encoder, Measured, measure, score
 from workbench.evaluation.pool import Pool, excluding
 from workbench.jobs.reporting import JobContext
 
@@ -57,7 +57,12 @@ class Retrieval:
     """An embedding model searches a pool of documents; it must beat the original."""
 
     pool: Pool
-    baseline_name: str = ORIGINAL
+    #: The model as the encoder that is measured.
+    as_encoder: Callable[[Any], Encoder] = lambda model: model
+
+    @property
+    def baseline_name(self) -> str:
+        return ORIGINAL
 
     @property
     def queries(self) -> int:
@@ -75,7 +80,7 @@ class Retrieval:
         return None
 
     def measure(self, model: Any, **options: Any) -> Measured:
-        return measure(model, self.pool, **options)
+        return measure(self.as_encoder(model), self.pool, **options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,7 @@ class Reranking:
 
     @property
     def queries(self) -> int:
-        return len(self.frozen.queries)
+        return len(self.frozen.pool.queries)
 
     @property
     def documents(self) -> int:
@@ -94,7 +99,7 @@ class Reranking:
 
     @property
     def excluding(self) -> dict[str, int]:
-        return dict(self.frozen.excluding)
+        return excluding(self.frozen.pool)
 
     @property
     def baseline_name(self) -> str:
@@ -104,7 +109,7 @@ class Reranking:
         return f"the order of {self.frozen.origin} (first {depth})"
 
     def baseline(self) -> Means | None:
-        return first_stage(self.frozen).scores.means()
+        return score(self.frozen.pool, self.frozen.run).scores.means()
 
     def measure(self, model: Any, **options: Any) -> Measured:
         return rerank(model, self.frozen, **options)

@@ -5,7 +5,7 @@ find its own, and among its captions each picture its own.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,8 @@ from sentence_transformers.util import dot_score
 
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
-from workbench.evaluation.measure import Measured, measure
 from workbench.evaluation.pictures import OnPictures, has_pictures, no_pictures
-from workbench.evaluation.pool import Pool, excluding
+from workbench.evaluation.pool import Pool
 from workbench.jobs.reporting import JobContext
 from workbench.models.contract import Contract
 from workbench.models.image_text import (
@@ -34,7 +33,7 @@ from workbench.models.locate import LocalModel
 from workbench.models.towers import refuse_two
 from workbench.recipes.train_kinds import TrainImageTextRecipe
 from workbench.training.callbacks import Cadence, Recorder
-from workbench.training.dev import ORIGINAL, Dev, Means
+from workbench.training.dev import Dev, Retrieval
 from workbench.training.distributed import across_devices
 from workbench.training.loss import as_trained, training_lengths
 from workbench.training.objectives import PassThrough, VectorLoss
@@ -80,7 +79,7 @@ class ImageTextTraining:
         if not has_pictures(reader):
             raise no_pictures(reader)
         pool = searched(recipe, reader)
-        return Dev(TextToPicture(pool, reader.folder, self.pixels), context, output)
+        return Dev(text_to_picture(pool, reader.folder, self.pixels), context, output)
 
     def contract(
         self, loaded: LoadedImageText, recipe: TrainImageTextRecipe, base_name: str
@@ -128,33 +127,9 @@ def picture_loss(
     return VectorLoss(model, objective, by_cosine=contract.normalize)
 
 
-@dataclass(frozen=True, slots=True)
-class TextToPicture:
-    """The dev captions search a pool of pictures; the original must be beaten."""
-
-    pool: Pool
-    folder: Path
-    pixels: Pixels = field(default_factory=Pixels)
-    baseline_name: str = ORIGINAL
-
-    @property
-    def queries(self) -> int:
-        return len(self.pool.queries)
-
-    @property
-    def documents(self) -> int:
-        return self.pool.documents
-
-    @property
-    def excluding(self) -> dict[str, int]:
-        return excluding(self.pool)
-
-    def baseline(self) -> Means | None:
-        return None
-
-    def measure(self, model: LoadedImageText, **options: Any) -> Measured:
-        keeping = replace(model, pixels=self.pixels)
-        return measure(OnPictures(keeping, self.folder), self.pool, **options)
+def text_to_picture(pool: Pool, folder: Path, pixels: Pixels) -> Retrieval:
+    """The dev captions search a pool of pictures, which lie in ``folder``."""
+    return Retrieval(pool, lambda model: OnPictures(replace(model, pixels=pixels), folder))
 
 
 class Pictures:

@@ -13,9 +13,9 @@ from typing import Any, Protocol, TypeVar
 from sentence_transformers.base.training_args import BaseTrainingArguments
 
 from workbench.data.reader import DatasetReader
+from workbench.evaluation.cached import with_cache
 from workbench.evaluation.candidates import freeze
-from workbench.evaluation.encode import with_cache
-from workbench.evaluation.pool import Pool, dev_pool
+from workbench.evaluation.pool import Pool, dev_pool, whole_pool
 from workbench.jobs.reporting import JobContext
 from workbench.models.assemble import WeightFormat
 from workbench.models.contract import Contract
@@ -269,14 +269,19 @@ def reranking_dev(
     place: Place,
 ) -> Dev:
     """The dev queries with their candidates, frozen before the first step."""
-    frozen = freeze(
+    pool = whole_pool(
         reader,
         "dev",
-        first_stage=recipe.first_stage,
-        k=recipe.candidates,
         max_queries=recipe.dev_queries,
         seed=recipe.seed,
         exclude=recipe.exclude_query_document,
+    )
+    frozen = freeze(
+        reader,
+        "dev",
+        pool,
+        first_stage=recipe.first_stage,
+        k=recipe.candidates,
         encoder=first_stage_model(recipe, context, place),
         **reports(context, "Finding candidates for dev"),
     )

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 from tests.workbench.training.fakes import FakeReader
 from workbench.errors import BadInput, WorkbenchError
 from workbench.evaluation import candidates
-from workbench.evaluation.candidates import Bm25Scorer, first_stage, freeze, mine, rerank
+from workbench.evaluation.candidates import Bm25Scorer, CandidateSet, EmbeddingScorer, mine, rerank
+from workbench.evaluation.measure import score
+from workbench.evaluation.pool import whole_pool
 from workbench.models.contract import Contract
 
 ASKED = 8
@@ -46,13 +49,26 @@ class Right:
         return right if self.value is None else np.full_like(right, self.value)
 
 
+def freeze(
+    reader: FakeReader,
+    split: str,
+    *,
+    max_queries: int | None = None,
+    seed: int = 0,
+    **more: Any,
+) -> CandidateSet:
+    data: Any = reader
+    pool = whole_pool(data, split, max_queries=max_queries, seed=seed)
+    return candidates.freeze(data, split, pool, **more)
+
+
 def test_bm25_is_taken_where_the_data_brings_nothing() -> None:
     frozen = freeze(FakeReader({"train": TRAIN, "dev": PLAIN}), "dev", k=5)
     assert frozen.origin == "bm25" and frozen.run.documents.shape == (ASKED, 5)
     assert (np.diff(frozen.rows) > 0).all() and frozen.read(frozen.rows).num_rows == len(
         frozen.rows
     )
-    before = first_stage(frozen).scores.means()
+    before = score(frozen.pool, frozen.run).scores.means()
     assert 0 < before["map@100"] < 0.5
     scorer, seen = Right(), []
     after = rerank(scorer, frozen, progress=lambda *one: seen.append(one))
@@ -104,9 +120,9 @@ def test_what_the_first_stage_missed_counts_as_missed() -> None:
 def test_given_candidates_are_taken_where_most_have_some() -> None:
     data = FakeReader({"dev": [*DEV, ("alone", ["only the right one"], [])]})
     frozen = freeze(data, "dev", k=5)
-    assert (frozen.origin, frozen.left_out, len(frozen.queries)) == ("given", 1, ASKED)
-    for query, row in zip(frozen.queries, frozen.run.documents, strict=True):
-        assert len(set(row.tolist())) == 5 and set(frozen.judgments[int(query)]) <= set(row)
+    assert (frozen.origin, frozen.left_out, len(frozen.pool.queries)) == ("given", 1, ASKED)
+    for query, row in zip(frozen.pool.queries, frozen.run.documents, strict=True):
+        assert len(set(row.tolist())) == 5 and set(frozen.pool.judgments[int(query)]) <= set(row)
     few = freeze(FakeReader({"dev": [DEV[0], *PLAIN[1:4]]}), "dev", k=5)
     assert few.origin == "bm25"
     with pytest.raises(BadInput, match="have no candidates in the data"):
@@ -118,15 +134,15 @@ def test_the_given_order_is_fixed_and_does_not_reveal_the_judgments() -> None:
     frozen, again = (freeze(FakeReader({"dev": many}), "dev", seed=seed) for seed in (0, 1))
     assert (frozen.run.documents == again.run.documents).all()
     # One right among four in any order: the mean of 1, 1/2, 1/3 and 1/4.
-    assert first_stage(frozen).scores.means()["map@100"] == pytest.approx(0.52, abs=0.05)
+    assert score(frozen.pool, frozen.run).scores.means()["map@100"] == pytest.approx(0.52, abs=0.05)
 
 
 def test_more_candidates_than_k_keep_the_judged_ones() -> None:
     frozen = freeze(FakeReader({"dev": DEV}), "dev", k=3)
     assert frozen.run.documents.shape == (ASKED, 3)
     assert all(
-        set(frozen.judgments[int(query)]) < set(row)
-        for query, row in zip(frozen.queries, frozen.run.documents.tolist(), strict=True)
+        set(frozen.pool.judgments[int(query)]) < set(row)
+        for query, row in zip(frozen.pool.queries, frozen.run.documents.tolist(), strict=True)
     )
 
 
@@ -169,11 +185,30 @@ class First:
         return np.array([[f"pet{n}" in text for n in range(ASKED)] for text in texts], np.float32)
 
 
+def test_queries_are_encoded_once_however_many_blocks_of_documents_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    class Counting(First):
+        def encode(self, texts, role, *, progress=None, stop=None) -> NDArray[np.float32]:  # type: ignore[no-untyped-def]
+            asked.extend(texts if role == "query" else [])
+            return super().encode(texts, role)
+
+    frozen = freeze(FakeReader({"train": TRAIN, "dev": PLAIN}), "dev", k=5)
+    before = rerank(EmbeddingScorer(First()), frozen)
+    monkeypatch.setattr(candidates, "BLOCK", 3)
+    after = rerank(EmbeddingScorer(Counting()), frozen)
+    assert sorted(asked) == sorted(frozen.pool.texts)
+    assert (after.run.documents == before.run.documents).all()
+    assert (after.run.scores == before.run.scores).all()
+
+
 def test_an_embedding_model_as_first_stage() -> None:
     data = FakeReader({"train": TRAIN, "dev": PLAIN})
     frozen = freeze(data, "dev", first_stage="tiny", encoder=First(), k=5, max_queries=3)
     assert frozen.origin == "tiny" and frozen.run.documents.shape == (3, 5)
-    assert first_stage(frozen).scores.means()["recall@10"] == 1.0
+    assert score(frozen.pool, frozen.run).scores.means()["recall@10"] == 1.0
     with pytest.raises(BadInput, match="not loaded"):
         freeze(data, "dev", first_stage="tiny")
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from workbench.data.digests import of_bytes
 from workbench.errors import BadInput, JobCancelled
-from workbench.evaluation import encode
-from workbench.evaluation.encode import CachedEncoder, contract_key, weights_digest
+from workbench.evaluation import cached
+from workbench.evaluation.cached import CachedEncoder, contract_key, weights_digest
 from workbench.evaluation.encoding_cache import LIMIT_VARIABLE, SUFFIX, EncodingCache, limit_bytes
 from workbench.models.contract import Contract
 from workbench.models.resolve import ResolvedModel
@@ -161,7 +161,7 @@ def test_the_same_folder_with_other_weights_is_another_model(tmp_path: Path) -> 
 def test_a_stopped_job_goes_on_from_the_pieces_that_are_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encode, "PIECE", 10)
+    monkeypatch.setattr(cached, "PIECE", 10)
     stopped = Counting(broken_at=TEXTS[35])
     with pytest.raises(JobCancelled):
         encoder(tmp_path, stopped).encode(TEXTS, "document")
@@ -175,7 +175,7 @@ def test_a_stopped_job_goes_on_from_the_pieces_that_are_whole(
 def test_a_broken_file_is_encoded_again_and_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any, damage: str
 ) -> None:
-    monkeypatch.setattr(encode, "PIECE", 25)
+    monkeypatch.setattr(cached, "PIECE", 25)
     encoder(tmp_path).encode(TEXTS, "document")
     path = parts(tmp_path)[0]
     whole = path.read_bytes()
@@ -222,7 +222,7 @@ def test_what_was_unused_for_longest_makes_room(tmp_path: Path) -> None:
 def test_a_run_does_not_push_out_what_it_needs_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
-    monkeypatch.setattr(encode, "PIECE", 10)
+    monkeypatch.setattr(cached, "PIECE", 10)
     with caplog.at_level(logging.WARNING):
         encoder(tmp_path, limit=2_500).encode(TEXTS, "document")
     assert caplog.text.count("full") == 1
@@ -236,7 +236,7 @@ def test_a_run_does_not_push_out_what_it_needs_itself(
 def test_several_writers_and_one_that_clears(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encode, "PIECE", 5)
+    monkeypatch.setattr(cached, "PIECE", 5)
     outcomes: list[str] = []
 
     # Threads stand for processes here: they have nothing in common but the folder.

@@ -2,26 +2,25 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.workbench.evaluation import test_stages
-from tests.workbench.evaluation.test_stages import ASKED, DATA, MODELS, Make
+from tests.workbench.evaluation.test_stages import ASKED, DATA, MODELS, PLAIN, WRONG, Make
 from workbench.comparison.matrix import MEASURED, to_markdown, to_published, to_text
 from workbench.errors import BadInput, BadRecipe, JobCancelled
-from workbench.evaluation import job, matrix
+from workbench.evaluation import stages
+from workbench.evaluation.cached import CachedEncoder
+from workbench.evaluation.encoding_cache import EncodingCache
+from workbench.evaluation.job import run, run_matrix
 from workbench.evaluation.metrics import cut_scores
 from workbench.prepare import prepare
 from workbench.recipes.evaluate import EvaluateRecipe, MatrixRecipe
 
 make: Callable[..., Any] = test_stages.make
-
-
-@pytest.fixture(autouse=True)
-def loads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(matrix, "load", lambda recipe, context, one: MODELS[one.name]())
 
 
 def recipe(retrievers: list[str], **values: Any) -> MatrixRecipe:
@@ -36,7 +35,7 @@ def cells(result: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
 def test_every_pipeline_at_every_top_k(make: Make) -> None:
     context = make(DATA)
     asked = recipe(["bm25", "embed"], rerankers=["right", "wrong", "late"], top_k=4)
-    result = matrix.run(asked, context)
+    result = run_matrix(asked, context)
     assert json.loads(json.dumps(result)) == result
     assert [(row["retriever"], row["reranker"]) for row in result["rows"]] == [
         (first, second) for first in ("bm25", "embed") for second in ("", "right", "wrong", "late")
@@ -59,7 +58,7 @@ def test_every_pipeline_at_every_top_k(make: Make) -> None:
 
 
 def test_times_are_of_each_stage_and_add_up(make: Make) -> None:
-    found = cells(matrix.run(recipe(["bm25", "embed"], rerankers=["right"]), make(DATA)))
+    found = cells(run_matrix(recipe(["bm25", "embed"], rerankers=["right"]), make(DATA)))
     stages = {key: set(row["milliseconds"]) - {"total"} for key, row in found.items()}
     assert stages == {
         ("bm25", ""): {"search"},
@@ -78,6 +77,37 @@ def test_times_are_of_each_stage_and_add_up(make: Make) -> None:
     )
 
 
+def test_what_decides_a_time_is_never_read_from_disk(
+    make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[tuple[str, int]] = []
+
+    class Counting(test_stages.Embedding):
+        def encode(self, texts: Any, role: str, **_: Any) -> Any:
+            asked.append((role, len(texts)))
+            return super().encode(texts, role)
+
+    class Kept(CachedEncoder):
+        contract = test_stages.Embedding.contract
+
+        def __init__(self) -> None:
+            how = {"weights": "w", "precision": "fp32", "device": "cpu", "dimensions": ASKED}
+            super().__init__(Counting(), EncodingCache(tmp_path, limit=10**9), "embed", how)
+
+    def with_cache(model: Any, _resolved: Any, _workspace: Any, use: bool) -> Any:
+        assert not use
+        return model
+
+    monkeypatch.setitem(MODELS, "embed", Kept)
+    monkeypatch.setattr(stages, "with_cache", with_cache)
+    for documents in (len(PLAIN) + len(WRONG), 0):
+        asked.clear()
+        run_matrix(recipe(["embed"], rerankers=["right"]), make(DATA))
+        # One more query, before the clock runs: it pays for what is loaded on first use.
+        assert sum(count for role, count in asked if role == "query") == ASKED + 1
+        assert sum(count for role, count in asked if role == "document") == documents
+
+
 def test_each_reranker_scores_each_candidate_once(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,17 +119,17 @@ def test_each_reranker_scores_each_candidate_once(
             return super().score(queries, documents, pairs, **more)
 
     monkeypatch.setitem(MODELS, "right", Counting)
-    matrix.run(recipe(["embed"], rerankers=["right"], top_k=5, candidates=7), make(DATA))
+    run_matrix(recipe(["embed"], rerankers=["right"], top_k=5, candidates=7), make(DATA))
     assert scored == [ASKED * 7]
 
 
 def test_it_measures_as_an_evaluation_does_and_is_kept(make: Make) -> None:
     context = make(DATA)
-    result = matrix.run(recipe(["bm25", "embed"], rerankers=["wrong"]), context)
+    result = run_matrix(recipe(["bm25", "embed"], rerankers=["wrong"]), context)
     kept = [context.workspace.evaluations.get(id) for id in result["evaluations"]]
     settings = {"dataset": "pets", "split": "dev", "models": ["bm25", "embed"]}
     same = EvaluateRecipe.read({**settings, "rerankers": ["wrong"], "candidates": 10})
-    rows = {row["model"]: row for row in job.run(same, context)["rows"]}
+    rows = {row["model"]: row for row in run(same, context)["rows"]}
     for one in kept:
         for metric, value in one.metrics.items():
             assert rows[one.model][metric] == pytest.approx(value)
@@ -107,7 +137,7 @@ def test_it_measures_as_an_evaluation_does_and_is_kept(make: Make) -> None:
 
 
 def test_the_tables(make: Make) -> None:
-    result = matrix.run(recipe(["bm25", "embed"], rerankers=["wrong"], top_k=2), make(DATA))
+    result = run_matrix(recipe(["bm25", "embed"], rerankers=["wrong"], top_k=2), make(DATA))
     published = to_published(result).splitlines()
     assert published[0] == "| Retriever | Reranker | Metric | top_1 | top_2 |"
     assert "| embed | none | hit_rate | 1.0000 | 1.0000 |" in published
@@ -136,7 +166,7 @@ def test_stopping_leaves_nothing(make: Make) -> None:
     context = make(DATA)
     context.cancelled = True
     with pytest.raises(JobCancelled):
-        matrix.run(recipe(["embed"]), context)
+        run_matrix(recipe(["embed"]), context)
     assert context.workspace.evaluations.list() == []
 
 

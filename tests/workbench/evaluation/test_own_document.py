@@ -15,7 +15,7 @@ from tests.workbench.data.fakes import bring, lines
 from tests.workbench.training.fakes import FakeContext
 from workbench.comparison.text import result_text
 from workbench.data.reader import DatasetReader
-from workbench.evaluation import job, matrix, named, stages
+from workbench.evaluation import job, named, stages
 from workbench.evaluation.candidates import freeze, mine
 from workbench.evaluation.metrics import cut_scores, measures
 from workbench.evaluation.own_document import documents_saying, query_itself
@@ -110,9 +110,9 @@ def models(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for module in (named, stages):
         monkeypatch.setattr(module, "resolve", resolve)
-    for module in (stages, matrix, job):
+    for module in (stages, job):
         monkeypatch.setattr(module, "load", lambda recipe, context, one: MODELS[one.name]())
-    monkeypatch.setattr(stages, "with_kept_scores", lambda model, *_: model)
+    monkeypatch.setattr(stages, "with_cache", lambda model, *_: model)
 
 
 def evaluated(workspace: Workspace, models: list[str], **values: Any) -> dict[str, Any]:
@@ -195,7 +195,7 @@ def test_a_matrix_leaves_it_out_too(workspace: Workspace, reader: DatasetReader)
         {"dataset": "arguments", "retrievers": ["embed", "bm25"], "rerankers": ["cross"]}
         | {"candidates": 5, "top_k": 5}
     )
-    result = matrix.run(recipe, FakeContext(workspace, workspace.home / "jobs" / "job00001"))
+    result = job.run_matrix(recipe, FakeContext(workspace, workspace.home / "jobs" / "job00001"))
     run = without_own(5)
     rows = {id: row for row, id in enumerate(reader.documents()["id"].to_pylist())}
     ranked = np.array([[rows[id] for id in one] for one in run.values()])
@@ -236,7 +236,8 @@ def test_own_candidates_hold_no_query(workspace: Workspace, tmp_path: Path) -> N
     )
     reader = bring(workspace, corpus, name="own", dev_share=0, test_share=0)[1]
     for switch, most in (("auto", 6), ("no", 7)):
-        frozen = freeze(reader, "train", first_stage="given", whole=True, exclude=switch)
+        pool = whole_pool(reader, "train", exclude=switch)
+        frozen = freeze(reader, "train", pool, first_stage="given", whole=True)
         assert {int(n) for n in (frozen.run.documents >= 0).sum(axis=1)} == {most}
     # To train against, it is never one.
     found, _ = mine(reader, "train", k=11, seed=1, first_stage="given")

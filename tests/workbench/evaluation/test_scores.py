@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from tests.workbench.models import tiny
 from tests.workbench.models.fakes import located
 from workbench.errors import JobCancelled
-from workbench.evaluation import scores
-from workbench.evaluation.encode import contract_key
+from workbench.evaluation import cached
+from workbench.evaluation.cached import PAIR, CachedScorer, contract_key, with_cache
 from workbench.evaluation.encoding_cache import EncodingCache
-from workbench.evaluation.scores import PAIR, CachedScorer, with_kept_scores
 from workbench.models.contract import Contract
 from workbench.workspace import Workspace
 
@@ -126,7 +125,7 @@ def test_a_key_is_the_same_only_where_everything_is(
 def test_a_stopped_job_goes_on_from_the_pieces_that_are_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scores, "PIECE", 7)
+    monkeypatch.setattr(cached, "PAIRS", 7)
     with pytest.raises(JobCancelled):
         scorer(tmp_path, Counting(stop_after=21)).score(QUERIES, DOCUMENTS, PAIRS)
     inner = Counting()
@@ -137,7 +136,7 @@ def test_a_stopped_job_goes_on_from_the_pieces_that_are_whole(
 
 def test_late_interaction_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In pieces, a document of two of them would be encoded twice."""
-    monkeypatch.setattr(scores, "PIECE", 7)
+    monkeypatch.setattr(cached, "PAIRS", 7)
     inner = Counting(Contract(kind="late-interaction"), stop_after=1)
     scorer(tmp_path, inner).score(QUERIES, DOCUMENTS, PAIRS)
     assert len(inner.asked) == len(PAIRS)
@@ -176,9 +175,9 @@ def test_a_real_model_gives_the_scores_that_it_gave(tmp_path: Path, kind: str) -
     pairs = np.array([(0, 0), (0, 2), (1, 1), (1, 0)], np.int64)
     plain = model.score(queries, documents, pairs)
     for _ in range(2):
-        kept = with_kept_scores(model, local, workspace)
+        kept = with_cache(model, local, workspace)
         assert isinstance(kept, CachedScorer)
         assert kept.score(queries, documents, pairs) == pytest.approx(plain, abs=1e-5)
     assert [one.texts for one in EncodingCache(workspace.home).show()] == [4]
-    assert with_kept_scores(model, local, workspace, use=False) is model
+    assert with_cache(model, local, workspace, use=False) is model
     workspace.close()

@@ -94,7 +94,7 @@ def make(home: Any, monkeypatch: pytest.MonkeyPatch) -> Make:
         monkeypatch.setattr(module, "resolve", resolve)
     monkeypatch.setattr(stages, "load", lambda recipe, context, one: MODELS[one.name]())
     # These have no files whose digest could tell them apart.
-    monkeypatch.setattr(stages, "with_kept_scores", lambda model, *_: model)
+    monkeypatch.setattr(stages, "with_cache", lambda model, *_: model)
 
     def context(splits: dict[str, Any]) -> FakeContext:
         workspace = Workspace.open(home)

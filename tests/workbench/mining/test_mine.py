@@ -254,14 +254,11 @@ def test_a_second_stages_scores_decide_and_are_kept(
     """A reranker that likes documents with a high row number."""
     from workbench.mining import mine as task
 
-    class Liking:
-        def __init__(self, *_: Any) -> None: ...
+    def liking(self: Any, hunt: Any, teacher: Any, queries: Any, documents: Any, _: str) -> Any:
+        return documents.astype(np.float32)
 
-        def __call__(self, queries: Any, documents: Any, progress: Any, stop: Any) -> Any:
-            return documents.astype(np.float32)
-
-    monkeypatch.setattr(task, "ByReading", Liking)
-    monkeypatch.setattr(task.Miner, "_load", lambda self, name, searches: None)
+    monkeypatch.setattr(task.Miner, "_scores", liking)
+    monkeypatch.setattr(task.Miner, "_load", lambda self, name, searches: "r")
     recipe = MineRecipe(
         dataset="pets", method="bm25", reranker="r", absolute_margin=0.0, relative_margin=None
     )

@@ -196,11 +196,11 @@ def test_a_model_or_data_set_that_is_gone_is_said(opened: Workspace) -> None:
 def test_a_stopped_build_goes_on_from_what_it_encoded(
     opened: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workbench.evaluation import encode as encoding
+    from workbench.evaluation import cached
     from workbench.models.load import LoadedEmbedding
     from workbench.search.making import run_build
 
-    monkeypatch.setattr(encoding, "PIECE", 64)
+    monkeypatch.setattr(cached, "PIECE", 64)
     asked: list[int] = []
     original = LoadedEmbedding.encode
 
