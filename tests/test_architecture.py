@@ -164,3 +164,42 @@ def test_what_starts_often_starts_light(module: str, heavy: set[str]) -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+def _named_in(path: Path) -> set[str]:
+    """What a module defines or imports, by name."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {(one.asname or one.name).partition(".")[0] for one in node.names}
+    return found
+
+
+def _missing(path: Path) -> Iterator[str]:
+    """What a file imports of the project that is not there."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ImportFrom) or not node.module:
+            continue
+        place = ROOT / node.module.replace(".", "/")
+        if node.module.split(".")[0] not in ("workbench", "ui", "storage", "benchmarks"):
+            continue
+        module = place.with_suffix(".py")
+        source = module if module.is_file() else place / "__init__.py"
+        known = _named_in(source) if source.is_file() else set()
+        for one in node.names:
+            inside = place / one.name
+            if (
+                one.name not in known
+                and not inside.is_dir()
+                and not inside.with_suffix(".py").is_file()
+            ):
+                yield f"{path.name}:{node.lineno} {node.module}.{one.name}"
+
+
+def test_what_benchmarks_import_is_there() -> None:
+    """Nothing else looks: they run for minutes, and their types are not checked."""
+    assert [one for path in sources("benchmarks") for one in _missing(path)] == []
