@@ -23,7 +23,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from workbench.jobs.environment import patient
+from workbench.jobs.slots import patient
 
 # As workers have it, before torch is imported; both sides alike.
 os.environ.update(patient(os.environ))

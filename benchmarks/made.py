@@ -22,8 +22,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from storage.records import JobStatus, SlotKind  # noqa: E402
-from workbench.jobs.environment import patient  # noqa: E402
 from workbench.jobs.reporting import JobContext  # noqa: E402
+from workbench.jobs.slots import patient  # noqa: E402
 from workbench.recipes.base import Recipe  # noqa: E402
 from workbench.recipes.data import ImportRecipe  # noqa: E402
 from workbench.recipes.evaluate import EvaluateRecipe, IndexRecipe  # noqa: E402

@@ -25,7 +25,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.shapes import BERT, QWEN2, TINY, save_decoder, save_encoder, write_rows
-from workbench.jobs.environment import patient
+from workbench.jobs.slots import patient
 
 METHODS: dict[str, dict[str, Any]] = {
     "full": {"method": "full"},
