@@ -43,6 +43,10 @@ def look_up(recipe: R, workspace: Workspace, waits: bool = False) -> R:
     """What all recipes have in common, in the order of the fields. Folders are absolute already."""
     specs = {spec.name: spec for spec in describe(type(recipe))}
     changes: dict[str, Any] = {}
+    for field in specs.values():
+        # What must be named and is not: the error says how to get one.
+        if field.required and field.refers_to in _RECORDS and not getattr(recipe, field.name):
+            getattr(workspace, _RECORDS[field.refers_to]).get("")
     for one in references(type(recipe), dict(recipe)):
         spec = specs.get(one.field)
         if spec is None:  # Of a recipe inside this one: its own task looks it up.

@@ -12,7 +12,9 @@ from workbench.model_kinds import MODEL_KINDS
 from workbench.prepare import NEEDS, look_up
 from workbench.recipes.base import Fit, Recipe, setting
 from workbench.recipes.describe import describe
+from workbench.recipes.evaluate import EvaluateRecipe
 from workbench.recipes.fields import current_version, dataset_version, model_name
+from workbench.recipes.quantize import QuantizeLabRecipe
 from workbench.tasks import all_tasks, load
 from workbench.workspace import Workspace
 
@@ -128,3 +130,13 @@ def test_what_fields_say_can_be_looked_up() -> None:
         assert bool(fit.can) == bool(fit.refusal)
         assert all(callable(load(where)) for where in (fit.refusal, fit.check) if where)
     assert {spec.refers_to for spec in specs if spec.fits} == {"model"}
+
+
+@pytest.mark.parametrize("recipe", [QuantizeLabRecipe, EvaluateRecipe])
+def test_a_data_set_that_is_not_named_is_refused(recipe: type[Recipe], tmp_path: Path) -> None:
+    """A page that has none to choose from sends an empty name."""
+    opened = Workspace.open(tmp_path)
+    about = {"models": ["bm25"]} if recipe is EvaluateRecipe else {}
+    with pytest.raises(DatasetNotFound):
+        look_up(recipe.read({"dataset": "", **about}), opened)
+    opened.close()

@@ -55,6 +55,8 @@ def other_value(spec: FieldSpec) -> Any:
         return "2"
     if spec.name == "ratios":
         return "0, 1"
+    if spec.name == "repo":
+        return "me/mine"
     if spec.widget == "numbers":
         return "128, 64"
     if spec.kind == "text":

@@ -133,6 +133,9 @@ class FakeModels:
     def free_name(self, wanted: str) -> str:
         return wanted if not self.exists(wanted) else f"{wanted}-2"
 
+    def new_name(self, name: str, wanted: str = "") -> str:
+        return name or self.free_name(wanted)
+
     def new_folder(self) -> tuple[str, Path]:
         id = f"model{len(self.added):04}"
         folder = self.home / "models" / id
