@@ -26,6 +26,7 @@ _FRESH: dict[str, Any] = {
     "finished_at": None,
     "bytes": None,
     "handle": None,
+    "supervisor": None,
 }
 
 

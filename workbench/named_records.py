@@ -2,6 +2,7 @@
 
 import secrets
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -19,7 +20,7 @@ class Named(Protocol):
 T = TypeVar("T", bound=Named)
 
 
-class NamedRecords(Generic[T]):
+class NamedRecords(ABC, Generic[T]):
     """Find records of one kind by name or id. ``rows``: the store's table of them.
 
     ``what`` is the kind's word in a sentence, ``folder_name`` its folder in the home, ``missing``
@@ -58,9 +59,9 @@ class NamedRecords(Generic[T]):
         """``wanted``, or the first of wanted-2, wanted-3 ... that none has."""
         return free_name(wanted, (one.name for one in self.list()))
 
+    @abstractmethod
     def check_name(self, name: str) -> str:
         """A name as it is kept; raises :class:`BadInput` for what cannot be one."""
-        raise NotImplementedError
 
     def new_name(self, name: str, wanted: str = "") -> str:
         """The name of one to be made: the given one, if it is free, or where none is given a free

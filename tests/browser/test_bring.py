@@ -88,3 +88,18 @@ def test_a_hubs_data_set_is_looked_at_mapped_and_imported(
             page.locator("#data-sets", has_text="fragen").wait_for(timeout=LONG)
             page.locator("#rows-table", has_text="test 0?").wait_for(timeout=PATIENCE)
             assert page.locator("#data-hub input, #data-hub textarea").input_value() == ""
+            # And back: a job, whose token is written nowhere.
+            page.locator("#data-change > button").click()
+            page.get_by_role("tab", name="Push to the Hugging Face Hub", exact=True).click()
+            page.locator("#data-push-repo input, #data-push-repo textarea").first.fill("me/back")
+            token = page.locator("#data-push-token input")
+            token.fill("hf_of-this-test")
+            page.locator("#data-push-send").click()
+            said = page.locator("#data-push-said", has_text="datasets/me/back")
+            said.wait_for(timeout=LONG)
+            assert token.input_value() == ""
+        assert hub.tokens == {"Bearer hf_of-this-test"}
+        names = {one.name for one in (hub.folder / "me/back").rglob("*") if one.is_file()}
+        assert {"README.md", "corpus.parquet", "queries.parquet", "test.parquet"} <= names
+        written = [one for one in tmp_path.rglob("*") if one.is_file() and one.parent != hub.folder]
+        assert not any(b"hf_of-this-test" in one.read_bytes() for one in written)

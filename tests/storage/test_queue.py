@@ -194,3 +194,14 @@ def test_what_a_job_on_several_devices_waits_for_is_kept_for_it(store: Store) ->
     taken = store.queue.claim(lambda job: slots[job.id], make.SUPERVISOR)
     assert taken is not None
     assert taken.id == "pair"
+
+
+def test_a_resumed_job_is_anybodys(store: Store) -> None:
+    """Who supervised it before may live on without taking up jobs."""
+    store.jobs.insert(make.job("job1"))
+    job = store.queue.claim(one_slot, make.SUPERVISOR)
+    assert job is not None and job.supervisor == make.SUPERVISOR
+    store.queue.finish(job, JobStatus.FAILED)
+    assert store.queue.requeue("job1")
+    again = store.jobs.get("job1")
+    assert again is not None and again.supervisor is None

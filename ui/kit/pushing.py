@@ -14,7 +14,7 @@ from ui.services import Services
 from ui.words import sentences, t
 from workbench.recipes.base import Referent
 from workbench.recipes.push import PushDataRecipe, PushModelRecipe
-from workbench.records import Job
+from workbench.records import Dataset, Job, Model
 from workbench.references import subjects
 from workbench.takeaway.push import submit
 
@@ -55,13 +55,13 @@ class Pushing:
         self.said = piece(elem_id=f"{prefix}-said")
         self.outputs = [*self.job.outputs, self.said]
 
-    def listen(self, chosen: Any, name: Callable[[str], str] = str) -> None:
-        """``name(value)`` names what is pushed by the value of ``chosen``."""
+    def listen(self, chosen: Any, get: Callable[[str], Model | Dataset]) -> None:
+        """``get(value)`` is what is pushed, by the value of ``chosen``."""
 
         def send(picked: str, repo: str, token: str, private: bool) -> dict[Any, Any]:
             def act() -> dict[Any, Any]:
-                what = name(picked)
-                about = {self.subject: what, "repo": repo, "private": private}
+                what = get(picked)
+                about = {self.subject: what.name, "repo": repo, "private": private}
                 submit(self.services.workspace, self.recipe.read(about), token)
                 return self.view(what)
 
@@ -77,14 +77,15 @@ class Pushing:
             then=t("take.send"),
         )
 
-    def newest(self, name: str) -> Job | None:
-        """The last push of what has this name."""
+    def newest(self, what: Model | Dataset) -> Job | None:
+        """Its last push; that of another one which had its name before is none of its."""
         jobs = self.services.workspace.jobs.list(task=self.recipe.task)
-        return next((job for job in jobs if name in subjects(job, self.subject)), None)
+        mine = (job for job in jobs if {what.name, what.id} & set(subjects(job, self.subject)))
+        return next((job for job in mine if job.created_at >= what.created_at), None)
 
-    def view(self, name: str | None) -> dict[Any, Any]:
-        """Updates by component: the last push of what has this name."""
-        job = self.newest(name) if name else None
+    def view(self, what: Model | Dataset | None) -> dict[Any, Any]:
+        """Updates by component: the last push of what is shown."""
+        job = self.newest(what) if what else None
         done = succeeded(job)
         said = sent_html(done) if done else EMPTY
         return {**self.job.show(card_html(job), job), self.said: str(said)}

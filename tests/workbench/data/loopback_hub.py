@@ -1,8 +1,10 @@
-"""A hub on loopback: as much of its HTTP as the ``datasets`` library asks for, over a folder.
+"""A hub on loopback: as much of its HTTP as the ``datasets`` library and a push ask for, over a
+folder.
 
 ``folder/OWNER/NAME`` holds a data set's files. What was asked is remembered, bodies by their bytes.
 """
 
+import base64
 import hashlib
 import json
 import threading
@@ -17,7 +19,7 @@ SHA = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub(ThreadingHTTPServer):
-    """``sent``: file -> bytes of it that were asked for."""
+    """``sent``: file -> bytes of it that were asked for. ``tokens``: those of pushes."""
 
     daemon_threads = True
 
@@ -26,6 +28,7 @@ class Hub(ThreadingHTTPServer):
         self.folder = folder
         self.asked: list[str] = []
         self.sent: dict[str, int] = {}
+        self.tokens: set[str] = set()
 
     @property
     def address(self) -> str:
@@ -50,6 +53,9 @@ class Handler(BaseHTTPRequestHandler):
         self.server.asked.append(f"{self.command} {path}")
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         parts = path.strip("/").split("/")
+        if self.command == "POST" and (pushed := self._pushed(parts, body)) is not None:
+            self.server.tokens.add(self.headers.get("authorization", ""))
+            return self._json(pushed)
         if parts[:2] == ["api", "datasets"] and len(parts) >= 4:
             root = self.server.folder / parts[2] / parts[3]
             if root.is_dir():
@@ -61,6 +67,32 @@ class Handler(BaseHTTPRequestHandler):
         there = any((self.server.folder / "/".join(parts[at : at + 2])).is_dir() for at in (1, 2))
         code = "EntryNotFound" if there else "RepoNotFound"
         return self._send(404, b'{"error": "not found"}', {"X-Error-Code": code})
+
+    def _pushed(self, parts: list[str], body: bytes) -> dict[str, Any] | None:
+        """The answer to a step of a push; what a commit holds is written into the folder."""
+        address = self.server.address
+        if parts[:3] == ["api", "repos", "create"]:
+            about = json.loads(body)
+            name = f"{about['organization']}/{about['name']}"
+            (self.server.folder / name).mkdir(parents=True)
+            return {"url": f"{address}/{about['type']}s/{name}", "name": name}
+        if parts[:1] == ["api"] and parts[-2:-1] == ["preupload"]:
+            files = [one["path"] for one in json.loads(body)["files"]]
+            return {
+                "files": [
+                    {"path": one, "uploadMode": "regular", "shouldIgnore": False} for one in files
+                ]
+            }
+        if parts[:1] == ["api"] and parts[-2:-1] == ["commit"]:
+            root = self.server.folder / "/".join(parts[2:4])
+            for line in map(json.loads, body.splitlines()):
+                if line["key"] == "file":
+                    target = root / line["value"]["path"]
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.write_bytes(base64.b64decode(line["value"]["content"]))
+            place = f"{address}/{'/'.join(parts[1:4])}"
+            return {"commitUrl": f"{place}/commit/{SHA}", "commitOid": SHA, "hookOutput": ""}
+        return {"errors": [], "warnings": []} if parts[:2] == ["api", "validate-yaml"] else None
 
     def _about(self, root: Path, repo: str, more: list[str], body: bytes) -> None:
         files = sorted(one for one in root.rglob("*") if one.is_file())

@@ -106,8 +106,9 @@ class ChangeSection(Section):
         self.shown.refill(merged)
         given = [self.shown.id, self.name]
         self.shown.refill(on(self.rename.click, self._rename, given, self.shown.name))
-        self.push.listen(self.shown.id, self.dataset)
-        stopped = lambda _job, id: self.push.view(self.dataset(id))  # noqa: E731
+        get = self.workspace.datasets.get
+        self.push.listen(self.shown.id, get)
+        stopped = lambda _job, id: self.push.view(get(id))  # noqa: E731
         self.job.listen(self.services, stopped, [self.shown.id], self.push.outputs)
 
     def _starter(self, drawn: form.Form) -> Callable[..., None]:
@@ -133,8 +134,9 @@ class ChangeSection(Section):
         return self.workspace.datasets.rename(self.dataset(id), wanted).name
 
     def changed(self, name: str, _place: Sequence[Any], card: str) -> dict[Any, Any] | None:
-        same = str(card_html(self.push.newest(name))) == card
-        return {} if same else self.push.view(name)
+        dataset = self.workspace.datasets.get(name)
+        same = str(card_html(self.push.newest(dataset))) == card
+        return {} if same else self.push.view(dataset)
 
     def view(self, dataset: Dataset | None, place: Sequence[Any] | None) -> dict[Any, Any]:
         """``place``: what is chosen to be merged with it, the field of its name, and the name that
@@ -153,7 +155,7 @@ class ChangeSection(Section):
             self.box: gr.Accordion(visible=True),
             self.others: offered,
             self.exported: exported_html(self.services, _newest_export(self.services, dataset)),
-            **self.push.view(dataset.name),
+            **self.push.view(dataset),
             # Only what is offered: what is chosen stays, however often the tab looks again.
             self.resplit.form.components["field"]: gr.update(choices=columns),
         }

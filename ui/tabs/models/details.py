@@ -303,13 +303,13 @@ class Take:
 
     def listen(self, chosen: Any) -> None:
         """``chosen`` holds the name of the model that is shown."""
-        self.push.listen(chosen)
+        self.push.listen(chosen, self.services.workspace.models.get)
 
     def view(self, model: Model | None) -> dict[Any, Any]:
         """What a chosen model changes."""
         return {
             self.use: html(self.services, model) if model else EMPTY,
-            **self.push.view(model.name if model else None),
+            **self.push.view(model),
         }
 
 

@@ -98,7 +98,8 @@ class ModelsTab:
     def _look(self, *raw: str | None) -> Any:
         """Only what a job has changed since; first the cards and the list, then ``inputs``."""
         now = [value or "" for value in raw[-len(self.inputs) :]]
-        jobs = [*self._jobs(), self.take.push.newest(now[0]) if now[0] else None]
+        model = find(self.services, now[0])
+        jobs = [*self._jobs(), self.take.push.newest(model) if model else None]
         cards = [*(str(card_html(job)) for job in jobs), list_html(self.services, now[0])]
         return gr.skip() if cards == [card or "" for card in raw[:4]] else self.refresh(*now)
 
