@@ -106,7 +106,7 @@ def _filled(words: str, places: list[str]) -> str:
 
 
 def _about_field(wanted: str, text: str, deep: int) -> str | None:
-    """What a recipe says against a field: 'epochs: Input should be greater than 0.'"""
+    """What a recipe says against a field: 'epochs: It must be greater than 0.'"""
     name, _, rest = text.partition(": ")
     label = load(wanted).get(f"field.{name}")
     against = _one(wanted, rest, deep) if label else None

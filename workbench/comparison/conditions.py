@@ -55,11 +55,11 @@ def lengths(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         return []
     if len(set(found.values())) == 1:
         query, document = next(iter(found.values()))
-        return [f"Texts are cut: queries after {query:,} tokens, documents after {document:,}."]
+        return [f"Texts are truncated: queries to {query:,} tokens, documents to {document:,}."]
     each = ", ".join(
         f"{name} {query:,} / {document:,}" for name, (query, document) in found.items()
     )
-    return [f"Texts are cut after so many tokens (queries / documents): {each}."]
+    return [f"Max length in tokens (query / document): {each}."]
 
 
 def excludes(settings: Mapping[str, Any]) -> tuple[Any, ...]:

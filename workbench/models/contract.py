@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from workbench.errors import BadInput, ModelUnusable
+from workbench.errors import BadInput, ModelUnusable, value_sentence
 from workbench.extensions import OneOf
 from workbench.model_kinds import MODEL_KINDS, ModelKind
 from workbench.models.architecture import TWO_TOWERS, JsonDict
@@ -98,7 +98,8 @@ class Contract(BaseModel):
             wrong = error.errors()[0]
             field = ".".join(map(str, wrong["loc"])) or CONTRACT_FILE
             raise ModelUnusable(
-                f"The contract of the model in {folder} cannot be used: {field}: {wrong['msg']}.",
+                f"The contract of the model in {folder} cannot be used: {field}: "
+                f"{value_sentence(wrong)}",
                 "A kind of model that an extension brought needs that extension.",
             ) from error
 
