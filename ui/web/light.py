@@ -94,7 +94,7 @@ def _events(module: ModuleType) -> Any:
     return getattr(module, "EventListener", None)
 
 
-def _keep_signatures(kind: type) -> None:
+def _keep_signatures(kind: type[Any]) -> None:
     """Where ``inspect`` looks before it works them out, for a class and those made from it."""
     made = vars(kind).get("__init__")
     if made is not None:
