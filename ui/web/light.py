@@ -1,4 +1,4 @@
-"""Gradio, as light as this page can have it: in half the time and three fifths of the memory.
+"""Gradio, as light as this page can have it: imported in a third of the time, with 80 MB less.
 
 Importing it brings pandas, for tables and plots that the page does not have, and the protocol of
 agents wherever that is installed; it also writes stubs for editors beside its own files. Drawing
