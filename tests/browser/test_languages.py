@@ -24,6 +24,8 @@ def test_a_chinese_browser_reads_chinese_until_english_is_chosen(
         page.goto(app.url())
         page.get_by_role("button", name="运行示例", exact=True).wait_for()
         assert page.evaluate("document.documentElement.lang") == "zh-CN"
+        # What Gradio takes of its events is not watched for changes either.
+        assert page.evaluate("gradio_config.dependencies.filter(Boolean).constructor !== Array")
 
         # What is refused is said in Chinese, in the corner and at the field.
         open_tab(page, "训练")

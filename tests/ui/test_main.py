@@ -5,10 +5,12 @@ import sys
 
 import gradio as gr
 import pytest
+from starlette.testclient import TestClient
 
-from ui.kit.events import ASKED
+from ui.kit.events import ASKED, on
 from ui.main import build
 from ui.services import Services
+from ui.web import server
 from ui.web.server import ServerOptions, create_app
 from workbench.workspace import Workspace
 
@@ -52,6 +54,20 @@ def test_the_queue_rests_where_nothing_waits(demo: gr.Blocks, shared: Workspace)
     create_app(Services(shared), ServerOptions(), demo)
     assert demo._queue.sleep_when_free > 0.01
     assert demo._queue.progress_update_sleep_when_free > 0.01
+
+
+def test_the_state_of_pages_long_gone_is_forgotten(
+    shared: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "MOST_SESSIONS", 2)
+    with gr.Blocks() as small:
+        on(gr.Button().click, lambda: "heard", None, gr.Textbox(), queue=False)
+    app = create_app(Services(shared), ServerOptions(), small)
+    asks = [{"fn_index": 0, "data": [], "session_hash": name} for name in "abca"]
+    with TestClient(app, base_url="http://127.0.0.1:7860") as client:
+        answers = [client.post("/gradio_api/run/predict", json=ask).json() for ask in asks]
+    assert [answer["data"] for answer in answers] == [["heard"]] * 4
+    assert list(small.state_holder.session_data) == ["c", "a"]
 
 
 def test_what_a_browser_keeps_has_a_fixed_key(demo: gr.Blocks) -> None:

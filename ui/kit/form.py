@@ -241,11 +241,8 @@ def preset_values(recipe: type[Recipe], preset: str) -> dict[str, Any]:
 
 def listen_presets(form: Form, presets: gr.Radio) -> None:
     """Choosing a preset fills in its fields."""
-    touched = [
-        spec
-        for spec in form.specs
-        if spec.name in preset_values(form.recipe, next(iter(form.recipe.presets)))
-    ]
+    filled = preset_values(form.recipe, next(iter(form.recipe.presets)))
+    touched = [spec for spec in form.specs if spec.name in filled]
 
     def fill(preset: str) -> list[Any]:
         values = preset_values(form.recipe, preset)
@@ -267,16 +264,30 @@ def listen_depends(form: Form) -> None:
                 field,
                 field,
             )
-        chain = _chain(spec, by_name)
-        sources = [form.components[source] for source, _ in chain]
-        for source in sources:
-            on(
-                source.change,
-                lambda *values, chain=chain: gr.update(
-                    visible=all(
-                        value in wanted for value, (_, wanted) in zip(values, chain, strict=True)
-                    )
-                ),
-                sources,
-                form.components[spec.name],
-            )
+    chains = {spec.name: _chain(spec, by_name) for spec in form.specs}
+    for source in form.specs:
+        followers = {name: chain for name, chain in chains.items() if source.name in dict(chain)}
+        if followers:
+            _listen_source(form, source.name, followers)
+
+
+def _listen_source(
+    form: Form, source: str, followers: Mapping[str, Sequence[tuple[str, tuple[Any, ...]]]]
+) -> None:
+    """One event for all fields that depend on this one: each is a request of the page's."""
+    names = list(dict.fromkeys(name for chain in followers.values() for name, _ in chain))
+
+    def show(*values: Any) -> dict[Any, Any]:
+        chosen = dict(zip(names, values, strict=True))
+        return {
+            form.components[name]: gr.update(visible=all(chosen[one] in at for one, at in chain))
+            for name, chain in followers.items()
+        }
+
+    changed = form.components[source].change
+    on(
+        changed,
+        show,
+        [form.components[name] for name in names],
+        [form.components[name] for name in followers],
+    )

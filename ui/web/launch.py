@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ui.web import offering
+from ui.web.light import starting
 from ui.web.sessions import Credentials
 from ui.words import t
 from workbench.endpoints import EndpointKeys
@@ -138,15 +139,17 @@ def run(options: Options) -> int:
         _prepare(workspace)
         catalogue = offering.choose(workspace, options.serve)
         with _services(workspace, prefix, len(options.serve)) as services:
-            from ui.web.server import ServerOptions, create_app
-            from workbench.serving.server import serve
-
             port = port_of(socket)
-            hosts = tuple(options.allowed_host)
-            wanted = ServerOptions(
-                options.host, port, prefix, hosts, credentials, catalogue, key, options.mcp, proxies
-            )
-            app = create_app(services, wanted)
+            with starting(agents=options.mcp):
+                from ui.web.server import ServerOptions, create_app
+                from workbench.serving.server import serve
+
+                hosts = tuple(options.allowed_host)
+                wanted = ServerOptions(
+                    *(options.host, port, prefix, hosts, credentials, catalogue, key),
+                    *(options.mcp, proxies),
+                )
+                app = create_app(services, wanted)
 
             def ready() -> None:
                 _ready(services, options, port)

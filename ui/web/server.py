@@ -41,6 +41,9 @@ NO_PAGES: dict[str, Any] = {"docs_url": None, "redoc_url": None, "openapi_url": 
 #: Seconds after which Gradio's queue looks for events again. Its own thousandth of a second takes a
 #: twentieth of a processor from a page that nobody uses.
 QUEUE_REST = 0.02
+#: Pages whose state Gradio keeps, 2 MB each; of its own 10,000 it would forget none for weeks. One
+#: that is forgotten goes on as after a restart.
+MOST_SESSIONS = 128
 #: Gradio's own file inputs; large files come through the drop zone.
 MOST_GRADIO_UPLOAD = "1gb"
 
@@ -103,6 +106,7 @@ def _page(services: Services, options: ServerOptions, blocks: gr.Blocks | None) 
 
 def _mount(app: FastAPI, services: Services, options: ServerOptions, blocks: gr.Blocks) -> None:
     blocks.analytics_enabled = False
+    blocks.state_session_capacity = MOST_SESSIONS
     gr.mount_gradio_app(
         app,
         blocks,

@@ -5,6 +5,7 @@ Queries are stored by split and edges by query, so a page of a million rows cost
 ten does: the row groups it lies in.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,8 @@ from workbench.data.splits import SPLITS, codes_of
 from workbench.data.writer import PAIRS, QUERIES, Manifest, RowTable
 from workbench.errors import BadInput
 
+#: Rows whose own columns are looked at.
+_LOOKED_AT = 2_000
 _ROW = pa.field("row", pa.int64())
 _NEGATIVES = pa.schema(
     [("query", pa.int64()), ("positive", pa.int64()), ("negatives", pa.list_(pa.int64()))]
@@ -144,6 +147,21 @@ class DatasetReader:
         if split is None and self.manifest.pairs:
             return RowTable(self._folder / self.manifest.pairs, PAIRS).slice(start, stop)
         return self.pairs(split).slice(start, max(0, stop - start))
+
+    def own_columns(self) -> list[str]:
+        """Those of queries, documents and pairs, as far as their first rows tell."""
+        found: dict[str, None] = {}
+        pairs = iter([self.pair_page(0, _LOOKED_AT)])
+        for tables in (self.iter_queries(), self.iter_documents(_LOOKED_AT), pairs):
+            looked = 0
+            for table in tables:
+                texts = table["fields"].slice(0, _LOOKED_AT - looked).to_pylist()
+                looked += table.num_rows
+                for text in filter(None, texts):
+                    found |= dict.fromkeys(json.loads(text))
+                if looked >= _LOOKED_AT:
+                    break
+        return list(found)
 
     def training_rows(self, negatives: int, seed: int, split: str = "train") -> pa.Table:
         """One row per query and relevant document: query, positive, and up to ``negatives`` of

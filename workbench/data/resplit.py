@@ -33,8 +33,6 @@ Array = np.ndarray[Any, Any]
 Check = Callable[[], None]
 #: 2024, 2024-06, 2024-06-15, with a time after it or without; also 2024/06/15 and 20240615T12:00.
 _YEAR_FIRST = re.compile(r"[12]\d{3}($|[-/.]\d{2}($|\D)|\d{4}($|\D))")
-#: Rows whose columns are looked at for a menu.
-_LOOKED_AT = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ def by_field(reader: DatasetReader, recipe: ResplitRecipe, check: Check) -> Foun
     table = reader.pairs()
     pairs = _values([table], name)
     if not queries and not pairs:
-        known = ", ".join(columns_of(reader)) or "none"
+        known = ", ".join(reader.own_columns()) or "none"
         raise BadInput(
             f"Nothing in '{reader.name}' has a value in '{name}'.", f"Additional columns: {known}."
         )
@@ -67,22 +65,6 @@ def by_field(reader: DatasetReader, recipe: ResplitRecipe, check: Check) -> Foun
         _splits(latest, recipe) if queries else None,
         _splits(_shared(table, pairs), recipe) if pairs else None,
     )
-
-
-def columns_of(reader: DatasetReader) -> list[str]:
-    """The own columns of queries, documents and pairs, as far as their first rows tell."""
-    found: dict[str, None] = {}
-    pairs = iter([reader.pair_page(0, _LOOKED_AT)])
-    for tables in (reader.iter_queries(), reader.iter_documents(_LOOKED_AT), pairs):
-        looked = 0
-        for table in tables:
-            texts = table["fields"].slice(0, _LOOKED_AT - looked).to_pylist()
-            looked += table.num_rows
-            for text in filter(None, texts):
-                found |= dict.fromkeys(json.loads(text))
-            if looked >= _LOOKED_AT:
-                break
-    return list(found)
 
 
 def _tables(tables: Iterable[pa.Table], check: Check) -> Iterator[pa.Table]:

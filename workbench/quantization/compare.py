@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from workbench.comparison.names import HEADLINE, label
 
@@ -52,11 +51,18 @@ def rank_correlation(first: Ranked, second: Ranked) -> float:
         if len(wanted) < 2:
             continue
         places = {int(row): at for at, row in enumerate(other) if row >= 0}
-        theirs = rankdata([places.get(int(row), len(other)) for row in wanted])
+        theirs = _ranks([places.get(int(row), len(other)) for row in wanted])
         spread = theirs.std()
-        mine = rankdata(np.arange(len(wanted)))
+        mine = np.arange(len(wanted))
         found.append(0.0 if spread == 0 else float(np.corrcoef(mine, theirs)[0, 1]))
     return float(np.mean(found)) if found else 0.0
+
+
+def _ranks(places: Sequence[int]) -> NDArray[np.float64]:
+    """From 1; equal places share the mean of theirs."""
+    _, which, counts = np.unique(places, return_inverse=True, return_counts=True)
+    ranks: NDArray[np.float64] = (counts.cumsum() - (counts - 1) / 2)[which]
+    return ranks
 
 
 def judged(row: Row, original: Row, metric: str = HEADLINE) -> Row:

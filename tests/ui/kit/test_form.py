@@ -187,8 +187,17 @@ def test_a_field_that_depends_on_another_is_hidden_without_it() -> None:
     assert not one.components["seed"].visible
     event = next(iter(demo.fns.values()))
     assert event.fn is not None
-    assert event.fn(True)["visible"] is True
-    assert event.fn(False)["visible"] is False
+    assert event.fn(True)[one.components["seed"]]["visible"] is True
+    assert event.fn(False)[one.components["seed"]]["visible"] is False
+
+
+def test_a_choice_asks_once_however_many_fields_depend_on_it() -> None:
+    with gr.Blocks() as demo:
+        one = form.render(TrainEmbeddingRecipe)
+        form.listen_depends(one)
+    shows = [event for event in demo.fns.values() if event.inputs != event.outputs]
+    assert len(shows) == len({tuple(event.targets) for event in shows})
+    assert max(len(event.outputs) for event in shows) > 5
 
 
 def test_a_field_is_hidden_where_what_it_depends_on_is() -> None:
@@ -197,8 +206,10 @@ def test_a_field_is_hidden_where_what_it_depends_on_is() -> None:
             one = form.render(TrainEmbeddingRecipe, start=start)
             form.listen_depends(one)
         field = one.components["quantization_type"]
+        chosen = {"quantization_bits": "4", "method": "full", **start}
+        names = {component: name for name, component in one.components.items()}
         events = [
-            block.fn(start.get("quantization_bits", "4"), start.get("method", "full"))["visible"]
+            block.fn(*(chosen.get(names[given]) for given in block.inputs))[field]["visible"]
             for block in demo.fns.values()
             if field in block.outputs and block.fn
         ]

@@ -11,7 +11,7 @@ from tests.workbench.data.fakes import bring, context, lines
 from workbench.data.export import run as export
 from workbench.data.push import left_out, stage
 from workbench.data.reader import DatasetReader
-from workbench.data.resplit import columns_of, resplit
+from workbench.data.resplit import resplit
 from workbench.data.versions import Changes, new_version
 from workbench.errors import BadInput
 from workbench.recipes.data import ExportDataRecipe, ResplitRecipe
@@ -100,7 +100,7 @@ def test_queries_and_pairs_are_split_by_time(workspace: Workspace, tmp_path: Pat
     pairs = [{"text1": f"l{n}", "text2": f"r{n}", "score": 0.5, **dated(n)} for n in range(10)]
     files = lines(tmp_path / "a.jsonl", rows), lines(tmp_path / "b.jsonl", pairs)
     _, reader = bring(workspace, *files)
-    assert columns_of(reader) == ["date", "topic"]
+    assert reader.own_columns() == ["date", "topic"]
     recipe = ResplitRecipe(dataset=reader.name, by="field", field="date", test_share=0.2)
     changes = resplit(reader, recipe, lambda: None)
     how = {"what": "split", "by": "test"}

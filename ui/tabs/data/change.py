@@ -20,7 +20,6 @@ from ui.tabs.data.section import Section, Shown
 from ui.words import sentences, t
 from ui.words.amounts import ago, count, size
 from workbench.data.registry import Dependents
-from workbench.data.resplit import columns_of
 from workbench.data.versions import VersionInfo, versions
 from workbench.errors import BadInput
 from workbench.recipes.base import Recipe
@@ -150,7 +149,7 @@ class ChangeSection(Section):
         offered = models_menu(names, kept)
         if others is not None and len(kept) == len(others):
             del offered["value"]  # What is chosen meanwhile is not written over.
-        columns = columns_of(self.workspace.datasets.read(dataset.name))
+        columns = self.workspace.datasets.read(dataset.name).own_columns()
         found = {
             self.box: gr.Accordion(visible=True),
             self.others: offered,
