@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,11 +17,12 @@ from workbench.data.formats import jsonblocks, jsonrows
 from workbench.data.formats.jsonrows import Record
 from workbench.data.hub import PREFIX, is_hub, local_paths, repo_of
 from workbench.data.intake import Input, finder, groups, inspect, name_corpus, narrow, none_mapped
-from workbench.data.lines import Block, named
+from workbench.data.lines import named
 from workbench.data.mapping import read_map
 from workbench.data.pieces import Cutter, cutter_for
 from workbench.data.problems import Report, shorten
 from workbench.data.shapes import beir, llamaindex
+from workbench.data.shapes.blocks import RowBlock
 from workbench.data.shapes.recognise import Recogniser, recognise
 from workbench.data.shapes.row import Document, Item, Pair, Plan, Row
 from workbench.data.shapes.shape import Shape, judged_shape
@@ -200,11 +200,9 @@ class Import:
         workspace = self._context.workspace
         return cutter_for(workspace, size, recipe.piece_overlap, recipe.piece_model)
 
-    def _records(
-        self, records: Iterator[Record], report: Report, recogniser: Recogniser
-    ) -> dict[str, Any] | None:
-        """Add rows one by one; returns the last that could be read."""
-        last, add = None, self._assembly.builder.add
+    def _records(self, records: Iterator[Record], report: Report, recogniser: Recogniser) -> None:
+        """Add rows one by one."""
+        add = self._assembly.builder.add
         for line, record in narrow(records, report):
             # A flag that a thread raises: to look at it costs nothing, and a row may be large.
             self._context.check_cancelled()
@@ -214,9 +212,6 @@ class Import:
                 add(line, row)
             elif row is not None:
                 self._other(line, row)
-            if row is not None:
-                last = record
-        return last
 
     def _other(self, line: int, item: Item) -> None:
         if isinstance(item, Pair):
@@ -227,20 +222,21 @@ class Import:
                 self._assembly.texts.add(line, one)
 
     def _lines(self, one: Input, recogniser: Recogniser) -> None:
-        """JSON lines: the first block row by row, to learn their shape, then in the fast lane."""
-        blocks, builder, report = one.blocks(self._tick), self._assembly.builder, one.report
-        lane, plan = None, None
-        for block in islice(blocks, 1):
-            last = self._records(jsonrows.read(iter([block]), report), report, recogniser)
-            plan = recogniser.learnt(last) if last else None
-            lane = jsonblocks.PlainRows.like(last, plan.read) if last and plan else None
-        for part in jsonblocks.ahead(blocks, lane):
-            if isinstance(part, Block):
-                self._records(jsonrows.read(iter([part]), report), report, recogniser)
-            elif plan is not None:
-                builder.flush()
-                builder.take(part)
-                recogniser.formats[plan.format] += len(part)
+        """JSON lines: many rows at once where rows with their columns were read before."""
+        report = one.report
+        for block in one.blocks(self._tick):
+            self._context.check_cancelled()
+            for rows, lines in jsonblocks.parts(block):
+                if rows is None or not self._together(rows, recogniser):
+                    self._records(jsonrows.read(iter([lines]), report), report, recogniser)
+
+    def _together(self, rows: RowBlock, recogniser: Recogniser) -> bool:
+        """Add the rows, unless they have to be read one by one."""
+        found = recogniser.together(rows)
+        if found is not None:
+            self._assembly.builder.flush()
+            self._assembly.builder.take(found)
+        return found is not None
 
     # -- corpus, queries, qrels --------------------------------------------------------------
 

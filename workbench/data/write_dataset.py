@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workbench.data.builder import JUDGED, POSITIVE, Builder, content
+from workbench.data.batch import TextBatch, content
+from workbench.data.builder import JUDGED, POSITIVE, Builder
 from workbench.data.collection import Collection
 from workbench.data.edges import FILE as PAIRS_FILE
 from workbench.data.edges import PairSpool, disputed, judged, offered
@@ -78,17 +79,19 @@ class Texts:
 
     def _flush_items(self) -> None:
         items, self._items, self._chars = self._items, [], 0
-        if not items:
-            return
-        texts = pa.array([item.text for _, item in items], pa.string())
-        keys = content(texts, [item for _, item in items])
-        lines = np.array([line for line, _ in items], np.int64)
+        if items:
+            self._take(TextBatch.of(items))
+
+    def _take(self, batch: TextBatch) -> None:
+        keys = content(batch.texts, batch.details)
         _, first = self._builder.document_texts.resolve(keys, self._builder.documents.rows)
-        for place in sorted(set(range(len(items))) - set(first.tolist())):
-            if self._report is not None:
-                self._report.add("duplicate-row", int(lines[place]))
-        details: list[Document | None] = [items[place][1] for place in first.tolist()]
-        self._builder.write_documents(texts, first, details, lines[first])
+        if self._report is not None:
+            again = np.ones(len(batch), bool)
+            again[first] = False
+            for line in batch.lines[again].tolist():
+                self._report.add("duplicate-row", line)
+        details = batch.details.at(first)
+        self._builder.write_documents(batch.texts, first, details, batch.lines[first])
         self._written += len(first)
 
 
