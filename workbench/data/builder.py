@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from workbench.data import digests
 from workbench.data.batch import Batch, Details, content, from_rows
@@ -20,7 +19,7 @@ from workbench.data.edges import GIVEN, IRRELEVANT, SCORED, EdgeSpool, Said
 from workbench.data.problems import Report
 from workbench.data.shapes.row import Row
 from workbench.data.splits import CODES, DEV, TRAIN, UNKNOWN
-from workbench.data.text_counts import LIST, Lengths
+from workbench.data.text_counts import Lengths, lists_in
 from workbench.data.writer import DOCUMENTS, QUERIES, Background, TableWriter
 
 Array = np.ndarray[Any, Any]
@@ -48,7 +47,7 @@ class Builder:
         self.background = Background()
         self.documents = TableWriter(folder / "files/documents.parquet", DOCUMENTS, self.background)
         self.queries = TableWriter(
-            folder / "spool/queries.parquet", SPOOLED_QUERIES, self.background
+            folder / "spool/queries.parquet", SPOOLED_QUERIES, self.background, compression="none"
         )
         self.edges = EdgeSpool(folder / "spool/edges.bin")
         self.lengths = {"query": Lengths(), "document": Lengths()}
@@ -372,8 +371,3 @@ def _or_null(column: Sequence[str] | None, count: int) -> pa.StringArray:
     if column is None:
         return pa.nulls(count, pa.string())
     return pa.array([one or None for one in column], pa.string())
-
-
-def lists_in(texts: pa.StringArray) -> int:
-    """How many texts look like a list that was written out: "['a', 'b']", '[]'."""
-    return int(pc.sum(pc.match_substring_regex(texts, LIST)).as_py() or 0)

@@ -212,8 +212,11 @@ def read_blocks(
         if encoding.codec != "utf-8" and not encoding.wide:
             lines, bad = _transcode(block.lines, encoding.codec, decoding.wanted == "auto")
             block = Block(number, b"", lines, bad, block.long, cut)
-        number += data.count(b"\n")
         yield block
+        if block.decoded is None:
+            number += data.count(b"\n")
+        else:
+            number += len(block.decoded) - (not data.endswith(b"\n"))
 
 
 def _settled(data: bytes, decoding: Decoding) -> Encoding:

@@ -179,7 +179,10 @@ def _write_queries(builder: Builder, splits: Array, check: Callable[[], None]) -
             codes = splits[start : start + table.num_rows]
             start += table.num_rows
             for name, writer in writers.items():
-                part = table.filter(pa.array(codes == CODES[name]))
+                chosen = codes == CODES[name]
+                if not chosen.any():
+                    continue
+                part = table if chosen.all() else table.filter(pa.array(chosen))
                 label = pa.array([name] * part.num_rows, pa.string())
                 labelled = part.append_column("split", label)
                 writer.write(labelled.select(QUERIES.names).cast(QUERIES))

@@ -76,7 +76,10 @@ def _doubled(block: Block, objects: Objects) -> list[int]:
     sizes = np.fromiter((len(one or ()) for one in objects), np.int64, len(objects))
     if block.data:
         text = np.frombuffer(block.data, np.uint8)
-        colons = np.flatnonzero(text == ord(":"))
+        found = text == ord(":")
+        if np.count_nonzero(found) == sizes.sum():
+            return []  # As many as there are names: none stands twice.
+        colons = np.flatnonzero(found)
         names = colons[text[colons - 1] == ord('"')]
         ends = np.cumsum(np.fromiter(map(len, lines), np.int64, len(lines)) + 1)
         named = np.diff(np.searchsorted(names, ends), prepend=0)
