@@ -119,6 +119,16 @@ def _scores(rows: list[Row], counts: Array) -> Array:
     return scores
 
 
+@dataclass(frozen=True, slots=True)
+class Judgments:
+    """Judgments that name a query and a document by their ids; all arrays run side by side."""
+
+    lines: Array
+    queries: Sequence[str]
+    documents: Sequence[str]
+    grades: Array
+
+
 @dataclass(slots=True)
 class TextBatch:
     """Documents, or queries, by themselves: an item of each column per text."""

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from workbench.data import digests
-from workbench.data.batch import TextBatch, content
+from workbench.data.batch import Judgments, TextBatch, content
 from workbench.data.builder import Builder
 from workbench.data.edges import GIVEN, SCORED
 from workbench.data.problems import Report
@@ -171,12 +171,11 @@ class Collection:
             np.array(scores, np.float32),
         )
 
-    def judge_all(
-        self, lines: Array, queries: Sequence[str], documents: Sequence[str], grades: Array
-    ) -> None:
+    def judge_all(self, found: Judgments) -> None:
         """Many judgments at once."""
         self._flush_judgments()
-        self._judge(lines, queries, documents, grades, np.full(len(lines), np.nan, np.float32))
+        none = np.full(len(found.lines), np.nan, np.float32)
+        self._judge(found.lines, found.queries, found.documents, found.grades, none)
 
     def _judge(
         self,
@@ -188,7 +187,9 @@ class Collection:
     ) -> None:
         queries = self._find("query", names, lines)
         # A candidate is left out alone: its row has others, or its positives.
-        severities = ["" if grade >= 0 else "warning" for grade in grades.tolist()]
+        severities = None
+        if grades.min(initial=0) < 0:
+            severities = ["" if grade >= 0 else "warning" for grade in grades.tolist()]
         documents = self._find("document", others, lines, severities)
         good = np.flatnonzero((queries >= 0) & (documents >= 0))
         stay = good[self._builder.tell_leaks(queries[good], CODES[self._split], lines[good])]

@@ -12,17 +12,17 @@ from typing import Any
 
 import pyarrow as pa
 
+from workbench.data.batch import TextBatch
 from workbench.data.collection import Collection
-from workbench.data.formats import jsonblocks, jsonrows
 from workbench.data.formats.jsonrows import Record
 from workbench.data.hub import PREFIX, is_hub, local_paths, repo_of
-from workbench.data.intake import Input, finder, groups, inspect, name_corpus, narrow, none_mapped
+from workbench.data.intake import Input, finder, groups, inspect, name_corpus, none_mapped
 from workbench.data.lines import named
 from workbench.data.mapping import read_map
 from workbench.data.pieces import Cutter, cutter_for
 from workbench.data.problems import Report, shorten
 from workbench.data.shapes import beir, llamaindex
-from workbench.data.shapes.blocks import RowBlock
+from workbench.data.shapes.blocks import RowBlock, undoubted
 from workbench.data.shapes.recognise import Recogniser, recognise
 from workbench.data.shapes.row import Document, Item, Pair, Plan, Row
 from workbench.data.shapes.shape import Shape, judged_shape
@@ -167,10 +167,10 @@ class Import:
         self._assembly.texts.begin(report)
         builder.begin(report, one.split)
         builder.gathers = grades
-        if one.format.lined and not self._map:
-            self._lines(one, recogniser)
-        else:
-            self._records(one.records(self._tick, self._scratch), report, recogniser)
+        for part in one.parts(self._tick, self._scratch):
+            self._context.check_cancelled()
+            if part.rows is None or not self._together(part.rows, recogniser):
+                self._records(part.records(), report, recogniser)
         builder.flush()
         self._assembly.pairs.flush()
         self._assembly.texts.flush()
@@ -203,7 +203,7 @@ class Import:
     def _records(self, records: Iterator[Record], report: Report, recogniser: Recogniser) -> None:
         """Add rows one by one."""
         add = self._assembly.builder.add
-        for line, record in narrow(records, report):
+        for line, record in records:
             # A flag that a thread raises: to look at it costs nothing, and a row may be large.
             self._context.check_cancelled()
             report.line = line
@@ -221,19 +221,13 @@ class Import:
             for one in self._cutter.document(item) if cut else (item,):
                 self._assembly.texts.add(line, one)
 
-    def _lines(self, one: Input, recogniser: Recogniser) -> None:
-        """JSON lines: many rows at once where rows with their columns were read before."""
-        report = one.report
-        for block in one.blocks(self._tick):
-            self._context.check_cancelled()
-            for rows, lines in jsonblocks.parts(block):
-                if rows is None or not self._together(rows, recogniser):
-                    self._records(jsonrows.read(iter([lines]), report), report, recogniser)
-
     def _together(self, rows: RowBlock, recogniser: Recogniser) -> bool:
         """Add the rows, unless they have to be read one by one."""
-        found = recogniser.together(rows)
-        if found is not None:
+        cut = self._recipe.pieces == "all"
+        found = recogniser.together(rows, texts=not cut)
+        if isinstance(found, TextBatch):
+            self._assembly.texts.take(found)
+        elif found is not None:
             self._assembly.builder.flush()
             self._assembly.builder.take(found)
         return found is not None
@@ -257,8 +251,11 @@ class Import:
                 with self._reading(one):
                     into.begin(one.report)
                     before = into.used[kind]
-                    records = one.records(self._tick, self._scratch)
-                    beir.read_texts(kind, records, into, one.report)
+                    for part in one.parts(self._tick, self._scratch):
+                        if texts := part.rows and undoubted(beir.texts_of, part.rows, kind):
+                            into.take(kind, texts)
+                        else:
+                            beir.read_texts(kind, part.records(), into, one.report)
                     one.rows = into.used[kind] - before
         for one in sorted(parts["qrels"], key=lambda one: READ_FIRST[one.split]):
             with self._reading(one):
@@ -270,8 +267,13 @@ class Import:
     def _qrels(self, one: Input, into: Collection, shape: Shape) -> None:
         into.begin(one.report, one.split)
         before = into.used["judgment"]
-        if shape.judging is not None:
-            shape.judging.read(one.records(self._tick, self._scratch), into, one.report)
+        judging = shape.judging
+        for part in one.parts(self._tick, self._scratch) if judging else ():
+            together = judging.together if judging and part.rows else None
+            if together and (found := undoubted(together, part.rows)):
+                into.judge_all(found)
+            elif judging:
+                judging.read(part.records(), into, one.report)
         one.rows = into.used["judgment"] - before
         self._assembly.formats[shape.name] += one.rows
         if not one.rows and not one.report.spoken:

@@ -77,6 +77,14 @@ class Texts:
         self._named.flush()
         self._flush_items()
 
+    def take(self, batch: TextBatch) -> None:
+        """Many documents at once: all of them with an id, or none."""
+        self.flush()
+        if batch.details.ids is not None:
+            self._named.take("document", batch)
+        else:
+            self._take(batch)
+
     def _flush_items(self) -> None:
         items, self._items, self._chars = self._items, [], 0
         if items:

@@ -1,22 +1,15 @@
 """Many rows at once give what reading row by row gives, and leave every doubtful line to that."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from tests.workbench.data.fakes import bring, codes
-from workbench.data import lines as lines_module
 from workbench.data.formats.jsonblocks import parts
 from workbench.data.lines import Block
-from workbench.data.reader import DatasetReader
 from workbench.data.shapes.blocks import Doubt, blockwise
-from workbench.data.shapes.recognise import Recogniser, recognise
-from workbench.workspace import Workspace
+from workbench.data.shapes.recognise import recognise
 
 ROW: dict[str, Any] = {"query": "q", "pos": ["p"], "neg": ["n", "m"]}
 
@@ -55,8 +48,17 @@ def test_columns() -> None:
 
 def test_what_stands_beside_the_texts() -> None:
     row = {
-        **{"id": 7, "question": "q", "positive": "p", "negative_1": "n", "negative_2": "m"},
-        **{"prompt": "find", "year": 2001, "note": 'a "b"', "good": True, "share": 0.5, "no": None},
+        "id": 7,
+        "question": "q",
+        "positive": "p",
+        "negative_1": "n",
+        "negative_2": "m",
+        "prompt": "find",
+        "year": 2001,
+        "note": 'a "b"',
+        "good": True,
+        "share": 0.5,
+        "no": None,
     }
     batch = parse(row, {**row, "negative_2": "", "year": None, "note": ""}, like=row)
     assert batch.texts.to_pylist() == ["p", "n", "m", "p", "n"]
@@ -180,101 +182,3 @@ def test_many_kinds_of_rows_are_read_line_by_line() -> None:
 def test_rows_that_are_read_one_by_one() -> None:
     assert blockwise(recognise({"query": "q", "hits": [{"content": "c", "label": 1}]}).read) is None
     assert blockwise(recognise({"query": ["Q:", "q"], "pos": ["D:", "d"]}).read) is None
-
-
-TEXT = st.sampled_from(
-    [*(f"text {n}" for n in range(12)), "", " ", "中\u2028", 'a": b', "[1]", "\u0000", "x" * 90]
-)
-ODD: Any = st.sampled_from([None, 3, 2.5, True, [], {}, ["a", "b"], {"text": "t", "id": "i"}, ""])
-COLUMNS: dict[str, Any] = {
-    "query": TEXT | st.sampled_from(["q1", "q2", "q3"]),
-    "anchor": TEXT,
-    "pos": st.lists(TEXT, max_size=3) | TEXT,
-    "positive": TEXT,
-    "neg": st.lists(TEXT, max_size=3) | TEXT,
-    "negative_1": TEXT,
-    "negative_2": TEXT,
-    "passage": TEXT,
-    "title": TEXT,
-    "pos_title": TEXT,
-    "pos_scores": st.lists(st.integers(0, 3) | st.floats(width=32) | st.none(), max_size=3),
-    "neg_scores": st.lists(st.floats(-1, 1, width=32), max_size=3),
-    "pos_id": st.lists(st.sampled_from(["a", "b", 3, 1.0, None]), max_size=2),
-    "neg_id": st.lists(st.sampled_from(["a", "c", ""]), max_size=2),
-    "query_id": st.sampled_from(["1", 1, "2", None, ""]),
-    "prompt": TEXT,
-    "score": st.integers(0, 3) | st.floats(0, 1),
-    "year": st.integers(1990, 2030) | st.none(),
-    "note": TEXT,
-    "tags": st.lists(TEXT, max_size=2),
-    "metadata": st.dictionaries(st.sampled_from(["a", "b"]), st.integers(0, 3), max_size=2),
-}
-SHAPES = [
-    ["query", "pos", "neg"],
-    ["query", "pos", "neg", "pos_scores", "neg_scores", "prompt"],
-    ["query", "pos", "pos_id", "neg", "neg_id", "query_id", "note", "year"],
-    ["anchor", "positive", "negative_1", "negative_2", "score", "year", "note"],
-    ["query", "passage", "title", "tags"],
-    ["query", "positive", "neg", "title", "metadata", "note"],
-    ["query", "positive", "negative_1", "pos_title", "note"],
-]
-BROKEN = st.sampled_from(["", "{", "7", '{"query": "half"}', '{"query": "q", "query": "r"}'])
-
-
-@st.composite
-def files(draw: st.DrawFn) -> list[str]:
-    """Lines of rows of one shape, now and then with an odd cell, other columns, or broken."""
-    names = draw(st.sampled_from(SHAPES))
-    found = []
-    for _ in range(draw(st.integers(1, 25))):
-        kind = draw(st.integers(0, 30))
-        row = {name: draw(COLUMNS[name]) for name in names}
-        if kind == 0:
-            row[draw(st.sampled_from(names))] = draw(ODD)
-        elif kind == 1:
-            row = dict(reversed(row.items()))
-        elif kind == 2:
-            del row[draw(st.sampled_from(names))]
-        found.append(draw(BROKEN) if kind == 3 else json.dumps(row))
-    return found
-
-
-def contents(reader: DatasetReader) -> dict[str, Any]:
-    """All that is stored, row by row."""
-    found: dict[str, Any] = {}
-    for name in ("documents", "judgments", "candidates"):
-        found[name] = list(map(repr, pq_rows(reader, getattr(reader.manifest, name))))
-    for split_, path in reader.manifest.queries.items():
-        found[split_] = pq_rows(reader, path)
-    return found
-
-
-def pq_rows(reader: DatasetReader, path: str) -> list[dict[str, Any]]:
-    import pyarrow.parquet as pq
-
-    rows: list[dict[str, Any]] = pq.read_table(reader.folder / path).to_pylist()
-    return rows
-
-
-@settings(max_examples=60)
-@given(rows=files(), size=st.integers(50, 900))
-def test_with_and_without_it(
-    rows: list[str],
-    size: int,
-    workspace: Workspace,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    folder: Path = tmp_path_factory.getbasetemp()
-    file = folder / "lane.jsonl"
-    file.write_text(json.dumps({**ROW, "query": "first"}) + "\n" + "\n".join(rows) + "\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lines_module, "BLOCK", size)
-        fast, fast_reader = bring(workspace, file)
-        patch.setattr(Recogniser, "together", lambda *_: None)
-        slow, slow_reader = bring(workspace, file)
-    assert codes(fast) == codes(slow)
-    different = ("name", "bytes")
-    assert {key: one for key, one in fast.items() if key not in different} == {
-        key: one for key, one in slow.items() if key not in different
-    }
-    assert contents(fast_reader) == contents(slow_reader)

@@ -7,15 +7,16 @@ then they are read one by one, which says what is wrong and where.
 
 import json
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
-from workbench.data.batch import Array, Batch
+from workbench.data.batch import Array, Batch, Details, TextBatch
 from workbench.data.shapes.fields import identifier
 from workbench.data.shapes.row import PACKED, own_fields
 
@@ -50,7 +51,15 @@ class RowBlock(Protocol):
 
 
 #: Reads a block of rows. Raises :class:`Doubt`.
-Blockwise = Callable[[RowBlock], Batch]
+Blockwise = Callable[[RowBlock], Batch | TextBatch]
+Found = TypeVar("Found")
+
+
+def undoubted(read: Callable[..., Found], rows: RowBlock, *more: Any) -> Found | None:
+    """What ``read`` makes of the rows; None where they have to be read one by one."""
+    with suppress(Doubt):
+        return read(rows, *more)
+    return None
 
 
 def blockwise(read: Any) -> Blockwise | None:
@@ -151,6 +160,39 @@ def numbers(values: Sequence[Any]) -> Array:
     if not (np.abs(found[given]) < 3e38).all():  # Infinity and NaN are none either.
         raise Doubt
     return found.astype(np.float32)
+
+
+def text_batch(
+    rows: RowBlock,
+    text: str,
+    title: str | None,
+    ids: Sequence[str | None] | None,
+    used: Set[str | None],
+) -> TextBatch:
+    """Rows of one text each, a document or a query; columns that are not ``used`` are its own.
+    Raises :class:`Doubt` where there is neither a text nor a title."""
+    titles = None
+    if title in rows.names:
+        cells = rows.values(title)
+        titles = [one if type(one) is str and not one.isspace() else "" for one in cells]
+    try:
+        texts = rows.text(text)
+    except Doubt:
+        texts = _beside_titles(rows.values(text) if text in rows.names else (), titles)
+    own = own_texts(rows, (name for name in rows.names if name not in used))
+    return TextBatch(rows.lines, texts, Details(ids, titles, own))
+
+
+def _beside_titles(texts: Sequence[Any], titles: Sequence[str] | None) -> pa.StringArray:
+    """Texts that may be empty where there is a title."""
+    if titles is None or len(texts) != len(titles):
+        raise Doubt
+    for one, title in zip(texts, titles, strict=True):
+        if type(one) is not str and one is not None:
+            raise Doubt
+        if not title and (not one or one.isspace()):
+            raise Doubt
+    return pa.array([one or "" for one in texts], pa.string())
 
 
 def own_texts(rows: RowBlock, names: Iterable[str]) -> list[str] | None:

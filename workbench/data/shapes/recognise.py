@@ -3,13 +3,12 @@
 import difflib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
-from workbench.data.batch import Batch
+from workbench.data.batch import Batch, TextBatch
 from workbench.data.mapping import map_words
 from workbench.data.problems import Report, shorten
-from workbench.data.shapes.blocks import Doubt, RowBlock, blockwise
+from workbench.data.shapes.blocks import RowBlock, blockwise, undoubted
 from workbench.data.shapes.columns import NEGATIVE, PAIRED, POSITIVE, QUERY, QUERY_ID, Columns
 from workbench.data.shapes.row import Item, Plan
 from workbench.data.shapes.shape import refused, shapes
@@ -116,19 +115,18 @@ class Recogniser:
         #: Rows with a query have been read: a text without one is then a row that lacks it.
         self._queried = False
 
-    def together(self, rows: RowBlock) -> Batch | None:
-        """Rows of the same columns as a batch; None where they have to be read one by one."""
+    def together(self, rows: RowBlock, texts: bool = True) -> Batch | TextBatch | None:
+        """Rows of the same columns as a batch; None where they have to be read one by one, as
+        documents alone have without ``texts``."""
         plan = self._plans.get(rows.names)
         if plan is None or self._misses[rows.names] >= _MISSES:
             return None
-        if (read := blockwise(plan.read)) is not None:
-            with suppress(Doubt):
-                found = read(rows)
-                self._misses[rows.names] = 0
-                self.formats[plan.format] = self.formats.get(plan.format, 0) + len(found)
-                return found
-        self._misses[rows.names] += 1
-        return None
+        read = blockwise(plan.read) if texts or plan.family != "documents" else None
+        found = undoubted(read, rows) if read is not None else None
+        self._misses[rows.names] = 0 if found is not None else self._misses[rows.names] + 1
+        if found is not None:
+            self.formats[plan.format] = self.formats.get(plan.format, 0) + len(found)
+        return found
 
     def read(self, row: dict[str, Any]) -> Item | None:
         keys = tuple(row)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
-from workbench.data.batch import Batch
+from workbench.data.batch import Batch, Judgments, TextBatch
 from workbench.data.problems import PROBLEMS, ProblemKind, Report
 from workbench.data.shapes.blocks import Blockwise, RowBlock, blockwise, own_texts
 from workbench.data.shapes.columns import (
@@ -46,12 +46,14 @@ class ById(Protocol):
 class Judging:
     """How a file is read whose rows name documents by id; the documents stand in a corpus beside
     it. ``with_queries``: the rows bring the queries' texts. ``alone``: the problem to tell where
-    such files come and nothing says which documents are relevant."""
+    such files come and nothing says which documents are relevant. ``together`` reads many rows at
+    once, or raises :class:`Doubt` where they have to be read one by one."""
 
     recognises: Callable[[Mapping[str, Any]], bool]
     read: Callable[[Records, ById, Report], None]
     with_queries: bool = False
     alone: str = ""
+    together: Callable[[RowBlock], Judgments] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +138,10 @@ class WithOwnColumns:
         inner = blockwise(self.read)
         return partial(self._batch, inner) if inner is not None else None
 
-    def _batch(self, inner: Blockwise, rows: RowBlock) -> Batch:
+    def _batch(self, inner: Blockwise, rows: RowBlock) -> Batch | TextBatch:
         found = inner(rows)
-        found.fields = own_texts(rows, (name for name in self.own if name in rows.names))
+        if isinstance(found, Batch):
+            found.fields = own_texts(rows, (name for name in self.own if name in rows.names))
         return found
 
 
