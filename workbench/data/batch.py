@@ -166,16 +166,17 @@ class TextBatch:
 def content(texts: pa.StringArray, details: Details | None) -> Array:
     """The digest of each document: of its text, or of title and text where it has a title. What a
     picture shows makes it what it is, whatever its caption."""
-    keys = digests.of_strings(texts)
     if details is None or not (details.titles or details.pictures):
-        return keys
-    keys = keys.copy()
+        return digests.of_strings(texts)
     titles = details.titles or [""] * len(texts)
-    titled = np.flatnonzero(np.fromiter(map(bool, titles), bool, len(titles)))
-    if len(titled):
-        before = pa.array([titles[place] for place in titled.tolist()], pa.string())
-        both = pc.binary_join_element_wise(before, texts.take(pa.array(titled)), "\0")
-        keys[titled] = digests.of_strings(both)
+    titled = np.fromiter(map(bool, titles), bool, len(titles))
+    both = texts
+    if titled.any():
+        before = pa.array(titles, pa.string())
+        both = pc.binary_join_element_wise(before, texts, "\0")
+        if not titled.all():
+            both = pc.if_else(pa.array(titled), both, texts)
+    keys = digests.of_strings(both).copy()
     for place, picture in enumerate(details.pictures or ()):
         if picture:
             keys[place] = digests.of_bytes([f"\0\0{picture}".encode()])[0]

@@ -247,10 +247,12 @@ class Builder:
         marks = _PLACES[(batch.place * 2 + (batch.grades > 0)) % len(_PLACES)]
         # A judgment of another grade is no repetition.
         marks *= np.where(batch.grades > 1, 2 * batch.grades + 1, 1).astype(np.uint64)
-        row_keys = query_rows.astype(np.uint64)[:, None] * _PLACES[:2]
         # A sum of digests, each times an odd number of its place, is as evenly spread as they are.
-        for half in (0, 1):
-            np.add.at(row_keys[:, half], batch.owner, keys[:, half] * marks)
+        total = np.zeros((len(keys) + 1, 2), np.uint64)
+        np.cumsum(keys * marks[:, None], axis=0, out=total[1:])
+        ends = np.cumsum(np.bincount(batch.owner, minlength=len(batch)))
+        sums = np.diff(total[ends], axis=0, prepend=total[:1])
+        row_keys = query_rows.astype(np.uint64)[:, None] * _PLACES[:2] + sums
         _, first = self._row_digests.resolve(row_keys, 0)
         unseen = np.zeros(len(batch), bool)
         unseen[first] = True
@@ -330,17 +332,19 @@ class Builder:
         self, kind: str, wanted: Sequence[str | None] | None, start: int, lines: Array
     ) -> list[str]:
         """Ids of new rows: the file's own where it has them and they are free, else a number."""
-        ids = [f"{kind}:{number}" for number in range(start, start + len(lines))]
-        given = [place for place, one in enumerate(wanted or ()) if one is not None]
-        if wanted and given:
-            names = [str(wanted[place]) for place in given]
-            keys = digests.of_bytes([name.encode() for name in names])
+        numbers = range(start, start + len(lines))
+        if wanted is None:
+            return [f"{kind}:{number}" for number in numbers]
+        ids: list[str | None] = list(wanted)
+        given = [place for place, one in enumerate(ids) if one is not None]
+        if given:
+            keys = digests.of_strings(pa.array([ids[place] for place in given], pa.string()))
             fresh = self._ids[kind].assign(keys, np.array(given) + start)
-            for place, name, free in zip(given, names, fresh.tolist(), strict=True):
-                ids[place] = name if free else f"{name}~{start + place}"
-                if not free:
-                    self._tell("duplicate-id", int(lines[place]), "id", name)
-        return ids
+            for place in [given[one] for one in np.flatnonzero(~fresh).tolist()]:
+                self._tell("duplicate-id", int(lines[place]), "id", str(ids[place]))
+                ids[place] = f"{ids[place]}~{start + place}"
+        named = zip(numbers, ids, strict=True)
+        return [f"{kind}:{number}" if id is None else id for number, id in named]
 
     def _tell(self, code: str, line: int, field: str | None, detail: str = "") -> None:
         if self._report is not None:

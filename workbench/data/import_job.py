@@ -1,6 +1,7 @@
 """Reads all files of an import, in an order that keeps test untouched."""
 
 import ctypes
+import gc
 import sys
 import types
 import warnings
@@ -347,6 +348,8 @@ def _why(error: BaseException) -> str:
 
 # Keeps a process that imports data small: what the libraries would hold on to is given back.
 
+#: Objects made since the last look for those that refer to themselves.
+_COLLECTED_AFTER = 50_000
 _M_ARENA_MAX = -8  # From glibc's malloc.h.
 
 
@@ -357,6 +360,8 @@ def be_lean() -> None:
     together some 40 MB here. Elsewhere than on glibc nothing is set.
     """
     without_pandas()
+    # Rows come and go by the thousand, and none of them refers to itself.
+    gc.set_threshold(_COLLECTED_AFTER, 20, 20)
     pa.set_memory_pool(pa.system_memory_pool())
     if sys.platform == "linux":
         limit = getattr(ctypes.CDLL(None), "mallopt", None)

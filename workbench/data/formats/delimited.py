@@ -18,7 +18,7 @@ from workbench.data.formats.fileformat import FileFormat, Head, Look, OpenFile, 
 from workbench.data.formats.headers import LOOKED_AT, Header, header_of, is_named, published
 from workbench.data.formats.jsonrows import Record
 from workbench.data.formats.tables import Columns
-from workbench.data.lines import Block
+from workbench.data.lines import Block, begun
 from workbench.data.problems import ProblemLog, Report
 from workbench.data.splits import part_of
 
@@ -301,7 +301,7 @@ def parts(file: OpenFile, together: bool = True) -> Iterator[Part]:
     """The rows block by block, ``together`` where a block's quotation marks are as they should be;
     the first is read row by row, for its header."""
     report, form = file.report, file.memo or Form()
-    feed = Feed(file.blocks(), report)
+    feed = Feed(begun(file.blocks()), report)
     rows = Rows(_below(_without_mark(feed), form.above), report, form)
     columns = Columns(rows.header(), report)
     try:

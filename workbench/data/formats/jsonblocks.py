@@ -1,7 +1,6 @@
 """JSON lines, many at a time: a block's objects as columns, and its other lines by themselves."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
@@ -28,7 +27,7 @@ def parts(block: Block) -> Iterator[tuple[ValueBlock | None, Block]]:
         return
     start = 0
     for names, count in runs:
-        lines = block if count == len(objects) else _cut(block, start, start + count)
+        lines = block if count == len(objects) else block.cut(start, start + count)
         rows = objects[start : start + count]
         yield (_columns(names, rows, lines.first) if names else None), lines
         start += count
@@ -87,13 +86,3 @@ def _doubled(block: Block, objects: Objects) -> list[int]:
         named = np.fromiter((line.count(b'":') for line in lines), np.int64, len(lines))
     suspects = ((place, objects[place]) for place in np.flatnonzero(named != sizes).tolist())
     return [place for place, one in suspects if one and may_be_doubled(lines[place], one)]
-
-
-def _cut(block: Block, start: int, end: int) -> Block:
-    """Some of the block's lines."""
-    bad, long = (
-        frozenset(one - start for one in places if start <= one < end)
-        for places in (block.bad, block.long)
-    )
-    first = block.first + start
-    return replace(block, first=first, data=b"", decoded=block.lines[start:end], bad=bad, long=long)

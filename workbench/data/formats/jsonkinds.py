@@ -10,7 +10,7 @@ import orjson
 from workbench.data.formats import jsonblocks, jsonrows
 from workbench.data.formats.fileformat import FileFormat, Head, Look, OpenFile, Part
 from workbench.data.formats.jsonrows import Record
-from workbench.data.lines import Block
+from workbench.data.lines import Block, begun
 from workbench.data.problems import ProblemLog, Report
 from workbench.data.shapes import llamaindex
 
@@ -75,7 +75,7 @@ def _read_lines(file: OpenFile) -> Iterator[Record]:
 
 
 def _parts(file: OpenFile) -> Iterator[Part]:
-    for block in file.blocks():
+    for block in begun(file.blocks()):
         for rows, lines in jsonblocks.parts(block):
             yield Part(rows, partial(jsonrows.read, iter([lines]), file.report))
 
