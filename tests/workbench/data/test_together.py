@@ -42,6 +42,8 @@ COLUMNS: dict[str, Any] = {
     "query_id": st.sampled_from(["1", 1, "2", None, ""]),
     "prompt": TEXT,
     "score": st.integers(0, 3) | st.floats(0, 1),
+    "label": st.sampled_from([0, 1, 2, -1, True, "yes", "relevant", "1", "neutral", 0.5, 1.0]),
+    "doc_id": st.sampled_from(["d1", "d2", 3, None]),
     "year": st.integers(1990, 2030) | st.none(),
     "note": TEXT,
     "tags": st.lists(TEXT, max_size=2),
@@ -55,6 +57,7 @@ SHAPES = [
     ["query", "passage", "title", "tags"],
     ["query", "positive", "neg", "title", "metadata", "note"],
     ["query", "positive", "negative_1", "pos_title", "note"],
+    ["query", "passage", "label", "title", "doc_id", "query_id", "note"],
 ]
 BROKEN = st.sampled_from(["", "{", "7", '{"query": "half"}', '{"query": "q", "query": "r"}'])
 
@@ -153,6 +156,7 @@ def cell(value: Any) -> str:
         ["query", "positive", "negative_1"],
         ["anchor", "positive", "negative_1", "negative_2", "year", "note"],
         ["query", "passage", "title"],
+        ["query", "passage", "label", "doc_id", "note"],
         ["query", "pos", "neg", "query_id"],
         ["_id", "text", "title", "note"],
     ),

@@ -72,7 +72,7 @@ def _object(line: bytes) -> Any:
 def _doubled(block: Block, objects: Objects) -> list[int]:
     """The lines with objects in which a name may stand twice."""
     lines = block.lines
-    sizes = np.fromiter((len(one or ()) for one in objects), np.int64, len(objects))
+    sizes = np.array([len(one or ()) for one in objects])
     if block.data:
         text = np.frombuffer(block.data, np.uint8)
         found = text == ord(":")

@@ -11,7 +11,7 @@ import numpy as np
 from workbench.data.batch import Judgments, TextBatch
 from workbench.data.formats.jsonrows import Record, describe
 from workbench.data.problems import Report
-from workbench.data.shapes.blocks import Doubt, RowBlock, identifiers, text_batch
+from workbench.data.shapes.blocks import Doubt, RowBlock, grades, identifiers, text_batch
 from workbench.data.shapes.columns import Meaning, label_number, meaning
 from workbench.data.shapes.fields import identifier, query_text, scores_of
 from workbench.data.shapes.row import Document, own_fields
@@ -132,19 +132,11 @@ def judgments_of(rows: RowBlock) -> Judgments:
     queries, documents = (identifiers(rows.values(name)) for name in (query, document))
     if None in queries or None in documents:
         raise Doubt
-    grades = np.ones(len(rows), np.int32)
+    found = np.ones(len(rows), np.int32)
     if grade is not None:
-        cells = rows.values(grade)
-        try:
-            known = {one: label_number(one) for one in set(cells)}
-        except TypeError as error:  # A list, or an object.
-            raise Doubt from error
-        if any(n is None or not n.is_integer() or abs(n) > _LARGEST for n in known.values()):
-            raise Doubt
-        numbers = (max(0, int(known[one] or 0)) for one in cells)
-        grades = np.fromiter(numbers, np.int32, len(cells))
+        found = grades(rows.values(grade), label_number, _LARGEST)
     return Judgments(
-        rows.lines, [str(one) for one in queries], [str(one) for one in documents], grades
+        rows.lines, [str(one) for one in queries], [str(one) for one in documents], found
     )
 
 

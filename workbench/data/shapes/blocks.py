@@ -195,6 +195,19 @@ def _beside_titles(texts: Sequence[Any], titles: Sequence[str] | None) -> pa.Str
     return pa.array([one or "" for one in texts], pa.string())
 
 
+def grades(values: Sequence[Any], number: Callable[[Any], float | None], most: int) -> Array:
+    """Labels as grades, those below 0 as 0. Raises :class:`Doubt` for one that is no whole number
+    from ``-most`` to ``most``."""
+    try:
+        known = {one: number(one) for one in set(values)}
+    except TypeError as error:  # A list, or an object.
+        raise Doubt from error
+    if any(one is None or not one.is_integer() or abs(one) > most for one in known.values()):
+        raise Doubt
+    found = np.array([known[one] for one in values], np.float64)
+    return np.maximum(found, 0).astype(np.int32)
+
+
 def own_texts(rows: RowBlock, names: Iterable[str]) -> list[str] | None:
     """The columns of these names as each row's own fields, as :func:`own_fields` writes them; None
     where no row has any."""
@@ -215,12 +228,17 @@ def own_texts(rows: RowBlock, names: Iterable[str]) -> list[str] | None:
 def _members(name: str, values: Sequence[Any]) -> list[str] | None:
     """Each cell with its name as a member of a JSON object, '' for one that holds nothing; None
     where some cell is no text, number, true or false."""
-    kinds = set(map(type, values))
-    if name in PACKED or not kinds <= _WRITTEN.keys() | {type(None)}:
+    kinds = set(map(type, values)) - {type(None)}
+    if name in PACKED or not kinds <= _WRITTEN.keys():
         return None
     before = _text(name) + ": "
-    if kinds == {str}:
-        return [before + _text(one) if one else "" for one in values]
+    if kinds <= {str} or kinds <= {int} or kinds <= {bool}:
+        write = _WRITTEN[kinds.pop()] if kinds else _text
+        distinct = set(values)
+        if 2 * len(distinct) < len(values):
+            known = {one: before + write(one) for one in distinct - {None, ""}}
+            return [known.get(one, "") for one in values]
+        return ["" if one is None or one == "" else before + write(one) for one in values]
     if any(one in (math.inf, -math.inf) for one in values):
         return None
     return [
