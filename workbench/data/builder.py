@@ -183,7 +183,7 @@ class Builder:
         names = self._claim("query", ids, len(self.splits), lines)
 
         def table() -> pa.Table:
-            chosen = texts.take(pa.array(places))
+            chosen = _picked(texts, places)
             self.lengths["query"].add(chosen)
             self.list_texts += lists_in(chosen)
             said = pa.array(prompts, pa.string()) if prompts else pa.nulls(count, pa.string())
@@ -210,12 +210,14 @@ class Builder:
         self.said["document"].extend(known.fields, count)
 
         def table() -> pa.Table:
-            chosen = texts.take(pa.array(places))
+            chosen = _picked(texts, places)
             self.lengths["document"].add(chosen)
             self.list_texts += lists_in(chosen)
-            titles = known.titles if known.titles is not None else [""] * count
+            titles = pa.repeat("", count)
+            if known.titles is not None:
+                titles = pa.array(known.titles, pa.string())
             seen, own = (_or_null(column, count) for column in (known.pictures, known.fields))
-            columns = [pa.array(ids), pa.array(titles, pa.string()), chosen, seen, own]
+            columns = [pa.array(ids), titles, chosen, seen, own]
             return pa.table(columns, schema=DOCUMENTS)
 
         self.documents.write_later(table, count, _share(texts, count))
@@ -368,6 +370,11 @@ def _also_among(owner: Array, keys: Array, some: Array) -> Array:
 def _share(texts: pa.StringArray, count: int) -> int:
     """About how many bytes some of the texts take."""
     return int(texts.nbytes * count / max(1, len(texts)))
+
+
+def _picked(texts: pa.StringArray, places: Array) -> pa.StringArray:
+    """The texts at these places, which are all different and ascending."""
+    return texts if len(places) == len(texts) else texts.take(pa.array(places))
 
 
 def _or_null(column: Sequence[str] | None, count: int) -> pa.StringArray:
