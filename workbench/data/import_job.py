@@ -253,7 +253,8 @@ class Import:
                     into.begin(one.report)
                     before = into.used[kind]
                     for part in one.parts(self._tick, self._scratch):
-                        if texts := part.rows and undoubted(beir.texts_of, part.rows, kind):
+                        texts = undoubted(beir.texts_of, part.rows, kind)
+                        if texts is not None:
                             into.take(kind, texts)
                         else:
                             beir.read_texts(kind, part.records(), into, one.report)
@@ -268,13 +269,14 @@ class Import:
     def _qrels(self, one: Input, into: Collection, shape: Shape) -> None:
         into.begin(one.report, one.split)
         before = into.used["judgment"]
-        judging = shape.judging
-        for part in one.parts(self._tick, self._scratch) if judging else ():
-            together = judging.together if judging and part.rows else None
-            if together and (found := undoubted(together, part.rows)):
-                into.judge_all(found)
-            elif judging:
-                judging.read(part.records(), into, one.report)
+        if (judging := shape.judging) is not None:
+            for part in one.parts(self._tick, self._scratch):
+                together = judging.together
+                found = undoubted(together, part.rows) if together is not None else None
+                if found is not None:
+                    into.judge_all(found)
+                else:
+                    judging.read(part.records(), into, one.report)
         one.rows = into.used["judgment"] - before
         self._assembly.formats[shape.name] += one.rows
         if not one.rows and not one.report.spoken:

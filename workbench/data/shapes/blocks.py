@@ -55,10 +55,11 @@ Blockwise = Callable[[RowBlock], Batch | TextBatch]
 Found = TypeVar("Found")
 
 
-def undoubted(read: Callable[..., Found], rows: RowBlock, *more: Any) -> Found | None:
+def undoubted(read: Callable[..., Found], rows: RowBlock | None, *more: Any) -> Found | None:
     """What ``read`` makes of the rows; None where they have to be read one by one."""
-    with suppress(Doubt):
-        return read(rows, *more)
+    if rows is not None:
+        with suppress(Doubt):
+            return read(rows, *more)
     return None
 
 

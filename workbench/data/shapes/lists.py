@@ -14,7 +14,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from workbench.data.batch import Array, Batch, Details, owners
+from workbench.data.batch import Array, Batch, Details, TextBatch, owners
 from workbench.data.formats.jsonrows import describe
 from workbench.data.mapping import role_of
 from workbench.data.problems import Report
@@ -452,7 +452,7 @@ class Titled:
         inner = blockwise(self.read)
         return partial(self._batch, inner) if inner is not None else None
 
-    def _batch(self, inner: Blockwise, rows: RowBlock) -> Batch:
+    def _batch(self, inner: Blockwise, rows: RowBlock) -> Batch | TextBatch:
         names = [self.title, self.positive, *self.negatives]
         cells = {name: rows.values(name) for name in names if name in rows.names}
         each = zip(*cells.values(), strict=True)
@@ -465,6 +465,8 @@ class Titled:
         ):
             raise Doubt
         found = inner(rows.without(self.title))
+        if not isinstance(found, Batch):
+            raise Doubt
         every = np.full(len(found.texts), "", object)
         # The relevant text comes first.
         every[found.place == 0] = [
