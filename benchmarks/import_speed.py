@@ -1,10 +1,16 @@
-"""Import speed and memory, against ``datasets.load_dataset("json")`` on the same file.
+"""Import speed and memory, against ``datasets.load_dataset`` on the same files.
 
     python benchmarks/import_speed.py --mb 1000 --repeats 5
+    python benchmarks/import_speed.py --shape beir --mb 200
 
-Makes a JSONL file (a query, one positive, three negatives, 200 words each; a third of the texts
-stand in it more than once), then has both read it in turns. Every reading is a fresh process with
-fresh folders.
+Makes files of one shape, in which a third of the texts stand more than once, then has both read
+them in turns. Every reading is a fresh process with fresh folders. The shapes:
+
+- ``plain``: JSONL of a query, one positive, three negatives, 200 words each;
+- ``triplets``: JSONL of anchor, positive, negative, 60 words each, and five columns more;
+- ``beir``: corpus.jsonl (title, 60 words), queries.jsonl, qrels/test.tsv;
+- ``csv``: query, positive, negative, 60 words each, commas and quotation marks among them;
+- ``parquet``: the rows of ``plain``.
 
 - ``import``: the function that ``data add`` runs, in a process of its own, as a job's worker is;
 - ``datasets``: ``load_dataset`` in a process of its own;
@@ -15,6 +21,7 @@ the whole command is set against the whole process around load_dataset.
 """
 
 import argparse
+import csv
 import json
 import os
 import random
@@ -25,6 +32,9 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +45,13 @@ from benchmarks.sides import Row, write_rows
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "benchmarks/out"
 WORDS_PER_TEXT = 200
+SHAPES = {
+    "plain": "JSONL",
+    "triplets": "JSONL triplets with other columns",
+    "beir": "a BEIR set",
+    "csv": "CSV",
+    "parquet": "Parquet",
+}
 ALLOWED_MB, ALLOWED_PER_TEXT = 200, 32
 
 _IMPORT = """
@@ -50,7 +67,7 @@ class Context:
     progress = flush = note = check_cancelled = lambda self, *a, **k: None
 
 started, worked = time.perf_counter(), time.process_time()
-result = run_import(ImportRecipe(paths=[sys.argv[1]], name="bench"), Context())
+result = run_import(ImportRecipe(paths=json.loads(sys.argv[1]), name="bench"), Context())
 seconds = time.perf_counter() - started
 print(json.dumps({"seconds": seconds, "cpu": time.process_time() - worked,
                   "documents": result["documents"],
@@ -60,39 +77,140 @@ _DATASETS = """
 import json, sys, time
 from datasets import load_dataset
 started, worked = time.perf_counter(), time.process_time()
-data = load_dataset("json", data_files=sys.argv[1], cache_dir=sys.argv[2], split="train")
-print(json.dumps({"seconds": time.perf_counter() - started, "rows": len(data),
+rows = 0
+for path in json.loads(sys.argv[1]):
+    more = {"delimiter": "\t"} if path.endswith(".tsv") else {}
+    kind = {"jsonl": "json", "tsv": "csv"}.get(path.rsplit(".")[-1], path.rsplit(".")[-1])
+    rows += len(load_dataset(kind, data_files=path, cache_dir=sys.argv[2], split="train", **more))
+print(json.dumps({"seconds": time.perf_counter() - started, "rows": rows,
                   "cpu": time.process_time() - worked}))
 """
 
 
-def make_file(path: Path, megabytes: int, seed: int) -> None:
-    """Write the file, unless it is there already."""
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    chance = random.Random(seed)
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    words = ["".join(chance.choices(letters, k=chance.randint(2, 9))) for _ in range(20_000)]
-    pool: list[str] = []
+class Texts:
+    """Texts of made-up words; a third of them come again."""
 
-    def text() -> str:
+    def __init__(self, seed: int) -> None:
+        self.chance = random.Random(seed)
+        letters, chance = "abcdefghijklmnopqrstuvwxyz", self.chance
+        self._words = [
+            "".join(chance.choices(letters, k=chance.randint(2, 9))) for _ in range(20_000)
+        ]
+        self._pools: dict[int, list[str]] = {}
+
+    def text(self, words: int = WORDS_PER_TEXT) -> str:
+        pool, chance = self._pools.setdefault(words, []), self.chance
         if pool and chance.random() < 1 / 3:
             return chance.choice(pool)
-        fresh = " ".join(chance.choices(words, k=WORDS_PER_TEXT))
+        fresh = self.fresh(words)
         if len(pool) < 20_000:
             pool.append(fresh)
         else:
             pool[chance.randrange(len(pool))] = fresh
         return fresh
 
+    def fresh(self, words: int) -> str:
+        return " ".join(self.chance.choices(self._words, k=words))
+
+
+def make_file(path: Path, megabytes: int, seed: int) -> None:
+    """Write a file of plain rows, unless it is there already."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _lines(path, megabytes * 1_000_000, partial(_plain, Texts(seed)))
+
+
+def _plain(texts: Texts, _number: int) -> dict[str, Any]:
+    text = texts.text
+    return {"query": text(), "pos": [text()], "neg": [text(), text(), text()]}
+
+
+def _triplet(texts: Texts, number: int) -> dict[str, Any]:
+    return {
+        "id": f"row-{number}",
+        "anchor": texts.text(60),
+        "positive": texts.text(60),
+        "negative": texts.text(60),
+        "source": texts.chance.choice(["web", "books", "forum"]),
+        "year": texts.chance.randint(1990, 2025),
+        "margin": round(texts.chance.random(), 4),
+        "checked": texts.chance.random() < 0.5,
+        "comment": None if number % 2 else texts.fresh(5),
+    }
+
+
+def _document(texts: Texts, number: int) -> dict[str, Any]:
+    return {"_id": f"doc{number}", "title": texts.fresh(5), "text": texts.text(60)}
+
+
+def _cells(texts: Texts, _number: int) -> dict[str, str]:
+    def text() -> str:
+        words = texts.text(60)
+        return words.replace(" ", ", ", 2) if len(words) % 3 else words.replace(" ", ' "', 1) + '"'
+
+    return {"query": text(), "positive": text(), "negative": text()}
+
+
+def _lines(path: Path, size: int, row: Callable[[int], dict[str, Any]]) -> int:
+    """Write rows as JSON lines until the file has the size; how many they are."""
     beside = path.with_suffix(".new")
-    written = 0
+    written = number = 0
     with beside.open("w", encoding="utf-8") as file:
-        while written < megabytes * 1_000_000:
-            row = {"query": text(), "pos": [text()], "neg": [text(), text(), text()]}
-            written += file.write(json.dumps(row) + "\n")
+        while written < size:
+            written += file.write(json.dumps(row(number)) + "\n")
+            number += 1
     beside.replace(path)
+    return number
+
+
+def make_files(shape: str, megabytes: int, seed: int) -> list[Path]:
+    """The files of a shape, made unless they are there already."""
+    if shape == "plain":
+        path = OUT / f"rows-{megabytes}mb-{seed}.jsonl"
+        make_file(path, megabytes, seed)
+        return [path]
+    folder, texts, size = OUT / f"{shape}-{megabytes}mb-{seed}", Texts(seed), megabytes * 1_000_000
+    (folder / "qrels").mkdir(parents=True, exist_ok=True)
+    names = {
+        "triplets": ["rows.jsonl"],
+        "beir": ["corpus.jsonl", "queries.jsonl", "qrels/test.tsv"],
+        "csv": ["rows.csv"],
+        "parquet": ["rows.parquet"],
+    }[shape]
+    paths = [folder / name for name in names]
+    if all(path.exists() for path in paths):
+        return paths
+    if shape == "triplets":
+        _lines(paths[0], size, partial(_triplet, texts))
+    elif shape == "csv":
+        rows = (_cells(texts, number) for number in count())
+        with paths[0].open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, ["query", "positive", "negative"])
+            writer.writeheader()
+            while file.tell() < size:
+                writer.writerows(islice(rows, 1_000))
+    elif shape == "parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        made = [_plain(texts, number) for number in range(size // 6_500)]
+        pq.write_table(pa.Table.from_pylist(made), paths[0], row_group_size=10_000)
+    else:
+        _beir(paths, size, texts)
+    return paths
+
+
+def _beir(paths: list[Path], size: int, texts: Texts) -> None:
+    documents = _lines(paths[0], size * 9 // 10, partial(_document, texts))
+    queries = documents // 10
+    with paths[1].open("w", encoding="utf-8") as file:
+        for number in range(queries):
+            file.write(json.dumps({"_id": f"query{number}", "text": texts.fresh(10)}) + "\n")
+    with paths[2].open("w", encoding="utf-8") as file:
+        file.write("query-id\tcorpus-id\tscore\n")
+        for number in range(3 * queries):
+            document = texts.chance.randrange(documents)
+            file.write(f"query{number % queries}\tdoc{document}\t{1 + number % 2}\n")
 
 
 def measure(command: list[str]) -> dict[str, Any]:
@@ -136,15 +254,16 @@ def measure(command: list[str]) -> dict[str, Any]:
     }
 
 
-def once(kind: str, path: Path) -> dict[str, Any]:
+def once(kind: str, paths: list[Path]) -> dict[str, Any]:
     folder = tempfile.mkdtemp(prefix="import-speed-", dir=OUT)
     python = sys.executable
+    named = list(map(str, paths))
     commands = {
-        "import": [python, "-c", _IMPORT, str(path), folder],
-        "datasets": [python, "-c", _DATASETS, str(path), folder],
+        "import": [python, "-c", _IMPORT, json.dumps(named), folder],
+        "datasets": [python, "-c", _DATASETS, json.dumps(named), folder],
         "command": [
             *(python, "-m", "workbench", "--home", folder),
-            *("data", "add", str(path), "--name", "bench", "--json"),
+            *("data", "add", *named, "--name", "bench", "--json"),
         ],
     }
     try:
@@ -160,20 +279,20 @@ def once(kind: str, path: Path) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--shape", choices=SHAPES, default="plain")
     parser.add_argument("--mb", type=int, default=1000, help="the file's size")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, help="write the rows of run.py to this file")
     options = parser.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
-    path = OUT / f"rows-{options.mb}mb-{options.seed}.jsonl"
-    make_file(path, options.mb, options.seed)
-    megabytes = path.stat().st_size / 1e6
+    paths = make_files(options.shape, options.mb, options.seed)
+    megabytes = sum(path.stat().st_size for path in paths) / 1e6
     found: dict[str, list[dict[str, Any]]] = {"import": [], "datasets": [], "command": []}
     for repeat in range(options.repeats):
         # Who is first in one turn is last in the next.
         for kind in list(found)[:: -1 if repeat % 2 else 1]:
-            one = once(kind, path)
+            one = once(kind, paths)
             found[kind].append(one)
             inner = f"{megabytes / one['seconds']:.0f} MB/s, " if "seconds" in one else ""
             print(
@@ -182,17 +301,17 @@ def main() -> None:
                 flush=True,
             )
     report(found, megabytes)
-    write_rows(options.out, rows(found, megabytes))
+    write_rows(options.out, rows(found, megabytes, options.shape))
 
 
-def rows(found: dict[str, list[dict[str, Any]]], megabytes: float) -> list[Row]:
+def rows(found: dict[str, list[dict[str, Any]]], megabytes: float, shape: str) -> list[Row]:
     def of(kind: str, key: str) -> list[float]:
         return [one[key] for one in found[kind]]
 
     def rate(kind: str, key: str) -> list[float]:
         return [megabytes / seconds for seconds in of(kind, key)]
 
-    size = f"{megabytes:,.0f} MB of JSONL"
+    size = f"{megabytes:,.0f} MB of {SHAPES[shape]}"
     return [
         Row(
             f"import, {size}",
@@ -224,6 +343,8 @@ def report(found: dict[str, list[dict[str, Any]]], megabytes: float) -> None:
     summary = {
         "megabytes": round(megabytes),
         "distinct_texts": distinct,
+        "cpu_seconds": {kind: round(median(kind, "cpu"), 2) for kind in ("import", "datasets")},
+        "cpu_ratio": round(median("datasets", "cpu") / median("import", "cpu"), 3),
         "import_mb_per_second": round(megabytes / ours, 1),
         "datasets_mb_per_second": round(megabytes / theirs, 1),
         "ratio": round(theirs / ours, 3),

@@ -6,88 +6,23 @@ in a spool until every file is read, because only then their splits are known.
 
 import array
 from collections import Counter
-from dataclasses import dataclass
-from itertools import chain
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from workbench.data import digests
+from workbench.data.batch import Batch, Details, content, from_rows
 from workbench.data.edges import GIVEN, IRRELEVANT, SCORED, EdgeSpool, Said
 from workbench.data.problems import Report
-from workbench.data.shapes.row import Document, Row
+from workbench.data.shapes.row import Row
 from workbench.data.splits import CODES, DEV, TRAIN, UNKNOWN
-from workbench.data.text_counts import LIST, Lengths
+from workbench.data.text_counts import Lengths, lists_in
 from workbench.data.writer import DOCUMENTS, QUERIES, Background, TableWriter
 
-# Some hundred rows as columns: what the builder works on, a few calls for all of them.
-
 Array = np.ndarray[Any, Any]
-
-
-@dataclass(slots=True)
-class Batch:
-    """``queries``, ``lines``, ``prompts``, ``ids`` and ``fields`` have an item per row. The others
-    have one per document: its row (``owner``), its place in the row, its grade (0: given, not
-    judged relevant) and score (NaN: none). ``details`` has titles and ids; it is empty where no
-    document has any."""
-
-    lines: Array
-    queries: pa.StringArray
-    texts: pa.StringArray
-    owner: Array
-    place: Array
-    grades: Array
-    scores: Array | None = None
-    details: list[Document | None] | None = None
-    prompts: list[str | None] | None = None
-    ids: list[str | None] | None = None
-    fields: list[str] | None = None
-    #: Per row: the column that has no relevant text, '' where one is there.
-    lacks: list[str] | None = None
-
-    def __len__(self) -> int:
-        return len(self.queries)
-
-
-def from_rows(rows: list[Row], lines: list[int]) -> Batch:
-    """Rows that were read one by one."""
-    counts = np.fromiter((len(row.documents) for row in rows), np.int64, len(rows))
-    flat = list(chain.from_iterable(row.documents for row in rows))
-    details, texts = None, flat
-    if set(map(type, flat)) != {str}:
-        details = [one if type(one) is Document else None for one in flat]
-        texts = [one.text if type(one) is Document else one for one in flat]
-    return Batch(
-        lines=np.array(lines, np.int64),
-        queries=pa.array([row.query for row in rows], pa.string()),
-        texts=pa.array(texts, pa.string()),
-        owner=np.repeat(np.arange(len(rows)), counts),
-        place=np.arange(len(flat)) - np.repeat(np.cumsum(counts) - counts, counts),
-        grades=np.array(list(chain.from_iterable(row.grades for row in rows)), np.int32),
-        scores=_scores(rows, counts) if any(row.scores for row in rows) else None,
-        details=details,
-        prompts=[row.prompt for row in rows] if any(row.prompt for row in rows) else None,
-        ids=[row.query_id for row in rows] if any(row.query_id for row in rows) else None,
-        fields=[row.fields for row in rows] if any(row.fields for row in rows) else None,
-        lacks=[row.lacks for row in rows] if any(row.lacks for row in rows) else None,
-    )
-
-
-def _scores(rows: list[Row], counts: Array) -> Array:
-    scores = np.full(int(counts.sum()), np.nan, np.float32)
-    at = 0
-    for row in rows:
-        if row.scores is not None:
-            given = [np.nan if score is None else score for score in row.scores]
-            scores[at : at + len(given)] = given
-        at += len(row.documents)
-    return scores
-
-
 _BATCH_ROWS = 5_000
 _BATCH_CHARS = 1 << 20
 #: Marks on a query: something is relevant to it; a judgment was left out for its split; it is
@@ -112,7 +47,7 @@ class Builder:
         self.background = Background()
         self.documents = TableWriter(folder / "files/documents.parquet", DOCUMENTS, self.background)
         self.queries = TableWriter(
-            folder / "spool/queries.parquet", SPOOLED_QUERIES, self.background
+            folder / "spool/queries.parquet", SPOOLED_QUERIES, self.background, compression="none"
         )
         self.edges = EdgeSpool(folder / "spool/edges.bin")
         self.lengths = {"query": Lengths(), "document": Lengths()}
@@ -189,7 +124,7 @@ class Builder:
         places = np.flatnonzero(keep[batch.owner] & self._no_positive(batch, keys, keep))
         document_rows, first = self.document_texts.resolve(keys[places], self.documents.rows)
         new = places[first]
-        details = [batch.details[place] for place in new.tolist()] if batch.details else None
+        details = batch.details.at(new) if batch.details else None
         self.write_documents(batch.texts, new, details, batch.lines[batch.owner[new]])
         scores = batch.scores[places] if batch.scores is not None else None
         owners = query_rows[batch.owner[places]]
@@ -198,10 +133,10 @@ class Builder:
         if batch.details:
             again = np.ones(len(places), bool)
             again[first] = False
-            known = [batch.details[place] for place in places[again].tolist()]
-            ids = [one.id if one else None for one in known]
-            own = [one.fields if one else None for one in known]
-            self.said["document"].again(document_rows[again], ids, own, self._ids["document"])
+            known = batch.details.at(places[again])
+            self.said["document"].again(
+                document_rows[again], known.ids, known.fields, self._ids["document"]
+            )
         self.rows += int(keep.sum())
 
     def _queries(self, batch: Batch) -> tuple[Array, Array]:
@@ -248,11 +183,11 @@ class Builder:
         names = self._claim("query", ids, len(self.splits), lines)
 
         def table() -> pa.Table:
-            chosen = texts.take(pa.array(places))
+            chosen = _picked(texts, places)
             self.lengths["query"].add(chosen)
             self.list_texts += lists_in(chosen)
             said = pa.array(prompts, pa.string()) if prompts else pa.nulls(count, pa.string())
-            own = pa.array([one or None for one in fields or [""] * count], pa.string())
+            own = _or_null(fields, count)
             return pa.table([pa.array(names), chosen, said, own], schema=SPOOLED_QUERIES)
 
         self.queries.write_later(table, count, _share(texts, count))
@@ -265,26 +200,24 @@ class Builder:
         self,
         texts: pa.StringArray,
         places: Array,
-        details: list[Document | None] | None,
+        details: Details | None,
         lines: Array,
     ) -> None:
         """Append the documents at these places; each came from its line."""
         count = len(places)
-        wanted = [one.id if one else None for one in details] if details else None
-        ids = self._claim("document", wanted, self.documents.rows, lines)
-        titles = [one.title if one else "" for one in details] if details else [""] * count
-        fields = [(one.fields or None) if one else None for one in details] if details else None
-        self.said["document"].extend(fields, count)
-        pictures = [(one.picture or None) if one else None for one in details or ()]
+        known = details or Details()
+        ids = self._claim("document", known.ids, self.documents.rows, lines)
+        self.said["document"].extend(known.fields, count)
 
         def table() -> pa.Table:
-            chosen = texts.take(pa.array(places))
+            chosen = _picked(texts, places)
             self.lengths["document"].add(chosen)
             self.list_texts += lists_in(chosen)
-            nothing = pa.nulls(count, pa.string())
-            own = pa.array(fields, pa.string()) if fields else nothing
-            seen = pa.array(pictures, pa.string()) if pictures else nothing
-            columns = [pa.array(ids), pa.array(titles, pa.string()), chosen, seen, own]
+            titles = pa.repeat("", count)
+            if known.titles is not None:
+                titles = pa.array(known.titles, pa.string())
+            seen, own = (_or_null(column, count) for column in (known.pictures, known.fields))
+            columns = [pa.array(ids), titles, chosen, seen, own]
             return pa.table(columns, schema=DOCUMENTS)
 
         self.documents.write_later(table, count, _share(texts, count))
@@ -316,10 +249,12 @@ class Builder:
         marks = _PLACES[(batch.place * 2 + (batch.grades > 0)) % len(_PLACES)]
         # A judgment of another grade is no repetition.
         marks *= np.where(batch.grades > 1, 2 * batch.grades + 1, 1).astype(np.uint64)
-        row_keys = query_rows.astype(np.uint64)[:, None] * _PLACES[:2]
         # A sum of digests, each times an odd number of its place, is as evenly spread as they are.
-        for half in (0, 1):
-            np.add.at(row_keys[:, half], batch.owner, keys[:, half] * marks)
+        total = np.zeros((len(keys) + 1, 2), np.uint64)
+        np.cumsum(keys * marks[:, None], axis=0, out=total[1:])
+        ends = np.cumsum(np.bincount(batch.owner, minlength=len(batch)))
+        sums = np.diff(total[ends], axis=0, prepend=total[:1])
+        row_keys = query_rows.astype(np.uint64)[:, None] * _PLACES[:2] + sums
         _, first = self._row_digests.resolve(row_keys, 0)
         unseen = np.zeros(len(batch), bool)
         unseen[first] = True
@@ -396,20 +331,22 @@ class Builder:
         self._lacking = []
 
     def _claim(
-        self, kind: str, wanted: list[str | None] | None, start: int, lines: Array
+        self, kind: str, wanted: Sequence[str | None] | None, start: int, lines: Array
     ) -> list[str]:
         """Ids of new rows: the file's own where it has them and they are free, else a number."""
-        ids = [f"{kind}:{number}" for number in range(start, start + len(lines))]
-        given = [place for place, one in enumerate(wanted or ()) if one is not None]
-        if wanted and given:
-            names = [str(wanted[place]) for place in given]
-            keys = digests.of_bytes([name.encode() for name in names])
+        numbers = range(start, start + len(lines))
+        if wanted is None:
+            return [f"{kind}:{number}" for number in numbers]
+        ids: list[str | None] = list(wanted)
+        given = [place for place, one in enumerate(ids) if one is not None]
+        if given:
+            keys = digests.of_strings(pa.array([ids[place] for place in given], pa.string()))
             fresh = self._ids[kind].assign(keys, np.array(given) + start)
-            for place, name, free in zip(given, names, fresh.tolist(), strict=True):
-                ids[place] = name if free else f"{name}~{start + place}"
-                if not free:
-                    self._tell("duplicate-id", int(lines[place]), "id", name)
-        return ids
+            for place in [given[one] for one in np.flatnonzero(~fresh).tolist()]:
+                self._tell("duplicate-id", int(lines[place]), "id", str(ids[place]))
+                ids[place] = f"{ids[place]}~{start + place}"
+        named = zip(numbers, ids, strict=True)
+        return [f"{kind}:{number}" if id is None else id for number, id in named]
 
     def _tell(self, code: str, line: int, field: str | None, detail: str = "") -> None:
         if self._report is not None:
@@ -435,26 +372,13 @@ def _share(texts: pa.StringArray, count: int) -> int:
     return int(texts.nbytes * count / max(1, len(texts)))
 
 
-def lists_in(texts: pa.StringArray) -> int:
-    """How many texts look like a list that was written out: "['a', 'b']", '[]'."""
-    return int(pc.sum(pc.match_substring_regex(texts, LIST)).as_py() or 0)
+def _picked(texts: pa.StringArray, places: Array) -> pa.StringArray:
+    """The texts at these places, which are all different and ascending."""
+    return texts if len(places) == len(texts) else texts.take(pa.array(places))
 
 
-def content(texts: pa.StringArray, details: list[Document | None] | None) -> Array:
-    """The digest of each document: of its text, or of title and text where it has a title. What a
-    picture shows makes it what it is, whatever its caption."""
-    keys = digests.of_strings(texts)
-    titled = [
-        place for place, one in enumerate(details or ()) if one and (one.title or one.picture)
-    ]
-    if details and titled:
-        keys = keys.copy()
-        both = [_joined(details[place]) for place in titled]
-        keys[titled] = digests.of_bytes(both)
-    return keys
-
-
-def _joined(document: Document | None) -> bytes:
-    if document and document.picture:
-        return f"\0\0{document.picture}".encode()
-    return f"{document.title}\0{document.text}".encode() if document else b""
+def _or_null(column: Sequence[str] | None, count: int) -> pa.StringArray:
+    """The texts, null for an empty one."""
+    if column is None:
+        return pa.nulls(count, pa.string())
+    return pa.array([one or None for one in column], pa.string())

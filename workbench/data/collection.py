@@ -6,13 +6,15 @@ Where ids are made up per file, as LlamaIndex does, ``merge`` joins equal texts 
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from workbench.data import digests
-from workbench.data.builder import Builder, content
+from workbench.data.batch import Judgments, TextBatch, content
+from workbench.data.builder import Builder
 from workbench.data.edges import GIVEN, SCORED
 from workbench.data.problems import Report
 from workbench.data.shapes.fields import whole_number
@@ -22,6 +24,8 @@ from workbench.data.splits import CODES, UNKNOWN
 Array = np.ndarray[Any, Any]
 _BATCH_ROWS = 5_000
 _BATCH_CHARS = 1 << 20
+#: What a number may begin with.
+_BEGIN = frozenset("-0123456789")
 
 
 class Collection:
@@ -76,81 +80,117 @@ class Collection:
         self._flush_items()
         self._flush_judgments()
 
+    def take(self, kind: str, batch: TextBatch) -> None:
+        """Many documents or queries at once, each with an id."""
+        self._flush_items()
+        self._take(kind, batch)
+
     def _flush_items(self) -> None:
         items, self._items, self._chars = self._items, [], 0
-        if not items:
-            return
-        keys = digests.of_bytes([str(item.id).encode() for _, item in items])
-        known = self._ids[self._kind]
-        places = known.fresh(keys)
-        for place in sorted(set(range(len(items))) - set(places.tolist())):
-            line, item = items[place]
-            self._tell("repeated-id", line, "id", str(item.id))
-        flat = [items[place][1] for place in places.tolist()]
-        write = self._documents if self._kind == "document" else self._queries
-        lines = np.array([items[place][0] for place in places.tolist()], np.int64)
-        rows = write(flat, lines)
-        known.assign(keys[places], rows)
-        self._remember_whole(self._kind, flat, rows)
-        self.used[self._kind] += len(flat)
+        if items:
+            self._take(self._kind, TextBatch.of(items))
 
-    def _remember_whole(self, kind: str, flat: list[Document], rows: Array) -> None:
+    def _take(self, kind: str, batch: TextBatch) -> None:
+        ids = [str(id) for id in batch.details.ids or ()]
+        keys = digests.of_strings(pa.array(ids, pa.string()))
+        known = self._ids[kind]
+        places = known.fresh(keys)
+        if len(places) < len(batch):
+            again = np.ones(len(batch), bool)
+            again[places] = False
+            for place in np.flatnonzero(again).tolist():
+                self._tell("repeated-id", int(batch.lines[place]), "id", ids[place])
+            batch, keys = batch.at(places), keys[places]
+        write = self._documents if kind == "document" else self._queries
+        rows = write(batch)
+        known.assign(keys, rows)
+        self._remember_whole(kind, [str(id) for id in batch.details.ids or ()], rows)
+        self.used[kind] += len(batch)
+
+    def _remember_whole(self, kind: str, ids: list[str], rows: Array) -> None:
         """Keep the ids that are whole numbers written otherwise, such as '1.0'."""
         into = self._whole[kind]
-        for item, row in zip(flat, rows.tolist(), strict=True):
-            id = str(item.id)
-            whole = whole_number(id)
+        for place, id in enumerate(ids):
+            if id.isdigit() and id.isascii():
+                continue  # It is written as it is.
+            whole = whole_number(id) if id[0] in _BEGIN or not id[0].isascii() else None
             if whole is not None and whole != id:
-                into[whole] = -1 if whole in into else row
+                into[whole] = -1 if whole in into else int(rows[place])
 
-    def _documents(self, flat: list[Document], lines: Array) -> Array:
+    def _documents(self, batch: TextBatch) -> Array:
         """Write the documents and return their rows; with ``merge`` known texts keep theirs."""
-        texts = pa.array([item.text for item in flat], pa.string())
-        keys = content(texts, list(flat))
+        keys = content(batch.texts, batch.details)
         start = self._builder.documents.rows
         if self._merge:
             rows, first = self._builder.document_texts.resolve(keys, start)
+            new = batch.details.at(first)
         else:
-            first = np.arange(len(flat))
-            rows = first + start
+            first = np.arange(len(batch))
+            rows, new = first + start, batch.details
             self._builder.document_texts.assign(keys, rows)
-        new: list[Document | None] = [flat[place] for place in first.tolist()]
-        self._builder.write_documents(texts, first, new, lines[first])
+        self._builder.write_documents(batch.texts, first, new, batch.lines[first])
         return np.asarray(rows)
 
-    def _queries(self, flat: list[Document], lines: Array) -> Array:
-        texts = pa.array([item.text for item in flat], pa.string())
-        keys = digests.of_strings(texts)
+    def _queries(self, batch: TextBatch) -> Array:
+        keys = digests.of_strings(batch.texts)
         seen = self._builder.query_texts
         start = len(self._builder.splits)
         if self._merge:
             rows, first = seen.resolve(keys, start)
             leaders = rows[first]
+            batch = batch.at(first)
         else:
-            first = np.arange(len(flat))
+            first = np.arange(len(batch))
             rows = first + start
             seen.assign(keys, rows)
             leaders = seen.find(keys)
-        ids = [flat[place].id for place in first.tolist()]
-        prompts = [flat[place].prompt or None for place in first.tolist()]
-        fields = [flat[place].fields for place in first.tolist()]
+        about, prompts = batch.details, batch.prompts
         self._builder.write_queries(
-            texts, first, ids, prompts, leaders, lines[first], UNKNOWN, fields
+            batch.texts,
+            np.arange(len(batch)),
+            about.ids,
+            [one or None for one in prompts] if prompts else None,
+            leaders,
+            batch.lines,
+            UNKNOWN,
+            about.fields,
         )
         return np.asarray(rows)
 
     def _flush_judgments(self) -> None:
         self._flush_items()
-        judgments, self._judgments = self._judgments, []
-        if not judgments:
+        named, self._judgments = self._judgments, []
+        if not named:
             return
-        lines = np.array([line for line, *_ in judgments], np.int64)
-        queries = self._find("query", [query for _, query, *_ in judgments], lines)
-        grades = np.array([grade for *_, grade, _ in judgments], np.int32)
+        lines, queries, documents, grades, scores = zip(*named, strict=True)
+        self._judge(
+            np.array(lines, np.int64),
+            queries,
+            documents,
+            np.array(grades, np.int32),
+            np.array(scores, np.float32),
+        )
+
+    def judge_all(self, found: Judgments) -> None:
+        """Many judgments at once."""
+        self._flush_judgments()
+        none = np.full(len(found.lines), np.nan, np.float32)
+        self._judge(found.lines, found.queries, found.documents, found.grades, none)
+
+    def _judge(
+        self,
+        lines: Array,
+        names: Sequence[str],
+        others: Sequence[str],
+        grades: Array,
+        scores: Array,
+    ) -> None:
+        queries = self._find("query", names, lines)
         # A candidate is left out alone: its row has others, or its positives.
-        severities = ["" if grade >= 0 else "warning" for grade in grades.tolist()]
-        documents = self._find("document", [one for _, _, one, *_ in judgments], lines, severities)
-        scores = np.array([score for *_, score in judgments], np.float32)
+        severities = None
+        if grades.min(initial=0) < 0:
+            severities = ["" if grade >= 0 else "warning" for grade in grades.tolist()]
+        documents = self._find("document", others, lines, severities)
         good = np.flatnonzero((queries >= 0) & (documents >= 0))
         stay = good[self._builder.tell_leaks(queries[good], CODES[self._split], lines[good])]
         self._builder.judge(queries[stay], documents[stay], grades[stay], lines[stay], scores[stay])
@@ -158,7 +198,7 @@ class Collection:
         self.used["judgment"] += len(stay)
 
     def _find(
-        self, kind: str, ids: list[str], lines: Array, severities: list[str] | None = None
+        self, kind: str, ids: Sequence[str], lines: Array, severities: list[str] | None = None
     ) -> Array:
         rows = self._exact(kind, ids)
         for place in np.flatnonzero(rows < 0).tolist():
@@ -171,8 +211,8 @@ class Collection:
                 self._report.once("id-as-number", kind, detail=ids[place], hint="")
         return rows
 
-    def _exact(self, kind: str, ids: list[str]) -> Array:
-        return self._ids[kind].find(digests.of_bytes([one.encode() for one in ids]))
+    def _exact(self, kind: str, ids: Sequence[str]) -> Array:
+        return self._ids[kind].find(digests.of_strings(pa.array(ids, pa.string())))
 
     def _as_whole_number(self, kind: str, id: str) -> int:
         """The row of the one text whose id is the same number ('1', '1.0', '1e0'), else -1."""

@@ -1,28 +1,29 @@
 """Reads all files of an import, in an order that keeps test untouched."""
 
 import ctypes
+import gc
 import sys
 import types
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
 
+from workbench.data.batch import TextBatch
 from workbench.data.collection import Collection
-from workbench.data.formats import jsonblocks, jsonrows
 from workbench.data.formats.jsonrows import Record
 from workbench.data.hub import PREFIX, is_hub, local_paths, repo_of
-from workbench.data.intake import Input, finder, groups, inspect, name_corpus, narrow, none_mapped
-from workbench.data.lines import Block, named
+from workbench.data.intake import Input, finder, groups, inspect, name_corpus, none_mapped
+from workbench.data.lines import named
 from workbench.data.mapping import read_map
 from workbench.data.pieces import Cutter, cutter_for
 from workbench.data.problems import Report, shorten
 from workbench.data.shapes import beir, llamaindex
+from workbench.data.shapes.blocks import RowBlock, undoubted
 from workbench.data.shapes.recognise import Recogniser, recognise
 from workbench.data.shapes.row import Document, Item, Pair, Plan, Row
 from workbench.data.shapes.shape import Shape, judged_shape
@@ -167,10 +168,10 @@ class Import:
         self._assembly.texts.begin(report)
         builder.begin(report, one.split)
         builder.gathers = grades
-        if one.format.lined and not self._map:
-            self._lines(one, recogniser)
-        else:
-            self._records(one.records(self._tick, self._scratch), report, recogniser)
+        for part in one.parts(self._tick, self._scratch):
+            self._context.check_cancelled()
+            if part.rows is None or not self._together(part.rows, recogniser):
+                self._records(part.records(), report, recogniser)
         builder.flush()
         self._assembly.pairs.flush()
         self._assembly.texts.flush()
@@ -200,12 +201,10 @@ class Import:
         workspace = self._context.workspace
         return cutter_for(workspace, size, recipe.piece_overlap, recipe.piece_model)
 
-    def _records(
-        self, records: Iterator[Record], report: Report, recogniser: Recogniser
-    ) -> dict[str, Any] | None:
-        """Add rows one by one; returns the last that could be read."""
-        last, add = None, self._assembly.builder.add
-        for line, record in narrow(records, report):
+    def _records(self, records: Iterator[Record], report: Report, recogniser: Recogniser) -> None:
+        """Add rows one by one."""
+        add = self._assembly.builder.add
+        for line, record in records:
             # A flag that a thread raises: to look at it costs nothing, and a row may be large.
             self._context.check_cancelled()
             report.line = line
@@ -214,9 +213,6 @@ class Import:
                 add(line, row)
             elif row is not None:
                 self._other(line, row)
-            if row is not None:
-                last = record
-        return last
 
     def _other(self, line: int, item: Item) -> None:
         if isinstance(item, Pair):
@@ -226,21 +222,16 @@ class Import:
             for one in self._cutter.document(item) if cut else (item,):
                 self._assembly.texts.add(line, one)
 
-    def _lines(self, one: Input, recogniser: Recogniser) -> None:
-        """JSON lines: the first block row by row, to learn their shape, then in the fast lane."""
-        blocks, builder, report = one.blocks(self._tick), self._assembly.builder, one.report
-        lane, plan = None, None
-        for block in islice(blocks, 1):
-            last = self._records(jsonrows.read(iter([block]), report), report, recogniser)
-            plan = recogniser.learnt(last) if last else None
-            lane = jsonblocks.PlainRows.like(last, plan.read) if last and plan else None
-        for part in jsonblocks.ahead(blocks, lane):
-            if isinstance(part, Block):
-                self._records(jsonrows.read(iter([part]), report), report, recogniser)
-            elif plan is not None:
-                builder.flush()
-                builder.take(part)
-                recogniser.formats[plan.format] += len(part)
+    def _together(self, rows: RowBlock, recogniser: Recogniser) -> bool:
+        """Add the rows, unless they have to be read one by one."""
+        cut = self._recipe.pieces == "all"
+        found = recogniser.together(rows, texts=not cut)
+        if isinstance(found, TextBatch):
+            self._assembly.texts.take(found)
+        elif found is not None:
+            self._assembly.builder.flush()
+            self._assembly.builder.take(found)
+        return found is not None
 
     # -- corpus, queries, qrels --------------------------------------------------------------
 
@@ -261,8 +252,12 @@ class Import:
                 with self._reading(one):
                     into.begin(one.report)
                     before = into.used[kind]
-                    records = one.records(self._tick, self._scratch)
-                    beir.read_texts(kind, records, into, one.report)
+                    for part in one.parts(self._tick, self._scratch):
+                        texts = undoubted(beir.texts_of, part.rows, kind)
+                        if texts is not None:
+                            into.take(kind, texts)
+                        else:
+                            beir.read_texts(kind, part.records(), into, one.report)
                     one.rows = into.used[kind] - before
         for one in sorted(parts["qrels"], key=lambda one: READ_FIRST[one.split]):
             with self._reading(one):
@@ -274,8 +269,14 @@ class Import:
     def _qrels(self, one: Input, into: Collection, shape: Shape) -> None:
         into.begin(one.report, one.split)
         before = into.used["judgment"]
-        if shape.judging is not None:
-            shape.judging.read(one.records(self._tick, self._scratch), into, one.report)
+        if (judging := shape.judging) is not None:
+            for part in one.parts(self._tick, self._scratch):
+                together = judging.together
+                found = undoubted(together, part.rows) if together is not None else None
+                if found is not None:
+                    into.judge_all(found)
+                else:
+                    judging.read(part.records(), into, one.report)
         one.rows = into.used["judgment"] - before
         self._assembly.formats[shape.name] += one.rows
         if not one.rows and not one.report.spoken:
@@ -349,6 +350,8 @@ def _why(error: BaseException) -> str:
 
 # Keeps a process that imports data small: what the libraries would hold on to is given back.
 
+#: Objects made since the last look for those that refer to themselves.
+_COLLECTED_AFTER = 50_000
 _M_ARENA_MAX = -8  # From glibc's malloc.h.
 
 
@@ -359,6 +362,8 @@ def be_lean() -> None:
     together some 40 MB here. Elsewhere than on glibc nothing is set.
     """
     without_pandas()
+    # Rows come and go by the thousand, and none of them refers to itself.
+    gc.set_threshold(_COLLECTED_AFTER, 20, 20)
     pa.set_memory_pool(pa.system_memory_pool())
     if sys.platform == "linux":
         limit = getattr(ctypes.CDLL(None), "mallopt", None)

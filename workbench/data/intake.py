@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from workbench.data.formats import fileformat
-from workbench.data.formats.fileformat import HEAD, FileFormat, Head, OpenFile
+from workbench.data.formats.fileformat import HEAD, FileFormat, Head, OpenFile, Part
 from workbench.data.formats.jsonrows import Record
 from workbench.data.lines import Block, Decoding, Encoding, read_blocks
 from workbench.data.mapping import ColumnMap
@@ -114,6 +114,18 @@ class Input:
         if self.columns:
             return ((line, self.columns.rename(row)) for line, row in rows)
         return rows
+
+    def parts(self, tick: Callable[[int], None], scratch: Path) -> Iterator[Part]:
+        """The file's rows in parts, many at once where its format and its columns allow it."""
+        if self.format.parts is None or self.columns:
+            yield Part(None, partial(self.records, tick, scratch))
+            return
+        for part in self.format.parts(self._opened(tick, scratch)):
+            wide = part.rows is not None and len(part.rows.names) > MOST_COLUMNS
+            yield Part(None if wide else part.rows, partial(self._narrow, part))
+
+    def _narrow(self, part: Part) -> Iterator[Record]:
+        return narrow(part.records(), self.report)
 
     def raw_records(
         self, tick: Callable[[int], None], scratch: Path, rows: int = _ROWS_AT_ONCE

@@ -9,6 +9,7 @@ blocks, however long the file is.
 import codecs
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
 from workbench.errors import BadInput
@@ -182,6 +183,29 @@ class Block:
                 self.decoded.pop()
         return self.decoded
 
+    def cut(self, start: int, end: int) -> "Block":
+        """Some of its lines."""
+        bad, long = (
+            frozenset(one - start for one in places if start <= one < end)
+            for places in (self.bad, self.long)
+        )
+        lines = self.lines[start:end]
+        open_ = self.open and end >= len(self.lines)
+        return Block(self.first + start, b"", lines, bad, long, open_)
+
+
+#: Lines of a file's beginning that are read one by one, so that its columns are known.
+_BEGINNING = 20
+
+
+def begun(blocks: Iterator[Block]) -> Iterator[Block]:
+    """The blocks, with the first lines as a block of their own."""
+    for block in islice(blocks, 1):
+        yield block.cut(0, _BEGINNING)
+        if len(block.lines) > _BEGINNING:
+            yield block.cut(_BEGINNING, len(block.lines))
+    yield from blocks
+
 
 @dataclass(slots=True)
 class Decoding:
@@ -212,8 +236,11 @@ def read_blocks(
         if encoding.codec != "utf-8" and not encoding.wide:
             lines, bad = _transcode(block.lines, encoding.codec, decoding.wanted == "auto")
             block = Block(number, b"", lines, bad, block.long, cut)
-        number += data.count(b"\n")
         yield block
+        if block.decoded is None:
+            number += data.count(b"\n")
+        else:
+            number += len(block.decoded) - (not data.endswith(b"\n"))
 
 
 def _settled(data: bytes, decoding: Decoding) -> Encoding:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from workbench.data import digests
-from workbench.data.builder import content
+from workbench.data.batch import Details, content
 from workbench.data.edit import NEW_QUERIES
 from workbench.data.edit_plan import (
     Part,
@@ -21,7 +21,6 @@ from workbench.data.edit_plan import (
     moved_judgments,
 )
 from workbench.data.reader import DatasetReader
-from workbench.data.shapes.row import Document
 from workbench.data.splits import CODES, SPLITS, codes_of
 from workbench.data.versions import new_dataset
 from workbench.data.writer import CANDIDATES, DOCUMENTS
@@ -233,8 +232,5 @@ def _content(table: pa.Table) -> Array:
     pictures = table["picture"].to_pylist()
     if not any(titles) and not any(pictures):
         return digests.of_strings(texts)
-    rows = zip(texts.to_pylist(), titles, pictures, strict=True)
-    return content(
-        texts,
-        [Document(text, title or "", picture=picture or "") for text, title, picture in rows],
-    )
+    some = Details(titles=[one or "" for one in titles], pictures=[one or "" for one in pictures])
+    return content(texts, some)

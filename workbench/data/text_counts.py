@@ -45,12 +45,17 @@ class Lengths:
 
 def _characters(texts: pa.StringArray) -> Any:
     """How many characters each text has: its bytes, where all of them are ASCII."""
-    _, offsets, data = texts.buffers()
-    ends = np.frombuffer(offsets, np.int32, len(texts) + 1, texts.offset * 4)
-    held = np.frombuffer(data, np.uint8)[ends[0] : ends[-1]] if data is not None else ends[:0]
-    if held.max(initial=0) < 0x80:
+    ends, held = _bytes(texts)
+    if held[ends[0] : ends[-1]].max(initial=0) < 0x80:
         return np.diff(ends)
     return pc.utf8_length(texts).to_numpy(zero_copy_only=False)
+
+
+def _bytes(texts: pa.StringArray) -> tuple[Any, Any]:
+    """Where each text ends in the bytes of all, with the first one's beginning, and those bytes."""
+    _, offsets, data = texts.buffers()
+    ends = np.frombuffer(offsets, np.int32, len(texts) + 1, texts.offset * 4)
+    return ends, np.frombuffer(data or b"", np.uint8)
 
 
 # Texts that are hardly meant as texts: a list written out, a number alone, a placeholder.
@@ -58,6 +63,9 @@ def _characters(texts: pa.StringArray) -> Any:
 #: A list as JSON, Python or numpy writes it: of quoted texts, or empty.
 LIST = r"""^\s*\[\s*(\]|["'][^\x00]*["']\s*\])\s*$"""
 _LIST = re.compile(LIST)
+#: Bytes that a list begins with: its bracket, or a blank before it.
+_MAY_BE_LIST = np.zeros(256, bool)
+_MAY_BE_LIST[[*b"[ \t\n\r\f\v"]] = True
 _NUMBER = re.compile(r"[-+]?\s?\d[\d.,\s]*%?")
 _PLACEHOLDERS = frozenset(
     (
@@ -70,6 +78,17 @@ _PLACEHOLDERS = frozenset(
 ODD_KINDS = ("placeholder", "list", "number")
 #: A longer text is none of these but a list.
 _LONGEST = 40
+
+
+def lists_in(texts: pa.StringArray) -> int:
+    """How many texts look like a list that was written out: "['a', 'b']", '[]'."""
+    ends, held = _bytes(texts)
+    filled = np.flatnonzero(ends[1:] > ends[:-1])
+    some = filled[_MAY_BE_LIST[held[ends[filled]]]]
+    if not len(some):
+        return 0
+    picked = texts.take(pa.array(some))
+    return int(pc.sum(pc.match_substring_regex(picked, LIST)).as_py() or 0)
 
 
 def odd_kind(text: str) -> str | None:

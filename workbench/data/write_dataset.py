@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workbench.data.builder import JUDGED, POSITIVE, Builder, content
+from workbench.data.batch import TextBatch, content
+from workbench.data.builder import JUDGED, POSITIVE, Builder
 from workbench.data.collection import Collection
 from workbench.data.edges import FILE as PAIRS_FILE
 from workbench.data.edges import PairSpool, disputed, judged, offered
@@ -76,19 +77,29 @@ class Texts:
         self._named.flush()
         self._flush_items()
 
+    def take(self, batch: TextBatch) -> None:
+        """Many documents at once: all of them with an id, or none."""
+        self.flush()
+        if batch.details.ids is not None:
+            self._named.take("document", batch)
+        else:
+            self._take(batch)
+
     def _flush_items(self) -> None:
         items, self._items, self._chars = self._items, [], 0
-        if not items:
-            return
-        texts = pa.array([item.text for _, item in items], pa.string())
-        keys = content(texts, [item for _, item in items])
-        lines = np.array([line for line, _ in items], np.int64)
+        if items:
+            self._take(TextBatch.of(items))
+
+    def _take(self, batch: TextBatch) -> None:
+        keys = content(batch.texts, batch.details)
         _, first = self._builder.document_texts.resolve(keys, self._builder.documents.rows)
-        for place in sorted(set(range(len(items))) - set(first.tolist())):
-            if self._report is not None:
-                self._report.add("duplicate-row", int(lines[place]))
-        details: list[Document | None] = [items[place][1] for place in first.tolist()]
-        self._builder.write_documents(texts, first, details, lines[first])
+        if self._report is not None:
+            again = np.ones(len(batch), bool)
+            again[first] = False
+            for line in batch.lines[again].tolist():
+                self._report.add("duplicate-row", line)
+        details = batch.details.at(first)
+        self._builder.write_documents(batch.texts, first, details, batch.lines[first])
         self._written += len(first)
 
 
@@ -176,7 +187,10 @@ def _write_queries(builder: Builder, splits: Array, check: Callable[[], None]) -
             codes = splits[start : start + table.num_rows]
             start += table.num_rows
             for name, writer in writers.items():
-                part = table.filter(pa.array(codes == CODES[name]))
+                chosen = codes == CODES[name]
+                if not chosen.any():
+                    continue
+                part = table if chosen.all() else table.filter(pa.array(chosen))
                 label = pa.array([name] * part.num_rows, pa.string())
                 labelled = part.append_column("split", label)
                 writer.write(labelled.select(QUERIES.names).cast(QUERIES))

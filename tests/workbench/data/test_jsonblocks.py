@@ -1,48 +1,133 @@
-"""The fast lane gives what reading row by row gives, and leaves every doubtful block to that."""
+"""Many rows at once give what reading row by row gives, and leave every doubtful line to that."""
 
 import json
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from tests.workbench.data.fakes import bring, codes, everything
-from workbench.data import lines as lines_module
-from workbench.data.formats.jsonblocks import PlainRows
+from workbench.data.formats.jsonblocks import parts
 from workbench.data.lines import Block
+from workbench.data.shapes.blocks import Doubt, blockwise
 from workbench.data.shapes.recognise import recognise
-from workbench.workspace import Workspace
 
 ROW: dict[str, Any] = {"query": "q", "pos": ["p"], "neg": ["n", "m"]}
 
 
-def lane(row: dict[str, Any]) -> PlainRows | None:
-    return PlainRows.like(row, recognise(row).read)
+def split(*lines: str) -> list[tuple[tuple[str, ...], list[bytes]]]:
+    block = Block(5, "".join(line + "\n" for line in lines).encode())
+    return [(rows.names if rows else (), part.lines) for rows, part in parts(block)]
 
 
-def parse(*lines: str, row: dict[str, Any] = ROW) -> Any:
-    found = lane(row)
+def parse(*rows: dict[str, Any], like: dict[str, Any] = ROW) -> Any:
+    """The batch that rows like this one become; None where they are left to be read one by one."""
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    ((found, _),) = parts(Block(5, text.encode()))
+    read = blockwise(recognise(like).read)
     assert found is not None
-    return found.parse(Block(5, "".join(line + "\n" for line in lines).encode()))
+    assert read is not None
+    try:
+        return read(found)
+    except Doubt:
+        return None
 
 
 def test_columns() -> None:
     batch = parse(
-        '{"query": "q1", "pos": ["a"], "neg": ["b", "c"]}',
-        '{"neg": [], "query": "q2 \\ud83d\\ude00", "pos": ["d", "e\\u0000中"]}',
+        {"query": "q1", "pos": ["a"], "neg": ["b", "c"]},
+        {"query": "q2 😀", "pos": ["d", "e\u0000中"], "neg": []},
     )
     assert batch.lines.tolist() == [5, 6]
     assert batch.queries.to_pylist() == ["q1", "q2 😀"]
-    found = zip(batch.owner.tolist(), batch.place.tolist(), batch.grades.tolist(), strict=True)
-    assert dict(zip(batch.texts.to_pylist(), found, strict=True)) == {
-        "a": (0, 0, 1),
-        "d": (1, 0, 1),
-        "e\x00中": (1, 1, 1),
-        "b": (0, 1, 0),
-        "c": (0, 2, 0),
+    assert batch.texts.to_pylist() == ["a", "b", "c", "d", "e\x00中"]
+    assert batch.owner.tolist() == [0, 0, 0, 1, 1]
+    assert batch.place.tolist() == [0, 1, 2, 0, 1]
+    assert batch.grades.tolist() == [1, 0, 0, 1, 1]
+    assert (batch.scores, batch.details, batch.fields) == (None, None, None)
+
+
+def test_what_stands_beside_the_texts() -> None:
+    row = {
+        "id": 7,
+        "question": "q",
+        "positive": "p",
+        "negative_1": "n",
+        "negative_2": "m",
+        "prompt": "find",
+        "year": 2001,
+        "note": 'a "b"',
+        "good": True,
+        "share": 0.5,
+        "no": None,
     }
+    batch = parse(row, {**row, "negative_2": "", "year": None, "note": ""}, like=row)
+    assert batch.texts.to_pylist() == ["p", "n", "m", "p", "n"]
+    assert batch.ids == ["7", "7"]
+    assert batch.prompts == ["find", "find"]
+    assert batch.fields == [
+        '{"year": 2001, "note": "a \\"b\\"", "good": true, "share": 0.5}',
+        '{"good": true, "share": 0.5}',
+    ]
+
+
+def test_scores_and_ids_side_by_side() -> None:
+    row = {**ROW, "pos_scores": [1], "neg_scores": [0.5, None], "pos_id": ["x"], "neg_id": [1, ""]}
+    batch = parse(row, {**row, "neg_scores": None, "pos_id": []}, like=row)
+    assert np.nan_to_num(batch.scores, nan=-1).tolist() == [1, 0.5, -1, 1, -1, -1]
+    assert batch.details.ids == ["x", "1", None, None, "1", None]
+
+
+def test_a_title_is_the_documents() -> None:
+    row = {"question": "q", "passage": "p", "title": "t"}
+    batch = parse(row, {**row, "title": ""}, like=row)
+    assert batch.details.titles == ["t", ""]
+    assert batch.fields is None
+    assert parse(row, {**row, "title": " "}, like=row) is None
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"neg": [None]},
+        {"neg": ["n", 3]},
+        {"pos": [], "neg": ["n"]},
+        {"pos": ["p", ""]},
+        {"query": " \t"},
+        {"query": ["q"]},
+        {"pos": ["\u3000\u2003"]},
+        {"query": 7},
+        {"pos": {"text": "p"}},
+        {"pos": [{"text": "p"}]},
+    ],
+)
+def test_doubt(row: dict[str, Any]) -> None:
+    assert parse(ROW, ROW) is not None
+    assert parse(ROW, {**ROW, **row}, ROW) is None
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"pos_scores": 1.0},
+        {"pos_scores": [1.0, 2.0]},
+        {"pos_scores": [True]},
+        {"pos_scores": ["1"]},
+        {"pos_scores": [1e39]},
+        {"pos_scores": [10**400]},
+        {"pos_id": ["a", "b"]},
+    ],
+)
+def test_doubt_beside_the_texts(more: dict[str, Any]) -> None:
+    like = {**ROW, **dict.fromkeys(more)}
+    block = [{**ROW, **more}]
+    read = blockwise(recognise(like).read)
+    assert read is not None
+    text = "".join(json.dumps(row) + "\n" for row in block)
+    for rows, _ in parts(Block(1, text.encode())):
+        # A number that is no JSON to orjson is left to the reader of single lines.
+        if rows is not None:
+            with pytest.raises(Doubt):
+                read(rows)
 
 
 @pytest.mark.parametrize(
@@ -50,74 +135,50 @@ def test_columns() -> None:
     [
         "",
         "{",
+        "{}",
         "[1]",
-        '{"query": "q", "pos": ["p"]}',  # no negatives: null in the column
-        '{"query": "q", "pos": ["p"], "neg": [], "more": 1}',
-        '{"query": "q", "pos": ["p"], "neg": [null]}',
-        '{"query": "q", "pos": [], "neg": []}',
-        '{"query": "q", "pos": ["p", ""], "neg": []}',
-        '{"query": " \\t", "pos": ["p"], "neg": []}',
-        '{"query": "q", "pos": ["\\u3000\\u2003"], "neg": []}',
-        '{"query": 7, "pos": ["p"], "neg": []}',
+        "7",
         '{"query": NaN, "pos": ["p"], "neg": []}',
-        '{"query": "q", "pos": "p", "neg": []}',
         '{"query": "\\ud800", "pos": ["p"], "neg": []}',
         '{"query": "q", "query": "r", "pos": ["p"], "neg": []}',
+        '{"query" : "q", "query":"r", "pos" : ["p"], "neg": []}',
         '{"query": "q", "pos": ["p"], "neg": []} {"query": "r", "pos": ["p"], "neg": []}',
-        '{"query": "q", "pos": ["p"], "neg": []}\r',
-        '{"query": "q",\n "pos": ["p"], "neg": []}',
+        '{"query": "q", "pos": [',
     ],
 )
-def test_doubt(line: str) -> None:
+def test_lines_that_are_looked_at_by_themselves(line: str) -> None:
     good = json.dumps(ROW)
-    assert parse(good, good) is not None
-    assert parse(good, line, good) is None
+    names = tuple(ROW)
+    assert split(good, line, good, good) == [
+        (names, [good.encode()]),
+        ((), [line.encode()]),
+        (names, [good.encode()] * 2),
+    ]
+
+
+def test_lines_that_are_whole() -> None:
+    good = json.dumps(ROW)
+    colons = json.dumps({**ROW, "query": 'it said "a": "b": c'})
+    spaced = '{"query" : "q", "pos" : ["p"], "neg":[]}\r'
+    assert len(split(good, colons, spaced)) == 1
 
 
 def test_bytes_that_are_not_utf8() -> None:
-    found = lane(ROW)
     good = json.dumps(ROW).encode() + b"\n"
-    assert found is not None
-    assert found.parse(Block(1, good + good.replace(b"q", b"\xff", 1))) is None
-    assert found.parse(Block(1, good + good.replace(b'"q"', b'"\xff"'))) is None
-    assert found.parse(Block(1, good[:-1])) is None  # The end of a file without a last line end.
+    bad = good.replace(b'"q"', b'"\xff"')
+    assert [rows is None for rows, _ in parts(Block(1, good + bad))] == [False, True]
+    block = Block(1, b"", [good, good], bad=frozenset({0}))
+    assert [(rows is None, part.bad) for rows, part in parts(block)] == [
+        (True, {0}),
+        (False, frozenset()),
+    ]
 
 
-def test_rows_that_have_no_lane() -> None:
-    assert lane({"query": "q", "pos": ["p"], "pos_scores": [1.0]}) is None
-    assert lane({"query": "q", "hits": [{"content": "c", "label": 1}]}) is None
-    assert lane({"query": "q", "pos": ["p"], "neg": None}) is None
-    assert lane({"anchor": "q", "positive": "p", "negative_1": "n"}) is not None
+def test_many_kinds_of_rows_are_read_line_by_line() -> None:
+    rows = [json.dumps({**ROW, f"own {number % 2}": 1}) for number in range(40)]
+    assert split(*rows) == [((), [row.encode() for row in rows])]
 
 
-LINES = st.one_of(
-    st.tuples(st.integers(0, 30), st.integers(0, 30), st.lists(st.integers(0, 30), max_size=3)).map(
-        lambda t: json.dumps(
-            {"query": f"q{t[0]}", "pos": [f"d{t[1]}"], "neg": [f"d{n}" for n in t[2]]}
-        )
-    ),
-    st.sampled_from(["", "{", "7", '{"query": "half"}', '{"query": "", "pos": ["p"], "neg": []}']),
-)
-
-
-@settings(max_examples=60)
-@given(rows=st.lists(LINES, min_size=1, max_size=60), size=st.integers(50, 600))
-def test_with_and_without_it(
-    rows: list[str],
-    size: int,
-    workspace: Workspace,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    folder: Path = tmp_path_factory.getbasetemp()
-    file = folder / "lane.jsonl"
-    file.write_text(json.dumps({**ROW, "query": "first"}) + "\n" + "\n".join(rows) + "\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lines_module, "BLOCK", size)
-        fast, fast_reader = bring(workspace, file)
-        patch.setattr(PlainRows, "like", classmethod(lambda *_: None))
-        slow, slow_reader = bring(workspace, file)
-    assert codes(fast) == codes(slow)
-    same = ("queries", "documents", "judgments", "candidates", "splits", "format", "problem_counts")
-    assert {key: fast[key] for key in same} == {key: slow[key] for key in same}
-    one, other = everything(fast_reader), everything(slow_reader)
-    assert one == other
+def test_rows_that_are_read_one_by_one() -> None:
+    assert blockwise(recognise({"query": "q", "hits": [{"content": "c", "label": 1}]}).read) is None
+    assert blockwise(recognise({"query": ["Q:", "q"], "pos": ["D:", "d"]}).read) is None

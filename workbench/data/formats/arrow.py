@@ -1,13 +1,17 @@
 """Rows out of Arrow's record batches: Parquet, and Arrow's own files (Feather, and what the
 ``datasets`` library saves to disk). The 'line' of a problem is the row's number."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workbench.data.formats.fileformat import FileFormat, Head, Look, OpenFile
+from workbench.data.formats.arrowblocks import ArrowBlock
+from workbench.data.formats.fileformat import FileFormat, Head, Look, OpenFile, Part
 from workbench.data.formats.jsonrows import Record
 from workbench.data.formats.tables import join, same_names
 from workbench.data.problems import Report, shorten
@@ -46,18 +50,45 @@ def _rows(batch: Any, before: int, report: Report) -> Iterator[dict[str, Any] | 
             yield None
 
 
-def read_parquet(file: OpenFile) -> Iterator[Record]:
-    """The rows, some in memory at a time."""
+#: A part has about so many bytes, and rows between these two numbers.
+_PART_BYTES, _LEAST_ROWS, _MOST_ROWS = 1 << 20, 1_000, 10_000
+Batches = Callable[[OpenFile], Iterator[tuple[int, Any]]]
+
+
+def _rows_of_all(batches: Batches, file: OpenFile) -> Iterator[Record]:
+    for before, batch in batches(file):
+        yield from rows_of(batch, before, file.report)
+
+
+def _parts(batches: Batches, file: OpenFile) -> Iterator[Part]:
+    for before, batch in batches(replace(file, rows_at_once=_MOST_ROWS)):
+        names = batch.schema.names
+        lines = np.arange(before + 1, before + 1 + batch.num_rows)
+        plain = len(set(same_names(names))) == len(names) and len(lines)
+        block = ArrowBlock(lines, batch) if plain else None
+        yield Part(block, partial(rows_of, batch, before, file.report))
+
+
+def _in_parquet(file: OpenFile) -> Iterator[tuple[int, Any]]:
+    """Batches of rows, each with how many rows stand before it."""
     number = 0
     try:
         with file.whole() as stream, file.sharing() as done, pq.ParquetFile(stream) as table:
             total = max(1, table.metadata.num_rows)
-            for batch in table.iter_batches(batch_size=file.rows_at_once):
-                yield from rows_of(batch, number, file.report)
+            for batch in table.iter_batches(batch_size=_rows_at_once(file, table.metadata)):
+                yield number, batch
                 number += batch.num_rows
                 done(number / total)
     except (pa.ArrowException, OSError, ValueError) as error:
         file.report.add("unreadable", 0, detail=shorten(str(error), 200))
+
+
+def _rows_at_once(file: OpenFile, footer: Any) -> int:
+    """How many rows are in memory at a time: fewer of long ones."""
+    groups = range(footer.num_row_groups)
+    size = sum(footer.row_group(group).total_byte_size for group in groups)
+    fits = _PART_BYTES * footer.num_rows // max(1, size)
+    return min(file.rows_at_once, max(_LEAST_ROWS, fits))
 
 
 def _look_at_parquet(head: Head, format: FileFormat) -> Look | None:
@@ -75,24 +106,25 @@ _PARQUET = FileFormat(
     "parquet",
     "Parquet",
     (".parquet",),
-    read_parquet,
+    partial(_rows_of_all, _in_parquet),
     order=10,
     first_bytes=(b"PAR1",),
     look=_look_at_parquet,
+    parts=partial(_parts, _in_parquet),
 )
 
 
-def read_arrow(file: OpenFile) -> Iterator[Record]:
-    """The rows, some in memory at a time."""
+def _in_arrow(file: OpenFile) -> Iterator[tuple[int, Any]]:
+    """Batches of rows, each with how many rows stand before it."""
     number = 0
     try:
         with file.whole() as stream, file.sharing() as done:
             for batch in _batches(stream):
                 # A damaged file must not be read beyond its ends.
                 batch.validate(full=True)
-                for start in range(0, batch.num_rows, file.rows_at_once):
-                    part = batch.slice(start, file.rows_at_once)
-                    yield from rows_of(part, number, file.report)
+                for start in range(0, batch.num_rows, min(file.rows_at_once, _LEAST_ROWS)):
+                    part = batch.slice(start, min(file.rows_at_once, _LEAST_ROWS))
+                    yield number, part
                     number += part.num_rows
                 done(stream.tell() / max(1, file.size))
             done(1.0)
@@ -136,10 +168,11 @@ _ARROW = FileFormat(
     "arrow",
     "Arrow/Feather",
     (".arrow", ".feather", ".ipc"),
-    read_arrow,
+    partial(_rows_of_all, _in_arrow),
     order=20,
     first_bytes=(_FILE, _STREAM, _OLD),
     look=_look_at_arrow,
+    parts=partial(_parts, _in_arrow),
 )
 
 

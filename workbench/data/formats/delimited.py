@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from workbench.data.formats.fileformat import FileFormat, Head, Look, OpenFile
+from workbench.data.formats.cellblocks import Dialect, Feed, numbered, whole_rows
+from workbench.data.formats.fileformat import FileFormat, Head, Look, OpenFile, Part
 from workbench.data.formats.headers import LOOKED_AT, Header, header_of, is_named, published
 from workbench.data.formats.jsonrows import Record
 from workbench.data.formats.tables import Columns
-from workbench.data.lines import Block
+from workbench.data.lines import Block, begun
 from workbench.data.problems import ProblemLog, Report
 from workbench.data.splits import part_of
 
@@ -140,8 +141,25 @@ class Rows:
             return self._names
         return []
 
+    def dialect(self, columns: Columns) -> Dialect | None:
+        """As what many rows can be read at once; None where a backslash may mean something, two
+        columns have one name, or lines were taken and not read."""
+        if self._backslash or self._waiting or not columns.distinct:
+            return None
+        return Dialect(tuple(columns.names), self._mark, self._quotes, _LONGEST_ROW)
+
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
         while self._peek():
+            yield from self.next()
+
+    def within(self, feed: Feed) -> Iterator[tuple[int, list[str]]]:
+        """The rows that begin in the lines which the feed has at hand."""
+        while self._waiting or feed:
+            yield from self.next()
+
+    def next(self) -> Iterator[tuple[int, list[str]]]:
+        """The next row, if there is one."""
+        if self._peek():
             self._row = []
             number, found = self._quoted() if self._quotes else self._plain()
             if found:
@@ -257,20 +275,6 @@ def _loosely(line: str, mark: str) -> list[str]:
     return found
 
 
-def numbered(blocks: Iterator[Block], report: Report) -> Iterator[tuple[int, str]]:
-    for block in blocks:
-        for position, line in enumerate(block.lines):
-            number = block.first + position
-            try:
-                if position in block.bad or position in block.long:
-                    raise UnicodeError
-                yield number, line.decode("utf-8") + "\n"
-            except UnicodeError:
-                code = "line-too-long" if position in block.long else "not-utf8"
-                detail = "64 MB" if position in block.long else report.encoding
-                report.add(code, number, detail=detail)
-
-
 def _without_mark(lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
     """The lines without a first one that only names the separator."""
     for number, line in lines:
@@ -289,21 +293,45 @@ def _below(lines: Iterator[tuple[int, str]], above: int) -> Iterator[tuple[int, 
 
 def read(file: OpenFile) -> Iterator[Record]:
     """Each row as column -> text. Blank rows are passed over."""
+    for part in parts(file, together=False):
+        yield from part.records()
+
+
+def parts(file: OpenFile, together: bool = True) -> Iterator[Part]:
+    """The rows block by block, ``together`` where a block's quotation marks are as they should be;
+    the first is read row by row, for its header."""
     report, form = file.report, file.memo or Form()
-    lines = _without_mark(numbered(file.blocks(), report))
-    rows = Rows(_below(lines, form.above), report, form)
+    feed = Feed(begun(file.blocks()), report)
+    rows = Rows(_below(_without_mark(feed), form.above), report, form)
     columns = Columns(rows.header(), report)
-    width = len(columns.names)
     try:
-        for number, found in rows:
-            if len(found) > width and any(cell.strip() for cell in found[width:]):
-                report.add("extra-cells", number, detail=str(len(found)))
-            elif any(cell.strip() for cell in found):
-                row = columns.row(number, found)
-                if row is not None:
-                    yield number, row
+        yield Part(None, lambda: _records(rows.within(feed), columns, report))
+        while (block := feed.block()) is not None:
+            found, lines, rest = None, block, None
+            if together and (dialect := rows.dialect(columns)):
+                found, lines, rest = whole_rows(block, dialect)
+            feed.keep(rest)
+
+            def one_by_one(lines: Block = lines) -> Iterator[Record]:
+                feed.put(lines)
+                return _records(rows.within(feed), columns, report)
+
+            yield Part(found, one_by_one)
     finally:
         columns.finish()
+
+
+def _records(
+    rows: Iterator[tuple[int, list[str]]], columns: Columns, report: Report
+) -> Iterator[Record]:
+    width = len(columns.names)
+    for number, found in rows:
+        if len(found) > width and any(cell.strip() for cell in found[width:]):
+            report.add("extra-cells", number, detail=str(len(found)))
+        elif any(cell.strip() for cell in found):
+            row = columns.row(number, found)
+            if row is not None:
+                yield number, row
 
 
 def _look(head: Head, format: FileFormat) -> Look | None:
@@ -345,7 +373,14 @@ def _all(rows: Rows) -> Iterator[tuple[int, list[str]]]:
 
 
 DELIMITED = FileFormat(
-    "delimited", "CSV/TSV", (".csv", ".tsv", ".tab"), read, order=80, look=_look, headed=True
+    "delimited",
+    "CSV/TSV",
+    (".csv", ".tsv", ".tab"),
+    read,
+    order=80,
+    look=_look,
+    headed=True,
+    parts=parts,
 )
 
 

@@ -17,6 +17,7 @@ from workbench.data.formats.jsonrows import Record
 from workbench.data.lines import Block, Decoding, read_blocks
 from workbench.data.mapping import ColumnMap
 from workbench.data.problems import ProblemLog, Report
+from workbench.data.shapes.blocks import RowBlock
 from workbench.extensions import Registry
 
 if TYPE_CHECKING:
@@ -123,6 +124,16 @@ class OpenFile:
         yield done
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows that stand one after the other. ``rows``: all of them as columns, where they have the
+    same; ``records``: the same rows one by one, with what is wrong said to the file's report. One
+    of the two is used, before the next part is asked for."""
+
+    rows: RowBlock | None
+    records: Callable[[], Iterator[Record]]
+
+
 def by_name(head: Head, format: "FileFormat") -> Look | None:
     """The usual way to know a file: its first bytes, or else the end of its name. The first row
     is then its sample."""
@@ -166,8 +177,8 @@ class FileFormat:
     look: "Callable[[Head, FileFormat], Look | None]" = by_name
     #: The columns stand once, above all rows: where they cannot be read that is said once.
     headed: bool = False
-    #: Each line is a JSON object: many of them can be read at once.
-    lined: bool = False
+    #: The rows in parts, many of which can be read at once; a file is read this way or as ``rows``.
+    parts: Callable[[OpenFile], Iterator[Part]] | None = None
     #: The file is one value, which many programs write on one line, however long.
     one_value: bool = False
 

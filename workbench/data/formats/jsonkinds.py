@@ -1,15 +1,16 @@
 """Which JSON a file is: an object on each line, one value over many lines, or LlamaIndex's set."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from workbench.data.formats import jsonrows
-from workbench.data.formats.fileformat import FileFormat, Head, Look, OpenFile
+from workbench.data.formats import jsonblocks, jsonrows
+from workbench.data.formats.fileformat import FileFormat, Head, Look, OpenFile, Part
 from workbench.data.formats.jsonrows import Record
-from workbench.data.lines import Block
+from workbench.data.lines import Block, begun
 from workbench.data.problems import ProblemLog, Report
 from workbench.data.shapes import llamaindex
 
@@ -73,11 +74,17 @@ def _read_lines(file: OpenFile) -> Iterator[Record]:
     return jsonrows.read(file.blocks(), file.report)
 
 
+def _parts(file: OpenFile) -> Iterator[Part]:
+    for block in begun(file.blocks()):
+        for rows, lines in jsonblocks.parts(block):
+            yield Part(rows, partial(jsonrows.read, iter([lines]), file.report))
+
+
 def _read_value(file: OpenFile) -> Iterator[Record]:
     return jsonrows.read_value(file.blocks(), file.report)
 
 
-LINES = FileFormat("jsonl", "JSON Lines", _LINED, _read_lines, order=62, look=_look, lined=True)
+LINES = FileFormat("jsonl", "JSON Lines", _LINED, _read_lines, order=62, look=_look, parts=_parts)
 VALUE = FileFormat("json", "JSON", (".json",), _read_value, order=61, look=_look, one_value=True)
 LLAMAINDEX = FileFormat("llamaindex", "LlamaIndex's JSON", (), order=60, look=_look, one_value=True)
 FORMATS = (LLAMAINDEX, VALUE, LINES)

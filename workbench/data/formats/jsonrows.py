@@ -81,9 +81,7 @@ def _second_look(line: bytes, number: int, report: Report) -> Iterator[dict[str,
 
 def tell_doubled(source: bytes, value: dict[str, Any], number: int, report: Report) -> None:
     """Report a name that an object has twice: readers of JSON keep the last value."""
-    if source.count(b'":') == len(value):
-        return  # Nearly always: as many names in it as it has.
-    if not any(source.count(tight) + source.count(wide) > 1 for tight, wide in map(_named, value)):
+    if not may_be_doubled(source, value):
         return
     doubled: dict[str, None] = {}
 
@@ -94,6 +92,13 @@ def tell_doubled(source: bytes, value: dict[str, Any], number: int, report: Repo
     json.loads(source, object_pairs_hook=look)
     for name in doubled:
         report.add("doubled-key", number, name, detail=name)
+
+
+def may_be_doubled(source: bytes, value: dict[str, Any]) -> bool:
+    """Whether an object's text may have one of its names twice."""
+    if source.count(b'":') == len(value):
+        return False  # Nearly always: as many names in it as it has.
+    return any(source.count(tight) + source.count(wide) > 1 for tight, wide in map(_named, value))
 
 
 @lru_cache(1_000)

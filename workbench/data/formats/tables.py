@@ -254,7 +254,8 @@ class Columns:
     def __init__(self, names: Sequence[str], report: Report) -> None:
         self.names = same_names(names)
         self._report = report
-        self._joins = len(set(self.names)) < len(self.names)
+        #: No two columns have the same name.
+        self.distinct = len(set(self.names)) == len(self.names)
         # An id may well be called so: NA is Namibia.
         self._ids = {place for place, name in enumerate(self.names) if name.lower().endswith("id")}
         #: Column -> the first line with such a cell, what it says, and how many there are.
@@ -274,7 +275,7 @@ class Columns:
                         self._report.add("bad-list", line, self.names[place], detail=str(error))
                         return None
             values.append(cell)
-        if self._joins:
+        if not self.distinct:
             return join(self.names, values, line, self._report)
         return dict(zip(self.names, values, strict=False))
 

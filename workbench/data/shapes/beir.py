@@ -6,8 +6,12 @@ import ast
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
+from workbench.data.batch import Judgments, TextBatch
 from workbench.data.formats.jsonrows import Record, describe
 from workbench.data.problems import Report
+from workbench.data.shapes.blocks import Doubt, RowBlock, grades, identifiers, text_batch
 from workbench.data.shapes.columns import Meaning, label_number, meaning
 from workbench.data.shapes.fields import identifier, query_text, scores_of
 from workbench.data.shapes.row import Document, own_fields
@@ -77,6 +81,21 @@ def read_texts(kind: str, records: Iterator[Record], into: ById, report: Report)
     into.flush()
 
 
+def texts_of(rows: RowBlock, kind: str) -> TextBatch:
+    """Many rows of a corpus or of queries at once. Raises :class:`Doubt`."""
+    id = next((name for name in IDS if name in rows.names), None)
+    ids = identifiers(rows.values(id)) if id is not None else [None]
+    if None in ids:
+        raise Doubt
+    field = next((name for name in TEXTS if name in rows.names), "text")
+    title = "title" if kind == "document" else None
+    found = text_batch(rows, field, title, ids, {field, id, title or "prompt"})
+    if kind == "query" and "prompt" in rows.names:
+        cells = rows.values("prompt")
+        found.prompts = [one if isinstance(one, str) else "" for one in cells]
+    return found
+
+
 def _beside(kind: str, row: dict[str, Any], text: str) -> str:
     """What goes along as the text's own fields."""
     if row.keys() <= _PLAIN and kind == "document":
@@ -98,6 +117,27 @@ def read_qrels(records: Iterator[Record], into: ById, report: Report) -> None:
         if grade is not None:
             into.judge(line, query, document, grade)
     into.flush()
+
+
+def judgments_of(rows: RowBlock) -> Judgments:
+    """Many rows of qrels at once. Raises :class:`Doubt`."""
+    names = {name.strip().lower(): name for name in rows.names}
+
+    def first(wanted: tuple[str, ...]) -> str | None:
+        return next((names[name] for name in wanted if name in names), None)
+
+    query, document, grade = map(first, (QUERY_IDS, DOCUMENT_IDS, GRADES))
+    if query is None or document is None:
+        raise Doubt
+    queries, documents = (identifiers(rows.values(name)) for name in (query, document))
+    if None in queries or None in documents:
+        raise Doubt
+    found = np.ones(len(rows), np.int32)
+    if grade is not None:
+        found = grades(rows.values(grade), label_number, _LARGEST)
+    return Judgments(
+        rows.lines, [str(one) for one in queries], [str(one) for one in documents], found
+    )
 
 
 def _id(row: dict[str, Any], names: tuple[str, ...], usual: str, report: Report) -> str | None:
@@ -255,7 +295,7 @@ BEIR = Shape(
     "beir",
     "corpus (_id, title, text), queries (_id, text) and qrels (query-id, corpus-id, score)",
     "BEIR, MTEB, TREC",
-    judging=Judging(looks_like_qrels, read_qrels),
+    judging=Judging(looks_like_qrels, read_qrels, together=judgments_of),
 )
 SHAPES = (
     BEIR,

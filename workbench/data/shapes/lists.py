@@ -8,11 +8,26 @@ negative_1 ...``: they differ in the names of their fields only.
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 from typing import Any, TypeGuard
 
+import numpy as np
+
+from workbench.data.batch import Array, Batch, Details, TextBatch, owners
 from workbench.data.formats.jsonrows import describe
 from workbench.data.mapping import role_of
 from workbench.data.problems import Report
+from workbench.data.shapes.blocks import (
+    Blockwise,
+    Doubt,
+    RowBlock,
+    blockwise,
+    identifiers,
+    numbers,
+    prompts,
+    scores,
+)
 from workbench.data.shapes.columns import (
     HITS,
     NEGATIVE,
@@ -123,6 +138,65 @@ class ListReader:
             scores_of([row.get(self.extra_score)], 1, self.extra_score, report)
         return self._row(query, positives, negatives, row)
 
+    def by_columns(self) -> Blockwise:
+        """Reads many rows at once."""
+        return self._batch
+
+    def _batch(self, rows: RowBlock) -> Batch:
+        names = rows.names
+        fields = [one for one in (*self.positives, *self.negatives) if one in names]
+        if not fields:
+            raise Doubt
+        texts, counts = rows.texts(fields)
+        positive = np.array([one in self.positives for one in fields])
+        good, bad = counts[positive].sum(0), counts[~positive].sum(0)
+        if not good.all():
+            raise Doubt  # Such a row may be right: its query may have its positives in another.
+        owner, place = owners(good + bad)
+        relevant = place < good[owner]
+        found = Batch(
+            rows.lines, rows.text(self.query), texts, owner, place, relevant.astype(np.int32)
+        )
+        found.scores = self._scores_of(rows, good, bad, relevant)
+        found.details = self._ids_of(rows, good, bad, relevant)
+        if self.prompt in names:
+            found.prompts = prompts(rows.values(self.prompt))
+        if self.query_id in names:
+            found.ids = identifiers(rows.values(self.query_id))
+        if self.extra_score in names:
+            numbers(rows.values(self.extra_score))
+        return found
+
+    def _scores_of(self, rows: RowBlock, good: Array, bad: Array, relevant: Array) -> Array | None:
+        """Each document's score; None where none has any."""
+        found = np.full(len(relevant), np.nan, np.float32)
+        for fields, column, count, side in (
+            (self.positives, self.positive_scores, good, relevant),
+            (self.negatives, self.negative_scores, bad, ~relevant),
+        ):
+            if column in rows.names and len(fields) == 1:
+                found[side] = scores(rows.values(column), count)
+        return None if np.isnan(found).all() else found
+
+    def _ids_of(self, rows: RowBlock, good: Array, bad: Array, relevant: Array) -> Details | None:
+        """The documents' ids; None where none has any."""
+        found: Array = np.full(len(relevant), None, object)
+        for fields, column, count, side in (
+            (self.positives, self.positive_ids, good, relevant),
+            (self.negatives, self.negative_ids, bad, ~relevant),
+        ):
+            if column in rows.names:
+                given = [
+                    _listed(one, n)
+                    for one, n in zip(rows.values(column), count.tolist(), strict=True)
+                ]
+                flat = identifiers(list(chain.from_iterable(given)))
+                if len(fields) != 1 and any(one is not None for one in flat):
+                    raise Doubt
+                found[side] = flat
+        ids = found.tolist()
+        return Details(ids) if any(one is not None for one in ids) else None
+
     def _without_positives(self, row: dict[str, Any]) -> bool:
         """Whether a row holds negatives alone: its query may have its positives in another row."""
         given = any(row.get(name) for name in self.negatives)
@@ -230,6 +304,17 @@ def _none(field: str, wrong: list[tuple[str, str, str]], report: Report) -> None
         report.add("no-positive", None, field, detail=f": '{wrong[0][1]}' is empty")
     else:
         report.add("no-positive", None, field)
+
+
+def _listed(given: Any, count: int) -> list[Any]:
+    """The ids of a row's documents, None for each where there are none. Raises :class:`Doubt` for
+    another number of them."""
+    if given is None or given == []:
+        return [None] * count
+    ids = given if isinstance(given, list) else [given]
+    if len(ids) != count:
+        raise Doubt
+    return ids
 
 
 def _with_id(document: Doc, id: str) -> Doc:
@@ -360,6 +445,34 @@ class Titled:
             # The relevant text comes first.
             first, *others = found.documents
             found.documents = [_with_title(first, row[self.title]), *others]
+        return found
+
+    def by_columns(self) -> Blockwise | None:
+        """Reads many rows at once, if ``read`` does."""
+        inner = blockwise(self.read)
+        return partial(self._batch, inner) if inner is not None else None
+
+    def _batch(self, inner: Blockwise, rows: RowBlock) -> Batch | TextBatch:
+        names = [self.title, self.positive, *self.negatives]
+        cells = {name: rows.values(name) for name in names if name in rows.names}
+        each = zip(*cells.values(), strict=True)
+        taken = [self.takes(dict(zip(cells, row, strict=True))) for row in each]
+        if not any(taken):
+            return inner(rows)
+        titles = cells[self.title]
+        if any(
+            title not in (None, "") for title, has in zip(titles, taken, strict=True) if not has
+        ):
+            raise Doubt
+        found = inner(rows.without(self.title))
+        if not isinstance(found, Batch):
+            raise Doubt
+        every = np.full(len(found.texts), "", object)
+        # The relevant text comes first.
+        every[found.place == 0] = [
+            one if has else "" for one, has in zip(titles, taken, strict=True)
+        ]
+        found.details = replace(found.details or Details(), titles=every.tolist())
         return found
 
     def takes(self, row: Mapping[str, Any]) -> bool:

@@ -1,11 +1,14 @@
 """From a row's columns to the shape it has, or to a sentence about why it cannot be read."""
 
 import difflib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from workbench.data.batch import Batch, TextBatch
 from workbench.data.mapping import map_words
 from workbench.data.problems import Report, shorten
+from workbench.data.shapes.blocks import RowBlock, blockwise, undoubted
 from workbench.data.shapes.columns import NEGATIVE, PAIRED, POSITIVE, QUERY, QUERY_ID, Columns
 from workbench.data.shapes.row import Item, Plan
 from workbench.data.shapes.shape import refused, shapes
@@ -13,6 +16,8 @@ from workbench.data.shapes.shape import refused, shapes
 _MAP = "Say which column holds what, for example: --map query=COLUMN --map positive=COLUMN."
 _MAP_RELEVANT = "Say which column is relevant to the query, for example: --map positive=COLUMN."
 _ALIKE = 0.8
+#: After so many blocks in succession that were not plain, rows are read one by one.
+_MISSES = 4
 #: Columns that a sentence names, and characters for each.
 _SHOWN, _ROOM = 8, 24
 #: What columns of these names are often meant for.
@@ -101,6 +106,8 @@ class Recogniser:
         self._report = report
         self._find = find
         self._plans: dict[tuple[str, ...], Plan] = {}
+        #: Blocks in succession that had to be read row by row, of rows with these columns.
+        self._misses: Counter[tuple[str, ...]] = Counter()
         self._refused: dict[tuple[Any, ...], Plan] = {}
         self.formats: dict[str, int] = {}
         #: Columns that were kept as they are.
@@ -108,9 +115,18 @@ class Recogniser:
         #: Rows with a query have been read: a text without one is then a row that lacks it.
         self._queried = False
 
-    def learnt(self, row: dict[str, Any]) -> Plan | None:
-        """The plan for rows with these columns, once such a row was read."""
-        return self._plans.get(tuple(row))
+    def together(self, rows: RowBlock, texts: bool = True) -> Batch | TextBatch | None:
+        """Rows of the same columns as a batch; None where they have to be read one by one, as
+        documents alone have without ``texts``."""
+        plan = self._plans.get(rows.names)
+        if plan is None or self._misses[rows.names] >= _MISSES:
+            return None
+        read = blockwise(plan.read) if texts or plan.family != "documents" else None
+        found = undoubted(read, rows) if read is not None else None
+        self._misses[rows.names] = 0 if found is not None else self._misses[rows.names] + 1
+        if found is not None:
+            self.formats[plan.format] = self.formats.get(plan.format, 0) + len(found)
+        return found
 
     def read(self, row: dict[str, Any]) -> Item | None:
         keys = tuple(row)

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from workbench.data.problems import Report
@@ -11,7 +11,7 @@ from workbench.data.problems import Report
 # A row's or a passage's other columns, as the JSON object that is stored of them.
 
 #: Columns of other columns.
-_PACKED = ("metadata", "fields")
+PACKED = ("metadata", "fields")
 #: Lists and objects in each other: what reads JSON gives up at some hundred, sooner the more calls
 #: it stands in.
 _DEEPEST = 100
@@ -26,7 +26,7 @@ def own_fields(row: Mapping[str, Any], used: Set[str | None]) -> str:
         if key in used or _nothing(value):
             continue
         # Exports put what they have no column for into one.
-        inner = _unpacked(value) if key in _PACKED else {}
+        inner = _unpacked(value) if key in PACKED else {}
         if not inner or _twice(inner, key, row, kept, used):
             kept[str(key)] = value
         else:
@@ -45,12 +45,16 @@ def _twice(
     return any((name in row or name in kept) and name != key and name not in used for name in inner)
 
 
+#: ``json.dumps`` with arguments makes an encoder anew each time.
+_dumps = json.JSONEncoder(ensure_ascii=False, default=str, allow_nan=False).encode
+
+
 def as_fields(values: dict[str, Any]) -> str:
     """Own fields as they are stored; what JSON does not know becomes text."""
     if not values:
         return ""
     try:
-        text = json.dumps(values, ensure_ascii=False, default=str, allow_nan=False)
+        text = _dumps(values)
         # Nearly all have fewer brackets than would be too deep, which is quick to see.
         if text.count("[") + text.count("{") <= _DEEPEST:
             return text
@@ -170,32 +174,3 @@ class Plan:
     score: str | None = None
     #: Columns that are kept as they are, with the query or the pair.
     own: tuple[str, ...] = ()
-
-
-# A row's other columns: a date, a topic, a source. They are kept with its query, or its pair.
-#
-# With the query and not with its documents, because a document may stand in many rows, and what a
-# row says beside its texts was said of that row.
-
-
-@dataclass(frozen=True, slots=True)
-class WithOwnColumns:
-    """Reads as ``read`` does, and keeps the columns of ``own`` besides."""
-
-    read: Callable[[dict[str, Any], Report], Item | None]
-    own: tuple[str, ...]
-
-    def __call__(self, row: dict[str, Any], report: Report) -> Item | None:
-        found = self.read(row, report)
-        if found is None or isinstance(found, Document):
-            return found
-        fields = own_fields({name: row[name] for name in self.own if name in row}, set())
-        if isinstance(found, Pair):
-            return replace(found, fields=fields) if fields else found
-        found.fields = fields
-        return found
-
-
-def keeping(plan: Plan) -> Plan:
-    """The plan, whose rows keep their own columns where they have any."""
-    return replace(plan, read=WithOwnColumns(plan.read, plan.own)) if plan.own else plan

@@ -9,8 +9,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from workbench.data.batch import Batch, Details
 from workbench.data.formats.jsonrows import describe
 from workbench.data.problems import Report, shorten
+from workbench.data.shapes.blocks import (
+    Blockwise,
+    Doubt,
+    RowBlock,
+    grades,
+    identifiers,
+    prompts,
+)
 from workbench.data.shapes.columns import (
     DOCUMENT_ID,
     HITS,
@@ -88,6 +99,35 @@ class GradedReader:
             prompt=prompt_of(row, self.prompt),
             query_id=id,
         )
+
+    def by_columns(self) -> Blockwise:
+        """Reads many rows at once, of one document each."""
+        return self._batch
+
+    def _batch(self, rows: RowBlock) -> Batch:
+        names, count = rows.names, len(rows)
+        if self.document not in names or self.grade not in names:
+            raise Doubt
+        found = Batch(
+            rows.lines,
+            rows.text(self.query),
+            rows.text(self.document),
+            np.arange(count),
+            np.zeros(count, np.int64),
+            grades(rows.values(self.grade), self.labels.grade, _HIGHEST_GRADE),
+        )
+        about = Details()
+        if self.title in names:
+            cells = rows.values(self.title)
+            about.titles = [one if type(one) is str and not one.isspace() else "" for one in cells]
+        if self.document_id in names:
+            about.ids = identifiers(rows.values(self.document_id))
+        found.details = about if about.titles or about.ids else None
+        if self.query_id in names:
+            found.ids = identifiers(rows.values(self.query_id))
+        if self.prompt in names:
+            found.prompts = prompts(rows.values(self.prompt))
+        return found
 
     def _single(self, row: dict[str, Any], report: Report) -> list[tuple[Doc, int]]:
         document = _one(row, self.document, report)

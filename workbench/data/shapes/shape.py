@@ -7,9 +7,12 @@ calls ``ROW_SHAPES.register``.
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
 
+from workbench.data.batch import Batch, Judgments, TextBatch
 from workbench.data.problems import PROBLEMS, ProblemKind, Report
+from workbench.data.shapes.blocks import Blockwise, RowBlock, blockwise, own_texts
 from workbench.data.shapes.columns import (
     NEGATIVE,
     POSITIVE,
@@ -19,7 +22,7 @@ from workbench.data.shapes.columns import (
     looks_like_scores,
     meaning,
 )
-from workbench.data.shapes.row import Document, Item, Plan, keeping
+from workbench.data.shapes.row import Document, Item, Pair, Plan, own_fields
 from workbench.errors import BadInput
 from workbench.extensions import Registry
 
@@ -43,12 +46,14 @@ class ById(Protocol):
 class Judging:
     """How a file is read whose rows name documents by id; the documents stand in a corpus beside
     it. ``with_queries``: the rows bring the queries' texts. ``alone``: the problem to tell where
-    such files come and nothing says which documents are relevant."""
+    such files come and nothing says which documents are relevant. ``together`` reads many rows at
+    once, or raises :class:`Doubt` where they have to be read one by one."""
 
     recognises: Callable[[Mapping[str, Any]], bool]
     read: Callable[[Records, ById, Report], None]
     with_queries: bool = False
     alone: str = ""
+    together: Callable[[RowBlock], Judgments] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,46 @@ def judged_shape(sample: Mapping[str, Any]) -> Shape | None:
     """The shape of rows like this one that name documents by id; None for other rows."""
     ways = [shape for shape in shapes() if shape.judging is not None]
     return next((one for one in ways if one.judging and one.judging.recognises(sample)), None)
+
+
+# A row's other columns: a date, a topic, a source. They are kept with its query, or its pair.
+#
+# With the query and not with its documents, because a document may stand in many rows, and what a
+# row says beside its texts was said of that row.
+
+
+@dataclass(frozen=True, slots=True)
+class WithOwnColumns:
+    """Reads as ``read`` does, and keeps the columns of ``own`` besides."""
+
+    read: Callable[[dict[str, Any], Report], Item | None]
+    own: tuple[str, ...]
+
+    def __call__(self, row: dict[str, Any], report: Report) -> Item | None:
+        found = self.read(row, report)
+        if found is None or isinstance(found, Document):
+            return found
+        fields = own_fields({name: row[name] for name in self.own if name in row}, set())
+        if isinstance(found, Pair):
+            return replace(found, fields=fields) if fields else found
+        found.fields = fields
+        return found
+
+    def by_columns(self) -> Blockwise | None:
+        """Reads many rows at once, if ``read`` does."""
+        inner = blockwise(self.read)
+        return partial(self._batch, inner) if inner is not None else None
+
+    def _batch(self, inner: Blockwise, rows: RowBlock) -> Batch | TextBatch:
+        found = inner(rows)
+        if isinstance(found, Batch):
+            found.fields = own_texts(rows, (name for name in self.own if name in rows.names))
+        return found
+
+
+def keeping(plan: Plan) -> Plan:
+    """The plan, whose rows keep their own columns where they have any."""
+    return replace(plan, read=WithOwnColumns(plan.read, plan.own)) if plan.own else plan
 
 
 # How a shape's reader becomes the plan for a set of columns: what it does not use is kept.

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.data.batch import TextBatch
 from workbench.data.formats.jsonrows import describe
 from workbench.data.problems import Report
+from workbench.data.shapes.blocks import Blockwise, Doubt, RowBlock, identifiers, text_batch
 from workbench.data.shapes.columns import HITS, Columns
 from workbench.data.shapes.fields import identifier
 from workbench.data.shapes.row import Document, Plan, own_fields
@@ -38,6 +40,18 @@ class DocumentReader:
             used = {self.text, self.title, self.id}
             return Document(text or "", title, id, own_fields(row, used))
         return None
+
+    def by_columns(self) -> Blockwise:
+        """Reads many rows at once."""
+        return self._batch
+
+    def _batch(self, rows: RowBlock) -> TextBatch:
+        ids = identifiers(rows.values(self.id)) if self.id in rows.names else None
+        if ids is not None and None in ids:
+            if any(one is not None for one in ids):
+                raise Doubt  # Some are known by their ids, and some by their texts.
+            ids = None
+        return text_batch(rows, self.text, self.title, ids, {self.text, self.title, self.id})
 
 
 def _plan(columns: Columns) -> Plan | None:
