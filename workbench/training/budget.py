@@ -49,6 +49,23 @@ class Sizes:
     documents: int
     candidates: int
 
+    def applied(self, recipe: Any) -> Any:
+        """The recipe with these where it says nothing itself."""
+        return recipe.model_copy(update=self.fields(recipe))
+
+    def fields(self, recipe: Any) -> dict[str, int]:
+        """The recipe's fields for them, with what it says itself."""
+        sizes = {
+            "dev_queries": self.queries,
+            "dev_documents": self.documents,
+            "candidates": self.candidates,
+        }
+        return {
+            name: getattr(recipe, name) or size
+            for name, size in sizes.items()
+            if hasattr(recipe, name)
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class DevPlan:
@@ -77,17 +94,6 @@ class DevPlan:
         """What is to be said of a run of so many steps."""
         times = counted(self.looks(steps), "time")
         return (f"{self.what.format(times)} {self.why}",) if self.what else ()
-
-    def applied(self, recipe: Any) -> Any:
-        """The recipe with dev's sizes in it."""
-        return recipe.model_copy(update=self.fields(recipe))
-
-    def fields(self, recipe: Any) -> dict[str, int]:
-        """The sizes by the names of the recipe's fields."""
-        named = {"dev_queries": self.sizes.queries, "dev_documents": self.sizes.documents}
-        if hasattr(recipe, "candidates"):
-            named["candidates"] = self.sizes.candidates
-        return named
 
 
 def plan(
@@ -167,8 +173,8 @@ class _Run:
         percent = round(share * 100)
         if share <= SHARE:
             return f"That takes about {percent:,}% of the work of training, of at most a fifth."
-        names = ("eval_steps", "dev_queries", "dev_documents", "candidates")
-        given = [name for name in names if getattr(self.recipe, name, None)]
+        names = ("eval_steps", *self._read)
+        given = [name for name in names if getattr(self.recipe, name)]
         if given:
             return (
                 f"That takes about {percent:,}% of the work of training, more than a fifth, "
@@ -202,6 +208,14 @@ class _Run:
                 LEAST_CANDIDATES,
             ),
         )
+
+    @property
+    def _read(self) -> tuple[str, ...]:
+        """The fields that say how much a look reads."""
+        if self.recipe.on_pairs:
+            return ("dev_documents",)
+        ranks = hasattr(self.recipe, "candidates")
+        return "dev_queries", "candidates" if ranks else "dev_documents"
 
     def _look(self, sizes: Sizes) -> float:
         """Tokens that one look reads."""

@@ -252,7 +252,7 @@ def look_up(
     if measures:
         decided = plan(reader, recipe, training.start(recipe, base), together.size)
     if decided and together.leads:
-        dev = training.dev(decided.applied(recipe), context, reader, output, place)
+        dev = training.dev(decided.sizes.applied(recipe), context, reader, output, place)
     return Run(
         recipe, context, reader, base, output, device, place.precision, dev, decided, together
     )
@@ -428,5 +428,5 @@ def _resolved(run: Run, prepared: Prepared, contract: Contract) -> dict[str, Any
         "negatives_per_row": prepared.negatives,
         "training_lengths": prepared.lengths,
         "contract": contract.model_dump(mode="json"),
-        "dev": run.plan.fields(run.recipe) if run.plan else {},
+        "dev": run.plan.sizes.fields(run.recipe) if run.plan else {},
     }

@@ -112,6 +112,8 @@ def test_without_dev_there_is_nothing_to_measure() -> None:
 
 def test_the_recipe_that_is_measured_has_the_sizes(reader: Any) -> None:
     asked = recipe("reranker", max_steps=4)
-    sized = decided(reader, asked).applied(asked)
+    sized = decided(reader, asked).sizes.applied(asked)
     assert (sized.dev_queries, sized.dev_documents, sized.candidates) == (50, 100, 10)
     assert asked.dev_queries is None
+    asked = recipe(max_steps=4, dev_queries=7)
+    assert decided(reader, asked).sizes.applied(asked).dev_queries == 7
