@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from tests.workbench.training.fakes import FakeReader
@@ -117,3 +118,24 @@ def test_the_recipe_that_is_measured_has_the_sizes(reader: Any) -> None:
     assert asked.dev_queries is None
     asked = recipe(max_steps=4, dev_queries=7)
     assert decided(reader, asked).sizes.applied(asked).dev_queries == 7
+
+
+class Pairs(FakeReader):
+    """Scored pairs alone: 1,000 to train on, 400 of dev."""
+
+    summary = {"pair_splits": {"train": 1000, "dev": 400}}
+
+    def __init__(self) -> None:
+        super().__init__({})
+
+    def pairs(self, split: str) -> Any:
+        count = self.summary["pair_splits"][split]
+        return pa.table({"left": [QUERY] * count, "right": [DOCUMENT] * count})
+
+
+def test_of_scored_pairs_fewer_are_measured() -> None:
+    values = {"objective": "cosent", "batch_size": 10}
+    long, short = (decided(Pairs(), recipe(epochs=epochs, **values)) for epochs in (10.0, 2.0))
+    assert long.sizes.documents == 400 and long.looks(1000) == 8 and not long.notes(1000)
+    assert 100 < short.sizes.documents < 400 and short.looks(200) == 4
+    assert f"4 times in training, on {short.sizes.documents} pairs. That" in short.notes(200)[0]
