@@ -80,14 +80,12 @@ def ours(workspace: Workspace, recipe: Any, folder: Path) -> list[float]:
     precision = choose(recipe.precision, device)
     reader = workspace.datasets.read(recipe.dataset)
     base = locate(workspace, recipe.model)
-    this = Run(
-        recipe, context, reader, base, folder, device, precision, None, False, ProcessGroup()
-    )
+    this = Run(recipe, context, reader, base, folder, device, precision, None, None, ProcessGroup())
     loaded = this.load(base, kind.start(recipe, base), keeping_for(recipe, precision))
     contract = kind.contract(loaded, recipe, base.name)
     apply_method(loaded.model, recipe, base)
     recorder = Recorder(context, Guard(), folder / "runs", samples_per_step=recipe.batch_size)
-    cadence = Only(recipe, context, this.together, has_dev=False)
+    cadence = Only(recipe, context, this.together, None)
     trainer = kind.prepare(this, loaded.with_contract(contract), recorder, cadence).trainer
     timer = clock()
     trainer.add_callback(timer)

@@ -10,6 +10,7 @@ from workbench.jobs.slots import gpus
 from workbench.models.resolve import find
 from workbench.recipes.base import how_many
 from workbench.recipes.train import TrainRecipe
+from workbench.training.budget import plan
 from workbench.training.epoch import planned, steps, unseen
 from workbench.training.prepare import rows_of
 from workbench.workspace import Workspace
@@ -30,6 +31,8 @@ def check(workspace: Workspace, recipe: TrainRecipe, *, gpu: bool | None = None)
     available = free_memory(footing.gpu)
     devices = how_many(recipe.devices, gpus() if footing.gpu else ())
     made = planned(looked.reader, recipe, devices)
+    total = steps(recipe, made)
+    dev = plan(looked.reader, recipe, looked.contract, devices)
     facts = Facts(
         recipe=recipe,
         rows=rows,
@@ -44,13 +47,13 @@ def check(workspace: Workspace, recipe: TrainRecipe, *, gpu: bool | None = None)
         memory=memory,
         available=available,
         devices=devices,
-        steps=steps(recipe, made),
+        looks=dev.looks(total) if dev else 0,
     )
     return CheckReport(
         rows=rows,
         left_out=made.left_out,
         batches=len(made),
-        steps=steps(recipe, made),
+        steps=total,
         texts_per_batch=_texts(recipe, width, made.largest),
         tokens_per_batch=_tokens(recipe, width, made.largest, looked.lengths),
         lengths=looked.lengths,
@@ -59,7 +62,7 @@ def check(workspace: Workspace, recipe: TrainRecipe, *, gpu: bool | None = None)
         memory=memory,
         available=available,
         warnings=findings(facts),
-        notes=[*unseen(recipe, made), *_notes(looked)],
+        notes=[*unseen(recipe, made), *(dev.notes(total) if dev else ()), *_notes(looked)],
     )
 
 

@@ -36,8 +36,8 @@ class Facts:
     available: int | None
     #: How many devices would train together.
     devices: int = 1
-    #: Optimizer steps of the whole run.
-    steps: int = 1
+    #: How often the run is measured on dev while it trains.
+    looks: int = 0
 
 
 def findings(facts: Facts) -> list[Warning_]:
@@ -169,7 +169,7 @@ def _positions(facts: Facts) -> Iterator[Warning_]:
 
 
 def _idle(facts: Facts) -> Iterator[Warning_]:
-    stops = early_stopping(facts.recipe, facts.steps, dev=facts.dev_queries > 0)
+    stops = early_stopping(facts.recipe, facts.looks)
     for one in [*idle(facts.recipe, facts.devices), *stops]:
         yield Warning_("no-effect", one.message, one.mend)
 

@@ -134,15 +134,15 @@ def asked_pool(reader: DatasetReader | Turned, split: str, recipe: Measuring) ->
 def dev_pool(
     reader: DatasetReader,
     *,
-    max_queries: int,
-    max_documents: int,
+    max_queries: int | None,
+    max_documents: int | None,
     seed: int,
     exclude: str = AUTO,
 ) -> Pool:
     """A fixed, small pool that dev evaluations during training can afford.
 
     The documents are those judged for the chosen queries, then the queries' given candidates (they
-    are the hard ones), then others by chance, up to ``max_documents`` in all.
+    are the hard ones), then others by chance, up to ``max_documents`` in all; None sets no limit.
     """
     judgments = read_judgments(reader, "dev")
     queries = _judged_queries(reader, "dev", judgments, max_queries, seed)
@@ -203,9 +203,10 @@ def _fewer(table: Any, most: int | None, seed: int) -> Any:
 
 
 def _pool_documents(
-    reader: DatasetReader, queries: Rows, judgments: Judgments, most: int, seed: int
+    reader: DatasetReader, queries: Rows, judgments: Judgments, most: int | None, seed: int
 ) -> Rows:
     total = int(reader.counts["documents"])
+    most = total if most is None else most
     judged = np.array(sorted({one for q in queries for one in judgments[int(q)]}), dtype=np.int64)
     candidates = reader.candidates("dev")
     asked = np.isin(candidates["query"].to_numpy(), queries)

@@ -216,9 +216,10 @@ def measure_again(
     if not path.is_file():
         return None
     values = json.loads(path.read_text(encoding="utf-8"))
-    precision = values.pop("resolved", {}).get("precision", "fp32")
+    resolved = values.pop("resolved", {})
+    precision = resolved.get("precision", "fp32")
     kind = merged.contract.model_kind
-    recipe = kind.recipe.read(values)
+    recipe = kind.recipe.read({**values, **resolved.get("dev", {})})
     datasets = context.workspace.datasets
     if not datasets.exists(recipe.dataset):
         return None

@@ -99,8 +99,12 @@ Metric = Annotated[str, OneOf(_metrics)]
 class TrainRecipe(AdapterFields):
     """What every training kind has in common."""
 
-    #: Dev evaluations in a run whose recipe does not say how often.
+    #: Dev evaluations in training, and what they ask, where the recipe does not say and they come
+    #: to no more than their share of the run (see ``workbench.training.budget``).
     evaluations: ClassVar[int] = 8
+    most_dev_queries: ClassVar[int] = 200
+    most_dev_documents: ClassVar[int] = 1000
+    most_candidates: ClassVar[int] = 50
     #: What ``--kind`` calls it, and what the trained model's contract will say.
     kind: ClassVar[str]
     #: The kind whose objectives it offers: its own, or the one that its kind is a variant of.
@@ -195,13 +199,20 @@ class TrainRecipe(AdapterFields):
     )
     eval_steps: int | None = _evaluation(
         None,
-        help="Evaluate on dev every this many steps; empty evaluates a few times per run.",
+        help="Evaluate on dev every this many steps; empty evaluates a few times per run, so that "
+        "dev takes at most a fifth of it.",
         ge=1,
     )
-    dev_queries: int = _evaluation(200, help="Dev evaluations use at most this many queries.", ge=1)
-    dev_documents: int = _evaluation(
-        1000,
-        help="Dev evaluations search the relevant documents and others, up to this many in all.",
+    dev_queries: int | None = _evaluation(
+        None,
+        help="Dev evaluations use at most this many queries; empty uses as many as fit into a "
+        "fifth of the run.",
+        ge=1,
+    )
+    dev_documents: int | None = _evaluation(
+        None,
+        help="Dev evaluations search the relevant documents and others, up to this many in all; "
+        "empty searches as many as fit into a fifth of the run.",
         ge=10,
     )
     exclude_query_document: QueryDocument = query_document("evaluation")

@@ -7,7 +7,6 @@ from typing import Annotated, Any, ClassVar, Literal
 from workbench.recipes import objectives
 from workbench.recipes.base import Fit, OptionalPrompt, advanced, setting
 from workbench.recipes.data import SMALL_CLIP
-from workbench.recipes.fields import candidates_of_first_stage
 from workbench.recipes.train import TrainRecipe
 
 _objective = partial(advanced, group="objective")
@@ -19,6 +18,7 @@ class TrainCandidatesRecipe(TrainRecipe):
 
     #: Reading 50 candidates for each of 100 queries takes minutes on a CPU.
     evaluations: ClassVar[int] = 4
+    most_dev_queries: ClassVar[int] = 100
 
     negatives: int = setting(
         4,
@@ -36,11 +36,13 @@ class TrainCandidatesRecipe(TrainRecipe):
         fits=Fit(),
         widget="text",
     )
-    candidates: int = candidates_of_first_stage(
-        "How many of the first stage's documents are reranked for each query.", "evaluation"
-    )
-    dev_queries: int = advanced(
-        100, help="Dev evaluations use at most this many queries.", group="evaluation", ge=1
+    candidates: int | None = advanced(
+        None,
+        help="How many of the first stage's documents are reranked for each dev query; empty "
+        "takes as many as fit into a fifth of the run.",
+        group="evaluation",
+        ge=2,
+        le=1000,
     )
 
 
@@ -185,6 +187,7 @@ class TrainImageTextRecipe(TrainRecipe):
 
     task: ClassVar[str] = "train-image-text"
     kind: ClassVar[str] = "image-text"
+    most_dev_queries: ClassVar[int] = 500
     presets: ClassVar[dict[str, dict[str, Any]]] = {
         "quick": {"epochs": 1.0, "batch_size": 32, "learning_rate": 2e-5},
         "balanced": {"epochs": 3.0, "batch_size": 64, "learning_rate": 1e-5},
@@ -242,6 +245,10 @@ class TrainImageTextRecipe(TrainRecipe):
         False,
         help="Also use the pictures of the other devices' batches as negatives; needs devices.",
     )
-    dev_queries: int = advanced(
-        500, help="Dev evaluations use at most this many captions.", group="evaluation", ge=1
+    dev_queries: int | None = advanced(
+        None,
+        help="Dev evaluations use at most this many captions; empty uses as many as fit into a "
+        "fifth of the run.",
+        group="evaluation",
+        ge=1,
     )

@@ -8,8 +8,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from workbench.errors import BadInput, BadRecipe, JobNotFound
+from workbench.models.contract import Contract
+from workbench.models.resolve import resolve
 from workbench.recipes.train import TrainRecipe
 from workbench.records import JobStatus
+from workbench.training.budget import DevPlan, Sizes
+from workbench.training.budget import plan as plan_dev
 from workbench.workspace import Workspace
 
 # Run it again with a change: one run as a starting point, or several values.
@@ -67,7 +71,28 @@ def plan(workspace: Workspace, start: TrainRecipe, settings: Sequence[str]) -> S
     for values in combined:
         name = workspace.models.free_name(run_name(stem, values))
         made.append(kind.read({**start.model_dump(mode="json"), **values, "name": name}))
-    return Sweep(tuple(fields), tuple(combined), tuple(made))
+    return Sweep(tuple(fields), tuple(combined), on_one_dev(workspace, made))
+
+
+def on_one_dev(workspace: Workspace, recipes: Sequence[TrainRecipe]) -> tuple[TrainRecipe, ...]:
+    """The recipes with the least dev of them all: measured on dev of several sizes, the best run
+    could be the one that was asked the least."""
+    plans = [_dev(workspace, one) for one in recipes if workspace.datasets.exists(one.dataset)]
+    sizes = [found.sizes for found in plans if found]
+    if not sizes:
+        return tuple(recipes)
+    least = Sizes(
+        min(one.queries for one in sizes),
+        min(one.documents for one in sizes),
+        min(one.candidates for one in sizes),
+    )
+    return tuple(least.applied(one) for one in recipes)
+
+
+def _dev(workspace: Workspace, recipe: TrainRecipe) -> DevPlan | None:
+    reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
+    contract = resolve(workspace, recipe.model, recipe.kind).contract
+    return plan_dev(reader, recipe, contract or Contract(), 1)
 
 
 def run_name(stem: str, values: dict[str, Any]) -> str:

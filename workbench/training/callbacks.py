@@ -17,8 +17,8 @@ from workbench.errors import TrainingDiverged
 from workbench.jobs.reporting import JobContext
 from workbench.recipes.objectives import Objective
 from workbench.recipes.train import TrainRecipe
+from workbench.training.budget import DevPlan
 from workbench.training.distributed import ProcessGroup
-from workbench.training.prepare import eval_steps
 
 # Stops a run whose numbers have gone wrong, before it wastes hours or overwrites what is good.
 
@@ -233,18 +233,22 @@ class Cadence(TrainerCallback):
     """
 
     def __init__(
-        self, recipe: TrainRecipe, context: JobContext, together: ProcessGroup, *, has_dev: bool
+        self,
+        recipe: TrainRecipe,
+        context: JobContext,
+        together: ProcessGroup,
+        plan: DevPlan | None,
     ) -> None:
         self.recipe = recipe
         self.together = together
         self.context = context
-        self.has_dev = has_dev
+        self.plan = plan
         self.cancelled = False
         self.stopped_early = False
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         last = state.global_step >= state.max_steps
-        if self.has_dev and (last or state.global_step % self.eval_steps(state.max_steps) == 0):
+        if self.plan and (last or state.global_step % self.plan.eval_steps(state.max_steps) == 0):
             control.should_evaluate = True
             control.should_save = control.should_save or self.recipe.save_steps is None
         if self.recipe.save_steps and state.global_step % self.recipe.save_steps == 0:
@@ -267,6 +271,3 @@ class Cadence(TrainerCallback):
         if patience and len(history) - 1 - best >= patience:
             self.stopped_early = state.global_step < state.max_steps
             control.should_save = control.should_training_stop = True
-
-    def eval_steps(self, total: int) -> int:
-        return eval_steps(self.recipe, total)

@@ -20,12 +20,13 @@ from workbench.checks.run_facts import free_memory, look
 from workbench.errors import JobCancelled
 from workbench.jobs.reporting import JobContext
 from workbench.jobs.slots import gpus
+from workbench.models.contract import Contract
 from workbench.recipes.base import how_many
 from workbench.recipes.evaluate import MeasureRecipe
 from workbench.recipes.train import TrainRecipe
+from workbench.training.budget import AROUND, plan
 from workbench.training.callbacks import Cadence
 from workbench.training.epoch import batching, steps
-from workbench.training.prepare import rows_of
 from workbench.training.run import Prepared, Run, Training
 from workbench.training.task import go, look_up, set_up
 
@@ -87,7 +88,7 @@ def _measure(this: Run, whole: TrainRecipe, training: Training) -> dict[str, Any
         torch.cuda.reset_peak_memory_stats()
     available = torch.cuda.mem_get_info()[0] if gpu else free_memory(gpu=False)
     context.progress(0, None, "", "Loading the model")
-    cadence = Only(this.recipe, context, this.together, has_dev=False)
+    cadence = Only(this.recipe, context, this.together, None)
     watch = Stopwatch()
     start = training.start(this.recipe, this.base)
     prepared, recorder, _ = set_up(this, training, start, None, cadence)
@@ -116,7 +117,7 @@ def _measure(this: Run, whole: TrainRecipe, training: Training) -> dict[str, Any
         "available_memory": available,
         "total_steps": total,
         "expected_seconds": total * each,
-        "dev_evaluations": _dev_evaluations(this, cadence, total),
+        "dev_evaluations": _dev_evaluations(this, whole, start, total),
         "notes": _notes(whole, prepared.notes),
     }
 
@@ -140,11 +141,11 @@ def _estimate(this: Run, whole: TrainRecipe, *, gpu: bool) -> int | None:
     return memory.total if memory else None
 
 
-def _dev_evaluations(this: Run, cadence: Cadence, total: int) -> int:
+def _dev_evaluations(this: Run, whole: TrainRecipe, start: Contract, total: int) -> int:
     """How often the run would measure on dev: before the first step, during it, and at the end."""
-    if not rows_of(this.reader, this.recipe, "dev"):
-        return 0
-    return 2 + -(-total // cadence.eval_steps(total))
+    devices = how_many(whole.devices, gpus() if this.device == "cuda" else ())
+    decided = plan(this.reader, whole, start, devices)
+    return AROUND + decided.looks(total) if decided else 0
 
 
 def _notes(whole: TrainRecipe, notes: tuple[str, ...]) -> list[str]:

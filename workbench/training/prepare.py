@@ -170,29 +170,23 @@ def _alone(recipe: TrainRecipe, devices: int) -> Iterator[Idle]:
         )
 
 
-def early_stopping(recipe: TrainRecipe, steps: int, *, dev: bool) -> list[Idle]:
-    """That a run of so many steps cannot stop early although it was asked to."""
+def early_stopping(recipe: TrainRecipe, looks: int) -> list[Idle]:
+    """That a run measured on dev so many times cannot stop early although it was asked to."""
     if not recipe.early_stopping:
         return []
-    if not dev:
+    if not looks:
         return [
             Idle(
                 "early_stopping has no effect without dev queries.",
                 "Import the data with a dev part, or leave it out.",
             )
         ]
-    measured = -(-steps // eval_steps(recipe, steps))
-    if measured > recipe.early_stopping:
+    if looks > recipe.early_stopping:
         return []
     return [
         Idle(
             f"early_stopping {recipe.early_stopping} has no effect: the run is measured on dev "
-            f"{measured} times.",
+            f"{looks} times.",
             "Lower eval_steps or early_stopping, or train longer.",
         )
     ]
-
-
-def eval_steps(recipe: TrainRecipe, steps: int) -> int:
-    """Steps between two dev evaluations in a run of so many."""
-    return recipe.eval_steps or max(1, round(steps / recipe.evaluations))

@@ -25,6 +25,7 @@ from workbench.recipes.base import MODEL_FREE, Recipe
 from workbench.recipes.train import TrainRecipe
 from workbench.recipes.train_kinds import TrainCandidatesRecipe
 from workbench.training.batches import Batching
+from workbench.training.budget import DevPlan
 from workbench.training.callbacks import Cadence, Recorder
 from workbench.training.dev import ORIGINAL, Dev, Reranking
 from workbench.training.distributed import PATIENCE, ProcessGroup
@@ -121,12 +122,13 @@ class Run:
     precision: str
     #: What is measured on dev; None without dev queries, and in all processes but the first.
     dev: Dev | None
-    has_dev: bool
+    #: When it is measured; None without dev queries.
+    plan: DevPlan | None
     together: ProcessGroup
 
     def dev_evaluation(self, loaded: Any) -> DevEvaluation | None:
         """Measures ``loaded`` on dev during training; all processes get the first one's values."""
-        if not self.has_dev:
+        if self.plan is None:
             return None
 
         def measure(step: int) -> dict[str, float]:
@@ -177,7 +179,7 @@ class Training(Protocol):
     def dev(
         self, recipe: Any, context: JobContext, reader: DatasetReader, output: Path, place: "Place"
     ) -> Dev:
-        """What is measured on the dev split, and what with."""
+        """What is measured on the dev split, and what with; the recipe says how much of it."""
         ...
 
     def contract(self, loaded: Any, recipe: Any, base_name: str) -> Contract:
@@ -281,7 +283,7 @@ def reranking_dev(
         "dev",
         pool,
         first_stage=recipe.first_stage,
-        k=recipe.candidates,
+        k=recipe.candidates or recipe.most_candidates,
         encoder=first_stage_model(recipe, context, place),
         **reports(context, "Finding candidates for dev"),
     )

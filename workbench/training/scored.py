@@ -103,10 +103,10 @@ class Correlating:
         return Correlated(correlations(found, self.given))
 
 
-def correlating_dev(reader: DatasetReader, *, most: int, seed: int) -> Correlating:
-    """At most so many of the dev split's pairs, chosen by the seed."""
+def correlating_dev(reader: DatasetReader, *, most: int | None, seed: int) -> Correlating:
+    """At most so many of the dev split's pairs, chosen by the seed; None takes all."""
     table = reader.pairs("dev")
-    if table.num_rows > most:
+    if most is not None and table.num_rows > most:
         chosen = np.random.default_rng(seed).choice(table.num_rows, most, replace=False)
         table = table.take(np.sort(chosen))
     left, right = (table[name].to_pylist() for name in ("left", "right"))

@@ -25,6 +25,7 @@ from workbench.models.locate import LocalModel, locate, locate_folder
 from workbench.models.precision import choose, pick_device
 from workbench.recipes.train import TrainRecipe
 from workbench.training.batches import Batching
+from workbench.training.budget import plan
 from workbench.training.callbacks import Cadence, Guard, Recorder, hint_for
 from workbench.training.card import Card, write_card
 from workbench.training.checkpoints import checkpoint_folder, copy_model, newest_checkpoint
@@ -39,7 +40,7 @@ from workbench.training.loss import (
     refuse_frozen,
     share_note,
 )
-from workbench.training.prepare import early_stopping, idle, rows_of
+from workbench.training.prepare import early_stopping, idle
 from workbench.training.run import (
     CONFIG,
     FINAL,
@@ -58,8 +59,8 @@ from workbench.training.run import (
 
 # After the last step: the best checkpoint is read back, checked, and becomes a model.
 
-#: The saved model's dev value may differ from the one measured in training by this much: the order
-#: of floating-point sums is not fixed on every device.
+#: The saved model's dev value may differ from the one measured in training by this much, or by what
+#: one query counts: the order of floating-point sums is not fixed on every device.
 REPRODUCES_WITHIN = 0.01
 
 
@@ -76,7 +77,8 @@ def read_back(run: Run, trained: Trained) -> dict[str, float]:
         return {}
     values = run.dev.check_saved(saved)
     metric = run.recipe.metric
-    if abs(values[metric] - trained.best[metric]) > REPRODUCES_WITHIN:
+    within = max(REPRODUCES_WITHIN, 1 / run.dev.ground.queries)
+    if abs(values[metric] - trained.best[metric]) > within:
         raise WorkbenchError(
             f"The best checkpoint measures {values[metric]:.4f} after loading, "
             f"but measured {trained.best[metric]:.4f} in training.",
@@ -247,12 +249,13 @@ def look_up(
     output = context.folder / "output"
     output.mkdir(parents=True, exist_ok=True)
     together = ProcessGroup.meet(device)
-    has_dev = measures and bool(rows_of(reader, recipe, "dev"))
-    dev = None
-    if has_dev and together.leads:
-        dev = training.dev(recipe, context, reader, output, place)
+    decided = dev = None
+    if measures:
+        decided = plan(reader, recipe, training.start(recipe, base), together.size)
+    if decided and together.leads:
+        dev = training.dev(decided.sizes.applied(recipe), context, reader, output, place)
     return Run(
-        recipe, context, reader, base, output, device, place.precision, dev, has_dev, together
+        recipe, context, reader, base, output, device, place.precision, dev, decided, together
     )
 
 
@@ -298,7 +301,7 @@ def _train(
     run: Run, training: Training, start: Contract, loaded: Any, checkpoint: Path | None
 ) -> Trained:
     """The step loop. Leaves checkpoints and logs in the output folder."""
-    cadence = Cadence(run.recipe, run.context, run.together, has_dev=run.has_dev)
+    cadence = Cadence(run.recipe, run.context, run.together, run.plan)
     prepared, recorder, contract = set_up(run, training, start, loaded, cadence)
     if run.together.leads:
         write_config(run.output, run.recipe, _resolved(run, prepared, contract))
@@ -339,11 +342,12 @@ def set_up(
     _refuse_too_few(run, prepared)
     recorder.samples_per_step = _samples_per_step(run, prepared.batching)
     total = steps(recipe, prepared.batching)
-    without = idle(recipe, run.together.size) + early_stopping(recipe, total, dev=run.has_dev)
+    looks = run.plan.looks(total) if run.plan else 0
+    without = idle(recipe, run.together.size) + early_stopping(recipe, looks)
     unused = tuple(f"{one.message} {one.mend}" for one in without)
-    never = unseen(recipe, prepared.batching)
+    more = unseen(recipe, prepared.batching) + (run.plan.notes(total) if run.plan else ())
     longer = longer_note(contract, prepared.lengths)
-    prepared = replace(prepared, notes=prepared.notes + never)
+    prepared = replace(prepared, notes=prepared.notes + more)
     for note in longer + prepared.notes + share_note(loaded.model, recipe) + unused:
         context.note(note)
     # The recorder writes the log, in words.
@@ -364,7 +368,7 @@ def go(run: Run, trainer: Any, recorder: Recorder, checkpoint: Path | None = Non
 
 def _trained(run: Run, prepared: Prepared, cadence: Cadence, contract: Contract) -> Trained:
     state = prepared.trainer.state
-    best_step = state.best_global_step if run.has_dev else state.global_step
+    best_step = state.best_global_step if run.plan else state.global_step
     prefix = "eval_"
     best = {
         name.removeprefix(prefix): value
@@ -374,7 +378,7 @@ def _trained(run: Run, prepared: Prepared, cadence: Cadence, contract: Contract)
         if name.startswith(prefix)
     }
     notes = [*longer_note(contract, prepared.lengths), *prepared.notes]
-    if not run.has_dev:
+    if run.plan is None:
         notes.append("The data set has no dev queries: the weights of the last step were saved.")
     if cadence.stopped_early:
         notes.append(f"Stopped early at step {state.global_step}: dev did not get better.")
@@ -425,4 +429,5 @@ def _resolved(run: Run, prepared: Prepared, contract: Contract) -> dict[str, Any
         "negatives_per_row": prepared.negatives,
         "training_lengths": prepared.lengths,
         "contract": contract.model_dump(mode="json"),
+        "dev": run.plan.sizes.fields(run.recipe) if run.plan else {},
     }

@@ -10,6 +10,7 @@ import pytest
 
 from storage.records import JobStatus, SlotKind
 from tests.storage import make
+from tests.workbench.training.fakes import FakeDatasets, FakeReader
 from workbench.cli import train as cli_sweep
 from workbench.cli import train as cli_train
 from workbench.cli.main import build_parser
@@ -83,6 +84,24 @@ def test_two_fields_make_every_combination(workspace: Workspace) -> None:
     lists = plan(workspace, START, ['matryoshka_dims=["16,8", ""]'])
     assert [one.matryoshka_dims for one in lists.recipes] == ["16,8", ""]
     assert len(run_name("n" * 200, {"learning_rate": "1e-4"})) <= 120
+
+
+def test_all_runs_of_a_sweep_are_measured_on_one_dev(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Longer runs can afford a larger one, and their values would be lower for it."""
+    splits = {
+        name: [(f"{name} {at}", [f"text {name} {at}"], []) for at in range(400)]
+        for name in ("train", "dev")
+    }
+    monkeypatch.setattr(workspace, "datasets", FakeDatasets(FakeReader(splits)))
+    start = TrainEmbeddingRecipe(dataset="pets", name="tuned")
+    found = plan(workspace, start, ["epochs=2,9"])
+    short, long = found.recipes
+    assert 50 <= short.dev_queries == long.dev_queries < 200
+    assert short.dev_documents == long.dev_documents
+    [given, _] = plan(workspace, start, ["dev_queries=80,90"]).recipes
+    assert given.dev_queries == 80
 
 
 @pytest.mark.parametrize(

@@ -219,11 +219,26 @@ def test_nan_stops_the_run_and_the_good_checkpoint_stays(
 
 def test_no_better_than_the_original(tiny: Path, tmp_path: Path) -> None:
     context = start(tmp_path)
-    result = train(context, tiny, learning_rate=1e-12, eval_steps=None)
+    result = train(context, tiny, learning_rate=1e-12, eval_steps=2)
     assert result["beats_base"] is False and result["recommended"] == "tiny"
     model = context.workspace.models.added[0]
     assert (model.name, model.verdict) == ("mine", "no-better")
-    assert len(context.of("dev")) == STEPS / 2  # empty: about eight times a run
+    assert len(context.of("dev")) == STEPS / 2
+
+
+def test_dev_takes_no_more_than_its_share(tiny: Path, tmp_path: Path) -> None:
+    """Of so short a run it takes more at its least, and says so; a run resumed does the same."""
+    context = start(tmp_path, animal_splits(dev=80))
+    result = train(context, tiny, eval_steps=None)
+    assert [step for step, _ in context.of("dev")] == [STEPS] and result["dev_queries"] == 50
+    [said] = [note for note in result["notes"] if note.startswith("Dev is measured 1 time")]
+    assert "on 50 queries over 100 documents." in said and "more than a fifth" in said
+    assert said in context.notes
+    config = json.loads((context.folder / "output/training_config.json").read_text())
+    assert config["resolved"]["dev"] == {"dev_queries": 50, "dev_documents": 100}
+    assert config["dev_queries"] is None
+    context.resuming = True
+    assert train(context, tiny, eval_steps=None)["best"] == result["best"]
 
 
 def test_without_dev_the_last_step_is_kept(tiny: Path, tmp_path: Path) -> None:
