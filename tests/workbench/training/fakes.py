@@ -188,7 +188,7 @@ class FakeContext:
     @property
     def job(self) -> Job:
         empty: dict[str, Any] = dict.fromkeys(Job.__dataclass_fields__)
-        running = {"status": JobStatus.RUNNING, "slot_kind": SlotKind.TRAIN}
+        running = {"status": JobStatus.RUNNING, "slot_kind": SlotKind.TRAIN, "references": {}}
         return Job(**{**empty, "id": "job00001", "task": "train-embedding", **running})
 
     def progress(
