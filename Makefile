@@ -35,10 +35,11 @@ soak: $(VENV)/.dev-stamp ## The long tests that `make test` leaves out: enduranc
 check: lint ## Lint, types and the fast tests
 	$(BIN)/python -m pytest -m "not slow and not soak"
 
-lint: $(VENV)/.dev-stamp ## Formatting, lint and types
+lint: $(VENV)/.dev-stamp ## Formatting, lint, types and code that is there twice
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/pylint workbench ui storage
 
 format: $(VENV)/.dev-stamp ## Format the code and fix what ruff can
 	$(BIN)/ruff format .

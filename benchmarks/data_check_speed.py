@@ -20,6 +20,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.sides import Row, write_rows
+
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "benchmarks/out"
 WORDS = 100
@@ -111,6 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, help="write the rows of run.py to this file")
     options = parser.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="data-check-", dir=OUT) as home:
@@ -123,6 +128,15 @@ def main() -> None:
         found = measure(home)
         found["wall"] = round(time.perf_counter() - started, 1)
     print(json.dumps({"rows": options.rows, "planted": planted, **found}, indent=1))
+    write_rows(
+        options.out,
+        [
+            Row("all checks, processor time", "s", "less", [sum(found["cpu"].values())]),
+            Row("all checks", "s", "less", [sum(found["seconds"].values())]),
+            *(Row(name, "s", "less", [seconds]) for name, seconds in found["seconds"].items()),
+            Row("peak memory of the process", "MB", "less", [found["memory_mb"]]),
+        ],
+    )
     missed = {
         code: (count, found["found"].get(code, 0))
         for code, count in planted.items()

@@ -24,6 +24,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import made
+from benchmarks.sides import Row, turns, write_rows
 
 made.surroundings()
 
@@ -38,14 +39,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="evaluation-speed-") as temporary:
         home = asked.folder or Path(temporary) / "home"
         run("make", home, str(asked.documents), str(asked.queries))
-        pairs = []
-        for number in range(asked.repeats):
-            pairs.append({"ours": run("ours", home)})
-            if not asked.ours_only:
-                pairs[-1]["theirs"] = run("theirs", home)
-            show(number, pairs[-1])
-        if not asked.ours_only:
+        pairs: list[dict[str, Any]] = []
+        if asked.ours_only:
+            for number in range(asked.repeats):
+                pairs.append({"ours": run("ours", home)})
+                show(number, pairs[-1])
+        else:
+            sides = turns(lambda: run("ours", home), lambda: run("theirs", home), asked.repeats)
+            for number, (own, other) in enumerate(sides):
+                pairs.append({"ours": own, "theirs": other})
+                show(number, pairs[-1])
             summarise(pairs)
+            write_rows(asked.out, rows(pairs))
         if asked.json:
             about = {"queries": asked.queries, "documents": asked.documents}
             asked.json.write_text(json.dumps({**about, "pairs": pairs}, indent=1))
@@ -59,6 +64,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--ours-only", action="store_true")
     parser.add_argument("--folder", type=Path, help="keep what is made here, and use it again")
     parser.add_argument("--json", type=Path, help="write every number to this file")
+    parser.add_argument("--out", type=Path, help="write the rows of run.py to this file")
     parser.add_argument("--side", choices=sorted(SIDES), help=argparse.SUPPRESS)
     parser.add_argument("numbers", nargs="*", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -94,6 +100,19 @@ def summarise(pairs: list[dict[str, dict[str, Any]]]) -> None:
     print(f"times less peak memory: {ratios(lambda one: one['peak'])}")
     print(f"above the start, times less: {ratios(lambda one: one['peak'] - one['before'])}")
     assert all(abs(one["ours"]["map"] - one["theirs"]["map"]) < 1e-6 for one in pairs)
+
+
+def rows(pairs: list[dict[str, dict[str, Any]]]) -> list[Row]:
+    def row(name: str, unit: str, of: Any) -> Row:
+        own, other = ([of(pair[side]) for pair in pairs] for side in ("ours", "theirs"))
+        return Row(name, unit, "less", own, other)
+
+    return [
+        row("evaluation", "s", lambda one: one["seconds"]),
+        row("processor time", "s", lambda one: one["cpu"]),
+        row("peak memory of the process", "MB", lambda one: one["peak"]),
+        row("of it above the start", "MB", lambda one: one["peak"] - one["before"]),
+    ]
 
 
 # -- both sides ----------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
     python benchmarks/search_speed.py                       1,000,000 documents, all structures
     python benchmarks/search_speed.py --folder F --json R.json --structures flat ivf
     python benchmarks/search_speed.py --folder F --json R.json --structures hnsw     later, the rest
-    python benchmarks/search_speed.py --json R.json --table                          as Markdown
 
 Indexes are built by real index jobs over made-up documents whose encodings are kept already
 (benchmarks/made.py). Asked are what functions of the standard library say of themselves, encoded by
@@ -28,6 +27,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import made
+from benchmarks.sides import Row, write_rows
 
 made.surroundings()
 
@@ -41,19 +41,18 @@ TOP = 10
 
 def main() -> None:
     asked = read_arguments()
-    if asked.table:
-        print(table(read(asked.json)))
-        return
     with tempfile.TemporaryDirectory(prefix="search-speed-") as temporary:
         home = asked.folder or Path(temporary) / "home"
         # In a process of its own: it holds a model.
         in_process(made.make, home, asked.vectors, QUERIES)
         print(f"{asked.vectors:,} documents are there", flush=True)
+        found = []
         for structure in asked.structures:
-            found = measure(home, structure, asked)
-            print(json.dumps(found), flush=True)
+            found.append(measure(home, structure, asked))
+            print(json.dumps(found[-1]), flush=True)
             if asked.json:
-                asked.json.write_text(json.dumps([*read(asked.json), found], indent=1))
+                asked.json.write_text(json.dumps([*read(asked.json), found[-1]], indent=1))
+    write_rows(asked.out, rows(found))
 
 
 def read_arguments() -> argparse.Namespace:
@@ -65,11 +64,8 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, help="keep what is made here, and use it again")
     parser.add_argument("--keep", action="store_true", help="keep the indexes, too")
     parser.add_argument("--json", type=Path, help="add each structure's numbers to this file")
-    parser.add_argument("--table", action="store_true", help="show that file as Markdown")
-    asked = parser.parse_args()
-    if asked.table and asked.json is None:
-        parser.error("--table needs --json")
-    return asked
+    parser.add_argument("--out", type=Path, help="write the rows of run.py to this file")
+    return parser.parse_args()
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -132,6 +128,7 @@ def in_turns(
     client = SearchClient(workspace)
     client.warm([structure], wait=True)
     took: dict[str, list[float]] = {"loop": [], "bare": [], "ours": [], "hop": []}
+    turns: dict[str, list[float]] = {"ours": [], "bare": [], "over": []}
     same = []
     try:
         for turn in range(asked.turns + 1):
@@ -151,6 +148,9 @@ def in_turns(
             if turn:
                 for name, values in one.items():
                     took[name] += values
+                one["over"] = [a - b for a, b in zip(one["ours"], one["bare"], strict=True)]
+                for name, p95s in turns.items():
+                    p95s.append(float(np.percentile(one[name], 95)))
     finally:
         here.send(None)
         process.join()
@@ -160,11 +160,9 @@ def in_turns(
     for name, values in {**took, "over": over}.items():
         found_ |= {f"{name}_p{at}": float(np.percentile(values, at)) for at in (50, 95)}
         found_[f"{name}_qps"] = 1000 / float(np.mean(values))
-    p95s = [float(np.percentile(took[name], 95)) for name in ("ours", "bare", "loop")]
     return {
         **{name: value for name, value in found_.items() if name not in ("hop_qps", "over_qps")},
-        "p95_less_bare_p95": p95s[0] - p95s[1],
-        "p95_less_loop_p95": p95s[0] - p95s[2],
+        "p95_of_turns": turns,
         "same_documents": float(np.mean(same)),
     }
 
@@ -225,34 +223,21 @@ def asked_barely(faiss: Any, folder: str, plan: Any) -> Any:
 
 # -- what came out -------------------------------------------------------------------------------
 
-COLUMNS = {
-    "structure": "{structure}",
-    "build": "{build_seconds:,.0f} s",
-    "its peak": "{build_peak_mb:,.0f} MB",
-    "size": "{megabytes:,.0f} MB",
-    "recall@10": "{recall@10:.3f}",
-    "loop q/s": "{loop_qps:,.0f}",
-    "loop p50 / p95": "{loop_p50:.2f} / {loop_p95:.2f}",
-    "bare q/s": "{bare_qps:,.0f}",
-    "bare p50 / p95": "{bare_p50:.2f} / {bare_p95:.2f}",
-    "ours q/s": "{ours_qps:,.0f}",
-    "ours p50 / p95": "{ours_p50:.2f} / {ours_p95:.2f}",
-    "over p50 / p95": "{over_p50:.2f} / {over_p95:.2f}",
-    "p95 less p95": "{p95_less_bare_p95:.2f}",
-}
 
-
-def table(found: list[dict[str, Any]]) -> str:
-    """The last measurement of each structure and size, in Markdown."""
-    last = {(one["documents"], one["structure"]): one for one in found}
-    lines = [f"| documents | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 1) + "|"]
-    for (documents, _), one in sorted(last.items(), key=lambda pair: pair[0][0]):
-        known = {**one, "megabytes": one["bytes"] / 1e6}
-        for name in ("build_seconds", "build_peak_mb"):
-            known[name] = known[name] if known[name] is not None else float("nan")
-        cells = [column.format(**known) for column in COLUMNS.values()]
-        lines.append(f"| {documents:,} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+def rows(found: list[dict[str, Any]]) -> list[Row]:
+    """For each structure: turn by turn, against bare FAISS, and what comes on top of it."""
+    made_of = []
+    for one in found:
+        about = f"{one['documents']:,} documents, {one['structure']}"
+        note = f"recall@10 {one['recall@10']:.3f}, {one['bytes'] / 1e6:,.0f} MB"
+        times = one["p95_of_turns"]
+        made_of += [
+            Row(f"{about}, p95", "ms", "less", times["ours"], times["bare"], note),
+            Row(f"{about}, over bare FAISS at p95", "ms", "less", times["over"]),
+        ]
+        if one["build_seconds"] is not None:
+            made_of.append(Row(f"{about}, built in", "s", "less", [one["build_seconds"]]))
+    return made_of
 
 
 if __name__ == "__main__":

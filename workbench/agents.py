@@ -8,8 +8,7 @@ line for each argument.
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from workbench.answers.answer import collect_answer, prepare
-from workbench.answers.answer_settings import load
+from workbench.answers.answer import collect_answer, load_settings, prepare
 from workbench.comparison.table import to_text
 from workbench.comparison.text import tables
 from workbench.errors import BadInput, ModelNotFound, NotFound, SearchUnavailable
@@ -147,7 +146,7 @@ class Tools:
         """  # noqa: E501
         if self._search is None:
             raise SearchUnavailable("This page only reads records and cannot search.")
-        values = {**load(self._workspace), "index": index, "top_k": top_k}
+        values = {**load_settings(self._workspace), "index": index, "top_k": top_k}
         recipe = prepare(self._workspace, AnswerRecipe.read(values), question)
         told = collect_answer(self._workspace, self._search, recipe, question)
         shown = ("number", "id", "title", "score", "cited")

@@ -6,7 +6,7 @@ line ends with status 2 for a ``bad_input`` error and with 1 for any other.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 
@@ -196,3 +196,47 @@ def _by_code(base: type[WorkbenchError]) -> dict[str, type[WorkbenchError]]:
     for one in base.__subclasses__():
         found.update(_by_code(one))
     return found
+
+
+# What pydantic finds wrong with a value, as people say it.
+
+_NUMBER, _WHOLE = "It must be a number.", "It must be a whole number."
+#: pydantic's type of an error -> a sentence, with what the error's context fills in.
+_VALUES = {
+    "missing": "It is missing.",
+    "extra_forbidden": "There is no such field.",
+    "greater_than": "It must be greater than {gt}.",
+    "greater_than_equal": "It must be at least {ge}.",
+    "less_than": "It must be less than {lt}.",
+    "less_than_equal": "It must be at most {le}.",
+    "finite_number": "It must be a finite number.",
+    **dict.fromkeys(("float_type", "float_parsing"), _NUMBER),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), _WHOLE),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "It must be true or false."),
+    "string_type": "It must be a text.",
+    "list_type": "It must be a list.",
+    **dict.fromkeys(("dict_type", "model_type"), "It must be an object of names and values."),
+    "literal_error": "It must be {expected}.",
+    "string_too_short": "It needs at least {min_length} characters.",
+    "string_too_long": "It may have at most {max_length} characters.",
+    "too_short": "Give at least {min_length}.",
+    "too_long": "Give at most {max_length}.",
+    "json_invalid": "It is not valid JSON: {error}.",
+}
+_FIRST = {"string_too_short": "It must not be empty.", "too_short": "Give at least one."}
+
+
+def value_sentence(error: Mapping[str, Any]) -> str:
+    """One of ``ValidationError.errors()`` as a sentence; our own validators' words as they are."""
+    kind = str(error["type"])
+    context = {name: _plain(value) for name, value in error.get("ctx", {}).items()}
+    if kind in _FIRST and context.get("min_length") == 1:
+        return _FIRST[kind]
+    if kind in _VALUES:
+        return _VALUES[kind].format_map(context)
+    return str(error["msg"]).removeprefix("Value error, ").rstrip(".") + "."
+
+
+def _plain(value: Any) -> Any:
+    """A bound as a person writes it: 0, not 0.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

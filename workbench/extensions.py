@@ -147,7 +147,9 @@ class OneOf:
         known = [f"'{name}'" for name in self.names()]
         if f"'{value}'" not in known:
             choices = " or ".join(filter(None, [", ".join(known[:-1]), known[-1]]))
-            raise PydanticCustomError("one_of", f"Input should be {choices}")
+            raise PydanticCustomError(
+                "literal_error", "It must be {expected}", {"expected": choices}
+            )
         return value
 
 

@@ -3,10 +3,12 @@
 import secrets
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
+from storage.errors import NameExists
 from workbench.errors import InUse, NameTaken, NotFound
 
 
@@ -78,6 +80,14 @@ class NamedRecords(ABC, Generic[T]):
             self.taken.format(name),
             f"Choose another name, for example '{self.free_name(name)}'.",
         )
+
+    @contextmanager
+    def naming(self, name: str) -> Iterator[None]:
+        """For writing a record of that name: where another got it first, :class:`NameTaken`."""
+        try:
+            yield
+        except NameExists as error:
+            raise self.name_taken(name) from error
 
     def new_folder(self) -> tuple[str, Path]:
         """A fresh id and its empty folder, to be filled before the record is added."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.records import Job, JobStatus
-from workbench.endpoint_keys import EndpointKeys
+from workbench.endpoints import EndpointKeys
 from workbench.errors import JobNotFound, WorkbenchError, WorkerCrashed
 from workbench.jobs import files
 from workbench.jobs.reporting import EXIT_STALE, Reporter

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from storage.engine import DATABASE_FILE
 from storage.errors import NewerStore, WorkersAlive
 from storage.store import Store, open_store
-from workbench.endpoint_keys import NO_KEYS, EndpointKeys
+from workbench.endpoints import NO_KEYS, EndpointKeys
 from workbench.errors import StoreError
 from workbench.jobs import files
 from workbench.jobs.launchers import open_handle

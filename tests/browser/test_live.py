@@ -10,7 +10,7 @@ import pytest
 from storage.records import JobStatus
 from tests.ui.serving import Run, served, wait_until
 from ui.kit.live import live_chart, live_log, notices, pulse
-from ui.routes import points
+from ui.routes import live
 from ui.services import Services
 from ui.tabs.compare.explorer import Explorer
 from ui.tabs.search import blind
@@ -229,7 +229,7 @@ def test_a_resumed_run_with_many_points_is_read_to_its_end(
     page: Any, address: str, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its first answers end with rows of the first attempt, later ones with the second's."""
-    monkeypatch.setattr(points, "MOST_ROWS", 7)
+    monkeypatch.setattr(live, "MOST_ROWS", 7)
     run.train(20)
     run.end(JobStatus.INTERRUPTED)
     run.store.queue.requeue(run.job.id)

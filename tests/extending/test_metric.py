@@ -38,7 +38,10 @@ def test_a_job_measures_it_and_a_recipe_chooses_it(extended: Run, tmp_path: Path
             "print([f.choices for f in describe(TrainRecipe) if f.name == 'metric'])",
             "'recall@100', 'precision@5', 'spearman'",
         ),
-        ("from ui.words.metrics import label; print(label('precision@5'))", "Precision@5"),
+        (
+            "from ui.words.sentences import metric_label; print(metric_label('precision@5'))",
+            "Precision@5",
+        ),
         ("from workbench.reference import reference; print(reference())", "precision@5"),
     ],
     ids=["form", "page", "reference"],

@@ -49,7 +49,7 @@ def test_one_is_trained_and_used(extended: Run, tmp_path: Path) -> None:
     ("code", "shown"),
     [
         ("from workbench.reference import reference; print(reference())", "Stands before each"),
-        ("from ui.words.metrics import kind_name; print(kind_name('signed'))", "signed model"),
+        ("from ui.words.sentences import kind_name; print(kind_name('signed'))", "signed model"),
         ("import gradio as gr\n"
          "from ui.tabs.train.forms import Forms\n"
          "with gr.Blocks(): forms = Forms(None)\n"

@@ -17,7 +17,7 @@ from tests.workbench.synthesis.server import Handler, Server, serving
 from ui.routes.answers import worded
 from ui.services import Services
 from ui.words import speaking
-from workbench.endpoint_keys import EndpointKeys
+from workbench.endpoints import EndpointKeys
 from workbench.recipes.answer import AnswerRecipe
 from workbench.workspace import Workspace
 

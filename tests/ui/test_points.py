@@ -16,9 +16,8 @@ from storage.records import JobStatus
 from tests.storage import make
 from tests.ui.serving import Run
 from ui.kit.cards import badges
-from ui.routes import downloads, points
-from ui.routes.changes import brief
-from ui.routes.points import MOST_BYTES, read_new
+from ui.routes import downloads, live
+from ui.routes.live import MOST_BYTES, brief, read_new
 from workbench.errors import BadInput
 from workbench.workspace import Workspace
 
@@ -57,7 +56,7 @@ def test_only_what_follows_comes_and_nothing_is_lost(client: TestClient, run: Ru
 def test_a_long_run_comes_in_parts(
     client: TestClient, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(points, "MOST_ROWS", 7)
+    monkeypatch.setattr(live, "MOST_ROWS", 7)
     run.train(20)
     steps: list[int] = []
     answer = {"more": True, "last": 0}
@@ -87,7 +86,7 @@ def test_a_resumed_run_with_many_points_comes_to_an_end(
     client: TestClient, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Asked for as the chart does, also where it is resumed meanwhile: the cursor moves on."""
-    monkeypatch.setattr(points, "MOST_ROWS", 7)
+    monkeypatch.setattr(live, "MOST_ROWS", 7)
 
     def resume(step: int) -> None:
         run.end(JobStatus.INTERRUPTED)
@@ -156,7 +155,7 @@ def test_what_is_unforeseen_shows_no_trace(
     def broken(*_: object) -> None:
         raise RuntimeError("a secret detail")
 
-    monkeypatch.setattr(points, "columns", broken)
+    monkeypatch.setattr(live, "columns", broken)
     answer = client.get(f"/api/jobs/{run.job.id}/points")
     assert answer.status_code == 500
     assert "app.log" in answer.json()["error"]

@@ -209,7 +209,7 @@ def test_models_are_listed(client: openai.OpenAI) -> None:
         ("/embeddings", {"model": "encodes", "input": [[1], [2]]}, 400, "holds tokens"),
         ("/embeddings", {"model": "encodes", "input": []}, 400, "is empty"),
         ("/embeddings", {"model": "encodes", "input": ["a", " "]}, 400, "'input[1]' is an empty"),
-        ("/embeddings", {"model": "encodes"}, 400, "'input': Field required"),
+        ("/embeddings", {"model": "encodes"}, 400, "'input': It is missing"),
         ("/embeddings", {"model": "encodes", "input": "x", "dimensions": 33}, 400, "fewer than 33"),
         ("/embeddings", {"model": "encodes", "input": ["a"] * 2049}, 413, "more than 2,048"),
         ("/embeddings", {"model": "encodes", "input": "a" * 200_001}, 413, "more than 200,000"),

@@ -7,7 +7,7 @@ from starlette.testclient import TestClient
 
 from storage.records import JobStatus
 from tests.storage import make
-from ui.routes import points
+from ui.routes import live
 from workbench.takeaway.sweeps import Started, remember
 from workbench.workspace import Workspace
 
@@ -62,7 +62,7 @@ def test_each_run_gives_what_is_new(
 def test_a_run_that_took_rows_back_begins_anew_and_comes_to_an_end(
     client: TestClient, shared: Workspace, sweep: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(points, "MOST_ROWS", 3)
+    monkeypatch.setattr(live, "MOST_ROWS", 3)
     first, second = sweep
     for step in range(1, 6):
         report(shared, first, step, 0.1 * step)

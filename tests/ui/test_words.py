@@ -24,10 +24,10 @@ from ui.words import (
     t,
 )
 from ui.words.amounts import ago, count, duration, size
-from workbench.quantization.methods import VECTOR_METHODS
 from workbench.recipes.answer import AnswerRecipe
 from workbench.recipes.base import Recipe
 from workbench.recipes.describe import FieldSpec, describe
+from workbench.recipes.quantize import VECTOR_METHODS
 from workbench.recipes.train import KINDS
 from workbench.records import JobStatus
 from workbench.tasks import all_tasks

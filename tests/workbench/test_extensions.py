@@ -92,7 +92,7 @@ class Basket(Recipe):
 def test_a_recipe_chooses_among_what_is_registered() -> None:
     (field,) = describe(Basket)
     assert (field.kind, field.choices, field.default) == ("choice", ("apple", "pear"), "apple")
-    with pytest.raises(ValidationError, match="Input should be 'apple' or 'pear'"):
+    with pytest.raises(ValidationError, match="It must be 'apple' or 'pear'"):
         Basket(fruit="plum")
     FRUITS.register(Fruit("plum"))
     assert Basket(fruit="plum").fruit == "plum"

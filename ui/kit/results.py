@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from ui.kit.charts import grouped_bars
 from ui.kit.markup import EMPTY, badge, heading, join, quiet_lines, table
-from ui.words import metrics, sentences, t
+from ui.words import sentences, t
 from ui.words.amounts import count
 from workbench.comparison.names import HEADLINE, label
 from workbench.comparison.table import Row, Table, build_table
@@ -51,7 +51,7 @@ def _forgotten(found: Sequence[Forgetting]) -> Markup:
 def chart(measured: Table) -> Any:
     return grouped_bars(
         [row.model for row in measured.rows],
-        list(map(metrics.said, measured.labels)),
+        list(map(sentences.metric_said, measured.labels)),
         [row.values for row in measured.rows],
         t("compare.chart_title", dataset=measured.dataset, split=t(f"split.{measured.split}")),
     )
@@ -60,7 +60,7 @@ def chart(measured: Table) -> Any:
 def table_html(measured: Table, result: Mapping[str, Any]) -> Markup:
     """Models as rows, metrics as columns, and what each difference is worth."""
     model = t("compare.model_searched" if measured.staged else "compare.model")
-    heads = [model, *map(metrics.said, measured.labels), t("compare.difference")]
+    heads = [model, *map(sentences.metric_said, measured.labels), t("compare.difference")]
     numeric = range(1, len(measured.labels) + 1)
     caption = t("compare.caption_pairs" if measured.unit == "pairs" else "compare.caption")
     parts: list[str] = [heading(measured.dataset, _about(measured, result))]
@@ -101,7 +101,7 @@ def short_table(result: Mapping[str, Any]) -> Markup:
     at = measured.metrics.index(HEADLINE) if HEADLINE in measured.metrics else 0
     heads = [
         t("compare.model"),
-        metrics.said(measured.labels[at]),
+        sentences.metric_said(measured.labels[at]),
         t("compare.difference"),
         t("compare.verdict"),
     ]

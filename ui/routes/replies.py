@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from ui.words import sentences, t
-from workbench.errors import BadInput, InUse, NameTaken, NotFound, WorkbenchError
+from workbench.errors import BadInput, InUse, NameTaken, NotFound, WorkbenchError, value_sentence
 
 log = logging.getLogger(__name__)
 
@@ -75,4 +75,4 @@ def add_error_answers(app: FastAPI) -> None:
 
 def _first(error: RequestValidationError) -> str:
     one = error.errors()[0]
-    return f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}"
+    return f"{'.'.join(str(part) for part in one['loc'])}: {value_sentence(one)}"

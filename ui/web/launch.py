@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from ui.web import offering
 from ui.web.sessions import Credentials
 from ui.words import t
-from workbench.endpoint_keys import EndpointKeys
+from workbench.endpoints import EndpointKeys
 from workbench.errors import BadInput, WorkbenchError
 from workbench.serving.server import Proxies
 

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from ui import theme
 from ui.agents import take_nulls
 from ui.kit.events import GATE
-from ui.routes import answers, assets, changes, downloads, pictures, points, uploads
+from ui.routes import answers, assets, downloads, live, pictures, uploads
 from ui.routes.replies import add_error_answers
 from ui.services import Services
 from ui.web.editions import Editions, Speaks, Switches
@@ -33,8 +33,8 @@ from workbench.serving.models import Catalogue
 from workbench.serving.server import NO_PROXIES, Proxies
 
 ROUTERS = (
-    *(answers.router, assets.router, changes.router, downloads.router),
-    *(pictures.router, points.router, downloads.report_router, points.sweep_router, uploads.router),
+    *(answers.router, assets.router, live.changes_router, downloads.router),
+    *(pictures.router, live.router, downloads.report_router, live.sweep_router, uploads.router),
 )
 #: FastAPI's pages about its routes, ours and Gradio's: nobody needs them here.
 NO_PAGES: dict[str, Any] = {"docs_url": None, "redoc_url": None, "openapi_url": None}

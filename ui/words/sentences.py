@@ -1,4 +1,5 @@
-"""What the engine says, in the language spoken: its sentences are English and stand in records.
+"""What the engine says, in the language spoken: its sentences, which are English and stand in
+records, its metrics' names and its kinds of model.
 
 A translation is found by the English sentence itself, with ``{}`` where the engine fills something
 in, ``{n}`` where that is a count in digits: 'There is no {} named '{}'.' The other language's
@@ -11,9 +12,12 @@ they lack.
 import json
 import re
 from functools import cache, lru_cache
+from inspect import getdoc
 from pathlib import Path
 
-from ui.words import LANGUAGE, language, load
+from ui.words import LANGUAGE, known, language, load, t
+from workbench.comparison import names
+from workbench.model_kinds import MODEL_KINDS
 
 FOLDER = Path(__file__).parent / "sentences"
 PLACE = re.compile(r"{\w*}")
@@ -106,7 +110,7 @@ def _filled(words: str, places: list[str]) -> str:
 
 
 def _about_field(wanted: str, text: str, deep: int) -> str | None:
-    """What a recipe says against a field: 'epochs: Input should be greater than 0.'"""
+    """What a recipe says against a field: 'epochs: It must be greater than 0.'"""
     name, _, rest = text.partition(": ")
     label = load(wanted).get(f"field.{name}")
     against = _one(wanted, rest, deep) if label else None
@@ -119,3 +123,34 @@ def _joined(parts: list[str]) -> str:
     for part in parts[1:]:
         text += part if text.endswith(("。", "？", "！")) else f" {part}"
     return text
+
+
+# What the page calls metrics and kinds of model.
+
+
+def metric_label(metric: str) -> str:
+    """'hit_rate@5' -> 'Hit rate@5', in the language spoken; abbreviations are the same in all."""
+    return metric_said(names.label(metric))
+
+
+def metric_said(written: str) -> str:
+    """The same of a label as :mod:`workbench.comparison.names` writes it."""
+    name, at, cutoff = written.partition("@")
+    return f"{said(name)}{at}{cutoff}"
+
+
+# What the page calls a kind of model.
+
+
+def kind_name(kind: str) -> str:
+    """A kind in words: the page's, else its own, else as it is written."""
+    key = f"kind.{kind}"
+    if known(key):
+        return t(key)
+    return said(MODEL_KINDS.get(kind).label) if kind in MODEL_KINDS else kind
+
+
+def about_kind(kind: str) -> str:
+    """What such a model is for: the page's words, else those of its recipe."""
+    key = f"train.kind_{kind}"
+    return t(key) if known(key) else said(getdoc(MODEL_KINDS.get(kind).recipe) or "")

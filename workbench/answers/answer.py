@@ -10,6 +10,7 @@ until then, is not lost.
 import asyncio
 import hashlib
 import json
+import logging
 import random
 import threading
 import time
@@ -22,7 +23,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from workbench.answers import citations
 from workbench.answers.answer_events import AnswerEvents, Took
 from workbench.answers.prompt import passages, prompt, says_nothing
-from workbench.errors import BadInput, JobCancelled, WorkbenchError
+from workbench.endpoints import KeyNotAllowed
+from workbench.errors import BadInput, BadRecipe, JobCancelled, WorkbenchError
 from workbench.jobs.files import write_json
 from workbench.models.resolve import resolve
 from workbench.prepare import look_up
@@ -35,6 +37,7 @@ from workbench.workspace import Workspace
 
 if TYPE_CHECKING:
     from workbench.search.client import SearchClient
+
 
 LONGEST_QUESTION = 10_000
 
@@ -316,3 +319,49 @@ async def _whole(
             if said:
                 said(event)
     raise AssertionError("unreachable")
+
+
+# Who answers, and how: kept in the home, so that it is chosen once. No key is among it.
+
+SETTINGS_FILE = "answers.json"
+#: What belongs to one question.
+_OF_ONE_QUESTION = frozenset({"index", "reranker", "where"})
+
+log = logging.getLogger(__name__)
+
+
+def load_settings(workspace: Workspace) -> dict[str, Any]:
+    """The kept settings by field; {} where there are none. What cannot be read counts as none."""
+    path = workspace.path(SETTINGS_FILE)
+    if not path.is_file():
+        return {}
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        read = AnswerRecipe.read({**kept, "index": "-"})
+    except (ValueError, TypeError, BadRecipe) as error:
+        log.warning("%s cannot be read: %s", path, error)
+        return {}
+    try:
+        workspace.endpoint_keys.variable(read)
+    except KeyNotAllowed:
+        # It could be sent there once; a key that may be is chosen by the address.
+        read = read.model_copy(update={"key_variable": ""})
+    return settings(read)
+
+
+def save_settings(workspace: Workspace, recipe: AnswerRecipe) -> None:
+    write_json(workspace.path(SETTINGS_FILE), settings(recipe))
+
+
+def settings(recipe: AnswerRecipe) -> dict[str, Any]:
+    """The part that is kept."""
+    return recipe.model_dump(exclude=set(_OF_ONE_QUESTION))
+
+
+def settings_over(kept: dict[str, Any], typed: dict[str, Any]) -> dict[str, Any]:
+    """What is typed now over what is kept: a writer that is named takes the place of the other."""
+    if typed.get("local_model"):
+        kept = {**kept, "endpoint": "", "endpoint_model": ""}
+    if typed.get("endpoint"):
+        kept = {**kept, "local_model": ""}
+    return {**kept, **typed}

@@ -10,10 +10,9 @@ import openai
 from openai.types.chat import ChatCompletionChunk
 
 from workbench.answers.answer_events import Took
-from workbench.endpoint_keys import EndpointKeys
+from workbench.endpoints import EndpointKeys, Limit
 from workbench.errors import EndpointFailed, WorkbenchError
 from workbench.recipes.answer import AnswerRecipe
-from workbench.synthesis.amount import Limit
 from workbench.synthesis.endpoint import (
     RESUME,
     Packed,

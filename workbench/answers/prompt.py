@@ -9,9 +9,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from workbench.endpoints import tokens
 from workbench.recipes.answer import NOTHING, PASSAGES, QUESTION, AnswerRecipe
 from workbench.search.results import Hit
-from workbench.synthesis.amount import tokens
 from workbench.synthesis.questions import is_chinese
 
 ENGLISH = """\

@@ -1,7 +1,92 @@
-"""What can be said of a run before it starts: from the data, the tokenizer and the model's own
-files. No torch, no network, nothing submitted."""
+"""What can be said of a run before it starts (``train --check``): rows, steps, tokens, memory and
+warnings, from the data, the tokenizer and the model's own files. No torch, no network, nothing
+submitted."""
 
-from workbench.checks.checking import check
-from workbench.checks.report import CheckReport, Warning_
+from workbench.checks.findings import Facts, findings
+from workbench.checks.memory_estimate import trainable_parameters
+from workbench.checks.report import CheckReport, Lengths, Warning_
+from workbench.checks.run_facts import Looked, free_memory, has_scores, look
+from workbench.jobs.slots import gpus
+from workbench.models.resolve import find
+from workbench.recipes.base import how_many
+from workbench.recipes.train import TrainRecipe
+from workbench.training.epoch import planned, steps, unseen
+from workbench.training.prepare import rows_of
+from workbench.workspace import Workspace
 
 __all__ = ["CheckReport", "Warning_", "check"]
+
+
+def check(workspace: Workspace, recipe: TrainRecipe, *, gpu: bool | None = None) -> CheckReport:
+    """What this run would be, and what is better mended first. Nothing is submitted.
+
+    ``gpu`` says whether there is one (asked of the machine by default). Raises what submitting
+    would raise: an unknown data set or model, no training rows.
+    """
+    looked = look(workspace, recipe, gpu)
+    recipe, footing = looked.recipe, looked.facts
+    shape, width, rows = footing.shape, footing.width, footing.rows
+    memory = footing.memory(recipe)
+    available = free_memory(footing.gpu)
+    devices = how_many(recipe.devices, gpus() if footing.gpu else ())
+    made = planned(looked.reader, recipe, devices)
+    facts = Facts(
+        recipe=recipe,
+        rows=rows,
+        given=looked.given,
+        lengths=looked.lengths,
+        positions=shape.positions if shape else None,
+        contract=looked.contract,
+        listed=find(recipe.model, recipe.kind) or find(looked.model.name, recipe.kind),
+        dev_queries=rows_of(looked.reader, recipe, "dev"),
+        scored=has_scores(looked.reader),
+        gpu=footing.gpu,
+        memory=memory,
+        available=available,
+        devices=devices,
+        steps=steps(recipe, made),
+    )
+    return CheckReport(
+        rows=rows,
+        left_out=made.left_out,
+        batches=len(made),
+        steps=steps(recipe, made),
+        texts_per_batch=_texts(recipe, width, made.largest),
+        tokens_per_batch=_tokens(recipe, width, made.largest, looked.lengths),
+        lengths=looked.lengths,
+        parameters=shape.parameters if shape else None,
+        trainable=trainable_parameters(shape, recipe) if shape else None,
+        memory=memory,
+        available=available,
+        warnings=findings(facts),
+        notes=[*unseen(recipe, made), *_notes(looked)],
+    )
+
+
+def _notes(looked: Looked) -> list[str]:
+    base = looked.model.base or looked.model
+    if not base.local:
+        return [
+            f"The model {base.name} is not on this machine yet, so its tokens and memory are not "
+            "known."
+        ]
+    if looked.facts.shape is None:
+        return ["The model's weights are no safetensors, so its size is not known."]
+    if looked.facts.shape.tokenizer is None:
+        return ["The model has no tokenizer.json, so its tokens and memory are not known."]
+    return []
+
+
+def _texts(recipe: TrainRecipe, width: int, batch: int) -> int:
+    """Texts of a batch of so many rows; pairs of texts for a reranker."""
+    return batch * (1 + width) if recipe.model_kind.reads_pairs else batch * (2 + width)
+
+
+def _tokens(recipe: TrainRecipe, width: int, batch: int, measured: list[Lengths]) -> int | None:
+    """Tokens of a batch of so many rows, as they are on average."""
+    if len(measured) < 2:
+        return None
+    query, document = (one.mean for one in measured)
+    if recipe.model_kind.reads_pairs:
+        return round(batch * (1 + width) * (query + document))
+    return round(batch * query + batch * (1 + width) * document)

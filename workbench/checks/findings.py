@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from workbench.checks.report import Lengths, Memory, Warning_
 from workbench.models.contract import Contract
 from workbench.models.resolve import CatalogueModel
-from workbench.recipes.idle import early_stopping, idle
 from workbench.recipes.train import TrainRecipe
+from workbench.training.prepare import early_stopping, idle
 
 #: Fewer dev queries than this cannot tell a better model from luck.
 ENOUGH_QUERIES = 50

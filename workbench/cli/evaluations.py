@@ -34,7 +34,7 @@ from workbench.comparison.names import HEADLINE, METRICS, label
 from workbench.comparison.table import COLUMNS, WHICH, first_order
 from workbench.comparison.text import result_text
 from workbench.errors import BadInput
-from workbench.evaluation.files import ranked_ids
+from workbench.evaluation.registry import ranked_ids
 from workbench.plurals import counted
 from workbench.recipes.evaluate import EvaluateRecipe, MatrixRecipe
 from workbench.workspace import Workspace

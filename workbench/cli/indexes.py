@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.records import Index
-from workbench.answers.answer import collect_answer, prepare
-from workbench.answers.answer_settings import load, over
+from workbench.answers.answer import collect_answer, load_settings, prepare, settings_over
 from workbench.cli.output import columns, say, size_words
 from workbench.cli.running import (
     Commands,
@@ -351,7 +350,7 @@ def _answer(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     from workbench.search.client import SearchClient
 
     allow_typed_key(workspace, args)
-    values = over(load(workspace), read_values(args, AnswerRecipe))
+    values = settings_over(load_settings(workspace), read_values(args, AnswerRecipe))
     recipe = AnswerRecipe.read({**values, "index": args.index})
     recipe = prepare(workspace, recipe, args.question)
     client = SearchClient(workspace)

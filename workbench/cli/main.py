@@ -12,7 +12,7 @@ from typing import Any
 from workbench.cli import data, evaluations, indexes, jobs, mine, models, serve, train
 from workbench.cli.output import print_json, say
 from workbench.cli.running import Command, Commands, JobFailed, until_unread
-from workbench.endpoint_keys import EndpointKeys
+from workbench.endpoints import EndpointKeys
 from workbench.errors import WorkbenchError
 from workbench.workspace import Workspace
 

@@ -19,18 +19,17 @@ from workbench.cli.running import (
     typed_token,
     with_id,
 )
-from workbench.comparison.conditions import blended, conditions
 from workbench.comparison.names import HEADLINE
+from workbench.comparison.table import blended, conditions
 from workbench.errors import BadInput
 from workbench.model_kinds import MODEL_KINDS
 from workbench.models.contract import Contract
 from workbench.models.resolve import catalogue, manner
-from workbench.quantization.methods import signed
 from workbench.recipes.base import ContractRecipe
 from workbench.recipes.data import AddModelRecipe
 from workbench.recipes.merge import BlendRecipe, MergeRecipe
 from workbench.recipes.push import PushModelRecipe
-from workbench.recipes.quantize import QuantizeLabRecipe, QuantizeRecipe
+from workbench.recipes.quantize import QuantizeLabRecipe, QuantizeRecipe, signed
 from workbench.takeaway.push import submit
 from workbench.takeaway.snippet import use_lines, write_in_own_process
 from workbench.workspace import Workspace

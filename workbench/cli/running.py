@@ -13,7 +13,7 @@ import orjson
 
 from storage.records import Job, JobStatus
 from workbench.cli.output import ProgressLine, say
-from workbench.comparison.conditions import conditions
+from workbench.comparison.table import conditions
 from workbench.errors import BadInput, BadRecipe, WorkbenchError
 from workbench.jobs.suggested import suggestions
 from workbench.model_kinds import MODEL_KINDS

@@ -31,7 +31,7 @@ from workbench.data.edit import Changes
 from workbench.data.reader import DatasetReader
 from workbench.data.versions import new_version
 from workbench.errors import BadInput, NotFound
-from workbench.evaluation.files import QRELS_FILE, QUERIES_FILE, RUN_FILE
+from workbench.evaluation.registry import QRELS_FILE, QUERIES_FILE, RUN_FILE
 
 if TYPE_CHECKING:
     from workbench.workspace import Workspace

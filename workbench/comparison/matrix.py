@@ -6,9 +6,8 @@ Torch-free: the page and the command line show with it what a worker measured.
 from collections.abc import Mapping
 from typing import Any
 
-from workbench.comparison.conditions import conditions
 from workbench.comparison.names import label
-from workbench.comparison.table import aligned, markdown_line
+from workbench.comparison.table import aligned, conditions, markdown_line
 
 #: In this order, everywhere.
 MEASURED = ("hit_rate", "mrr", "map", "ndcg")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.comparison.significance import bootstrap_interval
-from workbench.data_check.classify import NO_LANGUAGE, SURE, likelihoods
+from workbench.data_check.languages import NO_LANGUAGE, SURE, likelihoods
 
 # In which language queries are, by the data check's classifier: named only where it is sure.
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from storage.errors import NameExists
 from storage.records import Dataset, DatasetVersion, Model
 from workbench.errors import BadInput, DatasetNotFound
 from workbench.jobs.files import folder_bytes, folder_of, write_recipe
@@ -76,10 +75,9 @@ class Datasets(NamedRecords[Dataset]):
         now = time.time()
         dataset = Dataset(id, name, now, 1, summary)
         version = DatasetVersion(id, 1, None, manifest, summary, now)
-        try:
-            return self._store.datasets.insert(dataset, version)
-        except NameExists as error:
-            raise self.name_taken(name) from error
+        with self.naming(name):
+            self._store.datasets.insert(dataset, version)
+        return dataset
 
     def versions(self, name: str) -> "VersionList":
         """All versions, oldest first; :mod:`workbench.data.versions` says how each came to be."""
@@ -107,10 +105,8 @@ class Datasets(NamedRecords[Dataset]):
             raise BadInput(f"A name has between 1 and {LONGEST_NAME} characters.")
         self.refuse_needed(dataset, self._jobs(dataset, JobStatus.RUNNING))
         models = self._trained_on(dataset.name)
-        try:
+        with self.naming(wanted):
             self._store.datasets.rename(dataset.id, wanted)
-        except NameExists as error:
-            raise self.name_taken(wanted) from error
         for model in models:  # Their pages say what they were trained on by its name.
             self._store.models.update(replace(model, summary={**model.summary, "dataset": wanted}))
         for job in self._store.jobs.list():  # What was measured and found is looked up by it too.

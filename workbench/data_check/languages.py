@@ -1,20 +1,52 @@
 """In which languages the texts are: told by py3langid, and only where it is sure."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from workbench.data_check.checked import Array, CheckedVersion, queries_of
-from workbench.data_check.classify import UNKNOWN, classifier
 from workbench.data_check.report import EXAMPLES, Example, Finding, Fix
 from workbench.plurals import form
 
+#: How sure the classifier must be; what is short or mostly names, numbers or code is not told.
+SURE = 0.95
+#: Of a text that is in no language: numbers, signs.
+NO_LANGUAGE = "zxx"
+UNKNOWN = ""
 #: Characters of a text that are looked at.
 _START = 400
 #: Fewer texts than this in another language are chance.
 _FEW = 3
+
+
+@cache
+def likelihoods() -> Callable[[str], list[tuple[str, float]]]:
+    """Text -> every language's code with how likely it is (0 to 1), the likeliest first."""
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    known = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+    def tell(text: str) -> list[tuple[str, float]]:
+        return [(str(language), float(sure)) for language, sure in known.rank(text)]
+
+    return tell
+
+
+@cache
+def classifier() -> Callable[[str], str]:
+    """Text -> language code, or '' where it is not sure."""
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    known = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+    def tell(text: str) -> str:
+        language, sure = known.classify(text)
+        return str(language) if sure >= SURE else UNKNOWN
+
+    return tell
 
 
 def languages(data: CheckedVersion) -> Iterator[Finding]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from workbench.comparison.conditions import SWITCH
 from workbench.comparison.names import DEPTH
+from workbench.comparison.table import SWITCH
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.evaluation.measure import Progress, measure_cut

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from workbench.comparison.conditions import EXCLUDED, STAYED
+from workbench.comparison.table import EXCLUDED, STAYED
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.evaluation.exact_search import Run, to_the_left

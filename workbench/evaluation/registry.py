@@ -1,7 +1,8 @@
-"""The evaluations of a workspace: measured once, kept as they were."""
+"""The evaluations of a workspace: measured once, kept as they were, each with its files."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from storage.records import Evaluation
 from workbench.errors import NotFound
@@ -11,6 +12,11 @@ if TYPE_CHECKING:
     from storage.store import Store
 
 FOLDER = "evaluations"
+# The files in an evaluation's folder.
+RUN_FILE = "run.parquet"
+QUERIES_FILE = "queries.parquet"
+QRELS_FILE = "qrels.parquet"
+PAIRS_FILE = "pairs.parquet"
 
 
 class Evaluations:
@@ -46,3 +52,9 @@ class Evaluations:
             named = self._store.datasets.by_name(dataset)
             filters["dataset_id"] = dataset if named is None else named.id
         return self._store.evaluations.list(**filters)
+
+
+def ranked_ids(result: Mapping[str, Any]) -> list[str]:
+    """Ids in the order of the job's tables; those on a second data set last."""
+    second = result.get("second_dataset") or {}
+    return [*(result.get("evaluations") or ()), *(second.get("evaluations") or ())]

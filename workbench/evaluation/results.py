@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from storage.records import Evaluation
-from workbench.comparison.conditions import LENGTHS
 from workbench.comparison.names import CORRELATIONS
 from workbench.comparison.significance import (
     Comparison,
@@ -21,14 +20,14 @@ from workbench.comparison.significance import (
     second_stage_verdict,
     verdict,
 )
-from workbench.comparison.table import ALL_DOCUMENTS, OWN_CANDIDATES, mode_of
+from workbench.comparison.table import ALL_DOCUMENTS, LENGTHS, OWN_CANDIDATES, mode_of
 from workbench.data.reader import DatasetReader
-from workbench.evaluation.files import PAIRS_FILE, QRELS_FILE, QUERIES_FILE, RUN_FILE
 from workbench.evaluation.measure import Measured
 from workbench.evaluation.named import BM25, GIVEN, Named
 from workbench.evaluation.pairs import ScoredPairs
 from workbench.evaluation.pictures import Turned
 from workbench.evaluation.pool import Pool, Rows, excluding
+from workbench.evaluation.registry import PAIRS_FILE, QRELS_FILE, QUERIES_FILE, RUN_FILE
 from workbench.jobs.reporting import JobContext
 from workbench.models.contract import Contract
 from workbench.models.resolve import ResolvedModel

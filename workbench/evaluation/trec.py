@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from storage.records import Evaluation
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput, NotFound
-from workbench.evaluation.files import QRELS_FILE, QUERIES_FILE, RUN_FILE
+from workbench.evaluation.registry import QRELS_FILE, QUERIES_FILE, RUN_FILE
 from workbench.evaluation.results import judged
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from itertools import combinations
 from pathlib import Path
 
 from storage.records import Job, SlotKind
-from workbench.endpoint_keys import KEYS_VARIABLE
+from workbench.endpoints import KEYS_VARIABLE
 from workbench.jobs import files
 from workbench.jobs.launchers import Command
 from workbench.recipes.base import how_many, named

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from storage.records import Model
-from workbench.comparison.conditions import SWITCH
+from workbench.comparison.table import SWITCH
 from workbench.data.reader import choosing_split, chosen_by
 from workbench.errors import BadInput
 from workbench.evaluation.candidates import freeze
@@ -19,7 +19,6 @@ from workbench.evaluation.pool import asked_pool
 from workbench.evaluation.results import lengths_of
 from workbench.jobs.reporting import JobContext
 from workbench.merging.merge import write_blended, write_model
-from workbench.merging.mergeable import full_model
 from workbench.model_kinds import ModelKind
 from workbench.models.assemble import holds_projection
 from workbench.models.contract import Contract
@@ -28,6 +27,7 @@ from workbench.models.inspect import is_language_model
 from workbench.models.load import load_model
 from workbench.models.locate import LocalModel, locate
 from workbench.models.registry import from_job, new_model
+from workbench.models.resolve import full_model
 from workbench.recipes.merge import BlendRecipe, read_ratios
 from workbench.training.dev import DevTask, Reranking, Retrieval
 from workbench.training.image_text import text_to_picture

@@ -14,7 +14,6 @@ from storage.records import Model
 from workbench.data.reader import DatasetReader
 from workbench.errors import WorkbenchError
 from workbench.jobs.reporting import JobContext
-from workbench.merging.mergeable import adapter_of
 from workbench.merging.probe import (
     Numbers,
     Probe,
@@ -29,6 +28,7 @@ from workbench.models.contract import Contract
 from workbench.models.locate import LocalModel, locate
 from workbench.models.precision import pick_device
 from workbench.models.registry import from_job, new_model
+from workbench.models.resolve import adapter_of
 from workbench.recipes.merge import MergeRecipe
 from workbench.takeaway.snippet import snippet
 from workbench.training.loss import within_limit

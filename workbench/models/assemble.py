@@ -16,11 +16,19 @@ from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
 from sentence_transformers.sentence_transformer.modules import Pooling
 
 from workbench.errors import ModelUnusable
-from workbench.models.contract import COLBERT_HEAD, Contract, has_token_head, is_late_folder
+from workbench.models.contract import (
+    COLBERT_HEAD,
+    NO,
+    YES,
+    Contract,
+    has_token_head,
+    is_late_folder,
+    own_template,
+    template_of,
+)
 from workbench.models.image_text import whole_model
 from workbench.models.inspect import Layout
 from workbench.models.precision import dtype_of
-from workbench.models.prompts import NO, YES, own_template, template_of
 from workbench.models.quantized import QUANTIZATION_METHODS, is_graph
 
 # How a model's weights are kept in memory: fp32, bf16, or quantized under an adapter.

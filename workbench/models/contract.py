@@ -1,7 +1,8 @@
 """What must be known of a model to use it as it was trained; saved beside its weights, obeyed
-in evaluation, indexing, search and export.
+in evaluation, indexing, search and export. An LLM reranker's prompt is part of it.
 """
 
+import json
 import re
 from fnmatch import fnmatch
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from workbench.errors import BadInput, ModelUnusable
+from workbench.errors import BadInput, ModelUnusable, value_sentence
 from workbench.extensions import OneOf
 from workbench.model_kinds import MODEL_KINDS, ModelKind
 from workbench.models.architecture import TWO_TOWERS, JsonDict
@@ -98,7 +99,8 @@ class Contract(BaseModel):
             wrong = error.errors()[0]
             field = ".".join(map(str, wrong["loc"])) or CONTRACT_FILE
             raise ModelUnusable(
-                f"The contract of the model in {folder} cannot be used: {field}: {wrong['msg']}.",
+                f"The contract of the model in {folder} cannot be used: {field}: "
+                f"{value_sentence(wrong)}",
                 "A kind of model that an extension brought needs that extension.",
             ) from error
 
@@ -203,3 +205,75 @@ def as_kind(contract: Contract, kind: str, *, llm: bool = False) -> Contract:
     holds a language model with its output layer."""
     made: Contract = MODEL_KINDS.get(kind).made_from(contract, llm)
     return made.model_copy(update={"kind": kind})
+
+
+# An LLM reranker's prompt, as a person writes it and as its tokenizer keeps it.
+#
+# The tokenizer's chat template carries the prompt, so that the saved folder asks the same question
+# in sentence-transformers alone: it renders a pair as two messages, 'query' and 'document', and
+# when a pair is too long it cuts the document and puts what follows it back.
+
+#: The prompt of an LLM reranker whose own files bring none.
+TEMPLATE = (
+    "Judge whether the document answers the query. Answer only {yes} or {no}.\n"
+    "Instruction: {instruction}\nQuery: {query}\nDocument: {document}\nAnswer:"
+)
+INSTRUCTION = "Find documents that answer the query."
+YES, NO = "yes", "no"
+
+_FIELD = re.compile(r"\{(query|document|instruction|yes|no)\}")
+_GATHER = (
+    "{%- set pair = namespace(query='', document='') -%}"
+    "{%- for message in messages -%}"
+    "{%- if message['role'] == 'query' -%}{%- set pair.query = message['content'] -%}"
+    "{%- elif message['role'] == 'document' -%}{%- set pair.document = message['content'] -%}"
+    "{%- endif -%}{%- endfor -%}"
+)
+
+
+def chat_template(template: str, *, instruction: str, yes: str, no: str) -> str:
+    """The Jinja template of a prompt with ``{query}`` and ``{document}``.
+
+    ``{instruction}``, ``{yes}`` and ``{no}`` are filled in; any other brace stays as it is. Raises
+    :class:`BadInput` where the prompt would not contain the query or the document.
+    """
+    for needed in ("query", "document"):
+        if template.count(f"{{{needed}}}") != 1:
+            raise BadInput(
+                f"The prompt must contain {{{needed}}} exactly once.",
+                "Write for example: Query: {query} Document: {document} Answer:",
+            )
+    given = {"instruction": instruction, "yes": yes, "no": no}
+    pieces = _FIELD.split(template)
+    written = []
+    for at, piece in enumerate(pieces):
+        if at % 2 == 0:
+            written.append(_literal(piece))
+        elif piece in given:
+            written.append(_literal(given[piece]))
+        else:
+            written.append(f"{{{{- pair.{piece} -}}}}")
+    return _GATHER + "".join(written)
+
+
+def own_template(folder: Path) -> bool:
+    """Whether the model brings a chat template of its own that knows queries and documents; one
+    for plain chats does not."""
+    path = folder / "chat_template.jinja"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return "query" in text and "document" in text
+
+
+def template_of(contract: Contract) -> str:
+    """The chat template that asks a contract's question; raises :class:`BadInput`."""
+    return chat_template(
+        contract.prompt_template or TEMPLATE,
+        instruction=contract.instruction or INSTRUCTION,
+        yes=contract.yes_token or YES,
+        no=contract.no_token or NO,
+    )
+
+
+def _literal(text: str) -> str:
+    """Text that Jinja prints as it is, whatever it contains."""
+    return f"{{{{- {json.dumps(text, ensure_ascii=False)} -}}}}" if text else ""

@@ -12,12 +12,11 @@ import numpy as np
 from workbench.errors import BadInput, InUse, ModelUnusable
 from workbench.jobs.reporting import JobContext
 from workbench.models.architecture import pickled_of, safetensors_of
-from workbench.models.contract import CONTRACT_FILE, Contract
+from workbench.models.contract import CONTRACT_FILE, Contract, template_of
 from workbench.models.files import copy_model
 from workbench.models.inspect import inspect_folder, read_json, read_list
 from workbench.models.locate import LocalModel, convert_in_place, fetch, locate
 from workbench.models.named_classes import refuse_foreign_classes
-from workbench.models.prompts import template_of
 from workbench.models.registry import from_job, new_model
 from workbench.models.resolve import ResolvedModel, from_folder, resolve
 from workbench.models.rules import OWN_FILES, Rules, answer_id, pooling_config

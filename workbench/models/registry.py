@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 from filelock import FileLock
 
-from storage.errors import NameExists
 from storage.records import Index, Model
 from workbench.errors import ModelNotFound, ModelUnusable
 from workbench.jobs.files import folder_bytes
@@ -127,10 +126,8 @@ class Models(NamedRecords[Model]):
     def add(self, model: Model) -> Model:
         """Register a model whose folder is complete; raises :class:`NameTaken`."""
         model = self._measured(model)
-        try:
+        with self.naming(model.name):
             self._store.models.insert(model)
-        except NameExists as error:
-            raise self.name_taken(model.name) from error
         return model
 
     def check_name(self, name: str) -> str:

@@ -1,4 +1,5 @@
-"""From what a person calls a model to where it is: the workspace, a folder, or the hub.
+"""From what a person calls a model to where it is: the workspace, a folder, or the hub; and
+which models can be trained, merged, blended and quantized.
 
 Torch-free and without network: a hub id is checked for its form and, when the hub may not be asked
 (``HF_HUB_OFFLINE``), for being in the local cache. A worker downloads it (:mod:`.locate`).
@@ -8,6 +9,7 @@ import difflib
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -343,3 +345,62 @@ def _meant(workspace: "Workspace", name: str) -> str:
     known = [model.name for model in workspace.models.list()] + [registry.NAME]
     close = difflib.get_close_matches(name.rpartition("/")[2], known, n=1)
     return f"Did you mean '{close[0]}'?" if close else ""
+
+
+# Which models can be trained, merged, blended and quantized.
+
+
+def can_be_trained(contract: Mapping[str, Any]) -> bool:
+    """Whether a model of this contract could be trained further: a pair of two could not, nor one
+    of a smaller format."""
+    return not contract.get("pictures_by") and not contract.get("weights")
+
+
+def refuse_two(name: str, contract: Contract | None) -> None:
+    """Raise :class:`BadInput` where a model's texts and pictures are read by two models: what
+    changes weights changes those of one model."""
+    if contract is not None and contract.pictures_by:
+        raise BadInput(
+            f"'{name}' encodes texts and pictures with two models: it can be used, but not "
+            "trained or blended.",
+            f"Take the model that reads its pictures, '{contract.pictures_by}': it learns both.",
+        )
+
+
+def adapter_of(workspace: "Workspace", model: str) -> ResolvedModel:
+    """The adapter of that name, with its base; raises :class:`BadInput` for any other model."""
+    found = resolve(workspace, model)
+    if found.base is None:
+        raise BadInput(
+            f"'{found.name}' is not an adapter, so there is nothing to merge.",
+            "It can be used, downloaded and trained further as it is.",
+        )
+    return found
+
+
+def full_model(workspace: "Workspace", model: str) -> ResolvedModel:
+    """A model with all its weights; raises :class:`BadInput` for an adapter."""
+    found = resolve(workspace, model)
+    if found.base is not None:
+        raise BadInput(
+            f"'{found.name}' is an adapter, whose weights are not its base's.",
+            f"Merge it first: python -m workbench merge {found.name}",
+        )
+    refuse_two(found.name, found.contract)
+    return found
+
+
+def whole_model(workspace: "Workspace", model: str) -> ResolvedModel:
+    """A model with weights of its own; raises :class:`BadInput` for an adapter."""
+    found = resolve(workspace, model)
+    if found.base is not None:
+        raise BadInput(
+            f"'{found.name}' is an adapter: what is quantized are a whole model's weights.",
+            f"Merge it first: python -m workbench merge {found.name}",
+        )
+    return found
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether a model's folder holds an adapter."""
+    return (folder / "adapter_config.json").is_file()

@@ -20,9 +20,18 @@ from workbench.models.architecture import (
     position_limit,
     text_config,
 )
-from workbench.models.contract import Contract, as_kind, has_token_head
+from workbench.models.contract import (
+    INSTRUCTION,
+    NO,
+    TEMPLATE,
+    YES,
+    Contract,
+    as_kind,
+    has_token_head,
+    own_template,
+    template_of,
+)
 from workbench.models.inspect import ModelFolder, is_language_model, read_json, read_list
-from workbench.models.prompts import INSTRUCTION, NO, TEMPLATE, YES, own_template, template_of
 from workbench.recipes.base import ContractRecipe
 
 #: What changes a model's vectors or scores through its own files, not only how texts are handed in.

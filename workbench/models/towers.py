@@ -6,15 +6,14 @@ texts' files in its folder, the pictures' in the folder 'pictures' below it. Tor
 are converted.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workbench.errors import BadInput
 from workbench.jobs.reporting import JobContext
 from workbench.model_kinds import seeing
-from workbench.models.contract import PICTURES, Contract
+from workbench.models.contract import PICTURES
 from workbench.models.files import copy_model
 from workbench.models.locate import LocalModel, convert_in_place, locate
 from workbench.models.resolve import ResolvedModel, find, resolve
@@ -66,23 +65,6 @@ def _refuse_parts(model: ResolvedModel) -> None:
         raise BadInput(
             f"'{model.name}' was made here from another model already.",
             "Take the model it was made from.",
-        )
-
-
-def can_be_trained(contract: Mapping[str, Any]) -> bool:
-    """Whether a model of this contract could be trained further: a pair of two could not, nor one
-    of a smaller format."""
-    return not contract.get("pictures_by") and not contract.get("weights")
-
-
-def refuse_two(name: str, contract: Contract | None) -> None:
-    """Raise :class:`BadInput` where a model's texts and pictures are read by two models: what
-    changes weights changes those of one model."""
-    if contract is not None and contract.pictures_by:
-        raise BadInput(
-            f"'{name}' encodes texts and pictures with two models: it can be used, but not "
-            "trained or blended.",
-            f"Take the model that reads its pictures, '{contract.pictures_by}': it learns both.",
         )
 
 

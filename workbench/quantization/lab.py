@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from workbench.comparison.conditions import SWITCH
 from workbench.comparison.names import DEPTH
+from workbench.comparison.table import SWITCH
 from workbench.data.reader import choosing_split, chosen_by
 from workbench.errors import JobCancelled, WorkbenchError
 from workbench.evaluation.exact_search import Run
@@ -42,10 +42,9 @@ from workbench.quantization.measuring import (
     unforeseen,
     written,
 )
-from workbench.quantization.methods import VectorFormat
 from workbench.quantization.prepare import formats
 from workbench.quantization.vectors import Codes, QuantizedIndex
-from workbench.recipes.quantize import QuantizeLabRecipe
+from workbench.recipes.quantize import QuantizeLabRecipe, VectorFormat
 
 ORIGINAL = "original"
 

@@ -20,7 +20,7 @@ from sentence_transformers.util.quantization import quantize_embeddings
 
 from workbench.evaluation.exact_search import Order, Run, cut
 from workbench.evaluation.measure import cut_to
-from workbench.quantization.methods import VectorFormat
+from workbench.recipes.quantize import VectorFormat
 
 Vectors = NDArray[np.float32]
 #: Documents whose values say where each dimension lies; more would not move the ends by much.

@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from workbench.errors import BadInput, BadRecipe
+from workbench.errors import BadInput, BadRecipe, value_sentence
 from workbench.extensions import OneOf
 from workbench.model_kinds import MODEL_KINDS, ModelKind
 
@@ -133,7 +133,7 @@ def _sentences(error: ValidationError) -> dict[str, str]:
     found: dict[str, str] = {}
     for one in error.errors():
         name = ".".join(str(part) for part in one["loc"]) or "recipe"
-        found.setdefault(name, one["msg"].removeprefix("Value error, ").rstrip(".") + ".")
+        found.setdefault(name, value_sentence(one))
     return found
 
 

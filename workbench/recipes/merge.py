@@ -41,7 +41,7 @@ def _checked(text: str) -> str:
     return text
 
 
-_FULL = Fit(check="workbench.merging.mergeable:full_model")
+_FULL = Fit(check="workbench.models.resolve:full_model")
 
 
 class MergeRecipe(Recipe):
@@ -52,7 +52,7 @@ class MergeRecipe(Recipe):
     model: str = setting(
         help="The adapter: a name in the workspace, or a folder.",
         refers_to="model",
-        fits=Fit(check="workbench.merging.mergeable:adapter_of"),
+        fits=Fit(check="workbench.models.resolve:adapter_of"),
         min_length=1,
     )
     name: str = model_name(

@@ -1,13 +1,13 @@
 """Recipes that make a model smaller, and that measure what that costs."""
 
-from typing import Annotated, ClassVar, Literal
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import AfterValidator
 
 from workbench.extensions import OneOf
 from workbench.models.contract import name_from
 from workbench.models.quantized import QUANTIZATION_METHODS
-from workbench.quantization.methods import VectorMethod
 from workbench.recipes.base import Recipe, checked_dimensions, setting
 from workbench.recipes.fields import (
     Device,
@@ -21,6 +21,42 @@ from workbench.recipes.fields import (
     query_document,
     seed,
 )
+
+#: The ways to make embeddings smaller.
+VectorMethod = Literal["float32", "int8", "uint8", "binary", "ubinary"]
+VECTOR_METHODS: tuple[str, ...] = get_args(VectorMethod)
+
+#: How much MAP@100 a format of embeddings may lose against full precision.
+VECTOR_BOUNDS: dict[str, float] = {
+    "float32": 0.03,
+    "int8": 0.01,
+    "uint8": 0.01,
+    "binary": 0.03,
+    "ubinary": 0.03,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class VectorFormat:
+    """How embeddings are kept: cut to ``dimensions`` (0: all of them), then as ``method`` says."""
+
+    method: str
+    dimensions: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.method} {self.dimensions}" if self.dimensions else self.method
+
+    @property
+    def bound(self) -> float:
+        """Cut ones are allowed what binary ones are."""
+        return VECTOR_BOUNDS["float32"] if self.dimensions else VECTOR_BOUNDS[self.method]
+
+
+def signed(change: float) -> str:
+    """With its sign and four places; what rounds to nothing has no minus."""
+    return f"{round(change, 4) + 0.0:+.4f}"
+
 
 Method = Annotated[str, OneOf(QUANTIZATION_METHODS.names, QUANTIZATION_METHODS.all)]
 

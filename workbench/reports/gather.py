@@ -10,10 +10,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from storage.records import Evaluation, Job, JobStatus, Model
-from workbench.comparison.conditions import excluded, excludes, lengths
 from workbench.comparison.names import HEADLINE, label
 from workbench.comparison.slices import Slicing, slicings
-from workbench.comparison.table import ALL_CAPTIONS, Table, markdown_line
+from workbench.comparison.table import (
+    ALL_CAPTIONS,
+    Table,
+    excluded,
+    excludes,
+    lengths,
+    markdown_line,
+)
 from workbench.comparison.text import Forgetting, forgetting, tables
 from workbench.errors import BadInput, JobNotFound, NotFound
 from workbench.recipes.base import Recipe

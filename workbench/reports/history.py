@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from storage.records import Evaluation, Job, MetricRow
-from workbench.comparison.conditions import EXCLUDED, LENGTHS, STAYED
 from workbench.comparison.names import CORRELATIONS, HEADLINE, METRICS
+from workbench.comparison.table import EXCLUDED, LENGTHS, STAYED
 from workbench.recipes.base import Recipe
 from workbench.recipes.evaluate import EvaluateRecipe, MatrixRecipe
 from workbench.tasks import all_tasks

@@ -9,8 +9,7 @@ import faiss as untyped
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.search.index_types import Mask, Nearest, Plan
-from workbench.search.vectors import BLOCK, Vectors
+from workbench.search.index_types import BLOCK, Mask, Nearest, Plan, Vectors
 
 # What FAISS's Python wrappers take is not what its type stubs say.
 faiss: Any = untyped

@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 
 from workbench.errors import BadInput
 from workbench.extensions import Registry
-from workbench.search.vectors import BLOCK, Vectors
 
+#: Vectors (n, d), or one (d,).
+Vectors = NDArray[np.float32]
+#: Vectors read, trained or added at a time.
+BLOCK = 20_000
 #: Marks documents of an index by position (n,).
 Mask = NDArray[np.bool_]
 #: Scores and positions of documents, best first.

@@ -32,12 +32,11 @@ from workbench.models.locate import LocalModel, locate
 from workbench.recipes.evaluate import IndexRecipe
 from workbench.search import pictures
 from workbench.search.found import no_encoder
-from workbench.search.index_types import Plan, Searchable
+from workbench.search.index_types import Plan, Searchable, Vectors
 from workbench.search.pictures import Seeing, Skipped
-from workbench.search.plan import PlannedIndex, check_memory, make_plan
+from workbench.search.plan import PlannedIndex, Spool, check_memory, make_plan
 from workbench.search.staleness import identity
 from workbench.search.texts import as_rows, numbered, write_documents
-from workbench.search.vectors import Spool, Vectors
 
 # What an index finds of what an exact search finds, and how quickly.
 #

@@ -1,15 +1,17 @@
-"""An index as planned: how a recipe's is, and building, opening and searching one. FAISS-free
-until an index is built or opened."""
+"""An index as planned: how a recipe's is, the vectors it is built from, and building, opening and
+searching one. FAISS-free until an index is built or opened."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import psutil
+from numpy.typing import NDArray
 
 from workbench.errors import BadInput
 from workbench.recipes.evaluate import IndexRecipe
 from workbench.search.index_types import (
+    BLOCK,
     INDEX_TYPES,
     PQ_NEEDS,
     IndexRequest,
@@ -17,8 +19,8 @@ from workbench.search.index_types import (
     Nearest,
     Plan,
     VectorIndex,
+    Vectors,
 )
-from workbench.search.vectors import Spool, Vectors
 
 #: A graph of more documents than this takes too long to build on a few cores.
 GRAPH_MOST = 200_000
@@ -80,6 +82,44 @@ def _preset(type: str, documents: int) -> str:
     if type == "small":
         return "sq8" if documents < 2 * PQ_NEEDS else "ivfpq"
     return "flat"
+
+
+class Spool:
+    """Vectors (n, d) on disk while an index is built: made once, read as often as needed, in little
+    memory. Filled from the front; ``remove`` when done."""
+
+    def __init__(self, path: Path, rows: int, dimensions: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._vectors = np.memmap(path, np.float32, "w+", shape=(max(1, rows), dimensions))
+        self.rows = 0
+
+    @property
+    def dimensions(self) -> int:
+        return int(self._vectors.shape[1])
+
+    def add(self, vectors: Vectors) -> None:
+        self._vectors[self.rows : self.rows + len(vectors)] = vectors
+        self.rows += len(vectors)
+
+    def at(self, rows: NDArray[np.int64]) -> Vectors:
+        """The vectors at these rows; ascending rows are read quickest."""
+        return np.array(self._vectors[rows])
+
+    def blocks(self, start: int = 0) -> Iterator[Vectors]:
+        """All vectors from ``start`` on, in order."""
+        for first in range(start, self.rows, BLOCK):
+            yield np.array(self._vectors[first : min(self.rows, first + BLOCK)])
+
+    def sample(self, count: int, seed: int) -> Vectors:
+        """So many vectors chosen by chance (all, where there are fewer)."""
+        if count >= self.rows:
+            return np.array(self._vectors[: self.rows])
+        chosen = np.random.default_rng(seed).choice(self.rows, count, replace=False)
+        return self.at(np.sort(chosen))
+
+    def remove(self) -> None:
+        self._path.unlink(missing_ok=True)
 
 
 class PlannedIndex:

@@ -3,7 +3,6 @@
 import shutil
 from pathlib import Path
 
-from storage.errors import NameExists
 from storage.records import Index
 from workbench.errors import IndexNotFound
 from workbench.jobs.files import folder_bytes
@@ -37,10 +36,8 @@ class Indexes(NamedRecords[Index]):
 
     def add(self, index: Index) -> Index:
         """Register an index whose folder is complete; raises :class:`NameTaken`."""
-        try:
+        with self.naming(index.name):
             self._store.indexes.insert(index)
-        except NameExists as error:
-            raise self.name_taken(index.name) from error
         return index
 
     def check_name(self, name: str) -> str:

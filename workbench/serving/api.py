@@ -29,7 +29,14 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from workbench.errors import BadInput, ModelNotFound, NotFound, SearchUnavailable, WorkbenchError
+from workbench.errors import (
+    BadInput,
+    ModelNotFound,
+    NotFound,
+    SearchUnavailable,
+    WorkbenchError,
+    value_sentence,
+)
 from workbench.search.client import SearchClient
 from workbench.serving import shapes
 from workbench.serving.batching import Embedded, Full, Gone, Work, cut, probability, while_there
@@ -152,7 +159,9 @@ def add_failures(api: FastAPI) -> None:
         # A field of several types has one complaint for each; the field itself is enough.
         param = place[0] if place else None
         where = f"'{param}': " if param else ""
-        return failure(400, f"The request cannot be read: {where}{one['msg']}.", param=param)
+        return failure(
+            400, f"The request cannot be read: {where}{value_sentence(one)}", param=param
+        )
 
     @api.exception_handler(HTTPException)
     def http(_request: Request, error: HTTPException) -> Response:

@@ -11,11 +11,10 @@ import openai
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
-from workbench.endpoint_keys import EndpointKeys
+from workbench.endpoints import EndpointKeys, Limit
 from workbench.errors import EndpointFailed, WorkbenchError
 from workbench.recipes.fields import origin
 from workbench.recipes.synthesize import SynthesizeRecipe
-from workbench.synthesis.amount import Limit
 from workbench.synthesis.answers import Answer, Answers
 
 # The client for an endpoint: it sends one key and nothing else of the environment, asks nobody

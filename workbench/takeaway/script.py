@@ -15,9 +15,8 @@ from typing import Any
 from workbench.errors import BadInput, ModelUnusable, WorkbenchError
 from workbench.model_kinds import ModelKind
 from workbench.models.assemble import FULL, keeping_of
-from workbench.models.contract import Contract, has_token_head
+from workbench.models.contract import Contract, has_token_head, template_of
 from workbench.models.inspect import Layout, inspect_folder, read_json
-from workbench.models.prompts import template_of
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.records import Model
 from workbench.takeaway import pieces

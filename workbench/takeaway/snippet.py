@@ -13,7 +13,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from workbench.comparison.conditions import LENGTHS
+from workbench.comparison.table import LENGTHS
 from workbench.errors import BadInput, JobNotFound, ModelUnusable, WorkbenchError
 from workbench.models import registry
 from workbench.models.contract import CONTRACT_FILE, PICTURES, Contract

@@ -15,10 +15,10 @@ from transformers import TrainerCallback
 
 from workbench.errors import TrainingDiverged
 from workbench.jobs.reporting import JobContext
-from workbench.recipes.idle import eval_steps
 from workbench.recipes.objectives import Objective
 from workbench.recipes.train import TrainRecipe
 from workbench.training.distributed import ProcessGroup
+from workbench.training.prepare import eval_steps
 
 # Stops a run whose numbers have gone wrong, before it wastes hours or overwrites what is good.
 

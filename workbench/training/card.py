@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-from workbench.comparison.conditions import LENGTHS, lengths
 from workbench.comparison.names import label
+from workbench.comparison.table import LENGTHS, lengths
 from workbench.evaluation.pairs import SPEARMAN
 from workbench.models.contract import Contract
 from workbench.takeaway.snippet import snippet

@@ -30,7 +30,7 @@ from workbench.models.image_text import (
     preprocess_texts,
 )
 from workbench.models.locate import LocalModel
-from workbench.models.towers import refuse_two
+from workbench.models.resolve import refuse_two
 from workbench.recipes.train_kinds import TrainImageTextRecipe
 from workbench.training.callbacks import Cadence, Recorder
 from workbench.training.dev import Dev, Retrieval

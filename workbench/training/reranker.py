@@ -11,11 +11,18 @@ from sentence_transformers.cross_encoder.training_args import CrossEncoderTraini
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.jobs.reporting import JobContext
-from workbench.models.contract import Contract, as_kind
+from workbench.models.contract import (
+    INSTRUCTION,
+    NO,
+    TEMPLATE,
+    YES,
+    Contract,
+    as_kind,
+    own_template,
+)
 from workbench.models.inspect import is_language_model
 from workbench.models.load import LoadedReranker, cut
 from workbench.models.locate import LocalModel
-from workbench.models.prompts import INSTRUCTION, NO, TEMPLATE, YES, own_template
 from workbench.recipes.train_kinds import TrainRerankerRecipe
 from workbench.training.callbacks import Cadence, Recorder
 from workbench.training.dev import Dev

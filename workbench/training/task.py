@@ -15,7 +15,7 @@ from typing import Any
 from transformers import PrinterCallback, set_seed
 
 from storage.records import Model
-from workbench.comparison.conditions import excluded
+from workbench.comparison.table import excluded
 from workbench.errors import BadInput, JobCancelled, WorkbenchError
 from workbench.evaluation.results import lengths_of
 from workbench.jobs.reporting import JobContext
@@ -23,7 +23,6 @@ from workbench.models.contract import Contract
 from workbench.models.inspect import read_json
 from workbench.models.locate import LocalModel, locate, locate_folder
 from workbench.models.precision import choose, pick_device
-from workbench.recipes.idle import early_stopping, idle
 from workbench.recipes.train import TrainRecipe
 from workbench.training.batches import Batching
 from workbench.training.callbacks import Cadence, Guard, Recorder, hint_for
@@ -40,7 +39,7 @@ from workbench.training.loss import (
     refuse_frozen,
     share_note,
 )
-from workbench.training.prepare import rows_of
+from workbench.training.prepare import early_stopping, idle, rows_of
 from workbench.training.run import (
     CONFIG,
     FINAL,

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench.search.index_types import INDEX_TYPES, IndexType, Mask, Nearest, Plan
-from workbench.search.vectors import Vectors
+from workbench.search.index_types import INDEX_TYPES, IndexType, Mask, Nearest, Plan, Vectors
 
 FILE = "plain.npy"
 

@@ -11,7 +11,7 @@ from tests.storage import make
 from tests.workbench.synthesis.server import Server, serving
 from workbench.answers import endpoint
 from workbench.answers.answer import answer
-from workbench.endpoint_keys import EndpointKeys
+from workbench.endpoints import EndpointKeys
 from workbench.recipes.answer import AnswerRecipe
 from workbench.search.results import Hit, SearchResult
 from workbench.workspace import Workspace

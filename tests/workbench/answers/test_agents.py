@@ -5,7 +5,7 @@ import pytest
 from tests.workbench.answers.conftest import FakeSearch
 from tests.workbench.synthesis.server import Server
 from workbench.agents import Tools
-from workbench.answers import answer_settings
+from workbench.answers import answer
 from workbench.errors import BadInput, IndexNotFound, SearchUnavailable
 from workbench.recipes.answer import AnswerRecipe
 from workbench.workspace import Workspace
@@ -14,7 +14,7 @@ from workbench.workspace import Workspace
 def test_an_agent_gets_an_answer(workspace: Workspace, server: Server, search: FakeSearch) -> None:
     tools = Tools(workspace, search)  # type: ignore[arg-type]
     about = {"endpoint": server.url, "endpoint_model": "m", "min_score": 0.2}
-    answer_settings.save(workspace, AnswerRecipe.read({"index": "x", **about}))
+    answer.save_settings(workspace, AnswerRecipe.read({"index": "x", **about}))
     server.manner = lambda handler, _: handler.stream("Three minutes [1].")
     told = tools.answer("tea", "How long?")
     assert (told["state"], told["answer"], told["writer"]) == (
@@ -23,7 +23,7 @@ def test_an_agent_gets_an_answer(workspace: Workspace, server: Server, search: F
         "m",
     )
     assert [(one["number"], one["cited"]) for one in told["passages"]] == [(1, True), (2, False)]
-    answer_settings.save(workspace, AnswerRecipe(index="x", min_score=2.0))
+    answer.save_settings(workspace, AnswerRecipe(index="x", min_score=2.0))
     assert (tools.answer("tea", "How long?")["state"]) == "nothing-found"
     with pytest.raises(IndexNotFound):
         tools.answer("none", "How long?")

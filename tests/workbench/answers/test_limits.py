@@ -7,8 +7,8 @@ import pytest
 
 from tests.workbench.answers.conftest import Asking, end_of
 from tests.workbench.synthesis.server import Handler, Manner, Server, serving
+from workbench.endpoints import Limit, tokens
 from workbench.synthesis import endpoint
-from workbench.synthesis.amount import Limit, tokens
 
 FINISH = {"choices": [{"index": 0, "delta": {"content": "Fine [1]."}, "finish_reason": "stop"}]}
 

@@ -126,7 +126,7 @@ def test_without_any_negatives_there_is_nothing_to_learn(workspace: Workspace) -
 
 
 def test_too_little_memory(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workbench.checks.checking.free_memory", lambda gpu: 1_000_000)
+    monkeypatch.setattr("workbench.checks.free_memory", lambda gpu: 1_000_000)
     report = checked(workspace)
     assert "memory" in codes(report)
     assert "method lora" in next(one.mend for one in report.warnings if one.code == "memory")

@@ -11,7 +11,7 @@ from storage.records import Index
 from tests.storage import make
 from tests.workbench.answers.conftest import FakeSearch
 from tests.workbench.synthesis.server import Server, serving
-from workbench.answers import answer_settings
+from workbench.answers import answer
 from workbench.cli.main import main
 from workbench.recipes.answer import AnswerRecipe
 from workbench.workspace import Workspace
@@ -94,7 +94,7 @@ def test_a_failure_ends_with_one_and_loses_nothing(home: Path, server: Server, c
 def test_kept_settings_count_and_typed_ones_more(home: Path, server: Server, capsys: Any) -> None:
     workspace = Workspace.open(home)
     recipe = AnswerRecipe(index="x", endpoint=server.url, endpoint_model="kept", top_k=2)
-    answer_settings.save(workspace, recipe)
+    answer.save_settings(workspace, recipe)
     workspace.close()
     server.manner = lambda handler, _: handler.stream("Three minutes [1].")
     assert run(home, "--json") == 0
@@ -118,7 +118,7 @@ def test_a_key_goes_where_its_address_was_typed(
     server.keys.clear()
 
     workspace = Workspace.open(home)
-    answer_settings.save(
+    answer.save_settings(
         workspace, AnswerRecipe(index="x", endpoint=server.url, endpoint_model="kept")
     )
     workspace.close()

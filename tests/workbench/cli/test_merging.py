@@ -55,5 +55,5 @@ def test_a_blend_is_a_line_per_ratio() -> None:
     said = blend_words(result).splitlines()
     assert said[0].split("  ")[0] == "ratio"
     assert said[2].split() == ["0", "0.100", "0.900"]
-    assert "Queries asked: a: dev, b: dev. Texts are cut: queries after 64 tokens" in said[-3]
+    assert "Queries asked: a: dev, b: dev. Texts are truncated: queries to 64 tokens" in said[-3]
     assert said[-1] == "Kept the ratio 1 as the model 'x'."

@@ -45,7 +45,7 @@ def test_a_contract_is_set(added: Path, capsys: pytest.CaptureFixture[str]) -> N
         ("colour=red", "no field named 'colour'"),
         ("causal=yes", "Only decoders can use causal attention"),
         ("query_max_len=1000", "at most 512 tokens"),
-        ("pooling=best", "pooling: Input should be"),
+        ("pooling=best", "pooling: It must be"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_a_sentence(

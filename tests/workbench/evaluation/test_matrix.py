@@ -143,7 +143,7 @@ def test_the_tables(make: Make) -> None:
     assert "| embed | none | hit_rate | 1.0000 | 1.0000 |" in published
     assert "| embed | wrong | mrr | 0.0000 | 0.0000 |" in published
     # Below the table stand the lengths of its models.
-    assert len(published) == 2 + 2 * 4 + 2 and published[-1].startswith("Texts are cut")
+    assert len(published) == 2 + 2 * 4 + 2 and published[-1].startswith("Texts are truncated: ")
     markdown = to_markdown(result).splitlines()
     assert "Hit rate@2" in markdown[0] and "ms per query" in markdown[0]
     assert "| embed | none | **1.000** |" in to_markdown(result)

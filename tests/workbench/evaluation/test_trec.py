@@ -20,10 +20,10 @@ from tests.workbench.data.fakes import bring, lines
 from tests.workbench.training.fakes import FakeReader, FakeWorkspace
 from workbench.errors import BadInput, NotFound
 from workbench.evaluation.exact_search import Run, cut
-from workbench.evaluation.files import QRELS_FILE, ranked_ids
 from workbench.evaluation.measure import Measured
 from workbench.evaluation.metrics import measures, score_run
 from workbench.evaluation.pool import whole_pool
+from workbench.evaluation.registry import QRELS_FILE, ranked_ids
 from workbench.evaluation.results import save_measured
 from workbench.evaluation.trec import export, strictly_decreasing, trec_files
 from workbench.workspace import Workspace

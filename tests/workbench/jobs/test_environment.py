@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.storage import make
-from workbench.endpoint_keys import KEYS_VARIABLE, EndpointKeys
+from workbench.endpoints import KEYS_VARIABLE, EndpointKeys
 from workbench.jobs import slots
 from workbench.jobs.slots import ROOT, cpu_quota, environment, patient
 from workbench.workspace import Workspace

@@ -54,5 +54,5 @@ def test_the_kinds_stand_in_their_order_and_do_what_they_say() -> None:
 
 def test_a_contract_of_a_kind_that_is_gone_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / CONTRACT_FILE).write_text('{"kind": "gone"}', encoding="utf-8")
-    with pytest.raises(ModelUnusable, match="kind: Input should be 'embedding'"):
+    with pytest.raises(ModelUnusable, match="kind: It must be 'embedding'"):
         Contract.read(tmp_path)

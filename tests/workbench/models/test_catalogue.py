@@ -6,8 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.workbench.cli.test_main import document, workbench
-from workbench.models.contract import Contract
-from workbench.models.prompts import chat_template
+from workbench.models.contract import Contract, chat_template
 from workbench.models.resolve import CatalogueModel, catalogue, contract_for, find
 
 WANTED = {

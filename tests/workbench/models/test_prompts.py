@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from workbench.errors import BadInput
-from workbench.models.prompts import TEMPLATE, chat_template
+from workbench.models.contract import TEMPLATE, chat_template
 
 ANSWERS = {"instruction": "Be strict.", "yes": "yes", "no": "no"}
 

@@ -98,8 +98,8 @@ def test_texts_by_one_pictures_by_the_other(
 def test_a_pair_is_used_and_not_trained(opened: Workspace, clip: Path, texts: Path) -> None:
     from sentence_transformers import SentenceTransformer
 
-    from workbench.merging.mergeable import full_model
     from workbench.models.load import load_model
+    from workbench.models.resolve import full_model
     from workbench.recipes.train_kinds import TrainImageTextRecipe
     from workbench.takeaway.snippet import use_lines
     from workbench.training.image_text import ImageTextTraining

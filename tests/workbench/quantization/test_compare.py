@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from workbench.quantization.compare import judged, on_front, overlap, rank_correlation, recommended
-from workbench.quantization.methods import signed
+from workbench.recipes.quantize import signed
 
 
 def row(name: str, size: int, value: float, *, ms: float = 10.0, bound: float = 0.01) -> Any:

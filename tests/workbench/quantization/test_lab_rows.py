@@ -12,7 +12,7 @@ from tests.workbench.search.test_rerank import corpus, put_model
 from workbench.data.job import run_import
 from workbench.errors import BadInput, ModelNotFound
 from workbench.prepare import prepare
-from workbench.quantization.keep import keepable, keeping
+from workbench.quantization.prepare import keepable, keeping
 from workbench.recipes.data import ImportRecipe
 from workbench.recipes.evaluate import IndexRecipe
 from workbench.recipes.quantize import QuantizeLabRecipe

@@ -12,9 +12,8 @@ from workbench.data.job import run_sample
 from workbench.models.quantized import QUANTIZATION_METHODS
 from workbench.quantization import lab
 from workbench.quantization.measuring import make, run_in_subprocess
-from workbench.quantization.methods import VECTOR_BOUNDS
 from workbench.recipes.data import SampleRecipe
-from workbench.recipes.quantize import QuantizeLabRecipe
+from workbench.recipes.quantize import VECTOR_BOUNDS, QuantizeLabRecipe
 from workbench.workspace import Workspace
 
 # The real model reads functions of Python's library, once for each result: 400 of them, and five

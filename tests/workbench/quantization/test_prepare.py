@@ -16,9 +16,8 @@ from workbench.models.quantized import QUANTIZATION_METHODS, Refusal
 from workbench.models.registry import new_model
 from workbench.models.resolve import resolve
 from workbench.prepare import prepare
-from workbench.quantization.methods import VectorFormat
 from workbench.quantization.prepare import formats
-from workbench.recipes.quantize import QuantizeLabRecipe, QuantizeRecipe
+from workbench.recipes.quantize import QuantizeLabRecipe, QuantizeRecipe, VectorFormat
 from workbench.training.prepare import _refuse_quantized
 from workbench.workspace import Workspace
 

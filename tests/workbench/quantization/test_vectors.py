@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from workbench.quantization.methods import VECTOR_METHODS, VectorFormat
+from workbench.recipes.quantize import VECTOR_METHODS, VectorFormat
 
 # The codes are sentence-transformers' own, which takes 6 to 11 seconds to import.
 pytestmark = pytest.mark.slow

@@ -14,8 +14,7 @@ from workbench.errors import BadInput
 from workbench.recipes.evaluate import IndexRecipe
 from workbench.search.index_types import PQ_NEEDS, Plan
 from workbench.search.making import measure
-from workbench.search.plan import PlannedIndex, check_memory, make_plan
-from workbench.search.vectors import Spool
+from workbench.search.plan import PlannedIndex, Spool, check_memory, make_plan
 
 pytest.importorskip("faiss")
 

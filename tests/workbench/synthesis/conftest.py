@@ -10,7 +10,7 @@ import pytest
 
 from tests.workbench.data.fakes import FakeContext, bring, context, lines
 from tests.workbench.synthesis.server import Server, serving
-from workbench.endpoint_keys import EndpointKeys
+from workbench.endpoints import EndpointKeys
 from workbench.recipes.synthesize import SynthesizeRecipe
 from workbench.synthesis import endpoint
 from workbench.workspace import Workspace

@@ -9,7 +9,7 @@ import pytest
 
 from tests.workbench.synthesis.conftest import KEY, Asking
 from tests.workbench.synthesis.server import Handler, Manner, Server, serving
-from workbench.endpoint_keys import EndpointKeys, KeyNotAllowed
+from workbench.endpoints import EndpointKeys, KeyNotAllowed
 from workbench.errors import EndpointFailed
 from workbench.prepare import prepare
 from workbench.synthesis import endpoint

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.workbench.synthesis.conftest import KEY, Asking
-from workbench.endpoint_keys import EndpointKeys
+from workbench.endpoints import EndpointKeys
 from workbench.errors import BadInput, BadRecipe, DatasetNotFound, ModelUnusable, NotFound
 from workbench.prepare import prepare
 from workbench.recipes.synthesize import SynthesizeRecipe

@@ -96,7 +96,7 @@ def test_card_has_the_table_and_the_prompts(tmp_path: Path) -> None:
     assert "| MAP@100 | 0.500 | 0.625 | +0.125 |" in page
     assert "| Query prompt | `query: ` |" in page and "- epochs: 1.0" in page
     assert "use the original" not in page
-    assert "Its own document is left out. Texts are cut: queries after 512 tokens" in page
+    assert "Its own document is left out. Texts are truncated: queries to 512 tokens" in page
     assert "| In training | queries cut after 64 tokens, documents after 128 |" in page
 
 

@@ -16,7 +16,7 @@ from ui.kit.pager import Pager, last_start, place_html
 from ui.tabs.compare.section import Section, Shown
 from ui.words import t
 from ui.words.amounts import ago, count
-from ui.words.metrics import label
+from ui.words.sentences import metric_label
 from workbench.records import Job
 from workbench.reports.history import (
     SOURCES,
@@ -224,7 +224,7 @@ def _measures(one: Measurement) -> Markup:
 
 def _lines(metrics: Mapping[str, float]) -> Markup:
     return Markup("<br>").join(
-        Markup("{} {:.3f}").format(label(name), value) for name, value in metrics.items()
+        Markup("{} {:.3f}").format(metric_label(name), value) for name, value in metrics.items()
     )
 
 

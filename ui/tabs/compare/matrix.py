@@ -26,7 +26,7 @@ from ui.tabs.compare.section import (
 )
 from ui.words import t
 from ui.words.amounts import ago, count
-from ui.words.metrics import label
+from ui.words.sentences import metric_label
 from workbench.comparison.matrix import (
     MEASURED,
     PUBLISHED,
@@ -84,7 +84,7 @@ class MatrixSection(Section):
                 [], label=t("matrix.show"), interactive=True, elem_id="matrix-at", min_width=180
             )
             self.metric = gr.Dropdown(
-                [(label(name), name) for name in MEASURED],
+                [(metric_label(name), name) for name in MEASURED],
                 value=MEASURED[0],
                 label=t("matrix.chart_metric"),
                 interactive=True,
@@ -274,7 +274,7 @@ def table_html(result: Mapping[str, Any], k: int) -> Markup:
 
 def _at(result: Mapping[str, Any], k: int) -> Markup:
     heads = [t("matrix.retriever"), t("matrix.reranker")]
-    heads += [label(f"{metric}@{k}") for metric in MEASURED] + [t("matrix.took")]
+    heads += [metric_label(f"{metric}@{k}") for metric in MEASURED] + [t("matrix.took")]
     rows = []
     for row in result["rows"]:
         values = (_value(value_at(row, name, k), best_at(result, name, k)) for name in MEASURED)
@@ -339,7 +339,7 @@ def matrix_chart(result: Mapping[str, Any], metric: str) -> go.Figure:
             },
             hovertemplate="top %{x}: %{y:.3f}<extra>" + name + "</extra>",
         )
-    dress(figure, t("matrix.chart_title", metric=label(metric)))
+    dress(figure, t("matrix.chart_title", metric=metric_label(metric)))
     figure.update_layout(height=380, showlegend=True, legend={"y": -0.24})
     figure.update_xaxes(title={"text": t("matrix.chart_k"), "standoff": 8}, tickformat="d", dtick=1)
     return figure

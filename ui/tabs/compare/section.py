@@ -14,7 +14,7 @@ from ui.kit.events import QUICK
 from ui.routes.downloads import download_url
 from ui.services import Services
 from ui.words import t
-from workbench.evaluation.files import ranked_ids
+from workbench.evaluation.registry import ranked_ids
 from workbench.model_kinds import scoring
 from workbench.records import Job
 

@@ -13,7 +13,7 @@ from ui.kit.markup import EMPTY, join, piece, table
 from ui.tabs.compare.section import Section, Shown
 from ui.words import sentences, t
 from ui.words.amounts import count
-from ui.words.metrics import label
+from ui.words.sentences import metric_label
 from workbench.comparison.names import HEADLINE, METRICS
 from workbench.comparison.slices import Slicing
 from workbench.comparison.table import build_table
@@ -28,7 +28,7 @@ class SlicesSection(Section):
             t("compare.by_kind"), open=False, visible=False, elem_id="compare-slices"
         ) as self.box:
             self.metric = gr.Dropdown(
-                [(label(name), name) for name in METRICS.names()],
+                [(metric_label(name), name) for name in METRICS.names()],
                 value=HEADLINE,
                 label=t("compare.by_metric"),
                 interactive=True,
@@ -59,7 +59,7 @@ class SlicesSection(Section):
         return {
             # Drawn when it is opened: telling the languages of many queries takes seconds.
             self.box: gr.Accordion(visible=True, open=False),
-            self.metric: update([(label(name), name) for name in names], chosen),
+            self.metric: update([(metric_label(name), name) for name in names], chosen),
             self.tables: EMPTY,
         }
 

@@ -18,9 +18,9 @@ from ui.kit.markup import EMPTY, facts, piece, quiet_lines
 from ui.services import Services
 from ui.tabs.models.details import find
 from ui.words import t
-from workbench.comparison.conditions import blended
 from workbench.comparison.names import label
-from workbench.merging.mergeable import is_adapter
+from workbench.comparison.table import blended
+from workbench.models.resolve import is_adapter
 from workbench.recipes.base import Recipe
 from workbench.recipes.merge import BlendRecipe, MergeRecipe
 from workbench.records import Job, JobStatus, Model

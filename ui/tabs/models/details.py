@@ -17,9 +17,9 @@ from ui.routes.downloads import download_url
 from ui.services import Services
 from ui.words import sentences, t
 from ui.words.amounts import ago, count, size
-from ui.words.metrics import kind_name
-from workbench.comparison.conditions import LENGTHS, excluded
+from ui.words.sentences import kind_name
 from workbench.comparison.names import HEADLINE, label
+from workbench.comparison.table import LENGTHS, excluded
 from workbench.errors import ModelNotFound
 from workbench.evaluation.encoding_cache import EncodingCache
 from workbench.model_kinds import MODEL_KINDS

@@ -23,7 +23,7 @@ from ui.tabs.models.details import (
 )
 from ui.words import t
 from ui.words.amounts import size
-from workbench.models.towers import can_be_trained
+from workbench.models.resolve import can_be_trained
 from workbench.recipes.data import AddModelRecipe
 from workbench.recipes.merge import BlendRecipe, MergeRecipe
 from workbench.records import Job, Model

@@ -11,10 +11,10 @@ from ui.kit.charts import COLOURS, dress, plain
 from ui.kit.markup import EMPTY, badge, heading, join, quiet_lines, table
 from ui.words import sentences, t
 from ui.words.amounts import count, size
-from workbench.comparison.conditions import conditions
 from workbench.comparison.names import HEADLINE, label
+from workbench.comparison.table import conditions
 from workbench.quantization.compare import WEIGHED
-from workbench.quantization.methods import signed
+from workbench.recipes.quantize import signed
 
 METRICS = (HEADLINE, "ndcg@10", "recall@100")
 TITLES = {"models": "lab.models", "vectors": "lab.vectors"}

@@ -19,9 +19,8 @@ from ui.words import sentences, t
 from ui.words.amounts import ago
 from workbench.errors import BadInput
 from workbench.models.quantized import QUANTIZATION_METHODS
-from workbench.quantization.keep import keepable, keeping
-from workbench.quantization.methods import VECTOR_METHODS
-from workbench.recipes.quantize import QuantizeLabRecipe
+from workbench.quantization.prepare import keepable, keeping
+from workbench.recipes.quantize import VECTOR_METHODS, QuantizeLabRecipe
 from workbench.records import Job, JobStatus
 
 TASK = QuantizeLabRecipe.task

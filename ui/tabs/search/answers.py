@@ -16,8 +16,7 @@ from ui.kit.markup import piece
 from ui.services import Services
 from ui.tabs.search.options import Options
 from ui.words import section, t
-from workbench.answers import answer_settings
-from workbench.answers.answer import prepare
+from workbench.answers.answer import load_settings, prepare, save_settings
 from workbench.answers.prompt import CHINESE, ENGLISH
 from workbench.errors import BadInput
 from workbench.recipes.answer import NOTHING, PASSAGES, QUESTION, AnswerRecipe
@@ -91,7 +90,7 @@ class Answers:
             values |= {"index": index, "reranker": second or None, "where": where or ""}
             workspace = self.services.workspace
             recipe = prepare(workspace, AnswerRecipe.read(values), question or "")
-            answer_settings.save(workspace, recipe)
+            save_settings(workspace, recipe)
             key = str(key_html(self.services, recipe.key_variable))
             return {self.shown: asked(recipe, question or ""), self.key: key}
 
@@ -99,7 +98,7 @@ class Answers:
 
     def _opened(self, *raw: Any) -> dict[Any, Any]:
         """The kept settings, unless something was typed since the page was drawn."""
-        found = answer_settings.load(self.services.workspace)
+        found = load_settings(self.services.workspace)
         if not found or self.values(raw) != self._first():
             named = dict(zip(self.fields, raw, strict=True))[self.variable]
             return {self.key: key_html(self.services, str(named or ""))}

@@ -13,7 +13,7 @@ from ui.kit.markup import EMPTY, join, pick, piece
 from ui.services import Services
 from ui.words import t
 from ui.words.amounts import count
-from ui.words.metrics import kind_name
+from ui.words.sentences import kind_name
 from workbench.errors import BadInput
 from workbench.model_kinds import scoring
 from workbench.records import Index

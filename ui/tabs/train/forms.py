@@ -16,7 +16,7 @@ from ui.kit.events import on
 from ui.kit.markup import piece
 from ui.services import Services
 from ui.words import sentences, t
-from ui.words.metrics import about_kind, kind_name
+from ui.words.sentences import about_kind, kind_name
 from workbench.checks import run_facts
 from workbench.commands import Imported, read_command
 from workbench.recipes.train import KINDS

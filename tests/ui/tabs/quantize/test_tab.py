@@ -11,7 +11,7 @@ from ui.services import Services
 from ui.tabs.quantize.shown import lab_chart, lab_html, rows_of
 from ui.tabs.quantize.tab import QuantizeTab
 from workbench.errors import BadInput
-from workbench.quantization.keep import keepable, keeping
+from workbench.quantization.prepare import keepable, keeping
 from workbench.recipes.quantize import QuantizeRecipe
 from workbench.workspace import Workspace
 

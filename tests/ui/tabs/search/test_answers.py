@@ -9,9 +9,9 @@ from tests.storage import make
 from tests.ui.visitor import drawn
 from ui.services import Services
 from ui.tabs.search.answers import Answers, asked, key_html
-from workbench.answers import answer_settings
+from workbench.answers import answer
 from workbench.answers.prompt import CHINESE, ENGLISH
-from workbench.endpoint_keys import EndpointKeys
+from workbench.endpoints import EndpointKeys
 from workbench.recipes.answer import AnswerRecipe
 
 
@@ -60,9 +60,9 @@ def test_a_key_is_named_never_shown(monkeypatch: pytest.MonkeyPatch, services: S
     recipe = AnswerRecipe(
         index="tea", endpoint="http://x/v1", endpoint_model="m", key_variable="MY_KEY"
     )
-    answer_settings.save(services.workspace, recipe)
+    answer.save_settings(services.workspace, recipe)
     shown = asked(recipe, "q") + key_html(services, "MY_KEY")
-    everything = services.workspace.path(answer_settings.FILE).read_text() + shown
+    everything = services.workspace.path(answer.SETTINGS_FILE).read_text() + shown
     assert "sk-secret-123" not in everything
 
 
@@ -85,32 +85,32 @@ def test_a_kept_key_that_may_not_be_sent_any_more_is_left_out(services: Services
     recipe = AnswerRecipe(
         index="tea", endpoint="http://x/v1", endpoint_model="m", key_variable="MY_KEY"
     )
-    answer_settings.save(services.workspace, recipe)
-    assert answer_settings.load(services.workspace)["key_variable"] == ""
+    answer.save_settings(services.workspace, recipe)
+    assert answer.load_settings(services.workspace)["key_variable"] == ""
     services.workspace.endpoint_keys = EndpointKeys.read(["MY_KEY=http://x"])
-    assert answer_settings.load(services.workspace)["key_variable"] == "MY_KEY"
+    assert answer.load_settings(services.workspace)["key_variable"] == "MY_KEY"
 
 
 def test_settings_are_kept_without_the_question(services: Services) -> None:
-    assert answer_settings.load(services.workspace) == {}
+    assert answer.load_settings(services.workspace) == {}
     recipe = AnswerRecipe(
         index="tea", reranker="r", where="a = 1", local_model="/models/q", top_k=3
     )
-    answer_settings.save(services.workspace, recipe)
-    found = answer_settings.load(services.workspace)
+    answer.save_settings(services.workspace, recipe)
+    found = answer.load_settings(services.workspace)
     assert (found["local_model"], found["top_k"]) == ("/models/q", 3)
     assert not {"index", "reranker", "where"} & set(found)
-    services.workspace.path(answer_settings.FILE).write_text('{"top_k": "many"}')
-    assert answer_settings.load(services.workspace) == {}
-    services.workspace.path(answer_settings.FILE).write_text("[1]")
-    assert answer_settings.load(services.workspace) == {}
+    services.workspace.path(answer.SETTINGS_FILE).write_text('{"top_k": "many"}')
+    assert answer.load_settings(services.workspace) == {}
+    services.workspace.path(answer.SETTINGS_FILE).write_text("[1]")
+    assert answer.load_settings(services.workspace) == {}
 
 
 def test_a_writer_that_is_named_takes_the_place_of_the_kept_one() -> None:
     before = {"endpoint": "http://x", "endpoint_model": "m", "local_model": ""}
-    assert answer_settings.over(before, {"local_model": "q"}) == {
+    assert answer.settings_over(before, {"local_model": "q"}) == {
         "endpoint": "",
         "endpoint_model": "",
         "local_model": "q",
     }
-    assert answer_settings.over({"local_model": "q"}, {"endpoint": "http://y"})["local_model"] == ""
+    assert answer.settings_over({"local_model": "q"}, {"endpoint": "http://y"})["local_model"] == ""

@@ -1,6 +1,8 @@
-"""What the live chart, its badges and the log ask for, again and again: only what is new."""
+"""What open pages ask for, again and again: new points of a chart and lines of a log, which jobs
+changed, whether anything did, and whether the app is well."""
 
 import codecs
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from ui.kit.cards import badges, error_text
 from ui.kit.form import label
 from ui.routes.replies import Refused, reply
 from ui.services import Services
-from ui.words import sentences, t
+from ui.words import known, sentences, t
 from workbench.comparison.names import HEADLINE
 from workbench.comparison.names import label as metric_label
 from workbench.errors import JobNotFound
@@ -220,3 +222,50 @@ def _run(services: Services, job: Job, name: str, after: int) -> dict[str, objec
         "values": [row.values[metric] for row in dev],
         "baseline": baselines[-1] if baselines else None,
     }
+
+
+# Which jobs changed, whether anything did, and whether the app is well.
+
+#: A change is written a moment after its time was taken; asking a little back misses none.
+OVERLAP = 2.0
+
+
+def changes_router(services: Services) -> APIRouter:
+    """GET /api/changes, GET /api/state and GET /healthz."""
+    routes = APIRouter()
+    jobs = services.workspace.jobs
+
+    @routes.get("/api/changes")
+    def changes(since: float | None = None) -> Response:
+        """Jobs whose status changed since then. Without ``since``: none, only the time."""
+        now = time.time()
+        found = [] if since is None else jobs.changes(since - OVERLAP)
+        return reply({"now": now, "jobs": [brief(job) for job in found]})
+
+    @routes.get("/api/state")
+    def state() -> Response:
+        """A text that differs once anything did that a tab lists."""
+        return reply({"state": services.workspace.store.state()})
+
+    @routes.get("/healthz")
+    def health() -> Response:
+        return reply({"status": "ok", "version": services.version})
+
+    return routes
+
+
+def brief(job: Job) -> dict[str, object]:
+    return {
+        "id": job.id,
+        "name": _job_name(job),
+        "task": job.task,
+        "status": job.status.value,
+        "attempt": job.attempt,
+        "finished": job.status.finished,
+    }
+
+
+def _job_name(job: Job) -> str:
+    """A job that nobody named is called after its task; tasks from elsewhere have no words here."""
+    words = f"task.{job.task}"
+    return t(words) if job.name == job.task and known(words) else job.name

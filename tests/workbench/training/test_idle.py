@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from workbench.recipes.idle import idle
 from workbench.recipes.train import KINDS
+from workbench.training.prepare import idle
 
 OWN = {"in_batch_negatives": False}
 

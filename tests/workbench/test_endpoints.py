@@ -2,7 +2,7 @@
 
 import pytest
 
-from workbench.endpoint_keys import KEYS_VARIABLE, EndpointKeys, KeyNotAllowed
+from workbench.endpoints import KEYS_VARIABLE, EndpointKeys, KeyNotAllowed
 from workbench.errors import BadInput, BadRecipe
 from workbench.recipes.answer import AnswerRecipe
 from workbench.recipes.fields import origin
