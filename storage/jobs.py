@@ -53,8 +53,9 @@ class JobRows:
         return self._jobs(query)
 
     def rewrite(self, job: Job) -> None:
-        """Keep another recipe and result of a job: a thing that they name has a new name."""
-        values = {"recipe": job.recipe, "result": job.result}
+        """Keep another recipe and result of a job: a thing that they name has a new name, or the
+        recipe's references have been found."""
+        values = {"recipe": job.recipe, "references": job.references, "result": job.result}
         with self._database.write() as connection:
             connection.execute(update(jobs).filter_by(id=job.id).values(**values))
 

@@ -12,7 +12,7 @@ from storage.engine import Database
 from storage.errors import NewerStore, WorkersAlive
 
 #: The newest migration. A test compares it with the files in migrations/versions.
-HEAD = "0005"
+HEAD = "0006"
 LOCK_FILE = "migrate.lock"
 MIGRATIONS = Path(__file__).parent / "migrations"
 #: Versions before this one keep the ids and start times of a job's two processes.

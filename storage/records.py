@@ -76,6 +76,9 @@ class Job:
     """A recipe and what became of it. ``name`` is what the person sees in lists; ``bytes`` what its
     folder takes on disk since it ended, None where that was not measured.
 
+    The recipe calls data sets, models and indexes by their names, for people; which ones it means
+    say ``references``: the ids, by the field that names them ('dataset', 'models.0').
+
     ``supervisor`` is the process that watches over it, ``handle`` where its worker runs: texts of
     whoever wrote them.
     """
@@ -100,6 +103,7 @@ class Job:
     started_at: float | None
     finished_at: float | None
     bytes: int | None = None
+    references: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

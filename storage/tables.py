@@ -72,6 +72,7 @@ jobs = Table(
     Column("task", String(80), nullable=False),
     Column("name", Text, nullable=False),
     Column("recipe", Json, nullable=False),
+    Column("references", Json, nullable=False, server_default="{}"),
     Column("status", String(20), nullable=False, index=True),
     Column("slot_kind", String(20), nullable=False),
     Column("slot", String(80)),

@@ -76,6 +76,12 @@ class IndexNotFound(NotFound):
     code = "index-not-found"
 
 
+class WasRemoved(NotFound):
+    """What a job's recipe names is gone, even if another thing has its name by now."""
+
+    code = "was-removed"
+
+
 class NameTaken(BadInput):
     code = "name-taken"
 

@@ -3,7 +3,7 @@
 import secrets
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -101,9 +101,9 @@ class NamedRecords(ABC, Generic[T]):
         """What keeps it from being removed, in words."""
         raise NotImplementedError
 
-    def refuse_needed(self, record: T) -> None:
-        """Raises :class:`InUse` while something needs it."""
-        if users := self.used_by(record.id):
+    def refuse_needed(self, record: T, users: Collection[str]) -> None:
+        """Raises :class:`InUse` while something needs it: ``users``, in words."""
+        if users:
             sentence, hint = self.needed
             raise InUse(sentence.format(record.name, ", ".join(users)), hint)
 
@@ -112,7 +112,7 @@ class NamedRecords(ABC, Generic[T]):
         and then none is deleted."""
         found = [self.get(name) for name in names]
         for record in found:
-            self.refuse_needed(record)
+            self.refuse_needed(record, self.used_by(record.id))
         for record in found:
             self._rows.delete(record.id)
             shutil.rmtree(self._home / self._path(record), ignore_errors=True)

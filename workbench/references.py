@@ -1,23 +1,29 @@
 """What jobs refer to: the data sets, models, indexes and other jobs that their recipes name.
 
-A recipe's fields say it themselves (``refers_to``), so no list of fields is kept anywhere else.
+A recipe's fields say it themselves (``refers_to``), so no list of fields is kept anywhere else. A
+recipe names things by their names, for people. Which ones it means is recorded beside it, by their
+ids (``Job.references``): a rename, and another thing of a removed one's name, change nothing of it.
 From here come what a job keeps from being removed, what a rename changes in records, and which
 data set a job is about.
 """
 
 from collections.abc import Collection, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from storage.records import Job, JobStatus
-from workbench.errors import NotFound
-from workbench.recipes.base import Recipe, Referent
+from storage.records import Job, JobStatus, Model
+from workbench.errors import NotFound, WasRemoved
+from workbench.recipes.base import MODEL_FREE, Recipe, Referent
 from workbench.recipes.describe import FieldSpec, describe
 from workbench.tasks import get_task
 
 ACTIVE = (JobStatus.QUEUED, JobStatus.RUNNING)
+#: What has an id on record, and the store's table of it. A job is named by its id anyway.
+_TABLES = {"dataset": "datasets", "model": "models", "index": "indexes"}
+_WORDS = {"dataset": "data set", "model": "model", "index": "index"}
 
 
 class _JobRows(Protocol):
@@ -29,26 +35,42 @@ class _Store(Protocol):
     def jobs(self) -> _JobRows: ...
 
 
+class Thing(Protocol):
+    """What can be named, as the store has it on record."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def created_at(self) -> float: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One thing that a recipe names."""
+    """One thing that a recipe names. ``path``: the field, and where it is a list the place in it;
+    of a recipe inside the recipe both begin with the field that holds that one."""
 
     field: str
+    path: str
     kind: Referent
     name: str
 
 
-def references(recipe: type[Recipe], values: Mapping[str, Any]) -> Iterator[Reference]:
+def references(
+    recipe: type[Recipe], values: Mapping[str, Any], *, idle: bool = False
+) -> Iterator[Reference]:
     """What a recipe with these values names, in the order of its fields. A field that has no
-    effect, because the one that it depends on has another value, refers to nothing."""
+    effect, because the one that it depends on has another value, refers to nothing, unless ``idle``
+    ones are asked for too."""
     specs = _specs(recipe)
     for name, spec in specs.items():
-        if spec.refers_to and _matters(spec, specs, values):
-            for one in _listed(values.get(name)):
-                yield Reference(name, spec.refers_to, one)
+        if spec.refers_to and (idle or _matters(spec, specs, values)):
+            for path, one in _listed(name, values.get(name)):
+                yield Reference(name, path, spec.refers_to, one)
     for name, inner in recipe.nested(values).items():
-        for found in references(inner, values.get(name) or {}):
-            yield replace(found, field=f"{name}.{found.field}")
+        for found in references(inner, values.get(name) or {}, idle=idle):
+            yield replace(found, field=f"{name}.{found.field}", path=f"{name}.{found.path}")
 
 
 def referring_fields(recipe: type[Recipe]) -> dict[str, Referent]:
@@ -56,20 +78,83 @@ def referring_fields(recipe: type[Recipe]) -> dict[str, Referent]:
     return {name: spec.refers_to for name, spec in _specs(recipe).items() if spec.refers_to}
 
 
-def refers(job: Job, kind: Referent, names: Collection[str]) -> bool:
-    """Whether a job's recipe names that thing. ``names``: all that it can be called, its folder
-    (as an absolute path) included."""
+def bound(job: Job, store: Any, given: Collection[str] = ()) -> Job:
+    """The job with the ids of all that its recipe names and that the workspace has, under the names
+    that they have now. What has no id on record yet is found by its name.
+
+    Hub ids, folders, words such as 'bm25', what another job has yet to make, and the packaged
+    model, which comes back under its name when it was removed, stay names. Raises
+    :class:`WasRemoved` where something is gone, except in the fields ``given``, which the caller
+    gives other values.
+    """
+    recipe = _recipe_of(job)
+    if recipe is None:
+        return job
+    for one in removed(job, store):
+        if one.field not in given:
+            raise WasRemoved(
+                f"The {_WORDS[one.kind]} '{one.name}', which the job was made for, was removed.",
+                f"Start a new job with another {_WORDS[one.kind]}.",
+            )
+    found = {
+        one.path: thing
+        for one in references(recipe, job.recipe, idle=True)
+        if (thing := _meant(job, store, one))
+    }
+    ids = {path: thing.id for path, thing in found.items()}
+    names = {path: thing.name for path, thing in found.items()}
+    return replace(job, recipe=_with_names(job.recipe, names), references={**job.references, **ids})
+
+
+def removed(job: Job, store: Any) -> list[Reference]:
+    """What of that which the job's recipe names, in fields that have an effect, is gone."""
+    recipe = _recipe_of(job)
+    return [
+        one
+        for one in (references(recipe, job.recipe) if recipe else ())
+        if one.path in job.references and _meant(job, store, one) is None
+    ]
+
+
+def _meant(job: Job, store: Any, one: Reference) -> Thing | None:
+    """By its id, where the job has one on record."""
+    if one.kind not in _TABLES:
+        return None
+    rows = getattr(store, _TABLES[one.kind])
+    id, name = job.references.get(one.path), one.name.strip()
+    found: Thing | None
+    if id:
+        found = rows.get(id)
+    elif one.kind == "model" and name.lower() in MODEL_FREE:
+        found = None
+    else:
+        found = rows.by_name(name) or rows.get(name)
+    return None if id is None and _packaged(found) else found
+
+
+def _packaged(thing: Thing | None) -> bool:
+    return isinstance(thing, Model) and thing.summary.get("origin") == "packaged"
+
+
+def refers(job: Job, kind: Referent, ids: Collection[str], names: Collection[str]) -> bool:
+    """Whether a job's recipe names one of these things. ``names``: all that they can be called,
+    their folders (as absolute paths) included, where the job has no id on record."""
     recipe = _recipe_of(job)
     if recipe is None:  # A task from elsewhere, of another day: any field may be a reference.
         return not set(names).isdisjoint(_texts(job.recipe))
-    return any(
-        one.kind == kind and _plain(one.name) in names for one in references(recipe, job.recipe)
-    )
+    named = references(recipe, job.recipe)
+    return any(one.kind == kind and _means(job, one, ids, names) for one in named)
 
 
-def jobs_using(store: _Store, kind: Referent, names: Collection[str]) -> Iterator[Job]:
-    """The jobs that run or wait with that thing."""
-    return (job for job in store.jobs.list(status=ACTIVE) if refers(job, kind, names))
+def jobs_using(
+    store: _Store,
+    kind: Referent,
+    ids: Collection[str],
+    names: Collection[str],
+    status: JobStatus | Collection[JobStatus] = ACTIVE,
+) -> Iterator[Job]:
+    """The jobs, those that run or wait if nothing else is asked for, with one of these things."""
+    return (job for job in store.jobs.list(status=status) if refers(job, kind, ids, names))
 
 
 def in_words(job: Job) -> str:
@@ -77,42 +162,57 @@ def in_words(job: Job) -> str:
     return f"the job '{job.name or job.task}' ({job.id}, {job.status.value})"
 
 
-def subjects(job: Job, kind: Referent) -> list[str]:
-    """What of that kind a job is about: what the first of its fields that refers to one names.
-    Later fields name what is beside it, such as a second data set."""
+def is_about(job: Job, kind: Referent, name: str, thing: Thing | None) -> bool:
+    """Whether that is what a job is about: what the first of its fields that refers to one of that
+    kind names. Later fields name what is beside it, such as a second data set.
+
+    ``thing``: the one of that name, None where there is none any more. A job that has no id on
+    record, and had begun before it was there, is about another one of the name.
+    """
     recipe = _recipe_of(job)
     found = [one for one in references(recipe, job.recipe) if one.kind == kind] if recipe else []
-    return [one.name for one in found if one.field == found[0].field]
+    first = [one for one in found if one.field == found[0].field]
+    if thing is None:
+        return name in [one.name for one in first]
+    called = (thing.id, thing.name) if _begun_since(job, thing) else ()
+    return any(_means(job, one, (thing.id,), called) for one in first)
 
 
-def renamed(job: Job, kind: Referent, old: str, new: str) -> Job:
+def renamed(job: Job, kind: Referent, thing: Thing, name: str) -> Job:
     """The job whose recipe calls a thing by its new name."""
     recipe = _recipe_of(job)
-    if recipe is None:
-        return job
-    return replace(job, recipe=_renamed(recipe, job.recipe, kind, old, new))
+    called = (thing.id, thing.name) if _begun_since(job, thing) else ()
+    paths = [
+        one.path
+        for one in (references(recipe, job.recipe, idle=True) if recipe else ())
+        if one.kind == kind and _means(job, one, (thing.id,), called)
+    ]
+    return replace(
+        job,
+        recipe=_with_names(job.recipe, dict.fromkeys(paths, name)),
+        references={**job.references, **dict.fromkeys(paths, thing.id)},
+    )
 
 
-def _renamed(
-    recipe: type[Recipe], values: Mapping[str, Any], kind: Referent, old: str, new: str
-) -> dict[str, Any]:
-    def changed(value: Any) -> Any:
-        if isinstance(value, list):
-            return [new if one == old else one for one in value]
-        return new if value == old else value
-
-    inner = recipe.nested(values)
-    about = {name: changed(values[name]) for name in _of_kind(recipe, kind) if name in values}
-    deeper = {
-        name: _renamed(inner[name], values[name], kind, old, new)
-        for name in inner
-        if isinstance(values.get(name), dict)
-    }
-    return {**values, **about, **deeper}
+def _means(job: Job, one: Reference, ids: Collection[str], names: Collection[str]) -> bool:
+    id = job.references.get(one.path)
+    return id in ids if id else _plain(one.name) in names
 
 
-def _of_kind(recipe: type[Recipe], kind: Referent) -> list[str]:
-    return [name for name, one in referring_fields(recipe).items() if one == kind]
+def _begun_since(job: Job, thing: Thing) -> bool:
+    return job.started_at is None or job.started_at >= thing.created_at
+
+
+def _with_names(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """The values with other names at these paths."""
+    changed = deepcopy(dict(values))
+    for path, name in names.items():
+        place: Any = changed
+        *above, last = [int(part) if part.isdecimal() else part for part in path.split(".")]
+        for part in above:
+            place = place[part]
+        place[last] = name
+    return changed
 
 
 @cache
@@ -134,8 +234,12 @@ def _recipe_of(job: Job) -> type[Recipe] | None:
         return None
 
 
-def _listed(value: Any) -> list[str]:
-    return [one for one in (value if isinstance(value, list) else [value]) if one]
+def _listed(field: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Each name in a field, after its path."""
+    if isinstance(value, list):
+        yield from ((f"{field}.{place}", one) for place, one in enumerate(value) if one)
+    elif value:
+        yield field, value
 
 
 def _texts(value: Any) -> Iterator[str]:

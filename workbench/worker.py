@@ -110,6 +110,7 @@ def _work(job_id: str, attempt: int) -> dict[str, Any] | None:
     job = workspace.jobs.get(job_id)
     if job.attempt != attempt or job.status is not JobStatus.RUNNING:
         return None
+    job = workspace.jobs.bound(job)
     if rank():
         return get_task(job.task).load_run()(
             read_recipe(job.task, job.recipe), Follower(workspace, job)

@@ -25,8 +25,8 @@ NEXT = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 
 
 def upgrade() -> None:
@@ -49,9 +49,9 @@ def add_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str = "
     """As if the program had one more migration."""
     folder = tmp_path / "migrations"
     shutil.copytree(migrate.MIGRATIONS, folder)
-    (folder / "versions" / "0006_stars.py").write_text(NEXT.format(more=more))
+    (folder / "versions" / "0007_stars.py").write_text(NEXT.format(more=more))
     monkeypatch.setattr(migrate, "MIGRATIONS", folder)
-    monkeypatch.setattr(migrate, "HEAD", "0006")
+    monkeypatch.setattr(migrate, "HEAD", "0007")
 
 
 def columns(home: Path, table: str) -> set[str]:
@@ -101,7 +101,7 @@ def test_an_old_database_is_migrated_after_a_backup(
     add_migration(tmp_path, monkeypatch)
     open_store(oldest).close()
     assert "stars" in columns(oldest, "models")
-    backup = oldest / "workbench.db.before-0006-from-0001"
+    backup = oldest / "workbench.db.before-0007-from-0001"
     with closing(sqlite3.connect(backup)) as connection:
         assert connection.execute("SELECT name FROM models").fetchall() == [("first model",)]
         assert connection.execute("SELECT * FROM alembic_version").fetchall() == [("0001",)]

@@ -1,27 +1,31 @@
 """What a job names stays while it runs or waits, whatever field of whatever recipe names it."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from storage.records import Index, JobStatus
 from tests.workbench.models.fakes import queued_job, write_modules
+from workbench import worker
 from workbench.cli.main import main
-from workbench.errors import InUse
+from workbench.errors import BadInput, InUse, WasRemoved
+from workbench.jobs.files import RECIPE
 from workbench.models import registry
 from workbench.models.registry import Models, new_model
 from workbench.recipes.answer import AnswerRecipe
-from workbench.recipes.base import ContractRecipe, Recipe, Referent
+from workbench.recipes.base import ContractRecipe, Recipe, Referent, setting
 from workbench.recipes.describe import describe, with_absolute_folders
 from workbench.recipes.train import KINDS
-from workbench.references import references, referring_fields, renamed
-from workbench.tasks import all_tasks
-from workbench.workspace import Workspace
+from workbench.references import bound, references, referring_fields, renamed
+from workbench.tasks import EXTRA_TASKS_VARIABLE, Task, all_tasks
+from workbench.workspace import HOME_VARIABLE, Workspace
 
+MANIFEST = Path(__file__).parents[1] / "storage/home_0003/datasets/ce1def2add3e/v2/manifest.json"
 RECIPES = {name: task.recipe for name, task in all_tasks().items()}
 #: Fields of text that name nothing which is there, and why not. Every other one says ``refers_to``.
 NO_REFERENCE = {
@@ -70,6 +74,18 @@ def values_of(recipe: type[Recipe], field: str, name: str) -> dict[str, Any]:
     return values
 
 
+def add_dataset(workspace: Workspace, name: str) -> str:
+    """One that can be opened, with no rows to read; its id."""
+    id, folder = workspace.datasets.new_folder()
+    (folder / "v1").mkdir()
+    shutil.copy(MANIFEST, folder / "v1")
+    return workspace.datasets.add(id, name, f"datasets/{id}/v1/manifest.json", {}).id
+
+
+def index(id: str) -> Index:
+    return Index(id, "mine", "elsewhere", 1, "other", None, "exact", f"indexes/{id}", 3, 10)
+
+
 @pytest.fixture
 def full(home: Path) -> Iterator[Workspace]:
     """A workspace with one thing of each kind, each called 'mine'."""
@@ -77,11 +93,8 @@ def full(home: Path) -> Iterator[Workspace]:
     id, folder = workspace.models.new_folder()
     write_modules(folder)
     workspace.models.add(new_model(id, "mine", contract={}, summary={}))
-    id, _ = workspace.datasets.new_folder()
-    workspace.datasets.add(id, "mine", f"datasets/{id}/1.json", {})
-    workspace.store.indexes.insert(
-        Index("i1", "mine", "elsewhere", 1, "other", None, "exact", "indexes/i1", 3, 10)
-    )
+    add_dataset(workspace, "mine")
+    workspace.store.indexes.insert(index("i1"))
     (home / "indexes/i1").mkdir()
     done = replace(queued_job("data-check", "mine", {}), id="mine", status=JobStatus.SUCCEEDED)
     workspace.store.jobs.insert(done)
@@ -113,8 +126,9 @@ def test_what_a_job_names_stays(full: Workspace, task: str, field: str, kind: Re
     assert all(one in refused.value.message for one in said)
     assert things.get("mine")
     if kind == "dataset":
-        with pytest.raises(InUse, match="the job 'the job'"):
+        with pytest.raises(InUse, match="the job 'the job'") as refused:
             things.rename("mine", "yours")
+        assert "(queued, queued)" not in refused.value.message, "it goes on with the other name"
 
 
 @pytest.mark.parametrize(
@@ -135,9 +149,10 @@ def test_a_recipe_is_renamed_where_it_refers_to_that_kind_of_thing(
     task: str, field: str, kind: Referent
 ) -> None:
     job = queued_job(task, "the job", naming(task, field, "mine"))
-    assert renamed(job, kind, "mine", "yours").recipe == naming(task, field, "yours")
+    thing = index("i1")
+    assert renamed(job, kind, thing, "yours").recipe == naming(task, field, "yours")
     for other in {"model", "dataset", "index", "job"} - {kind}:
-        assert renamed(job, other, "mine", "yours") == job  # type: ignore[arg-type]
+        assert renamed(job, other, thing, "yours") == job  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("recipe", [*RECIPES.values(), AnswerRecipe, ContractRecipe])
@@ -237,7 +252,7 @@ def test_a_job_is_about_what_its_first_field_names(full: Workspace) -> None:
 def test_a_renamed_recipe_can_still_be_read() -> None:
     recipe = RECIPES["measure"].read({"values": {"dataset": "mine"}, "dataset": "mine"})
     job = queued_job("measure", "the job", json.loads(recipe.model_dump_json()))
-    after = RECIPES["measure"].read(renamed(job, "dataset", "mine", "yours").recipe)
+    after = RECIPES["measure"].read(renamed(job, "dataset", index("d1"), "yours").recipe)
     assert (after.dataset, after.training().dataset) == ("yours", "yours")  # type: ignore[attr-defined]
 
 
@@ -276,3 +291,184 @@ def test_an_evaluation_names_a_folder_from_here(
         RECIPES["evaluate"].read({"dataset": "later", "models": ["tuned", "bm25"]}), waits=True
     )
     assert queued.models == [str(tmp_path / "tuned"), "bm25"]  # type: ignore[attr-defined]
+
+
+class TellRecipe(Recipe):
+    """Says which data set it was given; fails in its first attempt where it is told to."""
+
+    task: ClassVar[str] = "tell"
+
+    dataset: str = setting(help="Which.", refers_to="dataset")
+    fail: bool = setting(False, help="Whether it fails.")
+
+
+def tell(recipe: TellRecipe, context: Any) -> dict[str, Any]:
+    if recipe.fail and not context.resuming:
+        raise BadInput("Not yet.")
+    return {"dataset": recipe.dataset, "id": context.workspace.datasets.get(recipe.dataset).id}
+
+
+TASKS = {"tell": Task(TellRecipe, f"{__name__}:tell")}
+
+
+@pytest.fixture
+def working(full: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """Where jobs can be run, within this process."""
+    monkeypatch.setenv(EXTRA_TASKS_VARIABLE, f"{__name__}:TASKS")
+    monkeypatch.setenv(HOME_VARIABLE, str(full.home))
+    return full
+
+
+def work(workspace: Workspace, id: str) -> dict[str, Any]:
+    """What a worker makes of the job; its failure is recorded, and raised."""
+    queue = workspace.store.queue
+    job = queue.claim(lambda _: ["light"], "1@1.0", only={id})
+    assert job is not None
+    try:
+        result = worker._work(id, job.attempt) or {}
+    except BadInput as error:
+        queue.finish(job, JobStatus.FAILED, error=error.to_dict())
+        raise
+    queue.finish(job, JobStatus.SUCCEEDED, result=result)
+    return result
+
+
+def failed(workspace: Workspace, **recipe: Any) -> str:
+    """The id of a job that failed in its first attempt, with 'mine'."""
+    job = workspace.jobs.submit(TellRecipe(dataset="mine", fail=True, **recipe))
+    with pytest.raises(BadInput, match="Not yet"):
+        work(workspace, job.id)
+    return job.id
+
+
+def test_a_queued_job_means_the_same_data_set_by_its_new_name(working: Workspace) -> None:
+    before = working.datasets.get("mine").id
+    job = working.jobs.submit(TellRecipe(dataset="mine"))
+    working.datasets.rename("mine", "yours")
+    add_dataset(working, "mine")
+    assert working.datasets.used_by("mine") == ()
+    assert working.datasets.used_by("yours") == (f"the job 'tell' ({job.id}, queued)",)
+    assert working.jobs.about("mine", "tell") == []
+    assert [one.id for one in working.jobs.about("yours", "tell")] == [job.id]
+    shown = json.loads((working.jobs.folder(job.id) / RECIPE).read_text())
+    assert shown["recipe"] == working.jobs.get(job.id).recipe
+    assert (shown["recipe"]["dataset"], shown["references"]) == ("yours", {"dataset": before})
+    assert work(working, job.id) == {"dataset": "yours", "id": before}
+
+
+def test_a_rename_that_was_cut_short_changes_nothing(working: Workspace) -> None:
+    """The data set has its new name, and no record of a job says so yet."""
+    before = working.datasets.get("mine").id
+    job = working.jobs.submit(TellRecipe(dataset="mine"))
+    working.store.datasets.rename(before, "yours")
+    add_dataset(working, "mine")
+    assert work(working, job.id) == {"dataset": "yours", "id": before}
+    assert working.jobs.get(job.id).recipe["dataset"] == "yours"
+
+
+def test_another_data_set_of_a_removed_ones_name_is_not_meant(working: Workspace) -> None:
+    id = failed(working)
+    working.datasets.remove("mine")
+    add_dataset(working, "mine")
+    said = "The data set 'mine', which the job was made for, was removed."
+    with pytest.raises(WasRemoved, match=said):
+        working.jobs.resume(id)
+    assert working.jobs.get(id).status is JobStatus.FAILED
+    with pytest.raises(WasRemoved, match=said):
+        working.jobs.recipe(id)
+    assert working.jobs.removed(id) == ("dataset",)
+    assert working.jobs.recipe(id, given=["dataset"]).dataset == "mine"  # type: ignore[attr-defined]
+    assert working.jobs.about("mine", "tell") == []
+    # Nor does a rename of the new one touch it.
+    working.datasets.rename("mine", "yours")
+    assert working.jobs.get(id).recipe["dataset"] == "mine"
+    # What was resumed before, or is started by another program, stops in the worker.
+    working.store.queue.requeue(id)
+    with pytest.raises(WasRemoved, match=said):
+        work(working, id)
+
+
+def test_a_job_is_resumed_after_a_rename(working: Workspace) -> None:
+    id, before = failed(working), working.datasets.get("mine").id
+    working.datasets.rename("mine", "yours")
+    add_dataset(working, "mine")
+    working.jobs.resume(id)
+    assert working.datasets.used_by("yours") == (f"the job 'tell' ({id}, queued)",)
+    assert work(working, id) == {"dataset": "yours", "id": before}
+
+
+def test_what_another_job_makes_is_known_once_the_job_starts(working: Workspace) -> None:
+    first = working.jobs.submit(TellRecipe(dataset="mine"))
+    job = working.jobs.submit(TellRecipe(dataset="made", fail=True), after=first.id)
+    assert job.references == {}
+    work(working, first.id)
+    before = add_dataset(working, "made")
+    with pytest.raises(BadInput, match="Not yet"):
+        work(working, job.id)
+    assert working.jobs.get(job.id).references == {"dataset": before}
+    working.datasets.remove("made")
+    add_dataset(working, "made")
+    with pytest.raises(WasRemoved):
+        working.jobs.resume(job.id)
+
+
+def test_an_awaited_data_set_can_be_renamed(working: Workspace) -> None:
+    first = working.jobs.submit(TellRecipe(dataset="mine"))
+    job = working.jobs.submit(TellRecipe(dataset="made"), after=first.id)
+    work(working, first.id)
+    made = add_dataset(working, "made")
+    working.datasets.rename("made", "yours")
+    assert work(working, job.id) == {"dataset": "yours", "id": made}
+
+
+@pytest.mark.parametrize(("task", "field", "kind"), [one for one in fields() if one[2] != "job"])
+def test_every_field_goes_by_the_id(full: Workspace, task: str, field: str, kind: Referent) -> None:
+    rows = getattr(full.store, {"model": "models", "dataset": "datasets"}.get(kind, "indexes"))
+    thing = rows.by_name("mine")
+    # As a person may type it, too.
+    for called in ("mine", thing.id):
+        job = bound(queued_job(task, "the job", naming(task, field, called)), full.store)
+        assert job.recipe == naming(task, field, "mine")
+        assert list(job.references.values()) == [thing.id]
+    full.store.jobs.insert(job)
+    if kind == "dataset":
+        rows.rename(thing.id, "yours")
+        add_dataset(full, "mine")
+    else:
+        rows.update(replace(thing, name="yours"))
+        rows.insert(replace(thing, id="i2"))
+    assert bound(job, full.store).recipe == naming(task, field, "yours")
+    things = registry_of(full, kind)
+    assert things.used_by("mine") == ()
+    assert things.used_by("yours") == ("the job 'the job' (job00001, queued)",)
+    rows.delete(thing.id)
+    with pytest.raises(WasRemoved, match="'mine', which the job was made for"):
+        bound(job, full.store)
+
+
+def test_a_removed_thing_in_a_setting_without_effect_is_not_missed(full: Workspace) -> None:
+    recipe = {"method": "bm25", "model": "mine", "dataset": "mine"}
+    job = bound(queued_job("mine", "the job", recipe), full.store)
+    assert set(job.references) == {"model", "dataset"}
+    full.models.remove("mine")
+    assert bound(job, full.store) == job
+
+
+def test_words_and_what_comes_back_by_itself_stay_names(full: Workspace) -> None:
+    for id, name in (("m1", registry.NAME), ("m2", "bm25")):
+        origin = {"origin": "packaged"} if name == registry.NAME else {}
+        full.models.add(new_model(id, name, contract={}, summary=origin))
+    recipe = {"models": ["bm25", registry.NAME, "an-owner/a-model", "/a/folder", "mine"]}
+    job = bound(queued_job("evaluate", "the job", recipe), full.store)
+    assert job.references == {"models.4": full.models.get("mine").id}
+
+
+def test_a_new_name_that_a_removed_thing_had_stays_apart(full: Workspace) -> None:
+    other = add_dataset(full, "yours")
+    recipe = {"dataset": "mine", "second_dataset": "yours"}
+    job = bound(queued_job("evaluate", "the job", recipe), full.store)
+    full.store.jobs.insert(replace(job, status=JobStatus.FAILED))
+    full.datasets.remove("yours")
+    full.datasets.rename("mine", "yours")
+    assert full.jobs.get(job.id).references["second_dataset"] == other
+    assert full.jobs.removed(job.id) == ("second_dataset",)

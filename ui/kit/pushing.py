@@ -15,7 +15,7 @@ from ui.words import sentences, t
 from workbench.recipes.base import Referent
 from workbench.recipes.push import PushDataRecipe, PushModelRecipe
 from workbench.records import Dataset, Job, Model
-from workbench.references import subjects
+from workbench.references import is_about
 from workbench.takeaway.push import submit
 
 Pushed = type[PushModelRecipe] | type[PushDataRecipe]
@@ -80,8 +80,7 @@ class Pushing:
     def newest(self, what: Model | Dataset) -> Job | None:
         """Its last push; that of another one which had its name before is none of its."""
         jobs = self.services.workspace.jobs.list(task=self.recipe.task)
-        mine = (job for job in jobs if {what.name, what.id} & set(subjects(job, self.subject)))
-        return next((job for job in mine if job.created_at >= what.created_at), None)
+        return next((job for job in jobs if is_about(job, self.subject, what.name, what)), None)
 
     def view(self, what: Model | Dataset | None) -> dict[Any, Any]:
         """Updates by component: the last push of what is shown."""

@@ -290,17 +290,23 @@ def add_field(parser: argparse.ArgumentParser, spec: FieldSpec) -> None:
 def allow_typed_key(workspace: Workspace, args: argparse.Namespace) -> None:
     """Whoever types an endpoint's address means to send it the key: the one typed with it, else
     that of OPENAI_API_KEY. What a file or kept settings say of either is no such word."""
-    typed = {
+    fields = typed(args)
+    if fields.get("endpoint"):
+        name = fields.get("key_variable") or USUAL_KEY
+        workspace.endpoint_keys = workspace.endpoint_keys.also(name, fields["endpoint"].strip())
+
+
+def typed(args: argparse.Namespace) -> dict[str, str]:
+    """The recipe's fields that stand on the command line, as options or with ``--set``."""
+    found = {
         name.removeprefix(PREFIX): str(value)
         for name, value in vars(args).items()
         if name.startswith(PREFIX)
     }
     for setting in getattr(args, "settings", []):
         name, _, value = setting.partition("=")
-        typed[name.strip().replace("-", "_")] = value
-    if typed.get("endpoint"):
-        name = typed.get("key_variable") or USUAL_KEY
-        workspace.endpoint_keys = workspace.endpoint_keys.also(name, typed["endpoint"].strip())
+        found[name.strip().replace("-", "_")] = value
+    return found
 
 
 def _default_words(spec: FieldSpec) -> str:

@@ -17,6 +17,7 @@ from workbench.cli.running import (
     follow,
     read_values,
     run_job,
+    typed,
     with_id,
     words,
 )
@@ -27,7 +28,7 @@ from workbench.recipes.data import ImportRecipe
 from workbench.recipes.describe import FieldSpec, describe
 from workbench.recipes.evaluate import STEPS, MeasureRecipe
 from workbench.recipes.train import KINDS, TrainRecipe
-from workbench.takeaway.sweeps import plan, recipe_of, results, start, sweep_of
+from workbench.takeaway.sweeps import plan, recipe_of, results, start, sweep_of, swept
 from workbench.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def read_recipe(workspace: Workspace, args: argparse.Namespace) -> TrainRecipe:
     A data set that only an old command names is imported by then, if all else is right.
     """
     _refuse_alone(args)
-    cloned = _clone(workspace, args.clone, args.fitting) if args.clone else None
+    cloned = _clone(workspace, args) if args.clone else None
     if cloned and args.from_command:
         raise BadInput("--clone and --from-command are two sources.", "Give one of them.")
     command = _read(args.from_command, args.kind) if args.from_command else None
@@ -171,12 +172,12 @@ def _refuse_alone(args: argparse.Namespace) -> None:
         raise BadInput("--measure is a part of the check.", "Write --check --measure.")
 
 
-def _clone(workspace: Workspace, job_id: str, fitting: int | None) -> TrainRecipe:
+def _clone(workspace: Workspace, args: argparse.Namespace) -> TrainRecipe:
     """An earlier run's recipe, with one of the changes that were suggested when it failed."""
-    recipe = recipe_of(workspace, job_id)
-    if fitting is None:
+    recipe = recipe_of(workspace, args.clone, given=typed(args))
+    if args.fitting is None:
         return recipe
-    changes = suggestion(workspace.jobs.get(job_id), fitting)["changes"]
+    changes = suggestion(workspace.jobs.get(args.clone), args.fitting)["changes"]
     return type(recipe).read({**recipe.model_dump(mode="json"), **changes})
 
 
@@ -261,7 +262,7 @@ def _sweep(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
 
 def _first(workspace: Workspace, args: argparse.Namespace) -> TrainRecipe:
     if args.job:
-        return recipe_of(workspace, args.job, free_name=False)
+        return recipe_of(workspace, args.job, free_name=False, given=swept(args.changes))
     values = read_values(args, KINDS[args.kind])
     # A job's recipe.json holds the recipe, and beside it whose it is.
     if isinstance(values.get("recipe"), dict):

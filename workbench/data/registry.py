@@ -1,16 +1,17 @@
 """The data sets of a workspace: records in the store, folders in the home."""
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from storage.records import Dataset, DatasetVersion, Model
 from workbench.errors import BadInput, DatasetNotFound
-from workbench.jobs.files import folder_bytes
+from workbench.jobs.files import folder_bytes, folder_of, write_recipe
 from workbench.named_records import NamedRecords
-from workbench.records import Job
-from workbench.references import in_words, jobs_using, renamed
+from workbench.records import Job, JobStatus
+from workbench.references import ACTIVE, in_words, jobs_using, renamed
 
 if TYPE_CHECKING:
     from storage.datasets import VersionList
@@ -96,22 +97,24 @@ class Datasets(NamedRecords[Dataset]):
         return self.get(dataset.id)
 
     def rename(self, name: str, to: str) -> Dataset:
-        """Give it another name; raises :class:`NameTaken`, and :class:`InUse` while a job needs
-        it under the old one."""
+        """Give it another name; raises :class:`NameTaken`, and :class:`InUse` while a job runs,
+        which goes by the old one."""
         dataset = self.get(name)
         wanted = to.strip()
         if not wanted or len(wanted) > LONGEST_NAME:
             raise BadInput(f"A name has between 1 and {LONGEST_NAME} characters.")
-        self.refuse_needed(dataset)
+        self.refuse_needed(dataset, self._jobs(dataset, JobStatus.RUNNING))
         models = self._trained_on(dataset.name)
         with self.naming(wanted):
             self._store.datasets.rename(dataset.id, wanted)
         for model in models:  # Their pages say what they were trained on by its name.
             self._store.models.update(replace(model, summary={**model.summary, "dataset": wanted}))
         for job in self._store.jobs.list():  # What was measured and found is looked up by it too.
-            now = _with_result(renamed(job, "dataset", dataset.name, wanted), dataset.name, wanted)
+            now = _with_result(renamed(job, "dataset", dataset, wanted), dataset, wanted)
             if now != job:
                 self._store.jobs.rewrite(now)
+                if folder_of(self._home, job.id).is_dir():
+                    write_recipe(self._home, now)
         return self.get(dataset.id)
 
     def dependents(self, name: str) -> Dependents:
@@ -124,14 +127,18 @@ class Datasets(NamedRecords[Dataset]):
         )
 
     def used_by(self, name: str) -> tuple[str, ...]:
-        """The jobs that keep the data set from being removed or renamed, in words: those that name
-        it, and those that work on an index of it."""
-        dataset = self.get(name)
+        """The jobs that keep the data set from being removed, in words."""
+        return self._jobs(self.get(name), ACTIVE)
+
+    def _jobs(self, dataset: Dataset, status: JobStatus | Collection[JobStatus]) -> tuple[str, ...]:
+        """Those with that status that name the data set, and those that work on an index of it."""
         indexes = self._store.indexes.list(dataset_id=dataset.id)
-        called = {text for one in indexes for text in (one.id, one.name)}
+        ids = {one.id for one in indexes}
+        called = ids | {one.name for one in indexes}
+        mine = {dataset.id}, {dataset.id, dataset.name}
         found = [
-            *jobs_using(self._store, "dataset", {dataset.id, dataset.name}),
-            *jobs_using(self._store, "index", called),
+            *jobs_using(self._store, "dataset", *mine, status),
+            *jobs_using(self._store, "index", ids, called, status),
         ]
         return tuple(dict.fromkeys(map(in_words, found)))
 
@@ -149,8 +156,11 @@ class Datasets(NamedRecords[Dataset]):
         return plain
 
 
-def _with_result(job: Job, old: str, new: str) -> Job:
-    """The job whose result calls a data set by its new name."""
-    if job.result is None or job.result.get("dataset") != old:
+def _with_result(job: Job, dataset: Dataset, new: str) -> Job:
+    """The job whose result calls a data set by its new name. One that ended before the data set was
+    there speaks of another one."""
+    if job.result is None or job.result.get("dataset") != dataset.name:
+        return job
+    if job.finished_at is not None and job.finished_at < dataset.created_at:
         return job
     return replace(job, result={**job.result, "dataset": new})

@@ -11,8 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from storage.records import Job
 from workbench.errors import BadInput
 
+FOLDER = "jobs"
 #: In the runner's environment: how many workers it starts.
 PROCESSES_VARIABLE = "WORKBENCH_PROCESSES"
 
@@ -41,6 +43,19 @@ def inside(home: Path, relative: str) -> Path:
     if not target.is_relative_to(home.resolve()):
         raise BadInput(f"'{relative}' leads outside the workspace.", "Use a path inside it.")
     return target
+
+
+def folder_of(home: Path, id: str) -> Path:
+    """jobs/<id>/ of a job's full id."""
+    return inside(home, f"{FOLDER}/{id}")
+
+
+def write_recipe(home: Path, job: Job) -> None:
+    """Write the job's recipe into its folder, which is made where it is not there."""
+    folder = folder_of(home, job.id)
+    folder.mkdir(parents=True, exist_ok=True)
+    about = {"recipe": job.recipe, "references": job.references}
+    write_json(folder / RECIPE, {"task": job.task, "name": job.name, **about})
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

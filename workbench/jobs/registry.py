@@ -16,13 +16,12 @@ from workbench.jobs import files
 from workbench.jobs.outcome import settle_if_dead
 from workbench.jobs.processes import alive, this_process
 from workbench.recipes.base import Recipe
-from workbench.references import ACTIVE, in_words, jobs_using, subjects
+from workbench.references import ACTIVE, bound, in_words, is_about, jobs_using, removed
 from workbench.tasks import Tasks, get_task, read_recipe
 
 JobList = list[Job]
 EventList = list[JobEvent]
 MetricList = list[MetricRow]
-FOLDER = "jobs"
 #: A cancelled worker that no supervisor has ended is ended by its runner: only when the patience of
 #: any supervisor (:class:`workbench.jobs.supervisor.Patience`) would be over.
 RUNNERS_PATIENCE = {"flag": 90.0, "terminate": 20.0}
@@ -58,13 +57,13 @@ class Jobs:
         """
         before = self.get(after).id if after else None
         recipe = self.tasks.prepare(recipe, waits=before is not None)
-        new = _new_job(recipe, name, before)
+        new = bound(_new_job(recipe, name, before), self._store)
         if environment:
             self._environments[new.id] = environment
             # Only this process can start it so: while it lives, no other one's supervisor does.
             new = replace(new, supervisor=this_process())
         job = self._rows.insert(new)
-        self._write_recipe(job)
+        files.write_recipe(self._home, job)
         self.submitted.set()
         return job
 
@@ -94,19 +93,10 @@ class Jobs:
         return self._rows.list(status, task, limit)
 
     def about(self, dataset: str, task: str, status: JobStatus | None = None) -> JobList:
-        """The task's jobs about the data set of that name, newest first.
-
-        A job that had begun before the data set was there is about another of the same name, which
-        has been removed since.
-        """
+        """The task's jobs about the data set of that name, newest first."""
         found = self._store.datasets.by_name(dataset)
-        there_since = found.created_at if found else 0.0
-        return [
-            job
-            for job in self._rows.list(status, task)
-            if dataset in subjects(job, "dataset")
-            and (job.started_at is None or job.started_at >= there_since)
-        ]
+        rows = self._rows.list(status, task)
+        return [job for job in rows if is_about(job, "dataset", dataset, found)]
 
     def active(self) -> JobList:
         """Jobs that run or wait, newest first."""
@@ -130,16 +120,33 @@ class Jobs:
 
     def folder(self, id: str) -> Path:
         """jobs/<id>/ of a job's full id."""
-        return files.inside(self._home, f"{FOLDER}/{id}")
+        return files.folder_of(self._home, id)
 
     def log_tail(self, id: str, max_bytes: int = 20_000) -> str:
         """The end of what the job's worker printed."""
         return files.tail(self.folder(id) / files.LOG, max_bytes)
 
-    def recipe(self, id: str) -> Recipe:
-        """The recipe as it was submitted (names filled in)."""
-        job = self.get(id)
+    def recipe(self, id: str, given: Collection[str] = ()) -> Recipe:
+        """The recipe as it was submitted (names filled in), to be submitted again.
+
+        Raises :class:`WasRemoved` where something that it names is gone, except in the fields
+        ``given``, which are to have other values.
+        """
+        job = bound(self.get(id), self._store, given)
         return read_recipe(job.task, job.recipe)
+
+    def removed(self, id: str) -> tuple[str, ...]:
+        """The fields of the job's recipe that name what is gone."""
+        return tuple(one.field for one in removed(self.get(id), self._store))
+
+    def bound(self, job: Job) -> Job:
+        """The job with its references as they are now, which are recorded; raises
+        :class:`WasRemoved` where something that its recipe names is gone."""
+        now = bound(job, self._store)
+        if now != job:
+            self._rows.rewrite(now)
+            files.write_recipe(self._home, now)
+        return now
 
     def cancel(self, id: str) -> Job:
         """Stop a job: at once if it waits, at its next step if it runs."""
@@ -160,14 +167,20 @@ class Jobs:
             files.write_json(self.folder(job.id) / files.CANCEL, content)
 
     def resume(self, id: str) -> Job:
-        """Queue a failed, cancelled or interrupted job again; it goes on from its files."""
+        """Queue a failed, cancelled or interrupted job again; it goes on from its files.
+
+        Raises :class:`BadInput` for any other job, and where something that its recipe names is
+        gone.
+        """
         job = self.get(id)
+        if job.status.resumable:
+            job = self.bound(job)
         if not self._queue.requeue(job.id):
             raise BadInput(
                 f"Job {job.id} is {job.status.value} and cannot be resumed.",
                 "Only failed, cancelled and interrupted jobs can.",
             )
-        self._write_recipe(job)  # in case its folder was lost
+        files.write_recipe(self._home, job)  # in case its folder was lost
         self.submitted.set()
         return self.get(job.id)
 
@@ -193,7 +206,7 @@ class Jobs:
 
     def used_by(self, id: str) -> tuple[str, ...]:
         """The jobs that run or wait with what this one wrote, in words."""
-        using = jobs_using(self._store, "job", {self.get(id).id})
+        using = jobs_using(self._store, "job", (), {self.get(id).id})
         return tuple(map(in_words, using))
 
     def bytes(self, job: Job) -> int:
@@ -221,12 +234,6 @@ class Jobs:
             for job in lost
             if not settle_if_dead(self._store, self.tasks, self.folder(job.id), job)
         ]
-
-    def _write_recipe(self, job: Job) -> None:
-        folder = self.folder(job.id)
-        folder.mkdir(parents=True, exist_ok=True)
-        content = {"task": job.task, "name": job.name, "recipe": job.recipe}
-        files.write_json(folder / files.RECIPE, content)
 
 
 def _new_job(recipe: Recipe, name: str, after: str | None) -> Job:

@@ -146,7 +146,7 @@ class Models(NamedRecords[Model]):
         names = {model.id, model.name, str((self._home / model.path).resolve())}
         if model.name == NAME:
             names.update(ALIASES)
-        yield from map(in_words, jobs_using(self._store, "model", names))
+        yield from map(in_words, jobs_using(self._store, "model", {model.id}, names))
 
     def used_by(self, name: str) -> tuple[str, ...]:
         """What keeps the model from being removed, in words: jobs, indexes, adapters."""

@@ -99,8 +99,8 @@ def setting(
     a function gives values that can become more.
 
     ``refers_to``: the value, or each value of a list, is the name of such a thing (a model may be a
-    folder or a hub id instead, and some fields know words of their own, such as 'bm25'). What is
-    used by a job, and what a rename changes, is found by it: :mod:`workbench.references`.
+    folder or a hub id instead, and some fields know words of their own, such as 'bm25'). By it is
+    found which one a job means and uses, and what a rename changes: :mod:`workbench.references`.
 
     ``widget`` says how the form asks where the type does not: 'column' (of a data set's own),
     'split', 'lines', 'files', 'numbers' (with commas), 'endpoint_key', 'text'. Without one, what a

@@ -55,7 +55,8 @@ class Indexes(NamedRecords[Index]):
     def used_by(self, name: str) -> tuple[str, ...]:
         """The jobs that keep the index from being removed, in words."""
         index = self.get(name)
-        return tuple(map(in_words, jobs_using(self._store, "index", {index.id, index.name})))
+        using = jobs_using(self._store, "index", {index.id}, {index.id, index.name})
+        return tuple(map(in_words, using))
 
     def _path(self, record: Index) -> str:
         return record.path

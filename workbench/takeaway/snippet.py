@@ -7,13 +7,14 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from typing import Any
 
 from workbench.comparison.table import LENGTHS
-from workbench.errors import BadInput, ModelUnusable, WorkbenchError
+from workbench.errors import BadInput, JobNotFound, ModelUnusable, WorkbenchError
 from workbench.models import registry
 from workbench.models.contract import CONTRACT_FILE, PICTURES, Contract
 from workbench.models.inspect import read_json
@@ -206,7 +207,17 @@ def origin(workspace: Any, model: Model) -> Origin:
             f"'{model.name}' was not trained in this workspace, so there is no run to repeat.",
             "Choose a model that a training run made.",
         )
-    return Origin(model, folder, KINDS[model.kind].read(values), resolved)
+    return Origin(model, folder, _recipe_of(workspace, model, values), resolved)
+
+
+def _recipe_of(workspace: Any, model: Model, values: dict[str, Any]) -> TrainRecipe:
+    """By the names that its things have now, as long as the run is on record, else as in its
+    folder; raises :class:`BadInput` where one of them is gone."""
+    with suppress(JobNotFound):
+        recipe = workspace.jobs.recipe(model.job_id or "")
+        if isinstance(recipe, TrainRecipe):
+            return recipe
+    return KINDS[model.kind].read(values)
 
 
 def name_elsewhere(base: ResolvedModel, workspace: Any) -> str:

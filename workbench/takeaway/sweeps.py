@@ -3,7 +3,7 @@
 import itertools
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,12 +23,15 @@ MOST_RUNS = 24
 MOST_FIELDS = 2
 
 
-def recipe_of(workspace: Workspace, job_id: str, *, free_name: bool = True) -> TrainRecipe:
+def recipe_of(
+    workspace: Workspace, job_id: str, *, free_name: bool = True, given: Collection[str] = ()
+) -> TrainRecipe:
     """The recipe of a training run, under a name that is free; raises :class:`BadInput`.
 
-    Without ``free_name`` it keeps its name: a sweep puts values behind it.
+    Without ``free_name`` it keeps its name: a sweep puts values behind it. The fields ``given``
+    will have other values: what they name may be gone.
     """
-    recipe = workspace.jobs.recipe(job_id)
+    recipe = workspace.jobs.recipe(job_id, given)
     if not isinstance(recipe, TrainRecipe):
         raise BadInput(f"Job {job_id} is no training run.", "Name one that trained a model.")
     if not recipe.name or not free_name:
@@ -95,6 +98,11 @@ def _dev(workspace: Workspace, recipe: TrainRecipe) -> DevPlan | None:
     return plan_dev(reader, recipe, contract or Contract(), 1)
 
 
+def swept(settings: Sequence[str]) -> list[str]:
+    """The fields that ``field=v1,v2`` settings change."""
+    return [setting.partition("=")[0].strip().replace("-", "_") for setting in settings]
+
+
 def run_name(stem: str, values: dict[str, Any]) -> str:
     """'tea-batch_size-16-learning_rate-5e-05': plain letters, as file names have them."""
     parts = [f"{name}-{re.sub(r'[^A-Za-z0-9_.-]+', '_', str(values[name]))}" for name in values]
@@ -103,8 +111,7 @@ def run_name(stem: str, values: dict[str, Any]) -> str:
 
 
 def _read(setting: str, start: TrainRecipe) -> tuple[str, list[Any]]:
-    name, equals, text = setting.partition("=")
-    name = name.strip().replace("-", "_")
+    [name], (_, equals, text) = swept([setting]), setting.partition("=")
     if not equals:
         raise BadInput(f"'--set {setting}' has no '='.", "Write it as --set field=v1,v2,v3.")
     if name not in type(start).model_fields or name == "name":

@@ -130,6 +130,7 @@ def queued_job(task: str, name: str, recipe: dict[str, Any]) -> Job:
             "slot_kind": SlotKind.LIGHT,
             "attempt": 0,
             "progress": {},
+            "references": {},
             "created_at": 1.0,
         }
     )

@@ -14,9 +14,10 @@ from tests.workbench.training.fakes import FakeDatasets, FakeReader
 from workbench.cli import train as cli_sweep
 from workbench.cli import train as cli_train
 from workbench.cli.main import build_parser
-from workbench.errors import BadInput, BadRecipe
+from workbench.errors import BadInput, BadRecipe, WasRemoved
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.recipes.train_kinds import TrainRerankerRecipe
+from workbench.takeaway.snippet import CONFIG, origin
 from workbench.takeaway.sweeps import (
     MOST_RUNS,
     Started,
@@ -72,6 +73,39 @@ def test_a_clone_has_the_run_s_kind_and_a_free_name(workspace: Workspace) -> Non
             make.job("add1", task="add-model", recipe={"source": "x"}, slot_kind=SlotKind.LIGHT)
         )
         recipe_of(workspace, "add1")
+
+
+def test_what_was_removed_is_named_anew(workspace: Workspace) -> None:
+    """Another data set has the name by now."""
+    put(workspace, "run1", START, references={"dataset": "removed"})
+    workspace.store.datasets.insert(*make.dataset("d2", "tea"))
+    for ask in (["train", "--clone", "run1"], ["sweep", "--from", "run1", "--set", "seed=1,2"]):
+        args = build_parser().parse_args(ask)
+        with pytest.raises(WasRemoved, match="The data set 'tea'"):
+            (cli_train.read_recipe if ask[0] == "train" else cli_sweep._first)(workspace, args)
+    for given in (["--dataset", "other"], ["--set", "dataset=other"]):
+        assert cloned(workspace, "--clone", "run1", *given).dataset == "other"
+    args = build_parser().parse_args(["sweep", "--from", "run1", "--set", "dataset=a,b"])
+    assert cli_sweep._first(workspace, args).dataset == "tea"
+
+
+def test_a_script_is_about_the_data_set_of_the_run(workspace: Workspace) -> None:
+    workspace.store.datasets.insert(*make.dataset("d1", "tea"))
+    job = put(workspace, "run1", START, references={"dataset": "d1"}, status=JobStatus.SUCCEEDED)
+    model = make.model("m1", "tuned", job_id=job.id, summary={"dataset": "tea"})
+    workspace.store.models.insert(model)
+    folder = workspace.path(model.path)
+    folder.mkdir(parents=True)
+    kept = {**START.model_dump(mode="json"), "resolved": {"device": "cpu"}}
+    (folder / CONFIG).write_text(json.dumps(kept))
+    workspace.datasets.rename("tea", "chai")
+    workspace.store.datasets.insert(*make.dataset("d2", "tea"))
+    assert origin(workspace, model).recipe.dataset == "chai"
+    workspace.datasets.remove("chai")
+    with pytest.raises(WasRemoved, match="'chai'"):
+        origin(workspace, model)
+    workspace.jobs.remove(job.id)
+    assert origin(workspace, model).recipe == START
 
 
 def test_two_fields_make_every_combination(workspace: Workspace) -> None:

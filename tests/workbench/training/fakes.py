@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from storage.records import Dataset, Job, JobStatus, Model, SlotKind
-from workbench.errors import JobCancelled
+from workbench.errors import JobCancelled, JobNotFound
 
 #: Where the cells and objectives train: TEST_DEVICE=cuda TEST_PRECISION=bf16 tries a GPU.
 PLACE = {
@@ -161,12 +161,20 @@ class FakeDatasets:
         return self.reader
 
 
+class FakeJobs:
+    """Of runs that are not on record."""
+
+    def recipe(self, id: str) -> Any:
+        raise JobNotFound.among("job", id, ())
+
+
 class FakeWorkspace:
     def __init__(self, home: Path, reader: FakeReader) -> None:
         self.home = home
         self.trust_remote_code = False
         self.models = FakeModels(home)
         self.datasets = FakeDatasets(reader)
+        self.jobs = FakeJobs()
 
     def path(self, relative: str) -> Path:
         return self.home / relative
@@ -188,7 +196,7 @@ class FakeContext:
     @property
     def job(self) -> Job:
         empty: dict[str, Any] = dict.fromkeys(Job.__dataclass_fields__)
-        running = {"status": JobStatus.RUNNING, "slot_kind": SlotKind.TRAIN}
+        running = {"status": JobStatus.RUNNING, "slot_kind": SlotKind.TRAIN, "references": {}}
         return Job(**{**empty, "id": "job00001", "task": "train-embedding", **running})
 
     def progress(

@@ -121,11 +121,12 @@ class CheckSection(Section):
         # The report's own buttons say whose it is: another may have been made since.
         report, _, code = str(event.value).partition(":")
         done = find(self.services, report, [DataCheckRecipe.task])
-        if done is None or done.recipe["dataset"] != name:
+        if done is None or done.id not in [one.id for one in jobs.about(name, done.task)]:
             raise BadInput(t("data_check.gone"))
+        again = jobs.recipe(done.id).model_copy(update={"dataset_version": None})
         job = jobs.submit(DataFixRecipe(dataset=name, report=done.id, fixes=[code]))
         # What is left to fix is told of the new version, by the same settings.
-        jobs.submit(DataCheckRecipe.read({**done.recipe, "dataset_version": None}), after=job.id)
+        jobs.submit(again, after=job.id)
         return self._own(name)
 
     def changed(self, name: str, _place: Sequence[Any], card: str) -> dict[Any, Any] | None:

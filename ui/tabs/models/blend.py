@@ -21,6 +21,7 @@ from ui.words import t
 from workbench.comparison.names import label
 from workbench.comparison.table import blended
 from workbench.models.resolve import is_adapter
+from workbench.recipes.base import Recipe
 from workbench.recipes.merge import BlendRecipe, MergeRecipe
 from workbench.records import Job, JobStatus, Model
 
@@ -113,7 +114,7 @@ class Blend:
             return self.form.answer(act)
 
         def keep(picked: str, curve: str, point: Any, name: str) -> dict[Any, Any]:
-            jobs.submit(BlendRecipe.read(keeping(jobs.get(curve), point, name)))
+            jobs.submit(BlendRecipe.read(keeping(jobs.recipe(curve), point, name)))
             return {self.name: "", **show(picked)}
 
         fields = self.form.inputs
@@ -174,10 +175,10 @@ class Blend:
         }
 
 
-def keeping(job: Job, point: Any, name: str) -> dict[str, Any]:
+def keeping(recipe: Recipe, point: Any, name: str) -> dict[str, Any]:
     """The recipe of a job that keeps a point of a blend: it is measured once more, and saved."""
     return {
-        **job.recipe,
+        **recipe.model_dump(mode="json"),
         "ratios": str(point),
         "keep": str(point),
         "name": name.strip(),

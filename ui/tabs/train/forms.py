@@ -117,9 +117,12 @@ class Forms:
         }
 
     def clone(self, id: str) -> dict[Any, Any]:
-        """Everything as it was in that run, under a free name."""
-        recipe = recipe_of(self.services.workspace, id)
-        return self.fill_in(recipe.kind, recipe.model_dump(mode="json"))
+        """Everything as it was in that run, under a free name. What has been removed since is to
+        be chosen anew: another thing may have its name."""
+        removed = self.services.workspace.jobs.removed(id)
+        recipe = recipe_of(self.services.workspace, id, given=removed)
+        values = {**recipe.model_dump(mode="json"), **dict.fromkeys(removed)}
+        return self.fill_in(recipe.kind, values)
 
 
 class Command:

@@ -18,7 +18,7 @@ from workbench.comparison.names import label as metric_label
 from workbench.recipes.describe import describe
 from workbench.recipes.train import KINDS
 from workbench.records import Job
-from workbench.takeaway.sweeps import find_sweep, plan, recipe_of, results, start
+from workbench.takeaway.sweeps import find_sweep, plan, recipe_of, results, start, swept
 
 
 def sweep_chart(services: Services, elem_id: str, job: str = "") -> gr.HTML:
@@ -81,7 +81,7 @@ class Sweep:
         def begin(id: str, *raw: str) -> dict[Any, Any]:
             pairs = zip(raw[::2], raw[1::2], strict=True)
             settings = [f"{field}={values}" for field, values in pairs if field and values.strip()]
-            first = recipe_of(workspace, id, free_name=False)
+            first = recipe_of(workspace, id, free_name=False, given=swept(settings))
             started = start(workspace, plan(workspace, first, settings))
             return {**show(started.jobs[0]), **self.view(started.jobs[0])}
 

@@ -75,7 +75,7 @@ def test_a_point_is_kept_by_measuring_it_once_more(services: Services) -> None:
     for name in ("mine", "kept", "tiny"):
         found = blend.newest(services, name)
         assert found is not None and found.id == "b1"
-    wanted = BlendRecipe.read(blend.keeping(found, "0.25", " quarter "))
+    wanted = BlendRecipe.read(blend.keeping(BlendRecipe.read(recipe), "0.25", " quarter "))
     assert (wanted.keep, wanted.ratios, wanted.name, wanted.second_dataset) == (
         0.25,
         "0.25",

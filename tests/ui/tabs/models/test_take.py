@@ -58,6 +58,19 @@ def test_clone_fills_the_form_of_the_run_s_kind(services: Services) -> None:
     assert found["dataset"] == "tea"
 
 
+def test_clone_leaves_what_was_removed_to_be_chosen(services: Services) -> None:
+    """Another data set has its name by now."""
+    services.workspace.store.datasets.insert(*make.dataset("d2", "tea"))
+    recipe = TrainRerankerRecipe(dataset="tea", objective="listnet")
+    about = {"recipe": recipe.model_dump(mode="json"), "references": {"dataset": "removed"}}
+    job = put(services, "run1", task=recipe.task, status=JobStatus.FAILED, **about)
+    forms = drawn(Forms, services)
+    form = next(one.form for one in forms.each if one.kind == "reranker")
+    filled = forms.clone(job.id)
+    assert filled[form.components["dataset"]] is None
+    assert filled[form.components["objective"]] == "listnet"
+
+
 def test_clone_is_offered_once_a_run_has_ended(services: Services) -> None:
     recipe = {"dataset": "tea", "model": "base", "name": "tuned"}
     about = {"task": "train-embedding", "recipe": recipe}
