@@ -62,7 +62,7 @@ def check(workspace: Workspace, recipe: TrainRecipe, *, gpu: bool | None = None)
         memory=memory,
         available=available,
         warnings=findings(facts),
-        notes=[*unseen(recipe, made), *(dev.notes(total) if dev else ()), *_notes(looked)],
+        notes=[*unseen(recipe, made), *_notes(looked), *(dev.notes(total) if dev else ())],
     )
 
 

@@ -170,12 +170,12 @@ class Builder:
         self,
         texts: pa.StringArray,
         places: Array,
-        ids: list[str | None] | None,
-        prompts: list[str | None] | None,
+        ids: Sequence[str | None] | None,
+        prompts: Sequence[str | None] | None,
         groups: Array,
         lines: Array,
         split: int,
-        fields: list[str] | None = None,
+        fields: Sequence[str] | None = None,
     ) -> None:
         """Append the queries at these places; ``split`` UNKNOWN until a judgment tells it.
         ``ids``, ``prompts`` and ``fields`` run beside ``places``."""

@@ -42,6 +42,8 @@ COLUMNS: dict[str, Any] = {
     "query_id": st.sampled_from(["1", 1, "2", None, ""]),
     "prompt": TEXT,
     "score": st.integers(0, 3) | st.floats(0, 1),
+    "_id": st.sampled_from(["x", "y", "1", 2, ""]),
+    "text": TEXT,
     "label": st.sampled_from([0, 1, 2, -1, True, "yes", "relevant", "1", "neutral", 0.5, 1.0]),
     "doc_id": st.sampled_from(["d1", "d2", 3, None]),
     "year": st.integers(1990, 2030) | st.none(),
@@ -196,17 +198,17 @@ def test_cells(
 def test_columns_of_arrow(
     rows: list[dict[str, Any]], large: bool, workspace: Workspace, folder: Path
 ) -> None:
+    file, more = folder / "rows.parquet", folder / "more.jsonl"
+    more.write_text(json.dumps(FIRST) + "\n")
     try:
         table = pa.Table.from_pylist(rows)
+        for place, kind in enumerate(table.schema.types if large else ()):
+            if pa.types.is_string(kind):
+                column = table.column(place).cast(pa.large_string())
+                table = table.set_column(place, table.schema.names[place], column)
+        pq.write_table(table, file)
     except (pa.ArrowException, OverflowError):
-        return  # Cells of several kinds in a column.
-    if large:
-        names = (one.name for one in table.schema if pa.types.is_string(one.type))
-        for place, name in ((table.schema.get_field_index(name), name) for name in names):
-            table = table.set_column(place, name, table[name].cast(pa.large_string()))
-    file, more = folder / "rows.parquet", folder / "more.jsonl"
-    pq.write_table(table, file)
-    more.write_text(json.dumps(FIRST) + "\n")
+        return  # Cells of several kinds in a column, or objects without a name.
     same_either_way(workspace, file, more)
 
 

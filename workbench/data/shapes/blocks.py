@@ -28,7 +28,8 @@ class Doubt(Exception):
 class RowBlock(Protocol):
     """Rows of the columns ``names``, with the line of each."""
 
-    lines: Array
+    @property
+    def lines(self) -> Array: ...
 
     @property
     def names(self) -> tuple[str, ...]: ...
