@@ -7,7 +7,7 @@ Makes files of one shape, in which a third of the texts stand more than once, th
 them in turns. Every reading is a fresh process with fresh folders. The shapes:
 
 - ``plain``: JSONL of a query, one positive, three negatives, 200 words each;
-- ``triplets``: JSONL of anchor, positive, negative, 60 words each, and five columns more;
+- ``triplets``: JSONL of anchor, positive, negative, 60 words each, and six columns more;
 - ``beir``: corpus.jsonl (title, 60 words), queries.jsonl, qrels/test.tsv;
 - ``csv``: query, positive, negative, 60 words each, commas and quotation marks among them;
 - ``parquet``: the rows of ``plain``.

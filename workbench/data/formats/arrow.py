@@ -51,7 +51,9 @@ def _rows(batch: Any, before: int, report: Report) -> Iterator[dict[str, Any] | 
 
 
 #: A part has about so many bytes, and rows between these two numbers.
-_PART_BYTES, _LEAST_ROWS, _MOST_ROWS = 1 << 20, 1_000, 10_000
+_PART_BYTES, _LEAST_ROWS, _MOST_ROWS = 1 << 20, 100, 10_000
+#: So much of a column is read at a time, and not all of a row group.
+_BUFFER = 1 << 18
 Batches = Callable[[OpenFile], Iterator[tuple[int, Any]]]
 
 
@@ -73,7 +75,11 @@ def _in_parquet(file: OpenFile) -> Iterator[tuple[int, Any]]:
     """Batches of rows, each with how many rows stand before it."""
     number = 0
     try:
-        with file.whole() as stream, file.sharing() as done, pq.ParquetFile(stream) as table:
+        with (
+            file.whole() as stream,
+            file.sharing() as done,
+            pq.ParquetFile(stream, buffer_size=_BUFFER) as table,
+        ):
             total = max(1, table.metadata.num_rows)
             for batch in table.iter_batches(batch_size=_rows_at_once(file, table.metadata)):
                 yield number, batch
