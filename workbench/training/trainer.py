@@ -16,6 +16,7 @@ from workbench.errors import JobCancelled
 from workbench.models.contract import Contract
 from workbench.training.batches import Batching
 from workbench.training.checkpoints import restore_adapter
+from workbench.training.chunks import in_chunks
 from workbench.training.rows import Texts
 
 #: step -> metric values on dev.
@@ -41,6 +42,7 @@ class _Ours:
     ) -> None:
         self.contract = contract
         self.dev = dev
+        in_chunks(model)
         super().__init__(model=model, **options)  # type: ignore[call-arg]
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
