@@ -2,6 +2,8 @@
 
 The vectors, or scores, come back in the batch's order and one loss is taken over all of them: the
 maths of one forward over the whole batch, without most of its padding.
+
+The scripts of takeaway/ hold this file as it stands: it uses nothing of the workbench.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,8 +12,6 @@ from typing import Any
 
 import torch
 from sentence_transformers.util import cat_padded_token_embeddings
-
-from workbench.models.image_text import reads_padding
 
 Features = Mapping[str, Any]
 Forward = Callable[..., dict[str, Any]]
@@ -50,8 +50,6 @@ def cut(lengths: Sequence[int], budget: Budget) -> list[tuple[int, int]]:
 
 def in_chunks(model: Any, budget: Budget | None = None) -> None:
     """Let a model compute its batches so while it is trained; changed in place."""
-    if reads_padding(model):
-        return
     whole = model.forward
     turns = _turns(model)
 

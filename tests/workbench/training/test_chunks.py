@@ -9,6 +9,7 @@ import torch
 
 from tests.workbench.training.fakes import ANIMALS, TRAITS, save_decoder, save_tiny_model
 from workbench.models.contract import Contract
+from workbench.recipes.objectives import OBJECTIVES
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.recipes.train_kinds import TrainImageTextRecipe, TrainRerankerRecipe
 from workbench.training.chunks import ON_CPU, Budget, cut, in_chunks
@@ -93,8 +94,7 @@ def test_chunks_hold_the_budget_and_little_padding() -> None:
 
 @pytest.mark.parametrize(
     "objective",
-    ["contrastive", "cached-contrastive", "gist", "cached-gist", "distill-kl", "margin-mse"]
-    + ["cosent", "cosine"],
+    [one.name for one in OBJECTIVES.all() if "embedding" in one.losses],
 )
 def test_embedding(objective: str, base: Path) -> None:
     recipe = TrainEmbeddingRecipe(dataset="pets", objective=objective, mini_batch_size=8)
