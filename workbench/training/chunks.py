@@ -6,7 +6,8 @@ maths of one forward over the whole batch, without most of its padding.
 The scripts of takeaway/ hold this file as it stands: it uses nothing of the workbench.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +32,7 @@ class Budget:
 
 #: Small chunks stay in a processor's cache; a GPU wants large ones, for each has a price in
 #: launched kernels that it hardly shows for tokens.
-ON_CPU = Budget(tokens=2048, padding=256)
+ON_CPU = Budget(tokens=1024, padding=128)
 ON_GPU = Budget(tokens=65536, padding=8192)
 
 
@@ -58,10 +59,41 @@ def in_chunks(model: Any, budget: Budget | None = None) -> None:
             return whole(features, **options)
         gpu = features["input_ids"].device.type == "cuda"
         given = budget or (ON_GPU if gpu else ON_CPU)
-        return _forward(whole, features, given, options, turns=turns)
+        with _attention(model, gpu=gpu):
+            return _forward(whole, features, given, options, turns=turns)
 
     # The instance's: the library's losses, accelerate and its data parallelism call it as such.
     model.forward = forward
+
+
+@contextmanager
+def _attention(model: Any, *, gpu: bool) -> Iterator[None]:
+    """Attention written out, where dropout keeps torch's own from being fused on a CPU: it would
+    be written out there as well, with a search for rows that attend to nothing."""
+    config = getattr(model[0], "config", None)
+    plain = getattr(config, "_attn_implementation", "") == "sdpa"
+    inner = getattr(model[0], "model", None)
+    # Computed again, it must be computed in the same way.
+    again = getattr(inner, "is_gradient_checkpointing", False)
+    if gpu or not plain or again or not _drops_attention(model):
+        yield
+        return
+    config._attn_implementation = "eager"
+    try:
+        yield
+    finally:
+        config._attn_implementation = "sdpa"
+
+
+def _drops_attention(model: Any) -> bool:
+    for module in model.modules():
+        if "Attention" not in type(module).__name__:
+            continue
+        for name in ("dropout", "attention_dropout", "dropout_prob"):
+            rate = getattr(module, name, None)
+            if getattr(rate, "p", rate):
+                return True
+    return False
 
 
 def _turns(model: Any) -> bool:

@@ -211,3 +211,25 @@ def test_a_model_in_use_computes_its_batch_at_once(base: Path) -> None:
     model[0].register_forward_hook(lambda *_: calls.append(1))
     model.encode(RIGHT)
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("rate", [0.0, 1e-12])
+def test_attention_is_written_out_where_dropout_forbids_torch_s_own(
+    rate: float, base: Path
+) -> None:
+    ways: list[str] = []
+
+    def loss_of(model: Any) -> Any:
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = rate
+        model[0].register_forward_hook(lambda one, *_: ways.append(one.config._attn_implementation))
+        loss = embedding_loss(model, Contract(), TrainEmbeddingRecipe(dataset="pets"))
+        value = loss([model.preprocess(one) for one in (QUERIES, RIGHT, WRONG)])
+        assert model[0].config._attn_implementation == "sdpa"
+        return value
+
+    assert_same(*both(lambda: embedding(base), loss_of), 3)
+    # The whole batch's documents are one forward, its queries another one.
+    assert ways[:2] == ["sdpa"] * 2
+    assert set(ways[2:]) == ({"eager"} if rate else {"sdpa"})
