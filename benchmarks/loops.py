@@ -1,6 +1,7 @@
 """Step loops to be timed: ours for any kind, and the plain sentence-transformers script."""
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,20 +101,20 @@ def plain_embedding(workspace: Workspace, recipe: Any, folder: Path) -> Times:
         SentenceTransformerTrainingArguments,
     )
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
-    from sentence_transformers.sentence_transformer.training_args import BatchSamplers
 
     source = str(workspace.models.folder(recipe.model))
     model = without_dropout(SentenceTransformer(source, device=_device(recipe)), recipe)
     model.max_seq_length = recipe.passage_max_len
+    texts, sampler = _texts(workspace, recipe)
     timer = clock()
     SentenceTransformerTrainer(
         model=model,
         args=SentenceTransformerTrainingArguments(
             **_shared(recipe, folder),
             per_device_train_batch_size=recipe.batch_size,
-            batch_sampler=BatchSamplers.NO_DUPLICATES,
+            batch_sampler=sampler,
         ),
-        train_dataset=Dataset.from_dict(_texts(workspace, recipe)),
+        train_dataset=Dataset.from_dict(texts),
         loss=MultipleNegativesRankingLoss(model),
         callbacks=[timer],
     ).train()
@@ -130,20 +131,20 @@ def plain_late_interaction(workspace: Workspace, recipe: Any, folder: Path) -> T
     from sentence_transformers.multi_vector_encoder.training_args import (
         MultiVectorEncoderTrainingArguments,
     )
-    from sentence_transformers.sentence_transformer.training_args import BatchSamplers
 
     source = str(workspace.models.folder(recipe.model))
     model = without_dropout(MultiVectorEncoder(source, device=_device(recipe)), recipe)
     model.max_seq_length = recipe.passage_max_len
+    texts, sampler = _texts(workspace, recipe)
     timer = clock()
     MultiVectorEncoderTrainer(
         model=model,
         args=MultiVectorEncoderTrainingArguments(
             **_shared(recipe, folder),
             per_device_train_batch_size=recipe.batch_size,
-            batch_sampler=BatchSamplers.NO_DUPLICATES,
+            batch_sampler=sampler,
         ),
-        train_dataset=Dataset.from_dict(_texts(workspace, recipe)),
+        train_dataset=Dataset.from_dict(texts),
         loss=MultiVectorMultipleNegativesRankingLoss(model),
         callbacks=[timer],
     ).train()
@@ -197,18 +198,22 @@ def without_dropout(model: Any, recipe: Any) -> Any:
     return model
 
 
-def _texts(workspace: Workspace, recipe: Any) -> dict[str, list[str]]:
-    """Queries and their documents, as ours reads them."""
+def _texts(workspace: Workspace, recipe: Any) -> tuple[dict[str, list[str]], Any]:
+    """Queries and their documents, as ours reads them, and what makes the very batches of ours:
+    what a step costs depends on the lengths in its batch."""
     from workbench.models.contract import Contract
+    from workbench.training.epoch import batching
     from workbench.training.rows import build_rows, load_texts
+    from workbench.training.trainer import Batches
 
     reader = workspace.datasets.read(recipe.dataset)
     rows = build_rows(reader, recipe)
     queries, documents = load_texts(reader, rows, Contract())
-    return {
+    texts = {
         "anchor": queries.get(rows.queries.tolist()),
         "positive": documents.get(rows.positives.tolist()),
     }
+    return texts, partial(Batches, batching(reader, rows, recipe, 1))
 
 
 def _device(recipe: Any) -> str:

@@ -70,7 +70,7 @@ def in_chunks(model: Any, budget: Budget | None = None) -> None:
 def _attention(model: Any, *, gpu: bool) -> Iterator[None]:
     """Attention written out, where dropout keeps torch's own from being fused on a CPU: it would
     be written out there as well, with a search for rows that attend to nothing."""
-    config = getattr(model[0], "config", None)
+    config: Any = getattr(model[0], "config", None)
     plain = getattr(config, "_attn_implementation", "") == "sdpa"
     inner = getattr(model[0], "model", None)
     # Computed again, it must be computed in the same way.
