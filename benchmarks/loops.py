@@ -1,14 +1,17 @@
 """Step loops to be timed: ours for any kind, and the plain sentence-transformers script."""
 
 import time
-from importlib import import_module
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from workbench.workspace import Workspace
 
-#: Steps that are not counted: the first ones allocate.
-WARM_UP = 2
+#: Steps that are not counted: the first one allocates.
+WARM_UP = 1
+
+#: What each step had used when it ended: seconds by the clock, and of CPU.
+Times = list[tuple[float, float]]
 
 
 class Silent:
@@ -34,38 +37,31 @@ class Silent:
 
 
 def clock() -> Any:
-    """A trainer callback that keeps the time at which each step ended."""
+    """A trainer callback that keeps what each step had used when it ended."""
     import torch
     from transformers import TrainerCallback
 
     class Clock(TrainerCallback):
         def __init__(self) -> None:
-            self.times: list[float] = []
+            self.times: Times = []
 
         def on_step_end(self, *args: Any, **options: Any) -> None:
             if torch.cuda.is_available():
                 # A GPU works on while Python goes ahead.
                 torch.cuda.synchronize()
-            self.times.append(time.perf_counter())
+            self.times.append((time.perf_counter(), time.process_time()))
 
     return Clock()
 
 
-def rate(times: list[float], batch: int) -> float:
-    """Rows per second, from the end of the last warm-up step on."""
-    counted = times[WARM_UP - 1 :]
-    return batch * (len(counted) - 1) / (counted[-1] - counted[0])
+def each(times: Times) -> tuple[float, float]:
+    """Seconds of a step, by the clock and of CPU, from the end of the last warm-up step on."""
+    first, last, count = times[WARM_UP - 1], times[-1], len(times) - WARM_UP
+    return (last[0] - first[0]) / count, (last[1] - first[1]) / count
 
 
-def kind_of(recipe: Any) -> Any:
-    """The training kind of a recipe."""
-    name = recipe.kind.replace("-", "_")
-    module = import_module(f"workbench.training.{name}")
-    return getattr(module, "".join(part.capitalize() for part in name.split("_")) + "Kind")()
-
-
-def ours(workspace: Workspace, recipe: Any, folder: Path) -> list[float]:
-    """The times at which our steps ended, with all that we write down at each."""
+def ours(workspace: Workspace, recipe: Any, folder: Path) -> Times:
+    """Our steps, with all that we write down at each."""
     from workbench.models.locate import locate
     from workbench.models.precision import choose, pick_device
     from workbench.training.callbacks import Guard, Recorder
@@ -76,24 +72,25 @@ def ours(workspace: Workspace, recipe: Any, folder: Path) -> list[float]:
 
     context: Any = Silent(workspace, folder)
     folder.mkdir(parents=True, exist_ok=True)
-    kind, device = kind_of(recipe), pick_device(recipe.device)
+    kind = recipe.model_kind
+    training, device = kind.load(kind.training)(), pick_device(recipe.device)
     precision = choose(recipe.precision, device)
     reader = workspace.datasets.read(recipe.dataset)
     base = locate(workspace, recipe.model)
     this = Run(recipe, context, reader, base, folder, device, precision, None, None, ProcessGroup())
-    loaded = this.load(base, kind.start(recipe, base), keeping_for(recipe, precision))
-    contract = kind.contract(loaded, recipe, base.name)
+    loaded = this.load(base, training.start(recipe, base), keeping_for(recipe, precision))
+    contract = training.contract(loaded, recipe, base.name)
     apply_method(loaded.model, recipe, base)
     recorder = Recorder(context, Guard(), folder / "runs", samples_per_step=recipe.batch_size)
     cadence = Only(recipe, context, this.together, None)
-    trainer = kind.prepare(this, loaded.with_contract(contract), recorder, cadence).trainer
+    trainer = training.prepare(this, loaded.with_contract(contract), recorder, cadence).trainer
     timer = clock()
     trainer.add_callback(timer)
     trainer.train()
     return timer.times
 
 
-def plain_embedding(workspace: Workspace, recipe: Any, folder: Path) -> list[float]:
+def plain_embedding(workspace: Workspace, recipe: Any, folder: Path) -> Times:
     """What one writes after reading sentence-transformers' documentation."""
     from datasets import Dataset
     from sentence_transformers import (
@@ -102,59 +99,87 @@ def plain_embedding(workspace: Workspace, recipe: Any, folder: Path) -> list[flo
         SentenceTransformerTrainingArguments,
     )
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
-    from sentence_transformers.sentence_transformer.training_args import BatchSamplers
 
-    model = SentenceTransformer(str(workspace.models.folder(recipe.model)), device=_device(recipe))
+    source = str(workspace.models.folder(recipe.model))
+    model = without_dropout(SentenceTransformer(source, device=_device(recipe)), recipe)
     model.max_seq_length = recipe.passage_max_len
-    reader = workspace.datasets.read(recipe.dataset)
-    table = reader.training_rows(negatives=0, seed=recipe.seed)
-    anchors = _queries(reader, table["query"].to_pylist())
-    positives = reader.documents_at(table["positive"].to_pylist())["text"].to_pylist()
-    arguments = SentenceTransformerTrainingArguments(
-        **_shared(recipe, folder),
-        per_device_train_batch_size=recipe.batch_size,
-        batch_sampler=BatchSamplers.NO_DUPLICATES,
-    )
+    texts, sampler = _texts(workspace, recipe)
     timer = clock()
     SentenceTransformerTrainer(
         model=model,
-        args=arguments,
-        train_dataset=Dataset.from_dict({"anchor": anchors, "positive": positives}),
+        args=SentenceTransformerTrainingArguments(
+            **_shared(recipe, folder),
+            per_device_train_batch_size=recipe.batch_size,
+            batch_sampler=sampler,
+        ),
+        train_dataset=Dataset.from_dict(texts),
         loss=MultipleNegativesRankingLoss(model),
         callbacks=[timer],
     ).train()
     return timer.times
 
 
-def plain_reranker(workspace: Workspace, recipe: Any, folder: Path) -> list[float]:
+def plain_late_interaction(workspace: Workspace, recipe: Any, folder: Path) -> Times:
+    """The same for a late-interaction model, with a new projection as ours gets."""
+    from datasets import Dataset
+    from sentence_transformers import MultiVectorEncoder, MultiVectorEncoderTrainer
+    from sentence_transformers.multi_vector_encoder.losses import (
+        MultiVectorMultipleNegativesRankingLoss,
+    )
+    from sentence_transformers.multi_vector_encoder.training_args import (
+        MultiVectorEncoderTrainingArguments,
+    )
+
+    source = str(workspace.models.folder(recipe.model))
+    model = without_dropout(MultiVectorEncoder(source, device=_device(recipe)), recipe)
+    model.max_seq_length = recipe.passage_max_len
+    texts, sampler = _texts(workspace, recipe)
+    timer = clock()
+    MultiVectorEncoderTrainer(
+        model=model,
+        args=MultiVectorEncoderTrainingArguments(
+            **_shared(recipe, folder),
+            per_device_train_batch_size=recipe.batch_size,
+            batch_sampler=sampler,
+        ),
+        train_dataset=Dataset.from_dict(texts),
+        loss=MultiVectorMultipleNegativesRankingLoss(model),
+        callbacks=[timer],
+    ).train()
+    return timer.times
+
+
+def plain_reranker(workspace: Workspace, recipe: Any, folder: Path) -> Times:
     """The same for a cross-encoder, on the pairs that ours trains on."""
     from datasets import Dataset
     from sentence_transformers import CrossEncoder, CrossEncoderTrainer
     from sentence_transformers.cross_encoder import CrossEncoderTrainingArguments
     from sentence_transformers.cross_encoder.losses import BinaryCrossEntropyLoss
 
+    from workbench.models.contract import Contract
     from workbench.training.pairs import candidate_rows
+    from workbench.training.rows import load_texts
 
     source = str(workspace.models.folder(recipe.model))
     model = CrossEncoder(source, num_labels=1, device=_device(recipe))
+    model = without_dropout(model, recipe)
     model.max_seq_length = recipe.query_max_len + recipe.passage_max_len
     reader = workspace.datasets.read(recipe.dataset)
     rows = candidate_rows(reader, recipe, None)
-    queries = _queries(reader, rows.queries.tolist())
+    queries, documents = load_texts(reader, rows, Contract())
     pairs: dict[str, list[Any]] = {"query": [], "document": [], "label": []}
-    for query, positive, wrong in zip(queries, rows.positives, rows.negatives, strict=True):
-        texts = reader.documents_at([int(positive), *map(int, wrong)])["text"].to_pylist()
-        pairs["query"] += [query] * len(texts)
+    for query, positive, wrong in zip(rows.queries, rows.positives, rows.negatives, strict=True):
+        texts = documents.get([int(positive), *map(int, wrong)])
+        pairs["query"] += queries.get([int(query)]) * len(texts)
         pairs["document"] += texts
         pairs["label"] += [1.0] + [0.0] * (len(texts) - 1)
-    arguments = CrossEncoderTrainingArguments(
-        **_shared(recipe, folder),
-        per_device_train_batch_size=recipe.batch_size * (1 + recipe.negatives),
-    )
     timer = clock()
     CrossEncoderTrainer(
         model=model,
-        args=arguments,
+        args=CrossEncoderTrainingArguments(
+            **_shared(recipe, folder),
+            per_device_train_batch_size=recipe.batch_size * (1 + recipe.negatives),
+        ),
         train_dataset=Dataset.from_dict(pairs),
         loss=BinaryCrossEntropyLoss(model),
         callbacks=[timer],
@@ -162,10 +187,31 @@ def plain_reranker(workspace: Workspace, recipe: Any, folder: Path) -> list[floa
     return timer.times
 
 
-def _queries(reader: Any, rows: list[int]) -> list[str]:
-    table = reader.queries("train").sort_by("row")
-    first = table["row"][0].as_py()
-    return [table["text"][row - first].as_py() for row in rows]
+def without_dropout(model: Any, recipe: Any) -> Any:
+    """The model with the recipe's dropout, where it names one."""
+    from workbench.training.loss import set_dropout
+
+    if recipe.dropout is not None:
+        set_dropout(model, recipe.dropout)
+    return model
+
+
+def _texts(workspace: Workspace, recipe: Any) -> tuple[dict[str, list[str]], Any]:
+    """Queries and their documents, as ours reads them, and what makes the very batches of ours:
+    what a step costs depends on the lengths in its batch."""
+    from workbench.models.contract import Contract
+    from workbench.training.epoch import batching
+    from workbench.training.rows import build_rows, load_texts
+    from workbench.training.trainer import Batches
+
+    reader = workspace.datasets.read(recipe.dataset)
+    rows = build_rows(reader, recipe)
+    queries, documents = load_texts(reader, rows, Contract())
+    texts = {
+        "anchor": queries.get(rows.queries.tolist()),
+        "positive": documents.get(rows.positives.tolist()),
+    }
+    return texts, partial(Batches, batching(reader, rows, recipe, 1))
 
 
 def _device(recipe: Any) -> str:

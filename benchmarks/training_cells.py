@@ -211,7 +211,7 @@ def row(home: Path, at: int, cell: Cell, asked: Any) -> str:
 
 def one(home: Path, shapes: Shapes, at: int, device: str, steps: int) -> None:
     """One cell, in this process."""
-    from benchmarks.loops import WARM_UP, ours, rate
+    from benchmarks.loops import WARM_UP, each, ours
     from workbench.checks.run_facts import look
     from workbench.models.precision import choose, pick_device
     from workbench.recipes.train import KINDS
@@ -232,7 +232,7 @@ def one(home: Path, shapes: Shapes, at: int, device: str, steps: int) -> None:
     estimate = look(workspace, recipe, place != "cpu").facts.memory(recipe)
     times = ours(workspace, recipe, home / "runs" / cell.name.replace(" ", "-"))
     found = {
-        "rate": rate(times, recipe.batch_size),
+        "rate": recipe.batch_size / each(times)[0],
         "batch": recipe.batch_size,
         "precision": choose(recipe.precision, place),
         "megabytes": peak(place),

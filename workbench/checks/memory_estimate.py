@@ -56,6 +56,8 @@ class Shape:
     heads: int
     positions: int | None
     tokenizer: Path | None
+    #: Numbers in the table of word embeddings.
+    words: int = 0
 
     @property
     def linear_parameters(self) -> int:
@@ -83,6 +85,11 @@ def read_shape(folder: Path) -> Shape | None:
         heads=_number(text, "num_attention_heads", "n_head", "n_heads"),
         positions=position_limit(config, read_json(place / "tokenizer_config.json", missing={})),
         tokenizer=tokenizer / "tokenizer.json" if tokenizer else None,
+        words=sum(
+            math.prod(shape)
+            for name, shape in shapes.items()
+            if len(shape) == 2 and _is_table(name) and shape[0] == text.get("vocab_size")
+        ),
     )
 
 
@@ -152,7 +159,7 @@ Batch = list[tuple[int, int]]
 def trainable_parameters(shape: Shape, recipe: TrainRecipe) -> int:
     """All of them, or those of the adapter: rank x (rows + columns) of each matrix it is put on."""
     if recipe.method == "full":
-        return shape.parameters
+        return shape.parameters - (shape.words if recipe.freeze_word_embeddings else 0)
     named = [part.strip() for part in recipe.target_modules.split(",") if part.strip()]
     wanted = [
         size
@@ -167,7 +174,7 @@ def estimate(
 ) -> Memory:
     """Memory of a step over a batch of padded texts, computed in fp32, bf16 or fp16."""
     trained = trainable_parameters(shape, recipe)
-    base = 0.0 if recipe.method == "full" else _frozen(shape, recipe, precision)
+    base = _frozen(shape, recipe, precision)
     return Memory(
         weights=round(base) + _FP32 * trained,
         gradients=_GRADIENT * trained,
@@ -177,6 +184,8 @@ def estimate(
 
 
 def _frozen(shape: Shape, recipe: TrainRecipe, precision: str) -> float:
+    if recipe.method == "full":
+        return _FP32 * (shape.parameters - trainable_parameters(shape, recipe))
     plain = _HALF if precision == "bf16" else _FP32
     if recipe.method == "lora":
         return shape.parameters * plain

@@ -194,10 +194,15 @@ def picture_model(folder: Path, device: str) -> SentenceTransformer:
     return whole_model(folder, device, model_kwargs=about, local_files_only=True).float()
 
 
+def reads_padding(model: Any) -> bool:
+    """Whether a model's texts are to be filled up to their full length."""
+    config = getattr(model[0], "config", None)
+    return getattr(config, "model_type", "") in _FILLED
+
+
 def preprocess_texts(model: Any, texts: list[str], prompt: str, length: int) -> dict[str, Any]:
     """Tokens of texts for a CLIP-like model, ``length`` at most."""
-    filled = model[0].config.model_type in _FILLED
-    how: dict[str, Any] = {"text": {"padding": "max_length"}} if filled else {}
+    how: dict[str, Any] = {"text": {"padding": "max_length"}} if reads_padding(model) else {}
     # Without a prompt the prompt's length is not asked for, which these models do not use.
     said = [f"{prompt}{text}" for text in texts] if prompt else texts
     return dict(model.preprocess(said, max_length=length, processing_kwargs=how or None))

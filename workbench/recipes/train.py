@@ -170,6 +170,19 @@ class TrainRecipe(AdapterFields):
     max_grad_norm: float = _schedule(
         1.0, help="Gradients are clipped to this norm; 0 does not clip.", ge=0.0
     )
+    dropout: float | None = _schedule(
+        None,
+        help="Dropout rate of the model's own layers while it is trained; empty keeps the model's. "
+        "0 is faster on a CPU.",
+        ge=0.0,
+        lt=1.0,
+    )
+    freeze_word_embeddings: bool = _schedule(
+        False,
+        help="Leaves the table of word embeddings as it is: faster and less memory, above all "
+        "where the vocabulary is large.",
+        depends_on=("method", ("full",)),
+    )
     precision: Precision = precision(
         "Floating-point format of the computation; 'auto' takes bf16 where the machine is "
         "fast at it.",

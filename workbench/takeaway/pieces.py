@@ -263,6 +263,7 @@ MAIN = """
 def main():
     set_seed(SEED)
     model = load_model()
+    in_chunks(model)
     dataset = as_dataset(read_rows())
     arguments = $arguments_class(
         output_dir=str(HERE / "checkpoints"),

@@ -8,6 +8,7 @@ import re
 import sys
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from inspect import getsource
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -23,7 +24,9 @@ from workbench.takeaway import pieces
 from workbench.takeaway.losses import GuideAs, Loss, loss_of
 from workbench.takeaway.rows import write_rows
 from workbench.takeaway.snippet import Origin, name_elsewhere, origin
+from workbench.training import chunks
 from workbench.training.distributed import ProcessGroup, across_devices
+from workbench.training.loss import set_dropout, word_tables
 from workbench.training.run import training_arguments
 from workbench.workspace import Workspace
 
@@ -157,12 +160,20 @@ def _late(this: Any, contract: Contract, kept: str, *, m3: bool) -> str:
 
 
 def _method(this: Any, recipe: Any, heads: list[str] | None) -> str:
+    text = ""
+    if recipe.dropout is not None:
+        this.parts.append(f"\n{getsource(set_dropout)}\n")
+        text += f"    set_dropout(model, {recipe.dropout})\n"
     if recipe.method == "full":
-        return "    model.requires_grad_(True)\n"
+        text += "    model.requires_grad_(True)\n"
+        if recipe.freeze_word_embeddings:
+            this.parts.append(f"\n{getsource(word_tables)}\n")
+            text += "    for table in word_tables(model):\n        table.requires_grad_(False)\n"
+        return text
     this.imports.add("from peft import LoraConfig")
     names = [name.strip() for name in recipe.target_modules.split(",") if name.strip()]
     plain = not names or names == ["all-linear"]
-    return Template(pieces.ADAPTER).substitute(
+    return text + Template(pieces.ADAPTER).substitute(
         r=recipe.lora_r,
         alpha=recipe.lora_alpha,
         dropout=recipe.lora_dropout,
@@ -257,6 +268,7 @@ def script(workspace: Any, of: Origin, base: ResolvedModel) -> str:
     package = re.sub(r"(?<!^)(?=[A-Z])", "_", kind.library_class).lower()
     this.imports |= {
         "from datasets import Dataset",
+        "from typing import Any",
         "from transformers import TrainerCallback, set_seed",
         "from sentence_transformers.base.sampler import DefaultBatchSampler",
         f"from sentence_transformers import {trainer_class}",
@@ -269,6 +281,7 @@ def script(workspace: Any, of: Origin, base: ResolvedModel) -> str:
     _collator(this, kind, recipe, contract)
     this.parts.append(pieces.BATCHES)
     _add_loss(this, loss)
+    _add_chunks(this)
     this.parts.append(pieces.KEEPER)
     if contract.architecture == "llm":
         this.constants["ANSWERS"] = (contract.yes_token, contract.no_token)
@@ -342,6 +355,13 @@ def _add_loss(this: Pieces, loss: Loss) -> None:
     this.constants |= loss.constants
     if loss.code:
         this.parts.append(loss.code)
+
+
+def _add_chunks(this: Pieces) -> None:
+    """How a batch is computed, which decides what dropout draws."""
+    imports, code = getsource(chunks).split("\n\nFeatures = ")
+    this.imports |= {line for line in imports.splitlines() if line.startswith("from ")}
+    this.parts.append(f"\nFeatures = {code}\n")
 
 
 def _together(of: Origin) -> ProcessGroup:

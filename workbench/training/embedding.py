@@ -96,7 +96,7 @@ class EmbeddingTraining:
             loss=embedding_loss(
                 model, contract, recipe, guide, across=across_devices(recipe, this.together)
             ),
-            data_collator=Collator(model.preprocess, learned.queries, learned.documents, cut),
+            data_collator=Collator(model, learned.queries, learned.documents, cut),
             callbacks=[recorder, cadence],
         )
         notes = rows.notes + learned.notes

@@ -151,15 +151,14 @@ class PictureCollator(Collator):
     """Captions as tokens, pictures as their numbers."""
 
     def __init__(self, model: Any, captions: Texts, pictures: Pictures, contract: Contract) -> None:
-        super().__init__(model.preprocess, captions, captions, contract)
-        self.model = model
+        super().__init__(model, captions, captions, contract)
         self.pictures = pictures
 
-    def _column(self, column: str, rows: list[int]) -> dict[str, Any]:
+    def read(self, role: str, texts: list[str]) -> dict[str, Any]:  # noqa: ARG002 - captions alone
         contract = self.contract
+        return preprocess_texts(self.model, texts, contract.query_prompt, contract.query_max_len)
+
+    def _column(self, column: str, rows: list[int]) -> dict[str, Any]:
         if column == "query":
-            texts = self.queries.get(rows)
-            return preprocess_texts(
-                self.model, texts, contract.query_prompt, contract.query_max_len
-            )
+            return super()._column(column, rows)
         return picture_features(self.model, self.pictures.pixels, self.pictures.get(rows))

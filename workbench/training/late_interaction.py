@@ -90,7 +90,7 @@ class LateInteractionTraining:
                 similarity_fct=max_sim,
                 gather_across_devices=across_devices(recipe, this.together),
             ),
-            data_collator=Collator(model.preprocess, queries, documents, cut),
+            data_collator=Collator(model, queries, documents, cut),
             callbacks=[recorder, cadence],
         )
         notes = rows.notes + own_prompts_note(this.reader, contract)

@@ -243,9 +243,14 @@ def apply_method(model: Any, recipe: TrainRecipe, base: LocalModel) -> None:
     adapter, the inner model is frozen and heads that the base did not bring are trained in full.
     Raises :class:`BadInput` where no layer has one of the wanted names.
     """
+    if recipe.dropout is not None:
+        set_dropout(model, recipe.dropout)
     if recipe.method == "full":
         model.float()
         model.requires_grad_(True)
+        if recipe.freeze_word_embeddings:
+            for table in word_tables(model):
+                table.requires_grad_(False)
         return
     from peft import LoraConfig
 
@@ -270,6 +275,30 @@ def apply_method(model: Any, recipe: TrainRecipe, base: LocalModel) -> None:
     for named in inner.peft_config.values():
         # What a program outside the workbench finds the base by.
         named.base_model_name_or_path = base.source
+
+
+def set_dropout(model: Any, rate: float) -> None:
+    """The dropout of every layer, in place; what is saved keeps the rates of its config."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = rate
+        # Attention that is computed by a function keeps its rate as a number.
+        for name in ("dropout", "attention_dropout", "dropout_prob"):
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, rate)
+
+
+def word_tables(model: Any) -> list[torch.nn.Module]:
+    """A model's tables of word embeddings, which have a row for each token of its vocabulary."""
+    config = getattr(model[0], "config", None)
+    words = {
+        getattr(one, "vocab_size", None) for one in (config, getattr(config, "text_config", None))
+    }
+    return [
+        one
+        for one in model.modules()
+        if isinstance(one, torch.nn.Embedding) and one.num_embeddings in words
+    ]
 
 
 def refuse_frozen(model: Any) -> None:

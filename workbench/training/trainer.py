@@ -1,6 +1,7 @@
 """sentence-transformers' trainers, with our dev evaluation, our checkpoints and our collators."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ from sentence_transformers.base.sampler import DefaultBatchSampler
 
 from workbench.errors import JobCancelled
 from workbench.models.contract import Contract
+from workbench.models.image_text import reads_padding
 from workbench.training.batches import Batching
 from workbench.training.checkpoints import restore_adapter
+from workbench.training.chunks import in_chunks
 from workbench.training.rows import Texts
+from workbench.training.tokens import Tokens
 
 #: step -> metric values on dev.
 DevEvaluation = Callable[[int], dict[str, float]]
@@ -41,6 +45,8 @@ class _Ours:
     ) -> None:
         self.contract = contract
         self.dev = dev
+        if not reads_padding(model):
+            in_chunks(model)
         super().__init__(model=model, **options)  # type: ignore[call-arg]
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
@@ -132,17 +138,13 @@ class Collator:
     #: The trainer asks for it: a teacher's scores.
     valid_label_columns: Sequence[str] = ("label",)
 
-    def __init__(
-        self,
-        preprocess: Callable[..., dict[str, Any]],
-        queries: Texts,
-        documents: Texts,
-        contract: Contract,
-    ) -> None:
-        self.preprocess = preprocess
-        self.queries = queries
-        self.documents = documents
+    def __init__(self, model: Any, queries: Texts, documents: Texts, contract: Contract) -> None:
+        self.model = model
         self.contract = contract
+        self.tokens = {
+            role: Tokens(partial(self.read, role), texts.get, model.tokenizer)
+            for role, texts in (("query", queries), ("document", documents))
+        }
 
     def __call__(self, features: list[dict[str, Any]]) -> dict[str, Any]:
         batch: dict[str, Any] = {}
@@ -154,21 +156,26 @@ class Collator:
             for key, value in self._column(column, rows).items():
                 batch[f"{column}_{key}"] = value
             # Late interaction masks queries and documents in different ways.
-            batch[f"{column}_task"] = "query" if column == "query" else "document"
+            batch[f"{column}_task"] = _role(column)
         return batch
 
-    def _column(self, column: str, rows: list[int]) -> dict[str, Any]:
+    def read(self, role: str, texts: list[str]) -> dict[str, Any]:
+        """Tokens of a role's texts, as LoadedEmbedding reads them, so that the model is trained on
+        what it will be asked."""
         contract = self.contract
-        if column == "query":
-            role, source = "query", self.queries
+        prompt, length = contract.document_prompt, contract.passage_max_len
+        if role == "query":
             prompt, length = contract.query_prompt, contract.query_max_len
-        else:
-            role, source = "document", self.documents
-            prompt, length = contract.document_prompt, contract.passage_max_len
-        # As LoadedEmbedding encodes, so that the model is trained on what it will be asked.
-        return self.preprocess(
-            source.get(rows), prompt=prompt or None, task=role, max_length=length
+        return dict(
+            self.model.preprocess(texts, prompt=prompt or None, task=role, max_length=length)
         )
+
+    def _column(self, column: str, rows: list[int]) -> dict[str, Any]:
+        return self.tokens[_role(column)].features(rows)
+
+
+def _role(column: str) -> str:
+    return "query" if column == "query" else "document"
 
 
 # Hands the run's batches to the trainer.

@@ -65,10 +65,19 @@ def test_gradient_checkpointing_keeps_less() -> None:
     assert kept.activations < plain.activations / 5
 
 
+def test_a_frozen_table_of_words_has_no_gradient() -> None:
+    shape = Shape(1000, {}, 2, 8, 2, None, None, words=600)
+    plain = estimate(shape, recipe(), [(10, 10)], precision="bf16")
+    kept = estimate(shape, recipe(freeze_word_embeddings=True), [(10, 10)], precision="bf16")
+    assert kept.weights == plain.weights == 4000
+    assert (kept.gradients, kept.optimizer) == (1600, 3200)
+
+
 def test_the_packaged_model_by_its_own_files() -> None:
     shape = read_shape(packaged_folder())
     assert shape is not None
     assert shape.parameters == 22_713_216
+    assert shape.words == 30_522 * 384
     assert (shape.layers, shape.hidden, shape.positions) == (6, 384, 512)
     # Six layers of four attention matrices and two of the feed-forward part, and the pooler.
     assert len(shape.linear) == 6 * 6 + 1

@@ -43,6 +43,8 @@ REPEATED = [
 ]
 CHANGES: dict[str, dict[str, Any]] = {
     "embedding-bert-full": {"query_prompt": "query: ", "scheduler": "cosine", "negatives": 1},
+    "embedding-mistral-qlora-4": {"dropout": 0.2},
+    "reranker-bert-full": {"dropout": 0.0, "freeze_word_embeddings": True},
     "reranker-bert-lora": {"objective": "contrastive", "temperature": 0.5},
     "embedding-qwen2-lora": {"objective": "cached-contrastive", "symmetric": True},
     "embedding-bert-lora": {"gradient_accumulation": 2, "matryoshka_dims": "16"},

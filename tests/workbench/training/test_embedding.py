@@ -333,7 +333,7 @@ def test_collator_obeys_prompts_and_lengths(tiny: Path) -> None:
         query_prompt="query : ", document_prompt="passage : ", query_max_len=6, passage_max_len=8
     )
     model = SentenceTransformer(str(tiny), device="cpu")
-    collate = Collator(model.preprocess, *load_texts(reader, rows, contract), contract)
+    collate = Collator(model, *load_texts(reader, rows, contract), contract)
     features = [{name: int(column[at]) for name, column in rows.columns.items()} for at in (0, 1)]
     batch = collate(features)
     words = {

@@ -11,6 +11,7 @@ from tests.workbench.training.fakes import (
     FakeReader,
     FakeWorkspace,
     animal_splits,
+    save_decoder,
     save_late,
     save_tiny_model,
 )
@@ -135,3 +136,46 @@ def test_the_trained_model_is_gone_when_the_best_is_read_back(
     recipe = TrainEmbeddingRecipe(model=str(base), precision="fp32", **SETTINGS)
     run(recipe, start(tmp_path / "home"))
     assert alive == [[], [False]]
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_word_embeddings_stay_where_they_shall(frozen: bool, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    from workbench.training.task import run
+
+    base = save_tiny_model(tmp_path / "base")
+    recipe = TrainEmbeddingRecipe(model=str(base), freeze_word_embeddings=frozen, **SETTINGS)
+    context = start(tmp_path / "home")
+    run(recipe, context)
+    saved = context.workspace.home / context.workspace.models.added[0].path
+    before, after = (load_file(folder / "model.safetensors") for folder in (base, saved))
+    same = {name for name in before if torch.equal(before[name], after[name])}
+    assert ("embeddings.word_embeddings.weight" in same) is frozen
+    assert "embeddings.position_embeddings.weight" not in same
+
+
+@pytest.mark.parametrize("family", ["bert", "qwen2"])
+def test_dropout_is_set_in_layers_and_functions_and_saved_as_it_was(
+    family: str, tmp_path: Path
+) -> None:
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    from workbench.training.loss import set_dropout
+
+    folder = tmp_path / "base"
+    base = save_tiny_model(folder) if family == "bert" else save_decoder(folder, family)
+    model = SentenceTransformer(str(base), device="cpu").train()
+    set_dropout(model, 0.3)
+    texts = model.preprocess(["which cat red"])
+    drawn = [model(dict(texts))["sentence_embedding"] for _ in range(2)]
+    assert not torch.equal(*drawn)
+    set_dropout(model, 0.0)
+    drawn = [model(dict(texts))["sentence_embedding"] for _ in range(2)]
+    assert torch.equal(*drawn)
+    model.save_pretrained(str(tmp_path / "saved"))
+    name = "attention_probs_dropout_prob" if family == "bert" else "attention_dropout"
+    read = SentenceTransformer(str(tmp_path / "saved"), device="cpu")[0].config
+    assert getattr(read, name) == (0.1 if family == "bert" else 0.0)
