@@ -35,13 +35,14 @@ from workbench.models.assemble import (
 from workbench.models.contract import PICTURES, Contract
 from workbench.models.image_text import LoadedImageText, picture_model
 from workbench.models.inference import (
+    Features,
     Progress,
     Stop,
-    batches,
     inference,
     longest,
     prompt_and_length,
     to_device,
+    tokenized,
     vectors_of,
 )
 from workbench.models.late_interaction import LoadedLateInteraction
@@ -86,16 +87,17 @@ class LoadedReranker:
         ``progress`` gets pairs done and in all; ``stop`` is called before each batch and may raise.
         """
         asked = cut(self.model.tokenizer, queries, self.contract.query_max_len)
-        lengths = np.array([len(text) for text in documents], dtype=np.int64)[pairs[:, 1]]
+        characters = np.array([len(text) for text in documents], dtype=np.int64)[pairs[:, 1]]
+        both = [(asked[query], documents[document]) for query, document in pairs.tolist()]
+        how = {"max_length": self._length()}
+        options: dict[str, Any] = {"size": batch_size, "progress": progress, "stop": stop}
         scores = np.empty(len(pairs), dtype=np.float32)
-        for rows in batches(lengths, self.device, batch_size, progress, stop):
-            batch = [(asked[query], documents[document]) for query, document in pairs[rows]]
-            scores[rows] = self._batch(batch)
+        for rows, features in tokenized(self.model, both, characters, self.device, how, **options):
+            scores[rows] = self._batch(features)
         return scores
 
-    def _batch(self, pairs: list[tuple[str, str]]) -> Scores:
+    def _batch(self, features: Features) -> Scores:
         with inference(self.model, self.device, self.precision):
-            features = self.model.preprocess(pairs, max_length=self._length())
             output = self.model(to_device(features, self.device))
             scores: Scores = output["scores"].float().reshape(-1).cpu().numpy()
             return scores
@@ -222,17 +224,16 @@ class LoadedEmbedding:
         batch and may raise. The model's training mode is left as it was.
         """
         embeddings = np.empty((len(texts), self.dimensions), dtype=np.float32)
-        lengths = [len(text) for text in texts]
-        for rows in batches(lengths, self.device, batch_size, progress, stop):
-            embeddings[rows] = self._batch([texts[row] for row in rows], role)
+        prompt, length = prompt_and_length(self.contract, role, self.model.config)
+        how = {"prompt": prompt or None, "task": role, "max_length": length}
+        asked: dict[str, Any] = {"size": batch_size, "progress": progress, "stop": stop}
+        characters = [len(text) for text in texts]
+        for rows, features in tokenized(self.model, texts, characters, self.device, how, **asked):
+            embeddings[rows] = self._batch(features)
         return embeddings
 
-    def _batch(self, texts: list[str], role: Role) -> Embeddings:
-        prompt, length = prompt_and_length(self.contract, role, self.model.config)
+    def _batch(self, features: Features) -> Embeddings:
         with inference(self.model, self.device, self.precision):
-            features = self.model.preprocess(
-                texts, prompt=prompt or None, task=role, max_length=length
-            )
             return vectors_of(self.model, to_device(features, self.device), self.contract)
 
 
