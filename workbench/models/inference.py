@@ -2,10 +2,12 @@
 Imports torch: workers only."""
 
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -205,7 +207,7 @@ def autocast(device: str, precision: Precision) -> Any:
 def to_device(features: dict[str, Any], device: str) -> dict[str, Any]:
     """A batch with its tensors on the device."""
     return {
-        name: value.to(device) if isinstance(value, torch.Tensor) else value
+        name: value.to(device, non_blocking=True) if isinstance(value, torch.Tensor) else value
         for name, value in features.items()
     }
 
@@ -225,13 +227,90 @@ def longest(config: Any) -> int:
     return limit or sys.maxsize
 
 
-def vectors_of(model: SentenceTransformer, features: dict[str, Any], contract: Contract) -> Vectors:
+def vectors_of(model: SentenceTransformer, features: Features, contract: Contract) -> Vectors:
     """One vector for each text or picture of a batch on the model's device, as the contract says:
     (n, d)."""
+    found: Vectors = embedded(model, features, contract).cpu().numpy()
+    return found
+
+
+def embedded(model: SentenceTransformer, features: Features, contract: Contract) -> torch.Tensor:
+    """As :func:`vectors_of`, still on the model's device."""
     vectors = model(features)["sentence_embedding"].float()
     if model.truncate_dim:
         vectors = vectors[:, : model.truncate_dim]
     if contract.normalize:
         vectors = torch.nn.functional.normalize(vectors, dim=1)
-    found: Vectors = vectors.cpu().numpy()
-    return found
+    return vectors
+
+
+def computed(
+    fed: Iterator[tuple[Rows, Features]],
+    compute: Callable[[Features], torch.Tensor],
+    *,
+    workers: int = 1,
+    piece: int = 1,
+) -> Iterator[tuple[Rows, Vectors]]:
+    """Rows (b,) and vectors (b, d) in memory, as ``compute`` gives them of each batch of ``fed``.
+
+    ``workers`` batches are computed at once, by threads; or, from a GPU, ``piece`` batches are
+    copied together, while those after them are computed.
+    """
+    if workers > 1:
+        yield from _by_threads(fed, compute, workers)
+        return
+    coming: deque[_Copy] = deque()
+    held: list[tuple[Rows, torch.Tensor]] = []
+    for rows, features in fed:
+        held.append((rows, compute(features)))
+        if len(held) == piece:
+            coming.append(_Copy(held))
+            held = []
+        # On a CPU there is nothing to wait for.
+        while coming and (piece == 1 or len(coming) > 1):
+            yield coming.popleft().arrived()
+    if held:
+        coming.append(_Copy(held))
+    yield from (one.arrived() for one in coming)
+
+
+def _by_threads(
+    fed: Iterator[tuple[Rows, Features]],
+    compute: Callable[[Features], torch.Tensor],
+    workers: int,
+) -> Iterator[tuple[Rows, Vectors]]:
+    coming: deque[tuple[Rows, Future[torch.Tensor]]] = deque()
+    first = next(fed, None)
+    second = next(fed, None) if first else None
+    if first and second is None:
+        # One batch needs no thread.
+        yield first[0], compute(first[1]).numpy()
+        return
+    with ThreadPoolExecutor(workers, thread_name_prefix="batches") as threads:
+        for rows, features in chain(filter(None, (first, second)), fed):
+            coming.append((rows, threads.submit(compute, features)))
+            if len(coming) > workers:
+                before, found = coming.popleft()
+                yield before, found.result().numpy()
+        for before, found in coming:
+            yield before, found.result().numpy()
+
+
+class _Copy:
+    """Vectors of some batches on their way into memory."""
+
+    def __init__(self, batches: list[tuple[Rows, torch.Tensor]]) -> None:
+        self._rows = np.concatenate([rows for rows, _ in batches])
+        self._there = torch.cat([vectors for _, vectors in batches])
+        self._done: Any = None
+        if self._there.is_cuda:
+            here = torch.empty(self._there.shape, dtype=self._there.dtype, pin_memory=True)
+            here.copy_(self._there, non_blocking=True)
+            self._done = torch.cuda.Event()
+            self._done.record()
+            self._there = here
+
+    def arrived(self) -> tuple[Rows, Vectors]:
+        if self._done is not None:
+            self._done.synchronize()
+        return self._rows, self._there.numpy()

@@ -33,17 +33,19 @@ from workbench.models.assemble import (
     stored_keeping,
 )
 from workbench.models.contract import PICTURES, Contract
+from workbench.models.engines import WORTH, Engines, Use
 from workbench.models.image_text import LoadedImageText, picture_model
 from workbench.models.inference import (
     Features,
     Progress,
     Stop,
+    computed,
+    embedded,
     inference,
     longest,
     prompt_and_length,
     to_device,
     tokenized,
-    vectors_of,
 )
 from workbench.models.late_interaction import LoadedLateInteraction
 from workbench.models.locate import LocalModel
@@ -188,6 +190,8 @@ def _load_onnx(model_name_or_path: str, config: Any, **_about: Any) -> OnnxForwa
     return OnnxForward(Path(model_name_or_path) / ONNX_FILE, config)
 
 
+#: Batches whose vectors are copied together from a GPU.
+_PIECE = 16
 Role = Literal["query", "document"]
 Embeddings = NDArray[np.float32]
 
@@ -200,10 +204,27 @@ class LoadedEmbedding:
     contract: Contract
     device: str
     precision: Precision
+    #: Batches computed at once, where the engine has a core for each.
+    workers: int = 1
+    #: What decides which engine encodes; None encodes with the model as it is.
+    engines: Engines | None = None
 
     def with_contract(self, contract: Contract) -> "LoadedEmbedding":
         """The same model in memory, used otherwise."""
         return replace(self, contract=contract)
+
+    def with_engines(
+        self, home: Path, digest: str, name: str, use: Use = "texts", worth: int = WORTH
+    ) -> "LoadedEmbedding":
+        """The same model, computed by what is fastest here; see :class:`Engines`."""
+        return replace(self, engines=Engines(home, digest, name, use, worth))
+
+    def steady(self) -> "LoadedEmbedding":
+        """The same model in fp32 where its weights are, for many texts at once."""
+        engines = self.engines.used("texts") if self.engines else None
+        floats = {one.dtype for one in self.model.parameters() if one.is_floating_point()}
+        whole = floats == {torch.float32}
+        return replace(self, precision="fp32" if whole else self.precision, engines=engines)
 
     @property
     def dimensions(self) -> int:
@@ -223,18 +244,23 @@ class LoadedEmbedding:
         ``progress`` gets texts done and in all after each batch; ``stop`` is called before each
         batch and may raise. The model's training mode is left as it was.
         """
+        if self.engines is not None:
+            quick: LoadedEmbedding = self.engines.of(self, texts, role)
+            return quick.encode(texts, role, batch_size=batch_size, progress=progress, stop=stop)
         embeddings = np.empty((len(texts), self.dimensions), dtype=np.float32)
         prompt, length = prompt_and_length(self.contract, role, self.model.config)
         how = {"prompt": prompt or None, "task": role, "max_length": length}
         asked: dict[str, Any] = {"size": batch_size, "progress": progress, "stop": stop}
         characters = [len(text) for text in texts]
-        for rows, features in tokenized(self.model, texts, characters, self.device, how, **asked):
-            embeddings[rows] = self._batch(features)
+        fed = tokenized(self.model, texts, characters, self.device, how, **asked)
+        piece = _PIECE if self.device.startswith("cuda") else 1
+        for rows, vectors in computed(fed, self._batch, workers=self.workers, piece=piece):
+            embeddings[rows] = vectors
         return embeddings
 
-    def _batch(self, features: Features) -> Embeddings:
+    def _batch(self, features: Features) -> torch.Tensor:
         with inference(self.model, self.device, self.precision):
-            return vectors_of(self.model, to_device(features, self.device), self.contract)
+            return embedded(self.model, to_device(features, self.device), self.contract)
 
 
 Loaded = LoadedEmbedding | LoadedReranker | LoadedLateInteraction | LoadedImageText

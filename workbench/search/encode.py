@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from workbench.errors import ModelUnusable
-from workbench.models.load import Embeddings, Loaded, Role
+from workbench.models.load import Embeddings, Loaded, LoadedEmbedding, Role
 from workbench.models.scorer import Scorer
 from workbench.search.encoded import Encoded, Scored
 
@@ -67,6 +67,8 @@ def score(
 
 def _steady(loaded: Any) -> Any:
     """The same model without autocast, where all its weights are fp32."""
+    if isinstance(loaded, LoadedEmbedding):
+        return loaded.steady()
     model = loaded.model
     if getattr(loaded, "precision", "fp32") == "fp32" or not isinstance(model, torch.nn.Module):
         return loaded

@@ -11,6 +11,7 @@ import numpy as np
 from storage.records import Index
 from workbench.data.reader import DatasetReader
 from workbench.errors import DatasetNotFound, ModelUnusable, SearchUnavailable
+from workbench.evaluation.cached import weights_digest
 from workbench.models.contract import Contract
 from workbench.models.image_text import LoadedImageText
 from workbench.models.load import Loaded, LoadedEmbedding, Role, load_model
@@ -190,7 +191,10 @@ class Engine:
 
     def _look(self, name: str) -> tuple[OpenIndex, Encodes]:
         opened = self._open(name)
-        return opened, self._model(opened)
+        model = self._model(opened)
+        # What computes questions may be measured at the first one, which is not the search's time.
+        model.encode(["warm"], "query")
+        return opened, model
 
     def _open(self, name: str) -> OpenIndex:
         record = self._workspace.indexes.get(name)
@@ -252,7 +256,12 @@ class Engine:
         return models.get(wanted).contract if models.exists(wanted) else None
 
     def _load(self, model: str | ResolvedModel) -> Loaded:
-        return load_model(locate(self._workspace, model))
+        local = locate(self._workspace, model)
+        loaded = load_model(local)
+        if isinstance(loaded, LoadedEmbedding):
+            about = (self._workspace.home, weights_digest(local), local.name)
+            loaded = loaded.with_engines(*about, use="questions", worth=1)
+        return loaded
 
 
 def _seeing(model: Encodes, opened: OpenIndex) -> LoadedImageText:
