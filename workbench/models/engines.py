@@ -16,8 +16,8 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -52,8 +52,9 @@ _MARGIN = 1.05
 _SLOWEST, _QUICKEST = 0.5, 0.002
 #: Texts measured, and how often each engine gets them; the best of these counts.
 _LEAST_TEXTS, _MOST_TEXTS, _ROUNDS = 8, 48, 3
-#: An ONNX graph is one file of less than 2 GB.
-_LARGEST_GRAPH = 1_900_000_000
+#: An ONNX graph is one file of less than 2 GB; in it attention takes memory for each pair of a
+#: text's tokens, which torch's does not.
+_LARGEST_GRAPH, _LONGEST_IN_GRAPH = 1_900_000_000, 1024
 FILE = "cache/engines.json"
 _MOST_KEPT = 200
 
@@ -154,13 +155,26 @@ def _by_openvino(loaded: Any, use: Use) -> Any:
     transformer = loaded.model[0].model
     with tempfile.TemporaryDirectory(prefix="graph-") as folder:
         graph = Path(folder) / "model.onnx"
-        with warnings.catch_warnings():
-            # The tracer warns of every shape it looks at; whether the graph is right is measured.
-            warnings.simplefilter("ignore")
+        with _written_out(transformer):
             export(loaded.model, graph)
         forward = OpenVinoForward(transformer, graph, loaded.precision, use)
     model = with_forward(loaded.model, forward)
     return replace(loaded, model=model, precision="fp32", workers=forward.workers)
+
+
+@contextmanager
+def _written_out(transformer: Any) -> Iterator[None]:
+    """While it lasts attention is computed step by step: as a graph that is 6% quicker than torch's
+    own function, which is exported with checks for rows that attend to nothing."""
+    before = transformer.config._attn_implementation
+    transformer.set_attn_implementation("eager")
+    try:
+        with warnings.catch_warnings():
+            # The tracer warns of every shape it looks at; whether the graph is right is measured.
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        transformer.set_attn_implementation(before)
 
 
 _MAKE: dict[str, Callable[[Any, Use], Any]] = {
@@ -188,7 +202,8 @@ def usable(loaded: Any) -> list[str]:
     room = not on_cpu or size < psutil.virtual_memory().available / 2
     if room and loaded.precision == "bf16":
         found.append(BF16_WEIGHTS)
-    if room and on_cpu and size < _LARGEST_GRAPH:
+    short = loaded.contract.longest <= _LONGEST_IN_GRAPH
+    if room and on_cpu and short and size < _LARGEST_GRAPH:
         found.append(OPENVINO)
     return found
 

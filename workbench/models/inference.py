@@ -32,9 +32,9 @@ Features = dict[str, Any]
 
 #: Texts, pictures or pairs in a batch whose lengths in tokens are not known.
 _BATCH = {"cpu": 32, "cuda": 128}
-#: Tokens in a batch, padding among them: on a CPU what a layer computes stays in its cache, a GPU
-#: is kept busy.
-_TOKENS = {"cpu": 2048, "cuda": 65_536}
+#: Tokens in a batch, padding among them. On a CPU, for each core, and at least: few enough that
+#: what a layer computes stays near, many enough to share out. A GPU is kept busy.
+_TOKENS_OF_CORE, _LEAST_TOKENS, _TOKENS_OF_GPU = 512, 1024, 65_536
 #: Texts or pairs tokenized at a time, while those before them are computed.
 _WINDOW = 1024
 
@@ -77,12 +77,13 @@ def tokenized(
     how: dict[str, Any],
     *,
     size: int | None = None,
+    workers: int = 1,
     progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> Iterator[tuple[Rows, Features]]:
     """Batches of texts or pairs: their rows (b,), and what the model reads of them as ``how`` tells
     its ``preprocess``. Batches are as :func:`batches` makes them, by tokens where a tokenizer gives
-    them unpadded.
+    them unpadded; ``workers`` of them are computed at once.
 
     Texts are taken in windows of like length in ``characters``. A thread tokenizes the next window
     while this one is computed, which tokenizers in Rust do without Python's lock.
@@ -97,7 +98,7 @@ def tokenized(
     plain = isinstance(model[0], Transformer) and "message" not in model[0].modality_config
     for window, found in _ahead(windows, read) if plain else ((one, None) for one in windows):
         lengths = found.lengths if found else np.asarray(characters)[window]
-        most = _TOKENS[_kind(device)] if found else None
+        most = _most_tokens(device, workers) if found else None
         for rows in batches(lengths, device, size, stop=stop, tokens=most):
             if found:
                 yield window[rows], found.batch(rows)
@@ -106,6 +107,12 @@ def tokenized(
             done += len(rows)
             if progress:
                 progress(done, len(order))
+
+
+def _most_tokens(device: str, workers: int) -> int:
+    if _kind(device) == "cuda":
+        return _TOKENS_OF_GPU
+    return max(_LEAST_TOKENS, _TOKENS_OF_CORE * torch.get_num_threads() // workers)
 
 
 def _ahead(

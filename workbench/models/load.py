@@ -252,6 +252,7 @@ class LoadedEmbedding:
         how = {"prompt": prompt or None, "task": role, "max_length": length}
         asked: dict[str, Any] = {"size": batch_size, "progress": progress, "stop": stop}
         characters = [len(text) for text in texts]
+        asked["workers"] = self.workers
         fed = tokenized(self.model, texts, characters, self.device, how, **asked)
         piece = _PIECE if self.device.startswith("cuda") else 1
         for rows, vectors in computed(fed, self._batch, workers=self.workers, piece=piece):

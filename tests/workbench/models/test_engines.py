@@ -205,6 +205,8 @@ def test_what_is_no_fp32_transformer_stays_with_torch(plain: LoadedEmbedding) ->
     assert usable(plain) == [TORCH, BF16_WEIGHTS, OPENVINO]
     assert usable(replace(plain, precision="fp32")) == [TORCH, OPENVINO]
     assert usable(replace(plain, device="cuda:0")) == [TORCH, BF16_WEIGHTS]
+    longer = plain.contract.model_copy(update={"passage_max_len": 8192})
+    assert usable(plain.with_contract(longer)) == [TORCH, BF16_WEIGHTS]
     stored = plain.contract.model_copy(update={"weights": "bf16"})
     assert usable(plain.with_contract(stored)) == [TORCH]
 
