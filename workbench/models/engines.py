@@ -52,6 +52,7 @@ _MARGIN = 1.05
 _SLOWEST, _QUICKEST = 0.5, 0.002
 #: Texts measured, and how often each engine gets them; the best of these counts.
 _LEAST_TEXTS, _MOST_TEXTS, _ROUNDS = 8, 48, 3
+_TEXTS_OF_CORE = 24
 #: An ONNX graph is one file of less than 2 GB; in it attention takes memory for each pair of a
 #: text's tokens, which torch's does not.
 _LARGEST_GRAPH, _LONGEST_IN_GRAPH = 1_900_000_000, 1024
@@ -256,9 +257,12 @@ class Engines:
             if len(texts) < self.worth:
                 return
             enough = texts if len(texts) >= _MOST_TEXTS else usual(self.use)
-            known = {"model": self.name, **measure(loaded, candidates, enough, role, self.use)}
+            found, self._chosen = measure(loaded, candidates, enough, role, self.use)
+            known = {"model": self.name, **found}
             keep(self.home, key, known)
             log.warning("%s", told(known))
+            self._settled = True
+            return
         self._settled = True
         if known["engine"] in candidates and known["engine"] != TORCH:
             self._chosen = self._made(known["engine"], loaded)
@@ -288,9 +292,10 @@ def forced() -> str | None:
 
 def measure(
     loaded: Any, candidates: Sequence[str], texts: Sequence[str], role: str, use: Use
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], Any]:
     """The fastest engine that is near enough to fp32: 'engine', 'seconds' a text by engine, and
-    'cosine', the least of each; what could not be has its reason in 'refused'."""
+    'cosine', the least of each; what could not be has its reason in 'refused'. And the model
+    computed by it, None for torch."""
     end = time.monotonic() + SECONDS
     exact = replace(loaded, precision="fp32")
     exact.encode(texts[:1], role)
@@ -299,7 +304,7 @@ def measure(
     if not _QUICKEST < each < _SLOWEST:
         why = "the model is too large to try" if each > _SLOWEST else "the model is small enough"
         found["refused"] = dict.fromkeys(candidates[1:], why)
-        return found
+        return found, None
     count = int(np.clip(SECONDS / 10 / max(each, 1e-4), _LEAST_TEXTS, _MOST_TEXTS))
     sample = spread(texts, count)
     reference = exact.encode(sample, role)
@@ -319,17 +324,20 @@ def measure(
             found["refused"][name] = f"its least cosine to fp32 is {cosine:.5f}"
         else:
             ready[name] = made
+    # Enough for every core to have more than one batch, if that does not take too long.
+    whole = _TEXTS_OF_CORE * torch.get_num_threads() if use == "texts" else 0
+    times = max(1, int(min(whole, SECONDS / 5 / each) / len(sample)))
     seconds: dict[str, list[float]] = {name: [] for name in ready}
     for turn in range(_ROUNDS):
         if turn and time.monotonic() > end:
             break
         for name, made in ready.items():
-            seconds[name].append(_one_by_one(made, sample, role, use))
-    found["seconds"] = {name: min(took) / len(sample) for name, took in seconds.items()}
+            seconds[name].append(_one_by_one(made, sample * times, role, use))
+    found["seconds"] = {name: min(took) / len(sample) / times for name, took in seconds.items()}
     best = min(found["seconds"], key=found["seconds"].__getitem__)
     if found["seconds"][best] * _MARGIN < found["seconds"][TORCH]:
         found["engine"] = best
-    return found
+    return found, ready[best] if found["engine"] != TORCH else None
 
 
 def _one_by_one(loaded: Any, texts: list[str], role: str, use: Use) -> float:
