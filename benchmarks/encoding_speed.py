@@ -11,8 +11,8 @@ texts: so many documents, those judged relevant to the questions among them. 'ou
 with much to encode does, 'torch' the same without another engine; ``--methods`` adds models in
 smaller formats. NDCG@10 is that of the questions over these documents.
 questions: one at a time, as a search does.
-serving: one text a request from many clients, through ``serve`` and through FastAPI around
-``SentenceTransformer.encode``, each a process of its own.
+serving: one text a request from many clients, through ``serve`` (in fp32, and in search's format)
+and through FastAPI around ``SentenceTransformer.encode``, each a process of its own.
 
 The first turn warms all, measures the engines, and is not counted. ``--json FILE`` writes every
 number.
@@ -49,7 +49,7 @@ from sentence_transformers import SentenceTransformer
 
 from workbench.evaluation.cached import weights_digest
 from workbench.models import engines
-from workbench.models.load import load_embedding
+from workbench.models.load import PRECISION_VARIABLE, load_embedding
 from workbench.models.locate import LocalModel, locate, locate_folder
 from workbench.models.registry import NAME
 from workbench.quantization.quantize import convert
@@ -58,7 +58,7 @@ from workbench.workspace import Workspace
 ROOT = Path(__file__).resolve().parents[1]
 METHODS = ("bf16", "onnx-int8", "onnx", "fp16")
 PARTS = ("texts", "questions", "serving")
-PLAIN, TORCH, OURS = "plain fp32", "torch", "ours"
+PLAIN, TORCH, OURS, HALF = "plain fp32", "torch", "ours", "ours, precision auto"
 KEY = "only-for-this-benchmark"
 Arms = dict[str, Callable[[list[str], str], Any]]
 
@@ -283,12 +283,16 @@ def serving_part(
     program = [sys.executable, str(Path(__file__).resolve()), str(original.folder)]
     ours = [sys.executable, "-m", "workbench", "--home", str(home), "serve", NAME, "--port"]
     texts = [*data.questions, *data.documents[: len(data.questions)]]
-    took: dict[str, list[tuple[float, float]]] = {PLAIN: [], OURS: []}
-    each: dict[str, list[float]] = {PLAIN: [], OURS: []}
-    with started([*program, "--bare"]) as plain, started(ours) as quick:
-        servers = {PLAIN: plain, OURS: quick}
+    took: dict[str, list[tuple[float, float]]] = {PLAIN: [], OURS: [], HALF: []}
+    each: dict[str, list[float]] = {name: [] for name in took}
+    with (
+        started([*program, "--bare"]) as plain,
+        started(ours) as exact,
+        started(ours, **{PRECISION_VARIABLE: "auto"}) as half,
+    ):
+        servers = {PLAIN: plain, OURS: exact, HALF: half}
         for turn in range(repeats + 1):
-            for name in in_turns([PLAIN, OURS], turn):
+            for name in in_turns(list(took), turn):
                 spent, waits = load_of(servers[name], texts, clients)
                 if turn:
                     took[name].append(spent)
@@ -310,10 +314,10 @@ def serving_part(
 
 
 @contextmanager
-def started(command: list[str]) -> Iterator[tuple[str, psutil.Process]]:
+def started(command: list[str], **more: str) -> Iterator[tuple[str, psutil.Process]]:
     """A server, from when it answers until the end of the block."""
     port = free_port()
-    environment = {**os.environ, "WORKBENCH_API_KEY": KEY}
+    environment = {**os.environ, "WORKBENCH_API_KEY": KEY, **more}
     process = subprocess.Popen([*command, str(port)], cwd=ROOT, env=environment)
     address = f"http://127.0.0.1:{port}/v1/embeddings"
     try:

@@ -6,6 +6,7 @@ that prompts, lengths, normalisation and number format are the same everywhere.
 """
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -190,6 +191,8 @@ def _load_onnx(model_name_or_path: str, config: Any, **_about: Any) -> OnnxForwa
     return OnnxForward(Path(model_name_or_path) / ONNX_FILE, config)
 
 
+#: In which format texts of others are encoded.
+PRECISION_VARIABLE = "WORKBENCH_SERVING_PRECISION"
 #: Batches whose vectors are copied together from a GPU.
 _PIECE = 16
 Role = Literal["query", "document"]
@@ -220,11 +223,13 @@ class LoadedEmbedding:
         return replace(self, engines=Engines(home, digest, name, use, worth))
 
     def steady(self) -> "LoadedEmbedding":
-        """The same model in fp32 where its weights are, for many texts at once."""
+        """The same model for many texts at once, in fp32 where its weights are: in half precision a
+        vector depends, in its third decimal, on the texts beside it. 'auto' in the environment's
+        ``WORKBENCH_SERVING_PRECISION`` takes the format that search has."""
         engines = self.engines.used("texts") if self.engines else None
         floats = {one.dtype for one in self.model.parameters() if one.is_floating_point()}
-        whole = floats == {torch.float32}
-        return replace(self, precision="fp32" if whole else self.precision, engines=engines)
+        exact = floats == {torch.float32} and os.environ.get(PRECISION_VARIABLE) != "auto"
+        return replace(self, precision="fp32" if exact else self.precision, engines=engines)
 
     @property
     def dimensions(self) -> int:

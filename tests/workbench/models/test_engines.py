@@ -30,7 +30,7 @@ from workbench.models.engines import (
     usual,
 )
 from workbench.models.inference import computed
-from workbench.models.load import LoadedEmbedding, load_embedding
+from workbench.models.load import PRECISION_VARIABLE, LoadedEmbedding, load_embedding
 from workbench.models.locate import locate
 
 # Importing sentence-transformers takes 6 to 11 seconds.
@@ -74,7 +74,7 @@ def with_times(monkeypatch: pytest.MonkeyPatch, **seconds: float) -> list[str]:
     monkeypatch.setattr(
         engines,
         "_one_by_one",
-        lambda loaded, *_: fake[names[id(loaded.model)].replace("-", "_")],
+        lambda loaded, *_: (fake[names[id(loaded.model)].replace("-", "_")],) * 2,
     )
     return made
 
@@ -216,6 +216,10 @@ def test_steady_vectors_are_fp32s(
     steady = plain.with_engines(home, "digest", "tiny", use="questions").steady()
     exact = replace(plain, precision="fp32").encode(TEXTS, "query")
     np.testing.assert_allclose(steady.encode(TEXTS, "query"), exact, atol=2e-5)
+    monkeypatch.setenv(PRECISION_VARIABLE, "auto")
+    again = plain.with_engines(home, "digest", "tiny", use="questions").steady()
+    assert again.precision == "bf16"
+    assert least_cosine(again.encode(TEXTS, "query"), exact) > 0.999
 
 
 def test_openvino_reports_nothing_to_its_maker() -> None:
