@@ -53,6 +53,8 @@ _SLOWEST, _QUICKEST = 0.5, 0.002
 #: Texts measured, and how often each engine gets them; the best of these counts.
 _LEAST_TEXTS, _MOST_TEXTS, _ROUNDS = 8, 48, 3
 _TEXTS_OF_CORE = 24
+#: What share of the machine others may take before processor time decides.
+_BUSY = 0.1
 #: An ONNX graph is one file of less than 2 GB; in it attention takes memory for each pair of a
 #: text's tokens, which torch's does not.
 _LARGEST_GRAPH, _LONGEST_IN_GRAPH = 1_900_000_000, 1024
@@ -294,8 +296,9 @@ def measure(
     loaded: Any, candidates: Sequence[str], texts: Sequence[str], role: str, use: Use
 ) -> tuple[dict[str, Any], Any]:
     """The fastest engine that is near enough to fp32: 'engine'; by engine 'seconds' a text by the
-    clock, 'cpu' the same of processor time, and 'cosine', the least; what could not be has its
-    reason in 'refused'. And the model computed by it, None for torch."""
+    clock, 'cpu' the same of processor time, by which they are compared while 'others' take their
+    share of the machine, and 'cosine', the least; what could not be has its reason in 'refused'.
+    And the model computed by it, None for torch."""
     end = time.monotonic() + SECONDS
     exact = replace(loaded, precision="fp32")
     exact.encode(texts[:1], role)
@@ -328,6 +331,7 @@ def measure(
     whole = _TEXTS_OF_CORE * torch.get_num_threads() if use == "texts" else 0
     times = max(1, int(min(whole, SECONDS / 5 / each) / len(sample)))
     took: dict[str, list[tuple[float, float]]] = {name: [] for name in ready}
+    before = (_worked(), time.process_time(), time.perf_counter())
     for turn in range(_ROUNDS):
         if turn and time.monotonic() > end:
             break
@@ -338,17 +342,27 @@ def measure(
         found["seconds"][name] = min(clock for clock, _ in all_turns) / count
         found["cpu"][name] = min(cpu for _, cpu in all_turns) / count
 
-    # The clock alone is at the mercy of other programs, processor time alone does not see cores
-    # that stand idle. A GPU's work is not in the processor's time.
-    def cost(name: str) -> float:
-        clock: float = found["seconds"][name]
-        cpu: float = found["cpu"][name]
-        return float(np.sqrt(clock * cpu)) if loaded.device == "cpu" else clock
+    everyone, mine, clock = (
+        now - then
+        for now, then in zip(
+            (_worked(), time.process_time(), time.perf_counter()), before, strict=True
+        )
+    )
+    found["others"] = max(0.0, everyone - mine) / max(clock, 1e-9) / (os.cpu_count() or 1)
+    # While other programs run, the clock says when they let go; a GPU's work it says all the same.
+    busy = loaded.device == "cpu" and found["others"] > _BUSY
+    cost = found["cpu" if busy else "seconds"].__getitem__
 
     best = min(ready, key=cost)
     if cost(best) * _MARGIN < cost(TORCH):
         found["engine"] = best
     return found, ready[best] if found["engine"] != TORCH else None
+
+
+def _worked() -> float:
+    """Seconds of processor time that all programs have taken."""
+    times = psutil.cpu_times()
+    return float(times.user + times.system + getattr(times, "nice", 0.0))
 
 
 def _one_by_one(loaded: Any, texts: list[str], role: str, use: Use) -> tuple[float, float]:
