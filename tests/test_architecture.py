@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = {"torch", "transformers", "sentence_transformers", "peft", "faiss", "accelerate"}
+HEAVY = {
+    "torch",
+    "transformers",
+    "sentence_transformers",
+    "peft",
+    "faiss",
+    "accelerate",
+    "openvino",
+}
 
 #: Folders and files below the line: they may import torch, and run in worker processes only.
 BELOW = (

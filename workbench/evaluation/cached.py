@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -59,15 +59,25 @@ _OTHERS = {
 }
 
 
+@runtime_checkable
+class Quickened(Protocol):
+    """A model that several engines can compute: an embedding model of texts."""
+
+    def with_engines(self, home: Path, digest: str, name: str) -> Any: ...
+
+
 def with_cache(
     loaded: Any, resolved: ResolvedModel, workspace: "Workspace", use: bool = True
 ) -> Any:
-    """The model with what it gave before, or (``use`` false, limit 0) as it is."""
-    cache = EncodingCache(workspace.home)
+    """The model with what it gave before, or (``use`` false, limit 0) as it is. An embedding model
+    is computed by the fastest engine that is near enough to fp32 to share what is kept."""
+    cache, weights = EncodingCache(workspace.home), weights_digest(resolved)
+    if isinstance(loaded, Quickened):
+        loaded = loaded.with_engines(workspace.home, weights, resolved.name)
     if not use or not cache.limit:
         return loaded
     how = {
-        "weights": weights_digest(resolved),
+        "weights": weights,
         "precision": loaded.precision,
         "device": loaded.device.partition(":")[0],
     }

@@ -12,13 +12,14 @@ from sentence_transformers import MultiVectorEncoder
 
 from workbench.models.contract import Contract
 from workbench.models.inference import (
+    Features,
     Progress,
     Stop,
     Vectors,
-    batches,
     inference,
     prompt_and_length,
     to_device,
+    tokenized,
 )
 from workbench.models.precision import Precision
 
@@ -53,9 +54,12 @@ class LoadedLateInteraction:
     ) -> list[Vectors]:
         """Each text as (tokens, d) float32 vectors of length 1; masked tokens are left out."""
         found: list[Vectors] = [np.empty((0, 0), np.float32)] * len(texts)
-        lengths = [len(text) for text in texts]
-        for rows in batches(lengths, self.device, batch_size, progress, stop):
-            vectors = self._batch([texts[row] for row in rows], role)
+        prompt, length = prompt_and_length(self.contract, role, self.model.config)
+        how = {"prompt": prompt or None, "task": role, "max_length": length}
+        options: dict[str, Any] = {"size": batch_size, "progress": progress, "stop": stop}
+        characters = [len(text) for text in texts]
+        for rows, features in tokenized(self.model, texts, characters, self.device, how, **options):
+            vectors = self._batch(features, role)
             for row, one in zip(rows, vectors, strict=True):
                 found[row] = one
         return found
@@ -99,12 +103,8 @@ class LoadedLateInteraction:
         """Every query against every document: (queries, documents)."""
         return max_sim(queries, documents)
 
-    def _batch(self, texts: list[str], role: str) -> list[Vectors]:
-        prompt, length = prompt_and_length(self.contract, role, self.model.config)
+    def _batch(self, features: Features, role: str) -> list[Vectors]:
         with inference(self.model, self.device, self.precision):
-            features = self.model.preprocess(
-                texts, prompt=prompt or None, task=role, max_length=length
-            )
             output = self.model(to_device(features, self.device), task=role)
             vectors = torch.nn.functional.normalize(output["token_embeddings"].float(), dim=-1)
             masks = output["attention_mask"].bool()

@@ -6,6 +6,7 @@ that prompts, lengths, normalisation and number format are the same everywhere.
 """
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -33,16 +34,19 @@ from workbench.models.assemble import (
     stored_keeping,
 )
 from workbench.models.contract import PICTURES, Contract
+from workbench.models.engines import WORTH, Engines, Use
 from workbench.models.image_text import LoadedImageText, picture_model
 from workbench.models.inference import (
+    Features,
     Progress,
     Stop,
-    batches,
+    computed,
+    embedded,
     inference,
     longest,
     prompt_and_length,
     to_device,
-    vectors_of,
+    tokenized,
 )
 from workbench.models.late_interaction import LoadedLateInteraction
 from workbench.models.locate import LocalModel
@@ -86,16 +90,17 @@ class LoadedReranker:
         ``progress`` gets pairs done and in all; ``stop`` is called before each batch and may raise.
         """
         asked = cut(self.model.tokenizer, queries, self.contract.query_max_len)
-        lengths = np.array([len(text) for text in documents], dtype=np.int64)[pairs[:, 1]]
+        characters = np.array([len(text) for text in documents], dtype=np.int64)[pairs[:, 1]]
+        both = [(asked[query], documents[document]) for query, document in pairs.tolist()]
+        how = {"max_length": self._length()}
+        options: dict[str, Any] = {"size": batch_size, "progress": progress, "stop": stop}
         scores = np.empty(len(pairs), dtype=np.float32)
-        for rows in batches(lengths, self.device, batch_size, progress, stop):
-            batch = [(asked[query], documents[document]) for query, document in pairs[rows]]
-            scores[rows] = self._batch(batch)
+        for rows, features in tokenized(self.model, both, characters, self.device, how, **options):
+            scores[rows] = self._batch(features)
         return scores
 
-    def _batch(self, pairs: list[tuple[str, str]]) -> Scores:
+    def _batch(self, features: Features) -> Scores:
         with inference(self.model, self.device, self.precision):
-            features = self.model.preprocess(pairs, max_length=self._length())
             output = self.model(to_device(features, self.device))
             scores: Scores = output["scores"].float().reshape(-1).cpu().numpy()
             return scores
@@ -186,6 +191,10 @@ def _load_onnx(model_name_or_path: str, config: Any, **_about: Any) -> OnnxForwa
     return OnnxForward(Path(model_name_or_path) / ONNX_FILE, config)
 
 
+#: In which format texts of others are encoded.
+PRECISION_VARIABLE = "WORKBENCH_SERVING_PRECISION"
+#: Batches whose vectors are copied together from a GPU.
+_PIECE = 16
 Role = Literal["query", "document"]
 Embeddings = NDArray[np.float32]
 
@@ -198,10 +207,29 @@ class LoadedEmbedding:
     contract: Contract
     device: str
     precision: Precision
+    #: Batches computed at once, where the engine has a core for each.
+    workers: int = 1
+    #: What decides which engine encodes; None encodes with the model as it is.
+    engines: Engines | None = None
 
     def with_contract(self, contract: Contract) -> "LoadedEmbedding":
         """The same model in memory, used otherwise."""
         return replace(self, contract=contract)
+
+    def with_engines(
+        self, home: Path, digest: str, name: str, use: Use = "texts", worth: int = WORTH
+    ) -> "LoadedEmbedding":
+        """The same model, computed by what is fastest here; see :class:`Engines`."""
+        return replace(self, engines=Engines(home, digest, name, use, worth))
+
+    def steady(self) -> "LoadedEmbedding":
+        """The same model for many texts at once, in fp32 where its weights are: in half precision a
+        vector depends, in its third decimal, on the texts beside it. 'auto' in the environment's
+        ``WORKBENCH_SERVING_PRECISION`` takes the format that search has."""
+        engines = self.engines.used("texts") if self.engines else None
+        floats = {one.dtype for one in self.model.parameters() if one.is_floating_point()}
+        exact = floats == {torch.float32} and os.environ.get(PRECISION_VARIABLE) != "auto"
+        return replace(self, precision="fp32" if exact else self.precision, engines=engines)
 
     @property
     def dimensions(self) -> int:
@@ -221,19 +249,24 @@ class LoadedEmbedding:
         ``progress`` gets texts done and in all after each batch; ``stop`` is called before each
         batch and may raise. The model's training mode is left as it was.
         """
+        if self.engines is not None:
+            quick: LoadedEmbedding = self.engines.of(self, texts, role)
+            return quick.encode(texts, role, batch_size=batch_size, progress=progress, stop=stop)
         embeddings = np.empty((len(texts), self.dimensions), dtype=np.float32)
-        lengths = [len(text) for text in texts]
-        for rows in batches(lengths, self.device, batch_size, progress, stop):
-            embeddings[rows] = self._batch([texts[row] for row in rows], role)
+        prompt, length = prompt_and_length(self.contract, role, self.model.config)
+        how = {"prompt": prompt or None, "task": role, "max_length": length}
+        asked: dict[str, Any] = {"size": batch_size, "progress": progress, "stop": stop}
+        characters = [len(text) for text in texts]
+        asked["workers"] = self.workers
+        fed = tokenized(self.model, texts, characters, self.device, how, **asked)
+        piece = _PIECE if self.device.startswith("cuda") else 1
+        for rows, vectors in computed(fed, self._batch, workers=self.workers, piece=piece):
+            embeddings[rows] = vectors
         return embeddings
 
-    def _batch(self, texts: list[str], role: Role) -> Embeddings:
-        prompt, length = prompt_and_length(self.contract, role, self.model.config)
+    def _batch(self, features: Features) -> torch.Tensor:
         with inference(self.model, self.device, self.precision):
-            features = self.model.preprocess(
-                texts, prompt=prompt or None, task=role, max_length=length
-            )
-            return vectors_of(self.model, to_device(features, self.device), self.contract)
+            return embedded(self.model, to_device(features, self.device), self.contract)
 
 
 Loaded = LoadedEmbedding | LoadedReranker | LoadedLateInteraction | LoadedImageText

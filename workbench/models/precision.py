@@ -1,9 +1,9 @@
 """Which number format to compute in, and where.
 
 On a CPU 'auto' takes bf16 only when the processor multiplies bf16 itself; elsewhere bf16 is
-emulated and slower than fp32. The weights stay fp32 in any case and are cast as they are used
-(autocast): measured on MiniLM that is within a tenth of the speed of bf16 weights, nearer to fp32's
-results (smallest cosine .99997 against .99993), and the same model object can be trained.
+emulated and slower than fp32. The weights stay fp32 and are cast as they are used (autocast), so
+that the same model object can be trained; where much is encoded, :mod:`.engines` finds what is
+faster.
 """
 
 import platform
@@ -66,6 +66,19 @@ def cpu_adds_bytes() -> bool:
 def cpu_multiplies_bf16() -> bool:
     """True when this processor has bf16 multiplication in hardware, as far as Linux tells."""
     return _has(_BF16_FLAGS)
+
+
+@cache
+def processor() -> str:
+    """What this machine's processor is called, as far as Linux tells."""
+    info = Path("/proc/cpuinfo")
+    if not info.is_file():
+        return f"{platform.machine()} {platform.processor()}"
+    about = info.read_text(encoding="utf-8", errors="replace")
+    names = [line.partition(":")[2].strip() for line in about.splitlines() if "model name" in line]
+    # A virtual machine may hide what its processor can do.
+    can = "bf16" if cpu_multiplies_bf16() else ""
+    return " ".join([platform.machine(), *names[:1], str(len(names)), can])
 
 
 def _has(flags: set[str]) -> bool:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from storage.records import Index
 from workbench.data.reader import DatasetReader
 from workbench.errors import DatasetNotFound, ModelUnusable, SearchUnavailable
+from workbench.evaluation.cached import weights_digest
 from workbench.models.contract import Contract
 from workbench.models.image_text import LoadedImageText
 from workbench.models.load import Loaded, LoadedEmbedding, Role, load_model
@@ -195,7 +196,10 @@ class Engine:
 
     def _look(self, name: str) -> tuple[OpenIndex, Encodes]:
         opened = self._open(name)
-        return opened, self._model(opened)
+        model = self._model(opened)
+        # What computes questions may be measured at the first one, which is not the search's time.
+        model.encode(["warm"], "query")
+        return opened, model
 
     def _open(self, name: str) -> OpenIndex:
         record = self._workspace.indexes.get(name)
@@ -257,7 +261,12 @@ class Engine:
         return models.get(wanted).contract if models.exists(wanted) else None
 
     def _load(self, model: str | ResolvedModel) -> Loaded:
-        return load_model(locate(self._workspace, model))
+        local = locate(self._workspace, model)
+        loaded = load_model(local)
+        if isinstance(loaded, LoadedEmbedding):
+            about = (self._workspace.home, weights_digest(local), local.name)
+            loaded = loaded.with_engines(*about, use="questions", worth=1)
+        return loaded
 
 
 def _seeing(model: Encodes, opened: OpenIndex) -> LoadedImageText:
@@ -312,6 +321,8 @@ def score(
 
 def _steady(loaded: Any) -> Any:
     """The same model without autocast, where all its weights are fp32."""
+    if isinstance(loaded, LoadedEmbedding):
+        return loaded.steady()
     model = loaded.model
     if getattr(loaded, "precision", "fp32") == "fp32" or not isinstance(model, torch.nn.Module):
         return loaded

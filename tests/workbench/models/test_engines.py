@@ -1,0 +1,273 @@
+"""Which engine computes an embedding model: measured, within the bound, kept, overridden."""
+
+import json
+import logging
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.workbench.models import tiny
+from tests.workbench.models.fakes import FakeWorkspace
+from workbench.errors import BadInput
+from workbench.models import engines
+from workbench.models.engines import (
+    BF16_WEIGHTS,
+    ENGINE_VARIABLE,
+    OPENVINO,
+    TORCH,
+    forced,
+    keep,
+    kept,
+    least_cosine,
+    spread,
+    usable,
+    usual,
+)
+from workbench.models.inference import computed
+from workbench.models.load import PRECISION_VARIABLE, LoadedEmbedding, load_embedding
+from workbench.models.locate import locate
+
+# Importing sentence-transformers takes 6 to 11 seconds.
+pytestmark = pytest.mark.slow
+
+TEXTS = ["the quick brown fox", "a lazy dog sat on the mat", "the cat", "fox " * 40, "", "dog"] * 12
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.bert(tmp_path_factory.mktemp("bert") / "tiny")
+
+
+@pytest.fixture
+def plain(home: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> LoadedEmbedding:
+    """In bf16, whatever this machine would choose; so small a model is measured all the same."""
+    monkeypatch.delenv(ENGINE_VARIABLE, raising=False)
+    monkeypatch.setattr(engines, "_QUICKEST", 0.0)
+    workspace: Any = FakeWorkspace(home)
+    return load_embedding(locate(workspace, str(checkpoint)), device="cpu", precision="bf16")
+
+
+def with_times(monkeypatch: pytest.MonkeyPatch, **seconds: float) -> list[str]:
+    """Each engine takes what it is told; the names of those that were made, in turn."""
+    made: list[str] = []
+    fake = {"torch": 1.0, "torch_bf16": 1.0, "openvino": 1.0} | seconds
+    names: dict[int, str] = {}
+
+    def maker(name: str, plain: Any) -> Any:
+        def make(loaded: Any, use: Any) -> Any:
+            made.append(name)
+            found = plain(loaded, use)
+            names[id(found.model)] = name
+            return found
+
+        return make
+
+    monkeypatch.setattr(
+        engines, "_MAKE", {name: maker(name, one) for name, one in engines._MAKE.items()}
+    )
+    monkeypatch.setattr(
+        engines,
+        "_one_by_one",
+        lambda loaded, *_: (fake[names[id(loaded.model)].replace("-", "_")],) * 2,
+    )
+    return made
+
+
+@pytest.mark.parametrize("name", [BF16_WEIGHTS, OPENVINO])
+@pytest.mark.parametrize("use", ["texts", "questions"])
+def test_an_engine_gives_what_fp32_gives(
+    plain: LoadedEmbedding, name: str, use: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {key: one.clone() for key, one in plain.model.state_dict().items()}
+    exact = replace(plain, precision="fp32").encode(TEXTS, "document")
+    made = engines._MAKE[name](plain, use)
+    found = made.encode(TEXTS, "document", batch_size=5)
+    assert found.dtype == np.float32 and found.shape == exact.shape
+    assert least_cosine(found, exact) > 0.999
+    assert not np.array_equal(found, exact) or name == OPENVINO
+    after = plain.model.state_dict()
+    assert all(torch.equal(after[key], one) for key, one in before.items())
+    assert {one.dtype for one in plain.model.parameters()} == {torch.float32}
+
+
+def test_openvino_in_fp32_is_fp32(plain: LoadedEmbedding) -> None:
+    exact = replace(plain, precision="fp32")
+    made = engines._MAKE[OPENVINO](exact, "texts")
+    found = made.encode(TEXTS, "query")
+    np.testing.assert_allclose(found, exact.encode(TEXTS, "query"), atol=2e-5)
+
+
+def test_the_fastest_is_taken_and_kept(
+    plain: LoadedEmbedding,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(engines, "LEAST_COSINE", 0.9)
+    made = with_times(monkeypatch, torch=1.0, torch_bf16=0.5, openvino=0.7)
+    quick = plain.with_engines(home, "digest", "tiny", worth=len(TEXTS))
+    first = quick.encode(TEXTS, "document")
+    assert made == [TORCH, BF16_WEIGHTS, OPENVINO]
+    (decision,) = kept(home).values()
+    assert decision["engine"] == BF16_WEIGHTS
+    rates = {name: took / decision["seconds"][TORCH] for name, took in decision["seconds"].items()}
+    assert rates == {TORCH: 1.0, BF16_WEIGHTS: 0.5, OPENVINO: pytest.approx(0.7)}
+    assert "'tiny' is computed by torch-bf16" in caplog.text
+    # Another process, with few texts: nothing is measured, the same is taken.
+    made.clear()
+    again = plain.with_engines(home, "digest", "tiny").encode(TEXTS[:3], "document")
+    assert made == [BF16_WEIGHTS]
+    assert least_cosine(again, first[:3]) > 0.9999
+    # Another model's files, another precision and another use are decided by themselves.
+    for other in (
+        plain.with_engines(home, "else", "tiny"),
+        replace(plain, precision="fp32").with_engines(home, "digest", "tiny"),
+        plain.with_engines(home, "digest", "tiny", use="questions"),
+    ):
+        made.clear()
+        other.encode(TEXTS[:3], "document")
+        assert made == []
+
+
+def test_what_is_too_far_from_fp32_is_refused(
+    plain: LoadedEmbedding, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "LEAST_COSINE", 1.1)
+    with_times(monkeypatch, torch_bf16=0.1, openvino=0.1)
+    quick = plain.with_engines(home, "digest", "tiny", worth=1)
+    np.testing.assert_array_equal(quick.encode(TEXTS, "document"), plain.encode(TEXTS, "document"))
+    (decision,) = kept(home).values()
+    assert decision["engine"] == TORCH
+    assert decision["refused"].keys() == {BF16_WEIGHTS, OPENVINO}
+    assert "cosine" in decision["refused"][OPENVINO]
+
+
+def test_an_engine_that_fails_is_left_out_with_its_reason(
+    plain: LoadedEmbedding,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fails(*_: Any) -> Any:
+        raise RuntimeError("no such instruction")
+
+    monkeypatch.setattr(engines, "LEAST_COSINE", 0.9)
+    monkeypatch.setattr(engines, "_MAKE", engines._MAKE | {OPENVINO: fails})
+    quick = plain.with_engines(home, "digest", "tiny", worth=1)
+    assert quick.encode(TEXTS, "document").shape == (len(TEXTS), 32)
+    (key,), (decision,) = kept(home).keys(), kept(home).values()
+    assert decision["refused"] == {OPENVINO: "RuntimeError: no such instruction"}
+    # One that was chosen, and no longer works, is done without.
+    keep(home, key, decision | {"engine": OPENVINO})
+    caplog.clear()
+    later = plain.with_engines(home, "digest", "tiny")
+    np.testing.assert_array_equal(later.encode(TEXTS, "query"), plain.encode(TEXTS, "query"))
+    assert "computed by torch, as openvino cannot" in caplog.text
+
+
+@pytest.mark.parametrize("wanted", [TORCH, BF16_WEIGHTS, OPENVINO])
+def test_the_variable_overrides(
+    plain: LoadedEmbedding, home: Path, wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ENGINE_VARIABLE, wanted)
+    made = with_times(monkeypatch)
+    quick = plain.with_engines(home, "digest", "tiny", worth=1)
+    quick.encode(TEXTS, "document")
+    assert made == ([] if wanted == TORCH else [wanted])
+    assert kept(home) == {}
+    monkeypatch.setenv(ENGINE_VARIABLE, "abacus")
+    with pytest.raises(BadInput, match="abacus"):
+        forced()
+
+
+def test_a_chosen_engine_obeys_another_contract(
+    plain: LoadedEmbedding, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ENGINE_VARIABLE, OPENVINO)
+    quick = plain.with_engines(home, "digest", "tiny")
+    assert quick.encode(TEXTS, "query").shape == (len(TEXTS), 32)
+    other = plain.contract.model_copy(update={"query_prompt": "the fox ", "query_max_len": 8})
+    found = quick.with_contract(other).encode(TEXTS, "query")
+    expected = replace(plain, precision="fp32").with_contract(other).encode(TEXTS, "query")
+    assert least_cosine(found, expected) > 0.999
+    assert least_cosine(found, quick.encode(TEXTS, "query")) < 0.99
+
+
+def test_what_is_no_fp32_transformer_stays_with_torch(plain: LoadedEmbedding) -> None:
+    assert usable(plain) == [TORCH, BF16_WEIGHTS, OPENVINO]
+    assert usable(replace(plain, precision="fp32")) == [TORCH, OPENVINO]
+    assert usable(replace(plain, device="cuda:0")) == [TORCH, BF16_WEIGHTS]
+    longer = plain.contract.model_copy(update={"passage_max_len": 8192})
+    assert usable(plain.with_contract(longer)) == [TORCH, BF16_WEIGHTS]
+    stored = plain.contract.model_copy(update={"weights": "bf16"})
+    assert usable(plain.with_contract(stored)) == [TORCH]
+
+
+def test_steady_vectors_are_fp32s(
+    plain: LoadedEmbedding, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ENGINE_VARIABLE, OPENVINO)
+    steady = plain.with_engines(home, "digest", "tiny", use="questions").steady()
+    exact = replace(plain, precision="fp32").encode(TEXTS, "query")
+    np.testing.assert_allclose(steady.encode(TEXTS, "query"), exact, atol=2e-5)
+    monkeypatch.setenv(PRECISION_VARIABLE, "auto")
+    again = plain.with_engines(home, "digest", "tiny", use="questions").steady()
+    assert again.precision == "bf16"
+    assert least_cosine(again.encode(TEXTS, "query"), exact) > 0.999
+
+
+def test_openvino_reports_nothing_to_its_maker() -> None:
+    """Its import would, by a package that comes with it."""
+    code = (
+        "import sys; from workbench.models.engines import _openvino; _openvino()\n"
+        "from openvino.tools import ovc\n"
+        "print(sys.modules['openvino_telemetry'], type(ovc.telemetry).__module__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["None", "openvino.tools.ovc.telemetry_stub"]
+
+
+def test_a_broken_file_of_decisions_is_as_none(home: Path) -> None:
+    keep(home, "a", {"engine": TORCH})
+    keep(home, "b", {"engine": OPENVINO})
+    assert list(kept(home)) == ["a", "b"]
+    path = home / engines.FILE
+    path.write_text(json.dumps({"a": {"engine": "abacus"}, "b": 3, "c": {"engine": TORCH}}))
+    assert list(kept(home)) == ["c"]
+    for broken in ("[1]", "{", "\udcff".encode("utf-8", "surrogateescape").decode("latin-1")):
+        path.write_text(broken, encoding="utf-8")
+        assert kept(home) == {}
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+
+
+def test_what_cannot_be_kept_is_told(home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    home.mkdir()
+    (home / "cache").write_text("a file where the folder should be")
+    with caplog.at_level(logging.WARNING):
+        keep(home, "a", {"engine": TORCH})
+    assert "could not be kept" in caplog.text
+
+
+def test_samples_reach_from_the_shortest_to_the_longest() -> None:
+    texts = ["x" * size for size in (9, 1, 5, 3, 7)]
+    assert [len(one) for one in spread(texts, 3)] == [1, 5, 9]
+    assert [len(one) for one in spread(texts, 50)] == [1, 3, 5, 7, 9]
+    assert len(usual("questions")[-1].split()) == 25 and len(usual("texts")[-1].split()) > 120
+    assert least_cosine(np.full((1, 2), np.nan, np.float32), np.ones((1, 2), np.float32)) == 0.0
+
+
+@pytest.mark.parametrize(("workers", "piece"), [(1, 1), (3, 1), (1, 4), (1, 100)])
+@pytest.mark.parametrize("count", [0, 1, 2, 9])
+def test_what_is_computed_comes_with_its_rows(workers: int, piece: int, count: int) -> None:
+    fed = ((np.array([at, at + 100]), {"x": torch.full((2, 3), float(at))}) for at in range(count))
+    found = list(computed(fed, lambda batch: batch["x"] + 1, workers=workers, piece=piece))
+    rows = [row for some, _ in found for row in some.tolist()]
+    assert sorted(rows) == sorted([*range(count), *range(100, 100 + count)])
+    for some, vectors in found:
+        assert vectors[:, 0].tolist() == [row % 100 + 1 for row in some.tolist()]
