@@ -16,7 +16,7 @@ from workbench.recipes.answer import AnswerRecipe
 from workbench.recipes.evaluate import EvaluateRecipe
 from workbench.records import JobStatus
 from workbench.search.fields import as_text
-from workbench.search.results import CANDIDATES, Hit
+from workbench.search.protocol import CANDIDATES, Hit
 from workbench.workspace import Workspace
 
 if TYPE_CHECKING:

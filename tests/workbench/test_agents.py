@@ -10,7 +10,7 @@ from storage.records import JobStatus
 from tests.storage import make
 from workbench.agents import LONGEST_TEXT, LONGEST_VALUE, Tools
 from workbench.errors import ModelNotFound, NotFound
-from workbench.search.results import Hit, SearchResult
+from workbench.search.protocol import Hit, SearchResult
 from workbench.workspace import Workspace
 
 

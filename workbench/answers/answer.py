@@ -31,8 +31,7 @@ from workbench.prepare import look_up
 from workbench.recipes.answer import AnswerRecipe
 from workbench.recipes.describe import with_absolute_folders
 from workbench.search.fields import parse
-from workbench.search.protocol import Write
-from workbench.search.results import CANDIDATES, SearchResult
+from workbench.search.protocol import CANDIDATES, SearchResult, Write
 from workbench.workspace import Workspace
 
 if TYPE_CHECKING:

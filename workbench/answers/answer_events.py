@@ -9,7 +9,7 @@ from workbench.answers.citations import Citations, Piece, plain
 from workbench.answers.prompt import Passage
 from workbench.errors import WorkbenchError
 from workbench.recipes.answer import AnswerRecipe
-from workbench.search.results import Hit, SearchResult
+from workbench.search.protocol import Hit, SearchResult
 
 # What writing an answer took.
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from workbench.endpoints import tokens
 from workbench.recipes.answer import NOTHING, PASSAGES, QUESTION, AnswerRecipe
-from workbench.search.results import Hit
-from workbench.synthesis.questions import is_chinese
+from workbench.search.protocol import Hit
+from workbench.synthesis.answers import is_chinese
 
 ENGLISH = """\
 Answer the question from the numbered passages below, and from nothing else.

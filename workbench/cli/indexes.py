@@ -23,7 +23,7 @@ from workbench.recipes.answer import AnswerRecipe
 from workbench.recipes.evaluate import IndexRecipe, IndexUpdateRecipe
 from workbench.search.fields import joined
 from workbench.search.picks import Tally, get_pick, judge_pick, tallies, winner_top
-from workbench.search.results import CANDIDATES, Hit
+from workbench.search.protocol import CANDIDATES, Hit
 from workbench.search.staleness import Stale, stale
 from workbench.workspace import Workspace
 

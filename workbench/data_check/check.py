@@ -7,8 +7,7 @@ from workbench.data_check.checked import CheckedVersion
 from workbench.data_check.duplicates import leaks, near_documents, same_texts
 from workbench.data_check.judgments import imbalance, popular, positive_is_negative
 from workbench.data_check.languages import languages, pair_languages
-from workbench.data_check.lengths import cut_pairs, cut_texts
-from workbench.data_check.odd_texts import odd_documents, odd_pairs, odd_queries
+from workbench.data_check.lengths import cut_pairs, cut_texts, odd_documents, odd_pairs, odd_queries
 from workbench.data_check.queries import (
     captions,
     near_leaks,

@@ -13,8 +13,7 @@ from langchain_core.retrievers import BaseRetriever
 from pydantic import Field
 
 from workbench.search.client import SearchClient
-from workbench.search.protocol import PAIRS
-from workbench.search.results import CANDIDATES, Hit
+from workbench.search.protocol import CANDIDATES, PAIRS, Hit
 from workbench.workspace import Workspace
 
 # One open workspace, and one search process, for each home that this program uses.

@@ -20,17 +20,19 @@ from workbench.search.found import check_candidates, check_kind, generation
 from workbench.search.pictures import picture_request
 from workbench.search.process import Busy, Gone, ResidentProcess, TimedOut
 from workbench.search.protocol import (
+    CANDIDATES,
     Embed,
     Fields,
     FieldValues,
+    Hit,
     Request,
     Role,
     Score,
     Search,
+    SearchResult,
     Warm,
     Write,
 )
-from workbench.search.results import CANDIDATES, Hit, SearchResult
 from workbench.workspace import Workspace
 
 IDLE_SECONDS = 600.0

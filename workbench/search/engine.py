@@ -36,8 +36,8 @@ from workbench.search.found import (
 )
 from workbench.search.pictures import only_texts
 from workbench.search.plan import PlannedIndex
+from workbench.search.protocol import CANDIDATES, SearchResult
 from workbench.search.registry import plan_of
-from workbench.search.results import CANDIDATES, SearchResult
 from workbench.search.staleness import documents_reader
 from workbench.search.texts import DOCUMENTS_FILE, open_documents
 from workbench.workspace import Workspace

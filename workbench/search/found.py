@@ -23,7 +23,7 @@ from workbench.models.scorer import Scorer
 from workbench.search.fields import Fields, parse
 from workbench.search.index_types import Mask, Searchable
 from workbench.search.plan import PlannedIndex
-from workbench.search.results import Hit
+from workbench.search.protocol import Hit
 from workbench.search.texts import Documents, as_rows
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from workbench.data.edit import Changes
 from workbench.data.reader import DatasetReader
 from workbench.data.versions import new_version
 from workbench.errors import BadInput, NotFound
-from workbench.search.results import SearchResult
+from workbench.search.protocol import SearchResult
 
 if TYPE_CHECKING:
     from workbench.workspace import Workspace

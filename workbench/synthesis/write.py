@@ -28,8 +28,7 @@ from workbench.models.locate import locate
 from workbench.models.resolve import resolve
 from workbench.plurals import counted
 from workbench.recipes.synthesize import DROPPED, SynthesizeRecipe
-from workbench.synthesis.answers import Answers
-from workbench.synthesis.questions import prompt, same, with_templates
+from workbench.synthesis.answers import Answers, prompt, same, with_templates
 
 if TYPE_CHECKING:
     from workbench.workspace import Workspace

@@ -9,7 +9,7 @@ from workbench.models.contract import Contract
 from workbench.recipes import objectives as objectives_of
 from workbench.training import objectives
 from workbench.training.loss import imported, lengths
-from workbench.training.scale import scale_of
+from workbench.training.rows import scale_of
 
 _EMBEDDING = "from sentence_transformers.sentence_transformer import losses"
 _RERANKER = "from sentence_transformers.cross_encoder import losses"

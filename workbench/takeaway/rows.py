@@ -14,8 +14,7 @@ from workbench.recipes.base import MODEL_FREE
 from workbench.takeaway.snippet import Origin
 from workbench.training.epoch import batching, steps_of_epoch
 from workbench.training.pairs import candidate_rows
-from workbench.training.rows import TrainingRows, build_rows, load_texts, teacher_scores
-from workbench.training.scale import fitted
+from workbench.training.rows import TrainingRows, build_rows, fitted, load_texts, teacher_scores
 from workbench.training.scored import Scored, scored_rows
 
 

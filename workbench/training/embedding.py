@@ -30,13 +30,13 @@ from workbench.training.rows import (
     Texts,
     TrainingRows,
     build_rows,
+    fitted,
     load_texts,
     own_prompts_note,
     refuse_no_negatives,
     teacher_scores,
 )
 from workbench.training.run import Place, Prepared, Run, batched_arguments, searched
-from workbench.training.scale import fitted
 from workbench.training.scored import correlating_dev, scored_rows
 from workbench.training.trainer import Collator, EmbeddingTrainer
 

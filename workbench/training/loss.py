@@ -21,7 +21,7 @@ from workbench.models.locate import LocalModel
 from workbench.recipes.objectives import SCALE, TEMPERATURE, Loss, Named
 from workbench.recipes.train import TrainEmbeddingRecipe, TrainRecipe
 from workbench.training.objectives import CachedVectorLoss, PassThrough, VectorLoss
-from workbench.training.scale import scale_of
+from workbench.training.rows import scale_of
 
 
 def module_of(loss: Loss, model: Any, scale: float = 1.0) -> torch.nn.Module:

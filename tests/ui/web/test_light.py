@@ -12,13 +12,13 @@ import gradio as gr
 import pytest
 from gradio.blocks import Block
 
-from ui.web.light import _keep_signatures, _Later
+from ui.web.launch import _keep_signatures, _Later
 
 ROOT = Path(__file__).resolve().parents[3]
 #: A process of its own: here Gradio was imported long ago.
 START = """
 import gc, json, sys
-from ui.web.light import starting
+from ui.web.launch import starting
 
 with starting(agents=AGENTS):
     collecting = gc.isenabled()
@@ -51,7 +51,7 @@ def test_the_page_starts_without_what_it_does_not_use(agents: bool, held: list[s
         "collecting": [False, True],
         "held": held,
         "pandas": True,
-        "stubs": "ui.web.light",
+        "stubs": "ui.web.launch",
         "button": "go",
     }
 

@@ -13,7 +13,7 @@ from workbench.answers import endpoint
 from workbench.answers.answer import answer
 from workbench.endpoints import EndpointKeys
 from workbench.recipes.answer import AnswerRecipe
-from workbench.search.results import Hit, SearchResult
+from workbench.search.protocol import Hit, SearchResult
 from workbench.workspace import Workspace
 
 KEY = "sk-very-secret-0123456789"

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from workbench.answers.prompt import NO_ANSWER, Passage, passages, prompt, says_nothing, tokens
 from workbench.errors import BadRecipe
 from workbench.recipes.answer import AnswerRecipe
-from workbench.search.results import Hit
+from workbench.search.protocol import Hit
 
 
 def hit(text: str, title: str = "", at: int = 0) -> Hit:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from workbench.data.formats.arrowblocks import ArrowBlock
+from workbench.data.formats.arrow import ArrowBlock
 from workbench.data.formats.cellblocks import Dialect, whole_rows
 from workbench.data.lines import Block
 from workbench.data.shapes.blocks import Doubt

@@ -21,7 +21,7 @@ from tests.served import QUERY_PROMPT, fill
 from workbench.errors import BadInput, IndexNotFound, ModelNotFound, ModelUnusable
 from workbench.langchain import WorkbenchEmbeddings, WorkbenchReranker, WorkbenchRetriever
 from workbench.langchain.retriever import _document, close, connect
-from workbench.search.results import Hit
+from workbench.search.protocol import Hit
 
 # Importing sentence-transformers takes 6 to 11 seconds, here and once more in the search process.
 pytestmark = pytest.mark.slow

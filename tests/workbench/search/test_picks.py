@@ -15,7 +15,7 @@ from workbench.data.job import run_sample
 from workbench.errors import BadInput, NotFound
 from workbench.recipes.data import SampleRecipe
 from workbench.search.picks import judge_pick, keep, tallies, tally, winner_top
-from workbench.search.results import Hit, SearchResult
+from workbench.search.protocol import Hit, SearchResult
 from workbench.workspace import Workspace
 
 

@@ -13,10 +13,12 @@ from workbench.search.protocol import (
     MOST_TEXTS,
     Embed,
     Fields,
+    Hit,
     Request,
     Score,
     Search,
     SearchPicture,
+    SearchResult,
     Status,
     Warm,
     Write,
@@ -27,7 +29,6 @@ from workbench.search.protocol import (
     send,
     unpack,
 )
-from workbench.search.results import Hit, SearchResult
 
 _EACH: list[Request[object]] = [
     Status(),

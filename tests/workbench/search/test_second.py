@@ -24,7 +24,7 @@ from workbench.search.found import (
     check_kind,
     score_documents,
 )
-from workbench.search.results import SearchResult
+from workbench.search.protocol import SearchResult
 from workbench.workspace import Workspace
 
 

@@ -11,7 +11,7 @@ from workbench.endpoints import EndpointKeys
 from workbench.errors import BadInput, BadRecipe, DatasetNotFound, ModelUnusable, NotFound
 from workbench.prepare import prepare
 from workbench.recipes.synthesize import SynthesizeRecipe
-from workbench.synthesis.questions import CHINESE, ENGLISH, is_chinese
+from workbench.synthesis.answers import CHINESE, ENGLISH, is_chinese
 from workbench.workspace import Workspace
 
 GOOD: dict[str, Any] = {"dataset": "tea", "endpoint": "https://host/v1/", "endpoint_model": "m"}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.synthesis.questions import questions, same
+from workbench.synthesis.answers import questions, same
 
 settings.register_profile("patient", deadline=None, max_examples=60)
 settings.load_profile("patient")

@@ -16,7 +16,7 @@ from workbench.recipes.train_kinds import TrainImageTextRecipe
 from workbench.training.image_text import picture_loss
 from workbench.training.loss import embedding_loss
 from workbench.training.objectives import Guide, max_sim
-from workbench.training.scale import fitted, scale_of
+from workbench.training.rows import fitted, scale_of
 
 # torch and a tiny model.
 pytestmark = pytest.mark.slow

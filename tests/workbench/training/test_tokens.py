@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.workbench.training.fakes import ANIMALS, save_decoder, save_tiny_model
-from workbench.training.tokens import Tokens
+from workbench.training.trainer import Tokens
 
 # torch and a tiny model.
 pytestmark = pytest.mark.slow

@@ -17,7 +17,7 @@ from ui.words import sentences, t
 from ui.words.amounts import count
 from workbench.recipes.synthesize import COUNT, DROPPED, PASSAGE, SynthesizeRecipe
 from workbench.records import Dataset, Job, JobStatus
-from workbench.synthesis.questions import CHINESE, ENGLISH
+from workbench.synthesis.answers import CHINESE, ENGLISH
 
 #: Syntheses, and previews of one.
 TASKS = (SynthesizeRecipe.task,)

@@ -17,7 +17,7 @@ from ui.words import t
 from workbench.errors import BadInput
 from workbench.records import Pick
 from workbench.search.picks import Tally, Winner, judge_pick, keep, tallies, winner_top
-from workbench.search.results import SearchResult
+from workbench.search.protocol import SearchResult
 
 #: Questions that wait for an answer, of all pages; the oldest are forgotten.
 WAITING = 200

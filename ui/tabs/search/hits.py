@@ -17,7 +17,7 @@ from ui.words.amounts import count
 from workbench.errors import BadInput, SearchUnavailable
 from workbench.records import Index
 from workbench.search.pictures import of_pictures
-from workbench.search.results import Hit, SearchResult
+from workbench.search.protocol import Hit, SearchResult
 
 # The pictures among what was found, as tiles of a gallery: small ones, loaded as they are scrolled
 # to, each of which opens large in place (``static/gallery.js``).

@@ -20,7 +20,7 @@ from workbench.records import Index
 from workbench.search.client import MOST_HITS
 from workbench.search.fields import Condition, joined, parse
 from workbench.search.pictures import of_pictures
-from workbench.search.results import CANDIDATES
+from workbench.search.protocol import CANDIDATES
 
 HITS = 10
 #: Values of a field that are offered.

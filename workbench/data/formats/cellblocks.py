@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as pc
 
 from workbench.data.batch import Array
-from workbench.data.formats.arrowblocks import ArrowBlock
+from workbench.data.formats.arrow import ArrowBlock
 from workbench.data.lines import Block
 from workbench.data.problems import Report
 

@@ -6,7 +6,7 @@ FlagEmbedding and EmbedRAG (``query, pos, neg`` with scores and prompt), open-re
 negative_1 ...``: they differ in the names of their fields only.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -15,8 +15,6 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from workbench.data.batch import Array, Batch, Details, TextBatch, owners
-from workbench.data.formats.jsonrows import describe
-from workbench.data.mapping import role_of
 from workbench.data.problems import Report
 from workbench.data.shapes.blocks import (
     Blockwise,
@@ -30,20 +28,13 @@ from workbench.data.shapes.blocks import (
 )
 from workbench.data.shapes.columns import (
     HITS,
-    NEGATIVE,
     OF_POSITIVE,
-    PAIRED,
-    POSITIVE,
-    QUERY,
-    SCORES,
     Columns,
-    is_id,
-    label_number,
 )
 from workbench.data.shapes.fields import (
-    SAID_TOGETHER,
     Doc,
     documents,
+    passage_scores,
     plain,
     prompt_of,
     query_text,
@@ -53,37 +44,6 @@ from workbench.data.shapes.fields import (
 from workbench.data.shapes.fields import identifier as as_id
 from workbench.data.shapes.row import Document, Item, Plan, Row
 from workbench.data.shapes.shape import Shape, plan_for
-
-# What a passage says of itself and its query together: a retriever's score, a rank, a label.
-#
-# The score is kept as a teacher's. For the rest there is no place, and the report says so once a
-# file.
-
-
-def passage_scores(
-    passages: list[Any], field: str, report: Report, used: Collection[str] = ()
-) -> list[float | None]:
-    """The score of each passage, None where it has none; ``used`` are keys that were read."""
-    found: list[float | None] = []
-    for place, one in enumerate(passages):
-        if not isinstance(one, dict):
-            found.append(None)
-            continue
-        for key in one.keys() & SAID_TOGETHER - {"score", *used}:
-            if one[key] not in (None, ""):
-                report.once("passage-key-dropped", key, detail=key, hint="")
-        found.append(None if "score" in used else _score(one, f"{field}[{place}]", report))
-    return found
-
-
-def _score(passage: dict[str, Any], name: str, report: Report) -> float | None:
-    value = passage.get("score")
-    score = label_number(value)
-    if score is None and value not in (None, ""):
-        shown = "not a finite number" if isinstance(value, float) else describe(value)
-        report.add("bad-score", None, f"{name}.score", detail=shown)
-    return score
-
 
 #: Documents, and their scores where they have any.
 Side = tuple[list[Doc], list[float | None] | None]
@@ -504,80 +464,12 @@ def _with_title(document: str | Document, title: str) -> Document:
     return document if document.title else replace(document, title=title)
 
 
-# Two columns of text: a query and what is relevant to it, by their names or by their order.
-
-#: Columns that tell of a text and are none.
-_ABOUT = {"title", "url", "image", "source", "lang", "language", "date", "author", "category"}
-
-
-def _named(columns: Columns) -> Plan | None:
-    """``query, passage``; ``question1, question2``."""
-    query, other = columns.query, None
-    if query is not None:
-        texts = (columns.names[name] for name in PAIRED if name in columns.names)
-        other = next((key for key in texts if key != query), None)
-    if other is None and columns.sides is not None:
-        query, other = columns.sides
-    if query is None or other is None:
-        return None
-    prompt = columns.names.get("prompt")
-    reader = ListReader(query, (other,), prompt=prompt, query_id=columns.query_id(query))
-    return list_plan("text-pairs", reader, columns)
-
-
-def _guessed(columns: Columns) -> Plan | None:
-    """Two columns of text with names of their own: the first is taken for the query, unless their
-    names say the opposite."""
-    row = columns.row
-    texts = [key for key, value in row.items() if isinstance(value, str) and str(key).strip()]
-    known = {str(key).strip().lower() for key in texts}
-    alone = known & {*SCORES, *POSITIVE, *NEGATIVE, *_ABOUT} or any(map(is_id, known))
-    sided = columns.positives or columns.negatives
-    if len(row) != 2 or len(texts) != 2 or alone or sided:
-        return None
-    first, second = texts
-    if role_of(str(first)) == "positive" or role_of(str(second)) == "query":
-        first, second = second, first
-    return Plan("text-pairs", ListReader(first, (second,)), _taken(first, second), guessed=True)
-
-
-def _taken(first: Any, second: Any) -> tuple[tuple[str, str], ...]:
-    """What to say of the two; nothing of one whose name says it already."""
-    said = (
-        (QUERY, first, "It was taken for the query: name it 'query' if that is right."),
-        (
-            (*POSITIVE, *PAIRED),
-            second,
-            "It was taken for the relevant text: name it 'positive' if that is right.",
-        ),
-    )
-    return tuple(
-        (str(key), hint) for known, key, hint in said if str(key).strip().lower() not in known
-    )
-
-
-SHAPES = (
-    Shape(
-        "query-pos-neg",
-        "query, pos[], neg[]; query, positive, negative (texts, lists or passages); any column "
-        "whose name says positive, negative, rejected or distractor; pos_scores[], neg_scores[], "
-        "prompt",
-        "FlagEmbedding, EmbedRAG, open-retrievals, Tevatron, DPR, ms-swift, sentence-transformers",
-        order=30,
-        plan=_plan,
-    ),
-    Shape(
-        "text-pairs",
-        "query, passage (document, answer, response, context, ...), title",
-        "sentence-transformers, AutoTrain",
-        order=40,
-        plan=_named,
-    ),
-    Shape(
-        "two-texts",
-        "two columns of text with names of their own: a guess, and the report says so",
-        "any",
-        order=60,
-        plan=_guessed,
-    ),
+SHAPE = Shape(
+    "query-pos-neg",
+    "query, pos[], neg[]; query, positive, negative (texts, lists or passages); any column "
+    "whose name says positive, negative, rejected or distractor; pos_scores[], neg_scores[], "
+    "prompt",
+    "FlagEmbedding, EmbedRAG, open-retrievals, Tevatron, DPR, ms-swift, sentence-transformers",
+    order=30,
+    plan=_plan,
 )

@@ -20,7 +20,7 @@ from ui.tabs.search.hits import tiles
 from ui.tabs.search.options import read
 from workbench.errors import BadInput, ModelNotFound, WorkbenchError
 from workbench.records import Index
-from workbench.search.results import Hit, SearchResult
+from workbench.search.protocol import Hit, SearchResult
 
 SEES = {"kind": "image-text", "dimensions": 64}
 

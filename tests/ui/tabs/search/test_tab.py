@@ -15,7 +15,7 @@ from ui.tabs.search.build import encoders
 from ui.tabs.search.options import Asked, Side, read
 from ui.tabs.search.tab import SearchTab
 from workbench.errors import BadInput, SearchUnavailable
-from workbench.search.results import Hit, SearchResult
+from workbench.search.protocol import Hit, SearchResult
 
 
 def found(model: str, **hit: Any) -> SearchResult:
