@@ -2,12 +2,6 @@
 
 The order matters for the start: options, port and workspace first (they may refuse), then Gradio,
 whose import is most of the time; the packaged model is copied in the background afterwards.
-
-Gradio, as light as this page can have it: imported in a third of the time, with 80 MB less.
-
-Importing it brings pandas, for tables and plots that the page does not have, and the protocol of
-agents wherever that is installed; it also writes stubs for editors beside its own files. Drawing
-asks for the signature of a component's class several times per component.
 """
 
 import errno

@@ -1,9 +1,8 @@
-"""Texts that training would cut: counted with the chosen model's own tokenizer, without torch.
+"""Single texts: those that training would truncate, and those that are hardly meant as texts.
 
-Texts that are hardly meant as texts: lists written out, numbers alone, placeholders.
-
-They come of cells that were read as they stood: a list that was no list any more, an empty cell
-that a program wrote as 'nan'.
+Lengths are counted with the chosen model's own tokenizer, without torch. Lists written out, numbers
+alone and placeholders come of cells that were read as they stood: a list that was no list any more,
+an empty cell that a program wrote as 'nan'.
 """
 
 from collections.abc import Iterable, Iterator

@@ -3,8 +3,6 @@ JSON objects over an authenticated local socket.
 
 JSON and not pickle: what arrives is looked at, never run. The process imports this before it
 listens, so it imports neither torch nor numpy.
-
-What a search answers.
 """
 
 import json

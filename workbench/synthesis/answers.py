@@ -1,9 +1,8 @@
-"""What was answered, kept line by line as it comes. A stopped job asks about the rest only.
+"""What a model answered, and the questions in it.
 
-From what a model answered to the questions in it. Pure: text in, questions out.
-
-Models are asked for one question per line and nothing else; they number, quote, embolden,
-introduce, answer and apologise all the same, or send JSON. Only questions come out of here.
+Answers are kept line by line as they come: a stopped job asks about the rest only. Models are asked
+for one question per line and nothing else; they number, quote, embolden, introduce, answer and
+apologise all the same, or send JSON. Only questions come out of here.
 """
 
 import json

@@ -1,7 +1,6 @@
 """Rows out of Arrow's record batches: Parquet, and Arrow's own files (Feather, and what the
-``datasets`` library saves to disk). The 'line' of a problem is the row's number.
-
-Rows that are Arrow's columns already: no text of them becomes a Python object.
+``datasets`` library saves to disk). The 'line' of a problem is the row's number. Columns of texts
+are read as they are: no text of them becomes a Python object.
 """
 
 from collections.abc import Callable, Iterator, Sequence
