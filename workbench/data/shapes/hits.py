@@ -13,7 +13,7 @@ from workbench.data.problems import Report
 from workbench.data.shapes.columns import HITS, Columns, label_number
 from workbench.data.shapes.fields import Doc, documents, prompt_of, query_text, tell
 from workbench.data.shapes.fields import identifier as as_id
-from workbench.data.shapes.lists import passage_scores
+from workbench.data.shapes.list_reader import passage_scores
 from workbench.data.shapes.row import Plan, Row
 from workbench.data.shapes.shape import Shape, plan_for
 

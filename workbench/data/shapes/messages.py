@@ -10,7 +10,7 @@ from typing import Any
 from workbench.data.formats.jsonrows import describe
 from workbench.data.problems import Report
 from workbench.data.shapes.columns import Columns, Labels
-from workbench.data.shapes.lists import ListReader
+from workbench.data.shapes.list_reader import ListReader
 from workbench.data.shapes.row import Pair, Plan, Row
 from workbench.data.shapes.scored import PairReader
 from workbench.data.shapes.shape import Shape, plan_for, refused
