@@ -79,10 +79,10 @@ class Texts:
 
     def take(self, batch: TextBatch) -> None:
         """Many documents at once: all of them with an id, or none."""
-        self.flush()
         if batch.details.ids is not None:
             self._named.take("document", batch)
         else:
+            self._flush_items()
             self._take(batch)
 
     def _flush_items(self) -> None:

@@ -138,8 +138,8 @@ def test_tables_of_too_many_columns_are_refused_in_words(
 
 
 def test_a_cancel_is_noticed_at_the_next_row(workspace: Workspace, tmp_path: Path) -> None:
-    """All of them lie in one block of the file."""
-    rows = [{"query": f"q{at}", "pos": [f"p{at}"], "own": at} for at in range(2_000)]
+    """All of them lie in one block of the file, and are not plain enough to be read together."""
+    rows = [{"query": f"q{at}", "pos": [{"text": f"p{at}"}], "own": at} for at in range(2_000)]
     path = lines(tmp_path / "rows.jsonl", rows)
     asked = context(workspace, cancel_after=100)
     with pytest.raises(JobCancelled):

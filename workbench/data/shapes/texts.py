@@ -60,9 +60,7 @@ class DocumentReader:
     def _batch(self, rows: RowBlock) -> TextBatch:
         ids = identifiers(rows.values(self.id)) if self.id in rows.names else None
         if ids is not None and None in ids:
-            if any(one is not None for one in ids):
-                raise Doubt  # Some are known by their ids, and some by their texts.
-            ids = None
+            raise Doubt  # Some are known by their ids, and some by their texts.
         return text_batch(rows, self.text, self.title, ids, {self.text, self.title, self.id})
 
 
