@@ -106,7 +106,7 @@ def _adapter(card: Card) -> str:
 
 def _all_facts(card: Card) -> list[tuple[str, str]]:
     query, document = (card.trained_at[name] for name in LENGTHS)
-    trained = f"queries cut after {query} tokens, documents after {document}"
+    trained = f"queries truncated to {query} tokens, documents to {document}"
     return [*_facts(card.contract), ("In training", trained)]
 
 

@@ -97,7 +97,7 @@ def test_card_has_the_table_and_the_prompts(tmp_path: Path) -> None:
     assert "| Query prompt | `query: ` |" in page and "- epochs: 1.0" in page
     assert "use the original" not in page
     assert "Its own document is left out. Texts are truncated: queries to 512 tokens" in page
-    assert "| In training | queries cut after 64 tokens, documents after 128 |" in page
+    assert "| In training | queries truncated to 64 tokens, documents to 128 |" in page
 
 
 def test_card_says_when_nothing_was_gained_or_measured(tmp_path: Path) -> None:

@@ -78,8 +78,8 @@ def test_the_contract_keeps_the_base_lengths(
     folder = workspace.home / model.path
     assert Contract.read(folder) == contract
     card = (folder / "README.md").read_text(encoding="utf-8")
-    assert f"queries after {lengths[0]} tokens, documents after {lengths[1]}" in card
-    assert "queries cut after 5 tokens, documents after 5" in card
+    assert f"queries to {lengths[0]} tokens, documents to {lengths[1]}" in card
+    assert "queries truncated to 5 tokens, documents to 5" in card
     script = tmp_path / "script"
     write_script(workspace, model, script)
     text = (script / "train.py").read_text(encoding="utf-8")
