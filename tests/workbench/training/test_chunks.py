@@ -12,6 +12,7 @@ from workbench.models.contract import Contract
 from workbench.recipes.objectives import OBJECTIVES
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.recipes.train_kinds import TrainImageTextRecipe, TrainRerankerRecipe
+from workbench.training import chunks
 from workbench.training.chunks import ON_CPU, Budget, cut, in_chunks
 from workbench.training.image_text import picture_loss
 from workbench.training.loss import embedding_loss
@@ -213,16 +214,14 @@ def test_a_model_in_use_computes_its_batch_at_once(base: Path) -> None:
     assert len(calls) == 1
 
 
-@pytest.mark.parametrize("rate", [0.0, 1e-12])
-def test_attention_is_written_out_where_dropout_forbids_torch_s_own(
-    rate: float, base: Path
+@pytest.mark.parametrize("most", [1, 512])
+def test_attention_is_written_out_for_short_texts(
+    most: int, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(chunks, "WRITTEN_OUT", most)
     ways: list[str] = []
 
     def loss_of(model: Any) -> Any:
-        for module in model.modules():
-            if isinstance(module, torch.nn.Dropout):
-                module.p = rate
         model[0].register_forward_hook(lambda one, *_: ways.append(one.config._attn_implementation))
         loss = embedding_loss(model, Contract(), TrainEmbeddingRecipe(dataset="pets"))
         value = loss([model.preprocess(one) for one in (QUERIES, RIGHT, WRONG)])
@@ -232,4 +231,4 @@ def test_attention_is_written_out_where_dropout_forbids_torch_s_own(
     assert_same(*both(lambda: embedding(base), loss_of), 3)
     # The whole batch's documents are one forward, its queries another one.
     assert ways[:2] == ["sdpa"] * 2
-    assert set(ways[2:]) == ({"eager"} if rate else {"sdpa"})
+    assert set(ways[2:]) == ({"eager"} if most == 512 else {"sdpa"})
