@@ -8,13 +8,16 @@ import pytest
 from tests.browser.app import PATIENCE
 from tests.browser.browser import open_browser
 
-#: What a page is told of by the browser when its app was stopped, or killed while it answered.
+#: What a page is told of by the browser when its app was stopped, or killed while it answered, or
+#: when it is left.
 GONE = (
     "ERR_CONNECTION_REFUSED",
     "ERR_CONNECTION_RESET",
     "ERR_CONTENT_LENGTH_MISMATCH",
     "ERR_EMPTY_RESPONSE",
     "ERR_INCOMPLETE_CHUNKED_ENCODING",
+    # Gradio's own words where a page is left while it listens for what comes.
+    "AbortError: signal is aborted without reason",
 )
 
 

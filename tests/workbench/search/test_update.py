@@ -205,9 +205,10 @@ def test_a_stopped_build_goes_on_from_what_it_encoded(
     original = LoadedEmbedding.encode
 
     def counted(self: Any, texts: list[str], role: Any, **more: Any) -> Any:
-        if sum(asked) >= 128 and not resumed:
-            raise JobCancelled("stopped")
-        asked.append(len(texts))
+        if self.engines is None:  # Else it asks the model that computes.
+            if sum(asked) >= 128 and not resumed:
+                raise JobCancelled("stopped")
+            asked.append(len(texts))
         return original(self, texts, role, **more)
 
     monkeypatch.setattr(LoadedEmbedding, "encode", counted)
