@@ -77,13 +77,13 @@ def ours(workspace: Workspace, recipe: Any, folder: Path) -> Times:
     precision = choose(recipe.precision, device)
     reader = workspace.datasets.read(recipe.dataset)
     base = locate(workspace, recipe.model)
-    this = Run(recipe, context, reader, base, folder, device, precision, None, None, ProcessGroup())
-    loaded = this.load(base, training.start(recipe, base), keeping_for(recipe, precision))
+    run = Run(recipe, context, reader, base, folder, device, precision, None, None, ProcessGroup())
+    loaded = run.load(base, training.start(recipe, base), keeping_for(recipe, precision))
     contract = training.contract(loaded, recipe, base.name)
     apply_method(loaded.model, recipe, base)
     recorder = Recorder(context, Guard(), folder / "runs", samples_per_step=recipe.batch_size)
-    cadence = Only(recipe, context, this.together, None)
-    trainer = training.prepare(this, loaded.with_contract(contract), recorder, cadence).trainer
+    cadence = Only(recipe, context, run.group, None)
+    trainer = training.prepare(run, loaded.with_contract(contract), recorder, cadence).trainer
     timer = clock()
     trainer.add_callback(timer)
     trainer.train()

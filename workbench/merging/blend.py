@@ -93,7 +93,7 @@ class _Field:
     dataset: str
     version: int
     split: str
-    ground: DevTask
+    dev_task: DevTask
 
 
 def run(recipe: BlendRecipe, context: JobContext) -> dict[str, Any]:
@@ -186,13 +186,13 @@ def _field(recipe: BlendRecipe, context: JobContext, name: str, kind: ModelKind)
     reader = context.workspace.datasets.read(name)
     split = choosing_split(reader, recipe.split)
     pool = asked_pool(reader, split, recipe)
-    ground: DevTask = Retrieval(pool)
+    dev_task: DevTask = Retrieval(pool)
     if kind.reads_pictures:
-        ground = text_to_picture(pool, reader.folder, Pixels(ROOM))
+        dev_task = text_to_picture(pool, reader.folder, Pixels(ROOM))
     elif not kind.encodes:
         stop = context.check_cancelled
-        ground = Reranking(freeze(reader, split, pool, k=recipe.candidates, stop=stop))
-    return _Field(name, reader.version, split, ground)
+        dev_task = Reranking(freeze(reader, split, pool, k=recipe.candidates, stop=stop))
+    return _Field(name, reader.version, split, dev_task)
 
 
 def _measure(
@@ -201,14 +201,14 @@ def _measure(
     def progress(done: int, total: int) -> None:
         context.progress(done, total, "texts", step)
 
-    measured = field.ground.measure(model, progress=progress, stop=context.check_cancelled)
+    measured = field.dev_task.measure(model, progress=progress, stop=context.check_cancelled)
     return {
         "ratio": ratio,
         "dataset": field.dataset,
         "dataset_version": field.version,
         "split": field.split,
-        "queries": field.ground.queries,
-        **field.ground.excluding,
+        "queries": field.dev_task.queries,
+        **field.dev_task.excluding,
         **measured.scores.means(),
     }
 

@@ -201,7 +201,7 @@ def _placed(name: str, value: torch.Tensor, there: dict[str, torch.Tensor]) -> b
     )
 
 
-# The merged model on the same dev ground that training had. Imports torch: workers only.
+# The merged model on the same dev task that training had. Imports torch: workers only.
 
 
 def measure_again(
@@ -241,14 +241,14 @@ def measure_again(
         context.progress(done, total, "texts", "Measuring the merged model on dev")
 
     # As dev was measured in training, in its number format.
-    measured = dev.ground.measure(
+    measured = dev.dev_task.measure(
         replace(merged, precision=precision), progress=progress, stop=context.check_cancelled
     )
     return {
         "dataset": recipe.dataset,
         "dataset_version": reader.version,
         "split": "dev",
-        "queries": dev.ground.queries,
+        "queries": dev.dev_task.queries,
         "metric": recipe.metric,
         "trained": dict(trained),
         "merged": measured.scores.means(),

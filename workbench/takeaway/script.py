@@ -36,7 +36,7 @@ _POOLING = "from sentence_transformers.sentence_transformer.modules import Pooli
 
 
 def load_function(
-    this: Any,
+    script: Any,
     recipe: Any,
     contract: Contract,
     layout: Layout,
@@ -45,16 +45,16 @@ def load_function(
     *,
     m3: bool,
 ) -> str:
-    """The function's text; what it imports is added to ``this``. ``heads``: trained whole beside an
-    adapter; ``m3``: the base has bge-m3's head for a vector per token."""
-    kept = _kept(this, keeping)
+    """The function's text; what it imports is added to ``script``. ``heads``: trained whole beside
+    an adapter; ``m3``: the base has bge-m3's head for a vector per token."""
+    kept = _kept(script, keeping)
     kind = recipe.model_kind
     if kind.reads_pairs:
-        body = _reranker(this, contract, layout, kept)
+        body = _reranker(script, contract, layout, kept)
     elif kind.token_vectors:
-        body = _late(this, contract, kept, m3=m3)
+        body = _late(script, contract, kept, m3=m3)
     else:
-        body = _embedding(this, recipe, contract, layout, kept)
+        body = _embedding(script, recipe, contract, layout, kept)
     body += pieces.PADDING
     if kind.reads_pairs and contract.architecture != "llm":
         body += (
@@ -65,19 +65,19 @@ def load_function(
         body += pieces.STEADY
     if keeping.whole:
         body += "    model.float()\n"
-    body += _method(this, recipe, heads) + _manner(recipe)
+    body += _method(script, recipe, heads) + _manner(recipe)
     before = pieces.PROJECTION if "projection(" in body else ""
     if before:
-        this.imports.add("from sentence_transformers.base.modules import Dense")
+        script.imports.add("from sentence_transformers.base.modules import Dense")
     return f"{before}\n\ndef load_model():\n{body}    return model\n"
 
 
-def _kept(this: Any, keeping: Any) -> str:
+def _kept(script: Any, keeping: Any) -> str:
     """The expression for how weights are kept in memory."""
     dtype = str(keeping.dtype)
     if not keeping.quantization:
         return f'{{"dtype": {dtype}}}'
-    this.imports.add("from transformers import BitsAndBytesConfig")
+    script.imports.add("from transformers import BitsAndBytesConfig")
     skipped = ["classifier", "pooler", "score", "lm_head"]
     if keeping.quantization == "int8":
         config = f"load_in_8bit=True, llm_int8_skip_modules={skipped}"
@@ -93,10 +93,10 @@ def _kept(this: Any, keeping: Any) -> str:
     )
 
 
-def _embedding(this: Any, recipe: Any, contract: Contract, layout: Layout, kept: str) -> str:
-    this.imports.add("from sentence_transformers import SentenceTransformer")
+def _embedding(script: Any, recipe: Any, contract: Contract, layout: Layout, kept: str) -> str:
+    script.imports.add("from sentence_transformers import SentenceTransformer")
     if layout == "transformers":
-        this.imports |= {
+        script.imports |= {
             _POOLING,
             "from sentence_transformers.base.modules import Normalize, Transformer",
         }
@@ -110,7 +110,7 @@ def _embedding(this: Any, recipe: Any, contract: Contract, layout: Layout, kept:
         )
     text = f"    model = SentenceTransformer(BASE, device=DEVICE, model_kwargs={kept})\n"
     if recipe.pooling != "auto":
-        this.imports.add(_POOLING)
+        script.imports.add(_POOLING)
         text += (
             "    for module in model:\n        if isinstance(module, Pooling):\n"
             f"            module.pooling_mode = {contract.pooling!r}\n"
@@ -118,10 +118,10 @@ def _embedding(this: Any, recipe: Any, contract: Contract, layout: Layout, kept:
     return text
 
 
-def _reranker(this: Any, contract: Contract, layout: Layout, kept: str) -> str:
-    this.imports.add("from sentence_transformers import CrossEncoder")
+def _reranker(script: Any, contract: Contract, layout: Layout, kept: str) -> str:
+    script.imports.add("from sentence_transformers import CrossEncoder")
     if contract.architecture == "llm" and layout == "transformers":
-        this.imports |= {
+        script.imports |= {
             "from sentence_transformers.base.modules import Transformer",
             "from sentence_transformers.cross_encoder.modules import LogitScore",
         }
@@ -136,15 +136,15 @@ def _reranker(this: Any, contract: Contract, layout: Layout, kept: str) -> str:
         return text
     text += pieces.ASK
     if contract.yes_token and contract.no_token:
-        this.imports.add("from sentence_transformers.cross_encoder.modules import LogitScore")
+        script.imports.add("from sentence_transformers.cross_encoder.modules import LogitScore")
         text += pieces.ANSWERS + pieces.ASK_ANSWERS
     return text
 
 
-def _late(this: Any, contract: Contract, kept: str, *, m3: bool) -> str:
-    this.imports.add("from sentence_transformers import MultiVectorEncoder")
+def _late(script: Any, contract: Contract, kept: str, *, m3: bool) -> str:
+    script.imports.add("from sentence_transformers import MultiVectorEncoder")
     if m3:
-        this.imports |= {
+        script.imports |= {
             "from sentence_transformers.base.modules import Normalize, Transformer",
             "from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask",
             "from transformers.utils import cached_file",
@@ -159,18 +159,18 @@ def _late(this: Any, contract: Contract, kept: str, *, m3: bool) -> str:
     )
 
 
-def _method(this: Any, recipe: Any, heads: list[str] | None) -> str:
+def _method(script: Any, recipe: Any, heads: list[str] | None) -> str:
     text = ""
     if recipe.dropout is not None:
-        this.parts.append(f"\n{getsource(set_dropout)}\n")
+        script.parts.append(f"\n{getsource(set_dropout)}\n")
         text += f"    set_dropout(model, {recipe.dropout})\n"
     if recipe.method == "full":
         text += "    model.requires_grad_(True)\n"
         if recipe.freeze_word_embeddings:
-            this.parts.append(f"\n{getsource(word_tables)}\n")
+            script.parts.append(f"\n{getsource(word_tables)}\n")
             text += "    for table in word_tables(model):\n        table.requires_grad_(False)\n"
         return text
-    this.imports.add("from peft import LoraConfig")
+    script.imports.add("from peft import LoraConfig")
     names = [name.strip() for name in recipe.target_modules.split(",") if name.strip()]
     plain = not names or names == ["all-linear"]
     return text + Template(pieces.ADAPTER).substitute(
@@ -262,11 +262,11 @@ def script(workspace: Any, of: Origin, base: ResolvedModel) -> str:
     full = recipe.method == "full"
     keeping = FULL if full else keeping_of(contract, of.resolved["precision"])
     heads = read_json(of.folder / "adapter_config.json", missing={}).get("modules_to_save")
-    this = Pieces()
+    script = Pieces()
     arguments_class, trainer_class = _classes(kind)
     # CrossEncoder's is cross_encoder.
     package = re.sub(r"(?<!^)(?=[A-Z])", "_", kind.library_class).lower()
-    this.imports |= {
+    script.imports |= {
         "from datasets import Dataset",
         "from typing import Any",
         "from transformers import TrainerCallback, set_seed",
@@ -277,36 +277,38 @@ def script(workspace: Any, of: Origin, base: ResolvedModel) -> str:
     together = _together(of)
     across = across_devices(recipe, together)
     loss = loss_of(recipe, contract, _guide(workspace, recipe, base), across=across)
-    this.parts.append(pieces.ROWS)
-    _collator(this, kind, recipe, contract)
-    this.parts.append(pieces.BATCHES)
-    _add_loss(this, loss)
-    _add_chunks(this)
-    this.parts.append(pieces.KEEPER)
+    script.parts.append(pieces.ROWS)
+    _collator(script, kind, recipe, contract)
+    script.parts.append(pieces.BATCHES)
+    _add_loss(script, loss)
+    _add_chunks(script)
+    script.parts.append(pieces.KEEPER)
     if contract.architecture == "llm":
-        this.constants["ANSWERS"] = (contract.yes_token, contract.no_token)
+        script.constants["ANSWERS"] = (contract.yes_token, contract.no_token)
         if contract.prompt_template:
-            this.constants["CHAT_TEMPLATE"] = template_of(contract)
+            script.constants["CHAT_TEMPLATE"] = template_of(contract)
     layout = inspect_folder(place).layout
     m3 = has_token_head(place)
-    this.parts.append(load_function(this, recipe, contract, layout, keeping, heads, m3=m3))
+    script.parts.append(load_function(script, recipe, contract, layout, keeping, heads, m3=m3))
     summary = of.model.summary
-    this.constants["USED_MAX_LEN"] = contract.longest
-    this.constants["KEEP_STEP"] = summary["best_step"]
-    this.constants["LAST_STEP"] = summary["steps"]
-    this.parts.append(_main(of, loss, kind))
+    script.constants["USED_MAX_LEN"] = contract.longest
+    script.constants["KEEP_STEP"] = summary["best_step"]
+    script.constants["LAST_STEP"] = summary["steps"]
+    script.parts.append(_main(of, loss, kind))
     head = Template(pieces.HEAD).substitute(
         name=of.model.name.replace("\\", "").replace('"', ""),
         packages=_packages(of),
         launch=_launch(together),
         best_step=summary["best_step"],
-        imports=_imports(this.imports),
+        imports=_imports(script.imports),
         base=repr(_base(base, workspace)),
         seed=recipe.seed,
         **of.lengths,
-        constants="\n".join(f"{name} = {value!r}" for name, value in this.constants.items()),
+        constants="\n".join(f"{name} = {value!r}" for name, value in script.constants.items()),
     )
-    return "\n".join([head.rstrip() + "\n\n", *(part.strip("\n") + "\n\n" for part in this.parts)])
+    return "\n".join(
+        [head.rstrip() + "\n\n", *(part.strip("\n") + "\n\n" for part in script.parts)]
+    )
 
 
 def _imports(lines: set[str]) -> str:
@@ -339,29 +341,29 @@ def _base(base: ResolvedModel, workspace: Any) -> str:
     return name if "/" in name else base.source
 
 
-def _collator(this: Pieces, kind: ModelKind, recipe: Any, contract: Any) -> None:
+def _collator(script: Pieces, kind: ModelKind, recipe: Any, contract: Any) -> None:
     if kind.reads_pairs:
-        this.constants["LISTWISE"] = not recipe.chosen_objective.pointwise
-        this.constants["RIGHT"] = recipe.chosen_objective.right
-        this.parts.append(pieces.PAIRS)
+        script.constants["LISTWISE"] = not recipe.chosen_objective.pointwise
+        script.constants["RIGHT"] = recipe.chosen_objective.right
+        script.parts.append(pieces.PAIRS)
         return
-    this.constants["QUERY_PROMPT"] = contract.query_prompt
-    this.constants["DOCUMENT_PROMPT"] = contract.document_prompt
-    this.parts.append(pieces.BY_ROLE)
+    script.constants["QUERY_PROMPT"] = contract.query_prompt
+    script.constants["DOCUMENT_PROMPT"] = contract.document_prompt
+    script.parts.append(pieces.BY_ROLE)
 
 
-def _add_loss(this: Pieces, loss: Loss) -> None:
-    this.imports |= set(loss.imports)
-    this.constants |= loss.constants
+def _add_loss(script: Pieces, loss: Loss) -> None:
+    script.imports |= set(loss.imports)
+    script.constants |= loss.constants
     if loss.code:
-        this.parts.append(loss.code)
+        script.parts.append(loss.code)
 
 
-def _add_chunks(this: Pieces) -> None:
+def _add_chunks(script: Pieces) -> None:
     """How a batch is computed, which decides what dropout draws."""
     imports, code = getsource(chunks).split("\n\nFeatures = ")
-    this.imports |= {line for line in imports.splitlines() if line.startswith("from ")}
-    this.parts.append(f"\nFeatures = {code}\n")
+    script.imports |= {line for line in imports.splitlines() if line.startswith("from ")}
+    script.parts.append(f"\nFeatures = {code}\n")
 
 
 def _together(of: Origin) -> ProcessGroup:

@@ -236,11 +236,11 @@ class Cadence(TrainerCallback):
         self,
         recipe: TrainRecipe,
         context: JobContext,
-        together: ProcessGroup,
+        group: ProcessGroup,
         plan: DevPlan | None,
     ) -> None:
         self.recipe = recipe
-        self.together = together
+        self.group = group
         self.context = context
         self.plan = plan
         self.cancelled = False
@@ -253,7 +253,7 @@ class Cadence(TrainerCallback):
             control.should_save = control.should_save or self.recipe.save_steps is None
         if self.recipe.save_steps and state.global_step % self.recipe.save_steps == 0:
             control.should_save = True
-        if self.together.agree(self.context.cancelled) and not last:
+        if self.group.agree(self.context.cancelled) and not last:
             # Saved at once; measuring it can wait until it is resumed.
             self.cancelled = True
             control.should_save = control.should_training_stop = True

@@ -22,7 +22,7 @@ class Values(Protocol):
 
 
 class DevResult(Protocol):
-    """What a model was found to be worth on a ground."""
+    """What a model was found to be worth on a dev task."""
 
     @property
     def scores(self) -> Values: ...
@@ -116,17 +116,17 @@ class Reranking:
 
 
 class Dev:
-    """One fixed ground, measured again and again; every row goes into the job's record."""
+    """One fixed dev task, measured again and again; every row goes into the job's record."""
 
-    def __init__(self, ground: DevTask, context: JobContext, output: Path) -> None:
-        self.ground = ground
+    def __init__(self, dev_task: DevTask, context: JobContext, output: Path) -> None:
+        self.dev_task = dev_task
         self.context = context
         self.output = output
 
     @property
     def excluding(self) -> dict[str, int]:
-        """As the ground says."""
-        return dict(self.ground.excluding)
+        """As the dev task says."""
+        return dict(self.dev_task.excluding)
 
     def before(self, load: Callable[[], Any]) -> tuple[Means, Means]:
         """The baseline, and the untrained model's values; measured once per job.
@@ -140,7 +140,7 @@ class Dev:
             kept = json.loads(path.read_text(encoding="utf-8"))
             return (baseline := kept["baseline"]), kept.get("untrained", baseline)
         untrained = self._measure(load(), "Measuring the original on dev")
-        found = self.ground.baseline()
+        found = self.dev_task.baseline()
         baseline = untrained if found is None else found
         kept = (
             {"baseline": baseline}
@@ -158,7 +158,7 @@ class Dev:
 
     def during_training(self, model: Any, step: int) -> Means:
         """The model as it is after ``step`` steps; reported as a row of that step."""
-        values = self.ground.measure(model, stop=self.context.check_cancelled).scores.means()
+        values = self.dev_task.measure(model, stop=self.context.check_cancelled).scores.means()
         self.context.metrics(step, "dev", values)
         return values
 
@@ -171,4 +171,4 @@ class Dev:
             self.context.progress(done, total, "texts", message)
 
         stop = self.context.check_cancelled
-        return self.ground.measure(model, progress=progress, stop=stop).scores.means()
+        return self.dev_task.measure(model, progress=progress, stop=stop).scores.means()

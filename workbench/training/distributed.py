@@ -82,6 +82,6 @@ class ProcessGroup:
             dist.destroy_process_group()
 
 
-def across_devices(recipe: TrainRecipe, together: ProcessGroup) -> bool:
+def across_devices(recipe: TrainRecipe, group: ProcessGroup) -> bool:
     """Whether a contrastive loss gathers the other devices' documents as negatives."""
-    return together.size > 1 and bool(getattr(recipe, "negatives_cross_device", False))
+    return group.size > 1 and bool(getattr(recipe, "negatives_cross_device", False))

@@ -77,38 +77,38 @@ class EmbeddingTraining:
         return trained_contract(loaded.contract, loaded.model, recipe, base_name)
 
     def prepare(
-        self, this: Run, loaded: LoadedEmbedding, recorder: Recorder, cadence: Cadence
+        self, run: Run, loaded: LoadedEmbedding, recorder: Recorder, cadence: Cadence
     ) -> Prepared:
-        recipe, contract = this.recipe, loaded.contract
-        learned = _learned(this.reader, recipe, contract)
+        recipe, contract = run.recipe, loaded.contract
+        learned = _learned(run.reader, recipe, contract)
         rows = learned.rows
         model = ready_for_training(loaded.model, contract)
         lengths = training_lengths(model, recipe)
         cut = contract.model_copy(update=lengths)
-        arguments, made = batched_arguments(SentenceTransformerTrainingArguments, this, rows)
-        guide = self._guide(this, loaded) if recipe.chosen_objective.guided else None
+        arguments, made = batched_arguments(SentenceTransformerTrainingArguments, run, rows)
+        guide = self._guide(run, loaded) if recipe.chosen_objective.guided else None
         trainer = EmbeddingTrainer(
             model,
             contract=contract,
-            dev=this.dev_evaluation(loaded),
+            dev=run.dev_evaluation(loaded),
             args=arguments,
             train_dataset=Dataset.from_dict(learned.columns),
             loss=embedding_loss(
-                model, contract, recipe, guide, across=across_devices(recipe, this.together)
+                model, contract, recipe, guide, across=across_devices(recipe, run.group)
             ),
             data_collator=Collator(model, learned.queries, learned.documents, cut),
             callbacks=[recorder, cadence],
         )
         notes = rows.notes + learned.notes
         if not recipe.on_pairs:
-            notes += own_prompts_note(this.reader, contract)
+            notes += own_prompts_note(run.reader, contract)
         return Prepared(trainer, rows, made, notes, lengths)
 
-    def _guide(self, this: Run, loaded: LoadedEmbedding) -> Guide:
+    def _guide(self, run: Run, loaded: LoadedEmbedding) -> Guide:
         """The model that GIST is guided by: the base itself, as it was, where none is named."""
-        named = this.recipe.guide_model
-        local = locate(this.context.workspace, named) if named else this.base
-        guide = load_embedding(local, device=this.device)
+        named = run.recipe.guide_model
+        local = locate(run.context.workspace, named) if named else run.base
+        guide = load_embedding(local, device=run.device)
         own, other = loaded.contract, guide.contract
         prompts = (other.query_prompt, other.document_prompt)
         alike = prompts == (own.query_prompt, own.document_prompt)

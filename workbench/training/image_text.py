@@ -87,25 +87,23 @@ class ImageTextTraining:
         return as_trained(loaded.contract, loaded.model, recipe, base_name)
 
     def prepare(
-        self, this: Run, loaded: LoadedImageText, recorder: Recorder, cadence: Cadence
+        self, run: Run, loaded: LoadedImageText, recorder: Recorder, cadence: Cadence
     ) -> Prepared:
-        recipe, contract, model = this.recipe, loaded.contract, loaded.model
-        rows = with_pictures(this.reader, build_rows(this.reader, recipe))
-        captions, _ = load_texts(this.reader, rows, contract)
+        recipe, contract, model = run.recipe, loaded.contract, loaded.model
+        rows = with_pictures(run.reader, build_rows(run.reader, recipe))
+        captions, _ = load_texts(run.reader, rows, contract)
         model.prompts = {"query": contract.query_prompt, "document": contract.document_prompt}
         lengths = training_lengths(model, recipe)
         cut = contract.model_copy(update=lengths)
-        arguments, made = batched_arguments(SentenceTransformerTrainingArguments, this, rows)
-        pictures = Pictures(this.reader, rows, self.pixels)
+        arguments, made = batched_arguments(SentenceTransformerTrainingArguments, run, rows)
+        pictures = Pictures(run.reader, rows, self.pixels)
         trainer = EmbeddingTrainer(
             model,
             contract=contract,
-            dev=this.dev_evaluation(loaded),
+            dev=run.dev_evaluation(loaded),
             args=arguments,
             train_dataset=Dataset.from_dict(rows.columns),
-            loss=picture_loss(
-                model, contract, recipe, across=across_devices(recipe, this.together)
-            ),
+            loss=picture_loss(model, contract, recipe, across=across_devices(recipe, run.group)),
             data_collator=PictureCollator(model, captions, pictures, cut),
             callbacks=[recorder, cadence],
         )

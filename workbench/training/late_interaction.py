@@ -68,32 +68,32 @@ class LateInteractionTraining:
         return as_trained(loaded.contract, loaded.model, recipe, base_name)
 
     def prepare(
-        self, this: Run, loaded: LoadedLateInteraction, recorder: Recorder, cadence: Cadence
+        self, run: Run, loaded: LoadedLateInteraction, recorder: Recorder, cadence: Cadence
     ) -> Prepared:
-        recipe, contract, model = this.recipe, loaded.contract, loaded.model
-        rows = build_rows(this.reader, recipe)
-        queries, documents = load_texts(this.reader, rows, contract)
+        recipe, contract, model = run.recipe, loaded.contract, loaded.model
+        rows = build_rows(run.reader, recipe)
+        queries, documents = load_texts(run.reader, rows, contract)
         model.prompts = {"query": contract.query_prompt, "document": contract.document_prompt}
         model.max_seq_length = max(contract.query_max_len, contract.passage_max_len)
         lengths = training_lengths(model, recipe)
         cut = contract.model_copy(update=lengths)
-        arguments, made = batched_arguments(MultiVectorEncoderTrainingArguments, this, rows)
+        arguments, made = batched_arguments(MultiVectorEncoderTrainingArguments, run, rows)
         trainer = LateInteractionTrainer(
             model,
             contract=contract,
-            dev=this.dev_evaluation(loaded),
+            dev=run.dev_evaluation(loaded),
             args=arguments,
             train_dataset=Dataset.from_dict(rows.columns),
             loss=MultiVectorMultipleNegativesRankingLoss(
                 model,
                 scale=1.0 / recipe.temperature,
                 similarity_fct=max_sim,
-                gather_across_devices=across_devices(recipe, this.together),
+                gather_across_devices=across_devices(recipe, run.group),
             ),
             data_collator=Collator(model, queries, documents, cut),
             callbacks=[recorder, cadence],
         )
-        notes = rows.notes + own_prompts_note(this.reader, contract)
-        if not holds_projection(this.base.folder):
+        notes = rows.notes + own_prompts_note(run.reader, contract)
+        if not holds_projection(run.base.folder):
             notes += (FRESH.format(contract.dimensions),)
         return Prepared(trainer, rows, made, notes, lengths)

@@ -65,11 +65,11 @@ def run(recipe: MeasureRecipe, context: JobContext) -> dict[str, Any]:
     context.forget_metrics_after(-1)
     kind = whole.model_kind
     training = kind.load(kind.training)()
-    this = look_up(few, context, training, measures=False)
+    run = look_up(few, context, training, measures=False)
     try:
-        return _measure(this, whole, training)
+        return _measure(run, whole, training)
     finally:
-        shutil.rmtree(this.output, ignore_errors=True)
+        shutil.rmtree(run.output, ignore_errors=True)
 
 
 def _few(whole: TrainRecipe, steps: int) -> TrainRecipe:
@@ -80,31 +80,31 @@ def _few(whole: TrainRecipe, steps: int) -> TrainRecipe:
     return whole.model_copy(update=changes)
 
 
-def _measure(this: Run, whole: TrainRecipe, training: Training) -> dict[str, Any]:
-    context = this.context
-    gpu = this.device == "cuda"
+def _measure(run: Run, whole: TrainRecipe, training: Training) -> dict[str, Any]:
+    context = run.context
+    gpu = run.device == "cuda"
     before = psutil.Process().memory_info().rss
     if gpu:
         torch.cuda.reset_peak_memory_stats()
     available = torch.cuda.mem_get_info()[0] if gpu else free_memory(gpu=False)
     context.progress(0, None, "", "Loading the model")
-    cadence = Only(this.recipe, context, this.together, None)
+    cadence = Only(run.recipe, context, run.group, None)
     watch = Stopwatch()
-    start = training.start(this.recipe, this.base)
-    prepared, recorder, _ = set_up(this, training, start, None, cadence)
+    start = training.start(run.recipe, run.base)
+    prepared, recorder, _ = set_up(run, training, start, None, cadence)
     context.check_cancelled()
     prepared.trainer.add_callback(watch)
-    go(this, prepared.trainer, recorder)
+    go(run, prepared.trainer, recorder)
     if cadence.cancelled:
         raise JobCancelled("The trial run was stopped; nothing was saved.")
     # The first step also prepares what the others find ready.
     each = fmean(watch.seconds[1:] or watch.seconds)
-    total = _steps(this, whole, prepared, gpu=gpu)
+    total = _steps(run, whole, prepared, gpu=gpu)
     return {
         "kind": whole.kind,
         "method": whole.method,
-        "device": this.device,
-        "precision": this.precision,
+        "device": run.device,
+        "precision": run.precision,
         "steps": len(watch.seconds),
         "first_step_seconds": watch.seconds[0],
         "seconds_per_step": each,
@@ -113,19 +113,19 @@ def _measure(this: Run, whole: TrainRecipe, training: Training) -> dict[str, Any
         # On a GPU, what the driver counts includes what torch keeps for later.
         "reserved_memory": torch.cuda.max_memory_reserved() if gpu else None,
         "memory_before": 0 if gpu else before,
-        "estimated_memory": _estimate(this, whole, gpu=gpu),
+        "estimated_memory": _estimate(run, whole, gpu=gpu),
         "available_memory": available,
         "total_steps": total,
         "expected_seconds": total * each,
-        "dev_evaluations": _dev_evaluations(this, whole, start, total),
+        "dev_evaluations": _dev_evaluations(run, whole, start, total),
         "notes": _notes(whole, prepared.notes),
     }
 
 
-def _steps(this: Run, whole: TrainRecipe, prepared: Prepared, *, gpu: bool) -> int:
+def _steps(run: Run, whole: TrainRecipe, prepared: Prepared, *, gpu: bool) -> int:
     """Of the whole run, on as many devices as it shall have."""
     devices = how_many(whole.devices, gpus() if gpu else ())
-    return steps(whole, batching(this.reader, prepared.rows, whole, devices))
+    return steps(whole, batching(run.reader, prepared.rows, whole, devices))
 
 
 def _peak() -> int:
@@ -134,17 +134,17 @@ def _peak() -> int:
     return held if sys.platform == "darwin" else held * 1024
 
 
-def _estimate(this: Run, whole: TrainRecipe, *, gpu: bool) -> int | None:
+def _estimate(run: Run, whole: TrainRecipe, *, gpu: bool) -> int | None:
     # Its name may have been taken since it was asked for, and its other devices are not seen here.
     plain = whole.model_copy(update={"name": "", "devices": "1"})
-    memory = look(this.context.workspace, plain, gpu).facts.memory(whole)
+    memory = look(run.context.workspace, plain, gpu).facts.memory(whole)
     return memory.total if memory else None
 
 
-def _dev_evaluations(this: Run, whole: TrainRecipe, start: Contract, total: int) -> int:
+def _dev_evaluations(run: Run, whole: TrainRecipe, start: Contract, total: int) -> int:
     """How often the run would measure on dev: before the first step, during it, and at the end."""
-    devices = how_many(whole.devices, gpus() if this.device == "cuda" else ())
-    decided = plan(this.reader, whole, start, devices)
+    devices = how_many(whole.devices, gpus() if run.device == "cuda" else ())
+    decided = plan(run.reader, whole, start, devices)
     return AROUND + decided.looks(total) if decided else 0
 
 

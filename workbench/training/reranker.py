@@ -77,11 +77,11 @@ class RerankerTraining:
         return as_trained(loaded.contract, loaded.model, recipe, base_name)
 
     def prepare(
-        self, this: Run, loaded: LoadedReranker, recorder: Recorder, cadence: Cadence
+        self, run: Run, loaded: LoadedReranker, recorder: Recorder, cadence: Cadence
     ) -> Prepared:
-        recipe, contract, model = this.recipe, loaded.contract, loaded.model
-        rows = this.together.tell(partial(_rows, this))
-        queries, documents = load_texts(this.reader, rows, contract)
+        recipe, contract, model = run.recipe, loaded.contract, loaded.model
+        rows = run.group.tell(partial(_rows, run))
+        queries, documents = load_texts(run.reader, rows, contract)
         # The losses tokenize pairs themselves, and know no other length than the model's.
         lengths = pair_lengths(model, recipe)
         model.max_seq_length = sum(lengths.values())
@@ -94,7 +94,7 @@ class RerankerTraining:
         )
         arguments, made = batched_arguments(
             CrossEncoderTrainingArguments,
-            this,
+            run,
             rows,
             # All are used. Looking for others fails: the library's losses get their scores in a
             # BatchEncoding, into which torch does not look.
@@ -103,7 +103,7 @@ class RerankerTraining:
         trainer = RerankerTrainer(
             model,
             contract=contract,
-            dev=this.dev_evaluation(loaded),
+            dev=run.dev_evaluation(loaded),
             args=arguments,
             train_dataset=Dataset.from_dict(rows.columns),
             loss=reranker_loss(model, recipe),
@@ -135,11 +135,11 @@ def _asked(contract: Contract, recipe: TrainRerankerRecipe, folder: Path) -> Con
     )
 
 
-def _rows(this: Run) -> TrainingRows:
-    recipe = this.recipe
-    encoder = first_stage_model(recipe, this.context, Place(this.device, this.precision))
-    said = reports(this.context, "Finding negatives")
-    return candidate_rows(this.reader, recipe, encoder, **said)
+def _rows(run: Run) -> TrainingRows:
+    recipe = run.recipe
+    encoder = first_stage_model(recipe, run.context, Place(run.device, run.precision))
+    said = reports(run.context, "Finding negatives")
+    return candidate_rows(run.reader, recipe, encoder, **said)
 
 
 def reranker_loss(model: Any, recipe: TrainRerankerRecipe) -> torch.nn.Module:

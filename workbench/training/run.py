@@ -49,7 +49,7 @@ def training_arguments(
     *,
     device: str,
     precision: str,
-    together: ProcessGroup,
+    group: ProcessGroup,
     steps: int | None = None,
     **more: Any,
 ) -> A:
@@ -74,7 +74,7 @@ def training_arguments(
         use_cpu=device == "cpu",
         # Among several processes every batch must be whole: gathered tensors have one shape, and
         # a process with one batch more than the others would wait for them for ever.
-        dataloader_drop_last=together.size > 1,
+        dataloader_drop_last=group.size > 1,
         ddp_timeout=int(PATIENCE.total_seconds()),
         dataloader_pin_memory=device != "cpu",
         seed=recipe.seed,
@@ -124,7 +124,7 @@ class Run:
     dev: Dev | None
     #: When it is measured; None without dev queries.
     plan: DevPlan | None
-    together: ProcessGroup
+    group: ProcessGroup
 
     def dev_evaluation(self, loaded: Any) -> DevEvaluation | None:
         """Measures ``loaded`` on dev during training; all processes get the first one's values."""
@@ -135,7 +135,7 @@ class Run:
             assert self.dev is not None, "only the first process measures, and it has a dev"
             return self.dev.during_training(loaded, step)
 
-        return lambda step: self.together.tell(partial(measure, step))
+        return lambda step: self.group.tell(partial(measure, step))
 
     def load(
         self,
@@ -186,7 +186,7 @@ class Training(Protocol):
         """The contract of the trained model."""
         ...
 
-    def prepare(self, this: Run, loaded: Any, recorder: Recorder, cadence: Cadence) -> Prepared:
+    def prepare(self, run: Run, loaded: Any, recorder: Recorder, cadence: Cadence) -> Prepared:
         """The trainer around a loaded model, whose contract is that of the trained one."""
         ...
 
@@ -242,7 +242,7 @@ class Outcome:
         return "" if self.best[self.metric] > self.untrained[self.metric] else "no-better"
 
 
-# The first stage of kinds that order candidates: its model, and the dev ground.
+# The first stage of kinds that order candidates: its model, and the dev task.
 
 
 def reports(context: JobContext, message: str) -> dict[str, Any]:
@@ -338,18 +338,18 @@ def mean_losses(entries: Iterable[Mapping[str, Any]]) -> list[dict[str, float]]:
 
 
 def batched_arguments(
-    kind: type[A], this: Run, rows: TrainingRows, **more: Any
+    kind: type[A], run: Run, rows: TrainingRows, **more: Any
 ) -> tuple[A, Batching]:
     """The trainer's arguments, with the run's batches of these rows."""
-    made = batching(this.reader, rows, this.recipe, this.together.size)
+    made = batching(run.reader, rows, run.recipe, run.group.size)
     arguments = training_arguments(
         kind,
-        this.recipe,
-        this.output,
-        device=this.device,
-        precision=this.precision,
-        together=this.together,
-        steps=steps(this.recipe, made),
+        run.recipe,
+        run.output,
+        device=run.device,
+        precision=run.precision,
+        group=run.group,
+        steps=steps(run.recipe, made),
         **more,
     )
     arguments.batch_sampler = partial(Batches, made)

@@ -77,7 +77,7 @@ def read_back(run: Run, trained: Trained) -> dict[str, float]:
         return {}
     values = run.dev.check_saved(saved)
     metric = run.recipe.metric
-    within = max(REPRODUCES_WITHIN, 1 / run.dev.ground.queries)
+    within = max(REPRODUCES_WITHIN, 1 / run.dev.dev_task.queries)
     if abs(values[metric] - trained.best[metric]) > within:
         raise WorkbenchError(
             f"The best checkpoint measures {values[metric]:.4f} after loading, "
@@ -104,8 +104,8 @@ def register(run: Run, trained: Trained, outcome: Outcome) -> Model:
         baseline_name=outcome.baseline_name,
         after=outcome.best,
         verdict=outcome.verdict,
-        dev_queries=run.dev.ground.queries if run.dev else 0,
-        dev_documents=run.dev.ground.documents if run.dev else 0,
+        dev_queries=run.dev.dev_task.queries if run.dev else 0,
+        dev_documents=run.dev.dev_task.documents if run.dev else 0,
         rows=trained.rows,
         steps=trained.steps,
         best_step=trained.best_step,
@@ -183,7 +183,7 @@ def train(recipe: Any, context: JobContext, training: Training) -> dict[str, Any
     """
     started = time.monotonic()
     run = look_up(recipe, context, training)
-    checkpoint = run.together.tell(lambda: _where_to_go_on(run))
+    checkpoint = run.group.tell(lambda: _where_to_go_on(run))
     start = training.start(recipe, run.base)
     context.progress(0, None, "", "Loading the model")
     outcome, loaded = _before(run, start)
@@ -192,8 +192,8 @@ def train(recipe: Any, context: JobContext, training: Training) -> dict[str, Any
     # The trainer and what it trained stand in circles of references; read_back loads another
     # model, which must not find the first one and its optimizer still in a GPU's memory.
     gc.collect()
-    run.together.part()
-    if not run.together.leads:
+    run.group.part()
+    if not run.group.leads:
         return {}
     best = read_back(run, trained)
     context.progress(trained.steps, trained.steps, "steps", "Saving the model")
@@ -223,7 +223,7 @@ def train(recipe: Any, context: JobContext, training: Training) -> dict[str, Any
         **lengths_of(trained.contract),
         "training_lengths": trained.lengths,
         **(run.dev.excluding if run.dev else {}),
-        "dev_queries": run.dev.ground.queries if run.dev else 0,
+        "dev_queries": run.dev.dev_task.queries if run.dev else 0,
         "notes": list(trained.notes),
         "seconds": round(time.monotonic() - started, 3),
     }
@@ -234,7 +234,7 @@ def train(recipe: Any, context: JobContext, training: Training) -> dict[str, Any
 def look_up(
     recipe: TrainRecipe, context: JobContext, training: Training, *, measures: bool = True
 ) -> Run:
-    """Data, base model, machine and (``measures``) dev ground; nothing is loaded yet."""
+    """Data, base model, machine and (``measures``) dev task; nothing is loaded yet."""
     workspace = context.workspace
     reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
     base = locate(workspace, recipe.model, recipe.kind)
@@ -248,15 +248,13 @@ def look_up(
         raise BadInput("Training in fp16 needs a GPU.", "Set precision to auto, bf16 or fp32.")
     output = context.folder / "output"
     output.mkdir(parents=True, exist_ok=True)
-    together = ProcessGroup.meet(device)
+    group = ProcessGroup.meet(device)
     decided = dev = None
     if measures:
-        decided = plan(reader, recipe, training.start(recipe, base), together.size)
-    if decided and together.leads:
+        decided = plan(reader, recipe, training.start(recipe, base), group.size)
+    if decided and group.leads:
         dev = training.dev(decided.sizes.applied(recipe), context, reader, output, place)
-    return Run(
-        recipe, context, reader, base, output, device, place.precision, dev, decided, together
-    )
+    return Run(recipe, context, reader, base, output, device, place.precision, dev, decided, group)
 
 
 def _where_to_go_on(run: Run) -> Path | None:
@@ -293,7 +291,7 @@ def _before(run: Run, start: Contract) -> tuple[Outcome, Any]:
         return loaded[0]
 
     baseline, untrained = run.dev.before(load)
-    outcome = Outcome(run.recipe.metric, baseline, untrained, {}, run.dev.ground.baseline_name)
+    outcome = Outcome(run.recipe.metric, baseline, untrained, {}, run.dev.dev_task.baseline_name)
     return outcome, loaded[0] if full and loaded else None
 
 
@@ -301,9 +299,9 @@ def _train(
     run: Run, training: Training, start: Contract, loaded: Any, checkpoint: Path | None
 ) -> Trained:
     """The step loop. Leaves checkpoints and logs in the output folder."""
-    cadence = Cadence(run.recipe, run.context, run.together, run.plan)
+    cadence = Cadence(run.recipe, run.context, run.group, run.plan)
     prepared, recorder, contract = set_up(run, training, start, loaded, cadence)
-    if run.together.leads:
+    if run.group.leads:
         write_config(run.output, run.recipe, _resolved(run, prepared, contract))
     go(run, prepared.trainer, recorder, checkpoint)
     if cadence.cancelled:
@@ -335,7 +333,7 @@ def set_up(
         Guard(fp16=run.precision == "fp16", hint=hint_for(recipe.chosen_objective)),
         run.output / RUNS,
         samples_per_step=recipe.batch_size,
-        leads=run.together.leads,
+        leads=run.group.leads,
     )
     set_seed(recipe.seed)
     prepared = training.prepare(run, loaded.with_contract(contract), recorder, cadence)
@@ -343,7 +341,7 @@ def set_up(
     recorder.samples_per_step = _samples_per_step(run, prepared.batching)
     total = steps(recipe, prepared.batching)
     looks = run.plan.looks(total) if run.plan else 0
-    without = idle(recipe, run.together.size) + early_stopping(recipe, looks)
+    without = idle(recipe, run.group.size) + early_stopping(recipe, looks)
     unused = tuple(f"{one.message} {one.mend}" for one in without)
     more = unseen(recipe, prepared.batching) + (run.plan.notes(total) if run.plan else ())
     longer = longer_note(contract, prepared.lengths)
@@ -362,7 +360,7 @@ def go(run: Run, trainer: Any, recorder: Recorder, checkpoint: Path | None = Non
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     finally:
         recorder.close()
-        if run.together.leads:
+        if run.group.leads:
             write_logs(run.output, trainer.state.log_history)
 
 
@@ -403,7 +401,7 @@ def _samples_per_step(run: Run, made: Batching) -> int:
 
 
 def _refuse_too_few(run: Run, prepared: Prepared) -> None:
-    size, batch = run.together.size, run.recipe.batch_size
+    size, batch = run.group.size, run.recipe.batch_size
     if size > 1 and len(prepared.rows) < batch * size:
         raise BadInput(
             f"{len(prepared.rows)} training rows do not fill a batch of {batch} on each of {size} "
@@ -422,7 +420,7 @@ def _recommended(run: Run, outcome: Outcome, name: str) -> str:
 def _resolved(run: Run, prepared: Prepared, contract: Contract) -> dict[str, Any]:
     return {
         "device": run.device,
-        "devices": run.together.size,
+        "devices": run.group.size,
         "precision": run.precision,
         "training_rows": len(prepared.rows),
         "steps": steps(run.recipe, prepared.batching),
