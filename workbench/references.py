@@ -112,24 +112,28 @@ def removed(job: Job, store: Any) -> list[Reference]:
     return [
         one
         for one in (references(recipe, job.recipe) if recipe else ())
-        if one.path in job.references and _meant(job, store, one) is None
+        if (one.path in job.references or _named(store, one)) and _meant(job, store, one) is None
     ]
 
 
 def _meant(job: Job, store: Any, one: Reference) -> Thing | None:
-    """By its id, where the job has one on record."""
-    if one.kind not in _TABLES:
+    """By its id, where the job has one on record; else by its name, unless the job had begun before
+    the one of that name was there."""
+    if id := job.references.get(one.path):
+        by_id: Thing | None = getattr(store, _TABLES[one.kind]).get(id)
+        return by_id
+    found = _named(store, one)
+    return found if found and _begun_since(job, found) else None
+
+
+def _named(store: Any, one: Reference) -> Thing | None:
+    """What is called so now. The packaged model is named, and not meant by its id."""
+    name = one.name.strip()
+    if one.kind not in _TABLES or (one.kind == "model" and name.lower() in MODEL_FREE):
         return None
     rows = getattr(store, _TABLES[one.kind])
-    id, name = job.references.get(one.path), one.name.strip()
-    found: Thing | None
-    if id:
-        found = rows.get(id)
-    elif one.kind == "model" and name.lower() in MODEL_FREE:
-        found = None
-    else:
-        found = rows.by_name(name) or rows.get(name)
-    return None if id is None and _packaged(found) else found
+    found: Thing | None = rows.by_name(name) or rows.get(name)
+    return None if _packaged(found) else found
 
 
 def _packaged(thing: Thing | None) -> bool:

@@ -388,6 +388,18 @@ def test_another_data_set_of_a_removed_ones_name_is_not_meant(working: Workspace
         work(working, id)
 
 
+def test_a_job_without_ids_does_not_mean_what_came_later(working: Workspace) -> None:
+    """As homes of before have it, where another one of the name has been there since."""
+    id = failed(working)
+    working.store.jobs.rewrite(replace(working.jobs.get(id), references={}))
+    working.datasets.remove("mine")
+    add_dataset(working, "mine")
+    assert working.jobs.removed(id) == ("dataset",)
+    with pytest.raises(WasRemoved):
+        working.jobs.resume(id)
+    assert working.jobs.get(id).references == {}
+
+
 def test_a_job_is_resumed_after_a_rename(working: Workspace) -> None:
     id, before = failed(working), working.datasets.get("mine").id
     working.datasets.rename("mine", "yours")

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Literal
 
 import numpy as np
@@ -55,6 +56,8 @@ _LEAST_TEXTS, _MOST_TEXTS, _ROUNDS = 8, 48, 3
 _TEXTS_OF_CORE = 24
 #: What share of the machine others may take before processor time decides.
 _BUSY = 0.1
+#: Words of the longest text whose vectors are compared.
+_LONGEST_TRIED = 512
 #: An ONNX graph is one file of less than 2 GB; in it attention takes memory for each pair of a
 #: text's tokens, which torch's does not.
 _LARGEST_GRAPH, _LONGEST_IN_GRAPH = 1_900_000_000, 1024
@@ -94,7 +97,10 @@ class OpenVinoForward(torch.nn.Module):
         self.workers = int(compiled.get_property("NUM_STREAMS")) if use == "texts" else 1
         self.inputs = [one.get_any_name() for one in compiled.inputs]
         self.output = compiled.outputs[0].get_any_name()
-        self._free = [compiled.create_infer_request() for _ in range(self.workers)]
+        #: Requests that compute nothing now; another thread waits for one.
+        self._free: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(self.workers):
+            self._free.put(compiled.create_infer_request())
 
     @property
     def device(self) -> torch.device:
@@ -106,21 +112,24 @@ class OpenVinoForward(torch.nn.Module):
 
     def forward(self, **features: Any) -> dict[str, torch.Tensor]:
         given = {name: features[name].numpy() for name in self.inputs}
-        request = self._free.pop()  # Both are atomic; there is one for each thread.
+        request = self._free.get()
         try:
             found = request.infer(given, share_inputs=True)[0]
         finally:
-            self._free.append(request)
+            self._free.put(request)
         return {self.output: torch.from_numpy(found)}
 
 
 class Bf16Forward(torch.nn.Module):
     """A copy of the transformer with weights in 16 bits, whose output is fp32 again: what comes
-    behind it (pooling, a projection) is computed as ever."""
+    behind it (pooling, a projection) is computed as ever. So are its buffers: frequencies of
+    rotary positions in 16 bits would put a text's thousandth token several tokens off."""
 
     def __init__(self, transformer: torch.nn.Module, dtype: torch.dtype) -> None:
         super().__init__()
-        self.inner = copy.deepcopy(transformer).to(dtype).eval()
+        self.inner = copy.deepcopy(transformer).eval()
+        for weights in self.inner.parameters():
+            weights.data = weights.data.to(dtype)
         self.config = transformer.config
 
     @property
@@ -234,16 +243,25 @@ class Engines:
             self._others[use] = Engines(self.home, self.digest, self.name, use, worth=1)
         return self._others[use]
 
-    def of(self, loaded: Any, texts: Sequence[str], role: str) -> Any:
-        """The model as it shall encode these texts: itself, or computed by another engine."""
+    def of(
+        self, loaded: Any, texts: Sequence[str], role: str, stop: Callable[[], None] | None = None
+    ) -> Any:
+        """The model as it shall encode these texts: itself, or computed by another engine. ``stop``
+        is called before each part of a measurement, and may raise."""
         plain = replace(loaded, engines=None)
         if not self._settled:
-            self._settle(plain, texts, role)
+            self._settle(plain, texts, role, stop or (lambda: None))
         if self._chosen is None:
+            return plain
+        # A model may be used by several contracts, some of longer texts than a graph should read.
+        graph = isinstance(self._chosen.model[0].model, OpenVinoForward)
+        if graph and loaded.contract.longest > _LONGEST_IN_GRAPH:
             return plain
         return self._chosen.with_contract(loaded.contract)
 
-    def _settle(self, loaded: Any, texts: Sequence[str], role: str) -> None:
+    def _settle(
+        self, loaded: Any, texts: Sequence[str], role: str, stop: Callable[[], None]
+    ) -> None:
         wanted = forced()
         candidates = usable(loaded)
         if wanted == TORCH or candidates == [TORCH]:
@@ -253,13 +271,13 @@ class Engines:
             self._settled = True
             self._chosen = self._made(wanted, loaded) if wanted in candidates else None
             return
-        key = _key(self.digest, self.use, loaded)
+        key = _key(self.digest, self.use, loaded, candidates)
         known = kept(self.home).get(key)
         if known is None:
             if len(texts) < self.worth:
                 return
             enough = texts if len(texts) >= _MOST_TEXTS else usual(self.use)
-            found, self._chosen = measure(loaded, candidates, enough, role, self.use)
+            found, self._chosen = measure(loaded, candidates, enough, role, self.use, stop)
             known = {"model": self.name, **found}
             keep(self.home, key, known)
             log.warning("%s", told(known))
@@ -293,16 +311,23 @@ def forced() -> str | None:
 
 
 def measure(
-    loaded: Any, candidates: Sequence[str], texts: Sequence[str], role: str, use: Use
+    loaded: Any,
+    candidates: Sequence[str],
+    texts: Sequence[str],
+    role: str,
+    use: Use,
+    stop: Callable[[], None] = lambda: None,
 ) -> tuple[dict[str, Any], Any]:
     """The fastest engine that is near enough to fp32: 'engine'; by engine 'seconds' a text by the
     clock, 'cpu' the same of processor time, by which they are compared while 'others' take their
     share of the machine, and 'cosine', the least; what could not be has its reason in 'refused'.
-    And the model computed by it, None for torch."""
+    And the model computed by it, None for torch. ``stop`` may raise, and then nothing is found."""
     end = time.monotonic() + SECONDS
     exact = replace(loaded, precision="fp32")
     exact.encode(texts[:1], role)
-    each = _timed(exact, texts[:2], role)[0] / max(1, len(texts[:2]))
+    # One of usual length and the longest; while other programs run, the clock says too much.
+    few = spread(texts, 3)[1:] or list(texts[:1])
+    each = min(_timed(exact, few, role)) / len(few)
     found: dict[str, Any] = {"engine": TORCH, "seconds": {}, "cpu": {}, "cosine": {}, "refused": {}}
     if not _QUICKEST < each < _SLOWEST:
         why = "the model is too large to try" if each > _SLOWEST else "the model is small enough"
@@ -310,15 +335,18 @@ def measure(
         return found, None
     count = int(np.clip(SECONDS / 10 / max(each, 1e-4), _LEAST_TEXTS, _MOST_TEXTS))
     sample = spread(texts, count)
-    reference = exact.encode(sample, role)
+    # As near has to be what is longer than all of these.
+    asked = [*sample, longest(loaded)] if use == "texts" else sample
+    reference = exact.encode(asked, role)
     ready: dict[str, Any] = {}
     for name in candidates:
+        stop()
         if name != TORCH and time.monotonic() > end:
             found["refused"][name] = "there was no time left to try it"
             continue
         try:
             made = _MAKE[name](loaded, use)
-            cosine = least_cosine(made.encode(sample, role), reference)
+            cosine = least_cosine(made.encode(asked, role), reference)
         except Exception as error:  # noqa: BLE001 - whatever a library says, torch can do it
             found["refused"][name] = _said(error)
             continue
@@ -336,6 +364,7 @@ def measure(
         if turn and time.monotonic() > end:
             break
         for name, made in ready.items():
+            stop()
             took[name].append(_one_by_one(made, sample * times, role, use))
     count = len(sample) * times
     for name, all_turns in took.items():
@@ -400,6 +429,13 @@ def usual(use: Use) -> list[str]:
     return [" ".join((words * 6)[at : at + length]) for at, length in enumerate(lengths.tolist())]
 
 
+def longest(loaded: Any) -> str:
+    """A text as long as the model reads, or of some hundred words where it reads more."""
+    words = _WORDS.split()
+    count = min(loaded.contract.longest, _LONGEST_TRIED)
+    return " ".join((words * (count // len(words) + 1))[:count])
+
+
 def told(known: dict[str, Any]) -> str:
     """A decision in a line."""
     cpu = known.get("cpu", {})
@@ -423,9 +459,10 @@ def _said(error: Exception) -> str:
 # Decisions in the home.
 
 
-def _key(digest: str, use: Use, loaded: Any) -> str:
+def _key(digest: str, use: Use, loaded: Any, candidates: Sequence[str]) -> str:
     about = {
         "model": digest,
+        "among": list(candidates),
         "use": use,
         "precision": loaded.precision,
         "device": loaded.device.partition(":")[0],

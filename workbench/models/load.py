@@ -250,7 +250,7 @@ class LoadedEmbedding:
         batch and may raise. The model's training mode is left as it was.
         """
         if self.engines is not None:
-            quick: LoadedEmbedding = self.engines.of(self, texts, role)
+            quick: LoadedEmbedding = self.engines.of(self, texts, role, stop)
             return quick.encode(texts, role, batch_size=batch_size, progress=progress, stop=stop)
         embeddings = np.empty((len(texts), self.dimensions), dtype=np.float32)
         prompt, length = prompt_and_length(self.contract, role, self.model.config)

@@ -196,10 +196,7 @@ class Engine:
 
     def _look(self, name: str) -> tuple[OpenIndex, Encodes]:
         opened = self._open(name)
-        model = self._model(opened)
-        # What computes questions may be measured at the first one, which is not the search's time.
-        model.encode(["warm"], "query")
-        return opened, model
+        return opened, self._model(opened)
 
     def _open(self, name: str) -> OpenIndex:
         record = self._workspace.indexes.get(name)
@@ -266,6 +263,8 @@ class Engine:
         if isinstance(loaded, LoadedEmbedding):
             about = (self._workspace.home, weights_digest(local), local.name)
             loaded = loaded.with_engines(*about, use="questions", worth=1)
+            # What computes questions may be measured at the first one: not in a search's time.
+            loaded.encode(["warm"], "query")
         return loaded
 
 

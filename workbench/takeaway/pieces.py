@@ -271,6 +271,8 @@ def main():
 $arguments
     )
     arguments.batch_sampler = Batches
+    # Several devices are several processes: none copies the model to all GPUs it can see.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
     trainer = $trainer_class(
         model=model,
         args=arguments,

@@ -223,7 +223,8 @@ class _Run:
         if self.recipe.on_pairs:
             return sizes.documents * (query + document)
         if not hasattr(self.recipe, "candidates"):
-            documents = max(sizes.documents, self.judged * sizes.queries)
+            judged = min(self.documents, self.judged * sizes.queries)
+            documents = max(sizes.documents, judged)
             return sizes.queries * query + documents * document
         pairs = sizes.queries * sizes.candidates
         if self.recipe.model_kind.reads_pairs:

@@ -128,7 +128,8 @@ def _forward(
     chunks = cut(lengths.tolist(), budget)
     if len(chunks) == 1:
         return whole(features, **options)
-    read = read[order]
+    # Here, so that no chunk waits for a GPU to say where its padding begins.
+    read = read[order].cpu()
     rows = {
         name: value[order] if isinstance(value, torch.Tensor) else value
         for name, value in features.items()

@@ -25,8 +25,8 @@ from workbench.training.rows import Texts
 
 # Texts as tokens, each tokenized once in a run and kept while there is room.
 
-#: Bytes that tokens may take: 60 million of them.
-ROOM = 240 << 20
+#: Bytes that tokens may take, and what each text's take besides.
+ROOM, _AROUND = 240 << 20, 256
 #: What every batch of texts is made of; where a model reads more, nothing is kept.
 _KNOWN = frozenset({"input_ids", "attention_mask", "token_type_ids"})
 
@@ -88,9 +88,10 @@ class Tokens:
             self._kept.clear()
             return
         for row, one in zip(rows, texts, strict=True):
-            if row not in self._kept and one.nbytes <= self.room:
+            size = one.nbytes + _AROUND
+            if row not in self._kept and size <= self.room:
                 self._kept[row] = one
-                self.room -= one.nbytes
+                self.room -= size
 
     def _batch(self, texts: list[Ids]) -> dict[str, Any]:
         width = max(map(len, texts), default=0)

@@ -102,10 +102,13 @@ def _references(
 
 
 def _write(path: Path, references: dict[str, str]) -> None:
-    """Whole or not at all."""
-    if not path.is_file():
-        return
-    content = {**json.loads(path.read_text(encoding="utf-8")), "references": references}
+    """Whole or not at all. A file that cannot be read stays as it is: it is a copy of the record,
+    and written anew when its job is resumed."""
     beside = path.with_name(path.name + ".new")
-    beside.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+    try:
+        content = {**json.loads(path.read_text(encoding="utf-8")), "references": references}
+        beside.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+    except (OSError, ValueError, TypeError):
+        beside.unlink(missing_ok=True)
+        return
     beside.replace(path)

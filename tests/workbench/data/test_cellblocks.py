@@ -50,6 +50,7 @@ def test_a_row_that_goes_on() -> None:
         'x,"a\\"b"\n',
         'x,"' + "\n" * 6 + '"\n',
         'x,"y\n',
+        "\ufeffx,y\n",
     ],
 )
 def test_doubt(text: str) -> None:

@@ -14,7 +14,7 @@ import torch
 
 from tests.workbench.models import tiny
 from tests.workbench.models.fakes import FakeWorkspace
-from workbench.errors import BadInput
+from workbench.errors import BadInput, JobCancelled
 from workbench.models import engines
 from workbench.models.engines import (
     BF16_WEIGHTS,
@@ -197,6 +197,47 @@ def test_a_chosen_engine_obeys_another_contract(
     expected = replace(plain, precision="fp32").with_contract(other).encode(TEXTS, "query")
     assert least_cosine(found, expected) > 0.999
     assert least_cosine(found, quick.encode(TEXTS, "query")) < 0.99
+
+
+def test_a_graph_reads_no_longer_texts_than_it_should(
+    plain: LoadedEmbedding, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ENGINE_VARIABLE, OPENVINO)
+    quick = plain.with_engines(home, "digest", "tiny", worth=1)
+    quick.encode(TEXTS[:3], "query")
+    long = plain.contract.model_copy(update={"passage_max_len": 2048})
+    assert quick.engines is not None
+    for contract, is_graph in ((plain.contract, True), (long, False)):
+        asked = quick.engines.of(quick.with_contract(contract), TEXTS, "document")
+        assert isinstance(asked.model[0].model, engines.OpenVinoForward) == is_graph
+
+
+def test_a_measurement_can_be_stopped(
+    plain: LoadedEmbedding, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = with_times(monkeypatch)
+    quick = plain.with_engines(home, "digest", "tiny", worth=1)
+
+    def stop() -> None:
+        raise JobCancelled("stopped")
+
+    with pytest.raises(JobCancelled):
+        quick.encode(TEXTS, "document", stop=stop)
+    assert made == [] and kept(home) == {}
+
+
+def test_weights_alone_are_halved() -> None:
+    """Frequencies of rotary positions keep all their digits, or long texts are read wrongly."""
+    from transformers import Qwen2Config, Qwen2Model
+
+    shape = {"vocab_size": 50, "hidden_size": 32, "num_hidden_layers": 1}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "intermediate_size": 32}
+    model = Qwen2Model(Qwen2Config(**shape, **heads))
+    found = engines.Bf16Forward(model, torch.bfloat16)
+    assert {one.dtype for one in found.parameters()} == {torch.bfloat16}
+    buffers = {one.dtype for one in found.buffers() if one.is_floating_point()}
+    assert buffers == {torch.float32}
+    assert {one.dtype for one in model.parameters()} == {torch.float32}
 
 
 def test_what_is_no_fp32_transformer_stays_with_torch(plain: LoadedEmbedding) -> None:

@@ -138,6 +138,16 @@ def test_all_runs_of_a_sweep_are_measured_on_one_dev(
     assert given.dev_queries == 80
 
 
+def test_a_sweep_on_very_little_data_can_be_read_again(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    splits = {name: [(f"{name} 1", [f"text {name}"], [])] for name in ("train", "dev")}
+    monkeypatch.setattr(workspace, "datasets", FakeDatasets(FakeReader(splits)))
+    start = TrainEmbeddingRecipe(dataset="pets", name="tuned")
+    for recipe in plan(workspace, start, ["epochs=2,9"]).recipes:
+        assert TrainEmbeddingRecipe.read(recipe.model_dump()) == recipe
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

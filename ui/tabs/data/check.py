@@ -123,7 +123,10 @@ class CheckSection(Section):
         done = find(self.services, report, [DataCheckRecipe.task])
         if done is None or done.id not in [one.id for one in jobs.about(name, done.task)]:
             raise BadInput(t("data_check.gone"))
-        again = jobs.recipe(done.id).model_copy(update={"dataset_version": None})
+        # A judge or tokenizer that is gone is not asked again: the fix needs neither.
+        gone = jobs.removed(done.id)
+        changes = {**dict.fromkeys(gone, ""), "dataset_version": None}
+        again = jobs.recipe(done.id, gone).model_copy(update=changes)
         job = jobs.submit(DataFixRecipe(dataset=name, report=done.id, fixes=[code]))
         # What is left to fix is told of the new version, by the same settings.
         jobs.submit(again, after=job.id)

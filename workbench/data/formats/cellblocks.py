@@ -4,6 +4,7 @@ Whether it does is told by the marks' places alone: each that opens a cell follo
 line end, each that closes one is followed by one, and two together are a mark inside a cell.
 """
 
+from codecs import BOM_UTF8
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -85,7 +86,15 @@ class Feed:
         if rest is None or block is None:
             return block or rest
         if block.data:
-            return replace(block, first=rest.first, data=rest.data + block.data, decoded=None)
+            before = rest.lines
+            return replace(
+                block,
+                first=rest.first,
+                data=rest.data + block.data,
+                decoded=None,
+                bad=frozenset(one + len(before) for one in block.bad),
+                long=frozenset(one + len(before) for one in block.long),
+            )
         before = rest.lines
         return replace(
             block,
@@ -100,7 +109,8 @@ def whole_rows(block: Block, dialect: Dialect) -> tuple[ArrowBlock | None, Block
     """The rows that the block begins with, their lines, and the lines of a row that goes on in the
     next block. No rows where they have to be read one by one."""
     data = block.data or b"".join(line + b"\n" for line in block.lines)
-    if block.bad or block.long or block.open or b'\\"' in data:
+    # Arrow would take a mark of UTF-8 off the first cell.
+    if block.bad or block.long or block.open or b'\\"' in data or data.startswith(BOM_UTF8):
         return None, block, None
     data = data if data.endswith(b"\n") else data + b"\n"
     text = np.frombuffer(data, np.uint8)
