@@ -31,7 +31,7 @@ import torch
 from sentence_transformers.base.modules import Transformer
 
 from workbench.errors import BadInput
-from workbench.models.inference import Vectors
+from workbench.models.inference import least_cosine, spread
 from workbench.models.precision import dtype_of, processor
 from workbench.quantization.quantizers import export
 
@@ -406,20 +406,6 @@ def _timed(loaded: Any, texts: Sequence[str], role: str) -> tuple[float, float]:
     clock, cpu = time.perf_counter(), time.process_time()
     loaded.encode(list(texts), role)
     return time.perf_counter() - clock, time.process_time() - cpu
-
-
-def least_cosine(ours: Vectors, theirs: Vectors) -> float:
-    """Of rows (n, d) to rows; 0 where one is not finite."""
-    lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
-    cosines = np.einsum("nd,nd->n", ours, theirs) / np.maximum(lengths, 1e-12)
-    return float(cosines.min()) if np.isfinite(cosines).all() else 0.0
-
-
-def spread(texts: Sequence[str], count: int) -> list[str]:
-    """So many of the texts, from the shortest to the longest."""
-    order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
-    places = np.linspace(0, len(order) - 1, min(count, len(order))).astype(int)
-    return [texts[order[at]] for at in np.unique(places).tolist()]
 
 
 def usual(use: Use) -> list[str]:

@@ -321,3 +321,17 @@ class _Copy:
         if self._done is not None:
             self._done.synchronize()
         return self._rows, self._there.numpy()
+
+
+def least_cosine(ours: Vectors, theirs: Vectors) -> float:
+    """Of rows (n, d) to rows; 0 where one is not finite."""
+    lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
+    cosines = np.einsum("nd,nd->n", ours, theirs) / np.maximum(lengths, 1e-12)
+    return float(cosines.min()) if np.isfinite(cosines).all() else 0.0
+
+
+def spread(texts: Sequence[str], count: int) -> list[str]:
+    """So many of the texts, from the shortest to the longest."""
+    order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
+    places = np.linspace(0, len(order) - 1, min(count, len(order))).astype(int)
+    return [texts[order[at]] for at in np.unique(places).tolist()]

@@ -245,7 +245,7 @@ def write_script(workspace: Any, model: Model, folder: Path) -> dict[str, Any]:
         "base_name": base.name,
         "dataset": of.recipe.dataset,
         "packages": _packages(of),
-        "launch": _launch(_together(of)),
+        "launch": _launch(_group(of)),
         "rows": f"{rows:,}",
     }
     readme = Template(pieces.README).substitute(about)
@@ -274,7 +274,7 @@ def script(workspace: Any, of: Origin, base: ResolvedModel) -> str:
         f"from sentence_transformers import {trainer_class}",
         f"from sentence_transformers.{package}.training_args import {arguments_class}",
     }
-    together = _together(of)
+    together = _group(of)
     across = across_devices(recipe, together)
     loss = loss_of(recipe, contract, _guide(workspace, recipe, base), across=across)
     script.parts.append(pieces.ROWS)
@@ -366,7 +366,7 @@ def _add_chunks(script: Pieces) -> None:
     script.parts.append(f"\nFeatures = {code}\n")
 
 
-def _together(of: Origin) -> ProcessGroup:
+def _group(of: Origin) -> ProcessGroup:
     return ProcessGroup(size=int(of.resolved.get("devices", 1)))
 
 
@@ -397,7 +397,7 @@ def _main(of: Origin, loss: Loss, kind: ModelKind) -> str:
         Path(),
         device=of.resolved["device"],
         precision=of.resolved["precision"],
-        together=_together(of),
+        group=_group(of),
         steps=of.resolved.get("steps"),
     )
     if not recipe.gradient_checkpointing:
