@@ -64,7 +64,8 @@ def in_chunks(model: Any, budget: Budget | None = None) -> None:
         with _attention(model, features["input_ids"].shape[1], gpu=gpu):
             return _forward(whole, features, given, options, turns=turns)
 
-    # The instance's: the library's losses, accelerate and its data parallelism call it as such.
+    # The instance's: the library's losses, accelerate and one process a device call it as such.
+    # torch's DataParallel would copy it with the first device's weights: it must not be used.
     model.forward = forward
 
 
