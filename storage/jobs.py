@@ -52,12 +52,14 @@ class JobRows:
             query = query.filter_by(task=task)
         return self._jobs(query)
 
-    def rewrite(self, job: Job) -> None:
+    def rewrite(self, job: Job) -> bool:
         """Keep another recipe and result of a job: a thing that they name has a new name, or the
-        recipe's references have been found."""
+        recipe's references have been found. False where the job has begun or ended since it was
+        read; then nothing is kept."""
         values = {"recipe": job.recipe, "references": job.references, "result": job.result}
+        change = update(jobs).filter_by(id=job.id, attempt=job.attempt, status=job.status.value)
         with self._database.write() as connection:
-            connection.execute(update(jobs).filter_by(id=job.id).values(**values))
+            return connection.execute(change.values(**values)).rowcount == 1
 
     def set_bytes(self, job: Job, bytes: int) -> None:
         """Keep what an ended job's folder takes, unless another attempt has begun since."""

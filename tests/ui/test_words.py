@@ -241,3 +241,15 @@ def test_a_count_goes_with_the_form_of_what_is_counted() -> None:
     assert t("compare.measured", queries="2", split="dev") == "2 dev queries"
     with speaking("zh"):
         assert t("compare.queries", count=1) == "1 条查询"
+
+
+def test_the_page_calls_metrics_by_the_words_of_its_language() -> None:
+    """`workbench.comparison.names.label` knows English alone; the page has `metric_label`."""
+    english = [
+        str(path.relative_to(FOLDER))
+        for path in sources()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module == "workbench.comparison.names"
+        if any(one.name == "label" for one in node.names)
+    ]
+    assert english == []

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from storage.records import Index, JobStatus
+from storage.records import Index, Job, JobStatus
 from tests.workbench.models.fakes import queued_job, write_modules
 from workbench import worker
 from workbench.cli.main import main
@@ -364,6 +364,30 @@ def test_a_rename_that_was_cut_short_changes_nothing(working: Workspace) -> None
     add_dataset(working, "mine")
     assert work(working, job.id) == {"dataset": "yours", "id": before}
     assert working.jobs.get(job.id).recipe["dataset"] == "yours"
+
+
+def test_a_job_that_ends_while_its_data_set_is_renamed_keeps_its_result(
+    working: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = working.datasets.get("mine").id
+    job = working.jobs.submit(TellRecipe(dataset="mine"))
+    rows = working.store.jobs
+    read = rows.list
+
+    def list_then_work(**filters: Any) -> list[Job]:
+        found = read(**filters)
+        if not filters and rows.get(job.id) == job:
+            work(working, job.id)
+        return found
+
+    monkeypatch.setattr(rows, "list", list_then_work)
+    working.datasets.rename("mine", "yours")
+    after = working.jobs.get(job.id)
+    assert (after.status, after.result) == (
+        JobStatus.SUCCEEDED,
+        {"dataset": "yours", "id": before},
+    )
+    assert after.recipe["dataset"] == "yours"
 
 
 def test_another_data_set_of_a_removed_ones_name_is_not_meant(working: Workspace) -> None:

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from ui.kit.markup import EMPTY, badge, bar, join
 from ui.words import amounts, known, sentences, t
 from ui.words.amounts import count, duration
-from workbench.comparison.names import label
+from ui.words.sentences import metric_label
 from workbench.model_kinds import encoding
 from workbench.records import Job, JobStatus
 
@@ -158,7 +158,7 @@ def train_text(result: Mapping[str, Any]) -> str:
     if before is None or after is None:
         return t("train.result_unmeasured", time=seconds)
     untrained = (result.get("untrained") or {}).get(metric, before)
-    said = {"metric": label(metric), "after": f"{after:.3f}", "time": seconds}
+    said = {"metric": metric_label(metric), "after": f"{after:.3f}", "time": seconds}
     if result.get("kind", "embedding") in encoding():
         key = "train.result_better" if result.get("beats_base") else "train.result_no_better"
         return t(key, before=f"{before:.3f}", **said)

@@ -9,7 +9,8 @@ from ui.kit.charts import grouped_bars
 from ui.kit.markup import EMPTY, badge, heading, join, quiet_lines, table
 from ui.words import sentences, t
 from ui.words.amounts import count
-from workbench.comparison.names import HEADLINE, label
+from ui.words.sentences import metric_label
+from workbench.comparison.names import HEADLINE
 from workbench.comparison.table import Row, Table, build_table
 from workbench.comparison.text import Forgetting, forgetting, full_list_lines, tables
 
@@ -167,9 +168,9 @@ def _legend(measured: Table) -> Markup:
         return EMPTY
     one = next((one for one in found if not one.second_stage), None)
     lines = [
-        t("compare.legend", metric=label(one.metric), against=one.against)
+        t("compare.legend", metric=metric_label(one.metric), against=one.against)
         if one
-        else t("compare.legend_stage_only", metric=label(found[0].metric))
+        else t("compare.legend_stage_only", metric=metric_label(found[0].metric))
     ]
     if any(one.second_stage for one in found):
         lines.append(t("compare.legend_stage"))

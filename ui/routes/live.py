@@ -14,8 +14,8 @@ from ui.kit.form import label
 from ui.routes.replies import Refused, reply
 from ui.services import Services
 from ui.words import known, sentences, t
+from ui.words.sentences import metric_label
 from workbench.comparison.names import HEADLINE
-from workbench.comparison.names import label as metric_label
 from workbench.errors import JobNotFound
 from workbench.jobs.files import LOG
 from workbench.model_kinds import scoring

@@ -100,9 +100,7 @@ class Datasets(NamedRecords[Dataset]):
         """Give it another name; raises :class:`NameTaken`, and :class:`InUse` while a job runs,
         which goes by the old one."""
         dataset = self.get(name)
-        wanted = to.strip()
-        if not wanted or len(wanted) > LONGEST_NAME:
-            raise BadInput(f"A name has between 1 and {LONGEST_NAME} characters.")
+        wanted = self.check_name(to)
         self.refuse_needed(dataset, self._jobs(dataset, JobStatus.RUNNING))
         models = self._trained_on(dataset.name)
         with self.naming(wanted):
@@ -110,12 +108,20 @@ class Datasets(NamedRecords[Dataset]):
         for model in models:  # Their pages say what they were trained on by its name.
             self._store.models.update(replace(model, summary={**model.summary, "dataset": wanted}))
         for job in self._store.jobs.list():  # What was measured and found is looked up by it too.
-            now = _with_result(renamed(job, "dataset", dataset, wanted), dataset, wanted)
-            if now != job:
-                self._store.jobs.rewrite(now)
-                if folder_of(self._home, job.id).is_dir():
-                    write_recipe(self._home, now)
+            self._rename_in(job, dataset, wanted)
         return self.get(dataset.id)
+
+    def _rename_in(self, job: Job, dataset: Dataset, wanted: str) -> None:
+        """Let a job call the data set by its new name."""
+        now = _with_result(renamed(job, "dataset", dataset, wanted), dataset, wanted)
+        if now == job:
+            return
+        if not self._store.jobs.rewrite(now):  # It began or ended just now: with what it has since.
+            if later := self._store.jobs.get(job.id):
+                self._rename_in(later, dataset, wanted)
+            return
+        if folder_of(self._home, job.id).is_dir():
+            write_recipe(self._home, now)
 
     def dependents(self, name: str) -> Dependents:
         """What speaks of the data set and would lose it: for the warning before it is removed."""
@@ -153,6 +159,8 @@ class Datasets(NamedRecords[Dataset]):
         plain = " ".join(name.split())
         if not plain or not plain.isprintable():
             raise BadInput("A data set needs a name of visible characters.", "Give it a name.")
+        if len(plain) > LONGEST_NAME:
+            raise BadInput(f"A name has between 1 and {LONGEST_NAME} characters.")
         return plain
 
 

@@ -143,8 +143,7 @@ class Jobs:
         """The job with its references as they are now, which are recorded; raises
         :class:`WasRemoved` where something that its recipe names is gone."""
         now = bound(job, self._store)
-        if now != job:
-            self._rows.rewrite(now)
+        if now != job and self._rows.rewrite(now):
             files.write_recipe(self._home, now)
         return now
 

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from ui.kit.charts import COLOURS, dress, plain
 from ui.tabs.compare.section import Section, Shown
 from ui.words import t
-from workbench.comparison.names import label
+from ui.words.sentences import metric_label
 from workbench.records import Job
 from workbench.reports.gather import Curve, curves
 
@@ -54,5 +54,5 @@ def dimension_chart(curves: Sequence[Curve]) -> go.Figure:
     named = {"text": t("compare.dimensions"), "standoff": 12}
     order = [str(size) for size in sizes]
     figure.update_xaxes(type="category", categoryarray=order, title=named)
-    figure.update_yaxes(title={"text": label(curves[0].metric)})
+    figure.update_yaxes(title={"text": metric_label(curves[0].metric)})
     return figure

@@ -9,7 +9,8 @@ from ui.kit.markup import EMPTY, join, piece, quiet_lines, table
 from ui.tabs.compare.section import CopyButton, Section, Shown
 from ui.words import t
 from ui.words.amounts import count
-from workbench.comparison.names import HEADLINE, label
+from ui.words.sentences import metric_label
+from workbench.comparison.names import HEADLINE
 from workbench.errors import NotFound
 from workbench.records import Job
 from workbench.reports.gather import (
@@ -57,7 +58,7 @@ def published_html(rows: list[PublishedRow], dataset: str, split: str) -> Markup
         return quiet.format(t("compare.published_none"))
     about = t(
         "compare.published_about",
-        metric=label(HEADLINE),
+        metric=metric_label(HEADLINE),
         split=t(f"split.{split}"),
         dataset=dataset,
     )

@@ -18,7 +18,7 @@ from ui.kit.markup import EMPTY, facts, piece, quiet_lines
 from ui.services import Services
 from ui.tabs.models.details import find
 from ui.words import t
-from workbench.comparison.names import label
+from ui.words.sentences import metric_label
 from workbench.comparison.table import blended
 from workbench.models.resolve import is_adapter
 from workbench.recipes.base import Recipe
@@ -48,7 +48,7 @@ def blend_chart(result: Mapping[str, Any]) -> go.Figure:
     dress(figure, t("blend.title", base=plain(str(result["base"])), tuned=tuned))
     figure.update_layout(height=340, showlegend=True)
     figure.update_xaxes(title={"text": t("blend.ratio", tuned=tuned), "standoff": 12})
-    figure.update_yaxes(title={"text": label(metric)})
+    figure.update_yaxes(title={"text": metric_label(metric)})
     return figure
 
 
@@ -203,7 +203,7 @@ def points(result: Mapping[str, Any]) -> list[tuple[str, str]]:
                 values=", ".join(
                     f"{row[metric]:.3f}" for row in result["rows"] if row["ratio"] == ratio
                 ),
-                metric=label(metric),
+                metric=metric_label(metric),
             ),
             f"{ratio:g}",
         )
@@ -323,7 +323,7 @@ def _facts(said: Mapping[str, Any]) -> dict[str, str]:
     if measured:
         name = str(measured["metric"])
         before = measured["trained"].get(name)
-        found[t("merge.measured", metric=label(name))] = t(
+        found[t("merge.measured", metric=metric_label(name))] = t(
             "merge.values",
             trained="–" if before is None else f"{before:.3f}",
             merged=f"{measured['merged'][name]:.3f}",

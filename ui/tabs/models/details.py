@@ -17,8 +17,8 @@ from ui.routes.downloads import download_url
 from ui.services import Services
 from ui.words import sentences, t
 from ui.words.amounts import ago, count, size
-from ui.words.sentences import kind_name
-from workbench.comparison.names import HEADLINE, label
+from ui.words.sentences import kind_name, metric_label
+from workbench.comparison.names import HEADLINE
 from workbench.comparison.table import LENGTHS, excluded
 from workbench.errors import ModelNotFound
 from workbench.evaluation.encoding_cache import EncodingCache
@@ -129,7 +129,7 @@ def find(services: Services, picked: str | None) -> Model | None:
 
 def details_html(services: Services, model: Model) -> Markup:
     """The contract: what must be known to use the model as it was trained."""
-    metric = label(str(model.summary.get("metric", HEADLINE)))
+    metric = metric_label(str(model.summary.get("metric", HEADLINE)))
     measured = {
         t("models.before", metric=metric): measure(model, "untrained", "baseline"),
         t("models.after", metric=metric): measure(model, "best"),

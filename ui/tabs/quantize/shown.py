@@ -11,7 +11,8 @@ from ui.kit.charts import COLOURS, dress, plain
 from ui.kit.markup import EMPTY, badge, heading, join, quiet_lines, table
 from ui.words import sentences, t
 from ui.words.amounts import count, size
-from workbench.comparison.names import HEADLINE, label
+from ui.words.sentences import metric_label
+from workbench.comparison.names import HEADLINE
 from workbench.comparison.table import conditions
 from workbench.quantization.compare import WEIGHED
 from workbench.recipes.quantize import signed
@@ -59,7 +60,7 @@ def _heads() -> list[str]:
     return [
         t("lab.method"),
         *(t(key) for key in TAKEN),
-        *(label(metric) for metric in METRICS),
+        *(metric_label(metric) for metric in METRICS),
         t("lab.agreement"),
         t("lab.bound"),
     ]
@@ -133,7 +134,8 @@ def lab_chart(result: Mapping[str, Any], name: str) -> go.Figure:
         tickangle=-40,
     )
     figure.update_yaxes(
-        title={"text": label(HEADLINE)}, range=[min(values) - reach, max(values) + 1.6 * reach]
+        title={"text": metric_label(HEADLINE)},
+        range=[min(values) - reach, max(values) + 1.6 * reach],
     )
     figure.update_layout(height=400, showlegend=False)
     return figure
@@ -210,4 +212,4 @@ def _colour(row: Mapping[str, Any], take: str) -> str:
 def _hover(row: Mapping[str, Any], by: str) -> str:
     milliseconds = f"{row['milliseconds_per_query']:.1f}"
     words = t("lab.hover", size=size(row[by]), milliseconds=milliseconds)
-    return f"{label(HEADLINE)} %{{y:.3f}}<br>{words}<extra>{plain(_name(row))}</extra>"
+    return f"{metric_label(HEADLINE)} %{{y:.3f}}<br>{words}<extra>{plain(_name(row))}</extra>"

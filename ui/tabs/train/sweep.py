@@ -14,7 +14,7 @@ from ui.kit.markup import EMPTY, badge, piece, table
 from ui.routes.assets import asset_url
 from ui.services import Services
 from ui.words import section, t
-from workbench.comparison.names import label as metric_label
+from ui.words.sentences import metric_label
 from workbench.recipes.describe import describe
 from workbench.recipes.train import KINDS
 from workbench.records import Job
