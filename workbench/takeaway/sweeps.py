@@ -84,11 +84,10 @@ def on_one_dev(workspace: Workspace, recipes: Sequence[TrainRecipe]) -> tuple[Tr
     sizes = [found.sizes for found in plans if found]
     if not sizes:
         return tuple(recipes)
-    # The fields' own limits; where there is less, all that there is gets measured.
     least = Sizes(
         min(one.queries for one in sizes),
-        max(10, min(one.documents for one in sizes)),
-        max(2, min(one.candidates for one in sizes)),
+        min(one.documents for one in sizes),
+        min(one.candidates for one in sizes),
     )
     return tuple(least.applied(one) for one in recipes)
 

@@ -16,6 +16,7 @@ from workbench.data.reader import DatasetReader
 from workbench.evaluation.texts import join_documents
 from workbench.models.contract import Contract
 from workbench.plurals import counted
+from workbench.recipes.describe import describe
 from workbench.recipes.train import TrainRecipe
 from workbench.training.prepare import rows_of
 
@@ -50,8 +51,11 @@ class Sizes:
     candidates: int
 
     def applied(self, recipe: Any) -> Any:
-        """The recipe with these where it says nothing itself."""
-        return recipe.model_copy(update=self.fields(recipe))
+        """The recipe with these where it says nothing itself; where there is less than a field
+        allows, with the field's least, and all that there is gets measured."""
+        least = {spec.name: int(spec.minimum or 0) for spec in describe(type(recipe))}
+        sizes = {name: max(size, least[name]) for name, size in self.fields(recipe).items()}
+        return recipe.model_copy(update=sizes)
 
     def fields(self, recipe: Any) -> dict[str, int]:
         """The recipe's fields for them, with what it says itself."""
