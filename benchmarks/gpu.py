@@ -40,6 +40,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.shapes import BERT, MINILM, QWEN2, TINY
 from benchmarks.sides import Row, number, write_rows
+from workbench.jobs.slots import gpus
 
 LOG = "log.txt"
 OUT = Path(__file__).resolve().parents[1] / "benchmarks/out/gpu"
@@ -124,7 +125,6 @@ SETUPS = {
             Cell("training", "tiny BERT", "mixed", 4),
             Cell("encoding", "tiny BERT", "mixed", 8, "bf16"),
             Cell("LoRA", "tiny Qwen2", "mixed", 4),
-            Cell("training", "tiny BERT", "full", 4),
         ],
         longest=128,
         steps=(1, 2),
@@ -169,6 +169,8 @@ class Result:
 def main() -> None:
     asked = read_arguments()
     setup = SETUPS[asked.shapes]
+    if asked.device == "cuda" and not gpus():
+        raise SystemExit("There is no GPU here; --device cpu --shapes tiny tries it without one.")
     deadline = time.monotonic() + asked.seconds - RESERVE
     asked.folder.mkdir(parents=True, exist_ok=True)
     (asked.folder / LOG).unlink(missing_ok=True)
@@ -261,6 +263,9 @@ def in_process(asked: argparse.Namespace, pipe: Any) -> None:
     with (asked.folder / LOG).open("a", encoding="utf-8") as log:
         for stream in (1, 2):
             os.dup2(log.fileno(), stream)
+    if asked.device == "cuda":
+        # The library would spread a step over all that it sees.
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus()[0]
     from benchmarks import gpu_cell
 
     gpu_cell.serve(SETUPS[asked.shapes], asked, pipe)

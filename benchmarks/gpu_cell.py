@@ -35,6 +35,7 @@ from transformers.trainer_utils import SaveStrategy
 
 from benchmarks.loops import Silent
 from benchmarks.shapes import made_up, save_encoder, save_words
+from workbench.errors import ModelUnusable
 from workbench.models import engines
 from workbench.models.contract import Contract
 from workbench.models.load import load_embedding, load_model
@@ -126,11 +127,13 @@ def alternate(work: "Work", tell: Callable[[dict[str, Any]], None], end: float, 
         for side in list(sides)[:: -1 if pair % 2 else 1]:
             try:
                 tell(asdict(sides[side]()))
-            except torch.OutOfMemoryError:
+            except (torch.OutOfMemoryError, ModelUnusable) as error:
+                if not isinstance(error.__cause__ or error, torch.OutOfMemoryError):
+                    raise
                 tell({"side": side, "failed": "out of memory"})
                 del sides[side]
-            gc.collect()
             if work.device == "cuda":
+                gc.collect()
                 torch.cuda.empty_cache()
         longest = max(longest, time.monotonic() - began)
 

@@ -93,8 +93,8 @@ BENCHMARKS = {
             "search",
             "search_speed.py",
             "search through the workbench against bare FAISS with the same index file",
-            14,
-            [()],
+            20,
+            [("--turns", "2")],
             ("--vectors", "2000", "--questions", "2", "--turns", "1", "--structures", "flat"),
         ),
         Benchmark(
@@ -109,7 +109,7 @@ BENCHMARKS = {
             "training-speed",
             "training_speed.py",
             "a training step against that of a plain sentence-transformers script",
-            11,
+            13,
             [
                 (*_STEPS, "7"),
                 (*_STEPS, "7", "--dropout", "0"),

@@ -130,6 +130,13 @@ def test_the_longest_name_that_fits_tells_the_device() -> None:
     assert gpu.peaks({**MACHINE, "device": "CPU"}) == {"measured": 500.0}
 
 
+def test_without_a_gpu_it_says_what_can_be_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu, "gpus", tuple)
+    monkeypatch.setattr(sys, "argv", ["gpu.py"])
+    with pytest.raises(SystemExit, match="no GPU here; --device cpu"):
+        gpu.main()
+
+
 @pytest.mark.slow  # Imports torch and trains, in a process of its own.
 def test_every_cell_is_measured_without_the_page_and_without_faiss(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(HIDDEN)
