@@ -3,10 +3,11 @@
     python benchmarks/gpu.py                                    on a GPU, in eight minutes
     python benchmarks/gpu.py --device cpu --shapes tiny --seconds 60      tries it without one
 
-Needs torch, transformers, sentence-transformers, datasets, peft and what a worker imports, but
-neither the page nor FAISS, and opens no home. Models have the shapes of published ones and random
-weights; texts are made-up words, one token each. 'mixed' lengths are drawn from a log-normal
-distribution and cut to 20 to 512 tokens (mean about 150); 'full' texts have 512.
+Needs torch, transformers, sentence-transformers, datasets, accelerate, peft, tensorboard, pyarrow,
+pydantic, psutil, orjson, xxhash, sqlalchemy and ir_measures; neither Gradio nor FAISS, and it opens
+no home. Models have the shapes of published ones and random weights; texts are made-up words, one
+token each. 'mixed' lengths are drawn from a log-normal distribution and cut to 20 to 512 tokens
+(mean about 150); 'full' texts have 512.
 
 - training: bf16, in-batch negatives, the very batches of one side for the other; counted from the
   end of the last warm-up step to the end of the last step, the GPU waited for at both ends only;
@@ -14,14 +15,15 @@ distribution and cut to 20 to 512 tokens (mean about 150); 'full' texts have 512
 - encoding: all texts at once, through what an evaluation or an index job encodes with.
 
 In a cell both sides take turns, each reading with a model loaded anew, until the cell's share of
-``--seconds`` is used up. What finds no time is 'not measured', and
-what does not fit into memory says so; the tables, FOLDER/gpu.md and gpu.json, are written after
-each cell. Tokens are the texts' own, padding not counted. The share of the peak is the floating
-point operations of these tokens, by the second, over what the device does in bf16: the rate of a
-large matrix product measured in the same run, and the maker's number where the device is known. A
-text of n tokens takes 2 n W + a L d n² operations in a forward pass (W weights of matrices without
-the embeddings, L layers of width d, a = 4, or 2 where a token looks back only); training takes
-three times that, LoRA twice, as no gradient of a frozen weight is computed.
+``--seconds`` is used up. What finds no time is 'not measured', and what does not fit into memory
+says so; the tables, FOLDER/gpu.md and gpu.json, are written after each cell.
+
+Tokens are the texts' own, padding not counted. The share of the peak is the floating point
+operations of these tokens, by the second, over what the device does in bf16: the rate of a large
+matrix product measured in the same run, and the maker's number where the device is known. A text of
+n tokens takes 2 n W + a L d n² operations in a forward pass (W weights of matrices without the
+embeddings, L layers of width d, a = 4, or 2 where a token looks back only); training takes three
+times that, LoRA twice, as no gradient of a frozen weight is computed.
 """
 
 import argparse
@@ -32,7 +34,7 @@ import statistics
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -188,11 +190,11 @@ def main() -> None:
                 found = worker.ask(at, *given) if given[1] else ([], "no time was left")
                 results.append(result(cell, *found))
                 write(asked, machine, results)
+                write_rows(asked.out, [row for one in results for row in rows(one, machine)])
                 print(f"{cell.name}: {said(results[-1])}", flush=True)
         finally:
             worker.stop()
     print(page(machine, results))
-    write_rows(asked.out, [row for one in results for row in rows(one, machine)])
     if not any(one.readings for one in results):
         raise SystemExit("Nothing was measured.")
 
@@ -235,7 +237,7 @@ class Worker:
                     return lines, ""
                 lines.append(line)
         except (EOFError, OSError):
-            self.process.join()
+            self.process.join(5)
             failed = f"its process ended with {self.process.exitcode}, see {LOG}"
         else:
             failed = f"stopped after {limit:.0f} s"
@@ -299,10 +301,7 @@ def write(asked: argparse.Namespace, machine: dict[str, Any], results: list[Resu
     found = [
         {
             "cell": one.cell.name,
-            "readings": [
-                {name: getattr(reading, name) for name in Reading.__slots__}
-                for reading in one.readings
-            ],
+            "readings": [asdict(reading) for reading in one.readings],
             "failed": one.failed,
         }
         for one in results

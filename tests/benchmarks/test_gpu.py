@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,10 @@ MACHINE = {
 #: What hides packages from a process and from those that it starts.
 HIDDEN = """
 import sys
-HIDDEN = {"gradio", "gradio_client", "faiss", "fastapi", "uvicorn", "starlette", "alembic"}
+HIDDEN = set(
+    "gradio gradio_client faiss fastapi uvicorn starlette alembic bitsandbytes openvino onnx "
+    "onnxruntime bm25s jieba rensa py3langid plotly langchain_core mcp".split()
+)
 
 class Without:
     def __init__(self, finder):
@@ -51,7 +55,7 @@ class Process:
 
     def kill(self) -> None: ...
 
-    def join(self) -> None: ...
+    def join(self, timeout: float | None = None) -> None: ...
 
 
 def worker_with(pipe: Any) -> Worker:
@@ -109,7 +113,7 @@ def test_a_side_without_room_is_said_and_the_other_stays() -> None:
         CELL,
         [
             {"side": "plain", "failed": "out of memory"},
-            {name: getattr(reading("ours", 1.0), name) for name in Reading.__slots__},
+            asdict(reading("ours", 1.0)),
         ],
         "",
     )
