@@ -34,8 +34,6 @@ MODEL, NAME = "all-MiniLM-L6-v2", "made"
 VECTORS, QUERIES, RELEVANT = "documents.npy", "queries.npy", "relevant.npy"
 #: Vectors made at a time, real texts that clusters lie around, documents relevant to a query.
 BLOCK, CENTRES, JUDGED = 50_000, 1_000, 3
-#: Documents around each, at least: few need not wait for many texts to be encoded.
-_OF_CENTRE = 100
 #: How far vectors of length 1 are moved from their centre, and queries from their document.
 _AROUND, _NEAR = 0.8, 0.6
 _WORDS = "Some words more, so that a text is as long as texts are. " * 7
@@ -71,7 +69,7 @@ def make(home: Path, documents: int, queries: int) -> None:
 
 def vectors(home: Path, documents: int, queries: int) -> None:
     random = np.random.default_rng(11)
-    centres = real_vectors(min(CENTRES, max(1, documents // _OF_CENTRE)))
+    centres = real_vectors()
     shape = (documents, centres.shape[1])
     made = np.lib.format.open_memmap(home / VECTORS, "w+", dtype=np.float32, shape=shape)
     for start in range(0, documents, BLOCK):
@@ -92,7 +90,7 @@ def moved(vectors: Any, far: float) -> Any:
     return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
 
 
-def real_vectors(count: int) -> Any:
+def real_vectors() -> Any:
     import tempfile
 
     from workbench.data.job import collect
@@ -100,7 +98,7 @@ def real_vectors(count: int) -> Any:
     from workbench.models.locate import locate
     from workbench.workspace import Workspace
 
-    texts = [pair.code for pair in islice(collect(lambda *_: None, lambda: None), count)]
+    texts = [pair.code for pair in islice(collect(lambda *_: None, lambda: None), CENTRES)]
     with tempfile.TemporaryDirectory() as home:
         model = load_embedding(locate(Workspace.open(Path(home)), MODEL))
         return model.encode(texts, "document")

@@ -53,15 +53,12 @@ class Benchmark:
     about: str
     #: About how long it takes on two quiet cores; it is ended after three times that.
     minutes: float
-    #: The arguments of each time that it is run; their rows make one table.
-    full: Sequence[Sequence[str]]
+    full: Sequence[str]
     smoke: Sequence[str]
     #: Left out on a machine without one, but for a smoke run.
     needs_gpu: bool = False
 
 
-#: A pair of steps takes seconds: seven where the aim is set, fewer where a ratio is shown beside.
-_STEPS = ("--precision", "bf16", "--pairs")
 BENCHMARKS = {
     one.name: one
     for one in (
@@ -70,7 +67,7 @@ BENCHMARKS = {
             "import_speed.py",
             "import of generated files, every row checked, against `datasets.load_dataset`",
             6,
-            [("--mb", "100", "--repeats", "5")],
+            ("--mb", "100", "--repeats", "5"),
             ("--mb", "1", "--repeats", "1"),
         ),
         Benchmark(
@@ -78,7 +75,7 @@ BENCHMARKS = {
             "data_check_speed.py",
             "the data check on generated rows",
             4,
-            [("--rows", "100000")],
+            ("--rows", "100000"),
             ("--rows", "1000"),
         ),
         Benchmark(
@@ -86,7 +83,7 @@ BENCHMARKS = {
             "evaluation_speed.py",
             "an evaluation job from kept encodings against sentence-transformers' evaluator",
             5,
-            [("--repeats", "5")],
+            ("--repeats", "5"),
             ("--queries", "20", "--documents", "200", "--repeats", "1"),
         ),
         Benchmark(
@@ -94,7 +91,7 @@ BENCHMARKS = {
             "search_speed.py",
             "search through the workbench against bare FAISS with the same index file",
             20,
-            [("--turns", "2")],
+            ("--turns", "2"),
             ("--vectors", "2000", "--questions", "2", "--turns", "1", "--structures", "flat"),
         ),
         Benchmark(
@@ -102,30 +99,23 @@ BENCHMARKS = {
             "app_start.py",
             "the app's start and memory against the smallest Gradio app",
             2,
-            [("--repeats", "6")],
-            ("--repeats", "1"),
+            ("--repeats", "6"),
+            ("--repeats", "1", "--settle", "0", "--cold"),
         ),
         Benchmark(
             "training-speed",
             "training_speed.py",
             "a training step against that of a plain sentence-transformers script",
-            13,
-            [
-                (*_STEPS, "7"),
-                (*_STEPS, "7", "--dropout", "0"),
-                (*_STEPS, "3", "--full"),
-                (*_STEPS, "3", "--kind", "reranker"),
-                (*_STEPS, "3", "--kind", "late-interaction"),
-                ("--precision", "fp32", "--pairs", "3"),
-            ],
-            ("--pairs", "1", "--steps", "1", "--batch", "2", "--length", "32"),
+            8,
+            ("--steps", "7"),
+            ("--groups", "embedding", "--steps", "1", "--batch", "2", "--length", "32"),
         ),
         Benchmark(
             "training-cells",
             "training_cells.py",
-            "samples per second and memory of every kind of model with every method",
-            6,
-            [("--steps", "3")],
+            "steps of every kind of model with every method against plain sentence-transformers",
+            10,
+            ("--steps", "3"),
             ("--steps", "1", "--only", "embedding MiniLM full"),
         ),
         Benchmark(
@@ -133,15 +123,18 @@ BENCHMARKS = {
             "encoding_speed.py",
             "texts, single questions and serving against plain sentence-transformers in fp32",
             7,
-            [("--documents", "200", "--questions", "60", "--repeats", "5")],
-            ("--documents", "4", "--questions", "2", "--repeats", "1", "--parts", "texts"),
+            ("--documents", "200", "--questions", "60", "--repeats", "5"),
+            (
+                *("--documents", "4", "--questions", "2", "--repeats", "1"),
+                *("--parts", "texts", "--engine", "torch"),
+            ),
         ),
         Benchmark(
             "gpu",
             "gpu.py",
             "training and encoding on a GPU against plain sentence-transformers",
             8,
-            [("--seconds", "480")],
+            ("--seconds", "480"),
             ("--device", "cpu", "--shapes", "tiny", "--pairs", "1"),
             needs_gpu=True,
         ),
@@ -209,15 +202,13 @@ def measure(benchmark: Benchmark, *, smoke: bool, wait: float) -> dict[str, Any]
     its rows raises.
     """
     quiet = True if smoke else wait_for_quiet(wait)
-    end = time.monotonic() + 3 * 60 * benchmark.minutes
-    found: list[Row] = []
     at = time.strftime("%Y-%m-%d %H:%M")
     with Others() as others, tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
-        for number, arguments in enumerate([benchmark.smoke] if smoke else benchmark.full):
-            rows = Path(folder) / f"{number}.json"
-            command = [sys.executable, str(ROOT / "benchmarks" / benchmark.script)]
-            run([*command, *arguments, "--out", str(rows)], end - time.monotonic())
-            found += read_rows(rows)
+        rows = Path(folder) / "rows.json"
+        command = [sys.executable, str(ROOT / "benchmarks" / benchmark.script)]
+        command += benchmark.smoke if smoke else benchmark.full
+        run([*command, "--out", str(rows)], 3 * 60 * benchmark.minutes)
+        found = read_rows(rows)
     return {
         "name": benchmark.name,
         "at": at,

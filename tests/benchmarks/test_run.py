@@ -89,7 +89,7 @@ def test_what_others_use_is_what_the_benchmarks_own_processes_do_not(
 
 
 def small(name: str, script: str, minutes: float = 1.0) -> Benchmark:
-    return Benchmark(name, script, "", minutes, [()], ())
+    return Benchmark(name, script, "", minutes, (), ())
 
 
 @pytest.fixture
@@ -126,15 +126,6 @@ def test_one_that_fails_does_not_stop_the_others(
 def test_one_that_takes_too_long_is_ended(scripts: Path) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         run.run([sys.executable, str(scripts / "stays.py")], 0.05)
-
-
-def test_the_rows_of_all_its_runs_make_one_result(
-    scripts: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(run, "wait_for_quiet", lambda most: True)
-    twice = Benchmark("works", "works.py", "", 1.0, [("1",), ("2",)], ())
-    found = run.measure(twice, smoke=False, wait=0.0)
-    assert [row["name"] for row in found["rows"]] == ["reading", "reading"]
 
 
 def test_what_needs_a_gpu_is_left_out_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
