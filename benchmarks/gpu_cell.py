@@ -36,7 +36,7 @@ from transformers.trainer_utils import SaveStrategy
 from benchmarks.loops import Silent
 from benchmarks.shapes import made_up, save_encoder, save_words
 from workbench.errors import ModelUnusable
-from workbench.models import engines
+from workbench.models.engines import kept
 from workbench.models.contract import Contract
 from workbench.models.load import load_embedding, load_model
 from workbench.models.locate import LocalModel
@@ -386,7 +386,7 @@ def encode_ours(work: Work) -> Reading:
     loaded = loaded.with_engines(home, work.cell.shape, work.cell.shape)
     # The engine is measured now, once for all readings.
     seconds = timed(work, lambda: loaded.encode(work.texts, "document"))
-    chosen = [one["engine"] for one in engines.kept(home).values()]
+    chosen = [one["engine"] for one in kept(home).values()]
     note = f"by {chosen[-1]}" if chosen else ""
     return work.reading("ours", seconds, memory.most(), note)
 
