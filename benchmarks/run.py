@@ -66,8 +66,8 @@ BENCHMARKS = {
             "import",
             "import_speed.py",
             "import of generated files, every row checked, against `datasets.load_dataset`",
-            6,
-            ("--mb", "100", "--repeats", "5"),
+            8,
+            (),
             ("--mb", "1", "--repeats", "1"),
         ),
         Benchmark(
