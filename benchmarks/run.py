@@ -5,12 +5,13 @@
     python benchmarks/run.py --list            what there is
     python benchmarks/run.py --smoke           each as small as it goes: does it run at all?
 
-Before each it waits until the load of the machine has stayed below .3 for 20 seconds, for
-``--wait`` seconds at most; what had to begin without that, or found the machine busy at its end, is
-marked 'busy'. Threads of numeric libraries are set to the number of cores for both sides. All that
-was found goes to benchmarks/results/DATE.json, readings and machine included; the tables between
-``<!-- NAME -->`` and ``<!-- /NAME -->`` in docs/benchmarks.md are written from it. ``--tables``
-writes them again from the newest result of each benchmark without measuring.
+Before each it waits until others have used less than .3 of a core for 20 seconds, for ``--wait``
+seconds at most; what had to begin without that, or had others use more while it ran, is marked
+'busy'. Threads of numeric libraries are set to the number of cores for both sides. One that fails,
+or takes three times what it should, is said to have, and the others go on; the exit code is 1 then.
+All that was found goes to benchmarks/results/DATE.json, readings and machine included; the tables
+between ``<!-- NAME -->`` and ``<!-- /NAME -->`` in docs/benchmarks.md are written from it.
+``--tables`` writes them again from the newest result of each benchmark without measuring.
 """
 
 import argparse
@@ -22,20 +23,23 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.quiet import QUIET_LOAD, Others, wait_for_quiet
 from benchmarks.sides import Row, machine, read_rows, table
+from workbench.jobs.slots import gpus
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks/results"
 PAGE = ROOT / "docs/benchmarks.md"
-#: A machine is quiet when its load has stayed below this for so many seconds.
-QUIET_LOAD, QUIET_SECONDS = 0.3, 20.0
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
 
 
@@ -47,8 +51,12 @@ class Benchmark:
     script: str
     #: What is set against what.
     about: str
-    full: Sequence[str] = ()
-    smoke: Sequence[str] = ()
+    #: About how long it takes on two quiet cores; it is ended after three times that.
+    minutes: float
+    full: Sequence[str]
+    smoke: Sequence[str]
+    #: Left out on a machine without one, but for a smoke run.
+    needs_gpu: bool = False
 
 
 BENCHMARKS = {
@@ -57,14 +65,16 @@ BENCHMARKS = {
         Benchmark(
             "import",
             "import_speed.py",
-            "import of a generated JSONL file, every row checked, against `datasets.load_dataset`",
-            ("--mb", "1000", "--repeats", "7"),
+            "import of generated files, every row checked, against `datasets.load_dataset`",
+            8,
+            (),
             ("--mb", "1", "--repeats", "1"),
         ),
         Benchmark(
             "data-check",
             "data_check_speed.py",
             "the data check on generated rows",
+            4,
             ("--rows", "100000"),
             ("--rows", "1000"),
         ),
@@ -72,15 +82,61 @@ BENCHMARKS = {
             "evaluation",
             "evaluation_speed.py",
             "an evaluation job from kept encodings against sentence-transformers' evaluator",
-            ("--repeats", "7"),
+            5,
+            ("--repeats", "5"),
             ("--queries", "20", "--documents", "200", "--repeats", "1"),
         ),
         Benchmark(
             "search",
             "search_speed.py",
             "search through the workbench against bare FAISS with the same index file",
-            (),
+            20,
+            ("--turns", "2"),
             ("--vectors", "2000", "--questions", "2", "--turns", "1", "--structures", "flat"),
+        ),
+        Benchmark(
+            "app-start",
+            "app_start.py",
+            "the app's start and memory against the smallest Gradio app",
+            2,
+            ("--repeats", "6"),
+            ("--repeats", "1", "--settle", "0", "--cold"),
+        ),
+        Benchmark(
+            "training-speed",
+            "training_speed.py",
+            "a training step against that of a plain sentence-transformers script",
+            8,
+            ("--steps", "7"),
+            ("--groups", "embedding", "--steps", "1", "--batch", "2", "--length", "32"),
+        ),
+        Benchmark(
+            "training-cells",
+            "training_cells.py",
+            "steps of every kind of model with every method against plain sentence-transformers",
+            10,
+            ("--steps", "3"),
+            ("--steps", "1", "--only", "embedding MiniLM full"),
+        ),
+        Benchmark(
+            "encoding",
+            "encoding_speed.py",
+            "texts, single questions and serving against plain sentence-transformers in fp32",
+            7,
+            ("--documents", "200", "--questions", "60", "--repeats", "5"),
+            (
+                *("--documents", "4", "--questions", "2", "--repeats", "1"),
+                *("--parts", "texts", "--engine", "torch"),
+            ),
+        ),
+        Benchmark(
+            "gpu",
+            "gpu.py",
+            "training and encoding on a GPU against plain sentence-transformers",
+            8,
+            ("--seconds", "480"),
+            ("--device", "cpu", "--shapes", "tiny", "--pairs", "1"),
+            needs_gpu=True,
         ),
     )
 }
@@ -90,16 +146,38 @@ def main() -> None:
     asked = read_arguments()
     if asked.list:
         for one in BENCHMARKS.values():
-            print(f"{one.name:12} {one.about}")
+            print(f"{one.name:15} {one.about} ({one.minutes:g} minutes)")
         return
-    if not asked.tables:
-        for name in asked.names or BENCHMARKS:
-            found = measure(BENCHMARKS[name], smoke=asked.smoke, wait=asked.wait)
-            print(table([Row(**row) for row in found["rows"]]), flush=True)
-            if not asked.smoke:
-                keep(RESULTS, found)
+    failed = [] if asked.tables else [name for name in chosen(asked) if not tried(name, asked)]
     if not asked.smoke:
         write_tables(RESULTS, PAGE)
+    if failed:
+        raise SystemExit(f"Failed: {', '.join(failed)}.")
+
+
+def chosen(asked: argparse.Namespace) -> list[str]:
+    """The benchmarks that were named, or all that can be run here."""
+    if asked.names:
+        return list(asked.names)
+    without = [one.name for one in BENCHMARKS.values() if one.needs_gpu and not gpus()]
+    if without and not asked.smoke:
+        print(f"Left out, as there is no GPU: {', '.join(without)}.", file=sys.stderr)
+        return [name for name in BENCHMARKS if name not in without]
+    return list(BENCHMARKS)
+
+
+def tried(name: str, asked: argparse.Namespace) -> bool:
+    """Measure one, show it and keep it; False where that failed, which is said."""
+    print(f"{name}: {BENCHMARKS[name].about}", flush=True)
+    try:
+        found = measure(BENCHMARKS[name], smoke=asked.smoke, wait=asked.wait)
+    except (OSError, subprocess.SubprocessError, ValueError, TypeError) as error:
+        print(f"{name} failed: {error}", file=sys.stderr, flush=True)
+        return False
+    print(table([Row(**row) for row in found["rows"]]), flush=True)
+    if not asked.smoke:
+        keep(RESULTS, found)
+    return True
 
 
 def read_arguments() -> argparse.Namespace:
@@ -107,7 +185,9 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--smoke", action="store_true", help="as small as it goes; nothing is kept")
-    parser.add_argument("--wait", type=float, default=600.0, help="seconds to wait for quiet")
+    parser.add_argument(
+        "--wait", type=float, default=180.0, help="seconds to wait for quiet before each"
+    )
     parser.add_argument("--tables", action="store_true", help="write the page from what is kept")
     asked = parser.parse_args()
     if unknown := sorted(set(asked.names) - set(BENCHMARKS)):
@@ -116,28 +196,45 @@ def read_arguments() -> argparse.Namespace:
 
 
 def measure(benchmark: Benchmark, *, smoke: bool, wait: float) -> dict[str, Any]:
-    """Run one; its rows with when and where they were taken."""
+    """Run one; its rows with when and where they were taken.
+
+    Raises :class:`subprocess.SubprocessError` where it fails or takes too long, and what reading
+    its rows raises.
+    """
     quiet = True if smoke else wait_for_quiet(wait)
-    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
+    at = time.strftime("%Y-%m-%d %H:%M")
+    with Others() as others, tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         rows = Path(folder) / "rows.json"
-        subprocess.run(
-            [
-                *(sys.executable, str(ROOT / "benchmarks" / benchmark.script)),
-                *(benchmark.smoke if smoke else benchmark.full),
-                *("--out", str(rows)),
-            ],
-            cwd=ROOT,
-            env={**os.environ, **pinned(), "HF_HUB_OFFLINE": "1"},
-            check=True,
-        )
+        command = [sys.executable, str(ROOT / "benchmarks" / benchmark.script)]
+        command += benchmark.smoke if smoke else benchmark.full
+        run([*command, "--out", str(rows)], 3 * 60 * benchmark.minutes)
         found = read_rows(rows)
     return {
         "name": benchmark.name,
-        "at": time.strftime("%Y-%m-%d %H:%M"),
-        "busy": not quiet,
+        "at": at,
+        "busy": not quiet or others.cores >= QUIET_LOAD,
+        "others_cores": round(others.cores, 2),
         "machine": machine(),
         "rows": [asdict(row) for row in found],
     }
+
+
+def run(command: Sequence[str], seconds: float) -> None:
+    """Run a command to its end; after so many seconds it is ended with all that it started."""
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **pinned(), "HF_HUB_OFFLINE": "1"},
+    )
+    try:
+        if process.wait(seconds):
+            raise subprocess.CalledProcessError(process.returncode, command)
+    finally:
+        if process.returncode is None:
+            for one in [*psutil.Process(process.pid).children(recursive=True), process]:
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
+            process.wait()
 
 
 def pinned() -> dict[str, str]:
@@ -146,26 +243,6 @@ def pinned() -> dict[str, str]:
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     )
     return {name: os.environ.get(name, cores) for name in _THREADS}
-
-
-def wait_for_quiet(most: float) -> bool:
-    """True once nothing else has wanted the cores for a while; False when ``most`` is over.
-
-    The system's load average forgets in a minute or more, and a benchmark that ended just now is
-    still in it: so the load is what was used of the cores, second by second.
-    """
-    import psutil
-
-    began = quiet_since = time.monotonic()
-    psutil.cpu_percent(None)
-    while time.monotonic() - began < most:
-        used = psutil.cpu_percent(1.0) / 100 * (psutil.cpu_count() or 1)
-        if used >= QUIET_LOAD:
-            quiet_since = time.monotonic()
-        elif time.monotonic() - quiet_since >= QUIET_SECONDS:
-            return True
-    print("The machine did not become quiet; what is measured now is marked busy.", file=sys.stderr)
-    return False
 
 
 def keep(folder: Path, found: dict[str, Any]) -> None:
@@ -196,7 +273,8 @@ def write_tables(folder: Path, page: Path) -> None:
 def section(found: dict[str, Any]) -> str:
     """A result's table, with the machine and the day."""
     facts = found["machine"]
-    busy = "; **busy**: other work ran beside it" if found["busy"] else ""
+    others = f", {found['others_cores']:g} cores of it" if found.get("others_cores") else ""
+    busy = f"; **busy**: other work ran beside it{others}" if found["busy"] else ""
     where = f"{facts['processor']}, {facts['cores']} cores, {facts['memory_gb']} GB"
     rows = table([Row(**row) for row in found["rows"]])
     return f"\n{found['at']}, {where}{busy}.\n\n{rows}\n\n"

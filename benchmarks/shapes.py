@@ -5,7 +5,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-#: Of BERT base and of Qwen2 1.5B, as their published configurations say.
+#: Of BERT base, MiniLM (6 layers) and Qwen2 1.5B, as their published configurations say.
 BERT = {
     "vocab_size": 30522,
     "hidden_size": 768,
@@ -13,6 +13,12 @@ BERT = {
     "num_attention_heads": 12,
     "intermediate_size": 3072,
     "max_position_embeddings": 512,
+}
+MINILM = {
+    **BERT,
+    "hidden_size": 384,
+    "num_hidden_layers": 6,
+    "intermediate_size": 1536,
 }
 QWEN2 = {
     "vocab_size": 151936,
@@ -31,11 +37,16 @@ _SYLLABLES = [first + vowel for first in "bdfgklmnprstvz" for vowel in "aeiou"]
 _LEARNED = 8000
 
 
+def made_up(chance: random.Random) -> list[str]:
+    """4,000 words."""
+    return ["".join(chance.choices(_SYLLABLES, k=3)) for _ in range(4000)]
+
+
 def write_rows(path: Path, *, rows: int, query: int, passage: int, negatives: int) -> list[str]:
     """JSON lines of words by chance; the result is the texts. ``query`` and ``passage`` are words,
     each at least one token."""
     chance = random.Random(13)
-    words = ["".join(chance.choices(_SYLLABLES, k=3)) for _ in range(4000)]
+    words = made_up(chance)
 
     def text(count: int) -> str:
         return " ".join(chance.choices(words, k=count))
@@ -57,8 +68,20 @@ def write_rows(path: Path, *, rows: int, query: int, passage: int, negatives: in
 def save_encoder(folder: Path, texts: list[str], shape: dict[str, Any], device: str) -> None:
     """A BERT without head, in fp32, whose tokens are whole words."""
     import torch
+    from transformers import BertConfig, BertModel
+
+    torch.manual_seed(0)
+    with torch.device(device):
+        model = BertModel(BertConfig(**shape))
+    model.save_pretrained(str(folder))
+    save_words(folder, texts, shape["max_position_embeddings"])
+
+
+def save_words(folder: Path, texts: list[str], limit: int) -> None:
+    """A tokenizer whose tokens are the texts' whole words, with one before and one behind a text;
+    ``limit`` tokens at most."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
     words += sorted({word for text in texts for word in text.split()})
@@ -67,17 +90,13 @@ def save_encoder(folder: Path, texts: list[str], shape: dict[str, Any], device: 
     tokenizer.post_processor = processors.TemplateProcessing(
         "[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", [("[CLS]", 2), ("[SEP]", 3)]
     )
-    torch.manual_seed(0)
-    with torch.device(device):
-        model = BertModel(BertConfig(**shape))
-    model.save_pretrained(str(folder))
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token="[PAD]",
         unk_token="[UNK]",
         cls_token="[CLS]",
         sep_token="[SEP]",
-        model_max_length=shape["max_position_embeddings"],
+        model_max_length=limit,
     ).save_pretrained(str(folder))
 
 

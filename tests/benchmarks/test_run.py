@@ -1,5 +1,6 @@
 """benchmarks/run.py: what it keeps, what it writes, and that every benchmark runs at all."""
 
+import argparse
 import json
 import subprocess
 import sys
@@ -8,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks import run
+from benchmarks import quiet, run
+from benchmarks.run import Benchmark
 
 ROOT = Path(__file__).resolve().parents[2]
 FACTS = {"processor": "A processor", "cores": 2, "memory_gb": 24}
@@ -60,13 +62,81 @@ def test_the_page_has_a_place_for_every_benchmark() -> None:
 
 def test_a_machine_that_stays_busy_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("psutil.cpu_percent", lambda interval: 100.0)
-    assert not run.wait_for_quiet(0.05)
+    assert not quiet.wait_for_quiet(0.05)
 
 
 def test_a_quiet_machine_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("psutil.cpu_percent", lambda interval: 1.0)
-    monkeypatch.setattr(run, "QUIET_SECONDS", 0.0)
-    assert run.wait_for_quiet(60.0)
+    monkeypatch.setattr(quiet, "QUIET_SECONDS", 0.0)
+    assert quiet.wait_for_quiet(60.0)
+
+
+@pytest.mark.parametrize(("waited", "left"), [(2.0, 8.0), (0.0, 7.0)])
+def test_what_others_use_is_what_the_benchmarks_own_processes_do_not(
+    monkeypatch: pytest.MonkeyPatch, waited: float, left: float
+) -> None:
+    """Those that somebody waited for, or those that were seen, whichever are more."""
+    machine, own = iter([100.0, 110.0]), iter([0.0, waited])
+    clock = iter([0.0, 1.0])
+    monkeypatch.setattr(quiet, "_machine", lambda: next(machine))
+    monkeypatch.setattr(quiet, "_waited_for", lambda: next(own))
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    monkeypatch.setattr(quiet.Others, "_look", lambda self: None)
+    with quiet.Others() as others:
+        others._seen = {} if waited else {1: 2.5, 2: 0.5}
+    monkeypatch.undo()
+    assert others.cores == left
+
+
+def small(name: str, script: str, minutes: float = 1.0) -> Benchmark:
+    return Benchmark(name, script, "", minutes, (), ())
+
+
+@pytest.fixture
+def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with two benchmarks, of which the first fails."""
+    folder = tmp_path / "benchmarks"
+    folder.mkdir()
+    row = {"name": "reading", "unit": "s", "better": "less", "ours": [1.0], "theirs": [2.0]}
+    (folder / "fails.py").write_text("raise SystemExit(3)")
+    (folder / "works.py").write_text(
+        f"import json, sys\nopen(sys.argv[-1], 'w').write(json.dumps([{row!r}]))"
+    )
+    (folder / "stays.py").write_text("import time\ntime.sleep(600)")
+    monkeypatch.setattr(run, "ROOT", tmp_path)
+    monkeypatch.setattr(run, "RESULTS", folder / "results")
+    monkeypatch.setattr(run, "PAGE", tmp_path / "page.md")
+    run.PAGE.write_text("<!-- works -->\n<!-- /works -->\n")
+    all_of = {one: small(one, f"{one}.py") for one in ("fails", "works")}
+    monkeypatch.setattr(run, "BENCHMARKS", all_of)
+    return folder
+
+
+def test_one_that_fails_does_not_stop_the_others(
+    scripts: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run, "wait_for_quiet", lambda most: False)
+    monkeypatch.setattr(sys, "argv", ["run.py"])
+    with pytest.raises(SystemExit, match="Failed: fails"):
+        run.main()
+    assert "fails failed: " in capfd.readouterr().err
+    assert "**busy**" in run.PAGE.read_text() and "| reading |" in run.PAGE.read_text()
+
+
+def test_one_that_takes_too_long_is_ended(scripts: Path) -> None:
+    with pytest.raises(subprocess.TimeoutExpired):
+        run.run([sys.executable, str(scripts / "stays.py")], 0.05)
+
+
+def test_what_needs_a_gpu_is_left_out_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "gpus", tuple)
+    asked = argparse.Namespace(names=[], smoke=False)
+    assert "gpu" not in run.chosen(asked) and "search" in run.chosen(asked)
+    asked.names = ["gpu"]
+    assert run.chosen(asked) == ["gpu"], "who names it shall see it fail"
+    monkeypatch.setattr(run, "gpus", lambda: ("0",))
+    asked.names = []
+    assert "gpu" in run.chosen(asked)
 
 
 def test_an_unknown_name_is_bad_usage() -> None:
@@ -77,9 +147,11 @@ def test_an_unknown_name_is_bad_usage() -> None:
     assert "no benchmark is called nothing" in done.stderr
 
 
-@pytest.mark.slow  # Real jobs and processes, as small as they go.
-@pytest.mark.parametrize("name", list(run.BENCHMARKS))
+@pytest.mark.slow  # Real jobs and processes, as small as they go. The GPU's: test_gpu.py.
+@pytest.mark.parametrize("name", [name for name in run.BENCHMARKS if name != "gpu"])
 def test_every_benchmark_runs(name: str) -> None:
+    if "--out" not in (ROOT / "benchmarks" / run.BENCHMARKS[name].script).read_text():
+        pytest.skip("its script writes no rows yet")
     found = run.measure(run.BENCHMARKS[name], smoke=True, wait=0)
     assert found["rows"]
     assert all(row["ours"] for row in found["rows"])
