@@ -78,6 +78,11 @@ class Batch:
     def __len__(self) -> int:
         return len(self.queries)
 
+    @property
+    def bytes(self) -> int:
+        """What its texts take."""
+        return int(self.queries.nbytes + self.texts.nbytes)
+
 
 def from_rows(rows: list[Row], lines: list[int]) -> Batch:
     """Rows that were read one by one."""
@@ -99,6 +104,58 @@ def from_rows(rows: list[Row], lines: list[int]) -> Batch:
         ids=[row.query_id for row in rows] if any(row.query_id for row in rows) else None,
         fields=[row.fields for row in rows] if any(row.fields for row in rows) else None,
         lacks=[row.lacks for row in rows] if any(row.lacks for row in rows) else None,
+    )
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """The rows of several batches in one."""
+    if len(batches) == 1:
+        return batches[0]
+    rows = [len(one) for one in batches]
+    texts = [len(one.texts) for one in batches]
+    starts = np.cumsum([0, *rows[:-1]])
+    details = [one.details or Details() for one in batches]
+
+    def beside(columns: list[Any], counts: list[int], empty: Any) -> list[Any] | None:
+        """Columns of some of the batches as one; None where none has it."""
+        if all(one is None for one in columns):
+            return None
+        parts = zip(columns, counts, strict=True)
+        return list(chain.from_iterable([empty] * n if one is None else one for one, n in parts))
+
+    def of_rows(name: str, empty: Any) -> list[Any] | None:
+        return beside([getattr(one, name) for one in batches], rows, empty)
+
+    def of_texts(name: str, empty: Any) -> list[Any] | None:
+        return beside([getattr(one, name) for one in details], texts, empty)
+
+    known = Details(
+        of_texts("ids", None),
+        of_texts("titles", ""),
+        of_texts("fields", ""),
+        of_texts("pictures", ""),
+    )
+    scores = None
+    if any(one.scores is not None for one in batches):
+        scores = np.concatenate(
+            [
+                np.full(n, np.nan, np.float32) if one.scores is None else one.scores
+                for one, n in zip(batches, texts, strict=True)
+            ]
+        )
+    return Batch(
+        lines=np.concatenate([one.lines for one in batches]),
+        queries=pa.concat_arrays([one.queries for one in batches]),
+        texts=pa.concat_arrays([one.texts for one in batches]),
+        owner=np.concatenate([one.owner + n for one, n in zip(batches, starts, strict=True)]),
+        place=np.concatenate([one.place for one in batches]),
+        grades=np.concatenate([one.grades for one in batches]),
+        scores=scores,
+        details=None if known == Details() else known,
+        prompts=of_rows("prompts", None),
+        ids=of_rows("ids", None),
+        fields=of_rows("fields", ""),
+        lacks=of_rows("lacks", ""),
     )
 
 

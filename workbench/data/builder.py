@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from workbench.data import digests
-from workbench.data.batch import Batch, Details, content, from_rows
+from workbench.data.batch import Batch, Details, content, from_rows, joined
 from workbench.data.edges import GIVEN, IRRELEVANT, SCORED, EdgeSpool, Said
 from workbench.data.problems import Report
 from workbench.data.shapes.row import Row
@@ -25,6 +25,8 @@ from workbench.data.writer import DOCUMENTS, QUERIES, Background, TableWriter
 Array = np.ndarray[Any, Any]
 _BATCH_ROWS = 5_000
 _BATCH_CHARS = 1 << 20
+#: Texts that are added at once: every call costs the same for few as for many.
+_BATCH_BYTES = 2 << 20
 #: Marks on a query: something is relevant to it; a judgment was left out for its split; it is
 #: judged, if only irrelevant.
 POSITIVE, LEAKED, JUDGED = 1, 2, 4
@@ -47,7 +49,7 @@ class Builder:
         self.background = Background()
         self.documents = TableWriter(folder / "files/documents.parquet", DOCUMENTS, self.background)
         self.queries = TableWriter(
-            folder / "spool/queries.parquet", SPOOLED_QUERIES, self.background, compression="none"
+            folder / "spool/queries.arrow", SPOOLED_QUERIES, self.background, spool=True
         )
         self.edges = EdgeSpool(folder / "spool/edges.bin")
         self.lengths = {"query": Lengths(), "document": Lengths()}
@@ -66,6 +68,8 @@ class Builder:
         self._rows: list[Row] = []
         self._lines: list[int] = []
         self._chars = 0
+        self._batches: list[Batch] = []
+        self._held = 0
         self._report: Report | None = None
         self._split = TRAIN
         #: The files that rows came from, in their order.
@@ -94,13 +98,31 @@ class Builder:
         self._lines.append(line)
         self._chars += len(row.query) + sum(map(len, row.documents)) + 32 * len(row.documents)
         if self._chars >= _BATCH_CHARS or len(self._rows) >= _BATCH_ROWS:
-            self.flush()
+            self._gather()
+
+    def take(self, batch: Batch) -> None:
+        """Many rows; batches are collected until they are large enough."""
+        self._gather()
+        self._hold(batch)
 
     def flush(self) -> None:
+        """Add what was collected."""
+        self._gather()
+        batches, self._batches, self._held = self._batches, [], 0
+        if batches:
+            self._add(joined(batches))
+
+    def _gather(self) -> None:
         rows, lines = self._rows, self._lines
         self._rows, self._lines, self._chars = [], [], 0
         if rows:
-            self.take(from_rows(rows, lines))
+            self._hold(from_rows(rows, lines))
+
+    def _hold(self, batch: Batch) -> None:
+        self._batches.append(batch)
+        self._held += batch.bytes
+        if self._held >= _BATCH_BYTES:
+            self.flush()
 
     def forget_texts(self) -> None:
         """Let go of the digests: no row will be added any more."""
@@ -114,7 +136,7 @@ class Builder:
 
     # -- one batch ---------------------------------------------------------------------------
 
-    def take(self, batch: Batch) -> None:
+    def _add(self, batch: Batch) -> None:
         """Add the rows of a batch: to what is known already, or as something new."""
         query_rows, fresh = self._queries(batch)
         keys = content(batch.texts, batch.details)

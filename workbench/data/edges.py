@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from workbench.data import digests
 from workbench.data.problems import Report
 from workbench.data.shapes.row import Pair
 from workbench.data.splits import CODES, DEV, SPLITS, TRAIN, Shares, carve
-from workbench.data.writer import PAIRS, Background, Inline, TableWriter
+from workbench.data.writer import PAIRS, Background, Inline, TableWriter, along, spooled
 
 Array = np.ndarray[Any, Any]
 EDGE = np.dtype(
@@ -246,8 +245,8 @@ class PairSpool:
         )
         groups, keep = self._judge(table, lines)
         if self._writer is None:
-            spool = self._folder / "spool/pairs.parquet"
-            self._writer = TableWriter(spool, _SPOOLED, self._background)
+            spool = self._folder / "spool/pairs.arrow"
+            self._writer = TableWriter(spool, _SPOOLED, self._background, spool=True)
         self._writer.write(table.filter(pa.array(keep)))
         self._splits.extend([self._split] * int(keep.sum()))
         self._groups.extend(groups[keep].tolist())
@@ -301,16 +300,11 @@ class PairSpool:
         assert self._writer is not None
         names = np.array(SPLITS)
         writer = TableWriter(self._folder / FILE, PAIRS, Inline())
-        start = 0
-        with pq.ParquetFile(self._writer.path) as spool:
-            for group in range(spool.num_row_groups):
-                check()
-                table = spool.read_row_group(group, use_threads=False)
-                codes = splits[start : start + table.num_rows]
-                start += table.num_rows
-                label = pa.array(names[codes].tolist(), pa.string())
-                labelled = table.append_column("split", label)
-                writer.write(labelled.select(PAIRS.names).cast(PAIRS))
+        for table, codes in along(spooled(self._writer.path), splits):
+            check()
+            label = pa.array(names[codes].tolist(), pa.string())
+            labelled = table.append_column("split", label)
+            writer.write(labelled.select(PAIRS.names).cast(PAIRS))
         writer.close()
 
 

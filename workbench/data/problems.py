@@ -8,6 +8,8 @@ wrong and how to fix it.
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ SHOWN = 100
 _BUFFER = 2_000
 #: Characters of a detail inside a sentence, and of one that is the whole sentence.
 _DETAIL, _SENTENCE = 80, 320
+#: Sentences with details of at most so many characters are kept, to be said again.
+_REMEMBERED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,10 +369,8 @@ class ProblemLog:
             self.refused_rows += 1
         if self._stored + len(self._buffer) >= LISTED:
             return
-        sentence = kind.refused if found == "error" and kind.refused else kind.what
-        room = _SENTENCE if sentence == "{detail}" else _DETAIL
-        what = sentence.format(detail=shorten(detail, room))
-        message = f"{what} {kind.fix.format(hint=hint)}".strip()
+        said = _known_message if len(detail) + len(hint) < _REMEMBERED else _message
+        message = said(kind, found, detail, hint)
         problem = Problem(
             _plain(file), line, _plain(field) if field else None, code, found, message
         )
@@ -402,8 +404,9 @@ class ProblemLog:
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._path, _SCHEMA, compression="zstd")
         if self._buffer:
-            rows = [problem.to_dict() for problem in self._in_order(self._buffer)]
-            self._writer.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA))
+            rows = map(attrgetter(*_SCHEMA.names), self._in_order(self._buffer))
+            columns = map(pa.array, zip(*rows, strict=True), _SCHEMA.types)
+            self._writer.write_table(pa.table(list(columns), schema=_SCHEMA))
         self._stored += len(self._buffer)
         self._buffer = []
 
@@ -426,9 +429,21 @@ def shorten(text: str, limit: int = _DETAIL) -> str:
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 
+def _message(kind: ProblemKind, severity: str, detail: str, hint: str) -> str:
+    """What is said of a problem."""
+    sentence = kind.refused if severity == "error" and kind.refused else kind.what
+    room = _SENTENCE if sentence == "{detail}" else _DETAIL
+    what = sentence.format(detail=shorten(detail, room))
+    return f"{what} {kind.fix.format(hint=hint)}".strip()
+
+
+#: Of thousands of rows most have the same said of them.
+_known_message = lru_cache(1_000)(_message)
+
+
 def _plain(text: str) -> str:
     """File names and texts may carry lone surrogates, which no file of ours can hold."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def read_problems(path: Path, offset: int, limit: int, code: str | None = None) -> list[Problem]:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from workbench.data.batch import TextBatch, content
 from workbench.data.builder import JUDGED, POSITIVE, Builder
@@ -28,7 +27,16 @@ from workbench.data.splits import (
     remarks,
     seated,
 )
-from workbench.data.writer import CANDIDATES, JUDGMENTS, QUERIES, Inline, Manifest, TableWriter
+from workbench.data.writer import (
+    CANDIDATES,
+    JUDGMENTS,
+    QUERIES,
+    Inline,
+    Manifest,
+    TableWriter,
+    along,
+    spooled,
+)
 from workbench.errors import NoGoodRows, StrictRefused
 from workbench.jobs.files import folder_bytes
 from workbench.jobs.reporting import JobContext
@@ -177,23 +185,17 @@ def _write_queries(builder: Builder, splits: Array, check: Callable[[], None]) -
         name: TableWriter(builder.folder / path, QUERIES, Inline())
         for name, path in QUERY_FILES.items()
     }
-    start = 0
-    with pq.ParquetFile(builder.queries.path) as spool:
-        for group in range(spool.num_row_groups):
-            check()
-            if group % _TRIM == 0:  # Spooled texts come and go in large pieces.
-                pa.default_memory_pool().release_unused()
-            table = spool.read_row_group(group, use_threads=False)
-            codes = splits[start : start + table.num_rows]
-            start += table.num_rows
-            for name, writer in writers.items():
-                chosen = codes == CODES[name]
-                if not chosen.any():
-                    continue
-                part = table if chosen.all() else table.filter(pa.array(chosen))
-                label = pa.array([name] * part.num_rows, pa.string())
-                labelled = part.append_column("split", label)
-                writer.write(labelled.select(QUERIES.names).cast(QUERIES))
+    for number, (table, codes) in enumerate(along(spooled(builder.queries.path), splits)):
+        check()
+        if number % _TRIM == 0:  # Spooled texts come and go in large pieces.
+            pa.default_memory_pool().release_unused()
+        for name, writer in writers.items():
+            chosen = codes == CODES[name]
+            if not chosen.any():
+                continue
+            part = table if chosen.all() else table.filter(pa.array(chosen))
+            labelled = part.append_column("split", pa.repeat(name, part.num_rows))
+            writer.write(labelled.select(QUERIES.names).cast(QUERIES))
     for writer in writers.values():
         writer.close()
 
@@ -211,7 +213,7 @@ def _write_edges(builder: Builder, new_row: Array, check: Callable[[], None]) ->
         columns = [sure["query"], sure["document"], sure["grade"]]
         judgments.write(_table(columns, JUDGMENTS))
         picked, rank = offered(edges, sure)
-        origin = pa.array(["given"] * len(picked), pa.string())
+        origin = pa.repeat("given", len(picked))
         score = pa.array(picked["score"], pa.float32(), mask=np.isnan(picked["score"]))
         columns = [picked["query"], picked["document"], origin, rank, score]
         candidates.write(_table(columns, CANDIDATES))

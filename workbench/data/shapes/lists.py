@@ -140,6 +140,8 @@ class ListReader:
 
     def _ids_of(self, rows: RowBlock, good: Array, bad: Array, relevant: Array) -> Details | None:
         """The documents' ids; None where none has any."""
+        if not {self.positive_ids, self.negative_ids} & {*rows.names}:
+            return None
         found: Array = np.full(len(relevant), None, object)
         for fields, column, count, side in (
             (self.positives, self.positive_ids, good, relevant),
