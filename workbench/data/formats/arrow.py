@@ -19,6 +19,7 @@ from workbench.data.formats.jsonrows import Record
 from workbench.data.formats.tables import MISSING, BadList, join, listed, same_names
 from workbench.data.problems import Report, shorten
 from workbench.data.shapes.blocks import Doubt
+from workbench.data.text_counts import bytes_of
 
 # Rows that are Arrow's columns already: no text of them becomes a Python object.
 
@@ -101,7 +102,7 @@ class ArrowBlock:
         """Raise :class:`Doubt` for a text that is blank, broken, or stands for something else."""
         if not len(texts):
             return
-        ends, held = _bytes(texts)
+        ends, held = bytes_of(texts)
         if (ends[1:] == ends[:-1]).any():
             raise Doubt
         if held[ends[0] : ends[-1]].max() >= 0x80:
@@ -115,7 +116,7 @@ class ArrowBlock:
 
     def _odd(self, name: str, texts: pa.StringArray) -> Array:
         """The places of texts that may be blank or stand for something else."""
-        ends, held = _bytes(texts)
+        ends, held = bytes_of(texts)
         filled = np.flatnonzero(ends[1:] > ends[:-1])
         starts = ends[filled]
         firsts = held[starts]
@@ -142,13 +143,6 @@ class ArrowBlock:
 
 def _is_id(name: str) -> bool:
     return name.lower().endswith("id")
-
-
-def _bytes(texts: pa.StringArray) -> tuple[Array, Array]:
-    """Where each text ends in the bytes of all, after the first one's beginning, and the bytes."""
-    _, offsets, data = texts.buffers()
-    ends = np.frombuffer(offsets, np.int32, len(texts) + 1, texts.offset * 4)
-    return ends, np.frombuffer(data or b"", np.uint8)
 
 
 def _strings(array: Any) -> pa.StringArray:
