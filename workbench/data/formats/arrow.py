@@ -222,10 +222,12 @@ def _in_parquet(file: OpenFile) -> Iterator[tuple[int, Any]]:
         with (
             file.whole() as stream,
             file.sharing() as done,
-            pq.ParquetFile(stream, buffer_size=_BUFFER) as table,
+            # Else whole row groups are read ahead.
+            pq.ParquetFile(stream, buffer_size=_BUFFER, pre_buffer=False) as table,
         ):
             total = max(1, table.metadata.num_rows)
-            for batch in table.iter_batches(batch_size=_rows_at_once(file, table.metadata)):
+            rows = _rows_at_once(file, table.metadata)
+            for batch in table.iter_batches(batch_size=rows, use_threads=False):
                 yield number, batch
                 number += batch.num_rows
                 done(number / total)
