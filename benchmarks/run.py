@@ -57,8 +57,8 @@ BENCHMARKS = {
         Benchmark(
             "import",
             "import_speed.py",
-            "import of a generated JSONL file, every row checked, against `datasets.load_dataset`",
-            ("--mb", "1000", "--repeats", "7"),
+            "import of generated files, every row checked, against `datasets.load_dataset`",
+            (),
             ("--mb", "1", "--repeats", "1"),
         ),
         Benchmark(

@@ -31,8 +31,8 @@ EDGE = np.dtype(
 #: irrelevant, and a judged document that a teacher scored besides.
 GIVEN, IRRELEVANT, SCORED = -1, -2, -3
 #: Edges sorted at a time: this many, or so many that the spool is not read more often than that.
-RANGE, SCANS = 60_000, 64
-_SCAN = 100_000
+RANGE, SCANS = 30_000, 64
+_SCAN = 30_000
 
 
 class EdgeSpool:

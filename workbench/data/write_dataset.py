@@ -143,6 +143,7 @@ def finish(builder: Builder, shares: Shares, check: Callable[[], None]) -> Finis
     builder.forget_texts()
     builder.documents.close()
     builder.queries.close()
+    pa.default_memory_pool().release_unused()
     groups = np.frombuffer(builder.groups, np.int32)
     said = np.frombuffer(builder.splits, np.int8)[groups] if len(groups) else np.zeros(0, np.int8)
     marks = np.frombuffer(builder.marks, np.int8)
@@ -153,9 +154,9 @@ def finish(builder: Builder, shares: Shares, check: Callable[[], None]) -> Finis
     splits = seated(splits, groups, relevant)
     new_row = _renumber(splits, keep)
     counts = {name: int((keep & (splits == code)).sum()) for name, code in CODES.items()}
-    builder.background.submit(_write_queries, builder, np.where(keep, splits, -1), check)
+    # One after the other: both at once would need the memory of both.
+    _write_queries(builder, np.where(keep, splits, -1), check)
     rows = _write_edges(builder, new_row, check)
-    builder.background.wait()
     shutil.rmtree(builder.folder / "spool")
     return Finished(
         {"documents": builder.documents.rows, "queries": int(keep.sum()), **rows},
