@@ -6,6 +6,7 @@ in a spool until every file is read, because only then their splits are known.
 
 import array
 from collections import Counter
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -275,10 +276,11 @@ class Builder:
         _, first = self._row_digests.resolve(row_keys, 0)
         unseen = np.zeros(len(batch), bool)
         unseen[first] = True
-        for place in np.flatnonzero(keep & ~fresh).tolist():
-            code = "duplicate-query" if unseen[place] else "duplicate-row"
-            if not (self.gathers and unseen[place]):
-                self._tell(code, int(batch.lines[place]), "query")
+        again = np.flatnonzero(keep & ~fresh).tolist()
+        for is_new, places in groupby(again, unseen.tolist().__getitem__):
+            if self._report is not None and not (self.gathers and is_new):
+                code = "duplicate-query" if is_new else "duplicate-row"
+                self._report.add_rows(code, batch.lines[list(places)].tolist(), "query")
         return unseen
 
     def _no_positive(self, batch: Batch, keys: Array, keep: Array) -> Array:

@@ -6,9 +6,8 @@ wrong and how to fix it.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -23,8 +22,6 @@ SHOWN = 100
 _BUFFER = 2_000
 #: Characters of a detail inside a sentence, and of one that is the whole sentence.
 _DETAIL, _SENTENCE = 80, 320
-#: Sentences with details of at most so many characters are kept, to be said again.
-_REMEMBERED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,21 +356,34 @@ class ProblemLog:
     ) -> None:
         """``count``: how many cells or rows the one entry of the list stands for."""
         kind = PROBLEMS[code]
-        self.counts[code] += count
         found = severity or kind.severity
+        self._count(code, kind, found, file, line, count)
+        if self._stored + len(self._buffer) < LISTED:
+            name = _plain(field) if field else None
+            message = _message(kind, found, detail, hint)
+            self._list(Problem(_plain(file), line, name, code, found, message))
+
+    def add_rows(self, code: str, file: str, lines: Sequence[int], field: str) -> None:
+        """The same problem in each of these lines, of its kind's severity and without a detail."""
+        kind, name = PROBLEMS[code], _plain(file)
+        message = _message(kind, kind.severity, "", "")
+        for line in lines:
+            self._count(code, kind, kind.severity, file, line, 1)
+            if self._stored + len(self._buffer) < LISTED:
+                self._list(Problem(name, line, field, code, kind.severity, message))
+
+    def _count(
+        self, code: str, kind: ProblemKind, severity: str, file: str, line: int | None, count: int
+    ) -> None:
+        self.counts[code] += count
         # A warning that is usually an error says that a part of the row was left out.
-        if found == "error" or kind.altered or kind.severity == "error":
+        if severity == "error" or kind.altered or kind.severity == "error":
             self.refusable += count
-        if found == "error" and line is not None and (file, line) != self._last_refused:
+        if severity == "error" and line is not None and (file, line) != self._last_refused:
             self._last_refused = (file, line)
             self.refused_rows += 1
-        if self._stored + len(self._buffer) >= LISTED:
-            return
-        said = _known_message if len(detail) + len(hint) < _REMEMBERED else _message
-        message = said(kind, found, detail, hint)
-        problem = Problem(
-            _plain(file), line, _plain(field) if field else None, code, found, message
-        )
+
+    def _list(self, problem: Problem) -> None:
         if len(self._first) < SHOWN:
             self._first.append(problem)
         self._buffer.append(problem)
@@ -437,10 +447,6 @@ def _message(kind: ProblemKind, severity: str, detail: str, hint: str) -> str:
     return f"{what} {kind.fix.format(hint=hint)}".strip()
 
 
-#: Of thousands of rows most have the same said of them.
-_known_message = lru_cache(1_000)(_message)
-
-
 def _plain(text: str) -> str:
     """File names and texts may carry lone surrogates, which no file of ours can hold."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
@@ -500,6 +506,12 @@ class Report:
                 severity=severity,
                 count=count,
             )
+
+    def add_rows(self, code: str, lines: Sequence[int], field: str) -> None:
+        """The same problem in each of these lines."""
+        if lines and not self._quiet:
+            self.spoken = True
+            self._log.add_rows(code, self.file, lines, field)
 
     def once(
         self, code: str, field: str, *, detail: str, hint: str = "", line: int | None = None
