@@ -1,9 +1,9 @@
 """Import speed and memory, against ``datasets.load_dataset`` on the same files.
 
-    python benchmarks/import_speed.py --mb 1000 --repeats 5
-    python benchmarks/import_speed.py --shape beir --mb 200
+    python benchmarks/import_speed.py
+    python benchmarks/import_speed.py --shape beir csv --mb 100 --repeats 3
 
-Makes files of one shape, in which a third of the texts stand more than once, then has both read
+Makes files of each shape, in which a third of the texts stand more than once, then has both read
 them in turns. Every reading is a fresh process with fresh folders. The shapes:
 
 - ``plain``: JSONL of a query, one positive, three negatives, 200 words each;
@@ -14,33 +14,34 @@ them in turns. Every reading is a fresh process with fresh folders. The shapes:
 
 - ``import``: the function that ``data add`` runs, in a process of its own, as a job's worker is;
 - ``datasets``: ``load_dataset`` in a process of its own;
-- ``command``: the whole ``python -m workbench data add``, with all its processes.
+- ``command``: the whole ``python -m workbench data add``, with all its processes (``plain`` only),
+  set against the whole process around load_dataset.
 
-The ratio is that of the medians of import and load_dataset, without the start of their processes;
-the whole command is set against the whole process around load_dataset.
+Import and load_dataset are measured without the start of their processes. Peak memory is that of
+the whole process, set against the 200 MB and 32 bytes per distinct text that it may take.
 """
 
 import argparse
+import atexit
 import csv
 import json
 import os
 import random
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.sides import Row, write_rows
+from benchmarks.sides import Row, table, turns, write_rows
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "benchmarks/out"
@@ -254,6 +255,18 @@ def measure(command: list[str]) -> dict[str, Any]:
     }
 
 
+@cache
+def made_home() -> str:
+    """A workspace in which nothing is yet."""
+    folder = tempfile.mkdtemp(prefix="import-speed-home-", dir=OUT)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    command = [sys.executable, "-m", "workbench", "--home", folder, "data", "list", "--json"]
+    subprocess.run(
+        command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    return folder
+
+
 def once(kind: str, paths: list[Path]) -> dict[str, Any]:
     folder = tempfile.mkdtemp(prefix="import-speed-", dir=OUT)
     python = sys.executable
@@ -268,10 +281,7 @@ def once(kind: str, paths: list[Path]) -> dict[str, Any]:
     }
     try:
         if kind == "import":  # A worker finds its home made and migrated.
-            command = [python, "-m", "workbench", "--home", folder, "data", "list", "--json"]
-            subprocess.run(
-                command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
+            shutil.copytree(made_home(), folder, dirs_exist_ok=True)
         return measure(commands[kind])
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -279,83 +289,66 @@ def once(kind: str, paths: list[Path]) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--shape", choices=SHAPES, default="plain")
-    parser.add_argument("--mb", type=int, default=1000, help="the file's size")
+    parser.add_argument("--shape", choices=SHAPES, nargs="+", default=list(SHAPES))
+    parser.add_argument("--mb", type=int, default=200, help="the size of a shape's files")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, help="write the rows of run.py to this file")
     options = parser.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
-    paths = make_files(options.shape, options.mb, options.seed)
-    megabytes = sum(path.stat().st_size for path in paths) / 1e6
-    found: dict[str, list[dict[str, Any]]] = {"import": [], "datasets": [], "command": []}
-    for repeat in range(options.repeats):
-        # Who is first in one turn is last in the next.
-        for kind in list(found)[:: -1 if repeat % 2 else 1]:
-            one = once(kind, paths)
-            found[kind].append(one)
-            inner = f"{megabytes / one['seconds']:.0f} MB/s, " if "seconds" in one else ""
-            print(
-                f"{repeat + 1} {kind:9} {inner}process {one['wall']:.1f} s, "
-                f"{one['memory']:.0f} MB (all processes {one['memory_all']:.0f} MB)",
-                flush=True,
-            )
-    report(found, megabytes)
-    write_rows(options.out, rows(found, megabytes, options.shape))
+    rows: list[Row] = []
+    for shape in options.shape:
+        paths = make_files(shape, options.mb, options.seed)
+        found = compare(paths, options.repeats, command=shape == "plain")
+        measured = rows_of(found, sum(path.stat().st_size for path in paths) / 1e6, shape)
+        print(table(measured), flush=True)
+        rows += measured
+    write_rows(options.out, rows)
 
 
-def rows(found: dict[str, list[dict[str, Any]]], megabytes: float, shape: str) -> list[Row]:
+#: Readings of one kind: import, datasets, command.
+Readings = dict[str, list[dict[str, Any]]]
+
+
+def compare(paths: list[Path], pairs: int, command: bool) -> Readings:
+    """Import and load_dataset in turns, and after each pair the whole command if asked."""
+    found: Readings = {"import": [], "datasets": [], "command": []}
+    both = turns(partial(once, "import", paths), partial(once, "datasets", paths), pairs)
+    for own, other in both:
+        found["import"].append(own)
+        found["datasets"].append(other)
+        if command:
+            found["command"].append(once("command", paths))
+    return found
+
+
+def rows_of(found: Readings, megabytes: float, shape: str) -> list[Row]:
     def of(kind: str, key: str) -> list[float]:
         return [one[key] for one in found[kind]]
 
     def rate(kind: str, key: str) -> list[float]:
         return [megabytes / seconds for seconds in of(kind, key)]
 
-    size = f"{megabytes:,.0f} MB of {SHAPES[shape]}"
-    return [
-        Row(
-            f"import, {size}",
-            "MB/s",
-            "more",
-            rate("import", "seconds"),
-            rate("datasets", "seconds"),
-        ),
-        Row("the same, processor time", "s", "less", of("import", "cpu"), of("datasets", "cpu")),
-        Row("whole command", "MB/s", "more", rate("command", "wall"), rate("datasets", "wall")),
-        Row(
-            "peak memory of the process",
-            "MB",
-            "less",
-            of("import", "memory"),
-            of("datasets", "memory"),
-        ),
-    ]
-
-
-def report(found: dict[str, list[dict[str, Any]]], megabytes: float) -> None:
-    def median(kind: str, key: str) -> float:
-        return statistics.median(one[key] for one in found[kind])
-
     first = found["import"][0]
     distinct = first["documents"] + first["queries"]
     allowed = ALLOWED_MB + ALLOWED_PER_TEXT * distinct / 1e6
-    ours, theirs = median("import", "seconds"), median("datasets", "seconds")
-    summary = {
-        "megabytes": round(megabytes),
-        "distinct_texts": distinct,
-        "cpu_seconds": {kind: round(median(kind, "cpu"), 2) for kind in ("import", "datasets")},
-        "cpu_ratio": round(median("datasets", "cpu") / median("import", "cpu"), 3),
-        "import_mb_per_second": round(megabytes / ours, 1),
-        "datasets_mb_per_second": round(megabytes / theirs, 1),
-        "ratio": round(theirs / ours, 3),
-        "ratio_whole_command": round(median("datasets", "wall") / median("command", "wall"), 3),
-        "import_peak_mb": round(max(one["memory"] for one in found["import"])),
-        "command_peak_one_process_mb": round(max(one["memory"] for one in found["command"])),
-        "command_peak_all_processes_mb": round(max(one["memory_all"] for one in found["command"])),
-        "datasets_peak_mb": round(max(one["memory"] for one in found["datasets"])),
-        "allowed_mb": round(allowed),
-    }
-    print(json.dumps(summary, indent=1))
+    size = f"import, {megabytes:,.0f} MB of {SHAPES[shape]}"
+    rows = [
+        Row(size, "MB/s", "more", rate("import", "seconds"), rate("datasets", "seconds")),
+        Row(f"{size}, processor time", "s", "less", of("import", "cpu"), of("datasets", "cpu")),
+        Row(
+            f"{size}, peak memory against what is allowed",
+            "MB",
+            "less",
+            of("import", "memory"),
+            [allowed] * len(found["import"]),
+            f"{distinct:,} distinct texts",
+        ),
+    ]
+    if found["command"]:
+        whole = rate("command", "wall"), rate("datasets", "wall")
+        rows.append(Row(f"{size}, the whole command", "MB/s", "more", *whole))
+    return rows
 
 
 if __name__ == "__main__":

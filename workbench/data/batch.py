@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from workbench.data import digests
 from workbench.data.shapes.row import Document, Row
+from workbench.data.text_counts import bytes_of
 
 Array = np.ndarray[Any, Any]
 
@@ -18,12 +19,12 @@ Array = np.ndarray[Any, Any]
 @dataclass(slots=True)
 class Details:
     """What documents have besides their texts, an item per document; None where none has any.
-    '' is no title, no fields, no picture."""
+    null is no id, '' no title, no fields, no picture."""
 
-    ids: Sequence[str | None] | None = None
-    titles: Sequence[str] | None = None
-    fields: Sequence[str] | None = None
-    pictures: Sequence[str] | None = None
+    ids: pa.StringArray | None = None
+    titles: pa.StringArray | None = None
+    fields: pa.StringArray | None = None
+    pictures: pa.StringArray | None = None
 
     @classmethod
     def of(cls, documents: Sequence[str | Document]) -> "Details | None":
@@ -31,25 +32,25 @@ class Details:
         if set(map(type, documents)) <= {str}:
             return None
         every = [one if type(one) is Document else _PLAIN for one in documents]
-        ids = [one.id for one in every]
-        titles, fields, pictures = (
-            [getattr(one, name) for one in every] for name in ("title", "fields", "picture")
-        )
-        return cls(
-            ids if any(one is not None for one in ids) else None,
-            titles if any(titles) else None,
-            fields if any(fields) else None,
-            pictures if any(pictures) else None,
-        )
+        names = ("id", "title", "fields", "picture")
+        return cls(*(some_texts([getattr(one, name) for one in every]) for name in names))
 
     def at(self, places: Array) -> "Details":
         """Those of the documents at these places."""
-        chosen = places.tolist()
+        chosen = pa.array(places)
+        columns = (self.ids, self.titles, self.fields, self.pictures)
+        return Details(*(one.take(chosen) if one is not None else None for one in columns))
 
-        def some(column: Sequence[Any] | None) -> list[Any] | None:
-            return [column[place] for place in chosen] if column is not None else None
 
-        return Details(*map(some, (self.ids, self.titles, self.fields, self.pictures)))
+def some_texts(values: Sequence[str | None]) -> pa.StringArray | None:
+    """The values; None where none of them says anything."""
+    return pa.array(values, pa.string()) if any(values) else None
+
+
+def filled(texts: pa.StringArray) -> Array:
+    """Where a text is neither empty nor null."""
+    ends, _ = bytes_of(texts)
+    return np.asarray(ends[1:] > ends[:-1])
 
 
 _PLAIN = Document("")
@@ -69,14 +70,20 @@ class Batch:
     grades: Array
     scores: Array | None = None
     details: Details | None = None
-    prompts: list[str | None] | None = None
-    ids: list[str | None] | None = None
-    fields: list[str] | None = None
+    #: null is no prompt, no id; '' no fields.
+    prompts: pa.StringArray | None = None
+    ids: pa.StringArray | None = None
+    fields: pa.StringArray | None = None
     #: Per row: the column that has no relevant text, '' where one is there.
     lacks: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.queries)
+
+    @property
+    def bytes(self) -> int:
+        """What its texts take."""
+        return int(self.queries.nbytes + self.texts.nbytes)
 
 
 def from_rows(rows: list[Row], lines: list[int]) -> Batch:
@@ -95,10 +102,60 @@ def from_rows(rows: list[Row], lines: list[int]) -> Batch:
         grades=np.array(list(chain.from_iterable(row.grades for row in rows)), np.int32),
         scores=_scores(rows, counts) if any(row.scores for row in rows) else None,
         details=details,
-        prompts=[row.prompt for row in rows] if any(row.prompt for row in rows) else None,
-        ids=[row.query_id for row in rows] if any(row.query_id for row in rows) else None,
-        fields=[row.fields for row in rows] if any(row.fields for row in rows) else None,
+        prompts=some_texts([row.prompt for row in rows]),
+        ids=some_texts([row.query_id for row in rows]),
+        fields=some_texts([row.fields for row in rows]),
         lacks=[row.lacks for row in rows] if any(row.lacks for row in rows) else None,
+    )
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """The rows of several batches in one."""
+    if len(batches) == 1:
+        return batches[0]
+    rows = [len(one) for one in batches]
+    texts = [len(one.texts) for one in batches]
+    starts = np.cumsum([0, *rows[:-1]])
+    details = [one.details or Details() for one in batches]
+
+    def beside(name: str, parts: Sequence[Any], counts: list[int]) -> pa.StringArray | None:
+        """A column of some of the batches as one; None where none has it."""
+        columns = [getattr(one, name) for one in parts]
+        if all(one is None for one in columns):
+            return None
+        empty = pa.scalar(None if name in ("ids", "prompts") else "", pa.string())
+        return pa.concat_arrays(
+            [
+                pa.repeat(empty, n) if one is None else one
+                for one, n in zip(columns, counts, strict=True)
+            ]
+        )
+
+    known = [beside(name, details, texts) for name in ("ids", "titles", "fields", "pictures")]
+    lacks = None
+    if any(one.lacks for one in batches):
+        lacks = list(chain.from_iterable(one.lacks or [""] * len(one) for one in batches))
+    scores = None
+    if any(one.scores is not None for one in batches):
+        scores = np.concatenate(
+            [
+                np.full(n, np.nan, np.float32) if one.scores is None else one.scores
+                for one, n in zip(batches, texts, strict=True)
+            ]
+        )
+    return Batch(
+        lines=np.concatenate([one.lines for one in batches]),
+        queries=pa.concat_arrays([one.queries for one in batches]),
+        texts=pa.concat_arrays([one.texts for one in batches]),
+        owner=np.concatenate([one.owner + n for one, n in zip(batches, starts, strict=True)]),
+        place=np.concatenate([one.place for one in batches]),
+        grades=np.concatenate([one.grades for one in batches]),
+        scores=scores,
+        details=Details(*known) if any(one is not None for one in known) else None,
+        prompts=beside("prompts", batches, rows),
+        ids=beside("ids", batches, rows),
+        fields=beside("fields", batches, rows),
+        lacks=lacks,
     )
 
 
@@ -124,8 +181,8 @@ class Judgments:
     """Judgments that name a query and a document by their ids; all arrays run side by side."""
 
     lines: Array
-    queries: Sequence[str]
-    documents: Sequence[str]
+    queries: pa.StringArray
+    documents: pa.StringArray
     grades: Array
 
 
@@ -136,7 +193,8 @@ class TextBatch:
     lines: Array
     texts: pa.StringArray
     details: Details
-    prompts: Sequence[str] | None = None
+    #: '' is no prompt.
+    prompts: pa.StringArray | None = None
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -147,37 +205,33 @@ class TextBatch:
             self.lines[places],
             self.texts.take(pa.array(places)),
             self.details.at(places),
-            [self.prompts[place] for place in places.tolist()] if self.prompts else None,
+            self.prompts.take(pa.array(places)) if self.prompts is not None else None,
         )
 
     @classmethod
     def of(cls, items: Sequence[tuple[int, Document]]) -> "TextBatch":
         """Documents that were read one by one, each with its line."""
         documents = [one for _, one in items]
-        prompts = [one.prompt for one in documents]
         return cls(
             np.array([line for line, _ in items], np.int64),
             pa.array([one.text for one in documents], pa.string()),
             Details.of(documents) or Details(),
-            prompts if any(prompts) else None,
+            some_texts([one.prompt for one in documents]),
         )
 
 
 def content(texts: pa.StringArray, details: Details | None) -> Array:
     """The digest of each document: of its text, or of title and text where it has a title. What a
     picture shows makes it what it is, whatever its caption."""
-    if details is None or not (details.titles or details.pictures):
-        return digests.of_strings(texts)
-    titles = details.titles or [""] * len(texts)
-    titled = np.fromiter(map(bool, titles), bool, len(titles))
+    known = details or Details()
     both = texts
-    if titled.any():
-        before = pa.array(titles, pa.string())
-        both = pc.binary_join_element_wise(before, texts, "\0")
+    if known.titles is not None and (titled := filled(known.titles)).any():
+        both = pc.binary_join_element_wise(known.titles, texts, "\0")
         if not titled.all():
             both = pc.if_else(pa.array(titled), both, texts)
-    keys = digests.of_strings(both).copy()
-    for place, picture in enumerate(details.pictures or ()):
-        if picture:
-            keys[place] = digests.of_bytes([f"\0\0{picture}".encode()])[0]
+    keys = digests.of_strings(both)
+    if known.pictures is not None and (shown := filled(known.pictures)).any():
+        keys = keys.copy()
+        pictures = known.pictures.filter(pa.array(shown))
+        keys[shown] = digests.of_strings(pc.binary_join_element_wise("\0\0", pictures, ""))
     return keys

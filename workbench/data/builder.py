@@ -6,15 +6,16 @@ in a spool until every file is read, because only then their splits are known.
 
 import array
 from collections import Counter
-from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from workbench.data import digests
-from workbench.data.batch import Batch, Details, content, from_rows
+from workbench.data.batch import Batch, Details, content, filled, from_rows, joined
 from workbench.data.edges import GIVEN, IRRELEVANT, SCORED, EdgeSpool, Said
 from workbench.data.problems import Report
 from workbench.data.shapes.row import Row
@@ -25,6 +26,8 @@ from workbench.data.writer import DOCUMENTS, QUERIES, Background, TableWriter
 Array = np.ndarray[Any, Any]
 _BATCH_ROWS = 5_000
 _BATCH_CHARS = 1 << 20
+#: Texts that are added at once: every call costs the same for few as for many.
+_BATCH_BYTES = 2 << 20
 #: Marks on a query: something is relevant to it; a judgment was left out for its split; it is
 #: judged, if only irrelevant.
 POSITIVE, LEAKED, JUDGED = 1, 2, 4
@@ -47,7 +50,7 @@ class Builder:
         self.background = Background()
         self.documents = TableWriter(folder / "files/documents.parquet", DOCUMENTS, self.background)
         self.queries = TableWriter(
-            folder / "spool/queries.parquet", SPOOLED_QUERIES, self.background, compression="none"
+            folder / "spool/queries.arrow", SPOOLED_QUERIES, self.background, spool=True
         )
         self.edges = EdgeSpool(folder / "spool/edges.bin")
         self.lengths = {"query": Lengths(), "document": Lengths()}
@@ -66,6 +69,8 @@ class Builder:
         self._rows: list[Row] = []
         self._lines: list[int] = []
         self._chars = 0
+        self._batches: list[Batch] = []
+        self._held = 0
         self._report: Report | None = None
         self._split = TRAIN
         #: The files that rows came from, in their order.
@@ -94,13 +99,31 @@ class Builder:
         self._lines.append(line)
         self._chars += len(row.query) + sum(map(len, row.documents)) + 32 * len(row.documents)
         if self._chars >= _BATCH_CHARS or len(self._rows) >= _BATCH_ROWS:
-            self.flush()
+            self._gather()
+
+    def take(self, batch: Batch) -> None:
+        """Many rows; batches are collected until they are large enough."""
+        self._gather()
+        self._hold(batch)
 
     def flush(self) -> None:
+        """Add what was collected."""
+        self._gather()
+        batches, self._batches, self._held = self._batches, [], 0
+        if batches:
+            self._add(joined(batches))
+
+    def _gather(self) -> None:
         rows, lines = self._rows, self._lines
         self._rows, self._lines, self._chars = [], [], 0
         if rows:
-            self.take(from_rows(rows, lines))
+            self._hold(from_rows(rows, lines))
+
+    def _hold(self, batch: Batch) -> None:
+        self._batches.append(batch)
+        self._held += batch.bytes
+        if self._held >= _BATCH_BYTES:
+            self.flush()
 
     def forget_texts(self) -> None:
         """Let go of the digests: no row will be added any more."""
@@ -114,7 +137,7 @@ class Builder:
 
     # -- one batch ---------------------------------------------------------------------------
 
-    def take(self, batch: Batch) -> None:
+    def _add(self, batch: Batch) -> None:
         """Add the rows of a batch: to what is known already, or as something new."""
         query_rows, fresh = self._queries(batch)
         keys = content(batch.texts, batch.details)
@@ -145,50 +168,45 @@ class Builder:
         numbers, first = self.query_texts.resolve(digests.of_strings(batch.queries), start)
         fresh = np.zeros(len(batch), bool)
         fresh[first] = True
-        new = first.tolist()
-        own = [batch.fields[place] for place in new] if batch.fields else None
         self.write_queries(
             batch.queries,
             first,
-            [batch.ids[place] for place in new] if batch.ids else None,
-            [batch.prompts[place] for place in new] if batch.prompts else None,
-            np.arange(start, start + len(new)),
+            _at(batch.ids, first),
+            _at(batch.prompts, first),
+            np.arange(start, start + len(first)),
             batch.lines[first],
             self._split,
-            own,
+            _at(batch.fields, first),
         )
-        if batch.ids or batch.fields:
-            again = np.flatnonzero(~fresh)
-            ids, fields = (
-                [column[place] for place in again.tolist()] if column else None
-                for column in (batch.ids, batch.fields)
-            )
-            self.said["query"].again(numbers[again], ids, fields, self._ids["query"])
+        again = np.flatnonzero(~fresh)
+        ids, fields = _at(batch.ids, again), _at(batch.fields, again)
+        self.said["query"].again(numbers[again], ids, fields, self._ids["query"])
         return numbers, fresh
 
     def write_queries(
         self,
         texts: pa.StringArray,
         places: Array,
-        ids: Sequence[str | None] | None,
-        prompts: Sequence[str | None] | None,
+        ids: pa.StringArray | None,
+        prompts: pa.StringArray | None,
         groups: Array,
         lines: Array,
         split: int,
-        fields: Sequence[str] | None = None,
+        fields: pa.StringArray | None = None,
+        id_keys: Array | None = None,
     ) -> None:
         """Append the queries at these places; ``split`` UNKNOWN until a judgment tells it.
-        ``ids``, ``prompts`` and ``fields`` run beside ``places``."""
+        ``ids`` (``id_keys``: their digests, where they are known), ``prompts`` and ``fields`` run
+        beside ``places``."""
         count = len(places)
-        names = self._claim("query", ids, len(self.splits), lines)
+        names = self._claim("query", ids, len(self.splits), lines, id_keys)
 
         def table() -> pa.Table:
             chosen = _picked(texts, places)
             self.lengths["query"].add(chosen)
             self.list_texts += lists_in(chosen)
-            said = pa.array(prompts, pa.string()) if prompts else pa.nulls(count, pa.string())
-            own = _or_null(fields, count)
-            return pa.table([pa.array(names), chosen, said, own], schema=SPOOLED_QUERIES)
+            said, own = (_or_null(column, count) for column in (prompts, fields))
+            return pa.table([names, chosen, said, own], schema=SPOOLED_QUERIES)
 
         self.queries.write_later(table, count, _share(texts, count))
         self.splits.extend([split] * count)
@@ -202,22 +220,22 @@ class Builder:
         places: Array,
         details: Details | None,
         lines: Array,
+        id_keys: Array | None = None,
     ) -> None:
-        """Append the documents at these places; each came from its line."""
+        """Append the documents at these places; each came from its line. ``id_keys``: digests of
+        their ids, where they are known."""
         count = len(places)
         known = details or Details()
-        ids = self._claim("document", known.ids, self.documents.rows, lines)
+        ids = self._claim("document", known.ids, self.documents.rows, lines, id_keys)
         self.said["document"].extend(known.fields, count)
 
         def table() -> pa.Table:
             chosen = _picked(texts, places)
             self.lengths["document"].add(chosen)
             self.list_texts += lists_in(chosen)
-            titles = pa.repeat("", count)
-            if known.titles is not None:
-                titles = pa.array(known.titles, pa.string())
+            titles = pa.repeat("", count) if known.titles is None else known.titles
             seen, own = (_or_null(column, count) for column in (known.pictures, known.fields))
-            columns = [pa.array(ids), titles, chosen, seen, own]
+            columns = [ids, titles, chosen, seen, own]
             return pa.table(columns, schema=DOCUMENTS)
 
         self.documents.write_later(table, count, _share(texts, count))
@@ -258,10 +276,11 @@ class Builder:
         _, first = self._row_digests.resolve(row_keys, 0)
         unseen = np.zeros(len(batch), bool)
         unseen[first] = True
-        for place in np.flatnonzero(keep & ~fresh).tolist():
-            code = "duplicate-query" if unseen[place] else "duplicate-row"
-            if not (self.gathers and unseen[place]):
-                self._tell(code, int(batch.lines[place]), "query")
+        again = np.flatnonzero(keep & ~fresh).tolist()
+        for is_new, places in groupby(again, unseen.tolist().__getitem__):
+            if self._report is not None and not (self.gathers and is_new):
+                code = "duplicate-query" if is_new else "duplicate-row"
+                self._report.add_rows(code, batch.lines[list(places)].tolist(), "query")
         return unseen
 
     def _no_positive(self, batch: Batch, keys: Array, keep: Array) -> Array:
@@ -331,22 +350,31 @@ class Builder:
         self._lacking = []
 
     def _claim(
-        self, kind: str, wanted: Sequence[str | None] | None, start: int, lines: Array
-    ) -> list[str]:
-        """Ids of new rows: the file's own where it has them and they are free, else a number."""
-        numbers = range(start, start + len(lines))
+        self,
+        kind: str,
+        wanted: pa.StringArray | None,
+        start: int,
+        lines: Array,
+        keys: Array | None,
+    ) -> pa.StringArray:
+        """Ids of new rows: the file's own where it has them and they are free, else a number.
+        ``keys``: the digests of those wanted, if known."""
         if wanted is None:
-            return [f"{kind}:{number}" for number in numbers]
-        ids: list[str | None] = list(wanted)
-        given = [place for place, one in enumerate(ids) if one is not None]
-        if given:
-            keys = digests.of_strings(pa.array([ids[place] for place in given], pa.string()))
-            fresh = self._ids[kind].assign(keys, np.array(given) + start)
-            for place in [given[one] for one in np.flatnonzero(~fresh).tolist()]:
-                self._tell("duplicate-id", int(lines[place]), "id", str(ids[place]))
+            return _numbered(kind, start, len(lines))
+        given = np.flatnonzero(wanted.is_valid())
+        keys = digests.of_strings(wanted.drop_null()) if keys is None else keys
+        fresh = self._ids[kind].assign(keys, given + start)
+        if fresh.all():
+            found = wanted
+        else:
+            ids = wanted.to_pylist()
+            for place in given[~fresh].tolist():
+                self._tell("duplicate-id", int(lines[place]), "id", ids[place])
                 ids[place] = f"{ids[place]}~{start + place}"
-        named = zip(numbers, ids, strict=True)
-        return [f"{kind}:{number}" if id is None else id for number, id in named]
+            found = pa.array(ids, pa.string())
+        if len(given) == len(found):
+            return found
+        return pc.coalesce(found, _numbered(kind, start, len(lines)))
 
     def _tell(self, code: str, line: int, field: str | None, detail: str = "") -> None:
         if self._report is not None:
@@ -377,8 +405,19 @@ def _picked(texts: pa.StringArray, places: Array) -> pa.StringArray:
     return texts if len(places) == len(texts) else texts.take(pa.array(places))
 
 
-def _or_null(column: Sequence[str] | None, count: int) -> pa.StringArray:
+def _numbered(kind: str, start: int, count: int) -> pa.StringArray:
+    """Ids of so many rows that bring none."""
+    numbers = pa.array(np.arange(start, start + count)).cast(pa.string())
+    return pc.binary_join_element_wise(f"{kind}:", numbers, "")
+
+
+def _at(column: pa.StringArray | None, places: Array) -> pa.StringArray | None:
+    return None if column is None else column.take(pa.array(places))
+
+
+def _or_null(column: pa.StringArray | None, count: int) -> pa.StringArray:
     """The texts, null for an empty one."""
     if column is None:
         return pa.nulls(count, pa.string())
-    return pa.array([one or None for one in column], pa.string())
+    some = filled(column)
+    return column if some.all() else pc.if_else(pa.array(some), column, None)

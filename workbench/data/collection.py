@@ -6,11 +6,11 @@ Where ids are made up per file, as LlamaIndex does, ``merge`` joins equal texts 
 """
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from workbench.data import digests
 from workbench.data.batch import Judgments, TextBatch, content
@@ -20,12 +20,14 @@ from workbench.data.problems import Report
 from workbench.data.shapes.fields import whole_number
 from workbench.data.shapes.row import Document
 from workbench.data.splits import CODES, UNKNOWN
+from workbench.data.text_counts import bytes_of
 
 Array = np.ndarray[Any, Any]
 _BATCH_ROWS = 5_000
 _BATCH_CHARS = 1 << 20
-#: What a number may begin with.
-_BEGIN = frozenset("-0123456789")
+#: Bytes that a number may begin with.
+_MAY_BEGIN = np.arange(256) >= 0x80
+_MAY_BEGIN[[*b"-0123456789"]] = True
 
 
 class Collection:
@@ -91,34 +93,38 @@ class Collection:
             self._take(self._kind, TextBatch.of(items))
 
     def _take(self, kind: str, batch: TextBatch) -> None:
-        ids = [str(id) for id in batch.details.ids or ()]
-        keys = digests.of_strings(pa.array(ids, pa.string()))
+        ids = batch.details.ids
+        assert ids is not None
+        keys = digests.of_strings(ids)
         known = self._ids[kind]
         places = known.fresh(keys)
         if len(places) < len(batch):
             again = np.ones(len(batch), bool)
             again[places] = False
             for place in np.flatnonzero(again).tolist():
-                self._tell("repeated-id", int(batch.lines[place]), "id", ids[place])
-            batch, keys = batch.at(places), keys[places]
+                self._tell("repeated-id", int(batch.lines[place]), "id", ids[place].as_py())
+            batch, keys, ids = batch.at(places), keys[places], ids.take(pa.array(places))
         write = self._documents if kind == "document" else self._queries
-        rows = write(batch)
+        rows = write(batch, keys)
         known.assign(keys, rows)
-        self._remember_whole(kind, [str(id) for id in batch.details.ids or ()], rows)
+        self._remember_whole(kind, ids, rows)
         self.used[kind] += len(batch)
 
-    def _remember_whole(self, kind: str, ids: list[str], rows: Array) -> None:
+    def _remember_whole(self, kind: str, ids: pa.StringArray, rows: Array) -> None:
         """Keep the ids that are whole numbers written otherwise, such as '1.0'."""
         into = self._whole[kind]
-        for place, id in enumerate(ids):
-            if id.isdigit() and id.isascii():
-                continue  # It is written as it is.
-            whole = whole_number(id) if id[0] in _BEGIN or not id[0].isascii() else None
+        ends, held = bytes_of(ids)
+        # Those of digits alone are written as they are.
+        plain = pc.ascii_is_decimal(ids).to_numpy(zero_copy_only=False)
+        for place in np.flatnonzero(_MAY_BEGIN[held[ends[:-1]]] & ~plain).tolist():
+            id = ids[place].as_py()
+            whole = whole_number(id)
             if whole is not None and whole != id:
                 into[whole] = -1 if whole in into else int(rows[place])
 
-    def _documents(self, batch: TextBatch) -> Array:
-        """Write the documents and return their rows; with ``merge`` known texts keep theirs."""
+    def _documents(self, batch: TextBatch, ids: Array) -> Array:
+        """Write the documents and return their rows; with ``merge`` known texts keep theirs.
+        ``ids``: digests of the ids."""
         keys = content(batch.texts, batch.details)
         start = self._builder.documents.rows
         if self._merge:
@@ -128,32 +134,33 @@ class Collection:
             first = np.arange(len(batch))
             rows, new = first + start, batch.details
             self._builder.document_texts.assign(keys, rows)
-        self._builder.write_documents(batch.texts, first, new, batch.lines[first])
+        self._builder.write_documents(batch.texts, first, new, batch.lines[first], ids[first])
         return np.asarray(rows)
 
-    def _queries(self, batch: TextBatch) -> Array:
+    def _queries(self, batch: TextBatch, ids: Array) -> Array:
         keys = digests.of_strings(batch.texts)
         seen = self._builder.query_texts
         start = len(self._builder.splits)
         if self._merge:
             rows, first = seen.resolve(keys, start)
             leaders = rows[first]
-            batch = batch.at(first)
+            batch, ids = batch.at(first), ids[first]
         else:
             first = np.arange(len(batch))
             rows = first + start
             seen.assign(keys, rows)
             leaders = seen.find(keys)
-        about, prompts = batch.details, batch.prompts
+        about = batch.details
         self._builder.write_queries(
             batch.texts,
             np.arange(len(batch)),
             about.ids,
-            [one or None for one in prompts] if prompts else None,
+            batch.prompts,
             leaders,
             batch.lines,
             UNKNOWN,
             about.fields,
+            ids,
         )
         return np.asarray(rows)
 
@@ -165,8 +172,8 @@ class Collection:
         lines, queries, documents, grades, scores = zip(*named, strict=True)
         self._judge(
             np.array(lines, np.int64),
-            queries,
-            documents,
+            pa.array(queries, pa.string()),
+            pa.array(documents, pa.string()),
             np.array(grades, np.int32),
             np.array(scores, np.float32),
         )
@@ -180,8 +187,8 @@ class Collection:
     def _judge(
         self,
         lines: Array,
-        names: Sequence[str],
-        others: Sequence[str],
+        names: pa.StringArray,
+        others: pa.StringArray,
         grades: Array,
         scores: Array,
     ) -> None:
@@ -198,21 +205,22 @@ class Collection:
         self.used["judgment"] += len(stay)
 
     def _find(
-        self, kind: str, ids: Sequence[str], lines: Array, severities: list[str] | None = None
+        self, kind: str, ids: pa.StringArray, lines: Array, severities: list[str] | None = None
     ) -> Array:
         rows = self._exact(kind, ids)
         for place in np.flatnonzero(rows < 0).tolist():
-            rows[place] = self._as_whole_number(kind, ids[place])
+            id = ids[place].as_py()
+            rows[place] = self._as_whole_number(kind, id)
             if rows[place] < 0:
                 severity = severities[place] if severities else ""
-                self._tell("unknown-id", int(lines[place]), kind, ids[place], severity)
+                self._tell("unknown-id", int(lines[place]), kind, id, severity)
             elif self._report is not None:
                 self._report.line = int(lines[place])
-                self._report.once("id-as-number", kind, detail=ids[place], hint="")
+                self._report.once("id-as-number", kind, detail=id, hint="")
         return rows
 
-    def _exact(self, kind: str, ids: Sequence[str]) -> Array:
-        return self._ids[kind].find(digests.of_strings(pa.array(ids, pa.string())))
+    def _exact(self, kind: str, ids: pa.StringArray) -> Array:
+        return self._ids[kind].find(digests.of_strings(ids))
 
     def _as_whole_number(self, kind: str, id: str) -> int:
         """The row of the one text whose id is the same number ('1', '1.0', '1e0'), else -1."""
@@ -221,7 +229,7 @@ class Collection:
             return -1
         rows = [self._whole[kind].get(whole)]
         if whole != id:
-            exact = int(self._exact(kind, [whole])[0])
+            exact = int(self._exact(kind, pa.array([whole]))[0])
             rows.append(exact if exact >= 0 else None)
         found = [row for row in rows if row is not None]
         return found[0] if len(found) == 1 else -1

@@ -6,19 +6,19 @@ that memory stays bounded however many edges there are.
 
 import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from workbench.data import digests
 from workbench.data.problems import Report
 from workbench.data.shapes.row import Pair
 from workbench.data.splits import CODES, DEV, SPLITS, TRAIN, Shares, carve
-from workbench.data.writer import PAIRS, Background, Inline, TableWriter
+from workbench.data.text_counts import bytes_of
+from workbench.data.writer import PAIRS, Background, Inline, TableWriter, along, spooled
 
 Array = np.ndarray[Any, Any]
 EDGE = np.dtype(
@@ -31,8 +31,8 @@ EDGE = np.dtype(
 #: irrelevant, and a judged document that a teacher scored besides.
 GIVEN, IRRELEVANT, SCORED = -1, -2, -3
 #: Edges sorted at a time: this many, or so many that the spool is not read more often than that.
-RANGE, SCANS = 60_000, 64
-_SCAN = 100_000
+RANGE, SCANS = 30_000, 64
+_SCAN = 30_000
 
 
 class EdgeSpool:
@@ -105,10 +105,13 @@ def cuts(counts: Array, most: int) -> Iterator[tuple[int, int]]:
 def judged(edges: Array) -> Array:
     """The judgments among sorted edges: one per query and document, of the highest grade."""
     picked = edges[edges["grade"] >= 0]
-    order = np.lexsort((-picked["grade"], _keys(picked)))
-    keys = _keys(picked)[order]
-    best = order[_first_of_each(keys)]
-    return picked[np.sort(best)]
+    keys = _keys(picked)
+    shared = _shared(keys)
+    some = np.flatnonzero(shared)
+    order = some[np.lexsort((-picked["grade"][some], keys[some]))]
+    keep = ~shared
+    keep[order[_first_of_each(keys[order])]] = True
+    return picked[keep]
 
 
 def offered(edges: Array, judgments: Array) -> tuple[Array, Array]:
@@ -118,10 +121,15 @@ def offered(edges: Array, judgments: Array) -> tuple[Array, Array]:
     score, which a teacher gave to positives too.
     """
     picked = edges[(edges["grade"] < 0)]
-    relevant = _keys(judgments[judgments["grade"] > 0])
-    picked = picked[~np.isin(_keys(picked), relevant) | ~np.isnan(picked["score"])]
-    order = np.argsort(_keys(picked), kind="stable")
-    picked = picked[np.sort(order[_first_of_each(_keys(picked)[order])])]
+    keys, relevant = _keys(picked), _keys(judgments[judgments["grade"] > 0])
+    shared = _shared(np.concatenate([keys, relevant]))[: len(keys)]
+    some = np.flatnonzero(shared)
+    relevant = relevant[np.isin(relevant, keys[some])]  # Few, before each is looked for.
+    some = some[~np.isin(keys[some], relevant) | ~np.isnan(picked["score"][some])]
+    order = some[np.argsort(keys[some], kind="stable")]
+    keep = ~shared
+    keep[order[_first_of_each(keys[order])]] = True
+    picked = picked[keep]
     begins = _first_of_each(picked["query"])
     starts = np.flatnonzero(begins)[np.cumsum(begins) - 1] if len(picked) else begins
     return picked, np.arange(len(picked)) - starts + 1
@@ -130,6 +138,7 @@ def offered(edges: Array, judgments: Array) -> tuple[Array, Array]:
 def disputed(edges: Array) -> tuple[Array, Array, Array]:
     """Among sorted edges: judgments whose document was judged before with another grade, that
     grade of each, and given negatives that another row calls relevant."""
+    edges = edges[_shared(_keys(edges))]
     said = edges[(edges["grade"] >= 0) | (edges["grade"] == IRRELEVANT)]
     said["grade"] = np.maximum(said["grade"], 0)
     order = np.argsort(_keys(said), kind="stable")
@@ -144,6 +153,15 @@ def disputed(edges: Array) -> tuple[Array, Array, Array]:
 
 def _keys(edges: Array) -> Array:
     return (edges["query"].astype(np.int64) << 32) | edges["document"]
+
+
+def _shared(keys: Array) -> Array:
+    """Where a key stands that stands more than once; few do."""
+    ordered = np.sort(keys)
+    more = ordered[1:][ordered[1:] == ordered[:-1]]
+    if not len(more):
+        return np.zeros(len(keys), bool)
+    return np.asarray(more[np.minimum(np.searchsorted(more, keys), len(more) - 1)] == keys)
 
 
 def _first_of_each(values: Array) -> Array:
@@ -166,24 +184,33 @@ class Said:
         #: 'ids' and 'own': texts that come again with another id, or with other own columns.
         self.differing: Counter[str] = Counter()
 
-    def extend(self, fields: Sequence[str | None] | None, count: int) -> None:
+    def extend(self, fields: pa.StringArray | None, count: int) -> None:
         """Texts come for the first time."""
-        self._own.extend([hash(one) if one else 0 for one in fields or [None] * count])
+        own = np.zeros(count, np.int64) if fields is None else _hashes(fields)
+        self._own.frombytes(own.tobytes())
 
     def again(
         self,
         rows: Array,
-        ids: Sequence[str | None] | None,
-        fields: Sequence[str | None] | None,
+        ids: pa.StringArray | None,
+        fields: pa.StringArray | None,
         known: digests.DigestRows,
     ) -> None:
         """Texts come again: ``rows`` are theirs, ``known`` the rows of the ids that are taken."""
-        for row, one in zip(rows.tolist(), fields or (), strict=False):
-            self.differing["own"] += bool(one) and self._own[row] != hash(one)
-        given = [place for place, one in enumerate(ids or ()) if one is not None]
-        if ids and given:
-            keys = digests.of_bytes([str(ids[place]).encode() for place in given])
+        if fields is not None:
+            own = _hashes(fields)
+            before = np.frombuffer(self._own, np.int64)[rows]
+            self.differing["own"] += int(((own != 0) & (own != before)).sum())
+        if ids is not None:
+            given = np.flatnonzero(ids.is_valid())
+            keys = digests.of_strings(ids.drop_null())
             self.differing["ids"] += int((known.find(keys) != rows[given]).sum())
+
+
+def _hashes(texts: pa.StringArray) -> Array:
+    """A number for each text, 0 for an empty one."""
+    empty = np.diff(bytes_of(texts)[0]) == 0
+    return np.where(empty, 0, digests.of_strings(texts)[:, 0].view(np.int64))
 
 
 # Scored pairs on their way to disk: spooled as they come, written when their splits are known.
@@ -246,8 +273,8 @@ class PairSpool:
         )
         groups, keep = self._judge(table, lines)
         if self._writer is None:
-            spool = self._folder / "spool/pairs.parquet"
-            self._writer = TableWriter(spool, _SPOOLED, self._background)
+            spool = self._folder / "spool/pairs.arrow"
+            self._writer = TableWriter(spool, _SPOOLED, self._background, spool=True)
         self._writer.write(table.filter(pa.array(keep)))
         self._splits.extend([self._split] * int(keep.sum()))
         self._groups.extend(groups[keep].tolist())
@@ -301,16 +328,11 @@ class PairSpool:
         assert self._writer is not None
         names = np.array(SPLITS)
         writer = TableWriter(self._folder / FILE, PAIRS, Inline())
-        start = 0
-        with pq.ParquetFile(self._writer.path) as spool:
-            for group in range(spool.num_row_groups):
-                check()
-                table = spool.read_row_group(group, use_threads=False)
-                codes = splits[start : start + table.num_rows]
-                start += table.num_rows
-                label = pa.array(names[codes].tolist(), pa.string())
-                labelled = table.append_column("split", label)
-                writer.write(labelled.select(PAIRS.names).cast(PAIRS))
+        for table, codes in along(spooled(self._writer.path), splits):
+            check()
+            label = pa.array(names[codes].tolist(), pa.string())
+            labelled = table.append_column("split", label)
+            writer.write(labelled.select(PAIRS.names).cast(PAIRS))
         writer.close()
 
 

@@ -229,7 +229,6 @@ class Import:
         if isinstance(found, TextBatch):
             self._assembly.texts.take(found)
         elif found is not None:
-            self._assembly.builder.flush()
             self._assembly.builder.take(found)
         return found is not None
 

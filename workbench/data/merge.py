@@ -228,9 +228,7 @@ def _rows(table: pa.Table) -> pa.ChunkedArray:
 
 
 def _content(table: pa.Table) -> Array:
-    texts, titles = table["text"].combine_chunks(), table["title"].to_pylist()
-    pictures = table["picture"].to_pylist()
-    if not any(titles) and not any(pictures):
-        return digests.of_strings(texts)
-    some = Details(titles=[one or "" for one in titles], pictures=[one or "" for one in pictures])
-    return content(texts, some)
+    texts, titles, pictures = (
+        table[name].fill_null("").combine_chunks() for name in ("text", "title", "picture")
+    )
+    return content(texts, Details(titles=titles, pictures=pictures))

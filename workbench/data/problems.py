@@ -6,8 +6,9 @@ wrong and how to fix it.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -355,23 +356,34 @@ class ProblemLog:
     ) -> None:
         """``count``: how many cells or rows the one entry of the list stands for."""
         kind = PROBLEMS[code]
-        self.counts[code] += count
         found = severity or kind.severity
+        self._count(code, kind, found, file, line, count)
+        if self._stored + len(self._buffer) < LISTED:
+            name = _plain(field) if field else None
+            message = _message(kind, found, detail, hint)
+            self._list(Problem(_plain(file), line, name, code, found, message))
+
+    def add_rows(self, code: str, file: str, lines: Sequence[int], field: str) -> None:
+        """The same problem in each of these lines, of its kind's severity and without a detail."""
+        kind, name = PROBLEMS[code], _plain(file)
+        message = _message(kind, kind.severity, "", "")
+        for line in lines:
+            self._count(code, kind, kind.severity, file, line, 1)
+            if self._stored + len(self._buffer) < LISTED:
+                self._list(Problem(name, line, field, code, kind.severity, message))
+
+    def _count(
+        self, code: str, kind: ProblemKind, severity: str, file: str, line: int | None, count: int
+    ) -> None:
+        self.counts[code] += count
         # A warning that is usually an error says that a part of the row was left out.
-        if found == "error" or kind.altered or kind.severity == "error":
+        if severity == "error" or kind.altered or kind.severity == "error":
             self.refusable += count
-        if found == "error" and line is not None and (file, line) != self._last_refused:
+        if severity == "error" and line is not None and (file, line) != self._last_refused:
             self._last_refused = (file, line)
             self.refused_rows += 1
-        if self._stored + len(self._buffer) >= LISTED:
-            return
-        sentence = kind.refused if found == "error" and kind.refused else kind.what
-        room = _SENTENCE if sentence == "{detail}" else _DETAIL
-        what = sentence.format(detail=shorten(detail, room))
-        message = f"{what} {kind.fix.format(hint=hint)}".strip()
-        problem = Problem(
-            _plain(file), line, _plain(field) if field else None, code, found, message
-        )
+
+    def _list(self, problem: Problem) -> None:
         if len(self._first) < SHOWN:
             self._first.append(problem)
         self._buffer.append(problem)
@@ -402,8 +414,9 @@ class ProblemLog:
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._path, _SCHEMA, compression="zstd")
         if self._buffer:
-            rows = [problem.to_dict() for problem in self._in_order(self._buffer)]
-            self._writer.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA))
+            rows = map(attrgetter(*_SCHEMA.names), self._in_order(self._buffer))
+            columns = map(pa.array, zip(*rows, strict=True), _SCHEMA.types)
+            self._writer.write_table(pa.table(list(columns), schema=_SCHEMA))
         self._stored += len(self._buffer)
         self._buffer = []
 
@@ -426,9 +439,17 @@ def shorten(text: str, limit: int = _DETAIL) -> str:
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
 
+def _message(kind: ProblemKind, severity: str, detail: str, hint: str) -> str:
+    """What is said of a problem."""
+    sentence = kind.refused if severity == "error" and kind.refused else kind.what
+    room = _SENTENCE if sentence == "{detail}" else _DETAIL
+    what = sentence.format(detail=shorten(detail, room))
+    return f"{what} {kind.fix.format(hint=hint)}".strip()
+
+
 def _plain(text: str) -> str:
     """File names and texts may carry lone surrogates, which no file of ours can hold."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def read_problems(path: Path, offset: int, limit: int, code: str | None = None) -> list[Problem]:
@@ -485,6 +506,12 @@ class Report:
                 severity=severity,
                 count=count,
             )
+
+    def add_rows(self, code: str, lines: Sequence[int], field: str) -> None:
+        """The same problem in each of these lines."""
+        if lines and not self._quiet:
+            self.spoken = True
+            self._log.add_rows(code, self.file, lines, field)
 
     def once(
         self, code: str, field: str, *, detail: str, hint: str = "", line: int | None = None

@@ -45,13 +45,13 @@ class Lengths:
 
 def _characters(texts: pa.StringArray) -> Any:
     """How many characters each text has: its bytes, where all of them are ASCII."""
-    ends, held = _bytes(texts)
+    ends, held = bytes_of(texts)
     if held[ends[0] : ends[-1]].max(initial=0) < 0x80:
         return np.diff(ends)
     return pc.utf8_length(texts).to_numpy(zero_copy_only=False)
 
 
-def _bytes(texts: pa.StringArray) -> tuple[Any, Any]:
+def bytes_of(texts: pa.StringArray) -> tuple[Any, Any]:
     """Where each text ends in the bytes of all, with the first one's beginning, and those bytes."""
     _, offsets, data = texts.buffers()
     ends = np.frombuffer(offsets, np.int32, len(texts) + 1, texts.offset * 4)
@@ -82,7 +82,7 @@ _LONGEST = 40
 
 def lists_in(texts: pa.StringArray) -> int:
     """How many texts look like a list that was written out: "['a', 'b']", '[]'."""
-    ends, held = _bytes(texts)
+    ends, held = bytes_of(texts)
     filled = np.flatnonzero(ends[1:] > ends[:-1])
     some = filled[_MAY_BE_LIST[held[ends[filled]]]]
     if not len(some):

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from workbench.data.batch import TextBatch, content
 from workbench.data.builder import JUDGED, POSITIVE, Builder
@@ -28,7 +27,16 @@ from workbench.data.splits import (
     remarks,
     seated,
 )
-from workbench.data.writer import CANDIDATES, JUDGMENTS, QUERIES, Inline, Manifest, TableWriter
+from workbench.data.writer import (
+    CANDIDATES,
+    JUDGMENTS,
+    QUERIES,
+    Inline,
+    Manifest,
+    TableWriter,
+    along,
+    spooled,
+)
 from workbench.errors import NoGoodRows, StrictRefused
 from workbench.jobs.files import folder_bytes
 from workbench.jobs.reporting import JobContext
@@ -135,6 +143,7 @@ def finish(builder: Builder, shares: Shares, check: Callable[[], None]) -> Finis
     builder.forget_texts()
     builder.documents.close()
     builder.queries.close()
+    pa.default_memory_pool().release_unused()
     groups = np.frombuffer(builder.groups, np.int32)
     said = np.frombuffer(builder.splits, np.int8)[groups] if len(groups) else np.zeros(0, np.int8)
     marks = np.frombuffer(builder.marks, np.int8)
@@ -145,9 +154,9 @@ def finish(builder: Builder, shares: Shares, check: Callable[[], None]) -> Finis
     splits = seated(splits, groups, relevant)
     new_row = _renumber(splits, keep)
     counts = {name: int((keep & (splits == code)).sum()) for name, code in CODES.items()}
-    builder.background.submit(_write_queries, builder, np.where(keep, splits, -1), check)
+    # One after the other: both at once would need the memory of both.
+    _write_queries(builder, np.where(keep, splits, -1), check)
     rows = _write_edges(builder, new_row, check)
-    builder.background.wait()
     shutil.rmtree(builder.folder / "spool")
     return Finished(
         {"documents": builder.documents.rows, "queries": int(keep.sum()), **rows},
@@ -177,23 +186,17 @@ def _write_queries(builder: Builder, splits: Array, check: Callable[[], None]) -
         name: TableWriter(builder.folder / path, QUERIES, Inline())
         for name, path in QUERY_FILES.items()
     }
-    start = 0
-    with pq.ParquetFile(builder.queries.path) as spool:
-        for group in range(spool.num_row_groups):
-            check()
-            if group % _TRIM == 0:  # Spooled texts come and go in large pieces.
-                pa.default_memory_pool().release_unused()
-            table = spool.read_row_group(group, use_threads=False)
-            codes = splits[start : start + table.num_rows]
-            start += table.num_rows
-            for name, writer in writers.items():
-                chosen = codes == CODES[name]
-                if not chosen.any():
-                    continue
-                part = table if chosen.all() else table.filter(pa.array(chosen))
-                label = pa.array([name] * part.num_rows, pa.string())
-                labelled = part.append_column("split", label)
-                writer.write(labelled.select(QUERIES.names).cast(QUERIES))
+    for number, (table, codes) in enumerate(along(spooled(builder.queries.path), splits)):
+        check()
+        if number % _TRIM == 0:  # Spooled texts come and go in large pieces.
+            pa.default_memory_pool().release_unused()
+        for name, writer in writers.items():
+            chosen = codes == CODES[name]
+            if not chosen.any():
+                continue
+            part = table if chosen.all() else table.filter(pa.array(chosen))
+            labelled = part.append_column("split", pa.repeat(name, part.num_rows))
+            writer.write(labelled.select(QUERIES.names).cast(QUERIES))
     for writer in writers.values():
         writer.close()
 
@@ -211,7 +214,7 @@ def _write_edges(builder: Builder, new_row: Array, check: Callable[[], None]) ->
         columns = [sure["query"], sure["document"], sure["grade"]]
         judgments.write(_table(columns, JUDGMENTS))
         picked, rank = offered(edges, sure)
-        origin = pa.array(["given"] * len(picked), pa.string())
+        origin = pa.repeat("given", len(picked))
         score = pa.array(picked["score"], pa.float32(), mask=np.isnan(picked["score"]))
         columns = [picked["query"], picked["document"], origin, rank, score]
         candidates.write(_table(columns, CANDIDATES))

@@ -96,7 +96,8 @@ class Inline:
 
 
 class TableWriter:
-    """Appends tables to one Parquet file. ``rows`` counts what was written."""
+    """Appends tables to one Parquet file, or with ``spool`` to one of Arrow's own, which costs less
+    and is read only from its beginning (:func:`spooled`). ``rows`` counts what was written."""
 
     def __init__(
         self,
@@ -104,7 +105,7 @@ class TableWriter:
         schema: pa.Schema,
         background: Background | Inline,
         group_rows: int = GROUP_ROWS,
-        compression: str = "snappy",
+        spool: bool = False,
     ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
@@ -112,18 +113,7 @@ class TableWriter:
         self.rows = 0
         self._background = background
         self._group_rows = group_rows
-        # Statistics on row numbers let a reader find the row groups of a query; on texts they
-        # would only cost. Dictionaries help columns that say the same over and over.
-        numbers = [field.name for field in schema if pa.types.is_integer(field.type)]
-        repeated = [name for name in ("split", "origin", "prompt", "title") if name in schema.names]
-        self._file = pq.ParquetWriter(
-            path,
-            schema,
-            compression=compression,
-            use_dictionary=repeated or False,
-            write_statistics=numbers or False,
-            store_schema=False,
-        )
+        self._file = pa.ipc.new_stream(str(path), schema) if spool else _parquet(path, schema)
         self._tables: list[Callable[[], pa.Table]] = []
         self._bytes = 0
         self._waiting = 0
@@ -152,7 +142,7 @@ class TableWriter:
         table = pa.concat_tables([make() for make in tables])
         size = max(1, min(self._group_rows, table.num_rows * GROUP_BYTES // (table.nbytes + 1)))
         groups = -(-table.num_rows // size)
-        self._file.write_table(table, row_group_size=-(-table.num_rows // groups))
+        self._file.write_table(table, -(-table.num_rows // groups))
         self._groups += groups
         if self._groups >= _TRIM:  # What was freed in between is given back to the system.
             self._groups = 0
@@ -163,6 +153,28 @@ class TableWriter:
         self._flush()
         self._background.wait()
         self._file.close()
+
+
+def _parquet(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    # Statistics on row numbers let a reader find the row groups of a query; on texts they would
+    # only cost. Dictionaries help columns that say the same over and over.
+    numbers = [field.name for field in schema if pa.types.is_integer(field.type)]
+    repeated = [name for name in ("split", "origin", "prompt", "title") if name in schema.names]
+    return pq.ParquetWriter(
+        path,
+        schema,
+        compression="snappy",
+        use_dictionary=repeated or False,
+        write_statistics=numbers or False,
+        store_schema=False,
+    )
+
+
+def spooled(path: Path) -> Iterator[pa.Table]:
+    """The tables of a spool that is closed, one after the other."""
+    with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as stream:
+        for batch in stream:
+            yield pa.Table.from_batches([batch])
 
 
 def along(tables: Iterable[pa.Table], rows: Any) -> Iterator[tuple[pa.Table, Any]]:

@@ -62,9 +62,9 @@ def test_what_stands_beside_the_texts() -> None:
     }
     batch = parse(row, {**row, "negative_2": "", "year": None, "note": ""}, like=row)
     assert batch.texts.to_pylist() == ["p", "n", "m", "p", "n"]
-    assert batch.ids == ["7", "7"]
-    assert batch.prompts == ["find", "find"]
-    assert batch.fields == [
+    assert batch.ids.to_pylist() == ["7", "7"]
+    assert batch.prompts.to_pylist() == ["find", "find"]
+    assert batch.fields.to_pylist() == [
         '{"year": 2001, "note": "a \\"b\\"", "good": true, "share": 0.5}',
         '{"good": true, "share": 0.5}',
     ]
@@ -74,13 +74,13 @@ def test_scores_and_ids_side_by_side() -> None:
     row = {**ROW, "pos_scores": [1], "neg_scores": [0.5, None], "pos_id": ["x"], "neg_id": [1, ""]}
     batch = parse(row, {**row, "neg_scores": None, "pos_id": []}, like=row)
     assert np.nan_to_num(batch.scores, nan=-1).tolist() == [1, 0.5, -1, 1, -1, -1]
-    assert batch.details.ids == ["x", "1", None, None, "1", None]
+    assert batch.details.ids.to_pylist() == ["x", "1", None, None, "1", None]
 
 
 def test_a_title_is_the_documents() -> None:
     row = {"question": "q", "passage": "p", "title": "t"}
     batch = parse(row, {**row, "title": ""}, like=row)
-    assert batch.details.titles == ["t", ""]
+    assert batch.details.titles.to_pylist() == ["t", ""]
     assert batch.fields is None
     assert parse(row, {**row, "title": " "}, like=row) is None
 

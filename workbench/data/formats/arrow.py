@@ -19,6 +19,7 @@ from workbench.data.formats.jsonrows import Record
 from workbench.data.formats.tables import MISSING, BadList, join, listed, same_names
 from workbench.data.problems import Report, shorten
 from workbench.data.shapes.blocks import Doubt
+from workbench.data.text_counts import bytes_of
 
 # Rows that are Arrow's columns already: no text of them becomes a Python object.
 
@@ -50,16 +51,17 @@ class ArrowBlock:
         return replace(self, table=self.table.drop_columns([name]))
 
     def values(self, name: str) -> Sequence[Any]:
+        column = self.table.column(name)
         try:
-            found: list[Any] = self.table.column(name).to_pylist()
+            found: list[Any] = column.to_pylist()
         except (ValueError, OverflowError) as error:  # It is beyond Python, or not UTF-8.
             raise Doubt from error
-        if not self.cells:
-            return found
-        known = name.lower().endswith("id")
-        if not known and any(_is_missing(one) for one in found):
-            raise Doubt
-        return [_meant(one) for one in found]
+        if self.cells:
+            odd = self._odd(name, column).tolist()
+            meant = {one: self._meant(name, one) for one in {found[place] for place in odd}}
+            for place in odd:
+                found[place] = meant[found[place]]
+        return found
 
     def text(self, name: str) -> pa.StringArray:
         if name not in self.names:
@@ -100,9 +102,7 @@ class ArrowBlock:
         """Raise :class:`Doubt` for a text that is blank, broken, or stands for something else."""
         if not len(texts):
             return
-        _, offsets, data = texts.buffers()
-        ends = np.frombuffer(offsets, np.int32, len(texts) + 1, texts.offset * 4)
-        held = np.frombuffer(data or b"", np.uint8)
+        ends, held = bytes_of(texts)
         if (ends[1:] == ends[:-1]).any():
             raise Doubt
         if held[ends[0] : ends[-1]].max() >= 0x80:
@@ -110,13 +110,39 @@ class ArrowBlock:
                 texts.validate(full=True)
             except pa.ArrowException as error:
                 raise Doubt from error
-        firsts = held[ends[:-1]]
-        odd = (_MAY_BE_LIST if self.cells else _MAY_BE_BLANK)[firsts]
-        if self.cells and not name.lower().endswith("id"):
-            odd |= ends[1:] - ends[:-1] <= _LONGEST_MISSING
-        for one in texts.take(pa.array(np.flatnonzero(odd))).to_pylist():
-            if one.isspace() or (self.cells and (_is_missing(one) or _meant(one) is not one)):
+        for one in texts.take(pa.array(self._odd(name, texts))).to_pylist():
+            if one.isspace() or (self.cells and self._meant(name, one) is not one):
                 raise Doubt
+
+    def _odd(self, name: str, texts: pa.StringArray) -> Array:
+        """The places of texts that may be blank or stand for something else."""
+        ends, held = bytes_of(texts)
+        filled = np.flatnonzero(ends[1:] > ends[:-1])
+        starts = ends[filled]
+        firsts = held[starts]
+        if not self.cells:
+            return np.asarray(filled[_MAY_BE_BLANK[firsts]])
+        odd = _MAY_BE_LIST[firsts]
+        # Many words begin as 'array(' and 'set()' do.
+        odd &= (firsts != ord("a")) | (held[np.minimum(starts + 1, len(held) - 1)] == ord("r"))
+        odd &= (firsts != ord("s")) | (held[np.minimum(starts + 1, len(held) - 1)] == ord("e"))
+        if not _is_id(name):
+            odd |= ends[filled + 1] - starts <= _LONGEST_MISSING
+        return np.asarray(filled[odd])
+
+    @staticmethod
+    def _meant(name: str, cell: str) -> Any:
+        """The list that a cell holds, or the cell itself. Raises :class:`Doubt`."""
+        if not _is_id(name) and len(cell) <= _LONGEST_MISSING and cell.strip() in MISSING:
+            raise Doubt
+        try:
+            return listed(cell)
+        except BadList as error:
+            raise Doubt from error
+
+
+def _is_id(name: str) -> bool:
+    return name.lower().endswith("id")
 
 
 def _strings(array: Any) -> pa.StringArray:
@@ -131,18 +157,6 @@ def _strings(array: Any) -> pa.StringArray:
     try:
         return array.cast(pa.string())
     except pa.ArrowException as error:
-        raise Doubt from error
-
-
-def _is_missing(cell: str) -> bool:
-    return len(cell) <= _LONGEST_MISSING and cell.strip() in MISSING
-
-
-def _meant(cell: str) -> Any:
-    """The list that a cell holds, or the cell itself."""
-    try:
-        return listed(cell)
-    except BadList as error:
         raise Doubt from error
 
 
@@ -208,10 +222,12 @@ def _in_parquet(file: OpenFile) -> Iterator[tuple[int, Any]]:
         with (
             file.whole() as stream,
             file.sharing() as done,
-            pq.ParquetFile(stream, buffer_size=_BUFFER) as table,
+            # Else whole row groups are read ahead.
+            pq.ParquetFile(stream, buffer_size=_BUFFER, pre_buffer=False) as table,
         ):
             total = max(1, table.metadata.num_rows)
-            for batch in table.iter_batches(batch_size=_rows_at_once(file, table.metadata)):
+            rows = _rows_at_once(file, table.metadata)
+            for batch in table.iter_batches(batch_size=rows, use_threads=False):
                 yield number, batch
                 number += batch.num_rows
                 done(number / total)

@@ -109,8 +109,10 @@ def whole_rows(block: Block, dialect: Dialect) -> tuple[ArrowBlock | None, Block
     """The rows that the block begins with, their lines, and the lines of a row that goes on in the
     next block. No rows where they have to be read one by one."""
     data = block.data or b"".join(line + b"\n" for line in block.lines)
+    # One byte is found much sooner than two.
+    escaped = b"\\" in data and b'\\"' in data
     # Arrow would take a mark of UTF-8 off the first cell.
-    if block.bad or block.long or block.open or b'\\"' in data or data.startswith(BOM_UTF8):
+    if block.bad or block.long or block.open or escaped or data.startswith(BOM_UTF8):
         return None, block, None
     data = data if data.endswith(b"\n") else data + b"\n"
     text = np.frombuffer(data, np.uint8)
@@ -118,7 +120,7 @@ def whole_rows(block: Block, dialect: Dialect) -> tuple[ArrowBlock | None, Block
     quotes = np.flatnonzero(text == _QUOTE) if dialect.quotes else np.zeros(0, np.int64)
     outside = np.searchsorted(quotes, ends) % 2 == 0
     last = np.flatnonzero(outside)
-    if not len(last) or not _are_lines(text, data):
+    if not len(last) or not _are_lines(text, ends, data):
         return None, block, None
     kept = int(ends[last[-1]]) + 1
     quotes = quotes[quotes < kept]
@@ -129,20 +131,19 @@ def whole_rows(block: Block, dialect: Dialect) -> tuple[ArrowBlock | None, Block
     starts = np.concatenate([[0], last[:-1] + 1])
     if (last - starts >= dialect.longest).any():
         return None, block, None
-    lines = Block(block.first, data[:kept])
     rest = Block(block.first + int(last[-1]) + 1, data[kept:]) if kept < len(data) else None
-    table = _table(data[:kept], dialect)
+    lines = Block(block.first, data[:kept])
+    table = _table(lines.data, dialect)
     if table is None or table.num_rows != len(starts):
         return None, block, None
     return ArrowBlock(block.first + starts, table, cells=True), lines, rest
 
 
-def _are_lines(text: Array, data: bytes) -> bool:
-    """Whether no line ends with a lone CR."""
+def _are_lines(text: Array, ends: Array, data: bytes) -> bool:
+    """Whether no line, of those that end at these places, ends with a lone CR."""
     if b"\r" not in data:
         return True
-    returns = np.flatnonzero(text == _RETURN)
-    return bool((text[np.minimum(returns + 1, len(text) - 1)] == _NEWLINE).all())
+    return bool((text == _RETURN).sum() == (text[ends - 1] == _RETURN).sum())
 
 
 def _close(text: Array, quotes: Array, mark: str) -> bool:

@@ -11,7 +11,7 @@ from workbench.data.formats.jsonrows import may_be_doubled
 from workbench.data.lines import Block
 from workbench.data.shapes.blocks import ValueBlock
 
-Objects = Sequence[dict[str, Any] | None]
+Objects = list[dict[str, Any] | None]
 #: A block that falls into more parts than this is read line by line: each part costs as much as
 #: some hundred rows do.
 _PARTS = 16
@@ -21,15 +21,18 @@ def parts(block: Block) -> Iterator[tuple[ValueBlock | None, Block]]:
     """The block in parts, each with its lines: rows of the same columns where those can be read
     together, or None for lines that have to be looked at one by one."""
     objects = _objects(block)
-    runs = _runs(objects)
+    names = [() if one is None else tuple(one) for one in objects]
+    for place in _doubled(block, objects, names):
+        objects[place], names[place] = None, ()
+    runs = _runs(names)
     if len(runs) > _PARTS:
         yield None, block
         return
     start = 0
-    for names, count in runs:
+    for same, count in runs:
         lines = block if count == len(objects) else block.cut(start, start + count)
         rows = objects[start : start + count]
-        yield (_columns(names, rows, lines.first) if names else None), lines
+        yield (_columns(same, rows, lines.first) if same else None), lines
         start += count
 
 
@@ -39,10 +42,9 @@ def _columns(names: tuple[str, ...], rows: Sequence[Any], first: int) -> ValueBl
     return ValueBlock(lines, dict(zip(names, values, strict=True)))
 
 
-def _runs(objects: Objects) -> list[tuple[tuple[str, ...], int]]:
+def _runs(names: Sequence[tuple[str, ...]]) -> list[tuple[tuple[str, ...], int]]:
     """The names that rows in succession have in common, () for lines that are no plain objects,
     and how many they are."""
-    names = [() if one is None else tuple(one) for one in objects]
     if names and names.count(names[0]) == len(names):
         return [(names[0], len(names))]
     return [(same, len(list(group))) for same, group in groupby(names)]
@@ -57,7 +59,7 @@ def _objects(block: Block) -> Objects:
         found = [_object(line) for line in lines]
     if set(map(type, found)) != {dict}:
         found = [one if type(one) is dict else None for one in found]
-    for position in (*block.bad, *block.long, *_doubled(block, found)):
+    for position in (*block.bad, *block.long):
         found[position] = None
     return found
 
@@ -69,19 +71,19 @@ def _object(line: bytes) -> Any:
         return None
 
 
-def _doubled(block: Block, objects: Objects) -> list[int]:
-    """The lines with objects in which a name may stand twice."""
+def _doubled(block: Block, objects: Objects, names: Sequence[tuple[str, ...]]) -> list[int]:
+    """The lines with objects in which a name may stand twice; ``names``: those of each."""
     lines = block.lines
-    sizes = np.array([len(one or ()) for one in objects])
+    sizes = np.fromiter(map(len, names), np.int64, len(names))
     if block.data:
         text = np.frombuffer(block.data, np.uint8)
         found = text == ord(":")
         if np.count_nonzero(found) == sizes.sum():
             return []  # As many as there are names: none stands twice.
         colons = np.flatnonzero(found)
-        names = colons[text[colons - 1] == ord('"')]
+        after_names = colons[text[colons - 1] == ord('"')]
         ends = np.cumsum(np.fromiter(map(len, lines), np.int64, len(lines)) + 1)
-        named = np.diff(np.searchsorted(names, ends), prepend=0)
+        named = np.diff(np.searchsorted(after_names, ends), prepend=0)
     else:
         named = np.fromiter((line.count(b'":') for line in lines), np.int64, len(lines))
     suspects = ((place, objects[place]) for place in np.flatnonzero(named != sizes).tolist())

@@ -11,7 +11,7 @@ import numpy as np
 from workbench.data.batch import Judgments, TextBatch
 from workbench.data.formats.jsonrows import Record, describe
 from workbench.data.problems import Report
-from workbench.data.shapes.blocks import Doubt, RowBlock, grades, identifiers, text_batch
+from workbench.data.shapes.blocks import Doubt, RowBlock, grades, identifiers, prompts, text_batch
 from workbench.data.shapes.columns import Meaning, label_number, meaning
 from workbench.data.shapes.fields import identifier, query_text, scores_of
 from workbench.data.shapes.row import Document, own_fields
@@ -84,15 +84,14 @@ def read_texts(kind: str, records: Iterator[Record], into: ById, report: Report)
 def texts_of(rows: RowBlock, kind: str) -> TextBatch:
     """Many rows of a corpus or of queries at once. Raises :class:`Doubt`."""
     id = next((name for name in IDS if name in rows.names), None)
-    ids = identifiers(rows.values(id)) if id is not None else [None]
-    if None in ids:
+    ids = identifiers(rows, id) if id is not None else None
+    if ids is None or ids.null_count:
         raise Doubt
     field = next((name for name in TEXTS if name in rows.names), "text")
     title = "title" if kind == "document" else None
     found = text_batch(rows, field, title, ids, {field, id, title or "prompt"})
     if kind == "query" and "prompt" in rows.names:
-        cells = rows.values("prompt")
-        found.prompts = [one if isinstance(one, str) else "" for one in cells]
+        found.prompts = prompts(rows.values("prompt"))
     return found
 
 
@@ -129,15 +128,13 @@ def judgments_of(rows: RowBlock) -> Judgments:
     query, document, grade = map(first, (QUERY_IDS, DOCUMENT_IDS, GRADES))
     if query is None or document is None:
         raise Doubt
-    queries, documents = (identifiers(rows.values(name)) for name in (query, document))
-    if None in queries or None in documents:
+    queries, documents = (identifiers(rows, name) for name in (query, document))
+    if queries.null_count or documents.null_count:
         raise Doubt
     found = np.ones(len(rows), np.int32)
     if grade is not None:
         found = grades(rows.values(grade), label_number, _LARGEST)
-    return Judgments(
-        rows.lines, [str(one) for one in queries], [str(one) for one in documents], found
-    )
+    return Judgments(rows.lines, queries, documents, found)
 
 
 def _id(row: dict[str, Any], names: tuple[str, ...], usual: str, report: Report) -> str | None:

@@ -16,7 +16,7 @@ from typing import Any, Protocol, Self, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from workbench.data.batch import Array, Batch, Details, TextBatch
+from workbench.data.batch import Array, Batch, Details, TextBatch, filled, some_texts
 from workbench.data.shapes.fields import identifier
 from workbench.data.shapes.row import PACKED, own_fields
 
@@ -126,17 +126,25 @@ def _lists(values: Sequence[Any]) -> Sequence[Sequence[Any]]:
 # What columns beside the texts say.
 
 
-def identifiers(values: Sequence[Any]) -> list[str | None]:
-    """Each cell as an id; None for one that is none."""
-    return [
-        one if type(one) is str and one and not one.isspace() else identifier(one) for one in values
-    ]
+def identifiers(rows: RowBlock, name: str) -> pa.StringArray:
+    """A column's cells as ids; null for one that is none."""
+    with suppress(Doubt):
+        return rows.text(name)
+    return pa.array(map(identifier, rows.values(name)), pa.string())
 
 
-def prompts(values: Sequence[Any]) -> list[str | None] | None:
+def titles(rows: RowBlock, name: str) -> pa.StringArray | None:
+    """A column's cells as documents' titles, '' for what is none; None where none is one."""
+    with suppress(Doubt):
+        return rows.text(name)
+    return some_texts(
+        [one if type(one) is str and not one.isspace() else "" for one in rows.values(name)]
+    )
+
+
+def prompts(values: Sequence[Any]) -> pa.StringArray | None:
     """Each cell as a query's prompt; None where none of them is one."""
-    found = [one if type(one) is str and one else None for one in values]
-    return found if any(found) else None
+    return some_texts([one if type(one) is str and one else None for one in values])
 
 
 def scores(values: Sequence[Any], counts: Array) -> Array:
@@ -168,28 +176,25 @@ def text_batch(
     rows: RowBlock,
     text: str,
     title: str | None,
-    ids: Sequence[str | None] | None,
+    ids: pa.StringArray | None,
     used: Set[str | None],
 ) -> TextBatch:
     """Rows of one text each, a document or a query; columns that are not ``used`` are its own.
     Raises :class:`Doubt` where there is neither a text nor a title."""
-    titles = None
-    if title in rows.names:
-        cells = rows.values(title)
-        titles = [one if type(one) is str and not one.isspace() else "" for one in cells]
+    said = titles(rows, title) if title is not None and title in rows.names else None
     try:
         texts = rows.text(text)
     except Doubt:
-        texts = _beside_titles(rows.values(text) if text in rows.names else (), titles)
+        texts = _beside_titles(rows.values(text) if text in rows.names else (), said)
     own = own_texts(rows, (name for name in rows.names if name not in used))
-    return TextBatch(rows.lines, texts, Details(ids, titles, own))
+    return TextBatch(rows.lines, texts, Details(ids, said, own))
 
 
-def _beside_titles(texts: Sequence[Any], titles: Sequence[str] | None) -> pa.StringArray:
+def _beside_titles(texts: Sequence[Any], titles: pa.StringArray | None) -> pa.StringArray:
     """Texts that may be empty where there is a title."""
     if titles is None or len(texts) != len(titles):
         raise Doubt
-    for one, title in zip(texts, titles, strict=True):
+    for one, title in zip(texts, filled(titles).tolist(), strict=True):
         if type(one) is not str and one is not None:
             raise Doubt
         if not title and (not one or one.isspace()):
@@ -210,7 +215,7 @@ def grades(values: Sequence[Any], number: Callable[[Any], float | None], most: i
     return np.maximum(found, 0).astype(np.int32)
 
 
-def own_texts(rows: RowBlock, names: Iterable[str]) -> list[str] | None:
+def own_texts(rows: RowBlock, names: Iterable[str]) -> pa.StringArray | None:
     """The columns of these names as each row's own fields, as :func:`own_fields` writes them; None
     where no row has any."""
     columns = {name: rows.values(name) for name in names}
@@ -224,7 +229,7 @@ def own_texts(rows: RowBlock, names: Iterable[str]) -> list[str] | None:
     else:
         cells = zip(*columns.values(), strict=True)
         found = [own_fields(dict(zip(columns, row, strict=True)), set()) for row in cells]
-    return found if any(found) else None
+    return some_texts(found)
 
 
 def _members(name: str, values: Sequence[Any]) -> list[str] | None:

@@ -14,7 +14,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from workbench.data.batch import Array, Batch, Details, TextBatch, owners
+from workbench.data.batch import Array, Batch, Details, TextBatch, owners, some_texts
 from workbench.data.problems import Report
 from workbench.data.shapes.blocks import (
     Blockwise,
@@ -122,7 +122,7 @@ class ListReader:
         if self.prompt in names:
             found.prompts = prompts(rows.values(self.prompt))
         if self.query_id in names:
-            found.ids = identifiers(rows.values(self.query_id))
+            found.ids = identifiers(rows, self.query_id)
         if self.extra_score in names:
             numbers(rows.values(self.extra_score))
         return found
@@ -140,6 +140,8 @@ class ListReader:
 
     def _ids_of(self, rows: RowBlock, good: Array, bad: Array, relevant: Array) -> Details | None:
         """The documents' ids; None where none has any."""
+        if not {self.positive_ids, self.negative_ids} & {*rows.names}:
+            return None
         found: Array = np.full(len(relevant), None, object)
         for fields, column, count, side in (
             (self.positives, self.positive_ids, good, relevant),
@@ -150,12 +152,12 @@ class ListReader:
                     _listed(one, n)
                     for one, n in zip(rows.values(column), count.tolist(), strict=True)
                 ]
-                flat = identifiers(list(chain.from_iterable(given)))
+                flat = [as_id(one) for one in chain.from_iterable(given)]
                 if len(fields) != 1 and any(one is not None for one in flat):
                     raise Doubt
                 found[side] = flat
-        ids = found.tolist()
-        return Details(ids) if any(one is not None for one in ids) else None
+        ids = some_texts(found.tolist())
+        return None if ids is None else Details(ids)
 
     def _without_positives(self, row: dict[str, Any]) -> bool:
         """Whether a row holds negatives alone: its query may have its positives in another row."""
@@ -432,7 +434,7 @@ class Titled:
         every[found.place == 0] = [
             one if has else "" for one, has in zip(titles, taken, strict=True)
         ]
-        found.details = replace(found.details or Details(), titles=every.tolist())
+        found.details = replace(found.details or Details(), titles=some_texts(every.tolist()))
         return found
 
     def takes(self, row: Mapping[str, Any]) -> bool:

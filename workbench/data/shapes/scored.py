@@ -21,6 +21,7 @@ from workbench.data.shapes.blocks import (
     grades,
     identifiers,
     prompts,
+    titles,
 )
 from workbench.data.shapes.columns import (
     DOCUMENT_ID,
@@ -118,13 +119,12 @@ class GradedReader:
         )
         about = Details()
         if self.title in names:
-            cells = rows.values(self.title)
-            about.titles = [one if type(one) is str and not one.isspace() else "" for one in cells]
+            about.titles = titles(rows, self.title)
         if self.document_id in names:
-            about.ids = identifiers(rows.values(self.document_id))
-        found.details = about if about.titles or about.ids else None
+            about.ids = identifiers(rows, self.document_id)
+        found.details = about if about.ids is not None or about.titles is not None else None
         if self.query_id in names:
-            found.ids = identifiers(rows.values(self.query_id))
+            found.ids = identifiers(rows, self.query_id)
         if self.prompt in names:
             found.prompts = prompts(rows.values(self.prompt))
         return found

@@ -58,8 +58,8 @@ class DocumentReader:
         return self._batch
 
     def _batch(self, rows: RowBlock) -> TextBatch:
-        ids = identifiers(rows.values(self.id)) if self.id in rows.names else None
-        if ids is not None and None in ids:
+        ids = identifiers(rows, self.id) if self.id in rows.names else None
+        if ids is not None and ids.null_count:
             raise Doubt  # Some are known by their ids, and some by their texts.
         return text_batch(rows, self.text, self.title, ids, {self.text, self.title, self.id})
 
