@@ -30,8 +30,6 @@ from benchmarks.sides import Row, spent, table, turns, write_rows
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "benchmarks/out"
 WORDS = 100
-#: Texts that are also read one by one.
-SOME = 5_000
 
 _CHECK = """
 import json, sys, time
@@ -124,7 +122,7 @@ def measure(home: str) -> dict[str, Any]:
     return {**json.loads(output.splitlines()[-1]), "memory_mb": round(peak[0] / 1e6)}
 
 
-def text_by_text(path: Path, pairs: int) -> list[Row]:
+def text_by_text(path: Path, count: int, pairs: int) -> list[Row]:
     """Processor seconds for languages and tokens of some texts, and what they take where the
     libraries are asked for one text after the other."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
@@ -135,7 +133,7 @@ def text_by_text(path: Path, pairs: int) -> list[Row]:
     from workbench.models.registry import packaged_folder
 
     with path.open(encoding="utf-8") as file:
-        texts = [json.loads(line)["pos"][0] for line in islice(file, SOME)]
+        texts = [json.loads(line)["pos"][0] for line in islice(file, count)]
     starts = [text[:400] for text in texts]
     told(starts[:1])  # Reads the model.
     library = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
@@ -173,7 +171,7 @@ def main() -> None:
         command += ["data", "add", str(path), "--name", "bench"]
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         found = measure(home)
-        beside = text_by_text(path, options.pairs) if options.pairs else []
+        beside = text_by_text(path, options.rows // 20, options.pairs) if options.pairs else []
     print(json.dumps({"rows": options.rows, "planted": planted, **found}, indent=1))
     rows = [
         Row("all checks, processor time", "s", "less", [sum(found["cpu"].values())]),
