@@ -171,7 +171,11 @@ def main() -> None:
         command += ["data", "add", str(path), "--name", "bench"]
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         found = measure(home)
-        beside = text_by_text(path, options.rows // 20, options.pairs) if options.pairs else []
+        beside = (
+            text_by_text(path, max(1000, options.rows // 20), options.pairs)
+            if options.pairs
+            else []
+        )
     print(json.dumps({"rows": options.rows, "planted": planted, **found}, indent=1))
     rows = [
         Row("all checks, processor time", "s", "less", [sum(found["cpu"].values())]),
