@@ -3,9 +3,10 @@
     python benchmarks/data_check_speed.py --rows 100000
 
 Makes a data set with a query, a positive and a negative of about 100 words in each row, in which a
-known number of things is wrong, imports it, and checks it in a process of its own, as a job's
-worker is. What was planted must be found, or the run fails. No model judges: only the checks that
-need none are timed.
+known number of things is wrong, imports it, and runs all checks in a process of its own, as a job's
+worker does. What was planted must be found, or the run fails. No model judges: only the checks that
+need none are timed. Telling languages and counting tokens, the dearest, are also set against the
+libraries asked for one text after the other.
 """
 
 import argparse
@@ -16,40 +17,50 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
+from collections.abc import Callable
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.sides import Row, write_rows
+from benchmarks.sides import Row, spent, table, turns, write_rows
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "benchmarks/out"
 WORDS = 100
 
 _CHECK = """
-import json, sys, time, types
+import json, sys, time
 from pathlib import Path
 from workbench.data_check.check import run
 from workbench.recipes.data import CHECKS, DataCheckRecipe
 from workbench.workspace import Workspace
 
-workspace = Workspace.open(sys.argv[1])
+begun = []
 
 class Context:
     folder = Path(sys.argv[1]) / "jobs"
-    progress = flush = note = check_cancelled = lambda self, *a, **k: None
+    workspace = Workspace.open(sys.argv[1])
+    flush = note = check_cancelled = lambda self, *a, **k: None
 
-Context.workspace = workspace
-seconds, cpu, found = {}, {}, {}
-for check in CHECKS:
-    started, busy = time.perf_counter(), time.process_time()
-    report = run(DataCheckRecipe(dataset="bench", checks=[check]), Context())
-    seconds[check] = round(time.perf_counter() - started, 1)
-    cpu[check] = round(time.process_time() - busy, 1)
-    found |= {one["code"]: one["count"] for one in report["findings"]}
-print(json.dumps({"seconds": seconds, "cpu": cpu, "found": found, "torch": "torch" in sys.modules}))
+    def progress(self, done, *_):
+        if int(done) == len(begun):
+            begun.append((time.perf_counter(), time.process_time()))
+
+Context.folder.mkdir(exist_ok=True)
+report = run(DataCheckRecipe(dataset="bench"), Context())
+spent = {
+    check: [round(after - before, 2) for before, after in zip(one, other)]
+    for check, one, other in zip(CHECKS, begun, begun[1:])
+}
+print(json.dumps({
+    "seconds": {check: wall for check, (wall, _) in spent.items()},
+    "cpu": {check: cpu for check, (_, cpu) in spent.items()},
+    "found": {one["code"]: one["count"] for one in report["findings"]},
+    "torch": "torch" in sys.modules,
+}))
 """
 
 
@@ -111,10 +122,45 @@ def measure(home: str) -> dict[str, Any]:
     return {**json.loads(output.splitlines()[-1]), "memory_mb": round(peak[0] / 1e6)}
 
 
+def text_by_text(path: Path, count: int, pairs: int) -> list[Row]:
+    """Processor seconds for languages and tokens of some texts, and what they take where the
+    libraries are asked for one text after the other."""
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+    from tokenizers import Tokenizer
+
+    from workbench.data_check.languages import told
+    from workbench.data_check.lengths import TokenCounter
+    from workbench.models.registry import packaged_folder
+
+    with path.open(encoding="utf-8") as file:
+        texts = [json.loads(line)["pos"][0] for line in islice(file, count)]
+    starts = [text[:400] for text in texts]
+    told(starts[:1])  # Reads the model.
+    library = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    file_ = packaged_folder() / "tokenizer.json"
+    whole = Tokenizer.from_file(str(file_))
+    whole.no_truncation()
+    works: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
+        "languages": (lambda: told(starts), lambda: [library.classify(text) for text in starts]),
+        "tokens": (
+            lambda: TokenCounter(file_).count(texts),
+            lambda: [len(whole.encode(text)) for text in texts],
+        ),
+    }
+    rows = []
+    for name, (ours, theirs) in works.items():
+        taken = list(turns(partial(spent, ours), partial(spent, theirs), pairs))
+        own, others = [one.cpu for one, _ in taken], [one.cpu for _, one in taken]
+        about = f"{name} of {len(texts):,} texts against the library text by text, processor time"
+        rows.append(Row(about, "s", "less", own, others))
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--pairs", type=int, default=3, help="readings of text by text; 0: none")
     parser.add_argument("--out", type=Path, help="write the rows of run.py to this file")
     options = parser.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
@@ -124,19 +170,26 @@ def main() -> None:
         command = [sys.executable, "-m", "workbench", "--home", home]
         command += ["data", "add", str(path), "--name", "bench"]
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-        started = time.perf_counter()
         found = measure(home)
-        found["wall"] = round(time.perf_counter() - started, 1)
+        beside = (
+            text_by_text(path, max(1000, options.rows // 20), options.pairs)
+            if options.pairs
+            else []
+        )
     print(json.dumps({"rows": options.rows, "planted": planted, **found}, indent=1))
-    write_rows(
-        options.out,
-        [
-            Row("all checks, processor time", "s", "less", [sum(found["cpu"].values())]),
-            Row("all checks", "s", "less", [sum(found["seconds"].values())]),
-            *(Row(name, "s", "less", [seconds]) for name, seconds in found["seconds"].items()),
-            Row("peak memory of the process", "MB", "less", [found["memory_mb"]]),
-        ],
-    )
+    rows = [
+        Row("all checks, processor time", "s", "less", [sum(found["cpu"].values())]),
+        Row("all checks", "s", "less", [sum(found["seconds"].values())]),
+        *(
+            Row(f"{name}, processor time", "s", "less", [seconds])
+            for name, seconds in found["cpu"].items()
+            if seconds
+        ),
+        Row("peak memory of the process", "MB", "less", [found["memory_mb"]]),
+        *beside,
+    ]
+    print(table(rows))
+    write_rows(options.out, rows)
     missed = {
         code: (count, found["found"].get(code, 0))
         for code, count in planted.items()

@@ -69,7 +69,8 @@ def make(home: Path, documents: int, queries: int) -> None:
 
 def vectors(home: Path, documents: int, queries: int) -> None:
     random = np.random.default_rng(11)
-    centres = real_vectors()
+    # A smoke run must not encode more texts than it makes documents.
+    centres = real_vectors(min(CENTRES, documents // 20))
     shape = (documents, centres.shape[1])
     made = np.lib.format.open_memmap(home / VECTORS, "w+", dtype=np.float32, shape=shape)
     for start in range(0, documents, BLOCK):
@@ -90,7 +91,7 @@ def moved(vectors: Any, far: float) -> Any:
     return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
 
 
-def real_vectors() -> Any:
+def real_vectors(count: int) -> Any:
     import tempfile
 
     from workbench.data.job import collect
@@ -98,7 +99,7 @@ def real_vectors() -> Any:
     from workbench.models.locate import locate
     from workbench.workspace import Workspace
 
-    texts = [pair.code for pair in islice(collect(lambda *_: None, lambda: None), CENTRES)]
+    texts = [pair.code for pair in islice(collect(lambda *_: None, lambda: None), count)]
     with tempfile.TemporaryDirectory() as home:
         model = load_embedding(locate(Workspace.open(Path(home)), MODEL))
         return model.encode(texts, "document")

@@ -32,9 +32,12 @@ ROOT = Path(__file__).resolve().parents[1]
 VARIABLE = "TEST_WARM_PROCESSES"
 #: Lines of Python that a test brings.
 CODE = "-c"
+#: A benchmark's script.
+SCRIPT = "script"
 #: Which server forks which of the project's programs.
 PROGRAMS = {
     CODE: "worker",
+    SCRIPT: "worker",
     "workbench": "worker",
     "workbench.jobs.runner": "worker",
     "workbench.worker": "worker",
@@ -86,11 +89,18 @@ def use() -> None:
         module.subprocess = stand_in  # type: ignore[attr-defined]
 
 
+def is_script(path: str) -> bool:
+    """Whether it is one of those whose processes may be forked: a benchmark's."""
+    return path.endswith(".py") and Path(path).parent == ROOT / "benchmarks"
+
+
 def popen(command: list[str], **options: Any) -> Any:
     """Like ``subprocess.Popen``; forked where it is one of the project's programs."""
     parts = [part for part in command[1:] if part != "-P"]
     if VARIABLE in os.environ and command[0] == sys.executable and len(parts) > 1:
         how, program, *arguments = parts
+        if is_script(how):
+            return WarmProcess(SCRIPT, parts, **options)
         if how == "-c":
             return WarmProcess(CODE, [program, *arguments], **options)
         if how == "-m" and program in PROGRAMS:
@@ -98,9 +108,11 @@ def popen(command: list[str], **options: Any) -> Any:
     return subprocess.Popen(command, **options)
 
 
-def run(command: list[str], input: str = "", **options: Any) -> "subprocess.CompletedProcess[str]":
-    """Like ``subprocess.run(..., capture_output=True, text=True, check=False)``."""
-    for always in ("capture_output", "text", "check"):
+def run(
+    command: list[str], input: str = "", check: bool = False, **options: Any
+) -> "subprocess.CompletedProcess[str]":
+    """Like ``subprocess.run(..., capture_output=True, text=True)``, which it always does."""
+    for always in ("capture_output", "text", "stdout", "stderr"):
         options.pop(always, None)
     with ExitStack() as files:
         given, said, wrong = (files.enter_context(tempfile.TemporaryFile()) for _ in range(3))
@@ -109,9 +121,12 @@ def run(command: list[str], input: str = "", **options: Any) -> "subprocess.Comp
         code = popen(command, stdin=given, stdout=said, stderr=wrong, **options).wait()
         for file in (said, wrong):
             file.seek(0)
-        return subprocess.CompletedProcess(
+        done = subprocess.CompletedProcess(
             command, code, said.read().decode(), wrong.read().decode()
         )
+    if check:
+        done.check_returncode()
+    return done
 
 
 class WarmProcess:

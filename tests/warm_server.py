@@ -2,11 +2,13 @@
 
 import gc
 import importlib
+import multiprocessing
 import os
 import runpy
 import selectors
 import signal
 import socket
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterable
@@ -16,7 +18,8 @@ from typing import Any, NoReturn
 
 import psutil
 
-from tests.warm import CODE, USED, VARIABLE, framed, receive, session, use
+from tests import warm
+from tests.warm import CODE, SCRIPT, USED, VARIABLE, framed, receive, session, use
 
 #: What a server imports before it forks. The order matters little; torch comes with the first.
 KINDS: dict[str, list[str]] = {
@@ -146,9 +149,24 @@ def _work(program: str, arguments: list[str]) -> int:
     if program == CODE:
         sys.argv = [CODE, *arguments[1:]]
         exec(compile(arguments[0], "<string>", "exec"), vars(sys.modules["__main__"]))
+    elif program == SCRIPT:
+        _script(arguments)
     else:
         runpy.run_module(program, run_name="__main__", alter_sys=True)
     return 0
+
+
+def _script(arguments: list[str]) -> None:
+    """A benchmark's script. Its own processes are forks of it, or of the server."""
+    context, run = multiprocessing.get_context, subprocess.run
+
+    def warm_run(command: list[str], **options: Any) -> Any:
+        return (warm.run if warm.is_script(command[1]) else run)(command, **options)
+
+    multiprocessing.get_context = lambda *_: context("fork")  # type: ignore[assignment]
+    subprocess.run = warm_run  # type: ignore[assignment]
+    sys.argv = arguments
+    runpy.run_path(arguments[0], run_name="__main__")
 
 
 def _leave(code: int) -> NoReturn:

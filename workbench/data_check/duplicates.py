@@ -13,8 +13,6 @@ from workbench.data_check.checked import (
     bare,
     digests_of,
     grams,
-    plain_document,
-    plain_query,
     queries_of,
 )
 from workbench.data_check.report import EXAMPLES, Example, Finding, Fix
@@ -219,7 +217,7 @@ def same_texts(data: CheckedVersion) -> Iterator[Finding]:
                 )
             ],
         )
-    again = _again(_document_groups(data))
+    again = _again(_groups(data.document_digests))
     if again:
         yield _documents_finding(
             data,
@@ -233,7 +231,7 @@ def same_texts(data: CheckedVersion) -> Iterator[Finding]:
 
 def near_documents(data: CheckedVersion) -> Iterator[Finding]:
     """Documents that are nearly the same."""
-    groups = _document_groups(data)
+    groups = _groups(data.document_digests)
     alike = NearDuplicates(data.recipe.similarity)
     for _, texts in data.document_texts():
         alike.add(texts)
@@ -281,27 +279,13 @@ def _documents_finding(
 
 def query_groups(data: CheckedVersion) -> Array:
     """For each query, the row of the first one with the same text; empty ones are alone."""
-    known, found = DigestRows(), [np.zeros(0, np.int64)]
-    for row, texts in data.query_texts():
-        found.append(_firsts(known, [plain_query(text) for text in texts], row))
-    return np.concatenate(found)
+    return _groups(data.query_digests)
 
 
-def _document_groups(data: CheckedVersion) -> Array:
-    """The same for documents."""
-    known, found = DigestRows(), [np.zeros(0, np.int64)]
-    for row, texts in data.document_texts():
-        found.append(_firsts(known, [plain_document(text) for text in texts], row))
-    return np.concatenate(found)
-
-
-def _firsts(known: DigestRows, texts: list[str], start: int) -> Array:
-    rows = start + np.arange(len(texts))
-    keys = digests_of(texts)
-    fresh = known.fresh(keys)
-    known.assign(keys[fresh], rows[fresh])
-    held = np.array([bool(text) for text in texts], bool)
-    return np.asarray(np.where(held, known.find(keys), rows))
+def _groups(digests: Array) -> Array:
+    numbers, firsts = DigestRows().resolve(digests, 0)
+    empty = (digests == digests_of([""])).all(axis=1)
+    return np.where(empty, np.arange(len(digests)), firsts[numbers])
 
 
 def _again(groups: Array) -> Pairs:

@@ -5,13 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from workbench.data.splits import CODES
-from workbench.data_check.checked import (
-    Array,
-    CheckedVersion,
-    digests_of,
-    plain_document,
-    queries_of,
-)
+from workbench.data_check.checked import Array, CheckedVersion, queries_of
 from workbench.data_check.report import EXAMPLES, Example, Finding, Fix
 from workbench.plurals import counted, form
 
@@ -21,10 +15,7 @@ _LABELS = 10
 
 def positive_is_negative(data: CheckedVersion) -> Iterator[Finding]:
     """A negative whose text is that of one of its query's positives."""
-    texts = [np.zeros(0, np.uint64)]
-    for _, some in data.document_texts():
-        texts.append(digests_of([plain_document(text) for text in some])[:, 0])
-    digest = np.concatenate(texts)
+    digest = data.document_digests[:, 0]
     queries, documents = data.positives()
     wrong, offered, judged = data.negatives()
     right = _sorted_pairs(queries, digest[documents])

@@ -1,12 +1,13 @@
 """The near-duplicate finder."""
 
 import random
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.data_check.checked import bare, words
+from workbench.data_check.checked import bare, grams, words
 from workbench.data_check.duplicates import NearDuplicates
 
 _WORDS = "red green blue old new tall small tea rice 合同 终止 双方 交接 手续 拖延"
@@ -55,6 +56,23 @@ def test_who_is_kept_is_nobodys_duplicate(some: list[str]) -> None:
     same = finder(some).same_as()
     assert all(kept < row and kept not in same for row, (kept, _) in same.items())
     assert all(alike >= 0.85 for _, alike in same.values())
+
+
+@given(st.lists(st.text(max_size=9) | st.sampled_from(WORDS), max_size=200))
+def test_sequences_of_many_texts_are_those_of_each(some: list[str]) -> None:
+    naked = [bare(text) for text in some]
+    flat, starts = grams(naked)
+    alone = [grams([text])[0].tolist() for text in naked]
+    bounds = pairwise(starts.tolist())
+    assert [flat[start:end].tolist() for start, end in bounds] == alone
+    spaced = [(text, own) for text, own in zip(naked, alone, strict=True) if text.isascii()]
+    assert all(len(own) == bool(text) * max(1, len(text) - 4) for text, own in spaced)
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_ascii_is_bared_as_all_other_texts(text: str) -> None:
+    # One letter that is not ASCII takes the longer way.
+    assert bare(f"{text} é") == f"{bare(text)} é".strip()
 
 
 def test_likeness_is_close_to_the_share_of_sequences() -> None:
