@@ -124,8 +124,14 @@ def retrieve(
 
     with clock.running("search"):
         timed = clock.without("search", blocks())
-        found = search(queries, timed, k=pool.depth(k), order=pool.order)
+        on = device_of(asking or encoder)
+        found = search(queries, timed, k=pool.depth(k), order=pool.order, device=on)
         return pool.without_own(found, k)
+
+
+def device_of(encoder: Encoder) -> str:
+    """Where the model computes: it searches there, too. What only looks vectors up says nothing."""
+    return str(getattr(encoder, "device", "cpu"))
 
 
 def encode_documents(
@@ -207,7 +213,8 @@ def measure_cut(
         vectors = encode_documents(encoder, table, counter, stop)
         for size in sizes:
             blocks = [(rows, cut_to(vectors, size, unit))]
-            found = search(asked[size], blocks, k=deep, order=pool.order)
+            on = device_of(encoder)
+            found = search(asked[size], blocks, k=deep, order=pool.order, device=on)
             best[size] = merge(best[size], found, deep, pool.order)
     return {size: score(pool, pool.without_own(best[size], k)) for size in sizes}
 
