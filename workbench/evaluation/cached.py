@@ -102,6 +102,10 @@ class _Cached:
         contract: Contract = self.model.contract
         return contract
 
+    @property
+    def device(self) -> str:
+        return str(self.model.device)
+
     def _completed(
         self,
         role: str,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from workbench.comparison.names import DEPTH
-from workbench.comparison.table import SWITCH
+from workbench.comparison.table import ALL_DOCUMENTS, SWITCH
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.evaluation.measure import Progress, measure_cut
@@ -156,12 +156,16 @@ class _Ground:
             "evaluations": kept,
         }
         if recipe.dimensions:
-            result["dimensions"] = self._dimensions(reader, pool)
+            result["dimensions"] = self._dimensions(reader, pool, entries)
         return result
 
-    def _dimensions(self, reader: DatasetReader, pool: Pool) -> list[dict[str, Any]]:
-        """Each embedding model at each number of dimensions."""
+    def _dimensions(
+        self, reader: DatasetReader, pool: Pool, entries: Sequence[Entry]
+    ) -> list[dict[str, Any]]:
+        """Each embedding model at each number of dimensions; all of them were measured for its
+        entry."""
         context = self.context
+        whole = {one.name: one.measured for one in entries if one.searched == ALL_DOCUMENTS}
         rows = []
         for named in self.models:
             if named.resolved is None:
@@ -174,6 +178,7 @@ class _Ground:
                 pool,
                 wanted=self.recipe.dimensions,
                 k=max(self.recipe.top_k, DEPTH),
+                whole=whole.get(named.name),
                 progress=self._says(f"{named.name} with fewer dimensions", "texts"),
                 stop=context.check_cancelled,
             )

@@ -124,8 +124,14 @@ def retrieve(
 
     with clock.running("search"):
         timed = clock.without("search", blocks())
-        found = search(queries, timed, k=pool.depth(k), order=pool.order)
+        on = device_of(asking or encoder)
+        found = search(queries, timed, k=pool.depth(k), order=pool.order, device=on)
         return pool.without_own(found, k)
+
+
+def device_of(encoder: Encoder) -> str:
+    """Where the model computes: it searches there, too. What only looks vectors up says nothing."""
+    return str(getattr(encoder, "device", "cpu"))
 
 
 def encode_documents(
@@ -187,12 +193,14 @@ def measure_cut(
     *,
     wanted: str,
     k: int,
+    whole: Measured | None = None,
     progress: Progress | None = None,
     stop: Stop | None = None,
 ) -> dict[int, Measured]:
     """What each number of dimensions is worth, the largest first.
 
-    ``wanted`` as in the recipe. Each block of documents is encoded once and searched once for each
+    ``wanted`` as in the recipe. ``whole``: what all of them are worth, where it was measured
+    already. Each block of documents is encoded once and searched once for each
     number of dimensions. Vectors are cut, then brought to length 1 again where the contract does
     that. ``progress`` gets (texts encoded, texts in all).
     """
@@ -200,16 +208,21 @@ def measure_cut(
     queries = _encode(encoder, pool.texts, "query", counter, stop)
     sizes = dimensions_of(wanted, queries.shape[1])
     unit = encoder.contract.normalize
-    asked = {size: cut_to(queries, size, unit) for size in sizes}
-    best: dict[int, Run] = {size: nothing(len(queries)) for size in sizes}
+    known = {} if whole is None else {queries.shape[1]: whole}
+    asked = {size: cut_to(queries, size, unit) for size in sizes if size not in known}
+    best: dict[int, Run] = {size: nothing(len(queries)) for size in asked}
     deep = pool.depth(k)
     for rows, table in pool.blocks():
         vectors = encode_documents(encoder, table, counter, stop)
-        for size in sizes:
+        for size in asked:
             blocks = [(rows, cut_to(vectors, size, unit))]
-            found = search(asked[size], blocks, k=deep, order=pool.order)
+            on = device_of(encoder)
+            found = search(asked[size], blocks, k=deep, order=pool.order, device=on)
             best[size] = merge(best[size], found, deep, pool.order)
-    return {size: score(pool, pool.without_own(best[size], k)) for size in sizes}
+    return {
+        size: known[size] if size in known else score(pool, pool.without_own(best[size], k))
+        for size in sizes
+    }
 
 
 def cut_to(vectors: Vectors, size: int, unit: bool) -> Vectors:

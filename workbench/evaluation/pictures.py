@@ -161,6 +161,10 @@ class FromPictures:
         found: Contract = self.encoder.contract
         return found
 
+    @property
+    def device(self) -> str:
+        return str(self.encoder.device)
+
     def encode(self, texts: Sequence[str], role: Any, **options: Any) -> NDArray[np.float32]:
         # A caption is encoded as the query it is in the data set.
         turned = PICTURE if role == "query" else "query"

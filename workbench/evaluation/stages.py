@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from ir_measures import AP
 
 from workbench.comparison.names import DEPTH
@@ -345,6 +344,5 @@ def _full_list_map(frozen: CandidateSet, measured: Measured) -> dict[str, float]
     longest = int((documents >= 0).sum(axis=1).max(initial=0))
     if frozen.origin != GIVEN or longest <= DEPTH:
         return {}
-    values = calculated([AP(rel=1)], pool.queries, documents, pool.judgments)
-    found = float(np.sum([one for _, _, one in values]))
-    return {"longest_list": longest, "map": found / len(pool.queries)}
+    found = calculated([AP(rel=1)], pool.queries, documents, pool.judgments)[AP(rel=1)]
+    return {"longest_list": longest, "map": float(found.mean())}

@@ -1,7 +1,7 @@
 """A late-interaction model in memory: a vector per token, compared by MaxSim (ColBERT, Khattab and
 Zaharia 2020). Imports torch: workers only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,8 +23,10 @@ from workbench.models.inference import (
 )
 from workbench.models.precision import Precision
 
-#: Documents compared with all queries at once.
-_BLOCK = 64
+#: Tokens of queries that meet a block of documents in one product, and scores of tokens in memory
+#: at once, 16 MB (measured: a block of 1 or 16 million takes two to three times as long).
+_ASKED = 1024
+_TILE = 4_000_000
 #: Documents whose token vectors are held while pairs are scored: of 220 tokens in 128 dimensions
 #: they take 230 MB.
 _HELD = 2048
@@ -95,13 +97,14 @@ class LoadedLateInteraction:
             says = after(len(queries) + start)
             texts = self.encode(shown, "document", progress=says, stop=stop)
             first, last = np.searchsorted(place, [start, start + _HELD])
-            for pair, at in zip(by_place[first:last], place[first:last], strict=True):
-                scores[pair] = max_sim_pair(asked[pairs[pair, 0]], texts[at - start])
+            mine = by_place[first:last]
+            some = np.stack([pairs[mine, 0], place[first:last] - start], axis=1)
+            scores[mine] = max_sim_of(asked, texts, some, self.device)
         return scores
 
     def max_sim(self, queries: Sequence[Vectors], documents: Sequence[Vectors]) -> Vectors:
         """Every query against every document: (queries, documents)."""
-        return max_sim(queries, documents)
+        return max_sim(queries, documents, self.device)
 
     def _batch(self, features: Features, role: str) -> list[Vectors]:
         with inference(self.model, self.device, self.precision):
@@ -111,28 +114,89 @@ class LoadedLateInteraction:
             return [one[mask].cpu().numpy() for one, mask in zip(vectors, masks, strict=True)]
 
 
-def max_sim_pair(query: Vectors, document: Vectors) -> float:
-    """The sum over the query's tokens of their best cosine with a token of the document."""
-    if not len(document) or not len(query):
-        return 0.0
-    return float((query @ document.T).max(axis=1).sum())
+# MaxSim: the sum over a query's tokens of their best cosine with a token of the document; 0 where
+# either has no tokens. Sums are made in fp32, whatever the model computes in.
 
 
-def max_sim(queries: Sequence[Vectors], documents: Sequence[Vectors]) -> Vectors:
-    """:func:`max_sim_pair` for all pairs: (queries, documents) float32.
+def max_sim(
+    queries: Sequence[Vectors], documents: Sequence[Vectors], device: str = "cpu"
+) -> Vectors:
+    """Every query with every document: (queries, documents) float32.
 
-    Tokens of a block of documents lie side by side, so that a query meets them in one product.
+    Both are arrays of token vectors (tokens, d). ``device`` multiplies; documents are held there
+    whole, queries and scores a tile at a time.
     """
-    scores = np.zeros((len(queries), len(documents)), dtype=np.float32)
-    for start in range(0, len(documents), _BLOCK):
-        block = documents[start : start + _BLOCK]
-        filled = [at for at, one in enumerate(block) if len(one)]
-        if not filled:
-            continue
-        tokens = np.concatenate([block[at] for at in filled])
-        starts = np.concatenate([[0], np.cumsum([len(block[at]) for at in filled])[:-1]])
-        for row, query in enumerate(queries):
-            if len(query):
-                best = np.maximum.reduceat(query @ tokens.T, starts, axis=1)
-                scores[row, start + np.array(filled)] = best.sum(axis=0)
+    scores = np.zeros((len(queries), len(documents)), np.float32)
+    asked, held = _longest_first(queries), _longest_first(documents)
+    if not len(asked) or not len(held):
+        return scores
+    step = max(1, _ASKED // len(queries[asked[0]]))
+    blocks = list(_blocks(documents, held, step * len(queries[asked[0]]), device))
+    for start in range(0, len(asked), step):
+        rows = asked[start : start + step]
+        tokens = _padded([queries[at] for at in rows], device, zeros=True)
+        across = tokens.flatten(0, 1).T
+        for columns, block in blocks:
+            # Rows of the product are a document's tokens, so that the best of them is found row by
+            # row: three times as fast as within rows.
+            cosines = (block.flatten(0, 1) @ across).unflatten(0, block.shape[:2])
+            found = cosines.amax(dim=1).unflatten(1, tokens.shape[:2]).sum(dim=2)
+            scores[np.ix_(rows, columns)] = found.T.cpu().numpy()
     return scores
+
+
+def max_sim_of(
+    queries: Sequence[Vectors],
+    documents: Sequence[Vectors],
+    pairs: NDArray[np.int64],
+    device: str = "cpu",
+) -> Vectors:
+    """MaxSim of pairs (m, 2) of rows of both: (m,). Pairs of documents that are about as long
+    should stand together."""
+    scores = np.zeros(len(pairs), np.float32)
+    size = [np.array([len(one) for one in texts], np.int64) for texts in (queries, documents)]
+    lengths = np.stack([size[0][pairs[:, 0]], size[1][pairs[:, 1]]], axis=1)
+    filled = np.flatnonzero(lengths.all(axis=1))
+    while len(filled):
+        asked, held = np.maximum.accumulate(lengths[filled], axis=0).T
+        # Token vectors are laid side by side anew for each pair: they count like scores.
+        width = documents[pairs[filled[0], 1]].shape[1]
+        tiles = held * np.maximum(asked, width) * np.arange(1, len(filled) + 1)
+        count = max(1, int(np.searchsorted(tiles, _TILE, side="right")))
+        some, filled = filled[:count], filled[count:]
+        left = _padded([queries[at] for at in pairs[some, 0]], device, zeros=True)
+        right = _padded([documents[at] for at in pairs[some, 1]], device)
+        scores[some] = (right @ left.mT).amax(dim=1).sum(dim=1).cpu().numpy()
+    return scores
+
+
+def _longest_first(texts: Sequence[Vectors]) -> NDArray[np.int64]:
+    """The places of those that have tokens."""
+    lengths = np.array([len(one) for one in texts], np.int64)
+    order = np.argsort(-lengths, kind="stable")
+    return order[: np.count_nonzero(lengths)]
+
+
+def _blocks(
+    documents: Sequence[Vectors], order: NDArray[np.int64], asked: int, device: str
+) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
+    """Places and padded tokens (n, longest, d) of so many documents as make one tile with so many
+    tokens of queries."""
+    start = 0
+    while start < len(order):
+        some = order[start : start + max(1, _TILE // (asked * len(documents[order[start]])))]
+        yield some, _padded([documents[at] for at in some], device)
+        start += len(some)
+
+
+def _padded(texts: Sequence[Vectors], device: str, *, zeros: bool = False) -> torch.Tensor:
+    """(n, longest, d): a document's last token is repeated, which changes no best; a query's are
+    followed by ``zeros``, which add nothing."""
+    lengths = torch.tensor([len(one) for one in texts])
+    starts = torch.cumsum(lengths, dim=0) - lengths
+    place = torch.arange(int(lengths.max()))
+    tokens = torch.from_numpy(np.concatenate(texts))
+    found = tokens[starts[:, None] + torch.minimum(place, lengths[:, None] - 1)]
+    if zeros:
+        found[place >= lengths[:, None]] = 0.0
+    return found.to(device)

@@ -63,6 +63,13 @@ def cpu_adds_bytes() -> bool:
 
 
 @cache
+def cpu_multiplies_bytes() -> bool:
+    """True when torch multiplies matrices of bytes here by the processor's own instructions;
+    elsewhere it does so number by number."""
+    return _has({"avx512_vnni", "amx_int8"})
+
+
+@cache
 def cpu_multiplies_bf16() -> bool:
     """True when this processor has bf16 multiplication in hardware, as far as Linux tells."""
     return _has(_BF16_FLAGS)

@@ -147,16 +147,27 @@ def test_a_split_without_pairs_or_queries_is_refused_at_the_click(
 def test_fewer_dimensions_are_measured_from_one_pass(
     context: FakeContext, models: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from workbench.evaluation import measure as measuring
     from workbench.evaluation.job import run
     from workbench.evaluation.measure import measure, measure_cut
     from workbench.evaluation.pool import whole_pool
     from workbench.models.load import LoadedEmbedding, load_model
     from workbench.models.locate import locate
 
+    searched: list[int] = []
+    search = measuring.search
+
+    def noting(queries: Any, *args: Any, **options: Any) -> Any:
+        searched.append(queries.shape[1])
+        return search(queries, *args, **options)
+
+    monkeypatch.setattr(measuring, "search", noting)
     result = run(recipe("pets", ["bm25", models[0]], dimensions="8, 4, 10000"), context)
     points = result["dimensions"]
     full = points[0]["dimensions"]
     assert [point["dimensions"] for point in points] == [full, 8, 4]
+    # All of them once: what the model is worth whole was measured for its row.
+    assert searched == [full, 8, 4]
     assert points[0]["map@100"] == result["rows"][1]["map@100"]
     kept = context.workspace.evaluations.get(points[1]["evaluation"])
     assert kept.settings["cut_to"] == 8 and kept.metrics["map@100"] == points[1]["map@100"]

@@ -1,12 +1,15 @@
 """Exact search in blocks equals a full sort, ties and all."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.evaluation import exact_search
-from workbench.evaluation.exact_search import Bf16Screen, Fp32, Rows, search
+from workbench.evaluation.exact_search import Bytes, Floats, Fp32, Rows, Run, Screen, cut, search
 
 
 def by_sorting(scores: np.ndarray, place: np.ndarray, k: int) -> Rows:
@@ -39,20 +42,31 @@ def test_equals_a_full_sort_with_many_ties(
     assert (np.diff(run.scores[:, :found]) <= 0).all()
 
 
-@pytest.fixture(params=["fp32", "bf16"])
-def screen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type:
+WAYS: dict[str, Callable[[Any], Screen]] = {
+    "numpy": Fp32,
+    "bytes": Bytes,
+    "bf16": lambda queries: Floats(queries, "cpu", "bfloat16"),
+    # What a GPU does.
+    "fp32": lambda queries: Floats(queries, "cpu", "float32"),
+}
+
+
+@pytest.fixture(params=list(WAYS))
+def screen(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Any], Screen]:
     """Each way of screening, whatever this machine would choose."""
-    if request.param == "bf16":
+    if request.param != "numpy":
         pytest.importorskip("torch")
-    chosen = {"fp32": Fp32, "bf16": Bf16Screen}[request.param]
-    monkeypatch.setattr(exact_search, "screen_for", chosen)
+    chosen = WAYS[request.param]
+    monkeypatch.setattr(exact_search, "screen_for", lambda queries, _device: chosen(queries))
     return chosen
 
 
 @pytest.mark.slow  # Imports torch.
 @pytest.mark.parametrize("spread", [1.0, 0.01, 0.0])
 @pytest.mark.parametrize("k", [5, 100])
-def test_rough_scores_lose_nothing(screen: type, spread: float, k: int) -> None:
+def test_rough_scores_lose_nothing(screen: Callable[[Any], Screen], spread: float, k: int) -> None:
     """Also where all documents are nearly, or exactly, the same, and of any length."""
     random = np.random.default_rng(k)
     middle = random.standard_normal(48)
@@ -71,14 +85,14 @@ def test_rough_scores_lose_nothing(screen: type, spread: float, k: int) -> None:
 
 
 @pytest.mark.slow  # Imports torch.
-def test_equal_documents_tie_wherever_they_stand(screen: type) -> None:
+def test_equal_documents_tie_wherever_they_stand(screen: Callable[[Any], Screen]) -> None:
     random = np.random.default_rng(1)
     documents = random.standard_normal((2000, 100)).astype(np.float32)
     queries = random.standard_normal((30, 100)).astype(np.float32)
     same = np.sort(random.choice(2000, 40, replace=False))
     documents[same] = queries[0]
     blocks = [(np.arange(at, at + 400), documents[at : at + 400]) for at in range(0, 2000, 400)]
-    run = search(queries, blocks, k=15, order=lambda rows: -rows)
+    run = search(queries, blocks, k=15, order=lambda rows: 1999 - rows)
     assert run.documents[0].tolist() == same[::-1][:15].tolist()
     assert len(set(run.scores[0].tolist())) == 1
 
@@ -90,7 +104,9 @@ def test_no_documents() -> None:
 
 @pytest.mark.parametrize("documents", [101, 999, 1000, 2000, 4321])
 @pytest.mark.parametrize("k", [1, 100])
-def test_the_best_of_groups_bound_the_kth_place(screen: type, documents: int, k: int) -> None:
+def test_the_best_of_groups_bound_the_kth_place(
+    screen: Callable[[Any], Screen], documents: int, k: int
+) -> None:
     random = np.random.default_rng(documents)
     queries, vectors = (random.standard_normal((n, 16)).astype(np.float32) for n in (7, documents))
     made = screen(queries)
@@ -102,3 +118,13 @@ def test_the_best_of_groups_bound_the_kth_place(screen: type, documents: int, k:
         assert best <= set(column[at == row].tolist())
         # Little more than these passes: the groups tell nearly as well as all would.
         assert np.count_nonzero(at == row) < 2 * k + 60
+
+
+def test_cut_orders_by_score_then_place_with_empty_places_last() -> None:
+    low = -np.inf
+    scores = np.array([[0.0, -0.0, 2.5, low, -1.5, low, -2.5, 2.5]], np.float32)
+    documents = np.array([[5, 3, 1, -1, 2, 4, 6, 0]])
+    place = np.array([7, 2, 3, 1, 0, 6, 4])
+    found = cut(Run(documents, scores), 8, lambda rows: place[rows])
+    assert found.documents.tolist() == [[1, 0, 3, 5, 2, 6, 4, -1]]
+    assert found.scores.tolist() == [[2.5, 2.5, 0, 0, -1.5, -2.5, low, low]]

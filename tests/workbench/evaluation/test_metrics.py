@@ -113,12 +113,15 @@ def test_cutoffs() -> None:
     assert late.values["map@100"][0] == pytest.approx((1 / 11 + 2 / 100) / 2)
 
 
-def test_against_ir_measures_directly() -> None:
+@pytest.mark.parametrize("depth", [100, 3])
+def test_against_ir_measures_directly(depth: int) -> None:
+    """With three ranks many queries are alike, and some find fewer than there is room for."""
     random = np.random.default_rng(0)
-    ranked = np.array([random.permutation(400)[:100] for _ in range(1300)])
+    ranked = np.array([random.permutation(400)[:depth] for _ in range(1300)])
+    ranked[random.random(ranked.shape) < 0.05] = -1
     queries = random.permutation(5000)[:1300]
     judgments = {
-        int(query): {int(one): int(random.integers(0, 4)) for one in random.permutation(400)[:8]}
+        int(query): {int(one): int(random.integers(-1, 4)) for one in random.permutation(400)[:8]}
         for query in queries
     }
     scores = score_run(queries, ranked, judgments)
@@ -127,13 +130,17 @@ def test_against_ir_measures_directly() -> None:
     assert scores.unjudged == len(queries) - len(kept)
     qrels = {str(q): {str(d): g for d, g in judgments[q].items()} for q in kept}
     run = {
-        str(query): {str(document): -float(rank) for rank, document in enumerate(documents)}
+        str(query): {str(one): -float(rank) for rank, one in enumerate(documents) if one >= 0}
         for query, documents in zip(queries, ranked, strict=True)
         if query in kept
     }
     expected = ir_measures.calc_aggregate(list(measures().values()), qrels, run)
+    single = ir_measures.iter_calc(list(measures().values()), qrels, run)
+    named = {(one.query_id, str(one.measure)): one.value for one in single}
     for metric in METRICS.names():
         assert scores.means()[metric] == pytest.approx(expected[measures()[metric]], abs=1e-9)
+        wanted = [named[str(query), str(measures()[metric])] for query in scores.queries]
+        assert scores.values[metric].tolist() == wanted
 
 
 def test_ties_are_decided_before_the_providers_see_them() -> None:

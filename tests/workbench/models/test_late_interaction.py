@@ -1,6 +1,7 @@
-"""Pairs scored by late interaction a block of documents at a time."""
+"""MaxSim in tiles, and pairs scored a block of documents at a time."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,3 +31,42 @@ def test_each_document_is_encoded_once_and_few_are_held(
     found = model.score(queries, documents, pairs, progress=lambda *one: seen.append(one))
     assert found == pytest.approx(whole[pairs[:, 0], pairs[:, 1]], abs=1e-4)
     assert [done for done, _ in seen] == [2, 4, 6, 7] and {of for _, of in seen} == {7}
+
+
+def one_by_one(query: Any, document: Any) -> float:
+    """MaxSim as it is defined."""
+    return float(sum(max(one @ other for other in document) for one in query))
+
+
+@pytest.mark.parametrize("tile", [1, 200, 4_000_000])
+@pytest.mark.parametrize("all_negative", [False, True])
+def test_tiles_give_what_one_pair_at_a_time_gives(
+    tile: int, all_negative: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Texts of every length, none among them: what is padded counts for nothing, even where every
+    real cosine is below the padding's 0."""
+    from workbench.models import late_interaction
+
+    monkeypatch.setattr(late_interaction, "_TILE", tile)
+    monkeypatch.setattr(late_interaction, "_ASKED", 8)
+    random = np.random.default_rng(3)
+
+    def texts(lengths: list[int], sign: float) -> list[Any]:
+        found = [random.standard_normal((length, 16)).astype(np.float32) for length in lengths]
+        found = [sign * np.abs(one) if all_negative else one for one in found]
+        return [one / np.linalg.norm(one, axis=1, keepdims=True) for one in found]
+
+    queries, documents = texts([3, 1, 7, 5], 1.0), texts([2, 9, 4, 4, 1, 12], -1.0)
+    queries.insert(1, np.empty((0, 16), np.float32))
+    documents.insert(2, np.empty((0, 0), np.float32))
+    wanted = [
+        [one_by_one(one, other) if len(one) and len(other) else 0.0 for other in documents]
+        for one in queries
+    ]
+    whole = late_interaction.max_sim(queries, documents)
+    assert whole == pytest.approx(np.array(wanted), abs=1e-5)
+    pairs = random.permutation([(q, d) for q in range(5) for d in range(7)])[:20]
+    found = late_interaction.max_sim_of(queries, documents, pairs)
+    assert found == pytest.approx(whole[pairs[:, 0], pairs[:, 1]], abs=1e-5)
+    assert late_interaction.max_sim(queries, []).shape == (5, 0)
+    assert late_interaction.max_sim_of(queries, documents, pairs[:0]).shape == (0,)

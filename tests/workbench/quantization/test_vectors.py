@@ -119,5 +119,5 @@ def test_equal_scores_are_ordered_as_everywhere() -> None:
 
     documents = np.repeat(unit(1, 8), 4, axis=0)
     codes = Codes.of(documents, VectorFormat("binary"), unit=True)
-    run = codes.search(documents[:1], k=4, rescore=1, order=lambda rows: -rows)
+    run = codes.search(documents[:1], k=4, rescore=1, order=lambda rows: 3 - rows)
     assert run.documents.tolist() == [[3, 2, 1, 0]]

@@ -230,7 +230,7 @@ def test_gist_leaves_out_what_its_guide_finds_better(base: Path) -> None:
 
 
 def test_max_sim_is_that_of_search() -> None:
-    from workbench.models.late_interaction import max_sim_pair
+    from workbench.models.late_interaction import max_sim as searching
 
     torch.manual_seed(0)
     queries, documents = 3 * torch.randn(2, 4, 8), 5 * torch.randn(3, 2, 6, 8)
@@ -242,7 +242,7 @@ def test_max_sim_is_that_of_search() -> None:
         return torch.nn.functional.normalize(vectors, dim=-1).numpy()
 
     flat = documents.reshape(6, 6, 8)
-    wanted = [[max_sim_pair(unit(one), unit(other)) for other in flat] for one in queries]
+    wanted = searching([unit(one) for one in queries], [unit(one) for one in flat])
     assert found.dtype == torch.float32
     assert np.allclose(found.reshape(2, 6).numpy(), wanted, atol=1e-5)
 
