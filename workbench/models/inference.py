@@ -2,6 +2,7 @@
 Imports torch: workers only."""
 
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -37,6 +38,8 @@ _BATCH = {"cpu": 32, "cuda": 128}
 _TOKENS_OF_CORE, _LEAST_TOKENS, _TOKENS_OF_GPU = 512, 1024, 65_536
 #: Texts or pairs tokenized at a time, while those before them are computed.
 _WINDOW = 1024
+#: A tokenizer is set to a length before each use: two threads must not use one at once.
+TOKENIZING = threading.Lock()
 
 
 def batches(
@@ -168,7 +171,8 @@ def _window(model: Any, items: list[Any], how: dict[str, Any]) -> _Window | None
     unpadded = {"text": {"padding": False}, "common": {"return_tensors": None}}
     if getattr(model[0], "query_expansion", None) is not None:
         return None
-    features = dict(model.preprocess(items, processing_kwargs=unpadded, **how))
+    with TOKENIZING:
+        features = dict(model.preprocess(items, processing_kwargs=unpadded, **how))
     tokenizer = model.tokenizer
     fills = {
         "input_ids": tokenizer.pad_token_id or 0,
