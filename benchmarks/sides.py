@@ -3,6 +3,9 @@
 A row is one thing measured on both sides, reading by reading. Readings that were taken right after
 one another make a pair; a pair's ratio says more than either number, because both sides had the
 same machine. Ratios are always "times better": above 1 ours is faster, or takes less.
+
+What takes time makes two rows, 'X, processor' and 'X, clock' (``both_times``): processor seconds
+are the steadier ones beside other work, the clock is what a user waits.
 """
 
 import json
@@ -73,6 +76,37 @@ def spent(work: Callable[[], object]) -> Spent:
     cpu, wall = _cpu(), time.perf_counter()
     work()
     return Spent(time.perf_counter() - wall, _cpu() - cpu)
+
+
+def both_times(
+    name: str,
+    ours: Sequence[Spent],
+    theirs: Sequence[Spent] = (),
+    *,
+    amount: float | None = None,
+    unit: str = "s",
+    note: str = "",
+) -> list[Row]:
+    """Rows 'NAME, processor' and 'NAME, clock'.
+
+    Args:
+        name: What was measured.
+        ours: Readings.
+        theirs: The other side's, as many or none.
+        amount: How much of something a reading went through: the rows are then rates.
+        unit: Of the rows: 's', or that of a rate, as 'MB/s' or 'texts/s'.
+        note: What no number says, for both rows.
+    """
+
+    def values(readings: Sequence[Spent], of: str) -> list[float]:
+        seconds = [float(getattr(reading, of)) for reading in readings]
+        return seconds if amount is None else [amount / each for each in seconds]
+
+    better: Better = "less" if amount is None else "more"
+    return [
+        Row(f"{name}, {words}", unit, better, values(ours, of), values(theirs, of), note)
+        for of, words in (("cpu", "processor"), ("wall", "clock"))
+    ]
 
 
 def _cpu() -> float:

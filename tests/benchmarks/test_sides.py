@@ -2,7 +2,17 @@
 
 from pathlib import Path
 
-from benchmarks.sides import Row, number, read_rows, spent, table, turns, write_rows
+from benchmarks.sides import (
+    Row,
+    Spent,
+    both_times,
+    number,
+    read_rows,
+    spent,
+    table,
+    turns,
+    write_rows,
+)
 
 
 def test_who_is_first_in_one_pair_is_second_in_the_next() -> None:
@@ -23,6 +33,18 @@ def test_a_ratio_says_how_many_times_better_ours_is() -> None:
     assert seconds.ratios == [2.0, 0.5]
     assert rate.ratios == [0.5, 2.0]
     assert Row("a", "s", "less", [1.0]).ratios == []
+
+
+def test_what_takes_time_has_a_row_of_the_processor_and_one_of_the_clock() -> None:
+    own, other = [Spent(wall=2.0, cpu=1.0)], [Spent(wall=4.0, cpu=3.0)]
+    assert both_times("import", own, other, note="CSV") == [
+        Row("import, processor", "s", "less", [1.0], [3.0], "CSV"),
+        Row("import, clock", "s", "less", [2.0], [4.0], "CSV"),
+    ]
+    assert both_times("import", own, amount=10, unit="MB/s") == [
+        Row("import, processor", "MB/s", "more", [10.0]),
+        Row("import, clock", "MB/s", "more", [5.0]),
+    ]
 
 
 def test_a_table_has_medians_and_the_ratios_range() -> None:
