@@ -40,8 +40,8 @@ Progress = Callable[[int, int], None]
 Rank = Callable[[Any, int], float | None]
 
 #: Texts encoded, and kept, at a time: what a killed job loses at most. Fewer would waste more on
-#: padding, since texts are sorted by length within a piece.
-PIECE = 2048
+#: padding, since texts are sorted by length within a piece; and a GPU waits at the end of each.
+PIECE, PIECE_OF_GPU = 2048, 16_384
 #: The same for scored pairs.
 PAIRS = 4096
 #: Raised when what is kept, or how a text becomes a vector, changes its meaning.
@@ -179,11 +179,11 @@ class CachedEncoder(_Cached):
             return found
 
         digests = of_strings(pa.array(texts, pa.string()))
-        return self._completed(role, digests, self.dimensions, _in_turn, compute, progress)
+        return self._completed(role, digests, self.dimensions, self._in_turn, compute, progress)
 
-
-def _in_turn(missing: Rows) -> list[Rows]:
-    return [missing[start : start + PIECE] for start in range(0, len(missing), PIECE)]
+    def _in_turn(self, missing: Rows) -> list[Rows]:
+        size = PIECE_OF_GPU if self.how["device"] == "cuda" else PIECE
+        return [missing[start : start + size] for start in range(0, len(missing), size)]
 
 
 class CachedScorer(_Cached):

@@ -147,7 +147,8 @@ class Engines:
         enough = texts if len(texts) >= _MOST_TEXTS else usual(self.use)
         found, self._chosen = measure(loaded, candidates, enough, role, self.use, stop, self.rank)
         tries = before.get("tries", 1) + 1 if before else 1
-        return self._kept({"model": self.name, "tries": tries, **found})
+        about = {"model": self.name, "use": self.use, "tries": tries, "at": time.time()}
+        return self._kept({**about, **found})
 
     def _ranked(self, loaded: Any, known: Decision) -> Decision:
         """A decision from a time without judgments, with what these say of it."""

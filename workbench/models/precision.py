@@ -132,7 +132,8 @@ def forced() -> str | None:
 def told(known: Decision) -> str:
     """A decision in sentences."""
     engine = known["engine"]
-    said = [f"'{known['model']}' is computed by {engine} on this machine."]
+    what = "Single questions to" if known.get("use") == "questions" else "Texts for"
+    said = [f"{what} '{known['model']}' are encoded by {engine} on this machine."]
     for name in dict.fromkeys((engine, TORCH)):
         if (took := known["seconds"].get(name)) and (cpu := known["cpu"].get(name)):
             said.append(
@@ -161,6 +162,12 @@ def kept(home: Path) -> dict[str, Decision]:
                 if isinstance(one, dict) and one.get("engine") in (*ENGINES, FP32)
             }
     return {}
+
+
+def decisions(home: Path, name: str, since: float) -> list[Decision]:
+    """Those of the model of that name on this machine, made since then."""
+    found = kept(home).values()
+    return [one for one in found if one.get("model") == name and one.get("at", 0.0) >= since]
 
 
 def keep(home: Path, key: str, decision: Decision) -> None:

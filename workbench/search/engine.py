@@ -18,7 +18,7 @@ from workbench.errors import DatasetNotFound, ModelUnusable, SearchUnavailable
 from workbench.evaluation.cached import weights_digest
 from workbench.models.contract import Contract, Scorer
 from workbench.models.image_text import LoadedImageText
-from workbench.models.inference import TOKENIZING
+from workbench.models.inference import tokenizing
 from workbench.models.load import Loaded, LoadedEmbedding, Role, load_model
 from workbench.models.locate import locate
 from workbench.models.resolve import ResolvedModel, resolve
@@ -396,7 +396,7 @@ def _lengths(loaded: Any, texts: Sequence[str], special: bool = False) -> list[i
     found: list[int] = []
     for start in range(0, len(texts), _BATCH):
         batch = list(texts[start : start + _BATCH])
-        with TOKENIZING:
+        with tokenizing():
             if hasattr(tokenizer, "encode_batch"):
                 lines = tokenizer.encode_batch(batch, add_special_tokens=special)
                 found += [len(line.ids) for line in lines]

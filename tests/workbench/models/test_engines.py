@@ -28,6 +28,7 @@ from workbench.models.precision import (
     FP32,
     OPENVINO,
     TORCH,
+    decisions,
     forced,
     keep,
     kept,
@@ -121,8 +122,10 @@ def test_the_fastest_is_taken_and_kept(
     assert decision["engine"] == BF16_WEIGHTS
     rates = {name: took / decision["seconds"][TORCH] for name, took in decision["seconds"].items()}
     assert rates == {TORCH: 1.0, BF16_WEIGHTS: 0.5, OPENVINO: pytest.approx(0.7)}
-    assert "'tiny' is computed by torch-bf16" in caplog.text
+    assert "Texts for 'tiny' are encoded by torch-bf16" in caplog.text
     assert decision["tries"] == 1
+    assert decisions(home, "tiny", since=decision["at"]) == [decision]
+    assert decisions(home, "tiny", since=decision["at"] + 1) == decisions(home, "other", 0) == []
     # Another process, with few texts: nothing is measured, the same is taken.
     made.clear()
     again = plain.with_engines(home, "digest", "tiny").encode(TEXTS[:3], "document")
@@ -283,7 +286,7 @@ def test_what_moves_the_ranking_of_judged_documents_is_refused(
     assert [name for name, _ in asked] == ["BertModel", "Bf16Forward", "OpenVinoForward"]
     assert {count for _, count in asked} == {decision["ranked"]} == {300}
     assert heard == [told(decision)]
-    assert "is computed by openvino" in heard[0] and "differs from fp32's by 0.0019" in heard[0]
+    assert "are encoded by openvino" in heard[0] and "differs from fp32's by 0.0019" in heard[0]
 
 
 def test_an_earlier_decision_is_held_against_judgments_once(
