@@ -1,13 +1,14 @@
 """How long until the first page is served, and what the app keeps in memory.
 
-    python benchmarks/app_start.py [--repeats 6]
+    python benchmarks/app_start.py [--repeats 6] [--settle 4]
 
 Starts our app and, in turns and in both orders, the smallest Gradio app there is (one button),
 each as a process of its own. Time runs from the start of the process to the whole first page;
 processor seconds are what it took of them, the steadier number on a busy machine; memory is the
 process's resident set a few seconds later. One start of each goes before, uncounted, so that files
-are in the system's cache and the workspace exists. Prints JSON: medians, every single time, and of
-the ratios of neighbouring starts the median, the least and the most.
+are in the system's cache and the workspace exists (``--cold`` goes without). Prints JSON: medians,
+every single time, and of the ratios of neighbouring starts the median, the least and the most;
+``--out FILE`` writes the rows of run.py.
 """
 
 import argparse
@@ -26,6 +27,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.sides import Row, Spent, both_times, write_rows
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT = 120.0
@@ -52,24 +57,28 @@ class Start:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--repeats", type=int, default=6)
-    repeats = parser.parse_args().repeats
+    parser.add_argument("--settle", type=float, default=SETTLE, help="seconds until memory is read")
+    parser.add_argument("--cold", action="store_true", help="count the first start, too")
+    parser.add_argument("--out", type=Path, help="write the rows of run.py to this file")
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         kinds: dict[str, Callable[[int], list[str]]] = {
             "workbench": lambda port: ["app.py", "--home", home, "--port", str(port)],
             "bare_gradio": lambda port: ["-c", BARE, str(port)],
         }
         found: dict[str, list[Start]] = {name: [] for name in kinds}
-        for turn in range(repeats + 1):
+        for turn in range(1 if asked.cold else 0, asked.repeats + 1):
             # Whoever goes second finds the caches warmer: each does as often.
             for name in list(kinds)[:: 1 if turn % 2 else -1]:
-                start = measure(kinds[name])
+                start = measure(kinds[name], asked.settle)
                 print(f"{turn} {name}: {start.seconds:.2f} s", file=sys.stderr)
                 if turn:
                     found[name].append(start)
     print(json.dumps(report(found), indent=2))
+    write_rows(asked.out, rows(found))
 
 
-def measure(command: Callable[[int], list[str]]) -> Start:
+def measure(command: Callable[[int], list[str]], settle: float) -> Start:
     """Start a process, wait for its page, look at its memory, stop it."""
     port = free_port()
     environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_OFFLINE": "1"}
@@ -85,7 +94,7 @@ def measure(command: Callable[[int], list[str]]) -> Start:
         seconds = time.perf_counter() - begin
         watched = psutil.Process(process.pid)
         times = watched.cpu_times()
-        time.sleep(SETTLE)
+        time.sleep(settle)
         return Start(seconds, times.user + times.system, watched.memory_info().rss / 1e6)
     finally:
         process.terminate()
@@ -121,6 +130,17 @@ def report(found: dict[str, list[Start]]) -> dict[str, object]:
         "processors": os.cpu_count(),
         "load": os.getloadavg()[0],
     }
+
+
+def rows(found: dict[str, list[Start]]) -> list[Row]:
+    """Start by start against the smallest Gradio app."""
+    ours, theirs = found["workbench"], found["bare_gradio"]
+    took = ([Spent(one.seconds, one.cpu_seconds) for one in side] for side in (ours, theirs))
+    memory = ([one.memory_mb for one in side] for side in (ours, theirs))
+    return [
+        *both_times("process start to first page", *took),
+        Row("memory afterwards", "MB", "less", *memory),
+    ]
 
 
 def spread(ratios: list[float]) -> dict[str, float]:

@@ -1,21 +1,22 @@
 """Encoding against plain sentence-transformers in fp32: much text, single questions, and serving.
 
-    python benchmarks/encoding_speed.py FOLDER [--documents 200] [--questions 60] [--repeats 5]
+    python benchmarks/encoding_speed.py [FOLDER] [--documents 200] [--questions 60] [--repeats 5]
         [--parts texts questions serving] [--methods bf16 onnx-int8] [--clients 32]
 
-FOLDER holds a retrieval set as BEIR has it (corpus.jsonl, queries.jsonl, qrels/test.tsv). All with
-the packaged model at its own lengths, both sides in turns, each turn in another order; ratios are
-against the plain side of the same turn, in seconds of processor time and by the clock.
+FOLDER holds a retrieval set as BEIR has it (corpus.jsonl, queries.jsonl, qrels/test.tsv); without
+it the texts are functions of the standard library, asked for by what they say of themselves. All
+with the packaged model at its own lengths, both sides in turns, each turn in another order; ratios
+are against the plain side of the same turn, in seconds of processor time and by the clock.
 
 texts: so many documents, those judged relevant to the questions among them. 'ours' is what a job
 with much to encode does, 'torch' the same without another engine; ``--methods`` adds models in
 smaller formats. NDCG@10 is that of the questions over these documents.
 questions: one at a time, as a search does.
-serving: one text a request from many clients, through ``serve`` (in fp32, and in search's format)
+serving: one text a request from many clients, through ``serve`` (in search's format, and in fp32)
 and through FastAPI around ``SentenceTransformer.encode``, each a process of its own.
 
 The first turn warms all, measures the engines, and is not counted. ``--json FILE`` writes every
-number.
+number, ``--out FILE`` the rows of run.py; ``--engine torch`` goes without measuring.
 """
 
 import argparse
@@ -30,11 +31,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.sides import Row, Spent, both_times, write_rows
 from workbench.jobs.slots import patient
 
 # As workers have it, before torch is imported; both sides alike.
@@ -47,10 +50,12 @@ import uvicorn
 from fastapi import FastAPI
 from sentence_transformers import SentenceTransformer
 
+from workbench.data.job import collect
 from workbench.evaluation.cached import weights_digest
-from workbench.models import engines
+from workbench.models.engines import Use
 from workbench.models.load import PRECISION_VARIABLE, load_embedding
 from workbench.models.locate import LocalModel, locate, locate_folder
+from workbench.models.precision import ENGINE_VARIABLE, ENGINES, kept, told
 from workbench.models.registry import NAME
 from workbench.quantization.quantize import convert
 from workbench.workspace import Workspace
@@ -58,27 +63,31 @@ from workbench.workspace import Workspace
 ROOT = Path(__file__).resolve().parents[1]
 METHODS = ("bf16", "onnx-int8", "onnx", "fp16")
 PARTS = ("texts", "questions", "serving")
-PLAIN, TORCH, OURS, HALF = "plain fp32", "torch", "ours", "ours, precision auto"
+PLAIN, TORCH, OURS, EXACT = "plain fp32", "torch", "ours", "ours in fp32"
 KEY = "only-for-this-benchmark"
 Arms = dict[str, Callable[[list[str], str], Any]]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--documents", type=int, default=200)
     parser.add_argument("--questions", type=int, default=60)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--methods", nargs="*", choices=METHODS, default=[])
     parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--engine", choices=("auto", *ENGINES), default="auto")
     parser.add_argument("--json", type=Path, help="write every number to this file")
+    parser.add_argument("--out", type=Path, help="write the rows of run.py to this file")
     parser.add_argument("--bare", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.bare:
         bare_server(asked.folder, asked.bare)
         return
-    data = Data(asked.folder, asked.documents, asked.questions)
+    os.environ[ENGINE_VARIABLE] = asked.engine
+    files = read_set(asked.folder) if asked.folder else functions(asked.documents)
+    data = Data(files, asked.documents, asked.questions)
     found: dict[str, Any] = {"cores": os.cpu_count(), "load_average": os.getloadavg()[0]}
     print(
         f"{len(data.documents)} documents, {len(data.questions)} questions, load average", end=" "
@@ -96,27 +105,47 @@ def main() -> None:
             found["questions"] = questions_part(arms, data, asked.repeats)
         if "serving" in asked.parts:
             found["serving"] = serving_part(original, home, data, asked.repeats, asked.clients)
-        found["engines"] = list(engines.kept(home).values())
+        found["engines"] = list(kept(home).values())
         for one in found["engines"]:
-            print(engines.told(one))
+            print(told(one))
+    write_rows(asked.out, rows(found, len(data.documents), asked.clients))
     if asked.json:
         asked.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
+
+
+#: Texts and questions by their ids, and the texts that are judged relevant to a question.
+Files = tuple[dict[str, str], dict[str, str], dict[str, set[str]]]
+
+
+def read_set(folder: Path) -> Files:
+    """A retrieval set as BEIR has it."""
+    texts = {
+        row["_id"]: f"{row.get('title') or ''} {row['text']}".strip()
+        for row in _lines(folder / "corpus.jsonl")
+    }
+    asked = {row["_id"]: row["text"] for row in _lines(folder / "queries.jsonl")}
+    judged: dict[str, set[str]] = {}
+    for line in (folder / "qrels/test.tsv").read_text(encoding="utf-8").splitlines()[1:]:
+        question, document, grade = line.split("\t")
+        if float(grade) > 0 and document in texts:
+            judged.setdefault(question, set()).add(document)
+    return texts, asked, judged
+
+
+def functions(count: int) -> Files:
+    """Functions of the standard library, and what each says of itself."""
+    pairs = list(islice(collect(lambda *_: None, lambda: None), count))
+    names = [str(at) for at in range(len(pairs))]
+    texts = {name: pair.code for name, pair in zip(names, pairs, strict=True)}
+    asked = {name: pair.query for name, pair in zip(names, pairs, strict=True)}
+    return texts, asked, {name: {name} for name in names}
 
 
 class Data:
     """Documents and questions of a set, the judged ones first."""
 
-    def __init__(self, folder: Path, documents: int, questions: int) -> None:
-        texts = {
-            row["_id"]: f"{row.get('title') or ''} {row['text']}".strip()
-            for row in _lines(folder / "corpus.jsonl")
-        }
-        asked = {row["_id"]: row["text"] for row in _lines(folder / "queries.jsonl")}
-        judged: dict[str, set[str]] = {}
-        for line in (folder / "qrels/test.tsv").read_text(encoding="utf-8").splitlines()[1:]:
-            question, document, grade = line.split("\t")
-            if float(grade) > 0 and document in texts:
-                judged.setdefault(question, set()).add(document)
+    def __init__(self, files: Files, documents: int, questions: int) -> None:
+        texts, asked, judged = files
         step = max(1, len(judged) // questions)
         chosen = list(judged)[::step][:questions]
         wanted = dict.fromkeys(document for one in chosen for document in sorted(judged[one]))
@@ -150,7 +179,7 @@ def plain_model(folder: Path) -> SentenceTransformer:
     return SentenceTransformer(str(folder), device="cpu")
 
 
-def arms_of(original: LocalModel, home: Path, use: engines.Use) -> Arms:
+def arms_of(original: LocalModel, home: Path, use: Use) -> Arms:
     """What encodes, by name; all are in memory at once."""
     plain = plain_model(original.folder)
     today = load_embedding(original, device="cpu")
@@ -224,6 +253,7 @@ def questions_part(arms: Arms, data: Data, repeats: int) -> dict[str, Any]:
     found = {}
     for name in arms:
         found[name] = {**ratios(took[name], took[PLAIN]), **percentiles(took[name])}
+        found[name]["turns"] = repeats
         print(f"questions, {name}: {said(found[name])}; {latencies(found[name])}", flush=True)
     return found
 
@@ -233,6 +263,7 @@ def ratios(ours: list[tuple[float, float]], plain: list[tuple[float, float]]) ->
     both = list(zip(ours, plain, strict=True))
     return {
         "seconds": ours,
+        "plain": plain,
         "cpu": [theirs[0] / mine[0] for mine, theirs in both],
         "clock": [theirs[1] / mine[1] for mine, theirs in both],
     }
@@ -283,14 +314,14 @@ def serving_part(
     program = [sys.executable, str(Path(__file__).resolve()), str(original.folder)]
     ours = [sys.executable, "-m", "workbench", "--home", str(home), "serve", NAME, "--port"]
     texts = [*data.questions, *data.documents[: len(data.questions)]]
-    took: dict[str, list[tuple[float, float]]] = {PLAIN: [], OURS: [], HALF: []}
+    took: dict[str, list[tuple[float, float]]] = {PLAIN: [], OURS: [], EXACT: []}
     each: dict[str, list[float]] = {name: [] for name in took}
     with (
         started([*program, "--bare"]) as plain,
-        started(ours) as exact,
-        started(ours, **{PRECISION_VARIABLE: "auto"}) as half,
+        started(ours) as quick,
+        started(ours, **{PRECISION_VARIABLE: "fp32"}) as exact,
     ):
-        servers = {PLAIN: plain, OURS: exact, HALF: half}
+        servers = {PLAIN: plain, OURS: quick, EXACT: exact}
         for turn in range(repeats + 1):
             for name in in_turns(list(took), turn):
                 spent, waits = load_of(servers[name], texts, clients)
@@ -300,6 +331,7 @@ def serving_part(
     found = {}
     for name in took:
         found[name] = ratios(took[name], took[PLAIN]) | {
+            "requests": len(texts),
             "requests_per_second": len(texts) / statistics.median(one for _, one in took[name]),
             "ms_p50": 1000 * float(np.percentile(each[name], 50)),
             "ms_p95": 1000 * float(np.percentile(each[name], 95)),
@@ -372,6 +404,47 @@ def cpu_of(process: psutil.Process) -> float:
     """Of the server and the processes that it started."""
     all_times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
     return sum(one.user + one.system for one in all_times)
+
+
+# -- what came out -------------------------------------------------------------------------------
+
+
+def rows(found: dict[str, Any], documents: int, clients: int) -> list[Row]:
+    """Each of ours against plain sentence-transformers in fp32, turn by turn; single questions
+    as the median of each turn's."""
+    made_of = []
+    for name, one in ours_of(found, "texts"):
+        plain = found["texts"][PLAIN]["ndcg@10"]
+        note = f"least cosine {one['least_cosine']:.5f}, NDCG@10 {one['ndcg@10']:.4f} ({plain:.4f})"
+        how: dict[str, Any] = {"amount": documents, "unit": "texts/s", "note": note}
+        made_of += both_times(f"{documents:,} texts, {name}", *sides_of(one), **how)
+    for name, one in ours_of(found, "questions"):
+        sides = (medians(side, one["turns"]) for side in sides_of(one))
+        note = f"p95 {one['ms_p95']:.1f} ms"
+        made_of += both_times(f"one question, {name}", *sides, note=note)
+    for name, one in ours_of(found, "serving"):
+        note = f"p50 {one['ms_p50']:.0f} ms, p95 {one['ms_p95']:.0f} ms"
+        how = {"amount": one["requests"], "unit": "requests/s", "note": note}
+        made_of += both_times(f"{clients} clients, {name}", *sides_of(one), **how)
+    return made_of
+
+
+def ours_of(found: dict[str, Any], part: str) -> list[tuple[str, dict[str, Any]]]:
+    return [(name, one) for name, one in found.get(part, {}).items() if name != PLAIN]
+
+
+def sides_of(one: dict[str, Any]) -> tuple[list[Spent], list[Spent]]:
+    ours, plain = ([Spent(wall, cpu) for cpu, wall in one[side]] for side in ("seconds", "plain"))
+    return ours, plain
+
+
+def medians(took: list[Spent], turns: int) -> list[Spent]:
+    each = len(took) // turns
+    parts = (took[start : start + each] for start in range(0, len(took), each))
+    return [
+        Spent(statistics.median(one.wall for one in part), statistics.median(o.cpu for o in part))
+        for part in parts
+    ]
 
 
 if __name__ == "__main__":

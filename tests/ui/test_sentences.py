@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from workbench.data.export_held import SAID, told
 from workbench.data.export_shapes import GRADES, OWN, TEACHER, Scale
 from workbench.data.problems import PROBLEMS
 from workbench.errors import BadRecipe, ModelNotFound
+from workbench.models.precision import told as engine_told
 from workbench.models.resolve import catalogue
 from workbench.recipes.answer import AnswerRecipe
 from workbench.recipes.describe import describe
@@ -174,6 +176,28 @@ def test_a_sentence_inside_another_is_read_too() -> None:
     with speaking("zh"):
         assert said("The job's process was stopped from outside.") == "任务的进程被外部停止。"
         assert said("Loading README.md") == "正在加载 README.md"
+
+
+def test_which_engine_was_chosen_is_read() -> None:
+    known: dict[str, Any] = {
+        "model": "m",
+        "use": "questions",
+        "engine": "openvino",
+        "ranked": 80,
+        "seconds": {"torch": 0.5, "openvino": 0.25},
+        "cpu": {"torch": 0.5, "openvino": 0.125},
+        "cosine": {"openvino": 0.99998},
+        "map": {"openvino": 0.0011},
+        "refused": {"torch-bf16": "it moves MAP by 0.0030", "x": "ValueError: odd"},
+    }
+    with speaking("zh"):
+        assert said(engine_told(known)) == (
+            "在这台机器上，“m”的单个问题由 openvino 编码。"
+            "openvino 每秒编码 4.0 条文本，每秒处理器时间编码 8.0 条。"
+            "torch 每秒编码 2.0 条文本，每秒处理器时间编码 2.0 条。"
+            "它与 fp32 的最小余弦为 0.99998。在 80 个文档上，MAP 与 fp32 相差 0.0011。"
+            "未采用 torch-bf16：它使 MAP 变动 0.0030。未采用 x：ValueError: odd。"
+        )
 
 
 def test_names_are_never_translated() -> None:

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 
 from workbench.checks.memory_estimate import Batch, Shape, estimate, read_shape
 from workbench.checks.report import Lengths, Memory, gigabytes
 from workbench.data.reader import DatasetReader
 from workbench.evaluation.texts import join_documents
-from workbench.jobs.runner import left_in_group
+from workbench.jobs import runner
 from workbench.jobs.slots import gpus
 from workbench.models.contract import Contract
 from workbench.models.precision import cpu_multiplies_bf16
@@ -91,10 +90,7 @@ def has_gpu(device: str) -> bool:
 def free_memory(gpu: bool) -> int | None:
     """Bytes free where the run would be: of the first GPU, or of the machine."""
     if not gpu:
-        available = int(psutil.virtual_memory().available)
-        # In a container, what the machine has free is not what we may take.
-        left = left_in_group()
-        return available if left is None else min(available, left)
+        return runner.free_memory()
     try:
         answer = subprocess.run(
             ["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits"],

@@ -24,6 +24,7 @@ from workbench.comparison.table import blended, conditions
 from workbench.errors import BadInput
 from workbench.model_kinds import MODEL_KINDS
 from workbench.models.contract import Contract
+from workbench.models.precision import decisions, told
 from workbench.models.resolve import catalogue, manner
 from workbench.recipes.base import ContractRecipe
 from workbench.recipes.data import AddModelRecipe
@@ -137,11 +138,15 @@ def _list(workspace: Workspace, _args: argparse.Namespace) -> tuple[Any, str]:
 
 def _show(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
     workspace.models.ensure_packaged()
-    about = _about(workspace, workspace.models.get(args.name))
+    model = workspace.models.get(args.name)
+    about = _about(workspace, model)
     about["used_by"] = list(workspace.models.used_by(args.name))
     lines = [f"{key:<16} {value}" for key, value in about.items() if key != "contract"]
     lines += [f"  {key:<18} {value!r}" for key, value in about["contract"].items()]
-    about["use"] = use_lines(workspace, workspace.models.get(args.name))
+    # One of this name may have been measured before it.
+    about["engines"] = decisions(workspace.home, model.name, model.created_at)
+    lines += ["", *map(told, about["engines"])] if about["engines"] else []
+    about["use"] = use_lines(workspace, model)
     lines += ["", *about["use"].splitlines()]
     return about, "\n".join(lines)
 

@@ -25,10 +25,9 @@ from numpy.typing import NDArray
 from workbench.data.digests import of_bytes, of_strings
 from workbench.errors import ModelUnusable
 from workbench.evaluation.encoding_cache import Digests, EncodingCache, Shelf
-from workbench.models.contract import CONTRACT_FILE, Contract
+from workbench.models.contract import CONTRACT_FILE, Contract, Scorer
 from workbench.models.files import model_files
 from workbench.models.resolve import ResolvedModel, cached_snapshot
-from workbench.models.scorer import Scorer
 
 if TYPE_CHECKING:
     from workbench.workspace import Workspace
@@ -37,10 +36,12 @@ Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 Stop = Callable[[], None]
 Progress = Callable[[int, int], None]
+#: MAP of a model over judged queries and so many documents (:func:`.measure.ranking`).
+Rank = Callable[[Any, int], float | None]
 
 #: Texts encoded, and kept, at a time: what a killed job loses at most. Fewer would waste more on
-#: padding, since texts are sorted by length within a piece.
-PIECE = 2048
+#: padding, since texts are sorted by length within a piece; and a GPU waits at the end of each.
+PIECE, PIECE_OF_GPU = 2048, 16_384
 #: The same for scored pairs.
 PAIRS = 4096
 #: Raised when what is kept, or how a text becomes a vector, changes its meaning.
@@ -63,17 +64,33 @@ _OTHERS = {
 class Quickened(Protocol):
     """A model that several engines can compute: an embedding model of texts."""
 
-    def with_engines(self, home: Path, digest: str, name: str) -> Any: ...
+    def with_engines(
+        self,
+        home: Path,
+        digest: str,
+        name: str,
+        *,
+        tell: Callable[[str], None] | None,
+        rank: Rank | None,
+    ) -> Any: ...
 
 
 def with_cache(
-    loaded: Any, resolved: ResolvedModel, workspace: "Workspace", use: bool = True
+    loaded: Any,
+    resolved: ResolvedModel,
+    workspace: "Workspace",
+    use: bool = True,
+    *,
+    tell: Callable[[str], None] | None = None,
+    rank: Rank | None = None,
 ) -> Any:
     """The model with what it gave before, or (``use`` false, limit 0) as it is. An embedding model
-    is computed by the fastest engine that is near enough to fp32 to share what is kept."""
+    is computed by the fastest engine that is near enough to fp32 to share what is kept: ``tell``
+    gets which one, in sentences, and ``rank`` says what it does to rankings."""
     cache, weights = EncodingCache(workspace.home), weights_digest(resolved)
     if isinstance(loaded, Quickened):
-        loaded = loaded.with_engines(workspace.home, weights, resolved.name)
+        about = (workspace.home, weights, resolved.name)
+        loaded = loaded.with_engines(*about, tell=tell, rank=rank)
     if not use or not cache.limit:
         return loaded
     how = {
@@ -166,11 +183,11 @@ class CachedEncoder(_Cached):
             return found
 
         digests = of_strings(pa.array(texts, pa.string()))
-        return self._completed(role, digests, self.dimensions, _in_turn, compute, progress)
+        return self._completed(role, digests, self.dimensions, self._in_turn, compute, progress)
 
-
-def _in_turn(missing: Rows) -> list[Rows]:
-    return [missing[start : start + PIECE] for start in range(0, len(missing), PIECE)]
+    def _in_turn(self, missing: Rows) -> list[Rows]:
+        size = PIECE_OF_GPU if self.how["device"] == "cuda" else PIECE
+        return [missing[start : start + size] for start in range(0, len(missing), size)]
 
 
 class CachedScorer(_Cached):

@@ -23,8 +23,7 @@ from workbench.evaluation.named import AUTO, BM25, GIVEN
 from workbench.evaluation.own_document import NO, query_itself
 from workbench.evaluation.pool import Pool, Rows, whole_pool
 from workbench.evaluation.texts import join_documents
-from workbench.models.contract import Contract
-from workbench.models.scorer import Scorer
+from workbench.models.contract import Contract, Scorer
 from workbench.recipes.mine import MINED
 
 # The candidates a data set brings itself, by query, in the order it brings them.

@@ -2,19 +2,20 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.comparison.names import DEPTH
-from workbench.errors import WorkbenchError
+from workbench.comparison.names import DEPTH, HEADLINE
+from workbench.data.reader import DatasetReader
+from workbench.errors import BadInput, WorkbenchError
 from workbench.evaluation.exact_search import Run, cut, merge, nothing, search, widen
 from workbench.evaluation.metrics import Scores, score_run
 from workbench.evaluation.pictures import PICTURE
-from workbench.evaluation.pool import Pool, Rows
+from workbench.evaluation.pool import Pool, Rows, dev_pool
 from workbench.evaluation.texts import join_documents
 from workbench.models.contract import Contract
 from workbench.recipes.base import dimensions_of
@@ -40,6 +41,10 @@ class Encoder(Protocol):
     ) -> NDArray[np.float32]:
         """Texts (n) -> vectors (n, d), with the role's prompt and length."""
         ...
+
+
+#: Judged queries by which two ways to compute a model are compared.
+_RANKING = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,24 @@ def measure(
 def score(pool: Pool, run: Run) -> Measured:
     """What a run over the pool's queries is worth."""
     return Measured(run, score_run(pool.queries, run.documents, pool.judgments))
+
+
+def ranking(reader: DatasetReader, split: str | None = None) -> Callable[[Any, int], float | None]:
+    """Of a model: its MAP over some judged queries of a data set and so many of its documents, the
+    judged ones among them. None where nothing is judged; the first split that is, where none is
+    named."""
+
+    def rank(encoder: Any, documents: int) -> float | None:
+        most = min(_RANKING, documents // 2)
+        how: dict[str, Any] = {"max_queries": most, "max_documents": documents, "seed": 0}
+        for one in [split] if split else ("dev", "test", "train"):
+            if reader.counts["splits"].get(one):
+                with suppress(BadInput):
+                    measured = measure(encoder, dev_pool(reader, split=one, **how))
+                    return measured.scores.means()[HEADLINE]
+        return None
+
+    return rank
 
 
 class Clock:

@@ -138,14 +138,15 @@ def dev_pool(
     max_documents: int | None,
     seed: int,
     exclude: str = AUTO,
+    split: str = "dev",
 ) -> Pool:
     """A fixed, small pool that dev evaluations during training can afford.
 
     The documents are those judged for the chosen queries, then the queries' given candidates (they
     are the hard ones), then others by chance, up to ``max_documents`` in all; None sets no limit.
     """
-    judgments = read_judgments(reader, "dev")
-    queries = _judged_queries(reader, "dev", judgments, max_queries, seed)
+    judgments = read_judgments(reader, split)
+    queries = _judged_queries(reader, split, judgments, max_queries, seed)
     rows = queries["row"].to_numpy().astype(np.int64)
     chosen = _pool_documents(reader, rows, judgments, max_documents, seed)
     table = reader.documents_at(chosen.tolist())

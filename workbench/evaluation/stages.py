@@ -31,7 +31,15 @@ from workbench.evaluation.candidates import (
     rerank,
 )
 from workbench.evaluation.exact_search import Run
-from workbench.evaluation.measure import Clock, Measured, Progress, retrieve, score, search_exactly
+from workbench.evaluation.measure import (
+    Clock,
+    Measured,
+    Progress,
+    ranking,
+    retrieve,
+    score,
+    search_exactly,
+)
 from workbench.evaluation.metrics import calculated
 from workbench.evaluation.named import (
     AUTO,
@@ -68,7 +76,9 @@ def load(recipe: EvaluateRecipe, context: JobContext, resolved: ResolvedModel) -
     local = locate(context.workspace, resolved)
     model = load_model(local, device=recipe.device, precision=recipe.precision)
     if isinstance(model, LoadedEmbedding):
-        return with_cache(model, local, context.workspace, recipe.use_cache)
+        reader = context.workspace.datasets.read(recipe.dataset, recipe.dataset_version)
+        heard: dict[str, Any] = {"tell": context.note, "rank": ranking(reader, recipe.split)}
+        return with_cache(model, local, context.workspace, recipe.use_cache, **heard)
     return model
 
 

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import psutil
+
 from workbench.errors import OutOfMemory
 from workbench.jobs import files
 from workbench.jobs.files import PROCESSES_VARIABLE
@@ -101,6 +103,12 @@ def left_in_group(own: Path = _OWN, mounted: Path = _MOUNTED) -> int | None:
                 cached = _read(folder / "memory.stat").get(cache_name, 0)
                 left.append(max(0, limit - used + cached))
     return min(left, default=None)
+
+
+def free_memory() -> int:
+    """Bytes that we may still take: of the machine's, and in a container of what it is given."""
+    available, left = int(psutil.virtual_memory().available), left_in_group()
+    return available if left is None else min(available, left)
 
 
 def _folders(own: Path, mounted: Path) -> list[Path]:

@@ -221,7 +221,7 @@ class Miner:
             raise no_miner(name)
         if not searches and not kind.scores:
             raise no_reranker(name)
-        return with_cache(model, local, workspace, recipe.use_cache)
+        return with_cache(model, local, workspace, recipe.use_cache, tell=self.context.note)
 
     def _find(self, split: str, encoder: Any) -> Hunt:
         recipe, stop = self.recipe, self.context.check_cancelled

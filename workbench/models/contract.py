@@ -4,10 +4,13 @@ in evaluation, indexing, search and export. An LLM reranker's prompt is part of 
 
 import json
 import re
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from workbench.errors import BadInput, ModelUnusable, value_sentence
@@ -277,3 +280,25 @@ def template_of(contract: Contract) -> str:
 def _literal(text: str) -> str:
     """Text that Jinja prints as it is, whatever it contains."""
     return f"{{{{- {json.dumps(text, ensure_ascii=False)} -}}}}" if text else ""
+
+
+# What a second stage is to those who use one: a reranker or a late-interaction model, loaded.
+
+
+class Scorer(Protocol):
+    """What puts candidates in order: a reranker or a late-interaction model in memory."""
+
+    @property
+    def contract(self) -> Contract: ...
+
+    def score(
+        self,
+        queries: Sequence[str],
+        documents: Sequence[str],
+        pairs: NDArray[np.int64],
+        *,
+        progress: Callable[[int, int], None] | None = None,
+        stop: Callable[[], None] | None = None,
+    ) -> NDArray[np.float32]:
+        """``pairs`` (m, 2) of (query, document) indices -> scores (m,), higher is better."""
+        ...

@@ -1,7 +1,9 @@
 """How a model in memory computes, whatever its kind: batches, number format, vectors of texts.
 Imports torch: workers only."""
 
+import os
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -37,6 +39,9 @@ _BATCH = {"cpu": 32, "cuda": 128}
 _TOKENS_OF_CORE, _LEAST_TOKENS, _TOKENS_OF_GPU = 512, 1024, 65_536
 #: Texts or pairs tokenized at a time, while those before them are computed.
 _WINDOW = 1024
+_TOKENIZING = threading.Lock()
+#: Tokenizers look there at each use whether they may start threads.
+_PARALLEL = "TOKENIZERS_PARALLELISM"
 
 
 def batches(
@@ -93,7 +98,7 @@ def tokenized(
     done = 0
 
     def read(rows: Rows) -> "_Window | None":
-        return _window(model, [items[row] for row in rows], how)
+        return _window(model, [items[row] for row in rows], how, device)
 
     plain = isinstance(model[0], Transformer) and "message" not in model[0].modality_config
     for window, found in _ahead(windows, read) if plain else ((one, None) for one in windows):
@@ -163,12 +168,33 @@ class _Window:
         return found
 
 
-def _window(model: Any, items: list[Any], how: dict[str, Any]) -> _Window | None:
+@contextmanager
+def tokenizing(device: str = "cpu") -> Iterator[None]:
+    """A tokenizer is set to a length before each use: two threads must not use one at once. Beside
+    a GPU it has all cores, which compute nothing else: one alone reads half a million tokens a
+    second, and a GPU more."""
+    with _TOKENIZING:
+        before = os.environ.get(_PARALLEL)
+        if _kind(device) == "cuda":
+            os.environ[_PARALLEL] = "true"
+        try:
+            yield
+        finally:
+            if before is None:
+                os.environ.pop(_PARALLEL, None)
+            else:
+                os.environ[_PARALLEL] = before
+
+
+def _window(
+    model: Any, items: list[Any], how: dict[str, Any], device: str = "cpu"
+) -> _Window | None:
     """The items tokenized; None where the model pads by rules of its own."""
     unpadded = {"text": {"padding": False}, "common": {"return_tensors": None}}
     if getattr(model[0], "query_expansion", None) is not None:
         return None
-    features = dict(model.preprocess(items, processing_kwargs=unpadded, **how))
+    with tokenizing(device):
+        features = dict(model.preprocess(items, processing_kwargs=unpadded, **how))
     tokenizer = model.tokenizer
     fills = {
         "input_ids": tokenizer.pad_token_id or 0,

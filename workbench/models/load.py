@@ -7,11 +7,11 @@ that prompts, lengths, normalisation and number format are the same everywhere.
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -34,7 +34,8 @@ from workbench.models.assemble import (
     stored_keeping,
 )
 from workbench.models.contract import PICTURES, Contract
-from workbench.models.engines import WORTH, Engines, Use
+from workbench.models.engine_choice import WORTH, Engines, Rank
+from workbench.models.engines import Use
 from workbench.models.image_text import LoadedImageText, picture_model
 from workbench.models.inference import (
     Features,
@@ -217,19 +218,42 @@ class LoadedEmbedding:
         return replace(self, contract=contract)
 
     def with_engines(
-        self, home: Path, digest: str, name: str, use: Use = "texts", worth: int = WORTH
+        self,
+        home: Path,
+        digest: str,
+        name: str,
+        use: Use = "texts",
+        worth: int | None = WORTH,
+        tell: Callable[[str], None] | None = None,
+        rank: Rank | None = None,
     ) -> "LoadedEmbedding":
         """The same model, computed by what is fastest here; see :class:`Engines`."""
-        return replace(self, engines=Engines(home, digest, name, use, worth))
+        return replace(self, engines=Engines(home, digest, name, use, worth, tell, rank))
 
-    def steady(self) -> "LoadedEmbedding":
-        """The same model for many texts at once, in fp32 where its weights are: in half precision a
-        vector depends, in its third decimal, on the texts beside it. 'auto' in the environment's
-        ``WORKBENCH_SERVING_PRECISION`` takes the format that search has."""
-        engines = self.engines.used("texts") if self.engines else None
+    def served(self) -> "LoadedEmbedding":
+        """The same model for many texts of others at once, in the format that search has, or with
+        'fp32' in the environment's ``WORKBENCH_SERVING_PRECISION`` in that, where its weights are:
+        in half precision a vector depends, in its fourth digit, on the texts beside it."""
         floats = {one.dtype for one in self.model.parameters() if one.is_floating_point()}
-        exact = floats == {torch.float32} and os.environ.get(PRECISION_VARIABLE) != "auto"
-        return replace(self, precision="fp32" if exact else self.precision, engines=engines)
+        exact = floats == {torch.float32} and os.environ.get(PRECISION_VARIABLE) == "fp32"
+        return replace(self.used("texts"), precision="fp32" if exact else self.precision)
+
+    def used(self, use: Use) -> "LoadedEmbedding":
+        """The same model for another use of its engines."""
+        return replace(self, engines=self.engines.used(use) if self.engines else None)
+
+    def computed(self, texts: Sequence[str], role: Role) -> "LoadedEmbedding":
+        """The same model by what computes these texts."""
+        found = self.engines.of(self, texts, role) if self.engines else self
+        return cast(LoadedEmbedding, found)
+
+    def decided(self, stop: Callable[[], None]) -> bool:
+        """Whether it is known which engine computes it; if not, it is measured now. ``stop`` is
+        called before each part."""
+        if self.engines is None or self.engines.settled:
+            return True
+        self.engines.decide(self, stop)
+        return False
 
     @property
     def dimensions(self) -> int:

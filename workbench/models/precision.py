@@ -1,12 +1,16 @@
-"""Which number format to compute in, and where.
+"""Which number format to compute in, where, and by which engine, as it was decided.
 
 On a CPU 'auto' takes bf16 only when the processor multiplies bf16 itself; elsewhere bf16 is
 emulated and slower than fp32. The weights stay fp32 and are cast as they are used (autocast), so
-that the same model object can be trained; where much is encoded, :mod:`.engines` finds what is
-faster.
+that the same model object can be trained; where much is encoded, :mod:`.engine_choice` finds
+what is faster.
 """
 
+import json
+import logging
+import os
 import platform
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -101,3 +105,90 @@ def _cpu_flags(cpuinfo: str) -> set[str]:
         if name.strip() in ("flags", "Features"):
             return set(value.split())
     return set()
+
+
+# What computes an embedding model's vectors, as it was measured and is kept in the home.
+
+log = logging.getLogger(__name__)
+
+ENGINE_VARIABLE = "WORKBENCH_ENGINE"
+TORCH, BF16_WEIGHTS, OPENVINO = "torch", "torch-bf16", "openvino"
+#: What can be wished for.
+ENGINES = (TORCH, BF16_WEIGHTS, OPENVINO)
+#: Where half precision itself is too far from fp32.
+FP32 = "torch-fp32"
+FILE = "cache/engines.json"
+_MOST_KEPT = 200
+#: What was decided for a model and a machine: :func:`workbench.models.engine_choice.measure`.
+Decision = dict[str, Any]
+
+
+def forced() -> str | None:
+    """The engine of ``WORKBENCH_ENGINE``, None for 'auto'; raises :class:`BadInput`."""
+    wanted = os.environ.get(ENGINE_VARIABLE, "").strip() or "auto"
+    if wanted == "auto":
+        return None
+    if wanted not in ENGINES:
+        raise BadInput(
+            f"{ENGINE_VARIABLE} is '{wanted}', which is no engine.",
+            f"Set it to auto, {', '.join(ENGINES[:-1])} or {ENGINES[-1]}.",
+        )
+    return wanted
+
+
+def told(known: Decision) -> str:
+    """A decision in sentences."""
+    engine = known["engine"]
+    what = "Single questions to" if known.get("use") == "questions" else "Texts for"
+    said = [f"{what} '{known['model']}' are encoded by {engine} on this machine."]
+    for name in dict.fromkeys((engine, TORCH)):
+        if (took := known["seconds"].get(name)) and (cpu := known["cpu"].get(name)):
+            said.append(
+                f"{name} encoded {1 / took:.1f} texts per second, {1 / cpu:.1f} per second of "
+                "processor time."
+            )
+    if engine in known["cosine"]:
+        said.append(f"Its least cosine to fp32 is {known['cosine'][engine]:.5f}.")
+    if engine in known.get("map", {}):
+        said.append(
+            f"MAP over {known['ranked']} documents differs from fp32's by "
+            f"{known['map'][engine]:.4f}."
+        )
+    said += [f"{name} was not taken: {why}." for name, why in known["refused"].items()]
+    return " ".join(said)
+
+
+def kept(home: Path) -> dict[str, Decision]:
+    """All decisions by their keys; none where the file is not there or not what was written."""
+    with suppress(OSError, ValueError):
+        found = json.loads((home / FILE).read_text(encoding="utf-8"))
+        if isinstance(found, dict):
+            return {
+                key: one
+                for key, one in found.items()
+                if isinstance(one, dict) and one.get("engine") in (*ENGINES, FP32)
+            }
+    return {}
+
+
+def decisions(home: Path, name: str, since: float) -> list[Decision]:
+    """Those of the model of that name on this machine, made since then."""
+    found = kept(home).values()
+    return [one for one in found if one.get("model") == name and one.get("at", 0.0) >= since]
+
+
+def keep(home: Path, key: str, decision: Decision) -> None:
+    """Add one, the oldest going where there are many. Two processes at once may lose one, which is
+    then measured again."""
+    path = home / FILE
+    all_kept = {**kept(home), key: decision}
+    newest = dict(list(all_kept.items())[-_MOST_KEPT:])
+    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(json.dumps(newest, indent=1) + "\n", encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
+        log.warning("Which engine is the fastest could not be kept: %s", error)

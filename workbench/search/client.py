@@ -151,6 +151,11 @@ class SearchClient:
         else:
             threading.Thread(target=self._try, args=(request,), daemon=True).start()
 
+    def warm_served(self, model: str) -> None:
+        """Find out what computes the texts of a MODEL, which may take some seconds."""
+        found = resolve(self._workspace, model)
+        self._ask(Warm([], served=found.model_id or found.source))
+
     def embed(self, model: str, texts: Sequence[str], role: Role = "document") -> Vectors:
         """Vectors of texts (n, d), in their order, by a MODEL used as its contract says.
 
@@ -276,7 +281,7 @@ class SearchClient:
         for attempt in (1, 2):
             process = self._ensure()
             try:
-                said = process.ask(message, seconds)
+                said = process.ask(message, seconds, request.shares)
             except Busy as error:
                 raise SearchUnavailable(
                     f"The search was busy with other requests for {seconds:.0f} seconds.",

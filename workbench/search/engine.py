@@ -16,12 +16,12 @@ from storage.records import Index
 from workbench.data.reader import DatasetReader
 from workbench.errors import DatasetNotFound, ModelUnusable, SearchUnavailable
 from workbench.evaluation.cached import weights_digest
-from workbench.models.contract import Contract
+from workbench.models.contract import Contract, Scorer
 from workbench.models.image_text import LoadedImageText
+from workbench.models.inference import tokenizing
 from workbench.models.load import Loaded, LoadedEmbedding, Role, load_model
 from workbench.models.locate import locate
 from workbench.models.resolve import ResolvedModel, resolve
-from workbench.models.scorer import Scorer
 from workbench.pictures.opening import opened_apart
 from workbench.search.encoded import Encoded, Scored
 from workbench.search.found import (
@@ -50,6 +50,8 @@ _READY_KEPT = 2
 #: Texts whose tokens are counted at a time.
 _BATCH = 64
 _REBUILD = "Build the index again."
+#: Seconds in which whoever waits for the engine gets it.
+_GIVE_WAY = 0.01
 #: What encodes a question: of an index of pictures, a model that sees.
 Encodes = LoadedEmbedding | LoadedImageText
 
@@ -64,6 +66,8 @@ class Engine:
         self._indexes: LruCache[OpenIndex] = LruCache(_INDEXES_KEPT)
         self._ready: LruCache[tuple[OpenIndex, Encodes]] = LruCache(_READY_KEPT)
         self._lock = threading.Lock()
+        #: Models of which it is not known yet what computes them the fastest.
+        self._undecided: list[LoadedEmbedding] = []
 
     def search(
         self,
@@ -123,20 +127,47 @@ class Engine:
         with self._lock:
             return self._open(name).fields.menu()
 
-    def warm(self, names: list[str], reranker: str | None = None) -> None:
-        """Load what searching these indexes needs, and the second stage."""
+    def warm(
+        self, names: list[str], reranker: str | None = None, served: str | None = None
+    ) -> None:
+        """Load what searching these indexes needs, and the second stage; and find out now what
+        computes the texts of the model ``served``."""
         with self._lock:
             for name in names:
                 opened = self._open(name)
                 self._model(opened).encode(["warm"], "query")
             if reranker:
                 self._scorer(reranker)[0].score(["warm"], ["warm"], np.zeros((1, 2), np.int64))
+            loaded = self._resolved(resolve(self._workspace, served)) if served else None
+            if isinstance(loaded, LoadedEmbedding):
+                loaded.served().decided(self._give_way)
+
+    def decide(self) -> None:
+        """Measure what computes the models that were loaded without knowing it. It is called when
+        nobody asks; a question that comes meanwhile waits for the part that runs."""
+        with self._lock:
+            while self._undecided:
+                self._undecided.pop().decided(self._give_way)
+
+    def _give_way(self) -> None:
+        self._lock.release()
+        # Whoever waits gets it before we do.
+        time.sleep(_GIVE_WAY)
+        self._lock.acquire()
 
     def embed(self, model: str, texts: Sequence[str], role: Role) -> Encoded:
         """Vectors of texts by a MODEL, used as its contract says."""
         with self._lock:
             found = resolve(self._workspace, model)
-            return embed(self._resolved(found), found.name, texts, role)
+            served = as_served(self._resolved(found), found.name)
+            tokens = _tokens(served, texts, role)
+            if isinstance(served, LoadedEmbedding):
+                self._await(served)
+                served = served.computed(texts, role)
+            if getattr(served, "workers", 1) == 1:
+                return embed(served, found.name, texts, role, tokens)
+        # Each batch has a core of its own: others' texts may be computed beside these.
+        return embed(served, found.name, texts, role, tokens)
 
     def rerank(
         self,
@@ -262,10 +293,18 @@ class Engine:
         loaded = load_model(local)
         if isinstance(loaded, LoadedEmbedding):
             about = (self._workspace.home, weights_digest(local), local.name)
-            loaded = loaded.with_engines(*about, use="questions", worth=1)
-            # What computes questions may be measured at the first one: not in a search's time.
+            loaded = loaded.with_engines(*about, use="questions", worth=None)
+            # What is made or loaded on first use is so now, and not in a search's time.
             loaded.encode(["warm"], "query")
+            self._await(loaded)
         return loaded
+
+    def _await(self, loaded: LoadedEmbedding) -> None:
+        """Have it measured when nobody asks, if it is not known what computes it: not within a
+        person's question."""
+        engines, waiting = loaded.engines, [one.engines for one in self._undecided]
+        if engines and not engines.settled and engines not in waiting:
+            self._undecided.append(loaded)
 
 
 def _seeing(model: Encodes, opened: OpenIndex) -> LoadedImageText:
@@ -275,28 +314,38 @@ def _seeing(model: Encodes, opened: OpenIndex) -> LoadedImageText:
     return model
 
 
-# What others send is encoded and scored in fp32 where the weights are: in half precision a text's
-# vector depends, in its third decimal, on the texts that happen to stand beside it in a batch, and
-# who asks over the network cannot know them.
+# What others send is encoded as :meth:`LoadedEmbedding.served` says, and scored in fp32 where the
+# weights are.
 
 
-def embed(loaded: Loaded, name: str, texts: Sequence[str], role: Role) -> Encoded:
-    """Vectors of ``texts`` in their order; raises :class:`ModelUnusable` for another kind, or where
-    a vector is not made of finite numbers."""
+def as_served(loaded: Loaded, name: str) -> LoadedEmbedding | LoadedImageText:
+    """The model as it encodes what others send; raises :class:`ModelUnusable` for another kind."""
     if not loaded.contract.model_kind.encodes:
         raise ModelUnusable(
             f"'{name}' is a {loaded.contract.kind} model and gives no vector of a text.",
             "Choose an embedding model, or ask this one to rerank.",
         )
-    steady = _steady(loaded)
+    found = loaded.served() if isinstance(loaded, LoadedEmbedding) else _steady(loaded)
+    return cast(LoadedEmbedding | LoadedImageText, found)
+
+
+def embed(
+    served: LoadedEmbedding | LoadedImageText,
+    name: str,
+    texts: Sequence[str],
+    role: Role,
+    tokens: list[int],
+) -> Encoded:
+    """Vectors of ``texts`` in their order, with their tokens; raises :class:`ModelUnusable` where
+    a vector is not made of finite numbers."""
     # Nothing to encode still tells how long vectors are.
-    vectors = cast(LoadedEmbedding, steady).encode(list(texts), role)
+    vectors = served.encode(list(texts), role)
     if not np.isfinite(vectors).all():
         raise ModelUnusable(
             f"The model '{name}' gave vectors that are not finite numbers.",
             "Its weights may be damaged, or its training went wrong.",
         )
-    return Encoded(vectors, _tokens(steady, texts, role))
+    return Encoded(vectors, tokens)
 
 
 def score(
@@ -320,8 +369,6 @@ def score(
 
 def _steady(loaded: Any) -> Any:
     """The same model without autocast, where all its weights are fp32."""
-    if isinstance(loaded, LoadedEmbedding):
-        return loaded.steady()
     model = loaded.model
     if getattr(loaded, "precision", "fp32") == "fp32" or not isinstance(model, torch.nn.Module):
         return loaded
@@ -349,10 +396,11 @@ def _lengths(loaded: Any, texts: Sequence[str], special: bool = False) -> list[i
     found: list[int] = []
     for start in range(0, len(texts), _BATCH):
         batch = list(texts[start : start + _BATCH])
-        if hasattr(tokenizer, "encode_batch"):
-            lines = tokenizer.encode_batch(batch, add_special_tokens=special)
-            found += [len(line.ids) for line in lines]
-        else:
-            lines = tokenizer(batch, add_special_tokens=special, verbose=False)
-            found += [len(ids) for ids in lines["input_ids"]]
+        with tokenizing():
+            if hasattr(tokenizer, "encode_batch"):
+                lines = tokenizer.encode_batch(batch, add_special_tokens=special)
+                found += [len(line.ids) for line in lines]
+            else:
+                lines = tokenizer(batch, add_special_tokens=special, verbose=False)
+                found += [len(ids) for ids in lines["input_ids"]]
     return found

@@ -19,7 +19,7 @@ from workbench.data.digests import of_bytes, of_strings
 from workbench.errors import BadInput, ModelUnusable
 from workbench.evaluation.texts import join_documents
 from workbench.model_kinds import scoring
-from workbench.models.scorer import Scorer
+from workbench.models.contract import Scorer
 from workbench.search.fields import Fields, parse
 from workbench.search.index_types import Mask, Searchable
 from workbench.search.plan import PlannedIndex

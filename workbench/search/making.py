@@ -21,11 +21,12 @@ from storage.records import Index
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.evaluation.cached import CachedEncoder, with_cache
-from workbench.evaluation.measure import Encoder
+from workbench.evaluation.measure import Encoder, ranking
 from workbench.evaluation.pictures import OnPictures, no_pictures
 from workbench.evaluation.texts import join_documents
 from workbench.jobs.files import folder_bytes
 from workbench.jobs.reporting import JobContext
+from workbench.models.engine_choice import WORTH
 from workbench.models.image_text import LoadedImageText
 from workbench.models.load import LoadedEmbedding, load_model
 from workbench.models.locate import LocalModel, locate
@@ -175,7 +176,8 @@ def load_material(
         return IndexSource(recipe, local, watched, reader, context, seeing)
     if not isinstance(model, LoadedEmbedding):
         raise no_encoder(local.name, model.contract.kind)
-    encoder = with_cache(model, local, workspace, recipe.use_cache)
+    heard: dict[str, Any] = {"tell": context.note, "rank": ranking(reader)}
+    encoder = with_cache(model, local, workspace, recipe.use_cache, **heard)
     return IndexSource(recipe, local, encoder, reader, context)
 
 
@@ -309,11 +311,24 @@ def run_build(recipe: IndexRecipe, context: JobContext) -> dict[str, Any]:
     try:
         made = make_folder(material, folder, material.rows())
         context.check_cancelled()
+        _decide_questions(material, made.documents)
         record = _save(material, made, id, dataset.id, version)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return result_of(record, dataset.name, time.monotonic() - started)
+
+
+def _decide_questions(material: IndexSource, documents: int) -> None:
+    """Measure now what computes single questions, as the search process would load the model: else
+    it does when nobody asks. A small index is built sooner without."""
+    recipe, encoder, context = material.recipe, material.encoder, material.context
+    model = encoder.model if isinstance(encoder, CachedEncoder) else encoder
+    as_searched = (recipe.device, recipe.precision) == ("auto", "auto")
+    if as_searched and documents >= WORTH and isinstance(model, LoadedEmbedding):
+        message = "Measuring how questions are computed"
+        context.progress(documents, documents, material.unit, message)
+        model.used("questions").decided(context.check_cancelled)
 
 
 def result_of(record: Index, dataset: str, seconds: float) -> dict[str, Any]:

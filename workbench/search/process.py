@@ -55,6 +55,8 @@ class ResidentProcess:
         #: The engine does one thing at a time, so the line for it is here: then a request's clock
         #: runs only while it is worked on, and who gives up waiting disturbs nobody.
         self._turn = threading.Lock()
+        #: What may be with the worker two at a time has a line of its own; a third would only wait.
+        self._shared = threading.BoundedSemaphore(2)
         #: Texts are written beside searches, one at a time: a line of their own, for the same end.
         self._writing = threading.Lock()
         self._folder = _private_folder()
@@ -86,20 +88,21 @@ class ResidentProcess:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def ask(self, request: dict[str, Any], timeout: float) -> dict[str, Any]:
-        """Send a request when its turn has come, and wait for the answer.
+    def ask(self, request: dict[str, Any], timeout: float, shares: bool = False) -> dict[str, Any]:
+        """Send a request when its turn has come, and wait for the answer. ``shares``: a second one
+        may be with the worker meanwhile.
 
         ``timeout`` seconds for the turn, and as many for the answer. Raises :class:`Busy` when the
         turn did not come, :class:`TimedOut` after killing a process that did not answer in time,
         and OSError or EOFError when it is gone.
         """
-        message = pack(request)
-        if not self._turn.acquire(timeout=timeout):
+        message, line = pack(request), self._shared if shares else self._turn
+        if not line.acquire(timeout=timeout):
             raise Busy
         try:
             return self._ask(message, timeout)
         finally:
-            self._turn.release()
+            line.release()
 
     def _ask(self, message: bytes, timeout: float) -> dict[str, Any]:
         kept = self._take()

@@ -161,6 +161,11 @@ class Request(Generic[A]):
         """Whether a second stage scores pairs for it, which takes longer."""
         return False
 
+    @property
+    def shares(self) -> bool:
+        """Whether a second one may be with the worker while it is worked on."""
+        return False
+
     def read(self, answer: Any) -> A:
         """The answer from what its message holds."""
         found: A = answer
@@ -181,11 +186,13 @@ class Status(Request[dict[str, list[str]]]):
 
 @dataclass(frozen=True)
 class Warm(Request[dict[str, list[str]]]):
-    """Load these indexes, their models and a second stage; answers what :class:`Status` does."""
+    """Load these indexes, their models and a second stage; answers what :class:`Status` does.
+    ``served``: find out now what computes the texts of this model."""
 
     operation = "warm"
     indexes: list[str]
     reranker: str | None = None
+    served: str | None = None
 
     @property
     def reranks(self) -> bool:
@@ -260,6 +267,10 @@ class Embed(Request[dict[str, Any]]):
                 f"{len(self.texts):,} texts are more than are encoded at once.",
                 f"Send at most {MOST_TEXTS:,}, one call after the other.",
             )
+
+    @property
+    def shares(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from workbench.workspace import Workspace
 
 _LOOK_EVERY = 1.0
+#: Without requests for so long, what computes questions may be measured.
+_QUIET_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +190,8 @@ class Resident:
                 since = time.monotonic() - self._last
             if os.getppid() != self._parent or (idle and since > self._settings.idle_seconds):
                 self._end()
+            if self._engine and idle and since > _QUIET_SECONDS:
+                self._engine.decide()
 
     def _end(self) -> None:
         shutil.rmtree(Path(self._settings.address).parent, ignore_errors=True)
@@ -206,8 +210,8 @@ def answered(engine: "Engine", request: Request[Any]) -> Any:
             return [result.to_dict() for result in found]
         case Fields(name):
             return engine.fields(name)
-        case Warm(names, reranker):
-            engine.warm(names, reranker)
+        case Warm(names, reranker, served):
+            engine.warm(names, reranker, served)
             return engine.loaded()
         case Embed(model, texts, role):
             return engine.embed(model, texts, role).to_dict()

@@ -50,12 +50,14 @@ class _Waiting(Generic[U, R]):
     results: list[R] = field(default_factory=list)
     taken: int = 0
     characters: int = 0
+    #: Whether a batch with some of its units is at work.
+    out: bool = False
 
 
 class BatchingQueue(Generic[U, R]):
     """``work`` gets a key and units of one or more requests of that key, and gives one result each.
 
-    One batch at a time: the engine uses all cores. Belongs to one event loop.
+    ``at_work`` batches at a time, each request in one of them. Belongs to one event loop.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class BatchingQueue(Generic[U, R]):
         most_characters: int = MOST_CHARACTERS,
         at_once: Callable[[Any], int] = lambda _key: TOGETHER,
         length: Callable[[U], int] = lambda _unit: 0,
+        at_work: int = 1,
     ) -> None:
         """``at_once``: units of that key in one batch. ``length``: a unit's characters."""
         self._work = work
@@ -76,7 +79,8 @@ class BatchingQueue(Generic[U, R]):
         self._most_requests = most_requests
         self._most_units = most_units
         self._waiting: deque[_Waiting[U, R]] = deque()
-        self._runner: asyncio.Task[None] | None = None
+        self._at_work = at_work
+        self._runners: set[asyncio.Task[None]] = set()
         #: How many batches ran, and how many units they held.
         self.batches = 0
         self.units = 0
@@ -95,15 +99,13 @@ class BatchingQueue(Generic[U, R]):
         answer = asyncio.get_running_loop().create_future()
         mine: _Waiting[U, R] = _Waiting(key, units, answer, characters=characters)
         self._waiting.append(mine)
-        if self._runner is None or self._runner.done():
-            self._runner = asyncio.create_task(self._run())
+        self._runners = {one for one in self._runners if not one.done()}
+        if len(self._runners) < self._at_work:
+            self._runners.add(asyncio.create_task(self._run()))
         return await mine.answer
 
     async def _run(self) -> None:
-        while self._waiting:
-            shares = self._take()
-            if not shares:
-                continue
+        while shares := self._take():
             error = await self._try(shares)
             if error is None:
                 continue
@@ -133,6 +135,8 @@ class BatchingQueue(Generic[U, R]):
         shares: list[tuple[_Waiting[U, R], int]] = []
         most = left = 0
         for one in list(self._waiting):
+            if one.out:
+                continue
             if one.answer.cancelled():
                 self._waiting.remove(one)
                 continue
@@ -145,6 +149,8 @@ class BatchingQueue(Generic[U, R]):
         if len(shares) == 1:
             one, count = shares[0]
             shares = [(one, min(most, len(one.units) - one.taken))]
+        for one, _ in shares:
+            one.out = True
         return shares
 
     def _deal(self, shares: list[tuple[_Waiting[U, R], int]], found: list[R]) -> None:
@@ -154,6 +160,7 @@ class BatchingQueue(Generic[U, R]):
             one.results += found[at : at + count]
             one.taken += count
             at += count
+            one.out = False
             self._waiting.remove(one)
             if one.taken < len(one.units):
                 self._waiting.append(one)
@@ -186,6 +193,9 @@ Judged = tuple[float, int]
 EmbedKey = tuple[str, Role]
 #: ('model', whether it may be a language model) for pairs.
 RerankKey = tuple[str, bool]
+#: Batches of texts on their way: while one is computed the next is there, and an engine that has a
+#: core for each of several batches starts it before the other has ended.
+_ON_THE_WAY = 2
 #: Of a language model so many pairs at once: others wait for the whole batch.
 SLOW_PAIRS = 8
 
@@ -195,7 +205,9 @@ class Work:
 
     def __init__(self, search: SearchClient) -> None:
         self._search = search
-        self.embedding: BatchingQueue[str, Embedded] = BatchingQueue(self._embed, length=len)
+        self.embedding: BatchingQueue[str, Embedded] = BatchingQueue(
+            self._embed, length=len, at_work=_ON_THE_WAY
+        )
         self.reranking: BatchingQueue[tuple[str, str], Judged] = BatchingQueue(
             self._rerank, at_once=_pairs_at_once, length=lambda pair: len(pair[1])
         )

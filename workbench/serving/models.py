@@ -126,6 +126,7 @@ def _warm(one: Served, search: SearchClient) -> None:
     if one.embeds:
         try:
             search.embed(one.known, ["warm"])
+            search.warm_served(one.known)
             return
         except ModelUnusable:
             # Of what nobody knows yet it may be the other kind.

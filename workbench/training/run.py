@@ -260,7 +260,7 @@ def first_stage_model(recipe: TrainCandidatesRecipe, context: JobContext, place:
         return None
     local = locate(context.workspace, recipe.first_stage)
     loaded = load_embedding(local, device=place.device, precision=place.precision)
-    return with_cache(loaded, local, context.workspace)
+    return with_cache(loaded, local, context.workspace, tell=context.note)
 
 
 def reranking_dev(

@@ -5,7 +5,7 @@ import pytest
 
 from tests.workbench.training.fakes import FakeReader
 from workbench.errors import BadInput
-from workbench.evaluation.measure import measure
+from workbench.evaluation.measure import measure, ranking
 from workbench.evaluation.pool import dev_pool, whole_pool
 from workbench.models.contract import Contract
 
@@ -81,3 +81,14 @@ def test_measure_counts_all_texts_and_ranks_the_same_text_first() -> None:
     assert measured.scores.means()["mrr@10"] == 1.0
     assert seen == [(2, 34), (34, 34)]
     assert measured.run.documents.shape == (2, 100)
+
+
+def test_a_ranking_is_over_few_queries_and_documents_of_the_first_judged_split() -> None:
+    data = reader()
+    found = ranking(data)(Letters(), 12)
+    small = dev_pool(data, max_queries=6, max_documents=12, seed=0)
+    assert found == measure(Letters(), small).scores.means()["map@100"]
+    assert ranking(data, "dev")(Letters(), 12) == found
+    assert ranking(data, "test")(Letters(), 12) is None
+    unjudged = FakeReader({"test": [("nobody knows", [], [])]})
+    assert ranking(unjudged)(Letters(), 12) is None

@@ -4,6 +4,7 @@ import json
 import logging
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,23 +16,24 @@ import torch
 from tests.workbench.models import tiny
 from tests.workbench.models.fakes import FakeWorkspace
 from workbench.errors import BadInput, JobCancelled
-from workbench.models import engines
-from workbench.models.engines import (
+from workbench.models import engine_choice, engines, precision
+from workbench.models.engine_choice import usual
+from workbench.models.engines import usable
+from workbench.models.inference import computed, least_cosine, spread
+from workbench.models.load import PRECISION_VARIABLE, LoadedEmbedding, load_embedding
+from workbench.models.locate import locate
+from workbench.models.precision import (
     BF16_WEIGHTS,
     ENGINE_VARIABLE,
+    FP32,
     OPENVINO,
     TORCH,
+    decisions,
     forced,
     keep,
     kept,
-    least_cosine,
-    spread,
-    usable,
-    usual,
+    told,
 )
-from workbench.models.inference import computed
-from workbench.models.load import PRECISION_VARIABLE, LoadedEmbedding, load_embedding
-from workbench.models.locate import locate
 
 # Importing sentence-transformers takes 6 to 11 seconds.
 pytestmark = pytest.mark.slow
@@ -48,7 +50,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def plain(home: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> LoadedEmbedding:
     """In bf16, whatever this machine would choose; so small a model is measured all the same."""
     monkeypatch.delenv(ENGINE_VARIABLE, raising=False)
-    monkeypatch.setattr(engines, "_QUICKEST", 0.0)
+    monkeypatch.setattr(engine_choice, "_QUICKEST", 0.0)
     workspace: Any = FakeWorkspace(home)
     return load_embedding(locate(workspace, str(checkpoint)), device="cpu", precision="bf16")
 
@@ -57,6 +59,8 @@ def with_times(monkeypatch: pytest.MonkeyPatch, **seconds: float) -> list[str]:
     """Each engine takes what it is told; the names of those that were made, in turn."""
     made: list[str] = []
     fake = {"torch": 1.0, "torch_bf16": 1.0, "openvino": 1.0} | seconds
+    # Others' share of the machine is that of this moment.
+    monkeypatch.setattr(engine_choice, "_worked", lambda: 0.0)
     names: dict[int, str] = {}
 
     def maker(name: str, plain: Any) -> Any:
@@ -69,10 +73,10 @@ def with_times(monkeypatch: pytest.MonkeyPatch, **seconds: float) -> list[str]:
         return make
 
     monkeypatch.setattr(
-        engines, "_MAKE", {name: maker(name, one) for name, one in engines._MAKE.items()}
+        engine_choice, "MAKE", {name: maker(name, one) for name, one in engines.MAKE.items()}
     )
     monkeypatch.setattr(
-        engines,
+        engine_choice,
         "_one_by_one",
         lambda loaded, *_: (fake[names[id(loaded.model)].replace("-", "_")],) * 2,
     )
@@ -86,7 +90,7 @@ def test_an_engine_gives_what_fp32_gives(
 ) -> None:
     before = {key: one.clone() for key, one in plain.model.state_dict().items()}
     exact = replace(plain, precision="fp32").encode(TEXTS, "document")
-    made = engines._MAKE[name](plain, use)
+    made = engines.MAKE[name](plain, use)
     found = made.encode(TEXTS, "document", batch_size=5)
     assert found.dtype == np.float32 and found.shape == exact.shape
     assert least_cosine(found, exact) > 0.999
@@ -98,7 +102,7 @@ def test_an_engine_gives_what_fp32_gives(
 
 def test_openvino_in_fp32_is_fp32(plain: LoadedEmbedding) -> None:
     exact = replace(plain, precision="fp32")
-    made = engines._MAKE[OPENVINO](exact, "texts")
+    made = engines.MAKE[OPENVINO](exact, "texts")
     found = made.encode(TEXTS, "query")
     np.testing.assert_allclose(found, exact.encode(TEXTS, "query"), atol=2e-5)
 
@@ -109,7 +113,7 @@ def test_the_fastest_is_taken_and_kept(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(engines, "LEAST_COSINE", 0.9)
+    monkeypatch.setattr(engine_choice, "LEAST_COSINE", 0.9)
     made = with_times(monkeypatch, torch=1.0, torch_bf16=0.5, openvino=0.7)
     quick = plain.with_engines(home, "digest", "tiny", worth=len(TEXTS))
     first = quick.encode(TEXTS, "document")
@@ -118,7 +122,10 @@ def test_the_fastest_is_taken_and_kept(
     assert decision["engine"] == BF16_WEIGHTS
     rates = {name: took / decision["seconds"][TORCH] for name, took in decision["seconds"].items()}
     assert rates == {TORCH: 1.0, BF16_WEIGHTS: 0.5, OPENVINO: pytest.approx(0.7)}
-    assert "'tiny' is computed by torch-bf16" in caplog.text
+    assert "Texts for 'tiny' are encoded by torch-bf16" in caplog.text
+    assert decision["tries"] == 1
+    assert decisions(home, "tiny", since=decision["at"]) == [decision]
+    assert decisions(home, "tiny", since=decision["at"] + 1) == decisions(home, "other", 0) == []
     # Another process, with few texts: nothing is measured, the same is taken.
     made.clear()
     again = plain.with_engines(home, "digest", "tiny").encode(TEXTS[:3], "document")
@@ -138,13 +145,16 @@ def test_the_fastest_is_taken_and_kept(
 def test_what_is_too_far_from_fp32_is_refused(
     plain: LoadedEmbedding, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "LEAST_COSINE", 1.1)
+    monkeypatch.setattr(engine_choice, "LEAST_COSINE", 1.1)
     with_times(monkeypatch, torch_bf16=0.1, openvino=0.1)
-    quick = plain.with_engines(home, "digest", "tiny", worth=1)
-    np.testing.assert_array_equal(quick.encode(TEXTS, "document"), plain.encode(TEXTS, "document"))
+    exact = replace(plain, precision="fp32").encode(TEXTS, "document")
+    # Half precision by torch as well: what is left is fp32.
+    for _ in ("measured", "kept"):
+        quick = plain.with_engines(home, "digest", "tiny", worth=1)
+        np.testing.assert_array_equal(quick.encode(TEXTS, "document"), exact)
     (decision,) = kept(home).values()
-    assert decision["engine"] == TORCH
-    assert decision["refused"].keys() == {BF16_WEIGHTS, OPENVINO}
+    assert decision["engine"] == FP32
+    assert decision["refused"].keys() == {TORCH, BF16_WEIGHTS, OPENVINO}
     assert "cosine" in decision["refused"][OPENVINO]
 
 
@@ -157,8 +167,8 @@ def test_an_engine_that_fails_is_left_out_with_its_reason(
     def fails(*_: Any) -> Any:
         raise RuntimeError("no such instruction")
 
-    monkeypatch.setattr(engines, "LEAST_COSINE", 0.9)
-    monkeypatch.setattr(engines, "_MAKE", engines._MAKE | {OPENVINO: fails})
+    monkeypatch.setattr(engine_choice, "LEAST_COSINE", 0.9)
+    monkeypatch.setattr(engine_choice, "MAKE", engines.MAKE | {OPENVINO: fails})
     quick = plain.with_engines(home, "digest", "tiny", worth=1)
     assert quick.encode(TEXTS, "document").shape == (len(TEXTS), 32)
     (key,), (decision,) = kept(home).keys(), kept(home).values()
@@ -250,15 +260,116 @@ def test_what_is_no_fp32_transformer_stays_with_torch(plain: LoadedEmbedding) ->
     assert usable(plain.with_contract(stored)) == [TORCH]
 
 
-def test_steady_vectors_are_fp32s(
+def test_what_moves_the_ranking_of_judged_documents_is_refused(
+    plain: LoadedEmbedding, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_choice, "LEAST_COSINE", 0.9)
+    with_times(monkeypatch, torch=1.0, torch_bf16=0.5, openvino=0.7)
+    asked: list[tuple[str, int]] = []
+
+    def rank(encoder: Any, documents: int) -> float:
+        forward = type(encoder.model[0].model).__name__
+        asked.append((forward, documents))
+        return {"Bf16Forward": 0.497, "OpenVinoForward": 0.5019}.get(forward, 0.5)
+
+    heard: list[str] = []
+    how: dict[str, Any] = {"tell": heard.append, "rank": rank}
+    quick = plain.with_engines(home, "digest", "tiny", worth=1, **how)
+    quick.encode(TEXTS, "document")
+    (decision,) = kept(home).values()
+    assert decision["engine"] == OPENVINO
+    assert decision["refused"] == {BF16_WEIGHTS: "it moves MAP by 0.0030"}
+    assert decision["map"] == {
+        BF16_WEIGHTS: pytest.approx(0.003),
+        OPENVINO: pytest.approx(0.0019),
+    }
+    assert [name for name, _ in asked] == ["BertModel", "Bf16Forward", "OpenVinoForward"]
+    assert {count for _, count in asked} == {decision["ranked"]} == {300}
+    assert heard == [told(decision)]
+    assert "are encoded by openvino" in heard[0] and "differs from fp32's by 0.0019" in heard[0]
+
+
+def test_an_earlier_decision_is_held_against_judgments_once(
+    plain: LoadedEmbedding, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_choice, "LEAST_COSINE", 0.9)
+    made = with_times(monkeypatch, torch=1.0, torch_bf16=0.5, openvino=0.7)
+    plain.with_engines(home, "digest", "tiny", worth=1).encode(TEXTS, "document")
+    asked: list[int] = []
+
+    def rank(_: Any, documents: int) -> float:
+        asked.append(documents)
+        return 0.5
+
+    for _ in range(2):
+        made.clear()
+        quick = plain.with_engines(home, "digest", "tiny", worth=1, rank=rank)
+        quick.encode(TEXTS, "document")
+        assert made == [BF16_WEIGHTS]
+    assert len(asked) == 2
+    (decision,) = kept(home).values()
+    assert decision["engine"] == BF16_WEIGHTS and decision["map"] == {BF16_WEIGHTS: 0.0}
+    # Where nothing is judged nothing is said.
+    quick = plain.with_engines(home, "else", "tiny", worth=1, rank=lambda *_: None)
+    quick.encode(TEXTS, "document")
+    assert "map" not in list(kept(home).values())[-1]
+
+
+@pytest.mark.parametrize(
+    ("others", "rival", "tries"), [(0.0, 0.4, 1), (0.5, 0.4, 3), (0.0, 0.9, 3)]
+)
+def test_a_close_decision_and_one_of_a_busy_machine_are_made_again(
+    plain: LoadedEmbedding,
+    home: Path,
+    others: float,
+    rival: float,
+    tries: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine_choice, "LEAST_COSINE", 0.9)
+    with_times(monkeypatch, torch=1.0, torch_bf16=2.0, openvino=rival)
+    monkeypatch.setattr(engine_choice, "_worked", lambda: others * time.perf_counter() * 1000)
+    found = []
+    for _ in range(5):
+        plain.with_engines(home, "digest", "tiny", worth=1).encode(TEXTS, "document")
+        found.append(next(iter(kept(home).values()))["tries"])
+        # Few texts are not worth it.
+        plain.with_engines(home, "digest", "tiny").encode(TEXTS[:2], "document")
+    assert found == [min(turn, tries) for turn in range(1, 6)]
+
+
+def test_nobody_waits_while_it_is_measured(
+    plain: LoadedEmbedding, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_choice, "LEAST_COSINE", 0.9)
+    made = with_times(monkeypatch, openvino=0.5)
+    quick = plain.with_engines(home, "digest", "tiny", use="questions", worth=None)
+    np.testing.assert_array_equal(quick.encode(TEXTS, "query"), plain.encode(TEXTS, "query"))
+    assert made == [] and kept(home) == {}
+    parts: list[int] = []
+    assert not quick.decided(lambda: parts.append(1))
+    assert made == [TORCH, BF16_WEIGHTS, OPENVINO] and len(parts) > 3
+    assert quick.decided(lambda: None)
+    assert quick.computed(TEXTS, "query").model is not plain.model
+
+
+def test_a_containers_memory_counts(
+    plain: LoadedEmbedding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "free_memory", lambda: 1000)
+    assert usable(plain) == [TORCH]
+
+
+def test_served_vectors_are_in_the_format_that_is_asked_for(
     plain: LoadedEmbedding, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(ENGINE_VARIABLE, OPENVINO)
-    steady = plain.with_engines(home, "digest", "tiny", use="questions").steady()
+    monkeypatch.setenv(PRECISION_VARIABLE, "fp32")
+    served = plain.with_engines(home, "digest", "tiny", use="questions").served()
     exact = replace(plain, precision="fp32").encode(TEXTS, "query")
-    np.testing.assert_allclose(steady.encode(TEXTS, "query"), exact, atol=2e-5)
-    monkeypatch.setenv(PRECISION_VARIABLE, "auto")
-    again = plain.with_engines(home, "digest", "tiny", use="questions").steady()
+    np.testing.assert_allclose(served.encode(TEXTS, "query"), exact, atol=2e-5)
+    monkeypatch.delenv(PRECISION_VARIABLE)
+    again = plain.with_engines(home, "digest", "tiny", use="questions").served()
     assert again.precision == "bf16"
     assert least_cosine(again.encode(TEXTS, "query"), exact) > 0.999
 
@@ -278,7 +389,7 @@ def test_a_broken_file_of_decisions_is_as_none(home: Path) -> None:
     keep(home, "a", {"engine": TORCH})
     keep(home, "b", {"engine": OPENVINO})
     assert list(kept(home)) == ["a", "b"]
-    path = home / engines.FILE
+    path = home / precision.FILE
     path.write_text(json.dumps({"a": {"engine": "abacus"}, "b": 3, "c": {"engine": TORCH}}))
     assert list(kept(home)) == ["c"]
     for broken in ("[1]", "{", "\udcff".encode("utf-8", "surrogateescape").decode("latin-1")):

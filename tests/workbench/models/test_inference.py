@@ -1,5 +1,6 @@
 """What every loaded model computes by: batches, training mode, prompts and lengths."""
 
+import os
 import threading
 from typing import Any
 
@@ -13,7 +14,14 @@ from sentence_transformers import SentenceTransformer
 from tests.workbench.models import tiny
 from workbench.models import inference as inference_module
 from workbench.models.contract import Contract
-from workbench.models.inference import batches, inference, longest, prompt_and_length, tokenized
+from workbench.models.inference import (
+    batches,
+    inference,
+    longest,
+    prompt_and_length,
+    tokenized,
+    tokenizing,
+)
 
 
 @given(st.lists(st.integers(0, 50)), st.integers(1, 7))
@@ -142,3 +150,17 @@ def test_a_model_that_pads_by_rules_of_its_own_is_left_to_do_so(
     found = list(tokenized(model, TEXTS, [1] * 15, "cpu", {"task": "query"}, size=7))
     assert asked == [7, 7, 1]
     assert [features["input_ids"].shape[0] for _, features in found] == asked
+
+
+@pytest.mark.parametrize(("device", "inside"), [("cpu", "false"), ("cuda:1", "true")])
+def test_a_tokenizer_has_all_cores_beside_a_gpu_only(
+    device: str, inside: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
+    with tokenizing(device):
+        assert os.environ["TOKENIZERS_PARALLELISM"] == inside
+    assert os.environ["TOKENIZERS_PARALLELISM"] == "false"
+    monkeypatch.delenv("TOKENIZERS_PARALLELISM")
+    with pytest.raises(ValueError), tokenizing(device):
+        raise ValueError
+    assert "TOKENIZERS_PARALLELISM" not in os.environ

@@ -149,7 +149,7 @@ def test_a_second_stage_may_take_longer(
 ) -> None:
     given = []
 
-    def answers(_process: object, _request: object, seconds: float) -> dict[str, object]:
+    def answers(_process: object, _request: object, seconds: float, _shares: bool) -> Any:
         given.append(seconds)
         return {"answer": None}
 
@@ -162,7 +162,7 @@ def test_a_second_stage_may_take_longer(
 def test_so_may_a_reranking_of_pairs(client: SearchClient, monkeypatch: pytest.MonkeyPatch) -> None:
     given = []
 
-    def answers(_process: object, _request: object, seconds: float) -> dict[str, object]:
+    def answers(_process: object, _request: object, seconds: float, _shares: bool) -> Any:
         given.append(seconds)
         return {"answer": None}
 

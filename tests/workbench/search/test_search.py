@@ -154,6 +154,38 @@ def test_the_resident_process_answers_for_two_models_at_once(opened: Workspace) 
         client.close()
 
 
+def test_what_computes_questions_is_measured_when_nobody_asks(
+    opened: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workbench.models import engine_choice
+    from workbench.models.precision import ENGINE_VARIABLE, TORCH, kept
+    from workbench.search.engine import Engine
+
+    measured: list[str] = []
+
+    def measure(_loaded: Any, _among: Any, _texts: Any, _role: Any, use: str, *_: Any) -> Any:
+        measured.append(use)
+        return {"engine": TORCH, "seconds": {}, "cpu": {}, "cosine": {}, "refused": {}}, None
+
+    monkeypatch.delenv(ENGINE_VARIABLE)
+    monkeypatch.setattr(engine_choice, "measure", measure)
+    engine = Engine(opened)
+    id = opened.indexes.get("animals-one").id
+    for _ in range(2):
+        assert engine.search([id], QUERY, 3)[0].hits
+        engine.embed("one", [QUERY, "a dog"], "query")
+    assert measured == []
+    engine.decide()
+    assert sorted(measured) == ["questions", "texts"]
+    # It is kept: another process measures nothing.
+    engine.decide()
+    again = Engine(opened)
+    assert again.search([id], QUERY, 3)[0].hits
+    again.decide()
+    assert len(measured) == len(kept(opened.home)) == 2
+    (opened.home / "cache/engines.json").unlink()
+
+
 def test_a_lost_index_file_is_a_sentence(opened: Workspace) -> None:
     from workbench.search.engine import Engine
 

@@ -43,6 +43,9 @@ class FakeSearch:
         if model != "id-e":
             raise ModelUnusable(f"{model} gives no vectors.")
 
+    def warm_served(self, model: str) -> None:
+        self.warmed.append(f"measures {model}")
+
     def rerank(self, model: str, query: str, documents: Sequence[str]) -> None:
         self.warmed.append(f"orders {model}")
         if model == "id-broken":
@@ -318,7 +321,8 @@ def test_every_model_is_warmed_though_one_fails() -> None:
     failed = Catalogue(broken).warm(search)  # type: ignore[arg-type]
     assert list(failed) == ["broken"]
     assert search.warmed == [
-        *("orders id-broken", "embeds id-fetched", "orders id-fetched", "embeds id-e"),
+        *("orders id-broken", "embeds id-fetched", "orders id-fetched"),
+        *("embeds id-e", "measures id-e"),
     ]
 
 
@@ -348,17 +352,19 @@ async def test_a_request_that_waits_is_dropped_when_its_client_goes(search: Fake
     api = create_api(search, CATALOGUE, ApiKey.of(KEY))  # type: ignore[arg-type]
     search.go.clear()
     leave, stay = asyncio.Event(), asyncio.Event()
-    first = asyncio.create_task(_asked(api, "first", stay))
-    while not search.texts:
-        await asyncio.sleep(0.01)
+    working = []
+    for text in ("first", "beside it"):
+        working.append(asyncio.create_task(_asked(api, text, stay)))
+        while [text] not in search.texts:
+            await asyncio.sleep(0.01)
     second = asyncio.create_task(_asked(api, "second", leave))
     third = asyncio.create_task(_asked(api, "third", stay))
     await asyncio.sleep(0.05)
     leave.set()
     assert await second == 499
     search.go.set()
-    assert (await first, await third) == (200, 200)
-    assert search.texts == [["first"], ["third"]]
+    assert await asyncio.gather(*working, third) == [200, 200, 200]
+    assert search.texts == [["first"], ["beside it"], ["third"]]
 
 
 async def _asked(api: Any, text: str, gone: asyncio.Event) -> int:

@@ -46,6 +46,22 @@ async def test_what_arrives_meanwhile_goes_together_by_key() -> None:
     assert (together.batches, together.units) == (3, 5)
 
 
+async def test_two_batches_are_on_their_way_and_no_request_is_in_both() -> None:
+    engine = Engine()
+    together = BatchingQueue(engine.work, at_work=2)
+    long = list(range(TOGETHER + 5))
+    tasks = await started(together, ("a", long))
+    tasks += await started(together, ("a", [1]))
+    tasks += await started(together, ("a", [2]), ("a", [3]))
+    assert engine.asked == [("a", long[:TOGETHER]), ("a", [1])]
+    engine.go.set()
+    assert await asyncio.gather(*tasks) == [[2 * one for one in long], [2], [4], [6]]
+    assert sorted(len(units) for _, units in engine.asked) in (
+        [1, 2, 5, TOGETHER],
+        [1, 7, TOGETHER],
+    )
+
+
 async def test_a_short_request_does_not_wait_for_a_long_one() -> None:
     engine = Engine()
     together = BatchingQueue(engine.work)
