@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.sides import Spent, spent
+from benchmarks.sides import Row, Spent, spent
 from workbench.workspace import Workspace
 
 #: Steps that are not counted: the first one allocates.
@@ -138,6 +138,21 @@ class _Stepped:
         trainer.model[0].register_forward_pre_hook(read)
         trainer.add_callback(Wait())
         trainer.train()
+
+
+def times(name: str, ours: Steps, plain: Steps, note: str = "") -> list[Row]:
+    """A step of both, by both clocks; plain may have none."""
+    return [
+        Row(
+            f"{name}; {clock}",
+            "s a step",
+            "less",
+            [getattr(one, unit) for one in ours.spent],
+            [getattr(one, unit) for one in plain.spent],
+            note,
+        )
+        for clock, unit in (("processor time", "cpu"), ("by the clock", "wall"))
+    ]
 
 
 def _shape(model: Any) -> tuple[int, int]:

@@ -34,7 +34,7 @@ from workbench.jobs.slots import patient
 # As workers have it, before torch is imported; both sides alike.
 os.environ.update(patient(os.environ))
 
-from benchmarks.loops import WARM_UP, Steps, in_turns, our_trainer, plain_trainer
+from benchmarks.loops import WARM_UP, Steps, in_turns, our_trainer, plain_trainer, times
 from benchmarks.shapes import write_mixed
 from benchmarks.sides import Row, spent, table, write_rows
 from workbench.jobs.supervisor import Supervisor
@@ -201,20 +201,6 @@ def measured(workspace: Workspace, group: Group, dataset: str, asked: Any) -> li
     if group.equal:
         rows.append(first_losses(workspace, recipe, about))
     return rows
-
-
-def times(name: str, ours: Steps, plain: Steps) -> list[Row]:
-    """By both clocks."""
-    return [
-        Row(
-            f"{name}; {clock}",
-            "s a step",
-            "less",
-            [getattr(one, unit) for one in ours.spent],
-            [getattr(one, unit) for one in plain.spent],
-        )
-        for clock, unit in (("processor time", "cpu"), ("by the clock", "wall"))
-    ]
 
 
 def matrix_rate() -> float:
