@@ -387,7 +387,8 @@ def _shared(recipe: Any, folder: Path) -> dict[str, Any]:
     device = _device(recipe)
     return {
         "output_dir": str(folder),
-        "max_steps": recipe.max_steps,
+        "num_train_epochs": recipe.epochs,
+        "max_steps": recipe.max_steps or -1,
         "learning_rate": recipe.learning_rate,
         "warmup_steps": recipe.warmup,
         "bf16": choose(recipe.precision, device) == "bf16",
