@@ -242,7 +242,11 @@ def one(home: Path, asked: Any) -> list[sides.Row]:
         asked.steps,
     )
     note = f"{choose(recipe.precision, place)}, batch of {recipe.batch_size}"
+    note += f", {found['ours'].read[0][0]:,} tokens"
     if not asked.alone:
+        # A decoder that reranks is asked in words, which plain does not do.
+        if found["plain"].read != found["ours"].read:
+            note += f", plain {found['plain'].read[0][0]:,}"
         return times(cell.name, found["ours"], found["plain"], note)
     rates = [recipe.batch_size / step.wall for step in found["ours"].spent]
     guess = f"estimate {estimate.total / 1e6:,.0f} MB" if estimate else ""
