@@ -65,6 +65,22 @@ def write_rows(path: Path, *, rows: int, query: int, passage: int, negatives: in
     return texts
 
 
+def write_mixed(path: Path, rows: int) -> None:
+    """JSON lines of pairs whose lengths are as real ones are, log-normal: queries of some 15 tokens
+    of MiniLM, documents of some 130, a tenth of them above 250."""
+    chance = random.Random(13)
+    words = ["".join(chance.choices(_SYLLABLES, k=chance.choice((1, 2)))) for _ in range(4000)]
+
+    def text(median: float, spread: float) -> list[str]:
+        return chance.choices(words, k=round(min(median * chance.lognormvariate(0, spread), 600)))
+
+    with path.open("w", encoding="utf-8") as file:
+        for _ in range(rows):
+            asked, right = text(8, 0.3), text(90, 0.4)
+            row = {"query": " ".join(asked), "pos": [" ".join([*asked[:3], *right])]}
+            file.write(json.dumps(row) + "\n")
+
+
 def save_encoder(folder: Path, texts: list[str], shape: dict[str, Any], device: str) -> None:
     """A BERT without head, in fp32, whose tokens are whole words."""
     import torch

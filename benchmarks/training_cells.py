@@ -1,17 +1,18 @@
-"""Samples per second and peak memory of every kind with every method.
+"""Every kind with every method, against the plain sentence-transformers script for it.
 
-    python benchmarks/training_cells.py [--steps 6] [--only reranker]
-    python benchmarks/training_cells.py --shapes real --device cuda --steps 12
+    python benchmarks/training_cells.py [--steps 6] [--only reranker] --out ROWS.json
+    python benchmarks/training_cells.py --alone --shapes real --device cuda --steps 12
 
-Each cell in a process of its own, one after the other. 'small' shapes: the sample, MiniLM for
-encoders, and a Qwen2 shape with random weights (6 layers, 384 wide) for decoders. 'real' ones:
-texts by chance that fill the lengths, and BERT base and Qwen2 1.5B with random weights. 'tiny'
-tries the code of 'real' on a CPU. Peak memory is what torch took of the GPU, or the process's
-largest resident size, libraries included; the estimate beside it is that of ``train --check``.
+Each cell in a process of its own, in which ours and plain take a step in turns; plain with peft and
+bitsandbytes as their documentation has it. ``--alone``: ours without plain, with samples a second
+and peak memory. 'small' shapes: the sample, MiniLM for encoders, and a Qwen2 shape with random
+weights (6 layers, 384 wide) for decoders. 'real' ones: texts by chance that fill the lengths, and
+BERT base and Qwen2 1.5B with random weights. 'tiny' tries the code of 'real' on a CPU. Peak memory
+is what torch took of the GPU, or the process's largest resident size, libraries included; the
+estimate beside it is that of ``train --check``.
 """
 
 import argparse
-import json
 import os
 import resource
 import shutil
@@ -19,11 +20,13 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks import sides
 from benchmarks.shapes import BERT, QWEN2, TINY, save_decoder, save_encoder, write_rows
 from workbench.jobs.slots import patient
 
@@ -42,10 +45,6 @@ SMALL_DECODER = {
     "num_key_value_heads": 2,
     "max_position_embeddings": 512,
 }
-HEAD = (
-    "| kind | base | method | precision | batch | samples/s | peak memory | estimate |\n"
-    "|---|---|---|---|---|---|---|---|"
-)
 
 
 @dataclass(frozen=True)
@@ -137,22 +136,27 @@ def main() -> None:
     parser.add_argument("--shapes", choices=list(ALL), default="small")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="cpu")
     parser.add_argument("--home", default="", help="kept, and used again if it is there")
+    parser.add_argument("--alone", action="store_true", help="ours only, with its peak memory")
+    parser.add_argument("--out", type=Path, help="write the rows of run.py to this file")
     parser.add_argument("--cell", type=int)
     asked = parser.parse_args()
     if asked.cell is not None:
-        one(Path(asked.home), ALL[asked.shapes], asked.cell, asked.device, asked.steps)
+        sides.write_rows(asked.out, one(Path(asked.home), asked))
         return
     home = Path(asked.home or tempfile.mkdtemp(prefix="training-cells-"))
+    rows: list[sides.Row] = []
     try:
         if not (home / "decoder").is_dir():
             prepare(home, asked.shapes, asked.device)
-        print(HEAD, flush=True)
         for at, cell in enumerate(ALL[asked.shapes].cells):
             if asked.only in cell.name:
-                print(row(home, at, cell, asked), flush=True)
+                found = measured(home, at, cell, asked)
+                print(sides.table(found), flush=True)
+                rows += found
     finally:
         if not asked.home:
             shutil.rmtree(home, ignore_errors=True)
+    sides.write_rows(asked.out, rows)
 
 
 def prepare(home: Path, shapes: str, device: str) -> None:
@@ -187,58 +191,69 @@ def do(workspace: Any, recipe: Any) -> None:
     Supervisor(workspace).run_until(job.id, lambda job: None)
 
 
-def row(home: Path, at: int, cell: Cell, asked: Any) -> str:
+def measured(home: Path, at: int, cell: Cell, asked: Any) -> list[sides.Row]:
+    """A cell's rows, from a process of its own; none where that failed, which is printed."""
     command = [sys.executable, __file__, "--home", str(home), "--steps", str(asked.steps)]
+    out = home / "cell.json"
     done = subprocess.run(
-        [*command, "--shapes", asked.shapes, "--device", asked.device, "--cell", str(at)],
+        [
+            *(*command, "--shapes", asked.shapes, "--device", asked.device, "--cell", str(at)),
+            *("--out", str(out), *["--alone"] * asked.alone),
+        ],
         env={**os.environ, **patient(os.environ)},
         capture_output=True,
         text=True,
         check=False,
     )
-    method = cell.method + (" and checkpointing" if "gradient_checkpointing" in cell.more else "")
-    begin = f"| {cell.kind} | {cell.base} | {method} |"
     if done.returncode:
-        print(done.stderr[-3000:], file=sys.stderr, flush=True)
-        return f"{begin} failed: {done.stderr.splitlines()[-1][:160]} | | | | |"
-    found = json.loads(done.stdout.splitlines()[-1])
-    guess = f"{found['estimate']:,.0f} MB" if found["estimate"] else ""
-    return (
-        f"{begin} {found['precision']} | {found['batch']} | {found['rate']:.1f}"
-        f" | {found['megabytes']:,.0f} MB | {guess} |"
-    )
+        print(f"{cell.name} failed:\n{done.stderr[-3000:]}", file=sys.stderr, flush=True)
+        return []
+    return sides.read_rows(out)
 
 
-def one(home: Path, shapes: Shapes, at: int, device: str, steps: int) -> None:
+def one(home: Path, asked: Any) -> list[sides.Row]:
     """One cell, in this process."""
-    from benchmarks.loops import WARM_UP, each, ours
+    from benchmarks.loops import WARM_UP, in_turns, our_trainer, plain_trainer, times
     from workbench.checks.run_facts import look
     from workbench.models.precision import choose, pick_device
     from workbench.recipes.train import KINDS
     from workbench.workspace import Workspace
 
-    cell = shapes.cells[at]
+    shapes = ALL[asked.shapes]
+    cell = shapes.cells[asked.cell]
     workspace = Workspace.open(home)
     base = shapes.bases[cell.base]
     own = shapes.reranker if cell.kind == "reranker" else {}
     recipe = KINDS[cell.kind](
         dataset=shapes.dataset,
         model=str(home / base) if (home / base).is_dir() else base,
-        max_steps=steps + WARM_UP,
-        device=device,
+        max_steps=asked.steps + WARM_UP,
+        device=asked.device,
         **{**shapes.settings, **own, **METHODS[cell.method], **cell.more},
     )
-    place = pick_device(device)
+    place = pick_device(asked.device)
     estimate = look(workspace, recipe, place != "cpu").facts.memory(recipe)
-    times = ours(workspace, recipe, home / "runs" / cell.name.replace(" ", "-"))
-    found = {
-        "rate": recipe.batch_size / each(times)[0],
-        "batch": recipe.batch_size,
-        "precision": choose(recipe.precision, place),
-        "megabytes": peak(place),
-        "estimate": estimate.total / 1e6 if estimate else None,
-    }
-    print(json.dumps(found))
+    sides = {"ours": our_trainer} if asked.alone else {"ours": our_trainer, "plain": plain_trainer}
+    found = in_turns(
+        {
+            name: partial(make, workspace, recipe, home / f"{name}-{asked.cell}")
+            for name, make in sides.items()
+        },
+        asked.steps,
+    )
+    note = f"{choose(recipe.precision, place)}, batch of {recipe.batch_size}"
+    note += f", {found['ours'].read[0][0]:,} tokens"
+    if not asked.alone:
+        # A decoder that reranks is asked in words, which plain does not do.
+        if found["plain"].read != found["ours"].read:
+            note += f", plain {found['plain'].read[0][0]:,}"
+        return times(cell.name, found["ours"], found["plain"], note)
+    rates = [recipe.batch_size / step.wall for step in found["ours"].spent]
+    guess = f"estimate {estimate.total / 1e6:,.0f} MB" if estimate else ""
+    return [
+        sides.Row(cell.name, "samples/s", "more", rates, note=note),
+        sides.Row(f"{cell.name}, peak memory", "MB", "less", [peak(place)], note=guess),
+    ]
 
 
 def peak(device: str) -> float:

@@ -366,8 +366,8 @@ class TrainEmbeddingRecipe(TrainRecipe):
     )
     mini_batch_size: int = _objective(
         16,
-        help="Texts that a cached objective (GradCache) holds in memory at once; does not change "
-        "the result.",
+        help="How many of a batch's longest texts a cached objective (GradCache) holds in memory "
+        "at once, and so many more of shorter ones; does not change the result.",
         depends_on=objectives.using("embedding", "mini_batch_size"),
         ge=1,
         le=8192,

@@ -80,23 +80,46 @@ class VectorLoss(torch.nn.Module):
 
 class CachedVectorLoss(CachedLossMixin, VectorLoss):
     """The same with the batch computed in parts (GradCache): ``objective`` brings
-    ``calculate_loss``, which goes through the batch's rows in parts, too."""
+    ``calculate_loss``, which goes through the batch's rows in parts, too.
+
+    A part holds texts of about one length, and no more tokens than ``mini_batch_size`` of the
+    batch's longest texts have: of shorter ones it holds more.
+    """
 
     def __init__(self, model: Any, objective: Any, *, mini_batch_size: int, **options: Any) -> None:
         super().__init__(model, objective, **options)
         self.mini_batch_size = mini_batch_size
+        #: Of each column, when its rows were sorted: where each is found again.
+        self.places: list[torch.Tensor] | None = None
 
     def forward(self, sentence_features: Any, labels: Any = None) -> torch.Tensor:
         features = list(sentence_features)
         if self.guide is not None:
             labels = self.guide(features)
-        return self.forward_cached(features, labels)
+        lengths = [one["attention_mask"].sum(dim=1) for one in features]
+        self.mini_batch_num_tokens = self.mini_batch_size * int(max(map(torch.max, lengths)))
+        orders = [one.argsort(descending=True, stable=True) for one in lengths]
+        self.places = [order.argsort() for order in orders]
+        return self.forward_cached(
+            [
+                {
+                    name: value[order]
+                    if isinstance(value, torch.Tensor) and value.shape[:1] == order.shape
+                    else value
+                    for name, value in column.items()
+                }
+                for column, order in zip(features, orders, strict=True)
+            ],
+            labels,
+        )
 
     def calculate_loss(
         self, reps: list[list[torch.Tensor]], labels: Any = None, *, with_backward: bool = False
     ) -> torch.Tensor:
         """The loss of vectors in parts; ``with_backward`` leaves each part its gradient."""
         vectors = [torch.cat(parts) for parts in reps]
+        if self.places is not None:
+            vectors = [one[at] for one, at in zip(vectors, self.places, strict=True)]
         total = torch.zeros((), device=vectors[0].device)
         with torch.autocast(vectors[0].device.type, enabled=False):
             for found in self.scored(vectors):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.workbench.training.fakes import ANIMALS, TRAITS, save_decoder, save_tiny_model
 from workbench.models.contract import Contract
@@ -219,16 +220,136 @@ def test_attention_is_written_out_for_short_texts(
     most: int, base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chunks, "WRITTEN_OUT", most)
-    ways: list[str] = []
+    own = chunks.sdpa_attention_forward
+    asked: list[bool] = []
+
+    def asking(module: Any, *args: Any, **options: Any) -> Any:
+        asked.append(module in chunks._FAST)
+        return own(module, *args, **options)
+
+    monkeypatch.setattr(chunks, "sdpa_attention_forward", asking)
 
     def loss_of(model: Any) -> Any:
-        model[0].register_forward_hook(lambda one, *_: ways.append(one.config._attn_implementation))
         loss = embedding_loss(model, Contract(), TrainEmbeddingRecipe(dataset="pets"))
-        value = loss([model.preprocess(one) for one in (QUERIES, RIGHT, WRONG)])
-        assert model[0].config._attn_implementation == "sdpa"
-        return value
+        return loss([model.preprocess(one) for one in (QUERIES, RIGHT, WRONG)])
 
     assert_same(*both(lambda: embedding(base), loss_of), 3)
-    # The whole batch's documents are one forward, its queries another one.
-    assert ways[:2] == ["sdpa"] * 2
-    assert set(ways[2:]) == ({"eager"} if most == 512 else {"sdpa"})
+    assert any(asked) == (most == 1)
+
+
+class Heads(torch.nn.Module):
+    """Stands for a layer whose attention is asked for."""
+
+    def __init__(self, causal: bool = False, groups: int = 1) -> None:
+        super().__init__()
+        self.is_causal = causal
+        self.num_key_value_groups = groups
+        chunks.drop_fast(self)
+
+
+def heads_of(groups: int = 1) -> list[torch.Tensor]:
+    """Query, key and value of two texts with four tokens and two heads, in fp64."""
+    chance = torch.Generator().manual_seed(0)
+    found = [
+        torch.randn(2, 4, count, 6, generator=chance, dtype=torch.float64).transpose(1, 2)
+        for count in (2, 2 // groups, 2 // groups)
+    ]
+    return [one.requires_grad_() for one in found]
+
+
+ONE_SHORT = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0]], dtype=torch.bool)[:, None, None, :]
+
+
+@pytest.mark.parametrize(
+    ("layer", "mask"),
+    [
+        (Heads(), None),
+        (Heads(), ONE_SHORT.expand(2, 1, 4, 4)),
+        (Heads(), torch.where(ONE_SHORT, 0.0, -1e4).double()),
+        (Heads(causal=True), None),
+        (Heads(groups=2), ONE_SHORT),
+    ],
+    ids=["whole", "padded", "added", "causal", "grouped"],
+)
+def test_attention_is_torchs(layer: Heads, mask: torch.Tensor | None) -> None:
+    given = heads_of(layer.num_key_value_groups)
+    found = []
+    for way in (chunks.sdpa_attention_forward, chunks.attention):
+        out, _ = way(layer, *given, mask, scaling=0.3)
+        found.append([out, *torch.autograd.grad((out * out).sum(), given)])
+    for one, other in zip(*found, strict=True):
+        assert torch.allclose(one, other)
+
+
+def test_dropout_has_its_gradients() -> None:
+    layer, drop = Heads(), chunks.Dropout(0.3)
+
+    def seeded(work: Any, *given: torch.Tensor) -> torch.Tensor:
+        torch.manual_seed(5)
+        found: torch.Tensor = work(*given)
+        return found
+
+    def attended(*given: torch.Tensor) -> torch.Tensor:
+        return chunks.attention(layer, *given, ONE_SHORT, dropout=0.3)[0]
+
+    assert torch.autograd.gradcheck(lambda *given: seeded(attended, *given), heads_of())
+    assert torch.autograd.gradcheck(lambda one: seeded(drop, one), heads_of()[:1])
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+def test_dropout_drops_its_share(rate: float, kind: torch.dtype) -> None:
+    drop = chunks.Dropout(rate)
+    ones = torch.ones(333, 301, dtype=kind)
+    torch.manual_seed(3)
+    found = drop(ones)
+    assert set(found.unique().tolist()) == {0.0, (ones[0, 0] / (1 - rate)).item()}
+    # Five standard deviations of so many draws.
+    share = (found == 0).double().mean().item()
+    assert abs(share - rate) < 5 * (rate * (1 - rate) / ones.numel()) ** 0.5
+    # A row's numbers say nothing of the next one's.
+    gone = (found == 0).double() - share
+    assert abs((gone[:, 1:] * gone[:, :-1]).mean().item()) < 0.005
+    assert not torch.equal(found, drop(ones))
+    torch.manual_seed(3)
+    assert torch.equal(found, drop(ones))
+    assert torch.equal(drop.eval()(ones), ones)
+
+
+def test_with_dropout_what_is_computed_again_is_the_same(base: Path) -> None:
+    found = []
+    for again in (False, True):
+        model = embedding(base)
+        if again:
+            model[0].model.gradient_checkpointing_enable({"use_reentrant": False})
+        in_chunks(model.train(), SMALL)
+        torch.manual_seed(1)
+        loss = embedding_loss(model, Contract(), TrainEmbeddingRecipe(dataset="pets"))
+        value = loss([model.preprocess(one) for one in (QUERIES, RIGHT, WRONG)])
+        value.backward()
+        gradients = [one.grad for one in model.parameters() if one.grad is not None]
+        found.append((value.item(), gradients))
+    assert_same(found, 4, 3)
+
+
+class Tables(TorchDispatchMode):
+    """Counts gradients that are as large as a table of so many rows."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        self.rows, self.found = rows, 0
+
+    def __torch_dispatch__(self, call: Any, types: Any, args: Any = (), options: Any = None) -> Any:
+        if call is torch.ops.aten.embedding_dense_backward.default and args[2] == self.rows:
+            self.found += 1
+        return call(*args, **(options or {}))
+
+
+def test_the_words_table_gets_one_gradient_for_all_chunks(base: Path) -> None:
+    model = embedding(base).train()
+    in_chunks(model, SMALL)
+    counted = Tables(model[0].model.get_input_embeddings().num_embeddings)
+    vectors = model(model.preprocess(RIGHT))["sentence_embedding"]
+    with counted:
+        vectors.sum().backward()
+    assert counted.found == 1

@@ -204,6 +204,32 @@ def test_a_batch_in_parts_has_the_gradients_of_the_whole(
     assert torch.allclose(found[0][1], found[1][1], rtol=1e-3, atol=1e-4)
 
 
+def test_a_part_holds_as_many_tokens_as_so_many_of_the_longest_texts(base: Path) -> None:
+    lengths = [3, 40, 5, 4, 38, 6, 3, 4, 5, 20, 3, 4]
+    queries = [" ".join(["cat"] * (2 + at % 2)) for at in range(len(lengths))]
+    right = [" ".join((["dog", "old"] * 20)[:count]) for count in lengths]
+    found = []
+    read: list[int] = []
+    for name in ("contrastive", "cached-contrastive"):
+        model = plain(base).train()
+        loss = loss_of(model, Contract(), recipe(name), base)
+        model.register_forward_pre_hook(
+            lambda _, given: read.append(int(given[0]["attention_mask"].sum()))
+        )
+        read.clear()
+        value = loss([model.preprocess(queries), model.preprocess(right)])
+        value.backward()
+        gradient = model[0].model.embeddings.word_embeddings.weight.grad
+        found.append((value.item(), gradient.clone()))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-5)
+    assert torch.allclose(found[0][1], found[1][1], rtol=1e-3, atol=1e-4)
+    # Twice, as GradCache does; all queries in one part, two long documents in one, then the rest.
+    longest = 40 + 2  # Where it begins and ends.
+
+    assert len(read) == 2 * 3
+    assert max(read) <= 2 * longest
+
+
 def test_gist_leaves_out_what_its_guide_finds_better(base: Path) -> None:
     model = plain(base)
     wanted = recipe("gist", temperature=1.0)
