@@ -1,5 +1,7 @@
 """sentence-transformers' trainers, with our dev evaluation, our checkpoints and our collators."""
 
+import copy
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -7,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from numpy.typing import NDArray
 from sentence_transformers import (
     CrossEncoderTrainer,
@@ -14,12 +17,22 @@ from sentence_transformers import (
     SentenceTransformerTrainer,
 )
 from sentence_transformers.base.sampler import DefaultBatchSampler
+from transformers.trainer_utils import rotate_checkpoints
 
 from workbench.errors import JobCancelled
 from workbench.models.contract import Contract
 from workbench.models.image_text import reads_padding
 from workbench.training.batches import Batching
-from workbench.training.checkpoints import restore_adapter
+from workbench.training.checkpoints import (
+    STATE,
+    Copies,
+    Writer,
+    checkpoint_folder,
+    finish,
+    in_memory,
+    restore_adapter,
+    unfinished_folder,
+)
 from workbench.training.chunks import in_chunks
 from workbench.training.rows import Texts
 
@@ -117,8 +130,14 @@ class _Ours:
     model: Any
     args: Any
     state: Any
+    control: Any
+    optimizer: Any
+    lr_scheduler: Any
     callback_handler: Any
     log: Any
+    store_flos: Any
+    _save_rng_state: Any
+    _save_scaler: Any
 
     def __init__(
         self,
@@ -130,6 +149,8 @@ class _Ours:
     ) -> None:
         self.contract = contract
         self.dev = dev
+        self.writer = Writer()
+        self.copies = Copies()
         if not reads_padding(model):
             in_chunks(model)
         super().__init__(model=model, **options)  # type: ignore[call-arg]
@@ -160,26 +181,77 @@ class _Ours:
             values = self.dev(self.state.global_step)
         except JobCancelled:
             # The steps since the last checkpoint would be lost otherwise.
-            self._save_checkpoint(self.model, None)  # type: ignore[attr-defined]
+            self._save_checkpoint(self.model, None)
             raise
         metrics = {f"eval_{name}": value for name, value in values.items()}
         self.log(dict(metrics))
-        self.control: Any = self.callback_handler.on_evaluate(
+        self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
         )
         return metrics
 
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:  # noqa: ARG002
-        """A checkpoint is a whole model (or adapter) with its contract, usable by itself."""
-        if not self.args.should_save:
-            return  # The library calls this in every process, and they would write one file.
-        folder = Path(output_dir or self.args.output_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        self._save_model(folder)
-        self.contract.write(folder)
+    def train(self, *args: Any, **options: Any) -> Any:
+        """Whatever ends it, the last checkpoint is whole then; raises what writing it met."""
+        try:
+            return super().train(*args, **options)  # type: ignore[misc]
+        finally:
+            self.writer.wait()
 
-    def _save_model(self, folder: Path) -> None:
-        self.model.save_pretrained(str(folder), create_model_card=False)
+    def training_step(self, *args: Any, **options: Any) -> Any:
+        self.writer.check()
+        return super().training_step(*args, **options)  # type: ignore[misc]
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:  # noqa: ARG002
+        """A whole model (or adapter) with its contract, usable by itself, and how to go on.
+
+        What it holds is copied here, and written by a thread while the next steps are taken; where
+        there is no room for copies, it is written here.
+        """
+        self.writer.wait()
+        self.store_flos()
+        output, step = Path(self.args.output_dir), self.state.global_step
+        unfinished, folder = unfinished_folder(output, step), checkpoint_folder(output, step)
+        # Each process has its own; the first one writes all else.
+        self._save_rng_state(str(unfinished))
+        if self.args.world_size > 1:
+            dist.barrier()
+        if not self.args.should_save:
+            return
+        self._save_scaler(str(unfinished))
+        best = checkpoint_folder(output, self.state.best_global_step or step)
+        if self.state.best_global_step and (best == folder or best.is_dir()):
+            self.state.best_model_checkpoint = str(best)
+        state = copy.copy(self.state)
+        state.log_history = list(state.log_history)
+        state.stateful_callbacks = {"TrainerControl": self.control.state()}
+        scheduler = in_memory(self.lr_scheduler.state_dict())
+        optimizer = self.optimizer.state_dict()
+        copied = self.copies.of(self.model, optimizer)
+        trained, optimizer = copied or (self.model, optimizer)
+
+        def write() -> None:
+            try:
+                self._save_model(trained, unfinished)
+                self.contract.write(unfinished)
+                torch.save(optimizer, unfinished / "optimizer.pt")
+                torch.save(scheduler, unfinished / "scheduler.pt")
+                state.save_to_json(str(unfinished / STATE))
+                finish(unfinished, folder)
+            except BaseException:
+                # Its room on disk is what is missing, more often than not.
+                shutil.rmtree(unfinished, ignore_errors=True)
+                raise
+            rotate_checkpoints(
+                str(output), self.args.save_total_limit, state.best_model_checkpoint, use_mtime=True
+            )
+
+        if copied is None:
+            write()
+        else:
+            self.writer.begin(write)
+
+    def _save_model(self, model: Any, folder: Path) -> None:
+        model.save_pretrained(str(folder), create_model_card=False)
 
     def _load_from_checkpoint(self, checkpoint_path: str) -> None:
         """Resume. The library would load an adapter's base again, in another number format."""
@@ -200,14 +272,14 @@ class LateInteractionTrainer(_Ours, MultiVectorEncoderTrainer):
 class RerankerTrainer(_Ours, CrossEncoderTrainer):
     """For rerankers; their losses get texts and tokenize pairs themselves."""
 
-    def _save_model(self, folder: Path) -> None:
+    def _save_model(self, model: Any, folder: Path) -> None:
         """The losses cut pairs at the model's own length; who loads the folder alone is to read
         as much of them as the contract says."""
-        trained, self.model.max_seq_length = self.model.max_seq_length, self.contract.longest
+        trained, model.max_seq_length = model.max_seq_length, self.contract.longest
         try:
-            super()._save_model(folder)
+            super()._save_model(model, folder)
         finally:
-            self.model.max_seq_length = trained
+            model.max_seq_length = trained
 
 
 # Turns a batch of row numbers into tokens, with the prompt and length of each column's role.
