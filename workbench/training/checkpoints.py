@@ -6,7 +6,8 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -87,17 +88,33 @@ def restore_adapter(model: Any, folder: Path) -> None:
     restore_modules(model, folder)
 
 
+#: Copies are worth their time where writing takes so many times as long: on a GPU and where the
+#: disk is slow. From main memory to a disk that keeps up, writing is not slower than copying.
+WORTH = 2.0
+
+
 class Writer:
-    """Writes one checkpoint at a time on a thread of its own, while training goes on."""
+    """Writes one checkpoint at a time, on a thread of its own or at once.
+
+    ``seconds``: what the last one took; 0 before the first.
+    """
 
     def __init__(self) -> None:
+        self.seconds = 0.0
         self._thread = ThreadPoolExecutor(1, "checkpoint")
         self._under_way: Future[None] | None = None
 
     def begin(self, write: Callable[[], None]) -> None:
-        """Write this one when the one before is done; raises what that one met."""
+        """Write this one while training goes on, when the one before is done; raises what that
+        one met."""
         self.wait()
-        self._under_way = self._thread.submit(write)
+        self._under_way = self._thread.submit(self.write, write)
+
+    def write(self, write: Callable[[], None]) -> None:
+        """Write this one at once."""
+        started = time.monotonic()
+        write()
+        self.seconds = time.monotonic() - started
 
     def check(self) -> None:
         """Raise what writing has met; returns at once while it goes on."""
@@ -115,33 +132,59 @@ class Copies:
     """What a checkpoint holds, copied so that the next steps do not change it."""
 
     def __init__(self) -> None:
+        #: What the last copies took; 0 before the first.
+        self.seconds = 0.0
+        #: Kept for the next copies: to get new memory takes longer than to fill it.
+        self._places: dict[Any, torch.Tensor] = {}
         #: Copied once a run, for a tokenizer may have very many words: nothing of them changes.
         self._processors: dict[int, Any] = {}
 
-    def of(self, model: Any, optimizer: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
-        """The model and the optimizer's state with their numbers in main memory.
+    def of(
+        self, model: Any, optimizer: dict[str, Any], writing: float = 0.0
+    ) -> tuple[Any, dict[str, Any]] | None:
+        """The model and the optimizer's state with their numbers in main memory, good until the
+        next copies. Weights that are not trained are shared.
 
-        Weights that are not trained are shared. None where there is no room for a copy, or where a
-        part of the model cannot be copied.
+        None where ``writing`` (seconds; 0: unknown) takes hardly longer than copying, where there
+        is no room, or where a part of the model cannot be copied.
         """
-        size = sum(one.nbytes for one in _numbers(model, optimizer))
-        # Half of what is free stays so, for the steps that go on.
-        if size > (free_memory(gpu=False) or 0) / 2:
+        if 0 < writing < WORTH * self.seconds or not self._have_room(model, optimizer):
+            self._places.clear()
             return None
+        started = time.monotonic()
         try:
-            return copy.deepcopy(model, self._known(model)), in_memory(optimizer)
+            found = copy.deepcopy(model, self._known(model)), self._in_memory(optimizer)
         except Exception:
             # A module from a model's own code may hold anything.
             logger.info("Checkpoints are written between steps.", exc_info=True)
             return None
+        if model.device.type == "cuda":
+            torch.cuda.current_stream(model.device).synchronize()
+        self.seconds = time.monotonic() - started
+        return found
+
+    def _have_room(self, model: Any, optimizer: dict[str, Any]) -> bool:
+        """Half of what is free stays so, for the steps that go on."""
+        if self._places:
+            return True
+        trained = (one for one in model.parameters() if one.requires_grad)
+        kept = (
+            one
+            for state in optimizer["state"].values()
+            for one in state.values()
+            if isinstance(one, torch.Tensor)
+        )
+        size = sum(one.nbytes for one in (*trained, *model.buffers(), *kept))
+        return size <= (free_memory(gpu=False) or 0) / 2
 
     def _known(self, model: Any) -> dict[int, Any]:
         """What stands for what in a copy of the model, by the identity of the original."""
         known: dict[int, Any] = {}
         for one in model.parameters():
-            known[id(one)] = torch.nn.Parameter(_copied(one)) if one.requires_grad else one
+            copied = torch.nn.Parameter(self._copied(id(one), one)) if one.requires_grad else one
+            known[id(one)] = copied
         for one in model.buffers():
-            known[id(one)] = _copied(one)
+            known[id(one)] = self._copied(id(one), one)
         # The library's card knows the trainer and its data, and is not written.
         known[id(model.model_card_data)] = model.model_card_data
         for module in model.modules():
@@ -154,27 +197,23 @@ class Copies:
                 known[key] = self._processors[key]
         return known
 
+    def _in_memory(self, state: Any, *path: Any) -> Any:
+        """A state of tensors in dictionaries and lists; ``path`` says where in the whole one."""
+        if isinstance(state, torch.Tensor):
+            return self._copied(path, state)
+        if isinstance(state, dict):
+            return {key: self._in_memory(one, *path, key) for key, one in state.items()}
+        if isinstance(state, list):
+            return [self._in_memory(one, *path, at) for at, one in enumerate(state)]
+        return state
 
-def in_memory(state: Any) -> Any:
-    """A state of tensors in dictionaries and lists, with copies of the tensors in main memory."""
-    if isinstance(state, torch.Tensor):
-        return _copied(state)
-    if isinstance(state, dict):
-        return {name: in_memory(one) for name, one in state.items()}
-    if isinstance(state, list | tuple):
-        return type(state)(in_memory(one) for one in state)
-    return state
-
-
-def _copied(one: torch.Tensor) -> torch.Tensor:
-    return one.detach().to("cpu", copy=True)
-
-
-def _numbers(model: Any, optimizer: dict[str, Any]) -> Iterator[torch.Tensor]:
-    yield from (one for one in model.parameters() if one.requires_grad)
-    yield from model.buffers()
-    for state in optimizer["state"].values():
-        yield from (one for one in state.values() if isinstance(one, torch.Tensor))
+    def _copied(self, key: Any, one: torch.Tensor) -> torch.Tensor:
+        place = self._places.get(key)
+        if place is None or place.shape != one.shape or place.dtype != one.dtype:
+            place = torch.empty(one.shape, dtype=one.dtype, pin_memory=one.is_cuda)
+            self._places[key] = place
+        # A GPU's are all fetched together.
+        return place.copy_(one.detach(), non_blocking=True)
 
 
 def _link(path: Path, place: Path) -> None:

@@ -29,7 +29,6 @@ from workbench.training.checkpoints import (
     Writer,
     checkpoint_folder,
     finish,
-    in_memory,
     restore_adapter,
     unfinished_folder,
 )
@@ -205,7 +204,7 @@ class _Ours:
         """A whole model (or adapter) with its contract, usable by itself, and how to go on.
 
         What it holds is copied here, and written by a thread while the next steps are taken; where
-        there is no room for copies, it is written here.
+        there is no room for copies, or they are not worth their time, it is written here.
         """
         self.writer.wait()
         self.store_flos()
@@ -224,9 +223,9 @@ class _Ours:
         state = copy.copy(self.state)
         state.log_history = list(state.log_history)
         state.stateful_callbacks = {"TrainerControl": self.control.state()}
-        scheduler = in_memory(self.lr_scheduler.state_dict())
+        scheduler = copy.deepcopy(self.lr_scheduler.state_dict())
         optimizer = self.optimizer.state_dict()
-        copied = self.copies.of(self.model, optimizer)
+        copied = self.copies.of(self.model, optimizer, self.writer.seconds)
         trained, optimizer = copied or (self.model, optimizer)
 
         def write() -> None:
@@ -246,7 +245,7 @@ class _Ours:
             )
 
         if copied is None:
-            write()
+            self.writer.write(write)
         else:
             self.writer.begin(write)
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -35,6 +34,12 @@ LIMIT = 120
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_tiny_model(tmp_path_factory.mktemp("base") / "tiny")
+
+
+@pytest.fixture(autouse=True)
+def _copies_are_worth_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of so small a model it depends on the moment."""
+    monkeypatch.setattr(checkpoints, "WORTH", 0.0)
 
 
 @pytest.fixture
@@ -212,9 +217,26 @@ def test_copies_share_what_is_not_trained(tiny: Path) -> None:
     parameters = list(copied.parameters())
     assert parameters[0] is frozen and torch.equal(parameters[-1], before)
     assert copied[0].processor is not model[0].processor
-    again = copies.of(model, optimizer)
+    again = copies.of(model, {"state": {0: {"step": torch.tensor(2.0)}}, "param_groups": []})
     assert again is not None and again[0][0].processor is copied[0].processor
-    assert np.array_equal(optimizer["state"][0]["step"], 1.0)
+    assert torch.equal(list(again[0].parameters())[-1], before + 1.0)
+    # The same memory is filled again.
+    assert torch.equal(optimizer["state"][0]["step"], torch.tensor(2.0))
+
+
+def test_copies_that_take_as_long_as_writing_are_not_made(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    monkeypatch.setattr(checkpoints, "WORTH", 2.0)
+    model = SentenceTransformer(str(tiny), device="cpu")
+    state: dict[str, Any] = {"state": {}, "param_groups": []}
+    copies = Copies()
+    assert copies.of(model, state) is not None
+    copies.seconds = 3.0
+    assert copies.of(model, state, writing=5.0) is None
+    assert copies.of(model, state, writing=7.0) is not None
 
 
 def test_a_model_that_cannot_be_copied_is_written_between_steps(tiny: Path) -> None:
