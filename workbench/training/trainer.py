@@ -1,8 +1,11 @@
 """sentence-transformers' trainers, with our dev evaluation, our checkpoints and our collators."""
 
 import copy
+import logging
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,6 +38,8 @@ from workbench.training.checkpoints import (
 from workbench.training.chunks import in_chunks
 from workbench.training.rows import Texts
 
+logger = logging.getLogger(__name__)
+
 # Texts as tokens, each tokenized once in a run and kept while there is room.
 
 #: Bytes that tokens may take, and what each text's take besides.
@@ -42,83 +47,143 @@ ROOM, _AROUND = 240 << 20, 256
 #: What every batch of texts is made of; where a model reads more, nothing is kept.
 _KNOWN = frozenset({"input_ids", "attention_mask", "token_type_ids"})
 
-Ids = NDArray[np.int32]
+#: A text's tokens, and the segments that they belong to, where not all to the first.
+Read = tuple[NDArray[np.int32], NDArray[np.int8] | None]
 
 
 class Tokens:
-    """The tokens of one role's texts, by their row in the data set.
+    """The tokens of texts, or of pairs of texts, by what names them (rows of the data set).
 
-    ``preprocess`` makes the features of a batch of texts, padded by ``tokenizer``. ``room``: bytes
-    that may be kept; full, it keeps what it has: a run goes through its texts in a new order each
-    time, where the latest are worth no more than others.
+    ``preprocess`` makes the features of a batch, padded by ``tokenizer``. ``room``: bytes that may
+    be kept; full, it keeps what it has: a run goes through its texts in a new order each time,
+    where the latest are worth no more than others.
     """
 
     def __init__(
-        self,
-        preprocess: Callable[[list[str]], dict[str, Any]],
-        get: Callable[[Sequence[int]], list[str]],
-        tokenizer: Any,
-        room: int = ROOM,
+        self, preprocess: Callable[[list[Any]], dict[str, Any]], tokenizer: Any, room: int = ROOM
     ) -> None:
         self.preprocess = preprocess
-        self.get = get
         self.tokenizer = tokenizer
         self.room = room
-        self._kept: dict[int, Ids] = {}
+        self._kept: dict[Hashable, Read] = {}
         #: What a batch has besides its tokens, and whether it has their segments.
         self._about: dict[str, Any] | None = None
         self._segments = False
 
-    def features(self, rows: Sequence[int]) -> dict[str, Any]:
-        """What the model reads of these rows' texts, as a batch in their order."""
-        if self._about is not None and all(row in self._kept for row in rows):
-            return self._batch([self._kept[row] for row in rows])
-        found = self.preprocess(self.get(rows))
-        if self.room > 0:
-            self._keep(rows, found)
-        return found
+    def features(self, names: Sequence[Hashable], texts: Callable[[], list[Any]]) -> dict[str, Any]:
+        """What the model reads of these texts, as a batch in their order."""
+        known = self._known(names)
+        if known is not None:
+            return self.batch(known)
+        if self.room < _AROUND:
+            return self.preprocess(texts())
+        return self._read(names, texts())[0]
 
-    def _keep(self, rows: Sequence[int], found: dict[str, Any]) -> None:
-        """Keep the tokens of a batch, if it can be made of them again just so."""
+    def apart(self, names: Sequence[Hashable], texts: Callable[[], list[Any]]) -> list[Read] | None:
+        """Each text's own tokens; None where a batch has more to it than they say."""
+        known = self._known(names)
+        return known if known is not None else self._read(names, texts())[1]
+
+    def batch(self, texts: Sequence[Read]) -> dict[str, Any]:
+        """What the tokenizer would make of these texts together."""
+        width = max((len(ids) for ids, _ in texts), default=0)
+        front = self.tokenizer.padding_side == "left"
+        ids = np.full((len(texts), width), self.tokenizer.pad_token_id or 0, dtype=np.int64)
+        mask, segments = np.zeros_like(ids), np.zeros_like(ids)
+        for at, (one, parts) in enumerate(texts):
+            place = slice(width - len(one), width) if front else slice(0, len(one))
+            ids[at, place], mask[at, place] = one, 1
+            if parts is not None:
+                segments[at, place] = parts
+        made = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+        if self._segments:
+            made["token_type_ids"] = torch.from_numpy(segments)
+        return {**(self._about or {}), **made}
+
+    def _known(self, names: Sequence[Hashable]) -> list[Read] | None:
+        if self._about is None or not all(name in self._kept for name in names):
+            return None
+        return [self._kept[name] for name in names]
+
+    def _read(
+        self, names: Sequence[Hashable], texts: list[Any]
+    ) -> tuple[dict[str, Any], list[Read] | None]:
+        """A batch, and its texts' tokens if it can be made of them again just so."""
+        found = self.preprocess(texts)
+        if self.room <= 0:
+            return found, None
         tensors = {name: one for name, one in found.items() if isinstance(one, torch.Tensor)}
         mask = tensors.get("attention_mask")
         if mask is None or mask.ndim != 2 or not _KNOWN >= set(tensors) >= {"input_ids"}:
             self.room = 0
-            return
+            return found, None
         about = {name: one for name, one in found.items() if name not in tensors}
         if self._about is None:
             self._about, self._segments = about, "token_type_ids" in tensors
-        read = mask.numpy().astype(bool)
-        ids = tensors["input_ids"].numpy().astype(np.int32)
-        texts = [line[kept] for line, kept in zip(ids, read, strict=True)]
-        again = self._batch(texts)
+        apart = _apart(tensors, mask)
+        again = self.batch(apart)
         if about != self._about or not all(
             torch.equal(again[name], tensors[name]) for name in tensors
         ):
             self.room = 0
             self._about = None
             self._kept.clear()
-            return
-        for row, one in zip(rows, texts, strict=True):
-            size = one.nbytes + _AROUND
-            if row not in self._kept and size <= self.room:
-                self._kept[row] = one
+            return found, None
+        for name, one in zip(names, apart, strict=True):
+            size = sum(part.nbytes + _AROUND for part in one if part is not None)
+            # One byte stays: without any room nothing is taken apart.
+            if name not in self._kept and size < self.room:
+                self._kept[name] = one
                 self.room -= size
-
-    def _batch(self, texts: list[Ids]) -> dict[str, Any]:
-        width = max(map(len, texts), default=0)
-        front = self.tokenizer.padding_side == "left"
-        ids = np.full((len(texts), width), self.tokenizer.pad_token_id or 0, dtype=np.int64)
-        mask = np.zeros((len(texts), width), dtype=np.int64)
-        for at, one in enumerate(texts):
-            place = slice(width - len(one), width) if front else slice(0, len(one))
-            ids[at, place], mask[at, place] = one, 1
-        made = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
-        if self._segments:
-            made["token_type_ids"] = torch.zeros_like(made["input_ids"])
-        return {**(self._about or {}), **made}
+        return found, apart
 
 
+def _apart(tensors: dict[str, Any], mask: torch.Tensor) -> list[Read]:
+    """What each row of a batch has where its mask is 1."""
+    read = mask.numpy().astype(bool)
+    ids = tensors["input_ids"].numpy().astype(np.int32)
+    parts = tensors.get("token_type_ids")
+    segments = parts.numpy().astype(np.int8) if parts is not None and parts.any() else None
+    return [
+        (line[kept], segments[at][kept] if segments is not None else None)
+        for at, (line, kept) in enumerate(zip(ids, read, strict=True))
+    ]
+
+
+# The next batches, made while the steps before them are taken.
+
+#: What stands for a batch where there are no more.
+_END = object()
+
+
+class Ahead:
+    """Goes through ``source``, ``many`` of its items ahead, which ``thread`` makes in order."""
+
+    def __init__(self, source: Iterator[Any], thread: Executor, many: int) -> None:
+        self.source = source
+        self._thread = thread
+        self._made = deque(thread.submit(next, source, _END) for _ in range(many))
+
+    def __iter__(self) -> "Ahead":
+        return self
+
+    def __next__(self) -> Any:
+        found = self._made.popleft().result()
+        self._made.append(self._thread.submit(next, self.source, _END))
+        if found is _END:
+            raise StopIteration
+        return found
+
+
+def with_own_tokenizer(model: Any) -> Any:
+    """The same model, weights and all, for a thread that makes batches: reading texts changes how
+    a tokenizer cuts, and dev, or a loss, reads others meanwhile."""
+    shared = (*model.parameters(), *model.buffers(), model.model_card_data)
+    return copy.deepcopy(model, {id(one): one for one in shared})
+
+
+#: Where batches are made ahead: a GPU computes by itself, on a CPU both would share its cores.
+AHEAD_ON = frozenset({"cuda"})
 #: step -> metric values on dev.
 DevEvaluation = Callable[[int], dict[str, float]]
 
@@ -130,6 +195,7 @@ class _Ours:
     args: Any
     state: Any
     control: Any
+    data_collator: Any
     optimizer: Any
     lr_scheduler: Any
     callback_handler: Any
@@ -150,9 +216,33 @@ class _Ours:
         self.dev = dev
         self.writer = Writer()
         self.copies = Copies()
+        self._ahead: Ahead | None = None
+        self._maker: ThreadPoolExecutor | None = None
         if not reads_padding(model):
             in_chunks(model)
         super().__init__(model=model, **options)  # type: ignore[call-arg]
+
+    def _thread_for_batches(self) -> ThreadPoolExecutor | None:
+        """None where batches are made between steps."""
+        if self.args.device.type not in AHEAD_ON:
+            return None
+        try:
+            self.data_collator.model = with_own_tokenizer(self.model)
+        except Exception:
+            # A module from a model's own code may hold anything.
+            logger.info("Batches are made between steps.", exc_info=True)
+            return None
+        device = self.args.device
+        # What it pins is pinned for this process's device.
+        begin = partial(torch.cuda.set_device, device) if device.type == "cuda" else None
+        return ThreadPoolExecutor(1, "batches", initializer=begin)
+
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> Any:
+        if self._maker is not None:
+            if self._ahead is None or self._ahead.source is not epoch_iterator:
+                self._ahead = Ahead(epoch_iterator, self._maker, num_batches)
+            epoch_iterator = self._ahead
+        return super().get_batch_samples(epoch_iterator, num_batches, device)  # type: ignore[misc]
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
         """None: the library's card would quote row numbers as examples; card.py writes ours."""
@@ -191,9 +281,12 @@ class _Ours:
 
     def train(self, *args: Any, **options: Any) -> Any:
         """Whatever ends it, the last checkpoint is whole then; raises what writing it met."""
+        self._maker = self._thread_for_batches()
         try:
             return super().train(*args, **options)  # type: ignore[misc]
         finally:
+            if self._maker is not None:
+                self._maker.shutdown(cancel_futures=True)
             self.writer.wait()
 
     def training_step(self, *args: Any, **options: Any) -> Any:
@@ -269,7 +362,7 @@ class LateInteractionTrainer(_Ours, MultiVectorEncoderTrainer):
 
 
 class RerankerTrainer(_Ours, CrossEncoderTrainer):
-    """For rerankers; their losses get texts and tokenize pairs themselves."""
+    """For rerankers; their losses get texts and ask the model for the tokens of pairs."""
 
     def _save_model(self, model: Any, folder: Path) -> None:
         """The losses cut pairs at the model's own length; who loads the folder alone is to read
@@ -298,9 +391,10 @@ class Collator:
         self.model = model
         self.contract = contract
         self.tokens = {
-            role: Tokens(partial(self.read, role), texts.get, model.tokenizer)
-            for role, texts in (("query", queries), ("document", documents))
+            role: Tokens(partial(self.read, role), model.tokenizer)
+            for role in ("query", "document")
         }
+        self.texts = {"query": queries, "document": documents}
 
     def __call__(self, features: list[dict[str, Any]]) -> dict[str, Any]:
         batch: dict[str, Any] = {}
@@ -327,7 +421,8 @@ class Collator:
         )
 
     def _column(self, column: str, rows: list[int]) -> dict[str, Any]:
-        return self.tokens[_role(column)].features(rows)
+        role = _role(column)
+        return self.tokens[role].features(rows, partial(self.texts[role].get, rows))
 
 
 def _role(column: str) -> str:
