@@ -34,7 +34,11 @@ def encoder(folder: Path) -> Any:
 
     save_tiny_model(folder / "tiny")
     torch.manual_seed(0)
-    return CrossEncoder(str(folder / "tiny-plain"), num_labels=1, device="cpu")
+    model = CrossEncoder(str(folder / "tiny-plain"), num_labels=1, device="cpu")
+    # As BERT's own tokenizer does.
+    model.tokenizer.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]
+    assert model.preprocess([("cat", "dog")])["token_type_ids"].sum() == 2
+    return model
 
 
 def decoder(folder: Path) -> Any:
