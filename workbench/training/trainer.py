@@ -3,9 +3,11 @@
 import copy
 import logging
 import shutil
-from collections import deque
+import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ from transformers.trainer_utils import rotate_checkpoints
 from workbench.errors import JobCancelled
 from workbench.models.contract import Contract
 from workbench.models.image_text import reads_padding
-from workbench.training.batches import Batching
+from workbench.training.batches import Ahead, Batching
 from workbench.training.checkpoints import (
     STATE,
     Copies,
@@ -150,31 +152,6 @@ def _apart(tensors: dict[str, Any], mask: torch.Tensor) -> list[Read]:
     ]
 
 
-# The next batches, made while the steps before them are taken.
-
-#: What stands for a batch where there are no more.
-_END = object()
-
-
-class Ahead:
-    """Goes through ``source``, ``many`` of its items ahead, which ``thread`` makes in order."""
-
-    def __init__(self, source: Iterator[Any], thread: Executor, many: int) -> None:
-        self.source = source
-        self._thread = thread
-        self._made = deque(thread.submit(next, source, _END) for _ in range(many))
-
-    def __iter__(self) -> "Ahead":
-        return self
-
-    def __next__(self) -> Any:
-        found = self._made.popleft().result()
-        self._made.append(self._thread.submit(next, self.source, _END))
-        if found is _END:
-            raise StopIteration
-        return found
-
-
 def with_own_tokenizer(model: Any) -> Any:
     """The same model, weights and all, for a thread that makes batches: reading texts changes how
     a tokenizer cuts, and dev, or a loss, reads others meanwhile."""
@@ -182,8 +159,24 @@ def with_own_tokenizer(model: Any) -> Any:
     return copy.deepcopy(model, {id(one): one for one in shared})
 
 
-#: Where batches are made ahead: a GPU computes by itself, on a CPU both would share its cores.
-AHEAD_ON = frozenset({"cuda"})
+#: Devices that compute by themselves: batches are made meanwhile, and a step's numbers are not
+#: waited for. On a CPU both would share its cores.
+BY_THEMSELVES = frozenset({"cuda"})
+#: Seconds between two fetches of the steps' numbers from such a device.
+FETCH_EVERY = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A step whose numbers are still on the device."""
+
+    step: int
+    epoch: float
+    loss: torch.Tensor
+    grad_norm: Any
+    learning_rate: float
+
+
 #: step -> metric values on dev.
 DevEvaluation = Callable[[int], dict[str, float]]
 
@@ -201,6 +194,8 @@ class _Ours:
     callback_handler: Any
     log: Any
     store_flos: Any
+    _globalstep_last_logged: int
+    _total_loss_scalar: float
     _save_rng_state: Any
     _save_scaler: Any
 
@@ -218,13 +213,15 @@ class _Ours:
         self.copies = Copies()
         self._ahead: Ahead | None = None
         self._maker: ThreadPoolExecutor | None = None
+        self._unread: list[Unread] = []
+        self._fetched = 0.0
         if not reads_padding(model):
             in_chunks(model)
         super().__init__(model=model, **options)  # type: ignore[call-arg]
 
     def _thread_for_batches(self) -> ThreadPoolExecutor | None:
         """None where batches are made between steps."""
-        if self.args.device.type not in AHEAD_ON:
+        if self.args.device.type not in BY_THEMSELVES:
             return None
         try:
             self.data_collator.model = with_own_tokenizer(self.model)
@@ -243,6 +240,47 @@ class _Ours:
                 self._ahead = Ahead(epoch_iterator, self._maker, num_batches)
             epoch_iterator = self._ahead
         return super().get_batch_samples(epoch_iterator, num_batches, device)  # type: ignore[misc]
+
+    def _maybe_log_save_evaluate(
+        self, tr_loss: Any, grad_norm: Any, *args: Any, learning_rate: Any = None, **options: Any
+    ) -> None:
+        """The library fetches each step's numbers when the step has been handed to the device, and
+        waits for it. Here several steps' are fetched together, before anything is made of them."""
+        control, step = self.control, self.state.global_step
+        # Processes would have to agree about the time.
+        if self.args.device.type in BY_THEMSELVES and self.args.world_size == 1:
+            if control.should_log and step > self._globalstep_last_logged:
+                one = (tr_loss.detach().clone(), grad_norm, learning_rate)
+                self._unread.append(Unread(step, self.state.epoch, *one))
+                tr_loss.zero_()
+                self._globalstep_last_logged = step
+                control.should_log = False
+            soon = control.should_evaluate or control.should_save or control.should_training_stop
+            late = time.monotonic() - self._fetched >= FETCH_EVERY
+            if soon or late or step >= self.state.max_steps:
+                self._fetch()
+        super()._maybe_log_save_evaluate(  # type: ignore[misc]
+            tr_loss, grad_norm, *args, learning_rate=learning_rate, **options
+        )
+
+    def _fetch(self) -> None:
+        """Report the steps that have not been, each as if it were the last one."""
+        unread, self._unread = self._unread, []
+        if not unread:
+            return
+        numbers = [torch.as_tensor(part) for one in unread for part in (one.loss, one.grad_norm)]
+        fetched = torch.stack([one.to(self.args.device).float() for one in numbers]).tolist()
+        now = self.state.global_step, self.state.epoch
+        self.store_flos()
+        try:
+            for one, loss, norm in zip(unread, fetched[::2], fetched[1::2], strict=True):
+                self.state.global_step, self.state.epoch = one.step, one.epoch
+                self._total_loss_scalar += loss
+                rate = one.learning_rate
+                self.log({"loss": loss, "grad_norm": norm, "learning_rate": rate})
+        finally:
+            self.state.global_step, self.state.epoch = now
+        self._fetched = time.monotonic()
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
         """None: the library's card would quote row numbers as examples; card.py writes ours."""
@@ -284,6 +322,11 @@ class _Ours:
         self._maker = self._thread_for_batches()
         try:
             return super().train(*args, **options)  # type: ignore[misc]
+        except Exception:
+            # The steps before it are reported, if the device still answers.
+            with suppress(Exception):
+                self._fetch()
+            raise
         finally:
             if self._maker is not None:
                 self._maker.shutdown(cancel_futures=True)

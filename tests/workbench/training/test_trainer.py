@@ -1,5 +1,6 @@
 """Batches that a thread makes ahead are the same ones, in the same order."""
 
+import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,11 +16,13 @@ from tests.workbench.training.fakes import (
     animal_splits,
     save_tiny_model,
 )
-from workbench.errors import JobCancelled
+from workbench.errors import JobCancelled, TrainingDiverged
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.recipes.train_kinds import TrainRerankerRecipe
 from workbench.training import trainer
-from workbench.training.trainer import Ahead, Collator, with_own_tokenizer
+from workbench.training.batches import Ahead
+from workbench.training.distributed import ProcessGroup
+from workbench.training.trainer import Collator, with_own_tokenizer
 
 # torch and a tiny model.
 pytestmark = pytest.mark.slow
@@ -111,22 +114,91 @@ def test_a_run_with_batches_made_ahead_is_the_same_run(
 ) -> None:
     plain, ahead = start(tmp_path / "plain"), start(tmp_path / "ahead")
     train(plain, tiny, kind, **values)
-    monkeypatch.setattr(trainer, "AHEAD_ON", frozenset({"cpu"}))
+    monkeypatch.setattr(trainer, "BY_THEMSELVES", frozenset({"cpu"}))
     ahead.cancel_at = 4
     with pytest.raises(JobCancelled):
         train(ahead, tiny, kind, **values)
     ahead.cancel_at, ahead.cancelled, ahead.resuming = None, False, True
     train(ahead, tiny, kind, **values)
     # Dropout draws from the same random numbers; a resumed run's begin where it was stopped.
-    assert ahead.of("train") == plain.of("train")
-    assert ahead.of("dev") == plain.of("dev")
+    plain_rows, rows = ([row for row in one.rows if row[1] != "system"] for one in (plain, ahead))
+    assert rows == plain_rows
     assert not [one for one in threading.enumerate() if one.name.startswith("batches")]
+
+
+def test_a_step_s_numbers_are_fetched_with_those_of_others_and_before_anything_is_saved(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer, "BY_THEMSELVES", frozenset({"cpu"}))
+    monkeypatch.setattr(trainer, "FETCH_EVERY", 1e9)
+    context, seen = start(tmp_path), []
+    said, save = context.progress, trainer.EmbeddingTrainer._save_checkpoint
+
+    def progress(done: float, total: Any = None, unit: str = "", message: str = "") -> None:
+        said(done, total, unit, message)
+        if message == "Training" and done:
+            seen.append((int(done), len(context.of("train"))))
+
+    def saved(self: Any, *arguments: Any) -> None:
+        assert len(context.of("train")) == self.state.global_step
+        save(self, *arguments)
+
+    context.progress = progress  # type: ignore[method-assign]
+    monkeypatch.setattr(trainer.EmbeddingTrainer, "_save_checkpoint", saved)
+    train(context, tiny)
+    # Told at the end of each step: those of the steps before the last look at dev.
+    assert seen == [(step, (step - 1) // 3 * 3) for step in range(1, STEPS + 1)]
+    assert [step for step, _ in context.of("train")] == list(range(1, STEPS + 1))
+    assert all(values["loss"] > 0 and "grad_norm" in values for _, values in context.of("train"))
+
+
+def test_a_loss_that_is_no_number_ends_the_run_at_its_step_and_is_not_saved(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer, "BY_THEMSELVES", frozenset({"cpu"}))
+    monkeypatch.setattr(trainer, "FETCH_EVERY", 1e9)
+    compute, calls = trainer.EmbeddingTrainer.compute_loss, []
+
+    def spoilt(self: Any, *arguments: Any, **options: Any) -> Any:
+        calls.append(1)
+        return compute(self, *arguments, **options) * (math.nan if len(calls) == 4 else 1.0)
+
+    monkeypatch.setattr(trainer.EmbeddingTrainer, "compute_loss", spoilt)
+    context = start(tmp_path)
+    with pytest.raises(TrainingDiverged, match="nan at step 4"):
+        train(context, tiny)
+    assert [one.name for one in (context.folder / "output").glob("checkpoint-*")] == [
+        "checkpoint-3"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "there", "found"),
+    [
+        ("cuda", "fp32", True, True),
+        ("cuda", "fp32", False, None),
+        ("cuda", "bf16", True, None),
+        ("cpu", "fp32", True, None),
+    ],
+)
+def test_fp32_is_computed_by_tf32_where_a_gpu_has_it(
+    device: str, precision: str, there: bool, found: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workbench.training import run
+
+    monkeypatch.setattr(run, "is_torch_tf32_available", lambda: there)
+    make: Any = run.training_arguments
+    given = {"device": device, "precision": precision, "group": ProcessGroup()}
+    made = make(dict, TrainEmbeddingRecipe(dataset="pets"), Path(), **given)
+    assert made.get("tf32") is found
+    waits = not made.get("accelerator_config", {}).get("non_blocking", False)
+    assert waits is (device == "cpu") is not made["dataloader_pin_memory"]
 
 
 def test_what_a_batch_meets_ends_the_run(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trainer, "AHEAD_ON", frozenset({"cpu"}))
+    monkeypatch.setattr(trainer, "BY_THEMSELVES", frozenset({"cpu"}))
     made, where = Collator.__call__, []
 
     def broken(self: Collator, features: Any) -> Any:
