@@ -6,9 +6,12 @@ meet are dealt out like cards, one batch after the other: an epoch of n rows, of
 not meet each other, then has max(n / batch size, g) batches, and sees every row once.
 """
 
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -405,3 +408,28 @@ class _Table:
                 shut[place] = place + 1
                 place += 1
         return place
+
+
+# The next batches, made while the steps before them are taken.
+
+#: What stands for a batch where there are no more.
+_END = object()
+
+
+class Ahead:
+    """Goes through ``source``, ``many`` of its items ahead, which ``thread`` makes in order."""
+
+    def __init__(self, source: Iterator[Any], thread: Executor, many: int) -> None:
+        self.source = source
+        self._thread = thread
+        self._made = deque(thread.submit(next, source, _END) for _ in range(many))
+
+    def __iter__(self) -> "Ahead":
+        return self
+
+    def __next__(self) -> Any:
+        found = self._made.popleft().result()
+        self._made.append(self._thread.submit(next, self.source, _END))
+        if found is _END:
+            raise StopIteration
+        return found

@@ -1,6 +1,7 @@
 """What a reranker trains on: a query with its relevant document and wrong ones, as texts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.evaluation.candidates import mine
+from workbench.models.load import cut
 from workbench.recipes.train_kinds import TrainCandidatesRecipe
 from workbench.training.rows import (
     Rows,
@@ -18,6 +20,7 @@ from workbench.training.rows import (
     training_table,
     without_itself,
 )
+from workbench.training.trainer import Read, Tokens
 
 #: Wrong documents are drawn from the first stage's best so many; the very first ones alone would
 #: often be right ones that nobody judged.
@@ -91,9 +94,26 @@ def _choose(
     return taken
 
 
-class PairCollator:
-    """A batch of rows as texts: the losses of rerankers tokenize pairs themselves.
+class Document(str):
+    """A document's text, with the tokens of the pair that it is read in with a query."""
 
+    __slots__ = ("query", "tokens")
+
+    query: str
+    tokens: Read
+
+    @classmethod
+    def of(cls, text: str, query: str, tokens: Read) -> "Document":
+        made = cls(text)
+        made.query, made.tokens = query, tokens
+        return made
+
+
+class PairCollator:
+    """A batch of rows as texts: the losses of rerankers ask the model for the tokens of pairs.
+
+    Pairs are tokenized here, once while there is room, and the model given to ``__init__`` finds
+    them with their documents: see :class:`Document`. ``query``: tokens of a query that are read.
     ``listwise`` gives each query its list of documents and labels; else every pair stands alone.
     """
 
@@ -101,23 +121,34 @@ class PairCollator:
 
     def __init__(
         self,
+        model: Any,
         queries: Texts,
         documents: Texts,
-        cut: Callable[[Sequence[str]], list[str]],
         *,
+        query: int,
         listwise: bool,
         right: float = 1.0,
     ) -> None:
+        self.model = model
         self.queries = queries
         self.documents = documents
-        self.cut = cut
+        self.query = query
         self.listwise = listwise
         self.right = right
+        self._whole = type(model).preprocess
+        self.tokens = Tokens(self._read, model.tokenizer)
+
+        # A function: who copies the model is not to copy the texts.
+        def preprocess(inputs: Any, prompt: Any = None, **options: Any) -> Any:
+            return self._tokenized(model, inputs, prompt, **options)
+
+        model.preprocess = preprocess
 
     def __call__(self, features: list[dict[str, Any]]) -> dict[str, Any]:
         rows: list[Rows] = [np.array([*feature.values()], dtype=np.int64) for feature in features]
-        queries = self.cut(self.queries.get([int(row[0]) for row in rows]))
-        documents = [self.documents.get(row[1:].tolist()) for row in rows]
+        asked = self.queries.get([int(row[0]) for row in rows])
+        queries = cut(self.model.tokenizer, asked, self.query)
+        documents = self._documents(rows, queries)
         labels = [[self.right] + [0.0] * (len(one) - 1) for one in documents]
         if self.listwise:
             return {
@@ -130,3 +161,30 @@ class PairCollator:
             "document": [text for one in documents for text in one],
             "label": torch.tensor([label for one in labels for label in one]),
         }
+
+    def _documents(self, rows: list[Rows], queries: list[str]) -> list[list[str]]:
+        """Each row's documents, with the tokens of their pairs where these can stand alone."""
+        found = [self.documents.get(row[1:].tolist()) for row in rows]
+        names = [(int(row[0]), document) for row in rows for document in row[1:].tolist()]
+        pairs = [(query, text) for query, one in zip(queries, found, strict=True) for text in one]
+        apart = self.tokens.apart(names, lambda: pairs)
+        if apart is None:
+            return found
+        made = iter(
+            Document.of(text, query, tokens)
+            for (query, text), tokens in zip(pairs, apart, strict=True)
+        )
+        return [list(islice(made, len(one))) for one in found]
+
+    def _read(self, pairs: list[Any]) -> dict[str, Any]:
+        return dict(self._whole(self.model, pairs))
+
+    def _tokenized(self, model: Any, inputs: Any, prompt: Any, **options: Any) -> Any:
+        """The model's ``preprocess``, which finds the tokens of pairs that were read here."""
+        plain = prompt is None and not any(one is not None for one in options.values())
+        if plain and all(
+            isinstance(pair, tuple) and isinstance(pair[1], Document) and pair[1].query == pair[0]
+            for pair in inputs
+        ):
+            return self.tokens.batch([document.tokens for _, document in inputs])
+        return self._whole(model, inputs, prompt=prompt, **options)

@@ -21,7 +21,7 @@ from workbench.models.contract import (
     own_template,
 )
 from workbench.models.inspect import is_language_model
-from workbench.models.load import LoadedReranker, cut
+from workbench.models.load import LoadedReranker
 from workbench.models.locate import LocalModel
 from workbench.recipes.train_kinds import TrainRerankerRecipe
 from workbench.training.callbacks import Cadence, Recorder
@@ -82,13 +82,14 @@ class RerankerTraining:
         recipe, contract, model = run.recipe, loaded.contract, loaded.model
         rows = run.group.tell(partial(_rows, run))
         queries, documents = load_texts(run.reader, rows, contract)
-        # The losses tokenize pairs themselves, and know no other length than the model's.
+        # The losses ask the model for pairs' tokens, and know no other length than its own.
         lengths = pair_lengths(model, recipe)
         model.max_seq_length = sum(lengths.values())
         collator = PairCollator(
+            model,
             queries,
             documents,
-            partial(cut, model.tokenizer, length=lengths["query_max_len"]),
+            query=lengths["query_max_len"],
             listwise=not recipe.chosen_objective.pointwise,
             right=recipe.chosen_objective.right,
         )

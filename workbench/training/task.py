@@ -28,7 +28,12 @@ from workbench.training.batches import Batching
 from workbench.training.budget import plan
 from workbench.training.callbacks import Cadence, Guard, Recorder, hint_for
 from workbench.training.card import Card, write_card
-from workbench.training.checkpoints import checkpoint_folder, copy_model, newest_checkpoint
+from workbench.training.checkpoints import (
+    checkpoint_folder,
+    copy_model,
+    newest_checkpoint,
+    remove_unfinished,
+)
 from workbench.training.dev import BASELINE_FILE
 from workbench.training.distributed import ProcessGroup
 from workbench.training.epoch import steps, steps_of_epoch, unseen
@@ -264,6 +269,7 @@ def _where_to_go_on(run: Run) -> Path | None:
     """The checkpoint of an earlier attempt; without one everything starts anew."""
     newest = newest_checkpoint(run.output) if run.context.resuming else None
     if newest is None:
+        remove_unfinished(run.output)
         for left in run.output.glob("checkpoint-*"):
             shutil.rmtree(left)
         kept = run.context.resuming and (run.output / BASELINE_FILE).is_file()

@@ -1,0 +1,140 @@
+"""A reranker's pairs are tokenized once, and are what the model itself would make of them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from tests.workbench.training.fakes import ANIMALS, save_decoder, save_tiny_model
+from tests.workbench.training.test_answers import loaded
+from workbench.models.load import cut
+from workbench.recipes.train_kinds import TrainRerankerRecipe
+from workbench.training.pairs import PairCollator
+from workbench.training.reranker import reranker_loss
+from workbench.training.rows import Texts
+
+# torch and tiny models.
+pytestmark = pytest.mark.slow
+
+QUERIES = [f"which {' '.join(ANIMALS[at : at + 1 + at * 2])}" for at in range(6)]
+DOCUMENTS = [" ".join(ANIMALS[at % 9 : at % 9 + 1 + at * 5 % 14]) for at in range(12)]
+ROWS = [
+    {"query": at, "positive": at, "negative_1": at + 6, "negative_2": 11 - at} for at in range(6)
+]
+#: Tokens: of a query, so that some are cut; of a pair, so that many are.
+QUERY, PAIR = 8, 18
+
+
+def encoder(folder: Path) -> Any:
+    from sentence_transformers import CrossEncoder
+
+    save_tiny_model(folder / "tiny")
+    torch.manual_seed(0)
+    model = CrossEncoder(str(folder / "tiny-plain"), num_labels=1, device="cpu")
+    # As BERT's own tokenizer does.
+    model.tokenizer.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]
+    assert model.preprocess([("cat", "dog")])["token_type_ids"].sum() == 2
+    return model
+
+
+def decoder(folder: Path) -> Any:
+    base = save_decoder(folder / "lm", "qwen2", answers=True)
+    return loaded(base, prompt_template="{query} ? {document} : {yes} {no} :").model
+
+
+def collator(model: Any, *, listwise: bool) -> PairCollator:
+    model.max_seq_length = PAIR
+    texts = [Texts(np.arange(len(one)), pa.array(one)) for one in (QUERIES, DOCUMENTS)]
+    return PairCollator(model, *texts, query=QUERY, listwise=listwise)
+
+
+@pytest.fixture(params=[encoder, decoder], ids=["encoder", "decoder"])
+def model(request: Any, tmp_path: Path) -> Any:
+    return request.param(tmp_path)
+
+
+def counted(made: PairCollator) -> list[int]:
+    """How many pairs each tokenizing of the collator's reads."""
+    read: list[int] = []
+    plain = made.tokens.preprocess
+    made.tokens.preprocess = lambda pairs: read.append(len(pairs)) or plain(pairs)  # type: ignore[func-returns-value]
+    return read
+
+
+def test_pairs_are_the_model_s_own_whatever_batch_they_are_read_in(model: Any) -> None:
+    whole = type(model).preprocess
+    made = collator(model, listwise=False)
+    read = counted(made)
+    queries = cut(model.tokenizer, QUERIES, QUERY)
+    assert queries != QUERIES
+    for rows in (ROWS[:4], ROWS[4:], ROWS[2:5], ROWS[:1], ROWS):
+        batch = made(rows)
+        texts = [
+            (queries[row["query"]], DOCUMENTS[at]) for row in rows for at in [*row.values()][1:]
+        ]
+        pairs = list(zip(batch["query"], batch["document"], strict=True))
+        assert pairs == texts
+        for places in (slice(None), slice(0, 2), slice(1, 3)):
+            found, wanted = (
+                model.preprocess(pairs[places], prompt=None, task=None),
+                whole(model, texts[places]),
+            )
+            assert set(found) == set(wanted)
+            for name, value in wanted.items():
+                same = torch.equal if isinstance(value, torch.Tensor) else lambda a, b: a == b
+                assert same(found[name], value), name
+    assert read == [12, 6]
+
+
+def test_other_pairs_and_other_lengths_are_read_by_the_model(model: Any) -> None:
+    whole = type(model).preprocess
+    batch = collator(model, listwise=False)(ROWS[:2])
+    document = batch["document"][0]
+    for inputs, options in (
+        ([(batch["query"][3], document)], {}),
+        ([("which owl", document)], {}),
+        ([(batch["query"][0], document)], {"max_length": 9}),
+        ([("which owl", "owl")], {}),
+    ):
+        found, wanted = model.preprocess(inputs, **options), whole(model, inputs, **options)
+        assert torch.equal(found["input_ids"], wanted["input_ids"])
+
+
+@pytest.mark.parametrize("objective", ["bce", "contrastive", "listnet", "lambda"])
+def test_losses_are_those_of_texts(objective: str, tmp_path: Path) -> None:
+    recipe = TrainRerankerRecipe(dataset="pets", objective=objective)
+    model = encoder(tmp_path).eval()
+    made = collator(model, listwise=not recipe.chosen_objective.pointwise)
+    read = counted(made)
+    batch = made(ROWS)
+    loss = reranker_loss(model, recipe)
+
+    def of(texts: Callable[[Any], Any]) -> float:
+        inputs = [texts(one) for name, one in batch.items() if name != "label"]
+        return float(loss(inputs, batch["label"]).detach())
+
+    def plain(texts: Any) -> Any:
+        return [plain(one) for one in texts] if isinstance(texts, list) else "".join(texts)
+
+    found = of(lambda texts: texts)
+    assert read == [18]
+    del model.preprocess
+    assert found == of(plain)
+
+
+def test_without_room_pairs_are_read_once_a_batch(tmp_path: Path) -> None:
+    model = encoder(tmp_path)
+    made = collator(model, listwise=False)
+    made.tokens.room = 1
+    read = counted(made)
+    for _ in range(2):
+        batch = made(ROWS)
+        pairs = list(zip(batch["query"], batch["document"], strict=True))
+        found = model.preprocess(pairs)
+        texts = [(str(query), str(text)) for query, text in pairs]
+        assert torch.equal(found["input_ids"], type(model).preprocess(model, texts)["input_ids"])
+    assert read == [18, 18]
