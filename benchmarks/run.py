@@ -68,7 +68,7 @@ BENCHMARKS = {
             "import of generated files, every row checked, against `datasets.load_dataset`",
             8,
             (),
-            ("--mb", "1", "--repeats", "1"),
+            ("--shape", "beir", "--mb", "1", "--repeats", "1"),
         ),
         Benchmark(
             "data-check",
