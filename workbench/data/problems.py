@@ -357,7 +357,7 @@ class ProblemLog:
         """``count``: how many cells or rows the one entry of the list stands for."""
         kind = PROBLEMS[code]
         found = severity or kind.severity
-        self._count(code, kind, found, file, line, count)
+        self._count(code, found, file, line, count)
         if self._stored + len(self._buffer) < LISTED:
             name = _plain(field) if field else None
             message = _message(kind, found, detail, hint)
@@ -368,13 +368,12 @@ class ProblemLog:
         kind, name = PROBLEMS[code], _plain(file)
         message = _message(kind, kind.severity, "", "")
         for line in lines:
-            self._count(code, kind, kind.severity, file, line, 1)
+            self._count(code, kind.severity, file, line, 1)
             if self._stored + len(self._buffer) < LISTED:
                 self._list(Problem(name, line, field, code, kind.severity, message))
 
-    def _count(
-        self, code: str, kind: ProblemKind, severity: str, file: str, line: int | None, count: int
-    ) -> None:
+    def _count(self, code: str, severity: str, file: str, line: int | None, count: int) -> None:
+        kind = PROBLEMS[code]
         self.counts[code] += count
         # A warning that is usually an error says that a part of the row was left out.
         if severity == "error" or kind.altered or kind.severity == "error":
@@ -422,14 +421,7 @@ class ProblemLog:
 
 
 _SCHEMA = pa.schema(
-    [
-        ("file", pa.string()),
-        ("line", pa.int64()),
-        ("field", pa.string()),
-        ("code", pa.string()),
-        ("severity", pa.string()),
-        ("message", pa.string()),
-    ]
+    [(name, pa.int64() if name == "line" else pa.string()) for name in Problem.__slots__]
 )
 
 
@@ -450,24 +442,6 @@ def _message(kind: ProblemKind, severity: str, detail: str, hint: str) -> str:
 def _plain(text: str) -> str:
     """File names and texts may carry lone surrogates, which no file of ours can hold."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
-
-
-def read_problems(path: Path, offset: int, limit: int, code: str | None = None) -> list[Problem]:
-    """A page of the list, in the order the problems were found."""
-    with pq.ParquetFile(path) as file:
-        found: list[Problem] = []
-        for group in range(file.num_row_groups):
-            rows = file.metadata.row_group(group).num_rows
-            if code is None and offset >= rows:
-                offset -= rows
-                continue
-            table = file.read_row_group(group)
-            picked = [row for row in table.to_pylist() if code in (None, row["code"])]
-            found += [Problem(**row) for row in picked[offset : offset + limit - len(found)]]
-            offset = max(0, offset - len(picked))
-            if len(found) >= limit:
-                break
-        return found
 
 
 class Report:

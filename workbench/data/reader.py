@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from workbench.data.problems import Problem, read_problems
+from workbench.data.problems import Problem
 from workbench.data.splits import SPLITS, codes_of
 from workbench.data.writer import PAIRS, QUERIES, Manifest, RowTable
 from workbench.errors import BadInput
@@ -422,3 +423,21 @@ def chosen_by(split: str, name: str) -> list[str]:
             "evaluated on them."
         ]
     return []
+
+
+def read_problems(path: Path, offset: int, limit: int, code: str | None = None) -> list[Problem]:
+    """A page of the list, in the order the problems were found."""
+    with pq.ParquetFile(path) as file:
+        found: list[Problem] = []
+        for group in range(file.num_row_groups):
+            rows = file.metadata.row_group(group).num_rows
+            if code is None and offset >= rows:
+                offset -= rows
+                continue
+            table = file.read_row_group(group)
+            picked = [row for row in table.to_pylist() if code in (None, row["code"])]
+            found += [Problem(**row) for row in picked[offset : offset + limit - len(found)]]
+            offset = max(0, offset - len(picked))
+            if len(found) >= limit:
+                break
+        return found

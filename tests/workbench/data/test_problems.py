@@ -13,7 +13,8 @@ from tests.workbench.data.sheets import packed, sheet
 from tests.workbench.pictures.fakes import bomb, noise
 from workbench.data import lines as lines_module
 from workbench.data import sources
-from workbench.data.problems import PROBLEMS, ProblemLog, read_problems
+from workbench.data.problems import PROBLEMS, ProblemLog
+from workbench.data.reader import read_problems
 from workbench.errors import NoGoodRows
 from workbench.workspace import Workspace
 
