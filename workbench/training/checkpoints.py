@@ -88,8 +88,8 @@ def restore_adapter(model: Any, folder: Path) -> None:
     restore_modules(model, folder)
 
 
-#: Copies are worth their time where writing takes so many times as long: on a GPU and where the
-#: disk is slow. From main memory to a disk that keeps up, writing is not slower than copying.
+#: On a CPU copies are worth their time where writing takes so many times as long, on a slow disk:
+#: writing from main memory to one that keeps up is no slower than copying.
 WORTH = 2.0
 
 
@@ -145,10 +145,11 @@ class Copies:
         """The model and the optimizer's state with their numbers in main memory, good until the
         next copies. Weights that are not trained are shared.
 
-        None where ``writing`` (seconds; 0: unknown) takes hardly longer than copying, where there
-        is no room, or where a part of the model cannot be copied.
+        None where there is no room, where a part of the model cannot be copied, or on a CPU where
+        ``writing`` (seconds; 0: unknown) takes hardly longer than copying.
         """
-        if 0 < writing < WORTH * self.seconds or not self._have_room(model, optimizer):
+        vain = model.device.type == "cpu" and 0 < writing < WORTH * self.seconds
+        if vain or not self._have_room(model, optimizer):
             self._places.clear()
             return None
         started = time.monotonic()
