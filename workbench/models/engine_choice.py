@@ -49,8 +49,8 @@ _SLOWEST, _QUICKEST = 0.5, 0.002
 #: Texts measured, and how often each engine gets them; the best of these counts.
 _LEAST_TEXTS, _MOST_TEXTS, _ROUNDS = 8, 48, 3
 _TEXTS_OF_CORE = 24
-#: Documents that judged queries rank: fewer say nothing, more say no more.
-_LEAST_RANKED, _MOST_RANKED = 40, 300
+#: Documents that judged queries rank: so few are a fortieth of what is worth a measurement.
+_LEAST_RANKED, _MOST_RANKED = 48, 300
 #: What share of the machine others may take before processor time decides.
 _BUSY = 0.1
 #: Words of the longest text whose vectors are compared.
@@ -331,10 +331,10 @@ class Ranked:
 
 
 def ranks(rank: Rank, exact: Any, each: float) -> Ranked | None:
-    """How fp32 ranks what can be encoded in some seconds at ``each`` a document; None where that
-    is too little, or nothing is judged."""
-    count = min(_MOST_RANKED, int(SECONDS / 2 / max(each, 1e-4)))
-    value = rank(exact, count) if count >= _LEAST_RANKED else None
+    """How fp32 ranks what can be encoded in some seconds at ``each`` a document; None where
+    nothing is judged."""
+    count = int(np.clip(SECONDS / 2 / max(each, 1e-4), _LEAST_RANKED, _MOST_RANKED))
+    value = rank(exact, count)
     return None if value is None else Ranked(rank, count, value)
 
 
