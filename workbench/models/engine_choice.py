@@ -33,8 +33,10 @@ log = logging.getLogger(__name__)
 LEAST_COSINE = 0.9995
 #: Between the engine's MAP and fp32's, on judged queries at hand: the most.
 MOST_MAP = 0.002
-#: No further engine is measured after so long.
-SECONDS = 10.0
+#: No further engine is measured after so long; beside other programs, after so much of the
+#: machine's time, or so long by the clock.
+SECONDS, _MOST_SECONDS = 10.0, 30.0
+_NO_TIME = "there was no time left to try it"
 #: So many texts at once are worth a measurement where none is kept.
 WORTH = 2000
 #: Whom another engine must beat by this much, so that noise does not decide.
@@ -47,8 +49,8 @@ _SLOWEST, _QUICKEST = 0.5, 0.002
 #: Texts measured, and how often each engine gets them; the best of these counts.
 _LEAST_TEXTS, _MOST_TEXTS, _ROUNDS = 8, 48, 3
 _TEXTS_OF_CORE = 24
-#: Documents that judged queries rank: fewer say nothing, more say no more.
-_LEAST_RANKED, _MOST_RANKED = 40, 300
+#: Documents that judged queries rank: so few are a fortieth of what is worth a measurement.
+_LEAST_RANKED, _MOST_RANKED = 48, 300
 #: What share of the machine others may take before processor time decides.
 _BUSY = 0.1
 #: Words of the longest text whose vectors are compared.
@@ -184,10 +186,11 @@ class Engines:
 
 def unsure(known: Decision) -> bool:
     """Whether it was close or made on a busy machine, and may be made again."""
-    if known.get("tries", 1) >= _MOST_TRIES or len(known["seconds"]) < 2:
+    costs = sorted(known["cpu" if busy(known) else "seconds"].values())
+    if not costs or known.get("tries", 1) >= _MOST_TRIES:
         return False
-    first, second, *_ = sorted(known["cpu" if busy(known) else "seconds"].values())
-    return busy(known) or second < first * _CLOSE
+    late = _NO_TIME in known["refused"].values()
+    return late or busy(known) or (len(costs) > 1 and costs[1] < costs[0] * _CLOSE)
 
 
 def busy(known: Decision) -> bool:
@@ -209,7 +212,7 @@ def measure(
     share of the machine, 'cosine', the least, and 'map', how far from fp32's over 'ranked'
     documents; what could not be has its reason in 'refused'. And the model computed by it, None for
     torch as it is. ``stop`` may raise, and then nothing is found."""
-    end = time.monotonic() + SECONDS
+    late = _deadline(loaded.device == "cpu")
     exact = replace(loaded, precision="fp32")
     exact.encode(texts[:1], role)
     # One of usual length and the longest; while other programs run, the clock says too much.
@@ -228,8 +231,8 @@ def measure(
     reference = exact.encode(asked, role)
     for name in candidates:
         stop()
-        if name != TORCH and time.monotonic() > end:
-            found["refused"][name] = "there was no time left to try it"
+        if name != TORCH and late():
+            found["refused"][name] = _NO_TIME
             continue
         try:
             made = MAKE[name](loaded, use)
@@ -245,7 +248,7 @@ def measure(
     # Enough for every core to have more than one batch, if that does not take too long.
     whole = _TEXTS_OF_CORE * torch.get_num_threads() if use == "texts" else 0
     times = max(1, int(min(whole, SECONDS / 5 / each) / len(sample)))
-    found |= _in_turns(ready, sample * times, role, use, end, stop)
+    found |= _in_turns(ready, sample * times, role, use, late, stop)
     # A GPU's work the clock says all the same.
     by_cpu = loaded.device == "cpu" and busy(found)
     costs = found["cpu" if by_cpu else "seconds"]
@@ -261,19 +264,36 @@ def measure(
     return found | {"engine": FP32}, exact
 
 
+def _deadline(on_cpu: bool) -> Callable[[], bool]:
+    """Whether it has taken long enough, from now on."""
+    clock, cpu = time.monotonic(), time.process_time()
+
+    def late() -> bool:
+        passed = time.monotonic() - clock
+        had = (time.process_time() - cpu) / torch.get_num_threads() if on_cpu else passed
+        return passed > _MOST_SECONDS or had > SECONDS
+
+    return late
+
+
 def _best_first(costs: dict[str, float]) -> list[str]:
     """Names of engines; torch as it is goes before those that are hardly faster."""
     return sorted(costs, key=lambda name: costs[name] / (_MARGIN if name == TORCH else 1))
 
 
 def _in_turns(
-    ready: dict[str, Any], texts: list[str], role: str, use: Use, end: float, stop: Stop
+    ready: dict[str, Any],
+    texts: list[str],
+    role: str,
+    use: Use,
+    late: Callable[[], bool],
+    stop: Stop,
 ) -> Decision:
     """'seconds' and 'cpu' a text by engine, the best of some rounds, and the share of 'others'."""
     took: dict[str, list[tuple[float, float]]] = {name: [] for name in ready}
     before = (_worked(), time.process_time(), time.perf_counter())
     for turn in range(_ROUNDS):
-        if turn and time.monotonic() > end:
+        if turn and late():
             break
         for name, made in ready.items():
             stop()
@@ -311,10 +331,10 @@ class Ranked:
 
 
 def ranks(rank: Rank, exact: Any, each: float) -> Ranked | None:
-    """How fp32 ranks what can be encoded in some seconds at ``each`` a document; None where that
-    is too little, or nothing is judged."""
-    count = min(_MOST_RANKED, int(SECONDS / 2 / max(each, 1e-4)))
-    value = rank(exact, count) if count >= _LEAST_RANKED else None
+    """How fp32 ranks what can be encoded in some seconds at ``each`` a document; None where
+    nothing is judged."""
+    count = int(np.clip(SECONDS / 2 / max(each, 1e-4), _LEAST_RANKED, _MOST_RANKED))
+    value = rank(exact, count)
     return None if value is None else Ranked(rank, count, value)
 
 

@@ -191,7 +191,10 @@ class Resident:
             if os.getppid() != self._parent or (idle and since > self._settings.idle_seconds):
                 self._end()
             if self._engine and idle and since > _QUIET_SECONDS:
-                self._engine.decide()
+                try:
+                    self._engine.decide()
+                except Exception:  # noqa: BLE001 - torch computes then, and nobody asked for more
+                    traceback.print_exc()
 
     def _end(self) -> None:
         shutil.rmtree(Path(self._settings.address).parent, ignore_errors=True)

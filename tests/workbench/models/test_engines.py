@@ -338,6 +338,20 @@ def test_a_close_decision_and_one_of_a_busy_machine_are_made_again(
     assert found == [min(turn, tries) for turn in range(1, 6)]
 
 
+def test_what_there_was_no_time_for_is_tried_by_a_later_job(
+    plain: LoadedEmbedding, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_choice, "LEAST_COSINE", 0.9)
+    with_times(monkeypatch, openvino=0.5)
+    found = []
+    for seconds in (0.0, 10.0, 10.0):
+        monkeypatch.setattr(engine_choice, "_MOST_SECONDS", seconds)
+        plain.with_engines(home, "digest", "tiny", worth=1).encode(TEXTS, "document")
+        (decision,) = kept(home).values()
+        found.append((decision["engine"], decision["tries"], len(decision["refused"])))
+    assert found == [(TORCH, 1, 2), (OPENVINO, 2, 0), (OPENVINO, 2, 0)]
+
+
 def test_nobody_waits_while_it_is_measured(
     plain: LoadedEmbedding, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -154,6 +154,36 @@ def test_the_resident_process_answers_for_two_models_at_once(opened: Workspace) 
         client.close()
 
 
+def test_an_index_knows_what_computes_it_and_its_questions(
+    opened: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workbench.models.load import LoadedEmbedding
+    from workbench.search import making
+
+    heard: dict[str, Any] = {}
+    decided: list[str] = []
+
+    def with_cache(model: Any, *_: Any, **about: Any) -> Any:
+        heard.update(about, model=model)
+        return model.with_engines(opened.home, "digest", "one")
+
+    def decide(loaded: Any, _stop: Any) -> bool:
+        decided.append(loaded.engines.use)
+        return True
+
+    monkeypatch.setattr(making, "with_cache", with_cache)
+    monkeypatch.setattr(LoadedEmbedding, "decided", decide)
+    context = FakeContext(opened)
+    for worth in (1000, 1):
+        monkeypatch.setattr(making, "WORTH", worth)
+        wanted = IndexRecipe(dataset="animals", model="one", name=f"worth-{worth}")
+        making.run_build(prepare(wanted, opened, False), context)
+        opened.indexes.remove(wanted.name)
+    assert decided == ["questions"], "a small index is built sooner without"
+    assert heard["tell"] == context.note
+    assert 0 < heard["rank"](heard["model"], 40) <= 1
+
+
 def test_what_computes_questions_is_measured_when_nobody_asks(
     opened: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
