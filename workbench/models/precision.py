@@ -10,7 +10,8 @@ import json
 import logging
 import os
 import platform
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -53,6 +54,21 @@ def dtype_of(precision: Precision) -> Any:
     import torch
 
     return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+
+
+@contextmanager
+def tf32(*, wanted: bool) -> Iterator[None]:
+    """Within, a GPU multiplies fp32 by TF32 if wanted: several times as fast, and nearer to fp32
+    than bf16 is."""
+    import torch
+
+    before = torch.get_float32_matmul_precision()
+    if wanted:
+        torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 #: Instructions that add products of bytes in 32 bits: x86's VNNI and AMX, and Arm's.

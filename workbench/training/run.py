@@ -11,7 +11,6 @@ from statistics import fmean
 from typing import Any, Protocol, TypeVar
 
 from sentence_transformers.base.training_args import BaseTrainingArguments
-from transformers.utils import is_torch_tf32_available
 
 from workbench.data.reader import DatasetReader
 from workbench.evaluation.cached import with_cache
@@ -61,9 +60,6 @@ def training_arguments(
     if device != "cpu":
         # From pinned memory; the step that needs them waits for them, nothing else does.
         more["accelerator_config"] = {"non_blocking": True}
-        if precision == "fp32" and is_torch_tf32_available():
-            # Several times as fast, and nearer to fp32 than bf16 is.
-            more["tf32"] = True
     return kind(
         output_dir=str(output),
         num_train_epochs=recipe.epochs,

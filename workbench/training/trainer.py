@@ -27,6 +27,7 @@ from transformers.trainer_utils import rotate_checkpoints
 from workbench.errors import JobCancelled
 from workbench.models.contract import Contract
 from workbench.models.image_text import reads_padding
+from workbench.models.precision import tf32
 from workbench.training.batches import Ahead, Batching
 from workbench.training.checkpoints import (
     STATE,
@@ -334,7 +335,9 @@ class _Ours:
 
     def training_step(self, *args: Any, **options: Any) -> Any:
         self.writer.check()
-        return super().training_step(*args, **options)  # type: ignore[misc]
+        # Between steps dev is measured, in fp32 like the model before training.
+        with tf32(wanted=self.args.device.type == "cuda" and not self.args.bf16):
+            return super().training_step(*args, **options)  # type: ignore[misc]
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:  # noqa: ARG002
         """A whole model (or adapter) with its contract, usable by itself, and how to go on.

@@ -27,3 +27,10 @@ def test_auto_follows_the_processor(
     assert precision.choose("auto", "cpu") == chosen
     assert precision.choose("fp32", "cpu") == "fp32"
     assert precision.choose("bf16", "cpu") == "bf16"
+
+
+def test_fp32_is_multiplied_by_tf32_within_steps_alone() -> None:
+    for wanted, within in ((True, "high"), (False, "highest")):
+        with precision.tf32(wanted=wanted):
+            assert torch.get_float32_matmul_precision() == within
+        assert torch.get_float32_matmul_precision() == "highest"

@@ -172,27 +172,21 @@ def test_a_loss_that_is_no_number_ends_the_run_at_its_step_and_is_not_saved(
     ]
 
 
-@pytest.mark.parametrize(
-    ("device", "precision", "there", "found"),
-    [
-        ("cuda", "fp32", True, True),
-        ("cuda", "fp32", False, None),
-        ("cuda", "bf16", True, None),
-        ("cpu", "fp32", True, None),
-    ],
-)
-def test_fp32_is_computed_by_tf32_where_a_gpu_has_it(
-    device: str, precision: str, there: bool, found: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_batches_do_not_wait_for_a_gpu() -> None:
     from workbench.training import run
 
-    monkeypatch.setattr(run, "is_torch_tf32_available", lambda: there)
     make: Any = run.training_arguments
-    given = {"device": device, "precision": precision, "group": ProcessGroup()}
-    made = make(dict, TrainEmbeddingRecipe(dataset="pets"), Path(), **given)
-    assert made.get("tf32") is found
-    waits = not made.get("accelerator_config", {}).get("non_blocking", False)
-    assert waits is (device == "cpu") is not made["dataloader_pin_memory"]
+    for device in ("cpu", "cuda"):
+        made = make(
+            dict,
+            TrainEmbeddingRecipe(dataset="pets"),
+            Path(),
+            device=device,
+            precision="fp32",
+            group=ProcessGroup(),
+        )
+        waits = not made.get("accelerator_config", {}).get("non_blocking", False)
+        assert waits is (device == "cpu") is not made["dataloader_pin_memory"]
 
 
 def test_what_a_batch_meets_ends_the_run(
