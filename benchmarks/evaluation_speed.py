@@ -46,9 +46,12 @@ def main() -> None:
                 show(number, pairs[-1])
         else:
             sides = turns(lambda: run("ours", home), lambda: run("theirs", home), asked.repeats)
+            began = time.monotonic()
             for number, (own, other) in enumerate(sides):
                 pairs.append({"ours": own, "theirs": other})
                 show(number, pairs[-1])
+                if time.monotonic() - began > asked.seconds:
+                    break
             summarise(pairs)
             write_rows(asked.out, rows(pairs))
         if asked.json:
@@ -60,7 +63,8 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--queries", type=int, default=5_000)
     parser.add_argument("--documents", type=int, default=100_000)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=5, help="at most")
+    parser.add_argument("--seconds", type=float, default=240.0, help="no pair begins after so many")
     parser.add_argument("--ours-only", action="store_true")
     parser.add_argument("--folder", type=Path, help="keep what is made here, and use it again")
     parser.add_argument("--json", type=Path, help="write every number to this file")

@@ -269,7 +269,7 @@ def asked_barely(faiss: Any, folder: str, plan: Any) -> Any:
     fine = faiss.read_index(f"{folder}/rescore.faiss")
 
     def search(vector: Any) -> list[int]:
-        rows = signs.search(np.packbits(vector > 0, axis=1), TOP * plan.rescore)[1][0]
+        rows = signs.search(np.packbits(vector > 0, axis=1), TOP * plan.parameters["rescore"])[1][0]
         best = np.argsort(-(fine.reconstruct_batch(rows) @ vector[0]), kind="stable")[:TOP]
         return [int(row) for row in rows[best]]
 

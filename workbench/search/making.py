@@ -74,7 +74,8 @@ def measure(searcher: Searchable, spool: Spool, queries: Vectors) -> dict[str, A
     many there was time for."""
     depth = min(DEPTH, spool.rows)
     last = exact_tenth(spool, queries, depth)
-    took, right = [], 0
+    took: list[float] = []
+    right = 0
     began = time.perf_counter()
     # By chance: the first ones may be all there is time for.
     for at in np.random.default_rng(_SEED).permutation(len(queries)).tolist():
