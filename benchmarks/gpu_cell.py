@@ -37,9 +37,9 @@ from benchmarks.loops import Silent
 from benchmarks.shapes import made_up, save_encoder, save_words
 from workbench.errors import ModelUnusable
 from workbench.models.contract import Contract
-from workbench.models.precision import kept
 from workbench.models.load import load_embedding, load_model
 from workbench.models.locate import LocalModel
+from workbench.models.precision import kept
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.training.batches import Batching, RowTexts
 from workbench.training.callbacks import Guard, Recorder

@@ -248,6 +248,8 @@ def attention(
     """transformers' own over torch's; written out for a model that is trained on a CPU, on texts
     of up to :data:`WRITTEN_OUT` tokens."""
     own = any(options.get(name) is not None for name in ("softcap", "position_bias", "cache"))
+    # A bias that is learned is part of the mask.
+    own = own or (attention_mask is not None and attention_mask.requires_grad)
     width, heads = key.shape[2], query.shape[1]
     fast = module in _FAST and module.training and query.is_cpu and width <= WRITTEN_OUT
     if own or not fast or dropout >= 1:

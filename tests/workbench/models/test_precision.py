@@ -1,6 +1,7 @@
 """bf16 is taken where the processor has it, and a wish is obeyed anywhere."""
 
 import pytest
+import torch
 
 from workbench.models import precision
 
