@@ -11,7 +11,6 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from workbench.data_check.checked import Array, CheckedVersion, queries_of
 from workbench.data_check.report import EXAMPLES, Example, Finding, Fix
@@ -84,6 +83,9 @@ def told(texts: Sequence[str]) -> Array:
 
 
 def _told(texts: Sequence[str]) -> Array:
+    # Imported on use: the page imports this module, and tells no languages.
+    from scipy.sparse import csr_matrix
+
     model = _model()
     read = [_bytes(text) for text in texts]
     lengths = np.array([len(text) for text in read])
