@@ -2,6 +2,7 @@
 
     python benchmarks/run.py                   all of them
     python benchmarks/run.py import search     some
+    python benchmarks/run.py training-speed --more "--data FOLDER"       with arguments of its own
     python benchmarks/run.py --list            what there is
     python benchmarks/run.py --smoke           each as small as it goes: does it run at all?
 
@@ -66,17 +67,17 @@ BENCHMARKS = {
             "import",
             "import_speed.py",
             "import of generated files, every row checked, against `datasets.load_dataset`",
-            8,
-            (),
+            5,
+            ("--mb", "100", "--repeats", "5"),
             ("--shape", "beir", "--mb", "1", "--repeats", "1"),
         ),
         Benchmark(
             "data-check",
             "data_check_speed.py",
             "the data check on generated rows",
-            4,
+            2,
             ("--rows", "100000"),
-            ("--rows", "1000"),
+            ("--rows", "1000", "--pairs", "1"),
         ),
         Benchmark(
             "evaluation",
@@ -90,7 +91,7 @@ BENCHMARKS = {
             "search",
             "search_speed.py",
             "search through the workbench against bare FAISS with the same index file",
-            20,
+            12,
             ("--turns", "2"),
             ("--vectors", "2000", "--questions", "2", "--turns", "1", "--structures", "flat"),
         ),
@@ -117,6 +118,17 @@ BENCHMARKS = {
             10,
             ("--steps", "3"),
             ("--steps", "1", "--only", "embedding MiniLM full"),
+        ),
+        Benchmark(
+            "training-quality",
+            "training_quality.py",
+            "MAP after an epoch of ours and of plain sentence-transformers, seed by seed",
+            12,
+            (),
+            (
+                *("--seeds", "1", "--rows", "16", "--batch", "4", "--length", "32"),
+                *("--queries", "5", "--documents", "20"),
+            ),
         ),
         Benchmark(
             "encoding",
@@ -170,7 +182,7 @@ def tried(name: str, asked: argparse.Namespace) -> bool:
     """Measure one, show it and keep it; False where that failed, which is said."""
     print(f"{name}: {BENCHMARKS[name].about}", flush=True)
     try:
-        found = measure(BENCHMARKS[name], smoke=asked.smoke, wait=asked.wait)
+        found = measure(BENCHMARKS[name], asked.more.split(), smoke=asked.smoke, wait=asked.wait)
     except (OSError, subprocess.SubprocessError, ValueError, TypeError) as error:
         print(f"{name} failed: {error}", file=sys.stderr, flush=True)
         return False
@@ -188,15 +200,20 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--wait", type=float, default=180.0, help="seconds to wait for quiet before each"
     )
+    parser.add_argument("--more", default="", help="further arguments for the one that is named")
     parser.add_argument("--tables", action="store_true", help="write the page from what is kept")
     asked = parser.parse_args()
     if unknown := sorted(set(asked.names) - set(BENCHMARKS)):
         parser.error(f"no benchmark is called {', '.join(unknown)}; --list shows them")
+    if asked.more and len(asked.names) != 1:
+        parser.error("--more is for one benchmark: name it")
     return asked
 
 
-def measure(benchmark: Benchmark, *, smoke: bool, wait: float) -> dict[str, Any]:
-    """Run one; its rows with when and where they were taken.
+def measure(
+    benchmark: Benchmark, more: Sequence[str] = (), *, smoke: bool, wait: float
+) -> dict[str, Any]:
+    """Run one, with ``more`` arguments; its rows with when and where they were taken.
 
     Raises :class:`subprocess.SubprocessError` where it fails or takes too long, and what reading
     its rows raises.
@@ -205,12 +222,13 @@ def measure(benchmark: Benchmark, *, smoke: bool, wait: float) -> dict[str, Any]
     at = time.strftime("%Y-%m-%d %H:%M")
     with Others() as others, tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         rows = Path(folder) / "rows.json"
-        command = [sys.executable, str(ROOT / "benchmarks" / benchmark.script)]
-        command += benchmark.smoke if smoke else benchmark.full
-        run([*command, "--out", str(rows)], 3 * 60 * benchmark.minutes)
+        script = str(ROOT / "benchmarks" / benchmark.script)
+        arguments = [*(benchmark.smoke if smoke else benchmark.full), *more]
+        run([sys.executable, script, *arguments, "--out", str(rows)], 3 * 60 * benchmark.minutes)
         found = read_rows(rows)
     return {
         "name": benchmark.name,
+        "command": " ".join([benchmark.script, *arguments]),
         "at": at,
         "busy": not quiet or others.cores >= QUIET_LOAD,
         "others_cores": round(others.cores, 2),
@@ -277,7 +295,7 @@ def section(found: dict[str, Any]) -> str:
     busy = f"; **busy**: other work ran beside it{others}" if found["busy"] else ""
     where = f"{facts['processor']}, {facts['cores']} cores, {facts['memory_gb']} GB"
     rows = table([Row(**row) for row in found["rows"]])
-    return f"\n{found['at']}, {where}{busy}.\n\n{rows}\n\n"
+    return f"\n`{found['command']}`, {found['at']}, {where}{busy}.\n\n{rows}\n\n"
 
 
 if __name__ == "__main__":

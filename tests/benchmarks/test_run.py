@@ -18,7 +18,7 @@ FACTS = {"processor": "A processor", "cores": 2, "memory_gb": 24}
 
 def result(name: str = "import", busy: bool = False, seconds: float = 1.0) -> dict[str, Any]:
     row = {"name": "reading", "unit": "s", "better": "less", "ours": [seconds], "theirs": [2.0]}
-    facts = {"at": "2026-01-02 03:04", "busy": busy, "machine": FACTS}
+    facts = {"command": "it.py", "at": "2026-01-02 03:04", "busy": busy, "machine": FACTS}
     return {"name": name, **facts, "rows": [row]}
 
 
