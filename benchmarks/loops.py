@@ -120,6 +120,8 @@ class _Stepped:
         from transformers import TrainerCallback
 
         done, go, compute = self._done, self._go, trainer.compute_loss
+        # Else our next batches would be made in the other side's turn.
+        trainer._thread_for_batches = lambda: None
 
         class Wait(TrainerCallback):
             def on_step_end(self, *args: Any, **options: Any) -> None:

@@ -367,7 +367,8 @@ class TrainEmbeddingRecipe(TrainRecipe):
     mini_batch_size: int = _objective(
         16,
         help="How many of a batch's longest texts a cached objective (GradCache) holds in memory "
-        "at once, and so many more of shorter ones; does not change the result.",
+        "at once; of shorter ones as many as have so many tokens together. It does not change the "
+        "result.",
         depends_on=objectives.using("embedding", "mini_batch_size"),
         ge=1,
         le=8192,

@@ -273,6 +273,8 @@ $arguments
     arguments.batch_sampler = Batches
     # Several devices are several processes: none copies the model to all GPUs it can see.
     arguments._n_gpu = min(arguments.n_gpu, 1)
+    if DEVICE != "cpu" and not (arguments.bf16 or arguments.fp16):
+        torch.set_float32_matmul_precision("high")
     trainer = $trainer_class(
         model=model,
         args=arguments,

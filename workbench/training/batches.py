@@ -6,6 +6,7 @@ meet are dealt out like cards, one batch after the other: an epoch of n rows, of
 not meet each other, then has max(n / batch size, g) batches, and sees every row once.
 """
 
+import copy
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -433,3 +434,11 @@ class Ahead:
         if found is _END:
             raise StopIteration
         return found
+
+
+def with_own_tokenizer(model: Any) -> Any:
+    """The same model, weights and all, for a thread that makes batches: reading texts changes how
+    a tokenizer truncates, and dev, or a loss, reads others meanwhile."""
+    inner = getattr(model[0], "model", None)
+    shared = (*model.parameters(), *model.buffers(), model.model_card_data, inner)
+    return copy.deepcopy(model, {id(one): one for one in shared if one is not None})

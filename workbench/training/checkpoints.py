@@ -127,6 +127,13 @@ class Writer:
         if under_way is not None:
             under_way.result()
 
+    def wait_after_failure(self) -> None:
+        """The same where the run has failed by itself: why it did must not be hidden by this."""
+        try:
+            self.wait()
+        except Exception:
+            logger.exception("The last checkpoint could not be written.")
+
 
 class Copies:
     """What a checkpoint holds, copied so that the next steps do not change it."""
@@ -136,8 +143,9 @@ class Copies:
         self.seconds = 0.0
         #: Kept for the next copies: to get new memory takes longer than to fill it.
         self._places: dict[Any, torch.Tensor] = {}
-        #: Copied once a run, for a tokenizer may have very many words: nothing of them changes.
+        #: Copied once a run, for a tokenizer may have very many words: none of them changes.
         self._processors: dict[int, Any] = {}
+        self._impossible = False
 
     def of(
         self, model: Any, optimizer: dict[str, Any], writing: float = 0.0
@@ -148,8 +156,8 @@ class Copies:
         None where there is no room, where a part of the model cannot be copied, or on a CPU where
         ``writing`` (seconds; 0: unknown) takes hardly longer than copying.
         """
-        vain = model.device.type == "cpu" and 0 < writing < WORTH * self.seconds
-        if vain or not self._have_room(model, optimizer):
+        not_worth = model.device.type == "cpu" and 0 < writing < WORTH * self.seconds
+        if self._impossible or not_worth or not self._have_room(model, optimizer):
             self._places.clear()
             return None
         started = time.monotonic()
@@ -158,6 +166,8 @@ class Copies:
         except Exception:
             # A module from a model's own code may hold anything.
             logger.info("Checkpoints are written between steps.", exc_info=True)
+            self._impossible = True
+            self._places.clear()
             return None
         if model.device.type == "cuda":
             torch.cuda.current_stream(model.device).synchronize()
@@ -175,12 +185,13 @@ class Copies:
             for one in state.values()
             if isinstance(one, torch.Tensor)
         )
-        size = sum(one.nbytes for one in (*trained, *model.buffers(), *kept))
+        size = sum(map(_taken, (*trained, *model.buffers(), *kept)))
         return size <= (free_memory(gpu=False) or 0) / 2
 
     def _known(self, model: Any) -> dict[int, Any]:
         """What stands for what in a copy of the model, by the identity of the original."""
-        known: dict[int, Any] = {}
+        # Frozen parts as they are: 8-bit layers hold their weights once more beside the parameters.
+        known: dict[int, Any] = {id(one): one for one in model.modules() if _is_frozen(one)}
         for one in model.parameters():
             copied = torch.nn.Parameter(self._copied(id(one), one)) if one.requires_grad else one
             known[id(one)] = copied
@@ -215,6 +226,19 @@ class Copies:
             self._places[key] = place
         # A GPU's are all fetched together.
         return place.copy_(one.detach(), non_blocking=True)
+
+
+def _taken(one: torch.Tensor) -> int:
+    """Bytes that a copy in main memory takes. torch rounds pinned memory, which a GPU's copies are
+    in, up to a power of two."""
+    return 1 << (one.nbytes - 1).bit_length() if one.is_cuda and one.nbytes else one.nbytes
+
+
+def _is_frozen(module: torch.nn.Module) -> bool:
+    """Whether it has weights, and nothing of it changes in training."""
+    weights = list(module.parameters())
+    changing = any(one.requires_grad for one in weights) or any(True for _ in module.buffers())
+    return bool(weights) and not changing
 
 
 def _link(path: Path, place: Path) -> None:

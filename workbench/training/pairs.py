@@ -138,7 +138,7 @@ class PairCollator:
         self._whole = type(model).preprocess
         self.tokens = Tokens(self._read, model.tokenizer)
 
-        # A function: who copies the model is not to copy the texts.
+        # A function, which deepcopy leaves alone: a method would bring the texts along.
         def preprocess(inputs: Any, prompt: Any = None, **options: Any) -> Any:
             return self._tokenized(model, inputs, prompt, **options)
 

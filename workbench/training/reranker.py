@@ -97,7 +97,7 @@ class RerankerTraining:
             CrossEncoderTrainingArguments,
             run,
             rows,
-            # All are used. Looking for others fails: the library's losses get their scores in a
+            # All are used. Looking for others fails where the loss tokenizes pairs: they come in a
             # BatchEncoding, into which torch does not look.
             ddp_find_unused_parameters=False,
         )

@@ -58,7 +58,7 @@ def training_arguments(
     ``steps`` of the whole run, where they are known.
     """
     if device != "cpu":
-        # From pinned memory; the step that needs them waits for them, nothing else does.
+        # Batches are sent from pinned memory; only the step that needs one waits for it.
         more["accelerator_config"] = {"non_blocking": True}
     return kind(
         output_dir=str(output),
@@ -86,7 +86,7 @@ def training_arguments(
         # mean of the others; the guard must see it.
         logging_steps=1,
         logging_nan_inf_filter=False,
-        # The cadence (see cadence.py) decides when to evaluate and when to save. A strategy must
+        # The cadence (see callbacks.py) decides when to evaluate and when to save. A strategy must
         # be named all the same, else the library keeps no best checkpoint.
         eval_strategy="no",
         save_strategy="steps",
@@ -94,7 +94,7 @@ def training_arguments(
         save_total_limit=recipe.checkpoints_kept,
         metric_for_best_model=f"eval_{recipe.metric}",
         greater_is_better=True,
-        # It would swallow a failure to load the best one; checkpoints.py loads and checks it.
+        # It would swallow a failure to load the best one; the task reads it back.
         load_best_model_at_end=False,
         report_to="none",
         disable_tqdm=True,

@@ -28,7 +28,7 @@ from workbench.errors import JobCancelled
 from workbench.models.contract import Contract
 from workbench.models.image_text import reads_padding
 from workbench.models.precision import tf32
-from workbench.training.batches import Ahead, Batching
+from workbench.training.batches import Ahead, Batching, with_own_tokenizer
 from workbench.training.checkpoints import (
     STATE,
     Copies,
@@ -85,7 +85,9 @@ class Tokens:
     def apart(self, names: Sequence[Hashable], texts: Callable[[], list[Any]]) -> list[Read] | None:
         """Each text's own tokens; None where a batch has more to it than they say."""
         known = self._known(names)
-        return known if known is not None else self._read(names, texts())[1]
+        if known is not None or self.room <= 0:
+            return known
+        return self._read(names, texts())[1]
 
     def batch(self, texts: Sequence[Read]) -> dict[str, Any]:
         """What the tokenizer would make of these texts together."""
@@ -129,7 +131,6 @@ class Tokens:
             torch.equal(again[name], tensors[name]) for name in tensors
         ):
             self.room = 0
-            self._about = None
             self._kept.clear()
             return found, None
         for name, one in zip(names, apart, strict=True):
@@ -151,13 +152,6 @@ def _apart(tensors: dict[str, Any], mask: torch.Tensor) -> list[Read]:
         (line[kept], segments[at][kept] if segments is not None else None)
         for at, (line, kept) in enumerate(zip(ids, read, strict=True))
     ]
-
-
-def with_own_tokenizer(model: Any) -> Any:
-    """The same model, weights and all, for a thread that makes batches: reading texts changes how
-    a tokenizer cuts, and dev, or a loss, reads others meanwhile."""
-    shared = (*model.parameters(), *model.buffers(), model.model_card_data)
-    return copy.deepcopy(model, {id(one): one for one in shared})
 
 
 #: Devices that compute by themselves: batches are made meanwhile, and a step's numbers are not
@@ -183,7 +177,8 @@ DevEvaluation = Callable[[int], dict[str, float]]
 
 
 class _Ours:
-    """The library's step loop, unchanged; what stands around it is ours."""
+    """The library's step loop. Ours are its batches, its checkpoints, how it is measured, and when
+    its numbers are fetched."""
 
     model: Any
     args: Any
@@ -298,7 +293,7 @@ class _Ours:
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **options: Any) -> Any:
         # The model alone is computed in the run's precision, by accelerate; what the loss makes of
-        # its vectors or scores is fp32.
+        # its vectors or scores is fp32 (in an fp32 run on a GPU, TF32 like the model).
         with torch.autocast(self.args.device.type, enabled=False):
             return super().compute_loss(model, inputs, *args, **options)  # type: ignore[misc]
 
@@ -323,10 +318,12 @@ class _Ours:
         self._maker = self._thread_for_batches()
         try:
             return super().train(*args, **options)  # type: ignore[misc]
-        except Exception:
+        except Exception as error:
             # The steps before it are reported, if the device still answers.
             with suppress(Exception):
                 self._fetch()
+            if not isinstance(error, JobCancelled):
+                self.writer.wait_after_failure()
             raise
         finally:
             if self._maker is not None:
@@ -336,7 +333,8 @@ class _Ours:
     def training_step(self, *args: Any, **options: Any) -> Any:
         self.writer.check()
         # Between steps dev is measured, in fp32 like the model before training.
-        with tf32(wanted=self.args.device.type == "cuda" and not self.args.bf16):
+        fp32 = not (self.args.bf16 or self.args.fp16)
+        with tf32(wanted=fp32 and self.args.device.type == "cuda"):
             return super().training_step(*args, **options)  # type: ignore[misc]
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:  # noqa: ARG002
@@ -356,9 +354,10 @@ class _Ours:
         if not self.args.should_save:
             return
         self._save_scaler(str(unfinished))
-        best = checkpoint_folder(output, self.state.best_global_step or step)
-        if self.state.best_global_step and (best == folder or best.is_dir()):
-            self.state.best_model_checkpoint = str(best)
+        if self.state.best_global_step:
+            best = checkpoint_folder(output, self.state.best_global_step)
+            if best == folder or best.is_dir():
+                self.state.best_model_checkpoint = str(best)
         state = copy.copy(self.state)
         state.log_history = list(state.log_history)
         state.stateful_callbacks = {"TrainerControl": self.control.state()}

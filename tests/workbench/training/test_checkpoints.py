@@ -224,6 +224,19 @@ def test_copies_share_what_is_not_trained(tiny: Path) -> None:
     assert torch.equal(optimizer["state"][0]["step"], torch.tensor(2.0))
 
 
+def test_copies_share_a_frozen_layer_with_all_that_it_holds(tiny: Path) -> None:
+    """bitsandbytes keeps 8-bit weights beside the parameters, on the GPU."""
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(tiny), device="cpu")
+    layer: Any = next(one for one in model.modules() if isinstance(one, torch.nn.Linear))
+    layer.requires_grad_(False)
+    layer.state = torch.ones(3)
+    found = Copies().of(model, {"state": {}, "param_groups": []})
+    assert found is not None
+    assert layer in list(found[0].modules())
+
+
 def test_copies_that_take_as_long_as_writing_are_not_made(
     tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

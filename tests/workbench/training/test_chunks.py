@@ -14,7 +14,15 @@ from workbench.recipes.objectives import OBJECTIVES
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.recipes.train_kinds import TrainImageTextRecipe, TrainRerankerRecipe
 from workbench.training import chunks
-from workbench.training.chunks import ON_CPU, Budget, cut, in_chunks
+from workbench.training.chunks import (
+    ON_CPU,
+    Budget,
+    _Drop,
+    _given,
+    _looked_up,
+    cut,
+    in_chunks,
+)
 from workbench.training.image_text import picture_loss
 from workbench.training.loss import embedding_loss
 from workbench.training.objectives import Guide, max_sim
@@ -353,3 +361,29 @@ def test_the_words_table_gets_one_gradient_for_all_chunks(base: Path) -> None:
     with counted:
         vectors.sum().backward()
     assert counted.found == 1
+
+
+def test_checkpointed_dropout_keeps_no_masks() -> None:
+    """What is computed again in the backward pass is not held from the forward one."""
+    kept: list[torch.Tensor] = []
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        kept.append(tensor)
+        return tensor
+
+    numbers = torch.ones(4, 8, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        _Drop.apply(numbers, 0.5)
+    assert [one.dtype for one in kept] == [torch.int16]
+
+
+def test_a_model_may_change_its_words_vectors_in_place() -> None:
+    words = torch.nn.Embedding(5, 3)
+    parts = [{"input_ids": torch.tensor([[1, 2]])}, {"input_ids": torch.tensor([[3, 4, 0]])}]
+    for part, vectors in zip(parts, _looked_up(words, parts), strict=True):
+        with _given(words, part["input_ids"], vectors):
+            found = words(part["input_ids"])
+        found += 1
+        found.sum().backward(retain_graph=True)
+    assert words.weight.grad is not None
+    assert torch.equal(words.weight.grad, torch.ones(5, 3))

@@ -1,4 +1,5 @@
-"""Batches that a thread makes ahead are the same ones, in the same order."""
+"""Batches that a thread makes ahead are the same ones; a step's numbers that are fetched later are
+its own."""
 
 import math
 import threading
@@ -20,9 +21,9 @@ from workbench.errors import JobCancelled, TrainingDiverged
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.recipes.train_kinds import TrainRerankerRecipe
 from workbench.training import trainer
-from workbench.training.batches import Ahead
+from workbench.training.batches import Ahead, with_own_tokenizer
 from workbench.training.distributed import ProcessGroup
-from workbench.training.trainer import Collator, with_own_tokenizer
+from workbench.training.trainer import Collator
 
 # torch and a tiny model.
 pytestmark = pytest.mark.slow
