@@ -186,7 +186,7 @@ class CachedEncoder(_Cached):
         return self._completed(role, digests, self.dimensions, self._in_turn, compute, progress)
 
     def _in_turn(self, missing: Rows) -> list[Rows]:
-        size = PIECE_OF_GPU if self.device.startswith("cuda") else PIECE
+        size = PIECE_OF_GPU if self.how.get("device") == "cuda" else PIECE
         return [missing[start : start + size] for start in range(0, len(missing), size)]
 
 
