@@ -51,7 +51,10 @@ LOSS, APART = "loss of the first step", 1e-4
 
 @dataclass(frozen=True)
 class Against:
-    """A row: ours with some changes to the recipe, and plain with some."""
+    """A row: ours with some changes to the recipe, and plain with some.
+
+    ``name``: with {} for the number format that is chosen here.
+    """
 
     name: str
     ours: dict[str, Any]
@@ -75,18 +78,20 @@ GROUPS = {
     "embedding": Group(
         "embedding",
         (
-            Against("as it comes", {}, {}),
-            Against("dropout 0, plain as it comes", NONE, {}),
-            Against("dropout 0", NONE, NONE),
-            Against("as it comes, plain in fp32", {}, FP32),
-            Against("dropout 0, plain in fp32 as it comes", NONE, FP32),
+            Against("both in {}", {}, {}),
+            Against("ours in {} without dropout, plain in {}", NONE, {}),
+            Against("both in {} without dropout", NONE, NONE),
+            Against("ours in {}, plain in fp32", {}, FP32),
+            Against("ours in {} without dropout, plain in fp32", NONE, FP32),
             Against("both in fp32", FP32, FP32),
         ),
         equal=True,
     ),
-    "full": Group("embedding", (Against("every document fills its length", {}, {}),), full=True),
-    "late-interaction": Group("late-interaction", (Against("as it comes", {}, {}),)),
-    "reranker": Group("reranker", (Against("as it comes", {}, {}),)),
+    "full": Group(
+        "embedding", (Against("every document fills its length, both in {}", {}, {}),), full=True
+    ),
+    "late-interaction": Group("late-interaction", (Against("both in {}", {}, {}),)),
+    "reranker": Group("reranker", (Against("both in {}", {}, {}),)),
 }
 
 
@@ -192,12 +197,13 @@ def measured(workspace: Workspace, group: Group, dataset: str, asked: Any) -> li
     before = matrix_rate()
     found = in_turns(trainers, asked.steps)
     rate = max(before, matrix_rate())
-    about = f"{group.kind}, {choose('auto', 'cpu')}, {asked.length} tokens, "
+    about = f"{group.kind}, {asked.length} tokens, "
+    names = [about + row.name.replace("{}", choose("auto", "cpu")) for row in group.rows]
     rows: list[Row] = []
-    for row, (ours, plain) in zip(group.rows, sides, strict=True):
-        rows += times(about + row.name, found[ours], found[plain])
+    for name, (ours, plain) in zip(names, sides, strict=True):
+        rows += times(name, found[ours], found[plain])
     ours, plain = sides[0]
-    rows.append(shares(about + group.rows[0].name, found[ours], found[plain], rate))
+    rows.append(shares(names[0], found[ours], found[plain], rate))
     if group.equal:
         rows.append(first_losses(workspace, recipe, about))
     return rows
