@@ -83,8 +83,10 @@ class Engines:
     tell: Callable[[str], None] | None = None
     rank: Rank | None = None
     _chosen: Any = field(default=None, init=False)
-    #: Whether an engine is chosen; until then torch computes.
+    #: Whether nothing is left to be found out; until then what was decided before computes, or
+    #: torch.
     settled: bool = field(default=False, init=False)
+    _decision: Decision | None = field(default=None, init=False)
     _key: str = field(default="", init=False)
     _others: "dict[Use, Engines]" = field(default_factory=dict, init=False)
 
@@ -98,9 +100,9 @@ class Engines:
         """The model as it shall encode these texts: itself, or computed by another engine. ``stop``
         is called before each part of a measurement, and may raise."""
         plain = replace(loaded, engines=None)
-        if not self.settled:
-            now = self.worth is not None and len(texts) >= self.worth
-            self._settle(plain, texts if now else None, role, stop or (lambda: None))
+        many = self.worth is not None and len(texts) >= self.worth
+        if not self.settled and (many or self._decision is None):
+            self._settle(plain, texts if many else None, role, stop or (lambda: None))
         if self._chosen is None:
             return plain
         # A model may be used by several contracts, some of longer texts than a graph should read.
@@ -124,18 +126,28 @@ class Engines:
                 self._chosen = self._made(wanted, loaded)
             return
         self._key = self._key or _key(self.digest, self.use, loaded, candidates)
-        known = kept(self.home).get(self._key)
+        before = self._decision
+        known = before or kept(self.home).get(self._key)
         if texts is not None and (known is None or unsure(known)):
             known = self._measured(loaded, candidates, texts, role, stop, known)
         elif known is None:
             return
         elif known["engine"] in (*candidates, FP32):
-            self._chosen = self._made(known["engine"], loaded)
-            if texts is not None and self.rank and "map" not in known:
+            if before is None:
+                self._chosen = self._made(known["engine"], loaded)
+            if texts is not None and self._to_rank(known):
                 known = self._ranked(loaded, known)
-        self.settled = True
-        if self.tell:
+        self._decision = known
+        # Few texts, such as an evaluation's queries, use what was decided; the many documents
+        # after them are still to be measured or ranked by.
+        open_ = self.worth is not None and (unsure(known) or self._to_rank(known))
+        self.settled = texts is not None or not open_
+        if self.tell and known != before:
             self.tell(told(known))
+
+    def _to_rank(self, known: Decision) -> bool:
+        """Whether it is still to be held against the data's judgments."""
+        return self.rank is not None and "map" not in known
 
     def _measured(
         self,
@@ -146,6 +158,8 @@ class Engines:
         stop: Stop,
         before: Decision | None,
     ) -> Decision:
+        # The engine from before gives its memory back to those that are tried.
+        self._chosen = self._decision = None
         enough = texts if len(texts) >= _MOST_TEXTS else usual(self.use)
         found, self._chosen = measure(loaded, candidates, enough, role, self.use, stop, self.rank)
         tries = before.get("tries", 1) + 1 if before else 1

@@ -315,6 +315,43 @@ def test_an_earlier_decision_is_held_against_judgments_once(
     assert "map" not in list(kept(home).values())[-1]
 
 
+def test_few_texts_before_many_leave_a_decision_open(
+    plain: LoadedEmbedding, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An evaluation encodes its queries first, which are few."""
+    monkeypatch.setattr(engine_choice, "LEAST_COSINE", 0.9)
+    made = with_times(monkeypatch, torch=1.0, torch_bf16=0.5, openvino=0.48)
+    plain.with_engines(home, "digest", "tiny", worth=1).encode(TEXTS, "document")
+    heard: list[str] = []
+    how: dict[str, Any] = {"tell": heard.append, "rank": lambda *_: 0.5}
+    made.clear()
+    quick = plain.with_engines(home, "digest", "tiny", worth=len(TEXTS), **how)
+    for _ in range(2):
+        quick.encode(TEXTS[:2], "query")
+    assert made == [OPENVINO] and len(heard) == 1
+    # It was close, so the documents measure it again; more of them do not.
+    for _ in range(2):
+        quick.encode(TEXTS, "document")
+    assert made == [OPENVINO, TORCH, BF16_WEIGHTS, OPENVINO] and len(heard) == 2
+    (decision,) = kept(home).values()
+    assert decision["tries"] == 2 and decision["map"] == {OPENVINO: 0.0}
+
+
+def test_few_texts_before_many_leave_a_decision_to_be_ranked(
+    plain: LoadedEmbedding, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_choice, "LEAST_COSINE", 0.9)
+    made = with_times(monkeypatch, torch=1.0, torch_bf16=0.5, openvino=0.7)
+    plain.with_engines(home, "digest", "tiny", worth=1).encode(TEXTS, "document")
+    made.clear()
+    quick = plain.with_engines(home, "digest", "tiny", worth=len(TEXTS), rank=lambda *_: 0.5)
+    quick.encode(TEXTS[:2], "query")
+    assert "map" not in next(iter(kept(home).values()))
+    quick.encode(TEXTS, "document")
+    assert made == [BF16_WEIGHTS]
+    assert next(iter(kept(home).values()))["map"] == {BF16_WEIGHTS: 0.0}
+
+
 @pytest.mark.parametrize(
     ("others", "rival", "tries"), [(0.0, 0.4, 1), (0.5, 0.4, 3), (0.0, 0.9, 3)]
 )
