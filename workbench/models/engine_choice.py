@@ -23,6 +23,7 @@ import numpy as np
 import psutil
 import torch
 
+from workbench.errors import JobCancelled
 from workbench.models.engines import LONGEST_IN_GRAPH, MAKE, OpenVinoForward, Use, usable
 from workbench.models.inference import least_cosine, spread
 from workbench.models.precision import FP32, TORCH, Decision, forced, keep, kept, processor, told
@@ -62,8 +63,9 @@ _WORDS = (
 )
 
 Stop = Callable[[], None]
-#: The MAP of a model over some judged queries and so many documents; None where none are judged.
-Rank = Callable[[Any, int], float | None]
+#: The MAP of a model over some judged queries and at most so many documents, and how many these
+#: were; None where none are judged.
+Rank = Callable[[Any, int, Stop], tuple[float, int] | None]
 
 
 @dataclass(eq=False)
@@ -136,7 +138,7 @@ class Engines:
             if before is None:
                 self._chosen = self._made(known["engine"], loaded)
             if texts is not None and self._to_rank(known):
-                known = self._ranked(loaded, known)
+                known = self._ranked(loaded, known, stop)
         self._decision = known
         # Few texts, such as an evaluation's queries, use what was decided; the many documents
         # after them are still to be measured or ranked by.
@@ -166,13 +168,13 @@ class Engines:
         about = {"model": self.name, "use": self.use, "tries": tries, "at": time.time()}
         return self._kept({**about, **found})
 
-    def _ranked(self, loaded: Any, known: Decision) -> Decision:
+    def _ranked(self, loaded: Any, known: Decision, stop: Stop) -> Decision:
         """A decision from a time without judgments, with what these say of it."""
         assert self.rank is not None
         if self._chosen is None:
             return known
         engine, each = known["engine"], known["seconds"].get(TORCH, 0.0)
-        about = ranks(self.rank, replace(loaded, precision="fp32"), each)
+        about = ranks(self.rank, replace(loaded, precision="fp32"), each, stop)
         if about is None:
             return known
         known = {**known, "refused": {**known["refused"]}, "map": {}, "ranked": about.documents}
@@ -267,7 +269,7 @@ def measure(
     by_cpu = loaded.device == "cpu" and busy(found)
     costs = found["cpu" if by_cpu else "seconds"]
     stop()
-    judged = ranks(rank, exact, each) if rank and ready else None
+    judged = ranks(rank, exact, each, stop) if rank and ready else None
     if judged:
         found |= {"map": {}, "ranked": judged.documents}
     for name in _best_first(costs):
@@ -327,29 +329,36 @@ def _in_turns(
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """What judged queries find among so many documents, by fp32's vectors."""
+    """What judged queries find by fp32's vectors: MAP over so many documents, of ``most``."""
 
     rank: Rank
-    documents: int
+    most: int
+    stop: Stop
     value: float
+    documents: int
 
     def against(self, name: str, made: Any, changes: dict[str, float]) -> str:
         """Why this engine is not taken, '' where it may be; its change of MAP goes to
         ``changes``."""
-        value = self.rank(made, self.documents)
-        changes[name] = abs((self.value if value is None else value) - self.value)
+        try:
+            found = self.rank(made, self.most, self.stop)
+        except JobCancelled:
+            raise
+        except Exception as error:  # noqa: BLE001 - as where it is made: another engine can do it
+            return _said(error)
+        changes[name] = abs((found[0] if found else self.value) - self.value)
         # Of the last digits' noise nobody is refused.
         if changes[name] <= MOST_MAP + 1e-9:
             return ""
         return f"it moves MAP by {changes[name]:.4f}"
 
 
-def ranks(rank: Rank, exact: Any, each: float) -> Ranked | None:
+def ranks(rank: Rank, exact: Any, each: float, stop: Stop) -> Ranked | None:
     """How fp32 ranks what can be encoded in some seconds at ``each`` a document; None where
     nothing is judged."""
-    count = int(np.clip(SECONDS / 2 / max(each, 1e-4), _LEAST_RANKED, _MOST_RANKED))
-    value = rank(exact, count)
-    return None if value is None else Ranked(rank, count, value)
+    most = int(np.clip(SECONDS / 2 / max(each, 1e-4), _LEAST_RANKED, _MOST_RANKED))
+    found = rank(exact, most, stop)
+    return Ranked(rank, most, stop, *found) if found else None
 
 
 def _worked() -> float:

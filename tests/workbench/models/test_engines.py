@@ -236,6 +236,37 @@ def test_a_measurement_can_be_stopped(
     assert made == [] and kept(home) == {}
 
 
+def test_a_ranking_can_be_stopped_and_an_engine_that_fails_in_it_is_left_out(
+    plain: LoadedEmbedding, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_choice, "LEAST_COSINE", 0.9)
+    with_times(monkeypatch, torch=1.0, torch_bf16=0.5, openvino=0.7)
+    stopped = False
+
+    def stop() -> None:
+        if stopped:
+            raise JobCancelled("stopped")
+
+    def rank(encoder: Any, _most: int, asked: Any) -> tuple[float, int]:
+        nonlocal stopped
+        if isinstance(encoder.model[0].model, engines.Bf16Forward):
+            stopped = cancelled
+            asked()
+            raise RuntimeError("no such shape")
+        return 0.5, 9
+
+    cancelled = True
+    quick = plain.with_engines(home, "digest", "tiny", worth=1, rank=rank)
+    with pytest.raises(JobCancelled):
+        quick.encode(TEXTS, "document", stop=stop)
+    assert kept(home) == {}
+    cancelled = stopped = False
+    quick.encode(TEXTS, "document", stop=stop)
+    (decision,) = kept(home).values()
+    assert decision["engine"] == OPENVINO
+    assert decision["refused"] == {BF16_WEIGHTS: "RuntimeError: no such shape"}
+
+
 def test_weights_alone_are_halved() -> None:
     """Frequencies of rotary positions keep all their digits, or long texts are read wrongly."""
     from transformers import Qwen2Config, Qwen2Model
@@ -267,10 +298,10 @@ def test_what_moves_the_ranking_of_judged_documents_is_refused(
     with_times(monkeypatch, torch=1.0, torch_bf16=0.5, openvino=0.7)
     asked: list[tuple[str, int]] = []
 
-    def rank(encoder: Any, documents: int) -> float:
+    def rank(encoder: Any, most: int, _stop: Any) -> tuple[float, int]:
         forward = type(encoder.model[0].model).__name__
-        asked.append((forward, documents))
-        return {"Bf16Forward": 0.497, "OpenVinoForward": 0.5019}.get(forward, 0.5)
+        asked.append((forward, most))
+        return {"Bf16Forward": 0.497, "OpenVinoForward": 0.5019}.get(forward, 0.5), 77
 
     heard: list[str] = []
     how: dict[str, Any] = {"tell": heard.append, "rank": rank}
@@ -284,7 +315,7 @@ def test_what_moves_the_ranking_of_judged_documents_is_refused(
         OPENVINO: pytest.approx(0.0019),
     }
     assert [name for name, _ in asked] == ["BertModel", "Bf16Forward", "OpenVinoForward"]
-    assert {count for _, count in asked} == {decision["ranked"]} == {300}
+    assert {most for _, most in asked} == {300} and decision["ranked"] == 77
     assert heard == [told(decision)]
     assert "are encoded by openvino" in heard[0] and "differs from fp32's by 0.0019" in heard[0]
 
@@ -297,9 +328,9 @@ def test_an_earlier_decision_is_held_against_judgments_once(
     plain.with_engines(home, "digest", "tiny", worth=1).encode(TEXTS, "document")
     asked: list[int] = []
 
-    def rank(_: Any, documents: int) -> float:
-        asked.append(documents)
-        return 0.5
+    def rank(_: Any, most: int, _stop: Any) -> tuple[float, int]:
+        asked.append(most)
+        return 0.5, most
 
     for _ in range(2):
         made.clear()
@@ -323,7 +354,7 @@ def test_few_texts_before_many_leave_a_decision_open(
     made = with_times(monkeypatch, torch=1.0, torch_bf16=0.5, openvino=0.48)
     plain.with_engines(home, "digest", "tiny", worth=1).encode(TEXTS, "document")
     heard: list[str] = []
-    how: dict[str, Any] = {"tell": heard.append, "rank": lambda *_: 0.5}
+    how: dict[str, Any] = {"tell": heard.append, "rank": lambda *_: (0.5, 9)}
     made.clear()
     quick = plain.with_engines(home, "digest", "tiny", worth=len(TEXTS), **how)
     for _ in range(2):
@@ -344,7 +375,7 @@ def test_few_texts_before_many_leave_a_decision_to_be_ranked(
     made = with_times(monkeypatch, torch=1.0, torch_bf16=0.5, openvino=0.7)
     plain.with_engines(home, "digest", "tiny", worth=1).encode(TEXTS, "document")
     made.clear()
-    quick = plain.with_engines(home, "digest", "tiny", worth=len(TEXTS), rank=lambda *_: 0.5)
+    quick = plain.with_engines(home, "digest", "tiny", worth=len(TEXTS), rank=lambda *_: (0.5, 9))
     quick.encode(TEXTS[:2], "query")
     assert "map" not in next(iter(kept(home).values()))
     quick.encode(TEXTS, "document")

@@ -181,7 +181,8 @@ def test_an_index_knows_what_computes_it_and_its_questions(
         opened.indexes.remove(wanted.name)
     assert decided == ["questions"], "a small index is built sooner without"
     assert heard["tell"] == context.note
-    assert 0 < heard["rank"](heard["model"], 40) <= 1
+    value, documents = heard["rank"](heard["model"], 40, context.check_cancelled)
+    assert 0 < value <= 1 and 0 < documents <= 40
 
 
 def test_what_computes_questions_is_measured_when_nobody_asks(
