@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,30 @@ def test_an_index_knows_what_computes_it_and_its_questions(
     assert heard["tell"] == context.note
     value, documents = heard["rank"](heard["model"], 40, context.check_cancelled)
     assert 0 < value <= 1 and 0 < documents <= 40
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"), [(RuntimeError("no memory"), False), (JobCancelled("stopped"), True)]
+)
+def test_a_finished_index_stays_whatever_measuring_its_questions_says(
+    opened: Workspace, error: Exception, raised: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workbench.models.load import LoadedEmbedding
+    from workbench.search import making
+
+    def fails(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(making, "WORTH", 1)
+    monkeypatch.setattr(LoadedEmbedding, "decided", fails)
+    wanted = prepare(IndexRecipe(dataset="animals", model="one", name="whole"), opened, False)
+    try:
+        with pytest.raises(JobCancelled) if raised else nullcontext():
+            making.run_build(wanted, FakeContext(opened))
+        record = opened.indexes.get("whole")
+        assert (opened.indexes.folder("whole") / "documents.arrow").is_file() and record.documents
+    finally:
+        opened.indexes.remove("whole")
 
 
 def test_what_computes_questions_is_measured_when_nobody_asks(
