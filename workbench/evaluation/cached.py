@@ -36,8 +36,8 @@ Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 Stop = Callable[[], None]
 Progress = Callable[[int, int], None]
-#: MAP of a model over judged queries and so many documents (:func:`.measure.ranking`).
-Rank = Callable[[Any, int], float | None]
+#: MAP of a model over judged queries and a number of documents (:func:`.measure.ranking`).
+Rank = Callable[[Any, int, Stop], tuple[float, int] | None]
 
 #: Texts encoded, and kept, at a time: what a killed job loses at most. Fewer would waste more on
 #: padding, since texts are sorted by length within a piece; and a GPU waits at the end of each.
@@ -73,6 +73,8 @@ class Quickened(Protocol):
         tell: Callable[[str], None] | None,
         rank: Rank | None,
     ) -> Any: ...
+
+    def computed(self, texts: Sequence[str], role: Any, stop: Stop | None = None) -> Any: ...
 
 
 def with_cache(

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -15,13 +16,16 @@ from workbench.errors import BadInput, WorkbenchError
 from workbench.evaluation.exact_search import Run, cut, merge, nothing, search, widen
 from workbench.evaluation.metrics import Scores, score_run
 from workbench.evaluation.pictures import PICTURE
-from workbench.evaluation.pool import Pool, Rows, dev_pool
+from workbench.evaluation.pool import Pool, Rows, small_pool
 from workbench.evaluation.texts import join_documents
 from workbench.models.contract import Contract
 from workbench.recipes.base import dimensions_of
 
 Stop = Callable[[], None]
 Progress = Callable[[int, int], None]
+#: Of a model: its MAP over judged queries and at most so many documents, and how many these were.
+#: None where nothing is judged. The last is called before each batch, and may raise.
+Rank = Callable[[Any, int, Stop], tuple[float, int] | None]
 T = TypeVar("T")
 
 
@@ -75,20 +79,24 @@ def score(pool: Pool, run: Run) -> Measured:
     return Measured(run, score_run(pool.queries, run.documents, pool.judgments))
 
 
-def ranking(reader: DatasetReader, split: str | None = None) -> Callable[[Any, int], float | None]:
-    """Of a model: its MAP over some judged queries of a data set and so many of its documents, the
-    judged ones among them. None where nothing is judged; the first split that is, where none is
-    named."""
+def ranking(reader: DatasetReader, split: str | None = None) -> Rank:
+    """Ranks some judged queries of a data set over some of its documents, the same ones for each
+    model that is given; of the first split that has judged ones, where none is named."""
 
-    def rank(encoder: Any, documents: int) -> float | None:
+    @lru_cache(maxsize=1)
+    def judged(documents: int) -> Pool | None:
         most = min(_RANKING, documents // 2)
-        how: dict[str, Any] = {"max_queries": most, "max_documents": documents, "seed": 0}
         for one in [split] if split else ("dev", "test", "train"):
             if reader.counts["splits"].get(one):
                 with suppress(BadInput):
-                    measured = measure(encoder, dev_pool(reader, split=one, **how))
-                    return measured.scores.means()[HEADLINE]
+                    return small_pool(reader, one, queries=most, documents=documents)
         return None
+
+    def rank(encoder: Any, documents: int, stop: Stop) -> tuple[float, int] | None:
+        pool = judged(documents)
+        if pool is None:
+            return None
+        return measure(encoder, pool, stop=stop).scores.means()[HEADLINE], pool.documents
 
     return rank
 

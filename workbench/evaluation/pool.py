@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain, zip_longest
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,6 +23,8 @@ Rows = NDArray[np.int64]
 
 #: Documents whose vectors are in memory at once: 10,000 of 1,024 dimensions take 40 MB.
 BLOCK = 10_000
+#: Of what stands for the whole data set.
+_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -148,14 +151,56 @@ def dev_pool(
     judgments = read_judgments(reader, split)
     queries = _judged_queries(reader, split, judgments, max_queries, seed)
     rows = queries["row"].to_numpy().astype(np.int64)
-    chosen = _pool_documents(reader, rows, judgments, max_documents, seed)
+    chosen = _pool_documents(reader, split, rows, judgments, max_documents, seed)
+    return _pool_over(reader, queries, judgments, chosen, exclude)
+
+
+def small_pool(reader: DatasetReader, split: str, *, queries: int, documents: int) -> Pool:
+    """Never more documents than that, however many are judged: two ways to compute a model can
+    then be compared in little time.
+
+    Of each query's judged documents it has as many as all queries leave room for, relevant ones
+    and others in turn; what was judged of the rest is as if it were not there. Raises
+    :class:`BadInput` when the split has no query with a relevant document.
+    """
+    judgments = read_judgments(reader, split)
+    asked = _judged_queries(reader, split, judgments, queries, _SEED)
+    rows = asked["row"].to_numpy().astype(np.int64)
+    few = _few_judged(rows, judgments, documents // len(rows))
+    chosen = _pool_documents(reader, split, rows, few, documents, _SEED)
+    there = set(chosen.tolist())
+    inside = {
+        query: {one: grade for one, grade in judgments[query].items() if one in there}
+        for query in rows.tolist()
+    }
+    return _pool_over(reader, asked, inside, chosen, AUTO)
+
+
+def _few_judged(rows: Rows, judgments: Judgments, most: int) -> Judgments:
+    """The same of at most so many documents of each query, chosen by chance."""
+    random = np.random.default_rng(_SEED)
+    found = {}
+    for query in rows.tolist():
+        judged = judgments[query]
+        relevant = random.permutation([one for one, grade in judged.items() if grade >= 1])
+        others = random.permutation([one for one, grade in judged.items() if grade < 1])
+        in_turn = chain.from_iterable(zip_longest(relevant.tolist(), others.tolist()))
+        some = [one for one in in_turn if one is not None][:most]
+        found[query] = {one: judged[one] for one in some}
+    return found
+
+
+def _pool_over(
+    reader: DatasetReader, queries: Any, judgments: Judgments, chosen: Rows, exclude: str
+) -> Pool:
+    """These queries (a table with row, id and text) against the documents at the chosen rows."""
     table = reader.documents_at(chosen.tolist())
     # Rows are those of the whole data set, so the places are laid out over all of them.
     places = np.zeros(int(reader.counts["documents"]), dtype=np.int64)
     places[chosen] = pc.rank(table["id"], tiebreaker="first").to_numpy()
     own, own_relevant = own_documents(reader, queries, judgments, exclude)
     return Pool(
-        queries=rows,
+        queries=queries["row"].to_numpy().astype(np.int64),
         texts=queries["text"].to_pylist(),
         judgments=judgments,
         documents=len(chosen),
@@ -204,12 +249,17 @@ def _fewer(table: Any, most: int | None, seed: int) -> Any:
 
 
 def _pool_documents(
-    reader: DatasetReader, queries: Rows, judgments: Judgments, most: int | None, seed: int
+    reader: DatasetReader,
+    split: str,
+    queries: Rows,
+    judgments: Judgments,
+    most: int | None,
+    seed: int,
 ) -> Rows:
     total = int(reader.counts["documents"])
     most = total if most is None else most
     judged = np.array(sorted({one for q in queries for one in judgments[int(q)]}), dtype=np.int64)
-    candidates = reader.candidates("dev")
+    candidates = reader.candidates(split)
     asked = np.isin(candidates["query"].to_numpy(), queries)
     hard = np.unique(candidates["document"].to_numpy()[asked])
     random = np.random.default_rng(seed)

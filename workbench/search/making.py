@@ -6,6 +6,7 @@ stopped goes on from the kept encodings (``workbench.evaluation.encoding_cache``
 what was encoded is read, not encoded again, and the rest is quick.
 """
 
+import logging
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from storage.records import Index
 from workbench.data.reader import DatasetReader
-from workbench.errors import BadInput
+from workbench.errors import BadInput, JobCancelled
 from workbench.evaluation.cached import CachedEncoder, with_cache
 from workbench.evaluation.measure import Encoder, ranking
 from workbench.evaluation.pictures import OnPictures, no_pictures
@@ -39,6 +40,8 @@ from workbench.search.plan import PlannedIndex, Spool, check_memory, make_plan
 from workbench.search.staleness import identity
 from workbench.search.texts import as_rows, numbered, write_documents
 
+log = logging.getLogger(__name__)
+
 # What an index finds of what an exact search finds, and how quickly.
 #
 # The measure is recall@10: of the ten best documents by the model's full vectors, the share that
@@ -46,7 +49,7 @@ from workbench.search.texts import as_rows, numbered, write_documents
 
 DEPTH = 10
 #: Queries of the sample; enough to tell .95 from .98. Where an index compares all of a million
-#: documents, those would take a minute: after some seconds the least has to do.
+#: documents, those would take a minute: after some seconds no more than the least are asked.
 QUERIES, LEAST, SECONDS = 200, 50, 10.0
 _SEED = 13
 #: Scores this close are the same, as a part of both vectors' lengths: another order of adding up
@@ -312,24 +315,31 @@ def run_build(recipe: IndexRecipe, context: JobContext) -> dict[str, Any]:
     try:
         made = make_folder(material, folder, material.rows())
         context.check_cancelled()
-        _decide_questions(material, made.documents)
         record = _save(material, made, id, dataset.id, version)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    # The index is whole without it.
+    _decide_questions(material, made.documents)
     return result_of(record, dataset.name, time.monotonic() - started)
 
 
 def _decide_questions(material: IndexSource, documents: int) -> None:
     """Measure now what computes single questions, as the search process would load the model: else
-    it does when nobody asks. A small index is built sooner without."""
+    it does when nobody asks, and so it does where measuring fails. A small index is built sooner
+    without."""
     recipe, encoder, context = material.recipe, material.encoder, material.context
     model = encoder.model if isinstance(encoder, CachedEncoder) else encoder
     as_searched = (recipe.device, recipe.precision) == ("auto", "auto")
     if as_searched and documents >= WORTH and isinstance(model, LoadedEmbedding):
         message = "Measuring how questions are computed"
         context.progress(documents, documents, material.unit, message)
-        model.used("questions").decided(context.check_cancelled)
+        try:
+            model.used("questions").decided(context.check_cancelled)
+        except JobCancelled:
+            raise
+        except Exception:
+            log.exception("How questions are computed could not be measured.")
 
 
 def result_of(record: Index, dataset: str, seconds: float) -> dict[str, Any]:

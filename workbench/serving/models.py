@@ -1,6 +1,7 @@
 """Which models are served, under which names, and for what. Torch-free."""
 
 import difflib
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from workbench.models.resolve import ResolvedModel, resolve
 from workbench.search.client import SearchClient
 from workbench.search.protocol import Role
 from workbench.workspace import Workspace
+
+log = logging.getLogger(__name__)
 
 OWNER = "retrieval-workbench"
 #: After a model's name, what the texts are: for clients that cannot send ``input_type``.
@@ -126,13 +129,22 @@ def _warm(one: Served, search: SearchClient) -> None:
     if one.embeds:
         try:
             search.embed(one.known, ["warm"])
-            search.warm_served(one.known)
-            return
         except ModelUnusable:
             # Of what nobody knows yet it may be the other kind.
             if not one.reranks:
                 raise
+        else:
+            _measure(one, search)
+            return
     search.rerank(one.known, "warm", ["warm"])
+
+
+def _measure(one: Served, search: SearchClient) -> None:
+    """Find out what computes its texts; where that fails, it is served all the same."""
+    try:
+        search.warm_served(one.known)
+    except WorkbenchError as error:
+        log.warning("What computes '%s' the fastest could not be measured: %s", one.name, error)
 
 
 def _served(workspace: Workspace, given: str, found: ResolvedModel) -> Served:

@@ -17,8 +17,7 @@ from tests.workbench.models import tiny
 from tests.workbench.models.fakes import FakeWorkspace
 from workbench.errors import BadInput, JobCancelled
 from workbench.models import engine_choice, engines, precision
-from workbench.models.engine_choice import usual
-from workbench.models.engines import usable
+from workbench.models.engines import usable, usual
 from workbench.models.inference import computed, least_cosine, spread
 from workbench.models.load import PRECISION_VARIABLE, LoadedEmbedding, load_embedding
 from workbench.models.locate import locate
@@ -173,12 +172,17 @@ def test_an_engine_that_fails_is_left_out_with_its_reason(
     assert quick.encode(TEXTS, "document").shape == (len(TEXTS), 32)
     (key,), (decision,) = kept(home).keys(), kept(home).values()
     assert decision["refused"] == {OPENVINO: "RuntimeError: no such instruction"}
-    # One that was chosen, and no longer works, is done without.
-    keep(home, key, decision | {"engine": OPENVINO})
+    # One that was chosen, and no longer works, is done without: the next best takes its place.
+    seconds = {TORCH: 1.0, BF16_WEIGHTS: 2.0, OPENVINO: 0.1}
+    keep(home, key, decision | {"engine": OPENVINO, "seconds": seconds, "refused": {}, "others": 0})
     caplog.clear()
-    later = plain.with_engines(home, "digest", "tiny")
+    heard: list[str] = []
+    later = plain.with_engines(home, "digest", "tiny", tell=heard.append)
     np.testing.assert_array_equal(later.encode(TEXTS, "query"), plain.encode(TEXTS, "query"))
-    assert "computed by torch, as openvino cannot" in caplog.text
+    for said in (caplog.text, *heard):
+        assert "'tiny' are encoded by torch on" in said
+        assert "openvino was not taken: RuntimeError: no such instruction." in said
+    assert len(heard) == 1
 
 
 @pytest.mark.parametrize("wanted", [TORCH, BF16_WEIGHTS, OPENVINO])
@@ -236,6 +240,37 @@ def test_a_measurement_can_be_stopped(
     assert made == [] and kept(home) == {}
 
 
+def test_a_ranking_can_be_stopped_and_an_engine_that_fails_in_it_is_left_out(
+    plain: LoadedEmbedding, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_choice, "LEAST_COSINE", 0.9)
+    with_times(monkeypatch, torch=1.0, torch_bf16=0.5, openvino=0.7)
+    stopped = False
+
+    def stop() -> None:
+        if stopped:
+            raise JobCancelled("stopped")
+
+    def rank(encoder: Any, _most: int, asked: Any) -> tuple[float, int]:
+        nonlocal stopped
+        if isinstance(encoder.model[0].model, engines.Bf16Forward):
+            stopped = cancelled
+            asked()
+            raise RuntimeError("no such shape")
+        return 0.5, 9
+
+    cancelled = True
+    quick = plain.with_engines(home, "digest", "tiny", worth=1, rank=rank)
+    with pytest.raises(JobCancelled):
+        quick.encode(TEXTS, "document", stop=stop)
+    assert kept(home) == {}
+    cancelled = stopped = False
+    quick.encode(TEXTS, "document", stop=stop)
+    (decision,) = kept(home).values()
+    assert decision["engine"] == OPENVINO
+    assert decision["refused"] == {BF16_WEIGHTS: "RuntimeError: no such shape"}
+
+
 def test_weights_alone_are_halved() -> None:
     """Frequencies of rotary positions keep all their digits, or long texts are read wrongly."""
     from transformers import Qwen2Config, Qwen2Model
@@ -267,10 +302,10 @@ def test_what_moves_the_ranking_of_judged_documents_is_refused(
     with_times(monkeypatch, torch=1.0, torch_bf16=0.5, openvino=0.7)
     asked: list[tuple[str, int]] = []
 
-    def rank(encoder: Any, documents: int) -> float:
+    def rank(encoder: Any, most: int, _stop: Any) -> tuple[float, int]:
         forward = type(encoder.model[0].model).__name__
-        asked.append((forward, documents))
-        return {"Bf16Forward": 0.497, "OpenVinoForward": 0.5019}.get(forward, 0.5)
+        asked.append((forward, most))
+        return {"Bf16Forward": 0.497, "OpenVinoForward": 0.5019}.get(forward, 0.5), 77
 
     heard: list[str] = []
     how: dict[str, Any] = {"tell": heard.append, "rank": rank}
@@ -284,7 +319,7 @@ def test_what_moves_the_ranking_of_judged_documents_is_refused(
         OPENVINO: pytest.approx(0.0019),
     }
     assert [name for name, _ in asked] == ["BertModel", "Bf16Forward", "OpenVinoForward"]
-    assert {count for _, count in asked} == {decision["ranked"]} == {300}
+    assert {most for _, most in asked} == {300} and decision["ranked"] == 77
     assert heard == [told(decision)]
     assert "are encoded by openvino" in heard[0] and "differs from fp32's by 0.0019" in heard[0]
 
@@ -297,9 +332,9 @@ def test_an_earlier_decision_is_held_against_judgments_once(
     plain.with_engines(home, "digest", "tiny", worth=1).encode(TEXTS, "document")
     asked: list[int] = []
 
-    def rank(_: Any, documents: int) -> float:
-        asked.append(documents)
-        return 0.5
+    def rank(_: Any, most: int, _stop: Any) -> tuple[float, int]:
+        asked.append(most)
+        return 0.5, most
 
     for _ in range(2):
         made.clear()
@@ -313,6 +348,137 @@ def test_an_earlier_decision_is_held_against_judgments_once(
     quick = plain.with_engines(home, "else", "tiny", worth=1, rank=lambda *_: None)
     quick.encode(TEXTS, "document")
     assert "map" not in list(kept(home).values())[-1]
+
+
+def test_few_texts_before_many_leave_a_decision_open(
+    plain: LoadedEmbedding, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An evaluation encodes its queries first, which are few."""
+    monkeypatch.setattr(engine_choice, "LEAST_COSINE", 0.9)
+    made = with_times(monkeypatch, torch=1.0, torch_bf16=0.5, openvino=0.48)
+    plain.with_engines(home, "digest", "tiny", worth=1).encode(TEXTS, "document")
+    heard: list[str] = []
+    how: dict[str, Any] = {"tell": heard.append, "rank": lambda *_: (0.5, 9)}
+    made.clear()
+    quick = plain.with_engines(home, "digest", "tiny", worth=len(TEXTS), **how)
+    for _ in range(2):
+        quick.encode(TEXTS[:2], "query")
+    assert made == [OPENVINO] and len(heard) == 1
+    # It was close, so the documents measure it again; more of them do not.
+    for _ in range(2):
+        quick.encode(TEXTS, "document")
+    assert made == [OPENVINO, TORCH, BF16_WEIGHTS, OPENVINO] and len(heard) == 2
+    (decision,) = kept(home).values()
+    assert decision["tries"] == 2 and decision["map"] == {OPENVINO: 0.0}
+
+
+def test_few_texts_before_many_leave_a_decision_to_be_ranked(
+    plain: LoadedEmbedding, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_choice, "LEAST_COSINE", 0.9)
+    made = with_times(monkeypatch, torch=1.0, torch_bf16=0.5, openvino=0.7)
+    plain.with_engines(home, "digest", "tiny", worth=1).encode(TEXTS, "document")
+    made.clear()
+    quick = plain.with_engines(home, "digest", "tiny", worth=len(TEXTS), rank=lambda *_: (0.5, 9))
+    quick.encode(TEXTS[:2], "query")
+    assert "map" not in next(iter(kept(home).values()))
+    quick.encode(TEXTS, "document")
+    assert made == [BF16_WEIGHTS]
+    assert next(iter(kept(home).values()))["map"] == {BF16_WEIGHTS: 0.0}
+
+
+@pytest.mark.parametrize(
+    ("moved", "chosen", "refused"),
+    [
+        (("BertModel",), OPENVINO, {TORCH}),
+        (("BertModel", "OpenVinoForward"), BF16_WEIGHTS, {TORCH, OPENVINO}),
+        (("BertModel", "OpenVinoForward", "Bf16Forward"), FP32, {TORCH, OPENVINO, BF16_WEIGHTS}),
+    ],
+)
+def test_an_earlier_decision_for_torch_is_ranked_and_the_next_best_stands_in(
+    plain: LoadedEmbedding,
+    home: Path,
+    moved: tuple[str, ...],
+    chosen: str,
+    refused: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine_choice, "LEAST_COSINE", 0.9)
+    with_times(monkeypatch, torch=0.5, torch_bf16=0.9, openvino=0.7)
+    plain.with_engines(home, "digest", "tiny", worth=1).encode(TEXTS, "document")
+    assert next(iter(kept(home).values()))["engine"] == TORCH
+
+    def rank(encoder: Any, most: int, _stop: Any) -> tuple[float, int]:
+        forward = type(encoder.model[0].model).__name__
+        exact = forward == "BertModel" and encoder.precision == "fp32"
+        return (0.5 if exact or forward not in moved else 0.4), most
+
+    quick = plain.with_engines(home, "digest", "tiny", worth=1, rank=rank)
+    found = quick.encode(TEXTS, "document")
+    (decision,) = kept(home).values()
+    assert decision["engine"] == chosen and decision["refused"].keys() == refused
+    assert decision["map"].keys() == refused | {chosen} - {FP32}
+    expected = engines.MAKE[chosen](plain, "texts").encode(TEXTS, "document")
+    assert least_cosine(found, expected) > 0.99999
+
+
+def test_torch_in_fp32_is_not_ranked(
+    plain: LoadedEmbedding, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_times(monkeypatch, torch=0.5)
+
+    def rank(*_: Any) -> tuple[float, int]:
+        raise AssertionError("it is what others are held against")
+
+    exact = replace(plain, precision="fp32")
+    for _ in ("measured", "kept"):
+        quick = exact.with_engines(home, "digest", "tiny", worth=1, rank=rank)
+        quick.encode(TEXTS, "document")
+        assert quick.engines is not None and quick.engines.settled
+    assert next(iter(kept(home).values()))["engine"] == TORCH
+
+
+@pytest.mark.parametrize(
+    ("size", "cosine", "moved", "why"),
+    [
+        ("small", 0.9, 0.0, ""),
+        ("small", 1.1, 0.0, "its least cosine"),
+        ("small", 0.9, 0.1, "it moves MAP by 0.1000"),
+        ("large", 0.9, 0.1, ""),
+        ("large", 1.1, 0.0, "its least cosine"),
+    ],
+)
+def test_what_is_too_small_or_large_to_try_is_near_to_fp32_all_the_same(
+    plain: LoadedEmbedding,
+    home: Path,
+    size: str,
+    cosine: float,
+    moved: float,
+    why: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine_choice, "LEAST_COSINE", cosine)
+    bounds = {"small": (1000.0, 1000.0), "large": (0.0, 0.0)}[size]
+    for name, seconds in zip(("_QUICKEST", "_SLOWEST"), bounds, strict=True):
+        monkeypatch.setattr(engine_choice, name, seconds)
+    ranked: list[str] = []
+
+    def rank(encoder: Any, most: int, _stop: Any) -> tuple[float, int]:
+        ranked.append(encoder.precision)
+        return (0.5 if encoder.precision == "fp32" else 0.5 - moved), most
+
+    for _ in ("measured", "kept"):
+        quick = plain.with_engines(home, "digest", "tiny", worth=1, rank=rank)
+        found = quick.encode(TEXTS, "document")
+        expected = replace(plain, precision="fp32") if why else plain
+        np.testing.assert_array_equal(found, expected.encode(TEXTS, "document"))
+    (decision,) = kept(home).values()
+    assert decision["engine"] == (FP32 if why else TORCH)
+    assert decision["refused"].get(TORCH, "").startswith(why)
+    assert f"the model is {'too large' if size == 'large' else 'small'}" in told(decision)
+    # Ranking with a large model would take minutes.
+    near = size == "small" and cosine < 1
+    assert ranked == (["fp32", "bf16"] if near else [])
 
 
 @pytest.mark.parametrize(
@@ -361,10 +527,21 @@ def test_nobody_waits_while_it_is_measured(
     np.testing.assert_array_equal(quick.encode(TEXTS, "query"), plain.encode(TEXTS, "query"))
     assert made == [] and kept(home) == {}
     parts: list[int] = []
-    assert not quick.decided(lambda: parts.append(1))
-    assert made == [TORCH, BF16_WEIGHTS, OPENVINO] and len(parts) > 3
-    assert quick.decided(lambda: None)
+    for _ in range(2):
+        quick.decided(lambda: parts.append(1))
+        assert made == [TORCH, BF16_WEIGHTS, OPENVINO] and len(parts) > 3
     assert quick.computed(TEXTS, "query").model is not plain.model
+
+
+def test_what_computes_questions_is_told_too(
+    plain: LoadedEmbedding, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_choice, "LEAST_COSINE", 0.9)
+    with_times(monkeypatch)
+    heard: list[str] = []
+    quick = plain.with_engines(home, "digest", "tiny", tell=heard.append)
+    quick.used("questions").decided(lambda: None)
+    assert [one.partition(" 'tiny'")[0] for one in heard] == ["Single questions to"]
 
 
 def test_a_containers_memory_counts(

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -167,9 +168,8 @@ def test_an_index_knows_what_computes_it_and_its_questions(
         heard.update(about, model=model)
         return model.with_engines(opened.home, "digest", "one")
 
-    def decide(loaded: Any, _stop: Any) -> bool:
+    def decide(loaded: Any, _stop: Any) -> None:
         decided.append(loaded.engines.use)
-        return True
 
     monkeypatch.setattr(making, "with_cache", with_cache)
     monkeypatch.setattr(LoadedEmbedding, "decided", decide)
@@ -181,7 +181,32 @@ def test_an_index_knows_what_computes_it_and_its_questions(
         opened.indexes.remove(wanted.name)
     assert decided == ["questions"], "a small index is built sooner without"
     assert heard["tell"] == context.note
-    assert 0 < heard["rank"](heard["model"], 40) <= 1
+    value, documents = heard["rank"](heard["model"], 40, context.check_cancelled)
+    assert 0 < value <= 1 and 0 < documents <= 40
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"), [(RuntimeError("no memory"), False), (JobCancelled("stopped"), True)]
+)
+def test_a_finished_index_stays_whatever_measuring_its_questions_says(
+    opened: Workspace, error: Exception, raised: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from workbench.models.load import LoadedEmbedding
+    from workbench.search import making
+
+    def fails(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(making, "WORTH", 1)
+    monkeypatch.setattr(LoadedEmbedding, "decided", fails)
+    wanted = prepare(IndexRecipe(dataset="animals", model="one", name="whole"), opened, False)
+    try:
+        with pytest.raises(JobCancelled) if raised else nullcontext():
+            making.run_build(wanted, FakeContext(opened))
+        record = opened.indexes.get("whole")
+        assert (opened.indexes.folder("whole") / "documents.arrow").is_file() and record.documents
+    finally:
+        opened.indexes.remove("whole")
 
 
 def test_what_computes_questions_is_measured_when_nobody_asks(

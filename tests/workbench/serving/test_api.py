@@ -45,6 +45,8 @@ class FakeSearch:
 
     def warm_served(self, model: str) -> None:
         self.warmed.append(f"measures {model}")
+        if model == "id-slow":
+            raise SearchUnavailable("The search did not answer.")
 
     def rerank(self, model: str, query: str, documents: Sequence[str]) -> None:
         self.warmed.append(f"orders {model}")
@@ -324,6 +326,17 @@ def test_every_model_is_warmed_though_one_fails() -> None:
         *("orders id-broken", "embeds id-fetched", "orders id-fetched"),
         *("embeds id-e", "measures id-e"),
     ]
+
+
+def test_a_model_is_served_though_its_engines_cannot_be_measured(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    search = FakeSearch()
+    slow = Served("e", "id-slow", "embedding", 3, normalize=True, created=1)
+    search.embed = lambda *_: None  # type: ignore[method-assign]
+    assert Catalogue((slow,)).warm(search) == {}  # type: ignore[arg-type]
+    assert search.warmed == ["measures id-slow"]
+    assert "What computes 'e' the fastest could not be measured" in caplog.text
 
 
 async def test_who_closes_the_connection_is_not_worked_for() -> None:
