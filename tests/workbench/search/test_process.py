@@ -185,7 +185,7 @@ def test_who_gives_up_waiting_leaves_the_others_request_alone(opened: Workspace)
             long = pool.submit(client._ask, Reranked())
             process = client._process
             assert process is not None
-            wait_until(process._turn.locked)
+            wait_until(process._line.taken)
             with pytest.raises(SearchUnavailable, match="busy with other requests for 4 seconds"):
                 client._ask(_STATUS)
             assert not gone(pid)
@@ -217,6 +217,56 @@ def test_waiting_for_others_takes_nothing_of_ones_own_time(opened: Workspace) ->
         assert [timeout for _, timeout in asked] == [4, 4, 4]
     finally:
         client.close()
+
+
+def test_the_line_keeps_its_order_and_lets_two_share() -> None:
+    line = resident_process.Line()
+    assert line.enter(0) and not line.enter(0) and not line.enter(0, shares=True)
+    line.leave()
+    assert line.enter(0, shares=True) and line.enter(0, shares=True)
+    assert not line.enter(0, shares=True), "a third would only wait"
+    line.leave(shares=True)
+    alone = threading.Thread(target=line.enter, args=(300,))
+    alone.start()
+    wait_until(lambda: len(line._waiting) == 1)
+    assert not line.enter(0, shares=True), "it came after one that waits"
+    line.leave(shares=True)
+    alone.join(300)
+    assert line.taken() and not line.enter(0)
+    line.leave()
+    assert not line.taken()
+
+
+def test_texts_to_encode_share_with_each_other_alone(
+    client: SearchClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a long second stage they give up waiting, and it goes on."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    client._ask(_STATUS)
+    process = client._process
+    assert process is not None
+    done, both, given = threading.Event(), threading.Barrier(2), []
+
+    def works(_process: object, message: bytes, timeout: float) -> dict[str, Any]:
+        given.append(timeout)
+        assert both.wait(300) >= 0 if b"embed" in message else done.wait(300)
+        return {"answer": None}
+
+    monkeypatch.setattr(resident_process.ResidentProcess, "_ask", works)
+    score = Score("one", ["query"], ["document"], [(0, 0)]).to_dict()
+    embed = Embed("one", ["text"], "document").to_dict()
+    with ThreadPoolExecutor(2) as pool:
+        long = pool.submit(process.ask, score, 300)
+        wait_until(process._line.taken)
+        with pytest.raises(resident_process.Busy):
+            process.ask(embed, 0, shares=True)
+        assert process.alive() and not long.done()
+        done.set()
+        assert long.result(300) == {"answer": None}
+        # Each waits for the other one to be there too, and has the time that both need.
+        list(pool.map(lambda _: process.ask(embed, 300, shares=True), range(2)))
+    assert given == [300, 600, 600]
 
 
 def test_who_gives_up_waiting_to_write_leaves_the_other_one_alone(client: SearchClient) -> None:
