@@ -288,13 +288,13 @@ class SearchClient:
                     "Try again when they are done.",
                     late=True,
                 ) from error
-            except TimedOut as error:
+            except TimedOut as out:
                 self._discard(process)
                 raise SearchUnavailable(
-                    f"The search did not answer within {seconds:.0f} seconds and was stopped.",
+                    f"The search did not answer within {out.seconds:.0f} seconds and was stopped.",
                     "Try again; a large model may need a GPU, or fewer candidates.",
                     late=True,
-                ) from error
+                ) from out
             except (OSError, EOFError) as error:
                 # It died, or ended as idle just now. A new one gets one chance.
                 self._discard(process)

@@ -3,7 +3,8 @@ Imports torch: the resident worker only."""
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -66,6 +67,10 @@ class Engine:
         self._indexes: LruCache[OpenIndex] = LruCache(_INDEXES_KEPT)
         self._ready: LruCache[tuple[OpenIndex, Encodes]] = LruCache(_READY_KEPT)
         self._lock = threading.Lock()
+        #: How many encode outside the lock, and how many measurements go on, in which nobody may.
+        self._outside = 0
+        self._measurements = 0
+        self._changed = threading.Condition()
         #: Models of which it is not known yet what computes them the fastest.
         self._undecided: list[LoadedEmbedding] = []
 
@@ -140,14 +145,33 @@ class Engine:
                 self._scorer(reranker)[0].score(["warm"], ["warm"], np.zeros((1, 2), np.int64))
             loaded = self._resolved(resolve(self._workspace, served)) if served else None
             if isinstance(loaded, LoadedEmbedding):
-                loaded.served().decided(self._give_way)
+                with self._measuring():
+                    loaded.served().decided(self._give_way)
 
     def decide(self) -> None:
         """Measure what computes the models that were loaded without knowing it. It is called when
         nobody asks; a question that comes meanwhile waits for the part that runs."""
         with self._lock:
             while self._undecided:
-                self._undecided.pop().decided(self._give_way)
+                with self._measuring():
+                    self._undecided.pop().decided(self._give_way)
+
+    @contextmanager
+    def _measuring(self) -> Iterator[None]:
+        """For who has the lock: nobody encodes outside it. That would slow down what is measured,
+        and its processor time would be taken for a part of it."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._outside)
+        self._measurements += 1
+        try:
+            yield
+        finally:
+            self._measurements -= 1
+
+    def _count_outside(self, more: int) -> None:
+        with self._changed:
+            self._outside += more
+            self._changed.notify_all()
 
     def _give_way(self) -> None:
         self._lock.release()
@@ -164,10 +188,14 @@ class Engine:
             if isinstance(served, LoadedEmbedding):
                 self._await(served)
                 served = served.computed(texts, role)
-            if getattr(served, "workers", 1) == 1:
+            if self._measurements or getattr(served, "workers", 1) == 1:
                 return embed(served, found.name, texts, role, tokens)
-        # Each batch has a core of its own: others' texts may be computed beside these.
-        return embed(served, found.name, texts, role, tokens)
+            self._count_outside(1)
+        try:
+            # Each batch has a core of its own: others' texts may be computed beside these.
+            return embed(served, found.name, texts, role, tokens)
+        finally:
+            self._count_outside(-1)
 
     def rerank(
         self,

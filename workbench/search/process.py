@@ -35,7 +35,11 @@ _LOOK = 0.1
 
 
 class TimedOut(Exception):
-    """No answer in time; the process has been killed."""
+    """No answer in so many ``seconds``; the process has been killed."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
 
 
 class Busy(Exception):
@@ -46,6 +50,46 @@ class Gone(Exception):
     """The process ended while others had their turn: nothing was asked of it."""
 
 
+class Line:
+    """Who is with the worker: one request, or two of those that share. In the order in which they
+    came: else a few that share, one after the other, would keep everybody else out."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting: list[object] = []
+        #: Of each one that is with the worker, whether it shares.
+        self._inside: list[bool] = []
+
+    def enter(self, timeout: float, shares: bool = False) -> bool:
+        """Whether its turn came in time; it then ends with :meth:`leave`."""
+        mine = object()
+        with self._changed:
+            self._waiting.append(mine)
+            try:
+                came = self._changed.wait_for(lambda: self._first(mine, shares), timeout)
+                if came:
+                    self._inside.append(shares)
+            finally:
+                self._waiting.remove(mine)
+                # The next one may share with it, or has no longer to wait behind it.
+                self._changed.notify_all()
+        return came
+
+    def leave(self, shares: bool = False) -> None:
+        with self._changed:
+            self._inside.remove(shares)
+            self._changed.notify_all()
+
+    def taken(self) -> bool:
+        """Whether a request is with the worker."""
+        with self._changed:
+            return bool(self._inside)
+
+    def _first(self, one: object, shares: bool) -> bool:
+        room = not self._inside or (shares and self._inside == [True])
+        return room and self._waiting[0] is one
+
+
 class ResidentProcess:
     """A started worker, listening. Raises :class:`SearchUnavailable` if it cannot be started."""
 
@@ -54,9 +98,7 @@ class ResidentProcess:
         self._sharing = threading.Lock()
         #: The engine does one thing at a time, so the line for it is here: then a request's clock
         #: runs only while it is worked on, and who gives up waiting disturbs nobody.
-        self._turn = threading.Lock()
-        #: What may be with the worker two at a time has a line of its own; a third would only wait.
-        self._shared = threading.BoundedSemaphore(2)
+        self._line = Line()
         #: Texts are written beside searches, one at a time: a line of their own, for the same end.
         self._writing = threading.Lock()
         self._folder = _private_folder()
@@ -89,20 +131,21 @@ class ResidentProcess:
         return self._process.poll() is None
 
     def ask(self, request: dict[str, Any], timeout: float, shares: bool = False) -> dict[str, Any]:
-        """Send a request when its turn has come, and wait for the answer. ``shares``: a second one
-        may be with the worker meanwhile.
+        """Send a request when its turn has come, and wait for the answer. ``shares``: another one
+        that shares may be with the worker meanwhile.
 
-        ``timeout`` seconds for the turn, and as many for the answer. Raises :class:`Busy` when the
-        turn did not come, :class:`TimedOut` after killing a process that did not answer in time,
-        and OSError or EOFError when it is gone.
+        ``timeout`` seconds for the turn, and as many for the answer; twice as many to one that
+        shares, which may have to wait for the other's work. Raises :class:`Busy` when the turn did
+        not come, :class:`TimedOut` after killing a process that did not answer in time, and OSError
+        or EOFError when it is gone.
         """
-        message, line = pack(request), self._shared if shares else self._turn
-        if not line.acquire(timeout=timeout):
+        message = pack(request)
+        if not self._line.enter(timeout, shares):
             raise Busy
         try:
-            return self._ask(message, timeout)
+            return self._ask(message, 2 * timeout if shares else timeout)
         finally:
-            line.release()
+            self._line.leave(shares)
 
     def _ask(self, message: bytes, timeout: float) -> dict[str, Any]:
         kept = self._take()
@@ -118,7 +161,7 @@ class ResidentProcess:
             connection.send_bytes(message)
             if not arrives(connection, timeout):
                 self._process.kill()
-                raise TimedOut
+                raise TimedOut(timeout)
             said = receive(connection)
         with self._sharing:
             self._idle.append(connection)
@@ -172,7 +215,7 @@ class ResidentProcess:
             check()
             if time.monotonic() > end:
                 self._process.kill()
-                raise TimedOut
+                raise TimedOut(timeout)
         check()
 
     def _take(self) -> "Connection[Any, Any] | None":
@@ -238,7 +281,7 @@ class ResidentProcess:
             yield
         except (OSError, EOFError) as error:
             if late.is_set():
-                raise TimedOut from error
+                raise TimedOut(seconds) from error
             raise
         finally:
             timer.cancel()

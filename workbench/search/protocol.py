@@ -163,7 +163,7 @@ class Request(Generic[A]):
 
     @property
     def shares(self) -> bool:
-        """Whether a second one may be with the worker while it is worked on."""
+        """Whether another one that shares may be with the worker while it is worked on."""
         return False
 
     def read(self, answer: Any) -> A:

@@ -1,10 +1,13 @@
 """From documents to hits with a real (tiny) model: built, asked in process and out of it."""
 
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -239,6 +242,45 @@ def test_what_computes_questions_is_measured_when_nobody_asks(
     again.decide()
     assert len(measured) == len(kept(opened.home)) == 2
     (opened.home / "cache/engines.json").unlink()
+
+
+def test_nothing_is_encoded_beside_a_measurement(
+    opened: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for what is encoded outside the lock, and whoever comes meanwhile has the lock."""
+    from workbench.search import engine as module
+
+    engine = module.Engine(opened)
+    begun, may_end = threading.Event(), threading.Event()
+    events: list[str] = []
+
+    def embed(*_: Any) -> None:
+        events.append("inside" if engine._lock.locked() else "outside")
+        begun.set()
+        assert may_end.wait(300)
+
+    class Undecided:
+        def decided(self, give_way: Any) -> None:
+            events.append("measured")
+            other = pool.submit(engine.embed, "one", ["text"], "query")
+            while not other.done():
+                give_way()
+
+    monkeypatch.setattr(engine, "_resolved", lambda _: None)
+    monkeypatch.setattr(module, "as_served", lambda *_: SimpleNamespace(workers=2))
+    monkeypatch.setattr(module, "_tokens", lambda *_: [1])
+    monkeypatch.setattr(module, "embed", embed)
+    engine._undecided.append(cast(Any, Undecided()))
+    with ThreadPoolExecutor(3) as pool:
+        pool.submit(engine.embed, "one", ["text"], "query")
+        assert begun.wait(300)
+        measuring = pool.submit(engine.decide)
+        while not (engine._lock.locked() or measuring.done()):
+            continue
+        may_end.set()
+        measuring.result(300)
+    assert events == ["outside", "measured", "inside"]
+    assert engine._outside == engine._measurements == 0
 
 
 def test_a_lost_index_file_is_a_sentence(opened: Workspace) -> None:
