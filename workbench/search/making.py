@@ -337,7 +337,7 @@ def _decide_questions(material: IndexSource, documents: int) -> None:
         try:
             model.used("questions").decided(context.check_cancelled)
         except JobCancelled:
-            raise
+            log.info("Cancelled when the index was whole: it stays, and the job has succeeded.")
         except Exception:
             log.exception("How questions are computed could not be measured.")
 
