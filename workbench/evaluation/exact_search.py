@@ -125,7 +125,7 @@ class Bytes(Fp32):
         whole = np.iinfo(np.int32)
         lowest = np.floor(np.clip(lowest / units, whole.min, whole.max)).astype(np.int32)
         enough = rough.numpy() >= lowest[:, None]
-        if _too_many(np.count_nonzero(enough), enough.shape, k):
+        if _too_many(int(np.count_nonzero(enough)), enough.shape, k):
             return super().reaching(part, least, k)
         return _pairs(enough)
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, cast
 
 from workbench.errors import BadInput
 
@@ -224,7 +224,7 @@ def kept(home: Path) -> dict[str, Decision]:
         found = json.loads((home / FILE).read_text(encoding="utf-8"))
         if isinstance(found, dict):
             return {
-                key: one
+                key: cast(Decision, one)
                 for key, one in found.items()
                 if isinstance(one, dict) and one.get("engine") in (*ENGINES, FP32)
             }
