@@ -40,6 +40,9 @@ GROUPS = 10
 FP32, TF32, BF16 = 2.0**-24, 2.0**-11, 2.0**-8
 #: The largest whole number in a byte that has a negative.
 BYTE = 127
+#: Where more than one pair in so many passes, the bound is too wide (one vector much longer than
+#: the others does that), and a product in fp32 takes less time than those pairs one by one.
+MANY = 16
 
 
 class Screen(Protocol):
@@ -76,7 +79,9 @@ class Fp32:
 
     def take(self, vectors: Vectors) -> None:
         self.vectors = vectors
-        self.off = _summing(vectors) * self.norms
+        self.longest = float(_norms(vectors).max(initial=0.0))
+        # How far a sum of products can be off.
+        self.summing: Bounds = vectors.shape[1] * 2 * FP32 * self.longest * self.norms
 
     def reaching(self, part: slice, least: Vectors, k: int) -> tuple[Rows, Rows]:
         rough = self.queries[part] @ self.vectors.T
@@ -85,31 +90,32 @@ class Fp32:
         if _unknown(least, rough.shape[1], k):
             for start in range(groups, size * groups, groups):
                 best = np.maximum(best, rough[:, start : start + groups])
-        lowest = lower(best, least, self.off[part], k)
+        lowest = lower(best, least, self.summing[part], k)
         return _pairs(rough >= lowest[:, None])
 
 
-class Bytes:
+class Bytes(Fp32):
     """Products of vectors in whole numbers from -127 to 127, which are added up exactly. A query
     has a unit of its own, the documents of a block have one in common."""
 
     def __init__(self, queries: Vectors) -> None:
+        super().__init__(queries)
         most = np.maximum(queries.max(axis=1, initial=0.0), -queries.min(axis=1, initial=0.0))
         self.units = _unit(most)
-        self.queries, self.lost = _in_bytes(queries, self.units[:, None])
-        self.norms = _norms(queries)
+        self.asked, self.lost = _in_bytes(queries, self.units[:, None])
 
     def take(self, vectors: Vectors) -> None:
+        super().take(vectors)
         self.unit = _unit(np.array(max(vectors.max(initial=0.0), -vectors.min(initial=0.0))))
-        self.vectors, lost = _in_bytes(vectors, self.unit)
+        self.shown, lost = _in_bytes(vectors, self.unit)
         # q.d - q'.d' = (q - q').d + q'.(d - d'), each at most the product of the lengths.
-        each = self.lost * _longest(vectors) + (self.norms + self.lost) * lost.max(initial=0.0)
-        self.off = each + _summing(vectors) * self.norms
+        each = self.lost * self.longest + (self.norms + self.lost) * lost.max(initial=0.0)
+        self.off = each + self.summing
 
     def reaching(self, part: slice, least: Vectors, k: int) -> tuple[Rows, Rows]:
         import torch
 
-        rough = torch._int_mm(self.queries[part], self.vectors.T)
+        rough = torch._int_mm(self.asked[part], self.shown.T)
         units = self.units[part].astype(np.float64) * self.unit
         if _unknown(least, rough.shape[1], k):
             best = _best_of_groups(rough, k).numpy() * units[:, None]
@@ -118,32 +124,36 @@ class Bytes:
             lowest = least - self.off[part]
         whole = np.iinfo(np.int32)
         lowest = np.floor(np.clip(lowest / units, whole.min, whole.max)).astype(np.int32)
-        return _pairs(rough.numpy() >= lowest[:, None])
+        enough = rough.numpy() >= lowest[:, None]
+        if _too_many(int(np.count_nonzero(enough)), enough.shape, k):
+            return super().reaching(part, least, k)
+        return _pairs(enough)
 
 
-class Floats:
+class Floats(Fp32):
     """Products on ``device`` of vectors in the torch type ``format``: rounded before they are
     multiplied, and after."""
 
     def __init__(self, queries: Vectors, device: str, format: str) -> None:
         import torch
 
+        super().__init__(queries)
         self.to: dict[str, Any] = {"device": device, "dtype": getattr(torch, format)}
-        self.queries = torch.from_numpy(np.ascontiguousarray(queries)).to(**self.to)
-        self.norms = _norms(queries)
+        self.asked = torch.from_numpy(np.ascontiguousarray(queries)).to(**self.to)
         self.rounding = BF16 if format == "bfloat16" else TF32
 
     def take(self, vectors: Vectors) -> None:
         import torch
 
-        self.vectors = torch.from_numpy(np.ascontiguousarray(vectors)).to(**self.to)
-        rounded = 3 * self.rounding * (1 + self.rounding) * _longest(vectors)
-        self.off = (rounded + _summing(vectors)) * self.norms
+        super().take(vectors)
+        self.shown = torch.from_numpy(np.ascontiguousarray(vectors)).to(**self.to)
+        rounded = 3 * self.rounding * (1 + self.rounding) * self.longest
+        self.off = rounded * self.norms + self.summing
 
     def reaching(self, part: slice, least: Vectors, k: int) -> tuple[Rows, Rows]:
         import torch
 
-        rough = self.queries[part] @ self.vectors.T
+        rough = self.asked[part] @ self.shown.T
         if _unknown(least, rough.shape[1], k):
             best = _best_of_groups(rough, k).float().cpu().numpy()
             lowest = lower(best, least, self.off[part], k)
@@ -153,6 +163,8 @@ class Floats:
         lowest = lowest - 2 * self.rounding * np.abs(lowest)
         enough = rough >= torch.from_numpy(lowest).to(**self.to)[:, None]
         at, column = enough.nonzero(as_tuple=True)
+        if _too_many(len(at), rough.shape, k):
+            return super().reaching(part, least, k)
         return at.cpu().numpy(), column.cpu().numpy()
 
 
@@ -190,6 +202,12 @@ def _unknown(least: Vectors, documents: int, k: int) -> bool:
     return documents > k and not bool(np.isfinite(least).all())
 
 
+def _too_many(found: int, shape: tuple[int, ...], k: int) -> bool:
+    """Whether so many pairs pass by the bound's width, and not because so many are wanted."""
+    queries, documents = shape
+    return found > queries * max(4 * k, documents // MANY)
+
+
 def _pairs(mask: NDArray[np.bool_]) -> tuple[Rows, Rows]:
     at, column = np.divmod(np.flatnonzero(mask), mask.shape[1])
     return at, column
@@ -215,18 +233,9 @@ def _in_bytes(vectors: Vectors, unit: Bounds) -> tuple[Any, Vectors]:
     return torch.from_numpy(rounded), lost
 
 
-def _summing(vectors: Vectors) -> float:
-    """How far a sum of products in fp32 can be off, as a part of a query's length."""
-    return vectors.shape[1] * 2 * FP32 * _longest(vectors)
-
-
 def _norms(vectors: Bounds) -> Vectors:
     """Lengths of the vectors (n,), rounded upwards."""
     return (np.sqrt(np.einsum("ij,ij->i", vectors, vectors)) * (1 + 1e-5)).astype(np.float32)
-
-
-def _longest(vectors: Vectors) -> float:
-    return float(_norms(vectors).max(initial=0.0))
 
 
 Order = Callable[[Rows], Rows]

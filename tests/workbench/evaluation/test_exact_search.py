@@ -120,6 +120,21 @@ def test_the_best_of_groups_bound_the_kth_place(
         assert np.count_nonzero(at == row) < 2 * k + 60
 
 
+def test_one_long_document_lets_no_more_pass(screen: Callable[[Any], Screen]) -> None:
+    """The bound of its block is too wide for the others."""
+    random = np.random.default_rng(5)
+    queries, vectors = (random.standard_normal((n, 64)).astype(np.float32) for n in (7, 4000))
+    vectors[11] *= 100
+    made, exact = screen(queries), queries @ vectors.T
+    made.take(vectors)
+    tenth = np.sort(exact, axis=1)[:, -10]
+    for least in (np.full(7, -np.inf, np.float32), tenth):
+        at, column = made.reaching(slice(0, 7), least, 10)
+        for row in range(7):
+            assert set(np.argsort(-exact[row])[:10].tolist()) <= set(column[at == row].tolist())
+        assert len(at) <= exact.size // exact_search.MANY
+
+
 def test_cut_orders_by_score_then_place_with_empty_places_last() -> None:
     low = -np.inf
     scores = np.array([[0.0, -0.0, 2.5, low, -1.5, low, -2.5, 2.5]], np.float32)
