@@ -282,6 +282,8 @@ def search(
     maps document rows to their place among all ids, from 0: a smaller one comes first in a tie.
     ``device`` screens; what it lets pass is scored here, so that a GPU changes no digit.
     """
+    # Of :func:`_sampled`. Here, once: what is ignored is the whole process's, and not a thread's.
+    warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
     best = widen(nothing(len(queries)), k)
     screen = screen_for(queries, device)
 
@@ -364,15 +366,13 @@ def _sampled(queries: Vectors, vectors: Vectors, at: Rows, column: Rows) -> Vect
 
     shape = len(queries), len(vectors)
     ends = torch.from_numpy(np.searchsorted(at, np.arange(shape[0] + 1)))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-        pairs = torch.sparse_csr_tensor(
-            ends,
-            torch.from_numpy(column),
-            torch.zeros(len(column)),
-            size=shape,
-            check_invariants=False,
-        )
+    pairs = torch.sparse_csr_tensor(
+        ends,
+        torch.from_numpy(column),
+        torch.zeros(len(column)),
+        size=shape,
+        check_invariants=False,
+    )
     asked, shown = (torch.from_numpy(np.ascontiguousarray(one)) for one in (queries, vectors))
     scores: Vectors = torch.sparse.sampled_addmm(pairs, asked, shown.T, beta=0.0).values().numpy()
     return scores
