@@ -130,10 +130,12 @@ def max_sim(
     asked, held = _longest_first(queries), _longest_first(documents)
     if not len(asked) or not len(held):
         return scores
-    step = max(1, _ASKED // len(queries[asked[0]]))
-    blocks = list(_blocks(documents, held, step * len(queries[asked[0]]), device))
-    for start in range(0, len(asked), step):
-        rows = asked[start : start + step]
+    blocks = list(_blocks(documents, held, max(_ASKED, len(queries[asked[0]])), device))
+    start = 0
+    while start < len(asked):
+        # As many as fit of the length that comes now: one long query leaves the others together.
+        rows = asked[start : start + max(1, _ASKED // len(queries[asked[start]]))]
+        start += len(rows)
         tokens = _padded([queries[at] for at in rows], device, zeros=True)
         across = tokens.flatten(0, 1).T
         for columns, block in blocks:

@@ -70,3 +70,21 @@ def test_tiles_give_what_one_pair_at_a_time_gives(
     assert found == pytest.approx(whole[pairs[:, 0], pairs[:, 1]], abs=1e-5)
     assert late_interaction.max_sim(queries, []).shape == (5, 0)
     assert late_interaction.max_sim_of(queries, documents, pairs[:0]).shape == (0,)
+
+
+def test_one_long_query_leaves_the_others_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    from workbench.models import late_interaction
+
+    together: list[int] = []
+    padded = late_interaction._padded
+
+    def counted(texts: Any, device: str, *, zeros: bool = False) -> Any:
+        together.extend([len(texts)] if zeros else [])
+        return padded(texts, device, zeros=zeros)
+
+    monkeypatch.setattr(late_interaction, "_padded", counted)
+    monkeypatch.setattr(late_interaction, "_ASKED", 8)
+    queries = [np.full((length, 2), 0.5, np.float32) for length in (1, 2, 9, 2, 2, 2)]
+    found = late_interaction.max_sim(queries, [np.eye(2, dtype=np.float32)])
+    assert together == [1, 4, 1]
+    assert found[:, 0].tolist() == [0.5, 1.0, 4.5, 1.0, 1.0, 1.0]
