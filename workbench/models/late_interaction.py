@@ -160,16 +160,25 @@ def max_sim_of(
     lengths = np.stack([size[0][pairs[:, 0]], size[1][pairs[:, 1]]], axis=1)
     filled = np.flatnonzero(lengths.all(axis=1))
     while len(filled):
-        asked, held = np.maximum.accumulate(lengths[filled], axis=0).T
         # Token vectors are laid side by side anew for each pair: they count like scores.
         width = documents[pairs[filled[0], 1]].shape[1]
-        tiles = held * np.maximum(asked, width) * np.arange(1, len(filled) + 1)
-        count = max(1, int(np.searchsorted(tiles, _TILE, side="right")))
-        some, filled = filled[:count], filled[count:]
+        asked, held = lengths[filled[0]]
+        # More of them than of the first one's size do not fit, and are not looked at.
+        near = filled[: max(1, _TILE // (held * max(asked, width)))]
+        some = near[: _fitting(lengths[near], width)]
+        filled = filled[len(some) :]
         left = _padded([queries[at] for at in pairs[some, 0]], device, zeros=True)
         right = _padded([documents[at] for at in pairs[some, 1]], device)
         scores[some] = (right @ left.mT).amax(dim=1).sum(dim=1).cpu().numpy()
     return scores
+
+
+def _fitting(lengths: NDArray[np.int64], width: int) -> int:
+    """How many pairs, in their order, make one tile: at least one. ``lengths`` (m, 2) are those of
+    their queries and documents."""
+    asked, held = np.maximum.accumulate(lengths, axis=0).T
+    tiles = held * np.maximum(asked, width) * np.arange(1, len(lengths) + 1)
+    return max(1, int(np.searchsorted(tiles, _TILE, side="right")))
 
 
 def _longest_first(texts: Sequence[Vectors]) -> NDArray[np.int64]:

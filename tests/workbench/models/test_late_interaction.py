@@ -88,3 +88,22 @@ def test_one_long_query_leaves_the_others_together(monkeypatch: pytest.MonkeyPat
     found = late_interaction.max_sim(queries, [np.eye(2, dtype=np.float32)])
     assert together == [1, 4, 1]
     assert found[:, 0].tolist() == [0.5, 1.0, 4.5, 1.0, 1.0, 1.0]
+
+
+def test_pairs_far_from_the_next_tile_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    from workbench.models import late_interaction
+
+    looked: list[int] = []
+    fitting = late_interaction._fitting
+
+    def counted(lengths: Any, width: int) -> int:
+        looked.append(len(lengths))
+        return fitting(lengths, width)
+
+    monkeypatch.setattr(late_interaction, "_fitting", counted)
+    monkeypatch.setattr(late_interaction, "_TILE", 40)
+    texts = [np.eye(length, 4, dtype=np.float32) for length in (2, 4)]
+    pairs = np.array([(0, 0)] * 7 + [(0, 1)] * 4, np.int64)
+    found = late_interaction.max_sim_of(texts, texts, pairs)
+    assert found.tolist() == [2.0] * 11
+    assert looked == [5, 5, 2, 2], "no more than the first one's size lets fit"
