@@ -72,6 +72,7 @@ class Resident:
         self._counting = threading.Lock()
         self._busy = 0
         self._last = time.monotonic()
+        self._measures = False
         self._parent = os.getppid()
 
     def serve(self) -> None:
@@ -82,7 +83,7 @@ class Resident:
             backlog=64,
             authkey=bytes.fromhex(self._settings.key),
         )
-        for watch in (self._wait_for_parent, self._watch):
+        for watch in (self._wait_for_parent, self._watch, self._measure):
             threading.Thread(target=watch, daemon=True).start()
         print(READY, flush=True)
         # Libraries print; nobody reads the pipe any more.
@@ -185,16 +186,29 @@ class Resident:
         the other end of the pipe, which then stays open."""
         while True:
             time.sleep(min(_LOOK_EVERY, self._settings.idle_seconds / 2))
-            with self._counting:
-                idle = self._busy == 0
-                since = time.monotonic() - self._last
-            if os.getppid() != self._parent or (idle and since > self._settings.idle_seconds):
+            idle = self._idle() > self._settings.idle_seconds and not self._measures
+            if idle or os.getppid() != self._parent:
                 self._end()
-            if self._engine and idle and since > _QUIET_SECONDS:
-                try:
-                    self._engine.decide()
-                except Exception:  # noqa: BLE001 - torch computes then, and nobody asked for more
-                    traceback.print_exc()
+
+    def _measure(self) -> None:
+        """Find out what computes questions when nobody asks. In a thread of its own: a measurement
+        may take longer than the process should outlive its parent."""
+        while True:
+            time.sleep(_LOOK_EVERY)
+            if self._engine is None or self._idle() <= _QUIET_SECONDS:
+                continue
+            self._measures = True
+            try:
+                self._engine.decide()
+            except Exception:  # noqa: BLE001 - torch computes then, and nobody asked for more
+                traceback.print_exc()
+            finally:
+                self._measures = False
+
+    def _idle(self) -> float:
+        """Seconds since the last request; 0 while one is worked on."""
+        with self._counting:
+            return 0.0 if self._busy else time.monotonic() - self._last
 
     def _end(self) -> None:
         shutil.rmtree(Path(self._settings.address).parent, ignore_errors=True)

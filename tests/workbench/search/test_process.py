@@ -11,8 +11,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 import pytest
@@ -26,6 +28,7 @@ from workbench.errors import (
 )
 from workbench.search import client as search_client
 from workbench.search import process as resident_process
+from workbench.search import resident
 from workbench.search.client import SearchClient
 from workbench.search.protocol import Embed, Score, Status, Warm, Write
 from workbench.workspace import Workspace
@@ -174,8 +177,6 @@ def test_so_may_a_reranking_of_pairs(client: SearchClient, monkeypatch: pytest.M
 
 def test_who_gives_up_waiting_leaves_the_others_request_alone(opened: Workspace) -> None:
     """A long request that is allowed its time, and a quick one behind it that is not."""
-    from concurrent.futures import ThreadPoolExecutor
-
     client = SearchClient(opened, request_seconds=4)
     try:
         client._ask(_STATUS)
@@ -199,8 +200,6 @@ def test_who_gives_up_waiting_leaves_the_others_request_alone(opened: Workspace)
 
 def test_waiting_for_others_takes_nothing_of_ones_own_time(opened: Workspace) -> None:
     """Each has the whole limit for itself once its turn has come."""
-    from concurrent.futures import ThreadPoolExecutor
-
     client = SearchClient(opened, request_seconds=4)
     asked = []
 
@@ -241,12 +240,11 @@ def test_texts_to_encode_share_with_each_other_alone(
     client: SearchClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Behind a long second stage they give up waiting, and it goes on."""
-    from concurrent.futures import ThreadPoolExecutor
-
     client._ask(_STATUS)
     process = client._process
     assert process is not None
-    done, both, given = threading.Event(), threading.Barrier(2), []
+    done, both = threading.Event(), threading.Barrier(2)
+    given: list[float] = []
 
     def works(_process: object, message: bytes, timeout: float) -> dict[str, Any]:
         given.append(timeout)
@@ -270,8 +268,6 @@ def test_texts_to_encode_share_with_each_other_alone(
 
 
 def test_who_gives_up_waiting_to_write_leaves_the_other_one_alone(client: SearchClient) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     client._ask(_STATUS)
     process = client._process
     assert process is not None
@@ -324,8 +320,6 @@ def test_a_failed_text_and_one_not_read_on_let_the_next_be_written(
 def test_who_waited_while_the_process_ended_gets_another_one(
     client: SearchClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     monkeypatch.setattr(
         resident_process.ResidentProcess, "_converse", lambda *_: iter([{"answer": {}}])
     )
@@ -409,9 +403,44 @@ def test_it_ends_with_its_parent(home: Path, how: signal.Signals) -> None:
         parent.wait()
 
 
-def test_many_threads_share_one_process(client: SearchClient) -> None:
-    from concurrent.futures import ThreadPoolExecutor
+def test_who_looks_for_the_parent_does_not_wait_for_a_measurement(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = resident.Resident(resident.Settings("", "", str(home), None, False, idle_seconds=0))
+    measuring, ended = threading.Event(), threading.Event()
+    looked: list[str] = []
 
+    class Engine:
+        def decide(self) -> None:
+            measuring.set()
+            assert ended.wait(300)
+            raise SystemExit
+
+    def parent() -> int:
+        looked.append("a measurement is no idleness")
+        return -1
+
+    def end() -> None:
+        ended.set()
+        raise SystemExit
+
+    def run(watch: Callable[[], None]) -> None:
+        with suppress(SystemExit):
+            watch()
+
+    monkeypatch.setattr(resident, "_LOOK_EVERY", 0.001)
+    monkeypatch.setattr(resident, "_QUIET_SECONDS", -1)
+    monkeypatch.setattr(os, "getppid", parent)
+    monkeypatch.setattr(worker, "_end", end)
+    worker._engine = cast(Any, Engine())
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(run, worker._measure)
+        assert measuring.wait(300)
+        pool.submit(run, worker._watch).result(300)
+    assert ended.is_set() and len(looked) == 1
+
+
+def test_many_threads_share_one_process(client: SearchClient) -> None:
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda _: client._ask(_STATUS), range(60)))
     assert answers == [{"models": [], "indexes": []}] * 60
