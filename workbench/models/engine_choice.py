@@ -4,8 +4,8 @@ Imports torch: workers only.
 Which is the fastest depends on the model and on the machine, so it is measured for both, for about
 :data:`SECONDS`, on texts at hand, and kept in the home. An engine whose vectors are not within
 :data:`LEAST_COSINE` of fp32's is not taken, however fast; nor is one that moves MAP by more than
-:data:`MOST_MAP` where the data has judgments. What passes may stand beside vectors of another
-engine, as one batch's stand beside another's.
+:data:`MOST_MAP` where the data has judgments. Vectors of engines within these bounds may be mixed,
+as those of one batch are with another's.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,29 @@ import psutil
 import torch
 
 from workbench.errors import JobCancelled
-from workbench.models.engines import LONGEST_IN_GRAPH, MAKE, OpenVinoForward, Use, usable
-from workbench.models.inference import least_cosine, spread
-from workbench.models.precision import FP32, TORCH, Decision, forced, keep, kept, processor, told
+from workbench.models.engines import (
+    LONGEST_IN_GRAPH,
+    MAKE,
+    OpenVinoForward,
+    Use,
+    longest,
+    usable,
+    usual,
+)
+from workbench.models.inference import Stop, Vectors, least_cosine, spread
+from workbench.models.precision import (
+    FP32,
+    TORCH,
+    Decision,
+    busy,
+    costs_of,
+    forced,
+    keep,
+    kept,
+    processor,
+    seconds_of,
+    told,
+)
 
 log = logging.getLogger(__name__)
 
@@ -52,17 +73,9 @@ _LEAST_TEXTS, _MOST_TEXTS, _ROUNDS = 8, 48, 3
 _TEXTS_OF_CORE = 24
 #: Documents that judged queries rank: so few are a fortieth of what is worth a measurement.
 _LEAST_RANKED, _MOST_RANKED = 48, 300
-#: What share of the machine others may take before processor time decides.
-_BUSY = 0.1
-#: Words of the longest text whose vectors are compared.
-_LONGEST_TRIED = 512
 
-_WORDS = (
-    "which of the two methods finds more of the documents that people judged relevant when their "
-    "words differ from those of the question and how long does one search take on this machine"
-)
-
-Stop = Callable[[], None]
+#: An engine's name -> the model computed by it.
+Make = Callable[[str], Any]
 #: The MAP of a model over some judged queries and at most so many documents, and how many these
 #: were; None where none are judged.
 Rank = Callable[[Any, int, Stop], tuple[float, int] | None]
@@ -125,31 +138,38 @@ class Engines:
         if wanted or candidates == [TORCH]:
             self.settled = True
             if wanted in candidates and wanted != TORCH:
-                self._chosen = self._made(wanted, loaded)
+                self._force(wanted, loaded)
             return
         self._key = self._key or _key(self.digest, self.use, loaded, candidates)
         before = self._decision
-        known = before or kept(self.home).get(self._key)
-        if texts is not None and (known is None or unsure(known)):
-            known = self._measured(loaded, candidates, texts, role, stop, known)
-        elif known is None:
+        decision = before or kept(self.home).get(self._key)
+        if texts is not None and (decision is None or self._again(decision)):
+            decision = self._measured(loaded, candidates, texts, role, stop, decision)
+        elif decision is None:
             return
-        elif known["engine"] in (*candidates, FP32):
-            if before is None:
-                self._chosen = self._made(known["engine"], loaded)
-            if texts is not None and self._to_rank(known):
-                known = self._ranked(loaded, known, stop)
-        self._decision = known
+        else:
+            decision = before or self._taken(loaded, decision)
+            if texts is not None and self._to_rank(loaded, decision):
+                decision = self._ranked(loaded, decision, stop)
+        self._decision = decision
         # Few texts, such as an evaluation's queries, use what was decided; the many documents
         # after them are still to be measured or ranked by.
-        open_ = self.worth is not None and (unsure(known) or self._to_rank(known))
-        self.settled = texts is not None or not open_
-        if self.tell and known != before:
-            self.tell(told(known))
+        open_ = self._again(decision) or self._to_rank(loaded, decision)
+        self.settled = texts is not None or self.worth is None or not open_
+        if self.tell and decision != before:
+            self.tell(told(decision))
 
-    def _to_rank(self, known: Decision) -> bool:
-        """Whether it is still to be held against the data's judgments."""
-        return self.rank is not None and "map" not in known
+    def _again(self, decision: Decision) -> bool:
+        """Whether it may be made again. What judgments refused stays refused where there are none
+        at hand."""
+        return unsure(decision) and (self.rank is not None or "map" not in decision)
+
+    def _to_rank(self, loaded: Any, decision: Decision) -> bool:
+        """Whether it is still to be held against the data's judgments: not what is fp32 itself,
+        nor a model so slow that ranking would take minutes."""
+        exact = decision["engine"] == FP32 or _is_exact(decision["engine"], loaded)
+        slow = seconds_of(decision) > _SLOWEST
+        return self.rank is not None and "map" not in decision and not exact and not slow
 
     def _measured(
         self,
@@ -163,55 +183,71 @@ class Engines:
         # The engine from before gives its memory back to those that are tried.
         self._chosen = self._decision = None
         enough = texts if len(texts) >= _MOST_TEXTS else usual(self.use)
-        found, self._chosen = measure(loaded, candidates, enough, role, self.use, stop, self.rank)
+        decision, self._chosen = measure(
+            loaded, candidates, enough, role, self.use, stop, self.rank
+        )
         tries = before.get("tries", 1) + 1 if before else 1
-        about = {"model": self.name, "use": self.use, "tries": tries, "at": time.time()}
-        return self._kept({**about, **found})
+        decision.update({"model": self.name, "use": self.use, "tries": tries, "at": time.time()})
+        return self._kept(decision)
 
-    def _ranked(self, loaded: Any, known: Decision, stop: Stop) -> Decision:
-        """A decision from a time without judgments, with what these say of it."""
+    def _taken(self, loaded: Any, decision: Decision) -> Decision:
+        """Have it computed as it was decided, or by the next best where that no longer works: the
+        decision as it then stands."""
+        decision = {**decision, "refused": {**decision["refused"]}}
+        engine = decision["engine"]
+        self._chosen = _first(_in_order(decision), self._maker(loaded), loaded, None, decision)
+        if decision["engine"] != engine:
+            log.warning("%s", told(decision))
+        return decision
+
+    def _ranked(self, loaded: Any, decision: Decision, stop: Stop) -> Decision:
+        """A decision from a time without judgments, with what these say of it; the next best
+        engine where they refuse it."""
         assert self.rank is not None
-        if self._chosen is None:
-            return known
-        engine, each = known["engine"], known["seconds"].get(TORCH, 0.0)
-        about = ranks(self.rank, replace(loaded, precision="fp32"), each, stop)
-        if about is None:
-            return known
-        known = {**known, "refused": {**known["refused"]}, "map": {}, "ranked": about.documents}
-        if why := about.against(engine, self._chosen, known["map"]):
-            known["refused"][engine] = why
-            known["engine"], self._chosen = FP32, replace(loaded, precision="fp32")
-        return self._kept(known)
+        judge = Judge.of(self.rank, loaded, seconds_of(decision), stop)
+        if judge.exact is None:
+            return decision
+        decision = {**decision, "refused": {**decision["refused"]}}
+        make = self._maker(loaded, decision["engine"])
+        self._chosen = _first(_in_order(decision), make, loaded, judge, decision)
+        return self._kept(decision)
 
-    def _kept(self, known: Decision) -> Decision:
-        keep(self.home, self._key, known)
-        log.warning("%s", told(known))
-        return known
+    def _maker(self, loaded: Any, ready: str = "") -> Make:
+        """What makes an engine's model, each once; that of the engine ``ready`` is there."""
 
-    def _made(self, name: str, loaded: Any) -> Any:
-        if name == TORCH:
-            return None
-        try:
+        @cache
+        def make(name: str) -> Any:
+            if name == ready:
+                return self._chosen or loaded
             return MAKE[name](loaded, self.use)
+
+        return make
+
+    def _kept(self, decision: Decision) -> Decision:
+        keep(self.home, self._key, decision)
+        log.warning("%s", told(decision))
+        return decision
+
+    def _force(self, wanted: str, loaded: Any) -> None:
+        try:
+            self._chosen = MAKE[wanted](loaded, self.use)
         except Exception as error:  # noqa: BLE001 - whatever a library says, torch can do it
-            log.warning(
-                "'%s' is computed by torch, as %s cannot: %s", self.name, name, _said(error)
-            )
-            return None
+            why = _said(error)
+            log.warning("'%s' is computed by torch, as %s cannot: %s", self.name, wanted, why)
 
 
-def unsure(known: Decision) -> bool:
+def unsure(decision: Decision) -> bool:
     """Whether it was close or made on a busy machine, and may be made again."""
-    costs = sorted(known["cpu" if busy(known) else "seconds"].values())
-    if not costs or known.get("tries", 1) >= _MOST_TRIES:
+    costs = sorted(costs_of(decision).values())
+    if not costs or decision.get("tries", 1) >= _MOST_TRIES:
         return False
-    late = _NO_TIME in known["refused"].values()
-    return late or busy(known) or (len(costs) > 1 and costs[1] < costs[0] * _CLOSE)
+    late = _NO_TIME in decision["refused"].values()
+    return late or busy(decision) or (len(costs) > 1 and costs[1] < costs[0] * _CLOSE)
 
 
-def busy(known: Decision) -> bool:
-    """Whether other programs ran beside it, so that the clock says when they let go."""
-    return float(known.get("others", 0.0)) > _BUSY
+def _is_exact(name: str, loaded: Any) -> bool:
+    """Whether torch, as the model was loaded, computes in fp32."""
+    return bool(name == TORCH and loaded.precision == "fp32")
 
 
 def measure(
@@ -223,61 +259,133 @@ def measure(
     stop: Stop = lambda: None,
     rank: Rank | None = None,
 ) -> tuple[Decision, Any]:
-    """The fastest engine that is near enough to fp32: 'engine'; by engine 'seconds' a text by the
-    clock, 'cpu' the same of processor time, by which they are compared while 'others' take their
-    share of the machine, 'cosine', the least, and 'map', how far from fp32's over 'ranked'
-    documents; what could not be has its reason in 'refused'. And the model computed by it, None for
-    torch as it is. ``stop`` may raise, and then nothing is found."""
+    """The fastest engine that is near enough to fp32, with what was measured for it; and the model
+    computed by it, None where torch computes it as it was loaded. ``stop`` may raise, and then
+    nothing is decided."""
     late = _deadline(loaded.device == "cpu")
     exact = replace(loaded, precision="fp32")
     exact.encode(texts[:1], role)
     # One of usual length and the longest; while other programs run, the clock says too much.
     few = spread(texts, 3)[1:] or list(texts[:1])
-    each = min(_timed(exact, few, role)) / len(few)
-    found: Decision = {"engine": TORCH, "seconds": {}, "cpu": {}, "cosine": {}, "refused": {}}
-    if not _QUICKEST < each < _SLOWEST:
+    reference, took = _timed(exact, few, role)
+    each = min(took) / len(few)
+    decision: Decision = {"engine": TORCH, "each": each, "seconds": {}, "cpu": {}}
+    decision.update({"cosine": {}, "refused": {}})
+    trial = _Trial(loaded, role, use, late, stop, decision)
+    if _QUICKEST < each < _SLOWEST:
+        ready = trial.race(candidates, texts)
+    else:
         why = "the model is too large to try" if each > _SLOWEST else "the model is small enough"
-        found["refused"] = dict.fromkeys(candidates[1:], why)
-        return found, None
-    count = int(np.clip(SECONDS / 10 / max(each, 1e-4), _LEAST_TEXTS, _MOST_TEXTS))
-    sample = spread(texts, count)
-    ready: dict[str, Any] = {}
-    # As near has to be what is longer than all of these.
-    asked = [*sample, longest(loaded)] if use == "texts" else sample
-    reference = exact.encode(asked, role)
-    for name in candidates:
-        stop()
-        if name != TORCH and late():
-            found["refused"][name] = _NO_TIME
-            continue
-        try:
-            made = MAKE[name](loaded, use)
-            cosine = least_cosine(made.encode(asked, role), reference)
-        except Exception as error:  # noqa: BLE001 - whatever a library says, torch can do it
-            found["refused"][name] = _said(error)
-            continue
-        found["cosine"][name] = cosine
-        if cosine < LEAST_COSINE:
-            found["refused"][name] = f"its least cosine to fp32 is {cosine:.5f}"
-        else:
-            ready[name] = made
-    # Enough for every core to have more than one batch, if that does not take too long.
-    whole = _TEXTS_OF_CORE * torch.get_num_threads() if use == "texts" else 0
-    times = max(1, int(min(whole, SECONDS / 5 / each) / len(sample)))
-    found |= _in_turns(ready, sample * times, role, use, late, stop)
-    # A GPU's work the clock says all the same.
-    by_cpu = loaded.device == "cpu" and busy(found)
-    costs = found["cpu" if by_cpu else "seconds"]
+        decision["refused"] = dict.fromkeys(candidates[1:], why)
+        near = _is_exact(TORCH, loaded) or trial.nears(TORCH, loaded, few, reference)
+        ready = {TORCH: loaded} if near else {}
     stop()
-    judged = ranks(rank, exact, each, stop) if rank and ready else None
-    if judged:
-        found |= {"map": {}, "ranked": judged.documents}
-    for name in _best_first(costs):
-        why = judged.against(name, ready[name], found["map"]) if judged else ""
+    names = _best_first(costs_of(decision, loaded.device)) or list(ready)
+    # Ranking with a model that is too large would take minutes.
+    ranks = names and each < _SLOWEST and not _is_exact(names[0], loaded)
+    judge = Judge.of(rank, loaded, each, stop) if rank and ranks else None
+    return decision, _first(names, ready.__getitem__, loaded, judge, decision)
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """The engines of a model, measured for one use; the decision gets what is found."""
+
+    loaded: Any
+    role: str
+    use: Use
+    late: Callable[[], bool]
+    stop: Stop
+    decision: Decision
+
+    def race(self, candidates: Sequence[str], texts: Sequence[str]) -> dict[str, Any]:
+        """The model by each engine that is near enough to fp32, all of them timed."""
+        each = self.decision["each"]
+        sample = spread(texts, int(np.clip(SECONDS / 10 / each, _LEAST_TEXTS, _MOST_TEXTS)))
+        ready = self._ready(candidates, sample)
+        # Enough for every core to have more than one batch, if that does not take too long.
+        whole = _TEXTS_OF_CORE * torch.get_num_threads() if self.use == "texts" else 0
+        times = max(1, int(min(whole, SECONDS / 5 / each) / len(sample)))
+        self._in_turns(ready, sample * times)
+        return ready
+
+    def _ready(self, candidates: Sequence[str], sample: list[str]) -> dict[str, Any]:
+        # As near has to be what is longer than all of these.
+        asked = [*sample, longest(self.loaded)] if self.use == "texts" else sample
+        reference = replace(self.loaded, precision="fp32").encode(asked, self.role)
+        ready: dict[str, Any] = {}
+        refused = self.decision["refused"]
+        for name in candidates:
+            self.stop()
+            if name != TORCH and self.late():
+                refused[name] = _NO_TIME
+                continue
+            try:
+                made = MAKE[name](self.loaded, self.use)
+                if self.nears(name, made, asked, reference):
+                    ready[name] = made
+            except Exception as error:  # noqa: BLE001 - whatever a library says, torch can do it
+                refused[name] = _said(error)
+        return ready
+
+    def nears(self, name: str, made: Any, texts: list[str], reference: Vectors) -> bool:
+        """Whether an engine's vectors are near enough to fp32's."""
+        cosine = least_cosine(made.encode(texts, self.role), reference)
+        self.decision["cosine"][name] = cosine
+        if cosine < LEAST_COSINE:
+            self.decision["refused"][name] = f"its least cosine to fp32 is {cosine:.5f}"
+        return cosine >= LEAST_COSINE
+
+    def _in_turns(self, ready: dict[str, Any], texts: list[str]) -> None:
+        """The best of some rounds counts."""
+        rounds: dict[str, list[tuple[float, float]]] = {name: [] for name in ready}
+        before = _clocks()
+        for turn in range(_ROUNDS):
+            if turn and self.late():
+                break
+            for name, made in ready.items():
+                self.stop()
+                rounds[name].append(_one_by_one(made, texts, self.role, self.use))
+        everyone, mine, clock = (end - begin for begin, end in zip(before, _clocks(), strict=True))
+        for name, took in rounds.items():
+            self.decision["seconds"][name] = min(one for one, _ in took) / len(texts)
+            self.decision["cpu"][name] = min(one for _, one in took) / len(texts)
+        others = max(0.0, everyone - mine) / max(clock, 1e-9) / (os.cpu_count() or 1)
+        self.decision["others"] = others
+
+
+def _clocks() -> tuple[float, float, float]:
+    """Processor time of all programs and of this one, and the clock, in seconds."""
+    return _worked(), time.process_time(), time.perf_counter()
+
+
+def _in_order(decision: Decision) -> list[str]:
+    """The decision's engine, and after it the others that could stand in for it, the best
+    first."""
+    names = dict.fromkeys([decision["engine"], *_best_first(costs_of(decision))])
+    return [name for name in names if name not in decision["refused"]]
+
+
+def _first(
+    names: Sequence[str], make: Make, loaded: Any, judge: "Judge | None", decision: Decision
+) -> Any:
+    """The model by the first of these engines that works and that judgments do not refuse, by fp32
+    where none is: that is the decision's engine now. None where torch computes it as it was
+    loaded."""
+    for name in names:
+        try:
+            made = make(name)
+            why = judge.against(name, made, decision) if judge else ""
+        except JobCancelled:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a library says, torch can do it
+            why = _said(error)
         if not why:
-            return found | {"engine": name}, None if name == TORCH else ready[name]
-        found["refused"][name] = why
-    return found | {"engine": FP32}, exact
+            decision["engine"] = name
+            return None if name == TORCH else made
+        decision["refused"][name] = why
+    decision["engine"] = FP32
+    return replace(loaded, precision="fp32")
 
 
 def _deadline(on_cpu: bool) -> Callable[[], bool]:
@@ -293,72 +401,37 @@ def _deadline(on_cpu: bool) -> Callable[[], bool]:
 
 
 def _best_first(costs: dict[str, float]) -> list[str]:
-    """Names of engines; torch as it is goes before those that are hardly faster."""
+    """Names of engines; torch goes before those that are hardly faster."""
     return sorted(costs, key=lambda name: costs[name] / (_MARGIN if name == TORCH else 1))
 
 
-def _in_turns(
-    ready: dict[str, Any],
-    texts: list[str],
-    role: str,
-    use: Use,
-    late: Callable[[], bool],
-    stop: Stop,
-) -> Decision:
-    """'seconds' and 'cpu' a text by engine, the best of some rounds, and the share of 'others'."""
-    took: dict[str, list[tuple[float, float]]] = {name: [] for name in ready}
-    before = (_worked(), time.process_time(), time.perf_counter())
-    for turn in range(_ROUNDS):
-        if turn and late():
-            break
-        for name, made in ready.items():
-            stop()
-            took[name].append(_one_by_one(made, texts, role, use))
-    everyone, mine, clock = (
-        now - then
-        for now, then in zip(
-            (_worked(), time.process_time(), time.perf_counter()), before, strict=True
-        )
-    )
-    return {
-        "seconds": {name: min(one for one, _ in all_) / len(texts) for name, all_ in took.items()},
-        "cpu": {name: min(one for _, one in all_) / len(texts) for name, all_ in took.items()},
-        "others": max(0.0, everyone - mine) / max(clock, 1e-9) / (os.cpu_count() or 1),
-    }
-
-
 @dataclass(frozen=True, slots=True)
-class Ranked:
-    """What judged queries find by fp32's vectors: MAP over so many documents, of ``most``."""
+class Judge:
+    """Holds engines against the data's judgments: ``exact`` is fp32's MAP over at most so many
+    documents, and how many these are; None where nothing is judged."""
 
     rank: Rank
     most: int
     stop: Stop
-    value: float
-    documents: int
+    exact: tuple[float, int] | None
 
-    def against(self, name: str, made: Any, changes: dict[str, float]) -> str:
-        """Why this engine is not taken, '' where it may be; its change of MAP goes to
-        ``changes``."""
-        try:
-            found = self.rank(made, self.most, self.stop)
-        except JobCancelled:
-            raise
-        except Exception as error:  # noqa: BLE001 - as where it is made: another engine can do it
-            return _said(error)
-        changes[name] = abs((found[0] if found else self.value) - self.value)
-        # Of the last digits' noise nobody is refused.
-        if changes[name] <= MOST_MAP + 1e-9:
+    @classmethod
+    def of(cls, rank: Rank, loaded: Any, each: float, stop: Stop) -> "Judge":
+        """Over as many documents as fp32 encodes in some seconds at ``each`` a document."""
+        most = int(np.clip(SECONDS / 2 / max(each, 1e-4), _LEAST_RANKED, _MOST_RANKED))
+        return cls(rank, most, stop, rank(replace(loaded, precision="fp32"), most, stop))
+
+    def against(self, name: str, made: Any, decision: Decision) -> str:
+        """Why this engine is not taken, '' where it may be; its change of MAP goes to the
+        decision."""
+        if self.exact is None or _is_exact(name, made):
             return ""
-        return f"it moves MAP by {changes[name]:.4f}"
-
-
-def ranks(rank: Rank, exact: Any, each: float, stop: Stop) -> Ranked | None:
-    """How fp32 ranks what can be encoded in some seconds at ``each`` a document; None where
-    nothing is judged."""
-    most = int(np.clip(SECONDS / 2 / max(each, 1e-4), _LEAST_RANKED, _MOST_RANKED))
-    found = rank(exact, most, stop)
-    return Ranked(rank, most, stop, *found) if found else None
+        value, decision["ranked"] = self.exact
+        found = self.rank(made, self.most, self.stop)
+        change = abs((found[0] if found else value) - value)
+        decision.setdefault("map", {})[name] = change
+        # Of the last digits' noise nobody is refused.
+        return "" if change <= MOST_MAP + 1e-9 else f"it moves MAP by {change:.4f}"
 
 
 def _worked() -> float:
@@ -370,29 +443,17 @@ def _worked() -> float:
 def _one_by_one(loaded: Any, texts: list[str], role: str, use: Use) -> tuple[float, float]:
     """Seconds for all texts, at once or each alone: by the clock, and of processor time."""
     if use == "texts":
-        return _timed(loaded, texts, role)
-    clock, cpu = zip(*(_timed(loaded, [text], role) for text in texts), strict=True)
+        return _timed(loaded, texts, role)[1]
+    took = (_timed(loaded, [text], role)[1] for text in texts)
+    clock, cpu = zip(*took, strict=True)
     return sum(clock), sum(cpu)
 
 
-def _timed(loaded: Any, texts: Sequence[str], role: str) -> tuple[float, float]:
+def _timed(loaded: Any, texts: Sequence[str], role: str) -> tuple[Vectors, tuple[float, float]]:
+    """The texts' vectors, and the seconds for them: by the clock, and of processor time."""
     clock, cpu = time.perf_counter(), time.process_time()
-    loaded.encode(list(texts), role)
-    return time.perf_counter() - clock, time.process_time() - cpu
-
-
-def usual(use: Use) -> list[str]:
-    """Texts of usual lengths: questions of 3 to 25 words, or texts of 5 to 200."""
-    words = _WORDS.split()
-    lengths = np.geomspace(*((3, 25) if use == "questions" else (5, 200)), _MOST_TEXTS).astype(int)
-    return [" ".join((words * 6)[at : at + length]) for at, length in enumerate(lengths.tolist())]
-
-
-def longest(loaded: Any) -> str:
-    """A text as long as the model reads, or of some hundred words where it reads more."""
-    words = _WORDS.split()
-    count = min(loaded.contract.longest, _LONGEST_TRIED)
-    return " ".join((words * (count // len(words) + 1))[:count])
+    vectors = loaded.encode(list(texts), role)
+    return vectors, (time.perf_counter() - clock, time.process_time() - cpu)
 
 
 def _said(error: Exception) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from sentence_transformers.base.modules import Transformer
 
@@ -176,3 +177,27 @@ def usable(loaded: Any) -> list[str]:
     if room and on_cpu and short and size < _LARGEST_GRAPH:
         found.append(OPENVINO)
     return found
+
+
+# Texts by which they are compared where too few are at hand.
+
+#: Texts of usual lengths, and words of the longest text.
+_USUAL, _LONGEST_TRIED = 48, 512
+_WORDS = (
+    "which of the two methods finds more of the documents that people judged relevant when their "
+    "words differ from those of the question and how long does one search take on this machine"
+)
+
+
+def usual(use: Use) -> list[str]:
+    """Texts of usual lengths: questions of 3 to 25 words, or texts of 5 to 200."""
+    words = _WORDS.split()
+    lengths = np.geomspace(*((3, 25) if use == "questions" else (5, 200)), _USUAL).astype(int)
+    return [" ".join((words * 6)[at : at + length]) for at, length in enumerate(lengths.tolist())]
+
+
+def longest(loaded: Any) -> str:
+    """A text as long as the model reads, or of some hundred words where it reads more."""
+    words = _WORDS.split()
+    count = min(loaded.contract.longest, _LONGEST_TRIED)
+    return " ".join((words * (count // len(words) + 1))[:count])

@@ -8,13 +8,14 @@ what is faster.
 
 import json
 import logging
+import math
 import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, cast
 
 from workbench.errors import BadInput
 
@@ -135,8 +136,35 @@ ENGINES = (TORCH, BF16_WEIGHTS, OPENVINO)
 FP32 = "torch-fp32"
 FILE = "cache/engines.json"
 _MOST_KEPT = 200
-#: What was decided for a model and a machine: :func:`workbench.models.engine_choice.measure`.
-Decision = dict[str, Any]
+#: What share of the machine others may take before processor time decides.
+_BUSY = 0.1
+
+
+class Decision(TypedDict, total=False):
+    """What computes a model for one use of it on one machine, and what was measured for it
+    (:mod:`workbench.models.engine_choice`)."""
+
+    model: str
+    #: 'texts' or 'questions'.
+    use: str
+    engine: str
+    #: How often it was made, and when last.
+    tries: int
+    at: float
+    #: Seconds that a text takes in fp32, where it was not measured any closer.
+    each: float
+    #: A text's seconds by the clock and of processor time, by engine.
+    seconds: dict[str, float]
+    cpu: dict[str, float]
+    #: The share of the machine that other programs had meanwhile.
+    others: float
+    #: The least to fp32's vectors, by engine.
+    cosine: dict[str, float]
+    #: How far its MAP is from fp32's over so many documents, by engine.
+    map: dict[str, float]
+    ranked: int
+    #: Why others were not taken, by engine.
+    refused: dict[str, str]
 
 
 def forced() -> str | None:
@@ -152,26 +180,42 @@ def forced() -> str | None:
     return wanted
 
 
-def told(known: Decision) -> str:
+def told(decision: Decision) -> str:
     """A decision in sentences."""
-    engine = known["engine"]
-    what = "Single questions to" if known.get("use") == "questions" else "Texts for"
-    said = [f"{what} '{known['model']}' are encoded by {engine} on this machine."]
+    engine = decision["engine"]
+    what = "Single questions to" if decision.get("use") == "questions" else "Texts for"
+    said = [f"{what} '{decision['model']}' are encoded by {engine} on this machine."]
     for name in dict.fromkeys((engine, TORCH)):
-        if (took := known["seconds"].get(name)) and (cpu := known["cpu"].get(name)):
+        if (took := decision["seconds"].get(name)) and (cpu := decision["cpu"].get(name)):
             said.append(
                 f"{name} encoded {1 / took:.1f} texts per second, {1 / cpu:.1f} per second of "
                 "processor time."
             )
-    if engine in known["cosine"]:
-        said.append(f"Its least cosine to fp32 is {known['cosine'][engine]:.5f}.")
-    if engine in known.get("map", {}):
+    if engine in decision["cosine"]:
+        said.append(f"Its least cosine to fp32 is {decision['cosine'][engine]:.5f}.")
+    if engine in decision.get("map", {}):
         said.append(
-            f"MAP over {known['ranked']} documents differs from fp32's by "
-            f"{known['map'][engine]:.4f}."
+            f"MAP over {decision['ranked']} documents differs from fp32's by "
+            f"{decision['map'][engine]:.4f}."
         )
-    said += [f"{name} was not taken: {why}." for name, why in known["refused"].items()]
+    said += [f"{name} was not taken: {why}." for name, why in decision["refused"].items()]
     return " ".join(said)
+
+
+def busy(decision: Decision) -> bool:
+    """Whether other programs ran beside it, so that the clock says when they let go."""
+    return decision.get("others", 0.0) > _BUSY
+
+
+def costs_of(decision: Decision, device: str = "cpu") -> dict[str, float]:
+    """Seconds a text by which engines are compared. A GPU's work the clock says all the same."""
+    by_cpu = device == "cpu" and busy(decision)
+    return decision["cpu"] if by_cpu else decision["seconds"]
+
+
+def seconds_of(decision: Decision) -> float:
+    """What a text takes in fp32, or nearly that; endless where it is not known."""
+    return decision.get("each") or decision["seconds"].get(TORCH) or math.inf
 
 
 def kept(home: Path) -> dict[str, Decision]:
@@ -180,7 +224,7 @@ def kept(home: Path) -> dict[str, Decision]:
         found = json.loads((home / FILE).read_text(encoding="utf-8"))
         if isinstance(found, dict):
             return {
-                key: one
+                key: cast(Decision, one)
                 for key, one in found.items()
                 if isinstance(one, dict) and one.get("engine") in (*ENGINES, FP32)
             }

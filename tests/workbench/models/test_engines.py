@@ -17,8 +17,7 @@ from tests.workbench.models import tiny
 from tests.workbench.models.fakes import FakeWorkspace
 from workbench.errors import BadInput, JobCancelled
 from workbench.models import engine_choice, engines, precision
-from workbench.models.engine_choice import usual
-from workbench.models.engines import usable
+from workbench.models.engines import usable, usual
 from workbench.models.inference import computed, least_cosine, spread
 from workbench.models.load import PRECISION_VARIABLE, LoadedEmbedding, load_embedding
 from workbench.models.locate import locate
@@ -173,12 +172,17 @@ def test_an_engine_that_fails_is_left_out_with_its_reason(
     assert quick.encode(TEXTS, "document").shape == (len(TEXTS), 32)
     (key,), (decision,) = kept(home).keys(), kept(home).values()
     assert decision["refused"] == {OPENVINO: "RuntimeError: no such instruction"}
-    # One that was chosen, and no longer works, is done without.
-    keep(home, key, decision | {"engine": OPENVINO})
+    # One that was chosen, and no longer works, is done without: the next best takes its place.
+    seconds = {TORCH: 1.0, BF16_WEIGHTS: 2.0, OPENVINO: 0.1}
+    keep(home, key, decision | {"engine": OPENVINO, "seconds": seconds, "refused": {}, "others": 0})
     caplog.clear()
-    later = plain.with_engines(home, "digest", "tiny")
+    heard: list[str] = []
+    later = plain.with_engines(home, "digest", "tiny", tell=heard.append)
     np.testing.assert_array_equal(later.encode(TEXTS, "query"), plain.encode(TEXTS, "query"))
-    assert "computed by torch, as openvino cannot" in caplog.text
+    for said in (caplog.text, *heard):
+        assert "'tiny' are encoded by torch on" in said
+        assert "openvino was not taken: RuntimeError: no such instruction." in said
+    assert len(heard) == 1
 
 
 @pytest.mark.parametrize("wanted", [TORCH, BF16_WEIGHTS, OPENVINO])
@@ -381,6 +385,100 @@ def test_few_texts_before_many_leave_a_decision_to_be_ranked(
     quick.encode(TEXTS, "document")
     assert made == [BF16_WEIGHTS]
     assert next(iter(kept(home).values()))["map"] == {BF16_WEIGHTS: 0.0}
+
+
+@pytest.mark.parametrize(
+    ("moved", "chosen", "refused"),
+    [
+        (("BertModel",), OPENVINO, {TORCH}),
+        (("BertModel", "OpenVinoForward"), BF16_WEIGHTS, {TORCH, OPENVINO}),
+        (("BertModel", "OpenVinoForward", "Bf16Forward"), FP32, {TORCH, OPENVINO, BF16_WEIGHTS}),
+    ],
+)
+def test_an_earlier_decision_for_torch_is_ranked_and_the_next_best_stands_in(
+    plain: LoadedEmbedding,
+    home: Path,
+    moved: tuple[str, ...],
+    chosen: str,
+    refused: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine_choice, "LEAST_COSINE", 0.9)
+    with_times(monkeypatch, torch=0.5, torch_bf16=0.9, openvino=0.7)
+    plain.with_engines(home, "digest", "tiny", worth=1).encode(TEXTS, "document")
+    assert next(iter(kept(home).values()))["engine"] == TORCH
+
+    def rank(encoder: Any, most: int, _stop: Any) -> tuple[float, int]:
+        forward = type(encoder.model[0].model).__name__
+        exact = forward == "BertModel" and encoder.precision == "fp32"
+        return (0.5 if exact or forward not in moved else 0.4), most
+
+    quick = plain.with_engines(home, "digest", "tiny", worth=1, rank=rank)
+    found = quick.encode(TEXTS, "document")
+    (decision,) = kept(home).values()
+    assert decision["engine"] == chosen and decision["refused"].keys() == refused
+    assert decision["map"].keys() == refused | {chosen} - {FP32}
+    expected = engines.MAKE[chosen](plain, "texts").encode(TEXTS, "document")
+    assert least_cosine(found, expected) > 0.99999
+
+
+def test_torch_in_fp32_is_not_ranked(
+    plain: LoadedEmbedding, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_times(monkeypatch, torch=0.5)
+
+    def rank(*_: Any) -> tuple[float, int]:
+        raise AssertionError("it is what others are held against")
+
+    exact = replace(plain, precision="fp32")
+    for _ in ("measured", "kept"):
+        quick = exact.with_engines(home, "digest", "tiny", worth=1, rank=rank)
+        quick.encode(TEXTS, "document")
+        assert quick.engines is not None and quick.engines.settled
+    assert next(iter(kept(home).values()))["engine"] == TORCH
+
+
+@pytest.mark.parametrize(
+    ("size", "cosine", "moved", "why"),
+    [
+        ("small", 0.9, 0.0, ""),
+        ("small", 1.1, 0.0, "its least cosine"),
+        ("small", 0.9, 0.1, "it moves MAP by 0.1000"),
+        ("large", 0.9, 0.1, ""),
+        ("large", 1.1, 0.0, "its least cosine"),
+    ],
+)
+def test_what_is_too_small_or_large_to_try_is_near_to_fp32_all_the_same(
+    plain: LoadedEmbedding,
+    home: Path,
+    size: str,
+    cosine: float,
+    moved: float,
+    why: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine_choice, "LEAST_COSINE", cosine)
+    bounds = {"small": (1000.0, 1000.0), "large": (0.0, 0.0)}[size]
+    for name, seconds in zip(("_QUICKEST", "_SLOWEST"), bounds, strict=True):
+        monkeypatch.setattr(engine_choice, name, seconds)
+    ranked: list[str] = []
+
+    def rank(encoder: Any, most: int, _stop: Any) -> tuple[float, int]:
+        ranked.append(encoder.precision)
+        return (0.5 if encoder.precision == "fp32" else 0.5 - moved), most
+
+    for _ in ("measured", "kept"):
+        quick = plain.with_engines(home, "digest", "tiny", worth=1, rank=rank)
+        found = quick.encode(TEXTS, "document")
+        expected = replace(plain, precision="fp32") if why else plain
+        np.testing.assert_array_equal(found, expected.encode(TEXTS, "document"))
+    (decision,) = kept(home).values()
+    assert decision["engine"] == (FP32 if why else TORCH)
+    assert decision["refused"].get(TORCH, "").startswith(why)
+    assert f"the model is {'too large' if size == 'large' else 'small'}" in told(decision)
+    # Ranking with a large model would take minutes.
+    near = size == "small" and cosine < 1
+    assert ranked == (["fp32", "bf16"] if near else [])
 
 
 @pytest.mark.parametrize(
