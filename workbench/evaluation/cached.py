@@ -74,6 +74,8 @@ class Quickened(Protocol):
         rank: Rank | None,
     ) -> Any: ...
 
+    def computed(self, texts: Sequence[str], role: Any, stop: Stop | None = None) -> Any: ...
+
 
 def with_cache(
     loaded: Any,

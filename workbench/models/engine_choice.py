@@ -108,7 +108,8 @@ class Engines:
     def used(self, use: Use) -> "Engines":
         """The same model's for another use."""
         if use not in self._others:
-            self._others[use] = Engines(self.home, self.digest, self.name, use, self.worth)
+            about = (self.home, self.digest, self.name)
+            self._others[use] = Engines(*about, use, self.worth, self.tell)
         return self._others[use]
 
     def of(self, loaded: Any, texts: Sequence[str], role: str, stop: Stop | None = None) -> Any:

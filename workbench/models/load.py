@@ -242,18 +242,18 @@ class LoadedEmbedding:
         """The same model for another use of its engines."""
         return replace(self, engines=self.engines.used(use) if self.engines else None)
 
-    def computed(self, texts: Sequence[str], role: Role) -> "LoadedEmbedding":
-        """The same model by what computes these texts."""
-        found = self.engines.of(self, texts, role) if self.engines else self
+    def computed(
+        self, texts: Sequence[str], role: Role, stop: Stop | None = None
+    ) -> "LoadedEmbedding":
+        """The same model by what computes these texts, measured now where they are many."""
+        found = self.engines.of(self, texts, role, stop) if self.engines else self
         return cast(LoadedEmbedding, found)
 
-    def decided(self, stop: Callable[[], None]) -> bool:
-        """Whether it is known which engine computes it; if not, it is measured now. ``stop`` is
-        called before each part."""
-        if self.engines is None or self.engines.settled:
-            return True
-        self.engines.decide(self, stop)
-        return False
+    def decided(self, stop: Stop) -> None:
+        """Measure now which engine computes it, if that is not known. ``stop`` is called before
+        each part."""
+        if self.engines is not None:
+            self.engines.decide(self, stop)
 
     @property
     def dimensions(self) -> int:
@@ -274,7 +274,7 @@ class LoadedEmbedding:
         batch and may raise. The model's training mode is left as it was.
         """
         if self.engines is not None:
-            quick: LoadedEmbedding = self.engines.of(self, texts, role, stop)
+            quick = self.computed(texts, role, stop)
             return quick.encode(texts, role, batch_size=batch_size, progress=progress, stop=stop)
         embeddings = np.empty((len(texts), self.dimensions), dtype=np.float32)
         prompt, length = prompt_and_length(self.contract, role, self.model.config)

@@ -49,7 +49,7 @@ log = logging.getLogger(__name__)
 
 DEPTH = 10
 #: Queries of the sample; enough to tell .95 from .98. Where an index compares all of a million
-#: documents, those would take a minute: after some seconds the least has to do.
+#: documents, those would take a minute: after some seconds no more than the least are asked.
 QUERIES, LEAST, SECONDS = 200, 50, 10.0
 _SEED = 13
 #: Scores this close are the same, as a part of both vectors' lengths: another order of adding up

@@ -108,6 +108,36 @@ def test_what_decides_a_time_is_never_read_from_disk(
         assert sum(count for role, count in asked if role == "document") == documents
 
 
+def test_what_computes_the_queries_is_measured_before_the_clock_runs(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    class Fast(test_stages.Embedding):
+        def encode(self, texts: Any, role: str, **_: Any) -> Any:
+            done.append(f"{role} {len(texts)}")
+            return super().encode(texts, role)
+
+    class Measured(test_stages.Embedding):
+        def with_engines(self, *_: Any, **__: Any) -> Any:
+            raise AssertionError("it is loaded with them")
+
+        def computed(self, texts: Any, role: str, stop: Any) -> Any:
+            stop()
+            done.append(f"measured {role} {len(texts)}")
+            return Fast()
+
+    class Timed(stages.Clock):
+        def running(self, stage: str) -> Any:
+            done.append(stage)
+            return super().running(stage)
+
+    monkeypatch.setitem(MODELS, "embed", Measured)
+    monkeypatch.setattr(stages, "Clock", Timed)
+    run_matrix(recipe(["embed"]), make(DATA))
+    assert done == [f"measured query {ASKED}", "query 1", "encode", f"query {ASKED}", "search"]
+
+
 def test_each_reranker_scores_each_candidate_once(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -527,10 +527,21 @@ def test_nobody_waits_while_it_is_measured(
     np.testing.assert_array_equal(quick.encode(TEXTS, "query"), plain.encode(TEXTS, "query"))
     assert made == [] and kept(home) == {}
     parts: list[int] = []
-    assert not quick.decided(lambda: parts.append(1))
-    assert made == [TORCH, BF16_WEIGHTS, OPENVINO] and len(parts) > 3
-    assert quick.decided(lambda: None)
+    for _ in range(2):
+        quick.decided(lambda: parts.append(1))
+        assert made == [TORCH, BF16_WEIGHTS, OPENVINO] and len(parts) > 3
     assert quick.computed(TEXTS, "query").model is not plain.model
+
+
+def test_what_computes_questions_is_told_too(
+    plain: LoadedEmbedding, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_choice, "LEAST_COSINE", 0.9)
+    with_times(monkeypatch)
+    heard: list[str] = []
+    quick = plain.with_engines(home, "digest", "tiny", tell=heard.append)
+    quick.used("questions").decided(lambda: None)
+    assert [one.partition(" 'tiny'")[0] for one in heard] == ["Single questions to"]
 
 
 def test_a_containers_memory_counts(

@@ -168,9 +168,8 @@ def test_an_index_knows_what_computes_it_and_its_questions(
         heard.update(about, model=model)
         return model.with_engines(opened.home, "digest", "one")
 
-    def decide(loaded: Any, _stop: Any) -> bool:
+    def decide(loaded: Any, _stop: Any) -> None:
         decided.append(loaded.engines.use)
-        return True
 
     monkeypatch.setattr(making, "with_cache", with_cache)
     monkeypatch.setattr(LoadedEmbedding, "decided", decide)
