@@ -83,6 +83,8 @@ def test_what_decides_a_time_is_never_read_from_disk(
     asked: list[tuple[str, int]] = []
 
     class Counting(test_stages.Embedding):
+        device = "cpu"
+
         def encode(self, texts: Any, role: str, **_: Any) -> Any:
             asked.append((role, len(texts)))
             return super().encode(texts, role)
