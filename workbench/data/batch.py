@@ -26,6 +26,11 @@ class Details:
     fields: pa.StringArray | None = None
     pictures: pa.StringArray | None = None
 
+    @property
+    def bytes(self) -> int:
+        """What it takes."""
+        return size_of(self.ids, self.titles, self.fields, self.pictures)
+
     @classmethod
     def of(cls, documents: Sequence[str | Document]) -> "Details | None":
         """What these documents have; None where all are plain texts."""
@@ -45,6 +50,11 @@ class Details:
 def some_texts(values: Sequence[str | None]) -> pa.StringArray | None:
     """The values; None where none of them says anything."""
     return pa.array(values, pa.string()) if any(values) else None
+
+
+def size_of(*columns: pa.StringArray | None) -> int:
+    """How many bytes they take."""
+    return sum(one.nbytes for one in columns if one is not None)
 
 
 def filled(texts: pa.StringArray) -> Array:
@@ -82,8 +92,9 @@ class Batch:
 
     @property
     def bytes(self) -> int:
-        """What its texts take."""
-        return int(self.queries.nbytes + self.texts.nbytes)
+        """What its texts take, and all that is kept with them."""
+        own = size_of(self.queries, self.texts, self.prompts, self.ids, self.fields)
+        return own + (self.details.bytes if self.details else 0)
 
 
 def from_rows(rows: list[Row], lines: list[int]) -> Batch:

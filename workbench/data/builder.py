@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from workbench.data import digests
-from workbench.data.batch import Batch, Details, content, filled, from_rows, joined
+from workbench.data.batch import Batch, Details, content, filled, from_rows, joined, size_of
 from workbench.data.edges import GIVEN, IRRELEVANT, SCORED, EdgeSpool, Said
 from workbench.data.problems import Report
 from workbench.data.shapes.row import Row
@@ -97,7 +97,8 @@ class Builder:
         """One row; rows are collected until there are enough of them."""
         self._rows.append(row)
         self._lines.append(line)
-        self._chars += len(row.query) + sum(map(len, row.documents)) + 32 * len(row.documents)
+        self._chars += len(row.query) + len(row.fields)
+        self._chars += sum(map(len, row.documents)) + 32 * len(row.documents)
         if self._chars >= _BATCH_CHARS or len(self._rows) >= _BATCH_ROWS:
             self._gather()
 
@@ -120,8 +121,11 @@ class Builder:
             self._hold(from_rows(rows, lines))
 
     def _hold(self, batch: Batch) -> None:
+        size = batch.bytes
+        if size >= _BATCH_BYTES:  # By itself: with others it would be held twice while they join.
+            self.flush()
         self._batches.append(batch)
-        self._held += batch.bytes
+        self._held += size
         if self._held >= _BATCH_BYTES:
             self.flush()
 
@@ -200,6 +204,7 @@ class Builder:
         beside ``places``."""
         count = len(places)
         names = self._claim("query", ids, len(self.splits), lines, id_keys)
+        texts, places = _worth_holding(texts, places)
 
         def table() -> pa.Table:
             chosen = _picked(texts, places)
@@ -208,7 +213,7 @@ class Builder:
             said, own = (_or_null(column, count) for column in (prompts, fields))
             return pa.table([names, chosen, said, own], schema=SPOOLED_QUERIES)
 
-        self.queries.write_later(table, count, _share(texts, count))
+        self.queries.write_later(table, count, size_of(texts, prompts, fields))
         self.splits.extend([split] * count)
         self.marks.extend([0] * count)
         self.said["query"].extend(fields, count)
@@ -228,6 +233,7 @@ class Builder:
         known = details or Details()
         ids = self._claim("document", known.ids, self.documents.rows, lines, id_keys)
         self.said["document"].extend(known.fields, count)
+        texts, places = _worth_holding(texts, places)
 
         def table() -> pa.Table:
             chosen = _picked(texts, places)
@@ -238,7 +244,7 @@ class Builder:
             columns = [ids, titles, chosen, seen, own]
             return pa.table(columns, schema=DOCUMENTS)
 
-        self.documents.write_later(table, count, _share(texts, count))
+        self.documents.write_later(table, count, size_of(texts) + known.bytes)
 
     def tell_leaks(self, queries: Array, split: int, lines: Array) -> Array:
         """Report the places whose query belongs elsewhere; True for those that may stay."""
@@ -395,9 +401,12 @@ def _also_among(owner: Array, keys: Array, some: Array) -> Array:
     return np.asarray(marked[group])
 
 
-def _share(texts: pa.StringArray, count: int) -> int:
-    """About how many bytes some of the texts take."""
-    return int(texts.nbytes * count / max(1, len(texts)))
+def _worth_holding(texts: pa.StringArray, places: Array) -> tuple[pa.StringArray, Array]:
+    """The texts at these places, and theirs among them: what waits to be written keeps all texts in
+    memory that it is picked from, and few may be new of many."""
+    if 2 * len(places) >= len(texts):
+        return texts, places
+    return texts.take(pa.array(places)), np.arange(len(places))
 
 
 def _picked(texts: pa.StringArray, places: Array) -> pa.StringArray:

@@ -59,7 +59,7 @@ class Collection:
             self._flush_items()
             self._kind = kind
         self._items.append((line, item))
-        self._chars += len(item.text) + len(item.title)
+        self._chars += len(item)
         if len(self._items) >= _BATCH_ROWS or self._chars >= _BATCH_CHARS:
             self._flush_items()
 

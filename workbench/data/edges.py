@@ -220,7 +220,7 @@ def _hashes(texts: pa.StringArray) -> Array:
 
 FILE = "files/pairs.parquet"
 _SPOOLED = pa.schema([PAIRS.field(name) for name in ("left", "right", "score", "fields")])
-_BATCH = 5_000
+_BATCH, _BATCH_CHARS = 5_000, 1 << 20
 #: An odd number: it spreads a score's bits over a digest.
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
@@ -235,6 +235,7 @@ class PairSpool:
         self._background = background
         self._writer: TableWriter | None = None
         self._items: list[tuple[int, Pair]] = []
+        self._chars = 0
         self._report: Report | None = None
         self._split = TRAIN
         self._splits = array.array("b")  # per pair: its split as the files say
@@ -254,11 +255,12 @@ class PairSpool:
 
     def add(self, line: int, pair: Pair) -> None:
         self._items.append((line, pair))
-        if len(self._items) >= _BATCH:
+        self._chars += len(pair.left) + len(pair.right) + len(pair.fields)
+        if len(self._items) >= _BATCH or self._chars >= _BATCH_CHARS:
             self.flush()
 
     def flush(self) -> None:
-        items, self._items = self._items, []
+        items, self._items, self._chars = self._items, [], 0
         if not items:
             return
         lines = [line for line, _ in items]

@@ -1,7 +1,10 @@
 """Rows as columns: several batches in one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from workbench.data.batch import Batch, Details, from_rows, joined
 from workbench.data.shapes.row import Document, Row
@@ -44,6 +47,27 @@ def test_batches_in_one_are_their_rows_in_one() -> None:
         whole = from_rows(rows, lines)
         parts = [from_rows([row], [line]) for row, line in zip(rows, lines, strict=True)]
         assert columns(joined(parts)) == columns(whole)
+
+
+LONG = "x" * 10_000
+DOCUMENT = Document("c", "title", "id-c", '{"x": 1}', "picture.png")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        replace(FULL, query=LONG),
+        replace(FULL, prompt=LONG),
+        replace(FULL, query_id=LONG),
+        replace(FULL, fields=LONG),
+        *(
+            replace(FULL, documents=[replace(DOCUMENT, **{name: LONG}), "d"])
+            for name in ("text", "title", "id", "fields", "picture")
+        ),
+    ],
+)
+def test_all_that_a_batch_holds_is_counted(row: Row) -> None:
+    assert from_rows([row], [1]).bytes >= from_rows([FULL], [1]).bytes + 9_900
 
 
 def test_one_batch_is_itself() -> None:

@@ -105,7 +105,7 @@ def _nothing(value: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A document with more than its text. Its length is counted as a text's is."""
+    """A document with more than its text. Its length is that of all that is read of it."""
 
     text: str
     title: str = ""
@@ -118,7 +118,7 @@ class Document:
     prompt: str = ""
 
     def __len__(self) -> int:
-        return len(self.text) + len(self.title)
+        return len(self.text) + len(self.title) + len(self.fields)
 
     def __bool__(self) -> bool:
         """It is there, though its text may be empty: a picture without a caption."""
