@@ -9,12 +9,14 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 
 from tests.workbench.data.fakes import bring, everything, lines
+from workbench.data.formats.arrow import ArrowBlock
 from workbench.workspace import Workspace
 
 TABLE = pa.table({"query": ["a", "b"], "pos": [["p"], ["r", "s"]], "neg": [[], ["n"]]})
@@ -59,6 +61,23 @@ def test_two_columns_of_one_name(name: str, workspace: Workspace, tmp_path: Path
     result, reader = bring(workspace, tmp_path / name)
     assert everything(reader)["q"][2] == ["n", "m"]
     assert result["problem_counts"] == {"doubled-column": 1}
+
+
+def test_texts_are_held_without_the_pictures_beside_them(tmp_path: Path) -> None:
+    queries = [f"which lamp {number}" for number in range(1_000)]
+    table = pa.table({"query": queries, "picture": [b"x" * 10_000] * 1_000})
+    with pa.ipc.new_stream(tmp_path / "a.arrow", table.schema) as writer:
+        writer.write_table(table)
+    with pa.memory_map(str(tmp_path / "a.arrow")) as whole:
+        (batch,) = pa.ipc.open_stream(whole)
+        block = ArrowBlock(np.arange(100), batch.slice(200, 100))
+        alone, (listed, _) = block.text("query"), block.texts(["query"])
+        held = [one.buffers()[2].address for one in (alone, listed)]
+        first, last = (batch.column(name).buffers()[2] for name in ("query", "picture"))
+        body = range(first.address, last.address + last.size)
+    assert alone.to_pylist() == listed.to_pylist() == queries[200:300]
+    assert len(body) >= 10_000_000
+    assert not any(address in body for address in held)
 
 
 @pytest.mark.parametrize("data", [b"ARROW1\0\0", b"\xff\xff\xff\xff\x10\0\0\0", b"FEA1", b""])

@@ -30,6 +30,8 @@ _MAY_BE_BLANK[[*range(0x21), 0xC2, 0xE1, 0xE2, 0xE3]] = True
 _MAY_BE_LIST = _MAY_BE_BLANK.copy()
 _MAY_BE_LIST[[*b"[(a{s"]] = True
 _LONGEST_MISSING = max(map(len, MISSING))
+#: Texts that keep so many times their own size in memory are copied out of it.
+_FAR_MORE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class ArrowBlock:
         if array.null_count:
             raise Doubt
         self._check(name, array)
-        return array
+        return self._apart(array)
 
     def texts(self, names: Sequence[str]) -> tuple[pa.StringArray, Array]:
         columns = [self._column(name) for name in names]
@@ -96,7 +98,14 @@ class ArrowBlock:
             counts = filled.to_numpy(zero_copy_only=False)
             texts = texts if counts.all() else texts.filter(filled)
         self._check(name, texts)
-        return texts, counts.astype(np.int64)
+        return self._apart(texts), counts.astype(np.int64)
+
+    def _apart(self, texts: pa.StringArray) -> pa.StringArray:
+        """The texts without the rest of the table. All of a record batch of Arrow's own files is
+        one piece of memory, which stays for as long as a part of it is held: with the pictures."""
+        if self.table.get_total_buffer_size() <= _FAR_MORE * texts.nbytes:
+            return texts
+        return texts.take(pa.array(np.arange(len(texts))))
 
     def _check(self, name: str, texts: pa.StringArray) -> None:
         """Raise :class:`Doubt` for a text that is blank, broken, or stands for something else."""
