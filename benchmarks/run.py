@@ -9,7 +9,8 @@
 Before each it waits until others have used less than .3 of a core for 20 seconds, for ``--wait``
 seconds at most; what had to begin without that, or had others use more while it ran, is marked
 'busy'. Threads of numeric libraries are set to the number of cores for both sides. One that fails,
-or takes three times what it should, is said to have, and the others go on; the exit code is 1 then.
+or takes three times what it should, is said to have, and the others go on; the exit code is 1 then,
+and where a part of one has no reading, too.
 All that was found goes to benchmarks/results/DATE.json, readings and machine included; the tables
 between ``<!-- NAME -->`` and ``<!-- /NAME -->`` in docs/benchmarks.md are written from it.
 ``--tables`` writes them again from the newest result of each benchmark without measuring.
@@ -19,6 +20,7 @@ import argparse
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -69,7 +71,7 @@ BENCHMARKS = {
             "import of generated files, every row checked, against `datasets.load_dataset`",
             5,
             ("--mb", "100", "--repeats", "5"),
-            ("--shape", "beir", "--mb", "1", "--repeats", "1"),
+            ("--shape", "beir", "plain", "csv", "--mb", "1", "--repeats", "1"),
         ),
         Benchmark(
             "data-check",
@@ -154,6 +156,12 @@ BENCHMARKS = {
 }
 
 
+#: What can go wrong in one benchmark while the others go on.
+_FAILURES = (
+    OSError, subprocess.SubprocessError, ValueError, TypeError, ArithmeticError, psutil.Error,
+)  # fmt: skip
+
+
 def main() -> None:
     asked = read_arguments()
     if asked.list:
@@ -179,17 +187,22 @@ def chosen(asked: argparse.Namespace) -> list[str]:
 
 
 def tried(name: str, asked: argparse.Namespace) -> bool:
-    """Measure one, show it and keep it; False where that failed, which is said."""
+    """Measure one, keep it and show it; False where that, or a part of it, failed, which is
+    said."""
     print(f"{name}: {BENCHMARKS[name].about}", flush=True)
     try:
-        found = measure(BENCHMARKS[name], asked.more.split(), smoke=asked.smoke, wait=asked.wait)
-    except (OSError, subprocess.SubprocessError, ValueError, TypeError) as error:
+        found = measure(BENCHMARKS[name], asked.more, smoke=asked.smoke, wait=asked.wait)
+        shown = table([Row(**row) for row in found["rows"]])  # Else the page has no table either.
+        if not asked.smoke:
+            keep(RESULTS, found)
+        print(shown, flush=True)
+    except _FAILURES as error:
         print(f"{name} failed: {error}", file=sys.stderr, flush=True)
         return False
-    print(table([Row(**row) for row in found["rows"]]), flush=True)
-    if not asked.smoke:
-        keep(RESULTS, found)
-    return True
+    without = [row["name"] for row in found["rows"] if not row["ours"]]
+    if without:
+        print(f"{name} has no reading of: {', '.join(without)}", file=sys.stderr, flush=True)
+    return not without
 
 
 def read_arguments() -> argparse.Namespace:
@@ -200,7 +213,14 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--wait", type=float, default=180.0, help="seconds to wait for quiet before each"
     )
-    parser.add_argument("--more", default="", help="further arguments for the one that is named")
+    parser.add_argument(
+        "--more",
+        type=shlex.split,
+        default=[],
+        metavar="ARGUMENTS",
+        help="further ones for the benchmark that is named, in quotation marks; where they begin "
+        "with a dash and are a single word, with an equals sign: --more=--hnsw",
+    )
     parser.add_argument("--tables", action="store_true", help="write the page from what is kept")
     asked = parser.parse_args()
     if unknown := sorted(set(asked.names) - set(BENCHMARKS)):
@@ -215,8 +235,8 @@ def measure(
 ) -> dict[str, Any]:
     """Run one, with ``more`` arguments; its rows with when and where they were taken.
 
-    Raises :class:`subprocess.SubprocessError` where it fails or takes too long, and what reading
-    its rows raises.
+    Raises :class:`subprocess.SubprocessError` where it fails or takes too long, :class:`ValueError`
+    where no row has a reading, and what reading its rows raises.
     """
     quiet = True if smoke else wait_for_quiet(wait)
     at = time.strftime("%Y-%m-%d %H:%M")
@@ -226,9 +246,11 @@ def measure(
         arguments = [*(benchmark.smoke if smoke else benchmark.full), *more]
         run([sys.executable, script, *arguments, "--out", str(rows)], 3 * 60 * benchmark.minutes)
         found = read_rows(rows)
+    if not any(row.ours for row in found):
+        raise ValueError("it has no readings")
     return {
         "name": benchmark.name,
-        "command": " ".join([benchmark.script, *arguments]),
+        "command": shlex.join([benchmark.script, *arguments]),
         "at": at,
         "busy": not quiet or others.cores >= QUIET_LOAD,
         "others_cores": round(others.cores, 2),
@@ -249,10 +271,18 @@ def run(command: Sequence[str], seconds: float) -> None:
             raise subprocess.CalledProcessError(process.returncode, command)
     finally:
         if process.returncode is None:
-            for one in [*psutil.Process(process.pid).children(recursive=True), process]:
-                with suppress(psutil.NoSuchProcess):
-                    one.kill()
+            _kill(process)
             process.wait()
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """With all that it started."""
+    started: list[psutil.Process] = []
+    with suppress(psutil.Error):
+        started = psutil.Process(process.pid).children(recursive=True)
+    for one in [*started, process]:
+        with suppress(psutil.Error):
+            one.kill()
 
 
 def pinned() -> dict[str, str]:

@@ -34,7 +34,8 @@ LIBRARIES = (
 
 @dataclass(frozen=True)
 class Row:
-    """One thing measured: readings of ours, and of the other side as many or none."""
+    """One thing measured: readings of ours, and of the other side as many or none. What failed has
+    none at all, and is a row nevertheless: a page without it would claim too much."""
 
     name: str
     unit: str
@@ -46,9 +47,9 @@ class Row:
 
     @property
     def ratios(self) -> list[float]:
-        """Pair by pair, how many times better ours is."""
+        """Pair by pair, how many times better ours is; none of a pair with a reading of 0."""
         pairs = zip(self.ours, self.theirs, strict=True) if self.theirs else ()
-        return [a / b if self.better == "more" else b / a for a, b in pairs]
+        return [a / b if self.better == "more" else b / a for a, b in pairs if a and b]
 
 
 def turns(
@@ -133,17 +134,20 @@ def table(rows: Sequence[Row]) -> str:
         "|---|---|---|---|---|",
     ]
     for row in rows:
-        theirs = number(statistics.median(row.theirs)) + f" {row.unit}" if row.theirs else ""
+        ours, theirs = (_median(readings, row.unit) for readings in (row.ours, row.theirs))
         ratios = sorted(row.ratios)
         ratio = (
             f"{statistics.median(ratios):.2f} ({ratios[0]:.2f}–{ratios[-1]:.2f})" if ratios else ""
         )
         lines.append(
             f"| {row.name}{f'; {row.note}' if row.note else ''} "
-            f"| {number(statistics.median(row.ours))} {row.unit} | {theirs} | {ratio} "
-            f"| {len(row.ours)} |"
+            f"| {ours} | {theirs} | {ratio} | {len(row.ours)} |"
         )
     return "\n".join(lines)
+
+
+def _median(readings: Sequence[float], unit: str) -> str:
+    return f"{number(statistics.median(readings))} {unit}" if readings else ""
 
 
 def number(value: float) -> str:

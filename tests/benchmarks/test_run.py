@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from benchmarks import quiet, run
@@ -121,6 +122,69 @@ def test_one_that_fails_does_not_stop_the_others(
         run.main()
     assert "fails failed: " in capfd.readouterr().err
     assert "**busy**" in run.PAGE.read_text() and "| reading |" in run.PAGE.read_text()
+
+
+def finds(script: Path, *rows: dict[str, Any]) -> None:
+    """Let a script write these rows."""
+    text = f"import json, sys\nopen(sys.argv[-1], 'w').write(json.dumps({list(rows)!r}))"
+    script.write_text(text)
+
+
+def test_what_lacks_readings_is_kept_and_said(
+    scripts: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rate = {"unit": "s", "better": "less", "theirs": [2.0]}
+    nothing = {"name": "at once", "ours": [0.0], **rate}
+    failed = {"name": "a part", "ours": [], **rate, "theirs": [], "note": "failed"}
+    finds(scripts / "works.py", nothing, failed)
+    finds(scripts / "fails.py", failed)
+    monkeypatch.setattr(run, "wait_for_quiet", lambda most: False)
+    monkeypatch.setattr(sys, "argv", ["run.py"])
+    with pytest.raises(SystemExit, match="Failed: fails, works"):
+        run.main()
+    said = capfd.readouterr().err
+    assert "fails failed: it has no readings" in said
+    assert "works has no reading of: a part" in said
+    page = run.PAGE.read_text()
+    assert "| at once | 0 s | 2.00 s |  | 1 |" in page and "| a part; failed |" in page
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("no"), psutil.NoSuchProcess(1)])
+def test_what_measuring_raises_does_not_stop_the_others(
+    scripts: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    error: Exception,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(run, "measure", fail)
+    monkeypatch.setattr(sys, "argv", ["run.py"])
+    with pytest.raises(SystemExit, match="Failed: fails, works"):
+        run.main()
+    assert f"works failed: {error}" in capfd.readouterr().err
+
+
+def test_further_arguments_are_read_as_a_shell_would(
+    scripts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["run.py", "works", "--more", "--data 'a folder' --fast"])
+    more = run.read_arguments().more
+    assert more == ["--data", "a folder", "--fast"]
+    found = run.measure(run.BENCHMARKS["works"], more, smoke=True, wait=0)
+    assert found["command"] == "works.py --data 'a folder' --fast"
+
+
+def test_one_whose_children_cannot_be_asked_for_is_ended(
+    scripts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(pid: int) -> None:
+        raise psutil.NoSuchProcess(pid)
+
+    monkeypatch.setattr("psutil.Process", gone)
+    with pytest.raises(subprocess.TimeoutExpired):
+        run.run([sys.executable, str(scripts / "stays.py")], 0.05)
 
 
 def test_one_that_takes_too_long_is_ended(scripts: Path) -> None:

@@ -33,6 +33,7 @@ def test_a_ratio_says_how_many_times_better_ours_is() -> None:
     assert seconds.ratios == [2.0, 0.5]
     assert rate.ratios == [0.5, 2.0]
     assert Row("a", "s", "less", [1.0]).ratios == []
+    assert Row("a", "s", "less", [0.0, 1.0, 1.0], [2.0, 3.0, 0.0]).ratios == [3.0]
 
 
 def test_what_takes_time_has_a_row_of_the_processor_and_one_of_the_clock() -> None:
@@ -51,10 +52,14 @@ def test_a_table_has_medians_and_the_ratios_range() -> None:
     rows = [
         Row("reading", "s", "less", [1.0, 2.0, 4.0], [4.0, 4.0, 4.0], "three columns"),
         Row("building", "s", "less", [1500.0]),
+        Row("cleaning", "s", "less", [0.0], [2.0]),
+        Row("training", "samples/s", "more", [], note="failed"),
     ]
     assert table(rows).splitlines()[2:] == [
         "| reading; three columns | 2.00 s | 4.00 s | 2.00 (1.00–4.00) | 3 |",
         "| building | 1,500 s |  |  | 1 |",
+        "| cleaning | 0 s | 2.00 s |  | 1 |",
+        "| training; failed |  |  |  | 0 |",
     ]
 
 
