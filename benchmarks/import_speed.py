@@ -216,14 +216,32 @@ def _beir(paths: list[Path], size: int, texts: Texts) -> None:
 
 def measure(command: list[str]) -> dict[str, Any]:
     """Run a command; its JSON, its seconds, and the most memory its processes held at a time."""
-    import psutil
-
     started = time.perf_counter()
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    # What it says besides would stand among the tables: it is shown where it failed.
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=said
+        )
+        output, peak = _watched(process)
+        if process.returncode:
+            said.seek(0)
+            words = said.read()[-3000:].decode(errors="replace")
+            raise SystemExit(f"{command[:3]} ended with {process.returncode}:\n{words}")
+    found: dict[str, Any] = json.loads(output)
+    return {
+        **found,
+        "wall": time.perf_counter() - started,
+        "memory": peak["one"] / 1e6,
+        "memory_all": peak["all"] / 1e6,
+    }
+
+
+def _watched(process: "subprocess.Popen[str]") -> tuple[str, dict[str, int]]:
+    """What a process printed until it ended, and the most bytes that it and its children held: the
+    largest of them, and all."""
+    import psutil
+
     peak = {"all": 0, "one": 0}
     done = threading.Event()
 
@@ -244,15 +262,7 @@ def measure(command: list[str]) -> dict[str, Any]:
     output, _ = process.communicate()
     done.set()
     watcher.join()
-    if process.returncode:
-        raise SystemExit(f"{command[:3]} ended with {process.returncode}")
-    found: dict[str, Any] = json.loads(output)
-    return {
-        **found,
-        "wall": time.perf_counter() - started,
-        "memory": peak["one"] / 1e6,
-        "memory_all": peak["all"] / 1e6,
-    }
+    return output, peak
 
 
 @cache
