@@ -62,9 +62,30 @@ def digests_of(texts: Sequence[str]) -> Array:
     return digests.of_bytes([text.encode("utf-8", "surrogatepass") for text in texts])
 
 
-def _digests(parts: Iterable[tuple[int, list[str]]], plain: Callable[[str], str]) -> Array:
-    found = [digests_of([plain(text) for text in texts]) for _, texts in parts]
-    return np.concatenate([np.zeros((0, 2), np.uint64), *found])
+def _digests(
+    parts: Iterable[tuple[int, list[str]]], count: int, plain: Callable[[str], str]
+) -> Array:
+    found = np.zeros((count, 2), np.uint64)
+    for row, texts in parts:
+        found[row : row + len(texts)] = digests_of([plain(text) for text in texts])
+    return found
+
+
+def _groups(keys: Array) -> Array:
+    """For each digest the place of the first that is the same; those of empty texts are alone."""
+    known, firsts = digests.DigestRows(), np.empty(len(keys), np.int64)
+    groups = [np.zeros(0, np.int64)]
+    count, nothing = 0, digests_of([""])
+    # To look up all at once would take several times what is kept.
+    for start in range(0, len(keys), _LOOKED_UP):
+        part = keys[start : start + _LOOKED_UP]
+        numbers, new = known.resolve(part, count)
+        firsts[count : count + len(new)] = new + start
+        count += len(new)
+        alone = (part == nothing).all(axis=1)
+        places = np.arange(start, start + len(part))
+        groups.append(np.where(alone, places, firsts[numbers]))
+    return np.concatenate(groups)
 
 
 def words(text: str) -> int:
@@ -123,6 +144,8 @@ def _is_unspaced(text: str) -> bool:
 
 
 BATCH = 5_000
+#: Digests that are looked up at once.
+_LOOKED_UP = 100_000
 
 
 class CheckedVersion:
@@ -155,12 +178,22 @@ class CheckedVersion:
     @cached_property
     def query_digests(self) -> Array:
         """(queries, 2); queries that count as the same have the same."""
-        return _digests(self.query_texts(), plain_query)
+        return _digests(self.query_texts(), self.queries, plain_query)
+
+    @cached_property
+    def query_groups(self) -> Array:
+        """For each query, the row of the first one with the same text; empty ones are alone."""
+        return _groups(self.query_digests)
 
     @cached_property
     def document_digests(self) -> Array:
         """(documents, 2); documents that count as the same have the same."""
-        return _digests(self.document_texts(), plain_document)
+        return _digests(self.document_texts(), self.documents, plain_document)
+
+    @cached_property
+    def document_groups(self) -> Array:
+        """The same for documents."""
+        return _groups(self.document_digests)
 
     def begin(self, place: int, steps: int, doing: str) -> None:
         """The next check."""

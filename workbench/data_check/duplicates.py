@@ -169,7 +169,7 @@ Pairs = list[tuple[int, int]]
 
 def leaks(data: CheckedVersion) -> Iterator[Finding]:
     """Queries that stand in two splits, word by word."""
-    groups = query_groups(data)
+    groups = data.query_groups
     # Test counts most, then dev: what stands there stays there.
     home = np.zeros(data.queries, data.codes.dtype)
     np.maximum.at(home, groups, data.codes)
@@ -197,7 +197,7 @@ def leaks(data: CheckedVersion) -> Iterator[Finding]:
 
 def same_texts(data: CheckedVersion) -> Iterator[Finding]:
     """Queries twice in one split, and documents twice."""
-    groups = query_groups(data)
+    groups = data.query_groups
     again = _again(groups * len(SPLITS) + data.codes)
     if again:
         yield Finding(
@@ -217,7 +217,9 @@ def same_texts(data: CheckedVersion) -> Iterator[Finding]:
                 )
             ],
         )
-    again = _again(_groups(data.document_digests))
+    groups = data.document_groups
+    copies = np.flatnonzero(groups != np.arange(len(groups)))
+    again = list(zip(copies.tolist(), groups[copies].tolist(), strict=True))
     if again:
         yield _documents_finding(
             data,
@@ -231,7 +233,7 @@ def same_texts(data: CheckedVersion) -> Iterator[Finding]:
 
 def near_documents(data: CheckedVersion) -> Iterator[Finding]:
     """Documents that are nearly the same."""
-    groups = _groups(data.document_digests)
+    groups = data.document_groups
     alike = NearDuplicates(data.recipe.similarity)
     for _, texts in data.document_texts():
         alike.add(texts)
@@ -275,17 +277,6 @@ def _documents_finding(
     )
     made = [Fix(fix, done, {"same_documents": pairs})]
     return Finding(code, "warning", len(pairs), data.documents, sentence, examples, made)
-
-
-def query_groups(data: CheckedVersion) -> Array:
-    """For each query, the row of the first one with the same text; empty ones are alone."""
-    return _groups(data.query_digests)
-
-
-def _groups(digests: Array) -> Array:
-    numbers, firsts = DigestRows().resolve(digests, 0)
-    empty = (digests == digests_of([""])).all(axis=1)
-    return np.where(empty, np.arange(len(digests)), firsts[numbers])
 
 
 def _again(groups: Array) -> Pairs:

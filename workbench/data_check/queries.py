@@ -15,7 +15,7 @@ from workbench.data_check.checked import (
     where_lesser,
     words,
 )
-from workbench.data_check.duplicates import NearDuplicates, pairs_of_queries, query_groups, stand
+from workbench.data_check.duplicates import NearDuplicates, pairs_of_queries, stand
 from workbench.data_check.report import EXAMPLES, Example, Finding, Fix
 from workbench.plurals import counted
 
@@ -87,7 +87,7 @@ def first_of_alike(pairs: Array, likeness: Array) -> dict[int, tuple[int, float]
 def _alike(data: CheckedVersion) -> tuple[Array, Array]:
     """(m, 2) rows of queries that are alike and not the same, and their likeness; told once."""
     if data.alike is None:
-        groups = query_groups(data)
+        groups = data.query_groups
         near = NearDuplicates(data.recipe.similarity)
         for _, texts in data.query_texts():
             near.add(texts)

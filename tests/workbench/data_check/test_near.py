@@ -4,10 +4,12 @@ import random
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.data_check.checked import bare, grams, words
+from workbench.data_check import checked
+from workbench.data_check.checked import bare, digests_of, grams, words
 from workbench.data_check.duplicates import NearDuplicates
 
 _WORDS = "red green blue old new tall small tea rice 合同 终止 双方 交接 手续 拖延"
@@ -37,6 +39,16 @@ def test_every_exact_duplicate_is_found(some: list[str]) -> None:
             assert row in same
         else:
             first[bare(text)] = row
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 100])
+def test_groups_do_not_depend_on_how_many_are_looked_up_at_once(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checked, "_LOOKED_UP", at_once)
+    keys = digests_of(["a", "b", "", "a", "c", "", "b", "a"])
+    assert checked._groups(keys).tolist() == [0, 1, 2, 0, 4, 5, 1, 0]
+    assert checked._groups(keys[:0]).tolist() == []
 
 
 @given(texts, st.randoms())
