@@ -267,6 +267,8 @@ def splits_at_spaces(tokenizer: Any) -> bool:
     return (
         bool(splitting)
         and splitting[0]["type"] in _SPLITTING
+        # A word by itself would be the first of its text.
+        and all(one.get("prepend_scheme") != "first" for one in splitting)
         and all(_is_within_words(one) for one in changing)
         and not any(" " in one.content for one in added)
     )
@@ -283,7 +285,9 @@ def _steps(part: Any, name: str) -> list[dict[str, Any]]:
 def _is_within_words(step: dict[str, Any]) -> bool:
     if step["type"] == "Replace":
         pattern = step["pattern"]
-        return pattern == {"Regex": " {2,}"} or " " not in pattern.get("String", " ")
+        if pattern == {"Regex": " {2,}"}:  # Of several spaces one, or a sign that joins words.
+            return bool(step["content"] == " ")
+        return " " not in pattern.get("String", " ")
     return step["type"] in _WITHIN_WORDS
 
 

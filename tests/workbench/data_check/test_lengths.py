@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
+from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from workbench.data_check.lengths import TokenCounter, splits_at_spaces
 from workbench.models.registry import packaged_folder
@@ -15,14 +15,14 @@ WORDS = ["The", "kettle", " ", "  ", "\n", "don't", "[SEP]", "旧灯", "\u00a0",
 texts = st.lists(st.sampled_from(WORDS) | st.text(max_size=8), max_size=12).map(" ".join)
 
 
-def unigram(*steps: normalizers.Normalizer) -> Tokenizer:
+def unigram(*steps: normalizers.Normalizer, scheme: str = "always") -> Tokenizer:
     """As multilingual models have it: split at spaces, then marked where a word begins."""
     letters = [(letter, -3.0) for letter in "abcdefghijklmnopqrstuvwxyz"]
     pieces = [("<unk>", -9.0), ("▁", -2.0), ("▁the", -1.0), ("kettle", -1.0), *letters]
     made = Tokenizer(models.Unigram(pieces, unk_id=0))
     made.normalizer = normalizers.Sequence(list(steps))
     made.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()]
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(prepend_scheme=scheme)]
     )
     return made
 
@@ -62,7 +62,11 @@ def test_words_come_to_the_whole(
         (unigram(normalizers.NFKC(), normalizers.Lowercase()), True),
         (unigram(normalizers.Replace("``", '"')), True),
         (unigram(normalizers.Replace("a b", "c")), False),
+        (unigram(normalizers.Replace(Regex(" {2,}"), " ")), True),
+        (unigram(normalizers.Replace(Regex(" {2,}"), "▁")), False),
         (unigram(normalizers.Prepend("▁")), False),
+        (unigram(scheme="never"), True),
+        (unigram(scheme="first"), False),
         (byte_level(), False),
     ],
 )
