@@ -96,7 +96,7 @@ def is_script(path: str) -> bool:
 
 def popen(command: list[str], **options: Any) -> Any:
     """Like ``subprocess.Popen``; forked where it is one of the project's programs."""
-    parts = [part for part in command[1:] if part != "-P"]
+    parts = [str(part) for part in command[1:] if part != "-P"]
     if VARIABLE in os.environ and command[0] == sys.executable and len(parts) > 1:
         how, program, *arguments = parts
         if is_script(how):
@@ -109,7 +109,11 @@ def popen(command: list[str], **options: Any) -> Any:
 
 
 def run(
-    command: list[str], input: str = "", check: bool = False, **options: Any
+    command: list[str],
+    input: str = "",
+    check: bool = False,
+    timeout: float | None = None,
+    **options: Any,
 ) -> "subprocess.CompletedProcess[str]":
     """Like ``subprocess.run(..., capture_output=True, text=True)``, which it always does."""
     for always in ("capture_output", "text", "stdout", "stderr"):
@@ -118,7 +122,13 @@ def run(
         given, said, wrong = (files.enter_context(tempfile.TemporaryFile()) for _ in range(3))
         given.write(input.encode())
         given.seek(0)
-        code = popen(command, stdin=given, stdout=said, stderr=wrong, **options).wait()
+        process = popen(command, stdin=given, stdout=said, stderr=wrong, **options)
+        try:
+            code = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
         for file in (said, wrong):
             file.seek(0)
         done = subprocess.CompletedProcess(

@@ -160,13 +160,18 @@ def _script(arguments: list[str]) -> None:
     """A benchmark's script. Its own processes are forks of it, or of the server."""
     context, run = multiprocessing.get_context, subprocess.run
 
-    def warm_run(command: list[str], **options: Any) -> Any:
-        return (warm.run if warm.is_script(command[1]) else run)(command, **options)
+    def warm_run(command: Any, *more: Any, **options: Any) -> Any:
+        return (warm.run if _runs_a_script(command) else run)(command, *more, **options)
 
-    multiprocessing.get_context = lambda *_: context("fork")  # type: ignore[assignment]
+    multiprocessing.get_context = lambda *_, **__: context("fork")  # type: ignore[assignment]
     subprocess.run = warm_run  # type: ignore[assignment]
     sys.argv = arguments
     runpy.run_path(arguments[0], run_name="__main__")
+
+
+def _runs_a_script(command: Any) -> bool:
+    """Whether a command, which may be one word or a line for a shell, runs a benchmark's script."""
+    return isinstance(command, list) and len(command) > 1 and warm.is_script(str(command[1]))
 
 
 def _leave(code: int) -> NoReturn:
