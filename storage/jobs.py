@@ -1,5 +1,6 @@
 """Jobs and their history on record. What moves a job along is in ``storage.queue``."""
 
+import json
 import time
 from collections.abc import Collection
 from dataclasses import asdict, fields
@@ -52,14 +53,18 @@ class JobRows:
             query = query.filter_by(task=task)
         return self._jobs(query)
 
-    def rewrite(self, job: Job) -> bool:
+    def rewrite(self, job: Job, read: Job) -> bool:
         """Keep another recipe and result of a job: a thing that they name has a new name, or the
-        recipe's references have been found. False where the job has begun or ended since it was
-        read; then nothing is kept."""
+        recipe's references have been found. False where the job has begun, ended or been rewritten
+        since it was ``read``; then nothing is kept."""
         values = {"recipe": job.recipe, "references": job.references, "result": job.result}
-        change = update(jobs).filter_by(id=job.id, attempt=job.attempt, status=job.status.value)
         with self._database.write() as connection:
-            return connection.execute(change.values(**values)).rowcount == 1
+            found = connection.execute(select(jobs).filter_by(id=job.id).with_for_update())
+            row = found.mappings().first()
+            if row is None or _state(from_row(row)) != _state(read):
+                return False
+            connection.execute(update(jobs).filter_by(id=job.id).values(**values))
+        return True
 
     def set_bytes(self, job: Job, bytes: int) -> None:
         """Keep what an ended job's folder takes, unless another attempt has begun since."""
@@ -119,6 +124,12 @@ def add_event(connection: Connection, id: str, attempt: int, kind: str, detail: 
     """Add an event within a transaction."""
     row = {"job_id": id, "attempt": attempt, "at": time.time(), "kind": kind, "detail": detail}
     connection.execute(insert(job_events).values(**row))
+
+
+def _state(job: Job) -> str:
+    """What says whether a job is as it was read. As text, because a NaN equals nothing."""
+    about = [job.attempt, job.status.value, job.recipe, job.references, job.result]
+    return json.dumps(about, sort_keys=True)
 
 
 def to_row(job: Job) -> dict[str, Any]:

@@ -108,14 +108,20 @@ def _work(job_id: str, attempt: int) -> dict[str, Any] | None:
         endpoint_keys=EndpointKeys.of_environment(),
     )
     job = workspace.jobs.get(job_id)
-    if job.attempt != attempt or job.status is not JobStatus.RUNNING:
+    if not _wanted(job, attempt):
         return None
     job = workspace.jobs.bound(job)
+    if not _wanted(job, attempt):  # It was read again, because it changed meanwhile.
+        return None
     if rank():
         return get_task(job.task).load_run()(
             read_recipe(job.task, job.recipe), Follower(workspace, job)
         )
     return _run(Reporter(workspace, job), job)
+
+
+def _wanted(job: Job, attempt: int) -> bool:
+    return job.attempt == attempt and job.status is JobStatus.RUNNING
 
 
 def _run(reporter: Reporter, job: Job) -> dict[str, Any]:

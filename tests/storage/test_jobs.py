@@ -1,5 +1,7 @@
 """Job records: prefixes, lists, reports, events, metric rows and their attempts."""
 
+from dataclasses import replace
+
 import pytest
 
 from storage.errors import StaleAttempt
@@ -59,6 +61,21 @@ def test_a_worker_reports_and_an_older_one_is_refused(store: Store) -> None:
         store.jobs.report("job", 0)
     with pytest.raises(StaleAttempt):
         store.jobs.report("gone", 1)
+
+
+def test_a_job_is_rewritten_only_as_it_was_read(store: Store) -> None:
+    written = store.jobs.insert(make.job(result={"loss": float("nan")}))
+    first, second = (replace(written, recipe={"steps": steps}) for steps in (4, 5))
+    assert store.jobs.rewrite(first, written)
+    assert not store.jobs.rewrite(second, written), "another had rewritten it"
+    read = store.jobs.get("job")
+    assert read is not None and read.recipe == {"steps": 4}
+    assert store.jobs.rewrite(second, read)
+    read = store.jobs.get("job")
+    assert read is not None and read.recipe == {"steps": 5}
+    assert store.queue.claim(lambda job: ["slot"], make.SUPERVISOR) is not None
+    assert not store.jobs.rewrite(first, read), "it had begun"
+    assert not store.jobs.rewrite(make.job("gone"), make.job("gone"))
 
 
 def test_rows_of_an_older_attempt_are_refused(store: Store) -> None:

@@ -390,6 +390,44 @@ def test_a_job_that_ends_while_its_data_set_is_renamed_keeps_its_result(
     assert after.recipe["dataset"] == "yours"
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_rename_while_a_job_is_bound_stays(
+    working: Workspace, monkeypatch: pytest.MonkeyPatch, resumed: bool
+) -> None:
+    id = failed(working)
+    job = working.jobs.get(id)
+    # As homes of before have it: what is found has to be recorded.
+    working.store.jobs.rewrite(replace(job, references={}), job)
+    renamed_already: list[str] = []
+
+    def bound_then_renamed(job: Job, *more: Any) -> Job:
+        now = bound(job, *more)
+        if not renamed_already:
+            renamed_already.append(job.id)
+            working.datasets.rename("mine", "yours")
+        return now
+
+    monkeypatch.setattr("workbench.jobs.registry.bound", bound_then_renamed)
+    read = working.jobs.get(id)
+    found = working.jobs.resume(id) if resumed else working.jobs.bound(read)
+    shown = json.loads((working.jobs.folder(id) / RECIPE).read_text())
+    for recipe in (found.recipe, working.jobs.get(id).recipe, shown["recipe"]):
+        assert recipe["dataset"] == "yours"
+    assert found.references == {"dataset": working.datasets.get("yours").id}
+
+
+def test_an_attempt_that_is_over_before_it_is_bound_does_nothing(
+    working: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id = failed(working)
+    working.jobs.resume(id)
+    again = working.store.queue.claim(lambda _: ["light"], "1@1.0", only={id})
+    assert again is not None
+    later = replace(again, attempt=again.attempt + 1)
+    monkeypatch.setattr(working.jobs.__class__, "bound", lambda self, job: later)
+    assert worker._work(id, again.attempt) is None
+
+
 def test_another_data_set_of_a_removed_ones_name_is_not_meant(working: Workspace) -> None:
     id = failed(working)
     working.datasets.remove("mine")
@@ -415,7 +453,8 @@ def test_another_data_set_of_a_removed_ones_name_is_not_meant(working: Workspace
 def test_a_job_without_ids_does_not_mean_what_came_later(working: Workspace) -> None:
     """As homes of before have it, where another one of the name has been there since."""
     id = failed(working)
-    working.store.jobs.rewrite(replace(working.jobs.get(id), references={}))
+    job = working.jobs.get(id)
+    working.store.jobs.rewrite(replace(job, references={}), job)
     working.datasets.remove("mine")
     add_dataset(working, "mine")
     assert working.jobs.removed(id) == ("dataset",)

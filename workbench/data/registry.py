@@ -116,7 +116,8 @@ class Datasets(NamedRecords[Dataset]):
         now = _with_result(renamed(job, "dataset", dataset, wanted), dataset, wanted)
         if now == job:
             return
-        if not self._store.jobs.rewrite(now):  # It began or ended just now: with what it has since.
+        # It began, ended or was rewritten just now: with what it has since.
+        if not self._store.jobs.rewrite(now, job):
             if later := self._store.jobs.get(job.id):
                 self._rename_in(later, dataset, wanted)
             return

@@ -143,8 +143,11 @@ class Jobs:
         """The job with its references as they are now, which are recorded; raises
         :class:`WasRemoved` where something that its recipe names is gone."""
         now = bound(job, self._store)
-        if now != job and self._rows.rewrite(now):
-            files.write_recipe(self._home, now)
+        if now == job:
+            return now
+        if not self._rows.rewrite(now, job):  # Something was renamed, or the job begun, just now.
+            return self.bound(self.get(job.id))
+        files.write_recipe(self._home, now)
         return now
 
     def cancel(self, id: str) -> Job:
@@ -173,15 +176,16 @@ class Jobs:
         """
         job = self.get(id)
         if job.status.resumable:
-            job = self.bound(job)
+            self.bound(job)
         if not self._queue.requeue(job.id):
             raise BadInput(
                 f"Job {job.id} is {job.status.value} and cannot be resumed.",
                 "Only failed, cancelled and interrupted jobs can.",
             )
+        job = self.get(job.id)
         files.write_recipe(self._home, job)  # in case its folder was lost
         self.submitted.set()
-        return self.get(job.id)
+        return job
 
     def remove(self, id: str) -> None:
         """Delete a job's record, numbers, log and checkpoints. Models made by it stay.

@@ -201,7 +201,7 @@ def test_history_has_what_training_measured_on_dev(workspace: Workspace) -> None
     assert staged[-2:] == [("base", 0.1), ("the original", 0.5)]
     # Another data set of the name came later: what was measured then is of a removed one.
     job = workspace.jobs.get("tr1")
-    workspace.store.jobs.rewrite(replace(job, recipe={**recipe, "dataset": "coffee"}))
+    workspace.store.jobs.rewrite(replace(job, recipe={**recipe, "dataset": "coffee"}), job)
     assert all(one.removed for one in history(workspace, dataset="coffee"))
 
 

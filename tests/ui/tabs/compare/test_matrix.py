@@ -59,7 +59,7 @@ def test_the_matrix_has_an_explorer_of_its_own(
     reader = grounds(services.workspace, tmp_path)
     job = services.workspace.jobs.get(evaluation(services.workspace, reader, done=True))
     result = {**MATRIX, "evaluations": (job.result or {})["evaluations"]}
-    services.workspace.store.jobs.rewrite(replace(job, result=result))
+    services.workspace.store.jobs.rewrite(replace(job, result=result), job)
     updates = section.look("ev1", "a card of a job that ran")
     assert updates[section.explorer.box].visible
     assert updates[section.explorer.before]["value"] == "base"
