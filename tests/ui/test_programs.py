@@ -119,7 +119,8 @@ def test_many_requests_at_once_are_what_one_by_one_gives(
     for (model, given), answer in zip(asked, answers, strict=True):
         role: Any = "query" if model.endswith(":query") else "document"
         alone = np.vstack([search.embed("prompted", [text], role) for text in given])
-        np.testing.assert_allclose(vectors(answer), alone, atol=1e-4)
+        # In half precision a text's neighbours show in its last digits; another text is .1 away.
+        np.testing.assert_allclose(vectors(answer), alone, atol=5e-3)
 
 
 def test_prompts_are_those_of_what_the_texts_are(web: httpx.Client, search: SearchClient) -> None:

@@ -127,6 +127,12 @@ class Writer:
         if under_way is not None:
             under_way.result()
 
+    def end(self) -> None:
+        """The same, and its thread is gone: that holds the model for a moment after the last one
+        is written, when another model may be loaded already."""
+        self._thread.shutdown()
+        self.wait()
+
     def wait_after_failure(self) -> None:
         """The same where the run has failed by itself: why it did must not be hidden by this."""
         try:

@@ -328,7 +328,7 @@ class _Ours:
         finally:
             if self._maker is not None:
                 self._maker.shutdown(cancel_futures=True)
-            self.writer.wait()
+            self.writer.end()
 
     def training_step(self, *args: Any, **options: Any) -> Any:
         self.writer.check()
