@@ -28,13 +28,18 @@ def test_a_chinese_browser_reads_chinese_until_english_is_chosen(
         assert page.evaluate("gradio_config.dependencies.filter(Boolean).constructor !== Array")
 
         # What is refused is said in Chinese, in the corner and at the field.
+        kept = page.evaluate("localStorage.getItem('workbench-tab')")
         open_tab(page, "训练")
         page.get_by_label("轮数", exact=True).fill("-1")
         page.get_by_role("button", name="开始训练", exact=True).click()
         page.locator("[data-testid=toast-body]", has_text="须大于 0。").wait_for()
         page.locator("#field-epochs", has_text="须大于 0。").wait_for()
 
-        # The switch keeps the open tab, and holds over a reload and for Gradio's own words.
+        # The switch keeps the open tab, once that is written down, and holds over a reload and for
+        # Gradio's own words.
+        page.wait_for_function(
+            "before => localStorage.getItem('workbench-tab') !== before", arg=kept
+        )
         page.get_by_role("link", name="English", exact=True).click()
         page.get_by_role("button", name="Start training", exact=True).wait_for()
         page.reload()
