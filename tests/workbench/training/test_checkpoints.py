@@ -257,7 +257,12 @@ def test_a_model_that_cannot_be_copied_is_written_between_steps(tiny: Path) -> N
 
     model = SentenceTransformer(str(tiny), device="cpu")
     model[0].lock = threading.Lock()
-    assert Copies().of(model, {"state": {}, "param_groups": []}) is None
+    copies = Copies()
+    assert copies.of(model, {"state": {}, "param_groups": []}) is None
+    # It is not tried again, and what was copied before it failed is given back.
+    del model[0].lock
+    assert copies.of(model, {"state": {}, "param_groups": []}) is None
+    assert not copies._places
 
 
 def test_the_writer_writes_one_after_the_other_and_tells_once() -> None:
