@@ -66,6 +66,11 @@ class DatasetReader:
         return {"pairs": 0, **self.manifest.rows, "splits": dict(self.manifest.splits)}
 
     @property
+    def lineage(self) -> list[dict[str, Any]]:
+        """What each version on the way here did, oldest first; nothing of the import."""
+        return self.manifest.lineage
+
+    @property
     def histograms(self) -> dict[str, Any]:
         """'query' and 'document' -> {unit, edges, counts, mean, longest}."""
         return self.manifest.histograms

@@ -38,5 +38,5 @@ def _dealt_in(workspace: "Workspace", dataset: str, version: int) -> int | None:
 
 def _dealt(reader: DatasetReader) -> int:
     """The version that dealt the splits anew last; 0 where they are those of the import."""
-    resplit = (one for one in reader.manifest.lineage if one.get("by") == ResplitRecipe.task)
+    resplit = (one for one in reader.lineage if one.get("by") == ResplitRecipe.task)
     return max((int(one["version"]) for one in resplit), default=0)

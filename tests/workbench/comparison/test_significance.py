@@ -11,6 +11,8 @@ from workbench.comparison.significance import (
     EXACT_UP_TO,
     bootstrap_interval,
     compare,
+    correct,
+    holm,
     randomization_p_value,
     second_stage_verdict,
     verdict,
@@ -126,3 +128,101 @@ def test_a_second_stage_has_to_beat_the_order_it_was_given(
 ) -> None:
     assert second_stage_verdict(delta, p_value, 100) == words
     assert second_stage_verdict(delta, p_value, 49) == "too few queries to judge"
+
+
+# -- queries that share relevant documents ---------------------------------------------------
+
+
+def shared(seed: int, clusters: int = 40, each: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """Differences of which nearly all is their cluster's, and the clusters."""
+    random = np.random.default_rng(seed)
+    numbers = np.repeat(np.arange(clusters), each)
+    differences = random.normal(0.06, 0.2, clusters)[numbers] + random.normal(0, 0.02, len(numbers))
+    mixed = random.permutation(len(numbers))
+    return differences[mixed], numbers[mixed]
+
+
+def test_every_query_its_own_cluster_is_the_plain_test() -> None:
+    differences, _ = shared(1)
+    against = np.zeros(len(differences))
+    plain = compare(differences, against, seed=3)
+    alone = compare(differences, against, seed=3, clusters=np.arange(len(differences))[::-1])
+    assert (plain.p_value, plain.ci95) == (alone.p_value, alone.ci95)
+    assert plain.clusters == alone.clusters == plain.queries == 320
+
+
+def test_what_clusters_share_widens_the_interval_and_raises_p() -> None:
+    differences, clusters = shared(2)
+    against = np.zeros(len(differences))
+    plain = compare(differences, against, seed=3)
+    grouped = compare(differences, against, seed=3, clusters=clusters)
+    assert (grouped.queries, grouped.clusters, grouped.delta) == (320, 40, plain.delta)
+    width, wider = (high - low for low, high in (plain.ci95, grouped.ci95))
+    # Eight queries that say the same are one: the interval is the square root of 8 times as wide.
+    assert wider / width == pytest.approx(8**0.5, rel=0.25)
+    assert plain.p_value < 0.001 < grouped.p_value
+    assert bootstrap_interval(differences, seed=3, clusters=clusters) == grouped.ci95
+
+
+def test_no_difference_is_found_once_in_twenty_by_clusters_and_often_by_query() -> None:
+    found = []
+    for seed in range(400):
+        differences, clusters = shared(seed)
+        differences -= 0.06
+        against = np.zeros(len(differences))
+        ways = (None, clusters)
+        found.append(
+            [compare(differences, against, seed=1, draws=199, clusters=one) for one in ways]
+        )
+    plain, grouped = np.array([[one.p_value < 0.05 for one in pair] for pair in found]).mean(axis=0)
+    assert grouped <= 0.05 + 4 * (0.05 * 0.95 / 400) ** 0.5
+    assert plain > 0.3
+
+
+def test_clusters_that_cancel_out_are_no_difference() -> None:
+    differences = np.array([0.1, 0.2, -0.3] * 20)
+    found = compare(differences, np.zeros(60), seed=1, clusters=np.arange(60) // 3)
+    assert found.p_value == 1.0 and (found.wins, found.losses) == (40, 20)
+    assert found.ci95 == pytest.approx((0.0, 0.0))
+
+
+def test_verdicts_say_how_many_groups_there_are() -> None:
+    words = "not distinguishable on 432 queries in 80 groups that share documents"
+    assert verdict(0.01, 0.2, 432, clusters=80) == words
+    assert verdict(0.01, 0.2, 432, clusters=432) == "not distinguishable on 432 queries"
+    words = words.replace("distinguishable", "distinguishable from the first stage")
+    assert second_stage_verdict(0.01, 0.2, 432, clusters=80) == words
+
+
+# -- several comparisons at once -------------------------------------------------------------
+
+
+def test_one_comparison_is_not_corrected() -> None:
+    (only,) = correct([0.03])
+    assert (only.p_value, only.confidence) == (0.03, pytest.approx(0.95))
+
+
+def test_intervals_are_at_the_level_of_holms_step() -> None:
+    """The smallest is held to a third of 5%; the two that stay undecided to half of it."""
+    found = correct([0.6, 0.01, 0.03])
+    assert [one.p_value for one in found] == holm([0.6, 0.01, 0.03])
+    levels = [1 - one.confidence for one in found]
+    assert levels == pytest.approx([0.025, 0.05 / 3, 0.025])
+    # Where all pass, the last needs no more than 5%.
+    levels = [1 - one.confidence for one in correct([0.01, 0.03, 0.02])]
+    assert levels == pytest.approx([0.05 / 3, 0.05, 0.025])
+
+
+def test_a_corrected_interval_says_what_the_corrected_p_value_says() -> None:
+    """Models whose gains are about two standard errors: alone, more intervals leave 0 out."""
+    alone = together = 0
+    for seed in range(6):
+        random = np.random.default_rng(seed)
+        gained = [random.normal(gain, 1, 400) for gain in (0.02, 0.12, 0.12, 0.12, 0.4)]
+        found = [compare(one, np.zeros(400), seed=1) for one in gained]
+        judged = correct([one.p_value for one in found])
+        shown = [one.interval(by.confidence)[0] > 0 for one, by in zip(found, judged, strict=True)]
+        assert shown == [by.p_value < 0.05 for by in judged]
+        alone += sum(one.ci95[0] > 0 for one in found)
+        together += sum(shown)
+    assert 6 < together < alone

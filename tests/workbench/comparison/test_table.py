@@ -124,6 +124,45 @@ def test_several_comparisons_are_corrected_also_in_old_results(result: dict[str,
     assert float(rows[2]["p_holm"]) == pytest.approx(0.03) and rows[0]["p_holm"] == ""
 
 
+def test_groups_and_widened_intervals_are_said(result: dict[str, Any]) -> None:
+    for row in result["rows"]:
+        row["clusters"] = 80
+    result["rows"].append({**result["rows"][1], "model": "b"})
+    among = {"interval": [-0.02, 0.22], "confidence": 0.975, "clusters": 80}
+    result["comparisons"] = [{**compared(name, 0.3), **among} for name in ("tuned|=1", "b")]
+    table = build_table(result)
+    found = table.rows[1].comparison
+    assert (found.low, found.high, found.ci95) == (-0.02, 0.22, (0.05, 0.15))
+    assert found.verdict == "not distinguishable on 300 queries in 80 groups that share documents"
+    assert "+0.100 [-0.020, +0.220]" in to_markdown(table)
+    said = " ".join(table.notes)
+    assert "300 queries are in 80 groups that share relevant documents" in said
+    assert "With 2 simultaneous comparisons, intervals are widened" in said
+    (_, row, _) = csv.DictReader(io.StringIO(to_csv(table)))
+    shown = [float(row[name]) for name in ("ci95_low", "low", "confidence", "clusters")]
+    assert shown == [0.05, -0.02, 0.975, 80]
+
+
+def test_old_results_know_neither_groups_nor_looks(result: dict[str, Any]) -> None:
+    table = build_table(result)
+    assert table.notes == () and table.rows[1].comparison.clusters is None
+
+
+@pytest.mark.parametrize(("looks", "notes"), [(1, 0), (7, 1), (20, 1), (21, 2)])
+def test_looks_at_the_test_split_are_counted(
+    result: dict[str, Any], looks: int, notes: int
+) -> None:
+    """Beyond twenty, fresh test queries are offered."""
+    result["looks"] = looks
+    found = build_table(result).notes
+    assert len(found) == notes
+    assert notes < 1 or f"had been looked at {looks} times" in found[0]
+    assert notes < 2 or "data resplit pets" in found[1]
+    assert "looked at" in to_text(build_table(result)) or looks == 1
+    # Dev is there to be looked at.
+    assert build_table({**result, "split": "dev"}).notes == ()
+
+
 PAIRS: dict[str, Any] = {
     "dataset": "sts",
     "split": "test",

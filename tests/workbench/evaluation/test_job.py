@@ -55,6 +55,7 @@ def test_result_record_and_files(context: FakeContext, models: list[str]) -> Non
     assert compared["delta"] == pytest.approx(values[1] - values[0])
     assert compared["ci95"][0] <= compared["delta"] <= compared["ci95"][1]
     assert json.loads(json.dumps(result)) == result
+    assert result["looks"] == 1
     assert len(build_table(result).rows) == 2
 
     registry = context.workspace.evaluations

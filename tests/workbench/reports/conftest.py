@@ -31,7 +31,9 @@ class Reader:
 
     def judgments(self, _split: str) -> Any:
         twice = [*range(QUERIES), *range(0, QUERIES, 2)]
-        return pa.table({"query": twice, "grade": np.ones(len(twice), np.int64)})
+        documents = np.arange(len(twice))
+        grades = np.ones(len(twice), np.int64)
+        return pa.table({"query": twice, "document": documents, "grade": grades})
 
 
 @pytest.fixture

@@ -64,6 +64,10 @@ class FakeReader:
             "splits": splits,
         }
 
+    @property
+    def lineage(self) -> list[dict[str, Any]]:
+        return []
+
     def iter_documents(self, batch: int = 10_000) -> Any:
         for start in range(0, self._documents.num_rows, batch):
             yield self._documents.slice(start, batch)
