@@ -14,8 +14,12 @@ from workbench.comparison.table import p_text
 
 #: Who decided: a measurement on the person's data, a rule, or the person.
 MEASURED, RULE, YOU = "measured", "rule", "you"
-#: What a decision that has no name of a recipe's field is called.
-NAMES = {"serving_length": "Serving length", "blend": "Blend with the original"}
+#: What decisions are called where the recipe has no field of that name, or calls it less plainly.
+NAMES = {
+    "serving_length": "Serving length",
+    "passage_max_len": "Training length",
+    "blend": "Blend with the original",
+}
 #: The heads of :attr:`Decided.cells`. What is longest stands last: in a terminal the columns before
 #: it stay in sight.
 HEADS = ("Setting", "Value", "Decided by", "Why")
