@@ -15,6 +15,7 @@ from workbench.cli import train
 from workbench.cli.main import build_parser
 from workbench.cli.running import words
 from workbench.errors import BadInput, BadRecipe, ModelNotFound, WorkbenchError
+from workbench.recipes.decided import DECISIONS
 from workbench.recipes.train import TrainRecipe
 from workbench.recipes.train_kinds import TrainRerankerRecipe
 from workbench.workspace import Workspace
@@ -225,3 +226,29 @@ def test_a_run_that_decided_says_what_and_by_whom() -> None:
 def test_the_best_of_many_looks_is_no_estimate() -> None:
     said = words({**WRITTEN, "looks": 9})
     assert "0.605 before, 0.636 after: better." in said and "the highest of 9" in said
+
+
+def test_without_a_word_about_how_long_it_is_decided_by_measuring(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    assert recipe(workspace, "--dataset", "d").decides == DECISIONS
+    given = recipe(workspace, "--dataset", "d", "--learning-rate", "1e-4")
+    assert given.learning_rate == 1e-4 and "learning_rate" not in given.decides
+    assert "max_steps" in given.decides
+    for how in (["--epochs", "1"], ["--set", "max-steps=9"], ["--set", "batch_size=8"]):
+        made = recipe(workspace, "--dataset", "d", *how)
+        assert (made.decides, made.scheduler, made.average_weights) == ((), "linear", 0)
+    file = tmp_path / "recipe.json"
+    file.write_text('{"dataset": "d"}', encoding="utf-8")
+    assert recipe(workspace, "--recipe", str(file)).decides == ()
+    assert recipe(workspace, "--dataset", "d", "--preset", "quick").decides == ("serving_length",)
+    assert recipe(workspace, "--kind", "image-text", "--dataset", "d").epochs == 1.0
+
+
+def test_a_clone_decides_what_its_run_did(workspace: Workspace) -> None:
+    values = {"dataset": "d", "auto": "serving_length,learning_rate"}
+    job = workspace.store.jobs.insert(make.job("auto", task="train-embedding", recipe=values))
+    assert recipe(workspace, "--clone", job.id).decides == ("serving_length", "learning_rate")
+    given = recipe(workspace, "--clone", job.id, "--learning-rate", "1e-4")
+    assert given.decides == ("serving_length",)
+    assert recipe(workspace, "--clone", job.id, "--epochs", "3").decides == ()
