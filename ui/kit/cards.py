@@ -225,7 +225,7 @@ def _looked(result: Mapping[str, Any]) -> Markup:
     heads, rows = trained.look_table(result)
     if not rows:
         return EMPTY
-    drawn = table(list(map(sentences.said, heads)), rows, caption=t("decided.look"), numeric=[0, 1])
+    drawn = table(list(map(sentences.said, heads)), rows, caption=t("decided.look"), numeric=[1])
     about = quiet_lines([trained.looked(result)])
     return Markup('<details class="rw-found"><summary>{}</summary>{}{}</details>').format(
         t("decided.look"), about, drawn

@@ -230,7 +230,8 @@ def _number(spec: FieldSpec, common: dict[str, Any]) -> gr.components.Component:
     # No bounds and no rounding here: the recipe checks them, with a sentence at the field.
     if spec.optional:
         # Gradio's number field, once unfolded, turns 'nothing' into 0.
-        return gr.Textbox(max_lines=1, placeholder=t("form.automatic"), min_width=180, **common)
+        empty = t("form.no_limit" if spec.name in IN_SIGHT else "form.automatic")
+        return gr.Textbox(max_lines=1, placeholder=empty, min_width=180, **common)
     return gr.Number(step=1 if spec.kind == "int" else 0.000001, min_width=180, **common)
 
 

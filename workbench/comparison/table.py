@@ -225,7 +225,7 @@ def _tokens_note(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """What the rows' lengths are, where some are known: each row says its own."""
     if not any(all(row.get(name) for name in LENGTHS) for row in rows):
         return []
-    return ["Max tokens: texts are truncated to so many tokens (query / document)."]
+    return ["Tokens: so many are read of a query / of a document at most."]
 
 
 def _by_mode(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
@@ -368,7 +368,7 @@ def _row(
 def heads(table: Table) -> list[str]:
     """The columns of the table as text: the terminal, Markdown, HTML and LaTeX have the same."""
     searched = ["Searched", "Difference"] if table.staged else ["Difference to the first"]
-    tokens = ["Max tokens"] if table.has_lengths else []
+    tokens = ["Tokens"] if table.has_lengths else []
     count = table.unit.capitalize()
     return ["Model", count, *table.labels, *tokens, *searched, "Wins / losses / ties", "Verdict"]
 

@@ -174,10 +174,10 @@ def test_every_row_says_its_lengths_where_they_are_known(result: dict[str, Any])
     table = build_table(result)
     assert [row.tokens for row in table.rows] == ["64 / 1,024", "64 / 128", ""]
     head, _, first, *_ = to_markdown(table).splitlines()
-    assert " | Max tokens | Difference to the first | " in head
+    assert " | Tokens | Difference to the first | " in head
     assert " | 64 / 1,024 | " in first and len(head.split("|")) == len(first.split("|"))
     for drawn in (to_markdown(table), to_text(table)):
-        assert "truncated to so many tokens (query / document)" in drawn
+        assert "of a query / of a document at most" in drawn
     for row in result["rows"]:
         row |= {"query_max_len": None, "passage_max_len": None}
-    assert "tokens" not in to_text(build_table(result))
+    assert "Tokens" not in to_text(build_table(result))
