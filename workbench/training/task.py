@@ -91,6 +91,7 @@ def register(decided: Decided, trained: Trained, outcome: Outcome) -> Model:
     recipe, workspace = run.recipe, run.context.workspace
     # The name was free when the job was submitted; meanwhile somebody may have taken it.
     name = workspace.models.free_name(recipe.name or f"{run.base.name}-{recipe.dataset}")
+    summary = {**_summary(run, trained, outcome), **decided.result()}
     card = Card(
         name=name,
         base=run.base.name,
@@ -105,13 +106,18 @@ def register(decided: Decided, trained: Trained, outcome: Outcome) -> Model:
         verdict=outcome.verdict,
         dev_queries=outcome.queries,
         dev_documents=outcome.documents,
-        folds=outcome.tested.folds if outcome.tested else 0,
         rows=trained.rows,
         steps=trained.steps,
         best_step=trained.best_step,
         trained_at=trained.lengths,
         excluded=tuple(excluded(run.dev.excluding)) if run.dev else (),
         settings=recipe.model_dump(mode="json", exclude={"dataset", "model", "name"}),
+        found={
+            **summary,
+            "model": name,
+            "beats_base": outcome.beats_base,
+            "recommended": _recommended(run, outcome, name),
+        },
     )
     id, folder = workspace.models.new_folder()
     folder.mkdir(parents=True, exist_ok=True)
@@ -130,7 +136,7 @@ def register(decided: Decided, trained: Trained, outcome: Outcome) -> Model:
             path=folder.relative_to(workspace.home).as_posix(),
             base=run.base.name,
             contract=trained.contract.model_dump(mode="json"),
-            summary={**_summary(run, trained, outcome), **decided.result()},
+            summary=summary,
             verdict=outcome.verdict,
             job_id=run.context.job.id,
             created_at=time.time(),
