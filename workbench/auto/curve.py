@@ -115,7 +115,7 @@ def learning_curve(
     rows = np.array([one.rows for one in points])
     means = values.mean(axis=1)
     noise = _noise(drawn[:, 1:])
-    law = fit(rows, means[1:], noise)
+    law = fit(rows.tolist(), means[1:].tolist(), noise)
     a, b, c = _fitted(rows, drawn[:, 1:], noise)
     here, twice = (np.clip(a - b * float(n) ** -c, 0, 1) for n in (total, 2 * total))
     gain = law.at(2 * total) - law.at(total)
@@ -193,20 +193,3 @@ def _noise(drawn: Floats) -> float:
 def _interval(drawn: Floats) -> list[float]:
     low, high = np.quantile(drawn, [0.025, 0.975])
     return [float(low), float(high)]
-
-
-# Which rows a share is.
-
-
-def share_of(clusters: Ints, share: float, *, seed: int) -> NDArray[np.bool_]:
-    """Which of the training queries (n,) are that share (in percent) of them: whole clusters in an
-    order drawn by the seed, so that a larger share holds every smaller one. Two queries at least.
-    """
-    names, places, counts = np.unique(clusters, return_inverse=True, return_counts=True)
-    order = np.random.default_rng(seed).permutation(len(names))
-    before = np.concatenate([[0], np.cumsum(counts[order])[:-1]])
-    # A cluster is taken where the larger half of it is still wanted.
-    taken = (before + counts[order] / 2 <= len(clusters) * share / 100) | (before < 2)
-    chosen = np.zeros(len(names), bool)
-    chosen[order[np.cumsum(~taken) == 0]] = True
-    return chosen[places]

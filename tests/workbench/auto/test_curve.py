@@ -1,4 +1,4 @@
-"""A learning curve's law is found again, its forecast is bounded and honest, whatever is measured."""
+"""A learning curve's law is found again; its forecast is bounded and honest."""
 
 import json
 from typing import Any
@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.auto.curve import Law, Point, fit, learning_curve, sentence, share_of
+from workbench.auto import curve
+from workbench.auto.curve import Law, Point, fit, learning_curve, sentence
 
 ROWS = (100.0, 200.0, 400.0, 800.0)
 UNIT = st.floats(0.0, 1.0)
@@ -111,11 +112,12 @@ def test_the_sentence_has_no_minus_zero() -> None:
     )
 
 
-def test_the_interval_holds_the_truth_mostly() -> None:
-    """Of 60 simulated data sets whose folds' models differ by luck, too."""
+def test_the_interval_holds_the_truth_mostly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 40 simulated data sets whose folds' models differ by luck, too."""
+    monkeypatch.setattr(curve, "DRAWS", 200)
     true, random = Law(0.8, 1.0, 0.35), np.random.default_rng(5)
     held = 0
-    for at in range(60):
+    for at in range(40):
         folds = np.arange(150) % 3
         clusters = np.arange(150) // 3
         hard = random.uniform(-0.15, 0.15, 50)[clusters]
@@ -134,28 +136,4 @@ def test_the_interval_holds_the_truth_mostly() -> None:
         found = learning_curve(points, hard, folds, clusters, total=1200, seed=at)
         low, high = found["doubled"]["ci95"]
         held += low <= true.at(2400) - true.at(1200) <= high
-    assert held >= 51
-
-
-@given(
-    st.lists(st.integers(0, 12), min_size=2, max_size=60),
-    st.floats(1, 100),
-    st.floats(1, 100),
-    st.integers(0, 50),
-)
-@settings(deadline=None)
-def test_a_larger_share_holds_the_smaller(
-    clusters: list[int], first: float, second: float, seed: int
-) -> None:
-    places = np.array(clusters)
-    small, large = (share_of(places, one, seed=seed) for one in sorted((first, second)))
-    assert not (small & ~large).any()
-    assert small.sum() >= 2
-    assert share_of(places, 100, seed=seed).all()
-    # Whole clusters.
-    assert not set(places[large]) & set(places[~large])
-
-
-def test_a_share_has_about_its_size() -> None:
-    clusters = np.arange(400) // 2
-    assert [int(share_of(clusters, one, seed=3).sum()) for one in (12.5, 25, 50)] == [50, 100, 200]
+    assert held >= 34
