@@ -14,8 +14,8 @@ from ui.words.sentences import metric_label
 from workbench.comparison.names import HEADLINE
 
 #: The drawing's size, and its edges inside of what the axes' words need.
-WIDTH, HEIGHT = 460, 250
-LEFT, RIGHT, TOP, BOTTOM = 48, WIDTH - 24, 26, HEIGHT - 42
+WIDTH, HEIGHT = 340, 230
+LEFT, RIGHT, TOP, BOTTOM = 46, WIDTH - 16, 26, HEIGHT - 42
 #: Where the law is drawn between two points.
 STEPS = 32
 
@@ -49,7 +49,7 @@ def _table(result: Mapping[str, Any]) -> Markup:
         ]
         for one in result["points"]
     ]
-    return table(heads, [base, *rows], caption=t("curve.title"), numeric=(1, 2, 3))
+    return table(heads, [base, *rows], caption=t("curve.title"), numeric=(1, 2, 3), stacked=True)
 
 
 # The drawing: rows from left to right, each step to the right a doubling.
@@ -126,7 +126,7 @@ def _rules(axes: _Axes) -> Markup:
 def _base(axes: _Axes, value: float) -> Markup:
     y = axes.y(value)
     return Markup('<line class="base" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>{}').format(
-        LEFT, RIGHT, y, y, _text(LEFT + 6, y - 5, t("curve.base"), "start")
+        LEFT, RIGHT, y, y, _text(RIGHT, y - 5, t("curve.base"), "end")
     )
 
 

@@ -30,8 +30,8 @@ MEASURED: dict[str, Any] = {
         for share, rows, value in ((25, 100, 0.52), (50, 200, 0.55), (100, 400, 0.57))
     ],
     "fit": {"a": 0.65, "b": 0.5, "c": 0.3}, "rows": 600,
-    "doubled": {"rows": 1200, "gain": 0.02, "ci95": [0.0012, 0.0401]},
-    "sentence": "Twice the labels: +0.020 [+0.001, +0.040] MAP@100. "
+    "doubled": {"rows": 1200, "gain": 0.0138, "ci95": [0.0012, 0.0271]},
+    "sentence": "Twice the labels: +0.014 [+0.001, +0.027] MAP@100. "
     "The curve still rises: more labels like these help.",
     "seconds": 60.0,
 }  # fmt: skip
@@ -39,7 +39,7 @@ MEASURED: dict[str, Any] = {
 
 def test_a_curve_is_drawn_and_told() -> None:
     html = str(curve_html(MEASURED))
-    assert "Twice the labels: +0.020 [+0.001, +0.040] MAP@100." in html
+    assert "Twice the labels: +0.014 [+0.001, +0.027] MAP@100." in html
     assert "+0.070 [+0.050, +0.090]" in html
     assert "90 queries in 3 folds" in html
     assert "<script" not in html
@@ -50,15 +50,15 @@ def test_a_curve_is_drawn_and_told() -> None:
     assert [kinds.count(kind) for kind in ("mean", "fold", "forecast", "interval")] == [3, 9, 1, 1]
     # All of it lies within the drawing, the means further right with more rows.
     means = [float(one.get("cx", 0)) for one in svg.iter() if one.get("class") == "mean"]
-    assert 0 < means[0] < means[1] < means[2] < 460
+    assert 0 < means[0] < means[1] < means[2] < 340
     for name in ("y1", "y2", "cy", "y"):
-        assert all(0 <= float(one.get(name, 1)) <= 250 for one in svg.iter())
+        assert all(0 <= float(one.get(name, 1)) <= 230 for one in svg.iter())
 
 
 def test_it_is_told_in_chinese() -> None:
     with speaking("zh"):
         html = str(curve_html(MEASURED))
-    assert "标注数据翻倍：MAP@100 +0.020 [+0.001, +0.040]。曲线仍在上升" in html
+    assert "标注数据翻倍：MAP@100 +0.014 [+0.001, +0.027]。曲线仍在上升" in html
 
 
 @pytest.mark.parametrize("value", [0.0, 0.4, 1.0])

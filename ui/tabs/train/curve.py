@@ -20,7 +20,7 @@ KIND = LearningCurveRecipe.model_fields["kind"].default
 
 
 class Curve:
-    """The button stands below the form's own; the curve, below what the check found."""
+    """The button stands below the form's own, and the curve below it."""
 
     def __init__(self, services: Services) -> None:
         self.services = services

@@ -57,8 +57,8 @@ class TrainTab:
         self.to_data = gr.Button(t("train.to_data"), visible=False)
         self.command = Command()
         self.forms = Forms(self.services)
-        self.check = Check(self.services)
         self.curve = Curve(self.services)
+        self.check = Check(self.services)
 
     def _draw_run(self) -> None:
         piece(heading(t("train.run_title")))
