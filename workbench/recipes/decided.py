@@ -50,8 +50,8 @@ class DecidedFields(Recipe):
     auto: Annotated[str, AfterValidator(_names)] = advanced(
         "",
         help="Which settings are decided by looking at the data and measuring, with commas "
-        f"between them: {', '.join(DECISIONS)}; 'all' decides those that are not given, empty "
-        "trains as written.",
+        "between them: serving_length, passage_max_len, max_steps, batch_size, learning_rate, "
+        "negatives, blend; 'all' decides those that are not given, empty trains as written.",
         group="schedule",
         max_length=500,
     )
