@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from workbench.auto import decisions
 from workbench.auto.curve import Floats, Point, learning_curve
 from workbench.auto.fit import Part, fit
 from workbench.auto.shares import MOST_DOCUMENTS, MOST_MEASURED, Parts
@@ -22,7 +23,9 @@ from workbench.evaluation.measure import measure
 from workbench.evaluation.pool import Pool, dev_pool, excluding
 from workbench.evaluation.results import lengths_of
 from workbench.jobs.reporting import JobContext
+from workbench.models.contract import Contract
 from workbench.recipes.curve import LearningCurveRecipe
+from workbench.recipes.decided import AUTO_PRESET
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.training.loop import look_up
 from workbench.training.run import Run
@@ -44,11 +47,11 @@ class _Measuring:
     def __init__(self, recipe: LearningCurveRecipe, context: JobContext) -> None:
         self.recipe, self.context = recipe, context
         self.began = time.monotonic()
-        whole = training_recipe(recipe, 0)
-        kind = whole.model_kind
+        bare = _bare(recipe)
+        kind = bare.model_kind
         self.training = kind.load(kind.training)()
-        self.looked_up: Run = look_up(whole, context, self.training, measures=False)
-        self.start = self.training.start(whole, self.looked_up.base)
+        self.looked_up: Run = look_up(bare, context, self.training, measures=False)
+        self.start = self.training.start(bare, self.looked_up.base)
         self.parts = Parts.of(self.looked_up.reader, recipe)
         self.pool: Pool = dev_pool(
             self.parts.measured(),
@@ -57,15 +60,25 @@ class _Measuring:
             seed=recipe.seed,
         )
         at = self.parts.at(self.pool.queries)
-        self.folds, self.clusters = self.parts.folds[at], self.parts.clusters[at]
-        self.work = _Work(self.parts, self.pool, recipe)
+        self.folds, self.clusters = self.parts.folds[at], self.parts.material.clusters[at]
+        self.shares = {
+            (share, fold): self.parts.training(fold, share)
+            for share in recipe.percent
+            for fold in range(recipe.folds)
+        }
+        asked = len(self.pool.queries) + self.pool.documents
+        self.work = _Work(asked, {one: self._recipe(*one) for one in self.shares})
 
     def run(self) -> dict[str, Any]:
         base = self._kept("base", self._base)["values"]
         points = [self._point(share) for share in self.recipe.percent]
-        total = int(self.parts.rows.sum())
         found = learning_curve(
-            points, base, self.folds, self.clusters, total=total, seed=self.recipe.seed
+            points,
+            base,
+            self.folds,
+            self.clusters,
+            total=self.parts.total,
+            seed=self.recipe.seed,
         )
         workspace, looked_up = self.context.workspace, self.looked_up
         return {
@@ -88,7 +101,7 @@ class _Measuring:
         values = np.zeros(len(self.pool.queries))
         trained = []
         for fold in range(self.recipe.folds):
-            chosen = self.parts.training(fold, share)
+            chosen = self.shares[share, fold]
             trained.append((self.parts.rows[chosen].sum(), chosen.sum()))
             found = self._kept(f"share-{share:g}-fold-{fold}", self._fold, share, fold)
             values[self.folds == fold] = found["values"]
@@ -113,17 +126,13 @@ class _Measuring:
     def _fold(self, share: float, fold: int) -> Mapping[str, Floats]:
         """(queries of the fold,) values, by a model that was trained on that share of the others'
         rows."""
-        before = self.work.before(share, fold)
-        name = f"{share:g}% of the rows, fold {fold + 1} of {self.recipe.folds}"
-        rows = int(self.parts.rows[self.parts.training(fold, share)].sum())
-        wanted = training_recipe(self.recipe, rows)
-        texts = _texts(wanted)
-        part = _Share(self.context, name, before, texts, self.work.total)
+        wanted, name = self._recipe(share, fold), self._name(share, fold)
+        before, texts = self.work.before[share, fold], _texts(wanted)
         own = replace(
             self.looked_up,
             recipe=wanted,
-            reader=self.parts.trained_on(fold, share),
-            context=part,
+            reader=self.parts.trained_on(self.shares[share, fold]),
+            context=_Share(self.context, name, before, texts, self.work.total),
             output=self.looked_up.output / "training",
         )
         fitted = fit(own, self.training, self.start)
@@ -133,6 +142,14 @@ class _Measuring:
         # The trainer and its model stand in circles of references.
         gc.collect()
         return {"values": values}
+
+    def _name(self, share: float, fold: int) -> str:
+        return f"{share:g}% of the rows, fold {fold + 1} of {self.recipe.folds}"
+
+    def _recipe(self, share: float, fold: int) -> TrainEmbeddingRecipe:
+        queries = int(self.shares[share, fold].sum())
+        contract, given = self.looked_up.base.contract, self.parts.material.with_negatives
+        return training_recipe(self.recipe, contract, queries, given)
 
     def _measured(self, loaded: Any, pool: Pool, said: str, before: int) -> Floats:
         def progress(done: int, _of: int) -> None:
@@ -144,21 +161,14 @@ class _Measuring:
 
 class _Work:
     """How many texts are encoded in all, trained ones counted as they cost, and how many before
-    each part: by it the time left is told."""
+    each part: by it the time left is told. ``asked``: queries and documents of a measurement."""
 
-    def __init__(self, parts: Parts, pool: Pool, recipe: LearningCurveRecipe) -> None:
-        asked = len(pool.queries) + pool.documents
-        self._before: dict[tuple[float, int], int] = {}
+    def __init__(self, asked: int, recipes: Mapping[tuple[float, int], Any]) -> None:
+        self.before: dict[tuple[float, int], int] = {}
         self.total = asked
-        for share in recipe.percent:
-            for fold in range(recipe.folds):
-                self._before[share, fold] = self.total
-                rows = int(parts.rows[parts.training(fold, share)].sum())
-                self.total += _texts(training_recipe(recipe, rows)) + asked
-
-    def before(self, share: float, fold: int) -> int:
-        """What comes before that part."""
-        return self._before[share, fold]
+        for part, recipe in recipes.items():
+            self.before[part] = self.total
+            self.total += _texts(recipe) + asked
 
 
 class _Share(Part):
@@ -187,24 +197,28 @@ class _Share(Part):
         """There are none."""
 
 
-def training_recipe(recipe: LearningCurveRecipe, rows: int) -> TrainEmbeddingRecipe:
-    """The run on so many rows: by the rules of the preset 'auto', for each share its own."""
-    batch = 16 if rows < 300 else 32
-    steps = int(np.clip(round(3 * rows / batch), 60, 1500))
-    return TrainEmbeddingRecipe.read(
-        {
-            "dataset": recipe.dataset,
-            "dataset_version": recipe.dataset_version,
-            "model": recipe.model,
-            "scheduler": "cosine",
-            "average_weights": 0.33,
-            "batch_size": batch,
-            "max_steps": steps,
-            "precision": recipe.precision,
-            "device": recipe.device,
-            "seed": recipe.seed,
-        }
-    )
+def _bare(recipe: LearningCurveRecipe) -> TrainEmbeddingRecipe:
+    """The training runs before the rules say how long and in which batches."""
+    same = ("dataset", "dataset_version", "model", "precision", "device", "seed")
+    values = {name: getattr(recipe, name) for name in same}
+    return TrainEmbeddingRecipe.read({**values, **AUTO_PRESET, "auto": ""})
+
+
+def training_recipe(
+    recipe: LearningCurveRecipe, base: Contract, queries: int, given: int
+) -> TrainEmbeddingRecipe:
+    """The run on so many queries by the rules of the preset 'auto', for each share its own.
+    ``given``: queries of the data set that bring documents which do not answer them."""
+    batch = int(decisions.batch_size(queries).value)
+    rate = decisions.learning_rate(base.dimensions, adapter=False, decoder=base.causal)
+    bare = _bare(recipe)
+    values = {
+        "batch_size": batch,
+        "max_steps": decisions.steps(queries, batch),
+        "learning_rate": float(rate.value),
+        "negatives": int(decisions.negatives(given, bare.negatives).value),
+    }
+    return bare.model_copy(update=values)
 
 
 def _texts(recipe: TrainEmbeddingRecipe) -> int:

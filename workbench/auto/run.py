@@ -176,9 +176,7 @@ class _Deciding:
         names = [name for name in DECISIONS if name not in recipe.decides and hasattr(recipe, name)]
         return [Decision(name, getattr(recipe, name), "as you set it", "you") for name in names]
 
-    def _effort(
-        self, recipe: Any, material: Material, planned: list[Round]
-    ) -> Effort:
+    def _effort(self, recipe: Any, material: Material, planned: list[Round]) -> Effort:
         """How much of what is planned there is time for; a job that is resumed does as it did."""
         path = self.run.output / FOLDER / EFFORT
         if recipe.minutes is None:

@@ -1,15 +1,13 @@
 """Which rows a learning curve is trained on and measured by. Torch-free."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
-from workbench.auto.folds import Dealt, deal, judged_queries
+from workbench.auto.folds import DEALT, Dealt, deal
+from workbench.auto.rounds import Material
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.models.resolve import resolve
@@ -32,7 +30,9 @@ def prepare_learning_curve(
     """Raises :class:`BadInput` for what cannot be measured; else the recipe as it is."""
     if not waits or workspace.datasets.exists(recipe.dataset):
         reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
-        refuse_few(recipe, int(reader.counts["splits"]["train"]))
+        splits = reader.counts["splits"]
+        carved = reader.summary.get("carved", {}).get("dev")
+        refuse_few(recipe, int(splits["train"] + (splits["dev"] if carved else 0)))
     if not waits:
         base = resolve(workspace, recipe.model, recipe.kind)
         if base.contract is not None and not base.contract.model_kind.first_stage:
@@ -59,52 +59,54 @@ def refuse_few(recipe: LearningCurveRecipe, queries: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The training queries, dealt: ``queries`` (n,) rows, ``rows`` (n,) training rows of each (its
-    relevant documents), ``clusters`` (n,), ``folds`` (n,), and ``groups`` (n,), what of them is
-    taken into a share whole."""
+    """The judged queries (n,) of train and dev, dealt: ``folds`` (n,), ``rows`` (n,) the training
+    rows of each (its relevant documents), and ``groups`` (n,), what of them is taken into a share
+    whole."""
 
-    reader: DatasetReader
-    queries: Ints
-    rows: Ints
-    clusters: Ints
+    material: Material
     folds: Ints
+    rows: Ints
     groups: Ints
     seed: int
 
     @classmethod
     def of(cls, reader: DatasetReader, recipe: LearningCurveRecipe) -> "Parts":
-        """The training split dealt by the recipe; raises :class:`BadInput` as preparing does."""
-        queries = judged_queries(reader, "train")
-        refuse_few(recipe, len(queries))
-        clusters = clusters_of(reader, queries)
-        judged = _relevant(reader)["query"].to_numpy()
-        rows = np.bincount(np.searchsorted(queries, judged), minlength=len(queries))
+        """Dealt by the recipe; raises :class:`BadInput` as preparing does."""
+        material = Material.of(reader)
+        refuse_few(recipe, material.training)
+        clusters, queries = material.clusters, len(material.queries)
         # A cluster that is large for a share would be most of it, or leave it empty.
-        smallest = recipe.percent[0] / 100 * (1 - 1 / recipe.folds) * len(queries)
+        smallest = recipe.percent[0] / 100 * (1 - 1 / recipe.folds) * material.training
         whole = np.bincount(clusters).max() <= smallest / 2
-        groups = clusters if whole else np.arange(len(queries), dtype=np.int64)
+        groups = clusters if whole else np.arange(queries, dtype=np.int64)
         folds = deal(clusters, recipe.folds, recipe.seed)
-        return cls(reader, queries, rows, clusters, folds, groups, recipe.seed)
+        return cls(material, folds, _relevant(reader, material.queries), groups, recipe.seed)
+
+    @property
+    def total(self) -> int:
+        """All rows that there are to train on."""
+        return int(self.rows[self.material.trains].sum())
 
     def training(self, fold: int, share: float) -> Flags:
         """Which queries (n,) that share (in percent) of the fold's training queries is."""
-        chosen = self.folds != fold
+        chosen = self.material.trains & (self.folds != fold)
         found = chosen.copy()
         found[chosen] = share_of(self.groups[chosen], share, seed=self.seed)
         return found
 
-    def trained_on(self, fold: int, share: float) -> Dealt:
-        """The data set with that share to train on."""
-        none = np.zeros(0, np.int64)
-        return Dealt(self.reader, self.queries[self.training(fold, share)], none)
+    def trained_on(self, chosen: Flags) -> Dealt:
+        """The data set with these queries (n,) to train on."""
+        queries = self.material.queries
+        return Dealt(self.material.reader, queries[chosen], queries[:0])
 
     def measured(self) -> Dealt:
         """The data set with all of the queries to measure."""
-        return Dealt(self.reader, np.zeros(0, np.int64), self.queries)
+        queries = self.material.queries
+        return Dealt(self.material.reader, queries[:0], queries)
 
     def at(self, queries: Ints) -> Ints:
         """The places of these queries, by their rows."""
-        return np.searchsorted(self.queries, queries).astype(np.int64)
+        return np.searchsorted(self.material.queries, queries).astype(np.int64)
 
 
 def share_of(groups: Ints, share: float, *, seed: int) -> Flags:
@@ -122,19 +124,11 @@ def share_of(groups: Ints, share: float, *, seed: int) -> Flags:
     return found
 
 
-def clusters_of(reader: DatasetReader, queries: Ints) -> Ints:
-    """The cluster (from 0 on) of each training query: those that share a relevant document,
-    directly or through others, are in one."""
-    judged = _relevant(reader)
-    left = np.searchsorted(queries, judged["query"].to_numpy())
-    documents, right = np.unique(judged["document"].to_numpy(), return_inverse=True)
-    size = len(queries) + len(documents)
-    edges = coo_array((np.ones(len(left), np.int8), (left, right + len(queries))), (size, size))
-    names = connected_components(edges, directed=False)[1][: len(queries)]
-    found: Ints = np.unique(names, return_inverse=True)[1].astype(np.int64)
+def _relevant(reader: DatasetReader, queries: Ints) -> Ints:
+    """How many documents are relevant to each of these queries (n,)."""
+    found = np.zeros(len(queries), np.int64)
+    for split in DEALT:
+        judged = reader.judgments(split)
+        asked = judged.filter(pc.greater_equal(judged["grade"], 1))["query"].to_numpy()
+        found += np.bincount(np.searchsorted(queries, asked), minlength=len(queries))
     return found
-
-
-def _relevant(reader: DatasetReader) -> Any:
-    judged = reader.judgments("train")
-    return judged.filter(pc.greater_equal(judged["grade"], 1))

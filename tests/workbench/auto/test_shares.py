@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.workbench.training.fakes import FakeReader, FakeWorkspace
-from workbench.auto.shares import Parts, clusters_of, prepare_learning_curve, share_of
+from workbench.auto.shares import Parts, prepare_learning_curve, share_of
 from workbench.errors import BadInput
 from workbench.recipes.curve import LearningCurveRecipe
 
@@ -57,21 +57,21 @@ def dealt(train: list[Any] = TRAIN, **values: Any) -> Parts:
     return Parts.of(reader(train), recipe(**values))  # type: ignore[arg-type]
 
 
-def test_queries_of_one_document_are_a_cluster() -> None:
-    found = clusters_of(reader(), np.arange(60))  # type: ignore[arg-type]
-    assert found.tolist() == [n // 2 for n in range(60)]
-
-
 def test_a_fold_is_never_trained_on_by_what_is_measured() -> None:
     parts = dealt()
     for fold in range(3):
         for share in (25, 50, 100):
             chosen = parts.training(fold, share)
             assert not (chosen & (parts.folds == fold)).any()
-            assert not set(parts.clusters[chosen]) & set(parts.clusters[parts.folds == fold])
+            clusters = parts.material.clusters
+            assert not set(clusters[chosen]) & set(clusters[parts.folds == fold])
     assert [int(parts.training(0, share).sum()) for share in (25, 50, 100)] == [10, 20, 40]
-    assert parts.rows.sum() == 75
-    assert parts.trained_on(0, 25).counts["splits"] == {"train": 10, "dev": 0, "test": 0}
+    assert parts.total == 75
+    assert parts.trained_on(parts.training(0, 25)).counts["splits"] == {
+        "train": 10,
+        "dev": 0,
+        "test": 0,
+    }
     assert parts.measured().counts["splits"] == {"train": 0, "dev": 60, "test": 0}
 
 
@@ -86,10 +86,22 @@ def test_too_few_queries_are_refused() -> None:
     with pytest.raises(BadInput, match="fewer than 4") as caught:
         dealt(TRAIN[:20])
     assert "at least 24 training queries" in str(caught.value)
-    assert len(dealt(TRAIN[:20], shares="50, 100").queries) == 20
+    assert dealt(TRAIN[:20], shares="50, 100").total == 25
 
 
 def test_few_queries_are_refused_at_the_click(tmp_path: Path) -> None:
     workspace: Any = FakeWorkspace(tmp_path, reader(TRAIN[:20]))
     with pytest.raises(BadInput, match="The data set has 20 training queries: 25%"):
         prepare_learning_curve(recipe(), workspace, True)
+
+
+def test_dev_of_the_files_judges_and_carved_dev_trains() -> None:
+    dev = [(f"dev {n}", [f"good {n}"], []) for n in range(12)]
+    for carved in (False, True):
+        held = FakeReader({"train": TRAIN, "dev": dev})
+        held.summary = {"carved": {"dev": 12 if carved else 0}}
+        parts = Parts.of(held, recipe())  # type: ignore[arg-type]
+        assert parts.measured().counts["splits"]["dev"] == 72
+        assert parts.total == (87 if carved else 75)
+        trained = np.any([parts.training(fold, 100) for fold in range(3)], axis=0)
+        assert trained[60:].all() if carved else not trained[60:].any()
