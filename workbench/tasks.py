@@ -208,7 +208,7 @@ def all_tasks() -> dict[str, Task]:
 def _training(kind: ModelKind) -> Task:
     return Task(
         kind.recipe,
-        "workbench.training.task:run",
+        "workbench.auto.seeds:run",
         SlotKind.TRAIN,
         prepare="workbench.training.prepare:prepare_train",
         advice=_ADVICE,

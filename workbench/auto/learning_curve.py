@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from workbench.auto import decisions
 from workbench.auto.curve import Floats, Point, learning_curve
 from workbench.auto.fit import Part, fit
+from workbench.auto.scheduled import scheduled
 from workbench.auto.shares import MOST_DOCUMENTS, MOST_MEASURED, Parts
 from workbench.comparison.names import HEADLINE
 from workbench.evaluation.measure import measure
@@ -209,16 +209,7 @@ def training_recipe(
 ) -> TrainEmbeddingRecipe:
     """The run on so many queries by the rules of the preset 'auto', for each share its own.
     ``given``: queries of the data set that bring documents which do not answer them."""
-    batch = int(decisions.batch_size(queries).value)
-    rate = decisions.learning_rate(base.dimensions, adapter=False, decoder=base.causal)
-    bare = _bare(recipe)
-    values = {
-        "batch_size": batch,
-        "max_steps": decisions.steps(queries, batch),
-        "learning_rate": float(rate.value),
-        "negatives": int(decisions.negatives(given, bare.negatives).value),
-    }
-    return bare.model_copy(update=values)
+    return scheduled(_bare(recipe), base, queries, given)[0]
 
 
 def _texts(recipe: TrainEmbeddingRecipe) -> int:
