@@ -107,7 +107,7 @@ def groups_of(material: Material, found: Sequence[Ints], seed: int) -> Ints:
 
 
 def dealt(
-    material: Material, one: Round, hard: Mapping[int, Sequence[int]], most: int, seed: int
+    material: Material, one: Round, hard: Mapping[int, Ints | Sequence[int]], most: int, seed: int
 ) -> tuple[Dealt, int]:
     """The data set as a round sees it, and how many documents its judging queries search: what is
     judged, then what is hardest to tell from it. ``most``: of these.
