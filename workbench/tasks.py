@@ -19,6 +19,7 @@ from storage.records import Job, SlotKind
 from workbench.errors import NotFound
 from workbench.model_kinds import MODEL_KINDS, ModelKind
 from workbench.recipes.base import Recipe
+from workbench.recipes.curve import LearningCurveRecipe
 from workbench.recipes.data import (
     AddModelRecipe,
     DataCheckRecipe,
@@ -135,6 +136,13 @@ _DATA = {
 }
 
 _MODELS = {
+    "learning-curve": Task(
+        LearningCurveRecipe,
+        "workbench.auto.learning_curve:run",
+        SlotKind.TRAIN,
+        prepare="workbench.auto.shares:prepare_learning_curve",
+        resumable=True,
+    ),
     "measure": Task(
         MeasureRecipe,
         "workbench.training.measure:run",
@@ -200,7 +208,7 @@ def all_tasks() -> dict[str, Task]:
 def _training(kind: ModelKind) -> Task:
     return Task(
         kind.recipe,
-        "workbench.training.task:run",
+        "workbench.auto.seeds:run",
         SlotKind.TRAIN,
         prepare="workbench.training.prepare:prepare_train",
         advice=_ADVICE,

@@ -297,6 +297,13 @@ class TrainEmbeddingRecipe(DecidedFields, TrainRecipe):
         },
     }
 
+    seeds: int = _schedule(
+        1,
+        help="Train so many times, with this seed and the ones after it, to see what is luck; the "
+        "average of the models' weights is measured beside them, and kept where it is as good.",
+        ge=1,
+        le=20,
+    )
     negatives: int = setting(
         1,
         help="Hard negatives per query, from the data; 0 uses only in-batch negatives.",

@@ -31,6 +31,7 @@ def prepare_train(recipe: TrainRecipe, workspace: Workspace, waits: bool) -> Tra
         refuse_two(base.name, base.contract)
         _refuse_quantized(base)
     _refuse_missing_gpus(recipe)
+    _refuse_seeds(recipe)
     return recipe
 
 
@@ -94,7 +95,25 @@ def _refuse_missing_gpus(recipe: TrainRecipe) -> None:
         )
 
 
+def _refuse_seeds(recipe: TrainRecipe) -> None:
+    """Several seeds are trained one after the other in one process, and compared by queries."""
+    if getattr(recipe, "seeds", 1) == 1:
+        return
+    if recipe.on_pairs:
+        raise BadInput(
+            "Several seeds are compared by queries, and the run learns scored pairs.",
+            "Choose another objective, or set seeds to 1.",
+        )
+    if recipe.devices != "1":
+        raise BadInput("Several seeds are trained on one device.", "Set devices or seeds to 1.")
+
+
 def _check_rows(recipe: TrainRecipe, reader: DatasetReader) -> None:
+    if getattr(recipe, "seeds", 1) > 1 and not reader.counts["splits"]["dev"]:
+        raise BadInput(
+            "Several seeds are compared on dev queries, and the data set has none.",
+            "Hold out some of its training queries as dev, or set seeds to 1.",
+        )
     if not rows_of(reader, recipe, "train"):
         raise no_pairs(reader, "train") if recipe.on_pairs else no_queries(reader, "train")
     if recipe.model_kind.reads_pictures and not has_pictures(reader):

@@ -209,8 +209,18 @@ def train(recipe: Any, context: JobContext, training: Training) -> dict[str, Any
     outcome = _after(run, trained, outcome)
     run.context.progress(trained.steps, trained.steps, "steps", "Saving the model")
     model = register(decided, trained, outcome)
-    result = {
-        "job": context.job.id,
+    result = result_of(decided, trained, outcome, model, time.monotonic() - started)
+    write_json(run.output / SUMMARY, result)
+    return result
+
+
+def result_of(
+    decided: Decided, trained: Trained, outcome: Outcome, model: Model, seconds: float
+) -> dict[str, Any]:
+    """How a run went, in JSON, of which ``model`` is registered."""
+    run, recipe = decided.run, decided.run.recipe
+    return {
+        "job": run.context.job.id,
         "status": "succeeded",
         "kind": recipe.kind,
         "method": recipe.method,
@@ -236,10 +246,8 @@ def train(recipe: Any, context: JobContext, training: Training) -> dict[str, Any
         **(run.dev.excluding if run.dev else {}),
         "dev_queries": outcome.queries,
         "notes": list(trained.notes),
-        "seconds": round(time.monotonic() - started, 3),
+        "seconds": round(seconds, 3),
     }
-    write_json(run.output / SUMMARY, result)
-    return result
 
 
 def _where_to_go_on(run: Run) -> Path | None:

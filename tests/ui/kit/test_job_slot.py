@@ -34,6 +34,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 SLOTS = [
     ("train-job", "train-embedding"),
     ("train-measured", "measure"),
+    ("train-curve", "learning-curve"),
     ("compare-job", "evaluate"),
     ("matrix-job", "matrix"),
     ("data-job", "import"),
@@ -77,9 +78,10 @@ def test_stop_stops_the_job_that_is_shown(services: Services, tea: str) -> None:
         running(services, f"older-{task}", task, 0.0)
     page = build(services)
     visitor = Visitor(page)
-    # These two show no job before one was chosen, or started here.
+    # These show no job before one was chosen, or started here.
     visitor.type(page.jobs.chosen, "older-count")
     visitor.type(page.train.check.chosen, "older-measure")
+    visitor.type(page.train.curve.chosen, "older-learning-curve")
     visitor.type(page.compare.dataset, tea)
     for tab in page.parts.values():
         visitor.open(tab)
@@ -89,6 +91,7 @@ def test_stop_stops_the_job_that_is_shown(services: Services, tea: str) -> None:
         running(services, f"newer-{task}", task, 1.0)
     visitor.type(page.jobs.chosen, "newer-count")
     visitor.type(page.train.check.chosen, "newer-measure")
+    visitor.type(page.train.curve.chosen, "newer-learning-curve")
     stopped: set[str] = set()
     for card, task in SLOTS:
         tab = visitor.twin()

@@ -14,6 +14,7 @@ from ui.kit.live import live_chart, live_log, on_look, pulse
 from ui.kit.markup import empty, heading, piece
 from ui.services import Services
 from ui.tabs.train.check import Check
+from ui.tabs.train.curve import Curve
 from ui.tabs.train.forms import Command, Forms, KindForm
 from ui.tabs.train.sweep import Sweep
 from ui.words import t
@@ -57,6 +58,7 @@ class TrainTab:
         self.to_data = gr.Button(t("train.to_data"), visible=False)
         self.command = Command()
         self.forms = Forms(self.services)
+        self.curve = Curve(self.services)
         self.check = Check(self.services)
 
     def _draw_run(self) -> None:
@@ -83,6 +85,7 @@ class TrainTab:
         self.forms.listen()
         self.command.listen(self.forms)
         self.check.listen(self.forms)
+        self.curve.listen(self.forms)
         for one in self.forms.each:
             self._listen_to(one)
         self.sweep.listen(self.job.shown, self._choose, self.shown)
@@ -93,9 +96,12 @@ class TrainTab:
         self.job.listen(self.services, self._choose, [], self.shown)
         # One look after all that goes on here: each event costs the page, even if it changes
         # nothing.
-        cards = [self.job.card, self.sweep.table, self.check.chosen, self.check.measured.card]
+        cards = [
+            *(self.job.card, self.sweep.table, self.check.chosen, self.check.measured.card),
+            *(self.curve.chosen, self.curve.job.card),
+        ]
         changing = [*self.shown[1:], *self.sweep.outputs, *self.check.measured.outputs]
-        on_look(self.beat, self._look, [self.chosen, *cards], changing)
+        on_look(self.beat, self._look, [self.chosen, *cards], [*changing, *self.curve.job.outputs])
 
     def _listen_to(self, one: KindForm) -> None:
         def start(*raw: Any) -> dict[Any, Any]:
@@ -117,7 +123,14 @@ class TrainTab:
         return self._choose(start_fitting(self.services, id, event).id)
 
     def _look(
-        self, id: str, card: str | None, swept: str | None, check: str, measured: str | None
+        self,
+        id: str,
+        card: str | None,
+        swept: str | None,
+        check: str,
+        measured: str | None,
+        curve: str,
+        drawn: str | None,
     ) -> Any:
         found: dict[Any, Any] = {}
         job = shown_job(self.services, id)
@@ -125,6 +138,7 @@ class TrainTab:
             found = {self.run: runs_menu(self.services, job.id if job else None), **self.view(job)}
         found |= self.sweep.changed(job, swept or "")
         found |= self.check.changed(check, measured)
+        found |= self.curve.changed(curve, drawn)
         return found or gr.skip()
 
     def refresh(self, picked: str, *menus: str | None) -> dict[Any, Any]:

@@ -1,0 +1,89 @@
+"""Was it the seed: what several models that were trained alike, but for the seed, say together.
+
+Which rows come first, what dropout leaves out and how a fresh head begins change a model as much as
+many a setting does, and a comparison that trains once takes that for an effect (Bouthillier et al.,
+"Accounting for variance in machine learning benchmarks", MLSys 2021). So the interval draws both
+queries (whole clusters of those that share a relevant document) and seeds, each with replacement
+and crossed with the other (the pigeonhole bootstrap: Owen, Annals of Applied Statistics 2007).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+DRAWS = 5_000
+#: What is registered.
+AVERAGE, FIRST = "average", "first"
+
+
+def spread(
+    values: Floats, average: Floats, base: Floats, clusters: Ints, *, seeds: Sequence[int]
+) -> dict[str, Any]:
+    """What a result says, in JSON, of the models' values (seeds, queries), of those of the model
+    with their average weights, and of the original's (both (queries,)).
+
+    ``clusters`` (queries,); ``seeds``: what each model was trained with, two at least.
+    """
+    means = values.mean(axis=1)
+    drawn = _drawn(values - base, clusters, seeds[0])
+    low, high = np.quantile(drawn, [0.025, 0.975]).tolist()
+    kept = chosen(means, float(average.mean()))
+    gain = float(means.mean() - base.mean())
+    found = {
+        "values": [
+            {"seed": seed, "value": float(one)} for seed, one in zip(seeds, means, strict=True)
+        ],
+        "mean": float(means.mean()),
+        "spread": float(means.std(ddof=1)),
+        "average": float(average.mean()),
+        "baseline": float(base.mean()),
+        "gain": gain,
+        "ci95": [low, high],
+        # One-sided, of no gain.
+        "p_value": float((1 + (drawn <= 0).sum()) / (1 + DRAWS)),
+        "kept": kept,
+    }
+    return {**found, "sentence": _sentence(found)}
+
+
+def chosen(means: Floats, average: float) -> str:
+    """Which model is registered: the average of all weights where it is at least as good as the
+    models are on the mean, else the first seed's.
+
+    Never the best seed's: the maximum of several noisy values is mostly noise, and what it promises
+    on these queries it does not keep on others.
+    """
+    return AVERAGE if average >= means.mean() else FIRST
+
+
+def _drawn(gains: Floats, clusters: Ints, seed: int) -> Floats:
+    """The mean gain (draws,) of gains (seeds, queries), queries and seeds drawn anew."""
+    random = np.random.default_rng(seed)
+    models = len(gains)
+    places = np.unique(clusters, return_inverse=True)[1]
+    sums = np.zeros((places.max() + 1, models + 1))
+    np.add.at(sums, places, np.vstack([gains, np.ones(gains.shape[1])]).T)
+    drawn = np.empty(DRAWS)
+    for at in range(DRAWS):
+        found = sums[random.integers(len(sums), size=len(sums))].sum(axis=0)
+        means = found[:-1] / found[-1]
+        some = means[random.integers(models, size=models)].mean()
+        # Drawn from so few, means lie too close together, by this factor.
+        drawn[at] = means.mean() + (some - means.mean()) * np.sqrt(models / (models - 1))
+    return drawn
+
+
+def _sentence(found: dict[str, Any]) -> str:
+    low, high = found["ci95"]
+    kept = "their average" if found["kept"] == AVERAGE else "the first seed's model"
+    return (
+        f"{len(found['values'])} seeds: mean {found['mean']:.3f}, standard deviation "
+        f"{found['spread']:.3f}, gain over the original {found['gain']:+.3f} [{low:+.3f}, "
+        f"{high:+.3f}] when queries and seeds are drawn anew. The average of their weights: "
+        f"{found['average']:.3f}. Kept: {kept}."
+    )
