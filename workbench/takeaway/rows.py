@@ -81,7 +81,7 @@ def _lines(of: Origin, reader: DatasetReader, rows: TrainingRows) -> Iterator[di
     if recipe.chosen_objective.rows == "teacher":
         labels = fitted(teacher_scores(reader, rows), recipe, of.contract).scores
     for at in range(len(rows)):
-        negatives = rows.negatives[at].tolist()
+        negatives = [one for one in rows.negatives[at].tolist() if one >= 0]
         line: dict[str, Any] = {
             "query": queries.get([int(rows.queries[at])])[0],
             "positive": documents.get([int(rows.positives[at])])[0],

@@ -13,6 +13,7 @@ from workbench.errors import BadInput
 from workbench.recipes.train import TrainRecipe
 from workbench.training.batches import Batching, Numbers, RowTexts
 from workbench.training.rows import (
+    NONE,
     TrainingRows,
     build_rows,
     training_table,
@@ -34,7 +35,7 @@ def batching(
 
     Raises :class:`BadInput` where no batch can be made that anything is learnt from.
     """
-    alone = not recipe.needs_other_rows(rows.negatives.shape[1])
+    alone = not recipe.needs_other_rows(rows.fewest)
     texts = row_texts(reader, rows) if recipe.in_batch else RowTexts.unrelated(len(rows))
     found = Batching(
         texts,
@@ -79,10 +80,11 @@ def row_texts(reader: DatasetReader, rows: TrainingRows) -> RowTexts:
     documents = np.concatenate([rows.positives[:, None], rows.negatives], axis=1)
     edges = [(query, one) for query, found in rows.relevant.items() for one in found]
     relevant = np.array(edges, dtype=np.int64).reshape(-1, 2)
-    wanted = np.unique(np.concatenate([documents.ravel(), relevant[:, 1]]))
+    wanted = np.unique(np.concatenate([rows.documents, relevant[:, 1]]))
     read = _Codes(wanted, _document_codes(reader, wanted))
     pairs = np.stack([asked.of(relevant[:, 0]), read.of(relevant[:, 1])], axis=1)
-    return RowTexts(asked.of(rows.queries), read.of(documents), pairs)
+    named = np.where(documents >= 0, read.of(documents), NONE)
+    return RowTexts(asked.of(rows.queries), named, pairs)
 
 
 def steps(recipe: TrainRecipe, made: Batching) -> int:

@@ -23,6 +23,8 @@ WITHOUT_PICTURE = (
 )
 
 Rows = NDArray[np.int64]
+#: Stands where a row has fewer negatives than others.
+NONE = -1
 
 
 class Texts:
@@ -40,7 +42,8 @@ class Texts:
 
 @dataclass(frozen=True, slots=True)
 class TrainingRows:
-    """``queries`` and ``positives`` (n,), ``negatives`` (n, m): row numbers in the data set.
+    """``queries`` and ``positives`` (n,), ``negatives`` (n, m): row numbers in the data set, and
+    :data:`NONE` behind those of a row that has fewer.
 
     ``relevant`` maps a query's row to the documents that are no wrong answer to it: see
     :func:`no_negatives`.
@@ -54,6 +57,18 @@ class TrainingRows:
 
     def __len__(self) -> int:
         return len(self.queries)
+
+    @property
+    def fewest(self) -> int:
+        """Negatives of the row that has the fewest."""
+        return int((self.negatives >= 0).sum(axis=1).min(initial=self.negatives.shape[1]))
+
+    @property
+    def documents(self) -> Rows:
+        """Each document that a row names, once, in ascending order."""
+        named = np.unique(np.concatenate([self.positives, self.negatives.ravel()]))
+        found: Rows = named[named >= 0]
+        return found
 
     @property
     def columns(self) -> dict[str, Rows]:
@@ -116,26 +131,44 @@ def without_itself(
 
 
 def build_rows(reader: DatasetReader, recipe: Any) -> TrainingRows:
-    """The training split as rows; raises :class:`BadInput` when there is nothing to learn from."""
+    """The training split as rows; raises :class:`BadInput` when there is nothing to learn from.
+
+    A row has the negatives that the data gives it, up to ``recipe.negatives``. Where the batch's
+    other documents are negatives too, it may have fewer than others, or none.
+    """
     table, judged = training_table(reader, recipe, recipe.negatives)
     relevant, itself = no_negatives(reader, judged)
-    random = np.random.default_rng(recipe.seed)
     queries = table["query"].to_numpy().astype(np.int64)
     positives = table["positive"].to_numpy().astype(np.int64)
     given, gone = without_itself(queries.tolist(), table["negatives"].to_pylist(), itself)
-    documents = int(reader.counts["documents"])
     width, notes = _width(recipe, given)
-    filler = _Filler(documents, relevant, random)
-    negatives = np.array(
-        [filler.fill(query, own, width) for query, own in zip(queries, given, strict=True)],
-        dtype=np.int64,
-    ).reshape(len(queries), width)
-    if filler.drawn and not notes:
-        notes = (
-            f"{filler.drawn} of {counted(len(queries), 'row')} bring no negatives of their own; "
-            "they were given documents at random that nobody judged relevant to their query.",
-        )
+    if width and in_columns(recipe, len(given)):
+        filler = _Filler(int(reader.counts["documents"]), relevant, recipe.seed)
+        given = [filler.fill(query, own, width) for query, own in zip(queries, given, strict=True)]
+        notes = notes or filler.notes(len(given))
+    elif width:
+        notes += _without(given)
+    negatives = np.full((len(queries), width), NONE, dtype=np.int64)
+    for line, own in zip(negatives, given, strict=True):
+        line[: len(own)] = own[:width]
     return TrainingRows(queries, positives, negatives, relevant, notes + gone)
+
+
+def in_columns(recipe: Any, rows: int) -> bool:
+    """Whether all rows need the same number of negatives: a row's documents are compared with each
+    other alone, or they are gathered from devices, which all have to send the same number."""
+    gathered = bool(getattr(recipe, "negatives_cross_device", False))
+    return not recipe.in_batch or gathered or min(recipe.batch_size, rows) < 2
+
+
+def _without(given: Sequence[list[int]]) -> tuple[str, ...]:
+    none = sum(not own for own in given)
+    if not none:
+        return ()
+    return (
+        f"{none} of {counted(len(given), 'row')} bring no negatives of their own; they are learnt "
+        "from the other rows' documents alone.",
+    )
 
 
 def refuse_no_negatives(recipe: TrainRecipe, rows: TrainingRows) -> None:
@@ -159,7 +192,7 @@ def with_pictures(reader: DatasetReader, rows: TrainingRows) -> TrainingRows:
     """The rows whose documents all have a picture; raises :class:`BadInput` where none has."""
     table = reader.documents_at(range(int(reader.counts["documents"])))["picture"]
     seen = table.is_valid().to_numpy()
-    keep = seen[rows.positives] & seen[rows.negatives].all(axis=1)
+    keep = seen[rows.positives] & (seen[rows.negatives] | (rows.negatives < 0)).all(axis=1)
     if not keep.any():
         raise no_pictures(reader)
     if keep.all():
@@ -194,17 +227,21 @@ class _Filler:
     to its query: the same assumption that in-batch negatives rest on.
     """
 
-    def __init__(
-        self, documents: int, relevant: dict[int, list[int]], random: np.random.Generator
-    ) -> None:
+    def __init__(self, documents: int, relevant: dict[int, list[int]], seed: int) -> None:
         self.documents = documents
         self.relevant = relevant
-        self.random = random
+        self.random = np.random.default_rng(seed)
         self.drawn = 0
 
-    def fill(self, query: int, own: list[int] | None, width: int) -> list[int]:
-        if width == 0:
-            return []
+    def notes(self, rows: int) -> tuple[str, ...]:
+        if not self.drawn:
+            return ()
+        return (
+            f"{self.drawn} of {counted(rows, 'row')} bring no negatives of their own; "
+            "they were given documents at random that nobody judged relevant to their query.",
+        )
+
+    def fill(self, query: int, own: list[int], width: int) -> list[int]:
         if own:
             return [own[at % len(own)] for at in range(width)]
         self.drawn += 1
@@ -252,7 +289,7 @@ def load_texts(
     queries = reader.queries("train")
     by_row = queries.sort_by("row")
     query_texts = Texts(by_row["row"].to_numpy().astype(np.int64), by_row["text"].combine_chunks())
-    wanted = np.unique(np.concatenate([rows.positives, rows.negatives.ravel()]))
+    wanted = rows.documents
     documents = reader.documents_at(wanted.tolist())
     return query_texts, Texts(wanted, join_documents(documents, contract))
 

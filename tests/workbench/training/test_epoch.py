@@ -97,6 +97,15 @@ def test_a_run_that_ends_before_its_first_epoch_says_so() -> None:
     assert "because of epochs" in said
 
 
+def test_a_row_without_negatives_is_never_alone_in_a_batch() -> None:
+    """One that brings some can be."""
+    few: Queries = [(f"question {at}", [f"answer {at}"], [f"wrong {at}"]) for at in range(9)]
+    made = planned(FakeReader({"train": few}), recipe(batch_size=8), 1)
+    assert [len(batch) for batch in made.epoch(0)] == [8, 1]
+    made = planned(FakeReader({"train": [*few[:8], ("x", ["y"], [])]}), recipe(batch_size=8), 1)
+    assert [len(batch) for batch in made.epoch(0)] == [7, 2]
+
+
 def test_devices_get_the_same_and_the_rest_is_told() -> None:
     reader = FakeReader(animal_splits(train=95))
     across = recipe(batch_size=8, negatives_cross_device=True)

@@ -25,21 +25,50 @@ MIXED = [
 def texts_of(reader: FakeReader, rows: Any, contract: Contract | None = None) -> list[Any]:
     queries, documents = load_texts(reader, rows, contract or Contract())
     return [
-        (queries.get([query])[0], documents.get([positive])[0], documents.get(list(negatives)))
+        (
+            queries.get([query])[0],
+            documents.get([positive])[0],
+            documents.get([one for one in negatives if one >= 0]),
+        )
         for query, positive, negatives in zip(
             rows.queries, rows.positives, rows.negatives, strict=True
         )
     ]
 
 
-def test_short_rows_repeat_their_own_and_empty_ones_draw_others() -> None:
+def test_rows_bring_their_own_negatives_and_no_others() -> None:
     reader = FakeReader({"train": MIXED})
-    found = texts_of(reader, build_rows(reader, recipe(negatives=3)))
+    rows = build_rows(reader, recipe(negatives=3))
+    given = [(query, right, wrong) for query, right, wrong in texts_of(reader, rows)]
+    assert given == [
+        ("q0", "p0", ["n0", "n1", "n2"]),
+        ("q1", "p1", ["n3"]),
+        ("q2", "p2", []),
+        ("q2", "p2b", []),
+    ]
+    assert rows.notes == (
+        "2 of 4 rows bring no negatives of their own; they are learnt from the other rows' "
+        "documents alone.",
+    )
+    assert rows.fewest == 0 and rows.negatives.shape == (4, 3)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"in_batch_negatives": False}, {"negatives_cross_device": True}, {"batch_size": 1}],
+    ids=str,
+)
+def test_where_columns_are_needed_short_rows_repeat_their_own(options: Any) -> None:
+    """And empty ones draw others."""
+    reader = FakeReader({"train": MIXED})
+    rows = build_rows(reader, recipe(negatives=3, **options))
+    found = texts_of(reader, rows)
     assert found[0] == ("q0", "p0", ["n0", "n1", "n2"])
     assert found[1] == ("q1", "p1", ["n3", "n3", "n3"])
     for query, positive, negatives in found[2:]:
         assert query == "q2" and positive in ("p2", "p2b")
-        assert not {"p2", "p2b"} & set(negatives)
+        assert len(negatives) == 3 and not {"p2", "p2b"} & set(negatives)
+    assert "were given documents at random" in rows.notes[0]
 
 
 def test_no_more_columns_than_the_data_has() -> None:
