@@ -106,11 +106,10 @@ def _left_out(made: Batching) -> list[str]:
     left, rows = made.left_out, len(made.rows)
     if not left:
         return []
-    if made.least > 1:
+    if made.devices == 1 or left >= made.devices * made.size:
         return [
             f"{left:,} of {rows:,} training rows are left out of each epoch, different ones each "
-            "time: too many belong to one query or one document, and there are too few other rows "
-            "to serve as negatives. Give negatives to learn from all of them."
+            "time: too many belong to one query or one document to fill batches with others."
         ]
     return [
         f"{left:,} of {rows:,} training rows are left out of each epoch, different ones each "
