@@ -9,8 +9,9 @@ HEAD = '''\
     pip install $packages
     $launch train.py [BASE_MODEL]
 
-rows.jsonl beside this file holds the training rows, batches.jsonl which of them the run saw
-together, a line for each epoch: no two rows of one query, and no document that is relevant to
+rows.jsonl beside this file holds the training rows (several times where each epoch saw others of
+a row's negatives), batches.jsonl which of them the run saw together, a line for each epoch: no two
+rows of one query, and no document that is relevant to
 another row's query, where a batch's other documents are negatives. Written for the versions
 above; with others the losses may differ a little. The best checkpoint of the run was that of step
 $best_step, which is the one this script keeps, in output/.
@@ -312,6 +313,7 @@ README = """\
 sentence-transformers alone: `pip install $packages`, then `$launch train.py`, or
 `$launch train.py BASE_MODEL` where the base model lies elsewhere.
 
-`rows.jsonl` holds the $rows training rows, `batches.jsonl` the run's batches as numbers of rows
-(from 0), a line for each epoch.
+`rows.jsonl` holds the $rows training rows, all of them again for each choice of negatives among a
+row's candidates; `batches.jsonl` the run's batches as numbers of its lines (from 0), a line for
+each epoch.
 """

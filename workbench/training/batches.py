@@ -137,7 +137,8 @@ class Batching:
     other rows' documents to be told from. ``devices`` take turns with the batches; ``across``:
     those of one turn hold each other's negatives, so they are made as one large batch and then
     split. Every device gets as many batches as the others, and as many rows in a turn where
-    ``across`` says so.
+    ``across`` says so. ``draws``: so many times the trainer has the rows, one time after the other,
+    each with other negatives; epochs take turns with them.
     """
 
     rows: RowTexts
@@ -146,6 +147,7 @@ class Batching:
     devices: int = 1
     across: bool = False
     seed: int = 0
+    draws: int = 1
 
     def __len__(self) -> int:
         """Batches of an epoch, those of all devices together."""
@@ -163,14 +165,16 @@ class Batching:
         return max(map(len, self._first), default=0) // self._split
 
     def epoch(self, number: int) -> list[Numbers]:
-        """The batches of an epoch, as row numbers; with several devices, turn after turn."""
+        """The batches of an epoch, as numbers of the trainer's rows of its draw; with several
+        devices, turn after turn."""
         found = self._first if number == 0 else self._again(number)
         random = np.random.default_rng((self.seed, number, 1))
         found = [random.permutation(batch) for batch in found]
         order = random.permutation(len(found))
         # Small batches come last; those of one turn are of about one size.
         order = order[np.argsort([-len(found[at]) for at in order], kind="stable")]
-        return [part for at in order for part in np.split(found[at], self._split)]
+        first = number % self.draws * len(self.rows)
+        return [part + first for at in order for part in np.split(found[at], self._split)]
 
     @property
     def _split(self) -> int:

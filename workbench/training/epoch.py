@@ -44,6 +44,7 @@ def batching(
         devices=devices,
         across=recipe.in_batch and bool(getattr(recipe, "negatives_cross_device", False)),
         seed=recipe.seed,
+        draws=rows.draws,
     )
     if not len(found):
         raise _nothing(recipe, texts, devices)

@@ -1,5 +1,6 @@
 """What a run trains on: rows of numbers, and the texts these numbers stand for, each kept once."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,6 +26,8 @@ WITHOUT_PICTURE = (
 Rows = NDArray[np.int64]
 #: Stands where a row has fewer negatives than others.
 NONE = -1
+#: Of a row's candidates so many times the negatives of a row are drawn; then they come again.
+MOST_DRAWS = 8
 
 
 class Texts:
@@ -42,8 +45,9 @@ class Texts:
 
 @dataclass(frozen=True, slots=True)
 class TrainingRows:
-    """``queries`` and ``positives`` (n,), ``negatives`` (n, m): row numbers in the data set, and
-    :data:`NONE` behind those of a row that has fewer.
+    """``queries`` and ``positives`` (n,): row numbers in the data set. ``negatives``
+    (n, draws * m): a row's m in each draw, the first draw's first, and :data:`NONE` behind those of
+    a row that has fewer. Epoch number e sees draw ``e % draws``.
 
     ``relevant`` maps a query's row to the documents that are no wrong answer to it: see
     :func:`no_negatives`.
@@ -54,14 +58,24 @@ class TrainingRows:
     negatives: Rows
     relevant: dict[int, list[int]]
     notes: tuple[str, ...] = ()
+    draws: int = 1
 
     def __len__(self) -> int:
         return len(self.queries)
 
     @property
+    def width(self) -> int:
+        """Negatives of the row that has the most, in a draw."""
+        return self.negatives.shape[1] // self.draws
+
+    @property
     def fewest(self) -> int:
-        """Negatives of the row that has the fewest."""
-        return int((self.negatives >= 0).sum(axis=1).min(initial=self.negatives.shape[1]))
+        """Negatives of the row that has the fewest, in a draw."""
+        return int((self.drawn(0) >= 0).sum(axis=1).min(initial=self.width))
+
+    def drawn(self, draw: int) -> Rows:
+        """The negatives (n, m) of a draw."""
+        return self.negatives[:, draw * self.width : (draw + 1) * self.width]
 
     @property
     def documents(self) -> Rows:
@@ -72,10 +86,15 @@ class TrainingRows:
 
     @property
     def columns(self) -> dict[str, Rows]:
-        """Name -> rows, the query first, then the positive, then the negatives."""
-        width = self.negatives.shape[1]
-        given = {f"negative_{at + 1}": self.negatives[:, at] for at in range(width)}
-        return {"query": self.queries, "positive": self.positives, **given}
+        """Name -> rows, the query first, then the positive, then the negatives; all rows with the
+        negatives of the first draw, then all with those of the second, and so on."""
+        draws = [self.drawn(draw) for draw in range(self.draws)]
+        given = {
+            f"negative_{at + 1}": np.concatenate([one[:, at] for one in draws])
+            for at in range(self.width)
+        }
+        queries, positives = (np.tile(one, self.draws) for one in (self.queries, self.positives))
+        return {"query": queries, "positive": positives, **given}
 
 
 def training_table(
@@ -133,25 +152,43 @@ def without_itself(
 def build_rows(reader: DatasetReader, recipe: Any) -> TrainingRows:
     """The training split as rows; raises :class:`BadInput` when there is nothing to learn from.
 
-    A row has the negatives that the data gives it, up to ``recipe.negatives``. Where the batch's
-    other documents are negatives too, it may have fewer than others, or none.
+    A row has the negatives that the data gives it, up to ``recipe.negatives``; of more, others in
+    each epoch. Where the batch's other documents are negatives too, it may have fewer than others,
+    or none.
     """
-    table, judged = training_table(reader, recipe, recipe.negatives)
+    table, judged = training_table(reader, recipe, recipe.negatives * passes(recipe))
     relevant, itself = no_negatives(reader, judged)
     queries = table["query"].to_numpy().astype(np.int64)
     positives = table["positive"].to_numpy().astype(np.int64)
     given, gone = without_itself(queries.tolist(), table["negatives"].to_pylist(), itself)
     width, notes = _width(recipe, given)
+    draws = 1
+    if width:
+        draws = max(1, min(passes(recipe), -(-max(map(len, given)) // width)))
     if width and in_columns(recipe, len(given)):
         filler = _Filler(int(reader.counts["documents"]), relevant, recipe.seed)
         given = [filler.fill(query, own, width) for query, own in zip(queries, given, strict=True)]
         notes = notes or filler.notes(len(given))
     elif width:
         notes += _without(given)
-    negatives = np.full((len(queries), width), NONE, dtype=np.int64)
-    for line, own in zip(negatives, given, strict=True):
-        line[: len(own)] = own[:width]
-    return TrainingRows(queries, positives, negatives, relevant, notes + gone)
+    random = np.random.default_rng((recipe.seed, 1))
+    drawn = [in_turn(own, width, draws, random) for own in given]
+    negatives = np.array(drawn, dtype=np.int64).reshape(len(queries), draws * width)
+    return TrainingRows(queries, positives, negatives, relevant, notes + gone, draws)
+
+
+def passes(recipe: Any) -> int:
+    """How many times a run goes through its rows, as far as negatives are drawn anew."""
+    return MOST_DRAWS if recipe.max_steps else min(MOST_DRAWS, math.ceil(recipe.epochs))
+
+
+def in_turn(own: Sequence[int], width: int, draws: int, random: np.random.Generator) -> list[int]:
+    """``width`` of a row's negatives in each draw, one draw after the other: others each time until
+    all have been seen. Fewer are the same in each draw, with :data:`NONE` behind them."""
+    if len(own) <= width:
+        return [*own, *[NONE] * (width - len(own))] * draws
+    order = random.permutation(len(own))
+    return [own[order[at % len(own)]] for at in range(width * draws)]
 
 
 def in_columns(recipe: Any, rows: int) -> bool:
@@ -243,7 +280,7 @@ class _Filler:
 
     def fill(self, query: int, own: list[int], width: int) -> list[int]:
         if own:
-            return [own[at % len(own)] for at in range(width)]
+            return [own[at % len(own)] for at in range(max(width, len(own)))]
         self.drawn += 1
         return [self._draw(set(self.relevant.get(int(query), ()))) for _ in range(width)]
 
@@ -298,14 +335,15 @@ def load_texts(
 
 
 def teacher_scores(reader: DatasetReader, rows: TrainingRows) -> list[list[float]]:
-    """(n, 1 + m) scores of each row's positive and negatives.
+    """(draws * n, 1 + m) scores of each row's positive and negatives, draw after draw.
 
     Raises :class:`BadInput` where a document of a row has no score.
     """
     known = _known(reader)
-    documents = np.concatenate([rows.positives[:, None], rows.negatives], axis=1)
+    queries, *columns = rows.columns.values()
+    documents = np.stack(columns, axis=1)
     found = []
-    for query, line in zip(rows.queries.tolist(), documents.tolist(), strict=True):
+    for query, line in zip(queries.tolist(), documents.tolist(), strict=True):
         scores = [known.get((query, document)) for document in line]
         if any(score is None for score in scores):
             raise BadInput(
@@ -342,7 +380,7 @@ USUAL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Teacher:
-    """A teacher's scores (n, 1 + m) as they are learnt, and what they were divided by."""
+    """A teacher's scores (draws * n, 1 + m) as they are learnt, and what they were divided by."""
 
     scores: list[list[float]]
     divided_by: float
@@ -362,7 +400,10 @@ def scale_of(recipe: TrainEmbeddingRecipe, contract: Contract) -> float:
 
 
 def fitted(
-    scores: Sequence[Sequence[float]], recipe: TrainEmbeddingRecipe, contract: Contract
+    scores: Sequence[Sequence[float]],
+    recipe: TrainEmbeddingRecipe,
+    contract: Contract,
+    draws: int = 1,
 ) -> Teacher:
     """The teacher's scores divided by its temperature: the recipe's, else one that fits.
 
@@ -372,7 +413,7 @@ def fitted(
     """
     table = np.array(scores, dtype=np.float64)
     spread = table.max(axis=1) - table.min(axis=1)
-    notes = _equal(spread)
+    notes = _equal(spread.reshape(draws, -1).max(axis=0))
     margins = "temperature" not in recipe.chosen_objective.fields
     if recipe.teacher_temperature is not None:
         by = recipe.teacher_temperature

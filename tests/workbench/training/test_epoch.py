@@ -117,3 +117,18 @@ def test_labels_of_rows_stay_with_them() -> None:
     """Batches are numbers of rows, in whatever order."""
     made = planned(FakeReader(animal_splits()), recipe(), 1)
     assert np.sort(np.concatenate(made.epoch(2))).tolist() == list(range(96))
+
+
+def test_epochs_take_turns_with_the_draws_of_negatives() -> None:
+    wrong = [f"wrong {at}" for at in range(3)]
+    reader = FakeReader({"train": [(f"question {at}", [f"answer {at}"], wrong) for at in range(8)]})
+    short = recipe(batch_size=4, epochs=4.0)
+    rows = build_rows(reader, short)
+    made = planned(reader, short, 1)
+    assert (rows.draws, len(made.rows), made.left_out) == (3, 8, 0)
+    for epoch in range(4):
+        numbers = np.sort(np.concatenate(made.epoch(epoch)))
+        assert numbers.tolist() == [*range(epoch % 3 * 8, epoch % 3 * 8 + 8)]
+    # As one who resumes finds them.
+    again = planned(reader, short, 1)
+    assert [one.tolist() for one in again.epoch(2)] == [one.tolist() for one in made.epoch(2)]
