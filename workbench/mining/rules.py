@@ -5,7 +5,7 @@ first, then what the margins and limits leave out, then the first ``range_min`` 
 compares the two.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,6 +117,43 @@ def _drawn(run: Run, most: int, random: np.random.Generator) -> Run:
     place = np.argsort(np.argsort(ticket, axis=1), axis=1)
     documents = np.where(place < most, run.documents, -1)
     return to_the_left(Run(documents, run.scores), documents.shape[1])
+
+
+#: A negative's score is to be below so large a share of the positive's less than 1: the best limit
+#: of those compared for NV-Retriever (de Souza P. Moreira et al. 2024).
+MARGIN = 0.05
+
+
+def below_positives(
+    found: Mapping[int, tuple[Sequence[int], Sequence[float]]],
+    positives: Mapping[int, float],
+    *,
+    most: int,
+    margin: float = MARGIN,
+) -> dict[int, list[int]]:
+    """Of each query's documents those that are probably no answer to it: up to ``most`` whose score
+    is below the positive's by a share of ``margin``, best first.
+
+    ``found``: query row -> documents and their scores, without those judged relevant;
+    ``positives``: query row -> the lowest score of its positives. Queries that keep none, or whose
+    positives have no known score, are not in the answer.
+    """
+    rows = [row for row, (documents, _) in found.items() if len(documents) and row in positives]
+    widest = max((len(found[row][0]) for row in rows), default=0)
+    run = Run(
+        np.full((len(rows), widest), -1, np.int64),
+        np.full((len(rows), widest), -np.inf, np.float32),
+    )
+    for at, row in enumerate(rows):
+        documents, scores = (np.asarray(one) for one in found[row])
+        order = np.argsort(-scores, kind="stable")
+        run.documents[at, : len(order)] = documents[order]
+        run.scores[at, : len(order)] = scores[order]
+    floor = np.array([positives[row] for row in rows], np.float32)
+    rules = Rules(num_negatives=most, relative_margin=margin)
+    chosen = choose(run, floor, rules, np.random.default_rng(0)).run.documents
+    kept = {row: line[line >= 0].tolist() for row, line in zip(rows, chosen, strict=True)}
+    return {row: line for row, line in kept.items() if line}
 
 
 # When two documents say the same: a number for each text, spaces and case aside.

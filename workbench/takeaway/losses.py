@@ -18,9 +18,9 @@ _USED = {
     "collections.abc": ("Iterator", "Sequence"),
     "typing": ("Any",),
     "sentence_transformers.base.losses.gradcache": ("CachedLossMixin",),
-    "sentence_transformers.base.losses.merged_forward": ("embed_columns",),
     "sentence_transformers.multi_vector_encoder.scoring": ("colbert_scores",),
     "sentence_transformers.util": (
+        "all_gather_padded",
         "all_gather_with_grad",
         "batch_to_device",
         "dot_score",
@@ -56,16 +56,14 @@ def loss_of(
 
     ``across``: the documents of other devices' batches are negatives, too.
     """
-    gather = ", gather_across_devices=True" if across else ""
     if recipe.model_kind.reads_pairs:
         return _reranker(recipe)
     if recipe.model_kind.token_vectors:
-        name = "MultiVectorMultipleNegativesRankingLoss"
+        gather = ", across=True" if across else ""
         return _with_code(
-            f"{name}(model, scale=SCALE, similarity_fct=max_sim{gather})",
+            f"TokenContrast(model, scale=SCALE{gather})",
             {"SCALE": 1.0 / recipe.temperature},
-            (objectives.max_sim,),
-            f"from sentence_transformers.multi_vector_encoder.losses import {name}",
+            (objectives.TokenContrast, objectives.max_sim),
         )
     return _embedding(recipe, contract, guide, across=across)
 
@@ -84,7 +82,11 @@ def _embedding(recipe: Any, contract: Contract, guide: GuideAs | None, *, across
         options += f", dimensions={dimensions}"
     if cached:
         options += f", mini_batch_size={recipe.mini_batch_size}"
-    outer: list[Any] = [objectives.VectorLoss, *[objectives.CachedVectorLoss] * cached]
+    outer: list[Any] = [
+        objectives.columns,
+        objectives.VectorLoss,
+        *[objectives.CachedVectorLoss] * cached,
+    ]
     imports = [_EMBEDDING] if written.make.startswith("losses.") else []
     if guide is not None:
         options += f", guide={_guide(guide, contract, constants)}"
@@ -92,7 +94,7 @@ def _embedding(recipe: Any, contract: Contract, guide: GuideAs | None, *, across
         if guide.place:
             imports.append("from sentence_transformers import SentenceTransformer")
     return _with_code(
-        f"{outer[1 if cached else 0].__name__}(model, {written.make}, {options})",
+        f"{outer[2 if cached else 1].__name__}(model, {written.make}, {options})",
         constants,
         (*outer, *written.needed),
         *imports,

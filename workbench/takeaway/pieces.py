@@ -9,8 +9,9 @@ HEAD = '''\
     pip install $packages
     $launch train.py [BASE_MODEL]
 
-rows.jsonl beside this file holds the training rows, batches.jsonl which of them the run saw
-together, a line for each epoch: no two rows of one query, and no document that is relevant to
+rows.jsonl beside this file holds the training rows (several times where each epoch saw others of
+a row's negatives), batches.jsonl which of them the run saw together, a line for each epoch: no two
+rows of one query, and no document that is relevant to
 another row's query, where a batch's other documents are negatives. Written for the versions
 above; with others the losses may differ a little. The best checkpoint of the run was that of step
 $best_step, which is the one this script keeps, in output/.
@@ -40,11 +41,15 @@ def read_rows():
 '''
 
 ROWS = """
+NONE = ""  # Stands where a row has fewer negatives than others.
+
+
 def as_dataset(rows):
     columns = {"query": [row["query"] for row in rows]}
     columns["positive"] = [row["positive"] for row in rows]
-    for at in range(len(rows[0]["negatives"])):
-        columns[f"negative_{at + 1}"] = [row["negatives"][at] for row in rows]
+    for at in range(max(len(row["negatives"]) for row in rows)):
+        given = [row["negatives"][at : at + 1] for row in rows]
+        columns[f"negative_{at + 1}"] = [one[0] if one else NONE for one in given]
     if "label" in rows[0]:
         columns["label"] = [row["label"] for row in rows]
     return Dataset.from_dict(columns)
@@ -53,7 +58,7 @@ def as_dataset(rows):
 
 BY_ROLE = '''
 class ByRole:
-    """Tokenizes a batch with the prompt and the length of each column's role."""
+    """Tokenizes a batch's queries and documents, each with their prompt and length."""
 
     valid_label_columns = ("label",)
 
@@ -61,21 +66,26 @@ class ByRole:
         self.model = model
 
     def __call__(self, features):
+        columns = [name for name in features[0] if name not in ("query", "label")]
+        documents = [one[name] for name in columns for one in features]
+        texts = {
+            "query": [one["query"] for one in features],
+            # All positives, then the negatives there are.
+            "document": [text for text in documents if text != NONE],
+        }
         batch = {}
-        for column in features[0]:
-            values = [feature[column] for feature in features]
-            if column == "label":
-                batch["label"] = torch.tensor(values)
-                continue
-            query = column == "query"
+        for role, given in texts.items():
+            query = role == "query"
             tokens = self.model.preprocess(
-                values,
+                given,
                 prompt=(QUERY_PROMPT if query else DOCUMENT_PROMPT) or None,
-                task="query" if query else "document",
+                task=role,
                 max_length=QUERY_MAX_LEN if query else PASSAGE_MAX_LEN,
             )
-            batch.update({f"{column}_{key}": value for key, value in tokens.items()})
-            batch[f"{column}_task"] = "query" if query else "document"
+            batch.update({f"{role}_{key}": value for key, value in tokens.items()})
+            batch[f"{role}_task"] = role
+        if "label" in features[0]:
+            batch["label"] = torch.tensor([one["label"] for one in features])
         return batch
 
 '''
@@ -303,6 +313,7 @@ README = """\
 sentence-transformers alone: `pip install $packages`, then `$launch train.py`, or
 `$launch train.py BASE_MODEL` where the base model lies elsewhere.
 
-`rows.jsonl` holds the $rows training rows, `batches.jsonl` the run's batches as numbers of rows
-(from 0), a line for each epoch.
+`rows.jsonl` holds the $rows training rows, all of them again for each choice of negatives among a
+row's candidates; `batches.jsonl` the run's batches as numbers of its lines (from 0), a line for
+each epoch.
 """

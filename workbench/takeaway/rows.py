@@ -19,8 +19,8 @@ from workbench.training.scored import Scored, scored_rows
 
 
 def write_rows(workspace: Any, of: Origin, folder: Path) -> int:
-    """Write query, positive and negatives of each training row as JSONL, and the batches of each
-    epoch; returns the number of rows.
+    """Write query, positive and negatives of each training row as JSONL, once for each draw of its
+    negatives, and the batches of each epoch; returns the number of rows.
 
     Raises :class:`BadInput` where the data is not what the run was trained on any more.
     """
@@ -79,12 +79,13 @@ def _lines(of: Origin, reader: DatasetReader, rows: TrainingRows) -> Iterator[di
     queries, documents = load_texts(reader, rows, of.contract)
     labels = None
     if recipe.chosen_objective.rows == "teacher":
-        labels = fitted(teacher_scores(reader, rows), recipe, of.contract).scores
-    for at in range(len(rows)):
-        negatives = rows.negatives[at].tolist()
+        labels = fitted(teacher_scores(reader, rows), recipe, of.contract, rows.draws).scores
+    asked, right, *wrong = (column.tolist() for column in rows.columns.values())
+    for at in range(len(asked)):
+        negatives = [column[at] for column in wrong if column[at] >= 0]
         line: dict[str, Any] = {
-            "query": queries.get([int(rows.queries[at])])[0],
-            "positive": documents.get([int(rows.positives[at])])[0],
+            "query": queries.get([asked[at]])[0],
+            "positive": documents.get([right[at]])[0],
             "negatives": documents.get(negatives) if negatives else [],
         }
         if labels is not None:

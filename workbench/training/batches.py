@@ -3,10 +3,13 @@
 In-batch negatives take every other row's documents for wrong ones. So no batch holds two rows of
 one query, nor a document that is judged relevant to the query of another row. Rows that may not
 meet are dealt out like cards, one batch after the other: an epoch of n rows, of which at most g may
-not meet each other, then has max(n / batch size, g) batches, and sees every row once.
+not meet each other, then has max(n / batch size, g) batches, and sees every row once. Where a few
+queries (or documents) have so many rows that batches would be far from full, an epoch has as many
+of these as fill its batches, others each time.
 """
 
 import copy
+import math
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -114,6 +117,12 @@ def _lists(keys: Numbers, values: Numbers) -> dict[int, list[int]]:
     }
 
 
+#: So full are batches that rows of one query, or of one document, are spread over: one query with
+#: many documents would otherwise cost all others most of their in-batch negatives.
+_FULL = 0.75
+#: So large a share of the rows may a later epoch leave out besides, rather than have the batches
+#: of the first one again.
+_MISSED = 0.01
 #: So many batches are tried for a row; one that fits in none of them gets into a further batch.
 _TRIES = 200
 #: Rows that fit in no batch are dealt out anew among themselves at most so often.
@@ -128,7 +137,8 @@ class Batching:
     other rows' documents to be told from. ``devices`` take turns with the batches; ``across``:
     those of one turn hold each other's negatives, so they are made as one large batch and then
     split. Every device gets as many batches as the others, and as many rows in a turn where
-    ``across`` says so.
+    ``across`` says so. ``draws``: so many times the trainer has the rows, one time after the other,
+    each with other negatives; epochs take turns with them.
     """
 
     rows: RowTexts
@@ -137,6 +147,7 @@ class Batching:
     devices: int = 1
     across: bool = False
     seed: int = 0
+    draws: int = 1
 
     def __len__(self) -> int:
         """Batches of an epoch, those of all devices together."""
@@ -144,7 +155,8 @@ class Batching:
 
     @property
     def left_out(self) -> int:
-        """Rows that an epoch does not see; each epoch leaves out others where it can."""
+        """Rows that the first epoch does not see; each epoch leaves out others where it can, about
+        as many."""
         return len(self.rows) - sum(map(len, self._first))
 
     @property
@@ -153,14 +165,16 @@ class Batching:
         return max(map(len, self._first), default=0) // self._split
 
     def epoch(self, number: int) -> list[Numbers]:
-        """The batches of an epoch, as row numbers; with several devices, turn after turn."""
+        """The batches of an epoch, as numbers of the trainer's rows of its draw; with several
+        devices, turn after turn."""
         found = self._first if number == 0 else self._again(number)
         random = np.random.default_rng((self.seed, number, 1))
         found = [random.permutation(batch) for batch in found]
         order = random.permutation(len(found))
         # Small batches come last; those of one turn are of about one size.
         order = order[np.argsort([-len(found[at]) for at in order], kind="stable")]
-        return [part for at in order for part in np.split(found[at], self._split)]
+        first = number % self.draws * len(self.rows)
+        return [part + first for at in order for part in np.split(found[at], self._split)]
 
     @property
     def _split(self) -> int:
@@ -190,13 +204,15 @@ class Batching:
         return self._even(self._whole(found))
 
     def _again(self, number: int) -> list[Numbers]:
-        """Another arrangement of as many batches; where chance finds none, the first one."""
+        """Another arrangement of as many batches, which may miss a few rows that fit into none;
+        where chance finds none, the first one."""
         if not self._first:
             return []
         found, _ = self._dealt(self._kept(number), len(self._first), number)
         found = self._whole(found)
         seen = sum(map(len, found))
-        same = len(found) == len(self._first) and seen == len(self.rows) - self.left_out
+        enough = seen >= (1 - _MISSED) * (len(self.rows) - self.left_out)
+        same = len(found) == len(self._first) and enough
         return found if same else self._first
 
     def _kept(self, number: int) -> Numbers:
@@ -204,7 +220,9 @@ class Batching:
         rows to make batches with. Which ones is another choice in each epoch."""
         rows = np.arange(len(self.rows), dtype=np.int64)
         for labels in (self.rows.queries, self._links.positives):
-            rows = _capped(rows, labels, self._smallest, self.seed, number)
+            distinct = len(np.unique(labels[rows]))
+            full = math.ceil(_FULL * min(self.size * self._split, distinct))
+            rows = _capped(rows, labels, max(self._smallest, full), self.seed, number)
         surplus = len(rows) % self._split
         if surplus:
             random = np.random.default_rng((self.seed, number, 2))
@@ -256,10 +274,10 @@ def _largest(labels: Numbers) -> int:
 def _capped(rows: Numbers, labels: Numbers, least: int, seed: int, number: int) -> Numbers:
     """Rows of which none is left over when batches of ``least`` rows are made, no two of one label
     in a batch. With ``least`` 1 these are all."""
-    if least <= 1 or not len(rows):
-        return rows
     own = labels[rows]
     _, inverse, counts = np.unique(own, return_inverse=True, return_counts=True)
+    if least <= 1 or not len(rows) or len(rows) >= least * counts.max():
+        return rows
     # c batches take at most c rows of a label, and need least * c rows in all.
     low, high = 0, int(counts.max())
     while low < high:

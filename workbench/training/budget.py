@@ -19,6 +19,7 @@ from workbench.plurals import counted
 from workbench.recipes.describe import describe
 from workbench.recipes.train import TrainRecipe
 from workbench.training.prepare import rows_of
+from workbench.training.rows import in_columns
 
 #: Dev's share of the work, measuring before the first step and after the last included.
 SHARE = 0.2
@@ -296,7 +297,7 @@ def _mean(texts: Any, prompt: str, limit: int) -> float:
     return float(np.minimum(counts, limit).mean()) if len(counts) else float(MARKS)
 
 
-def _row(recipe: TrainRecipe, lengths: Lengths, width: int) -> float:
+def _row(recipe: TrainRecipe, lengths: Lengths, width: float) -> float:
     """Work of a training row with so many negatives, in tokens encoded."""
     documents = 1 + width
     each = TRAINED
@@ -306,12 +307,16 @@ def _row(recipe: TrainRecipe, lengths: Lengths, width: int) -> float:
     return each * (queries * lengths.query + documents * lengths.document)
 
 
-def _negatives(reader: DatasetReader, recipe: TrainRecipe) -> int:
-    """Of each row: as many as asked for, where the data has some or others are found."""
+def _negatives(reader: DatasetReader, recipe: TrainRecipe) -> float:
+    """Of each row on average: as many as asked for where others are found for it or it is filled
+    up, else as the data gives."""
     asked = int(getattr(recipe, "negatives", 0))
     if recipe.on_pairs:
         return 0
     if recipe.model_kind.reads_pairs or not asked:
         return asked
-    given = pc.value_counts(reader.candidates("train")["query"]).field("counts")
-    return min(asked, pc.max(given).as_py() or 0)
+    given = pc.value_counts(reader.candidates("train")["query"]).field("counts").to_numpy()
+    queries = int(reader.counts["splits"]["train"])
+    if in_columns(recipe, queries):
+        return min(asked, int(given.max(initial=0)))
+    return float(np.minimum(given, asked).sum()) / max(queries, 1)

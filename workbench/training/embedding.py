@@ -141,6 +141,6 @@ def _learned(reader: DatasetReader, recipe: TrainEmbeddingRecipe, contract: Cont
     columns = {**rows.columns}
     notes: tuple[str, ...] = ()
     if recipe.chosen_objective.rows == "teacher":
-        teacher = fitted(teacher_scores(reader, rows), recipe, contract)
+        teacher = fitted(teacher_scores(reader, rows), recipe, contract, rows.draws)
         columns["label"], notes = teacher.scores, teacher.notes
     return Learned(rows, columns, *load_texts(reader, rows, contract), notes)

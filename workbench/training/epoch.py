@@ -13,6 +13,7 @@ from workbench.errors import BadInput
 from workbench.recipes.train import TrainRecipe
 from workbench.training.batches import Batching, Numbers, RowTexts
 from workbench.training.rows import (
+    NONE,
     TrainingRows,
     build_rows,
     training_table,
@@ -34,7 +35,7 @@ def batching(
 
     Raises :class:`BadInput` where no batch can be made that anything is learnt from.
     """
-    alone = not recipe.needs_other_rows(rows.negatives.shape[1])
+    alone = not recipe.needs_other_rows(rows.fewest)
     texts = row_texts(reader, rows) if recipe.in_batch else RowTexts.unrelated(len(rows))
     found = Batching(
         texts,
@@ -43,6 +44,7 @@ def batching(
         devices=devices,
         across=recipe.in_batch and bool(getattr(recipe, "negatives_cross_device", False)),
         seed=recipe.seed,
+        draws=rows.draws,
     )
     if not len(found):
         raise _nothing(recipe, texts, devices)
@@ -79,10 +81,11 @@ def row_texts(reader: DatasetReader, rows: TrainingRows) -> RowTexts:
     documents = np.concatenate([rows.positives[:, None], rows.negatives], axis=1)
     edges = [(query, one) for query, found in rows.relevant.items() for one in found]
     relevant = np.array(edges, dtype=np.int64).reshape(-1, 2)
-    wanted = np.unique(np.concatenate([documents.ravel(), relevant[:, 1]]))
+    wanted = np.unique(np.concatenate([rows.documents, relevant[:, 1]]))
     read = _Codes(wanted, _document_codes(reader, wanted))
     pairs = np.stack([asked.of(relevant[:, 0]), read.of(relevant[:, 1])], axis=1)
-    return RowTexts(asked.of(rows.queries), read.of(documents), pairs)
+    named = np.where(documents >= 0, read.of(documents), NONE)
+    return RowTexts(asked.of(rows.queries), named, pairs)
 
 
 def steps(recipe: TrainRecipe, made: Batching) -> int:
@@ -104,11 +107,10 @@ def _left_out(made: Batching) -> list[str]:
     left, rows = made.left_out, len(made.rows)
     if not left:
         return []
-    if made.least > 1:
+    if made.devices == 1 or left >= made.devices * made.size:
         return [
             f"{left:,} of {rows:,} training rows are left out of each epoch, different ones each "
-            "time: too many belong to one query or one document, and there are too few other rows "
-            "to serve as negatives. Give negatives to learn from all of them."
+            "time: too many belong to one query or one document to fill batches with others."
         ]
     return [
         f"{left:,} of {rows:,} training rows are left out of each epoch, different ones each "

@@ -134,7 +134,7 @@ class Pictures:
     """The pictures that training rows name, by their row in the data set."""
 
     def __init__(self, reader: DatasetReader, rows: TrainingRows, pixels: Pixels) -> None:
-        wanted = sorted({*rows.positives.tolist(), *rows.negatives.ravel().tolist()})
+        wanted = rows.documents.tolist()
         places = reader.documents_at(wanted)["picture"].to_pylist()
         self.pixels = pixels
         self._paths = {
@@ -156,7 +156,7 @@ class PictureCollator(Collator):
         contract = self.contract
         return preprocess_texts(self.model, texts, contract.query_prompt, contract.query_max_len)
 
-    def _column(self, column: str, rows: list[int]) -> dict[str, Any]:
-        if column == "query":
-            return super()._column(column, rows)
+    def _features(self, role: str, rows: list[int]) -> dict[str, Any]:
+        if role == "query":
+            return super()._features(role, rows)
         return picture_features(self.model, self.pictures.pixels, self.pictures.get(rows))

@@ -4,9 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from sentence_transformers.multi_vector_encoder.losses import (
-    MultiVectorMultipleNegativesRankingLoss,
-)
 from sentence_transformers.multi_vector_encoder.training_args import (
     MultiVectorEncoderTrainingArguments,
 )
@@ -23,7 +20,7 @@ from workbench.training.callbacks import Cadence, Recorder
 from workbench.training.dev import Dev
 from workbench.training.distributed import across_devices
 from workbench.training.loss import as_trained, training_lengths, wanted_prompts
-from workbench.training.objectives import max_sim
+from workbench.training.objectives import TokenContrast
 from workbench.training.rows import build_rows, load_texts, own_prompts_note
 from workbench.training.run import Place, Prepared, Run, batched_arguments, reranking_dev
 from workbench.training.trainer import Collator, LateInteractionTrainer
@@ -84,11 +81,10 @@ class LateInteractionTraining:
             dev=run.dev_evaluation(loaded),
             args=arguments,
             train_dataset=Dataset.from_dict(rows.columns),
-            loss=MultiVectorMultipleNegativesRankingLoss(
+            loss=TokenContrast(
                 model,
                 scale=1.0 / recipe.temperature,
-                similarity_fct=max_sim,
-                gather_across_devices=across_devices(recipe, run.group),
+                across=across_devices(recipe, run.group),
             ),
             data_collator=Collator(model, queries, documents, cut),
             callbacks=[recorder, cadence],

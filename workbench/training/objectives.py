@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 from sentence_transformers.base.losses.gradcache import CachedLossMixin
-from sentence_transformers.base.losses.merged_forward import embed_columns
 from sentence_transformers.multi_vector_encoder.scoring import colbert_scores
 from sentence_transformers.util import (
+    all_gather_padded,
     all_gather_with_grad,
     batch_to_device,
     get_rank,
@@ -28,13 +28,20 @@ class PassThrough(torch.nn.Module):
         return features
 
 
+def columns(queries: torch.Tensor, documents: torch.Tensor) -> list[torch.Tensor]:
+    """The vectors of n queries and of their documents, as losses take them: queries, positives and
+    negatives, n of each. Rows may have fewer negatives than others, or none: then the last column
+    is shorter, and only losses for which every document is a negative of all other rows take it."""
+    return [queries, *documents.split(len(queries))]
+
+
 class VectorLoss(torch.nn.Module):
     """An objective over the vectors of a model, whose inner products are the scores of search.
 
     ``by_cosine`` scales vectors to length 1, as search does where the model's contract says so.
     ``dimensions``: shorter vectors that are trained along (Matryoshka), the whole ones among them;
     none trains whole ones alone. ``objective`` is a loss over the model ``PassThrough``; it gets
-    vectors column by column: queries, positives, negatives. ``guide`` gets the batch's features,
+    vectors column by column: see :func:`columns`. ``guide`` gets the batch's features,
     and its vectors of them are the objective's labels.
     """
 
@@ -55,12 +62,13 @@ class VectorLoss(torch.nn.Module):
         self.guide = guide
 
     def forward(self, sentence_features: Any, labels: Any = None) -> torch.Tensor:
-        """Features of each column and the rows' labels -> a scalar."""
+        """Features of the queries and of the documents, and the rows' labels -> a scalar."""
         features = list(sentence_features)
         if self.guide is not None:
             # Before the model, which writes what it computes into the features.
-            labels = self.guide(features)
-        return self.compare(embed_columns(self.model, features), labels)
+            labels = columns(*self.guide(features))
+        queries, documents = (self.model(one)["sentence_embedding"] for one in features)
+        return self.compare(columns(queries, documents), labels)
 
     def compare(self, vectors: Vectors, labels: Any = None) -> torch.Tensor:
         """The loss of vectors (n, d) of each column."""
@@ -89,13 +97,13 @@ class CachedVectorLoss(CachedLossMixin, VectorLoss):
     def __init__(self, model: Any, objective: Any, *, mini_batch_size: int, **options: Any) -> None:
         super().__init__(model, objective, **options)
         self.mini_batch_size = mini_batch_size
-        #: Of each column, when its rows were sorted: where each is found again.
+        #: Of queries and documents, when they were sorted: where each is found again.
         self.places: list[torch.Tensor] | None = None
 
     def forward(self, sentence_features: Any, labels: Any = None) -> torch.Tensor:
         features = list(sentence_features)
         if self.guide is not None:
-            labels = self.guide(features)
+            labels = columns(*self.guide(features))
         lengths = [one["attention_mask"].sum(dim=1) for one in features]
         self.mini_batch_num_tokens = self.mini_batch_size * int(max(map(torch.max, lengths)))
         orders = [one.argsort(descending=True, stable=True) for one in lengths]
@@ -122,7 +130,7 @@ class CachedVectorLoss(CachedLossMixin, VectorLoss):
             vectors = [one[at] for one, at in zip(vectors, self.places, strict=True)]
         total = torch.zeros((), device=vectors[0].device)
         with torch.autocast(vectors[0].device.type, enabled=False):
-            for found in self.scored(vectors):
+            for found in self.scored(columns(*vectors)):
                 leaves = [one.detach().requires_grad_(with_backward) for one in found]
                 parts = [[leaf] for leaf in leaves]
                 total += self.objective.calculate_loss(parts, labels, with_backward=with_backward)
@@ -161,7 +169,7 @@ class Guide(torch.nn.Module):
 
     @torch.no_grad()
     def forward(self, features: list[dict[str, Any]]) -> list[torch.Tensor]:
-        """(n, d) of each column."""
+        """Those of queries and of documents."""
         return [self._column(column, at == 0) for at, column in enumerate(features)]
 
     def _column(self, column: dict[str, Any], asked: bool) -> torch.Tensor:
@@ -306,6 +314,37 @@ class PairScore(torch.nn.Module):
     def forward(self, features: list[dict[str, Any]], labels: Any) -> torch.Tensor:
         left, right = (one["sentence_embedding"] for one in features)
         return mse_loss(pairwise_dot_score(left, right), labels.float().view(-1))
+
+
+class TokenContrast(torch.nn.Module):
+    """Contrast by MaxSim (ColBERT, Khattab and Zaharia 2020): a query's positive is told from all
+    other documents of the batch, the given negatives of whichever row among them.
+
+    ``across``: of the other devices' batches, too. sentence-transformers'
+    ``MultiVectorMultipleNegativesRankingLoss`` is the same for rows of as many negatives each.
+    """
+
+    def __init__(self, model: Any, *, scale: float, across: bool = False) -> None:
+        super().__init__()
+        self.model = model
+        self.scale = scale
+        self.across = across
+
+    def forward(self, sentence_features: Any, _: Any = None) -> torch.Tensor:
+        """Features of n queries and of their documents, the n positives first."""
+        asked, given = (self.model(one, task=one["task"]) for one in sentence_features)
+        tokens, mask = given["token_embeddings"], given["attention_mask"].bool()
+        first = get_rank() * len(tokens) if self.across else 0
+        if self.across:
+            tokens, mask = all_gather_padded(tokens, mask, with_grad=True)
+        scores = max_sim(
+            asked["token_embeddings"],
+            tokens[:, None],
+            queries_mask=asked["attention_mask"].bool(),
+            documents_mask=mask[:, None],
+        )
+        right = torch.arange(len(scores), device=scores.device) + first
+        return cross_entropy(scores * self.scale, right)
 
 
 def max_sim(queries: torch.Tensor, documents: torch.Tensor, **masks: Any) -> torch.Tensor:

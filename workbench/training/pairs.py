@@ -17,6 +17,7 @@ from workbench.training.rows import (
     Texts,
     TrainingRows,
     no_negatives,
+    passes,
     training_table,
     without_itself,
 )
@@ -33,12 +34,13 @@ WITH_RANDOM = 4
 def candidate_rows(
     reader: DatasetReader, recipe: TrainCandidatesRecipe, encoder: Any, **reports: Any
 ) -> TrainingRows:
-    """The training split with ``recipe.negatives`` wrong documents per row (n, m).
+    """The training split with ``recipe.negatives`` wrong documents per row, others in each epoch.
 
     Those that the data gives come first, then those that the first stage finds. Raises
     :class:`BadInput` when there is nothing to learn from.
     """
-    table, judged = training_table(reader, recipe, negatives=recipe.negatives)
+    draws = passes(recipe)
+    table, judged = training_table(reader, recipe, negatives=recipe.negatives * draws)
     relevant, itself = no_negatives(reader, judged)
     found, origin = mine(
         reader,
@@ -53,11 +55,12 @@ def candidate_rows(
     queries = table["query"].to_numpy().astype(np.int64)
     documents = int(reader.counts["documents"])
     given, gone = without_itself(queries.tolist(), table["negatives"].to_pylist(), itself)
+    width = recipe.negatives
     chosen = [
         _choose(own, found.get(query, []), relevant.get(query, []), documents, recipe, random)
-        for query, own in zip(queries.tolist(), given, strict=True)
+        for draw in range(draws)
+        for query, own in zip(queries.tolist(), _turned(given, draw * width), strict=True)
     ]
-    width = recipe.negatives
     if any(len(one) < width for one in chosen):
         raise BadInput(
             f"The data set has too few documents for {width} wrong ones per query.",
@@ -66,7 +69,15 @@ def candidate_rows(
     positives = table["positive"].to_numpy().astype(np.int64)
     note = f"Negatives come from: {origin}." if origin else ""
     notes = ((note,) if note else ()) + gone
-    return TrainingRows(queries, positives, np.array(chosen, dtype=np.int64), relevant, notes)
+    # From draw after draw to row after row, each with its draws side by side.
+    drawn = np.array(chosen, dtype=np.int64).reshape(draws, len(queries), width)
+    negatives = drawn.transpose(1, 0, 2).reshape(len(queries), draws * width)
+    return TrainingRows(queries, positives, negatives, relevant, notes, draws)
+
+
+def _turned(given: Sequence[list[int]], by: int) -> list[list[int]]:
+    """Each row's own negatives, begun so many places later."""
+    return [own[by % len(own) :] + own[: by % len(own)] if own else own for own in given]
 
 
 def _choose(

@@ -1,5 +1,6 @@
 """What a run trains on: rows of numbers, and the texts these numbers stand for, each kept once."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,6 +24,10 @@ WITHOUT_PICTURE = (
 )
 
 Rows = NDArray[np.int64]
+#: Stands where a row has fewer negatives than others.
+NONE = -1
+#: Of a row's candidates so many times the negatives of a row are drawn; then they come again.
+MOST_DRAWS = 8
 
 
 class Texts:
@@ -40,7 +45,9 @@ class Texts:
 
 @dataclass(frozen=True, slots=True)
 class TrainingRows:
-    """``queries`` and ``positives`` (n,), ``negatives`` (n, m): row numbers in the data set.
+    """``queries`` and ``positives`` (n,): row numbers in the data set. ``negatives``
+    (n, draws * m): a row's m in each draw, the first draw's first, and :data:`NONE` behind those of
+    a row that has fewer. Epoch number e sees draw ``e % draws``.
 
     ``relevant`` maps a query's row to the documents that are no wrong answer to it: see
     :func:`no_negatives`.
@@ -51,16 +58,43 @@ class TrainingRows:
     negatives: Rows
     relevant: dict[int, list[int]]
     notes: tuple[str, ...] = ()
+    draws: int = 1
 
     def __len__(self) -> int:
         return len(self.queries)
 
     @property
+    def width(self) -> int:
+        """Negatives of the row that has the most, in a draw."""
+        return self.negatives.shape[1] // self.draws
+
+    @property
+    def fewest(self) -> int:
+        """Negatives of the row that has the fewest, in a draw."""
+        return int((self.drawn(0) >= 0).sum(axis=1).min(initial=self.width))
+
+    def drawn(self, draw: int) -> Rows:
+        """The negatives (n, m) of a draw."""
+        return self.negatives[:, draw * self.width : (draw + 1) * self.width]
+
+    @property
+    def documents(self) -> Rows:
+        """Each document that a row names, once, in ascending order."""
+        named = np.unique(np.concatenate([self.positives, self.negatives.ravel()]))
+        found: Rows = named[named >= 0]
+        return found
+
+    @property
     def columns(self) -> dict[str, Rows]:
-        """Name -> rows, the query first, then the positive, then the negatives."""
-        width = self.negatives.shape[1]
-        given = {f"negative_{at + 1}": self.negatives[:, at] for at in range(width)}
-        return {"query": self.queries, "positive": self.positives, **given}
+        """Name -> rows, the query first, then the positive, then the negatives; all rows with the
+        negatives of the first draw, then all with those of the second, and so on."""
+        draws = [self.drawn(draw) for draw in range(self.draws)]
+        given = {
+            f"negative_{at + 1}": np.concatenate([one[:, at] for one in draws])
+            for at in range(self.width)
+        }
+        queries, positives = (np.tile(one, self.draws) for one in (self.queries, self.positives))
+        return {"query": queries, "positive": positives, **given}
 
 
 def training_table(
@@ -116,26 +150,62 @@ def without_itself(
 
 
 def build_rows(reader: DatasetReader, recipe: Any) -> TrainingRows:
-    """The training split as rows; raises :class:`BadInput` when there is nothing to learn from."""
-    table, judged = training_table(reader, recipe, recipe.negatives)
+    """The training split as rows; raises :class:`BadInput` when there is nothing to learn from.
+
+    A row has the negatives that the data gives it, up to ``recipe.negatives``; of more, others in
+    each epoch. Where the batch's other documents are negatives too, it may have fewer than others,
+    or none.
+    """
+    table, judged = training_table(reader, recipe, recipe.negatives * passes(recipe))
     relevant, itself = no_negatives(reader, judged)
-    random = np.random.default_rng(recipe.seed)
     queries = table["query"].to_numpy().astype(np.int64)
     positives = table["positive"].to_numpy().astype(np.int64)
     given, gone = without_itself(queries.tolist(), table["negatives"].to_pylist(), itself)
-    documents = int(reader.counts["documents"])
     width, notes = _width(recipe, given)
-    filler = _Filler(documents, relevant, random)
-    negatives = np.array(
-        [filler.fill(query, own, width) for query, own in zip(queries, given, strict=True)],
-        dtype=np.int64,
-    ).reshape(len(queries), width)
-    if filler.drawn and not notes:
-        notes = (
-            f"{filler.drawn} of {counted(len(queries), 'row')} bring no negatives of their own; "
-            "they were given documents at random that nobody judged relevant to their query.",
-        )
-    return TrainingRows(queries, positives, negatives, relevant, notes + gone)
+    draws = 1
+    if width:
+        draws = max(1, min(passes(recipe), -(-max(map(len, given)) // width)))
+    if width and in_columns(recipe, len(given)):
+        filler = _Filler(int(reader.counts["documents"]), relevant, recipe.seed)
+        given = [filler.fill(query, own, width) for query, own in zip(queries, given, strict=True)]
+        notes = notes or filler.notes(len(given))
+    elif width:
+        notes += _without(given)
+    random = np.random.default_rng((recipe.seed, 1))
+    drawn = [in_turn(own, width, draws, random) for own in given]
+    negatives = np.array(drawn, dtype=np.int64).reshape(len(queries), draws * width)
+    return TrainingRows(queries, positives, negatives, relevant, notes + gone, draws)
+
+
+def passes(recipe: Any) -> int:
+    """How many times a run goes through its rows, as far as negatives are drawn anew."""
+    return MOST_DRAWS if recipe.max_steps else min(MOST_DRAWS, math.ceil(recipe.epochs))
+
+
+def in_turn(own: Sequence[int], width: int, draws: int, random: np.random.Generator) -> list[int]:
+    """``width`` of a row's negatives in each draw, one draw after the other: others each time until
+    all have been seen. Fewer are the same in each draw, with :data:`NONE` behind them."""
+    if len(own) <= width:
+        return [*own, *[NONE] * (width - len(own))] * draws
+    order = random.permutation(len(own))
+    return [own[order[at % len(own)]] for at in range(width * draws)]
+
+
+def in_columns(recipe: Any, rows: int) -> bool:
+    """Whether all rows need the same number of negatives: a row's documents are compared with each
+    other alone, or they are gathered from devices, which all have to send the same number."""
+    gathered = bool(getattr(recipe, "negatives_cross_device", False))
+    return not recipe.in_batch or gathered or min(recipe.batch_size, rows) < 2
+
+
+def _without(given: Sequence[list[int]]) -> tuple[str, ...]:
+    none = sum(not own for own in given)
+    if not none:
+        return ()
+    return (
+        f"{none} of {counted(len(given), 'row')} bring no negatives of their own; they are learnt "
+        "from the other rows' documents alone.",
+    )
 
 
 def refuse_no_negatives(recipe: TrainRecipe, rows: TrainingRows) -> None:
@@ -159,7 +229,7 @@ def with_pictures(reader: DatasetReader, rows: TrainingRows) -> TrainingRows:
     """The rows whose documents all have a picture; raises :class:`BadInput` where none has."""
     table = reader.documents_at(range(int(reader.counts["documents"])))["picture"]
     seen = table.is_valid().to_numpy()
-    keep = seen[rows.positives] & seen[rows.negatives].all(axis=1)
+    keep = seen[rows.positives] & (seen[rows.negatives] | (rows.negatives < 0)).all(axis=1)
     if not keep.any():
         raise no_pictures(reader)
     if keep.all():
@@ -194,19 +264,23 @@ class _Filler:
     to its query: the same assumption that in-batch negatives rest on.
     """
 
-    def __init__(
-        self, documents: int, relevant: dict[int, list[int]], random: np.random.Generator
-    ) -> None:
+    def __init__(self, documents: int, relevant: dict[int, list[int]], seed: int) -> None:
         self.documents = documents
         self.relevant = relevant
-        self.random = random
+        self.random = np.random.default_rng(seed)
         self.drawn = 0
 
-    def fill(self, query: int, own: list[int] | None, width: int) -> list[int]:
-        if width == 0:
-            return []
+    def notes(self, rows: int) -> tuple[str, ...]:
+        if not self.drawn:
+            return ()
+        return (
+            f"{self.drawn} of {counted(rows, 'row')} bring no negatives of their own; "
+            "they were given documents at random that nobody judged relevant to their query.",
+        )
+
+    def fill(self, query: int, own: list[int], width: int) -> list[int]:
         if own:
-            return [own[at % len(own)] for at in range(width)]
+            return [own[at % len(own)] for at in range(max(width, len(own)))]
         self.drawn += 1
         return [self._draw(set(self.relevant.get(int(query), ()))) for _ in range(width)]
 
@@ -252,7 +326,7 @@ def load_texts(
     queries = reader.queries("train")
     by_row = queries.sort_by("row")
     query_texts = Texts(by_row["row"].to_numpy().astype(np.int64), by_row["text"].combine_chunks())
-    wanted = np.unique(np.concatenate([rows.positives, rows.negatives.ravel()]))
+    wanted = rows.documents
     documents = reader.documents_at(wanted.tolist())
     return query_texts, Texts(wanted, join_documents(documents, contract))
 
@@ -261,14 +335,15 @@ def load_texts(
 
 
 def teacher_scores(reader: DatasetReader, rows: TrainingRows) -> list[list[float]]:
-    """(n, 1 + m) scores of each row's positive and negatives.
+    """(draws * n, 1 + m) scores of each row's positive and negatives, draw after draw.
 
     Raises :class:`BadInput` where a document of a row has no score.
     """
     known = _known(reader)
-    documents = np.concatenate([rows.positives[:, None], rows.negatives], axis=1)
+    queries, *columns = rows.columns.values()
+    documents = np.stack(columns, axis=1)
     found = []
-    for query, line in zip(rows.queries.tolist(), documents.tolist(), strict=True):
+    for query, line in zip(queries.tolist(), documents.tolist(), strict=True):
         scores = [known.get((query, document)) for document in line]
         if any(score is None for score in scores):
             raise BadInput(
@@ -305,7 +380,7 @@ USUAL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Teacher:
-    """A teacher's scores (n, 1 + m) as they are learnt, and what they were divided by."""
+    """A teacher's scores (draws * n, 1 + m) as they are learnt, and what they were divided by."""
 
     scores: list[list[float]]
     divided_by: float
@@ -325,7 +400,10 @@ def scale_of(recipe: TrainEmbeddingRecipe, contract: Contract) -> float:
 
 
 def fitted(
-    scores: Sequence[Sequence[float]], recipe: TrainEmbeddingRecipe, contract: Contract
+    scores: Sequence[Sequence[float]],
+    recipe: TrainEmbeddingRecipe,
+    contract: Contract,
+    draws: int = 1,
 ) -> Teacher:
     """The teacher's scores divided by its temperature: the recipe's, else one that fits.
 
@@ -335,7 +413,7 @@ def fitted(
     """
     table = np.array(scores, dtype=np.float64)
     spread = table.max(axis=1) - table.min(axis=1)
-    notes = _equal(spread)
+    notes = _equal(spread.reshape(draws, -1).max(axis=0))
     margins = "temperature" not in recipe.chosen_objective.fields
     if recipe.teacher_temperature is not None:
         by = recipe.teacher_temperature

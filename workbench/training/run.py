@@ -169,7 +169,7 @@ class Prepared:
 
     @property
     def negatives(self) -> int:
-        return int(self.rows.negatives.shape[1])
+        return self.rows.width
 
 
 class Training(Protocol):

@@ -442,16 +442,20 @@ class Collator:
         self.texts = {"query": queries, "document": documents}
 
     def __call__(self, features: list[dict[str, Any]]) -> dict[str, Any]:
+        """Features of the queries and of the documents: the positives, then what negatives are."""
+        columns = [name for name in features[0] if name not in ("query", "label")]
+        rows = {
+            "query": [one["query"] for one in features],
+            "document": [one[name] for name in columns for one in features if one[name] >= 0],
+        }
         batch: dict[str, Any] = {}
-        for column in features[0]:
-            if column == "label":
-                batch["label"] = torch.tensor([feature["label"] for feature in features])
-                continue
-            rows = [feature[column] for feature in features]
-            for key, value in self._column(column, rows).items():
-                batch[f"{column}_{key}"] = value
+        for role, named in rows.items():
+            for key, value in self._features(role, named).items():
+                batch[f"{role}_{key}"] = value
             # Late interaction masks queries and documents in different ways.
-            batch[f"{column}_task"] = _role(column)
+            batch[f"{role}_task"] = role
+        if "label" in features[0]:
+            batch["label"] = torch.tensor([one["label"] for one in features])
         return batch
 
     def read(self, role: str, texts: list[str]) -> dict[str, Any]:
@@ -465,13 +469,8 @@ class Collator:
             self.model.preprocess(texts, prompt=prompt or None, task=role, max_length=length)
         )
 
-    def _column(self, column: str, rows: list[int]) -> dict[str, Any]:
-        role = _role(column)
+    def _features(self, role: str, rows: list[int]) -> dict[str, Any]:
         return self.tokens[role].features(rows, partial(self.texts[role].get, rows))
-
-
-def _role(column: str) -> str:
-    return "query" if column == "query" else "document"
 
 
 # Hands the run's batches to the trainer.

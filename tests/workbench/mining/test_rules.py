@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.evaluation.exact_search import Run
-from workbench.mining.rules import Rules, choose, screen, to_the_left
+from workbench.mining.rules import Rules, below_positives, choose, screen, to_the_left
 
 SCORES = st.floats(-5, 5, width=32)
 MARGINS = st.none() | st.floats(0, 1, width=32)
@@ -129,3 +129,20 @@ def test_only_so_many_are_looked_at(most: int) -> None:
     run = line(0.9, 0.8, 0.7, 0.6)
     screened, counts = screen(run, [np.array([0])], [[]], lambda rows: rows, most)
     assert screened.documents.tolist() == [[1, 2][:most]] and counts["judged"] == 1
+
+
+def test_hard_documents_are_kept_below_the_positive_s_score() -> None:
+    found = {
+        7: ([1, 2, 3, 4], [0.5, 0.96, 0.94, 0.9]),
+        8: ([5], [0.99]),
+        9: ([6, 7], [0.2, 0.3]),
+        3: ([], []),
+        4: ([8], [0.1]),
+    }
+    positives = {7: 1.0, 8: 1.0, 9: -0.1, 3: 1.0}
+    assert below_positives(found, positives, most=2) == {7: [3, 4]}
+    assert below_positives(found, positives, most=9) == {7: [3, 4, 1]}
+    # A margin of nothing, and scores below 0, of which the limit lies further below.
+    assert below_positives(found, {**positives, 9: 0.3}, most=9, margin=0.0)[9] == [7, 6]
+    assert below_positives({9: ([6, 7], [-0.2, -0.104])}, {9: -0.1}, most=9) == {9: [6]}
+    assert below_positives({}, {}, most=3) == {}

@@ -7,7 +7,15 @@ import pytest
 import torch
 
 from tests.workbench.training.fakes import save_tiny_model
-from tests.workbench.training.test_loss import OBJECTIVES, columns, labels, loss_of, plain, recipe
+from tests.workbench.training.test_loss import (
+    OBJECTIVES,
+    columns,
+    labels,
+    loss_of,
+    plain,
+    read,
+    recipe,
+)
 from workbench.models.contract import Contract
 from workbench.takeaway.losses import GuideAs, Loss
 from workbench.takeaway.losses import loss_of as written
@@ -54,10 +62,28 @@ def test_embedding(changes: dict[str, Any], normalize: bool, base: Path) -> None
             if script
             else loss_of(model, contract, wanted, base)
         )
-        features = [model.preprocess(one) for one in columns(objective)]
+        features = read(model, columns(objective))
         value = loss(features, labels(objective))
         value.backward()
         gradient = model[0].model.embeddings.word_embeddings.weight.grad
         found.append((value.item(), gradient.clone()))
     assert found[0][0] == pytest.approx(found[1][0], rel=1e-6)
     assert torch.equal(found[0][1], found[1][1])
+
+
+def test_late_interaction(base: Path) -> None:
+    from sentence_transformers import MultiVectorEncoder
+
+    from workbench.recipes.train_kinds import TrainLateInteractionRecipe
+    from workbench.training.objectives import TokenContrast
+
+    wanted = TrainLateInteractionRecipe(dataset="pets", temperature=0.5)
+    torch.manual_seed(0)
+    model = MultiVectorEncoder(str(base), device="cpu").eval()
+    losses = [
+        TokenContrast(model, scale=2.0),
+        made(written(wanted, Contract(kind="late-interaction"), None), model, base),
+    ]
+    asked, given = read(model, columns("contrastive"))
+    values = [loss([{**asked, "task": "query"}, {**given, "task": "document"}]) for loss in losses]
+    assert values[0].item() == values[1].item()

@@ -42,7 +42,7 @@ REPEATED = [
     Cell("late-interaction", "m3", "lora"),
 ]
 CHANGES: dict[str, dict[str, Any]] = {
-    "embedding-bert-full": {"query_prompt": "query: ", "scheduler": "cosine", "negatives": 1},
+    "embedding-bert-full": {"query_prompt": "query: ", "scheduler": "cosine", "negatives": 2},
     "embedding-mistral-qlora-4": {"dropout": 0.2},
     "reranker-bert-full": {"dropout": 0.0, "freeze_word_embeddings": True},
     "reranker-bert-lora": {"objective": "contrastive", "temperature": 0.5},
@@ -60,9 +60,23 @@ def save_base(name: str, folder: Path) -> Path:
     return save_decoder(folder, name.partition("-")[0], answers=name.endswith("-lm"))
 
 
+def uneven() -> Any:
+    """Every third training row has no negatives of its own, and every fourth has two."""
+    splits = animal_splits()
+    rows = [
+        (
+            query,
+            right,
+            [] if at % 3 == 0 else [*wrong, "no animal at all"] if at % 4 == 0 else wrong,
+        )
+        for at, (query, right, wrong) in enumerate(splits["train"])
+    ]
+    return {**splits, "train": rows}
+
+
 @pytest.mark.parametrize("cell", REPEATED, ids=lambda cell: cell.name)
 def test_the_script_has_the_run_s_losses(cell: Cell, tmp_path: Path) -> None:
-    workspace = FakeWorkspace(tmp_path / "home", FakeReader(animal_splits()))
+    workspace = FakeWorkspace(tmp_path / "home", FakeReader(uneven()))
     context = FakeContext(workspace, tmp_path / "home" / "jobs" / "job")
     base = save_base(cell.base, tmp_path / "base")
     changes = CHANGES.get(cell.name, {})

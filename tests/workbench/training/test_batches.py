@@ -60,7 +60,8 @@ def test_what_always_holds(
     batches = made.epoch(epoch)
     assert len(batches) == len(made) and len(made) % devices == 0
     seen = [row for batch in batches for row in batch.tolist()]
-    assert len(seen) == len(set(seen)) == len(rows) - made.left_out
+    assert len(seen) == len(set(seen)) >= 0.99 * (len(rows) - made.left_out)
+    assert epoch or len(seen) == len(rows) - made.left_out
     assert all(1 <= len(batch) <= size for batch in batches)
     turns = [batches[at : at + devices] for at in range(0, len(batches), devices)]
     if across:
@@ -78,27 +79,44 @@ def test_what_always_holds(
 
 @settings(max_examples=200, deadline=None)
 @given(counts=st.lists(st.integers(1, 30), min_size=1, max_size=20), size=st.integers(1, 9))
-def test_rows_of_queries_make_no_more_batches_than_they_must(counts: list[int], size: int) -> None:
+def test_rows_of_queries_fill_batches(counts: list[int], size: int) -> None:
     queries = [query for query, count in enumerate(counts) for _ in range(count)]
     made = Batching(texts(queries, range(len(queries))), size)
-    assert len(made) == max(math.ceil(len(queries) / size), max(counts))
-    assert made.left_out == 0
+    seen = len(queries) - made.left_out
+    full = math.ceil(0.75 * min(size, len(counts)))
+    assert seen >= full * (len(made) - 1)
+    # Nothing is left out without need, no query ever, and each row has its turn.
+    assert made.left_out == 0 or len(queries) < full * max(counts)
+    found = set()
+    for epoch in range(max(counts)):
+        rows = np.concatenate(made.epoch(epoch))
+        found |= set(rows.tolist())
+        assert len({queries[row] for row in rows.tolist()}) == len(counts)
+    assert len(found) == len(queries)
 
 
 def sizes(made: Batching, epoch: int = 0) -> list[int]:
     return [len(batch) for batch in made.epoch(epoch)]
 
 
-def test_one_query_with_most_of_the_rows_leaves_out_those_that_have_no_others() -> None:
-    """20 other rows can keep 20 of its 1,000 company; each epoch takes others."""
+@pytest.mark.parametrize("least", [1, 2])
+def test_one_query_with_many_rows_does_not_shrink_the_batches(least: int) -> None:
+    """150 queries with a document each, and one with 20, which would make 20 batches of 8."""
+    rows = texts([0] * 20 + list(range(1, 151)), range(170))
+    made = Batching(rows, 32, least=least)
+    assert (len(made), made.left_out) == (6, 14)
+    assert min(sizes(made)) >= 24
+    seen = {int(row) for epoch in range(4) for batch in made.epoch(epoch) for row in batch}
+    assert len(seen) == 170
+
+
+@pytest.mark.parametrize("least", [1, 2])
+def test_one_query_with_most_of_the_rows_takes_turns(least: int) -> None:
     rows = texts([0] * 1000 + list(range(1, 21)), range(1020))
-    made = Batching(rows, 32, least=2)
-    assert (len(made), made.left_out, set(sizes(made))) == (20, 980, {2})
-    seen = {int(row) for epoch in range(50) for batch in made.epoch(epoch) for row in batch}
+    made = Batching(rows, 32, least=least)
+    assert (len(made), made.left_out, sizes(made)) == (1, 999, [21])
+    seen = {int(row) for epoch in range(1000) for batch in made.epoch(epoch) for row in batch}
     assert len(seen) == 1020
-    # With negatives of their own all are seen: a batch of one row can be learnt from then.
-    alone = Batching(rows, 32)
-    assert (len(alone), alone.left_out) == (1000, 0)
 
 
 def test_four_queries_with_a_hundred_texts_each_are_all_seen() -> None:
@@ -162,5 +180,6 @@ def test_many_rows_take_time_by_their_number() -> None:
     positives = np.where(numbers < hub, count, numbers)
     negatives = np.where((numbers >= hub) & (numbers < 2 * hub), count, numbers)
     made = Batching(texts(numbers, np.stack([positives, negatives], axis=1)), 32)
-    assert made.left_out == 0
-    assert hub <= len(made) <= hub + 2 * hub // 32 + 1
+    assert len(made) < count / 24
+    assert made.left_out < hub
+    assert np.mean(sizes(made)) > 20

@@ -25,7 +25,7 @@ from workbench.training.chunks import (
 )
 from workbench.training.image_text import picture_loss
 from workbench.training.loss import embedding_loss
-from workbench.training.objectives import Guide, max_sim
+from workbench.training.objectives import Guide, TokenContrast
 from workbench.training.reranker import reranker_loss
 
 # torch and a tiny model.
@@ -108,7 +108,7 @@ def test_chunks_hold_the_budget_and_little_padding() -> None:
 )
 def test_embedding(objective: str, base: Path) -> None:
     recipe = TrainEmbeddingRecipe(dataset="pets", objective=objective, mini_batch_size=8)
-    columns = [QUERIES, RIGHT] if recipe.on_pairs else [QUERIES, RIGHT, WRONG]
+    columns = [QUERIES, RIGHT if recipe.on_pairs else RIGHT + WRONG]
     labels = torch.linspace(0, 1, ROWS) if recipe.on_pairs else None
     if objective in ("distill-kl", "margin-mse"):
         labels = torch.linspace(0, 1, ROWS * 2).view(ROWS, 2)
@@ -142,7 +142,7 @@ def test_decoders_padded_in_front(tmp_path: Path) -> None:
             lambda _, given, __: widths.append(given[0]["input_ids"].shape[1])
         )
         loss = embedding_loss(model, Contract(), TrainEmbeddingRecipe(dataset="pets"))
-        return loss([model.preprocess(one) for one in (QUERIES, RIGHT, WRONG)])
+        return loss([model.preprocess(one) for one in (QUERIES, RIGHT + WRONG)])
 
     assert_same(*both(make, loss_of), 3)
     assert min(widths[3:]) < min(widths[:3]), "padding in front was not cut off"
@@ -173,9 +173,6 @@ def test_reranker(objective: str, base: Path) -> None:
 @pytest.mark.parametrize("expanded", [False, True], ids=["plain", "expanded queries"])
 def test_late_interaction(expanded: bool, base: Path) -> None:
     from sentence_transformers import MultiVectorEncoder
-    from sentence_transformers.multi_vector_encoder.losses import (
-        MultiVectorMultipleNegativesRankingLoss,
-    )
 
     plain = base.with_name(base.name + "-plain")
 
@@ -187,9 +184,8 @@ def test_late_interaction(expanded: bool, base: Path) -> None:
         return model
 
     def loss_of(model: Any) -> Any:
-        loss = MultiVectorMultipleNegativesRankingLoss(model, similarity_fct=max_sim)
-        roles = ["query", "document", "document"]
-        columns = zip((QUERIES, RIGHT, WRONG), roles, strict=True)
+        loss = TokenContrast(model, scale=1.0)
+        columns = ((QUERIES, "query"), (RIGHT + WRONG, "document"))
         features = [{**model.preprocess(one, task=role), "task": role} for one, role in columns]
         if expanded:
             assert "query_expansion_positions" in features[0]
@@ -239,7 +235,7 @@ def test_attention_is_written_out_for_short_texts(
 
     def loss_of(model: Any) -> Any:
         loss = embedding_loss(model, Contract(), TrainEmbeddingRecipe(dataset="pets"))
-        return loss([model.preprocess(one) for one in (QUERIES, RIGHT, WRONG)])
+        return loss([model.preprocess(one) for one in (QUERIES, RIGHT + WRONG)])
 
     assert_same(*both(lambda: embedding(base), loss_of), 3)
     assert any(asked) == (most == 1)
@@ -333,7 +329,7 @@ def test_with_dropout_what_is_computed_again_is_the_same(base: Path) -> None:
         in_chunks(model.train(), SMALL)
         torch.manual_seed(1)
         loss = embedding_loss(model, Contract(), TrainEmbeddingRecipe(dataset="pets"))
-        value = loss([model.preprocess(one) for one in (QUERIES, RIGHT, WRONG)])
+        value = loss([model.preprocess(one) for one in (QUERIES, RIGHT + WRONG)])
         value.backward()
         gradients = [one.grad for one in model.parameters() if one.grad is not None]
         found.append((value.item(), gradients))

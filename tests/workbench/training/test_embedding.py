@@ -336,9 +336,10 @@ def test_collator_obeys_prompts_and_lengths(tiny: Path) -> None:
     collate = Collator(model, *load_texts(reader, rows, contract), contract)
     features = [{name: int(column[at]) for name, column in rows.columns.items()} for at in (0, 1)]
     batch = collate(features)
+    places = {"query": ("query", 0), "positive": ("document", 0), "negative_1": ("document", 2)}
     words = {
-        name: model.tokenizer.convert_ids_to_tokens(batch[f"{name}_input_ids"][0])
-        for name in ("query", "positive", "negative_1")
+        name: model.tokenizer.convert_ids_to_tokens(batch[f"{role}_input_ids"][at])
+        for name, (role, at) in places.items()
     }
     assert words["query"] == ["[CLS]", "query", ":", "which", "dog", "[SEP]"]  # cut before 'red'
     assert words["positive"][:5] == ["[CLS]", "passage", ":", "here", "is"]

@@ -27,17 +27,16 @@ def many(positives: int, others: int, *, negatives: bool = False) -> FakeReader:
     return FakeReader({"train": [big, *rest]})
 
 
-def test_rows_that_are_left_out_are_told_before() -> None:
-    made = planned(many(1000, 20), recipe(), 1)
-    assert (len(made), made.left_out) == (20, 980)
+@pytest.mark.parametrize("negatives", [False, True])
+def test_rows_that_are_left_out_are_told_before(negatives: bool) -> None:
+    made = planned(many(40, 300, negatives=negatives), recipe(), 1)
+    assert (len(made), made.left_out) == (13, 27)
     (said,) = unseen(recipe(), made)
-    assert said.startswith("980 of 1,020 training rows are left out of each epoch")
-    assert steps(recipe(epochs=2.5, gradient_accumulation=3), made) == 18
-
-
-def test_given_negatives_let_all_rows_be_seen() -> None:
-    made = planned(many(100, 20, negatives=True), recipe(), 1)
-    assert (len(made), made.left_out, unseen(recipe(), made)) == (100, 0, ())
+    assert said == (
+        "27 of 340 training rows are left out of each epoch, different ones each time: too many "
+        "belong to one query or one document to fill batches with others."
+    )
+    assert steps(recipe(epochs=2.5, gradient_accumulation=3), made) == 13
 
 
 @pytest.mark.parametrize("kind", [TrainEmbeddingRecipe, TrainLateInteractionRecipe])
@@ -97,6 +96,15 @@ def test_a_run_that_ends_before_its_first_epoch_says_so() -> None:
     assert "because of epochs" in said
 
 
+def test_a_row_without_negatives_is_never_alone_in_a_batch() -> None:
+    """One that brings some can be."""
+    few: Queries = [(f"question {at}", [f"answer {at}"], [f"wrong {at}"]) for at in range(9)]
+    made = planned(FakeReader({"train": few}), recipe(batch_size=8), 1)
+    assert [len(batch) for batch in made.epoch(0)] == [8, 1]
+    made = planned(FakeReader({"train": [*few[:8], ("x", ["y"], [])]}), recipe(batch_size=8), 1)
+    assert [len(batch) for batch in made.epoch(0)] == [7, 2]
+
+
 def test_devices_get_the_same_and_the_rest_is_told() -> None:
     reader = FakeReader(animal_splits(train=95))
     across = recipe(batch_size=8, negatives_cross_device=True)
@@ -109,3 +117,18 @@ def test_labels_of_rows_stay_with_them() -> None:
     """Batches are numbers of rows, in whatever order."""
     made = planned(FakeReader(animal_splits()), recipe(), 1)
     assert np.sort(np.concatenate(made.epoch(2))).tolist() == list(range(96))
+
+
+def test_epochs_take_turns_with_the_draws_of_negatives() -> None:
+    wrong = [f"wrong {at}" for at in range(3)]
+    reader = FakeReader({"train": [(f"question {at}", [f"answer {at}"], wrong) for at in range(8)]})
+    short = recipe(batch_size=4, epochs=4.0)
+    rows = build_rows(reader, short)
+    made = planned(reader, short, 1)
+    assert (rows.draws, len(made.rows), made.left_out) == (3, 8, 0)
+    for epoch in range(4):
+        numbers = np.sort(np.concatenate(made.epoch(epoch)))
+        assert numbers.tolist() == [*range(epoch % 3 * 8, epoch % 3 * 8 + 8)]
+    # As one who resumes finds them.
+    again = planned(reader, short, 1)
+    assert [one.tolist() for one in again.epoch(2)] == [one.tolist() for one in made.epoch(2)]

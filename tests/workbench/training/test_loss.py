@@ -15,7 +15,7 @@ from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.recipes.train_kinds import TrainImageTextRecipe
 from workbench.training.image_text import picture_loss
 from workbench.training.loss import embedding_loss
-from workbench.training.objectives import Guide, max_sim
+from workbench.training.objectives import Guide, TokenContrast, max_sim
 from workbench.training.rows import fitted, scale_of
 
 # torch and a tiny model.
@@ -74,6 +74,14 @@ def columns(objective: str) -> list[list[str]]:
     return [QUERIES, RIGHT] if objective in PAIRS else [QUERIES, RIGHT, *WRONG]
 
 
+def read(model: Any, texts: list[list[str]]) -> list[Any]:
+    """Features of the queries and of all documents, the positives first."""
+    return [
+        model.preprocess(texts[0]),
+        model.preprocess([one for part in texts[1:] for one in part]),
+    ]
+
+
 def labels(objective: str) -> Any:
     if objective in PAIRS:
         return torch.tensor([0.9, 0.1, 0.7, 0.3])
@@ -124,7 +132,7 @@ def test_the_loss_is_of_the_scores_that_search_gives(
     wanted = recipe(objective)
     loss = loss_of(model, contract, wanted, base)
     texts = columns(objective)
-    features = [model.preprocess(one) for one in texts]
+    features = read(model, texts)
     value = loss(features, labels(objective))
     loaded = LoadedEmbedding(model, contract, "cpu", "fp32")
     asked = loaded.encode(texts[0], "query")
@@ -172,7 +180,8 @@ def test_gradients_are_those_of_fp32_under_autocast(objective: str, dims: str, b
         vectors = [one.clone().requires_grad_() for one in drawn]
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
             if objective in CACHED:
-                loss.calculate_loss([[one] for one in vectors], known, with_backward=True)
+                parts = [[vectors[0]], [torch.cat(vectors[1:])]]
+                loss.calculate_loss(parts, known, with_backward=True)
             else:
                 value = loss.compare(vectors, known)
         if objective not in CACHED:
@@ -195,7 +204,7 @@ def test_a_batch_in_parts_has_the_gradients_of_the_whole(
     for name in (objective, f"cached-{objective}"):
         model = plain(base)
         loss = loss_of(model, Contract(), recipe(name, matryoshka_dims=dims), base)
-        features = [model.preprocess(one) for one in columns(name)]
+        features = read(model, columns(name))
         value = loss(features)
         value.backward()
         gradient = model[0].model.embeddings.word_embeddings.weight.grad
@@ -228,6 +237,96 @@ def test_a_part_holds_as_many_tokens_as_so_many_of_the_longest_texts(base: Path)
 
     assert len(read) == 2 * 3
     assert max(read) <= 2 * longest
+
+
+#: The negatives that rows bring: the first and the last none, the second one, the third two.
+GIVEN = [*WRONG[0][1:3], WRONG[1][2]]
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+@pytest.mark.parametrize("objective", ["contrastive", "cached-contrastive", "gist", "cached-gist"])
+def test_rows_without_negatives_carry_none(objective: str, symmetric: bool, base: Path) -> None:
+    """The loss and its gradient are those of the softmax over the documents that there are."""
+    if symmetric and "gist" in objective:
+        pytest.skip("GIST has one direction")
+    options = {"symmetric": True} if symmetric else {}
+    found = []
+    for by_hand in (False, True):
+        model = plain(base)
+        asked, given = read(model, [QUERIES, RIGHT, GIVEN])
+        assert len(given["input_ids"]) == len(RIGHT) + len(GIVEN)
+        if by_hand:
+            vectors = [model(one)["sentence_embedding"] for one in (asked, given)]
+            queries, documents = (torch.nn.functional.normalize(one, dim=1) for one in vectors)
+            own = torch.arange(len(QUERIES))
+            scores, back = queries @ documents.T / 0.05, documents[:4] @ queries.T / 0.05
+            if "gist" in objective:
+                # The guide is the model as it is: what it finds better than the positive goes.
+                better = (scores > scores.diagonal()[:, None]).detach()
+                across = queries @ queries.T / 0.05
+                between = documents[:4] @ documents[:4].T / 0.05
+                edge = scores.diagonal()[:, None]
+                alike = (across > edge).detach(), (between > edge).detach()
+                scores = torch.cat(
+                    [
+                        scores.masked_fill(better, -torch.inf),
+                        across.masked_fill(alike[0] | torch.eye(4).bool(), -torch.inf),
+                        between.masked_fill(alike[1] | torch.eye(4).bool(), -torch.inf),
+                    ],
+                    dim=1,
+                )
+            value = torch.nn.functional.cross_entropy(scores, own)
+            if symmetric:
+                value = (value + torch.nn.functional.cross_entropy(back, own)) / 2
+        else:
+            loss = loss_of(model, Contract(), recipe(objective, **options), base)
+            value = loss([asked, given])
+        value.backward()
+        gradient = model[0].model.embeddings.word_embeddings.weight.grad
+        found.append((value.item(), gradient.clone()))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-5)
+    assert torch.allclose(found[0][1], found[1][1], rtol=1e-3, atol=1e-4)
+
+
+def test_late_interaction_s_rows_without_negatives_carry_none(base: Path) -> None:
+    from sentence_transformers import MultiVectorEncoder
+    from sentence_transformers.multi_vector_encoder.losses import (
+        MultiVectorMultipleNegativesRankingLoss,
+    )
+
+    torch.manual_seed(0)
+    model = MultiVectorEncoder(str(base), device="cpu").eval()
+
+    def features(texts: list[str], role: str) -> dict[str, Any]:
+        return {**model.preprocess(texts, task=role), "task": role}
+
+    def gradient_of(value: torch.Tensor) -> torch.Tensor:
+        model.zero_grad()
+        value.backward()
+        found: torch.Tensor = model[0].model.embeddings.word_embeddings.weight.grad.clone()
+        return found
+
+    loss = TokenContrast(model, scale=0.5)
+    value = loss([features(QUERIES, "query"), features(RIGHT + GIVEN, "document")])
+
+    def vectors(text: str, role: str) -> torch.Tensor:
+        made = model(features([text], role), task=role)
+        tokens = torch.nn.functional.normalize(made["token_embeddings"][0], dim=1)
+        return tokens[made["attention_mask"][0].bool()]
+
+    asked = [vectors(one, "query") for one in QUERIES]
+    given = [vectors(one, "document") for one in RIGHT + GIVEN]
+    table = torch.stack(
+        [torch.stack([(one @ two.T).amax(dim=1).sum() for two in given]) for one in asked]
+    )
+    plainly = torch.nn.functional.cross_entropy(table * 0.5, torch.arange(len(QUERIES)))
+    assert value.item() == pytest.approx(plainly.item(), rel=1e-4)
+    assert torch.allclose(gradient_of(value), gradient_of(plainly), rtol=1e-3, atol=1e-5)
+    # With as many for each row it is the library's.
+    whole = loss([features(QUERIES, "query"), features(RIGHT + WRONG[0], "document")])
+    library = MultiVectorMultipleNegativesRankingLoss(model, scale=0.5, similarity_fct=max_sim)
+    parts = [features(QUERIES, "query"), *(features(one, "document") for one in (RIGHT, WRONG[0]))]
+    assert whole.item() == pytest.approx(library(parts).item(), rel=1e-5)
 
 
 def test_gist_leaves_out_what_its_guide_finds_better(base: Path) -> None:

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 import torch
 
-from tests.workbench.training.fakes import ANIMALS, save_decoder, save_tiny_model
+from tests.workbench.training.fakes import ANIMALS, FakeReader, save_decoder, save_tiny_model
 from tests.workbench.training.test_answers import loaded
 from workbench.models.load import cut
 from workbench.recipes.train_kinds import TrainRerankerRecipe
-from workbench.training.pairs import PairCollator
+from workbench.training.pairs import PairCollator, candidate_rows
 from workbench.training.reranker import reranker_loss
 from workbench.training.rows import Texts
 
@@ -138,3 +138,22 @@ def test_without_room_pairs_are_read_once_a_batch(tmp_path: Path) -> None:
         texts = [(str(query), str(text)) for query, text in pairs]
         assert torch.equal(found["input_ids"], type(model).preprocess(model, texts)["input_ids"])
     assert read == [18, 18]
+
+
+def test_wrong_documents_are_drawn_anew_in_each_epoch() -> None:
+    wrong = [f"{animal} in the wood" for animal in ANIMALS[:8]]
+    queries = [
+        (f"which {one}", [f"here is {one}"], wrong[:at]) for at, one in enumerate(ANIMALS[:6])
+    ]
+    reader: Any = FakeReader({"train": queries})
+    recipe = TrainRerankerRecipe(dataset="pets", negatives=3, epochs=2.0, first_stage="bm25")
+    rows = candidate_rows(reader, recipe, None)
+    assert (rows.width, rows.draws, len(rows)) == (3, 2, 6)
+    first, second = rows.drawn(0), rows.drawn(1)
+    assert (first != second).any() and (first >= 0).all() and (second >= 0).all()
+    # Of given ones the next come first; the last row has five.
+    given = set(reader.candidates("train").to_pandas().query("query == 5")["document"])
+    assert set(first[5]) | set(second[5]) == given
+    assert not set(rows.negatives[5]) & set(rows.relevant[5])
+    again = candidate_rows(reader, recipe, None)
+    assert again.negatives.tolist() == rows.negatives.tolist()

@@ -2,13 +2,19 @@
 
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from tests.workbench.training.fakes import FakeReader
 from workbench.errors import BadInput
 from workbench.models.contract import Contract
 from workbench.recipes.train import TrainEmbeddingRecipe
-from workbench.training.rows import build_rows, load_texts, own_prompts_note
+from workbench.training.rows import (
+    build_rows,
+    load_texts,
+    own_prompts_note,
+    teacher_scores,
+)
 
 
 def recipe(**values: Any) -> TrainEmbeddingRecipe:
@@ -25,21 +31,50 @@ MIXED = [
 def texts_of(reader: FakeReader, rows: Any, contract: Contract | None = None) -> list[Any]:
     queries, documents = load_texts(reader, rows, contract or Contract())
     return [
-        (queries.get([query])[0], documents.get([positive])[0], documents.get(list(negatives)))
+        (
+            queries.get([query])[0],
+            documents.get([positive])[0],
+            documents.get([one for one in negatives if one >= 0]),
+        )
         for query, positive, negatives in zip(
             rows.queries, rows.positives, rows.negatives, strict=True
         )
     ]
 
 
-def test_short_rows_repeat_their_own_and_empty_ones_draw_others() -> None:
+def test_rows_bring_their_own_negatives_and_no_others() -> None:
     reader = FakeReader({"train": MIXED})
-    found = texts_of(reader, build_rows(reader, recipe(negatives=3)))
+    rows = build_rows(reader, recipe(negatives=3))
+    given = [(query, right, wrong) for query, right, wrong in texts_of(reader, rows)]
+    assert given == [
+        ("q0", "p0", ["n0", "n1", "n2"]),
+        ("q1", "p1", ["n3"]),
+        ("q2", "p2", []),
+        ("q2", "p2b", []),
+    ]
+    assert rows.notes == (
+        "2 of 4 rows bring no negatives of their own; they are learnt from the other rows' "
+        "documents alone.",
+    )
+    assert rows.fewest == 0 and rows.negatives.shape == (4, 3)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"in_batch_negatives": False}, {"negatives_cross_device": True}, {"batch_size": 1}],
+    ids=str,
+)
+def test_where_columns_are_needed_short_rows_repeat_their_own(options: Any) -> None:
+    """And empty ones draw others."""
+    reader = FakeReader({"train": MIXED})
+    rows = build_rows(reader, recipe(negatives=3, **options))
+    found = texts_of(reader, rows)
     assert found[0] == ("q0", "p0", ["n0", "n1", "n2"])
     assert found[1] == ("q1", "p1", ["n3", "n3", "n3"])
     for query, positive, negatives in found[2:]:
         assert query == "q2" and positive in ("p2", "p2b")
-        assert not {"p2", "p2b"} & set(negatives)
+        assert len(negatives) == 3 and not {"p2", "p2b"} & set(negatives)
+    assert "were given documents at random" in rows.notes[0]
 
 
 def test_no_more_columns_than_the_data_has() -> None:
@@ -91,3 +126,61 @@ def test_prompts_of_the_data_are_mentioned() -> None:
         query["prompt"] = "Represent this: "
     assert "'Represent this: '" in own_prompts_note(reader, Contract())[0]
     assert own_prompts_note(reader, Contract(query_prompt="Represent this: ")) == ()
+
+
+MANY = [
+    ("q0", ["p0"], [f"n{at}" for at in range(5)]),
+    ("q1", ["p1"], ["m0"]),
+    ("q2", ["p2"], []),
+]
+
+
+def seen(rows: Any, reader: FakeReader, draw: int) -> list[list[str]]:
+    """The negatives that each row has in a draw, as the trainer's columns give them."""
+    _, _, *wrong = rows.columns.values()
+    _, documents = load_texts(reader, rows, Contract())
+    first = draw * len(rows)
+    return [
+        documents.get([int(one[first + at]) for one in wrong if one[first + at] >= 0])
+        for at in range(len(rows))
+    ]
+
+
+def test_of_more_negatives_others_are_taken_in_each_epoch() -> None:
+    reader = FakeReader({"train": MANY})
+    rows = build_rows(reader, recipe(negatives=2, epochs=3.0))
+    assert (rows.width, rows.draws, len(rows)) == (2, 3, 3)
+    found = [seen(rows, reader, draw) for draw in range(3)]
+    assert all(one[1:] == [["m0"], []] for one in found)
+    # Six places: each of the five is taken before one comes again.
+    taken = [one for draw in found for one in draw[0]]
+    assert len(set(taken[:5])) == 5 and all(len(set(one[0])) == 2 for one in found)
+    again = build_rows(reader, recipe(negatives=2, epochs=3.0))
+    assert again.negatives.tolist() == rows.negatives.tolist()
+    other = build_rows(reader, recipe(negatives=2, epochs=3.0, seed=7))
+    assert other.negatives.tolist() != rows.negatives.tolist()
+
+
+def test_one_pass_draws_once_and_so_does_data_without_more() -> None:
+    reader = FakeReader({"train": MANY})
+    assert build_rows(reader, recipe(negatives=2, epochs=1.0)).draws == 1
+    assert build_rows(reader, recipe(negatives=5, epochs=3.0)).draws == 1
+    assert build_rows(reader, recipe(negatives=1, max_steps=100)).draws == 5
+
+
+def test_a_teacher_s_scores_are_those_of_each_draw_s_documents() -> None:
+    reader = FakeReader({"train": MANY[:1]})
+    table = reader.candidates("train")
+    scores = {row: 0.5 + row / 10 for row in table["document"].to_pylist()}
+    right = build_rows(reader, recipe(negatives=1, max_steps=9)).positives[0]
+
+    def candidates(_: str) -> Any:
+        rows = [{"query": 0, "document": one, "score": score} for one, score in scores.items()]
+        return pa.Table.from_pylist([{"query": 0, "document": int(right), "score": 9.0}, *rows])
+
+    rows = build_rows(reader, recipe(negatives=1, max_steps=9))
+    reader.candidates = candidates  # type: ignore[method-assign]
+    found = teacher_scores(reader, rows)  # type: ignore[arg-type]
+    documents = rows.columns["negative_1"].tolist()
+    assert len(documents) == rows.draws == 5
+    assert found == [[9.0, scores[one]] for one in documents]
