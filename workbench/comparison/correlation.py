@@ -5,6 +5,9 @@ is that of the permutation test in which, pair by pair, the two models' scores a
 comparable first (places for Spearman, standardised values for Pearson), because two models' scores
 have no unit in common (Deutsch, Dror and Roth, TACL 2021, who find it the most powerful of the
 tests for correlations of metrics).
+
+Pairs are counted singly, also where they share a text: a correlation is no mean over them, so
+cluster sums, by which rankings are tested, do not exist here.
 """
 
 from collections.abc import Iterator
@@ -75,8 +78,9 @@ def compare_correlations(
     closer = _distance(against, given) - _distance(scores, given)
     return Comparison(
         queries=len(given),
+        clusters=len(given),
         delta=delta,
-        ci95=_interval(drawn),
+        resampled=np.concatenate(drawn),
         p_value=_exchange_p_value(metric, scores, against, given, delta, seed, draws),
         wins=int((closer > SAME).sum()),
         losses=int((closer < -SAME).sum()),

@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 
 from storage.records import Evaluation
 from workbench.comparison.names import HEADLINE
-from workbench.comparison.table import (
+from workbench.comparison.order import (
     AFTER,
     ALL,
-    ALL_CAPTIONS,
     BEFORE,
     CHANGE,
     GAINED,
@@ -27,6 +26,7 @@ from workbench.comparison.table import (
     QUERY,
     UNCHANGED,
 )
+from workbench.comparison.table import ALL_CAPTIONS
 from workbench.data.edit import Changes
 from workbench.data.reader import DatasetReader
 from workbench.data.versions import new_version

@@ -6,6 +6,7 @@ Torch-free: the page and the command line show with it what a worker measured.
 from collections.abc import Mapping
 from typing import Any
 
+from workbench.comparison.evidence import looked
 from workbench.comparison.names import label
 from workbench.comparison.table import aligned, conditions, markdown_line
 
@@ -81,9 +82,10 @@ def to_text(result: Mapping[str, Any]) -> str:
 
 
 def notes(result: Mapping[str, Any]) -> list[str]:
-    """How it was measured: what was left out, and the lengths of each model."""
+    """How it was measured: what was left out, the lengths of each model, and how often the test
+    split was looked at."""
     rows = [{**row, "model": row["reranker"] or row["retriever"]} for row in result["rows"]]
-    return conditions(result, rows)
+    return [*conditions(result, rows), *looked(result)]
 
 
 def _with_notes(result: Mapping[str, Any], lines: list[str]) -> str:

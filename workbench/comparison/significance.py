@@ -5,7 +5,11 @@ The interval is the percentile bootstrap of the mean difference (Efron 1979; Efr
 (CIKM 2007) recommend for comparing retrieval systems: were the two models alike, each query's
 difference could as well have had the other sign. Where several models are compared at once, Holm's
 step-down correction (Scandinavian Journal of Statistics 1979) keeps the chance of one false
-discovery among all of them below the level.
+discovery among all of them below the level, and their intervals widen with it.
+
+Queries that share relevant documents are no separate observations. Where it is known which do
+(:mod:`workbench.data.clusters`), whole clusters get a sign and are drawn (the cluster bootstrap:
+Field & Welsh, JRSS B 2007); with every query its own cluster that is the same test.
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,16 +37,27 @@ class Comparison:
     """What one model gains over another on the same queries; positive favours the first."""
 
     queries: int
+    #: Groups of queries that share relevant documents: what was drawn; as many where none do.
+    clusters: int
     delta: float
-    ci95: tuple[float, float]
+    #: (draws,) the mean difference in each resample.
+    resampled: Floats
     p_value: float
     wins: int
     losses: int
     ties: int
 
-    def row(self, model: str, against: str, metric: str, p_holm: float) -> dict[str, Any]:
+    @property
+    def ci95(self) -> tuple[float, float]:
+        return self.interval()
+
+    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        """The percentile interval of the mean difference."""
+        return _percentiles(self.resampled, confidence)
+
+    def row(self, model: str, against: str, metric: str, corrected: "Corrected") -> dict[str, Any]:
         """What a result says of it, without the number of queries (or pairs) it rests on.
-        ``p_holm``: the p-value after Holm's correction."""
+        ``ci95`` is of this comparison alone, ``interval`` of it among all that were made."""
         return {
             "model": model,
             "against": against,
@@ -53,24 +68,36 @@ class Comparison:
             "wins": self.wins,
             "losses": self.losses,
             "ties": self.ties,
-            "p_holm": p_holm,
+            "p_holm": corrected.p_value,
+            "interval": list(self.interval(corrected.confidence)),
+            "confidence": corrected.confidence,
         }
 
 
-def compare(values: Floats, against: Floats, *, seed: int, draws: int = DRAWS) -> Comparison:
+def compare(
+    values: Floats,
+    against: Floats,
+    *,
+    seed: int,
+    draws: int = DRAWS,
+    clusters: NDArray[Any] | None = None,
+) -> Comparison:
     """Compare per-query values, both of shape (queries,) and in the same order of queries.
 
+    ``clusters`` (queries,): numbers of queries that share relevant documents; None: none do.
     Raises ValueError when the shapes differ or there is no query.
     """
     if values.shape != against.shape or values.ndim != 1 or values.size == 0:
         raise ValueError("two lists of per-query values of the same length are needed")
     differences = np.asarray(values, dtype=np.float64) - np.asarray(against, dtype=np.float64)
     differences[np.abs(differences) < SAME] = 0.0
+    sums, sizes = _by_cluster(differences, clusters)
     return Comparison(
         queries=int(differences.size),
+        clusters=len(sums),
         delta=float(differences.mean()),
-        ci95=bootstrap_interval(differences, seed=seed, draws=draws),
-        p_value=randomization_p_value(differences, seed=seed, draws=draws),
+        resampled=_resampled_means(sums, sizes, seed, draws),
+        p_value=randomization_p_value(sums, seed=seed, draws=draws),
         wins=int((differences > 0).sum()),
         losses=int((differences < 0).sum()),
         ties=int((differences == 0).sum()),
@@ -78,23 +105,21 @@ def compare(values: Floats, against: Floats, *, seed: int, draws: int = DRAWS) -
 
 
 def bootstrap_interval(
-    differences: Floats, *, seed: int, draws: int = DRAWS, confidence: float = 0.95
+    values: Floats,
+    *,
+    seed: int,
+    draws: int = DRAWS,
+    confidence: float = 0.95,
+    clusters: NDArray[Any] | None = None,
 ) -> tuple[float, float]:
-    """The percentile bootstrap interval of the mean of ``differences`` (queries,)."""
-    random = np.random.default_rng(seed)
-    count = differences.size
-    means = [
-        differences[random.integers(count, size=(block, count))].mean(axis=1)
-        for block in _blocks(draws, count)
-    ]
-    tail = (1.0 - confidence) / 2.0
-    low, high = np.quantile(np.concatenate(means), [tail, 1.0 - tail])
-    return float(low), float(high)
+    """The percentile bootstrap interval of the mean of ``values`` (queries,)."""
+    return _percentiles(_resampled_means(*_by_cluster(values, clusters), seed, draws), confidence)
 
 
 def randomization_p_value(differences: Floats, *, seed: int, draws: int = DRAWS) -> float:
-    """The two-sided p-value of the paired randomization (sign-flip) test, in (0, 1]."""
-    moved = np.sort(np.abs(differences[differences != 0]))
+    """The two-sided p-value of the paired randomization (sign-flip) test, in (0, 1].
+    ``differences``: of single queries, or summed by cluster."""
+    moved = np.sort(np.abs(differences[np.abs(differences) >= SAME]))
     if moved.size == 0:
         return 1.0
     # Rounding must not turn a sum as extreme as the observed one into a less extreme one.
@@ -108,6 +133,66 @@ def randomization_p_value(differences: Floats, *, seed: int, draws: int = DRAWS)
         extreme += int((np.abs(signs @ moved) >= observed).sum())
     # The observed pattern is one of the possible ones; so p is never 0.
     return (extreme + 1) / (draws + 1)
+
+
+def _by_cluster(values: Floats, clusters: NDArray[Any] | None) -> tuple[Floats, Floats]:
+    """The sum of each cluster's values, and how many they are."""
+    if clusters is None:
+        return values, np.ones(len(values))
+    place = np.unique(clusters, return_inverse=True)[1]
+    sizes = np.bincount(place).astype(np.float64)
+    if len(sizes) == len(values):
+        return values, sizes  # In the order they came: then nothing changes.
+    return np.bincount(place, values).astype(np.float64), sizes
+
+
+def _resampled_means(sums: Floats, sizes: Floats, seed: int, draws: int) -> Floats:
+    """(draws,) the mean over the queries of as many clusters, drawn with replacement."""
+    random = np.random.default_rng(seed)
+    alone = bool((sizes == 1).all())
+    means = []
+    for block in _blocks(draws, sums.size):
+        drawn = random.integers(sums.size, size=(block, sums.size))
+        queries = sums.size if alone else sizes[drawn].sum(axis=1)
+        means.append(sums[drawn].sum(axis=1) / queries)
+    return np.concatenate(means)
+
+
+def _percentiles(resampled: Floats, confidence: float) -> tuple[float, float]:
+    tail = (1.0 - confidence) / 2.0
+    low, high = np.quantile(resampled, [tail, 1.0 - tail])
+    return float(low), float(high)
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """What one comparison among several is judged by."""
+
+    #: After Holm's correction.
+    p_value: float
+    #: Of its interval.
+    confidence: float
+
+
+def correct(p_values: Sequence[float], alpha: float = 0.05) -> list[Corrected]:
+    """For each p-value, in the order given, the corrected one and the confidence of an interval
+    that agrees with it.
+
+    Holm holds the smallest of m p-values to alpha / m, the next to alpha / (m - 1), and so on until
+    one fails; all from there on stay undecided. The interval of one that passed is at 1 minus what
+    it was held to; those of the k undecided are at 1 - alpha / k, as Strassburger & Bretz
+    (Statistics in Medicine 2008) give them. So interval and p-value say the same, where those of
+    Bonferroni (1 - alpha / m for all) now and then cover 0 beside a p-value that says "better"; in
+    return they do not all cover the truth together with probability 1 - alpha, as those would.
+    """
+    found = holm(p_values)
+    undecided = sum(one >= alpha for one in found)
+    ranks = np.argsort(np.argsort(np.asarray(p_values, dtype=np.float64), kind="stable"))
+    steps = [
+        undecided if p_holm >= alpha else len(found) - int(rank)
+        for p_holm, rank in zip(found, ranks, strict=True)
+    ]
+    return [Corrected(p, 1.0 - alpha / step) for p, step in zip(found, steps, strict=True)]
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -126,18 +211,30 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def verdict(
-    delta: float, p_value: float, queries: int, alpha: float = 0.05, unit: str = "queries"
+    delta: float,
+    p_value: float,
+    queries: int,
+    alpha: float = 0.05,
+    unit: str = "queries",
+    clusters: int | None = None,
 ) -> str:
     """The difference in words a person can act on. Of several comparisons made at once,
-    ``p_value`` is the corrected one (:func:`holm`)."""
+    ``p_value`` is the corrected one (:func:`holm`). ``clusters``: of queries, None where that is
+    not known."""
     if queries < ENOUGH_QUERIES:
         return f"too few {unit} to judge"
     if p_value >= alpha or delta == 0:
-        return f"not distinguishable on {queries} {unit}"
+        return f"not distinguishable on {_counted(queries, unit, clusters)}"
     return "better" if delta > 0 else "worse"
 
 
-def second_stage_verdict(delta: float, p_value: float, queries: int, alpha: float = 0.05) -> str:
+def second_stage_verdict(
+    delta: float,
+    p_value: float,
+    queries: int,
+    alpha: float = 0.05,
+    clusters: int | None = None,
+) -> str:
     """The same for a second stage against the order it was given: it has to earn its time."""
     if queries < ENOUGH_QUERIES:
         return "too few queries to judge"
@@ -145,7 +242,14 @@ def second_stage_verdict(delta: float, p_value: float, queries: int, alpha: floa
         return f"{'better' if delta > 0 else 'worse'} than the first stage"
     if delta <= 0:
         return "no better than the first stage"
-    return f"not distinguishable from the first stage on {queries} queries"
+    on = _counted(queries, "queries", clusters)
+    return f"not distinguishable from the first stage on {on}"
+
+
+def _counted(queries: int, unit: str, clusters: int | None) -> str:
+    if clusters is None or clusters >= queries:
+        return f"{queries} {unit}"
+    return f"{queries} {unit} in {clusters} groups that share documents"
 
 
 def _all_signed_sums(sizes: Floats) -> Floats:

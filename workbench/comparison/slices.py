@@ -101,6 +101,7 @@ def _guess(text: str) -> _Guess:
 
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 #: Characters, since words are no unit where none are spaced.
 LENGTHS = (20, 50, 100, 200)
@@ -124,6 +125,8 @@ class Slice:
 
     name: str
     queries: int
+    #: Groups of these queries that share relevant documents: what intervals rest on.
+    clusters: int
     values: tuple[tuple[float, float, float], ...]
 
 
@@ -144,9 +147,10 @@ def slicings(
     *,
     metric: str,
     seed: int,
+    clusters: Ints | None = None,
 ) -> list[Slicing]:
     """``texts`` and ``relevant`` (how many documents answer) of n queries, and ``values`` (n,)
-    by model.
+    by model. ``clusters`` (n,): numbers of queries that share relevant documents.
 
     A division that puts all queries into one slice says nothing and is left out.
     """
@@ -158,12 +162,14 @@ def slicings(
         ("script", scripts := [script(text) for text in texts], _rarest_last(scripts)),
         ("relevant", answers, _first_number),
     ]
+    if clusters is None:
+        clusters = np.arange(len(texts))
     found = []
     for by, labels, order in ways:
         names = sorted(set(labels), key=order)
         # One language beside queries that are too short to tell is no division by language.
         if len({*names} - {UNKNOWN}) > 1:
-            slices = tuple(_slice(name, labels, values, seed) for name in names)
+            slices = tuple(_slice(name, labels, values, clusters, seed) for name in names)
             found.append(Slicing(by, tuple(values), metric, slices))
     return found
 
@@ -200,13 +206,18 @@ def _script(character: str) -> str:
     return _SCRIPTS.get(word, word.capitalize() or "other")
 
 
-def _slice(name: str, labels: Sequence[str], values: Mapping[str, Floats], seed: int) -> Slice:
+def _slice(
+    name: str, labels: Sequence[str], values: Mapping[str, Floats], clusters: Ints, seed: int
+) -> Slice:
     inside = np.array([label == name for label in labels])
     found = []
     for one in values.values():
-        low, high = bootstrap_interval(one[inside], seed=seed, draws=DRAWS)
+        low, high = bootstrap_interval(
+            one[inside], seed=seed, draws=DRAWS, clusters=clusters[inside]
+        )
         found.append((float(one[inside].mean()), low, high))
-    return Slice(name, int(inside.sum()), tuple(found))
+    together = len(np.unique(clusters[inside]))
+    return Slice(name, int(inside.sum()), together, tuple(found))
 
 
 def _first_number(name: str) -> int:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from workbench.comparison.evidence import grouped, looked, widened
 from workbench.comparison.names import CORRELATIONS, METRICS, label
-from workbench.comparison.significance import holm, second_stage_verdict, verdict
+from workbench.comparison.significance import Corrected, correct, second_stage_verdict, verdict
 
 # How a model can be measured. Rows of different evaluation modes are never ranked together.
 #
@@ -86,8 +87,11 @@ class Difference:
     against: str
     metric: str
     delta: float
+    #: The interval that is shown: as wide as ``confidence`` asks.
     low: float
     high: float
+    #: That of this difference alone.
+    ci95: tuple[float, float]
     p_value: float
     wins: int
     losses: int
@@ -98,6 +102,10 @@ class Difference:
     #: The p-value after Holm's correction over ``compared`` comparisons; what the verdict is by.
     p_holm: float = 1.0
     compared: int = 1
+    #: Above 0.95 where the interval is corrected as the p-value is.
+    confidence: float = 0.95
+    #: Groups of queries that share relevant documents; None: not known.
+    clusters: int | None = None
 
     @property
     def text(self) -> str:
@@ -193,7 +201,12 @@ def _table(
             for row in found
         ),
         unit=unit,
-        notes=tuple(lengths(rows) if unit == "pairs" else conditions(result, rows)),
+        notes=(
+            *(lengths(rows) if unit == "pairs" else conditions(result, rows)),
+            *grouped(rows),
+            *widened([one.confidence for one in differences.values()]),
+            *looked(result),
+        ),
     )
 
 
@@ -245,12 +258,15 @@ def to_csv(table: Table) -> str:
     writer = csv.writer(out, lineterminator="\n")
     compared = ("against", "metric", "delta", "ci95_low", "ci95_high", "p_value")
     counted = ("wins", "losses", "ties", "verdict")
-    more = ("searched", "p_holm", *LENGTHS)
+    more = ("searched", "p_holm", *LENGTHS, "clusters", "low", "high", "confidence")
     writer.writerow(["model", table.unit, *table.metrics, *compared, *counted, *more])
     for row in table.rows:
         values = [safe_cell(row.model), row.queries, *row.values, *_compared(row)]
-        p_holm = row.comparison.p_holm if row.comparison else ""
-        writer.writerow([*values, safe_cell(row.searched), p_holm, *(row.lengths or ("", ""))])
+        one = row.comparison
+        p_holm = one.p_holm if one else ""
+        values += [safe_cell(row.searched), p_holm, *(row.lengths or ("", ""))]
+        shown = [one.clusters or "", one.low, one.high, one.confidence] if one else [""] * 4
+        writer.writerow([*values, *shown])
     return out.getvalue()
 
 
@@ -267,23 +283,25 @@ def _differences(
     comparisons: Sequence[Mapping[str, Any]], asked: Mapping[str, int], unit: str
 ) -> dict[str, Difference]:
     # Evaluations from before the correction are corrected here.
-    corrected = holm([float(one["p_value"]) for one in comparisons])
+    corrected = correct([float(one["p_value"]) for one in comparisons])
     return {
-        one["model"]: _difference(one, p_holm, len(comparisons), asked[one["model"]], unit)
-        for one, p_holm in zip(comparisons, corrected, strict=True)
+        one["model"]: _difference(one, judged, len(comparisons), asked[one["model"]], unit)
+        for one, judged in zip(comparisons, corrected, strict=True)
     }
 
 
 def _difference(
-    one: Mapping[str, Any], p_holm: float, compared: int, asked: int, unit: str
+    one: Mapping[str, Any], corrected: Corrected, compared: int, asked: int, unit: str
 ) -> Difference:
-    low, high = one["ci95"]
+    # Their intervals cannot be: what was drawn is not on record.
+    low, high = one.get("interval", one["ci95"])
     second = bool(one.get("second_stage"))
-    count = int(one.get(unit, asked))
+    count, clusters = int(one.get(unit, asked)), one.get("clusters")
+    p_holm = corrected.p_value
     judged = (
-        second_stage_verdict(one["delta"], p_holm, count)
+        second_stage_verdict(one["delta"], p_holm, count, clusters=clusters)
         if second
-        else verdict(one["delta"], p_holm, count, unit=unit)
+        else verdict(one["delta"], p_holm, count, unit=unit, clusters=clusters)
     )
     return Difference(
         against=one["against"],
@@ -291,6 +309,7 @@ def _difference(
         delta=one["delta"],
         low=low,
         high=high,
+        ci95=(one["ci95"][0], one["ci95"][1]),
         p_value=one["p_value"],
         wins=one["wins"],
         losses=one["losses"],
@@ -299,6 +318,8 @@ def _difference(
         second_stage=second,
         p_holm=p_holm,
         compared=compared,
+        confidence=one.get("confidence", 0.95),
+        clusters=clusters,
     )
 
 
@@ -361,7 +382,7 @@ def _compared(row: Row) -> list[Any]:
     one = row.comparison
     if one is None:
         return [""] * 10
-    text = [safe_cell(one.against), one.metric, one.delta, one.low, one.high, one.p_value]
+    text = [safe_cell(one.against), one.metric, one.delta, *one.ci95, one.p_value]
     return [*text, one.wins, one.losses, one.ties, one.verdict]
 
 
@@ -447,29 +468,3 @@ def lengths(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 def excludes(settings: Mapping[str, Any]) -> tuple[Any, ...]:
     """Of a measurement on record, what must be equal for two of them to be comparable."""
     return int(settings.get(EXCLUDED) or 0), int(settings.get(STAYED) or 0)
-
-
-# What the explorer's list can be narrowed to and sorted by. Imports nothing.
-
-ALL, GAINED, LOST, UNCHANGED = "all", "gained", "lost", "unchanged"
-#: Which queries are listed.
-WHICH = (ALL, GAINED, LOST, UNCHANGED)
-CHANGE, BEFORE, AFTER, LENGTH, QUERY = "change", "before", "after", "length", "query"
-#: What they can be sorted by.
-COLUMNS = (CHANGE, BEFORE, AFTER, LENGTH, QUERY)
-#: Of each choice, how it is first shown: the column, and whether from the highest down.
-FIRST = {
-    ALL: (CHANGE, True),
-    GAINED: (CHANGE, True),
-    LOST: (CHANGE, False),
-    # Those that still fail in both come first.
-    UNCHANGED: (AFTER, False),
-}
-
-
-def first_order(which: str, by: str | None = None) -> tuple[str, bool]:
-    """How a choice is first shown, by its own column or by the one named: values from the highest
-    down, texts from A on."""
-    if by is None or by == FIRST[which][0]:
-        return FIRST[which]
-    return by, by != QUERY

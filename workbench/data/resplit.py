@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from workbench.data import digests
+from workbench.data.clusters import components
 from workbench.data.edit import Changes
 from workbench.data.reader import DatasetReader
 from workbench.data.splits import CODES, DEV, TEST, TRAIN, codes_of, seated, split_of
@@ -242,7 +241,7 @@ def _query_groups(reader: DatasetReader, by_document: bool, check: Check) -> Arr
         queries = edges["query"].to_numpy()[relevant]
         links.append((groups[queries], edges["document"].to_numpy()[relevant]))
     left, right = (np.concatenate(side) for side in zip(*links, strict=True))
-    return _components(left[right >= 0], right[right >= 0], len(groups), documents)[groups]
+    return components(left[right >= 0], right[right >= 0], len(groups), documents)[groups]
 
 
 def _pair_groups(table: pa.Table, by_document: bool) -> Array:
@@ -251,10 +250,13 @@ def _pair_groups(table: pa.Table, by_document: bool) -> Array:
     both = _text_groups([table["left"], table["right"]])
     left, right = both[: table.num_rows], both[table.num_rows :]
     if by_document:
-        return _components(left, right, len(both), len(both), same=True)[left]
+        # Each text is its own other side, so that both sides are one kind.
+        every = np.arange(len(both))
+        sides = np.concatenate([left, every]), np.concatenate([right, every])
+        return components(*sides, len(both), len(both))[left]
     low, high = np.minimum(left, right), np.maximum(left, right)
     _, mirrored = np.unique(np.stack([low, high], axis=1), axis=0, return_inverse=True)
-    return _components(left, mirrored.ravel(), len(both), table.num_rows)[left]
+    return components(left, mirrored.ravel(), len(both), table.num_rows)[left]
 
 
 def _text_groups(columns: Any) -> Array:
@@ -266,14 +268,6 @@ def _text_groups(columns: Any) -> Array:
             rows = max(rows, int(numbers.max(initial=-1)) + 1)
             found.append(numbers)
     return np.concatenate(found)
-
-
-def _components(left: Array, right: Array, lefts: int, rights: int, same: bool = False) -> Array:
-    """The connected component of each left number; both sides are one kind where ``same``."""
-    size = lefts if same else lefts + rights
-    ones = np.ones(len(left), np.int8)
-    graph = coo_array((ones, (left, right if same else right + lefts)), shape=(size, size))
-    return np.asarray(connected_components(graph, directed=False)[1][:lefts])
 
 
 def _dealt(reader: DatasetReader, groups: Array, recipe: ResplitRecipe) -> Array:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from workbench.comparison.matrix import MEASURED
 from workbench.comparison.names import METRICS, measure_of
+from workbench.data.clusters import relevant_clusters
 from workbench.errors import BadInput
 
 #: Queries handed to ir_measures at once: its dictionaries are large.
@@ -50,6 +51,8 @@ class Scores:
 
     queries: NDArray[np.int64]
     values: dict[str, NDArray[np.float64]]
+    #: (n,) numbers of the queries that share relevant documents.
+    clusters: NDArray[np.int64]
     #: Queries left out because nothing is judged relevant to them.
     unjudged: int
 
@@ -78,7 +81,8 @@ def score_run(
     names = {measure: metric for metric, measure in measures().items()}
     found = calculated(list(names), rows, ranked[judged], judgments)
     values = {metric: found[measure] for measure, metric in names.items()}
-    return Scores(rows, values, unjudged=len(queries) - len(rows))
+    clusters = relevant_clusters(rows, judgments)
+    return Scores(rows, values, clusters, unjudged=len(queries) - len(rows))
 
 
 def cut_scores(

@@ -17,7 +17,7 @@ from workbench.comparison.correlation import (
     measure,
 )
 from workbench.comparison.names import CORRELATIONS
-from workbench.comparison.significance import holm, verdict
+from workbench.comparison.significance import correct, verdict
 from workbench.errors import BadInput
 from workbench.evaluation.candidates import as_scorer
 from workbench.evaluation.measure import Progress, Stop
@@ -89,12 +89,12 @@ def pair_comparisons(scored: Sequence[ScoredPairs], seed: int) -> list[dict[str,
         compare_correlations(SPEARMAN, one.scores, first.scores, first.given, seed=seed)
         for one in others
     ]
-    corrected = holm([one.p_value for one in found])
+    corrected = correct([one.p_value for one in found])
     return [
         {
-            **result.row(one.name, first.name, SPEARMAN, p_holm),
+            **result.row(one.name, first.name, SPEARMAN, judged),
             "pairs": result.queries,
-            "verdict": verdict(result.delta, p_holm, result.queries, unit="pairs"),
+            "verdict": verdict(result.delta, judged.p_value, result.queries, unit="pairs"),
         }
-        for one, result, p_holm in zip(others, found, corrected, strict=True)
+        for one, result, judged in zip(others, found, corrected, strict=True)
     ]

@@ -16,7 +16,7 @@ from workbench.comparison.names import CORRELATIONS
 from workbench.comparison.significance import (
     Comparison,
     compare,
-    holm,
+    correct,
     second_stage_verdict,
     verdict,
 )
@@ -71,6 +71,7 @@ class Entry:
         """The entry in ``evaluate``'s JSON."""
         scores = self.measured.scores
         about: dict[str, Any] = {"model": self.name, "queries": len(scores.queries)}
+        about["clusters"] = len(np.unique(scores.clusters))
         about |= {
             "searched": self.searched,
             "evaluation_mode": self.evaluation_mode,
@@ -117,7 +118,8 @@ def comparisons(
     """Second stages against their first stage, the other models against the reference; those that
     were measured in another mode, against the first of theirs.
 
-    All of them are one family: what each is worth is judged by its p-value after Holm's correction.
+    All of them are one family: what each is worth is judged by its p-value after Holm's correction,
+    and the interval is widened with it. Queries that share relevant documents count as one.
     """
     named = {entry.name: entry for entry in entries}
     first = _first_of_each_mode(entries, reference)
@@ -131,17 +133,18 @@ def comparisons(
         result = _compare(entry.measured, against.measured, metric, seed)
         if result is not None:
             found.append((entry, against.name, result))
-    corrected = holm([result.p_value for _, _, result in found])
+    corrected = correct([result.p_value for _, _, result in found])
     return [
         {
-            **result.row(entry.name, against, metric, p_holm),
+            **result.row(entry.name, against, metric, judged),
             "queries": result.queries,
+            "clusters": result.clusters,
             "second_stage": bool(entry.against),
             "verdict": (second_stage_verdict if entry.against else verdict)(
-                result.delta, p_holm, result.queries
+                result.delta, judged.p_value, result.queries, clusters=result.clusters
             ),
         }
-        for (entry, against, result), p_holm in zip(found, corrected, strict=True)
+        for (entry, against, result), judged in zip(found, corrected, strict=True)
     ]
 
 
@@ -164,7 +167,7 @@ def _compare(one: Measured, other: Measured, metric: str, seed: int) -> Comparis
     if not len(mine):
         return None
     values, against = one.scores.values[metric][mine], other.scores.values[metric][theirs]
-    return compare(values, against, seed=seed)
+    return compare(values, against, seed=seed, clusters=one.scores.clusters[mine])
 
 
 # What an evaluation leaves on disk, as Parquet: the run, the metrics of each query, and the

@@ -9,7 +9,7 @@ import pytest
 
 from tests.workbench.comparison.exploring import evaluation, grounds
 from workbench.comparison.explore import Change, Pairing, changes, ordered, pairing
-from workbench.comparison.table import (
+from workbench.comparison.order import (
     ALL,
     COLUMNS,
     FIRST,

@@ -1,0 +1,1 @@
+"""Training that decides its own settings by measuring, and says when the base is as good."""
