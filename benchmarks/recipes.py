@@ -36,6 +36,8 @@ from numpy.typing import NDArray
 from benchmarks.run import run as run_command
 from benchmarks.sides import Row, number, spent, table, write_rows
 from benchmarks.training_quality import imported
+from workbench.comparison.significance import bootstrap_interval
+from workbench.data.clusters import relevant_clusters
 from workbench.evaluation.candidates import CandidateSet, freeze, rerank
 from workbench.evaluation.measure import measure, score
 from workbench.evaluation.pool import Pool, whole_pool
@@ -114,7 +116,7 @@ class Trial:
         self.reader = workspace.datasets.read(dataset)
         self.pool: Pool = whole_pool(self.reader, "test", max_queries=asked.queries)
         self.base = locate(workspace, workspace.models.ensure_packaged().name)
-        self.clusters = clusters(self.pool)
+        self.clusters = relevant_clusters(self.pool.queries, self.pool.judgments)
 
     def rows(self) -> list[Row]:
         """MAP and processor seconds of each recipe. The other side of MAP is the base (or the
@@ -128,7 +130,7 @@ class Trial:
                 rows.append(Row(f"{title}, {METRIC}", "", "more", [], note="failed"))
                 continue
             gain = one.values - one.against
-            low, high = clustered_interval(gain, self.clusters)
+            low, high = bootstrap_interval(gain, seed=0, clusters=self.clusters)
             note = f"gain {gain.mean():+.4f} [{low:+.4f}, {high:+.4f}]; {one.note}"
             value, against = float(one.values.mean()), float(one.against.mean())
             rows.append(Row(f"{title}, {METRIC}", "", "more", [value], [against], note))
@@ -241,36 +243,6 @@ def said(result: dict[str, Any]) -> str:
     said = "recommended" if result["recommended"] == result["model"] else "not recommended"
     p_value = result.get("p_value")
     return said if p_value is None else f"{said}, p = {p_value:.4f}"
-
-
-def clusters(pool: Pool) -> NDArray[np.int64]:
-    """A number for each judged query, (n,): the same for queries that share a relevant document,
-    or are joined by others that do."""
-    judged = [[at for at, grade in pool.judgments.get(int(one), {}).items() if grade > 0]
-              for one in pool.queries]  # fmt: skip
-    above: dict[int, int] = {}
-
-    def top(document: int) -> int:
-        while above.setdefault(document, document) != document:
-            document = above[document]
-        return document
-
-    for first, *others in filter(None, judged):
-        for other in others:
-            above[top(other)] = top(first)
-    return np.array([top(documents[0]) for documents in judged if documents], dtype=np.int64)
-
-
-def clustered_interval(
-    gains: Floats, groups: NDArray[np.int64], *, draws: int = 10_000, seed: int = 0
-) -> tuple[float, float]:
-    """The 95% percentile bootstrap interval of the mean of gains (n,), whole groups drawn."""
-    _, group = np.unique(groups, return_inverse=True)
-    sums, sizes = np.bincount(group, gains), np.bincount(group)
-    chance = np.random.default_rng(seed)
-    drawn = chance.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=draws)
-    low, high = np.quantile((drawn @ sums) / (drawn @ sizes), [0.025, 0.975])
-    return float(low), float(high)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,36 @@
-"""benchmarks/recipes.py: which queries are drawn together, and the interval that comes of it."""
+"""benchmarks/recipes.py: the rows it writes, without training."""
+
+import argparse
 
 import numpy as np
+import pytest
 
-from benchmarks.recipes import clustered_interval, clusters
-from workbench.evaluation.pool import Pool
-
-
-def test_queries_are_joined_by_the_documents_they_share() -> None:
-    judgments = {0: {7: 1}, 1: {7: 1, 8: 1}, 2: {8: 2, 9: 0}, 3: {9: 1}, 4: {9: 0}}
-    pool = Pool(np.arange(5), ["?"] * 5, judgments, 10, lambda: iter(()), lambda: np.arange(10))
-    found = clusters(pool).tolist()
-    assert len(found) == 4, "the last one has nothing relevant"
-    assert found[0] == found[1] == found[2] != found[3]
+from benchmarks.recipes import Found, Trial, said
 
 
-def test_an_interval_is_wider_where_queries_answer_together() -> None:
-    chance = np.random.default_rng(0)
-    gains = np.repeat(chance.normal(0.1, 1.0, size=50), 10)
-    alone = clustered_interval(gains, np.arange(500))
-    together = clustered_interval(gains, np.repeat(np.arange(50), 10))
-    assert together[1] - together[0] > 2 * (alone[1] - alone[0])
-    assert alone[0] < gains.mean() < alone[1]
+def trial(found: dict[str, Found | None]) -> Trial:
+    one = Trial.__new__(Trial)
+    one.dataset, one.asked = "data", argparse.Namespace(recipes=list(found))
+    one.clusters = np.repeat(np.arange(10), 2)
+    one._tried = found.__getitem__  # type: ignore[method-assign]
+    return one
+
+
+def test_rows_set_map_against_the_base_and_seconds_against_the_expert() -> None:
+    base = np.full(20, 0.5)
+    found = {
+        "expert": Found(base + 0.1, base, 100.0, "read at 256"),
+        "auto": Found(base + 0.25, base, 250.0, "recommended"),
+        "balanced": None,
+    }
+    expert, _, auto, seconds, failed = trial(found).rows()
+    assert expert.name == "data, expert, map@100" and expert.ratios == pytest.approx([1.2])
+    assert auto.theirs == [0.5] and auto.note == "gain +0.2500 [+0.2500, +0.2500]; recommended"
+    assert seconds.ours == [250.0] and seconds.ratios == [0.4]
+    assert not failed.ours and failed.note == "failed"
+
+
+def test_what_a_job_says_of_its_model_stands_in_the_note() -> None:
+    result = {"model": "tuned", "recommended": "tuned", "p_value": 0.01}
+    assert said(result) == "recommended, p = 0.0100"
+    assert said({"model": "tuned", "recommended": "base"}) == "not recommended"
