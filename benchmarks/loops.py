@@ -183,10 +183,9 @@ def our_trainer(workspace: Workspace, recipe: Any, folder: Path) -> Any:
     """Ours, with all that we write down at each step."""
     from workbench.models.locate import locate
     from workbench.models.precision import choose, pick_device
-    from workbench.training.callbacks import Guard, Recorder
+    from workbench.training.callbacks import Guard, Only, Recorder
     from workbench.training.distributed import ProcessGroup
     from workbench.training.loss import apply_method, keeping_for
-    from workbench.training.measure import Only
     from workbench.training.run import Run
 
     context: Any = Silent(workspace, folder)

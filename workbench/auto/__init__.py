@@ -1,1 +1,1 @@
-"""Training that decides its own settings by measuring, and says when the base is as good."""
+"""``train --preset auto``: what a run's settings are to be, decided by looking and measuring."""

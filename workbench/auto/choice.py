@@ -75,10 +75,10 @@ def choose(
     (name of a length -> (n,)).
 
     ``groups`` (n,): numbers of the folds, each candidate's values measured by a model that saw none
-    of the group's queries; with one split that was held out, those of :func:`deal`. ``clusters``
-    (n,): numbers of queries that share relevant documents. Of equally good candidates the one named
-    first is taken. Raises ValueError for lists of different lengths, and where there are not two
-    groups.
+    of the group's queries; with one split that was held out, groups that
+    :func:`workbench.auto.folds.deal` makes of it. ``clusters`` (n,): numbers of queries that share
+    relevant documents. Of equally good candidates the one named first is taken. Raises ValueError
+    for lists of different lengths, and where there are not two groups.
     """
     _refuse_uneven(bases, candidates, groups, clusters)
     names, lengths = list(candidates), list(bases)
@@ -107,25 +107,6 @@ def choose(
         ci95=_interval(sums[best], seed, draws),
         recommended=p_value < LEVEL and delta > 0,
     )
-
-
-def deal(clusters: NDArray[Any], count: int, *, seed: int) -> Ints:
-    """A group, 0 to ``count`` - 1, for each query: whole clusters, the groups as even as they go.
-
-    The largest cluster goes first, each to the group with the fewest queries; equal ones by chance.
-    Where there are fewer clusters than groups, or one holds more than half of the queries, single
-    queries are dealt: :func:`choose` stays valid, for it moves clusters as wholes.
-    """
-    cluster, sizes = np.unique(clusters, return_inverse=True, return_counts=True)[1:]
-    if len(sizes) < count or sizes.max() * 2 > len(cluster):
-        cluster, sizes = np.arange(len(cluster)), np.ones(len(cluster), np.int64)
-    order = np.random.default_rng(seed).permutation(len(sizes))
-    order = order[np.argsort(-sizes[order], kind="stable")]
-    group, filled = np.zeros(len(sizes), np.int64), np.zeros(count, np.int64)
-    for one in order.tolist():
-        group[one] = filled.argmin()
-        filled[group[one]] += sizes[one]
-    return np.asarray(group[cluster])
 
 
 def _refuse_uneven(

@@ -18,6 +18,7 @@ from workbench.errors import BadInput, BadRecipe, WorkbenchError
 from workbench.jobs.suggested import suggestions
 from workbench.model_kinds import MODEL_KINDS
 from workbench.recipes.base import Recipe
+from workbench.recipes.decided import started_from
 from workbench.recipes.describe import FieldSpec, describe
 from workbench.takeaway.push import TOKEN_VARIABLE
 from workbench.workspace import Workspace
@@ -247,24 +248,33 @@ def add_settings(
 
 
 def read_values(
-    args: argparse.Namespace, recipe: type[Recipe], before: dict[str, Any] | None = None
+    args: argparse.Namespace,
+    recipe: type[Recipe],
+    before: dict[str, Any] | None = None,
+    preset: str = "",
 ) -> dict[str, Any]:
-    """Recipe values from ``before``, file, preset, options and ``--set``; the later ones win."""
-    values: dict[str, Any] = dict(before or {})
+    """Recipe values from ``before``, file, preset, options and ``--set``; the later ones win.
+
+    ``preset``: the one that is taken where none is named.
+    """
+    start: dict[str, Any] = dict(before or {})
     if getattr(args, "recipe_file", None):
-        values.update(_read_file(Path(args.recipe_file)))
-    if getattr(args, "preset", None):
-        if args.preset not in recipe.presets:
+        start.update(_read_file(Path(args.recipe_file)))
+    if preset := getattr(args, "preset", None) or preset:
+        if preset not in recipe.presets:
             raise BadRecipe(
-                f"There is no preset '{args.preset}' here.",
+                f"There is no preset '{preset}' here.",
                 f"The presets are: {', '.join(recipe.presets)}.",
             )
-        values.update(recipe.presets[args.preset])
-    for name, value in vars(args).items():
-        if name.startswith(PREFIX):
-            values[name.removeprefix(PREFIX)] = value
+        start.update(recipe.presets[preset])
+    given = {
+        name.removeprefix(PREFIX): value
+        for name, value in vars(args).items()
+        if name.startswith(PREFIX)
+    }
     for setting in getattr(args, "settings", []):
-        values.update(_read_setting(setting, recipe))
+        given.update(_read_setting(setting, recipe))
+    values = started_from(recipe, start, given)
     return {name: _none_where_allowed(recipe, name, value) for name, value in values.items()}
 
 

@@ -25,6 +25,7 @@ from workbench.errors import BadInput, BadRecipe
 from workbench.jobs.suggested import suggestion
 from workbench.models.resolve import resolve
 from workbench.recipes.data import ImportRecipe
+from workbench.recipes.decided import AS_WRITTEN, AUTO
 from workbench.recipes.describe import FieldSpec, describe
 from workbench.recipes.evaluate import STEPS, MeasureRecipe
 from workbench.recipes.train import KINDS, TrainRecipe
@@ -145,7 +146,7 @@ def read_recipe(workspace: Workspace, args: argparse.Namespace) -> TrainRecipe:
             f"The run {args.clone} is of the kind {cloned.kind}, not {kind}.", "Leave --kind out."
         )
     before = cloned.model_dump(mode="json") if cloned else command.values if command else None
-    values = read_values(args, recipe, before=before)
+    values = read_values(args, recipe, before=before, preset=_usual_preset(args, recipe))
     if command is None:
         return recipe.read(values)
     _tell(command)
@@ -162,6 +163,14 @@ def read_recipe(workspace: Workspace, args: argparse.Namespace) -> TrainRecipe:
             )
         values["dataset"] = _import(workspace, command)
     return recipe.read(values)
+
+
+def _usual_preset(args: argparse.Namespace, recipe: type[TrainRecipe]) -> str:
+    """What is taken where no preset is named; nothing where something says how long to train."""
+    said = args.recipe_file or args.clone or args.from_command
+    if said or AUTO not in recipe.presets or typed(args).keys() & set(AS_WRITTEN):
+        return ""
+    return AUTO
 
 
 def _refuse_alone(args: argparse.Namespace) -> None:

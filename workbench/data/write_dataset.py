@@ -294,6 +294,8 @@ class Assembly:
             **finished.rows,
             "splits": finished.splits,
             **({"pair_splits": pairs} if pairs else {}),
+            # Of what is held out by us, who trains may use it again.
+            "carved": {name: count for name, count in finished.carved.items() if count},
             "problem_counts": dict(self.log.counts.most_common()),
             "problems_total": self.log.total,
             "set_aside": {

@@ -9,13 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import model_validator
 
 from workbench.comparison.names import deciding
 from workbench.extensions import OneOf
 from workbench.model_kinds import MODEL_KINDS, ModelKind
 from workbench.recipes import objectives
-from workbench.recipes.base import Devices, Fit, Numbers, OptionalPrompt, Recipe, advanced, setting
+from workbench.recipes.adapter import AdapterFields
+from workbench.recipes.base import Devices, Fit, Numbers, OptionalPrompt, advanced, setting
+from workbench.recipes.decided import AUTO_PRESET, SERVING, DecidedFields
 from workbench.recipes.fields import (
     Device,
     Precision,
@@ -34,56 +36,6 @@ _schedule = partial(advanced, group="schedule")
 _evaluation = partial(advanced, group="evaluation")
 _objective = partial(advanced, group="objective")
 _model = partial(advanced, group="model")
-
-# The fields of an adapter (LoRA: Hu et al. 2021) and of quantized weights below one (QLoRA).
-
-ADAPTED = ("lora", "qlora")
-QUANTIZED = ("qlora",)
-_adapter = partial(advanced, group="adapter", depends_on=("method", ADAPTED))
-#: A choice of numbers is kept as text: so the form, the command line and JSON all can give it.
-Bits = Annotated[Literal["4", "8"], BeforeValidator(str)]
-
-
-class AdapterFields(Recipe):
-    """Read where ``method`` is one of those above."""
-
-    lora_r: int = _adapter(
-        16, help="The adapter's rank: higher learns more and is larger.", ge=1, le=1024
-    )
-    lora_alpha: int = _adapter(
-        32, help="The adapter's output is scaled by alpha / rank.", ge=1, le=4096
-    )
-    lora_dropout: float = _adapter(
-        0.05, help="Dropout rate of the adapter's inputs.", ge=0.0, lt=1.0
-    )
-    target_modules: str = _adapter(
-        "all-linear",
-        help="Which layers get an adapter: all-linear, or names separated by commas (q_proj, "
-        "v_proj).",
-        max_length=500,
-    )
-    quantization_bits: Bits = _adapter(
-        "4",
-        help="Bits per frozen weight: 4 is smaller, 8 is closer to the original.",
-        depends_on=("method", QUANTIZED),
-    )
-    quantization_type: Literal["nf4", "fp4"] = _adapter(
-        "nf4",
-        help="The 4-bit number format; nf4 fits weights better (Dettmers et al. 2023).",
-        depends_on=("quantization_bits", ("4",)),
-    )
-    double_quantization: bool = _adapter(
-        True,
-        help="Quantizes the quantization constants too, which saves another 0.4 bits per weight.",
-        depends_on=("quantization_bits", ("4",)),
-    )
-    compute_dtype: Literal["auto", "fp32", "bf16", "fp16"] = _adapter(
-        "auto",
-        help="The data type in which 4-bit weights are multiplied; 'auto' takes bf16 if the run "
-        "computes in bf16, else fp32.",
-        depends_on=("quantization_bits", ("4",)),
-    )
-
 
 #: What scored pairs are judged by.
 SPEARMAN = "spearman"
@@ -201,6 +153,13 @@ class TrainRecipe(AdapterFields):
         help="Recomputes activations instead of storing them: less memory, about a third slower.",
         group="machine",
     )
+    average_weights: float = _schedule(
+        0.0,
+        help="The share of the last steps whose weights are averaged into the trained model; 0 "
+        "keeps the weights of one step.",
+        ge=0.0,
+        le=1.0,
+    )
     seed: int = seed(
         42, "Decides the order of the rows and everything else that is random.", "schedule"
     )
@@ -259,6 +218,11 @@ class TrainRecipe(AdapterFields):
         return MODEL_KINDS.get(self.kind)
 
     @property
+    def decides(self) -> tuple[str, ...]:
+        """What the run is to decide by measuring (:mod:`workbench.recipes.decided`)."""
+        return tuple(filter(None, str(getattr(self, "auto", "")).split(",")))
+
+    @property
     def quantizable(self) -> bool:
         """Whether models of its kind are trained by QLoRA."""
         return "qlora" in get_args(type(self).model_fields["method"].annotation)
@@ -300,16 +264,30 @@ class TrainRecipe(AdapterFields):
         return values
 
 
-class TrainEmbeddingRecipe(TrainRecipe):
+class TrainEmbeddingRecipe(DecidedFields, TrainRecipe):
     """Fine-tune an embedding model (bi-encoder) with in-batch and given negatives."""
 
     task: ClassVar[str] = "train-embedding"
     kind: ClassVar[str] = "embedding"
     objectives_of: ClassVar[str] = "embedding"
     presets: ClassVar[dict[str, dict[str, Any]]] = {
-        "quick": {"epochs": 1.0, "batch_size": 32, "learning_rate": 1e-4, "negatives": 0},
-        "balanced": {"epochs": 2.0, "batch_size": 32, "learning_rate": 5e-5, "negatives": 1},
+        "auto": AUTO_PRESET,
+        "quick": {
+            **SERVING,
+            "epochs": 1.0,
+            "batch_size": 32,
+            "learning_rate": 1e-4,
+            "negatives": 0,
+        },
+        "balanced": {
+            **SERVING,
+            "epochs": 2.0,
+            "batch_size": 32,
+            "learning_rate": 5e-5,
+            "negatives": 1,
+        },
         "thorough": {
+            **SERVING,
             "epochs": 5.0,
             "batch_size": 64,
             "learning_rate": 3e-5,

@@ -271,3 +271,11 @@ class Cadence(TrainerCallback):
         if patience and len(history) - 1 - best >= patience:
             self.stopped_early = state.global_step < state.max_steps
             control.should_save = control.should_training_stop = True
+
+
+class Only(Cadence):
+    """Steps and nothing else; stops between two of them when asked to."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        super().on_step_end(args, state, control)
+        control.should_save = control.should_evaluate = False

@@ -31,6 +31,9 @@ class Card:
     verdict: str
     dev_queries: int
     dev_documents: int
+    #: In how many folds these queries were measured by models that were trained without them; 0:
+    #: while the model trained, and the best checkpoint was chosen by them.
+    folds: int
     rows: int
     steps: int
     best_step: int
@@ -143,9 +146,19 @@ def _measured(card: Card) -> str:
     if SPEARMAN in card.after:
         where = f"{card.dev_queries:,} scored pairs of dev (correlation with their scores)"
     said = " ".join([*card.excluded, *lengths([card.contract.model_dump()])])
+    if card.folds:
+        where = f"{card.dev_queries:,} queries over up to {card.dev_documents:,} documents"
+        chosen = (
+            "Each query was measured by a model that was trained without it; this model was then "
+            "trained on all of them."
+        )
+    else:
+        chosen = (
+            "The best checkpoint was chosen by these, so compare on the test split before you "
+            "decide."
+        )
     lines = [
-        f"On {where}. {said} The best "
-        "checkpoint was chosen by these, so compare on the test split before you decide.",
+        f"On {where}. {said} {chosen}",
         "",
         f"| Metric |{first} {'Untrained' if staged else 'Original'} | Fine-tuned | Difference |",
         f"| --- |{' ---: |' if staged else ''} ---: | ---: | ---: |",

@@ -25,18 +25,10 @@ from workbench.recipes.base import how_many
 from workbench.recipes.evaluate import MeasureRecipe
 from workbench.recipes.train import TrainRecipe
 from workbench.training.budget import AROUND, plan
-from workbench.training.callbacks import Cadence
+from workbench.training.callbacks import Only
 from workbench.training.epoch import batching, steps
+from workbench.training.loop import go, look_up, set_up
 from workbench.training.run import Prepared, Run, Training
-from workbench.training.task import go, look_up, set_up
-
-
-class Only(Cadence):
-    """Steps and nothing else; stops between two of them when asked to."""
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        super().on_step_end(args, state, control)
-        control.should_save = control.should_evaluate = False
 
 
 class Stopwatch(TrainerCallback):

@@ -1,7 +1,7 @@
 """The flow of every training task, whatever the kind of model.
 
-Reads top to bottom: look everything up, measure before the first step, train, read the best
-checkpoint back, register it, say how it went.
+Reads top to bottom: look everything up, decide what is left to decide, measure before the first
+step, train, read the best checkpoint back, register it, say how it went.
 """
 
 import gc
@@ -12,21 +12,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from transformers import PrinterCallback, set_seed
+from transformers import set_seed
 
 from storage.records import Model
+from workbench.auto.run import Decided, decide
 from workbench.comparison.table import excluded
-from workbench.errors import BadInput, JobCancelled, WorkbenchError
+from workbench.errors import JobCancelled, WorkbenchError
 from workbench.evaluation.results import lengths_of
 from workbench.jobs.reporting import JobContext
 from workbench.models.contract import Contract
 from workbench.models.inspect import read_json
-from workbench.models.locate import LocalModel, locate, locate_folder
-from workbench.models.precision import choose, pick_device
+from workbench.models.locate import LocalModel, locate_folder
 from workbench.recipes.train import TrainRecipe
-from workbench.training.batches import Batching
-from workbench.training.budget import plan
-from workbench.training.callbacks import Cadence, Guard, Recorder, hint_for
+from workbench.training.averaging import Averaging, Blending
+from workbench.training.callbacks import Cadence
 from workbench.training.card import Card, write_card
 from workbench.training.checkpoints import (
     checkpoint_folder,
@@ -35,31 +34,22 @@ from workbench.training.checkpoints import (
     remove_unfinished,
 )
 from workbench.training.dev import BASELINE_FILE
-from workbench.training.distributed import ProcessGroup
-from workbench.training.epoch import steps, steps_of_epoch, unseen
+from workbench.training.epoch import steps
+from workbench.training.loop import go, look_up, set_up
 from workbench.training.loss import (
-    adapted_contract,
-    apply_method,
-    keeping_for,
     longer_note,
-    refuse_frozen,
-    share_note,
 )
-from workbench.training.prepare import early_stopping, idle
 from workbench.training.run import (
     CONFIG,
     FINAL,
-    RUNS,
     SUMMARY,
     Outcome,
-    Place,
     Prepared,
     Run,
     Trained,
     Training,
     write_config,
     write_json,
-    write_logs,
 )
 
 # After the last step: the best checkpoint is read back, checked, and becomes a model.
@@ -95,8 +85,9 @@ def read_back(run: Run, trained: Trained) -> dict[str, float]:
     return trained.best
 
 
-def register(run: Run, trained: Trained, outcome: Outcome) -> Model:
+def register(decided: Decided, trained: Trained, outcome: Outcome) -> Model:
     """The best checkpoint as a model of the workspace, and as ``output/final``."""
+    run = decided.run
     recipe, workspace = run.recipe, run.context.workspace
     # The name was free when the job was submitted; meanwhile somebody may have taken it.
     name = workspace.models.free_name(recipe.name or f"{run.base.name}-{recipe.dataset}")
@@ -112,8 +103,9 @@ def register(run: Run, trained: Trained, outcome: Outcome) -> Model:
         baseline_name=outcome.baseline_name,
         after=outcome.best,
         verdict=outcome.verdict,
-        dev_queries=run.dev.dev_task.queries if run.dev else 0,
-        dev_documents=run.dev.dev_task.documents if run.dev else 0,
+        dev_queries=outcome.queries,
+        dev_documents=outcome.documents,
+        folds=outcome.tested.folds if outcome.tested else 0,
         rows=trained.rows,
         steps=trained.steps,
         best_step=trained.best_step,
@@ -138,7 +130,7 @@ def register(run: Run, trained: Trained, outcome: Outcome) -> Model:
             path=folder.relative_to(workspace.home).as_posix(),
             base=run.base.name,
             contract=trained.contract.model_dump(mode="json"),
-            summary=_summary(run, trained, outcome),
+            summary={**_summary(run, trained, outcome), **decided.result()},
             verdict=outcome.verdict,
             job_id=run.context.job.id,
             created_at=time.time(),
@@ -169,6 +161,9 @@ def _summary(run: Run, trained: Trained, outcome: Outcome) -> dict[str, Any]:
         "baseline_name": outcome.baseline_name,
         "untrained": outcome.untrained,
         "best": outcome.best,
+        **outcome.evidence,
+        "dev_queries": outcome.queries,
+        "looks": trained.looks,
         "steps": trained.steps,
         "best_step": trained.best_step,
         "training_lengths": trained.lengths,
@@ -190,12 +185,14 @@ def train(recipe: Any, context: JobContext, training: Training) -> dict[str, Any
     bad data or an unusable model raise.
     """
     started = time.monotonic()
-    run = look_up(recipe, context, training)
+    run = look_up(recipe, context, training, measures=not recipe.decides)
+    decided = decide(run, training)
+    run = decided.run
     checkpoint = run.group.tell(lambda: _where_to_go_on(run))
-    start = training.start(recipe, run.base)
-    context.progress(0, None, "", "Loading the model")
-    outcome, loaded = _before(run, start)
-    trained = _train(run, training, start, loaded, checkpoint)
+    start = training.start(run.recipe, run.base)
+    run.context.progress(0, None, "", "Loading the model")
+    outcome, loaded = _before(decided, start)
+    trained = _train(decided, training, start, loaded, checkpoint)
     del loaded
     # The trainer and what it trained stand in circles of references; read_back loads another
     # model, which must not find the first one and its optimizer still in a GPU's memory.
@@ -203,12 +200,9 @@ def train(recipe: Any, context: JobContext, training: Training) -> dict[str, Any
     run.group.part()
     if not run.group.leads:
         return {}
-    best = read_back(run, trained)
-    context.progress(trained.steps, trained.steps, "steps", "Saving the model")
-    outcome = Outcome(
-        recipe.metric, outcome.baseline, outcome.untrained, best, outcome.baseline_name
-    )
-    model = register(run, trained, outcome)
+    outcome = _after(run, trained, outcome)
+    run.context.progress(trained.steps, trained.steps, "steps", "Saving the model")
+    model = register(decided, trained, outcome)
     result = {
         "job": context.job.id,
         "status": "succeeded",
@@ -220,49 +214,26 @@ def train(recipe: Any, context: JobContext, training: Training) -> dict[str, Any
         "baseline": outcome.baseline,
         "baseline_name": outcome.baseline_name,
         "untrained": outcome.untrained,
-        "best": best,
+        "best": outcome.best,
         "beats_base": outcome.beats_base,
+        **outcome.evidence,
         "verdict": outcome.verdict,
         "recommended": _recommended(run, outcome, model.name),
+        **decided.result(),
         "steps": trained.steps,
         "best_step": trained.best_step,
+        "looks": trained.looks,
         "rows": trained.rows,
         "rows_left_out": trained.left_out,
         **lengths_of(trained.contract),
         "training_lengths": trained.lengths,
         **(run.dev.excluding if run.dev else {}),
-        "dev_queries": run.dev.dev_task.queries if run.dev else 0,
+        "dev_queries": outcome.queries,
         "notes": list(trained.notes),
         "seconds": round(time.monotonic() - started, 3),
     }
     write_json(run.output / SUMMARY, result)
     return result
-
-
-def look_up(
-    recipe: TrainRecipe, context: JobContext, training: Training, *, measures: bool = True
-) -> Run:
-    """Data, base model, machine and (``measures``) dev task; nothing is loaded yet."""
-    workspace = context.workspace
-    reader = workspace.datasets.read(recipe.dataset, recipe.dataset_version)
-    base = locate(workspace, recipe.model, recipe.kind)
-    if recipe.method != "full" and base.base is not None:
-        raise BadInput(
-            f"'{base.name}' is an adapter itself; an adapter on an adapter cannot be saved.",
-            "Merge it into its base first, or train in full.",
-        )
-    place = Place(device := pick_device(recipe.device), choose(recipe.precision, device))
-    if place.precision == "fp16" and device == "cpu":
-        raise BadInput("Training in fp16 needs a GPU.", "Set precision to auto, bf16 or fp32.")
-    output = context.folder / "output"
-    output.mkdir(parents=True, exist_ok=True)
-    group = ProcessGroup.meet(device)
-    decided = dev = None
-    if measures:
-        decided = plan(reader, recipe, training.start(recipe, base), group.size)
-    if decided and group.leads:
-        dev = training.dev(decided.sizes.applied(recipe), context, reader, output, place)
-    return Run(recipe, context, reader, base, output, device, place.precision, dev, decided, group)
 
 
 def _where_to_go_on(run: Run) -> Path | None:
@@ -283,16 +254,18 @@ def _where_to_go_on(run: Run) -> Path | None:
     return folder
 
 
-def _before(run: Run, start: Contract) -> tuple[Outcome, Any]:
+def _before(decided: Decided, start: Contract) -> tuple[Outcome, Any]:
     """What was measured before the first step, and the model in full precision.
 
-    The model is None where training loads it anew, with its weights kept otherwise.
+    The model is None where training loads it anew, with its weights kept otherwise, and where
+    nothing is measured now.
     """
+    run = decided.run
     full = run.recipe.method == "full"
     # A fresh head or projection is drawn from the seed: the same one is measured and trained.
     set_seed(run.recipe.seed)
     if run.dev is None:
-        return Outcome(run.recipe.metric, {}, {}, {}, ""), None
+        return decided.outcome or Outcome.unmeasured(run.recipe.metric), None
     loaded = []
 
     def load() -> Any:
@@ -300,80 +273,45 @@ def _before(run: Run, start: Contract) -> tuple[Outcome, Any]:
         return loaded[0]
 
     baseline, untrained = run.dev.before(load)
-    outcome = Outcome(run.recipe.metric, baseline, untrained, {}, run.dev.dev_task.baseline_name)
+    task = run.dev.dev_task
+    about = (task.baseline_name, task.queries, task.documents)
+    outcome = Outcome(run.recipe.metric, baseline, untrained, {}, *about)
     return outcome, loaded[0] if full and loaded else None
 
 
+def _after(run: Run, trained: Trained, outcome: Outcome) -> Outcome:
+    """The same with what the best checkpoint is worth, as it was read back."""
+    best = read_back(run, trained)
+    return replace(outcome, best=best) if run.dev else outcome
+
+
 def _train(
-    run: Run, training: Training, start: Contract, loaded: Any, checkpoint: Path | None
+    decided: Decided, training: Training, start: Contract, loaded: Any, checkpoint: Path | None
 ) -> Trained:
     """The step loop. Leaves checkpoints and logs in the output folder."""
+    run = decided.run
     cadence = Cadence(run.recipe, run.context, run.group, run.plan)
     prepared, recorder, contract = set_up(run, training, start, loaded, cadence)
+    trainer = prepared.trainer
+    if run.recipe.average_weights:
+        trainer.add_callback(Averaging(run.recipe.average_weights, run.output))
+    if decided.blend != 1.0:
+        # Made now: a checkpoint to go on from is loaded into the model later.
+        trainer.add_callback(Blending(trainer.model, decided.blend))
     if run.group.leads:
         write_config(run.output, run.recipe, _resolved(run, prepared, contract))
-    go(run, prepared.trainer, recorder, checkpoint)
+    go(run, trainer, recorder, checkpoint)
     if cadence.cancelled:
-        state = prepared.trainer.state
+        state = trainer.state
         raise JobCancelled(
             f"Stopped at step {state.global_step} of {state.max_steps}; a checkpoint was saved.",
             "Resume the job to go on from there.",
         )
-    return _trained(run, prepared, cadence, contract)
+    return _trained(decided, prepared, cadence, contract)
 
 
-def set_up(
-    run: Run, training: Training, start: Contract, loaded: Any, cadence: Cadence
-) -> tuple[Prepared, Recorder, Contract]:
-    """The trainer, ready to go; ``loaded`` is the model where it is in memory already."""
-    recipe, context = run.recipe, run.context
-    set_seed(recipe.seed)
-    if loaded is None:
-        loaded = run.load(run.base, start, keeping_for(recipe, run.precision))
-    contract = training.contract(loaded, recipe, run.base.name)
-    contract = adapted_contract(contract, recipe, run.precision)
-    contract = contract.model_copy(
-        update={"kind": recipe.kind, "dataset_version": run.reader.version}
-    )
-    apply_method(loaded.model, recipe, run.base)
-    refuse_frozen(loaded.model)
-    recorder = Recorder(
-        context,
-        Guard(fp16=run.precision == "fp16", hint=hint_for(recipe.chosen_objective)),
-        run.output / RUNS,
-        samples_per_step=recipe.batch_size,
-        leads=run.group.leads,
-    )
-    set_seed(recipe.seed)
-    prepared = training.prepare(run, loaded.with_contract(contract), recorder, cadence)
-    _refuse_too_few(run, prepared)
-    recorder.samples_per_step = _samples_per_step(run, prepared.batching)
-    total = steps(recipe, prepared.batching)
-    looks = run.plan.looks(total) if run.plan else 0
-    without = idle(recipe, run.group.size) + early_stopping(recipe, looks)
-    unused = tuple(f"{one.message} {one.mend}" for one in without)
-    more = unseen(recipe, prepared.batching) + (run.plan.notes(total) if run.plan else ())
-    longer = longer_note(contract, prepared.lengths)
-    prepared = replace(prepared, notes=prepared.notes + more)
-    for note in longer + prepared.notes + share_note(loaded.model, recipe) + unused:
-        context.note(note)
-    # The recorder writes the log, in words.
-    prepared.trainer.remove_callback(PrinterCallback)
-    return prepared, recorder, contract
-
-
-def go(run: Run, trainer: Any, recorder: Recorder, checkpoint: Path | None = None) -> None:
-    """The trainer's own loop; whatever ends it, the logs are written."""
-    run.context.progress(0, None, "steps", "Training")
-    try:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    finally:
-        recorder.close()
-        if run.group.leads:
-            write_logs(run.output, trainer.state.log_history)
-
-
-def _trained(run: Run, prepared: Prepared, cadence: Cadence, contract: Contract) -> Trained:
+def _trained(decided: Decided, prepared: Prepared, cadence: Cadence, contract: Contract) -> Trained:
+    run = decided.run
     state = prepared.trainer.state
     best_step = state.best_global_step if run.plan else state.global_step
     prefix = "eval_"
@@ -384,8 +322,8 @@ def _trained(run: Run, prepared: Prepared, cadence: Cadence, contract: Contract)
         for name, value in entry.items()
         if name.startswith(prefix)
     }
-    notes = [*longer_note(contract, prepared.lengths), *prepared.notes]
-    if run.plan is None:
+    notes = [*decided.notes, *longer_note(contract, prepared.lengths), *prepared.notes]
+    if run.plan is None and decided.outcome is None:
         notes.append("The data set has no dev queries: the weights of the last step were saved.")
     if cadence.stopped_early:
         notes.append(f"Stopped early at step {state.global_step}: dev did not get better.")
@@ -400,23 +338,8 @@ def _trained(run: Run, prepared: Prepared, cadence: Cadence, contract: Contract)
         history,
         tuple(notes),
         prepared.lengths,
+        sum(prefix + run.recipe.metric in entry for entry in history),
     )
-
-
-def _samples_per_step(run: Run, made: Batching) -> int:
-    """Queries that one optimizer step sees on average, on all devices together."""
-    seen = len(made.rows) - made.left_out
-    return max(1, round(seen / steps_of_epoch(run.recipe, made)))
-
-
-def _refuse_too_few(run: Run, prepared: Prepared) -> None:
-    size, batch = run.group.size, run.recipe.batch_size
-    if size > 1 and len(prepared.rows) < batch * size:
-        raise BadInput(
-            f"{len(prepared.rows)} training rows do not fill a batch of {batch} on each of {size} "
-            "devices.",
-            "Lower batch_size, or train on fewer devices.",
-        )
 
 
 def _recommended(run: Run, outcome: Outcome, name: str) -> str:

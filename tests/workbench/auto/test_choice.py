@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from workbench.auto import choice
-from workbench.auto.choice import choose, deal
+from workbench.auto.choice import choose
+from workbench.auto.folds import deal
 
 RUNS = 1500
 #: What 5% may look like in so many runs: four standard errors more.
@@ -206,18 +207,3 @@ def test_what_cannot_be_compared_is_refused() -> None:
         choose({"128": values}, {}, groups, np.arange(6), seed=1)
     with pytest.raises(ValueError, match="two groups"):
         choose({"128": values}, {"last": values}, np.zeros(6), np.arange(6), seed=1)
-
-
-def test_clusters_are_dealt_whole_and_evenly() -> None:
-    sizes = np.random.default_rng(1).integers(1, 9, 60)
-    clusters = np.repeat(np.arange(60), sizes)
-    dealt = deal(clusters, 3, seed=4)
-    assert np.ptp(np.bincount(dealt)) <= 1
-    assert all(len(set(dealt[clusters == one].tolist())) == 1 for one in range(60))
-    assert (dealt == deal(clusters, 3, seed=4)).all()
-    assert (dealt != deal(clusters, 3, seed=5)).any()
-
-
-@pytest.mark.parametrize("clusters", [np.zeros(30), np.repeat([0, 1, 2, 3], [27, 1, 1, 1])])
-def test_single_queries_are_dealt_where_one_cluster_holds_most(clusters: np.ndarray) -> None:
-    assert np.bincount(deal(clusters, 3, seed=1)).tolist() == [10, 10, 10]

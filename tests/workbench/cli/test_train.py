@@ -14,6 +14,7 @@ from workbench.cli import train
 from workbench.cli.main import build_parser
 from workbench.cli.running import words
 from workbench.errors import BadInput, BadRecipe, ModelNotFound, WorkbenchError
+from workbench.recipes.decided import DECISIONS
 from workbench.recipes.train import TrainRecipe
 from workbench.recipes.train_kinds import TrainRerankerRecipe
 from workbench.workspace import Workspace
@@ -207,3 +208,29 @@ def test_presets_are_those_of_the_kind(workspace: Workspace) -> None:
     assert recipe(workspace, *pictures).learning_rate == 2e-3
     with pytest.raises(BadRecipe, match="no preset 'scratch'"):
         recipe(workspace, "--dataset", "d", "--preset", "scratch")
+
+
+def test_without_a_word_about_how_long_it_is_decided_by_measuring(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    assert recipe(workspace, "--dataset", "d").decides == DECISIONS
+    given = recipe(workspace, "--dataset", "d", "--learning-rate", "1e-4")
+    assert given.learning_rate == 1e-4 and "learning_rate" not in given.decides
+    assert "max_steps" in given.decides
+    for how in (["--epochs", "1"], ["--set", "max-steps=9"], ["--set", "batch_size=8"]):
+        made = recipe(workspace, "--dataset", "d", *how)
+        assert (made.decides, made.scheduler, made.average_weights) == ((), "linear", 0)
+    file = tmp_path / "recipe.json"
+    file.write_text('{"dataset": "d"}', encoding="utf-8")
+    assert recipe(workspace, "--recipe", str(file)).decides == ()
+    assert recipe(workspace, "--dataset", "d", "--preset", "quick").decides == ("serving_length",)
+    assert recipe(workspace, "--kind", "image-text", "--dataset", "d").epochs == 1.0
+
+
+def test_a_clone_decides_what_its_run_did(workspace: Workspace) -> None:
+    values = {"dataset": "d", "auto": "serving_length,learning_rate"}
+    job = workspace.store.jobs.insert(make.job("auto", task="train-embedding", recipe=values))
+    assert recipe(workspace, "--clone", job.id).decides == ("serving_length", "learning_rate")
+    given = recipe(workspace, "--clone", job.id, "--learning-rate", "1e-4")
+    assert given.decides == ("serving_length",)
+    assert recipe(workspace, "--clone", job.id, "--epochs", "3").decides == ()

@@ -117,3 +117,15 @@ def test_the_seed_decides_and_the_shares_are_obeyed(workspace: Workspace, tmp_pa
     assert everything(one) == everything(same)
     assert everything(one) != everything(other)
     assert result["splits"] == {"train": 55, "dev": 20, "test": 25}
+
+
+def test_what_was_carved_is_told_from_what_the_files_bring(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    rows = [{"query": f"q{i}", "pos": [f"p{i}"]} for i in range(100)]
+    train = lines(tmp_path / "train.jsonl", rows)
+    _, carved = bring(workspace, train)
+    assert carved.summary["carved"] == {"test": 10, "dev": 10}
+    dev = lines(tmp_path / "dev.jsonl", [{"query": f"d{i}", "pos": [f"p{i}"]} for i in range(5)])
+    _, brought = bring(workspace, train, dev)
+    assert brought.summary["carved"] == {"test": 10}

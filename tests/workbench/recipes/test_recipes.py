@@ -6,6 +6,7 @@ import pytest
 
 from workbench.errors import BadRecipe, NotFound
 from workbench.recipes.base import Recipe
+from workbench.recipes.decided import ALL, DECISIONS
 from workbench.recipes.describe import describe
 from workbench.recipes.train import TrainEmbeddingRecipe
 from workbench.reference import reference
@@ -27,7 +28,8 @@ def test_presets_are_valid_values(recipe: type[Recipe]) -> None:
     required = {s.name: "x" if s.kind != "list" else ["x"] for s in describe(recipe) if s.required}
     for values in recipe.presets.values():
         built = recipe.read({**required, **values})
-        assert {name: getattr(built, name) for name in values} == values
+        as_read = values | ({"auto": ",".join(DECISIONS)} if values.get("auto") == ALL else {})
+        assert {name: getattr(built, name) for name in values} == as_read
 
 
 def test_the_reference_page_equals_what_the_recipes_generate() -> None:

@@ -29,6 +29,8 @@ class FakeReader:
 
     def __init__(self, splits: Mapping[str, list[tuple[str, list[str], list[str]]]]) -> None:
         self.name, self.version = "pets", 1
+        self.summary: dict[str, Any] = {}
+        self.manifest = self.folder = None
         texts: dict[str, int] = {}
         self._queries: list[dict[str, Any]] = []
         self._judgments: list[dict[str, int]] = []

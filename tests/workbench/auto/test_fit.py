@@ -1,0 +1,124 @@
+"""Models trained in memory, and the average of their last weights."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.workbench.training.fakes import (
+    FakeContext,
+    FakeReader,
+    FakeWorkspace,
+    animal_splits,
+    save_tiny_model,
+)
+from workbench.auto.folds import Dealt, deal, judged_queries
+from workbench.errors import JobCancelled
+from workbench.recipes.train import TrainEmbeddingRecipe
+
+# Importing torch and sentence-transformers takes 6 to 11 s; each run after that about one.
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_model(tmp_path_factory.mktemp("base") / "tiny")
+
+
+def start(home: Path, **more: Any) -> FakeContext:
+    workspace = FakeWorkspace(home, FakeReader(animal_splits(dev=0)))
+    return FakeContext(workspace, home / "jobs" / "job", **more)
+
+
+def run_of(context: FakeContext, tiny: Path, **values: Any) -> Any:
+    """A run over two thirds of the training queries; the others judge."""
+    from dataclasses import replace
+
+    from workbench.training.embedding import EmbeddingTraining
+    from workbench.training.loop import look_up
+
+    settings: dict[str, Any] = {
+        "dataset": "pets", "model": str(tiny), "batch_size": 16, "max_steps": 12,
+        "learning_rate": 5e-3, "precision": "fp32", "device": "cpu",
+    }  # fmt: skip
+    recipe = TrainEmbeddingRecipe.read({**settings, **values})
+    run = look_up(recipe, context, EmbeddingTraining(), measures=False)  # type: ignore[arg-type]
+    rows = judged_queries(run.reader, "train")
+    fold = deal(rows, 3, seed=0)
+    dealt = Dealt(run.reader, rows[fold != 0], rows[fold == 0])
+    return replace(run, reader=dealt)
+
+
+def fitted(run: Any) -> Any:
+    from workbench.auto.fit import fit
+    from workbench.training.embedding import EmbeddingTraining
+
+    training = EmbeddingTraining()
+    return fit(run, training, training.start(run.recipe, run.base))
+
+
+def test_a_fold_learns_and_leaves_nothing_but_logs(tiny: Path, tmp_path: Path) -> None:
+    from workbench.evaluation.measure import measure
+    from workbench.evaluation.pool import dev_pool
+
+    context = start(tmp_path)
+    run = run_of(context, tiny, save_steps=2)
+    found = fitted(run)
+    assert (found.steps, found.rows) == (12, 64)
+    pool = dev_pool(run.reader, max_queries=None, max_documents=None, seed=0)
+    assert len(pool.queries) == 32
+    before = measure(run.load(run.base), pool).scores.means()["map@100"]
+    assert measure(found.loaded, pool).scores.means()["map@100"] > before + 0.2
+    assert found.loaded.contract == found.contract and found.contract.dataset == "pets"
+    assert list(context.folder.rglob("checkpoint-*")) == []
+    assert list(context.folder.rglob("*.safetensors")) == []
+
+
+def test_it_stops_between_two_steps(tiny: Path, tmp_path: Path) -> None:
+    context = start(tmp_path, cancel_at=2)
+    with pytest.raises(JobCancelled):
+        fitted(run_of(context, tiny))
+    assert [step for step, _ in context.of("train")] == [1, 2]
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_the_last_weights_are_averaged(method: str, tiny: Path, tmp_path: Path) -> None:
+    """Of runs of 4, 5 and 6 steps at a constant rate, which take the same steps."""
+    how = {"method": method, "scheduler": "constant", "warmup": 0.0, "seed": 3}
+
+    def trained(steps: int, share: float) -> dict[str, np.ndarray]:
+        context = start(tmp_path / f"{steps}-{share}")
+        run = run_of(context, tiny, max_steps=steps, average_weights=share, **how)
+        model = fitted(run).loaded.model
+        return {
+            name: one.detach().numpy().copy()
+            for name, one in model.named_parameters()
+            if one.requires_grad
+        }
+
+    each = [trained(steps, 0.0) for steps in (4, 5, 6)]
+    average = trained(6, 0.5)
+    assert set(average) == set(each[0])
+    assert all(("lora" in name) == (method == "lora") for name in average)
+    for name, value in average.items():
+        mean = np.mean([one[name] for one in each], axis=0)
+        assert np.allclose(value, mean, atol=1e-6), name
+    assert any(np.abs(average[name] - each[-1][name]).max() > 1e-4 for name in average)
+
+
+def test_a_part_says_which_one_it_is_and_goes_on_counting(tmp_path: Path) -> None:
+    from workbench.auto.fit import Part
+
+    context = start(tmp_path)
+    part = Part(context, "Fold 2 of 3", after=40)  # type: ignore[arg-type]
+    part.progress(1, 20, "steps", "Training")
+    part.metrics(1, "train", {"loss": 1.0})
+    part.note("said once for the job")
+    assert context.messages == ["Fold 2 of 3: Training"] and context.notes == []
+    assert context.rows == [(41, "train", {"loss": 1.0})]
+    part.forget_metrics_after(-1)
+    assert context.rows == []
+    context.cancelled = True
+    with pytest.raises(JobCancelled):
+        part.check_cancelled()

@@ -1,0 +1,86 @@
+"""What a run decides, and what a person decides instead."""
+
+import pytest
+
+from workbench.errors import BadRecipe
+from workbench.recipes.decided import ALL, DECISIONS, SERVING, given_by, started_from
+from workbench.recipes.describe import describe
+from workbench.recipes.train import KINDS, TrainEmbeddingRecipe
+
+
+def read(**values: object) -> TrainEmbeddingRecipe:
+    return TrainEmbeddingRecipe.read({"dataset": "d", **values})
+
+
+def started(preset: str, **given: object) -> TrainEmbeddingRecipe:
+    values = started_from(TrainEmbeddingRecipe, TrainEmbeddingRecipe.presets[preset], given)
+    return read(**values)
+
+
+def test_a_recipe_of_its_own_decides_nothing() -> None:
+    assert read().auto == "" and read().decides == ()
+
+
+def test_the_preset_auto_is_the_first_and_decides_all_that_is_not_given() -> None:
+    assert next(iter(TrainEmbeddingRecipe.presets)) == "auto"
+    assert started("auto").decides == DECISIONS
+    assert started("auto").average_weights > 0 and started("auto").scheduler == "cosine"
+    made = started("auto", learning_rate="1e-4")
+    assert made.learning_rate == 1e-4
+    assert made.decides == tuple(one for one in DECISIONS if one != "learning_rate")
+    assert read(auto=ALL, negatives=3).decides == tuple(o for o in DECISIONS if o != "negatives")
+
+
+@pytest.mark.parametrize("name", ["epochs", "max_steps", "batch_size"])
+@pytest.mark.parametrize("preset", list(TrainEmbeddingRecipe.presets))
+def test_how_long_to_train_given_by_a_person_runs_as_written(preset: str, name: str) -> None:
+    made = started(preset, **{name: 7})
+    assert made.auto == "" and getattr(made, name) == 7
+
+
+@pytest.mark.parametrize("preset", ["quick", "balanced", "thorough"])
+def test_the_other_presets_look_for_the_serving_length_alone(preset: str) -> None:
+    assert started(preset).decides == ("serving_length",)
+    assert started(preset, learning_rate=1e-4).decides == ("serving_length",)
+
+
+def test_what_was_decided_once_is_given_by_a_later_word() -> None:
+    before = read(auto="serving_length,learning_rate,blend").model_dump(mode="json")
+    values = started_from(TrainEmbeddingRecipe, before, {"learning_rate": 1e-4})
+    assert read(**values).decides == ("serving_length", "blend")
+    assert read(**started_from(TrainEmbeddingRecipe, before, {"auto": ""})).decides == ()
+
+
+@pytest.mark.parametrize("how", [{"objective": "cosent"}, {"devices": 2}, {"devices": "all"}])
+def test_scored_pairs_and_several_devices_run_as_written(how: dict[str, object]) -> None:
+    made = started("auto", **how)
+    assert made.auto == "" and made.epochs == 2.0
+    assert started("quick", **how).auto == "" and started("quick", **how).epochs == 1.0
+    assert started("auto", epochs=5, **how).epochs == 5
+
+
+def test_an_unknown_decision_is_refused() -> None:
+    with pytest.raises(BadRecipe, match="'weather' is none of serving_length"):
+        read(auto="weather")
+
+
+def test_what_a_form_shows_unchanged_does_not_count_as_given() -> None:
+    shown = {spec.name: spec.default for spec in describe(TrainEmbeddingRecipe)}
+    typed = {**shown, "dataset": "d", "learning_rate": "0.00005", "max_steps": "", "seed": 42.0}
+    assert given_by(typed, TrainEmbeddingRecipe) == {"dataset": "d"}
+    assert given_by({**typed, "learning_rate": 1e-4}, TrainEmbeddingRecipe) == {
+        "dataset": "d",
+        "learning_rate": 1e-4,
+    }
+
+
+def test_what_a_preset_filled_in_does_not_count_as_given() -> None:
+    quick = {**TrainEmbeddingRecipe.presets["quick"], "dataset": "d"}
+    assert given_by(quick, TrainEmbeddingRecipe, "quick") == {"dataset": "d"}
+    assert given_by({**quick, "epochs": 3}, TrainEmbeddingRecipe, "quick")["epochs"] == 3
+
+
+def test_kinds_that_nothing_is_decided_for_keep_their_presets() -> None:
+    for recipe in KINDS.values():
+        assert ("auto" in recipe.presets) == ("auto" in recipe.model_fields)
+    assert SERVING.items() <= TrainEmbeddingRecipe.presets["quick"].items()

@@ -1,0 +1,148 @@
+"""What a run's settings are to be, each with its reason. Torch-free.
+
+Rules where experience is better than measuring once more: how long to train, in which batches, at
+which rate. Their constants were found on public sets (docs/experiments.md), and on no person's own.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from workbench.plurals import counted
+
+#: By what a decision was made: a measurement on the data, a rule, or the person.
+By = Literal["measured", "rule", "you"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A setting, its value, and the reason in one sentence (or its part, without a full stop)."""
+
+    name: str
+    value: int | float | str | bool
+    reason: str
+    by: By
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+# How long to train, in steps: a small set needs more passes, a large one fewer.
+
+#: Passes over the training queries, within these bounds of steps.
+PASSES, FEWEST_STEPS, MOST_STEPS = 3, 60, 1500
+#: Up to so many training queries: the batch.
+BATCHES = ((300, 16), (2_000, 32))
+LARGE_BATCH = 64
+#: A batch in parts (GradCache) is one step of this size anyway.
+#: Width of the model's layers, up to which a rate holds for all of its weights.
+RATES = ((512, 5e-5), (896, 2e-5))
+WIDE_RATE = 1e-5
+#: An adapter's optimum lies about ten times higher (Biderman et al. 2024; Schulman 2025).
+ADAPTER = 10
+#: Decoders, whose adapters are trained far below a width's rate times ten.
+DECODER_ADAPTER_RATE = 1e-4
+#: The rate of full fine-tuning of decoders.
+DECODER_RATE = 1e-5
+
+#: Queries below which a difference between models cannot be told from luck.
+JUDGED = 20
+#: Below so many training queries models are trained without a third of them each, in so many folds.
+FOLDED, FOLDS = 2_000, 3
+#: Queries that judge where one split is held out: this share, within these bounds.
+HELD_OUT, FEWEST_HELD, MOST_HELD = 0.1, 200, 500
+#: Shares of the trained weights, the rest being the base's, that are compared: 1 is the trained
+#: model itself.
+BLENDS = (1.0, 0.75, 0.5)
+
+
+def steps(queries: int, batch: int) -> int:
+    """Optimizer steps of a run over so many training queries."""
+    return int(min(MOST_STEPS, max(FEWEST_STEPS, round(PASSES * queries / batch))))
+
+
+def max_steps(queries: int, batch: int) -> Decision:
+    """Of the run that trains on everything."""
+    found = steps(queries, batch)
+    about = f"{counted(queries, 'training query', 'training queries')} in batches of {batch}"
+    passes = PASSES * queries / batch
+    if found > passes:
+        why = f"at least {FEWEST_STEPS} steps, however few the queries: {about}"
+    elif found < math.floor(passes):
+        why = f"at most {MOST_STEPS:,} steps, however many the queries: {about}"
+    else:
+        why = f"about {PASSES} passes over {about}"
+    return Decision("max_steps", found, why, "rule")
+
+
+def batch_size(queries: int) -> Decision:
+    """Small sets learn more from more steps, large ones from more in-batch negatives."""
+    known = counted(queries, "training query", "training queries")
+    for most, size in BATCHES:
+        if queries < most:
+            why = f"{known}, fewer than {most:,}: smaller batches make more steps of them"
+            return Decision("batch_size", size, why, "rule")
+    why = f"{known}: a larger batch has more in-batch negatives"
+    return Decision("batch_size", LARGE_BATCH, why, "rule")
+
+
+def learning_rate(width: int, *, adapter: bool, decoder: bool) -> Decision:
+    """``width``: numbers in the model's vectors; 0 where that is not known."""
+    if decoder:
+        value = DECODER_ADAPTER_RATE if adapter else DECODER_RATE
+        why = "for a decoder's adapter" if adapter else "for all weights of a decoder"
+        return Decision("learning_rate", value, why, "rule")
+    value = next((rate for most, rate in RATES if width <= most), WIDE_RATE)
+    what = f"a model {width:,} wide" if width else "a model of unknown width"
+    if adapter:
+        why = f"for an adapter of {what}, {ADAPTER} times that of all its weights"
+        return Decision("learning_rate", round(value * ADAPTER, 10), why, "rule")
+    return Decision("learning_rate", value, f"for all weights of {what}", "rule")
+
+
+def negatives(given: int, asked: int) -> Decision:
+    """``given``: training queries that bring documents which do not answer them; ``asked``: how
+    many a recipe takes of them where it says nothing."""
+    if given:
+        known = counted(given, "training query brings", "training queries bring")
+        return Decision("negatives", max(1, asked), f"{known} documents that do not answer", "rule")
+    why = "the data gives none: the other documents of a batch are enough"
+    return Decision("negatives", 0, why, "rule")
+
+
+def held_out(queries: int) -> int:
+    """Queries that judge where one split is held out of so many."""
+    return int(min(MOST_HELD, max(FEWEST_HELD, round(HELD_OUT * queries))))
+
+
+# Within the time that a person gives.
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How a run is to be carried out: ``folds`` models that are measured (1: one split is held
+    out; 0: nothing is measured), and its steps as a share of what the rule wants."""
+
+    folds: int
+    share: float
+
+
+#: Measuring a fold, as a share of the time of its training.
+MEASURING = 0.4
+#: Steps are cut to this share before folds are given up.
+LEAST_SHARE = 0.5
+
+
+def effort(seconds: float | None, per_step: float, final: int, fold: int, folds: int) -> Effort:
+    """``seconds`` are left (None: no limit), ``per_step`` is what a step takes; ``final`` and
+    ``fold`` are the steps of the last training and of each fold's."""
+
+    def share(measured: int) -> float:
+        work = final + measured * fold * (1 + MEASURING)
+        return 1.0 if seconds is None else min(1.0, seconds / max(work * per_step, 1e-9))
+
+    if share(folds) >= LEAST_SHARE or not folds:
+        return Effort(folds, share(folds))
+    # With fewer steps still nothing is measured: something may be learnt all the same.
+    measured = 1 if share(1) >= LEAST_SHARE / 2 else 0
+    return Effort(measured, share(measured))

@@ -1,0 +1,152 @@
+"""Training and judging queries of one data set, dealt anew. Torch-free.
+
+Cross-validation keeps queries that share a relevant document in one fold, as scikit-learn's
+``GroupKFold`` does: a model that was trained on a document would else be judged by it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from workbench.data.reader import DatasetReader
+from workbench.data.splits import SPLITS
+
+Ints = NDArray[np.int64]
+
+#: The splits whose queries are dealt; test is never read.
+DEALT = ("train", "dev")
+#: What candidates that were found by the look are called.
+HARD = "hard"
+#: Clusters are kept whole where there are so many for each fold, and none has more than this share
+#: of the queries: folds are about as large as each other then.
+CLUSTERS_PER_FOLD, LARGEST_CLUSTER = 2, 0.5
+
+
+class Dealt(DatasetReader):
+    """The same version of a data set, with its train and dev queries dealt to these splits in
+    another way; rows keep their numbers, and test has none.
+
+    ``train`` and ``dev``: rows of queries; what is in neither is left out. ``hard``: more
+    candidates of dev queries by their row, best first. What reads queries and edges by position
+    (``edges``, ``page``, ``queries_between``) reads the whole data set as it is.
+    """
+
+    def __init__(
+        self,
+        source: DatasetReader,
+        train: Ints,
+        dev: Ints,
+        hard: Mapping[int, Sequence[int]] | None = None,
+    ) -> None:
+        self.name, self.summary = source.name, source.summary
+        self.manifest, self._folder = source.manifest, source.folder
+        self.source = source
+        self.rows: dict[str, Ints] = {
+            "train": np.sort(np.asarray(train, np.int64)),
+            "dev": np.sort(np.asarray(dev, np.int64)),
+            "test": np.zeros(0, np.int64),
+        }
+        self.hard = hard or {}
+
+    @property
+    def version(self) -> int:
+        return self.source.version
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        splits = {name: len(rows) for name, rows in self.rows.items()}
+        return {**self.source.counts, "queries": sum(splits.values()), "splits": splits}
+
+    def documents(self, start: int = 0, stop: int | None = None) -> pa.Table:
+        return self.source.documents(start, stop)
+
+    def iter_documents(self, batch: int = 10_000) -> Any:
+        return self.source.iter_documents(batch)
+
+    def documents_at(self, rows: Sequence[int], columns: list[str] | None = None) -> pa.Table:
+        return self.source.documents_at(rows, columns)
+
+    def queries(self, split: str | None = None) -> pa.Table:
+        parts = [self._queries_of(name) for name in self._chosen(split)]
+        return pa.concat_tables(parts)
+
+    def iter_queries(self, split: str | None = None) -> Any:
+        for name in self._chosen(split):
+            yield self._queries_of(name)
+
+    def judgments(self, split: str | None = None) -> pa.Table:
+        return self._edges_of(self.source.judgments, split)
+
+    def candidates(self, split: str | None = None) -> pa.Table:
+        found = self._edges_of(self.source.candidates, split)
+        if "dev" not in self._chosen(split) or not self.hard:
+            return found
+        more = [found, _hard(self.hard, self.rows["dev"], found.schema)]
+        return pa.concat_tables(more).sort_by("query")
+
+    def _queries_of(self, split: str) -> pa.Table:
+        tables = [self.source.queries(name) for name in DEALT]
+        table = _at(pa.concat_tables(tables), "row", self.rows[split])
+        at = table.column_names.index("split")
+        return table.set_column(at, "split", pa.array([split] * table.num_rows, pa.string()))
+
+    def _edges_of(self, read: Any, split: str | None) -> pa.Table:
+        table = pa.concat_tables([read(name) for name in DEALT])
+        rows = np.concatenate([self.rows[name] for name in self._chosen(split)])
+        return _at(table, "query", rows)
+
+    def _chosen(self, split: str | None) -> tuple[str, ...]:
+        return SPLITS if split is None else super()._chosen(split)
+
+
+def _at(table: pa.Table, column: str, rows: Ints) -> pa.Table:
+    """The table's lines whose query is one of these rows."""
+    return table.filter(pa.array(np.isin(table[column].to_numpy(), rows), pa.bool_()))
+
+
+def _hard(found: Mapping[int, Sequence[int]], queries: Ints, schema: pa.Schema) -> pa.Table:
+    """The hard candidates of these queries, ranked from 1 on."""
+    lines = [
+        {"query": query, "document": int(one), "origin": HARD, "rank": at}
+        for query in queries.tolist()
+        for at, one in enumerate(found.get(query, ()), start=1)
+    ]
+    return pa.Table.from_pylist(lines, schema=schema)
+
+
+def judged_queries(reader: DatasetReader, split: str) -> Ints:
+    """The rows of a split's queries that have a relevant document, ascending."""
+    judged = reader.judgments(split)
+    relevant = judged.filter(pc.greater_equal(judged["grade"], 1))
+    return np.unique(relevant["query"].to_numpy()).astype(np.int64)
+
+
+def deal(clusters: Ints, folds: int, seed: int) -> Ints:
+    """The fold (from 0 on) of each query (n,): all of a cluster in one, and folds about as large
+    as each other. By query where clusters are too few, or one of them holds most."""
+    names, place, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
+    random = np.random.default_rng(seed)
+    if len(names) < CLUSTERS_PER_FOLD * folds or sizes.max() > LARGEST_CLUSTER * len(clusters):
+        found: Ints = random.permutation(np.arange(len(clusters), dtype=np.int64) % folds)
+        return found
+    # The largest first, each to the fold that has least so far: what comes last evens out.
+    order = random.permutation(len(names))
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    held, fold = np.zeros(folds, np.int64), np.zeros(len(names), np.int64)
+    for cluster in order.tolist():
+        fold[cluster] = least = int(np.argmin(held))
+        held[least] += sizes[cluster]
+    chosen: Ints = fold[place]
+    return chosen
+
+
+def hold_out(clusters: Ints, wanted: int, seed: int) -> NDArray[np.bool_]:
+    """Which of the queries (n,) judge where there is one split: whole clusters by chance, until
+    there are ``wanted`` queries or hardly more; by query as :func:`deal`."""
+    parts = max(2, len(clusters) // max(1, wanted))
+    judging: NDArray[np.bool_] = deal(clusters, parts, seed) == 0
+    return judging

@@ -1,0 +1,133 @@
+"""What a training run decides by looking and measuring, and what a person decides instead.
+
+A preset fills in a recipe; what a person gives beside it stays as it is. The command line and the
+page both go through here, so that they start the same run.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, model_validator
+
+from workbench.recipes.base import Recipe, advanced
+from workbench.recipes.describe import describe
+from workbench.recipes.objectives import OBJECTIVES
+
+#: Names of decisions. All but the first and the last are fields of the recipe.
+DECISIONS = (
+    "serving_length",
+    "passage_max_len",
+    "max_steps",
+    "batch_size",
+    "learning_rate",
+    "negatives",
+    "blend",
+)
+#: In a recipe that is being written: whatever a person does not give. A recipe that was read says
+#: the names.
+ALL = "all"
+#: With one of these given by a person, a run is as written: nothing is measured to decide by.
+AS_WRITTEN = ("epochs", "max_steps", "batch_size")
+#: The preset that is taken where nothing is said, and what it sets besides.
+AUTO = "auto"
+AUTO_PRESET: dict[str, Any] = {"auto": ALL, "scheduler": "cosine", "average_weights": 0.33}
+#: What the other presets decide by measuring.
+SERVING: dict[str, Any] = {"auto": "serving_length"}
+#: Of a run that nothing can be decided for although it was asked for.
+_INSTEAD: dict[str, Any] = {"epochs": 2.0}
+
+
+def _names(text: str) -> str:
+    names = [one.strip() for one in text.split(",") if one.strip()]
+    if unknown := [one for one in names if one not in DECISIONS]:
+        raise ValueError(f"'{unknown[0]}' is none of {', '.join(DECISIONS)}")
+    return ",".join(dict.fromkeys(names))
+
+
+class DecidedFields(Recipe):
+    """Of kinds whose settings can be decided by measuring."""
+
+    auto: Annotated[str, AfterValidator(_names)] = advanced(
+        "",
+        help="Which settings are decided by looking at the data and measuring, with commas "
+        "between them: serving_length, passage_max_len, max_steps, batch_size, learning_rate, "
+        "negatives, blend; 'all' decides those that are not given, empty trains as written.",
+        group="schedule",
+        max_length=500,
+    )
+    minutes: float | None = advanced(
+        None,
+        help="About how long the whole run may take, where its steps are decided by measuring; "
+        "empty sets no limit.",
+        group="schedule",
+        gt=0,
+        le=100_000,
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _what_is_decided(cls, values: Any) -> Any:
+        """'all' becomes the names of what is not given; a run that cannot decide is as written."""
+        if not isinstance(values, dict) or not values.get("auto"):
+            return values
+        asked = str(values["auto"])
+        if _cannot(values):
+            whole = asked == ALL or "max_steps" in asked
+            return {**(_INSTEAD if whole else {}), **values, "auto": ""}
+        if asked != ALL:
+            return values
+        return {**values, "auto": ",".join(left_to_decide(DECISIONS, values))}
+
+
+def _cannot(values: Mapping[str, Any]) -> bool:
+    """Scored pairs, and several devices: they are trained as written."""
+    objective = str(values.get("objective", ""))
+    pairs = objective in OBJECTIVES and OBJECTIVES.get(objective).rows == "pairs"
+    return pairs or str(values.get("devices") or "1").strip() != "1"
+
+
+def left_to_decide(decided: Collection[str], given: Collection[str]) -> list[str]:
+    """Of these decisions those that a person who gives these fields leaves to the run."""
+    if any(name in given for name in AS_WRITTEN):
+        return []
+    return [name for name in decided if name not in given]
+
+
+def started_from(
+    recipe: type[Recipe], before: Mapping[str, Any], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The values of a recipe that a person starts from a preset, a file or an earlier run
+    (``before``) and gives some fields of (``given``): these are not decided any more.
+
+    Raises nothing: the recipe reads the values.
+    """
+    values = {**before, **given}
+    asked = before.get("auto")
+    if "auto" in recipe.model_fields and asked and "auto" not in given:
+        decided = DECISIONS if asked == ALL else str(asked).split(",")
+        values["auto"] = ",".join(left_to_decide(decided, given))
+    return values
+
+
+def given_by(values: Mapping[str, Any], recipe: type[Recipe], preset: str = "") -> dict[str, Any]:
+    """Of a whole form's values those that a person gave: what differs from what the form showed,
+    which is the preset's value, else the default.
+
+    A form sends all of its fields, so a value that equals the one shown does not count as given:
+    who wants exactly that rate to be theirs writes it on the command line.
+    """
+    shown = {spec.name: spec.default for spec in describe(recipe)}
+    shown |= recipe.presets.get(preset, {})
+    return {name: value for name, value in values.items() if not _same(value, shown.get(name))}
+
+
+def _same(value: Any, shown: Any) -> bool:
+    """Whether a field still holds what was shown: numbers by their value, however written."""
+    if value in (None, "") and shown in (None, ""):
+        return True
+    if isinstance(shown, int | float) and not isinstance(shown, bool):
+        try:
+            return float(value) == float(shown)
+        except (TypeError, ValueError):
+            return False
+    return bool(value == shown or str(value) == str(shown))

@@ -1,0 +1,118 @@
+# ruff: noqa: ARG002 - the trainer calls these by name, with everything it has.
+"""What becomes of a run's weights after its last step, before they are saved: the average of the
+last steps', and a blend with those from before the first.
+
+Where a run is short its last step is a matter of chance; the average of the last ones lies nearer
+to the middle of what they go around (Polyak and Juditsky 1992; Izmailov et al. 2018). A point
+between trained weights and the base's often keeps what the base knew at little cost on what was
+learnt (WiSE-FT: Wortsman et al. 2022).
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainerCallback
+
+#: Weights that are trained, by name.
+Weights = dict[str, torch.Tensor]
+#: The half of an adapter's product that begins at random. The other begins at zero, so a share of
+#: the adapter is that share of the other.
+_RANDOM_HALF = ("lora_A.", "lora_embedding_A.")
+
+
+def trained_weights(model: Any) -> Weights:
+    """The weights that are trained, copied."""
+    named = model.named_parameters()
+    return {name: one.detach().clone() for name, one in named if one.requires_grad}
+
+
+def put_between(model: Any, start: Weights, tuned: Weights, ratio: float) -> None:
+    """Give the model ``ratio`` of the way from ``start`` to ``tuned``, in place."""
+    with torch.no_grad():
+        for name, one in model.named_parameters():
+            if name not in tuned:
+                continue
+            if ratio == 1.0 or any(half in name for half in _RANDOM_HALF):
+                one.copy_(tuned[name])
+            else:
+                one.copy_(torch.lerp(start[name].float(), tuned[name].float(), ratio))
+
+
+class Blending(TrainerCallback):
+    """After the last step the model is so far (``ratio``) from what it is now, before the first.
+
+    Made before training begins, also where it goes on from a checkpoint; called after
+    :class:`Averaging`.
+    """
+
+    def __init__(self, model: Any, ratio: float) -> None:
+        self.start = trained_weights(model)
+        self.ratio = ratio
+
+    def on_step_end(self, args: Any, state: Any, control: Any, model: Any, **_: Any) -> None:
+        if state.global_step >= state.max_steps:
+            put_between(model, self.start, trained_weights(model), self.ratio)
+
+
+#: In the run's output folder: what is averaged so far, of a run that was interrupted.
+AVERAGE = "average.pt"
+
+
+class Averaging(TrainerCallback):
+    """Sums the weights that are trained, after each of the last steps; after the very last one the
+    model has their mean, before it is saved.
+
+    ``share`` of the steps. ``output``: where a run that saves checkpoints keeps the sum beside
+    them, so that one that is resumed has the same average; None keeps nothing.
+    """
+
+    def __init__(self, share: float, output: Path | None = None) -> None:
+        self.share = share
+        self.path = output / AVERAGE if output else None
+        self.sums: Weights = {}
+        self.count = 0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if self.path is None or not self.path.is_file():
+            return
+        kept = torch.load(self.path, weights_only=True)
+        if kept["step"] == state.global_step:
+            self.sums, self.count = kept["sums"], kept["count"]
+        else:
+            self.path.unlink()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, model: Any, **_: Any) -> None:
+        if state.global_step <= first(self.share, state.max_steps):
+            return
+        trained = {name: one for name, one in model.named_parameters() if one.requires_grad}
+        with torch.no_grad():
+            for name, one in trained.items():
+                value = one.detach().float()
+                if name in self.sums:
+                    self.sums[name] += value.to(self.sums[name].device)
+                else:
+                    self.sums[name] = value.clone()
+            self.count += 1
+            if state.global_step >= state.max_steps:
+                for name, one in trained.items():
+                    one.copy_(self.sums[name] / self.count)
+                self.sums = {}
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if self.path is None or not self.sums:
+            return
+        beside = self.path.with_suffix(".new")
+        kept = {"step": state.global_step, "count": self.count, "sums": self.sums}
+        torch.save(kept, beside)
+        beside.replace(self.path)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if self.path is not None and state.global_step >= state.max_steps:
+            self.path.unlink(missing_ok=True)
+
+
+def first(share: float, steps: int) -> int:
+    """After how many steps averaging begins; the last step's weights are always in it."""
+    return min(steps - 1, math.floor(steps * (1 - share)))
