@@ -133,6 +133,17 @@ BENCHMARKS = {
             ),
         ),
         Benchmark(
+            "recipes",
+            "recipes.py",
+            "MAP on test and processor time of the presets and of an expert's script",
+            30,
+            (),
+            (
+                *("--epochs", "0.01", "--rows", "32", "--queries", "5", "--lengths", "32"),
+                *("--recipes", "expert", "balanced"),
+            ),
+        ),
+        Benchmark(
             "encoding",
             "encoding_speed.py",
             "texts, single questions and serving against plain sentence-transformers in fp32",
