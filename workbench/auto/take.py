@@ -18,7 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.auto.look import CLEAR, FORMAT, Look, Trial
-from workbench.auto.look_pool import RELEVANT, Ground, ground, hard_negatives, hardest, sampled
+from workbench.auto.look_pool import (
+    RELEVANT,
+    SPLITS,
+    Ground,
+    ground,
+    hard_negatives,
+    hardest,
+    sampled,
+)
 from workbench.auto.readable import Counts, Tokens, language_of, spread_rows, tokens_of
 from workbench.auto.reading_once import AtLengths, Memory, ReadingOnce
 from workbench.comparison.names import HEADLINE
@@ -264,7 +272,8 @@ class _Texts:
         if counter is None:
             return cls(None, None, None, contract.passage_max_len, language)
         tokens, positions = counter
-        asked = [text for split in ("train", "dev") for text in _some_texts(reader, split)]
+        every = [text for split in SPLITS for text in reader.queries(split)["text"].to_pylist()]
+        asked = [every[row] for row in spread_rows(len(every))]
         documents, counts = tokens_of(tokens, held, contract.document_prompt)
         queries, _ = tokens_of(tokens, asked, contract.query_prompt)
         return cls(queries, documents, counts, positions, language)
@@ -274,8 +283,3 @@ class _Texts:
         if self.counts is None:
             return float(length)
         return float(np.minimum(self.counts, length).mean())
-
-
-def _some_texts(reader: DatasetReader, split: str) -> list[str]:
-    texts = reader.queries(split)["text"]
-    return texts.take(spread_rows(len(texts))).to_pylist() if len(texts) else []
