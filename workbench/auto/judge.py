@@ -33,7 +33,7 @@ class Judged:
     #: (n,) rows of the judging queries.
     queries: Ints
     base: Values
-    candidates: dict[float, Values]
+    candidates: Mapping[float, Values]
     #: Documents that were searched, steps that were taken, and what one took.
     documents: int
     steps: int
@@ -42,7 +42,8 @@ class Judged:
     def write(self, path: Path) -> None:
         """In one file, so that a job that is resumed has it."""
         arrays: dict[str, Any] = {"queries": self.queries}
-        for name, values in {"base": self.base, **self.candidates}.items():
+        each = [("base", self.base), *((str(at), one) for at, one in self.candidates.items())]
+        for name, values in each:
             arrays |= {f"{name}|{metric}": one for metric, one in values.items()}
         about = {
             "documents": self.documents,

@@ -19,7 +19,7 @@ from workbench.data.text_counts import ODD_KINDS, odd_kind
 from workbench.data_check.checked import Array, CheckedVersion, everywhere, queries_of
 from workbench.data_check.report import EXAMPLES, Example, Finding, Fix, Severity
 from workbench.models.contract import Contract
-from workbench.models.resolve import resolve
+from workbench.models.resolve import ResolvedModel, resolve
 from workbench.plurals import counted
 
 #: No limit: every text's own number of tokens is asked for.
@@ -95,9 +95,8 @@ def cut_pairs(data: CheckedVersion) -> Iterator[Finding]:
 def _tokenizer(data: CheckedVersion) -> tuple["TokenCounter", int, Contract] | None:
     """What counts tokens, the model's own longest text, and its prompts."""
     model = resolve(data.context.workspace, data.recipe.tokenizer)
-    base = model.base or model
-    shape = read_shape(Path(base.source)) if base.local else None
-    if shape is None or shape.tokenizer is None:
+    found = counter_of(model)
+    if found is None:
         said = (
             f"Truncated texts were not checked: '{model.name}' has no tokenizer file on this "
             "machine."
@@ -105,7 +104,17 @@ def _tokenizer(data: CheckedVersion) -> tuple["TokenCounter", int, Contract] | N
         if said not in data.notes:
             data.notes.append(said)
         return None
-    return TokenCounter(shape.tokenizer), shape.positions or _ALL, model.contract or Contract()
+    return *found, model.contract or Contract()
+
+
+def counter_of(model: ResolvedModel) -> tuple["TokenCounter", int] | None:
+    """What counts a model's tokens, and the most that it has positions for; None where no
+    tokenizer's file is on this machine."""
+    base = model.base or model
+    shape = read_shape(Path(base.source)) if base.local else None
+    if shape is None or shape.tokenizer is None:
+        return None
+    return TokenCounter(shape.tokenizer), shape.positions or _ALL
 
 
 def _queries(data: CheckedVersion, tokens: Array, limit: int) -> Iterator[Finding]:
@@ -211,7 +220,8 @@ class TokenCounter:
         # The file may bring its own cut and padding.
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self._special = self._tokenizer.num_special_tokens_to_add(False)
+        #: Special tokens of each text.
+        self.special: int = self._tokenizer.num_special_tokens_to_add(False)
         self._known: dict[str, int] | None = {"": 0} if splits_at_spaces(self._tokenizer) else None
 
     def longer(self, texts: list[str], prompt: str, limit: int) -> Array:
@@ -231,13 +241,33 @@ class TokenCounter:
         split = [text.split(" ") for text in texts]
         fresh = list(set().union(*split).difference(known))
         known.update(zip(fresh, self._ask(fresh, special=False), strict=True))
-        counts = [self._special + sum(map(known.__getitem__, words)) for words in split]
+        counts = [self.special + sum(map(known.__getitem__, words)) for words in split]
         for word in fresh:
             if len(word) > _LONG_WORD:  # Hardly comes again, and there may be many.
                 del known[word]
         if len(known) > _WORDS:
             self._known = {"": 0}
         return counts
+
+    def unknown(self, texts: list[str]) -> tuple[Array, Array]:
+        """Of each text (n,) its tokens, special ones included, and how many of them are unknown
+        to the model. A tokenizer that falls back to bytes knows everything."""
+        with _on_all_cores():
+            found = self._tokenizer.encode_batch_fast(texts, add_special_tokens=True)
+        lengths = np.array([len(one) for one in found], np.int64)
+        missing = self._unknown_token()
+        if missing is None:
+            return lengths, np.zeros(len(texts), np.int64)
+        return lengths, np.array([one.ids.count(missing) for one in found], np.int64)
+
+    def _unknown_token(self) -> int | None:
+        """The number of the token that stands for what is not known."""
+        model = self._tokenizer.model
+        if type(model).__name__ == "Unigram":
+            described: int | None = json.loads(model.__getstate__())["unk_id"]
+            return described
+        token = getattr(model, "unk_token", None)
+        return None if token is None else self._tokenizer.token_to_id(token)
 
     def _ask(self, texts: list[str], *, special: bool) -> list[int]:
         with _on_all_cores():

@@ -167,6 +167,10 @@ class CachedEncoder(_Cached):
     def dimensions(self) -> int:
         return int(self.how["dimensions"])
 
+    def with_contract(self, contract: Contract) -> "CachedEncoder":
+        """The same model used otherwise, with what it gave when it was used so before."""
+        return CachedEncoder(self.model.with_contract(contract), self.cache, self.name, self.how)
+
     def encode(
         self,
         texts: list[str],

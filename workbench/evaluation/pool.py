@@ -99,6 +99,13 @@ def whole_pool(
         if judged_only
         else _fewer(reader.queries(split), max_queries, seed)
     )
+    return over_corpus(reader, queries, judgments, exclude)
+
+
+def over_corpus(
+    reader: DatasetReader | Turned, queries: Any, judgments: Judgments, exclude: str = AUTO
+) -> Pool:
+    """These queries (a table with row, id and text) against all documents of the data set."""
     own, own_relevant = own_documents(reader, queries, judgments, exclude)
     return Pool(
         queries=queries["row"].to_numpy().astype(np.int64),
@@ -152,7 +159,7 @@ def dev_pool(
     queries = _judged_queries(reader, split, judgments, max_queries, seed)
     rows = queries["row"].to_numpy().astype(np.int64)
     chosen = _pool_documents(reader, split, rows, judgments, max_documents, seed)
-    return _pool_over(reader, queries, judgments, chosen, exclude)
+    return over_documents(reader, queries, judgments, chosen, exclude)
 
 
 def small_pool(reader: DatasetReader, split: str, *, queries: int, documents: int) -> Pool:
@@ -173,7 +180,7 @@ def small_pool(reader: DatasetReader, split: str, *, queries: int, documents: in
         query: {one: grade for one, grade in judgments[query].items() if one in there}
         for query in rows.tolist()
     }
-    return _pool_over(reader, asked, inside, chosen, AUTO)
+    return over_documents(reader, asked, inside, chosen, AUTO)
 
 
 def _few_judged(rows: Rows, judgments: Judgments, most: int) -> Judgments:
@@ -190,8 +197,8 @@ def _few_judged(rows: Rows, judgments: Judgments, most: int) -> Judgments:
     return found
 
 
-def _pool_over(
-    reader: DatasetReader, queries: Any, judgments: Judgments, chosen: Rows, exclude: str
+def over_documents(
+    reader: DatasetReader, queries: Any, judgments: Judgments, chosen: Rows, exclude: str = AUTO
 ) -> Pool:
     """These queries (a table with row, id and text) against the documents at the chosen rows."""
     table = reader.documents_at(chosen.tolist())

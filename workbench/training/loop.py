@@ -48,12 +48,18 @@ def look_up(
     output = context.folder / "output"
     output.mkdir(parents=True, exist_ok=True)
     group = ProcessGroup.meet(device)
-    decided = dev = None
-    if measures:
-        decided = plan(reader, recipe, training.start(recipe, base), group.size)
-    if decided and group.leads:
-        dev = training.dev(decided.sizes.applied(recipe), context, reader, output, place)
-    return Run(recipe, context, reader, base, output, device, place.precision, dev, decided, group)
+    run = Run(recipe, context, reader, base, output, device, place.precision, None, None, group)
+    return with_dev(run, training) if measures else run
+
+
+def with_dev(run: Run, training: Training) -> Run:
+    """The run with its dev task, where there is a dev to measure."""
+    decided = plan(run.reader, run.recipe, training.start(run.recipe, run.base), run.group.size)
+    if decided is None or not run.group.leads:
+        return replace(run, plan=decided)
+    sized, place = decided.sizes.applied(run.recipe), Place(run.device, run.precision)
+    dev = training.dev(sized, run.context, run.reader, run.output, place)
+    return replace(run, dev=dev, plan=decided)
 
 
 def set_up(

@@ -216,12 +216,31 @@ class Trained:
     history: list[dict[str, Any]]
     notes: tuple[str, ...]
     lengths: dict[str, int]
+    #: How often it was measured on dev while it trained: the best of them was taken.
+    looks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """A one-sided test of the trained model against the original, on queries that were not trained
+    on: ``groups`` of them share relevant documents, and ``folds`` models were measured."""
+
+    p_value: float
+    #: Of the difference, by the metric.
+    ci95: tuple[float, float]
+    better: bool
+    groups: int
+    folds: int
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How the run compares: ``baseline`` is what must be beaten, ``untrained`` the model before
-    the first step (the same thing for embedding models), ``best`` the chosen checkpoint."""
+    the first step (the same thing for embedding models), ``best`` the chosen checkpoint.
+
+    Where ``tested``, these are means over queries that each were measured by a model which was
+    trained without them. All are empty where nothing was measured.
+    """
 
     metric: str
     baseline: dict[str, float]
@@ -229,10 +248,22 @@ class Outcome:
     best: dict[str, float]
     #: 'the original', or the first stage by name.
     baseline_name: str
+    #: By so many queries over so many documents.
+    queries: int = 0
+    documents: int = 0
+    tested: Tested | None = None
+
+    @classmethod
+    def unmeasured(cls, metric: str) -> "Outcome":
+        """Of a run without queries to measure on."""
+        return cls(metric, {}, {}, {}, "")
 
     @property
     def beats_base(self) -> bool | None:
-        """Whether the best checkpoint beats the baseline; None where nothing was measured."""
+        """Whether the model is better than the baseline: by the test where one was made, else the
+        best checkpoint by its value. None where nothing was measured."""
+        if self.tested:
+            return self.tested.better
         return self.best[self.metric] > self.baseline[self.metric] if self.best else None
 
     @property
@@ -242,7 +273,22 @@ class Outcome:
             return ""
         if not self.beats_base:
             return "no-better" if self.baseline_name == ORIGINAL else "below-first-stage"
+        if self.tested:
+            return ""
         return "" if self.best[self.metric] > self.untrained[self.metric] else "no-better"
+
+    @property
+    def evidence(self) -> dict[str, Any]:
+        """What a result says of the test; null where none was made."""
+        tested = self.tested
+        if tested is None:
+            return {"p_value": None, "ci95": None}
+        return {
+            "p_value": tested.p_value,
+            "ci95": list(tested.ci95),
+            "groups": tested.groups,
+            "folds": tested.folds,
+        }
 
 
 # The first stage of kinds that order candidates: its model, and the dev task.

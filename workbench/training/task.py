@@ -1,19 +1,21 @@
 """The flow of every training task, whatever the kind of model.
 
-Reads top to bottom: look everything up, measure before the first step, train, read the best
-checkpoint back, register it, say how it went.
+Reads top to bottom: look everything up, decide what is left to decide, measure before the first
+step, train, read the best checkpoint back, register it, say how it went.
 """
 
 import gc
 import json
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from transformers import set_seed
 
 from storage.records import Model
+from workbench.auto.run import Decided, decide
 from workbench.comparison.table import excluded
 from workbench.errors import JobCancelled, WorkbenchError
 from workbench.evaluation.results import lengths_of
@@ -22,6 +24,7 @@ from workbench.models.contract import Contract
 from workbench.models.inspect import read_json
 from workbench.models.locate import LocalModel, locate_folder
 from workbench.recipes.train import TrainRecipe
+from workbench.training.averaging import Averaging, Blending
 from workbench.training.callbacks import Cadence
 from workbench.training.card import Card, write_card
 from workbench.training.checkpoints import (
@@ -82,8 +85,9 @@ def read_back(run: Run, trained: Trained) -> dict[str, float]:
     return trained.best
 
 
-def register(run: Run, trained: Trained, outcome: Outcome) -> Model:
+def register(decided: Decided, trained: Trained, outcome: Outcome) -> Model:
     """The best checkpoint as a model of the workspace, and as ``output/final``."""
+    run = decided.run
     recipe, workspace = run.recipe, run.context.workspace
     # The name was free when the job was submitted; meanwhile somebody may have taken it.
     name = workspace.models.free_name(recipe.name or f"{run.base.name}-{recipe.dataset}")
@@ -99,14 +103,15 @@ def register(run: Run, trained: Trained, outcome: Outcome) -> Model:
         baseline_name=outcome.baseline_name,
         after=outcome.best,
         verdict=outcome.verdict,
-        dev_queries=run.dev.dev_task.queries if run.dev else 0,
-        dev_documents=run.dev.dev_task.documents if run.dev else 0,
+        dev_queries=outcome.queries,
+        dev_documents=outcome.documents,
         rows=trained.rows,
         steps=trained.steps,
         best_step=trained.best_step,
         trained_at=trained.lengths,
         excluded=tuple(excluded(run.dev.excluding)) if run.dev else (),
         settings=recipe.model_dump(mode="json", exclude={"dataset", "model", "name"}),
+        found=_found(decided, trained, outcome, name),
     )
     id, folder = workspace.models.new_folder()
     folder.mkdir(parents=True, exist_ok=True)
@@ -125,12 +130,32 @@ def register(run: Run, trained: Trained, outcome: Outcome) -> Model:
             path=folder.relative_to(workspace.home).as_posix(),
             base=run.base.name,
             contract=trained.contract.model_dump(mode="json"),
-            summary=_summary(run, trained, outcome),
+            summary={**_summary(run, trained, outcome), **decided.result()},
             verdict=outcome.verdict,
             job_id=run.context.job.id,
             created_at=time.time(),
         )
     )
+
+
+def _found(decided: Decided, trained: Trained, outcome: Outcome, name: str) -> dict[str, Any]:
+    """What the run found: by which the result, the card and the page say whether the model is
+    better, how that was told, and what was decided (:mod:`workbench.comparison.trained`)."""
+    return {
+        "model": name,
+        "metric": outcome.metric,
+        "baseline": outcome.baseline,
+        "baseline_name": outcome.baseline_name,
+        "untrained": outcome.untrained,
+        "best": outcome.best,
+        "beats_base": outcome.beats_base,
+        **outcome.evidence,
+        "dev_queries": outcome.queries,
+        "looks": trained.looks,
+        "verdict": outcome.verdict,
+        "recommended": _recommended(decided.run, outcome, name),
+        **decided.result(),
+    }
 
 
 def _name_base(folder: Path, base: LocalModel) -> None:
@@ -156,6 +181,9 @@ def _summary(run: Run, trained: Trained, outcome: Outcome) -> dict[str, Any]:
         "baseline_name": outcome.baseline_name,
         "untrained": outcome.untrained,
         "best": outcome.best,
+        **outcome.evidence,
+        "dev_queries": outcome.queries,
+        "looks": trained.looks,
         "steps": trained.steps,
         "best_step": trained.best_step,
         "training_lengths": trained.lengths,
@@ -177,12 +205,14 @@ def train(recipe: Any, context: JobContext, training: Training) -> dict[str, Any
     bad data or an unusable model raise.
     """
     started = time.monotonic()
-    run = look_up(recipe, context, training)
+    run = look_up(recipe, context, training, measures=not recipe.decides)
+    decided = decide(run, training)
+    run = decided.run
     checkpoint = run.group.tell(lambda: _where_to_go_on(run))
-    start = training.start(recipe, run.base)
-    context.progress(0, None, "", "Loading the model")
-    outcome, loaded = _before(run, start)
-    trained = _train(run, training, start, loaded, checkpoint)
+    start = training.start(run.recipe, run.base)
+    run.context.progress(0, None, "", "Loading the model")
+    outcome, loaded = _before(decided, start)
+    trained = _train(decided, training, start, loaded, checkpoint)
     del loaded
     # The trainer and what it trained stand in circles of references; read_back loads another
     # model, which must not find the first one and its optimizer still in a GPU's memory.
@@ -190,27 +220,16 @@ def train(recipe: Any, context: JobContext, training: Training) -> dict[str, Any
     run.group.part()
     if not run.group.leads:
         return {}
-    best = read_back(run, trained)
-    context.progress(trained.steps, trained.steps, "steps", "Saving the model")
-    outcome = Outcome(
-        recipe.metric, outcome.baseline, outcome.untrained, best, outcome.baseline_name
-    )
-    model = register(run, trained, outcome)
+    outcome = _after(run, trained, outcome)
+    run.context.progress(trained.steps, trained.steps, "steps", "Saving the model")
+    model = register(decided, trained, outcome)
     result = {
         "job": context.job.id,
         "status": "succeeded",
         "kind": recipe.kind,
         "method": recipe.method,
-        "model": model.name,
         "model_id": model.id,
-        "metric": recipe.metric,
-        "baseline": outcome.baseline,
-        "baseline_name": outcome.baseline_name,
-        "untrained": outcome.untrained,
-        "best": best,
-        "beats_base": outcome.beats_base,
-        "verdict": outcome.verdict,
-        "recommended": _recommended(run, outcome, model.name),
+        **_found(decided, trained, outcome, model.name),
         "steps": trained.steps,
         "best_step": trained.best_step,
         "rows": trained.rows,
@@ -218,7 +237,6 @@ def train(recipe: Any, context: JobContext, training: Training) -> dict[str, Any
         **lengths_of(trained.contract),
         "training_lengths": trained.lengths,
         **(run.dev.excluding if run.dev else {}),
-        "dev_queries": run.dev.dev_task.queries if run.dev else 0,
         "notes": list(trained.notes),
         "seconds": round(time.monotonic() - started, 3),
     }
@@ -244,16 +262,18 @@ def _where_to_go_on(run: Run) -> Path | None:
     return folder
 
 
-def _before(run: Run, start: Contract) -> tuple[Outcome, Any]:
+def _before(decided: Decided, start: Contract) -> tuple[Outcome, Any]:
     """What was measured before the first step, and the model in full precision.
 
-    The model is None where training loads it anew, with its weights kept otherwise.
+    The model is None where training loads it anew, with its weights kept otherwise, and where
+    nothing is measured now.
     """
+    run = decided.run
     full = run.recipe.method == "full"
     # A fresh head or projection is drawn from the seed: the same one is measured and trained.
     set_seed(run.recipe.seed)
     if run.dev is None:
-        return Outcome(run.recipe.metric, {}, {}, {}, ""), None
+        return decided.outcome or Outcome.unmeasured(run.recipe.metric), None
     loaded = []
 
     def load() -> Any:
@@ -261,29 +281,45 @@ def _before(run: Run, start: Contract) -> tuple[Outcome, Any]:
         return loaded[0]
 
     baseline, untrained = run.dev.before(load)
-    outcome = Outcome(run.recipe.metric, baseline, untrained, {}, run.dev.dev_task.baseline_name)
+    task = run.dev.dev_task
+    about = (task.baseline_name, task.queries, task.documents)
+    outcome = Outcome(run.recipe.metric, baseline, untrained, {}, *about)
     return outcome, loaded[0] if full and loaded else None
 
 
+def _after(run: Run, trained: Trained, outcome: Outcome) -> Outcome:
+    """The same with what the best checkpoint is worth, as it was read back."""
+    best = read_back(run, trained)
+    return replace(outcome, best=best) if run.dev else outcome
+
+
 def _train(
-    run: Run, training: Training, start: Contract, loaded: Any, checkpoint: Path | None
+    decided: Decided, training: Training, start: Contract, loaded: Any, checkpoint: Path | None
 ) -> Trained:
     """The step loop. Leaves checkpoints and logs in the output folder."""
+    run = decided.run
     cadence = Cadence(run.recipe, run.context, run.group, run.plan)
     prepared, recorder, contract = set_up(run, training, start, loaded, cadence)
+    trainer = prepared.trainer
+    if run.recipe.average_weights:
+        trainer.add_callback(Averaging(run.recipe.average_weights, run.output))
+    if decided.blend != 1.0:
+        # Made now: a checkpoint to go on from is loaded into the model later.
+        trainer.add_callback(Blending(trainer.model, decided.blend))
     if run.group.leads:
         write_config(run.output, run.recipe, _resolved(run, prepared, contract))
-    go(run, prepared.trainer, recorder, checkpoint)
+    go(run, trainer, recorder, checkpoint)
     if cadence.cancelled:
-        state = prepared.trainer.state
+        state = trainer.state
         raise JobCancelled(
             f"Stopped at step {state.global_step} of {state.max_steps}; a checkpoint was saved.",
             "Resume the job to go on from there.",
         )
-    return _trained(run, prepared, cadence, contract)
+    return _trained(decided, prepared, cadence, contract)
 
 
-def _trained(run: Run, prepared: Prepared, cadence: Cadence, contract: Contract) -> Trained:
+def _trained(decided: Decided, prepared: Prepared, cadence: Cadence, contract: Contract) -> Trained:
+    run = decided.run
     state = prepared.trainer.state
     best_step = state.best_global_step if run.plan else state.global_step
     prefix = "eval_"
@@ -294,8 +330,8 @@ def _trained(run: Run, prepared: Prepared, cadence: Cadence, contract: Contract)
         for name, value in entry.items()
         if name.startswith(prefix)
     }
-    notes = [*longer_note(contract, prepared.lengths), *prepared.notes]
-    if run.plan is None:
+    notes = [*decided.notes, *longer_note(contract, prepared.lengths), *prepared.notes]
+    if run.plan is None and decided.outcome is None:
         notes.append("The data set has no dev queries: the weights of the last step were saved.")
     if cadence.stopped_early:
         notes.append(f"Stopped early at step {state.global_step}: dev did not get better.")
@@ -310,6 +346,7 @@ def _trained(run: Run, prepared: Prepared, cadence: Cadence, contract: Contract)
         history,
         tuple(notes),
         prepared.lengths,
+        sum(prefix + run.recipe.metric in entry for entry in history),
     )
 
 

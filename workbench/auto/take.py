@@ -1,0 +1,281 @@
+"""Takes the look at the data: one pass of the base over a person's own queries. Torch-free: the
+encoder comes loaded.
+
+Lengths cost: a pass at 512 tokens takes four times one at 128. So a large pool is searched at the
+contract's own length, and others are tried on a part of it first; one that is not ahead there is
+left at that (successive halving: Jamieson & Talwalkar, AISTATS 2016). What a length does not cut
+is not encoded again.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workbench.auto.look import CLEAR, FORMAT, Look, Trial
+from workbench.auto.look_pool import RELEVANT, Ground, ground, hard_negatives, hardest, sampled
+from workbench.auto.readable import Counts, Tokens, language_of, spread_rows, tokens_of
+from workbench.auto.reading_once import AtLengths, Memory, ReadingOnce
+from workbench.comparison.names import HEADLINE
+from workbench.data.reader import DatasetReader
+from workbench.data_check.lengths import TokenCounter, counter_of
+from workbench.evaluation.bm25 import retrieve_bm25
+from workbench.evaluation.cached import deciding, weights_digest
+from workbench.evaluation.exact_search import Run
+from workbench.evaluation.measure import Measured, Stop, measure, score
+from workbench.evaluation.own_document import AUTO
+from workbench.evaluation.pool import Pool, over_documents
+from workbench.evaluation.texts import join_documents
+from workbench.models.contract import Contract
+from workbench.models.resolve import ResolvedModel
+
+Floats = NDArray[np.float64]
+#: Gets what is done, what there is in all, and in a few words of what.
+Says = Callable[[int, int, str], None]
+
+#: Lengths of passages that are tried beside the contract's, as far as the model has positions.
+#: Longer ones make every later search dearer: a person may ask for them.
+LENGTHS = (128, 256, 512)
+#: A length that cuts fewer of the documents than this makes no difference.
+CUT = 0.05
+#: Documents of the part on which lengths are tried, where the pool has twice as many.
+PART = 300
+
+#: Where looks are kept in the home, and how many.
+FOLDER, KEPT = "cache/looks", 50
+
+
+def taken(
+    reader: DatasetReader,
+    load: Callable[[], AtLengths],
+    model: ResolvedModel,
+    contract: Contract,
+    *,
+    home: Path,
+    dataset_id: str,
+    folder: Path,
+    seed: int = 0,
+    exclude: str = AUTO,
+    progress: Says | None = None,
+    stop: Stop | None = None,
+) -> Look:
+    """The look in the job's folder, else the one kept in the home of the same model, contract and
+    version of the data, else a new one; afterwards it is in both.
+
+    ``load`` is called for a new one alone. Raises as :func:`take`.
+    """
+    found = Look.read(folder)
+    if found is not None:
+        return found
+    kept = home / FOLDER / _key(model, contract, dataset_id, reader.version, seed, exclude)
+    found = Look.read(kept)
+    if found is None:
+        encoder = load().with_contract(contract)
+        counter = counter_of(model)
+        found = take(
+            reader,
+            encoder,
+            counter=counter,
+            seed=seed,
+            exclude=exclude,
+            progress=progress,
+            stop=stop,
+        )
+        found.write(kept)
+        _tidy(home / FOLDER)
+    found.write(folder)
+    return found
+
+
+def _key(
+    model: ResolvedModel, contract: Contract, dataset_id: str, version: int, seed: int, exclude: str
+) -> str:
+    """A digest of all that decides what a look finds."""
+    about = {
+        "format": FORMAT,
+        "weights": weights_digest(model),
+        "contract": [deciding(contract, role) for role in ("query", "document")],
+        "dataset": [dataset_id, version],
+        "seed": seed,
+        "exclude": exclude,
+    }
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _tidy(folder: Path) -> None:
+    """The oldest go where there are many."""
+    oldest = sorted(folder.iterdir(), key=lambda one: -one.stat().st_mtime)[KEPT:]
+    for one in oldest:
+        shutil.rmtree(one, ignore_errors=True)
+
+
+def take(
+    reader: DatasetReader,
+    encoder: AtLengths,
+    *,
+    counter: tuple[TokenCounter, int] | None,
+    seed: int = 0,
+    exclude: str = AUTO,
+    progress: Says | None = None,
+    stop: Stop | None = None,
+) -> Look:
+    """A new look with the base as it is loaded.
+
+    ``counter``: what counts the model's tokens and the most it has positions for
+    (:func:`counter_of`); None where its tokenizer has no file. ``stop`` may raise, and what it
+    raises is raised; else :class:`BadInput` where train and dev have no judged query.
+    """
+    says = progress or (lambda _done, _total, _what: None)
+    contract = encoder.contract
+    texts = _Texts.of(reader, contract, counter)
+    mean = texts.mean_cut_at(contract.passage_max_len)
+
+    def bm25_says(done: int, total: int) -> None:
+        says(done, total, "BM25 on the documents")
+
+    where = ground(reader, mean, seed=seed, exclude=exclude, progress=bm25_says, stop=stop)
+    once = ReadingOnce(encoder, Memory(counter[0] if counter else None))
+    base = _Base(once, where, seed, exclude, says, stop)
+    ranked = base.measured(contract.passage_max_len, where.pool)
+    values = {contract.passage_max_len: ranked.scores.values[HEADLINE]}
+    lengths = lengths_worth_trying(contract.passage_max_len, texts.positions, texts.counts)
+    trials = base.tried(lengths)
+    for length in lengths:
+        if length not in trials or trials[length].map >= trials[length].own + CLEAR:
+            trials.pop(length, None)
+            values[length] = base.measured(length, where.pool).scores.values[HEADLINE]
+    relevant = where.asked.some(where.places).relevant()
+    return Look(
+        own=contract.passage_max_len,
+        queries=where.pool.queries,
+        clusters=where.clusters,
+        values=values,
+        bm25=_bm25(where, stop),
+        hard=hard_negatives(where, ranked.run),
+        rows=where.documents,
+        corpus=int(reader.counts["documents"]),
+        positives=np.array([len(one) for one in relevant], np.int64),
+        query_tokens=texts.queries,
+        document_tokens=texts.documents,
+        language=texts.language,
+        trials=trials,
+    )
+
+
+def lengths_worth_trying(own: int, positions: int, counts: Counts | None) -> list[int]:
+    """The lengths beside the contract's ``own`` that would cut documents otherwise: at least
+    :data:`CUT` of them, compared with the next length. ``counts`` (n,): tokens of documents, None
+    where they are not known."""
+
+    def cut(length: int) -> float:
+        return 1.0 if counts is None else float((counts > length).mean())
+
+    shorter = [one for one in LENGTHS if one < own and cut(one) >= CUT]
+    longer: list[int] = []
+    for one in LENGTHS:
+        if own < one <= positions and cut(longer[-1] if longer else own) >= CUT:
+            longer.append(one)
+    return [*shorter, *longer]
+
+
+@dataclass(frozen=True)
+class _Base:
+    """The base on a ground."""
+
+    encoder: ReadingOnce
+    where: Ground
+    seed: int
+    exclude: str
+    says: Says
+    stop: Stop | None
+
+    def measured(self, length: int, pool: Pool) -> Measured:
+        """The base over a pool with passages cut at a length."""
+
+        def says(done: int, total: int) -> None:
+            self.says(done, total, f"The base at {length} tokens")
+
+        return measure(self.encoder.at(length), pool, progress=says, stop=self.stop)
+
+    def tried(self, lengths: Sequence[int]) -> dict[int, Trial]:
+        """Each length on a part of the pool; nothing where the pool is small itself."""
+        if not lengths or len(self.where.documents) < 2 * PART:
+            return {}
+        part = self._part()
+        own = self._map(self.encoder.contract.passage_max_len, part)
+        asked = len(part.queries)
+        return {
+            length: Trial(self._map(length, part), own, asked, part.documents) for length in lengths
+        }
+
+    def _map(self, length: int, part: Pool) -> float:
+        return float(self.measured(length, part).scores.values[HEADLINE].mean())
+
+    def _part(self) -> Pool:
+        """Some of the queries, their relevant documents, and what BM25 finds for them: what the
+        base finds at one length would be hard for that one."""
+        where = self.where
+        some = where.asked.some(where.places)
+        places = sampled(some, len(where.places), int(RELEVANT * PART), self.seed)
+        ranked = where.bm25.documents[where.places[places]]
+        inside = np.where(np.isin(ranked, where.documents), ranked, -1)
+        few = some.some(places)
+        chosen = hardest(few, inside, PART)
+        reader = where.asked.reader
+        return over_documents(reader, few.table, few.judgments, chosen, self.exclude)
+
+
+def _bm25(where: Ground, stop: Stop | None) -> Floats:
+    """(n,) AP of BM25 over the pool's documents."""
+    if where.whole:
+        found = where.bm25
+        run = Run(found.documents[where.places], found.scores[where.places])
+    else:
+        run = retrieve_bm25(where.pool, k=where.bm25.documents.shape[1], stop=stop)
+    return score(where.pool, run).scores.values[HEADLINE]
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """What the base's tokenizer makes of the texts; None and '' where it has no file."""
+
+    queries: Tokens | None
+    documents: Tokens | None
+    #: (n,) tokens of a sample of documents.
+    counts: Counts | None
+    positions: int
+    language: str
+
+    @classmethod
+    def of(
+        cls,
+        reader: DatasetReader,
+        contract: Contract,
+        counter: tuple[TokenCounter, int] | None,
+    ) -> "_Texts":
+        rows = spread_rows(int(reader.counts["documents"]))
+        held = join_documents(reader.documents_at(rows), contract).to_pylist()
+        language = language_of(held)
+        if counter is None:
+            return cls(None, None, None, contract.passage_max_len, language)
+        tokens, positions = counter
+        asked = [text for split in ("train", "dev") for text in _some_texts(reader, split)]
+        documents, counts = tokens_of(tokens, held, contract.document_prompt)
+        queries, _ = tokens_of(tokens, asked, contract.query_prompt)
+        return cls(queries, documents, counts, positions, language)
+
+    def mean_cut_at(self, length: int) -> float:
+        """What a document has on average where it is cut."""
+        if self.counts is None:
+            return float(length)
+        return float(np.minimum(self.counts, length).mean())
+
+
+def _some_texts(reader: DatasetReader, split: str) -> list[str]:
+    texts = reader.queries(split)["text"]
+    return texts.take(spread_rows(len(texts))).to_pylist() if len(texts) else []
