@@ -4,8 +4,10 @@ Rules where experience is better than measuring once more: how long to train, in
 which rate. Their constants were found on public sets (docs/experiments.md), and on no person's own.
 """
 
+import json
 import math
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from workbench.plurals import counted
@@ -25,6 +27,18 @@ class Decision:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+#: In a job's folder while it runs: what it has looked at and decided, as its result will say it.
+SO_FAR = Path("output") / "auto" / "so_far.json"
+
+
+def so_far(folder: Path) -> dict[str, Any]:
+    """Of the job in this folder; nothing where it has decided nothing yet, or never does."""
+    try:
+        return dict(json.loads((folder / SO_FAR).read_text(encoding="utf-8")))
+    except OSError:
+        return {}
 
 
 # How long to train, in steps: a small set needs more passes, a large one fewer.
