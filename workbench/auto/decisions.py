@@ -138,6 +138,18 @@ def shorter_in_training(found: Decision, serving: int) -> Decision:
     return Decision(found.name, TRAINED_LENGTH, why, "rule")
 
 
+def by_rules(recipe: Any, queries: int, contract: Any) -> dict[str, Any]:
+    """What the rules alone say of a recipe's fields, before the data is looked at: ``queries`` to
+    train on, and the base's ``contract``."""
+    batch = batch_size(queries)
+    rate = learning_rate(
+        contract.dimensions, adapter=recipe.method != "full", decoder=contract.causal
+    )
+    found = {one.name: one.value for one in (max_steps(queries, int(batch.value)), batch, rate)}
+    found["passage_max_len"] = min(recipe.passage_max_len, contract.passage_max_len)
+    return {name: value for name, value in found.items() if name in recipe.decides}
+
+
 def held_out(queries: int) -> int:
     """Queries that judge where one split is held out of so many."""
     return int(min(MOST_HELD, max(FEWEST_HELD, round(HELD_OUT * queries))))

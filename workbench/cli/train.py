@@ -118,13 +118,14 @@ def _train(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
 
 def _check(workspace: Workspace, recipe: TrainRecipe, steps: int | None) -> tuple[Any, str]:
     # Brings numpy and Arrow, which other commands do without.
-    from workbench.checks import check
+    from workbench.checks import by_rules, check
     from workbench.checks.run_facts import lines
 
     report = check(workspace, recipe)
     if steps is None:
         return report.to_dict(), report.lines()
-    measured = with_id(run_job(workspace, MeasureRecipe.of(recipe, steps)))
+    plain, *_ = by_rules(workspace, recipe)
+    measured = with_id(run_job(workspace, MeasureRecipe.of(plain, steps)))
     return {**report.to_dict(), "measured": measured}, f"{report.lines()}\n{lines(measured)}"
 
 
