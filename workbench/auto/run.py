@@ -123,6 +123,9 @@ class _Deciding:
         queries = min(material.training, self.run.recipe.max_rows or material.training)
         settings = self._settings(material, queries)
         recipe = self._set(settings)
+        said = _ordered([self.serving, *settings, *self._given(recipe)])
+        so_far = Decided(self.run, said, self.look).result()
+        write_json(self.run.context.folder / decisions.SO_FAR, so_far)
         folds = decisions.FOLDS if queries < decisions.FOLDED else 1
         planned = rounds(material, folds, recipe.seed)
         effort = self._effort(recipe, material, planned)

@@ -174,7 +174,8 @@ def _measured(card: Card) -> str:
 def _how(card: Card) -> list[str]:
     """On what it was measured, and how far the values can be trusted, in sentences."""
     if trained.is_tested(card.found):
-        return [f"On {trained.asked(card.found)}.", trained.estimate(card.found)]
+        asked, most = trained.asked(card.found), card.dev_documents
+        return [f"On {asked} over up to {most:,} documents.", trained.estimate(card.found)]
     where = f"{card.dev_queries} dev queries over {card.dev_documents:,} documents"
     if SPEARMAN in card.after:
         where = f"{card.dev_queries:,} scored pairs of dev (correlation with their scores)"

@@ -107,7 +107,7 @@ def test_after_is_what_was_found_on_other_queries_than_were_trained_on(tmp_path:
     write_card(tmp_path, card(before=values["baseline"], found=AUTO, **values))
     page = (tmp_path / "README.md").read_text()
     assert "| MAP@100 | 0.605 | 0.636 | +0.031 [+0.012, +0.051], p = 0.001 |" in page
-    assert "On 432 queries in 80 groups. Each query was judged by a model that was" in page
+    assert "On 432 queries in 80 groups over up to 240 documents. Each query was judged by" in page
     assert "use minilm-scifact." in page
     assert "| Serving length | 256 | measured | The base's MAP@100 on your" in page
     assert "checkpoint was chosen" not in page
