@@ -143,7 +143,6 @@ def effort(seconds: float | None, per_step: float, final: int, fold: int, folds:
 
     if share(folds) >= LEAST_SHARE or not folds:
         return Effort(folds, share(folds))
-    if share(1) >= LEAST_SHARE:
-        return Effort(1, share(1))
-    # Without measuring nothing can be recommended, but something be learnt.
-    return Effort(1, share(1)) if share(1) > LEAST_SHARE / 2 else Effort(0, share(0))
+    # With fewer steps still nothing is measured: something may be learnt all the same.
+    measured = 1 if share(1) >= LEAST_SHARE / 2 else 0
+    return Effort(measured, share(measured))

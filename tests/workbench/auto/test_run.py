@@ -1,8 +1,10 @@
 """The whole of a run that decides its settings, on a tiny model with random weights."""
 
+import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.workbench.training.fakes import (
@@ -12,6 +14,8 @@ from tests.workbench.training.fakes import (
     animal_splits,
     save_tiny_model,
 )
+from workbench.errors import JobCancelled
+from workbench.recipes.decided import DECISIONS
 from workbench.recipes.train import TrainEmbeddingRecipe
 
 # Importing torch and sentence-transformers takes 6 to 11 s; each run after that a few.
@@ -57,3 +61,123 @@ def test_what_is_better_is_recommended_and_says_why(whole: tuple[FakeContext, An
     assert (result["dev_queries"], result["folds"], result["looks"]) == (120, 3, 0)
     assert set(result["best"]) == set(result["baseline"])
     assert context.workspace.models.added[0].summary["p_value"] == result["p_value"]
+
+
+def test_every_decision_is_listed_with_its_reason(whole: tuple[FakeContext, Any]) -> None:
+    context, result = whole
+    decided = {one["name"]: one for one in result["decisions"]}
+    assert tuple(decided) == DECISIONS
+    assert decided["learning_rate"] == {
+        "name": "learning_rate", "value": 5e-3, "reason": "as you set it", "by": "you",
+    }  # fmt: skip
+    assert (decided["batch_size"]["value"], decided["max_steps"]["value"]) == (16, 60)
+    assert decided["negatives"]["value"] == 1  # the data brings some
+    assert decided["blend"]["by"] == "measured"
+    assert all(one["reason"] and not one["reason"].endswith(".") for one in decided.values())
+    config = json.loads((context.folder / "output" / "training_config.json").read_text())
+    assert (config["max_steps"], config["batch_size"]) == (60, 16)
+    assert result["steps"] == 60 and result["rows"] == 120  # carved dev trains in the end
+    assert result["look"]["queries"] == 120 and result["look"]["documents"] > 0
+
+
+def test_the_page_sees_each_fold(whole: tuple[FakeContext, Any]) -> None:
+    context, _ = whole
+    steps = [step for step, _ in context.of("train")]
+    assert steps == list(range(1, 4 * 60 + 1))
+    assert [step for step, _ in context.of("dev")] == [60, 120, 180]
+    assert [step for step, _ in context.of("baseline")] == [0]
+    for said in ("Fold 2 of 3: Training", "Training on all queries: Training"):
+        assert said in context.messages
+    assert len(context.notes) == len(set(context.notes))
+
+
+def test_nothing_that_is_saved_is_a_fold(whole: tuple[FakeContext, Any]) -> None:
+    context, _ = whole
+    folds = context.folder / "output" / "auto"
+    assert list(folds.rglob("*.safetensors")) == [] and list(folds.rglob("checkpoint*")) == []
+    assert len(list(folds.glob("round-*.npz"))) == 3
+
+
+def test_a_resumed_job_repeats_no_fold_and_ends_the_same(
+    whole: tuple[FakeContext, Any], tiny: Path, tmp_path: Path
+) -> None:
+    """Stopped in the second fold, and again while the model that is kept is trained."""
+    context = start(tmp_path)
+    stop_at(context, 100)
+    with pytest.raises(JobCancelled):
+        train(context, tiny)
+    assert [path.name for path in (context.folder / "output/auto").glob("*.npz")] == ["round-1.npz"]
+    for stop in (225, None):
+        context.resuming, context.cancelled = True, False
+        stop_at(context, stop)
+        if stop:
+            with pytest.raises(JobCancelled, match="a checkpoint was saved"):
+                train(context, tiny)
+        else:
+            again = train(context, tiny)
+    first_context, first = whole
+    assert again["p_value"] == first["p_value"]
+    assert again["best"] == pytest.approx(first["best"], abs=1e-6)
+    assert [s for s, _ in context.of("train")] == [s for s, _ in first_context.of("train")]
+    weights = [load(one.folder / "output" / "final") for one in (context, first_context)]
+    for name, value in weights[0].items():
+        assert np.allclose(value, weights[1][name], atol=1e-5), name
+
+
+def stop_at(context: FakeContext, step: int | None) -> None:
+    """The person asks to stop when that step of all folds together is on record."""
+    record = FakeContext.metrics
+
+    def metrics(at: int, kind: str, values: Any) -> None:
+        record(context, at, kind, values)
+        context.cancelled = context.cancelled or (kind == "train" and at == step)
+
+    context.metrics = metrics  # type: ignore[method-assign]
+
+
+def load(folder: Path) -> dict[str, np.ndarray]:
+    from safetensors.numpy import load_file
+
+    return load_file(folder / "model.safetensors")
+
+
+def test_what_is_no_better_is_kept_and_not_recommended(tiny: Path, tmp_path: Path) -> None:
+    context = start(tmp_path)
+    result = train(context, tiny, learning_rate=1e-9)
+    assert result["p_value"] > 0.05 and result["beats_base"] is False
+    assert (result["verdict"], result["recommended"]) == ("no-better", tiny.name)
+    assert context.workspace.models.added[0].verdict == "no-better"
+
+
+def test_too_few_queries_are_trained_on_and_not_measured(tiny: Path, tmp_path: Path) -> None:
+    context = start(tmp_path, train=15, dev=0)
+    result = train(context, tiny)
+    assert result["p_value"] is None and result["beats_base"] is None and result["best"] == {}
+    assert result["recommended"] == "mine" and result["steps"] == 60
+    said = [note for note in result["notes"] if "nothing can be measured" in note]
+    assert said and said[0] in context.notes
+    assert not any("no dev queries" in note for note in result["notes"])
+
+
+def test_dev_that_the_files_brought_judges_and_never_trains(tiny: Path, tmp_path: Path) -> None:
+    context = start(tmp_path)
+    context.workspace.datasets.reader.summary = {}
+    result = train(context, tiny)
+    assert result["dev_queries"] == 120 and result["rows"] == 96
+
+
+def test_the_other_presets_take_the_look_for_the_serving_length(tiny: Path, tmp_path: Path) -> None:
+    context = start(tmp_path)
+    result = train(context, tiny, auto="serving_length", max_steps=3)
+    assert [one["name"] for one in result["decisions"]] == ["serving_length"]
+    assert result["p_value"] is None and result["looks"] > 0
+    assert result["passage_max_len"] == result["decisions"][0]["value"]
+    assert not list((context.folder / "output" / "auto").glob("round-*"))
+
+
+def test_minutes_bound_the_steps(tiny: Path, tmp_path: Path) -> None:
+    context = start(tmp_path)
+    result = train(context, tiny, minutes=0.001)
+    steps = next(one for one in result["decisions"] if one["name"] == "max_steps")
+    assert steps["value"] == result["steps"] < 60 and "minutes" in steps["reason"]
+    assert result["p_value"] is None and "nothing is measured" in steps["reason"]
