@@ -10,6 +10,7 @@ from storage.records import JobStatus
 from tests.storage import make
 from tests.ui.tabs.conftest import BAD, put
 from tests.ui.visitor import drawn
+from tests.workbench.comparison.test_trained import AUTO, NO_BETTER
 from ui.kit.cards import job_card, progress_text, train_text
 from ui.services import Services
 from ui.tabs import jobs
@@ -59,6 +60,29 @@ def test_the_outcome_of_training_is_said_plainly() -> None:
     worse = train_text({**TRAINED, "beats_base": False})
     assert worse.startswith("No better than the original")
     assert "nothing was measured" in train_text({**TRAINED, "baseline": {}})
+
+
+def test_a_run_that_decided_shows_what_and_why(services: Services) -> None:
+    """On Train and on Jobs; names and reasons are text."""
+    reason = {**AUTO["decisions"][0], "reason": BAD}
+    result = {**AUTO, "decisions": [reason, *AUTO["decisions"][1:]]}
+    job = training(services, status=JobStatus.SUCCEEDED, result=result)
+    train, list = drawn(tab.TrainTab, services), drawn(jobs.JobsTab, services)
+    for card in (train.view(job)[train.job.card], list.refresh(job.id, "")[list.job.card]):
+        assert "+0.031 [+0.012, +0.051], p = 0.001, 432 queries in 80 groups" in card
+        assert ">Serving length</td>" in card and ">Learning rate</td>" in card
+        assert all(f">{by}</td>" in card for by in ("measured", "rule", "you"))
+        assert ">BM25</td>" in card and ">0.944</td>" in card
+        assert "3 folds" in card and "59% of your tokens" in card
+        assert "<script" not in card
+    plain = training(services, "old", status=JobStatus.SUCCEEDED, result=TRAINED)
+    assert "rw-found" not in train.view(plain)[train.job.card]
+
+
+def test_what_was_not_shown_to_be_better_is_not_recommended() -> None:
+    assert train_text(NO_BETTER).startswith("Not shown to be better than the original")
+    assert tab.next_step(NO_BETTER).startswith("Keep the original.")
+    assert tab.next_step({**TRAINED, "beats_base": False}).startswith("Use the original.")
 
 
 def test_a_finished_run_leads_on(services: Services) -> None:

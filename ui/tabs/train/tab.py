@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.kit.cards import job_badge, job_card, train_text
+from ui.kit.cards import found_html, job_badge, job_card, train_text
 from ui.kit.choices import PACKAGED, dataset_names, menu, model_menu, model_names, open_menu, update
 from ui.kit.events import on
 from ui.kit.job_slot import JobSlot, find, fitting_html, fitting_piece, newest, start_fitting
@@ -19,6 +19,7 @@ from ui.tabs.train.forms import Command, Forms, KindForm
 from ui.tabs.train.sweep import Sweep
 from ui.words import t
 from ui.words.amounts import ago
+from workbench.comparison.trained import is_tested
 from workbench.model_kinds import MODEL_KINDS, seeing
 from workbench.models.resolve import listed
 from workbench.recipes.data import SMALL_CLIP
@@ -213,13 +214,14 @@ def _verdict(job: Job) -> Markup:
     result = job.result or {}
     return Markup(
         '<article class="rw-card" data-job="{}"><header><h3>{}</h3>{}</header>'
-        '<p class="verdict">{}</p><p class="rw-quiet">{}</p></article>'
+        '<p class="verdict">{}</p><p class="rw-quiet">{}</p>{}</article>'
     ).format(
         job.id,
         result.get("model", job.name),
         job_badge(job),
         train_text(result),
         next_step(result),
+        found_html(result),
     )
 
 
@@ -228,6 +230,8 @@ def next_step(result: Mapping[str, Any]) -> str:
     verdict = result.get("verdict") or ("" if result.get("beats_base") else "no-better")
     if verdict == "below-first-stage":
         return t("train.next_below_first_stage")
+    if verdict and is_tested(result):
+        return t("train.next_not_shown")
     return t("train.next_no_better" if verdict else "train.next_better")
 
 
