@@ -224,10 +224,10 @@ class _Seeds:
         gc.collect()
         self.context.progress(first.steps, first.steps, "steps", "Saving the model")
         task.read_back(run, trained)
-        decided = Decided(run, tuple(self.decisions))
+        decided = Decided(run, tuple(self.decisions), seeds=found)
         model = task.register(decided, trained, outcome)
         seconds = time.monotonic() - self.began
-        result = {**task.result_of(decided, trained, outcome, model, seconds), "seeds": found}
+        result = task.result_of(decided, trained, outcome, model, seconds)
         write_json(run.output / SUMMARY, result)
         for path in run.output.glob("seed-*.pt"):
             path.unlink()
