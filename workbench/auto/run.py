@@ -127,6 +127,9 @@ class _Deciding:
         queries = min(material.training, self.run.recipe.max_rows or material.training)
         settings = self._settings(material, queries)
         recipe = self._set(settings)
+        said = _ordered([self.serving, *settings, *self._given(recipe)])
+        so_far = Decided(self.run, said, self.look).result()
+        write_json(self.run.context.folder / decisions.SO_FAR, so_far)
         folds = decisions.FOLDS if queries < decisions.FOLDED else 1
         planned = rounds(material, folds, recipe.seed)
         effort = self._effort(recipe, material, planned)
@@ -154,9 +157,9 @@ class _Deciding:
         recipe, base = self.run.recipe, self.run.base
         wanted = recipe.decides
         batch = decisions.batch_size(queries)
-        own = training_length(self.look, int(self.serving.value))
+        serving = int(self.serving.value)
         found = [
-            own,
+            decisions.shorter_in_training(training_length(self.look, serving), serving),
             decisions.max_steps(queries, int(batch.value)),
             batch,
             decisions.learning_rate(

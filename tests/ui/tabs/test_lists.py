@@ -1,5 +1,6 @@
 """Train, Models and Jobs: what they show of the records."""
 
+import json
 import time
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,7 @@ from ui.services import Services
 from ui.tabs import jobs
 from ui.tabs.models import details as model_details
 from ui.tabs.train import tab
+from workbench.auto.decisions import SO_FAR
 
 TRAINED: dict[str, Any] = {
     "model": "tuned",
@@ -121,6 +123,17 @@ def test_while_it_trains_the_card_stays_as_it_is(services: Services) -> None:
     early = replace(job, progress={"done": 1, "total": 9, "unit": "steps"})
     late = replace(job, progress={"done": 7, "total": 9, "unit": "steps"})
     assert tab.card_html(early) == tab.card_html(late)
+
+
+def test_what_was_decided_stands_there_while_it_trains(services: Services) -> None:
+    job = training(services, status=JobStatus.RUNNING)
+    train = drawn(tab.TrainTab, services)
+    assert "rw-found" not in train.view(job)[train.job.card]
+    path = services.workspace.jobs.folder(job.id) / SO_FAR
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"decisions": AUTO["decisions"], "look": AUTO["look"]}))
+    card = train.view(job)[train.job.card]
+    assert ">Serving length</td>" in card and "Better" not in card
 
 
 def test_the_chosen_run_is_shown_or_else_the_newest(services: Services) -> None:

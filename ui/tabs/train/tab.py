@@ -19,6 +19,7 @@ from ui.tabs.train.forms import Command, Forms, KindForm
 from ui.tabs.train.sweep import Sweep
 from ui.words import t
 from ui.words.amounts import ago
+from workbench.auto.decisions import so_far
 from workbench.comparison.trained import is_tested
 from workbench.model_kinds import MODEL_KINDS, seeing
 from workbench.models.resolve import listed
@@ -134,7 +135,7 @@ class TrainTab:
     ) -> Any:
         found: dict[Any, Any] = {}
         job = shown_job(self.services, id)
-        if card_html(job) != (card or ""):
+        if self._card(job) != (card or ""):
             found = {self.run: runs_menu(self.services, job.id if job else None), **self.view(job)}
         found |= self.sweep.changed(job, swept or "")
         found |= self.check.changed(check, measured)
@@ -163,7 +164,7 @@ class TrainTab:
     def view(self, job: Job | None) -> dict[Any, Any]:
         """One run."""
         done = job is not None and job.status is JobStatus.SUCCEEDED
-        card = self.job.show(card_html(job), job)
+        card = self.job.show(self._card(job), job)
         return {
             **card,
             self.box: gr.Column(visible=True if job else "hidden"),
@@ -175,6 +176,11 @@ class TrainTab:
             self.clone: gr.Button(visible=job is not None and job.status.finished),
             self.fitting: fitting_html(job),
         }
+
+    def _card(self, job: Job | None) -> str:
+        running = job is not None and job.status is JobStatus.RUNNING
+        found = so_far(self.services.workspace.jobs.folder(job.id)) if job and running else {}
+        return card_html(job, found)
 
 
 def _bases(services: Services, kind: str, chosen: str | None) -> dict[str, Any]:
@@ -192,22 +198,23 @@ def _bases(services: Services, kind: str, chosen: str | None) -> dict[str, Any]:
     return model_menu([name for name in names if name not in seers], chosen or PACKAGED)
 
 
-def card_html(job: Job | None) -> str:
-    """What the chart's own line does not say: the outcome. Progress is counted beside the chart."""
+def card_html(job: Job | None, found: Mapping[str, Any] | None = None) -> str:
+    """What the chart's own line does not say: the outcome, and of a run that goes on what it has
+    decided so far, as ``found``. Progress is counted beside the chart."""
     if job is None:
         return str(empty(t("train.nothing"), t("train.nothing_hint")))
     if job.status is JobStatus.SUCCEEDED:
         return str(_verdict(job))
     if job.status is JobStatus.RUNNING and job.progress.get("unit") == "steps":
-        return str(_running(job))
-    return str(job_card(job))
+        return str(_running(job, found or {}))
+    return str(job_card(job, more=found_html(found or {})))
 
 
-def _running(job: Job) -> Markup:
+def _running(job: Job, found: Mapping[str, Any]) -> Markup:
     """Unchanging while it trains, so that nothing here is redrawn."""
     return Markup(
-        '<article class="rw-card" data-job="{}"><header><h3>{}</h3>{}</header></article>'
-    ).format(job.id, job.name, job_badge(job))
+        '<article class="rw-card" data-job="{}"><header><h3>{}</h3>{}</header>{}</article>'
+    ).format(job.id, job.name, job_badge(job), found_html(found))
 
 
 def _verdict(job: Job) -> Markup:
