@@ -16,6 +16,8 @@ import numpy as np
 
 from workbench.auto.curve import Floats, Point, learning_curve
 from workbench.auto.fit import Part, fit
+from workbench.auto.look import serving_length, training_length, warnings
+from workbench.auto.run import look_of
 from workbench.auto.scheduled import scheduled
 from workbench.auto.shares import MOST_DOCUMENTS, MOST_MEASURED, Parts
 from workbench.comparison.names import HEADLINE
@@ -50,11 +52,17 @@ class _Measuring:
         bare = _bare(recipe)
         kind = bare.model_kind
         self.training = kind.load(kind.training)()
-        self.looked_up: Run = look_up(bare, context, self.training, measures=False)
-        self.start = self.training.start(bare, self.looked_up.base)
-        self.parts = Parts.of(self.looked_up.reader, recipe)
+        run = look_up(bare, context, self.training, measures=False)
+        self.parts = Parts.of(run.reader, recipe)
+        # As a run with the preset 'auto' looks, and measures at the length that it would serve.
+        self.look = look_of(run, self.training)
+        serving = int(serving_length(self.look).value)
+        own = self.training.start(bare, run.base)
+        self.start = own.model_copy(update={"passage_max_len": serving})
+        self.looked_up: Run = replace(run, base=replace(run.base, contract=self.start))
+        self.length = int(training_length(self.look, serving).value)
         self.pool: Pool = dev_pool(
-            self.parts.measured(),
+            self.parts.measured(self.look.hard),
             max_queries=MOST_MEASURED,
             max_documents=MOST_DOCUMENTS,
             seed=recipe.seed,
@@ -92,8 +100,10 @@ class _Measuring:
             "device": looked_up.device,
             "precision": looked_up.precision,
             **lengths_of(self.start),
+            "training_length": self.length,
             **excluding(self.pool),
             **found,
+            "notes": warnings(self.look),
             "seconds": round(time.monotonic() - self.began, 3),
         }
 
@@ -149,7 +159,7 @@ class _Measuring:
     def _recipe(self, share: float, fold: int) -> TrainEmbeddingRecipe:
         queries = int(self.shares[share, fold].sum())
         contract, given = self.looked_up.base.contract, self.parts.material.with_negatives
-        return training_recipe(self.recipe, contract, queries, given)
+        return training_recipe(self.recipe, contract, queries, given, self.length)
 
     def _measured(self, loaded: Any, pool: Pool, said: str, before: int) -> Floats:
         def progress(done: int, _of: int) -> None:
@@ -205,11 +215,13 @@ def _bare(recipe: LearningCurveRecipe) -> TrainEmbeddingRecipe:
 
 
 def training_recipe(
-    recipe: LearningCurveRecipe, base: Contract, queries: int, given: int
+    recipe: LearningCurveRecipe, base: Contract, queries: int, given: int, length: int
 ) -> TrainEmbeddingRecipe:
     """The run on so many queries by the rules of the preset 'auto', for each share its own.
-    ``given``: queries of the data set that bring documents which do not answer them."""
-    return scheduled(_bare(recipe), base, queries, given)[0]
+    ``given``: queries of the data set that bring documents which do not answer them; ``length``:
+    after how many tokens documents are cut in training."""
+    bare = _bare(recipe).model_copy(update={"passage_max_len": length})
+    return scheduled(bare, base, queries, given)[0]
 
 
 def _texts(recipe: TrainEmbeddingRecipe) -> int:

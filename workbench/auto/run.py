@@ -47,6 +47,8 @@ class Decided:
     #: The share of the trained weights; the rest are the base's.
     blend: float = 1.0
     notes: tuple[str, ...] = ()
+    #: What several seeds say together, where there are several.
+    seeds: dict[str, Any] | None = None
 
     def result(self) -> dict[str, Any]:
         """What of it stands in the run's result."""
@@ -55,6 +57,7 @@ class Decided:
         return {
             "decisions": [one.to_dict() for one in self.decisions],
             **({"look": about} if about else {}),
+            **({"seeds": self.seeds} if self.seeds else {}),
         }
 
 
@@ -65,7 +68,7 @@ def decide(run: Run, training: Training) -> Decided:
     if not wanted:
         return Decided(run)
     began = time.monotonic()
-    look = _look(run, training)
+    look = look_of(run, training)
     start = training.start(run.recipe, run.base)
     serving = _serving(look, start, wanted)
     served = start.model_copy(update={"passage_max_len": int(serving.value)})
@@ -78,7 +81,7 @@ def decide(run: Run, training: Training) -> Decided:
     return _Deciding(run, training, look, serving, began).decided()
 
 
-def _look(run: Run, training: Training) -> Look:
+def look_of(run: Run, training: Training) -> Look:
     """The look at the data: the job's own, one kept of an earlier job, or a new one."""
     context, recipe = run.context, run.recipe
     start = training.start(recipe, run.base)

@@ -61,16 +61,17 @@ def run(recipe: TrainRecipe, context: JobContext) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Seed:
-    """One model: metric -> values (queries,), its weights, and how it was trained."""
+    """One model: metric -> values (queries,), and how it was trained. Its weights stay on disk."""
 
     values: Mapping[str, Floats]
-    weights: Weights
     steps: int
     rows: int
     notes: tuple[str, ...]
 
 
 class _Seeds:
+    """One job: the original, every seed, then the average of their weights."""
+
     def __init__(
         self, recipe: TrainEmbeddingRecipe, context: JobContext, training: Training
     ) -> None:
@@ -101,10 +102,7 @@ class _Seeds:
         seeds: list[_Seed] = []
         for at in range(self.recipe.seeds):
             seeds.append(self._seed(at, sum(one.steps for one in seeds)))
-        average = {
-            name: torch.stack([one.weights[name].float() for one in seeds]).mean(dim=0)
-            for name in seeds[0].weights
-        }
+        average = self._average()
         put_between(self.loaded.model, average, average, 1.0)
         averaged = self._measured(self.loaded, "Measuring the average of the weights")
         metric = self.recipe.metric
@@ -118,7 +116,8 @@ class _Seeds:
         )
         kept = averaged.scores.values if found["kept"] == AVERAGE else seeds[0].values
         if found["kept"] != AVERAGE:
-            put_between(self.loaded.model, seeds[0].weights, seeds[0].weights, 1.0)
+            first = self._weights(0)
+            put_between(self.loaded.model, first, first, 1.0)
         return self._registered(seeds[0], base, kept, found, clusters)
 
     def _base(self) -> Mapping[str, Floats]:
@@ -134,10 +133,10 @@ class _Seeds:
 
     def _seed(self, at: int, after: int) -> _Seed:
         """``after``: the last step of the seeds before it."""
-        path = self.looked_up.output / f"seed-{at + 1}.pt"
+        path = self._path(at)
         # The last one is trained again where no model is in memory that could take the average.
         if path.is_file() and (self.loaded is not None or at + 1 < self.recipe.seeds):
-            return _Seed(**torch.load(path, weights_only=False))
+            return _Seed(**torch.load(path, mmap=True, weights_only=False)["seed"])
         name = f"Seed {at + 1} of {self.recipe.seeds}"
         self.context.forget_metrics_after(after)
         own = replace(
@@ -152,11 +151,28 @@ class _Seeds:
         self.loaded = fitted.loaded
         measured = self._measured(self.loaded, f"{name}: measuring on dev")
         self.context.metrics(after + fitted.steps, "dev", measured.scores.means())
-        weights = trained_weights(self.loaded.model)
-        made = _Seed(measured.scores.values, weights, fitted.steps, fitted.rows, fitted.notes)
+        made = _Seed(measured.scores.values, fitted.steps, fitted.rows, fitted.notes)
         about = {one.name: getattr(made, one.name) for one in fields(_Seed)}
-        _write(path, lambda place: torch.save(about, place))
+        kept = {"seed": about, "weights": trained_weights(self.loaded.model)}
+        _write(path, lambda place: torch.save(kept, place))
         return made
+
+    def _path(self, at: int) -> Path:
+        return self.looked_up.output / f"seed-{at + 1}.pt"
+
+    def _weights(self, at: int) -> Weights:
+        kept = torch.load(self._path(at), mmap=True, weights_only=False)
+        weights: Weights = kept["weights"]
+        return weights
+
+    def _average(self) -> Weights:
+        """Of all seeds' weights; one seed's are in memory at a time."""
+        count = self.recipe.seeds
+        total = {name: one.float() / count for name, one in self._weights(0).items()}
+        for at in range(1, count):
+            for name, one in self._weights(at).items():
+                total[name] += one.float() / count
+        return total
 
     def _measured(self, loaded: Any, message: str) -> Measured:
         def progress(done: int, total: int) -> None:
@@ -224,10 +240,10 @@ class _Seeds:
         gc.collect()
         self.context.progress(first.steps, first.steps, "steps", "Saving the model")
         task.read_back(run, trained)
-        decided = Decided(run, tuple(self.decisions))
+        decided = Decided(run, tuple(self.decisions), seeds=found)
         model = task.register(decided, trained, outcome)
         seconds = time.monotonic() - self.began
-        result = {**task.result_of(decided, trained, outcome, model, seconds), "seeds": found}
+        result = task.result_of(decided, trained, outcome, model, seconds)
         write_json(run.output / SUMMARY, result)
         for path in run.output.glob("seed-*.pt"):
             path.unlink()

@@ -1,5 +1,6 @@
 """Which rows a learning curve is trained on and measured by. Torch-free."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,10 +100,11 @@ class Parts:
         queries = self.material.queries
         return Dealt(self.material.reader, queries[chosen], queries[:0])
 
-    def measured(self) -> Dealt:
-        """The data set with all of the queries to measure."""
+    def measured(self, hard: Mapping[int, Sequence[int]] | None = None) -> Dealt:
+        """The data set with all of the queries to measure; ``hard``: by query, the documents that
+        are hardest to tell from the relevant ones."""
         queries = self.material.queries
-        return Dealt(self.material.reader, queries[:0], queries)
+        return Dealt(self.material.reader, queries[:0], queries, hard)
 
     def at(self, queries: Ints) -> Ints:
         """The places of these queries, by their rows."""

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from workbench.comparison.significance import SAME
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -58,7 +60,7 @@ def chosen(means: Floats, average: float) -> str:
     Never the best seed's: the maximum of several noisy values is mostly noise, and what it promises
     on these queries it does not keep on others.
     """
-    return AVERAGE if average >= means.mean() else FIRST
+    return AVERAGE if average >= means.mean() - SAME else FIRST
 
 
 def _drawn(gains: Floats, clusters: Ints, seed: int) -> Floats:

@@ -110,6 +110,8 @@ def estimate(result: Mapping[str, Any]) -> str:
     """How the difference was estimated, in a sentence; '' where it was not tested."""
     if not is_tested(result):
         return ""
+    if seeds := result.get("seeds"):
+        return str(seeds["sentence"])
     folds = int(result.get("folds") or 0)
     if folds > 1:
         return (
