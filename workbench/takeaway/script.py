@@ -15,14 +15,14 @@ from typing import Any
 
 from workbench.errors import BadInput, ModelUnusable, WorkbenchError
 from workbench.model_kinds import ModelKind
-from workbench.models.assemble import FULL, keeping_of
+from workbench.models.assemble import FULL, keeping_of, lacks_projection
 from workbench.models.contract import Contract, has_token_head, template_of
 from workbench.models.inspect import Layout, inspect_folder, read_json
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.records import Model
 from workbench.takeaway import pieces
 from workbench.takeaway.losses import GuideAs, Loss, loss_of
-from workbench.takeaway.rows import write_rows
+from workbench.takeaway.rows import write_projection, write_rows
 from workbench.takeaway.snippet import Origin, name_elsewhere, origin
 from workbench.training import chunks
 from workbench.training.distributed import ProcessGroup, across_devices
@@ -44,15 +44,17 @@ def load_function(
     heads: list[str] | None,
     *,
     m3: bool,
+    fresh: bool,
 ) -> str:
     """The function's text; what it imports is added to ``script``. ``heads``: trained whole beside
-    an adapter; ``m3``: the base has bge-m3's head for a vector per token."""
+    an adapter; ``m3``: the base has bge-m3's head for a vector per token; ``fresh``: it has none.
+    """
     kept = _kept(script, keeping)
     kind = recipe.model_kind
     if kind.reads_pairs:
         body = _reranker(script, contract, layout, kept)
     elif kind.token_vectors:
-        body = _late(script, contract, kept, m3=m3)
+        body = _late(script, kept, m3=m3, fresh=fresh)
     else:
         body = _embedding(script, recipe, contract, layout, kept)
     body += pieces.PADDING
@@ -141,7 +143,7 @@ def _reranker(script: Any, contract: Contract, layout: Layout, kept: str) -> str
     return text
 
 
-def _late(script: Any, contract: Contract, kept: str, *, m3: bool) -> str:
+def _late(script: Any, kept: str, *, m3: bool, fresh: bool) -> str:
     script.imports.add("from sentence_transformers import MultiVectorEncoder")
     if m3:
         script.imports |= {
@@ -150,13 +152,8 @@ def _late(script: Any, contract: Contract, kept: str, *, m3: bool) -> str:
             "from transformers.utils import cached_file",
         }
         return Template(pieces.LOAD_PLAIN).substitute(kept=kept) + pieces.LOAD_M3
-    return (
-        f"    model = MultiVectorEncoder(BASE, device=DEVICE, model_kwargs={kept})\n"
-        f"    if model.get_embedding_dimension() != {contract.dimensions}:\n"
-        "        # The base brings no projection of its own: a fresh one is drawn from the seed.\n"
-        f"        width = model[0].get_embedding_dimension()\n"
-        f"        model[1] = projection(width, {contract.dimensions}).to(model.device)\n"
-    )
+    made = f"    model = MultiVectorEncoder(BASE, device=DEVICE, model_kwargs={kept})\n"
+    return made + pieces.LOAD_FRESH if fresh else made
 
 
 def _method(script: Any, recipe: Any, heads: list[str] | None) -> str:
@@ -239,6 +236,8 @@ def write_script(workspace: Any, model: Model, folder: Path) -> dict[str, Any]:
         )
     folder.mkdir(parents=True, exist_ok=True)
     rows = write_rows(workspace, of, folder)
+    if kind.token_vectors and lacks_projection(_folder(base)):
+        write_projection(workspace, of, folder / "projection.pt")
     (folder / "train.py").write_text(script(workspace, of, base), encoding="utf-8")
     about = {
         "name": model.name,
@@ -288,8 +287,8 @@ def script(workspace: Any, of: Origin, base: ResolvedModel) -> str:
         if contract.prompt_template:
             script.constants["CHAT_TEMPLATE"] = template_of(contract)
     layout = inspect_folder(place).layout
-    m3 = has_token_head(place)
-    script.parts.append(load_function(script, recipe, contract, layout, keeping, heads, m3=m3))
+    own = {"m3": has_token_head(place), "fresh": lacks_projection(place)}
+    script.parts.append(load_function(script, recipe, contract, layout, keeping, heads, **own))
     summary = of.model.summary
     script.constants["USED_MAX_LEN"] = contract.longest
     script.constants["KEEP_STEP"] = summary["best_step"]

@@ -76,6 +76,9 @@ class RerankerTraining:
     ) -> Contract:
         return as_trained(loaded.contract, loaded.model, recipe, base_name)
 
+    def begin(self, run: Run, loaded: LoadedReranker) -> None:
+        """Nothing: it is measured and trained as it is."""
+
     def prepare(
         self, run: Run, loaded: LoadedReranker, recorder: Recorder, cadence: Cadence
     ) -> Prepared:

@@ -189,6 +189,10 @@ class Training(Protocol):
         """The contract of the trained model."""
         ...
 
+    def begin(self, run: Run, loaded: Any) -> None:
+        """What the base is given, in place, before it is measured and trained."""
+        ...
+
     def prepare(self, run: Run, loaded: Any, recorder: Recorder, cadence: Cadence) -> Prepared:
         """The trainer around a loaded model, whose contract is that of the trained one."""
         ...

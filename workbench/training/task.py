@@ -194,7 +194,7 @@ def train(recipe: Any, context: JobContext, training: Training) -> dict[str, Any
     checkpoint = run.group.tell(lambda: _where_to_go_on(run))
     start = training.start(recipe, run.base)
     context.progress(0, None, "", "Loading the model")
-    outcome, loaded = _before(run, start)
+    outcome, loaded = _before(run, training, start)
     trained = _train(run, training, start, loaded, checkpoint)
     del loaded
     # The trainer and what it trained stand in circles of references; read_back loads another
@@ -283,7 +283,7 @@ def _where_to_go_on(run: Run) -> Path | None:
     return folder
 
 
-def _before(run: Run, start: Contract) -> tuple[Outcome, Any]:
+def _before(run: Run, training: Training, start: Contract) -> tuple[Outcome, Any]:
     """What was measured before the first step, and the model in full precision.
 
     The model is None where training loads it anew, with its weights kept otherwise.
@@ -297,6 +297,7 @@ def _before(run: Run, start: Contract) -> tuple[Outcome, Any]:
 
     def load() -> Any:
         loaded.append(run.load(run.base, start))
+        training.begin(run, loaded[0])
         return loaded[0]
 
     baseline, untrained = run.dev.before(load)
@@ -330,6 +331,7 @@ def set_up(
     set_seed(recipe.seed)
     if loaded is None:
         loaded = run.load(run.base, start, keeping_for(recipe, run.precision))
+        training.begin(run, loaded)
     contract = training.contract(loaded, recipe, run.base.name)
     contract = adapted_contract(contract, recipe, run.precision)
     contract = contract.model_copy(
