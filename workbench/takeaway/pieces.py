@@ -298,7 +298,7 @@ $arguments
         train_dataset=dataset,
         loss=$loss,
         data_collator=$collator(model),
-        callbacks=[Keep(model)],
+        callbacks=[$callbacks],
     )
     trainer.train()
     if not trainer.is_world_process_zero():

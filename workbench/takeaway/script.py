@@ -27,6 +27,7 @@ from workbench.takeaway.snippet import Origin, name_elsewhere, origin
 from workbench.training import chunks
 from workbench.training.distributed import ProcessGroup, across_devices
 from workbench.training.loss import set_dropout, word_tables
+from workbench.training.reranker import HEAD_RATE, HeadFirst
 from workbench.training.run import training_arguments
 from workbench.workspace import Workspace
 
@@ -282,6 +283,7 @@ def script(workspace: Any, of: Origin, base: ResolvedModel) -> str:
     _add_loss(script, loss)
     _add_chunks(script)
     script.parts.append(pieces.KEEPER)
+    callbacks = ["Keep(model)", *_head_first(script, of)]
     if contract.architecture == "llm":
         script.constants["ANSWERS"] = (contract.yes_token, contract.no_token)
         if contract.prompt_template:
@@ -293,7 +295,7 @@ def script(workspace: Any, of: Origin, base: ResolvedModel) -> str:
     script.constants["USED_MAX_LEN"] = contract.longest
     script.constants["KEEP_STEP"] = summary["best_step"]
     script.constants["LAST_STEP"] = summary["steps"]
-    script.parts.append(_main(of, loss, kind))
+    script.parts.append(_main(of, loss, kind, callbacks))
     head = Template(pieces.HEAD).substitute(
         name=of.model.name.replace("\\", "").replace('"', ""),
         packages=_packages(of),
@@ -358,6 +360,17 @@ def _add_loss(script: Pieces, loss: Loss) -> None:
         script.parts.append(loss.code)
 
 
+def _head_first(script: Pieces, of: Origin) -> list[str]:
+    """The callback that trains a fresh head alone at first, where the run had it."""
+    head = of.resolved.get("head", {})
+    if not head.get("steps"):
+        return []
+    source = re.sub(r"  # (type|noqa).*", "", getsource(HeadFirst))
+    script.parts.append(f"\n{source}\n")
+    parts = list(head["parts"])
+    return [f"HeadFirst(model, {parts!r}, {head['steps']}, {HEAD_RATE!r})"]
+
+
 def _add_chunks(script: Pieces) -> None:
     """How a batch is computed, which decides what dropout draws."""
     imports, code = getsource(chunks).split("\n\nFeatures = ")
@@ -385,7 +398,7 @@ def _guide(workspace: Any, recipe: Any, base: ResolvedModel) -> GuideAs | None:
     return GuideAs(_base(guide, workspace), guide.contract or Contract())
 
 
-def _main(of: Origin, loss: Loss, kind: ModelKind) -> str:
+def _main(of: Origin, loss: Loss, kind: ModelKind, callbacks: list[str]) -> str:
     recipe: Any = of.recipe
     arguments_class, trainer_class = _classes(kind)
     make: Any = training_arguments
@@ -409,6 +422,7 @@ def _main(of: Origin, loss: Loss, kind: ModelKind) -> str:
         trainer_class=trainer_class,
         arguments="\n".join(lines),
         loss=loss.make,
+        callbacks=", ".join(callbacks),
         collator="Pairs" if kind.reads_pairs else "ByRole",
     )
 

@@ -8,7 +8,7 @@ import gc
 import json
 import shutil
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -436,6 +436,7 @@ def _resolved(run: Run, prepared: Prepared, contract: Contract) -> dict[str, Any
         "training_rows": len(prepared.rows),
         "steps": steps(run.recipe, prepared.batching),
         "negatives_per_row": prepared.negatives,
+        "head": asdict(prepared.head),
         "training_lengths": prepared.lengths,
         "contract": contract.model_dump(mode="json"),
         "dev": run.plan.sizes.fields(run.recipe) if run.plan else {},
