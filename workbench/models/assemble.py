@@ -319,6 +319,11 @@ def holds_projection(folder: Path) -> bool:
     return config.is_file() and "HF_ColBERT" in config.read_text(encoding="utf-8")
 
 
+def lacks_projection(folder: Path) -> bool:
+    """Whether a late-interaction model of this base needs a projection that it does not bring."""
+    return not is_late_folder(folder) and not holds_projection(folder)
+
+
 def _with_own_head(parts: Parts) -> list[torch.nn.Module]:
     """bge-m3's layout: every token but the first goes through ``colbert_linear`` (M3-Embedding,
     Chen et al. 2024). sentence-transformers alone would put a random projection there."""

@@ -106,12 +106,55 @@ class LoadedLateInteraction:
         """Every query against every document: (queries, documents)."""
         return max_sim(queries, documents, self.device)
 
+    def unprojected(self, texts: Sequence[str], role: Any) -> list[Vectors]:
+        """Each text's token vectors (tokens, width) as the encoder makes them, before they are
+        projected."""
+        prompt, length = prompt_and_length(self.contract, role, self.model.config)
+        how = {"prompt": prompt or None, "task": role, "max_length": length}
+        characters = [len(text) for text in texts]
+        found: list[Vectors] = [np.empty((0, 0), np.float32)] * len(texts)
+        for rows, features in tokenized(self.model, texts, characters, self.device, how):
+            with inference(self.model, self.device, self.precision):
+                vectors = _of_tokens(self.model[0](to_device(features, self.device)))
+            for row, one in zip(rows, vectors, strict=True):
+                found[row] = one
+        return found
+
     def _batch(self, features: Features, role: str) -> list[Vectors]:
         with inference(self.model, self.device, self.precision):
             output = self.model(to_device(features, self.device), task=role)
             vectors = torch.nn.functional.normalize(output["token_embeddings"].float(), dim=-1)
-            masks = output["attention_mask"].bool()
-            return [one[mask].cpu().numpy() for one, mask in zip(vectors, masks, strict=True)]
+            return _of_tokens({**output, "token_embeddings": vectors})
+
+
+def _of_tokens(output: Any) -> list[Vectors]:
+    """The vectors of each text's tokens that a mask leaves in, of a batch."""
+    vectors, masks = output["token_embeddings"].float(), output["attention_mask"].bool()
+    return [one[mask].cpu().numpy() for one, mask in zip(vectors, masks, strict=True)]
+
+
+# A projection for a base that brings none.
+
+
+def principal(vectors: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """The weights (size, width) of a projection that keeps what it can of token vectors (n, width):
+    their inner products with each other, and on average their lengths.
+
+    The first principal components, of vectors that are not centred: a projection without a bias
+    cannot take a mean away. Where there is room for all (``size`` above ``width``), the rest of the
+    rows is 0 turned by a fixed rotation, so that each row has its share.
+    """
+    width = vectors.shape[1]
+    _, axes = np.linalg.eigh(vectors.T @ vectors)
+    # The largest last. An axis has no direction of its own: its largest entry is made positive.
+    axes = axes[:, ::-1].T[:size]
+    axes *= np.sign(np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1))
+    if size > width:
+        turned, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((size, width)))
+        axes = turned @ axes
+    before, after = (vectors**2).sum(), ((vectors @ axes.T) ** 2).sum()
+    scaled: NDArray[np.float64] = axes * np.sqrt(before / after if after else 1.0)
+    return scaled
 
 
 # MaxSim: the sum over a query's tokens of their best cosine with a token of the document; 0 where

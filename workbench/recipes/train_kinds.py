@@ -89,6 +89,14 @@ class TrainRerankerRecipe(TrainCandidatesRecipe):
         help="'auto' makes a causal language model an LLM reranker that answers yes or no, and "
         "any other model a cross-encoder.",
     )
+    head_first: float = advanced(
+        0.1,
+        help="The share of the steps in which a head that the base does not bring is trained "
+        "alone; then all weights are.",
+        group="schedule",
+        ge=0.0,
+        lt=1.0,
+    )
     yes_token: str = _model(
         "",
         help="The token with which an LLM reranker calls a document relevant; empty takes the "

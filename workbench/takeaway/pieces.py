@@ -223,6 +223,13 @@ LOAD_M3 = """\
     model = MultiVectorEncoder(modules=modules, device=DEVICE)
 """
 
+LOAD_FRESH = """\
+    # The base brings no projection of its own: the run began with this one.
+    weights = torch.load(HERE / "projection.pt", weights_only=True)
+    model[1] = projection(weights.shape[1], weights.shape[0]).to(model.device)
+    model[1].linear.weight.data.copy_(weights)
+"""
+
 PROJECTION = """
 def projection(width, size, bias=False):
     return Dense(
@@ -291,7 +298,7 @@ $arguments
         train_dataset=dataset,
         loss=$loss,
         data_collator=$collator(model),
-        callbacks=[Keep(model)],
+        callbacks=[$callbacks],
     )
     trainer.train()
     if not trainer.is_world_process_zero():

@@ -15,18 +15,19 @@ from typing import Any
 
 from workbench.errors import BadInput, ModelUnusable, WorkbenchError
 from workbench.model_kinds import ModelKind
-from workbench.models.assemble import FULL, keeping_of
+from workbench.models.assemble import FULL, keeping_of, lacks_projection
 from workbench.models.contract import Contract, has_token_head, template_of
 from workbench.models.inspect import Layout, inspect_folder, read_json
 from workbench.models.resolve import ResolvedModel, resolve
 from workbench.records import Model
 from workbench.takeaway import pieces
 from workbench.takeaway.losses import GuideAs, Loss, loss_of
-from workbench.takeaway.rows import write_rows
+from workbench.takeaway.rows import write_projection, write_rows
 from workbench.takeaway.snippet import Origin, name_elsewhere, origin
 from workbench.training import chunks
 from workbench.training.distributed import ProcessGroup, across_devices
 from workbench.training.loss import set_dropout, word_tables
+from workbench.training.reranker import HEAD_RATE, HeadFirst
 from workbench.training.run import training_arguments
 from workbench.workspace import Workspace
 
@@ -44,15 +45,17 @@ def load_function(
     heads: list[str] | None,
     *,
     m3: bool,
+    fresh: bool,
 ) -> str:
     """The function's text; what it imports is added to ``script``. ``heads``: trained whole beside
-    an adapter; ``m3``: the base has bge-m3's head for a vector per token."""
+    an adapter; ``m3``: the base has bge-m3's head for a vector per token; ``fresh``: it has none.
+    """
     kept = _kept(script, keeping)
     kind = recipe.model_kind
     if kind.reads_pairs:
         body = _reranker(script, contract, layout, kept)
     elif kind.token_vectors:
-        body = _late(script, contract, kept, m3=m3)
+        body = _late(script, kept, m3=m3, fresh=fresh)
     else:
         body = _embedding(script, recipe, contract, layout, kept)
     body += pieces.PADDING
@@ -141,7 +144,7 @@ def _reranker(script: Any, contract: Contract, layout: Layout, kept: str) -> str
     return text
 
 
-def _late(script: Any, contract: Contract, kept: str, *, m3: bool) -> str:
+def _late(script: Any, kept: str, *, m3: bool, fresh: bool) -> str:
     script.imports.add("from sentence_transformers import MultiVectorEncoder")
     if m3:
         script.imports |= {
@@ -150,13 +153,8 @@ def _late(script: Any, contract: Contract, kept: str, *, m3: bool) -> str:
             "from transformers.utils import cached_file",
         }
         return Template(pieces.LOAD_PLAIN).substitute(kept=kept) + pieces.LOAD_M3
-    return (
-        f"    model = MultiVectorEncoder(BASE, device=DEVICE, model_kwargs={kept})\n"
-        f"    if model.get_embedding_dimension() != {contract.dimensions}:\n"
-        "        # The base brings no projection of its own: a fresh one is drawn from the seed.\n"
-        f"        width = model[0].get_embedding_dimension()\n"
-        f"        model[1] = projection(width, {contract.dimensions}).to(model.device)\n"
-    )
+    made = f"    model = MultiVectorEncoder(BASE, device=DEVICE, model_kwargs={kept})\n"
+    return made + pieces.LOAD_FRESH if fresh else made
 
 
 def _method(script: Any, recipe: Any, heads: list[str] | None) -> str:
@@ -239,6 +237,8 @@ def write_script(workspace: Any, model: Model, folder: Path) -> dict[str, Any]:
         )
     folder.mkdir(parents=True, exist_ok=True)
     rows = write_rows(workspace, of, folder)
+    if kind.token_vectors and lacks_projection(_folder(base)):
+        write_projection(workspace, of, folder / "projection.pt")
     (folder / "train.py").write_text(script(workspace, of, base), encoding="utf-8")
     about = {
         "name": model.name,
@@ -283,18 +283,19 @@ def script(workspace: Any, of: Origin, base: ResolvedModel) -> str:
     _add_loss(script, loss)
     _add_chunks(script)
     script.parts.append(pieces.KEEPER)
+    callbacks = ["Keep(model)", *_head_first(script, of)]
     if contract.architecture == "llm":
         script.constants["ANSWERS"] = (contract.yes_token, contract.no_token)
         if contract.prompt_template:
             script.constants["CHAT_TEMPLATE"] = template_of(contract)
     layout = inspect_folder(place).layout
-    m3 = has_token_head(place)
-    script.parts.append(load_function(script, recipe, contract, layout, keeping, heads, m3=m3))
+    own = {"m3": has_token_head(place), "fresh": lacks_projection(place)}
+    script.parts.append(load_function(script, recipe, contract, layout, keeping, heads, **own))
     summary = of.model.summary
     script.constants["USED_MAX_LEN"] = contract.longest
     script.constants["KEEP_STEP"] = summary["best_step"]
     script.constants["LAST_STEP"] = summary["steps"]
-    script.parts.append(_main(of, loss, kind))
+    script.parts.append(_main(of, loss, kind, callbacks))
     head = Template(pieces.HEAD).substitute(
         name=of.model.name.replace("\\", "").replace('"', ""),
         packages=_packages(of),
@@ -359,6 +360,17 @@ def _add_loss(script: Pieces, loss: Loss) -> None:
         script.parts.append(loss.code)
 
 
+def _head_first(script: Pieces, of: Origin) -> list[str]:
+    """The callback that trains a fresh head alone at first, where the run had it."""
+    head = of.resolved.get("head", {})
+    if not head.get("steps"):
+        return []
+    source = re.sub(r"  # (type|noqa).*", "", getsource(HeadFirst))
+    script.parts.append(f"\n{source}\n")
+    parts = list(head["parts"])
+    return [f"HeadFirst(model, {parts!r}, {head['steps']}, {HEAD_RATE!r})"]
+
+
 def _add_chunks(script: Pieces) -> None:
     """How a batch is computed, which decides what dropout draws."""
     imports, code = getsource(chunks).split("\n\nFeatures = ")
@@ -386,7 +398,7 @@ def _guide(workspace: Any, recipe: Any, base: ResolvedModel) -> GuideAs | None:
     return GuideAs(_base(guide, workspace), guide.contract or Contract())
 
 
-def _main(of: Origin, loss: Loss, kind: ModelKind) -> str:
+def _main(of: Origin, loss: Loss, kind: ModelKind, callbacks: list[str]) -> str:
     recipe: Any = of.recipe
     arguments_class, trainer_class = _classes(kind)
     make: Any = training_arguments
@@ -410,6 +422,7 @@ def _main(of: Origin, loss: Loss, kind: ModelKind) -> str:
         trainer_class=trainer_class,
         arguments="\n".join(lines),
         loss=loss.make,
+        callbacks=", ".join(callbacks),
         collator="Pairs" if kind.reads_pairs else "ByRole",
     )
 

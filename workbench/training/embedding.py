@@ -76,6 +76,9 @@ class EmbeddingTraining:
     ) -> Contract:
         return trained_contract(loaded.contract, loaded.model, recipe, base_name)
 
+    def begin(self, run: Run, loaded: LoadedEmbedding) -> None:
+        """Nothing: it is measured and trained as it is."""
+
     def prepare(
         self, run: Run, loaded: LoadedEmbedding, recorder: Recorder, cadence: Cadence
     ) -> Prepared:

@@ -86,6 +86,9 @@ class ImageTextTraining:
     ) -> Contract:
         return as_trained(loaded.contract, loaded.model, recipe, base_name)
 
+    def begin(self, run: Run, loaded: LoadedImageText) -> None:
+        """Nothing: it is measured and trained as it is."""
+
     def prepare(
         self, run: Run, loaded: LoadedImageText, recorder: Recorder, cadence: Cadence
     ) -> Prepared:

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from datasets import Dataset
 from sentence_transformers.multi_vector_encoder.training_args import (
     MultiVectorEncoderTrainingArguments,
@@ -11,9 +13,9 @@ from sentence_transformers.multi_vector_encoder.training_args import (
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.jobs.reporting import JobContext
-from workbench.models.assemble import holds_projection
+from workbench.models.assemble import holds_projection, lacks_projection
 from workbench.models.contract import Contract, as_kind
-from workbench.models.late_interaction import LoadedLateInteraction
+from workbench.models.late_interaction import LoadedLateInteraction, principal
 from workbench.models.locate import LocalModel
 from workbench.recipes.train_kinds import TrainLateInteractionRecipe
 from workbench.training.callbacks import Cadence, Recorder
@@ -26,9 +28,12 @@ from workbench.training.run import Place, Prepared, Run, batched_arguments, rera
 from workbench.training.trainer import Collator, LateInteractionTrainer
 
 FRESH = (
-    "The base model has no projection to one vector per token, so a random one of {0} dimensions "
-    "was added and trained too; the untrained value is that of the random one."
+    "The base model has no projection to one vector per token, so one of {0} dimensions was added "
+    "and trained too: the principal components of its token vectors; the untrained value is that "
+    "of this projection."
 )
+#: So many training rows' texts show what token vectors the base makes.
+SHOWN = 256
 
 
 class LateInteractionTraining:
@@ -64,6 +69,12 @@ class LateInteractionTraining:
     ) -> Contract:
         return as_trained(loaded.contract, loaded.model, recipe, base_name)
 
+    def begin(self, run: Run, loaded: LoadedLateInteraction) -> None:
+        """A projection that the base lacks keeps what it can of the base's token vectors: better to
+        start from than chance."""
+        if lacks_projection(run.base.folder):
+            project(run.reader, run.recipe, loaded)
+
     def prepare(
         self, run: Run, loaded: LoadedLateInteraction, recorder: Recorder, cadence: Cadence
     ) -> Prepared:
@@ -90,6 +101,30 @@ class LateInteractionTraining:
             callbacks=[recorder, cadence],
         )
         notes = rows.notes + own_prompts_note(run.reader, contract)
-        if not holds_projection(run.base.folder):
+        if lacks_projection(run.base.folder):
             notes += (FRESH.format(contract.dimensions),)
         return Prepared(trainer, rows, made, notes, lengths)
+
+
+def project(
+    reader: DatasetReader, recipe: TrainLateInteractionRecipe, loaded: LoadedLateInteraction
+) -> None:
+    """Give the model's projection the principal components of the token vectors that its encoder
+    makes of some training rows' texts, chosen by the seed; changed in place."""
+    rows = build_rows(reader, recipe)
+    texts = load_texts(reader, rows, loaded.contract)
+    some = np.random.default_rng(recipe.seed).permutation(len(rows))[:SHOWN]
+    named = zip(texts, (rows.queries[some], rows.positives[some]), strict=True)
+    lengths = training_lengths(loaded.model, recipe)
+    short = loaded.with_contract(loaded.contract.model_copy(update=lengths))
+    vectors = [
+        one
+        for (given, numbers), role in zip(named, ("query", "document"), strict=True)
+        for one in short.unprojected(given.get(numbers.tolist()), role)
+    ]
+    linear = loaded.model[1].linear
+    weights = principal(np.concatenate(vectors).astype(np.float64), linear.out_features)
+    with torch.no_grad():
+        linear.weight.copy_(torch.from_numpy(weights))
+        if linear.bias is not None:
+            linear.bias.zero_()

@@ -70,6 +70,7 @@ def set_up(
     set_seed(recipe.seed)
     if loaded is None:
         loaded = run.load(run.base, start, keeping_for(recipe, run.precision))
+        training.begin(run, loaded)
     contract = training.contract(loaded, recipe, run.base.name)
     contract = adapted_contract(contract, recipe, run.precision)
     contract = contract.model_copy(

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 from sentence_transformers.cross_encoder.training_args import CrossEncoderTrainingArguments
+from transformers import TrainerCallback
 
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
@@ -26,10 +27,12 @@ from workbench.models.locate import LocalModel
 from workbench.recipes.train_kinds import TrainRerankerRecipe
 from workbench.training.callbacks import Cadence, Recorder
 from workbench.training.dev import Dev
-from workbench.training.loss import as_trained, module_of, pair_lengths
+from workbench.training.epoch import steps
+from workbench.training.loss import as_trained, fresh_heads, module_of, pair_lengths
 from workbench.training.pairs import PairCollator, candidate_rows
 from workbench.training.rows import TrainingRows, load_texts
 from workbench.training.run import (
+    Head,
     Place,
     Prepared,
     Run,
@@ -39,6 +42,34 @@ from workbench.training.run import (
     reranking_dev,
 )
 from workbench.training.trainer import RerankerTrainer
+
+#: The learning rate of a head that is trained alone, as linear probes are.
+HEAD_RATE = 1e-3
+
+
+class HeadFirst(TrainerCallback):
+    """Trains the parts of a model that are called so alone for the first steps, then all of it
+    (linear probing, then fine-tuning: Kumar et al. 2022): a head of chance would turn the encoder's
+    good features into worse ones until it is worth something itself.
+
+    ``rate``: the learning rate of these steps. The scripts of takeaway/ hold this class as it is.
+    """
+
+    def __init__(self, model, parts, steps, rate):  # type: ignore[no-untyped-def]
+        named = model.named_parameters()
+        self.others = [one for name, one in named if not set(name.split(".")) & set(parts)]
+        self.steps = steps
+        self.rate = rate
+
+    def on_pre_optimizer_step(self, args, state, control, optimizer=None, **_):  # type: ignore[no-untyped-def]  # noqa: ARG002
+        if state.global_step >= self.steps:
+            return
+        # Not by freezing: processes that train together expect every gradient.
+        for one in self.others:
+            one.grad = None
+        for group in optimizer.param_groups:
+            # The scheduler sets the next step's.
+            group["lr"] = self.rate
 
 
 class RerankerTraining:
@@ -76,6 +107,9 @@ class RerankerTraining:
     ) -> Contract:
         return as_trained(loaded.contract, loaded.model, recipe, base_name)
 
+    def begin(self, run: Run, loaded: LoadedReranker) -> None:
+        """Nothing: it is measured and trained as it is."""
+
     def prepare(
         self, run: Run, loaded: LoadedReranker, recorder: Recorder, cadence: Cadence
     ) -> Prepared:
@@ -101,6 +135,9 @@ class RerankerTraining:
             # BatchEncoding, into which torch does not look.
             ddp_find_unused_parameters=False,
         )
+        parts = fresh_heads(model[0].model, run.base)
+        total = steps(recipe, made)
+        head = Head(tuple(parts), round(recipe.head_first * total) if parts else 0)
         trainer = RerankerTrainer(
             model,
             contract=contract,
@@ -111,7 +148,9 @@ class RerankerTraining:
             data_collator=collator,
             callbacks=[recorder, cadence],
         )
-        return Prepared(trainer, rows, made, rows.notes, lengths)
+        if head.steps:
+            trainer.add_callback(HeadFirst(model, head.parts, head.steps, HEAD_RATE))
+        return Prepared(trainer, rows, made, rows.notes + head.notes(total), lengths, head)
 
 
 def _asked(contract: Contract, recipe: TrainRerankerRecipe, folder: Path) -> Contract:

@@ -157,6 +157,22 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Head:
+    """Parts of a model that its base does not bring, and how many steps they are trained alone."""
+
+    parts: tuple[str, ...] = ()
+    steps: int = 0
+
+    def notes(self, total: int) -> tuple[str, ...]:
+        if not self.steps:
+            return ()
+        return (
+            "The base model has no head that scores pairs, so a random one was added; in the first "
+            f"{self.steps:,} of {total:,} steps it is trained alone (head_first).",
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """A trainer that is ready to go, and what it trains on."""
 
@@ -166,6 +182,7 @@ class Prepared:
     notes: tuple[str, ...] = ()
     #: After how many tokens the run cuts texts; the contract's are those of every later use.
     lengths: dict[str, int] = field(default_factory=dict)
+    head: Head = field(default_factory=Head)
 
     @property
     def negatives(self) -> int:
@@ -187,6 +204,10 @@ class Training(Protocol):
 
     def contract(self, loaded: Any, recipe: Any, base_name: str) -> Contract:
         """The contract of the trained model."""
+        ...
+
+    def begin(self, run: Run, loaded: Any) -> None:
+        """What the base is given, in place, before it is measured and trained."""
         ...
 
     def prepare(self, run: Run, loaded: Any, recorder: Recorder, cadence: Cadence) -> Prepared:

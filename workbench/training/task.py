@@ -8,7 +8,7 @@ import gc
 import json
 import shutil
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +211,7 @@ def train(recipe: Any, context: JobContext, training: Training) -> dict[str, Any
     checkpoint = run.group.tell(lambda: _where_to_go_on(run))
     start = training.start(run.recipe, run.base)
     run.context.progress(0, None, "", "Loading the model")
-    outcome, loaded = _before(decided, start)
+    outcome, loaded = _before(decided, training, start)
     trained = _train(decided, training, start, loaded, checkpoint)
     del loaded
     # The trainer and what it trained stand in circles of references; read_back loads another
@@ -270,7 +270,7 @@ def _where_to_go_on(run: Run) -> Path | None:
     return folder
 
 
-def _before(decided: Decided, start: Contract) -> tuple[Outcome, Any]:
+def _before(decided: Decided, training: Training, start: Contract) -> tuple[Outcome, Any]:
     """What was measured before the first step, and the model in full precision.
 
     The model is None where training loads it anew, with its weights kept otherwise, and where
@@ -286,6 +286,7 @@ def _before(decided: Decided, start: Contract) -> tuple[Outcome, Any]:
 
     def load() -> Any:
         loaded.append(run.load(run.base, start))
+        training.begin(run, loaded[0])
         return loaded[0]
 
     baseline, untrained = run.dev.before(load)
@@ -373,6 +374,7 @@ def _resolved(run: Run, prepared: Prepared, contract: Contract) -> dict[str, Any
         "training_rows": len(prepared.rows),
         "steps": steps(run.recipe, prepared.batching),
         "negatives_per_row": prepared.negatives,
+        "head": asdict(prepared.head),
         "training_lengths": prepared.lengths,
         "contract": contract.model_dump(mode="json"),
         "dev": run.plan.sizes.fields(run.recipe) if run.plan else {},

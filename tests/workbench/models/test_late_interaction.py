@@ -107,3 +107,31 @@ def test_pairs_far_from_the_next_tile_are_not_looked_at(monkeypatch: pytest.Monk
     found = late_interaction.max_sim_of(texts, texts, pairs)
     assert found.tolist() == [2.0] * 11
     assert looked == [5, 5, 2, 2], "no more than the first one's size lets fit"
+
+
+def test_a_projection_keeps_what_it_can_of_token_vectors() -> None:
+    from workbench.models.late_interaction import principal
+
+    random = np.random.default_rng(1)
+    # Ten directions carry most of what 40 dimensions hold.
+    vectors = random.normal(size=(500, 10)) @ random.normal(size=(10, 40))
+    vectors = vectors + 0.1 * random.normal(size=vectors.shape)
+
+    def cosines(of: Any) -> Any:
+        unit = of / np.linalg.norm(of, axis=1, keepdims=True)
+        return unit @ unit.T
+
+    weights = principal(vectors, 10)
+    assert weights.shape == (10, 40)
+    assert np.array_equal(weights, principal(vectors, 10))
+    kept = vectors @ weights.T
+    chance = vectors @ random.uniform(-1, 1, (10, 40)).T
+    assert np.abs(cosines(kept) - cosines(vectors)).mean() < 0.01
+    assert np.abs(cosines(chance) - cosines(vectors)).mean() > 0.1
+    assert (kept**2).sum() == pytest.approx((vectors**2).sum())
+    # With room for all nothing is lost, and no row is empty.
+    wide = principal(vectors, 64)
+    assert np.allclose(cosines(vectors @ wide.T), cosines(vectors))
+    assert (np.linalg.norm(wide, axis=1) > 0.1).all()
+    # Fewer tokens than dimensions.
+    assert np.linalg.matrix_rank(principal(vectors[:3], 10)) == 10
