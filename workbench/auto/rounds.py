@@ -18,7 +18,9 @@ from workbench.data.reader import DatasetReader
 #: Of the documents that a round searches, those that may be relevant ones.
 RELEVANT = 2 / 3
 #: Documents that a round searches at least and at most, where there are as many.
-FEWEST_DOCUMENTS, MOST_DOCUMENTS = 200, 3_000
+FEWEST_DOCUMENTS, MOST_DOCUMENTS = 200, 1_000
+#: Of each judging query, the hardest that are searched.
+HARDEST = 10
 #: Measuring a round, in documents encoded, as a share of what its training encodes; a text that is
 #: trained on costs so many times one that is encoded.
 MEASURED, TRAINED = 0.5, 3
@@ -123,7 +125,7 @@ def dealt(
         searched = more
     asked = np.sort(material.queries[chosen])
     found: dict[int, list[int]] = {query: [] for query in asked.tolist()}
-    for rank in range(max((len(hard.get(query, ())) for query in found), default=0)):
+    for rank in range(HARDEST):
         for query, mine in found.items():
             if rank < len(hard.get(query, ())) and len(searched) < most:
                 mine.append(int(hard[query][rank]))

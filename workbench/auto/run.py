@@ -151,9 +151,9 @@ class _Deciding:
         recipe, base = self.run.recipe, self.run.base
         wanted = recipe.decides
         batch = decisions.batch_size(queries)
-        own = training_length(self.look, int(self.serving.value))
+        serving = int(self.serving.value)
         found = [
-            own,
+            decisions.shorter_in_training(training_length(self.look, serving), serving),
             decisions.max_steps(queries, int(batch.value)),
             batch,
             decisions.learning_rate(

@@ -30,7 +30,12 @@ ALL = "all"
 AS_WRITTEN = ("epochs", "max_steps", "batch_size")
 #: The preset that is taken where nothing is said, and what it sets besides.
 AUTO = "auto"
-AUTO_PRESET: dict[str, Any] = {"auto": ALL, "scheduler": "cosine", "average_weights": 0.33}
+AUTO_PRESET: dict[str, Any] = {
+    "auto": ALL,
+    "scheduler": "cosine",
+    "average_weights": 0.33,
+    "dropout": 0.0,
+}
 #: What the other presets decide by measuring.
 SERVING: dict[str, Any] = {"auto": "serving_length"}
 #: Of a run that nothing can be decided for although it was asked for.

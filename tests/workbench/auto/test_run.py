@@ -70,21 +70,21 @@ def test_every_decision_is_listed_with_its_reason(whole: tuple[FakeContext, Any]
     assert decided["learning_rate"] == {
         "name": "learning_rate", "value": 5e-3, "reason": "as you set it", "by": "you",
     }  # fmt: skip
-    assert (decided["batch_size"]["value"], decided["max_steps"]["value"]) == (16, 60)
+    assert (decided["batch_size"]["value"], decided["max_steps"]["value"]) == (16, 24)
     assert decided["negatives"]["value"] == 1  # the data brings some
     assert decided["blend"]["by"] == "measured"
     assert all(one["reason"] and not one["reason"].endswith(".") for one in decided.values())
     config = json.loads((context.folder / "output" / "training_config.json").read_text())
-    assert (config["max_steps"], config["batch_size"]) == (60, 16)
-    assert result["steps"] == 60 and result["rows"] == 120  # carved dev trains in the end
+    assert (config["max_steps"], config["batch_size"]) == (24, 16)
+    assert result["steps"] == 24 and result["rows"] == 120  # carved dev trains in the end
     assert result["look"]["queries"] == 120 and result["look"]["documents"] > 0
 
 
 def test_the_page_sees_each_fold(whole: tuple[FakeContext, Any]) -> None:
     context, _ = whole
     steps = [step for step, _ in context.of("train")]
-    assert steps == list(range(1, 4 * 60 + 1))
-    assert [step for step, _ in context.of("dev")] == [60, 120, 180]
+    assert steps == list(range(1, 4 * 24 + 1))
+    assert [step for step, _ in context.of("dev")] == [24, 48, 72]
     assert [step for step, _ in context.of("baseline")] == [0]
     for said in ("Fold 2 of 3: Training", "Training on all queries: Training"):
         assert said in context.messages
@@ -103,11 +103,11 @@ def test_a_resumed_job_repeats_no_fold_and_ends_the_same(
 ) -> None:
     """Stopped in the second fold, and again while the model that is kept is trained."""
     context = start(tmp_path)
-    stop_at(context, 100)
+    stop_at(context, 40)
     with pytest.raises(JobCancelled):
         train(context, tiny)
     assert [path.name for path in (context.folder / "output/auto").glob("*.npz")] == ["round-1.npz"]
-    for stop in (225, None):
+    for stop in (92, None):
         context.resuming, context.cancelled = True, False
         stop_at(context, stop)
         if stop:
@@ -153,7 +153,7 @@ def test_too_few_queries_are_trained_on_and_not_measured(tiny: Path, tmp_path: P
     context = start(tmp_path, train=15, dev=0)
     result = train(context, tiny)
     assert result["p_value"] is None and result["beats_base"] is None and result["best"] == {}
-    assert result["recommended"] == "mine" and result["steps"] == 60
+    assert result["recommended"] == "mine" and result["steps"] == 24
     said = [note for note in result["notes"] if "nothing can be measured" in note]
     assert said and said[0] in context.notes
     assert not any("no dev queries" in note for note in result["notes"])
@@ -179,5 +179,5 @@ def test_minutes_bound_the_steps(tiny: Path, tmp_path: Path) -> None:
     context = start(tmp_path)
     result = train(context, tiny, minutes=0.001)
     steps = next(one for one in result["decisions"] if one["name"] == "max_steps")
-    assert steps["value"] == result["steps"] < 60 and "minutes" in steps["reason"]
+    assert steps["value"] == result["steps"] < 24 and "minutes" in steps["reason"]
     assert result["p_value"] is None and "nothing is measured" in steps["reason"]

@@ -1,0 +1,57 @@
+"""The schedule's rules, each with its reason."""
+
+import pytest
+
+from workbench.auto import decisions
+from workbench.auto.decisions import FEWEST_STEPS, MOST_STEPS, PASSES, Effort, effort
+
+
+def test_steps_follow_the_queries_within_bounds() -> None:
+    assert decisions.steps(10, 16) == FEWEST_STEPS
+    assert decisions.steps(900, 32) == round(PASSES * 900 / 32)
+    assert decisions.steps(10**6, 64) == MOST_STEPS
+    assert "at least" in decisions.max_steps(10, 16).reason
+    assert "passes over 900 training queries" in decisions.max_steps(900, 32).reason
+    assert "at most" in decisions.max_steps(10**6, 64).reason
+
+
+def test_small_sets_have_small_batches() -> None:
+    sizes = [decisions.batch_size(count).value for count in (20, 299, 300, 1999, 2000, 10**5)]
+    assert sizes == [16, 16, 32, 32, 64, 64]
+
+
+@pytest.mark.parametrize("width", [384, 768, 1024])
+def test_an_adapter_learns_ten_times_faster(width: int) -> None:
+    full = decisions.learning_rate(width, adapter=False, decoder=False)
+    lora = decisions.learning_rate(width, adapter=True, decoder=False)
+    assert lora.value == pytest.approx(10 * float(full.value))
+
+
+def test_the_rate_falls_with_the_width_and_decoders_have_their_own() -> None:
+    rates = [
+        float(decisions.learning_rate(width, adapter=False, decoder=False).value)
+        for width in (384, 768, 1024)
+    ]
+    assert rates == sorted(rates, reverse=True) and len(set(rates)) == 3
+    assert decisions.learning_rate(1024, adapter=True, decoder=True).value == 1e-4
+
+
+def test_given_negatives_are_taken_and_none_is_made_up() -> None:
+    assert decisions.negatives(0, 1).value == 0
+    assert decisions.negatives(12, 1).value == 1
+    assert "12 training queries bring" in decisions.negatives(12, 1).reason
+
+
+def test_without_a_limit_everything_is_done() -> None:
+    assert effort(None, 10.0, 100, 60, 3) == Effort(3, 1.0)
+    assert effort(1e6, 1.0, 100, 60, 3) == Effort(3, 1.0)
+
+
+def test_less_time_means_fewer_steps_then_one_part_then_no_measuring() -> None:
+    whole = 100 + 3 * 60 * (1 + decisions.MEASURING)
+    fewer = effort(0.7 * whole, 1.0, 100, 60, 3)
+    assert fewer.folds == 3 and fewer.share == pytest.approx(0.7)
+    one = effort(0.4 * whole, 1.0, 100, 60, 3)
+    assert one.folds == 1 and one.share > 0.4
+    none = effort(10.0, 1.0, 100, 60, 3)
+    assert none.folds == 0 and none.share == pytest.approx(0.1)

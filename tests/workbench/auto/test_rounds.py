@@ -1,0 +1,94 @@
+"""Which queries train, and which judge."""
+
+import numpy as np
+import pytest
+
+from tests.workbench.training.fakes import FakeReader
+from workbench.auto.decisions import FEWEST_HELD
+from workbench.auto.rounds import Material, dealt, groups_of, room, rounds
+
+
+def reader(train: int, dev: int, *, carved: bool, test: int = 3) -> FakeReader:
+    """Two queries to each document; no document is shared by two splits."""
+
+    def split(name: str, count: int) -> list[tuple[str, list[str], list[str]]]:
+        return [(f"{name} {n}", [f"{name} answer {n // 2}"], []) for n in range(count)]
+
+    made = FakeReader({name: split(name, n) for name, n in
+                       (("train", train), ("dev", dev), ("test", test))})  # fmt: skip
+    made.summary = {"carved": {"dev": dev}} if carved else {}
+    return made
+
+
+def material(train: int = 60, dev: int = 12, *, carved: bool = True) -> Material:
+    return Material.of(reader(train, dev, carved=carved))  # type: ignore[arg-type]
+
+
+def test_test_queries_are_no_material() -> None:
+    assert material().queries.tolist() == list(range(72))
+    assert len(np.unique(material().clusters)) == 36
+
+
+@pytest.mark.parametrize("carved", [True, False])
+def test_folds_judge_each_query_once_by_a_model_that_did_not_see_its_documents(
+    carved: bool,
+) -> None:
+    data = material(carved=carved)
+    found = rounds(data, 3, seed=0)
+    assert sorted(np.concatenate([one.judge for one in found]).tolist()) == list(range(72))
+    for one in found:
+        assert not set(data.clusters[one.train]) & set(data.clusters[one.judge])
+        assert (one.train.max() >= 60) == carved
+    assert data.training == (72 if carved else 60)
+    assert data.everything().counts["splits"] == {"train": data.training, "dev": 0, "test": 0}
+    groups = groups_of(data, [one.judge for one in found], seed=0)
+    assert np.bincount(groups).tolist() == [len(one.judge) for one in found]
+
+
+def test_few_queries_judge_nothing() -> None:
+    assert rounds(material(16, 2), 3, seed=0) == []
+    assert rounds(material(), 0, seed=0) == []
+
+
+def test_of_many_queries_one_part_is_held_out() -> None:
+    data = material(3000, 0)
+    (one,) = rounds(data, 1, seed=0)
+    assert 270 <= len(one.judge) <= 330 and len(one.train) + len(one.judge) == 3000
+    groups = groups_of(data, [one.judge], seed=0)
+    assert np.bincount(groups).min() > 100
+
+
+def test_a_dev_that_the_files_brought_is_the_part_where_it_is_large_enough() -> None:
+    data = material(3000, FEWEST_HELD + 100, carved=False)
+    (one,) = rounds(data, 1, seed=0)
+    assert one.judge.min() >= 3000 and len(one.train) == 3000
+    data = material(3000, 20, carved=False)
+    (one,) = rounds(data, 1, seed=0)
+    assert one.judge.min() < 3000
+
+
+def test_a_round_searches_what_is_judged_and_then_the_hardest() -> None:
+    data = material()
+    one = rounds(data, 3, seed=0)[0]
+    own = {document for place in one.judge.tolist() for document in data.judged[place]}
+    others = [row for row in range(39) if row not in own]
+    hard = dict.fromkeys(data.queries[one.judge].tolist(), others)
+    most = len(own) * 3 // 2
+    view, documents = dealt(data, one, hard, most=most, seed=0)
+    assert documents == most
+    assert view.queries("dev")["row"].to_pylist() == data.queries[one.judge].tolist()
+    found = set(view.candidates("dev")["document"].to_pylist())
+    assert found == set(others[: most - len(own)])
+
+
+def test_where_the_judged_documents_are_too_many_fewer_queries_judge() -> None:
+    data = material()
+    one = rounds(data, 3, seed=0)[0]
+    view, documents = dealt(data, one, {}, most=6, seed=0)
+    assert documents <= 4 and 4 <= view.counts["splits"]["dev"] <= 8
+
+
+def test_measuring_is_kept_below_training() -> None:
+    assert room(30, 16, 1.0, 2) == 30 * 16 * 3 / 2 / 2
+    assert room(30, 16, 1.5, 2) < room(30, 16, 1.0, 2)
+    assert room(1, 2, 1.0, 4) == 200 and room(10_000, 64, 1.0, 2) == 1000
