@@ -131,8 +131,7 @@ def _check(workspace: Workspace, recipe: TrainRecipe, steps: int | None) -> tupl
         plain, *_ = by_rules(workspace, recipe)
         data["measured"] = with_id(run_job(workspace, MeasureRecipe.of(plain, steps)))
         said.append(lines(data["measured"]))
-    return data, "
-".join(said)
+    return data, "\n".join(said)
 
 
 def read_recipe(workspace: Workspace, args: argparse.Namespace) -> TrainRecipe:
