@@ -42,7 +42,7 @@ QUERIES, DOCUMENTS = 1_500, 3_000
 WHOLE = 6_000
 #: Tokens that a pass may encode: so many for each query, at least, and at most. Two epochs of
 #: training with passages of 256 tokens cost about 1,500 for each query.
-TOKENS_PER_QUERY, LEAST_TOKENS, MOST_TOKENS = 400, 250_000, 1_000_000
+TOKENS_PER_QUERY, LEAST_TOKENS, MOST_TOKENS = 400, 150_000, 1_000_000
 #: Of the documents that have room, those that may be relevant ones.
 RELEVANT = 2 / 3
 #: A collection that is larger is a sample of so many documents to BM25.

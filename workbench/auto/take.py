@@ -49,7 +49,8 @@ Says = Callable[[int, int, str], None]
 LENGTHS = (128, 256, 512)
 #: A length that cuts fewer of the documents than this makes no difference.
 CUT = 0.05
-#: Documents of the part on which lengths are tried, where the pool has twice as many.
+#: Documents of the part on which lengths are tried, where the pool has more. They are not encoded
+#: again where a length is measured on all of it.
 PART = 300
 
 #: Where looks are kept in the home, and how many.
@@ -215,7 +216,7 @@ class _Base:
         """
         own = self.encoder.contract.passage_max_len
         values, trials, ahead = {own: first}, dict[int, Trial](), dict[int, bool]()
-        part = self._part() if lengths and len(self.where.documents) >= 2 * PART else None
+        part = self._part() if lengths and len(self.where.documents) > PART else None
         for length in lengths:
             shorter_is = any(won for one, won in ahead.items() if one < own)
             longer_is_not = any(not won for one, won in ahead.items() if one > own)
