@@ -6,19 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
-from workbench.models.load import load_embedding, load_model
+from workbench.models.load import load_embedding
 from workbench.models.locate import locate
 from workbench.recipes.base import MODEL_FREE
 from workbench.takeaway.snippet import Origin
 from workbench.training.epoch import batching, steps_of_epoch
-from workbench.training.late_interaction import LateInteractionTraining, project
-from workbench.training.loss import keeping_for
+from workbench.training.late_interaction import save_projection
 from workbench.training.pairs import candidate_rows
 from workbench.training.rows import TrainingRows, build_rows, fitted, load_texts, teacher_scores
+from workbench.training.run import Place
 from workbench.training.scored import Scored, scored_rows
 
 
@@ -48,18 +46,10 @@ def write_rows(workspace: Any, of: Origin, folder: Path) -> int:
 
 def write_projection(workspace: Any, of: Origin, path: Path) -> None:
     """Save the projection (dimensions, width) that a run of late interaction began with."""
-    recipe: Any = of.recipe
-    local = locate(workspace, recipe.model, recipe.kind)
-    precision = of.resolved["precision"]
-    loaded = load_model(
-        local,
-        device=of.resolved["device"],
-        precision=precision,
-        contract=LateInteractionTraining().start(recipe, local),
-        keeping=keeping_for(recipe, precision),
-    )
-    project(workspace.datasets.read(recipe.dataset, recipe.dataset_version), recipe, loaded)
-    torch.save(loaded.model[1].linear.weight.detach().cpu(), path)
+    reader = workspace.datasets.read(of.recipe.dataset, of.recipe.dataset_version)
+    base = locate(workspace, of.recipe.model, of.recipe.kind)
+    place = Place(of.resolved["device"], of.resolved["precision"])
+    save_projection(reader, of.recipe, base, place, path)
 
 
 def _epochs(of: Origin, reader: DatasetReader, rows: TrainingRows) -> Iterator[list[list[int]]]:

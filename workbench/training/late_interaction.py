@@ -16,12 +16,13 @@ from workbench.jobs.reporting import JobContext
 from workbench.models.assemble import holds_projection, lacks_projection
 from workbench.models.contract import Contract, as_kind
 from workbench.models.late_interaction import LoadedLateInteraction, principal
+from workbench.models.load import load_model
 from workbench.models.locate import LocalModel
 from workbench.recipes.train_kinds import TrainLateInteractionRecipe
 from workbench.training.callbacks import Cadence, Recorder
 from workbench.training.dev import Dev
 from workbench.training.distributed import across_devices
-from workbench.training.loss import as_trained, training_lengths, wanted_prompts
+from workbench.training.loss import as_trained, keeping_for, training_lengths, wanted_prompts
 from workbench.training.objectives import TokenContrast
 from workbench.training.rows import build_rows, load_texts, own_prompts_note
 from workbench.training.run import Place, Prepared, Run, batched_arguments, reranking_dev
@@ -128,3 +129,19 @@ def project(
         linear.weight.copy_(torch.from_numpy(weights))
         if linear.bias is not None:
             linear.bias.zero_()
+
+
+def save_projection(
+    reader: DatasetReader, recipe: Any, base: LocalModel, place: Place, path: Path
+) -> None:
+    """Save what :func:`project` gives a base that was just loaded, as a tensor (dimensions,
+    width)."""
+    loaded: Any = load_model(
+        base,
+        device=place.device,
+        precision=place.precision,
+        contract=LateInteractionTraining().start(recipe, base),
+        keeping=keeping_for(recipe, place.precision),
+    )
+    project(reader, recipe, loaded)
+    torch.save(loaded.model[1].linear.weight.detach().cpu(), path)

@@ -55,13 +55,20 @@ class HeadFirst(TrainerCallback):
     ``rate``: the learning rate of these steps. The scripts of takeaway/ hold this class as it is.
     """
 
-    def __init__(self, model, parts, steps, rate):  # type: ignore[no-untyped-def]
+    def __init__(self, model: Any, parts: Any, steps: int, rate: float) -> None:
         named = model.named_parameters()
         self.others = [one for name, one in named if not set(name.split(".")) & set(parts)]
         self.steps = steps
         self.rate = rate
 
-    def on_pre_optimizer_step(self, args, state, control, optimizer=None, **_):  # type: ignore[no-untyped-def]  # noqa: ARG002
+    def on_pre_optimizer_step(
+        self,
+        args: Any,  # noqa: ARG002 - the library's hook
+        state: Any,
+        control: Any,  # noqa: ARG002
+        optimizer: Any = None,
+        **_: Any,
+    ) -> None:
         if state.global_step >= self.steps:
             return
         # Not by freezing: processes that train together expect every gradient.
