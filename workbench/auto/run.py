@@ -269,11 +269,11 @@ def _shortened(settings: list[Decision], effort: Effort, final: int) -> list[Dec
     """The decisions, with the steps that there is time for."""
     if effort.share >= 1.0:
         return settings
-    fits = f"{effort.share:.0%} of the steps fit into the minutes that you give"
+    part = f"{effort.share:.0%}"
     why = {
-        0: f"{fits}; nothing is measured",
-        1: f"{fits}; one part of the queries is measured on",
-    }.get(effort.folds, fits)
+        0: f"{part} of the steps fit into the minutes that you give; nothing is measured",
+        1: f"{part} of the steps fit into the minutes that you give; one part is measured on",
+    }.get(effort.folds, f"{part} of the steps fit into the minutes that you give")
     return [
         replace(one, value=final, reason=why) if one.name == "max_steps" else one
         for one in settings
