@@ -79,13 +79,12 @@ def steps(queries: int, batch: int) -> int:
 def max_steps(queries: int, batch: int) -> Decision:
     """Of the run that trains on everything."""
     found, passes = steps(queries, batch), PASSES * queries / batch
-    about = f"(training queries: {queries:,}, batches of {batch})"
     if found > math.ceil(passes):
-        why = f"at least {FEWEST_STEPS} steps, however few the queries {about}"
+        why = f"at least so many, however few the training queries: {queries:,}, by {batch} a step"
     elif found < math.floor(passes):
-        why = f"at most {MOST_STEPS:,} steps, however many the queries {about}"
+        why = f"at most so many, however many the training queries: {queries:,}, by {batch} a step"
     else:
-        why = f"about {PASSES} passes {about}"
+        why = f"about {PASSES} passes over the training queries: {queries:,}, by {batch} a step"
     return Decision("max_steps", found, why, "rule")
 
 

@@ -24,7 +24,7 @@ from workbench.auto.take import taken
 from workbench.errors import BadInput
 from workbench.models.contract import Contract
 from workbench.recipes.decided import DECISIONS
-from workbench.training.dev import ORIGINAL
+from workbench.training.dev import BASELINE_FILE, ORIGINAL
 from workbench.training.loop import with_dev
 from workbench.training.run import Outcome, Run, Tested, Training, write_json
 
@@ -147,7 +147,7 @@ class _Deciding:
                 run, _ordered(made), self.look, Outcome.unmeasured(recipe.metric), 1.0, notes
             )
         chosen, outcome = _chosen(recipe, material, judged)
-        self.run.context.metrics(0, "baseline", outcome.baseline)
+        self._on_record(outcome)
         blend, ratio = _blend(chosen, judged, recipe.metric, "blend" in recipe.decides)
         return Decided(run, _ordered([*made, *blend]), self.look, outcome, ratio, notes)
 
@@ -231,6 +231,13 @@ class _Deciding:
             found.append(kept)
         return found, ()
 
+    def _on_record(self, outcome: Outcome) -> None:
+        """The base's values on the chart: once, however often the job is resumed after this."""
+        mark = self.run.output / FOLDER / BASELINE_FILE
+        if not mark.is_file():
+            self.run.context.metrics(0, "baseline", outcome.baseline)
+            write_json(mark, {"baseline": outcome.baseline})
+
     def _unmeasured(self, why: str) -> tuple[str, ...]:
         self.run.context.note(why)
         return (why,)
@@ -272,11 +279,11 @@ def _shortened(settings: list[Decision], effort: Effort, final: int) -> list[Dec
     """The decisions, with the steps that there is time for."""
     if effort.share >= 1.0:
         return settings
-    fits = f"{effort.share:.0%} of the steps fit into the minutes that you give"
+    part = f"{effort.share:.0%}"
     why = {
-        0: f"{fits}; nothing is measured",
-        1: f"{fits}; one part of the queries is measured on",
-    }.get(effort.folds, fits)
+        0: f"{part} of the steps fit into the minutes that you give; nothing is measured",
+        1: f"{part} of the steps fit into the minutes that you give; one part is measured on",
+    }.get(effort.folds, f"{part} of the steps fit into the minutes that you give")
     return [
         replace(one, value=final, reason=why) if one.name == "max_steps" else one
         for one in settings

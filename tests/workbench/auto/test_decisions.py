@@ -11,7 +11,7 @@ def test_steps_follow_the_queries_within_bounds() -> None:
     assert decisions.steps(900, 32) == round(PASSES * 900 / 32)
     assert decisions.steps(10**6, 64) == MOST_STEPS
     assert "at least" in decisions.max_steps(10, 16).reason
-    assert "passes (training queries: 900" in decisions.max_steps(900, 32).reason
+    assert "passes over the training queries: 900" in decisions.max_steps(900, 32).reason
     assert "at most" in decisions.max_steps(10**6, 64).reason
 
 
