@@ -127,7 +127,8 @@ class _Seeds:
             measured = self._measured(loaded, "Measuring the original on dev")
             self.context.metrics(0, "baseline", measured.scores.means())
             beside = path.with_name(f"new-{path.name}")
-            np.savez(beside, **measured.scores.values)
+            values: dict[str, Any] = dict(measured.scores.values)
+            np.savez(beside, **values)
             beside.replace(path)
         with np.load(path) as kept:
             return dict(kept)
