@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ui.kit.markup import join, table
+from ui.kit.markup import join, quiet_lines, table
 from ui.words import sentences, t
 from ui.words.amounts import count
 from ui.words.sentences import metric_label
@@ -33,8 +33,14 @@ def curve_html(result: Mapping[str, Any]) -> Markup:
     )
     return Markup(
         '<figure class="rw-curve"><p class="verdict">{}</p>{}{}<figcaption class="rw-quiet '
-        'rw-small">{}</figcaption></figure>'
-    ).format(said, _drawing(result, said), _table(result), about)
+        'rw-small">{}</figcaption>{}</figure>'
+    ).format(
+        said,
+        _drawing(result, said),
+        _table(result),
+        about,
+        quiet_lines(result.get("notes") or ()),
+    )
 
 
 def _table(result: Mapping[str, Any]) -> Markup:

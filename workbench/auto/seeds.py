@@ -8,14 +8,13 @@ finished lies in the job's output folder, so that a resumed job goes on from the
 import gc
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
-import torch
 
 from workbench.auto.choice import LEVEL
 from workbench.auto.fit import Part, fit
@@ -27,8 +26,8 @@ from workbench.data.clusters import query_clusters
 from workbench.evaluation.measure import Measured
 from workbench.jobs.reporting import JobContext
 from workbench.recipes.train import TrainEmbeddingRecipe, TrainRecipe
-from workbench.training import task
-from workbench.training.averaging import Weights, put_between, trained_weights
+from workbench.training import kept_weights, task
+from workbench.training.averaging import put_between, trained_weights
 from workbench.training.checkpoints import checkpoint_folder
 from workbench.training.dev import ORIGINAL
 from workbench.training.loop import look_up
@@ -102,7 +101,7 @@ class _Seeds:
         seeds: list[_Seed] = []
         for at in range(self.recipe.seeds):
             seeds.append(self._seed(at, sum(one.steps for one in seeds)))
-        average = self._average()
+        average = kept_weights.mean([self._path(at) for at in range(self.recipe.seeds)])
         put_between(self.loaded.model, average, average, 1.0)
         averaged = self._measured(self.loaded, "Measuring the average of the weights")
         metric = self.recipe.metric
@@ -116,7 +115,7 @@ class _Seeds:
         )
         kept = averaged.scores.values if found["kept"] == AVERAGE else seeds[0].values
         if found["kept"] != AVERAGE:
-            first = self._weights(0)
+            first = kept_weights.weights(self._path(0))
             put_between(self.loaded.model, first, first, 1.0)
         return self._registered(seeds[0], base, kept, found, clusters)
 
@@ -127,7 +126,10 @@ class _Seeds:
             loaded = self.looked_up.load(self.looked_up.base, self.start)
             measured = self._measured(loaded, "Measuring the original on dev")
             self.context.metrics(0, "baseline", measured.scores.means())
-            _write(path, lambda place: np.savez(place, **measured.scores.values))
+            beside = path.with_name(f"new-{path.name}")
+            values: dict[str, Any] = dict(measured.scores.values)
+            np.savez(beside, **values)
+            beside.replace(path)
         with np.load(path) as kept:
             return dict(kept)
 
@@ -136,7 +138,7 @@ class _Seeds:
         path = self._path(at)
         # The last one is trained again where no model is in memory that could take the average.
         if path.is_file() and (self.loaded is not None or at + 1 < self.recipe.seeds):
-            return _Seed(**torch.load(path, mmap=True, weights_only=False)["seed"])
+            return _Seed(**kept_weights.about(path))
         name = f"Seed {at + 1} of {self.recipe.seeds}"
         self.context.forget_metrics_after(after)
         own = replace(
@@ -153,26 +155,11 @@ class _Seeds:
         self.context.metrics(after + fitted.steps, "dev", measured.scores.means())
         made = _Seed(measured.scores.values, fitted.steps, fitted.rows, fitted.notes)
         about = {one.name: getattr(made, one.name) for one in fields(_Seed)}
-        kept = {"seed": about, "weights": trained_weights(self.loaded.model)}
-        _write(path, lambda place: torch.save(kept, place))
+        kept_weights.keep(path, about, trained_weights(self.loaded.model))
         return made
 
     def _path(self, at: int) -> Path:
         return self.looked_up.output / f"seed-{at + 1}.pt"
-
-    def _weights(self, at: int) -> Weights:
-        kept = torch.load(self._path(at), mmap=True, weights_only=False)
-        weights: Weights = kept["weights"]
-        return weights
-
-    def _average(self) -> Weights:
-        """Of all seeds' weights; one seed's are in memory at a time."""
-        count = self.recipe.seeds
-        total = {name: one.float() / count for name, one in self._weights(0).items()}
-        for at in range(1, count):
-            for name, one in self._weights(at).items():
-                total[name] += one.float() / count
-        return total
 
     def _measured(self, loaded: Any, message: str) -> Measured:
         def progress(done: int, total: int) -> None:
@@ -252,10 +239,3 @@ class _Seeds:
 
 def _means(values: Mapping[str, Floats]) -> dict[str, float]:
     return {metric: float(one.mean()) for metric, one in values.items()}
-
-
-def _write(path: Path, write: Callable[[Path], object]) -> None:
-    """Written beside and renamed, so that half of it is never read."""
-    beside = path.with_name(f"new-{path.name}")
-    write(beside)
-    beside.replace(path)

@@ -40,4 +40,6 @@ def curve_words(result: Mapping[str, Any]) -> str:
         for one in result["points"]
     ]
     measured = f"{result['measured_queries']} queries, each measured by a model that never saw it."
-    return "\n\n".join([columns(head, [base, *lines]), measured, str(result["sentence"])])
+    notes = " ".join(result.get("notes") or ())
+    parts = [columns(head, [base, *lines]), measured, notes, str(result["sentence"])]
+    return "\n\n".join(filter(None, parts))

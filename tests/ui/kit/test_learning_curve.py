@@ -33,7 +33,7 @@ MEASURED: dict[str, Any] = {
     "doubled": {"rows": 1200, "gain": 0.0138, "ci95": [0.0012, 0.0271]},
     "sentence": "Twice the labels: +0.014 [+0.001, +0.027] MAP@100. "
     "The curve still rises: more labels like these help.",
-    "seconds": 60.0,
+    "notes": ["Hardly anything is left to win."], "seconds": 60.0,
 }  # fmt: skip
 
 
@@ -42,6 +42,7 @@ def test_a_curve_is_drawn_and_told() -> None:
     assert "Twice the labels: +0.014 [+0.001, +0.027] MAP@100." in html
     assert "+0.070 [+0.050, +0.090]" in html
     assert "90 queries in 3 folds" in html
+    assert "Hardly anything is left to win." in html
     assert "<script" not in html
     drawing = re.search("<svg.*</svg>", html, re.DOTALL)
     assert drawing

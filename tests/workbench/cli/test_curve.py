@@ -20,6 +20,7 @@ def test_a_curve_in_words() -> None:
     said = curve_words({**MEASURED, "model": "base"})
     assert said.splitlines()[2].split() == ["base", "0", "0.500"]
     assert "100%   400   0.570    0.550 0.570 0.590  +0.070  [+0.050, +0.090]" in said
+    assert "Hardly anything is left to win." in said
     assert said.endswith("The curve still rises: more labels like these help.")
 
 
