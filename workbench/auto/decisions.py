@@ -8,8 +8,6 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from workbench.plurals import counted
-
 #: By what a decision was made: a measurement on the data, a rule, or the person.
 By = Literal["measured", "rule", "you"]
 
@@ -66,49 +64,45 @@ def steps(queries: int, batch: int) -> int:
 
 def max_steps(queries: int, batch: int) -> Decision:
     """Of the run that trains on everything."""
-    found = steps(queries, batch)
-    about = f"{counted(queries, 'training query', 'training queries')} in batches of {batch}"
-    passes = PASSES * queries / batch
-    if found > passes:
-        why = f"at least {FEWEST_STEPS} steps, however few the queries: {about}"
+    found, passes = steps(queries, batch), PASSES * queries / batch
+    if found > math.ceil(passes):
+        why = f"at least so many, however few the training queries: {queries:,}, by {batch} a step"
     elif found < math.floor(passes):
-        why = f"at most {MOST_STEPS:,} steps, however many the queries: {about}"
+        why = f"at most so many, however many the training queries: {queries:,}, by {batch} a step"
     else:
-        why = f"about {PASSES} passes over {about}"
+        why = f"about {PASSES} passes over the training queries: {queries:,}, by {batch} a step"
     return Decision("max_steps", found, why, "rule")
 
 
 def batch_size(queries: int) -> Decision:
     """Small sets learn more from more steps, large ones from more in-batch negatives."""
-    known = counted(queries, "training query", "training queries")
     for most, size in BATCHES:
         if queries < most:
-            why = f"{known}, fewer than {most:,}: smaller batches make more steps of them"
+            why = f"smaller batches make more steps of {queries:,} training queries"
             return Decision("batch_size", size, why, "rule")
-    why = f"{known}: a larger batch has more in-batch negatives"
+    why = f"a larger batch has more in-batch negatives (training queries: {queries:,})"
     return Decision("batch_size", LARGE_BATCH, why, "rule")
 
 
 def learning_rate(width: int, *, adapter: bool, decoder: bool) -> Decision:
-    """``width``: numbers in the model's vectors; 0 where that is not known."""
+    """``width``: numbers in the model's vectors."""
+    if decoder and adapter:
+        return Decision("learning_rate", DECODER_ADAPTER_RATE, "for a decoder's adapter", "rule")
     if decoder:
-        value = DECODER_ADAPTER_RATE if adapter else DECODER_RATE
-        why = "for a decoder's adapter" if adapter else "for all weights of a decoder"
-        return Decision("learning_rate", value, why, "rule")
+        return Decision("learning_rate", DECODER_RATE, "for all weights of a decoder", "rule")
     value = next((rate for most, rate in RATES if width <= most), WIDE_RATE)
-    what = f"a model {width:,} wide" if width else "a model of unknown width"
     if adapter:
-        why = f"for an adapter of {what}, {ADAPTER} times that of all its weights"
+        why = f"for an adapter, {ADAPTER} times the rate of all weights of a model {width:,} wide"
         return Decision("learning_rate", round(value * ADAPTER, 10), why, "rule")
-    return Decision("learning_rate", value, f"for all weights of {what}", "rule")
+    return Decision("learning_rate", value, f"for all weights of a model {width:,} wide", "rule")
 
 
 def negatives(given: int, asked: int) -> Decision:
     """``given``: training queries that bring documents which do not answer them; ``asked``: how
     many a recipe takes of them where it says nothing."""
     if given:
-        known = counted(given, "training query brings", "training queries bring")
-        return Decision("negatives", max(1, asked), f"{known} documents that do not answer", "rule")
+        why = f"training queries that bring documents which do not answer them: {given:,}"
+        return Decision("negatives", max(1, asked), why, "rule")
     why = "the data gives none: the other documents of a batch are enough"
     return Decision("negatives", 0, why, "rule")
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workbench.auto.decisions import Decision
-from workbench.auto.readable import Tokens
+from workbench.auto.readable import UNREADABLE, Tokens, unknown_share
 from workbench.comparison.names import HEADLINE
 from workbench.comparison.significance import randomization_p_value
 from workbench.models.resolve import catalogue
@@ -82,9 +82,8 @@ class Look:
 
     @property
     def unknown(self) -> float:
-        """The share of tokens unknown to the base, of queries or of documents: the larger one."""
-        told = [one.unknown for one in (self.query_tokens, self.document_tokens) if one]
-        return max(told, default=0.0)
+        """The share of tokens unknown to the base."""
+        return unknown_share(self.query_tokens, self.document_tokens)
 
     def map(self, length: int) -> float:
         """The base's MAP@100 at a length that was measured on the whole pool."""
@@ -183,8 +182,9 @@ def _assembled(about: dict[str, Any], arrays: dict[str, Any]) -> Look:
 
 # The lengths to serve and to train at.
 
-#: MAP by which another length must be ahead: less is not worth a model that reads otherwise.
-CLEAR = 0.005
+#: MAP by which a shorter length must be ahead of the contract's own, and a longer one: less is not
+#: worth a model that reads otherwise, and every later search with a longer one is dearer.
+SHORTER, LONGER = 0.005, 0.01
 #: With a smaller p-value it is no luck.
 LEVEL = 0.05
 #: Training lengths are whole multiples of this, and at least as long.
@@ -194,7 +194,7 @@ STEP, SHORTEST = 16, 32
 def serving_length(look: Look) -> Decision:
     """How long passages are read when the model is used.
 
-    The contract's own length, unless another is ahead by :data:`CLEAR` and by more than luck: the
+    The contract's own length, unless another is ahead by its margin and by more than luck: the
     paired randomization test over clusters of queries, one-sided, its level divided among the
     other lengths (Bonferroni). The own length is what the model was published with, and what
     vectors made before were made with: in doubt it stays.
@@ -206,6 +206,11 @@ def serving_length(look: Look) -> Decision:
             behind = f"against {_number(look.map(look.own))} at {look.own}, its own length"
             return Decision("serving_length", length, f"{said} {behind}", "measured")
     return _kept(look, others)
+
+
+def margin(own: int, length: int) -> float:
+    """MAP by which a length must be ahead of the contract's own."""
+    return SHORTER if length < own else LONGER
 
 
 def _kept(look: Look, others: list[int]) -> Decision:
@@ -228,7 +233,7 @@ def _kept(look: Look, others: list[int]) -> Decision:
 
 def _ahead(look: Look, length: int, level: float) -> bool:
     differences = look.values[length] - look.values[look.own]
-    if differences.mean() < CLEAR:
+    if differences.mean() < margin(look.own, length):
         return False
     summed = np.bincount(look.clusters, weights=differences).astype(np.float64)
     # Two-sided, and the sign is known.
@@ -253,9 +258,6 @@ def training_length(look: Look, serving: int | None = None) -> Decision:
 
 # What a person should know before training.
 
-#: A base that cannot read so much of the texts is the wrong one. English text in an English
-#: model's tokens has next to nothing unknown, Chinese text in the same about half.
-UNREADABLE = 0.1
 #: A base with so high a MAP has little left to win: training seldom finds more than a third of
 #: what is missing, and less than .025 is hard to tell from luck.
 CEILING = 0.93
@@ -280,13 +282,7 @@ def warnings(look: Look) -> list[str]:
     ahead = words >= best + WORDS_AHEAD
     found = []
     if look.unknown >= UNREADABLE:
-        start = ", ".join(models_for(look.language))
-        compared = f" (this model has {_number(best)})" if ahead else ""
-        found.append(
-            f"{look.unknown:.0%} of your tokens are unknown to this model; BM25 alone has MAP "
-            f"{_number(words)} here{compared}. Start from a model of your language, such as "
-            f"{start}."
-        )
+        found.append(unreadable(look.unknown, look.language, words, best if ahead else None))
     elif ahead:
         found.append(
             f"BM25 alone has MAP {_number(words)} on your queries, this model {_number(best)}: "
@@ -298,6 +294,17 @@ def warnings(look: Look) -> list[str]:
             "training can add, and it may make other queries worse."
         )
     return found
+
+
+def unreadable(unknown: float, language: str, bm25: float, base: float | None = None) -> str:
+    """That a base does not know this share of the tokens, and what to start from. ``bm25``: its
+    MAP on the queries; ``base``: the base's, where it is worth a word."""
+    compared = f" (this model has {_number(base)})" if base is not None else ""
+    return (
+        f"{unknown:.0%} of your tokens are unknown to this model; BM25 alone has MAP "
+        f"{_number(bm25)} here{compared}. Start from a model of your language, such as "
+        f"{', '.join(models_for(language))}."
+    )
 
 
 def models_for(language: str) -> list[str]:

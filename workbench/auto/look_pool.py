@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from workbench.auto.readable import SPLITS
 from workbench.comparison.names import DEPTH
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
@@ -35,14 +36,13 @@ from workbench.mining.rules import TextKeys, screen
 
 Rows = NDArray[np.int64]
 
-SPLITS = ("train", "dev")
 #: The most queries that a base is measured by, and documents that it encodes.
-QUERIES, DOCUMENTS = 2_000, 3_000
+QUERIES, DOCUMENTS = 1_500, 3_000
 #: A collection of at most so many documents is searched whole, where there are tokens for it.
 WHOLE = 6_000
 #: Tokens that a pass may encode: so many for each query, at least, and at most. Two epochs of
 #: training with passages of 256 tokens cost about 1,500 for each query.
-TOKENS_PER_QUERY, LEAST_TOKENS, MOST_TOKENS = 500, 250_000, 1_000_000
+TOKENS_PER_QUERY, LEAST_TOKENS, MOST_TOKENS = 400, 150_000, 1_000_000
 #: Of the documents that have room, those that may be relevant ones.
 RELEVANT = 2 / 3
 #: A collection that is larger is a sample of so many documents to BM25.
@@ -167,12 +167,12 @@ def ground(
     whole = corpus <= min(WHOLE, most)
     most = corpus if whole else min(DOCUMENTS, most)
     places = sampled(asked, QUERIES, corpus if whole else int(RELEVANT * most), seed)
-    everywhere = _everywhere(asked, seed, exclude)
-    bm25 = retrieve_bm25(everywhere, k=DEPTH, progress=progress, stop=stop)
+    all_of_it = everywhere(asked, seed, exclude)
+    bm25 = retrieve_bm25(all_of_it, k=DEPTH, progress=progress, stop=stop)
     some = asked.some(places)
     documents = np.arange(corpus) if whole else hardest(some, bm25.documents[places], most)
     pool = over_documents(reader, some.table, some.judgments, documents, exclude)
-    return Ground(asked, places, pool, documents, whole, everywhere, bm25)
+    return Ground(asked, places, pool, documents, whole, all_of_it, bm25)
 
 
 def pool_of(reader: DatasetReader, queries: Rows, documents: Rows, exclude: str = AUTO) -> Pool:
@@ -215,7 +215,7 @@ def hard_negatives(ground: Ground, ranked: Run) -> dict[int, Rows]:
     return {query: line[line >= 0] for query, line in lines}
 
 
-def _everywhere(asked: Asked, seed: int, exclude: str) -> Pool:
+def everywhere(asked: Asked, seed: int, exclude: str = AUTO) -> Pool:
     """All judged queries against all documents, or the relevant ones and a sample."""
     reader, corpus = asked.reader, int(asked.reader.counts["documents"])
     if corpus <= INDEXED:

@@ -23,7 +23,6 @@ from workbench.auto.rounds import Material, Round, dealt, groups_of, room, round
 from workbench.auto.take import taken
 from workbench.errors import BadInput
 from workbench.models.contract import Contract
-from workbench.plurals import counted
 from workbench.recipes.decided import DECISIONS
 from workbench.training.dev import ORIGINAL
 from workbench.training.loop import with_dev
@@ -208,7 +207,10 @@ class _Deciding:
         """Each round's, from the job's folder where an earlier attempt has finished it."""
         found: list[Judged] = []
         if not planned:
-            return found, self._unmeasured(UNMEASURED.format(len(material.queries)))
+            return found, self._unmeasured(
+                f"With {len(material.queries):,} judged queries outside of test nothing can be "
+                "measured, so it is not known whether the trained model is better."
+            )
         for at in range(len(planned)):
             path = self.run.output / FOLDER / f"round-{at + 1}.npz"
             kept = Judged.read(path)
@@ -260,19 +262,15 @@ def _steps(recipe: Any, one: Round) -> int:
     return decisions.steps(queries, recipe.batch_size)
 
 
-UNMEASURED = (
-    f"The data set has {{:,}} judged queries outside of test; with fewer than {decisions.JUDGED} "
-    "nothing can be measured, so nobody knows whether the trained model is better."
-)
-
-
 def _shortened(settings: list[Decision], effort: Effort, final: int) -> list[Decision]:
     """The decisions, with the steps that there is time for."""
     if effort.share >= 1.0:
         return settings
-    why = f"{effort.share:.0%} of the steps fit into the minutes that you give"
-    what = {0: "; nothing is measured", 1: "; one part of the queries is held out"}
-    why += what.get(effort.folds, "")
+    part = f"{effort.share:.0%}"
+    why = {
+        0: f"{part} of the steps fit into the minutes that you give; nothing is measured",
+        1: f"{part} of the steps fit into the minutes that you give; one part is measured on",
+    }.get(effort.folds, f"{part} of the steps fit into the minutes that you give")
     return [
         replace(one, value=final, reason=why) if one.name == "max_steps" else one
         for one in settings
@@ -328,6 +326,5 @@ def _blend(
     tried = ", ".join(
         f"{_pooled(judged, one, metric).mean():.3f} at {one:g}" for one in judged[0].candidates
     )
-    what = counted(len(chosen.values), "query", "queries")
-    why = f"share of the trained weights, the rest being the base's: {metric} {tried} on {what}"
+    why = f"share of the trained weights, the rest being the base's: {metric} {tried}"
     return [Decision("blend", ratio, why, "measured")], ratio

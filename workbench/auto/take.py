@@ -17,9 +17,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.auto.look import CLEAR, FORMAT, Look, Trial
-from workbench.auto.look_pool import RELEVANT, Ground, ground, hard_negatives, hardest, sampled
-from workbench.auto.readable import Counts, Tokens, language_of, spread_rows, tokens_of
+from workbench.auto.look import FORMAT, Look, Trial, margin
+from workbench.auto.look_pool import (
+    RELEVANT,
+    Ground,
+    ground,
+    hard_negatives,
+    hardest,
+    sampled,
+)
+from workbench.auto.readable import Counts, Texts
 from workbench.auto.reading_once import AtLengths, Memory, ReadingOnce
 from workbench.comparison.names import HEADLINE
 from workbench.data.reader import DatasetReader
@@ -30,7 +37,6 @@ from workbench.evaluation.exact_search import Run
 from workbench.evaluation.measure import Measured, Stop, measure, score
 from workbench.evaluation.own_document import AUTO
 from workbench.evaluation.pool import Pool, over_documents
-from workbench.evaluation.texts import join_documents
 from workbench.models.contract import Contract
 from workbench.models.resolve import ResolvedModel
 
@@ -43,7 +49,8 @@ Says = Callable[[int, int, str], None]
 LENGTHS = (128, 256, 512)
 #: A length that cuts fewer of the documents than this makes no difference.
 CUT = 0.05
-#: Documents of the part on which lengths are tried, where the pool has twice as many.
+#: Documents of the part on which lengths are tried, where the pool has more. They are not encoded
+#: again where a length is measured on all of it.
 PART = 300
 
 #: Where looks are kept in the home, and how many.
@@ -132,7 +139,7 @@ def take(
     """
     says = progress or (lambda _done, _total, _what: None)
     contract = encoder.contract
-    texts = _Texts.of(reader, contract, counter)
+    texts = Texts.of(reader, contract, counter)
     mean = texts.mean_cut_at(contract.passage_max_len)
 
     def bm25_says(done: int, total: int) -> None:
@@ -142,13 +149,9 @@ def take(
     once = ReadingOnce(encoder, Memory(counter[0] if counter else None))
     base = _Base(once, where, seed, exclude, says, stop)
     ranked = base.measured(contract.passage_max_len, where.pool)
-    values = {contract.passage_max_len: ranked.scores.values[HEADLINE]}
+    first = ranked.scores.values[HEADLINE]
     lengths = lengths_worth_trying(contract.passage_max_len, texts.positions, texts.counts)
-    trials = base.tried(lengths)
-    for length in lengths:
-        if length not in trials or trials[length].map >= trials[length].own + CLEAR:
-            trials.pop(length, None)
-            values[length] = base.measured(length, where.pool).scores.values[HEADLINE]
+    values, trials = base.compared(first, lengths)
     relevant = where.asked.some(where.places).relevant()
     return Look(
         own=contract.passage_max_len,
@@ -202,16 +205,36 @@ class _Base:
 
         return measure(self.encoder.at(length), pool, progress=says, stop=self.stop)
 
-    def tried(self, lengths: Sequence[int]) -> dict[int, Trial]:
-        """Each length on a part of the pool; nothing where the pool is small itself."""
-        if not lengths or len(self.where.documents) < 2 * PART:
-            return {}
-        part = self._part()
+    def compared(
+        self, first: Floats, lengths: Sequence[int]
+    ) -> tuple[dict[int, Floats], dict[int, Trial]]:
+        """Values of the contract's own length (``first``, which are known) and of those that may be
+        better, and what the others were on a part of the pool.
+
+        ``lengths``: shorter ones before longer ones, each ascending. Longer ones are dear: they are
+        not tried where a shorter one is ahead, nor beyond one that is not ahead itself.
+        """
+        own = self.encoder.contract.passage_max_len
+        values, trials, ahead = {own: first}, dict[int, Trial](), dict[int, bool]()
+        part = self._part() if lengths and len(self.where.documents) > PART else None
+        for length in lengths:
+            shorter_is = any(won for one, won in ahead.items() if one < own)
+            longer_is_not = any(not won for one, won in ahead.items() if one > own)
+            if length > own and (shorter_is or longer_is_not):
+                continue
+            trial = self._trial(length, part) if part else None
+            gain = trial.map - trial.own if trial else 0.0
+            if trial is None or gain >= margin(own, length):
+                values[length] = self.measured(length, self.where.pool).scores.values[HEADLINE]
+                gain = float((values[length] - first).mean())
+            else:
+                trials[length] = trial
+            ahead[length] = gain >= margin(own, length)
+        return values, trials
+
+    def _trial(self, length: int, part: Pool) -> Trial:
         own = self._map(self.encoder.contract.passage_max_len, part)
-        asked = len(part.queries)
-        return {
-            length: Trial(self._map(length, part), own, asked, part.documents) for length in lengths
-        }
+        return Trial(self._map(length, part), own, len(part.queries), part.documents)
 
     def _map(self, length: int, part: Pool) -> float:
         return float(self.measured(length, part).scores.values[HEADLINE].mean())
@@ -238,44 +261,3 @@ def _bm25(where: Ground, stop: Stop | None) -> Floats:
     else:
         run = retrieve_bm25(where.pool, k=where.bm25.documents.shape[1], stop=stop)
     return score(where.pool, run).scores.values[HEADLINE]
-
-
-@dataclass(frozen=True)
-class _Texts:
-    """What the base's tokenizer makes of the texts; None and '' where it has no file."""
-
-    queries: Tokens | None
-    documents: Tokens | None
-    #: (n,) tokens of a sample of documents.
-    counts: Counts | None
-    positions: int
-    language: str
-
-    @classmethod
-    def of(
-        cls,
-        reader: DatasetReader,
-        contract: Contract,
-        counter: tuple[TokenCounter, int] | None,
-    ) -> "_Texts":
-        rows = spread_rows(int(reader.counts["documents"]))
-        held = join_documents(reader.documents_at(rows), contract).to_pylist()
-        language = language_of(held)
-        if counter is None:
-            return cls(None, None, None, contract.passage_max_len, language)
-        tokens, positions = counter
-        asked = [text for split in ("train", "dev") for text in _some_texts(reader, split)]
-        documents, counts = tokens_of(tokens, held, contract.document_prompt)
-        queries, _ = tokens_of(tokens, asked, contract.query_prompt)
-        return cls(queries, documents, counts, positions, language)
-
-    def mean_cut_at(self, length: int) -> float:
-        """What a document has on average where it is cut."""
-        if self.counts is None:
-            return float(length)
-        return float(np.minimum(self.counts, length).mean())
-
-
-def _some_texts(reader: DatasetReader, split: str) -> list[str]:
-    texts = reader.queries(split)["text"]
-    return texts.take(spread_rows(len(texts))).to_pylist() if len(texts) else []

@@ -118,14 +118,19 @@ def _train(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
 
 def _check(workspace: Workspace, recipe: TrainRecipe, steps: int | None) -> tuple[Any, str]:
     # Brings numpy and Arrow, which other commands do without.
+    from workbench.auto.outlook import before
     from workbench.checks import check
     from workbench.checks.run_facts import lines
 
-    report = check(workspace, recipe)
-    if steps is None:
-        return report.to_dict(), report.lines()
-    measured = with_id(run_job(workspace, MeasureRecipe.of(recipe, steps)))
-    return {**report.to_dict(), "measured": measured}, f"{report.lines()}\n{lines(measured)}"
+    report, found = check(workspace, recipe), before(workspace, recipe)
+    data, said = report.to_dict(), [report.lines()]
+    if found is not None:
+        data["outlook"] = found.to_dict()
+        said += found.lines()
+    if steps is not None:
+        data["measured"] = with_id(run_job(workspace, MeasureRecipe.of(recipe, steps)))
+        said.append(lines(data["measured"]))
+    return data, "\n".join(said)
 
 
 def read_recipe(workspace: Workspace, args: argparse.Namespace) -> TrainRecipe:

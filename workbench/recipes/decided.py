@@ -5,13 +5,15 @@ page both go through here, so that they start the same run.
 """
 
 from collections.abc import Collection, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, model_validator
 
 from workbench.recipes.base import Recipe, advanced
 from workbench.recipes.describe import describe
 from workbench.recipes.objectives import OBJECTIVES
+
+R = TypeVar("R", bound=Recipe)
 
 #: Names of decisions. All but the first and the last are fields of the recipe.
 DECISIONS = (
@@ -112,6 +114,22 @@ def started_from(
         decided = DECISIONS if asked == ALL else str(asked).split(",")
         values["auto"] = ",".join(left_to_decide(decided, given))
     return values
+
+
+def as_decided(recipe: R, decided: Mapping[str, Any]) -> R:
+    """The recipe as its run trained: with what was ``decided`` (by name), nothing left open."""
+    left = str(getattr(recipe, "auto", ""))
+    if not left:
+        return recipe
+    fields = [name for name in left.split(",") if name in type(recipe).model_fields]
+    found = {name: decided[name] for name in fields if name in decided}
+    return recipe.model_copy(update={**found, "auto": ""})
+
+
+def as_written(recipe: R) -> R:
+    """The recipe with nothing left to decide, for runs that are held against each other."""
+    whole = "max_steps" in str(getattr(recipe, "auto", ""))
+    return as_decided(recipe, {}).model_copy(update=_INSTEAD if whole else {})
 
 
 def given_by(values: Mapping[str, Any], recipe: type[Recipe], preset: str = "") -> dict[str, Any]:

@@ -20,6 +20,7 @@ from workbench.models.contract import CONTRACT_FILE, PICTURES, Contract
 from workbench.models.inspect import read_json
 from workbench.models.quantized import QUANTIZATION_METHODS, is_graph
 from workbench.models.resolve import ResolvedModel, from_folder
+from workbench.recipes.decided import as_decided
 from workbench.recipes.train import KINDS, TrainRecipe
 from workbench.records import Model
 from workbench.workspace import Workspace
@@ -216,7 +217,8 @@ def _recipe_of(workspace: Any, model: Model, values: dict[str, Any]) -> TrainRec
     with suppress(JobNotFound):
         recipe = workspace.jobs.recipe(model.job_id or "")
         if isinstance(recipe, TrainRecipe):
-            return recipe
+            # What the run decided stands in the folder.
+            return as_decided(recipe, values)
     return KINDS[model.kind].read(values)
 
 

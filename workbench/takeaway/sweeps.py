@@ -10,6 +10,7 @@ from typing import Any
 from workbench.errors import BadInput, BadRecipe, JobNotFound
 from workbench.models.contract import Contract
 from workbench.models.resolve import resolve
+from workbench.recipes.decided import as_written
 from workbench.recipes.train import TrainRecipe
 from workbench.records import JobStatus
 from workbench.training.budget import DevPlan, Sizes
@@ -54,6 +55,7 @@ def plan(workspace: Workspace, start: TrainRecipe, settings: Sequence[str]) -> S
     A value that has commas itself is given in a JSON list: ``matryoshka_dims=["16,8", ""]``.
     Raises :class:`BadInput`; then there is nothing to queue.
     """
+    start = as_written(start)
     fields = dict(_read(setting, start) for setting in settings)
     if len(fields) != len(settings) or not 1 <= len(fields) <= MOST_FIELDS:
         raise BadInput(

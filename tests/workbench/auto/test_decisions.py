@@ -11,7 +11,7 @@ def test_steps_follow_the_queries_within_bounds() -> None:
     assert decisions.steps(900, 32) == round(PASSES * 900 / 32)
     assert decisions.steps(10**6, 64) == MOST_STEPS
     assert "at least" in decisions.max_steps(10, 16).reason
-    assert "passes over 900 training queries" in decisions.max_steps(900, 32).reason
+    assert "passes over the training queries: 900" in decisions.max_steps(900, 32).reason
     assert "at most" in decisions.max_steps(10**6, 64).reason
 
 
@@ -39,7 +39,7 @@ def test_the_rate_falls_with_the_width_and_decoders_have_their_own() -> None:
 def test_given_negatives_are_taken_and_none_is_made_up() -> None:
     assert decisions.negatives(0, 1).value == 0
     assert decisions.negatives(12, 1).value == 1
-    assert "12 training queries bring" in decisions.negatives(12, 1).reason
+    assert "do not answer them: 12" in decisions.negatives(12, 1).reason
 
 
 def test_without_a_limit_everything_is_done() -> None:

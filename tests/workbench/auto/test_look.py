@@ -72,6 +72,9 @@ def test_what_may_be_chance_changes_nothing() -> None:
 def test_a_hair_ahead_of_everyone_changes_nothing() -> None:
     assert serving_length(look({256: 0.5, 128: 0.504})).value == 256
     assert serving_length(look({256: 0.5, 128: 0.506})).value == 128
+    # A longer one makes every search dearer.
+    assert serving_length(look({256: 0.5, 512: 0.508})).value == 256
+    assert serving_length(look({256: 0.5, 512: 0.515})).value == 512
 
 
 def test_queries_about_one_document_are_one_piece_of_evidence() -> None:
@@ -139,6 +142,13 @@ def test_unknown_tokens_are_told_with_models_to_start_from() -> None:
         "has .270). Start from a model of your language, such as BAAI/bge-small-zh-v1.5, "
         "BAAI/bge-base-zh-v1.5, intfloat/multilingual-e5-small."
     ]
+
+
+def test_queries_alone_that_cannot_be_read_are_told_too() -> None:
+    (said,) = warnings(look({256: 0.4}, query_tokens=tokens(unknown=0.7), language="zh"))
+    assert said.startswith("70% of your tokens are unknown")
+    both = {"query_tokens": tokens(unknown=0.65), "document_tokens": tokens(unknown=0.59)}
+    assert look({256: 0.4}, **both).unknown == 0.59
 
 
 def test_models_of_a_language_that_nothing_is_listed_for_are_those_of_many() -> None:

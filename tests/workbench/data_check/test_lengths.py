@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -106,3 +107,26 @@ def test_threads_are_as_before(packaged: tuple[TokenCounter, Tokenizer]) -> None
     before = os.environ.get("TOKENIZERS_PARALLELISM")
     packaged[0].count(["an unheard word"])
     assert os.environ.get("TOKENIZERS_PARALLELISM") == before
+
+
+def test_unknown_tokens_are_counted(packaged: tuple[TokenCounter, Tokenizer]) -> None:
+    counter, _ = packaged
+    lengths, unknown = counter.unknown(["the red cat", "🦙 🦜 cat"])
+    assert lengths.tolist() == [5, 5]
+    assert unknown.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (models.Unigram([("<unk>", 0.0), ("a", -1.0), ("b", -1.0)], 0, False), [0, 1]),
+        (models.WordLevel({"ab": 0, "[UNK]": 1}, "[UNK]"), [0, 1]),
+        (models.BPE({"a": 0, "b": 1, "z": 2}, []), [0, 0]),
+    ],
+)
+def test_every_kind_of_tokenizer_says_what_it_does_not_know(
+    model: Any, expected: list[int], tmp_path: Path
+) -> None:
+    Tokenizer(model).save(str(tmp_path / "tokenizer.json"))
+    _, unknown = TokenCounter(tmp_path / "tokenizer.json").unknown(["ab", "z"])
+    assert unknown.tolist() == expected

@@ -74,6 +74,25 @@ def test_a_second_use_encodes_only_what_is_new(tmp_path: Path) -> None:
     assert third.asked == []
 
 
+def test_a_model_at_another_length_keeps_each_length_apart(tmp_path: Path) -> None:
+    class AtLengths(Counting):
+        def with_contract(self, contract: Contract) -> "AtLengths":
+            made = AtLengths(contract)
+            made.asked = self.asked
+            return made
+
+    inner = AtLengths()
+    base = encoder(tmp_path, inner)
+    short = base.with_contract(Contract(passage_max_len=128))
+    short.encode(TEXTS, "document")
+    base.encode(TEXTS, "document")
+    assert len(inner.asked) == 2 * len(TEXTS)
+    base.with_contract(Contract(passage_max_len=128)).encode(TEXTS, "document")
+    short.encode(TEXTS, "query")
+    base.encode(TEXTS, "query")
+    assert len(inner.asked) == 3 * len(TEXTS), "queries are the same at every length of passages"
+
+
 def test_queries_and_documents_are_kept_apart(tmp_path: Path) -> None:
     encoder(tmp_path).encode(TEXTS, "document")
     inner = Counting()

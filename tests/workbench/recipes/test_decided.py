@@ -3,7 +3,15 @@
 import pytest
 
 from workbench.errors import BadRecipe
-from workbench.recipes.decided import ALL, DECISIONS, SERVING, given_by, started_from
+from workbench.recipes.decided import (
+    ALL,
+    DECISIONS,
+    SERVING,
+    as_decided,
+    as_written,
+    given_by,
+    started_from,
+)
 from workbench.recipes.describe import describe
 from workbench.recipes.train import KINDS, TrainEmbeddingRecipe
 
@@ -57,6 +65,21 @@ def test_scored_pairs_and_several_devices_run_as_written(how: dict[str, object])
     assert made.auto == "" and made.epochs == 2.0
     assert started("quick", **how).auto == "" and started("quick", **how).epochs == 1.0
     assert started("auto", epochs=5, **how).epochs == 5
+
+
+def test_a_run_that_is_repeated_has_what_was_decided_and_decides_nothing() -> None:
+    made = started("auto", learning_rate=1e-4)
+    decided = {"max_steps": 70, "batch_size": 16, "learning_rate": 9.0, "blend": 0.5}
+    again = as_decided(made, decided)
+    assert (again.auto, again.max_steps, again.batch_size) == ("", 70, 16)
+    assert again.learning_rate == 1e-4
+    assert as_decided(read(epochs=3.0), decided) == read(epochs=3.0)
+
+
+def test_runs_that_are_compared_decide_nothing() -> None:
+    assert (as_written(started("auto")).auto, as_written(started("auto")).epochs) == ("", 2.0)
+    quick = as_written(started("quick"))
+    assert (quick.auto, quick.epochs) == ("", 1.0)
 
 
 def test_an_unknown_decision_is_refused() -> None:
