@@ -46,6 +46,7 @@ from workbench.jobs.supervisor import Supervisor
 from workbench.models.contract import Contract
 from workbench.models.load import load_model
 from workbench.models.locate import LocalModel, locate, locate_folder
+from workbench.recipes.decided import started_from
 from workbench.recipes.train import TrainEmbeddingRecipe, TrainRecipe
 from workbench.recipes.train_kinds import TrainLateInteractionRecipe, TrainRerankerRecipe
 from workbench.workspace import Workspace
@@ -57,11 +58,14 @@ CANDIDATES = 50
 #: Recipes by what this command calls them: the kind, the preset, and what differs from it.
 PRESETS: dict[str, tuple[type[TrainRecipe], str, dict[str, Any]]] = {
     **{name: (TrainEmbeddingRecipe, name, {}) for name in ("auto", "quick", "balanced")},
+    "auto-lora": (TrainEmbeddingRecipe, "auto", {"method": "lora"}),
     "lora": (TrainEmbeddingRecipe, "balanced", {"method": "lora", "learning_rate": 5e-4}),
     "reranker": (TrainRerankerRecipe, "balanced", {}),
     "late-interaction": (TrainLateInteractionRecipe, "balanced", {}),
 }
 EXPERT = "expert"
+#: What is tried where nothing is named.
+USUAL = [EXPERT, "balanced", "auto"]
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ def main() -> None:
 def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, nargs="+", default=[], help="folders as BEIR has them")
-    parser.add_argument("--recipes", nargs="+", choices=[EXPERT, *PRESETS], default=known())
+    parser.add_argument("--recipes", nargs="+", choices=[EXPERT, *PRESETS], default=USUAL)
     parser.add_argument("--lengths", type=int, nargs="+", default=[128, 256, 512])
     parser.add_argument("--epochs", type=float, help="instead of each recipe's, to be quick")
     parser.add_argument("--rows", type=int, help="of the presets' training, at most")
@@ -101,11 +105,6 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=42)
     parser.add_argument("--out", type=Path, help="write the rows of run.py to this file")
     return parser.parse_args()
-
-
-def known() -> list[str]:
-    """The expert's script and the presets that this version has."""
-    return [EXPERT, *(one for one in ("balanced", "auto") if one in TrainEmbeddingRecipe.presets)]
 
 
 class Trial:
@@ -200,11 +199,10 @@ class Trial:
     def _preset(self, name: str) -> Found:
         kind, preset, changes = PRESETS[name]
         quick = {"epochs": self.asked.epochs, "max_rows": self.asked.rows}
+        given = {**changes, **{field: value for field, value in quick.items() if value}}
         recipe = kind(
             **{
-                **kind.presets[preset],
-                **changes,
-                **{field: value for field, value in quick.items() if value},
+                **started_from(kind, kind.presets[preset], given),
                 "dataset": self.dataset,
                 "model": self.base.name,
                 "name": f"{self.dataset}-{name}"[:100],
