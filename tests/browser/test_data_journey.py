@@ -176,7 +176,10 @@ def compare(page: Any) -> None:
     page.locator("#compare-start").click()
     rows = page.locator("#compare-table tbody tr")
     rows.nth(1).wait_for(timeout=LONG)
-    assert [rows.nth(at).locator("td").first.inner_text() for at in (0, 1)] == ["tiny", "fixed"]
+    # Below the name stands how much of a text it reads.
+    cells = [rows.nth(at).locator("td").first.inner_text().splitlines() for at in (0, 1)]
+    assert [cell[0] for cell in cells] == ["tiny", "fixed"]
+    assert all(cell[1].endswith(" tokens") for cell in cells)
     difference = rows.nth(1).locator("td").last
     assert difference.locator(".rw-badge").inner_text() == "better"
     assert difference.locator(".rw-difference").inner_text().startswith("+0.")

@@ -117,13 +117,14 @@ def test_a_bad_value_speaks_at_its_field(browser: Any, workspace: Workspace) -> 
     with served(services, build(services)) as url:
         page.goto(url)
         open_tab(page, "Train")
-        page.get_by_label("Epochs", exact=True).fill("-1")
+        epochs = page.locator("#field-epochs").locator("input, textarea").first
+        epochs.fill("-1")
         page.get_by_role("button", name="Start training", exact=True).click()
         page.locator("#field-epochs", has_text="greater than 0").wait_for()
         page.locator("[data-testid=toast-body]", has_text="Epochs").wait_for()
         page.wait_for_timeout(4000)  # the page looks after its jobs meanwhile
         assert "greater than 0" in page.locator("#field-epochs").inner_text()
-        page.get_by_label("Epochs", exact=True).fill("1")
+        epochs.fill("1")
         page.get_by_role("button", name="Start training", exact=True).click()
         page.locator("#field-epochs", has_text="greater than 0").wait_for(state="detached")
         assert workspace.jobs.list(task="train-embedding", status=JobStatus.QUEUED) == []

@@ -6,10 +6,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ui.kit.markup import EMPTY, badge, bar, join
+from ui.kit.markup import EMPTY, badge, bar, join, quiet_lines, table
 from ui.words import amounts, known, sentences, t
 from ui.words.amounts import count, duration
 from ui.words.sentences import metric_label
+from workbench.comparison import trained
 from workbench.model_kinds import encoding
 from workbench.records import Job, JobStatus
 
@@ -40,11 +41,11 @@ def is_silent(job: Job) -> bool:
     return job.heartbeat_at is not None and time.time() - job.heartbeat_at > SILENCE
 
 
-def job_card(job: Job, title: str = "") -> Markup:
-    """Status, progress and outcome of a job."""
+def job_card(job: Job, title: str = "", more: Markup = EMPTY) -> Markup:
+    """Status, progress and outcome of a job, and ``more`` below them."""
     return Markup(
-        '<article class="rw-card" data-job="{}"><header><h3>{}</h3>{}</header>{}</article>'
-    ).format(job.id, title or job_title(job), job_badge(job), job_body(job))
+        '<article class="rw-card" data-job="{}"><header><h3>{}</h3>{}</header>{}{}</article>'
+    ).format(job.id, title or job_title(job), job_badge(job), job_body(job), more)
 
 
 def job_title(job: Job) -> str:
@@ -157,6 +158,8 @@ def train_text(result: Mapping[str, Any]) -> str:
     seconds = duration(result.get("seconds", 0))
     if before is None or after is None:
         return t("train.result_unmeasured", time=seconds)
+    if trained.is_tested(result):
+        return sentences.said(trained.verdict(result))
     untrained = (result.get("untrained") or {}).get(metric, before)
     said = {"metric": metric_label(metric), "after": f"{after:.3f}", "time": seconds}
     if result.get("kind", "embedding") in encoding():
@@ -166,6 +169,67 @@ def train_text(result: Mapping[str, Any]) -> str:
     key = "train.result_above_stage" if result.get("beats_base") else "train.result_below_stage"
     stage = sentences.said(str(result.get("baseline_name", "")))
     return t(key, before=f"{untrained:.3f}", stage=stage, order=f"{before:.3f}", **said)
+
+
+def found_html(result: Mapping[str, Any]) -> Markup:
+    """What a run found in the data and decided, below its verdict; nothing of a run that did
+    neither."""
+    warned = Markup('<p class="rw-sentence">{} {}</p>')
+    parts = [
+        quiet_lines(
+            [said for said in (trained.estimate(result), trained.of_looks(result)) if said]
+        ),
+        *(
+            warned.format(badge(t("decided.warning"), "warn"), sentences.said(one))
+            for one in trained.warnings(result)
+        ),
+        _decided(result),
+        _looked(result),
+    ]
+    return join(parts)
+
+
+def _decided(result: Mapping[str, Any]) -> Markup:
+    """The decisions: what, which value, by whom and why."""
+    rows = [
+        [_setting(one.name), sentences.said(one.value), _by(one.by), sentences.said(one.reason)]
+        for one in trained.decided(result)
+    ]
+    if not rows:
+        return EMPTY
+    heads = [t("decided.setting"), t("decided.value"), t("decided.by"), t("decided.why")]
+    drawn = table(heads, rows, caption=t("decided.title"), stacked=True)
+    return Markup('<section class="rw-found"><h4>{}</h4>{}</section>').format(
+        t("decided.title"), drawn
+    )
+
+
+def _setting(name: str) -> str:
+    """As the form calls the field; what is no field has a name of its own."""
+    if name in trained.NAMES:
+        return sentences.said(trained.NAMES[name])
+    return t(f"field.{name}") if known(f"field.{name}") else name
+
+
+def _by(by: str) -> str:
+    words = {
+        trained.MEASURED: t("decided.measured"),
+        trained.RULE: t("decided.rule"),
+        trained.YOU: t("decided.you"),
+    }
+    return words.get(by, by)
+
+
+def _looked(result: Mapping[str, Any]) -> Markup:
+    """What the look measured: the base model by document length, and BM25."""
+    heads, rows = trained.look_table(result)
+    if not rows:
+        return EMPTY
+    drawn = table(list(map(sentences.said, heads)), rows, caption=t("decided.look"), numeric=[1])
+    about = quiet_lines([trained.looked(result)])
+    return Markup('<details class="rw-found"><summary>{}</summary>{}{}</details>').format(
+        t("decided.look"), about, drawn
+    )
 
 
 def _line(text: str, tone: str = "") -> Markup:

@@ -5,7 +5,7 @@ default, help, group, whether it is advanced, and on which other field it depend
 label.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from ui.kit.choices import open_menu as menu
 from ui.kit.events import answered, on
 from ui.words import known, sentences, t
 from workbench.recipes.base import NO_PROMPT, Recipe
+from workbench.recipes.decided import ALL, AUTO, DECISIONS, given_by, left_to_decide
 from workbench.recipes.describe import FieldSpec, describe
 
 
@@ -25,15 +26,20 @@ class Form:
     recipe: type[Recipe]
     specs: tuple[FieldSpec, ...]
     components: Mapping[str, gr.components.Component]
+    #: The choice of a preset, where the recipe's fields can be decided by measuring: what a person
+    #: gives is told by what the preset showed.
+    presets: gr.Radio | None = None
 
     @property
     def inputs(self) -> list[gr.components.Component]:
-        return [self.components[spec.name] for spec in self.specs]
+        fields = [self.components[spec.name] for spec in self.specs]
+        return [*fields, *([self.presets] if self.presets else [])]
 
     def values(self, raw: Sequence[Any]) -> dict[str, Any]:
         """What the components hold, as the recipe's input."""
-        pairs = zip(self.specs, raw, strict=True)
-        return {spec.name: from_component(spec, value) for spec, value in pairs}
+        pairs = zip(self.specs, raw[: len(self.specs)], strict=True)
+        values = {spec.name: from_component(spec, value) for spec, value in pairs}
+        return given(self.recipe, values, raw[-1] or "") if self.presets else values
 
     def read(self, *raw: Any) -> Recipe:
         """The recipe; raises BadRecipe with a sentence per bad field."""
@@ -105,28 +111,30 @@ def render(
     skip: Sequence[str] = (),
     start: Mapping[str, Any] | None = None,
     prefix: str = "field",
+    presets: gr.Radio | None = None,
 ) -> Form:
     """Draw the form inside the current block: plain fields first, the rest folded away by group.
 
     ``skip`` leaves out fields that the tab draws itself or that keep their default; ``start``
     gives other first values than the recipe's defaults; ``prefix`` begins the fields' ids, so that
-    two forms on one page have different ones.
+    two forms on one page have different ones. ``presets``: the choice of one, which the form reads.
     """
     specs = tuple(spec for spec in describe(recipe) if spec.name not in skip)
     first = {spec.name: (start or {}).get(spec.name, spec.default) for spec in specs}
     by_name = {spec.name: spec for spec in specs}
     shown = {spec.name: _matters(spec, by_name, first) for spec in specs}
+    shown |= {name: bool(decided(recipe, first.get("auto"))) for name in IN_SIGHT if name in shown}
     components: dict[str, gr.components.Component] = {}
-    plain = [spec for spec in specs if not spec.advanced]
+    plain = [spec for spec in specs if not spec.advanced or spec.name in IN_SIGHT]
     _draw(recipe, plain, first, shown, components, prefix)
-    advanced = [spec for spec in specs if spec.advanced]
+    advanced = [spec for spec in specs if spec not in plain]
     if advanced:
         with gr.Accordion(t("form.advanced"), open=False):
             for group in dict.fromkeys(spec.group for spec in advanced):
                 gr.Markdown(f"**{t(f'group.{group}')}**", elem_classes="rw-group")
                 chosen = [spec for spec in advanced if spec.group == group]
                 _draw(recipe, chosen, first, shown, components, prefix)
-    return Form(recipe, specs, components)
+    return Form(recipe, specs, components, presets if decides(recipe) else None)
 
 
 def _draw(
@@ -137,8 +145,15 @@ def _draw(
     components: dict[str, gr.components.Component],
     prefix: str,
 ) -> None:
+    can_be_decided = decided(recipe, ALL)
+    empty = decided(recipe, first.get("auto"))
+
     def one(spec: FieldSpec) -> gr.components.Component:
-        return draw(spec, first[spec.name], shown[spec.name], prefix, recipe.task)
+        value, matters = first[spec.name], shown[spec.name]
+        if spec.name not in can_be_decided:
+            return draw(spec, value, matters, prefix, recipe.task)
+        about = _common(spec, value, matters, prefix, recipe.task)
+        return gr.Textbox(max_lines=1, min_width=180, **{**about, **_decided(spec, value, empty)})
 
     wide = [spec for spec in specs if _is_wide(spec)]
     for spec in wide:
@@ -175,7 +190,14 @@ def draw(
     spec: FieldSpec, value: Any, matters: bool = True, prefix: str = "field", task: str = ""
 ) -> gr.components.Component:
     """One field as one component, with its help under its name."""
-    common: dict[str, Any] = {
+    common = _common(spec, value, matters, prefix, task)
+    if spec.widget in ("dataset", "model", "models", "column", "endpoint_key"):
+        return menu(multiselect=spec.widget == "models", **common)
+    return _DRAW[spec.kind](spec, common)
+
+
+def _common(spec: FieldSpec, value: Any, matters: bool, prefix: str, task: str) -> dict[str, Any]:
+    return {
         "value": to_component(spec, value),
         "label": label(spec.name, task),
         "info": help_of(spec, value),
@@ -184,9 +206,6 @@ def draw(
         "visible": matters and not (spec.kind == "choice" and len(spec.choices) < 2),
         "elem_id": f"{prefix}-{spec.name}",
     }
-    if spec.widget in ("dataset", "model", "models", "column", "endpoint_key"):
-        return menu(multiselect=spec.widget == "models", **common)
-    return _DRAW[spec.kind](spec, common)
 
 
 def _choice(spec: FieldSpec, common: dict[str, Any]) -> gr.components.Component:
@@ -211,7 +230,8 @@ def _number(spec: FieldSpec, common: dict[str, Any]) -> gr.components.Component:
     # No bounds and no rounding here: the recipe checks them, with a sentence at the field.
     if spec.optional:
         # Gradio's number field, once unfolded, turns 'nothing' into 0.
-        return gr.Textbox(max_lines=1, placeholder=t("form.automatic"), min_width=180, **common)
+        empty = t("form.no_limit" if spec.name in IN_SIGHT else "form.automatic")
+        return gr.Textbox(max_lines=1, placeholder=empty, min_width=180, **common)
     return gr.Number(step=1 if spec.kind == "int" else 0.000001, min_width=180, **common)
 
 
@@ -240,15 +260,88 @@ def preset_values(recipe: type[Recipe], preset: str) -> dict[str, Any]:
 
 
 def listen_presets(form: Form, presets: gr.Radio) -> None:
-    """Choosing a preset fills in its fields."""
-    filled = preset_values(form.recipe, next(iter(form.recipe.presets)))
-    touched = [spec for spec in form.specs if spec.name in filled]
+    """Choosing a preset fills in its fields, and says what it does."""
+    touched = set(preset_values(form.recipe, next(iter(form.recipe.presets))))
+    if decides(form.recipe):
+        touched |= {*decided(form.recipe, ALL), *IN_SIGHT}
 
-    def fill(preset: str) -> list[Any]:
+    def fill(preset: str) -> dict[Any, Any]:
         values = preset_values(form.recipe, preset)
-        return [to_component(spec, values[spec.name]) for spec in touched]
+        about = gr.update(info=about_preset(preset))
+        return {presets: about, **filled_in(form, values, touched)}
 
-    on(presets.input, fill, presets, [form.components[spec.name] for spec in touched])
+    outputs = [form.components[spec.name] for spec in form.specs if spec.name in touched]
+    on(presets.input, fill, presets, [presets, *outputs])
+
+
+def about_preset(preset: str) -> str:
+    """What a preset does, in words."""
+    return t("train.presets_auto" if preset == AUTO else "train.presets_help")
+
+
+# Fields that a run decides by measuring: they stand empty, and what a person types there is theirs.
+
+#: Fields that are shown although they are advanced elsewhere.
+IN_SIGHT = ("minutes",)
+
+
+def decides(recipe: type[Recipe]) -> bool:
+    """Whether settings of the recipe can be decided by measuring."""
+    return "auto" in recipe.model_fields
+
+
+def decided(recipe: type[Recipe], auto: str | None) -> frozenset[str]:
+    """The recipe's fields that a run with this value of ``auto`` decides, and that therefore stand
+    empty in a form. With the steps, epochs are decided."""
+    names = set(DECISIONS if auto == ALL else (auto or "").split(","))
+    names |= {"epochs"} if "max_steps" in names else set()
+    return frozenset(names & recipe.model_fields.keys()) if decides(recipe) else frozenset()
+
+
+def _decided(spec: FieldSpec, value: Any, empty: Collection[str]) -> dict[str, Any]:
+    """How the component of a field that can be decided shows its value."""
+    if spec.name in empty and value == spec.default:
+        return {"value": "", "placeholder": t("form.decided")}
+    placeholder = t("form.automatic") if spec.optional else ""
+    return {"value": "" if value is None else str(value), "placeholder": placeholder}
+
+
+def filled_in(form: Form, values: Mapping[str, Any], names: Collection[str]) -> dict[Any, Any]:
+    """Updates of the components of these fields, to show ``values``; others their defaults."""
+    can_be_decided = decided(form.recipe, ALL)
+    empty = decided(form.recipe, values.get("auto"))
+    found: dict[Any, Any] = {}
+    for spec in form.specs:
+        value = values.get(spec.name, spec.default)
+        if spec.name not in names:
+            continue
+        if spec.name in can_be_decided:
+            update: Any = gr.update(**_decided(spec, value, empty))
+        elif spec.name in IN_SIGHT:
+            update = gr.update(value=to_component(spec, value), visible=bool(empty))
+        else:
+            update = to_component(spec, value)
+        found[form.components[spec.name]] = update
+    return found
+
+
+def given(recipe: type[Recipe], values: Mapping[str, Any], preset: str) -> dict[str, Any]:
+    """The recipe's input from what stands in its form: fields that were left empty are decided,
+    those that a person gave are not (:mod:`workbench.recipes.decided`).
+
+    ``preset``: the one that is chosen, '' for none. A field that it filled in is a person's once it
+    says something else; one that it left empty, once it says anything.
+    """
+    asked = str(values.get("auto") or "")
+    if not asked:
+        return dict(values)
+    names = DECISIONS if asked == ALL else [name.strip() for name in asked.split(",")]
+    empty = decided(recipe, recipe.presets[preset].get("auto") if preset else asked)
+    theirs = {name for name in empty if values.get(name) is not None}
+    if preset:
+        theirs |= given_by(values, recipe, preset).keys() - empty
+    read = {name: value for name, value in values.items() if name not in empty or name in theirs}
+    return {**read, "auto": ",".join(left_to_decide(names, theirs))}
 
 
 def listen_depends(form: Form) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ui.kit.charts import grouped_bars
-from ui.kit.markup import EMPTY, badge, heading, join, quiet_lines, table
+from ui.kit.markup import EMPTY, badge, heading, join, pick, quiet_lines, table
 from ui.words import sentences, t
 from ui.words.amounts import count
 from ui.words.sentences import metric_label
@@ -15,9 +15,13 @@ from workbench.comparison.table import Row, Table, build_table
 from workbench.comparison.text import Forgetting, forgetting, full_list_lines, tables
 
 
-def results_html(result: Mapping[str, Any]) -> Markup:
-    """Every table of a result: queries, scored pairs, and the same of a second data set."""
-    parts = [table_html(one, result) for one in tables(result)]
+def results_html(result: Mapping[str, Any], offers: Mapping[str, str] | None = None) -> Markup:
+    """Every table of a result: queries, scored pairs, and the same of a second data set.
+
+    ``offers``: of a row, what could be measured beside it. It gets a button with these words, whose
+    ``select`` event names the row.
+    """
+    parts = [table_html(one, result, offers or {}) for one in tables(result)]
     left_out = result.get("pairs", {}).get("left_out")
     if left_out:
         quiet = Markup('<p class="rw-quiet rw-small">{}</p>')
@@ -58,7 +62,9 @@ def chart(measured: Table) -> Any:
     )
 
 
-def table_html(measured: Table, result: Mapping[str, Any]) -> Markup:
+def table_html(
+    measured: Table, result: Mapping[str, Any], offers: Mapping[str, str] | None = None
+) -> Markup:
     """Models as rows, metrics as columns, and what each difference is worth."""
     model = t("compare.model_searched" if measured.staged else "compare.model")
     heads = [model, *map(sentences.metric_said, measured.labels), t("compare.difference")]
@@ -68,7 +74,11 @@ def table_html(measured: Table, result: Mapping[str, Any]) -> Markup:
     for mode in measured.evaluation_modes:
         if len(measured.evaluation_modes) > 1:
             parts.append(Markup('<h3 class="rw-mode">{}</h3>').format(_mode_title(mode)))
-        rows = [_cells(row, measured) for row in measured.rows if row.evaluation_mode == mode]
+        rows = [
+            _cells(row, measured, (offers or {}).get(row.model, ""))
+            for row in measured.rows
+            if row.evaluation_mode == mode
+        ]
         parts.append(table(heads, rows, caption=caption, numeric=numeric, stacked=True))
     return join([*parts, quiet_lines(measured.notes), _legend(measured)])
 
@@ -111,13 +121,14 @@ def short_table(result: Mapping[str, Any]) -> Markup:
     return join([drawn, quiet_lines(measured.notes)])
 
 
-def _cells(row: Row, measured: Table) -> list[str]:
-    model = row.model
-    if measured.staged:
-        # Below the name, as the verdict is above the difference: more columns would not be seen.
-        model = Markup('{}<br><span class="rw-quiet rw-small">{}</span>').format(
-            row.model, searched_words(row.searched)
-        )
+def _cells(row: Row, measured: Table, offer: str) -> list[str]:
+    # Below the name, as the verdict is above the difference: more columns would not be seen.
+    about = [searched_words(row.searched)] if measured.staged else []
+    about += [t("compare.tokens", tokens=row.tokens)] if row.tokens else []
+    quiet = Markup('<br><span class="rw-quiet rw-small">{}</span>')
+    model = Markup("{}{}").format(row.model, join(quiet.format(one) for one in about))
+    if offer:
+        model += Markup('<br><span class="rw-small">{}</span>').format(pick(row.model, offer))
     values = (_value(row, at) for at in range(len(row.values)))
     difference, verdict = _difference(row, measured)
     return [model, *values, verdict + difference]

@@ -6,7 +6,15 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.kit.cards import job_badge, job_card, job_title, progress_text, task_name, took
+from ui.kit.cards import (
+    found_html,
+    job_badge,
+    job_card,
+    job_title,
+    progress_text,
+    task_name,
+    took,
+)
 from ui.kit.confirm import Confirm
 from ui.kit.events import on
 from ui.kit.job_slot import JobSlot, find, fitting_html, fitting_piece, start_fitting
@@ -80,7 +88,7 @@ class JobsTab:
     def _look(self, shown: str | None, card: str | None, id: str, wanted: str) -> Any:
         job = find(self.services, id)
         same = list_html(self.services, id, wanted) == (shown or "")
-        if same and (job is None or str(job_card(job)) == (card or "")):
+        if same and (job is None or card_html(job) == (card or "")):
             return gr.skip()
         return self.refresh(id, wanted)
 
@@ -103,7 +111,7 @@ class JobsTab:
         return {
             self.list: list_html(self.services, picked, wanted),
             self.box: gr.Column(visible=True if job else "hidden"),
-            **self.job.show(job_card(job) if job else EMPTY, job),
+            **self.job.show(card_html(job) if job else EMPTY, job),
             self.remove_box: gr.Column(visible=bool(job and job.status is not JobStatus.RUNNING)),
             self.chart_box: gr.Column(visible=trains or "hidden"),
             self.chart: job.id if job and trains else "",
@@ -112,6 +120,11 @@ class JobsTab:
             self.events: events_html(self.services, job) if job else EMPTY,
             self.recipe: recipe_html(job) if job else EMPTY,
         }
+
+
+def card_html(job: Job) -> str:
+    """The job's card; of a training run, what it found and decided as well."""
+    return str(job_card(job, more=found_html(job.result or {})))
 
 
 def list_html(services: Services, picked: str | None, wanted: str) -> str:

@@ -4,8 +4,10 @@ Rules where experience is better than measuring once more: how long to train, in
 which rate. Their constants were found on public sets (docs/experiments.md), and on no person's own.
 """
 
+import json
 import math
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 #: By what a decision was made: a measurement on the data, a rule, or the person.
@@ -23,6 +25,18 @@ class Decision:
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
+
+
+#: In a job's folder while it runs: what it has looked at and decided, as its result will say it.
+SO_FAR = Path("output") / "auto" / "so_far.json"
+
+
+def so_far(folder: Path) -> dict[str, Any]:
+    """Of the job in this folder; nothing where it has decided nothing yet, or never does."""
+    try:
+        return dict(json.loads((folder / SO_FAR).read_text(encoding="utf-8")))
+    except OSError:
+        return {}
 
 
 # How long to train, in steps: a small set needs more passes, a large one fewer.
@@ -116,6 +130,18 @@ def shorter_in_training(found: Decision, serving: int) -> Decision:
         "or less, and what is learnt holds for longer texts"
     )
     return Decision(found.name, TRAINED_LENGTH, why, "rule")
+
+
+def by_rules(recipe: Any, queries: int, contract: Any) -> dict[str, Any]:
+    """What the rules alone say of a recipe's fields, before the data is looked at: ``queries`` to
+    train on, and the base's ``contract``."""
+    batch = batch_size(queries)
+    rate = learning_rate(
+        contract.dimensions, adapter=recipe.method != "full", decoder=contract.causal
+    )
+    found = {one.name: one.value for one in (max_steps(queries, int(batch.value)), batch, rate)}
+    found["passage_max_len"] = min(recipe.passage_max_len, contract.passage_max_len)
+    return {name: value for name, value in found.items() if name in recipe.decides}
 
 
 def held_out(queries: int) -> int:

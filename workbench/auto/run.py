@@ -24,7 +24,7 @@ from workbench.auto.take import taken
 from workbench.errors import BadInput
 from workbench.models.contract import Contract
 from workbench.recipes.decided import DECISIONS
-from workbench.training.dev import ORIGINAL
+from workbench.training.dev import BASELINE_FILE, ORIGINAL
 from workbench.training.loop import with_dev
 from workbench.training.run import Outcome, Run, Tested, Training, write_json
 
@@ -123,6 +123,9 @@ class _Deciding:
         queries = min(material.training, self.run.recipe.max_rows or material.training)
         settings = self._settings(material, queries)
         recipe = self._set(settings)
+        said = _ordered([self.serving, *settings, *self._given(recipe)])
+        so_far = Decided(self.run, said, self.look).result()
+        write_json(self.run.context.folder / decisions.SO_FAR, so_far)
         folds = decisions.FOLDS if queries < decisions.FOLDED else 1
         planned = rounds(material, folds, recipe.seed)
         effort = self._effort(recipe, material, planned)
@@ -141,7 +144,7 @@ class _Deciding:
                 run, _ordered(made), self.look, Outcome.unmeasured(recipe.metric), 1.0, notes
             )
         chosen, outcome = _chosen(recipe, material, judged)
-        self.run.context.metrics(0, "baseline", outcome.baseline)
+        self._on_record(outcome)
         blend, ratio = _blend(chosen, judged, recipe.metric, "blend" in recipe.decides)
         return Decided(run, _ordered([*made, *blend]), self.look, outcome, ratio, notes)
 
@@ -224,6 +227,13 @@ class _Deciding:
                 gc.collect()
             found.append(kept)
         return found, ()
+
+    def _on_record(self, outcome: Outcome) -> None:
+        """The base's values on the chart: once, however often the job is resumed after this."""
+        mark = self.run.output / FOLDER / BASELINE_FILE
+        if not mark.is_file():
+            self.run.context.metrics(0, "baseline", outcome.baseline)
+            write_json(mark, {"baseline": outcome.baseline})
 
     def _unmeasured(self, why: str) -> tuple[str, ...]:
         self.run.context.note(why)

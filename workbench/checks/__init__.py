@@ -2,12 +2,16 @@
 warnings, from the data, the tokenizer and the model's own files. No torch, no network, nothing
 submitted."""
 
+from workbench.auto import decisions
+from workbench.auto.rounds import Material, rounds
 from workbench.checks.findings import Facts, findings
 from workbench.checks.memory_estimate import trainable_parameters
 from workbench.checks.report import CheckReport, Lengths, Warning_
 from workbench.checks.run_facts import Looked, free_memory, has_scores, look
 from workbench.jobs.slots import gpus
-from workbench.models.resolve import find
+from workbench.models.contract import Contract
+from workbench.models.resolve import find, resolve
+from workbench.prepare import prepare
 from workbench.recipes.base import how_many
 from workbench.recipes.train import TrainRecipe
 from workbench.training.budget import plan
@@ -15,7 +19,7 @@ from workbench.training.epoch import planned, steps, unseen
 from workbench.training.prepare import rows_of
 from workbench.workspace import Workspace
 
-__all__ = ["CheckReport", "Warning_", "check"]
+__all__ = ["CheckReport", "Warning_", "by_rules", "check"]
 
 
 def check(workspace: Workspace, recipe: TrainRecipe, *, gpu: bool | None = None) -> CheckReport:
@@ -24,7 +28,8 @@ def check(workspace: Workspace, recipe: TrainRecipe, *, gpu: bool | None = None)
     ``gpu`` says whether there is one (asked of the machine by default). Raises what submitting
     would raise: an unknown data set or model, no training rows.
     """
-    looked = look(workspace, recipe, gpu)
+    plain, judged, decided = by_rules(workspace, recipe)
+    looked = look(workspace, plain, gpu)
     recipe, footing = looked.recipe, looked.facts
     shape, width, rows = footing.shape, footing.width, footing.rows
     memory = footing.memory(recipe)
@@ -32,7 +37,7 @@ def check(workspace: Workspace, recipe: TrainRecipe, *, gpu: bool | None = None)
     devices = how_many(recipe.devices, gpus() if footing.gpu else ())
     made = planned(looked.reader, recipe, devices)
     total = steps(recipe, made)
-    dev = plan(looked.reader, recipe, looked.contract, devices)
+    dev = None if decided else plan(looked.reader, recipe, looked.contract, devices)
     facts = Facts(
         recipe=recipe,
         rows=rows,
@@ -41,7 +46,7 @@ def check(workspace: Workspace, recipe: TrainRecipe, *, gpu: bool | None = None)
         positions=shape.positions if shape else None,
         contract=looked.contract,
         listed=find(recipe.model, recipe.kind) or find(looked.model.name, recipe.kind),
-        dev_queries=rows_of(looked.reader, recipe, "dev"),
+        dev_queries=judged if decided else rows_of(looked.reader, recipe, "dev"),
         scored=has_scores(looked.reader),
         gpu=footing.gpu,
         memory=memory,
@@ -62,8 +67,47 @@ def check(workspace: Workspace, recipe: TrainRecipe, *, gpu: bool | None = None)
         memory=memory,
         available=available,
         warnings=findings(facts),
-        notes=[*unseen(recipe, made), *_notes(looked), *(dev.notes(total) if dev else ())],
+        notes=[
+            *decided,
+            *unseen(recipe, made),
+            *_notes(looked),
+            *(dev.notes(total) if dev else ()),
+        ],
     )
+
+
+def by_rules(workspace: Workspace, recipe: TrainRecipe) -> tuple[TrainRecipe, int, list[str]]:
+    """A run that decides its settings, as one that is written so: with what the rules say of it
+    before the data is looked at. With it the number of queries that judge, and in a sentence what
+    such a run does besides; none of a run that is as written already.
+
+    Raises what submitting would raise.
+    """
+    if "max_steps" not in recipe.decides:
+        return recipe, 0, []
+    recipe = prepare(recipe, workspace)
+    material = Material.of(workspace.datasets.read(recipe.dataset, recipe.dataset_version))
+    contract = resolve(workspace, recipe.model, recipe.kind).contract or Contract()
+    settings = decisions.by_rules(recipe, material.training, contract)
+    plain = recipe.model_copy(update={**settings, "auto": ""})
+    folds = decisions.FOLDS if material.training < decisions.FOLDED else 1
+    parts = rounds(material, folds, recipe.seed)
+    each = ", ".join(f"{decisions.steps(len(one.train), plain.batch_size):,}" for one in parts)
+    said = "This is the training that is kept. "
+    if len(parts) > 1:
+        said += (
+            f"Before it, the run looks at your data and trains {len(parts)} models without a part "
+            f"of the queries each, to measure on it (steps: {each})."
+        )
+    elif parts:
+        said += (
+            "Before it, the run looks at your data and trains a model without a part of the "
+            f"queries, to measure on it (steps: {each})."
+        )
+    else:
+        said += "Before it, the run looks at your data; it has too few queries to measure on."
+    judged = sum(len(one.judge) for one in parts)
+    return plain, judged, [said]
 
 
 def _notes(looked: Looked) -> list[str]:

@@ -12,7 +12,8 @@ from typing import Any, TextIO
 import orjson
 
 from storage.records import Job, JobStatus
-from workbench.cli.output import ProgressLine, say
+from workbench.cli.output import ProgressLine, columns, say
+from workbench.comparison import trained
 from workbench.comparison.table import conditions
 from workbench.errors import BadInput, BadRecipe, WorkbenchError
 from workbench.jobs.suggested import suggestions
@@ -142,6 +143,8 @@ def words(result: dict[str, Any]) -> str:
     lines = [f"{result['model']}: {result['steps']} steps in {result['seconds']:.0f} seconds."]
     if before is None or after is None:
         lines.append("The data set has no dev queries, so nothing was measured during training.")
+    elif trained.is_tested(result):
+        lines += [trained.verdict(result), trained.estimate(result)]
     elif MODEL_KINDS.get(result["kind"]).encodes:
         verdict = "better" if result["beats_base"] else "no better than the original"
         lines.append(f"{metric} on dev: {before:.3f} before, {after:.3f} after: {verdict}.")
@@ -152,8 +155,21 @@ def words(result: dict[str, Any]) -> str:
             f"{result['untrained'][metric]:.3f} untrained, {after:.3f} after: "
             f"{_VERDICTS[result['verdict']]}."
         )
-    said = conditions(result, [result])
-    return "\n".join([*lines, *([" ".join(said)] if said and after is not None else [])])
+    if after is not None:
+        said = [trained.of_looks(result), " ".join(conditions(result, [result]))]
+        lines += filter(None, said)
+    return "\n".join([*lines, *_found(result)])
+
+
+def _found(result: dict[str, Any]) -> list[str]:
+    """What the run looked at and decided, as tables; nothing of a run that did neither."""
+    lines = trained.warnings(result)
+    heads, rows = trained.look_table(result)
+    if rows:
+        lines += ["", trained.looked(result), columns(heads, rows)]
+    if decided := trained.decided(result):
+        lines += ["", columns(trained.HEADS, [one.cells for one in decided])]
+    return lines
 
 
 # Commands and their options: recipe fields as options, and options back as recipe values.

@@ -119,7 +119,7 @@ def _train(workspace: Workspace, args: argparse.Namespace) -> tuple[Any, str]:
 def _check(workspace: Workspace, recipe: TrainRecipe, steps: int | None) -> tuple[Any, str]:
     # Brings numpy and Arrow, which other commands do without.
     from workbench.auto.outlook import before
-    from workbench.checks import check
+    from workbench.checks import by_rules, check
     from workbench.checks.run_facts import lines
 
     report, found = check(workspace, recipe), before(workspace, recipe)
@@ -128,7 +128,8 @@ def _check(workspace: Workspace, recipe: TrainRecipe, steps: int | None) -> tupl
         data["outlook"] = found.to_dict()
         said += found.lines()
     if steps is not None:
-        data["measured"] = with_id(run_job(workspace, MeasureRecipe.of(recipe, steps)))
+        plain, *_ = by_rules(workspace, recipe)
+        data["measured"] = with_id(run_job(workspace, MeasureRecipe.of(plain, steps)))
         said.append(lines(data["measured"]))
     return data, "\n".join(said)
 

@@ -79,6 +79,11 @@ class Row:
     def evaluation_mode(self) -> str:
         return mode_of(self.searched)
 
+    @property
+    def tokens(self) -> str:
+        """'64 / 256': the most that are read of a query, and of a document; '' where unknown."""
+        return " / ".join(f"{length:,}" for length in self.lengths)
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -155,6 +160,11 @@ class Table:
         """Whether anything but all documents was searched: then the table says what was."""
         return any(row.searched not in ("", "all documents") for row in self.rows)
 
+    @property
+    def has_lengths(self) -> bool:
+        """Whether it is known after how many tokens the models truncated texts."""
+        return any(row.lengths for row in self.rows)
+
 
 def build_table(result: Mapping[str, Any]) -> Table:
     """The JSON of ``evaluate`` as a table; the best value of each metric is marked.
@@ -202,12 +212,20 @@ def _table(
         ),
         unit=unit,
         notes=(
-            *(lengths(rows) if unit == "pairs" else conditions(result, rows)),
+            *(() if unit == "pairs" else excluded(result)),
+            *_tokens_note(rows),
             *grouped(rows),
             *widened([one.confidence for one in differences.values()]),
             *looked(result),
         ),
     )
+
+
+def _tokens_note(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the rows' lengths are, where some are known: each row says its own."""
+    if not any(all(row.get(name) for name in LENGTHS) for row in rows):
+        return []
+    return ["Tokens: so many are read of a query / of a document at most."]
 
 
 def _by_mode(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
@@ -223,7 +241,7 @@ def to_markdown(table: Table) -> str:
     numbers = 1 + len(table.labels)
     rule = ["---"] + ["---:"] * numbers + ["---"] * (len(head) - 1 - numbers)
     lines = [markdown_line(head), markdown_line(rule)]
-    lines += [markdown_line(cells(row, "**{}**", table.staged)) for row in table.rows]
+    lines += [markdown_line(cells(row, "**{}**", table)) for row in table.rows]
     if table.notes:
         lines += ["", " ".join(table.notes)]
     return "\n".join(lines) + "\n"
@@ -232,7 +250,7 @@ def to_markdown(table: Table) -> str:
 def to_text(table: Table) -> str:
     """Aligned columns for the terminal; the best of each column has a star."""
     head = heads(table)
-    lines = [head] + [cells(row, "{}*", table.staged) for row in table.rows]
+    lines = [head] + [cells(row, "{}*", table) for row in table.rows]
     pairs = ", scored pairs" if table.unit == "pairs" else ""
     title = f"{table.dataset}, {table.split} split{pairs}"
     first, *body = aligned(lines, slice(1, 2 + len(table.labels)))
@@ -343,30 +361,32 @@ def _row(
             (float(low), float(high))
             for low, high in (row[f"{m}_ci95"] for m in metrics if f"{m}_ci95" in row)
         ),
-        lengths=tuple(int(row[name]) for name in LENGTHS if name in row),
+        lengths=tuple(int(row[name]) for name in LENGTHS if row.get(name)),
     )
 
 
 def heads(table: Table) -> list[str]:
     """The columns of the table as text: the terminal, Markdown, HTML and LaTeX have the same."""
     searched = ["Searched", "Difference"] if table.staged else ["Difference to the first"]
+    tokens = ["Tokens"] if table.has_lengths else []
     count = table.unit.capitalize()
-    return ["Model", count, *table.labels, *searched, "Wins / losses / ties", "Verdict"]
+    return ["Model", count, *table.labels, *tokens, *searched, "Wins / losses / ties", "Verdict"]
 
 
-def cells(row: Row, emphasis: str, staged: bool) -> list[str]:
+def cells(row: Row, emphasis: str, table: Table) -> list[str]:
     """A row's cells under :func:`heads`; the best values dressed in ``emphasis`` ('**{}**')."""
     numbers = [value_text(row, at) for at in range(len(row.values))]
     numbers = [
         emphasis.format(number) if best else number
         for number, best in zip(numbers, row.best, strict=True)
     ]
-    searched = [row.searched] if staged else []
+    tokens = [row.tokens] if table.has_lengths else []
+    searched = [row.searched] if table.staged else []
     difference = row.comparison
     words = [difference.text, difference.counted, difference.verdict] if difference else [""] * 3
-    if staged and difference:
+    if table.staged and difference:
         words[0] = f"to {difference.against}: {words[0]}"
-    return [row.model, str(row.queries), *numbers, *searched, *words]
+    return [row.model, str(row.queries), *numbers, *tokens, *searched, *words]
 
 
 def value_text(row: Row, at: int) -> str:

@@ -27,6 +27,7 @@ from workbench.evaluation.results import (
     record_pairs,
     searched_entry,
 )
+from workbench.evaluation.same_length import bases, read_at
 from workbench.evaluation.stages import Stages, load
 from workbench.jobs.reporting import JobContext
 from workbench.recipes.evaluate import EvaluateRecipe, MatrixRecipe
@@ -41,8 +42,12 @@ def run(recipe: EvaluateRecipe, context: JobContext) -> dict[str, Any]:
     """
     workspace = context.workspace
     # Every name is looked up before any work: a wrong last one should not cost an hour.
-    models = [find(workspace, name) for name in recipe.models]
-    rerankers = [find(workspace, name) for name in recipe.rerankers]
+    models, rerankers = (
+        [_read(recipe, context, find(workspace, name)) for name in names]
+        for names in (recipe.models, recipe.rerankers)
+    )
+    known = {one.name for one in models}
+    models += [one for one in bases(workspace, recipe.bases_at_length_of) if one.name not in known]
     result = _Ground(recipe, context, models, rerankers).measure()
     if recipe.second_dataset:
         context.check_cancelled()
@@ -56,6 +61,11 @@ def run(recipe: EvaluateRecipe, context: JobContext) -> dict[str, Any]:
         second = recipe.model_copy(update={**changes, "dimensions": ""})
         result["second_dataset"] = _Ground(second, context, models, rerankers).measure()
     return result
+
+
+def _read(recipe: EvaluateRecipe, context: JobContext, named: Named) -> Named:
+    """The model at the lengths that the recipe gives, where it gives some."""
+    return read_at(context.workspace, named, recipe.query_max_len, recipe.passage_max_len)
 
 
 def run_matrix(recipe: MatrixRecipe, context: JobContext) -> dict[str, Any]:

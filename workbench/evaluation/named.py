@@ -22,6 +22,8 @@ class Named:
 
     name: str
     resolved: ResolvedModel | None
+    #: Whether it reads texts at the lengths of its own contract.
+    own_lengths: bool = True
 
     @property
     def kind(self) -> str | None:

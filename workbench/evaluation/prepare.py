@@ -12,6 +12,7 @@ from workbench.evaluation.named import (
     no_search,
     nothing_to_order,
 )
+from workbench.evaluation.same_length import base_of
 from workbench.model_kinds import MODEL_KINDS, first_stages, scoring
 from workbench.prepare import judged
 from workbench.recipes.evaluate import EvaluateRecipe, MatrixRecipe
@@ -24,12 +25,15 @@ def prepare_evaluate(recipe: EvaluateRecipe, workspace: Workspace, waits: bool) 
     changes: dict[str, object] = {
         "models": _once(recipe.models),
         "rerankers": _once(recipe.rerankers),
+        "bases_at_length_of": _once(recipe.bases_at_length_of),
         "first_stage": first_stage_name(recipe.first_stage),
     }
     recipe = recipe.model_copy(update=changes)
     if not waits:
         if recipe.second_dataset:
             _check_second(recipe, workspace)
+        for name in recipe.bases_at_length_of:
+            base_of(workspace, name)
         # A hub model's kind shows in the run.
         kinds = [find(workspace, name).kind for name in recipe.models]
         _check_mode(recipe, workspace, kinds)

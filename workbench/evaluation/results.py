@@ -59,6 +59,8 @@ class Entry:
     excluding: Mapping[str, int] = field(default_factory=dict)
     #: The model's own, by the contract it was used with; {} where no model has a part.
     lengths: Mapping[str, int] = field(default_factory=dict)
+    #: Whether these are the lengths of the model's own contract.
+    own_lengths: bool = True
     #: Per query, by stage; {} where that was not asked for.
     milliseconds: Mapping[str, float] = field(default_factory=dict)
 
@@ -94,6 +96,7 @@ def searched_entry(
         model=named.resolved,
         excluding=excluding(pool),
         lengths={} if contract is None else lengths_of(contract),
+        own_lengths=named.own_lengths,
     )
 
 
@@ -267,6 +270,7 @@ def record_entry(
             "searched": entry.searched,
             **entry.excluding,
             **entry.lengths,
+            **({} if entry.own_lengths else {"own_lengths": False}),
             **about,
         },
     )
@@ -316,7 +320,8 @@ def _add(
     id, folder = workspace.evaluations.new_folder()
     write(folder)
     # With the data set's name, for when the data set is gone and its id says nothing.
-    settings = recipe.model_dump(mode="json", exclude={"models"})
+    # The lengths are those of the row, wherever they come from.
+    settings = recipe.model_dump(mode="json", exclude={"models", *LENGTHS})
     return workspace.evaluations.add(
         Evaluation(
             id=id,

@@ -113,14 +113,14 @@ class Stages:
         self.timed = timed
         self.depth = max(recipe.top_k, DEPTH, recipe.candidates if recipe.rerankers else 0)
         self.stop = context.check_cancelled
-        self.steps = len(recipe.models) + len(recipe.rerankers)
-        self.step = 0
+        self.steps = self.step = 0
         #: What first stages found, by their name: candidates for ``rerankers``.
         self._found: dict[str, _Candidates] = {}
         self._shared: _Candidates | None = None
 
     def measure(self, models: Sequence[Named], rerankers: Sequence[Named]) -> list[Entry]:
         """The table's rows: the models in their order, each first stage's rerankings after it."""
+        self.steps = len(models) + len(rerankers)
         groups = [self._model(one) for one in models]
         if rerankers and not self._found:
             raise nothing_to_order()
@@ -303,6 +303,7 @@ class Stages:
             model=named.resolved,
             against=order.name,
             lengths={} if bm25 else lengths_of(scorer.contract),
+            own_lengths=named.own_lengths,
             whole=_full_list_map(frozen, measured),
             milliseconds={**order.milliseconds, **self._per_query(clock)},
         )

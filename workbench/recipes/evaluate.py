@@ -91,6 +91,27 @@ class EvaluateRecipe(Recipe):
         ge=0,
         le=1_000_000,
     )
+    query_max_len: int | None = advanced(
+        None,
+        help="Truncate queries after this many tokens, for every model; empty keeps each model's "
+        "own length.",
+        ge=4,
+        le=32768,
+    )
+    passage_max_len: int | None = advanced(
+        None,
+        help="Truncate documents after this many tokens, for every model; empty keeps each "
+        "model's own length.",
+        ge=4,
+        le=32768,
+    )
+    bases_at_length_of: list[str] = advanced(
+        [],
+        help="Trained models whose base is measured as well, truncating texts where the trained "
+        "model does: the difference is then what training did, and not the length.",
+        refers_to="model",
+        max_length=12,
+    )
     dataset_version: int | None = dataset_version()
     max_queries: int | None = max_queries()
     top_k: int = advanced(100, help="How many documents each query's run keeps.", ge=10, le=1000)

@@ -302,10 +302,11 @@ def published_notes(rows: Sequence[PublishedRow]) -> list[str]:
 
 
 def _counts_as_row(one: Evaluation, metric: str) -> bool:
-    """Not a model cut to fewer dimensions, not the order of a first stage, not pictures that search
-    captions: one number a model."""
+    """Not a model cut to fewer dimensions or read at other lengths than its own, not the order of a
+    first stage, not pictures that search captions: one number a model."""
     settings = one.settings
-    whole = not settings.get("cut_to") and settings.get("kind") != "first-stage"
+    whole = not settings.get("cut_to") and settings.get("own_lengths", True)
+    whole = whole and settings.get("kind") != "first-stage"
     whole = whole and settings.get("searched") != ALL_CAPTIONS
     return whole and metric in one.metrics
 

@@ -95,7 +95,7 @@ def to_latex(found: Report) -> str:
         what = "scored pairs" if one.unit == "pairs" else "queries"
         caption = f"{one.dataset}, {one.split} {what}. The best of each column is bold. {METHOD}"
         caption = " ".join([caption, *one.notes])
-        rows = [cells(row, BEST, one.staged) for row in one.rows]
+        rows = [cells(row, BEST, one) for row in one.rows]
         numbers = 1 + len(one.labels)
         parts.append(table(heads(one), rows, caption, f"{found.id}-{at}", numbers))
     if found.curves:

@@ -96,8 +96,9 @@ def _html_parts(found: Report) -> Iterator[str]:
 def _numbers(table: Table) -> str:
     """The measures alone."""
     numbers = range(2, 2 + len(table.labels))
-    shown = [0, 1, *numbers, *([numbers.stop] if table.staged else [])]
-    rows = [cells(row, "<strong>{}</strong>", table.staged) for row in table.rows]
+    about = numbers.stop + table.has_lengths + table.staged
+    shown = [0, 1, *numbers, *range(numbers.stop, about)]
+    rows = [cells(row, "<strong>{}</strong>", table) for row in table.rows]
     # Only what ``cells`` put around a number is markup; everything else is text.
     dressed = [[row[at] if at in numbers else escape(row[at]) for at in shown] for row in rows]
     names = heads(table)

@@ -1,12 +1,14 @@
 """The model's README: what it is, what training changed, and how to use it outside."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
+from typing import Any
 
+from workbench.comparison import trained
 from workbench.comparison.names import label
-from workbench.comparison.table import LENGTHS, lengths
+from workbench.comparison.table import LENGTHS, lengths, markdown_line
 from workbench.evaluation.pairs import SPEARMAN
 from workbench.models.contract import Contract
 from workbench.takeaway.snippet import snippet
@@ -16,7 +18,7 @@ from workbench.training.dev import ORIGINAL
 @dataclass(frozen=True, slots=True)
 class Card:
     """All that the README says. ``before`` (the untrained model), ``baseline`` (what had to be
-    beaten) and ``after`` are empty where there was no dev."""
+    beaten) and ``after`` are empty where nothing was measured."""
 
     name: str
     base: str
@@ -31,9 +33,6 @@ class Card:
     verdict: str
     dev_queries: int
     dev_documents: int
-    #: In how many folds these queries were measured by models that were trained without them; 0:
-    #: while the model trained, and the best checkpoint was chosen by them.
-    folds: int
     rows: int
     steps: int
     best_step: int
@@ -42,6 +41,9 @@ class Card:
     #: What was left out of the rankings, in sentences.
     excluded: tuple[str, ...]
     settings: Mapping[str, object]
+    #: What ``train``'s JSON says of the test, of the looks on dev and of what was decided
+    #: (:mod:`workbench.comparison.trained`).
+    found: Mapping[str, Any] = field(default_factory=dict)
 
 
 PAGE = """\
@@ -59,7 +61,7 @@ step $best_step).$adapter
 ## Before and after
 
 $measured
-
+$decided
 ## How to use it
 
 ```python
@@ -94,6 +96,7 @@ def write_card(folder: Path, card: Card) -> None:
         "best_step": f"{card.best_step:,}",
         "adapter": _adapter(card),
         "measured": _measured(card),
+        "decided": _decided(card),
         "facts": "\n".join(f"| {name} | {value} |" for name, value in _all_facts(card)),
         "settings": "\n".join(f"- {name}: {value}" for name, value in card.settings.items()),
     }
@@ -142,23 +145,8 @@ def _measured(card: Card) -> str:
         return "The data set has no dev queries, so the model was not measured during training."
     staged = card.baseline_name != ORIGINAL
     first = f" {card.baseline_name[0].upper()}{card.baseline_name[1:]} |" if staged else ""
-    where = f"{card.dev_queries} dev queries over {card.dev_documents:,} documents"
-    if SPEARMAN in card.after:
-        where = f"{card.dev_queries:,} scored pairs of dev (correlation with their scores)"
-    said = " ".join([*card.excluded, *lengths([card.contract.model_dump()])])
-    if card.folds:
-        where = f"{card.dev_queries:,} queries over up to {card.dev_documents:,} documents"
-        chosen = (
-            "Each query was measured by a model that was trained without it; this model was then "
-            "trained on all of them."
-        )
-    else:
-        chosen = (
-            "The best checkpoint was chosen by these, so compare on the test split before you "
-            "decide."
-        )
     lines = [
-        f"On {where}. {said} {chosen}",
+        " ".join([*_how(card), *card.excluded, *lengths([card.contract.model_dump()])]),
         "",
         f"| Metric |{first} {'Untrained' if staged else 'Original'} | Fine-tuned | Difference |",
         f"| --- |{' ---: |' if staged else ''} ---: | ---: | ---: |",
@@ -166,17 +154,45 @@ def _measured(card: Card) -> str:
     for metric in card.after:
         against, after = card.baseline[metric], card.after[metric]
         stage = f" {against:.3f} |" if staged else ""
+        difference = f"{after - against:+.3f}"
+        if trained.is_tested(card.found) and metric == card.found["metric"]:
+            difference = trained.difference(card.found)
         lines.append(
-            f"| {label(metric)} |{stage} {card.before[metric]:.3f} | {after:.3f} "
-            f"| {after - against:+.3f} |"
+            f"| {label(metric)} |{stage} {card.before[metric]:.3f} | {after:.3f} | {difference} |"
         )
     if staged:
         lines += ["", f"The difference is that to {card.baseline_name}."]
-    if card.verdict == "no-better":
+    if trained.is_tested(card.found):
+        lines += ["", trained.verdict(card.found)]
+    elif card.verdict == "no-better":
         lines += ["", "No better than the original: use the original instead."]
-    if card.verdict == "below-first-stage":
+    elif card.verdict == "below-first-stage":
         lines += ["", "No better than the first stage: leave the candidates in its order."]
     return "\n".join(lines)
+
+
+def _how(card: Card) -> list[str]:
+    """On what it was measured, and how far the values can be trusted, in sentences."""
+    if trained.is_tested(card.found):
+        asked, most = trained.asked(card.found), card.dev_documents
+        return [f"On {asked} over up to {most:,} documents.", trained.estimate(card.found)]
+    where = f"{card.dev_queries} dev queries over {card.dev_documents:,} documents"
+    if SPEARMAN in card.after:
+        where = f"{card.dev_queries:,} scored pairs of dev (correlation with their scores)"
+    chosen = trained.of_looks(card.found) or (
+        "The best checkpoint was chosen by these, so compare on the test split before you decide."
+    )
+    return [f"On {where}.", chosen]
+
+
+def _decided(card: Card) -> str:
+    """The run's decisions as a section; nothing where there are none."""
+    rows = [one.cells for one in trained.decided(card.found)]
+    if not rows:
+        return ""
+    rule = markdown_line(["---"] * len(trained.HEADS))
+    lines = [markdown_line(list(trained.HEADS)), rule, *map(markdown_line, rows)]
+    return "\n## Decided in training\n\n" + "\n".join(lines) + "\n"
 
 
 def _code(text: str) -> str:

@@ -105,13 +105,13 @@ def register(decided: Decided, trained: Trained, outcome: Outcome) -> Model:
         verdict=outcome.verdict,
         dev_queries=outcome.queries,
         dev_documents=outcome.documents,
-        folds=outcome.tested.folds if outcome.tested else 0,
         rows=trained.rows,
         steps=trained.steps,
         best_step=trained.best_step,
         trained_at=trained.lengths,
         excluded=tuple(excluded(run.dev.excluding)) if run.dev else (),
         settings=recipe.model_dump(mode="json", exclude={"dataset", "model", "name"}),
+        found=_found(decided, trained, outcome, name),
     )
     id, folder = workspace.models.new_folder()
     folder.mkdir(parents=True, exist_ok=True)
@@ -136,6 +136,26 @@ def register(decided: Decided, trained: Trained, outcome: Outcome) -> Model:
             created_at=time.time(),
         )
     )
+
+
+def _found(decided: Decided, trained: Trained, outcome: Outcome, name: str) -> dict[str, Any]:
+    """What the run found: by which the result, the card and the page say whether the model is
+    better, how that was told, and what was decided (:mod:`workbench.comparison.trained`)."""
+    return {
+        "model": name,
+        "metric": outcome.metric,
+        "baseline": outcome.baseline,
+        "baseline_name": outcome.baseline_name,
+        "untrained": outcome.untrained,
+        "best": outcome.best,
+        "beats_base": outcome.beats_base,
+        **outcome.evidence,
+        "dev_queries": outcome.queries,
+        "looks": trained.looks,
+        "verdict": outcome.verdict,
+        "recommended": _recommended(decided.run, outcome, name),
+        **decided.result(),
+    }
 
 
 def _name_base(folder: Path, base: LocalModel) -> None:
@@ -208,27 +228,15 @@ def train(recipe: Any, context: JobContext, training: Training) -> dict[str, Any
         "status": "succeeded",
         "kind": recipe.kind,
         "method": recipe.method,
-        "model": model.name,
         "model_id": model.id,
-        "metric": recipe.metric,
-        "baseline": outcome.baseline,
-        "baseline_name": outcome.baseline_name,
-        "untrained": outcome.untrained,
-        "best": outcome.best,
-        "beats_base": outcome.beats_base,
-        **outcome.evidence,
-        "verdict": outcome.verdict,
-        "recommended": _recommended(run, outcome, model.name),
-        **decided.result(),
+        **_found(decided, trained, outcome, model.name),
         "steps": trained.steps,
         "best_step": trained.best_step,
-        "looks": trained.looks,
         "rows": trained.rows,
         "rows_left_out": trained.left_out,
         **lengths_of(trained.contract),
         "training_lengths": trained.lengths,
         **(run.dev.excluding if run.dev else {}),
-        "dev_queries": outcome.queries,
         "notes": list(trained.notes),
         "seconds": round(time.monotonic() - started, 3),
     }

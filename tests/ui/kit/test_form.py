@@ -9,6 +9,7 @@ import pytest
 from ui.kit import form
 from workbench.errors import BadRecipe
 from workbench.recipes.base import Recipe, setting
+from workbench.recipes.decided import DECISIONS
 from workbench.recipes.describe import FieldSpec, describe
 from workbench.recipes.evaluate import IndexRecipe
 from workbench.recipes.train import TrainEmbeddingRecipe
@@ -97,9 +98,10 @@ def test_the_form_as_drawn_is_the_preset() -> None:
 
 def shown_but(one: form.Form, **values: Any) -> list[Any]:
     """The form's values; menus are empty until the page fills them, so those are given."""
+    fields = ((spec.name, one.components[spec.name]) for spec in one.specs)
     return [
-        values[spec.name] if spec.name in values else component.preprocess(component.value)
-        for spec, component in zip(one.specs, one.inputs, strict=True)
+        values[name] if name in values else component.preprocess(component.value)
+        for name, component in fields
     ]
 
 
@@ -261,3 +263,108 @@ def test_each_objective_says_when_it_is_right(recipe: type[Recipe]) -> None:
     assert all(text.endswith(".") for text in said.values())
     assert form.choice_label(spec, "contrastive") == "contrastive"
     assert {form.choice_label(spec, name) for name in choices} & {"GIST", "ListNet"}
+
+
+#: Fields that Auto decides, and epochs, which say how many steps there are.
+DECIDED = {"passage_max_len", "max_steps", "batch_size", "learning_rate", "negatives", "epochs"}
+
+
+def auto(preset: str | None = "auto") -> form.Form:
+    """The form as Train draws it."""
+    with gr.Blocks():
+        presets = gr.Radio(list(TrainEmbeddingRecipe.presets), value=preset)
+        start = form.preset_values(TrainEmbeddingRecipe, preset or "quick")
+        return form.render(TrainEmbeddingRecipe, start=start, presets=presets)
+
+
+def submitted(one: form.Form, **typed: Any) -> TrainEmbeddingRecipe:
+    """What is read of the form with the preset that it was drawn with, and these fields typed."""
+    assert one.presets is not None
+    raw = [*shown_but(one, dataset="d", model="m", **typed), one.presets.value]
+    recipe = one.read(*raw)
+    assert isinstance(recipe, TrainEmbeddingRecipe)
+    return recipe
+
+
+def test_what_auto_decides_stands_empty_and_is_decided() -> None:
+    one = auto()
+    empty = {name for name, field in one.components.items() if getattr(field, "placeholder", "")
+             == "decided by Auto"}  # fmt: skip
+    assert empty == DECIDED
+    assert {one.components[name].value for name in empty} == {""}
+    assert one.components["minutes"].visible
+    recipe = submitted(one)
+    assert recipe.decides == DECISIONS
+    assert recipe == TrainEmbeddingRecipe.read(
+        {"dataset": "d", "model": "m", **TrainEmbeddingRecipe.presets["auto"]}
+    )
+
+
+def test_what_a_person_types_beside_auto_is_theirs() -> None:
+    """Also where it is the default: they typed it."""
+    default = TrainEmbeddingRecipe.model_fields["learning_rate"].default
+    for rate in (str(default), "0.001"):
+        recipe = submitted(auto(), learning_rate=rate, minutes="20")
+        assert recipe.learning_rate == float(rate) and recipe.minutes == 20
+        assert set(recipe.decides) == {*DECISIONS} - {"learning_rate"}
+
+
+@pytest.mark.parametrize("field", ["epochs", "max_steps", "batch_size"])
+def test_who_says_how_long_to_train_has_it_trained_as_written(field: str) -> None:
+    recipe = submitted(auto(), **{field: "3"})
+    assert getattr(recipe, field) == 3 and recipe.decides == ()
+    quick = submitted(auto("quick"), **{field: "3"})
+    assert getattr(quick, field) == 3 and quick.decides == ()
+
+
+@pytest.mark.parametrize("preset", ["quick", "balanced", "thorough"])
+def test_the_other_presets_are_read_as_they_stand(preset: str) -> None:
+    one = auto(preset)
+    assert all(one.components[name].value for name in DECIDED - {"max_steps"})
+    assert not one.components["minutes"].visible
+    values = TrainEmbeddingRecipe.presets[preset]
+    assert submitted(one) == TrainEmbeddingRecipe.read({"dataset": "d", "model": "m", **values})
+    assert submitted(one, learning_rate="0.5").decides == ("serving_length",)
+
+
+def test_choosing_another_preset_fills_and_empties_the_fields() -> None:
+    with gr.Blocks() as demo:
+        presets = gr.Radio(list(TrainEmbeddingRecipe.presets), value="auto")
+        start = form.preset_values(TrainEmbeddingRecipe, "auto")
+        one = form.render(TrainEmbeddingRecipe, start=start, presets=presets)
+        form.listen_presets(one, presets)
+    fill = next(iter(demo.fns.values())).fn
+    assert fill is not None
+    quick, back = fill("quick"), fill("auto")
+    size = one.components["batch_size"]
+    assert (quick[size]["value"], back[size]["value"]) == ("32", "")
+    assert back[size]["placeholder"] == "decided by Auto" != quick[size]["placeholder"]
+    assert back[one.components["minutes"]]["visible"]
+    assert not quick[one.components["minutes"]]["visible"]
+    assert back[presets]["info"].startswith("Looks at your data first")
+    assert quick[presets]["info"].startswith("Fills in the fields")
+
+
+def test_a_run_that_was_decided_is_shown_and_read_as_it_was() -> None:
+    """Cloned, under no preset: what is changed then is no longer decided."""
+    recipe = TrainEmbeddingRecipe.read(
+        {"dataset": "d", "model": "m", "learning_rate": 1e-3,
+         **TrainEmbeddingRecipe.presets["auto"]}
+    )  # fmt: skip
+    one = auto()
+    assert one.presets is not None
+    values = recipe.model_dump(mode="json")
+    shown = form.filled_in(one, values, [spec.name for spec in one.specs])
+
+    def raw(**typed: Any) -> list[Any]:
+        found = (shown[one.components[spec.name]] for spec in one.specs)
+        held = [two["value"] if isinstance(two, dict) else two for two in found]
+        pairs = zip(one.specs, held, strict=True)
+        return [*(typed.get(spec.name, value) for spec, value in pairs), None]
+
+    assert shown[one.components["batch_size"]]["value"] == ""
+    assert shown[one.components["learning_rate"]]["value"] == "0.001"
+    assert one.read(*raw()) == recipe
+    changed = one.read(*raw(negatives="2"))
+    assert isinstance(changed, TrainEmbeddingRecipe)
+    assert set(changed.decides) == set(recipe.decides) - {"negatives"}

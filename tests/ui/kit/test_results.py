@@ -139,3 +139,16 @@ def test_wins_and_losses_are_said_and_corrections_too() -> None:
     assert "2 simultaneous comparisons" in results.results_html(
         {**EVALUATED, "rows": rows, "comparisons": more}
     )
+
+
+def test_a_row_says_its_lengths_and_offers_its_base_at_them() -> None:
+    rows = [
+        {**row, "query_max_len": 64, "passage_max_len": at}
+        for row, at in zip(EVALUATED["rows"], (256, 128), strict=True)
+    ]
+    result = {**EVALUATED, "rows": rows}
+    drawn = results.results_html(result, {"tuned": f"Measure {BAD}"})
+    assert "64 / 256 tokens" in drawn and "64 / 128 tokens" in drawn
+    assert drawn.count("data-pick=") == 1 and 'data-pick="tuned"' in drawn
+    assert "<script" not in drawn
+    assert "tokens" not in results.results_html(EVALUATED)

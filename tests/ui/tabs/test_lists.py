@@ -1,5 +1,6 @@
 """Train, Models and Jobs: what they show of the records."""
 
+import json
 import time
 from dataclasses import replace
 from typing import Any
@@ -10,11 +11,13 @@ from storage.records import JobStatus
 from tests.storage import make
 from tests.ui.tabs.conftest import BAD, put
 from tests.ui.visitor import drawn
+from tests.workbench.comparison.test_trained import AUTO, NO_BETTER
 from ui.kit.cards import job_card, progress_text, train_text
 from ui.services import Services
 from ui.tabs import jobs
 from ui.tabs.models import details as model_details
 from ui.tabs.train import tab
+from workbench.auto.decisions import SO_FAR
 
 TRAINED: dict[str, Any] = {
     "model": "tuned",
@@ -61,6 +64,29 @@ def test_the_outcome_of_training_is_said_plainly() -> None:
     assert "nothing was measured" in train_text({**TRAINED, "baseline": {}})
 
 
+def test_a_run_that_decided_shows_what_and_why(services: Services) -> None:
+    """On Train and on Jobs; names and reasons are text."""
+    reason = {**AUTO["decisions"][0], "reason": BAD}
+    result = {**AUTO, "decisions": [reason, *AUTO["decisions"][1:]]}
+    job = training(services, status=JobStatus.SUCCEEDED, result=result)
+    train, list = drawn(tab.TrainTab, services), drawn(jobs.JobsTab, services)
+    for card in (train.view(job)[train.job.card], list.refresh(job.id, "")[list.job.card]):
+        assert "+0.031 [+0.012, +0.051], p = 0.001, 432 queries in 80 groups" in card
+        assert ">Serving length</td>" in card and ">Learning rate</td>" in card
+        assert all(f">{by}</td>" in card for by in ("measured", "rule", "you"))
+        assert ">BM25</td>" in card and ">0.944</td>" in card
+        assert "3 folds" in card and "59% of your tokens" in card
+        assert "<script" not in card
+    plain = training(services, "old", status=JobStatus.SUCCEEDED, result=TRAINED)
+    assert "rw-found" not in train.view(plain)[train.job.card]
+
+
+def test_what_was_not_shown_to_be_better_is_not_recommended() -> None:
+    assert train_text(NO_BETTER).startswith("Not shown to be better than the original")
+    assert tab.next_step(NO_BETTER).startswith("Keep the original.")
+    assert tab.next_step({**TRAINED, "beats_base": False}).startswith("Use the original.")
+
+
 def test_a_finished_run_leads_on(services: Services) -> None:
     job = training(services, status=JobStatus.SUCCEEDED, result=TRAINED)
     part = drawn(tab.TrainTab, services)
@@ -97,6 +123,17 @@ def test_while_it_trains_the_card_stays_as_it_is(services: Services) -> None:
     early = replace(job, progress={"done": 1, "total": 9, "unit": "steps"})
     late = replace(job, progress={"done": 7, "total": 9, "unit": "steps"})
     assert tab.card_html(early) == tab.card_html(late)
+
+
+def test_what_was_decided_stands_there_while_it_trains(services: Services) -> None:
+    job = training(services, status=JobStatus.RUNNING)
+    train = drawn(tab.TrainTab, services)
+    assert "rw-found" not in train.view(job)[train.job.card]
+    path = services.workspace.jobs.folder(job.id) / SO_FAR
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"decisions": AUTO["decisions"], "look": AUTO["look"]}))
+    card = train.view(job)[train.job.card]
+    assert ">Serving length</td>" in card and "Better" not in card
 
 
 def test_the_chosen_run_is_shown_or_else_the_newest(services: Services) -> None:

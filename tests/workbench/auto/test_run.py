@@ -118,6 +118,7 @@ def test_a_resumed_job_repeats_no_fold_and_ends_the_same(
     first_context, first = whole
     assert again["p_value"] == first["p_value"]
     assert again["best"] == pytest.approx(first["best"], abs=1e-6)
+    assert [step for step, _ in context.of("baseline")] == [0]
     assert [s for s, _ in context.of("train")] == [s for s, _ in first_context.of("train")]
     weights = [load(one.folder / "output" / "final") for one in (context, first_context)]
     for name, value in weights[0].items():

@@ -204,3 +204,16 @@ def test_a_check_imports_no_torch() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert json.loads(done.stdout) == []
+
+
+def test_a_run_that_decides_is_checked_by_its_rules(workspace: Workspace) -> None:
+    """And is told from the trainings by which it decides; dev while it trains is none of it."""
+    report = checked(workspace, auto="all")
+    written = checked(workspace)
+    assert report.steps != written.steps and report.texts_per_batch < written.texts_per_batch
+    assert report.notes[0].startswith("This is the training that is kept.")
+    assert "trains 3 models without a part of the queries each" in report.notes[0]
+    assert not [note for note in report.notes if note.startswith("Dev is measured")]
+    assert not codes(report) & {"no-dev-queries", "beyond-the-model"}
+    given = checked(workspace, auto="all", learning_rate=1e-3)
+    assert given.steps == report.steps

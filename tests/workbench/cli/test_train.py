@@ -9,6 +9,7 @@ import pytest
 from tests.storage import make
 from tests.workbench.cli.test_main import write
 from tests.workbench.commands import examples
+from tests.workbench.comparison.test_trained import AUTO, WRITTEN
 from tests.workbench.training.fakes import FakeContext, save_decoder, save_tiny_model
 from workbench.cli import train
 from workbench.cli.main import build_parser
@@ -208,6 +209,23 @@ def test_presets_are_those_of_the_kind(workspace: Workspace) -> None:
     assert recipe(workspace, *pictures).learning_rate == 2e-3
     with pytest.raises(BadRecipe, match="no preset 'scratch'"):
         recipe(workspace, "--dataset", "d", "--preset", "scratch")
+
+
+def test_a_run_that_decided_says_what_and_by_whom() -> None:
+    lines = words(AUTO).splitlines()
+    assert lines[1].startswith("Better than the original: MAP@100 0.636 against 0.605, +0.031")
+    assert lines[2].startswith("Each query was judged by a model that was trained without it")
+    assert "59% of your tokens are unknown to this model." in lines
+    looked = [line.split() for line in lines if line.startswith(("BM25", "256"))]
+    assert looked == [["256", "0.944"], ["BM25", "0.980"]]
+    [chosen] = [line for line in lines if line.startswith("Serving length")]
+    assert chosen.split()[2:4] == ["256", "measured"] and chosen.endswith("at 128.")
+    assert "on dev" not in words(AUTO)
+
+
+def test_the_best_of_many_looks_is_no_estimate() -> None:
+    said = words({**WRITTEN, "looks": 9})
+    assert "0.605 before, 0.636 after: better." in said and "the highest of 9" in said
 
 
 def test_without_a_word_about_how_long_it_is_decided_by_measuring(

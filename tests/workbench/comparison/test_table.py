@@ -163,3 +163,21 @@ def test_scored_pairs_have_a_table_of_their_own(result: dict[str, Any]) -> None:
 def test_a_metric_has_a_cutoff_that_rankings_reach(name: str) -> None:
     with pytest.raises(BadInput, match="no cutoff from 1 to 100"):
         Metric(name, "Precision", "P(rel=1)")
+
+
+def test_every_row_says_its_lengths_where_they_are_known(result: dict[str, Any]) -> None:
+    """BM25 truncates nothing. Of a result that does not say, there is no such column."""
+    base, tuned = result["rows"]
+    base |= {"query_max_len": 64, "passage_max_len": 1024}
+    tuned |= {"query_max_len": 64, "passage_max_len": 128}
+    result["rows"].append({**base, "model": "bm25", "query_max_len": None, "passage_max_len": None})
+    table = build_table(result)
+    assert [row.tokens for row in table.rows] == ["64 / 1,024", "64 / 128", ""]
+    head, _, first, *_ = to_markdown(table).splitlines()
+    assert " | Tokens | Difference to the first | " in head
+    assert " | 64 / 1,024 | " in first and len(head.split("|")) == len(first.split("|"))
+    for drawn in (to_markdown(table), to_text(table)):
+        assert "of a query / of a document at most" in drawn
+    for row in result["rows"]:
+        row |= {"query_max_len": None, "passage_max_len": None}
+    assert "Tokens" not in to_text(build_table(result))

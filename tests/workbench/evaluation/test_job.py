@@ -1,12 +1,14 @@
 """The task 'evaluate' with tiny models in a real workspace."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
+from tests.storage import make
 from tests.workbench.training.fakes import (
     FakeContext,
     FakeDatasets,
@@ -17,6 +19,8 @@ from tests.workbench.training.fakes import (
 from workbench.comparison.names import METRICS
 from workbench.comparison.table import build_table
 from workbench.errors import BadInput, JobCancelled, ModelNotFound, NotFound
+from workbench.evaluation import same_length
+from workbench.models.inspect import inspect_folder
 from workbench.prepare import prepare
 from workbench.recipes.evaluate import EvaluateRecipe
 from workbench.workspace import Workspace
@@ -141,3 +145,57 @@ def test_a_second_evaluation_reads_what_the_first_encoded(
     again = run(recipe(models, use_cache=False), context)["rows"]
     assert sum(encoded) == 2 * before
     assert again[0]["map@100"] == pytest.approx(first[0]["map@100"], abs=1e-6)
+
+
+def trained_from(context: FakeContext, model: str, base: str) -> str:
+    """A model of the workspace that was trained from ``base`` and reads 4 tokens of a document."""
+    folder = context.workspace.home / "models" / "tuned"
+    shutil.copytree(model, folder)
+    contract = inspect_folder(Path(model)).contract
+    contract.model_copy(update={"passage_max_len": 4, "base_model": base}).write(folder)
+    made = make.model("tuned", "tuned", base=base, path="models/tuned")
+    context.workspace.store.models.insert(made)
+    return "tuned"
+
+
+def test_a_base_is_measured_at_its_trained_models_length(
+    context: FakeContext, models: list[str]
+) -> None:
+    """Its row says so, in the table and on record, and is as if every model were cut there."""
+    from workbench.evaluation.job import run
+
+    tuned = trained_from(context, models[1], models[0])
+    plain = run(recipe([models[0], tuned]), context)
+    beside = "tiny0 at 4 tokens"
+    assert same_length.offers(context.workspace, plain) == {tuned: beside}
+    result = run(recipe([models[0], tuned], bases_at_length_of=[tuned]), context)
+    assert same_length.offers(context.workspace, result) == {}
+    rows = {row["model"]: row for row in result["rows"]}
+    assert list(rows) == [models[0], tuned, beside]
+    assert [row["passage_max_len"] for row in rows.values()] == [64, 4, 4]
+    assert rows[beside]["map@100"] != rows[models[0]]["map@100"]
+    assert {one["model"] for one in result["comparisons"]} == {tuned, beside}
+    for name in (models[0], tuned):
+        assert rows[name] == next(row for row in plain["rows"] if row["model"] == name)
+    kept = [context.workspace.evaluations.get(id) for id in result["evaluations"]]
+    assert [one.model for one in kept] == ["tiny0", tuned, beside]
+    assert [one.settings.get("own_lengths", True) for one in kept] == [True, True, False]
+
+    cut = run(recipe([models[0], tuned], passage_max_len=4), context)
+    assert [row["model"] for row in cut["rows"]] == [beside, tuned]
+    assert cut["rows"][0] == rows[beside]
+
+
+def test_no_model_is_read_beyond_its_positions(context: FakeContext, models: list[str]) -> None:
+    from workbench.evaluation.job import run
+
+    (row,) = run(recipe(models[:1], passage_max_len=500, query_max_len=16), context)["rows"]
+    assert row["model"] == "tiny0 at 16 / 64 tokens"
+    assert (row["query_max_len"], row["passage_max_len"]) == (16, 64)
+
+
+def test_the_base_of_a_model_that_was_not_trained_is_not_known(
+    context: FakeContext, models: list[str]
+) -> None:
+    with pytest.raises(BadInput, match="not on record which base"):
+        prepare(recipe(models, bases_at_length_of=[models[0]]), context.workspace)

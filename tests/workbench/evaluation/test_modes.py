@@ -140,7 +140,7 @@ def test_the_best_is_the_best_of_its_mode(make: Make) -> None:
     at = lines.index("-- Pipeline: over what a retriever found")
     *rows, lengths = lines[at + 1 :]
     assert all("+" in line or ", first" in line for line in rows)
-    assert len(rows) == 4 and lengths.startswith("Texts are truncated: ")
+    assert len(rows) == 4 and lengths.startswith("Tokens: ")
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def test_the_table_says_it_in_every_form(make: Make) -> None:
     for drawn in (to_text(table), to_markdown(table)):
         assert "worse than the first stage" in drawn and "top 4 of embed" in drawn
         assert "to embed, first 4: -" in drawn
-        assert "queries to 512 tokens, documents to 512." in drawn
+        assert "512 / 512" in drawn and "of a document at most" in drawn
     head, first, *_ = to_csv(table).splitlines()
     assert head.endswith("verdict,searched,p_holm,query_max_len,passage_max_len")
     assert first.endswith(",512,512")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.workbench.comparison.test_trained import AUTO, NO_BETTER
 from workbench.comparison.names import METRICS
 from workbench.models.contract import Contract
 from workbench.training.card import Card, write_card
@@ -98,6 +99,30 @@ def test_card_has_the_table_and_the_prompts(tmp_path: Path) -> None:
     assert "use the original" not in page
     assert "Its own document is left out. Texts are truncated: queries to 512 tokens" in page
     assert "| In training | queries truncated to 64 tokens, documents to 128 |" in page
+
+
+def test_after_is_what_was_found_on_other_queries_than_were_trained_on(tmp_path: Path) -> None:
+    """With its interval, how it was estimated, and what was decided for it."""
+    values = {"baseline": {"map@100": 0.605}, "after": {"map@100": 0.636}}
+    write_card(tmp_path, card(before=values["baseline"], found=AUTO, **values))
+    page = (tmp_path / "README.md").read_text()
+    assert "| MAP@100 | 0.605 | 0.636 | +0.031 [+0.012, +0.051], p = 0.001 |" in page
+    assert "On 432 queries in 80 groups over up to 240 documents. Each query was judged by" in page
+    assert "use minilm-scifact." in page
+    assert "| Serving length | 256 | measured | The base's MAP@100 on your" in page
+    assert "checkpoint was chosen" not in page
+    write_card(tmp_path, card(verdict="no-better", found=NO_BETTER))
+    page = (tmp_path / "README.md").read_text()
+    assert "Not shown to be better than the original" in page and "No better than" not in page
+
+
+def test_card_says_that_its_value_is_the_best_of_many(tmp_path: Path) -> None:
+    write_card(tmp_path, card(found={"looks": 9}))
+    page = (tmp_path / "README.md").read_text()
+    assert "the highest of 9 evaluations on the same dev queries, so it is too good" in page
+    assert "## Decided" not in page
+    write_card(tmp_path, card())
+    assert "The best checkpoint was chosen by these" in (tmp_path / "README.md").read_text()
 
 
 def test_card_says_when_nothing_was_gained_or_measured(tmp_path: Path) -> None:

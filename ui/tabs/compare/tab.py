@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 import gradio as gr
+from markupsafe import Markup
 
 from ui.kit import form
 from ui.kit.choices import dataset_names, menu, model_names, models_menu, open_menu, splits, update
@@ -37,6 +38,7 @@ from ui.words.amounts import ago
 from workbench.comparison.table import EVALUATION_MODES, to_csv, to_markdown
 from workbench.comparison.text import tables
 from workbench.evaluation.named import BM25
+from workbench.evaluation.same_length import offers
 from workbench.recipes.evaluate import EvaluateRecipe
 from workbench.records import Job
 
@@ -60,6 +62,8 @@ DRAWN = (
     "second_dataset",
     "dimensions",
     "evaluation_mode",
+    # The button of a row.
+    "bases_at_length_of",
 )
 SAVE_JS = """
 (text) => {
@@ -159,7 +163,8 @@ class CompareTab:
             label=t("compare.past"), info=t("compare.past_help"), elem_id="compare-past"
         )
         self.job = JobSlot("compare-job")
-        self.table = piece(elem_id="compare-table")
+        #: A row's button measures the row's base at its lengths.
+        self.table = piece(elem_id="compare-table", picks=True)
         with gr.Row(visible=False, elem_classes="rw-actions") as self.actions:
             self.copy = CopyButton(t("compare.copy"), "compare-copy")
             self.save = gr.Button(t("compare.save"), size="sm", elem_id="compare-save")
@@ -188,6 +193,9 @@ class CompareTab:
         self.job.listen(self.services, self._show, [self.dataset], chosen)
         on(self.dataset.input, self._show_newest, self.dataset, chosen)
         on(self.past.input, self._show, [self.past, self.dataset], chosen)
+        # Queued, like a click: it may be refused.
+        shown = [self.job.shown, self.dataset]
+        on(self.table.select, self._add_base, shown, chosen, queue=True)
         on_look(
             self.beat,
             self._look,
@@ -232,6 +240,15 @@ class CompareTab:
             return self._show(job.id, dataset)
 
         return self.form.answer(act)
+
+    def _add_base(self, id: str, dataset: str | None, event: gr.EventData) -> dict[Any, Any]:
+        """The comparison shown once more, with the base of the row that was clicked at its lengths:
+        what was encoded before is read again."""
+        recipe = self.workspace.jobs.recipe(id)
+        assert isinstance(recipe, EvaluateRecipe)  # the card shows no other job
+        trained = [*recipe.bases_at_length_of, str(event.value)]
+        again = recipe.model_copy(update={"bases_at_length_of": trained})
+        return self._show(self.workspace.jobs.submit(again).id, dataset)
 
     def _show_newest(self, dataset: str | None) -> dict[Any, Any]:
         job = newest(self.services, dataset)
@@ -314,13 +331,21 @@ class CompareTab:
         result = done.result or {}
         found = tables(result)
         return {
-            self.table: join([results_html(result), downloads_html(self.services, done)]),
+            self.table: join([self._results(result), downloads_html(self.services, done)]),
             self.actions: gr.Row(visible=True),
             self.plot: gr.Plot(value=chart(found[0]), visible=True),
             self.copy.text: "\n".join(to_markdown(one) for one in found),
             # One table is a CSV file; where there are two, the first decides.
             self.csv: to_csv(found[0]),
         }
+
+    def _results(self, result: dict[str, Any]) -> Markup:
+        """The tables, with a button where a base could be measured at a row's lengths."""
+        beside = {
+            row: t("compare.same_length", name=name)
+            for row, name in offers(self.workspace, result).items()
+        }
+        return results_html(result, beside)
 
     def _nothing(self) -> str:
         hint = "compare.empty_hint" if dataset_names(self.workspace) else "compare.no_data"

@@ -14,7 +14,7 @@ from ui.services import Services
 from ui.tabs.train.forms import Forms, KindForm
 from ui.words import sentences, t
 from ui.words.amounts import count, duration, size
-from workbench.checks import CheckReport, Warning_, check
+from workbench.checks import CheckReport, Warning_, by_rules, check
 from workbench.recipes.evaluate import MeasureRecipe
 from workbench.recipes.train import TrainRecipe
 from workbench.records import Job, JobStatus
@@ -53,7 +53,8 @@ class Check:
             def act() -> dict[Any, Any]:
                 recipe = _recipe(one, raw)
                 report = str(report_html(check(workspace, recipe)))
-                job = workspace.jobs.submit(MeasureRecipe.of(recipe))
+                plain, *_ = by_rules(workspace, recipe)
+                job = workspace.jobs.submit(MeasureRecipe.of(plain))
                 card = self.measured.show(card_html(job), job)
                 return {self.chosen: job.id, self.report: report, **card}
 

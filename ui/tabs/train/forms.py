@@ -19,10 +19,14 @@ from ui.words import sentences, t
 from ui.words.sentences import about_kind, kind_name
 from workbench.checks import run_facts
 from workbench.commands import Imported, read_command
-from workbench.recipes.train import KINDS
+from workbench.recipes.decided import AUTO
+from workbench.recipes.train import KINDS, TrainRecipe
 from workbench.takeaway.sweeps import recipe_of
 
-FIRST_PRESET = "balanced"
+
+def first_preset(recipe: type[TrainRecipe]) -> str:
+    """The preset that is chosen when the page opens."""
+    return AUTO if AUTO in recipe.presets else "balanced"
 
 
 def first_kind() -> str:
@@ -40,17 +44,23 @@ class KindForm:
         # The first kind's ids are the short ones: links and tests know them.
         prefix = "field" if first_shown else f"field-{kind}"
         name = "train" if first_shown else f"train-{kind}"
+        chosen = first_preset(recipe)
         with gr.Column(visible=first_shown) as self.box:
             self.presets = gr.Radio(
                 [(t(f"preset.{one}"), one) for one in recipe.presets],
-                value=FIRST_PRESET,
+                value=chosen,
                 label=t("train.presets"),
-                info=t("train.presets_help"),
+                info=form.about_preset(chosen),
                 interactive=True,
                 elem_id=f"{name}-presets",
             )
-            first = form.preset_values(recipe, FIRST_PRESET)
-            self.form = form.render(recipe, skip=("dataset_version",), start=first, prefix=prefix)
+            self.form = form.render(
+                recipe,
+                skip=("dataset_version",),
+                start=form.preset_values(recipe, chosen),
+                prefix=prefix,
+                presets=self.presets,
+            )
             self.start = gr.Button(t("train.start"), variant="primary", elem_id=f"{name}-start")
             with gr.Row(elem_classes="rw-actions"):
                 self.check = gr.Button(t("check.button"), size="sm", elem_id=f"{name}-check")
@@ -94,7 +104,11 @@ class Forms:
         #: Data set and model menu of each form, in turn.
         self.menus = [menu for one in self.each for menu in (one.dataset, one.model)]
         #: What :meth:`fill_in` may change.
-        self.filled = [self.kind, *(part for one in self.each for part in one.form.inputs)]
+        self.filled = [
+            self.kind,
+            *(one.presets for one in self.each),
+            *(field for one in self.each for field in one.form.components.values()),
+        ]
 
     def listen(self) -> None:
         def show(kind: str) -> dict[Any, Any]:
@@ -107,14 +121,10 @@ class Forms:
 
     def fill_in(self, kind: str, values: Mapping[str, Any]) -> dict[Any, Any]:
         """The form of ``kind`` shows a recipe's values, and the defaults of fields that ``values``
-        leaves out; the other forms stay as they are."""
+        leaves out: no preset's any more. The other forms stay as they are."""
         one = next(one for one in self.each if one.kind == kind)
-        return {self.kind: kind} | {
-            one.form.components[spec.name]: form.to_component(
-                spec, values.get(spec.name, spec.default)
-            )
-            for spec in one.form.specs
-        }
+        shown = form.filled_in(one.form, values, [spec.name for spec in one.form.specs])
+        return {self.kind: kind, one.presets: None, **shown}
 
     def clone(self, id: str) -> dict[Any, Any]:
         """Everything as it was in that run, under a free name. What has been removed since is to

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup
 
-from ui.kit.cards import job_badge, job_card, train_text
+from ui.kit.cards import found_html, job_badge, job_card, train_text
 from ui.kit.choices import PACKAGED, dataset_names, menu, model_menu, model_names, open_menu, update
 from ui.kit.events import on
 from ui.kit.job_slot import JobSlot, find, fitting_html, fitting_piece, newest, start_fitting
@@ -18,6 +18,8 @@ from ui.tabs.train.forms import Command, Forms, KindForm
 from ui.tabs.train.sweep import Sweep
 from ui.words import t
 from ui.words.amounts import ago
+from workbench.auto.decisions import so_far
+from workbench.comparison.trained import is_tested
 from workbench.model_kinds import MODEL_KINDS, seeing
 from workbench.models.resolve import listed
 from workbench.recipes.data import SMALL_CLIP
@@ -120,7 +122,7 @@ class TrainTab:
     ) -> Any:
         found: dict[Any, Any] = {}
         job = shown_job(self.services, id)
-        if card_html(job) != (card or ""):
+        if self._card(job) != (card or ""):
             found = {self.run: runs_menu(self.services, job.id if job else None), **self.view(job)}
         found |= self.sweep.changed(job, swept or "")
         found |= self.check.changed(check, measured)
@@ -148,7 +150,7 @@ class TrainTab:
     def view(self, job: Job | None) -> dict[Any, Any]:
         """One run."""
         done = job is not None and job.status is JobStatus.SUCCEEDED
-        card = self.job.show(card_html(job), job)
+        card = self.job.show(self._card(job), job)
         return {
             **card,
             self.box: gr.Column(visible=True if job else "hidden"),
@@ -160,6 +162,11 @@ class TrainTab:
             self.clone: gr.Button(visible=job is not None and job.status.finished),
             self.fitting: fitting_html(job),
         }
+
+    def _card(self, job: Job | None) -> str:
+        running = job is not None and job.status is JobStatus.RUNNING
+        found = so_far(self.services.workspace.jobs.folder(job.id)) if job and running else {}
+        return card_html(job, found)
 
 
 def _bases(services: Services, kind: str, chosen: str | None) -> dict[str, Any]:
@@ -177,35 +184,37 @@ def _bases(services: Services, kind: str, chosen: str | None) -> dict[str, Any]:
     return model_menu([name for name in names if name not in seers], chosen or PACKAGED)
 
 
-def card_html(job: Job | None) -> str:
-    """What the chart's own line does not say: the outcome. Progress is counted beside the chart."""
+def card_html(job: Job | None, found: Mapping[str, Any] | None = None) -> str:
+    """What the chart's own line does not say: the outcome, and of a run that goes on what it has
+    decided so far, as ``found``. Progress is counted beside the chart."""
     if job is None:
         return str(empty(t("train.nothing"), t("train.nothing_hint")))
     if job.status is JobStatus.SUCCEEDED:
         return str(_verdict(job))
     if job.status is JobStatus.RUNNING and job.progress.get("unit") == "steps":
-        return str(_running(job))
-    return str(job_card(job))
+        return str(_running(job, found or {}))
+    return str(job_card(job, more=found_html(found or {})))
 
 
-def _running(job: Job) -> Markup:
+def _running(job: Job, found: Mapping[str, Any]) -> Markup:
     """Unchanging while it trains, so that nothing here is redrawn."""
     return Markup(
-        '<article class="rw-card" data-job="{}"><header><h3>{}</h3>{}</header></article>'
-    ).format(job.id, job.name, job_badge(job))
+        '<article class="rw-card" data-job="{}"><header><h3>{}</h3>{}</header>{}</article>'
+    ).format(job.id, job.name, job_badge(job), found_html(found))
 
 
 def _verdict(job: Job) -> Markup:
     result = job.result or {}
     return Markup(
         '<article class="rw-card" data-job="{}"><header><h3>{}</h3>{}</header>'
-        '<p class="verdict">{}</p><p class="rw-quiet">{}</p></article>'
+        '<p class="verdict">{}</p><p class="rw-quiet">{}</p>{}</article>'
     ).format(
         job.id,
         result.get("model", job.name),
         job_badge(job),
         train_text(result),
         next_step(result),
+        found_html(result),
     )
 
 
@@ -214,6 +223,8 @@ def next_step(result: Mapping[str, Any]) -> str:
     verdict = result.get("verdict") or ("" if result.get("beats_base") else "no-better")
     if verdict == "below-first-stage":
         return t("train.next_below_first_stage")
+    if verdict and is_tested(result):
+        return t("train.next_not_shown")
     return t("train.next_no_better" if verdict else "train.next_better")
 
 

@@ -1,6 +1,7 @@
 """The Compare tab: one comparison, and that nothing is measured again without being asked."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import gradio as gr
@@ -8,7 +9,7 @@ import pytest
 
 from storage.records import JobStatus
 from tests.storage import make
-from tests.ui.tabs.conftest import evaluated, put
+from tests.ui.tabs.conftest import EVALUATED, evaluated, put
 from tests.ui.visitor import drawn
 from ui.services import Services
 from ui.tabs.compare import tab
@@ -145,3 +146,21 @@ def test_bm25_and_second_stages_are_offered(
     assert {"bm25", "my-embedding", "my-reranker"} <= set(offered)
     assert {value for _, value in second["choices"]} == {"my-reranker", "my-late-interaction"}
     assert second["value"] == ["typed"]
+
+
+def test_the_base_at_the_same_length_is_one_click(
+    services: Services, compare: CompareTab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same comparison once more, with one row added."""
+    rows = [{**row, "query_max_len": 64, "passage_max_len": 128} for row in EVALUATED["rows"]]
+    job = evaluated(services, result={**EVALUATED, "rows": rows})
+    beside = "base at 128 tokens"
+    monkeypatch.setattr(tab, "offers", lambda *_: {"tuned": beside})
+    assert f">Measure {beside}</button>" in compare.view(job)[compare.table]
+    taken: list[Any] = []
+    monkeypatch.setattr(
+        type(services.workspace.jobs), "submit", lambda _self, one: taken.append(one) or job
+    )
+    compare._add_base(job.id, "tea", cast(Any, SimpleNamespace(value="tuned")))
+    (recipe,) = taken
+    assert recipe.models == ["base", "tuned"] and recipe.bases_at_length_of == ["tuned"]

@@ -1,0 +1,110 @@
+"""What a training run decided and found, in sentences."""
+
+from typing import Any
+
+import pytest
+
+from workbench.comparison import trained
+
+AUTO: dict[str, Any] = {
+    "job": "j1",
+    "kind": "embedding",
+    "model": "minilm-scifact",
+    "metric": "map@100",
+    "baseline": {"map@100": 0.605},
+    "baseline_name": "the original",
+    "untrained": {"map@100": 0.605},
+    "best": {"map@100": 0.636},
+    "beats_base": True,
+    "verdict": "",
+    "recommended": "minilm-scifact",
+    "p_value": 0.001,
+    "ci95": [0.012, 0.051],
+    "dev_queries": 432,
+    "groups": 80,
+    "folds": 3,
+    "steps": 240,
+    "seconds": 95.0,
+    "decisions": [
+        {
+            "name": "serving_length",
+            "value": 256,
+            "reason": "The base's MAP@100 on your queries is .944 at 256 tokens, .920 at 128.",
+            "by": "measured",
+        },
+        {"name": "learning_rate", "value": 5e-5, "reason": "Width 384.", "by": "rule"},
+        {"name": "max_steps", "value": 1200, "reason": "You set it.", "by": "you"},
+    ],
+    "look": {
+        "lengths": [{"length": 128, "map@100": 0.92}, {"length": 256, "map@100": 0.944}],
+        "bm25": 0.98,
+        "unknown": 0.59,
+        "documents": 1500,
+        "queries": 432,
+        "warnings": ["59% of your tokens are unknown to this model."],
+    },
+}
+NO_BETTER = {
+    **AUTO,
+    "beats_base": False,
+    "verdict": "no-better",
+    "p_value": 0.21,
+    "ci95": [-0.011, 0.02],
+    "best": {"map@100": 0.609},
+    "recommended": "all-MiniLM-L6-v2",
+}
+#: A run as it was written, without decisions.
+WRITTEN = {
+    key: AUTO[key]
+    for key in ("model", "metric", "baseline", "best", "beats_base", "steps", "seconds", "kind")
+}
+
+
+def test_the_verdict_is_one_sentence_with_its_evidence() -> None:
+    assert trained.verdict(AUTO) == (
+        "Better than the original: MAP@100 0.636 against 0.605, +0.031 [+0.012, +0.051], "
+        "p = 0.001, 432 queries in 80 groups; use minilm-scifact."
+    )
+    assert "3 folds" in trained.estimate(AUTO)
+    assert "folds" not in trained.estimate({**AUTO, "folds": 1})
+
+
+def test_what_may_be_luck_is_not_called_better() -> None:
+    said = trained.verdict(NO_BETTER)
+    assert said.startswith("Not shown to be better than the original: ")
+    assert "p = 0.210" in said and "keep all-MiniLM-L6-v2." in said
+    assert said.endswith("The trained model is kept as minilm-scifact.")
+
+
+def test_queries_that_are_all_apart_are_no_groups() -> None:
+    assert trained.asked({"dev_queries": 432, "groups": 432}) == "432 queries"
+    assert trained.asked({"dev_queries": 432}) == "432 queries"
+    assert trained.asked({}) == ""
+
+
+@pytest.mark.parametrize("result", [WRITTEN, {**WRITTEN, "p_value": None, "ci95": None}])
+def test_a_run_that_was_not_tested_says_nothing_of_it(result: dict[str, Any]) -> None:
+    assert (trained.verdict(result), trained.estimate(result)) == ("", "")
+    assert trained.decided(result) == [] and trained.looked(result) == ""
+    assert trained.look_table(result)[1] == [] and trained.warnings(result) == []
+
+
+def test_decisions_are_cells_in_words() -> None:
+    cells = [one.cells for one in trained.decided(AUTO)]
+    assert [row[0] for row in cells] == ["Serving length", "learning_rate", "max_steps"]
+    assert [row[1] for row in cells] == ["256", "5e-05", "1,200"]
+    assert [row[2] for row in cells] == ["measured", "rule", "you"]
+    assert [trained.value_text(one) for one in (None, True, "0, 0.5")] == ["", "yes", "0, 0.5"]
+
+
+def test_the_look_is_a_table_with_bm25_below() -> None:
+    assert trained.look_table(AUTO)[1] == [["128", "0.920"], ["256", "0.944"], ["BM25", "0.980"]]
+    assert trained.looked(AUTO).endswith("59% of your tokens are unknown to it.")
+    known = {**AUTO, "look": {**AUTO["look"], "unknown": 0.004}}
+    assert "unknown" not in trained.looked(known)
+
+
+def test_the_best_of_several_looks_is_said_to_be() -> None:
+    assert "the highest of 9 evaluations" in trained.of_looks({**WRITTEN, "looks": 9})
+    assert trained.of_looks({**WRITTEN, "looks": 1}) == ""
+    assert trained.of_looks({**AUTO, "looks": 3}) == ""

@@ -1,0 +1,173 @@
+"""What a training run decided, and whether it made the model better: in sentences and rows, for the
+page, the terminal, the model's card and reports.
+
+All of it is read from ``train``'s JSON, whose keys a model's summary keeps. Runs that decided
+nothing have no decisions and no p-value; what there is to say of them is said elsewhere.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.comparison.names import label
+from workbench.comparison.table import p_text
+
+#: Who decided: a measurement on the person's data, a rule, or the person.
+MEASURED, RULE, YOU = "measured", "rule", "you"
+#: What decisions are called where the recipe has no field of that name, or calls it less plainly.
+NAMES = {
+    "serving_length": "Serving length",
+    "passage_max_len": "Training length",
+    "blend": "Blend with the original",
+}
+#: The heads of :attr:`Decided.cells`. What is longest stands last: in a terminal the columns before
+#: it stay in sight.
+HEADS = ("Setting", "Value", "Decided by", "Why")
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """One setting that the run decided, or that the person did."""
+
+    name: str
+    value: str
+    reason: str
+    by: str
+
+    @property
+    def cells(self) -> list[str]:
+        """Under :data:`HEADS`."""
+        return [NAMES.get(self.name, self.name), self.value, self.by, self.reason]
+
+
+def decided(result: Mapping[str, Any]) -> list[Decided]:
+    """The run's decisions in their order; none of a run that made none."""
+    return [
+        Decided(str(one["name"]), value_text(one["value"]), str(one["reason"]), str(one["by"]))
+        for one in result.get("decisions") or ()
+    ]
+
+
+def value_text(value: Any) -> str:
+    """'256', '2e-05', 'yes'; '' for nothing."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def is_tested(result: Mapping[str, Any]) -> bool:
+    """Whether the run was held against the original on queries that it was not trained on."""
+    return result.get("p_value") is not None
+
+
+def verdict(result: Mapping[str, Any]) -> str:
+    """What the test says and which model to use, in a sentence or two; '' where none was made.
+
+    'Better than the original: MAP@100 0.636 against 0.605, +0.031 [+0.012, +0.051], p = 0.001, 432
+    queries in 80 groups; use minilm-scifact.'
+    """
+    if not is_tested(result):
+        return ""
+    against = result.get("baseline_name") or "the original"
+    amount = _amount(result)
+    if result["beats_base"]:
+        return f"Better than {against}: {amount}; use {result['recommended']}."
+    kept = f"The trained model is kept as {result['model']}."
+    return f"Not shown to be better than {against}: {amount}; keep {result['recommended']}. {kept}"
+
+
+def _amount(result: Mapping[str, Any]) -> str:
+    metric = result["metric"]
+    before, after = result["baseline"][metric], result["best"][metric]
+    parts = [f"{label(metric)} {after:.3f} against {before:.3f}", difference(result)]
+    return ", ".join([*parts, *filter(None, [asked(result)])])
+
+
+def difference(result: Mapping[str, Any]) -> str:
+    """'+0.031 [+0.012, +0.051], p = 0.001', of a run that was tested."""
+    metric = result["metric"]
+    delta = result["best"][metric] - result["baseline"][metric]
+    low, high = result["ci95"]
+    p = p_text(result["p_value"])
+    return f"{delta:+.3f} [{low:+.3f}, {high:+.3f}], p {p if p.startswith('<') else f'= {p}'}"
+
+
+def asked(result: Mapping[str, Any]) -> str:
+    """'432 queries in 80 groups'; '' where that is not known. Queries that share a relevant
+    document are one group: they are no independent evidence."""
+    queries = int(result.get("dev_queries") or 0)
+    if not queries:
+        return ""
+    groups = int(result.get("groups") or queries)
+    return f"{queries:,} queries" + (f" in {groups:,} groups" if groups < queries else "")
+
+
+def estimate(result: Mapping[str, Any]) -> str:
+    """How the difference was estimated, in a sentence; '' where it was not tested."""
+    if not is_tested(result):
+        return ""
+    folds = int(result.get("folds") or 0)
+    if folds > 1:
+        return (
+            f"Each query was judged by a model that was trained without it, in {folds} folds; the "
+            "model that is kept was then trained on all of them."
+        )
+    return (
+        "These queries were kept out of the training that was measured; the model that is kept was "
+        "then trained on all of them."
+    )
+
+
+def of_looks(result: Mapping[str, Any]) -> str:
+    """That a value is the highest of several, where a run was written so; else ''."""
+    looks = int(result.get("looks") or 0)
+    if looks < 2 or is_tested(result):
+        return ""
+    return (
+        f"The value after training is the highest of {looks} evaluations on the same dev queries, "
+        "so it is too good: compare on the test split before you decide."
+    )
+
+
+# What a look at the data found before anything was trained.
+
+
+def look_table(result: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Heads and cells: the base model at each length, and BM25; no cells without a look."""
+    look = result.get("look") or {}
+    rows = [[f"{int(one['length']):,}", f"{float(one['map@100']):.3f}"] for one in _lengths(look)]
+    if rows and look.get("bm25") is not None:
+        rows.append(["BM25", f"{float(look['bm25']):.3f}"])
+    return ["Document length in tokens", label("map@100")], rows
+
+
+def looked(result: Mapping[str, Any]) -> str:
+    """Over what the look was taken, in a sentence; '' where there was none."""
+    look = result.get("look") or {}
+    if not _lengths(look):
+        return ""
+    said = (
+        f"The base model on {int(look['queries']):,} of your queries over "
+        f"{int(look['documents']):,} documents, before training."
+    )
+    unknown = float(look.get("unknown") or 0)
+    if unknown < LEAST_UNKNOWN:
+        return said
+    return f"{said} {unknown:.0%} of your tokens are unknown to it."
+
+
+#: A share of unknown tokens below this is not worth a word.
+LEAST_UNKNOWN = 0.01
+
+
+def warnings(result: Mapping[str, Any]) -> list[str]:
+    """What the look warns of, in sentences."""
+    return [str(one) for one in (result.get("look") or {}).get("warnings") or ()]
+
+
+def _lengths(look: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return look.get("lengths") or ()
