@@ -21,6 +21,8 @@ RELEVANT = 2 / 3
 FEWEST_DOCUMENTS, MOST_DOCUMENTS = 200, 1_000
 #: Of each judging query, the hardest that are searched.
 HARDEST = 10
+#: Where so many of all documents are judged for train or dev, folds are dealt query by query.
+KNOWN = 0.9
 #: Measuring a round, in documents encoded, as a share of what its training encodes; a text that is
 #: trained on costs so many times one that is encoded.
 MEASURED, TRAINED = 0.5, 3
@@ -36,6 +38,8 @@ class Material:
     trains: NDArray[np.bool_]
     #: (n,) queries that share a relevant document have one number.
     clusters: Ints
+    #: (n,) queries that are dealt together have one number: those of a cluster, or each its own.
+    together: Ints
     #: Query -> the documents judged for it, the relevant ones among them.
     judged: Mapping[int, Sequence[int]]
     #: Training queries that bring documents which do not answer them.
@@ -58,12 +62,17 @@ class Material:
             for query, document, grade in zip(*columns, strict=True):
                 if query in grades:
                     grades[query][document] = grade
+        clusters = relevant_clusters(queries, grades)
+        # Labels, say: later queries ask for documents that were trained on. Folds without them
+        # would tell what is gained on new documents, and there are none.
+        known = len(set().union(*grades.values())) >= KNOWN * int(reader.counts["documents"])
         given = np.intersect1d(reader.candidates("train")["query"].to_numpy(), train)
         return cls(
             reader,
             queries,
             np.repeat([True, carved], [len(train), len(dev)]),
-            relevant_clusters(queries, grades),
+            clusters,
+            np.arange(len(queries)) if known else clusters,
             {query: list(found) for query, found in grades.items()},
             len(given),
         )
@@ -88,7 +97,7 @@ def rounds(material: Material, folds: int, seed: int) -> list[Round]:
     if not folds or len(places) < decisions.JUDGED:
         return []
     if folds > 1:
-        fold = deal(material.clusters, folds, seed)
+        fold = deal(material.together, folds, seed)
         return [Round(places[trains & (fold != one)], places[fold == one]) for one in range(folds)]
     brought = places[~trains]
     wanted = decisions.held_out(len(places))
@@ -96,7 +105,7 @@ def rounds(material: Material, folds: int, seed: int) -> list[Round]:
         random = np.random.default_rng(seed)
         some = random.permutation(brought)[: decisions.MOST_HELD]
         return [Round(places[trains], np.sort(some))]
-    judging = hold_out(material.clusters, min(wanted, len(places) // 3), seed)
+    judging = hold_out(material.together, min(wanted, len(places) // 3), seed)
     return [Round(places[trains & ~judging], places[judging])]
 
 
@@ -105,7 +114,7 @@ def groups_of(material: Material, found: Sequence[Ints], seed: int) -> Ints:
     groups' alone: the rounds, or two parts of the only one. ``found``: each round's places."""
     if len(found) > 1:
         return np.repeat(np.arange(len(found)), [len(one) for one in found])
-    return deal(material.clusters[found[0]], 2, seed)
+    return deal(material.together[found[0]], 2, seed)
 
 
 def dealt(

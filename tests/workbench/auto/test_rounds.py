@@ -8,8 +8,10 @@ from workbench.auto.decisions import FEWEST_HELD
 from workbench.auto.rounds import Material, dealt, groups_of, room, rounds
 
 
-def reader(train: int, dev: int, *, carved: bool, test: int = 3) -> FakeReader:
-    """Two queries to each document; no document is shared by two splits."""
+def reader(train: int, dev: int, *, carved: bool, test: int | None = None) -> FakeReader:
+    """Two queries to each document; no document is shared by two splits. Without a word of it there
+    are half as many test queries as others."""
+    test = (train + dev) // 2 if test is None else test
 
     def split(name: str, count: int) -> list[tuple[str, list[str], list[str]]]:
         return [(f"{name} {n}", [f"{name} answer {n // 2}"], []) for n in range(count)]
@@ -43,6 +45,16 @@ def test_folds_judge_each_query_once_by_a_model_that_did_not_see_its_documents(
     assert data.everything().counts["splits"] == {"train": data.training, "dev": 0, "test": 0}
     groups = groups_of(data, [one.judge for one in found], seed=0)
     assert np.bincount(groups).tolist() == [len(one.judge) for one in found]
+
+
+def test_where_every_document_is_trained_on_a_fold_takes_queries_and_leaves_documents() -> None:
+    """Labels: a third of them taken away tells nothing of queries to come, which ask for all."""
+    data = Material.of(reader(60, 12, carved=True, test=0))  # type: ignore[arg-type]
+    for one in rounds(data, 3, seed=0):
+        unseen = set(data.clusters[one.judge]) - set(data.clusters[one.train])
+        assert len(unseen) < 6
+        assert len(one.judge) == 24
+    assert len(np.unique(data.clusters)) == 36, "the test still draws them together"
 
 
 def test_few_queries_judge_nothing() -> None:
