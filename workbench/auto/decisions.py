@@ -6,9 +6,13 @@ which rate. Their constants were found on public sets (docs/experiments.md), and
 
 import json
 import math
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from workbench.models.contract import Contract
+from workbench.recipes.train import TrainEmbeddingRecipe
 
 #: By what a decision was made: a measurement on the data, a rule, or the person.
 By = Literal["measured", "rule", "you"]
@@ -135,13 +139,12 @@ def shorter_in_training(found: Decision, serving: int) -> Decision:
 def by_rules(recipe: Any, queries: int, contract: Any) -> dict[str, Any]:
     """What the rules alone say of a recipe's fields, before the data is looked at: ``queries`` to
     train on, and the base's ``contract``."""
-    batch = batch_size(queries)
-    rate = learning_rate(
-        contract.dimensions, adapter=recipe.method != "full", decoder=contract.causal
-    )
-    found = {one.name: one.value for one in (max_steps(queries, int(batch.value)), batch, rate)}
-    found["passage_max_len"] = min(recipe.passage_max_len, contract.passage_max_len)
-    return {name: value for name, value in found.items() if name in recipe.decides}
+    names = [name for name in RULED if name in recipe.decides and name != "negatives"]
+    _, ruled = scheduled(recipe, contract, queries, 0, names)
+    found: dict[str, Any] = {one.name: one.value for one in ruled}
+    if "passage_max_len" in recipe.decides:
+        found["passage_max_len"] = min(recipe.passage_max_len, contract.passage_max_len)
+    return found
 
 
 def held_out(queries: int) -> int:
@@ -180,3 +183,33 @@ def effort(seconds: float | None, per_step: float, final: int, fold: int, folds:
     # With fewer steps still nothing is measured: something may be learnt all the same.
     measured = 1 if share(1) >= LEAST_SHARE / 2 else 0
     return Effort(measured, share(measured))
+
+
+# A run's settings by the rules alone, where nothing is measured to decide them.
+
+#: What the rules say something of.
+RULED = ("max_steps", "batch_size", "learning_rate", "negatives")
+
+
+def scheduled(
+    recipe: TrainEmbeddingRecipe,
+    base: Contract,
+    queries: int,
+    given: int,
+    names: Collection[str] = RULED,
+) -> tuple[TrainEmbeddingRecipe, list[Decision]]:
+    """The recipe with these settings as the rules have them for so many training queries.
+    ``given``: those that bring documents which do not answer them."""
+    batch = batch_size(queries)
+    rate = learning_rate(base.dimensions, adapter=recipe.method != "full", decoder=base.causal)
+    found = [
+        max_steps(queries, int(batch.value)),
+        batch,
+        rate,
+        negatives(given, recipe.negatives),
+    ]
+    if recipe.chosen_objective.rows == "teacher":
+        # It learns the scores of the documents that the data gives.
+        found.pop()
+    ruled = [one for one in found if one.name in names]
+    return recipe.model_copy(update={one.name: one.value for one in ruled}), ruled

@@ -16,10 +16,9 @@ import numpy as np
 from workbench.auto import decisions
 from workbench.auto.choice import Choice, choose
 from workbench.auto.decisions import Decision, Effort
-from workbench.auto.fit import Part, fit
-from workbench.auto.judge import Floats, Judged, judge
+from workbench.auto.fit import Floats, Judged, Part, fit, judge
+from workbench.auto.folds import Material, Round, dealt, groups_of, room, rounds
 from workbench.auto.look import Look, serving_length, training_length, warnings
-from workbench.auto.rounds import Material, Round, dealt, groups_of, room, rounds
 from workbench.auto.take import taken
 from workbench.errors import BadInput
 from workbench.models.contract import Contract
@@ -153,25 +152,14 @@ class _Deciding:
 
     def _settings(self, material: Material, queries: int) -> list[Decision]:
         """What the rules say, of what they are asked for."""
-        recipe, base = self.run.recipe, self.run.base
+        recipe, base = self.run.recipe, self.run.base.contract
         wanted = recipe.decides
-        batch = decisions.batch_size(queries)
+        _, found = decisions.scheduled(recipe, base, queries, material.with_negatives, wanted)
+        if "passage_max_len" not in wanted:
+            return found
         serving = int(self.serving.value)
-        found = [
-            decisions.shorter_in_training(training_length(self.look, serving), serving),
-            decisions.max_steps(queries, int(batch.value)),
-            batch,
-            decisions.learning_rate(
-                base.contract.dimensions,
-                adapter=recipe.method != "full",
-                decoder=base.contract.causal,
-            ),
-            decisions.negatives(material.with_negatives, recipe.negatives),
-        ]
-        if recipe.chosen_objective.rows == "teacher":
-            # It learns the scores of the documents that the data gives.
-            found.pop()
-        return [one for one in found if one.name in wanted]
+        length = training_length(self.look, serving)
+        return [decisions.shorter_in_training(length, serving), *found]
 
     def _set(self, settings: list[Decision]) -> Any:
         return self.run.recipe.model_copy(update={one.name: one.value for one in settings})

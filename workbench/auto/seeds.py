@@ -17,10 +17,10 @@ import numpy as np
 import pyarrow.compute as pc
 
 from workbench.auto.choice import LEVEL
+from workbench.auto.decisions import scheduled
 from workbench.auto.fit import Part, fit
-from workbench.auto.rounds import Material
+from workbench.auto.folds import Material
 from workbench.auto.run import Decided
-from workbench.auto.scheduled import scheduled
 from workbench.auto.spread import AVERAGE, Floats, Ints, spread
 from workbench.data.clusters import query_clusters
 from workbench.evaluation.measure import Measured

@@ -7,8 +7,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from workbench.auto.folds import DEALT, Dealt, deal
-from workbench.auto.rounds import Material
+from workbench.auto.folds import DEALT, Dealt, Material, deal
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.models.resolve import resolve

@@ -3,7 +3,7 @@ warnings, from the data, the tokenizer and the model's own files. No torch, no n
 submitted."""
 
 from workbench.auto import decisions
-from workbench.auto.rounds import Material, rounds
+from workbench.auto.folds import Material, rounds
 from workbench.checks.findings import Facts, findings
 from workbench.checks.memory_estimate import trainable_parameters
 from workbench.checks.report import CheckReport, Lengths, Warning_

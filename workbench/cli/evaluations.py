@@ -30,8 +30,7 @@ from workbench.comparison.explore import (
     row_name,
 )
 from workbench.comparison.matrix import to_markdown, to_published, to_text
-from workbench.comparison.names import HEADLINE, METRICS, label
-from workbench.comparison.order import COLUMNS, WHICH, first_order
+from workbench.comparison.names import COLUMNS, HEADLINE, METRICS, WHICH, first_order, label
 from workbench.comparison.text import result_text
 from workbench.errors import BadInput
 from workbench.evaluation.registry import ranked_ids

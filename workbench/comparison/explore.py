@@ -14,13 +14,13 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from storage.records import Evaluation
-from workbench.comparison.names import HEADLINE
-from workbench.comparison.order import (
+from workbench.comparison.names import (
     AFTER,
     ALL,
     BEFORE,
     CHANGE,
     GAINED,
+    HEADLINE,
     LENGTH,
     LOST,
     QUERY,

@@ -1,4 +1,5 @@
-"""The metrics every table, chart and dev evaluation shows, and what they are called."""
+"""The metrics every table, chart and dev evaluation shows, and what they are called; and what the
+explorer's list can be narrowed to and sorted by."""
 
 from dataclasses import dataclass
 
@@ -85,3 +86,29 @@ def label(metric: str) -> str:
     # The first of a family names it.
     known |= {one.family: one.label for one in reversed(METRICS.all())}
     return f"{known.get(family, family)}{at}{cutoff}"
+
+
+# What the explorer's list can be narrowed to and sorted by. Imports nothing.
+
+ALL, GAINED, LOST, UNCHANGED = "all", "gained", "lost", "unchanged"
+#: Which queries are listed.
+WHICH = (ALL, GAINED, LOST, UNCHANGED)
+CHANGE, BEFORE, AFTER, LENGTH, QUERY = "change", "before", "after", "length", "query"
+#: What they can be sorted by.
+COLUMNS = (CHANGE, BEFORE, AFTER, LENGTH, QUERY)
+#: Of each choice, how it is first shown: the column, and whether from the highest down.
+FIRST = {
+    ALL: (CHANGE, True),
+    GAINED: (CHANGE, True),
+    LOST: (CHANGE, False),
+    # Those that still fail in both come first.
+    UNCHANGED: (AFTER, False),
+}
+
+
+def first_order(which: str, by: str | None = None) -> tuple[str, bool]:
+    """How a choice is first shown, by its own column or by the one named: values from the highest
+    down, texts from A on."""
+    if by is None or by == FIRST[which][0]:
+        return FIRST[which]
+    return by, by != QUERY

@@ -5,7 +5,7 @@ import pytest
 
 from tests.workbench.training.fakes import FakeReader
 from workbench.auto.decisions import FEWEST_HELD
-from workbench.auto.rounds import Material, dealt, groups_of, room, rounds
+from workbench.auto.folds import Material, dealt, groups_of, room, rounds
 
 
 def reader(train: int, dev: int, *, carved: bool, test: int | None = None) -> FakeReader:

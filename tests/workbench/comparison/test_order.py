@@ -9,7 +9,7 @@ import pytest
 
 from tests.workbench.comparison.exploring import evaluation, grounds
 from workbench.comparison.explore import Change, Pairing, changes, ordered, pairing
-from workbench.comparison.order import (
+from workbench.comparison.names import (
     ALL,
     COLUMNS,
     FIRST,

@@ -38,7 +38,7 @@ from workbench.comparison.explore import (
     row_name,
     rows_of,
 )
-from workbench.comparison.order import ALL, GAINED, LOST, UNCHANGED, first_order
+from workbench.comparison.names import ALL, GAINED, LOST, UNCHANGED, first_order
 from workbench.errors import BadInput, NotFound
 from workbench.records import Evaluation, Job
 

@@ -18,7 +18,7 @@ from ui.services import Services
 from ui.tabs.compare import explorer
 from ui.tabs.compare.explorer import scatter
 from workbench.comparison.explore import Pairing, changes, ordered, pairing, rankings
-from workbench.comparison.order import COLUMNS, UNCHANGED
+from workbench.comparison.names import COLUMNS, UNCHANGED
 
 
 @pytest.fixture
