@@ -40,9 +40,9 @@ NO_REFERENCE = {
         "query_prompt", "document_prompt", "instruction", "prompt_template", "template_en",
         "template_zh",
     ),
-    "one of a few choices": ("encoding", "checks", "kind", "methods", "vectors"),
+    "one of a few choices": ("encoding", "checks", "kind", "methods", "vectors", "auto"),
     "a machine's part": ("device", "devices"),
-    "numbers": ("matryoshka_dims", "dimensions", "ratios"),
+    "numbers": ("matryoshka_dims", "dimensions", "ratios", "shares"),
     "another recipe, which says it itself": ("values",),
 }  # fmt: skip
 

@@ -58,6 +58,8 @@ def other_value(spec: FieldSpec) -> Any:
         return "0, 1"
     if spec.name == "repo":
         return "me/mine"
+    if spec.name == "shares":
+        return "30, 60"
     if spec.widget == "numbers":
         return "128, 64"
     if spec.kind == "text":

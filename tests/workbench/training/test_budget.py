@@ -123,10 +123,9 @@ def test_the_recipe_that_is_measured_has_the_sizes(reader: Any) -> None:
 class Pairs(FakeReader):
     """Scored pairs alone: 1,000 to train on, 400 of dev."""
 
-    summary = {"pair_splits": {"train": 1000, "dev": 400}}
-
     def __init__(self) -> None:
         super().__init__({})
+        self.summary = {"pair_splits": {"train": 1000, "dev": 400}}
 
     def pairs(self, split: str) -> Any:
         count = self.summary["pair_splits"][split]

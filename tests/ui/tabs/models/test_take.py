@@ -51,8 +51,9 @@ def test_clone_fills_the_form_of_the_run_s_kind(services: Services) -> None:
     forms = drawn(Forms, services)
     filled = forms.clone(job.id)
     assert filled.keys() < set(forms.filled) and filled[forms.kind] == "reranker"
-    form = next(one.form for one in forms.each if one.kind == "reranker")
-    assert filled.keys() == {forms.kind, *form.inputs}
+    kind = next(one for one in forms.each if one.kind == "reranker")
+    form = kind.form
+    assert filled.keys() == {forms.kind, kind.presets, *form.inputs}
     found = {name: filled[field] for name, field in form.components.items()}
     assert (found["objective"], found["negatives"], found["name"]) == ("listnet", 7, "tuned")
     assert found["dataset"] == "tea"
