@@ -237,10 +237,12 @@ class Trial:
 
 
 def said(result: dict[str, Any]) -> str:
-    """What the job itself says of the model."""
+    """What the job itself says of the model, and what it decided."""
     said = "recommended" if result["recommended"] == result["model"] else "not recommended"
     p_value = result.get("p_value")
-    return said if p_value is None else f"{said}, p = {p_value:.4f}"
+    said = said if p_value is None else f"{said}, p = {p_value:.4f}"
+    decided = [f"{one['name']} {one['value']}" for one in result.get("decisions", ())]
+    return "; ".join([said, ", ".join(decided)]) if decided else said
 
 
 if __name__ == "__main__":

@@ -33,4 +33,6 @@ def test_rows_set_map_against_the_base_and_seconds_against_the_expert() -> None:
 def test_what_a_job_says_of_its_model_stands_in_the_note() -> None:
     result = {"model": "tuned", "recommended": "tuned", "p_value": 0.01}
     assert said(result) == "recommended, p = 0.0100"
+    decided = {**result, "decisions": [{"name": "blend", "value": 0.5}]}
+    assert said(decided) == "recommended, p = 0.0100; blend 0.5"
     assert said({"model": "tuned", "recommended": "base"}) == "not recommended"
