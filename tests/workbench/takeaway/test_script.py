@@ -104,6 +104,7 @@ def test_the_script_of_a_run_that_decides_gives_its_weights(
 ) -> None:
     """They are an average, blended with the base, of a training that saw the carved dev too."""
     monkeypatch.setattr("workbench.auto.decisions.BLENDS", (0.5,))
+    monkeypatch.setattr("workbench.auto.decisions.FOLDED", 0)
     reader = FakeReader(animal_splits(40, 10))
     reader.summary = {"carved": {"dev": 10}}
     workspace = FakeWorkspace(tmp_path / "home", reader)
