@@ -30,6 +30,8 @@ ENGINE = Path(workbench.__file__).parent
 OTHERS = [name for name in LANGUAGES if name != LANGUAGE]
 #: What these write is no part of the page: the terminal, files that are taken away, log lines.
 ELSEWHERE = {"cli", "commands", "reports", "takeaway"}
+#: Of those, what the page has done for it, and whose refusals it shows.
+SHOWN = {"push.py", "script.py", "rows.py", "snippet.py"}
 #: Errors that only a mistake of ours can raise.
 OURS = {"ValueError", "TypeError", "RuntimeError", "AssertionError", "KeyError", "Exception"}
 
@@ -46,7 +48,7 @@ def written(node: ast.AST) -> str | None:
 
 def trees() -> Iterator[tuple[Path, ast.Module]]:
     for path in sorted(ENGINE.rglob("*.py")):
-        if not ELSEWHERE & set(path.relative_to(ENGINE).parts) or path.name == "push.py":
+        if not ELSEWHERE & set(path.relative_to(ENGINE).parts) or path.name in SHOWN:
             yield path, ast.parse(path.read_text(encoding="utf-8"))
 
 

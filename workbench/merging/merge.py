@@ -86,7 +86,7 @@ def _write(folder: Path, name: str, what: str, contract: Contract) -> None:
 #: What a trained adapter's record says that stays true of the merged model.
 _KEPT = (
     *("dataset", "dataset_version", "method", "metric", "steps", "best_step"),
-    *("baseline", "baseline_name", "untrained"),
+    *("baseline", "baseline_name", "untrained", "decisions", "seeds"),
 )
 
 

@@ -167,6 +167,54 @@ class Keep(TrainerCallback):
 
 '''
 
+AVERAGE = '''
+class Average(TrainerCallback):
+    """After the last step the trained weights are the mean of those after each step that came
+    after AVERAGE_AFTER."""
+
+    def __init__(self, model):
+        self.model = model
+        self.sums = {}
+
+    def on_step_end(self, args, state, control, **_):
+        if state.global_step <= AVERAGE_AFTER:
+            return
+        with torch.no_grad():
+            for name, weight in self.model.named_parameters():
+                if not weight.requires_grad:
+                    continue
+                self.sums[name] = self.sums.get(name, 0) + weight.float()
+                if state.global_step == LAST_STEP:
+                    weight.copy_(self.sums[name] / (LAST_STEP - AVERAGE_AFTER))
+
+'''
+
+BLEND = '''
+class Blend(TrainerCallback):
+    """After the last step the trained weights go back a part of their way: TRAINED_SHARE of it is
+    left between what they began as and what they are now."""
+
+    def __init__(self, model):
+        self.model = model
+        # An adapter is a product of two halves. One begins at zero, so that a share of it is that
+        # share of the adapter; the one that begins at random stays as it was trained.
+        self.start = {
+            name: weight.detach().clone()
+            for name, weight in model.named_parameters()
+            if weight.requires_grad and not any(half in name for half in RANDOM_HALF)
+        }
+
+    def on_step_end(self, args, state, control, **_):
+        if state.global_step < LAST_STEP:
+            return
+        with torch.no_grad():
+            for name, weight in self.model.named_parameters():
+                if name in self.start:
+                    start = self.start[name].float()
+                    weight.copy_(torch.lerp(start, weight.float(), TRAINED_SHARE))
+
+'''
+
 LOAD_PLAIN = """\
     # Without this, a tokenizer with a chat template would wrap each text in a conversation.
     text_only, output = Transformer._get_default_modality_config({})

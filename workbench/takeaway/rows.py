@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from workbench.auto.folds import Material
 from workbench.data.reader import DatasetReader
 from workbench.errors import BadInput
 from workbench.models.load import load_embedding
@@ -26,7 +27,7 @@ def write_rows(workspace: Any, of: Origin, folder: Path) -> int:
 
     Raises :class:`BadInput` where the data is not what the run was trained on any more.
     """
-    reader = workspace.datasets.read(of.recipe.dataset, of.recipe.dataset_version)
+    reader = _reader(workspace, of)
     scored = scored_rows(reader, of.recipe) if of.recipe.on_pairs else None
     rows = scored.rows if scored else _rows(workspace, of, reader)
     if len(rows) != of.resolved["training_rows"]:
@@ -46,10 +47,17 @@ def write_rows(workspace: Any, of: Origin, folder: Path) -> int:
 
 def write_projection(workspace: Any, of: Origin, path: Path) -> None:
     """Save the projection (dimensions, width) that a run of late interaction began with."""
-    reader = workspace.datasets.read(of.recipe.dataset, of.recipe.dataset_version)
+    reader = _reader(workspace, of)
     base = locate(workspace, of.recipe.model, of.recipe.kind)
     place = Place(of.resolved["device"], of.resolved["precision"])
     save_projection(reader, of.recipe, base, place, path)
+
+
+def _reader(workspace: Any, of: Origin) -> DatasetReader:
+    """The data set as the run saw it: one that decided its own steps was trained on the judged
+    queries, those of a dev that the import carved from train among them."""
+    reader: DatasetReader = workspace.datasets.read(of.recipe.dataset, of.recipe.dataset_version)
+    return Material.of(reader).everything() if "max_steps" in of.decided else reader
 
 
 def _epochs(of: Origin, reader: DatasetReader, rows: TrainingRows) -> Iterator[list[list[int]]]:

@@ -25,6 +25,7 @@ from workbench.takeaway.losses import GuideAs, Loss, loss_of
 from workbench.takeaway.rows import write_projection, write_rows
 from workbench.takeaway.snippet import Origin, name_elsewhere, origin
 from workbench.training import chunks
+from workbench.training.averaging import RANDOM_HALF, first
 from workbench.training.distributed import ProcessGroup, across_devices
 from workbench.training.loss import set_dropout, word_tables
 from workbench.training.reranker import HEAD_RATE, HeadFirst
@@ -229,6 +230,12 @@ def write_script(workspace: Any, model: Model, folder: Path) -> dict[str, Any]:
             f"There is no script for runs of the kind '{kind.name}'.",
             "Take the model itself away; its README says how to use it.",
         )
+    if "seeds" in model.summary:
+        raise BadInput(
+            "There is no script for runs with several seeds: it would train one model, and the "
+            "run may have kept the average of all.",
+            "Take the model itself away, or train again with seeds set to 1.",
+        )
     base = resolve(workspace, of.recipe.model)
     if base.base is not None:
         raise BadInput(
@@ -283,7 +290,8 @@ def script(workspace: Any, of: Origin, base: ResolvedModel) -> str:
     _add_loss(script, loss)
     _add_chunks(script)
     script.parts.append(pieces.KEEPER)
-    callbacks = ["Keep(model)", *_head_first(script, of)]
+    # What changes the weights after the last step comes before what saves them.
+    callbacks = [*_after_last_step(script, of), "Keep(model)", *_head_first(script, of)]
     if contract.architecture == "llm":
         script.constants["ANSWERS"] = (contract.yes_token, contract.no_token)
         if contract.prompt_template:
@@ -369,6 +377,26 @@ def _head_first(script: Pieces, of: Origin) -> list[str]:
     script.parts.append(f"\n{source}\n")
     parts = list(head["parts"])
     return [f"HeadFirst(model, {parts!r}, {head['steps']}, {HEAD_RATE!r})"]
+
+
+def _after_last_step(script: Pieces, of: Origin) -> list[str]:
+    """The callbacks that average and blend the weights, as training/averaging.py does it, where
+    the run had them and what it kept are the weights after its last step."""
+    steps = of.resolved.get("steps")
+    if of.model.summary["best_step"] != steps:
+        return []
+    callbacks = []
+    if of.recipe.average_weights:
+        script.constants["AVERAGE_AFTER"] = first(of.recipe.average_weights, steps)
+        script.parts.append(pieces.AVERAGE)
+        callbacks.append("Average(model)")
+    share = of.decided.get("blend", 1.0)
+    if share != 1.0:
+        script.constants["RANDOM_HALF"] = RANDOM_HALF
+        script.constants["TRAINED_SHARE"] = share
+        script.parts.append(pieces.BLEND)
+        callbacks.append("Blend(model)")
+    return callbacks
 
 
 def _add_chunks(script: Pieces) -> None:

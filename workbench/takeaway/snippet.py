@@ -197,6 +197,11 @@ class Origin:
         own = {name: getattr(contract, name) for name in LENGTHS}
         return {**own, **self.resolved.get("training_lengths", {})}
 
+    @property
+    def decided(self) -> dict[str, Any]:
+        """What the run settled before it trained this model, by the decision's name."""
+        return {one["name"]: one["value"] for one in self.model.summary.get("decisions", ())}
+
 
 def origin(workspace: Any, model: Model) -> Origin:
     """What the run left in the model's folder; raises :class:`BadInput` where there was no run."""

@@ -19,7 +19,7 @@ from transformers import TrainerCallback
 Weights = dict[str, torch.Tensor]
 #: The half of an adapter's product that begins at random. The other begins at zero, so a share of
 #: the adapter is that share of the other.
-_RANDOM_HALF = ("lora_A.", "lora_embedding_A.")
+RANDOM_HALF = ("lora_A.", "lora_embedding_A.")
 
 
 def trained_weights(model: Any) -> Weights:
@@ -34,7 +34,7 @@ def put_between(model: Any, start: Weights, tuned: Weights, ratio: float) -> Non
         for name, one in model.named_parameters():
             if name not in tuned:
                 continue
-            if ratio == 1.0 or any(half in name for half in _RANDOM_HALF):
+            if ratio == 1.0 or any(half in name for half in RANDOM_HALF):
                 one.copy_(tuned[name])
             else:
                 one.copy_(torch.lerp(start[name].float(), tuned[name].float(), ratio))

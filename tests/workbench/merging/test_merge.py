@@ -42,6 +42,8 @@ KINDS = [
 @pytest.mark.parametrize(("kind", "base"), KINDS)
 def test_every_kind_is_merged(trained: Callable[..., Bench], kind: str, base: str) -> None:
     bench = trained(kind, base, "lora")
+    # What the script that repeats the run goes by.
+    bench.record.summary["decisions"] = [{"name": "blend", "value": 0.5}]
     result = run(RECIPE, bench.context)
 
     assert result["model"] == "whole"
@@ -60,6 +62,7 @@ def test_every_kind_is_merged(trained: Callable[..., Bench], kind: str, base: st
     assert record.base == bench.record.base
     assert record.summary["origin"] == "merged"
     assert record.summary["adapter_id"] == bench.record.id
+    assert record.summary["decisions"] == bench.record.summary["decisions"]
     assert record.summary["best"] == result["metrics"]["merged"]
     assert "base_id" not in record.summary
     assert record.verdict == bench.record.verdict

@@ -98,6 +98,42 @@ def test_the_script_has_the_run_s_losses(cell: Cell, tmp_path: Path) -> None:
     same_weights(folder / "output", workspace.path(workspace.models.added[0].path))
 
 
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_the_script_of_a_run_that_decides_gives_its_weights(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are an average, blended with the base, of a training that saw the carved dev too."""
+    monkeypatch.setattr("workbench.auto.decisions.BLENDS", (0.5,))
+    monkeypatch.setattr("workbench.auto.decisions.FOLDED", 0)
+    reader = FakeReader(animal_splits(40, 10))
+    reader.summary = {"carved": {"dev": 10}}
+    workspace = FakeWorkspace(tmp_path / "home", reader)
+    context = FakeContext(workspace, tmp_path / "home" / "jobs" / "job")
+    cell = Cell("embedding", "bert", method)
+    decides = {"auto": "max_steps,blend", "average_weights": 0.33, "metric": "map@100"}
+    recipe = recipe_for(cell, save_base("bert", tmp_path / "base"), **decides)
+    result = run_training(recipe, context)
+    assert result["rows"] == 50
+
+    folder = tmp_path / "taken"
+    assert write_script(workspace, workspace.models.added[0], folder)["rows"] == 50
+    done = repeat(folder, cold=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    same_weights(folder / "output", workspace.path(workspace.models.added[0].path))
+
+
+def test_a_run_with_several_seeds_has_no_script(tmp_path: Path) -> None:
+    workspace = FakeWorkspace(tmp_path, FakeReader(animal_splits()))
+    id, folder = workspace.models.new_folder()
+    values = recipe_for(Cell("embedding", "bert", "full"), tmp_path, seeds=2).model_dump()
+    config = {**values, "resolved": {"contract": Contract().model_dump()}}
+    (folder / "training_config.json").write_text(json.dumps(config))
+    summary = {"seeds": {"kept": "average"}}
+    made = new_model(id, "twice", contract=Contract().model_dump(), summary=summary)
+    with pytest.raises(BadInput, match="several seeds"):
+        write_script(workspace, workspace.models.add(made), tmp_path / "taken")
+
+
 def repeat(folder: Path, cold: bool) -> "subprocess.CompletedProcess[str]":
     """Run the script; ``cold``: by a Python of its own, far from the repository."""
     environment = {**os.environ, **OUTSIDE}
